@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// argv → serve | certs. Results on stdout, talk on stderr; exit 0 done, 1 refused or failed, 2 wrong usage.
+import '../check-node.js'
+import { parseArgs } from 'node:util'
+import { type Command, UsageError } from './command.ts'
+
+/** Imported when asked for, so that help is quick and each command loads only what it needs. */
+const commands = {
+  serve: () => import('./serve.ts'),
+  certs: () => import('./certs.ts'),
+} as const
+
+const usage = `Usage: tlsbound COMMAND [OPTIONS]
+
+  serve    run the server; settings come from the environment (TLSBOUND_…)
+  certs    make the demo's certificates
+
+tlsbound COMMAND --help tells more.
+`
+
+async function run([name, ...args]: readonly string[]): Promise<void> {
+  if (name === '--help' || name === '-h') return void process.stdout.write(usage)
+  const load = Object.entries(commands).find(([command]) => command === name)?.[1]
+  if (load === undefined)
+    throw new UsageError(name === undefined ? 'a command is missing' : `there is no command ${name}`)
+  const { command }: { command: Command } = await load()
+  const { values } = parse(args, command)
+  if (values.help === true) return void process.stdout.write(command.help)
+  await command.run(values as Record<string, string | boolean | undefined>)
+}
+
+function parse(args: readonly string[], { options }: Command): ReturnType<typeof parseArgs> {
+  try {
+    return parseArgs({ args: [...args], options: { ...options, help: { type: 'boolean', short: 'h' } } })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+run(process.argv.slice(2)).catch((error: unknown) => {
+  const wrongUsage = error instanceof UsageError
+  process.stderr.write(`tlsbound: ${(error as Error).message}\n${wrongUsage ? `\n${usage}` : ''}`)
+  process.exitCode = wrongUsage ? 2 : 1
+})

@@ -1,0 +1,42 @@
+// The fields of a certificate that Node does not give, or gives only as text to be taken apart (RFC 5280 §4.1).
+// Only for certificates that OpenSSL has accepted. Every function throws RangeError on a structure we do not know.
+import { type Element, readElements, readSequence } from './der.ts'
+
+export interface CertificateFields {
+  readonly serial: Buffer
+  readonly issuer: Element
+  readonly subject: Element
+  readonly extensions: readonly Element[]
+}
+
+/** Takes the DER of a certificate apart, down to the fields that something here asks for. */
+export function readFields(certificate: Buffer): CertificateFields {
+  const signed = readElements(readSequence(certificate)[0]?.content ?? Buffer.alloc(0))
+  const [serial, , issuer, , subject] = signed[0]?.tag === 0xa0 ? signed.slice(1) : signed // [0] version
+  if (serial?.tag !== 0x02 || issuer?.tag !== 0x30 || subject?.tag !== 0x30) throw new RangeError('not a certificate')
+  const extensions = signed.find(element => element.tag === 0xa3)
+  return { serial: serial.content, issuer, subject, extensions: extensions ? readSequence(extensions.content) : [] }
+}
+
+/** The uniformResourceIdentifier names, context tag [6], of the subject alternative names (RFC 5280 §4.2.1.6). */
+export function readUris({ extensions }: CertificateFields): Buffer[] {
+  for (const extension of extensions) {
+    const [type, ...rest] = readElements(extension.content)
+    if (!type?.content.equals(subjectAltName)) continue
+    const names = readSequence(rest.at(-1)?.content ?? Buffer.alloc(0)) // after an optional BOOLEAN `critical`
+    return names.filter(name => name.tag === 0x86).map(name => name.content)
+  }
+  return []
+}
+
+/** The serial numbers that a certificate revocation list revokes, and for which issuer (RFC 5280 §5.1). */
+export function readRevocations(list: Buffer): { issuer: Element; serials: Buffer[] } {
+  const signed = readElements(readSequence(list)[0]?.content ?? Buffer.alloc(0))
+  const [, issuer, ...dates] = signed[0]?.tag === 0x02 ? signed.slice(1) : signed // version
+  if (issuer?.tag !== 0x30) throw new RangeError('not a certificate revocation list')
+  const entries = dates.find(element => element.tag === 0x30) // thisUpdate and nextUpdate are not sequences
+  const serials = entries ? readElements(entries.content).map(entry => readElements(entry.content)[0]?.content) : []
+  return { issuer, serials: serials.filter(serial => serial !== undefined) }
+}
+
+const subjectAltName = Buffer.from([0x55, 0x1d, 0x11]) // 2.5.29.17

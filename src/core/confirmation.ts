@@ -1,0 +1,72 @@
+// The idea of this project: a token says who may present it, and is good for nobody else.
+// RFC 7800 §3.1 (cnf), RFC 8705 §3.1 (x5t#S256). At level connection one member per channel binding is added.
+import { timingSafeEqual } from 'node:crypto'
+import { type BindingType, bindingTypes } from './channel-binding.ts'
+import { OAuthError } from './errors.ts'
+import type { Presenter } from './presenter.ts'
+
+/** The levels, weakest first: bound to the client certificate, or to it and to the very TLS connection. */
+export const tokenBindings = ['certificate', 'connection'] as const
+
+export type TokenBinding = (typeof tokenBindings)[number]
+
+/** The `cnf` claim: the certificate's thumbprint, and at level connection that of each binding of the connection. */
+export type Confirmation = { readonly 'x5t#S256': string } & {
+  readonly [type in BindingType as `${type}#S256`]?: string
+}
+
+/** All that a `cnf` may hold. A member beyond these is a restriction that we cannot check, so it is refused. */
+const members: readonly string[] = ['x5t#S256', ...bindingTypes.map(type => `${type}#S256`)]
+
+/**
+ * Builds the `cnf` claim that binds a token to its presenter.
+ * @throws OAuthError `binding_unavailable` when the connection has no channel binding to be bound to.
+ */
+export function confirm(presenter: Presenter, level: TokenBinding): Confirmation {
+  const certificate = { 'x5t#S256': presenter.certificate.thumbprint }
+  if (level === 'certificate') return certificate
+  const offered = Object.entries(presenter.bindings)
+  if (offered.length === 0) throw new OAuthError('invalid_request', 'binding_unavailable')
+  return { ...certificate, ...Object.fromEntries(offered.map(([type, value]) => [`${type}#S256`, value])) }
+}
+
+/**
+ * Verifies that `cnf` confirms this presenter, and returns the level at which it does. The shape of `cnf` is its level:
+ * the certificate alone, or the certificate and precisely the bindings that the presenter's connection offers.
+ * @throws OAuthError `confirmation_malformed`, `certificate_mismatch` or `connection_mismatch`.
+ */
+export function verifyConfirmation(cnf: unknown, presenter: Presenter): TokenBinding {
+  const confirmed = readConfirmation(cnf)
+  if (!same(confirmed['x5t#S256'], presenter.certificate.thumbprint))
+    throw new OAuthError('invalid_token', 'certificate_mismatch')
+  if (bindingTypes.every(type => confirmed[`${type}#S256`] === undefined)) return 'certificate'
+  // Each type is compared, whatever the others gave: absent with absent, value with value.
+  const matches = bindingTypes.filter(type => same(confirmed[`${type}#S256`], presenter.bindings[type]))
+  if (matches.length !== bindingTypes.length) throw new OAuthError('invalid_token', 'connection_mismatch')
+  return 'connection'
+}
+
+/** Whether a token of level `level` is good enough where `demanded` is asked for. */
+export function isAtLeast(level: TokenBinding, demanded: TokenBinding): boolean {
+  return tokenBindings.indexOf(level) >= tokenBindings.indexOf(demanded)
+}
+
+function readConfirmation(cnf: unknown): Confirmation {
+  const wellFormed =
+    typeof cnf === 'object' &&
+    cnf !== null &&
+    Object.hasOwn(cnf, 'x5t#S256') &&
+    Object.entries(cnf).every(([member, value]) => members.includes(member) && isThumbprint(value))
+  if (!wellFormed) throw new OAuthError('invalid_token', 'confirmation_malformed')
+  return cnf as Confirmation
+}
+
+/** 32 octets in base64url: 43 characters, of which the last carries four bits and so is one of sixteen. */
+function isThumbprint(value: unknown): boolean {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/.test(value)
+}
+
+function same(one: string | undefined, other: string | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other))
+}

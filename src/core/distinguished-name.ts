@@ -1,0 +1,86 @@
+// Distinguished names, from a registration's text (RFC 4514) and from a certificate's DER, in one comparable form.
+// Strict on purpose: a name that we cannot read exactly is not equal to anything (RFC 8705 §2.1.2, "predictable").
+import { type Element, readElements } from './der.ts'
+
+/** A name as text in which each relative name, attribute type (as OID) and value has one place and one spelling. */
+export type ComparableName = string
+
+/** RFC 4514 §3, and two types that certificates often have. */
+const attributeTypes: Readonly<Record<string, string>> = {
+  CN: '2.5.4.3',
+  L: '2.5.4.7',
+  ST: '2.5.4.8',
+  O: '2.5.4.10',
+  OU: '2.5.4.11',
+  C: '2.5.4.6',
+  STREET: '2.5.4.9',
+  DC: '0.9.2342.19200300.100.1.25',
+  UID: '0.9.2342.19200300.100.1.1',
+  SERIALNUMBER: '2.5.4.5',
+  EMAILADDRESS: '1.2.840.113549.1.9.1',
+}
+
+/** UTF8String, PrintableString, IA5String: what RFC 5280 §4.1.2.4 lets an authority use, and all that we compare. */
+const textTags = [0x0c, 0x13, 0x16]
+
+/** Reads a name as people write it, most specific part first: `CN=alice,O=Example\, Inc.`. @throws RangeError */
+export function parseName(text: string): ComparableName {
+  const relativeNames = splitUnescaped(text, ',').map(relative =>
+    splitUnescaped(relative, '+').map(attribute => {
+      const [, type, value] = /^ *([A-Za-z][A-Za-z0-9-]*|[0-9.]+) *= *(.*?)((?<!\\) )*$/su.exec(attribute) ?? []
+      const oid = type && (/^[0-9.]+$/.test(type) ? type : attributeTypes[type.toUpperCase()])
+      if (!oid || !value || value.startsWith('#')) throw new RangeError(`cannot read ${JSON.stringify(attribute)}`)
+      return [oid, unescapeValue(value)] as const
+    }),
+  )
+  return comparable(relativeNames.reverse())
+}
+
+/** Reads the DER of a Name. Returns undefined for an empty one and for one with a value that is not plain text. */
+export function readName(name: Element): ComparableName | undefined {
+  const relativeNames = readElements(name.content).map(relative =>
+    readElements(relative.content).map(attribute => {
+      const [type, value] = readElements(attribute.content)
+      if (!type || !value || !textTags.includes(value.tag)) return undefined
+      return [readObjectIdentifier(type.content), utf8.decode(value.content)] as const
+    }),
+  )
+  const isPlain = relativeNames.length > 0 && relativeNames.flat().every(attribute => attribute !== undefined)
+  return isPlain ? comparable(relativeNames as Attribute[][]) : undefined
+}
+
+type Attribute = readonly [oid: string, value: string]
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function comparable(relativeNames: Attribute[][]): ComparableName {
+  return JSON.stringify(relativeNames.map(attributes => attributes.map(pair => pair.join('=')).sort()))
+}
+
+function splitUnescaped(text: string, separator: ',' | '+'): string[] {
+  return text.match(separator === ',' ? /(?:\\.|[^\\,])+/gsu : /(?:\\.|[^\\+])+/gsu) ?? []
+}
+
+/** RFC 4514 §2.4: a backslash before a special character, or before two hexadecimal digits of an octet of UTF-8. */
+function unescapeValue(value: string): string {
+  const octets = [...value.matchAll(/\\([0-9A-Fa-f]{2})|\\(.)|(.)/gsu)].map(([, hex, escaped, plain]) =>
+    hex ? Buffer.from(hex, 'hex') : Buffer.from((escaped ?? plain) as string),
+  )
+  return utf8.decode(Buffer.concat(octets))
+}
+
+/** X.690 §8.19: base 128, most significant group first; the first number holds two arcs. */
+function readObjectIdentifier(content: Buffer): string {
+  const numbers: number[] = []
+  let number = 0
+  for (const octet of content) {
+    number = number * 128 + (octet & 0x7f)
+    if (octet < 0x80) {
+      numbers.push(number)
+      number = 0
+    }
+  }
+  const [first = 0, ...others] = numbers
+  const root = Math.min(Math.floor(first / 40), 2)
+  return [root, first - root * 40, ...others].join('.')
+}

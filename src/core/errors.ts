@@ -1,0 +1,64 @@
+// Why something was refused: the RFC's error code for programs, our reason for people and rules, one fixed sentence each.
+// Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2. How a refusal looks over HTTP is http/errors.ts.
+
+/** Every reason for a refusal, with the sentence that tells what to do next. The list is closed; README.md repeats it. */
+export const reasons = {
+  no_token: 'Send an access token in the Authorization header, as Bearer TOKEN.',
+  malformed_request: 'The request is not of the form that this address takes; see the description of its parameters.',
+  no_certificate: 'Connect with a client certificate; it must be sent in the TLS handshake.',
+  certificate_untrusted:
+    'Connect with a client certificate of an authority that this server trusts for client authentication.',
+  certificate_expired: 'The client certificate is outside its validity period; connect with a renewed one.',
+  certificate_revoked: 'The client certificate was revoked; connect with another one.',
+  certificate_mismatch:
+    'The token belongs to another client certificate; get a token with the certificate you present.',
+  connection_mismatch: 'The token belongs to another TLS connection; get a token on the connection you use it on.',
+  binding_unavailable:
+    'This connection has no channel binding; use TLS 1.3, or TLS 1.2 with the extended master secret.',
+  confirmation_malformed: 'The cnf claim of the token is not one that this server issues; get a new token.',
+  bad_signature: 'The signature of the token does not hold for any key of the issuer; get a new token.',
+  wrong_type: 'The token is not an access token of type at+jwt.',
+  wrong_issuer: 'The token comes from another issuer.',
+  wrong_audience: 'The token is meant for another resource server.',
+  not_yet_valid: 'The token is not valid yet; compare the clocks.',
+  expired: 'The token has expired; get a new one.',
+  claims_malformed: 'A claim of the token is missing or malformed; get a new token.',
+  binding_too_weak: 'This resource demands a token with a stronger binding; ask for token_binding connection.',
+  scope_missing: 'The token lacks a scope that this resource demands.',
+  unknown_client: 'There is no client with this client_id.',
+  client_mismatch: 'The client certificate is not the one that this client_id is registered for.',
+  grant_type_unsupported: 'This server does not know the grant_type.',
+  grant_type_not_allowed: 'The client is not registered for this grant_type.',
+  scope_denied: 'The client is not registered for a scope that it asks for.',
+  binding_not_allowed: 'The client is not registered for this token_binding.',
+  target_unknown: 'No tokens are issued for this resource.',
+  store_unavailable: 'The server cannot reach its store; try again later.',
+} as const
+
+export type Reason = keyof typeof reasons
+
+export type ErrorCode =
+  | 'invalid_request'
+  | 'invalid_client'
+  | 'invalid_token'
+  | 'invalid_scope'
+  | 'invalid_target'
+  | 'insufficient_scope'
+  | 'unauthorized_client'
+  | 'unsupported_grant_type'
+  | 'temporarily_unavailable'
+
+/** A refusal. `code` is undefined only for `no_token`: a request without a token has made no error (RFC 6750 §3.1). */
+export class OAuthError extends Error {
+  override readonly name = 'OAuthError'
+  readonly code: ErrorCode | undefined
+  readonly reason: Reason
+  /** The token that was refused, once its signature has shown that it is one of the issuer's. */
+  token: { readonly jti: unknown; readonly client_id: unknown } | undefined
+
+  constructor(code: ErrorCode | undefined, reason: Reason) {
+    super(reasons[reason])
+    this.code = code
+    this.reason = reason
+  }
+}

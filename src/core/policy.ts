@@ -1,0 +1,36 @@
+// What a client may have now: asked when a token is issued, never remembered.
+import type { AccessTokenClaims } from './access-token.ts'
+import { isScope, readScope } from './access-token.ts'
+import type { Client } from './client.ts'
+import type { TokenBinding } from './confirmation.ts'
+import { OAuthError } from './errors.ts'
+
+/** What a token request asks for; what it leaves out is undefined. */
+export interface Wish {
+  readonly scope: string | undefined
+  readonly binding: string | undefined
+  readonly resource: string | undefined
+}
+
+export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
+  readonly binding: TokenBinding
+}
+
+/**
+ * Decides what the client gets: its whole registered scope and its default binding where it asks for nothing else.
+ * @throws OAuthError `scope_denied`, `binding_not_allowed` or `target_unknown`.
+ */
+export function decide(client: Client, wish: Wish, audience: string): Permission {
+  const scope = wish.scope ?? [...client.scope].join(' ')
+  if (!isScope(scope) || !readScope(scope).every(token => client.scope.has(token)))
+    throw new OAuthError('invalid_scope', 'scope_denied')
+  const binding = wish.binding ?? client.bindings[0]
+  if (!isAllowed(binding, client)) throw new OAuthError('invalid_request', 'binding_not_allowed')
+  if (wish.resource !== undefined && wish.resource !== audience)
+    throw new OAuthError('invalid_target', 'target_unknown') // RFC 8707 §2
+  return { aud: audience, scope, binding }
+}
+
+function isAllowed(binding: string | undefined, client: Client): binding is TokenBinding {
+  return (client.bindings as readonly (string | undefined)[]).includes(binding)
+}

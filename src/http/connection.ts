@@ -1,0 +1,71 @@
+// What we remember of a TLS connection: its presenter, or why there is none, and the tokens verified on it.
+// It hangs on the TLSSocket under a private symbol, where it is seen through the proxies of HTTP/2 too, and dies with it.
+import type { TLSSocket } from 'node:tls'
+import type { AccessToken } from '../core/access-token.ts'
+import { readChannelBindings } from '../core/channel-binding.ts'
+import { type ErrorCode, OAuthError } from '../core/errors.ts'
+import { type Presenter, readCertificate } from '../core/presenter.ts'
+import { type CertificateProblem, judge, judgeAgain, type Trust } from './trust.ts'
+
+/** The trust of a listener. A reload puts a new one in its place. */
+export interface TrustInForce {
+  trust: Trust
+}
+
+export interface Connection {
+  readonly presenter: Presenter | undefined
+  /** Why the presenter may not act, if so. */
+  problem: CertificateProblem | undefined
+  /** What `problem` was judged by, and what it has to be judged by now. */
+  judgedBy: Trust
+  readonly trusted: Readonly<TrustInForce>
+  /** When the handshake ended, in milliseconds of the monotonic clock. */
+  readonly openedAt: number
+  /** The tokens that were verified here, by their text; made when there is one. */
+  verified: Map<string, AccessToken> | undefined
+}
+
+const key = Symbol('tlsbound connection')
+type Carrier = { [key]?: Connection }
+
+/** Reads and keeps what is to be known of a connection whose handshake has just ended. Called once for each. */
+export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Connection {
+  const verdict = judge(socket)
+  const acceptable = typeof verdict !== 'string'
+  const connection: Connection = {
+    presenter: acceptable
+      ? { certificate: readCertificate(verdict), bindings: readChannelBindings(socket) }
+      : undefined,
+    problem: acceptable ? undefined : verdict,
+    judgedBy: trusted.trust,
+    trusted,
+    openedAt: performance.now(),
+    verified: undefined,
+  }
+  ;(socket as Carrier)[key] = connection
+  return connection
+}
+
+/** The connection that a request came on; undefined when it came on none of ours, such as one from `inject()`. */
+export function connectionOf(socket: object | null | undefined): Connection | undefined {
+  return (socket as Carrier | null | undefined)?.[key]
+}
+
+/**
+ * The presenter of a connection, if it may act at `now` (seconds since 1970) by what is trusted now.
+ * @throws OAuthError with `code` and `no_certificate` or `certificate_…`.
+ */
+export function requirePresenter(connection: Connection | undefined, now: number, code: ErrorCode): Presenter {
+  if (connection === undefined) throw new OAuthError(code, 'no_certificate')
+  const { presenter } = connection
+  const { trust } = connection.trusted
+  if (connection.judgedBy !== trust) {
+    if (presenter !== undefined) connection.problem = judgeAgain(presenter.certificate.x509, trust)
+    connection.judgedBy = trust
+  }
+  if (connection.problem !== undefined) throw new OAuthError(code, connection.problem)
+  if (presenter === undefined) throw new OAuthError(code, 'no_certificate')
+  if (now > presenter.certificate.notAfter || now < presenter.certificate.notBefore)
+    throw new OAuthError(code, 'certificate_expired')
+  return presenter
+}

@@ -1,0 +1,69 @@
+// OAuthError → status, body, WWW-Authenticate. The only place that writes a refusal (RFC 6749 §5.2, RFC 6750 §3).
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
+
+/** Told of every refusal, so that each becomes one security event. */
+export type RefusalListener = (request: FastifyRequest, refusal: OAuthError, status: number) => void
+
+const statuses: Partial<Record<ErrorCode, number>> = {
+  invalid_token: 401,
+  invalid_client: 401,
+  insufficient_scope: 403,
+  temporarily_unavailable: 503,
+}
+
+export interface RefusalOptions {
+  /** Where the protected resource describes itself (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string | undefined
+  /** Only for refusals that HTTP itself has a status for, such as 404 or 415. */
+  readonly status?: number | undefined
+  readonly onRefusal?: RefusalListener | undefined
+}
+
+/** Answers a request with a refusal. `reply` is then sent. */
+export function refuse(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  refusal: OAuthError,
+  options: RefusalOptions = {},
+): FastifyReply {
+  const { code, reason, message } = refusal
+  const status = options.status ?? (code === undefined ? 401 : (statuses[code] ?? 400))
+  options.onRefusal?.(request, refusal, status)
+  reply.code(status).header('cache-control', 'no-store').header('pragma', 'no-cache')
+  if (status === 401 || status === 403) reply.header('www-authenticate', challenge(refusal, options.resourceMetadata))
+  if (status === 503) reply.header('retry-after', '1')
+  return reply.send({ ...(code !== undefined && { error: code }), error_description: message, reason })
+}
+
+/** RFC 6750 §3: a request without a token is told where to look, not that it made an error. */
+function challenge({ code, message }: OAuthError, resourceMetadata: string | undefined): string {
+  const parameters = [
+    ...(code === undefined ? [] : [`error="${code}"`, `error_description="${message}"`]),
+    ...(resourceMetadata === undefined ? [] : [`resource_metadata="${resourceMetadata}"`]),
+  ]
+  return parameters.length > 0 ? `Bearer ${parameters.join(', ')}` : 'Bearer realm="tlsbound"'
+}
+
+/**
+ * What an error means for the one who sent the request: a refusal of ours, a complaint of HTTP (a body too large, a type
+ * that nobody reads here …) with its own status, or nothing: then the fault is ours.
+ */
+export function readRefusal(error: unknown): { refusal: OAuthError; status?: number } | undefined {
+  if (error instanceof OAuthError) return { refusal: error }
+  const status = (error as { statusCode?: unknown } | null)?.statusCode
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return { refusal: new OAuthError('invalid_request', 'malformed_request' satisfies Reason), status }
+  return undefined
+}
+
+/** A request that HTTP has its own status for: 404, 405, 421 … */
+export class RequestError extends Error {
+  override readonly name = 'RequestError'
+  readonly statusCode: number
+
+  constructor(statusCode: number) {
+    super(`HTTP ${statusCode}`)
+    this.statusCode = statusCode
+  }
+}

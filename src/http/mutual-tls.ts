@@ -1,0 +1,81 @@
+// The listener: a server for HTTP/2 and HTTP/1.1 on one port that ends mutual TLS and remembers each connection.
+// Given to Fastify as its serverFactory, so that every address it listens on gets the same treatment.
+import { createSecureServer, type Http2SecureServer } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import { connectionOf, rememberConnection, type TrustInForce } from './connection.ts'
+import { buildTlsOptions, type MinimumVersion, readRevocationLists, type TlsMaterial } from './tls.ts'
+import { type CertificateProblem, readTrust } from './trust.ts'
+
+export interface MutualTlsOptions extends TlsMaterial {
+  /** Default TLSv1.3. */
+  readonly minVersion?: MinimumVersion
+  /** Offer h2 beside http/1.1. Default true. */
+  readonly http2?: boolean
+  /** Drop a connection without an acceptable certificate after its handshake instead of answering in words. */
+  readonly dropUnacceptable?: boolean
+  /** Seconds after which a connection ends with its next answer. Default 3600. */
+  readonly maximumAge?: number
+  /** Called for each connection that is dropped. */
+  readonly onDrop?: (socket: TLSSocket, problem: CertificateProblem) => void
+}
+
+/** A `serverFactory` for Fastify. `reload` changes certificate, key, authorities and lists of all servers it made. */
+export interface MutualTls {
+  (handler: (request: never, response: never) => void): Http2SecureServer
+  /** @throws Error when the new material is not usable; everything then stays as it was. */
+  reload(material: TlsMaterial): void
+}
+
+/** Seconds. A peer that stays below these holds a socket, and nothing else. */
+const timeouts = { handshake: 10, headers: 10, request: 30, idle: 60 }
+
+/** Builds the listener. @throws Error when the material is not usable. */
+export function mutualTls(options: MutualTlsOptions): MutualTls {
+  const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
+  const load = (material: TlsMaterial) => readTrust(material.ca, readRevocationLists(material))
+  const trusted: TrustInForce = { trust: load(options) }
+  const servers = new Set<Http2SecureServer>()
+
+  const factory = (handler: (request: never, response: never) => void): Http2SecureServer => {
+    const server = createSecureServer({
+      ...buildTlsOptions(options, minVersion),
+      ALPNProtocols: options.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
+      allowHTTP1: true,
+      handshakeTimeout: timeouts.handshake * 1000,
+      headersTimeout: timeouts.headers * 1000,
+      requestTimeout: timeouts.request * 1000,
+      keepAliveTimeout: timeouts.idle * 1000,
+      connectionsCheckingInterval: 2000,
+    } as Parameters<typeof createSecureServer>[0])
+    // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
+    server.prependListener('secureConnection', socket => {
+      const { problem } = rememberConnection(socket, trusted)
+      // OpenSSL is told not to renegotiate; should it do so all the same, what we remember would be wrong.
+      socket.on('secure', () => socket.destroy())
+      if (options.dropUnacceptable === true && problem !== undefined) {
+        options.onDrop?.(socket, problem)
+        socket.destroy()
+      }
+    })
+    server.on('session', connection => connection.setTimeout(timeouts.idle * 1000, () => connection.close()))
+    server.on('request', (request, response) => {
+      const connection = connectionOf(request.socket)
+      if (connection !== undefined && performance.now() - connection.openedAt > maximumAge * 1000) {
+        if (request.httpVersionMajor === 2) request.stream.session?.close()
+        else response.setHeader('connection', 'close')
+      }
+      handler(request as never, response as never)
+    })
+    servers.add(server)
+    server.on('close', () => servers.delete(server))
+    return server
+  }
+
+  const reload = (material: TlsMaterial): void => {
+    const trust = load(material)
+    const context = buildTlsOptions(material, minVersion)
+    for (const server of servers) server.setSecureContext(context)
+    trusted.trust = trust
+  }
+  return Object.assign(factory, { reload })
+}

@@ -1,0 +1,11 @@
+// Answers what no route takes: 405 with Allow where another method would do, else 404.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RequestError } from './errors.ts'
+
+export function notFound(this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
+  const url = request.url.split('?')[0] as string
+  const allowed = (['GET', 'HEAD', 'POST'] as const).filter(method => this.hasRoute({ method, url }))
+  if (allowed.length === 0) throw new RequestError(404)
+  reply.header('allow', allowed.join(', '))
+  throw new RequestError(405)
+}

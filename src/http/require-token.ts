@@ -1,0 +1,115 @@
+// The reusable product: a Fastify plugin behind which every request must bring a token of its own connection.
+// Everything that is registered beside or below it is protected, unknown addresses too; a route may demand more.
+import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
+import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
+import { OAuthError } from '../core/errors.ts'
+import { readBearerToken } from './bearer.ts'
+import { connectionOf } from './connection.ts'
+import { type RefusalListener, refuse } from './errors.ts'
+import { importVerificationKey, readTokenJwk, type VerificationKey } from './token-keys.ts'
+import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts'
+
+/** What a route demands of a token, beyond that it is good. */
+export interface TokenDemand {
+  /** Scope tokens with spaces between them; all are needed. */
+  readonly scope?: string
+  /** The weakest level that will do. Default: every level that the issuer issues. */
+  readonly binding?: TokenBinding
+}
+
+export interface RequireTokenOptions extends TokenDemand {
+  readonly issuer: string
+  readonly audience: string
+  /** The issuer's public keys, as its `/oauth/jwks` gives them. */
+  readonly jwks: { readonly keys: readonly unknown[] }
+  /** Address of the protected resource's metadata, for the challenge (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string
+  readonly onRefusal?: RefusalListener
+}
+
+/** How our own server registers it: with a verifier that shares its keys and its clock. */
+export type RequireTokenInternals = TokenDemand &
+  Pick<RequireTokenOptions, 'resourceMetadata' | 'onRefusal'> & { readonly verifier: TokenVerifier }
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The token of this request, once `requireToken` has let it pass. */
+    token: AccessToken
+  }
+  interface FastifyContextConfig {
+    requireToken?: TokenDemand
+  }
+}
+
+const plugin: FastifyPluginCallback<RequireTokenOptions | RequireTokenInternals> = (app, options, done) => {
+  const general = readDemand(options)
+  const demands = new WeakMap<TokenDemand, Demand>()
+  const demandOf = (route: TokenDemand | undefined): Demand => {
+    if (route === undefined) return general
+    const demand = demands.get(route) ?? readDemand({ ...options, ...route })
+    demands.set(route, demand)
+    return demand
+  }
+  app.addHook('onRoute', route => void demandOf(route.config?.requireToken)) // a mistake shows at the start
+  if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
+
+  const protect = (verifier: TokenVerifier) => {
+    app.addHook('onRequest', (request, reply, next) => {
+      try {
+        request.token = check(request, verifier, demandOf(request.routeOptions.config?.requireToken))
+      } catch (error) {
+        if (!(error instanceof OAuthError)) return next(error as Error)
+        refuse(request, reply, error, options)
+        return
+      }
+      next()
+    })
+    done()
+  }
+  if ('verifier' in options) protect(options.verifier)
+  else buildVerifier(options).then(protect, done)
+}
+
+/**
+ * Fastify plugin: `app.register(requireToken, { issuer, audience, jwks, scope })`. The server must be one of `mutualTls`;
+ * on any other, and for `inject()`, every request is refused. A route's `config.requireToken` goes before `scope` and `binding`.
+ * @throws TypeError (rejects the registration) when an option is not usable.
+ */
+export const requireToken = fp(plugin, { name: 'tlsbound-require-token', fastify: '5.x' })
+
+interface Demand {
+  readonly scope: readonly string[]
+  readonly binding: TokenBinding
+}
+
+function check(request: FastifyRequest, verifier: TokenVerifier, demand: Demand): AccessToken {
+  const token = verifier.verify(readBearerToken(request.raw), connectionOf(request.raw.socket))
+  if (!isAtLeast(token.binding, demand.binding)) throw new OAuthError('invalid_token', 'binding_too_weak')
+  if (!demand.scope.every(scope => token.scope.has(scope))) throw new OAuthError('insufficient_scope', 'scope_missing')
+  return token
+}
+
+function readDemand({ scope = '', binding = 'certificate' }: TokenDemand): Demand {
+  if (!isScope(scope)) throw new TypeError('requireToken: scope must be words with single spaces between them')
+  if (!tokenBindings.includes(binding))
+    throw new TypeError(`requireToken: binding must be ${tokenBindings.join(' or ')}`)
+  return { scope: readScope(scope), binding }
+}
+
+async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): Promise<TokenVerifier> {
+  if (!issuer || !audience || !Array.isArray(jwks?.keys) || jwks.keys.length === 0)
+    throw new TypeError('requireToken: issuer, audience and jwks with at least one key are required')
+  const keys = new Map<string, VerificationKey>()
+  for (const key of jwks.keys) {
+    const imported = await importVerificationKey(readTokenJwk(key))
+    keys.set(imported.kid, imported)
+  }
+  return createTokenVerifier({
+    issuer,
+    audience,
+    findKey: kid => keys.get(kid),
+    now: () => Math.floor(Date.now() / 1000),
+  })
+}

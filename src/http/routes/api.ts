@@ -1,0 +1,40 @@
+// The demo's protected resource, behind requireToken: who am I, and the notes of a client.
+import type { FastifyInstance } from 'fastify'
+import { OAuthError } from '../../core/errors.ts'
+import { notFound } from '../not-found.ts'
+import type { ServerParts } from '../parts.ts'
+import { requireToken } from '../require-token.ts'
+
+const maximumNotes = 100
+
+export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promise<void> {
+  const { store, now, verifier, resourceMetadata } = parts
+  await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.audit.refused })
+  app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
+  app.removeContentTypeParser('text/plain')
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('cache-control', 'no-store').header('vary', 'authorization')
+  })
+
+  app.get('/whoami', ({ token: { claims, binding } }, reply) => {
+    const { client_id, sub, scope } = claims
+    reply.send({ client_id, sub, scope, token_binding: binding })
+  })
+
+  app.get('/notes', { config: { requireToken: { scope: 'notes:read' } } }, ({ token }, reply) => {
+    reply.send({ notes: store.listNotes(token.claims.client_id, maximumNotes) })
+  })
+
+  app.post('/notes', { config: { requireToken: { scope: 'notes:write' } } }, (request, reply) => {
+    reply.code(201).send(store.addNote(request.token.claims.client_id, readText(request.body), now()))
+  })
+}
+
+/** The body must be `{"text": …}` with 1 to 2000 characters, and nothing else. */
+function readText(body: unknown): string {
+  const isNote = typeof body === 'object' && body !== null && Object.keys(body).join() === 'text'
+  const text = isNote ? (body as { text: unknown }).text : undefined
+  if (typeof text !== 'string' || text === '' || text.length > 2000 || !text.isWellFormed())
+    throw new OAuthError('invalid_request', 'malformed_request')
+  return text
+}

@@ -1,0 +1,79 @@
+// Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import { RequestError, readRefusal, refuse } from './errors.ts'
+import { notFound } from './not-found.ts'
+import type { ServerOptions, ServerParts } from './parts.ts'
+import { requireToken } from './require-token.ts'
+import { apiRoutes } from './routes/api.ts'
+import { bindingRoute } from './routes/binding.ts'
+import { metadataRoutes, wellKnown } from './routes/metadata.ts'
+import { tokenRoute } from './routes/token.ts'
+import { readTokenCookie, tokenCookieRoute } from './routes/token-cookie.ts'
+import { createTokenVerifier } from './token-verifier.ts'
+
+/** Builds the server; the caller listens and closes. */
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { settings, audit, signingKeys } = options
+  const [signingKey] = signingKeys
+  if (signingKey === undefined) throw new TypeError('createServer: at least one signing key is needed')
+  const keys = new Map(signingKeys.map(key => [key.kid, key]))
+  const parts: ServerParts = {
+    ...options,
+    signingKey,
+    verifier: createTokenVerifier({
+      issuer: settings.issuer,
+      audience: settings.audience,
+      findKey: kid => keys.get(kid),
+      now: options.now,
+    }),
+    resourceMetadata: new URL(wellKnown('oauth-protected-resource', settings.audience), settings.audience).href,
+  }
+
+  const app = Fastify({
+    serverFactory: options.tls as never,
+    loggerInstance: options.log,
+    logController: new LogController({ disableRequestLogging: true }), // every decision is a security event already
+    childLoggerFactory: logger => logger, // a logger for each request would cost more than the check of its token
+    bodyLimit: 65_536,
+    routerOptions: { maxParamLength: 100 },
+  }) as unknown as FastifyInstance
+  app.setErrorHandler((error, request, reply) => {
+    const known = readRefusal(error)
+    if (known === undefined) {
+      request.log.error({ err: error, request_id: request.id }, 'a fault of ours')
+      return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
+    }
+    if (known.refusal.cause !== undefined)
+      request.log.error({ err: known.refusal.cause, request_id: request.id }, known.refusal.reason)
+    const { resourceMetadata } = parts
+    return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal: audit.refused })
+  })
+  app.setNotFoundHandler(notFound)
+  app.addHook('onRequest', (request, _reply, done) =>
+    done(isMisdirected(request.raw) ? new RequestError(421) : undefined),
+  )
+
+  metadataRoutes(app, parts)
+  bindingRoute(app, parts)
+  await app.register(async scope => tokenRoute(scope, parts))
+  if (settings.unsafeTokenCookie) tokenCookieRoute(app, parts)
+  const api = async (scope: FastifyInstance) => {
+    if (settings.unsafeTokenCookie) readTokenCookie(scope)
+    await apiRoutes(scope, parts)
+  }
+  await app.register(api, { prefix: '/api' })
+  await app.register(async scope => {
+    const { verifier, resourceMetadata } = parts
+    await scope.register(requireToken, { verifier, resourceMetadata, onRefusal: audit.refused })
+    await options.routes?.(scope)
+  })
+  return app
+}
+
+/** Whether a request names another host than its TLS handshake did (RFC 9110 §15.5.20). Without SNI nothing was named. */
+function isMisdirected({ headers, socket }: FastifyRequest['raw']): boolean {
+  const named = (socket as { servername?: string | false | null }).servername
+  const authority = headers[':authority'] ?? headers.host
+  if (typeof named !== 'string' || typeof authority !== 'string') return false
+  return authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase()
+}

@@ -1,0 +1,129 @@
+// Keys that sign and verify access tokens, as JSON Web Keys (RFC 7517), each with exactly one algorithm (RFC 8725 §3.1).
+// The JOSE work is done by @fastify/jwt, one instance for each key: it parses a key once, and only there is it cheap.
+import { createPrivateKey, createPublicKey, generateKeyPair, hash, type JsonWebKey } from 'node:crypto'
+import { promisify } from 'node:util'
+import jwt from '@fastify/jwt'
+import Fastify from 'fastify'
+import { hasLowS, withLowS } from '../core/compact-jws.ts'
+
+export const algorithms = ['ES256', 'EdDSA', 'RS256'] as const
+
+export type Algorithm = (typeof algorithms)[number]
+
+export interface TokenJwk extends JsonWebKey {
+  readonly kid: string
+  readonly alg: Algorithm
+  readonly use: 'sig'
+}
+
+export interface VerificationKey {
+  readonly kid: string
+  readonly algorithm: Algorithm
+  /** The claims of a token whose signature holds, else undefined. Never throws. */
+  verify(token: string): Record<string, unknown> | undefined
+}
+
+export interface SigningKey extends VerificationKey {
+  readonly publicJwk: TokenJwk
+  sign(claims: object): string
+}
+
+/** Makes a private key. Its `kid` is its thumbprint (RFC 7638). */
+export async function generateTokenKey(algorithm: Algorithm): Promise<TokenJwk> {
+  const generate = promisify(generateKeyPair) as (type: string, options: object) => Promise<{ privateKey: KeyLike }>
+  const { privateKey } = await (algorithm === 'ES256'
+    ? generate('ec', { namedCurve: 'P-256' })
+    : algorithm === 'EdDSA'
+      ? generate('ed25519', {})
+      : generate('rsa', { modulusLength: 3072 }))
+  const jwk = privateKey.export({ format: 'jwk' })
+  return { ...jwk, kid: thumbprint(jwk), alg: algorithm, use: 'sig' }
+}
+type KeyLike = { export(options: { format: 'jwk' }): JsonWebKey }
+
+/** Takes a private key into use. @throws Error naming the key when it is not usable. */
+export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
+  const privatePem = readKey(jwk, () =>
+    createPrivateKey({ key: jwk, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' }),
+  )
+  const signer = Fastify()
+  const header = { typ: 'at+jwt', alg: jwk.alg, kid: jwk.kid }
+  await signer.register(jwt, {
+    secret: { private: privatePem, public: publicPem(jwk) },
+    sign: { algorithm: jwk.alg, header },
+  })
+  return {
+    ...(await importVerificationKey(jwk)),
+    publicJwk: toPublic(jwk),
+    sign: claims => {
+      const token = signer.jwt.sign(claims)
+      if (jwk.alg !== 'ES256') return token
+      const at = token.lastIndexOf('.') + 1
+      return token.slice(0, at) + withLowS(Buffer.from(token.slice(at), 'base64url')).toString('base64url')
+    },
+  }
+}
+
+/** Takes a public key into use. @throws Error naming the key when it is not usable. */
+export async function importVerificationKey(jwk: TokenJwk): Promise<VerificationKey> {
+  const verifier = Fastify()
+  await verifier.register(jwt, {
+    secret: { public: publicPem(jwk) },
+    // Times are judged in access-token.ts, by our clock; tokens are remembered in connection.ts, never by their text alone.
+    verify: { algorithms: [jwk.alg], ignoreExpiration: true, ignoreNotBefore: true, cache: false },
+  })
+  return {
+    kid: jwk.kid,
+    algorithm: jwk.alg,
+    verify: token => {
+      if (jwk.alg === 'ES256' && !hasLowS(Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url')))
+        return undefined
+      try {
+        return verifier.jwt.verify<Record<string, unknown>>(token)
+      } catch {
+        return undefined // whatever the library dislikes, it is not a token of ours
+      }
+    },
+  }
+}
+
+/** Checks that a value is a JSON Web Key of a form that we take. @throws Error saying what is wrong. */
+export function readTokenJwk(value: unknown): TokenJwk {
+  const jwk = value as Partial<TokenJwk> | null
+  const name = typeof jwk?.kid === 'string' ? `key ${jwk.kid}` : 'a key without kid'
+  if (typeof jwk?.kid !== 'string' || !/^[\w.~-]{1,128}$/.test(jwk.kid)) throw new Error(`${name}: kid must be a word`)
+  const expected = { ES256: ['EC', 'P-256'], EdDSA: ['OKP', 'Ed25519'], RS256: ['RSA', undefined] }[
+    jwk.alg as Algorithm
+  ]
+  if (expected === undefined) throw new Error(`${name}: alg must be one of ${algorithms.join(', ')}`)
+  if (jwk.kty !== expected[0] || jwk.crv !== expected[1])
+    throw new Error(`${name}: kty or crv does not fit alg ${jwk.alg}`)
+  if (jwk.use !== undefined && jwk.use !== 'sig') throw new Error(`${name}: use must be sig`)
+  if (jwk.alg === 'RS256' && Buffer.from(jwk.n ?? '', 'base64url').length < 256)
+    throw new Error(`${name}: an RSA key needs 2048 bits or more`)
+  return { ...jwk, use: 'sig' } as TokenJwk
+}
+
+/** The members of a public key, chosen one by one so that no private one can slip through. */
+function toPublic({ kid, alg, use, kty, crv, x, y, n, e }: TokenJwk): TokenJwk {
+  return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg, use }))
+}
+
+function publicPem(jwk: TokenJwk): string {
+  return readKey(jwk, () =>
+    createPublicKey({ key: toPublic(jwk), format: 'jwk' }).export({ type: 'spki', format: 'pem' }),
+  )
+}
+
+function readKey(jwk: TokenJwk, read: () => string | Buffer): string {
+  try {
+    return read().toString()
+  } catch {
+    throw new Error(`key ${jwk.kid}: not a usable key`) // the cause could quote the key
+  }
+}
+
+/** RFC 7638 §3: the required members in lexicographic order. */
+function thumbprint({ crv, e, kty, n, x, y }: JsonWebKey): string {
+  return hash('sha256', JSON.stringify({ crv, e, kty, n, x, y }), 'base64url')
+}

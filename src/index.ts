@@ -1,0 +1,9 @@
+// What the package promises to others, and nothing else.
+export type { AccessToken, AccessTokenClaims } from './core/access-token.ts'
+export { type BindingType, type ChannelBindings, readChannelBindings } from './core/channel-binding.ts'
+export { type Confirmation, confirm, type TokenBinding, verifyConfirmation } from './core/confirmation.ts'
+export { type ErrorCode, OAuthError, type Reason, reasons } from './core/errors.ts'
+export { type Presenter, readCertificate } from './core/presenter.ts'
+export { type MutualTls, type MutualTlsOptions, mutualTls } from './http/mutual-tls.ts'
+export { type RequireTokenOptions, requireToken, type TokenDemand } from './http/require-token.ts'
+export type { TlsMaterial } from './http/tls.ts'

@@ -1,0 +1,91 @@
+// Issues X.509 certificates (RFC 5280 §4.1) for the demo, the tests and the bench, bad ones too if the order says so.
+// It checks nothing that it is asked to write, and it never reads a certificate that came from somebody else.
+
+import type { KeyObject } from 'node:crypto'
+import { randomBytes, X509Certificate } from 'node:crypto'
+import type { Der } from './der.ts'
+import { context, integer, publicKeyInfo, sequence, time } from './der.ts'
+import type { Purpose } from './extensions.ts'
+import * as extension from './extensions.ts'
+import type { AltName, DistinguishedName } from './names.ts'
+import { distinguishedName } from './names.ts'
+import type { Digest, KeyPair, KeyType } from './signing.ts'
+import { buildSigned, generateKeyPair } from './signing.ts'
+
+/** A certificate, its key, and both again as objects of node:crypto. */
+export type Identity = {
+  /** As it was ordered, so that an issuer's certificate need not be taken apart to find its name. */
+  readonly subject: DistinguishedName
+  /** PEM. */
+  readonly certificate: string
+  /** PEM, PKCS#8, not encrypted. */
+  readonly key: string
+  readonly x509: X509Certificate
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+}
+
+export type CertificateOrder = {
+  readonly subject: DistinguishedName
+  /** Without one, the certificate is self-signed. */
+  readonly issuer?: Identity
+  readonly keyType?: KeyType
+  /** An existing key pair, to renew its certificate; `keyType` then has no say. */
+  readonly keyPair?: KeyPair
+  /** Without it there is no basicConstraints extension at all. */
+  readonly ca?: boolean | { readonly pathLength: number }
+  /** Absent or empty: no such extension, which means any purpose. */
+  readonly extendedKeyUsage?: readonly Purpose[]
+  readonly altNames?: readonly AltName[]
+  /** The DNS subtrees a CA is confined to. */
+  readonly permittedDns?: readonly string[]
+  /** A minute ago. */
+  readonly notBefore?: Date
+  /** In 30 days. */
+  readonly notAfter?: Date
+  readonly digest?: Digest
+}
+
+const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
+
+/** Issues the certificate that was ordered, for a new key unless the order brings one. */
+export function issueCertificate(order: CertificateOrder): Identity {
+  const { subject, notBefore = new Date(Date.now() - MINUTE), notAfter = new Date(Date.now() + 30 * DAY) } = order
+  const { privateKey, publicKey } = order.keyPair ?? generateKeyPair(order.keyType ?? 'ec')
+  const issuer = order.issuer ?? { subject, privateKey, publicKey }
+
+  const der = buildSigned(issuer.privateKey, order.digest ?? 'sha256', algorithm =>
+    sequence([
+      context(0, [integer(2)]), // version 3
+      serialNumber(),
+      algorithm,
+      distinguishedName(issuer.subject),
+      sequence([time(notBefore), time(notAfter)]),
+      distinguishedName(subject),
+      publicKeyInfo(publicKey),
+      context(3, [sequence(extensions(order, publicKey, issuer.publicKey))]),
+    ]),
+  )
+  const x509 = new X509Certificate(der)
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { subject, certificate: x509.toString(), key, x509, privateKey, publicKey }
+}
+
+/** 16 bytes. The first is 01, so that the number is positive, never zero, and of one length. */
+function serialNumber(): Der {
+  return integer(BigInt(`0x01${randomBytes(15).toString('hex')}`))
+}
+
+function extensions(order: CertificateOrder, key: KeyObject, issuerKey: KeyObject): (Der | undefined)[] {
+  const { subject, ca = false, extendedKeyUsage = [], altNames = [], permittedDns = [] } = order
+  return [
+    ca ? extension.basicConstraints(ca === true ? undefined : ca.pathLength) : undefined,
+    extension.keyUsage(ca !== false),
+    extendedKeyUsage.length > 0 ? extension.extendedKeyUsage(extendedKeyUsage) : undefined,
+    altNames.length > 0 ? extension.subjectAltName(altNames, subject.length === 0) : undefined,
+    permittedDns.length > 0 ? extension.nameConstraints(permittedDns) : undefined,
+    extension.subjectKeyIdentifier(key),
+    extension.authorityKeyIdentifier(issuerKey),
+  ]
+}

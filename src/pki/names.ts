@@ -1,0 +1,51 @@
+// The names in a certificate: the distinguished name (RFC 5280 §4.1.2.4) and the alternative names (§4.2.1.6).
+// Values are written as they are given, NUL and newline included: tests need certificates that lie about their name.
+
+import { isIP } from 'node:net'
+import type { Der } from './der.ts'
+import { context, oid, sequence, set, utf8String } from './der.ts'
+
+const attributeTypes = {
+  CN: '2.5.4.3',
+  serialNumber: '2.5.4.5',
+  C: '2.5.4.6',
+  L: '2.5.4.7',
+  ST: '2.5.4.8',
+  O: '2.5.4.10',
+  OU: '2.5.4.11',
+  UID: '0.9.2342.19200300.100.1.1',
+  DC: '0.9.2342.19200300.100.1.25',
+  emailAddress: '1.2.840.113549.1.9.1',
+}
+
+export type DistinguishedName = readonly (readonly [type: keyof typeof attributeTypes, value: string])[]
+
+export type AltName = { dns: string } | { ip: string } | { uri: string } | { email: string }
+
+/** A Name with one attribute in each relative distinguished name, in the order given; it may be empty. */
+export function distinguishedName(attributes: DistinguishedName): Der {
+  return sequence(attributes.map(([type, value]) => set([sequence([oid(attributeTypes[type]), utf8String(value)])])))
+}
+
+/**
+ * A GeneralName.
+ * @throws TypeError when the text of an `ip` is not an IP address.
+ */
+export function generalName(name: AltName): Der {
+  if ('email' in name) return context(1, Buffer.from(name.email))
+  if ('dns' in name) return context(2, Buffer.from(name.dns))
+  if ('uri' in name) return context(6, Buffer.from(name.uri))
+  return context(7, addressBytes(name.ip))
+}
+
+function addressBytes(ip: string): Buffer {
+  if (isIP(ip) === 4) return Buffer.from(ip.split('.').map(Number))
+  if (isIP(ip) !== 6) throw new TypeError(`not an IP address: ${ip}`)
+  // URL knows every way to write an IPv6 address and leaves one: hexadecimal groups, and at most one `::`.
+  const [head = [], tail = []] = new URL(`http://[${ip}]`).hostname
+    .slice(1, -1)
+    .split('::')
+    .map(half => half.split(':').filter(group => group !== ''))
+  const zeros = Array<string>(8 - head.length - tail.length).fill('0')
+  return Buffer.from([...head, ...zeros, ...tail].map(group => group.padStart(4, '0')).join(''), 'hex')
+}

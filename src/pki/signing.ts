@@ -1,0 +1,56 @@
+// Keys and signatures: key pairs by type, and the frame that a certificate and a CRL share,
+// SEQUENCE { content, signatureAlgorithm, signature } (RFC 5280 §4.1.1, §5.1.1).
+
+import type { KeyObject } from 'node:crypto'
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import type { Der } from './der.ts'
+import { bitString, encode, nothing, oid, sequence } from './der.ts'
+
+export type KeyPair = { readonly privateKey: KeyObject; readonly publicKey: KeyObject }
+
+/** `rsa1024` and `sha1` exist so that a test can see them refused. */
+export type KeyType = 'ec' | 'ec384' | 'ed25519' | 'rsa' | 'rsa1024'
+export type Digest = 'sha256' | 'sha1'
+
+const keyPairs: Record<KeyType, () => KeyPair> = {
+  ec: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  ec384: () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+  ed25519: () => generateKeyPairSync('ed25519'),
+  rsa: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  rsa1024: () => generateKeyPairSync('rsa', { modulusLength: 1024 }),
+}
+
+export const generateKeyPair = (type: KeyType): KeyPair => keyPairs[type]()
+
+/** The hash of the whole SubjectPublicKeyInfo (RFC 7093 §2, method 4). */
+export function keyIdentifier(publicKey: KeyObject): Buffer {
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest()
+}
+
+/**
+ * Signs what `build` makes of the algorithm, because the signed content has to name the algorithm as well.
+ * @throws TypeError when the key cannot sign certificates.
+ */
+export function buildSigned(key: KeyObject, digest: Digest, build: (algorithm: Der) => Der): Buffer {
+  const algorithm = signatureAlgorithm(key, digest)
+  const content = build(algorithm)
+  // Ed25519 has its digest built in (RFC 8032 §5.1), and node:crypto wants to be told none.
+  const signature = sign(key.asymmetricKeyType === 'ed25519' ? null : digest, encode(content), key)
+  return encode(sequence([content, algorithm, bitString(signature)]))
+}
+
+function signatureAlgorithm(key: KeyObject, digest: Digest): Der {
+  switch (key.asymmetricKeyType) {
+    case 'ec':
+      return sequence([oid({ sha256: '1.2.840.10045.4.3.2', sha1: '1.2.840.10045.4.1' }[digest])])
+    case 'rsa':
+      // The NULL is required here and forbidden for the others (RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3).
+      return sequence([oid({ sha256: '1.2.840.113549.1.1.11', sha1: '1.2.840.113549.1.1.5' }[digest]), nothing()])
+    case 'ed25519':
+      return sequence([oid('1.3.101.112')])
+    default:
+      throw new TypeError(`a key of type ${key.asymmetricKeyType} cannot sign certificates`)
+  }
+}

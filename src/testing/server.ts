@@ -1,0 +1,126 @@
+// A whole tlsbound server inside a test: certificates and state in memory, port 0, and connections of its clients.
+// `import { startTestServer } from 'tlsbound/testing'`; our own tests use it too.
+import type { AddressInfo } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { readClients } from '../core/client.ts'
+import { demoRegistrations } from '../demo.ts'
+import { createAudit } from '../http/audit.ts'
+import { type MutualTls, type MutualTlsOptions, mutualTls } from '../http/mutual-tls.ts'
+import { createServer } from '../http/server.ts'
+import { generateTokenKey, importSigningKey, type TokenJwk } from '../http/token-keys.ts'
+import type { Identity } from '../pki/certificate.ts'
+import { type DemoPki, makeDemoPki } from '../pki/demo.ts'
+import { readSettings } from '../settings.ts'
+import { openSqlite } from '../store/sqlite.ts'
+import { openConnection, type TestConnection } from './connection.ts'
+
+export { type Identity, issueCertificate } from '../pki/certificate.ts'
+export { issueCrl } from '../pki/crl.ts'
+export type { Answer, Call, TestConnection } from './connection.ts'
+
+export interface TestServerOptions {
+  /** Settings by the names of README.md, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Registrations. Default: alice and bob of the demo. */
+  readonly clients?: readonly object[]
+  readonly pki?: DemoPki
+  /** Anything else about TLS, such as revocation lists. */
+  readonly tls?: Partial<MutualTlsOptions>
+  /** Routes of your own behind `requireToken`. */
+  readonly routes?: (app: FastifyInstance) => void | Promise<void>
+  /** Private keys for tokens. Default: a new one. */
+  readonly signingKeys?: readonly TokenJwk[]
+}
+
+export interface TestServer {
+  readonly origin: string
+  readonly port: number
+  readonly pki: DemoPki
+  readonly app: FastifyInstance
+  readonly tls: MutualTls
+  /** The security events so far, oldest first. */
+  // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
+  readonly events: readonly any[]
+  /** The lines of the application log so far. */
+  readonly log: readonly string[]
+  /** Seconds since 1970, by which this server judges tokens and certificates; move it to let them age. */
+  clock: number
+  /** Opens a connection as one of the demo's identities, as one of your own, or without certificate. */
+  connect(
+    who: keyof DemoPki | Identity | null,
+    options?: ConnectionOptions & { clientId?: string },
+  ): Promise<TestConnection>
+  close(): Promise<void>
+}
+
+/** Starts a server on a free port of 127.0.0.1. Close it when the test ends. */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const pki = options.pki ?? makeDemoPki()
+  const settings = readSettings({ ...options.env })
+  const problems: string[] = []
+  const clients = readClients(options.clients ?? demoRegistrations, problems)
+  if (problems.length > 0) throw new TypeError(problems.join('\n'))
+  const keys = options.signingKeys ?? [await generateTokenKey(settings.signingAlgorithm)]
+  const events: object[] = []
+  const log: string[] = []
+  const audit = createAudit({ write: line => void events.push(JSON.parse(line)) })
+  const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
+  const tls = mutualTls({
+    ...material,
+    minVersion: settings.tlsMinVersion,
+    http2: settings.http2,
+    dropUnacceptable: settings.tlsDropUnacceptable,
+    maximumAge: settings.connectionMaxAge,
+    onDrop: audit.connectionRefused,
+    ...options.tls,
+  })
+  const app = await createServer({
+    settings,
+    tls,
+    clients,
+    signingKeys: await Promise.all(keys.map(importSigningKey)),
+    store: openSqlite(':memory:'),
+    audit,
+    log: pino({ level: 'info' }, { write: line => void log.push(line) }),
+    now: () => server.clock,
+    ...(options.routes && { routes: options.routes }),
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const connections = new Set<TestConnection>()
+
+  const server: TestServer = {
+    origin: `https://localhost:${port}`,
+    port,
+    pki,
+    app,
+    tls,
+    events,
+    log,
+    clock: Math.floor(Date.now() / 1000),
+    async connect(who, { clientId, ...tlsOptions } = {}) {
+      const identity = typeof who === 'string' ? pki[who] : who
+      const name = typeof who === 'string' ? who : 'alice'
+      const connection = await openConnection(
+        {
+          host: '127.0.0.1',
+          port,
+          servername: 'localhost',
+          ca: pki.ca.certificate,
+          ...(identity && { cert: identity.certificate, key: identity.key }),
+          ...tlsOptions,
+        },
+        clientId ?? name,
+      )
+      connections.add(connection)
+      return connection
+    },
+    async close() {
+      for (const connection of connections) connection.close()
+      await app.close()
+    },
+  }
+  return server
+}
