@@ -1,5 +1,6 @@
 // The listener: a server for HTTP/2 and HTTP/1.1 on one port that ends mutual TLS and remembers each connection.
 // Given to Fastify as its serverFactory, so that every address it listens on gets the same treatment.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { connectionOf, rememberConnection, type TrustInForce } from './connection.ts'
@@ -21,10 +22,13 @@ export interface MutualTlsOptions extends TlsMaterial {
 
 /** A `serverFactory` for Fastify. `reload` changes certificate, key, authorities and lists of all servers it made. */
 export interface MutualTls {
-  (handler: (request: never, response: never) => void): Http2SecureServer
+  // Typed as Fastify types its HTTP/1.1 server: the two protocols look the same from a handler.
+  (handler: Handler): Server
   /** @throws Error when the new material is not usable; everything then stays as it was. */
   reload(material: TlsMaterial): void
 }
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Seconds. A peer that stays below these holds a socket, and nothing else. */
 const timeouts = { handshake: 10, headers: 10, request: 30, idle: 60 }
@@ -36,7 +40,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const trusted: TrustInForce = { trust: load(options) }
   const servers = new Set<Http2SecureServer>()
 
-  const factory = (handler: (request: never, response: never) => void): Http2SecureServer => {
+  const factory = (handler: Handler): Server => {
     const server = createSecureServer({
       ...buildTlsOptions(options, minVersion),
       ALPNProtocols: options.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
@@ -64,11 +68,11 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         if (request.httpVersionMajor === 2) request.stream.session?.close()
         else response.setHeader('connection', 'close')
       }
-      handler(request as never, response as never)
+      handler(request as unknown as IncomingMessage, response as unknown as ServerResponse)
     })
     servers.add(server)
     server.on('close', () => servers.delete(server))
-    return server
+    return server as unknown as Server
   }
 
   const reload = (material: TlsMaterial): void => {

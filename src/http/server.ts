@@ -30,13 +30,13 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   }
 
   const app = Fastify({
-    serverFactory: options.tls as never,
+    serverFactory: options.tls,
     loggerInstance: options.log,
     logController: new LogController({ disableRequestLogging: true }), // every decision is a security event already
     childLoggerFactory: logger => logger, // a logger for each request would cost more than the check of its token
     bodyLimit: 65_536,
     routerOptions: { maxParamLength: 100 },
-  }) as unknown as FastifyInstance
+  })
   app.setErrorHandler((error, request, reply) => {
     const known = readRefusal(error)
     if (known === undefined) {
