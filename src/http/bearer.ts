@@ -2,32 +2,26 @@
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../core/errors.ts'
 
-type RawRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'url'>
-
-/** Reads the bearer token of a request. @throws OAuthError `no_token` or `malformed_request`. */
-export function readBearerToken(request: RawRequest): string {
-  if (hasTokenInQuery(request.url ?? '') || hasTwoAuthorizations(request.rawHeaders))
-    throw new OAuthError('invalid_request', 'malformed_request')
-  const { authorization } = request.headers
+/** Reads the token of an Authorization header. @throws OAuthError `no_token` or `malformed_request`. */
+export function readBearerToken(authorization: string | undefined): string {
   if (authorization === undefined || !/^bearer(?![!-~])/i.test(authorization))
     throw new OAuthError(undefined, 'no_token')
-  const token = authorization.slice(7)
-  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token) || authorization[6] !== ' ')
-    throw new OAuthError('invalid_request', 'malformed_request')
+  const token = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization)?.[1]
+  if (token === undefined) throw new OAuthError('invalid_request', 'malformed_request')
   return token
 }
 
-function hasTokenInQuery(url: string): boolean {
-  const at = url.indexOf('?')
-  return at !== -1 && new URLSearchParams(url.slice(at)).has('access_token')
-}
-
-/** Node keeps the first of several Authorization headers and drops the others without a word. */
-function hasTwoAuthorizations(rawHeaders: readonly string[]): boolean {
+/**
+ * Refuses a request that could mean two tokens: one in its query, or two Authorization headers, of which Node keeps the
+ * first without a word. @throws OAuthError `malformed_request`.
+ */
+export function refuseSecondToken({ url = '', rawHeaders }: Pick<IncomingMessage, 'rawHeaders' | 'url'>): void {
   let count = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] as string
     if (name.length === 13 && name.toLowerCase() === 'authorization') count++
   }
-  return count > 1
+  const query = url.indexOf('?')
+  if (count > 1 || (query !== -1 && new URLSearchParams(url.slice(query)).has('access_token')))
+    throw new OAuthError('invalid_request', 'malformed_request')
 }

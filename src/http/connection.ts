@@ -3,6 +3,7 @@
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings } from '../core/channel-binding.ts'
+import type { Client } from '../core/client.ts'
 import { type ErrorCode, OAuthError } from '../core/errors.ts'
 import { type Presenter, readCertificate } from '../core/presenter.ts'
 import { type CertificateProblem, judge, judgeAgain, type Trust } from './trust.ts'
@@ -21,8 +22,12 @@ export interface Connection {
   readonly trusted: Readonly<TrustInForce>
   /** When the handshake ended, in milliseconds of the monotonic clock. */
   readonly openedAt: number
-  /** The tokens that were verified here, by their text; made when there is one. */
+  /** The tokens that were verified here, by the Authorization header that brings them; made when there is one. */
   verified: Map<string, AccessToken> | undefined
+  /** The client that was authenticated here; its certificate cannot change while the connection lives. */
+  client: Client | undefined
+  /** The host that requests name here, once it was found to be the one of the handshake. */
+  authority: string | undefined
 }
 
 const key = Symbol('tlsbound connection')
@@ -41,6 +46,8 @@ export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Co
     trusted,
     openedAt: performance.now(),
     verified: undefined,
+    client: undefined,
+    authority: undefined,
   }
   ;(socket as Carrier)[key] = connection
   return connection

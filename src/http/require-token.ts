@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
 import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import { OAuthError } from '../core/errors.ts'
-import { readBearerToken } from './bearer.ts'
+import { refuseSecondToken } from './bearer.ts'
 import { connectionOf } from './connection.ts'
 import { type RefusalListener, refuse } from './errors.ts'
 import { importVerificationKey, readTokenJwk, type VerificationKey } from './token-keys.ts'
@@ -85,7 +85,9 @@ interface Demand {
 }
 
 function check(request: FastifyRequest, verifier: TokenVerifier, demand: Demand): AccessToken {
-  const token = verifier.verify(readBearerToken(request.raw), connectionOf(request.raw.socket))
+  const { raw } = request
+  refuseSecondToken(raw)
+  const token = verifier.verify(raw.headers.authorization, connectionOf(raw.socket))
   if (!isAtLeast(token.binding, demand.binding)) throw new OAuthError('invalid_token', 'binding_too_weak')
   if (!demand.scope.every(scope => token.scope.has(scope))) throw new OAuthError('insufficient_scope', 'scope_missing')
   return token

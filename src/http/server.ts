@@ -1,5 +1,6 @@
 // Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
 import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import { connectionOf } from './connection.ts'
 import { RequestError, readRefusal, refuse } from './errors.ts'
 import { notFound } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
@@ -72,8 +73,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
 /** Whether a request names another host than its TLS handshake did (RFC 9110 §15.5.20). Without SNI nothing was named. */
 function isMisdirected({ headers, socket }: FastifyRequest['raw']): boolean {
+  const connection = connectionOf(socket)
+  const authority = (headers[':authority'] as string | undefined) ?? headers.host
+  if (connection === undefined || authority === undefined || authority === connection.authority) return false
   const named = (socket as { servername?: string | false | null }).servername
-  const authority = headers[':authority'] ?? headers.host
-  if (typeof named !== 'string' || typeof authority !== 'string') return false
-  return authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase()
+  if (typeof named === 'string' && authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase()) return true
+  connection.authority = authority
+  return false
 }

@@ -9,7 +9,8 @@ import {
 } from '../core/access-token.ts'
 import { readTokenHeader } from '../core/compact-jws.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError, type Reason } from '../core/errors.ts'
+import { readBearerToken } from './bearer.ts'
 import { type Connection, requirePresenter } from './connection.ts'
 import type { VerificationKey } from './token-keys.ts'
 
@@ -21,47 +22,47 @@ export interface TokenVerifierOptions extends Expectations {
 }
 
 export interface TokenVerifier {
-  /** @throws OAuthError saying why the token is refused on this connection. */
-  verify(token: string, connection: Connection | undefined): AccessToken
-  /** Takes note of a token that this process has just signed for this connection, which saves the first verification. */
-  remember(token: string, claims: AccessTokenClaims, connection: Connection): void
+  /** Verifies the token of an Authorization header. @throws OAuthError saying why it is refused on this connection. */
+  verify(authorization: string | undefined, connection: Connection | undefined): AccessToken
+  /** Takes note of a token that this process has just bound to this connection and signed: it needs no verification. */
+  remember(token: string, claims: AccessTokenClaims, binding: TokenBinding, connection: Connection): void
 }
 
-/** One client needs one token at a time on a connection, and two while it renews; a gateway may need some more. */
-const maximumRemembered = 32
+/** A connection has one client, which needs one token at a time, two while it renews, some more with narrower scopes. */
+const maximumRemembered = 8
 
 export function createTokenVerifier({ findKey, now, ...expected }: TokenVerifierOptions): TokenVerifier {
   const verifier: TokenVerifier = {
-    verify(token, connection) {
+    verify(authorization, connection) {
       const time = now()
-      const presenter = requirePresenter(connection, time, 'invalid_token')
-      const remembered = connection?.verified?.get(token)
+      const remembered = connection?.verified?.get(authorization as string)
       if (remembered?.verifier === verifier) {
-        if (remembered.claims.exp <= time) throw new OAuthError('invalid_token', 'expired')
+        requirePresenter(connection, time, 'invalid_token')
+        if (remembered.claims.exp <= time) throw refuse('expired', remembered.claims)
         return remembered
       }
+      const token = readBearerToken(authorization)
+      const presenter = requirePresenter(connection, time, 'invalid_token')
       const claims = verifySignature(token, findKey)
       try {
         checkClaims(claims, expected, time)
         const binding = verifyConfirmation(claims.cnf, presenter)
-        return keep(token, claims as unknown as AccessTokenClaims, binding, connection as Connection)
+        return keep(authorization as string, claims as unknown as AccessTokenClaims, binding, connection as Connection)
       } catch (error) {
-        if (error instanceof OAuthError) error.token = { jti: claims.jti, client_id: claims.client_id }
-        throw error
+        throw error instanceof OAuthError ? refuse(error.reason, claims) : error
       }
     },
-    remember(token, claims, connection) {
-      if (claims.aud !== expected.audience) return
-      keep(
-        token,
-        claims,
-        verifyConfirmation(claims.cnf, requirePresenter(connection, now(), 'invalid_token')),
-        connection,
-      )
+    remember(token, claims, binding, connection) {
+      if (claims.aud === expected.audience) keep(`Bearer ${token}`, claims, binding, connection)
     },
   }
 
-  function keep(token: string, claims: AccessTokenClaims, binding: TokenBinding, connection: Connection): AccessToken {
+  function keep(
+    authorization: string,
+    claims: AccessTokenClaims,
+    binding: TokenBinding,
+    connection: Connection,
+  ): AccessToken {
     const verified = Object.freeze({
       claims: Object.freeze(claims),
       scope: new Set(readScope(claims.scope)),
@@ -71,10 +72,17 @@ export function createTokenVerifier({ findKey, now, ...expected }: TokenVerifier
     connection.verified ??= new Map()
     if (connection.verified.size >= maximumRemembered)
       connection.verified.delete(connection.verified.keys().next().value as string) // the oldest
-    connection.verified.set(token, verified)
+    connection.verified.set(authorization, verified)
     return verified
   }
   return verifier
+}
+
+/** A refusal of a token that is the issuer's own, so that its event can say which. */
+function refuse(reason: Reason, { jti, client_id }: Partial<Record<'jti' | 'client_id', unknown>>): OAuthError {
+  const refusal = new OAuthError('invalid_token', reason)
+  refusal.token = { jti, client_id }
+  return refusal
 }
 
 function verifySignature(token: string, findKey: TokenVerifierOptions['findKey']): Record<string, unknown> {

@@ -12,8 +12,9 @@ export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promi
   await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.audit.refused })
   app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
   app.removeContentTypeParser('text/plain')
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store').header('vary', 'authorization')
+    done()
   })
 
   app.get('/whoami', ({ token: { claims, binding } }, reply) => {

@@ -30,7 +30,7 @@ export function tokenRoute(app: FastifyInstance, parts: ServerParts): void {
 /** Issues an access token to the presenter of the request's connection. @throws OAuthError */
 export function issueToken(request: FastifyRequest, form: Form, parts: ServerParts): TokenAnswer {
   const { clients, settings, signingKey, verifier, audit } = parts
-  const connection = connectionOf(request.raw.socket)
+  const connection = connectionOf(request.raw.socket) as Connection // without one there is no presenter either
   const now = parts.now()
   const presenter = requirePresenter(connection, now, 'invalid_client')
 
@@ -43,7 +43,9 @@ export function issueToken(request: FastifyRequest, form: Form, parts: ServerPar
     form.client_assertion !== undefined
   )
     throw new OAuthError('invalid_request', 'malformed_request')
-  const client = authenticateClient(clientId, presenter, clients)
+  const client =
+    connection.client?.id === clientId ? connection.client : authenticateClient(clientId, presenter, clients)
+  connection.client = client
   if (grantType !== 'client_credentials') throw new OAuthError('unsupported_grant_type', 'grant_type_unsupported')
   if (!client.grantTypes.has(grantType)) throw new OAuthError('unauthorized_client', 'grant_type_not_allowed')
 
@@ -65,7 +67,7 @@ export function issueToken(request: FastifyRequest, form: Form, parts: ServerPar
     cnf: confirm(presenter, binding),
   }
   const token = signingKey.sign(claims)
-  verifier.remember(token, claims, connection as Connection)
+  verifier.remember(token, claims, binding, connection)
   audit.tokenIssued(request, claims, binding)
   return { access_token: token, token_type: 'Bearer', expires_in: lifetime, scope, token_binding: binding }
 }

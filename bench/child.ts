@@ -1,0 +1,68 @@
+// A process of our own that answers questions over IPC, seen from both ends. Server and load live in processes
+// apart, so that what one of them costs never shows up as the cost of the other.
+import { fork } from 'node:child_process'
+
+/** The questions that a process answers, each with one argument; every question gets exactly one answer. */
+export type Questions = Record<string, (argument: never) => unknown>
+type Reply = { id: number; answer?: unknown; problem?: string }
+
+export interface Child<Q extends Questions> {
+  /** @throws when the process reports a problem, ends, or has not answered after `seconds`. */
+  ask<Name extends keyof Q & string>(
+    question: Name,
+    argument: Parameters<Q[Name]>[0],
+    seconds?: number,
+  ): Promise<Awaited<ReturnType<Q[Name]>>>
+  stop(): Promise<void>
+}
+
+/** Starts the module at `file`, which calls `answer`, with this process's own Node options. */
+export function startChild<Q extends Questions>(file: URL): Child<Q> {
+  // Without stdout: a server that logs pays for its lines, and nobody reads them here.
+  const child = fork(file, {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    execArgv: [...process.execArgv, '--expose-gc'],
+  })
+  const name = file.pathname.split('/').slice(-1)[0]
+  const gone = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  let asked = 0
+
+  return {
+    ask: (question, argument, seconds = 30) =>
+      new Promise((resolve, reject) => {
+        const id = asked++
+        const settle = (reply: Reply) => {
+          if (reply.id !== id) return
+          child.off('message', settle)
+          clearTimeout(timer)
+          if (reply.problem === undefined) resolve(reply.answer as never)
+          else reject(new Error(reply.problem))
+        }
+        const fail = (what: string) => settle({ id, problem: `${name} ${what} at '${question}'` })
+        const timer = setTimeout(fail, seconds * 1000, `gave no answer within ${seconds} s`)
+        child.on('message', settle)
+        gone.then(() => fail('ended'))
+        if (child.connected) child.send({ id, question, argument }, error => error && fail('was gone'))
+      }),
+    stop: async () => {
+      if (child.connected) child.disconnect()
+      const timer = setTimeout(() => child.kill('SIGKILL'), 3000)
+      await gone
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** The other end: answers the parent's questions until the parent goes away, and then ends this process. */
+export function answer(questions: Questions): void {
+  process.on('message', async ({ id, question, argument }: { id: number; question: string; argument: unknown }) => {
+    const reply: Reply = { id }
+    try {
+      reply.answer = await questions[question]?.(argument as never)
+    } catch (error) {
+      reply.problem = error instanceof Error ? error.message : String(error)
+    }
+    process.send?.(reply)
+  })
+  process.on('disconnect', () => process.exit(0))
+}

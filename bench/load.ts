@@ -1,0 +1,49 @@
+// The load, a process of its own: speaks mutual TLS to one server at a time and counts what comes back.
+import { answer } from './child.ts'
+import { type Aim, Client } from './load/client.ts'
+import type { Connection } from './load/connection.ts'
+import { type Kind, type Lane, lanes, openIdle } from './load/lanes.ts'
+import { type Counts, Tally } from './load/tally.ts'
+import type { Pki } from './pki.ts'
+
+let client: Client
+let ready: Lane[] = []
+let idle: Connection[] = []
+
+/** Keeps every lane busy for `seconds`; what is in flight at the end is awaited and counted. */
+async function run(seconds: number): Promise<Counts> {
+  const tally = new Tally()
+  const end = performance.now() + seconds * 1000
+  const drive = async (lane: Lane) => {
+    for (let before = performance.now(); before < end; ) {
+      const status = await lane()
+      const after = performance.now()
+      tally.count(status, after - before)
+      before = after
+    }
+  }
+  // A lane that fails ends: a run with a hole in it is reported, not repaired.
+  await Promise.all(ready.map(lane => drive(lane).catch(error => tally.fail(String(error)))))
+  return tally.read()
+}
+
+const questions = {
+  aim: ({ aim, pki }: { aim: Aim; pki: Pki }): void => {
+    client = new Client(aim, pki)
+  },
+  prepare: async ({ kind, connections }: { kind: Kind; connections: number }): Promise<void> => {
+    ready = await Promise.all(Array.from({ length: connections }, () => lanes[kind](client)))
+  },
+  run,
+  openIdle: async ({ count, used }: { count: number; used: boolean }): Promise<void> => {
+    idle = await openIdle(client, count, used)
+  },
+  countIdle: (): number => idle.filter(connection => connection.isOpen).length,
+  closeIdle: (): void => {
+    for (const connection of idle.splice(0)) connection.close()
+  },
+}
+
+export type LoadQuestions = typeof questions
+
+answer(questions)

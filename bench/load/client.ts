@@ -1,0 +1,56 @@
+// What the load does on a connection: alice asks for a token, and reads who she is.
+import { createSecureContext, type SecureContext } from 'node:tls'
+import type { Pki } from '../pki.ts'
+import { type Answer, Connection } from './connection.ts'
+
+/** How to talk to a server under measurement. */
+export interface Aim {
+  port: number
+  /** Whether GET wants a token that was issued on the same connection. */
+  needsToken: boolean
+}
+
+const FORM = 'grant_type=client_credentials&client_id=alice&scope=notes%3Aread'
+
+const TOKEN_REQUEST = Buffer.from(
+  `POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${FORM.length}\r\n\r\n${FORM}`,
+)
+
+const buildWhoamiRequest = (token: string | undefined): Buffer =>
+  Buffer.from(
+    `GET /api/whoami HTTP/1.1\r\nHost: localhost\r\n${token === undefined ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`,
+  )
+
+function readToken({ status, body }: Answer): string {
+  const token = status === 200 ? JSON.parse(body).access_token : undefined
+  if (typeof token !== 'string') throw new Error(`no token but ${status} ${body.slice(0, 200)}`)
+  return token
+}
+
+export class Client {
+  readonly #aim: Aim
+  readonly #secureContext: SecureContext
+
+  constructor(aim: Aim, { alice }: Pki) {
+    this.#aim = aim
+    this.#secureContext = createSecureContext({
+      cert: alice.certificate,
+      key: alice.key,
+      minVersion: 'TLSv1.3',
+    })
+  }
+
+  connect(): Promise<Connection> {
+    return Connection.open(this.#aim.port, this.#secureContext)
+  }
+
+  /** The request that reads a protected resource; where it takes a token, the token is obtained here. */
+  async prepareWhoami(connection: Connection): Promise<Buffer> {
+    if (!this.#aim.needsToken) return buildWhoamiRequest(undefined)
+    return buildWhoamiRequest(readToken(await connection.exchange(TOKEN_REQUEST)))
+  }
+
+  requestToken(connection: Connection): Promise<Answer> {
+    return connection.exchange(TOKEN_REQUEST)
+  }
+}

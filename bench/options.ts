@@ -1,0 +1,65 @@
+// The options of the bench: name, default, bounds, meaning. Everything that loops or waits is bounded here.
+import { parseArgs } from 'node:util'
+import { type RowName, rows } from './rows.ts'
+import { type TargetName, targets } from './targets.ts'
+
+export interface Options {
+  rounds: number
+  seconds: number
+  connections: number
+  idle: number
+  only: RowName[]
+  targets: TargetName[]
+}
+
+const NUMBERS = {
+  rounds: { default: 5, from: 1, to: 100, meaning: 'how often everything is measured' },
+  seconds: { default: 3, from: 0.1, to: 60, meaning: 'length of one measurement, after a third of it as warm-up' },
+  connections: { default: 16, from: 1, to: 256, meaning: 'connections that carry the load' },
+  idle: { default: 1000, from: 10, to: 5000, meaning: 'connections held open to weigh them' },
+}
+
+const rowNames = Object.keys(rows) as RowName[]
+const targetNames = Object.keys(targets) as TargetName[]
+
+const describe = (option: string, meaning: string) => `  ${option.padEnd(20)}${meaning}`
+
+export const usage = [
+  'npm run bench -- [options]',
+  ...Object.entries(NUMBERS).map(([name, { default: value, from, to, meaning }]) =>
+    describe(`--${name} N`, `${meaning} (${value}; ${from} to ${to})`),
+  ),
+  describe('--only ROWS', `some of ${rowNames}`),
+  describe('--targets TARGETS', `some of ${targetNames}; the floor is always among them`),
+].join('\n')
+
+function readNumber(name: keyof typeof NUMBERS, text: string | undefined): number {
+  const { default: value, from, to } = NUMBERS[name]
+  const number = text === undefined ? value : Number(text)
+  if (!(number >= from && number <= to)) throw new TypeError(`--${name} takes a number from ${from} to ${to}`)
+  return name === 'seconds' ? number : Math.floor(number)
+}
+
+function readNames<Name extends string>(option: string, text: string | undefined, known: Name[]): Name[] {
+  const names = text?.split(',') ?? known
+  const stranger = names.find(name => !known.includes(name as Name))
+  if (stranger !== undefined) throw new TypeError(`--${option} knows ${known}, not '${stranger}'`)
+  return known.filter(name => names.includes(name))
+}
+
+/** @throws TypeError in words for whoever typed the options. */
+export function readOptions(args: string[]): Options {
+  const text = { type: 'string' } as const
+  const { values } = parseArgs({
+    args,
+    options: { rounds: text, seconds: text, connections: text, idle: text, only: text, targets: text },
+  })
+  return {
+    rounds: readNumber('rounds', values.rounds),
+    seconds: readNumber('seconds', values.seconds),
+    connections: readNumber('connections', values.connections),
+    idle: readNumber('idle', values.idle),
+    only: readNames('only', values.only, rowNames),
+    targets: readNames('targets', values.targets && `floor,${values.targets}`, targetNames),
+  }
+}

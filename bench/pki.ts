@@ -1,0 +1,17 @@
+// The certificates of a run as they travel to the processes of the bench: PEM text of a throw-away PKI.
+import type { Identity } from '../src/pki/certificate.ts'
+import { makeDemoPki } from '../src/pki/demo.ts'
+
+type Pem = Pick<Identity, 'certificate' | 'key'>
+
+export interface Pki {
+  ca: Pem
+  server: Pem
+  alice: Pem
+}
+
+export function makePki(): Pki {
+  const { ca, server, alice } = makeDemoPki()
+  const pem = ({ certificate, key }: Identity): Pem => ({ certificate, key })
+  return { ca: pem(ca), server: pem(server), alice: pem(alice) }
+}

@@ -1,0 +1,92 @@
+// From measurements to tables. A ratio is taken within a round, where both sides had the same machine;
+// what is written down is the median of the rounds.
+import type { Measurement, Unit } from './measure.ts'
+import { type RowName, rows } from './rows.ts'
+import { type TargetName, targets } from './targets.ts'
+
+/** By row and target, one measurement for each round. */
+export type Results = Partial<Record<RowName, Partial<Record<TargetName, Measurement[]>>>>
+
+interface Column {
+  heading: string
+  cell(own: Measurement[], floor: Measurement[]): string
+}
+
+const KIB = 1024
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = (sorted.length - 1) / 2
+  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2
+}
+
+function write(value: number, digits: number): string {
+  if (!Number.isFinite(value)) return '–'
+  const rounded = Number(value.toFixed(digits)) + 0 // without a sign where that leaves nothing
+  return rounded.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+}
+
+/** A column of the target's own values. */
+const value = (heading: string, unit: Unit, digits: number, scale = 1): Column => ({
+  heading,
+  cell: own => write(median(own.flatMap(({ values }) => values[unit] ?? [])) / scale, digits),
+})
+
+/** A column that sets the target's value against the floor's of the same round. */
+const against = (heading: string, unit: Unit, digits: number, set: (own: number, floor: number) => number): Column => ({
+  heading,
+  cell: (own, floor) => {
+    const rounds = own.map(({ values }, round) =>
+      set(values[unit] ?? Number.NaN, floor[round]?.values[unit] ?? Number.NaN),
+    )
+    return write(median(rounds.filter(Number.isFinite)), digits)
+  },
+})
+
+const ratio = (own: number, floor: number) => own / floor
+
+const loadColumns = [
+  against('throughput to the floor', 'rate', 2, ratio),
+  against('server CPU to the floor', 'cpu', 2, ratio),
+  value('requests/s', 'rate', 0),
+  value('server µs/request', 'cpu', 0),
+  value('p50 ms', 'p50', 2),
+  value('p99 ms', 'p99', 2),
+  value('load, of one core', 'load', 2),
+]
+
+const idleColumns = [
+  against('above the floor, KiB', 'memory', 1, (own, floor) => (own - floor) / KIB),
+  against('to the floor', 'memory', 2, ratio),
+  value('KiB per connection', 'memory', 1, KIB),
+]
+
+const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+
+function buildTable(name: RowName, byTarget: Partial<Record<TargetName, Measurement[]>>): string {
+  const { title, ...row } = rows[name]
+  const columns = 'load' in row ? loadColumns : idleColumns
+  const entries = Object.entries(byTarget) as [TargetName, Measurement[]][]
+  return [
+    line([`**${title}**`, ...columns.map(({ heading }) => heading)]),
+    line(['---', ...columns.map(() => '--:')]),
+    ...entries.map(([target, own]) =>
+      line([targets[target].title, ...columns.map(({ cell }) => cell(own, byTarget.floor ?? []))]),
+    ),
+  ].join('\n')
+}
+
+export const buildTables = (results: Results): string =>
+  Object.entries(results)
+    .map(([name, byTarget]) => buildTable(name as RowName, byTarget))
+    .join('\n\n')
+
+/** Every problem with the place where it arose; empty after a clean run. */
+export const listProblems = (results: Results): string[] =>
+  Object.entries(results).flatMap(([row, byTarget]) =>
+    Object.entries(byTarget).flatMap(([target, rounds]) =>
+      rounds.flatMap(({ problems }, round) =>
+        problems.map(problem => `${row}, ${target}, round ${round + 1}: ${problem}`),
+      ),
+    ),
+  )

@@ -1,0 +1,10 @@
+// The floor: bare Fastify with our TLS, over the same kind of server as ours. HTTP/2 offered, HTTP/1.1 spoken.
+import { createHttp2App, listen } from './fastify.ts'
+import { addFloorRoutes } from './floor-routes.ts'
+import { serveTarget } from './target.ts'
+
+serveTarget(pki => {
+  const app = createHttp2App(pki)
+  addFloorRoutes(app)
+  return listen(app)
+})

@@ -1,0 +1,9 @@
+// node-oidc-provider comes without types; these are the two things we call.
+declare module 'oidc-provider' {
+  import type { RequestListener } from 'node:http'
+
+  export default class Provider {
+    constructor(issuer: string, configuration: object)
+    callback(): RequestListener
+  }
+}

@@ -1,0 +1,48 @@
+// What every server under measurement has in common: its TLS, and the questions it answers.
+import { constants } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { answer } from '../child.ts'
+import type { Pki } from '../pki.ts'
+
+export interface Usage {
+  /** Microseconds of CPU time since the process started, all threads. */
+  cpu: number
+  /** Bytes resident. */
+  memory: number
+}
+
+/** The same terms for everybody: client certificates asked for and judged in code, TLS 1.3, a full handshake each time. */
+export const buildTlsOptions = ({ ca, server }: Pki) => ({
+  ca: ca.certificate,
+  cert: server.certificate,
+  key: server.key,
+  requestCert: true,
+  rejectUnauthorized: false,
+  minVersion: 'TLSv1.3' as const,
+  secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+})
+
+export type TargetQuestions = {
+  start(pki: Pki): Promise<number>
+  usage(_: null): Usage
+  collectGarbage(_: null): Promise<void>
+}
+
+/** `start` listens on 127.0.0.1 and tells the port. */
+export function serveTarget(start: (pki: Pki) => Promise<number>): void {
+  const questions: TargetQuestions = {
+    start,
+    usage: () => {
+      const { user, system } = process.cpuUsage()
+      return { cpu: user + system, memory: process.memoryUsage.rss() }
+    },
+    // Twice, with a pause: the first collection runs finalizers whose memory only the second gives back.
+    collectGarbage: async () => {
+      for (let time = 0; time < 2; time++) {
+        globalThis.gc?.()
+        await pause(100)
+      }
+    },
+  }
+  answer(questions)
+}
