@@ -19,7 +19,7 @@ export interface AccessTokenClaims {
 /** A verified token. It belongs to the connection that it was verified on. */
 export interface AccessToken {
   readonly claims: AccessTokenClaims
-  readonly scope: ReadonlySet<string>
+  readonly scope: readonly string[]
   readonly binding: TokenBinding
   /** The verifier whose expectations it meets. */
   readonly verifier: object
@@ -51,7 +51,7 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
 
   const issuedAt = own(claims, 'iat')
   const expires = own(claims, 'exp')
-  const notBefore = own(claims, 'nbf') ?? issuedAt
+  const notBefore = Object.hasOwn(claims, 'nbf') ? claims.nbf : issuedAt
   if (!isTime(issuedAt) || !isTime(expires) || !isTime(notBefore))
     throw new OAuthError('invalid_token', 'claims_malformed')
   if (expires <= issuedAt || expires - issuedAt > maximumLifetime) refuse('claims_malformed')

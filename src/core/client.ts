@@ -93,8 +93,8 @@ function readSubjectRule(entry: Record<string, unknown>, problem: (sentence: str
   const name = `tls_client_auth_${type}`
   const value = entry[name]
   try {
-    if (typeof value === 'string' && forms[type](value))
-      return { type, value: type === 'subject_dn' ? parseName(value) : value }
+    const normal = typeof value === 'string' ? forms[type](value) : undefined
+    if (normal !== undefined) return { type, value: normal }
   } catch {
     // a name that parseName cannot read
   }
@@ -102,13 +102,21 @@ function readSubjectRule(entry: Record<string, unknown>, problem: (sentence: str
   return undefined
 }
 
-const forms: Readonly<Record<SubjectRule['type'], (value: string) => boolean>> = {
-  subject_dn: value => value !== '',
+/** Gives a name the one spelling that it is compared in; undefined when it is not of its form. */
+const forms: Readonly<Record<SubjectRule['type'], (value: string) => string | undefined>> = {
+  subject_dn: parseName,
   // OpenSSL would take a leading dot as "any subdomain", so the form is checked to the letter.
-  san_dns: value => /^(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*$/.test(value),
-  san_uri: value => URL.canParse(value),
-  san_ip: value => isIP(value) !== 0,
-  san_email: value => /^[^\s@]+@[A-Za-z0-9.-]+$/.test(value),
+  san_dns: value =>
+    /^(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*$/.test(value) ? value.toLowerCase() : undefined,
+  san_uri: value => (URL.canParse(value) ? value : undefined),
+  san_ip: value => {
+    if (isIP(value) === 0 || value.includes('%')) return undefined // a zone is no part of a name
+    return isIP(value) === 4 ? value : new URL(`https://[${value}]`).hostname.slice(1, -1)
+  },
+  san_email: value => {
+    const [, person, domain] = /^([^\s@\p{Cc}]+)@([A-Za-z0-9.-]+)$/u.exec(value) ?? []
+    return person && domain && `${person}@${domain.toLowerCase()}`
+  },
 }
 
 function isListOf(value: unknown, allowed: readonly string[]): boolean {

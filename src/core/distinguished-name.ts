@@ -23,16 +23,25 @@ const attributeTypes: Readonly<Record<string, string>> = {
 /** UTF8String, PrintableString, IA5String: what RFC 5280 §4.1.2.4 lets an authority use, and all that we compare. */
 const textTags = [0x0c, 0x13, 0x16]
 
-/** Reads a name as people write it, most specific part first: `CN=alice,O=Example\, Inc.`. @throws RangeError */
+/** One `type=value` and what follows it. Only what RFC 4514 §3 lets stand without a backslash does. */
+const attributeForm =
+  / *([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*) *= *(?![ #])((?:\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\]|[^\\,+"<>;\0])+?) *([,+]|$)/uy
+
+/** Reads a name as people write it, most specific part first: `CN=alice,O=Example\\, Inc.`. @throws RangeError */
 export function parseName(text: string): ComparableName {
-  const relativeNames = splitUnescaped(text, ',').map(relative =>
-    splitUnescaped(relative, '+').map(attribute => {
-      const [, type, value] = /^ *([A-Za-z][A-Za-z0-9-]*|[0-9.]+) *= *(.*?)((?<!\\) )*$/su.exec(attribute) ?? []
-      const oid = type && (/^[0-9.]+$/.test(type) ? type : attributeTypes[type.toUpperCase()])
-      if (!oid || !value || value.startsWith('#')) throw new RangeError(`cannot read ${JSON.stringify(attribute)}`)
-      return [oid, unescapeValue(value)] as const
-    }),
-  )
+  const form = new RegExp(attributeForm)
+  const relativeNames: Attribute[][] = [[]]
+  let separator: string | undefined
+  do {
+    const [found, type = '', value = '', next] = form.exec(text) ?? []
+    const oid = /^\d/.test(type) ? type : attributeTypes[type.toUpperCase()]
+    const plain = decodeText(unescapeValue(value))
+    if (found === undefined || oid === undefined || plain === undefined)
+      throw new RangeError('not a distinguished name')
+    relativeNames.at(-1)?.push([oid, plain])
+    separator = next
+    if (separator === ',') relativeNames.push([])
+  } while (separator !== '')
   return comparable(relativeNames.reverse())
 }
 
@@ -41,8 +50,8 @@ export function readName(name: Element): ComparableName | undefined {
   const relativeNames = readElements(name.content).map(relative =>
     readElements(relative.content).map(attribute => {
       const [type, value] = readElements(attribute.content)
-      if (!type || !value || !textTags.includes(value.tag)) return undefined
-      return [readObjectIdentifier(type.content), utf8.decode(value.content)] as const
+      const text = value && textTags.includes(value.tag) ? decodeText(value.content) : undefined
+      return type && text !== undefined ? ([readObjectIdentifier(type.content), text] as const) : undefined
     }),
   )
   const isPlain = relativeNames.length > 0 && relativeNames.flat().every(attribute => attribute !== undefined)
@@ -57,16 +66,20 @@ function comparable(relativeNames: Attribute[][]): ComparableName {
   return JSON.stringify(relativeNames.map(attributes => attributes.map(pair => pair.join('=')).sort()))
 }
 
-function splitUnescaped(text: string, separator: ',' | '+'): string[] {
-  return text.match(separator === ',' ? /(?:\\.|[^\\,])+/gsu : /(?:\\.|[^\\+])+/gsu) ?? []
+/** RFC 4514 §2.4: a backslash before a special character, or before two hexadecimal digits of an octet of UTF-8. */
+function unescapeValue(value: string): Buffer {
+  const octets = [...value.matchAll(/\\([0-9A-Fa-f]{2})|\\?(.)/gsu)].map(([, hex, plain]) =>
+    hex ? Buffer.from(hex, 'hex') : Buffer.from(plain as string),
+  )
+  return Buffer.concat(octets)
 }
 
-/** RFC 4514 §2.4: a backslash before a special character, or before two hexadecimal digits of an octet of UTF-8. */
-function unescapeValue(value: string): string {
-  const octets = [...value.matchAll(/\\([0-9A-Fa-f]{2})|\\(.)|(.)/gsu)].map(([, hex, escaped, plain]) =>
-    hex ? Buffer.from(hex, 'hex') : Buffer.from((escaped ?? plain) as string),
-  )
-  return utf8.decode(Buffer.concat(octets))
+function decodeText(octets: Buffer): string | undefined {
+  try {
+    return utf8.decode(octets)
+  } catch {
+    return undefined
+  }
 }
 
 /** X.690 §8.19: base 128, most significant group first; the first number holds two arcs. */

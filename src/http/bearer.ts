@@ -12,16 +12,22 @@ export function readBearerToken(authorization: string | undefined): string {
 }
 
 /**
- * Refuses a request that could mean two tokens: one in its query, or two Authorization headers, of which Node keeps the
- * first without a word. @throws OAuthError `malformed_request`.
+ * Refuses a request with a token in its query, or with two Authorization headers: nobody could say which one was meant.
+ * @throws OAuthError `malformed_request`.
  */
 export function refuseSecondToken({ url = '', rawHeaders }: Pick<IncomingMessage, 'rawHeaders' | 'url'>): void {
+  const query = url.indexOf('?')
+  const inQuery = query !== -1 && new URLSearchParams(url.slice(query)).has('access_token')
+  if (inQuery || countHeaders(rawHeaders, 'authorization') > 1)
+    throw new OAuthError('invalid_request', 'malformed_request')
+}
+
+/** How often a header field occurs; of several, Node's `headers` shows one. */
+export function countHeaders(rawHeaders: readonly string[], name: string): number {
   let count = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] as string
-    if (name.length === 13 && name.toLowerCase() === 'authorization') count++
+    const found = rawHeaders[at] as string
+    if (found.length === name.length && found.toLowerCase() === name) count++
   }
-  const query = url.indexOf('?')
-  if (count > 1 || (query !== -1 && new URLSearchParams(url.slice(query)).has('access_token')))
-    throw new OAuthError('invalid_request', 'malformed_request')
+  return count
 }

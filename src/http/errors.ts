@@ -1,4 +1,5 @@
 // OAuthError → status, body, WWW-Authenticate. The only place that writes a refusal (RFC 6749 §5.2, RFC 6750 §3).
+import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
 
@@ -17,6 +18,8 @@ export interface RefusalOptions {
   readonly resourceMetadata?: string | undefined
   /** Only for refusals that HTTP itself has a status for, such as 404 or 415. */
   readonly status?: number | undefined
+  /** Whether a token could make the request good; 401 and 403 say so in any case. */
+  readonly challenge?: boolean
   readonly onRefusal?: RefusalListener | undefined
 }
 
@@ -27,13 +30,32 @@ export function refuse(
   refusal: OAuthError,
   options: RefusalOptions = {},
 ): FastifyReply {
-  const { code, reason, message } = refusal
+  const { code } = refusal
   const status = options.status ?? (code === undefined ? 401 : (statuses[code] ?? 400))
   options.onRefusal?.(request, refusal, status)
   reply.code(status).header('cache-control', 'no-store').header('pragma', 'no-cache')
-  if (status === 401 || status === 403) reply.header('www-authenticate', challenge(refusal, options.resourceMetadata))
+  if (options.challenge === true || status === 401 || status === 403)
+    reply.header('www-authenticate', challenge(refusal, options.resourceMetadata))
   if (status === 503) reply.header('retry-after', '1')
-  return reply.send({ ...(code !== undefined && { error: code }), error_description: message, reason })
+  return reply.send(buildBody(refusal))
+}
+
+/** A refusal of bytes that are no request, written to the connection itself, which then ends. */
+export function refuseBytes(socket: Duplex, code: string | undefined): void {
+  const [status, phrase] = protocolErrors[code ?? ''] ?? [400, 'Bad Request']
+  const body = JSON.stringify(buildBody(new OAuthError('invalid_request', 'malformed_request')))
+  const fields = ['content-type: application/json', `content-length: ${body.length}`, 'connection: close']
+  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${fields.join('\r\n')}\r\n\r\n${body}`)
+}
+
+/** Node's codes for what has a status of its own. */
+const protocolErrors: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+}
+
+function buildBody({ code, message, reason }: OAuthError): object {
+  return { ...(code !== undefined && { error: code }), error_description: message, reason }
 }
 
 /** RFC 6750 §3: a request without a token is told where to look, not that it made an error. */

@@ -1,7 +1,12 @@
 // The listener: a server for HTTP/2 and HTTP/1.1 on one port that ends mutual TLS and remembers each connection.
 // Given to Fastify as its serverFactory, so that every address it listens on gets the same treatment.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { createSecureServer, type Http2SecureServer } from 'node:http2'
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { connectionOf, rememberConnection, type TrustInForce } from './connection.ts'
 import { buildTlsOptions, type MinimumVersion, readRevocationLists, type TlsMaterial } from './tls.ts'
@@ -50,6 +55,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       requestTimeout: timeouts.request * 1000,
       keepAliveTimeout: timeouts.idle * 1000,
       connectionsCheckingInterval: 2000,
+      requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
     // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
     server.prependListener('secureConnection', socket => {
@@ -62,14 +68,16 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       }
     })
     server.on('session', connection => connection.setTimeout(timeouts.idle * 1000, () => connection.close()))
-    server.on('request', (request, response) => {
+    const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined && performance.now() - connection.openedAt > maximumAge * 1000) {
         if (request.httpVersionMajor === 2) request.stream.session?.close()
         else response.setHeader('connection', 'close')
       }
       handler(request as unknown as IncomingMessage, response as unknown as ServerResponse)
-    })
+    }
+    server.on('request', serve)
+    server.on('checkExpectation', serve) // refused in server.ts; without a listener Node answers by itself
     servers.add(server)
     server.on('close', () => servers.delete(server))
     return server as unknown as Server

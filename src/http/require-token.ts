@@ -61,7 +61,7 @@ const plugin: FastifyPluginCallback<RequireTokenOptions | RequireTokenInternals>
         request.token = check(request, verifier, demandOf(request.routeOptions.config?.requireToken))
       } catch (error) {
         if (!(error instanceof OAuthError)) return next(error as Error)
-        refuse(request, reply, error, options)
+        refuse(request, reply, error, { ...options, challenge: true })
         return
       }
       next()
@@ -89,7 +89,8 @@ function check(request: FastifyRequest, verifier: TokenVerifier, demand: Demand)
   refuseSecondToken(raw)
   const token = verifier.verify(raw.headers.authorization, connectionOf(raw.socket))
   if (!isAtLeast(token.binding, demand.binding)) throw new OAuthError('invalid_token', 'binding_too_weak')
-  if (!demand.scope.every(scope => token.scope.has(scope))) throw new OAuthError('insufficient_scope', 'scope_missing')
+  if (!demand.scope.every(scope => token.scope.includes(scope)))
+    throw new OAuthError('insufficient_scope', 'scope_missing')
   return token
 }
 

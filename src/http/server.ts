@@ -1,7 +1,11 @@
 // Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
-import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import { type IncomingMessage, METHODS } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import { OAuthError } from '../core/errors.ts'
+import { countHeaders } from './bearer.ts'
 import { connectionOf } from './connection.ts'
-import { RequestError, readRefusal, refuse } from './errors.ts'
+import { RequestError, readRefusal, refuse, refuseBytes } from './errors.ts'
 import { notFound } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
 import { requireToken } from './require-token.ts'
@@ -31,14 +35,21 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   }
 
   const app = Fastify({
-    serverFactory: options.tls,
+    serverFactory: handler => options.tls((request, response) => handler(withKnownMethod(request), response)),
     loggerInstance: options.log,
     logController: new LogController({ disableRequestLogging: true }), // every decision is a security event already
     childLoggerFactory: logger => logger, // a logger for each request would cost more than the check of its token
     bodyLimit: 65_536,
     routerOptions: { maxParamLength: 100 },
+    frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed(), { onRefusal: audit.refused }),
+    clientErrorHandler: ({ code }, socket) => {
+      if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy() // gone, or refused already
+      audit.connectionRefused(socket as TLSSocket, 'malformed_request')
+      refuseBytes(socket, code)
+    },
   })
   app.setErrorHandler((error, request, reply) => {
+    if (request.raw.aborted) return void reply.hijack() // cut off in the middle of its body: nobody is there to be told
     const known = readRefusal(error)
     if (known === undefined) {
       request.log.error({ err: error, request_id: request.id }, 'a fault of ours')
@@ -50,9 +61,13 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal: audit.refused })
   })
   app.setNotFoundHandler(notFound)
-  app.addHook('onRequest', (request, _reply, done) =>
-    done(isMisdirected(request.raw) ? new RequestError(421) : undefined),
-  )
+  app.addHook('onRequest', (request, _reply, done) => {
+    const authority = readAuthority(request.raw)
+    const { expect } = request.headers
+    if (authority === undefined) done(malformed())
+    else if (expect !== undefined && expect.toLowerCase() !== '100-continue') done(new RequestError(417))
+    else done(isMisdirected(authority, request.raw.socket) ? new RequestError(421) : undefined)
+  })
 
   metadataRoutes(app, parts)
   bindingRoute(app, parts)
@@ -71,11 +86,27 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   return app
 }
 
+/** HTTP/2 brings methods that nobody knows; for each of those Fastify would write its whole table of routes to the log. */
+function withKnownMethod(request: IncomingMessage): IncomingMessage {
+  if (request.httpVersionMajor === 2 && !METHODS.includes(request.method as string)) request.method = 'TRACE'
+  return request
+}
+
+function malformed(): OAuthError {
+  return new OAuthError('invalid_request', 'malformed_request')
+}
+
+/** Which host a request is for; undefined when it does not say, or says it twice (RFC 9112 §3.2, RFC 9113 §8.3.1). */
+function readAuthority({ url = '', headers, rawHeaders }: IncomingMessage): string | undefined {
+  if (countHeaders(rawHeaders, 'host') > 1) return undefined
+  const absolute = url.startsWith('/') ? undefined : /^https?:\/\/([^/?#]*)/i.exec(url)?.[1]
+  return absolute ?? (headers[':authority'] as string | undefined) ?? headers.host
+}
+
 /** Whether a request names another host than its TLS handshake did (RFC 9110 §15.5.20). Without SNI nothing was named. */
-function isMisdirected({ headers, socket }: FastifyRequest['raw']): boolean {
+function isMisdirected(authority: string, socket: object): boolean {
   const connection = connectionOf(socket)
-  const authority = (headers[':authority'] as string | undefined) ?? headers.host
-  if (connection === undefined || authority === undefined || authority === connection.authority) return false
+  if (connection === undefined || authority === connection.authority) return false
   const named = (socket as { servername?: string | false | null }).servername
   if (typeof named === 'string' && authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase()) return true
   connection.authority = authority

@@ -64,8 +64,8 @@ export function createTokenVerifier({ findKey, now, ...expected }: TokenVerifier
     connection: Connection,
   ): AccessToken {
     const verified = Object.freeze({
-      claims: Object.freeze(claims),
-      scope: new Set(readScope(claims.scope)),
+      claims: Object.freeze({ ...claims, cnf: Object.freeze(claims.cnf) }),
+      scope: Object.freeze(readScope(claims.scope)),
       binding,
       verifier,
     })

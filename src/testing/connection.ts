@@ -61,10 +61,11 @@ export async function openConnection(options: ConnectionOptions, clientId: strin
 function callHttp1(socket: TLSSocket): TestConnection['call'] {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   let used = false
-  agent.createConnection = () => {
-    if (used) throw new Error('the connection has ended')
+  agent.createConnection = (_options, done) => {
+    if (used) done?.(new Error('the connection has ended'), undefined as never)
+    else done?.(null, socket)
     used = true
-    return socket
+    return undefined as never // what is handed to `done` counts
   }
   return (path, { method = 'GET', body, ...rest } = {}) =>
     new Promise((resolve, reject) => {

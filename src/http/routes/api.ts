@@ -1,6 +1,7 @@
 // The demo's protected resource, behind requireToken: who am I, and the notes of a client.
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../../core/errors.ts'
+import { acceptJson } from '../bodies.ts'
 import { notFound } from '../not-found.ts'
 import type { ServerParts } from '../parts.ts'
 import { requireToken } from '../require-token.ts'
@@ -9,13 +10,13 @@ const maximumNotes = 100
 
 export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promise<void> {
   const { store, now, verifier, resourceMetadata } = parts
-  await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.audit.refused })
-  app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
-  app.removeContentTypeParser('text/plain')
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store').header('vary', 'authorization')
     done()
   })
+  await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.audit.refused })
+  app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
+  acceptJson(app)
 
   app.get('/whoami', ({ token: { claims, binding } }, reply) => {
     const { client_id, sub, scope } = claims

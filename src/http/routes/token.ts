@@ -6,8 +6,8 @@ import { authenticateClient } from '../../core/client-authentication.ts'
 import { confirm } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { decide } from '../../core/policy.ts'
+import { acceptForms, type Form } from '../bodies.ts'
 import { type Connection, connectionOf, requirePresenter } from '../connection.ts'
-import { acceptForms, type Form } from '../form.ts'
 import type { ServerParts } from '../parts.ts'
 
 export interface TokenAnswer {
