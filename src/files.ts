@@ -28,8 +28,9 @@ export function readTlsFiles(settings: Settings): TlsMaterial {
 /** Reads the client registrations. @throws Error with every problem of the list. */
 export function readClientsFile(path: string): Clients {
   const problems: string[] = []
+  const text = read(path)
   const clients = readClients(
-    parse(path, () => JSON.parse(read(path))),
+    parse(path, () => JSON.parse(text)),
     problems,
   )
   if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
@@ -47,7 +48,8 @@ export async function readSigningKeys(
     const keys = [await generateTokenKey(algorithm)]
     writeFileSync(path, `${JSON.stringify({ keys }, null, 2)}\n`, { flag: 'wx', mode: 0o600 })
   }
-  const document = parse(path, () => JSON.parse(readSecret(path)) as { keys?: unknown })
+  const text = readSecret(path)
+  const document = parse(path, () => JSON.parse(text) as { keys?: unknown } | null)
   const list = document?.keys
   if (!Array.isArray(list) || list.length === 0) throw new Error(`${path}: must be a JWKS with at least one key`)
   try {

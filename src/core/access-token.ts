@@ -31,8 +31,8 @@ export interface Expectations {
   readonly audience: string
 }
 
-/** Clocks may differ by this many seconds where a token seems to come from the future; `exp` gets no tolerance. */
-const clockTolerance = 5
+/** Seconds that a token may seem to come from the future (FAPI 2.0 §5.3.2.1); `exp` gets no tolerance. */
+const clockTolerance = 10
 
 /** No token lives longer than a day, whatever its claims say: `exp` − `iat`, in seconds. */
 export const maximumLifetime = 86_400

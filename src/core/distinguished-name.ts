@@ -27,7 +27,7 @@ const textTags = [0x0c, 0x13, 0x16]
 const attributeForm =
   / *([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*) *= *(?![ #])((?:\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\]|[^\\,+"<>;\0])+?) *([,+]|$)/uy
 
-/** Reads a name as people write it, most specific part first: `CN=alice,O=Example\\, Inc.`. @throws RangeError */
+/** Reads a name as people write it, most specific part first: `CN=alice,O=Example\, Inc.`. @throws RangeError */
 export function parseName(text: string): ComparableName {
   const form = new RegExp(attributeForm)
   const relativeNames: Attribute[][] = [[]]

@@ -45,8 +45,8 @@ export function createAudit(stream: DestinationStream): Audit {
 
 /** Whom a token request says it comes from; nobody has looked at it yet. */
 function claimedClient(request: FastifyRequest): string | undefined {
-  const clientId = (request.body as { client_id?: unknown } | null | undefined)?.client_id
-  return typeof clientId === 'string' ? clientId.slice(0, 128) : undefined
+  const clientId = typeof request.body === 'string' ? new URLSearchParams(request.body).get('client_id') : undefined
+  return clientId?.slice(0, 128)
 }
 
 function describeRequest(request: FastifyRequest): object {

@@ -107,6 +107,7 @@ async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): P
   const keys = new Map<string, VerificationKey>()
   for (const key of jwks.keys) {
     const imported = await importVerificationKey(readTokenJwk(key))
+    if (keys.has(imported.kid)) throw new TypeError('requireToken: two keys have the same kid')
     keys.set(imported.kid, imported)
   }
   return createTokenVerifier({

@@ -52,7 +52,7 @@ export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
     secret: { private: privatePem, public: publicPem(jwk) },
     sign: { algorithm: jwk.alg, header },
   })
-  return {
+  const key: SigningKey = {
     ...(await importVerificationKey(jwk)),
     publicJwk: toPublic(jwk),
     sign: claims => {
@@ -62,6 +62,9 @@ export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
       return token.slice(0, at) + withLowS(Buffer.from(token.slice(at), 'base64url')).toString('base64url')
     },
   }
+  if (key.verify(key.sign({})) === undefined)
+    throw new Error(`key ${jwk.kid}: its private part does not belong to its public one`)
+  return key
 }
 
 /** Takes a public key into use. @throws Error naming the key when it is not usable. */
@@ -99,8 +102,8 @@ export function readTokenJwk(value: unknown): TokenJwk {
   if (jwk.kty !== expected[0] || jwk.crv !== expected[1])
     throw new Error(`${name}: kty or crv does not fit alg ${jwk.alg}`)
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new Error(`${name}: use must be sig`)
-  if (jwk.alg === 'RS256' && Buffer.from(jwk.n ?? '', 'base64url').length < 256)
-    throw new Error(`${name}: an RSA key needs 2048 bits or more`)
+  if (jwk.key_ops !== undefined && !['sign', 'verify'].some(operation => (jwk.key_ops as string[]).includes(operation)))
+    throw new Error(`${name}: key_ops must allow signatures`)
   return { ...jwk, use: 'sig' } as TokenJwk
 }
 
@@ -110,9 +113,12 @@ function toPublic({ kid, alg, use, kty, crv, x, y, n, e }: TokenJwk): TokenJwk {
 }
 
 function publicPem(jwk: TokenJwk): string {
-  return readKey(jwk, () =>
-    createPublicKey({ key: toPublic(jwk), format: 'jwk' }).export({ type: 'spki', format: 'pem' }),
-  )
+  return readKey(jwk, () => {
+    const key = createPublicKey({ key: toPublic(jwk), format: 'jwk' })
+    const { modulusLength = 2048, publicExponent = 65_537n } = key.asymmetricKeyDetails ?? {}
+    if (modulusLength < 2048 || publicExponent < 65_537n || publicExponent % 2n === 0n) throw new RangeError('weak')
+    return key.export({ type: 'spki', format: 'pem' })
+  })
 }
 
 function readKey(jwk: TokenJwk, read: () => string | Buffer): string {

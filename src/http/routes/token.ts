@@ -6,7 +6,7 @@ import { authenticateClient } from '../../core/client-authentication.ts'
 import { confirm } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { decide } from '../../core/policy.ts'
-import { acceptForms, type Form } from '../bodies.ts'
+import { acceptForms, type Form, readForm } from '../bodies.ts'
 import { type Connection, connectionOf, requirePresenter } from '../connection.ts'
 import type { ServerParts } from '../parts.ts'
 
@@ -22,7 +22,7 @@ export function tokenRoute(app: FastifyInstance, parts: ServerParts): void {
   acceptForms(app)
   app.post('/oauth/token', (request, reply) => {
     if (request.url.includes('?')) throw new OAuthError('invalid_request', 'malformed_request') // RFC 6749 §2.3.1
-    const answer = issueToken(request, (request.body ?? {}) as Form, parts)
+    const answer = issueToken(request, readForm(request.body), parts)
     reply.header('cache-control', 'no-store').header('pragma', 'no-cache').send(answer)
   })
 }

@@ -1,0 +1,190 @@
+// The claims of a token, without signature or connection: RFC 9068 §2.2, §4; N-33, N-34, JW22 … JW24, JW28, CL11.
+// Through a server the same is done in test/attack/claims-values.test.ts.
+import fc from 'fast-check'
+import t from 'tap'
+import { checkClaims, isScope, maximumLifetime, readScope } from '../../src/core/access-token.ts'
+
+const now = 1_800_000_000
+const expected = { issuer: 'https://issuer.example', audience: 'https://api.example' }
+const good = {
+  iss: expected.issuer,
+  sub: 'alice',
+  aud: expected.audience,
+  client_id: 'alice',
+  scope: 'notes:read',
+  iat: now,
+  exp: now + 300,
+  jti: 'x',
+}
+type Claims = Record<string, unknown>
+const check = (changes: Claims, time = now) => checkClaims({ ...good, ...changes }, expected, time)
+const refusal = (reason: string) => ({ name: 'OAuthError', code: 'invalid_token', reason })
+const without = (name: string): Claims => Object.fromEntries(Object.entries(good).filter(([claim]) => claim !== name))
+
+t.test(
+  'good claims are good from their first second to their last, with a tolerance at the beginning alone',
+  async t => {
+    t.doesNotThrow(() => check({}))
+    t.doesNotThrow(() => check({}, now - 10))
+    t.doesNotThrow(() => check({}, now + 299))
+    t.throws(() => check({}, now - 11), refusal('not_yet_valid'))
+    t.throws(() => check({}, now + 300), refusal('expired'))
+    t.doesNotThrow(() => check({ nbf: now + 100 }, now + 90))
+    t.throws(() => check({ nbf: now + 100 }, now + 89), refusal('not_yet_valid'))
+    t.doesNotThrow(() => check({ nbf: now - 100 }))
+  },
+)
+
+t.test('claims that are unknown are ignored, and cnf is left to others', async t => {
+  t.doesNotThrow(() => check({ cnf: undefined, act: {}, azp: 'bob', x: 1, constructor: 1, toString: null }))
+})
+
+t.test('every required claim is required, and of the object itself', async t => {
+  const reasons = { iss: 'wrong_issuer', aud: 'wrong_audience' } as Record<string, string>
+  for (const name of Object.keys(good)) {
+    const refused = refusal(reasons[name] ?? 'claims_malformed')
+    t.throws(() => checkClaims(without(name), expected, now), refused, `without ${name}`)
+    const inherited = Object.assign(Object.create({ [name]: good[name as 'iss'] }), without(name))
+    t.throws(() => checkClaims(inherited, expected, now), refused, `${name} from the prototype`)
+    for (const value of [null, '', true, {}, []])
+      if (name !== 'scope' || value !== '')
+        t.throws(() => check({ [name]: value }), refused, `${name} ${JSON.stringify(value)}`)
+  }
+  t.doesNotThrow(() => check({ scope: '' }), 'a token may have no scope')
+})
+
+t.test('the issuer is compared to the letter', async t => {
+  for (const iss of [
+    `${expected.issuer}/`,
+    'https://ISSUER.example',
+    ` ${expected.issuer}`,
+    [expected.issuer],
+    expected.audience,
+  ])
+    t.throws(() => check({ iss }), refusal('wrong_issuer'), JSON.stringify(iss))
+})
+
+t.test('the audience is ours or a list of texts with ours among them', async t => {
+  const { audience } = expected
+  for (const aud of [audience, [audience], ['https://other.example', audience]]) t.doesNotThrow(() => check({ aud }))
+  for (const aud of [
+    [],
+    [[audience]],
+    [audience, 1],
+    [audience, null],
+    [audience, ''],
+    ['https://other.example'],
+    `${audience}/`,
+    'https://api.exampl',
+    { 0: audience },
+  ])
+    t.throws(() => check({ aud }), refusal('wrong_audience'), JSON.stringify(aud))
+})
+
+t.test('texts have 1 to 256 characters', async t => {
+  for (const name of ['sub', 'client_id', 'jti']) {
+    t.doesNotThrow(() => check({ [name]: 'x'.repeat(256) }))
+    for (const value of ['x'.repeat(257), 1, ['alice']])
+      t.throws(() => check({ [name]: value }), refusal('claims_malformed'))
+  }
+})
+
+t.test('times are whole seconds that are not negative, in order, and not more than a day apart', async t => {
+  t.equal(maximumLifetime, 86_400)
+  t.doesNotThrow(() => check({ exp: now + maximumLifetime }))
+  t.doesNotThrow(() => check({ iat: 0, exp: 300 }, 0))
+  const noTime = [
+    '1',
+    true,
+    [now],
+    {},
+    -1,
+    0.5,
+    now + 0.5,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    2 ** 53,
+    1e300,
+    10n,
+  ]
+  for (const value of noTime)
+    for (const name of ['iat', 'exp', 'nbf'])
+      t.throws(() => check({ [name]: value }), refusal('claims_malformed'), `${name} ${value}`)
+  for (const changes of [
+    { exp: now },
+    { exp: now - 1 },
+    { exp: now + maximumLifetime + 1 },
+    { iat: now + 300 },
+    { iat: 0 },
+  ])
+    t.throws(() => check(changes), refusal('claims_malformed'), JSON.stringify(changes))
+})
+
+t.test('a nbf that is there must be a time, null too', async t => {
+  t.throws(() => check({ nbf: null }), refusal('claims_malformed'))
+})
+
+t.test('a scope is words of RFC 6749 §3.3 with single spaces between them, each once', async t => {
+  for (const scope of ['', 'a', 'a b', 'notes:read', '!#$%&()*+,-./:;<=>?@[]^_`{|}~', 'x'.repeat(1024)])
+    t.ok(isScope(scope), scope.slice(0, 40))
+  for (const scope of [
+    ' ',
+    ' a',
+    'a ',
+    'a  b',
+    'a\tb',
+    'a\nb',
+    'a a',
+    'a b a',
+    'a"',
+    '\\',
+    'é',
+    '\x7f',
+    '\0',
+    'x'.repeat(1025),
+    'x '.repeat(513),
+    undefined,
+    null,
+    1,
+    ['a'],
+    {},
+  ])
+    t.notOk(isScope(scope), JSON.stringify(scope)?.slice(0, 40))
+  t.same(readScope(''), [])
+  t.same(readScope('a b'), ['a', 'b'])
+})
+
+t.test('no claims whatever do anything but pass or be refused as invalid_token', async t => {
+  const claim = fc.constantFrom(...Object.keys(good), 'nbf')
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.integer({ min: now - 400, max: now + 400 }),
+    fc.constantFrom(...Object.values(good)),
+  )
+  fc.assert(
+    fc.property(
+      fc.dictionary(claim, value, { maxKeys: 3 }),
+      fc.integer({ min: now - 400, max: now + 400 }),
+      (changes, time) => {
+        const claims: Claims = { ...good, ...changes }
+        try {
+          checkClaims(claims, expected, time)
+        } catch (error) {
+          return (error as { code?: string }).code === 'invalid_token'
+        }
+        const { iat, exp } = claims as typeof good
+        const begin = Math.max(iat, Number(claims.nbf ?? iat))
+        return (
+          claims.iss === expected.issuer &&
+          exp > time &&
+          exp > iat &&
+          begin <= time + 10 &&
+          typeof claims.sub === 'string'
+        )
+      },
+    ),
+    { numRuns: 3000 },
+  )
+  t.doesNotThrow(() => checkClaims(good, expected, now))
+})

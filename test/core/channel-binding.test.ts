@@ -1,0 +1,172 @@
+// Which channel bindings a TLS connection offers, and that both of its ends compute the same ones.
+// RFC 9266 §2, RFC 5929 §3, RFC 7627 §5.4; requirements N-01, N-02, N-03, N-05, N-09, N-16, N-17, N-18.
+import { hash } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls'
+import t from 'tap'
+import { type BindableSocket, hasExtendedMasterSecret, readChannelBindings } from '../../src/core/channel-binding.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
+
+const pki = makeDemoPki()
+const anyVersion = { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+const withoutExtendedMasterSecret = 1 // SSL_OP_NO_EXTENDED_MASTER_SECRET
+
+// A plain server of Node's, which resumes; it writes an octet so that TLS 1.3 clients read their tickets.
+const accepted: ((socket: TLSSocket) => void)[] = []
+const server = createServer({ cert: pki.server.certificate, key: pki.server.key, ...anyVersion }, socket => {
+  socket.on('error', () => {}).write('.')
+  accepted.shift()?.(socket)
+})
+await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+t.teardown(() => server.close())
+
+/** The two ends of a new connection. */
+async function openPair(options: ConnectionOptions = {}): Promise<{ ours: TLSSocket; theirs: TLSSocket }> {
+  const { port } = server.address() as AddressInfo
+  const ours = new Promise<TLSSocket>(resolve => accepted.push(resolve))
+  const theirs = connect({ port, servername: 'localhost', ca: pki.ca.certificate, ...anyVersion, ...options })
+  t.teardown(() => theirs.destroy())
+  await new Promise((resolve, reject) => theirs.once('data', resolve).once('error', reject))
+  return { ours: await ours, theirs }
+}
+
+const thumbprint = (value: Buffer | undefined) => hash('sha256', value as Buffer, 'base64url')
+const exporter = (socket: TLSSocket, context?: Buffer) =>
+  socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', context as Buffer)
+const empty = Buffer.alloc(0)
+
+t.test('TLS 1.3 offers tls-exporter, which both ends agree on, and nothing else', async t => {
+  const { ours, theirs } = await openPair()
+  t.equal(ours.getProtocol(), 'TLSv1.3')
+  t.same(readChannelBindings(ours), { 'tls-exporter': thumbprint(exporter(theirs, empty)) }, 'N-01')
+  t.ok((ours.getPeerFinished()?.length ?? 0) > 0, 'Node would give a Finished, but tls-unique is not defined (N-05)')
+  t.equal(exporter(theirs, empty).length, 32, 'N-16')
+})
+
+t.test('TLS 1.2 with the extended master secret offers tls-exporter and tls-unique', async t => {
+  const { ours, theirs } = await openPair({ maxVersion: 'TLSv1.2' })
+  t.same(readChannelBindings(ours), {
+    'tls-exporter': thumbprint(exporter(theirs, empty)),
+    'tls-unique': thumbprint(theirs.getFinished()),
+  })
+  t.equal(theirs.getFinished()?.length, 12, 'the first Finished is the client’s (N-09)')
+  t.notSame(exporter(theirs, empty), exporter(theirs), 'an empty context is not the same as none (N-02)')
+})
+
+t.test('the two types do not share a value, and no two connections share one (N-10)', async t => {
+  const values: string[] = []
+  for (const maxVersion of ['TLSv1.3', 'TLSv1.2', 'TLSv1.3', 'TLSv1.2'] as const)
+    values.push(...Object.values(readChannelBindings((await openPair({ maxVersion })).ours)))
+  t.equal(values.length, 6)
+  t.equal(new Set(values).size, 6)
+})
+
+t.test('a resumed TLS 1.2 connection offers the server’s Finished, which is then the first (N-09)', async t => {
+  const first = await openPair({ maxVersion: 'TLSv1.2' })
+  const session = first.theirs.getSession() as Buffer
+  const { ours, theirs } = await openPair({ maxVersion: 'TLSv1.2', session })
+  t.ok(ours.isSessionReused())
+  t.same(readChannelBindings(ours), {
+    'tls-exporter': thumbprint(exporter(theirs, empty)),
+    'tls-unique': thumbprint(theirs.getPeerFinished()),
+  })
+  t.strictNotSame(
+    readChannelBindings(ours),
+    readChannelBindings(first.ours),
+    'bindings are of a connection, not of a session',
+  )
+})
+
+t.test('a resumed TLS 1.3 connection has an exporter of its own (CB05)', async t => {
+  const first = await openPair()
+  const session = await new Promise<Buffer>(resolve => {
+    first.theirs.once('session', resolve)
+    first.ours.write('.')
+  })
+  const { ours, theirs } = await openPair({ session })
+  t.ok(ours.isSessionReused())
+  t.same(readChannelBindings(ours), { 'tls-exporter': thumbprint(exporter(theirs, empty)) })
+  t.strictNotSame(readChannelBindings(ours), readChannelBindings(first.ours))
+})
+
+t.test('TLS 1.2 without the extended master secret offers nothing, resumed or not (N-03, N-18)', async t => {
+  const options = { maxVersion: 'TLSv1.2', secureOptions: withoutExtendedMasterSecret } as const
+  const first = await openPair(options)
+  t.notOk(hasExtendedMasterSecret(first.ours))
+  t.equal(exporter(first.ours, empty).length, 32, 'Node would export without complaint')
+  t.same(readChannelBindings(first.ours), {})
+  const { ours } = await openPair({ ...options, session: first.theirs.getSession() as Buffer })
+  t.ok(ours.isSessionReused())
+  t.same(readChannelBindings(ours), {})
+})
+
+t.test('TLS 1.0 and 1.1 offer nothing (N-03)', async t => {
+  for (const maxVersion of ['TLSv1.1', 'TLSv1'] as const) {
+    const { ours } = await openPair({ maxVersion })
+    t.equal(ours.getProtocol(), maxVersion)
+    t.same(readChannelBindings(ours), {})
+  }
+})
+
+t.test('a connection that is gone offers nothing, and asking does not throw', async t => {
+  for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
+    const { ours } = await openPair({ maxVersion })
+    t.not(Object.keys(readChannelBindings(ours)).length, 0)
+    await new Promise<void>(resolve => ours.once('close', resolve).destroy())
+    t.same(readChannelBindings(ours), {})
+  }
+})
+
+t.test('what a connection says strangely, or not at all, is not offered', async t => {
+  const { ours } = await openPair({ maxVersion: 'TLSv1.2' })
+  const but = (changes: Partial<BindableSocket>): BindableSocket => ({
+    getProtocol: () => ours.getProtocol(),
+    getSession: () => ours.getSession(),
+    isSessionReused: () => ours.isSessionReused(),
+    getFinished: () => ours.getFinished(),
+    getPeerFinished: () => ours.getPeerFinished(),
+    exportKeyingMaterial: (...args) => ours.exportKeyingMaterial(...args),
+    ...changes,
+  })
+  const state = ours.getSession() as Buffer
+  const flags = state.indexOf(Buffer.from('ad03020101', 'hex'))
+  t.ok(flags > 0, 'the flags of an SSL_SESSION stand where we look for them')
+  t.strictSame(readChannelBindings(but({})), readChannelBindings(ours))
+  t.equal(Object.keys(readChannelBindings(ours)).length, 2)
+
+  const cleared = Buffer.from(state).fill(0, flags + 4, flags + 5)
+  const hidden = Buffer.from(state).fill(0xae, flags, flags + 1)
+  const rows: [string, Partial<BindableSocket>][] = [
+    ['no session', { getSession: () => undefined }],
+    ['an empty session', { getSession: () => Buffer.alloc(0) }],
+    ['a session cut short', { getSession: () => Buffer.from(state.subarray(0, flags + 4)) }],
+    ['flags that are zero', { getSession: () => Buffer.from(cleared) }],
+    ['no flags', { getSession: () => Buffer.from(hidden) }],
+    ['no Finished', { getPeerFinished: () => undefined }],
+    ['a Finished of TLS 1.3’s length', { getPeerFinished: () => Buffer.alloc(48) }],
+    ['no version', { getProtocol: () => null }],
+    ['a version to come', { getProtocol: () => 'TLSv1.4' as never }],
+    [
+      'no exporter',
+      {
+        exportKeyingMaterial: () => {
+          throw new TypeError('closed')
+        },
+      },
+    ],
+  ]
+  for (const [name, changes] of rows) t.same(readChannelBindings(but(changes)), {}, name)
+})
+
+t.test('the session, which holds the master secret, is wiped after the look at it', async t => {
+  const { ours } = await openPair({ maxVersion: 'TLSv1.2' })
+  const state = ours.getSession() as NonNullable<ReturnType<TLSSocket['getSession']>>
+  t.ok(hasExtendedMasterSecret({ getSession: () => state }))
+  t.ok(state.every(octet => octet === 0))
+  const broken = Buffer.from('3005020101', 'hex')
+  t.throws(() => hasExtendedMasterSecret({ getSession: () => broken }))
+  t.ok(
+    broken.every(octet => octet === 0),
+    'also when it cannot be read',
+  )
+})

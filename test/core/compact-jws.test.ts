@@ -1,0 +1,174 @@
+// The outer form of a token, without any key: three segments, one spelling, three header members (JW01 … JW16 in part).
+import { createPrivateKey, createPublicKey, verify } from 'node:crypto'
+import fc from 'fast-check'
+import * as jose from 'jose'
+import t from 'tap'
+import { hasLowS, readTokenHeader, withLowS } from '../../src/core/compact-jws.ts'
+import { generateTokenKey } from '../../src/http/token-keys.ts'
+import {
+  encode,
+  forgeToken,
+  headerOf,
+  numberBytes,
+  p256Order,
+  signatureOf,
+  signers,
+  withOtherS,
+} from '../helpers/forge-token.ts'
+
+const jwk = await generateTokenKey('ES256')
+const header = headerOf(jwk)
+const token = forgeToken({ jwk, claims: { sub: 'alice' } })
+const [head, body, signature] = token.split('.') as [string, string, string]
+const withHeader = (value: unknown) => `${encode(value)}.${body}.${signature}`
+const refusal = (reason: string) => ({ name: 'OAuthError', code: 'invalid_token', reason })
+
+t.test('the header of a token of our form is read, whatever it says about algorithm and key', async t => {
+  t.same(readTokenHeader(token), { alg: 'ES256', kid: jwk.kid })
+  t.same(readTokenHeader(withHeader({ ...header, typ: 'application/at+jwt' })), { alg: 'ES256', kid: jwk.kid })
+  t.same(
+    readTokenHeader(withHeader({ ...header, alg: 'none', kid: '' })),
+    { alg: 'none', kid: '' },
+    'they are for the key to judge',
+  )
+  const jwt = await new jose.SignJWT({})
+    .setProtectedHeader({ ...header })
+    .sign(createPrivateKey({ key: jwk, format: 'jwk' }))
+  t.same(readTokenHeader(jwt), { alg: 'ES256', kid: jwk.kid }, 'as another library writes it')
+})
+
+t.test('another spelling of the same octets is not the same token', async t => {
+  for (const wrong of [
+    `${token}=`,
+    `${token}\n`,
+    ` ${token}`,
+    `\ufeff${token}`,
+    `${token}.`,
+    `.${token}`,
+    `${token}.${signature}`,
+    `${head}.${body}`,
+    head,
+    '',
+    '..',
+    '...',
+    `${head}..${signature}`,
+    `.${body}.${signature}`,
+    `${head}.${body}.`,
+    `${head}\n.${body}.${signature}`,
+    `${head}.${body}.${signature.slice(0, -1)}`,
+    `${head}.${body}.+${signature.slice(1)}`,
+    `${head}.${body}./${signature.slice(1)}`,
+    token.replaceAll('.', ' '),
+    '\0',
+    '😀.😀.😀',
+  ])
+    t.throws(() => readTokenHeader(wrong), refusal('bad_signature'), JSON.stringify(wrong).slice(0, 40))
+})
+
+t.test('a header that is no JSON object of exactly typ, alg and kid is refused', async t => {
+  const wrong: unknown[] = [
+    '',
+    '{',
+    '[]',
+    'null',
+    '1',
+    '"x"',
+    '\ufeff{}',
+    Buffer.from([0xff]),
+    [header],
+    { ...header, x: 1 },
+    { ...header, crit: [] },
+    { ...header, kid: 1 },
+    { ...header, kid: null },
+    { ...header, kid: undefined },
+    { ...header, alg: 1 },
+    { ...header, alg: undefined },
+    `{"typ":"at+jwt","alg":"ES256","kid":"x","__proto__":{}}`,
+  ]
+  for (const value of wrong)
+    t.throws(() => readTokenHeader(withHeader(value)), refusal('bad_signature'), JSON.stringify(value))
+  for (const value of [
+    {},
+    { ...header, typ: undefined },
+    { ...header, typ: 'JWT' },
+    { ...header, typ: 'AT+JWT' },
+    { ...header, typ: ['at+jwt'] },
+    { ...header, typ: 1, x: 1 },
+  ])
+    t.throws(() => readTokenHeader(withHeader(value)), refusal('wrong_type'), JSON.stringify(value))
+})
+
+t.test('a token is at most 4096 characters long', async t => {
+  const ofLength = (length: number) => `${head}.${'A'.repeat(length - token.length + body.length)}.${signature}`
+  const lengths = [4096, 4095, 4094].filter(length => (length - token.length + body.length) % 4 !== 1)
+  for (const length of lengths)
+    t.same(readTokenHeader(ofLength(length)), { alg: 'ES256', kid: jwk.kid }, String(length))
+  for (const length of [4097, 4098, 4099, 1_000_000])
+    t.throws(() => readTokenHeader(ofLength(length)), refusal('bad_signature'), String(length))
+})
+
+t.test('no text whatever makes it do anything but read or refuse', async t => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc
+      .array(fc.dictionary(fc.constantFrom('typ', 'alg', 'kid', 'x'), fc.oneof(fc.string(), fc.integer())), {
+        minLength: 3,
+        maxLength: 3,
+      })
+      .map(values => values.map(encode).join('.')),
+  )
+  fc.assert(
+    fc.property(text, value => {
+      try {
+        readTokenHeader(value)
+        return false // three values by chance are not a header of ours
+      } catch (error) {
+        return (error as { name?: string }).name === 'OAuthError'
+      }
+    }),
+    { numRuns: 1000 },
+  )
+  t.doesNotThrow(() => readTokenHeader(token))
+})
+
+t.test('JW11: of the two signatures of a text the one with the lower s counts, and each has just one twin', async t => {
+  const publicKey = createPublicKey(createPrivateKey({ key: jwk, format: 'jwk' }))
+  const input = Buffer.from(`${head}.${body}`)
+  const holds = (bytes: Buffer) => verify('sha256', input, { key: publicKey, dsaEncoding: 'ieee-p1363' }, bytes)
+  const low = signatureOf(token)
+  const high = withOtherS(low)
+  t.ok(holds(low) && holds(high), 'both hold, for a library that does not look')
+  t.ok(hasLowS(low))
+  t.notOk(hasLowS(high))
+  t.same(withLowS(high), low)
+  t.same(withLowS(low), low)
+})
+
+t.test('the border lies between (n − 1) / 2 and the number behind it', async t => {
+  const half = p256Order / 2n
+  const withS = (s: bigint) => Buffer.concat([Buffer.alloc(32, 0xff), numberBytes(s)])
+  for (const s of [0n, 1n, half - 1n, half]) t.ok(hasLowS(withS(s)), `${s}`)
+  for (const s of [half + 1n, half + 2n, p256Order - 1n, p256Order, 2n ** 256n - 1n]) t.notOk(hasLowS(withS(s)), `${s}`)
+  t.same(withLowS(withS(half + 1n)), withS(half))
+  t.same(withLowS(withS(p256Order - 1n)), withS(1n), 'with its zeros in front')
+})
+
+t.test('signatures of other lengths are left for the verification to refuse', async t => {
+  for (const length of [0, 1, 63, 65, 384]) {
+    const bytes = Buffer.alloc(length, 0xff)
+    t.ok(hasLowS(bytes))
+    t.equal(withLowS(bytes), bytes)
+  }
+})
+
+t.test('whatever s a signature has, exactly one of it and its twin is low', async t => {
+  const s = fc.bigInt({ min: 1n, max: p256Order - 1n })
+  fc.assert(
+    fc.property(s, value => {
+      const bytes = Buffer.concat([Buffer.alloc(32, 7), numberBytes(value)])
+      const twin = withOtherS(bytes)
+      return hasLowS(bytes) !== hasLowS(twin) && withLowS(bytes).equals(withLowS(twin)) && hasLowS(withLowS(bytes))
+    }),
+  )
+  t.ok(hasLowS(signers.ES256(Buffer.from('x'), createPrivateKey({ key: jwk, format: 'jwk' }))))
+})

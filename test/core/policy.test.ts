@@ -1,0 +1,103 @@
+// What a client may have: its whole scope and its first level by default, never more than it is registered for (N-35).
+import fc from 'fast-check'
+import t from 'tap'
+import { isScope, readScope } from '../../src/core/access-token.ts'
+import type { Client } from '../../src/core/client.ts'
+import { decide, type Wish } from '../../src/core/policy.ts'
+
+const client: Client = {
+  id: 'alice',
+  subject: { type: 'subject_dn', value: 'CN=alice' },
+  scope: new Set(['notes:read', 'notes:write']),
+  grantTypes: new Set(['client_credentials']),
+  bindings: ['connection', 'certificate'],
+}
+const audience = 'https://api.example'
+const nothing: Wish = { scope: undefined, binding: undefined, resource: undefined }
+const decideOn = (wish: Partial<Wish>, who = client) => decide(who, { ...nothing, ...wish }, audience)
+
+t.test('who asks for nothing gets all of its scope, its first level and the one audience', async t => {
+  t.same(decideOn({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
+  t.equal(decideOn({}, { ...client, bindings: ['certificate', 'connection'] }).binding, 'certificate')
+  t.equal(decideOn({}, { ...client, scope: new Set() }).scope, '')
+})
+
+t.test('a part of the scope can be asked for, and is given as it was asked for', async t => {
+  for (const scope of ['notes:read', 'notes:write', 'notes:write notes:read', ''])
+    t.equal(decideOn({ scope }).scope, scope)
+  const denied = { name: 'OAuthError', code: 'invalid_scope', reason: 'scope_denied' }
+  for (const scope of [
+    'notes:delete',
+    'notes:read notes:delete',
+    'notes',
+    'notes:read ',
+    ' notes:read',
+    'notes:read  notes:write',
+    'notes:read notes:read',
+    'NOTES:READ',
+    'notes:read\tnotes:write',
+    '*',
+    'has',
+    'constructor',
+    '\0',
+    'x'.repeat(65_536),
+  ])
+    t.throws(() => decideOn({ scope }), denied, JSON.stringify(scope).slice(0, 40))
+  t.throws(() => decideOn({ scope: 'notes:read' }, { ...client, scope: new Set() }), denied)
+})
+
+t.test('a level is given when the client is registered for it', async t => {
+  for (const binding of ['connection', 'certificate']) t.equal(decideOn({ binding }).binding, binding)
+  const refused = { name: 'OAuthError', code: 'invalid_request', reason: 'binding_not_allowed' }
+  for (const binding of ['proof', '', 'none', 'Connection', 'connection ', '0', 'length', '__proto__'])
+    t.throws(() => decideOn({ binding }), refused, binding)
+  t.throws(
+    () => decideOn({ binding: 'certificate' }, { ...client, bindings: ['connection'] }),
+    refused,
+    'not a weaker one either',
+  )
+  t.throws(() => decideOn({}, { ...client, bindings: [] }), refused)
+})
+
+t.test('RFC 8707 §2: a token is for our own resource or for none', async t => {
+  t.equal(decideOn({ resource: audience }).aud, audience)
+  for (const resource of [`${audience}/`, 'https://API.example', 'https://other.example', '', 'https://api.exampl'])
+    t.throws(
+      () => decideOn({ resource }),
+      { name: 'OAuthError', code: 'invalid_target', reason: 'target_unknown' },
+      resource,
+    )
+})
+
+t.test('whatever is asked for, nothing is given that the client is not registered for', async t => {
+  const word = fc.oneof(fc.constantFrom(...client.scope, 'notes:delete', ''), fc.string())
+  const wish = fc.record({
+    scope: fc.option(
+      fc.array(word, { maxLength: 3 }).map(words => words.join(' ')),
+      { nil: undefined },
+    ),
+    binding: fc.option(fc.oneof(fc.constantFrom('connection', 'certificate', 'proof'), fc.string()), {
+      nil: undefined,
+    }),
+    resource: fc.option(fc.oneof(fc.constant(audience), fc.string()), { nil: undefined }),
+  })
+  let given = 0
+  fc.assert(
+    fc.property(wish, wanted => {
+      try {
+        const { aud, scope, binding } = decide(client, wanted, audience)
+        given++
+        return (
+          aud === audience &&
+          isScope(scope) &&
+          readScope(scope).every(token => client.scope.has(token)) &&
+          client.bindings.includes(binding)
+        )
+      } catch (error) {
+        return (error as { name?: string }).name === 'OAuthError'
+      }
+    }),
+    { numRuns: 500 },
+  )
+  t.ok(given > 20, 'and some of it was given')
+})
