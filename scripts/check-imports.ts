@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path'
 /** Folder or file below src → what it may import: our own files by their path below src, others by their name. */
 const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   core: [/^core\//, /^node:(crypto|net)$/],
-  store: [/^(store|core)\//, /^node:/],
+  store: [/^(store|core)\//, /^node:/, /^pg$/],
   pki: [/^pki\//, /^node:/, /^node-forge/],
   http: [/^(http|core)\//, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
   'settings.ts': [/^setting-forms\.ts$/],

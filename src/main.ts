@@ -11,6 +11,9 @@ import { createServer } from './http/server.ts'
 import { readSettings } from './settings.ts'
 import { openSqlite } from './store/sqlite.ts'
 
+/** Milliseconds that requests under way have to end. */
+const longestGoodbye = 8000
+
 /** Starts the server by the environment. Rejects, before anything listens, with all that is wrong. */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const settings = readSettings(env)
@@ -65,6 +68,12 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
       log.info(`${signal}: answering what is under way, then closing`)
-      server.close().then(() => store.close())
+      // Node looks for idle connections once when it closes; one that falls idle later, or never speaks, must not hold us.
+      const idle = setInterval(() => server.server.closeIdleConnections(), 100)
+      setTimeout(() => process.exit(0), longestGoodbye).unref()
+      server.close().then(() => {
+        clearInterval(idle)
+        store.close()
+      })
     })
 }

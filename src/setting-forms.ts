@@ -12,8 +12,8 @@ const form = <T>(words: string, read: Form<T>['read']): Form<T> => ({ words, rea
 
 export const path = form('a path', text => text)
 export const address = form('an IP address', text => (isIP(text) === 0 ? undefined : text))
-export const port = wholeNumber('a port number', 0, 65_535)
-export const onOff = form<boolean>('on or off', text => ({ on: true, off: false })[text])
+export const port = wholeNumber('a port number', 1, 65_535)
+export const onOff = form<boolean>('on or off', text => (text === 'on' ? true : text === 'off' ? false : undefined))
 
 /** An identifier in the sense of RFC 8414 §2 and RFC 9728 §2, in the one spelling that a URL has. */
 export const httpsUrl = form('an https address without query, in its normal spelling', text => {

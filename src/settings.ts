@@ -86,7 +86,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   const demo = findDemo(values, env.NODE_ENV === 'production', problems)
   if (problems.length > 0) throw new SettingsError(problems)
 
-  const issuer = values.issuer ?? `https://localhost:${values.port}`
+  const issuer = values.issuer ?? new URL(`https://localhost:${values.port}`).origin
   return Object.freeze({
     ...values,
     issuer,

@@ -21,7 +21,7 @@ export interface Audit {
 export function createAudit(stream: DestinationStream): Audit {
   const log = pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: level => ({ level }) } },
-    stream,
+    { write: line => stream.write(escapeControls(line)) },
   )
   const write = (event: string, outcome: 'success' | 'refused' | 'unknown', facts: object) =>
     log.info({ event, outcome, ...facts })
@@ -41,6 +41,11 @@ export function createAudit(stream: DestinationStream): Audit {
       write('connection.refused', 'refused', { reason, ...describeConnection(socket) }),
     settingsUnsafe: setting => write('settings.unsafe', 'unknown', { setting }),
   }
+}
+
+/** JSON lets these stand raw, but a terminal or a line reader may take them for more than text. */
+function escapeControls(line: string): string {
+  return line.replace(/[\u007f-\u009f\u2028\u2029]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Whom a token request says it comes from; nobody has looked at it yet. */

@@ -45,7 +45,7 @@ export function refuseBytes(socket: Duplex, code: string | undefined): void {
   const [status, phrase] = protocolErrors[code ?? ''] ?? [400, 'Bad Request']
   const body = JSON.stringify(buildBody(new OAuthError('invalid_request', 'malformed_request')))
   const fields = ['content-type: application/json', `content-length: ${body.length}`, 'connection: close']
-  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${fields.join('\r\n')}\r\n\r\n${body}`)
+  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${fields.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }
 
 /** Node's codes for what has a status of its own. */

@@ -43,11 +43,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
   const load = (material: TlsMaterial) => readTrust(material.ca, readRevocationLists(material))
   const trusted: TrustInForce = { trust: load(options) }
+  let tlsOptions = buildTlsOptions(options, minVersion)
   const servers = new Set<Http2SecureServer>()
 
   const factory = (handler: Handler): Server => {
     const server = createSecureServer({
-      ...buildTlsOptions(options, minVersion),
+      ...tlsOptions,
       ALPNProtocols: options.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
       allowHTTP1: true,
       handshakeTimeout: timeouts.handshake * 1000,
@@ -85,8 +86,9 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
 
   const reload = (material: TlsMaterial): void => {
     const trust = load(material)
-    const context = buildTlsOptions(material, minVersion)
-    for (const server of servers) server.setSecureContext(context)
+    const next = buildTlsOptions(material, minVersion)
+    for (const server of servers) server.setSecureContext(next)
+    tlsOptions = next
     trusted.trust = trust
   }
   return Object.assign(factory, { reload })

@@ -1,6 +1,6 @@
 // The reusable product: a Fastify plugin behind which every request must bring a token of its own connection.
 // Everything that is registered beside or below it is protected, unknown addresses too; a route may demand more.
-import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
 import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
@@ -43,7 +43,7 @@ declare module 'fastify' {
   }
 }
 
-const plugin: FastifyPluginCallback<RequireTokenOptions | RequireTokenInternals> = (app, options, done) => {
+const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = async (app, options) => {
   const general = readDemand(options)
   const demands = new WeakMap<TokenDemand, Demand>()
   const demandOf = (route: TokenDemand | undefined): Demand => {
@@ -55,21 +55,17 @@ const plugin: FastifyPluginCallback<RequireTokenOptions | RequireTokenInternals>
   app.addHook('onRoute', route => void demandOf(route.config?.requireToken)) // a mistake shows at the start
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
 
-  const protect = (verifier: TokenVerifier) => {
-    app.addHook('onRequest', (request, reply, next) => {
-      try {
-        request.token = check(request, verifier, demandOf(request.routeOptions.config?.requireToken))
-      } catch (error) {
-        if (!(error instanceof OAuthError)) return next(error as Error)
-        refuse(request, reply, error, { ...options, challenge: true })
-        return
-      }
-      next()
-    })
-    done()
-  }
-  if ('verifier' in options) protect(options.verifier)
-  else buildVerifier(options).then(protect, done)
+  const verifier = 'verifier' in options ? options.verifier : await buildVerifier(options)
+  app.addHook('onRequest', (request, reply, next) => {
+    try {
+      request.token = check(request, verifier, demandOf(request.routeOptions.config?.requireToken))
+    } catch (error) {
+      if (!(error instanceof OAuthError)) return next(error as Error)
+      refuse(request, reply, error, { ...options, challenge: true })
+      return
+    }
+    next()
+  })
 }
 
 /**

@@ -40,6 +40,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     logController: new LogController({ disableRequestLogging: true }), // every decision is a security event already
     childLoggerFactory: logger => logger, // a logger for each request would cost more than the check of its token
     bodyLimit: 65_536,
+    return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
     routerOptions: { maxParamLength: 100 },
     frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed(), { onRefusal: audit.refused }),
     clientErrorHandler: ({ code }, socket) => {

@@ -1,6 +1,6 @@
 // All TLS options of a listener, for its start and for every reload: what is not given again would be lost.
 // Which of them matter and why was measured; RFC 9266 §4.2 and RFC 7627 §5.4 forbid what is switched off here.
-import { constants } from 'node:crypto'
+import { constants, X509Certificate } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 import { splitPem } from './trust.ts'
 
@@ -17,9 +17,10 @@ export interface TlsMaterial {
 
 export type MinimumVersion = 'TLSv1.2' | 'TLSv1.3'
 
-/** Builds what `tls.createServer` and `setSecureContext` take. @throws Error for a list that holds no revocation list. */
+/** Builds what `tls.createServer` and `setSecureContext` take. @throws Error when a text does not hold what it should. */
 export function buildTlsOptions(material: TlsMaterial, minVersion: MinimumVersion): TlsOptions {
   const lists = readRevocationLists(material)
+  new X509Certificate(material.cert) // Node would take an empty one, and fail at each handshake
   return {
     cert: material.cert,
     key: material.key,

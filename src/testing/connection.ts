@@ -84,7 +84,8 @@ function callHttp2(socket: TLSSocket): TestConnection['call'] {
   http2.on('error', () => {})
   return (path, { method = 'GET', body, ...rest } = {}) =>
     new Promise((resolve, reject) => {
-      const stream = http2.request({ ':path': path, ':method': method, ...headersOf(rest, body) })
+      const options = { endStream: body === undefined }
+      const stream = http2.request({ ':path': path, ':method': method, ...headersOf(rest, body) }, options)
       stream.on('error', reject).on('response', async headers => {
         const text = await readText(stream)
         resolve({
@@ -94,7 +95,7 @@ function callHttp2(socket: TLSSocket): TestConnection['call'] {
           body: parse(text),
         })
       })
-      stream.end(body)
+      if (body !== undefined) stream.end(body)
     })
 }
 

@@ -8,12 +8,13 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, signin
   const { issuer, audience } = settings
   const scopes = [...new Set([...clients.values()].flatMap(client => [...client.scope]))].sort()
 
-  document(wellKnown('oauth-authorization-server', issuer), {
+  const jwksUri = new URL('/oauth/jwks', issuer).href
+  // RFC 8414 §3.1: without the slash at the end of an issuer. RFC 9728 has no such rule.
+  document(wellKnown('oauth-authorization-server', issuer.replace(/\/$/, '')), {
     issuer,
-    token_endpoint: `${issuer}/oauth/token`,
-    jwks_uri: `${issuer}/oauth/jwks`,
+    token_endpoint: new URL('/oauth/token', issuer).href,
+    jwks_uri: jwksUri,
     scopes_supported: scopes,
-    response_types_supported: [],
     grant_types_supported: ['client_credentials'],
     token_endpoint_auth_methods_supported: ['tls_client_auth'],
     tls_client_certificate_bound_access_tokens: true,
@@ -22,7 +23,7 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, signin
   document(wellKnown('oauth-protected-resource', audience), {
     resource: audience,
     authorization_servers: [issuer],
-    jwks_uri: `${issuer}/oauth/jwks`,
+    jwks_uri: jwksUri,
     scopes_supported: scopes,
     bearer_methods_supported: ['header'],
     tls_client_certificate_bound_access_tokens: true,
@@ -30,7 +31,8 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, signin
   document('/oauth/jwks', { keys: signingKeys.map(key => key.publicJwk) })
 
   function document(path: string, content: object): void {
-    const body = JSON.stringify(content)
+    const members = Object.entries(content).filter(([, value]) => !(Array.isArray(value) && value.length === 0))
+    const body = JSON.stringify(Object.fromEntries(members)) // RFC 8414 §3.2: an empty list is left out
     app.get(path, (_request, reply) => {
       reply.type('application/json').header('cache-control', 'max-age=300').send(body)
     })

@@ -1,0 +1,234 @@
+// Every reason for a refusal, met over HTTP: its status, its error code, its sentence, its challenge, and its one event.
+// RFC 6749 §5.2, RFC 6750 §3, RFC 8707 §2, RFC 9728 §5.1; N-40, N-46, N-52, I7, OA30. A reason without a row fails here.
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import t from 'tap'
+import { readClients } from '../../src/core/client.ts'
+import { type ErrorCode, OAuthError, type Reason, reasons } from '../../src/core/errors.ts'
+import { demoRegistrations } from '../../src/demo.ts'
+import { createAudit } from '../../src/http/audit.ts'
+import { mutualTls } from '../../src/http/mutual-tls.ts'
+import { createServer } from '../../src/http/server.ts'
+import { generateTokenKey, importSigningKey } from '../../src/http/token-keys.ts'
+import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
+import { issueCrl } from '../../src/pki/crl.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
+import { readSettings } from '../../src/settings.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { type Answer, openConnection, type TestConnection } from '../../src/testing/connection.ts'
+import { claimsFor, forgeToken, headerOf } from '../helpers/forge-token.ts'
+
+const store = await openSqlite(join(t.testdir(), 'state.db'))
+const pki = makeDemoPki()
+const jwk = await generateTokenKey('ES256')
+const clock = Math.floor(Date.now() / 1000)
+const events: object[] = []
+const log: string[] = []
+
+// A client that is registered for no grant at all: no list of registrations can say so yet.
+const clients = new Map(readClients(demoRegistrations, []))
+const [alicesRegistration] = clients.values()
+if (alicesRegistration === undefined) throw new Error('the demo has clients')
+const idle = { ...alicesRegistration, id: 'idle', grantTypes: new Set<string>() }
+clients.set('idle', idle)
+
+const app = await createServer({
+  settings: readSettings({ TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
+  tls: mutualTls({
+    cert: pki.server.certificate,
+    key: pki.server.key,
+    ca: pki.ca.certificate,
+    crl: issueCrl({ issuer: pki.ca, revoked: [pki.bob.x509] }),
+    minVersion: 'TLSv1.2',
+  }),
+  clients,
+  signingKeys: [await importSigningKey(jwk)],
+  store,
+  audit: createAudit({ write: line => void events.push(JSON.parse(line)) }),
+  log: pino({ level: 'info' }, { write: line => void log.push(line) }),
+  now: () => clock,
+  routes: routes => void routes.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict'),
+})
+await app.listen({ host: '127.0.0.1', port: 0 })
+t.teardown(() => app.close())
+
+const connect = async (identity: Identity | null, options: object = {}): Promise<TestConnection> => {
+  const { port } = app.server.address() as AddressInfo
+  const certificate = identity && { cert: identity.certificate, key: identity.key }
+  const tls = { host: '127.0.0.1', port, servername: 'localhost', ca: pki.ca.certificate, ...certificate, ...options }
+  const connection = await openConnection(tls, 'alice')
+  t.teardown(() => connection.close())
+  return connection
+}
+const alice = await connect(pki.alice)
+const token = await alice.token({ token_binding: 'certificate' })
+const expired = issueCertificate({
+  subject: [['CN', 'alice']],
+  issuer: pki.ca,
+  extendedKeyUsage: ['clientAuth'],
+  notBefore: new Date((clock - 7200) * 1000),
+  notAfter: new Date((clock - 3600) * 1000),
+})
+/** A token by the issuer's own key whose claims differ from a good one's; presented on its own connection. */
+const present = (claims: object, header: object = headerOf(jwk)) =>
+  alice.get('/api/whoami', forgeToken({ jwk, header, claims: { ...claimsFor(alice, { clock }), ...claims } }))
+const ask = (parameters: Record<string, string>) => alice.requestToken(parameters)
+const resourceMetadata = 'https://localhost:8443/.well-known/oauth-protected-resource'
+
+/** The real store fails for real from here on. */
+const afterClosing = async (meet: () => Promise<Answer>) => {
+  await store.close()
+  return meet()
+}
+
+interface Row {
+  /** `token`: the token endpoint, which gives no challenge of RFC 6750. */
+  readonly at: 'resource' | 'token'
+  readonly error: ErrorCode | undefined
+  readonly status: number
+  readonly meet: () => Promise<Answer>
+}
+const atResource = (meet: Row['meet'], error: Row['error'] = 'invalid_token', status = 401): Row => ({
+  at: 'resource',
+  error,
+  status,
+  meet,
+})
+const atToken = (meet: Row['meet'], error: ErrorCode, status = 400): Row => ({ at: 'token', error, status, meet })
+const onBoth = (identity: Identity | null): Row[] => [
+  atResource(async () => (await connect(identity)).get('/api/whoami', token)),
+  atToken(async () => (await connect(identity)).requestToken(), 'invalid_client', 401),
+]
+
+const note = {
+  method: 'POST',
+  token,
+  headers: { 'content-type': 'application/json' },
+  body: '{"text":"x"}',
+}
+
+const rows: Record<Reason, readonly Row[]> = {
+  no_token: [{ at: 'resource', error: undefined, status: 401, meet: () => alice.get('/api/whoami') }],
+  malformed_request: [
+    atResource(
+      () => alice.call('/api/whoami', { headers: { authorization: ['Bearer a', 'Bearer b'] } }),
+      'invalid_request',
+      400,
+    ),
+    atToken(() => ask({ client_secret: 'x' }), 'invalid_request'),
+  ],
+  no_certificate: onBoth(null),
+  certificate_untrusted: onBoth(pki.stranger),
+  certificate_expired: onBoth(expired),
+  certificate_revoked: onBoth(pki.bob),
+  certificate_mismatch: [atResource(async () => (await connect(pki.mallory)).get('/api/whoami', token))],
+  connection_mismatch: [atResource(async () => (await connect(pki.alice)).get('/api/whoami', await alice.token()))],
+  binding_unavailable: [
+    // 1 is OpenSSL's SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name.
+    atToken(
+      async () => (await connect(pki.alice, { maxVersion: 'TLSv1.2', secureOptions: 1 })).requestToken(),
+      'invalid_request',
+    ),
+  ],
+  confirmation_malformed: [atResource(() => present({ cnf: {} }))],
+  bad_signature: [atResource(() => alice.get('/api/whoami', `${token.slice(0, -4)}AAAA`))],
+  wrong_type: [atResource(() => present({}, { ...headerOf(jwk), typ: 'JWT' }))],
+  wrong_issuer: [atResource(() => present({ iss: 'https://evil.example' }))],
+  wrong_audience: [atResource(() => present({ aud: 'https://evil.example' }))],
+  not_yet_valid: [atResource(() => present({ nbf: clock + 60 }))],
+  expired: [atResource(() => present({ iat: clock - 60, exp: clock }))],
+  claims_malformed: [atResource(() => present({ sub: 1 }))],
+  binding_too_weak: [atResource(() => alice.get('/strict', token))],
+  scope_missing: [
+    atResource(
+      async () =>
+        alice.call('/api/notes', { method: 'POST', body: '', token: await alice.token({ scope: 'notes:read' }) }),
+      'insufficient_scope',
+      403,
+    ),
+  ],
+  unknown_client: [atToken(() => ask({ client_id: 'nobody' }), 'invalid_client', 401)],
+  client_mismatch: [atToken(async () => (await connect(pki.mallory)).requestToken(), 'invalid_client', 401)],
+  grant_type_unsupported: [atToken(() => ask({ grant_type: 'password' }), 'unsupported_grant_type')],
+  grant_type_not_allowed: [atToken(() => ask({ client_id: 'idle' }), 'unauthorized_client')],
+  scope_denied: [atToken(() => ask({ scope: 'admin' }), 'invalid_scope')],
+  binding_not_allowed: [atToken(() => ask({ token_binding: 'none' }), 'invalid_request')],
+  target_unknown: [atToken(() => ask({ resource: 'https://evil.example' }), 'invalid_target')],
+  store_unavailable: [
+    atResource(() => afterClosing(() => alice.get('/api/notes', token)), 'temporarily_unavailable', 503),
+    atResource(() => alice.call('/api/notes', note), 'temporarily_unavailable', 503),
+  ],
+}
+
+t.test('control: the same token, client and store are good where nothing is wrong', async t => {
+  t.match(await alice.get('/api/whoami', token), { status: 200 })
+  t.match(await present({}), { status: 200 })
+  t.match(await alice.get('/strict', await alice.token()), { status: 200 })
+  t.match(await alice.get('/api/notes', token), { status: 200 })
+  t.match(await alice.call('/api/notes', note), { status: 201 })
+  t.same(
+    events.filter(event => (event as { event: string }).event !== 'token.issued'),
+    [],
+  )
+})
+
+t.test('every reason has a row here and one sentence without quotes and backslashes (N-40, N-46)', t => {
+  t.same(Object.keys(rows).sort(), Object.keys(reasons).sort())
+  for (const [reason, sentence] of Object.entries(reasons)) {
+    t.match(reason, /^[a-z]+(_[a-z]+)*$/)
+    t.match(sentence, /^[\x20\x21\x23-\x5b\x5d-\x7e]{10,200}\.$/, reason)
+  }
+  t.equal(new Set(Object.values(reasons)).size, Object.keys(reasons).length)
+  t.end()
+})
+
+for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][])
+  t.test(`${reason} is met and told as the specifications want`, async t => {
+    for (const { at, error, status, meet } of cases) {
+      const before = events.length
+      const answer = await meet()
+      const seen = events.slice(before).filter(event => (event as { event: string }).event !== 'token.issued')
+      const { headers } = answer
+
+      t.equal(answer.status, status)
+      t.same(answer.body, { ...(error && { error }), error_description: reasons[reason], reason })
+      t.match(headers, { 'content-type': /^application\/json/, 'cache-control': 'no-store' })
+      t.equal(headers['retry-after'] !== undefined, status === 503, 'Retry-After')
+      t.match(headers['retry-after'] ?? '1', /^[1-9]\d?$/)
+
+      const challenge = headers['www-authenticate']
+      const parameters = [
+        ...(error === undefined ? [] : [`error="${error}"`, `error_description="${reasons[reason]}"`]),
+        `resource_metadata="${resourceMetadata}"`,
+      ]
+      if (at === 'resource') t.equal(challenge, status === 503 ? undefined : `Bearer ${parameters.join(', ')}`)
+      else t.equal(challenge !== undefined, status === 401, 'a 401 has a challenge (RFC 9110 §15.5.2), a 400 none')
+
+      const event = error === 'invalid_client' ? 'client.refused' : 'token.refused'
+      t.match(seen, [{ event, outcome: 'refused', reason, status, peer: '127.0.0.1', request_id: String }])
+      t.equal(seen.length, 1, 'exactly one event')
+    }
+  })
+
+t.test('without its store the server does what needs none, and the trouble is in the log, not in answers', async t => {
+  t.match(await alice.get('/api/notes', token), { status: 503, body: { reason: 'store_unavailable' } })
+  t.match(await alice.get('/api/whoami', token), { status: 200 })
+  t.match(await alice.requestToken({ token_binding: 'certificate' }), { status: 200 })
+  const told = log.map(line => JSON.parse(line)).filter(({ msg }) => msg === 'store_unavailable')
+  t.equal(told.length, 3)
+  for (const line of told) t.match(line, { level: 50, err: { message: String, stack: String }, request_id: String })
+})
+
+t.test('an OAuthError says its reason in its sentence and carries no token', t => {
+  const error = new OAuthError('invalid_token', 'expired')
+  t.match(error, {
+    name: 'OAuthError',
+    code: 'invalid_token',
+    reason: 'expired',
+    message: reasons.expired,
+    token: undefined,
+  })
+  t.ok(error instanceof Error)
+  t.end()
+})
