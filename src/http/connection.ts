@@ -76,3 +76,10 @@ export function requirePresenter(connection: Connection | undefined, now: number
     throw new OAuthError(code, 'certificate_expired')
   return presenter
 }
+
+/** Lets a connection end with the answer to this request; on HTTP/2 with the answers to those under way. */
+export function endConnection(request: Raw, response: { setHeader(name: string, value: string): unknown }): void {
+  if (request.httpVersionMajor === 2) request.stream?.session?.close()
+  else response.setHeader('connection', 'close')
+}
+type Raw = { readonly httpVersionMajor: number; readonly stream?: { readonly session?: { close(): void } | undefined } }

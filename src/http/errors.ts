@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
+import { connectionOf, endConnection } from './connection.ts'
 
 /** Told of every refusal, so that each becomes one security event. */
 export type RefusalListener = (request: FastifyRequest, refusal: OAuthError, status: number) => void
@@ -30,9 +31,12 @@ export function refuse(
   refusal: OAuthError,
   options: RefusalOptions = {},
 ): FastifyReply {
-  const { code } = refusal
+  const { code, reason } = refusal
   const status = options.status ?? (code === undefined ? 401 : (statuses[code] ?? 400))
   options.onRefusal?.(request, refusal, status)
+  // A certificate that was good when the connection began and no longer is: nothing more can come of this connection.
+  const wasGood = connectionOf(request.raw.socket)?.presenter !== undefined
+  if (wasGood && /^certificate_(?!mismatch)/.test(reason)) endConnection(request.raw, reply.raw)
   reply.code(status).header('cache-control', 'no-store').header('pragma', 'no-cache')
   if (options.challenge === true || status === 401 || status === 403)
     reply.header('www-authenticate', challenge(refusal, options.resourceMetadata))

@@ -7,8 +7,9 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { connectionOf, rememberConnection, type TrustInForce } from './connection.ts'
+import { connectionOf, endConnection, rememberConnection, type TrustInForce } from './connection.ts'
 import { buildTlsOptions, type MinimumVersion, readRevocationLists, type TlsMaterial } from './tls.ts'
 import { type CertificateProblem, readTrust } from './trust.ts'
 
@@ -51,15 +52,29 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       ...tlsOptions,
       ALPNProtocols: options.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
       allowHTTP1: true,
-      handshakeTimeout: timeouts.handshake * 1000,
       headersTimeout: timeouts.headers * 1000,
       requestTimeout: timeouts.request * 1000,
       keepAliveTimeout: timeouts.idle * 1000,
       connectionsCheckingInterval: 2000,
       requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
+    // A deadline for the whole handshake: Node's own starts again with every octet.
+    const handshakes = new Map<string, NodeJS.Timeout>()
+    server.on('connection', socket => {
+      const peer = peerOf(socket)
+      const end = () => {
+        clearTimeout(handshakes.get(peer))
+        handshakes.delete(peer)
+      }
+      handshakes.set(
+        peer,
+        setTimeout(() => socket.destroy(), timeouts.handshake * 1000),
+      )
+      socket.once('close', end)
+    })
     // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
     server.prependListener('secureConnection', socket => {
+      clearTimeout(handshakes.get(peerOf(socket)))
       const { problem } = rememberConnection(socket, trusted)
       // OpenSSL is told not to renegotiate; should it do so all the same, what we remember would be wrong.
       socket.on('secure', () => socket.destroy())
@@ -71,10 +86,8 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     server.on('session', connection => connection.setTimeout(timeouts.idle * 1000, () => connection.close()))
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
-      if (connection !== undefined && performance.now() - connection.openedAt > maximumAge * 1000) {
-        if (request.httpVersionMajor === 2) request.stream.session?.close()
-        else response.setHeader('connection', 'close')
-      }
+      if (connection !== undefined && performance.now() - connection.openedAt > maximumAge * 1000)
+        endConnection(request, response)
       handler(request as unknown as IncomingMessage, response as unknown as ServerResponse)
     }
     server.on('request', serve)
@@ -92,4 +105,8 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     trusted.trust = trust
   }
   return Object.assign(factory, { reload })
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

@@ -1,6 +1,6 @@
 // All TLS options of a listener, for its start and for every reload: what is not given again would be lost.
 // Which of them matter and why was measured; RFC 9266 §4.2 and RFC 7627 §5.4 forbid what is switched off here.
-import { constants, X509Certificate } from 'node:crypto'
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 import { splitPem } from './trust.ts'
 
@@ -20,7 +20,9 @@ export type MinimumVersion = 'TLSv1.2' | 'TLSv1.3'
 /** Builds what `tls.createServer` and `setSecureContext` take. @throws Error when a text does not hold what it should. */
 export function buildTlsOptions(material: TlsMaterial, minVersion: MinimumVersion): TlsOptions {
   const lists = readRevocationLists(material)
-  new X509Certificate(material.cert) // Node would take an empty one, and fail at each handshake
+  // Node would take empty texts, and fail at each handshake.
+  if (!new X509Certificate(material.cert).checkPrivateKey(createPrivateKey(material.key)))
+    throw new Error('the private key is not that of the certificate')
   return {
     cert: material.cert,
     key: material.key,
@@ -40,10 +42,7 @@ export function buildTlsOptions(material: TlsMaterial, minVersion: MinimumVersio
 /** The revocation lists as separate texts: of several in one, Node loads the first only. */
 export function readRevocationLists({ crl }: TlsMaterial): string[] {
   if (crl === undefined) return []
-  const lists = splitPem(crl, 'X509 CRL')
-  if (lists.length === 0 || lists.length !== crl.split('-----BEGIN').length - 1)
-    throw new Error('the file of revocation lists must hold X509 CRL blocks and nothing else')
-  return lists
+  return splitPem(crl, 'X509 CRL')
 }
 
 /** TLS 1.3's suites in OpenSSL's order, and for TLS 1.2 those with forward secrecy and authenticated encryption. */

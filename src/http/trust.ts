@@ -22,7 +22,6 @@ export interface Trust {
 /** Reads PEM bundles of authorities and revocation lists. @throws Error when one of them is not what it should be. */
 export function readTrust(authorities: string, revocationLists: readonly string[]): Trust {
   const certificates = splitPem(authorities, 'CERTIFICATE')
-  if (certificates.length === 0) throw new Error('the file of client certificate authorities holds no certificate')
   const revoked = revocationLists.flatMap(list => {
     const { issuer, serials } = readRevocations(decodePem(list))
     return serials.map(serial => identify(issuer, serial))
@@ -30,9 +29,15 @@ export function readTrust(authorities: string, revocationLists: readonly string[
   return { authorities: certificates.map(pem => new X509Certificate(pem)), revoked: new Set(revoked) }
 }
 
-/** Cuts a bundle into its blocks: Node would load only the first revocation list of one text. */
+/**
+ * Cuts a bundle into its blocks: of several revocation lists in one text, Node would load the first only.
+ * @throws Error when there is none, or something else among them.
+ */
 export function splitPem(bundle: string, label: 'CERTIFICATE' | 'X509 CRL'): string[] {
-  return bundle.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? []
+  const blocks = bundle.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? []
+  if (blocks.length === 0 || blocks.length !== bundle.split('-----BEGIN').length - 1)
+    throw new Error(`there must be PEM blocks of ${label}, and no others`)
+  return blocks
 }
 
 /**
@@ -51,13 +56,14 @@ export function judge(socket: TLSSocket): X509Certificate | CertificateProblem {
 
 /** Judges a certificate that was acceptable at its handshake by what is trusted now. */
 export function judgeAgain(certificate: X509Certificate, trust: Trust): CertificateProblem | undefined {
-  let top = certificate
-  for (let depth = 0; depth < maximumDepth; depth++) {
+  let top: X509Certificate | undefined = certificate
+  for (let depth = 0; top !== undefined && depth < maximumDepth; depth++) {
     const { issuer, serial } = readFields(top.raw)
     if (trust.revoked.has(identify(issuer, serial))) return 'certificate_revoked'
-    if (trust.authorities.some(authority => isIssuedBy(top, authority))) return undefined
-    if (top.issuerCertificate === undefined) return 'certificate_untrusted'
-    top = top.issuerCertificate
+    const below: X509Certificate = top
+    const authority = trust.authorities.find(candidate => isIssuedBy(below, candidate))
+    if (authority !== undefined && isIssuedBy(authority, authority)) return undefined // a root that is still trusted
+    top = authority ?? top.issuerCertificate
   }
   return 'certificate_untrusted'
 }
