@@ -45,6 +45,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const load = (material: TlsMaterial) => readTrust(material.ca, readRevocationLists(material))
   const trusted: TrustInForce = { trust: load(options) }
   let tlsOptions = buildTlsOptions(options, minVersion)
+  let current: TlsMaterial = options
   const servers = new Set<Http2SecureServer>()
 
   const factory = (handler: Handler): Server => {
@@ -62,15 +63,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     const handshakes = new Map<string, NodeJS.Timeout>()
     server.on('connection', socket => {
       const peer = peerOf(socket)
-      const end = () => {
-        clearTimeout(handshakes.get(peer))
-        handshakes.delete(peer)
-      }
-      handshakes.set(
-        peer,
-        setTimeout(() => socket.destroy(), timeouts.handshake * 1000),
-      )
-      socket.once('close', end)
+      const deadline = setTimeout(() => socket.destroy(), timeouts.handshake * 1000)
+      handshakes.set(peer, deadline)
+      socket.once('close', () => {
+        clearTimeout(deadline)
+        if (handshakes.get(peer) === deadline) handshakes.delete(peer)
+      })
     })
     // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
     server.prependListener('secureConnection', socket => {
@@ -98,15 +96,18 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   }
 
   const reload = (material: TlsMaterial): void => {
-    const trust = load(material)
+    const isSame = material.ca === current.ca && material.crl === current.crl
+    const trust = isSame ? trusted.trust : load(material) // who is still trusted need not be judged anew
     const next = buildTlsOptions(material, minVersion)
     for (const server of servers) server.setSecureContext(next)
     tlsOptions = next
+    current = material
     trusted.trust = trust
   }
   return Object.assign(factory, { reload })
 }
 
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
+/** The two ends of a TCP connection. Node tells no other way which of them a TLS connection stands on. */
+function peerOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return [localAddress, localPort, remoteAddress, remotePort].join(' ')
 }

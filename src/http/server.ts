@@ -44,7 +44,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     routerOptions: { maxParamLength: 100 },
     frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed(), { onRefusal: audit.refused }),
     clientErrorHandler: ({ code }, socket) => {
-      if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy() // gone, or refused already
+      // Gone, refused already, or with more answers under way than it reads, before which nothing can be written.
+      if (code === 'ECONNRESET' || code === 'HPE_PAUSED' || !socket.writable) return void socket.destroy()
       audit.connectionRefused(socket as TLSSocket, 'malformed_request')
       refuseBytes(socket, code)
     },

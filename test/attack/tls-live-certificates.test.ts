@@ -172,7 +172,7 @@ t.test(
     await other.areGood()
 
     reload({ crl: issueCrl({ issuer: pki.ca, revoked: [] }) + issueCrl({ issuer: between, revoked: [] }) })
-    // Node forgets the chain before anybody can see it (nodejs/node issue 65579); what cannot be judged is not accepted.
+    // Node forgets the chain before anybody can see it (nodejs/node issue 65579); what cannot be judged is refused.
     const answer = await early.get('/api/whoami', token)
     if (answer.status !== 200) t.match(answer, refusal('certificate_untrusted'))
     t.match(await (await server.connect(chained)).get('/api/whoami', other.moving), { status: 200 })

@@ -77,7 +77,7 @@ export function buildRecords(message: Buffer): Buffer {
 /** What a server says first: its hello, with the version it means; an alert by its number; or nothing at all. */
 export type FirstWord = { hello: 'TLSv1.2' | 'TLSv1.3' } | { alert: number } | { closed: true }
 
-/** Sends bytes to a server, and nothing after them, and returns its first word. Rejects when there is none within `limit` milliseconds. */
+/** Sends bytes and nothing after them, and returns the server's first word. Rejects after `limit` milliseconds. */
 export function sendHello(port: number, bytes: Buffer, limit = 5000): Promise<FirstWord> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
