@@ -1,41 +1,80 @@
-// The embedded store: one SQLite file, written through to the disk before a call returns.
-import { DatabaseSync } from 'node:sqlite'
-import { OAuthError } from '../core/errors.ts'
-import type { Note, Store } from './store.ts'
+// The embedded store: one SQLite file, used by one process, written through to the disk before a promise resolves.
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { Followers } from './followers.ts'
+import { createGroupCommit } from './group-commit.ts'
+import { readNews } from './revocations.ts'
+import { buildStore } from './sql-store.ts'
+import { openDatabase } from './sqlite-file.ts'
+import { ConflictError, type Store } from './store.ts'
+import { type Row, unavailable, type Work } from './work.ts'
 
-const schema = `
-  CREATE TABLE IF NOT EXISTS notes (
-    id INTEGER PRIMARY KEY,
-    client_id TEXT NOT NULL,
-    text TEXT NOT NULL,
-    created INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS notes_by_client ON notes (client_id, id DESC);
-`
+export interface SqliteOptions {
+  /** The file may not grow beyond so many pages of 4096 octets. */
+  readonly maximumPages?: number
+}
 
-/** Opens or makes the store at `path`; `:memory:` keeps nothing. @throws Error when the file cannot be used. */
-export function openSqlite(path: string): Store {
-  const database = new DatabaseSync(path)
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 1000;')
-  database.exec(schema)
-  const insert = database.prepare('INSERT INTO notes (client_id, text, created) VALUES (?, ?, ?)')
-  const select = database.prepare('SELECT id, text, created FROM notes WHERE client_id = ? ORDER BY id DESC LIMIT ?')
+const everything = -1
+
+/** Opens or makes the store at `path`; `:memory:` keeps nothing. @throws Error with one sentence when the file cannot be used. */
+export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): Store {
+  const database = openDatabase(path)
+  if (maximumPages !== undefined) database.exec(`PRAGMA max_page_count = ${maximumPages}`)
+  const perform = createPerformer(database)
+  const followers = new Followers()
+
+  const group = createGroupCommit(database, () => {
+    const { position } = followers
+    if (position === undefined) return () => {}
+    const news = perform(readNews(position, everything))
+    return () => followers.tell(news)
+  })
+
+  const write = <T>(work: () => Work<T>) => orUnavailable(() => group.write(() => perform(work())))
+  const read = <T>(work: () => Work<T>) => orUnavailable(() => perform(work()))
   return {
-    addNote: (clientId, text, created) =>
+    ...buildStore({ write, read }, async () => {}),
+    check: () => read(() => readNews(0, 0)).then(() => {}),
+    follow: (listener, since = 0) =>
       orUnavailable(() => {
-        const { lastInsertRowid } = insert.run(clientId, text, created)
-        return { id: Number(lastInsertRowid), text, created }
+        const news = perform(readNews(since, everything))
+        const follower = { listener, position: since }
+        followers.add(follower).tell(news)
+        return () => void followers.delete(follower)
       }),
-    listNotes: (clientId, limit) =>
-      orUnavailable(() => select.all(clientId, limit).map(row => ({ ...row }) as unknown as Note)),
-    close: () => database.close(),
+    lastNews: () => 0,
+    async close() {
+      if (!database.isOpen) return
+      group.flush()
+      database.close()
+    },
   }
 }
 
-function orUnavailable<T>(query: () => T): T {
-  try {
-    return query()
-  } catch (cause) {
-    throw Object.assign(new OAuthError('temporarily_unavailable', 'store_unavailable'), { cause })
+/** Performs units of work on `database`, whose statements are prepared once. */
+function createPerformer(database: DatabaseSync): <T>(work: Work<T>) => T {
+  const prepared = new Map<string, StatementSync>()
+  return work => {
+    let step = work.next()
+    while (!step.done) {
+      const { sql, values } = step.value
+      const statement = prepared.get(sql) ?? database.prepare(sql)
+      prepared.set(sql, statement)
+      step = work.next(statement.all(...values) as unknown as readonly Row[])
+    }
+    return step.value
   }
 }
+
+/** What went wrong in the database becomes a refusal; a mistake of the caller stays what it is. */
+async function orUnavailable<T>(query: () => T | Promise<T>): Promise<T> {
+  try {
+    return await query()
+  } catch (error) {
+    const { code, errcode } = error as { code?: string; errcode?: number }
+    if (errcode === notUnique) throw new ConflictError('there is one with this id or hash already', { cause: error })
+    throw code === 'ERR_SQLITE_ERROR' || code === 'ERR_INVALID_STATE' ? unavailable(error) : error
+  }
+}
+
+/** SQLITE_CONSTRAINT_UNIQUE */
+const notUnique = 2067

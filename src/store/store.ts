@@ -1,5 +1,71 @@
-// What the server keeps, as an interface; sqlite.ts is the embedded one. A store that cannot answer throws, and so
-// refuses: OAuthError temporarily_unavailable, store_unavailable.
+// What the server keeps, as an interface; sqlite.ts and postgres.ts are the real ones. Tokens are known by their hashes only.
+// A store that cannot answer rejects, and so refuses: OAuthError temporarily_unavailable, store_unavailable, with its cause.
+import type { TokenBinding } from '../core/confirmation.ts'
+import type { RefreshOutcome, RefreshRefusal, Rotation } from '../core/refresh-token.ts'
+
+/** The family that all tokens of one authorization belong to. */
+export interface Grant {
+  readonly id: string
+  readonly clientId: string
+  readonly subject: string
+  readonly scope: string
+  readonly audience: string
+  readonly binding: TokenBinding
+  /** `x5t#S256` of the certificate that its refresh tokens are bound to. */
+  readonly certificate: string
+  readonly rotation: Rotation
+  /** Seconds since 1970. */
+  readonly created: number
+  /** Seconds since 1970; nothing extends it. */
+  readonly expires: number
+  /** JSON: on whose behalf, after a token exchange (RFC 8693 §4.1). */
+  readonly actor?: string | undefined
+}
+
+/** What is known about a refresh token. Whether its grant has expired, `grant.expires` says. */
+export interface KnownRefreshToken {
+  readonly grant: Grant
+  /** `used` and `superseded` tokens may still be used where the rotation rule says so; `unused` and `static` ones are good. */
+  readonly state: 'unused' | 'static' | 'used' | 'superseded' | 'revoked'
+}
+
+export type Refresh =
+  | { readonly outcome: RefreshOutcome; readonly grant: Grant }
+  | { readonly outcome: RefreshRefusal; readonly grant?: Grant }
+
+export interface Revocation {
+  readonly kind: 'token' | 'grant' | 'client' | 'certificate' | 'all'
+  /** `jti` or hash of the token, id of the grant or client, `x5t#S256`; nothing counts for `all`. */
+  readonly value: string
+  /** Seconds since 1970: what was issued before this second is dead. For `token` and `grant` nothing survives anyway. */
+  readonly notBefore: number
+  /** Seconds since 1970 after which nothing that it could stop is alive. The store makes it later where it knows better. */
+  readonly expires: number
+}
+
+/** A secret of a client, as its scrypt hash. */
+export interface ClientSecret {
+  readonly id: string
+  readonly hash: string
+}
+
+export interface ClientRecord {
+  readonly id: string
+  /** JSON of the registration; undefined: there is none in this store, or no longer. */
+  readonly registration: string | undefined
+  readonly disabled: boolean
+  /** At most two, so that one can follow the other. */
+  readonly secrets: readonly ClientSecret[]
+}
+
+/**
+ * What every server must learn. A later one about the same client or revoked thing takes the place of an earlier one. When
+ * a database was replaced by its standby, all is told again from the start.
+ */
+export type News = { readonly sequence: number } & (
+  | { readonly kind: 'revocation'; readonly revocation: Revocation }
+  | { readonly kind: 'client'; readonly client: ClientRecord }
+)
 
 export interface Note {
   readonly id: number
@@ -8,10 +74,61 @@ export interface Note {
   readonly created: number
 }
 
+/** A change that contradicts what is kept: an id or hash that exists, a third secret. The caller's mistake. */
+export class ConflictError extends Error {
+  override readonly name = 'ConflictError'
+}
+
+/** Every change is durable when its promise resolves, and has happened wholly or not at all when it rejects. */
 export interface Store {
-  /** Keeps a note of a client; it is durable when this returns. `created` in seconds since 1970. */
-  addNote(clientId: string, text: string, created: number): Note
+  /** Resolves when the store answers and is of this program's version. The cause of a rejection says what is wrong. */
+  check(): Promise<void>
+
+  /** Keeps a grant and its first refresh token. @throws ConflictError when there is such a grant or token. */
+  createGrant(grant: Grant, refreshTokenHash: string): Promise<void>
+  findRefreshToken(hash: string): Promise<KnownRefreshToken | undefined>
+  /**
+   * Uses a refresh token at `now`, in whole milliseconds since 1970, in one atomic step with the rotation rule and with all
+   * revocations. `rotated`, `retried`: `successorHash` is the next one. `static`: go on with the same. `reused`: the
+   * grant is revoked from now on, and all servers are told.
+   */
+  rotateRefreshToken(hash: string, successorHash: string, now: number): Promise<Refresh>
+
+  /** Keeps the claims of an opaque access token, as JSON; `expires` in seconds since 1970. @throws ConflictError */
+  keepAccessToken(hash: string, claims: string, expires: number): Promise<void>
+  /** The claims, as JSON; whether they have expired or were revoked is for the caller to check. */
+  findAccessToken(hash: string): Promise<string | undefined>
+
+  /** When this has resolved, no refresh token that it stops can be used, and listeners of this store have been told. */
+  revoke(revocation: Revocation): Promise<void>
+
+  /** Makes or replaces a registration, as JSON. */
+  putClient(id: string, registration: string, disabled: boolean): Promise<void>
+  /** The clients that have a registration here, by id. */
+  listClients(): Promise<ClientRecord[]>
+  /** Removes the registration and the secrets; revoke what it holds separately. False: there was none. */
+  removeClient(id: string): Promise<boolean>
+  /** Adds or replaces a secret; the client may be registered elsewhere. @throws ConflictError for a third one. */
+  putSecret(clientId: string, id: string, hash: string): Promise<void>
+  removeSecret(clientId: string, id: string): Promise<boolean>
+  listSecrets(clientId: string): Promise<ClientSecret[]>
+
+  /**
+   * Tells `listener`, in order of their sequence, all revocations and clients kept that are newer than the sequence
+   * number `since`, and then each new one, within a second on every server. Resolves with a function that ends it, once
+   * the listener knows all that was kept. The listener must not throw.
+   */
+  follow(listener: (news: News) => void, since?: number): Promise<() => void>
+  /** Milliseconds since it was last sure that listeners know everything; Infinity before the first `follow`. */
+  lastNews(): number
+
+  /** Keeps a note of a client. `created` in seconds since 1970. */
+  addNote(clientId: string, text: string, created: number): Promise<Note>
   /** The newest notes of a client, newest first, at most `limit`. */
-  listNotes(clientId: string, limit: number): Note[]
-  close(): void
+  listNotes(clientId: string, limit: number): Promise<Note[]>
+
+  /** Removes at most `limit` records that expired before `now`, in seconds since 1970; resolves with how many it were. */
+  removeExpired(now: number, limit: number): Promise<number>
+  /** Finishes what was asked for before, then gives everything back. Later calls reject. */
+  close(): Promise<void>
 }

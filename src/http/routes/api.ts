@@ -23,12 +23,14 @@ export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promi
     reply.send({ client_id, sub, scope, token_binding: binding })
   })
 
-  app.get('/notes', { config: { requireToken: { scope: 'notes:read' } } }, ({ token }, reply) => {
-    reply.send({ notes: store.listNotes(token.claims.client_id, maximumNotes) })
-  })
+  app.get('/notes', { config: { requireToken: { scope: 'notes:read' } } }, async ({ token }) => ({
+    notes: await store.listNotes(token.claims.client_id, maximumNotes),
+  }))
 
-  app.post('/notes', { config: { requireToken: { scope: 'notes:write' } } }, (request, reply) => {
-    reply.code(201).send(store.addNote(request.token.claims.client_id, readText(request.body), now()))
+  app.post('/notes', { config: { requireToken: { scope: 'notes:write' } } }, async (request, reply) => {
+    const note = await store.addNote(request.token.claims.client_id, readText(request.body), now())
+    reply.code(201)
+    return note
   })
 }
 

@@ -1,0 +1,45 @@
+// A token that says nothing: random octets behind a prefix that scanners know, with a checksum that tells it from noise.
+// RFC 6749 §10.10 (256 bits cannot be guessed). The server keeps hashes only, so its store is of no use to a thief.
+import { hash } from 'node:crypto'
+
+/** `rt`: refresh token, `at`: opaque access token. */
+export type OpaqueTokenKind = 'rt' | 'at'
+
+/** 43 digits hold 256 bits, 6 hold 32. */
+const form = /^(tlsbound_(rt|at)_[0-9A-Za-z]{43})([0-9A-Za-z]{6})$/
+
+/** Builds `tlsbound_KIND_`, `random` in base62, and a checksum of all that. @throws TypeError unless `random` has 32 octets. */
+export function buildOpaqueToken(kind: OpaqueTokenKind, random: Buffer): string {
+  if (random.length !== 32) throw new TypeError(`buildOpaqueToken: 32 random octets are needed, not ${random.length}`)
+  const body = `tlsbound_${kind}_${base62(BigInt(`0x${random.toString('hex')}`), 43)}`
+  return body + base62(BigInt(crc32(body)), 6)
+}
+
+/** Which kind of opaque token a text has the form and the checksum of. It tells nothing about whether it was ever issued. */
+export function isOpaqueToken(text: string): OpaqueTokenKind | undefined {
+  const [, body, kind, checksum] = form.exec(text) ?? []
+  return body !== undefined && base62(BigInt(crc32(body)), 6) === checksum ? (kind as OpaqueTokenKind) : undefined
+}
+
+/** base64url(SHA-256(token)): what is kept of an opaque token, and what it is found by. */
+export function hashOpaqueToken(token: string): string {
+  return hash('sha256', token, 'base64url')
+}
+
+const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+function base62(value: bigint, length: number): string {
+  let text = ''
+  for (let rest = value; text.length < length; rest /= 62n) text = digits[Number(rest % 62n)] + text
+  return text
+}
+
+/** CRC-32 of ISO 3309, the one of gzip and PNG, bit by bit. */
+function crc32(text: string): number {
+  let crc = ~0
+  for (const octet of Buffer.from(text)) {
+    crc ^= octet
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  }
+  return ~crc >>> 0
+}

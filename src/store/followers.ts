@@ -1,0 +1,30 @@
+// Who follows the news of a store, and how far each of them has been told.
+import type { News } from './store.ts'
+
+export interface Follower {
+  readonly listener: (news: News) => void
+  /** The sequence number of the last news told. */
+  position: number
+}
+
+export class Followers extends Set<Follower> {
+  /** All news after this number are of interest to somebody; undefined when nobody follows. */
+  get position(): number | undefined {
+    return this.size === 0 ? undefined : Math.min(...[...this].map(({ position }) => position))
+  }
+
+  /** From now on everything is new to everybody. */
+  restart(): void {
+    for (const follower of this) follower.position = 0
+  }
+
+  /** Tells each follower what is new to it; `news` are in order and complete from `position` on. */
+  tell(news: readonly News[]): void {
+    for (const follower of this)
+      for (const one of news)
+        if (one.sequence > follower.position) {
+          follower.listener(one)
+          follower.position = one.sequence
+        }
+  }
+}

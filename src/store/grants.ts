@@ -1,0 +1,104 @@
+// Grants, their refresh tokens, and opaque access tokens. The rule of rotation is core/refresh-token.ts; here is its memory.
+import { judgeRefresh, longestAccessToken, type RefreshTokenFacts } from '../core/refresh-token.ts'
+import { keepRevocation } from './revocations.ts'
+import type { Grant, KnownRefreshToken, Refresh } from './store.ts'
+import { ask, type Row, type Work } from './work.ts'
+
+const insertToken = 'INSERT INTO refresh_tokens (hash, grant_number) VALUES (?, ?)'
+
+export function* createGrant(grant: Grant, refreshTokenHash: string): Work<void> {
+  const [row] = yield* ask(
+    `INSERT INTO grants (id, client_id, subject, scope, audience, binding, certificate, rotation, created, expires, actor)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number`,
+    grant.id,
+    grant.clientId,
+    grant.subject,
+    grant.scope,
+    grant.audience,
+    grant.binding,
+    grant.certificate,
+    grant.rotation,
+    grant.created,
+    grant.expires,
+    grant.actor ?? null,
+  )
+  yield* ask(insertToken, refreshTokenHash, row?.number as number)
+}
+
+/** A refresh token with its grant, its successor's use, and whether anything that was revoked stops it. */
+const selectToken = `
+  SELECT g.number, g.id, g.client_id, g.subject, g.scope, g.audience, g.binding, g.certificate, g.rotation, g.created, g.expires,
+    g.actor, t.first_used, t.last_used, t.successor, t.superseded, s.first_used AS successor_used,
+    (SELECT count(*) FROM revocations r
+      WHERE (r.kind, r.value) IN (VALUES ('token', t.hash), ('grant', g.id), ('client', g.client_id),
+                                         ('certificate', g.certificate), ('all', ''))
+        AND (r.kind IN ('token', 'grant') OR r.not_before > g.created)) AS revocations
+  FROM refresh_tokens t JOIN grants g ON g.number = t.grant_number LEFT JOIN refresh_tokens s ON s.hash = t.successor
+  WHERE t.hash = ?`
+
+export function* findRefreshToken(hash: string): Work<KnownRefreshToken | undefined> {
+  const [row] = yield* ask(selectToken, hash)
+  if (row === undefined) return undefined
+  const grant = readGrant(row)
+  const { revoked, superseded, used } = readFacts(row)
+  if (revoked) return { grant, state: 'revoked' }
+  if (superseded) return { grant, state: 'superseded' }
+  if (used !== undefined) return { grant, state: 'used' }
+  return { grant, state: grant.rotation === 'static' ? 'static' : 'unused' }
+}
+
+export function* rotateRefreshToken(
+  hash: string,
+  successorHash: string,
+  now: number,
+  lock: string | undefined,
+): Work<Refresh> {
+  if (lock !== undefined) yield* ask(lock, hash)
+  const [row] = yield* ask(selectToken, hash)
+  if (row === undefined) return { outcome: 'unknown' }
+  const grant = readGrant(row)
+  const outcome = judgeRefresh(readFacts(row), now)
+  if (outcome === 'rotated' || outcome === 'retried') {
+    if (row.successor !== null)
+      yield* ask('UPDATE refresh_tokens SET superseded = 1 WHERE hash = ?', row.successor as string)
+    yield* ask(insertToken, successorHash, row.number as number)
+    yield* ask(
+      'UPDATE refresh_tokens SET first_used = coalesce(first_used, ?), last_used = ?, successor = ? WHERE hash = ?',
+      now,
+      now,
+      successorHash,
+      hash,
+    )
+  }
+  if (outcome === 'reused') {
+    const expires = grant.expires + longestAccessToken
+    yield* keepRevocation({ kind: 'grant', value: grant.id, notBefore: Math.ceil(now / 1000), expires })
+  }
+  return { outcome, grant }
+}
+
+export function* keepAccessToken(hash: string, claims: string, expires: number): Work<void> {
+  yield* ask('INSERT INTO access_tokens (hash, claims, expires) VALUES (?, ?, ?)', hash, claims, expires)
+}
+
+export function* findAccessToken(hash: string): Work<string | undefined> {
+  const [row] = yield* ask('SELECT claims FROM access_tokens WHERE hash = ?', hash)
+  return row?.claims as string | undefined
+}
+
+function readGrant(row: Row): Grant {
+  const { id, client_id, subject, scope, audience, binding, certificate, rotation, created, expires, actor } = row
+  const grant = { id, clientId: client_id, subject, scope, audience, binding, certificate, rotation, created, expires }
+  return (actor === null ? grant : { ...grant, actor }) as unknown as Grant
+}
+
+function readFacts(row: Row): RefreshTokenFacts {
+  return {
+    rotation: row.rotation as Grant['rotation'],
+    expires: row.expires as number,
+    revoked: (row.revocations as number) > 0,
+    used: row.first_used === null ? undefined : { first: row.first_used as number, latest: row.last_used as number },
+    superseded: row.superseded === 1,
+    successorUsed: row.successor_used !== null,
+  }
+}

@@ -1,0 +1,184 @@
+// Connections to PostgreSQL: where they lead, how long they may take, and units of work on them. A server that does not
+// answer is given up after two seconds; what only failed because others were faster is tried again.
+import { Client, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from 'pg'
+import { migrate } from './postgres-schema.ts'
+import { ConflictError } from './store.ts'
+import { type Row, unavailable, type Work } from './work.ts'
+
+/** Milliseconds that anything may take: to connect, to wait for a free connection, to answer one statement. */
+export const patience = 2000
+
+/** How often a transaction is tried that others keep undoing. */
+const attempts = 5
+
+/**
+ * How to connect, by a URL whose host, user, password, database and TLS (`sslmode`, `sslrootcert` …) are PostgreSQL's.
+ * @throws TypeError that does not show the URL.
+ */
+export function readConfig(url: string): { readonly config: ClientConfig; readonly schema: string } {
+  const form = 'postgres://USER:PASSWORD@HOST:PORT/DATABASE'
+  try {
+    if (!/^postgres(ql)?:\/\//.test(url)) throw new Error('another kind of URL')
+    const { schema, connectionString } = withSchema(url)
+    const config: ClientConfig = { ...limits, connectionString }
+    new Client(config)
+    return { config, schema }
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw new TypeError(`the URL of the store names a file that does not exist: ${path}`)
+    throw new TypeError(`the URL of the store is not of the form ${form}`) // without the cause: it may show a password
+  }
+}
+
+const limits: ClientConfig = {
+  application_name: 'tlsbound',
+  connectionTimeoutMillis: patience,
+  statement_timeout: patience,
+  query_timeout: patience + 200,
+  idle_in_transaction_session_timeout: patience,
+  keepAlive: true,
+  types: { getTypeParser: (oid, format) => (oid === types.builtins.INT8 ? Number : types.getTypeParser(oid, format)) },
+}
+
+/** The schema that a URL names, or the same URL with ours in its options. */
+function withSchema(url: string): { readonly schema: string; readonly connectionString: string } {
+  const [, given = ''] = /[?&]options=([^&#]*)/.exec(url) ?? []
+  const options = decodeURIComponent(given.replaceAll('+', ' '))
+  const [, quoted, plain] = /\bsearch_path\s*=\s*(?:"([^"]+)"|([^\s,"]+))/.exec(options) ?? []
+  const schema = quoted ?? plain?.toLowerCase()
+  if (schema !== undefined) return { schema, connectionString: url }
+  const rest = url.replace(/([?&])options=[^&#]*&?/, '$1')
+  const ours = `options=${encodeURIComponent(`${options} -c search_path=tlsbound`.trim())}`
+  return { schema: 'tlsbound', connectionString: rest + (rest.includes('?') ? '&' : '?') + ours }
+}
+
+export interface Connections {
+  write<T>(work: () => Work<T>): Promise<T>
+  read<T>(work: () => Work<T>): Promise<T>
+  /** Resolves once the tables are there. */
+  ready(): Promise<void>
+  close(): Promise<void>
+}
+
+/** A pool of at most `max` connections; the first use of it makes the tables. */
+export function createConnections(config: ClientConfig, schema: string, max: number): Connections {
+  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000 })
+  pool.on('error', () => {}) // an idle connection was lost: the pool has dropped it already
+  pool.on('connect', client => client.on('error', () => {})) // one in use was lost: its statement rejects
+  const underWay = new Set<Promise<unknown>>()
+  let tables: Promise<void> | undefined
+  let closed = false
+
+  /** Lends a connection. One on which something went wrong that was not just an answer of the server is not used again. */
+  async function borrow<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await pool.connect()
+    let broken = true
+    try {
+      const result = await use(client)
+      broken = false
+      return result
+    } catch (error) {
+      if (error instanceof DatabaseError) broken = !(await rolledBack(client))
+      throw error
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  function ready(): Promise<void> {
+    tables ??= borrow(client => migrate(client, schema)).catch(error => {
+      tables = undefined
+      throw error
+    })
+    return tables
+  }
+
+  async function write<T>(work: () => Work<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++)
+      try {
+        await ready()
+        return await borrow(async client => {
+          await client.query('BEGIN')
+          const result = await perform(client, work())
+          await client.query('COMMIT')
+          return result
+        })
+      } catch (error) {
+        if (attempt === attempts || !isUndone(error)) throw error
+        await new Promise(resolve => setTimeout(resolve, 20 * attempt * Math.random()))
+      }
+  }
+
+  async function read<T>(work: () => Work<T>): Promise<T> {
+    await ready()
+    return borrow(client => perform(client, work()))
+  }
+
+  async function orUnavailable<T>(query: () => Promise<T>): Promise<T> {
+    if (closed) throw unavailable(new Error('the store is closed'))
+    const answer = query()
+    underWay.add(answer)
+    try {
+      return await answer
+    } catch (error) {
+      throw translate(error)
+    } finally {
+      underWay.delete(answer)
+    }
+  }
+
+  return {
+    write: work => orUnavailable(() => write(work)),
+    read: work => orUnavailable(() => read(work)),
+    ready,
+    async close() {
+      closed = true
+      await atMost(2 * patience, Promise.allSettled(underWay))
+      await atMost(patience, pool.end())
+    },
+  }
+}
+
+/** Performs a unit of work on one connection. */
+export async function perform<T>(client: Pick<PoolClient, 'query'>, work: Work<T>): Promise<T> {
+  let step = work.next()
+  while (!step.done) {
+    const { sql, values } = step.value
+    let count = 0
+    const { rows } = await client.query(
+      sql.replace(/\?/g, () => `$${++count}`),
+      [...values],
+    )
+    step = work.next(rows as readonly Row[])
+  }
+  return step.value
+}
+
+/** Waits for `promise`, but no longer than so many milliseconds. */
+export async function atMost(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise(resolve => {
+    timer = setTimeout(resolve, milliseconds)
+  })
+  await Promise.race([promise, timeout]).finally(() => clearTimeout(timer))
+}
+
+async function rolledBack(client: PoolClient): Promise<boolean> {
+  return client.query('ROLLBACK').then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Serialization failure, deadlock: others were faster, and this transaction has left nothing. */
+function isUndone(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.code === '40001' || error.code === '40P01')
+}
+
+/** What went wrong in the database becomes a refusal; a mistake of the caller stays what it is. */
+function translate(error: unknown): unknown {
+  if (error instanceof ConflictError) return error
+  if (error instanceof DatabaseError && error.code === '23505')
+    return new ConflictError('there is one with this id or hash already', { cause: error })
+  return unavailable(error)
+}

@@ -1,0 +1,69 @@
+// The tables of the shared store, in the first schema of the search path; made and brought up to date under a lock, so that
+// many servers can start at once.
+import type { ClientBase } from 'pg'
+
+/** Each makes the next version of the schema; what was once released is never changed. */
+const migrations = [
+  `CREATE TABLE grants (
+     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text NOT NULL UNIQUE, client_id text NOT NULL,
+     subject text NOT NULL, scope text NOT NULL, audience text NOT NULL, binding text NOT NULL,
+     certificate text NOT NULL, rotation text NOT NULL, created bigint NOT NULL, expires bigint NOT NULL, actor text);
+   CREATE INDEX grants_by_expiry ON grants (expires);
+   CREATE INDEX grants_by_client ON grants (client_id, expires);
+   CREATE INDEX grants_by_certificate ON grants (certificate, expires);
+
+   CREATE TABLE refresh_tokens (
+     hash text PRIMARY KEY, grant_number bigint NOT NULL REFERENCES grants (number), first_used bigint,
+     last_used bigint, successor text, superseded integer NOT NULL DEFAULT 0);
+   CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (grant_number);
+
+   CREATE TABLE access_tokens (hash text PRIMARY KEY, claims text NOT NULL, expires bigint NOT NULL);
+   CREATE INDEX access_tokens_by_expiry ON access_tokens (expires);
+
+   CREATE TABLE revocations (
+     kind text NOT NULL, value text NOT NULL, not_before bigint NOT NULL, expires bigint NOT NULL,
+     sequence bigint NOT NULL UNIQUE, PRIMARY KEY (kind, value));
+   CREATE INDEX revocations_by_expiry ON revocations (expires);
+
+   CREATE TABLE clients (
+     id text PRIMARY KEY, registration text, disabled integer NOT NULL, secrets text NOT NULL,
+     sequence bigint NOT NULL UNIQUE);
+
+   CREATE TABLE news_sequence (value bigint NOT NULL);
+   INSERT INTO news_sequence VALUES (0);
+
+   CREATE FUNCTION announce_news() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN PERFORM pg_notify('tlsbound_news', TG_TABLE_SCHEMA); RETURN NULL; END $$;
+   CREATE TRIGGER news AFTER UPDATE ON news_sequence FOR EACH STATEMENT EXECUTE FUNCTION announce_news();
+
+   CREATE TABLE notes (
+     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, client_id text NOT NULL, text text NOT NULL,
+     created bigint NOT NULL);
+   CREATE INDEX notes_by_client ON notes (client_id, id DESC);`,
+]
+
+/** Brings `schema` up to date on a connection that has it first in its search path. @throws Error, then nothing was changed. */
+export async function migrate(client: ClientBase, schema: string): Promise<void> {
+  if ((await readVersion(client)) === migrations.length) return // without writing anything: it may not be allowed
+  await client.query('BEGIN')
+  await client.query("SELECT pg_advisory_xact_lock(hashtext('tlsbound'), hashtext($1))", [schema])
+  const { rowCount } = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
+  if (rowCount === 0) await client.query(`CREATE SCHEMA ${client.escapeIdentifier(schema)}`)
+  const version = await readVersion(client)
+  if (version > migrations.length)
+    throw new Error(
+      `the state in schema ${schema} was written by a newer version of this program (${version}, here ${migrations.length})`,
+    )
+  if (version === 0) await client.query('CREATE TABLE tlsbound_schema (version integer NOT NULL)')
+  for (const migration of migrations.slice(version)) await client.query(migration)
+  await client.query('DELETE FROM tlsbound_schema')
+  await client.query('INSERT INTO tlsbound_schema VALUES ($1)', [migrations.length])
+  await client.query('COMMIT')
+}
+
+async function readVersion(client: ClientBase): Promise<number> {
+  const exists = await client.query("SELECT to_regclass('tlsbound_schema') AS found")
+  if (exists.rows[0].found === null) return 0
+  const { rows } = await client.query('SELECT version FROM tlsbound_schema')
+  return rows[0].version
+}

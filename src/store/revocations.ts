@@ -1,0 +1,76 @@
+// What was revoked, and the numbering of everything that each server must learn.
+import type { News, Revocation } from './store.ts'
+import { ask, type Row, type Work } from './work.ts'
+
+/**
+ * The next sequence number. The row stays locked until the transaction ends, so numbers become visible in their order:
+ * whoever has seen one has missed none before it.
+ */
+export function* nextSequence(): Work<number> {
+  const [row] = yield* ask('UPDATE news_sequence SET value = value + 1 RETURNING value')
+  return row?.value as number
+}
+
+/** When the last grant ends that a revocation stops: while one is alive, the revocation must not be forgotten. */
+const lastGrant: Readonly<Record<Revocation['kind'], string>> = {
+  token:
+    'SELECT max(expires) AS last FROM grants WHERE number = (SELECT grant_number FROM refresh_tokens WHERE hash = ?)',
+  grant: 'SELECT max(expires) AS last FROM grants WHERE id = ?',
+  client: 'SELECT max(expires) AS last FROM grants WHERE client_id = ?',
+  certificate: 'SELECT max(expires) AS last FROM grants WHERE certificate = ?',
+  all: "SELECT max(expires) AS last FROM grants WHERE ? = ''",
+}
+
+export function* revoke(revocation: Revocation, lock: string | undefined): Work<void> {
+  if (lock !== undefined) yield* ask(lock)
+  yield* keepRevocation(revocation)
+}
+
+/** Keeps a revocation; one of the same thing gets the later of both times, and a new number. */
+export function* keepRevocation({ kind, value: given, notBefore, expires }: Revocation): Work<void> {
+  const value = kind === 'all' ? '' : given
+  const [row] = yield* ask(lastGrant[kind], value)
+  const later = (column: string) =>
+    `${column} = CASE WHEN excluded.${column} > revocations.${column} THEN excluded.${column} ELSE revocations.${column} END`
+  yield* ask(
+    `INSERT INTO revocations (kind, value, not_before, expires, sequence) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (kind, value) DO UPDATE
+     SET ${later('not_before')}, ${later('expires')}, sequence = excluded.sequence`,
+    kind,
+    value,
+    notBefore,
+    Math.max(expires, (row?.last as number | null) ?? 0),
+    yield* nextSequence(),
+  )
+}
+
+/** The oldest of the news after the number `since`, at most `limit`, seen at one moment. */
+export function* readNews(since: number, limit: number): Work<News[]> {
+  const rows = yield* ask(
+    `SELECT sequence, kind, value, not_before, expires, NULL AS registration, NULL AS disabled, NULL AS secrets
+       FROM revocations WHERE sequence > ?
+     UNION ALL
+     SELECT sequence, 'record', id, NULL, NULL, registration, disabled, secrets FROM clients WHERE sequence > ?
+     ORDER BY sequence LIMIT ?`,
+    since,
+    since,
+    limit,
+  )
+  return rows.map(readOne)
+}
+
+function readOne(row: Row): News {
+  const { sequence, kind, value, not_before, expires, registration, disabled, secrets } = row
+  if (kind !== 'record')
+    return { sequence, kind: 'revocation', revocation: { kind, value, notBefore: not_before, expires } } as News
+  return {
+    sequence: sequence as number,
+    kind: 'client',
+    client: {
+      id: value as string,
+      registration: (registration as string | null) ?? undefined,
+      disabled: disabled === 1,
+      secrets: JSON.parse(secrets as string),
+    },
+  }
+}

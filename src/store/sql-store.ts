@@ -1,0 +1,41 @@
+// A store over any database that can perform units of work: everything but how news travel, and how it opens and closes.
+import { listClients, listSecrets, putClient, putSecret, removeClient, removeSecret } from './clients.ts'
+import { removeExpired } from './expiry.ts'
+import { createGrant, findAccessToken, findRefreshToken, keepAccessToken, rotateRefreshToken } from './grants.ts'
+import { addNote, listNotes } from './notes.ts'
+import { revoke } from './revocations.ts'
+import type { Store } from './store.ts'
+import type { Performer, Work } from './work.ts'
+
+/** `told` is awaited after each change that made news: it resolves when the listeners of this store know them. */
+export function buildStore(
+  { write, read, lockRefresh, lockRevocations }: Performer,
+  told: () => Promise<void>,
+): Omit<Store, 'check' | 'follow' | 'lastNews' | 'close'> {
+  async function announce<T>(work: () => Work<T>): Promise<T> {
+    const result = await write(work)
+    await told()
+    return result
+  }
+  return {
+    createGrant: (grant, hash) => write(() => createGrant(grant, hash)),
+    findRefreshToken: hash => read(() => findRefreshToken(hash)),
+    async rotateRefreshToken(hash, successorHash, now) {
+      const refresh = await write(() => rotateRefreshToken(hash, successorHash, now, lockRefresh))
+      if (refresh.outcome === 'reused') await told()
+      return refresh
+    },
+    keepAccessToken: (hash, claims, expires) => write(() => keepAccessToken(hash, claims, expires)),
+    findAccessToken: hash => read(() => findAccessToken(hash)),
+    revoke: revocation => announce(() => revoke(revocation, lockRevocations)),
+    putClient: (id, registration, disabled) => announce(() => putClient(id, registration, disabled)),
+    listClients: () => read(() => listClients()),
+    removeClient: id => announce(() => removeClient(id)),
+    putSecret: (clientId, id, hash) => announce(() => putSecret(clientId, id, hash)),
+    removeSecret: (clientId, id) => announce(() => removeSecret(clientId, id)),
+    listSecrets: clientId => read(() => listSecrets(clientId)),
+    addNote: (clientId, text, created) => write(() => addNote(clientId, text, created)),
+    listNotes: (clientId, limit) => read(() => listNotes(clientId, limit)),
+    removeExpired: (now, limit) => write(() => removeExpired(now, limit)),
+  }
+}

@@ -1,0 +1,497 @@
+// What every store promises, as tests. `open` gives two stores that share one new, empty state: two servers, as far as the
+// kind of store allows that. N-42, N-43, RE01, RE06, DS12, I8.
+import type { Test } from 'tap'
+import { ConflictError, type News, type Revocation, type Store } from '../../src/store/store.ts'
+import { grant } from './grant.ts'
+
+type Open = (t: Test) => Promise<readonly [Store, Store]>
+
+export const unavailable = { name: 'OAuthError', code: 'temporarily_unavailable', reason: 'store_unavailable' }
+
+/** Milliseconds since 1970: some time in the life of that grant. */
+const start = 2_000_000
+
+const forever = 1_000_000
+
+/** Follows a store, and waits for news without sleeping. */
+export async function listen(store: Store, since?: number) {
+  const heard: News[] = []
+  let wake = () => {}
+  const stop = await store.follow(news => {
+    heard.push(news)
+    wake()
+  }, since)
+  return {
+    heard,
+    stop,
+    /** Resolves with the milliseconds that it took until `find` holds; rejects after `limit`. */
+    async until(find: (news: News) => boolean, limit = 5000): Promise<number> {
+      const begin = performance.now()
+      while (!heard.some(find)) {
+        const left = begin + limit - performance.now()
+        if (left <= 0) throw new Error(`not heard within ${limit} ms`)
+        await new Promise<void>(resolve => {
+          wake = resolve
+          setTimeout(resolve, left).unref()
+        })
+      }
+      return performance.now() - begin
+    },
+  }
+}
+
+export function testStore(t: Test, open: Open): void {
+  t.test(
+    'a grant is found by the hash of its refresh token, with all that it was given, and by nothing else',
+    async t => {
+      const [one, other] = await open(t)
+      const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
+      const grants = [
+        grant('g1'),
+        grant('g2', odd),
+        grant('g3', {
+          binding: 'certificate',
+          rotation: 'static',
+          clientId: 'bob',
+          created: 0,
+          expires: 4_102_444_800,
+        }),
+      ]
+      for (const each of grants) await one.createGrant(each, `hash of ${each.id}`)
+      for (const store of [one, other])
+        for (const each of grants)
+          t.same(await store.findRefreshToken(`hash of ${each.id}`), {
+            grant: each,
+            state: each.rotation === 'static' ? 'static' : 'unused',
+          })
+      for (const hash of ['', 'g1', "' OR 1=1 --"]) t.equal(await one.findRefreshToken(hash), undefined, hash)
+    },
+  )
+
+  t.test('an id or a hash is used once only, and a refused grant leaves nothing behind', async t => {
+    const [store] = await open(t)
+    await store.createGrant(grant('g1'), 'r1')
+    await t.rejects(store.createGrant(grant('g1'), 'r2'), ConflictError, 'the same id')
+    await t.rejects(store.createGrant(grant('g2'), 'r1'), ConflictError, 'the same hash')
+    t.equal(await store.findRefreshToken('r2'), undefined)
+    await store.createGrant(grant('g2'), 'r2')
+    await t.rejects(store.rotateRefreshToken('r1', 'r2', start), ConflictError, 'a successor that exists')
+    t.match(await store.findRefreshToken('r1'), { state: 'unused' })
+    t.match(await store.rotateRefreshToken('r1', 'r3', start), { outcome: 'rotated' })
+    await store.keepAccessToken('a1', '{}', 1)
+    await t.rejects(store.keepAccessToken('a1', '{}', 1), ConflictError)
+  })
+
+  t.test('one that is refused does not harm what is asked for at the same time', async t => {
+    const [store] = await open(t)
+    await store.createGrant(grant('taken'), 'taken')
+    const ids = Array.from({ length: 20 }, (_, index) => `g${index}`)
+    const results = await Promise.allSettled(
+      ids.flatMap(id => [store.createGrant(grant(id), id), store.createGrant(grant(`${id}'`), 'taken')]),
+    )
+    t.same(
+      results.map(({ status }) => status),
+      ids.flatMap(() => ['fulfilled', 'rejected']),
+    )
+    for (const id of ids) t.match(await store.findRefreshToken(id), { grant: { id } })
+  })
+
+  t.test(
+    'a refresh token is rotated from one to the next, and within a second of its use it is a race (N-42)',
+    async t => {
+      const [one, other] = await open(t)
+      await one.createGrant(grant('g1'), 'r1')
+      t.same(await one.rotateRefreshToken('r1', 'r2', start), { outcome: 'rotated', grant: grant('g1') })
+      t.match(await one.findRefreshToken('r1'), { state: 'used' })
+      t.same(await other.rotateRefreshToken('r1', 'x1', start + 999), { outcome: 'raced', grant: grant('g1') })
+      t.equal(await one.findRefreshToken('x1'), undefined, 'nothing came of it')
+      t.match(
+        await other.rotateRefreshToken('r2', 'r3', start + 1000),
+        { outcome: 'rotated' },
+        'the grant is untouched',
+      )
+      t.match(await one.findRefreshToken('r3'), { state: 'unused' })
+      t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
+    },
+  )
+
+  t.test('who lost the answer may ask again for a minute, and gets a token that works (N-43)', async t => {
+    const [one, other] = await open(t)
+    await one.createGrant(grant('g1'), 'r1')
+    t.match(await one.rotateRefreshToken('r1', 'lost1', start), { outcome: 'rotated' })
+    t.match(await other.rotateRefreshToken('r1', 'lost2', start + 1000), { outcome: 'retried', grant: { id: 'g1' } })
+    t.match(await one.findRefreshToken('lost1'), { state: 'superseded' })
+    t.match(await one.rotateRefreshToken('r1', 'x', start + 1500), { outcome: 'raced' }, 'retries race too')
+    t.match(await one.rotateRefreshToken('r1', 'r2', start + 59_999), { outcome: 'retried' })
+    t.match(await one.rotateRefreshToken('r2', 'r3', start + 70_000), { outcome: 'rotated' })
+    t.match(await other.rotateRefreshToken('r3', 'r4', start + 500_000), { outcome: 'rotated' })
+  })
+
+  for (const [words, steal] of [
+    ['after a minute', async store => store.rotateRefreshToken('r1', 'x', start + 60_000)],
+    [
+      'after its successor was used',
+      async store => {
+        await store.rotateRefreshToken('r2', 'r3', start + 500)
+        return store.rotateRefreshToken('r1', 'x', start + 1500)
+      },
+    ],
+    [
+      'after a retry has replaced it',
+      async store => {
+        await store.rotateRefreshToken('r1', 'r2b', start + 1500)
+        return store.rotateRefreshToken('r2', 'x', start + 1501)
+      },
+    ],
+  ] as [string, (store: Store) => ReturnType<Store['rotateRefreshToken']>][])
+    t.test(`a refresh token that comes again ${words} ends its grant, and all are told (N-42)`, async t => {
+      const [one, other] = await open(t)
+      await one.createGrant(grant('g1'), 'r1')
+      await one.createGrant(grant('bystander'), 'b1')
+      const { heard, stop } = await listen(one)
+      const far = await listen(other)
+      t.match(await one.rotateRefreshToken('r1', 'r2', start), { outcome: 'rotated' }, 'control')
+      t.match(await steal(one), { outcome: 'reused', grant: { id: 'g1' } })
+      t.match(heard, [{ kind: 'revocation', revocation: { kind: 'grant', value: 'g1' } }], 'told before it resolved')
+      t.ok(
+        (heard[0] as { revocation: Revocation }).revocation.expires >= 100_000 + 86_400,
+        'outlives its access tokens',
+      )
+      await far.until(news => news.kind === 'revocation' && news.revocation.value === 'g1')
+      for (const hash of ['r1', 'r2', 'r2b', 'r3'])
+        for (const store of [one, other]) {
+          const { outcome } = await store.rotateRefreshToken(hash, `${hash}x`, start + 60_001)
+          t.match(outcome, /^(revoked|unknown)$/, hash)
+        }
+      t.equal(await one.findRefreshToken('x'), undefined)
+      t.match(await one.findRefreshToken('r2'), { state: 'revoked' })
+      t.match(await one.rotateRefreshToken('b1', 'b2', start), { outcome: 'rotated' }, 'another grant goes on')
+      stop()
+      far.stop()
+    })
+
+  t.test('a static refresh token stays the same until its grant ends (N-43)', async t => {
+    const [one, other] = await open(t)
+    await one.createGrant(grant('g1', { rotation: 'static' }), 'r1')
+    for (const [index, now] of [start, start, start + 1, start + 70_000, 99_999_999].entries())
+      t.match(await (index % 2 ? one : other).rotateRefreshToken('r1', `x${index}`, now), { outcome: 'static' })
+    t.equal(await one.findRefreshToken('x0'), undefined)
+    t.same(await one.rotateRefreshToken('r1', 'x', 100_000_000), {
+      outcome: 'expired',
+      grant: grant('g1', { rotation: 'static' }),
+    })
+    await one.revoke({ kind: 'grant', value: 'g1', notBefore: 0, expires: forever })
+    t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
+  })
+
+  t.test('no use extends the life of a grant', async t => {
+    const [store] = await open(t)
+    await store.createGrant(grant('g1'), 'r1')
+    t.match(await store.rotateRefreshToken('r1', 'r2', 99_999_999), { outcome: 'rotated' }, 'control')
+    t.match(await store.rotateRefreshToken('r2', 'r3', 100_000_000), {
+      outcome: 'expired',
+      grant: { expires: 100_000 },
+    })
+    t.equal(await store.findRefreshToken('r3'), undefined)
+  })
+
+  t.test('of fifty uses of one refresh token at the same time exactly one succeeds (N-42)', async t => {
+    const stores = await open(t)
+    await stores[0].createGrant(grant('g1'), 'r1')
+    const race = async (hash: string, now: number) => {
+      const uses = Array.from({ length: 50 }, (_, index) =>
+        (stores[index % 2] as Store).rotateRefreshToken(hash, `${now}-${index}`, now + index),
+      )
+      const outcomes = (await Promise.all(uses)).map(({ outcome }) => outcome)
+      const winner = outcomes.findIndex(outcome => outcome !== 'raced')
+      return {
+        winner: `${now}-${winner}`,
+        outcome: outcomes[winner],
+        raced: outcomes.filter(it => it === 'raced').length,
+      }
+    }
+    const first = await race('r1', start)
+    t.match(first, { outcome: 'rotated', raced: 49 })
+    const second = await race('r1', start + 2000)
+    t.match(second, { outcome: 'retried', raced: 49 }, 'and so it is with retries')
+    t.match(await stores[1].findRefreshToken(first.winner), { state: 'superseded' })
+    t.match(await stores[1].rotateRefreshToken(second.winner, 'next', start + 4000), { outcome: 'rotated' })
+  })
+
+  for (const [kind, value] of [
+    ['token', 'r1'],
+    ['grant', 'g1'],
+    ['client', 'alice'],
+    ['certificate', 'certificate-of-alice'],
+    ['all', 'whatever'],
+  ] as const) {
+    t.test(
+      `when ${kind === 'all' ? 'everything' : `a ${kind}`} is revoked, its refresh tokens are refused, and what does not belong to it goes on`,
+      async t => {
+        const [one, other] = await open(t)
+        const bob = { clientId: 'bob', certificate: 'certificate-of-bob' }
+        await one.createGrant(grant('g1'), 'r1')
+        await one.createGrant(grant('g2', bob), 'r2')
+        await one.createGrant(grant('later', { created: 1500 }), 'r3')
+        t.match(await one.findRefreshToken('r1'), { state: 'unused' }, 'control')
+        await one.revoke({ kind, value, notBefore: 1500, expires: forever })
+        t.match(await other.findRefreshToken('r1'), { state: 'revoked' })
+        t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked', grant: { id: 'g1' } })
+        t.equal(await one.findRefreshToken('x'), undefined)
+        const { outcome } = await other.rotateRefreshToken('r2', 'r2b', start)
+        t.equal(outcome, kind === 'all' ? 'revoked' : 'rotated', 'of another client with another certificate')
+        t.match(
+          await other.rotateRefreshToken('r3', 'r3b', start),
+          { outcome: 'rotated' },
+          'not issued before that second',
+        )
+        await one.revoke({ kind, value, notBefore: 1, expires: 1 })
+        t.match(await other.findRefreshToken('r1'), { state: 'revoked' }, 'a weaker one takes nothing back')
+      },
+    )
+
+    if (kind === 'token') continue // it says nothing about its successors
+    t.test(
+      `when the revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no use of its refresh tokens succeeds, however close`,
+      async t => {
+        const [one, other] = await open(t)
+        const chains = Array.from({ length: 8 }, (_, index) => `g${index}`)
+        for (const id of chains) await one.createGrant(grant(id), id)
+        let revoked = false
+        let afterwards = 0
+        let used = 0
+        const use = async (id: string, index: number) => {
+          const store = index % 2 ? one : other
+          for (let count = 0, hash = id; count < 10_000; count++) {
+            const next = `${id}-${count}`
+            const { outcome } = await store.rotateRefreshToken(hash, next, start + count)
+            if (outcome !== 'rotated') return outcome
+            used++
+            if (revoked) afterwards++
+            hash = next
+          }
+          return 'never revoked'
+        }
+        const users = chains.map(use)
+        while (used < 30) await new Promise(setImmediate)
+        for (const each of kind === 'grant' ? chains : [value])
+          await one.revoke({ kind, value: each, notBefore: 2000, expires: forever })
+        revoked = true
+        t.same(
+          await Promise.all(users),
+          chains.map(() => 'revoked'),
+        )
+        t.equal(afterwards, 0)
+        for (const id of chains) t.match(await other.findRefreshToken(id), { state: 'revoked' })
+      },
+    )
+  }
+
+  t.test(
+    'a revocation is remembered for as long as a grant lives that it stops, whatever it says itself (DS12)',
+    async t => {
+      const [store] = await open(t)
+      await store.createGrant(grant('g1'), 'r1')
+      await store.createGrant(grant('g2', { clientId: 'bob' }), 'r2')
+      await store.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: 1600 })
+      await store.revoke({ kind: 'token', value: 'an access token', notBefore: 0, expires: 1600 })
+      t.equal(await store.removeExpired(99_999, 100), 1, 'that of the access token')
+      t.match(await store.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
+      t.match(await store.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
+    },
+  )
+
+  t.test('a grant is refused that was on its way when its client was revoked', async t => {
+    const [one, other] = await open(t)
+    await one.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: forever })
+    await other.createGrant(grant('g1', { created: 1499 }), 'r1')
+    await other.createGrant(grant('g2', { created: 1500 }), 'r2')
+    t.match(await one.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
+    t.match(await one.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
+  })
+
+  t.test('the claims of an opaque access token are found by its hash', async t => {
+    const [one, other] = await open(t)
+    const claims = JSON.stringify({ sub: 'a\u0000b\u{1f511}', cnf: { 'x5t#S256': 'x' } })
+    await one.keepAccessToken('a1', claims, 5000)
+    t.equal(await other.findAccessToken('a1'), claims)
+    t.equal(await other.findAccessToken('a2'), undefined)
+    t.equal(await one.findRefreshToken('a1'), undefined, 'an access token is no refresh token')
+    t.equal(await one.removeExpired(5000, 10), 0)
+    t.equal(await one.removeExpired(5001, 10), 1)
+    t.equal(await other.findAccessToken('a1'), undefined)
+  })
+
+  t.test('clients are registered, changed, disabled and removed, and each change is told', async t => {
+    const [one, other] = await open(t)
+    const { heard, stop } = await listen(one)
+    await one.putClient('bob', '{"scope":"1"}', false)
+    await one.putClient('alice', '{"scope":"2"}', true)
+    await one.putClient('bob', '{"scope":"3"}', false)
+    t.same(await other.listClients(), [
+      { id: 'alice', registration: '{"scope":"2"}', disabled: true, secrets: [] },
+      { id: 'bob', registration: '{"scope":"3"}', disabled: false, secrets: [] },
+    ])
+    t.equal(await one.removeClient('alice'), true)
+    t.equal(await one.removeClient('alice'), false)
+    t.equal(await one.removeClient('nobody'), false)
+    t.same(
+      (await other.listClients()).map(({ id }) => id),
+      ['bob'],
+    )
+    t.same(
+      heard.map(news => news.kind === 'client' && [news.client.id, news.client.registration, news.client.disabled]),
+      [
+        ['bob', '{"scope":"1"}', false],
+        ['alice', '{"scope":"2"}', true],
+        ['bob', '{"scope":"3"}', false],
+        ['alice', undefined, false],
+      ],
+    )
+    stop()
+  })
+
+  t.test('a client has two secrets at most, one to follow the other; a new one inherits none', async t => {
+    const [one, other] = await open(t)
+    await one.putSecret('alice', 's1', 'scrypt 1')
+    await one.putSecret('alice', 's2', 'scrypt 2')
+    await t.rejects(other.putSecret('alice', 's3', 'scrypt 3'), { name: 'ConflictError', message: /two secrets/ })
+    await other.putSecret('alice', 's1', 'scrypt 1b')
+    const byId = async () => Object.fromEntries((await other.listSecrets('alice')).map(({ id, hash }) => [id, hash]))
+    t.same(await byId(), { s1: 'scrypt 1b', s2: 'scrypt 2' })
+    t.equal(await one.removeSecret('alice', 's2'), true)
+    t.equal(await one.removeSecret('alice', 's2'), false)
+    await one.putSecret('alice', 's3', 'scrypt 3')
+    t.same(await byId(), { s1: 'scrypt 1b', s3: 'scrypt 3' })
+    t.same(await one.listClients(), [], 'a secret is no registration')
+    await one.putClient('alice', '{}', false)
+    t.match(await one.listClients(), [{ secrets: [{ id: 's1' }, { id: 's3' }] }])
+    const many = Array.from({ length: 10 }, (_, index) => (index % 2 ? one : other).putSecret('bob', `s${index}`, 'x'))
+    t.equal((await Promise.allSettled(many)).filter(({ status }) => status === 'fulfilled').length, 2)
+    t.equal((await one.listSecrets('bob')).length, 2)
+    await one.removeClient('alice')
+    t.same(await one.listSecrets('alice'), [])
+    t.same(await one.listSecrets('nobody'), [])
+  })
+
+  t.test('who follows is told all that is kept, then all that is new, in order and once', async t => {
+    const [one, other] = await open(t)
+    await one.putClient('alice', '{}', false)
+    await one.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
+    await one.revoke({ kind: 'token', value: 't1', notBefore: 5, expires: 1000 })
+    const { heard, stop } = await listen(one)
+    t.match(heard, [
+      { kind: 'client', client: { id: 'alice' } },
+      { kind: 'revocation', revocation: { kind: 'token', value: 't1', notBefore: 5, expires: 2000 } },
+    ])
+    const since = heard.at(-1)?.sequence ?? 0
+    const far = await listen(other, since)
+    t.same(far.heard, [], 'nothing is newer')
+    await one.putSecret('alice', 's1', 'scrypt')
+    t.match(heard[2], { client: { id: 'alice', secrets: [{ id: 's1', hash: 'scrypt' }] } }, 'told before it resolved')
+    await one.revoke({ kind: 'all', value: 'x', notBefore: 7, expires: 2000 })
+    t.match(heard[3], { revocation: { kind: 'all', value: '', notBefore: 7 } })
+    const took = await far.until(news => news.kind === 'revocation')
+    t.ok(took < 1000, `the other server knew after ${Math.round(took)} ms`)
+    t.same(far.heard, heard.slice(2))
+    t.ok(one.lastNews() < 1000)
+
+    await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        (index % 2 ? one : other).revoke({ kind: 'grant', value: `g${index}`, notBefore: 1, expires: 2000 }),
+      ),
+    )
+    for (const listener of [{ heard, until: far.until }, far]) {
+      await far.until(() => heard.length >= 44 && far.heard.length >= 42)
+      const numbers = listener.heard.map(({ sequence }) => sequence)
+      t.same(
+        numbers,
+        [...new Set(numbers)].toSorted((a, b) => a - b),
+        'in order, each once',
+      )
+    }
+    const late = await listen(other, since)
+    t.same(late.heard, heard.slice(2), 'who comes back has missed nothing')
+    for (const each of [stop, far.stop, late.stop]) each()
+    await one.revoke({ kind: 'token', value: 't2', notBefore: 1, expires: 2000 })
+    t.equal(heard.length, 44, 'who has gone is told nothing')
+  })
+
+  t.test('what has expired goes in small steps, and what has not stays (DS12)', async t => {
+    const [store] = await open(t)
+    for (let index = 0; index < 5; index++) {
+      await store.createGrant(grant(`old${index}`, { expires: 3000 }), `o${index}`)
+      t.match(await store.rotateRefreshToken(`o${index}`, `p${index}`, start), { outcome: 'rotated' })
+    }
+    await store.createGrant(grant('g1'), 'r1')
+    await store.keepAccessToken('a1', '{}', 3000)
+    await store.keepAccessToken('a2', '{}', 5000)
+    await store.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 3000 })
+    await store.revoke({ kind: 'token', value: 't2', notBefore: 1, expires: 5000 })
+    t.equal(await store.removeExpired(3000, 100), 0, 'not yet')
+    const steps: number[] = []
+    for (let removed = 1; removed > 0; steps.push(removed)) removed = await store.removeExpired(3001, 4)
+    t.same(steps, [4, 4, 4, 4, 1, 0], '10 refresh tokens, 5 grants, 1 access token, 1 revocation')
+    t.equal(await store.findRefreshToken('p0'), undefined)
+    t.match(await store.rotateRefreshToken('p0', 'x', start), { outcome: 'unknown' })
+    t.match(await store.findRefreshToken('r1'), { state: 'unused' })
+    t.equal(await store.findAccessToken('a2'), '{}')
+    const { heard, stop } = await listen(store)
+    t.match(heard, [{ revocation: { value: 't2' } }])
+    t.equal(heard.length, 1)
+    stop()
+  })
+
+  t.test('notes are kept per client, newest first, as many as are asked for, whatever their text', async t => {
+    const [one, other] = await open(t)
+    for (let count = 1; count <= 5; count++) await one.addNote('alice', `note ${count}`, count)
+    const note = await one.addNote('bob', 'of bob', 6)
+    t.match(note, { id: Number, text: 'of bob', created: 6 })
+    const texts = async (client: string, limit: number) =>
+      (await other.listNotes(client, limit)).map(({ text }) => text)
+    t.same(await texts('alice', 3), ['note 5', 'note 4', 'note 3'])
+    t.same(await other.listNotes('bob', 3), [note])
+    t.same(await texts('nobody', 3), [])
+    for (const text of [
+      "'; DROP TABLE notes; --",
+      'a\u0000b',
+      '%',
+      '?',
+      '$1',
+      '\u2028\u{1f511}',
+      'a'.repeat(100_000),
+    ]) {
+      await one.addNote('carol', text, 1)
+      t.same(await texts('carol', 1), [text])
+    }
+  })
+
+  t.test('a store that is closed refuses everything, and closing it twice is no mistake (I8)', async t => {
+    const [store] = await open(t)
+    await t.resolves(store.check(), 'control')
+    const last = store.createGrant(grant('g1'), 'r1')
+    await store.close()
+    await t.resolves(last, 'what was asked for before is finished')
+    const calls: [string, () => Promise<unknown>][] = [
+      ['check', () => store.check()],
+      ['createGrant', () => store.createGrant(grant('g2'), 'r2')],
+      ['findRefreshToken', () => store.findRefreshToken('r1')],
+      ['rotateRefreshToken', () => store.rotateRefreshToken('r1', 'r3', start)],
+      ['keepAccessToken', () => store.keepAccessToken('a1', '{}', 1)],
+      ['findAccessToken', () => store.findAccessToken('a1')],
+      ['revoke', () => store.revoke({ kind: 'all', value: '', notBefore: 1, expires: 1 })],
+      ['follow', () => store.follow(() => {})],
+      ['putClient', () => store.putClient('alice', '{}', false)],
+      ['listClients', () => store.listClients()],
+      ['removeClient', () => store.removeClient('alice')],
+      ['putSecret', () => store.putSecret('alice', 's1', 'x')],
+      ['removeSecret', () => store.removeSecret('alice', 's1')],
+      ['listSecrets', () => store.listSecrets('alice')],
+      ['addNote', () => store.addNote('alice', 'x', 1)],
+      ['listNotes', () => store.listNotes('alice', 1)],
+      ['removeExpired', () => store.removeExpired(1, 1)],
+    ]
+    for (const [name, call] of calls) await t.rejects(call(), unavailable, name)
+    await t.resolves(store.close())
+  })
+}

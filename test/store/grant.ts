@@ -1,0 +1,17 @@
+// A grant to test with.
+import type { Grant } from '../../src/store/store.ts'
+
+/** A grant of alice that was created at second 1000 and ends at second 100 000. */
+export const grant = (id: string, change: Partial<Grant> = {}): Grant => ({
+  id,
+  clientId: 'alice',
+  subject: 'alice',
+  scope: 'notes:read notes:write',
+  audience: 'https://localhost:8443',
+  binding: 'connection',
+  certificate: 'certificate-of-alice',
+  rotation: 'rotate',
+  created: 1000,
+  expires: 100_000,
+  ...change,
+})

@@ -1,0 +1,174 @@
+// The shared store and a PostgreSQL that is down, crashes, hangs, is read-only, a standby, or cuts connections: it refuses
+// within seconds, recovers by itself, and loses nothing that it acknowledged. RE01, RE04, RE06, I8; design §6.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import t, { type Test } from 'tap'
+import { openPostgres } from '../../src/store/postgres.ts'
+import type { Store } from '../../src/store/store.ts'
+import { startPostgres } from '../helpers/postgres.ts'
+import { listen, unavailable } from './contract.ts'
+import { load, recovery, refusal } from './failures.ts'
+import { grant } from './grant.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres()
+t.teardown(() => postgres.close())
+let schemas = 0
+
+/** Stores over one new, empty state. */
+function open(t: Test, count: number, parameters = ''): Store[] {
+  const url = postgres.url(`failures_${++schemas}`, parameters)
+  const stores = Array.from({ length: count }, () => openPostgres(url, { connections: 4 }))
+  t.teardown(() => Promise.all(stores.map(store => store.close())))
+  return stores
+}
+
+/** Asks as somebody else. */
+async function ask(sql: string): Promise<Record<string, unknown>[]> {
+  const client = new Client(postgres.url('public'))
+  await client.connect()
+  return client
+    .query(sql)
+    .then(({ rows }) => rows)
+    .finally(() => client.end())
+}
+
+const cutAll = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tlsbound'"
+
+t.test('a revocation reaches the other server within a second, also after its link was cut (RE04)', async t => {
+  const [one, other] = open(t, 2) as [Store, Store]
+  const { heard, until, stop } = await listen(other)
+  for (const cut of [false, true, true]) {
+    if (cut) await ask(cutAll)
+    const value = `g${heard.length}`
+    await recovery(() => one.revoke({ kind: 'grant', value, notBefore: 1, expires: 1_000_000 }))
+    const took = await until(news => news.kind === 'revocation' && news.revocation.value === value)
+    t.ok(took < 1000, `${cut ? 'cut' : 'control'}: known after ${Math.round(took)} ms`)
+    t.ok(other.lastNews() < 2000)
+  }
+  stop()
+})
+
+t.test('connections that are cut in mid-load cost some refusals, and nothing that was acknowledged (RE06)', async t => {
+  const stores = open(t, 2)
+  const { compare, more, refusals } = load(stores)
+  await more(20)
+  for (let round = 0; round < 3; round++) {
+    await ask(cutAll)
+    await more(20)
+  }
+  t.ok(refusals.length > 0, 'it hurt')
+  await compare(t, stores[1] as Store)
+})
+
+t.test(
+  'a database that crashes in mid-load is back within seconds with all that was acknowledged (RE01, RE04)',
+  async t => {
+    const stores = open(t, 2)
+    const [one, other] = stores as [Store, Store]
+    const { heard, until } = await listen(other)
+    const { compare, more } = load(stores)
+    await more(50)
+    for (const signal of ['SIGQUIT', 'SIGINT'] as const) {
+      await postgres.stop(signal)
+      await refusal(t, () => one.rotateRefreshToken('0-0-0', 'x', 2_000_000), 'a write')
+      await refusal(t, () => one.findRefreshToken('0-0-0'), 'a read')
+      await refusal(t, () => one.follow(() => {}), 'one who wants to follow')
+      await postgres.start()
+      const took = await recovery(() => one.addNote('alice', signal, 1))
+      t.ok(took < 5000, `recovered after ${Math.round(took)} ms`)
+      await more(20)
+    }
+    await one.revoke({ kind: 'client', value: 'carol', notBefore: 1, expires: 1_000_000 })
+    await until(news => news.kind === 'revocation' && news.revocation.value === 'carol')
+    await compare(t, one)
+    const numbers = heard.map(({ sequence }) => sequence)
+    t.same(
+      numbers,
+      [...new Set(numbers)].toSorted((a, b) => a - b),
+      'the news go on where they ended',
+    )
+  },
+)
+
+t.test('a store whose database is down at the start answers when that is up (RE04)', async t => {
+  await postgres.stop('SIGINT')
+  const [store] = open(t, 1) as [Store]
+  await refusal(t, () => store.check(), 'down')
+  await t.rejects(store.check(), { cause: { code: 'ECONNREFUSED' } })
+  await postgres.start()
+  await recovery(() => store.check())
+  await t.resolves(store.createGrant(grant('g1'), 'r1'))
+})
+
+t.test('a database that hangs is given up after two seconds, and the news are known to be old (RE04)', async t => {
+  const [one, other] = open(t, 2) as [Store, Store]
+  await one.createGrant(grant('g1'), 'r1')
+  const { until, stop } = await listen(other)
+  t.ok(other.lastNews() < 1000, 'control')
+  postgres.signalAll('SIGSTOP')
+  try {
+    await Promise.all([
+      refusal(t, () => one.rotateRefreshToken('r1', 'r2', 2_000_000), 'a write'),
+      refusal(t, () => one.findRefreshToken('r1'), 'a read'),
+      refusal(t, () => other.findRefreshToken('r1'), 'on a connection that is yet to be made'),
+    ])
+    t.ok(other.lastNews() > 1500, 'a server can tell that it may have missed something')
+  } finally {
+    postgres.signalAll('SIGCONT')
+  }
+  const took = await recovery(() => one.revoke({ kind: 'grant', value: 'g1', notBefore: 1, expires: 1_000_000 }))
+  t.ok(took < 5000, `recovered after ${Math.round(took)} ms`)
+  await until(news => news.kind === 'revocation' && news.revocation.value === 'g1')
+  t.ok(other.lastNews() < 2000)
+  t.match(await other.rotateRefreshToken('r1', 'r3', 2_001_000), { outcome: 'revoked' })
+  stop()
+})
+
+t.test('a database that became read-only refuses changes, and takes them again by itself (RE04)', async t => {
+  const [one, other] = open(t, 2) as [Store, Store]
+  await one.createGrant(grant('g1'), 'r1')
+  await postgres.stop('SIGINT')
+  await postgres.start({ default_transaction_read_only: 'on' })
+  await recovery(() => one.findRefreshToken('r1'))
+  await t.rejects(one.rotateRefreshToken('r1', 'r2', 2_000_000), { ...unavailable, cause: { code: '25006' } })
+  await t.rejects(one.revoke({ kind: 'all', value: '', notBefore: 1, expires: 2 }), unavailable)
+  t.match(await other.findRefreshToken('r1'), { state: 'unused' })
+  await postgres.stop('SIGINT')
+  await postgres.start()
+  await recovery(() => one.check())
+  t.match(await one.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
+})
+
+t.test('a standby, which may be late, is no source of news; when it takes over, all is told again (RE06)', async t => {
+  const [store] = open(t, 1) as [Store]
+  await store.putClient('alice', '{}', false)
+  const { heard, stop } = await listen(store)
+  await postgres.stop('SIGINT')
+  const signal = join(postgres.folder, 'data', 'standby.signal')
+  writeFileSync(signal, '')
+  postgres.own(signal)
+  await postgres.start()
+  await recovery(() => store.listClients())
+  const standby = { message: /repeats what another one says/ }
+  await t.rejects(
+    store.follow(() => {}),
+    { ...unavailable, cause: standby },
+  )
+  await t.rejects(store.putClient('bob', '{}', false), unavailable)
+  const before = store.lastNews()
+  await store.follow(() => {}).catch(() => {})
+  t.ok(store.lastNews() > before, 'its news grow old')
+  t.equal(heard.length, 1, 'control')
+
+  await ask('SELECT pg_promote()')
+  await recovery(() => store.putClient('bob', '{}', false))
+  await recovery(async () => {
+    if (heard.length < 3) throw new Error('not told')
+  })
+  const names = heard.map(news => news.kind === 'client' && news.client.id)
+  t.same(names.slice(0, 3), ['alice', 'alice', 'bob'])
+  t.ok(store.lastNews() < 1000)
+  stop()
+})

@@ -1,0 +1,218 @@
+// The embedded store: the contract, and what belongs to a file: crashes, disks, other processes, old and foreign files.
+// I8, RE01, RE04, RE07, RE17, RE21; design §6.
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t, { type Test } from 'tap'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { testStore, unavailable } from './contract.ts'
+import { mountDisk } from './disk.ts'
+import { grant } from './grant.ts'
+
+t.setTimeout(120_000)
+
+testStore(t, async t => {
+  const store = openSqlite(join(t.testdir(), 'state.db'))
+  t.teardown(() => store.close())
+  return [store, store] // one process, one file, one store
+})
+
+t.test('after kill -9 all that was acknowledged is there, and what was rotated is used (RE01)', async t => {
+  const path = join(t.testdir(), 'state.db')
+  const file = new URL('load.ts', import.meta.url).pathname
+  for (let round = 0; round < 10; round++) {
+    const enough = 1 + Math.floor(Math.random() * 2000)
+    const child = spawn(process.execPath, ['--conditions=tlsbound-source', file, path, `round${round}`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let journal = ''
+    child.stdout.on('data', chunk => {
+      journal += chunk
+      if (journal.length > enough * 20) child.kill('SIGKILL')
+    })
+    const signal = await new Promise(ended => child.once('close', (_code, by) => ended(by)))
+    const acknowledged = journal.split('\n').slice(1, -1)
+    t.equal(signal, 'SIGKILL')
+    t.ok(acknowledged.length > 0)
+
+    const store = openSqlite(path)
+    const lost: string[] = []
+    const seen = new Map<string, Set<string>>()
+    for (const line of acknowledged) {
+      const [event, id] = line.split(' ') as [string, string]
+      seen.set(id, (seen.get(id) ?? new Set()).add(event))
+    }
+    for (const [id, events] of seen) {
+      const first = await store.findRefreshToken(`${id}-0`)
+      const second = await store.findRefreshToken(`${id}-1`)
+      const revoked = first?.state === 'revoked' && second?.state === 'revoked'
+      if (first === undefined) lost.push(`${id} created`)
+      if (events.has('rotated') && !revoked && (first?.state !== 'used' || second?.state !== 'unused'))
+        lost.push(`${id} rotated`)
+      if (events.has('revoked') && !revoked) lost.push(`${id} revoked`)
+    }
+    t.same(lost, [], `${acknowledged.length} changes acknowledged`)
+    await store.addNote('alice', 'it goes on', 1)
+    await store.close()
+  }
+})
+
+t.test('many who ask at the same time share the wait for the disk', async t => {
+  const store = openSqlite(join(t.testdir(), 'state.db'))
+  const serial = performance.now()
+  for (let count = 0; count < 50; count++) await store.createGrant(grant(`s${count}`), `s${count}`)
+  const alone = (performance.now() - serial) / 50
+  const parallel = performance.now()
+  const ask = async (caller: number) => {
+    for (let count = 0; count < 50; count++) await store.createGrant(grant(`${caller}-${count}`), `${caller}-${count}`)
+  }
+  await Promise.all(Array.from({ length: 16 }, (_, caller) => ask(caller)))
+  const together = (performance.now() - parallel) / 800
+  t.ok(
+    together < alone / 1.5,
+    `${Math.round(1000 / alone)} grants/s alone, ${Math.round(1000 / together)} with 16 callers`,
+  )
+  await store.close()
+})
+
+t.test('a second process is told that the first uses the file, and gets it afterwards (RE17)', async t => {
+  const path = join(t.testdir(), 'state.db')
+  const module = new URL('../../src/store/sqlite.ts', import.meta.url).href
+  const script = `
+    const { openSqlite } = await import(${JSON.stringify(module)})
+    try { await openSqlite(process.argv[1]).close() } catch (error) { console.log(error.message) }`
+  const open = () =>
+    spawnSync(process.execPath, ['--conditions=tlsbound-source', '--input-type=module', '-e', script, path], {
+      encoding: 'utf8',
+    }).stdout
+  const store = openSqlite(path)
+  await store.addNote('alice', 'x', 1)
+  t.match(open(), `the state file ${path} is in use by another process`)
+  t.throws(() => openSqlite(path), { message: /in use by another process/ }, 'nor twice in one process')
+  t.match(await store.addNote('alice', 'y', 1), { id: 2 }, 'the first goes on')
+  t.match(open(), 'is in use', 'and still holds the file')
+  await store.close()
+  t.equal(open(), '')
+})
+
+t.test('what is no place for a store is refused in one sentence when it is opened (RE21)', async t => {
+  const folder = t.testdir({ garbage: 'no database '.repeat(100), folder: {}, 'cut.db': '' })
+  const open = (path: string) => () => openSqlite(join(folder, path))
+  await openSqlite(join(folder, 'good.db')).close()
+  t.equal(statSync(join(folder, 'good.db')).mode & 0o777, 0o600, 'for its owner alone')
+
+  const foreign = new DatabaseSync(join(folder, 'foreign.db'))
+  foreign.exec('CREATE TABLE cookies (name TEXT)')
+  foreign.close()
+  await openSqlite(join(folder, 'newer.db')).close()
+  const newer = new DatabaseSync(join(folder, 'newer.db'))
+  newer.exec('PRAGMA user_version = 1000')
+  newer.close()
+  for (const [path, message] of [
+    ['missing/state.db', /its folder does not exist$/],
+    ['garbage/state.db', /its folder is a file$/],
+    ['folder', /is a folder$/],
+    ['garbage', /is not an SQLite database$/],
+    ['foreign.db', /is the database of another program$/],
+    ['newer.db', /was written by a newer version of this program \(schema 1000, here \d+\)$/],
+  ] as const)
+    t.throws(open(path), { message }, path)
+  await openSqlite(join(folder, 'good.db')).close()
+})
+
+t.test('a file that cannot be written is refused when it is opened (RE21)', async t => {
+  const disk = mountDisk(2048)
+  const folder = disk?.folder ?? t.testdir()
+  t.teardown(() => disk?.unmount())
+  const path = join(folder, 'state.db')
+  await openSqlite(path).close()
+  if (disk) disk.remount('ro')
+  else chmodSync(path, 0o400)
+  t.throws(() => openSqlite(path), { message: /^the state file \S+ cannot be (read and )?written, / })
+  if (disk) t.throws(() => openSqlite(join(folder, 'new.db')), { message: /read-only$/ })
+  if (disk) disk.remount('rw')
+  else chmodSync(path, 0o600)
+  await openSqlite(path).close()
+})
+
+/** Fills a store until it refuses; `makeRoom` says how many records it removed for that. Nothing may be kept by half. */
+async function overflow(t: Test, store: Store, makeRoom: () => Promise<number>): Promise<void> {
+  await store.createGrant(grant('first'), 'first')
+  const kept: string[] = []
+  let refusals = 0
+  for (let count = 0; count < 1000 && refusals < 3; count++) {
+    const ids = Array.from({ length: 10 }, (_, index) => `${count}-${index}`)
+    const grants = ids.map(id => store.createGrant(grant(id, { expires: 3000, actor: 'x'.repeat(2000) }), id))
+    for (const [index, result] of (await Promise.allSettled(grants)).entries())
+      if (result.status === 'fulfilled') kept.push(ids[index] as string)
+      else {
+        refusals++
+        t.match(result.reason, { ...unavailable, cause: { code: 'ERR_SQLITE_ERROR' } })
+      }
+  }
+  t.ok(refusals >= 3, `full after ${kept.length} grants`)
+  t.match(await store.findRefreshToken('first'), { state: 'unused' }, 'it still reads')
+  for (const id of kept) if ((await store.findRefreshToken(id)) === undefined) t.fail(`${id} was lost`)
+
+  let removed = await makeRoom()
+  t.match(await store.rotateRefreshToken('first', 'second', 2_000_000), { outcome: 'rotated' }, 'it goes on by itself')
+  t.match(await store.rotateRefreshToken('second', 'third', 2_001_000), { outcome: 'rotated' })
+  for (let step = 1; step > 0; removed += step) step = await store.removeExpired(3001, 100)
+  t.equal(removed, kept.length * 2, 'nothing was kept of what was refused')
+}
+
+t.test('a full disk refuses what it has no room for, loses nothing, and goes on when there is room (RE07)', async t => {
+  await t.test('the file has reached its largest size', async t => {
+    const store = openSqlite(join(t.testdir(), 'state.db'), { maximumPages: 100 })
+    t.teardown(() => store.close())
+    await overflow(t, store, () => store.removeExpired(3001, 50))
+  })
+  const disk = mountDisk(8192)
+  if (disk === undefined) return
+  t.teardown(() => disk.unmount())
+  await t.test('the disk is full', async t => {
+    const ballast = join(disk.folder, 'ballast')
+    writeFileSync(ballast, Buffer.alloc(4_000_000))
+    const store = openSqlite(join(disk.folder, 'state.db'))
+    await overflow(t, store, async () => {
+      rmSync(ballast)
+      return 0
+    })
+    await store.close()
+  })
+})
+
+t.test('a file of an earlier version is taken up where it was left', async t => {
+  const folder = join(t.testdir(), 'deep')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'empty.db'), '')
+  const old = new DatabaseSync(join(folder, 'old.db'))
+  old.exec(`
+    CREATE TABLE notes (id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, text TEXT NOT NULL, created INTEGER NOT NULL) STRICT;
+    INSERT INTO notes (client_id, text, created) VALUES ('alice', 'it''s "old"', 1)`)
+  old.close()
+  for (const [name, texts] of [
+    ['empty.db', ['x']],
+    ['new.db', ['x']],
+    ['new.db', ['x', 'x']],
+    ['old.db', ['x', `it's "old"`]],
+    ['old.db', ['x', 'x', `it's "old"`]],
+  ] as const) {
+    const store = openSqlite(join(folder, name))
+    await store.addNote('alice', 'x', 1)
+    t.same(
+      (await store.listNotes('alice', 10)).map(({ text }) => text),
+      texts,
+      name,
+    )
+    await store.close()
+  }
+})
+
+t.test('an embedded store always knows its news', async t => {
+  const store = openSqlite(':memory:')
+  t.equal(store.lastNews(), 0)
+  await store.close()
+})
