@@ -8,12 +8,15 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   store: [/^(store|core)\//, /^node:/, /^pg$/],
   pki: [/^pki\//, /^node:/, /^node-forge/],
   http: [/^(http|core)\//, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
+  ops: [/^(ops|http|core)\//, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
   'settings.ts': [/^setting-forms\.ts$/],
   'setting-forms.ts': [/^node:net$/],
   'index.ts': [/^(core|http)\//],
 }
+/** What only these may import: nothing that answers clients may reach for the administration. */
+const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'main.ts', 'testing'] }
 /** Only these touch the process and choose a store, a clock, a logger. They may import anything. */
-const wiring = ['main.ts', 'demo.ts', 'files.ts', 'testing', 'cli', 'check-node.js']
+const wiring = ['main.ts', 'demo.ts', 'files.ts', 'signing-keys.ts', 'testing', 'cli', 'check-node.js']
 
 const problems: string[] = []
 const imports = new Map<string, string[]>()
@@ -30,6 +33,9 @@ for (const path of readdirSync('src', { recursive: true, encoding: 'utf8' }).fil
   imports.set(path, targets)
 
   const area = path.split('/')[0] as string
+  for (const target of targets)
+    if (reserved[target.split('/')[0] as string]?.includes(area) === false)
+      problems.push(`${path} must not import ${target}`)
   const rules = allowed[area]
   if (rules === undefined) {
     if (!wiring.includes(area)) problems.push(`${path} is in no known part of the house`)

@@ -1,12 +1,14 @@
 // Reads and makes the files that the settings point to. Every problem is one sentence that names the file.
 
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type JsonWebKey, randomBytes, X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { type Clients, readClients } from './core/client.ts'
+import { dirname, resolve } from 'node:path'
+import type { JSONWebKeySet } from 'jose'
+import { readClients } from './core/client.ts'
+import { readTrustedIssuers } from './core/trusted-issuer.ts'
+import type { OutsideIssuer } from './http/outside-issuers.ts'
 import type { TlsMaterial } from './http/tls.ts'
 import { readRevocationLists } from './http/tls.ts'
-import { generateTokenKey, importSigningKey, readTokenJwk, type SigningKey } from './http/token-keys.ts'
 import { readTrust } from './http/trust.ts'
 import type { Settings } from './settings.ts'
 
@@ -25,40 +27,66 @@ export function readTlsFiles(settings: Settings): TlsMaterial {
   return material
 }
 
-/** Reads the client registrations. @throws Error with every problem of the list. */
-export function readClientsFile(path: string): Clients {
+/** Reads the client registrations, which are then in order. @throws Error with every problem of the list. */
+export function readClientsFile(path: string): readonly object[] {
   const problems: string[] = []
   const text = read(path)
-  const clients = readClients(
-    parse(path, () => JSON.parse(text)),
-    problems,
-  )
+  const registrations = parse(path, () => JSON.parse(text))
+  readClients(registrations, problems)
   if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
-  return clients
+  return registrations
 }
 
-/** Reads the signing keys; makes the file with one key first when it is `ours` to make and missing. */
-export async function readSigningKeys(
-  path: string,
-  ours: boolean,
-  algorithm: Settings['signingAlgorithm'],
-): Promise<SigningKey[]> {
-  if (ours && statSync(path, { throwIfNoEntry: false }) === undefined) {
+/**
+ * Reads the outside issuers and the files that they name, which lie beside the list unless a path says otherwise.
+ * @throws Error with every problem of the list and of these files.
+ */
+export function readTrustedIssuersFile(path: string, ours: string): OutsideIssuer[] {
+  const problems: string[] = []
+  const text = read(path)
+  const list = parse(path, () => JSON.parse(text) as unknown)
+  const beside = (name: string) => resolve(dirname(path), name)
+  const issuers = readTrustedIssuers(list, ours, problems).flatMap(rules => {
+    const { keys } = rules
+    try {
+      if ('file' in keys) return { rules, keys: { jwks: readPublicKeys(beside(keys.file)) } }
+      const caFile = keys.caFile === undefined ? undefined : beside(keys.caFile)
+      const ca = caFile === undefined ? undefined : read(caFile)
+      if (ca !== undefined) parse(caFile as string, () => new X509Certificate(ca))
+      return { rules, keys: { uri: keys.uri, ca } }
+    } catch (error) {
+      problems.push(`issuer ${JSON.stringify(rules.issuer)}: ${(error as Error).message}`)
+      return []
+    }
+  })
+  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
+  return issuers
+}
+
+function readPublicKeys(path: string): JSONWebKeySet {
+  const text = read(path)
+  return parse(path, () => {
+    const { keys } = JSON.parse(text) as JSONWebKeySet
+    if (keys.length === 0 || keys.some(key => 'd' in key || 'k' in key)) throw new Error('not public keys')
+    for (const key of keys) createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
+    return { keys }
+  })
+}
+
+/** Reads the ops token. @throws Error when it is missing, can be read by others, or is no secret by its length. */
+export function readOpsToken(path: string): string {
+  const token = readSecret(path).trim()
+  if (!/^[\w.~+/-]{43,}=*$/.test(token)) throw new Error(`${path} does not hold what it should`)
+  return token
+}
+
+/** Reads the ops token; makes one of 256 bits first where it is missing. */
+export function ensureOpsToken(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    const keys = [await generateTokenKey(algorithm)]
-    writeFileSync(path, `${JSON.stringify({ keys }, null, 2)}\n`, { flag: 'wx', mode: 0o600 })
+    writeFileSync(path, `${randomBytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 })
   }
-  const text = readSecret(path)
-  const document = parse(path, () => JSON.parse(text) as { keys?: unknown } | null)
-  const list = document?.keys
-  if (!Array.isArray(list) || list.length === 0) throw new Error(`${path}: must be a JWKS with at least one key`)
-  try {
-    const keys = await Promise.all(list.map(jwk => importSigningKey(readTokenJwk(jwk))))
-    if (new Set(keys.map(key => key.kid)).size !== keys.length) throw new Error('two keys have the same kid')
-    return keys
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`)
-  }
+  return readOpsToken(path)
 }
 
 function read(path: string): string {
@@ -70,7 +98,7 @@ function read(path: string): string {
 }
 
 /** A secret that others on this machine can read is none. */
-function readSecret(path: string): string {
+export function readSecret(path: string): string {
   const content = read(path)
   const mode = statSync(path).mode & 0o777
   if ((mode & 0o077) !== 0)
@@ -79,7 +107,7 @@ function readSecret(path: string): string {
 }
 
 /** Not with the parser's own words: they can quote what stands in the file. */
-function parse<T>(path: string, parser: () => T): T {
+export function parse<T>(path: string, parser: () => T): T {
   try {
     return parser()
   } catch {

@@ -2,14 +2,21 @@
 import './check-node.js'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { pino } from 'pino'
-import { demoClients, describeDemo, ensureDemoPki, refuseDemoInProduction } from './demo.ts'
-import { readClientsFile, readSigningKeys, readTlsFiles } from './files.ts'
+import { type Logger, pino } from 'pino'
+import { demoRegistrations, describeDemo, ensureDemoPki, refuseDemoInProduction } from './demo.ts'
+import { ensureOpsToken, readClientsFile, readTlsFiles, readTrustedIssuersFile } from './files.ts'
 import { createAudit } from './http/audit.ts'
+import { ClientRegistry } from './http/clients.ts'
+import { createKeyRing } from './http/key-ring.ts'
 import { mutualTls } from './http/mutual-tls.ts'
+import { createOutsideIssuers } from './http/outside-issuers.ts'
 import { createServer } from './http/server.ts'
+import { createOpsServer } from './ops/server.ts'
 import { readSettings } from './settings.ts'
+import { ensureKeysFile, importKeysFile, watchKeysFile } from './signing-keys.ts'
+import { openPostgres } from './store/postgres.ts'
 import { openSqlite } from './store/sqlite.ts'
+import type { Store } from './store/store.ts'
 
 /** Milliseconds that requests under way have to end. */
 const longestGoodbye = 8000
@@ -26,15 +33,18 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   if (settings.demo) ensureDemoPki()
   const material = readTlsFiles(settings)
   refuseDemoInProduction(material, env)
-  const clients = settings.clientsFile === undefined ? demoClients() : readClientsFile(settings.clientsFile)
-  const signingKeys = await readSigningKeys(
-    settings.signingKeysFile ?? 'data/signing-keys.json',
-    settings.signingKeysFile === undefined,
-    settings.signingAlgorithm,
+  const clients = settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile)
+  const { trustedIssuersFile } = settings
+  const outsideIssuers = createOutsideIssuers(
+    trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, settings.issuer),
   )
-  const database = settings.stateUrl.replace('sqlite:', '')
-  if (database !== ':memory:') mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
-  const store = openSqlite(database)
+  const ownKeys = settings.signingKeysFile === undefined
+  const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
+  if (ownKeys) await ensureKeysFile(keysFile, settings.signingAlgorithm)
+  const keys = createKeyRing(await importKeysFile(keysFile), Date.now() / 1000)
+  const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
+  const store = await openStore(settings.stateUrl)
+  const registry = new ClientRegistry(clients)
 
   const tls = mutualTls({
     ...material,
@@ -42,22 +52,39 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     http2: settings.http2,
     dropUnacceptable: settings.tlsDropUnacceptable,
     maximumAge: settings.connectionMaxAge,
+    isPinned: thumbprint => registry.isPinned(thumbprint),
     onDrop: audit.connectionRefused,
   })
-  const now = () => Math.floor(Date.now() / 1000)
-  const server = await createServer({ settings, tls, clients, signingKeys, store, audit, log, now })
+  const parts = { settings, tls, clients: registry, keys, store, outsideIssuers, audit, log, clock: Date.now }
+  const server = await createServer(parts)
   if (settings.unsafeTokenCookie) {
     log.warn('TLSBOUND_UNSAFE_TOKEN_COOKIE is on: tokens are taken from cookies')
     audit.settingsUnsafe('TLSBOUND_UNSAFE_TOKEN_COOKIE')
   }
-  await server.listen({
-    host: settings.host,
-    port: settings.port,
-    listenTextResolver: () => `listening for ${settings.issuer}`,
-  })
+  const opsParts = { ...parts, log: quietly(log), isServing: () => server.server.listening }
+  const ops = opsToken === undefined ? undefined : createOpsServer({ ...opsParts, token: opsToken })
+  try {
+    await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
+    await server.listen({
+      host: settings.host,
+      port: settings.port,
+      listenTextResolver: () => `listening for ${settings.issuer}`,
+    })
+  } catch (error) {
+    for (const part of [ops, server, store]) await part?.close() // any of them would keep the process alive
+    throw error
+  }
   if (settings.demo) process.stderr.write(describeDemo(settings))
 
+  const lookForKeys = watchKeysFile(keysFile, keys, {
+    clock: Date.now,
+    maximumAge: ownKeys && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
+    algorithm: settings.signingAlgorithm,
+    report: problem => log.error(`the signing keys stay as they are: ${problem}`),
+    onRotated: ({ kid, nbf }) => audit.keyRotated(kid, nbf),
+  })
   process.on('SIGHUP', () => {
+    lookForKeys()
     try {
       tls.reload(readTlsFiles(settings))
       log.info('certificates, authorities and revocation lists were loaded again')
@@ -71,9 +98,27 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
       // Node looks for idle connections once when it closes; one that falls idle later, or never speaks, must not hold us.
       const idle = setInterval(() => server.server.closeIdleConnections(), 100)
       setTimeout(() => process.exit(0), longestGoodbye).unref()
-      server.close().then(() => {
+      server.close().then(async () => {
+        await ops?.close()
         clearInterval(idle)
         store.close()
       })
     })
+}
+
+/** Without the line about where it listens, which would come before we know that the server can start. */
+function quietly(log: Logger): Logger {
+  return log.isLevelEnabled('warn') ? log.child({}, { level: 'warn' }) : log
+}
+
+/** Opens the store that the address names, and makes sure that it answers. Rejects with one sentence. */
+async function openStore(url: string): Promise<Store> {
+  const path = /^sqlite:(.+)$/s.exec(url)?.[1]
+  if (path !== undefined && path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const store = path === undefined ? openPostgres(url) : openSqlite(path)
+  await store.check().catch((error: Error) => {
+    const reason = error.cause instanceof Error ? error.cause.message : error.message
+    throw new Error(`the store cannot be used: ${reason}`)
+  })
+  return store
 }

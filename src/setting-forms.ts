@@ -13,6 +13,7 @@ const form = <T>(words: string, read: Form<T>['read']): Form<T> => ({ words, rea
 export const path = form('a path', text => text)
 export const address = form('an IP address', text => (isIP(text) === 0 ? undefined : text))
 export const port = wholeNumber('a port number', 1, 65_535)
+export const portOrOff = wholeNumber('a port number, or 0 for none', 0, 65_535)
 export const onOff = form<boolean>('on or off', text => (text === 'on' ? true : text === 'off' ? false : undefined))
 
 /** An identifier in the sense of RFC 8414 §2 and RFC 9728 §2, in the one spelling that a URL has. */
@@ -22,7 +23,9 @@ export const httpsUrl = form('an https address without query, in its normal spel
   return plain && (url.href === text || url.href === `${text}/`) ? text : undefined
 })
 
-export const sqliteUrl = form('sqlite:PATH', text => (/^sqlite:.+$/s.test(text) ? text : undefined))
+export const storeUrl = form('sqlite:PATH or postgres://…', text =>
+  /^sqlite:.+$/s.test(text) || (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text)) ? text : undefined,
+)
 
 export function seconds(least: number, most: number): Form<number> {
   return wholeNumber(`seconds from ${least} to ${most}`, least, most)
@@ -30,6 +33,12 @@ export function seconds(least: number, most: number): Form<number> {
 
 export function oneOf<const T extends string>(...allowed: T[]): Form<T> {
   return form(`one of ${allowed.join(', ')}`, text => allowed.find(name => name === text))
+}
+
+/** As `seconds`, or 0. */
+export function secondsOrOff(least: number, most: number): Form<number> {
+  const { words, read } = seconds(least, most)
+  return form(`0, or ${words}`, text => (text === '0' ? 0 : read(text)))
 }
 
 function wholeNumber(words: string, least: number, most: number): Form<number> {

@@ -1,6 +1,6 @@
 // Every setting: name, form, default, meaning. readSettings is pure; all problems are reported at once.
 // README.md shows this table, and a test compares the two. Secrets come as files, never as values.
-import { address, type Form, httpsUrl, oneOf, onOff, path, port, seconds, sqliteUrl } from './setting-forms.ts'
+import { address, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, storeUrl } from './setting-forms.ts'
 
 interface Setting<T> {
   readonly name: string
@@ -26,6 +26,8 @@ function optional<T>(name: string, form: Form<T>, shown: string, meaning: string
 export const settingsTable = {
   host: setting('HOST', address, '127.0.0.1', 'address of the mutual-TLS listener'),
   port: setting('PORT', port, 8443, 'its port'),
+  opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener on 127.0.0.1, plain HTTP: `/health`, `/ready`, administration; 0: none'),
+  opsTokenFile: setting('OPS_TOKEN_FILE', path, 'data/ops-token', 'the secret that administration asks for, mode 0600; made where missing'),
   issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', '`iss` of the tokens, and where the endpoints are'),
   audience: optional('AUDIENCE', httpsUrl, 'the issuer', '`aud` of the tokens'),
   tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'certificate of the server, then intermediate ones, PEM'),
@@ -39,8 +41,11 @@ export const settingsTable = {
   clientsFile: optional('CLIENTS_FILE', path, 'the demo clients in the demo, else required', 'JSON list of client registrations'),
   signingKeysFile: optional('SIGNING_KEYS_FILE', path, 'generated, kept in data/', 'JWKS with private keys, mode 0600; the first signs, all verify'),
   signingAlgorithm: setting('SIGNING_ALGORITHM', oneOf('ES256', 'EdDSA', 'RS256'), 'ES256', 'algorithm of the key that is generated'),
-  stateUrl: setting('STATE_URL', sqliteUrl, 'sqlite:data/tlsbound.db', 'where state is kept'),
+  signingKeyMaxAge: setting('SIGNING_KEY_MAX_AGE', secondsOrOff(3600, 315_360_000), 7_776_000, 'seconds that a generated key signs before the next one does; 0 = until `tlsbound keys rotate`'),
+  stateUrl: setting('STATE_URL', storeUrl, 'sqlite:data/tlsbound.db', 'where state is kept; `postgres://…` is shared by several servers'),
   accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'seconds'),
+  refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'seconds from the first token of a grant to its end, which no refresh moves'),
+  trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of outside issuers whose tokens are exchanged for ours'),
   logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'how much the application log on stderr says'),
   auditFile: optional('AUDIT_FILE', path, 'stdout', 'where security events are appended, one JSON line each'),
   unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` gives a token as a cookie, which is then taken for an Authorization header'),
@@ -69,10 +74,13 @@ export class SettingsError extends Error {
   }
 }
 
+/** Options of the client commands that are no settings of the server; in its environment they are no mistake. */
+const optionsOfClients = ['TLSBOUND_OPS_URL']
+
 /** Reads the settings from environment variables. @throws SettingsError */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
   const problems: string[] = []
-  const names = new Set(Object.values(settingsTable).map(({ name }) => name))
+  const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...optionsOfClients])
   for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(`${name} is not a setting`)
 
   const entries = Object.entries(settingsTable).map(([key, { name, form, fallback }]) => {

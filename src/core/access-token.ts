@@ -13,6 +13,10 @@ export interface AccessTokenClaims {
   readonly iat: number
   readonly exp: number
   readonly jti: string
+  /** The family that it belongs to, where there is one. */
+  readonly grant?: string
+  /** On whose behalf, after a token exchange (RFC 8693 §4.1). */
+  readonly act?: { readonly sub: string }
   readonly cnf: Confirmation
 }
 
@@ -32,7 +36,7 @@ export interface Expectations {
 }
 
 /** Seconds that a token may seem to come from the future (FAPI 2.0 §5.3.2.1); `exp` gets no tolerance. */
-const clockTolerance = 10
+export const clockTolerance = 10
 
 /** No token lives longer than a day, whatever its claims say: `exp` − `iat`, in seconds. */
 export const maximumLifetime = 86_400
@@ -48,6 +52,7 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
   if (!audiences.every(isText) || !audiences.includes(expected.audience)) refuse('wrong_audience')
   for (const name of ['sub', 'client_id', 'jti']) if (!isText(own(claims, name))) refuse('claims_malformed')
   if (!isScope(own(claims, 'scope'))) refuse('claims_malformed')
+  if (Object.hasOwn(claims, 'grant') && !isText(claims.grant)) refuse('claims_malformed')
 
   const issuedAt = own(claims, 'iat')
   const expires = own(claims, 'exp')
@@ -71,15 +76,15 @@ export function isScope(value: unknown): value is string {
   return new Set(tokens).size === tokens.length && tokens.every(token => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(token))
 }
 
-function own(claims: Readonly<Record<string, unknown>>, name: string): unknown {
+export function own(claims: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined
 }
 
-function isText(value: unknown): value is string {
+export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= 256
 }
 
-function isTime(value: unknown): value is number {
+export function isTime(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 

@@ -1,21 +1,36 @@
-// Clients as they are registered: a JSON list, checked whole before anything listens.
-// Names of RFC 7591 §2 and RFC 8705 §2.1.2; token_bindings is ours, its first entry the client's default.
-import { isIP } from 'node:net'
+// Clients as they are registered: names of RFC 7591 §2 and RFC 8705 §2, checked whole before they are used.
+// Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation and resource.
+import { hash, X509Certificate } from 'node:crypto'
 import { isScope, readScope } from './access-token.ts'
 import { type TokenBinding, tokenBindings } from './confirmation.ts'
-import { parseName } from './distinguished-name.ts'
+import type { Rotation } from './refresh-token.ts'
+import { readSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
 
-/** The five ways to say whose certificate it must be; a registration has exactly one (RFC 8705 §2.1.2). */
-export const subjectRules = ['subject_dn', 'san_dns', 'san_uri', 'san_ip', 'san_email'] as const
+/** client_secret_basic comes on top of a certificate as for tls_client_auth, never in its place. */
+export const authenticationMethods = ['tls_client_auth', 'self_signed_tls_client_auth', 'client_secret_basic'] as const
 
-export type SubjectRule = { readonly type: (typeof subjectRules)[number]; readonly value: string }
+export const grantTypes = [
+  'client_credentials',
+  'refresh_token',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+] as const
+
+export type GrantType = (typeof grantTypes)[number]
 
 export interface Client {
   readonly id: string
-  readonly subject: SubjectRule
+  readonly method: (typeof authenticationMethods)[number]
+  /** Whose certificate it must be, where authorities vouch for it. */
+  readonly subject: SubjectRule | undefined
+  /** `x5t#S256` of the certificates that are registered themselves, for self_signed_tls_client_auth. */
+  readonly certificates: ReadonlySet<string>
   readonly scope: ReadonlySet<string>
-  readonly grantTypes: ReadonlySet<string>
+  readonly grantTypes: ReadonlySet<GrantType>
   readonly bindings: readonly TokenBinding[]
+  readonly format: 'jwt' | 'opaque'
+  readonly rotation: Rotation
+  /** The audience that this client is the resource server of: it may introspect the tokens for it. */
+  readonly resource: string | undefined
 }
 
 export type Clients = ReadonlyMap<string, Client>
@@ -23,7 +38,6 @@ export type Clients = ReadonlyMap<string, Client>
 /** Reads a list of registrations; `problems` receives a sentence for each thing that is wrong with it. */
 export function readClients(list: unknown, problems: string[]): Clients {
   const clients = new Map<string, Client>()
-  const subjects = new Map<string, string>()
   if (!Array.isArray(list)) {
     problems.push('the list of clients must be a JSON array')
     return clients
@@ -33,99 +47,130 @@ export function readClients(list: unknown, problems: string[]): Clients {
       problems.push(`client ${nameOf(registration, index)}: ${sentence}`),
     )
     if (client === undefined) return
-    const subject = JSON.stringify(client.subject)
     if (clients.has(client.id)) problems.push(`client ${client.id}: registered twice`)
-    const other = subjects.get(subject)
-    if (other !== undefined) problems.push(`client ${client.id}: one certificate would match ${other} as well`)
+    const other = findRival(client, clients)
+    if (other !== undefined) problems.push(`client ${client.id}: one certificate would match ${other.id} as well`)
     clients.set(client.id, client)
-    subjects.set(subject, client.id)
   })
   return clients
 }
 
+/** A client that the same certificate would match. */
+export function findRival(client: Client, clients: Clients): Client | undefined {
+  const subject = JSON.stringify(client.subject)
+  return [...clients.values()].find(
+    other =>
+      other.id !== client.id &&
+      ((client.subject !== undefined && JSON.stringify(other.subject) === subject) ||
+        [...client.certificates].some(thumbprint => other.certificates.has(thumbprint))),
+  )
+}
+
 const known = new Set([
-  'client_id',
-  'client_name',
-  'token_endpoint_auth_method',
+  ...['client_id', 'client_name', 'token_endpoint_auth_method', 'scope', 'grant_types', 'token_bindings', 'jwks'],
+  ...['access_token_format', 'refresh_token_rotation', 'resource'],
   ...subjectRules.map(type => `tls_client_auth_${type}`),
-  'scope',
-  'grant_types',
-  'token_bindings',
 ])
 
-function readClient(registration: unknown, problem: (sentence: string) => void): Client | undefined {
+/** Reads one registration. */
+export function readClient(registration: unknown, problem: (sentence: string) => void): Client | undefined {
   if (typeof registration !== 'object' || registration === null || Array.isArray(registration)) {
     problem('must be a JSON object')
     return undefined
   }
   const entry = registration as Record<string, unknown>
-  const { client_id: id, scope = '', grant_types: grantTypes = ['client_credentials'] } = entry
-  const bindings = entry.token_bindings ?? ['connection']
+  const {
+    client_id: id,
+    token_endpoint_auth_method: method,
+    scope = '',
+    grant_types: grants = ['client_credentials'],
+    token_bindings: bindings = ['connection'],
+    access_token_format: format = 'jwt',
+    refresh_token_rotation: rotation = 'rotate',
+    resource,
+  } = entry
   const wrong = [
     ...Object.keys(entry)
       .filter(name => !known.has(name))
       .map(name => `${name} is not known`),
     (typeof id !== 'string' || !/^[\x20-\x7e]{1,128}$/.test(id)) && 'client_id must have 1 to 128 printable characters',
-    entry.token_endpoint_auth_method !== 'tls_client_auth' && 'token_endpoint_auth_method must be tls_client_auth',
+    !isOneOf(method, authenticationMethods) &&
+      `token_endpoint_auth_method must be one of ${authenticationMethods.join(', ')}`,
     !isScope(scope) && 'scope must be words with single spaces between them, each once',
-    !isListOf(grantTypes, ['client_credentials']) && 'grant_types must be a list of client_credentials',
+    !isListOf(grants, grantTypes) && `grant_types must be a list of ${grantTypes.join(', ')}`,
     !isListOf(bindings, tokenBindings) && `token_bindings must be a list of ${tokenBindings.join(', ')}`,
+    !isOneOf(format, ['jwt', 'opaque']) && 'access_token_format must be jwt or opaque',
+    !isOneOf(rotation, ['rotate', 'static']) && 'refresh_token_rotation must be rotate or static',
+    resource !== undefined && !isHttps(resource) && 'resource must be an https address',
   ].filter(sentence => sentence !== false)
   wrong.forEach(problem)
-  const subject = readSubjectRule(entry, problem)
-  if (wrong.length > 0 || subject === undefined) return undefined
+  const identity =
+    method === 'self_signed_tls_client_auth' ? readCertificates(entry, problem) : readSubject(entry, problem)
+  if (wrong.length > 0 || identity === undefined) return undefined
   return Object.freeze({
     id: id as string,
-    subject,
+    method: method as Client['method'],
+    ...identity,
     scope: new Set(readScope(scope as string)),
-    grantTypes: new Set(grantTypes as string[]),
+    grantTypes: new Set(grants as GrantType[]),
     bindings: bindings as TokenBinding[],
+    format: format as Client['format'],
+    rotation: rotation as Rotation,
+    resource: resource as string | undefined,
   })
 }
 
-function readSubjectRule(entry: Record<string, unknown>, problem: (sentence: string) => void): SubjectRule | undefined {
-  const given = subjectRules.filter(type => entry[`tls_client_auth_${type}`] !== undefined)
-  const [type] = given
-  if (type === undefined || given.length > 1) {
+type Identity = Pick<Client, 'subject' | 'certificates'>
+
+function readSubject(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
+  const [type, ...others] = subjectRules.filter(name => entry[`tls_client_auth_${name}`] !== undefined)
+  if (type === undefined || others.length > 0 || entry.jwks !== undefined) {
     problem(`exactly one of ${subjectRules.map(name => `tls_client_auth_${name}`).join(', ')} must be given`)
     return undefined
   }
   const name = `tls_client_auth_${type}`
-  const value = entry[name]
-  try {
-    const normal = typeof value === 'string' ? forms[type](value) : undefined
-    if (normal !== undefined) return { type, value: normal }
-  } catch {
-    // a name that parseName cannot read
-  }
+  const subject = readSubjectRule(type, entry[name])
+  if (subject !== undefined) return { subject, certificates: new Set() }
   problem(`${name} is not a ${type === 'subject_dn' ? 'distinguished name (RFC 4514)' : type.replace('san_', '')}`)
   return undefined
 }
 
-/** Gives a name the one spelling that it is compared in; undefined when it is not of its form. */
-const forms: Readonly<Record<SubjectRule['type'], (value: string) => string | undefined>> = {
-  subject_dn: parseName,
-  // OpenSSL would take a leading dot as "any subdomain", so the form is checked to the letter.
-  san_dns: value =>
-    /^(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*$/.test(value) ? value.toLowerCase() : undefined,
-  san_uri: value => (URL.canParse(value) ? value : undefined),
-  san_ip: value => {
-    if (isIP(value) === 0 || value.includes('%')) return undefined // a zone is no part of a name
-    return isIP(value) === 4 ? value : new URL(`https://[${value}]`).hostname.slice(1, -1)
-  },
-  san_email: value => {
-    const [, person, domain] = /^([^\s@\p{Cc}]+)@([A-Za-z0-9.-]+)$/u.exec(value) ?? []
-    return person && domain && `${person}@${domain.toLowerCase()}`
-  },
+/** RFC 8705 §2.2.2: the certificates themselves, first entry of each key's `x5c`. */
+function readCertificates(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
+  const rules = subjectRules.some(name => entry[`tls_client_auth_${name}`] !== undefined)
+  const keys = (entry.jwks as { keys?: unknown } | null | undefined)?.keys
+  const certificates = Array.isArray(keys) ? keys.map(readThumbprint) : []
+  if (!rules && certificates.length > 0 && certificates.every(thumbprint => thumbprint !== undefined))
+    return { subject: undefined, certificates: new Set(certificates) }
+  problem('jwks must hold keys with a certificate in x5c, and no tls_client_auth_… must be given beside it')
+  return undefined
+}
+
+function readThumbprint(key: unknown): string | undefined {
+  const encoded: unknown = (key as { x5c?: unknown[] } | null)?.x5c?.[0]
+  try {
+    return hash('sha256', new X509Certificate(Buffer.from(encoded as string, 'base64')).raw, 'base64url')
+  } catch {
+    return undefined
+  }
+}
+
+function isOneOf(value: unknown, allowed: readonly string[]): boolean {
+  return allowed.includes(value as string)
 }
 
 function isListOf(value: unknown, allowed: readonly string[]): boolean {
   return (
     Array.isArray(value) &&
     value.length > 0 &&
-    value.every(entry => allowed.includes(entry)) &&
+    value.every(entry => isOneOf(entry, allowed)) &&
     new Set(value).size === value.length
   )
+}
+
+/** RFC 8707 §2: an absolute URI without fragment. */
+function isHttps(value: unknown): boolean {
+  return typeof value === 'string' && URL.canParse(value) && /^https:[^#]+$/.test(value)
 }
 
 function nameOf(registration: unknown, index: number): string {

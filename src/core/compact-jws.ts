@@ -47,7 +47,7 @@ const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
 const halfOrder = Buffer.from((order >> 1n).toString(16).padStart(64, '0'), 'hex')
 
 /** base64url without padding, in the one spelling that an encoder gives: no stray bits, no other alphabet. */
-function isCanonical(segment: string): boolean {
+export function isCanonical(segment: string): boolean {
   return segment !== '' && Buffer.from(segment, 'base64url').toString('base64url') === segment
 }
 

@@ -24,14 +24,23 @@ export const reasons = {
   expired: 'The token has expired; get a new one.',
   claims_malformed: 'A claim of the token is missing or malformed; get a new token.',
   binding_too_weak: 'This resource demands a token with a stronger binding; ask for token_binding connection.',
+  revoked: 'The token was revoked; get a new one.',
   scope_missing: 'The token lacks a scope that this resource demands.',
   unknown_client: 'There is no client with this client_id.',
-  client_mismatch: 'The client certificate is not the one that this client_id is registered for.',
+  client_mismatch: 'The client certificate, or the secret, is not the one that this client_id is registered with.',
+  client_disabled: 'The client is disabled; ask whoever runs this server.',
   grant_type_unsupported: 'This server does not know the grant_type.',
   grant_type_not_allowed: 'The client is not registered for this grant_type.',
   scope_denied: 'The client is not registered for a scope that it asks for.',
   binding_not_allowed: 'The client is not registered for this token_binding.',
   target_unknown: 'No tokens are issued for this resource.',
+  refresh_unknown: 'This is no refresh token of the client; ask for a new grant.',
+  refresh_expired: 'The grant has reached its end; ask for a new one.',
+  refresh_reused: 'The refresh token was used already; a second use ends its grant, except in a race or a retry.',
+  refresh_revoked: 'The grant was revoked; ask for a new one.',
+  refresh_certificate_mismatch: 'The refresh token belongs to another client certificate; ask for a new grant.',
+  subject_token_invalid: 'The subject_token is not one that this server exchanges, for this presenter.',
+  issuer_unavailable: 'The issuer of the subject_token does not give its keys; try again later.',
   store_unavailable: 'The server cannot reach its store; try again later.',
 } as const
 
@@ -41,6 +50,7 @@ export type ErrorCode =
   | 'invalid_request'
   | 'invalid_client'
   | 'invalid_token'
+  | 'invalid_grant'
   | 'invalid_scope'
   | 'invalid_target'
   | 'insufficient_scope'

@@ -12,6 +12,13 @@ export interface Wish {
   readonly resource: string | undefined
 }
 
+/** The resource servers that tokens are issued for. */
+export interface Targets {
+  /** Where a request names none. */
+  readonly fallback: string
+  has(audience: string): boolean
+}
+
 export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
   readonly binding: TokenBinding
 }
@@ -20,14 +27,14 @@ export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
  * Decides what the client gets: its whole registered scope and its default binding where it asks for nothing else.
  * @throws OAuthError `scope_denied`, `binding_not_allowed` or `target_unknown`.
  */
-export function decide(client: Client, wish: Wish, audience: string): Permission {
+export function decide(client: Client, wish: Wish, targets: Targets): Permission {
   const scope = wish.scope ?? [...client.scope].join(' ')
   if (!isScope(scope) || !readScope(scope).every(token => client.scope.has(token)))
     throw new OAuthError('invalid_scope', 'scope_denied')
   const binding = wish.binding ?? client.bindings[0]
   if (!isAllowed(binding, client)) throw new OAuthError('invalid_request', 'binding_not_allowed')
-  if (wish.resource !== undefined && wish.resource !== audience)
-    throw new OAuthError('invalid_target', 'target_unknown') // RFC 8707 §2
+  const audience = wish.resource ?? targets.fallback
+  if (!targets.has(audience)) throw new OAuthError('invalid_target', 'target_unknown') // RFC 8707 §2
   return { aud: audience, scope, binding }
 }
 

@@ -9,6 +9,8 @@ export interface PresenterCertificate {
   /** Validity in seconds since 1970; both ends belong to it (RFC 5280 §4.1.2.5). */
   readonly notBefore: number
   readonly notAfter: number
+  /** No authority vouches for it: it is registered itself (RFC 8705 §2.2). */
+  readonly pinned: boolean
   readonly x509: X509Certificate
 }
 
@@ -18,11 +20,12 @@ export interface Presenter {
 }
 
 /** Reads what we need of a certificate. Whether it is trusted is for others to say. */
-export function readCertificate(x509: X509Certificate): PresenterCertificate {
+export function readCertificate(x509: X509Certificate, pinned = false): PresenterCertificate {
   return {
     thumbprint: hash('sha256', x509.raw, 'base64url'),
     notBefore: Math.floor(x509.validFromDate.getTime() / 1000),
     notAfter: Math.floor(x509.validToDate.getTime() / 1000),
+    pinned,
     x509,
   }
 }

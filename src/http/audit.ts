@@ -6,16 +6,32 @@ import { type DestinationStream, pino } from 'pino'
 import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { OAuthError, Reason } from '../core/errors.ts'
+import type { Revocation } from '../core/revocations.ts'
+import type { Grant } from '../store/store.ts'
+import { readBasic } from './client-secret.ts'
 import { connectionOf } from './connection.ts'
 
 export interface Audit {
   tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding): void
+  tokenIntrospected(request: FastifyRequest, by: string, claims: AccessTokenClaims | undefined): void
+  /** `by`: the client that asked for it; undefined: an administrator. */
+  tokenRevoked(request: FastifyRequest | undefined, by: string | undefined, revocation: Revocation): void
+  refreshRotated(request: FastifyRequest, grant: Grant, outcome: string): void
+  /** A used refresh token was used again, and its grant is revoked. */
+  refreshReused(request: FastifyRequest, grant: Grant): void
   /** A refusal over HTTP: `client.refused` when the client could not be authenticated, else `token.refused`. */
   refused(request: FastifyRequest, refusal: OAuthError, status: number): void
   /** A connection that is dropped without an answer. */
   connectionRefused(socket: TLSSocket, reason: Reason): void
+  keyRotated(kid: string, nbf: number): void
   settingsUnsafe(setting: string): void
+  /** An administrator has changed a client. */
+  clientChanged(request: FastifyRequest, clientId: string, change: ClientChange, secretId?: string): void
+  /** A refusal of the ops listener. */
+  adminRefused(request: FastifyRequest, refusal: OAuthError, status: number): void
 }
+
+export type ClientChange = 'added' | 'replaced' | 'disabled' | 'enabled' | 'removed' | 'secret_added' | 'secret_removed'
 
 /** Events go to `stream`, each written before the answer that it belongs to. */
 export function createAudit(stream: DestinationStream): Audit {
@@ -27,8 +43,36 @@ export function createAudit(stream: DestinationStream): Audit {
     log.info({ event, outcome, ...facts })
 
   return {
-    tokenIssued: (request, { client_id, jti, scope, exp }, token_binding) =>
-      write('token.issued', 'success', { client_id, jti, scope, exp, token_binding, ...describeRequest(request) }),
+    tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding) =>
+      write('token.issued', 'success', {
+        client_id,
+        sub,
+        act,
+        jti,
+        grant,
+        scope,
+        exp,
+        token_binding,
+        ...describeRequest(request),
+      }),
+    tokenIntrospected: (request, by, claims) =>
+      write('token.introspected', 'success', {
+        client_id: by,
+        active: claims !== undefined,
+        jti: claims?.jti,
+        ...describeRequest(request),
+      }),
+    tokenRevoked: (request, by, { kind, value }) =>
+      write('token.revoked', 'success', { client_id: by, kind, value, ...(request && describeRequest(request)) }),
+    refreshRotated: (request, { id, clientId }, outcome) =>
+      write('refresh.rotated', 'success', {
+        client_id: clientId,
+        grant: id,
+        how: outcome,
+        ...describeRequest(request),
+      }),
+    refreshReused: (request, { id, clientId }) =>
+      write('refresh.reused', 'refused', { client_id: clientId, grant: id, ...describeRequest(request) }),
     refused: (request, { code, reason, token }, status) =>
       write(code === 'invalid_client' ? 'client.refused' : 'token.refused', 'refused', {
         reason,
@@ -39,7 +83,12 @@ export function createAudit(stream: DestinationStream): Audit {
       }),
     connectionRefused: (socket, reason) =>
       write('connection.refused', 'refused', { reason, ...describeConnection(socket) }),
+    keyRotated: (kid, nbf) => write('key.rotated', 'success', { kid, nbf }),
     settingsUnsafe: setting => write('settings.unsafe', 'unknown', { setting }),
+    clientChanged: (request, client_id, change, secret_id) =>
+      write('client.changed', 'success', { client_id, change, secret_id, ...describeRequest(request) }),
+    adminRefused: (request, { reason }, status) =>
+      write('admin.refused', 'refused', { reason, status, ...describeRequest(request) }),
   }
 }
 
@@ -51,7 +100,7 @@ function escapeControls(line: string): string {
 /** Whom a token request says it comes from; nobody has looked at it yet. */
 function claimedClient(request: FastifyRequest): string | undefined {
   const clientId = typeof request.body === 'string' ? new URLSearchParams(request.body).get('client_id') : undefined
-  return clientId?.slice(0, 128)
+  return (clientId ?? readBasic(request.headers.authorization)?.id)?.slice(0, 128)
 }
 
 function describeRequest(request: FastifyRequest): object {

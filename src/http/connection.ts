@@ -5,12 +5,14 @@ import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
 import { type ErrorCode, OAuthError } from '../core/errors.ts'
-import { type Presenter, readCertificate } from '../core/presenter.ts'
+import type { Presenter } from '../core/presenter.ts'
 import { type CertificateProblem, judge, judgeAgain, type Trust } from './trust.ts'
 
 /** The trust of a listener. A reload puts a new one in its place. */
 export interface TrustInForce {
   trust: Trust
+  /** Whether the certificate of this thumbprint is registered itself, so that no authority needs to vouch for it. */
+  readonly isPinned: (thumbprint: string) => boolean
 }
 
 export interface Connection {
@@ -35,12 +37,10 @@ type Carrier = { [key]?: Connection }
 
 /** Reads and keeps what is to be known of a connection whose handshake has just ended. Called once for each. */
 export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Connection {
-  const verdict = judge(socket)
+  const verdict = judge(socket, trusted.isPinned)
   const acceptable = typeof verdict !== 'string'
   const connection: Connection = {
-    presenter: acceptable
-      ? { certificate: readCertificate(verdict), bindings: readChannelBindings(socket) }
-      : undefined,
+    presenter: acceptable ? { certificate: verdict, bindings: readChannelBindings(socket) } : undefined,
     problem: acceptable ? undefined : verdict,
     judgedBy: trusted.trust,
     trusted,
@@ -66,8 +66,10 @@ export function requirePresenter(connection: Connection | undefined, now: number
   if (connection === undefined) throw new OAuthError(code, 'no_certificate')
   const { presenter } = connection
   const { trust } = connection.trusted
-  if (connection.judgedBy !== trust) {
-    if (presenter !== undefined) connection.problem = judgeAgain(presenter.certificate.x509, trust)
+  // One that is registered itself can be taken back at any time; for the others trust changes as a whole.
+  if (connection.judgedBy !== trust || presenter?.certificate.pinned === true) {
+    if (presenter !== undefined)
+      connection.problem = judgeAgain(presenter.certificate, trust, connection.trusted.isPinned)
     connection.judgedBy = trust
   }
   if (connection.problem !== undefined) throw new OAuthError(code, connection.problem)

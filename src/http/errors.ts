@@ -38,8 +38,10 @@ export function refuse(
   const wasGood = connectionOf(request.raw.socket)?.presenter !== undefined
   if (wasGood && /^certificate_(?!mismatch)/.test(reason)) endConnection(request.raw, reply.raw)
   reply.code(status).header('cache-control', 'no-store').header('pragma', 'no-cache')
-  if (options.challenge === true || status === 401 || status === 403)
-    reply.header('www-authenticate', challenge(refusal, options.resourceMetadata))
+  // RFC 6749 §5.2: whoever came with a scheme is asked for the same one.
+  const basic = code === 'invalid_client' && /^basic /i.test(request.headers.authorization ?? '')
+  if ((options.challenge === true && status < 500) || status === 401 || status === 403)
+    reply.header('www-authenticate', basic ? 'Basic realm="tlsbound"' : challenge(refusal, options.resourceMetadata))
   if (status === 503) reply.header('retry-after', '1')
   return reply.send(buildBody(refusal))
 }

@@ -22,6 +22,8 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly dropUnacceptable?: boolean
   /** Seconds after which a connection ends with its next answer. Default 3600. */
   readonly maximumAge?: number
+  /** Whether a certificate is registered itself (RFC 8705 §2.2), by its `x5t#S256`. Default: none is. */
+  readonly isPinned?: (thumbprint: string) => boolean
   /** Called for each connection that is dropped. */
   readonly onDrop?: (socket: TLSSocket, problem: CertificateProblem) => void
 }
@@ -43,7 +45,8 @@ const timeouts = { handshake: 10, headers: 10, request: 30, idle: 60 }
 export function mutualTls(options: MutualTlsOptions): MutualTls {
   const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
   const load = (material: TlsMaterial) => readTrust(material.ca, readRevocationLists(material))
-  const trusted: TrustInForce = { trust: load(options) }
+  const { isPinned = () => false } = options
+  const trusted: TrustInForce = { trust: load(options), isPinned }
   let tlsOptions = buildTlsOptions(options, minVersion)
   let current: TlsMaterial = options
   const servers = new Set<Http2SecureServer>()

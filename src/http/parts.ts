@@ -1,31 +1,45 @@
 // What a server is put together from, and what its routes are given.
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { Clients } from '../core/client.ts'
+import type { Targets } from '../core/policy.ts'
 import type { Settings } from '../settings.ts'
 import type { Store } from '../store/store.ts'
 import type { Audit } from './audit.ts'
+import type { SecretChecker } from './client-secret.ts'
+import type { ClientRegistry } from './clients.ts'
+import type { RefusalListener } from './errors.ts'
+import type { KeyRing } from './key-ring.ts'
 import type { MutualTls } from './mutual-tls.ts'
-import type { SigningKey } from './token-keys.ts'
+import type { OutsideIssuers } from './outside-issuers.ts'
+import type { State } from './state.ts'
+import type { TokenReader } from './token-reader.ts'
 import type { TokenVerifier } from './token-verifier.ts'
 
 export interface ServerOptions {
   readonly settings: Settings
   readonly tls: MutualTls
-  readonly clients: Clients
-  /** The first signs, all verify. */
-  readonly signingKeys: readonly SigningKey[]
+  readonly clients: ClientRegistry
+  readonly keys: KeyRing
   readonly store: Store
+  /** Whose tokens are exchanged for ours. Default: nobody's. */
+  readonly outsideIssuers?: OutsideIssuers
   readonly audit: Audit
   readonly log: FastifyBaseLogger
-  /** Seconds since 1970. */
-  readonly now: () => number
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
   /** Routes of your own, registered behind `requireToken` on the same listener, so that every level works there. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
 }
 
 /** What the routes are given. */
 export interface ServerParts extends ServerOptions {
-  readonly signingKey: SigningKey
+  /** Seconds since 1970. */
+  readonly now: () => number
+  readonly targets: Targets
+  readonly secrets: SecretChecker
+  readonly readToken: TokenReader
+  /** Makes an event of a refusal, and a line of the log of its cause, if it is ours. */
+  readonly onRefusal: RefusalListener
+  readonly state: Pick<State, 'requireNews' | 'isRevoked'>
   readonly verifier: TokenVerifier
   readonly resourceMetadata: string
 }

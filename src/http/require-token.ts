@@ -9,6 +9,7 @@ import { refuseSecondToken } from './bearer.ts'
 import { connectionOf } from './connection.ts'
 import { type RefusalListener, refuse } from './errors.ts'
 import { importVerificationKey, readTokenJwk, type VerificationKey } from './token-keys.ts'
+import { createTokenReader } from './token-reader.ts'
 import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts'
 
 /** What a route demands of a token, beyond that it is good. */
@@ -57,14 +58,22 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
 
   const verifier = 'verifier' in options ? options.verifier : await buildVerifier(options)
   app.addHook('onRequest', (request, reply, next) => {
-    try {
-      request.token = check(request, verifier, demandOf(request.routeOptions.config?.requireToken))
-    } catch (error) {
-      if (!(error instanceof OAuthError)) return next(error as Error)
-      refuse(request, reply, error, { ...options, challenge: true })
-      return
+    const pass = (token: AccessToken) => {
+      demandAll(token, demandOf(request.routeOptions.config?.requireToken))
+      request.token = token
+      next()
     }
-    next()
+    const stop = (error: unknown) => {
+      if (error instanceof OAuthError) refuse(request, reply, error, { ...options, challenge: true })
+      else next(error as Error)
+    }
+    try {
+      const found = present(request, verifier)
+      if (found instanceof Promise) found.then(pass).catch(stop)
+      else pass(found)
+    } catch (error) {
+      stop(error)
+    }
   })
 }
 
@@ -80,14 +89,16 @@ interface Demand {
   readonly binding: TokenBinding
 }
 
-function check(request: FastifyRequest, verifier: TokenVerifier, demand: Demand): AccessToken {
+function present(request: FastifyRequest, verifier: TokenVerifier): AccessToken | Promise<AccessToken> {
   const { raw } = request
   refuseSecondToken(raw)
-  const token = verifier.verify(raw.headers.authorization, connectionOf(raw.socket))
+  return verifier.verify(raw.headers.authorization, connectionOf(raw.socket))
+}
+
+function demandAll(token: AccessToken, demand: Demand): void {
   if (!isAtLeast(token.binding, demand.binding)) throw new OAuthError('invalid_token', 'binding_too_weak')
   if (!demand.scope.every(scope => token.scope.includes(scope)))
     throw new OAuthError('insufficient_scope', 'scope_missing')
-  return token
 }
 
 function readDemand({ scope = '', binding = 'certificate' }: TokenDemand): Demand {
@@ -106,10 +117,6 @@ async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): P
     if (keys.has(imported.kid)) throw new TypeError('requireToken: two keys have the same kid')
     keys.set(imported.kid, imported)
   }
-  return createTokenVerifier({
-    issuer,
-    audience,
-    findKey: kid => keys.get(kid),
-    now: () => Math.floor(Date.now() / 1000),
-  })
+  const readToken = createTokenReader(kid => keys.get(kid))
+  return createTokenVerifier({ issuer, audience, readToken, now: () => Math.floor(Date.now() / 1000) })
 }

@@ -4,45 +4,55 @@ import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { OAuthError } from '../core/errors.ts'
 import { countHeaders } from './bearer.ts'
+import { SecretChecker } from './client-secret.ts'
 import { connectionOf } from './connection.ts'
-import { RequestError, readRefusal, refuse, refuseBytes } from './errors.ts'
+import { type RefusalListener, RequestError, readRefusal, refuse, refuseBytes } from './errors.ts'
 import { notFound } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
 import { requireToken } from './require-token.ts'
 import { apiRoutes } from './routes/api.ts'
 import { bindingRoute } from './routes/binding.ts'
+import { introspectRoute } from './routes/introspect.ts'
 import { metadataRoutes, wellKnown } from './routes/metadata.ts'
+import { revokeRoute } from './routes/revoke.ts'
 import { tokenRoute } from './routes/token.ts'
 import { readTokenCookie, tokenCookieRoute } from './routes/token-cookie.ts'
+import { followStore } from './state.ts'
+import { type Claims, createTokenReader } from './token-reader.ts'
 import { createTokenVerifier } from './token-verifier.ts'
 
 /** Builds the server; the caller listens and closes. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { settings, audit, signingKeys } = options
-  const [signingKey] = signingKeys
-  if (signingKey === undefined) throw new TypeError('createServer: at least one signing key is needed')
-  const keys = new Map(signingKeys.map(key => [key.kid, key]))
+  const { settings, audit, log, store, clients, keys, clock } = options
+  const { issuer, audience } = settings
+  const now = () => Math.floor(clock() / 1000)
+  const state = await followStore(store, clients, now)
+  const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
+  const onRefusal: RefusalListener = (request, refusal, status) => {
+    if (refusal.cause !== undefined) log.error({ err: refusal.cause, request_id: request.id }, refusal.reason)
+    audit.refused(request, refusal, status)
+  }
   const parts: ServerParts = {
     ...options,
-    signingKey,
-    verifier: createTokenVerifier({
-      issuer: settings.issuer,
-      audience: settings.audience,
-      findKey: kid => keys.get(kid),
-      now: options.now,
-    }),
-    resourceMetadata: new URL(wellKnown('oauth-protected-resource', settings.audience), settings.audience).href,
+    onRefusal,
+    now,
+    targets: { fallback: audience, has: name => name === audience || clients.hasResource(name) },
+    secrets: new SecretChecker(clock),
+    readToken,
+    state,
+    verifier: createTokenVerifier({ issuer, audience, readToken, isRevoked: state.isRevoked, now }),
+    resourceMetadata: new URL(wellKnown('oauth-protected-resource', audience), audience).href,
   }
 
   const app = Fastify({
     serverFactory: handler => options.tls((request, response) => handler(withKnownMethod(request), response)),
-    loggerInstance: options.log,
+    loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }), // every decision is a security event already
     childLoggerFactory: logger => logger, // a logger for each request would cost more than the check of its token
     bodyLimit: 65_536,
     return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
     routerOptions: { maxParamLength: 100 },
-    frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed(), { onRefusal: audit.refused }),
+    frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed(), { onRefusal }),
     clientErrorHandler: ({ code }, socket) => {
       // Gone, refused already, or with more answers under way than it reads, before which nothing can be written.
       if (code === 'ECONNRESET' || code === 'HPE_PAUSED' || !socket.writable) return void socket.destroy()
@@ -54,15 +64,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     if (request.raw.aborted) return void reply.hijack() // cut off in the middle of its body: nobody is there to be told
     const known = readRefusal(error)
     if (known === undefined) {
-      request.log.error({ err: error, request_id: request.id }, 'a fault of ours')
+      log.error({ err: error, request_id: request.id }, 'a fault of ours')
       return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
     }
-    if (known.refusal.cause !== undefined)
-      request.log.error({ err: known.refusal.cause, request_id: request.id }, known.refusal.reason)
     const { resourceMetadata } = parts
-    return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal: audit.refused })
+    return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal })
   })
   app.setNotFoundHandler(notFound)
+  app.addHook('onClose', async () => state.stop())
   app.addHook('onRequest', (request, _reply, done) => {
     const authority = readAuthority(request.raw)
     const { expect } = request.headers
@@ -73,7 +82,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
   metadataRoutes(app, parts)
   bindingRoute(app, parts)
-  await app.register(async scope => tokenRoute(scope, parts))
+  for (const route of [tokenRoute, introspectRoute, revokeRoute]) await app.register(async scope => route(scope, parts))
   if (settings.unsafeTokenCookie) tokenCookieRoute(app, parts)
   const api = async (scope: FastifyInstance) => {
     if (settings.unsafeTokenCookie) readTokenCookie(scope)
@@ -82,7 +91,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   await app.register(api, { prefix: '/api' })
   await app.register(async scope => {
     const { verifier, resourceMetadata } = parts
-    await scope.register(requireToken, { verifier, resourceMetadata, onRefusal: audit.refused })
+    await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
     await options.routes?.(scope)
   })
   return app
@@ -113,4 +122,8 @@ function isMisdirected(authority: string, socket: object): boolean {
   if (typeof named === 'string' && authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase()) return true
   connection.authority = authority
   return false
+}
+
+function parse(claims: string | undefined): Claims | undefined {
+  return claims === undefined ? undefined : JSON.parse(claims)
 }

@@ -5,12 +5,13 @@ import { promisify } from 'node:util'
 import jwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import { hasLowS, withLowS } from '../core/compact-jws.ts'
+import type { Scheduled } from '../core/key-schedule.ts'
 
 export const algorithms = ['ES256', 'EdDSA', 'RS256'] as const
 
 export type Algorithm = (typeof algorithms)[number]
 
-export interface TokenJwk extends JsonWebKey {
+export interface TokenJwk extends JsonWebKey, Scheduled {
   readonly kid: string
   readonly alg: Algorithm
   readonly use: 'sig'
@@ -23,7 +24,8 @@ export interface VerificationKey {
   verify(token: string): Record<string, unknown> | undefined
 }
 
-export interface SigningKey extends VerificationKey {
+export interface SigningKey extends VerificationKey, Scheduled {
+  readonly kid: string
   readonly publicJwk: TokenJwk
   sign(claims: object): string
 }
@@ -54,6 +56,8 @@ export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
   })
   const key: SigningKey = {
     ...(await importVerificationKey(jwk)),
+    nbf: jwk.nbf,
+    exp: jwk.exp,
     publicJwk: toPublic(jwk),
     sign: claims => {
       const token = signer.jwt.sign(claims)
@@ -104,6 +108,8 @@ export function readTokenJwk(value: unknown): TokenJwk {
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new Error(`${name}: use must be sig`)
   if (jwk.key_ops !== undefined && !['sign', 'verify'].some(operation => (jwk.key_ops as string[]).includes(operation)))
     throw new Error(`${name}: key_ops must allow signatures`)
+  if (![jwk.nbf ?? 0, jwk.exp ?? 0].every(Number.isSafeInteger))
+    throw new Error(`${name}: nbf and exp must be whole seconds since 1970`)
   return { ...jwk, use: 'sig' } as TokenJwk
 }
 

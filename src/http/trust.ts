@@ -6,6 +6,8 @@ import { readFields, readRevocations } from '../core/certificate-fields.ts'
 import type { Element } from '../core/der.ts'
 import { readName } from '../core/distinguished-name.ts'
 import type { Reason } from '../core/errors.ts'
+import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
+// '../core/errors.ts'
 
 export type CertificateProblem = Extract<
   Reason,
@@ -44,19 +46,32 @@ export function splitPem(bundle: string, label: 'CERTIFICATE' | 'X509 CRL'): str
  * Judges the certificate of a connection whose handshake has just ended. Authenticated means: a certificate is there,
  * OpenSSL has verified its chain, its purpose is client authentication by name; never `authorized` alone.
  */
-export function judge(socket: TLSSocket): X509Certificate | CertificateProblem {
+export function judge(
+  socket: TLSSocket,
+  isPinned: (thumbprint: string) => boolean,
+): PresenterCertificate | CertificateProblem {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return 'no_certificate'
   const error = socket.authorizationError as string | Error | null | undefined
-  if (socket.authorized !== true || error) return problems[String(error)] ?? 'certificate_untrusted'
+  if (socket.authorized !== true || error) {
+    const problem = problems[String(error)] ?? 'certificate_untrusted'
+    if (problem !== 'certificate_untrusted') return problem
+    const pinned = readCertificate(certificate, true)
+    return isPinned(pinned.thumbprint) ? pinned : problem
+  }
   // OpenSSL lets a certificate without extended key usage pass for every purpose.
   if (!certificate.keyUsage?.includes(clientAuth)) return 'certificate_untrusted'
-  return certificate
+  return readCertificate(certificate)
 }
 
 /** Judges a certificate that was acceptable at its handshake by what is trusted now. */
-export function judgeAgain(certificate: X509Certificate, trust: Trust): CertificateProblem | undefined {
-  let top: X509Certificate | undefined = certificate
+export function judgeAgain(
+  certificate: PresenterCertificate,
+  trust: Trust,
+  isPinned: (thumbprint: string) => boolean,
+): CertificateProblem | undefined {
+  if (certificate.pinned) return isPinned(certificate.thumbprint) ? undefined : 'certificate_untrusted'
+  let top: X509Certificate | undefined = certificate.x509
   for (let depth = 0; top !== undefined && depth < maximumDepth; depth++) {
     const { issuer, serial } = readFields(top.raw)
     if (trust.revoked.has(identify(issuer, serial))) return 'certificate_revoked'

@@ -1,19 +1,25 @@
 // A whole tlsbound server inside a test: certificates and state in memory, port 0, and connections of its clients.
 // `import { startTestServer } from 'tlsbound/testing'`; our own tests use it too.
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
-import { readClients } from '../core/client.ts'
 import { demoRegistrations } from '../demo.ts'
+import { readTrustedIssuersFile } from '../files.ts'
 import { createAudit } from '../http/audit.ts'
+import { ClientRegistry } from '../http/clients.ts'
+import { createKeyRing, type KeyRing } from '../http/key-ring.ts'
 import { type MutualTls, type MutualTlsOptions, mutualTls } from '../http/mutual-tls.ts'
+import { createOutsideIssuers } from '../http/outside-issuers.ts'
 import { createServer } from '../http/server.ts'
 import { generateTokenKey, importSigningKey, type TokenJwk } from '../http/token-keys.ts'
+import { createOpsServer } from '../ops/server.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { type DemoPki, makeDemoPki } from '../pki/demo.ts'
 import { readSettings } from '../settings.ts'
 import { openSqlite } from '../store/sqlite.ts'
+import type { Store } from '../store/store.ts'
 import { openConnection, type TestConnection } from './connection.ts'
 
 export { type Identity, issueCertificate } from '../pki/certificate.ts'
@@ -30,8 +36,14 @@ export interface TestServerOptions {
   readonly tls?: Partial<MutualTlsOptions>
   /** Routes of your own behind `requireToken`. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
+  /** Default: one in memory. The server closes it. */
+  readonly store?: Store
   /** Private keys for tokens. Default: a new one. */
   readonly signingKeys?: readonly TokenJwk[]
+  /** Start the ops listener too. */
+  readonly ops?: boolean
+  /** Milliseconds that an outside issuer has to give its keys. Default 5000. */
+  readonly issuerTimeout?: number
 }
 
 export interface TestServer {
@@ -40,11 +52,16 @@ export interface TestServer {
   readonly pki: DemoPki
   readonly app: FastifyInstance
   readonly tls: MutualTls
+  /** Its signing keys. */
+  readonly keys: KeyRing
   /** The security events so far, oldest first. */
   // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
   readonly events: readonly any[]
   /** The lines of the application log so far. */
   readonly log: readonly string[]
+  readonly store: Store
+  /** The ops listener, if it was asked for, and the token that it wants. */
+  readonly ops: { readonly url: string; readonly token: string } | undefined
   /** Seconds since 1970, by which this server judges tokens and certificates; move it to let them age. */
   clock: number
   /** Opens a connection as one of the demo's identities, as one of your own, or without certificate. */
@@ -59,12 +76,14 @@ export interface TestServer {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const pki = options.pki ?? makeDemoPki()
   const settings = readSettings({ ...options.env })
-  const problems: string[] = []
-  const clients = readClients(options.clients ?? demoRegistrations, problems)
-  if (problems.length > 0) throw new TypeError(problems.join('\n'))
+  const registry = new ClientRegistry(options.clients ?? demoRegistrations)
   const keys = options.signingKeys ?? [await generateTokenKey(settings.signingAlgorithm)]
+  const ring = createKeyRing(await Promise.all(keys.map(importSigningKey)), Date.now() / 1000)
+  const store = options.store ?? openSqlite(':memory:')
   const events: object[] = []
   const log: string[] = []
+  const logger = pino({ level: 'info' }, { write: line => void log.push(line) })
+  const clock = () => server.clock * 1000
   const audit = createAudit({ write: line => void events.push(JSON.parse(line)) })
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
   const tls = mutualTls({
@@ -73,22 +92,33 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     http2: settings.http2,
     dropUnacceptable: settings.tlsDropUnacceptable,
     maximumAge: settings.connectionMaxAge,
+    isPinned: thumbprint => registry.isPinned(thumbprint),
     onDrop: audit.connectionRefused,
     ...options.tls,
+  })
+  const { trustedIssuersFile: list, issuer } = settings
+  const outsideIssuers = createOutsideIssuers(list === undefined ? [] : readTrustedIssuersFile(list, issuer), {
+    clock,
+    timeout: options.issuerTimeout,
   })
   const app = await createServer({
     settings,
     tls,
-    clients,
-    signingKeys: await Promise.all(keys.map(importSigningKey)),
-    store: openSqlite(':memory:'),
+    clients: registry,
+    keys: ring,
+    store,
+    outsideIssuers,
     audit,
-    log: pino({ level: 'info' }, { write: line => void log.push(line) }),
-    now: () => server.clock,
+    log: logger,
+    clock,
     ...(options.routes && { routes: options.routes }),
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
+  const token = randomBytes(32).toString('base64url')
+  const isServing = () => app.server.listening
+  const ops = createOpsServer({ settings, store, clients: registry, audit, log: logger, clock, token, isServing })
+  const url = options.ops === true ? await ops.listen({ host: '127.0.0.1', port: 0 }) : undefined
   const connections = new Set<TestConnection>()
 
   const server: TestServer = {
@@ -97,8 +127,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     pki,
     app,
     tls,
+    keys: ring,
     events,
     log,
+    store,
+    ops: url === undefined ? undefined : { url, token },
     clock: Math.floor(Date.now() / 1000),
     async connect(who, { clientId, ...tlsOptions } = {}) {
       const identity = typeof who === 'string' ? pki[who] : who
@@ -120,6 +153,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     async close() {
       for (const connection of connections) connection.close()
       await app.close()
+      await ops.close()
+      await store.close()
     },
   }
   return server

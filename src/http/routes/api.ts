@@ -14,7 +14,7 @@ export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promi
     reply.header('cache-control', 'no-store').header('vary', 'authorization')
     done()
   })
-  await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.audit.refused })
+  await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.onRefusal })
   app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
   acceptJson(app)
 

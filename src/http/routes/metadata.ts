@@ -1,43 +1,53 @@
 // The two well-known documents and the public keys: RFC 8414, RFC 9728, RFC 7517. They need neither token nor certificate,
-// and say only what this server really does. Computed once from the settings; no header of a request gets into them.
+// and say only what this server really does. Built from what is in force; no header of a request gets into them.
 import type { FastifyInstance } from 'fastify'
+import { authenticationMethods } from '../../core/client.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
 import type { ServerParts } from '../parts.ts'
+import { supportedGrants } from './token.ts'
 
-export function metadataRoutes(app: FastifyInstance, { settings, clients, signingKeys }: ServerParts): void {
+export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, now }: ServerParts): void {
   const { issuer, audience } = settings
-  const scopes = [...new Set([...clients.values()].flatMap(client => [...client.scope]))].sort()
+  const scopes = () => [...new Set(clients.enabled.flatMap(client => [...client.scope]))].sort()
 
-  const jwksUri = new URL('/oauth/jwks', issuer).href
+  const at = (path: string) => new URL(path, issuer).href
+
   // RFC 8414 §3.1: without the slash at the end of an issuer. RFC 9728 has no such rule.
-  document(wellKnown('oauth-authorization-server', issuer.replace(/\/$/, '')), {
+  document(wellKnown('oauth-authorization-server', issuer.replace(/\/$/, '')), () => ({
     issuer,
-    token_endpoint: new URL('/oauth/token', issuer).href,
-    jwks_uri: jwksUri,
-    scopes_supported: scopes,
-    grant_types_supported: ['client_credentials'],
-    token_endpoint_auth_methods_supported: ['tls_client_auth'],
+    token_endpoint: at('/oauth/token'),
+    introspection_endpoint: at('/oauth/introspect'),
+    revocation_endpoint: at('/oauth/revoke'),
+    jwks_uri: at('/oauth/jwks'),
+    scopes_supported: scopes(),
+    grant_types_supported: supportedGrants,
+    token_endpoint_auth_methods_supported: authenticationMethods,
+    introspection_endpoint_auth_methods_supported: authenticationMethods,
+    revocation_endpoint_auth_methods_supported: authenticationMethods,
     tls_client_certificate_bound_access_tokens: true,
     token_bindings_supported: tokenBindings,
-  })
-  document(wellKnown('oauth-protected-resource', audience), {
+  }))
+  document(wellKnown('oauth-protected-resource', audience), () => ({
     resource: audience,
     authorization_servers: [issuer],
-    jwks_uri: jwksUri,
-    scopes_supported: scopes,
+    jwks_uri: at('/oauth/jwks'),
+    scopes_supported: scopes(),
     bearer_methods_supported: ['header'],
     tls_client_certificate_bound_access_tokens: true,
-  })
-  document('/oauth/jwks', { keys: signingKeys.map(key => key.publicJwk) })
+  }))
+  document('/oauth/jwks', () => ({ keys: keys.published(now()) }))
 
-  function document(path: string, content: object): void {
-    const members = Object.entries(content).filter(([, value]) => !(Array.isArray(value) && value.length === 0))
-    const body = JSON.stringify(Object.fromEntries(members)) // RFC 8414 §3.2: an empty list is left out
+  function document(path: string, build: () => object): void {
     app.get(path, (_request, reply) => {
-      reply.type('application/json').header('cache-control', 'max-age=300').send(body)
+      const members = Object.entries(build()).filter(([, value]) => !(Array.isArray(value) && value.length === 0))
+      // RFC 8414 §3.2: an empty list is left out.
+      reply.header('cache-control', `max-age=${documentLifetime}`).send(Object.fromEntries(members))
     })
   }
 }
+
+/** Seconds for which others may keep these documents. A new key is published so much longer before it signs. */
+export const documentLifetime = 300
 
 /** Where a document about `identifier` lies: between its host and its path (RFC 8414 §3, RFC 9728 §3.1). */
 export function wellKnown(name: string, identifier: string): string {

@@ -2,15 +2,16 @@
 // carries cookies along, so that one curl run can get a connection-bound token and use it on the same connection.
 import type { FastifyInstance } from 'fastify'
 import type { ServerParts } from '../parts.ts'
-import { issueToken } from './token.ts'
+import { answerTokenRequest } from './token.ts'
 
 /** `__Host-` keeps the cookie on this host and on TLS. */
 const cookie = '__Host-tlsbound-token'
 
 export function tokenCookieRoute(app: FastifyInstance, parts: ServerParts): void {
-  app.get<{ Querystring: { client_id?: string } }>('/demo/token-cookie', (request, reply) => {
+  app.get<{ Querystring: { client_id?: string } }>('/demo/token-cookie', async (request, reply) => {
     const { client_id = '' } = request.query
-    const { access_token, ...answer } = issueToken(request, { grant_type: 'client_credentials', client_id }, parts)
+    const form = { grant_type: 'client_credentials', client_id }
+    const { access_token, ...answer } = await answerTokenRequest(request, form, parts)
     const attributes = `Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=${answer.expires_in}`
     reply
       .header('set-cookie', `${cookie}=${access_token}; ${attributes}`)

@@ -1,73 +1,47 @@
-// POST /oauth/token: who asks, what may they have, whom is it bound to, sign (RFC 6749 §4.4, RFC 8705 §2, RFC 9068).
-import { randomUUID } from 'node:crypto'
+// POST /oauth/token: who asks, which grant, and the rest is the grant's own file (RFC 6749 §3.2).
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { AccessTokenClaims } from '../../core/access-token.ts'
-import { authenticateClient } from '../../core/client-authentication.ts'
-import { confirm } from '../../core/confirmation.ts'
+import type { GrantType } from '../../core/client.ts'
 import { OAuthError } from '../../core/errors.ts'
-import { decide } from '../../core/policy.ts'
+import { authenticate } from '../authenticate.ts'
 import { acceptForms, type Form, readForm } from '../bodies.ts'
-import { type Connection, connectionOf, requirePresenter } from '../connection.ts'
+import { clientCredentials } from '../grants/client-credentials.ts'
+import type { Grant } from '../grants/grant.ts'
+import { refreshToken } from '../grants/refresh-token.ts'
+import { tokenExchange } from '../grants/token-exchange.ts'
+import type { TokenAnswer } from '../issue.ts'
 import type { ServerParts } from '../parts.ts'
 
-export interface TokenAnswer {
-  readonly access_token: string
-  readonly token_type: 'Bearer'
-  readonly expires_in: number
-  readonly scope: string
-  readonly token_binding: string
+const grants: Partial<Record<GrantType, Grant>> = {
+  client_credentials: clientCredentials,
+  refresh_token: refreshToken,
+  'urn:ietf:params:oauth:grant-type:token-exchange': tokenExchange,
 }
+
+/** What the metadata may promise. */
+export const supportedGrants = Object.keys(grants)
 
 export function tokenRoute(app: FastifyInstance, parts: ServerParts): void {
   acceptForms(app)
-  app.post('/oauth/token', (request, reply) => {
-    if (request.url.includes('?')) throw new OAuthError('invalid_request', 'malformed_request') // RFC 6749 §2.3.1
-    const answer = issueToken(request, readForm(request.body), parts)
-    reply.header('cache-control', 'no-store').header('pragma', 'no-cache').send(answer)
+  app.post('/oauth/token', async (request, reply) => {
+    const answer = await answerTokenRequest(request, readForm(request.body), parts)
+    reply.header('cache-control', 'no-store').header('pragma', 'no-cache')
+    return answer
   })
 }
 
-/** Issues an access token to the presenter of the request's connection. @throws OAuthError */
-export function issueToken(request: FastifyRequest, form: Form, parts: ServerParts): TokenAnswer {
-  const { clients, settings, signingKey, verifier, audit } = parts
-  const connection = connectionOf(request.raw.socket) as Connection // without one there is no presenter either
-  const now = parts.now()
-  const presenter = requirePresenter(connection, now, 'invalid_client')
-
-  const { grant_type: grantType, client_id: clientId } = form
-  if (grantType === undefined || clientId === undefined) throw new OAuthError('invalid_request', 'malformed_request')
-  // One way of client authentication, and that is the certificate (RFC 6749 §2.3).
-  if (
-    request.headers.authorization !== undefined ||
-    form.client_secret !== undefined ||
-    form.client_assertion !== undefined
-  )
-    throw new OAuthError('invalid_request', 'malformed_request')
-  const client =
-    connection.client?.id === clientId ? connection.client : authenticateClient(clientId, presenter, clients)
-  connection.client = client
-  if (grantType !== 'client_credentials') throw new OAuthError('unsupported_grant_type', 'grant_type_unsupported')
-  if (!client.grantTypes.has(grantType)) throw new OAuthError('unauthorized_client', 'grant_type_not_allowed')
-
-  const { aud, scope, binding } = decide(
-    client,
-    { scope: form.scope, binding: form.token_binding, resource: form.resource },
-    settings.audience,
-  )
-  const lifetime = settings.accessTokenLifetime
-  const claims: AccessTokenClaims = {
-    iss: settings.issuer,
-    sub: client.id,
-    aud,
-    client_id: client.id,
-    scope,
-    iat: now,
-    exp: now + lifetime,
-    jti: randomUUID(),
-    cnf: confirm(presenter, binding),
-  }
-  const token = signingKey.sign(claims)
-  verifier.remember(token, claims, binding, connection)
-  audit.tokenIssued(request, claims, binding)
-  return { access_token: token, token_type: 'Bearer', expires_in: lifetime, scope, token_binding: binding }
+/** @throws OAuthError (rejects) */
+export async function answerTokenRequest(
+  request: FastifyRequest,
+  form: Form,
+  parts: ServerParts,
+): Promise<TokenAnswer> {
+  const arrived = parts.clock()
+  const by = await authenticate(request, form, parts)
+  const { grant_type: type } = form
+  if (type === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+  const grant = Object.hasOwn(grants, type) ? grants[type as GrantType] : undefined
+  if (grant === undefined) throw new OAuthError('unsupported_grant_type', 'grant_type_unsupported')
+  if (!by.client.grantTypes.has(type as GrantType))
+    throw new OAuthError('unauthorized_client', 'grant_type_not_allowed')
+  return grant({ request, form, by, parts, arrived })
 }

@@ -1,0 +1,56 @@
+// The client behind a request to an OAuth endpoint: certificate, client_id, and a secret where its registration asks for one.
+// RFC 6749 §2.3, RFC 8705 §2. What was found is remembered on the connection, whose certificate cannot change.
+import type { FastifyRequest } from 'fastify'
+import type { Client } from '../core/client.ts'
+import { authenticateClient } from '../core/client-authentication.ts'
+import { OAuthError } from '../core/errors.ts'
+import type { Presenter } from '../core/presenter.ts'
+import { countHeaders } from './bearer.ts'
+import type { Form } from './bodies.ts'
+import { readBasic } from './client-secret.ts'
+import { type Connection, connectionOf, requirePresenter } from './connection.ts'
+import type { ServerParts } from './parts.ts'
+
+export interface Authenticated {
+  /** Seconds since 1970. What is issued bears this time, so that a revocation that comes in between ends it. */
+  readonly at: number
+  readonly client: Client
+  readonly presenter: Presenter
+  readonly connection: Connection
+}
+
+/** Authenticates the client of a request. @throws OAuthError (rejects) `invalid_client`, or `malformed_request`. */
+export async function authenticate(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
+  const at = parts.now()
+  const connection = connectionOf(request.raw.socket) as Connection // without one there is no presenter either
+  const presenter = requirePresenter(connection, at, 'invalid_client')
+  if (
+    form.client_secret !== undefined ||
+    form.client_assertion !== undefined ||
+    (request.method === 'POST' && request.url.includes('?'))
+  )
+    throw new OAuthError('invalid_request', 'malformed_request') // nowhere but in the header (RFC 6749 §2.3.1)
+
+  parts.state.requireNews() // of a client that was disabled, for one
+  const { authorization } = request.headers
+  if (countHeaders(request.raw.rawHeaders, 'authorization') > 1)
+    throw new OAuthError('invalid_request', 'malformed_request')
+  const basic = readBasic(authorization)
+  const id = form.client_id ?? basic?.id
+  if (id === undefined || (basic !== undefined && basic.id !== id))
+    throw new OAuthError('invalid_request', 'malformed_request')
+  const registered = parts.clients.get(id)
+  if (registered === undefined) throw new OAuthError('invalid_client', 'unknown_client')
+  const { client, disabled, secrets } = registered
+  const usesSecret = client.method === 'client_secret_basic'
+  if (authorization !== undefined && !(usesSecret && basic))
+    throw new OAuthError('invalid_request', 'malformed_request')
+
+  if (connection.client !== client) {
+    authenticateClient(client, presenter)
+    if (!usesSecret) connection.client = client
+  }
+  if (usesSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets)
+  if (disabled) throw new OAuthError('invalid_client', 'client_disabled')
+  return { at, client, presenter, connection }
+}

@@ -1,0 +1,52 @@
+// What the grants share: the request that they answer, what it asks for, and the start of a family of tokens.
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { buildOpaqueToken, hashOpaqueToken } from '../../core/opaque-token.ts'
+import type { Wish } from '../../core/policy.ts'
+import type { Authenticated } from '../authenticate.ts'
+import type { Form } from '../bodies.ts'
+import type { Issuance, TokenAnswer } from '../issue.ts'
+import type { ServerParts } from '../parts.ts'
+
+export interface GrantRequest {
+  readonly request: FastifyRequest
+  readonly form: Form
+  readonly by: Authenticated
+  readonly parts: ServerParts
+  /** Milliseconds since 1970. */
+  readonly arrived: number
+}
+
+export type Grant = (request: GrantRequest) => Promise<TokenAnswer>
+
+/** The parameters that every grant takes (RFC 6749 §3.3, RFC 8707 §2, token_binding). */
+export function readWish({ scope, token_binding: binding, resource }: Form): Wish {
+  return { scope, binding, resource }
+}
+
+/** Keeps a new grant with its first refresh token, which is bound to the presenter's certificate. */
+export async function startGrant(
+  { at: created, client, presenter }: Authenticated,
+  { permission, subject, act }: Issuance,
+  { store, settings }: ServerParts,
+): Promise<{ grant: string; refreshToken: string }> {
+  const grant = randomUUID()
+  const refreshToken = buildOpaqueToken('rt', randomBytes(32))
+  await store.createGrant(
+    {
+      id: grant,
+      clientId: client.id,
+      subject,
+      scope: permission.scope,
+      audience: permission.aud,
+      binding: permission.binding,
+      certificate: presenter.certificate.thumbprint,
+      rotation: client.rotation,
+      created,
+      expires: created + settings.refreshTokenLifetime,
+      ...(act !== undefined && { actor: JSON.stringify(act) }),
+    },
+    hashOpaqueToken(refreshToken),
+  )
+  return { grant, refreshToken }
+}

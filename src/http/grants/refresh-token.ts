@@ -1,0 +1,47 @@
+// grant_type refresh_token (RFC 6749 §6): bound to the certificate, so that a new connection can refresh; policy asked
+// again each time; used in one atomic step, where a second use ends the grant (RFC 9700 §4.14).
+import { randomBytes } from 'node:crypto'
+import { readScope } from '../../core/access-token.ts'
+import { confirm } from '../../core/confirmation.ts'
+import { OAuthError } from '../../core/errors.ts'
+import { buildOpaqueToken, hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
+import { decide } from '../../core/policy.ts'
+import { refreshReasons } from '../../core/refresh-token.ts'
+import { issueAccessToken, type TokenAnswer } from '../issue.ts'
+import type { GrantRequest } from './grant.ts'
+
+export async function refreshToken({ request, form, by, parts, arrived }: GrantRequest): Promise<TokenAnswer> {
+  const { client, presenter } = by
+  const { store, audit } = parts
+  const presented = form.refresh_token
+  if (presented === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+  const hash = hashOpaqueToken(presented)
+  // The checksum tells noise from a token before the store is asked.
+  const known = isOpaqueToken(presented) === 'rt' ? await store.findRefreshToken(hash) : undefined
+  if (known === undefined || known.grant.clientId !== client.id)
+    throw new OAuthError('invalid_grant', 'refresh_unknown')
+  const { grant } = known
+  if (grant.certificate !== presenter.certificate.thumbprint)
+    throw new OAuthError('invalid_grant', 'refresh_certificate_mismatch')
+
+  const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
+  const granted = readScope(grant.scope)
+  if (!readScope(scope).every(token => granted.includes(token))) throw new OAuthError('invalid_scope', 'scope_denied')
+  const permission = decide(client, { scope, binding, resource }, parts.targets)
+  const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
+
+  const successor = buildOpaqueToken('rt', randomBytes(32))
+  const { outcome } = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived)
+  if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static') {
+    if (outcome === 'reused') audit.refreshReused(request, grant)
+    throw new OAuthError('invalid_grant', refreshReasons[outcome])
+  }
+  audit.refreshRotated(request, grant, outcome)
+  const issuance = { permission, cnf, subject: grant.subject, grant: grant.id, act: readActor(grant.actor) }
+  const answer = await issueAccessToken(request, by, issuance, parts)
+  return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
+}
+
+function readActor(actor: string | undefined): { sub: string } | undefined {
+  return actor === undefined ? undefined : JSON.parse(actor)
+}

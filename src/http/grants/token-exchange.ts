@@ -1,0 +1,46 @@
+// grant_type token-exchange (RFC 8693): somebody's token becomes a token that only this client can use, on behalf of them.
+// Never more scope than it had, never longer than it lasts, and bound as every token of ours is.
+import { confirm } from '../../core/confirmation.ts'
+import { OAuthError } from '../../core/errors.ts'
+import { decide } from '../../core/policy.ts'
+import { narrowScope } from '../../core/subject-token.ts'
+import type { Form } from '../bodies.ts'
+import { issueAccessToken, type TokenAnswer } from '../issue.ts'
+import { accessToken, readSubject, subjectTokenTypes } from '../subject-token.ts'
+import { type GrantRequest, startGrant } from './grant.ts'
+
+export async function tokenExchange({ request, form, by, parts }: GrantRequest): Promise<TokenAnswer> {
+  const { client, presenter } = by
+  const { subject_token: token, subject_token_type: type, requested_token_type: requested = accessToken } = form
+  const wellFormed =
+    token !== undefined &&
+    type !== undefined &&
+    subjectTokenTypes.includes(type) &&
+    requested === accessToken &&
+    form.actor_token === undefined && // the actor is the client, which its certificate shows
+    form.actor_token_type === undefined
+  if (!wellFormed) throw new OAuthError('invalid_request', 'malformed_request')
+
+  const subject = await readSubject(token, type, by, parts)
+  const resource = readTarget(form) ?? subject.audience
+  const scope = narrowScope(form.scope, subject.scope, client.scope)
+  const permission = decide(client, { scope, binding: form.token_binding, resource }, parts.targets)
+  const cnf = confirm(presenter, permission.binding)
+
+  const { sub, act, expires } = subject
+  const issuance = { permission, cnf, subject: sub, act, expires }
+  const answer = { issued_token_type: accessToken }
+  // What comes of a token of ours stays in its grant, if it has one, and never outlives it.
+  if (subject.audience !== undefined || !client.grantTypes.has('refresh_token'))
+    return { ...(await issueAccessToken(request, by, { ...issuance, grant: subject.grant }, parts)), ...answer }
+  const { grant, refreshToken } = await startGrant(by, issuance, parts)
+  const issued = await issueAccessToken(request, by, { ...issuance, grant }, parts)
+  return { ...issued, ...answer, refresh_token: refreshToken }
+}
+
+/** A token is for one target, whichever parameter names it. @throws OAuthError `target_unknown` */
+function readTarget({ resource, audience }: Form): string | undefined {
+  if (resource !== undefined && audience !== undefined && resource !== audience)
+    throw new OAuthError('invalid_target', 'target_unknown')
+  return resource ?? audience
+}

@@ -1,0 +1,34 @@
+// The keys that sign and verify access tokens now. Which one signs is a matter of time (core/key-schedule.ts).
+import { findPublished, findSigning } from '../core/key-schedule.ts'
+import type { SigningKey, TokenJwk } from './token-keys.ts'
+import type { FindKey } from './token-reader.ts'
+
+export interface KeyRing {
+  /** Signs claims with the key that signs at `now`, in seconds since 1970. */
+  sign(claims: object, now: number): string
+  readonly find: FindKey
+  /** The public keys at `now`, for `/oauth/jwks`. */
+  published(now: number): TokenJwk[]
+  /** Puts other keys in the place of all. @throws TypeError or RangeError when they cannot be used; all stays as it was. */
+  replace(keys: readonly SigningKey[], now: number): void
+}
+
+/** @throws TypeError when two keys have one id, RangeError when none signs at `now`. */
+export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing {
+  let byId = index(keys, now)
+  return {
+    sign: (claims, time) => findSigning([...byId.values()], time).sign(claims),
+    find: kid => byId.get(kid),
+    published: time => findPublished([...byId.values()], time).map(key => key.publicJwk),
+    replace: (next, time) => {
+      byId = index(next, time)
+    },
+  }
+}
+
+function index(keys: readonly SigningKey[], now: number): ReadonlyMap<string, SigningKey> {
+  const byId = new Map(keys.map(key => [key.kid, key]))
+  if (byId.size !== keys.length) throw new TypeError('two keys have the same kid')
+  findSigning(keys, now)
+  return byId
+}

@@ -1,0 +1,68 @@
+// Tokens of outside issuers: which issuer one claims to come from, and whether that issuer signed it (RFC 8725 §3.1, §3.8).
+// Signatures are verified by jose, with the keys that were configured and nothing that a token points to (RFC 8725 §3.10).
+import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 'jose'
+import { isCanonical } from '../core/compact-jws.ts'
+import { OAuthError } from '../core/errors.ts'
+import type { TrustedIssuer } from '../core/trusted-issuer.ts'
+import { createRemoteKeys, type FindOutsideKey } from './remote-keys.ts'
+import type { Claims } from './token-reader.ts'
+
+export interface OutsideIssuer {
+  readonly rules: TrustedIssuer
+  readonly keys: { readonly jwks: JSONWebKeySet } | { readonly uri: string; readonly ca: string | undefined }
+}
+
+export interface OutsideIssuers {
+  /**
+   * The claims of a token that one of these issuers signed, and the rules for that issuer.
+   * @throws OAuthError (rejects) `subject_token_invalid`, or `issuer_unavailable` when its keys cannot be had.
+   */
+  read(token: string): Promise<{ claims: Claims; rules: TrustedIssuer; type: string | undefined }>
+}
+
+export interface OutsideIssuersOptions {
+  /** Milliseconds, monotonic. */
+  readonly clock?: (() => number) | undefined
+  /** Milliseconds that an issuer has to answer. */
+  readonly timeout?: number | undefined
+}
+
+export function createOutsideIssuers(
+  issuers: readonly OutsideIssuer[],
+  { clock = () => performance.now(), timeout = 5000 }: OutsideIssuersOptions = {},
+): OutsideIssuers {
+  const trusted = new Map<unknown, { rules: TrustedIssuer; find: FindOutsideKey }>(
+    issuers.map(({ rules, keys }) => [
+      rules.issuer,
+      { rules, find: 'jwks' in keys ? createLocalJWKSet(keys.jwks) : createRemoteKeys({ ...keys, clock, timeout }) },
+    ]),
+  )
+  return {
+    read: async token => {
+      const issuer = trusted.get(readIssuer(token))
+      if (issuer === undefined || !token.split('.').every(isCanonical)) throw invalid()
+      const { rules, find } = issuer
+      try {
+        const { payload, protectedHeader } = await compactVerify(token, find, { algorithms: [...rules.algorithms] })
+        const claims = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload)) as Claims
+        return { claims, rules, type: protectedHeader.typ }
+      } catch (error) {
+        if (error instanceof OAuthError) throw error
+        throw invalid() // whatever the library dislikes: its words could quote the token
+      }
+    },
+  }
+}
+
+/** `iss` of a token that nobody has verified yet; undefined when it is no JWT. */
+export function readIssuer(token: string): unknown {
+  try {
+    return decodeJwt(token).iss
+  } catch {
+    return undefined
+  }
+}
+
+function invalid(): OAuthError {
+  return new OAuthError('invalid_request', 'subject_token_invalid')
+}

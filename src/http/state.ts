@@ -1,0 +1,54 @@
+// What the server knows by heart: revocations and clients, as the store tells them. Asked on every request.
+import type { AccessTokenClaims } from '../core/access-token.ts'
+import { OAuthError } from '../core/errors.ts'
+import { Revocations } from '../core/revocations.ts'
+import type { Store } from '../store/store.ts'
+import type { ClientRegistry } from './clients.ts'
+
+/** Milliseconds without a word from the store after which old news is no longer trusted. */
+const maximumSilence = 5000
+
+/** Milliseconds between two looks for what has expired, and how many records of the store are removed in one step. */
+const sweep = { interval: 10_000, step: 500 }
+
+export interface State {
+  /** @throws OAuthError `store_unavailable` when the store was not heard from for too long to trust what it told before. */
+  requireNews(): void
+  /** @throws OAuthError as above. */
+  isRevoked(claims: AccessTokenClaims): boolean
+  stop(): void
+}
+
+/** Learns what the store has, and follows it from then on. `now` in seconds since 1970. Rejects as the store does. */
+export async function followStore(store: Store, clients: ClientRegistry, now: () => number): Promise<State> {
+  const revocations = new Revocations()
+  const unfollow = await store.follow(news => {
+    if (news.kind === 'revocation') revocations.add(news.revocation)
+    else clients.apply(news.client)
+  })
+  const timer = setInterval(() => {
+    revocations.removeExpired(now())
+    removeExpired().catch(() => {}) // a store that does not answer shows in the answers; the next sweep tries again
+  }, sweep.interval)
+  timer.unref()
+
+  async function removeExpired(): Promise<void> {
+    while ((await store.removeExpired(now(), sweep.step)) === sweep.step);
+  }
+
+  function requireNews(): void {
+    if (store.lastNews() > maximumSilence) throw new OAuthError('temporarily_unavailable', 'store_unavailable')
+  }
+
+  return {
+    requireNews,
+    isRevoked: claims => {
+      requireNews()
+      return revocations.includes(claims)
+    },
+    stop: () => {
+      clearInterval(timer)
+      unfollow()
+    },
+  }
+}

@@ -1,0 +1,81 @@
+// The subject_token of an exchange → the subject (RFC 8693 §2.1). An outside issuer's token by that issuer's rules; one of
+// ours only from its own presenter, like anywhere else. It is written nowhere, and every refusal of it looks the same.
+import { type AccessTokenClaims, checkClaims, readScope } from '../core/access-token.ts'
+import { verifyConfirmation } from '../core/confirmation.ts'
+import { OAuthError } from '../core/errors.ts'
+import { isOpaqueToken } from '../core/opaque-token.ts'
+import { readOutsideSubject, type Subject } from '../core/subject-token.ts'
+import type { Authenticated } from './authenticate.ts'
+import { readIssuer } from './outside-issuers.ts'
+import type { ServerParts } from './parts.ts'
+
+/** RFC 8693 §3. */
+const jwt = 'urn:ietf:params:oauth:token-type:jwt'
+const idToken = 'urn:ietf:params:oauth:token-type:id_token'
+export const accessToken = 'urn:ietf:params:oauth:token-type:access_token'
+export const subjectTokenTypes: readonly string[] = [jwt, idToken, accessToken]
+
+/** The longest token that is looked at, in characters. */
+const maximumLength = 8192
+
+/**
+ * @throws OAuthError (rejects) `subject_token_invalid`, whatever is wrong with it; `issuer_unavailable` or
+ * `store_unavailable` when that cannot be known.
+ */
+export async function readSubject(
+  token: string,
+  type: string,
+  by: Authenticated,
+  parts: ServerParts,
+): Promise<Subject> {
+  if (token.length > maximumLength) throw invalid()
+  const ours = isOpaqueToken(token) === 'at' || readIssuer(token) === parts.settings.issuer
+  return ours ? readOurs(token, type, by, parts) : readOutside(token, type, by, parts)
+}
+
+async function readOutside(token: string, type: string, by: Authenticated, parts: ServerParts): Promise<Subject> {
+  const read = await parts.outsideIssuers?.read(token)
+  if (read === undefined || !fits(read.type, type)) throw invalid()
+  const { client, presenter } = by
+  const subject = readOutsideSubject(read.claims, read.rules, { clientId: client.id, presenter, now: parts.now() })
+  // A user of the name of a client could be taken for that client (RFC 9700 §4.15).
+  if (parts.clients.get(subject.sub) !== undefined) throw invalid()
+  return subject
+}
+
+async function readOurs(token: string, type: string, by: Authenticated, parts: ServerParts): Promise<Subject> {
+  const { client, presenter } = by
+  let claims: AccessTokenClaims | undefined
+  try {
+    claims = (await parts.readToken(token)) as unknown as AccessTokenClaims
+    if (!parts.targets.has(claims.aud)) throw invalid()
+    checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: claims.aud }, parts.now())
+    verifyConfirmation(claims.cnf, presenter)
+    if (claims.client_id !== client.id || parts.state.isRevoked(claims)) throw invalid()
+    if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid()
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error.code === 'temporarily_unavailable') throw error
+    const refusal = invalid()
+    if (claims !== undefined) refusal.token = { jti: claims.jti, client_id: claims.client_id }
+    throw refusal
+  }
+  const { sub, scope, exp, act, aud, grant } = claims
+  return { sub, scope: readScope(scope), expires: exp, act, audience: aud, grant }
+}
+
+/** Whether the `typ` of a header is one of a token that may be exchanged, and that it was said to be (RFC 8725 §3.11). */
+function fits(typ: string | undefined, type: string): boolean {
+  switch (typ?.toLowerCase().replace(/^application\//, '')) {
+    case undefined:
+    case 'jwt':
+      return true
+    case 'at+jwt':
+      return type !== idToken
+    default:
+      return false // a logout token, a proof, an event …
+  }
+}
+
+function invalid(): OAuthError {
+  return new OAuthError('invalid_request', 'subject_token_invalid')
+}

@@ -1,0 +1,34 @@
+// A token's text → the claims that its issuer gave it: by signature, or by the store for an opaque one.
+// Not whether they still hold, and not for whom: token-verifier.ts and routes/introspect.ts ask that.
+import { readTokenHeader } from '../core/compact-jws.ts'
+import { OAuthError } from '../core/errors.ts'
+import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
+import type { VerificationKey } from './token-keys.ts'
+
+export type Claims = Readonly<Record<string, unknown>>
+
+/** Reads a token. @throws OAuthError (rejects) `bad_signature` or `wrong_type`; `store_unavailable` for an opaque one. */
+export type TokenReader = (token: string) => Claims | Promise<Claims>
+
+/** Looks up a key by its id; only what was loaded before is found (RFC 8725 §3.10). */
+export type FindKey = (kid: string) => VerificationKey | undefined
+
+/** `findOpaque` gives the claims kept for the hash of an opaque token; without it there are none. */
+export function createTokenReader(
+  findKey: FindKey,
+  findOpaque?: (hash: string) => Promise<Claims | undefined>,
+): TokenReader {
+  return token => {
+    // The checksum tells noise from a token before the store is asked.
+    if (findOpaque !== undefined && isOpaqueToken(token) === 'at')
+      return findOpaque(hashOpaqueToken(token)).then(orRefuse)
+    const { alg, kid } = readTokenHeader(token)
+    const key = findKey(kid)
+    return orRefuse(key?.algorithm === alg ? key.verify(token) : undefined)
+  }
+}
+
+function orRefuse(claims: Claims | undefined): Claims {
+  if (claims === undefined) throw new OAuthError('invalid_token', 'bad_signature')
+  return claims
+}

@@ -1,0 +1,40 @@
+// Who may talk to the ops listener: requests that name this machine, so that no page of a browser gets here by a name
+// that it has moved (DNS rebinding), and bring the ops token. Routes that say so need no token; unknown addresses do.
+import { hash, timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { OAuthError } from '../core/errors.ts'
+import { countHeaders, readBearerToken, refuseSecondToken } from '../http/bearer.ts'
+import { RequestError } from '../http/errors.ts'
+import { malformed, OpsRefusal } from './refusals.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether anybody on this machine may ask. */
+    openOnLoopback?: boolean
+  }
+}
+
+/** @throws RequestError 421 unless the Host is a loopback address or localhost, with the port of the listener. */
+export function requireLoopbackHost({ raw }: FastifyRequest): void {
+  if (countHeaders(raw.rawHeaders, 'host') !== 1 || !raw.url?.startsWith('/')) throw malformed()
+  const port = raw.socket.localPort
+  const names = ['127.0.0.1', 'localhost', '[::1]'].flatMap(name =>
+    port === 80 ? [name, `${name}:80`] : [`${name}:${port}`],
+  )
+  if (!names.includes(raw.headers.host?.toLowerCase() ?? '')) throw new RequestError(421)
+}
+
+/** Builds the check of the ops token, which takes as long for a token that is nearly right. */
+export function createTokenCheck(token: string): (request: FastifyRequest) => void {
+  const digest = (text: string) => hash('sha256', text, 'buffer')
+  const expected = digest(token)
+  return ({ raw }) => {
+    refuseSecondToken(raw)
+    if (timingSafeEqual(digest(readBearerToken(raw.headers.authorization)), expected)) return
+    throw new OpsRefusal(
+      401,
+      ['this is not the ops token of this server, which is in the file that TLSBOUND_OPS_TOKEN_FILE names'],
+      new OAuthError('invalid_token', 'bad_signature'),
+    )
+  }
+}

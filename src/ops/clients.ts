@@ -1,0 +1,110 @@
+// /admin/clients: who is registered, and every change of it. A change is kept and in force when its answer is sent.
+// The file of clients is never written: what is changed of a client in it becomes a copy in the store, which goes first.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { findRival, readClient } from '../core/client.ts'
+import type { RegisteredClient } from '../http/clients.ts'
+import type { ClientRecord } from '../store/store.ts'
+import type { OpsParts } from './parts.ts'
+import { OpsRefusal, unknownClient } from './refusals.ts'
+import { revoke } from './revocations.ts'
+
+interface Named {
+  Params: { id: string }
+}
+
+export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
+  const { clients, store, audit, inTurn } = parts
+  const path = '/admin/clients/:id'
+
+  app.get('/admin/clients', () => ({ clients: clients.all.map(describe) }))
+  app.get<Named>(path, ({ params }) => describe(find(params.id)))
+
+  app.put<Named>(path, (request, reply) =>
+    inTurn(async () => {
+      const { id } = request.params
+      checkRegistration(id, request.body)
+      const record = await findRecord(id)
+      const isNew = clients.get(id) === undefined
+      await store.putClient(id, JSON.stringify(request.body), record?.disabled ?? false)
+      audit.clientChanged(request, id, isNew ? 'added' : 'replaced')
+      return reply.code(isNew ? 201 : 200).send(describe(find(id)))
+    }),
+  )
+
+  app.post<Named>(`${path}/disable`, request =>
+    inTurn(async () => {
+      const { id } = request.params
+      await disable(request, id)
+      return describe(find(id))
+    }),
+  )
+
+  app.post<Named>(`${path}/enable`, request =>
+    inTurn(async () => {
+      const { id } = request.params
+      const record = await findRecord(id)
+      if (record?.registration !== undefined && record.disabled) {
+        await store.putClient(id, record.registration, false)
+        audit.clientChanged(request, id, 'enabled')
+      }
+      return describe(find(id))
+    }),
+  )
+
+  app.delete<Named>(path, request =>
+    inTurn(async () => {
+      const { id } = request.params
+      if (clients.isOfFile(id))
+        throw new OpsRefusal(409, [`${id} is registered in the file of clients: take it out there, or disable it here`])
+      if ((await findRecord(id)) !== undefined) await disable(request, id) // removing what is left may fail
+      if (!(await store.removeClient(id))) throw unknownClient()
+      audit.clientChanged(request, id, 'removed')
+      return { client_id: id, removed: true }
+    }),
+  )
+
+  /** Disables a client, then ends what it holds: nothing new can come in between. Safe to ask for again. */
+  async function disable(request: FastifyRequest, id: string): Promise<void> {
+    const record = await findRecord(id)
+    const registration = record?.registration ?? find(id).registration
+    if (record?.disabled !== true) {
+      await store.putClient(id, registration, true)
+      audit.clientChanged(request, id, 'disabled')
+    }
+    await revoke(request, 'client', id, parts)
+  }
+
+  function find(id: string): RegisteredClient {
+    const registered = clients.get(id)
+    if (registered === undefined) throw unknownClient()
+    return registered
+  }
+
+  /** What the store has, even where this version cannot read the registration. */
+  async function findRecord(id: string): Promise<ClientRecord | undefined> {
+    return (await store.listClients()).find(record => record.id === id)
+  }
+
+  /** @throws OpsRefusal naming everything that is wrong. Disabled clients count too: they may be enabled again. */
+  function checkRegistration(id: string, body: unknown): void {
+    const problems: string[] = []
+    const client = readClient(body, sentence => problems.push(sentence))
+    if ((body as { client_id?: unknown } | null)?.client_id !== id)
+      problems.push('client_id must be the one in the address')
+    const others = new Map(clients.all.map(registered => [registered.client.id, registered.client]))
+    const rival = client && findRival(client, others)
+    if (rival !== undefined) problems.push(`one certificate would match ${rival.id} as well`)
+    if (problems.length > 0) throw new OpsRefusal(400, problems)
+  }
+}
+
+/** Without the hashes of its secrets. */
+function describe({ client, registration, origin, disabled, secrets }: RegisteredClient): object {
+  return {
+    client_id: client.id,
+    disabled,
+    origin,
+    secrets: secrets.map(secret => secret.id),
+    registration: JSON.parse(registration),
+  }
+}

@@ -1,0 +1,38 @@
+// What the ops listener is put together from, and what its routes are given.
+import type { FastifyBaseLogger } from 'fastify'
+import type { Audit } from '../http/audit.ts'
+import type { ClientRegistry } from '../http/clients.ts'
+import type { Settings } from '../settings.ts'
+import type { Store } from '../store/store.ts'
+
+export interface OpsOptions {
+  readonly settings: Pick<Settings, 'refreshTokenLifetime'>
+  readonly store: Store
+  /** The registry that the mutual-TLS listener judges by, so that a change is in force when its answer is sent. */
+  readonly clients: ClientRegistry
+  readonly audit: Audit
+  readonly log: FastifyBaseLogger
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** What an administrator must bring, as a bearer token. */
+  readonly token: string
+  /** Whether the mutual-TLS listener takes connections. */
+  readonly isServing: () => boolean
+}
+
+export interface OpsParts extends OpsOptions {
+  /** Seconds since 1970. */
+  readonly now: () => number
+  /** Changes of clients look before they write, so they happen one after the other. */
+  readonly inTurn: <T>(change: () => Promise<T>) => Promise<T>
+}
+
+/** Lets changes happen one after the other, in the order in which they are asked for. */
+export function createTurns(): OpsParts['inTurn'] {
+  let last: Promise<unknown> = Promise.resolve()
+  return change => {
+    const result = last.then(change)
+    last = result.catch(() => {})
+    return result
+  }
+}

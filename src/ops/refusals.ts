@@ -1,0 +1,45 @@
+// Refusals of the ops listener: in the form of http/errors.ts, and with every problem in a sentence, since whoever reads
+// them runs the server. Nothing of a secret is ever among them.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { OAuthError } from '../core/errors.ts'
+import type { Audit } from '../http/audit.ts'
+import { readRefusal, refuse } from '../http/errors.ts'
+
+/** A refusal with a status of HTTP's own, and what is wrong. */
+export class OpsRefusal extends Error {
+  override readonly name = 'OpsRefusal'
+  readonly status: number
+  readonly refusal: OAuthError
+  readonly problems: readonly string[]
+
+  constructor(status: number, problems: readonly string[], refusal = malformed()) {
+    super(problems.join('; '))
+    this.status = status
+    this.refusal = refusal
+    this.problems = problems
+  }
+}
+
+export function malformed(): OAuthError {
+  return new OAuthError('invalid_request', 'malformed_request')
+}
+
+/** There is no such client here: 404. */
+export function unknownClient(): OpsRefusal {
+  return new OpsRefusal(404, [], new OAuthError('invalid_request', 'unknown_client'))
+}
+
+/** Answers any error: a refusal as such with its event, all else as a fault of ours. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, audit: Audit): FastifyReply {
+  const problems = error instanceof OpsRefusal ? error.problems : []
+  const known = error instanceof OpsRefusal ? error : readRefusal(error)
+  if (known === undefined) {
+    request.log.error({ err: error, request_id: request.id }, 'a fault of ours')
+    return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
+  }
+  const { refusal, status } = known
+  if (refusal.cause !== undefined) request.log.error({ err: refusal.cause, request_id: request.id }, refusal.reason)
+  if (problems.length > 0)
+    reply.type('application/json').serializer((body: object) => JSON.stringify({ ...body, problems }))
+  return refuse(request, reply, refusal, { status, onRefusal: audit.adminRefused })
+}

@@ -1,0 +1,64 @@
+// POST /admin/revocations: ends a token, a grant, or everything of a client, a certificate or all of them, at once.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { longestAccessToken } from '../core/refresh-token.ts'
+import { type Revocation, type RevocationKind, revocationKinds } from '../core/revocations.ts'
+import type { OpsParts } from './parts.ts'
+import { OpsRefusal } from './refusals.ts'
+
+export function revocationRoute(app: FastifyInstance, parts: OpsParts): void {
+  app.post('/admin/revocations', async (request, reply) => {
+    const { kind, value } = readTarget(request.body)
+    const { notBefore, expires } = await revoke(request, kind, value, parts)
+    return reply.code(201).send({ kind, ...(kind !== 'all' && { value }), not_before: notBefore, expires })
+  })
+}
+
+/**
+ * Revokes and says so. A mark for a client, a certificate or all takes along what is issued within this very second:
+ * tokens know the second of their birth only, and one that was stolen just now must not live.
+ */
+export async function revoke(
+  request: FastifyRequest,
+  kind: RevocationKind,
+  value: string,
+  { store, audit, settings, now }: OpsParts,
+): Promise<Revocation> {
+  const time = now()
+  const revocation: Revocation = {
+    kind,
+    value,
+    notBefore: kind === 'token' || kind === 'grant' ? time : time + 1,
+    expires: time + settings.refreshTokenLifetime + longestAccessToken,
+  }
+  await store.revoke(revocation)
+  audit.tokenRevoked(request, undefined, revocation)
+  return revocation
+}
+
+/** @throws OpsRefusal naming everything that is wrong. */
+function readTarget(body: unknown): { kind: RevocationKind; value: string } {
+  const entry = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
+  const { kind, value = '' } = entry
+  const form = forms[String(kind)]
+  const problems = Object.keys(entry)
+    .filter(name => name !== 'kind' && name !== 'value')
+    .map(name => `${name} is not known`)
+  if (typeof kind !== 'string' || !isKind(kind)) problems.push(`kind must be one of ${revocationKinds.join(', ')}`)
+  else if (typeof value !== 'string' || !form?.pattern.test(value)) problems.push(`value must be ${form?.words}`)
+  if (problems.length > 0) throw new OpsRefusal(400, problems)
+  return { kind: kind as RevocationKind, value: value as string }
+}
+
+function isKind(kind: string): kind is RevocationKind {
+  return revocationKinds.includes(kind as RevocationKind)
+}
+
+const name = /^[\x20-\x7e]{1,256}$/
+
+const forms: Readonly<Record<string, { pattern: RegExp; words: string }>> = {
+  token: { pattern: name, words: 'the jti of a token' },
+  grant: { pattern: name, words: 'the id of a grant' },
+  client: { pattern: name, words: 'a client_id' },
+  certificate: { pattern: /^[\w-]{43}$/, words: 'x5t#S256 of a certificate: 43 characters of base64url' },
+  all: { pattern: /^$/, words: 'absent for all' },
+}

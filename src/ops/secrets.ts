@@ -1,0 +1,36 @@
+// /admin/clients/:id/secrets: for client_secret_basic, two at once, so that one can follow the other without a gap.
+// A secret is told once, in the answer that makes it; what is kept is its hash.
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { hashSecret } from '../http/client-secret.ts'
+import { ConflictError } from '../store/store.ts'
+import type { OpsParts } from './parts.ts'
+import { OpsRefusal, unknownClient } from './refusals.ts'
+
+export function secretRoutes(app: FastifyInstance, { clients, store, audit, inTurn }: OpsParts): void {
+  app.post<{ Params: { id: string } }>('/admin/clients/:id/secrets', (request, reply) =>
+    inTurn(async () => {
+      const { id } = request.params
+      if (clients.get(id) === undefined) throw unknownClient()
+      const secret = randomBytes(32).toString('base64url')
+      const secretId = randomBytes(6).toString('hex')
+      try {
+        await store.putSecret(id, secretId, await hashSecret(secret))
+      } catch (error) {
+        throw error instanceof ConflictError ? new OpsRefusal(409, [error.message]) : error
+      }
+      audit.clientChanged(request, id, 'secret_added', secretId)
+      return reply.code(201).send({ client_id: id, secret_id: secretId, secret })
+    }),
+  )
+
+  app.delete<{ Params: { id: string; secret: string } }>('/admin/clients/:id/secrets/:secret', request =>
+    inTurn(async () => {
+      const { id, secret } = request.params
+      if (clients.get(id) === undefined) throw unknownClient()
+      if (!(await store.removeSecret(id, secret))) throw new OpsRefusal(404, [`${id} has no secret with this id`])
+      audit.clientChanged(request, id, 'secret_removed', secret)
+      return { client_id: id, secret_id: secret, removed: true }
+    }),
+  )
+}

@@ -1,0 +1,58 @@
+// The ops listener: health, readiness and administration of a running server, in plain HTTP for this machine only.
+// Puts its parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+import type { TLSSocket } from 'node:tls'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import { acceptJson } from '../http/bodies.ts'
+import { refuseBytes } from '../http/errors.ts'
+import { notFound } from '../http/not-found.ts'
+import { createTokenCheck, requireLoopbackHost } from './access.ts'
+import { clientRoutes } from './clients.ts'
+import { healthRoutes } from './health.ts'
+import { createTurns, type OpsOptions, type OpsParts } from './parts.ts'
+import { answerError, malformed } from './refusals.ts'
+import { revocationRoute } from './revocations.ts'
+import { secretRoutes } from './secrets.ts'
+
+/** Milliseconds that requests under way have to end when it closes. */
+const goodbye = 1000
+
+/** Builds the ops listener; the caller listens, on a loopback address, and closes. */
+export function createOpsServer(options: OpsOptions): FastifyInstance {
+  const { audit, clock, token } = options
+  const parts: OpsParts = { ...options, now: () => Math.floor(clock() / 1000), inTurn: createTurns() }
+  let requests = 0
+  const app = Fastify({
+    loggerInstance: options.log,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => `ops-${++requests}`, // its events stand beside those of the other listener
+    bodyLimit: 65_536,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 5000,
+    return503OnClosing: false,
+    http: { requireHostHeader: false }, // its absence is refused in access.ts, with a reason and an event
+    routerOptions: { maxParamLength: 512 }, // 128 characters of a client_id, each as %XX
+    frameworkErrors: (_error, request, reply) => void answerError(malformed(), request, reply, audit),
+    clientErrorHandler: ({ code }, socket) => {
+      if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+      audit.connectionRefused(socket as TLSSocket, 'malformed_request')
+      refuseBytes(socket, code)
+    },
+  })
+  const checkToken = createTokenCheck(token)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('cache-control', 'no-store')
+    requireLoopbackHost(request)
+    if (request.routeOptions.config?.openOnLoopback !== true) checkToken(request)
+    done()
+  })
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, audit))
+  app.setNotFoundHandler(notFound)
+
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), goodbye).unref() // also those that have never said a word
+  })
+
+  acceptJson(app)
+  for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute]) routes(app, parts)
+  return app
+}

@@ -1,0 +1,122 @@
+// The file of signing keys: read, made where it is ours to make, rotated, and watched, so that every server that shares
+// it follows. A JWKS with private keys; `nbf` and `exp` of a key say from when it signs and until when it is kept.
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { isRotationDue, type Overlap, rotate } from './core/key-schedule.ts'
+import { longestAccessToken } from './core/refresh-token.ts'
+import { parse, readSecret } from './files.ts'
+import type { KeyRing } from './http/key-ring.ts'
+import { documentLifetime } from './http/routes/metadata.ts'
+import {
+  type Algorithm,
+  generateTokenKey,
+  importSigningKey,
+  readTokenJwk,
+  type SigningKey,
+  type TokenJwk,
+} from './http/token-keys.ts'
+
+/** A key set may be kept for so long by others, and a token lives no longer than a day. */
+const overlap: Overlap = { before: documentLifetime, after: longestAccessToken }
+
+/** Milliseconds between two looks at the file. */
+const lookInterval = 10_000
+
+/** Makes the file with one key, unless there is one. */
+export async function ensureKeysFile(path: string, algorithm: Algorithm): Promise<void> {
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  write(path, [{ ...(await generateTokenKey(algorithm)), nbf: Math.floor(Date.now() / 1000) }], 'wx')
+}
+
+/** Reads the keys. @throws Error naming the file and the key that cannot be used, never quoting either. */
+export function readKeysFile(path: string): TokenJwk[] {
+  const text = readSecret(path)
+  const keys = parse(path, () => (JSON.parse(text) as { keys: unknown[] } | null)?.keys)
+  if (!Array.isArray(keys) || keys.length === 0) throw new Error(`${path}: must be a JWKS with at least one key`)
+  return naming(path, () => keys.map(readTokenJwk))
+}
+
+/** Reads the keys and takes them into use. @throws Error as above. */
+export async function importKeysFile(path: string): Promise<SigningKey[]> {
+  const keys = readKeysFile(path)
+  try {
+    return await Promise.all(keys.map(importSigningKey))
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`)
+  }
+}
+
+/**
+ * Adds a key that signs once it has been published for long enough, and sets an end for those before it. Resolves with
+ * the new key's id and the second from which it signs. @throws Error when the file cannot be used, or changed meanwhile.
+ */
+export async function rotateKeysFile(
+  path: string,
+  algorithm: Algorithm,
+  now: number,
+): Promise<{ kid: string; nbf: number }> {
+  const lock = `${path}.lock`
+  try {
+    writeFileSync(lock, '', { flag: 'wx', mode: 0o600 })
+  } catch {
+    throw new Error(`${path} is being rotated by another process; if none is, remove ${lock}`)
+  }
+  try {
+    const next = await generateTokenKey(algorithm)
+    write(path, rotate(readKeysFile(path), next, now, overlap))
+    return { kid: next.kid, nbf: now + overlap.before }
+  } finally {
+    rmSync(lock)
+  }
+}
+
+/**
+ * Follows the file: a change is taken into the ring, and with `maximumAge` (seconds) keys are rotated when they are due.
+ * `report` is told what went wrong; the keys in use then stay. `clock` in milliseconds since 1970. The answer looks at once.
+ */
+export function watchKeysFile(
+  path: string,
+  ring: KeyRing,
+  { clock, maximumAge, algorithm, report, onRotated }: WatchOptions,
+): () => Promise<void> {
+  let seen = statSync(path).mtimeMs
+  const look = async () => {
+    const now = Math.floor(clock() / 1000)
+    try {
+      if (maximumAge !== undefined && isRotationDue(readKeysFile(path), now, maximumAge, overlap))
+        onRotated(await rotateKeysFile(path, algorithm, now))
+      const { mtimeMs } = statSync(path)
+      if (mtimeMs === seen) return
+      ring.replace(await importKeysFile(path), now)
+      seen = mtimeMs
+    } catch (error) {
+      report((error as Error).message)
+    }
+  }
+  setInterval(look, lookInterval).unref()
+  return look
+}
+
+export interface WatchOptions {
+  readonly clock: () => number
+  readonly maximumAge: number | undefined
+  readonly algorithm: Algorithm
+  readonly report: (problem: string) => void
+  readonly onRotated: (next: { kid: string; nbf: number }) => void
+}
+
+/** Whole or not at all: a reader sees the old file or the new one. */
+function write(path: string, keys: readonly TokenJwk[], flag: 'w' | 'wx' = 'w'): void {
+  const draft = flag === 'wx' ? path : `${path}.new`
+  writeFileSync(draft, `${JSON.stringify({ keys }, null, 2)}\n`, { flag, mode: 0o600, flush: true })
+  if (draft !== path) renameSync(draft, path)
+}
+
+function naming<T>(path: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`)
+  }
+}
