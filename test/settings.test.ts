@@ -27,6 +27,8 @@ t.test('without any variable it is the demo on loopback, with short lifetimes an
   t.same(settings, {
     host: '127.0.0.1',
     port: 8443,
+    opsPort: 9443,
+    opsTokenFile: 'data/ops-token',
     issuer: 'https://localhost:8443',
     audience: 'https://localhost:8443',
     tlsCertFile: 'certs/server.crt',
@@ -40,8 +42,11 @@ t.test('without any variable it is the demo on loopback, with short lifetimes an
     clientsFile: undefined,
     signingKeysFile: undefined,
     signingAlgorithm: 'ES256',
+    signingKeyMaxAge: 7_776_000,
     stateUrl: 'sqlite:data/tlsbound.db',
     accessTokenLifetime: 300,
+    refreshTokenLifetime: 86_400,
+    trustedIssuersFile: undefined,
     logLevel: 'info',
     auditFile: undefined,
     unsafeTokenCookie: false,
@@ -110,6 +115,8 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
     good: ['1', '443', '65535'],
     bad: ['0', '-1', '65536', '8443.0', '0x1', '1e3', ' 1', '1 ', '+1', 'a', '99999999999999999999'],
   },
+  opsPort: { good: ['0', '1', '9443', '65535'], bad: ['-1', '65536', 'off', '1e3', ' 1'] },
+  opsTokenFile: paths,
   issuer: addresses,
   audience: addresses,
   tlsCertFile: paths,
@@ -126,11 +133,14 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
     good: ['ES256', 'EdDSA', 'RS256'],
     bad: ['HS256', 'none', 'ES384', 'PS256', 'es256', 'constructor'],
   },
+  signingKeyMaxAge: { good: ['0', '3600', '315360000'], bad: ['1', '3599', '315360001', '-1', '90d', 'off'] },
   stateUrl: {
-    good: ['sqlite:a', 'sqlite::memory:', 'sqlite:/a/b.db'],
-    bad: ['sqlite:', 'a.db', 'postgres://localhost/x', 'SQLITE:a', 'file:a'],
+    good: ['sqlite:a', 'sqlite::memory:', 'sqlite:/a/b.db', 'postgres://localhost/x', 'postgresql://u:p@h:1/x'],
+    bad: ['sqlite:', 'a.db', 'SQLITE:a', 'file:a', 'postgres:x', 'mysql://localhost/x'],
   },
   accessTokenLifetime: { good: ['1', '300', '86400'], bad: ['0', '86401', '-300', '5m', '3e2', '300s'] },
+  refreshTokenLifetime: { good: ['1', '86400', '31536000'], bad: ['0', '31536001', '-300', '1d'] },
+  trustedIssuersFile: paths,
   logLevel: {
     good: ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
     bad: ['INFO', 'verbose', '30', '__proto__'],
@@ -169,7 +179,11 @@ t.test('all problems come in one message, unknown names too (RE25)', t => {
     'TLSBOUND_PROT',
   ]
   t.same(complaints(env).sort(), names)
-  t.same(complaints({ TLSBOUND_OPS_PORT: '' }), ['TLSBOUND_OPS_PORT'], 'a name that is none yet, even empty')
+  t.same(
+    complaints({ TLSBOUND_LEAK_KEYS_FILE: '' }),
+    ['TLSBOUND_LEAK_KEYS_FILE'],
+    'a name that is none yet, even empty',
+  )
   t.end()
 })
 

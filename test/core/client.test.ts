@@ -1,9 +1,12 @@
 // Registrations of clients: read whole, with a sentence for each thing that is wrong.
-// N-22; RFC 7591 §2, RFC 8705 §2.1.2.
+// N-22, N-23; RFC 7591 §2, RFC 8705 §2.1.2, §2.2.2.
+import { hash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { readClients, subjectRules } from '../../src/core/client.ts'
+import { findRival, readClient, readClients } from '../../src/core/client.ts'
 import { parseName } from '../../src/core/distinguished-name.ts'
+import { subjectRules } from '../../src/core/subject-rule.ts'
+import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 
 const alice = {
   client_id: 'alice',
@@ -32,23 +35,30 @@ t.test('a registration becomes a client', async t => {
   t.same([...clients.keys()], ['alice', 'bob'])
   t.same(clients.get('alice'), {
     id: 'alice',
+    method: 'tls_client_auth',
     subject: { type: 'subject_dn', value: parseName('CN=alice') },
+    certificates: new Set(),
     scope: new Set(['notes:read', 'notes:write']),
     grantTypes: new Set(['client_credentials']),
     bindings: ['certificate', 'connection'],
+    format: 'jwt',
+    rotation: 'rotate',
+    resource: undefined,
   })
   t.ok(Object.isFrozen(clients.get('alice')))
   t.same(read().clients.size, 0, 'an empty list is a list')
 })
 
-t.test('what is left out has a default: no scope, the one grant, tokens of the connection', async t => {
+t.test('what is left out has a default: no scope, the one grant, signed tokens of the connection', async t => {
   const { clients, problems } = read({
     client_id: 'a',
     token_endpoint_auth_method: 'tls_client_auth',
     tls_client_auth_san_dns: 'a.test',
   })
   t.same(problems, [])
-  t.match(clients.get('a'), { scope: new Set(), grantTypes: new Set(['client_credentials']), bindings: ['connection'] })
+  const grantTypes = new Set(['client_credentials'])
+  t.match(clients.get('a'), { scope: new Set(), grantTypes, bindings: ['connection'], format: 'jwt' })
+  t.match(clients.get('a'), { rotation: 'rotate', resource: undefined, certificates: new Set() })
 })
 
 t.test('N-22: a client has exactly one name to be known by', async t => {
@@ -121,12 +131,24 @@ t.test('every other part is checked too, and each mistake is named', async t => 
       /client_id must have 1 to 128 printable/,
     ]),
     [{ client_id: 7 }, /client number 1: client_id/],
-    ...[undefined, 'none', 'private_key_jwt', 'self_signed_tls_client_auth', ['tls_client_auth']].map(
+    ...[undefined, 'none', 'private_key_jwt', 'client_secret_post', 'toString', ['tls_client_auth']].map(
       (method): [object, RegExp] => [
         { token_endpoint_auth_method: method },
-        /token_endpoint_auth_method must be tls_client_auth/,
+        /auth_method must be one of tls_client_auth, self_signed_tls_client_auth, client_secret_basic$/,
       ],
     ),
+    ...[null, '', 'JWT', ['jwt'], 'toString'].map((access_token_format): [object, RegExp] => [
+      { access_token_format },
+      /access_token_format must be jwt or opaque/,
+    ]),
+    ...[null, '', 'Static', ['rotate'], true].map((refresh_token_rotation): [object, RegExp] => [
+      { refresh_token_rotation },
+      /refresh_token_rotation must be rotate or static/,
+    ]),
+    ...[null, '', 'api', '/api', 'http://a.test', 'https:', 'https://a.test/#x', 'https://', ['https://a.test']].map(
+      (resource): [object, RegExp] => [{ resource }, /resource must be an https address/],
+    ),
+    ...[null, 'x', {}, { keys: [] }].map((jwks): [object, RegExp] => [{ jwks }, /exactly one of tls_client_auth_/]),
     ...[null, 1, ['a'], ' ', 'a  b', 'a a', '"'].map((scope): [object, RegExp] => [{ scope }, /scope must be words/]),
     ...[
       null,
@@ -142,7 +164,7 @@ t.test('every other part is checked too, and each mistake is named', async t => 
         /token_bindings must be a list of certificate, connection/,
       ],
     ),
-    ...['client_secret', 'Scope', 'tls_client_auth_san_dn', 'jwks', ''].map((name): [object, RegExp] => [
+    ...['client_secret', 'Scope', 'tls_client_auth_san_dn', 'jwks_uri', ''].map((name): [object, RegExp] => [
       { [name]: 'x' },
       new RegExp(`alice": ${name} is not known`),
     ]),
@@ -223,6 +245,71 @@ t.test('N-22: two spellings of one address, host or domain are one name', async 
     { ...nameless, client_id: 'b', tls_client_auth_san_email: 'A@a.test' },
   ]
   t.same(problemsOf(...emails), [], 'two people may differ in one capital letter')
+})
+
+const [anna, other] = ['anna', 'other'].map(name => issueCertificate({ subject: [['CN', name]] })) as [
+  Identity,
+  Identity,
+]
+const x5c = (...certificates: { raw: Buffer }[]) => ({ x5c: certificates.map(({ raw }) => raw.toString('base64')) })
+const selfSigned = (keys: unknown, changes: object = {}) => ({
+  client_id: 'anna',
+  token_endpoint_auth_method: 'self_signed_tls_client_auth',
+  jwks: { keys },
+  ...changes,
+})
+
+t.test('N-23: a client without an authority is known by the certificates of its keys, the first of each', async t => {
+  const next = issueCertificate({ subject: [['CN', 'anna']] })
+  const thumbprint = ({ raw }: { raw: Buffer }) => hash('sha256', raw, 'base64url')
+  const { clients, problems } = read(selfSigned([x5c(anna.x509, next.x509), { kty: 'EC', ...x5c(next.x509) }]))
+  t.same(problems, [])
+  t.same(clients.get('anna')?.certificates, new Set([thumbprint(anna.x509), thumbprint(next.x509)]))
+  t.equal(clients.get('anna')?.subject, undefined, 'and by no name')
+  const one = read(selfSigned([x5c(anna.x509, next.x509)])).clients.get('anna')
+  t.same(one?.certificates, new Set([thumbprint(anna.x509)]), 'what follows the first in a chain is not its own')
+
+  const expected = [/client "anna": jwks must hold keys with a certificate in x5c, and no tls_client_auth_/]
+  const der = anna.x509.raw.toString('base64')
+  for (const keys of [
+    ...[undefined, null, 'x', {}, [], [null], [{}], [{ x5c: null }], [{ x5c: [] }], [{ x5c: der }], [{ x5c: [''] }]],
+    ...[[{ x5c: [null] }], [{ x5c: [{}] }], [{ x5c: [der.slice(0, -8)] }], [{ x5c: ['AAAA', der] }]],
+    [x5c(anna.x509), { kty: 'EC' }],
+  ])
+    t.match(problemsOf(selfSigned(keys)), expected, JSON.stringify(keys)?.slice(0, 60))
+  for (const jwks of [undefined, null, 'x', []])
+    t.match(problemsOf(selfSigned([], { jwks })), expected, JSON.stringify(jwks))
+  t.match(problemsOf(selfSigned([x5c(anna.x509)], { tls_client_auth_subject_dn: 'CN=anna' })), expected)
+})
+
+t.test('a certificate is registered for one client, and a client is no rival of itself', async t => {
+  const one = selfSigned([x5c(anna.x509)])
+  t.same(problemsOf(one, selfSigned([x5c(anna.x509)], { client_id: 'eve' })), [
+    'client eve: one certificate would match anna as well',
+  ])
+  t.same(problemsOf(one, selfSigned([x5c(other.x509)], { client_id: 'eve' })), [])
+  const { clients } = read(one, alice)
+  const rivalOf = (registration: unknown) => {
+    const client = readClient(registration, problem => t.fail(problem))
+    return client && findRival(client, clients)?.id
+  }
+  t.equal(rivalOf(one), undefined, 'its own next registration')
+  t.equal(rivalOf({ ...one, client_id: 'eve' }), 'anna')
+  t.equal(rivalOf({ ...alice, client_id: 'eve' }), 'alice')
+})
+
+t.test('a client that has a secret is known by its certificate all the same', async t => {
+  const secret = { ...alice, token_endpoint_auth_method: 'client_secret_basic' }
+  t.match(read(secret).clients.get('alice'), { method: 'client_secret_basic', subject: { type: 'subject_dn' } })
+  const { tls_client_auth_subject_dn: _, ...without } = secret
+  t.match(problemsOf(without), [/exactly one of/])
+})
+
+t.test('what is ours in a registration is read as it stands', async t => {
+  const changes = { access_token_format: 'opaque', refresh_token_rotation: 'static', resource: 'https://a.test/x?y' }
+  const { clients, problems } = read({ ...alice, ...changes, grant_types: ['refresh_token', 'client_credentials'] })
+  t.same(problems, [])
+  t.match(clients.get('alice'), { format: 'opaque', rotation: 'static', resource: 'https://a.test/x?y' })
 })
 
 t.test('no JSON whatever is anything but clients and problems', async t => {

@@ -1,14 +1,19 @@
 // Every reason for a refusal, met over HTTP: its status, its error code, its sentence, its challenge, and its one event.
-// RFC 6749 §5.2, RFC 6750 §3, RFC 8707 §2, RFC 9728 §5.1; N-40, N-46, N-52, I7, OA30. A reason without a row fails here.
+// RFC 6749 §5.2, RFC 6750 §3, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9728 §5.1; N-40, N-46, N-52, I7, OA30. A reason without a row fails here.
+import { hash, randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
-import { readClients } from '../../src/core/client.ts'
 import { type ErrorCode, OAuthError, type Reason, reasons } from '../../src/core/errors.ts'
+import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
+import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 import { demoRegistrations } from '../../src/demo.ts'
 import { createAudit } from '../../src/http/audit.ts'
+import { ClientRegistry } from '../../src/http/clients.ts'
+import { createKeyRing } from '../../src/http/key-ring.ts'
 import { mutualTls } from '../../src/http/mutual-tls.ts'
+import { createOutsideIssuers } from '../../src/http/outside-issuers.ts'
 import { createServer } from '../../src/http/server.ts'
 import { generateTokenKey, importSigningKey } from '../../src/http/token-keys.ts'
 import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
@@ -16,6 +21,7 @@ import { issueCrl } from '../../src/pki/crl.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { readSettings } from '../../src/settings.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Grant } from '../../src/store/store.ts'
 import { type Answer, openConnection, type TestConnection } from '../../src/testing/connection.ts'
 import { claimsFor, forgeToken, headerOf } from '../helpers/forge-token.ts'
 
@@ -26,12 +32,38 @@ const clock = Math.floor(Date.now() / 1000)
 const events: object[] = []
 const log: string[] = []
 
-// A client that is registered for no grant at all: no list of registrations can say so yet.
-const clients = new Map(readClients(demoRegistrations, []))
-const [alicesRegistration] = clients.values()
-if (alicesRegistration === undefined) throw new Error('the demo has clients')
-const idle = { ...alicesRegistration, id: 'idle', grantTypes: new Set<string>() }
-clients.set('idle', idle)
+// rita may refresh and exchange; dana is disabled.
+const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const rita = issueCertificate({ subject: [['CN', 'rita']], issuer: pki.ca, extendedKeyUsage: ['clientAuth'] })
+const registrations = [
+  ...demoRegistrations,
+  {
+    ...{ ...demoRegistrations[0], client_id: 'rita', tls_client_auth_subject_dn: 'CN=rita' },
+    grant_types: ['client_credentials', 'refresh_token', exchange],
+  },
+]
+await store.putClient('dana', JSON.stringify({ ...demoRegistrations[0], client_id: 'dana' }), true)
+
+/** A refresh token of rita's. */
+const keepGrant = async (changes: Partial<Grant> = {}): Promise<{ id: string; token: string }> => {
+  const [id, token] = [randomUUID(), buildOpaqueToken('rt', randomBytes(32))]
+  const certificate = hash('sha256', rita.x509.raw, 'base64url')
+  const whose = { id, clientId: 'rita', subject: 'rita', scope: 'notes:read', audience: 'https://localhost:8443' }
+  const how = {
+    binding: 'certificate',
+    rotation: 'rotate',
+    certificate,
+    created: clock - 60,
+    expires: clock + 60,
+  } as const
+  await store.createGrant({ ...whose, ...how, ...changes }, hashOpaqueToken(token))
+  return { id, token }
+}
+const silentIssuer = {
+  issuer: 'https://silent.example',
+  jwks_uri: 'https://127.0.0.1:1/jwks', // nobody listens on port 1
+  audience: 'x',
+}
 
 const app = await createServer({
   settings: readSettings({ TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
@@ -42,26 +74,39 @@ const app = await createServer({
     crl: issueCrl({ issuer: pki.ca, revoked: [pki.bob.x509] }),
     minVersion: 'TLSv1.2',
   }),
-  clients,
-  signingKeys: [await importSigningKey(jwk)],
+  clients: new ClientRegistry(registrations),
+  keys: createKeyRing([await importSigningKey(jwk)], clock),
   store,
+  outsideIssuers: createOutsideIssuers(
+    readTrustedIssuers([silentIssuer], 'https://localhost:8443', []).map(rules => ({
+      rules,
+      keys: { uri: silentIssuer.jwks_uri, ca: undefined },
+    })),
+  ),
   audit: createAudit({ write: line => void events.push(JSON.parse(line)) }),
   log: pino({ level: 'info' }, { write: line => void log.push(line) }),
-  now: () => clock,
+  clock: () => clock * 1000,
   routes: routes => void routes.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict'),
 })
 await app.listen({ host: '127.0.0.1', port: 0 })
 t.teardown(() => app.close())
 
-const connect = async (identity: Identity | null, options: object = {}): Promise<TestConnection> => {
+const connect = async (identity: Identity | null, options: object = {}, id = 'alice'): Promise<TestConnection> => {
   const { port } = app.server.address() as AddressInfo
   const certificate = identity && { cert: identity.certificate, key: identity.key }
   const tls = { host: '127.0.0.1', port, servername: 'localhost', ca: pki.ca.certificate, ...certificate, ...options }
-  const connection = await openConnection(tls, 'alice')
+  const connection = await openConnection(tls, id)
   t.teardown(() => connection.close())
   return connection
 }
 const alice = await connect(pki.alice)
+const ritas = await connect(rita, {}, 'rita')
+const refresh = (refresh_token: string) => ritas.requestToken({ grant_type: 'refresh_token', refresh_token })
+const swap = (subject_token: string) =>
+  ritas.requestToken({
+    ...{ grant_type: exchange, subject_token },
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+  })
 const token = await alice.token({ token_binding: 'certificate' })
 const expired = issueCertificate({
   subject: [['CN', 'alice']],
@@ -139,6 +184,14 @@ const rows: Record<Reason, readonly Row[]> = {
   not_yet_valid: [atResource(() => present({ nbf: clock + 60 }))],
   expired: [atResource(() => present({ iat: clock - 60, exp: clock }))],
   claims_malformed: [atResource(() => present({ sub: 1 }))],
+  revoked: [
+    atResource(async () => {
+      const given = await alice.token()
+      const { jti } = JSON.parse(Buffer.from(given.split('.')[1] as string, 'base64url').toString())
+      await store.revoke({ kind: 'token', value: jti, notBefore: clock, expires: clock + 300 })
+      return alice.get('/api/whoami', given)
+    }),
+  ],
   binding_too_weak: [atResource(() => alice.get('/strict', token))],
   scope_missing: [
     atResource(
@@ -150,16 +203,55 @@ const rows: Record<Reason, readonly Row[]> = {
   ],
   unknown_client: [atToken(() => ask({ client_id: 'nobody' }), 'invalid_client', 401)],
   client_mismatch: [atToken(async () => (await connect(pki.mallory)).requestToken(), 'invalid_client', 401)],
+  client_disabled: [atToken(() => ask({ client_id: 'dana' }), 'invalid_client', 401)],
   grant_type_unsupported: [atToken(() => ask({ grant_type: 'password' }), 'unsupported_grant_type')],
-  grant_type_not_allowed: [atToken(() => ask({ client_id: 'idle' }), 'unauthorized_client')],
+  grant_type_not_allowed: [atToken(() => ask({ grant_type: 'refresh_token' }), 'unauthorized_client')],
   scope_denied: [atToken(() => ask({ scope: 'admin' }), 'invalid_scope')],
   binding_not_allowed: [atToken(() => ask({ token_binding: 'none' }), 'invalid_request')],
   target_unknown: [atToken(() => ask({ resource: 'https://evil.example' }), 'invalid_target')],
+  refresh_unknown: [
+    atToken(() => refresh('x'), 'invalid_grant'),
+    atToken(() => refresh(buildOpaqueToken('rt', randomBytes(32))), 'invalid_grant'),
+    atToken(async () => refresh((await keepGrant({ clientId: 'bob' })).token), 'invalid_grant'),
+  ],
+  refresh_expired: [atToken(async () => refresh((await keepGrant({ expires: clock })).token), 'invalid_grant')],
+  refresh_reused: [
+    atToken(async () => {
+      const { token: once } = await keepGrant()
+      t.match(await refresh(once), { status: 200 })
+      return refresh(once)
+    }, 'invalid_grant'),
+  ],
+  refresh_revoked: [
+    atToken(async () => {
+      const grant = await keepGrant()
+      await store.revoke({ kind: 'grant', value: grant.id, notBefore: clock, expires: clock + 60 })
+      return refresh(grant.token)
+    }, 'invalid_grant'),
+  ],
+  refresh_certificate_mismatch: [
+    atToken(async () => refresh((await keepGrant({ certificate: 'another' })).token), 'invalid_grant'),
+  ],
+  subject_token_invalid: [
+    atToken(() => swap('x'), 'invalid_request'),
+    atToken(() => swap(forgeToken({ jwk, claims: { iss: 'https://evil.example' } })), 'invalid_request'),
+  ],
+  issuer_unavailable: [
+    atToken(
+      () => swap(forgeToken({ jwk, claims: { iss: silentIssuer.issuer, aud: 'x' } })),
+      'temporarily_unavailable',
+      503,
+    ),
+  ],
   store_unavailable: [
     atResource(() => afterClosing(() => alice.get('/api/notes', token)), 'temporarily_unavailable', 503),
     atResource(() => alice.call('/api/notes', note), 'temporarily_unavailable', 503),
+    atToken(() => refresh(buildOpaqueToken('rt', randomBytes(32))), 'temporarily_unavailable', 503),
   ],
 }
+
+/** What a case may do rightly before it is refused. */
+const good = new Set(['token.issued', 'refresh.rotated'])
 
 t.test('control: the same token, client and store are good where nothing is wrong', async t => {
   t.match(await alice.get('/api/whoami', token), { status: 200 })
@@ -167,8 +259,11 @@ t.test('control: the same token, client and store are good where nothing is wron
   t.match(await alice.get('/strict', await alice.token()), { status: 200 })
   t.match(await alice.get('/api/notes', token), { status: 200 })
   t.match(await alice.call('/api/notes', note), { status: 201 })
+  t.match(await refresh((await keepGrant()).token), { status: 200 })
+  t.match(await ritas.requestToken(), { status: 200, body: { refresh_token: String } })
+  t.match(await swap(await ritas.token()), { status: 200 })
   t.same(
-    events.filter(event => (event as { event: string }).event !== 'token.issued'),
+    events.filter(event => !good.has((event as { event: string }).event)),
     [],
   )
 })
@@ -188,7 +283,7 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
     for (const { at, error, status, meet } of cases) {
       const before = events.length
       const answer = await meet()
-      const seen = events.slice(before).filter(event => (event as { event: string }).event !== 'token.issued')
+      const seen = events.slice(before).filter(event => !good.has((event as { event: string }).event))
       const { headers } = answer
 
       t.equal(answer.status, status)
@@ -216,7 +311,7 @@ t.test('without its store the server does what needs none, and the trouble is in
   t.match(await alice.get('/api/whoami', token), { status: 200 })
   t.match(await alice.requestToken({ token_binding: 'certificate' }), { status: 200 })
   const told = log.map(line => JSON.parse(line)).filter(({ msg }) => msg === 'store_unavailable')
-  t.equal(told.length, 3)
+  t.equal(told.length, 4)
   for (const line of told) t.match(line, { level: 50, err: { message: String, stack: String }, request_id: String })
 })
 

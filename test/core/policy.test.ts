@@ -3,20 +3,27 @@ import fc from 'fast-check'
 import t from 'tap'
 import { isScope, readScope } from '../../src/core/access-token.ts'
 import type { Client } from '../../src/core/client.ts'
-import { decide, type Wish } from '../../src/core/policy.ts'
+import { decide, type Targets, type Wish } from '../../src/core/policy.ts'
 
 const client: Client = {
   id: 'alice',
+  method: 'tls_client_auth',
   subject: { type: 'subject_dn', value: 'CN=alice' },
+  certificates: new Set(),
   scope: new Set(['notes:read', 'notes:write']),
   grantTypes: new Set(['client_credentials']),
   bindings: ['connection', 'certificate'],
+  format: 'jwt',
+  rotation: 'rotate',
+  resource: undefined,
 }
 const audience = 'https://api.example'
+const other = 'https://other.example/path'
+const targets: Targets = { fallback: audience, has: name => name === audience || name === other }
 const nothing: Wish = { scope: undefined, binding: undefined, resource: undefined }
-const decideOn = (wish: Partial<Wish>, who = client) => decide(who, { ...nothing, ...wish }, audience)
+const decideOn = (wish: Partial<Wish>, who = client) => decide(who, { ...nothing, ...wish }, targets)
 
-t.test('who asks for nothing gets all of its scope, its first level and the one audience', async t => {
+t.test('who asks for nothing gets all of its scope, its first level and our own audience', async t => {
   t.same(decideOn({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
   t.equal(decideOn({}, { ...client, bindings: ['certificate', 'connection'] }).binding, 'certificate')
   t.equal(decideOn({}, { ...client, scope: new Set() }).scope, '')
@@ -59,9 +66,16 @@ t.test('a level is given when the client is registered for it', async t => {
   t.throws(() => decideOn({}, { ...client, bindings: [] }), refused)
 })
 
-t.test('RFC 8707 §2: a token is for our own resource or for none', async t => {
-  t.equal(decideOn({ resource: audience }).aud, audience)
-  for (const resource of [`${audience}/`, 'https://API.example', 'https://other.example', '', 'https://api.exampl'])
+t.test('RFC 8707 §2: a token is for one resource server that is known here', async t => {
+  for (const resource of [audience, other]) t.equal(decideOn({ resource }).aud, resource)
+  for (const resource of [
+    `${audience}/`,
+    'https://API.example',
+    'https://other.example',
+    '',
+    'https://api.exampl',
+    `${audience} ${other}`,
+  ])
     t.throws(
       () => decideOn({ resource }),
       { name: 'OAuthError', code: 'invalid_target', reason: 'target_unknown' },
@@ -79,16 +93,17 @@ t.test('whatever is asked for, nothing is given that the client is not registere
     binding: fc.option(fc.oneof(fc.constantFrom('connection', 'certificate', 'proof'), fc.string()), {
       nil: undefined,
     }),
-    resource: fc.option(fc.oneof(fc.constant(audience), fc.string()), { nil: undefined }),
+    resource: fc.option(fc.oneof(fc.constantFrom(audience, other), fc.string()), { nil: undefined }),
   })
   let given = 0
   fc.assert(
     fc.property(wish, wanted => {
       try {
-        const { aud, scope, binding } = decide(client, wanted, audience)
+        const { aud, scope, binding } = decide(client, wanted, targets)
         given++
         return (
-          aud === audience &&
+          aud === (wanted.resource ?? audience) &&
+          targets.has(aud) &&
           isScope(scope) &&
           readScope(scope).every(token => client.scope.has(token)) &&
           client.bindings.includes(binding)

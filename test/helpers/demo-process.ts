@@ -19,7 +19,7 @@ export async function startDemo(t: Test, env: Readonly<Record<string, string>> =
   const port = await findFreePort()
   const child = spawn(process.execPath, [resolve('src/cli/cli.ts'), 'serve'], {
     cwd: folder,
-    env: { ...process.env, TLSBOUND_PORT: String(port), ...env },
+    env: { ...process.env, TLSBOUND_PORT: String(port), TLSBOUND_OPS_PORT: '0', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const ended = new Promise<void>(resolveEnd => child.once('exit', () => resolveEnd()))

@@ -31,8 +31,8 @@ export interface RunningServer {
   ended(limit?: number): Promise<Ended>
 }
 
-/** Nothing of the parent's environment but what a process needs to be found and run. */
-const basics = { PATH: process.env.PATH ?? '' }
+/** Of the parent's environment what a process needs to be found and run; and no ops listener, of whose port there is one. */
+const basics = { PATH: process.env.PATH ?? '', TLSBOUND_OPS_PORT: '0' }
 const limit = 20_000
 
 /** Runs a program to its end. */

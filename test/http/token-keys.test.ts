@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 import * as jose from 'jose'
 import t from 'tap'
 import { hasLowS } from '../../src/core/compact-jws.ts'
-import { readSigningKeys } from '../../src/files.ts'
+import { createKeyRing } from '../../src/http/key-ring.ts'
 import { requireToken } from '../../src/http/require-token.ts'
 import {
   algorithms,
@@ -17,6 +17,7 @@ import {
   readTokenJwk,
   type TokenJwk,
 } from '../../src/http/token-keys.ts'
+import { ensureKeysFile, importKeysFile } from '../../src/signing-keys.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { forgeToken, headerOf, issuer, signatureOf, withSignature } from '../helpers/forge-token.ts'
 
@@ -234,7 +235,11 @@ t.test(
       secret: '{"keys":[{"kty":"oct","kid":"a","alg":"HS256","k":"AAAA"}]}',
       certificate: '-----BEGIN CERTIFICATE-----',
     })
-    const read = (name: string) => readSigningKeys(join(folder, name), false, 'ES256')
+    const read = async (name: string) => {
+      const keys = await importKeysFile(join(folder, name))
+      createKeyRing(keys, Date.now() / 1000)
+      return keys
+    }
     for (const name of ['good', 'twice', 'empty', 'list', 'words', 'public', 'secret', 'certificate'])
       chmodSync(join(folder, name), 0o600)
     t.match(await read('good'), [{ kid: ec.kid }, { kid: rsa.kid }])
@@ -252,14 +257,16 @@ t.test(
 
 t.test('a file that is ours to make is made once, for its owner alone, and is kept', async t => {
   const path = join(t.testdir(), 'data', 'keys.json')
-  await t.rejects(readSigningKeys(path, false, 'ES256'), /cannot be read/, 'the file of somebody else is never made')
+  await t.rejects(importKeysFile(path), /cannot be read/, 'reading makes none')
   for (const algorithm of algorithms) {
     const own = `${path}.${algorithm}`
-    const [made] = await readSigningKeys(own, true, algorithm)
+    await ensureKeysFile(own, algorithm)
+    const [made] = await importKeysFile(own)
     t.equal(made?.algorithm, algorithm)
     t.equal(statSync(own).mode & 0o777, 0o600)
     const text = readFileSync(own, 'utf8')
-    t.match(await readSigningKeys(own, true, 'ES256'), [{ kid: made?.kid }], 'whatever the algorithm is then')
+    await ensureKeysFile(own, 'ES256')
+    t.match(await importKeysFile(own), [{ kid: made?.kid }], 'whatever the algorithm is then')
     t.equal(readFileSync(own, 'utf8'), text)
   }
   t.equal(statSync(join(path, '..')).mode & 0o777, 0o700)

@@ -1,0 +1,145 @@
+// Several servers over one PostgreSQL, each with connections of its own: what one refuses, all refuse (OA21, RE04, I5, I6, I8).
+import t, { type Test } from 'tap'
+import { generateTokenKey } from '../../src/http/token-keys.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
+import { openPostgres } from '../../src/store/postgres.ts'
+import { startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
+import { startPostgres } from '../helpers/postgres.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres()
+t.teardown(() => postgres.close())
+const pki = makeDemoPki()
+const signingKeys = [await generateTokenKey('ES256')]
+const alice = {
+  client_id: 'alice',
+  token_endpoint_auth_method: 'tls_client_auth',
+  tls_client_auth_subject_dn: 'CN=alice',
+  scope: 'notes:read',
+  grant_types: ['client_credentials', 'refresh_token'],
+  token_bindings: ['certificate', 'connection'],
+}
+let schemas = 0
+
+async function startTwo(t: Test): Promise<[TestServer, TestServer]> {
+  const url = postgres.url(`servers_${++schemas}`)
+  const start = () =>
+    startTestServer({ pki, signingKeys, clients: [alice], store: openPostgres(url, { connections: 4 }) })
+  const servers: [TestServer, TestServer] = [await start(), await start()]
+  t.teardown(() => Promise.all(servers.map(server => server.close())))
+  return servers
+}
+
+const post = (connection: TestConnection, path: string, form: Record<string, string>) =>
+  connection.call(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ client_id: 'alice', ...form }).toString(),
+  })
+const refresh = (connection: TestConnection, token: string) =>
+  post(connection, '/oauth/token', { grant_type: 'refresh_token', refresh_token: token })
+
+/** Milliseconds until `holds`; fails after `limit`. */
+async function until(holds: () => Promise<boolean>, limit: number): Promise<number> {
+  const start = performance.now()
+  while (!(await holds())) {
+    if (performance.now() - start > limit) throw new Error(`not within ${limit} ms`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  return performance.now() - start
+}
+
+t.test('a token that one server revokes is refused by the other within a second (OA21, I5)', async t => {
+  const [one, other] = await startTwo(t)
+  const [here, there] = [await one.connect('alice'), await other.connect('alice')]
+  const { access_token, refresh_token } = (await here.requestToken()).body
+  const bystander = await here.token()
+  t.equal((await there.get('/api/whoami', access_token)).status, 200, 'control: it is good at both')
+
+  t.equal((await post(here, '/oauth/revoke', { token: access_token })).status, 200)
+  t.match(await here.get('/api/whoami', access_token), { status: 401, body: { reason: 'revoked' } }, 'here at once')
+  const isRefused = async () => (await there.get('/api/whoami', access_token)).status === 401
+  const took = await until(isRefused, 1000)
+  t.ok(took < 1000, `${Math.round(took)} ms`)
+  t.match(await there.get('/api/whoami', access_token), { body: { reason: 'revoked' } })
+
+  const second = (await refresh(there, refresh_token)).body
+  t.equal((await post(there, '/oauth/revoke', { token: second.refresh_token })).status, 200, 'the whole grant, there')
+  t.match(
+    await refresh(here, second.refresh_token),
+    { status: 400, body: { reason: 'refresh_revoked' } },
+    'here at once',
+  )
+  t.ok((await until(async () => (await here.get('/api/whoami', second.access_token)).status === 401, 1000)) < 1000)
+  t.equal((await here.get('/api/whoami', bystander)).status, 200, 'a token of another grant is not touched')
+})
+
+t.test('of fifty uses of one refresh token at two servers exactly one succeeds, and its grant lives (I6)', async t => {
+  const servers = await startTwo(t)
+  const connections = await Promise.all(
+    Array.from({ length: 10 }, (_, i) => (servers[i % 2] as TestServer).connect('alice')),
+  )
+  const [first] = connections as [TestConnection]
+  const { refresh_token } = (await first.requestToken()).body
+  const uses = Array.from({ length: 50 }, (_, i) => refresh(connections[i % 10] as TestConnection, refresh_token))
+  const answers = await Promise.all(uses)
+  const won = answers.filter(({ status }) => status === 200)
+  t.equal(won.length, 1)
+  for (const { status, body } of answers.filter(answer => answer !== won[0]))
+    t.match({ status, reason: body.reason }, { status: 400, reason: 'refresh_reused' })
+  t.equal((await first.get('/api/whoami', won[0]?.body.access_token)).status, 200)
+  for (const server of servers) server.clock += 2
+  t.equal((await refresh(first, won[0]?.body.refresh_token)).status, 200, 'the winner goes on')
+  t.equal(servers.flatMap(({ events }) => events).filter(({ event }) => event === 'refresh.reused').length, 0)
+})
+
+t.test(
+  'a refresh that races with the revocation of its grant never succeeds after the revocation was answered',
+  async t => {
+    const [one, other] = await startTwo(t)
+    const [here, there] = [await one.connect('alice'), await other.connect('alice')]
+    for (let round = 0; round < 10; round++) {
+      const { refresh_token } = (await here.requestToken()).body
+      const [revoked, raced] = await Promise.all([
+        post(here, '/oauth/revoke', { token: refresh_token }),
+        refresh(there, refresh_token),
+      ])
+      t.equal(revoked.status, 200)
+      const next = raced.status === 200 ? raced.body.refresh_token : refresh_token
+      const after = await refresh(there, next)
+      t.match({ status: after.status, reason: after.body.reason }, { status: 400, reason: 'refresh_revoked' })
+    }
+  },
+)
+
+t.test(
+  'without its database a server refuses instead of trusting old news, and recovers by itself (RE04, I8)',
+  async t => {
+    const [server] = await startTwo(t)
+    const connection = await server.connect('alice')
+    const { access_token, refresh_token } = (await connection.requestToken()).body
+    const whoami = () => connection.get('/api/whoami', access_token)
+    t.equal((await whoami()).status, 200, 'control')
+
+    await postgres.stop()
+    const refused = await refresh(connection, refresh_token)
+    t.match(refused, {
+      status: 503,
+      headers: { 'retry-after': /^\d+$/ },
+      body: { error: 'temporarily_unavailable', reason: 'store_unavailable' },
+    })
+    const silent = await until(async () => (await whoami()).status === 503, 7000)
+    t.match(
+      await whoami(),
+      { status: 503, body: { reason: 'store_unavailable' } },
+      `after ${Math.round(silent)} ms of silence`,
+    )
+    t.match(await connection.get('/oauth/jwks'), { status: 200 }, 'what needs no state is served')
+
+    await postgres.start()
+    const recovered = await until(async () => (await whoami()).status === 200, 5000)
+    t.ok(recovered < 5000, `${Math.round(recovered)} ms`)
+    server.clock += 2
+    t.equal((await refresh(connection, refresh_token)).status, 200, 'the refused refresh has used nothing up')
+  },
+)

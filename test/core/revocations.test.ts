@@ -1,0 +1,152 @@
+// Revocations in memory: what each kind stops, until when it is remembered, and that nothing else of them is kept.
+// DS12, OA25, I5.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  type Revocable,
+  type Revocation,
+  type RevocationKind,
+  Revocations,
+  revocationKinds,
+} from '../../src/core/revocations.ts'
+
+const token: Revocable = { jti: 'j', grant: 'g', client_id: 'c', iat: 1000, cnf: { 'x5t#S256': 'x' } }
+const { grant: _, ...grantless } = token
+const values: Record<RevocationKind, string> = { token: 'j', grant: 'g', client: 'c', certificate: 'x', all: '' }
+const revocation = (kind: RevocationKind, changes: Partial<Revocation> = {}): Revocation => ({
+  kind,
+  value: values[kind],
+  notBefore: 1001,
+  expires: 5000,
+  ...changes,
+})
+const having = (...list: Revocation[]) => {
+  const revocations = new Revocations()
+  for (const one of list) revocations.add(one)
+  return revocations
+}
+
+t.test('each kind stops what belongs to it, and nothing else', async t => {
+  t.notOk(new Revocations().includes(token))
+  for (const kind of revocationKinds) {
+    t.ok(having(revocation(kind)).includes(token), kind)
+    t.equal(having(revocation(kind, { value: 'other' })).includes(token), kind === 'all', `another ${kind}`)
+    for (const other of revocationKinds)
+      if (other !== kind && other !== 'all')
+        t.notOk(having(revocation(other, { value: values[kind] })).includes(token), `${other} of the name of a ${kind}`)
+  }
+  t.notOk(having(revocation('grant')).includes(grantless), 'a token without a grant')
+  t.notOk(having(revocation('grant', { value: 'undefined' })).includes(grantless))
+  for (const value of ['__proto__', 'constructor', 'has'])
+    t.notOk(having(revocation('token', { value })).includes(token))
+})
+
+t.test('a client, a certificate and all are stopped up to a second; a token and a grant altogether', async t => {
+  for (const kind of revocationKinds) {
+    const whole = kind === 'token' || kind === 'grant'
+    for (const [notBefore, stopped] of [
+      [1001, true],
+      [1000, false],
+      [0, false],
+    ] as const)
+      t.equal(having(revocation(kind, { notBefore })).includes(token), whole || stopped, `${kind} before ${notBefore}`)
+  }
+})
+
+t.test('a second one about the same thing goes on with the later of both times, in either order', async t => {
+  for (const kind of ['client', 'certificate', 'all'] as const) {
+    const early = revocation(kind, { notBefore: 900, expires: 9000 })
+    const late = revocation(kind, { notBefore: 1001, expires: 2000 })
+    for (const order of [
+      [early, late],
+      [late, early],
+    ]) {
+      const revocations = having(...order)
+      t.equal(revocations.size, 1)
+      t.ok(revocations.includes(token))
+      revocations.removeExpired(8900)
+      t.ok(revocations.includes(token), 'for as long as the longer one')
+      revocations.removeExpired(9060)
+      t.equal(revocations.size, 0)
+    }
+  }
+})
+
+t.test('it is forgotten when it can stop nothing any longer, at most a minute later, and never before', async t => {
+  for (const kind of revocationKinds)
+    for (const expires of [5000, 5039, 5040, 5041]) {
+      const revocations = having(revocation(kind, { expires }))
+      revocations.removeExpired(expires)
+      revocations.removeExpired(expires - 1)
+      revocations.removeExpired(0)
+      const early = having(revocation(kind, { expires }))
+      early.removeExpired(expires - 1)
+      t.ok(early.includes(token), `${kind} ${expires}`)
+      early.removeExpired(expires + 60)
+      t.notOk(early.includes(token))
+      t.equal(early.size, 0)
+    }
+})
+
+t.test('whatever comes and goes, it stops what a plain list of the same revocations would', async () => {
+  const small = fc.constantFrom('a', 'b')
+  const entry = fc.record({
+    kind: fc.constantFrom(...revocationKinds),
+    value: small,
+    notBefore: fc.integer({ min: 0, max: 300 }),
+    expires: fc.integer({ min: 0, max: 300 }),
+  })
+  const asked = fc.record({
+    jti: small,
+    grant: small,
+    client_id: small,
+    iat: fc.integer({ min: 0, max: 300 }),
+    thumbprint: small,
+  })
+  fc.assert(
+    fc.property(
+      fc.array(entry, { maxLength: 12 }),
+      asked,
+      fc.integer({ min: 0, max: 240 }),
+      (list, { thumbprint, ...ask }, now) => {
+        const revocations = having(...list)
+        revocations.removeExpired(now)
+        const subject = { ...ask, cnf: { 'x5t#S256': thumbprint } }
+        const of = { token: ask.jti, grant: ask.grant, client: ask.client_id, certificate: thumbprint, all: '' }
+        // One thing is stopped as long as the longest-lived word about it, by the strictest.
+        const stops = revocationKinds.some(kind => {
+          const about = list.filter(one => one.kind === kind && (kind === 'all' || one.value === of[kind]))
+          const alive = about.some(({ expires }) => expires > now)
+          return alive && (kind === 'token' || kind === 'grant' || about.some(({ notBefore }) => ask.iat < notBefore))
+        })
+        return !stops || revocations.includes(subject)
+      },
+    ),
+    { numRuns: 500 },
+  )
+})
+
+t.test('DS12: it grows with what is revoked, not with how often, and shrinks again', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const used = () => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const revocations = new Revocations()
+  const before = used()
+  for (let again = 0; again < 300_000; again++) revocations.add(revocation('token', { expires: 100_000 }))
+  t.equal(revocations.size, 1)
+  t.ok(used() - before < 4_000_000, `${used() - before} octets for one token revoked 300 000 times`)
+
+  for (let each = 0; each < 20_000; each++)
+    revocations.add(revocation('grant', { value: `g${each}`, expires: 10_000 + each }))
+  t.equal(revocations.size, 20_001)
+  revocations.removeExpired(20_000)
+  t.ok(revocations.size < 10_100, 'half of them are gone')
+  revocations.removeExpired(200_000)
+  t.equal(revocations.size, 0)
+  t.ok(used() - before < 4_000_000, 'and so is what they took')
+})

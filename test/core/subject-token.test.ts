@@ -1,0 +1,66 @@
+// What a subject token says to those who have verified its signature: the rules alone. RFC 8693 §2.1, §4; RFC 8725 §3.8, §3.9.
+import t from 'tap'
+import { OAuthError } from '../../src/core/errors.ts'
+import { readCertificate } from '../../src/core/presenter.ts'
+import { narrowScope, readOutsideSubject } from '../../src/core/subject-token.ts'
+import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
+import { goodClaims, idp, outsideAudience } from '../helpers/outside-issuer.ts'
+
+const now = 1_800_000_000
+const presenter = { certificate: readCertificate(makeDemoPki().alice.x509), bindings: {} }
+const [rules] = readTrustedIssuers(
+  [{ issuer: idp, audience: outsideAudience, jwks_file: 'x' }],
+  'https://x.example',
+  [],
+)
+if (rules === undefined) throw new Error('the rules are good')
+const by = { clientId: 'alice', presenter, now }
+const read = (claims: object) => readOutsideSubject({ ...goodClaims(now), ...claims }, rules, by)
+const invalid = { code: 'invalid_request', reason: 'subject_token_invalid' }
+
+t.test('good claims give the subject, its bounds, and the client as the one who acts', t => {
+  t.same(read({}), { sub: 'carol', scope: ['notes:read', 'openid'], expires: now + 120, act: { sub: 'alice' } })
+  t.end()
+})
+
+t.test('only the issuer whose rules they are judged by may have made them', t => {
+  for (const iss of [undefined, `${idp}/`, 'https://other.example', [idp]]) t.throws(() => read({ iss }), invalid)
+  t.end()
+})
+
+t.test('claims that only a prototype has are not there (JW19)', t => {
+  for (const name of Object.keys(goodClaims(now)).filter(name => !['scope', 'jti'].includes(name))) {
+    const { [name]: value, ...others } = goodClaims(now) as Record<string, unknown>
+    t.throws(
+      () => readOutsideSubject(Object.assign(Object.create({ [name]: value }), others), rules, by),
+      invalid,
+      name,
+    )
+  }
+  t.end()
+})
+
+t.test('scope narrows and never widens, whatever is asked for', t => {
+  const client = new Set(['a', 'b', 'c'])
+  for (const [wish, subject, expected] of [
+    [undefined, undefined, 'a b c'],
+    [undefined, ['b', 'x', 'a'], 'b a'],
+    [undefined, [], ''],
+    ['a', ['b', 'a'], 'a'],
+    ['', ['a'], ''],
+    ['c', undefined, 'c'],
+  ] as const)
+    t.equal(narrowScope(wish, subject, client), expected)
+  for (const [wish, subject] of [
+    ['x', undefined],
+    ['c', ['a', 'b']],
+    ['x', ['x']],
+    ['a a', ['a']],
+    ['a  b', ['a', 'b']],
+    [undefined, ['x']],
+    ['', ['x']],
+  ] as const)
+    t.throws(() => narrowScope(wish, subject, client), new OAuthError('invalid_scope', 'scope_denied'))
+  t.end()
+})

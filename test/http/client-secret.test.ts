@@ -1,0 +1,104 @@
+// Secrets of clients by themselves: how they are kept, read from a header, checked, and how guessing is slowed down.
+// N-38, OA32; RFC 6749 §2.3.1.
+import t from 'tap'
+import { hashSecret, readBasic, SecretChecker } from '../../src/http/client-secret.ts'
+import type { ClientSecret } from '../../src/store/store.ts'
+
+const [one, two] = await Promise.all(
+  ['first', 'second'].map(async secret => ({ id: secret, hash: await hashSecret(secret) })),
+)
+const both = [one, two] as ClientSecret[]
+const mismatch = { name: 'OAuthError', code: 'invalid_client', reason: 'client_mismatch' }
+
+t.test('a secret is kept as a salted scrypt hash that does not show it', async t => {
+  const again = await hashSecret('first')
+  for (const hash of [one?.hash, again]) t.match(hash, /^scrypt\$[\w-]{22}\$[\w-]{43}$/)
+  t.not(again, one?.hash, 'another salt each time')
+})
+
+t.test('a secret that the client has is good, either of two, and nothing else is', async t => {
+  let now = 0
+  const checker = new SecretChecker(() => now)
+  for (const good of ['first', 'second']) await t.resolves(checker.check('a', good, both), good)
+  for (const wrong of ['', 'First', 'first ', 'firstsecond', 'x'.repeat(256), 'x'.repeat(257), one?.hash as string]) {
+    await t.rejects(checker.check('a', wrong, both), mismatch, wrong.slice(0, 20))
+    now += 60_000
+  }
+  await t.rejects(checker.check('b', '', []), mismatch, 'no secret is no empty secret')
+  now += 60_000
+  for (const hash of ['', 'scrypt$$', 'scrypt$AA$', 'plain$first$first', 'first']) {
+    await t.rejects(checker.check('a', 'first', [{ id: 'x', hash }]), mismatch, `kept as ${hash}`)
+    now += 60_000
+  }
+  await t.resolves(checker.check('a', 'first', both), 'control')
+})
+
+t.test(
+  'OA32: each failure doubles the delay up to a minute, a success ends it, and others are not held up',
+  async t => {
+    let now = 1_000_000
+    const checker = new SecretChecker(() => now)
+    for (const delay of [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]) {
+      await t.rejects(checker.check('a', 'x'.repeat(257), [both[0] as ClientSecret]), mismatch)
+      now += delay - 1
+      await t.rejects(checker.check('a', 'first', both), mismatch, `${delay} ms are not over`)
+      now += 1
+    }
+    await t.resolves(checker.check('b', 'first', both), 'another client')
+    await t.resolves(checker.check('a', 'first', both), 'the delay is over')
+    await t.resolves(checker.check('a', 'first', both), 'and there is none after a success')
+    await t.rejects(checker.check('a', 'x'.repeat(257), both), mismatch)
+    now += 1000
+    await t.resolves(checker.check('a', 'first', both), 'which begins anew')
+  },
+)
+
+t.test('a try during the delay does not make it longer', async t => {
+  let now = 0
+  const checker = new SecretChecker(() => now)
+  await t.rejects(checker.check('a', 'x'.repeat(257), both), mismatch)
+  for (; now < 1000; now += 50) await t.rejects(checker.check('a', 'first', both), mismatch)
+  await t.resolves(checker.check('a', 'first', both))
+})
+
+t.test('many guesses at the same time are one guess', async t => {
+  const checker = new SecretChecker(() => 0)
+  const guesses = Array.from({ length: 50 }, (_, index) =>
+    checker.check('a', index === 49 ? 'first' : `guess ${index}`, both),
+  )
+  const results = await Promise.allSettled(guesses)
+  t.same([...new Set(results.map(({ status }) => status))], ['rejected'], 'the right one among them too')
+})
+
+t.test('right ones at the same time are all good', async t => {
+  const checker = new SecretChecker(() => 0)
+  const results = await Promise.allSettled(['first', 'second', 'first'].map(secret => checker.check('a', secret, both)))
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'fulfilled'],
+  )
+})
+
+t.test('RFC 6749 §2.3.1: id and secret are read from the header in one form, decoded once', async t => {
+  const header = (text: string, scheme = 'Basic') => `${scheme} ${Buffer.from(text).toString('base64')}`
+  const rows: [string, { id: string; secret: string } | undefined][] = [
+    [header('a:b'), { id: 'a', secret: 'b' }],
+    [header('a:b', 'bASIC'), { id: 'a', secret: 'b' }],
+    [header('a:b:c'), { id: 'a', secret: 'b:c' }],
+    [header('a%3Ab:c'), { id: 'a:b', secret: 'c' }],
+    [header('a+b:c%2Bd'), { id: 'a b', secret: 'c+d' }],
+    [header('%C3%A4:%25%26%3D'), { id: 'ä', secret: '%&=' }],
+    [header('a%2525:b'), { id: 'a%25', secret: 'b' }],
+    [header('a:b=c'), { id: 'a', secret: 'b=c' }],
+    [header('a:'), { id: 'a', secret: '' }],
+    ...['', 'Basic', 'Basic ', 'Basic a:b', 'Bearer YTpi', 'Basic YTpi YTpi', 'Basic YTpi,', 'BasicYTpi'].map(
+      (text): [string, undefined] => [text, undefined],
+    ),
+    [header('ab'), undefined],
+    ['Basic YT-_', undefined],
+  ]
+  for (const [text, expected] of rows) t.same(readBasic(text), expected, text)
+  t.equal(readBasic(undefined), undefined)
+  for (const text of ['a&b:c', 'a:b&c', 'a:b&x=d', 'a:%zz', 'a:%', 'a:%FF'])
+    t.equal(readBasic(header(text)), undefined, `${text} is not form-encoded`)
+})

@@ -1,0 +1,283 @@
+// Clients of a running server, changed through the ops listener: what each change does at the mutual-TLS listener.
+// OA16, PK26; RFC 8705 §2; design §5 "asked again at each refresh".
+import { join } from 'node:path'
+import t from 'tap'
+import { demoRegistrations } from '../../src/demo.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { startTestServer, type TestServer } from '../../src/testing/server.ts'
+import { at, callOps, identityOf, registrationOf } from '../helpers/ops.ts'
+
+type Teardown = Pick<typeof t, 'teardown'>
+
+async function start(
+  t: Teardown,
+  {
+    clients = [registrationOf('alice'), registrationOf('bob')],
+    ...options
+  }: Parameters<typeof startTestServer>[0] = {},
+): Promise<TestServer> {
+  const server = await startTestServer({ ops: true, clients, ...options })
+  t.teardown(() => server.close())
+  return server
+}
+
+const refused = (reason: string, error = 'invalid_client') => ({ status: 401, body: { error, reason } })
+const revoked = refused('revoked', 'invalid_token')
+const views = async (server: TestServer) => (await callOps(server, 'GET', '/admin/clients')).body.clients
+
+t.test('the clients of the file are listed as they were written, without anything secret', async t => {
+  const server = await start(t)
+  const bob = { client_id: 'bob', disabled: false, origin: 'file', secrets: [], registration: registrationOf('bob') }
+  const { status, body, text } = await callOps(server, 'GET', '/admin/clients')
+  t.same(
+    { status, body },
+    { status: 200, body: { clients: [{ ...bob, client_id: 'alice', registration: registrationOf('alice') }, bob] } },
+  )
+  t.same((await callOps(server, 'GET', at('bob'))).body, bob)
+  t.match(await callOps(server, 'GET', at('mallory')), { status: 404, body: { reason: 'unknown_client' } })
+  t.notMatch(text, /hash|scrypt/)
+})
+
+t.test('a client that is added is served at once, over a connection that was there before', async t => {
+  const server = await start(t)
+  const mallory = await server.connect('mallory', { clientId: 'mallory' })
+  t.match(await mallory.requestToken(), refused('unknown_client'))
+  const added = await callOps(server, 'PUT', at('mallory'), { body: registrationOf('mallory') })
+  t.match(added, { status: 201, body: { client_id: 'mallory', disabled: false, origin: 'store' } })
+  const token = await mallory.token()
+  t.match(await mallory.get('/api/whoami', token), { status: 200, body: { client_id: 'mallory' } })
+  const bob = await server.connect('bob', { clientId: 'mallory' })
+  t.match(await bob.requestToken(), refused('client_mismatch'), 'with her own certificate only')
+  t.match(
+    server.events.find(({ event }) => event === 'client.changed'),
+    { outcome: 'success', client_id: 'mallory', change: 'added', peer: '127.0.0.1', path: '/admin/clients/mallory' },
+  )
+})
+
+t.test('a registration that is replaced is in force at once, and does not enable a disabled client', async t => {
+  const server = await start(t)
+  const alice = await server.connect('alice')
+  t.match(await alice.requestToken({ scope: 'notes:write' }), { status: 200 }, 'control')
+  const narrow = registrationOf('alice', { scope: 'notes:read' })
+  const replaced = await callOps(server, 'PUT', at('alice'), { body: narrow })
+  t.match(replaced, { status: 200, body: { origin: 'store', registration: narrow } })
+  t.match(await alice.requestToken({ scope: 'notes:write' }), { status: 400, body: { reason: 'scope_denied' } })
+  t.match(await alice.requestToken(), { status: 200, body: { scope: 'notes:read' } })
+
+  await callOps(server, 'PUT', at('alice'), {
+    body: registrationOf('alice', { tls_client_auth_subject_dn: 'CN=other' }),
+  })
+  t.match(await alice.requestToken(), refused('client_mismatch'), 'another name, and her connection is not remembered')
+  await callOps(server, 'POST', at('alice', '/disable'))
+  t.match(await callOps(server, 'PUT', at('alice'), { body: narrow }), { status: 200, body: { disabled: true } })
+  t.match(await alice.requestToken(), refused('client_disabled'))
+  const race = [
+    callOps(server, 'POST', at('bob', '/disable')),
+    callOps(server, 'PUT', at('bob'), { body: registrationOf('bob') }),
+  ]
+  for (const { status } of await Promise.all(race)) t.equal(status, 200)
+  t.match(await views(server), [{ disabled: true }, { client_id: 'bob', disabled: true }], 'nor in a race')
+})
+
+t.test('a wrong registration is refused with all that is wrong with it, and changes nothing', async t => {
+  const server = await start(t)
+  await callOps(server, 'POST', at('bob', '/disable'))
+  const before = await views(server)
+  const put = (id: string, body: unknown) => callOps(server, 'PUT', at(id), { body })
+  t.match(await put('mallory', registrationOf('mallory')), { status: 201 }, 'control')
+  t.match(await callOps(server, 'DELETE', at('mallory')), { status: 200 })
+  const rows: [name: string, body: unknown, problems: RegExp[]][] = [
+    [
+      'many things',
+      { ...registrationOf('mallory', { scope: 'a  b', grant_types: ['password'] }), secret: 'x' },
+      [/secret is not known/, /scope/, /grant_types/],
+    ],
+    ['another id', registrationOf('carol'), [/client_id must be the one in the address/]],
+    ['no id', registrationOf('mallory', { client_id: undefined }), [/client_id must have/, /client_id must be/]],
+    ['a list', [registrationOf('mallory')], [/must be a JSON object/, /client_id/]],
+    ['null', 'null', [/must be a JSON object/, /client_id/]],
+    ['no certificate', registrationOf('mallory', { tls_client_auth_subject_dn: undefined }), [/exactly one/]],
+    [
+      'the certificate of alice',
+      registrationOf('mallory', { tls_client_auth_subject_dn: 'CN=alice' }),
+      [/would match alice/],
+    ],
+    [
+      'that of bob, who is disabled',
+      registrationOf('mallory', { tls_client_auth_subject_dn: 'CN=bob' }),
+      [/would match bob/],
+    ],
+  ]
+  for (const [name, body, problems] of rows) {
+    const since = server.events.length
+    const answer = await put('mallory', body)
+    t.match(answer, { status: 400, body: { error: 'invalid_request', reason: 'malformed_request', problems } }, name)
+    t.equal(answer.body.problems.length, problems.length, name)
+    t.match(server.events.slice(since), [{ event: 'admin.refused', status: 400 }], name)
+  }
+  t.same(await views(server), before)
+  const twins = ['x', 'y'].map(id => put(id, registrationOf(id, { tls_client_auth_subject_dn: 'CN=twin' })))
+  t.same((await Promise.all(twins)).map(({ status }) => status).sort(), [201, 400], 'nor two at the same time')
+})
+
+t.test(
+  'a client that is disabled is refused at once, and all that it holds is dead, until it is enabled (OA16)',
+  async t => {
+    const server = await start(t)
+    const alice = await server.connect('alice')
+    const bob = await server.connect('bob')
+    const bobs = await bob.token()
+    const { access_token: token, refresh_token } = (await alice.requestToken({ token_binding: 'connection' })).body
+    const refresh = () => alice.requestToken({ grant_type: 'refresh_token', refresh_token })
+    t.match(await alice.get('/api/whoami', token), { status: 200 }, 'control')
+
+    const since = server.events.length
+    const disabled = await callOps(server, 'POST', at('alice', '/disable'))
+    t.match(disabled, {
+      status: 200,
+      body: { client_id: 'alice', disabled: true, registration: registrationOf('alice') },
+    })
+    t.match(server.events.slice(since), [
+      { event: 'client.changed', change: 'disabled', client_id: 'alice' },
+      { event: 'token.revoked', kind: 'client', value: 'alice', client_id: undefined },
+    ])
+    t.match(await alice.get('/api/whoami', token), revoked, 'remembered on its connection, and dead')
+    t.match(await alice.requestToken(), refused('client_disabled'))
+    t.match(await refresh(), refused('client_disabled'))
+    t.equal(alice.socket.destroyed, false, 'the connection lives')
+    t.match(await bob.get('/api/whoami', bobs), { status: 200 }, 'bob goes on')
+    t.match(await callOps(server, 'POST', at('alice', '/disable')), { status: 200 }, 'again is no mistake')
+
+    t.match(await callOps(server, 'POST', at('alice', '/enable')), { status: 200, body: { disabled: false } })
+    t.match(await alice.get('/api/whoami', token), revoked, 'what was dead stays dead')
+    t.match(await refresh(), { status: 400, body: { error: 'invalid_grant', reason: 'refresh_revoked' } })
+    server.clock += 1
+    t.match(await alice.get('/api/whoami', await alice.token()), { status: 200 }, 'a new token works')
+    const changes = server.events.length
+    t.match(await callOps(server, 'POST', at('alice', '/enable')), { status: 200 }, 'again is no mistake')
+    t.equal(server.events.length, changes, 'and no event')
+    for (const action of ['/disable', '/enable'])
+      t.match(await callOps(server, 'POST', at('nobody', action)), { status: 404, body: { reason: 'unknown_client' } })
+  },
+)
+
+t.test('a client of the file stays disabled when the server starts again', async t => {
+  const path = join(t.testdir(), 'state.db')
+  const first = await startTestServer({ ops: true, store: openSqlite(path) })
+  await callOps(first, 'POST', at('bob', '/disable'))
+  await first.close()
+  const second = await start(t, { store: openSqlite(path), clients: demoRegistrations, pki: first.pki })
+  t.match(await (await second.connect('alice')).requestToken(), { status: 200 }, 'control')
+  t.match(await (await second.connect('bob')).requestToken(), refused('client_disabled'))
+})
+
+t.test('a client that is removed is unknown, holds nothing, and leaves nothing to the next of its name', async t => {
+  const server = await start(t)
+  const id = 'mallory'
+  const body = registrationOf(id)
+  await callOps(server, 'PUT', at(id), { body })
+  await callOps(server, 'POST', at(id, '/secrets'))
+  const mallory = await server.connect('mallory', { clientId: id })
+  const token = await mallory.token()
+  t.match(await mallory.get('/api/whoami', token), { status: 200 }, 'control')
+
+  const since = server.events.length
+  t.match(await callOps(server, 'DELETE', at(id)), { status: 200, body: { client_id: id, removed: true } })
+  t.match(server.events.slice(since), [
+    { change: 'disabled' },
+    { event: 'token.revoked', kind: 'client', value: id },
+    { event: 'client.changed', change: 'removed', client_id: id },
+  ])
+  t.match(await mallory.get('/api/whoami', token), revoked)
+  t.match(await mallory.requestToken(), refused('unknown_client'))
+  t.match(await callOps(server, 'DELETE', at(id)), { status: 404, body: { reason: 'unknown_client' } })
+  t.match(await callOps(server, 'GET', at(id)), { status: 404 })
+
+  t.match(await callOps(server, 'PUT', at(id), { body }), { status: 201, body: { disabled: false, secrets: [] } })
+  t.match(await mallory.get('/api/whoami', token), revoked, 'the old token is not the new client’s')
+  server.clock += 1
+  t.match(await mallory.get('/api/whoami', await mallory.token()), { status: 200 })
+})
+
+t.test(
+  'a client of the file is not removed, since it would come back: not even when a copy of it is disabled',
+  async t => {
+    const server = await start(t)
+    const alice = await server.connect('alice')
+    const fromFile = { status: 409, body: { reason: 'malformed_request', problems: [/file of clients/] } }
+    t.match(await callOps(server, 'DELETE', at('alice')), fromFile)
+    t.match(await alice.requestToken(), { status: 200 })
+    await callOps(server, 'POST', at('alice', '/disable'))
+    t.match(await callOps(server, 'DELETE', at('alice')), fromFile)
+    t.match(await alice.requestToken(), refused('client_disabled'))
+  },
+)
+
+t.test('a self-signed certificate is known while its client is enabled (RFC 8705 §2.2)', async t => {
+  const server = await start(t)
+  const { stranger } = server.pki
+  const x5c = [stranger.x509.raw.toString('base64')]
+  const method = { token_endpoint_auth_method: 'self_signed_tls_client_auth', tls_client_auth_subject_dn: undefined }
+  const body = registrationOf('pinned', { ...method, jwks: { keys: [{ x5c }] } })
+  const request = async () => (await server.connect('stranger', { clientId: 'pinned' })).requestToken()
+  t.match(await request(), refused('certificate_untrusted'))
+  t.match(await callOps(server, 'PUT', at('pinned'), { body }), { status: 201 })
+  t.match(await request(), { status: 200 })
+  const rival = registrationOf('rival', { ...method, jwks: { keys: [{ x5c }] } })
+  t.match(await callOps(server, 'PUT', at('rival'), { body: rival }), { status: 400, body: { problems: [/pinned/] } })
+  const disabled = await callOps(server, 'POST', at('pinned', '/disable'))
+  t.match(disabled.body.registration, { jwks: { keys: [{ x5c }] } }, 'the copy has the certificate')
+  t.match(await request(), refused('certificate_untrusted'))
+  await callOps(server, 'POST', at('pinned', '/enable'))
+  t.match(await request(), { status: 200 })
+})
+
+t.test('every client_id can be administered, whatever an address would make of it', async t => {
+  const server = await start(t)
+  for (const id of ['a/b', 'a b%41?#', '%', '..', '"><script>', '/'.repeat(128), '~'.repeat(128)]) {
+    const body = registrationOf(id, {
+      tls_client_auth_subject_dn: `CN=${Buffer.from(id).toString('hex').slice(0, 60)}`,
+    })
+    t.match(await callOps(server, 'PUT', at(id), { body }), { status: 201, body: { client_id: id } }, id)
+    t.match(await callOps(server, 'POST', at(id, '/disable')), { status: 200, body: { disabled: true } }, id)
+    t.match(await callOps(server, 'DELETE', at(id, `/secrets/${encodeURIComponent(id)}`)), { status: 404 }, id)
+    t.match(await callOps(server, 'DELETE', at(id)), { status: 200, body: { client_id: id } }, id)
+  }
+  t.equal((await views(server)).length, 2)
+})
+
+t.test('a request that was under way when its client was disabled gets no token that outlives that', async t => {
+  const real = openSqlite(':memory:')
+  let waiting = () => {}
+  let open = () => {}
+  const gate = new Promise<void>(resolve => (open = resolve))
+  const arrived = new Promise<void>(resolve => (waiting = resolve))
+  const createGrant: typeof real.createGrant = async (...grant) => {
+    waiting()
+    await gate
+    return real.createGrant(...grant)
+  }
+  const server = await start(t, { store: { ...real, createGrant } })
+  const alice = await server.connect('alice')
+  const answer = alice.requestToken()
+  await arrived
+  t.match(await callOps(server, 'POST', at('alice', '/disable')), { status: 200 })
+  server.clock += 1 // the second of the mark is over
+  open()
+  const { status, body } = await answer
+  t.match(
+    status === 200 ? await alice.get('/api/whoami', body.access_token) : { status: 401 },
+    { status: 401 },
+    'refused, or dead when it comes',
+  )
+})
+
+t.test('another certificate of the same name is the same client, so it is disabled with it', async t => {
+  const server = await start(t)
+  const renewed = await server.connect(identityOf(server, 'alice'))
+  const token = await renewed.token()
+  t.match(await renewed.get('/api/whoami', token), { status: 200 }, 'control')
+  await callOps(server, 'POST', at('alice', '/disable'))
+  t.match(await renewed.get('/api/whoami', token), revoked)
+  t.match(await renewed.requestToken(), refused('client_disabled'))
+})

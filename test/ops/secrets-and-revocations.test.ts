@@ -1,0 +1,200 @@
+// Secrets of clients, and revocations of every kind, made through the ops listener: each ends exactly what it should.
+// RFC 6749 §2.3.1, RFC 7009; OA02, OA21.
+import t from 'tap'
+import { type Answer, startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
+import { at, callOps, identityOf, registrationOf } from '../helpers/ops.ts'
+
+async function start(t: Pick<typeof import('tap').t, 'teardown'>, clients: readonly object[]): Promise<TestServer> {
+  const server = await startTestServer({ ops: true, clients })
+  t.teardown(() => server.close())
+  return server
+}
+
+t.test('two secrets are good at once, a third is refused, and one that was removed is refused', async t => {
+  const server = await start(t, [
+    registrationOf('alice', { token_endpoint_auth_method: 'client_secret_basic' }),
+    registrationOf('bob'),
+  ])
+  const alice = await server.connect('alice')
+  const request = (connection: TestConnection, secret: string): Promise<Answer> => {
+    server.clock += 61 // past what a failed try delays the next one by
+    const headers = {
+      authorization: `Basic ${Buffer.from(`alice:${secret}`).toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    }
+    return connection.call('/oauth/token', { method: 'POST', headers, body: 'grant_type=client_credentials' })
+  }
+  const mismatch = { status: 401, body: { error: 'invalid_client', reason: 'client_mismatch' } }
+  const add = () => callOps(server, 'POST', at('alice', '/secrets'))
+  t.match(await request(alice, ''), mismatch, 'none yet')
+
+  const first = await add()
+  t.match(first, {
+    status: 201,
+    headers: { 'cache-control': 'no-store' },
+    body: { client_id: 'alice', secret_id: /^\w+$/, secret: /^[\w-]{43}$/ },
+  })
+  t.match(await request(alice, first.body.secret), { status: 200 })
+  const second = await add()
+  t.not(second.body.secret, first.body.secret)
+  for (const { secret } of [first.body, second.body]) t.match(await request(alice, secret), { status: 200 })
+  t.match(await request(alice, `${first.body.secret}A`), mismatch)
+  t.match(await request(await server.connect('bob'), first.body.secret), mismatch, 'with the certificate only')
+  t.match(await add(), { status: 409, body: { reason: 'malformed_request', problems: [/two secrets/] } })
+
+  const view = await callOps(server, 'GET', at('alice'))
+  t.same(view.body.secrets, [first.body.secret_id, second.body.secret_id])
+  const kept = await server.store.listSecrets('alice')
+  t.match(kept, [{ hash: /^scrypt\$/ }, { hash: /^scrypt\$/ }], 'hashes are kept')
+  for (const { hash } of kept) t.notMatch(view.text, hash.split('$')[2] as string, 'and told to nobody')
+  const written = JSON.stringify([server.events, server.log, kept])
+  for (const { secret } of [first.body, second.body])
+    t.notMatch(written, secret, 'secrets are neither kept nor written')
+
+  const removed = await callOps(server, 'DELETE', at('alice', `/secrets/${first.body.secret_id}`))
+  t.match(removed, { status: 200, body: { client_id: 'alice', secret_id: first.body.secret_id, removed: true } })
+  t.match(await request(alice, first.body.secret), mismatch)
+  t.match(await request(alice, second.body.secret), { status: 200 })
+  t.match(await callOps(server, 'DELETE', at('alice', `/secrets/${first.body.secret_id}`)), { status: 404 })
+  t.match(
+    server.events.filter(({ event }) => event === 'client.changed').map(({ change, secret_id }) => [change, secret_id]),
+    [
+      ['secret_added', first.body.secret_id],
+      ['secret_added', second.body.secret_id],
+      ['secret_removed', first.body.secret_id],
+    ],
+  )
+  const unknown = { status: 404, body: { reason: 'unknown_client' } }
+  t.match(await callOps(server, 'POST', at('nobody', '/secrets')), unknown)
+  t.match(await callOps(server, 'DELETE', at('nobody', '/secrets/x')), unknown)
+})
+
+t.test(
+  'of many that ask for a secret at the same time, two get one; and changes of the client leave them alone',
+  async t => {
+    const server = await start(t, [registrationOf('alice')])
+    const answers = await Promise.all([1, 2, 3, 4].map(() => callOps(server, 'POST', at('alice', '/secrets'))))
+    t.same(answers.map(({ status }) => status).sort(), [201, 201, 409, 409])
+    await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', { scope: 'notes:read' }) })
+    await callOps(server, 'POST', at('alice', '/disable'))
+    t.equal((await callOps(server, 'GET', at('alice'))).body.secrets.length, 2)
+  },
+)
+
+interface Holding {
+  readonly connection: TestConnection
+  readonly token: string
+  readonly refresh: string
+  readonly claims: { readonly jti: string; readonly grant: string; readonly cnf: Record<string, string> }
+}
+
+async function hold(connection: TestConnection): Promise<Holding> {
+  const { access_token: token, refresh_token: refresh } = (await connection.requestToken()).body
+  const claims = JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString())
+  return { connection, token, refresh, claims }
+}
+
+type Names = 'first' | 'second' | 'renewed' | 'bobs'
+type Holdings = Record<Names, Holding>
+const everything: Names[] = ['first', 'second', 'renewed', 'bobs']
+
+/** What is revoked, by what is held; what of it dies as an access token, and as a refresh token. */
+const kinds: Record<string, { value(held: Holdings): string | undefined; tokens: Names[]; refresh: Names[] }> = {
+  token: { value: ({ first }) => first.claims.jti, tokens: ['first'], refresh: [] },
+  grant: { value: ({ first }) => first.claims.grant, tokens: ['first'], refresh: ['first'] },
+  client: { value: () => 'alice', tokens: ['first', 'second', 'renewed'], refresh: ['first', 'second', 'renewed'] },
+  certificate: {
+    value: ({ first }) => first.claims.cnf['x5t#S256'],
+    tokens: ['first', 'second'],
+    refresh: ['first', 'second'],
+  },
+  all: { value: () => undefined, tokens: everything, refresh: everything },
+}
+
+for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
+  t.test(
+    `revoking by ${kind} ends what it should, at once and on every connection, and nothing else (OA21)`,
+    async t => {
+      const server = await start(t, [registrationOf('alice'), registrationOf('bob')])
+      const alice = await server.connect('alice')
+      const held: Holdings = {
+        first: await hold(alice),
+        second: await hold(await server.connect('alice')),
+        renewed: await hold(await server.connect(identityOf(server, 'alice'))),
+        bobs: await hold(await server.connect('bob')),
+      }
+      const alive = { status: 200 }
+      const dead = { status: 401, body: { error: 'invalid_token', reason: 'revoked' } }
+      for (const name of everything)
+        t.match(await held[name].connection.get('/api/whoami', held[name].token), alive, 'control')
+
+      const since = server.events.length
+      const now = server.clock
+      const target = { kind, ...(value(held) !== undefined && { value: value(held) }) }
+      const answer = await callOps(server, 'POST', '/admin/revocations', { body: target })
+      const marked = ['client', 'certificate', 'all'].includes(kind)
+      t.match(answer, { status: 201, body: { ...target, not_before: marked ? now + 1 : now, expires: Number } })
+      t.ok(answer.body.expires >= now + 2 * 86_400, 'longer than anything lives that it could stop')
+      t.match(server.events.slice(since), [
+        { event: 'token.revoked', outcome: 'success', kind, path: '/admin/revocations' },
+      ])
+      t.equal(server.events.length, since + 1)
+
+      const other = await server.connect('alice')
+      if (tokens.includes('first'))
+        t.match(await other.get('/api/whoami', held.first.token), dead, 'on a new connection')
+      for (const name of everything)
+        t.match(
+          await held[name].connection.get('/api/whoami', held[name].token),
+          tokens.includes(name) ? dead : alive,
+          name,
+        )
+      if (marked) t.match(await alice.get('/api/whoami', await alice.token()), dead, 'issued within the same second')
+
+      server.clock += 1
+      for (const name of everything) {
+        const { connection, refresh: refresh_token } = held[name]
+        const refreshed = await connection.requestToken({ grant_type: 'refresh_token', refresh_token })
+        const expected = refresh.includes(name)
+          ? { status: 400, body: { error: 'invalid_grant', reason: 'refresh_revoked' } }
+          : { status: 200 }
+        t.match(refreshed, expected, `the refresh token of ${name}`)
+      }
+      const again = await hold(alice)
+      t.match(await alice.get('/api/whoami', again.token), alive, 'what is issued afterwards works')
+      const refreshed = await alice.requestToken({ grant_type: 'refresh_token', refresh_token: again.refresh })
+      t.match(refreshed, { status: 200 }, 'and its refresh token')
+      t.match(await alice.get('/api/whoami', refreshed.body.access_token), alive)
+    },
+  )
+
+t.test('a revocation that says nothing clear is refused and ends nothing', async t => {
+  const server = await start(t, [registrationOf('alice')])
+  const alice = await server.connect('alice')
+  const { token, claims } = await hold(alice)
+  const x5t = claims.cnf['x5t#S256'] as string
+  const rows: [name: string, body: unknown, problem: RegExp][] = [
+    ['no kind', { value: 'alice' }, /kind must be/],
+    ['an unknown kind', { kind: 'user', value: 'alice' }, /kind must be/],
+    ['a kind of the prototype', { kind: 'constructor', value: 'alice' }, /kind must be/],
+    ['a list of kinds', { kind: ['all'] }, /kind must be/],
+    ['no value', { kind: 'client' }, /value must be a client_id/],
+    ['an empty value', { kind: 'token', value: '' }, /value must be/],
+    ['a value that is no text', { kind: 'grant', value: 7 }, /value must be/],
+    ['a value too long', { kind: 'client', value: 'a'.repeat(257) }, /value must be/],
+    ['a fingerprint in hex', { kind: 'certificate', value: Buffer.from(x5t, 'base64url').toString('hex') }, /x5t#S256/],
+    ['a value for all', { kind: 'all', value: 'alice' }, /absent/],
+    ['more than that', { kind: 'all', clients: ['bob'] }, /clients is not known/],
+    ['null', 'null', /kind must be/],
+    ['a list', [], /kind must be/],
+  ]
+  for (const [name, body, problem] of rows) {
+    const since = server.events.length
+    const answer = await callOps(server, 'POST', '/admin/revocations', { body })
+    t.match(answer, { status: 400, body: { reason: 'malformed_request', problems: [problem] } }, name)
+    t.match(server.events.slice(since), [{ event: 'admin.refused', status: 400 }], name)
+  }
+  t.match(await alice.get('/api/whoami', token), { status: 200 })
+  t.match(await callOps(server, 'POST', '/admin/revocations', { body: { kind: 'all' } }), { status: 201 }, 'control')
+  t.match(await alice.get('/api/whoami', token), { status: 401 })
+})

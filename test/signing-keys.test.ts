@@ -1,0 +1,149 @@
+// Signing keys change under a running server without one refused token (RE11), by a file that several servers can share.
+import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { createKeyRing } from '../src/http/key-ring.ts'
+import { generateTokenKey, type TokenJwk } from '../src/http/token-keys.ts'
+import { ensureKeysFile, importKeysFile, readKeysFile, rotateKeysFile, watchKeysFile } from '../src/signing-keys.ts'
+import { startTestServer } from '../src/testing/server.ts'
+
+const now = Math.floor(Date.now() / 1000) + 10 // after the keys that are made here begin to sign
+
+function makeFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tlsbound-keys-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
+
+t.test('a server goes over to the next key, and no token is refused on the way (RE11)', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const server = await startTestServer({
+    signingKeys: readKeysFile(path),
+    env: { TLSBOUND_ACCESS_TOKEN_LIFETIME: '86400' },
+  })
+  t.teardown(() => server.close())
+  const alice = await server.connect('alice')
+  const elsewhere = await server.connect('alice') // where no token is remembered, so that keys are looked up
+  const issue = () => alice.token({ token_binding: 'certificate' })
+  const published = async () => (await alice.get('/oauth/jwks')).body.keys.map((key: { kid: string }) => key.kid)
+  const old = await issue()
+  const [oldKid] = await published()
+
+  const { kid, nbf } = await rotateKeysFile(path, 'EdDSA', server.clock)
+  server.keys.replace(await importKeysFile(path), server.clock)
+  t.same(await published(), [oldKid, kid], 'the next key is published at once')
+  t.equal(kidOf(await issue()), oldKid, 'and does not sign yet')
+  server.clock = nbf
+  const next = await issue()
+  t.equal(kidOf(next), kid, 'it signs from its second on')
+  for (const token of [old, next]) t.match(await elsewhere.get('/api/whoami', token), { status: 200 })
+  const last = server.clock + 86_400
+  server.clock = last
+  t.same(await published(), [kid], 'the old key goes when its last token has expired')
+})
+
+t.test('a running server follows the file, and keeps its keys when the file is no good', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const ring = createKeyRing(await importKeysFile(path), now)
+  const problems: string[] = []
+  const look = watchKeysFile(path, ring, {
+    clock: () => now * 1000,
+    maximumAge: undefined,
+    algorithm: 'ES256',
+    report: problem => problems.push(problem),
+    onRotated: () => t.fail('nothing is rotated unless asked for'),
+  })
+  const [before] = ring.published(now)
+  await look()
+  t.same(ring.published(now), [before])
+  const { kid } = await rotateKeysFile(path, 'ES256', now)
+  await look()
+  t.same(
+    ring.published(now).map(key => key.kid),
+    [before?.kid, kid],
+  )
+  writeFileSync(path, 'hello')
+  utimesSync(path, 1, 1)
+  await look()
+  t.same(
+    ring.published(now).map(key => key.kid),
+    [before?.kid, kid],
+    'the keys in use stay',
+  )
+  t.match(problems, [/keys\.json does not hold what it should/])
+})
+
+t.test('keys that are old are rotated in time, once', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const ring = createKeyRing(await importKeysFile(path), now)
+  const rotated: string[] = []
+  let clock = now
+  const look = watchKeysFile(path, ring, {
+    clock: () => clock * 1000,
+    maximumAge: 3600,
+    algorithm: 'ES256',
+    report: problem => t.fail(problem),
+    onRotated: ({ kid }) => rotated.push(kid),
+  })
+  await look()
+  t.same(rotated, [])
+  clock += 3600
+  await look()
+  await look()
+  t.equal(rotated.length, 1)
+  t.equal(ring.published(clock).length, 2)
+})
+
+t.test('the file is secret, whole at every moment, and rotated by one process at a time', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'RS256')
+  const text = readFileSync(path, 'utf8')
+  await ensureKeysFile(path, 'ES256')
+  t.equal(readFileSync(path, 'utf8'), text, 'one that is there is left alone')
+  writeFileSync(`${path}.lock`, '')
+  await t.rejects(rotateKeysFile(path, 'ES256', now), /rotated by another process.*keys\.json\.lock/)
+  rmSync(`${path}.lock`)
+  await rotateKeysFile(path, 'ES256', now)
+  t.equal(statSync(path).mode & 0o777, 0o600)
+  const results = await Promise.allSettled(Array.from({ length: 8 }, () => rotateKeysFile(path, 'ES256', now)))
+  const done = results.filter(({ status }) => status === 'fulfilled').length
+  t.equal(readKeysFile(path).length, 2 + done, 'none is lost')
+})
+
+t.test('a file that cannot be used is named, and never quoted', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  const good = await generateTokenKey('ES256')
+  const other = await generateTokenKey('ES256')
+  const write = (keys: unknown) => writeFileSync(path, JSON.stringify({ keys }), { mode: 0o600 })
+  write([good])
+  t.equal((await importKeysFile(path)).length, 1, 'control')
+  const { d: _, ...publicOnly } = good
+  const wrong: unknown[] = [
+    [],
+    null,
+    [null],
+    [publicOnly],
+    [{ ...good, d: other.d }],
+    [{ ...good, nbf: 'soon' }],
+    [{ ...good, exp: 1.5 }],
+  ]
+  for (const keys of wrong) {
+    write(keys)
+    const refusal = await importKeysFile(path).catch((error: Error) => error.message)
+    t.match(refusal, /keys\.json/)
+    t.notOk(String(refusal).includes(good.d as string))
+  }
+  write([good, { ...good }])
+  const twice = await importKeysFile(path)
+  t.throws(() => createKeyRing(twice, now), TypeError, 'two keys of one id')
+  const later: TokenJwk = { ...good, nbf: now + 60 }
+  write([later])
+  const early = await importKeysFile(path)
+  t.throws(() => createKeyRing(early, now), RangeError, 'none that signs')
+})
