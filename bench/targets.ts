@@ -13,6 +13,11 @@ export const targets = {
   floor: { title: 'bare Fastify, no tokens (**the floor**)', file: file('floor'), whoami: 'open' },
   'floor-https': { title: 'bare Fastify, no HTTP/2 offered', file: file('floor-https'), whoami: 'open' },
   tlsbound: { title: '**tlsbound**', file: file('tlsbound'), whoami: 'protected' },
+  'tlsbound-grants': {
+    title: '**tlsbound** with refresh tokens, in SQLite',
+    file: file('tlsbound-grants'),
+    whoami: 'protected',
+  },
   jose: { title: 'Fastify + jose, verified on each request', file: file('jose'), whoami: 'protected' },
   'oidc-provider': { title: 'node-oidc-provider 9', file: file('oidc-provider'), whoami: 'none' },
 } as const satisfies Record<string, Target>
