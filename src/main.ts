@@ -65,11 +65,8 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const ops = opsToken === undefined ? undefined : createOpsServer({ ...opsParts, token: opsToken })
   try {
     await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
-    await server.listen({
-      host: settings.host,
-      port: settings.port,
-      listenTextResolver: () => `listening for ${settings.issuer}`,
-    })
+    await server.listen({ host: settings.host, port: settings.port })
+    log.info(`listening for ${settings.issuer}`)
   } catch (error) {
     for (const part of [ops, server, store]) await part?.close() // any of them would keep the process alive
     throw error

@@ -1,7 +1,7 @@
 // Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
 import { type IncomingMessage, METHODS } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { OAuthError } from '../core/errors.ts'
 import { countHeaders } from './bearer.ts'
 import { SecretChecker } from './client-secret.ts'
@@ -46,9 +46,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
   const app = Fastify({
     serverFactory: handler => options.tls((request, response) => handler(withKnownMethod(request), response)),
-    loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true }), // every decision is a security event already
-    childLoggerFactory: logger => logger, // a logger for each request would cost more than the check of its token
+    logger: false, // every decision is a security event; a logger for each request would cost more than its check
     bodyLimit: 65_536,
     return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
     routerOptions: { maxParamLength: 100 },

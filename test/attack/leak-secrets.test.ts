@@ -148,7 +148,7 @@ t.test('what succeeds, is refused and fails is answered', async t => {
 t.test('no event, no line of the log and no answer holds a secret (I4, LK01)', t => {
   t.ok(secrets.size > 25)
   const written = { events: JSON.stringify(server.events), log: server.log.join(''), answers: JSON.stringify(answers) }
-  t.ok(server.events.length > 20 && server.log.length > 1)
+  t.ok(server.events.length > 20 && server.log.length > 0)
   for (const [place, text] of Object.entries(written))
     for (const [name, spellings] of secrets) {
       const found = spellings.filter(spelling => text.includes(spelling))
