@@ -1,6 +1,5 @@
 // The demo: certificates that are made where missing, two registered clients, and what to try first.
 import { existsSync } from 'node:fs'
-import { type Clients, readClients } from './core/client.ts'
 import type { TlsMaterial } from './http/tls.ts'
 import { isDemoCertificate, writeDemoPki } from './pki/demo.ts'
 import type { Settings } from './settings.ts'
@@ -19,10 +18,6 @@ export const demoRegistrations = ['alice', 'bob'].map(name => ({
   grant_types: ['client_credentials'],
   token_bindings: ['connection', 'certificate'],
 }))
-
-export function demoClients(): Clients {
-  return readClients(demoRegistrations, [])
-}
 
 /** @throws Error when a certificate of the demo, whose keys anybody may have, would guard a production server. */
 export function refuseDemoInProduction({ cert, ca }: TlsMaterial, env: NodeJS.ProcessEnv): void {

@@ -17,7 +17,7 @@ export class ClientRegistry {
   readonly #inForce: Map<string, RegisteredClient>
   /** Of the clients that may act; asked on requests, so not looked for each time. */
   #pins: ReadonlySet<string> = new Set()
-  #resources: ReadonlySet<string | undefined> = new Set()
+  #resources: ReadonlySet<string> = new Set()
 
   /** Takes the registrations of the file. @throws TypeError naming every problem. */
   constructor(registrations: readonly object[]) {
@@ -54,7 +54,7 @@ export class ClientRegistry {
   /** Takes a change from the store into force. A registration that we cannot read, of a newer version say, is disabled. */
   apply({ id, registration, disabled, secrets }: ClientRecord): void {
     const ofFile = this.#ofFile.get(id)
-    const client = registration === undefined ? undefined : parse(registration)
+    const client = registration === undefined ? undefined : parse(registration, id)
     if (registration !== undefined && client !== undefined)
       this.#inForce.set(id, { client, disabled, secrets, registration, origin: 'store' })
     else if (ofFile !== undefined)
@@ -75,12 +75,17 @@ export class ClientRegistry {
 
   #index(): void {
     this.#pins = new Set(this.enabled.flatMap(({ certificates }) => [...certificates]))
-    this.#resources = new Set(this.enabled.map(({ resource }) => resource))
+    this.#resources = new Set(this.enabled.map(({ resource }) => resource).filter(resource => resource !== undefined))
   }
 }
 
-function parse(registration: string): Client | undefined {
+/** undefined when it is not a registration of this client. */
+function parse(registration: string, id: string): Client | undefined {
   const problems: string[] = []
-  const client = readClient(JSON.parse(registration), problem => problems.push(problem))
-  return problems.length === 0 ? client : undefined
+  try {
+    const client = readClient(JSON.parse(registration), problem => problems.push(problem))
+    return problems.length === 0 && client?.id === id ? client : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts'
 import type { ClientRegistry } from './clients.ts'
 
 /** Milliseconds without a word from the store after which old news is no longer trusted. */
-const maximumSilence = 5000
+export const maximumSilence = 5000
 
 /** Milliseconds between two looks for what has expired, and how many records of the store are removed in one step. */
 const sweep = { interval: 10_000, step: 500 }
@@ -26,14 +26,18 @@ export async function followStore(store: Store, clients: ClientRegistry, now: ()
     if (news.kind === 'revocation') revocations.add(news.revocation)
     else clients.apply(news.client)
   })
+  // A clock that jumps ahead must not make us forget what is alive again when it is put back: time passes as it does on
+  // the monotonic clock, and never faster.
+  const start = { now: now(), monotonic: performance.now() }
+  const passed = () => Math.min(now(), start.now + Math.floor((performance.now() - start.monotonic) / 1000))
   const timer = setInterval(() => {
-    revocations.removeExpired(now())
+    revocations.removeExpired(passed())
     removeExpired().catch(() => {}) // a store that does not answer shows in the answers; the next sweep tries again
   }, sweep.interval)
   timer.unref()
 
   async function removeExpired(): Promise<void> {
-    while ((await store.removeExpired(now(), sweep.step)) === sweep.step);
+    while ((await store.removeExpired(passed(), sweep.step)) === sweep.step);
   }
 
   function requireNews(): void {

@@ -3,10 +3,8 @@
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../core/errors.ts'
 import { refuse } from '../http/errors.ts'
+import { maximumSilence } from '../http/state.ts'
 import type { OpsParts } from './parts.ts'
-
-/** Milliseconds without a word from the store after which http/state.ts no longer trusts old news. */
-const maximumSilence = 5000
 
 export function healthRoutes(app: FastifyInstance, { store, isServing }: OpsParts): void {
   const config = { openOnLoopback: true }

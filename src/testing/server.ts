@@ -80,10 +80,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const keys = options.signingKeys ?? [await generateTokenKey(settings.signingAlgorithm)]
   const ring = createKeyRing(await Promise.all(keys.map(importSigningKey)), Date.now() / 1000)
   const store = options.store ?? openSqlite(':memory:')
+  let seconds = Math.floor(Date.now() / 1000)
   const events: object[] = []
   const log: string[] = []
   const logger = pino({ level: 'info' }, { write: line => void log.push(line) })
-  const clock = () => server.clock * 1000
+  const clock = () => seconds * 1000
   const audit = createAudit({ write: line => void events.push(JSON.parse(line)) })
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
   const tls = mutualTls({
@@ -132,7 +133,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     log,
     store,
     ops: url === undefined ? undefined : { url, token },
-    clock: Math.floor(Date.now() / 1000),
+    get clock() {
+      return seconds
+    },
+    set clock(now) {
+      seconds = now
+    },
     async connect(who, { clientId, ...tlsOptions } = {}) {
       const identity = typeof who === 'string' ? pki[who] : who
       const name = typeof who === 'string' ? who : 'alice'

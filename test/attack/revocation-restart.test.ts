@@ -1,0 +1,95 @@
+// A server that starts again on the same state file: what was revoked, used up or taken away stays so, what was good goes on.
+// RE01 (kill -9 itself: crash-recovery), RE11, RE17, OA21, I5, I6.
+import t from 'tap'
+import { generateTokenKey } from '../../src/http/token-keys.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import { refresh, register, revoke, startGrant, tokensOf } from '../helpers/grants.ts'
+import { refusal } from '../helpers/refusals.ts'
+
+const pki = makeDemoPki()
+const clients = [register('alice'), register('bob', { access_token_format: 'opaque' })]
+const [first, second] = await Promise.all([generateTokenKey('ES256'), generateTokenKey('ES256')])
+const wish = { token_binding: 'certificate' }
+const clock = Math.floor(Date.now() / 1000)
+const start = async (file: string, signingKeys = [first]) => {
+  const server = await startTestServer({ pki, clients, signingKeys, store: openSqlite(file) })
+  server.clock = clock
+  return server
+}
+
+t.test('what was good before is good after, with new keys too, and what was dead is dead', async t => {
+  const file = `${t.testdir()}/state.db`
+  const before = await start(file)
+  const rows = await Promise.all(
+    (['alice', 'bob'] as const).map(async who => {
+      const connection = await before.connect(who)
+      const [good, token, grant, stolen, used] = await Promise.all(
+        Array.from({ length: 5 }, () => startGrant(connection, wish)),
+      )
+      if (!good || !token || !grant || !stolen || !used) throw new Error('nothing was issued')
+      t.match(await revoke(connection, token.access, who), { status: 200 })
+      t.match(await revoke(connection, grant.refresh, who), { status: 200 })
+      const next = tokensOf(await refresh(connection, used.refresh, wish))
+      const last = tokensOf(await refresh(connection, next.refresh, wish))
+      const thief = tokensOf(await refresh(connection, stolen.refresh, wish))
+      await refresh(connection, thief.refresh, wish)
+      return { who, good, token, grant, stolen, thief, used, last }
+    }),
+  )
+  before.clock += 61
+  for (const { who, stolen } of rows)
+    t.match(await refresh(await before.connect(who), stolen.refresh), { body: { reason: 'refresh_reused' } })
+  await before.close()
+
+  // RE11: the next key signs, the one before it still verifies.
+  const after = await start(file, [second, first])
+  t.teardown(() => after.close())
+  for (const { who, good, token, grant, stolen, thief, used, last } of rows) {
+    const connection = await after.connect(who)
+    t.match(await connection.get('/api/whoami', good.access), { status: 200, body: { client_id: who } }, who)
+    const again = tokensOf(await refresh(connection, good.refresh, wish))
+    t.match(await connection.get('/api/whoami', again.access), { status: 200 })
+    t.match(await connection.get('/api/whoami', good.access), { status: 200 }, 'two keys side by side')
+    for (const { access } of [token, grant, stolen, thief])
+      t.match(await connection.get('/api/whoami', access), refusal('revoked'))
+    for (const dead of [grant.refresh, stolen.refresh, thief.refresh])
+      t.match(await refresh(connection, dead), { status: 400, body: { reason: 'refresh_revoked' } })
+    t.match(await refresh(connection, token.refresh, wish), { status: 200 }, 'only its access token was revoked')
+    t.match(
+      await refresh(connection, used.refresh),
+      { status: 400, body: { reason: 'refresh_reused' } },
+      'used is used',
+    )
+    t.equal((await connection.get('/api/whoami', last.access)).status, 200, 'within the second it was a race')
+    after.clock += 2
+    t.match(await refresh(connection, used.refresh), { status: 400, body: { reason: 'refresh_reused' } })
+    t.match(await connection.get('/api/whoami', last.access), refusal('revoked'), 'and then it was theft')
+    after.clock = clock
+  }
+})
+
+t.test('a client that was disabled, changed or given a secret stays so', async t => {
+  const file = `${t.testdir()}/state.db`
+  const before = await start(file)
+  await before.store.putClient('alice', JSON.stringify(register('alice')), true)
+  await before.store.putClient('bob', JSON.stringify(register('bob', { scope: 'notes:read' })), false)
+  await before.close()
+  const after = await start(file)
+  t.teardown(() => after.close())
+  t.match(await (await after.connect('alice')).requestToken(), refusal('client_disabled', 'invalid_client'))
+  t.match(await (await after.connect('bob')).requestToken(), { status: 200, body: { scope: 'notes:read' } })
+  await after.store.putClient('alice', JSON.stringify(register('alice')), false)
+  t.match(await (await after.connect('alice')).requestToken(), { status: 200 }, 'control')
+})
+
+t.test('RE17: a second server on the same file does not start, and the first one goes on', async t => {
+  const file = `${t.testdir()}/state.db`
+  const server = await start(file)
+  t.teardown(() => server.close())
+  const alice = await server.connect('alice')
+  const { refresh: token } = await startGrant(alice)
+  t.throws(() => openSqlite(file), { message: /is in use by another process/ })
+  t.match(await refresh(alice, token), { status: 200 })
+})
