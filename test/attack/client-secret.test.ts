@@ -7,6 +7,7 @@ import { issueCertificate, startTestServer, type TestConnection } from '../../sr
 import { contentsOf, post, register } from '../helpers/grants.ts'
 import { refusal } from '../helpers/refusals.ts'
 
+t.setTimeout(120_000) // each try costs a tenth of a second, and more beside other tests
 const id = 'dora & co: 50% (+)'
 const withSecret = (id: string) => register(id, { token_endpoint_auth_method: 'client_secret_basic' })
 const clients = [

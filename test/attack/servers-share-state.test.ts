@@ -27,6 +27,7 @@ async function startTwo(t: Test): Promise<[TestServer, TestServer]> {
     startTestServer({ pki, signingKeys, clients: [alice], store: openPostgres(url, { connections: 4 }) })
   const servers: [TestServer, TestServer] = [await start(), await start()]
   t.teardown(() => Promise.all(servers.map(server => server.close())))
+  servers[1].clock = servers[0].clock
   return servers
 }
 

@@ -27,6 +27,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
   const granted = readScope(grant.scope)
   if (!readScope(scope).every(token => granted.includes(token))) throw new OAuthError('invalid_scope', 'scope_denied')
+  if (resource !== grant.audience) throw new OAuthError('invalid_target', 'target_unknown') // never wider than granted
   const permission = decide(client, { scope, binding, resource }, parts.targets)
   const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
 
