@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { writeDemoPki } from '../../src/pki/demo.ts'
 import type { TestConnection } from '../../src/testing/connection.ts'
+import { refresh, revoke } from '../helpers/grants.ts'
 import { startTlsbound } from '../helpers/process.ts'
 
 t.setTimeout(120_000)
@@ -33,15 +34,6 @@ const env = {
   TLSBOUND_ISSUER: 'https://localhost:8443', // the same for every start, whatever the port
 }
 
-const post = (connection: TestConnection, path: string, form: Record<string, string>) =>
-  connection.call(path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ client_id: 'alice', ...form }).toString(),
-  })
-const refresh = (connection: TestConnection, token: string) =>
-  post(connection, '/oauth/token', { grant_type: 'refresh_token', refresh_token: token })
-
 /** What one chain of refreshes was answered, written down as it came. */
 interface Journal {
   access: string
@@ -57,7 +49,7 @@ async function work(connection: TestConnection, journal: Journal, revokeAfter: n
     for (let step = 0; ; step++) {
       journal.open = true
       if (step === revokeAfter) {
-        const { status } = await post(connection, '/oauth/revoke', { token: journal.refresh })
+        const { status } = await revoke(connection, journal.refresh)
         t.equal(status, 200)
         Object.assign(journal, { revoked: true, open: false })
         return
@@ -79,7 +71,7 @@ t.test('after kill -9 all that was answered has happened, and a client goes on o
     const connections = await Promise.all(Array.from({ length: chains }, () => server.connect('alice')))
     const journals = await Promise.all(
       connections.map(async (connection): Promise<Journal> => {
-        const { body } = await post(connection, '/oauth/token', { grant_type: 'client_credentials' })
+        const { body } = await connection.requestToken()
         return { access: body.access_token, refresh: body.refresh_token, open: false, revoked: false }
       }),
     )

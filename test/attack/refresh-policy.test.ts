@@ -120,3 +120,19 @@ t.test('what was revoked as a whole refreshes nothing: a client, a certificate, 
     t.match(await refresh(bob, later.refresh), { status: 200 }, 'a later grant is good')
   }
 })
+
+t.test('a refresh stays with the resource server of its grant, also where the client could have another', async t => {
+  const resource = 'https://api.example'
+  const own = await startTestServer({ clients: [register('bob'), register('api', { resource })] })
+  t.teardown(() => own.close())
+  const bob = await own.connect('bob')
+  const { refresh: token } = await startGrant(bob)
+  t.match(await bob.requestToken({ resource }), { status: 200 }, 'control: it is a target that bob may ask for')
+  const before = await contentsOf(own.store, [token])
+  t.match(await refresh(bob, token, { resource }), {
+    status: 400,
+    body: { error: 'invalid_target', reason: 'target_unknown' },
+  })
+  t.same(await contentsOf(own.store, [token]), before, 'and nothing changes')
+  t.match(await refresh(bob, token, { resource: 'https://localhost:8443' }), { status: 200 }, 'control: its own')
+})

@@ -4,6 +4,7 @@ import { generateTokenKey } from '../../src/http/token-keys.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
+import { refresh, revoke } from '../helpers/grants.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 
 t.setTimeout(120_000)
@@ -31,15 +32,6 @@ async function startTwo(t: Test): Promise<[TestServer, TestServer]> {
   return servers
 }
 
-const post = (connection: TestConnection, path: string, form: Record<string, string>) =>
-  connection.call(path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ client_id: 'alice', ...form }).toString(),
-  })
-const refresh = (connection: TestConnection, token: string) =>
-  post(connection, '/oauth/token', { grant_type: 'refresh_token', refresh_token: token })
-
 /** Milliseconds until `holds`; fails after `limit`. */
 async function until(holds: () => Promise<boolean>, limit: number): Promise<number> {
   const start = performance.now()
@@ -57,7 +49,7 @@ t.test('a token that one server revokes is refused by the other within a second 
   const bystander = await here.token()
   t.equal((await there.get('/api/whoami', access_token)).status, 200, 'control: it is good at both')
 
-  t.equal((await post(here, '/oauth/revoke', { token: access_token })).status, 200)
+  t.equal((await revoke(here, access_token)).status, 200)
   t.match(await here.get('/api/whoami', access_token), { status: 401, body: { reason: 'revoked' } }, 'here at once')
   const isRefused = async () => (await there.get('/api/whoami', access_token)).status === 401
   const took = await until(isRefused, 1000)
@@ -65,7 +57,7 @@ t.test('a token that one server revokes is refused by the other within a second 
   t.match(await there.get('/api/whoami', access_token), { body: { reason: 'revoked' } })
 
   const second = (await refresh(there, refresh_token)).body
-  t.equal((await post(there, '/oauth/revoke', { token: second.refresh_token })).status, 200, 'the whole grant, there')
+  t.equal((await revoke(there, second.refresh_token)).status, 200, 'the whole grant, there')
   t.match(
     await refresh(here, second.refresh_token),
     { status: 400, body: { reason: 'refresh_revoked' } },
@@ -101,10 +93,7 @@ t.test(
     const [here, there] = [await one.connect('alice'), await other.connect('alice')]
     for (let round = 0; round < 10; round++) {
       const { refresh_token } = (await here.requestToken()).body
-      const [revoked, raced] = await Promise.all([
-        post(here, '/oauth/revoke', { token: refresh_token }),
-        refresh(there, refresh_token),
-      ])
+      const [revoked, raced] = await Promise.all([revoke(here, refresh_token), refresh(there, refresh_token)])
       t.equal(revoked.status, 200)
       const next = raced.status === 200 ? raced.body.refresh_token : refresh_token
       const after = await refresh(there, next)
