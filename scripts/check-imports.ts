@@ -6,6 +6,7 @@ import { dirname, join, relative } from 'node:path'
 const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   core: [/^core\//, /^node:(crypto|net)$/],
   store: [/^(store|core)\//, /^node:/, /^pg$/],
+  client: [/^(client|core)\//, /^node:/, /^undici$/],
   pki: [/^pki\//, /^node:/, /^node-forge/],
   http: [/^(http|core)\//, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
   ops: [/^(ops|http|core)\//, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],

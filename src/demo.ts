@@ -16,7 +16,7 @@ export const demoRegistrations = ['alice', 'bob'].map(name => ({
   tls_client_auth_subject_dn: `CN=${name}`,
   scope: 'notes:read notes:write',
   grant_types: ['client_credentials'],
-  token_bindings: ['connection', 'certificate'],
+  token_bindings: ['connection', 'certificate', 'proof'],
 }))
 
 /** @throws Error when a certificate of the demo, whose keys anybody may have, would guard a production server. */

@@ -12,40 +12,62 @@ export type BindingType = (typeof bindingTypes)[number]
 /** For each type that the connection offers: base64url(SHA-256(channel binding value)), 43 characters. */
 export type ChannelBindings = Readonly<Partial<Record<BindingType, string>>>
 
-/** What is needed of a server-side TLSSocket. */
+/** Which end of the connection the socket is. */
+export type End = 'server' | 'client'
+
+/** What is needed of a TLSSocket. */
 export type BindableSocket = Pick<
   TLSSocket,
   'getProtocol' | 'getSession' | 'isSessionReused' | 'getFinished' | 'getPeerFinished' | 'exportKeyingMaterial'
 >
 
 /**
- * Reads the channel bindings of an established server-side connection: `tls-exporter` on TLS 1.3, both types on TLS 1.2
- * with the extended master secret, none on anything else. Never throws: what cannot be read is not offered.
+ * Reads the channel bindings of an established connection, the same at both ends: `tls-exporter` on TLS 1.3, both types on
+ * TLS 1.2 with the extended master secret, none on anything else. Never throws: what cannot be read is not offered.
  */
-export function readChannelBindings(socket: BindableSocket): ChannelBindings {
+export function readChannelBindings(socket: BindableSocket, end: End = 'server'): ChannelBindings {
   try {
-    const protocol = socket.getProtocol()
+    if (!exportsUniqueValues(socket)) return {}
+    const exporter = { 'tls-exporter': thumbprint(exportValue(socket, 'EXPORTER-Channel-Binding')) }
     // tls-unique is not defined for TLS 1.3 (RFC 8446 App. C.5), although Node would answer there.
-    if (protocol === 'TLSv1.3') return { 'tls-exporter': thumbprint(readExporter(socket)) }
-    if (protocol === 'TLSv1.2' && hasExtendedMasterSecret(socket)) {
-      const finished = readFirstFinished(socket)
-      if (finished?.length === 12)
-        return { 'tls-exporter': thumbprint(readExporter(socket)), 'tls-unique': thumbprint(finished) }
-    }
+    if (socket.getProtocol() === 'TLSv1.3') return exporter
+    const finished = readFirstFinished(socket, end)
+    return finished?.length === 12 ? { ...exporter, 'tls-unique': thumbprint(finished) } : {}
   } catch {
-    // A connection that is already gone, or a structure we do not know: no binding, so nothing can be bound or verified.
+    return {} // a connection that is already gone, or a structure we do not know: nothing can be bound or verified
   }
-  return {}
 }
 
-/** RFC 9266 §2: the label, 32 octets, and a context that is present and empty (leaving it out differs on TLS 1.2). */
-function readExporter(socket: BindableSocket): Buffer {
-  return socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
+/**
+ * Reads what a binding proof is made over: 32 octets that both ends of this connection export, in base64url, where the
+ * connection offers a channel binding at all (draft-mw-oauth-tls-session-bound-tokens §2.2). A secret: never to be logged.
+ */
+export function readKeyingMaterial(socket: BindableSocket): string | undefined {
+  try {
+    return exportsUniqueValues(socket) ? exportValue(socket, proofExporterLabel).toString('base64url') : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The exporter label of binding proofs, and what `tls_exp` says in a token that needs one. */
+export const proofExporterLabel = 'EXPORTER-oauth-tls-session-bound'
+
+/** RFC 9266 §1, RFC 7627 §5.4: only where no two connections can share a master secret. */
+function exportsUniqueValues(socket: BindableSocket): boolean {
+  const protocol = socket.getProtocol()
+  return protocol === 'TLSv1.3' || (protocol === 'TLSv1.2' && hasExtendedMasterSecret(socket))
+}
+
+/** 32 octets, with a context that is present and empty: leaving it out gives another value on TLS 1.2 (RFC 9266 §2). */
+function exportValue(socket: BindableSocket, label: string): Buffer {
+  return socket.exportKeyingMaterial(32, label, Buffer.alloc(0))
 }
 
 /** RFC 5929 §3.1: the first Finished message: the client's in a full handshake, the server's in a resumed one. */
-function readFirstFinished(socket: BindableSocket): Buffer | undefined {
-  return socket.isSessionReused() ? socket.getFinished() : socket.getPeerFinished()
+function readFirstFinished(socket: BindableSocket, end: End): Buffer | undefined {
+  const isOurs = socket.isSessionReused() === (end === 'server')
+  return isOurs ? socket.getFinished() : socket.getPeerFinished()
 }
 
 /**
@@ -56,13 +78,21 @@ export function hasExtendedMasterSecret(socket: Pick<TLSSocket, 'getSession'>): 
   const state = socket.getSession()
   if (state === undefined) return false
   try {
-    const flags = readSequence(state).find(element => element.tag === 0xad)
+    const flags = readSequence(unwrap(state)).find(element => element.tag === 0xad)
     const integer = flags && readElements(flags.content)[0]
     return integer?.tag === 0x02 && ((integer.content.at(-1) ?? 0) & 1) === 1
   } finally {
     state.fill(0) // it holds the master secret
   }
 }
+
+/** At a client's end Node puts the server's name before it: a marker, two octets of length, the name. */
+function unwrap(state: Buffer): Buffer {
+  const at = clientMarker.length
+  if (state.toString('latin1', 0, at) !== clientMarker) return state
+  return state.subarray(at + 2 + state.readUInt16BE(at))
+}
+const clientMarker = '\0nodejs:tls:session:1\0'
 
 function thumbprint(value: Buffer): string {
   return hash('sha256', value, 'base64url')

@@ -1,5 +1,6 @@
 // Clients as they are registered: names of RFC 7591 §2 and RFC 8705 §2, checked whole before they are used.
-// Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation and resource.
+// Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation and resource;
+// tls_session_bound_access_tokens is that of draft-mw-oauth-tls-session-bound-tokens §3.2: proof and nothing else.
 import { hash, X509Certificate } from 'node:crypto'
 import { isScope, readScope } from './access-token.ts'
 import { type TokenBinding, tokenBindings } from './confirmation.ts'
@@ -26,7 +27,8 @@ export interface Client {
   readonly certificates: ReadonlySet<string>
   readonly scope: ReadonlySet<string>
   readonly grantTypes: ReadonlySet<GrantType>
-  readonly bindings: readonly TokenBinding[]
+  /** The first is the one in force where a request asks for none. */
+  readonly bindings: readonly [TokenBinding, ...TokenBinding[]]
   readonly format: 'jwt' | 'opaque'
   readonly rotation: Rotation
   /** The audience that this client is the resource server of: it may introspect the tokens for it. */
@@ -68,7 +70,7 @@ export function findRival(client: Client, clients: Clients): Client | undefined 
 
 const known = new Set([
   ...['client_id', 'client_name', 'token_endpoint_auth_method', 'scope', 'grant_types', 'token_bindings', 'jwks'],
-  ...['access_token_format', 'refresh_token_rotation', 'resource'],
+  ...['access_token_format', 'refresh_token_rotation', 'resource', 'tls_session_bound_access_tokens'],
   ...subjectRules.map(type => `tls_client_auth_${type}`),
 ])
 
@@ -84,7 +86,8 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     token_endpoint_auth_method: method,
     scope = '',
     grant_types: grants = ['client_credentials'],
-    token_bindings: bindings = ['connection'],
+    tls_session_bound_access_tokens: proofOnly = false,
+    token_bindings: bindings = proofOnly === true ? ['proof'] : ['connection'],
     access_token_format: format = 'jwt',
     refresh_token_rotation: rotation = 'rotate',
     resource,
@@ -99,6 +102,10 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     !isScope(scope) && 'scope must be words with single spaces between them, each once',
     !isListOf(grants, grantTypes) && `grant_types must be a list of ${grantTypes.join(', ')}`,
     !isListOf(bindings, tokenBindings) && `token_bindings must be a list of ${tokenBindings.join(', ')}`,
+    typeof proofOnly !== 'boolean' && 'tls_session_bound_access_tokens must be true or false',
+    proofOnly === true &&
+      String(bindings) !== 'proof' &&
+      'token_bindings must be proof alone beside tls_session_bound_access_tokens',
     !isOneOf(format, ['jwt', 'opaque']) && 'access_token_format must be jwt or opaque',
     !isOneOf(rotation, ['rotate', 'static']) && 'refresh_token_rotation must be rotate or static',
     resource !== undefined && !isHttps(resource) && 'resource must be an https address',
@@ -113,7 +120,7 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     ...identity,
     scope: new Set(readScope(scope as string)),
     grantTypes: new Set(grants as GrantType[]),
-    bindings: bindings as TokenBinding[],
+    bindings: bindings as [TokenBinding],
     format: format as Client['format'],
     rotation: rotation as Rotation,
     resource: resource as string | undefined,

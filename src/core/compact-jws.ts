@@ -51,7 +51,8 @@ export function isCanonical(segment: string): boolean {
   return segment !== '' && Buffer.from(segment, 'base64url').toString('base64url') === segment
 }
 
-function parseObject(json: string): Record<string, unknown> | undefined {
+/** A JSON object as one of our own, else undefined. */
+export function parseObject(json: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(json)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined

@@ -1,21 +1,24 @@
 // The idea of this project: a token says who may present it, and is good for nobody else.
-// RFC 7800 §3.1 (cnf), RFC 8705 §3.1 (x5t#S256). At level connection one member per channel binding is added.
+// RFC 7800 §3.1 (cnf), RFC 8705 §3.1 (x5t#S256); tls_exp is that of draft-mw-oauth-tls-session-bound-tokens §2.4.
 import { timingSafeEqual } from 'node:crypto'
-import { type BindingType, bindingTypes } from './channel-binding.ts'
+import { type BindingType, bindingTypes, proofExporterLabel } from './channel-binding.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 
-/** The levels, weakest first: bound to the client certificate, or to it and to the very TLS connection. */
-export const tokenBindings = ['certificate', 'connection'] as const
+/**
+ * The levels, weakest first: bound to the client certificate; to it, with a proof for each connection that it is used on
+ * (binding-proof.ts); to it and to the very TLS connection that it was issued on.
+ */
+export const tokenBindings = ['certificate', 'proof', 'connection'] as const
 
 export type TokenBinding = (typeof tokenBindings)[number]
 
-/** The `cnf` claim: the certificate's thumbprint, and at level connection that of each binding of the connection. */
-export type Confirmation = { readonly 'x5t#S256': string } & {
+/** The `cnf` claim: the certificate's thumbprint, then nothing, the label of a proof, or each binding of the connection. */
+export type Confirmation = { readonly 'x5t#S256': string; readonly tls_exp?: typeof proofExporterLabel } & {
   readonly [type in BindingType as `${type}#S256`]?: string
 }
 
-/** All that a `cnf` may hold. A member beyond these is a restriction that we cannot check, so it is refused. */
+/** The thumbprints that a `cnf` may hold. A member beyond these is a restriction that we cannot check: refused. */
 const members: readonly string[] = ['x5t#S256', ...bindingTypes.map(type => `${type}#S256`)]
 
 /**
@@ -27,18 +30,24 @@ export function confirm(presenter: Presenter, level: TokenBinding): Confirmation
   if (level === 'certificate') return certificate
   const offered = Object.entries(presenter.bindings)
   if (offered.length === 0) throw new OAuthError('invalid_request', 'binding_unavailable')
+  if (level === 'proof') return { ...certificate, tls_exp: proofExporterLabel }
   return { ...certificate, ...Object.fromEntries(offered.map(([type, value]) => [`${type}#S256`, value])) }
 }
 
 /**
  * Verifies that `cnf` confirms this presenter, and returns the level at which it does. The shape of `cnf` is its level:
- * the certificate alone, or the certificate and precisely the bindings that the presenter's connection offers.
- * @throws OAuthError `confirmation_malformed`, `certificate_mismatch` or `connection_mismatch`.
+ * the certificate alone, the certificate and the label of a proof, or the certificate and precisely the bindings that the
+ * presenter's connection offers. `prove` is called where a proof is needed, and throws unless there is a good one.
+ * @throws OAuthError `confirmation_malformed`, `certificate_mismatch`, `connection_mismatch`, `proof_missing`.
  */
-export function verifyConfirmation(cnf: unknown, presenter: Presenter): TokenBinding {
+export function verifyConfirmation(cnf: unknown, presenter: Presenter, prove: () => void = noProof): TokenBinding {
   const confirmed = readConfirmation(cnf)
   if (!same(confirmed['x5t#S256'], presenter.certificate.thumbprint))
     throw new OAuthError('invalid_token', 'certificate_mismatch')
+  if (confirmed.tls_exp !== undefined) {
+    prove()
+    return 'proof'
+  }
   if (bindingTypes.every(type => confirmed[`${type}#S256`] === undefined)) return 'certificate'
   // Each type is compared, whatever the others gave: absent with absent, value with value.
   const matches = bindingTypes.filter(type => same(confirmed[`${type}#S256`], presenter.bindings[type]))
@@ -56,9 +65,17 @@ function readConfirmation(cnf: unknown): Confirmation {
     typeof cnf === 'object' &&
     cnf !== null &&
     Object.hasOwn(cnf, 'x5t#S256') &&
-    Object.entries(cnf).every(([member, value]) => members.includes(member) && isThumbprint(value))
+    Object.entries(cnf).every(([member, value], _, { length }) =>
+      member === 'tls_exp'
+        ? value === proofExporterLabel && length === 2
+        : members.includes(member) && isThumbprint(value),
+    )
   if (!wellFormed) throw new OAuthError('invalid_token', 'confirmation_malformed')
   return cnf as Confirmation
+}
+
+function noProof(): never {
+  throw new OAuthError('use_session_binding', 'proof_missing')
 }
 
 /** 32 octets in base64url: 43 characters, of which the last carries four bits and so is one of sixteen. */

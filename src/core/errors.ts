@@ -1,5 +1,5 @@
 // Why something was refused: the RFC's error code for programs, our reason for people and rules, one fixed sentence each.
-// Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2. How a refusal looks over HTTP is http/errors.ts.
+// Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, binding-proof draft §3.5. How a refusal looks over HTTP is http/errors.ts.
 
 /** Every reason for a refusal, with the sentence that tells what to do next. The list is closed; README.md repeats it. */
 export const reasons = {
@@ -23,7 +23,9 @@ export const reasons = {
   not_yet_valid: 'The token is not valid yet; compare the clocks.',
   expired: 'The token has expired; get a new one.',
   claims_malformed: 'A claim of the token is missing or malformed; get a new token.',
-  binding_too_weak: 'This resource demands a token with a stronger binding; ask for token_binding connection.',
+  binding_too_weak: 'This resource demands a token with a stronger binding; ask for another token_binding.',
+  proof_missing: 'The token needs a binding proof; sign one for this connection and send it as Session-Binding-Proof.',
+  proof_invalid: 'The binding proof does not hold for this token, connection and time; sign a new one.',
   revoked: 'The token was revoked; get a new one.',
   scope_missing: 'The token lacks a scope that this resource demands.',
   unknown_client: 'There is no client with this client_id.',
@@ -53,6 +55,8 @@ export type ErrorCode =
   | 'invalid_grant'
   | 'invalid_scope'
   | 'invalid_target'
+  | 'invalid_proof'
+  | 'use_session_binding'
   | 'insufficient_scope'
   | 'unauthorized_client'
   | 'unsupported_grant_type'

@@ -17,6 +17,8 @@ export interface PresenterCertificate {
 export interface Presenter {
   readonly certificate: PresenterCertificate
   readonly bindings: ChannelBindings
+  /** What binding proofs are made over, 32 octets in base64url; undefined where the connection has no channel binding. */
+  readonly ekm?: string | undefined
 }
 
 /** Reads what we need of a certificate. Whether it is trusted is for others to say. */

@@ -1,7 +1,7 @@
 // The claims of a subject token → on whose behalf a token of ours may be issued, and within which bounds (RFC 8693 §2.1).
 // Its signature is verified elsewhere. Whatever would restrict it in a way that cannot be checked here refuses it.
 import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, readScope } from './access-token.ts'
-import { verifyConfirmation } from './confirmation.ts'
+import { type TokenBinding, verifyConfirmation } from './confirmation.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
@@ -15,8 +15,9 @@ export interface Subject {
   readonly expires: number
   /** Who acts for the subject (RFC 8693 §4.1); undefined: the subject itself does. */
   readonly act: AccessTokenClaims['act']
-  /** Only of a token of ours: what it was for, and the grant that it belongs to and that ends it. */
+  /** Only of a token of ours: what it was for, its level, and the grant that it belongs to and that ends it. */
   readonly audience?: string | undefined
+  readonly binding?: TokenBinding | undefined
   readonly grant?: string | undefined
 }
 

@@ -2,10 +2,10 @@
 // It hangs on the TLSSocket under a private symbol, where it is seen through the proxies of HTTP/2 too, and dies with it.
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
-import { readChannelBindings } from '../core/channel-binding.ts'
+import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
 import { type ErrorCode, OAuthError } from '../core/errors.ts'
-import type { Presenter } from '../core/presenter.ts'
+import type { Presenter, PresenterCertificate } from '../core/presenter.ts'
 import { type CertificateProblem, judge, judgeAgain, type Trust } from './trust.ts'
 
 /** The trust of a listener. A reload puts a new one in its place. */
@@ -25,11 +25,19 @@ export interface Connection {
   /** When the handshake ended, in milliseconds of the monotonic clock. */
   readonly openedAt: number
   /** The tokens that were verified here, by the Authorization header that brings them; made when there is one. */
-  verified: Map<string, AccessToken> | undefined
+  verified: Map<string, VerifiedToken> | undefined
+  /** The ids of the proofs that were used here for one request alone, with when in seconds; made when there is one. */
+  usedProofs: Map<string, number> | undefined
   /** The client that was authenticated here; its certificate cannot change while the connection lives. */
   client: Client | undefined
   /** The host that requests name here, once it was found to be the one of the handshake. */
   authority: string | undefined
+}
+
+export interface VerifiedToken {
+  readonly token: AccessToken
+  /** The proof that goes with it here, once one was verified that serves more than one request. */
+  proof: string | undefined
 }
 
 const key = Symbol('tlsbound connection')
@@ -40,17 +48,31 @@ export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Co
   const verdict = judge(socket, trusted.isPinned)
   const acceptable = typeof verdict !== 'string'
   const connection: Connection = {
-    presenter: acceptable ? { certificate: verdict, bindings: readChannelBindings(socket) } : undefined,
+    presenter: acceptable ? buildPresenter(socket, verdict) : undefined,
     problem: acceptable ? undefined : verdict,
     judgedBy: trusted.trust,
     trusted,
     openedAt: performance.now(),
     verified: undefined,
+    usedProofs: undefined,
     client: undefined,
     authority: undefined,
   }
   ;(socket as Carrier)[key] = connection
   return connection
+}
+
+/** What proofs are made over is read when there is one to verify: most connections never need it. */
+function buildPresenter(socket: TLSSocket, certificate: PresenterCertificate): Presenter {
+  let ekm: string | undefined
+  return {
+    certificate,
+    bindings: readChannelBindings(socket),
+    get ekm() {
+      ekm ??= readKeyingMaterial(socket)
+      return ekm
+    },
+  }
 }
 
 /** The connection that a request came on; undefined when it came on none of ours, such as one from `inject()`. */

@@ -10,6 +10,8 @@ export type RefusalListener = (request: FastifyRequest, refusal: OAuthError, sta
 const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_token: 401,
   invalid_client: 401,
+  invalid_proof: 401,
+  use_session_binding: 401,
   insufficient_scope: 403,
   temporarily_unavailable: 503,
 }

@@ -18,6 +18,8 @@ export interface TokenDemand {
   readonly scope?: string
   /** The weakest level that will do. Default: every level that the issuer issues. */
   readonly binding?: TokenBinding
+  /** `per-request`: each request needs a binding proof that was made for it alone (`jti`, `htm`, `htu`). */
+  readonly proof?: 'per-request'
 }
 
 export interface RequireTokenOptions extends TokenDemand {
@@ -58,8 +60,9 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
 
   const verifier = 'verifier' in options ? options.verifier : await buildVerifier(options)
   app.addHook('onRequest', (request, reply, next) => {
+    const demand = demandOf(request.routeOptions.config?.requireToken)
     const pass = (token: AccessToken) => {
-      demandAll(token, demandOf(request.routeOptions.config?.requireToken))
+      demandAll(token, demand)
       request.token = token
       next()
     }
@@ -68,7 +71,7 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
       else next(error as Error)
     }
     try {
-      const found = present(request, verifier)
+      const found = present(request, verifier, demand)
       if (found instanceof Promise) found.then(pass).catch(stop)
       else pass(found)
     } catch (error) {
@@ -87,12 +90,16 @@ export const requireToken = fp(plugin, { name: 'tlsbound-require-token', fastify
 interface Demand {
   readonly scope: readonly string[]
   readonly binding: TokenBinding
+  readonly perRequest: boolean
 }
 
-function present(request: FastifyRequest, verifier: TokenVerifier): AccessToken | Promise<AccessToken> {
-  const { raw } = request
+function present(
+  { raw }: FastifyRequest,
+  verifier: TokenVerifier,
+  { perRequest }: Demand,
+): AccessToken | Promise<AccessToken> {
   refuseSecondToken(raw)
-  return verifier.verify(raw.headers.authorization, connectionOf(raw.socket))
+  return verifier.verify(raw, connectionOf(raw.socket), perRequest)
 }
 
 function demandAll(token: AccessToken, demand: Demand): void {
@@ -101,11 +108,13 @@ function demandAll(token: AccessToken, demand: Demand): void {
     throw new OAuthError('insufficient_scope', 'scope_missing')
 }
 
-function readDemand({ scope = '', binding = 'certificate' }: TokenDemand): Demand {
+function readDemand({ scope = '', binding = 'certificate', proof }: TokenDemand): Demand {
   if (!isScope(scope)) throw new TypeError('requireToken: scope must be words with single spaces between them')
   if (!tokenBindings.includes(binding))
     throw new TypeError(`requireToken: binding must be ${tokenBindings.join(' or ')}`)
-  return { scope: readScope(scope), binding }
+  if (proof !== undefined && proof !== 'per-request')
+    throw new TypeError('requireToken: proof must be per-request, or be left out')
+  return { scope: readScope(scope), binding, perRequest: proof === 'per-request' }
 }
 
 async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): Promise<TokenVerifier> {

@@ -1,13 +1,14 @@
 // The subject_token of an exchange → the subject (RFC 8693 §2.1). An outside issuer's token by that issuer's rules; one of
 // ours only from its own presenter, like anywhere else. It is written nowhere, and every refusal of it looks the same.
 import { type AccessTokenClaims, checkClaims, readScope } from '../core/access-token.ts'
-import { verifyConfirmation } from '../core/confirmation.ts'
+import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
 import { OAuthError } from '../core/errors.ts'
 import { isOpaqueToken } from '../core/opaque-token.ts'
 import { readOutsideSubject, type Subject } from '../core/subject-token.ts'
 import type { Authenticated } from './authenticate.ts'
 import { readIssuer } from './outside-issuers.ts'
 import type { ServerParts } from './parts.ts'
+import { type Presentation, requireProof } from './proofs.ts'
 
 /** RFC 8693 §3. */
 const jwt = 'urn:ietf:params:oauth:token-type:jwt'
@@ -27,10 +28,11 @@ export async function readSubject(
   type: string,
   by: Authenticated,
   parts: ServerParts,
+  request: Presentation,
 ): Promise<Subject> {
   if (token.length > maximumLength) throw invalid()
   const ours = isOpaqueToken(token) === 'at' || readIssuer(token) === parts.settings.issuer
-  return ours ? readOurs(token, type, by, parts) : readOutside(token, type, by, parts)
+  return ours ? readOurs(token, type, by, parts, request) : readOutside(token, type, by, parts)
 }
 
 async function readOutside(token: string, type: string, by: Authenticated, parts: ServerParts): Promise<Subject> {
@@ -43,14 +45,22 @@ async function readOutside(token: string, type: string, by: Authenticated, parts
   return subject
 }
 
-async function readOurs(token: string, type: string, by: Authenticated, parts: ServerParts): Promise<Subject> {
-  const { client, presenter } = by
+async function readOurs(
+  token: string,
+  type: string,
+  by: Authenticated,
+  parts: ServerParts,
+  request: Presentation,
+): Promise<Subject> {
+  const { client, presenter, connection } = by
   let claims: AccessTokenClaims | undefined
+  let binding: TokenBinding
   try {
     claims = (await parts.readToken(token)) as unknown as AccessTokenClaims
     if (!parts.targets.has(claims.aud)) throw invalid()
     checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: claims.aud }, parts.now())
-    verifyConfirmation(claims.cnf, presenter)
+    const prove = () => void requireProof(request, token, connection, parts.now())
+    binding = verifyConfirmation(claims.cnf, presenter, prove)
     if (claims.client_id !== client.id || parts.state.isRevoked(claims)) throw invalid()
     if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid()
   } catch (error) {
@@ -60,7 +70,7 @@ async function readOurs(token: string, type: string, by: Authenticated, parts: S
     throw refusal
   }
   const { sub, scope, exp, act, aud, grant } = claims
-  return { sub, scope: readScope(scope), expires: exp, act, audience: aud, grant }
+  return { sub, scope: readScope(scope), expires: exp, act, audience: aud, grant, binding }
 }
 
 /** Whether the `typ` of a header is one of a token that may be exchanged, and that it was said to be (RFC 8725 §3.11). */

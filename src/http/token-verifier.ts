@@ -10,7 +10,8 @@ import {
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import { readBearerToken } from './bearer.ts'
-import { type Connection, requirePresenter } from './connection.ts'
+import { type Connection, requirePresenter, type VerifiedToken } from './connection.ts'
+import { isProven, type Presentation, requireProof } from './proofs.ts'
 import type { Claims, TokenReader } from './token-reader.ts'
 
 export interface TokenVerifierOptions extends Expectations {
@@ -23,34 +24,36 @@ export interface TokenVerifierOptions extends Expectations {
 
 export interface TokenVerifier {
   /**
-   * Verifies the token of an Authorization header; at once, but for an opaque one on its first use here.
+   * Verifies the token of a request; at once, unless something has to be fetched for its first use here. `perRequest`: it
+   * must come with a proof that was made for this request alone.
    * @throws OAuthError (or rejects) saying why it is refused on this connection.
    */
-  verify(authorization: string | undefined, connection: Connection | undefined): AccessToken | Promise<AccessToken>
+  verify(
+    request: Presentation,
+    connection: Connection | undefined,
+    perRequest?: boolean,
+  ): AccessToken | Promise<AccessToken>
   /** Takes note of a token that this process has just bound to this connection: it needs no verification. */
   remember(token: string, claims: AccessTokenClaims, binding: TokenBinding, connection: Connection): void
 }
 
-/** A connection has one client, which needs one token at a time, two while it renews, some more with narrower scopes. */
-const maximumRemembered = 8
+/** A connection has one client, which may act for many users, each with a token of theirs. */
+const maximumRemembered = 64
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { readToken, isRevoked = () => false, now, ...expected } = options
 
   const verifier: TokenVerifier = {
-    verify(authorization, connection) {
-      const time = now()
+    verify(request, connection, perRequest = false) {
+      const { authorization } = request.headers
       const remembered = connection?.verified?.get(authorization as string)
-      if (remembered?.verifier === verifier) {
-        requirePresenter(connection, time, 'invalid_token')
-        if (remembered.claims.exp <= time) throw refuse('expired', remembered.claims)
-        if (isRevoked(remembered.claims)) throw refuse('revoked', remembered.claims)
-        return remembered
-      }
+      if (remembered?.token.verifier === verifier)
+        return verifyAgain(remembered, request, connection as Connection, perRequest)
       const token = readBearerToken(authorization)
-      requirePresenter(connection, time, 'invalid_token')
+      requirePresenter(connection, now(), 'invalid_token')
       const claims = readToken(token)
-      const admit = (read: Claims) => verifyClaims(read, authorization as string, connection as Connection)
+      const admit = (read: Claims) =>
+        naming(read, () => verifyClaims(read, token, request, connection as Connection, perRequest))
       return claims instanceof Promise ? claims.then(admit) : admit(claims)
     },
     remember(token, claims, binding, connection) {
@@ -58,18 +61,44 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     },
   }
 
-  function verifyClaims(claims: Claims, authorization: string, connection: Connection): AccessToken {
-    try {
-      const time = now()
-      checkClaims(claims, expected, time)
-      const binding = verifyConfirmation(claims.cnf, requirePresenter(connection, time, 'invalid_token'))
-      const known = claims as unknown as AccessTokenClaims
-      if (isRevoked(known)) throw refuse('revoked', claims)
-      return keep(authorization, known, binding, connection)
-    } catch (error) {
-      if (error instanceof OAuthError && error.code === 'invalid_token') throw refuse(error.reason, claims)
-      throw error
+  /** What can have changed since this token was verified on this connection. */
+  function verifyAgain(
+    remembered: VerifiedToken,
+    request: Presentation,
+    connection: Connection,
+    perRequest: boolean,
+  ): AccessToken {
+    const { token } = remembered
+    const time = now()
+    requirePresenter(connection, time, 'invalid_token')
+    if (token.claims.exp <= time) throw refuse('expired', token.claims)
+    if (isRevoked(token.claims)) throw refuse('revoked', token.claims)
+    if (perRequest || (token.binding === 'proof' && !isProven(request, remembered)))
+      naming(token.claims, () => {
+        const text = readBearerToken(request.headers.authorization)
+        remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
+      })
+    return token
+  }
+
+  function verifyClaims(
+    claims: Claims,
+    token: string,
+    request: Presentation,
+    connection: Connection,
+    perRequest: boolean,
+  ): AccessToken {
+    const time = now()
+    checkClaims(claims, expected, time)
+    let proof: string | undefined
+    const prove = () => {
+      proof = requireProof(request, token, connection, time, perRequest)
     }
+    const binding = verifyConfirmation(claims.cnf, requirePresenter(connection, time, 'invalid_token'), prove)
+    if (perRequest && binding !== 'proof') prove()
+    const known = claims as unknown as AccessTokenClaims
+    if (isRevoked(known)) throw new OAuthError('invalid_token', 'revoked')
+    return keep(request.headers.authorization as string, known, binding, connection, proof)
   }
 
   function keep(
@@ -77,8 +106,9 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     claims: AccessTokenClaims,
     binding: TokenBinding,
     connection: Connection,
+    proof?: string,
   ): AccessToken {
-    const verified = Object.freeze({
+    const token = Object.freeze({
       claims: Object.freeze({ ...claims, cnf: Object.freeze(claims.cnf) }),
       scope: Object.freeze(readScope(claims.scope)),
       binding,
@@ -87,14 +117,23 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     connection.verified ??= new Map()
     if (connection.verified.size >= maximumRemembered)
       connection.verified.delete(connection.verified.keys().next().value as string) // the oldest
-    connection.verified.set(authorization, verified)
-    return verified
+    connection.verified.set(authorization, { token, proof })
+    return token
   }
   return verifier
 }
 
-/** A refusal of a token that is the issuer's own, so that its event can say which. */
-function refuse(reason: Reason, { jti, client_id }: Partial<Record<'jti' | 'client_id', unknown>>): OAuthError {
+/** A refusal within `check` is one of a token that is the issuer's own, so that its event says which. */
+function naming<T>({ jti, client_id }: { readonly jti?: unknown; readonly client_id?: unknown }, check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    if (error instanceof OAuthError) error.token ??= { jti, client_id }
+    throw error
+  }
+}
+
+function refuse(reason: Reason, { jti, client_id }: AccessTokenClaims): OAuthError {
   const refusal = new OAuthError('invalid_token', reason)
   refusal.token = { jti, client_id }
   return refusal

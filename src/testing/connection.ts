@@ -1,8 +1,12 @@
 // One TLS connection of a test's client, over HTTP/1.1 or HTTP/2. It never reconnects: a second connection is a second
 // object, so that a test reads like the threat it is about.
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { buildBindingProof, hashToken, type ProofClaims } from '../core/binding-proof.ts'
+import { readKeyingMaterial } from '../core/channel-binding.ts'
+import { readCertificate } from '../core/presenter.ts'
 
 export interface Answer {
   readonly status: number
@@ -19,21 +23,29 @@ export interface Call {
   readonly body?: string
   /** Sent as `Authorization: Bearer …`. */
   readonly token?: string
+  /** Sent as `Session-Binding-Proof`. */
+  readonly proof?: string
 }
 
 export interface TestConnection {
   readonly socket: TLSSocket
   call(path: string, call?: Call): Promise<Answer>
-  get(path: string, token?: string): Promise<Answer>
+  get(path: string, token?: string, proof?: string): Promise<Answer>
   /** POST /oauth/token with these parameters and grant_type client_credentials. */
   requestToken(parameters?: Readonly<Record<string, string>>): Promise<Answer>
   /** The access token of such a request. Rejects when none was issued. */
   token(parameters?: Readonly<Record<string, string>>): Promise<string>
+  /** A binding proof for a token on this connection, with the certificate's key; `claims` go before the right ones. */
+  prove(token: string, claims?: Partial<ProofClaims>): string
   close(): void
 }
 
-/** Opens a connection. `clientId` is what token requests name unless told otherwise. */
-export async function openConnection(options: ConnectionOptions, clientId: string): Promise<TestConnection> {
+/** Opens a connection. `clientId` is what token requests name unless told otherwise; `now` in seconds since 1970. */
+export async function openConnection(
+  options: ConnectionOptions,
+  clientId: string,
+  now: () => number = () => Math.floor(Date.now() / 1000),
+): Promise<TestConnection> {
   const socket = connectTls({ ALPNProtocols: ['http/1.1'], ...options })
   await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
   socket.on('error', () => {}) // whoever waits for an answer is told
@@ -48,11 +60,18 @@ export async function openConnection(options: ConnectionOptions, clientId: strin
     socket,
     call,
     requestToken,
-    get: (path, token) => call(path, token === undefined ? {} : { token }),
+    get: (path, token, proof) =>
+      call(path, { ...(token !== undefined && { token }), ...(proof !== undefined && { proof }) }),
     token: async parameters => {
       const { body, text } = await requestToken(parameters)
       if (typeof body?.access_token !== 'string') throw new Error(`no token was issued: ${text}`)
       return body.access_token
+    },
+    prove(token, claims) {
+      const { cert, key } = options as { cert: string; key: string }
+      const { thumbprint } = readCertificate(new X509Certificate(cert))
+      const right = { ath: hashToken(token), ekm: readKeyingMaterial(socket) ?? 'none', iat: now() }
+      return buildBindingProof({ ...right, ...claims }, createPrivateKey(key), thumbprint)
     },
     close: () => socket.destroy(),
   }
@@ -99,10 +118,11 @@ function callHttp2(socket: TLSSocket): TestConnection['call'] {
     })
 }
 
-function headersOf({ headers, token }: Call, body: string | undefined): Record<string, string | string[]> {
+function headersOf({ headers, token, proof }: Call, body: string | undefined): Record<string, string | string[]> {
   return {
     ...(body !== undefined && { 'content-length': String(Buffer.byteLength(body)) }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(proof !== undefined && { 'session-binding-proof': proof }),
     ...headers,
   }
 }

@@ -152,6 +152,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
           ...tlsOptions,
         },
         clientId ?? name,
+        () => seconds,
       )
       connections.add(connection)
       return connection

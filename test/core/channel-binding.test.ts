@@ -4,7 +4,13 @@ import { hash } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls'
 import t from 'tap'
-import { type BindableSocket, hasExtendedMasterSecret, readChannelBindings } from '../../src/core/channel-binding.ts'
+import {
+  type BindableSocket,
+  hasExtendedMasterSecret,
+  proofExporterLabel,
+  readChannelBindings,
+  readKeyingMaterial,
+} from '../../src/core/channel-binding.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 
 const pki = makeDemoPki()
@@ -106,6 +112,36 @@ t.test('TLS 1.0 and 1.1 offer nothing (N-03)', async t => {
     t.equal(ours.getProtocol(), maxVersion)
     t.same(readChannelBindings(ours), {})
   }
+})
+
+t.test('both ends read the same bindings and the same keying material for proofs (N-01, N-09, N-56)', async t => {
+  const seen = new Set<string>()
+  for (const [offered, options] of [
+    [1, {}],
+    [2, { maxVersion: 'TLSv1.2' }],
+    [0, { maxVersion: 'TLSv1.2', secureOptions: withoutExtendedMasterSecret }],
+    [0, { maxVersion: 'TLSv1.1' }],
+  ] as const) {
+    const first = await openPair(options)
+    const session = first.theirs.getSession() as Buffer
+    const resumed = options.maxVersion === undefined ? [] : [await openPair({ ...options, session })]
+    for (const { ours, theirs } of [first, ...resumed]) {
+      t.equal(Object.keys(readChannelBindings(ours)).length, offered)
+      t.same(readChannelBindings(theirs, 'client'), readChannelBindings(ours))
+      const material = readKeyingMaterial(ours)
+      t.equal(readKeyingMaterial(theirs), material)
+      if (offered === 0) t.equal(material, undefined)
+      else {
+        const exported = theirs.exportKeyingMaterial(32, proofExporterLabel, empty).toString('base64url')
+        t.equal(material, exported)
+        seen.add(exported)
+      }
+    }
+  }
+  t.equal(seen.size, 3, 'no two connections share it')
+  const gone = await openPair()
+  await new Promise<void>(resolve => gone.ours.once('close', resolve).destroy())
+  t.equal(readKeyingMaterial(gone.ours), undefined)
 })
 
 t.test('a connection that is gone offers nothing, and asking does not throw', async t => {

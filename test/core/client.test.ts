@@ -49,6 +49,17 @@ t.test('a registration becomes a client', async t => {
   t.same(read().clients.size, 0, 'an empty list is a list')
 })
 
+t.test('tls_session_bound_access_tokens means proof, and nothing beside it (N-61)', async t => {
+  const proofOnly = { ...alice, tls_session_bound_access_tokens: true, token_bindings: undefined }
+  t.same(read(proofOnly).clients.get('alice')?.bindings, ['proof'])
+  t.same(read({ ...proofOnly, token_bindings: ['proof'] }).clients.get('alice')?.bindings, ['proof'], 'said twice')
+  t.same(read({ ...alice, tls_session_bound_access_tokens: false }).problems, [], 'false is the default')
+  for (const token_bindings of [['certificate'], ['proof', 'certificate'], ['connection']])
+    t.match(problemsOf({ ...proofOnly, token_bindings }), [/proof alone/], String(token_bindings))
+  for (const wrong of ['true', 1, null, ['proof']])
+    t.match(problemsOf({ ...alice, tls_session_bound_access_tokens: wrong }), [/true or false/])
+})
+
 t.test('what is left out has a default: no scope, the one grant, signed tokens of the connection', async t => {
   const { clients, problems } = read({
     client_id: 'a',
@@ -161,7 +172,7 @@ t.test('every other part is checked too, and each mistake is named', async t => 
     ...[[], 'connection', ['none'], ['connection', 'connection'], [null], ['toString']].map(
       (token_bindings): [object, RegExp] => [
         { token_bindings },
-        /token_bindings must be a list of certificate, connection/,
+        /token_bindings must be a list of certificate, proof, connection/,
       ],
     ),
     ...['client_secret', 'Scope', 'tls_client_auth_san_dn', 'jwks_uri', ''].map((name): [object, RegExp] => [

@@ -19,13 +19,17 @@ const refusal = (reason: string) => ({ code: 'invalid_token', reason })
 
 t.test('a token is confirmed for its presenter, at the level it was made for', async t => {
   for (const presenter of [onTls13, onTls12])
-    for (const level of ['certificate', 'connection'] as TokenBinding[])
-      t.equal(verifyConfirmation(confirm(presenter, level), presenter), level)
+    for (const level of ['certificate', 'proof', 'connection'] as TokenBinding[])
+      t.equal(
+        verifyConfirmation(confirm(presenter, level), presenter, () => {}),
+        level,
+      )
 })
 
 t.test('a connection without channel binding gets no connection-bound token, but a certificate-bound one', async t => {
   t.equal(verifyConfirmation(confirm(onNothing, 'certificate'), onNothing), 'certificate')
-  t.throws(() => confirm(onNothing, 'connection'), { code: 'invalid_request', reason: 'binding_unavailable' })
+  for (const level of ['proof', 'connection'] as const)
+    t.throws(() => confirm(onNothing, level), { code: 'invalid_request', reason: 'binding_unavailable' })
 })
 
 t.test('cnf holds one member for each binding of the connection, and no more', async t => {
@@ -37,12 +41,44 @@ t.test('cnf holds one member for each binding of the connection, and no more', a
     'tls-unique#S256': thumbprintB,
   })
   t.same(confirm(onTls12, 'certificate'), { 'x5t#S256': x5t })
+  for (const presenter of [onTls12, onTls13])
+    t.same(confirm(presenter, 'proof'), { 'x5t#S256': x5t, tls_exp: 'EXPORTER-oauth-tls-session-bound' }, 'N-58')
 })
 
 t.test('another certificate is refused at every level', async t => {
   const thief = presenterOn(onTls13.bindings, bob)
-  for (const level of ['certificate', 'connection'] as const)
-    t.throws(() => verifyConfirmation(confirm(onTls13, level), thief), refusal('certificate_mismatch'))
+  for (const level of ['certificate', 'proof', 'connection'] as const)
+    t.throws(() => verifyConfirmation(confirm(onTls13, level), thief, () => {}), refusal('certificate_mismatch'))
+})
+
+t.test('a token at level proof is good with a proof only, and whoever asks for none gets a refusal', async t => {
+  const cnf = confirm(onTls13, 'proof')
+  t.equal(
+    verifyConfirmation(cnf, onTls13, () => {}),
+    'proof',
+    'control',
+  )
+  t.throws(() => verifyConfirmation(cnf, onTls13), { code: 'use_session_binding', reason: 'proof_missing' })
+  const refused = new Error('whatever the proof lacks')
+  const prove = () => {
+    throw refused
+  }
+  t.throws(() => verifyConfirmation(cnf, onTls13, prove), refused)
+  t.equal(verifyConfirmation(confirm(onTls13, 'certificate'), onTls13, prove), 'certificate', 'not asked elsewhere')
+  t.equal(verifyConfirmation(confirm(onTls13, 'connection'), onTls13, prove), 'connection')
+  for (const wrong of [
+    { ...cnf, tls_exp: 'EXPORTER-Channel-Binding' },
+    { ...cnf, tls_exp: '' },
+    { ...cnf, tls_exp: null },
+    { ...cnf, tls_exp: [cnf.tls_exp] },
+    { ...cnf, 'tls-exporter#S256': thumbprintA },
+    { tls_exp: cnf.tls_exp },
+  ])
+    t.throws(
+      () => verifyConfirmation(wrong, onTls13, () => {}),
+      refusal('confirmation_malformed'),
+      JSON.stringify(wrong),
+    )
 })
 
 t.test('another connection of the same certificate is refused at level connection only', async t => {

@@ -192,6 +192,18 @@ const rows: Record<Reason, readonly Row[]> = {
       return alice.get('/api/whoami', given)
     }),
   ],
+  proof_missing: [
+    atResource(
+      async () => alice.get('/api/whoami', await alice.token({ token_binding: 'proof' })),
+      'use_session_binding',
+    ),
+  ],
+  proof_invalid: [
+    atResource(async () => {
+      const proven = await alice.token({ token_binding: 'proof' })
+      return alice.get('/api/whoami', proven, alice.prove('another token'))
+    }, 'invalid_proof'),
+  ],
   binding_too_weak: [atResource(() => alice.get('/strict', token))],
   scope_missing: [
     atResource(

@@ -15,6 +15,12 @@ const start = async (test: { teardown(end: () => Promise<void>): void }, options
 }
 const named = (issuer: string, audience = issuer) => ({ env: { TLSBOUND_ISSUER: issuer, TLSBOUND_AUDIENCE: audience } })
 const read = async (server: TestServer, path: string) => (await server.connect(null)).get(path)
+const bindings = {
+  tls_client_certificate_bound_access_tokens: true,
+  tls_session_bound_access_tokens: true, // N-61
+  token_bindings_supported: ['certificate', 'proof', 'connection'],
+  binding_proof_signing_alg_values_supported: ['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256'],
+}
 const endpoint = (server: TestServer, address: string) => read(server, new URL(address).pathname)
 
 t.test('the documents need no certificate and say exactly what this server does (N-51, N-52, OA25)', async t => {
@@ -29,8 +35,7 @@ t.test('the documents need no certificate and say exactly what this server does 
     scopes_supported: ['notes:read', 'notes:write'],
     grant_types_supported: ['client_credentials'],
     token_endpoint_auth_methods_supported: ['tls_client_auth'],
-    tls_client_certificate_bound_access_tokens: true,
-    token_bindings_supported: ['certificate', 'connection'],
+    ...bindings,
   })
   const rs = await read(server, protectedResource)
   t.match(rs, { status: 200, headers: { 'content-type': /^application\/json(;|$)/ } })
@@ -38,7 +43,7 @@ t.test('the documents need no certificate and say exactly what this server does 
     resource: issuer,
     authorization_servers: [issuer],
     bearer_methods_supported: ['header'],
-    tls_client_certificate_bound_access_tokens: true,
+    ...bindings,
   })
   for (const { body } of [as, rs])
     for (const [name, value] of Object.entries(body as object)) {

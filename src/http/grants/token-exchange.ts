@@ -1,6 +1,6 @@
 // grant_type token-exchange (RFC 8693): somebody's token becomes a token that only this client can use, on behalf of them.
-// Never more scope than it had, never longer than it lasts, and bound as every token of ours is.
-import { confirm } from '../../core/confirmation.ts'
+// Never more scope than it had, never longer than it lasts, and bound as every token of ours is, never more weakly than it.
+import { confirm, isAtLeast } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { decide } from '../../core/policy.ts'
 import { narrowScope } from '../../core/subject-token.ts'
@@ -21,10 +21,13 @@ export async function tokenExchange({ request, form, by, parts }: GrantRequest):
     form.actor_token_type === undefined
   if (!wellFormed) throw new OAuthError('invalid_request', 'malformed_request')
 
-  const subject = await readSubject(token, type, by, parts)
+  const subject = await readSubject(token, type, by, parts, request.raw)
   const resource = readTarget(form) ?? subject.audience
   const scope = narrowScope(form.scope, subject.scope, client.scope)
-  const permission = decide(client, { scope, binding: form.token_binding, resource }, parts.targets)
+  const { binding: least = 'certificate' } = subject
+  const binding = form.token_binding ?? (isAtLeast(client.bindings[0], least) ? undefined : least)
+  const permission = decide(client, { scope, binding, resource }, parts.targets)
+  if (!isAtLeast(permission.binding, least)) throw new OAuthError('invalid_request', 'binding_not_allowed')
   const cnf = confirm(presenter, permission.binding)
 
   const { sub, act, expires } = subject

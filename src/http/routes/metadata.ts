@@ -3,12 +3,21 @@
 import type { FastifyInstance } from 'fastify'
 import { authenticationMethods } from '../../core/client.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
+import { proofAlgorithms } from '../../core/proof-algorithm.ts'
 import type { ServerParts } from '../parts.ts'
 import { supportedGrants } from './token.ts'
 
 export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, now }: ServerParts): void {
   const { issuer, audience } = settings
   const scopes = () => [...new Set(clients.enabled.flatMap(client => [...client.scope]))].sort()
+
+  /** What both documents say about how tokens are bound. */
+  const bindings = {
+    tls_client_certificate_bound_access_tokens: true,
+    tls_session_bound_access_tokens: true,
+    token_bindings_supported: tokenBindings,
+    binding_proof_signing_alg_values_supported: proofAlgorithms,
+  }
 
   const at = (path: string) => new URL(path, issuer).href
 
@@ -24,8 +33,7 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, 
     token_endpoint_auth_methods_supported: authenticationMethods,
     introspection_endpoint_auth_methods_supported: authenticationMethods,
     revocation_endpoint_auth_methods_supported: authenticationMethods,
-    tls_client_certificate_bound_access_tokens: true,
-    token_bindings_supported: tokenBindings,
+    ...bindings,
   }))
   document(wellKnown('oauth-protected-resource', audience), () => ({
     resource: audience,
@@ -33,7 +41,7 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, 
     jwks_uri: at('/oauth/jwks'),
     scopes_supported: scopes(),
     bearer_methods_supported: ['header'],
-    tls_client_certificate_bound_access_tokens: true,
+    ...bindings,
   }))
   document('/oauth/jwks', () => ({ keys: keys.published(now()) }))
 

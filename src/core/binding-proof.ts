@@ -1,0 +1,141 @@
+// The binding proof: whoever presents a token at level proof signs, with the key of its certificate, the token's hash and
+// keying material of this very connection. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3; stricter where it is silent.
+import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { isText, isTime } from './access-token.ts'
+import { isCanonical, parseObject } from './compact-jws.ts'
+import { OAuthError } from './errors.ts'
+import type { Presenter } from './presenter.ts'
+import { type ProofAlgorithm, readProofAlgorithms, signProof, verifyProofSignature } from './proof-algorithm.ts'
+
+/** What a proof says. The last three belong to one request; a proof without them serves all requests of its connection. */
+export interface ProofClaims {
+  /** base64url(SHA-256(access token)). */
+  readonly ath: string
+  /** base64url of the 32 octets that both ends export. */
+  readonly ekm: string
+  /** Seconds since 1970. */
+  readonly iat: number
+  readonly jti?: string
+  readonly htm?: string
+  /** The path, or an https address whose path counts; without query. */
+  readonly htu?: string
+}
+
+/** The request that a proof comes with. */
+export interface ProvenRequest {
+  readonly token: string
+  readonly method: string
+  /** As it stands in the request line, or `:path`. */
+  readonly target: string
+}
+
+/** Seconds: how old a proof may be when it is first seen on a connection, and how far ahead of our clock. */
+export const proofWindow = { past: 60, future: 5 } as const
+
+/** Characters; ours have about 450 with ES256, 850 with RSA-3072. */
+const maximumLength = 4096
+const type = 'tls-binding-proof+jwt'
+const required: readonly string[] = ['ath', 'ekm', 'iat']
+const optional: readonly string[] = ['jti', 'htm', 'htu']
+
+/** `ath`: the hash that stands for a token in its proof. */
+export function hashToken(token: string): string {
+  return hash('sha256', token, 'base64url')
+}
+
+/**
+ * Builds and signs a proof with the private key of a certificate, whose `x5t#S256` is `thumbprint`.
+ * @throws TypeError for a kind of key that no proof can be signed with.
+ */
+export function buildBindingProof(claims: ProofClaims, key: KeyObject, thumbprint: string): string {
+  const [alg] = readProofAlgorithms(key)
+  if (alg === undefined) throw new TypeError('a proof needs a key of P-256, P-384, Ed25519, or RSA with 2048 bits')
+  const header = { typ: type, alg, 'x5t#S256': thumbprint }
+  const input = [header, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+  return `${input}.${signProof(alg, Buffer.from(input), key).toString('base64url')}`
+}
+
+/**
+ * Verifies that a proof was made by this presenter for this token, on this connection and within `proofWindow` of `now`, in
+ * seconds since 1970. Whether its `jti` was used before is for the caller to know.
+ * @throws OAuthError `proof_invalid`.
+ */
+export function verifyBindingProof(
+  proof: string,
+  request: ProvenRequest,
+  { certificate, ekm }: Presenter,
+  now: number,
+): ProofClaims {
+  const segments = proof.split('.')
+  if (proof.length > maximumLength || segments.length !== 3 || !segments.every(isCanonical)) return refuse()
+  const [header, payload, signature] = segments.map(segment => Buffer.from(segment, 'base64url')) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]
+  const key = certificate.x509.publicKey
+  const algorithm = readAlgorithm(parseObject(header.toString()), certificate.thumbprint, key)
+  const claims = readClaims(parseObject(payload.toString()))
+  const holds =
+    ekm !== undefined &&
+    isSame(claims.ekm, ekm) &&
+    isSame(claims.ath, hashToken(request.token)) &&
+    claims.iat >= now - proofWindow.past &&
+    claims.iat <= now + proofWindow.future &&
+    (claims.htm === undefined || claims.htm === request.method) &&
+    (claims.htu === undefined || isFor(claims.htu, request.target))
+  // Last, since it costs most: whoever lacks the connection's keys cannot make us do it.
+  if (!holds || !verifyProofSignature(algorithm, Buffer.from(`${segments[0]}.${segments[1]}`), key, signature)) refuse()
+  return claims
+}
+
+/** Whether a proof was made for one request alone: `jti`, `htm` and `htu` are all there. */
+export function isPerRequest({ jti, htm, htu }: ProofClaims): boolean {
+  return jti !== undefined && htm !== undefined && htu !== undefined
+}
+
+/** Whether a proof can serve further requests of its connection. */
+export function isReusable({ jti, htm, htu }: ProofClaims): boolean {
+  return jti === undefined && htm === undefined && htu === undefined
+}
+
+/** Exactly the three members, so no `crit`, and none that would bring a key along (RFC 8725 §3.10). */
+function readAlgorithm(
+  header: Readonly<Record<string, unknown>> | undefined,
+  x5t: string,
+  key: KeyObject,
+): ProofAlgorithm {
+  const { typ, alg, 'x5t#S256': thumbprint, ...others } = header ?? {}
+  const algorithm = readProofAlgorithms(key).find(name => name === alg)
+  if (typ !== type || thumbprint !== x5t || algorithm === undefined || Object.keys(others).length > 0) return refuse()
+  return algorithm
+}
+
+/** A claim that we do not know could be a restriction that we do not check. */
+function readClaims(claims: Readonly<Record<string, unknown>> | undefined): ProofClaims {
+  const wellFormed =
+    claims !== undefined &&
+    required.every(name => Object.hasOwn(claims, name)) &&
+    Object.keys(claims).every(name => required.includes(name) || optional.includes(name)) &&
+    isTime(claims.iat) &&
+    (claims.htu === undefined || typeof claims.htu === 'string') && // as long as a path may be
+    ['ath', 'ekm', 'jti', 'htm'].every(name => !Object.hasOwn(claims, name) || isText(claims[name]))
+  return wellFormed ? (claims as unknown as ProofClaims) : refuse()
+}
+
+/** §2.3.2.2 calls it a URI and shows a path; the connection has settled the host, so the path is what counts. */
+function isFor(htu: string, target: string): boolean {
+  return readPath(htu) === readPath(target.split('?')[0] as string)
+}
+
+function readPath(address: string): string {
+  return address.replace(/^https:\/\/[^/?#]*/i, '')
+}
+
+function isSame(one: string, other: string): boolean {
+  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other))
+}
+
+function refuse(): never {
+  throw new OAuthError('invalid_proof', 'proof_invalid')
+}

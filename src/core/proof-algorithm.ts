@@ -1,0 +1,56 @@
+// Signatures with the key of a TLS certificate: the key decides the algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+// Only for binding proofs; access tokens are signed by the issuer's keys (http/token-keys.ts).
+import { constants, type KeyObject, sign, type VerifyKeyObjectInput, verify } from 'node:crypto'
+
+export type ProofAlgorithm = 'ES256' | 'ES384' | 'EdDSA' | 'PS256' | 'RS256'
+
+/** All of them, for metadata. */
+export const proofAlgorithms: readonly ProofAlgorithm[] = ['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256']
+
+/** The algorithms that a key can be used with here, the preferred one first; none for a kind of key that is not taken. */
+export function readProofAlgorithms({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): ProofAlgorithm[] {
+  const { namedCurve, modulusLength = 0 } = asymmetricKeyDetails ?? {}
+  switch (asymmetricKeyType) {
+    case 'ec':
+      return namedCurve === 'prime256v1' ? ['ES256'] : namedCurve === 'secp384r1' ? ['ES384'] : []
+    case 'ed25519':
+      return ['EdDSA']
+    case 'rsa':
+      return modulusLength >= 2048 ? ['PS256', 'RS256'] : []
+    default:
+      return []
+  }
+}
+
+/** Signs with a private key. */
+export function signProof(algorithm: ProofAlgorithm, data: Buffer, key: KeyObject): Buffer {
+  return sign(hashes[algorithm], data, { ...forms[algorithm], key })
+}
+
+/** Whether a signature holds. The caller has seen to it that the algorithm is one of the key's. */
+export function verifyProofSignature(
+  algorithm: ProofAlgorithm,
+  data: Buffer,
+  key: KeyObject,
+  signature: Buffer,
+): boolean {
+  const length = lengths[algorithm]
+  return (
+    (length === undefined || signature.length === length) &&
+    verify(hashes[algorithm], data, { ...forms[algorithm], key }, signature)
+  )
+}
+
+const hashes = { ES256: 'sha256', ES384: 'sha384', EdDSA: undefined, PS256: 'sha256', RS256: 'sha256' } as const
+
+/** RFC 7518 §3.4: r and s side by side. §3.5: a salt as long as the hash. */
+const forms: Readonly<Record<ProofAlgorithm, Omit<VerifyKeyObjectInput, 'key'>>> = {
+  ES256: { dsaEncoding: 'ieee-p1363' },
+  ES384: { dsaEncoding: 'ieee-p1363' },
+  EdDSA: {},
+  PS256: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST },
+  RS256: { padding: constants.RSA_PKCS1_PADDING },
+}
+
+/** Octets; an RSA signature is as long as its key. */
+const lengths: Partial<Record<ProofAlgorithm, number>> = { ES256: 64, ES384: 96, EdDSA: 64 }
