@@ -42,7 +42,7 @@ export const reasons = {
   refresh_revoked: 'The grant was revoked; ask for a new one.',
   refresh_certificate_mismatch: 'The refresh token belongs to another client certificate; ask for a new grant.',
   subject_token_invalid: 'The subject_token is not one that this server exchanges, for this presenter.',
-  issuer_unavailable: 'The issuer of the subject_token does not give its keys; try again later.',
+  issuer_unavailable: 'The issuer of the token does not give its keys; try again later.',
   store_unavailable: 'The server cannot reach its store; try again later.',
 } as const
 

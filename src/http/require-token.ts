@@ -8,7 +8,7 @@ import { OAuthError } from '../core/errors.ts'
 import { refuseSecondToken } from './bearer.ts'
 import { connectionOf } from './connection.ts'
 import { type RefusalListener, refuse } from './errors.ts'
-import { importVerificationKey, readTokenJwk, type VerificationKey } from './token-keys.ts'
+import { findIssuerKeys, type IssuerKeys } from './issuer-keys.ts'
 import { createTokenReader } from './token-reader.ts'
 import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts'
 
@@ -25,8 +25,8 @@ export interface TokenDemand {
 export interface RequireTokenOptions extends TokenDemand {
   readonly issuer: string
   readonly audience: string
-  /** The issuer's public keys, as its `/oauth/jwks` gives them. */
-  readonly jwks: { readonly keys: readonly unknown[] }
+  /** The issuer's public keys: `{ keys }`, or `{ uri, ca }` of its `/oauth/jwks`, so that its rotation is followed. */
+  readonly jwks: IssuerKeys
   /** Address of the protected resource's metadata, for the challenge (RFC 9728 §5.1). */
   readonly resourceMetadata?: string
   readonly onRefusal?: RefusalListener
@@ -118,14 +118,7 @@ function readDemand({ scope = '', binding = 'certificate', proof }: TokenDemand)
 }
 
 async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): Promise<TokenVerifier> {
-  if (!issuer || !audience || !Array.isArray(jwks?.keys) || jwks.keys.length === 0)
-    throw new TypeError('requireToken: issuer, audience and jwks with at least one key are required')
-  const keys = new Map<string, VerificationKey>()
-  for (const key of jwks.keys) {
-    const imported = await importVerificationKey(readTokenJwk(key))
-    if (keys.has(imported.kid)) throw new TypeError('requireToken: two keys have the same kid')
-    keys.set(imported.kid, imported)
-  }
-  const readToken = createTokenReader(kid => keys.get(kid))
+  if (!issuer || !audience) throw new TypeError('requireToken: issuer and audience are required')
+  const readToken = createTokenReader(await findIssuerKeys(jwks))
   return createTokenVerifier({ issuer, audience, readToken, now: () => Math.floor(Date.now() / 1000) })
 }

@@ -7,11 +7,11 @@ import type { VerificationKey } from './token-keys.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
 
-/** Reads a token. @throws OAuthError (rejects) `bad_signature` or `wrong_type`; `store_unavailable` for an opaque one. */
+/** Reads a token. @throws OAuthError (rejects) `bad_signature` or `wrong_type`; `store_unavailable`, `issuer_unavailable`. */
 export type TokenReader = (token: string) => Claims | Promise<Claims>
 
-/** Looks up a key by its id; only what was loaded before is found (RFC 8725 §3.10). */
-export type FindKey = (kid: string) => VerificationKey | undefined
+/** Finds a key of the issuer by its id; nothing that a token brings along or points to is one (RFC 8725 §3.10). */
+export type FindKey = (kid: string) => VerificationKey | undefined | Promise<VerificationKey | undefined>
 
 /** `findOpaque` gives the claims kept for the hash of an opaque token; without it there are none. */
 export function createTokenReader(
@@ -23,8 +23,10 @@ export function createTokenReader(
     if (findOpaque !== undefined && isOpaqueToken(token) === 'at')
       return findOpaque(hashOpaqueToken(token)).then(orRefuse)
     const { alg, kid } = readTokenHeader(token)
+    const verify = (key: VerificationKey | undefined) =>
+      orRefuse(key?.algorithm === alg ? key.verify(token) : undefined)
     const key = findKey(kid)
-    return orRefuse(key?.algorithm === alg ? key.verify(token) : undefined)
+    return key instanceof Promise ? key.then(verify) : verify(key)
   }
 }
 

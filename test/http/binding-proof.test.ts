@@ -75,8 +75,8 @@ t.test(
     for (const iat of [clock - 61, clock + 6, 0])
       t.match(await alice.get('/api/whoami', token, alice.prove(token, { iat })), invalid, `${iat - clock} s`)
     const later = await server.connect('alice')
-  t.match(await later.get('/api/whoami', token, later.prove(token, { iat: clock + 5 })), accepted, 'control')
-  const signed = alice.prove(token, { iat: clock - 60 })
+    t.match(await later.get('/api/whoami', token, later.prove(token, { iat: clock + 5 })), accepted, 'control')
+    const signed = alice.prove(token, { iat: clock - 60 })
     t.match(await alice.get('/api/whoami', token, signed), accepted, 'control: the oldest that will do')
     server.clock += 200
     t.match(await alice.get('/api/whoami', token, signed), accepted)

@@ -16,7 +16,7 @@ const alice = await issuer.connect('alice')
 const token = await alice.token({ token_binding: 'certificate' })
 const reading = await alice.token({ token_binding: 'certificate', scope: 'notes:read' })
 const bound = await alice.token({ token_binding: 'connection' })
-const jwks = (await alice.get('/oauth/jwks')).body as RequireTokenOptions['jwks']
+const jwks = (await alice.get('/oauth/jwks')).body as { keys: Record<string, unknown>[] }
 
 const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
 const trusting: RequireTokenOptions = { issuer: 'https://as.example', audience, jwks }
@@ -209,6 +209,8 @@ t.test('what is wrong with the options shows at the registration', async t => {
     'no keys': { jwks: undefined },
     'keys that are no list': { jwks: key },
     'an empty list of keys': { jwks: { keys: [] } },
+    'keys over plain HTTP': { jwks: { uri: 'http://localhost/oauth/jwks' } },
+    'keys at no address': { jwks: { uri: 'https://' } },
     'a symmetric key': { jwks: { keys: [{ kty: 'oct', k: 'AAAA', alg: 'HS256', kid: 'x' }] } },
     'a key without kid': { jwks: { keys: [{ ...key, kid: undefined }] } },
     'a key without alg': { jwks: { keys: [{ ...key, alg: undefined }] } },
