@@ -7,6 +7,7 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   core: [/^core\//, /^node:(crypto|net)$/],
   store: [/^(store|core)\//, /^node:/, /^pg$/],
   client: [/^(client|core)\//, /^node:/, /^undici$/],
+  lab: [/^(lab|client|core)\//, /^node:/],
   pki: [/^pki\//, /^node:/, /^node-forge/],
   http: [/^(http|core)\//, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
   ops: [/^(ops|http|core)\//, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],

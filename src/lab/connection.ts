@@ -1,0 +1,111 @@
+// One TLS connection of the lab, over HTTP/1.1 or HTTP/2, with nothing between the lab and the bytes: it never reconnects,
+// keeps no tokens and repeats no request. A second connection is a second object, as it is for a thief.
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  /** The body as JSON; undefined when it is not. */
+  // biome-ignore lint/suspicious/noExplicitAny: whoever asks knows what it should be, and finds out
+  readonly body: any
+}
+
+export interface Call {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string | string[]>>
+  readonly body?: string
+  /** Sent as `Authorization: Bearer …`. */
+  readonly token?: string
+  /** Sent as `Session-Binding-Proof`. */
+  readonly proof?: string
+}
+
+export interface Connection {
+  readonly socket: TLSSocket
+  /** Rejects when the connection ends without an answer. */
+  call(path: string, call?: Call): Promise<Answer>
+  close(): void
+}
+
+/** Milliseconds without an octet after which a connection is given up. */
+const patience = 10_000
+
+/** Opens a connection, on which requests name `authority`, `HOST:PORT`. Rejects as TLS does. */
+export async function openConnection(options: ConnectionOptions, authority?: string): Promise<Connection> {
+  const socket = connectTls({ ALPNProtocols: ['http/1.1'], ...options })
+  await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
+  socket.on('error', () => {}) // whoever waits for an answer is told
+  const host = authority ?? `localhost:${socket.remotePort}`
+  return {
+    socket,
+    call: socket.alpnProtocol === 'h2' ? callHttp2(socket, host) : callHttp1(socket, host),
+    close: () => socket.destroy(),
+  }
+}
+
+function callHttp1(socket: TLSSocket, host: string): Connection['call'] {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  let used = false
+  agent.createConnection = (_options, done) => {
+    if (used) done?.(new Error('the connection has ended'), undefined as never)
+    else done?.(null, socket)
+    used = true
+    return undefined as never // what is handed to `done` counts
+  }
+  return (path, { method = 'GET', body, ...rest } = {}) =>
+    new Promise((resolve, reject) => {
+      const headers = { host, ...headersOf(rest, body) }
+      const request = httpRequest({ agent, path, method, headers, setDefaultHeaders: false }, response =>
+        readAnswer(response.statusCode as number, response.headers, response).then(resolve, reject),
+      )
+      request.setTimeout(patience, () => request.destroy(new Error('no answer in time')))
+      request.on('error', reject).end(body)
+    })
+}
+
+function callHttp2(socket: TLSSocket, host: string): Connection['call'] {
+  const http2: ClientHttp2Session = connectHttp2(`https://${host}`, { createConnection: () => socket })
+  http2.on('error', () => {})
+  return (path, { method = 'GET', body, ...rest } = {}) =>
+    new Promise((resolve, reject) => {
+      const options = { endStream: body === undefined }
+      const stream = http2.request({ ':path': path, ':method': method, ...headersOf(rest, body) }, options)
+      stream.setTimeout(patience, () => stream.destroy(new Error('no answer in time')))
+      stream.on('error', reject).on('response', headers => {
+        readAnswer(headers[':status'] as number, headers as IncomingHttpHeaders, stream).then(resolve, reject)
+      })
+      stream.on('close', () => reject(new Error('the stream ended without an answer')))
+      if (body !== undefined) stream.end(body)
+    })
+}
+
+function headersOf({ headers, token, proof }: Call, body: string | undefined): Record<string, string | string[]> {
+  return {
+    ...(body !== undefined && { 'content-length': String(Buffer.byteLength(body)) }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(proof !== undefined && { 'session-binding-proof': proof }),
+    ...headers,
+  }
+}
+
+async function readAnswer(
+  status: number,
+  headers: IncomingHttpHeaders,
+  stream: AsyncIterable<Buffer>,
+): Promise<Answer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  const text = Buffer.concat(chunks).toString()
+  return { status, headers, text, body: parse(text) }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

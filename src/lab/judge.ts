@@ -1,0 +1,39 @@
+// What an attempted theft says about a server. A refusal counts only beside a control that was accepted.
+import type { TokenBinding } from '../core/confirmation.ts'
+import type { Attempt } from './attempt.ts'
+import type { Evidence, Scenario } from './scenario.ts'
+
+export type Outcome = 'passed' | 'failed' | 'not applicable' | 'not tried'
+
+export interface Finding {
+  readonly scenario: Scenario
+  readonly outcome: Outcome
+  /** One line that says why. */
+  readonly evidence: string
+  readonly attempts: readonly Attempt[]
+}
+
+/** Judges what a scenario found at a level. */
+export function judge(scenario: Scenario, { controls, thefts }: Evidence, level: TokenBinding): Finding {
+  const attempts = [...controls, ...thefts]
+  const find = (outcome: Outcome, evidence: string): Finding => ({ scenario, outcome, evidence, attempts })
+
+  const broken = controls.find(({ result }) => result !== 'accepted')
+  if (broken !== undefined) return find('not tried', `the control did not work: ${tell(broken)}`)
+  if (thefts.length === 0) return find('not tried', 'nothing was tried')
+  const fault = thefts.find(({ result }) => result === 'fault')
+  if (fault !== undefined) return find('failed', `an error of the server is no refusal: ${tell(fault)}`)
+  const accepted = thefts.find(({ result }) => result === 'accepted')
+  if (accepted === undefined) return find('passed', thefts.length === 1 ? tell(thefts[0] as Attempt) : tellAll(thefts))
+  if (scenario.stoppedAt.includes(level)) return find('failed', `accepted: ${tell(accepted)}`)
+  return find('not applicable', `level ${level} does not promise to stop this; ${tell(accepted)}`)
+}
+
+function tell({ what, seen }: Attempt): string {
+  return `${what}: ${seen}`
+}
+
+/** Such as "4 refused: 401 connection_mismatch, 401 bad_signature". */
+function tellAll(thefts: readonly Attempt[]): string {
+  return `${thefts.length} refused: ${[...new Set(thefts.map(({ seen }) => seen))].join(', ')}`
+}

@@ -1,0 +1,65 @@
+// What is known of a server before a theft: where it gives tokens, where they are used, how it binds them.
+// Read from its metadata (RFC 8414, OpenID Connect Discovery), as an honest client would; options go before that.
+import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
+import type { Answer } from './connection.ts'
+
+/** `tlsbound` chooses the level of a token; `rfc8705` knows certificate-bound tokens and nothing else. */
+export type ProfileName = 'tlsbound' | 'rfc8705'
+
+export interface Profile {
+  readonly name: ProfileName
+  readonly issuer: URL
+  readonly tokenEndpoint: URL
+  /** Where a token is used, with GET. */
+  readonly resource: URL
+  /** The levels that the server offers. */
+  readonly levels: readonly TokenBinding[]
+  readonly scope: string | undefined
+}
+
+export interface ProfileOptions {
+  readonly name?: ProfileName | undefined
+  readonly tokenEndpoint?: string | undefined
+  readonly resource?: string | undefined
+  readonly scope?: string | undefined
+}
+
+const documents = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
+
+/**
+ * Reads what a server says about itself. `get` asks it, without a token.
+ * @throws Error (rejects) saying which option is needed.
+ */
+export async function readProfile(
+  issuer: URL,
+  options: ProfileOptions,
+  get: (path: string) => Promise<Answer>,
+): Promise<Profile> {
+  const metadata = await readMetadata(get)
+  const bindings = metadata?.token_bindings_supported
+  const name = options.name ?? (Array.isArray(bindings) ? 'tlsbound' : 'rfc8705')
+  const aliases = metadata?.mtls_endpoint_aliases as Record<string, unknown> | undefined // RFC 8705 §5
+  const endpoint = options.tokenEndpoint ?? aliases?.token_endpoint ?? metadata?.token_endpoint
+  const resource = options.resource ?? (name === 'tlsbound' ? '/api/whoami' : undefined)
+  if (typeof endpoint !== 'string') throw new Error('the server has no metadata: give --token-endpoint')
+  if (resource === undefined) throw new Error('where a token is used is not in the metadata: give --resource')
+  return {
+    name,
+    issuer,
+    // Ours names the issuer, which in a test is not where it listens.
+    tokenEndpoint:
+      name === 'tlsbound' ? new URL(new URL(endpoint, issuer).pathname, issuer) : new URL(endpoint, issuer),
+    resource: new URL(resource, issuer),
+    levels:
+      name === 'tlsbound' ? tokenBindings.filter(level => (bindings as unknown[]).includes(level)) : ['certificate'],
+    scope: options.scope,
+  }
+}
+
+async function readMetadata(get: (path: string) => Promise<Answer>): Promise<Record<string, unknown> | undefined> {
+  for (const path of documents) {
+    const { status, body } = await get(path)
+    if (status === 200 && typeof body?.token_endpoint === 'string') return body
+  }
+  return undefined
+}

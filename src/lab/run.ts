@@ -1,0 +1,53 @@
+// Plays scenarios one after another, each on an empty stage, and tells what came of each as soon as it is known.
+
+import { NotTried } from './attempt.ts'
+import { type Finding, judge } from './judge.ts'
+import type { Scenario } from './scenario.ts'
+import { Stage, type StageOptions } from './stage.ts'
+
+export interface Report {
+  readonly findings: readonly Finding[]
+  /** How many connections were opened. */
+  readonly connections: number
+  /** Milliseconds. */
+  readonly duration: number
+}
+
+/** Milliseconds that one scenario may take. */
+const patience = 20_000
+
+/** Plays `scenarios`. `tell` hears of each finding. */
+export async function runLab(
+  scenarios: readonly Scenario[],
+  options: StageOptions,
+  tell: (finding: Finding) => void = () => {},
+): Promise<Report> {
+  const begun = performance.now()
+  const findings: Finding[] = []
+  let connections = 0
+  for (const scenario of scenarios) {
+    const stage = new Stage(options)
+    const finding = await play(scenario, stage)
+    stage.clear()
+    connections += stage.connections
+    findings.push(finding)
+    tell(finding)
+  }
+  return { findings, connections, duration: performance.now() - begun }
+}
+
+async function play(scenario: Scenario, stage: Stage): Promise<Finding> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new NotTried(`it took more than ${patience / 1000} s`)), patience)
+  })
+  try {
+    return judge(scenario, await Promise.race([scenario.run(stage), late]), stage.level)
+  } catch (error) {
+    const { message } = error as Error
+    const evidence = error instanceof NotTried ? message : `it could not be played: ${message}`
+    return { scenario, outcome: 'not tried', evidence, attempts: [] }
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,28 @@
+// The theft that every level stops: the token was found in a log, the private key was not.
+import { attempt, NotTried } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+
+export const scenario: Scenario = {
+  id: 'other-certificate',
+  sentence: 'A token is used on a connection with a certificate of somebody else.',
+  stolen: 'the token',
+  thief: 'certificates of their own: registered, not registered, of an unknown authority',
+  control: 'the token on a connection of its client',
+  expected: 'refused for every certificate but that of its client',
+  demandedBy: ['RFC 8705 §3'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const { connection, token } = await stage.victim()
+    const controls = [await attempt('with its own certificate', () => stage.use(connection, token))]
+    const { bob, mallory, stranger } = stage.cast
+    const thieves = Object.entries({ 'of another client': bob, 'of no client': mallory, 'of a stranger': stranger })
+    const thefts = []
+    for (const [whose, thief] of thieves)
+      if (thief !== undefined)
+        thefts.push(
+          await attempt(`with a certificate ${whose}`, async () => stage.use(await stage.connect(thief), token)),
+        )
+    if (thefts.length === 0) throw new NotTried('no second identity is there to play the thief')
+    return { controls, thefts }
+  },
+}
