@@ -54,8 +54,11 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const factory = (handler: Handler): Server => {
     const server = createSecureServer({
       ...tlsOptions,
-      ALPNProtocols: options.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
       allowHTTP1: true,
+      // Node puts its own list, h2 first, in the place of ALPNProtocols; only the callback is asked before.
+      ...(options.http2 === false && {
+        ALPNCallback: ({ protocols }: { protocols: string[] }) => protocols.find(name => name === 'http/1.1'),
+      }),
       headersTimeout: timeouts.headers * 1000,
       requestTimeout: timeouts.request * 1000,
       keepAliveTimeout: timeouts.idle * 1000,

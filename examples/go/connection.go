@@ -1,0 +1,128 @@
+// One TLS connection as an HTTP client that never opens another one: what is bound to the connection ends with it.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const timeout = 10 * time.Second
+
+// The longest answer that is read, in octets.
+const longestAnswer = 1 << 20
+
+var errEnded = errors.New("the connection has ended: open another one and get a token there")
+
+type connection struct {
+	origin string
+	tls    *tls.Conn
+	http   *http.Client
+}
+
+type answer struct {
+	Status      int    `json:"-"`
+	AccessToken string `json:"access_token"`
+	Error       string `json:"error"`
+	Reason      string `json:"reason"`
+}
+
+// open makes one TLS connection to an origin such as https://localhost:8443. A config without ClientSessionCache
+// resumes nothing.
+func open(origin string, config *tls.Config) (*connection, error) {
+	address, err := url.Parse(origin)
+	if err != nil {
+		return nil, err
+	}
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: timeout}, Config: config}
+	dialed, err := dialer.Dial("tcp", address.Host)
+	if err != nil {
+		return nil, err
+	}
+	once := make(chan net.Conn, 1)
+	once <- dialed
+	transport := &http.Transport{
+		// http.Transport asks here whenever it wants a connection. It gets ours, once.
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+			select {
+			case conn := <-once:
+				return conn, nil
+			default:
+				return nil, errEnded
+			}
+		},
+		MaxConnsPerHost:   1,
+		ForceAttemptHTTP2: true, // which a dial function of one's own would turn off
+	}
+	client := &http.Client{
+		Transport: transport,
+		Timeout:   timeout,
+		// A token goes where we send it, and nowhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return &connection{origin, dialed.(*tls.Conn), client}, nil
+}
+
+// export derives 32 octets that the two ends of this connection share with nobody else (RFC 8446 §7.5). The context is
+// there and empty (RFC 9266 §2): on TLS 1.2 nil would give another value.
+func (c *connection) export(label string) ([]byte, error) {
+	state := c.tls.ConnectionState()
+	return state.ExportKeyingMaterial(label, []byte{}, 32)
+}
+
+// requestToken gets a token on this connection: of level connection, proof or certificate.
+func (c *connection) requestToken(clientID, level string) (string, error) {
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "token_binding": {level}}
+	request, err := http.NewRequest(http.MethodPost, c.origin+"/oauth/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := c.send(request)
+	if err == nil && answer.Status != http.StatusOK {
+		err = fmt.Errorf("no token of level %s: %d %s %s", level, answer.Status, answer.Error, answer.Reason)
+	}
+	return answer.AccessToken, err
+}
+
+// get sends a token, and a binding proof unless that is empty.
+func (c *connection) get(path, token, proof string) (answer, error) {
+	request, err := http.NewRequest(http.MethodGet, c.origin+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	if proof != "" {
+		request.Header.Set("Session-Binding-Proof", proof)
+	}
+	return c.send(request)
+}
+
+func (c *connection) send(request *http.Request) (answer, error) {
+	response, err := c.http.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	// To its end, or the connection could not carry another request.
+	body, err := io.ReadAll(io.LimitReader(response.Body, longestAnswer))
+	if err != nil {
+		return answer{}, err
+	}
+	read := answer{Status: response.StatusCode}
+	err = json.Unmarshal(body, &read)
+	return read, err
+}
+
+func (c *connection) close() {
+	c.http.CloseIdleConnections()
+	c.tls.Close()
+}

@@ -1,0 +1,69 @@
+// The binding proof: a JWT that says, signed with the key of our certificate, that a token is ours on this connection.
+// draft-mw-oauth-tls-session-bound-tokens §2.2, §2.3. This one is for keys of P-256, so its algorithm is ES256.
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// What the octets under the proof are exported with.
+const proofLabel = "EXPORTER-oauth-tls-session-bound"
+
+// buildProof signs a proof for a token on a connection. It is made once for the two and sent with each request; a new
+// token or a new connection needs a new one.
+func buildProof(token string, c *connection, certificate tls.Certificate) (string, error) {
+	key, ok := certificate.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return "", errors.New("the certificate's key is not of P-256: sign with the algorithm of your key")
+	}
+	exported, err := c.export(proofLabel)
+	if err != nil {
+		return "", err
+	}
+	header, err := segment(map[string]any{
+		"typ":      "tls-binding-proof+jwt",
+		"alg":      "ES256",
+		"x5t#S256": thumbprint(certificate.Certificate[0]),
+	})
+	if err != nil {
+		return "", err
+	}
+	payload, err := segment(map[string]any{
+		"ath": thumbprint([]byte(token)),
+		"ekm": base64.RawURLEncoding.EncodeToString(exported),
+		"iat": time.Now().Unix(),
+	})
+	if err != nil {
+		return "", err
+	}
+	input := header + "." + payload
+	digest := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+	if err != nil {
+		return "", err
+	}
+	// RFC 7518 §3.4: r and s side by side, 32 octets each, and not the DER form that TLS has.
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+func segment(members map[string]any) (string, error) {
+	text, err := json.Marshal(members)
+	return base64.RawURLEncoding.EncodeToString(text), err
+}
+
+// thumbprint is base64url(SHA-256(octets)) without padding: the form of every hash in tokens and proofs.
+func thumbprint(octets []byte) string {
+	hash := sha256.Sum256(octets)
+	return base64.RawURLEncoding.EncodeToString(hash[:])
+}
