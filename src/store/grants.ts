@@ -2,7 +2,7 @@
 import { judgeRefresh, longestAccessToken, type RefreshTokenFacts } from '../core/refresh-token.ts'
 import { keepRevocation } from './revocations.ts'
 import type { Grant, KnownRefreshToken, Refresh } from './store.ts'
-import { ask, type Row, type Work } from './work.ts'
+import { ask, type Performer, type Row, type Work } from './work.ts'
 
 const insertToken = 'INSERT INTO refresh_tokens (hash, grant_number) VALUES (?, ?)'
 
@@ -25,10 +25,10 @@ export function* createGrant(grant: Grant, refreshTokenHash: string): Work<void>
   yield* ask(insertToken, refreshTokenHash, row?.number as number)
 }
 
-/** A refresh token with its grant, its successor's use, and whether anything that was revoked stops it. */
-const selectToken = `
+/** A refresh token with its grant, its successor's use, whether anything that was revoked stops it, and the shared time. */
+const selectToken = (time = 'NULL') => `
   SELECT g.number, g.id, g.client_id, g.subject, g.scope, g.audience, g.binding, g.certificate, g.rotation, g.created, g.expires,
-    g.actor, t.first_used, t.last_used, t.successor, t.superseded, s.first_used AS successor_used,
+    g.actor, t.first_used, t.last_used, t.successor, t.superseded, s.first_used AS successor_used, ${time} AS time,
     (SELECT count(*) FROM revocations r
       WHERE (r.kind, r.value) IN (VALUES ('token', t.hash), ('grant', g.id), ('client', g.client_id),
                                          ('certificate', g.certificate), ('all', ''))
@@ -37,7 +37,7 @@ const selectToken = `
   WHERE t.hash = ?`
 
 export function* findRefreshToken(hash: string): Work<KnownRefreshToken | undefined> {
-  const [row] = yield* ask(selectToken, hash)
+  const [row] = yield* ask(selectToken(), hash)
   if (row === undefined) return undefined
   const grant = readGrant(row)
   const { revoked, superseded, used } = readFacts(row)
@@ -50,22 +50,25 @@ export function* findRefreshToken(hash: string): Work<KnownRefreshToken | undefi
 export function* rotateRefreshToken(
   hash: string,
   successorHash: string,
-  now: number,
-  lock: string | undefined,
+  { now, arrived }: { readonly now: number; readonly arrived: number },
+  { lockRefresh, clock }: Pick<Performer, 'lockRefresh' | 'clock'>,
 ): Work<Refresh> {
-  if (lock !== undefined) yield* ask(lock, hash)
-  const [row] = yield* ask(selectToken, hash)
+  if (lockRefresh !== undefined) yield* ask(lockRefresh, hash)
+  const [row] = yield* ask(selectToken(clock), hash) // after the lock: no use that is noted there is later than this time
   if (row === undefined) return { outcome: 'unknown' }
   const grant = readGrant(row)
-  const outcome = judgeRefresh(readFacts(row), now)
+  // Uses are noted by the shared clock, and judged as this server's would have noted them.
+  const time = (row.time as number | null) ?? now
+  const ahead = clock === undefined ? 0 : time - (performance.now() - arrived) - now
+  const outcome = judgeRefresh(readFacts(row, ahead), now)
   if (outcome === 'rotated' || outcome === 'retried') {
     if (row.successor !== null)
       yield* ask('UPDATE refresh_tokens SET superseded = 1 WHERE hash = ?', row.successor as string)
     yield* ask(insertToken, successorHash, row.number as number)
     yield* ask(
       'UPDATE refresh_tokens SET first_used = coalesce(first_used, ?), last_used = ?, successor = ? WHERE hash = ?',
-      now,
-      now,
+      time,
+      time,
       successorHash,
       hash,
     )
@@ -92,12 +95,14 @@ function readGrant(row: Row): Grant {
   return (actor === null ? grant : { ...grant, actor }) as unknown as Grant
 }
 
-function readFacts(row: Row): RefreshTokenFacts {
+/** `ahead`: milliseconds by which the clock that notes uses is ahead of the one that the token is judged by. */
+function readFacts(row: Row, ahead = 0): RefreshTokenFacts {
+  const { first_used: first, last_used: latest } = row as { first_used: number | null; last_used: number }
   return {
     rotation: row.rotation as Grant['rotation'],
     expires: row.expires as number,
     revoked: (row.revocations as number) > 0,
-    used: row.first_used === null ? undefined : { first: row.first_used as number, latest: row.last_used as number },
+    used: first === null ? undefined : { first: first - ahead, latest: latest - ahead },
     superseded: row.superseded === 1,
     successorUsed: row.successor_used !== null,
   }

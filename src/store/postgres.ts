@@ -26,7 +26,7 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
   let closing: Promise<void> | undefined
   const { write, read } = connections
   return {
-    ...buildStore({ write, read, lockRefresh, lockRevocations }, link.told),
+    ...buildStore({ write, read, lockRefresh, lockRevocations, clock }, link.told),
     check: () => read(() => readNews(0, 0)).then(() => {}),
     async follow(listener, since = 0) {
       const follower = { listener, position: since }
@@ -51,3 +51,6 @@ const lockRefresh = `
   SELECT pg_advisory_xact_lock_shared(hashtext('tlsbound revocations'), hashtext(current_schema()))
   FROM grants WHERE number = (SELECT grant_number FROM refresh_tokens WHERE hash = ?) FOR UPDATE`
 const lockRevocations = "SELECT pg_advisory_xact_lock(hashtext('tlsbound revocations'), hashtext(current_schema()))"
+
+/** Of the moment, not of the start of the transaction or statement, which may have waited for a lock since. */
+const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'

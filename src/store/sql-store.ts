@@ -9,7 +9,7 @@ import type { Performer, Work } from './work.ts'
 
 /** `told` is awaited after each change that made news: it resolves when the listeners of this store know them. */
 export function buildStore(
-  { write, read, lockRefresh, lockRevocations }: Performer,
+  { write, read, lockRevocations, ...database }: Performer,
   told: () => Promise<void>,
 ): Omit<Store, 'check' | 'follow' | 'lastNews' | 'close'> {
   async function announce<T>(work: () => Work<T>): Promise<T> {
@@ -20,8 +20,8 @@ export function buildStore(
   return {
     createGrant: (grant, hash) => write(() => createGrant(grant, hash)),
     findRefreshToken: hash => read(() => findRefreshToken(hash)),
-    async rotateRefreshToken(hash, successorHash, now) {
-      const refresh = await write(() => rotateRefreshToken(hash, successorHash, now, lockRefresh))
+    async rotateRefreshToken(hash, successorHash, now, arrived = performance.now()) {
+      const refresh = await write(() => rotateRefreshToken(hash, successorHash, { now, arrived }, database))
       if (refresh.outcome === 'reused') await told()
       return refresh
     },

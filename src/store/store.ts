@@ -88,11 +88,13 @@ export interface Store {
   createGrant(grant: Grant, refreshTokenHash: string): Promise<void>
   findRefreshToken(hash: string): Promise<KnownRefreshToken | undefined>
   /**
-   * Uses a refresh token at `now`, in whole milliseconds since 1970, in one atomic step with the rotation rule and with all
-   * revocations. `rotated`, `retried`: `successorHash` is the next one. `static`: go on with the same. `reused`: the
-   * grant is revoked from now on, and all servers are told.
+   * Uses a refresh token, in one atomic step with the rotation rule and with all revocations. `rotated`, `retried`:
+   * `successorHash` is the next one. `static`: go on with the same. `reused`: the grant is revoked from now on, and all
+   * servers are told. The request arrived at `now`, in whole milliseconds since 1970, by which its grant has expired or not.
+   * What is a race, and what a retry, a shared store judges by its own clock: those of its servers may differ. There
+   * `arrived`, the same moment in milliseconds of the monotonic clock, keeps a race that had to wait from becoming a retry.
    */
-  rotateRefreshToken(hash: string, successorHash: string, now: number): Promise<Refresh>
+  rotateRefreshToken(hash: string, successorHash: string, now: number, arrived?: number): Promise<Refresh>
 
   /** Keeps the claims of an opaque access token, as JSON; `expires` in seconds since 1970. @throws ConflictError */
   keepAccessToken(hash: string, claims: string, expires: number): Promise<void>

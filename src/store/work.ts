@@ -21,6 +21,8 @@ export interface Performer {
   read<T>(work: () => Work<T>): Promise<T>
   /** Holds up revocations until the transaction ends, and other uses of the refresh token with the given hash. */
   readonly lockRefresh?: string
+  /** An expression for the time by the database's own clock, which its servers share: whole milliseconds since 1970. */
+  readonly clock?: string
   /** Waits until no refresh is under way, and holds up all others until the transaction ends. */
   readonly lockRevocations?: string
 }

@@ -4,6 +4,7 @@ import { generateTokenKey } from '../../src/http/token-keys.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
+import { ageRefreshTokens } from '../helpers/age-refresh-tokens.ts'
 import { refresh, revoke } from '../helpers/grants.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 
@@ -85,6 +86,42 @@ t.test('of fifty uses of one refresh token at two servers exactly one succeeds, 
   t.equal((await refresh(first, won[0]?.body.refresh_token)).status, 200, 'the winner goes on')
   t.equal(servers.flatMap(({ events }) => events).filter(({ event }) => event === 'refresh.reused').length, 0)
 })
+
+for (const apart of [30, -30])
+  t.test(`a race is a race, and a retry a retry, at servers whose clocks differ by ${apart} s (I6, RE09)`, async t => {
+    const servers = await startTwo(t)
+    const url = postgres.url(`servers_${schemas}`)
+    servers[1].clock += apart
+    const connections = await Promise.all([0, 1, 0, 1].map(i => (servers[i] as TestServer).connect('alice')))
+    const [here, there] = connections as [TestConnection, TestConnection]
+    const useAll = async (token: string) => {
+      const answers = await Promise.all(connections.flatMap(one => [refresh(one, token), refresh(one, token)]))
+      const won = answers.filter(({ status }) => status === 200)
+      t.equal(won.length, 1)
+      for (const answer of answers.filter(({ status }) => status !== 200))
+        t.match(answer, { status: 400, body: { reason: 'refresh_reused' } })
+      return won[0]?.body.refresh_token as string
+    }
+
+    const { refresh_token: first } = (await here.requestToken()).body
+    const second = (await refresh(here, first)).body.refresh_token
+    t.match(
+      await refresh(there, first),
+      { status: 400, body: { reason: 'refresh_reused' } },
+      'here, then at once there',
+    )
+    const third = await useAll(second)
+
+    await ageRefreshTokens(url, 2000)
+    const again = await refresh(there, second)
+    t.match(again, { status: 200 }, 'whoever lost that answer gets another, there too')
+    t.match(await refresh(here, again.body.refresh_token), { status: 200 }, 'which is good')
+    const theft = await refresh(there, third)
+    t.match(theft, { status: 400, body: { reason: 'refresh_reused' } }, 'the lost one in other hands is a theft')
+    t.match(await refresh(here, again.body.refresh_token), { status: 400, body: { reason: 'refresh_revoked' } })
+    const reuses = servers.flatMap(({ events }) => events).filter(({ event }) => event === 'refresh.reused')
+    t.equal(reuses.length, 1)
+  })
 
 t.test(
   'a refresh that races with the revocation of its grant never succeeds after the revocation was answered',

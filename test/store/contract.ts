@@ -4,12 +4,33 @@ import type { Test } from 'tap'
 import { ConflictError, type News, type Revocation, type Store } from '../../src/store/store.ts'
 import { grant } from './grant.ts'
 
-type Open = (t: Test) => Promise<readonly [Store, Store]>
+type Open = (t: Test) => Promise<readonly [Store, Store, Time]>
+
+/** The time for the uses of refresh tokens, whoever's clock it is that decides: what callers say, and how it passes. */
+export interface Time {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  pass(milliseconds: number): Promise<void>
+}
 
 export const unavailable = { name: 'OAuthError', code: 'temporarily_unavailable', reason: 'store_unavailable' }
 
 /** Milliseconds since 1970: some time in the life of that grant. */
 const start = 2_000_000
+
+/** `age` makes all uses so far so many milliseconds older, where the store notes them by a clock of its own. */
+export function createTime(age: (milliseconds: number) => Promise<void> = async () => {}): Time {
+  let now = start
+  return {
+    get now() {
+      return now
+    },
+    async pass(milliseconds) {
+      now += milliseconds
+      await age(milliseconds)
+    },
+  }
+}
 
 const forever = 1_000_000
 
@@ -99,59 +120,69 @@ export function testStore(t: Test, open: Open): void {
   t.test(
     'a refresh token is rotated from one to the next, and within a second of its use it is a race (N-42)',
     async t => {
-      const [one, other] = await open(t)
+      const [one, other, time] = await open(t)
       await one.createGrant(grant('g1'), 'r1')
-      t.same(await one.rotateRefreshToken('r1', 'r2', start), { outcome: 'rotated', grant: grant('g1') })
+      t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
       t.match(await one.findRefreshToken('r1'), { state: 'used' })
-      t.same(await other.rotateRefreshToken('r1', 'x1', start + 999), { outcome: 'raced', grant: grant('g1') })
+      await time.pass(500)
+      t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
       t.equal(await one.findRefreshToken('x1'), undefined, 'nothing came of it')
-      t.match(
-        await other.rotateRefreshToken('r2', 'r3', start + 1000),
-        { outcome: 'rotated' },
-        'the grant is untouched',
-      )
+      t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is untouched')
       t.match(await one.findRefreshToken('r3'), { state: 'unused' })
       t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
     },
   )
 
   t.test('who lost the answer may ask again for a minute, and gets a token that works (N-43)', async t => {
-    const [one, other] = await open(t)
+    const [one, other, time] = await open(t)
     await one.createGrant(grant('g1'), 'r1')
-    t.match(await one.rotateRefreshToken('r1', 'lost1', start), { outcome: 'rotated' })
-    t.match(await other.rotateRefreshToken('r1', 'lost2', start + 1000), { outcome: 'retried', grant: { id: 'g1' } })
+    t.match(await one.rotateRefreshToken('r1', 'lost1', time.now), { outcome: 'rotated' })
+    await time.pass(1000)
+    t.match(await other.rotateRefreshToken('r1', 'lost2', time.now), { outcome: 'retried', grant: { id: 'g1' } })
     t.match(await one.findRefreshToken('lost1'), { state: 'superseded' })
-    t.match(await one.rotateRefreshToken('r1', 'x', start + 1500), { outcome: 'raced' }, 'retries race too')
-    t.match(await one.rotateRefreshToken('r1', 'r2', start + 59_999), { outcome: 'retried' })
-    t.match(await one.rotateRefreshToken('r2', 'r3', start + 70_000), { outcome: 'rotated' })
-    t.match(await other.rotateRefreshToken('r3', 'r4', start + 500_000), { outcome: 'rotated' })
+    await time.pass(300)
+    t.match(await one.rotateRefreshToken('r1', 'x', time.now), { outcome: 'raced' }, 'retries race too')
+    await time.pass(50_000)
+    t.match(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'retried' })
+    await time.pass(10_000)
+    t.match(await one.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' })
+    await time.pass(400_000)
+    t.match(await other.rotateRefreshToken('r3', 'r4', time.now), { outcome: 'rotated' })
   })
 
   for (const [words, steal] of [
-    ['after a minute', async store => store.rotateRefreshToken('r1', 'x', start + 60_000)],
+    [
+      'after a minute',
+      async (store, time) => {
+        await time.pass(60_000)
+        return store.rotateRefreshToken('r1', 'x', time.now)
+      },
+    ],
     [
       'after its successor was used',
-      async store => {
-        await store.rotateRefreshToken('r2', 'r3', start + 500)
-        return store.rotateRefreshToken('r1', 'x', start + 1500)
+      async (store, time) => {
+        await store.rotateRefreshToken('r2', 'r3', time.now)
+        await time.pass(1500)
+        return store.rotateRefreshToken('r1', 'x', time.now)
       },
     ],
     [
       'after a retry has replaced it',
-      async store => {
-        await store.rotateRefreshToken('r1', 'r2b', start + 1500)
-        return store.rotateRefreshToken('r2', 'x', start + 1501)
+      async (store, time) => {
+        await time.pass(1500)
+        await store.rotateRefreshToken('r1', 'r2b', time.now)
+        return store.rotateRefreshToken('r2', 'x', time.now)
       },
     ],
-  ] as [string, (store: Store) => ReturnType<Store['rotateRefreshToken']>][])
+  ] as [string, (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>][])
     t.test(`a refresh token that comes again ${words} ends its grant, and all are told (N-42)`, async t => {
-      const [one, other] = await open(t)
+      const [one, other, time] = await open(t)
       await one.createGrant(grant('g1'), 'r1')
       await one.createGrant(grant('bystander'), 'b1')
       const { heard, stop } = await listen(one)
       const far = await listen(other)
       t.match(await one.rotateRefreshToken('r1', 'r2', start), { outcome: 'rotated' }, 'control')
-      t.match(await steal(one), { outcome: 'reused', grant: { id: 'g1' } })
+      t.match(await steal(one, time), { outcome: 'reused', grant: { id: 'g1' } })
       t.match(heard, [{ kind: 'revocation', revocation: { kind: 'grant', value: 'g1' } }], 'told before it resolved')
       t.ok(
         (heard[0] as { revocation: Revocation }).revocation.expires >= 100_000 + 86_400,
@@ -196,11 +227,12 @@ export function testStore(t: Test, open: Open): void {
   })
 
   t.test('of fifty uses of one refresh token at the same time exactly one succeeds (N-42)', async t => {
-    const stores = await open(t)
-    await stores[0].createGrant(grant('g1'), 'r1')
-    const race = async (hash: string, now: number) => {
+    const [one, other, time] = await open(t)
+    await one.createGrant(grant('g1'), 'r1')
+    const race = async (hash: string) => {
+      const { now } = time
       const uses = Array.from({ length: 50 }, (_, index) =>
-        (stores[index % 2] as Store).rotateRefreshToken(hash, `${now}-${index}`, now + index),
+        (index % 2 ? one : other).rotateRefreshToken(hash, `${now}-${index}`, now + index),
       )
       const outcomes = (await Promise.all(uses)).map(({ outcome }) => outcome)
       const winner = outcomes.findIndex(outcome => outcome !== 'raced')
@@ -210,12 +242,13 @@ export function testStore(t: Test, open: Open): void {
         raced: outcomes.filter(it => it === 'raced').length,
       }
     }
-    const first = await race('r1', start)
+    const first = await race('r1')
     t.match(first, { outcome: 'rotated', raced: 49 })
-    const second = await race('r1', start + 2000)
+    await time.pass(2000)
+    const second = await race('r1')
     t.match(second, { outcome: 'retried', raced: 49 }, 'and so it is with retries')
-    t.match(await stores[1].findRefreshToken(first.winner), { state: 'superseded' })
-    t.match(await stores[1].rotateRefreshToken(second.winner, 'next', start + 4000), { outcome: 'rotated' })
+    t.match(await other.findRefreshToken(first.winner), { state: 'superseded' })
+    t.match(await other.rotateRefreshToken(second.winner, 'next', time.now), { outcome: 'rotated' })
   })
 
   for (const [kind, value] of [

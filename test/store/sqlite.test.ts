@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { testStore, unavailable } from './contract.ts'
+import { createTime, testStore, unavailable } from './contract.ts'
 import { mountDisk } from './disk.ts'
 import { grant } from './grant.ts'
 
@@ -16,7 +16,7 @@ t.setTimeout(120_000)
 testStore(t, async t => {
   const store = openSqlite(join(t.testdir(), 'state.db'))
   t.teardown(() => store.close())
-  return [store, store] // one process, one file, one store
+  return [store, store, createTime()] // one process, one file, one store
 })
 
 t.test('after kill -9 all that was acknowledged is there, and what was rotated is used (RE01)', async t => {

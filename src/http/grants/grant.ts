@@ -13,8 +13,8 @@ export interface GrantRequest {
   readonly form: Form
   readonly by: Authenticated
   readonly parts: ServerParts
-  /** Milliseconds since 1970. */
-  readonly arrived: number
+  /** When it arrived: milliseconds since 1970, and of the monotonic clock. */
+  readonly arrived: { readonly time: number; readonly monotonic: number }
 }
 
 export type Grant = (request: GrantRequest) => Promise<TokenAnswer>

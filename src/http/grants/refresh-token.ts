@@ -32,7 +32,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
 
   const successor = buildOpaqueToken('rt', randomBytes(32))
-  const { outcome } = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived)
+  const { outcome } = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
   if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static') {
     if (outcome === 'reused') audit.refreshReused(request, grant)
     throw new OAuthError('invalid_grant', refreshReasons[outcome])

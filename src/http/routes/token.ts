@@ -35,7 +35,7 @@ export async function answerTokenRequest(
   form: Form,
   parts: ServerParts,
 ): Promise<TokenAnswer> {
-  const arrived = parts.clock()
+  const arrived = { time: parts.clock(), monotonic: performance.now() }
   const by = await authenticate(request, form, parts)
   const { grant_type: type } = form
   if (type === undefined) throw new OAuthError('invalid_request', 'malformed_request')
