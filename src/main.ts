@@ -12,6 +12,7 @@ import { mutualTls } from './http/mutual-tls.ts'
 import { createOutsideIssuers } from './http/outside-issuers.ts'
 import { createServer } from './http/server.ts'
 import { createOpsServer } from './ops/server.ts'
+import { createReload } from './reload.ts'
 import { readSettings } from './settings.ts'
 import { ensureKeysFile, importKeysFile, watchKeysFile } from './signing-keys.ts'
 import { openPostgres } from './store/postgres.ts'
@@ -80,14 +81,10 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     report: problem => log.error(`the signing keys stay as they are: ${problem}`),
     onRotated: ({ kid, nbf }) => audit.keyRotated(kid, nbf),
   })
+  const reload = createReload(parts)
   process.on('SIGHUP', () => {
     lookForKeys()
-    try {
-      tls.reload(readTlsFiles(settings))
-      log.info('certificates, authorities and revocation lists were loaded again')
-    } catch (error) {
-      log.error(`nothing was loaded, the old files stay in use: ${(error as Error).message}`)
-    }
+    reload()
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {

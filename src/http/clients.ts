@@ -13,7 +13,8 @@ export interface RegisteredClient {
 }
 
 export class ClientRegistry {
-  readonly #ofFile = new Map<string, RegisteredClient>()
+  #ofFile: ReadonlyMap<string, RegisteredClient>
+  readonly #ofStore = new Map<string, ClientRecord>()
   readonly #inForce: Map<string, RegisteredClient>
   /** Of the clients that may act; asked on requests, so not looked for each time. */
   #pins: ReadonlySet<string> = new Set()
@@ -21,15 +22,22 @@ export class ClientRegistry {
 
   /** Takes the registrations of the file. @throws TypeError naming every problem. */
   constructor(registrations: readonly object[]) {
-    const problems: string[] = []
-    const clients = readClients(registrations, problems)
-    if (problems.length > 0) throw new TypeError(problems.join('\n'))
-    for (const [index, client] of [...clients.values()].entries()) {
-      const registration = JSON.stringify(registrations[index])
-      this.#ofFile.set(client.id, { client, disabled: false, secrets: [], registration, origin: 'file' })
-    }
+    this.#ofFile = readFile(registrations)
     this.#inForce = new Map(this.#ofFile)
     this.#index()
+  }
+
+  /**
+   * Takes other registrations in the place of all of the file. The answer: clients whose registration in force is no longer
+   * what it was, or is gone. @throws TypeError naming every problem; all stays as it was.
+   */
+  replaceFile(registrations: readonly object[]): string[] {
+    const ofFile = readFile(registrations)
+    const before = new Map(this.#inForce)
+    this.#ofFile = ofFile
+    for (const id of new Set([...before.keys(), ...ofFile.keys()])) this.#judge(id)
+    this.#index()
+    return [...before].filter(([id, was]) => this.get(id)?.registration !== was.registration).map(([id]) => id)
   }
 
   get(id: string): RegisteredClient | undefined {
@@ -39,6 +47,11 @@ export class ClientRegistry {
   /** All of them, disabled ones too. */
   get all(): RegisteredClient[] {
     return [...this.#inForce.values()]
+  }
+
+  /** Whether a client may act; the tokens of others are dead. */
+  isEnabled(id: string): boolean {
+    return this.#inForce.get(id)?.disabled === false
   }
 
   /** The clients that may act. */
@@ -52,15 +65,21 @@ export class ClientRegistry {
   }
 
   /** Takes a change from the store into force. A registration that we cannot read, of a newer version say, is disabled. */
-  apply({ id, registration, disabled, secrets }: ClientRecord): void {
+  apply(record: ClientRecord): void {
+    this.#ofStore.set(record.id, record)
+    this.#judge(record.id)
+    this.#index()
+  }
+
+  #judge(id: string): void {
     const ofFile = this.#ofFile.get(id)
+    const { registration, disabled, secrets } = this.#ofStore.get(id) ?? nothing
     const client = registration === undefined ? undefined : parse(registration, id)
     if (registration !== undefined && client !== undefined)
       this.#inForce.set(id, { client, disabled, secrets, registration, origin: 'store' })
     else if (ofFile !== undefined)
       this.#inForce.set(id, { ...ofFile, disabled: disabled || registration !== undefined, secrets })
     else this.#inForce.delete(id)
-    this.#index()
   }
 
   /** Whether a certificate is registered itself (RFC 8705 §2.2), so that no authority needs to vouch for it. */
@@ -77,6 +96,21 @@ export class ClientRegistry {
     this.#pins = new Set(this.enabled.flatMap(({ certificates }) => [...certificates]))
     this.#resources = new Set(this.enabled.map(({ resource }) => resource).filter(resource => resource !== undefined))
   }
+}
+
+/** What a store says of a client that it has never heard of. */
+const nothing: Omit<ClientRecord, 'id'> = { registration: undefined, disabled: false, secrets: [] }
+
+/** @throws TypeError naming every problem. */
+function readFile(registrations: readonly object[]): Map<string, RegisteredClient> {
+  const problems: string[] = []
+  const clients = [...readClients(registrations, problems).values()]
+  if (problems.length > 0) throw new TypeError(problems.join('\n'))
+  const registered = clients.map((client, index): [string, RegisteredClient] => {
+    const registration = JSON.stringify(registrations[index])
+    return [client.id, { client, disabled: false, secrets: [], registration, origin: 'file' }]
+  })
+  return new Map(registered)
 }
 
 /** undefined when it is not a registration of this client. */

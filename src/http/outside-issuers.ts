@@ -18,6 +18,8 @@ export interface OutsideIssuers {
    * @throws OAuthError (rejects) `subject_token_invalid`, or `issuer_unavailable` when its keys cannot be had.
    */
   read(token: string): Promise<{ claims: Claims; rules: TrustedIssuer; type: string | undefined }>
+  /** Puts other issuers in the place of all. Keys that were fetched are forgotten. */
+  replace(issuers: readonly OutsideIssuer[]): void
 }
 
 export interface OutsideIssuersOptions {
@@ -31,12 +33,14 @@ export function createOutsideIssuers(
   issuers: readonly OutsideIssuer[],
   { clock = () => performance.now(), timeout = 5000 }: OutsideIssuersOptions = {},
 ): OutsideIssuers {
-  const trusted = new Map<unknown, { rules: TrustedIssuer; find: FindOutsideKey }>(
-    issuers.map(({ rules, keys }) => [
-      rules.issuer,
-      { rules, find: 'jwks' in keys ? createLocalJWKSet(keys.jwks) : createRemoteKeys({ ...keys, clock, timeout }) },
-    ]),
-  )
+  const index = (list: readonly OutsideIssuer[]) =>
+    new Map<unknown, { rules: TrustedIssuer; find: FindOutsideKey }>(
+      list.map(({ rules, keys }) => [
+        rules.issuer,
+        { rules, find: 'jwks' in keys ? createLocalJWKSet(keys.jwks) : createRemoteKeys({ ...keys, clock, timeout }) },
+      ]),
+    )
+  let trusted = index(issuers)
   return {
     read: async token => {
       const issuer = trusted.get(readIssuer(token))
@@ -50,6 +54,9 @@ export function createOutsideIssuers(
         if (error instanceof OAuthError) throw error
         throw invalid() // whatever the library dislikes: its words could quote the token
       }
+    },
+    replace: others => {
+      trusted = index(others)
     },
   }
 }

@@ -14,7 +14,7 @@ const sweep = { interval: 10_000, step: 500 }
 export interface State {
   /** @throws OAuthError `store_unavailable` when the store was not heard from for too long to trust what it told before. */
   requireNews(): void
-  /** @throws OAuthError as above. */
+  /** Whether a token is dead before its time; those of a client that may not act are too. @throws OAuthError as above. */
   isRevoked(claims: AccessTokenClaims): boolean
   stop(): void
 }
@@ -48,7 +48,7 @@ export async function followStore(store: Store, clients: ClientRegistry, now: ()
     requireNews,
     isRevoked: claims => {
       requireNews()
-      return revocations.includes(claims)
+      return revocations.includes(claims) || !clients.isEnabled(claims.client_id)
     },
     stop: () => {
       clearInterval(timer)

@@ -18,10 +18,10 @@ export function revocationRoute(app: FastifyInstance, parts: OpsParts): void {
  * tokens know the second of their birth only, and one that was stolen just now must not live.
  */
 export async function revoke(
-  request: FastifyRequest,
+  request: FastifyRequest | undefined,
   kind: RevocationKind,
   value: string,
-  { store, audit, settings, now }: OpsParts,
+  { store, audit, settings, now }: Pick<OpsParts, 'store' | 'audit' | 'settings' | 'now'>,
 ): Promise<Revocation> {
   const time = now()
   const revocation: Revocation = {

@@ -103,6 +103,42 @@ t.test('a registration that cannot be read disables its client, and nothing of i
   }
 })
 
+t.test('another file takes the place of the old one as a whole, and tells who is no longer what they were', async t => {
+  const registry = new ClientRegistry(['alice', 'bob', 'carol', 'dora'].map(id => register(id)))
+  registry.apply(record(register('carol', { scope: 'a' }), { id: 'carol' }))
+  registry.apply(record(undefined, { id: 'alice', secrets }))
+  registry.apply(record('{', { id: 'dora' }))
+  registry.apply(record(register('erin'), { id: 'erin' }))
+  t.same(registry.replaceFile(['alice', 'bob', 'carol', 'dora'].map(id => register(id))), [], 'the same')
+
+  const [alice, bob] = [registry.get('alice'), registry.get('bob')]
+  const broken = [register('alice', { scope: 'b' }), register('bob', { scope: ' ' })]
+  t.throws(() => registry.replaceFile(broken), { name: 'TypeError', message: /"bob": scope must/ })
+  t.equal(registry.get('alice'), alice, 'nothing of a broken one is taken')
+
+  const changed = registry.replaceFile([register('fay'), register('alice', { scope: 'b' })])
+  t.same(changed.sort(), ['alice', 'bob', 'dora'])
+  t.match(registry.get('alice'), { origin: 'file', disabled: false, secrets })
+  t.equal(scopeOf(registry), 'b')
+  t.equal(registry.get('fay')?.origin, 'file')
+  for (const id of ['bob', 'dora']) t.equal(registry.get(id), undefined, id)
+  for (const id of ['carol', 'erin']) t.equal(registry.get(id)?.origin, 'store', `${id}, of whom the store knows more`)
+  t.notOk(registry.isOfFile('carol') || registry.isOfFile('bob'))
+
+  t.same(registry.replaceFile([register('bob')]).sort(), ['alice', 'fay'])
+  t.not(registry.get('bob')?.client, bob?.client, 'what was remembered of the old one is not taken for the new one')
+  registry.apply(record(undefined, { id: 'carol' }))
+  t.equal(registry.get('carol'), undefined, 'nor does anybody come back whom the old file had')
+})
+
+t.test('who may act is told by the id', async t => {
+  const registry = ofFile()
+  t.equal(registry.isEnabled('alice'), true)
+  registry.apply(record(register('alice'), { disabled: true }))
+  for (const id of ['alice', 'carol', '', '__proto__']) t.equal(registry.isEnabled(id), false, id)
+  t.equal(registry.isEnabled('bob'), true)
+})
+
 t.test('pinned certificates and resource servers are those of the clients that may act', async t => {
   const [one, two] = ['one', 'two'].map(name => issueCertificate({ subject: [['CN', name]] }).x509.raw) as [
     Buffer,

@@ -38,11 +38,17 @@ t.test('a client that is added, disabled and revoked here is so there within a s
   const { status, body } = await until(200, () => mallory.requestToken(), 1000)
   t.equal(status, 200)
   t.match(await mallory.get('/api/whoami', body.access_token), { status: 200 }, 'control')
+  const { clock } = there
+  there.clock += 30
+  const ahead = await mallory.token()
+  there.clock = clock
 
   t.match(await callOps(here, 'POST', at('mallory', '/disable')), { status: 200 })
   const use = await until(401, () => mallory.get('/api/whoami', body.access_token), 1000)
   t.match(use, { status: 401, body: { reason: 'revoked' } })
   t.match(await until(401, () => mallory.requestToken(), 1000), { status: 401, body: { reason: 'client_disabled' } })
+  const late = await mallory.get('/api/whoami', ahead)
+  t.match(late, { status: 401, body: { reason: 'revoked' } }, 'nor is one good that bears a later time than that')
   t.match(await callOps(there, 'GET', at('mallory')), { status: 200, body: { disabled: true, origin: 'store' } })
 })
 

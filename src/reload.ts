@@ -1,0 +1,53 @@
+// Loads the files again while the server runs: TLS, clients, and trusted issuers, each whole or not at all. Of what cannot
+// be used the log says why, and what was in use stays.
+import type { Logger } from 'pino'
+import { readClientsFile, readTlsFiles, readTrustedIssuersFile } from './files.ts'
+import type { OutsideIssuers } from './http/outside-issuers.ts'
+import type { ServerOptions } from './http/parts.ts'
+import { revoke } from './ops/revocations.ts'
+
+export interface ReloadParts extends ServerOptions {
+  readonly outsideIssuers: OutsideIssuers
+  readonly log: Logger
+}
+
+/** The answer loads once; it never rejects. */
+export function createReload(parts: ReloadParts): () => Promise<void> {
+  const { settings, tls, clients, outsideIssuers, log, clock } = parts
+  const { clientsFile, trustedIssuersFile, issuer } = settings
+  const now = () => Math.floor(clock() / 1000)
+  /** Clients whose registration has changed, and who may still hold what they got by the old one. */
+  const changed = new Set<string>()
+
+  function load(what: string, files: () => void): void {
+    try {
+      files()
+      log.info(`${what} were loaded again`)
+    } catch (error) {
+      log.error(`${what} stay as they were: ${(error as Error).message}`)
+    }
+  }
+
+  /** What could not be revoked is tried again the next time. */
+  async function revokeChanged(): Promise<void> {
+    for (const id of changed)
+      try {
+        await revoke(undefined, 'client', id, { ...parts, now })
+        changed.delete(id)
+        log.info(`client ${id} has changed or is gone: what it held is revoked`)
+      } catch {
+        log.error(`what client ${id} holds could not be revoked: send SIGHUP again when the store answers`)
+      }
+  }
+
+  return async () => {
+    load('certificates, authorities and revocation lists', () => tls.reload(readTlsFiles(settings)))
+    if (clientsFile !== undefined)
+      load('clients', () => {
+        for (const id of clients.replaceFile(readClientsFile(clientsFile))) changed.add(id)
+      })
+    if (trustedIssuersFile !== undefined)
+      load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
+    await revokeChanged()
+  }
+}
