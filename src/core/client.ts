@@ -1,9 +1,10 @@
 // Clients as they are registered: names of RFC 7591 §2 and RFC 8705 §2, checked whole before they are used.
 // Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation and resource;
 // tls_session_bound_access_tokens is that of draft-mw-oauth-tls-session-bound-tokens §3.2: proof and nothing else.
-import { hash, X509Certificate } from 'node:crypto'
+import { hash, type JsonWebKey } from 'node:crypto'
 import { isScope, readScope } from './access-token.ts'
 import { type TokenBinding, tokenBindings } from './confirmation.ts'
+import { agreesWith, readKeyCertificate } from './key-certificate.ts'
 import type { Rotation } from './refresh-token.ts'
 import { readSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
 
@@ -146,20 +147,14 @@ function readSubject(entry: Record<string, unknown>, problem: (sentence: string)
 function readCertificates(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
   const rules = subjectRules.some(name => entry[`tls_client_auth_${name}`] !== undefined)
   const keys = (entry.jwks as { keys?: unknown } | null | undefined)?.keys
-  const certificates = Array.isArray(keys) ? keys.map(readThumbprint) : []
-  if (!rules && certificates.length > 0 && certificates.every(thumbprint => thumbprint !== undefined))
-    return { subject: undefined, certificates: new Set(certificates) }
-  problem('jwks must hold keys with a certificate in x5c, and no tls_client_auth_… must be given beside it')
+  const certificates = Array.isArray(keys) ? keys.map(readKeyCertificate) : []
+  const read = certificates.filter(certificate => certificate !== undefined)
+  if (rules || read.length === 0 || read.length < certificates.length)
+    problem('jwks must hold keys with a certificate in x5c, and no tls_client_auth_… must be given beside it')
+  else if (!read.every((certificate, index) => agreesWith((keys as JsonWebKey[])[index] as JsonWebKey, certificate)))
+    problem('a key of jwks is not that of its certificate in x5c (RFC 7517 §4.7)')
+  else return { subject: undefined, certificates: new Set(read.map(({ raw }) => hash('sha256', raw, 'base64url'))) }
   return undefined
-}
-
-function readThumbprint(key: unknown): string | undefined {
-  const encoded: unknown = (key as { x5c?: unknown[] } | null)?.x5c?.[0]
-  try {
-    return hash('sha256', new X509Certificate(Buffer.from(encoded as string, 'base64')).raw, 'base64url')
-  } catch {
-    return undefined
-  }
 }
 
 function isOneOf(value: unknown, allowed: readonly string[]): boolean {

@@ -293,6 +293,29 @@ t.test('N-23: a client without an authority is known by the certificates of its 
   t.match(problemsOf(selfSigned([x5c(anna.x509)], { tls_client_auth_subject_dn: 'CN=anna' })), expected)
 })
 
+t.test('a key that is not that of its certificate is no registration (RFC 7517 §4.7)', async t => {
+  const rsa = issueCertificate({ subject: [['CN', 'rsa']], keyType: 'rsa' })
+  const jwk = (identity: Identity) => identity.x509.publicKey.export({ format: 'jwk' })
+  for (const identity of [anna, rsa]) {
+    t.same(problemsOf(selfSigned([{ ...jwk(identity), kid: '1', use: 'sig', ...x5c(identity.x509) }])), [], 'control')
+    const members = Object.entries(jwk(identity)) as [string, string][]
+    const changed = members.map(([name, value]) => ({ [name]: `${value[0] === 'A' ? 'B' : 'A'}${value.slice(1)}` }))
+    const rows = [
+      jwk(other),
+      jwk(identity === anna ? rsa : anna),
+      ...changed,
+      { d: undefined, kty: null },
+      { x: 1, n: 1 },
+    ]
+    for (const members of rows)
+      t.same(
+        problemsOf(selfSigned([x5c(anna.x509), { ...jwk(identity), ...members, ...x5c(identity.x509) }])),
+        ['client "anna": a key of jwks is not that of its certificate in x5c (RFC 7517 §4.7)'],
+        JSON.stringify(members),
+      )
+  }
+})
+
 t.test('a certificate is registered for one client, and a client is no rival of itself', async t => {
   const one = selfSigned([x5c(anna.x509)])
   t.same(problemsOf(one, selfSigned([x5c(anna.x509)], { client_id: 'eve' })), [
