@@ -10,7 +10,8 @@ Lists and changes the clients of a running server; a change is in force at once,
 
   list                    all clients: id, state, where it is registered, method, number of secrets
   show ID                 one client with its registration, as JSON
-  add FILE                register the client in a JSON file (- is stdin), or replace its registration
+  add FILE                register the client in a JSON file (- is stdin), or replace its registration; one that says
+                          something else revokes all that it holds
   disable ID              refuse a client, and revoke all that it holds
   enable ID               let it in again
   remove ID               remove a client that is not in the file of clients, and revoke all that it holds

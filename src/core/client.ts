@@ -97,7 +97,8 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     ...Object.keys(entry)
       .filter(name => !known.has(name))
       .map(name => `${name} is not known`),
-    (typeof id !== 'string' || !/^[\x20-\x7e]{1,128}$/.test(id)) && 'client_id must have 1 to 128 printable characters',
+    (typeof id !== 'string' || !/^(?!\.{1,2}$)[\x20-\x7e]{1,128}$/.test(id)) &&
+      'client_id must have 1 to 128 printable characters, and not be . or .., which no address can name',
     !isOneOf(method, authenticationMethods) &&
       `token_endpoint_auth_method must be one of ${authenticationMethods.join(', ')}`,
     !isScope(scope) && 'scope must be words with single spaces between them, each once',

@@ -6,7 +6,7 @@ import type { RegisteredClient } from '../http/clients.ts'
 import type { ClientRecord } from '../store/store.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal, unknownClient } from './refusals.ts'
-import { revoke } from './revocations.ts'
+import { buildRevocation, revoke } from './revocations.ts'
 
 interface Named {
   Params: { id: string }
@@ -23,10 +23,14 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
     inTurn(async () => {
       const { id } = request.params
       checkRegistration(id, request.body)
-      const record = await findRecord(id)
+      const known = (await findRecord(id))?.registration ?? clients.get(id)?.registration
+      const registration = JSON.stringify(request.body)
       const isNew = clients.get(id) === undefined
-      await store.putClient(id, JSON.stringify(request.body), record?.disabled ?? false)
+      const changes = known !== undefined && known !== registration
+      const revocation = changes ? buildRevocation('client', id, parts) : undefined
+      await store.putClient(id, registration, revocation)
       audit.clientChanged(request, id, isNew ? 'added' : 'replaced')
+      if (revocation !== undefined) audit.tokenRevoked(request, undefined, revocation)
       return reply.code(isNew ? 201 : 200).send(describe(find(id)))
     }),
   )
@@ -42,11 +46,7 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
   app.post<Named>(`${path}/enable`, request =>
     inTurn(async () => {
       const { id } = request.params
-      const record = await findRecord(id)
-      if (record?.registration !== undefined && record.disabled) {
-        await store.putClient(id, record.registration, false)
-        audit.clientChanged(request, id, 'enabled')
-      }
+      if (await store.enableClient(id)) audit.clientChanged(request, id, 'enabled')
       return describe(find(id))
     }),
   )
@@ -65,12 +65,8 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
 
   /** Disables a client, then ends what it holds: nothing new can come in between. Safe to ask for again. */
   async function disable(request: FastifyRequest, id: string): Promise<void> {
-    const record = await findRecord(id)
-    const registration = record?.registration ?? find(id).registration
-    if (record?.disabled !== true) {
-      await store.putClient(id, registration, true)
-      audit.clientChanged(request, id, 'disabled')
-    }
+    const registration = (await findRecord(id))?.registration ?? find(id).registration
+    if (await store.disableClient(id, registration)) audit.clientChanged(request, id, 'disabled')
     await revoke(request, 'client', id, parts)
   }
 

@@ -13,26 +13,35 @@ export function revocationRoute(app: FastifyInstance, parts: OpsParts): void {
   })
 }
 
-/**
- * Revokes and says so. A mark for a client, a certificate or all takes along what is issued within this very second:
- * tokens know the second of their birth only, and one that was stolen just now must not live.
- */
+/** Revokes and says so. */
 export async function revoke(
   request: FastifyRequest | undefined,
   kind: RevocationKind,
   value: string,
-  { store, audit, settings, now }: Pick<OpsParts, 'store' | 'audit' | 'settings' | 'now'>,
+  parts: Pick<OpsParts, 'store' | 'audit' | 'settings' | 'now'>,
 ): Promise<Revocation> {
+  const revocation = buildRevocation(kind, value, parts)
+  await parts.store.revoke(revocation)
+  parts.audit.tokenRevoked(request, undefined, revocation)
+  return revocation
+}
+
+/**
+ * A mark for a client, a certificate or all takes along what is issued within this very second: tokens know the second of
+ * their birth only, and one that was stolen just now must not live.
+ */
+export function buildRevocation(
+  kind: RevocationKind,
+  value: string,
+  { settings, now }: Pick<OpsParts, 'settings' | 'now'>,
+): Revocation {
   const time = now()
-  const revocation: Revocation = {
+  return {
     kind,
     value,
     notBefore: kind === 'token' || kind === 'grant' ? time : time + 1,
     expires: time + settings.refreshTokenLifetime + longestAccessToken,
   }
-  await store.revoke(revocation)
-  audit.tokenRevoked(request, undefined, revocation)
-  return revocation
 }
 
 /** @throws OpsRefusal naming everything that is wrong. */

@@ -1,18 +1,45 @@
 // Client registrations and secrets. A client that was removed stays as an empty record, so that every server learns of it.
-import { nextSequence } from './revocations.ts'
-import { type ClientRecord, type ClientSecret, ConflictError } from './store.ts'
+import { nextSequence, revoke } from './revocations.ts'
+import { type ClientRecord, type ClientSecret, ConflictError, type Revocation } from './store.ts'
 import { ask, type Work } from './work.ts'
 
-export function* putClient(id: string, registration: string, disabled: boolean): Work<void> {
+export function* putClient(
+  id: string,
+  registration: string,
+  revocation: Revocation | undefined,
+  lock: string | undefined,
+): Work<void> {
+  if (revocation !== undefined) yield* revoke(revocation, lock)
   yield* ask(
-    `INSERT INTO clients (id, registration, disabled, secrets, sequence) VALUES (?, ?, ?, '[]', ?)
-     ON CONFLICT (id) DO UPDATE
-     SET registration = excluded.registration, disabled = excluded.disabled, sequence = excluded.sequence`,
+    `INSERT INTO clients (id, registration, disabled, secrets, sequence) VALUES (?, ?, 0, '[]', ?)
+     ON CONFLICT (id) DO UPDATE SET registration = excluded.registration, sequence = excluded.sequence`,
     id,
     registration,
-    disabled ? 1 : 0,
     yield* nextSequence(),
   )
+}
+
+export function* disableClient(id: string, registration: string): Work<boolean> {
+  const disabled = yield* ask(
+    `INSERT INTO clients (id, registration, disabled, secrets, sequence) VALUES (?, ?, 1, '[]', ?)
+     ON CONFLICT (id) DO UPDATE
+     SET registration = coalesce(clients.registration, excluded.registration), disabled = 1, sequence = excluded.sequence
+     WHERE clients.disabled = 0 RETURNING id`,
+    id,
+    registration,
+    yield* nextSequence(),
+  )
+  return disabled.length > 0
+}
+
+export function* enableClient(id: string): Work<boolean> {
+  const sequence = yield* nextSequence()
+  const enabled = yield* ask(
+    'UPDATE clients SET disabled = 0, sequence = ? WHERE id = ? AND disabled = 1 RETURNING id',
+    sequence,
+    id,
+  )
+  return enabled.length > 0
 }
 
 export function* listClients(): Work<ClientRecord[]> {

@@ -1,5 +1,14 @@
 // A store over any database that can perform units of work: everything but how news travel, and how it opens and closes.
-import { listClients, listSecrets, putClient, putSecret, removeClient, removeSecret } from './clients.ts'
+import {
+  disableClient,
+  enableClient,
+  listClients,
+  listSecrets,
+  putClient,
+  putSecret,
+  removeClient,
+  removeSecret,
+} from './clients.ts'
 import { removeExpired } from './expiry.ts'
 import { createGrant, findAccessToken, findRefreshToken, keepAccessToken, rotateRefreshToken } from './grants.ts'
 import { addNote, listNotes } from './notes.ts'
@@ -28,7 +37,10 @@ export function buildStore(
     keepAccessToken: (hash, claims, expires) => write(() => keepAccessToken(hash, claims, expires)),
     findAccessToken: hash => read(() => findAccessToken(hash)),
     revoke: revocation => announce(() => revoke(revocation, lockRevocations)),
-    putClient: (id, registration, disabled) => announce(() => putClient(id, registration, disabled)),
+    putClient: (id, registration, revocation) =>
+      announce(() => putClient(id, registration, revocation, lockRevocations)),
+    disableClient: (id, registration) => announce(() => disableClient(id, registration)),
+    enableClient: id => announce(() => enableClient(id)),
     listClients: () => read(() => listClients()),
     removeClient: id => announce(() => removeClient(id)),
     putSecret: (clientId, id, hash) => announce(() => putSecret(clientId, id, hash)),

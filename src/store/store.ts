@@ -104,8 +104,15 @@ export interface Store {
   /** When this has resolved, no refresh token that it stops can be used, and listeners of this store have been told. */
   revoke(revocation: Revocation): Promise<void>
 
-  /** Makes or replaces a registration, as JSON. */
-  putClient(id: string, registration: string, disabled: boolean): Promise<void>
+  /**
+   * Makes or replaces a registration, as JSON; a client that is disabled stays so. In the same step `revocation` ends what
+   * it has got by the one before.
+   */
+  putClient(id: string, registration: string, revocation?: Revocation): Promise<void>
+  /** Disables a client. `registration` is for one that has none here. False: it was disabled already. */
+  disableClient(id: string, registration: string): Promise<boolean>
+  /** Lets a client in again. False: it was not disabled here. */
+  enableClient(id: string): Promise<boolean>
   /** The clients that have a registration here, by id. */
   listClients(): Promise<ClientRecord[]>
   /** Removes the registration and the secrets; revoke what it holds separately. False: there was none. */

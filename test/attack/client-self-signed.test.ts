@@ -2,7 +2,16 @@
 // octet, for that one client and for nothing else. N-21, N-23, PK01, PK17, OA16; RFC 8705 §2.2.
 import t from 'tap'
 import { type Identity, issueCertificate, startTestServer } from '../../src/testing/server.ts'
-import { contentsOf, introspect, refresh, register, revoke, startGrant, tokensOf } from '../helpers/grants.ts'
+import {
+  contentsOf,
+  introspect,
+  putClient,
+  refresh,
+  register,
+  revoke,
+  startGrant,
+  tokensOf,
+} from '../helpers/grants.ts'
 import { refusal, refuseEach, refusePresenter } from '../helpers/refusals.ts'
 
 const selfSigned = (name: string, changes: Partial<Parameters<typeof issueCertificate>[0]> = {}): Identity =>
@@ -138,7 +147,7 @@ t.test('an expired or future one is refused, at the handshake and while its conn
 t.test('OA16: what is registered can change while the server runs', async t => {
   const [eve, eve2] = [selfSigned('eve'), selfSigned('eve')]
   const put = (disabled: boolean, ...identities: Identity[]) =>
-    server.store.putClient('eve', JSON.stringify(pin('eve', ...identities)), disabled)
+    putClient(server.store, pin('eve', ...identities), disabled)
   await refusePresenter(t, server, eve, 'certificate_untrusted', 'before', { clientId: 'eve' })
   await put(false, eve)
   const connect = () => as(eve, 'eve')
@@ -168,8 +177,7 @@ t.test(
   'a certificate that is registered no longer presents no tokens either, on a connection that is open',
   async t => {
     const eve = selfSigned('eve')
-    const put = (...identities: Identity[]) =>
-      server.store.putClient('eve', JSON.stringify(pin('eve', ...identities)), false)
+    const put = (...identities: Identity[]) => putClient(server.store, pin('eve', ...identities))
     await put(eve)
     const live = await as(eve, 'eve')
     const token = await live.token()

@@ -6,7 +6,7 @@ import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { generateTokenKey } from '../../src/http/token-keys.ts'
 import { issueCertificate, startTestServer } from '../../src/testing/server.ts'
 import { claimsFor, confirmationOf, forgeToken, headerOf, issuer } from '../helpers/forge-token.ts'
-import { contentsOf, introspect, refresh, register, revoke, startGrant } from '../helpers/grants.ts'
+import { contentsOf, introspect, putClient, refresh, register, revoke, startGrant } from '../helpers/grants.ts'
 
 const elsewhere = 'https://other.example'
 const jwk = await generateTokenKey('ES256')
@@ -86,9 +86,9 @@ t.test('OA17: who does not authenticate is told nothing', async t => {
       status: 401,
       body: { error: 'invalid_client', reason },
     })
-  await server.store.putClient('api', JSON.stringify(register('api', { resource: issuer })), true)
+  await putClient(server.store, register('api', { resource: issuer }), true)
   t.match(await introspect(api, access), { status: 401, body: { reason: 'client_disabled' } })
-  await server.store.putClient('api', JSON.stringify(register('api')), false)
+  await putClient(server.store, register('api'))
   t.match(await introspect(api, access), inactive, 'no resource server any longer')
   await server.store.removeClient('api')
   t.match(await introspect(api, access), { body: { active: true } }, 'control: the registration of the file again')

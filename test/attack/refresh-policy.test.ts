@@ -2,13 +2,12 @@
 // OA16, N-41; each refusal changes nothing, so that the client can go on when the reason is gone.
 import t from 'tap'
 import { issueCertificate, issueCrl, startTestServer } from '../../src/testing/server.ts'
-import { claimsOf, contentsOf, refresh, register, startGrant, tokensOf } from '../helpers/grants.ts'
+import { claimsOf, contentsOf, putClient, refresh, register, startGrant, tokensOf } from '../helpers/grants.ts'
 
 const stored = register('alice', { scope: 'notes:read notes:write' })
 const server = await startTestServer({ clients: [register('bob'), register('carol')] })
 t.teardown(() => server.close())
-const put = (changes: object = {}, disabled = false) =>
-  server.store.putClient('alice', JSON.stringify({ ...stored, ...changes }), disabled)
+const put = (changes: object = {}, disabled = false) => putClient(server.store, { ...stored, ...changes }, disabled)
 await put()
 const alice = await server.connect('alice')
 
@@ -54,15 +53,15 @@ t.test('a scope that is gone can be left out, and does not come back by itself',
 
 t.test('a grant for another resource server ends with that resource server', async t => {
   const resource = 'https://api.example'
-  await server.store.putClient('api', JSON.stringify(register('api', { resource })), false)
+  await putClient(server.store, register('api', { resource }))
   const { access, refresh: token } = await startGrant(alice, { resource })
   t.equal(claimsOf(access).aud, resource)
   t.match(await alice.get('/api/whoami', access), { status: 401, body: { reason: 'wrong_audience' } })
-  await server.store.putClient('api', JSON.stringify(register('api', { resource })), true)
+  await putClient(server.store, register('api', { resource }), true)
   const before = await contentsOf(server.store, [token])
   t.match(await refresh(alice, token), { status: 400, body: { error: 'invalid_target', reason: 'target_unknown' } })
   t.same(await contentsOf(server.store, [token]), before)
-  await server.store.putClient('api', JSON.stringify(register('api', { resource })), false)
+  await putClient(server.store, register('api', { resource }))
   const again = tokensOf(await refresh(alice, token))
   t.equal(claimsOf(again.access).aud, resource, 'and stays with it')
   await server.store.removeClient('api')

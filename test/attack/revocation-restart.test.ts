@@ -73,14 +73,14 @@ t.test('what was good before is good after, with new keys too, and what was dead
 t.test('a client that was disabled, changed or given a secret stays so', async t => {
   const file = `${t.testdir()}/state.db`
   const before = await start(file)
-  await before.store.putClient('alice', JSON.stringify(register('alice')), true)
-  await before.store.putClient('bob', JSON.stringify(register('bob', { scope: 'notes:read' })), false)
+  await before.store.disableClient('alice', JSON.stringify(register('alice')))
+  await before.store.putClient('bob', JSON.stringify(register('bob', { scope: 'notes:read' })))
   await before.close()
   const after = await start(file)
   t.teardown(() => after.close())
   t.match(await (await after.connect('alice')).requestToken(), refusal('client_disabled', 'invalid_client'))
   t.match(await (await after.connect('bob')).requestToken(), { status: 200, body: { scope: 'notes:read' } })
-  await after.store.putClient('alice', JSON.stringify(register('alice')), false)
+  await after.store.enableClient('alice')
   t.match(await (await after.connect('alice')).requestToken(), { status: 200 }, 'control')
 })
 

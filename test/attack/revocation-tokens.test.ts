@@ -126,11 +126,11 @@ t.test('OA20: nobody revokes the token of another, and nothing changes', async t
 
 t.test('a client that is disabled cannot revoke, and its owner can with any of its certificates', async t => {
   const { access } = await startGrant(alice)
-  await server.store.putClient('alice', JSON.stringify(register('alice')), true)
+  await server.store.disableClient('alice', JSON.stringify(register('alice')))
   const before = await contentsOf(server.store)
   t.match(await revoke(alice, access), { status: 401, body: { reason: 'client_disabled' } })
   t.same(await contentsOf(server.store), before)
-  await server.store.putClient('alice', JSON.stringify(register('alice')), false)
+  await server.store.enableClient('alice')
   t.match(await alice.get('/api/whoami', access), { status: 200 })
   t.match(await revoke(await server.connect(named('alice')), access), done, 'her next certificate')
   t.match(await alice.get('/api/whoami', access), revoked)

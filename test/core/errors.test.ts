@@ -42,7 +42,7 @@ const registrations = [
     grant_types: ['client_credentials', 'refresh_token', exchange],
   },
 ]
-await store.putClient('dana', JSON.stringify({ ...demoRegistrations[0], client_id: 'dana' }), true)
+await store.disableClient('dana', JSON.stringify({ ...demoRegistrations[0], client_id: 'dana' }))
 
 /** A refresh token of rita's. */
 const keepGrant = async (changes: Partial<Grant> = {}): Promise<{ id: string; token: string }> => {

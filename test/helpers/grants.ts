@@ -15,6 +15,13 @@ export const register = (id: string, changes: object = {}) => ({
   ...changes,
 })
 
+/** Puts a registration into a store, enabled or disabled. */
+export async function putClient(store: Store, registration: { client_id: string }, disabled = false): Promise<void> {
+  const { client_id: id } = registration
+  await store.putClient(id, JSON.stringify(registration))
+  await (disabled ? store.disableClient(id, '') : store.enableClient(id))
+}
+
 type Parameters = Readonly<Record<string, string>>
 
 /** POSTs a form as it is given. */

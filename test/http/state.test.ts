@@ -40,7 +40,7 @@ async function follow(t: Test, store: Store = openSqlite(':memory:')) {
 t.test('it knows what the store has when it starts, and each change when the change is answered', async t => {
   const store = openSqlite(':memory:')
   await store.revoke(token('early'))
-  await store.putClient('bob', JSON.stringify(register('bob')), false)
+  await store.putClient('bob', JSON.stringify(register('bob')))
   const { clients, state } = await follow(t, store)
   t.equal(state.isRevoked(claims('early')), true)
   t.equal(state.isRevoked(claims('late')), false)
@@ -50,7 +50,7 @@ t.test('it knows what the store has when it starts, and each change when the cha
   t.equal(state.isRevoked(claims('late')), true)
   await store.revoke({ kind: 'grant', value: 'g', notBefore: start, expires: start + 300 })
   t.equal(state.isRevoked(claims('other', { grant: 'g' })), true)
-  await store.putClient('alice', JSON.stringify(register('alice')), true)
+  await store.disableClient('alice', JSON.stringify(register('alice')))
   t.equal(clients.get('alice')?.disabled, true)
   t.equal(state.isRevoked(claims('hers')), true, 'a disabled client has no good token')
   await store.removeClient('alice')
@@ -63,10 +63,10 @@ t.test('it knows what the store has when it starts, and each change when the cha
 
 t.test('a record that cannot be read neither keeps a server from starting nor from hearing of the next', async t => {
   const store = openSqlite(':memory:')
-  await store.putClient('alice', '{', false)
+  await store.putClient('alice', '{')
   const { clients, state } = await follow(t, store)
   t.equal(clients.get('alice')?.disabled, true)
-  await store.putClient('bob', 'null', false)
+  await store.putClient('bob', 'null')
   await store.revoke(token('next'))
   t.equal(state.isRevoked(claims('next')), true)
 })

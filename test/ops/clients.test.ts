@@ -73,6 +73,42 @@ t.test('a registration that is replaced is in force at once, and does not enable
   t.match(await alice.requestToken(), refused('client_disabled'))
 })
 
+t.test('a registration that says something else ends what the client holds, the same one again does not', async t => {
+  const server = await start(t)
+  const alice = await server.connect('alice')
+  const bobs = await (await server.connect('bob')).token()
+  const put = async (changes: object) => {
+    const since = server.events.length
+    t.match(await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', changes) }), { status: 200 })
+    return server.events.slice(since).map(({ event }) => event)
+  }
+  const hold = async () => {
+    const { body } = await alice.requestToken({ scope: 'notes:read' })
+    const refresh = () => alice.requestToken({ grant_type: 'refresh_token', refresh_token: body.refresh_token })
+    return { use: () => alice.get('/api/whoami', body.access_token), refresh }
+  }
+  for (const changes of [
+    { scope: 'notes:read' },
+    { scope: 'notes:read notes:write' },
+    { scope: 'notes:read', token_bindings: ['certificate'] },
+    { scope: 'notes:read', access_token_format: 'opaque' },
+    {},
+  ]) {
+    server.clock += 1
+    const { use, refresh } = await hold()
+    t.match(await use(), { status: 200 }, 'control')
+    t.same(await put(changes), ['client.changed', 'token.revoked'], JSON.stringify(changes))
+    t.match(await use(), revoked)
+    t.match(await refresh(), { status: 400, body: { reason: 'refresh_revoked' } })
+    server.clock += 1
+    const next = await hold()
+    t.same(await put(changes), ['client.changed'], 'the same again')
+    t.match(await next.use(), { status: 200 })
+    t.match(await next.refresh(), { status: 200 })
+  }
+  t.match(await (await server.connect('bob')).get('/api/whoami', bobs), { status: 200 }, 'and nobody else')
+})
+
 t.test('changes that are asked for at the same time happen one after the other, however slow the store is', async t => {
   const real = openSqlite(':memory:')
   const listClients: typeof real.listClients = async () => {
@@ -95,8 +131,8 @@ t.test('a registration in the store that this version cannot read is disabled, a
   const alice = await server.connect('alice')
   t.match(await alice.requestToken(), { status: 200 }, 'control')
   const newer = JSON.stringify({ ...registrationOf('alice'), of_a_newer_version: true })
-  await server.store.putClient('alice', newer, false)
-  await server.store.putClient('mallory', newer.replaceAll('alice', 'mallory'), false)
+  await server.store.putClient('alice', newer)
+  await server.store.putClient('mallory', newer.replaceAll('alice', 'mallory'))
   t.match(await alice.requestToken(), refused('client_disabled'))
   t.match(await callOps(server, 'GET', at('alice')), { body: { disabled: true } })
   t.match(await callOps(server, 'POST', at('alice', '/enable')), { body: { disabled: true } }, 'not by enabling it')
@@ -130,6 +166,11 @@ t.test('a wrong registration is refused with all that is wrong with it, and chan
     ['another id', registrationOf('carol'), [/client_id must be the one in the address/]],
     ['no id', registrationOf('mallory', { client_id: undefined }), [/client_id must have/, /client_id must be/]],
     ['a list', [registrationOf('mallory')], [/must be a JSON object/, /client_id/]],
+    ...['.', '..'].map((id): [string, unknown, RegExp[]] => [
+      id,
+      { ...registrationOf('mallory'), client_id: id },
+      [/client_id .* not be \. or \.\./, /client_id must be the one/],
+    ]),
     ['null', 'null', [/must be a JSON object/, /client_id/]],
     ['no certificate', registrationOf('mallory', { tls_client_auth_subject_dn: undefined }), [/exactly one/]],
     [
@@ -270,7 +311,7 @@ t.test('a self-signed certificate is known while its client is enabled (RFC 8705
 
 t.test('every client_id can be administered, whatever an address would make of it', async t => {
   const server = await start(t)
-  for (const id of ['a/b', 'a b%41?#', '%', '..', '"><script>', '/'.repeat(128), '~'.repeat(128)]) {
+  for (const id of ['a/b', 'a b%41?#', '%', '...', '%2e', '"><script>', '/'.repeat(128), '~'.repeat(128)]) {
     const body = registrationOf(id, {
       tls_client_auth_subject_dn: `CN=${Buffer.from(id).toString('hex').slice(0, 60)}`,
     })

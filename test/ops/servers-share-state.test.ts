@@ -52,6 +52,23 @@ t.test('a client that is added, disabled and revoked here is so there within a s
   t.match(await callOps(there, 'GET', at('mallory')), { status: 200, body: { disabled: true, origin: 'store' } })
 })
 
+t.test(
+  'a client that is disabled here while its registration is replaced there is disabled, and as replaced',
+  async t => {
+    for (let round = 0; round < 10; round++) {
+      const id = `racer ${round}`
+      const put = (scope: string) => callOps(there, 'PUT', at(id), { body: { ...registrationOf(id), scope } })
+      t.match(await put('a'), { status: 201 })
+      await until(200, () => callOps(here, 'GET', at(id)), 1000)
+      const disable = () => callOps(here, 'POST', at(id, '/disable'))
+      const both = round % 2 ? [put('b'), disable()] : [disable(), put('b')]
+      for (const { status } of await Promise.all(both)) t.equal(status, 200)
+      const record = (await here.store.listClients()).find(client => client.id === id)
+      t.match(record, { disabled: true, registration: /"scope":"b"/ })
+    }
+  },
+)
+
 t.test('of secrets that are made here and there at the same time, two are kept', async t => {
   const make = (server: TestServer) => callOps(server, 'POST', at('alice', '/secrets'))
   const answers = await Promise.all([here, there, here, there].map(make))

@@ -358,29 +358,71 @@ export function testStore(t: Test, open: Open): void {
   t.test('clients are registered, changed, disabled and removed, and each change is told', async t => {
     const [one, other] = await open(t)
     const { heard, stop } = await listen(one)
-    await one.putClient('bob', '{"scope":"1"}', false)
-    await one.putClient('alice', '{"scope":"2"}', true)
-    await one.putClient('bob', '{"scope":"3"}', false)
+    await one.putClient('bob', '1')
+    t.equal(await one.disableClient('alice', '2'), true, 'one that is registered elsewhere')
+    await one.putClient('bob', '3')
     t.same(await other.listClients(), [
-      { id: 'alice', registration: '{"scope":"2"}', disabled: true, secrets: [] },
-      { id: 'bob', registration: '{"scope":"3"}', disabled: false, secrets: [] },
+      { id: 'alice', registration: '2', disabled: true, secrets: [] },
+      { id: 'bob', registration: '3', disabled: false, secrets: [] },
     ])
+    t.equal(await one.disableClient('alice', '4'), false, 'it is already')
+    t.equal(await one.disableClient('bob', '5'), true)
+    await one.putClient('alice', '6')
+    t.match(await other.listClients(), [
+      { id: 'alice', registration: '6', disabled: true },
+      { id: 'bob', registration: '3', disabled: true },
+    ])
+    t.equal(await one.enableClient('bob'), true)
+    for (const id of ['bob', 'nobody']) t.equal(await one.enableClient(id), false, id)
     t.equal(await one.removeClient('alice'), true)
     t.equal(await one.removeClient('alice'), false)
     t.equal(await one.removeClient('nobody'), false)
-    t.same(
-      (await other.listClients()).map(({ id }) => id),
-      ['bob'],
-    )
+    await one.putClient('alice', '7')
+    t.match(await other.listClients(), [{ id: 'alice', registration: '7', disabled: false }, { id: 'bob' }])
     t.same(
       heard.map(news => news.kind === 'client' && [news.client.id, news.client.registration, news.client.disabled]),
       [
-        ['bob', '{"scope":"1"}', false],
-        ['alice', '{"scope":"2"}', true],
-        ['bob', '{"scope":"3"}', false],
+        ['bob', '1', false],
+        ['alice', '2', true],
+        ['bob', '3', false],
+        ['bob', '3', true],
+        ['alice', '6', true],
+        ['bob', '3', false],
         ['alice', undefined, false],
+        ['alice', '7', false],
       ],
     )
+    stop()
+  })
+
+  t.test('what is changed of a client at the same time takes nothing back of each other', async t => {
+    const [one, other] = await open(t)
+    for (let round = 0; round < 20; round++) {
+      const changes = [() => one.putClient(`c${round}`, 'new'), () => other.disableClient(`c${round}`, 'old')]
+      await Promise.all((round % 2 ? changes : changes.toReversed()).map(change => change()))
+    }
+    const clients = await one.listClients()
+    t.same([...new Set(clients.map(({ registration, disabled }) => `${registration} ${disabled}`))], ['new true'])
+    t.equal(clients.length, 20)
+  })
+
+  t.test('a registration that takes away what was got by the one before does both or nothing', async t => {
+    const [one, other] = await open(t)
+    await one.putClient('alice', '1')
+    await one.createGrant(grant('g1'), 'r1')
+    await one.createGrant(grant('g2', { clientId: 'bob' }), 'r2')
+    const { heard, stop } = await listen(one)
+    await one.putClient('alice', '2')
+    t.match(await other.findRefreshToken('r1'), { state: 'unused' }, 'control')
+    const revocation = { kind: 'client', value: 'alice', notBefore: 1500, expires: forever } as const
+    await one.putClient('alice', '3', revocation)
+    t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
+    t.match(await other.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' })
+    t.match(heard.slice(1), [{ client: { registration: '2' } }, { revocation }, { client: { registration: '3' } }])
+    await t.rejects(one.putClient(null as unknown as string, '4', { ...revocation, value: 'bob' }), unavailable)
+    t.match(await other.findRefreshToken('x'), { state: 'unused' })
+    t.match(await other.listClients(), [{ registration: '3' }])
+    t.equal(heard.length, 4)
     stop()
   })
 
@@ -397,7 +439,7 @@ export function testStore(t: Test, open: Open): void {
     await one.putSecret('alice', 's3', 'scrypt 3')
     t.same(await byId(), { s1: 'scrypt 1b', s3: 'scrypt 3' })
     t.same(await one.listClients(), [], 'a secret is no registration')
-    await one.putClient('alice', '{}', false)
+    await one.putClient('alice', '{}')
     t.match(await one.listClients(), [{ secrets: [{ id: 's1' }, { id: 's3' }] }])
     const many = Array.from({ length: 10 }, (_, index) => (index % 2 ? one : other).putSecret('bob', `s${index}`, 'x'))
     t.equal((await Promise.allSettled(many)).filter(({ status }) => status === 'fulfilled').length, 2)
@@ -409,7 +451,7 @@ export function testStore(t: Test, open: Open): void {
 
   t.test('who follows is told all that is kept, then all that is new, in order and once', async t => {
     const [one, other] = await open(t)
-    await one.putClient('alice', '{}', false)
+    await one.putClient('alice', '{}')
     await one.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
     await one.revoke({ kind: 'token', value: 't1', notBefore: 5, expires: 1000 })
     const { heard, stop } = await listen(one)
@@ -514,7 +556,9 @@ export function testStore(t: Test, open: Open): void {
       ['findAccessToken', () => store.findAccessToken('a1')],
       ['revoke', () => store.revoke({ kind: 'all', value: '', notBefore: 1, expires: 1 })],
       ['follow', () => store.follow(() => {})],
-      ['putClient', () => store.putClient('alice', '{}', false)],
+      ['putClient', () => store.putClient('alice', '{}')],
+      ['disableClient', () => store.disableClient('alice', '{}')],
+      ['enableClient', () => store.enableClient('alice')],
       ['listClients', () => store.listClients()],
       ['removeClient', () => store.removeClient('alice')],
       ['putSecret', () => store.putSecret('alice', 's1', 'x')],

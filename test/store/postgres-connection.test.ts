@@ -91,7 +91,7 @@ t.test('what others undo is tried again (RE06)', async t => {
   t.teardown(() => Promise.all(stores.map(store => store.close())))
   await stores[0].check()
   for (let round = 0; round < 20; round++)
-    await Promise.all(stores.map((store, index) => store.putClient(`c${index}`, `{"round":${round}}`, false)))
+    await Promise.all(stores.map((store, index) => store.putClient(`c${index}`, `{"round":${round}}`)))
   t.match(
     (await stores[0].listClients()).map(({ registration }) => registration),
     Array(3).fill('{"round":19}'),
@@ -101,7 +101,7 @@ t.test('what others undo is tried again (RE06)', async t => {
   const rival = new Client(url)
   await rival.connect()
   await rival.query("BEGIN ISOLATION LEVEL READ COMMITTED; UPDATE clients SET disabled = 1 WHERE id = 'c0'")
-  const change = stores[0].putClient('c0', '{"round":20}', false)
+  const change = stores[0].putClient('c0', '{"round":20}')
   const waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'tlsbound'"
   await recovery(async () => {
     if ((await ask(waiting)).length === 0) throw new Error('nobody waits')

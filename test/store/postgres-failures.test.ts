@@ -143,7 +143,7 @@ t.test('a database that became read-only refuses changes, and takes them again b
 
 t.test('a standby, which may be late, is no source of news; when it takes over, all is told again (RE06)', async t => {
   const [store] = open(t, 1) as [Store]
-  await store.putClient('alice', '{}', false)
+  await store.putClient('alice', '{}')
   const { heard, stop } = await listen(store)
   await postgres.stop('SIGINT')
   const signal = join(postgres.folder, 'data', 'standby.signal')
@@ -156,14 +156,14 @@ t.test('a standby, which may be late, is no source of news; when it takes over, 
     store.follow(() => {}),
     { ...unavailable, cause: standby },
   )
-  await t.rejects(store.putClient('bob', '{}', false), unavailable)
+  await t.rejects(store.putClient('bob', '{}'), unavailable)
   const before = store.lastNews()
   await store.follow(() => {}).catch(() => {})
   t.ok(store.lastNews() > before, 'its news grow old')
   t.equal(heard.length, 1, 'control')
 
   await ask('SELECT pg_promote()')
-  await recovery(() => store.putClient('bob', '{}', false))
+  await recovery(() => store.putClient('bob', '{}'))
   await recovery(async () => {
     if (heard.length < 3) throw new Error('not told')
   })
