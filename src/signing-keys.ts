@@ -47,15 +47,34 @@ export async function importKeysFile(path: string): Promise<SigningKey[]> {
   }
 }
 
+/** A key that was added, and the second from which it signs. */
+export interface Rotated {
+  readonly kid: string
+  readonly nbf: number
+}
+
 /**
- * Adds a key that signs once it has been published for long enough, and sets an end for those before it. Resolves with
- * the new key's id and the second from which it signs. @throws Error when the file cannot be used, or changed meanwhile.
+ * Adds a key that signs once it has been published for long enough, and sets an end for those before it.
+ * @throws Error (rejects) when the file cannot be used, or another process rotates it.
  */
-export async function rotateKeysFile(
-  path: string,
-  algorithm: Algorithm,
-  now: number,
-): Promise<{ kid: string; nbf: number }> {
+export function rotateKeysFile(path: string, algorithm: Algorithm, now: number): Promise<Rotated> {
+  return whileLocked(path, () => addKey(path, algorithm, now))
+}
+
+/** The same if it is due. Asked under the lock too: of servers that share the file, all find at the same time that it is. */
+async function rotateIfDue(path: string, algorithm: Algorithm, now: number, age: number): Promise<Rotated | undefined> {
+  const isDue = () => isRotationDue(readKeysFile(path), now, age, overlap)
+  if (!isDue()) return undefined
+  return whileLocked(path, async () => (isDue() ? addKey(path, algorithm, now) : undefined))
+}
+
+async function addKey(path: string, algorithm: Algorithm, now: number): Promise<Rotated> {
+  const next = await generateTokenKey(algorithm)
+  write(path, rotate(readKeysFile(path), next, now, overlap))
+  return { kid: next.kid, nbf: now + overlap.before }
+}
+
+async function whileLocked<T>(path: string, change: () => Promise<T>): Promise<T> {
   const lock = `${path}.lock`
   try {
     writeFileSync(lock, '', { flag: 'wx', mode: 0o600 })
@@ -63,9 +82,7 @@ export async function rotateKeysFile(
     throw new Error(`${path} is being rotated by another process; if none is, remove ${lock}`)
   }
   try {
-    const next = await generateTokenKey(algorithm)
-    write(path, rotate(readKeysFile(path), next, now, overlap))
-    return { kid: next.kid, nbf: now + overlap.before }
+    return await change()
   } finally {
     rmSync(lock)
   }
@@ -80,16 +97,17 @@ export function watchKeysFile(
   ring: KeyRing,
   { clock, maximumAge, algorithm, report, onRotated }: WatchOptions,
 ): () => Promise<void> {
-  let seen = statSync(path).mtimeMs
+  let seen: string | undefined // not what stands there now: it may have changed since it was read
   const look = async () => {
     const now = Math.floor(clock() / 1000)
     try {
-      if (maximumAge !== undefined && isRotationDue(readKeysFile(path), now, maximumAge, overlap))
-        onRotated(await rotateKeysFile(path, algorithm, now))
-      const { mtimeMs } = statSync(path)
-      if (mtimeMs === seen) return
+      const next = maximumAge === undefined ? undefined : await rotateIfDue(path, algorithm, now, maximumAge)
+      if (next !== undefined) onRotated(next)
+      const { ino, mtimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
+      const version = `${ino} ${mtimeMs}`
+      if (version === seen) return
       ring.replace(await importKeysFile(path), now)
-      seen = mtimeMs
+      seen = version
     } catch (error) {
       report((error as Error).message)
     }
@@ -103,7 +121,7 @@ export interface WatchOptions {
   readonly maximumAge: number | undefined
   readonly algorithm: Algorithm
   readonly report: (problem: string) => void
-  readonly onRotated: (next: { kid: string; nbf: number }) => void
+  readonly onRotated: (next: Rotated) => void
 }
 
 /** Whole or not at all: a reader sees the old file or the new one. */

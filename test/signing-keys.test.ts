@@ -100,6 +100,46 @@ t.test('keys that are old are rotated in time, once', async t => {
   t.equal(ring.published(clock).length, 2)
 })
 
+t.test(
+  'servers that share the file and find at the same time that its keys are old make one new key (RE11)',
+  async t => {
+    const path = join(makeFolder(t), 'keys.json')
+    await ensureKeysFile(path, 'ES256')
+    const rings = await Promise.all([1, 2, 3].map(async () => createKeyRing(await importKeysFile(path), now)))
+    const rotated: string[] = []
+    const looks = rings.map(ring =>
+      watchKeysFile(path, ring, {
+        clock: () => (now + 3600) * 1000,
+        maximumAge: 3600,
+        algorithm: 'ES256',
+        report: problem => t.match(problem, /is being rotated by another process/),
+        onRotated: ({ kid }) => rotated.push(kid),
+      }),
+    )
+    for (let round = 0; round < 3; round++) await Promise.all(looks.map(look => look()))
+    t.equal(rotated.length, 1)
+    for (const ring of rings) t.ok(ring.find(rotated[0] as string), 'which all of them know')
+  },
+)
+
+t.test('what happens to the file while a server starts, or twice at once, is not missed', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const ring = createKeyRing(await importKeysFile(path), now)
+  const { kid: early } = await rotateKeysFile(path, 'ES256', now)
+  const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onRotated: () => {} } as const
+  const look = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
+  await look()
+  t.ok(ring.find(early), 'before it was watched')
+  const same = new Date(1_000_000)
+  utimesSync(path, same, same)
+  await look()
+  const { kid: late } = await rotateKeysFile(path, 'ES256', now)
+  utimesSync(path, same, same)
+  await look()
+  t.ok(ring.find(late), 'within one tick of the clock of the file system')
+})
+
 t.test('the file is secret, whole at every moment, and rotated by one process at a time', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'RS256')

@@ -50,6 +50,7 @@ export async function startTlsbound(
   t: { teardown(end: () => unknown): void },
   cwd: string,
   env: Environment = {},
+  attempts = 3,
 ): Promise<RunningServer> {
   const port = Number(env.TLSBOUND_PORT ?? (await findFreePort()))
   const full = { ...basics, TLSBOUND_PORT: String(port), ...env }
@@ -61,7 +62,13 @@ export async function startTlsbound(
     child.kill('SIGKILL')
     return watched.ended(limit)
   })
-  await watched.seen(/listening for/)
+  try {
+    await watched.seen(/listening for/)
+  } catch (error) {
+    const taken = env.TLSBOUND_PORT === undefined && /EADDRINUSE/.test(watched.stderr) // by somebody else, just now
+    if (!taken || attempts === 1) throw error
+    return startTlsbound(t, cwd, env, attempts - 1)
+  }
   const pem = (folder: string, name: string) => readFileSync(join(cwd, folder, name), 'utf8')
   return {
     port,
