@@ -133,7 +133,8 @@ function readPath(address: string): string {
 }
 
 function isSame(one: string, other: string): boolean {
-  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other))
+  const [first, second] = [Buffer.from(one), Buffer.from(other)] // of equal texts; letters can take several octets
+  return first.length === second.length && timingSafeEqual(first, second)
 }
 
 function refuse(): never {

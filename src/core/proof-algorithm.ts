@@ -34,11 +34,7 @@ export function verifyProofSignature(
   key: KeyObject,
   signature: Buffer,
 ): boolean {
-  const length = lengths[algorithm]
-  return (
-    (length === undefined || signature.length === length) &&
-    verify(hashes[algorithm], data, { ...forms[algorithm], key }, signature)
-  )
+  return verify(hashes[algorithm], data, { ...forms[algorithm], key }, signature)
 }
 
 const hashes = { ES256: 'sha256', ES384: 'sha384', EdDSA: undefined, PS256: 'sha256', RS256: 'sha256' } as const
@@ -51,6 +47,3 @@ const forms: Readonly<Record<ProofAlgorithm, Omit<VerifyKeyObjectInput, 'key'>>>
   PS256: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST },
   RS256: { padding: constants.RSA_PKCS1_PADDING },
 }
-
-/** Octets; an RSA signature is as long as its key. */
-const lengths: Partial<Record<ProofAlgorithm, number>> = { ES256: 64, ES384: 96, EdDSA: 64 }

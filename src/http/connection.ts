@@ -26,6 +26,8 @@ export interface Connection {
   readonly openedAt: number
   /** The tokens that were verified here, by the Authorization header that brings them; made when there is one. */
   verified: Map<string, VerifiedToken> | undefined
+  /** The hashes of tokens whose proof was verified here, with the hash of that proof; made when there is one. */
+  provenTokens: Map<string, string> | undefined
   /** The ids of the proofs that were used here for one request alone, with when in seconds; made when there is one. */
   usedProofs: Map<string, number> | undefined
   /** The client that was authenticated here; its certificate cannot change while the connection lives. */
@@ -54,6 +56,7 @@ export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Co
     trusted,
     openedAt: performance.now(),
     verified: undefined,
+    provenTokens: undefined,
     usedProofs: undefined,
     client: undefined,
     authority: undefined,

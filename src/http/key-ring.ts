@@ -1,12 +1,11 @@
 // The keys that sign and verify access tokens now. Which one signs is a matter of time (core/key-schedule.ts).
 import { findPublished, findSigning } from '../core/key-schedule.ts'
 import type { SigningKey, TokenJwk } from './token-keys.ts'
-import type { FindKey } from './token-reader.ts'
 
 export interface KeyRing {
   /** Signs claims with the key that signs at `now`, in seconds since 1970. */
   sign(claims: object, now: number): string
-  readonly find: FindKey
+  find(kid: string): SigningKey | undefined
   /** The public keys at `now`, for `/oauth/jwks`. */
   published(now: number): TokenJwk[]
   /** Puts other keys in the place of all. @throws TypeError or RangeError when they cannot be used; all stays as it was. */

@@ -1,7 +1,7 @@
 // Binding proofs as they come with requests: each is verified once on a connection and remembered with its token there;
 // one that was made for a single request is good for that request and never again (binding-proof draft §3.3).
 import type { IncomingMessage } from 'node:http'
-import { isPerRequest, isReusable, proofWindow, verifyBindingProof } from '../core/binding-proof.ts'
+import { hashToken, isPerRequest, isReusable, proofWindow, verifyBindingProof } from '../core/binding-proof.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import type { Connection, VerifiedToken } from './connection.ts'
@@ -11,6 +11,9 @@ export type Presentation = Pick<IncomingMessage, 'headers' | 'method' | 'url'>
 
 /** Ids that are remembered for each connection, which is about 250 single-request proofs each second; more are refused. */
 const maximumUsed = 16_384
+
+/** Tokens of each connection whose proof is known to be good; beyond that the oldest needs a new one. About 200 octets each. */
+const maximumProven = 1024
 
 /** The proof that a request brings. Two of them in one request are joined by Node, and so are none. */
 export function readProof({ headers }: Presentation): string | undefined {
@@ -31,11 +34,20 @@ export function requireProof(
 ): string | undefined {
   const proof = readProof(request)
   if (proof === undefined) throw new OAuthError('use_session_binding', 'proof_missing')
+  const ath = hashToken(token)
+  // Verified here before: its window was that of its first use, and is over.
+  if (!perRequest && connection.provenTokens?.get(ath) === hashToken(proof)) return proof
   const { method = '', url: target = '' } = request
   const claims = verifyBindingProof(proof, { token, method, target }, connection.presenter as Presenter, now)
   if (perRequest && !isPerRequest(claims)) throw invalid()
-  if (claims.jti !== undefined) use(claims.jti, connection, now)
-  return isReusable(claims) ? proof : undefined
+  if (claims.jti !== undefined) use(hashToken(claims.jti), connection, now) // its hash, since it can be long
+  if (!isReusable(claims)) return undefined
+  connection.provenTokens ??= new Map()
+  const proven = connection.provenTokens
+  proven.delete(ath)
+  if (proven.size >= maximumProven) proven.delete(proven.keys().next().value as string) // the oldest
+  proven.set(ath, hashToken(proof))
+  return proof
 }
 
 /** Takes note of an id. After the window its proof is too old anyway. */

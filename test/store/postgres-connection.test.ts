@@ -110,7 +110,7 @@ t.test('what others undo is tried again (RE06)', async t => {
   await rival.end()
   await t.resolves(change)
   t.match(postgres.log(), /deadlock detected/)
-  t.match(await stores[1].listClients(), [{ id: 'c0', registration: '{"round":20}', disabled: false }, {}, {}])
+  t.match(await stores[1].listClients(), [{ id: 'c0', registration: '{"round":20}', disabled: true }, {}, {}])
 })
 
 t.test(
