@@ -75,7 +75,9 @@ export class SettingsError extends Error {
 }
 
 /** Options of the client commands that are no settings of the server; in its environment they are no mistake. */
-const optionsOfClients = ['TLSBOUND_OPS_URL']
+const clientOptions = ['OPS_URL', 'CA_FILE', 'CERT_FILE', 'KEY_FILE', 'CLIENT_ID', 'SCOPE', 'RESOURCE', 'BINDING']
+const sidecarOptions = ['UPSTREAM', 'LISTEN', 'SOCKET_MODE', 'AUTHORIZATION', 'TIMEOUT']
+const optionsOfClients = [...clientOptions, ...sidecarOptions].map(name => `TLSBOUND_${name}`)
 
 /** Reads the settings from environment variables. @throws SettingsError */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {

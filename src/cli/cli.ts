@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// argv → serve | certs | clients | revoke | keys. Results on stdout, talk on stderr; exit 0 done, 1 refused or failed, 2 wrong usage.
+// argv → one of the commands below. Results on stdout, talk on stderr; exit 0 done, 1 refused or failed, 2 wrong usage.
 import '../check-node.js'
 import { parseArgs } from 'node:util'
 import { type Command, UsageError, type Values } from './command.ts'
@@ -8,18 +8,28 @@ import { type Command, UsageError, type Values } from './command.ts'
 const commands = {
   serve: () => import('./serve.ts'),
   certs: () => import('./certs.ts'),
+  token: () => import('./token.ts'),
+  call: () => import('./call.ts'),
+  inspect: () => import('./inspect.ts'),
+  sidecar: () => import('./sidecar.ts'),
   clients: () => import('./clients.ts'),
   revoke: () => import('./revoke.ts'),
   keys: () => import('./keys.ts'),
+  lab: () => import('./lab.ts'),
 } as const
 
 const usage = `Usage: tlsbound COMMAND [OPTIONS]
 
   serve    run the server; settings come from the environment (TLSBOUND_…)
   certs    make the demo's certificates
+  token    get an access token, and say where it may be used
+  call     send one request with a token, in the manners of curl
+  inspect  explain a token, and whether it would be accepted
+  sidecar  let any program use one server in plain HTTP
   clients  list and change the clients of a running server
   revoke   end tokens of a running server
   keys     list and rotate the signing keys
+  lab      play the thief against a server, and report what it refuses
 
 tlsbound COMMAND --help tells more.
 `

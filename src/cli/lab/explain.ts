@@ -1,0 +1,24 @@
+// The scenarios of the lab in words: all in a line each, or one in full.
+import { describeScenario } from '../../lab/report/json.ts'
+import type { Scenario } from '../../lab/scenario.ts'
+
+/** Lists scenarios: for people, or as JSON with all that is known of them. */
+export function list(scenarios: readonly Scenario[], json: boolean): string {
+  if (json) return `${JSON.stringify(scenarios.map(describeScenario), null, 2)}\n`
+  const width = Math.max(...scenarios.map(({ id }) => id.length))
+  return scenarios.map(({ id, sentence }) => `${id.padEnd(width)}  ${sentence}\n`).join('')
+}
+
+export function explain({ id, sentence, stolen, thief, control, expected, demandedBy, stoppedAt }: Scenario): string {
+  return `${id}
+
+  ${sentence}
+
+  stolen                ${stolen}
+  the thief has besides ${thief}
+  control               ${control}
+  expected              ${expected}
+  demanded by           ${demandedBy.join('; ')}
+  promised at level     ${stoppedAt.join(', ')}
+`
+}

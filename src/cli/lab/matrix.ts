@@ -1,0 +1,91 @@
+// What is to be played, from the words of the call and from what the server says about itself.
+import { type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
+import { type Connection, endpointOf, openConnection } from '../../lab/connection.ts'
+import type { Matrix } from '../../lab/matrix.ts'
+import { type Profile, type ProfileOptions, readProfile } from '../../lab/profile.ts'
+import type { Cast, StageOptions } from '../../lab/stage.ts'
+import { oneOf } from '../../setting-forms.ts'
+import { UsageError, type Values } from '../command.ts'
+
+type Http = StageOptions['http']
+
+const tlsVersions = { '1.3': 'TLSv1.3', '1.2': 'TLSv1.2' } as const
+const httpVersions = { '1.1': 'http/1.1', '2': 'h2' } as const
+const allHttp: readonly Http[] = ['http/1.1', 'h2']
+
+/** @throws UsageError for words that are none (or rejects), Error when the server does not answer or not say enough. */
+export async function chooseMatrix(server: URL, cast: Cast, values: Values): Promise<Matrix> {
+  const tls = tlsVersions[choose(values, 'tls', '1.3', '1.2') ?? '1.3']
+  const http = choose(values, 'http', '1.1', '2')
+  const level = choose(values, 'level', ...tokenBindings, 'all') ?? 'all'
+  const options: ProfileOptions = {
+    name: choose(values, 'profile', 'tlsbound', 'rfc8705'),
+    tokenEndpoint: values['token-endpoint'] as string | undefined,
+    resource: values.resource as string | undefined,
+    scope: values.scope as string | undefined,
+  }
+  const profile = await meet(server, cast, tls, ['h2', 'http/1.1'], ({ call }) => readProfile(server, options, call))
+  return {
+    profile,
+    cast,
+    levels: level === 'all' ? profile.levels : [requireLevel(level, profile)],
+    tls: [tls],
+    http: await chooseHttp(http && httpVersions[http], profile, cast, tls),
+    ...(values.gentle === true ? { pause: 250, maximumConnections: 10 } : { pause: 0, maximumConnections: 30 }),
+  }
+}
+
+function choose<const T extends string>(values: Values, name: string, ...allowed: T[]): T | undefined {
+  const given = values[name]
+  if (given === undefined) return undefined
+  const form = oneOf(...allowed)
+  const value = form.read(String(given))
+  if (value === undefined) throw new UsageError(`--${name} must be ${form.words}`)
+  return value
+}
+
+function requireLevel(level: TokenBinding, { levels }: Profile): TokenBinding {
+  if (!levels.includes(level)) throw new UsageError(`the server offers no level ${level}, but ${levels.join(', ')}`)
+  return level
+}
+
+/** Every HTTP that is spoken where tokens are used and where they come from, or the one that was asked for. */
+async function chooseHttp(
+  wanted: Http | undefined,
+  { resource, tokenEndpoint }: Profile,
+  cast: Cast,
+  tls: StageOptions['tls'],
+): Promise<Http[]> {
+  const spoken: Http[] = []
+  for (const http of wanted === undefined ? allHttp : [wanted])
+    if ((await speaks(resource, http)) && (await speaks(tokenEndpoint, http))) spoken.push(http)
+  if (spoken.length === 0)
+    throw new Error(`${resource.host} does not speak ${wanted === 'h2' ? 'HTTP/2' : 'HTTP/1.1'} over TLS`)
+  return spoken
+
+  function speaks(at: URL, http: Http): Promise<boolean> {
+    // A server that knows no ALPN speaks HTTP/1.1; one that does ends the handshake, or the connection after it.
+    const told = (connection: Connection) => (connection.socket.alpnProtocol || 'http/1.1') === http
+    return meet(at, cast, tls, [http], async connection => told(connection)).catch(() => false)
+  }
+}
+
+/** Opens a connection as alice for one question. @throws Error (rejects) saying that the server does not answer. */
+async function meet<T>(
+  at: URL,
+  { ca, alice }: Cast,
+  tls: StageOptions['tls'],
+  protocols: string[],
+  ask: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const identity = { ca, cert: alice.certificate, key: alice.key }
+  const options = { ...endpointOf(at), ...identity, minVersion: tls, maxVersion: tls, ALPNProtocols: protocols }
+  const connection = await openConnection(options, at.host).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`no connection to ${at.host} over ${tls}: ${error.code ?? error.message}`)
+  })
+  try {
+    return await ask(connection)
+  } finally {
+    connection.close()
+  }
+}

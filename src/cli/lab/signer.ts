@@ -1,0 +1,38 @@
+// The server's own signing key in the hands of the lab: for a test server that lets one configure it, so that what a token
+// says is judged, and not only whether somebody changed it.
+import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { withLowS } from '../../core/compact-jws.ts'
+import { readProofAlgorithms, signProof } from '../../core/proof-algorithm.ts'
+import { NotTried } from '../../lab/attempt.ts'
+import type { Cast } from '../../lab/stage.ts'
+
+/** Reads a JSON Web Key, or a set of them (RFC 7517), with private parts. @throws Error naming the file. */
+export function readSigner(file: string): NonNullable<Cast['signClaims']> {
+  const keys = readKeys(file)
+  return (header, claims) => {
+    const { alg, kid } = header as { alg?: unknown; kid?: unknown }
+    const key = keys.find(candidate => candidate.kid === kid) ?? (keys.length === 1 ? keys[0] : undefined)
+    const algorithm = key && readProofAlgorithms(key.key).find(known => known === alg)
+    if (key === undefined || algorithm === undefined) throw new NotTried('the signing key is not the one of the server')
+    const input = [header, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+    const signature = signProof(algorithm, Buffer.from(input), key.key)
+    return `${input}.${(algorithm === 'ES256' ? withLowS(signature) : signature).toString('base64url')}`
+  }
+}
+
+interface NamedKey {
+  readonly kid: unknown
+  readonly key: KeyObject
+}
+
+function readKeys(file: string): NamedKey[] {
+  try {
+    const content = JSON.parse(readFileSync(file, 'utf8')) as JsonWebKey | { keys: JsonWebKey[] }
+    const keys = 'keys' in content ? (content.keys as JsonWebKey[]) : [content as JsonWebKey]
+    return keys.map(jwk => ({ kid: jwk.kid, key: createPrivateKey({ key: jwk, format: 'jwk' }) }))
+  } catch (error) {
+    const { code = 'no JWK or JWKS with private keys' } = error as NodeJS.ErrnoException
+    throw new Error(`${file} cannot be used (${code.startsWith('ERR_') ? 'no usable private key' : code})`) // quotes nothing
+  }
+}

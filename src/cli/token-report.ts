@@ -1,0 +1,95 @@
+// What `tlsbound inspect` found out about a token: as data for programs, and the same in words.
+import type { TokenBinding } from '../core/confirmation.ts'
+import {
+  type DecodedToken,
+  type Explanation,
+  explainClaims,
+  levels,
+  printable,
+  readLevel,
+} from '../core/describe-token.ts'
+import { type Reason, reasons } from '../core/errors.ts'
+import { type Circumstances, findRefusal, type Signature } from './judge-token.ts'
+
+export interface TokenReport extends DecodedToken {
+  readonly type: 'jwt'
+  readonly explanations: readonly Explanation[]
+  /** null: of a shape that is none of ours. */
+  readonly level: TokenBinding | null
+  readonly signature: Signature
+  /** The certificate that it would be presented with, if one was given, and whether it is the one that the token names. */
+  readonly certificate: { readonly file: string; readonly 'x5t#S256': string; readonly named: boolean } | null
+  /** Whether a connection made now would be accepted; null: that depends on its certificate. */
+  readonly accepted: boolean | null
+  readonly reason: Reason | null
+  readonly not_verified: readonly string[]
+}
+
+/** Builds the report; `certFile` is where the certificate of the circumstances comes from. */
+export function buildReport(
+  token: string,
+  { header, claims }: DecodedToken,
+  circumstances: Circumstances,
+  certFile: string | undefined,
+): TokenReport {
+  const { signature, certificate, now } = circumstances
+  const refusal = findRefusal(token, claims, circumstances)
+  const confirmed = (claims.cnf as Readonly<Record<string, unknown>> | null | undefined)?.['x5t#S256']
+  const known =
+    certificate === undefined || certFile === undefined
+      ? null
+      : { file: certFile, 'x5t#S256': certificate.thumbprint, named: certificate.thumbprint === confirmed }
+  return {
+    type: 'jwt',
+    header,
+    claims,
+    explanations: explainClaims(claims, now).map(explanation => naming(explanation, known)),
+    level: readLevel(claims.cnf) ?? null,
+    signature,
+    certificate: known,
+    accepted: refusal !== undefined ? false : known !== null ? true : null,
+    reason: refusal ?? null,
+    not_verified: [
+      ...(signature.verified ? [] : [`the signature: ${signature.why}`]),
+      'whether the token was revoked, its client disabled, or its certificate withdrawn',
+      'whether the resource is the one that it is for, and which scope and level it demands',
+    ],
+  }
+}
+
+function naming(explanation: Explanation, certificate: TokenReport['certificate']): Explanation {
+  if (certificate === null || explanation.name !== 'cnf x5t#S256') return explanation
+  const { file, named } = certificate
+  return { ...explanation, words: `${explanation.words}: ${named ? '' : 'not '}that of ${file}` }
+}
+
+/** The report in words, several lines. */
+export function describeReport(report: TokenReport): string {
+  const { header, explanations, level, signature } = report
+  const described = Object.entries(header).map(([name, value]) =>
+    printable(`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`),
+  )
+  const width = Math.max(...explanations.map(({ name }) => name.length))
+  const valueWidth = Math.min(44, Math.max(...explanations.map(({ value }) => value.length)))
+  return [
+    `A signed token (JWT): ${described.join(', ')}`,
+    '',
+    ...explanations.map(({ name, value, words }) => `  ${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${words}`),
+    '',
+    level === null ? 'Its cnf is none that tlsbound issues.' : `Level ${level}: good ${levels[level]}.`,
+    ...(signature.verified
+      ? [`The signature is ${signature.good ? 'good, by a key of' : 'BAD, by none of the keys of'} ${signature.keys}.`]
+      : []),
+    describeVerdict(report),
+    '',
+    'Not verified:',
+    ...report.not_verified.map(item => `- ${item}`),
+  ].join('\n')
+}
+
+function describeVerdict({ certificate, accepted, reason, level }: TokenReport): string {
+  const which = certificate === null ? 'Any connection made now' : `A connection made now with ${certificate.file}`
+  if (reason !== null) return `${which} would be refused: ${reason}. ${reasons[reason]}`
+  if (accepted === null) return 'Whether a connection made now would be accepted depends on its certificate: give one.'
+  return `${which} would be accepted${level === 'proof' ? ', with a proof' : ''}, as far as could be verified.`
+}

@@ -1,0 +1,110 @@
+// What a request needs before it can be sent: a channel, lent by the pool, and a token that is good on it.
+import { longestRetryAfter } from './backoff.ts'
+import type { BoundChannel } from './channel.ts'
+import { type ClientError, isLasting } from './errors.ts'
+import type { Patience } from './patience.ts'
+import type { Pool, Waiter } from './pool.ts'
+import { maximumTries } from './repeat.ts'
+import type { Token } from './request-token.ts'
+import type { TokenSupply } from './token-supply.ts'
+
+export interface Acquisition {
+  readonly pool: Pool
+  readonly tokens: TokenSupply
+  readonly patience: Patience
+  /** On the spot, if both are there. The channel must be given back to the pool. */
+  send(means: Means): void
+  fail(problem: ClientError): void
+}
+
+/** What a request is sent with. */
+export interface Means {
+  readonly channel: BoundChannel
+  readonly token: Token
+}
+
+/** What has stood in the way so far. */
+interface Past {
+  /** What the issuer has answered instead of a token. */
+  readonly refusals: ReadonlySet<ClientError>
+  readonly last: ClientError | undefined
+}
+
+const nothing: Past = { refusals: new Set(), last: undefined }
+
+/** Acquires both, waiting as long as there is patience. */
+export function acquire(acquisition: Acquisition, past: Past = nothing): void {
+  const { pool } = acquisition
+  const channel = pool.take()
+  if (channel !== undefined) findToken(acquisition, past, channel)
+  // A server that refuses our certificate may say so only after the handshake, when a token is asked for already.
+  else if (past.last !== undefined && pool.problem !== undefined && isLasting(pool.problem))
+    acquisition.fail(pool.problem)
+  else waitForChannel(acquisition, past)
+}
+
+function waitForChannel(acquisition: Acquisition, past: Past): void {
+  const { pool, patience } = acquisition
+  const waiter: Waiter = {
+    onChannel(channel) {
+      stop()
+      findToken(acquisition, past, channel)
+    },
+    onProblem(problem) {
+      stop()
+      acquisition.fail(problem)
+    },
+  }
+  const stop = patience.wait(
+    () => pool.leave(waiter),
+    () => pool.problem ?? past.last,
+  )
+  pool.wait(waiter)
+}
+
+function findToken(acquisition: Acquisition, past: Past, channel: BoundChannel): void {
+  const { pool, tokens, patience } = acquisition
+  const token = tokens.find(channel)
+  if (token !== undefined) {
+    acquisition.send({ channel, token })
+    return
+  }
+  let waiting = true
+  const leave = () => {
+    waiting = false
+    pool.release(channel)
+  }
+  const stop = patience.wait(leave, () => past.last)
+  const unlessLeft = <Value>(event: (value: Value) => void) => {
+    return (value: Value) => {
+      if (!waiting) return
+      stop()
+      event(value)
+    }
+  }
+  tokens.get(channel).then(
+    unlessLeft(got => acquisition.send({ channel, token: got })),
+    unlessLeft((problem: ClientError) => {
+      const left = tokens.left(channel)
+      pool.release(channel)
+      tryAgain(acquisition, past, problem, left)
+    }),
+  )
+}
+
+function tryAgain(acquisition: Acquisition, past: Past, problem: ClientError, left: number): void {
+  // An issuer that was not reached has refused nothing; then patience is the limit, and the pool sets the pace.
+  const refusals = problem.status === undefined ? past.refusals : new Set([...past.refusals, problem])
+  if (isLasting(problem) || refusals.size >= maximumTries || (problem.retryAfter ?? 0) > longestRetryAfter) {
+    acquisition.fail(problem)
+    return
+  }
+  const timer = setTimeout(() => {
+    stop()
+    acquire(acquisition, { refusals, last: problem })
+  }, left)
+  const stop = acquisition.patience.wait(
+    () => clearTimeout(timer),
+    () => problem,
+  )
+}

@@ -1,0 +1,127 @@
+// A channel: one TLS connection to one origin, with its certificate, its bindings and its end. It never reconnects, so
+// that whatever belongs to the connection can never be sent over another one.
+import type { TLSSocket } from 'node:tls'
+import { buildConnector, type Dispatcher } from 'undici'
+import { buildBindingProof, hashToken } from '../core/binding-proof.ts'
+import { type ChannelBindings, readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
+import type { Presenter } from '../core/presenter.ts'
+import { ClientError, readConnectProblem } from './errors.ts'
+import { openHttp1 } from './http1.ts'
+import { openHttp2 } from './http2.ts'
+import type { Credentials } from './identity.ts'
+
+export interface ChannelOptions {
+  /** Offer h2. Default true. */
+  readonly http2?: boolean | undefined
+  /** Default TLSv1.3. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
+}
+
+export interface Channel {
+  readonly origin: string
+  readonly protocol: 'h2' | 'http/1.1'
+  /** Such as TLSv1.3. */
+  readonly tls: string
+  /** Thumbprints of its channel bindings, the same as the server sees. */
+  readonly bindings: ChannelBindings
+  /** `x5t#S256` of our certificate. */
+  readonly certificate: string
+  readonly since: Date
+  /** Sends requests over this connection as they are, without a token. */
+  readonly dispatcher: Dispatcher
+  /** How many requests it carries at a time. */
+  readonly capacity: number
+  /** Whether it takes new requests. */
+  readonly open: boolean
+  /** Resolves when the connection is gone or is about to go; with what ended it, if that was no plan of ours. */
+  readonly closed: Promise<Error | undefined>
+  /** Takes no new requests, and ends when those under way have their answers. */
+  close(): Promise<void>
+  /** Ends at once. */
+  destroy(): void
+}
+
+/** What we know of a channel and nobody else may: who presents a token there, and what its proofs are made with. */
+export interface BoundChannel extends Channel {
+  readonly credentials: Credentials
+  readonly presenter: Presenter
+  /**
+   * Signs a binding proof for a token on this connection; `iat` in seconds since 1970 by the server's clock.
+   * @throws ClientError `proof_impossible`.
+   */
+  prove(token: string, iat: number): string
+}
+
+/** Milliseconds for TCP and the handshake together. */
+const connectTimeout = 10_000
+
+/**
+ * Opens one TLS connection, with a full handshake: nothing is resumed.
+ * @throws ClientError (rejects) for what prevented it.
+ */
+export async function openChannel(
+  origin: string,
+  credentials: Credentials,
+  { http2 = true, minVersion = 'TLSv1.3' }: ChannelOptions = {},
+): Promise<BoundChannel> {
+  const connector = buildConnector({
+    secureContext: credentials.context(minVersion),
+    allowH2: http2,
+    preferH2: true,
+    maxCachedSessions: 0,
+    timeout: connectTimeout,
+  })
+  const socket = await connect(connector, new URL(origin)).catch((error: unknown) => {
+    throw readConnectProblem(error)
+  })
+  // The first one says most: an alert, for example, which is followed by a mere end.
+  let problem: Error | undefined
+  socket.once('error', error => {
+    problem = error
+  })
+  const ekm = readKeyingMaterial(socket)
+  const { certificate, key } = credentials
+  const presenter = { certificate, bindings: readChannelBindings(socket, 'client'), ekm }
+  const tls = socket.getProtocol() ?? 'unknown'
+  const protocol = socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
+  const transport = await (protocol === 'h2' ? openHttp2 : openHttp1)(origin, socket).catch((error: unknown) => {
+    throw readConnectProblem(error)
+  })
+  return {
+    origin,
+    protocol,
+    tls,
+    bindings: presenter.bindings,
+    certificate: certificate.thumbprint,
+    since: new Date(),
+    dispatcher: transport.dispatcher,
+    get capacity() {
+      return transport.capacity
+    },
+    get open() {
+      return transport.open
+    },
+    closed: transport.closed.then(cause => cause && (problem ?? cause)),
+    credentials,
+    presenter,
+    prove(token, iat) {
+      try {
+        if (ekm === undefined) throw new TypeError('the connection has no channel binding')
+        return buildBindingProof({ ath: hashToken(token), ekm, iat }, key, certificate.thumbprint)
+      } catch (cause) {
+        throw new ClientError('proof_impossible', { cause })
+      }
+    },
+    // undici rejects when it has ended already, which is what was wanted.
+    close: () => transport.dispatcher.close().catch(() => {}),
+    destroy: () => void transport.dispatcher.destroy().catch(() => {}),
+  }
+}
+
+function connect(connector: buildConnector.connector, { hostname, host, port, protocol }: URL): Promise<TLSSocket> {
+  return new Promise((resolve, reject) =>
+    connector({ hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol, port: port || '443' }, (error, socket) =>
+      error === null ? resolve(socket as TLSSocket) : reject(error),
+    ),
+  )
+}

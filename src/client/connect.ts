@@ -1,0 +1,74 @@
+// `connect`: one channel for those who want to see it: its bindings, its token, its end. Nothing is replaced or repeated.
+import type { TokenBinding } from '../core/confirmation.ts'
+import { type Channel, type ChannelOptions, openChannel } from './channel.ts'
+import { type Identity, readClientId, readCredentials } from './identity.ts'
+import { createIssuer } from './issuer.ts'
+import { createLinks } from './links.ts'
+import { readOrigin } from './origin.ts'
+import { createProofs } from './proofs.ts'
+import { readExpiry, type TokenDemand } from './request-token.ts'
+
+export interface ConnectOptions extends ChannelOptions, Partial<TokenDemand> {
+  /** Who gives the tokens. Default: the origin. */
+  readonly issuer?: string | undefined
+}
+
+/** A channel that can ask for tokens. They are good on it as long as both live; at level connection nowhere else. */
+export interface TokenChannel extends Channel {
+  /** Gets a token, and looks whether it names this channel. @throws ClientError (rejects). */
+  token(): Promise<ChannelToken>
+}
+
+export interface ChannelToken {
+  /** What a request on this channel needs: `authorization`, and at level proof `session-binding-proof`. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly binding: TokenBinding
+  readonly scope: string
+  readonly expires: Date
+}
+
+/**
+ * Opens a channel to an origin. It never reconnects.
+ * @throws ClientError (rejects) for what prevented it, TypeError for options that cannot be right.
+ */
+export async function connect(origin: string, identity: Identity, options: ConnectOptions = {}): Promise<TokenChannel> {
+  const home = readOrigin(origin)
+  const credentials = readCredentials(identity)
+  const channel = await openChannel(home, credentials, options)
+  const links = createLinks((to, of) => openChannel(to, of, options))
+  void channel.closed.then(() => links.close())
+  const issuer = createIssuer(options.issuer ?? home, links)
+  const proofs = createProofs()
+  const { protocol, tls, bindings, certificate, since, dispatcher, capacity, closed } = channel
+  // Member by member: what else the channel has is not for others, nor for whoever prints it.
+  return {
+    origin: home,
+    protocol,
+    tls,
+    bindings,
+    certificate,
+    since,
+    dispatcher,
+    capacity,
+    closed,
+    get open() {
+      return channel.open
+    },
+    close: () => channel.close(),
+    destroy: () => channel.destroy(),
+    async token() {
+      const clientId = options.clientId ?? readClientId(credentials)
+      const token = await issuer.token(channel, { ...options, clientId })
+      const proof = proofs.find(channel, token)
+      return {
+        headers: {
+          authorization: `Bearer ${token.value}`,
+          ...(proof !== undefined && { 'session-binding-proof': proof }),
+        },
+        binding: token.binding,
+        scope: token.scope,
+        expires: readExpiry(token),
+      }
+    },
+  }
+}

@@ -1,0 +1,138 @@
+// One request over HTTP/2: from undici's options to a stream, from the stream to undici's handler (RFC 9113 §8).
+import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
+import { pipeline, Readable } from 'node:stream'
+import { type Dispatcher, errors } from 'undici'
+import { readBody } from './http2-body.ts'
+import { watchEnd } from './http2-end.ts'
+import { buildHttp2Headers } from './http2-headers.ts'
+import { UnprocessedError } from './transport.ts'
+
+/** Milliseconds that nothing may happen for, before the answer begins and within it, unless the request says otherwise. */
+const idleTimeout = 300_000
+
+/** Sends a request and tells `handler` of what comes. `onStream` counts streams: 1 when one is opened, -1 when it is gone. */
+export function openStream(
+  session: ClientHttp2Session,
+  authority: string,
+  options: Dispatcher.DispatchOptions,
+  handler: Dispatcher.DispatchHandler,
+  onStream: (change: 1 | -1) => void,
+): void {
+  let stream: ClientHttp2Stream | undefined
+  let ended = false
+  const timeouts = { headers: options.headersTimeout ?? idleTimeout, body: options.bodyTimeout ?? idleTimeout }
+  const controller: Dispatcher.DispatchController & { aborted: boolean; paused: boolean; reason: Error | null } = {
+    aborted: false,
+    paused: false,
+    reason: null,
+    rawHeaders: null,
+    rawTrailers: null,
+    abort(reason?: Error) {
+      if (ended) return
+      controller.aborted = true
+      controller.reason = reason ?? new errors.RequestAbortedError()
+      fail(controller.reason)
+    },
+    pause() {
+      controller.paused = true
+      stream?.pause()
+      stream?.setTimeout(0) // the reader is slow, not the server
+    },
+    resume() {
+      controller.paused = false
+      stream?.setTimeout(timeouts.body)
+      stream?.resume()
+    },
+  }
+
+  function fail(error: Error): void {
+    if (ended) return
+    ended = true
+    stream?.close(constants.NGHTTP2_CANCEL)
+    stream?.destroy() // it could wait for a reader otherwise, and keep its buffers
+    handler.onResponseError?.(controller, error)
+  }
+  /** What the caller's own handler throws ends the request, as undici has it. */
+  function tell(event: () => void): void {
+    if (ended) return
+    try {
+      event()
+    } catch (error) {
+      fail(error as Error)
+    }
+  }
+
+  try {
+    const { content, length, type } = readBody(options.body)
+    const headers = buildHttp2Headers(options, authority, length)
+    if (type !== undefined) headers['content-type'] ??= type
+    handler.onRequestStart?.(controller, null)
+    if (ended) return
+    stream = session.request(headers, { endStream: content === null })
+    follow(stream)
+    if (content instanceof Readable) {
+      content.once('error', fail)
+      pipeline(content, stream, () => {}) // the stream itself tells what else goes wrong
+    } else if (content !== null) stream.end(content)
+  } catch (error) {
+    fail(error as Error)
+  }
+
+  function follow(opened: ClientHttp2Stream): void {
+    onStream(1)
+    const isComplete = watchEnd(opened)
+    let unsent = false
+    let expected: number | undefined
+    let received = 0
+    let problem: Error | undefined
+    let trailers: IncomingHttpHeaders = {}
+    opened.setTimeout(timeouts.headers)
+    opened.on('headers', headers => tell(() => handler.onResponseStart?.(controller, ...readHead(headers))))
+    opened.on('response', headers => {
+      opened.setTimeout(timeouts.body)
+      const [status, fields] = readHead(headers)
+      const length = options.method === 'HEAD' || status === 304 ? undefined : fields['content-length']
+      expected = length === undefined ? undefined : Number(length)
+      controller.rawHeaders = fields
+      tell(() => handler.onResponseStart?.(controller, status, fields, ''))
+    })
+    opened.on('data', (chunk: Buffer) => {
+      received += chunk.length
+      tell(() => handler.onResponseData?.(controller, chunk))
+    })
+    opened.on('trailers', fields => {
+      trailers = fields as IncomingHttpHeaders
+    })
+    opened.on('timeout', () => {
+      fail(controller.rawHeaders === null ? new errors.HeadersTimeoutError() : new errors.BodyTimeoutError())
+    })
+    // Node refuses to send what a GOAWAY came before; the server has not seen it.
+    opened.on('frameError', type => {
+      unsent ||= type === 1
+    })
+    opened.on('error', error => {
+      problem = error
+    })
+    opened.on('end', () => {
+      if (ended || controller.rawHeaders === null || !isComplete() || (expected ?? received) !== received) return
+      ended = true
+      controller.rawTrailers = trailers
+      handler.onResponseEnd?.(controller, trailers)
+    })
+    opened.on('close', () => {
+      onStream(-1)
+      if (ended) return
+      const isRefused = unsent || opened.id === undefined || opened.rstCode === constants.NGHTTP2_REFUSED_STREAM
+      fail(
+        isRefused
+          ? new UnprocessedError({ cause: problem })
+          : Object.assign(new errors.SocketError('the answer broke off'), { cause: problem }),
+      )
+    })
+  }
+}
+
+function readHead(headers: object): [status: number, fields: IncomingHttpHeaders] {
+  const { ':status': status, ...fields } = headers as IncomingHttpHeaders
+  return [Number(status), fields]
+}

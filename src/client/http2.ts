@@ -1,0 +1,103 @@
+// HTTP/2 over one TLS connection. Not undici's Client: a request that its server refused with GOAWAY waits there, silently,
+// for as long as other answers of that connection go on; here it fails at once, and the pool sends it elsewhere (RFC 9113 §6.8).
+import { type ClientHttp2Session, connect } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import { Dispatcher } from 'undici'
+import { openStream } from './http2-stream.ts'
+import type { Transport } from './transport.ts'
+
+/** Streams at a time, where the server allows more: the number that RFC 9113 §6.5.2 recommends as the least. */
+const mostStreams = 100
+
+/** Octets that may be under way to us, for each stream and for the connection: four times the defaults. */
+const windows = { stream: 262_144, connection: 1_048_576 }
+
+/** Milliseconds for the server's first frame. */
+const settingsTimeout = 10_000
+
+/** Carries requests over a connection. @throws Error (rejects) when it ends before the server has said a word. */
+export async function openHttp2(origin: string, socket: TLSSocket): Promise<Transport> {
+  const session = connect(origin, {
+    createConnection: () => socket,
+    settings: { enablePush: false, initialWindowSize: windows.stream },
+  })
+  const { host: authority } = new URL(origin)
+  let open = true
+  let planned = false
+  let problem: Error | undefined
+  const closed = new Promise<Error | undefined>(resolve => {
+    const end = () => {
+      open = false
+      resolve(planned ? undefined : (problem ?? new Error('the server closed the connection')))
+    }
+    session.on('goaway', code => {
+      planned ||= code === 0 // the server ends it in good order: with the answers under way
+      end()
+    })
+    session.on('close', end)
+  })
+  session.on('error', error => {
+    problem = error
+  })
+  await ready(session)
+  session.setLocalWindowSize(windows.connection)
+  session.unref() // an idle connection keeps no process alive
+
+  let streams = 0
+  const onStream = (change: 1 | -1) => {
+    streams += change
+    if (session.destroyed) return
+    if (streams === 0) session.unref()
+    else session.ref()
+  }
+  const end = (): Promise<void> => {
+    planned = true
+    open = false
+    return new Promise(resolve => {
+      if (session.destroyed) resolve()
+      else session.once('close', resolve)
+    })
+  }
+  const dispatcher = Object.assign(new Dispatcher(), {
+    dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      openStream(session, authority, options, handler, onStream)
+      return true
+    },
+    close() {
+      const ended = end()
+      session.close()
+      return ended
+    },
+    destroy() {
+      const ended = end()
+      session.destroy()
+      return ended
+    },
+  } as Pick<Dispatcher, 'dispatch' | 'close' | 'destroy'>)
+  return {
+    dispatcher,
+    get capacity() {
+      return Math.min(mostStreams, session.remoteSettings?.maxConcurrentStreams ?? mostStreams)
+    },
+    get open() {
+      return open && !session.closed && !session.destroyed
+    },
+    closed,
+  }
+}
+
+/** The server begins with its settings (RFC 9113 §3.4), which say how many streams it allows. */
+function ready(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => session.destroy(new Error('no HTTP/2 settings within 10 seconds')), settingsTimeout)
+    session.once('remoteSettings', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    session.once('error', reject)
+    session.once('close', () => {
+      clearTimeout(timer)
+      reject(new Error('the server closed the connection'))
+    })
+  })
+}

@@ -1,0 +1,53 @@
+// What a client says about itself, for a status page: plain JSON, without a token, a key or keying material.
+import type { ChannelBindings } from '../core/channel-binding.ts'
+import type { TokenBinding } from '../core/confirmation.ts'
+import type { BoundChannel } from './channel.ts'
+import type { ClientError, Problem } from './errors.ts'
+import { readExpiry, type Token } from './request-token.ts'
+
+export interface ClientState {
+  readonly origin: string
+  /** The level of its tokens, once there was one. */
+  readonly binding: TokenBinding | null
+  readonly connections: readonly ConnectionState[]
+  readonly lastProblem: { readonly code: Problem; readonly message: string; readonly at: string } | null
+  readonly counts: Counts
+}
+
+export interface ConnectionState {
+  readonly protocol: 'h2' | 'http/1.1'
+  readonly tls: string
+  readonly since: string
+  /** `x5t#S256`. */
+  readonly certificate: string
+  readonly bindings: ChannelBindings
+  readonly token: { readonly binding: TokenBinding; readonly expires: string; readonly scope: string } | null
+}
+
+/** Since the client was created. */
+export interface Counts {
+  readonly requests: number
+  readonly tokens: number
+  readonly connections: number
+  /** Requests that were sent again. */
+  readonly repeated: number
+}
+
+export function describeConnection(channel: BoundChannel, token: Token | undefined): ConnectionState {
+  const { protocol, tls, since, certificate, bindings } = channel
+  return {
+    protocol,
+    tls,
+    since: since.toISOString(),
+    certificate,
+    bindings,
+    token:
+      token === undefined
+        ? null
+        : { binding: token.binding, expires: readExpiry(token).toISOString(), scope: token.scope },
+  }
+}
+
+export function describeProblem(problem: ClientError): NonNullable<ClientState['lastProblem']> {
+  return { code: problem.code, message: problem.message, at: new Date().toISOString() }
+}
