@@ -1,7 +1,91 @@
 // All scenarios, in the order in which they are played and reported: from the plainest thief to the best equipped one.
 import type { Scenario } from './scenario.ts'
+import { scenario as ambiguousToken } from './scenarios/ambiguous-token.ts'
+import { scenario as brokenConfirmation } from './scenarios/broken-confirmation.ts'
+import { scenario as changedClaims } from './scenarios/changed-claims.ts'
+import { scenario as downgrade } from './scenarios/downgrade.ts'
+import { scenario as emptySignature } from './scenarios/empty-signature.ts'
+import { scenario as exchangedToken } from './scenarios/exchanged-token.ts'
+import { scenario as expiredCertificate } from './scenarios/expired-certificate.ts'
+import { scenario as expiredToken } from './scenarios/expired-token.ts'
+import { scenario as forgedBindingHeaders } from './scenarios/forged-binding-headers.ts'
+import { scenario as forgedCertificateHeaders } from './scenarios/forged-certificate-headers.ts'
+import { scenario as garbageToken } from './scenarios/garbage-token.ts'
+import { scenario as keyInHeader } from './scenarios/key-in-header.ts'
+import { scenario as manyConnections } from './scenarios/many-connections.ts'
+import { scenario as mixedTokens } from './scenarios/mixed-tokens.ts'
 import { scenario as noCertificate } from './scenarios/no-certificate.ts'
+import { scenario as noExtendedMasterSecret } from './scenarios/no-extended-master-secret.ts'
 import { scenario as otherCertificate } from './scenarios/other-certificate.ts'
 import { scenario as otherConnection } from './scenarios/other-connection.ts'
+import { scenario as otherRequest } from './scenarios/other-request.ts'
+import { scenario as proofByAnotherKey } from './scenarios/proof-by-another-key.ts'
+import { scenario as proofOfAnotherToken } from './scenarios/proof-of-another-token.ts'
+import { scenario as refreshByAnotherClient } from './scenarios/refresh-by-another-client.ts'
+import { scenario as refreshTokenRace } from './scenarios/refresh-token-race.ts'
+import { scenario as refreshTokenReuse } from './scenarios/refresh-token-reuse.ts'
+import { scenario as relay } from './scenarios/relay.ts'
+import { scenario as renegotiation } from './scenarios/renegotiation.ts'
+import { scenario as renegotiationAsAnother } from './scenarios/renegotiation-as-another.ts'
+import { scenario as renewedCertificate } from './scenarios/renewed-certificate.ts'
+import { scenario as revokedToken } from './scenarios/revoked-token.ts'
+import { scenario as samePort } from './scenarios/same-port.ts'
+import { scenario as sameSubject } from './scenarios/same-subject.ts'
+import { scenario as serverRestart } from './scenarios/server-restart.ts'
+import { scenario as staleProof } from './scenarios/stale-proof.ts'
+import { scenario as stolenProof } from './scenarios/stolen-proof.ts'
+import { scenario as stolenTicket } from './scenarios/stolen-ticket.ts'
+import { scenario as symmetricSignature } from './scenarios/symmetric-signature.ts'
+import { scenario as ticketAfterExpiry } from './scenarios/ticket-after-expiry.ts'
+import { scenario as tokenElsewhere } from './scenarios/token-elsewhere.ts'
+import { scenario as tokenInQuery } from './scenarios/token-in-query.ts'
+import { scenario as twoAuthorizationHeaders } from './scenarios/two-authorization-headers.ts'
+import { scenario as unknownConfirmation } from './scenarios/unknown-confirmation.ts'
+import { scenario as unsignedProof } from './scenarios/unsigned-proof.ts'
+import { scenario as unsignedToken } from './scenarios/unsigned-token.ts'
 
-export const scenarios: readonly Scenario[] = [noCertificate, otherCertificate, otherConnection]
+export const scenarios: readonly Scenario[] = [
+  noCertificate,
+  otherCertificate,
+  tokenInQuery,
+  tokenElsewhere,
+  twoAuthorizationHeaders,
+  ambiguousToken,
+  garbageToken,
+  forgedCertificateHeaders,
+  otherRequest,
+  changedClaims,
+  unsignedToken,
+  emptySignature,
+  symmetricSignature,
+  keyInHeader,
+  brokenConfirmation,
+  unknownConfirmation,
+  downgrade,
+  relay,
+  sameSubject,
+  renewedCertificate,
+  expiredCertificate,
+  unsignedProof,
+  proofByAnotherKey,
+  proofOfAnotherToken,
+  staleProof,
+  stolenProof,
+  refreshByAnotherClient,
+  exchangedToken,
+  revokedToken,
+  stolenTicket,
+  ticketAfterExpiry,
+  otherConnection,
+  manyConnections,
+  mixedTokens,
+  samePort,
+  noExtendedMasterSecret,
+  renegotiation,
+  renegotiationAsAnother,
+  serverRestart,
+  forgedBindingHeaders,
+  refreshTokenReuse,
+  refreshTokenRace,
+  expiredToken,
+]

@@ -2,6 +2,7 @@
 // keeps no tokens and repeats no request. A second connection is a second object, as it is for a thief.
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import { isIP } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 
 export interface Answer {
@@ -27,11 +28,22 @@ export interface Connection {
   readonly socket: TLSSocket
   /** Rejects when the connection ends without an answer. */
   call(path: string, call?: Call): Promise<Answer>
+  /** Whether another request can be sent: some servers end a connection with a refusal. */
+  isOpen(): boolean
   close(): void
 }
 
 /** Milliseconds without an octet after which a connection is given up. */
-const patience = 10_000
+export const patience = 10_000
+
+/** Octets of the longest answer that is read. */
+export const longestAnswer = 4_194_304
+
+/** Where an address points to, as TLS wants it: an IP address stands without brackets, and is no server name (RFC 6066 §3). */
+export function endpointOf({ hostname, port }: URL): ConnectionOptions {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return { host, port: Number(port || 443), ...(isIP(host) === 0 && { servername: host }) }
+}
 
 /** Opens a connection, on which requests name `authority`, `HOST:PORT`. Rejects as TLS does. */
 export async function openConnection(options: ConnectionOptions, authority?: string): Promise<Connection> {
@@ -41,12 +53,14 @@ export async function openConnection(options: ConnectionOptions, authority?: str
   const host = authority ?? `localhost:${socket.remotePort}`
   return {
     socket,
-    call: socket.alpnProtocol === 'h2' ? callHttp2(socket, host) : callHttp1(socket, host),
+    ...(socket.alpnProtocol === 'h2' ? speakHttp2(socket, host) : speakHttp1(socket, host)),
     close: () => socket.destroy(),
   }
 }
 
-function callHttp1(socket: TLSSocket, host: string): Connection['call'] {
+type Speech = Pick<Connection, 'call' | 'isOpen'>
+
+function speakHttp1(socket: TLSSocket, host: string): Speech {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   let used = false
   agent.createConnection = (_options, done) => {
@@ -55,7 +69,7 @@ function callHttp1(socket: TLSSocket, host: string): Connection['call'] {
     used = true
     return undefined as never // what is handed to `done` counts
   }
-  return (path, { method = 'GET', body, ...rest } = {}) =>
+  const call: Connection['call'] = (path, { method = 'GET', body, ...rest } = {}) =>
     new Promise((resolve, reject) => {
       const headers = { host, ...headersOf(rest, body) }
       const request = httpRequest({ agent, path, method, headers, setDefaultHeaders: false }, response =>
@@ -64,13 +78,16 @@ function callHttp1(socket: TLSSocket, host: string): Connection['call'] {
       request.setTimeout(patience, () => request.destroy(new Error('no answer in time')))
       request.on('error', reject).end(body)
     })
+  return { call, isOpen: () => socket.writable && !socket.readableEnded }
 }
 
-function callHttp2(socket: TLSSocket, host: string): Connection['call'] {
-  const http2: ClientHttp2Session = connectHttp2(`https://${host}`, { createConnection: () => socket })
-  http2.on('error', () => {})
-  return (path, { method = 'GET', body, ...rest } = {}) =>
+function speakHttp2(socket: TLSSocket, host: string): Speech {
+  const settings = { createConnection: () => socket, strictSingleValueFields: false } // a thief sends a header twice
+  let http2: ClientHttp2Session | undefined
+  const call: Connection['call'] = (path, { method = 'GET', body, ...rest } = {}) =>
     new Promise((resolve, reject) => {
+      // Not before the first call: until then the socket is free for octets of any kind.
+      http2 ??= connectHttp2(`https://${host}`, settings).on('error', () => {})
       const options = { endStream: body === undefined }
       const stream = http2.request({ ':path': path, ':method': method, ...headersOf(rest, body) }, options)
       stream.setTimeout(patience, () => stream.destroy(new Error('no answer in time')))
@@ -80,9 +97,14 @@ function callHttp2(socket: TLSSocket, host: string): Connection['call'] {
       stream.on('close', () => reject(new Error('the stream ended without an answer')))
       if (body !== undefined) stream.end(body)
     })
+  return { call, isOpen: () => (http2 ? !http2.closed && !http2.destroyed : !socket.destroyed) }
 }
 
-function headersOf({ headers, token, proof }: Call, body: string | undefined): Record<string, string | string[]> {
+/** The headers that a call is made of. */
+export function headersOf(
+  { headers, token, proof }: Call,
+  body: string | undefined,
+): Record<string, string | string[]> {
   return {
     ...(body !== undefined && { 'content-length': String(Buffer.byteLength(body)) }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -97,12 +119,18 @@ async function readAnswer(
   stream: AsyncIterable<Buffer>,
 ): Promise<Answer> {
   const chunks: Buffer[] = []
-  for await (const chunk of stream) chunks.push(chunk)
+  let length = 0
+  for await (const chunk of stream) {
+    length += chunk.length
+    if (length > longestAnswer) throw new Error('the answer is too long')
+    chunks.push(chunk)
+  }
   const text = Buffer.concat(chunks).toString()
   return { status, headers, text, body: parse(text) }
 }
 
-function parse(text: string): unknown {
+/** A text as JSON; undefined when it is none. */
+export function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -12,6 +12,12 @@ export interface Profile {
   readonly tokenEndpoint: URL
   /** Where a token is used, with GET. */
   readonly resource: URL
+  /** RFC 7009; undefined: it revokes nothing. */
+  readonly revocationEndpoint: URL | undefined
+  /** Where its public keys are, RFC 7517. */
+  readonly jwks: URL | undefined
+  /** RFC 8414 §2, as far as the server says. */
+  readonly grantTypes: readonly string[]
   /** The levels that the server offers. */
   readonly levels: readonly TokenBinding[]
   readonly scope: string | undefined
@@ -41,15 +47,25 @@ export async function readProfile(
   const aliases = metadata?.mtls_endpoint_aliases as Record<string, unknown> | undefined // RFC 8705 §5
   const endpoint = options.tokenEndpoint ?? aliases?.token_endpoint ?? metadata?.token_endpoint
   const resource = options.resource ?? (name === 'tlsbound' ? '/api/whoami' : undefined)
+  // Ours names the issuer, which in a test is not where it listens.
+  const at = (address: string) =>
+    name === 'tlsbound' ? new URL(new URL(address, issuer).pathname, issuer) : new URL(address, issuer)
+  const find = (member: string) => {
+    const address = aliases?.[member] ?? metadata?.[member]
+    return typeof address === 'string' ? at(address) : undefined
+  }
+  if (name === 'tlsbound' && !Array.isArray(bindings))
+    throw new Error('the server does not say which levels it offers: give --profile rfc8705')
   if (typeof endpoint !== 'string') throw new Error('the server has no metadata: give --token-endpoint')
   if (resource === undefined) throw new Error('where a token is used is not in the metadata: give --resource')
   return {
     name,
     issuer,
-    // Ours names the issuer, which in a test is not where it listens.
-    tokenEndpoint:
-      name === 'tlsbound' ? new URL(new URL(endpoint, issuer).pathname, issuer) : new URL(endpoint, issuer),
+    tokenEndpoint: options.tokenEndpoint === undefined ? at(endpoint) : new URL(endpoint, issuer),
     resource: new URL(resource, issuer),
+    revocationEndpoint: find('revocation_endpoint'),
+    jwks: find('jwks_uri'),
+    grantTypes: Array.isArray(metadata?.grant_types_supported) ? metadata.grant_types_supported : [],
     levels:
       name === 'tlsbound' ? tokenBindings.filter(level => (bindings as unknown[]).includes(level)) : ['certificate'],
     scope: options.scope,

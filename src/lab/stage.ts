@@ -6,8 +6,8 @@ import { buildBindingProof, hashToken, type ProofClaims } from '../core/binding-
 import { readKeyingMaterial } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { readCertificate } from '../core/presenter.ts'
-import { NotTried } from './attempt.ts'
-import { type Answer, type Call, type Connection, openConnection } from './connection.ts'
+import { NotTried, tellAnswer } from './attempt.ts'
+import { type Answer, type Call, type Connection, endpointOf, openConnection } from './connection.ts'
 import type { Profile } from './profile.ts'
 
 /** PEM texts, and what token requests name. */
@@ -28,6 +28,8 @@ export interface Cast {
   readonly stranger?: Identity | undefined
   /** Issues further certificates of the authority, where its key is at hand. */
   readonly issue?: ((wish: CertificateWish) => Identity) | undefined
+  /** Signs a token with the issuer's own key, where a server lets one be configured: what only the issuer could do. */
+  readonly signClaims?: ((header: object, claims: object) => string) | undefined
   /** The authorities of the server's certificate, PEM. */
   readonly ca: string
 }
@@ -40,12 +42,15 @@ export interface CertificateWish {
   readonly notAfter?: Date
 }
 
-/** A connection, and who opened it. */
-export interface Played extends Connection {
+/** Enough of a connection to ask for a token on it, and to use that. */
+export interface Speaker extends Pick<Connection, 'call'> {
   readonly who: Identity | null
   /** A binding proof for a token on this connection, with the key of its certificate; `claims` go before the right ones. */
   prove(token: string, claims?: Partial<ProofClaims>): string
 }
+
+/** A connection, and who opened it. */
+export interface Played extends Connection, Speaker {}
 
 export interface StageOptions {
   readonly profile: Profile
@@ -57,11 +62,23 @@ export interface StageOptions {
   readonly pause: number
   /** How many connections one scenario may open. */
   readonly maximumConnections: number
+  /** Lets seconds pass on the server's clock. Default: they are waited for. */
+  readonly wait?: ((seconds: number) => Promise<void>) | undefined
+  /** Restarts the server, at the same address and with the same keys. */
+  readonly restart?: (() => Promise<void>) | undefined
 }
+
+interface Closable {
+  close(): void
+}
+
+/** Seconds that a scenario can wait for in real time. */
+const maximumWait = 10
 
 export class Stage {
   readonly options: StageOptions
-  readonly #open = new Set<Connection>()
+  readonly #open = new Set<Closable>()
+  #isOver = false
   /** How many connections were opened so far. */
   connections = 0
 
@@ -79,68 +96,18 @@ export class Stage {
 
   /** Opens a connection to where tokens are used. `options` go before those that the stage plays with. */
   connect(who: Identity | null, options: ConnectionOptions = {}): Promise<Played> {
-    return this.#connect(this.options.profile.resource, who, options)
+    return this.connectTo(this.options.profile.resource, who, options)
   }
 
-  /** An honest client: its connection, and a token that is good there at the level of this stage. */
-  async victim(
-    who: Identity = this.cast.alice,
-    options: ConnectionOptions = {},
-  ): Promise<{ connection: Played; token: string }> {
-    const { tokenEndpoint, resource } = this.options.profile
-    const connection = await this.connect(who, options)
-    const isHere = tokenEndpoint.origin === resource.origin
-    const issuer = isHere ? connection : await this.#connect(tokenEndpoint, who, options)
-    return { connection, token: await this.token(issuer) }
-  }
-
-  /** An access token for whoever opened the connection. @throws NotTried (rejects) when the server gives none. */
-  async token(connection: Played, parameters: Readonly<Record<string, string>> = {}): Promise<string> {
-    const answer = await this.requestToken(connection, parameters)
-    const token: unknown = answer.body?.access_token
-    if (typeof token !== 'string')
-      throw new NotTried(`no token was given: ${answer.status} ${answer.body?.error ?? ''}`)
-    return token
-  }
-
-  /** POST to the token endpoint: client_credentials at the level of this stage, unless `parameters` say otherwise. */
-  requestToken(connection: Played, parameters: Readonly<Record<string, string>> = {}): Promise<Answer> {
-    const { profile, level } = this.options
-    const form = {
-      grant_type: 'client_credentials',
-      client_id: connection.who?.clientId ?? '',
-      ...(profile.name === 'tlsbound' && { token_binding: level }),
-      ...(profile.scope !== undefined && { scope: profile.scope }),
-      ...parameters,
-    }
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
-    const { pathname, search } = profile.tokenEndpoint
-    return connection.call(pathname + search, { method: 'POST', headers, body: new URLSearchParams(form).toString() })
-  }
-
-  /** Uses a token at the resource, with a proof where the level needs one and `call` does not say otherwise. */
-  use(connection: Played, token: string, call: Call = {}): Promise<Answer> {
-    const { pathname, search } = this.options.profile.resource
-    const proof = this.level === 'proof' && connection.who !== null ? { proof: connection.prove(token) } : {}
-    return connection.call(pathname + search, { token, ...proof, ...call })
-  }
-
-  /** Closes all that was opened. */
-  clear(): void {
-    for (const connection of this.#open) connection.close()
-    this.#open.clear()
-  }
-
-  async #connect(to: URL, who: Identity | null, options: ConnectionOptions): Promise<Played> {
-    if (this.#open.size >= this.options.maximumConnections)
+  /** Opens a connection to an endpoint that may be at another origin than the resource. */
+  async connectTo(to: URL, who: Identity | null, options: ConnectionOptions = {}): Promise<Played> {
+    if (this.connections >= this.options.maximumConnections)
       throw new NotTried(`it needs more than ${this.options.maximumConnections} connections`)
     if (this.options.pause > 0) await new Promise(resolve => setTimeout(resolve, this.options.pause))
     const { tls, http, cast } = this.options
     const connection = await openConnection(
       {
-        host: to.hostname,
-        port: Number(to.port || 443),
-        servername: to.hostname,
+        ...endpointOf(to),
         ca: cast.ca,
         minVersion: tls,
         maxVersion: tls,
@@ -151,15 +118,116 @@ export class Stage {
       to.host,
     )
     this.connections += 1
-    this.#open.add(connection)
-    return { ...connection, who, prove: (token, claims) => prove(connection, who, token, claims) }
+    this.keep(connection)
+    return {
+      ...connection,
+      who,
+      prove: (token, claims) => buildProof(who, readKeyingMaterial(connection.socket), token, claims),
+    }
+  }
+
+  /** An honest client: its connection, and a token that is good there at the level of this stage. */
+  async victim(
+    who: Identity = this.cast.alice,
+    options: ConnectionOptions = {},
+  ): Promise<{ connection: Played; token: string }> {
+    const connection = await this.connect(who, options)
+    return { connection, token: await this.tokenFor(connection) }
+  }
+
+  /** A token that is good on this connection; issued on it, unless the server issues tokens at another origin. */
+  async tokenFor(connection: Speaker): Promise<string> {
+    return this.token(await this.reach(this.options.profile.tokenEndpoint, connection))
+  }
+
+  /** A connection of the same client on which an endpoint can be asked: this one, unless that is at another origin. */
+  async reach(endpoint: URL, connection: Speaker): Promise<Speaker> {
+    return endpoint.origin === this.options.profile.resource.origin
+      ? connection
+      : this.connectTo(endpoint, connection.who)
+  }
+
+  /** An access token for whoever opened the connection. @throws NotTried (rejects) when the server gives none. */
+  async token(connection: Speaker, parameters: Readonly<Record<string, string>> = {}): Promise<string> {
+    const answer = await this.requestToken(connection, parameters)
+    const token: unknown = answer.body?.access_token
+    if (typeof token !== 'string') throw new NotTried(`no token was given: ${tellAnswer(answer)}`)
+    return token
+  }
+
+  /** The path and query of the resource, for requests that bring their token in some other way than `use`. */
+  get resourcePath(): string {
+    const { pathname, search } = this.options.profile.resource
+    return pathname + search
+  }
+
+  /** POST to the token endpoint: client_credentials at the level of this stage, unless `parameters` say otherwise. */
+  requestToken(
+    connection: Speaker,
+    parameters: Readonly<Record<string, string>> = {},
+    headers: Call['headers'] = {},
+  ): Promise<Answer> {
+    const { profile, level } = this.options
+    const form = {
+      grant_type: 'client_credentials',
+      client_id: connection.who?.clientId ?? '',
+      ...(profile.name === 'tlsbound' && { token_binding: level }),
+      ...(profile.scope !== undefined && { scope: profile.scope }),
+      ...parameters,
+    }
+    return this.post(connection, profile.tokenEndpoint, form, headers)
+  }
+
+  /** POSTs a form to an endpoint of the server. `headers` go with it. */
+  post(
+    connection: Speaker,
+    { pathname, search }: URL,
+    form: Readonly<Record<string, string>>,
+    headers: Call['headers'] = {},
+  ): Promise<Answer> {
+    const type = { 'content-type': 'application/x-www-form-urlencoded' }
+    const body = new URLSearchParams(form).toString()
+    return connection.call(pathname + search, { method: 'POST', headers: { ...type, ...headers }, body })
+  }
+
+  /** Uses a token at the resource, with a proof where the level needs one and `call` does not say otherwise. */
+  use(connection: Speaker, token: string, call: Call = {}): Promise<Answer> {
+    const proof = this.level === 'proof' && connection.who !== null ? { proof: connection.prove(token) } : {}
+    return connection.call(this.resourcePath, { token, ...proof, ...call })
+  }
+
+  /** Lets seconds pass. @throws NotTried (rejects) when they are too many to wait for. */
+  async wait(seconds: number): Promise<void> {
+    const { wait } = this.options
+    if (wait !== undefined) return wait(seconds)
+    if (seconds > maximumWait) throw new NotTried(`it would have to wait ${seconds} s`)
+    await new Promise(resolve => setTimeout(resolve, seconds * 1000))
+  }
+
+  /** Closes something else with all that was opened; at once when the scenario was given up in the meantime. */
+  keep(opened: Closable): void {
+    if (this.#isOver) opened.close()
+    else this.#open.add(opened)
+  }
+
+  /** Closes all that was opened. */
+  clear(): void {
+    this.#isOver = true
+    for (const connection of this.#open) connection.close()
+    this.#open.clear()
   }
 }
 
-function prove({ socket }: Connection, who: Identity | null, token: string, claims: Partial<ProofClaims> = {}): string {
+/** A binding proof with the key of a certificate; `ekm` is what its connection exports, `claims` go before the right ones. */
+export function buildProof(
+  who: Identity | null,
+  ekm: string | undefined,
+  token: string,
+  claims: Partial<ProofClaims> = {},
+): string {
   if (who === null) throw new TypeError('without a certificate nothing can be proven')
   const { thumbprint } = readCertificate(new X509Certificate(who.certificate))
   const iat = Math.floor(Date.now() / 1000)
-  const right = { ath: hashToken(token), ekm: readKeyingMaterial(socket) ?? 'none', iat }
+  const right = { ath: hashToken(token), ekm: ekm ?? 'none', iat }
   return buildBindingProof({ ...right, ...claims }, createPrivateKey(who.key), thumbprint)
 }

@@ -1,0 +1,17 @@
+// Plays the lab against our server and against a foreign one, and writes what came of it into docs/lab.md.
+// The tests of the lab hold the page against the same runs.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { judgeColumn, judgeOurs, playForeign, playOurs, writeComparison } from '../test/helpers/comparison.ts'
+
+const path = 'docs/lab.md'
+const page = readFileSync(path, 'utf8')
+const table = /^\| scenario \|.*\n(?:\|.*\n)*/m
+if (!table.test(page)) throw new Error(`${path} lacks the table that begins with "| scenario |"`)
+
+const ours = judgeOurs(await playOurs())
+const foreign = { 'node-oidc-provider, certificate': judgeColumn(await playForeign()) }
+const written = writeComparison({ ...ours, ...foreign } as Parameters<typeof writeComparison>[0])
+writeFileSync(
+  path,
+  page.replace(table, () => written),
+)

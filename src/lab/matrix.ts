@@ -1,0 +1,38 @@
+// Plays scenarios at each level, over each version of TLS and of HTTP that was asked for: one run for each combination.
+import type { TokenBinding } from '../core/confirmation.ts'
+import type { Finding } from './judge.ts'
+import { type Report, runLab } from './run.ts'
+import type { Scenario } from './scenario.ts'
+import type { StageOptions } from './stage.ts'
+
+/** What differs from run to run. */
+export type Setting = Pick<StageOptions, 'level' | 'tls' | 'http'>
+
+export interface Matrix extends Omit<StageOptions, keyof Setting> {
+  readonly levels: readonly TokenBinding[]
+  readonly tls: readonly Setting['tls'][]
+  readonly http: readonly Setting['http'][]
+}
+
+/** What came of one combination. */
+export interface Run extends Setting, Report {}
+
+/** Plays `scenarios` in every combination. `tell` hears of each finding. */
+export async function runMatrix(
+  scenarios: readonly Scenario[],
+  { levels, tls: versions, http: protocols, ...same }: Matrix,
+  tell: (finding: Finding, setting: Setting) => void = () => {},
+): Promise<Run[]> {
+  const settings = levels.flatMap(level => versions.flatMap(tls => protocols.map(http => ({ level, tls, http }))))
+  const runs: Run[] = []
+  for (const setting of settings) {
+    const report = await runLab(scenarios, { ...same, ...setting }, finding => tell(finding, setting))
+    runs.push({ ...setting, ...report })
+  }
+  return runs
+}
+
+/** Such as "level connection, TLS 1.3, HTTP/2". */
+export function describeSetting({ level, tls, http }: Setting): string {
+  return `level ${level}, TLS ${tls.slice('TLSv'.length)}, ${http === 'h2' ? 'HTTP/2' : 'HTTP/1.1'}`
+}

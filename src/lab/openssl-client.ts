@@ -1,0 +1,62 @@
+// A client of TLS 1.2 and HTTP/1.1 that can renegotiate as somebody else, which Node's cannot: through Python and the
+// OpenSSL of the machine. Certificates and keys go there through a pipe; nothing of them is written anywhere.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { Duplex, type Readable, type Writable } from 'node:stream'
+import { proofExporterLabel } from '../core/channel-binding.ts'
+import { NotTried } from './attempt.ts'
+import { endpointOf } from './connection.ts'
+import { opensslProgram } from './openssl-program.ts'
+import { pipeline } from './pipeline.ts'
+import { buildProof, type Identity, type Speaker, type Stage } from './stage.ts'
+
+export interface OpensslClient extends Speaker {
+  /** Renegotiates with another certificate. The connection ends when the server does not take part. */
+  renegotiateAs(who: Identity): void
+}
+
+/**
+ * Connects to where tokens are used.
+ * @throws NotTried (rejects) when python3 or libssl is missing, or when they come to no connection.
+ */
+export async function connectOpenssl(stage: Stage, who: Identity): Promise<OpensslClient> {
+  const child = spawn('python3', ['-ISc', opensslProgram], { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] })
+  stage.keep({ close: () => void child.kill('SIGKILL') })
+  const [stdin, stdout, , commands] = child.stdio as unknown as [Writable, Readable, null, Writable]
+  for (const pipe of [stdin, stdout, commands]) pipe.on('error', () => {}) // its end is told by what it writes
+  const { resource } = stage.options.profile
+  const authorities = stage.cast.ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const wish = { ...endpointOf(resource), authorities: authorities.map(encode), label: proofExporterLabel }
+  commands.write(`${JSON.stringify({ ...wish, ...describe(who) })}\n`)
+  const ekm = (await readStart(child, stdout)).toString('base64url')
+  stage.connections += 1
+  return {
+    who,
+    call: pipeline(Duplex.from({ readable: stdout, writable: stdin }), resource.host),
+    prove: (token, claims) => buildProof(who, ekm, token, claims),
+    renegotiateAs: other => void commands.write(`${JSON.stringify(describe(other))}\n`),
+  }
+}
+
+/** The 32 octets that the program writes once its connection is there. */
+async function readStart(child: ChildProcess, stdout: Readable): Promise<Buffer> {
+  const gone = once(child, 'close').catch(() => {}) // an error to start it is an end as well
+  for (;;) {
+    const octets: Buffer | null = stdout.read(32)
+    if (octets?.length === 32) return octets
+    const isOver = await Promise.race([gone.then(() => true), once(stdout, 'readable').then(() => false)])
+    if (isOver)
+      throw new NotTried('it takes python3 and libssl (Debian: python3, libssl3), and they came to no connection')
+  }
+}
+
+/** DER in base64, as the program takes it. */
+function describe({ certificate, key }: Identity): object {
+  const der = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' })
+  return { certificate: encode(certificate), key: der.toString('base64') }
+}
+
+function encode(certificate: string): string {
+  return new X509Certificate(certificate).raw.toString('base64')
+}

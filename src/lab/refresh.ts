@@ -1,0 +1,31 @@
+// Refresh tokens, where a server gives any for this grant. RFC 6749 §6.
+import { NotTried, tellAnswer } from './attempt.ts'
+import type { Answer } from './connection.ts'
+import type { Speaker, Stage } from './stage.ts'
+
+/** A new grant of alice, and the connection to the token endpoint that it began on. @throws NotTried (rejects) */
+export async function startGrant(stage: Stage): Promise<{ connection: Speaker; refreshToken: string }> {
+  const connection = await stage.connectTo(stage.options.profile.tokenEndpoint, stage.cast.alice)
+  const answer = await stage.requestToken(connection)
+  const refreshToken = refreshTokenOf(answer)
+  if (refreshToken === undefined)
+    throw new NotTried(
+      answer.status === 200 ? 'no refresh token was given' : `no token was given: ${tellAnswer(answer)}`,
+    )
+  return { connection, refreshToken }
+}
+
+/** Uses a refresh token as whoever opened the connection; `parameters` go before. */
+export function refresh(
+  stage: Stage,
+  connection: Speaker,
+  refreshToken: string,
+  parameters: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  return stage.requestToken(connection, { grant_type: 'refresh_token', refresh_token: refreshToken, ...parameters })
+}
+
+/** What an answer gives to refresh with. */
+export function refreshTokenOf({ body }: Answer): string | undefined {
+  return typeof body?.refresh_token === 'string' ? body.refresh_token : undefined
+}

@@ -1,0 +1,37 @@
+// The report for programs.
+import type { Run } from '../matrix.ts'
+import type { Scenario } from '../scenario.ts'
+import { countConnections, type LabReport, type Sums, sumUp } from './report.ts'
+
+/** Writes the report as one JSON object. */
+export function writeJson({ date, identities, scenarios, runs, ...where }: LabReport): string {
+  const report = {
+    ...where,
+    date: date.toISOString(),
+    identities: identities.map(({ clientId, ...identity }) => ({ ...identity, client_id: clientId })),
+    sums: nameSums(sumUp(runs)),
+    connections: countConnections(runs),
+    scenarios: scenarios.map(describeScenario),
+    runs: runs.map(describeRun),
+  }
+  return `${JSON.stringify(report, null, 2)}\n`
+}
+
+/** A scenario in words, as `--list --json` shows it too. */
+export function describeScenario({ demandedBy, stoppedAt, run: _, ...words }: Scenario): object {
+  return { ...words, demanded_by: demandedBy, stopped_at: stoppedAt }
+}
+
+/** `duration` in milliseconds. */
+function describeRun({ findings, duration, ...run }: Run): object {
+  return {
+    ...run,
+    duration: Math.round(duration),
+    sums: nameSums(sumUp([{ findings }])),
+    findings: findings.map(({ scenario, outcome, ...found }) => ({ id: scenario.id, outcome, ...found })),
+  }
+}
+
+function nameSums(sums: Sums): Record<string, number> {
+  return Object.fromEntries(Object.entries(sums).map(([outcome, count]) => [outcome.replace(' ', '_'), count]))
+}

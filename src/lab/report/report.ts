@@ -1,0 +1,69 @@
+// What every form of the report is made from: what was played, where, as whom, and what came of it.
+import { X509Certificate } from 'node:crypto'
+import type { Finding, Outcome } from '../judge.ts'
+import type { Run } from '../matrix.ts'
+import type { ProfileName } from '../profile.ts'
+import type { Scenario } from '../scenario.ts'
+import type { Cast } from '../stage.ts'
+
+export interface LabReport {
+  /** The address that was given to the lab. */
+  readonly server: string
+  /** Where tokens were used. */
+  readonly resource: string
+  readonly profile: ProfileName
+  /** When it began. */
+  readonly date: Date
+  readonly identities: readonly ReportedIdentity[]
+  readonly scenarios: readonly Scenario[]
+  readonly runs: readonly Run[]
+}
+
+/** One of the cast, as far as others may know it. */
+export interface ReportedIdentity {
+  readonly name: string
+  /** The distinguished name of its certificate. */
+  readonly subject: string
+  readonly clientId: string
+}
+
+/** Names who plays. */
+export function describeCast({ alice, bob, mallory, stranger }: Cast): ReportedIdentity[] {
+  return Object.entries({ alice, bob, mallory, stranger }).flatMap(([name, identity]) => {
+    if (identity === undefined) return []
+    const { certificate, clientId } = identity
+    return { name, subject: new X509Certificate(certificate).subject.replaceAll('\n', ', '), clientId }
+  })
+}
+
+/** The outcomes, in the order in which sums name them. */
+export const outcomes: readonly Outcome[] = ['passed', 'failed', 'not applicable', 'not tried']
+
+export type Sums = Readonly<Record<Outcome, number>>
+
+export function sumUp(runs: readonly Pick<Run, 'findings'>[]): Sums {
+  const found = runs.flatMap(({ findings }) => findings.map(({ outcome }) => outcome))
+  return Object.fromEntries(outcomes.map(outcome => [outcome, found.filter(one => one === outcome).length])) as Sums
+}
+
+/** Such as "40 passed, 0 failed, 2 not applicable, 1 not tried". */
+export function tellSums(sums: Sums): string {
+  return outcomes.map(outcome => `${sums[outcome]} ${outcome}`).join(', ')
+}
+
+/** Each finding of an outcome, with the run that it belongs to. */
+export function listFindings(runs: readonly Run[], outcome: Outcome): { finding: Finding; run: Run }[] {
+  return runs.flatMap(run =>
+    run.findings.filter(finding => finding.outcome === outcome).map(finding => ({ finding, run })),
+  )
+}
+
+/** How many connections the lab opened in all. */
+export function countConnections(runs: readonly Run[]): number {
+  return runs.reduce((sum, { connections }) => sum + connections, 0)
+}
+
+/** How long it took in all, in seconds, such as "1.4". */
+export function tellSeconds(runs: readonly Run[]): string {
+  return (runs.reduce((sum, { duration }) => sum + duration, 0) / 1000).toFixed(1)
+}

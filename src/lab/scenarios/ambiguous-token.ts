@@ -1,0 +1,38 @@
+// Two Authorization headers say two things. A proxy may look at one and the server at the other, so neither should guess.
+// RFC 6750 §3.1 wants such a request refused, with a SHOULD; the stronger levels do it.
+import { attempt } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+
+export const scenario: Scenario = {
+  id: 'ambiguous-token',
+  sentence: 'A client sends two Authorization headers, or two tokens in one, of which one is good.',
+  stolen: 'nothing: what is asked is whether the server guesses',
+  thief: 'whoever can make a proxy and the server read different tokens',
+  control: 'the good token alone',
+  expected: 'refused, whichever comes first',
+  demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §5.3'],
+  stoppedAt: ['proof', 'connection'],
+  async run(stage) {
+    const victim = await stage.victim()
+    const control = () => attempt('alone', () => stage.use(victim.connection, victim.token))
+    const controls = [await control()]
+    const thefts = await playSeries(
+      () => stage.victim(),
+      pairs,
+      ({ connection, token }, pair) =>
+        stage.use(connection, token, { headers: { authorization: pair(`Bearer ${token}`) } }),
+    )
+    return { controls: [...controls, await control()], thefts }
+  },
+}
+
+const pairs: Readonly<Record<string, (good: string) => string | string[]>> = {
+  'a bad one, a good one': good => ['Bearer x', good],
+  'a good one, a bad one': good => [good, 'Bearer x'],
+  'a password, a good one': good => ['Basic eDp4', good],
+  'a good one, a password': good => [good, 'Basic eDp4'],
+  'a good one twice': good => [good, good],
+  'a bad one and a good one in one header': good => `Bearer x, ${good}`,
+  'a good one and a bad one in one header': good => `${good}, Bearer x`,
+}

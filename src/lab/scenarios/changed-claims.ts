@@ -1,0 +1,81 @@
+// The claims of a JWT can be read and written by anybody; only the signature says whose they are.
+import { attempt } from '../attempt.ts'
+import { confirmationOf, encode, joinToken, readToken } from '../forge.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+import type { Stage } from '../stage.ts'
+import { findOther } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'changed-claims',
+  sentence: 'The cnf of a stolen token is cut out, emptied or made to fit the thief; its signature stays as it was.',
+  stolen: 'the token',
+  thief: 'a certificate of their own; and a client that would like its token to say more',
+  control: 'the token as it was issued, on the connection of its client',
+  expected: 'refused, since the signature does not hold any longer',
+  demandedBy: ['RFC 7515 §5.2', 'RFC 9068 §4', 'RFC 8725 §3.3'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const victim = await stage.victim()
+    readToken(victim.token)
+    const control = () => attempt('as it was issued', () => stage.use(victim.connection, victim.token))
+    const controls = [await control()]
+    const thefts = [
+      ...(await byAThief(stage, victim.token)),
+      ...(await playSeries(
+        () => stage.victim(),
+        ofTheClient,
+        ({ connection, token }, change) => stage.use(connection, change(token)),
+        ', on its own connection',
+      )),
+    ]
+    return { controls: [...controls, await control()], thefts }
+  },
+}
+
+async function byAThief(stage: Stage, token: string) {
+  const who = findOther(stage)
+  if (who === null) return []
+  const { header, claims, signature } = readToken(token)
+  const { cnf, ...rest } = claims
+  const changes: Record<string, (own: object) => unknown> = {
+    'cnf cut out': () => rest,
+    'cnf emptied': () => ({ ...rest, cnf: {} }),
+    'cnf null': () => ({ ...rest, cnf: null }),
+    "cnf of the thief's own": own => ({ ...rest, cnf: own }),
+    'cnf twice': own => `{"cnf":${JSON.stringify(cnf)},${JSON.stringify({ ...rest, cnf: own }).slice(1)}`,
+  }
+  return playSeries(
+    async () => ({ connection: await stage.connect(who) }),
+    changes,
+    ({ connection }, change) =>
+      stage.use(connection, joinToken(header, change(confirmationOf(connection, stage)), signature)),
+  )
+}
+
+/** Where the connection is right, the signature is all that stands in the way. */
+const ofTheClient: Readonly<Record<string, (token: string) => string>> = {
+  'cnf extended': changing(claims => ({ ...claims, cnf: { ...(claims.cnf as object), note: 'x' } })),
+  'cnf cut short': changing(claims => ({ ...claims, cnf: cutShort(claims.cnf as object) })),
+  'more scope': changing(claims => ({ ...claims, scope: `${claims.scope ?? ''} admin`.trim() })),
+  'a later end': changing(claims => ({ ...claims, exp: Number(claims.exp) + 3600 })),
+  'claims written with spaces': changing(claims => JSON.stringify(claims, null, 1)),
+  'claims with padding': token => token.replace(/\.([^.]*)\./, '.$1=.'),
+  'another header': token => {
+    const { header, claims, signature } = readToken(token)
+    return joinToken({ ...header, cty: 'x' }, claims, signature)
+  },
+  'cut off at its end': token => token.slice(0, -4),
+  'without its signature': token => token.slice(0, token.lastIndexOf('.')),
+}
+
+function changing(change: (claims: Readonly<Record<string, unknown>>) => unknown): (token: string) => string {
+  return token => {
+    const { claims, signature } = readToken(token)
+    return `${token.slice(0, token.indexOf('.'))}.${encode(change(claims))}.${signature}`
+  }
+}
+
+function cutShort(cnf: object = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(cnf).map(([member, value]) => [member, String(value).slice(0, 8)]))
+}

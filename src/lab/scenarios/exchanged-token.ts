@@ -1,0 +1,52 @@
+// Token exchange makes a new token of an old one. If anybody may bring that, a stolen token becomes an honest one.
+import { attempt, NotTried } from '../attempt.ts'
+import type { Answer } from '../connection.ts'
+import type { Scenario } from '../scenario.ts'
+import type { Speaker, Stage } from '../stage.ts'
+import { type Loot, openThief, requireBob, steal } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'exchanged-token',
+  sentence: 'A stolen token is exchanged for a new one: by another client, and on another connection.',
+  stolen: 'the token',
+  thief: 'a registered client; where the level promises it, the private key too',
+  control: 'the exchange of a token by its own client, for either of the two',
+  expected: 'refused',
+  demandedBy: ['RFC 8693 §2.1', 'every level'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    if (stage.options.profile.name === 'rfc8705')
+      throw new NotTried('RFC 8693 leaves it to a server who may exchange the token of whom')
+    if (!stage.options.profile.grantTypes.includes(tokenExchange))
+      throw new NotTried('the server does not say that it exchanges tokens')
+    const bob = await stage.victim(requireBob(stage))
+    const victim = await stage.victim()
+    const control = (what: string, { connection, token }: typeof victim) =>
+      attempt(what, () => exchange(stage, connection, steal(stage, { connection, token })))
+    const controls = [await control('by its client', victim), await control('by the other one, its own', bob)]
+    const loot = steal(stage, victim)
+    const thefts = [
+      await attempt('by another client', () => exchange(stage, bob.connection, loot)),
+      await attempt('by another client, with a proof of its own', () =>
+        exchange(stage, bob.connection, steal(stage, { ...bob, token: loot.token })),
+      ),
+    ]
+    if (stage.level !== 'certificate') {
+      const { connection } = await openThief(stage)
+      thefts.push(await attempt('on another connection', () => exchange(stage, connection, loot)))
+    }
+    return { controls: [...controls, await control('by its client, again', victim)], thefts }
+  },
+}
+
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+
+async function exchange(stage: Stage, connection: Speaker, { token, proof }: Loot): Promise<Answer> {
+  const issuer = await stage.reach(stage.options.profile.tokenEndpoint, connection)
+  const form = {
+    grant_type: tokenExchange,
+    subject_token: token,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  }
+  return stage.requestToken(issuer, form, proof === undefined ? {} : { 'session-binding-proof': proof })
+}

@@ -1,0 +1,28 @@
+// A token ends when it says, on a connection that has seen it a hundred times too.
+import { attempt, NotTried, tellAnswer } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+import { steal } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'expired-token',
+  sentence: 'A token is used after its lifetime.',
+  stolen: 'the token and the client that it works from',
+  thief: 'the connection of its client',
+  control: 'the token before its end',
+  expected: 'refused',
+  demandedBy: ['RFC 9068 §4', 'RFC 6750 §3.1'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const connection = await stage.connect(stage.cast.alice)
+    const issuer = await stage.reach(stage.options.profile.tokenEndpoint, connection)
+    const answer = await stage.requestToken(issuer)
+    const { access_token: token, expires_in: lifetime } = answer.body ?? {}
+    if (typeof token !== 'string') throw new NotTried(`no token was given: ${tellAnswer(answer)}`)
+    if (typeof lifetime !== 'number') throw new NotTried('the server does not say how long a token lives')
+    const loot = steal(stage, { connection, token })
+    const use = (what: string) => attempt(what, () => connection.call(stage.resourcePath, loot))
+    const controls = [await use('before its end')]
+    await stage.wait(lifetime + 1)
+    return { controls, thefts: [await use('after its end')] }
+  },
+}

@@ -1,0 +1,58 @@
+// What is no token at all: too long, too deep, too many dots. A refusal is the only answer; an error of the server is none.
+import { attempt } from '../attempt.ts'
+import { encode } from '../forge.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+
+export const scenario: Scenario = {
+  id: 'garbage-token',
+  sentence: 'Texts that are no tokens are presented: oversized, nested, of octets beyond ASCII, of other kinds.',
+  stolen: 'nothing',
+  thief: 'a client, on its own connection',
+  control: 'its token, before all that',
+  expected: 'refused, never an error of the server, which goes on serving its client',
+  demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §15.6'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const before = await stage.victim()
+    const controls = [await attempt('before', () => stage.use(before.connection, before.token))]
+    const thefts = await playSeries(
+      () => stage.victim(),
+      garbage,
+      ({ connection }, token) => stage.use(connection, token),
+    )
+    const after = await attempt('the client, after all that', async () => {
+      const { connection, token } = before.connection.isOpen() ? before : await stage.victim()
+      return stage.use(connection, token)
+    })
+    // A server that no longer serves its client has not refused anything.
+    return { controls, thefts: after.result === 'accepted' ? thefts : [...thefts, { ...after, result: 'fault' }] }
+  },
+}
+
+const header = { typ: 'at+jwt', alg: 'ES256', kid: 'x' }
+const jws = (head: unknown, claims: unknown) => `${encode(head)}.${encode(claims)}.${encode(Buffer.alloc(64))}`
+
+const garbage: Readonly<Record<string, string>> = {
+  'a letter': 'x',
+  nothing: '',
+  dots: '....',
+  'a thousand dots': '.'.repeat(1000),
+  '8 KiB': 'a'.repeat(8192),
+  '12 KiB in three segments': jws(header, { sub: 'x'.repeat(9000) }),
+  '40 KiB': 'a'.repeat(40_960),
+  'octets beyond ASCII': '\xff\xfe\x80\xc3\x28'.repeat(40),
+  'a header of brackets': jws('['.repeat(4000), {}),
+  'claims of brackets': jws(header, `{"cnf":${'['.repeat(3000)}`),
+  'claims that are a number': jws(header, '1e400'),
+  'claims that are null': jws(header, null),
+  'claims with a prototype': jws(header, '{"__proto__":{"cnf":{}},"constructor":{"prototype":{}}}'),
+  'a header that is null': jws(null, {}),
+  'a header without JSON': jws('{"alg":', {}),
+  'an algorithm that is an object': jws({ ...header, alg: { toString: 'none' } }, {}),
+  'a kid of 3 KiB': jws({ ...header, kid: 'k'.repeat(3000) }, {}),
+  'five segments, encrypted': `${encode({ alg: 'dir', enc: 'A256GCM', zip: 'DEF' })}..AAAA.AAAA.AAAA`,
+  'JSON serialization': JSON.stringify({ payload: 'e30', signatures: [] }).replaceAll('"', "'"),
+  'an opaque token': 'tlsbound_at_00000000000000000000000000000000000000000000000000',
+  'a PASETO': 'v4.public.eyJzdWIiOiJhbGljZSJ9',
+}

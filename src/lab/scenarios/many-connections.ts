@@ -1,0 +1,37 @@
+// One token, everywhere at once: a verdict that is remembered in the wrong place, or made while another is under way, lets
+// a thief in beside its client.
+import { type Attempt, attempt } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+import { openThief, steal } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'many-connections',
+  sentence: 'A token is used on many connections at the same time, while its client uses it too.',
+  stolen: 'the token, at level proof a proof as well',
+  thief: 'certificates of their own; at level proof and connection the certificate and the private key of its client',
+  control: 'the token on the connection of its client, all the while',
+  expected: 'refused on every connection but that one',
+  demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const client = await stage.victim()
+    const loot = steal(stage, client)
+    const controls: Attempt[] = []
+    const control = async () => {
+      controls.push(await attempt('by its client', () => stage.use(client.connection, client.token)))
+    }
+    await control()
+    const count = Math.min(crowd, stage.options.maximumConnections - stage.connections)
+    const thieves = Array.from({ length: count }, () => openThief(stage))
+    await Promise.allSettled(thieves) // so that they all come at once
+    const played = thieves.map(thief =>
+      attempt('on another connection', async () => (await thief).connection.call(stage.resourcePath, loot)),
+    )
+    const [thefts] = await Promise.all([Promise.all(played), control()])
+    await control()
+    return { controls, thefts }
+  },
+}
+
+/** How many thieves there are. */
+const crowd = 8

@@ -1,0 +1,41 @@
+// Own and stolen tokens on one connection, all on their way at once: what was found out about one request must not be used
+// for another. Over HTTP/1.1 they are pipelined, over HTTP/2 each has its own stream.
+import { type Attempt, attempt } from '../attempt.ts'
+import { pipeline } from '../pipeline.ts'
+import type { Scenario } from '../scenario.ts'
+import { openThief, steal } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'mixed-tokens',
+  sentence: 'Own and stolen tokens are sent in turns on one connection, pipelined or on parallel streams of HTTP/2.',
+  stolen: 'the token, at level proof a proof as well',
+  thief: 'a certificate and tokens of their own; at level proof and connection of the very client',
+  control: 'the own tokens among them',
+  expected: 'each request is judged by its own token',
+  demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const client = await stage.victim()
+    const loot = steal(stage, client)
+    const controls = [await attempt('by its client', () => stage.use(client.connection, client.token))]
+    const opened = (await openThief(stage)).connection
+    const { socket } = opened
+    const { resource } = stage.options.profile
+    const thief = stage.options.http === 'h2' ? opened : { ...opened, call: pipeline(socket, resource.host) }
+    const own = await stage.tokenFor(thief)
+    const use = { own: () => stage.use(thief, own), stolen: () => thief.call(stage.resourcePath, loot) }
+    const thefts: Attempt[] = []
+    const play = async () => {
+      const both = [attempt('an own token', use.own), attempt('a stolen token', use.stolen)] as const
+      const [honest, theft] = await Promise.all(both)
+      controls.push(honest)
+      thefts.push(theft)
+    }
+    // Once while the server knows no token of this connection, and once when it does.
+    for (let round = 0; round < 2; round += 1) await Promise.all(Array.from({ length: turns }, play))
+    return { controls, thefts }
+  },
+}
+
+/** How often both are sent at a time. */
+const turns = 4

@@ -1,0 +1,93 @@
+// A check that sits on one spelling of an address, or on one method, is not on the others.
+import { type Attempt, attempt } from '../attempt.ts'
+import type { Answer, Call } from '../connection.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+import type { Stage } from '../stage.ts'
+import { type Loot, openThief, steal } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'other-request',
+  sentence: 'A stolen token is used with other methods, other spellings of the address, other names of the host.',
+  stolen: 'the token',
+  thief: 'a connection of their own; methods that could delete something are not tried',
+  control: 'the token on the connection of its client, as always',
+  expected: 'refused everywhere; a path that answers without any token as well counts for nothing',
+  demandedBy: ['RFC 8705 §3', 'RFC 9110 §4.2.3, §7.4'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const victim = await stage.victim()
+    const control = () => attempt('as always', () => stage.use(victim.connection, victim.token))
+    const controls = [await control()]
+    const loot = steal(stage, victim)
+    const open = () => openThief(stage)
+    const thefts = [
+      ...(await playSeries(open, methods, ({ connection }, call) =>
+        connection.call(stage.resourcePath, { ...loot, ...call }),
+      )),
+      ...(await playSeries(open, hostsOf(stage), ({ connection }, headers) =>
+        connection.call(stage.resourcePath, { ...loot, headers }),
+      )),
+      ...(await useElsewhere(stage, loot)),
+    ]
+    return { controls: [...controls, await control()], thefts }
+  },
+}
+
+const methods: Readonly<Record<string, Call>> = {
+  GET: {},
+  HEAD: { method: 'HEAD' },
+  'POST of nothing': { method: 'POST', body: '' },
+  'POST of JSON': { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } },
+  PROPFIND: { method: 'PROPFIND' },
+  'GET as OPTIONS': { headers: { 'x-http-method-override': 'OPTIONS' } },
+  'GET of an upgrade': { headers: { 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' } },
+  'GET of the past': { headers: { 'if-modified-since': 'Thu, 01 Jan 1970 00:00:00 GMT', 'if-none-match': '"x"' } },
+}
+
+function hostsOf({ options: { http, profile } }: Stage): Readonly<Record<string, Record<string, string>>> {
+  const name = http === 'h2' ? ':authority' : 'host'
+  const { host, hostname } = profile.resource
+  return {
+    'the host in capitals': { [name]: host.toUpperCase() },
+    'the host with a dot': { [name]: host.replace(hostname, `${hostname}.`) },
+    'the host without a port': { [name]: hostname },
+    'another host': { [name]: 'evil.example' },
+    'another host passed on': { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' },
+  }
+}
+
+/** Other spellings of the path, without those that are public: what needs no token is no resource. */
+async function useElsewhere(stage: Stage, loot: Loot): Promise<Attempt[]> {
+  const isGood = ({ status }: Answer) => status >= 200 && status < 300
+  const open = new Set<string>()
+  const attempts = await playSeries(
+    () => openThief(stage),
+    Object.fromEntries(Object.entries(pathsOf(stage)).map(([what, path]) => [what, { what, path }])),
+    async ({ connection }, { what, path }) => {
+      const answer = await connection.call(path, loot)
+      if (isGood(answer) && isGood(await connection.call(path))) open.add(what)
+      return answer
+    },
+  )
+  return attempts.filter(({ what }) => !open.has(what))
+}
+
+function pathsOf({ options }: Stage): Readonly<Record<string, string>> {
+  const { pathname, search, origin } = options.profile.resource
+  const at = pathname.lastIndexOf('/') + 1
+  const [folder, name] = [pathname.slice(0, at), pathname.slice(at)]
+  return {
+    'a slash behind the path': `${pathname}/`,
+    'two slashes before it': `/${pathname}`,
+    'two slashes within it': `${folder}/${name}`,
+    'a dot in the path': `${folder}./${name}`,
+    'two dots in the path': `${folder}x/../${name}`,
+    'a letter by its code': `${folder}${name.replace(/^./, letter => `%${letter.charCodeAt(0).toString(16)}`)}`,
+    'the path in capitals': `${folder}${name.toUpperCase()}`,
+    'a parameter in the path': `${pathname};a=b`,
+    'an extension': `${pathname}.json`,
+    'a query': `${pathname}${search === '' ? '?' : `${search}&`}a=b`,
+    ...(options.http === 'http/1.1' && { 'the whole address': `${origin}${pathname}${search}` }),
+  }
+}

@@ -1,0 +1,54 @@
+// The key of a proof is that of the connection's certificate, not one that the proof itself brings.
+import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
+import { hashToken } from '../../core/binding-proof.ts'
+import { readKeyingMaterial } from '../../core/channel-binding.ts'
+import { readCertificate } from '../../core/presenter.ts'
+import { type Json, keyOf, signToken } from '../forge.ts'
+import { type Forgery, presentProofs } from '../proof.ts'
+import type { Scenario } from '../scenario.ts'
+import type { Identity } from '../stage.ts'
+import { findOther } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'proof-by-another-key',
+  sentence: 'A token is presented with a proof whose every word is right, signed with another key.',
+  stolen: 'the token, and the connection for as long as its client lends it',
+  thief: 'keys of their own; not that of the certificate',
+  control: 'the same words, signed with the key of the certificate',
+  expected: 'refused',
+  demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.1, §3.3', 'RFC 8725 §3.10'],
+  stoppedAt: ['proof'],
+  run(stage) {
+    const { alice } = stage.cast
+    const other = findOther(stage)
+    const own = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+    const jwk = createPublicKey(own).export({ format: 'jwk' })
+    const x5t = thumbprintOf(alice)
+    return presentProofs(stage, {
+      'a new key': sign(own, { 'x5t#S256': x5t }),
+      'a new key, brought along': sign(own, { 'x5t#S256': x5t, jwk }),
+      'a new key, nothing of a certificate': sign(own, {}),
+      ...(other !== null && {
+        'the key of somebody else': sign(keyOf(other), { 'x5t#S256': x5t }),
+        'key and certificate of somebody else': sign(keyOf(other), { 'x5t#S256': thumbprintOf(other) }),
+        'the chain of somebody else': sign(keyOf(other), { 'x5t#S256': x5t, x5c: chainOf(other) }),
+      }),
+    })
+  },
+}
+
+function sign(key: KeyObject, header: Json): Forgery {
+  return ({ connection, token }) => {
+    const ekm = readKeyingMaterial(connection.socket) ?? ''
+    const claims = { ath: hashToken(token), ekm, iat: Math.floor(Date.now() / 1000) }
+    return signToken({ typ: 'tls-binding-proof+jwt', ...header }, claims, key)
+  }
+}
+
+function thumbprintOf({ certificate }: Identity): string {
+  return readCertificate(new X509Certificate(certificate)).thumbprint
+}
+
+function chainOf({ certificate }: Identity): string[] {
+  return [new X509Certificate(certificate).raw.toString('base64')]
+}

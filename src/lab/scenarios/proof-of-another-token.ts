@@ -1,0 +1,27 @@
+// A proof is made for one token: with a proof of their own a client cannot use what belongs to another one.
+import { presentProofs } from '../proof.ts'
+import type { Scenario } from '../scenario.ts'
+
+export const scenario: Scenario = {
+  id: 'proof-of-another-token',
+  sentence: 'A token is presented with a proof that was made for another token of the same client and connection.',
+  stolen: 'the token; the proof is one that the connection has for something else',
+  thief: 'the connection, but not the key',
+  control: 'the token with a proof of its own',
+  expected: 'refused',
+  demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.2, §3.3'],
+  stoppedAt: ['proof'],
+  run: stage =>
+    presentProofs(stage, {
+      'the proof of another token': async ({ connection }) => connection.prove(await stage.tokenFor(connection)),
+      'the proof of another token, used before': async ({ connection }) => {
+        const token = await stage.tokenFor(connection)
+        const proof = connection.prove(token)
+        await connection.call(stage.resourcePath, { token, proof })
+        return proof
+      },
+      'a proof of no token': ({ connection }) => connection.prove(''),
+      'a proof of the token without its signature': ({ connection, token }) =>
+        connection.prove(token.slice(0, token.lastIndexOf('.'))),
+    }),
+}

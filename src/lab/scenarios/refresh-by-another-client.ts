@@ -1,0 +1,41 @@
+// A refresh token lives long, so it must not be worth anything to anybody but the client that it was given to.
+import { attempt } from '../attempt.ts'
+import { refresh, startGrant } from '../refresh.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+import type { Identity } from '../stage.ts'
+
+export const scenario: Scenario = {
+  id: 'refresh-by-another-client',
+  sentence: 'A stolen refresh token is used with other certificates, as oneself and as its client, and without any.',
+  stolen: 'the refresh token',
+  thief: 'certificates of their own: of another client, of no client, none',
+  control: 'a refresh by its client, on another connection',
+  expected: 'refused',
+  demandedBy: ['RFC 6749 §6, §10.4', 'RFC 8705 §7.1', 'RFC 9700 §4.14'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const { alice, bob, mallory, stranger } = stage.cast
+    const first = await startGrant(stage)
+    const elsewhere = await stage.connectTo(stage.options.profile.tokenEndpoint, alice)
+    const controls = [await attempt('by its client', () => refresh(stage, elsewhere, first.refreshToken))]
+
+    const { refreshToken } = await startGrant(stage)
+    const thieves: Record<string, readonly [Identity | null, string]> = {
+      'without a certificate': [null, alice.clientId],
+      ...(bob && { 'by another client': [bob, bob.clientId], 'by another client, as its own': [bob, alice.clientId] }),
+      ...(mallory && { 'by nobody that is known': [mallory, alice.clientId] }),
+      ...(stranger && { 'by a stranger': [stranger, alice.clientId] }),
+    }
+    const thefts = []
+    for (const [what, [who, client_id]] of Object.entries(thieves))
+      thefts.push(
+        ...(await playSeries(
+          async () => ({ connection: await stage.connectTo(stage.options.profile.tokenEndpoint, who) }),
+          { [what]: client_id },
+          ({ connection }, client_id) => refresh(stage, connection, refreshToken, { client_id }),
+        )),
+      )
+    return { controls, thefts }
+  },
+}

@@ -1,0 +1,52 @@
+// A man in the middle: the client believes that it talks to the server, and talks to a relay, which ends its TLS connection
+// and passes everything on over a connection of its own.
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream'
+import { createServer } from 'node:tls'
+import { attempt } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+import type { Identity, Played, Stage } from '../stage.ts'
+import { requireOther } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'relay',
+  sentence: 'A client is lured to a relay, which passes on all that it sends, over a TLS connection of its own.',
+  stolen: 'requests of the client, with token and proof',
+  thief: 'a certificate of their own; at level proof and connection, once more, that of the client and its private key',
+  control: 'the token on the straight connection of its client',
+  expected: 'what belongs to one leg of a relay is refused on the other',
+  demandedBy: ['RFC 8705 §3', 'RFC 5056 §2', 'level proof', 'level connection'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const other = requireOther(stage)
+    const { connection, token } = await stage.victim()
+    const controls = [await attempt('on a straight connection', () => stage.use(connection, token))]
+    const { resource, tokenEndpoint } = stage.options.profile
+    const use = async (relay: Identity) => stage.use(await lure(stage, relay, resource), token)
+    const thefts = [
+      await attempt('through a relay', () => use(other)),
+      await attempt('asked for through a relay', async () =>
+        stage.requestToken(await lure(stage, other, tokenEndpoint)),
+      ),
+    ]
+    if (stage.level !== 'certificate')
+      thefts.push(await attempt("through a relay with the client's certificate", () => use(stage.cast.alice)))
+    return { controls, thefts }
+  },
+}
+
+/** Opens a connection of alice's to a relay that is `relay` to the server. She cannot tell it from the server. */
+async function lure(stage: Stage, relay: Identity, to: URL): Promise<Played> {
+  const onward = (await stage.connectTo(to, relay)).socket
+  const { certificate: cert, key } = relay
+  const server = createServer({ cert, key, ALPNProtocols: [stage.options.http] }, leg => {
+    stage.keep({ close: () => leg.destroy() })
+    pipeline(leg, onward, leg, () => {})
+  })
+  stage.keep(server)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { address: host, port } = server.address() as AddressInfo
+  // How a relay comes to a certificate that its victim trusts is another matter.
+  return stage.connectTo(to, stage.cast.alice, { host, port, rejectUnauthorized: false })
+}

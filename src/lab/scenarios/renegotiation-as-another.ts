@@ -1,0 +1,33 @@
+// The second handshake of a TLS 1.2 connection may bring another certificate. A server that has remembered the first one
+// takes whoever holds the connection now for whoever opened it.
+import { attempt, NotTried } from '../attempt.ts'
+import { connectOpenssl } from '../openssl-client.ts'
+import type { Scenario } from '../scenario.ts'
+import { requireOther } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'renegotiation-as-another',
+  sentence:
+    'A TLS 1.2 connection is renegotiated with the certificate of somebody else, and the token of before used on it.',
+  stolen: 'the token, at level proof a proof as well',
+  thief: 'a connection that its client has opened, and a certificate of their own',
+  control: 'the token before the renegotiation',
+  expected: 'no renegotiation, or the token refused after it',
+  demandedBy: ['RFC 8705 §3', 'RFC 9266 §4.2'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const { tls, http } = stage.options
+    if (tls !== 'TLSv1.2') throw new NotTried('TLS 1.3 has no renegotiation')
+    if (http === 'h2') throw new NotTried('HTTP/2 forbids renegotiation (RFC 9113 §9.2.1), and the lab keeps to that')
+    const thief = requireOther(stage)
+    const client = await connectOpenssl(stage, stage.cast.alice)
+    const token = await stage.tokenFor(client)
+    const controls = [await attempt('before it', () => stage.use(client, token))]
+    const proof = stage.level === 'proof' ? { proof: client.prove(token) } : {}
+    client.renegotiateAs(thief)
+    const thefts = [
+      await attempt('on the renegotiated connection', () => client.call(stage.resourcePath, { token, ...proof })),
+    ]
+    return { controls, thefts }
+  },
+}

@@ -1,0 +1,25 @@
+// A certificate that was renewed is another certificate, even for the same key: its thumbprint is what a token names.
+import { attempt, NotTried } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+
+export const scenario: Scenario = {
+  id: 'renewed-certificate',
+  sentence: 'A token is used with a renewed certificate, of the same subject and for the same private key.',
+  stolen: 'the token',
+  thief: 'the private key of its client, and a later certificate for it',
+  control: 'the token with the certificate that it was issued to',
+  expected: 'refused: whoever renews a certificate asks for new tokens',
+  demandedBy: ['RFC 8705 §3.1', 'RFC 8705 §6.3'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const { alice, issue } = stage.cast
+    if (issue === undefined) throw new NotTried('no key of the authority is there to issue a certificate')
+    const { connection, token } = await stage.victim()
+    const controls = [await attempt('with its own certificate', () => stage.use(connection, token))]
+    const renewed = issue({ like: alice, sameKey: true })
+    const thefts = [
+      await attempt('with a renewed certificate', async () => stage.use(await stage.connect(renewed), token)),
+    ]
+    return { controls, thefts }
+  },
+}

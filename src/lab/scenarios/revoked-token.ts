@@ -1,0 +1,60 @@
+// What was revoked must stay revoked, however it is spelled: a token is what it says, not its text.
+import { attempt, NotTried, tellAnswer } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+import { spellings } from '../spellings.ts'
+import type { Stage } from '../stage.ts'
+import type { Client } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'revoked-token',
+  sentence: 'A token is used after its client has revoked it: as it is, and in other spellings.',
+  stolen: 'the token and the client that it works from',
+  thief: 'the connection of its client',
+  control: 'the token before it is revoked, and another one of the same client after that',
+  expected: 'refused within a second',
+  demandedBy: ['RFC 7009 §2'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const victim = await stage.victim()
+    const use = (text: string) => stage.use(victim.connection, text)
+    const controls = [await attempt('before', () => use(victim.token))]
+    const other = await stage.victim()
+    await revoke(stage, victim)
+    await untilRefused(() => use(victim.token))
+    const thefts = [await attempt('as it is', () => use(victim.token))]
+    const connect = async () => ({ connection: await stage.connect(stage.cast.alice) })
+    // Where its own connection has ended, the same certificate is as good below level connection.
+    const open = async () => (victim.connection.isOpen() ? victim : connect())
+    thefts.push(
+      ...(await playSeries(open, spellings(victim.token), ({ connection }, text) => stage.use(connection, text))),
+      ...(await playSeries(open, schemes, ({ connection }, scheme) =>
+        stage.use(connection, victim.token, { headers: { authorization: `${scheme}${victim.token}` } }),
+      )),
+    )
+    return {
+      controls: [...controls, await attempt('another one', () => stage.use(other.connection, other.token))],
+      thefts,
+    }
+  },
+}
+
+const schemes = { 'in small letters': 'bearer ', 'in capitals': 'BEARER ', 'behind two spaces': 'Bearer  ' }
+
+/** @throws NotTried when the server revokes no access tokens. */
+async function revoke(stage: Stage, { connection, token }: Client): Promise<void> {
+  const { revocationEndpoint } = stage.options.profile
+  if (revocationEndpoint === undefined) throw new NotTried('the server has no revocation endpoint')
+  const at = await stage.reach(revocationEndpoint, connection)
+  const form = { client_id: connection.who?.clientId ?? '', token, token_type_hint: 'access_token' }
+  const answer = await stage.post(at, revocationEndpoint, form)
+  if (answer.status !== 200) throw new NotTried(`the server does not revoke such a token: ${tellAnswer(answer)}`)
+}
+
+/** A group of servers has a second to tell one another. */
+async function untilRefused(use: () => Promise<{ readonly status: number }>): Promise<void> {
+  for (let tries = 0; tries < 10; tries++) {
+    if ((await use()).status >= 400) return
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+}

@@ -1,0 +1,29 @@
+// After a restart a server has forgotten its connections; what it has not forgotten must not bring them back to life.
+import { attempt, NotTried } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+
+export const scenario: Scenario = {
+  id: 'server-restart',
+  sentence: 'The server restarts, and a token from before is used on a new connection.',
+  stolen: 'the token',
+  thief: 'the certificate and the private key of its client too',
+  control: 'the token before the restart, and a new one after it',
+  expected: 'refused, since its connection is gone',
+  demandedBy: ['RFC 9266 §2', 'level connection'],
+  stoppedAt: ['connection'],
+  async run(stage) {
+    const { restart } = stage.options
+    if (restart === undefined) throw new NotTried('the lab cannot restart this server')
+    const before = await stage.victim()
+    const first = await attempt('before the restart', () => stage.use(before.connection, before.token))
+    await restart()
+    const thief = await stage.connect(stage.cast.alice)
+    const thefts = [await attempt('after the restart', () => stage.use(thief, before.token))]
+    const after = await stage.victim()
+    const controls = [
+      first,
+      await attempt('a new one after the restart', () => stage.use(after.connection, after.token)),
+    ]
+    return { controls, thefts }
+  },
+}

@@ -1,0 +1,27 @@
+// A proof belongs to the minute in which it is first shown: one that was made for later, or long ago, may be a stolen stock.
+import { presentProofs } from '../proof.ts'
+import type { Scenario } from '../scenario.ts'
+import type { Client } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'stale-proof',
+  sentence: 'A token is presented with a proof that is minutes old, or from the future, in any case not from now.',
+  stolen: 'the token and a proof out of a stock that was signed for other times',
+  thief: 'the connection, but not the key',
+  control: 'the token with a proof of this minute',
+  expected: 'refused',
+  demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.2, §3.3'],
+  stoppedAt: ['proof'],
+  run: stage =>
+    presentProofs(stage, {
+      'ten minutes old': from(-600),
+      'a day old': from(-86_400),
+      'from 1970': ({ connection, token }) => connection.prove(token, { iat: 0 }),
+      'ten minutes ahead': from(600),
+      'a year ahead': from(31_536_000),
+    }),
+}
+
+function from(seconds: number): (client: Client) => string {
+  return ({ connection, token }) => connection.prove(token, { iat: Math.floor(Date.now() / 1000) + seconds })
+}

@@ -1,0 +1,76 @@
+// A public key is public: whoever takes it for the secret of an HMAC lets everybody sign.
+import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto'
+import { attempt, NotTried } from '../attempt.ts'
+import { encode, type Json, readToken } from '../forge.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+import type { Speaker, Stage } from '../stage.ts'
+import type { Client } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'symmetric-signature',
+  sentence: "A token is signed with HS256, and the issuer's public key is the secret, in each form that keys have.",
+  stolen: 'nothing: the public key is published, and the claims are what the client may say of itself',
+  thief: 'a registered client, on its own connection',
+  control: 'the same claims as the issuer signed them',
+  expected: 'refused',
+  demandedBy: ['RFC 8725 §2.1, §3.1'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const victim = await stage.victim()
+    const control = () => attempt('as the issuer signed it', () => stage.use(victim.connection, victim.token))
+    const controls = [await control()]
+    const secrets = await readSecrets(stage, victim)
+    const thefts = await playSeries(
+      () => stage.victim(),
+      secrets,
+      ({ connection, token }, { secret, ...changes }) => {
+        const { header, claims } = readToken(token)
+        return stage.use(connection, signWithSecret({ ...header, alg: 'HS256', ...changes }, claims, secret))
+      },
+    )
+    return { controls: [...controls, await control()], thefts }
+  },
+}
+
+type Secret = { readonly secret: Buffer | string; readonly alg?: string; readonly kid?: string }
+
+/** The key that signs, in its forms; and keys that a `kid` could be made to name. */
+async function readSecrets(stage: Stage, { connection, token }: Client): Promise<Readonly<Record<string, Secret>>> {
+  const { kid } = readToken(token).header
+  const jwk = await readKey(stage, connection, kid)
+  const key = createPublicKey({ key: jwk, format: 'jwk' })
+  const pem = String(key.export({ type: 'spki', format: 'pem' }))
+  const der = key.export({ type: 'spki', format: 'der' }) as Buffer
+  return {
+    'its PEM': { secret: pem },
+    'its PEM, by HS512': { secret: pem, alg: 'HS512' },
+    'its PEM without the last line end': { secret: pem.trim() },
+    'its DER': { secret: der },
+    'its DER in base64': { secret: der.toString('base64') },
+    'its DER in base64url': { secret: der.toString('base64url') },
+    'its JWK': { secret: JSON.stringify(jwk) },
+    'the coordinate or the modulus of its JWK': { secret: Buffer.from(jwk.x ?? jwk.n ?? '', 'base64url') },
+    'its kid': { secret: String(kid) },
+    nothing: { secret: '' },
+    'nothing, with the kid of an empty file': { secret: '', kid: '../../../../../../dev/null' },
+    'nothing, with an unknown kid': { secret: '', kid: 'unknown' },
+    'nothing, with a kid that objects have': { secret: '', kid: '__proto__' },
+  }
+}
+
+async function readKey(stage: Stage, at: Speaker, kid: unknown): Promise<JsonWebKey> {
+  const { jwks } = stage.options.profile
+  if (jwks === undefined) throw new NotTried('the server does not say where its public keys are')
+  const { body } = await (await stage.reach(jwks, at)).call(jwks.pathname + jwks.search)
+  const keys: readonly (JsonWebKey & { readonly kid?: unknown })[] = Array.isArray(body?.keys) ? body.keys : []
+  const key = keys.find(candidate => candidate.kid === kid) ?? keys[0]
+  if (key === undefined) throw new NotTried('the server publishes no key')
+  return key
+}
+
+function signWithSecret(header: Json, claims: Json, secret: Buffer | string): string {
+  const input = `${encode(header)}.${encode(claims)}`
+  const digest = header.alg === 'HS512' ? 'sha512' : 'sha256'
+  return `${input}.${createHmac(digest, secret).update(input).digest('base64url')}`
+}

@@ -1,0 +1,46 @@
+// Addresses are written down everywhere: in logs, in histories, in Referer. A token in one of them is as good as published.
+import { attempt } from '../attempt.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+import { type Client, openThief, steal } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'token-in-query',
+  sentence: 'A token is presented in the query of an address.',
+  stolen: 'the token, out of an access log',
+  thief: 'a connection of their own; and the client itself, whose token must not get into logs in the first place',
+  control: 'the token in the header, on the connection of its client',
+  expected: 'refused, on the connection of the client too',
+  demandedBy: ['RFC 6750 §2.3, §5.3', 'RFC 9700 §4.3.2'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const victim = await stage.victim()
+    const control = () => attempt('in the header', () => stage.use(victim.connection, victim.token))
+    const controls = [await control()]
+    const loot = steal(stage, victim)
+    const join = stage.resourcePath.includes('?') ? '&' : '?'
+    const present = ({ connection }: Pick<Client, 'connection'>, name: string, { token, ...proof } = loot) =>
+      connection.call(`${stage.resourcePath}${join}${name}=${token}`, proof)
+    const thefts = [
+      ...(await playSeries(
+        () => stage.victim(),
+        names,
+        (own, name) => present(own, name, steal(stage, own)),
+      )),
+      ...(await playSeries(
+        () => openThief(stage),
+        names,
+        (thief, name) => present(thief, name),
+        ', by a thief',
+      )),
+    ]
+    return { controls: [...controls, await control()], thefts }
+  },
+}
+
+const names = {
+  'as access_token': 'access_token',
+  'as access_token in other letters': 'acc%65ss_token',
+  'as token': 'token',
+  'as jwt': 'jwt',
+}

@@ -1,0 +1,65 @@
+// A member of cnf that a server does not know is a restriction that it cannot check. RFC 7800 §3.1 lets it be ignored, unless
+// the application says otherwise; the stronger levels do.
+import { attempt, NotTried } from '../attempt.ts'
+import { confirmationOf, readToken } from '../forge.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+import { findOther } from '../thief.ts'
+
+export const scenario: Scenario = {
+  id: 'unknown-confirmation',
+  sentence: 'Tokens of the issuer, with a good signature, have a cnf with members too many, or of two clients.',
+  stolen: 'such a token',
+  thief: 'its own client; and another one, to whom half of it belongs',
+  control: "the same claims with their right cnf, signed with the issuer's key, on the connection of the client",
+  expected: 'refused',
+  demandedBy: ['level connection', 'level proof'],
+  stoppedAt: ['proof', 'connection'],
+  async run(stage) {
+    const { signClaims } = stage.cast
+    if (signClaims === undefined) throw new NotTried("the issuer's key is not at hand")
+    const victim = await stage.victim()
+    const { header, claims } = readToken(victim.token)
+    const control = () => attempt('with its cnf', () => stage.use(victim.connection, signClaims(header, claims)))
+    const controls = [await control()]
+    const thefts = await playSeries(
+      () => stage.victim(),
+      members,
+      ({ connection, token }, added) => {
+        const own = readToken(token).claims
+        return stage.use(connection, signClaims(header, { ...own, cnf: { ...(own.cnf as object), ...added } }))
+      },
+    )
+    const other = findOther(stage)
+    if (other !== null && stage.level === 'connection')
+      thefts.push(
+        ...(await playSeries(
+          async () => ({ connection: await stage.connect(other) }),
+          mixtures,
+          ({ connection }, mix) => {
+            const cnf = mix(confirmationOf(connection, stage), claims.cnf as Members)
+            return stage.use(connection, signClaims(header, { ...claims, cnf }))
+          },
+        )),
+      )
+    return { controls: [...controls, await control()], thefts }
+  },
+}
+
+const value = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs'
+
+const members: Readonly<Record<string, object>> = {
+  'a member that nobody knows': { note: 'x' },
+  'a key besides': { jkt: value },
+  'a key of its own besides': { jwk: { kty: 'oct', k: 'AA' } },
+  'a binding that TLS does not have here': { 'tls-server-end-point#S256': value },
+  'an exporter with another label': { tls_exp: 'EXPORTER-Channel-Binding' },
+  'a thumbprint by another hash': { 'x5t#S512': value },
+}
+
+type Members = Readonly<Record<string, string>>
+
+const mixtures: Readonly<Record<string, (own: Members, stolen: Members) => object>> = {
+  "the thief's certificate, the rest of the client": (own, stolen) => ({ ...stolen, 'x5t#S256': own['x5t#S256'] }),
+  "the client's certificate, the rest of the thief": (own, stolen) => ({ ...own, 'x5t#S256': stolen['x5t#S256'] }),
+}

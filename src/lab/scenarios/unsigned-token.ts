@@ -1,0 +1,50 @@
+// The oldest trick against JWTs: a token that says of itself that it needs no signature.
+import { attempt } from '../attempt.ts'
+import { type Json, joinToken, readToken } from '../forge.ts'
+import type { Scenario } from '../scenario.ts'
+import { playSeries } from '../series.ts'
+
+export const scenario: Scenario = {
+  id: 'unsigned-token',
+  sentence: 'A token names no algorithm, in every spelling of none, with and without a signature.',
+  stolen: 'nothing: the claims are what the client may say of itself, so that the signature alone is in question',
+  thief: 'a registered client, on its own connection',
+  control: 'the same claims as the issuer signed them',
+  expected: 'refused',
+  demandedBy: ['RFC 8725 §2.1, §3.1', 'RFC 9068 §4'],
+  stoppedAt: ['certificate', 'proof', 'connection'],
+  async run(stage) {
+    const victim = await stage.victim()
+    readToken(victim.token)
+    const control = () => attempt('as it was signed', () => stage.use(victim.connection, victim.token))
+    const controls = [await control()]
+    const thefts = await playSeries(
+      () => stage.victim(),
+      variants,
+      ({ connection, token }, change) => {
+        const { header, claims, signature } = readToken(token)
+        return stage.use(connection, change(header, claims, signature))
+      },
+    )
+    return { controls: [...controls, await control()], thefts }
+  },
+}
+
+type Change = (header: Json, claims: Json, signature: string) => string
+
+const spellings = ['none', 'None', 'NONE', 'nOnE', 'none ', '', null, ['none']]
+
+const variants: Readonly<Record<string, Change>> = {
+  ...Object.fromEntries(
+    spellings.flatMap((alg): [string, Change][] => [
+      [`${JSON.stringify(alg)} without signature`, (header, claims) => joinToken({ ...header, alg }, claims)],
+      [
+        `${JSON.stringify(alg)} with the old signature`,
+        (header, claims, signature) => joinToken({ ...header, alg }, claims, signature),
+      ],
+    ]),
+  ),
+  'no alg at all': ({ alg: _, ...header }, claims) => joinToken(header, claims),
+  'no kid either': ({ alg: _, kid: __, ...header }, claims) => joinToken({ ...header, alg: 'none' }, claims),
+  'the right alg without signature': (header, claims) => joinToken(header, claims),
+}

@@ -1,0 +1,37 @@
+// Other spellings of one token that a lenient reader takes for the same: same octets in base64url, same value as an ECDSA
+// signature. Whoever remembers tokens by their text does not know them again. RFC 7515 §2, RFC 4648 §3.5.
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** By the words that name them; those that this token has. */
+export function spellings(token: string): Readonly<Record<string, string>> {
+  const at = token.lastIndexOf('.') + 1
+  const [input, signature] = [token.slice(0, at), token.slice(at)]
+  const octets = Buffer.from(signature, 'base64url')
+  const other = {
+    'with padding': `${token}=`,
+    'with more padding': `${token}==`,
+    'with a dot behind it': `${token}.`,
+    'in the other alphabet': input + signature.replaceAll('-', '+').replaceAll('_', '/'),
+    'with stray bits': input + withStrayBits(signature, octets),
+    'with the other s': octets.length === 64 ? input + withOtherS(octets).toString('base64url') : token,
+  }
+  return Object.fromEntries(Object.entries(other).filter(([, text]) => text !== token))
+}
+
+/** Another last digit for the same octets, where there is one. */
+function withStrayBits(text: string, octets: Buffer): string {
+  const others = [...alphabet].map(digit => text.slice(0, -1) + digit).filter(other => other !== text)
+  return others.find(other => Buffer.from(other, 'base64url').equals(octets)) ?? text
+}
+
+/** The order of P-256 (SEC 2 §2.4.2). */
+const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+
+/** (r, s) → (r, n − s), which holds for the same text. */
+function withOtherS(signature: Buffer): Buffer {
+  const s = order - BigInt(`0x${signature.toString('hex', 32)}`)
+  return s < 0n
+    ? signature
+    : Buffer.concat([signature.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, '0'), 'hex')])
+}

@@ -1,0 +1,31 @@
+// What servers do wrong with what they keep: refresh tokens and revocations (RFC 9700 §4.14, RFC 7009).
+import type { Fault } from '../broken-server.ts'
+import { thumbprintOf } from './claims.ts'
+
+export const stateFaults = {
+  /** A refresh token is good for whoever has it. */
+  refreshesForAnybody: {
+    kept: (store, asker) => ({
+      findRefreshToken: async hash => {
+        const known = await store.findRefreshToken(hash)
+        const by = asker()?.connection
+        if (known === undefined || by === undefined) return known
+        const { certificate, clientId } = known.grant
+        const own = { certificate: thumbprintOf(by) ?? certificate, clientId: by.client?.id ?? clientId }
+        return { ...known, grant: { ...known.grant, ...own } }
+      },
+    }),
+  },
+  /** A refresh token is good as often as one likes, and gives another one each time. */
+  refreshesTwice: {
+    kept: store => ({
+      rotateRefreshToken: async (hash, successorHash, now) => {
+        const known = await store.findRefreshToken(hash)
+        if (known?.state !== 'used') return store.rotateRefreshToken(hash, successorHash, now)
+        return { outcome: 'static', grant: known.grant }
+      },
+    }),
+  },
+  /** Says that it has revoked, and forgets it. */
+  revokesNothing: { kept: () => ({ revoke: async () => {} }) },
+} satisfies Record<string, Fault>

@@ -1,0 +1,103 @@
+// The lab's own test: it can fail. Every fault of the broken server is caught by a scenario, every scenario catches a fault,
+// and the same scenarios pass at the same levels against the server without faults.
+import t from 'tap'
+import { scenarios as catalog } from '../../src/lab/catalog.ts'
+import { describeSetting } from '../../src/lab/matrix.ts'
+import { type FaultName, faultNames, startBrokenServer } from '../helpers/broken-server.ts'
+import { type LabOptions, playLab } from '../helpers/lab.ts'
+
+t.setTimeout(120_000)
+
+const certificate: LabOptions = { levels: ['certificate'] }
+const proof: LabOptions = { levels: ['proof'] }
+const connection: LabOptions = { levels: ['connection'] }
+const older: LabOptions = { levels: ['connection'], tls: ['TLSv1.2'] }
+
+/** Which scenarios catch which faults, and where. */
+const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, ...ids: string[]])[] = [
+  // cnf
+  ['ignoresConfirmation', certificate, 'other-certificate', 'relay'],
+  ['ignoresConnection', connection, 'other-connection', 'many-connections', 'mixed-tokens'],
+  ['ignoresCertificate', certificate, 'other-certificate'],
+  ['comparesSubjects', certificate, 'same-subject'],
+  ['comparesKeys', certificate, 'renewed-certificate'],
+  ['comparesPrefixes', certificate, 'broken-confirmation'],
+  ['acceptsMissingConfirmation', connection, 'broken-confirmation'],
+  ['acceptsUnknownMembers', connection, 'unknown-confirmation'],
+  ['issuesWeakTokens', connection, 'downgrade'],
+  ['exchangesForAnybody', connection, 'exchanged-token'],
+  ['ignoresLifetime', connection, 'expired-token'],
+  // binding proofs
+  ['needsNoProof', proof, 'unsigned-proof'],
+  ['readsNoProof', proof, 'proof-by-another-key'],
+  ['acceptsProofsOfOtherConnections', proof, 'stolen-proof'],
+  ['acceptsProofsOfOtherTokens', proof, 'proof-of-another-token'],
+  ['acceptsProofsOfOtherTimes', proof, 'stale-proof'],
+  ['acceptsProofsOfOtherKeys', proof, 'proof-by-another-key'],
+  // requests
+  ['takesTokensFromQuery', connection, 'token-in-query'],
+  ['takesTokensFromCookies', connection, 'token-elsewhere'],
+  ['takesTokensFromOtherHeaders', connection, 'token-elsewhere'],
+  ['believesSecondHeader', connection, 'two-authorization-headers', 'ambiguous-token'],
+  ['trustsCertificateHeader', certificate, 'forged-certificate-headers'],
+  ['trustsBindingHeader', connection, 'forged-binding-headers'],
+  ['skipsHead', connection, 'other-request'],
+  ['skipsOtherSpellings', connection, 'other-request'],
+  ['remembersVerdicts', connection, 'other-connection'],
+  ['failsOnLongTokens', connection, 'garbage-token'],
+  // signatures
+  ['acceptsUnsigned', connection, 'unsigned-token'],
+  ['acceptsHmac', connection, 'symmetric-signature'],
+  ['trustsKeyInHeader', connection, 'key-in-header'],
+  ['ignoresSignatures', connection, 'changed-claims', 'empty-signature'],
+  ['readsLoosely', connection, 'revoked-token'],
+  // what is kept
+  ['refreshesForAnybody', connection, 'refresh-by-another-client'],
+  ['refreshesTwice', connection, 'refresh-token-reuse', 'refresh-token-race'],
+  ['revokesNothing', connection, 'revoked-token'],
+  // TLS
+  ['servesWithoutCertificate', certificate, 'no-certificate'],
+  ['resumes', connection, 'stolen-ticket'],
+  [['resumes', 'ignoresExpiry'], connection, 'ticket-after-expiry'],
+  ['ignoresExpiry', certificate, 'expired-certificate'],
+  ['knowsConnectionsByAddress', connection, 'same-port'],
+  ['renegotiates', older, 'renegotiation', 'renegotiation-as-another'],
+  ['bindsWithoutExtendedMasterSecret', older, 'no-extended-master-secret'],
+]
+
+async function play(faults: readonly FaultName[], where: LabOptions, ids: readonly string[]) {
+  const server = await startBrokenServer(...faults)
+  try {
+    const scenarios = catalog.filter(({ id }) => ids.includes(id))
+    const runs = await playLab(server, scenarios, { signingKey: server.signingKey, ...where })
+    return runs.flatMap(({ findings, ...setting }) =>
+      findings.map(({ scenario: { id }, outcome, evidence }) => ({
+        id,
+        outcome,
+        told: `${describeSetting(setting)}: ${evidence}`,
+      })),
+    )
+  } finally {
+    await server.close()
+  }
+}
+
+for (const [faults, where, ...ids] of caught)
+  t.test(`a server that ${[faults].flat().join(' and ')} is caught`, async t => {
+    const found = await play([faults].flat(), where, ids)
+    t.equal(found.length, ids.length)
+    for (const { id, outcome, told } of found) t.equal(outcome, 'failed', `${id}, ${told}`)
+  })
+
+t.test('without any fault the same scenarios pass at the same levels', async t => {
+  for (const where of [certificate, proof, connection, older]) {
+    const ids = caught.filter(([, there]) => there === where).flatMap(([, , ...ids]) => ids)
+    for (const { id, outcome, told } of await play([], where, ids)) t.equal(outcome, 'passed', `${id}, ${told}`)
+  }
+})
+
+t.test('every fault is caught, and every scenario catches one', async t => {
+  t.same(new Set(caught.flatMap(([faults]) => faults)), new Set(faultNames))
+  const restarts = ['server-restart'] // in connection-scenarios.test.ts, with a server that is restarted
+  t.same(new Set([...caught.flatMap(([, , ...ids]) => ids), ...restarts]), new Set(catalog.map(({ id }) => id)))
+})

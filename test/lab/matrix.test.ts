@@ -1,0 +1,69 @@
+// The whole lab against our own server: every level, TLS 1.3 and 1.2, HTTP/1.1 and HTTP/2. Nothing that a level promises to
+// stop is accepted, everything is really tried somewhere, and the page about the lab says what comes of it.
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { scenarios } from '../../src/lab/catalog.ts'
+import { describeSetting } from '../../src/lab/matrix.ts'
+import { describeScenario } from '../../src/lab/report/json.ts'
+import { countConnections, listFindings } from '../../src/lab/report/report.ts'
+import { type Heading, judgeOurs, playOurs, readColumn } from '../helpers/comparison.ts'
+
+t.setTimeout(240_000)
+
+t.test('the scenarios are told completely, by ids that are theirs alone', async t => {
+  t.equal(new Set(scenarios.map(({ id }) => id)).size, scenarios.length)
+  for (const scenario of scenarios) {
+    t.match(scenario.id, /^[a-z]+(-[a-z]+)*$/)
+    t.match(scenario.sentence, /^[A-Z"].*\.$/, scenario.id)
+    for (const words of Object.values(describeScenario(scenario))) t.ok(words.length > 0, scenario.id)
+  }
+})
+
+const before = process.cpuUsage()
+const runs = await playOurs()
+const { user, system } = process.cpuUsage(before)
+
+t.test('nothing is accepted that a level promises to stop', async t => {
+  t.equal(runs.length, 12)
+  for (const run of runs) t.equal(run.findings.length, scenarios.length, describeSetting(run))
+  const told = listFindings(runs, 'failed').map(
+    ({ finding: { scenario, evidence }, run }) => `${scenario.id}, ${describeSetting(run)}: ${evidence}`,
+  )
+  t.same(told, [])
+})
+
+t.test('every scenario is tried, and refused, at every level that promises to stop it', async t => {
+  const played = new Set(listFindings(runs, 'passed').map(({ finding, run }) => `${finding.scenario.id} ${run.level}`))
+  for (const { id, stoppedAt } of scenarios) {
+    if (id === 'server-restart') continue // takes a server that can be restarted: connection-scenarios.test.ts
+    const levels = stoppedAt.filter(level => level === 'proof' || !isAboutProofs(id))
+    for (const level of levels) t.ok(played.has(`${id} ${level}`), `${id} at level ${level}`)
+  }
+})
+
+/** Without a proof there is none to forge. */
+function isAboutProofs(id: string): boolean {
+  return id.includes('proof')
+}
+
+t.test('both versions of HTTP give the same outcomes, but for what one of them does not have', async t => {
+  for (const run of runs.filter(({ http }) => http === 'h2')) {
+    const twin = runs.find(({ level, tls, http }) => level === run.level && tls === run.tls && http === 'http/1.1')
+    for (const [at, { scenario, outcome }] of run.findings.entries()) {
+      if (scenario.id.startsWith('renegotiation')) continue // RFC 9113 §9.2.1 forbids it
+      t.equal(outcome, twin?.findings[at]?.outcome, `${scenario.id}, ${describeSetting(run)}`)
+    }
+  }
+})
+
+t.test('the whole lab, with the server that it plays against, takes less than a minute of computing', async t => {
+  const seconds = (user + system) / 1_000_000
+  t.ok(seconds < 60, `${seconds.toFixed(1)} s`)
+  t.ok(countConnections(runs) < runs.length * scenarios.length * 20)
+})
+
+t.test('docs/lab.md says of our server what came of it', async t => {
+  const page = readFileSync('docs/lab.md', 'utf8')
+  for (const [heading, column] of Object.entries(judgeOurs(runs)))
+    t.same(readColumn(page, heading as Heading), column, `${heading}; scripts/compare.ts writes the table anew`)
+})

@@ -1,0 +1,166 @@
+// The forms of the lab's report: each says the same, sums are right, and what a hostile server puts into its answers stays
+// text in every one of them.
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import { attempt } from '../../src/lab/attempt.ts'
+import { type Finding, judge, type Outcome } from '../../src/lab/judge.ts'
+import { writeHtml } from '../../src/lab/report/html.ts'
+import { writeJson } from '../../src/lab/report/json.ts'
+import { writeJunit } from '../../src/lab/report/junit.ts'
+import { describeCast, type LabReport } from '../../src/lab/report/report.ts'
+import { writeTable } from '../../src/lab/report/table.ts'
+import type { Scenario } from '../../src/lab/scenario.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
+import { castOf } from '../helpers/lab.ts'
+
+const outcomes: readonly Outcome[] = ['passed', 'failed', 'not applicable', 'not tried']
+const evil = `</td></testcase><script>alert("'&")</script> ]]> \u001b[2J\u202e\ud800\uffff\nnext`
+
+const scenarios = outcomes.map(
+  (outcome): Scenario => ({
+    id: outcome.replace(' ', '-'),
+    sentence: `What comes of it is: ${outcome} <b>.`,
+    stolen: 'the token',
+    thief: 'nothing & nobody',
+    control: 'the token at home',
+    expected: 'refused',
+    demandedBy: ['RFC 8705 §3', 'level connection'],
+    stoppedAt: ['connection'],
+    run: async () => ({ controls: [], thefts: [] }),
+  }),
+)
+
+function find(scenario: Scenario, outcome: Outcome): Finding {
+  const attempts = [{ what: `an attempt ${evil}`, result: 'refused', seen: '401' }] as const
+  return { scenario, outcome, evidence: `evidence of ${outcome} ${evil}`, attempts }
+}
+
+const run = {
+  findings: scenarios.map((scenario, at) => find(scenario, outcomes[at] as Outcome)),
+  connections: 7,
+  duration: 1234,
+  level: 'connection',
+  tls: 'TLSv1.3',
+} as const
+
+const report: LabReport = {
+  server: 'https://server.example/',
+  resource: 'https://server.example/api?a=1&b=2',
+  profile: 'tlsbound',
+  date: new Date('2026-11-24T10:00:00Z'),
+  identities: describeCast(castOf(makeDemoPki())),
+  scenarios,
+  runs: [
+    { ...run, http: 'http/1.1' },
+    { ...run, http: 'h2' },
+  ],
+}
+
+/** What Python's parser finds in XML: for each expression its value, where `root` is the document. */
+function readXml(xml: string, expressions: Readonly<Record<string, string>>) {
+  const pairs = Object.entries(expressions).map(([name, expression]) => `"${name}": ${expression}`)
+  const program = `import sys, json, xml.etree.ElementTree as E
+root = E.fromstring(sys.stdin.buffer.read())
+print(json.dumps({${pairs.join(', ')}}))`
+  const { stdout, stderr, error } = spawnSync('python3', ['-c', program], { input: xml, encoding: 'utf8' })
+  if (error) throw new Error(`this test needs python3 (Debian package python3): ${error.message}`)
+  if (stderr !== '') throw new Error(stderr)
+  return JSON.parse(stdout)
+}
+
+t.test('the table has a line of evidence for each scenario, sums, and at its end what failed', async t => {
+  const lines = writeTable(report).split('\n')
+  t.equal(lines.filter(line => /^ {2}(passed|FAILED|not applicable|not tried) +\S/.test(line)).length, 8)
+  t.match(lines.at(-2), '2 passed, 2 failed, 2 not applicable, 2 not tried; 14 connections, 2.5 s')
+  const failures = lines.slice(lines.indexOf('What should have been refused:') + 1, -3)
+  t.match(failures, [
+    /^ {2}failed, level connection, TLS 1.3, HTTP\/1.1: /,
+    /^ {2}failed, level connection, TLS 1.3, HTTP\/2: /,
+  ])
+  t.equal(failures.length, 2)
+  const passing = { ...report, runs: report.runs.map(one => ({ ...one, findings: one.findings.slice(0, 1) })) }
+  t.notMatch(writeTable(passing), 'should have been refused')
+})
+
+t.test('nothing that a server answers can steer a terminal or make lines of its own', async t => {
+  const table = writeTable(report)
+  t.notMatch(table.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u, 'no controls but the ends of lines')
+  t.notMatch(table, /^next/m)
+  t.match(table, '\\u{1b}[2J', 'they are spelled out')
+})
+
+t.test('JSON holds everything, scenarios in words once, findings by their ids', async t => {
+  const read = JSON.parse(writeJson(report))
+  t.match(read, {
+    server: report.server,
+    profile: 'tlsbound',
+    date: '2026-11-24T10:00:00.000Z',
+    sums: { passed: 2, failed: 2, not_applicable: 2, not_tried: 2 },
+    connections: 14,
+    identities: [{ name: 'alice', subject: 'CN=alice', client_id: 'alice' }, {}, {}, {}],
+    scenarios: [{ id: 'passed', demanded_by: ['RFC 8705 §3', 'level connection'], stopped_at: ['connection'] }],
+    runs: [{ level: 'connection', tls: 'TLSv1.3', http: 'http/1.1', sums: { failed: 1 } }, { http: 'h2' }],
+  })
+  t.match(read.runs[0].findings[1], { id: 'failed', outcome: 'failed', attempts: [{ seen: '401' }] })
+  t.equal(read.runs[0].findings[1].evidence, `evidence of failed ${evil}`)
+})
+
+t.test('JUnit XML is read by a parser, with a suite for each run and a case for each scenario', async t => {
+  const { sums, suites, cases, failure } = readXml(writeJunit(report), {
+    sums: 'root.attrib',
+    suites: '[suite.get("name") for suite in root]',
+    cases: '[[case.get("name"), [verdict.tag for verdict in case]] for case in root[0].iter("testcase")]',
+    failure: 'root.find(".//failure").get("message")',
+  })
+  t.match(sums, { tests: '8', failures: '2', skipped: '4', errors: '0' })
+  t.same(suites, ['level connection, TLS 1.3, HTTP/1.1', 'level connection, TLS 1.3, HTTP/2'])
+  t.same(cases, [
+    ['passed', ['system-out']],
+    ['failed', ['failure']],
+    ['not-applicable', ['skipped']],
+    ['not-tried', ['skipped']],
+  ])
+  t.match(failure, `</testcase><script>alert("'&")</script> ]]>`)
+})
+
+t.test('the page for an auditor is well-formed, complete, and asks for nothing from elsewhere', async t => {
+  const html = writeHtml(report)
+  const { tags, addresses, listeners, text } = readXml(html.replace('<!DOCTYPE html>', ''), {
+    tags: 'sorted({e.tag for e in root.iter()})',
+    addresses: '[v for e in root.iter() for k, v in e.attrib.items() if k in ["href", "src", "action"]]',
+    listeners: '[k for e in root.iter() for k in e.attrib if k.startswith("on")]',
+    text: '" ".join(root.itertext())',
+  })
+  for (const tag of ['script', 'link', 'img', 'iframe', 'object', 'base', 'form']) t.notOk(tags.includes(tag), tag)
+  t.ok(addresses.length > 0 && addresses.every((address: string) => address.startsWith('#')), addresses)
+  t.same(listeners, [])
+  t.notMatch(html, /url\(|@import/)
+  t.match(html, `content="default-src 'none'; style-src 'unsafe-inline'"`)
+  for (const word of [report.server, report.resource, 'CN=stranger', '2026-11-24 10:00 UTC', '14 connections'])
+    t.ok(text.includes(word), word)
+  for (const { sentence, control } of scenarios) t.ok(text.includes(sentence) && text.includes(control), sentence)
+  t.match(text, 'accepted what it should refuse: 2 passed, 2 failed')
+})
+
+t.test('what a server says beyond short words does not get into a report', async t => {
+  const answer = (body: object) => attempt('x', async () => ({ status: 401, headers: {}, text: '', body }))
+  t.equal((await answer({ error: 'invalid_token', reason: 'expired' })).seen, '401 expired')
+  const token = `ey${'J'.repeat(60)}.${'a'.repeat(200)}.b`
+  for (const echo of [token, { nested: token }, ['x'], '\u001b[2J', 'two words', ''])
+    t.equal((await answer({ error: echo, reason: echo })).seen, '401')
+})
+
+t.test('a refusal counts only beside a control that was accepted', async t => {
+  const [scenario] = scenarios as [Scenario]
+  const accepted = { what: 'a', result: 'accepted', seen: '200' } as const
+  const refused = { what: 'b', result: 'refused', seen: '401' } as const
+  const fault = { what: 'c', result: 'fault', seen: '500' } as const
+  const outcome = (
+    ...[controls, thefts, level]: [(typeof accepted | typeof refused)[], Finding['attempts'], 'certificate'?]
+  ) => judge(scenario, { controls, thefts }, level ?? 'connection').outcome
+  t.equal(outcome([accepted], [refused]), 'passed')
+  t.equal(outcome([accepted, refused], [refused]), 'not tried')
+  t.equal(outcome([accepted], [refused, accepted]), 'failed')
+  t.equal(outcome([accepted], [accepted], 'certificate'), 'not applicable')
+  t.equal(outcome([accepted], [refused, fault], 'certificate'), 'failed')
+})

@@ -1,0 +1,137 @@
+// The scenarios about tokens, proofs, refresh tokens and HTTP: our own server stops each of them at every level, and what
+// cannot be played says why. That each of them can fail: broken.test.ts, token-faults.test.ts. JW01–JW20, CL01–CL05, CB16, CB20, HT01–HT03, PK28, OA07, OA09, OA21.
+import t from 'tap'
+import { generateTokenKey } from '../../src/http/token-keys.ts'
+import { scenarios as catalog } from '../../src/lab/catalog.ts'
+import type { Answer } from '../../src/lab/connection.ts'
+import { describeSetting, type Run } from '../../src/lab/matrix.ts'
+import { type ProfileOptions, readProfile } from '../../src/lab/profile.ts'
+import { runLab } from '../../src/lab/run.ts'
+import type { Cast, StageOptions } from '../../src/lab/stage.ts'
+import { startTestServer, type TestServer } from '../../src/testing/server.ts'
+import { castOf, labClients, playLab } from '../helpers/lab.ts'
+
+t.setTimeout(120_000)
+
+const ofProofs = ['unsigned-proof', 'proof-by-another-key', 'proof-of-another-token', 'stale-proof', 'stolen-proof']
+const ofRefreshTokens = ['refresh-by-another-client', 'refresh-token-reuse', 'refresh-token-race']
+const ofClaims = ['changed-claims', 'unsigned-token', 'empty-signature', 'symmetric-signature', 'key-in-header']
+const ofConfirmations = ['broken-confirmation', 'unknown-confirmation']
+const ofRequests = [
+  ...['token-in-query', 'token-elsewhere', 'two-authorization-headers', 'ambiguous-token', 'garbage-token'],
+  ...['forged-certificate-headers', 'forged-binding-headers', 'other-request'],
+]
+const ofLifetimes = ['revoked-token', 'expired-token', 'exchanged-token']
+const ids = [...ofProofs, ...ofRefreshTokens, ...ofClaims, ...ofConfirmations, ...ofRequests, ...ofLifetimes]
+const find = (...wanted: readonly string[]) => catalog.filter(({ id }) => wanted.includes(id))
+const env = { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }
+
+/** What came of each scenario of a run; with its evidence, so that a test that fails says why. */
+const outcomes = ({ findings }: Pick<Run, 'findings'>) =>
+  findings.map(({ scenario: { id }, outcome, evidence }) => ({ id, outcome, evidence }))
+
+const signingKey = await generateTokenKey('ES256')
+
+t.test('our own server stops every theft at every level, over either TLS and either HTTP', async t => {
+  const server = await startTestServer({ env, clients: labClients, signingKeys: [signingKey] })
+  t.teardown(() => server.close())
+  const scenarios = find(...ids)
+  t.equal(scenarios.length, ids.length, 'the catalog has all of them')
+  const runs = [
+    ...(await playLab(server, scenarios, { signingKey, tls: ['TLSv1.3'], http: ['h2'] })),
+    ...(await playLab(server, scenarios, { signingKey, tls: ['TLSv1.2'], http: ['http/1.1'] })),
+  ]
+  t.equal(runs.length, 6)
+  for (const run of runs) {
+    const found = outcomes(run)
+    const wanted = found.map(({ id, ...rest }) => {
+      const isBeyond = ofProofs.includes(id) && run.level !== 'proof'
+      return { id, ...rest, outcome: isBeyond ? 'not tried' : 'passed' }
+    })
+    t.same(found, wanted, describeSetting(run))
+    t.ok(run.connections <= 8 * ids.length, `${run.connections} connections`)
+  }
+  t.notMatch(JSON.stringify(runs), /eyJ|tlsbound_rt_|PRIVATE KEY/, 'no token, proof or key gets into a report')
+})
+
+/** Plays one scenario with a cast, a profile and a patience of its own. */
+async function play(
+  server: TestServer,
+  id: string,
+  options: {
+    cast?: Partial<Cast>
+    profile?: ProfileOptions
+    stage?: Partial<StageOptions>
+    get?: () => Promise<Answer>
+  } = {},
+) {
+  const asker = await server.connect('alice')
+  const get = options.get ?? ((path: string) => asker.get(path))
+  const stage: StageOptions = {
+    profile: await readProfile(new URL(server.origin), options.profile ?? {}, get),
+    cast: { ...castOf(server.pki), ...options.cast },
+    ...({ level: 'connection', tls: 'TLSv1.3', http: 'h2', pause: 0, maximumConnections: 20 } as const),
+    ...options.stage,
+  }
+  const [finding] = (await runLab(find(id), stage)).findings
+  return `${finding?.outcome}: ${finding?.evidence}`
+}
+
+t.test('what cannot be played is not tried, and says why', async t => {
+  const server = await startTestServer() // without refresh tokens and token exchange
+  t.teardown(() => server.close())
+  for (const id of ofRefreshTokens) t.equal(await play(server, id), 'not tried: no refresh token was given', id)
+  for (const id of ofConfirmations) t.equal(await play(server, id), "not tried: the issuer's key is not at hand", id)
+  for (const id of ofProofs)
+    t.equal(await play(server, id), 'not tried: a token at level connection needs no proof', id)
+  t.equal(await play(server, 'expired-token'), 'not tried: it would have to wait 301 s')
+  t.match(
+    await play(server, 'exchanged-token'),
+    /^not tried: the control did not work: .*unauthorized_client|grant_type_not_allowed/,
+  )
+  const alone = { bob: undefined, mallory: undefined, stranger: undefined }
+  t.equal(await play(server, 'exchanged-token', { cast: alone }), 'not tried: no second registered client is there')
+  for (const id of ['two-authorization-headers', 'changed-claims', 'forged-certificate-headers'])
+    t.match(await play(server, id, { cast: alone, stage: { level: 'certificate' } }), /^passed: /, `${id}, alice alone`)
+  t.match(await play(server, 'garbage-token', { stage: { maximumConnections: 0 } }), /^not tried: it needs more than 0/)
+  t.match(
+    await play(server, 'garbage-token', { cast: { alice: castOf(server.pki).mallory as Cast['alice'] } }),
+    /^not tried: no token was given: 401/,
+  )
+})
+
+t.test(
+  'tokens that say nothing cannot be changed; where and whether they may be used is tried all the same',
+  async t => {
+    const opaque = labClients.map(client => ({ ...client, access_token_format: 'opaque' }))
+    const server = await startTestServer({ clients: opaque })
+    t.teardown(() => server.close())
+    const wait = async (seconds: number) => {
+      server.clock += seconds
+    }
+    for (const id of ofClaims) t.match(await play(server, id), /^not tried: its tokens are no JWTs/, id)
+    for (const id of [...ofRequests, ...ofRefreshTokens, 'revoked-token', 'exchanged-token'])
+      t.match(await play(server, id, { stage: { wait } }), /^passed: /, id)
+  },
+)
+
+t.test('a server like others, which knows certificate-bound tokens only, is played as far as it goes', async t => {
+  const clients = labClients.map(client => ({ ...client, token_bindings: ['certificate'] }))
+  const server = await startTestServer({ clients, routes: app => void app.get('/same', async () => 'hello') })
+  t.teardown(() => server.close())
+  const profile = { name: 'rfc8705', tokenEndpoint: '/oauth/token', resource: '/api/whoami' } as const
+  const stage = { level: 'certificate' } as const
+  t.match(await play(server, 'token-in-query', { profile, stage }), /^passed: /)
+  t.match(await play(server, 'exchanged-token', { profile, stage }), /^not tried: RFC 8693 leaves it to a server/)
+  const unknown = { profile, stage, get: async () => ({ status: 404, headers: {}, text: '', body: undefined }) }
+  t.equal(await play(server, 'revoked-token', unknown), 'not tried: the server has no revocation endpoint')
+  t.match(await play(server, 'symmetric-signature', unknown), /^not tried: the server does not say where its public/)
+
+  t.match(await play(server, 'two-authorization-headers', { profile, stage }), /^passed: 6 refused/)
+  const alike = { profile: { ...profile, resource: '/same' }, stage }
+  t.match(
+    await play(server, 'two-authorization-headers', alike),
+    /^passed: 4 refused/,
+    'nobody could tell whom it knew',
+  )
+})
