@@ -5,7 +5,8 @@ import { type Confirmation, confirm } from '../core/confirmation.ts'
 import { readCertificate } from '../core/presenter.ts'
 import { type ProofAlgorithm, readProofAlgorithms, signProof } from '../core/proof-algorithm.ts'
 import { NotTried } from './attempt.ts'
-import type { Identity, Played, Stage } from './stage.ts'
+import type { Identity } from './cast.ts'
+import type { Played, Stage } from './stage.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 

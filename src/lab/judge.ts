@@ -5,18 +5,16 @@ import type { Evidence, Scenario } from './scenario.ts'
 
 export type Outcome = 'passed' | 'failed' | 'not applicable' | 'not tried'
 
-export interface Finding {
+export interface Finding extends Evidence {
   readonly scenario: Scenario
   readonly outcome: Outcome
   /** One line that says why. */
   readonly evidence: string
-  readonly attempts: readonly Attempt[]
 }
 
 /** Judges what a scenario found at a level. */
 export function judge(scenario: Scenario, { controls, thefts }: Evidence, level: TokenBinding): Finding {
-  const attempts = [...controls, ...thefts]
-  const find = (outcome: Outcome, evidence: string): Finding => ({ scenario, outcome, evidence, attempts })
+  const find = (outcome: Outcome, evidence: string): Finding => ({ scenario, outcome, evidence, controls, thefts })
 
   const broken = controls.find(({ result }) => result !== 'accepted')
   if (broken !== undefined) return find('not tried', `the control did not work: ${tell(broken)}`)

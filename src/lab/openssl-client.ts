@@ -6,10 +6,11 @@ import { once } from 'node:events'
 import { Duplex, type Readable, type Writable } from 'node:stream'
 import { proofExporterLabel } from '../core/channel-binding.ts'
 import { NotTried } from './attempt.ts'
+import { buildProof, type Identity } from './cast.ts'
 import { endpointOf } from './connection.ts'
 import { opensslProgram } from './openssl-program.ts'
 import { pipeline } from './pipeline.ts'
-import { buildProof, type Identity, type Speaker, type Stage } from './stage.ts'
+import type { Speaker, Stage } from './stage.ts'
 
 export interface OpensslClient extends Speaker {
   /** Renegotiates with another certificate. The connection ends when the server does not take part. */

@@ -1,5 +1,4 @@
 // Plays scenarios one after another, each on an empty stage, and tells what came of each as soon as it is known.
-
 import { NotTried } from './attempt.ts'
 import { type Finding, judge } from './judge.ts'
 import type { Scenario } from './scenario.ts'
@@ -46,7 +45,7 @@ async function play(scenario: Scenario, stage: Stage): Promise<Finding> {
   } catch (error) {
     const { message } = error as Error
     const evidence = error instanceof NotTried ? message : `it could not be played: ${message}`
-    return { scenario, outcome: 'not tried', evidence, attempts: [] }
+    return { scenario, outcome: 'not tried', evidence, controls: [], thefts: [] }
   } finally {
     clearTimeout(timer)
   }

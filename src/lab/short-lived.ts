@@ -1,7 +1,8 @@
 // A certificate that expires while a scenario plays.
 import { X509Certificate } from 'node:crypto'
 import { NotTried } from './attempt.ts'
-import type { Identity, Stage } from './stage.ts'
+import type { Identity } from './cast.ts'
+import type { Stage } from './stage.ts'
 
 /** Seconds that such a certificate is good for at least: enough for a few connections. */
 const lifetime = 1

@@ -1,46 +1,13 @@
 // Where a scenario plays: connections as whoever the lab has certificates of, tokens got the honest way, and their use.
 // Everything that a scenario opens is closed when it has ended, and the number of connections is bounded.
-import { createPrivateKey, X509Certificate } from 'node:crypto'
 import type { ConnectionOptions } from 'node:tls'
-import { buildBindingProof, hashToken, type ProofClaims } from '../core/binding-proof.ts'
+import type { ProofClaims } from '../core/binding-proof.ts'
 import { readKeyingMaterial } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { readCertificate } from '../core/presenter.ts'
 import { NotTried, tellAnswer } from './attempt.ts'
+import { buildProof, type Cast, type Identity } from './cast.ts'
 import { type Answer, type Call, type Connection, endpointOf, openConnection } from './connection.ts'
 import type { Profile } from './profile.ts'
-
-/** PEM texts, and what token requests name. */
-export interface Identity {
-  readonly certificate: string
-  readonly key: string
-  readonly clientId: string
-}
-
-/** Who plays. Alice is a registered client; without the others some scenarios cannot be tried. */
-export interface Cast {
-  readonly alice: Identity
-  /** Another registered client. */
-  readonly bob?: Identity | undefined
-  /** A certificate of the same authority that is not registered. */
-  readonly mallory?: Identity | undefined
-  /** A certificate of an authority that the server does not trust. */
-  readonly stranger?: Identity | undefined
-  /** Issues further certificates of the authority, where its key is at hand. */
-  readonly issue?: ((wish: CertificateWish) => Identity) | undefined
-  /** Signs a token with the issuer's own key, where a server lets one be configured: what only the issuer could do. */
-  readonly signClaims?: ((header: object, claims: object) => string) | undefined
-  /** The authorities of the server's certificate, PEM. */
-  readonly ca: string
-}
-
-export interface CertificateWish {
-  /** Whose subject it names. */
-  readonly like: Identity
-  /** Renewed for the same key; otherwise for a new one. */
-  readonly sameKey?: boolean
-  readonly notAfter?: Date
-}
 
 /** Enough of a connection to ask for a token on it, and to use that. */
 export interface Speaker extends Pick<Connection, 'call'> {
@@ -216,18 +183,4 @@ export class Stage {
     for (const connection of this.#open) connection.close()
     this.#open.clear()
   }
-}
-
-/** A binding proof with the key of a certificate; `ekm` is what its connection exports, `claims` go before the right ones. */
-export function buildProof(
-  who: Identity | null,
-  ekm: string | undefined,
-  token: string,
-  claims: Partial<ProofClaims> = {},
-): string {
-  if (who === null) throw new TypeError('without a certificate nothing can be proven')
-  const { thumbprint } = readCertificate(new X509Certificate(who.certificate))
-  const iat = Math.floor(Date.now() / 1000)
-  const right = { ath: hashToken(token), ekm: ekm ?? 'none', iat }
-  return buildBindingProof({ ...right, ...claims }, createPrivateKey(who.key), thumbprint)
 }

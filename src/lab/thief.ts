@@ -2,7 +2,8 @@
 // where that one is refused.
 import type { ConnectionOptions } from 'node:tls'
 import { NotTried } from './attempt.ts'
-import type { Identity, Played, Stage } from './stage.ts'
+import type { Identity } from './cast.ts'
+import type { Played, Stage } from './stage.ts'
 
 /** A client and its token, which is good on its connection. */
 export interface Client {

@@ -2,11 +2,11 @@
 import { createIssuer } from '../../src/cli/lab/issue.ts'
 import { demoRegistrations } from '../../src/demo.ts'
 import type { TokenJwk } from '../../src/http/token-keys.ts'
+import type { Cast, Identity } from '../../src/lab/cast.ts'
 import { endpointOf, openConnection } from '../../src/lab/connection.ts'
 import { type Matrix, type Run, runMatrix } from '../../src/lab/matrix.ts'
 import { type Profile, type ProfileOptions, readProfile } from '../../src/lab/profile.ts'
 import type { Scenario } from '../../src/lab/scenario.ts'
-import type { Cast, Identity } from '../../src/lab/stage.ts'
 import type { DemoPki } from '../../src/pki/demo.ts'
 import { forgeToken } from './forge-token.ts'
 

@@ -31,8 +31,8 @@ const scenarios = outcomes.map(
 )
 
 function find(scenario: Scenario, outcome: Outcome): Finding {
-  const attempts = [{ what: `an attempt ${evil}`, result: 'refused', seen: '401' }] as const
-  return { scenario, outcome, evidence: `evidence of ${outcome} ${evil}`, attempts }
+  const thefts = [{ what: `an attempt ${evil}`, result: 'refused', seen: '401' }] as const
+  return { scenario, outcome, evidence: `evidence of ${outcome} ${evil}`, controls: [], thefts }
 }
 
 const run = {
@@ -101,7 +101,7 @@ t.test('JSON holds everything, scenarios in words once, findings by their ids', 
     scenarios: [{ id: 'passed', demanded_by: ['RFC 8705 §3', 'level connection'], stopped_at: ['connection'] }],
     runs: [{ level: 'connection', tls: 'TLSv1.3', http: 'http/1.1', sums: { failed: 1 } }, { http: 'h2' }],
   })
-  t.match(read.runs[0].findings[1], { id: 'failed', outcome: 'failed', attempts: [{ seen: '401' }] })
+  t.match(read.runs[0].findings[1], { id: 'failed', outcome: 'failed', thefts: [{ seen: '401' }] })
   t.equal(read.runs[0].findings[1].evidence, `evidence of failed ${evil}`)
 })
 
@@ -156,7 +156,7 @@ t.test('a refusal counts only beside a control that was accepted', async t => {
   const refused = { what: 'b', result: 'refused', seen: '401' } as const
   const fault = { what: 'c', result: 'fault', seen: '500' } as const
   const outcome = (
-    ...[controls, thefts, level]: [(typeof accepted | typeof refused)[], Finding['attempts'], 'certificate'?]
+    ...[controls, thefts, level]: [(typeof accepted | typeof refused)[], Finding['thefts'], 'certificate'?]
   ) => judge(scenario, { controls, thefts }, level ?? 'connection').outcome
   t.equal(outcome([accepted], [refused]), 'passed')
   t.equal(outcome([accepted, refused], [refused]), 'not tried')

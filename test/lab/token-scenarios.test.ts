@@ -2,12 +2,13 @@
 // cannot be played says why. That each of them can fail: broken.test.ts, token-faults.test.ts. JW01–JW20, CL01–CL05, CB16, CB20, HT01–HT03, PK28, OA07, OA09, OA21.
 import t from 'tap'
 import { generateTokenKey } from '../../src/http/token-keys.ts'
+import type { Cast } from '../../src/lab/cast.ts'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import type { Answer } from '../../src/lab/connection.ts'
 import { describeSetting, type Run } from '../../src/lab/matrix.ts'
 import { type ProfileOptions, readProfile } from '../../src/lab/profile.ts'
 import { runLab } from '../../src/lab/run.ts'
-import type { Cast, StageOptions } from '../../src/lab/stage.ts'
+import type { StageOptions } from '../../src/lab/stage.ts'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
 import { castOf, labClients, playLab } from '../helpers/lab.ts'
 

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readClientId, readCredentials } from '../../client/identity.ts'
-import type { Cast, Identity } from '../../lab/stage.ts'
+import type { Cast, Identity } from '../../lab/cast.ts'
 import { createIssuer } from './issue.ts'
 import { readSigner } from './signer.ts'
 

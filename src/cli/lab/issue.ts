@@ -1,7 +1,7 @@
 // Further certificates for the lab, of the authority whose key is at hand: renewed ones, and others of the same subject.
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { NotTried } from '../../lab/attempt.ts'
-import type { Cast, CertificateWish, Identity } from '../../lab/stage.ts'
+import type { Cast, CertificateWish, Identity } from '../../lab/cast.ts'
 import { issueCertificate } from '../../pki/certificate.ts'
 import { type DistinguishedName, distinguishedName } from '../../pki/names.ts'
 

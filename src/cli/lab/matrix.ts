@@ -1,9 +1,10 @@
 // What is to be played, from the words of the call and from what the server says about itself.
 import { type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
+import type { Cast } from '../../lab/cast.ts'
 import { type Connection, endpointOf, openConnection } from '../../lab/connection.ts'
 import type { Matrix } from '../../lab/matrix.ts'
 import { type Profile, type ProfileOptions, readProfile } from '../../lab/profile.ts'
-import type { Cast, StageOptions } from '../../lab/stage.ts'
+import type { StageOptions } from '../../lab/stage.ts'
 import { oneOf } from '../../setting-forms.ts'
 import { UsageError, type Values } from '../command.ts'
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { withLowS } from '../../core/compact-jws.ts'
 import { readProofAlgorithms, signProof } from '../../core/proof-algorithm.ts'
 import { NotTried } from '../../lab/attempt.ts'
-import type { Cast } from '../../lab/stage.ts'
+import type { Cast } from '../../lab/cast.ts'
 
 /** Reads a JSON Web Key, or a set of them (RFC 7517), with private parts. @throws Error naming the file. */
 export function readSigner(file: string): NonNullable<Cast['signClaims']> {

@@ -101,17 +101,18 @@ ${runs.map(run => writeFinding(find(scenario, run), run))}
 
 function writeFinding(finding: Finding | undefined, run: Run): Markup {
   if (finding === undefined) return markup``
-  const { outcome, evidence, attempts } = finding
+  const { outcome, evidence, controls, thefts } = finding
   return markup`<details${outcome === 'failed' ? markup` open="open"` : ''}>
 <summary>${writeOutcome(outcome)} ${describeSetting(run)}: ${evidence}</summary>
 <ul>
-${attempts.map(writeAttempt)}
+${controls.map(control => writeAttempt('control', control))}
+${thefts.map(theft => writeAttempt('theft', theft))}
 </ul>
 </details>`
 }
 
-function writeAttempt({ what, result, seen }: Attempt): Markup {
-  return markup`<li>${what}: ${result}, ${seen}</li>`
+function writeAttempt(kind: string, { what, result, seen }: Attempt): Markup {
+  return markup`<li>${kind}: ${what}: ${result}, ${seen}</li>`
 }
 
 function writeOutcome(outcome: Outcome | undefined): Markup {

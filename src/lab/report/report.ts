@@ -1,10 +1,10 @@
 // What every form of the report is made from: what was played, where, as whom, and what came of it.
 import { X509Certificate } from 'node:crypto'
+import type { Cast } from '../cast.ts'
 import type { Finding, Outcome } from '../judge.ts'
 import type { Run } from '../matrix.ts'
 import type { ProfileName } from '../profile.ts'
 import type { Scenario } from '../scenario.ts'
-import type { Cast } from '../stage.ts'
 
 export interface LabReport {
   /** The address that was given to the lab. */

@@ -1,10 +1,11 @@
 // Somebody asks for a token in a way that might give one that is bound less than it seems, and uses it as that binding is
 // made to prevent. A black box shows no registrations, but it shows what a token is good for.
 import { attempt } from '../attempt.ts'
+import type { Identity } from '../cast.ts'
 import type { Answer } from '../connection.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
-import type { Identity, Stage } from '../stage.ts'
+import type { Stage } from '../stage.ts'
 import { findOther } from '../thief.ts'
 
 export const scenario: Scenario = {

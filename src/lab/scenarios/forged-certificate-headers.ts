@@ -1,9 +1,10 @@
 // Behind a proxy that ends TLS, a header says who the client is. Whoever believes it without a proxy believes anybody.
 import { X509Certificate } from 'node:crypto'
 import { attempt } from '../attempt.ts'
+import type { Identity } from '../cast.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
-import type { Identity, Stage } from '../stage.ts'
+import type { Stage } from '../stage.ts'
 import { findOther, steal } from '../thief.ts'
 
 export const scenario: Scenario = {

@@ -4,10 +4,11 @@ import { type KeyObject, X509Certificate } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Attempt, attempt } from '../attempt.ts'
+import type { Identity } from '../cast.ts'
 import { type Json, keyOf, makeKey, readToken, signToken } from '../forge.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
-import type { Identity, Stage } from '../stage.ts'
+import type { Stage } from '../stage.ts'
 
 export const scenario: Scenario = {
   id: 'key-in-header',

@@ -3,10 +3,10 @@ import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate }
 import { hashToken } from '../../core/binding-proof.ts'
 import { readKeyingMaterial } from '../../core/channel-binding.ts'
 import { readCertificate } from '../../core/presenter.ts'
+import type { Identity } from '../cast.ts'
 import { type Json, keyOf, signToken } from '../forge.ts'
 import { type Forgery, presentProofs } from '../proof.ts'
 import type { Scenario } from '../scenario.ts'
-import type { Identity } from '../stage.ts'
 import { findOther } from '../thief.ts'
 
 export const scenario: Scenario = {

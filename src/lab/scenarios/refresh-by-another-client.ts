@@ -1,9 +1,9 @@
 // A refresh token lives long, so it must not be worth anything to anybody but the client that it was given to.
 import { attempt } from '../attempt.ts'
+import type { Identity } from '../cast.ts'
 import { refresh, startGrant } from '../refresh.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
-import type { Identity } from '../stage.ts'
 
 export const scenario: Scenario = {
   id: 'refresh-by-another-client',

@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
 import { createServer } from 'node:tls'
 import { attempt } from '../attempt.ts'
+import type { Identity } from '../cast.ts'
 import type { Scenario } from '../scenario.ts'
-import type { Identity, Played, Stage } from '../stage.ts'
+import type { Played, Stage } from '../stage.ts'
 import { requireOther } from '../thief.ts'
 
 export const scenario: Scenario = {
