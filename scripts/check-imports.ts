@@ -18,7 +18,17 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
 /** What only these may import: nothing that answers clients may reach for the administration. */
 const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'main.ts', 'reload.ts', 'testing'] }
 /** Only these touch the process and choose a store, a clock, a logger. They may import anything. */
-const wiring = ['main.ts', 'reload.ts', 'demo.ts', 'files.ts', 'signing-keys.ts', 'testing', 'cli', 'check-node.js']
+const wiring = [
+  'main.ts',
+  'audit-file.ts',
+  'reload.ts',
+  'demo.ts',
+  'files.ts',
+  'signing-keys.ts',
+  'testing',
+  'cli',
+  'check-node.js',
+]
 
 const problems: string[] = []
 const imports = new Map<string, string[]>()

@@ -3,6 +3,7 @@ import './check-node.js'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger, pino } from 'pino'
+import { openEventStream } from './audit-file.ts'
 import { demoRegistrations, describeDemo, ensureDemoPki, refuseDemoInProduction } from './demo.ts'
 import { ensureOpsToken, readClientsFile, readTlsFiles, readTrustedIssuersFile } from './files.ts'
 import { createAudit } from './http/audit.ts'
@@ -25,11 +26,15 @@ const longestGoodbye = 8000
 /** Starts the server by the environment. Rejects, before anything listens, with all that is wrong. */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const settings = readSettings(env)
-  const log = pino(
-    { level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination(2),
+  const stderr = pino.destination({ dest: 2, sync: true, maxLength: 65_536 })
+  stderr.on('error', () => {}) // a log that cannot be written keeps nobody from being served
+  const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr)
+  const audit = createAudit(
+    openEventStream(settings.auditFile, error => {
+      if (error === undefined) log.info('security events are written again')
+      else log.error({ err: error }, 'security events cannot be written: whatever would make one is refused')
+    }),
   )
-  const audit = createAudit(pino.destination({ dest: settings.auditFile ?? 1, sync: true, append: true, mkdir: true }))
 
   if (settings.demo) ensureDemoPki()
   const material = readTlsFiles(settings)

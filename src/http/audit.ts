@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import { type DestinationStream, pino } from 'pino'
 import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import type { OAuthError, Reason } from '../core/errors.ts'
+import { OAuthError, type Reason } from '../core/errors.ts'
 import type { Revocation } from '../core/revocations.ts'
 import type { Grant } from '../store/store.ts'
 import { readBasic } from './client-secret.ts'
@@ -33,14 +33,38 @@ export interface Audit {
 
 export type ClientChange = 'added' | 'replaced' | 'disabled' | 'enabled' | 'removed' | 'secret_added' | 'secret_removed'
 
-/** Events go to `stream`, each written before the answer that it belongs to. */
+/**
+ * What is answered when an event cannot be written: nothing is given without its event. This refusal has none, since that
+ * could not be written either.
+ */
+export class UnwrittenEvent extends OAuthError {
+  constructor(cause: unknown) {
+    super('temporarily_unavailable', 'store_unavailable')
+    this.cause = cause
+  }
+}
+
+/**
+ * Events go to `stream`, each written before the answer that it belongs to. When that fails, what an answer waits for throws
+ * UnwrittenEvent; for what nobody waits for, it is enough that `stream` knows.
+ */
 export function createAudit(stream: DestinationStream): Audit {
   const log = pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: level => ({ level }) } },
     { write: line => stream.write(escapeControls(line)) },
   )
-  const write = (event: string, outcome: 'success' | 'refused' | 'unknown', facts: object) =>
-    log.info({ event, outcome, ...facts })
+  const write = (event: string, outcome: 'success' | 'refused' | 'unknown', facts: object) => {
+    try {
+      log.info({ event, outcome, ...facts })
+    } catch (error) {
+      throw new UnwrittenEvent(error)
+    }
+  }
+  const note: typeof write = (...event) => {
+    try {
+      write(...event)
+    } catch {}
+  }
 
   return {
     tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding) =>
@@ -73,22 +97,27 @@ export function createAudit(stream: DestinationStream): Audit {
       }),
     refreshReused: (request, { id, clientId }) =>
       write('refresh.reused', 'refused', { client_id: clientId, grant: id, ...describeRequest(request) }),
-    refused: (request, { code, reason, token }, status) =>
+    refused: (request, refusal, status) => {
+      if (refusal instanceof UnwrittenEvent) return
+      const { code, reason, token } = refusal
       write(code === 'invalid_client' ? 'client.refused' : 'token.refused', 'refused', {
         reason,
         status,
         client_id: claimedClient(request),
         ...token,
         ...describeRequest(request),
-      }),
+      })
+    },
     connectionRefused: (socket, reason) =>
-      write('connection.refused', 'refused', { reason, ...describeConnection(socket) }),
-    keyRotated: (kid, nbf) => write('key.rotated', 'success', { kid, nbf }),
-    settingsUnsafe: setting => write('settings.unsafe', 'unknown', { setting }),
+      note('connection.refused', 'refused', { reason, ...describeConnection(socket) }),
+    keyRotated: (kid, nbf) => note('key.rotated', 'success', { kid, nbf }),
+    settingsUnsafe: setting => note('settings.unsafe', 'unknown', { setting }),
     clientChanged: (request, client_id, change, secret_id) =>
       write('client.changed', 'success', { client_id, change, secret_id, ...describeRequest(request) }),
-    adminRefused: (request, { reason }, status) =>
-      write('admin.refused', 'refused', { reason, status, ...describeRequest(request) }),
+    adminRefused: (request, refusal, status) => {
+      if (refusal instanceof UnwrittenEvent) return
+      write('admin.refused', 'refused', { reason: refusal.reason, status, ...describeRequest(request) })
+    },
   }
 }
 

@@ -35,7 +35,12 @@ export function refuse(
 ): FastifyReply {
   const { code, reason } = refusal
   const status = options.status ?? (code === undefined ? 401 : (statuses[code] ?? 400))
-  options.onRefusal?.(request, refusal, status)
+  try {
+    options.onRefusal?.(request, refusal, status)
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error === refusal) throw error
+    return refuse(request, reply, error, { ...options, status: undefined }) // its event could not be written
+  }
   // A certificate that was good when the connection began and no longer is: nothing more can come of this connection.
   const wasGood = connectionOf(request.raw.socket)?.presenter !== undefined
   if (wasGood && /^certificate_(?!mismatch)/.test(reason)) endConnection(request.raw, reply.raw)

@@ -61,8 +61,8 @@ export async function issueAccessToken(
   // than one is dead anyway.
   const isOver = grant !== undefined && state.isRevoked({ ...claims, iat: Number.POSITIVE_INFINITY })
   if (isOver) throw new OAuthError('invalid_grant', 'refresh_revoked')
-  verifier.remember(token, claims, binding, connection)
   audit.tokenIssued(request, claims, binding)
+  verifier.remember(token, claims, binding, connection)
   return {
     access_token: token,
     token_type: 'Bearer',

@@ -54,7 +54,9 @@ export async function startTlsbound(
 ): Promise<RunningServer> {
   const port = Number(env.TLSBOUND_PORT ?? (await findFreePort()))
   const full = { ...basics, TLSBOUND_PORT: String(port), ...env }
-  const child = spawn(process.execPath, [resolve('src/cli/cli.ts'), 'serve'], { cwd, env: full })
+  // Without what the test runner puts into NODE_OPTIONS of each child: that catches signals which a server ignores.
+  const server = [process.execPath, resolve('src/cli/cli.ts'), 'serve']
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', ...server], { cwd, env: full })
   const connections = new Set<TestConnection>()
   const watched = watch(child)
   t.teardown(() => {
