@@ -8,7 +8,7 @@ export interface EventStream {
   write(line: string): void
 }
 
-/** How often a pipe that is full is tried again, and milliseconds before each time: its reader has two seconds. */
+/** How often a pipe that is full is tried again, and milliseconds before each time: its reader has two seconds, once. */
 const attempts = 200
 const pause = 10
 
@@ -26,7 +26,7 @@ export function openEventStream(path: string | undefined, onChange: (error: unkn
   function append(line: string): void {
     const bytes = Buffer.from(cut ? `\n${line}` : line)
     for (let written = 0; written < bytes.length; ) {
-      written += writeSome(file, bytes.subarray(written))
+      written += writeSome(file, bytes.subarray(written), failing ? 1 : attempts)
       cut = written < bytes.length
     }
   }
@@ -46,12 +46,12 @@ export function openEventStream(path: string | undefined, onChange: (error: unkn
   }
 }
 
-function writeSome(file: number, bytes: Buffer): number {
+function writeSome(file: number, bytes: Buffer, limit: number): number {
   for (let attempt = 1; ; attempt++)
     try {
       return writeSync(file, bytes)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || attempt === attempts) throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || attempt === limit) throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
     }
 }
