@@ -93,6 +93,13 @@ t.test('a refusal of the issuer is one sentence, its reason in it, and exit 1 (O
     await t.rejects(async () => command.run(values, [word]), { message: says }, `${word} ${says}`)
 })
 
+t.test('no variable makes a server good that none of the authorities vouches for (CF02, GW08)', async t => {
+  const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+  const get = (...args: string[]) => runCommand(t, ['token', origin, ...as('alice'), ...args], { cwd: folder, env })
+  t.match(await get(), { code: 0 }, 'control')
+  t.match(await get('--ca', 'certs/stranger.crt'), { code: 1, stdout: '', stderr: /certificate/ })
+})
+
 t.test('whose wrong words nothing is sent for: exit 2, and what is missing is named', async t => {
   const url = `${origin}/api/whoami`
   const here = process.cwd()

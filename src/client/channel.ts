@@ -68,6 +68,7 @@ export async function openChannel(
     secureContext: credentials.context(minVersion),
     allowH2: http2,
     preferH2: true,
+    rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says (GW08)
     maxCachedSessions: 0,
     timeout: connectTimeout,
   })
