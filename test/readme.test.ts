@@ -1,21 +1,30 @@
 // README.md is true: its tables and transcript are the code's, and its commands do what it says, pasted into a shell.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import t from 'tap'
 import { startDemo } from './helpers/demo-process.ts'
+
+t.setTimeout(120_000) // much of it is processes of their own
 
 const readme = readFileSync('README.md', 'utf8')
 
 /** Runs what a reader would paste, with the port of our server in the place of the demo's. */
 function paste(commands: string, { folder, port }: { folder: string; port: number }): string {
-  const script = commands.replaceAll('localhost:8443', `localhost:${port}`)
+  const script = here(commands, port)
   const { stdout, stderr, error } = spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
     cwd: folder,
     encoding: 'utf8',
   })
   if (error) throw new Error(`the README's commands need bash and curl: ${error.message}`)
   return stdout + stderr
+}
+
+/** The same with the port of our server, and with this tree's own command. */
+function here(commands: string, port: number): string {
+  const tlsbound = `node ${resolve('src/cli/cli.ts')}`
+  return commands.replaceAll('localhost:8443', `localhost:${port}`).replaceAll('npx tlsbound', tlsbound)
 }
 
 function blocks(language: string): string[] {
@@ -66,6 +75,24 @@ t.test('with the demo cookie one curl run gets a connection-bound token and uses
   const shown = paste(`${blocks('sh')[0]}\n${blocks('sh')[2]}`, demo)
   t.match(shown, /"token_binding":"connection".*"client_id":"alice"/s)
   t.match(demo.errors(), 'TLSBOUND_UNSAFE_TOKEN_COOKIE is on', 'and the server has warned')
+})
+
+t.test('the commands use a token on its connection, and tell where one may be used', async t => {
+  const demo = await startDemo(t)
+  const shown = paste(blocks('sh')[3] as string, demo)
+  t.match(shown, /"token_binding":"connection".*A signed token.*level certificate.*level connection/is)
+})
+
+t.test('the sidecar serves curl', async t => {
+  const demo = await startDemo(t)
+  const session = blocks('console').find(block => block.includes('tlsbound sidecar')) as string
+  const [start = '', use = ''] = [...session.matchAll(/^\$ (.*)$/gm)].map(([, line]) => line as string)
+  const [command = '', ...args] = here(start, demo.port).split(' ')
+  const sidecar = spawn(command, args, { cwd: demo.folder, stdio: ['ignore', 'pipe', 'ignore'] })
+  t.teardown(() => sidecar.kill())
+  const address = await new Promise<string>(done => sidecar.stdout.once('data', chunk => done(String(chunk))))
+  t.match(session, `\n${address}`, 'and says where it listens')
+  t.match(JSON.parse(paste(use, demo)), { client_id: 'alice', token_binding: 'connection' })
 })
 
 t.test('what the server tells to try at its start works as pasted', async t => {
