@@ -72,6 +72,7 @@ export function findRival(client: Client, clients: Clients): Client | undefined 
 const known = new Set([
   ...['client_id', 'client_name', 'token_endpoint_auth_method', 'scope', 'grant_types', 'token_bindings', 'jwks'],
   ...['access_token_format', 'refresh_token_rotation', 'resource', 'tls_session_bound_access_tokens'],
+  'tls_client_certificate_bound_access_tokens',
   ...subjectRules.map(type => `tls_client_auth_${type}`),
 ])
 
@@ -87,6 +88,7 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     token_endpoint_auth_method: method,
     scope = '',
     grant_types: grants = ['client_credentials'],
+    tls_client_certificate_bound_access_tokens: certificateBound = true,
     tls_session_bound_access_tokens: proofOnly = false,
     token_bindings: bindings = proofOnly === true ? ['proof'] : ['connection'],
     access_token_format: format = 'jwt',
@@ -104,6 +106,7 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     !isScope(scope) && 'scope must be words with single spaces between them, each once',
     !isListOf(grants, grantTypes) && `grant_types must be a list of ${grantTypes.join(', ')}`,
     !isListOf(bindings, tokenBindings) && `token_bindings must be a list of ${tokenBindings.join(', ')}`,
+    certificateBound !== true && 'tls_client_certificate_bound_access_tokens can only be true',
     typeof proofOnly !== 'boolean' && 'tls_session_bound_access_tokens must be true or false',
     proofOnly === true &&
       String(bindings) !== 'proof' &&

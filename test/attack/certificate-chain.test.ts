@@ -52,7 +52,7 @@ t.test('certificates of every kind that is in order are accepted, on both versio
     }
 })
 
-t.test('certificates with a fault are refused everywhere, with the reason, on both versions of TLS', async t => {
+t.test('certificates with a fault are refused everywhere, with the reason, on both versions of TLS (N-31)', async t => {
   const pathLength0 = authority({ ca: { pathLength: 0 } })
   // A name of its own: RFC 5280 §4.2.1.9 does not count a CA that has its issuer's name.
   const subSub = authority({ subject: [['CN', 'sub sub']], issuer: pathLength0 })
@@ -121,7 +121,7 @@ t.test('no certificate is needed to read what is public, and none that is refuse
 })
 
 t.test(
-  "PK25: node-forge is out of a peer's reach: only src/pki knows it, and the server does not know src/pki",
+  "PK25, N-31: node-forge is out of a peer's reach: only src/pki knows it, and the server does not know src/pki",
   async t => {
     const sources = readdirSync('src', { recursive: true, withFileTypes: true })
       .filter(entry => entry.name.endsWith('.ts'))

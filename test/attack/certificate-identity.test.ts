@@ -133,7 +133,7 @@ t.test('PK05, PK07, PK09: a common name that looks like alice, or has alice in i
   for (const name of [...insertions, ...alike]) await bySubject(t, [['CN', name]], [])
 })
 
-t.test('a subject has exactly the parts that are registered, in their order', async t => {
+t.test('a subject has exactly the parts that are registered, in their order (N-22)', async t => {
   const subjects: DistinguishedName[] = [
     [],
     [
@@ -164,7 +164,7 @@ t.test('a subject has exactly the parts that are registered, in their order', as
   for (const subject of subjects) await bySubject(t, subject, [])
 })
 
-t.test('names of hosts, resources, addresses and people are compared as what they are', async t => {
+t.test('names of hosts, resources, addresses and people are compared as what they are (N-22)', async t => {
   const dns = [
     '*.example',
     '*',

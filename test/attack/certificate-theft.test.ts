@@ -12,7 +12,7 @@ const another = (order: object = {}): Identity =>
 const levels = ['certificate', 'connection'] as const
 
 t.test(
-  'PK01: a second certificate with the name of the first, and a key of its own, cannot use its tokens',
+  'PK01, N-24: a second certificate with the name of the first, and a key of its own, cannot use its tokens',
   async t => {
     const connection = await server.connect('alice')
     const namesake = await server.connect(another())
@@ -32,7 +32,7 @@ t.test(
   },
 )
 
-t.test('PK02: a renewed certificate of the same key ends the old tokens, and gets new ones at once', async t => {
+t.test('PK02, N-30: a renewed certificate of the same key ends the old tokens, and gets new ones at once', async t => {
   const renewed = another({ keyPair: alice })
   t.ok(renewed.publicKey.equals(alice.publicKey))
   const before = await server.connect('alice')
@@ -64,7 +64,7 @@ t.test('the way to renew causes no refusal: connect with the new certificate, ge
   )
 })
 
-t.test('PK28: no header of a request speaks for a certificate', async t => {
+t.test('PK28, N-24, N-44, N-53, N-54: no header of a request speaks for a certificate', async t => {
   const der = alice.x509.raw.toString('base64')
   const fingerprint = alice.x509.fingerprint256.replaceAll(':', '')
   const headers = {

@@ -73,7 +73,7 @@ t.test('CL01 … CL03, N-32: a cnf that is missing or not of our shapes is refus
   }
   const members = Object.entries(foreign).map(([name, value]) => ({ [name]: value }))
   const spelled = {
-    'tls-server-end-point#S256': exporter,
+    'tls-server-end-point#S256': exporter, // N-11
     'tls-unique#S512': exporter,
     'tls-exporter': exporter,
     'TLS-EXPORTER#S256': exporter,
@@ -93,7 +93,7 @@ t.test('CL01 … CL03, N-32: a cnf that is missing or not of our shapes is refus
   )
 })
 
-t.test('CL05: a thumbprint of something else, or written in another way, is refused', async t => {
+t.test('CL05, N-25: a thumbprint of something else, or written in another way, is refused', async t => {
   const { x509 } = server.pki.alice
   const hex = createHash('sha256').update(x509.raw).digest('hex')
   const spki = x509.publicKey.export({ type: 'spki', format: 'der' })
@@ -139,7 +139,7 @@ t.test('CL04: where a route demands the connection, a token of the certificate a
 })
 
 t.test(
-  'CL13: where a route does not ask for the connection, a token that names one is held to it all the same',
+  'CL13, N-24: where a route does not ask for the connection, a token that names one is held to it all the same',
   async t => {
     const token = await alice.token()
     t.equal((await alice.get('/lenient', token)).status, 200)

@@ -26,7 +26,7 @@ const rowsOf = (table: Table): Row[] =>
   )
 const noText = [undefined, null, '', 0, true, [], ['alice'], {}, 'x'.repeat(257)]
 
-t.test('JW24: the issuer is ours to the letter', async t => {
+t.test('JW24, N-34: the issuer is ours to the letter', async t => {
   t.equal(await status(forge({})), 200)
   const near = [
     `${issuer}/`,
@@ -59,8 +59,8 @@ t.test('JW24: the issuer is ours to the letter', async t => {
   await refuseEach(t, server, alice, rowsOf([['iss', [...near, ...far, ...odd], 'wrong_issuer']]))
 })
 
-t.test('JW23: the audience is ours, or a list of texts that has ours in it (RFC 7519 §4.1.3)', async t => {
-  t.equal(await status(forge({ aud: [issuer] })), 200)
+t.test('JW23, N-34, N-44: the audience is ours, or a list of texts that has ours in it (RFC 7519 §4.1.3)', async t => {
+  t.equal(await status(forge({ aud: [issuer] })), 200, 'ASVS 10.3.1')
   t.equal(await status(forge({ aud: ['https://other.example', issuer] })), 200)
   const near = [
     `${issuer}/`,
@@ -102,7 +102,7 @@ t.test('N-33: sub, client_id and jti are there, as texts of some length', async 
   )
 })
 
-t.test('JW22, JW28: exp, iat and nbf are whole seconds, in order, and of our time', async t => {
+t.test('JW22, JW28, N-34, N-43: exp, iat and nbf are whole seconds, in order, and of our time', async t => {
   for (const good of [{ exp: now + 1 }, { iat: now + 10 }, { nbf: now + 10 }, { nbf: 0 }, { exp: now + 86_400 }])
     t.equal(await status(forge(good)), 200, JSON.stringify(good))
   const noTime = ['1', `${now}`, true, [now], { exp: now }, '', -1, -1e20, 0.5, now + 0.5, 2 ** 53, 1e300]

@@ -81,7 +81,7 @@ t.test('each request brings its secret: none is remembered on the connection', a
   t.match(await ask(dora, basic('dora', secret), form), { status: 200 })
 })
 
-t.test('a wrong secret is refused, however near, and one event says whose', async t => {
+t.test('a wrong secret is refused, however near, and one event says whose (N-40)', async t => {
   for (const wrong of ['', secret.slice(0, -1), `${secret}\0`, 'x'.repeat(257), hash]) {
     wait()
     const events = server.events.length
@@ -102,7 +102,7 @@ t.test('a refusal names the client that the Authorization header names', async t
   wait()
 })
 
-t.test('the right secret without the right certificate is nothing', async t => {
+t.test('the right secret without the right certificate is nothing (ASVS 10.4.16)', async t => {
   for (const [who, reason] of [
     [null, 'no_certificate'],
     ['stranger', 'certificate_untrusted'],
@@ -114,7 +114,7 @@ t.test('the right secret without the right certificate is nothing', async t => {
   t.match(await ask(dora, basic('dora', secret)), { status: 200 }, 'and such tries keep nobody out')
 })
 
-t.test('a secret anywhere but in the header, or two ways at once, is a malformed request', async t => {
+t.test('a secret anywhere but in the header, or two ways at once, is a malformed request (N-38)', async t => {
   const alice = await server.connect('alice')
   const malformed = { status: 400, body: { error: 'invalid_request', reason: 'malformed_request' } }
   const good = basic('dora', secret)

@@ -77,7 +77,7 @@ t.test('its tokens are bound like any others', async t => {
   t.match(await second.get('/api/whoami', next.access), refusal('revoked'))
 })
 
-t.test('PK01, PK17: no other certificate will do, however like it', async t => {
+t.test('PK01, PK17, N-23: no other certificate will do, however like it', async t => {
   const { subject, x509 } = anna
   const dates = { notBefore: x509.validFromDate, notAfter: x509.validToDate }
   const authority = issueCertificate({ subject, ca: true })

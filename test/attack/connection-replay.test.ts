@@ -1,5 +1,5 @@
 // Replays: a token that was stolen, or made up, meets a connection or a certificate that it does not belong to.
-// CB01–CB04, CB09, CB15, CB16, CB20, CB29; N-08, N-13, N-15, N-24.
+// CB01–CB04, CB09, CB15, CB16, CB20, CB29; N-13, N-15, N-24.
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import { generateTokenKey, importSigningKey } from '../../src/http/token-keys.ts'
@@ -24,7 +24,7 @@ const kinds = [
 ] as const
 
 for (const [kind, options] of kinds) {
-  t.test(`${kind}: a stolen token is worth nothing on any other connection (CB01, CB02, CB03)`, async t => {
+  t.test(`${kind}: a stolen token is worth nothing on any other connection (CB01, CB02, CB03, N-24)`, async t => {
     const victim = await server.connect('alice', options)
     const token = await victim.token()
     t.match(await victim.get(whoami, token), good)
@@ -145,7 +145,7 @@ t.test('a client that offers only TLS 1.2 gets no weaker token by it (CB15)', as
   t.match(await weak.get(whoami, await weak.token({ token_binding: 'certificate' })), { status: 200 })
 })
 
-t.test('a client cannot tell the server what to bind to (CB20)', async t => {
+t.test('a client cannot tell the server what to bind to (CB20, N-54)', async t => {
   const victim = await server.connect('alice')
   const thief = await server.connect('alice')
   const token = await victim.token()
@@ -183,7 +183,7 @@ t.test('a client cannot tell the server what to bind to (CB20)', async t => {
   t.match(await victim.get(whoami, issued.body.access_token), refusal('connection_mismatch'))
 })
 
-t.test('a restart of the server ends connection-bound tokens, and only those (CB29, N-08)', async t => {
+t.test('a restart of the server ends connection-bound tokens, and only those (CB29)', async t => {
   const options: TestServerOptions = { pki: server.pki, signingKeys: [jwk] }
   const before = await startTestServer(options)
   t.teardown(() => before.close())

@@ -184,7 +184,7 @@ t.test('an exchange needs the client that asks for it: certificate, name and reg
   t.match(await ask('stranger'), { status: 401, body: { reason: 'certificate_untrusted' } })
   t.match(await ask('bob'), { status: 401, body: { reason: 'client_mismatch' } })
   t.match(await ask('alice', 'nobody'), { status: 401, body: { reason: 'unknown_client' } })
-  t.match(await ask('mallory', 'mallory'), { status: 400, body: { reason: 'grant_type_not_allowed' } })
+  t.match(await ask('mallory', 'mallory'), { status: 400, body: { reason: 'grant_type_not_allowed' } }, 'ASVS 10.4.4')
   const form = { subject_token: token, subject_token_type: tokenType('jwt') }
   const twice = `${new URLSearchParams({ grant_type: exchangeGrant, client_id: 'alice', ...form })}&subject_token=x`
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }

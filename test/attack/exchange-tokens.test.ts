@@ -104,7 +104,7 @@ t.test('what a header points to is neither followed nor believed (JW04, JW05, JW
   }
 })
 
-t.test('tokens that were made for something else are not taken for a login (JW10, RFC 8725 §3.11)', async t => {
+t.test('tokens that were made for something else are not taken for a login (JW10, N-36, RFC 8725 §3.11)', async t => {
   for (const typ of ['logout+jwt', 'dpop+jwt', 'secevent+jwt', 'refresh+jwt', 'JOSE', ''])
     await refuseExchange(t, at, `typ ${typ}`, await issuer.sign(now, {}, { typ }))
   const asIdToken = { subject_token_type: tokenType('id_token') }

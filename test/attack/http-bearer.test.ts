@@ -21,7 +21,7 @@ const noToken = {
 const present = (connection: typeof alice, authorization: string) =>
   connection.call('/api/whoami', { headers: { authorization } })
 
-t.test('two Authorization headers are refused, whatever they hold and over both protocols (HT01)', async t => {
+t.test('two Authorization headers are refused, whatever they hold and over both protocols (HT01, N-45)', async t => {
   t.match(await alice.call('/api/whoami', { headers: { authorization: [`Bearer ${token}`] } }), accepted)
   for (const [first, second] of [
     [`Bearer ${token}`, `Bearer ${token}`],

@@ -45,7 +45,7 @@ const slowHeaders = exchange(slow, 'GET /api/whoami HTTP/1.1\r\nHost: localhost\
 slowHeaders.catch(() => {}) // the last test tells of it
 
 t.test(
-  'without a token every method at every address below /api is 401, before 404, 405 and 415 (HT12, HT25)',
+  'without a token every method at every address below /api is 401, before 404, 405 and 415 (HT12, HT25, N-14)',
   async t => {
     for (const path of ['/api/whoami', '/api/notes', '/api/nothing', '/api/notes/1', '/api/whoami/', '/api/', '/api'])
       for (const method of methods) {

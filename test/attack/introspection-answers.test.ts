@@ -58,7 +58,7 @@ t.test('N-26, N-49: the resource server of a token is told its claims, and to wh
     }
 })
 
-t.test('OA17: nobody but that resource server is told anything', async t => {
+t.test('OA17, N-49: nobody but that resource server is told anything', async t => {
   const theirs = await startGrant(alice, { resource: elsewhere })
   for (const connection of [alice, bob]) {
     const { access } = await startGrant(connection)
@@ -73,7 +73,7 @@ t.test('OA17: nobody but that resource server is told anything', async t => {
   t.match(await introspect(api, theirs.access), inactive)
 })
 
-t.test('OA17: who does not authenticate is told nothing', async t => {
+t.test('OA17, N-49: who does not authenticate is told nothing (ASVS 10.4.10)', async t => {
   const { access } = await startGrant(alice)
   for (const [who, id, reason] of [
     [null, 'api', 'no_certificate'],
@@ -140,7 +140,7 @@ t.test(
 )
 
 t.test(
-  'OA17: a revoked token is inactive: by itself, its grant, a theft, its client, its certificate, or all',
+  'OA17, N-49: a revoked token is inactive: by itself, its grant, a theft, its client, its certificate, or all',
   async t => {
     for (const [who, connection] of [
       ['alice', alice],

@@ -180,7 +180,7 @@ t.test('events name a token by its id, the same one each time, and bindings by t
   t.match(server.events.at(-1), { event: 'token.refused', reason: 'certificate_mismatch', jti, client_id: 'alice' })
   t.equal(server.events.filter(event => event.jti === jti).length, 3, 'issued, and refused twice')
   const exported = alice.socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
-  t.same(server.events[0].bindings, { 'tls-exporter': hash('sha256', exported, 'base64url') })
+  t.same(server.events[0].bindings, { 'tls-exporter': hash('sha256', exported, 'base64url') }, 'N-06')
 })
 
 t.test('every line of the log is one JSON object, whatever a certificate or a request says (LK03)', async t => {

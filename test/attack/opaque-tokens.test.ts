@@ -20,7 +20,7 @@ const alice = await server.connect('alice')
 const issue = (wish: Record<string, string> = {}) => alice.token(wish)
 const good = { status: 200, body: { client_id: 'alice' } }
 
-t.test('an opaque token is of the form that scanners know, and no two are one', async t => {
+t.test('an opaque token is of the form that scanners know, and no two are one (N-37)', async t => {
   const tokens = await Promise.all(Array.from({ length: 30 }, () => issue()))
   for (const token of tokens) t.match(token, /^tlsbound_at_[0-9A-Za-z]{49}$/)
   t.equal(new Set(tokens.map(token => token.slice(0, 30))).size, 30)

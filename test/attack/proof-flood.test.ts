@@ -150,7 +150,7 @@ t.test('a flood of ids is refused at its limit, harms no other connection, and i
   t.equal(remembered.size, 1)
 })
 
-t.test('an id is remembered as long as its proof can be used, from the first second to the last', async t => {
+t.test('an id is remembered as long as its proof can be used, from the first second to the last (N-57)', async t => {
   const connection = await server.connect('alice')
   const token = await connection.token()
   const start = server.clock

@@ -15,7 +15,7 @@ const invalid = refusal('proof_invalid', 'invalid_proof')
 const protocols = ['http/1.1', 'h2'] as const
 
 for (const protocol of protocols)
-  t.test(`${protocol}: changed proofs are refused, each with one security event`, async t => {
+  t.test(`${protocol}: changed proofs are refused, each with one security event (N-57)`, async t => {
     const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
     const other = await server.connect('alice')
     const [token, second] = [await connection.token(level), await connection.token(level)]
@@ -49,7 +49,7 @@ for (const protocol of protocols)
     t.match(await connection.get(whoami, token, proof), { status: 200 }, 'the good one is as good as before')
   })
 
-t.test('a long proof is refused before anything is made of it (DS06)', async t => {
+t.test('a long proof is refused before anything is made of it (DS06, N-63)', async t => {
   for (const protocol of protocols) {
     const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
     const token = await connection.token(level)

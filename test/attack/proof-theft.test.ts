@@ -29,7 +29,7 @@ const kinds = [
 ] as const
 
 for (const [kind, tls] of kinds)
-  t.test(`${kind}: a stolen token with its proof is worth nothing anywhere else (CB01, CB02, CB03)`, async t => {
+  t.test(`${kind}: a stolen token with its proof is worth nothing anywhere else (CB01, CB02, CB03, N-59)`, async t => {
     const victim = await server.connect('alice', tls)
     const token = await victim.token(level)
     const proof = prove(victim, token)

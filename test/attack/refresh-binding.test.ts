@@ -49,7 +49,7 @@ t.test('OA08: a refresh on another connection gives a token of that connection',
   }
 })
 
-t.test('OA07: nobody else can use a refresh token, nothing changes, and its owner still can', async t => {
+t.test('OA07, N-28, N-41: nobody else can use a refresh token, nothing changes, and its owner still can', async t => {
   const { refresh: token } = await startGrant(alice)
   const { alice: original } = server.pki
   const thieves: [string, Identity | null, string, number, string][] = [
@@ -65,7 +65,7 @@ t.test('OA07: nobody else can use a refresh token, nothing changes, and its owne
     ['another client as alice', server.pki.bob, 'alice', 401, 'client_mismatch'],
     ['alice as another client', original, 'bob', 401, 'client_mismatch'],
     ['a client that is not registered', server.pki.mallory, 'mallory', 401, 'unknown_client'],
-    ['a client that may not refresh', named('carol'), 'carol', 400, 'grant_type_not_allowed'],
+    ['a client that may not refresh (N-39)', named('carol'), 'carol', 400, 'grant_type_not_allowed'],
     ['a stranger', server.pki.stranger, 'alice', 401, 'certificate_untrusted'],
     ['nobody', null, 'alice', 401, 'no_certificate'],
   ]

@@ -40,7 +40,7 @@ t.test('OA16: a registration that says less is asked at the next refresh, on old
   }
 })
 
-t.test('a scope that is gone can be left out, and does not come back by itself', async t => {
+t.test('a scope that is gone can be left out, and does not come back by itself (N-41)', async t => {
   const { refresh: token } = await startGrant(alice)
   await put({ scope: 'notes:read' })
   t.match(await refresh(alice, token), { status: 400, body: { reason: 'scope_denied' } })

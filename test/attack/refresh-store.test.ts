@@ -46,7 +46,7 @@ t.test('RE04: without its store the server refuses what needs it, each time with
     'a refresh': () => refresh(alice, signed.refresh),
     'a grant': () => alice.requestToken(),
     'an opaque token': () => bob.requestToken(),
-    'a revocation': () => revoke(alice, signed.access),
+    'a revocation (N-50)': () => revoke(alice, signed.access),
     'a revocation of a refresh token': () => revoke(alice, signed.refresh),
     'a revocation of an opaque token': () => revoke(bob, opaque.access, 'bob'),
     'an introspection of an opaque token': () => introspect(api, opaque.access),

@@ -18,7 +18,7 @@ const bob = await server.connect('bob')
 const done = { status: 200, text: '' }
 const writesSince = (since: number) => calls.slice(since).filter(name => !/^(find|list|follow)/.test(name))
 
-t.test('OA23: thousands of revocations of garbage and of expired tokens leave the store as it was', async t => {
+t.test('OA23, N-50: thousands of revocations of garbage and of expired tokens leave the store as it was', async t => {
   const control = await startGrant(alice)
   const [signed, opaque] = [await startGrant(alice), await startGrant(bob)]
   server.clock += 901

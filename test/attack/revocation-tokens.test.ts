@@ -51,7 +51,7 @@ t.test('OA21: a revoked access token is refused at once, everywhere, on connecti
     t.match(await introspect(api, access), { body: { active: true } })
 
     const before = server.events.length
-    t.match(await revoke(elsewhere, access, who), done)
+    t.match(await revoke(elsewhere, access, who), done, 'N-50')
     t.match(server.events.slice(before), [
       { event: 'token.revoked', outcome: 'success', client_id: who, kind: 'token' },
     ])
@@ -63,7 +63,7 @@ t.test('OA21: a revoked access token is refused at once, everywhere, on connecti
   }
 })
 
-t.test('OA21: a revoked refresh token takes all tokens of its grant along, whichever of them it was', async t => {
+t.test('OA21, N-50: a revoked refresh token takes all tokens of its grant along, whichever of them it was', async t => {
   for (const [who, connection] of [
     ['alice', alice],
     ['olga', olga],
@@ -97,7 +97,7 @@ t.test('N-50: a grant that has just ended can still be given back with what it h
   t.match(await connection.get('/api/whoami', access), revoked)
 })
 
-t.test('OA20: nobody revokes the token of another, and nothing changes', async t => {
+t.test('OA20, N-50: nobody revokes the token of another, and nothing changes', async t => {
   const signed = await startGrant(alice)
   const opaque = await startGrant(olga)
   const all = [signed.refresh, opaque.refresh, opaque.access]

@@ -131,7 +131,7 @@ attack('who then speaks the other protocol is not served (TS19)', async t => {
   t.notMatch(received, /HTTP\/1.1|TLSv1/, 'HTTP/1.1 where HTTP/2 was agreed on')
 })
 
-attack('versions before TLS 1.2 are refused (TS23)', async t => {
+attack('versions before TLS 1.2 are refused (TS23, ASVS 12.1.1)', async t => {
   const suites = { ciphers: [0xc02b, 0xc02c], extensions: tls12 }
   await sendEach(t, [
     ['TLS 1.2', { ...suites, version: 0x0303 }, { hello: 'TLSv1.2' }],
@@ -155,7 +155,7 @@ attack('versions before TLS 1.2 are refused (TS23)', async t => {
     )
 })
 
-attack('cipher suites without forward secrecy or authenticated encryption are refused (TS23)', async t => {
+attack('cipher suites without forward secrecy or authenticated encryption are refused (TS23, ASVS 12.1.2)', async t => {
   const { pki } = server
   const rsa = issueCertificate({ subject: [['CN', 'localhost']], issuer: pki.ca, keyType: 'rsa' })
   const withRsa = await startTestServer({

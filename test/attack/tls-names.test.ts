@@ -34,7 +34,7 @@ const rows: readonly [servername: string, authority: string, status: 200 | 421][
   ['a.test', 'a.test,b.test', 421],
 ]
 
-t.test('a request for another host than the handshake was for is misdirected (TS06, TS07)', async t => {
+t.test('a request for another host than the handshake was for is misdirected (TS06, TS07, N-48)', async t => {
   t.same(Buffer.byteLength(long), 255)
   for (const [servername, authority, status] of rows) {
     const name = `${servername.slice(0, 30)} → ${authority.slice(0, 30)}`
@@ -59,7 +59,7 @@ t.test('a request for another host than the handshake was for is misdirected (TS
   }
 })
 
-t.test('a good token does not make up for a wrong host (TS07)', async t => {
+t.test('a good token does not make up for a wrong host (TS07, N-48)', async t => {
   for (const options of [http1, http2]) {
     const connection = await server.connect('alice', options)
     const token = await connection.token()
@@ -78,7 +78,7 @@ t.test('where the handshake has named nobody, every host will do', async t => {
   }
 })
 
-t.test('a request that names its target in full is judged by that name (TS07, RFC 9112 §3.2.2)', async t => {
+t.test('a request that names its target in full is judged by that name (TS07, N-48, RFC 9112 §3.2.2)', async t => {
   for (const [target, status] of [
     ['https://localhost/binding', 200],
     [`https://LOCALHOST:${server.port}/binding`, 200],

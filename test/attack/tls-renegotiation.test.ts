@@ -68,7 +68,7 @@ for (const when of ['before', 'after'])
     ])
     for (const said of attempts) {
       t.match(said, /RENEGOTIATING|ReHandshake has failed/)
-      t.notMatch(said, /verify return|"bindings":|ReHandshake was completed/, 'no second handshake, no answer after it')
+      t.notMatch(said, /verify return|"bindings":|ReHandshake was completed/, 'refused, and no answer after it')
     }
     t.match(await bystander.get('/api/whoami', token), { status: 200 }, 'other connections go on')
   })

@@ -29,7 +29,7 @@ t.test('the header that the issuer writes is taken, in whatever order its member
   t.equal(remembered(), 2, 'and what is taken is remembered')
 })
 
-t.test('JW04, JW06: a key or a certificate that a token brings along is not looked at', async t => {
+t.test('JW04, JW06, N-36: a key or a certificate that a token brings along is not looked at', async t => {
   const { d: _, ...publicJwk } = attacker
   const { kid: __, ...withoutKid } = publicJwk
   const bySigner = (changes: object, signer = attacker) =>
@@ -89,7 +89,7 @@ t.test('JW05, N-36: no address that a token names is ever connected to', async t
   t.equal(connects, 1)
 })
 
-t.test('JW07: a kid finds a key that was loaded before, or nothing', async t => {
+t.test('JW07, N-36: a kid finds a key that was loaded before, or nothing', async t => {
   const before = remembered()
   const prototype = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'size', 'get']
   const texts = [
@@ -161,7 +161,7 @@ t.test('JW09: whatever a header declares critical is not understood', async t =>
 })
 
 t.test('JW10, N-33: only at+jwt is an access token, in the short or the long spelling of the media type', async t => {
-  t.equal((await alice.get('/api/whoami', forge({ typ: 'application/at+jwt' }))).status, 200)
+  t.equal((await alice.get('/api/whoami', forge({ typ: 'application/at+jwt' }))).status, 200, 'N-36')
   const kinds = [
     'JWT',
     'jwt',

@@ -103,7 +103,7 @@ for (const [name, connection, numRuns] of [
   ['HTTP/1.1', alice, 4000],
   ['HTTP/2', http2, 1000],
 ] as const)
-  t.test(`JW37: over ${name}, ${numRuns} tokens that were changed somewhere are refused`, async t => {
+  t.test(`JW37, N-14: over ${name}, ${numRuns} tokens that were changed somewhere are refused`, async t => {
     const here = name === 'HTTP/1.1' ? good : new Set([others[0], ofCertificate])
     for (const text of tokens) t.equal((await connection.get('/api/whoami', text)).status, here.has(text) ? 200 : 401)
     const before = server.events.length

@@ -40,7 +40,7 @@ t.test(
   },
 )
 
-t.test('JW01, JW27: an unsigned token, or one of an algorithm that nobody knows, is refused', async t => {
+t.test('JW01, JW27, N-33, N-36: an unsigned token, or one of an algorithm that nobody knows, is refused', async t => {
   const signature = encode(signatureOf(good(ec)))
   const algorithms = [
     'none',
@@ -75,7 +75,7 @@ t.test('JW01, JW27: an unsigned token, or one of an algorithm that nobody knows,
   )
 })
 
-t.test('JW02: a public key is no secret, in whatever spelling it is taken for one', async t => {
+t.test('JW02, N-36: a public key is no secret, in whatever spelling it is taken for one', async t => {
   const jwks = (await alice.get('/oauth/jwks')).text
   for (const [index, jwk] of keys.entries()) {
     const publicKey = createPublicKey(privateKeyOf(jwk))
@@ -119,7 +119,7 @@ t.test('JW02: a public key is no secret, in whatever spelling it is taken for on
   }
 })
 
-t.test('JW03: a key verifies its own algorithm only, whatever it could do beside', async t => {
+t.test('JW03, N-36: a key verifies its own algorithm only, whatever it could do beside', async t => {
   const other = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey
   const forge = (jwk: TokenJwk, alg: string, signer = signers[jwk.alg], kid = jwk.kid) =>
     forgeToken({ jwk, header: { ...headerOf(jwk), alg, kid }, claims, signer })

@@ -22,7 +22,7 @@ const refusal = (reason: string) => ({ name: 'OAuthError', code: 'invalid_token'
 const without = (name: string): Claims => Object.fromEntries(Object.entries(good).filter(([claim]) => claim !== name))
 
 t.test(
-  'good claims are good from their first second to their last, with a tolerance at the beginning alone',
+  'good claims are good from their first second to their last, with a tolerance at the beginning alone (N-34)',
   async t => {
     t.doesNotThrow(() => check({}))
     t.doesNotThrow(() => check({}, now - 10))
@@ -39,7 +39,7 @@ t.test('claims that are unknown are ignored, and cnf is left to others', async t
   t.doesNotThrow(() => check({ cnf: undefined, act: {}, azp: 'bob', x: 1, constructor: 1, toString: null }))
 })
 
-t.test('every required claim is required, and of the object itself', async t => {
+t.test('every required claim is required, and of the object itself (N-33)', async t => {
   const reasons = { iss: 'wrong_issuer', aud: 'wrong_audience' } as Record<string, string>
   for (const name of Object.keys(good)) {
     const refused = refusal(reasons[name] ?? 'claims_malformed')
@@ -53,7 +53,7 @@ t.test('every required claim is required, and of the object itself', async t => 
   t.doesNotThrow(() => check({ scope: '' }), 'a token may have no scope')
 })
 
-t.test('the issuer is compared to the letter', async t => {
+t.test('the issuer is compared to the letter (N-34)', async t => {
   for (const iss of [
     `${expected.issuer}/`,
     'https://ISSUER.example',
@@ -64,7 +64,7 @@ t.test('the issuer is compared to the letter', async t => {
     t.throws(() => check({ iss }), refusal('wrong_issuer'), JSON.stringify(iss))
 })
 
-t.test('the audience is ours or a list of texts with ours among them', async t => {
+t.test('the audience is ours or a list of texts with ours among them (N-34)', async t => {
   const { audience } = expected
   for (const aud of [audience, [audience], ['https://other.example', audience]]) t.doesNotThrow(() => check({ aud }))
   for (const aud of [

@@ -83,7 +83,7 @@ t.test('a member of another value is refused, one by one, although the signature
   t.doesNotThrow(() => fc.assert(property, { numRuns: 1000 }))
 })
 
-t.test('what one presenter proves for one token, request and time is refused for every other', async t => {
+t.test('what one presenter proves for one token, request and time is refused for every other (N-59)', async t => {
   const use = fc.record({
     by: fc.constantFrom(...presenters),
     token: fc.constantFrom(request.token, 'another.token.here'),

@@ -78,7 +78,7 @@ t.test('letters of several octets in ath and ekm are a refusal, and not a fault 
     for (const letter of ['\u00e9', '\u20ac', '\ud800', '\ufffd']) tryClaim(t, name, [letter + payload[name].slice(1)])
 })
 
-t.test('iat is a whole number of seconds within the window, both ends of which belong to it', async t => {
+t.test('iat is a whole number of seconds within the window, both ends of which belong to it (N-57)', async t => {
   tryClaim(t, 'iat', [now - 60, now - 1, now, now + 5], 'accepted')
   tryClaim(t, 'iat', [now - 61, now + 6, 0, -now, now / 1000, now * 1000, now + 0.5, Number.MAX_SAFE_INTEGER])
   tryClaim(t, 'iat', [undefined, null, `${now}`, true, [now], {}, '', new Date(now * 1000).toISOString()])
@@ -90,12 +90,12 @@ t.test('iat is a whole number of seconds within the window, both ends of which b
   for (const later of [-6, 61]) t.equal(verdict(proof, now + later), invalid, `seen after ${later} s`)
 })
 
-t.test('jti is any text of 1 to 256 characters', async t => {
+t.test('jti is any text of 1 to 256 characters (N-57)', async t => {
   tryClaim(t, 'jti', ['a', 'j'.repeat(256), '\u00e9\n "', '__proto__'], 'accepted')
   tryClaim(t, 'jti', ['', 'j'.repeat(257), null, 0, 1, true, [], ['a'], {}])
 })
 
-t.test('htm is the method, letter by letter', async t => {
+t.test('htm is the method, letter by letter (N-57)', async t => {
   const methods = ['GET', 'POST', 'DELETE', 'PROPFIND']
   for (const method of methods)
     for (const htm of methods) {
@@ -105,7 +105,7 @@ t.test('htm is the method, letter by letter', async t => {
   tryClaim(t, 'htm', ['get', 'Get', ' GET', 'GET ', 'HEAD', '*', '', 'G'.repeat(257), null, 0, ['GET'], { GET: 1 }])
 })
 
-t.test('htu is the path, alone or behind an https address, spelled as the request spells it', async t => {
+t.test('htu is the path, alone or behind an https address, spelled as the request spells it (N-57)', async t => {
   const long = `/${'a'.repeat(1500)}`
   const origins = ['', 'https://api.example', 'HTTPS://API.example:8443', 'https://[::1]:8443']
   const spelled = origins.map(origin => `${origin}/notes`)
@@ -171,7 +171,7 @@ t.test('a proof has three segments, each in the one spelling that an encoder giv
     t.equal(verdict(text), invalid, `${quote(text.slice(0, 20))}…${quote(text.slice(-10))}`)
 })
 
-t.test('a proof has at most 4096 characters', async t => {
+t.test('a proof has at most 4096 characters (N-63)', async t => {
   const text = JSON.stringify(payload)
   const padded = Array.from({ length: 1000 }, (_, spaces) => forge({ payload: text + ' '.repeat(2500 + spaces) }))
   const longest = padded.findLast(({ length }) => length <= 4096) as string
@@ -197,7 +197,7 @@ t.test('a proof says whether it is for one request, for all, or for some', async
   t.same([isPerRequest(payload), isReusable(payload)], [false, true])
 })
 
-t.test('what is built is what the draft shows, and nothing more (§2.3)', async t => {
+t.test('what is built is what the draft shows, and nothing more (§2.3, N-57)', async t => {
   const proof = buildBindingProof({ ...payload, jti: 'a' }, pair.privateKey, presenter.certificate.thumbprint)
   const [head, body] = proof.split('.').map(segment => Buffer.from(segment, 'base64url').toString())
   t.same(JSON.parse(head as string), header)

@@ -44,17 +44,18 @@ const empty = Buffer.alloc(0)
 t.test('TLS 1.3 offers tls-exporter, which both ends agree on, and nothing else', async t => {
   const { ours, theirs } = await openPair()
   t.equal(ours.getProtocol(), 'TLSv1.3')
-  t.same(readChannelBindings(ours), { 'tls-exporter': thumbprint(exporter(theirs, empty)) }, 'N-01')
+  t.same(readChannelBindings(ours), { 'tls-exporter': thumbprint(exporter(theirs, empty)) }, 'N-01, N-12, N-19')
   t.ok((ours.getPeerFinished()?.length ?? 0) > 0, 'Node would give a Finished, but tls-unique is not defined (N-05)')
   t.equal(exporter(theirs, empty).length, 32, 'N-16')
 })
 
 t.test('TLS 1.2 with the extended master secret offers tls-exporter and tls-unique', async t => {
   const { ours, theirs } = await openPair({ maxVersion: 'TLSv1.2' })
-  t.same(readChannelBindings(ours), {
+  const both = {
     'tls-exporter': thumbprint(exporter(theirs, empty)),
     'tls-unique': thumbprint(theirs.getFinished()),
-  })
+  }
+  t.same(readChannelBindings(ours), both, 'N-12')
   t.equal(theirs.getFinished()?.length, 12, 'the first Finished is the client’s (N-09)')
   t.notSame(exporter(theirs, empty), exporter(theirs), 'an empty context is not the same as none (N-02)')
 })

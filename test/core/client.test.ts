@@ -49,6 +49,16 @@ t.test('a registration becomes a client', async t => {
   t.same(read().clients.size, 0, 'an empty list is a list')
 })
 
+t.test('tls_client_certificate_bound_access_tokens is true, and can be said (RFC 8705 §3.4)', async t => {
+  t.same(problemsOf({ ...alice, tls_client_certificate_bound_access_tokens: true }), [])
+  for (const wrong of [false, 'true', null, 0])
+    t.match(
+      problemsOf({ ...alice, tls_client_certificate_bound_access_tokens: wrong }),
+      [/only be true/],
+      String(wrong),
+    )
+})
+
 t.test('tls_session_bound_access_tokens means proof, and nothing beside it (N-61)', async t => {
   const proofOnly = { ...alice, tls_session_bound_access_tokens: true, token_bindings: undefined }
   t.same(read(proofOnly).clients.get('alice')?.bindings, ['proof'])
@@ -134,7 +144,7 @@ t.test('a name is of the form of its rule', async t => {
   }
 })
 
-t.test('every other part is checked too, and each mistake is named', async t => {
+t.test('every other part is checked too, and each mistake is named (ASVS 10.4.16)', async t => {
   const mistakes: [object, RegExp][] = [
     [{ client_id: undefined }, /^client number 1: client_id must/],
     ...['', 'ä', 'a\n', 'x'.repeat(129)].map((client_id): [object, RegExp] => [

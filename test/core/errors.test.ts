@@ -291,7 +291,7 @@ t.test('every reason has a row here and one sentence without quotes and backslas
 })
 
 for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][])
-  t.test(`${reason} is met and told as the specifications want`, async t => {
+  t.test(`${reason} is met and told as the specifications want (N-14, N-40, N-46, N-52)`, async t => {
     for (const { at, error, status, meet } of cases) {
       const before = events.length
       const answer = await meet()

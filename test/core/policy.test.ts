@@ -65,7 +65,7 @@ t.test('a level is given when the client is registered for it', async t => {
   )
 })
 
-t.test('RFC 8707 §2: a token is for one resource server that is known here', async t => {
+t.test('RFC 8707 §2, N-35: a token is for one resource server that is known here', async t => {
   for (const resource of [audience, other]) t.equal(decideOn({ resource }).aud, resource)
   for (const resource of [
     `${audience}/`,
@@ -82,7 +82,7 @@ t.test('RFC 8707 §2: a token is for one resource server that is known here', as
     )
 })
 
-t.test('whatever is asked for, nothing is given that the client is not registered for', async t => {
+t.test('whatever is asked for, nothing is given that the client is not registered for (N-41)', async t => {
   const word = fc.oneof(fc.constantFrom(...client.scope, 'notes:delete', ''), fc.string())
   const wish = fc.record({
     scope: fc.option(

@@ -72,7 +72,7 @@ t.test('the key of the certificate decides the algorithm, not the header (N-57, 
     t.equal(withRsa.verdict(ofRsa(alg, sign)), wanted, `${alg}`)
 })
 
-t.test('each kind of key that is taken proves, and proves with nothing but its own algorithms', async t => {
+t.test('each kind of key that is taken proves, and proves with nothing but its own algorithms (N-63)', async t => {
   const kinds: [algorithms: string[], pair: KeyPair][] = [
     [['ES256'], curve('P-256')],
     [['ES384'], curve('P-384')],

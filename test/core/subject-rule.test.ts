@@ -24,7 +24,7 @@ t.test('a rule is read into the one spelling that it is compared in, or not at a
       t.equal(readSubjectRule(type, wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
 })
 
-t.test('a rule that was read matches the certificate that has the name in another spelling', async t => {
+t.test('a rule that was read matches the certificate that has the name in another spelling (N-22)', async t => {
   const x509 = certificate({
     subject: [['CN', 'alice']],
     altNames: [{ dns: 'A.test' }, { uri: 'urn:a' }, { ip: '2001:db8::1' }, { email: 'a@A.test' }],
@@ -46,7 +46,7 @@ t.test('a rule that was read matches the certificate that has the name in anothe
   }
 })
 
-t.test('each rule looks at its own kind of name', async t => {
+t.test('each rule looks at its own kind of name (N-22)', async t => {
   const x509 = certificate({
     subject: [['CN', 'alice']],
     altNames: [{ dns: 'a.test' }, { uri: 'urn:a' }, { ip: '192.0.2.1' }, { ip: '2001:db8::1' }, { email: 'a@a.test' }],

@@ -42,7 +42,7 @@ t.test('the keys say of themselves that they are public, and belong to their cer
   }
 })
 
-t.test('each proof has the outcome that its vector says', async t => {
+t.test('each proof has the outcome that its vector says (N-57, N-59)', async t => {
   t.ok(proofs.vectors.length > 100)
   t.equal(new Set(proofs.vectors.map(({ name }) => name)).size, proofs.vectors.length, 'names are unique')
   for (const vector of proofs.vectors) {
@@ -99,7 +99,7 @@ function presenterOf(connection: string): Presenter {
   return { certificate: readCertificate(certificateOf(kid)), bindings: Object.fromEntries(offered) as ChannelBindings }
 }
 
-t.test('what is issued to a connection is the cnf that its vector says', async t => {
+t.test('what is issued to a connection is the cnf that its vector says (N-58)', async t => {
   for (const { connection, level, outcome, cnf } of confirmations.issue)
     if (cnf !== undefined) t.same(confirm(presenterOf(connection), level), cnf, `${connection}, ${level}`)
     else t.throws(() => confirm(presenterOf(connection), level), { name: 'OAuthError', reason: outcome })
@@ -112,7 +112,7 @@ t.test('each presented cnf has the outcome that its vector says', async t => {
   }
 })
 
-t.test('an implementation in Python and OpenSSL gives every proof the same outcome', async t => {
+t.test('an implementation in Python and OpenSSL gives every proof the same outcome (N-57)', async t => {
   const { status, stdout } = await run(t, 'python3', ['verify.py'], { cwd: fileURLToPath(vectorFolder) })
   t.match({ status, stdout }, { status: 0, stdout: `${proofs.vectors.length} vectors, 0 differ` }, stdout)
 })

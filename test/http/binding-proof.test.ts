@@ -30,11 +30,11 @@ t.test('a token at level proof names the certificate and the label, and survives
   const token: string = answer.body.access_token
   const { cnf } = JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())
   t.same(Object.keys(cnf), ['x5t#S256', 'tls_exp'])
-  t.equal(cnf.tls_exp, 'EXPORTER-oauth-tls-session-bound', 'N-56')
+  t.equal(cnf.tls_exp, 'EXPORTER-oauth-tls-session-bound', 'N-19, N-56')
 
   for (const options of [{}, { ALPNProtocols: ['h2'] }, { maxVersion: 'TLSv1.2' }] as const) {
     const connection = await server.connect('alice', options)
-    t.match(await connection.get('/api/whoami', token), missing, 'without a proof')
+    t.match(await connection.get('/api/whoami', token), missing, 'without a proof (N-47)')
     const signed = connection.prove(token)
     t.match(await connection.get('/api/whoami', token, signed), accepted)
     t.match(await connection.get('/api/whoami', token, signed), accepted, 'the same proof for the next request')
@@ -44,7 +44,7 @@ t.test('a token at level proof names the certificate and the label, and survives
   }
 })
 
-t.test('a stolen token with its proof is worth nothing on another connection', async t => {
+t.test('a stolen token with its proof is worth nothing on another connection (N-47, N-59)', async t => {
   const alice = await server.connect('alice')
   const token = await alice.token(proof)
   const signed = alice.prove(token)
@@ -67,7 +67,7 @@ t.test('a proof is for one token, and a renewed token needs a new one', async t 
 })
 
 t.test(
-  'the window for iat is that of the first use on a connection; later the proof is as good as its token',
+  'the window for iat is that of the first use on a connection; later the proof is as good as its token (N-63)',
   async t => {
     const alice = await server.connect('alice')
     const token = await alice.token(proof)
@@ -130,7 +130,7 @@ t.test('claims for one request count wherever they are sent', async t => {
   t.match(await alice.get('/api/whoami', token, forReading), invalid)
 })
 
-t.test('two proofs in one request, and what is no proof, are refused', async t => {
+t.test('two proofs in one request, and what is no proof, are refused (N-63)', async t => {
   const alice = await server.connect('alice')
   const token = await alice.token(proof)
   const signed = alice.prove(token)

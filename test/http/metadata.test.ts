@@ -23,7 +23,7 @@ const bindings = {
 }
 const endpoint = (server: TestServer, address: string) => read(server, new URL(address).pathname)
 
-t.test('the documents need no certificate and say exactly what this server does (N-51, N-52, OA25)', async t => {
+t.test('the documents need no certificate and say exactly what this server does (N-27, N-51, N-52, OA25)', async t => {
   const server = await start(t)
   const issuer = 'https://localhost:8443'
   const as = await read(server, authorizationServer)
@@ -53,7 +53,7 @@ t.test('the documents need no certificate and say exactly what this server does 
   t.match((await read(server, new URL(as.body.jwks_uri).pathname)).status, 200)
 })
 
-t.test('a list that has no elements is left out (RFC 8414 §3.2)', async t => {
+t.test('a list that has no elements is left out (RFC 8414 §3.2, N-51)', async t => {
   const client = {
     client_id: 'alice',
     token_endpoint_auth_method: 'tls_client_auth',
@@ -73,7 +73,7 @@ t.test('the documents lie between host and path of what they are about (RFC 8414
     ['https://as.example/tenant/', `${authorizationServer}/tenant`],
   ] as const) {
     const server = await start(t, named(issuer))
-    t.match(await read(server, path), { status: 200, body: { issuer } }, issuer)
+    t.match(await read(server, path), { status: 200, body: { issuer } }, `N-51: ${issuer}`)
   }
   const server = await start(t, named('https://as.example/tenant', 'https://rs.example/api/v1'))
   t.match(await read(server, `${protectedResource}/api/v1`), {
@@ -99,7 +99,7 @@ t.test('every address in the documents is one that this server answers, whatever
   }
 })
 
-t.test('the challenge names the document of the resource, which names the resource (RFC 9728 §5.1)', async t => {
+t.test('the challenge names the document of the resource, which names the resource (RFC 9728 §5.1, N-52)', async t => {
   for (const audience of ['https://rs.example', 'https://rs.example/api/v1']) {
     const server = await start(t, named('https://as.example', audience))
     const { headers } = await read(server, '/api/whoami')
@@ -170,7 +170,7 @@ t.test('the keys are public, named, for one algorithm each, and every signing ke
   for (const secret of secrets) t.notOk(JSON.stringify(body).includes(secret))
 })
 
-t.test('GET /binding shows what the server sees of this connection, and thumbprints only', async t => {
+t.test('GET /binding shows what the server sees of this connection, and thumbprints only (N-06)', async t => {
   const server = await start(t, { env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' } })
   const thumbprint = /^[\w-]{43}$/
   for (const protocol of ['http/1.1', 'h2']) {

@@ -48,7 +48,7 @@ const refused = (reason: string, error = 'invalid_token', status = 401) => ({
 const noToken = { status: 401, body: { error: undefined, reason: 'no_token' } }
 
 t.test(
-  'a certificate-bound token of the issuer works here over HTTP/1.1 and HTTP/2, for its certificate only',
+  'a certificate-bound token of the issuer works here over HTTP/1.1 and HTTP/2, for its certificate only (N-24)',
   async t => {
     for (const protocol of ['http/1.1', 'h2']) {
       const here = await connect(portOf(app), 'alice', protocol)
@@ -102,7 +102,7 @@ t.test('every refusal reaches onRefusal once, with its status', async t => {
   t.equal(refusals.length, 2)
 })
 
-t.test('tokens of another issuer, for another audience or by another key are refused', async t => {
+t.test('tokens of another issuer, for another audience or by another key are refused (N-34)', async t => {
   const otherKeys = (await startOther()).keys
   for (const [options, reason] of [
     [{}, undefined],
@@ -163,18 +163,18 @@ t.test('general demands count where a route has none of its own, and several iss
   t.match(
     await here.get('/other', token),
     refused('wrong_audience'),
-    'verified for one audience is not verified for another',
+    'verified for one audience is not verified for another (ASVS 10.3.1)',
   )
   t.match(await here.get('/open'), { status: 200 }, 'control: outside of both scopes')
 })
 
-t.test('without resourceMetadata the challenge still has a parameter (RFC 6750 §3)', async t => {
+t.test('without resourceMetadata the challenge still has a parameter (RFC 6750 §3, N-46)', async t => {
   const { headers } = await (await connect(portOf(app))).get('/')
   t.match(headers['www-authenticate'], /^Bearer [a-z_]+="[^"\\]*"$/)
   t.notMatch(headers['www-authenticate'], /error/)
 })
 
-t.test('a server that does not end mutual TLS with mutualTls refuses every token, inject() too', async t => {
+t.test('a server that does not end mutual TLS with mutualTls refuses every token, inject() too (N-62)', async t => {
   const plain = Fastify({
     serverFactory: (handler => createServer({ ...material, requestCert: true }, handler)) as FastifyServerFactory,
   })

@@ -47,7 +47,7 @@ t.test(
   },
 )
 
-t.test('the token says who, for whom, until when and under which id, each id once (RFC 9068 §2.2)', async t => {
+t.test('the token says who, for whom, until when and under which id, each id once (RFC 9068 §2.2, N-33)', async t => {
   const ids = new Set<unknown>()
   for (let count = 0; count < 50; count++) {
     const token = await alice.token(count % 2 ? { token_binding: 'connection' } : {})

@@ -106,7 +106,7 @@ t.test('JW11: our own ES256 signatures all have the lower s', async t => {
   t.ok(tokens.every(token => hasLowS(signatureOf(token)) && key.verify(token) !== undefined))
 })
 
-t.test('JW32: a key that is weak, secret, of another kind or out of shape is refused, with its name', async t => {
+t.test('JW32, N-36: a key that is weak, secret, of another kind or out of shape is refused, with its name', async t => {
   const p256 = publicOf(ec)
   const { n, e } = rsaOf(1024) as { n: string; e: string }
   const padded = Buffer.concat([Buffer.alloc(128), Buffer.from(n, 'base64url')]).toString('base64url')

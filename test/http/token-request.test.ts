@@ -134,7 +134,7 @@ t.test('without a certificate, or with that of another, nobody is authenticated 
   }
 })
 
-t.test('other methods are 405 and say which one to use (OA04)', async t => {
+t.test('other methods are 405 and say which one to use (OA04, N-38)', async t => {
   for (const method of ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'])
     for (const headers of [[], [`Content-Type: ${form}`]]) {
       const bytes = requestText(`${method} /oauth/token`, [...headers, `Content-Length: ${good.length}`], good)

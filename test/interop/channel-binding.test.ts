@@ -33,7 +33,7 @@ async function askWithOpenssl(t: Test, ...flags: string[]) {
   return { exporter: thumbprint(/Keying material: ([0-9A-F]{64})\n/.exec(all)?.[1]), body: answerIn(all) }
 }
 
-t.test('OpenSSL exports on TLS 1.3 what the server reports as tls-exporter (CB11, N-01)', async t => {
+t.test('OpenSSL exports on TLS 1.3 what the server reports as tls-exporter (CB11, N-01, N-17)', async t => {
   const [first, second] = [await askWithOpenssl(t, '-tls1_3'), await askWithOpenssl(t, '-tls1_3')]
   for (const { exporter, body } of [first, second])
     t.match(body, { protocol: 'TLSv1.3', resumed: false, bindings: { 'tls-exporter': exporter } })
@@ -131,12 +131,12 @@ const askToken = (binding: string) => {
 t.test('GnuTLS agrees on both bindings of TLS 1.2 with the extended master secret (CB10, CB11)', async t => {
   const { exporter, unique, body } = await askWithGnutls(t, tls12, askBinding)
   t.match(body, { protocol: 'TLSv1.2', extended_master_secret: true })
-  t.same(body.bindings, { 'tls-exporter': thumbprint(exporter), 'tls-unique': thumbprint(unique) })
+  t.same(body.bindings, { 'tls-exporter': thumbprint(exporter), 'tls-unique': thumbprint(unique) }, 'N-01, N-09')
   t.equal(unique?.length, 24)
   t.match((await askWithGnutls(t, tls12, askToken('connection'))).body, { token_binding: 'connection' })
 })
 
-t.test('GnuTLS agrees on tls-exporter on TLS 1.3, and that there is no tls-unique (CB11, N-05)', async t => {
+t.test('GnuTLS agrees on tls-exporter on TLS 1.3, and that there is no tls-unique (CB11, N-01, N-05)', async t => {
   const { exporter, unique, body } = await askWithGnutls(t, '--priority=NORMAL', askBinding)
   t.same(body.bindings, { 'tls-exporter': thumbprint(exporter) })
   t.equal(unique, undefined)

@@ -67,7 +67,7 @@ t.test('Python: a certificate-bound token, and on TLS 1.2 one that is bound by t
   const { ended, seen } = await seenDuring(() => python(origin))
   t.match(ended, { code: 0, stderr: '' })
   for (const line of [
-    /cnf names our certificate and nothing else: \{'x5t#S256': '[\w-]{43}'\}$/m,
+    /cnf names our certificate and nothing else: \{'x5t#S256': '[\w-]{43}'\}$/m, // N-25
     /it is taken on a second connection: \(200, None\)$/m,
     /cnf names the tls-unique of our end: [\w-]{43}$/m,
     /it is taken on this connection: \(200, None\)$/m,

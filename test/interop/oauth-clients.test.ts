@@ -259,7 +259,7 @@ t.test('openid-client: discovery, every grant, introspection, revocation and a p
 })
 
 t.test(
-  'whatever the metadata promises is so: endpoints, ways to authenticate, grants, scopes, bindings (OA25)',
+  'whatever the metadata promises is so: endpoints, ways to authenticate, grants, scopes, bindings (OA25, N-44, N-51)',
   async t => {
     const nobody = line(null)
     const as = await discover(nobody)
@@ -320,7 +320,7 @@ t.test(
     for (const [grant, parameters] of Object.entries(needed))
       t.match(await ask(grant, parameters), { access_token: String }, grant)
     for (const grant of ['password', 'authorization_code', 'implicit', 'urn:ietf:params:oauth:grant-type:device_code'])
-      t.match(await failure(ask(grant, { code: 'x' })), { error: 'unsupported_grant_type' }, grant)
+      t.match(await failure(ask(grant, { code: 'x' })), { error: 'unsupported_grant_type' }, `${grant} (ASVS 10.4.4)`)
 
     for (const scope of as.scopes_supported ?? []) t.match(await ask('client_credentials', { scope }), { scope })
     t.match(await failure(ask('client_credentials', { scope: 'unheard:of' })), { error: 'invalid_scope' })

@@ -1,0 +1,128 @@
+// Items of the OWASP Application Security Verification Standard 5.0 that are about tokens, clients and mutual TLS.
+// Only those that tests speak to; this is no assessment against the standard.
+import type { Requirement } from './requirements.ts'
+
+export const asvsItems: readonly Requirement[] = [
+  {
+    number: 'ASVS 9.1.1',
+    level: 'level 1',
+    source: 'V9.1',
+    says: 'A self-contained token is believed after its signature has been verified.',
+    provenBy: ['JW01', 'JW37'],
+  },
+  {
+    number: 'ASVS 9.1.2',
+    level: 'level 1',
+    source: 'V9.1',
+    says: 'Tokens are signed and verified with algorithms of a list, without `none`, and asymmetric ones only.',
+    provenBy: ['JW01', 'JW02', 'JW03'],
+  },
+  {
+    number: 'ASVS 9.1.3',
+    level: 'level 1',
+    source: 'V9.1',
+    says: 'Keys come from where the operator has said, and from nothing that a token names.',
+    provenBy: ['JW04', 'JW05'],
+  },
+  {
+    number: 'ASVS 9.2.1',
+    level: 'level 1',
+    source: 'V9.2',
+    says: 'A token is good in the time that it names, and at no other.',
+    provenBy: ['JW22'],
+  },
+  {
+    number: 'ASVS 9.2.2',
+    level: 'level 2',
+    source: 'V9.2',
+    says: 'A token of another type is not taken.',
+    provenBy: ['JW10'],
+  },
+  {
+    number: 'ASVS 9.2.3',
+    level: 'level 2',
+    source: 'V9.2',
+    says: 'A token for another audience is not taken.',
+    provenBy: ['JW23'],
+  },
+  {
+    number: 'ASVS 10.3.1',
+    level: 'level 2',
+    source: 'V10.3',
+    says: 'A resource server takes access tokens for itself only.',
+  },
+  {
+    number: 'ASVS 10.3.2',
+    level: 'level 2',
+    source: 'V10.3',
+    says: 'What a resource allows follows from the claims of the token, its scope among them.',
+    provenBy: ['CL11'],
+  },
+  {
+    number: 'ASVS 10.3.5',
+    level: 'level 3',
+    source: 'V10.3',
+    says: 'A resource server demands sender-constrained tokens, and so takes no stolen or replayed one from anybody else.',
+    provenBy: ['CL01', 'CB01', 'CB02', 'PK01'],
+  },
+  {
+    number: 'ASVS 10.4.4',
+    level: 'level 1',
+    source: 'V10.4',
+    says: 'A client uses the grants that it is registered for; there is neither `password` nor `token`.',
+  },
+  {
+    number: 'ASVS 10.4.5',
+    level: 'level 1',
+    source: 'V10.4',
+    says: 'A refresh token is sender-constrained, and rotated unless a client is registered otherwise; one that is used again ends its grant, but for a race or a retry.',
+    provenBy: ['OA07', 'OA09'],
+  },
+  {
+    number: 'ASVS 10.4.8',
+    level: 'level 2',
+    source: 'V10.4',
+    says: 'A grant has an end that no refresh moves.',
+    provenBy: ['OA15'],
+  },
+  {
+    number: 'ASVS 10.4.10',
+    level: 'level 2',
+    source: 'V10.4',
+    says: 'Clients authenticate for every request for tokens, introspection and revocation.',
+    provenBy: ['N-21', 'OA20'],
+  },
+  {
+    number: 'ASVS 10.4.14',
+    level: 'level 3',
+    source: 'V10.4',
+    says: 'The authorization server issues sender-constrained access tokens only.',
+  },
+  {
+    number: 'ASVS 10.4.16',
+    level: 'level 3',
+    source: 'V10.4',
+    says: 'Clients are confidential and authenticate with mutual TLS; a secret comes on top and never in its place.',
+    provenBy: ['N-21', 'N-23'],
+  },
+  {
+    number: 'ASVS 12.1.1',
+    level: 'level 1',
+    source: 'V12.1',
+    says: 'TLS 1.3 and, where it is switched on, TLS 1.2; nothing before.',
+  },
+  {
+    number: 'ASVS 12.1.2',
+    level: 'level 2',
+    source: 'V12.1',
+    says: 'Cipher suites have forward secrecy and authenticated encryption.',
+    limit: ['in part', 'The order in which they are preferred is not tested.'],
+  },
+  {
+    number: 'ASVS 12.1.3',
+    level: 'level 2',
+    source: 'V12.1',
+    says: 'A client certificate is trusted before it says who somebody is.',
+    provenBy: ['PK12', 'PK17', 'TS12'],
+  },
+]
