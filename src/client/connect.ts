@@ -62,7 +62,7 @@ export async function connect(origin: string, identity: Identity, options: Conne
       const proof = proofs.find(channel, token)
       return {
         headers: {
-          authorization: `Bearer ${token.value}`,
+          authorization: token.authorization,
           ...(proof !== undefined && { 'session-binding-proof': proof }),
         },
         binding: token.binding,

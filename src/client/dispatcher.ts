@@ -24,6 +24,7 @@ export function createDispatcher({ origin, onRequest, ...parts }: DispatcherPart
   }
 
   function dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    let exchange: Exchange | undefined
     try {
       if (closing !== undefined) throw new ClientError('closed')
       checkTarget(options, origin)
@@ -32,11 +33,12 @@ export function createDispatcher({ origin, onRequest, ...parts }: DispatcherPart
       // undici ends a connection after HEAD, in case the server sends a body; with the connection the token would go.
       const reset = options.reset ?? (options.method === 'HEAD' ? false : undefined)
       const order = { ...options, origin, headers, ...(reset !== undefined && { reset }) }
-      const exchange = new Exchange(order, handler, exchangeParts)
+      exchange = new Exchange(order, handler, exchangeParts)
       exchanges.add(exchange)
       exchange.begin()
     } catch (error) {
-      handler.onResponseError?.(null as never, error as Error)
+      if (exchange === undefined) handler.onResponseError?.(null as never, error as Error)
+      else exchange.fail(error as Error)
     }
     return true
   }

@@ -13,7 +13,6 @@ import {
   announcesEnd,
   describeBreak,
   type Fate,
-  isBreak,
   isSafeAfter,
   maximumTries,
   maximumUnwritten,
@@ -153,7 +152,7 @@ export class Exchange implements Dispatcher.DispatchController, Acquisition, Att
   breakOff(error: Error, fate: Fate): void {
     if (fate === 'unwritten') this.#unwritten += 1
     const isLast = this.#tries >= maximumTries || this.#unwritten >= maximumUnwritten
-    if (isBreak(error) && isSafeAfter(fate, this.#order) && !isLast) this.#next()
+    if (isSafeAfter(error, fate, this.#order) && !isLast) this.#next()
     else this.fail(describeBreak(error, fate))
   }
 
@@ -169,7 +168,7 @@ export class Exchange implements Dispatcher.DispatchController, Acquisition, Att
   send(means: Means): void {
     const { channel, token } = means
     try {
-      const headers = [...this.#order.headers, 'authorization', `Bearer ${token.value}`]
+      const headers = [...this.#order.headers, 'authorization', token.authorization]
       const proof = this.#parts.proofs.find(channel, token)
       if (proof !== undefined) headers.push('session-binding-proof', proof)
       const options = { ...this.#order, headers } as Dispatcher.DispatchOptions

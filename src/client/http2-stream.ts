@@ -12,7 +12,7 @@ const idleTimeout = 300_000
 
 /** Sends a request and tells `handler` of what comes. `onStream` counts streams: 1 when one is opened, -1 when it is gone. */
 export function openStream(
-  session: ClientHttp2Session,
+  http2: ClientHttp2Session,
   authority: string,
   options: Dispatcher.DispatchOptions,
   handler: Dispatcher.DispatchHandler,
@@ -63,12 +63,14 @@ export function openStream(
   }
 
   try {
+    if (http2.closed || http2.destroyed)
+      throw new errors.ClientClosedError('the channel has ended, and never reconnects')
     const { content, length, type } = readBody(options.body)
     const headers = buildHttp2Headers(options, authority, length)
     if (type !== undefined) headers['content-type'] ??= type
     handler.onRequestStart?.(controller, null)
     if (ended) return
-    stream = session.request(headers, { endStream: content === null })
+    stream = http2.request(headers, { endStream: content === null })
     follow(stream)
     if (content instanceof Readable) {
       content.once('error', fail)
@@ -82,8 +84,6 @@ export function openStream(
     onStream(1)
     const isComplete = watchEnd(opened)
     let unsent = false
-    let expected: number | undefined
-    let received = 0
     let problem: Error | undefined
     let trailers: IncomingHttpHeaders = {}
     opened.setTimeout(timeouts.headers)
@@ -91,15 +91,10 @@ export function openStream(
     opened.on('response', headers => {
       opened.setTimeout(timeouts.body)
       const [status, fields] = readHead(headers)
-      const length = options.method === 'HEAD' || status === 304 ? undefined : fields['content-length']
-      expected = length === undefined ? undefined : Number(length)
       controller.rawHeaders = fields
       tell(() => handler.onResponseStart?.(controller, status, fields, ''))
     })
-    opened.on('data', (chunk: Buffer) => {
-      received += chunk.length
-      tell(() => handler.onResponseData?.(controller, chunk))
-    })
+    opened.on('data', (chunk: Buffer) => tell(() => handler.onResponseData?.(controller, chunk)))
     opened.on('trailers', fields => {
       trailers = fields as IncomingHttpHeaders
     })
@@ -114,7 +109,7 @@ export function openStream(
       problem = error
     })
     opened.on('end', () => {
-      if (ended || controller.rawHeaders === null || !isComplete() || (expected ?? received) !== received) return
+      if (ended || controller.rawHeaders === null || !isComplete()) return // nghttp2 has compared it with content-length
       ended = true
       controller.rawTrailers = trailers
       handler.onResponseEnd?.(controller, trailers)

@@ -17,7 +17,7 @@ const settingsTimeout = 10_000
 
 /** Carries requests over a connection. @throws Error (rejects) when it ends before the server has said a word. */
 export async function openHttp2(origin: string, socket: TLSSocket): Promise<Transport> {
-  const session = connect(origin, {
+  const http2 = connect(origin, {
     createConnection: () => socket,
     settings: { enablePush: false, initialWindowSize: windows.stream },
   })
@@ -30,72 +30,72 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
       open = false
       resolve(planned ? undefined : (problem ?? new Error('the server closed the connection')))
     }
-    session.on('goaway', code => {
+    http2.on('goaway', code => {
       planned ||= code === 0 // the server ends it in good order: with the answers under way
       end()
     })
-    session.on('close', end)
+    http2.on('close', end)
   })
-  session.on('error', error => {
+  http2.on('error', error => {
     problem = error
   })
-  await ready(session)
-  session.setLocalWindowSize(windows.connection)
-  session.unref() // an idle connection keeps no process alive
+  await ready(http2)
+  http2.setLocalWindowSize(windows.connection)
+  http2.unref() // an idle connection keeps no process alive
 
   let streams = 0
   const onStream = (change: 1 | -1) => {
     streams += change
-    if (session.destroyed) return
-    if (streams === 0) session.unref()
-    else session.ref()
+    if (http2.destroyed) return
+    if (streams === 0) http2.unref()
+    else http2.ref()
   }
   const end = (): Promise<void> => {
     planned = true
     open = false
     return new Promise(resolve => {
-      if (session.destroyed) resolve()
-      else session.once('close', resolve)
+      if (http2.destroyed) resolve()
+      else http2.once('close', resolve)
     })
   }
   const dispatcher = Object.assign(new Dispatcher(), {
     dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-      openStream(session, authority, options, handler, onStream)
+      openStream(http2, authority, options, handler, onStream)
       return true
     },
     close() {
       const ended = end()
-      session.close()
+      http2.close()
       return ended
     },
     destroy() {
       const ended = end()
-      session.destroy()
+      http2.destroy()
       return ended
     },
   } as Pick<Dispatcher, 'dispatch' | 'close' | 'destroy'>)
   return {
     dispatcher,
     get capacity() {
-      return Math.min(mostStreams, session.remoteSettings?.maxConcurrentStreams ?? mostStreams)
+      return Math.min(mostStreams, http2.remoteSettings?.maxConcurrentStreams ?? mostStreams)
     },
     get open() {
-      return open && !session.closed && !session.destroyed
+      return open && !http2.closed && !http2.destroyed
     },
     closed,
   }
 }
 
 /** The server begins with its settings (RFC 9113 §3.4), which say how many streams it allows. */
-function ready(session: ClientHttp2Session): Promise<void> {
+function ready(http2: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => session.destroy(new Error('no HTTP/2 settings within 10 seconds')), settingsTimeout)
-    session.once('remoteSettings', () => {
+    const timer = setTimeout(() => http2.destroy(new Error('no HTTP/2 settings within 10 seconds')), settingsTimeout)
+    http2.once('remoteSettings', () => {
       clearTimeout(timer)
       resolve()
     })
-    session.once('error', reject)
-    session.once('close', () => {
+    http2.once('error', reject)
+    http2.once('close', () => {
       clearTimeout(timer)
       reject(new Error('the server closed the connection'))
     })

@@ -16,8 +16,9 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>
 /** What became of a request whose connection broke: nothing of it was written, the server refused it, or who knows. */
 export type Fate = 'unwritten' | 'unprocessed' | 'unknown'
 
-/** Whether a request may be sent again after its connection broke. */
-export function isSafeAfter(fate: Fate, { method, body }: Request): boolean {
+/** Whether a request may be sent again after this error. */
+export function isSafeAfter(error: Error, fate: Fate, { method, body }: Request): boolean {
+  if (!isBreak(error)) return false
   if (fate === 'unwritten') return true
   return isRepeatable(body) && (fate === 'unprocessed' || isIdempotent(method))
 }

@@ -21,6 +21,8 @@ export interface TokenDemand {
 
 export interface Token {
   readonly value: string
+  /** The header that presents it; made once, since each request needs it. */
+  readonly authorization: string
   readonly binding: TokenBinding
   readonly scope: string
   /** The channel that it was got over; at level connection the only one that it is good on. */
@@ -55,6 +57,7 @@ export async function requestToken(channel: BoundChannel, path: string, demand: 
   const clock = Number.isFinite(issuedAt) ? issuedAt : Date.now() / 1000
   return {
     value,
+    authorization: `Bearer ${value}`,
     binding: verifyLevel(body.token_binding, claims, channel, demand.tokenBinding),
     scope: typeof scope === 'string' ? scope : (demand.scope ?? ''),
     channel,

@@ -1,5 +1,6 @@
 // Whom the client speaks to, and what it says when nobody is there. GW04, GW08.
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { createBackoff } from '../../src/client/backoff.ts'
@@ -59,6 +60,24 @@ t.test('a server that is not the one that was asked for gets no request', async 
     }
 })
 
+t.test('an address serves as a name where the certificate has it, and nothing switches the check off', async t => {
+  const upstream = await startFakeUpstream(t, answer, { pki, http2: true })
+  const byAddress = { ...upstream, origin: `https://127.0.0.1:${upstream.port}`, issuer: upstream.origin }
+  const client = createClient({ ...byAddress, tokenBinding: 'certificate' })
+  t.teardown(() => client.close())
+  upstream.issue = () => ({ binding: 'certificate' })
+  t.equal((await client.fetch('/')).status, 200)
+  const { NODE_TLS_REJECT_UNAUTHORIZED: before } = process.env
+  t.teardown(() => {
+    if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
+  })
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  const trusting = createClient({ ...upstream, identity: { ...identity, ca: makeDemoPki().ca.certificate } })
+  t.teardown(() => trusting.close())
+  await t.rejects(trusting.fetch('/'), { code: 'server_untrusted' }, 'GW08')
+})
+
 t.test('a server that refuses our certificate is told apart from one that is not there', async t => {
   const folder = writePki(t, { pki })
   const port = await findFreePort()
@@ -87,10 +106,14 @@ t.test('where nothing answers, a request waits as long as it has patience, and n
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()
   })
+  let attempts = 0
+  const hangUp = (socket: Socket) => {
+    attempts += 1
+    socket.destroy()
+  }
   const table: [string, string, RegExp][] = [
     ['a closed port', `https://localhost:${port}`, /ECONNREFUSED/],
-    ['a name that nobody has', 'https://nobody.invalid', /ENOTFOUND|EAI_AGAIN/],
-    ['a server that hangs up', await listen(socket => socket.destroy()), /ECONNRESET|disconnected/],
+    ['a server that hangs up', await listen(hangUp), /ECONNRESET|disconnected/],
     [
       'a server that speaks something else',
       await listen(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
@@ -100,17 +123,68 @@ t.test('where nothing answers, a request waits as long as it has patience, and n
   ]
   await Promise.all(
     table.map(async ([name, origin, cause]) => {
-      const client = createClient({ origin, identity, patience: 0.5 })
+      const client = createClient({ origin, identity, patience: 2 })
       const started = performance.now()
       const failure = await client.fetch('/').catch((error: ClientError) => error)
       t.match(failure, { name: 'ClientError', code: 'timed_out' }, name)
-      t.ok(performance.now() - started >= 490, name)
+      t.ok(performance.now() - started >= 1900, name)
       if (name !== 'a server that says nothing') {
         t.match(failure, { cause: { code: 'cannot_connect', cause: Error } }, name)
         t.match(`${(failure as ClientError).message}`, cause, name)
         t.match(client.state().lastProblem, { code: 'cannot_connect' }, name)
       }
       await client.close()
+    }),
+  )
+  t.ok(attempts > 1 && attempts < 50, `it tries again, but not all the time: ${attempts} times in two seconds`)
+})
+
+t.test('no connection is resumed, whatever the server offers', async t => {
+  const upstream = await startFakeUpstream(t, (_request, response, seen) => response.end('answer', () => seen.cut()), {
+    pki,
+  })
+  const reused: boolean[] = []
+  upstream.server.on('secureConnection', socket => reused.push(socket.isSessionReused()))
+  const client = createClient(upstream)
+  t.teardown(() => client.close())
+  for (let count = 0; count < 3; count++) {
+    await (await client.fetch('/')).text()
+    await until(() => client.state().connections.length === 0)
+  }
+  t.same(reused, [false, false, false])
+})
+
+t.test('a server that speaks TLS and then nonsense is an error in time', async t => {
+  const nonsense: [string, string][] = [
+    ['http/1.1', 'nonsense'],
+    ['http/1.1', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 7\r\n\r\n{}'],
+    ['http/1.1', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n'],
+    ['http/1.1', `HTTP/1.1 200 OK\r\nx: ${'x'.repeat(1_000_000)}`],
+    ['http/1.1', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(1000)],
+    ['http/1.1', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'],
+    ['http/1.1', 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}'],
+    ['h2', 'nonsense that is longer than the head of a frame'],
+    ['h2', '\0\0\0\x04\0\0\0\0\0\0\0\x05\x01\x05\0\0\0\x01\xff\xff\xff\xff\xff'],
+    ['h2', '\0\0\0\x04\0\0\0\0\0\xff\xff\xff\x01\x05\0\0\0\x01'],
+  ]
+  await Promise.all(
+    nonsense.map(async ([protocol, bytes]) => {
+      const tls = { cert: pki.server.certificate, key: pki.server.key, ALPNProtocols: [protocol] }
+      const server = createTlsServer(tls, socket => {
+        socket.on('error', () => {})
+        socket.once('data', () => socket.end(Buffer.from(bytes, 'latin1')))
+      })
+      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+      const origin = `https://localhost:${(server.address() as AddressInfo).port}`
+      const client = createClient({ origin, identity, patience: 3 })
+      const failure = await client.fetch('/').catch((error: ClientError) => error)
+      t.match(
+        failure,
+        { name: 'ClientError', code: 'timed_out', cause: { name: 'ClientError', cause: Error } },
+        JSON.stringify(bytes.slice(0, 60)),
+      )
+      await client.close()
+      server.close()
     }),
   )
 })

@@ -124,6 +124,19 @@ t.test('a server that ends its connections in good order loses no request', asyn
   t.equal(client.state().lastProblem, null)
 })
 
+t.test('a connection that ended while it was idle costs no request, whatever its method and body', async t => {
+  const { upstream, client } = await start(t, async (request, response) => response.end(await read(request)))
+  for (let round = 1; round <= 3; round++) {
+    const body = new PassThrough()
+    body.end('streamed')
+    const answer = await client.dispatcher.request({ path: '/', method: 'POST', body })
+    t.equal(await answer.body.text(), 'streamed')
+    upstream.seen.at(-1)?.cut()
+    await until(() => client.state().connections.length === 0)
+    t.equal(upstream.handshakes, round)
+  }
+})
+
 t.test('a stream that the server refuses is sent again, whatever its method', async t => {
   const { upstream, client } = await start(t, (request, response) => {
     if (upstream.seen.length === 1) request.stream.close(constants.NGHTTP2_REFUSED_STREAM)
@@ -139,12 +152,13 @@ t.test('an answer that is cut off is never taken for a whole one', async t => {
     'session destroyed': response => response.stream.session?.destroy(),
     'connection reset': response =>
       (response.stream.session as unknown as { socket: { destroy(): void } }).socket.destroy(),
-    'less than announced': response => response.stream.destroy(),
+    'less than announced': response => response.end('and more'),
+    'more than announced': response => response.end('x'.repeat(100)),
     'reset with an error': response => response.stream.destroy(new Error('broken')),
   }
   const { client, dispatcher } = await start(t, (request, response) => {
     const cut = decodeURIComponent(request.url.slice(1))
-    if (cut === 'less than announced') response.setHeader('content-length', '100')
+    if (cut.endsWith('announced')) response.setHeader('content-length', '100')
     response.write('half', () => setImmediate(() => cuts[cut]?.(response)))
   })
   for (const cut of Object.keys(cuts)) {

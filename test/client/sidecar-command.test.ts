@@ -13,7 +13,7 @@ import { startServerBehindRelay } from '../helpers/relay.ts'
 import { ask, connectTo, open } from '../helpers/sidecar.ts'
 import { startSidecarCommand } from '../helpers/sidecar-command.ts'
 
-t.setTimeout(60_000) // processes, each slow to start on a busy machine
+t.setTimeout(120_000) // processes, each slow to start on a busy machine
 const megabyte = Buffer.alloc(1_048_576, 'x')
 const hundred = 100
 

@@ -81,27 +81,39 @@ t.test('a port is one of 127.0.0.1, and one in use is an error that says so', as
 })
 
 t.test('closing lets answers end, and ends what is idle or silent at once (RE02)', async t => {
-  let release = () => {}
-  const upstream = await startUpstream(t, (_request, response) => {
-    response.write('half')
-    release = () => response.end(' and half')
+  const answers = new Map<string | undefined, ServerResponse>()
+  const upstream = await startUpstream(t, ({ url }, response) => {
+    answers.set(url, response)
+    if (url === '/begun') response.write('half')
   })
   const { address, close } = await startTestSidecar(t, upstream)
-  const silent = await connectTo(t, address)
-  const begun = await connectTo(t, address)
-  begun.write('GET / HT')
-  const idle = await connectTo(t, address)
-  idle.write('GET /_status HTTP/1.1\r\nHost: a\r\n\r\n')
+  const send = async (bytes: string) => {
+    const socket = await connectTo(t, address)
+    socket.write(bytes)
+    return socket
+  }
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
+  const [silent, partial, idle] = await Promise.all([send(''), send('GET / HT'), send(get('/_status'))])
   await once(idle, 'data')
-  const answer = await open(address, '/')
-  await once(answer, 'data')
+  const begun = await send(get('/begun'))
+  await once(begun, 'data')
+  const arrived = once(upstream.events, 'request')
+  const waiting = await send(get('/waiting'))
+  await arrived
 
-  const closed = close(5)
-  await Promise.all([silent, begun, idle].map(socket => once(socket.resume(), 'close')))
+  const closed = close(60)
+  await Promise.all([silent, partial, idle].map(socket => once(socket.resume(), 'close')))
   await t.rejects(ask(address, '/'), { code: /ENOENT|ECONNREFUSED/ })
-  release()
-  const [rest] = await once(answer, 'data')
-  t.equal(String(rest), ' and half')
+  for (const [path, socket, expected] of [
+    ['/begun', begun, /rest/],
+    ['/waiting', waiting, /connection: close.*rest/is],
+  ] as const) {
+    answers.get(path)?.end('rest')
+    const start = performance.now()
+    const chunks = await socket.toArray()
+    t.ok(performance.now() - start < 4000, 'not only when Node gives up an idle connection')
+    t.match(Buffer.concat(chunks).toString(), expected, `${path} is answered, and then its connection ends`)
+  }
   await closed
 })
 

@@ -26,7 +26,7 @@ export const failures = {
   ownToken: invalid(400, 'Send no Authorization header: the sidecar gets the tokens.'),
   page: invalid(403, 'Use a program: this sidecar is not for pages in a browser.'),
   statusIsRead: invalid(405, 'Read the status with GET or HEAD.'),
-  late: invalid(408, 'Send the head of a request at once.'),
+  late: invalid(408, 'Send a request without long pauses.'),
   expectation: invalid(417, 'Expect nothing but 100-continue.'),
   otherHost: invalid(421, 'Name the sidecar by a loopback address or localhost, and by its port.'),
   longHead: invalid(431, 'Send less than 16 KiB of headers.'),

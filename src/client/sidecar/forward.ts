@@ -36,7 +36,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
   }
   let received = socket.bytesRead
   const watch = setInterval(() => {
-    if (socket.bytesRead === received) giveUp(failures.noAnswer)
+    if (socket.bytesRead === received) giveUp(controller === undefined ? failures.late : failures.noAnswer)
     received = socket.bytesRead
   }, timeout * 1000)
   response.once('close', () => giveUp(failures.programGone))

@@ -41,20 +41,17 @@ export function buildRequestHeaders({ rawHeaders, headers, httpVersion }: Incomi
 /** Builds what the program gets. A header that came several times, such as Set-Cookie, stays a list. */
 export function buildAnswerHeaders(headers: IncomingHttpHeaders, status: number): OutgoingHttpHeaders {
   const nominated = readNominated(headers.connection)
-  const passed: OutgoingHttpHeaders = {}
-  for (const [name, value] of Object.entries(headers))
-    if (value !== undefined && !notForProgram.has(name) && !nominated.has(name)) passed[name] = value
+  const isFor = (name: string) => !notForProgram.has(name) && !nominated.has(name)
+  const passed = Object.fromEntries(Object.entries(headers).filter(([name]) => isFor(name)))
   if (status === 204) delete passed['content-length'] // RFC 9110 §8.6
   return passed
 }
 
 /** The names that a Connection header keeps to its connection. */
-function readNominated(connection: string | string[] | undefined): ReadonlySet<string> {
+function readNominated(connection: string | string[] = []): ReadonlySet<string> {
   return new Set(
-    connection === undefined
-      ? []
-      : String(connection)
-          .toLowerCase()
-          .split(/[\t ,]+/),
+    String(connection)
+      .toLowerCase()
+      .split(/[\t ,]+/),
   )
 }
