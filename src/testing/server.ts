@@ -27,7 +27,7 @@ export { issueCrl } from '../pki/crl.ts'
 export type { Answer, Call, TestConnection } from './connection.ts'
 
 export interface TestServerOptions {
-  /** Settings by the names of README.md, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. */
+  /** Settings by the names of README.md, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. Without a port: any free one. */
   readonly env?: Readonly<Record<string, string>>
   /** Registrations. Default: alice and bob of the demo. */
   readonly clients?: readonly object[]
@@ -114,7 +114,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     clock,
     ...(options.routes && { routes: options.routes }),
   })
-  await app.listen({ host: '127.0.0.1', port: 0 })
+  // Its default issuer names this port, so that a client that discovers it comes back here.
+  await app.listen({ host: '127.0.0.1', port: options.env?.TLSBOUND_PORT === undefined ? 0 : settings.port })
   const { port } = app.server.address() as AddressInfo
   const token = randomBytes(32).toString('base64url')
   const isServing = () => app.server.listening

@@ -115,6 +115,19 @@ t.test('without a token the caller learns why there is none', async t => {
   )
 })
 
+t.test('patience is for all the waiting of a request together', async t => {
+  const { upstream, client } = await start(t, { patience: 1 })
+  const { random } = Math
+  t.teardown(() => {
+    Math.random = random
+  })
+  Math.random = () => 0.05 // so that no single wait is as long as that
+  upstream.issue = () => ({ hangUp: true })
+  const asked = client.fetch('/', { signal: AbortSignal.timeout(10_000) })
+  await t.rejects(asked, { code: 'timed_out', cause: { code: 'token_unavailable' } })
+  t.ok(upstream.tokenRequests > 1 && upstream.tokenRequests < 60, `asked ${upstream.tokenRequests} times`)
+})
+
 t.test('a token that names another connection or certificate than ours is never used', async t => {
   const thumbprint = 'A'.repeat(43)
   const mine = { 'x5t#S256': '' }

@@ -43,7 +43,7 @@ export const failures = {
 } as const satisfies Record<string, Failure>
 
 /** The client's problems that pass by themselves. */
-const passing: readonly Problem[] = ['cannot_connect', 'token_unavailable', 'timed_out', 'closed']
+const passing: readonly Problem[] = ['cannot_connect', 'token_unavailable', 'not_begun', 'timed_out', 'closed']
 
 /** What a request failed of, by what the client rejected it with. */
 export function readFailure(error: unknown): Failure {
