@@ -65,7 +65,7 @@ ${identityHelp}`,
       await writeAnswer(answer, protocol, { head: values.include === true, file })
       if (answer.statusCode >= 400) throw new Error(`the server answered ${describeStatus(answer.statusCode)}`)
     } finally {
-      await close(client)
+      await client.close()
     }
   },
 }
@@ -90,11 +90,4 @@ async function send(client: Client, options: Dispatcher.RequestOptions): Promise
   } finally {
     clearInterval(timer)
   }
-}
-
-/** Closes the client, whose idle connections keep no process alive: it would end before it has said what went wrong. */
-async function close(client: Client): Promise<void> {
-  const timer = setInterval(() => {}, 1000)
-  await client.close()
-  clearInterval(timer)
 }

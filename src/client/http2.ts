@@ -44,18 +44,21 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
   http2.unref() // an idle connection keeps no process alive
 
   let streams = 0
+  let closing = false
   const onStream = (change: 1 | -1) => {
     streams += change
     if (http2.destroyed) return
-    if (streams === 0) http2.unref()
+    if (streams === 0 && !closing) http2.unref()
     else http2.ref()
   }
   const end = (): Promise<void> => {
     planned = true
     open = false
+    closing = true
     return new Promise(resolve => {
-      if (http2.destroyed) resolve()
-      else http2.once('close', resolve)
+      if (http2.destroyed) return resolve()
+      http2.ref() // whoever awaits this is not left behind by the end of the process
+      http2.once('close', resolve)
     })
   }
   const dispatcher = Object.assign(new Dispatcher(), {
