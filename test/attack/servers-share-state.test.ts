@@ -68,15 +68,27 @@ t.test('a token that one server revokes is refused by the other within a second 
   t.equal((await here.get('/api/whoami', bystander)).status, 200, 'a token of another grant is not touched')
 })
 
+/** Does all at once. What a busy machine spreads over more than the window of a race is done anew: that was no race. */
+async function atOnce<T>(prepare: () => Promise<(() => Promise<T>)[]>): Promise<T[]> {
+  for (let tries = 0; tries < 20; tries++) {
+    const all = await prepare()
+    const begun = performance.now()
+    const answers = await Promise.all(all.map(one => one()))
+    if (performance.now() - begun < raceWindow) return answers
+  }
+  throw new Error(`this machine is too busy to do fifty things within ${raceWindow} ms`)
+}
+
 t.test('of fifty uses of one refresh token at two servers exactly one succeeds, and its grant lives (I6)', async t => {
   const servers = await startTwo(t)
   const connections = await Promise.all(
     Array.from({ length: 10 }, (_, i) => (servers[i % 2] as TestServer).connect('alice')),
   )
   const [first] = connections as [TestConnection]
-  const { refresh_token } = (await first.requestToken()).body
-  const uses = Array.from({ length: 50 }, (_, i) => refresh(connections[i % 10] as TestConnection, refresh_token))
-  const answers = await Promise.all(uses)
+  const answers = await atOnce(async () => {
+    const { refresh_token } = (await first.requestToken()).body
+    return Array.from({ length: 50 }, (_, i) => () => refresh(connections[i % 10] as TestConnection, refresh_token))
+  })
   const won = answers.filter(({ status }) => status === 200)
   t.equal(won.length, 1)
   for (const { status, body } of answers.filter(answer => answer !== won[0]))
