@@ -1,5 +1,6 @@
 // Several servers over one PostgreSQL, each with connections of its own: what one refuses, all refuse (OA21, RE04, I5, I6, I8).
 import t, { type Test } from 'tap'
+import { raceWindow } from '../../src/core/refresh-token.ts'
 import { generateTokenKey } from '../../src/http/token-keys.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
