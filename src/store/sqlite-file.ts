@@ -31,9 +31,10 @@ const migrations = [
      hash TEXT NOT NULL UNIQUE, claims TEXT NOT NULL, expires INTEGER NOT NULL) STRICT;
    CREATE INDEX access_tokens_by_expiry ON access_tokens (expires);
 
+   -- In the order of their numbers, since all of them are read at the start.
    CREATE TABLE revocations (
-     kind TEXT NOT NULL, value TEXT NOT NULL, not_before INTEGER NOT NULL, expires INTEGER NOT NULL,
-     sequence INTEGER NOT NULL UNIQUE, PRIMARY KEY (kind, value)) STRICT, WITHOUT ROWID;
+     sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, not_before INTEGER NOT NULL,
+     expires INTEGER NOT NULL, UNIQUE (kind, value)) STRICT;
    CREATE INDEX revocations_by_expiry ON revocations (expires);
 
    CREATE TABLE clients (

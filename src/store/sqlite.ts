@@ -15,6 +15,9 @@ export interface SqliteOptions {
 
 const everything = -1
 
+/** How much is read at once by one who begins to follow. */
+const portion = 5000
+
 /** Opens or makes the store at `path`; `:memory:` keeps nothing. @throws Error with one sentence when the file cannot be used. */
 export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): Store {
   const database = openDatabase(path)
@@ -36,9 +39,14 @@ export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): 
     check: () => read(() => readNews(0, 0)).then(() => {}),
     follow: (listener, since = 0) =>
       orUnavailable(() => {
-        const news = perform(readNews(since, everything))
         const follower = { listener, position: since }
-        followers.add(follower).tell(news)
+        const alone = new Followers([follower])
+        for (let size = portion; size === portion; ) {
+          const news = perform(readNews(follower.position, portion))
+          alone.tell(news)
+          size = news.length
+        }
+        followers.add(follower)
         return () => void followers.delete(follower)
       }),
     lastNews: () => 0,

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createTime, testStore, unavailable } from './contract.ts'
+import { createTime, listen, testStore, unavailable } from './contract.ts'
 import { mountDisk } from './disk.ts'
 import { grant } from './grant.ts'
 
@@ -17,6 +17,22 @@ testStore(t, async t => {
   const store = openSqlite(join(t.testdir(), 'state.db'))
   t.teardown(() => store.close())
   return [store, store, createTime()] // one process, one file, one store
+})
+
+t.test('who begins to follow is told all there is, in order, however much, and what comes after', async t => {
+  const store = openSqlite(':memory:')
+  t.teardown(() => store.close())
+  const revoke = (value: number) => store.revoke({ kind: 'token', value: `t${value}`, notBefore: 1, expires: 2000 })
+  for (const count of [5000, 5001, 10_000]) {
+    const { heard, stop } = await listen(store)
+    const missing = Array.from({ length: count - heard.length }, (_, index) => heard.length + index)
+    await Promise.all(missing.map(revoke))
+    stop()
+    const late = await listen(store)
+    late.stop()
+    t.equal(late.heard.length, count)
+    t.ok(late.heard.every(({ sequence }, index) => sequence === heard[index]?.sequence))
+  }
 })
 
 t.test('after kill -9 all that was acknowledged is there, and what was rotated is used (RE01)', async t => {
