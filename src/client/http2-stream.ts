@@ -93,8 +93,9 @@ export function openStream(
       const [status, fields] = readHead(headers)
       controller.rawHeaders = fields
       tell(() => handler.onResponseStart?.(controller, status, fields, ''))
+      // Not before: of a head and a body in one piece, Node tells the body first to whoever listens already.
+      opened.on('data', (chunk: Buffer) => tell(() => handler.onResponseData?.(controller, chunk)))
     })
-    opened.on('data', (chunk: Buffer) => tell(() => handler.onResponseData?.(controller, chunk)))
     opened.on('trailers', fields => {
       trailers = fields as IncomingHttpHeaders
     })
