@@ -49,12 +49,19 @@ interface Journal {
   readonly issued: string[]
 }
 
-/** Gets a grant, then refreshes until the server is gone; after so many times it revokes the grant, or rests. */
+interface Life {
+  /** How often it refreshes, and whether it then revokes its grant or rests. */
+  readonly times: number
+  readonly revokes: boolean
+  /** Told of each answer. */
+  readonly onAnswer: () => void
+}
+
+/** Gets a grant and refreshes it until it has lived, or the server is gone. */
 async function live(
   t: Test,
   connection: TestConnection,
-  times: number,
-  revokes: boolean,
+  { times, revokes, onAnswer }: Life,
 ): Promise<Journal | undefined> {
   let journal: Journal | undefined
   try {
@@ -67,6 +74,7 @@ async function live(
       if (step === times) {
         const { status } = await revoke(connection, journal.refresh)
         if (status !== 200) t.fail(`a revocation was answered with ${status}`)
+        onAnswer()
         return Object.assign(journal, { revoked: true, open: false })
       }
       const { status, body } = await refresh(connection, journal.refresh)
@@ -74,6 +82,7 @@ async function live(
       journal.issued.push(claimsOf(body.access_token).jti)
       const next = { access: body.access_token, refresh: body.refresh_token, before: journal.refresh }
       Object.assign(journal, { ...next, open: false })
+      onAnswer()
     }
   } catch {
     return journal // the kill ends a call without an answer
@@ -128,8 +137,16 @@ t.test('after kill -9 all that was answered has happened, and a client goes on o
     await compare(t, server, journals)
     const connections = await Promise.all(Array.from({ length: chains }, () => server.connect('alice')))
     const times = [3, 5, 20, Number.POSITIVE_INFINITY]
-    const living = connections.map((one, chain) => live(t, one, times[chain % 4] as number, chain % 4 !== 1))
-    await new Promise(resolve => setTimeout(resolve, 50 + Math.random() * 500)) // the moment of the kill
+    const enough = Promise.withResolvers<void>()
+    let left = 20 + Math.random() * 100 // answers before the kill, however long they take
+    const onAnswer = () => {
+      if (left-- < 0) enough.resolve()
+    }
+    const living = connections.map((one, chain) =>
+      live(t, one, { times: times[chain % 4] as number, revokes: chain % 4 !== 1, onAnswer }),
+    )
+    await enough.promise
+    await new Promise(resolve => setTimeout(resolve, Math.random() * 10)) // in the middle of anything
     await server.end('SIGKILL')
     journals = (await Promise.all(living)).filter(journal => journal !== undefined)
     written = compareEvents(t, journals, written)

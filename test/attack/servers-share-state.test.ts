@@ -6,7 +6,7 @@ import { makeDemoPki } from '../../src/pki/demo.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
 import { ageRefreshTokens } from '../helpers/age-refresh-tokens.ts'
-import { refresh, revoke } from '../helpers/grants.ts'
+import { claimsOf, refresh, revoke } from '../helpers/grants.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 
 t.setTimeout(120_000)
@@ -107,33 +107,33 @@ for (const apart of [30, -30])
     servers[1].clock += apart
     const connections = await Promise.all([0, 1, 0, 1].map(i => (servers[i] as TestServer).connect('alice')))
     const [here, there] = connections as [TestConnection, TestConnection]
-    const useAll = async (token: string) => {
-      const answers = await Promise.all(connections.flatMap(one => [refresh(one, token), refresh(one, token)]))
-      const won = answers.filter(({ status }) => status === 200)
-      t.equal(won.length, 1)
-      for (const answer of answers.filter(({ status }) => status !== 200))
-        t.match(answer, { status: 400, body: { reason: 'refresh_reused' } })
-      return won[0]?.body.refresh_token as string
+    /** A refresh token that is used here, then at once there, and its successor that is used everywhere at once. */
+    const race = async () => {
+      const { access_token, refresh_token: first } = (await here.requestToken()).body
+      const begun = performance.now()
+      const second: string = (await refresh(here, first)).body.refresh_token
+      const raced = await refresh(there, first)
+      const answers = await Promise.all(connections.flatMap(one => [refresh(one, second), refresh(one, second)]))
+      return { grant: claimsOf(access_token).grant, second, raced, answers, took: performance.now() - begun }
     }
-
-    const { refresh_token: first } = (await here.requestToken()).body
-    const second = (await refresh(here, first)).body.refresh_token
-    t.match(
-      await refresh(there, first),
-      { status: 400, body: { reason: 'refresh_reused' } },
-      'here, then at once there',
-    )
-    const third = await useAll(second)
+    let last = await race()
+    for (let tries = 0; last.took >= 1000 && tries < 20; tries++) last = await race() // so slow, it was none
+    const { grant, second, raced, answers } = last
+    t.match(raced, { status: 400, body: { reason: 'refresh_reused' } }, 'here, then at once there')
+    const won = answers.filter(({ status }) => status === 200)
+    t.equal(won.length, 1)
+    for (const answer of answers.filter(({ status }) => status !== 200))
+      t.match(answer, { status: 400, body: { reason: 'refresh_reused' } })
 
     await ageRefreshTokens(url, 2000)
     const again = await refresh(there, second)
     t.match(again, { status: 200 }, 'whoever lost that answer gets another, there too')
     t.match(await refresh(here, again.body.refresh_token), { status: 200 }, 'which is good')
-    const theft = await refresh(there, third)
+    const theft = await refresh(there, won[0]?.body.refresh_token)
     t.match(theft, { status: 400, body: { reason: 'refresh_reused' } }, 'the lost one in other hands is a theft')
     t.match(await refresh(here, again.body.refresh_token), { status: 400, body: { reason: 'refresh_revoked' } })
-    const reuses = servers.flatMap(({ events }) => events).filter(({ event }) => event === 'refresh.reused')
-    t.equal(reuses.length, 1)
+    const events = servers.flatMap(server => server.events).filter(event => event.grant === grant)
+    t.equal(events.filter(({ event }) => event === 'refresh.reused').length, 1)
   })
 
 t.test(
