@@ -3,7 +3,7 @@ import './check-node.js'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger, pino } from 'pino'
-import { openEventStream } from './audit-file.ts'
+import { openEvents } from './audit/open.ts'
 import { demoRegistrations, describeDemo, ensureDemoPki, refuseDemoInProduction } from './demo.ts'
 import { ensureOpsToken, readClientsFile, readTlsFiles, readTrustedIssuersFile } from './files.ts'
 import { createAudit } from './http/audit.ts'
@@ -29,12 +29,11 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const stderr = pino.destination({ dest: 2, sync: true, maxLength: 65_536 })
   stderr.on('error', () => {}) // a log that cannot be written keeps nobody from being served
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr)
-  const audit = createAudit(
-    openEventStream(settings.auditFile, error => {
-      if (error === undefined) log.info('security events are written again')
-      else log.error({ err: error }, 'security events cannot be written: whatever would make one is refused')
-    }),
-  )
+  const events = openEvents(settings, error => {
+    if (error === undefined) log.info('security events are written again')
+    else log.error({ err: error }, 'security events cannot be written: whatever would make one is refused')
+  })
+  const audit = createAudit(events.record)
 
   if (settings.demo) ensureDemoPki()
   const material = readTlsFiles(settings)
@@ -88,6 +87,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   })
   const reload = createReload(parts)
   process.on('SIGHUP', () => {
+    events.followRename()
     lookForKeys()
     reload()
   })
@@ -101,6 +101,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
         await ops?.close()
         clearInterval(idle)
         store.close()
+        events.close()
       })
     })
 }

@@ -48,6 +48,7 @@ export const settingsTable = {
   trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of outside issuers whose tokens are exchanged for ours'),
   logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'how much the application log on stderr says'),
   auditFile: optional('AUDIT_FILE', path, 'stdout', 'where security events are appended, one JSON line each'),
+  auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'form of the security events: our own, Elastic Common Schema, or OCSF'),
   unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` gives a token as a cookie, which is then taken for an Authorization header'),
 }
 

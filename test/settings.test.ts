@@ -49,6 +49,7 @@ t.test('without any variable it is the demo on loopback, with short lifetimes an
     trustedIssuersFile: undefined,
     logLevel: 'info',
     auditFile: undefined,
+    auditFormat: 'plain',
     unsafeTokenCookie: false,
     demo: true,
   })
@@ -146,6 +147,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
     bad: ['INFO', 'verbose', '30', '__proto__'],
   },
   auditFile: paths,
+  auditFormat: { good: ['plain', 'ecs', 'ocsf'], bad: ['json', 'ECS', ' plain', 'cef'] },
   unsafeTokenCookie: onOff,
 }
 

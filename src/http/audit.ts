@@ -1,8 +1,8 @@
-// Security events: one JSON line each, through pino, on a stream of their own. Never a token, only its id; never a key.
+// Security events of the servers: one function for each, from what the server knows at that moment (audit/event.ts).
 // Names are those of the contract in README.md. Whatever a client puts into a name or address stays inside its JSON string.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
-import { type DestinationStream, pino } from 'pino'
+import type { EventName, Facts, Observer, Outcome, RecordEvent } from '../audit/event.ts'
 import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
@@ -45,20 +45,18 @@ export class UnwrittenEvent extends OAuthError {
 }
 
 /**
- * Events go to `stream`, each written before the answer that it belongs to. When that fails, what an answer waits for throws
- * UnwrittenEvent; for what nobody waits for, it is enough that `stream` knows.
+ * Each event is written before the answer that it belongs to. When that fails, what an answer waits for throws
+ * UnwrittenEvent; for what nobody waits for, it is enough that `record` knows. `observers` are told afterwards.
  */
-export function createAudit(stream: DestinationStream): Audit {
-  const log = pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: level => ({ level }) } },
-    { write: line => stream.write(escapeControls(line)) },
-  )
-  const write = (event: string, outcome: 'success' | 'refused' | 'unknown', facts: object) => {
+export function createAudit(record: RecordEvent, observers: readonly Observer[] = []): Audit {
+  const write = (event: EventName, outcome: Outcome, facts: Facts) => {
+    const written = { time: new Date().toISOString(), event, outcome, ...facts }
     try {
-      log.info({ event, outcome, ...facts })
+      record(written)
     } catch (error) {
       throw new UnwrittenEvent(error)
     }
+    for (const observe of observers) observe(written)
   }
   const note: typeof write = (...event) => {
     try {
@@ -121,18 +119,13 @@ export function createAudit(stream: DestinationStream): Audit {
   }
 }
 
-/** JSON lets these stand raw, but a terminal or a line reader may take them for more than text. */
-function escapeControls(line: string): string {
-  return line.replace(/[\u007f-\u009f\u2028\u2029]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
-
 /** Whom a token request says it comes from; nobody has looked at it yet. */
 function claimedClient(request: FastifyRequest): string | undefined {
   const clientId = typeof request.body === 'string' ? new URLSearchParams(request.body).get('client_id') : undefined
   return (clientId ?? readBasic(request.headers.authorization)?.id)?.slice(0, 128)
 }
 
-function describeRequest(request: FastifyRequest): object {
+function describeRequest(request: FastifyRequest): Facts {
   const path = request.raw.url?.split('?')[0]?.slice(0, 256) // a query can hold a token
   return {
     request_id: request.id,
@@ -142,7 +135,7 @@ function describeRequest(request: FastifyRequest): object {
   }
 }
 
-function describeConnection(socket: TLSSocket): object {
+function describeConnection(socket: TLSSocket): Facts {
   const presenter = connectionOf(socket)?.presenter
   const tls = typeof socket?.getProtocol === 'function' && !socket.destroyed
   return {

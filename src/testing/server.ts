@@ -85,7 +85,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const log: string[] = []
   const logger = pino({ level: 'info' }, { write: line => void log.push(line) })
   const clock = () => seconds * 1000
-  const audit = createAudit({ write: line => void events.push(JSON.parse(line)) })
+  const audit = createAudit(event => void events.push(JSON.parse(JSON.stringify(event))))
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
   const tls = mutualTls({
     ...material,

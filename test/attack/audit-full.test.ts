@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { openEventStream } from '../../src/audit-file.ts'
+import { openEventFile } from '../../src/audit/file.ts'
 import { writeDemoPki } from '../../src/pki/demo.ts'
 import type { Answer } from '../../src/testing/connection.ts'
 import { refresh, register, revoke, startGrant } from '../helpers/grants.ts'
@@ -107,7 +107,7 @@ t.test('when nobody reads the events any longer, no token is given', async t => 
 
 t.test('a last line that was cut by a crash does not spoil the next one', async t => {
   const path = join(t.testdir(), 'logs/audit.jsonl')
-  const append = (line: string) => openEventStream(path, () => t.fail('nothing fails')).write(line)
+  const append = (line: string) => openEventFile(path, () => t.fail('nothing fails')).write(line)
   append('{"a":1}\n')
   append('{"b":2}\n')
   writeFileSync(path, '{"c":', { flag: 'a' })

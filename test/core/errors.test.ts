@@ -83,7 +83,7 @@ const app = await createServer({
       keys: { uri: silentIssuer.jwks_uri, ca: undefined },
     })),
   ),
-  audit: createAudit({ write: line => void events.push(JSON.parse(line)) }),
+  audit: createAudit(event => void events.push(event)),
   log: pino({ level: 'info' }, { write: line => void log.push(line) }),
   clock: () => clock * 1000,
   routes: routes => void routes.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict'),

@@ -175,7 +175,7 @@ t.test('what a store that does not answer could not revoke is revoked the next t
   const settings = readSettings({ ...env, TLSBOUND_TRUSTED_ISSUERS_FILE: '', TLSBOUND_ISSUER: ofFiles.TLSBOUND_ISSUER })
   const log: string[] = []
   const events: object[] = []
-  const audit = createAudit({ write: line => void events.push(JSON.parse(line)) })
+  const audit = createAudit(event => void events.push(event))
   const clients = new ClientRegistry([register('alice'), register('bob')])
   const store = openSqlite(':memory:')
   let broken = true

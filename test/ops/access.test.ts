@@ -27,7 +27,7 @@ t.test('it listens on loopback only, and only when it is asked to', async t => {
   t.equal(silent.ops, undefined)
   await silent.close()
   const store = openSqlite(':memory:')
-  const audit = createAudit({ write: () => {} })
+  const audit = createAudit(() => {})
   const parts = { settings: { refreshTokenLifetime: 1 }, store, audit, clients: new ClientRegistry([]), token: 'x' }
   const app = createOpsServer({ ...parts, log: pino({ level: 'silent' }), clock: Date.now, isServing: () => true })
   await app.ready()

@@ -1,0 +1,60 @@
+// A security event as a value: what happened, how it ended, and the facts of it. Never a token, only its id; never a key.
+// How it is written down: formats/. What follows from it (metrics, containment, webhooks, the page): whoever observes it.
+
+export const eventNames = [
+  'token.issued',
+  'token.refused',
+  'token.revoked',
+  'token.introspected',
+  'token.leaked',
+  'refresh.rotated',
+  'refresh.reused',
+  'client.refused',
+  'client.changed',
+  'connection.refused',
+  'connection.closed',
+  'theft.suspected',
+  'notification.failed',
+  'admin.refused',
+  'key.rotated',
+  'settings.unsafe',
+] as const
+
+export type EventName = (typeof eventNames)[number]
+
+/** The members that events have, as far as each has them; README.md and docs/events say which. */
+export interface Facts {
+  readonly reason?: string | undefined
+  readonly client_id?: unknown
+  readonly jti?: unknown
+  readonly grant?: unknown
+  readonly 'x5t#S256'?: string | undefined
+  readonly bindings?: object | undefined
+  readonly tls?: string | null | undefined
+  readonly cipher?: string | undefined
+  readonly resumed?: boolean | undefined
+  readonly peer?: string | undefined
+  readonly peer_port?: number | undefined
+  readonly request_id?: string | undefined
+  readonly method?: string | undefined
+  readonly path?: string | undefined
+  readonly status?: number | undefined
+  /** How many equal refusals this event stands for, when it is more than one. */
+  readonly count?: number | undefined
+  readonly [fact: string]: unknown
+}
+
+export type Outcome = 'success' | 'refused' | 'unknown'
+
+export interface SecurityEvent extends Facts {
+  /** UTC, as RFC 3339 writes it. */
+  readonly time: string
+  readonly event: EventName
+  readonly outcome: Outcome
+}
+
+/** Writes an event down, durably enough for its answer to be given. @throws Error when it cannot be. */
+export type RecordEvent = (event: SecurityEvent) => void
+
+/** Is told of each event after it was written; must not throw, nor keep anybody waiting. */
+export type Observer = (event: SecurityEvent) => void
