@@ -1,5 +1,5 @@
 // Clients as they are registered: names of RFC 7591 §2 and RFC 8705 §2, checked whole before they are used.
-// Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation and resource;
+// Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation, theft_response, resource;
 // tls_session_bound_access_tokens is that of draft-mw-oauth-tls-session-bound-tokens §3.2: proof and nothing else.
 import { hash, type JsonWebKey } from 'node:crypto'
 import { isScope, readScope } from './access-token.ts'
@@ -17,6 +17,11 @@ export const grantTypes = [
   'urn:ietf:params:oauth:grant-type:token-exchange',
 ] as const
 
+/** What follows when a good token of a client comes from where it does not belong; each does what those before it do. */
+export const theftResponses = ['record', 'alert', 'revoke_token', 'revoke_grant', 'close'] as const
+
+export type TheftResponse = (typeof theftResponses)[number]
+
 export type GrantType = (typeof grantTypes)[number]
 
 export interface Client {
@@ -32,6 +37,7 @@ export interface Client {
   readonly bindings: readonly [TokenBinding, ...TokenBinding[]]
   readonly format: 'jwt' | 'opaque'
   readonly rotation: Rotation
+  readonly theftResponse: TheftResponse
   /** The audience that this client is the resource server of: it may introspect the tokens for it. */
   readonly resource: string | undefined
 }
@@ -71,7 +77,7 @@ export function findRival(client: Client, clients: Clients): Client | undefined 
 
 const known = new Set([
   ...['client_id', 'client_name', 'token_endpoint_auth_method', 'scope', 'grant_types', 'token_bindings', 'jwks'],
-  ...['access_token_format', 'refresh_token_rotation', 'resource', 'tls_session_bound_access_tokens'],
+  ...['access_token_format', 'refresh_token_rotation', 'theft_response', 'resource', 'tls_session_bound_access_tokens'],
   'tls_client_certificate_bound_access_tokens',
   ...subjectRules.map(type => `tls_client_auth_${type}`),
 ])
@@ -93,6 +99,7 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     token_bindings: bindings = proofOnly === true ? ['proof'] : ['connection'],
     access_token_format: format = 'jwt',
     refresh_token_rotation: rotation = 'rotate',
+    theft_response: theftResponse = 'alert',
     resource,
   } = entry
   const wrong = [
@@ -113,6 +120,7 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
       'token_bindings must be proof alone beside tls_session_bound_access_tokens',
     !isOneOf(format, ['jwt', 'opaque']) && 'access_token_format must be jwt or opaque',
     !isOneOf(rotation, ['rotate', 'static']) && 'refresh_token_rotation must be rotate or static',
+    !isOneOf(theftResponse, theftResponses) && `theft_response must be one of ${theftResponses.join(', ')}`,
     resource !== undefined && !isHttps(resource) && 'resource must be an https address',
   ].filter(sentence => sentence !== false)
   wrong.forEach(problem)
@@ -128,6 +136,7 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
     bindings: bindings as [TokenBinding],
     format: format as Client['format'],
     rotation: rotation as Rotation,
+    theftResponse: theftResponse as TheftResponse,
     resource: resource as string | undefined,
   })
 }

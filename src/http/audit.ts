@@ -2,8 +2,9 @@
 // Names are those of the contract in README.md. Whatever a client puts into a name or address stays inside its JSON string.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
-import type { EventName, Facts, Observer, Outcome, RecordEvent } from '../audit/event.ts'
+import type { EventName, Facts, Observer, Outcome, RecordEvent, SecurityEvent } from '../audit/event.ts'
 import type { AccessTokenClaims } from '../core/access-token.ts'
+import type { TheftResponse } from '../core/client.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import type { Revocation } from '../core/revocations.ts'
@@ -12,6 +13,8 @@ import { readBasic } from './client-secret.ts'
 import { connectionOf } from './connection.ts'
 
 export interface Audit {
+  /** From now on `observer` is told of each event after it was written. It must not throw, nor keep anybody waiting. */
+  observe(observer: Observer): void
   tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding): void
   tokenIntrospected(request: FastifyRequest, by: string, claims: AccessTokenClaims | undefined): void
   /** `by`: the client that asked for it; undefined: an administrator. */
@@ -23,6 +26,14 @@ export interface Audit {
   refused(request: FastifyRequest, refusal: OAuthError, status: number): void
   /** A connection that is dropped without an answer. */
   connectionRefused(socket: TLSSocket, reason: Reason): void
+  /** We have closed a live connection, since whoever is on it may no longer act. */
+  connectionClosed(socket: TLSSocket, reason: Reason): void
+  /** A good token came from where it does not belong: `signal` is the refusal that showed it. */
+  theftSuspected(signal: SecurityEvent, response: TheftResponse, facts?: Facts): void
+  /** Somebody has shown that they hold a token: it is dead now. `request`: the report. */
+  tokenLeaked(request: FastifyRequest, facts: Facts): void
+  /** A notification was given up. */
+  notificationFailed(facts: Facts): void
   keyRotated(kid: string, nbf: number): void
   settingsUnsafe(setting: string): void
   /** An administrator has changed a client. */
@@ -46,9 +57,10 @@ export class UnwrittenEvent extends OAuthError {
 
 /**
  * Each event is written before the answer that it belongs to. When that fails, what an answer waits for throws
- * UnwrittenEvent; for what nobody waits for, it is enough that `record` knows. `observers` are told afterwards.
+ * UnwrittenEvent; for what nobody waits for, it is enough that `record` knows.
  */
-export function createAudit(record: RecordEvent, observers: readonly Observer[] = []): Audit {
+export function createAudit(record: RecordEvent): Audit {
+  const observers: Observer[] = []
   const write = (event: EventName, outcome: Outcome, facts: Facts) => {
     const written = { time: new Date().toISOString(), event, outcome, ...facts }
     try {
@@ -65,6 +77,7 @@ export function createAudit(record: RecordEvent, observers: readonly Observer[] 
   }
 
   return {
+    observe: observer => void observers.push(observer),
     tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding) =>
       write('token.issued', 'success', {
         client_id,
@@ -108,6 +121,14 @@ export function createAudit(record: RecordEvent, observers: readonly Observer[] 
     },
     connectionRefused: (socket, reason) =>
       note('connection.refused', 'refused', { reason, ...describeConnection(socket) }),
+    connectionClosed: (socket, reason) =>
+      note('connection.closed', 'success', { reason, ...describeConnection(socket) }),
+    theftSuspected: (signal, response, facts) => {
+      const { time: _time, event, outcome: _outcome, count: _count, ...about } = signal
+      note('theft.suspected', 'unknown', { ...about, signal: event, response, ...facts })
+    },
+    tokenLeaked: (request, facts) => write('token.leaked', 'success', { ...facts, ...describeRequest(request) }),
+    notificationFailed: facts => note('notification.failed', 'refused', facts),
     keyRotated: (kid, nbf) => note('key.rotated', 'success', { kid, nbf }),
     settingsUnsafe: setting => note('settings.unsafe', 'unknown', { setting }),
     clientChanged: (request, client_id, change, secret_id) =>

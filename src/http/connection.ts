@@ -16,6 +16,7 @@ export interface TrustInForce {
 }
 
 export interface Connection {
+  readonly socket: TLSSocket
   readonly presenter: Presenter | undefined
   /** Why the presenter may not act, if so. */
   problem: CertificateProblem | undefined
@@ -50,6 +51,7 @@ export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Co
   const verdict = judge(socket, trusted.isPinned)
   const acceptable = typeof verdict !== 'string'
   const connection: Connection = {
+    socket,
     presenter: acceptable ? buildPresenter(socket, verdict) : undefined,
     problem: acceptable ? undefined : verdict,
     judgedBy: trusted.trust,

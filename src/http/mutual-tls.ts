@@ -9,7 +9,7 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { connectionOf, endConnection, rememberConnection, type TrustInForce } from './connection.ts'
+import { type Connection, connectionOf, endConnection, rememberConnection, type TrustInForce } from './connection.ts'
 import { buildTlsOptions, type MinimumVersion, readRevocationLists, type TlsMaterial } from './tls.ts'
 import { type CertificateProblem, readTrust } from './trust.ts'
 
@@ -34,6 +34,8 @@ export interface MutualTls {
   (handler: Handler): Server
   /** @throws Error when the new material is not usable; everything then stays as it was. */
   reload(material: TlsMaterial): void
+  /** All connections whose handshake has ended and that are open. */
+  readonly connections: ReadonlySet<Connection>
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -50,6 +52,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   let tlsOptions = buildTlsOptions(options, minVersion)
   let current: TlsMaterial = options
   const servers = new Set<Http2SecureServer>()
+  const connections = new Set<Connection>()
 
   const factory = (handler: Handler): Server => {
     const server = createSecureServer({
@@ -79,7 +82,10 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
     server.prependListener('secureConnection', socket => {
       clearTimeout(handshakes.get(peerOf(socket)))
-      const { problem } = rememberConnection(socket, trusted)
+      const connection = rememberConnection(socket, trusted)
+      connections.add(connection)
+      socket.once('close', () => connections.delete(connection))
+      const { problem } = connection
       // OpenSSL is told not to renegotiate; should it do so all the same, what we remember would be wrong.
       socket.on('secure', () => socket.destroy())
       if (options.dropUnacceptable === true && problem !== undefined) {
@@ -110,7 +116,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     current = material
     trusted.trust = trust
   }
-  return Object.assign(factory, { reload })
+  return Object.assign(factory, { reload, connections })
 }
 
 /** The two ends of a TCP connection. Node tells no other way which of them a TLS connection stands on. */

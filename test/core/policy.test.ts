@@ -15,6 +15,7 @@ const client: Client = {
   bindings: ['connection', 'certificate'],
   format: 'jwt',
   rotation: 'rotate',
+  theftResponse: 'alert',
   resource: undefined,
 }
 const audience = 'https://api.example'
