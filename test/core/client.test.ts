@@ -43,6 +43,7 @@ t.test('a registration becomes a client', async t => {
     bindings: ['certificate', 'connection'],
     format: 'jwt',
     rotation: 'rotate',
+    theftResponse: 'alert',
     resource: undefined,
   })
   t.ok(Object.isFrozen(clients.get('alice')))
