@@ -28,6 +28,8 @@ export interface Facts {
   readonly client_id?: unknown
   readonly jti?: unknown
   readonly grant?: unknown
+  /** Of a token that was refused: the certificate that it is bound to. `x5t#S256` is that of whoever came with it. */
+  readonly bound_to?: string | undefined
   readonly 'x5t#S256'?: string | undefined
   readonly bindings?: object | undefined
   readonly tls?: string | null | undefined

@@ -62,13 +62,22 @@ export type ErrorCode =
   | 'unsupported_grant_type'
   | 'temporarily_unavailable'
 
+/** The ids of a token that is one of the issuer's. */
+export interface TokenFacts {
+  readonly jti?: unknown
+  readonly client_id: unknown
+  readonly grant?: string
+  /** `x5t#S256` of the certificate that it is bound to. */
+  readonly bound_to?: string
+}
+
 /** A refusal. `code` is undefined only for `no_token`: a request without a token has made no error (RFC 6750 §3.1). */
 export class OAuthError extends Error {
   override readonly name = 'OAuthError'
   readonly code: ErrorCode | undefined
   readonly reason: Reason
   /** The token that was refused, once its signature has shown that it is one of the issuer's. */
-  token: { readonly jti: unknown; readonly client_id: unknown } | undefined
+  token: TokenFacts | undefined
 
   constructor(code: ErrorCode | undefined, reason: Reason) {
     super(reasons[reason])

@@ -17,8 +17,13 @@ export interface Audit {
   observe(observer: Observer): void
   tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding): void
   tokenIntrospected(request: FastifyRequest, by: string, claims: AccessTokenClaims | undefined): void
-  /** `by`: the client that asked for it; undefined: an administrator. */
-  tokenRevoked(request: FastifyRequest | undefined, by: string | undefined, revocation: Revocation): void
+  /** `by`: the client that asked for it; undefined: an administrator, or what `cause` says. */
+  tokenRevoked(
+    request: FastifyRequest | undefined,
+    by: string | undefined,
+    revocation: Revocation,
+    cause?: 'theft' | 'leak',
+  ): void
   refreshRotated(request: FastifyRequest, grant: Grant, outcome: string): void
   /** A used refresh token was used again, and its grant is revoked. */
   refreshReused(request: FastifyRequest, grant: Grant): void
@@ -97,8 +102,14 @@ export function createAudit(record: RecordEvent): Audit {
         jti: claims?.jti,
         ...describeRequest(request),
       }),
-    tokenRevoked: (request, by, { kind, value }) =>
-      write('token.revoked', 'success', { client_id: by, kind, value, ...(request && describeRequest(request)) }),
+    tokenRevoked: (request, by, { kind, value }, cause) =>
+      write('token.revoked', 'success', {
+        client_id: by,
+        kind,
+        value,
+        cause,
+        ...(request && describeRequest(request)),
+      }),
     refreshRotated: (request, { id, clientId }, outcome) =>
       write('refresh.rotated', 'success', {
         client_id: clientId,
@@ -106,16 +117,22 @@ export function createAudit(record: RecordEvent): Audit {
         how: outcome,
         ...describeRequest(request),
       }),
-    refreshReused: (request, { id, clientId }) =>
-      write('refresh.reused', 'refused', { client_id: clientId, grant: id, ...describeRequest(request) }),
+    refreshReused: (request, { id, clientId, certificate }) =>
+      write('refresh.reused', 'refused', {
+        client_id: clientId,
+        grant: id,
+        bound_to: certificate,
+        ...describeRequest(request),
+      }),
     refused: (request, refusal, status) => {
       if (refusal instanceof UnwrittenEvent) return
       const { code, reason, token } = refusal
+      const claimed = claimedClient(request)
       write(code === 'invalid_client' ? 'client.refused' : 'token.refused', 'refused', {
         reason,
         status,
-        client_id: claimedClient(request),
-        ...token,
+        client_id: claimed,
+        ...(token && { ...token, by: claimed === token.client_id ? undefined : claimed }), // whose it is, and who came
         ...describeRequest(request),
       })
     },

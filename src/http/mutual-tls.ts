@@ -34,6 +34,8 @@ export interface MutualTls {
   (handler: Handler): Server
   /** @throws Error when the new material is not usable; everything then stays as it was. */
   reload(material: TlsMaterial): void
+  /** `listener` is called after each reload that changed who is trusted. */
+  onReload(listener: () => void): void
   /** All connections whose handshake has ended and that are open. */
   readonly connections: ReadonlySet<Connection>
 }
@@ -53,6 +55,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   let current: TlsMaterial = options
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()
+  const listeners: (() => void)[] = []
 
   const factory = (handler: Handler): Server => {
     const server = createSecureServer({
@@ -115,8 +118,13 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     tlsOptions = next
     current = material
     trusted.trust = trust
+    if (!isSame) for (const listener of listeners) listener()
   }
-  return Object.assign(factory, { reload, connections })
+  return Object.assign(factory, {
+    reload,
+    connections,
+    onReload: (listener: () => void) => void listeners.push(listener),
+  })
 }
 
 /** The two ends of a TCP connection. Node tells no other way which of them a TLS connection stands on. */

@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly log: FastifyBaseLogger
   /** Milliseconds since 1970. */
   readonly clock: () => number
+  /** Milliseconds after which connections are closed whose client may no longer act. Default 500. */
+  readonly closeAfter?: number
   /** Routes of your own, registered behind `requireToken` on the same listener, so that every level works there. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
 }

@@ -5,7 +5,9 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { OAuthError } from '../core/errors.ts'
 import { countHeaders } from './bearer.ts'
 import { SecretChecker } from './client-secret.ts'
+import { createClosing } from './closing.ts'
 import { connectionOf } from './connection.ts'
+import { createContainment } from './containment.ts'
 import { type RefusalListener, RequestError, readRefusal, refuse, refuseBytes } from './errors.ts'
 import { notFound } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
@@ -23,10 +25,20 @@ import { createTokenVerifier } from './token-verifier.ts'
 
 /** Builds the server; the caller listens and closes. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { settings, audit, log, store, clients, keys, clock } = options
+  const { settings, tls, audit, log, store, clients, keys, clock } = options
   const { issuer, audience } = settings
   const now = () => Math.floor(clock() / 1000)
-  const state = await followStore(store, clients, now)
+  const closing = createClosing({
+    connections: tls.connections,
+    audit,
+    isEnabled: id => clients.isEnabled(id),
+    after: options.closeAfter ?? 500,
+    now,
+  })
+  const state = await followStore(store, clients, now, closing.onNews)
+  tls.onReload(closing.closeUntrusted)
+  const { closeCertificate: closeConnections } = closing
+  audit.observe(createContainment({ settings, clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
   const onRefusal: RefusalListener = (request, refusal, status) => {
     if (refusal.cause !== undefined) log.error({ err: refusal.cause, request_id: request.id }, refusal.reason)

@@ -2,7 +2,7 @@
 import type { AccessTokenClaims } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
 import { Revocations } from '../core/revocations.ts'
-import type { Store } from '../store/store.ts'
+import type { News, Store } from '../store/store.ts'
 import type { ClientRegistry } from './clients.ts'
 
 /** Milliseconds without a word from the store after which old news is no longer trusted. */
@@ -19,12 +19,21 @@ export interface State {
   stop(): void
 }
 
-/** Learns what the store has, and follows it from then on. `now` in seconds since 1970. Rejects as the store does. */
-export async function followStore(store: Store, clients: ClientRegistry, now: () => number): Promise<State> {
+/**
+ * Learns what the store has, and follows it from then on. `now` in seconds since 1970; `onNews` is told what is in force now.
+ * Rejects as the store does.
+ */
+export async function followStore(
+  store: Store,
+  clients: ClientRegistry,
+  now: () => number,
+  onNews: (news: News) => void = () => {},
+): Promise<State> {
   const revocations = new Revocations()
   const unfollow = await store.follow(news => {
     if (news.kind === 'revocation') revocations.add(news.revocation)
     else clients.apply(news.client)
+    onNews(news)
   })
   // A clock that jumps ahead must not make us forget what is alive again when it is put back: time passes as it does on
   // the monotonic clock, and never faster.

@@ -9,6 +9,7 @@ import type { Authenticated } from './authenticate.ts'
 import { readIssuer } from './outside-issuers.ts'
 import type { ServerParts } from './parts.ts'
 import { type Presentation, requireProof } from './proofs.ts'
+import { describeToken } from './token-facts.ts'
 
 /** RFC 8693 §3. */
 const jwt = 'urn:ietf:params:oauth:token-type:jwt'
@@ -66,7 +67,7 @@ async function readOurs(
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code === 'temporarily_unavailable') throw error
     const refusal = invalid()
-    if (claims !== undefined) refusal.token = { jti: claims.jti, client_id: claims.client_id }
+    if (claims !== undefined) refusal.token = describeToken({ ...claims })
     throw refusal
   }
   const { sub, scope, exp, act, aud, grant } = claims

@@ -12,6 +12,8 @@ import { OAuthError, type Reason } from '../core/errors.ts'
 import { readBearerToken } from './bearer.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from './connection.ts'
 import { isProven, type Presentation, requireProof } from './proofs.ts'
+import { createRecogniser } from './recognise.ts'
+import { describeToken } from './token-facts.ts'
 import type { Claims, TokenReader } from './token-reader.ts'
 
 export interface TokenVerifierOptions extends Expectations {
@@ -42,6 +44,7 @@ const maximumRemembered = 64
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { readToken, isRevoked = () => false, now, ...expected } = options
+  const recognise = createRecogniser(readToken, now)
 
   const verifier: TokenVerifier = {
     verify(request, connection, perRequest = false) {
@@ -50,7 +53,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       if (remembered?.token.verifier === verifier)
         return verifyAgain(remembered, request, connection as Connection, perRequest)
       const token = readBearerToken(authorization)
-      requirePresenter(connection, now(), 'invalid_token')
+      requirePresenterOf(token, connection)
       const claims = readToken(token)
       const admit = (read: Claims) =>
         naming(read, () => verifyClaims(read, token, request, connection as Connection, perRequest))
@@ -59,6 +62,16 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     remember(token, claims, binding, connection) {
       if (claims.aud === expected.audience) keep(`Bearer ${token}`, claims, binding, connection)
     },
+  }
+
+  /** Whoever may not act here is refused before anything is verified; all the same the event is to name a token of ours. */
+  function requirePresenterOf(token: string, connection: Connection | undefined): void {
+    try {
+      requirePresenter(connection, now(), 'invalid_token')
+    } catch (error) {
+      recognise(token, error as OAuthError)
+      throw error
+    }
   }
 
   /** What can have changed since this token was verified on this connection. */
@@ -74,7 +87,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     if (token.claims.exp <= time) throw refuse('expired', token.claims)
     if (isRevoked(token.claims)) throw refuse('revoked', token.claims)
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered)))
-      naming(token.claims, () => {
+      naming({ ...token.claims }, () => {
         const text = readBearerToken(request.headers.authorization)
         remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
       })
@@ -124,17 +137,17 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 }
 
 /** A refusal within `check` is one of a token that is the issuer's own, so that its event says which. */
-function naming<T>({ jti, client_id }: { readonly jti?: unknown; readonly client_id?: unknown }, check: () => T): T {
+function naming<T>(claims: Claims, check: () => T): T {
   try {
     return check()
   } catch (error) {
-    if (error instanceof OAuthError) error.token ??= { jti, client_id }
+    if (error instanceof OAuthError) error.token ??= describeToken(claims)
     throw error
   }
 }
 
-function refuse(reason: Reason, { jti, client_id }: AccessTokenClaims): OAuthError {
+function refuse(reason: Reason, claims: AccessTokenClaims): OAuthError {
   const refusal = new OAuthError('invalid_token', reason)
-  refusal.token = { jti, client_id }
+  refusal.token = describeToken({ ...claims })
   return refusal
 }

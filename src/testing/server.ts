@@ -40,6 +40,8 @@ export interface TestServerOptions {
   readonly store?: Store
   /** Private keys for tokens. Default: a new one. */
   readonly signingKeys?: readonly TokenJwk[]
+  /** Milliseconds after which connections are closed whose client may no longer act. Default 60000: see the refusals first. */
+  readonly closeAfter?: number
   /** Start the ops listener too. */
   readonly ops?: boolean
   /** Milliseconds that an outside issuer has to give its keys. Default 5000. */
@@ -54,9 +56,12 @@ export interface TestServer {
   readonly tls: MutualTls
   /** Its signing keys. */
   readonly keys: KeyRing
-  /** The security events so far, oldest first. */
+  /** The security events of what was asked for and decided so far, oldest first. */
   // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
   readonly events: readonly any[]
+  /** What the server concluded and did by itself: `theft.suspected`, `connection.closed`. */
+  // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
+  readonly alarms: readonly any[]
   /** The lines of the application log so far. */
   readonly log: readonly string[]
   readonly store: Store
@@ -82,10 +87,14 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const store = options.store ?? openSqlite(':memory:')
   let seconds = Math.floor(Date.now() / 1000)
   const events: object[] = []
+  const alarms: object[] = []
   const log: string[] = []
   const logger = pino({ level: 'info' }, { write: line => void log.push(line) })
   const clock = () => seconds * 1000
-  const audit = createAudit(event => void events.push(JSON.parse(JSON.stringify(event))))
+  const audit = createAudit(event => {
+    const list = event.event === 'theft.suspected' || event.event === 'connection.closed' ? alarms : events
+    list.push(JSON.parse(JSON.stringify(event)))
+  })
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
   const tls = mutualTls({
     ...material,
@@ -112,6 +121,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     audit,
     log: logger,
     clock,
+    closeAfter: options.closeAfter ?? 60_000,
     ...(options.routes && { routes: options.routes }),
   })
   // Its default issuer names this port, so that a client that discovers it comes back here.
@@ -131,6 +141,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     tls,
     keys: ring,
     events,
+    alarms,
     log,
     store,
     ops: url === undefined ? undefined : { url, token },

@@ -3,10 +3,11 @@
 import { randomBytes } from 'node:crypto'
 import { readScope } from '../../core/access-token.ts'
 import { confirm } from '../../core/confirmation.ts'
-import { OAuthError } from '../../core/errors.ts'
+import { OAuthError, type Reason } from '../../core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
 import { decide } from '../../core/policy.ts'
 import { refreshReasons } from '../../core/refresh-token.ts'
+import type { Grant as Stored } from '../../store/store.ts'
 import { issueAccessToken, type TokenAnswer } from '../issue.ts'
 import type { GrantRequest } from './grant.ts'
 
@@ -18,11 +19,10 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const hash = hashOpaqueToken(presented)
   // The checksum tells noise from a token before the store is asked.
   const known = isOpaqueToken(presented) === 'rt' ? await store.findRefreshToken(hash) : undefined
-  if (known === undefined || known.grant.clientId !== client.id)
-    throw new OAuthError('invalid_grant', 'refresh_unknown')
+  if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown')
   const { grant } = known
-  if (grant.certificate !== presenter.certificate.thumbprint)
-    throw new OAuthError('invalid_grant', 'refresh_certificate_mismatch')
+  if (grant.clientId !== client.id) throw refuse('refresh_unknown', grant)
+  if (grant.certificate !== presenter.certificate.thumbprint) throw refuse('refresh_certificate_mismatch', grant)
 
   const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
   const granted = readScope(grant.scope)
@@ -41,6 +41,13 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const issuance = { permission, cnf, subject: grant.subject, grant: grant.id, act: readActor(grant.actor) }
   const answer = await issueAccessToken(request, by, issuance, parts)
   return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
+}
+
+/** A refusal whose event names the grant, since the token is one of ours. */
+function refuse(reason: Reason, { id, clientId, certificate }: Stored): OAuthError {
+  const refusal = new OAuthError('invalid_grant', reason)
+  refusal.token = { client_id: clientId, grant: id, bound_to: certificate }
+  return refusal
 }
 
 function readActor(actor: string | undefined): { sub: string } | undefined {

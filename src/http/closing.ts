@@ -1,0 +1,72 @@
+// Ends live connections whose client may no longer act, within a second of the news: a disabled client, a revoked
+// certificate. What they ask for until then is refused in words, as requests under way are.
+import type { OAuthError, Reason } from '../core/errors.ts'
+import type { News } from '../store/store.ts'
+import type { Audit } from './audit.ts'
+import { type Connection, requirePresenter } from './connection.ts'
+
+export interface ClosingParts {
+  readonly connections: ReadonlySet<Connection>
+  readonly audit: Pick<Audit, 'connectionClosed'>
+  readonly isEnabled: (clientId: string) => boolean
+  /** Milliseconds between the news and the end. */
+  readonly after: number
+  /** Seconds since 1970. */
+  readonly now: () => number
+}
+
+export interface Closing {
+  /** Closes what a change that the store tells of leaves nobody to act on. */
+  readonly onNews: (news: News) => void
+  /** Closes the connections of a certificate, by its `x5t#S256`. */
+  readonly closeCertificate: (thumbprint: string, reason: Reason) => void
+  /** Closes the connections whose certificate was good when they began and no longer is. */
+  readonly closeUntrusted: () => void
+}
+
+/** How many certificates are judged anew before whoever waits is served. */
+const atATime = 50
+
+export function createClosing({ connections, audit, isEnabled, after, now }: ClosingParts): Closing {
+  const later = (work: () => void) => void setTimeout(work, after).unref()
+
+  function closeWhere(isOver: (connection: Connection) => boolean, reason: Reason): void {
+    for (const connection of connections) if (isOver(connection)) close(connection, reason)
+  }
+  function close({ socket }: Connection, reason: Reason): void {
+    audit.connectionClosed(socket, reason)
+    socket.destroy()
+  }
+  const closeCertificate = (thumbprint: string, reason: Reason) =>
+    later(() => closeWhere(({ presenter }) => presenter?.certificate.thumbprint === thumbprint, reason))
+
+  async function closeUntrusted(): Promise<void> {
+    let judged = 0
+    for (const connection of [...connections]) {
+      if (connection.presenter === undefined) continue
+      if (++judged % atATime === 0) await new Promise(setImmediate)
+      try {
+        requirePresenter(connection, now(), 'invalid_token')
+      } catch (error) {
+        close(connection, (error as OAuthError).reason)
+      }
+    }
+  }
+
+  return {
+    closeCertificate,
+    onNews(news) {
+      if (news.kind === 'client' && news.client.disabled) {
+        const { id } = news.client
+        later(() => !isEnabled(id) && closeWhere(connection => isOf(connection, id), 'client_disabled'))
+      } else if (news.kind === 'revocation' && news.revocation.kind === 'certificate')
+        closeCertificate(news.revocation.value, 'certificate_revoked')
+    },
+    closeUntrusted: () => later(closeUntrusted),
+  }
+}
+
+/** Whether a client was authenticated on a connection, or uses tokens there. */
+function isOf({ client, verified }: Connection, id: string): boolean {
+  return client?.id === id || [...(verified?.values() ?? [])].some(({ token }) => token.claims.client_id === id)
+}

@@ -1,0 +1,76 @@
+// What follows when a token of ours comes from where it does not belong: the alarm, and what its client's policy says
+// (core/theft.ts). It observes the events, so it comes after the refusal, and never keeps anybody waiting.
+import type { FastifyBaseLogger } from 'fastify'
+import type { Observer, SecurityEvent } from '../audit/event.ts'
+import type { Reason } from '../core/errors.ts'
+import { longestAccessToken } from '../core/refresh-token.ts'
+import type { Revocation } from '../core/revocations.ts'
+import { suspect, TheftWatch } from '../core/theft.ts'
+import type { Settings } from '../settings.ts'
+import type { Store } from '../store/store.ts'
+import type { Audit } from './audit.ts'
+import type { ClientRegistry } from './clients.ts'
+
+export interface ContainmentParts {
+  readonly settings: Pick<Settings, 'refreshTokenLifetime'>
+  readonly clients: ClientRegistry
+  readonly store: Store
+  readonly audit: Audit
+  readonly log: FastifyBaseLogger
+  /** Closes the live connections of a certificate, by its `x5t#S256`. */
+  readonly closeConnections: (certificate: string, reason: Reason) => void
+  /** Seconds since 1970. */
+  readonly now: () => number
+}
+
+/** Milliseconds before a revocation that the store did not take is tried again, and how often. */
+const retry = { pause: 1000, times: 60 }
+
+/** An observer of events that contains thefts. */
+export function createContainment(parts: ContainmentParts): Observer {
+  const { clients, audit, now, closeConnections } = parts
+  const watch = new TheftWatch()
+
+  return event => {
+    const signal = readSignal(event)
+    if (signal === undefined) return
+    const { token, clientId, suspicion } = signal
+    const policy = clients.get(clientId)?.client.theftResponse ?? 'alert'
+    const verdict = watch.judge(token, clientId, suspicion, policy, now())
+    if (verdict === undefined) return
+    const { response, damped, count } = verdict
+    audit.theftSuspected(event, response, {
+      suspicion,
+      ...(damped && { damped }),
+      ...(count > 1 && { count }),
+    })
+    const { jti, grant, bound_to: owner } = event
+    const takesGrant = response === 'revoke_grant' || response === 'close'
+    if (takesGrant && typeof grant === 'string') revoke('grant', grant)
+    else if ((takesGrant || response === 'revoke_token') && typeof jti === 'string') revoke('token', jti)
+    if (response === 'close' && typeof owner === 'string') closeConnections(owner, 'revoked')
+  }
+
+  async function revoke(kind: 'token' | 'grant', value: string): Promise<void> {
+    const { settings, store, log } = parts
+    const expires = now() + settings.refreshTokenLifetime + longestAccessToken
+    const revocation: Revocation = { kind, value, notBefore: now(), expires }
+    for (let attempt = 1; attempt <= retry.times; attempt++)
+      try {
+        await store.revoke(revocation)
+        return audit.tokenRevoked(undefined, undefined, revocation, 'theft')
+      } catch (error) {
+        if (attempt === retry.times) log.error({ err: error, kind, value }, 'a stolen token could not be revoked')
+        else await new Promise(resolve => setTimeout(resolve, retry.pause).unref())
+      }
+  }
+}
+
+/** What an event says of a token of ours in wrong hands; undefined: nothing. */
+function readSignal({ event, reason, jti, grant, client_id: clientId }: SecurityEvent) {
+  const token = grant ?? jti
+  if (typeof token !== 'string' || typeof clientId !== 'string') return undefined // no token that is known to be ours
+  if (event === 'refresh.reused') return { token, clientId, suspicion: 'certain' as const }
+  const suspicion = event === 'token.refused' ? suspect(reason as Reason) : undefined
+  return suspicion && { token, clientId, suspicion }
+}

@@ -1,0 +1,152 @@
+// A stolen token shows itself: it is really ours, and comes from where it does not belong. What the server does about it is
+// the policy of its client, and never more than that, so that a thief cannot lock the owner out.
+import t, { type Test } from 'tap'
+import { startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
+import { claimsOf, refresh, register, startGrant } from '../helpers/grants.ts'
+import { until } from '../helpers/until.ts'
+
+async function start(t: Test, theft_response?: string): Promise<{ server: TestServer; alice: TestConnection }> {
+  const changes = theft_response === undefined ? {} : { theft_response }
+  const server = await startTestServer({ clients: [register('alice', changes), register('bob')], closeAfter: 0 })
+  t.teardown(() => server.close())
+  return { server, alice: await server.connect('alice') }
+}
+const portable = { token_binding: 'certificate' }
+const alarmsOf = ({ alarms }: TestServer) => alarms.filter(({ event }) => event === 'theft.suspected')
+
+t.test('a token from another certificate, or from none, is an alarm that names token, owner and thief', async t => {
+  const { server, alice } = await start(t)
+  const { access } = await startGrant(alice, portable)
+  const { jti, grant, cnf } = claimsOf(access)
+  t.match(await alice.get('/api/whoami', access), { status: 200 }, 'control')
+  t.same(server.alarms, [], 'control: no alarm where it belongs')
+
+  const thieves = [
+    ['bob', server.pki.bob, 'certificate_mismatch'],
+    ['a stranger', server.pki.stranger, 'certificate_untrusted'],
+    ['nobody', null, 'no_certificate'],
+  ] as const
+  for (const [name, identity, reason] of thieves) {
+    const tokens = await startGrant(alice, portable)
+    const thief = await server.connect(identity)
+    t.match(await thief.get('/api/whoami', tokens.access), { status: 401, body: { reason } }, name)
+    const { jti, grant } = claimsOf(tokens.access)
+    const expected = { signal: 'token.refused', suspicion: 'certain', response: 'alert', reason }
+    const about = { client_id: 'alice', jti, grant, bound_to: cnf['x5t#S256'], peer: '127.0.0.1', peer_port: Number }
+    t.match(alarmsOf(server).at(-1), { ...expected, ...about }, name)
+    thief.close()
+  }
+  t.equal(alarmsOf(server).length, thieves.length)
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', access)
+  t.match(alarmsOf(server).at(-1), { jti, grant, 'x5t#S256': /^(?!undefined)[\w-]{43}$/ })
+  t.not(alarmsOf(server).at(-1)['x5t#S256'], cnf['x5t#S256'], 'that of the thief')
+  t.match(await alice.get('/api/whoami', access), { status: 200 }, 'the owner goes on')
+})
+
+t.test('what is not one of our living tokens is no alarm, whoever brings it', async t => {
+  const { server, alice } = await start(t)
+  const { access } = await startGrant(alice, portable)
+  const [nobody, bob] = [await server.connect(null), await server.connect('bob')]
+  const forged = `${access.slice(0, access.lastIndexOf('.'))}.${'A'.repeat(86)}`
+  for (const token of [forged, 'x', `${access}x`]) {
+    await nobody.get('/api/whoami', token)
+    await bob.get('/api/whoami', token)
+  }
+  server.clock += 301
+  await nobody.get('/api/whoami', access)
+  await bob.get('/api/whoami', access)
+  t.same(server.alarms, [])
+  server.clock -= 301
+  await nobody.get('/api/whoami', access)
+  t.equal(alarmsOf(server).length, 1, 'control')
+})
+
+t.test(
+  'a connection-bound token on other connections of its certificate is an alarm from the third time on',
+  async t => {
+    const { server, alice } = await start(t)
+    const token = await alice.token()
+    for (const alarms of [0, 0, 1]) {
+      const again = await server.connect('alice')
+      t.match(await again.get('/api/whoami', token), { status: 401, body: { reason: 'connection_mismatch' } })
+      t.equal(alarmsOf(server).length, alarms)
+      again.close()
+    }
+    t.match(alarmsOf(server), [{ suspicion: 'possible', response: 'alert', count: 3, reason: 'connection_mismatch' }])
+    t.match(await alice.get('/api/whoami', token), { status: 200 }, 'the owner goes on')
+  },
+)
+
+t.test('a refresh token in the hands of another client is an alarm, and works on for its owner', async t => {
+  const { server, alice } = await start(t)
+  const { refresh: token, access } = await startGrant(alice)
+  const bob = await server.connect('bob')
+  t.match(await refresh(bob, token, { client_id: 'bob' }), { status: 400, body: { reason: 'refresh_unknown' } })
+  const { grant, cnf } = claimsOf(access)
+  t.match(alarmsOf(server), [{ client_id: 'alice', by: 'bob', grant, bound_to: cnf['x5t#S256'], response: 'alert' }])
+  t.match(await refresh(alice, token), { status: 200 })
+})
+
+t.test('record: the refusal is all', async t => {
+  const { server, alice } = await start(t, 'record')
+  const { access } = await startGrant(alice, portable)
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', access)
+  t.same(server.alarms, [])
+  t.match(server.events.at(-1), { event: 'token.refused', reason: 'certificate_mismatch' })
+})
+
+t.test('revoke_token ends that token and nothing else', async t => {
+  const { server, alice } = await start(t, 'revoke_token')
+  const [stolen, other] = [await startGrant(alice, portable), await startGrant(alice, portable)]
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', stolen.access)
+  await until(() => server.events.some(({ event }) => event === 'token.revoked'))
+  const { jti } = claimsOf(stolen.access)
+  t.match(server.events.at(-1), { event: 'token.revoked', kind: 'token', value: jti, cause: 'theft' })
+  t.match(await alice.get('/api/whoami', stolen.access), { status: 401, body: { reason: 'revoked' } })
+  t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'on the connection that stays')
+  t.match(await refresh(alice, stolen.refresh), { status: 200 })
+})
+
+t.test('revoke_grant ends the grant with all its tokens; the live connection of the owner stays', async t => {
+  const { server, alice } = await start(t, 'revoke_grant')
+  const stolen = await startGrant(alice, portable)
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', stolen.access)
+  await until(() => server.events.some(({ event }) => event === 'token.revoked'))
+  t.match(await alice.get('/api/whoami', stolen.access), { status: 401, body: { reason: 'revoked' } })
+  t.match(await refresh(alice, stolen.refresh), { status: 400, body: { reason: 'refresh_revoked' } })
+  t.match(await alice.requestToken(), { status: 200 }, 'and gives the next one')
+})
+
+t.test('close ends the live connections of the owner too, and leaves those of others', async t => {
+  const { server, alice } = await start(t, 'close')
+  const { access } = await startGrant(alice, portable)
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', access)
+  await until(() => !alice.isOpen())
+  t.match(server.alarms, [
+    { event: 'theft.suspected', response: 'close' },
+    { event: 'connection.closed', reason: 'revoked', 'x5t#S256': claimsOf(access).cnf['x5t#S256'] },
+  ])
+  t.equal(bob.isOpen(), true)
+  const again = await server.connect('alice')
+  t.match(await again.requestToken(), { status: 200 }, 'the owner comes back')
+})
+
+t.test('spraying stolen tokens does not lock their owner out', async t => {
+  const { server, alice } = await start(t, 'close')
+  const bob = await server.connect('bob')
+  const stolen = []
+  for (let count = 0; count < 8; count++) stolen.push((await startGrant(alice, portable)).access)
+  for (let round = 0; round < 20; round++) for (const token of stolen) await bob.get('/api/whoami', token)
+  await until(() => !alice.isOpen())
+  const responses = alarmsOf(server).map(({ response }) => response)
+  t.same(responses, [...Array(3).fill('close'), ...Array(5).fill('alert')], 'each token is one alarm')
+  t.equal(alarmsOf(server).filter(({ damped }) => damped === true).length, 5)
+  const again = await server.connect('alice')
+  t.match(await again.get('/api/whoami', stolen[7]), { status: 200 })
+  t.match(await again.requestToken(), { status: 200 })
+})
