@@ -43,6 +43,8 @@ export interface Facts {
   readonly status?: number | undefined
   /** How many equal refusals this event stands for, when it is more than one. */
   readonly count?: number | undefined
+  /** When the first of them was; `time` is when the last was, and so are the facts in which they differ. */
+  readonly since?: string | undefined
   readonly [fact: string]: unknown
 }
 

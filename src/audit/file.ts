@@ -1,20 +1,22 @@
 // Where security events are appended, each as a whole line, before the answer that it belongs to is given. Nothing is
 // buffered: an event that cannot be written now is not written later either, and its caller hears of it at once.
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { readEnd } from './last-line.ts'
 import type { EventSink } from './recorder.ts'
 
 export interface EventFile extends EventSink {
   /** Goes on in a new file of this name when the one that it has open was renamed or removed. Never throws. */
   followRename(): void
+  /** Once lines could not be written: whether they can be again, so that nobody need be refused to find out. Never throws. */
+  retry(): void
 }
 
 /** How often a pipe that is full is tried again, and milliseconds before each time: its reader has two seconds, once. */
 const attempts = 200
 const pause = 10
 
-/** Octets at the end of a file in which its last line is looked for; none of ours is longer. */
-const longestLine = 65_536
+const endOfLine = 0x0a
 
 /**
  * Opens the file, or standard output where none is named. `onChange` is told the error when lines begin to fail, and
@@ -22,17 +24,25 @@ const longestLine = 65_536
  */
 export function openEventFile(path: string | undefined, onChange: (error: unknown) => void): EventFile {
   let file: number | undefined = path === undefined ? 1 : open(path)
-  const { lastLine, isCut } = path === undefined ? nothing : readEnd(path)
+  const { lastLine, isCut } = path === undefined ? { lastLine: undefined, isCut: false } : readEnd(path)
   /** Whether the last line is cut, by a disk that was full or by a crash: the next one must not be taken for its rest. */
   let cut = isCut
   let failing = false
 
   function append(line: string): void {
     if (file === undefined) file = reopen()
-    const bytes = Buffer.from(cut ? `\n${line}` : line)
-    for (let written = 0; written < bytes.length; ) {
-      written += writeSome(file, bytes.subarray(written), failing ? 1 : attempts)
-      cut = written < bytes.length
+    // A file that was cut, and then emptied by whoever rotates it, has no piece of a line any longer.
+    const bytes = Buffer.from(cut && !isEmpty(file) ? `\n${line}` : line)
+    for (let done = 0; done < bytes.length; ) {
+      try {
+        done += writeSome(file, bytes.subarray(done), failing ? 1 : attempts)
+      } catch (error) {
+        // All but its end is there: that is a whole line, to which the next one refers.
+        if (done > 0 && done === bytes.length - 1) return
+        throw error
+      } finally {
+        if (done > 0) cut = bytes[done - 1] !== endOfLine
+      }
     }
   }
 
@@ -42,18 +52,27 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
     return opened
   }
 
+  function write(line: string): void {
+    try {
+      append(line)
+    } catch (error) {
+      if (!failing) onChange(error)
+      failing = true
+      throw error
+    }
+    if (failing) onChange(undefined)
+    failing = false
+  }
+
   return {
     lastLine,
-    write(line) {
+    write,
+    retry() {
+      if (!failing) return
       try {
-        append(line)
-      } catch (error) {
-        if (!failing) onChange(error)
-        failing = true
-        throw error
-      }
-      if (failing) onChange(undefined)
-      failing = false
+        // Ends the line that was cut, or opens the file; where there is nothing of that to be done, it is an empty line.
+        write(cut || file === undefined ? '' : '\n')
+      } catch {}
     },
     followRename() {
       if (path === undefined || file === undefined || isStillAt(path, file)) return
@@ -68,7 +87,12 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
 
 function open(path: string): number {
   mkdirSync(dirname(path), { recursive: true })
-  return openSync(path, 'a')
+  return openSync(path, 'a', 0o640) // for whoever runs the server, and a group that ships the events
+}
+
+function isEmpty(file: number): boolean {
+  const status = fstatSync(file)
+  return status.isFile() && status.size === 0
 }
 
 function isStillAt(path: string, file: number): boolean {
@@ -88,29 +112,4 @@ function writeSome(file: number, bytes: Buffer, limit: number): number {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || attempt === limit) throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
     }
-}
-
-const nothing: { readonly lastLine: string | undefined; readonly isCut: boolean } = {
-  lastLine: undefined,
-  isCut: false,
-}
-
-/** The last whole line of a file, and whether a piece of another one follows it. */
-function readEnd(path: string): typeof nothing {
-  const file = openSync(path, 'r')
-  try {
-    const { size } = fstatSync(file)
-    const end = Buffer.alloc(Math.min(size, 2 * longestLine))
-    readSync(file, end, 0, end.length, size - end.length)
-    const lines = end.toString().split('\n')
-    const rest = lines.pop()
-    return { lastLine: findLast(lines), isCut: rest !== undefined && rest !== '' }
-  } finally {
-    closeSync(file)
-  }
-}
-
-/** The last line that was not cut by a crash before. */
-function findLast(lines: readonly string[]): string | undefined {
-  return lines.findLast(line => line.startsWith('{') && line.endsWith('}'))
 }

@@ -11,6 +11,8 @@ export const formats = { plain, ecs, ocsf }
 
 export interface Events {
   readonly record: RecordEvent
+  /** Whether they can be written, as far as the last one has shown. */
+  isRecording(): boolean
   /** Goes on in a new file when that of before was renamed. It is looked for each second, too. */
   followRename(): void
   /** Writes what is only counted so far. */
@@ -25,7 +27,11 @@ export function openEvents(
   { auditFile, auditFormat }: { readonly auditFile: string | undefined; readonly auditFormat: keyof typeof formats },
   onChange: (error: unknown) => void,
 ): Events {
-  const file = openEventFile(auditFile, onChange)
+  let recording = true
+  const file = openEventFile(auditFile, error => {
+    recording = error === undefined
+    onChange(error)
+  })
   const gate = createFloodGate(createRecorder(file, formats[auditFormat]))
   const flush = () => {
     try {
@@ -34,11 +40,13 @@ export function openEvents(
   }
   const timer = setInterval(() => {
     file.followRename()
+    file.retry()
     flush()
   }, second)
   timer.unref()
   return {
     record: gate.record,
+    isRecording: () => recording,
     followRename: file.followRename,
     close() {
       clearInterval(timer)

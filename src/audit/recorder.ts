@@ -17,7 +17,7 @@ export interface EventSink {
 export const chainStart = hashLine('')
 
 /** base64url(SHA-256(line)), the line as its octets are in UTF-8, without its end. */
-export function hashLine(line: string): string {
+export function hashLine(line: string | Buffer): string {
   return hash('sha256', line, 'base64url')
 }
 
@@ -31,7 +31,10 @@ export function createRecorder(sink: EventSink, format: Format): RecordEvent {
   }
 }
 
-/** JSON lets these stand raw, but a terminal or a line reader may take them for more than text. */
+/** JSON lets these stand raw, but a terminal or a line reader may take them for more than text, or write backwards. */
 function escapeControls(line: string): string {
-  return line.replace(/[\u007f-\u009f\u2028\u2029]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return line.replace(
+    /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }

@@ -1,0 +1,87 @@
+// What each class of OCSF wants to know beside what all of them do; the facts that it has no place for are given back.
+import type { EventName, Facts } from '../event.ts'
+import { asText, known, tlsVersion } from './known.ts'
+import type { ClassUid } from './ocsf-classes.ts'
+import { readWhoCame } from './who-came.ts'
+
+/** The members of a class, and what of the facts is only ours. `uid` is the event's. */
+type Shape = (facts: Facts, name: EventName, uid: string) => { readonly members: object; readonly ours: Facts }
+
+const service = { name: 'tlsbound' }
+
+/** What classes demand, and what was not known: nobody else can be called so, since clients have a uid and no name. */
+const unknown = { name: 'unknown' }
+
+/** OAUTH 2.0. */
+const oauth = { auth_protocol_id: 6, is_remote: true }
+
+/** Those that OCSF 1.5 knows; another one stands in `api.operation`. */
+const httpMethods = ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'TRACE']
+
+const titles: Partial<Record<EventName, string>> = {
+  'token.leaked': 'A token was found where others can read it',
+  'refresh.reused': 'A refresh token that was used already was used again',
+  'theft.suspected': 'A token came from where it does not belong',
+}
+
+export const shapes: Readonly<Record<ClassUid, Shape>> = {
+  0: facts => ({ members: {}, ours: facts }),
+
+  2004: ({ client_id, ...facts }, name, uid) => {
+    const { api, src_endpoint, ours } = readOrigin(facts)
+    const user = userOf(client_id)
+    const evidence = { src_endpoint, api, user }
+    return { members: { finding_info: { uid, title: titles[name] }, is_alert: true, evidences: [evidence] }, ours }
+  },
+
+  3002: ({ sub, ...facts }) => {
+    const { client, owner, others } = readWhoCame(facts)
+    const { http_request, src_endpoint, ours } = readOrigin(others)
+    const actor = client === undefined ? undefined : { user: userOf(client) }
+    const user = userOf(sub) ?? userOf(client) ?? unknown
+    return {
+      members: { user, actor, service, src_endpoint, http_request, ...oauth },
+      ours: { client_id: owner, ...ours },
+    }
+  },
+
+  4001: ({ peer, peer_port, tls, cipher, ...ours }) => {
+    const version = tlsVersion(tls)
+    const src_endpoint = endpointOf(peer, peer_port)
+    return {
+      members: { src_endpoint, dst_endpoint: { svc_name: 'tlsbound' }, tls: version && { version, cipher } },
+      ours,
+    }
+  },
+
+  6003: facts => {
+    const { client, owner, others } = readWhoCame(facts)
+    const { api, http_request, src_endpoint, ours } = readOrigin(others)
+    const actor = { user: userOf(client) ?? unknown }
+    return { members: { actor, api, src_endpoint, http_request }, ours: { client_id: owner, ...ours } }
+  },
+}
+
+function userOf(id: unknown): { readonly uid: string } | undefined {
+  const uid = asText(id)
+  return uid === undefined ? undefined : { uid }
+}
+
+function endpointOf(ip: string | undefined, port: number | undefined): object {
+  return known({ ip, port }) ?? unknown
+}
+
+/** Where a request came from, and what it asked for. */
+function readOrigin({ peer, peer_port, request_id, method, path, ...ours }: Facts) {
+  const http_method = httpMethods.find(name => name === method)
+  return {
+    src_endpoint: endpointOf(peer, peer_port),
+    http_request: known({ uid: request_id, http_method, url: path === undefined ? undefined : { path } }),
+    api: {
+      operation: method === undefined ? 'unknown' : `${method} ${path}`,
+      service,
+      request: request_id === undefined ? undefined : { uid: request_id },
+    },
+    ours,
+  }
+}

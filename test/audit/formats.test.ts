@@ -1,0 +1,145 @@
+// Security events in the forms of others: every event that there is, as a real server makes it, is one that the published
+// schema of each form takes, and that schema refuses what is not. N-65, N-66.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { eventNames, type SecurityEvent } from '../../src/audit/event.ts'
+import { collectEvents } from '../helpers/all-events.ts'
+import { type Form, faultsOf, forms, linesOf, nameOf } from '../helpers/event-schemas.ts'
+
+const events = await collectEvents(t)
+const refusal = events.find(({ event }) => event === 'token.refused') as SecurityEvent
+events.push({ ...refusal, count: 7, since: '2026-11-24T14:00:00.123Z' })
+const documents = (form: Form) => linesOf(form, events).map(line => JSON.parse(line))
+const ours = {
+  plain: (line: Members) => line,
+  ecs: ({ tlsbound }: Members) => tlsbound,
+  ocsf: ({ unmapped }: Members) => unmapped,
+}
+// biome-ignore lint/suspicious/noExplicitAny: each form has its own members
+type Members = Record<string, any>
+
+/** Members that an event may do without, where it has them: what nobody has asked for has no request. */
+const optional = /^(count|since|actor|tls|user|source|status_code|activity_name)$/
+const optionalOf: Readonly<Record<string, RegExp>> = {
+  'token.revoked': /^(http|url|http_request|request_id|method|path)$/,
+  'theft.suspected': /^(reason|status_detail)$/,
+}
+
+for (const form of forms)
+  t.test(`${form}: every event that exists is made and is what the schema says, which refuses it changed`, async t => {
+    const lines = documents(form)
+    t.same([...new Set(lines.map(nameOf))].sort(), [...eventNames].sort())
+    for (const line of lines) t.same(faultsOf(form, line), [], nameOf(line))
+    for (const name of eventNames) {
+      const line = lines.find(line => nameOf(line) === name)
+      const refused = (change: (copy: Members) => void, how: string) => {
+        const copy = structuredClone(line)
+        change(copy)
+        t.not(faultsOf(form, copy).length, 0, `${name} ${how}`)
+      }
+      refused(copy => (copy.more = 1), 'with one member more')
+      refused(copy => (ours[form](copy).more = 1), 'with one member of ours more')
+      refused(copy => delete ours[form](copy).chain, 'without its chain')
+      refused(copy => (ours[form](copy).chain = 'short'), 'with a chain that is none')
+      const other = name === 'token.issued' ? 'key.rotated' : 'token.issued'
+      if (form === 'plain') refused(copy => (copy.event = other), 'under another name')
+      if (form === 'ecs') refused(copy => (copy.event.action = other), 'under another name')
+      if (form === 'ocsf') refused(copy => (copy.metadata.event_code = other), 'under another name')
+      const demanded =
+        form === 'plain' ? ['time', 'event', 'outcome', 'reason', 'method', 'path', 'kid'] : Object.keys(line)
+      for (const member of demanded.filter(member => member in line && !optional.test(member)))
+        if (!optionalOf[name]?.test(member)) refused(copy => delete copy[member], `without ${member}`)
+    }
+  })
+
+t.test('the lines that docs/events.md shows are events, and its table has all of them', async t => {
+  const text = readFileSync('docs/events.md', 'utf8')
+  const lines = text.split('\n').filter(line => line.startsWith('{'))
+  t.equal(lines.length, forms.length)
+  for (const [index, form] of forms.entries()) t.same(faultsOf(form, JSON.parse(lines[index] as string)), [], form)
+  const rows = [...text.matchAll(/^\| `([a-z]+\.[a-z]+)` \| (\w+) \|/gm)].map(([, name, outcome]) => ({
+    name,
+    outcome,
+  }))
+  t.same(rows.map(({ name }) => name).sort(), [...eventNames].sort())
+  for (const { name = '', outcome } of rows) t.equal(events.find(({ event }) => event === name)?.outcome, outcome, name)
+})
+
+t.test('nothing that is known of an event is lost in another form', async t => {
+  const shown = { ecs: documents('ecs'), ocsf: documents('ocsf') }
+  const outcomes: Record<string, string[]> = {
+    success: ['"status_id":1'],
+    refused: ['"outcome":"failure"', '"status_id":2'],
+    unknown: ['"status_id":0'],
+  }
+  for (const [index, event] of events.entries()) {
+    const facts = Object.entries(event).filter(([, value]) => value !== undefined)
+    for (const form of ['ecs', 'ocsf'] as const) {
+      const text = JSON.stringify(shown[form][index])
+      const lost = facts.filter(([name, value]) => !spellings(name, value).some(one => text.includes(one)))
+      t.same(lost, [], `${form} ${event.event}`)
+    }
+  }
+
+  function spellings(name: string, value: unknown): string[] {
+    const text = String(value)
+    if (name === 'x5t#S256') return [text, Buffer.from(text, 'base64url').toString('hex').toUpperCase()]
+    if (name === 'time' || name === 'since') return [text, String(Date.parse(text))]
+    if (name === 'outcome') return [`"outcome":"${text}"`, ...(outcomes[text] ?? [])]
+    if (name === 'tls') return [text, text.replace('TLSv', '')]
+    return [JSON.stringify(value).replace(/^"|"$/g, '')]
+  }
+})
+
+t.test('ECS (N-66): what a SIEM correlates by is where ECS has it, in its form', async t => {
+  const [line] = documents('ecs').filter(
+    line => nameOf(line) === 'theft.suspected' && line.event.reason === 'certificate_mismatch',
+  )
+  const { 'x5t#S256': thief } =
+    events.find(({ event, reason }) => event === 'theft.suspected' && reason === 'certificate_mismatch') ?? {}
+  t.match(line, {
+    event: { kind: 'alert', outcome: 'unknown', reason: 'certificate_mismatch', dataset: 'tlsbound.audit' },
+    user: { id: undefined, target: { id: 'alice' } }, // whose token it was is not who came with it
+    source: { ip: '127.0.0.1', port: Number },
+    tls: { version: '1.3', version_protocol: 'tls', cipher: /^TLS_/, resumed: false },
+    http: { request: { method: 'GET', id: String }, response: { status_code: 401 } },
+    url: { path: '/api/whoami' },
+    tlsbound: { signal: 'token.refused', response: 'close', suspicion: 'certain', jti: String, grant: String },
+  })
+  t.equal(line.tls.client.hash.sha256, Buffer.from(String(thief), 'base64url').toString('hex').toUpperCase())
+  t.equal(line.tls.client.hash.sha256.length, createHash('sha256').digest('hex').length)
+  const [counted] = documents('ecs').filter(({ tlsbound }) => tlsbound.count === 7)
+  t.match(counted.event, { start: '2026-11-24T14:00:00.123Z', end: refusal.time })
+  t.match(documents('ecs').find(line => nameOf(line) === 'token.issued').event.outcome, 'success')
+  t.match(documents('ecs').find(line => nameOf(line) === 'client.refused').event.outcome, 'failure')
+})
+
+t.test('OCSF (N-65): classes, types and times fit together, and each event has an id of its own', async t => {
+  const lines = documents('ocsf')
+  for (const { class_uid, category_uid, activity_id, type_uid, time } of lines) {
+    t.equal(type_uid, class_uid * 100 + activity_id)
+    t.equal(category_uid, Math.floor(class_uid / 1000))
+    t.ok(Number.isInteger(time))
+  }
+  t.equal(new Set(lines.map(({ metadata }) => metadata.uid)).size, lines.length)
+  const classes = Object.fromEntries(lines.map(line => [nameOf(line), line.class_uid]))
+  t.match(classes, { 'token.issued': 3002, 'client.refused': 3002, 'token.revoked': 3002, 'refresh.rotated': 3002 })
+  t.match(classes, {
+    'token.introspected': 6003,
+    'client.changed': 6003,
+    'admin.refused': 6003,
+    'connection.refused': 4001,
+  })
+  t.match(classes, { 'theft.suspected': 2004, 'token.leaked': 2004, 'refresh.reused': 2004, 'key.rotated': 0 })
+  const refused = lines.filter(line => nameOf(line) === 'token.refused')
+  const classOf = (path: string) => refused.find(({ http_request }) => http_request.url.path === path).class_uid
+  t.equal(classOf('/oauth/token'), 3002, 'a token that was asked for')
+  t.equal(classOf('/api/whoami'), 6003, 'a token that was presented')
+  t.match(lines.at(-1), {
+    count: 7,
+    time: 1795528800123,
+    start_time: 1795528800123,
+    end_time: Date.parse(refusal.time),
+  })
+})
