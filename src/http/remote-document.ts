@@ -67,7 +67,8 @@ export function createRemoteDocument<T>(
 
 function fetchText(uri: string, ca: string | undefined, timeout: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const headers = { accept: 'application/jwk-set+json, application/json', 'accept-encoding': 'identity' }
+    const accept = 'application/jwk-set+json, application/json'
+    const headers = { accept, 'accept-encoding': 'identity', 'user-agent': 'tlsbound' } // some want to know who asks
     const options = { agent: false, headers, rejectUnauthorized: true, ...(ca !== undefined && { ca }) } as const
     const outgoing = request(uri, options, async response => {
       try {

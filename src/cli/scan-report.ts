@@ -1,0 +1,74 @@
+// Reports leaked tokens to a server, in the format of GitHub's secret scanning partner programme, as a client with the scope
+// for it.
+import type { Dispatcher } from 'undici'
+import { createClient, readIdentityFiles } from '../client/client.ts'
+import type { Finding } from '../scan/scan.ts'
+import type { GivenIdentity } from './identity-options.ts'
+import { present } from './option.ts'
+
+/** What a server takes at once: entries, and characters of the report. */
+const limits = { entries: 100, size: 100_000 } as const
+
+/** Milliseconds. */
+const answerTimeout = 30_000
+
+/** Reports each token once. Rejects with one sentence when that was not possible for all of them. */
+export async function reportLeaks(
+  tokens: ReadonlyMap<string, Finding>,
+  url: string,
+  { files, clientId }: GivenIdentity,
+): Promise<void> {
+  const client = createClient({
+    origin: new URL(url).origin,
+    identity: readIdentityFiles(files)(),
+    scope: 'leaks:report',
+    connections: 1,
+    patience: 10,
+    ...present({ clientId }),
+  })
+  try {
+    for (const body of buildReports(tokens)) await send(client.dispatcher, body)
+  } finally {
+    await client.close()
+  }
+}
+
+async function send(dispatcher: Dispatcher, body: string): Promise<void> {
+  const { statusCode, body: answer } = await dispatcher.request({
+    path: '/leaks',
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+    headersTimeout: answerTimeout,
+    bodyTimeout: answerTimeout,
+  })
+  await answer.dump()
+  if (statusCode >= 300) throw new Error(`the server does not take the report: it answers ${statusCode}`)
+}
+
+/** The bodies of as few reports as hold them all. */
+export function* buildReports(tokens: ReadonlyMap<string, Finding>): Generator<string> {
+  let entries: string[] = []
+  let size = 0
+  for (const [token, finding] of tokens) {
+    const entry = JSON.stringify(buildEntry(token, finding))
+    if (entries.length === limits.entries || size + entry.length > limits.size) {
+      yield `[${entries.join()}]`
+      entries = []
+      size = 0
+    }
+    entries.push(entry)
+    size += Buffer.byteLength(entry) + 1
+  }
+  if (entries.length > 0) yield `[${entries.join()}]`
+}
+
+function buildEntry(token: string, { kind, path, line, column, commit }: Finding): object {
+  const place = `${path.slice(0, 1000)}:${line}:${column}`
+  return {
+    token,
+    type: `tlsbound_${kind.replaceAll(' ', '_')}`,
+    url: commit === undefined ? place : `${commit} ${place}`,
+    source: commit === undefined ? 'file' : 'git',
+  }
+}

@@ -1,0 +1,57 @@
+// The signature over a report of leaked tokens, in the format of GitHub's secret scanning partner programme: ECDSA on P-256
+// with SHA-256 over the octets of the body as they came, DER in base64. Whose keys count, the operator says.
+import { createPublicKey, type KeyObject, verify } from 'node:crypto'
+
+/** Public keys of reporters, by their identifiers. */
+export type ReporterKeys = ReadonlyMap<string, KeyObject>
+
+/** A signature on P-256 in DER has at most 72 octets. */
+const maximumSignature = 96
+
+/** Whether a signature, in base64, is that of the body by the key. One spelling each: padded, and nothing around it. */
+export function isSignedBy(body: Buffer, signature: string, key: KeyObject): boolean {
+  if (signature.length > maximumSignature) return false
+  const der = Buffer.from(signature, 'base64')
+  return der.toString('base64') === signature && verify('sha256', body, { key, dsaEncoding: 'der' }, der)
+}
+
+/**
+ * Reads a document of the form `{ public_keys: [{ key_identifier, key }] }`, with keys in PEM. All that are listed count:
+ * a reporter takes one out when it no longer does. @throws TypeError when one of them cannot be used.
+ */
+export function readReporterKeys(document: unknown): ReporterKeys {
+  const entries = listOf(document)
+  const keys = new Map(entries.map(readReporterKey))
+  if (keys.size !== entries.length) throw new TypeError('two keys have the same key_identifier')
+  return keys
+}
+
+/** As `readReporterKeys`, for a document of somebody else's: keys of kinds that are not for us are left out. */
+export function readUsableReporterKeys(document: unknown): ReporterKeys {
+  const usable = listOf(document).flatMap(entry => {
+    try {
+      return [readReporterKey(entry)]
+    } catch {
+      return []
+    }
+  })
+  if (usable.length === 0) throw new TypeError('no key on P-256')
+  return new Map(usable)
+}
+
+function listOf(document: unknown): readonly unknown[] {
+  const entries = (document as { public_keys?: unknown } | null)?.public_keys
+  if (!Array.isArray(entries) || entries.length === 0) throw new TypeError('no public_keys')
+  return entries
+}
+
+function readReporterKey(entry: unknown): readonly [identifier: string, key: KeyObject] {
+  const { key_identifier: identifier, key: pem } = (entry ?? {}) as Readonly<Record<string, unknown>>
+  if (typeof identifier !== 'string' || !/^[\w.~-]{1,128}$/.test(identifier))
+    throw new TypeError('key_identifier must be a word')
+  // Node would take a private key or a certificate for a public key, too.
+  if (typeof pem !== 'string' || !/^\s*-----BEGIN PUBLIC KEY-----/.test(pem)) throw new TypeError('not a public key')
+  const key = createPublicKey(pem)
+  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new TypeError('not a key on P-256')
+  return [identifier, key]
+}

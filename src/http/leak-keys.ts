@@ -1,0 +1,22 @@
+// The public keys of whoever signs reports of leaked tokens, where they are published: fetched when needed, kept a while.
+import type { KeyObject } from 'node:crypto'
+import { OAuthError } from '../core/errors.ts'
+import { readUsableReporterKeys } from '../core/leak-signature.ts'
+import { createRemoteDocument, type RemoteDocumentOptions } from './remote-document.ts'
+
+/** Finds the key of an identifier; undefined: no reporter that is known here has it. */
+export type FindReporterKey = (identifier: string) => KeyObject | undefined | Promise<KeyObject | undefined>
+
+/** @throws OAuthError (rejects) `reporter_unavailable` */
+export function createRemoteReporterKeys(
+  options: Pick<RemoteDocumentOptions, 'uri'> & Partial<RemoteDocumentOptions>,
+): FindReporterKey {
+  const { uri, ca, clock = () => performance.now(), timeout = 5000 } = options
+  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, text => readUsableReporterKeys(JSON.parse(text)))
+  return identifier =>
+    lookUp(keys => keys.get(identifier)).catch((cause: unknown) => {
+      const refusal = new OAuthError('temporarily_unavailable', 'reporter_unavailable')
+      refusal.cause = cause instanceof OAuthError ? cause.cause : cause
+      throw refusal
+    })
+}

@@ -1,0 +1,60 @@
+// POST /leaks: reports of leaked tokens, in the format of GitHub's secret scanning partner programme. The answer is always
+// the same, whatever the tokens were: a report must not tell its sender which of them are good (docs/leaks.md).
+import type { FastifyInstance } from 'fastify'
+import { OAuthError } from '../../core/errors.ts'
+import { type Leak, readLeakReport } from '../../core/leak-report.ts'
+import { RequestError } from '../errors.ts'
+import { type Reporter, readReporter, verifyReport } from '../leak-reporter.ts'
+import { createLeakResponse } from '../leak-response.ts'
+import type { ServerParts } from '../parts.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who reports leaked tokens. */
+    reporter: Reporter
+  }
+}
+
+/** Octets: as many tokens as one report may hold, with what is said of each. */
+const maximumReport = 131_072
+
+export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
+  const endLeaked = createLeakResponse(parts)
+  acceptOctets(app)
+  app.decorateRequest('reporter')
+  app.addHook('onRequest', async request => {
+    request.reporter = await readReporter(request, parts)
+  })
+
+  app.post('/leaks', async (request, reply) => {
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    verifyReport(request.reporter, body)
+    for (const leak of readLeaks(body)) await endLeaked(request, request.reporter, leak)
+    return reply.code(204).header('cache-control', 'no-store').send()
+  })
+}
+
+/** JSON is what this scope takes, and its octets are kept as they came: they are what is signed. */
+function acceptOctets(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  const type = /^application\/json *(; *charset="?utf-8"?)?$/i
+  app.addContentTypeParser(type, { parseAs: 'buffer', bodyLimit: maximumReport }, ({ headers }, body, done) =>
+    headers['content-encoding'] === undefined ? done(null, body) : done(new RequestError(415)),
+  )
+}
+
+/** @throws OAuthError `malformed_request` */
+function readLeaks(body: Buffer): readonly Leak[] {
+  const leaks = readLeakReport(parseJson(body))
+  if (leaks === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+  return leaks
+}
+
+/** undefined for what is no JSON in UTF-8. */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,90 @@
+// Finds tokens, private keys and certificates in a stream of octets, whatever they stand in: a part may end anywhere, and
+// only so much of it is kept as the longest thing that is looked for. Every octet is one character here (latin1).
+import { isOpaqueToken } from '../core/opaque-token.ts'
+import { readLeakedJwt } from './jwt.ts'
+import { readPem } from './pem.ts'
+import type { Found, Sighting } from './sighting.ts'
+
+/** Octets of the longest thing that is found, and of what may stand before the place by which it is found. */
+const reach = { after: 16_384, before: 512 } as const
+
+/** Each of these finds the beginning of a candidate and never costs more than its own length. */
+const patterns = [
+  { begin: /tlsbound_(?=rt_|at_)/g, read: readOpaque, kind: 'token' },
+  { begin: /\.(?=eyJ[\w-]{40})/g, read: readLeakedJwt, kind: 'token' },
+  { begin: /-----BEGIN (?=(?:[A-Z]+ )?PRIVATE KEY-----|CERTIFICATE-----)/g, read: readPem, kind: 'pem' },
+] as const
+
+/** Reads parts and gives what is in them, in the order of the stream. */
+export class Finder {
+  #text = ''
+  /** From here on nothing was looked at yet. */
+  #from = 0
+  #line = 1
+  /** Where the line began that the text begins in, relative to it. */
+  #lineStart = 0
+  /** How far lines were counted. */
+  #counted = 0
+
+  /** Takes the next part. */
+  read(part: Buffer): Sighting[] {
+    this.#text += part.toString('latin1')
+    const until = this.#text.length - reach.after
+    return until - this.#from < reach.after ? [] : this.#look(until) // small parts are gathered
+  }
+
+  /** What was held back, since more could have come. */
+  end(): Sighting[] {
+    return this.#look(this.#text.length)
+  }
+
+  #look(until: number): Sighting[] {
+    if (until <= this.#from) return []
+    const text = this.#text
+    const found = patterns
+      .flatMap(({ begin, read, kind }) =>
+        placesOf(begin, text, this.#from, until).flatMap(at => {
+          const one = read(text, at)
+          return one === undefined ? [] : [{ kind, at, ...one }]
+        }),
+      )
+      .sort((one, other) => one.at - other.at)
+    const sightings = found.map(({ kind, at, start, text: what }) => {
+      this.#countLines(at)
+      return { kind, text: what, line: this.#line, column: start - this.#lineStart + 1 }
+    })
+    this.#countLines(until)
+    const cut = Math.max(0, until - reach.before)
+    this.#text = text.slice(cut)
+    this.#from = until - cut
+    this.#counted -= cut
+    this.#lineStart -= cut
+    return sightings
+  }
+
+  /** Moves on to the line of a place. */
+  #countLines(until: number): void {
+    for (let end = this.#text.indexOf('\n', this.#counted); end !== -1 && end < until; ) {
+      this.#line++
+      this.#lineStart = end + 1
+      end = this.#text.indexOf('\n', end + 1)
+    }
+    this.#counted = Math.max(this.#counted, until)
+  }
+}
+
+function placesOf(begin: RegExp, text: string, from: number, until: number): number[] {
+  const places: number[] = []
+  begin.lastIndex = from
+  for (let match = begin.exec(text); match !== null && match.index < until; match = begin.exec(text))
+    places.push(match.index)
+  return places
+}
+
+/** The checksum tells a token from noise, whatever stands around it. */
+function readOpaque(text: string, at: number): Found | undefined {
+  const candidate = text.slice(at, at + opaqueLength)
+  return isOpaqueToken(candidate) === undefined ? undefined : { start: at, text: candidate }
+}
+
+const opaqueLength = 'tlsbound_at_'.length + 49

@@ -1,0 +1,84 @@
+// What a token that was found is worth to whoever else finds it. That depends on what it is bound to, and on whether the key
+// of that certificate lies about as well.
+import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
+import { decodeToken, readLevel } from '../core/describe-token.ts'
+import { blotTokens } from '../core/leak-report.ts'
+import { hashOpaqueToken, isOpaqueToken, type OpaqueTokenKind } from '../core/opaque-token.ts'
+import type { PemCertificate } from './pem.ts'
+
+export interface Judgement {
+  readonly kind: 'refresh token' | 'opaque access token' | 'signed access token'
+  /** How it begins, which tells nothing. */
+  readonly begins: string
+  /** base64url(SHA-256(token)), by which the same token is known again. */
+  readonly hash: string
+  readonly jti?: string
+  readonly client_id?: string
+  readonly token_binding?: TokenBinding
+  readonly 'x5t#S256'?: string
+  /** UTC; a token that has expired is worthless, but has leaked all the same. */
+  readonly expires?: string
+  /** The certificate that it is bound to, whose private key was found too. */
+  readonly leaked_certificate?: Pick<PemCertificate, 'subject' | 'thumbprint'>
+  readonly remark: string
+}
+
+const worth: Readonly<Record<TokenBinding, (thumbprint: string) => string>> = {
+  connection: () => 'worthless elsewhere: it is good on the TLS connection that it was issued on, and on no other',
+  proof: thumbprint => `worthless without the key of the certificate ${thumbprint}, which has to sign each proof`,
+  certificate: thumbprint => `worthless without the key of the certificate ${thumbprint}`,
+}
+
+/** Of a token that does not say what it is bound to. */
+const worthOfOpaque = {
+  rt: 'worthless without the key of the certificate of its client, which only its issuer knows',
+  at: 'worthless elsewhere, or without the key of a certificate: which, only its issuer knows',
+} as const
+
+/** Judges a token. `leaked`: the certificates whose private keys were found; `now` in seconds since 1970. */
+export function judgeToken(token: string, leaked: readonly PemCertificate[], now: number): Judgement {
+  const hash = hashOpaqueToken(token)
+  const opaque = isOpaqueToken(token)
+  return opaque === undefined ? judgeSigned(token, hash, leaked, now) : judgeOpaque(opaque, hash, leaked)
+}
+
+function judgeOpaque(opaque: OpaqueTokenKind, hash: string, leaked: readonly PemCertificate[]): Judgement {
+  const subjects = leaked.map(({ subject }) => subject).slice(0, 3)
+  const suspicion = `; keys have leaked that could be it: ${subjects.join(', ')}${leaked.length > 3 ? ' …' : ''}`
+  return {
+    kind: opaque === 'rt' ? 'refresh token' : 'opaque access token',
+    begins: `tlsbound_${opaque}_`,
+    hash,
+    remark: worthOfOpaque[opaque] + (leaked.length > 0 ? suspicion : ''),
+  }
+}
+
+function judgeSigned(token: string, hash: string, leaked: readonly PemCertificate[], now: number): Judgement {
+  const { jti, client_id, exp, cnf } = decodeToken(token)?.claims ?? {}
+  const level = readLevel(cnf) ?? tokenBindings[0]
+  const thumbprint = String((cnf as Readonly<Record<string, unknown>> | undefined)?.['x5t#S256'])
+  const certificate = leaked.find(one => one.thumbprint === thumbprint)
+  const expires = typeof exp === 'number' && Math.abs(exp) < 8.64e12 ? new Date(exp * 1000).toISOString() : undefined
+  const remarks = [
+    certificate === undefined ? worth[level](thumbprint) : describeLeaked(certificate, level),
+    ...(typeof exp === 'number' && exp <= now ? ['it has expired'] : []),
+  ]
+  return {
+    kind: 'signed access token',
+    begins: 'eyJ',
+    hash,
+    ...(typeof jti === 'string' && { jti: blotTokens(jti) }),
+    ...(typeof client_id === 'string' && { client_id: blotTokens(client_id) }),
+    token_binding: level,
+    'x5t#S256': thumbprint,
+    ...(expires !== undefined && { expires }),
+    ...(certificate && { leaked_certificate: { subject: certificate.subject, thumbprint } }),
+    remark: remarks.join('; '),
+  }
+}
+
+function describeLeaked({ subject, thumbprint }: PemCertificate, level: TokenBinding): string {
+  const named = `its key has leaked with it: certificate ${subject}, ${thumbprint}`
+  if (level !== 'connection') return named
+  return `${named}; this token is good on its own TLS connection only, but whoever has the key gets new ones`
+}

@@ -1,0 +1,69 @@
+// Looks for leaked tokens in sources, one after the other, and judges what was found when all is read: the key of a
+// certificate may lie in the last file.
+import { blotTokens } from '../core/leak-report.ts'
+import { describeProblem } from './files.ts'
+import { Finder } from './find.ts'
+import { type Judgement, judgeToken } from './judge.ts'
+import { type PemCertificate, readPemCertificate, readPemKey } from './pem.ts'
+import type { OnProblem, Position, Sighting, Source } from './sighting.ts'
+
+export interface Finding extends Judgement, Position {
+  readonly path: string
+  readonly commit?: string
+  readonly date?: string
+}
+
+export interface Scan {
+  readonly findings: readonly Finding[]
+  /** The tokens themselves, each once, with where it was seen first. To be shown to nobody but their issuer. */
+  readonly tokens: ReadonlyMap<string, Finding>
+  /** How many findings there were beyond those that are kept. */
+  readonly dropped: number
+  readonly sources: number
+}
+
+/** Findings, and certificates and keys beside them, that are kept; so that memory has a bound whatever is scanned. */
+const maximumKept = 10_000
+
+/** Scans all sources. `now` in seconds since 1970. */
+export async function scan(sources: AsyncIterable<Source>, now: number, onProblem: OnProblem): Promise<Scan> {
+  const places: { token: string; place: Omit<Finding, keyof Judgement> }[] = []
+  const certificates = new Map<string, PemCertificate>()
+  const keys = new Set<string>()
+  let [dropped, count] = [0, 0]
+
+  function keep({ kind, text, line, column }: Sighting, { parts: _, ...source }: Source): void {
+    if (kind === 'pem') keepPem(text)
+    else if (places.length < maximumKept)
+      places.push({ token: text, place: { ...source, path: blotTokens(source.path), line, column } })
+    else dropped++
+  }
+
+  function keepPem(block: string): void {
+    const certificate = certificates.size < maximumKept ? readPemCertificate(block) : undefined
+    const key = certificate === undefined && keys.size < maximumKept ? readPemKey(block) : undefined
+    if (certificate !== undefined) certificates.set(certificate.thumbprint, certificate)
+    if (key !== undefined) keys.add(key)
+  }
+
+  for await (const source of sources) {
+    count++
+    const finder = new Finder()
+    try {
+      for await (const part of source.parts) for (const sighting of finder.read(part)) keep(sighting, source)
+    } catch (error) {
+      onProblem(describeProblem(source.path, error))
+    }
+    for (const sighting of finder.end()) keep(sighting, source)
+  }
+
+  const leaked = [...certificates.values()].filter(({ publicKey }) => keys.has(publicKey))
+  const findings: Finding[] = []
+  const tokens = new Map<string, Finding>()
+  for (const { token, place } of places) {
+    const finding = { ...place, ...judgeToken(token, leaked, now) }
+    findings.push(finding)
+    if (!tokens.has(token)) tokens.set(token, finding)
+  }
+  return { findings, tokens, dropped, sources: count }
+}

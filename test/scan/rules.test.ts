@@ -1,0 +1,125 @@
+// rules/gitleaks.toml: its expressions find our tokens and nothing that only looks like them, in JavaScript and in Python.
+// gitleaks itself does not run here; what it reads is read by a real TOML parser, and its entropy is computed as it does.
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
+import { generateTokenKey, importSigningKey, type TokenJwk } from '../../src/http/token-keys.ts'
+import { forgeToken } from '../helpers/forge-token.ts'
+import { run } from '../helpers/process.ts'
+
+interface Rule {
+  readonly id: string
+  readonly description: string
+  readonly regex: string
+  readonly keywords: readonly string[]
+  readonly entropy?: number
+}
+
+const digest = randomBytes(32).toString('base64url')
+const jwks = await Promise.all((['ES256', 'EdDSA', 'RS256'] as const).map(generateTokenKey))
+const [jwk] = jwks as [TokenJwk, ...TokenJwk[]]
+
+/** Tokens as the server signs them, with ids and claims of so many lengths that each place in base64 occurs. */
+const signed: string[] = []
+for (const key of jwks)
+  for (const kid of ['a', 'ab', 'abc', key.kid, 'x'.repeat(128)])
+    for (let length = 1; length < 12; length++)
+      signed.push(
+        (await importSigningKey({ ...key, kid })).sign({ sub: 'a'.repeat(length ** 2), cnf: { 'x5t#S256': digest } }),
+      )
+const bound = { sub: 'alice', cnf: { 'x5t#S256': digest, 'tls-exporter#S256': digest } }
+const signer = await importSigningKey(jwk)
+const opaqueTokens = (kind: 'rt' | 'at') => Array.from({ length: 50 }, () => buildOpaqueToken(kind, randomBytes(32)))
+
+const samples: Readonly<Record<string, { readonly good: readonly string[]; readonly bad: readonly string[] }>> = {
+  'tlsbound-refresh-token': {
+    good: opaqueTokens('rt'),
+    bad: [...opaqueTokens('at'), 'tlsbound_rt_', `tlsbound_rt_${'a-'.repeat(30)}`, `TLSBOUND_RT_${'a'.repeat(49)}`],
+  },
+  'tlsbound-access-token': {
+    good: opaqueTokens('at'),
+    bad: [...opaqueTokens('rt'), 'tlsbound_at_', ...opaqueTokens('at').map(token => token.slice(0, -1))],
+  },
+  'tlsbound-signed-access-token': {
+    good: [...signed, signer.sign(bound)],
+    bad: [
+      signer.sign({ sub: 'alice' }),
+      signer.sign({ sub: 'alice', cnf: { jkt: digest } }),
+      signer.sign(bound).slice(0, -1),
+      forgeToken({ jwk, header: { alg: 'ES256', typ: 'JWT', kid: jwk.kid }, claims: bound }),
+      forgeToken({ jwk, header: { alg: 'none', typ: 'at+jwt', kid: jwk.kid }, claims: bound }),
+      ...opaqueTokens('at'),
+    ],
+  },
+}
+
+/** Reads the rules, and tells of each which of its samples Python finds, whole. */
+const python = `
+import json, re, sys, tomllib
+rules = tomllib.load(open('rules/gitleaks.toml', 'rb'))['rules']
+samples = json.load(sys.stdin)
+def find(rule, text):
+    found = re.search(rule['regex'], text, re.ASCII)
+    return found and found.group(0)
+print(json.dumps({'rules': rules, 'found': {rule['id']: {kind: [find(rule, 'x="' + text + '"') for text in texts]
+  for kind, texts in samples[rule['id']].items()} for rule in rules}}))`
+
+t.test('each rule finds each of its tokens whole, and no other text', async t => {
+  const script = `import io,sys\nsys.stdin = io.StringIO(${JSON.stringify(JSON.stringify(samples))})\n${python}`
+  const { code, stdout, stderr } = await run('python3', ['-c', script], process.cwd())
+  t.equal(code, 0, `python3 from 3.11 on is needed (Debian package python3): ${stderr}`)
+  const { rules, found } = JSON.parse(stdout) as {
+    rules: Rule[]
+    found: Record<string, Record<'good' | 'bad', (string | null)[]>>
+  }
+  t.same(rules.map(({ id }) => id).sort(), Object.keys(samples).sort())
+  for (const { id, description, regex, keywords, entropy = 0 } of rules) {
+    const { good, bad } = samples[id] as (typeof samples)[string]
+    t.match(description, /^An? .{20,120}\.$/, id)
+    const look = (text: string) => new RegExp(regex).exec(`x="${text}"`)?.[0] ?? null
+    t.same(good.map(look), good, `${id} in JavaScript`)
+    t.same(found[id]?.good, good, `${id} in Python`)
+    t.same([...new Set(bad.map(look))], [null], `${id} in JavaScript: others`)
+    t.same([...new Set(found[id]?.bad)], [null], `${id} in Python: others`)
+    for (const text of good) {
+      t.ok(
+        keywords.some(word => text.toLowerCase().includes(word)),
+        `${id}: a keyword, in small letters`,
+      )
+      t.ok(entropyOf(text) > entropy + 0.3, `${id}: ${entropyOf(text)}`)
+    }
+  }
+  const example = `tlsbound_rt_${'x'.repeat(49)}`
+  t.ok(entropyOf(example) < 4, 'an example from a page is told from a token by its entropy')
+})
+
+t.test('DS09: no text makes an expression slow', async t => {
+  const { stdout } = await run(
+    'python3',
+    ['-c', "import json,tomllib; print(json.dumps(tomllib.load(open('rules/gitleaks.toml','rb'))))"],
+    process.cwd(),
+  )
+  const [head = '', claims = ''] = signer.sign(bound).split('.')
+  const worst = [
+    'eyJ'.repeat(33_000),
+    head.repeat(900),
+    `${head}.`.repeat(900),
+    `${head}.${claims}`.repeat(300),
+    `${head}.${claims.repeat(400)}`,
+    `${head}.eyJ${'eDV0I1MyNT'.repeat(10_000)}`,
+  ]
+  for (const { id, regex } of JSON.parse(stdout).rules as Rule[])
+    for (const text of [...worst, 'tlsbound_rt_'.repeat(9000), 'tlsbound_at_'.repeat(9000)]) {
+      const start = process.cpuUsage().user
+      new RegExp(regex).test(text)
+      const spent = (process.cpuUsage().user - start) / 1000
+      t.ok(spent < 2000, `${id}: ${Math.round(spent)} ms for ${text.slice(0, 20)}…`)
+    }
+})
+
+/** Shannon entropy in bits for each character. */
+function entropyOf(text: string): number {
+  const counts = new Map<string, number>()
+  for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1)
+  return -[...counts.values()].reduce((sum, count) => sum + (count / text.length) * Math.log2(count / text.length), 0)
+}
