@@ -10,6 +10,7 @@ const steps = [
        AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.grant_number = g.number) LIMIT ?) RETURNING 1`,
   'DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE expires < ? LIMIT ?) RETURNING 1',
   `DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations WHERE expires < ? LIMIT ?) RETURNING 1`,
+  'DELETE FROM notifications WHERE number IN (SELECT number FROM notifications WHERE expires < ? LIMIT ?) RETURNING 1',
 ]
 
 export function* removeExpired(now: number, limit: number): Work<number> {

@@ -40,6 +40,11 @@ const migrations = [
      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, client_id text NOT NULL, text text NOT NULL,
      created bigint NOT NULL);
    CREATE INDEX notes_by_client ON notes (client_id, id DESC);`,
+  `CREATE TABLE notifications (
+     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text NOT NULL UNIQUE, receiver text NOT NULL,
+     body text NOT NULL, attempts integer NOT NULL DEFAULT 0, due bigint NOT NULL, expires bigint NOT NULL);
+   CREATE INDEX notifications_by_receiver ON notifications (receiver, due, number);
+   CREATE INDEX notifications_by_expiry ON notifications (expires);`,
 ]
 
 /** Brings `schema` up to date on a connection that has it first in its search path. @throws Error, then nothing was changed. */

@@ -26,7 +26,7 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
   let closing: Promise<void> | undefined
   const { write, read } = connections
   return {
-    ...buildStore({ write, read, lockRefresh, lockRevocations, clock }, link.told),
+    ...buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.told),
     check: () => read(() => readNews(0, 0)).then(() => {}),
     async follow(listener, since = 0) {
       const follower = { listener, position: since }
@@ -50,6 +50,7 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
 const lockRefresh = `
   SELECT pg_advisory_xact_lock_shared(hashtext('tlsbound revocations'), hashtext(current_schema()))
   FROM grants WHERE number = (SELECT grant_number FROM refresh_tokens WHERE hash = ?) FOR UPDATE`
+const skipLocked = 'FOR UPDATE SKIP LOCKED'
 const lockRevocations = "SELECT pg_advisory_xact_lock(hashtext('tlsbound revocations'), hashtext(current_schema()))"
 
 /** Of the moment, not of the start of the transaction or statement, which may have waited for a lock since. */

@@ -12,13 +12,20 @@ import {
 import { removeExpired } from './expiry.ts'
 import { createGrant, findAccessToken, findRefreshToken, keepAccessToken, rotateRefreshToken } from './grants.ts'
 import { addNote, listNotes } from './notes.ts'
+import {
+  claimNotifications,
+  findDueReceivers,
+  postponeNotification,
+  removeNotification,
+  spoolNotification,
+} from './notifications.ts'
 import { revoke } from './revocations.ts'
 import type { Store } from './store.ts'
 import type { Performer, Work } from './work.ts'
 
 /** `told` is awaited after each change that made news: it resolves when the listeners of this store know them. */
 export function buildStore(
-  { write, read, lockRevocations, ...database }: Performer,
+  { write, read, lockRevocations, skipLocked, ...database }: Performer,
   told: () => Promise<void>,
 ): Omit<Store, 'check' | 'follow' | 'lastNews' | 'close'> {
   async function announce<T>(work: () => Work<T>): Promise<T> {
@@ -48,6 +55,11 @@ export function buildStore(
     listSecrets: clientId => read(() => listSecrets(clientId)),
     addNote: (clientId, text, created) => write(() => addNote(clientId, text, created)),
     listNotes: (clientId, limit) => read(() => listNotes(clientId, limit)),
+    spoolNotification: notification => write(() => spoolNotification(notification)),
+    findDueReceivers: now => read(() => findDueReceivers(now)),
+    claimNotifications: (receiver, claim) => write(() => claimNotifications(receiver, claim, skipLocked)),
+    postponeNotification: (id, attempts, due) => write(() => postponeNotification(id, attempts, due)),
+    removeNotification: id => write(() => removeNotification(id)),
     removeExpired: (now, limit) => write(() => removeExpired(now, limit)),
   }
 }

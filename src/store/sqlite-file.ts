@@ -43,6 +43,11 @@ const migrations = [
 
    CREATE TABLE news_sequence (value INTEGER NOT NULL) STRICT;
    INSERT INTO news_sequence VALUES (0);`,
+  `CREATE TABLE notifications (
+     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, receiver TEXT NOT NULL, body TEXT NOT NULL,
+     attempts INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT;
+   CREATE INDEX notifications_by_receiver ON notifications (receiver, due, number);
+   CREATE INDEX notifications_by_expiry ON notifications (expires);`,
 ]
 
 /** Opens or makes the database at `path`, or a passing one for `:memory:`. @throws Error with one sentence that says why not. */

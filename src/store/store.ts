@@ -74,6 +74,24 @@ export interface Note {
   readonly created: number
 }
 
+/** What a receiver has to be told. */
+export interface Notification {
+  readonly id: string
+  /** Whom it is for, by a name that whoever sends it gives; no address. */
+  readonly receiver: string
+  /** JSON. */
+  readonly body: string
+  /** Milliseconds since 1970 from which on it may be sent. */
+  readonly due: number
+  /** Seconds since 1970 after which nobody wants to know any more. */
+  readonly expires: number
+}
+
+export interface SpooledNotification extends Pick<Notification, 'id' | 'body'> {
+  /** How often it was claimed, this time included. */
+  readonly attempts: number
+}
+
 /** A change that contradicts what is kept: an id or hash that exists, a third secret. The caller's mistake. */
 export class ConflictError extends Error {
   override readonly name = 'ConflictError'
@@ -135,6 +153,22 @@ export interface Store {
   addNote(clientId: string, text: string, created: number): Promise<Note>
   /** The newest notes of a client, newest first, at most `limit`. */
   listNotes(clientId: string, limit: number): Promise<Note[]>
+
+  /** Keeps a notification. False: as many as may be wait for this receiver already. @throws ConflictError for a known id. */
+  spoolNotification(notification: Notification): Promise<boolean>
+  /** The receivers of notifications that are due at `now`, in milliseconds since 1970. */
+  findDueReceivers(now: number): Promise<string[]>
+  /**
+   * Takes at most `limit` of the notifications of a receiver that are due at `now`, those first that are due longest. They
+   * are nobody else's until `until`, both in milliseconds since 1970, and are due again then.
+   */
+  claimNotifications(
+    receiver: string,
+    claim: { readonly now: number; readonly until: number; readonly limit: number },
+  ): Promise<SpooledNotification[]>
+  /** Lets one that was claimed for the attempt of this number be due at `due` instead, unless it was claimed again since. */
+  postponeNotification(id: string, attempts: number, due: number): Promise<void>
+  removeNotification(id: string): Promise<void>
 
   /** Removes at most `limit` records that expired before `now`, in seconds since 1970; resolves with how many it were. */
   removeExpired(now: number, limit: number): Promise<number>

@@ -25,6 +25,8 @@ export interface Performer {
   readonly clock?: string
   /** Waits until no refresh is under way, and holds up all others until the transaction ends. */
   readonly lockRevocations?: string
+  /** Ends a SELECT that others may do at the same time: their rows are not seen, and these are locked. */
+  readonly skipLocked?: string
 }
 
 /** Asks one statement: `const rows = yield* ask('SELECT …', value)`. */

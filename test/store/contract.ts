@@ -1,7 +1,8 @@
 // What every store promises, as tests. `open` gives two stores that share one new, empty state: two servers, as far as the
 // kind of store allows that. N-42, N-43, RE01, RE06, DS12, I8.
 import type { Test } from 'tap'
-import { ConflictError, type News, type Revocation, type Store } from '../../src/store/store.ts'
+import { spoolLimit } from '../../src/store/notifications.ts'
+import { ConflictError, type News, type Notification, type Revocation, type Store } from '../../src/store/store.ts'
 import { grant } from './grant.ts'
 
 type Open = (t: Test) => Promise<readonly [Store, Store, Time]>
@@ -33,6 +34,10 @@ export function createTime(age: (milliseconds: number) => Promise<void> = async 
 }
 
 const forever = 1_000_000
+
+function notification(id: string, other: Partial<Notification> = {}): Notification {
+  return { id, receiver: 'receiver', body: JSON.stringify({ id }), due: 30, expires: 3000, ...other }
+}
 
 /** Follows a store, and waits for news without sleeping. */
 export async function listen(store: Store, since?: number) {
@@ -541,6 +546,68 @@ export function testStore(t: Test, open: Open): void {
     }
   })
 
+  t.test(
+    'a notification is claimed by one at a time, in the order of its time, until it is done (issue 6)',
+    async t => {
+      const [one, other] = await open(t)
+      for (const [id, due] of [
+        ['n1', 50],
+        ['n2', 40],
+        ['n3', 40],
+        ['later', 500],
+      ] as const)
+        t.equal(await one.spoolNotification(notification(id, { due })), true)
+      t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another', due: 400 })), true)
+      await t.rejects(other.spoolNotification(notification('n1')), ConflictError, 'an id is used once')
+      t.same(await other.findDueReceivers(39), [])
+      t.same(await other.findDueReceivers(100), ['receiver'])
+      t.same(await other.findDueReceivers(400), ['another', 'receiver'])
+
+      const claim = (store: Store, now: number, limit = 10) =>
+        store.claimNotifications('receiver', { now, until: now + 60, limit })
+      t.same(await claim(one, 100, 2), [
+        { id: 'n2', body: '{"id":"n2"}', attempts: 1 },
+        { id: 'n3', body: '{"id":"n3"}', attempts: 1 },
+      ])
+      t.same(await claim(other, 100), [{ id: 'n1', body: '{"id":"n1"}', attempts: 1 }])
+      t.same(await claim(one, 159), [], 'all of them are somebody’s')
+      await one.removeNotification('n2')
+      await one.postponeNotification('n3', 1, 300)
+      t.match(await claim(one, 160), [{ id: 'n1', attempts: 2 }], 'whoever had it was killed')
+      await other.postponeNotification('n1', 1, 161)
+      t.same(await claim(other, 161), [], 'and has no say any more')
+      t.match(await claim(other, 300), [
+        { id: 'n1', attempts: 3 },
+        { id: 'n3', attempts: 2 },
+      ])
+
+      const racing = ['n4', 'n5', 'n6', 'n7', 'n8', 'n9']
+      for (const id of racing) await one.spoolNotification(notification(id))
+      const claims = racing.map((_, index) => claim(index % 2 ? one : other, 1000, 3))
+      const won = (await Promise.all(claims)).flat().map(({ id }) => id)
+      won.push(...(await claim(one, 1000)).map(({ id }) => id)) // who was passed over by all
+      t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
+    },
+  )
+
+  t.test('no more wait for one receiver than may, nor longer than they should (issue 6, DS12)', async t => {
+    const [one, other] = await open(t)
+    const kept = new Set<boolean>()
+    for (let from = 0; from < spoolLimit; from += 20) {
+      const ids = Array.from({ length: 20 }, (_, index) => `n${from + index}`)
+      const spooled = ids.map((id, index) => (index % 2 ? one : other).spoolNotification(notification(id)))
+      for (const each of await Promise.all(spooled)) kept.add(each)
+    }
+    t.same([...kept], [true])
+    t.equal(await one.spoolNotification(notification('too many')), false)
+    t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another' })), true, 'control')
+    await one.removeNotification('n7')
+    t.equal(await one.spoolNotification(notification('has room', { expires: 5000 })), true)
+    t.equal(await one.removeExpired(3000, 10_000), 0, 'control')
+    t.equal(await one.removeExpired(3001, 10_000), spoolLimit)
+    t.match(await other.claimNotifications('receiver', { now: 100, until: 160, limit: 10 }), [{ id: 'has room' }])
+  })
+
   t.test('a store that is closed refuses everything, and closing it twice is no mistake (I8)', async t => {
     const [store] = await open(t)
     await t.resolves(store.check(), 'control')
@@ -566,6 +633,11 @@ export function testStore(t: Test, open: Open): void {
       ['listSecrets', () => store.listSecrets('alice')],
       ['addNote', () => store.addNote('alice', 'x', 1)],
       ['listNotes', () => store.listNotes('alice', 1)],
+      ['spoolNotification', () => store.spoolNotification(notification('n1'))],
+      ['findDueReceivers', () => store.findDueReceivers(1)],
+      ['claimNotifications', () => store.claimNotifications('receiver', { now: 1, until: 2, limit: 1 })],
+      ['postponeNotification', () => store.postponeNotification('n1', 1, 2)],
+      ['removeNotification', () => store.removeNotification('n1')],
       ['removeExpired', () => store.removeExpired(1, 1)],
     ]
     for (const [name, call] of calls) await t.rejects(call(), unavailable, name)

@@ -1,0 +1,80 @@
+// Notifications from event to receiver: an observer of events picks what somebody wants to be told of; it goes into the store
+// and from there to its receiver. No decision waits for any of it, and none fails because of it.
+import { randomBytes } from 'node:crypto'
+import type { Observer, SecurityEvent } from '../audit/event.ts'
+import type { Notification } from '../store/store.ts'
+import { buildBody } from './body.ts'
+import { type KnownReceiver, type Line, type Lines, replaceReceivers } from './line.ts'
+import { createOutbox } from './outbox.ts'
+import { lifetime } from './retry.ts'
+import { createSender, describe, type SenderParts } from './sender.ts'
+
+/** Milliseconds between two looks for what is due. */
+const interval = 1000
+
+export interface Notifier {
+  readonly observe: Observer
+  /** Puts other receivers in the place of all. Those who wanted no more are asked again. */
+  replace(receivers: readonly KnownReceiver[]): void
+  /** Sends all that is due, without waiting for the next time. Resolves when nothing is under way any more. */
+  look(): Promise<void>
+  /** Ends what is under way. What is not delivered stays in the store, for the next start. */
+  close(): Promise<void>
+}
+
+/** Notifies these receivers from now on. It keeps no process alive by itself. */
+export function createNotifier(receivers: readonly KnownReceiver[], parts: SenderParts): Notifier {
+  const { store, clock, report } = parts
+  const lines: Lines = new Map()
+  replaceReceivers(lines, receivers, clock)
+  const outbox = createOutbox(store, notification => lose('spool_full', notification))
+  const sender = createSender(parts, lines)
+  const timer = setInterval(look, interval)
+  timer.unref()
+
+  async function look(): Promise<void> {
+    await outbox.flush()
+    await sender.look().catch(() => {}) // the store does not answer: the next look tries again
+  }
+
+  function lose(reason: string, { id, receiver, body }: Notification): void {
+    report({ reason, receiver: lines.get(receiver)?.receiver.url.host, notification: id, ...describe(body) })
+  }
+
+  function notify(line: Line, event: SecurityEvent): boolean {
+    const { receiver, isGone, damper } = line
+    if (isGone || !receiver.events.has(event.event)) return false
+    if (receiver.clientId !== undefined && receiver.clientId !== event.client_id) return false
+    const suppressed = damper(event)
+    if (suppressed === undefined) return false
+    const now = clock()
+    const notification = {
+      id: `msg_${randomBytes(18).toString('base64url')}`,
+      receiver: receiver.key,
+      body: buildBody(event, suppressed),
+      due: now,
+      expires: Math.floor(now / 1000) + lifetime,
+    }
+    const hasRoom = outbox.put(notification)
+    if (!hasRoom) lose('store_unavailable', notification)
+    return hasRoom
+  }
+
+  return {
+    observe(event) {
+      try {
+        const notified = [...lines.values()].map(line => notify(line, event))
+        if (notified.includes(true)) void look()
+      } catch {
+        report({ reason: 'event_malformed', type: event.event }) // a mistake of ours must not make one of the decision
+      }
+    },
+    replace: others => replaceReceivers(lines, others, clock),
+    look,
+    async close() {
+      clearInterval(timer)
+      await outbox.flush()
+      await sender.close()
+    },
+  }
+}

@@ -1,0 +1,104 @@
+// Sends what is due in the spool, to each receiver a few at a time, so that one that hangs keeps no other waiting. What was
+// claimed and not done when a server ends is due again; so each arrives at least once, with the same id.
+import type { Facts } from '../audit/event.ts'
+import type { SpooledNotification, Store } from '../store/store.ts'
+import { type Delivery, deliver } from './deliver.ts'
+import type { Line, Lines } from './line.ts'
+import { nextDelay, restOf } from './retry.ts'
+
+/** How many are sent to one receiver at the same time. */
+const atOnce = 4
+
+/** Milliseconds for which a notification is the claimer's: longer than an attempt takes, by more than clocks differ. */
+export const lease = 60_000
+
+export interface SenderParts {
+  readonly store: Store
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Is told of each notification that is given up, and of each receiver that wants no more. Must not throw. */
+  readonly report: (facts: Facts) => void
+  /** Milliseconds that a receiver has to answer. Default 10 000. */
+  readonly timeout?: number
+}
+
+export interface Sender {
+  /** Sends all that is due. Resolves when nothing is under way; rejects when the store fails, for the next call to go on. */
+  look(): Promise<void>
+  /** Ends what is under way; it is due again at once. */
+  close(): Promise<void>
+}
+
+export function createSender({ store, clock, report, timeout = 10_000 }: SenderParts, lines: Lines): Sender {
+  const ending = new AbortController()
+  const underWay = new Set<Promise<void>>()
+
+  async function look(): Promise<void> {
+    if (ending.signal.aborted || lines.size === 0) return
+    const due = await store.findDueReceivers(clock())
+    await Promise.all(due.map(key => lines.get(key)).map(line => line && fill(line)))
+    while (underWay.size > 0) await Promise.allSettled(underWay)
+  }
+
+  async function fill(line: Line): Promise<void> {
+    const turn = line.claiming.catch(() => {}).then(() => claim(line))
+    line.claiming = turn
+    const claimed = await turn
+    await Promise.all(claimed.map(notification => watch(send(line, notification))))
+    if (claimed.length > 0) await fill(line)
+  }
+
+  async function claim(line: Line): Promise<readonly SpooledNotification[]> {
+    const now = clock()
+    const limit = atOnce - line.underWay
+    if (ending.signal.aborted || line.isGone || limit <= 0 || now < line.restsUntil) return []
+    const claimed = await store.claimNotifications(line.receiver.key, { now, until: now + lease, limit })
+    line.underWay += claimed.length
+    return claimed
+  }
+
+  async function send(line: Line, notification: SpooledNotification): Promise<void> {
+    const attempt = { timestamp: Math.floor(clock() / 1000), timeout, signal: ending.signal }
+    const delivery = await deliver(line.receiver, notification, attempt)
+    line.underWay--
+    await settle(line, notification, delivery)
+  }
+
+  async function settle(line: Line, { id, body, attempts }: SpooledNotification, delivery: Delivery): Promise<void> {
+    const { outcome } = delivery
+    if (outcome === 'done') return store.removeNotification(id)
+    if (ending.signal.aborted) return store.postponeNotification(id, attempts, clock())
+    const { problem, retryAfter } = delivery
+    line.restsUntil = clock() + restOf(retryAfter)
+    const tell = (reason: string) =>
+      report({ reason, receiver: line.receiver.url.host, notification: id, ...describe(body), attempts, problem })
+    if (outcome === 'gone' && !line.isGone) {
+      line.isGone = true
+      tell('receiver_gone')
+    }
+    const delay = outcome === 'internal' ? undefined : nextDelay(attempts, retryAfter)
+    if (delay !== undefined) return store.postponeNotification(id, attempts, Math.ceil(clock() + delay))
+    tell(outcome === 'internal' ? 'receiver_internal' : 'given_up')
+    await store.removeNotification(id)
+  }
+
+  function watch(sending: Promise<void>): Promise<void> {
+    underWay.add(sending)
+    return sending.finally(() => underWay.delete(sending))
+  }
+
+  return {
+    look,
+    async close() {
+      ending.abort()
+      await Promise.allSettled([...lines.values()].map(({ claiming }) => claiming))
+      await Promise.allSettled(underWay)
+    },
+  }
+}
+
+/** What a notification is about, for the event of its failure. */
+export function describe(body: string): Facts {
+  const { type, data } = JSON.parse(body) as { type: string; data: { client_id?: unknown; jti?: unknown } }
+  return { type, client_id: data.client_id, jti: data.jti }
+}

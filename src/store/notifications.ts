@@ -1,0 +1,55 @@
+// The spool of notifications: what receivers have still to be told. Whoever claims one has it until a time; after that it is
+// due again, so that nothing is lost with a server that was killed.
+import type { Notification, SpooledNotification } from './store.ts'
+import { ask, type Work } from './work.ts'
+
+/** The most that wait for one receiver. What does not fit is refused: the first news of a theft tell the most. */
+export const spoolLimit = 1000
+
+export function* spoolNotification({ id, receiver, body, due, expires }: Notification): Work<boolean> {
+  const kept = yield* ask(
+    `INSERT INTO notifications (id, receiver, body, due, expires) SELECT ?, ?, ?, ?, ?
+     WHERE (SELECT count(*) FROM notifications WHERE receiver = ?) < ? RETURNING id`,
+    id,
+    receiver,
+    body,
+    due,
+    expires,
+    receiver,
+    spoolLimit,
+  )
+  return kept.length > 0
+}
+
+export function* findDueReceivers(now: number): Work<string[]> {
+  const rows = yield* ask('SELECT DISTINCT receiver FROM notifications WHERE due <= ? ORDER BY receiver', now)
+  return rows.map(row => row.receiver as string)
+}
+
+/** `skipLocked` passes over those that another server is claiming. */
+export function* claimNotifications(
+  receiver: string,
+  { now, until, limit }: { readonly now: number; readonly until: number; readonly limit: number },
+  skipLocked = '',
+): Work<SpooledNotification[]> {
+  const rows = yield* ask(
+    `UPDATE notifications SET due = ?, attempts = attempts + 1 WHERE number IN (
+       SELECT number FROM notifications WHERE receiver = ? AND due <= ? ORDER BY due, number LIMIT ? ${skipLocked})
+     RETURNING id, body, attempts, number`,
+    until,
+    receiver,
+    now,
+    limit,
+  )
+  return rows
+    .toSorted((one, other) => (one.number as number) - (other.number as number))
+    .map(({ id, body, attempts }) => ({ id, body, attempts }) as SpooledNotification)
+}
+
+export function* postponeNotification(id: string, attempts: number, due: number): Work<void> {
+  yield* ask('UPDATE notifications SET due = ? WHERE id = ? AND attempts = ?', due, id, attempts)
+}
+
+export function* removeNotification(id: string): Work<void> {
+  yield* ask('DELETE FROM notifications WHERE id = ?', id)
+}

@@ -1,0 +1,76 @@
+// docs/notifications.md is true: its code verifies its own example, and what is delivered to a receiver, in Node and in Python.
+// Needs the Debian package python3.
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { readReceivers } from '../../src/notify/receiver.ts'
+import { startNotifier } from '../helpers/notifier.ts'
+import { until } from '../helpers/until.ts'
+import { type Delivered, secret, startReceiver, theft } from '../helpers/webhook-receiver.ts'
+
+const page = readFileSync('docs/notifications.md', 'utf8')
+const code = (language: string) => new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(page)?.[1] ?? t.fail(language)
+
+type Headers = Readonly<Record<string, string>>
+type Case = readonly [secret: string, headers: Headers, body: string, now: number]
+
+const folder = t.testdir({
+  'verify.mjs': String(code('js')),
+  'verify.py': `import json, sys\n${code('python')}
+print(json.dumps([verify(key, headers, body.encode(), now) for key, headers, body, now in json.load(sys.stdin)]))`,
+})
+const { verify } = (await import(join(folder, 'verify.mjs'))) as { verify: (...one: Case) => boolean }
+
+/** What the code of the page says to each of these, which must be the same in both languages. */
+function verifyAll(cases: readonly Case[]): boolean[] {
+  const input = JSON.stringify(cases)
+  const { stdout, stderr, error } = spawnSync('python3', [join(folder, 'verify.py')], { input, encoding: 'utf8' })
+  if (error !== undefined) throw new Error('python3 cannot be run: install the Debian package python3')
+  const inNode = cases.map(one => verify(...one))
+  t.same(stdout.trim() === '' ? stderr : JSON.parse(stdout), inNode, 'in Python as in Node')
+  return inNode
+}
+
+t.test('the example has the signature that the code of the page verifies', t => {
+  const [head = '', body = ''] = String(code('http')).trimEnd().split('\n\n')
+  const headers = Object.fromEntries([...head.matchAll(/^([\w-]+): (.*)$/gm)].map(([, name, value]) => [name, value]))
+  const now = Number(headers['webhook-timestamp'])
+  const key = /`(whsec_Bw[^`]*)`/.exec(page)?.[1] ?? ''
+  t.same(
+    verifyAll([
+      [key, headers, body, now],
+      [key, headers, body.replace('alice', 'bob'), now],
+    ]),
+    [true, false],
+  )
+  const problems: string[] = []
+  t.equal(readReceivers(JSON.parse(String(code('json'))), problems).length, 2, 'and its list can be read')
+  t.same(problems, [])
+  t.end()
+})
+
+t.test('what is delivered is verified by each of its secrets, and by nothing else', async t => {
+  const receiver = await startReceiver(t)
+  const next = `whsec_${Buffer.alloc(24, 8).toString('base64')}`
+  const notifier = startNotifier(t, [receiver.known({ secret: undefined, secrets: [next, secret] })])
+  notifier.observe(theft({ path: '/ä\u2028"' }))
+  await until(() => receiver.delivered.length === 1)
+  const [{ body, headers: raw }] = receiver.delivered as [Delivered]
+  const headers = raw as Headers
+  const now = notifier.now / 1000
+  const wrong: Case[] = [
+    [`whsec_${Buffer.alloc(24, 9).toString('base64')}`, headers, body, now],
+    [secret, { ...headers, 'webhook-id': 'msg_other' }, body, now],
+    [secret, { ...headers, 'webhook-timestamp': String(now + 1) }, body, now],
+    [secret, { ...headers, 'webhook-signature': 'v1,' }, body, now],
+    [secret, headers, `${body} `, now],
+    [secret, headers, body, now + 300],
+    [secret, headers, body, now - 300],
+  ]
+  const good: Case[] = [secret, next].map(key => [key, headers, body, now])
+  t.same(
+    verifyAll([...good, ...wrong]),
+    [...good, ...wrong].map(one => good.includes(one)),
+  )
+})
