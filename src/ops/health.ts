@@ -6,16 +6,30 @@ import { refuse } from '../http/errors.ts'
 import { maximumSilence } from '../http/state.ts'
 import type { OpsParts } from './parts.ts'
 
-export function healthRoutes(app: FastifyInstance, { store, isServing }: OpsParts): void {
+export function healthRoutes(app: FastifyInstance, parts: OpsParts): void {
   const config = { openOnLoopback: true }
   app.get('/health', { config }, () => ({ status: 'alive' }))
   app.get('/ready', { config }, async (request, reply) => {
-    try {
-      await store.check()
-      if (isServing() && store.lastNews() <= maximumSilence) return { status: 'ready' }
-    } catch (error) {
-      request.log.warn({ err: (error as Error).cause ?? error }, 'not ready: the store does not answer')
-    }
+    const obstacle = await findObstacle(parts)
+    if (obstacle === undefined) return { status: 'ready' }
+    request.log.warn({ err: obstacle.cause }, `not ready: ${obstacle.message}`)
     return refuse(request, reply, new OAuthError('temporarily_unavailable', 'store_unavailable'))
   })
+}
+
+/** Why no decisions can be made now, if so: each needs the store, what it has told lately, and a line for its event. */
+export async function findObstacle({
+  store,
+  isServing,
+  isRecording,
+}: Pick<OpsParts, 'store' | 'isServing' | 'isRecording'>): Promise<Error | undefined> {
+  if (!isServing()) return new Error('the listener takes no connections')
+  if (!isRecording()) return new Error('security events cannot be written')
+  if (store.lastNews() > maximumSilence) return new Error('the store has told nothing for too long')
+  try {
+    await store.check()
+  } catch (error) {
+    return new Error('the store does not answer', { cause: (error as Error).cause ?? error })
+  }
+  return undefined
 }

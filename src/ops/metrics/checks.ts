@@ -1,0 +1,40 @@
+// How tokens fared at protected resources. Refusals are events and counted as such; a token that is let pass makes no event,
+// so the listener keeps a plain number (http/counts.ts), which is read here when metrics are asked for.
+import { Counter, type Registry } from 'prom-client'
+import type { Observer, SecurityEvent } from '../../audit/event.ts'
+import { tokenBindings } from '../../core/confirmation.ts'
+import type { Counts } from '../../http/counts.ts'
+import { among, reasonNames, tlsVersions } from './labels.ts'
+
+/** Registers `tlsbound_checks_total`. The answer is an observer that counts what is refused. */
+export function countChecks(registry: Registry, counts: Readonly<Counts>): Observer {
+  const told = new Map<string, number>()
+  const checks = new Counter({
+    name: 'tlsbound_checks_total',
+    help: 'Requests for resources, there or not, by what became of their token.',
+    labelNames: ['outcome', 'reason', 'level', 'tls'],
+    registers: [registry],
+    collect() {
+      for (const tls of tlsVersions)
+        for (const level of tokenBindings) {
+          const accepted = counts[tls].accepted[level]
+          checks.inc({ outcome: 'accepted', reason: '', level, tls }, accepted - (told.get(tls + level) ?? 0))
+          told.set(tls + level, accepted)
+        }
+    },
+  })
+  return event => {
+    if (event.event !== 'token.refused' || isOfAuthorizationServer(event)) return
+    checks.inc({
+      outcome: 'refused',
+      reason: among(reasonNames, event.reason),
+      level: among(tokenBindings, event.token_binding),
+      tls: among(tlsVersions, event.tls),
+    })
+  }
+}
+
+/** Whether a refusal came from the endpoints of the authorization server, where tokens are got and not used. */
+export function isOfAuthorizationServer({ event, path }: SecurityEvent): boolean {
+  return event === 'client.refused' || (event === 'token.refused' && path?.startsWith('/oauth/') === true)
+}

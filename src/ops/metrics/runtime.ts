@@ -1,0 +1,22 @@
+// What is measured of the process as a whole, and so of one server in it only: under the names that Node's dashboards know.
+import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
+
+/** Gauges with the name of a counter, and each takes a walk over all connections. */
+const unwanted = ['nodejs_active_handles', 'nodejs_active_requests', 'nodejs_active_resources']
+
+export function watchRuntime(registry: Registry): void {
+  collectDefaultMetrics({ register: registry })
+  for (const name of unwanted.flatMap(name => [name, `${name}_total`])) registry.removeSingleMetric(name)
+
+  let last = performance.eventLoopUtilization()
+  new Gauge({
+    name: 'tlsbound_event_loop_utilisation_ratio',
+    help: 'Share of the time since it was last asked for that the event loop was busy.',
+    registers: [registry],
+    collect() {
+      const now = performance.eventLoopUtilization()
+      this.set(performance.eventLoopUtilization(now, last).utilization)
+      last = now
+    },
+  })
+}

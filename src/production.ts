@@ -1,0 +1,87 @@
+// Production mode, NODE_ENV=production: whatever would let secrets out keeps the server from starting, all of it named at once.
+// Elsewhere each is a warning and an event, but for demo certificates, which are for elsewhere.
+import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import { type Exposure, findDoors } from './doors.ts'
+import { findForeignOwner, findReaders } from './file-access.ts'
+import type { Audit } from './http/audit.ts'
+import { isDemoCertificate } from './pki/demo.ts'
+import { secretPath } from './setting-forms.ts'
+import { type Settings, SettingsError, settingsTable } from './settings.ts'
+
+interface Process {
+  readonly env: NodeJS.ProcessEnv
+  readonly execArgv: readonly string[]
+}
+
+/**
+ * Finds everything that would let secrets out; `keysFile` has the signing keys in use.
+ * @throws SettingsError naming all of it, in production.
+ */
+export function guardSecrets(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
+  const exposures = [
+    ...findDoors(env, execArgv),
+    ...findUnsafeSettings(settings),
+    ...findOpenSecrets({ ...settings, signingKeysFile: keysFile }),
+  ]
+  process.report.excludeEnv = true // should anybody ask for a report all the same
+  if (env.NODE_ENV !== 'production') return exposures
+  const sentences = [...exposures, ...findDemoCertificates(settings)].map(
+    ({ sentence }) => `with NODE_ENV=production, ${sentence}`,
+  )
+  if (sentences.length > 0) throw new SettingsError(sentences)
+  process.on('SIGUSR1', () => {}) // by which Node starts its debugger, unless somebody listens
+  return []
+}
+
+/** Warns of each, and makes an event of it. */
+export function tellExposures(
+  exposures: readonly Exposure[],
+  { log, audit }: { readonly log: Logger; readonly audit: Pick<Audit, 'settingsUnsafe'> },
+): void {
+  for (const { name, sentence } of exposures) {
+    log.warn(sentence)
+    audit.settingsUnsafe(name)
+  }
+}
+
+function findUnsafeSettings(settings: Settings): Exposure[] {
+  return entriesOf(settings)
+    .filter(({ name, value, fallback }) => name.startsWith('TLSBOUND_UNSAFE_') && value !== fallback)
+    .map(({ name }) => ({ name, sentence: `${name} is on, which is for the demo: leave it out` }))
+}
+
+/** Secrets that somebody else can read or change. Files that are not there are no matter of ours. */
+function findOpenSecrets(settings: Settings): Exposure[] {
+  return entriesOf(settings)
+    .filter(({ form, value }) => form === secretPath && typeof value === 'string')
+    .flatMap(({ name, value }) =>
+      [findReaders, findForeignOwner].flatMap(find => {
+        const sentence = unlessMissing(() => find(value as string))
+        return sentence === undefined ? [] : { name, sentence: `${name}: ${sentence}` }
+      }),
+    )
+}
+
+function findDemoCertificates({ tlsCertFile, tlsClientCaFile }: Settings): Exposure[] {
+  const files = { TLSBOUND_TLS_CERT_FILE: tlsCertFile, TLSBOUND_TLS_CLIENT_CA_FILE: tlsClientCaFile }
+  return Object.entries(files)
+    .filter(([, file]) => unlessMissing(() => isDemoCertificate(readFileSync(file, 'utf8'))))
+    .map(([name, file]) => ({
+      name,
+      sentence: `${name}: ${file} is of the demo, whose keys anybody may have: give one of your own`,
+    }))
+}
+
+function entriesOf(settings: Settings) {
+  return Object.entries(settingsTable).map(([key, setting]) => ({ ...setting, value: settings[key as keyof Settings] }))
+}
+
+/** What cannot be read is said where it is read for use. */
+function unlessMissing<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch {
+    return undefined
+  }
+}

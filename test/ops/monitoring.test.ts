@@ -1,0 +1,182 @@
+// docs/monitoring: Prometheus takes what a real server says and what we tell it to watch for; each alert fires when it
+// should and is quiet before; and what dashboard and alerts ask for is there. And /ready, by a server that cannot write.
+import { execFile } from 'node:child_process'
+import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { readMetrics } from '../helpers/metrics.ts'
+import { findFreePort, startTlsbound } from '../helpers/process.ts'
+
+t.setTimeout(120_000)
+const folder = 'docs/monitoring'
+const rules = readFileSync(join(folder, 'alerts.yml'), 'utf8')
+const dashboard = JSON.parse(readFileSync(join(folder, 'dashboard.json'), 'utf8'))
+
+/** Runs promtool; `input` goes to its stdin. Rejects with what it complains about. */
+async function promtool(args: readonly string[], input?: string): Promise<string> {
+  try {
+    const running = promisify(execFile)('promtool', [...args], { timeout: 60_000 })
+    running.child.stdin?.end(input)
+    const { stdout, stderr } = await running
+    return stdout + stderr
+  } catch (cause) {
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    const { stdout, stderr } = cause as { stdout?: string; stderr?: string }
+    throw new Error(
+      isMissing ? 'this test needs promtool: install the Debian package prometheus' : `promtool: ${stdout}${stderr}`,
+      { cause },
+    )
+  }
+}
+
+interface Panel {
+  readonly id: number
+  readonly type: string
+  readonly title: string
+  readonly gridPos: Readonly<Record<'x' | 'y' | 'w' | 'h', number>>
+  readonly targets?: readonly { readonly expr: string }[]
+}
+
+const panels: readonly Panel[] = dashboard.panels
+const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+
+t.test('a real scrape is well formed, and has every metric that dashboard and alerts ask for', async t => {
+  const opsPort = await findFreePort()
+  await startTlsbound(t, t.testdir(), { TLSBOUND_OPS_PORT: String(opsPort) })
+  const text = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text()
+  t.equal(await promtool(['check', 'metrics'], text), '', 'names, types and units are as Prometheus wants them')
+  t.ok(readMetrics(text).size > 80)
+  const there = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name)
+  const asked = [...queries, rules].join('\n').matchAll(/\b(?:tlsbound|nodejs|process)_\w+/g)
+  const names = new Set([...asked].map(([name]) => name.replace(/_(bucket|sum|count)$/, '')))
+  t.ok(names.size > 20)
+  for (const name of names) t.ok(there.includes(name), name)
+})
+
+t.test(
+  'the dashboard is one that Grafana takes: queries that parse, panels with ids of their own, side by side',
+  async t => {
+    t.match(dashboard, { title: 'tlsbound', uid: 'tlsbound', schemaVersion: 38, templating: { list: Array } })
+    const recorded = queries.map((expr, i) => ({ record: `q:${i}`, expr: expr.replaceAll('$__rate_interval', '5m') }))
+    const file = join(t.testdir(), 'queries.yml')
+    writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: recorded }] }))
+    t.match(await promtool(['check', 'rules', file]), `SUCCESS: ${queries.length} rules found`)
+    t.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
+    const cells = new Set<string>()
+    for (const { gridPos, title } of panels) {
+      t.ok(gridPos.x + gridPos.w <= 24, `${title} lies within the page`)
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) cells.add(`${x} ${y}`)
+    }
+    t.equal(
+      cells.size,
+      panels.reduce((area, { gridPos: { w, h } }) => area + w * h, 0),
+      'no panel lies on another',
+    )
+  },
+)
+
+t.test('Prometheus takes the configuration and the rules', async t => {
+  t.match(await promtool(['check', 'config', join(folder, 'prometheus.yml')]), /SUCCESS.*valid prometheus config/)
+  t.match(await promtool(['check', 'rules', join(folder, 'alerts.yml')]), /SUCCESS: \d+ rules found/)
+})
+
+const day = 86_400
+const instance = 'job="tlsbound",instance="a"'
+const ends = (of: string, seconds: number) => ({
+  series: `tlsbound_expiry_timestamp_seconds{of="${of}",${instance}}`,
+  values: `${seconds}x60`,
+})
+const grows = (series: string) => [
+  { series: series.replace('}', `${series.includes('{}') ? '' : ','}${instance}}`), values: '0x20 1x40' },
+]
+const turns = (series: string, values: string) => [{ series: `${series}{${instance}}`, values }]
+
+/** Each with series of one value a minute, a minute at which it is quiet, and one at which it fires. */
+const alerts: Readonly<Record<string, readonly [series: readonly object[], quiet: number, fires: number]>> = {
+  TlsboundTheft: [grows('tlsbound_theft_signals_total{suspicion="certain",response="close"}'), 19, 22],
+  TlsboundTheftPossible: [grows('tlsbound_theft_signals_total{suspicion="possible",response="alert"}'), 19, 22],
+  TlsboundRefreshReused: [grows('tlsbound_refreshes_total{how="reused"}'), 19, 22],
+  TlsboundTokenLeaked: [grows('tlsbound_leaks_total{kind="access_token"}'), 19, 22],
+  TlsboundNotificationFailed: [grows('tlsbound_notifications_failed_total{}'), 19, 22],
+  TlsboundUnsafeSetting: [grows('tlsbound_events_total{event="settings.unsafe"}'), 19, 22],
+  TlsboundDown: [turns('up', '1x20 0x40'), 20, 23],
+  TlsboundNotReady: [turns('tlsbound_ready', '1x20 0x40'), 20, 23],
+  TlsboundEventsNotWritten: [turns('tlsbound_events_writable', '1x20 0x40'), 20, 21],
+  TlsboundRevocationLag: [turns('tlsbound_revocation_lag_seconds', '2x20 2.1x40'), 20, 23],
+  TlsboundStoreFailing: [grows('tlsbound_store_failures_total{operation="check"}'), 19, 24],
+  TlsboundStoreSlow: [
+    [
+      ['0.25', '0+100x20 2000x40'],
+      ['0.5', '0+100x20 2000+100x40'],
+      ['+Inf', '0+100x20 2000+100x40'],
+    ].map(([le, values]) => ({
+      series: `tlsbound_store_duration_seconds_bucket{le="${le}",operation="revoke",${instance}}`,
+      values,
+    })),
+    20,
+    35,
+  ],
+  TlsboundEventLoopDelay: [turns('nodejs_eventloop_lag_p99_seconds', '0.1x20 0.3x40'), 24, 28],
+  TlsboundCertificateEnds: [[ends('server_certificate', 14 * day + 30 * 60)], 29, 31],
+  TlsboundRevocationListEnds: [[ends('revocation_lists', 3 * day + 30 * 60)], 29, 31],
+}
+
+t.test('each alert fires when it should, and not before; and all of them are tried', async t => {
+  t.same([...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name).sort(), Object.keys(alerts).sort())
+  const firing = (name: string, minute: number, value: number) => ({
+    expr: `count(ALERTS{alertname="${name}",alertstate="firing"}) or vector(0)`,
+    eval_time: `${minute}m`,
+    exp_samples: [{ labels: '{}', value }],
+  })
+  const tests = Object.entries(alerts).map(([name, [input_series, quiet, fires]]) => ({
+    name,
+    interval: '1m',
+    input_series,
+    promql_expr_test: [firing(name, quiet, 0), firing(name, fires, 1)],
+  }))
+  // A theft right after the start, so that the first scrape of the series has it; later it is an old one.
+  const first = { series: `tlsbound_theft_signals_total{suspicion="certain",response="close",${instance}}` }
+  tests.push({
+    name: 'the first value of a series is an alarm, too, and ends',
+    interval: '1m',
+    input_series: [{ ...first, values: '_x10 1x50' }],
+    promql_expr_test: [firing('TlsboundTheft', 9, 0), firing('TlsboundTheft', 12, 1), firing('TlsboundTheft', 25, 0)],
+  })
+  const file = join(t.testdir(), 'alerts.test.yml')
+  writeFileSync(file, JSON.stringify({ rule_files: [resolve(folder, 'alerts.yml')], evaluation_interval: '1m', tests }))
+  t.match(await promtool(['test', 'rules', file]), 'SUCCESS')
+})
+
+t.test('a server that cannot write its events says so, is not ready, and is again by itself (RE07)', async t => {
+  const place = t.testdir()
+  const path = join(place, 'events.jsonl')
+  symlinkSync('/dev/full', path)
+  const opsPort = await findFreePort()
+  const server = await startTlsbound(t, place, { TLSBOUND_OPS_PORT: String(opsPort), TLSBOUND_AUDIT_FILE: path })
+  const ask = (path: string) => fetch(`http://127.0.0.1:${opsPort}${path}`)
+  const look = async () => {
+    const metrics = readMetrics(await (await ask('/metrics')).text())
+    return [(await ask('/ready')).status, metrics.get('tlsbound_ready'), metrics.get('tlsbound_events_writable')]
+  }
+  t.same(await look(), [200, 1, 1], 'nobody has tried yet')
+  const alice = await server.connect('alice')
+  t.match(await alice.requestToken(), { status: 503 })
+  t.same(await look(), [503, 0, 0])
+  t.equal((await ask('/health')).status, 200)
+  t.match(server.stderr(), /not ready: security events cannot be written/)
+  writeFileSync(join(place, 'new'), '')
+  renameSync(join(place, 'new'), path)
+  const end = performance.now() + 10_000
+  while ((await ask('/ready')).status !== 200 && performance.now() < end);
+  t.same(await look(), [200, 1, 1], 'and nobody had to be refused for it')
+  t.match(await alice.requestToken(), { status: 200 })
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(line => line !== '')
+  t.match(
+    lines.map(line => JSON.parse(line)),
+    [{ event: 'token.issued' }],
+  )
+})
