@@ -2,8 +2,10 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Audit } from '../http/audit.ts'
 import type { ClientRegistry } from '../http/clients.ts'
+import type { MutualTls } from '../http/mutual-tls.ts'
 import type { Settings } from '../settings.ts'
 import type { Store } from '../store/store.ts'
+import type { Metrics } from './metrics/metrics.ts'
 
 export interface OpsOptions {
   readonly settings: Pick<Settings, 'refreshTokenLifetime'>
@@ -18,6 +20,14 @@ export interface OpsOptions {
   readonly token: string
   /** Whether the mutual-TLS listener takes connections. */
   readonly isServing: () => boolean
+  /** Whether security events can be written; while they cannot, nothing is given. */
+  readonly isRecording: () => boolean
+  /** What `/metrics` shows. Default: there is none. */
+  readonly metrics?: Pick<Metrics, 'registry'>
+  /** The live connections, for the page. Default: it shows none. */
+  readonly tls?: Pick<MutualTls, 'connections'>
+  /** Plays thefts against this server, and tells of each; in the demo only. */
+  readonly playThefts?: () => AsyncIterable<object>
 }
 
 export interface OpsParts extends OpsOptions {

@@ -1,5 +1,6 @@
 // The ops listener: health, readiness and administration of a running server, in plain HTTP for this machine only.
 // Puts its parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { acceptJson } from '../http/bodies.ts'
@@ -8,6 +9,9 @@ import { notFound } from '../http/not-found.ts'
 import { createTokenCheck, requireLoopbackHost } from './access.ts'
 import { clientRoutes } from './clients.ts'
 import { healthRoutes } from './health.ts'
+import { liveRoutes } from './live.ts'
+import { metricsRoute } from './metrics/route.ts'
+import { pageRoutes } from './page.ts'
 import { createTurns, type OpsOptions, type OpsParts } from './parts.ts'
 import { answerError, malformed } from './refusals.ts'
 import { revocationRoute } from './revocations.ts'
@@ -33,14 +37,15 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
     routerOptions: { maxParamLength: 512 }, // 128 characters of a client_id, each as %XX
     frameworkErrors: (_error, request, reply) => void answerError(malformed(), request, reply, audit),
     clientErrorHandler: ({ code }, socket) => {
-      if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+      const isSilent = (socket as Socket).bytesRead === 0 // browsers open connections ahead of need
+      if (code === 'ECONNRESET' || !socket.writable || isSilent) return void socket.destroy()
       audit.connectionRefused(socket as TLSSocket, 'malformed_request')
       refuseBytes(socket, code)
     },
   })
   const checkToken = createTokenCheck(token)
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('cache-control', 'no-store')
+    reply.header('cache-control', 'no-store').header('cross-origin-resource-policy', 'same-origin')
     requireLoopbackHost(request)
     if (request.routeOptions.config?.openOnLoopback !== true) checkToken(request)
     done()
@@ -54,5 +59,8 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
 
   acceptJson(app)
   for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute]) routes(app, parts)
+  if (options.metrics !== undefined) metricsRoute(app, parts, options.metrics.registry)
+  pageRoutes(app)
+  liveRoutes(app, parts)
   return app
 }

@@ -3,35 +3,38 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { hasExtendedMasterSecret, readChannelBindings } from '../../core/channel-binding.ts'
 import { OAuthError } from '../../core/errors.ts'
-import { connectionOf, requirePresenter } from '../connection.ts'
+import { type Connection, connectionOf, requirePresenter } from '../connection.ts'
 import type { ServerParts } from '../parts.ts'
 
 export function bindingRoute(app: FastifyInstance, { now }: ServerParts): void {
   app.get('/binding', (request, reply) => {
-    const socket = request.raw.socket as TLSSocket
-    const connection = connectionOf(socket)
-    if (connection === undefined) throw new OAuthError('invalid_request', 'binding_unavailable')
-    const protocol = socket.getProtocol()
-    reply.header('cache-control', 'no-store').send({
-      protocol,
-      cipher: socket.getCipher().standardName,
-      resumed: socket.isSessionReused(),
-      // TLS 1.3 has no such extension; its key schedule always does what it was made for (RFC 8446 App. D).
-      extended_master_secret: protocol === 'TLSv1.3' || hasExtendedMasterSecret(socket),
-      certificate: describeCertificate(),
-      bindings: readChannelBindings(socket),
-    })
-
-    function describeCertificate(): object | null {
-      const presented = socket.getPeerX509Certificate()
-      if (presented === undefined) return null
-      try {
-        const { thumbprint, x509 } = requirePresenter(connection, now(), 'invalid_client').certificate
-        return { subject: x509.subject, 'x5t#S256': thumbprint, valid_to: x509.validToDate.toISOString() }
-      } catch (error) {
-        if (error instanceof OAuthError) return { reason: error.reason }
-        throw error
-      }
-    }
+    reply.header('cache-control', 'no-store').send(describeBinding(request.raw.socket as TLSSocket, now()))
   })
+}
+
+/** What the server sees of a connection, at `now` in seconds since 1970. @throws OAuthError for one that is none of ours. */
+export function describeBinding(socket: TLSSocket, now: number) {
+  const connection = connectionOf(socket)
+  if (connection === undefined) throw new OAuthError('invalid_request', 'binding_unavailable')
+  const protocol = socket.getProtocol()
+  return {
+    protocol,
+    cipher: socket.getCipher().standardName,
+    resumed: socket.isSessionReused(),
+    // TLS 1.3 has no such extension; its key schedule always does what it was made for (RFC 8446 App. D).
+    extended_master_secret: protocol === 'TLSv1.3' || hasExtendedMasterSecret(socket),
+    certificate: describeCertificate(connection, now),
+    bindings: readChannelBindings(socket),
+  }
+}
+
+function describeCertificate(connection: Connection, now: number): object | null {
+  if (connection.socket.getPeerX509Certificate() === undefined) return null
+  try {
+    const { thumbprint, x509 } = requirePresenter(connection, now, 'invalid_client').certificate
+    return { subject: x509.subject, 'x5t#S256': thumbprint, valid_to: x509.validToDate.toISOString() }
+  } catch (error) {
+    if (error instanceof OAuthError) return { reason: error.reason }
+    throw error
+  }
 }

@@ -1,0 +1,61 @@
+// A live connection as the page shows it: who is on it, its binding thumbprints, and the tokens that belong to it.
+import { reasons } from '../core/errors.ts'
+import type { Connection, VerifiedToken } from '../http/connection.ts'
+import { readable } from './live-text.ts'
+
+/** Tokens shown of one connection; the others are counted. */
+const maximumTokens = 8
+
+/** What of a connection cannot change, read once. */
+interface Fixed {
+  readonly id: number
+  readonly opened: string
+  readonly peer: string
+  readonly tls: string | null
+  readonly http: string
+  readonly subject: string | undefined
+  readonly certificate: string | undefined
+  readonly bindings: object
+}
+
+export type Describe = (connection: Connection, now: number) => object & { readonly id: number }
+
+/** Builds descriptions, with numbers that each connection keeps. */
+export function createDescriber(): Describe {
+  const known = new WeakMap<Connection, Fixed>()
+  let last = 0
+  return (connection, now) => {
+    const fixed = known.get(connection) ?? readFixed(connection, ++last)
+    known.set(connection, fixed)
+    const tokens = [...(connection.verified?.values() ?? [])].filter(({ token }) => token.claims.exp > now)
+    return {
+      ...fixed,
+      client: readable(connection.client?.id),
+      problem: connection.problem,
+      sentence: connection.problem && reasons[connection.problem],
+      tokens: tokens.slice(-maximumTokens).map(describeToken),
+      more: Math.max(0, tokens.length - maximumTokens),
+    }
+  }
+}
+
+function readFixed({ socket, presenter, openedAt }: Connection, id: number): Fixed {
+  const subject = (presenter?.certificate.x509 ?? socket.getPeerX509Certificate())?.subject
+  return {
+    id,
+    opened: new Date(performance.timeOrigin + openedAt).toISOString(),
+    peer: `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? ''}`,
+    tls: socket.getProtocol(),
+    http: socket.alpnProtocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1',
+    subject: readable(subject?.replaceAll('\n', ', ')),
+    certificate: presenter?.certificate.thumbprint,
+    bindings: presenter?.bindings ?? {},
+  }
+}
+
+/** By its id, never by its text. */
+function describeToken({ token: { claims, binding } }: VerifiedToken): object {
+  const { jti, client_id, sub, scope, exp, cnf } = claims
+  const named = { jti: readable(jti), client: readable(client_id), sub: readable(sub), scope: readable(scope) }
+  return { ...named, binding, expires: exp, certificate: cnf['x5t#S256'], exporter: cnf['tls-exporter#S256'] }
+}

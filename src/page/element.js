@@ -1,0 +1,65 @@
+// Elements of the page. Whatever a server or a client says becomes text here, and never markup.
+import { drawGlyph } from './glyph.js'
+
+const svg = 'http://www.w3.org/2000/svg'
+
+/**
+ * Builds an element; children that are undefined are left out.
+ * @param {string} tag
+ * @param {Readonly<Record<string, string>>} attributes
+ * @param {...(Node | string | undefined)} children
+ * @returns {HTMLElement}
+ */
+export function element(tag, attributes = {}, ...children) {
+  const built = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) built.setAttribute(name, value)
+  built.append(...children.filter(child => child !== undefined))
+  return built
+}
+
+/**
+ * Finds an element of the page.
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function find(id) {
+  const found = document.getElementById(id)
+  if (found === null) throw new Error(`the page has no ${id}`)
+  return found
+}
+
+/**
+ * The picture of a thumbprint, for the eye only.
+ * @param {string} thumbprint
+ * @param {string} more another class that it has
+ */
+export function glyph(thumbprint, more = '') {
+  const { path, hue } = drawGlyph(thumbprint)
+  const picture = document.createElementNS(svg, 'svg')
+  picture.setAttribute('class', `glyph hue-${hue} ${more}`)
+  picture.setAttribute('viewBox', '0 0 6 6')
+  picture.setAttribute('aria-hidden', 'true')
+  const shape = document.createElementNS(svg, 'path')
+  shape.setAttribute('d', path)
+  picture.append(shape)
+  return picture
+}
+
+/**
+ * A thumbprint as its picture and its first eight characters; the others on demand.
+ * @param {string} thumbprint
+ */
+export function print(thumbprint) {
+  const short = element('code', { title: thumbprint }, `${thumbprint.slice(0, 8)}…`)
+  return element('span', { class: 'print' }, glyph(thumbprint), short)
+}
+
+/**
+ * A time of day, on this reader's clock.
+ * @param {string | number} when as RFC 3339 writes it, or seconds since 1970
+ */
+export function time(when) {
+  const date = new Date(typeof when === 'number' ? when * 1000 : when)
+  const shown = date.toLocaleTimeString(undefined, { hourCycle: 'h23' })
+  return element('time', { datetime: date.toISOString() }, shown)
+}

@@ -1,0 +1,52 @@
+// The refusals as they happen, newest first, with the reason in plain words.
+import { announce } from './announce.js'
+import { element, find, time } from './element.js'
+
+/** @typedef {{ number: number, time: string, event: string, reason: string, sentence: string, status?: number,
+ *   client?: string, token?: string, peer?: string, request?: string }} Refusal */
+
+/** How many are shown. */
+const maximum = 100
+
+let last = 0
+
+/**
+ * Shows those that are new.
+ * @param {{ refusals: readonly Refusal[], refused: number }} update
+ */
+export function showRefusals({ refusals, refused }) {
+  const list = find('refusal-list')
+  const isFirst = last === 0
+  const fresh = refusals.filter(({ number }) => number > last)
+  last = refused
+  list.prepend(...fresh.map(describe).reverse())
+  while (list.children.length > maximum) list.lastElementChild?.remove()
+  if (!isFirst) announce(fresh)
+  find('no-refusals').hidden = refused > 0
+  find('count-refusals').textContent = refused.toLocaleString()
+  find('more-refusals').hidden = refused <= list.children.length
+  find('more-refusals').textContent = `${list.children.length} of ${refused.toLocaleString()} are shown.`
+}
+
+/** Shows none: the server has started anew, and counts from the beginning. */
+export function forgetRefusals() {
+  last = 0
+  find('refusal-list').replaceChildren()
+}
+
+/** @param {Refusal} refusal */
+function describe({ time: when, event, reason, sentence, status, client, token, peer, request }) {
+  const facts = [client, request, token && `token ${token}`, peer].filter(Boolean).join(' · ')
+  return element(
+    'li',
+    {},
+    element(
+      'p',
+      { class: 'head' },
+      element('span', { class: 'reason' }, reason),
+      element('span', { class: 'note' }, [status, event].filter(Boolean).join(' '), ' · ', time(when)),
+    ),
+    element('p', {}, sentence),
+    element('p', { class: 'facts-line' }, facts),
+  )
+}

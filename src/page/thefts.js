@@ -1,0 +1,74 @@
+// The button that has a token stolen, and what came of each theft.
+import { element, find } from './element.js'
+import { readLines } from './stream.js'
+
+/** @typedef {{ kind: 'control' | 'theft', what: string, result: 'accepted' | 'refused' | 'fault', seen: string }} Play */
+
+/**
+ * Lets the button play the thefts.
+ * @param {() => string} token the ops token of this page
+ */
+export function armThefts(token) {
+  const button = find('play')
+  let playing = false
+  button.addEventListener('click', async () => {
+    if (playing) return
+    playing = true
+    button.setAttribute('aria-disabled', 'true') // disabled it would lose the focus
+    button.textContent = 'Stealing…'
+    find('verdict').className = 'verdict'
+    find('verdict').textContent = ''
+    const list = find('plays')
+    list.replaceChildren()
+    /** @type {Play[]} */
+    const plays = []
+    try {
+      for await (const play of readLines('/live/thefts', { method: 'POST', token: token() })) {
+        if (play.error !== undefined) throw new Error(play.error)
+        plays.push(play)
+        list.append(describe(play))
+      }
+      conclude(plays)
+    } catch (error) {
+      tell('bad', `! ${/** @type {Error} */ (error).message}`)
+    }
+    playing = false
+    button.removeAttribute('aria-disabled')
+    button.textContent = 'Steal another one'
+  })
+}
+
+/** @param {Play} play */
+function isGood({ kind, result }) {
+  return result === (kind === 'control' ? 'accepted' : 'refused')
+}
+
+/** @param {Play} play */
+function describe(play) {
+  const { kind, what, result, seen } = play
+  const good = isGood(play)
+  return element(
+    'li',
+    { class: `${kind} ${good ? 'good' : 'bad'}` },
+    element('span', { class: 'sign', 'aria-hidden': 'true' }, good ? '✓' : '✗'),
+    element('span', {}, what),
+    element('span', { class: 'answer' }, element('b', {}, result), ' ', element('code', {}, seen)),
+  )
+}
+
+/** @param {readonly Play[]} plays */
+function conclude(plays) {
+  const thefts = plays.filter(({ kind }) => kind === 'theft')
+  if (plays.length > 0 && plays.every(isGood))
+    tell('good', `✓ All ${thefts.length} thefts were refused, and Alice goes on working.`)
+  else tell('bad', `! ${plays.filter(play => !isGood(play)).length} answers are not as they should be.`)
+}
+
+/**
+ * @param {'good' | 'bad'} kind
+ * @param {string} words
+ */
+function tell(kind, words) {
+  find('verdict').className = `verdict ${kind}`
+  find('verdict').textContent = words
+}

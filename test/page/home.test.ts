@@ -1,0 +1,96 @@
+// What the server tells people of their own connection, to a Chromium that has a client certificate in its own key store,
+// over its own TLS and HTTP/2; and to one that has none. LK12; issue 6 point 6.
+import t from 'tap'
+import { issueCertificate } from '../../src/pki/certificate.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import { findUnnamed, readTree, runInPage, watchViolations } from '../helpers/browser-page.ts'
+import { startChromium, startChromiumAs } from '../helpers/chromium.ts'
+
+t.setTimeout(120_000) // two browsers
+
+const server = await startTestServer({ env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' } })
+t.teardown(() => server.close())
+const html = { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } }
+
+t.test('Chromium shows its client certificate over HTTP/2, and reads there what its token would hold', async t => {
+  const { origin, pki } = server
+  const context = await startChromiumAs(t, pki.alice, { origin, ca: pki.ca.certificate })
+  const page = await context.newPage()
+  await watchViolations(page)
+  const answer = await page.goto(origin)
+  t.match(answer?.headers(), { 'content-security-policy': /default-src 'none'/, 'cache-control': 'no-store' })
+  const [connection, ...others] = server.tls.connections
+  t.same([connection?.socket.alpnProtocol, others.length], ['h2', 0], 'one connection, over HTTP/2')
+  const { bindings = {}, certificate } = connection?.presenter ?? {}
+  const text = await page.locator('main').innerText()
+  for (const part of ['The server knows who you are', 'TLSv1.3, HTTP/2', 'CN=alice']) t.match(text, part)
+  const cnf = { 'x5t#S256': certificate?.thumbprint, 'tls-exporter#S256': bindings['tls-exporter'] }
+  const shown = (await page.locator('pre').allInnerTexts()).map(json => JSON.parse(json))
+  t.same(shown, [{ cnf }, { cnf: { 'x5t#S256': certificate?.thumbprint } }])
+  t.same(await page.evaluate('[window.violations, document.scripts.length, document.cookie]'), [[], 0, ''])
+  t.same(await context.cookies(), [])
+  const tree = await readTree(page)
+  for (const part of ['banner', 'main', 'region Your certificate', 'heading Your connection, as the server sees it'])
+    t.ok(tree.has(part), part)
+  t.same(findUnnamed(tree), [])
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    t.same((await runInPage(page, 'contrast')).low, [], colorScheme)
+  }
+  await page.setViewportSize({ width: 360, height: 740 })
+  t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, 'a phone needs not scroll sideways')
+  await page.getByRole('link', { name: 'The same for programs' }).click()
+  t.match(
+    await page.locator('body').innerText(),
+    `"tls-exporter":"${bindings['tls-exporter']}"`,
+    'on the same connection',
+  )
+})
+
+t.test('Chromium without a client certificate is told that it lacks one', async t => {
+  const browser = await startChromium(t)
+  const page = await browser.newPage({ ignoreHTTPSErrors: true })
+  await page.goto(server.origin)
+  const text = await page.locator('main').innerText()
+  t.match(text, /shown no client certificate.*None was sent in the TLS handshake.*There would be none: no_certificate/s)
+  t.match(text, /tls-exporter/, 'its connection has a binding all the same')
+  t.equal(await page.locator('pre').count(), 0)
+})
+
+t.test('whoever does not ask for HTML gets what /binding says', async t => {
+  const alice = await server.connect('alice')
+  const { body } = await alice.get('/binding')
+  t.same((await alice.get('/')).body, body)
+  t.match(await alice.call('/', html), { headers: { 'content-type': 'text/html; charset=utf-8', vary: 'accept' } })
+  t.match((await alice.call('/', html)).headers['set-cookie'], undefined)
+})
+
+t.test('each kind of connection is told what is missing', async t => {
+  const expired = issueCertificate({
+    issuer: server.pki.ca,
+    subject: [['CN', 'alice']],
+    extendedKeyUsage: ['clientAuth'],
+    notBefore: new Date(Date.now() - 7_200_000),
+    notAfter: new Date(Date.now() - 3_600_000),
+  })
+  const rows = [
+    ['stranger', {}, /Your certificate will not do.*of an authority that this server trusts/s],
+    [expired, {}, /Your certificate will not do.*outside its validity period/s],
+    ['alice', { maxVersion: 'TLSv1.2' }, /TLSv1\.2, HTTP\/1\.1.*tls-unique#S256/s],
+    ['alice', { maxVersion: 'TLSv1.2', secureOptions: 1 }, /no channel binding.*At level <b>certificate<\/b>/s],
+  ] as const
+  for (const [who, options, expected] of rows) {
+    const { status, text } = await (await server.connect(who, options)).call('/', html)
+    t.match({ status, text }, { status: 200, text: expected })
+  }
+})
+
+t.test('a subject with markup in it is shown as text, and no header of a request comes back (LK12)', async t => {
+  const subject = [['CN', '<script>window.hit=1</script>']] as const
+  const identity = issueCertificate({ issuer: server.pki.ca, subject, extendedKeyUsage: ['clientAuth'] })
+  const mallory = await server.connect(identity)
+  const headers = { ...html.headers, cookie: 'secret=1', authorization: 'Bearer eyJsecret', 'user-agent': 'secret<b>' }
+  const { text } = await mallory.call('/?secret=<b>', { headers })
+  t.match(text, /&#60;script/)
+  t.notMatch(text, /<script|secret/)
+})

@@ -1,0 +1,265 @@
+// The live page in a real Chromium: what it shows, what it never shows, what an attacker can make of it, and who can use it.
+// LK12, LK06; issue 6 point 6.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import { createAudit } from '../../src/http/audit.ts'
+import { ClientRegistry } from '../../src/http/clients.ts'
+import { createOpsServer } from '../../src/ops/server.ts'
+import { issueCertificate } from '../../src/pki/certificate.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import { findUnnamed, readTree, runInPage, untilInPage, watchViolations } from '../helpers/browser-page.ts'
+import { startChromium } from '../helpers/chromium.ts'
+
+t.setTimeout(120_000) // a browser
+
+const server = await startTestServer({ ops: true })
+t.teardown(() => server.close())
+const { url = '', token: opsToken = '' } = server.ops ?? {}
+const browser = await startChromium(t)
+const hostile = '<img src=x onerror="window.hit=1">'
+const tokens: string[] = []
+
+async function openPage(options: Parameters<typeof browser.newContext>[0] = {}): Promise<Page> {
+  const context = await browser.newContext({ locale: 'en-GB', ...options })
+  t.teardown(() => context.close())
+  const page = await context.newPage()
+  await watchViolations(page)
+  page.setDefaultTimeout(10_000)
+  await page.goto(url)
+  return page
+}
+
+async function signIn(page: Page): Promise<void> {
+  await page.getByLabel('Ops token').fill(opsToken)
+  await page.getByRole('button', { name: 'Watch' }).click()
+  await page.getByText('Live', { exact: true }).waitFor()
+}
+
+/** The newest with this name. */
+const card = (page: Page, name: string) =>
+  page
+    .getByRole('listitem')
+    .filter({ has: page.getByRole('heading', { name, exact: true }) })
+    .first()
+
+const page = await openPage()
+
+t.test('it shows nothing before it has the ops token, and says what is wrong with another one', async t => {
+  const alice = await server.connect('alice')
+  t.equal(await page.getByRole('heading', { name: 'Connections' }).isVisible(), false)
+  await page.getByLabel('Ops token').fill('x'.repeat(43))
+  await page.keyboard.press('Enter')
+  await page.getByRole('alert').getByText('That was not it').waitFor()
+  t.equal(await page.evaluate('document.activeElement.id'), 'token', 'and one can try again at once')
+  t.notMatch(await page.content(), /CN=alice|127\.0\.0\.1:\d/)
+  alice.close()
+  await signIn(page)
+  t.equal(await page.getByRole('heading', { name: 'Connections' }).isVisible(), true)
+  const kept = await page.evaluate('JSON.stringify([location.href, localStorage, sessionStorage, document.cookie])')
+  t.notMatch(`${kept}${await page.content()}`, opsToken, 'the page keeps the token in its memory only')
+  t.equal(await page.locator('#token').inputValue(), '')
+})
+
+t.test('a connection appears with its thumbprints, gets a token, and goes', async t => {
+  const alice = await server.connect('alice')
+  await card(page, 'alice').waitFor()
+  const { bindings, certificate } = (await alice.get('/binding')).body
+  tokens.push(await alice.token(), await alice.token({ token_binding: 'certificate' }))
+  await page.getByText('bound to this connection').waitFor()
+  await card(page, 'alice').getByText('In full').click()
+  const text = await card(page, 'alice').innerText()
+  for (const part of [bindings['tls-exporter'], certificate['x5t#S256'], ...tokens.map(jtiOf)]) t.match(text, part)
+  t.match(text, /HTTP\/1\.1 · TLS 1\.3/)
+  t.equal(await page.getByRole('link', { name: '1 connections' }).isVisible(), true)
+  t.equal(await page.getByRole('link', { name: '2 tokens' }).isVisible(), true)
+  await card(page, 'alice').getByText('In full').focus()
+  alice.close()
+  await card(page, 'alice').waitFor({ state: 'detached' })
+  t.equal(await page.evaluate('document.activeElement.id'), 'connections', 'the focus is not lost with it')
+  await page.getByText('Nobody is connected right now').waitFor()
+})
+
+t.test('a refusal appears with its reason in words, and is announced', async t => {
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', tokens[0])
+  const refusal = page.getByRole('listitem').filter({ hasText: jtiOf(tokens[0] ?? '') })
+  await refusal.waitFor()
+  t.match(
+    await refusal.innerText(),
+    /certificate_mismatch.*401.*belongs to another client certificate.*alice.*GET \/api/s,
+  )
+  await page.locator('[aria-live=polite]').getByText('Refused, certificate mismatch').waitFor()
+  bob.close()
+})
+
+t.test('names with markup in them are shown as text (LK12)', async t => {
+  const identity = issueAs(hostile)
+  const mallory = await server.connect(identity)
+  await page.getByRole('heading', { name: '<img src=x onerror' }).waitFor()
+  await mallory.requestToken({ client_id: hostile })
+  await page.getByRole('listitem').filter({ hasText: 'unknown_client' }).getByText(hostile).waitFor()
+  t.equal(await page.locator('img').count(), 0)
+  t.equal(await page.evaluate('window.hit'), undefined)
+  mallory.close()
+})
+
+t.test('the button has a token stolen from this very server, and each theft is refused', async t => {
+  await page.getByRole('button', { name: 'Steal a token' }).click()
+  await page.getByText('All 10 thefts were refused, and Alice goes on working.').waitFor()
+  const rows = await page.locator('#plays > li').allInnerTexts()
+  t.equal(rows.filter(row => /refused\s+401 \w+/.test(row)).length, 10, rows.join('\n'))
+  t.equal(rows.filter(row => /accepted\s+200/.test(row)).length, 3)
+  await page.getByRole('link', { name: /^1\d refusals/ }).waitFor()
+})
+
+t.test('no token is ever in the page (LK12)', async t => {
+  const content = await page.content()
+  t.match(content, jtiOf(tokens[0] ?? ''), 'control: it is there by its id')
+  t.notMatch(content, /eyJ[\w-]{10}/)
+  for (const token of tokens) for (const piece of token.split('.').slice(1)) t.notOk(content.includes(piece))
+})
+
+t.test('all of it works with the keyboard alone, with the focus in sight', async t => {
+  const page = await openPage()
+  const carol = await server.connect('alice')
+  const press = async (key: string, until: string) => {
+    for (let presses = 0; presses < 40; presses++) {
+      await page.keyboard.press(key)
+      const [name, outline] = (await page.evaluate(`(({ activeElement: e }) =>
+        [e.id || e.textContent, getComputedStyle(e).outlineStyle])(document)`)) as [string, string]
+      t.equal(outline, 'solid', `the focus on ${name.trim()} shows`)
+      if (name.includes(until)) return
+    }
+    throw new Error(`the keyboard never came to ${until}`)
+  }
+  await press('Tab', 'token')
+  await page.keyboard.type(opsToken)
+  await page.keyboard.press('Enter')
+  await card(page, 'alice').waitFor()
+  await press('Tab', 'In full')
+  await page.keyboard.press('Enter')
+  t.equal(await card(page, 'alice').getByText('CN=alice').isVisible(), true)
+  await press('Tab', 'play')
+  await page.keyboard.press('Space')
+  await page.getByText('thefts were refused').waitFor()
+  t.equal(await page.evaluate('document.activeElement.id'), 'play', 'the button keeps the focus')
+  await press('Tab', 'refusal-list')
+  await page.keyboard.press('End')
+  await untilInPage(page, `document.getElementById('refusal-list').scrollTop > 0`)
+  carol.close()
+})
+
+t.test('Chromium’s accessibility tree has each part by its role and name', async t => {
+  const alice = await server.connect('alice')
+  await card(page, 'alice').waitFor()
+  const tree = await readTree(page)
+  for (const part of [
+    ...['banner', 'main', 'navigation On this page', 'heading Who is connected, and who was refused'],
+    ...['region Connections', 'region Steal a token', 'region Refusals', 'list Refusals', 'status'],
+    ...['heading alice', 'DisclosureTriangle In full', 'button Steal another one'],
+  ])
+    t.ok(tree.has(part), part)
+  t.same(findUnnamed(tree), [])
+  alice.close()
+})
+
+t.test('contrast is that of WCAG AA, by day and by night', async t => {
+  const alice = await server.connect('alice')
+  await alice.token()
+  const stranger = await server.connect('stranger')
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    await card(page, 'stranger').waitFor()
+    const { looked, low } = await runInPage(page, 'contrast')
+    t.ok(looked > 50, `${looked} texts were looked at`)
+    t.same(low, [], colorScheme)
+  }
+  alice.close()
+  stranger.close()
+})
+
+t.test('its policy was never broken, and lets nothing run that is not a file of the server', async t => {
+  t.same(await page.evaluate('window.violations'), [])
+  const attempts = [
+    `document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.hit=1">')`,
+    `document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.hit=1' }))`,
+    `document.body.append(Object.assign(document.createElement('script'), { src: 'data:text/javascript,window.hit=1' }))`,
+    `document.body.setAttribute('onclick', 'window.hit=1'); document.body.click()`,
+    `setTimeout('window.hit=1')`,
+    `document.body.append(Object.assign(document.createElement('iframe'), { src: 'https://attacker.example' }))`,
+  ]
+  for (const attempt of attempts) await page.evaluate(`try { ${attempt} } catch {}`)
+  await page.evaluate(`document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:9/x' }))`)
+  await untilInPage(page, 'window.violations.length >= 6')
+  t.equal(await page.evaluate('window.hit'), undefined)
+})
+
+t.test('a phone shows it without scrolling sideways, whatever long names there are', async t => {
+  const page = await openPage({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true })
+  const width = () => page.evaluate('document.documentElement.scrollWidth')
+  t.equal(await width(), 360)
+  const long = await server.connect(issueAs('x'.repeat(64)))
+  await long.get(`/${'y'.repeat(200)}`)
+  await signIn(page)
+  await card(page, 'x'.repeat(64)).getByText('In full').click()
+  await page.getByRole('button', { name: 'Steal a token' }).click()
+  await page.getByText('thefts were refused').waitFor()
+  t.equal(await width(), 360)
+  const { height = 0 } = (await page.getByRole('button', { name: 'Steal another one' }).boundingBox()) ?? {}
+  t.ok(height >= 44, 'a finger finds the button')
+  long.close()
+})
+
+t.test('a page of another origin can neither read nor trigger anything', async t => {
+  const port = new URL(url).port
+  const other = createServer((_request, response) =>
+    response.setHeader('content-type', 'text/html').end('<p>Other</p>'),
+  )
+  await new Promise<void>(listening => other.listen(0, '127.0.0.1', listening))
+  t.teardown(() => other.close())
+  const foreign = await (await browser.newContext()).newPage()
+  t.teardown(() => foreign.context().close())
+  const before = server.events.length
+  for (const host of ['localhost', '127.0.0.1']) {
+    await foreign.goto(`http://${host}:${(other.address() as AddressInfo).port}`)
+    const outcome = await runInPage(foreign, 'foreign', { url, opsToken })
+    const { framed, ...others } = outcome
+    t.equal(framed, false, host)
+    t.same(new Set(Object.values(others)), new Set(['failed']), JSON.stringify(outcome))
+  }
+  const events = server.events.slice(before).map(({ event }) => event)
+  t.same([...new Set(events)], ['admin.refused'], `nothing but refusals on port ${port}`)
+})
+
+t.test('when the server goes, the page says so, and watches again when it is back', async t => {
+  const store = openSqlite(':memory:')
+  const parts = { settings: { refreshTokenLifetime: 1 }, store, audit: createAudit(() => {}), token: opsToken }
+  const state = { clock: Date.now, isServing: () => true, isRecording: () => true }
+  const start = () =>
+    createOpsServer({ ...parts, ...state, clients: new ClientRegistry([]), log: pino({ level: 'silent' }) })
+  let ops = start()
+  t.teardown(() => ops.close().then(() => store.close()))
+  const own = await ops.listen({ host: '127.0.0.1', port: 0 })
+  const page = await browser.newPage()
+  t.teardown(() => page.close())
+  await page.goto(own)
+  await signIn(page)
+  await page.getByText('With your own certificates, tlsbound lab').waitFor()
+  await ops.close()
+  await page.getByRole('status').getByText('The server is gone').waitFor()
+  ops = start()
+  await ops.listen({ host: '127.0.0.1', port: Number(new URL(own).port) })
+  await page.getByText('Live', { exact: true }).waitFor()
+})
+
+function issueAs(name: string) {
+  return issueCertificate({ issuer: server.pki.ca, subject: [['CN', name]], extendedKeyUsage: ['clientAuth'] })
+}
+
+function jtiOf(token: string): string {
+  return JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()).jti
+}

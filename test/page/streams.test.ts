@@ -1,0 +1,204 @@
+// What the live page is fed with: who may read it, that it is bounded, and that no token is in it.
+// LK06, LK12; issue 6 point 6.
+import t from 'tap'
+import { startTestServer } from '../../src/testing/server.ts'
+import { openStream } from '../helpers/live.ts'
+import { callOps } from '../helpers/ops.ts'
+import { until } from '../helpers/until.ts'
+
+const server = await startTestServer({ ops: true })
+t.teardown(() => server.close())
+const { url = '' } = server.ops ?? {}
+const without = { headers: { authorization: undefined } }
+
+t.test('the page and its files are open on loopback, hold no data, and come with a strict policy', async t => {
+  const page = await callOps(server, 'GET', '/', without)
+  const files = [...page.text.matchAll(/(?:src|href)="(\/[^"]*)"/g)].map(([, path]) => path as string)
+  t.same(files.sort(), ['/page/icon.svg', '/page/main.js', '/page/style.css'])
+  const seen = new Set(files)
+  for (const path of seen) {
+    const { status, headers, text } = await callOps(server, 'GET', path, without)
+    t.match({ status, headers }, { status: 200, headers: { 'x-content-type-options': 'nosniff' } }, path)
+    t.notMatch(text, /https?:\/\/(?!www\.w3\.org\/2000\/svg)|@import|url\(/, `${path} needs nothing from elsewhere`)
+    for (const [, name] of text.matchAll(/from '\.\/([^']+)'/g)) seen.add(`/page/${name}`)
+  }
+  t.ok(seen.size >= 10, 'its modules were found')
+  for (const answer of [page, await callOps(server, 'GET', '/page/main.js', without)])
+    t.match(answer.headers, {
+      'content-security-policy': /^default-src 'none'; script-src 'self'; style-src 'self';.* frame-ancestors 'none'/,
+      'cross-origin-resource-policy': 'same-origin',
+      'cross-origin-opener-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+    })
+  t.notMatch(page.headers, { 'content-security-policy': /unsafe|https?:|\*/ })
+  t.match(await callOps(server, 'GET', '/page/../server.ts', without), { status: 401 }, 'nothing else is a file')
+  t.match(await callOps(server, 'GET', '/', { headers: { host: 'attacker.example' } }), { status: 421 }, 'rebinding')
+})
+
+t.test('what goes on is told to whoever has the ops token, and thefts are played for nobody else (LK06)', async t => {
+  const control = await openStream(server)
+  t.match(await control.next(), { total: 0, connections: [], canPlay: true }, 'control')
+  t.match(control.headers.get('content-type'), /^application\/x-ndjson/)
+  control.close()
+  const before = server.events.length
+  const port = new URL(url).port
+  const wrong = { headers: { authorization: `Bearer ${'x'.repeat(43)}` } }
+  const elsewhere = { headers: { host: `attacker.example:${port}` } }
+  for (const [method, path] of [
+    ['GET', '/live'],
+    ['POST', '/live/thefts'],
+  ] as const) {
+    // biome-ignore format: a table
+    t.match(await callOps(server, method, path, without), { status: 401, body: { reason: 'no_token' } }, path)
+    t.match(await callOps(server, method, path, wrong), { status: 401, body: { reason: 'bad_signature' } }, path)
+    t.match(await callOps(server, method, path, elsewhere), { status: 421 }, path)
+    const preflight = { headers: { authorization: undefined, origin: 'http://attacker.example' } }
+    const { status, headers } = await callOps(server, 'OPTIONS', path, preflight)
+    t.match({ status, cors: headers['access-control-allow-origin'] }, { status: 401, cors: undefined }, path)
+  }
+  t.notOk(
+    server.events.slice(before).some(({ event }) => event === 'token.issued'),
+    'nothing was played',
+  )
+  const alice = await server.connect('alice')
+  for (const path of ['/live', '/live/thefts', '/page/main.js', '/health', '/metrics', '/admin/clients'])
+    t.match(await alice.get(path), { status: 404 }, `${path} is not on the mutual-TLS listener`)
+  alice.close()
+})
+
+t.test('connections, tokens and refusals come as they happen, by thumbprints and ids', async t => {
+  const stream = await openStream(server)
+  await stream.next()
+  const alice = await server.connect('alice', { ALPNProtocols: ['h2'] })
+  const opened = await stream.next(line => line.connections.length > 0)
+  const { bindings, certificate } = (await alice.get('/binding')).body
+  const card = { http: 'HTTP/2', tls: 'TLSv1.3', subject: 'CN=alice', certificate: certificate['x5t#S256'], bindings }
+  t.match(opened, { total: 1, connections: [card] })
+  const token = await alice.token()
+  const { jti } = JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())
+  const shown = { jti, client: 'alice', binding: 'connection', exporter: bindings['tls-exporter'] }
+  t.match(await stream.next(line => line.connections.length > 0), {
+    connections: [{ client: 'alice', tokens: [shown] }],
+  })
+
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', token)
+  const refused = await stream.next(line => line.refusals.length > 0)
+  t.match(refused.refusals, [
+    { reason: 'certificate_mismatch', sentence: /belongs to another/, token: jti, status: 401 },
+  ])
+  server.clock += 301
+  const id = opened.connections[0].id
+  const aged = await stream.next(line => line.connections.some((one: { id: number }) => one.id === id))
+  t.match(aged.connections, [{ id, tokens: [] }], 'a token that has expired is gone')
+  server.clock -= 301
+  alice.close()
+  t.match(await stream.next(line => line.gone.length > 0), { gone: [id] })
+  bob.close()
+  for (const piece of token.split('.').slice(1)) t.notOk(stream.text().includes(piece), 'no piece of the token')
+  stream.close()
+})
+
+t.test('what a client puts where it does not belong is cut and, where it may be a token, left out', async t => {
+  const stream = await openStream(server)
+  const alice = await server.connect('alice')
+  const token = await alice.token()
+  const refresh = `tlsbound_rt_${'x'.repeat(43)}`
+  await alice.requestToken({ client_id: token })
+  await alice.requestToken({ client_id: refresh })
+  await alice.get(`/${token}`)
+  await alice.get(`/${'y'.repeat(300)}`)
+  const told = await stream.next(line => line.refusals.some(({ request = '' }) => request.includes('yyy')))
+  t.match(JSON.stringify(told), /\(a token\)/)
+  t.notMatch(stream.text(), /eyJ[\w-]{8}|tlsbound_rt_|y{200}/)
+  alice.close()
+  stream.close()
+})
+
+t.test('many connections: the newest 60 are told, and all are counted', async t => {
+  const many = await Promise.all(Array.from({ length: 65 }, () => server.connect(null)))
+  const stream = await openStream(server)
+  const first = await stream.next()
+  t.match([first.connections.length, first.total], [60, 65])
+  t.match(first.connections.at(-1), { problem: 'no_certificate', bindings: {}, tokens: [] })
+  many[0]?.close()
+  t.match(await stream.next(line => line.total === 64), { connections: [], gone: [] }, 'one that was not shown')
+  for (const connection of many) connection.close()
+  await stream.next(line => line.total === 0)
+  stream.close()
+})
+
+t.test('a flood of refusals is sampled, and counted truly (DS13)', async t => {
+  const stream = await openStream(server)
+  const { refused: before } = await stream.next()
+  const nobody = await server.connect(null, { ALPNProtocols: ['h2'] })
+  await Promise.all(Array.from({ length: 300 }, () => nobody.get('/api/whoami', 'x')))
+  let most = 0
+  const last = await stream.next(line => {
+    most = Math.max(most, line.refusals.length)
+    return line.refused === before + 300
+  })
+  t.ok(most <= 20, `at most ${most} in one update`)
+  t.equal(last.refusals.at(-1).number, before + 300, 'the latest is among them')
+  const late = await openStream(server)
+  t.equal((await late.next()).refusals.length, 100, 'who comes late gets the last hundred')
+  for (const open of [nobody, stream, late]) open.close()
+})
+
+t.test('eight pages may watch; one that leaves makes room', async t => {
+  const watching = await Promise.all(Array.from({ length: 8 }, () => openStream(server)))
+  for (const stream of watching) await stream.next()
+  t.match(await callOps(server, 'GET', '/live'), { status: 429, body: { problems: [/8 pages/] } })
+  watching.pop()?.close()
+  for (let tries = 0; ; tries++) {
+    const another = await openStream(server)
+    another.close()
+    if (another.status === 200) break
+    if (tries === 50) throw new Error('there is no room')
+    await new Promise(setImmediate)
+  }
+  for (const stream of watching) stream.close()
+})
+
+t.test('the thefts are played one run at a time, are all refused, and leave no connection', async t => {
+  const watching = await openStream(server)
+  await watching.next()
+  const run = await openStream(server, '/live/thefts', { method: 'POST' })
+  t.match(await callOps(server, 'POST', '/live/thefts'), { status: 409, body: { problems: [/already/] } })
+  const plays = await run.rest()
+  t.equal(plays.length, 13)
+  for (const { kind, what, result, seen } of plays)
+    t.equal(result, kind === 'control' ? 'accepted' : 'refused', `${what}: ${seen}`)
+  t.same(
+    new Set(plays.map(({ seen }) => seen)),
+    new Set([
+      '200',
+      '401 certificate_mismatch',
+      '401 certificate_untrusted',
+      '401 no_certificate',
+      '401 connection_mismatch',
+      '401 bad_signature',
+      '401 client_mismatch',
+    ]),
+  )
+  t.notMatch(run.text() + watching.text(), /eyJ/)
+  await watching.next(line => line.total === 0 && line.refused > 0)
+  const second = await openStream(server, '/live/thefts', { method: 'POST' })
+  await second.next()
+  t.ok(server.tls.connections.size > 0)
+  second.close()
+  await until(() => server.tls.connections.size === 0)
+  watching.close()
+})
+
+t.test('without the keys of the demo no thefts are played, and the page is told so', async t => {
+  const own = await startTestServer({ ops: true, clients: [] })
+  t.teardown(() => own.close())
+  const stream = await openStream(own)
+  t.match(await stream.next(), { canPlay: false })
+  t.match(await callOps(own, 'POST', '/live/thefts'), { status: 409, body: { problems: [/tlsbound lab/] } })
+  await own.close()
+  t.same(await stream.rest().then(lines => lines.length), 1, 'a server that closes ends the stream')
+})
