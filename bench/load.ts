@@ -1,4 +1,5 @@
 // The load, a process of its own: speaks mutual TLS to one server at a time and counts what comes back.
+import { setTimeout as pause } from 'node:timers/promises'
 import { answer } from './child.ts'
 import { type Aim, Client } from './load/client.ts'
 import type { Connection } from './load/connection.ts'
@@ -10,8 +11,11 @@ let client: Client
 let ready: Lane[] = []
 let idle: Connection[] = []
 
-/** Keeps every lane busy for `seconds`; what is in flight at the end is awaited and counted. */
-async function run(seconds: number): Promise<Counts> {
+/**
+ * Keeps every lane busy for `seconds`; what is in flight at the end is awaited and counted. Between two pieces of work a lane
+ * may rest, for that many times as long as the piece took.
+ */
+async function run({ seconds, rest = 0 }: { seconds: number; rest?: number }): Promise<Counts> {
   const tally = new Tally()
   const end = performance.now() + seconds * 1000
   const drive = async (lane: Lane) => {
@@ -19,7 +23,8 @@ async function run(seconds: number): Promise<Counts> {
       const status = await lane()
       const after = performance.now()
       tally.count(status, after - before)
-      before = after
+      if (rest > 0) await pause(Math.max(1, rest * (after - before)))
+      before = rest > 0 ? performance.now() : after
     }
   }
   // A lane that fails ends: a run with a hole in it is reported, not repaired.

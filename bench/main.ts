@@ -7,6 +7,7 @@ import { type Options, readOptions, usage } from './options.ts'
 import { makePki } from './pki.ts'
 import { buildTables, listProblems, type Results } from './report.ts'
 import { rows } from './rows.ts'
+import { soak } from './soak.ts'
 import { targets } from './targets.ts'
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -69,7 +70,11 @@ function readOptionsOrExplain(args: string[]): Options | undefined {
 }
 
 const options = readOptionsOrExplain(process.argv.slice(2))
-if (options !== undefined) {
+if (options !== undefined && options.soak > 0) {
+  const { report, problems } = await soak(options.soak, say)
+  console.log([report, ...problems.map(problem => `NOT CLEAN: ${problem}`)].join('\n'))
+  if (problems.length > 0) process.exitCode = 1
+} else if (options !== undefined) {
   const results = await measureAll(options)
   const problems = listProblems(results)
   write(options, results, problems)

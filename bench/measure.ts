@@ -30,9 +30,9 @@ async function measureLoad(
   load: Ask<LoadQuestions>,
 ): Promise<Measurement> {
   await load('prepare', { kind: row.load, connections })
-  const warmUp = await load('run', seconds / 3, seconds + 40)
+  const warmUp = await load('run', { seconds: seconds / 3 }, seconds + 40)
   const before = await server('usage', null)
-  const counts = await load('run', seconds, seconds + 40)
+  const counts = await load('run', { seconds }, seconds + 40)
   const after = await server('usage', null)
   const unexpected = [warmUp, counts].flatMap(({ statuses }) =>
     Object.keys(statuses).filter(status => status !== '200'),

@@ -10,6 +10,8 @@ export interface Options {
   idle: number
   only: RowName[]
   targets: TargetName[]
+  /** Minutes; 0: measure instead. */
+  soak: number
 }
 
 const NUMBERS = {
@@ -17,6 +19,7 @@ const NUMBERS = {
   seconds: { default: 3, from: 0.1, to: 60, meaning: 'length of one measurement, after a third of it as warm-up' },
   connections: { default: 16, from: 1, to: 256, meaning: 'connections that carry the load' },
   idle: { default: 1000, from: 10, to: 5000, meaning: 'connections held open to weigh them' },
+  soak: { default: 0, from: 0, to: 240, meaning: 'minutes at half load instead, and whether memory and files stay' },
 }
 
 const rowNames = Object.keys(rows) as RowName[]
@@ -37,7 +40,7 @@ function readNumber(name: keyof typeof NUMBERS, text: string | undefined): numbe
   const { default: value, from, to } = NUMBERS[name]
   const number = text === undefined ? value : Number(text)
   if (!(number >= from && number <= to)) throw new TypeError(`--${name} takes a number from ${from} to ${to}`)
-  return name === 'seconds' ? number : Math.floor(number)
+  return name === 'seconds' || name === 'soak' ? number : Math.floor(number)
 }
 
 function readNames<Name extends string>(option: string, text: string | undefined, known: Name[]): Name[] {
@@ -52,13 +55,14 @@ export function readOptions(args: string[]): Options {
   const text = { type: 'string' } as const
   const { values } = parseArgs({
     args,
-    options: { rounds: text, seconds: text, connections: text, idle: text, only: text, targets: text },
+    options: { rounds: text, seconds: text, connections: text, idle: text, soak: text, only: text, targets: text },
   })
   return {
     rounds: readNumber('rounds', values.rounds),
     seconds: readNumber('seconds', values.seconds),
     connections: readNumber('connections', values.connections),
     idle: readNumber('idle', values.idle),
+    soak: readNumber('soak', values.soak),
     only: readNames('only', values.only, rowNames),
     targets: readNames('targets', values.targets && `floor,${values.targets}`, targetNames),
   }

@@ -1,5 +1,6 @@
 // What every server under measurement has in common: its TLS, and the questions it answers.
 import { constants } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { answer } from '../child.ts'
 import type { Pki } from '../pki.ts'
@@ -9,6 +10,10 @@ export interface Usage {
   cpu: number
   /** Bytes resident. */
   memory: number
+  /** Bytes of JavaScript's heap in use. */
+  heap: number
+  /** Open file descriptors; NaN where there is no /proc. */
+  files: number
 }
 
 /** The same terms for everybody: client certificates asked for and judged in code, TLS 1.3, a full handshake each time. */
@@ -28,13 +33,22 @@ export type TargetQuestions = {
   collectGarbage(_: null): Promise<void>
 }
 
+function countFiles(): number {
+  return existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : Number.NaN
+}
+
 /** `start` listens on 127.0.0.1 and tells the port. */
 export function serveTarget(start: (pki: Pki) => Promise<number>): void {
   const questions: TargetQuestions = {
     start,
     usage: () => {
       const { user, system } = process.cpuUsage()
-      return { cpu: user + system, memory: process.memoryUsage.rss() }
+      return {
+        cpu: user + system,
+        memory: process.memoryUsage.rss(),
+        heap: process.memoryUsage().heapUsed,
+        files: countFiles(),
+      }
     },
     // Twice, with a pause: the first collection runs finalizers whose memory only the second gives back.
     collectGarbage: async () => {

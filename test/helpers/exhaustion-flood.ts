@@ -1,0 +1,105 @@
+// A flood as a program: `exhaustion-flood.ts KIND PORT SECONDS`, in a folder with certs/. Works at full rate for that long,
+// on 127.0.0.1 only, and writes what it did as JSON.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { createSecureContext } from 'node:tls'
+import { openConnection, type TestConnection } from '../../src/testing/connection.ts'
+import { exchange, requestText } from './raw-http.ts'
+import { buildHello, requestRawToken, tryHandshake } from './raw-tls.ts'
+
+export interface Flooded {
+  /** How many times each thing came of it: an HTTP status, the end of a handshake, or the code of an error. */
+  readonly outcomes: Readonly<Record<string, number>>
+  readonly seconds: number
+}
+
+/** Does one piece of work, and tells what came of each part of it. */
+type Lane = () => Promise<readonly (string | number)[]>
+
+const [kind = '', port = '', seconds = ''] = process.argv.slice(2)
+const read = (name: string) => readFileSync(`certs/${name}`, 'utf8')
+const identity = { ca: read('ca.crt'), cert: read('alice.crt'), key: read('alice.key') }
+const tls = {
+  host: '127.0.0.1',
+  port: Number(port),
+  servername: 'localhost',
+  secureContext: createSecureContext(identity),
+}
+const open = () => openConnection(tls, 'alice')
+
+/** A whole handshake with a certificate that is trusted, and away. */
+const handshake: Lane = async () => [await tryHandshake(tls)]
+
+/** What is no TLS, or only its beginning, until the server hangs up or has answered. */
+const garbage: Lane = () =>
+  new Promise(resolve => {
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.on('error', () => {}).once('data', () => socket.destroy())
+    socket.once('close', () => resolve(['garbage']))
+    socket.write(Math.random() < 0.5 ? buildHello() : randomBytes(2000))
+  })
+
+/** A connection with a token and one request, as a client that keeps nothing. */
+const churn: Lane = async () => {
+  const connection = await open()
+  try {
+    const { status } = await connection.get('/api/whoami', await connection.token())
+    return [status]
+  } finally {
+    connection.close()
+  }
+}
+
+/** Requests that each bring another token, a few dozen at a time on one connection. */
+async function present(buildToken: (good: string) => string): Promise<Lane> {
+  const connection: TestConnection = await open()
+  const good = await requestRawToken(connection, 'certificate')
+  return async () => {
+    const text = Array.from({ length: 25 }, () =>
+      requestText('GET /api/whoami', [`Authorization: Bearer ${buildToken(good)}`]),
+    )
+    const { answers } = await exchange(connection, text.join(''), { until: text.length, limit: 10_000 })
+    return answers.map(({ status }) => status)
+  }
+}
+
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** A signature of the right form, so that it is looked at. */
+const forgeSignature = (token: string) => {
+  const signature = Buffer.concat([randomBytes(32), Buffer.alloc(1), randomBytes(31)])
+  return [...token.split('.').slice(0, 2), signature.toString('base64url')].join('.')
+}
+
+const forgeKid = (token: string) => {
+  const [, claims, signature] = token.split('.')
+  const header = { typ: 'at+jwt', alg: 'ES256', kid: randomBytes(32).toString('base64url') }
+  return [encode(header), claims, signature].join('.')
+}
+
+const repeat = <T>(count: number, build: () => T): Promise<Awaited<T>[]> =>
+  Promise.all(Array.from({ length: count }, build))
+
+const floods = {
+  handshakes: async () => [...(await repeat(8, () => handshake)), ...(await repeat(8, () => garbage))],
+  signatures: () => repeat(4, () => present(forgeSignature)),
+  kids: () => repeat(4, () => present(forgeKid)),
+  churn: () => repeat(8, () => churn),
+}
+
+export type FloodKind = keyof typeof floods
+
+const lanes = await floods[kind as FloodKind]()
+const outcomes: Record<string, number> = {}
+const begun = performance.now()
+const end = begun + Number(seconds) * 1000
+const count = (outcome: string | number) => {
+  outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+}
+const drive = async (lane: Lane) => {
+  while (performance.now() < end) (await lane()).forEach(count)
+}
+await Promise.all(lanes.map(lane => drive(lane).catch(({ code, message }) => count(code ?? message))))
+process.stdout.write(JSON.stringify({ outcomes, seconds: (performance.now() - begun) / 1000 } satisfies Flooded))
+process.exit(0)
