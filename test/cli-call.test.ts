@@ -48,7 +48,7 @@ t.test('a connection-bound token is got and used on one connection, and -v tells
   t.equal(relay.count, before + 1)
   const issued = server.events.findLast(({ event }) => event === 'token.issued')
   t.match(issued, { token_binding: 'connection' })
-  for (const shown of ['TLSv1.3', 'x5t#S256 ', 'tls-exporter#S256 ', 'level connection', 'repeated 0'])
+  for (const shown of ['TLSv1.3, TLS_', 'x5t#S256 ', 'tls-exporter#S256 ', 'level connection', 'repeated 0'])
     t.match(stderr, shown, shown)
   t.match(stderr, `x5t#S256 ${issued['x5t#S256']}\n`, 'the thumbprint that the server saw')
 })

@@ -7,7 +7,6 @@ import type { ClientState } from '../client/client.ts'
 import { describeDistance } from '../core/describe-token.ts'
 
 type Answer = Dispatcher.ResponseData
-type ConnectionState = ClientState['connections'][number]
 
 export interface Shown {
   /** Status line and headers before the body. */
@@ -33,11 +32,11 @@ export function describeStatus(status: number): string {
 
 /** What carries the answer: connection, bindings, token, repetitions, a line each. Thumbprints only, and never the token. */
 export function describeTransport({ connections, binding: level, counts }: ClientState, now: number): string[] {
-  const connection: (ConnectionState & { readonly cipher?: string }) | undefined = connections.at(-1)
+  const connection = connections.at(-1)
   if (connection === undefined) return ['the connection has ended already']
   const { tls, cipher, protocol, certificate, bindings, token } = connection
   return [
-    [tls, cipher, protocol].filter(name => name !== undefined).join(', '),
+    `${tls}, ${cipher}, ${protocol}`,
     `x5t#S256 ${certificate}`,
     ...Object.entries(bindings).map(([type, thumbprint]) => `${type}#S256 ${thumbprint}`),
     token === null

@@ -1,5 +1,5 @@
 // tlsbound lab: plays the thief against a server, from outside. The report on stdout, talk on stderr; exit 1 when something
-// was accepted that should have been refused, or when nothing could be tried.
+// was accepted that should have been refused, or when nothing could be tried; with --strict when anything was not tried.
 import { writeFileSync } from 'node:fs'
 import { scenarios } from '../lab/catalog.ts'
 import type { Finding } from '../lab/judge.ts'
@@ -12,11 +12,10 @@ import { writeTable } from '../lab/report/table.ts'
 import { plain } from '../lab/report/text.ts'
 import type { Scenario } from '../lab/scenario.ts'
 import { type Command, UsageError, type Values } from './command.ts'
-import { readCast } from './lab/cast.ts'
+import { readCast, readCastOptions } from './lab/cast.ts'
 import { explain, list } from './lab/explain.ts'
 import { chooseMatrix } from './lab/matrix.ts'
-
-const text = { type: 'string' } as const
+import { labOptions, readLabOptions } from './lab/options.ts'
 
 export const command: Command = {
   help: `Usage: tlsbound lab URL --pki FOLDER [OPTIONS]
@@ -26,6 +25,8 @@ honest way first. Only against servers that are yours to test.
 
   --pki FOLDER            ca.crt, alice.crt, alice.key; as thieves bob (another client), mallory (no client) and stranger
                           (another authority); with ca.key it issues further certificates itself
+  --victim NAME           whose files are there in the place of alice's, and so with
+  --thief, --nobody, --stranger NAME    those of bob, mallory and stranger
   --level LEVEL           certificate, proof, connection or all (all that the server offers)
   --tls VERSION           1.3 or 1.2 (1.3)
   --http VERSION          1.1 or 2 (both, where the server speaks both)
@@ -36,20 +37,23 @@ honest way first. Only against servers that are yours to test.
   --token-endpoint URL    where tokens come from (the server's metadata)
   --resource URL          where tokens are used, with GET (/api/whoami, with profile tlsbound)
   --client-id ID          alice's client_id (the common name of her certificate)
+  --client-auth METHOD    tls_client_auth, self_signed_tls_client_auth, or beside the certificate client_secret_basic or
+                          client_secret_post (tls_client_auth)
+  --client-secret-file FILE             alice's secret (alice.secret in the folder, where bob's is bob.secret)
   --scope SCOPE           what tokens are asked for (nothing)
   --signing-key FILE      a private key that the server takes tokens of, JWK or JWKS: for a test server
   --gentle                for production: a quarter of a second before each connection, at most 10 in each scenario
+  --strict                exit 1 too when a control did not work, or when anything could not be tried
   --json                  the report as JSON
   --junit FILE            writes it as JUnit XML too
   --html FILE             writes it as a page for an auditor too
+
+Each option but --list and --explain has an environment variable, such as TLSBOUND_LAB_TOKEN_ENDPOINT; switches are on or off.
 `,
-  options: {
-    ...{ pki: text, level: text, tls: text, http: text, only: text, explain: text, profile: text, resource: text },
-    ...{ 'token-endpoint': text, 'client-id': text, scope: text, 'signing-key': text, junit: text, html: text },
-    ...{ list: { type: 'boolean' }, gentle: { type: 'boolean' }, json: { type: 'boolean' } },
-  },
+  options: labOptions,
   takesWords: true,
-  async run(values, words) {
+  async run(given, words) {
+    const values = readLabOptions(given, process.env)
     if (values.list === true) return void process.stdout.write(list(scenarios, values.json === true))
     if (values.explain !== undefined) return void process.stdout.write(explain(findScenario(String(values.explain))))
     await play(readServer(words), chooseScenarios(values), values)
@@ -58,10 +62,7 @@ honest way first. Only against servers that are yours to test.
 
 async function play(server: URL, chosen: readonly Scenario[], values: Values): Promise<void> {
   if (values.pki === undefined) throw new UsageError('--pki is missing: a folder like certs/')
-  const cast = readCast(String(values.pki), {
-    clientId: textOf(values['client-id']),
-    signingKeyFile: textOf(values['signing-key']),
-  })
+  const cast = readCast(String(values.pki), readCastOptions(values))
   const matrix = await chooseMatrix(server, cast, values)
   const { profile } = matrix
   const date = new Date()
@@ -81,7 +82,9 @@ async function play(server: URL, chosen: readonly Scenario[], values: Values): P
   const sums = sumUp(runs)
   const nothing = sums.passed + sums.failed + sums['not applicable'] === 0
   if (nothing) tell('Nothing could be tried.')
-  if (sums.failed > 0 || nothing) process.exitCode = 1
+  if (values.strict === true && sums['not tried'] > 0)
+    tell(`${sums['not tried']} not tried, which --strict does not take.`)
+  if (sums.failed > 0 || nothing || (values.strict === true && sums['not tried'] > 0)) process.exitCode = 1
 }
 
 function readServer([url, ...more]: readonly string[]): URL {
@@ -119,10 +122,6 @@ function createTeller(): (finding: Finding, setting: Setting) => void {
     playing = setting
     if (outcome === 'failed') tell(`  FAILED ${scenario.id}: ${plain(evidence)}`)
   }
-}
-
-function textOf(value: Values[string]): string | undefined {
-  return value === undefined ? undefined : String(value)
 }
 
 function tell(words: string): void {

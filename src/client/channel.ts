@@ -22,6 +22,8 @@ export interface Channel {
   readonly protocol: 'h2' | 'http/1.1'
   /** Such as TLSv1.3. */
   readonly tls: string
+  /** Its name in the registry of IANA, such as TLS_AES_128_GCM_SHA256. */
+  readonly cipher: string
   /** Thumbprints of its channel bindings, the same as the server sees. */
   readonly bindings: ChannelBindings
   /** `x5t#S256` of our certificate. */
@@ -53,7 +55,7 @@ export interface BoundChannel extends Channel {
 }
 
 /** Milliseconds for TCP and the handshake together. */
-const connectTimeout = 10_000
+const connectTimeout = 5000
 
 /**
  * Opens one TLS connection, with a full handshake: nothing is resumed.
@@ -84,6 +86,7 @@ export async function openChannel(
   const { certificate, key } = credentials
   const presenter = { certificate, bindings: readChannelBindings(socket, 'client'), ekm }
   const tls = socket.getProtocol() ?? 'unknown'
+  const cipher = socket.getCipher().standardName
   const protocol = socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
   const transport = await (protocol === 'h2' ? openHttp2 : openHttp1)(origin, socket).catch((error: unknown) => {
     throw readConnectProblem(error)
@@ -92,6 +95,7 @@ export async function openChannel(
     origin,
     protocol,
     tls,
+    cipher,
     bindings: presenter.bindings,
     certificate: certificate.thumbprint,
     since: new Date(),

@@ -39,12 +39,13 @@ export async function connect(origin: string, identity: Identity, options: Conne
   void channel.closed.then(() => links.close())
   const issuer = createIssuer(options.issuer ?? home, links)
   const proofs = createProofs()
-  const { protocol, tls, bindings, certificate, since, dispatcher, capacity, closed } = channel
+  const { protocol, tls, cipher, bindings, certificate, since, dispatcher, capacity, closed } = channel
   // Member by member: what else the channel has is not for others, nor for whoever prints it.
   return {
     origin: home,
     protocol,
     tls,
+    cipher,
     bindings,
     certificate,
     since,

@@ -17,6 +17,7 @@ export interface ClientState {
 export interface ConnectionState {
   readonly protocol: 'h2' | 'http/1.1'
   readonly tls: string
+  readonly cipher: string
   readonly since: string
   /** `x5t#S256`. */
   readonly certificate: string
@@ -34,10 +35,11 @@ export interface Counts {
 }
 
 export function describeConnection(channel: BoundChannel, token: Token | undefined): ConnectionState {
-  const { protocol, tls, since, certificate, bindings } = channel
+  const { protocol, tls, cipher, since, certificate, bindings } = channel
   return {
     protocol,
     tls,
+    cipher,
     since: since.toISOString(),
     certificate,
     bindings,

@@ -8,6 +8,10 @@ export interface Identity {
   readonly certificate: string
   readonly key: string
   readonly clientId: string
+  /** Where it knows one, and says who it is by that too. */
+  readonly secret?: string | undefined
+  /** What its files are called, where that is not its role. */
+  readonly name?: string | undefined
 }
 
 /** Who plays. Alice is a registered client; without the others some scenarios cannot be tried. */

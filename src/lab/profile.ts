@@ -1,6 +1,7 @@
 // What is known of a server before a theft: where it gives tokens, where they are used, how it binds them.
 // Read from its metadata (RFC 8414, OpenID Connect Discovery), as an honest client would; options go before that.
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
+import type { ClientAuthentication } from './client-authentication.ts'
 import type { Answer } from './connection.ts'
 
 /** `tlsbound` chooses the level of a token; `rfc8705` knows certificate-bound tokens and nothing else. */
@@ -21,6 +22,8 @@ export interface Profile {
   /** The levels that the server offers. */
   readonly levels: readonly TokenBinding[]
   readonly scope: string | undefined
+  /** Default: by the certificate alone. */
+  readonly clientAuthentication?: ClientAuthentication | undefined
 }
 
 export interface ProfileOptions {
@@ -28,6 +31,7 @@ export interface ProfileOptions {
   readonly tokenEndpoint?: string | undefined
   readonly resource?: string | undefined
   readonly scope?: string | undefined
+  readonly clientAuthentication?: ClientAuthentication | undefined
 }
 
 const documents = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
@@ -69,6 +73,7 @@ export async function readProfile(
     levels:
       name === 'tlsbound' ? tokenBindings.filter(level => (bindings as unknown[]).includes(level)) : ['certificate'],
     scope: options.scope,
+    clientAuthentication: options.clientAuthentication,
   }
 }
 

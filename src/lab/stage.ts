@@ -6,6 +6,7 @@ import { readKeyingMaterial } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { NotTried, tellAnswer } from './attempt.ts'
 import { buildProof, type Cast, type Identity } from './cast.ts'
+import { buildCredentials } from './client-authentication.ts'
 import { type Answer, type Call, type Connection, endpointOf, openConnection } from './connection.ts'
 import type { Profile } from './profile.ts'
 
@@ -145,7 +146,10 @@ export class Stage {
     return this.post(connection, profile.tokenEndpoint, form, headers)
   }
 
-  /** POSTs a form to an endpoint of the server. `headers` go with it. */
+  /**
+   * POSTs a form to an endpoint of the server. `headers` go with it, and where clients have secrets that of the client whom
+   * it names: a thief knows it too, and what stops them must be something else.
+   */
   post(
     connection: Speaker,
     { pathname, search }: URL,
@@ -153,8 +157,16 @@ export class Stage {
     headers: Call['headers'] = {},
   ): Promise<Answer> {
     const type = { 'content-type': 'application/x-www-form-urlencoded' }
-    const body = new URLSearchParams(form).toString()
-    return connection.call(pathname + search, { method: 'POST', headers: { ...type, ...headers }, body })
+    const { alice, bob } = this.cast
+    const { clientAuthentication: how = 'tls_client_auth' } = this.options.profile
+    const named = [alice, bob].find(identity => identity !== undefined && identity.clientId === form.client_id)
+    const credentials = buildCredentials(how, form.client_id ?? '', named?.secret)
+    const body = new URLSearchParams({ ...form, ...credentials.parameters }).toString()
+    return connection.call(pathname + search, {
+      method: 'POST',
+      headers: { ...type, ...credentials.headers, ...headers },
+      body,
+    })
   }
 
   /** Uses a token at the resource, with a proof where the level needs one and `call` does not say otherwise. */

@@ -78,7 +78,9 @@ export function writeComparison(columns: Readonly<Record<Heading, Column>>): str
 
 /** Reads a column of the table in a page. */
 export function readColumn(page: string, heading: Heading): Column {
-  const rows = [...page.matchAll(/^\| `([\w-]+)` \| (.*) \|$/gm)]
+  const rows = [...page.matchAll(/^\| `([\w-]+)` \| (.*) \|$/gm)].filter(
+    ([, , cells = '']) => cells.split(' | ').length === headings.length, // other tables have fewer
+  )
   const at = headings.indexOf(heading)
   return Object.fromEntries(rows.map(([, id = '', cells = '']) => [id, cells.split(' | ')[at] ?? '']))
 }

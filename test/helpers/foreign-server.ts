@@ -21,8 +21,18 @@ export interface ForeignServer {
   close(): Promise<void>
 }
 
+export interface ForeignOptions {
+  readonly pki?: DemoPki
+  /** How clients say who they are. With secrets tokens are bound to their certificates all the same. */
+  readonly authentication?: 'tls_client_auth' | 'client_secret_basic' | 'client_secret_post'
+}
+
+/** The secret of a client, where clients have secrets. */
+export const foreignSecret = (name: string) => `${name}: 100% a+secret&=`
+
 /** Starts both on a free port of 127.0.0.1, with alice and bob as clients. */
-export async function startForeignServer(pki: DemoPki = makeDemoPki()): Promise<ForeignServer> {
+export async function startForeignServer(options: ForeignOptions = {}): Promise<ForeignServer> {
+  const { pki = makeDemoPki(), authentication = 'tls_client_auth' } = options
   let answer: RequestListener = () => {}
   const { ca, server } = pki
   const https = createServer(
@@ -37,7 +47,7 @@ export async function startForeignServer(pki: DemoPki = makeDemoPki()): Promise<
   const name = { kid: 'foreign', alg: 'ES256', use: 'sig' } as const
   const signingKey: TokenJwk = { ...privateKey.export({ format: 'jwk' }), ...name }
   const { d: _, ...publicJwk } = signingKey
-  const provider = createProvider(origin, resource, signingKey)
+  const provider = createProvider(origin, resource, signingKey, authentication)
   const protect = createResource(origin, resource, publicJwk as JWK)
   const issue = provider.callback()
   answer = (request, response) => void (request.url?.startsWith('/api/') ? protect : issue)(request, response)
@@ -54,13 +64,15 @@ export async function startForeignServer(pki: DemoPki = makeDemoPki()): Promise<
   }
 }
 
-function createProvider(origin: string, resource: string, key: object): Provider {
+function createProvider(origin: string, resource: string, key: object, authentication: string): Provider {
   const certificateOf = ({ socket }: { socket: TLSSocket }) => socket.getPeerX509Certificate()
   return new Provider(origin, {
     clients: ['alice', 'bob'].map(name => ({
       client_id: name,
-      token_endpoint_auth_method: 'tls_client_auth',
-      tls_client_auth_subject_dn: `CN=${name}`,
+      token_endpoint_auth_method: authentication,
+      ...(authentication === 'tls_client_auth'
+        ? { tls_client_auth_subject_dn: `CN=${name}` }
+        : { client_secret: foreignSecret(name) }),
       tls_client_certificate_bound_access_tokens: true,
       id_token_signed_response_alg: 'ES256',
       grant_types: ['client_credentials'],
@@ -68,7 +80,7 @@ function createProvider(origin: string, resource: string, key: object): Provider
       response_types: [],
       scope: 'notes:read',
     })),
-    clientAuthMethods: ['tls_client_auth'],
+    clientAuthMethods: [authentication],
     jwks: { keys: [key] },
     scopes: ['notes:read'],
     features: {

@@ -140,6 +140,13 @@ t.test('the page for an auditor is well-formed, complete, and asks for nothing f
     t.ok(text.includes(word), word)
   for (const { sentence, control } of scenarios) t.ok(text.includes(sentence) && text.includes(control), sentence)
   t.match(text, 'accepted what it should refuse: 2 passed, 2 failed')
+  t.match(
+    text,
+    /What should have been refused\s+failed\s+, level connection, TLS 1.3, HTTP\/1.1\s+What comes of it is: failed/,
+  )
+  t.match(text, /What was not tried, and why\s+evidence of not tried/)
+  const good = { ...report, runs: report.runs.map(one => ({ ...one, findings: one.findings.slice(0, 1) })) }
+  t.notMatch(writeHtml(good), /<h2>What (should|was not)/, 'and neither where there is none')
 })
 
 t.test('what a server says beyond short words does not get into a report', async t => {

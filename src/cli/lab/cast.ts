@@ -4,34 +4,87 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readClientId, readCredentials } from '../../client/identity.ts'
 import type { Cast, Identity } from '../../lab/cast.ts'
+import type { ClientAuthentication } from '../../lab/client-authentication.ts'
+import { UsageError, type Values } from '../command.ts'
+import { present } from '../option.ts'
 import { createIssuer } from './issue.ts'
+import { readClientAuthentication } from './matrix.ts'
 import { readSigner } from './signer.ts'
 
 export interface CastOptions {
+  /** Whose files play which part, where it is not the one of their name. */
+  readonly names: Readonly<Partial<Record<Part, string>>>
   /** What alice is called in token requests. Default: the common name of her certificate, as for the others. */
   readonly clientId: string | undefined
+  readonly clientAuthentication: ClientAuthentication
+  /** Alice's secret. Default: the file of her name in the folder, as for bob. */
+  readonly secretFile: string | undefined
   /** A private key that the server takes tokens of. */
   readonly signingKeyFile: string | undefined
 }
 
+type Part = 'alice' | 'bob' | 'mallory' | 'stranger'
+
+/** The options that say who plays. @throws UsageError */
+export function readCastOptions(values: Values): CastOptions {
+  const textOf = (name: string) => (values[name] === undefined ? undefined : String(values[name]))
+  const parts = { alice: 'victim', bob: 'thief', mallory: 'nobody', stranger: 'stranger' }
+  const options: CastOptions = {
+    names: present(Object.fromEntries(Object.entries(parts).map(([part, name]) => [part, textOf(name)]))),
+    clientId: textOf('client-id'),
+    clientAuthentication: readClientAuthentication(values),
+    secretFile: textOf('client-secret-file'),
+    signingKeyFile: textOf('signing-key'),
+  }
+  if (options.secretFile !== undefined && !usesSecret(options))
+    throw new UsageError('--client-secret-file goes with --client-auth client_secret_basic or client_secret_post')
+  return options
+}
+
+function usesSecret({ clientAuthentication }: CastOptions): boolean {
+  return clientAuthentication.startsWith('client_secret_')
+}
+
 /** Reads the cast: `ca.crt`, `alice.crt`, `alice.key`, and what there is of the others. @throws Error naming the file. */
-export function readCast(folder: string, { clientId, signingKeyFile }: CastOptions): Cast {
+export function readCast(folder: string, options: CastOptions): Cast {
+  const { names, clientId, clientAuthentication, secretFile, signingKeyFile } = options
   const ca = read(join(folder, 'ca.crt'))
   const authorityKey = join(folder, 'ca.key')
-  const alice = readIdentity(folder, 'alice', ca)
+  const isIssued = clientAuthentication !== 'self_signed_tls_client_auth' // else no authority could issue another one
+  const find = (part: Part) => {
+    const name = names[part]
+    if (name === undefined && !existsSync(join(folder, `${part}.crt`))) return undefined
+    return readIdentity(folder, name ?? part, ca)
+  }
+  const alice = readIdentity(folder, names.alice ?? 'alice', ca)
+  const bob = find('bob')
   return {
     ca,
-    alice: { ...alice, clientId: clientId ?? alice.clientId },
-    bob: readOptional(folder, 'bob', ca),
-    mallory: readOptional(folder, 'mallory', ca),
-    stranger: readOptional(folder, 'stranger', ca),
-    issue: existsSync(authorityKey) ? issuerOf(ca, authorityKey) : undefined,
+    alice: {
+      ...alice,
+      clientId: clientId ?? alice.clientId,
+      ...(usesSecret(options) && {
+        secret: readSecret(secretFile ?? join(folder, `${names.alice ?? 'alice'}.secret`)),
+      }),
+    },
+    bob:
+      bob && (usesSecret(options) ? { ...bob, secret: findSecret(join(folder, `${names.bob ?? 'bob'}.secret`)) } : bob),
+    mallory: find('mallory'),
+    stranger: find('stranger'),
+    issue: isIssued && existsSync(authorityKey) ? issuerOf(ca, authorityKey) : undefined,
     signClaims: signingKeyFile === undefined ? undefined : readSigner(signingKeyFile),
   }
 }
 
-function readOptional(folder: string, name: string, ca: string): Identity | undefined {
-  return existsSync(join(folder, `${name}.crt`)) ? readIdentity(folder, name, ca) : undefined
+function findSecret(path: string): string | undefined {
+  return existsSync(path) ? readSecret(path) : undefined
+}
+
+/** The first line of a file, which must have one. */
+function readSecret(path: string): string {
+  const [secret = ''] = read(path).split(/\r?\n/)
+  if (secret === '') throw new Error(`${path} has no secret: it must be the first line`)
+  return secret
 }
 
 function readIdentity(folder: string, name: string, ca: string): Identity {
@@ -39,7 +92,7 @@ function readIdentity(folder: string, name: string, ca: string): Identity {
   const [certificate, key] = [read(`${path}.crt`), read(`${path}.key`)]
   const credentials = parse(`${path}.crt and ${path}.key`, () => readCredentials({ certificate, key, ca }))
   const { CN } = credentials.certificate.x509.toLegacyObject().subject as { CN?: unknown }
-  return { certificate, key, clientId: typeof CN === 'string' ? readClientId(credentials) : name }
+  return { certificate, key, name, clientId: typeof CN === 'string' ? readClientId(credentials) : name }
 }
 
 function issuerOf(ca: string, keyFile: string): Cast['issue'] {

@@ -1,6 +1,7 @@
 // What is to be played, from the words of the call and from what the server says about itself.
 import { type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
 import type { Cast } from '../../lab/cast.ts'
+import { type ClientAuthentication, clientAuthentications } from '../../lab/client-authentication.ts'
 import { type Connection, endpointOf, openConnection } from '../../lab/connection.ts'
 import type { Matrix } from '../../lab/matrix.ts'
 import { type Profile, type ProfileOptions, readProfile } from '../../lab/profile.ts'
@@ -24,6 +25,7 @@ export async function chooseMatrix(server: URL, cast: Cast, values: Values): Pro
     tokenEndpoint: values['token-endpoint'] as string | undefined,
     resource: values.resource as string | undefined,
     scope: values.scope as string | undefined,
+    clientAuthentication: readClientAuthentication(values),
   }
   const profile = await meet(server, cast, tls, ['h2', 'http/1.1'], ({ call }) => readProfile(server, options, call))
   return {
@@ -34,6 +36,11 @@ export async function chooseMatrix(server: URL, cast: Cast, values: Values): Pro
     http: await chooseHttp(http && httpVersions[http], profile, cast, tls),
     ...(values.gentle === true ? { pause: 250, maximumConnections: 10 } : { pause: 0, maximumConnections: 30 }),
   }
+}
+
+/** @throws UsageError for a method that the lab does not play. */
+export function readClientAuthentication(values: Values): ClientAuthentication {
+  return choose(values, 'client-auth', ...clientAuthentications) ?? 'tls_client_auth'
 }
 
 function choose<const T extends string>(values: Values, name: string, ...allowed: T[]): T | undefined {

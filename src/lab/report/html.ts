@@ -4,6 +4,7 @@ import type { Attempt } from '../attempt.ts'
 import type { Finding, Outcome } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import type { Scenario } from '../scenario.ts'
+import { writeFailures, writeGaps } from './html-findings.ts'
 import { style } from './html-style.ts'
 import { countConnections, type LabReport, outcomes, sumUp, tellSeconds, tellSums } from './report.ts'
 import { type Markup, markup } from './text.ts'
@@ -24,9 +25,11 @@ export function writeHtml(report: LabReport): string {
 <h1>Stolen tokens against ${server}</h1>
 ${writeVerdict(runs)}
 ${writeFacts(report)}
+${writeFailures(runs)}
 <h2>At a glance</h2>
-${writeOverview(scenarios, runs)}
 ${explanation}
+${writeOverview(scenarios, runs)}
+${writeGaps(runs)}
 <h2>Scenario by scenario</h2>
 ${scenarios.map(scenario => writeScenario(scenario, runs))}
 </body>
@@ -72,14 +75,23 @@ const explanation = markup`<p>A refusal counts only beside a control: the same t
 
 function writeOverview(scenarios: readonly Scenario[], runs: readonly Run[]): Markup {
   const rows = scenarios.map(
-    scenario => markup`<tr><th scope="row"><a href="#${scenario.id}">${scenario.id}</a></th>
+    scenario => markup`<tr${hasFailed(scenario, runs) ? markup` class="bad"` : ''}><th scope="row"><a href="#${scenario.id}">${scenario.id}</a></th>
 ${runs.map(run => markup`<td>${writeOutcome(find(scenario, run)?.outcome)}</td>`)}</tr>`,
   )
   return markup`<div class="wide"><table>
-<thead><tr><th></th>${runs.map(run => markup`<th scope="col">${describeSetting(run)}</th>`)}</tr></thead>
+<thead><tr><th></th>${runs.map(run => markup`<th scope="col">${writeSetting(run)}</th>`)}</tr></thead>
 <tbody>
 ${rows}
 </tbody></table></div>`
+}
+
+function hasFailed(scenario: Scenario, runs: readonly Run[]): boolean {
+  return runs.some(run => find(scenario, run)?.outcome === 'failed')
+}
+
+function writeSetting(run: Run): Markup {
+  const lines = describeSetting(run).split(', ')
+  return markup`${lines.map(line => markup`<span class="line">${line}</span>`)}`
 }
 
 function writeScenario(scenario: Scenario, runs: readonly Run[]): Markup {

@@ -29,9 +29,9 @@ export interface ReportedIdentity {
 
 /** Names who plays. */
 export function describeCast({ alice, bob, mallory, stranger }: Cast): ReportedIdentity[] {
-  return Object.entries({ alice, bob, mallory, stranger }).flatMap(([name, identity]) => {
+  return Object.entries({ alice, bob, mallory, stranger }).flatMap(([role, identity]) => {
     if (identity === undefined) return []
-    const { certificate, clientId } = identity
+    const { certificate, clientId, name = role } = identity
     return { name, subject: new X509Certificate(certificate).subject.replaceAll('\n', ', '), clientId }
   })
 }
