@@ -9,8 +9,14 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   store: [/^(store|core)\//, /^node:/, /^pg$/],
   client: [/^(client|core)\//, /^node:/, /^undici$/],
   lab: [/^(lab|client|core)\//, /^node:/],
+  scan: [/^(scan|core)\//, /^node:/],
   pki: [/^pki\//, /^node:/, /^node-forge/],
-  http: [/^(http|core)\//, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
+  page: [/^page\//],
+  http: [
+    ...[/^(http|core)\//, /^page\/glyph\.js$/, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^settings\.ts$/],
+    /^(?!.*\.[tj]s$)/,
+  ],
+  notify: [/^(notify|core)\//, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^client\/backoff\.ts$/, /^node:/],
   ops: [/^(ops|http|core)\//, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
   'settings.ts': [/^setting-forms\.ts$/],
   'setting-forms.ts': [/^node:net$/],
@@ -19,7 +25,10 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
 /** What only these may import: nothing that answers clients may reach for the administration. */
 const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'main.ts', 'reload.ts', 'testing'] }
 /** Only these touch the process and choose a store, a clock, a logger. They may import anything. */
-const wiring = ['main.ts', 'reload.ts', 'demo.ts', 'files.ts', 'signing-keys.ts', 'testing', 'cli', 'check-node.js']
+const wiring = [
+  ...['main.ts', 'reload.ts', 'demo.ts', 'demo-thefts.ts', 'files.ts', 'signing-keys.ts', 'testing', 'cli'],
+  ...['check-node.js', 'doors.ts', 'file-access.ts', 'production.ts'],
+]
 
 const problems: string[] = []
 const imports = new Map<string, string[]>()

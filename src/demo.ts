@@ -1,7 +1,6 @@
 // The demo: certificates that are made where missing, two registered clients, and what to try first.
 import { existsSync } from 'node:fs'
-import type { TlsMaterial } from './http/tls.ts'
-import { isDemoCertificate, writeDemoPki } from './pki/demo.ts'
+import { writeDemoPki } from './pki/demo.ts'
 import type { Settings } from './settings.ts'
 
 /** Makes the demo's certificates in `certs/` unless they are there. */
@@ -19,16 +18,12 @@ export const demoRegistrations = ['alice', 'bob'].map(name => ({
   token_bindings: ['connection', 'certificate', 'proof'],
 }))
 
-/** @throws Error when a certificate of the demo, whose keys anybody may have, would guard a production server. */
-export function refuseDemoInProduction({ cert, ca }: TlsMaterial, env: NodeJS.ProcessEnv): void {
-  if (env.NODE_ENV === 'production' && (isDemoCertificate(cert) || isDemoCertificate(ca)))
-    throw new Error('with NODE_ENV=production the demo certificates are refused: give TLS files of your own')
-}
-
 /** What to paste first. */
-export function describeDemo({ port }: Settings): string {
+export function describeDemo({ port, opsPort, opsTokenFile }: Settings): string {
+  const page =
+    opsPort === 0 ? '' : `\nWho is connected: http://localhost:${opsPort}, with the ops token of ${opsTokenFile}.`
   return `
-tlsbound listens on https://localhost:${port} with DEMO certificates from certs/. Try in another terminal:
+tlsbound listens on https://localhost:${port} with DEMO certificates from certs/.${page} Try in another terminal:
 
   U=https://localhost:${port}
   ALICE="--cacert certs/ca.crt --cert certs/alice.crt --key certs/alice.key"

@@ -5,11 +5,16 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { JSONWebKeySet } from 'jose'
 import { readClients } from './core/client.ts'
+import { readReporterKeys } from './core/leak-signature.ts'
 import { readTrustedIssuers } from './core/trusted-issuer.ts'
+import { findReaders } from './file-access.ts'
+import { createRemoteReporterKeys, type FindReporterKey } from './http/leak-keys.ts'
 import type { OutsideIssuer } from './http/outside-issuers.ts'
 import type { TlsMaterial } from './http/tls.ts'
 import { readRevocationLists } from './http/tls.ts'
 import { readTrust } from './http/trust.ts'
+import type { KnownReceiver } from './notify/line.ts'
+import { readReceivers } from './notify/receiver.ts'
 import type { Settings } from './settings.ts'
 
 /** Reads the TLS files and checks that they belong together. @throws Error naming the file that cannot be used. */
@@ -63,6 +68,31 @@ export function readTrustedIssuersFile(path: string, ours: string): OutsideIssue
   return issuers
 }
 
+/**
+ * Reads the webhooks and the authorities that they name, whose files lie beside the list; no list, no webhooks.
+ * @throws Error with every problem of the list and of these files.
+ */
+export function readWebhooksFile(path: string | undefined): KnownReceiver[] {
+  if (path === undefined) return []
+  const problems: string[] = []
+  const text = readSecret(path)
+  const list = parse(path, () => JSON.parse(text) as unknown)
+  const receivers = readReceivers(list, problems).flatMap(receiver => {
+    if (receiver.caFile === undefined) return { ...receiver, ca: undefined }
+    try {
+      const caFile = resolve(dirname(path), receiver.caFile)
+      const ca = read(caFile)
+      parse(caFile, () => new X509Certificate(ca))
+      return { ...receiver, ca }
+    } catch (error) {
+      problems.push(`webhook at ${receiver.url.host}: ${(error as Error).message}`)
+      return []
+    }
+  })
+  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
+  return receivers
+}
+
 function readPublicKeys(path: string): JSONWebKeySet {
   const text = read(path)
   return parse(path, () => {
@@ -71,6 +101,15 @@ function readPublicKeys(path: string): JSONWebKeySet {
     for (const key of keys) createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
     return { keys }
   })
+}
+
+/** Whose signed reports of leaked tokens are taken; undefined: nobody's. @throws Error naming a file that cannot be used. */
+export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindReporterKey | undefined {
+  if (leakKeysUrl !== undefined) return createRemoteReporterKeys({ uri: leakKeysUrl })
+  if (leakKeysFile === undefined) return undefined
+  const text = read(leakKeysFile)
+  const keys = parse(leakKeysFile, () => readReporterKeys(JSON.parse(text)))
+  return identifier => keys.get(identifier)
 }
 
 /** Reads the ops token. @throws Error when it is missing, can be read by others, or is no secret by its length. */
@@ -100,9 +139,8 @@ function read(path: string): string {
 /** A secret that others on this machine can read is none. */
 export function readSecret(path: string): string {
   const content = read(path)
-  const mode = statSync(path).mode & 0o777
-  if ((mode & 0o077) !== 0)
-    throw new Error(`${path} can be read by others (mode ${mode.toString(8)}): chmod 600 ${path}`)
+  const problem = findReaders(path)
+  if (problem !== undefined) throw new Error(problem)
   return content
 }
 

@@ -4,15 +4,27 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { openEvents } from './audit/open.ts'
-import { demoRegistrations, describeDemo, ensureDemoPki, refuseDemoInProduction } from './demo.ts'
-import { ensureOpsToken, readClientsFile, readTlsFiles, readTrustedIssuersFile } from './files.ts'
+import { demoRegistrations, describeDemo, ensureDemoPki } from './demo.ts'
+import { demoThefts } from './demo-thefts.ts'
+import {
+  ensureOpsToken,
+  openReporterKeys,
+  readClientsFile,
+  readTlsFiles,
+  readTrustedIssuersFile,
+  readWebhooksFile,
+} from './files.ts'
 import { createAudit } from './http/audit.ts'
 import { ClientRegistry } from './http/clients.ts'
 import { createKeyRing } from './http/key-ring.ts'
 import { mutualTls } from './http/mutual-tls.ts'
 import { createOutsideIssuers } from './http/outside-issuers.ts'
 import { createServer } from './http/server.ts'
+import { createNotifier } from './notify/notifier.ts'
+import { createMetrics } from './ops/metrics/metrics.ts'
+import { watchRuntime } from './ops/metrics/runtime.ts'
 import { createOpsServer } from './ops/server.ts'
+import { guardSecrets, tellExposures } from './production.ts'
 import { createReload } from './reload.ts'
 import { readSettings } from './settings.ts'
 import { ensureKeysFile, importKeysFile, watchKeysFile } from './signing-keys.ts'
@@ -34,21 +46,26 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     else log.error({ err: error }, 'security events cannot be written: whatever would make one is refused')
   })
   const audit = createAudit(events.record)
+  process.once('exit', events.close) // however it ends, what is only counted so far is written
 
+  const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
+  const exposures = guardSecrets(settings, { env, execArgv: process.execArgv }, keysFile)
   if (settings.demo) ensureDemoPki()
   const material = readTlsFiles(settings)
-  refuseDemoInProduction(material, env)
   const clients = settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile)
   const { trustedIssuersFile } = settings
   const outsideIssuers = createOutsideIssuers(
     trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, settings.issuer),
   )
   const ownKeys = settings.signingKeysFile === undefined
-  const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
   if (ownKeys) await ensureKeysFile(keysFile, settings.signingAlgorithm)
   const keys = createKeyRing(await importKeysFile(keysFile), Date.now() / 1000)
+  const leakKeys = openReporterKeys(settings)
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
+  const webhooks = readWebhooksFile(settings.webhooksFile)
   const store = await openStore(settings.stateUrl)
+  const notifier = createNotifier(webhooks, { store, clock: Date.now, report: audit.notificationFailed })
+  audit.observe(notifier.observe)
   const registry = new ClientRegistry(clients)
 
   const tls = mutualTls({
@@ -60,20 +77,41 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     isPinned: thumbprint => registry.isPinned(thumbprint),
     onDrop: audit.connectionRefused,
   })
-  const parts = { settings, tls, clients: registry, keys, store, outsideIssuers, audit, log, clock: Date.now }
-  const server = await createServer(parts)
-  if (settings.unsafeTokenCookie) {
-    log.warn('TLSBOUND_UNSAFE_TOKEN_COOKIE is on: tokens are taken from cookies')
-    audit.settingsUnsafe('TLSBOUND_UNSAFE_TOKEN_COOKIE')
+  const { isRecording } = events
+  const metrics = createMetrics({ tls, store, isRecording })
+  watchRuntime(metrics.registry)
+  audit.observe(metrics.observe)
+  const parts = {
+    settings,
+    tls,
+    clients: registry,
+    keys,
+    store: metrics.store,
+    outsideIssuers,
+    leakKeys,
+    audit,
+    log,
+    clock: Date.now,
+    notifier,
   }
-  const opsParts = { ...parts, log: quietly(log), isServing: () => server.server.listening }
+  const server = await createServer(parts)
+  tellExposures(exposures, parts)
+  const thefts = settings.demo ? { playThefts: demoThefts(settings) } : {}
+  const opsParts = {
+    ...parts,
+    ...thefts,
+    log: quietly(log),
+    metrics,
+    isRecording,
+    isServing: () => server.server.listening,
+  }
   const ops = opsToken === undefined ? undefined : createOpsServer({ ...opsParts, token: opsToken })
   try {
     await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
     await server.listen({ host: settings.host, port: settings.port })
     log.info(`listening for ${settings.issuer}`)
   } catch (error) {
-    for (const part of [ops, server, store]) await part?.close() // any of them would keep the process alive
+    for (const part of [ops, server, notifier, store]) await part?.close() // any of them would keep the process alive
     throw error
   }
   if (settings.demo) process.stderr.write(describeDemo(settings))
@@ -99,9 +137,9 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
       setTimeout(() => process.exit(0), longestGoodbye).unref()
       server.close().then(async () => {
         await ops?.close()
+        await notifier.close()
         clearInterval(idle)
         store.close()
-        events.close()
       })
     })
 }

@@ -1,20 +1,22 @@
 // Loads the files again while the server runs: TLS, clients, and trusted issuers, each whole or not at all. Of what cannot
 // be used the log says why, and what was in use stays.
 import type { Logger } from 'pino'
-import { readClientsFile, readTlsFiles, readTrustedIssuersFile } from './files.ts'
+import { readClientsFile, readTlsFiles, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import type { OutsideIssuers } from './http/outside-issuers.ts'
 import type { ServerOptions } from './http/parts.ts'
+import type { Notifier } from './notify/notifier.ts'
 import { revoke } from './ops/revocations.ts'
 
 export interface ReloadParts extends ServerOptions {
   readonly outsideIssuers: OutsideIssuers
   readonly log: Logger
+  readonly notifier?: Pick<Notifier, 'replace'>
 }
 
 /** The answer loads once; it never rejects. */
 export function createReload(parts: ReloadParts): () => Promise<void> {
-  const { settings, tls, clients, outsideIssuers, log, clock } = parts
-  const { clientsFile, trustedIssuersFile, issuer } = settings
+  const { settings, tls, clients, outsideIssuers, notifier, log, clock } = parts
+  const { clientsFile, trustedIssuersFile, webhooksFile, issuer } = settings
   const now = () => Math.floor(clock() / 1000)
   /** Clients whose registration has changed, and who may still hold what they got by the old one. */
   const changed = new Set<string>()
@@ -48,6 +50,7 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
       })
     if (trustedIssuersFile !== undefined)
       load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
+    if (webhooksFile !== undefined) load('webhooks', () => notifier?.replace(readWebhooksFile(webhooksFile)))
     await revokeChanged()
   }
 }

@@ -11,6 +11,8 @@ export interface Form<T> {
 const form = <T>(words: string, read: Form<T>['read']): Form<T> => ({ words, read })
 
 export const path = form('a path', text => text)
+/** Of a file that nobody else may read. */
+export const secretPath = form('a path', text => text)
 export const address = form('an IP address', text => (isIP(text) === 0 ? undefined : text))
 export const port = wholeNumber('a port number', 1, 65_535)
 export const portOrOff = wholeNumber('a port number, or 0 for none', 0, 65_535)

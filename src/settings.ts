@@ -1,6 +1,6 @@
 // Every setting: name, form, default, meaning. readSettings is pure; all problems are reported at once.
 // README.md shows this table, and a test compares the two. Secrets come as files, never as values.
-import { address, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, storeUrl } from './setting-forms.ts'
+import { address, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './setting-forms.ts'
 
 interface Setting<T> {
   readonly name: string
@@ -26,12 +26,12 @@ function optional<T>(name: string, form: Form<T>, shown: string, meaning: string
 export const settingsTable = {
   host: setting('HOST', address, '127.0.0.1', 'address of the mutual-TLS listener'),
   port: setting('PORT', port, 8443, 'its port'),
-  opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener on 127.0.0.1, plain HTTP: `/health`, `/ready`, administration; 0: none'),
-  opsTokenFile: setting('OPS_TOKEN_FILE', path, 'data/ops-token', 'the secret that administration asks for, mode 0600; made where missing'),
+  opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener on 127.0.0.1, plain HTTP: the live page, `/health`, `/ready`, `/metrics`, administration; 0: none'),
+  opsTokenFile: setting('OPS_TOKEN_FILE', secretPath, 'data/ops-token', 'the secret that administration asks for, mode 0600; made where missing'),
   issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', '`iss` of the tokens, and where the endpoints are'),
   audience: optional('AUDIENCE', httpsUrl, 'the issuer', '`aud` of the tokens'),
   tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'certificate of the server, then intermediate ones, PEM'),
-  tlsKeyFile: optional('TLS_KEY_FILE', path, 'certs/server.key in the demo, else required', 'its private key, PEM, mode 0600'),
+  tlsKeyFile: optional('TLS_KEY_FILE', secretPath, 'certs/server.key in the demo, else required', 'its private key, PEM, mode 0600'),
   tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'authorities for client certificates, PEM; no others are trusted'),
   tlsClientCrlFile: optional('TLS_CLIENT_CRL_FILE', path, 'none', 'revocation lists for all of these authorities, PEM'),
   tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'TLSv1.2 allows 1.2, and there only connections with the extended master secret get connection-bound tokens'),
@@ -39,16 +39,19 @@ export const settingsTable = {
   connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection ends with its next answer'),
   http2: setting('HTTP2', onOff, true, 'offer h2 beside http/1.1 on the same port'),
   clientsFile: optional('CLIENTS_FILE', path, 'the demo clients in the demo, else required', 'JSON list of client registrations'),
-  signingKeysFile: optional('SIGNING_KEYS_FILE', path, 'generated, kept in data/', 'JWKS with private keys, mode 0600; the first signs, all verify'),
+  signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'generated, kept in data/', 'JWKS with private keys, mode 0600; the first signs, all verify'),
   signingAlgorithm: setting('SIGNING_ALGORITHM', oneOf('ES256', 'EdDSA', 'RS256'), 'ES256', 'algorithm of the key that is generated'),
   signingKeyMaxAge: setting('SIGNING_KEY_MAX_AGE', secondsOrOff(3600, 315_360_000), 7_776_000, 'seconds that a generated key signs before the next one does; 0 = until `tlsbound keys rotate`'),
   stateUrl: setting('STATE_URL', storeUrl, 'sqlite:data/tlsbound.db', 'where state is kept; `postgres://…` is shared by several servers'),
   accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'seconds'),
   refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'seconds from the first token of a grant to its end, which no refresh moves'),
   trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of outside issuers whose tokens are exchanged for ours'),
+  webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of who is notified of thefts, mode 0600: docs/notifications.md'),
   logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'how much the application log on stderr says'),
   auditFile: optional('AUDIT_FILE', path, 'stdout', 'where security events are appended, one JSON line each'),
   auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'form of the security events: our own, Elastic Common Schema, or OCSF'),
+  leakKeysFile: optional('LEAK_KEYS_FILE', path, 'none: signed reports are refused', 'public keys of whoever signs reports of leaked tokens, in the form of GitHub’s `public_keys` document'),
+  leakKeysUrl: optional('LEAK_KEYS_URL', httpsUrl, 'none', 'where such a document is fetched and looked for new keys, instead of the file'),
   unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` gives a token as a cookie, which is then taken for an Authorization header'),
 }
 
@@ -78,7 +81,12 @@ export class SettingsError extends Error {
 /** Options of the client commands that are no settings of the server; in its environment they are no mistake. */
 const clientOptions = ['OPS_URL', 'CA_FILE', 'CERT_FILE', 'KEY_FILE', 'CLIENT_ID', 'SCOPE', 'RESOURCE', 'BINDING']
 const sidecarOptions = ['UPSTREAM', 'LISTEN', 'SOCKET_MODE', 'AUTHORIZATION', 'TIMEOUT']
-const optionsOfClients = [...clientOptions, ...sidecarOptions].map(name => `TLSBOUND_${name}`)
+// biome-ignore format: as it is read
+const labOptions = [
+  'PKI', 'VICTIM', 'THIEF', 'NOBODY', 'STRANGER', 'CLIENT_ID', 'CLIENT_AUTH', 'CLIENT_SECRET_FILE', 'SIGNING_KEY', 'LEVEL', 'TLS',
+  'HTTP', 'ONLY', 'PROFILE', 'TOKEN_ENDPOINT', 'RESOURCE', 'SCOPE', 'JUNIT', 'HTML', 'GENTLE', 'STRICT', 'JSON',
+].map(name => `LAB_${name}`)
+const optionsOfClients = [...clientOptions, ...sidecarOptions, ...labOptions].map(name => `TLSBOUND_${name}`)
 
 /** Reads the settings from environment variables. @throws SettingsError */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
@@ -95,6 +103,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   })
   const values = Object.fromEntries(entries) as Values
   const demo = findDemo(values, env.NODE_ENV === 'production', problems)
+  if (values.leakKeysFile !== undefined && values.leakKeysUrl !== undefined) problems.push('TLSBOUND_LEAK_KEYS_FILE and TLSBOUND_LEAK_KEYS_URL exclude each other')
   if (problems.length > 0) throw new SettingsError(problems)
 
   const issuer = values.issuer ?? new URL(`https://localhost:${values.port}`).origin

@@ -1,6 +1,6 @@
 // The file of signing keys: read, made where it is ours to make, rotated, and watched, so that every server that shares
 // it follows. A JWKS with private keys; `nbf` and `exp` of a key say from when it signs and until when it is kept.
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isRotationDue, type Overlap, rotate } from './core/key-schedule.ts'
 import { longestAccessToken } from './core/refresh-token.ts'
@@ -128,7 +128,10 @@ export interface WatchOptions {
 function write(path: string, keys: readonly TokenJwk[], flag: 'w' | 'wx' = 'w'): void {
   const draft = flag === 'wx' ? path : `${path}.new`
   writeFileSync(draft, `${JSON.stringify({ keys }, null, 2)}\n`, { flag, mode: 0o600, flush: true })
-  if (draft !== path) renameSync(draft, path)
+  if (draft === path) return
+  const { uid, gid } = statSync(path)
+  if (process.getuid?.() === 0) chownSync(draft, uid, gid) // the server must go on reading what an administrator rotates
+  renameSync(draft, path)
 }
 
 function naming<T>(path: string, read: () => T): T {

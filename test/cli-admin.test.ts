@@ -9,6 +9,7 @@ import { type Command, UsageError, type Values } from '../src/cli/command.ts'
 import { command as revoke } from '../src/cli/revoke.ts'
 import { registrationOf } from './helpers/ops.ts'
 import { type Ended, findFreePort, type RunningServer, runTlsbound, startTlsbound } from './helpers/process.ts'
+import { until } from './helpers/until.ts'
 
 t.setTimeout(120_000) // every call is a process of its own
 
@@ -63,13 +64,15 @@ t.test('clients are listed, added, disabled, enabled and removed, with effect on
   })
 
   t.match(await run('clients', 'disable', 'mallory'), done(/^mallory +disabled /))
-  t.match(await connection.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } })
-  t.match(await connection.requestToken(), { status: 401, body: { reason: 'client_disabled' } })
+  await until(() => !connection.isOpen())
+  const again = await server.connect('mallory')
+  t.match(await again.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } })
+  t.match(await again.requestToken(), { status: 401, body: { reason: 'client_disabled' } })
   const json = await run('clients', 'enable', 'mallory', '--json')
   t.match(JSON.parse(json.stdout), { client_id: 'mallory', disabled: false }, 'one line of JSON for programs')
 
   t.match(await run('clients', 'remove', 'mallory'), done(/^removed: mallory\n$/))
-  t.match(await connection.requestToken(), { status: 401, body: { reason: 'unknown_client' } })
+  t.match(await again.requestToken(), { status: 401, body: { reason: 'unknown_client' } })
   t.match(await run('clients', 'show', 'mallory'), refusal(/^tlsbound: .*unknown_client\)\n$/))
   t.match(await run('clients', 'remove', 'alice'), refusal(/^tlsbound: alice is registered in the file/))
   const wrong = await run('clients', 'add', 'wrong.json')
@@ -102,9 +105,9 @@ t.test('secrets are made, shown once, and removed', async t => {
 
 t.test('revoke ends what it names, and says up to when', async t => {
   const { server, run } = shared
-  const bob = await server.connect('bob')
+  let bob = await server.connect('bob')
   const issue = async () => {
-    const token = await bob.token()
+    const token = await bob.token({ token_binding: 'certificate' })
     t.match(await bob.get('/api/whoami', token), { status: 200 }, 'control')
     return { token, claims: JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()) }
   }
@@ -118,9 +121,13 @@ t.test('revoke ends what it names, and says up to when', async t => {
     const { token } = await issue()
     const ended = await run('revoke', ...args)
     t.match(ended, { ...done(/^revoked: .* issued before \d{4}-.*Z\n$/), stderr: /this very second/ }, args[0])
+    if (args[0] === '--certificate') {
+      await until(() => !bob.isOpen())
+      bob = await server.connect('bob')
+    }
     t.match(await bob.get('/api/whoami', token), dead, args[0])
-    const until = Date.parse(/before (\S+)/.exec(ended.stdout)?.[1] as string)
-    while (Date.now() < until) await bob.get('/binding') // less than a second, by the clock of the server
+    const end = Date.parse(/before (\S+)/.exec(ended.stdout)?.[1] as string)
+    while (Date.now() < end) await bob.get('/binding') // less than a second, by the clock of the server
   }
   const json = await run('revoke', '--client', 'bob', '--json')
   t.match(JSON.parse(json.stdout), { kind: 'client', value: 'bob', not_before: Number, expires: Number })

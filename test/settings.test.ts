@@ -47,9 +47,12 @@ t.test('without any variable it is the demo on loopback, with short lifetimes an
     accessTokenLifetime: 300,
     refreshTokenLifetime: 86_400,
     trustedIssuersFile: undefined,
+    webhooksFile: undefined,
     logLevel: 'info',
     auditFile: undefined,
     auditFormat: 'plain',
+    leakKeysFile: undefined,
+    leakKeysUrl: undefined,
     unsafeTokenCookie: false,
     demo: true,
   })
@@ -142,12 +145,15 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   accessTokenLifetime: { good: ['1', '300', '86400'], bad: ['0', '86401', '-300', '5m', '3e2', '300s'] },
   refreshTokenLifetime: { good: ['1', '86400', '31536000'], bad: ['0', '31536001', '-300', '1d'] },
   trustedIssuersFile: paths,
+  webhooksFile: paths,
   logLevel: {
     good: ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
     bad: ['INFO', 'verbose', '30', '__proto__'],
   },
   auditFile: paths,
   auditFormat: { good: ['plain', 'ecs', 'ocsf'], bad: ['json', 'ECS', ' plain', 'cef'] },
+  leakKeysFile: paths,
+  leakKeysUrl: addresses,
   unsafeTokenCookie: onOff,
 }
 
@@ -182,8 +188,8 @@ t.test('all problems come in one message, unknown names too (RE25)', t => {
   ]
   t.same(complaints(env).sort(), names)
   t.same(
-    complaints({ TLSBOUND_LEAK_KEYS_FILE: '' }),
-    ['TLSBOUND_LEAK_KEYS_FILE'],
+    complaints({ TLSBOUND_LEEK_KEYS_FILE: '' }),
+    ['TLSBOUND_LEEK_KEYS_FILE'],
     'a name that is none yet, even empty',
   )
   t.end()
@@ -207,6 +213,13 @@ t.test('TLS files are given together, and then the demo is over (PK29)', t => {
   }
   t.same(complaints({ TLSBOUND_TLS_KEY_FILE: 'a' }).length, 2, 'and a list of clients of your own')
   t.same(complaints(tlsFiles), ['TLSBOUND_CLIENTS_FILE'], 'the demo clients are only for the demo')
+  t.end()
+})
+
+t.test('keys of leak reporters come from one place', t => {
+  const keys = { TLSBOUND_LEAK_KEYS_FILE: 'keys.json', TLSBOUND_LEAK_KEYS_URL: 'https://api.example/keys' }
+  for (const [name, value] of Object.entries(keys)) t.same(complaints({ [name]: value }), [], name)
+  t.equal(complaints(keys).length, 1)
   t.end()
 })
 

@@ -1,5 +1,5 @@
 // Signing keys change under a running server without one refused token (RE11), by a file that several servers can share.
-import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -33,7 +33,10 @@ t.test('a server goes over to the next key, and no token is refused on the way (
   const old = await issue()
   const [oldKid] = await published()
 
+  const owner = process.getuid?.() === 0 ? 12_345 : process.getuid?.()
+  chownSync(path, owner as number, process.getgid?.() as number)
   const { kid, nbf } = await rotateKeysFile(path, 'EdDSA', server.clock)
+  t.equal(statSync(path).uid, owner, 'an administrator who rotates leaves the file to whose it was')
   server.keys.replace(await importKeysFile(path), server.clock)
   t.same(await published(), [oldKid, kid], 'the next key is published at once')
   t.equal(kidOf(await issue()), oldKid, 'and does not sign yet')

@@ -14,7 +14,9 @@ const commands = {
   sidecar: () => import('./sidecar.ts'),
   clients: () => import('./clients.ts'),
   revoke: () => import('./revoke.ts'),
+  scan: () => import('./scan.ts'),
   keys: () => import('./keys.ts'),
+  audit: () => import('./audit.ts'),
   lab: () => import('./lab.ts'),
 } as const
 
@@ -28,7 +30,9 @@ const usage = `Usage: tlsbound COMMAND [OPTIONS]
   sidecar  let any program use one server in plain HTTP
   clients  list and change the clients of a running server
   revoke   end tokens of a running server
+  scan     find tokens that have leaked, and report them
   keys     list and rotate the signing keys
+  audit    verify that security events are as they were written
   lab      play the thief against a server, and report what it refuses
 
 tlsbound COMMAND --help tells more.

@@ -39,4 +39,22 @@ export function readRevocations(list: Buffer): { issuer: Element; serials: Buffe
   return { issuer, serials: serials.filter(serial => serial !== undefined) }
 }
 
+/** Until when a certificate revocation list counts, in milliseconds since 1970; undefined: it does not say. */
+export function readNextUpdate(list: Buffer): number | undefined {
+  const signed = readElements(readSequence(list)[0]?.content ?? Buffer.alloc(0))
+  const next = signed.filter(({ tag }) => tag === utcTime || tag === generalizedTime)[1] // after thisUpdate
+  return next && readTime(next)
+}
+
+/** RFC 5280 §4.1.2.5: YYMMDDHHMMSSZ until 2049, YYYYMMDDHHMMSSZ from then on. */
+function readTime({ tag, content }: Element): number {
+  const text = content.toString('latin1')
+  const century = tag === generalizedTime ? '' : text < '50' ? '20' : '19'
+  const [, date, time] = /^(\d{8})(\d{6})Z$/.exec(century + text) ?? []
+  if (date === undefined || time === undefined) throw new RangeError('a time is not of the form of RFC 5280')
+  return Date.parse(`${date.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`)
+}
+
+const utcTime = 0x17
+const generalizedTime = 0x18
 const subjectAltName = Buffer.from([0x55, 0x1d, 0x11]) // 2.5.29.17

@@ -43,6 +43,9 @@ export const reasons = {
   refresh_certificate_mismatch: 'The refresh token belongs to another client certificate; ask for a new grant.',
   subject_token_invalid: 'The subject_token is not one that this server exchanges, for this presenter.',
   issuer_unavailable: 'The issuer of the token does not give its keys; try again later.',
+  report_signature_invalid:
+    'The signature does not hold for this report by a key that is known here; sign the body exactly as it is sent.',
+  reporter_unavailable: 'The keys of the reporter cannot be had; try again later.',
   store_unavailable: 'The server cannot reach its store; try again later.',
 } as const
 
@@ -69,6 +72,7 @@ export interface TokenFacts {
   readonly grant?: string
   /** `x5t#S256` of the certificate that it is bound to. */
   readonly bound_to?: string
+  readonly token_binding?: string
 }
 
 /** A refusal. `code` is undefined only for `no_token`: a request without a token has made no error (RFC 6750 §3.1). */

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { EventName, Facts, Observer, Outcome, RecordEvent, SecurityEvent } from '../audit/event.ts'
 import type { AccessTokenClaims } from '../core/access-token.ts'
-import type { TheftResponse } from '../core/client.ts'
+import type { GrantType, TheftResponse } from '../core/client.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import type { Revocation } from '../core/revocations.ts'
@@ -15,9 +15,9 @@ import { connectionOf } from './connection.ts'
 export interface Audit {
   /** From now on `observer` is told of each event after it was written. It must not throw, nor keep anybody waiting. */
   observe(observer: Observer): void
-  tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding): void
+  tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding, grantType: GrantType): void
   tokenIntrospected(request: FastifyRequest, by: string, claims: AccessTokenClaims | undefined): void
-  /** `by`: the client that asked for it; undefined: an administrator, or what `cause` says. */
+  /** `by`: the client that asked for it, or whose token it was when there is a `cause`; undefined: an administrator. */
   tokenRevoked(
     request: FastifyRequest | undefined,
     by: string | undefined,
@@ -83,7 +83,7 @@ export function createAudit(record: RecordEvent): Audit {
 
   return {
     observe: observer => void observers.push(observer),
-    tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding) =>
+    tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding, grant_type) =>
       write('token.issued', 'success', {
         client_id,
         sub,
@@ -93,6 +93,7 @@ export function createAudit(record: RecordEvent): Audit {
         scope,
         exp,
         token_binding,
+        grant_type,
         ...describeRequest(request),
       }),
     tokenIntrospected: (request, by, claims) =>

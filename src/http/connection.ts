@@ -6,6 +6,7 @@ import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding
 import type { Client } from '../core/client.ts'
 import { type ErrorCode, OAuthError } from '../core/errors.ts'
 import type { Presenter, PresenterCertificate } from '../core/presenter.ts'
+import type { Counts, VersionCounts } from './counts.ts'
 import { type CertificateProblem, judge, judgeAgain, type Trust } from './trust.ts'
 
 /** The trust of a listener. A reload puts a new one in its place. */
@@ -23,6 +24,8 @@ export interface Connection {
   /** What `problem` was judged by, and what it has to be judged by now. */
   judgedBy: Trust
   readonly trusted: Readonly<TrustInForce>
+  /** Where its listener counts what happens on connections of this TLS version. */
+  readonly counts: VersionCounts
   /** When the handshake ended, in milliseconds of the monotonic clock. */
   readonly openedAt: number
   /** The tokens that were verified here, by the Authorization header that brings them; made when there is one. */
@@ -47,7 +50,7 @@ const key = Symbol('tlsbound connection')
 type Carrier = { [key]?: Connection }
 
 /** Reads and keeps what is to be known of a connection whose handshake has just ended. Called once for each. */
-export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Connection {
+export function rememberConnection(socket: TLSSocket, trusted: TrustInForce, counts: Counts): Connection {
   const verdict = judge(socket, trusted.isPinned)
   const acceptable = typeof verdict !== 'string'
   const connection: Connection = {
@@ -56,6 +59,7 @@ export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Co
     problem: acceptable ? undefined : verdict,
     judgedBy: trusted.trust,
     trusted,
+    counts: counts[socket.getProtocol() === 'TLSv1.2' ? 'TLSv1.2' : 'TLSv1.3'],
     openedAt: performance.now(),
     verified: undefined,
     provenTokens: undefined,
@@ -63,6 +67,7 @@ export function rememberConnection(socket: TLSSocket, trusted: TrustInForce): Co
     client: undefined,
     authority: undefined,
   }
+  connection.counts.opened++
   ;(socket as Carrier)[key] = connection
   return connection
 }

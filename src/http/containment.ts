@@ -46,19 +46,19 @@ export function createContainment(parts: ContainmentParts): Observer {
     })
     const { jti, grant, bound_to: owner } = event
     const takesGrant = response === 'revoke_grant' || response === 'close'
-    if (takesGrant && typeof grant === 'string') revoke('grant', grant)
-    else if ((takesGrant || response === 'revoke_token') && typeof jti === 'string') revoke('token', jti)
+    if (takesGrant && typeof grant === 'string') revoke('grant', grant, clientId)
+    else if ((takesGrant || response === 'revoke_token') && typeof jti === 'string') revoke('token', jti, clientId)
     if (response === 'close' && typeof owner === 'string') closeConnections(owner, 'revoked')
   }
 
-  async function revoke(kind: 'token' | 'grant', value: string): Promise<void> {
+  async function revoke(kind: 'token' | 'grant', value: string, clientId: string): Promise<void> {
     const { settings, store, log } = parts
     const expires = now() + settings.refreshTokenLifetime + longestAccessToken
     const revocation: Revocation = { kind, value, notBefore: now(), expires }
     for (let attempt = 1; attempt <= retry.times; attempt++)
       try {
         await store.revoke(revocation)
-        return audit.tokenRevoked(undefined, undefined, revocation, 'theft')
+        return audit.tokenRevoked(undefined, clientId, revocation, 'theft')
       } catch (error) {
         if (attempt === retry.times) log.error({ err: error, kind, value }, 'a stolen token could not be revoked')
         else await new Promise(resolve => setTimeout(resolve, retry.pause).unref())

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { AccessTokenClaims } from '../core/access-token.ts'
+import type { GrantType } from '../core/client.ts'
 import type { Confirmation } from '../core/confirmation.ts'
 import { OAuthError } from '../core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../core/opaque-token.ts'
@@ -21,6 +22,7 @@ export interface TokenAnswer {
 
 /** What an access token is made of, once it was decided. */
 export interface Issuance {
+  readonly grantType: GrantType
   readonly permission: Permission
   /** Built before anything is kept, since a connection may have no binding. */
   readonly cnf: Confirmation
@@ -34,7 +36,7 @@ export interface Issuance {
 export async function issueAccessToken(
   request: FastifyRequest,
   { at: issuedAt, client, connection }: Authenticated,
-  { permission, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
+  { grantType, permission, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
   { settings, keys, verifier, store, state, audit }: ServerParts,
 ): Promise<TokenAnswer> {
   const { aud, scope, binding } = permission
@@ -61,7 +63,7 @@ export async function issueAccessToken(
   // than one is dead anyway.
   const isOver = grant !== undefined && state.isRevoked({ ...claims, iat: Number.POSITIVE_INFINITY })
   if (isOver) throw new OAuthError('invalid_grant', 'refresh_revoked')
-  audit.tokenIssued(request, claims, binding)
+  audit.tokenIssued(request, claims, binding, grantType)
   verifier.remember(token, claims, binding, connection)
   return {
     access_token: token,

@@ -10,6 +10,8 @@ import {
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type Connection, connectionOf, endConnection, rememberConnection, type TrustInForce } from './connection.ts'
+import { type Counts, createCounts } from './counts.ts'
+import { endSlowPeers } from './slow-peers.ts'
 import { buildTlsOptions, type MinimumVersion, readRevocationLists, type TlsMaterial } from './tls.ts'
 import { type CertificateProblem, readTrust } from './trust.ts'
 
@@ -24,6 +26,8 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly maximumAge?: number
   /** Whether a certificate is registered itself (RFC 8705 §2.2), by its `x5t#S256`. Default: none is. */
   readonly isPinned?: (thumbprint: string) => boolean
+  /** Seconds. Default: those of docs/limits.md; tests shorten them. */
+  readonly timeouts?: Partial<typeof defaultTimeouts>
   /** Called for each connection that is dropped. */
   readonly onDrop?: (socket: TLSSocket, problem: CertificateProblem) => void
 }
@@ -38,16 +42,24 @@ export interface MutualTls {
   onReload(listener: () => void): void
   /** All connections whose handshake has ended and that are open. */
   readonly connections: ReadonlySet<Connection>
+  /** What has happened on them so far. */
+  readonly counts: Readonly<Counts>
+  /** The certificates and lists that are in use now. */
+  material(): Omit<TlsMaterial, 'key'>
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
+/** How many requests may be under way on one connection over HTTP/2. */
+const maxConcurrentStreams = 128
+
 /** Seconds. A peer that stays below these holds a socket, and nothing else. */
-const timeouts = { handshake: 10, headers: 10, request: 30, idle: 60 }
+const defaultTimeouts = { handshake: 10, headers: 10, request: 30, idle: 60 }
 
 /** Builds the listener. @throws Error when the material is not usable. */
 export function mutualTls(options: MutualTlsOptions): MutualTls {
   const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
+  const timeouts = { ...defaultTimeouts, ...options.timeouts }
   const load = (material: TlsMaterial) => readTrust(material.ca, readRevocationLists(material))
   const { isPinned = () => false } = options
   const trusted: TrustInForce = { trust: load(options), isPinned }
@@ -55,6 +67,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   let current: TlsMaterial = options
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()
+  const counts = createCounts()
   const listeners: (() => void)[] = []
 
   const factory = (handler: Handler): Server => {
@@ -69,6 +82,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       requestTimeout: timeouts.request * 1000,
       keepAliveTimeout: timeouts.idle * 1000,
       connectionsCheckingInterval: 2000,
+      settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; without, as many as there is memory for
       requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
     // A deadline for the whole handshake: Node's own starts again with every octet.
@@ -82,10 +96,11 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         if (handshakes.get(peer) === deadline) handshakes.delete(peer)
       })
     })
+    server.on('tlsClientError', () => void counts.failedHandshakes++)
     // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
     server.prependListener('secureConnection', socket => {
       clearTimeout(handshakes.get(peerOf(socket)))
-      const connection = rememberConnection(socket, trusted)
+      const connection = rememberConnection(socket, trusted, counts)
       connections.add(connection)
       socket.once('close', () => connections.delete(connection))
       const { problem } = connection
@@ -96,7 +111,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         socket.destroy()
       }
     })
-    server.on('session', connection => connection.setTimeout(timeouts.idle * 1000, () => connection.close()))
+    endSlowPeers(server, timeouts)
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined && performance.now() - connection.openedAt > maximumAge * 1000)
@@ -123,6 +138,8 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   return Object.assign(factory, {
     reload,
     connections,
+    counts,
+    material: () => current,
     onReload: (listener: () => void) => void listeners.push(listener),
   })
 }

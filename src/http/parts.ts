@@ -8,6 +8,7 @@ import type { SecretChecker } from './client-secret.ts'
 import type { ClientRegistry } from './clients.ts'
 import type { RefusalListener } from './errors.ts'
 import type { KeyRing } from './key-ring.ts'
+import type { FindReporterKey } from './leak-keys.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import type { OutsideIssuers } from './outside-issuers.ts'
 import type { State } from './state.ts'
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly store: Store
   /** Whose tokens are exchanged for ours. Default: nobody's. */
   readonly outsideIssuers?: OutsideIssuers
+  /** Whose signed reports of leaked tokens are taken. Default: nobody's. */
+  readonly leakKeys?: FindReporterKey | undefined
   readonly audit: Audit
   readonly log: FastifyBaseLogger
   /** Milliseconds since 1970. */

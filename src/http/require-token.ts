@@ -4,11 +4,12 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
 import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
-import { OAuthError } from '../core/errors.ts'
+import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
 import { refuseSecondToken } from './bearer.ts'
-import { connectionOf } from './connection.ts'
+import { type Connection, connectionOf } from './connection.ts'
 import { type RefusalListener, refuse } from './errors.ts'
 import { findIssuerKeys, type IssuerKeys } from './issuer-keys.ts'
+import { describeToken } from './token-facts.ts'
 import { createTokenReader } from './token-reader.ts'
 import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts'
 
@@ -61,8 +62,10 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
   const verifier = 'verifier' in options ? options.verifier : await buildVerifier(options)
   app.addHook('onRequest', (request, reply, next) => {
     const demand = demandOf(request.routeOptions.config?.requireToken)
+    let connection: Connection | undefined
     const pass = (token: AccessToken) => {
       demandAll(token, demand)
+      if (connection !== undefined) connection.counts.accepted[token.binding]++
       request.token = token
       next()
     }
@@ -71,7 +74,8 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
       else next(error as Error)
     }
     try {
-      const found = present(request, verifier, demand)
+      connection = connectionOf(request.raw.socket)
+      const found = present(request, connection, verifier, demand)
       if (found instanceof Promise) found.then(pass).catch(stop)
       else pass(found)
     } catch (error) {
@@ -95,17 +99,24 @@ interface Demand {
 
 function present(
   { raw }: FastifyRequest,
+  connection: Connection | undefined,
   verifier: TokenVerifier,
   { perRequest }: Demand,
 ): AccessToken | Promise<AccessToken> {
   refuseSecondToken(raw)
-  return verifier.verify(raw, connectionOf(raw.socket), perRequest)
+  return verifier.verify(raw, connection, perRequest)
 }
 
 function demandAll(token: AccessToken, demand: Demand): void {
-  if (!isAtLeast(token.binding, demand.binding)) throw new OAuthError('invalid_token', 'binding_too_weak')
+  if (!isAtLeast(token.binding, demand.binding)) throw refusal('invalid_token', 'binding_too_weak', token)
   if (!demand.scope.every(scope => token.scope.includes(scope)))
-    throw new OAuthError('insufficient_scope', 'scope_missing')
+    throw refusal('insufficient_scope', 'scope_missing', token)
+}
+
+function refusal(code: ErrorCode, reason: Reason, { claims }: AccessToken): OAuthError {
+  const error = new OAuthError(code, reason)
+  error.token = describeToken({ ...claims })
+  return error
 }
 
 function readDemand({ scope = '', binding = 'certificate', proof }: TokenDemand): Demand {

@@ -14,7 +14,9 @@ import type { ServerOptions, ServerParts } from './parts.ts'
 import { requireToken } from './require-token.ts'
 import { apiRoutes } from './routes/api.ts'
 import { bindingRoute } from './routes/binding.ts'
+import { homeRoute } from './routes/home.ts'
 import { introspectRoute } from './routes/introspect.ts'
+import { leaksRoute } from './routes/leaks.ts'
 import { metadataRoutes, wellKnown } from './routes/metadata.ts'
 import { revokeRoute } from './routes/revoke.ts'
 import { tokenRoute } from './routes/token.ts'
@@ -92,7 +94,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
   metadataRoutes(app, parts)
   bindingRoute(app, parts)
-  for (const route of [tokenRoute, introspectRoute, revokeRoute]) await app.register(async scope => route(scope, parts))
+  for (const route of [tokenRoute, introspectRoute, revokeRoute, leaksRoute])
+    await app.register(async scope => route(scope, parts))
   if (settings.unsafeTokenCookie) tokenCookieRoute(app, parts)
   const api = async (scope: FastifyInstance) => {
     if (settings.unsafeTokenCookie) readTokenCookie(scope)
@@ -104,6 +107,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
     await options.routes?.(scope)
   })
+  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an app of its own has a page there
   return app
 }
 

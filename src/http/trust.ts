@@ -104,6 +104,6 @@ function identify(issuer: Element, serial: Buffer): string {
   return `${serial.toString('hex')} ${readName(issuer) ?? issuer.content.toString('hex')}`
 }
 
-function decodePem(block: string): Buffer {
+export function decodePem(block: string): Buffer {
   return Buffer.from(block.replace(/-----[^-]+-----/g, ''), 'base64')
 }

@@ -6,14 +6,18 @@ import type { ConnectionOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { demoRegistrations } from '../demo.ts'
-import { readTrustedIssuersFile } from '../files.ts'
+import { openReporterKeys, readTrustedIssuersFile, readWebhooksFile } from '../files.ts'
 import { createAudit } from '../http/audit.ts'
 import { ClientRegistry } from '../http/clients.ts'
 import { createKeyRing, type KeyRing } from '../http/key-ring.ts'
+import type { FindReporterKey } from '../http/leak-keys.ts'
 import { type MutualTls, type MutualTlsOptions, mutualTls } from '../http/mutual-tls.ts'
 import { createOutsideIssuers } from '../http/outside-issuers.ts'
 import { createServer } from '../http/server.ts'
 import { generateTokenKey, importSigningKey, type TokenJwk } from '../http/token-keys.ts'
+import { playThefts } from '../lab/thefts.ts'
+import { createNotifier, type Notifier } from '../notify/notifier.ts'
+import { createMetrics } from '../ops/metrics/metrics.ts'
 import { createOpsServer } from '../ops/server.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { type DemoPki, makeDemoPki } from '../pki/demo.ts'
@@ -44,6 +48,8 @@ export interface TestServerOptions {
   readonly closeAfter?: number
   /** Start the ops listener too. */
   readonly ops?: boolean
+  /** Whose signed reports of leaked tokens are taken. Default: those of the settings. */
+  readonly leakKeys?: FindReporterKey
   /** Milliseconds that an outside issuer has to give its keys. Default 5000. */
   readonly issuerTimeout?: number
 }
@@ -65,6 +71,7 @@ export interface TestServer {
   /** The lines of the application log so far. */
   readonly log: readonly string[]
   readonly store: Store
+  readonly notifier: Notifier
   /** The ops listener, if it was asked for, and the token that it wants. */
   readonly ops: { readonly url: string; readonly token: string } | undefined
   /** Seconds since 1970, by which this server judges tokens and certificates; move it to let them age. */
@@ -95,6 +102,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     const list = event.event === 'theft.suspected' || event.event === 'connection.closed' ? alarms : events
     list.push(JSON.parse(JSON.stringify(event)))
   })
+  const webhooks = readWebhooksFile(settings.webhooksFile)
+  const notifier = createNotifier(webhooks, { store, clock, report: audit.notificationFailed })
+  audit.observe(notifier.observe)
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
   const tls = mutualTls({
     ...material,
@@ -106,6 +116,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     onDrop: audit.connectionRefused,
     ...options.tls,
   })
+  const isRecording = () => true
+  const metrics = createMetrics({ tls, store, isRecording })
+  audit.observe(metrics.observe)
   const { trustedIssuersFile: list, issuer } = settings
   const outsideIssuers = createOutsideIssuers(list === undefined ? [] : readTrustedIssuersFile(list, issuer), {
     clock,
@@ -116,8 +129,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     tls,
     clients: registry,
     keys: ring,
-    store,
+    store: metrics.store,
     outsideIssuers,
+    leakKeys: options.leakKeys ?? openReporterKeys(settings),
     audit,
     log: logger,
     clock,
@@ -129,7 +143,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const { port } = app.server.address() as AddressInfo
   const token = randomBytes(32).toString('base64url')
   const isServing = () => app.server.listening
-  const ops = createOpsServer({ settings, store, clients: registry, audit, log: logger, clock, token, isServing })
+  const named = (name: keyof DemoPki) => ({ ...pki[name], clientId: name })
+  const thieves = { bob: named('bob'), mallory: named('mallory'), stranger: named('stranger') }
+  const cast = { ...thieves, alice: named('alice'), ca: pki.ca.certificate }
+  const ops = createOpsServer({
+    ...{ settings, store, clients: registry, audit, log: logger, clock, token, isServing, isRecording, metrics, tls },
+    ...(options.clients === undefined && { playThefts: () => playThefts({ host: '127.0.0.1', port, cast }) }),
+  })
   const url = options.ops === true ? await ops.listen({ host: '127.0.0.1', port: 0 }) : undefined
   const connections = new Set<TestConnection>()
 
@@ -144,6 +164,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     alarms,
     log,
     store,
+    notifier,
     ops: url === undefined ? undefined : { url, token },
     get clock() {
       return seconds
@@ -173,6 +194,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       for (const connection of connections) connection.close()
       await app.close()
       await ops.close()
+      await notifier.close()
       await store.close()
     },
   }

@@ -4,9 +4,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { refuseDemoInProduction } from '../../src/demo.ts'
 import type { CertificateOrder } from '../../src/pki/certificate.ts'
-import { readSettings } from '../../src/settings.ts'
 import { type Identity, issueCertificate, startTestServer } from '../../src/testing/server.ts'
 import { refusePresenter } from '../helpers/refusals.ts'
 
@@ -141,16 +139,3 @@ t.test(
     )
   },
 )
-
-t.test('PK29: in production the demo certificates are refused, by the settings and by what the files hold', async t => {
-  const own = issueCertificate({ subject: [['CN', 'a CA of our own']], ca: true })
-  const production = { NODE_ENV: 'production' }
-  t.doesNotThrow(() => readSettings({}))
-  t.throws(() => readSettings(production), { name: 'SettingsError' })
-  const demo = { cert: server.pki.server.certificate, key: '', ca: ca.certificate }
-  t.doesNotThrow(() => refuseDemoInProduction(demo, {}))
-  t.doesNotThrow(() => refuseDemoInProduction({ cert: own.certificate, key: '', ca: own.certificate }, production))
-  t.throws(() => refuseDemoInProduction(demo, production), /production/)
-  t.throws(() => refuseDemoInProduction({ ...demo, cert: own.certificate }, production), /production/)
-  t.throws(() => refuseDemoInProduction({ ...demo, ca: own.certificate }, production), /production/)
-})

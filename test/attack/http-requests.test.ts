@@ -234,7 +234,6 @@ t.test('the listener serves no pages about itself (LK06)', async t => {
     '/debug',
     '/debug/pprof',
     '/status',
-    '/',
     '/documentation',
     '/demo/token-cookie',
   ])

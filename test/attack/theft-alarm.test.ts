@@ -104,7 +104,13 @@ t.test('revoke_token ends that token and nothing else', async t => {
   await bob.get('/api/whoami', stolen.access)
   await until(() => server.events.some(({ event }) => event === 'token.revoked'))
   const { jti } = claimsOf(stolen.access)
-  t.match(server.events.at(-1), { event: 'token.revoked', kind: 'token', value: jti, cause: 'theft' })
+  t.match(server.events.at(-1), {
+    event: 'token.revoked',
+    kind: 'token',
+    value: jti,
+    cause: 'theft',
+    client_id: 'alice',
+  })
   t.match(await alice.get('/api/whoami', stolen.access), { status: 401, body: { reason: 'revoked' } })
   t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'on the connection that stays')
   t.match(await refresh(alice, stolen.refresh), { status: 200 })

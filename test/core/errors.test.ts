@@ -12,6 +12,7 @@ import { demoRegistrations } from '../../src/demo.ts'
 import { createAudit } from '../../src/http/audit.ts'
 import { ClientRegistry } from '../../src/http/clients.ts'
 import { createKeyRing } from '../../src/http/key-ring.ts'
+import { createRemoteReporterKeys } from '../../src/http/leak-keys.ts'
 import { mutualTls } from '../../src/http/mutual-tls.ts'
 import { createOutsideIssuers } from '../../src/http/outside-issuers.ts'
 import { createServer } from '../../src/http/server.ts'
@@ -59,6 +60,7 @@ const keepGrant = async (changes: Partial<Grant> = {}): Promise<{ id: string; to
   await store.createGrant({ ...whose, ...how, ...changes }, hashOpaqueToken(token))
   return { id, token }
 }
+const findSilentKey = createRemoteReporterKeys({ uri: 'https://127.0.0.1:1/keys' }) // nobody listens on port 1
 const silentIssuer = {
   issuer: 'https://silent.example',
   jwks_uri: 'https://127.0.0.1:1/jwks', // nobody listens on port 1
@@ -83,6 +85,7 @@ const app = await createServer({
       keys: { uri: silentIssuer.jwks_uri, ca: undefined },
     })),
   ),
+  leakKeys: identifier => (identifier === 'silent' ? findSilentKey(identifier) : undefined),
   audit: createAudit(event => void (event.event === 'theft.suspected' || events.push(event))),
   log: pino({ level: 'info' }, { write: line => void log.push(line) }),
   clock: () => clock * 1000,
@@ -106,6 +109,12 @@ const swap = (subject_token: string) =>
   ritas.requestToken({
     ...{ grant_type: exchange, subject_token },
     subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+  })
+const report = (identifier: string) =>
+  alice.call('/leaks', {
+    method: 'POST',
+    headers: { 'github-public-key-identifier': identifier, 'github-public-key-signature': 'AAAA' },
+    body: '[]',
   })
 const token = await alice.token({ token_binding: 'certificate' })
 const expired = issueCertificate({
@@ -255,6 +264,8 @@ const rows: Record<Reason, readonly Row[]> = {
       503,
     ),
   ],
+  report_signature_invalid: [atToken(() => report('nobody'), 'invalid_client', 401)],
+  reporter_unavailable: [atToken(() => report('silent'), 'temporarily_unavailable', 503)],
   store_unavailable: [
     atResource(() => afterClosing(() => alice.get('/api/notes', token)), 'temporarily_unavailable', 503),
     atResource(() => alice.call('/api/notes', note), 'temporarily_unavailable', 503),

@@ -7,7 +7,8 @@ import { type GrantRequest, readWish, startGrant } from './grant.ts'
 export async function clientCredentials({ request, form, by, parts }: GrantRequest): Promise<TokenAnswer> {
   const { client, presenter } = by
   const permission = decide(client, readWish(form), parts.targets)
-  const issuance = { permission, cnf: confirm(presenter, permission.binding), subject: client.id }
+  const cnf = confirm(presenter, permission.binding)
+  const issuance = { grantType: 'client_credentials', permission, cnf, subject: client.id } as const
   if (!client.grantTypes.has('refresh_token')) return issueAccessToken(request, by, issuance, parts)
   const { grant, refreshToken } = await startGrant(by, issuance, parts)
   const answer = await issueAccessToken(request, by, { ...issuance, grant }, parts)

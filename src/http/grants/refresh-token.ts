@@ -38,7 +38,8 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
     throw new OAuthError('invalid_grant', refreshReasons[outcome])
   }
   audit.refreshRotated(request, grant, outcome)
-  const issuance = { permission, cnf, subject: grant.subject, grant: grant.id, act: readActor(grant.actor) }
+  const { subject, id, actor } = grant
+  const issuance = { grantType: 'refresh_token', permission, cnf, subject, grant: id, act: readActor(actor) } as const
   const answer = await issueAccessToken(request, by, issuance, parts)
   return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
 }

@@ -9,6 +9,8 @@ import { issueAccessToken, type TokenAnswer } from '../issue.ts'
 import { accessToken, readSubject, subjectTokenTypes } from '../subject-token.ts'
 import { type GrantRequest, startGrant } from './grant.ts'
 
+const grantType = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
+
 export async function tokenExchange({ request, form, by, parts }: GrantRequest): Promise<TokenAnswer> {
   const { client, presenter } = by
   const { subject_token: token, subject_token_type: type, requested_token_type: requested = accessToken } = form
@@ -31,7 +33,7 @@ export async function tokenExchange({ request, form, by, parts }: GrantRequest):
   const cnf = confirm(presenter, permission.binding)
 
   const { sub, act, expires } = subject
-  const issuance = { permission, cnf, subject: sub, act, expires }
+  const issuance = { grantType, permission, cnf, subject: sub, act, expires }
   const answer = { issued_token_type: accessToken }
   // What comes of a token of ours stays in its grant, if it has one, and never outlives it.
   if (subject.audience !== undefined || !client.grantTypes.has('refresh_token'))
