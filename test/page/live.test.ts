@@ -142,7 +142,7 @@ t.test('all of it works with the keyboard alone, with the focus in sight', async
   await card(page, 'alice').waitFor()
   await press('Tab', 'In full')
   await page.keyboard.press('Enter')
-  t.equal(await card(page, 'alice').getByText('CN=alice').isVisible(), true)
+  await card(page, 'alice').getByText('CN=alice').waitFor() // it is shown with the next frame
   await press('Tab', 'play')
   await page.keyboard.press('Space')
   await page.getByText('thefts were refused').waitFor()
