@@ -136,7 +136,7 @@ t.test('links are not followed, what cannot be read is named, and is no good new
   t.match(await scan(['nowhere', `${outer}/good`], []), {
     code: 1,
     stdout: '',
-    stderr: /^nowhere cannot be read \(ENOENT\)\n0 tokens in 0 places; looked at 1 files\.\n$/,
+    stderr: /^nowhere cannot be read \(ENOENT\)\n0 tokens in 0 places; looked at 1 file\.\n$/,
   })
   if (process.getuid?.() !== 0) {
     chmodSync(join(cwd, outer, 'good'), 0)

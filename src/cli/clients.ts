@@ -64,7 +64,7 @@ const actions: readonly Action[] = [
       tell(values, answer, describe(answer))
     },
   },
-  change('disable', 'what it held is revoked; its connections stay open'),
+  change('disable', 'what it held is revoked; its connections are closed'),
   change('enable', 'what was revoked stays revoked; it asks for new tokens'),
   {
     name: 'remove',

@@ -46,7 +46,8 @@ ${identityHelp}`,
     const { findings, dropped, sources, tokens } = found
     if (values.json === true) tell(values, { findings, dropped, problems }, '')
     else for (const finding of findings) process.stdout.write(`${describeFinding(finding)}\n`)
-    say(`${tokens.size} tokens in ${findings.length} places; looked at ${sources} ${values.git ? 'objects' : 'files'}.`)
+    const where = `${count(findings.length, 'place')}; looked at ${count(sources, values.git ? 'object' : 'file')}`
+    say(`${count(tokens.size, 'token')} in ${where}.`)
     if (dropped > 0) say(`${dropped} more places were seen, and not kept: scan smaller parts.`)
     if (findings.length > 0 || problems.length > 0) process.exitCode = 1
     if (to !== undefined && tokens.size > 0) await report(found, to)
@@ -85,4 +86,8 @@ async function report({ tokens, dropped }: Scan, { url, identity }: Receiver): P
 function describeFinding({ path, line, column, commit, date, kind, begins, hash, remark }: Finding): string {
   const when = commit === undefined ? '' : `${commit.slice(0, 12)} of ${date}, `
   return printable(`${when}${path}:${line}:${column}: ${kind} ${begins}…, SHA-256 ${hash.slice(0, 16)}…: ${remark}`)
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`
 }
