@@ -67,6 +67,13 @@ t.test(
   },
 )
 
+t.test('an alarm takes nothing, so it is never held back', async t => {
+  const watch = new TheftWatch()
+  for (let token = 0; token < 5; token++)
+    t.match(watch.judge(String(token), 'alice', 'certain', 'alert', 0), { response: 'alert', damped: false })
+  t.match(watch.judge('5', 'alice', 'certain', 'close', 0), { response: 'close', damped: false })
+})
+
 t.test('what is watched has a bound', async t => {
   const watch = new TheftWatch()
   for (let token = 0; token < 20_000; token++) watch.judge(String(token), 'alice', 'certain', 'alert', 0)
