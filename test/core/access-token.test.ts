@@ -188,3 +188,9 @@ t.test('no claims whatever do anything but pass or be refused as invalid_token',
   )
   t.doesNotThrow(() => checkClaims(good, expected, now))
 })
+
+t.test('a grant, where a token has one, is a text', async t => {
+  t.doesNotThrow(() => check({ grant: 'g' }))
+  for (const grant of [1, '', null, undefined, {}, ['g']])
+    t.throws(() => check({ grant }), refusal('claims_malformed'), JSON.stringify(grant))
+})
