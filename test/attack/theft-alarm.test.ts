@@ -78,6 +78,22 @@ t.test(
   },
 )
 
+t.test(
+  'under a flood of those who may not act their tokens are not looked at, and a second later they are',
+  async t => {
+    const { server, alice } = await start(t)
+    const { access } = await startGrant(alice, portable)
+    const nobody = await server.connect(null)
+    const forged = `${access.slice(0, access.lastIndexOf('.'))}.${'A'.repeat(86)}`
+    for (let count = 0; count < 100; count++) await nobody.get('/api/whoami', forged)
+    t.match(await nobody.get('/api/whoami', access), { status: 401, body: { reason: 'no_certificate' } })
+    t.same(server.alarms, [])
+    server.clock++
+    t.match(await nobody.get('/api/whoami', access), { status: 401, body: { reason: 'no_certificate' } })
+    t.equal(alarmsOf(server).length, 1)
+  },
+)
+
 t.test('a refresh token in the hands of another client is an alarm, and works on for its owner', async t => {
   const { server, alice } = await start(t)
   const { refresh: token, access } = await startGrant(alice)
