@@ -146,7 +146,7 @@ t.test('what cannot be used is refused in one line that names it, and never quot
     cpSync(join(root, 'good'), folder, { recursive: true })
     spoil(path => join(folder, path))
     process.chdir(folder)
-    const error = await main({ TLSBOUND_PORT, ...env }).then(
+    const error = await main({ TLSBOUND_PORT, TLSBOUND_OPS_PORT: '0', ...env }).then(
       () => new Error('it started'),
       (reason: Error) => reason,
     )
