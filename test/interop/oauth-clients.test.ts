@@ -228,7 +228,8 @@ t.test('openid-client: discovery, every grant, introspection, revocation and a p
   t.equal(config.serverMetadata().issuer, issuer, 'without aliases the endpoints are the usual ones (N-29)')
 
   const issued = await openid.clientCredentialsGrant(config, { scope: 'notes:read notes:write' })
-  t.equal(issued.expiresIn(), 300)
+  const left = issued.expiresIn() ?? 0 // by its clock, which goes on
+  t.ok(left > 290 && left <= 300, `${left} s`)
   const answer = await openid.fetchProtectedResource(config, issued.access_token, api, 'GET')
   t.match(await answer.json(), { client_id: 'alice', scope: 'notes:read notes:write' })
 
