@@ -9,29 +9,47 @@ mkdirSync('.tap', { recursive: true })
 
 const checks = run('npm', ['run', '--silent', 'check'])
 const tests = run('tap', ['--reporter=terse', `--output-file=${record}`, ...process.argv.slice(2)])
-const { passed, failed } = count(readFileSync(record, 'utf8'))
+const { passed, failures } = read(readFileSync(record, 'utf8'))
 
 // A crash, a timeout or a failed check is one failure that no test point tells of.
-const untold = [checks !== 0, tests !== 0 && failed === 0, passed + failed === 0].filter(Boolean).length
-console.log(`${passed} passed, ${failed + untold} failed`)
-process.exitCode = failed + untold > 0 ? 1 : 0
+if (tests !== 0 && failures.length === 0) failures.push(`tap ended with ${tests}, though no check failed`)
+if (checks !== 0) failures.push('npm run check')
+if (passed + failures.length === 0) failures.push('no test ran')
+
+// Once more at the end, where whoever reads a long output looks first.
+for (const failure of failures) console.log(`not ok: ${failure}`)
+console.log(`${passed} passed, ${failures.length} failed`)
+process.exitCode = failures.length > 0 ? 1 : 0
 
 function run(command: string, args: readonly string[]): number | null {
   return spawnSync(command, args, { stdio: 'inherit', shell: process.platform === 'win32' }).status
 }
 
-/** Counts the assertions of a TAP 14 record: the test points that do not close a subtest. */
-function count(tap: string): { passed: number; failed: number } {
-  const counts = { passed: 0, failed: 0 }
-  const open: number[] = [] // indentation of the parents whose closing test point is still to come
+/**
+ * Reads the assertions of a TAP 14 record: how many passed, and each that failed, as the names of its tests from the
+ * file down and what it says of itself. The test points that close a subtest are no assertions.
+ */
+function read(tap: string): { passed: number; failures: string[] } {
+  let passed = 0
+  const failures: string[] = []
+  const open: { indent: number; name: string }[] = [] // the subtests whose closing test point is still to come
+  let details: number | undefined // the indentation of the details of the failure read last
   for (const line of tap.split('\n')) {
-    const subtest = /^( *)# Subtest/.exec(line)
-    if (subtest) open.push((subtest[1] as string).length)
-    const point = /^( *)(not )?ok\b/.exec(line)
-    if (!point) continue
-    const indent = (point[1] as string).length
-    if (open.at(-1) === indent) open.pop()
-    else counts[point[2] ? 'failed' : 'passed']++
+    const [, space = '', subtest, not, point] = /^( *)(?:# Subtest: (.*)|(not )?ok\b(.*))?/.exec(line) ?? []
+    const indent = space.length
+    if (details !== undefined && indent >= details && point === undefined) {
+      failures.push(`${failures.pop()}\n${line}`)
+      if (line.trim() === '...') details = undefined
+    } else if (subtest !== undefined) open.push({ indent, name: subtest })
+    else if (point !== undefined) {
+      details = undefined
+      if (open.at(-1)?.indent === indent) open.pop()
+      else if (not === undefined) passed++
+      else {
+        failures.push([...open.map(({ name }) => name), point.replace(/^[ \d-]+/, '')].join(' > '))
+        details = indent + 2
+      }
+    }
   }
-  return counts
+  return { passed, failures }
 }
