@@ -1,6 +1,7 @@
 // What a test looks for in a page: breaches of its policy, its contrast, and its accessibility tree as Chromium computes it.
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
+import { patience } from './until.ts'
 
 /** From the next document on, its breaches of policy are in `window.violations`. */
 export function watchViolations(page: Page): Promise<unknown> {
@@ -15,9 +16,9 @@ export function runInPage(page: Page, name: string, argument?: object): Promise<
   return page.evaluate(argument === undefined ? source : `(${source})(${JSON.stringify(argument)})`)
 }
 
-/** Waits until an expression holds in a page; Playwright's own way would need `unsafe-eval`. Rejects after 10 seconds. */
+/** Waits until an expression holds in a page; Playwright's own way would need `unsafe-eval`. Rejects after a minute. */
 export async function untilInPage(page: Page, expression: string): Promise<void> {
-  const end = performance.now() + 10_000
+  const end = performance.now() + patience
   while (!(await page.evaluate(expression)))
     if (performance.now() > end) throw new Error(`it never happened: ${expression}`)
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { DemoPki } from '../../src/pki/demo.ts'
 import type { Ended, Environment } from './process.ts'
+import { patience } from './until.ts'
 
 type Test = { teardown(end: () => unknown): void; notMatch(found: string, pattern: RegExp, name: string): unknown }
 
@@ -28,7 +29,7 @@ export interface CommandOptions {
 
 const cli = resolve('src/cli/cli.ts')
 
-/** Starts `tlsbound …`. It is killed after 20 seconds, or when the test ends; and whatever it does, stderr has no token. */
+/** Starts `tlsbound …`. It is killed after a minute, or when the test ends; and whatever it does, stderr has no token. */
 export function startCommand(
   t: Test,
   args: readonly string[],
@@ -37,7 +38,7 @@ export function startCommand(
   const child = spawn(process.execPath, [cli, ...args], {
     cwd,
     env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE: join(cwd, '.compiled'), ...env }, // a third of the start
-    timeout: 20_000,
+    timeout: patience,
     killSignal: 'SIGKILL',
   })
   t.teardown(() => child.kill('SIGKILL'))

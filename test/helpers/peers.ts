@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestServer } from '../../src/testing/server.ts'
+import { patience } from './until.ts'
 
 type Scope = { teardown(end: () => void): void }
 
@@ -30,11 +31,11 @@ export interface Peer {
   readonly ended: Promise<Output>
 }
 
-/** Starts a program in `cwd`. It is killed after 20 seconds, or when the test ends. */
+/** Starts a program in `cwd`. It is killed after a minute, or when the test ends. */
 export function start(t: Scope, program: Program, args: readonly string[], cwd: string): Peer {
   const child = spawn(program, args, {
     cwd,
-    timeout: 20_000,
+    timeout: patience,
     killSignal: 'SIGKILL',
     env: { ...process.env, LC_ALL: 'C' },
   })

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
 import { openConnection, type TestConnection } from '../../src/testing/connection.ts'
+import { patience } from './until.ts'
 
 export type Environment = Readonly<Record<string, string>>
 
@@ -33,11 +34,10 @@ export interface RunningServer {
 
 /** Of the parent's environment what a process needs to be found and run; and no ops listener, of whose port there is one. */
 const basics = { PATH: process.env.PATH ?? '', TLSBOUND_OPS_PORT: '0' }
-const limit = 20_000
 
 /** Runs a program to its end. */
 export function run(command: string, args: readonly string[], cwd: string, env: Environment = {}): Promise<Ended> {
-  return watch(spawn(command, [...args], { cwd, env: { ...basics, ...env } })).ended(limit)
+  return watch(spawn(command, [...args], { cwd, env: { ...basics, ...env } })).ended(patience)
 }
 
 /** Runs `tlsbound …` to its end. */
@@ -62,7 +62,7 @@ export async function startTlsbound(
   t.teardown(() => {
     for (const connection of connections) connection.close()
     child.kill('SIGKILL')
-    return watched.ended(limit)
+    return watched.ended(patience)
   })
   try {
     await watched.seen(/listening for/)
@@ -92,11 +92,11 @@ export async function startTlsbound(
       connections.add(connection)
       return connection
     },
-    end(signal, most = limit) {
+    end(signal, most = patience) {
       child.kill(signal)
       return watched.ended(most)
     },
-    ended: (most = limit) => watched.ended(most),
+    ended: (most = patience) => watched.ended(most),
   }
 }
 
@@ -131,7 +131,7 @@ function watch(child: ChildProcess) {
     },
     seen: (pattern: RegExp, since = 0) =>
       new Promise<void>((done, failed) => {
-        const timer = setTimeout(() => finish(new Error(`never saw ${pattern} in: ${output.stderr}`)), limit)
+        const timer = setTimeout(() => finish(new Error(`never saw ${pattern} in: ${output.stderr}`)), patience)
         const look = () => pattern.test(output.stderr.slice(since)) && finish()
         const gone = () => finish(new Error(`it ended: ${output.stderr}`))
         const finish = (error?: Error) => {

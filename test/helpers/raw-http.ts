@@ -2,6 +2,7 @@
 // client would refuse to send.
 import { connect } from 'node:http2'
 import type { Answer, TestConnection, TestServer } from '../../src/testing/server.ts'
+import { patience } from './until.ts'
 
 export interface Exchange {
   /** The final answers, in their order; interim ones (1xx) are left out. */
@@ -19,7 +20,7 @@ export interface Exchange {
 export function exchange(
   { socket }: Pick<TestConnection, 'socket'>,
   bytes: string | readonly string[],
-  { until, limit = 5000 }: { until: number | 'closed'; limit?: number },
+  { until, limit = patience }: { until: number | 'closed'; limit?: number },
 ): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const answers: Answer[] = []

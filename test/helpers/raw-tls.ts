@@ -6,6 +6,7 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 
 import type { TestConnection } from '../../src/testing/server.ts'
 import { exchange, requestText } from './raw-http.ts'
+import { patience } from './until.ts'
 
 type Scope = { teardown(end: () => void): void }
 
@@ -78,7 +79,7 @@ export function buildRecords(message: Buffer): Buffer {
 export type FirstWord = { hello: 'TLSv1.2' | 'TLSv1.3' } | { alert: number } | { closed: true }
 
 /** Sends bytes and nothing after them, and returns the server's first word. Rejects after `limit` milliseconds. */
-export function sendHello(port: number, bytes: Buffer, limit = 5000): Promise<FirstWord> {
+export function sendHello(port: number, bytes: Buffer, limit = patience): Promise<FirstWord> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let received = Buffer.alloc(0)
