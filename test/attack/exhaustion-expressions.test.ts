@@ -12,12 +12,18 @@ const bounded: Readonly<Record<string, number>> = { 'src/scan/jwt.ts /[\\w-]*$/'
 const sandbox = createContext()
 const script = new Script('expression.exec(input)')
 
+/** Milliseconds of this thread's processor time: those of the clock would be other programs' too. */
+function spent(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
 /** Milliseconds that an expression takes for an input, the best of three. */
 function time(expression: RegExp, input: string, most: number): number {
   let best = Number.POSITIVE_INFINITY
   for (let round = 0; round < 3 && best > most; round++) {
     expression.lastIndex = 0
-    const since = performance.now()
+    const since = spent()
     if (input.length > 1000) expression.exec(input)
     else
       try {
@@ -25,7 +31,7 @@ function time(expression: RegExp, input: string, most: number): number {
       } catch {
         return 1000
       }
-    best = Math.min(best, performance.now() - since)
+    best = Math.min(best, spent() - since)
   }
   return best
 }
