@@ -1,9 +1,10 @@
 // The file of signing keys: read, made where it is ours to make, rotated, and watched, so that every server that shares
 // it follows. A JWKS with private keys; `nbf` and `exp` of a key say from when it signs and until when it is kept.
-import { chownSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isRotationDue, type Overlap, rotate } from './core/key-schedule.ts'
 import { longestAccessToken } from './core/refresh-token.ts'
+import { keepOwner, whileLocked } from './file-lock.ts'
 import { parse, readSecret } from './files.ts'
 import type { KeyRing } from './http/key-ring.ts'
 import { documentLifetime } from './http/routes/metadata.ts'
@@ -55,7 +56,7 @@ export interface Rotated {
 
 /**
  * Adds a key that signs once it has been published for long enough, and sets an end for those before it.
- * @throws Error (rejects) when the file cannot be used, or another process rotates it.
+ * @throws Error (rejects) when the file cannot be used, or another process is rotating it.
  */
 export function rotateKeysFile(path: string, algorithm: Algorithm, now: number): Promise<Rotated> {
   return whileLocked(path, () => addKey(path, algorithm, now))
@@ -72,20 +73,6 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
   const next = await generateTokenKey(algorithm)
   write(path, rotate(readKeysFile(path), next, now, overlap))
   return { kid: next.kid, nbf: now + overlap.before }
-}
-
-async function whileLocked<T>(path: string, change: () => Promise<T>): Promise<T> {
-  const lock = `${path}.lock`
-  try {
-    writeFileSync(lock, '', { flag: 'wx', mode: 0o600 })
-  } catch {
-    throw new Error(`${path} is being rotated by another process; if none is, remove ${lock}`)
-  }
-  try {
-    return await change()
-  } finally {
-    rmSync(lock)
-  }
 }
 
 /**
@@ -129,8 +116,7 @@ function write(path: string, keys: readonly TokenJwk[], flag: 'w' | 'wx' = 'w'):
   const draft = flag === 'wx' ? path : `${path}.new`
   writeFileSync(draft, `${JSON.stringify({ keys }, null, 2)}\n`, { flag, mode: 0o600, flush: true })
   if (draft === path) return
-  const { uid, gid } = statSync(path)
-  if (process.getuid?.() === 0) chownSync(draft, uid, gid) // the server must go on reading what an administrator rotates
+  keepOwner(path, draft)
   renameSync(draft, path)
 }
 

@@ -1,7 +1,9 @@
 // Signing keys change under a running server without one refused token (RE11), by a file that several servers can share.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { createKeyRing } from '../src/http/key-ring.ts'
 import { generateTokenKey, type TokenJwk } from '../src/http/token-keys.ts'
@@ -115,7 +117,7 @@ t.test(
         clock: () => (now + 3600) * 1000,
         maximumAge: 3600,
         algorithm: 'ES256',
-        report: problem => t.match(problem, /is being rotated by another process/),
+        report: problem => t.match(problem, /is being changed by another process/),
         onRotated: ({ kid }) => rotated.push(kid),
       }),
     )
@@ -143,16 +145,30 @@ t.test('what happens to the file while a server starts, or twice at once, is not
   t.ok(ring.find(late), 'within one tick of the clock of the file system')
 })
 
+/** A process that locks a file and does nothing more. */
+async function holdLock(t: Test, path: string): Promise<ChildProcess> {
+  const program = `const { whileLocked } = await import(${JSON.stringify(resolve('src/file-lock.ts'))})
+    await whileLocked(${JSON.stringify(path)}, () => new Promise(() => console.log(setInterval(() => {}, 1000) && 'locked')))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return child
+}
+
 t.test('the file is secret, whole at every moment, and rotated by one process at a time', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'RS256')
   const text = readFileSync(path, 'utf8')
   await ensureKeysFile(path, 'ES256')
   t.equal(readFileSync(path, 'utf8'), text, 'one that is there is left alone')
-  writeFileSync(`${path}.lock`, '')
-  await t.rejects(rotateKeysFile(path, 'ES256', now), /rotated by another process.*keys\.json\.lock/)
-  rmSync(`${path}.lock`)
+  const holder = await holdLock(t, path)
+  await t.rejects(rotateKeysFile(path, 'ES256', now), /keys\.json is being changed by another process/)
+  holder.kill('SIGKILL')
+  await once(holder, 'exit')
   await rotateKeysFile(path, 'ES256', now)
+  t.equal(readKeysFile(path).length, 2, 'whoever was killed gave up its lock')
   t.equal(statSync(path).mode & 0o777, 0o600)
   const results = await Promise.allSettled(Array.from({ length: 8 }, () => rotateKeysFile(path, 'ES256', now)))
   const done = results.filter(({ status }) => status === 'fulfilled').length
