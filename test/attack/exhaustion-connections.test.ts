@@ -1,5 +1,5 @@
-// Connections as a weapon against a server process: floods of handshakes, half of them, thousands that are idle, and churn.
-// DS01, DS02, DS03, DS15. Whoever is connected is served meanwhile, and afterwards nothing is left open.
+// Connections as a weapon against a server process: floods of handshakes, half of them, thousands that are idle, churn; and
+// others on its machine. DS01, DS02, DS03, DS15, DS20. Whoever is connected is served meanwhile, and nothing is left open.
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -56,6 +56,20 @@ t.test('a flood of handshakes, good ones and garbage, keeps nobody from being se
   t.ok(connected > 20 && garbage > 20, 'it was one')
   t.same(others, {}, 'the good ones of the flood were served too')
   serves(t, waits)
+})
+
+t.test('while others take the cores and the memory everybody is served, and afterwards as before (DS20)', async t => {
+  const use = async (kind: 'rest' | 'work') =>
+    (await flood(kind, server, folder, 3, { connection: victim, token })).waits
+  serves(t, await use('rest'))
+  const working = use('work')
+  for (let round = 0; round < 5; round++) {
+    const newcomer = await server.connect('bob')
+    t.match(await newcomer.get('/api/whoami', await newcomer.token()), { status: 200 }, 'newcomers too')
+    newcomer.close()
+  }
+  serves(t, await working)
+  serves(t, await use('rest'))
 })
 
 t.test('connections without an end of their handshake are ended after ten seconds (DS02)', async t => {

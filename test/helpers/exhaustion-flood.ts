@@ -3,7 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
+import { Worker } from 'node:worker_threads'
 import { openConnection, type TestConnection } from '../../src/testing/connection.ts'
 import { exchange, requestText } from './raw-http.ts'
 import { buildHello, requestRawToken, tryHandshake } from './raw-tls.ts'
@@ -78,6 +81,16 @@ const forgeKid = (token: string) => {
   return [encode(header), claims, signature].join('.')
 }
 
+/** Leaves the server alone. */
+const rest: Lane = async () => {
+  await pause(50)
+  return []
+}
+
+/** A thread that fills 64 MiB again and again. */
+const work = () =>
+  new Worker('for (const memory = Buffer.alloc(64 << 20); ; ) memory.fill(Math.random())', { eval: true })
+
 const repeat = <T>(count: number, build: () => T): Promise<Awaited<T>[]> =>
   Promise.all(Array.from({ length: count }, build))
 
@@ -86,6 +99,11 @@ const floods = {
   signatures: () => repeat(4, () => present(forgeSignature)),
   kids: () => repeat(4, () => present(forgeKid)),
   churn: () => repeat(8, () => churn),
+  rest: async () => [rest],
+  work: async () => {
+    await repeat(2 * availableParallelism(), work)
+    return [rest]
+  },
 }
 
 export type FloodKind = keyof typeof floods
