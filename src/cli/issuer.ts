@@ -3,7 +3,7 @@ import { Client, type Dispatcher } from 'undici'
 import { connect, type Identity } from '../client/client.ts'
 import { readConnectProblem } from '../client/errors.ts'
 import { type JsonAnswer, readJson } from '../client/read-json.ts'
-import { printable } from '../core/describe-token.ts'
+import { printable } from '../core/printable.ts'
 
 /** How an issuer is reached: with a client certificate, or as nobody, with these authorities or those that Node brings. */
 export type Access =

@@ -1,6 +1,7 @@
 // tlsbound lab: plays the thief against a server, from outside. The report on stdout, talk on stderr; exit 1 when something
 // was accepted that should have been refused, or when nothing could be tried; with --strict when anything was not tried.
 import { writeFileSync } from 'node:fs'
+import { printable } from '../core/printable.ts'
 import { scenarios } from '../lab/catalog.ts'
 import type { Finding } from '../lab/judge.ts'
 import { describeSetting, runMatrix, type Setting } from '../lab/matrix.ts'
@@ -9,7 +10,6 @@ import { writeJson } from '../lab/report/json.ts'
 import { writeJunit } from '../lab/report/junit.ts'
 import { describeCast, type LabReport, sumUp } from '../lab/report/report.ts'
 import { writeTable } from '../lab/report/table.ts'
-import { plain } from '../lab/report/text.ts'
 import type { Scenario } from '../lab/scenario.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 import { readCast, readCastOptions } from './lab/cast.ts'
@@ -120,7 +120,7 @@ function createTeller(): (finding: Finding, setting: Setting) => void {
   return ({ scenario, outcome, evidence }, setting) => {
     if (playing !== setting) tell(`playing at ${describeSetting(setting)} …`)
     playing = setting
-    if (outcome === 'failed') tell(`  FAILED ${scenario.id}: ${plain(evidence)}`)
+    if (outcome === 'failed') tell(`  FAILED ${scenario.id}: ${printable(evidence)}`)
   }
 }
 

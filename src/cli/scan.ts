@@ -1,7 +1,8 @@
 // tlsbound scan: finds our tokens in files, in what comes in, and in the history of a repository; offline, unless what was
 // found is to be reported.
-import { printable } from '../core/describe-token.ts'
+
 import { blotTokens } from '../core/leak-report.ts'
+import { printable } from '../core/printable.ts'
 import { readFiles } from '../scan/files.ts'
 import { readHistory } from '../scan/git.ts'
 import { type Finding, type Scan, scan } from '../scan/scan.ts'

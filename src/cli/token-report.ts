@@ -1,14 +1,8 @@
 // What `tlsbound inspect` found out about a token: as data for programs, and the same in words.
 import type { TokenBinding } from '../core/confirmation.ts'
-import {
-  type DecodedToken,
-  type Explanation,
-  explainClaims,
-  levels,
-  printable,
-  readLevel,
-} from '../core/describe-token.ts'
+import { type DecodedToken, type Explanation, explainClaims, levels, readLevel } from '../core/describe-token.ts'
 import { type Reason, reasons } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { type Circumstances, findRefusal, type Signature } from './judge-token.ts'
 
 export interface TokenReport extends DecodedToken {

@@ -5,6 +5,7 @@ import { bindingTypes } from './channel-binding.ts'
 import { parseObject } from './compact-jws.ts'
 import { type TokenBinding, verifyConfirmation } from './confirmation.ts'
 import type { Presenter } from './presenter.ts'
+import { printable } from './printable.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -88,11 +89,6 @@ export function describeDistance(time: number, now: number): string {
   if (distance === 0) return 'now'
   const [unit, seconds] = units.find(([, size]) => Math.abs(distance) >= size) ?? (['second', 1] as const)
   return new Intl.RelativeTimeFormat('en').format(Math.trunc(distance / seconds), unit)
-}
-
-/** Shows what could end a line, steer a terminal or turn the direction of writing as the code that it is: `\u{1b}`. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c => `\\u{${c.codePointAt(0)?.toString(16)}}`)
 }
 
 const units = [

@@ -1,6 +1,6 @@
 // A report of leaked tokens, in the format of GitHub's secret scanning partner programme: a JSON array of what was found.
 // Whoever sends it is known by then; what it says of places is text from anywhere.
-import { printable } from './describe-token.ts'
+import { printable } from './printable.ts'
 
 export interface Leak {
   readonly token: string

@@ -1,9 +1,9 @@
 // The page that tells people what the server sees of their connection. No script; whatever came in a certificate is escaped.
 import { confirm } from '../core/confirmation.ts'
 import { type Reason, reasons } from '../core/errors.ts'
+import { type Markup, markup } from '../core/markup.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { drawGlyph } from '../page/glyph.js'
-import { type Html, html } from './html.ts'
 
 /** What `GET /binding` says. */
 export interface ConnectionFacts {
@@ -16,7 +16,7 @@ export interface ConnectionFacts {
 
 /** Writes the page. `presenter`: or why there is none; `http`: the version of HTTP. */
 export function writeHomePage(facts: ConnectionFacts, presenter: Presenter | Reason, http: string): string {
-  const page = html`<!DOCTYPE html>
+  const page = markup`<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -35,7 +35,7 @@ ${writeVerdict(presenter)}
 <dt>Protocol</dt><dd>${facts.protocol ?? 'unknown'}, ${http}</dd>
 <dt>Cipher</dt><dd>${facts.cipher}</dd>
 <dt>Handshake</dt><dd>${facts.resumed ? 'resumed from an earlier one' : 'full, not resumed from an earlier one'}</dd>
-${Object.entries(facts.bindings).map(([type, print]) => html`<dt>${type}</dt><dd>${writePrint(print ?? '')}</dd>`)}
+${Object.entries(facts.bindings).map(([type, print]) => markup`<dt>${type}</dt><dd>${writePrint(print ?? '')}</dd>`)}
 </dl>
 ${writeBindingNote(facts.bindings)}
 </section>
@@ -52,51 +52,52 @@ ${writeConfirmations(presenter)}
 </body>
 </html>
 `
-  return page.html
+  return page.markup
 }
 
-function writeVerdict(presenter: Presenter | Reason): Html {
+function writeVerdict(presenter: Presenter | Reason): Markup {
   if (typeof presenter !== 'string')
-    return html`<p class="verdict good"><span aria-hidden="true">✓</span> The server knows who you are: you have shown a
+    return markup`<p class="verdict good"><span aria-hidden="true">✓</span> The server knows who you are: you have shown a
 certificate that it trusts, and proved that you hold its key.</p>`
   const what =
     presenter === 'no_certificate' ? 'You have shown no client certificate.' : 'Your certificate will not do.'
-  return html`<p class="verdict bad"><span aria-hidden="true">!</span> ${what} No token would be issued to you, and none
+  return markup`<p class="verdict bad"><span aria-hidden="true">!</span> ${what} No token would be issued to you, and none
 accepted. <b>${reasons[presenter]}</b></p>`
 }
 
-function writeBindingNote(bindings: ConnectionFacts['bindings']): Html {
-  if (Object.keys(bindings).length === 0) return html`<p>${reasons.binding_unavailable}</p>`
-  return html`<p class="note">Both ends derive this value from the keys of the connection; it is never sent, and no other
+function writeBindingNote(bindings: ConnectionFacts['bindings']): Markup {
+  if (Object.keys(bindings).length === 0) return markup`<p>${reasons.binding_unavailable}</p>`
+  return markup`<p class="note">Both ends derive this value from the keys of the connection; it is never sent, and no other
 connection has it. Close the browser and come again: it will be another one.</p>`
 }
 
-function writeCertificate({ certificate }: ConnectionFacts, presenter: Presenter | Reason): Html {
-  if (certificate === null) return html`<p>None was sent in the TLS handshake.</p>`
-  if (typeof presenter === 'string') return html`<p>One was sent: <code>${presenter}</code>.</p>`
+function writeCertificate({ certificate }: ConnectionFacts, presenter: Presenter | Reason): Markup {
+  if (certificate === null) return markup`<p>None was sent in the TLS handshake.</p>`
+  if (typeof presenter === 'string') return markup`<p>One was sent: <code>${presenter}</code>.</p>`
   const { subject } = presenter.certificate.x509
-  return html`<dl class="facts">
+  return markup`<dl class="facts">
 <dt>Subject</dt><dd><bdi>${subject?.replaceAll('\n', ', ') || 'none'}</bdi></dd>
 <dt>Good until</dt><dd>${presenter.certificate.x509.validToDate.toUTCString()}</dd>
 <dt>x5t#S256</dt><dd>${writePrint(presenter.certificate.thumbprint)}</dd>
 </dl>`
 }
 
-function writeConfirmations(presenter: Presenter | Reason): Html {
-  if (typeof presenter === 'string') return html`<p>There would be none: <code>${presenter}</code>.</p>`
-  const certificate = html`<p>At level <b>certificate</b> it works on every connection of your certificate, and is refused
+function writeConfirmations(presenter: Presenter | Reason): Markup {
+  if (typeof presenter === 'string') return markup`<p>There would be none: <code>${presenter}</code>.</p>`
+  const certificate = markup`<p>At level <b>certificate</b> it works on every connection of your certificate, and is refused
 for every other certificate:</p>${writeConfirmation(confirm(presenter, 'certificate'))}`
   if (Object.keys(presenter.bindings).length === 0) return certificate
-  return html`<p>At level <b>connection</b> it works on this connection only. Whoever steals it, and your private key too,
+  return markup`<p>At level <b>connection</b> it works on this connection only. Whoever steals it, and your private key too,
 is refused everywhere else:</p>${writeConfirmation(confirm(presenter, 'connection'))}${certificate}`
 }
 
-function writeConfirmation(cnf: object): Html {
-  return html`<pre tabindex="0"><code>${JSON.stringify({ cnf }, undefined, 2)}</code></pre>`
+function writeConfirmation(cnf: object): Markup {
+  const lines = JSON.stringify({ cnf }, undefined, 2).split('\n')
+  return markup`<pre tabindex="0"><code>${lines.map(line => markup`${line}`)}</code></pre>`
 }
 
-function writePrint(print: string): Html {
+function writePrint(print: string): Markup {
   const { path, hue } = drawGlyph(print)
-  return html`<span class="print"><svg class="glyph hue-${hue}" viewBox="0 0 6 6" aria-hidden="true"><path
+  return markup`<span class="print"><svg class="glyph hue-${hue}" viewBox="0 0 6 6" aria-hidden="true"><path
 d="${path}"/></svg><code>${print}</code></span>`
 }

@@ -1,7 +1,8 @@
 // A token in words: what is decoded, how each claim is explained, which level a shape has, and that nothing which a token
 // says can steer a terminal (LK03). N-25, RFC 9068 §2.2.
 import t from 'tap'
-import { decodeToken, describeDistance, explainClaims, printable, readLevel } from '../../src/core/describe-token.ts'
+import { decodeToken, describeDistance, explainClaims, readLevel } from '../../src/core/describe-token.ts'
+import { printable } from '../../src/core/printable.ts'
 import { encode, thumbprint } from '../helpers/forge-token.ts'
 
 const now = 1_800_000_000
@@ -101,9 +102,12 @@ t.test('distances are in whole units, rounded to now', async t => {
 })
 
 t.test('nothing of a token ends a line, steers a terminal or turns the writing round', async t => {
-  const hostile = 'a\nVerdict\r\t\u001b[2J\u009b\u007f\u0000\u2028\u202e\u{e0041}'
+  const hostile = 'a\nVerdict\r\t\u001b[2J\u009b\u007f\u0000\u2028\u202e\u{e0041}\ud800\uffff'
   const shown = printable(hostile)
-  t.equal(shown, 'a\\u{a}Verdict\\u{d}\\u{9}\\u{1b}[2J\\u{9b}\\u{7f}\\u{0}\\u{2028}\\u{202e}\\u{e0041}')
+  t.equal(
+    shown,
+    'a\\u{a}Verdict\\u{d}\\u{9}\\u{1b}[2J\\u{9b}\\u{7f}\\u{0}\\u{2028}\\u{202e}\\u{e0041}\\u{d800}\\u{ffff}',
+  )
   t.equal(printable('alice – Zürich 東京'), 'alice – Zürich 東京', 'control')
   for (const { name, value } of explainClaims({ [hostile]: hostile, sub: [hostile], cnf: { [hostile]: hostile } }, now))
     t.notMatch(name + value, /[\p{Cc}\p{Cf}\u2028]/u)

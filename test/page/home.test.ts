@@ -86,11 +86,27 @@ t.test('each kind of connection is told what is missing', async t => {
 })
 
 t.test('a subject with markup in it is shown as text, and no header of a request comes back (LK12)', async t => {
-  const subject = [['CN', '<script>window.hit=1</script>']] as const
-  const identity = issueCertificate({ issuer: server.pki.ca, subject, extendedKeyUsage: ['clientAuth'] })
-  const mallory = await server.connect(identity)
+  const mallory = await server.connect(issueAs('<script>window.hit=1</script>'))
   const headers = { ...html.headers, cookie: 'secret=1', authorization: 'Bearer eyJsecret', 'user-agent': 'secret<b>' }
   const { text } = await mallory.call('/?secret=<b>', { headers })
   t.match(text, /&#60;script/)
   t.notMatch(text, /<script|secret/)
 })
+
+t.test(
+  'a subject says openly what would turn the writing round, and may be as long as a certificate (LK12)',
+  async t => {
+    const control = await (await server.connect(issueAs('Zoë – 東京'))).call('/', html)
+    t.match(control.text, '<bdi>CN=Zoë – 東京</bdi>')
+    const turned = await (await server.connect(issueAs('\u202eecila\u2066\u200f\u001b[2J'))).call('/', html)
+    t.match(turned.text, /CN=\\u\{202e\}ecila\\u\{2066\}\\u\{200f\}/)
+    t.notMatch(turned.text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+    const long = await (await server.connect(issueAs('&'.repeat(10_000)))).call('/', html)
+    t.match({ status: long.status, text: long.text }, { status: 200, text: '&#38;'.repeat(10_000) })
+  },
+)
+
+function issueAs(name: string) {
+  const subject = [['CN', name]] as const
+  return issueCertificate({ issuer: server.pki.ca, subject, extendedKeyUsage: ['clientAuth'] })
+}

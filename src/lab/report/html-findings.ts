@@ -1,7 +1,8 @@
 // What an auditor looks for first: what was accepted that should not have been, and what nobody can say anything about.
+
+import { type Markup, markup } from '../../core/markup.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import { listFindings } from './report.ts'
-import { type Markup, markup } from './text.ts'
 
 /** What should have been refused, each with what the server did; nothing at all when there is none. */
 export function writeFailures(runs: readonly Run[]): Markup {

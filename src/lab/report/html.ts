@@ -1,5 +1,7 @@
 // The report to hand to an auditor: one HTML page that needs nothing else. No scripts, no links to anywhere, and all that
 // came from the server is escaped; the policy at its head says so to the browser too.
+
+import { type Markup, markup } from '../../core/markup.ts'
 import type { Attempt } from '../attempt.ts'
 import type { Finding, Outcome } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
@@ -7,7 +9,6 @@ import type { Scenario } from '../scenario.ts'
 import { writeFailures, writeGaps } from './html-findings.ts'
 import { style } from './html-style.ts'
 import { countConnections, type LabReport, outcomes, sumUp, tellSeconds, tellSums } from './report.ts'
-import { type Markup, markup } from './text.ts'
 
 /** Writes the report as an HTML page. It is well-formed XML too, so that any tool can read it. */
 export function writeHtml(report: LabReport): string {

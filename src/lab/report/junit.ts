@@ -1,8 +1,9 @@
 // The report for build servers: JUnit XML, one suite for each run. What was not tried or is not promised is skipped there.
+
+import { type Markup, markup } from '../../core/markup.ts'
 import type { Finding } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import { type LabReport, sumUp, tellSeconds } from './report.ts'
-import { type Markup, markup } from './text.ts'
 
 /** Writes the report as JUnit XML. */
 export function writeJunit({ server, resource, profile, date, runs }: LabReport): string {

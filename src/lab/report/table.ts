@@ -1,13 +1,14 @@
 // The report for people: one line of evidence for each scenario, sums, and at the end once more what failed.
+
+import { printable } from '../../core/printable.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import { countConnections, type LabReport, listFindings, sumUp, tellSeconds, tellSums } from './report.ts'
-import { plain } from './text.ts'
 
 /** Writes the report as lines of text. */
 export function writeTable(report: LabReport): string {
   const { server, resource, profile, runs } = report
   const failed = listFindings(runs, 'failed').map(
-    ({ finding: { scenario, evidence }, run }) => `  ${scenario.id}, ${describeSetting(run)}: ${plain(evidence)}`,
+    ({ finding: { scenario, evidence }, run }) => `  ${scenario.id}, ${describeSetting(run)}: ${printable(evidence)}`,
   )
   return [
     `${server}, tokens used at ${resource}, profile ${profile}`,
@@ -25,7 +26,7 @@ function writeRun(run: Run): string[] {
     describeSetting(run),
     ...run.findings.map(({ scenario, outcome, evidence }) => {
       const shown = outcome === 'failed' ? 'FAILED' : outcome // to be found at a glance
-      return `  ${shown.padEnd(14)}  ${scenario.id.padEnd(width)}  ${plain(evidence)}`
+      return `  ${shown.padEnd(14)}  ${scenario.id.padEnd(width)}  ${printable(evidence)}`
     }),
     `  ${tellSums(sumUp([run]))}`,
   ]
