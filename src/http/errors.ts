@@ -1,5 +1,5 @@
 // OAuthError → status, body, WWW-Authenticate. The only place that writes a refusal (RFC 6749 §5.2, RFC 6750 §3).
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
 import { connectionOf, endConnection } from './connection.ts'
@@ -53,8 +53,14 @@ export function refuse(
   return reply.send(buildBody(refusal))
 }
 
-/** A refusal of bytes that are no request, written to the connection itself, which then ends. */
-export function refuseBytes(socket: Duplex, code: string | undefined): void {
+/**
+ * Refuses bytes that are no request, on the connection itself, which then ends. Nobody is refused who is gone, has been
+ * already, has more answers under way than it reads, or has asked nothing yet, as a browser that connects ahead of need.
+ */
+export function refuseBytes(socket: Socket, code: string | undefined, onRefusal: () => void): void {
+  if (code === 'ECONNRESET' || code === 'HPE_PAUSED' || !socket.writable || socket.bytesRead === 0)
+    return void socket.destroy()
+  onRefusal()
   const [status, phrase] = protocolErrors[code ?? ''] ?? [400, 'Bad Request']
   const body = JSON.stringify(buildBody(new OAuthError('invalid_request', 'malformed_request')))
   const fields = ['content-type: application/json', `content-length: ${body.length}`, 'connection: close']

@@ -65,12 +65,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
     routerOptions: { maxParamLength: 100 },
     frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed(), { onRefusal }),
-    clientErrorHandler: ({ code }, socket) => {
-      // Gone, refused already, or with more answers under way than it reads, before which nothing can be written.
-      if (code === 'ECONNRESET' || code === 'HPE_PAUSED' || !socket.writable) return void socket.destroy()
-      audit.connectionRefused(socket as TLSSocket, 'malformed_request')
-      refuseBytes(socket, code)
-    },
+    clientErrorHandler: ({ code }, socket) =>
+      refuseBytes(socket as TLSSocket, code, () => audit.connectionRefused(socket as TLSSocket, 'malformed_request')),
   })
   app.setErrorHandler((error, request, reply) => {
     if (request.raw.aborted) return void reply.hijack() // cut off in the middle of its body: nobody is there to be told

@@ -36,12 +36,8 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
     http: { requireHostHeader: false }, // its absence is refused in access.ts, with a reason and an event
     routerOptions: { maxParamLength: 512 }, // 128 characters of a client_id, each as %XX
     frameworkErrors: (_error, request, reply) => void answerError(malformed(), request, reply, audit),
-    clientErrorHandler: ({ code }, socket) => {
-      const isSilent = (socket as Socket).bytesRead === 0 // browsers open connections ahead of need
-      if (code === 'ECONNRESET' || !socket.writable || isSilent) return void socket.destroy()
-      audit.connectionRefused(socket as TLSSocket, 'malformed_request')
-      refuseBytes(socket, code)
-    },
+    clientErrorHandler: ({ code }, socket) =>
+      refuseBytes(socket as Socket, code, () => audit.connectionRefused(socket as TLSSocket, 'malformed_request')),
   })
   const checkToken = createTokenCheck(token)
   app.addHook('onRequest', (request, reply, done) => {

@@ -1,10 +1,12 @@
 // When a connection ends: at its maximum age, at once where unacceptable ones are dropped; and what has no TLS at all.
 // Rules 4 to 6 and 8 of the TLS layer; I7: a dropped connection is one security event.
 import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectTcp } from 'node:net'
 import t from 'tap'
 import { issueCertificate, issueCrl, startTestServer, type TestServer } from '../../src/testing/server.ts'
 import { exchange, requestText } from '../helpers/raw-http.ts'
 import { refusal } from '../helpers/refusals.ts'
+import { until } from '../helpers/until.ts'
 
 /** An HTTP/2 session of alice's, and every frame of its end. */
 async function openSession(t: { teardown(end: () => void): void }, server: TestServer) {
@@ -99,6 +101,36 @@ t.test('where unacceptable connections are dropped, each is one security event a
   const still = await dropping.connect('alice')
   t.match(await still.get('/api/whoami', await still.token()), { status: 200 })
 })
+
+t.test(
+  'a connection on which nothing was ever asked ends without a word or an event; half a question is one',
+  async t => {
+    const impatient = await startTestServer({ tls: { timeouts: { headers: 1, request: 1, idle: 2 } } })
+    t.teardown(() => impatient.close())
+    const identity = [null, 'stranger', 'alice'] as const
+    const told = await Promise.all(
+      identity.flatMap(who =>
+        ['', '\r\n', 'GET / HTTP/1.1\r\nHost: loc'].map(async bytes => {
+          const connection = await impatient.connect(who)
+          const { localPort } = connection.socket
+          const { received } = await exchange(connection, bytes, { until: 'closed', limit: 60_000 })
+          return [bytes, received.slice(0, 20), localPort] as const
+        }),
+      ),
+    )
+    for (const [bytes, received, port] of told) {
+      t.match(received, bytes === '' ? /^$/ : 'HTTP/1.1 408 Request', JSON.stringify(bytes))
+      const events = impatient.events.filter(({ peer_port }) => peer_port === port)
+      const refused = [{ event: 'connection.refused', outcome: 'refused', reason: 'malformed_request', tls: 'TLSv1.3' }]
+      t.match(events, bytes === '' ? [] : refused)
+      t.equal(events.length, bytes === '' ? 0 : 1, JSON.stringify(bytes))
+    }
+    const silent = connectTcp(impatient.port, '127.0.0.1').end() // as a load balancer looks whether somebody is there
+    await new Promise(resolve => silent.resume().once('close', resolve))
+    await until(() => impatient.tls.counts.failedHandshakes === 1)
+    t.equal(impatient.events.length, 6)
+  },
+)
 
 t.test('where they are answered, they get what is public and nothing else', async t => {
   for (const [who, reason] of [
