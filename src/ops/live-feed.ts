@@ -1,6 +1,7 @@
 // What the watchers of the page are told: everything once, then what has changed, at most once a second. Nobody watches:
 // nothing is done. Somebody reads too slowly: their page ends, and begins anew.
 import { Readable } from 'node:stream'
+import type { Connection } from '../http/connection.ts'
 import { createDescriber } from './live-connections.ts'
 import { keepRefusals } from './live-refusals.ts'
 import type { OpsParts } from './parts.ts'
@@ -24,36 +25,54 @@ export interface Feed {
   close(): void
 }
 
+/** A connection as it was told last. */
+interface Told {
+  readonly connection: Connection
+  readonly text: string
+}
+
+interface Changes {
+  /** Descriptions of connections that are new or not as they were, as JSON. */
+  readonly changed: readonly string[]
+  /** Those that have ended. */
+  readonly gone: readonly number[]
+  /** Those that live on, and are shown no longer because there are so many newer ones. */
+  readonly overtaken: readonly number[]
+}
+
 export function createFeed({ tls, audit, now, playThefts }: OpsParts): Feed {
   const describe = createDescriber()
   const refusals = keepRefusals(audit)
   const watchers = new Set<Readable>()
   /** What the watchers know: connections by number, as they were told. */
-  let shown = new Map<number, string>()
+  let shown = new Map<number, Told>()
   let toldTotal = 0
   let toldRefusals = 0
   let timer: NodeJS.Timeout | undefined
 
-  /** Reads the connections anew; tells which have changed and which are gone. */
-  function look(): { changed: string[]; gone: number[] } {
+  /** Reads the connections anew, and tells what is not as it was. */
+  function look(): Changes {
     const time = now()
     const before = shown
-    shown = new Map()
-    for (const connection of [...(tls?.connections ?? [])].slice(-maximumShown)) {
-      const description = describe(connection, time)
-      shown.set(description.id, JSON.stringify(description))
-    }
-    return {
-      changed: [...shown].filter(([id, text]) => before.get(id) !== text).map(([, text]) => text),
-      gone: [...before.keys()].filter(id => !shown.has(id)),
-    }
+    const newest = [...(tls?.connections ?? [])].slice(-maximumShown)
+    shown = new Map(
+      newest.map(connection => {
+        const description = describe(connection, time)
+        return [description.id, { connection, text: JSON.stringify(description) }]
+      }),
+    )
+    const changed = [...shown].filter(([id, { text }]) => before.get(id)?.text !== text).map(([, { text }]) => text)
+    const left = [...before].filter(([id]) => !shown.has(id))
+    const find = (isLive: boolean) =>
+      left.filter(([, { connection }]) => tls?.connections.has(connection) === isLive).map(([id]) => id)
+    return { changed, gone: find(false), overtaken: find(true) }
   }
 
   function update(): void {
-    const { changed, gone } = look()
+    const changes = look()
     const [total, refused] = [tls?.connections.size ?? 0, refusals.count()]
-    if (changed.length + gone.length === 0 && total === toldTotal && refused === toldRefusals) return
-    const line = write(changed, gone, refusals.since(toldRefusals, maximumRefusals))
+    if (changes.changed.length + changes.gone.length === 0 && total === toldTotal && refused === toldRefusals) return
+    const line = write(changes, refusals.since(toldRefusals, maximumRefusals))
     ;[toldTotal, toldRefusals] = [total, refused]
     for (const watcher of watchers) {
       if (watcher.readableLength > maximumBacklog) watcher.destroy()
@@ -61,9 +80,9 @@ export function createFeed({ tls, audit, now, playThefts }: OpsParts): Feed {
     }
   }
 
-  function write(changed: readonly string[], gone: readonly number[], refused: readonly object[], more = {}): string {
+  function write({ changed, ...left }: Changes, refused: readonly object[], more = {}): string {
     const counts = { total: tls?.connections.size ?? 0, refused: refusals.count() }
-    const rest = JSON.stringify({ ...more, ...counts, gone, refusals: refused })
+    const rest = JSON.stringify({ ...more, ...counts, ...left, refusals: refused })
     return `{"connections":[${changed.join()}],${rest.slice(1)}\n`
   }
 
@@ -72,7 +91,8 @@ export function createFeed({ tls, audit, now, playThefts }: OpsParts): Feed {
     watch() {
       update() // the others hear of what has changed until now, and all go on from there
       const watcher = new Readable({ read() {} })
-      watcher.push(write([...shown.values()], [], refusals.since(0), { canPlay: playThefts !== undefined }))
+      const everything = { changed: [...shown.values()].map(({ text }) => text), gone: [], overtaken: [] }
+      watcher.push(write(everything, refusals.since(0), { canPlay: playThefts !== undefined }))
       watchers.add(watcher)
       timer ??= setInterval(update, pause)
       watcher.once('close', () => {

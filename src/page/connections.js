@@ -3,7 +3,7 @@ import { buildCard } from './card.js'
 import { find } from './element.js'
 
 /** @typedef {import('./card.js').Connection} Connection */
-/** @typedef {{ card: HTMLElement, update: (connection: Connection) => void, opened: string, tokens: number }} Shown */
+/** @typedef {{ card: HTMLElement, update: (connection: Connection) => void, tokens: number }} Shown */
 
 /** @type {Map<number, Shown>} */
 const cards = new Map()
@@ -11,19 +11,26 @@ const cards = new Map()
 /** Milliseconds after which cards go whose connections have gone; with the next update at the latest, all at once. */
 const farewell = 1500
 
+/** @type {HTMLElement[]} */
+let leaving = []
+let timer = 0
+
 /**
  * Shows what has changed.
- * @param {{ connections: readonly Connection[], gone: readonly number[], total: number }} update
+ * @param {{ connections: readonly Connection[], gone: readonly number[], overtaken: readonly number[], total: number }}
+ *   update `gone`: they have ended; `overtaken`: they live on, and make room for newer ones
  */
-export function showConnections({ connections, gone, total }) {
+export function showConnections({ connections, gone, overtaken, total }) {
+  leaving.push(...overtaken.flatMap(take))
   sweep()
   for (const connection of connections) {
     const shown = cards.get(connection.id) ?? add(connection)
     shown.update(connection)
     shown.tokens = connection.tokens.length + connection.more
   }
-  for (const id of gone) remove(id)
-  if (gone.length > 0) setTimeout(sweep, farewell)
+  leaving.push(...gone.flatMap(take).map(bidFarewell))
+  clearTimeout(timer)
+  timer = setTimeout(sweep, farewell)
   find('no-connections').hidden = cards.size > 0
   find('more-connections').hidden = total <= cards.size
   find('more-connections').textContent = `The newest ${cards.size} of ${total.toLocaleString()} are shown.`
@@ -35,31 +42,42 @@ export function showConnections({ connections, gone, total }) {
 /** Shows none, before everything is told anew. */
 export function forgetConnections() {
   cards.clear()
+  leaving = []
   find('cards').replaceChildren()
 }
 
 /** @param {Connection} connection */
 function add(connection) {
   const { opened } = connection
-  const shown = { ...buildCard(connection), opened, tokens: 0 }
-  const older = [...cards.values()].filter(other => other.opened <= opened)
-  const next = older.sort((a, b) => a.opened.localeCompare(b.opened)).at(-1)
+  const shown = { ...buildCard(connection), tokens: 0 }
+  shown.card.dataset.opened = opened
+  const all = /** @type {HTMLCollectionOf<HTMLElement>} */ (find('cards').children)
+  const older = [...all].find(other => (other.dataset.opened ?? '') <= opened)
   cards.set(connection.id, shown)
-  find('cards').insertBefore(shown.card, next?.card ?? null)
+  find('cards').insertBefore(shown.card, older ?? null)
   return shown
 }
 
-/** @param {number} id */
-function remove(id) {
+/**
+ * @param {number} id
+ * @returns {HTMLElement[]} its card, which is none of a connection any more
+ */
+function take(id) {
   const card = cards.get(id)?.card
   cards.delete(id)
-  card?.classList.add('gone')
-  card?.querySelector('.card-head > p')?.append(' · closed')
+  return card === undefined ? [] : [card]
+}
+
+/** @param {HTMLElement} card */
+function bidFarewell(card) {
+  card.classList.add('gone')
+  card.querySelector('.card-head > p')?.append(' · closed')
+  return card
 }
 
 function sweep() {
-  const gone = [...find('cards').querySelectorAll('.gone')]
   const reader = document.activeElement // asked for once: the browser lays the page out to answer
-  if (gone.some(card => card.contains(reader))) find('connections').focus() // who was there goes on from here
-  for (const card of gone) card.remove()
+  if (leaving.some(card => card.contains(reader))) find('connections').focus() // who was there goes on from here
+  for (const card of leaving) card.remove()
+  leaving = []
 }

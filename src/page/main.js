@@ -1,4 +1,5 @@
 // The live page: asks for the ops token, keeps it in memory, and watches the server for as long as the page is open.
+import { announce } from './announce.js'
 import { forgetConnections, showConnections } from './connections.js'
 import { find } from './element.js'
 import { forgetRefusals, showRefusals } from './refusals.js'
@@ -27,10 +28,11 @@ async function watch() {
       let isFirst = true
       for await (const update of readLines('/live', { token })) {
         if (isFirst) begin(update)
-        isFirst = false
-        pause = patience.first
         showConnections(update)
         showRefusals(update)
+        if (!isFirst) announce(update.refusals)
+        isFirst = false
+        pause = patience.first
       }
     } catch (error) {
       if (error instanceof Refused) return stop(error)

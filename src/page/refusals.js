@@ -1,14 +1,11 @@
 // The refusals as they happen, newest first, with the reason in plain words.
-import { announce } from './announce.js'
 import { element, find, time } from './element.js'
 
-/** @typedef {{ number: number, time: string, event: string, reason: string, sentence: string, status?: number,
+/** @typedef {{ time: string, event: string, reason: string, sentence: string, status?: number,
  *   client?: string, token?: string, peer?: string, request?: string }} Refusal */
 
 /** How many are shown. */
 const maximum = 100
-
-let last = 0
 
 /**
  * Shows those that are new.
@@ -16,12 +13,8 @@ let last = 0
  */
 export function showRefusals({ refusals, refused }) {
   const list = find('refusal-list')
-  const isFirst = last === 0
-  const fresh = refusals.filter(({ number }) => number > last)
-  last = refused
-  list.prepend(...fresh.map(describe).reverse())
+  list.prepend(...refusals.map(describe).reverse())
   while (list.children.length > maximum) list.lastElementChild?.remove()
-  if (!isFirst) announce(fresh)
   find('no-refusals').hidden = refused > 0
   find('count-refusals').textContent = refused.toLocaleString()
   find('more-refusals').hidden = refused <= list.children.length
@@ -30,7 +23,6 @@ export function showRefusals({ refusals, refused }) {
 
 /** Shows none: the server has started anew, and counts from the beginning. */
 export function forgetRefusals() {
-  last = 0
   find('refusal-list').replaceChildren()
 }
 

@@ -235,6 +235,24 @@ t.test('a page of another origin can neither read nor trigger anything', async t
   t.same([...new Set(events)], ['admin.refused'], `nothing but refusals on port ${port}`)
 })
 
+t.test('of many connections the newest 60 are shown; one that is overtaken is not called closed', async t => {
+  const many = await Promise.all(Array.from({ length: 60 }, () => server.connect(null)))
+  await page.getByRole('link', { name: '60 connections' }).waitFor()
+  await page.evaluate(`window.farewells = 0; new MutationObserver(changes => window.farewells += changes.filter(
+    ({ target }) => target.classList.contains('gone')).length).observe(cards, { subtree: true, attributeFilter: ['class'] })`)
+  await page.locator('#cards > li').last().getByText('In full').focus()
+  many.push(await server.connect('alice'))
+  await page.getByText('The newest 60 of 61 are shown.').waitFor()
+  t.same(await page.evaluate('[cards.children.length, farewells, document.activeElement.id]'), [60, 0, 'connections'])
+  t.equal(await page.locator('#cards h3').first().innerText(), 'alice', 'the newest comes first')
+  many.at(-1)?.close()
+  await page.getByText('· closed').waitFor()
+  await page.getByText('· closed').waitFor({ state: 'detached' })
+  t.same(await page.evaluate('[cards.children.length, farewells]'), [60, 1], 'control: one that has closed')
+  for (const connection of many) connection.close()
+  await page.getByText('Nobody is connected right now').waitFor()
+})
+
 t.test('when the server goes, the page says so, and watches again when it is back', async t => {
   const store = openSqlite(':memory:')
   const parts = { settings: { refreshTokenLifetime: 1 }, store, audit: createAudit(() => {}), token: opsToken }
@@ -249,6 +267,9 @@ t.test('when the server goes, the page says so, and watches again when it is bac
   await page.goto(own)
   await signIn(page)
   await page.getByText('With your own certificates, tlsbound lab').waitFor()
+  await page.getByText('Nobody was refused').waitFor()
+  await fetch(`${own}/admin/clients`)
+  await page.locator('[aria-live=polite]').getByText('Refused, no token').waitFor() // the first of all is announced too
   await ops.close()
   await page.getByRole('status').getByText('The server is gone').waitFor()
   ops = start()

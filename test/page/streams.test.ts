@@ -128,8 +128,18 @@ t.test('many connections: the newest 60 are told, and all are counted', async t 
   const first = await stream.next()
   t.match([first.connections.length, first.total], [60, 65])
   t.match(first.connections.at(-1), { problem: 'no_certificate', bindings: {}, tokens: [] })
-  many[0]?.close()
-  t.match(await stream.next(line => line.total === 64), { connections: [], gone: [] }, 'one that was not shown')
+  const [shown, newest] = [first.connections[0].id, first.connections.at(-1).id]
+  const told = async (total: number) => {
+    const { connections, gone, overtaken } = await stream.next(line => line.total === total)
+    return [connections.length, gone, overtaken]
+  }
+  const close = (index: number) => [...server.tls.connections].at(index)?.socket.destroy()
+  close(0)
+  t.same(await told(64), [0, [], []], 'one that was not shown')
+  many.push(await server.connect(null))
+  t.same(await told(65), [1, [], [shown]], 'one that makes room for a newer one, and lives on')
+  close(-2)
+  t.same(await told(64), [1, [newest], []], 'one that has gone, and an older one in its place')
   for (const connection of many) connection.close()
   await stream.next(line => line.total === 0)
   stream.close()
