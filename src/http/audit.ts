@@ -170,7 +170,7 @@ function describeRequest(request: FastifyRequest): Facts {
     request_id: request.id,
     method: request.method,
     path,
-    ...describeConnection(request.raw.socket as TLSSocket),
+    ...describeConnection(connectionOf(request.raw)?.socket ?? (request.raw.socket as TLSSocket)),
   }
 }
 

@@ -22,7 +22,7 @@ export interface Authenticated {
 /** Authenticates the client of a request. @throws OAuthError (rejects) `invalid_client`, or `malformed_request`. */
 export async function authenticate(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
   const at = parts.now()
-  const connection = connectionOf(request.raw.socket) as Connection // without one there is no presenter either
+  const connection = connectionOf(request.raw) as Connection // without one there is no presenter either
   const presenter = requirePresenter(connection, at, 'invalid_client')
   if (
     form.client_secret !== undefined ||

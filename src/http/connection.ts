@@ -1,5 +1,5 @@
 // What we remember of a TLS connection: its presenter, or why there is none, and the tokens verified on it.
-// It hangs on the TLSSocket under a private symbol, where it is seen through the proxies of HTTP/2 too, and dies with it.
+// It hangs on the TLSSocket, and on each request that came there, under a private symbol, and dies with them.
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
@@ -85,9 +85,14 @@ function buildPresenter(socket: TLSSocket, certificate: PresenterCertificate): P
   }
 }
 
-/** The connection that a request came on; undefined when it came on none of ours, such as one from `inject()`. */
-export function connectionOf(socket: object | null | undefined): Connection | undefined {
-  return (socket as Carrier | null | undefined)?.[key]
+/** Keeps with a request what it came on: a stream of HTTP/2 that is reset knows its connection no longer. */
+export function keepConnection(request: object, connection: Connection): void {
+  ;(request as Carrier)[key] = connection
+}
+
+/** The connection of a request or a socket; undefined for one that is none of ours, such as a request of `inject()`. */
+export function connectionOf(carrier: object | null | undefined): Connection | undefined {
+  return (carrier as Carrier | null | undefined)?.[key]
 }
 
 /**

@@ -42,7 +42,7 @@ export function refuse(
     return refuse(request, reply, error, { ...options, status: undefined }) // its event could not be written
   }
   // A certificate that was good when the connection began and no longer is: nothing more can come of this connection.
-  const wasGood = connectionOf(request.raw.socket)?.presenter !== undefined
+  const wasGood = connectionOf(request.raw)?.presenter !== undefined
   if (wasGood && /^certificate_(?!mismatch)/.test(reason)) endConnection(request.raw, reply.raw)
   reply.code(status).header('cache-control', 'no-store').header('pragma', 'no-cache')
   // RFC 6749 §5.2: whoever came with a scheme is asked for the same one.

@@ -32,7 +32,7 @@ export async function readReporter(
   refuseSecondToken(raw)
   const [identifiers, signatures] = Object.values(headers).map(name => countHeaders(raw.rawHeaders, name))
   if (identifiers === 0 && signatures === 0) {
-    const { claims, scope } = await verifier.verify(raw, connectionOf(raw.socket))
+    const { claims, scope } = await verifier.verify(raw, connectionOf(raw))
     if (!scope.includes(reportScope)) throw new OAuthError('insufficient_scope', 'scope_missing')
     return { by: claims.client_id, signature: undefined }
   }

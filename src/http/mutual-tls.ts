@@ -9,7 +9,14 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type Connection, connectionOf, endConnection, rememberConnection, type TrustInForce } from './connection.ts'
+import {
+  type Connection,
+  connectionOf,
+  endConnection,
+  keepConnection,
+  rememberConnection,
+  type TrustInForce,
+} from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
 import { endSlowPeers } from './slow-peers.ts'
 import { buildTlsOptions, type MinimumVersion, readRevocationLists, type TlsMaterial } from './tls.ts'
@@ -114,8 +121,10 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     endSlowPeers(server, timeouts)
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
-      if (connection !== undefined && performance.now() - connection.openedAt > maximumAge * 1000)
-        endConnection(request, response)
+      if (connection !== undefined) {
+        keepConnection(request, connection)
+        if (performance.now() - connection.openedAt > maximumAge * 1000) endConnection(request, response)
+      }
       handler(request as unknown as IncomingMessage, response as unknown as ServerResponse)
     }
     server.on('request', serve)

@@ -74,7 +74,7 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
       else next(error as Error)
     }
     try {
-      connection = connectionOf(request.raw.socket)
+      connection = connectionOf(request.raw)
       const found = present(request, connection, verifier, demand)
       if (found instanceof Promise) found.then(pass).catch(stop)
       else pass(found)

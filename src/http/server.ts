@@ -69,7 +69,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       refuseBytes(socket as TLSSocket, code, () => audit.connectionRefused(socket as TLSSocket, 'malformed_request')),
   })
   app.setErrorHandler((error, request, reply) => {
-    if (request.raw.aborted) return void reply.hijack() // cut off in the middle of its body: nobody is there to be told
+    // Cut off in the middle of its body: nobody is there to be told. A decision is an event, whoever still waits for it.
+    if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()
     const known = readRefusal(error)
     if (known === undefined) {
       log.error({ err: error, request_id: request.id }, 'a fault of ours')
