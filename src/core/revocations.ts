@@ -22,7 +22,8 @@ export interface Revocable {
   readonly grant?: string | undefined
   readonly client_id: string
   readonly iat: number
-  readonly cnf: { readonly 'x5t#S256': string }
+  /** Nobody may have looked at it yet. */
+  readonly cnf?: { readonly 'x5t#S256'?: string } | null
 }
 
 export class Revocations {
@@ -59,7 +60,7 @@ export class Revocations {
       token.has(jti) ||
       (grant !== undefined && grants.has(grant)) ||
       isBefore(iat, client.get(client_id)) ||
-      isBefore(iat, certificate.get(cnf['x5t#S256'])) ||
+      isBefore(iat, certificate.get(cnf?.['x5t#S256'] ?? '')) ||
       isBefore(iat, all.get(''))
     )
   }

@@ -172,3 +172,36 @@ t.test('spraying stolen tokens does not lock their owner out', async t => {
   t.match(await again.get('/api/whoami', stolen[7]), { status: 200 })
   t.match(await again.requestToken(), { status: 200 })
 })
+
+for (const [what, steal] of [
+  ['an access token that another certificate brings', 'access'],
+  ['an access token that nobody brings', 'nobody'],
+  ['a refresh token that another client brings', 'refresh'],
+] as const)
+  t.test(`a token that is dead takes nothing more from its owner, however often it comes: ${what}`, async t => {
+    const { server, alice } = await start(t, 'close')
+    const stolen = await startGrant(alice, portable)
+    const thief = await server.connect(steal === 'nobody' ? null : 'bob')
+    const replay = () =>
+      steal === 'refresh'
+        ? refresh(thief, stolen.refresh, { client_id: 'bob' })
+        : thief.get('/api/whoami', stolen.access)
+    await replay()
+    await until(() => !alice.isOpen() && server.events.some(({ event }) => event === 'token.revoked'))
+    t.match(alarmsOf(server), [{ response: 'close' }], 'control: it is taken once')
+
+    const again = await server.connect('alice')
+    const other = await startGrant(again, portable)
+    for (let minute = 1; minute < 4; minute++) {
+      server.clock += 61
+      t.match(await replay(), { status: steal === 'refresh' ? 400 : 401 })
+    }
+    t.equal(alarmsOf(server).length, 1)
+    t.equal(again.isOpen(), true)
+    await thief.get('/api/whoami', other.access)
+    t.match(
+      alarmsOf(server).at(-1),
+      { response: 'close', jti: claimsOf(other.access).jti },
+      'control: another token is',
+    )
+  })

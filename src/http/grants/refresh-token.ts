@@ -20,9 +20,10 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   // The checksum tells noise from a token before the store is asked.
   const known = isOpaqueToken(presented) === 'rt' ? await store.findRefreshToken(hash) : undefined
   if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown')
-  const { grant } = known
-  if (grant.clientId !== client.id) throw refuse('refresh_unknown', grant)
-  if (grant.certificate !== presenter.certificate.thumbprint) throw refuse('refresh_certificate_mismatch', grant)
+  const { grant, state } = known
+  const alive = state !== 'revoked' && grant.expires > by.at ? grant : undefined
+  if (grant.clientId !== client.id) throw refuse('refresh_unknown', alive)
+  if (grant.certificate !== presenter.certificate.thumbprint) throw refuse('refresh_certificate_mismatch', alive)
 
   const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
   const granted = readScope(grant.scope)
@@ -44,10 +45,10 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
 }
 
-/** A refusal whose event names the grant, since the token is one of ours. */
-function refuse(reason: Reason, { id, clientId, certificate }: Stored): OAuthError {
+/** A refusal whose event names the grant while that is alive: then it is an alarm, and there is something to end. */
+function refuse(reason: Reason, alive: Stored | undefined): OAuthError {
   const refusal = new OAuthError('invalid_grant', reason)
-  refusal.token = { client_id: clientId, grant: id, bound_to: certificate }
+  if (alive !== undefined) refusal.token = { client_id: alive.clientId, grant: alive.id, bound_to: alive.certificate }
   return refusal
 }
 
