@@ -40,7 +40,7 @@ const taken = { most: 3, within: 600 }
 const watched = 10_000
 
 interface Watched {
-  readonly until: number
+  readonly since: number
   signals: number
   /** Signals since the one that was answered; undefined: none was yet. */
   unheard: number | undefined
@@ -79,16 +79,16 @@ export class TheftWatch {
 
   #watch(key: string, now: number): Watched {
     const known = this.#tokens.get(key)
-    if (known !== undefined && known.until > now) return known
+    if (known !== undefined && isWithin(memory, known.since, now)) return known
     this.#tokens.delete(key)
     if (this.#tokens.size >= watched) this.#tokens.delete(this.#tokens.keys().next().value as string) // the oldest
-    const fresh: Watched = { until: now + memory, signals: known?.unheard ?? 0, unheard: undefined }
+    const fresh: Watched = { since: now, signals: known?.unheard ?? 0, unheard: undefined }
     this.#tokens.set(key, fresh)
     return fresh
   }
 
   #take(client: string, now: number): boolean {
-    const recent = (this.#takings.get(client) ?? []).filter(time => time > now - taken.within)
+    const recent = (this.#takings.get(client) ?? []).filter(time => isWithin(taken.within, time, now))
     const may = recent.length < taken.most
     if (may) recent.push(now)
     this.#takings.set(client, recent)
@@ -98,4 +98,9 @@ export class TheftWatch {
 
 function rank(response: TheftResponse): number {
   return theftResponses.indexOf(response)
+}
+
+/** Whether less than so many seconds have passed; not when the clock was put back, since nobody knows then. */
+function isWithin(seconds: number, since: number, now: number): boolean {
+  return now >= since && now - since < seconds
 }

@@ -12,12 +12,14 @@ export type Damper = (event: SecurityEvent) => number | undefined
 
 /** `clock` in milliseconds. */
 export function createDamper(clock: () => number): Damper {
-  const kinds = new Map<string, { until: number; suppressed: number }>()
+  const kinds = new Map<string, { since: number; suppressed: number }>()
+  /** A clock that was put back has nobody wait for longer. */
+  const isOver = (since: number, now: number) => now < since || now - since >= minute
 
   /** Makes room: for those of which nothing was suppressed, then for the others whose minute is over. */
   function forget(now: number): void {
-    for (const [key, { until, suppressed }] of kinds) if (until <= now && suppressed === 0) kinds.delete(key)
-    if (kinds.size >= mostKinds) for (const [key, { until }] of kinds) if (until <= now) kinds.delete(key)
+    for (const [key, { since, suppressed }] of kinds) if (isOver(since, now) && suppressed === 0) kinds.delete(key)
+    if (kinds.size >= mostKinds) for (const [key, { since }] of kinds) if (isOver(since, now)) kinds.delete(key)
   }
 
   return event => {
@@ -26,11 +28,11 @@ export function createDamper(clock: () => number): Damper {
     if (!kinds.has(full) && kinds.size >= mostKinds) forget(now)
     const key = kinds.has(full) || kinds.size < mostKinds ? full : event.event
     const kind = kinds.get(key)
-    if (kind !== undefined && now < kind.until) {
+    if (kind !== undefined && !isOver(kind.since, now)) {
       kind.suppressed++
       return undefined
     }
-    kinds.set(key, { until: now + minute, suppressed: 0 })
+    kinds.set(key, { since: now, suppressed: 0 })
     return kind?.suppressed ?? 0
   }
 }

@@ -12,8 +12,8 @@ export interface Line {
   underWay: number
   /** The latest claim; they take turns, so that there are never more than may be. */
   claiming: Promise<unknown>
-  /** Milliseconds since 1970 until which it is sent nothing, since it has failed. */
-  restsUntil: number
+  /** Since it has failed, in milliseconds since 1970, and for how long it is sent nothing then. */
+  rest: { readonly since: number; readonly length: number }
   /** It has said that it wants no more (410). */
   isGone: boolean
 }
@@ -31,6 +31,11 @@ export function replaceReceivers(lines: Lines, receivers: readonly KnownReceiver
       underWay: 0,
       claiming: Promise.resolve(),
     }
-    lines.set(receiver.key, Object.assign(line, { receiver, restsUntil: 0, isGone: false }))
+    lines.set(receiver.key, Object.assign(line, { receiver, rest: { since: 0, length: 0 }, isGone: false }))
   }
+}
+
+/** Whether a receiver is left alone at `now`. A clock that was put back ends that. */
+export function isResting({ rest: { since, length } }: Line, now: number): boolean {
+  return now >= since && now - since < length
 }

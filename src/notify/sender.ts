@@ -3,7 +3,7 @@
 import type { Facts } from '../audit/event.ts'
 import type { SpooledNotification, Store } from '../store/store.ts'
 import { type Delivery, deliver } from './deliver.ts'
-import type { Line, Lines } from './line.ts'
+import { isResting, type Line, type Lines } from './line.ts'
 import { nextDelay, restOf } from './retry.ts'
 
 /** How many are sent to one receiver at the same time. */
@@ -51,7 +51,8 @@ export function createSender({ store, clock, report, timeout = 10_000 }: SenderP
   async function claim(line: Line): Promise<readonly SpooledNotification[]> {
     const now = clock()
     const limit = atOnce - line.underWay
-    if (ending.signal.aborted || line.isGone || limit <= 0 || now < line.restsUntil) return []
+    const isListed = lines.get(line.receiver.key) === line
+    if (ending.signal.aborted || !isListed || line.isGone || limit <= 0 || isResting(line, now)) return []
     const claimed = await store.claimNotifications(line.receiver.key, { now, until: now + lease, limit })
     line.underWay += claimed.length
     return claimed
@@ -69,7 +70,7 @@ export function createSender({ store, clock, report, timeout = 10_000 }: SenderP
     if (outcome === 'done') return store.removeNotification(id)
     if (ending.signal.aborted) return store.postponeNotification(id, attempts, clock())
     const { problem, retryAfter } = delivery
-    line.restsUntil = clock() + restOf(retryAfter)
+    line.rest = { since: clock(), length: restOf(retryAfter) }
     const tell = (reason: string) =>
       report({ reason, receiver: line.receiver.url.host, notification: id, ...describe(body), attempts, problem })
     if (outcome === 'gone' && !line.isGone) {

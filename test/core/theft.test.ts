@@ -80,3 +80,12 @@ t.test('what is watched has a bound', async t => {
   t.match(watch.judge('0', 'alice', 'certain', 'alert', 0), { count: 1 }, 'the oldest was forgotten')
   t.equal(watch.judge('19999', 'alice', 'certain', 'alert', 0), undefined, 'control: the latest was not')
 })
+
+t.test('RE09: a clock that is put back neither keeps an alarm back nor what can be taken', async t => {
+  const watch = new TheftWatch()
+  const judge = (token: string, now: number) => watch.judge(token, 'alice', 'certain', 'close', now)
+  for (const token of ['1', '2', '3']) t.match(judge(token, 8000), { response: 'close' })
+  t.match(judge('4', 8000), { damped: true }, 'control')
+  t.equal(judge('1', 8001), undefined, 'control')
+  t.match(judge('1', 800), { response: 'close', count: 2 })
+})

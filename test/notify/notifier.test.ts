@@ -6,6 +6,7 @@ import { outboxLimit } from '../../src/notify/outbox.ts'
 import { spoolLimit } from '../../src/store/notifications.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import { watchStore } from '../helpers/grants.ts'
 import { startNotifier } from '../helpers/notifier.ts'
 import { until } from '../helpers/until.ts'
 import { secret, startReceiver, theft } from '../helpers/webhook-receiver.ts'
@@ -245,4 +246,53 @@ t.test('a state file of before there were notifications is taken up where it was
   notifier.observe(theft())
   await until(() => receiver.delivered.length === 1)
   t.match(await notifier.store.listNotes('alice', 1), [{ text: 'x' }])
+})
+
+t.test('who is taken out of the list is sent nothing more, however much waits for it', async t => {
+  const [receiver, other] = [await startReceiver(t), await startReceiver(t)]
+  const held: (() => void)[] = []
+  receiver.answer(response => held.push(() => response.writeHead(204).end()))
+  const { store, calls } = watchStore(openSqlite(':memory:'))
+  const notifier = startNotifier(t, [receiver.known()], { store })
+  for (let count = 0; count < 10; count++) notifier.observe(theft({ jti: `jti-${count}` }))
+  await until(() => held.length === 4)
+  notifier.replace([other.known()])
+  for (const release of held.splice(0)) release()
+  await until(() => calls.filter(call => call === 'removeNotification').length === 4)
+  for (let count = 1; count <= 5; count++) {
+    notifier.observe(theft({ jti: `other-${count}` }))
+    await until(() => other.delivered.length === count)
+  }
+  t.equal(receiver.delivered.length, 4, 'what was under way')
+  t.same(held, [])
+
+  notifier.replace([receiver.known()])
+  receiver.answer(response => response.writeHead(204).end())
+  await notifier.pass(61)
+  t.equal(receiver.delivered.length, 10, 'control: whoever is back in it is sent the rest')
+})
+
+t.test('RE09: a clock that is put back keeps nothing back', async t => {
+  const receiver = await startReceiver(t)
+  const notifier = startNotifier(t, [receiver.known()])
+  for (let kind = 0; kind < 100; kind++) notifier.observe(theft({ jti: `jti-${kind}` }))
+  await until(() => receiver.delivered.length === 61)
+  await notifier.pass(-7200)
+  for (const jti of ['jti-1', 'new-1', 'new-2']) notifier.observe(theft({ jti }))
+  await until(() => receiver.delivered.length === 64)
+  notifier.observe(theft({ jti: 'jti-1' }))
+  await notifier.look()
+  t.equal(receiver.delivered.length, 64, 'control: equal ones of a minute are one')
+
+  receiver.answer(response => response.writeHead(500).end())
+  notifier.observe(theft({ jti: 'new-3' }))
+  await notifier.look()
+  receiver.answer(response => response.writeHead(204).end())
+  notifier.observe(theft({ jti: 'new-4' }))
+  await notifier.look()
+  t.equal(receiver.delivered.length, 65, 'control: a receiver that has failed is left alone')
+  await notifier.pass(-1800)
+  notifier.observe(theft({ jti: 'new-5' }))
+  await notifier.look()
+  t.equal(receiver.delivered.at(-1)?.json.data.jti, 'new-5')
 })
