@@ -1,8 +1,8 @@
 // HTTP/1.1 over one TLS connection: an undici Client whose connector works once. Asked for a second connection, which a
 // Client would open without a word and send the old token over, it fails, and what has not been written fails with it.
 import type { TLSSocket } from 'node:tls'
-import { Client, type Dispatcher, errors } from 'undici'
-import type { Transport } from './transport.ts'
+import { Client, type Dispatcher } from 'undici'
+import { endedError, type Transport } from './transport.ts'
 
 /** Carries requests over a connection, one at a time. @throws Error (rejects) when the connection is gone already. */
 export async function openHttp1(origin: string, socket: TLSSocket): Promise<Transport> {
@@ -16,9 +16,7 @@ export async function openHttp1(origin: string, socket: TLSSocket): Promise<Tran
     pipelining: 1,
     allowH2: false,
     connect(_options, done) {
-      const answer = used
-        ? ([new errors.ClientClosedError('the channel has ended, and never reconnects'), null] as const)
-        : ([null, socket] as const)
+      const answer = used ? ([endedError(), null] as const) : ([null, socket] as const)
       used = true
       queueMicrotask(() => done(...answer)) // an answer on the spot goes unnoticed
     },

@@ -5,18 +5,25 @@ import { type Dispatcher, errors } from 'undici'
 import { readBody } from './http2-body.ts'
 import { watchEnd } from './http2-end.ts'
 import { buildHttp2Headers } from './http2-headers.ts'
-import { UnprocessedError } from './transport.ts'
+import { endedError, UnprocessedError } from './transport.ts'
 
 /** Milliseconds that nothing may happen for, before the answer begins and within it, unless the request says otherwise. */
 const idleTimeout = 300_000
 
-/** Sends a request and tells `handler` of what comes. `onStream` counts streams: 1 when one is opened, -1 when it is gone. */
+/** What the connection of a stream has to know of it. */
+export interface StreamEvents {
+  opened(): void
+  answered(): void
+  gone(): void
+}
+
+/** Sends a request and tells `handler` of what comes. */
 export function openStream(
   http2: ClientHttp2Session,
   authority: string,
   options: Dispatcher.DispatchOptions,
   handler: Dispatcher.DispatchHandler,
-  onStream: (change: 1 | -1) => void,
+  events: StreamEvents,
 ): void {
   let stream: ClientHttp2Stream | undefined
   let ended = false
@@ -63,8 +70,7 @@ export function openStream(
   }
 
   try {
-    if (http2.closed || http2.destroyed)
-      throw new errors.ClientClosedError('the channel has ended, and never reconnects')
+    if (http2.closed || http2.destroyed) throw endedError()
     const { content, length, type } = readBody(options.body)
     const headers = buildHttp2Headers(options, authority, length)
     if (type !== undefined) headers['content-type'] ??= type
@@ -81,7 +87,7 @@ export function openStream(
   }
 
   function follow(opened: ClientHttp2Stream): void {
-    onStream(1)
+    events.opened()
     const isComplete = watchEnd(opened)
     let unsent = false
     let problem: Error | undefined
@@ -89,6 +95,7 @@ export function openStream(
     opened.setTimeout(timeouts.headers)
     opened.on('headers', headers => tell(() => handler.onResponseStart?.(controller, ...readHead(headers))))
     opened.on('response', headers => {
+      events.answered()
       opened.setTimeout(timeouts.body)
       const [status, fields] = readHead(headers)
       controller.rawHeaders = fields
@@ -116,7 +123,7 @@ export function openStream(
       handler.onResponseEnd?.(controller, trailers)
     })
     opened.on('close', () => {
-      onStream(-1)
+      events.gone()
       if (ended) return
       const isRefused = unsent || opened.id === undefined || opened.rstCode === constants.NGHTTP2_REFUSED_STREAM
       fail(

@@ -3,8 +3,9 @@
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { Dispatcher } from 'undici'
+import { watchSilence } from './http2-silence.ts'
 import { openStream } from './http2-stream.ts'
-import type { Transport } from './transport.ts'
+import { endedError, type Transport } from './transport.ts'
 
 /** Streams at a time, where the server allows more: the number that RFC 9113 §6.5.2 recommends as the least. */
 const mostStreams = 100
@@ -14,6 +15,9 @@ const windows = { stream: 262_144, connection: 1_048_576 }
 
 /** Milliseconds for the server's first frame. */
 const settingsTimeout = 10_000
+
+/** Milliseconds that the server has to end a connection after its last answer; nothing may reach it any more. */
+const goodbyeTimeout = 3000
 
 /** Carries requests over a connection. @throws Error (rejects) when it ends before the server has said a word. */
 export async function openHttp2(origin: string, socket: TLSSocket): Promise<Transport> {
@@ -43,13 +47,19 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
   http2.setLocalWindowSize(windows.connection)
   http2.unref() // an idle connection keeps no process alive
 
-  let streams = 0
+  const silence = watchSilence(http2)
+  /** Requests under way. */
+  let requests = 0
   let closing = false
-  const onStream = (change: 1 | -1) => {
-    streams += change
-    if (http2.destroyed) return
-    if (streams === 0 && !closing) http2.unref()
-    else http2.ref()
+  const count = (change: 1 | -1) => {
+    requests += change
+    if (closing) leave()
+    else if (!http2.destroyed) requests === 0 ? http2.unref() : http2.ref()
+  }
+  const leave = () => {
+    if (requests > 0) return // GOAWAY would overtake what has not been written
+    http2.close()
+    setTimeout(() => socket.destroy(), goodbyeTimeout).unref()
   }
   const end = (): Promise<void> => {
     planned = true
@@ -61,14 +71,22 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
       http2.once('close', resolve)
     })
   }
+  const events = { opened: () => count(1), answered: silence.broken, gone: () => count(-1) }
   const dispatcher = Object.assign(new Dispatcher(), {
     dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-      openStream(http2, authority, options, handler, onStream)
+      const send = () => openStream(http2, authority, options, handler, events)
+      const asked = silence.ask()
+      if (closing) handler.onResponseError?.(null as never, endedError())
+      else if (asked === undefined) send()
+      else {
+        count(1)
+        void asked.then(send).finally(() => count(-1))
+      }
       return true
     },
     close() {
       const ended = end()
-      http2.close()
+      leave()
       return ended
     },
     destroy() {

@@ -1,5 +1,5 @@
 // What carries the requests of one TLS connection, whatever its protocol.
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 
 export interface Transport {
   readonly dispatcher: Dispatcher
@@ -18,4 +18,9 @@ export class UnprocessedError extends Error {
   constructor(options?: ErrorOptions) {
     super('the server refused the request before it began with it', options)
   }
+}
+
+/** What a request fails with that came too late for its connection; nothing of it was sent. */
+export function endedError(): Error {
+  return new errors.ClientClosedError('the channel has ended, and never reconnects')
 }

@@ -16,6 +16,8 @@ export interface Relay {
   cut(): void
   /** Bytes are held back, in both directions, until `false`. */
   hold(on: boolean): void
+  /** As a NAT does with idle connections: nothing more passes through those that stand, and neither end is told. */
+  forget(): void
   close(): Promise<void>
 }
 
@@ -75,6 +77,9 @@ export async function startRelay(t: Test): Promise<Relay> {
     hold(on) {
       held = on
       for (const sockets of pairs) for (const socket of sockets) on ? socket.pause() : socket.resume()
+    },
+    forget() {
+      for (const sockets of pairs) for (const socket of sockets) socket.pause()
     },
     close: () =>
       new Promise(resolve => {
