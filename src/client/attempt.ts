@@ -3,6 +3,8 @@
 import { type Dispatcher, errors } from 'undici'
 import type { Means } from './acquire.ts'
 import type { BoundChannel } from './channel.ts'
+import { ClientError } from './errors.ts'
+import { showsEnd } from './http1-end.ts'
 import { type Fate, isBreak, isTimeout } from './repeat.ts'
 import { UnprocessedError } from './transport.ts'
 
@@ -11,6 +13,7 @@ export type AnswerHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler['o
 
 /** The request that an attempt is one of. */
 export interface Attempted {
+  readonly method: string
   /** Nothing more reaches the caller. */
   readonly ended: boolean
   /** From here on the server may have seen something of it. */
@@ -65,6 +68,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
     }
     this.#after = this.#exchange.planAfterAnswer(status, headers, this.#means)
     if (this.#after !== undefined) return
+    const { channel } = this.#means
+    if (channel.protocol === 'http/1.1' && !showsEnd(this.#exchange.method, status, headers))
+      throw new ClientError('answer_endless') // which ends the connection
     this.#answers = true
     this.#exchange.answer(below, status, headers, message)
   }

@@ -17,6 +17,8 @@ export const problems = {
   wrong_origin: 'The request is for another origin, where no token may go; use a client of that origin',
   not_begun: 'Connections ended again and again before the server began with the request; try again later',
   connection_lost: 'The connection broke while the request was under way, which the server may have executed',
+  answer_endless:
+    'The server does not say where its answer ends, so that half of it would look whole; it must use Content-Length or chunks',
   timed_out: 'Nothing came in time; check whether the server is there and answers',
   closed: 'The client was closed',
 } as const

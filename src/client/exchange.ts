@@ -44,6 +44,7 @@ export class Exchange implements Dispatcher.DispatchController, Acquisition, Att
   rawHeaders: RawHeaders = null
   rawTrailers: RawHeaders = null
   ended = false
+  readonly method: string
   readonly pool: Pool
   readonly tokens: TokenSupply
   #patience: Patience | undefined
@@ -59,6 +60,7 @@ export class Exchange implements Dispatcher.DispatchController, Acquisition, Att
 
   constructor(order: Order, handler: Dispatcher.DispatchHandler, parts: ExchangeParts) {
     this.#order = order
+    this.method = order.method
     this.#handler = handler
     this.#parts = parts
     this.pool = parts.pool

@@ -37,7 +37,6 @@ export const failures = {
   busy: unavailable('Wait for answers: too many requests are under way.'),
   noAnswer: { status: 504, error: 'upstream_timeout', description: `The upstream gave no answer in time; ${unknown}.` },
   cut: failed(`The upstream broke off before its answer; ${unknown}.`),
-  endless: failed('The upstream does not say where its answer ends; it must use Content-Length or chunks.'),
   unfit: failed('The answer of the upstream is not one that HTTP/1.1 can carry.'),
   programGone: failed('The program has gone.'),
 } as const satisfies Record<string, Failure>

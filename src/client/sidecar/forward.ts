@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici'
 import { answerFailure, endWithBody } from './answer.ts'
 import { readBody } from './body.ts'
 import { type Failure, failures, readFailure } from './failures.ts'
-import { type End, readEnd } from './framing.ts'
+import { readLength } from './framing.ts'
 import { buildAnswerHeaders, buildRequestHeaders } from './headers.ts'
 
 export interface Forward {
@@ -22,7 +22,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
   const { method = 'GET', socket } = request // undici takes the socket out of a body that it has sent
   let controller: Dispatcher.DispatchController | undefined
   let over = false
-  let end: End = 'marked'
+  let length: number | undefined
   let passed = 0
 
   const giveUp = (failure: Failure) => {
@@ -45,10 +45,9 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     onRequestStart(started) {
       controller = started
     },
-    onResponseStart(started, status, headers) {
+    onResponseStart(_started, status, headers) {
       if (over || status < 200) return
-      end = readEnd(method, status, headers, started)
-      if (end === 'unseen') return giveUp(failures.endless)
+      length = readLength(method, status, headers)
       clearInterval(watch)
       endWithBody(response)
       try {
@@ -62,14 +61,14 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     onResponseData(running, chunk) {
       if (over) return
       passed += chunk.length
-      if (typeof end === 'number' && passed > end) return giveUp(failures.unfit)
+      if (length !== undefined && passed > length) return giveUp(failures.unfit)
       if (response.write(chunk)) return
       running.pause()
       response.once('drain', () => running.resume())
     },
     onResponseEnd() {
       if (over) return
-      if (typeof end === 'number' && passed < end) return giveUp(failures.cut)
+      if (length !== undefined && passed < length) return giveUp(failures.cut)
       over = true
       response.end()
     },
