@@ -67,10 +67,12 @@ export function createContainment(parts: ContainmentParts): Observer {
 }
 
 /** What an event says of a token of ours in wrong hands; undefined: nothing. */
-function readSignal({ event, reason, jti, grant, client_id: clientId }: SecurityEvent) {
+function readSignal({ event, reason, jti, grant, client_id: clientId, bound_to: owner, ...about }: SecurityEvent) {
   const token = grant ?? jti
   if (typeof token !== 'string' || typeof clientId !== 'string') return undefined // no token that is known to be ours
   if (event === 'refresh.reused') return { token, clientId, suspicion: 'certain' as const }
+  // Its owner, on a connection that it has had since its authority was trusted.
+  if (reason === 'certificate_untrusted' && owner === about['x5t#S256']) return undefined
   const suspicion = event === 'token.refused' ? suspect(reason as Reason) : undefined
   return suspicion && { token, clientId, suspicion }
 }

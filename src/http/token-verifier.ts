@@ -8,7 +8,7 @@ import {
   readScope,
 } from '../core/access-token.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
-import { OAuthError, type Reason } from '../core/errors.ts'
+import { OAuthError } from '../core/errors.ts'
 import { readBearerToken } from './bearer.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from './connection.ts'
 import { isProven, type Presentation, requireProof } from './proofs.ts'
@@ -51,7 +51,9 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       const { authorization } = request.headers
       const remembered = connection?.verified?.get(authorization as string)
       if (remembered?.token.verifier === verifier)
-        return verifyAgain(remembered, request, connection as Connection, perRequest)
+        return naming(remembered.token.claims, () =>
+          verifyAgain(remembered, request, connection as Connection, perRequest),
+        )
       const token = readBearerToken(authorization)
       requirePresenterOf(token, connection)
       const claims = readToken(token)
@@ -84,13 +86,12 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const { token } = remembered
     const time = now()
     requirePresenter(connection, time, 'invalid_token')
-    if (token.claims.exp <= time) throw refuse('expired', token.claims)
-    if (isRevoked(token.claims)) throw refuse('revoked', token.claims)
-    if (perRequest || (token.binding === 'proof' && !isProven(request, remembered)))
-      naming({ ...token.claims }, () => {
-        const text = readBearerToken(request.headers.authorization)
-        remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
-      })
+    if (token.claims.exp <= time) throw new OAuthError('invalid_token', 'expired')
+    if (isRevoked(token.claims)) throw new OAuthError('invalid_token', 'revoked')
+    if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
+      const text = readBearerToken(request.headers.authorization)
+      remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
+    }
     return token
   }
 
@@ -138,17 +139,11 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 }
 
 /** A refusal within `check` is one of a token that is the issuer's own, so that its event says which. */
-function naming<T>(claims: Claims, check: () => T): T {
+function naming<T>(claims: Claims | AccessTokenClaims, check: () => T): T {
   try {
     return check()
   } catch (error) {
-    if (error instanceof OAuthError) error.token ??= describeToken(claims)
+    if (error instanceof OAuthError) error.token ??= describeToken({ ...claims })
     throw error
   }
-}
-
-function refuse(reason: Reason, claims: AccessTokenClaims): OAuthError {
-  const refusal = new OAuthError('invalid_token', reason)
-  refusal.token = describeToken({ ...claims })
-  return refusal
 }
