@@ -18,7 +18,7 @@ export function readSubjectRule(type: SubjectRule['type'], value: unknown): Subj
     const normal = typeof value === 'string' ? forms[type](value) : undefined
     return normal === undefined ? undefined : { type, value: normal }
   } catch {
-    return undefined // a name that parseName cannot read
+    return undefined // a name that parseName or URL cannot read
   }
 }
 
@@ -45,8 +45,8 @@ const forms: Readonly<Record<SubjectRule['type'], (value: string) => string | un
     /^(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*$/.test(value) ? value.toLowerCase() : undefined,
   san_uri: value => (URL.canParse(value) ? value : undefined),
   san_ip: value => {
-    if (isIP(value) === 0 || value.includes('%')) return undefined // a zone is no part of a name
-    return isIP(value) === 4 ? value : new URL(`https://[${value}]`).hostname.slice(1, -1)
+    if (isIP(value) === 0) return undefined
+    return isIP(value) === 4 ? value : new URL(`https://[${value}]`).hostname.slice(1, -1) // which takes no zone
   },
   san_email: value => {
     const [, person, domain] = /^([^\s@\p{Cc}]+)@([A-Za-z0-9.-]+)$/u.exec(value) ?? []

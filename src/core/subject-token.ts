@@ -79,8 +79,7 @@ export function narrowScope(
 
 /** RFC 8693 §4.4: where a token names who may act, that must be this client and say nothing else. */
 function mayAct(claim: unknown, clientId: string): boolean {
-  if (claim === undefined) return true
-  return typeof claim === 'object' && claim !== null && JSON.stringify(claim) === JSON.stringify({ sub: clientId })
+  return claim === undefined || JSON.stringify(claim) === JSON.stringify({ sub: clientId })
 }
 
 /** An outside issuer can know our presenter's certificate, never our connection. */

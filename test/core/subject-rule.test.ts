@@ -13,6 +13,8 @@ t.test('a rule is read into the one spelling that it is compared in, or not at a
   const rows: [SubjectRule['type'], string, string][] = [
     ['subject_dn', '2.5.4.3 = alice', parseName('CN=alice')],
     ['san_dns', 'A.Test', 'a.test'],
+    ['san_dns', 'Localhost', 'localhost'],
+    ['san_dns', 'a-1.example.test', 'a-1.example.test'],
     ['san_uri', 'urn:Example:A', 'urn:Example:A'],
     ['san_ip', '2001:DB8:0::1', '2001:db8::1'],
     ['san_ip', '192.0.2.1', '192.0.2.1'],
@@ -22,6 +24,14 @@ t.test('a rule is read into the one spelling that it is compared in, or not at a
   for (const type of subjectRules)
     for (const wrong of ['', ' ', 'a b', '*', '.a.test', 'CN=\\FF', 7, null, undefined, {}, ['a.test'], 'x\0y'])
       t.equal(readSubjectRule(type, wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
+  for (const [type, wrongs] of Object.entries({
+    san_dns: ['a..test', 'a.test.', '-a.test', 'a.-test', `${'a'.repeat(64)}.test`],
+    san_uri: [['urn:a']],
+    san_ip: [['192.0.2.1'], 'fe80::1%eth0', 'x]@[2001:db8::1', '192.0.2.1/24', '[2001:db8::1]'],
+    san_email: ['x a@a.test', 'a@a@a.test', '@a.test', 'a@', 'a@a.test/x', 'a@a.test\n'],
+  }))
+    for (const wrong of wrongs)
+      t.equal(readSubjectRule(type as SubjectRule['type'], wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
 })
 
 t.test('a rule that was read matches the certificate that has the name in another spelling (N-22)', async t => {

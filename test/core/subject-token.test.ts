@@ -29,6 +29,58 @@ t.test('only the issuer whose rules they are judged by may have made them', t =>
   t.end()
 })
 
+t.test('each claim counts to its last second and its last letter, and none may be of another kind', t => {
+  const x5t = presenter.certificate.thumbprint
+  const bound = (thumbprint: string, more = {}) => ({ cnf: { 'x5t#S256': thumbprint, ...more } })
+  for (const claims of [
+    { iat: now - 3600 },
+    { iat: now + 10, exp: now + 11 },
+    { nbf: now + 10 },
+    { exp: now + 1 },
+    { may_act: { sub: 'alice' } },
+    bound(x5t),
+  ])
+    t.match(read(claims), { sub: 'carol' }, JSON.stringify(claims))
+  for (const claims of [
+    { iat: now - 3601 },
+    { iat: now + 11 },
+    { nbf: now + 11 },
+    { nbf: null },
+    { exp: now },
+    { iat: now + 9, exp: now + 9 },
+    { aud: [outsideAudience, 7] },
+    { events: {} },
+    { act: { sub: 'alice' } },
+    { may_act: null },
+    { may_act: 'alice' },
+    { may_act: { sub: 'bob' } },
+    { may_act: { sub: 'alice', iss: idp } },
+    { cnf: undefined },
+    bound('A'.repeat(43)),
+    bound(x5t, { 'tls-exporter#S256': 'A'.repeat(43) }),
+  ])
+    t.throws(() => read(claims), invalid, JSON.stringify(claims))
+  t.end()
+})
+
+t.test('scope is a text or a list, of scope tokens that each stand there once', t => {
+  for (const [scope, expected] of [
+    ['', []],
+    ['a b', ['a', 'b']],
+    [
+      ['a', 'b'],
+      ['a', 'b'],
+    ],
+    [[], []],
+  ] as const)
+    t.same(read({ scope }).scope, expected)
+  const { scope: _, ...others } = goodClaims(now)
+  t.equal(readOutsideSubject(others, rules, by).scope, undefined)
+  for (const scope of [null, 7, 'a  b', 'a a', ['a', 7], ['a', 'a'], ['a b'], ['a', 'b c'], ['ä'], [undefined]])
+    t.throws(() => read({ scope }), invalid, JSON.stringify(scope))
+  t.end()
+})
+
 t.test('claims that only a prototype has are not there (JW19)', t => {
   for (const name of Object.keys(goodClaims(now)).filter(name => !['scope', 'jti'].includes(name))) {
     const { [name]: value, ...others } = goodClaims(now) as Record<string, unknown>
@@ -52,6 +104,7 @@ t.test('scope narrows and never widens, whatever is asked for', t => {
     ['c', undefined, 'c'],
   ] as const)
     t.equal(narrowScope(wish, subject, client), expected)
+  t.equal(narrowScope(undefined, undefined, new Set()), '', 'a client without any')
   for (const [wish, subject] of [
     ['x', undefined],
     ['c', ['a', 'b']],
