@@ -8,9 +8,16 @@ import type { OnProblem, Source } from './sighting.ts'
 /** Nothing of the configuration of a repository may change what is read, or run a program. */
 const configuration = ['log.showRoot=true', 'log.showSignature=false', 'core.fsmonitor=false']
 const listing = [
-  ...['log', '--all', '--reflog', '--topo-order', '--reverse', '--raw', '-m', '--no-renames', '--no-abbrev', '-z'],
+  ...['log', '--all', '--reflog', '--topo-order', '--reverse', '--raw', '--no-renames', '--no-abbrev', '-z'],
+  ...['--diff-merges=separate', '--no-relative'],
   '--format=tformat:commit %H %aI',
 ]
+
+/**
+ * What a clone would get, without what stands in its place only here (gitreplace). Offline: what a partial clone lacks is
+ * not fetched.
+ */
+const honest = { GIT_NO_REPLACE_OBJECTS: '1', GIT_GRAFT_FILE: '/dev/null', GIT_NO_LAZY_FETCH: '1' } as const
 
 /** Gives what a repository ever held. `env`: the environment that git runs in. Rejects when git cannot read it. */
 export async function* readHistory(
@@ -18,10 +25,11 @@ export async function* readHistory(
   env: Readonly<Record<string, string | undefined>>,
   onProblem: OnProblem,
 ): AsyncGenerator<Source> {
+  // Within a hook, for one, they name another repository, or its files.
+  const others = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('GIT_')))
   const git = (args: readonly string[]) => {
     const safe = configuration.flatMap(setting => ['-c', setting])
-    // Offline: what a partial clone lacks is not fetched.
-    return spawn('git', ['-C', repository, ...safe, ...args], { env: { ...env, GIT_NO_LAZY_FETCH: '1' } })
+    return spawn('git', ['-C', repository, ...safe, ...args], { env: { ...others, ...honest } })
   }
   const log = git(listing)
   const logEnded = ended(log, repository)
