@@ -19,7 +19,7 @@ export function readLeakedJwt(text: string, at: number): Found | undefined {
   const claims = readSegment(text, at + 1)
   if (text[at + 1 + claims.length] !== '.' || !isBound(claims)) return undefined
   const signature = readSegment(text, at + claims.length + 2)
-  const run = /[\w-]*$/.exec(text.slice(Math.max(0, at - maximumHeader), at))?.[0] ?? ''
+  const run = /(?<![\w-])[\w-]*$/.exec(text.slice(Math.max(0, at - maximumHeader), at))?.[0] ?? ''
   // What stands before a token may be of the same characters: a name and an underscore, or the n of \n.
   for (let begin = run.indexOf('eyJ'); begin !== -1; begin = run.indexOf('eyJ', begin + 1)) {
     const header = run.slice(begin)
