@@ -107,9 +107,15 @@ function readPublicKeys(path: string): JSONWebKeySet {
 export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindReporterKey | undefined {
   if (leakKeysUrl !== undefined) return createRemoteReporterKeys({ uri: leakKeysUrl })
   if (leakKeysFile === undefined) return undefined
-  const text = read(leakKeysFile)
-  const keys = parse(leakKeysFile, () => readReporterKeys(JSON.parse(text)))
-  return identifier => keys.get(identifier)
+  const load = () => {
+    const text = read(leakKeysFile)
+    return parse(leakKeysFile, () => readReporterKeys(JSON.parse(text)))
+  }
+  let keys = load()
+  const reload = () => {
+    keys = load()
+  }
+  return Object.assign((identifier: string) => keys.get(identifier), { reload })
 }
 
 /** Reads the ops token. @throws Error when it is missing, can be read by others, or is no secret by its length. */

@@ -1,5 +1,5 @@
-// Loads the files again while the server runs: TLS, clients, and trusted issuers, each whole or not at all. Of what cannot
-// be used the log says why, and what was in use stays.
+// Loads the files again while the server runs: TLS, clients, trusted issuers, webhooks, and keys of leak reporters, each
+// whole or not at all. Of what cannot be used the log says why, and what was in use stays.
 import type { Logger } from 'pino'
 import { readClientsFile, readTlsFiles, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import type { OutsideIssuers } from './http/outside-issuers.ts'
@@ -15,7 +15,7 @@ export interface ReloadParts extends ServerOptions {
 
 /** The answer loads once; it never rejects. */
 export function createReload(parts: ReloadParts): () => Promise<void> {
-  const { settings, tls, clients, outsideIssuers, notifier, log, clock } = parts
+  const { settings, tls, clients, outsideIssuers, notifier, leakKeys, log, clock } = parts
   const { clientsFile, trustedIssuersFile, webhooksFile, issuer } = settings
   const now = () => Math.floor(clock() / 1000)
   /** Clients whose registration has changed, and who may still hold what they got by the old one. */
@@ -50,6 +50,7 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
       })
     if (trustedIssuersFile !== undefined)
       load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
+    if (leakKeys?.reload !== undefined) load('keys of leak reporters', leakKeys.reload)
     if (webhooksFile !== undefined) load('webhooks', () => notifier?.replace(readWebhooksFile(webhooksFile)))
     await revokeChanged()
   }

@@ -4,8 +4,12 @@ import { OAuthError } from '../core/errors.ts'
 import { readUsableReporterKeys } from '../core/leak-signature.ts'
 import { createRemoteDocument, type RemoteDocumentOptions } from './remote-document.ts'
 
-/** Finds the key of an identifier; undefined: no reporter that is known here has it. */
-export type FindReporterKey = (identifier: string) => KeyObject | undefined | Promise<KeyObject | undefined>
+export interface FindReporterKey {
+  /** Finds the key of an identifier; undefined: no reporter that is known here has it. */
+  (identifier: string): KeyObject | undefined | Promise<KeyObject | undefined>
+  /** Reads the keys again, where they stand in a file. @throws Error, and then all stays as it was. */
+  readonly reload?: () => void
+}
 
 /** @throws OAuthError (rejects) `reporter_unavailable` */
 export function createRemoteReporterKeys(

@@ -17,6 +17,7 @@ import { readSettings } from '../../src/settings.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { TestConnection } from '../../src/testing/connection.ts'
 import { refresh, register, startGrant } from '../helpers/grants.ts'
+import { accepted, makeReporter, publicKeys, reportOf, sendSigned } from '../helpers/leaks.ts'
 import { exchange, exchangeGrant, idp, makeIssuer } from '../helpers/outside-issuer.ts'
 import { startTlsbound } from '../helpers/process.ts'
 
@@ -28,9 +29,11 @@ const ofFiles = {
   TLSBOUND_TLS_CLIENT_CA_FILE: 'certs/ca.crt',
   TLSBOUND_CLIENTS_FILE: 'clients.json',
   TLSBOUND_TRUSTED_ISSUERS_FILE: 'issuers.json',
+  TLSBOUND_LEAK_KEYS_FILE: 'leak-keys.json',
   TLSBOUND_ISSUER: 'https://localhost:8443',
 }
 const outside = await makeIssuer()
+const [reporter, nextReporter] = [makeReporter('first'), makeReporter('next')]
 const other = { idp: 'https://other.example', ...(await makeIssuer('other-1')) }
 const issuerOf = (issuer: string) => ({
   issuer,
@@ -51,6 +54,7 @@ async function start(t: Test) {
   write('outside.json', { keys: [outside.publicJwk] })
   write('other.json', { keys: [other.publicJwk] })
   write('issuers.json', [issuerOf(idp)])
+  write('leak-keys.json', publicKeys(reporter))
   const server = await startTlsbound(t, folder, ofFiles)
   const reload = async (...seen: RegExp[]) => {
     const since = server.stderr().length
@@ -166,6 +170,27 @@ t.test('issuers that are gone are trusted no longer, and a broken list changes n
   await reload(/issuers were loaded again/)
   t.match(await exchanged(outside), invalid, 'its keys are read again too')
 })
+
+t.test(
+  'a reporter of leaks whose key is gone is believed no longer, and a broken document changes nothing',
+  async t => {
+    const { server, write, reload } = await start(t)
+    const nobody = await server.connect(null)
+    const report = (by: typeof reporter) => sendSigned(nobody, by, reportOf('no token'))
+    const refused = { status: 401, body: { reason: 'report_signature_invalid' } }
+    t.match(await report(reporter), accepted)
+    t.match(await report(nextReporter), refused)
+    for (const broken of ['[', '{"public_keys":[]}', publicKeys(nextReporter, nextReporter)]) {
+      write('leak-keys.json', broken)
+      await reload(/"level":50,[^\n]*keys of leak reporters stay as they were[^\n]*leak-keys\.json/)
+      t.match(await report(reporter), accepted)
+    }
+    write('leak-keys.json', publicKeys(nextReporter))
+    await reload(/keys of leak reporters were loaded again/)
+    t.match(await report(reporter), refused)
+    t.match(await report(nextReporter), accepted)
+  },
+)
 
 t.test('what a store that does not answer could not revoke is revoked the next time', async t => {
   const folder = t.testdir()
