@@ -33,7 +33,7 @@ export interface Connection {
   close(): void
 }
 
-/** Milliseconds without an octet after which a connection is given up. */
+/** Milliseconds for a handshake and for an answer, however slowly they come. */
 export const patience = 10_000
 
 /** Octets of the longest answer that is read. */
@@ -48,14 +48,23 @@ export function endpointOf({ hostname, port }: URL): ConnectionOptions {
 /** Opens a connection, on which requests name `authority`, `HOST:PORT`. Rejects as TLS does. */
 export async function openConnection(options: ConnectionOptions, authority?: string): Promise<Connection> {
   const socket = connectTls({ ALPNProtocols: ['http/1.1'], ...options })
-  await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
+  const secured = new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
+  await inTime(socket, secured, 'no TLS connection')
   socket.on('error', () => {}) // whoever waits for an answer is told
   const host = authority ?? `localhost:${socket.remotePort}`
+  const { call, isOpen } = socket.alpnProtocol === 'h2' ? speakHttp2(socket, host) : speakHttp1(socket, host)
   return {
     socket,
-    ...(socket.alpnProtocol === 'h2' ? speakHttp2(socket, host) : speakHttp1(socket, host)),
+    call: (path, options) => inTime(socket, call(path, options), 'no whole answer'),
+    isOpen,
     close: () => socket.destroy(),
   }
+}
+
+/** Ends the connection when what it is waited for on does not come; that rejects then. */
+async function inTime<T>(socket: TLSSocket, awaited: Promise<T>, absence: string): Promise<T> {
+  const timer = setTimeout(() => socket.destroy(new Error(`${absence} within ${patience / 1000} s`)), patience)
+  return awaited.finally(() => clearTimeout(timer))
 }
 
 type Speech = Pick<Connection, 'call' | 'isOpen'>
@@ -75,7 +84,6 @@ function speakHttp1(socket: TLSSocket, host: string): Speech {
       const request = httpRequest({ agent, path, method, headers, setDefaultHeaders: false }, response =>
         readAnswer(response.statusCode as number, response.headers, response).then(resolve, reject),
       )
-      request.setTimeout(patience, () => request.destroy(new Error('no answer in time')))
       request.on('error', reject).end(body)
     })
   return { call, isOpen: () => socket.writable && !socket.readableEnded }
@@ -90,7 +98,6 @@ function speakHttp2(socket: TLSSocket, host: string): Speech {
       http2 ??= connectHttp2(`https://${host}`, settings).on('error', () => {})
       const options = { endStream: body === undefined }
       const stream = http2.request({ ':path': path, ':method': method, ...headersOf(rest, body) }, options)
-      stream.setTimeout(patience, () => stream.destroy(new Error('no answer in time')))
       stream.on('error', reject).on('response', headers => {
         readAnswer(headers[':status'] as number, headers as IncomingHttpHeaders, stream).then(resolve, reject)
       })

@@ -69,7 +69,9 @@ interface Body {
 
 function readBody(octets: Buffer, headers: Readonly<Record<string, string>>): Body | undefined {
   if (headers['transfer-encoding']?.toLowerCase() === 'chunked') return readChunks(octets)
-  const length = Number(headers['content-length'] ?? 0)
+  const given = headers['content-length'] ?? '0'
+  if (!/^\d{1,15}$/.test(given)) throw new Error('the answer is not HTTP')
+  const length = Number(given)
   return octets.length < length ? undefined : { text: octets.toString('utf8', 0, length), length }
 }
 
