@@ -18,8 +18,8 @@ export const scenario: Scenario = {
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   async run(stage) {
-    // Somebody else may take the port in between; then it is tried with another one.
-    for (let left = 2; ; left--)
+    // Somebody else may have the port, to speak to whomever; then it is tried with another one. Often, where ports are scarce.
+    for (let left = 9; ; left--)
       try {
         return await play(stage)
       } catch (error) {
