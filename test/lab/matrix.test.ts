@@ -1,11 +1,13 @@
 // The whole lab against our own server: every level, TLS 1.3 and 1.2, HTTP/1.1 and HTTP/2. Nothing that a level promises to
-// stop is accepted, everything is really tried somewhere, and the page about the lab says what comes of it.
+// stop is accepted, everything is really tried somewhere, and the page about the lab says what comes of it. CB01–CB06, CB16,
+// CB20, CB26, CB27, CL01–CL05, HT01–HT03, JW01–JW20, OA07, OA09, OA21, PK01, PK02, PK28, TS08, TS09, TS14.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { scenarios } from '../../src/lab/catalog.ts'
-import { describeSetting } from '../../src/lab/matrix.ts'
+import type { Outcome } from '../../src/lab/judge.ts'
+import { describeSetting, type Setting } from '../../src/lab/matrix.ts'
 import { describeScenario } from '../../src/lab/report/json.ts'
-import { countConnections, listFindings } from '../../src/lab/report/report.ts'
+import { listFindings } from '../../src/lab/report/report.ts'
 import { type Heading, judgeOurs, playOurs, readColumn } from '../helpers/comparison.ts'
 
 t.setTimeout(240_000)
@@ -30,6 +32,27 @@ t.test('nothing is accepted that a level promises to stop', async t => {
     ({ finding: { scenario, evidence }, run }) => `${scenario.id}, ${describeSetting(run)}: ${evidence}`,
   )
   t.same(told, [])
+})
+
+/** What has to come of a scenario against our own server. */
+function expected(id: string, { level, tls, http }: Setting): Outcome {
+  const isOlder = tls === 'TLSv1.2'
+  if (id === 'server-restart') return 'not tried' // takes a server that can be restarted: connection-scenarios.test.ts
+  if (isAboutProofs(id) && level !== 'proof') return 'not tried'
+  if (id.startsWith('renegotiation')) return isOlder && http === 'http/1.1' ? 'passed' : 'not tried'
+  if (id === 'no-extended-master-secret' && !isOlder) return 'not tried'
+  const beyond = { 'other-connection': ['connection'], 'no-extended-master-secret': ['proof', 'connection'] }[id]
+  return beyond?.includes(level) === false ? 'not applicable' : 'passed'
+}
+
+t.test('our own server stops every theft that a level promises to stop, wherever it can be played', async t => {
+  for (const run of runs) {
+    const found = run.findings.map(({ scenario: { id }, outcome, evidence }) => ({ id, outcome, evidence }))
+    const wanted = found.map(({ id, evidence }) => ({ id, outcome: expected(id, run), evidence }))
+    t.same(found, wanted, describeSetting(run))
+    t.ok(run.connections <= 8 * scenarios.length, `${run.connections} connections`)
+  }
+  t.notMatch(JSON.stringify(runs), /eyJ|tlsbound_rt_|PRIVATE KEY/, 'no token, proof or key gets into a report')
 })
 
 t.test('every scenario is tried, and refused, at every level that promises to stop it', async t => {
@@ -59,7 +82,6 @@ t.test('both versions of HTTP give the same outcomes, but for what one of them d
 t.test('the whole lab, with the server that it plays against, takes less than a minute of computing', async t => {
   const seconds = (user + system) / 1_000_000
   t.ok(seconds < 60, `${seconds.toFixed(1)} s`)
-  t.ok(countConnections(runs) < runs.length * scenarios.length * 20)
 })
 
 t.test('docs/lab.md says of our server what came of it', async t => {

@@ -1,16 +1,14 @@
-// The scenarios about tokens, proofs, refresh tokens and HTTP: our own server stops each of them at every level, and what
-// cannot be played says why. That each of them can fail: broken.test.ts, token-faults.test.ts. JW01–JW20, CL01–CL05, CB16, CB20, HT01–HT03, PK28, OA07, OA09, OA21.
+// The scenarios about tokens, proofs, refresh tokens and HTTP: what cannot be played says why. That our own server stops them:
+// matrix.test.ts. That each of them can fail: broken.test.ts, token-faults.test.ts.
 import t from 'tap'
-import { generateTokenKey } from '../../src/http/token-keys.ts'
 import type { Cast } from '../../src/lab/cast.ts'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import type { Answer } from '../../src/lab/connection.ts'
-import { describeSetting, type Run } from '../../src/lab/matrix.ts'
 import { type ProfileOptions, readProfile } from '../../src/lab/profile.ts'
 import { runLab } from '../../src/lab/run.ts'
 import type { StageOptions } from '../../src/lab/stage.ts'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
-import { castOf, labClients, playLab } from '../helpers/lab.ts'
+import { castOf, labClients } from '../helpers/lab.ts'
 
 t.setTimeout(120_000)
 
@@ -22,38 +20,7 @@ const ofRequests = [
   ...['token-in-query', 'token-elsewhere', 'two-authorization-headers', 'ambiguous-token', 'garbage-token'],
   ...['forged-certificate-headers', 'forged-binding-headers', 'other-request'],
 ]
-const ofLifetimes = ['revoked-token', 'expired-token', 'exchanged-token']
-const ids = [...ofProofs, ...ofRefreshTokens, ...ofClaims, ...ofConfirmations, ...ofRequests, ...ofLifetimes]
 const find = (...wanted: readonly string[]) => catalog.filter(({ id }) => wanted.includes(id))
-const env = { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }
-
-/** What came of each scenario of a run; with its evidence, so that a test that fails says why. */
-const outcomes = ({ findings }: Pick<Run, 'findings'>) =>
-  findings.map(({ scenario: { id }, outcome, evidence }) => ({ id, outcome, evidence }))
-
-const signingKey = await generateTokenKey('ES256')
-
-t.test('our own server stops every theft at every level, over either TLS and either HTTP', async t => {
-  const server = await startTestServer({ env, clients: labClients, signingKeys: [signingKey] })
-  t.teardown(() => server.close())
-  const scenarios = find(...ids)
-  t.equal(scenarios.length, ids.length, 'the catalog has all of them')
-  const runs = [
-    ...(await playLab(server, scenarios, { signingKey, tls: ['TLSv1.3'], http: ['h2'] })),
-    ...(await playLab(server, scenarios, { signingKey, tls: ['TLSv1.2'], http: ['http/1.1'] })),
-  ]
-  t.equal(runs.length, 6)
-  for (const run of runs) {
-    const found = outcomes(run)
-    const wanted = found.map(({ id, ...rest }) => {
-      const isBeyond = ofProofs.includes(id) && run.level !== 'proof'
-      return { id, ...rest, outcome: isBeyond ? 'not tried' : 'passed' }
-    })
-    t.same(found, wanted, describeSetting(run))
-    t.ok(run.connections <= 8 * ids.length, `${run.connections} connections`)
-  }
-  t.notMatch(JSON.stringify(runs), /eyJ|tlsbound_rt_|PRIVATE KEY/, 'no token, proof or key gets into a report')
-})
 
 /** Plays one scenario with a cast, a profile and a patience of its own. */
 async function play(
