@@ -33,11 +33,10 @@ export function parseName(text: string): ComparableName {
   const relativeNames: Attribute[][] = [[]]
   let separator: string | undefined
   do {
-    const [found, type = '', value = '', next] = form.exec(text) ?? []
+    const [, type = '', value = '', next] = form.exec(text) ?? []
     const oid = /^\d/.test(type) ? type : attributeTypes[type.toUpperCase()]
     const plain = decodeText(unescapeValue(value))
-    if (found === undefined || oid === undefined || plain === undefined)
-      throw new RangeError('not a distinguished name')
+    if (oid === undefined || plain === undefined) throw new RangeError('not a distinguished name')
     relativeNames.at(-1)?.push([oid, plain])
     separator = next
     if (separator === ',') relativeNames.push([])

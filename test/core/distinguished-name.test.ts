@@ -145,6 +145,7 @@ t.test('what cannot be read exactly is a RangeError', async t => {
     'CN=alice,O',
     'NOPE=alice',
     'constructor=x',
+    'X1=alice',
     'CN=#0c05616c696365',
     'C N=alice',
     'OID.2.5.4.3=alice',

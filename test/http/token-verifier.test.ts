@@ -4,6 +4,7 @@ import t from 'tap'
 import type { AccessToken } from '../../src/core/access-token.ts'
 import { OAuthError } from '../../src/core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
+import { countHeaders, readBearerToken, refuseSecondToken } from '../../src/http/bearer.ts'
 import { type Claims, createTokenReader } from '../../src/http/token-reader.ts'
 import { readTrust } from '../../src/http/trust.ts'
 import { facts, outcomeOf, refused, request, startTokenCheck } from '../helpers/token-check.ts'
@@ -168,6 +169,44 @@ t.test('sixty-four tokens are remembered on a connection; the one that came firs
   t.equal(verifier.reads, 65)
   t.match(verify(tokens[0]), { claims: { jti: 'token 0' } })
   t.equal(verifier.reads, 66)
+})
+
+t.test('a token stands in one Authorization header, and nothing is like one (N-45, HT01, HT02, HT03)', t => {
+  for (const scheme of ['Bearer', 'bearer', 'BEARER'])
+    t.equal(readBearerToken(`${scheme} aZ09-._~+/==`), 'aZ09-._~+/==')
+  for (const none of [undefined, '', 'Basic YTpi', 'Bearerx a', 'Bearer-a', 'a Bearer b', ' Bearer a', 'bear'])
+    t.throws(() => readBearerToken(none), { code: undefined, reason: 'no_token' }, String(none))
+  const malformed = { code: 'invalid_request', reason: 'malformed_request' }
+  for (const form of [
+    'Bearer',
+    'Bearer ',
+    'Bearer  a',
+    'Bearer\ta',
+    'Bearer a b',
+    'Bearer a,b',
+    'Bearer a, Bearer b',
+    'Bearer a=b',
+    'Bearer =a',
+  ])
+    t.throws(() => readBearerToken(form), malformed, form)
+
+  const twice = ['Authorization', 'x', 'AUTHORIZATION', 'y']
+  for (const [url, rawHeaders] of [
+    ['/?access_token=x', []],
+    ['/?a=b&acc%65ss_token', []],
+    ['/', twice],
+    ['/?a=b', ['a', 'b', ...twice]],
+  ] as const)
+    t.throws(() => refuseSecondToken({ url, rawHeaders: [...rawHeaders] }), malformed, url)
+  for (const [url, rawHeaders] of [
+    [undefined, []],
+    ['access_token=x', []],
+    ['/access_token', ['Authorization', 'x', 'Authorized-By-Me', 'y']],
+    ['/?a=access_token', ['x-header-here', 'authorization', 'Authorization', 'x']],
+  ] as const)
+    t.doesNotThrow(() => refuseSecondToken({ url, rawHeaders: [...rawHeaders] }), `control: ${url}`)
+  t.equal(countHeaders(['A', 'b', 'a', 'a', 'bb', 'a', 'b', 'a'], 'a'), 2)
+  t.end()
 })
 
 t.test('a token is read by its key and that key’s algorithm, or by the store if it is opaque', async t => {

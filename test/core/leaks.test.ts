@@ -1,0 +1,92 @@
+// Reports of leaked tokens and the signatures over them, by their form alone. N-64; LK03, LK11.
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import t from 'tap'
+import { blotTokens, maximumLeaks, readLeakReport } from '../../src/core/leak-report.ts'
+import { isSignedBy, readReporterKeys, readUsableReporterKeys } from '../../src/core/leak-signature.ts'
+import { makeReporter, pemOf } from '../helpers/leaks.ts'
+
+t.test('a report is a list of tokens with their places, and nothing else is one', t => {
+  const leak = { token: 'x', url: undefined, source: undefined }
+  for (const [report, leaks] of [
+    [[{ token: 'x' }], [leak]],
+    [[{ token: '', type: 'a', url: 'b', source: 'c', more: 7 }], [{ token: '', url: 'b', source: 'c' }]],
+    [Array(maximumLeaks).fill({ token: 'x' }), Array(maximumLeaks).fill(leak)],
+  ] as const)
+    t.same(readLeakReport(report), leaks)
+  for (const wrong of [
+    ...[undefined, null, {}, 'x', [], [null], [7], ['x'], [[]], [{}]],
+    Array(maximumLeaks + 1).fill({ token: 'x' }),
+    ...[
+      { token: 7 },
+      { token: null },
+      { token: 'x', type: 7 },
+      { token: 'x', url: null },
+      { token: 'x', source: {} },
+    ].map(entry => [{ token: 'x' }, entry]),
+  ])
+    t.equal(readLeakReport(wrong), undefined, JSON.stringify(wrong)?.slice(0, 60))
+  t.end()
+})
+
+t.test('a place is kept short, in one line, and without what looks like a token of ours (LK03, LK11)', t => {
+  const place = (url: string) => readLeakReport([{ token: 'x', url, source: url }])?.[0]
+  t.same(place('a'.repeat(257)), { token: 'x', url: 'a'.repeat(256), source: 'a'.repeat(256) })
+  t.notMatch(place('a\nb\u202e')?.url, /[\n\u202e]/)
+  t.equal(place('?t=tlsbound_at_abc&u=tlsbound_rt_d-eyJa.b%2F-c_d+f')?.url, '?t=tlsbound_at_…&u=tlsbound_rt_…-eyJ…+f')
+  t.equal(blotTokens('tlsbound_xt_abc tlsbound_at_ eyJ eyJa eyJb'), 'tlsbound_xt_abc tlsbound_at_ eyJ eyJ… eyJ…')
+  t.end()
+})
+
+t.test('a signature is that of the body by the key, in one spelling', t => {
+  const [reporter, other] = [makeReporter(), makeReporter()]
+  const key = createPublicKey(reporter.publicPem)
+  const body = Buffer.from('[]')
+  const signature = reporter.sign(body)
+  t.ok(isSignedBy(body, signature, key), 'control')
+  const der = Buffer.from(signature, 'base64')
+  for (const wrong of [
+    other.sign(body),
+    reporter.sign('[ ]'),
+    reporter.sign(body, 'sha512'),
+    ` ${signature}`,
+    `${signature}\n`,
+    signature.replace(/=*$/, match => (match === '' ? '=' : '')),
+    der.toString('hex'),
+    `${signature}${'A'.repeat(96)}`,
+    '',
+  ])
+    t.notOk(isSignedBy(body, wrong, key), JSON.stringify(wrong))
+  t.end()
+})
+
+t.test('a document of keys is taken whole or not at all; of somebody else’s, what can be used', t => {
+  const pem = (type: 'ec' | 'ed25519', options = {}) =>
+    pemOf(generateKeyPairSync(type as 'ec', options as { namedCurve: string }).publicKey)
+  const good = { key_identifier: 'a.b~c_d-1', key: pem('ec', { namedCurve: 'prime256v1' }) }
+  const second = { key_identifier: 'x'.repeat(128), key: `\n${good.key}` }
+  for (const read of [readReporterKeys, readUsableReporterKeys]) {
+    const keys = read({ public_keys: [good, second], more: 7 })
+    t.same([...keys.keys()], [good.key_identifier, second.key_identifier])
+    t.equal(keys.get(good.key_identifier)?.asymmetricKeyDetails?.namedCurve, 'prime256v1')
+    for (const none of [undefined, null, 7, {}, [good], { public_keys: [] }, { public_keys: { 0: good } }])
+      t.throws(() => read(none), TypeError, JSON.stringify(none))
+  }
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  for (const wrong of [
+    ...[null, 7, {}, { ...good, key_identifier: undefined }, { ...good, key: undefined }],
+    ...['', 'a b', 'a/b', 'x'.repeat(129), 'a\n', 7].map(key_identifier => ({ ...good, key_identifier })),
+    ...['', 'x', ['x'], pem('ec', { namedCurve: 'secp384r1' }), pem('ed25519')].map(key => ({ ...second, key })),
+    { ...second, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) },
+    { ...second, key: `x ${good.key}` },
+    { ...second, key: good.key.slice(0, 60) },
+  ]) {
+    t.throws(() => readReporterKeys({ public_keys: [good, wrong] }), Error, JSON.stringify(wrong))
+    t.same([...readUsableReporterKeys({ public_keys: [wrong, good] }).keys()], [good.key_identifier])
+    t.throws(() => readUsableReporterKeys({ public_keys: [wrong] }), TypeError)
+  }
+  t.throws(
+    () => readReporterKeys({ public_keys: [good, { ...second, key_identifier: good.key_identifier }] }),
+    TypeError,
+  )
+  t.end()
+})
