@@ -1,12 +1,12 @@
 // Serial number, names, extensions and revocations out of DER: the same as node:crypto says, where it says anything.
 import fc from 'fast-check'
 import t from 'tap'
-import { readFields, readRevocations, readUris } from '../../src/core/certificate-fields.ts'
+import { readFields, readNextUpdate, readRevocations, readUris } from '../../src/core/certificate-fields.ts'
 import { readName } from '../../src/core/distinguished-name.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { issueCrl } from '../../src/pki/crl.ts'
 import type { Der } from '../../src/pki/der.ts'
-import { boolean, context, encode, integer, octetString, oid, sequence } from '../../src/pki/der.ts'
+import { boolean, context, encode, integer, octetString, oid, sequence, time } from '../../src/pki/der.ts'
 import { distinguishedName } from '../../src/pki/names.ts'
 
 const ca = issueCertificate({
@@ -66,6 +66,7 @@ t.test('the URIs are those of the subject alternative names, whether or not thes
   const other = sequence([oid('2.5.29.15'), octetString(encode(sequence([uri('urn:elsewhere')])))])
   t.same(from(other).map(String), [], 'not of another extension')
   t.same(from(other, subjectAltName([uri('urn:a')])).map(String), ['urn:a'])
+  t.same(from(sequence([]), subjectAltName([uri('urn:a')])).map(String), ['urn:a'], 'not of one without a type')
   t.same(from(subjectAltName([uri('urn:a')], boolean(true))).map(String), ['urn:a'])
   t.throws(() => from(sequence([oid('2.5.29.17')])), RangeError, 'an extension without a value')
   t.throws(() => from(sequence([oid('2.5.29.17'), octetString(Buffer.from('names'))])), RangeError, 'no list of names')
@@ -94,6 +95,34 @@ t.test('a revocation list of version 1 has no version field', async t => {
   t.same(readRevocations(encode(sequence([list]))).serials, [Buffer.from([5])], 'an entry without number names nobody')
 })
 
+t.test('until when a revocation list counts is read from both forms of a time, to the second', async t => {
+  for (const [from, until] of [
+    ['2026-11-24T12:34:56Z', '2026-12-01T01:02:03Z'],
+    ['1950-01-01T00:00:00Z', '1999-12-31T23:59:58Z'],
+    ['1999-12-31T23:59:58Z', '2049-12-31T23:59:59Z'],
+    ['2049-12-31T23:59:59Z', '2050-01-01T00:00:00Z'],
+    ['2050-01-01T00:00:00Z', '2123-04-05T06:07:08Z'],
+  ] as const) {
+    const [thisUpdate, nextUpdate] = [new Date(from), new Date(until)]
+    const list = decode(issueCrl({ issuer: ca, revoked: [ca.x509], thisUpdate, nextUpdate }))
+    t.equal(readNextUpdate(list), nextUpdate.getTime(), until)
+  }
+  const listOf = (...times: Der[]) => encode(sequence([sequence([sequence([]), name('issuer'), ...times])]))
+  const [now, later] = [time(new Date('2026-11-24T12:34:56Z')), time(new Date('2026-12-01T01:02:03Z'))]
+  t.equal(readNextUpdate(listOf(now, later)), Date.parse('2026-12-01T01:02:03Z'), 'control: version 1')
+  t.equal(readNextUpdate(listOf(now, sequence([sequence([integer(5), later])]))), undefined, 'it does not say')
+  t.equal(readNextUpdate(encode(sequence([]))), undefined)
+  for (const wrong of ['261201010203+', '2612010102Z33', '26120101020ZZ', 'x61201010203Z', '2612010x0203Z']) {
+    const list = listOf(now, later)
+    list.write(wrong, list.length - 13)
+    t.throws(() => readNextUpdate(list), RangeError, wrong)
+  }
+  for (const digits of ['1', '020261201']) {
+    const more = { ...later, value: `${digits}${'010203Z'}` }
+    t.throws(() => readNextUpdate(listOf(now, more)), RangeError, 'too few digits, or too many')
+  }
+})
+
 t.test('what is no certificate or no list is a RangeError', async t => {
   const certificate = issueCertificate({ subject: [['CN', 'alice']], issuer: ca }).x509.raw
   const list = decode(issueCrl({ issuer: ca, revoked: [] }))
@@ -105,6 +134,7 @@ t.test('what is no certificate or no list is a RangeError', async t => {
     Buffer.concat([certificate, Buffer.alloc(1)]),
     encode(sequence([])),
     encode(sequence([sequence([])])),
+    encode(sequence([sequence([integer(7), sequence([])])])),
     encode(integer(1)),
   ]
   for (const der of wrong) {
@@ -112,6 +142,11 @@ t.test('what is no certificate or no list is a RangeError', async t => {
     t.throws(() => readRevocations(der), RangeError)
   }
   t.throws(() => readFields(list), RangeError, 'a list is no certificate')
+  t.throws(
+    () => readFields(encode(sequence([sequence([integer(7), sequence([]), name('x'), sequence([])])]))),
+    RangeError,
+    'there is no subject',
+  )
   t.throws(
     () => readFields(encode(sequence([sequence([integer(7), sequence([]), name('x'), sequence([]), integer(1)])]))),
     RangeError,

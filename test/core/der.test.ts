@@ -50,7 +50,9 @@ t.test('what DER does not allow, and what is cut short, is a RangeError', async 
     'a length of five octets': '04 85 00 00 00 00 01 2a',
     'a length of 127 octets': `04 ff ${'00'.repeat(127)}`,
     'four gigabytes': '04 84 ff ff ff ff 00',
+    'an indefinite length before 128 octets': `04 80 ${'00'.repeat(128)}`,
     'a tag number over 30': '1f 81 01 00',
+    'a tag number over 30 before what could be a length': '1f 01 00',
     'a constructed tag number over 30': 'bf 20 00',
     'a good element and half of another': '05 00 02 01',
   }
