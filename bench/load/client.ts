@@ -28,6 +28,7 @@ function readToken({ status, body }: Answer): string {
 }
 
 export class Client {
+  readonly tokenRequest = TOKEN_REQUEST
   readonly #aim: Aim
   readonly #secureContext: SecureContext
 
@@ -47,10 +48,6 @@ export class Client {
   /** The request that reads a protected resource; where it takes a token, the token is obtained here. */
   async prepareWhoami(connection: Connection): Promise<Buffer> {
     if (!this.#aim.needsToken) return buildWhoamiRequest(undefined)
-    return buildWhoamiRequest(readToken(await connection.exchange(TOKEN_REQUEST)))
-  }
-
-  requestToken(connection: Connection): Promise<Answer> {
-    return connection.exchange(TOKEN_REQUEST)
+    return buildWhoamiRequest(readToken(await connection.exchange(this.tokenRequest)))
   }
 }

@@ -5,18 +5,30 @@ import type { Connection } from './connection.ts'
 /** One piece of work; the status of its last answer. */
 export type Lane = () => Promise<number>
 
-/** Keep-alive GET: the token, where there is one, was issued once on this connection. */
-async function get(client: Client): Promise<Lane> {
-  const connection = await client.connect()
-  const request = await client.prepareWhoami(connection)
-  return async () => (await connection.exchange(request)).status
+/** Milliseconds that a connection is used for: by far less than tokens and connections live. */
+const longest = 60_000
+
+/** The same request again and again on a connection; each minute there is a new one, as clients have. */
+async function repeat(client: Client, prepare: (connection: Connection) => Promise<Buffer>): Promise<Lane> {
+  const open = async () => {
+    const connection = await client.connect()
+    return { connection, request: await prepare(connection), since: performance.now() }
+  }
+  let current = await open()
+  return async () => {
+    if (performance.now() - current.since > longest) {
+      current.connection.close()
+      current = await open()
+    }
+    return (await current.connection.exchange(current.request)).status
+  }
 }
 
+/** Keep-alive GET: the token, where there is one, was issued on this connection. */
+const get = (client: Client) => repeat(client, connection => client.prepareWhoami(connection))
+
 /** Keep-alive POST to the token endpoint. */
-async function token(client: Client): Promise<Lane> {
-  const connection = await client.connect()
-  return async () => (await client.requestToken(connection)).status
-}
+const token = (client: Client) => repeat(client, async () => client.tokenRequest)
 
 /** A new connection each time, on it a token where GET needs one, and one GET. */
 async function connect(client: Client): Promise<Lane> {
