@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { readCallRequest } from '../src/cli/call-request.ts'
 import type { Values } from '../src/cli/command.ts'
+import { issueCertificate } from '../src/pki/certificate.ts'
 import { makeDemoPki } from '../src/pki/demo.ts'
 import { startTestServer } from '../src/testing/server.ts'
 import { as, makeDemoFolder, runCommand, startCommand } from './helpers/client-command.ts'
@@ -51,6 +52,17 @@ t.test('a connection-bound token is got and used on one connection, and -v tells
   for (const shown of ['TLSv1.3, TLS_', 'x5t#S256 ', 'tls-exporter#S256 ', 'level connection', 'repeated 0'])
     t.match(stderr, shown, shown)
   t.match(stderr, `x5t#S256 ${issued['x5t#S256']}\n`, 'the thumbprint that the server saw')
+})
+
+t.test('what a server has written into its certificate cannot steer the terminal', async t => {
+  const subject = [['CN', 'evil\x1b]0;title\x07\x1b[2J']] as const
+  const named = issueCertificate({ issuer: server.pki.ca, extendedKeyUsage: ['serverAuth'], subject })
+  const other = createServer({ key: named.key, cert: named.certificate })
+  await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => other.close())
+  const { code, stderr } = await run(`https://localhost:${(other.address() as AddressInfo).port}/`)
+  t.equal(code, 1)
+  t.match(stderr, "not cert's CN: evil\\u{1b}]0;title\\u{7}\\u{1b}[2J\n")
 })
 
 t.test('the words of the call become a request as those of curl do', async t => {

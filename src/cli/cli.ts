@@ -2,6 +2,7 @@
 // argv → one of the commands below. Results on stdout, talk on stderr; exit 0 done, 1 refused or failed, 2 wrong usage.
 import '../check-node.js'
 import { parseArgs } from 'node:util'
+import { printable } from '../core/describe-token.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 
 /** Imported when asked for, so that help is quick and each command loads only what it needs. */
@@ -63,6 +64,7 @@ function parse(args: readonly string[], { options, takesWords = false }: Command
 
 run(process.argv.slice(2)).catch((error: unknown) => {
   const wrongUsage = error instanceof UsageError
-  process.stderr.write(`tlsbound: ${(error as Error).message}\n${wrongUsage ? `\n${usage}` : ''}`)
+  const words = (error as Error).message.split('\n').map(printable).join('\n') // a server's own are among them
+  process.stderr.write(`tlsbound: ${words}\n${wrongUsage ? `\n${usage}` : ''}`)
   process.exitCode = wrongUsage ? 2 : 1
 })
