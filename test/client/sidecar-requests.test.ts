@@ -88,6 +88,7 @@ const refused: readonly (readonly [what: string, line: string, headers: readonly
   ['TRACE, which would show the token (HT12)', 'TRACE /', [], 501],
   ['another protocol (HT14)', 'GET /', ['Connection: Upgrade', 'Upgrade: websocket'], 501],
   ['a tunnel (HT12)', 'CONNECT evil.example:443', [], 501],
+  ['another transfer coding around the chunks (HT05)', 'POST /', ['Transfer-Encoding: gzip, chunked'], 501],
   ['an unknown expectation (HT14)', 'GET /', ['Expect: junk'], 417],
 ]
 

@@ -31,6 +31,7 @@ export const failures = {
   otherHost: invalid(421, 'Name the sidecar by a loopback address or localhost, and by its port.'),
   longHead: invalid(431, 'Send less than 16 KiB of headers.'),
   noTrace: unsupported(501, 'Leave TRACE: it would show the token that the sidecar adds.'),
+  coding: unsupported(501, 'Send a body with Content-Length or in chunks, and in no other transfer coding.'),
   noTunnel: unsupported(501, 'Send requests to the sidecar as to a server: it opens no tunnels.'),
   noUpgrade: unsupported(501, 'Leave the Upgrade header out: the sidecar switches to no other protocol.'),
   version: unsupported(505, 'Speak HTTP/1.1: HTTP/1.0 cannot tell an answer that was cut from a whole one.'),

@@ -23,6 +23,8 @@ export function readRequest(request: IncomingMessage, { onPort, refuseToken }: R
     if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) return failures.page
   }
   if (method === 'TRACE') return failures.noTrace
+  // RFC 9112 §6.1: the upstream would not be told how the octets in the chunks are packed. The parser refuses the rest.
+  if (/,\s*chunked$/i.test(headers['transfer-encoding'] ?? '')) return failures.coding
   // RFC 9110 §7.8: who offers HTTP/2 goes on without it, who wants another protocol cannot.
   if (headers.upgrade !== undefined && headers.upgrade.toLowerCase() !== 'h2c') return failures.noUpgrade
   if (refuseToken && headers.authorization !== undefined) return failures.ownToken
