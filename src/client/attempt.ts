@@ -2,31 +2,21 @@
 // that is not for the caller, because the request is sent again.
 import { type Dispatcher, errors } from 'undici'
 import type { Means } from './acquire.ts'
+import type { AnswerHeaders, Caller } from './caller.ts'
 import type { BoundChannel } from './channel.ts'
 import { ClientError } from './errors.ts'
 import { showsEnd } from './http1-end.ts'
-import { type Fate, isBreak, isTimeout } from './repeat.ts'
+import { describeBreak, type Fate, isBreak, isTimeout } from './repeat.ts'
 import { UnprocessedError } from './transport.ts'
-
-/** As undici gives them: names in lower case. */
-export type AnswerHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
 /** The request that an attempt is one of. */
 export interface Attempted {
+  readonly caller: Caller
   readonly method: string
-  /** Nothing more reaches the caller. */
-  readonly ended: boolean
   /** From here on the server may have seen something of it. */
   start(below: Dispatcher.DispatchController): void
-  /** An interim answer. */
-  inform(status: number, headers: AnswerHeaders): void
   /** What follows this answer instead of its being given to the caller; undefined: the caller gets it. */
   planAfterAnswer(status: number, headers: AnswerHeaders, means: Means): (() => void) | undefined
-  answer(below: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, message?: string): void
-  data(chunk: Buffer): void
-  end(below: Dispatcher.DispatchController, trailers: AnswerHeaders): void
-  /** The answer broke off. */
-  breakAnswer(error: Error): void
   /** It broke before the answer began. */
   breakOff(error: Error, fate: Fate): void
   /** The channel is free again, or broken: nothing more is sent over it. */
@@ -51,7 +41,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onRequestStart(below: Dispatcher.DispatchController): void {
     // Aborted while it waited in the queue: thrown here, nothing is written, and the connection lives.
-    if (this.#exchange.ended) throw new errors.RequestAbortedError()
+    if (this.#exchange.caller.ended) throw new errors.RequestAbortedError()
     this.#written = true
     this.#exchange.start(below)
   }
@@ -63,7 +53,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     message?: string,
   ): void {
     if (status < 200) {
-      this.#exchange.inform(status, headers)
+      this.#exchange.caller.inform(status, headers)
       return
     }
     this.#after = this.#exchange.planAfterAnswer(status, headers, this.#means)
@@ -72,12 +62,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (channel.protocol === 'http/1.1' && !showsEnd(this.#exchange.method, status, headers))
       throw new ClientError('answer_endless') // which ends the connection
     this.#answers = true
-    this.#exchange.answer(below, status, headers, message)
+    this.#exchange.caller.answer(below, status, headers, message)
   }
 
   onResponseData(below: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#answers) {
-      this.#exchange.data(chunk)
+      this.#exchange.caller.data(chunk)
       return
     }
     this.#swallowed += chunk.length
@@ -87,7 +77,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseEnd(below: Dispatcher.DispatchController, trailers: AnswerHeaders): void {
     this.#exchange.release(this.#means.channel)
     if (this.#after !== undefined) this.#after()
-    else this.#exchange.end(below, trailers)
+    else this.#exchange.caller.end(below, trailers)
   }
 
   onResponseError(_below: Dispatcher.DispatchController | null, error: Error): void {
@@ -97,9 +87,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
       const breaksBoth = this.#means.channel.protocol === 'http/1.1' && (this.#written || isBreak(error))
       const isBroken = breaksBoth || isTimeout(error)
       this.#exchange.release(this.#means.channel, isBroken)
-      if (this.#exchange.ended) return
+      if (this.#exchange.caller.ended) return
       if (this.#after !== undefined) this.#after()
-      else if (this.#answers) this.#exchange.breakAnswer(error)
+      else if (this.#answers) this.#exchange.caller.fail(describeBreak(error, 'unknown'))
       else this.#exchange.breakOff(error, this.#readFate(error))
     })
   }

@@ -53,7 +53,7 @@ export function createDispatcher({ origin, onRequest, ...parts }: DispatcherPart
 
   async function destroy(): Promise<void> {
     closing ??= Promise.resolve()
-    for (const exchange of exchanges) exchange.abort(new ClientError('closed'))
+    for (const exchange of exchanges) exchange.caller.abort(new ClientError('closed'))
     parts.pool.destroy()
   }
   return Object.assign(new Dispatcher(), { dispatch, close: withCallback(close), destroy: withCallback(destroy) })

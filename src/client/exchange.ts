@@ -1,8 +1,9 @@
-// One request of the caller: it waits for a channel and a token, is sent, and is sent again where that is safe.
-// For undici's handler it is the controller, the same one from the beginning to the end, whatever happens below.
-import { type Dispatcher, errors } from 'undici'
+// One request of the caller, until it has its answer: it waits for a channel and a token, is sent, and is sent again where
+// that is safe.
+import type { Dispatcher } from 'undici'
 import { type Acquisition, acquire, type Means } from './acquire.ts'
-import { type AnswerHeaders, Attempt, type Attempted } from './attempt.ts'
+import { Attempt, type Attempted } from './attempt.ts'
+import { type AnswerHeaders, Caller } from './caller.ts'
 import type { BoundChannel } from './channel.ts'
 import { ClientError } from './errors.ts'
 import type { HeaderList } from './headers.ts'
@@ -35,33 +36,26 @@ export interface ExchangeParts {
 /** What the caller gave to `dispatch`, with the headers in one form. */
 export type Order = Omit<Dispatcher.DispatchOptions, 'headers'> & { readonly headers: HeaderList }
 
-type RawHeaders = Exclude<Dispatcher.DispatchController['rawHeaders'], undefined>
-
-export class Exchange implements Dispatcher.DispatchController, Acquisition, Attempted {
-  aborted = false
-  paused = false
-  reason: Error | null = null
-  rawHeaders: RawHeaders = null
-  rawTrailers: RawHeaders = null
-  ended = false
+export class Exchange implements Acquisition, Attempted {
+  readonly caller: Caller
   readonly method: string
   readonly pool: Pool
   readonly tokens: TokenSupply
   #patience: Patience | undefined
   readonly #parts: ExchangeParts
   readonly #order: Order
-  readonly #handler: Dispatcher.DispatchHandler
   readonly #tried: Remedy[] = []
   /** How often it was sent, and how often its channel had ended before anything was. */
   #tries = 0
   #unwritten = 0
-  /** Of the attempt under way. */
-  #below: Dispatcher.DispatchController | undefined
 
   constructor(order: Order, handler: Dispatcher.DispatchHandler, parts: ExchangeParts) {
+    this.caller = new Caller(handler, () => {
+      this.#patience?.leave()
+      parts.onEnd(this)
+    })
     this.#order = order
     this.method = order.method
-    this.#handler = handler
     this.#parts = parts
     this.pool = parts.pool
     this.tokens = parts.tokens
@@ -74,95 +68,8 @@ export class Exchange implements Dispatcher.DispatchController, Acquisition, Att
   }
 
   begin(): void {
-    this.#handler.onRequestStart?.(this, null)
-    if (!this.ended) this.#next()
-  }
-
-  // What the caller may do.
-
-  abort(reason?: Error): void {
-    if (this.ended) return
-    this.aborted = true
-    this.reason = reason ?? new errors.RequestAbortedError()
-    this.#patience?.leave()
-    this.fail(this.reason)
-    this.#below?.abort(this.reason)
-  }
-
-  pause(): void {
-    this.paused = true
-    this.#below?.pause()
-  }
-
-  resume(): void {
-    this.paused = false
-    this.#below?.resume()
-  }
-
-  // What an attempt tells.
-
-  start(below: Dispatcher.DispatchController): void {
-    this.#below = below
-    if (this.#tries > 0) this.#parts.onRepeat()
-    this.#tries += 1
-    this.#patience?.renew()
-  }
-
-  inform(status: number, headers: AnswerHeaders): void {
-    if (!this.ended) this.#handler.onResponseStart?.(this, status, headers)
-  }
-
-  answer(below: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, message?: string): void {
-    this.rawHeaders = below.rawHeaders ?? null
-    this.#handler.onResponseStart?.(this, status, headers, message)
-    if (this.paused) below.pause()
-  }
-
-  data(chunk: Buffer): void {
-    if (!this.ended) this.#handler.onResponseData?.(this, chunk)
-  }
-
-  end(below: Dispatcher.DispatchController, trailers: AnswerHeaders): void {
-    if (this.ended) return
-    this.rawTrailers = below.rawTrailers ?? null
-    this.#finish()
-    this.#handler.onResponseEnd?.(this, trailers)
-  }
-
-  fail(error: Error): void {
-    if (this.ended) return
-    this.#finish()
-    this.#handler.onResponseError?.(this, error)
-  }
-
-  planAfterAnswer(status: number, headers: AnswerHeaders, { channel, token }: Means): (() => void) | undefined {
-    this.pool.answered(channel)
-    if (announcesEnd(headers)) this.pool.retire(channel)
-    const wait = waitAfterAnswer(this.#order, status, headers, this.#tries, this.#tried)
-    const remedy = readRemedy(status, headers)
-    if (remedy === 'token') this.tokens.discard(token)
-    if (remedy === 'proof') this.#parts.proofs.renew(channel, token)
-    if (remedy !== undefined) this.#tried.push(remedy)
-    if (wait === undefined) return undefined
-    return () => (wait === 0 ? this.#next() : this.#pause(wait))
-  }
-
-  breakAnswer(error: Error): void {
-    this.fail(describeBreak(error, 'unknown'))
-  }
-
-  breakOff(error: Error, fate: Fate): void {
-    if (fate === 'unwritten') this.#unwritten += 1
-    const isLast = this.#tries >= maximumTries || this.#unwritten >= maximumUnwritten
-    if (isSafeAfter(error, fate, this.#order) && !isLast) this.#next()
-    else this.fail(describeBreak(error, fate))
-  }
-
-  release(channel: BoundChannel, isBroken = false): void {
-    this.#below = undefined
-    if (isBroken) this.pool.retire(channel)
-    this.tokens.renew(channel)
-    this.pool.release(channel)
+    this.caller.begin()
+    this.#next()
   }
 
   // What becomes of waiting for a channel and a token.
@@ -181,10 +88,49 @@ export class Exchange implements Dispatcher.DispatchController, Acquisition, Att
     }
   }
 
+  fail(error: Error): void {
+    this.caller.fail(error)
+  }
+
+  // What becomes of an attempt.
+
+  start(below: Dispatcher.DispatchController): void {
+    this.caller.below = below
+    if (this.#tries > 0) this.#parts.onRepeat()
+    this.#tries += 1
+    this.#patience?.renew()
+  }
+
+  planAfterAnswer(status: number, headers: AnswerHeaders, { channel, token }: Means): (() => void) | undefined {
+    this.pool.answered(channel)
+    if (announcesEnd(headers)) this.pool.retire(channel)
+    const wait = waitAfterAnswer(this.#order, status, headers, this.#tries, this.#tried)
+    const remedy = readRemedy(status, headers)
+    if (remedy === 'token') this.tokens.discard(token)
+    if (remedy === 'proof') this.#parts.proofs.renew(channel, token)
+    if (remedy !== undefined) this.#tried.push(remedy)
+    if (wait === undefined) return undefined
+    return () => (wait === 0 ? this.#next() : this.#pause(wait))
+  }
+
+  breakOff(error: Error, fate: Fate): void {
+    if (fate === 'unwritten') this.#unwritten += 1
+    const isLast = this.#tries >= maximumTries || this.#unwritten >= maximumUnwritten
+    if (isSafeAfter(error, fate, this.#order) && !isLast) this.#next()
+    else this.fail(describeBreak(error, fate))
+  }
+
+  release(channel: BoundChannel, isBroken = false): void {
+    this.caller.below = undefined
+    if (isBroken) this.pool.retire(channel)
+    this.tokens.renew(channel)
+    this.pool.release(channel)
+  }
+
   // What it does by itself.
 
   #next(): void {
-    if (!this.ended) acquire(this)
+    if (!this.caller.ended) acquire(this)
   }
 
   #pause(milliseconds: number): void {
@@ -193,10 +139,5 @@ export class Exchange implements Dispatcher.DispatchController, Acquisition, Att
       this.#next()
     }, milliseconds)
     const stop = this.patience.wait(() => clearTimeout(timer))
-  }
-
-  #finish(): void {
-    this.ended = true
-    this.#parts.onEnd(this)
   }
 }
