@@ -1,6 +1,6 @@
 // The connections side by side, newest first: a card for each, which goes when its connection does.
 import { buildCard } from './card.js'
-import { find } from './element.js'
+import { count, find } from './element.js'
 
 /** @typedef {import('./card.js').Connection} Connection */
 /** @typedef {{ card: HTMLElement, update: (connection: Connection) => void, tokens: number }} Shown */
@@ -33,10 +33,10 @@ export function showConnections({ connections, gone, overtaken, total }) {
   timer = setTimeout(sweep, farewell)
   find('no-connections').hidden = cards.size > 0
   find('more-connections').hidden = total <= cards.size
-  find('more-connections').textContent = `The newest ${cards.size} of ${total.toLocaleString()} are shown.`
-  find('count-connections').textContent = total.toLocaleString()
+  find('more-connections').textContent = `The newest ${cards.size} of ${count(total)} are shown.`
+  find('count-connections').textContent = count(total)
   const tokens = [...cards.values()].reduce((sum, shown) => sum + shown.tokens, 0)
-  find('count-tokens').textContent = tokens.toLocaleString()
+  find('count-tokens').textContent = count(tokens)
 }
 
 /** Shows none, before everything is told anew. */

@@ -3,6 +3,10 @@ import { drawGlyph } from './glyph.js'
 
 const svg = 'http://www.w3.org/2000/svg'
 
+/** Made once: making one takes many times as long as its use. */
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })
+const numbers = new Intl.NumberFormat()
+
 /**
  * Builds an element; children that are undefined are left out.
  * @param {string} tag
@@ -55,11 +59,18 @@ export function print(thumbprint) {
 }
 
 /**
+ * A number as this reader writes it.
+ * @param {number} number
+ */
+export function count(number) {
+  return numbers.format(number)
+}
+
+/**
  * A time of day, on this reader's clock.
  * @param {string | number} when as RFC 3339 writes it, or seconds since 1970
  */
 export function time(when) {
   const date = new Date(typeof when === 'number' ? when * 1000 : when)
-  const shown = date.toLocaleTimeString(undefined, { hourCycle: 'h23' })
-  return element('time', { datetime: date.toISOString() }, shown)
+  return element('time', { datetime: date.toISOString() }, clock.format(date))
 }

@@ -1,5 +1,5 @@
 // The refusals as they happen, newest first, with the reason in plain words.
-import { element, find, time } from './element.js'
+import { count, element, find, time } from './element.js'
 
 /** @typedef {{ time: string, event: string, reason: string, sentence: string, status?: number,
  *   client?: string, token?: string, peer?: string, request?: string }} Refusal */
@@ -16,9 +16,9 @@ export function showRefusals({ refusals, refused }) {
   list.prepend(...refusals.map(describe).reverse())
   while (list.children.length > maximum) list.lastElementChild?.remove()
   find('no-refusals').hidden = refused > 0
-  find('count-refusals').textContent = refused.toLocaleString()
+  find('count-refusals').textContent = count(refused)
   find('more-refusals').hidden = refused <= list.children.length
-  find('more-refusals').textContent = `${list.children.length} of ${refused.toLocaleString()} are shown.`
+  find('more-refusals').textContent = `${list.children.length} of ${count(refused)} are shown.`
 }
 
 /** Shows none: the server has started anew, and counts from the beginning. */
