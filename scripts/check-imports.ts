@@ -26,18 +26,8 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
 const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'main.ts', 'reload.ts', 'testing'] }
 /** Only these touch the process and choose a store, a clock, a logger. They may import anything. */
 const wiring = [
-  ...[
-    'main.ts',
-    'reload.ts',
-    'demo.ts',
-    'demo-thefts.ts',
-    'files.ts',
-    'file-lock.ts',
-    'signing-keys.ts',
-    'testing',
-    'cli',
-  ],
-  ...['check-node.js', 'doors.ts', 'file-access.ts', 'production.ts'],
+  ...['main.ts', 'reload.ts', 'demo.ts', 'demo-thefts.ts', 'files.ts', 'file-access.ts', 'file-lock.ts'],
+  ...['signing-keys.ts', 'check-node.js', 'doors.ts', 'listener.ts', 'production.ts', 'testing', 'cli'],
 ]
 
 const problems: string[] = []

@@ -17,9 +17,9 @@ import {
 import { createAudit } from './http/audit.ts'
 import { ClientRegistry } from './http/clients.ts'
 import { createKeyRing } from './http/key-ring.ts'
-import { mutualTls } from './http/mutual-tls.ts'
 import { createOutsideIssuers } from './http/outside-issuers.ts'
 import { createServer } from './http/server.ts'
+import { createListener } from './listener.ts'
 import { createNotifier } from './notify/notifier.ts'
 import { createMetrics } from './ops/metrics/metrics.ts'
 import { watchRuntime } from './ops/metrics/runtime.ts'
@@ -68,15 +68,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   audit.observe(notifier.observe)
   const registry = new ClientRegistry(clients)
 
-  const tls = mutualTls({
-    ...material,
-    minVersion: settings.tlsMinVersion,
-    http2: settings.http2,
-    dropUnacceptable: settings.tlsDropUnacceptable,
-    maximumAge: settings.connectionMaxAge,
-    isPinned: thumbprint => registry.isPinned(thumbprint),
-    onDrop: audit.connectionRefused,
-  })
+  const tls = createListener(settings, { material, clients: registry, audit })
   const { isRecording } = events
   const metrics = createMetrics({ tls, store, isRecording })
   watchRuntime(metrics.registry)

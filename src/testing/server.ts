@@ -2,87 +2,31 @@
 // `import { startTestServer } from 'tlsbound/testing'`; our own tests use it too.
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
-import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { demoRegistrations } from '../demo.ts'
 import { openReporterKeys, readTrustedIssuersFile, readWebhooksFile } from '../files.ts'
 import { createAudit } from '../http/audit.ts'
 import { ClientRegistry } from '../http/clients.ts'
-import { createKeyRing, type KeyRing } from '../http/key-ring.ts'
-import type { FindReporterKey } from '../http/leak-keys.ts'
-import { type MutualTls, type MutualTlsOptions, mutualTls } from '../http/mutual-tls.ts'
+import { createKeyRing } from '../http/key-ring.ts'
 import { createOutsideIssuers } from '../http/outside-issuers.ts'
 import { createServer } from '../http/server.ts'
-import { generateTokenKey, importSigningKey, type TokenJwk } from '../http/token-keys.ts'
+import { generateTokenKey, importSigningKey } from '../http/token-keys.ts'
 import { playThefts } from '../lab/thefts.ts'
-import { createNotifier, type Notifier } from '../notify/notifier.ts'
+import { createListener } from '../listener.ts'
+import { createNotifier } from '../notify/notifier.ts'
 import { createMetrics } from '../ops/metrics/metrics.ts'
 import { createOpsServer } from '../ops/server.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { type DemoPki, makeDemoPki } from '../pki/demo.ts'
 import { readSettings } from '../settings.ts'
 import { openSqlite } from '../store/sqlite.ts'
-import type { Store } from '../store/store.ts'
 import { openConnection, type TestConnection } from './connection.ts'
+import type { TestServer, TestServerOptions } from './offer.ts'
 
 export { type Identity, issueCertificate } from '../pki/certificate.ts'
 export { issueCrl } from '../pki/crl.ts'
 export type { Answer, Call, TestConnection } from './connection.ts'
-
-export interface TestServerOptions {
-  /** Settings by the names of README.md, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. Without a port: any free one. */
-  readonly env?: Readonly<Record<string, string>>
-  /** Registrations. Default: alice and bob of the demo. */
-  readonly clients?: readonly object[]
-  readonly pki?: DemoPki
-  /** Anything else about TLS, such as revocation lists. */
-  readonly tls?: Partial<MutualTlsOptions>
-  /** Routes of your own behind `requireToken`. */
-  readonly routes?: (app: FastifyInstance) => void | Promise<void>
-  /** Default: one in memory. The server closes it. */
-  readonly store?: Store
-  /** Private keys for tokens. Default: a new one. */
-  readonly signingKeys?: readonly TokenJwk[]
-  /** Milliseconds after which connections are closed whose client may no longer act. Default 60000: see the refusals first. */
-  readonly closeAfter?: number
-  /** Start the ops listener too. */
-  readonly ops?: boolean
-  /** Whose signed reports of leaked tokens are taken. Default: those of the settings. */
-  readonly leakKeys?: FindReporterKey
-  /** Milliseconds that an outside issuer has to give its keys. Default 5000. */
-  readonly issuerTimeout?: number
-}
-
-export interface TestServer {
-  readonly origin: string
-  readonly port: number
-  readonly pki: DemoPki
-  readonly app: FastifyInstance
-  readonly tls: MutualTls
-  /** Its signing keys. */
-  readonly keys: KeyRing
-  /** The security events of what was asked for and decided so far, oldest first. */
-  // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
-  readonly events: readonly any[]
-  /** What the server concluded and did by itself: `theft.suspected`, `connection.closed`. */
-  // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
-  readonly alarms: readonly any[]
-  /** The lines of the application log so far. */
-  readonly log: readonly string[]
-  readonly store: Store
-  readonly notifier: Notifier
-  /** The ops listener, if it was asked for, and the token that it wants. */
-  readonly ops: { readonly url: string; readonly token: string } | undefined
-  /** Seconds since 1970, by which this server judges tokens and certificates; move it to let them age. */
-  clock: number
-  /** Opens a connection as one of the demo's identities, as one of your own, or without certificate. */
-  connect(
-    who: keyof DemoPki | Identity | null,
-    options?: ConnectionOptions & { clientId?: string },
-  ): Promise<TestConnection>
-  close(): Promise<void>
-}
+export type { TestServer, TestServerOptions } from './offer.ts'
 
 /** Starts a server on a free port of 127.0.0.1. Close it when the test ends. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
@@ -106,16 +50,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const notifier = createNotifier(webhooks, { store, clock, report: audit.notificationFailed })
   audit.observe(notifier.observe)
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
-  const tls = mutualTls({
-    ...material,
-    minVersion: settings.tlsMinVersion,
-    http2: settings.http2,
-    dropUnacceptable: settings.tlsDropUnacceptable,
-    maximumAge: settings.connectionMaxAge,
-    isPinned: thumbprint => registry.isPinned(thumbprint),
-    onDrop: audit.connectionRefused,
-    ...options.tls,
-  })
+  const tls = createListener(settings, { material, clients: registry, audit }, options.tls)
   const isRecording = () => true
   const metrics = createMetrics({ tls, store, isRecording })
   audit.observe(metrics.observe)
@@ -143,12 +78,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const { port } = app.server.address() as AddressInfo
   const token = randomBytes(32).toString('base64url')
   const isServing = () => app.server.listening
-  const named = (name: keyof DemoPki) => ({ ...pki[name], clientId: name })
-  const thieves = { bob: named('bob'), mallory: named('mallory'), stranger: named('stranger') }
-  const cast = { ...thieves, alice: named('alice'), ca: pki.ca.certificate }
   const ops = createOpsServer({
     ...{ settings, store, clients: registry, audit, log: logger, clock, token, isServing, isRecording, metrics, tls },
-    ...(options.clients === undefined && { playThefts: () => playThefts({ host: '127.0.0.1', port, cast }) }),
+    ...(options.clients === undefined && {
+      playThefts: () => playThefts({ host: '127.0.0.1', port, cast: castOf(pki) }),
+    }),
   })
   const url = options.ops === true ? await ops.listen({ host: '127.0.0.1', port: 0 }) : undefined
   const connections = new Set<TestConnection>()
@@ -199,4 +133,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
   }
   return server
+}
+
+/** Who plays the thefts of the live page. */
+function castOf({ ca, alice, bob, mallory, stranger }: DemoPki) {
+  const named = (clientId: string, identity: Identity) => ({ ...identity, clientId })
+  const thieves = { bob: named('bob', bob), mallory: named('mallory', mallory), stranger: named('stranger', stranger) }
+  return { ...thieves, alice: named('alice', alice), ca: ca.certificate }
 }
