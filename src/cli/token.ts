@@ -44,8 +44,8 @@ ${identityHelp}`,
       const answer = await request(channel, endpoint.pathname + endpoint.search, form)
       const level = readBinding(answer, channel, wanted)
       process.stdout.write(`${values.json === true ? JSON.stringify(answer) : answer.access_token}\n`)
-      say(`Level ${level}: good ${levels[level]}.
-${describeUse(level, files.certFile, answer.expires_in)}`)
+      say(`Level ${level}: good ${levels[level]}.`)
+      say(describeUse(level, files.certFile, answer.expires_in))
     } finally {
       channel.destroy()
     }
