@@ -7,6 +7,7 @@ import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { GrantType, TheftResponse } from '../core/client.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
+import { blotTokens } from '../core/leak-report.ts'
 import type { Revocation } from '../core/revocations.ts'
 import type { Grant } from '../store/store.ts'
 import { readBasic } from './client-secret.ts'
@@ -161,11 +162,16 @@ export function createAudit(record: RecordEvent): Audit {
 /** Whom a token request says it comes from; nobody has looked at it yet. */
 function claimedClient(request: FastifyRequest): string | undefined {
   const clientId = typeof request.body === 'string' ? new URLSearchParams(request.body).get('client_id') : undefined
-  return (clientId ?? readBasic(request.headers.authorization)?.id)?.slice(0, 128)
+  return shorten(clientId ?? readBasic(request.headers.authorization)?.id, 128)
+}
+
+/** Text that comes from anybody. Somebody may have put a token where it does not belong. */
+function shorten(text: string | undefined, length: number): string | undefined {
+  return text === undefined ? undefined : blotTokens(text).slice(0, length)
 }
 
 function describeRequest(request: FastifyRequest): Facts {
-  const path = request.raw.url?.split('?')[0]?.slice(0, 256) // a query can hold a token
+  const path = shorten(request.raw.url?.split('?')[0], 256) // a query can hold a token
   return {
     request_id: request.id,
     method: request.method,

@@ -1,9 +1,11 @@
 // What clients put into names, addresses and headers stays inside its JSON string: one event is one line in each form, which
 // holds nothing that a terminal or a line reader takes for more than text. LK03.
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { SecurityEvent } from '../../src/audit/event.ts'
 import { readLines } from '../../src/audit/lines.ts'
 import { verifyChain } from '../../src/audit/verify.ts'
+import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { faultsOf, forms, linesOf, nameOf } from '../helpers/event-schemas.ts'
 import { post, register } from '../helpers/grants.ts'
@@ -101,3 +103,23 @@ async function verify(lines: readonly string[]) {
   while (step.done !== true) step = await verification.next()
   return step.value
 }
+
+t.test('LK01: a token that somebody puts where a name or an address belongs is in no event', async t => {
+  const rt = buildOpaqueToken('rt', randomBytes(32))
+  const jwt = await alice.token()
+  const since = server.events.length
+  for (const connection of [alice, h2])
+    for (const token of [rt, jwt]) {
+      for (const path of [`/api/notes/${token}`, `/${'x'.repeat(220)}/${token}`]) await connection.get(path)
+      await post(connection, '/oauth/token', { grant_type: 'client_credentials', client_id: token })
+      const headers = { authorization: `Basic ${btoa(`${token}:x`)}` }
+      await post(connection, '/oauth/token', { grant_type: 'client_credentials' }, headers)
+    }
+  // Without the thumbprints, any of which can have such letters.
+  const told = server.events.slice(since).map(({ path, client_id }) => `${path} ${client_id}`)
+  t.equal(told.filter(text => /tlsbound_rt_\u2026|eyJ\u2026/.test(text)).length, 16, 'control: where one was is shown')
+  t.same(
+    told.filter(text => /tlsbound_rt_\w|eyJ[\w-]/.test(text)),
+    [],
+  )
+})
