@@ -5,7 +5,7 @@ import type { Observer, SecurityEvent } from '../audit/event.ts'
 import type { Reason } from '../core/errors.ts'
 import { longestAccessToken } from '../core/refresh-token.ts'
 import type { Revocation } from '../core/revocations.ts'
-import { suspect, TheftWatch } from '../core/theft.ts'
+import { type Suspicion, suspect, TheftWatch } from '../core/theft.ts'
 import type { Settings } from '../settings.ts'
 import type { Store } from '../store/store.ts'
 import type { Audit } from './audit.ts'
@@ -35,7 +35,9 @@ export function createContainment(parts: ContainmentParts): Observer {
     const signal = readSignal(event)
     if (signal === undefined) return
     const { token, clientId, suspicion } = signal
-    const policy = clients.get(clientId)?.client.theftResponse ?? 'alert'
+    const registered = clients.get(clientId)?.client.theftResponse ?? 'alert'
+    // A grant that its own client may have brought is not ended, and there is no token to be ended in its place.
+    const policy = registered === 'record' || takesAny(signal) ? registered : 'alert'
     const verdict = watch.judge(token, clientId, suspicion, policy, now())
     if (verdict === undefined) return
     const { response, damped, count } = verdict
@@ -66,6 +68,11 @@ export function createContainment(parts: ContainmentParts): Observer {
   }
 }
 
+/** Whether a policy can take anything for a signal: for one that is only possible, no more than the token itself. */
+function takesAny({ suspicion, jti }: { readonly suspicion: Suspicion; readonly jti?: unknown }): boolean {
+  return suspicion === 'certain' || typeof jti === 'string'
+}
+
 /** What an event says of a token of ours in wrong hands; undefined: nothing. */
 function readSignal({ event, reason, jti, grant, client_id: clientId, bound_to: owner, ...about }: SecurityEvent) {
   const token = grant ?? jti
@@ -74,5 +81,5 @@ function readSignal({ event, reason, jti, grant, client_id: clientId, bound_to: 
   // Its owner, on a connection that it has had since its authority was trusted.
   if (reason === 'certificate_untrusted' && owner === about['x5t#S256']) return undefined
   const suspicion = event === 'token.refused' ? suspect(reason as Reason) : undefined
-  return suspicion && { token, clientId, suspicion }
+  return suspicion && { token, clientId, suspicion, jti }
 }

@@ -1,7 +1,7 @@
 // A stolen token shows itself: it is really ours, and comes from where it does not belong. What the server does about it is
 // the policy of its client, and never more than that, so that a thief cannot lock the owner out.
 import t, { type Test } from 'tap'
-import { startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
+import { issueCertificate, startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
 import { claimsOf, refresh, register, startGrant } from '../helpers/grants.ts'
 import { until } from '../helpers/until.ts'
 
@@ -231,3 +231,23 @@ for (const [what, steal] of [
       'control: another token is',
     )
   })
+
+t.test('a refresh token that its own client may have brought costs nothing, and the alarm says so', async t => {
+  const { server, alice } = await start(t, 'close')
+  const renewed = issueCertificate({
+    subject: [['CN', 'alice']],
+    issuer: server.pki.ca,
+    extendedKeyUsage: ['clientAuth'],
+  })
+  const other = await server.connect(renewed)
+  const reason = 'refresh_certificate_mismatch'
+  for (let grant = 0; grant < 3; grant++) {
+    const { refresh: token } = await startGrant(alice, portable)
+    for (let count = 0; count < 3; count++) t.match(await refresh(other, token), { status: 400, body: { reason } })
+  }
+  t.match(alarmsOf(server), Array(3).fill({ suspicion: 'possible', response: 'alert', reason }))
+  const stolen = await startGrant(alice, portable)
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', stolen.access)
+  t.match(alarmsOf(server).at(-1), { suspicion: 'certain', response: 'close' }, 'control: what is certain is')
+})
