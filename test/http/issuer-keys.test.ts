@@ -25,6 +25,7 @@ async function startResourceServer(jwks: RequireTokenOptions['jwks']) {
   const app = Fastify({ serverFactory: mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca }) })
   await app.register(requireToken, { issuer: 'https://localhost:8443', audience: 'https://localhost:8443', jwks })
   app.get('/', request => request.token.binding)
+  app.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict')
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const { port } = app.server.address() as AddressInfo
@@ -39,6 +40,12 @@ t.test('with the address of the keys alone, tokens of the issuer are good and ot
   const token = await alice.token({ token_binding: 'proof' })
   t.match(await there.get('/', token, there.prove(token)), { status: 200, text: 'proof' })
   t.match(await there.get('/', `${token.slice(0, -8)}AAAAAAAA`), { status: 401, body: { reason: 'bad_signature' } })
+  const portable = await alice.token({ token_binding: 'certificate' })
+  t.match(await there.get('/', portable), { status: 200, text: 'certificate' })
+  t.match(await (await startResourceServer({ uri, ca })).get('/strict', portable), {
+    status: 401,
+    body: { reason: 'binding_too_weak' },
+  })
   const other = await startTestServer({ pki })
   t.teardown(() => other.close())
   const foreign = await (await other.connect('alice')).token({ token_binding: 'certificate' })

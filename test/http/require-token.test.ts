@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
 import t from 'tap'
 import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
+import { createTokenVerifier } from '../../src/http/token-verifier.ts'
 import { openConnection } from '../../src/testing/connection.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 
@@ -23,7 +24,8 @@ const trusting: RequireTokenOptions = { issuer: 'https://as.example', audience, 
 const refusals: unknown[] = []
 
 /** What the README promises: a resource server of one's own in fewer than ten lines. */
-const app = Fastify({ serverFactory: mutualTls(material) })
+const tls = mutualTls(material)
+const app = Fastify({ serverFactory: tls })
 await app.register(requireToken, { ...trusting, onRefusal: (...refusal) => refusals.push(refusal) })
 app.get('/', request => ({ hello: request.token.claims.sub, level: request.token.binding }))
 app.get('/write', { config: { requireToken: { scope: 'notes:write' } } }, () => 'written')
@@ -54,7 +56,9 @@ t.test(
       const here = await connect(portOf(app), 'alice', protocol)
       t.equal(here.socket.alpnProtocol, protocol)
       t.match(await here.get('/', token), { status: 200, body: { hello: 'alice', level: 'certificate' } })
+      const { certificate } = tls.counts['TLSv1.3'].accepted
       t.match(await here.get('/', token), { status: 200 }, 'and again')
+      t.equal(tls.counts['TLSv1.3'].accepted.certificate, certificate + 1, 'each is counted')
       t.match(await (await connect(portOf(app), 'bob', protocol)).get('/', token), refused('certificate_mismatch'))
       t.match(await (await connect(portOf(app), null, protocol)).get('/', token), refused('no_certificate'))
       t.match(
@@ -97,9 +101,13 @@ t.test('every refusal reaches onRefusal once, with its status', async t => {
   await here.get('/write', reading)
   t.match(refusals, [
     [Object, { reason: 'no_token' }, 401],
-    [Object, { reason: 'scope_missing' }, 403],
+    [Object, { reason: 'scope_missing', token: { client_id: 'alice', token_binding: 'certificate' } }, 403],
   ])
   t.equal(refusals.length, 2)
+  const second = await here.get('/?access_token=x', token)
+  t.match(second, refused('malformed_request', 'invalid_request', 400))
+  t.match(second.headers['www-authenticate'], /^Bearer error="invalid_request"/)
+  t.match(refusals[2], [Object, { reason: 'malformed_request' }, 400])
 })
 
 t.test('tokens of another issuer, for another audience or by another key are refused (N-34)', async t => {
@@ -142,6 +150,10 @@ t.test('general demands count where a route has none of its own, and several iss
       resourceMetadata: 'https://rs.example/about',
     })
     scope.get('/general', () => 'general')
+    await scope.register(async inner => {
+      await inner.register(requireToken, { ...trusting, scope: 'notes:read' })
+      inner.get('/inner', () => 'inner')
+    })
     scope.get('/own', { config: { requireToken: { scope: 'notes:read' } } }, () => 'own')
   })
   await own.register(async scope => {
@@ -160,6 +172,8 @@ t.test('general demands count where a route has none of its own, and several iss
       /^Bearer error="insufficient_scope", error_description="[^"\\]+", resource_metadata="https:\/\/rs\.example\/about"$/,
   })
   t.match(await here.get('/own', reading), { status: 200 })
+  t.match(await here.get('/inner', token), { status: 200 })
+  t.match(await here.get('/inner', reading), refused('scope_missing', 'insufficient_scope', 403), 'both count')
   t.match(
     await here.get('/other', token),
     refused('wrong_audience'),
@@ -167,6 +181,34 @@ t.test('general demands count where a route has none of its own, and several iss
   )
   t.match(await here.get('/open'), { status: 200 }, 'control: outside of both scopes')
 })
+
+t.test('a fault of the server is not one of the token, whenever it comes', async t => {
+  const own = Fastify({ serverFactory: mutualTls(material) })
+  const fault = new RangeError('a fault of ours')
+  const readers = { '/at-once': () => raise(fault), '/later': () => Promise.reject(fault) }
+  for (const [path, readToken] of Object.entries(readers))
+    await own.register(async scope => {
+      const verifier = createTokenVerifier({
+        issuer: 'https://as.example',
+        audience,
+        readToken,
+        now: () => issuer.clock,
+      })
+      await scope.register(requireToken, { verifier })
+      scope.get(path, () => 'here')
+    })
+  await own.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => own.close())
+  const here = await connect(portOf(own))
+  for (const path of Object.keys(readers)) {
+    const { status, headers } = await here.get(path, token)
+    t.same([status, headers['www-authenticate']], [500, undefined], path)
+  }
+})
+
+function raise(fault: Error): never {
+  throw fault
+}
 
 t.test('without resourceMetadata the challenge still has a parameter (RFC 6750 §3, N-46)', async t => {
   const { headers } = await (await connect(portOf(app))).get('/')
@@ -220,10 +262,11 @@ t.test('what is wrong with the options shows at the registration', async t => {
     'a level that does not exist': { binding: 'none' },
     'a scope with two spaces': { scope: 'a  b' },
     'a scope that is a list': { scope: ['a'] },
+    'a proof of another kind': { proof: 'once' },
   }))
     await t.rejects(register({ ...trusting, ...options }), Error, name)
 
-  for (const demand of [{ binding: 'none' }, { scope: 'a  b' }, { scope: 1 }]) {
+  for (const demand of [{ binding: 'none' }, { scope: 'a  b' }, { scope: 1 }, { proof: true }]) {
     const other = Fastify({ serverFactory: mutualTls(material) })
     await other.register(requireToken, trusting)
     t.throws(() => other.get('/', { config: { requireToken: demand as object } }, () => ''), TypeError)
