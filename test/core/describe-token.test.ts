@@ -65,7 +65,13 @@ t.test('values of any kind are explained, and none is taken for a time or a conf
   for (const value of [null, '1', 1e300, -1, 1.5, [], {}, true, 8_640_000_000_001])
     t.match(explainClaims({ exp: value }, now), [{ name: 'exp', words: 'not a time' }], JSON.stringify(value))
   for (const cnf of [null, '', 'x', 0, [], {}, true])
-    t.match(explainClaims({ cnf }, now), [{ name: 'cnf', value: typeof cnf === 'string' ? cnf : JSON.stringify(cnf) }])
+    t.same(
+      explainClaims({ cnf }, now).map(({ name, value }) => [name, value]),
+      [['cnf', typeof cnf === 'string' ? cnf : JSON.stringify(cnf)]],
+    )
+  t.match(explainClaims({ exp: 8_640_000_000_000 }, now), [{ value: '+275760-09-13T00:00:00Z' }], 'the last second')
+  for (const name of ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'grant', 'act'])
+    t.notMatch(explainClaims({ [name]: 'x' }, now)[0]?.words, /^$|nothing/, name)
   t.match(explainClaims(JSON.parse('{"__proto__":"x","toString":1}'), now), [
     { words: /nothing/ },
     { words: /nothing/ },
