@@ -2,7 +2,7 @@
 // argv → one of the commands below. Results on stdout, talk on stderr; exit 0 done, 1 refused or failed, 2 wrong usage.
 import '../check-node.js'
 import { parseArgs } from 'node:util'
-import { printable } from '../core/describe-token.ts'
+import { printable } from '../core/printable.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 
 /** Imported when asked for, so that help is quick and each command loads only what it needs. */
