@@ -117,10 +117,8 @@ t.test('until when a revocation list counts is read from both forms of a time, t
     list.write(wrong, list.length - 13)
     t.throws(() => readNextUpdate(list), RangeError, wrong)
   }
-  for (const digits of ['1', '020261201']) {
-    const more = { ...later, value: `${digits}${'010203Z'}` }
-    t.throws(() => readNextUpdate(listOf(now, more)), RangeError, 'too few digits, or too many')
-  }
+  for (const value of ['1010203Z', '020261201010203Z', '261201010203Z0'])
+    t.throws(() => readNextUpdate(listOf(now, { ...later, value })), RangeError, value)
 })
 
 t.test('what is no certificate or no list is a RangeError', async t => {
