@@ -50,7 +50,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const notifier = createNotifier(webhooks, { store, clock, report: audit.notificationFailed })
   audit.observe(notifier.observe)
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
-  const tls = createListener(settings, { material, clients: registry, audit }, options.tls)
+  const timeouts = { idle: 3600 } // a test may take its time between two requests
+  const tls = createListener(settings, { material, clients: registry, audit }, { timeouts, ...options.tls })
   const isRecording = () => true
   const metrics = createMetrics({ tls, store, isRecording })
   audit.observe(metrics.observe)

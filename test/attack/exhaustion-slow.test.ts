@@ -8,7 +8,7 @@ import { startTestServer } from '../../src/testing/server.ts'
 import { requestText } from '../helpers/raw-http.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(90_000)
+t.setTimeout(200_000) // much of it waits for what slow peers are given
 const many = 200
 const few = 20
 /** Seconds. */

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
 import t from 'tap'
 import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
+import type { RefusalListener } from '../../src/http/errors.ts'
 import { createTokenVerifier } from '../../src/http/token-verifier.ts'
 import { openConnection } from '../../src/testing/connection.ts'
 import { startTestServer } from '../../src/testing/server.ts'
@@ -21,12 +22,15 @@ const jwks = (await alice.get('/oauth/jwks')).body as { keys: Record<string, unk
 
 const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
 const trusting: RequireTokenOptions = { issuer: 'https://as.example', audience, jwks }
-const refusals: unknown[] = []
+/** Of each refusal what can be shown when a test fails: a whole request takes minutes. */
+const refusals: object[] = []
+const onRefusal: RefusalListener = (request, { reason, token }, status) =>
+  refusals.push({ path: request.url, reason, token, status })
 
 /** What the README promises: a resource server of one's own in fewer than ten lines. */
 const tls = mutualTls(material)
 const app = Fastify({ serverFactory: tls })
-await app.register(requireToken, { ...trusting, onRefusal: (...refusal) => refusals.push(refusal) })
+await app.register(requireToken, { ...trusting, onRefusal })
 app.get('/', request => ({ hello: request.token.claims.sub, level: request.token.binding }))
 app.get('/write', { config: { requireToken: { scope: 'notes:write' } } }, () => 'written')
 app.get('/both', { config: { requireToken: { scope: 'notes:read notes:write' } } }, () => 'both')
@@ -100,14 +104,19 @@ t.test('every refusal reaches onRefusal once, with its status', async t => {
   await here.get('/')
   await here.get('/write', reading)
   t.match(refusals, [
-    [Object, { reason: 'no_token' }, 401],
-    [Object, { reason: 'scope_missing', token: { client_id: 'alice', token_binding: 'certificate' } }, 403],
+    { path: '/', reason: 'no_token', status: 401 },
+    {
+      path: '/write',
+      reason: 'scope_missing',
+      token: { client_id: 'alice', token_binding: 'certificate' },
+      status: 403,
+    },
   ])
   t.equal(refusals.length, 2)
   const second = await here.get('/?access_token=x', token)
   t.match(second, refused('malformed_request', 'invalid_request', 400))
   t.match(second.headers['www-authenticate'], /^Bearer error="invalid_request"/)
-  t.match(refusals[2], [Object, { reason: 'malformed_request' }, 400])
+  t.match(refusals[2], { reason: 'malformed_request', status: 400 })
 })
 
 t.test('tokens of another issuer, for another audience or by another key are refused (N-34)', async t => {
