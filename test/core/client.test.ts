@@ -1,10 +1,11 @@
 // Registrations of clients: read whole, with a sentence for each thing that is wrong.
 // N-22, N-23; RFC 7591 §2, RFC 8705 §2.1.2, §2.2.2.
-import { hash } from 'node:crypto'
+import { generateKeyPairSync, hash, type X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { findRival, readClient, readClients } from '../../src/core/client.ts'
 import { parseName } from '../../src/core/distinguished-name.ts'
+import { agreesWith } from '../../src/core/key-certificate.ts'
 import { subjectRules } from '../../src/core/subject-rule.ts'
 import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 
@@ -79,8 +80,33 @@ t.test('what is left out has a default: no scope, the one grant, signed tokens o
   })
   t.same(problems, [])
   const grantTypes = new Set(['client_credentials'])
-  t.match(clients.get('a'), { scope: new Set(), grantTypes, bindings: ['connection'], format: 'jwt' })
+  t.match(clients.get('a'), { grantTypes, bindings: ['connection'], format: 'jwt' })
+  t.equal(clients.get('a')?.scope.size, 0)
   t.match(clients.get('a'), { rotation: 'rotate', resource: undefined, certificates: new Set() })
+})
+
+t.test('a member is one of what it may be, each of a list too', async t => {
+  const members: Readonly<Record<string, { good: unknown[]; wrong: unknown[] }>> = {
+    client_id: { good: ['.a', '..a', 'a.', '...', 'x'.repeat(128)], wrong: ['.', '..', '', 'ä', 'x'.repeat(129), 7] },
+    theft_response: { good: ['record', 'close'], wrong: ['', 'revoke', null, ['alert']] },
+    grant_types: { good: [['refresh_token', 'client_credentials']], wrong: [['client_credentials', 'password'], []] },
+    resource: { good: ['https://a.test/'], wrong: ['urn:https://a.test/', 'http://a.test/', 'https://a.test/#b'] },
+  }
+  for (const [name, { good, wrong }] of Object.entries(members)) {
+    for (const value of good) t.same(problemsOf({ ...alice, [name]: value }), [], `${name} ${value}`)
+    for (const value of wrong)
+      t.match(problemsOf({ ...alice, [name]: value }), [new RegExp(`${name} (must|can)`)], `${name} ${value}`)
+  }
+})
+
+t.test('a key says the same as its certificate, or nothing (RFC 7517 §4.7)', async t => {
+  const certified = (pair: { publicKey: X509Certificate['publicKey'] }) => pair as unknown as X509Certificate
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = pair.publicKey.export({ format: 'jwk' })
+  for (const key of [jwk, {}, { kty: 'EC' }]) t.ok(agreesWith(key, certified(pair)), 'control')
+  t.notOk(agreesWith({ ...jwk, x: jwk.y as string }, certified(pair)))
+  const dsa = generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 })
+  t.notOk(agreesWith({ kty: 'EC' }, certified(dsa)), 'one that no JWK can stand for')
 })
 
 t.test('N-22: a client has exactly one name to be known by', async t => {

@@ -77,6 +77,7 @@ t.test('a document of keys is taken whole or not at all; of somebody else’s, w
     ...['', 'a b', 'a/b', 'x'.repeat(129), 'a\n', 7].map(key_identifier => ({ ...good, key_identifier })),
     ...['', 'x', ['x'], pem('ec', { namedCurve: 'secp384r1' }), pem('ed25519')].map(key => ({ ...second, key })),
     { ...second, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) },
+    { ...second, key: `${privateKey.export({ type: 'pkcs8', format: 'pem' })}${good.key}` },
     { ...second, key: `x ${good.key}` },
     { ...second, key: good.key.slice(0, 60) },
   ]) {
