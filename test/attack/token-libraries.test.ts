@@ -10,6 +10,7 @@ import { refusal } from '../helpers/refusals.ts'
 
 const jwk = await generateTokenKey('ES256')
 const server = await startTestServer({
+  tls: { timeouts: {} }, // those of a real server
   signingKeys: [jwk],
   routes: app => {
     app.get('/tamper', ({ token }) => {
