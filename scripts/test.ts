@@ -16,7 +16,9 @@ if (tests !== 0 && failures.length === 0) failures.push(`tap ended with ${tests}
 if (checks !== 0) failures.push('npm run check')
 if (passed + failures.length === 0) failures.push('no test ran')
 
-// Once more at the end, where whoever reads a long output looks first.
+// Once more at the end, where whoever reads a long output looks first; on lines of their own, since tap shows the cursor
+// again without one.
+console.log()
 for (const failure of failures) console.log(`not ok: ${failure}`)
 console.log(`${passed} passed, ${failures.length} failed`)
 process.exitCode = failures.length > 0 ? 1 : 0
