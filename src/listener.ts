@@ -1,6 +1,8 @@
 // The mutual-TLS listener as the settings want it, for the server and for tests of others.
+import { OAuthError } from './core/errors.ts'
 import type { Audit } from './http/audit.ts'
 import type { ClientRegistry } from './http/clients.ts'
+import { explainProblem } from './http/connection.ts'
 import { type MutualTls, type MutualTlsOptions, mutualTls } from './http/mutual-tls.ts'
 import type { TlsMaterial } from './http/tls.ts'
 import type { Settings } from './settings.ts'
@@ -24,7 +26,8 @@ export function createListener(
     dropUnacceptable: settings.tlsDropUnacceptable,
     maximumAge: settings.connectionMaxAge,
     isPinned: thumbprint => clients.isPinned(thumbprint),
-    onDrop: audit.connectionRefused,
+    onDrop: (socket, problem) =>
+      audit.connectionRefused(socket, new OAuthError('invalid_client', ...explainProblem(problem))),
     ...more,
   })
 }

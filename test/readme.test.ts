@@ -36,6 +36,11 @@ t.test('the tables and the transcript are what the code says', async t => {
   t.equal(status, 0, stderr)
 })
 
+t.test('the page of refusals and the schemas of the events contain every detail', async t => {
+  const { status, stderr } = spawnSync('node', ['scripts/refusals.ts'], { encoding: 'utf8' })
+  t.equal(status, 0, stderr)
+})
+
 t.test('the difference between the examples is the one that is shown', async t => {
   const { stdout } = spawnSync(
     'diff',

@@ -25,6 +25,9 @@ export type EventName = (typeof eventNames)[number]
 /** The members that events have, as far as each has them; README.md and docs/events say which. */
 export interface Facts {
   readonly reason?: string | undefined
+  /** Why exactly, and what was compared (core/details.ts). */
+  readonly detail?: string | undefined
+  readonly facts?: object | undefined
   readonly client_id?: unknown
   readonly jti?: unknown
   readonly grant?: unknown

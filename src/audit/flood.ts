@@ -80,13 +80,13 @@ export function createFloodGate(record: RecordEvent): FloodGate {
  * Equal are refusals of one kind, for one reason, of one token or grant, from one certificate and address. A token has an id
  * here only when it is one of ours, so nobody makes refusals differ by what they invent; nor by the addresses of their network.
  */
-function keyOf({ event, reason, status, jti, grant, 'x5t#S256': certificate, peer }: SecurityEvent): string {
-  return JSON.stringify([event, reason, status, jti, grant, certificate, peer && networkOf(peer)])
+function keyOf({ event, reason, detail, status, jti, grant, 'x5t#S256': certificate, peer }: SecurityEvent): string {
+  return JSON.stringify([event, reason, detail, status, jti, grant, certificate, peer && networkOf(peer)])
 }
 
 /** What refusals from everywhere have in common. There are as many kinds of these as there are reasons. */
-function withoutOrigin({ time, event, outcome, reason, status }: SecurityEvent): SecurityEvent {
-  return { time, event, outcome, reason, status }
+function withoutOrigin({ time, event, outcome, reason, detail, status }: SecurityEvent): SecurityEvent {
+  return { time, event, outcome, reason, detail, status }
 }
 
 /** An IPv6 host has its whole /64 to choose from. */

@@ -1,7 +1,7 @@
 // The claims of an access token: built when one is issued, checked when one is presented (RFC 9068 §2.2, §4).
 // Not the signature (http/token-keys.ts) and not to whom the token belongs (confirmation.ts).
 import type { Confirmation, TokenBinding } from './confirmation.ts'
-import { OAuthError } from './errors.ts'
+import { OAuthError, type Why } from './errors.ts'
 
 /** All times are whole seconds since 1970. */
 export interface AccessTokenClaims {
@@ -47,21 +47,26 @@ export const maximumLifetime = 86_400
  * @throws OAuthError `wrong_issuer`, `wrong_audience`, `claims_malformed`, `not_yet_valid` or `expired`.
  */
 export function checkClaims(claims: Readonly<Record<string, unknown>>, expected: Expectations, now: number): void {
-  if (own(claims, 'iss') !== expected.issuer) refuse('wrong_issuer')
+  const issuer = own(claims, 'iss')
+  if (issuer !== expected.issuer)
+    refuse('wrong_issuer', 'iss', { found: describeValue(issuer), expected: expected.issuer })
   const audiences = [own(claims, 'aud')].flat()
-  if (!audiences.every(isText) || !audiences.includes(expected.audience)) refuse('wrong_audience')
-  for (const name of ['sub', 'client_id', 'jti']) if (!isText(own(claims, name))) refuse('claims_malformed')
-  if (!isScope(own(claims, 'scope'))) refuse('claims_malformed')
-  if (Object.hasOwn(claims, 'grant') && !isText(claims.grant)) refuse('claims_malformed')
+  if (!audiences.every(isText) || !audiences.includes(expected.audience))
+    refuse('wrong_audience', 'aud', { found: describeValue(own(claims, 'aud')), expected: expected.audience })
+  for (const name of ['sub', 'client_id', 'jti']) if (!isText(own(claims, name))) throw refusedClaim(claims, name)
+  if (!isScope(own(claims, 'scope'))) throw refusedClaim(claims, 'scope')
+  if (Object.hasOwn(claims, 'grant') && !isText(claims.grant)) throw refusedClaim(claims, 'grant')
 
   const issuedAt = own(claims, 'iat')
   const expires = own(claims, 'exp')
   const notBefore = Object.hasOwn(claims, 'nbf') ? claims.nbf : issuedAt
   if (!isTime(issuedAt) || !isTime(expires) || !isTime(notBefore))
-    throw new OAuthError('invalid_token', 'claims_malformed')
-  if (expires <= issuedAt || expires - issuedAt > maximumLifetime) refuse('claims_malformed')
-  if (Math.max(issuedAt, notBefore) > now + clockTolerance) refuse('not_yet_valid')
-  if (expires <= now) refuse('expired')
+    throw refusedClaim(claims, !isTime(issuedAt) ? 'iat' : !isTime(expires) ? 'exp' : 'nbf')
+  if (expires <= issuedAt || expires - issuedAt > maximumLifetime)
+    refuse('claims_malformed', 'lifetime', { found: expires - issuedAt, limit: maximumLifetime })
+  const begins = Math.max(issuedAt, notBefore)
+  if (begins > now + clockTolerance) refuse('not_yet_valid', 'in_the_future', { found: begins, time: now })
+  if (expires <= now) refuse('expired', 'ended', { found: expires, time: now })
 }
 
 /** The scope tokens of a `scope` parameter or claim; an empty string has none (RFC 6749 §3.3). */
@@ -88,6 +93,24 @@ export function isTime(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function refuse(reason: 'wrong_issuer' | 'wrong_audience' | 'claims_malformed' | 'not_yet_valid' | 'expired'): never {
-  throw new OAuthError('invalid_token', reason)
+/** A value as a fact: a text as it is, the kind of anything else. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (value === undefined) return 'absent'
+  return Array.isArray(value) && value.every(entry => typeof entry === 'string')
+    ? value.join(' ')
+    : value === null
+      ? 'null'
+      : Array.isArray(value)
+        ? 'a list'
+        : typeof value
+}
+
+function refusedClaim(claims: Readonly<Record<string, unknown>>, claim: string): OAuthError {
+  const found = describeValue(own(claims, claim))
+  return new OAuthError('invalid_token', 'claims_malformed', 'claim', { claim, found })
+}
+
+function refuse(...why: Why): never {
+  throw new OAuthError('invalid_token', ...why)
 }

@@ -1,8 +1,9 @@
 // The binding proof: whoever presents a token at level proof signs, with the key of its certificate, the token's hash and
 // keying material of this very connection. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3; stricter where it is silent.
 import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
-import { isText, isTime } from './access-token.ts'
+import { describeValue, isText, isTime } from './access-token.ts'
 import { isCanonical, parseObject } from './compact-jws.ts'
+import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 import { type ProofAlgorithm, readProofAlgorithms, signProof, verifyProofSignature } from './proof-algorithm.ts'
@@ -67,7 +68,7 @@ export function verifyBindingProof(
   now: number,
 ): ProofClaims {
   const segments = proof.split('.')
-  if (proof.length > maximumLength || segments.length !== 3 || !segments.every(isCanonical)) return refuse()
+  if (proof.length > maximumLength || segments.length !== 3 || !segments.every(isCanonical)) return refuse('form')
   const [header, payload, signature] = segments.map(segment => Buffer.from(segment, 'base64url')) as [
     Buffer,
     Buffer,
@@ -76,16 +77,16 @@ export function verifyBindingProof(
   const key = certificate.x509.publicKey
   const algorithm = readAlgorithm(parseObject(header.toString()), certificate.thumbprint, key)
   const claims = readClaims(parseObject(payload.toString()))
-  const holds =
-    ekm !== undefined &&
-    isSame(claims.ekm, ekm) &&
-    isSame(claims.ath, hashToken(request.token)) &&
-    claims.iat >= now - proofWindow.past &&
-    claims.iat <= now + proofWindow.future &&
-    (claims.htm === undefined || claims.htm === request.method) &&
-    (claims.htu === undefined || isFor(claims.htu, request.target))
-  // Last, since it costs most: whoever lacks the connection's keys cannot make us do it.
-  if (!holds || !verifyProofSignature(algorithm, Buffer.from(`${segments[0]}.${segments[1]}`), key, signature)) refuse()
+  if (ekm === undefined || !isSame(claims.ekm, ekm)) refuse('other_connection')
+  if (!isSame(claims.ath, hashToken(request.token))) refuse('other_token')
+  if (claims.iat < now - proofWindow.past || claims.iat > now + proofWindow.future)
+    refuse('outside_window', { found: claims.iat, time: now })
+  if (claims.htm !== undefined && claims.htm !== request.method)
+    refuse('other_request', { claim: 'htm', found: claims.htm, expected: request.method })
+  if (claims.htu !== undefined && !isFor(claims.htu, request.target)) refuse('other_request', { claim: 'htu' })
+  // Last, since it costs most: a client that lacks the connection's keys cannot cause it.
+  if (!verifyProofSignature(algorithm, Buffer.from(`${segments[0]}.${segments[1]}`), key, signature))
+    refuse('wrong_signature')
   return claims
 }
 
@@ -107,20 +108,28 @@ function readAlgorithm(
 ): ProofAlgorithm {
   const { typ, alg, 'x5t#S256': thumbprint, ...others } = header ?? {}
   const algorithm = readProofAlgorithms(key).find(name => name === alg)
-  if (typ !== type || thumbprint !== x5t || algorithm === undefined || Object.keys(others).length > 0) return refuse()
+  if (algorithm === undefined) return refuse('header', { header: 'alg', found: describeValue(alg) })
+  if (typ !== type) refuse('header', { header: 'typ', found: describeValue(typ) })
+  if (thumbprint !== x5t) refuse('header', { header: 'x5t#S256', found: describeValue(thumbprint), expected: x5t })
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) refuse('header', { header: unknown })
   return algorithm
 }
 
 /** A claim that we do not know could be a restriction that we do not check. */
 function readClaims(claims: Readonly<Record<string, unknown>> | undefined): ProofClaims {
-  const wellFormed =
-    claims !== undefined &&
-    required.every(name => Object.hasOwn(claims, name)) &&
-    Object.keys(claims).every(name => required.includes(name) || optional.includes(name)) &&
-    isTime(claims.iat) &&
-    (claims.htu === undefined || typeof claims.htu === 'string') && // as long as a path may be
-    ['ath', 'ekm', 'jti', 'htm'].every(name => !Object.hasOwn(claims, name) || isText(claims[name]))
-  return wellFormed ? (claims as unknown as ProofClaims) : refuse()
+  if (claims === undefined) return refuse('claim', { found: 'no JSON object' })
+  const missing = required.find(name => !Object.hasOwn(claims, name))
+  if (missing !== undefined) refuse('claim', { claim: missing, found: 'absent' })
+  const wrong = Object.keys(claims).find(name => !isWellFormed(name, claims[name]))
+  if (wrong !== undefined) refuse('claim', { claim: wrong, found: describeValue(claims[wrong]) })
+  return claims as unknown as ProofClaims
+}
+
+function isWellFormed(name: string, value: unknown): boolean {
+  if (name === 'iat') return isTime(value)
+  if (name === 'htu') return value === undefined || typeof value === 'string' // as long as a path may be
+  return (required.includes(name) || optional.includes(name)) && isText(value)
 }
 
 /** §2.3.2.2 calls it a URI and shows a path; the connection has settled the host, so the path is what counts. */
@@ -137,6 +146,6 @@ function isSame(one: string, other: string): boolean {
   return first.length === second.length && timingSafeEqual(first, second)
 }
 
-function refuse(): never {
-  throw new OAuthError('invalid_proof', 'proof_invalid')
+function refuse(detail: DetailOf<'proof_invalid'>, facts?: RefusalFacts): never {
+  throw new OAuthError('invalid_proof', 'proof_invalid', detail, facts)
 }

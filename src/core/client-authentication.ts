@@ -1,6 +1,7 @@
 // Presenter × registration → authenticated or not: mutual-TLS client authentication (RFC 8705 §2).
 // A secret, where one is asked for besides, is http/client-secret.ts.
 import type { Client } from './client.ts'
+import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 import { matchesSubject } from './subject-rule.ts'
@@ -12,9 +13,12 @@ import { matchesSubject } from './subject-rule.ts'
  */
 export function authenticateClient(client: Client, { certificate }: Presenter): void {
   const { subject, certificates } = client
-  const matches =
-    subject === undefined
-      ? certificates.has(certificate.thumbprint)
-      : !certificate.pinned && matchesSubject(subject, certificate.x509)
-  if (!matches) throw new OAuthError('invalid_client', 'client_mismatch')
+  if (subject === undefined) {
+    if (!certificates.has(certificate.thumbprint)) refuse('not_registered_certificate')
+  } else if (certificate.pinned) refuse('not_vouched_for')
+  else if (!matchesSubject(subject, certificate.x509)) refuse('other_subject', { registered: subject.value })
+}
+
+function refuse(detail: DetailOf<'client_mismatch'>, facts?: RefusalFacts): never {
+  throw new OAuthError('invalid_client', 'client_mismatch', detail, facts)
 }

@@ -1,6 +1,7 @@
 // The outer form of an access token: three segments, one spelling each, and a header of exactly the three members we write.
 // RFC 7515 §7.1, RFC 8725 §3.1, §3.11. Whatever else a header could say (jwk, jku, x5c, crit …) is not for us to follow.
-import { OAuthError } from './errors.ts'
+import { describeValue } from './access-token.ts'
+import { OAuthError, type Why } from './errors.ts'
 
 export interface TokenHeader {
   readonly alg: string
@@ -15,15 +16,18 @@ const maximumLength = 4096
  * @throws OAuthError `bad_signature` when the text is not a JWS of our form, `wrong_type` when it is not an access token.
  */
 export function readTokenHeader(token: string): TokenHeader {
-  if (token.length > maximumLength) refuse('bad_signature')
+  if (token.length > maximumLength) refuse('bad_signature', 'too_long', { found: token.length, limit: maximumLength })
   const segments = token.split('.')
-  if (segments.length !== 3 || !segments.every(isCanonical)) refuse('bad_signature')
+  if (segments.length !== 3 || !segments.every(isCanonical)) refuse('bad_signature', 'not_jws')
   const header = parseObject(Buffer.from(segments[0] as string, 'base64url').toString())
-  if (header === undefined) return refuse('bad_signature')
+  if (header === undefined) return refuse('bad_signature', 'not_jws')
   const { alg, typ, kid, ...others } = header
   // RFC 9068 §4 allows the long form of the media type too.
-  if (typ !== 'at+jwt' && typ !== 'application/at+jwt') refuse('wrong_type')
-  if (typeof alg !== 'string' || typeof kid !== 'string' || Object.keys(others).length > 0) refuse('bad_signature')
+  if (typ !== 'at+jwt' && typ !== 'application/at+jwt') refuse('wrong_type', 'typ', { found: describeValue(typ) })
+  if (typeof alg !== 'string') return refuse('bad_signature', 'header_member', { header: 'alg' })
+  if (typeof kid !== 'string') return refuse('bad_signature', 'header_member', { header: 'kid' })
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) refuse('bad_signature', 'header_member', { header: unknown })
   return { alg, kid }
 }
 
@@ -61,6 +65,6 @@ export function parseObject(json: string): Record<string, unknown> | undefined {
   }
 }
 
-function refuse(reason: 'bad_signature' | 'wrong_type'): never {
-  throw new OAuthError('invalid_token', reason)
+function refuse(...why: Why): never {
+  throw new OAuthError('invalid_token', ...why)
 }

@@ -2,6 +2,7 @@
 // RFC 7800 §3.1 (cnf), RFC 8705 §3.1 (x5t#S256); tls_exp is that of draft-mw-oauth-tls-session-bound-tokens §2.4.
 import { timingSafeEqual } from 'node:crypto'
 import { type BindingType, bindingTypes, proofExporterLabel } from './channel-binding.ts'
+import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 
@@ -29,7 +30,7 @@ export function confirm(presenter: Presenter, level: TokenBinding): Confirmation
   const certificate = { 'x5t#S256': presenter.certificate.thumbprint }
   if (level === 'certificate') return certificate
   const offered = Object.entries(presenter.bindings)
-  if (offered.length === 0) throw new OAuthError('invalid_request', 'binding_unavailable')
+  if (offered.length === 0) throw new OAuthError('invalid_request', 'binding_unavailable', 'no_channel_binding')
   if (level === 'proof') return { ...certificate, tls_exp: proofExporterLabel }
   return { ...certificate, ...Object.fromEntries(offered.map(([type, value]) => [`${type}#S256`, value])) }
 }
@@ -43,7 +44,7 @@ export function confirm(presenter: Presenter, level: TokenBinding): Confirmation
 export function verifyConfirmation(cnf: unknown, presenter: Presenter, prove: () => void = noProof): TokenBinding {
   const confirmed = readConfirmation(cnf)
   if (!same(confirmed['x5t#S256'], presenter.certificate.thumbprint))
-    throw new OAuthError('invalid_token', 'certificate_mismatch')
+    throw new OAuthError('invalid_token', 'certificate_mismatch', 'other_certificate')
   if (confirmed.tls_exp !== undefined) {
     prove()
     return 'proof'
@@ -51,7 +52,8 @@ export function verifyConfirmation(cnf: unknown, presenter: Presenter, prove: ()
   if (bindingTypes.every(type => confirmed[`${type}#S256`] === undefined)) return 'certificate'
   // Each type is compared, whatever the others gave: absent with absent, value with value.
   const matches = bindingTypes.filter(type => same(confirmed[`${type}#S256`], presenter.bindings[type]))
-  if (matches.length !== bindingTypes.length) throw new OAuthError('invalid_token', 'connection_mismatch')
+  if (matches.length !== bindingTypes.length)
+    throw new OAuthError('invalid_token', 'connection_mismatch', 'other_connection')
   return 'connection'
 }
 
@@ -61,21 +63,23 @@ export function isAtLeast(level: TokenBinding, demanded: TokenBinding): boolean 
 }
 
 function readConfirmation(cnf: unknown): Confirmation {
-  const wellFormed =
-    typeof cnf === 'object' &&
-    cnf !== null &&
-    Object.hasOwn(cnf, 'x5t#S256') &&
-    Object.entries(cnf).every(([member, value], _, { length }) =>
-      member === 'tls_exp'
-        ? value === proofExporterLabel && length === 2
-        : members.includes(member) && isThumbprint(value),
-    )
-  if (!wellFormed) throw new OAuthError('invalid_token', 'confirmation_malformed')
+  if (cnf === undefined) refuse('cnf_missing')
+  if (typeof cnf !== 'object' || cnf === null || !Object.hasOwn(cnf, 'x5t#S256')) return refuse('cnf_malformed')
+  const wrong = Object.entries(cnf).find(([member, value], _, { length }) =>
+    member === 'tls_exp'
+      ? value !== proofExporterLabel || length !== 2
+      : !members.includes(member) || !isThumbprint(value),
+  )
+  if (wrong !== undefined) refuse('cnf_member', { member: wrong[0] })
   return cnf as Confirmation
 }
 
+function refuse(detail: DetailOf<'confirmation_malformed'>, facts?: RefusalFacts): never {
+  throw new OAuthError('invalid_token', 'confirmation_malformed', detail, facts)
+}
+
 function noProof(): never {
-  throw new OAuthError('use_session_binding', 'proof_missing')
+  throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing')
 }
 
 /** 32 octets in base64url: 43 characters, of which the last carries four bits and so is one of sixteen. */

@@ -1,5 +1,8 @@
 // Why something was refused: the RFC's error code for programs, our reason for people and rules, one fixed sentence each.
-// Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, binding-proof draft §3.5. How a refusal looks over HTTP is http/errors.ts.
+// Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, binding-proof draft §3.5. How a refusal looks over HTTP is http/errors.ts;
+// why exactly something was refused, for the operator, is details.ts.
+
+import { type Detail, type DetailOf, describeForClient, type details, type RefusalFacts } from './details.ts'
 
 /** Every reason for a refusal, with the sentence that tells what to do next. The list is closed; README.md repeats it. */
 export const reasons = {
@@ -47,7 +50,7 @@ export const reasons = {
     'The signature does not hold for this report by a key that is known here; sign the body exactly as it is sent.',
   reporter_unavailable: 'The keys of the reporter cannot be had; try again later.',
   store_unavailable: 'The server cannot reach its store; try again later.',
-} as const
+} as const satisfies Readonly<Record<keyof typeof details, string>>
 
 export type Reason = keyof typeof reasons
 
@@ -75,17 +78,27 @@ export interface TokenFacts {
   readonly token_binding?: string
 }
 
-/** A refusal. `code` is undefined only for `no_token`: a request without a token has made no error (RFC 6750 §3.1). */
+/** Why a request is refused: what the client is told, why exactly, and what was compared. */
+export type Why = { [R in Reason]: readonly [reason: R, detail: DetailOf<R>, facts?: RefusalFacts | undefined] }[Reason]
+
+/**
+ * A refusal. `code` is undefined only for `no_token`: a request without a token has made no error (RFC 6750 §3.1). `reason` is
+ * for the client; `detail` and `facts` are for the operator, in the event and the log.
+ */
 export class OAuthError extends Error {
   override readonly name = 'OAuthError'
   readonly code: ErrorCode | undefined
   readonly reason: Reason
+  readonly detail: Detail
+  readonly facts: RefusalFacts
   /** The token that was refused, once its signature has shown that it is one of the issuer's. */
   token: TokenFacts | undefined
 
-  constructor(code: ErrorCode | undefined, reason: Reason) {
-    super(reasons[reason])
+  constructor(code: ErrorCode | undefined, ...[reason, detail, facts = {}]: Why) {
+    super(describeForClient(reason, detail, facts) ?? reasons[reason])
     this.code = code
     this.reason = reason
+    this.detail = detail
+    this.facts = facts
   }
 }

@@ -29,12 +29,22 @@ export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
  */
 export function decide(client: Client, wish: Wish, targets: Targets): Permission {
   const scope = wish.scope ?? [...client.scope].join(' ')
-  if (!isScope(scope) || !readScope(scope).every(token => client.scope.has(token)))
-    throw new OAuthError('invalid_scope', 'scope_denied')
+  if (!isScope(scope)) throw new OAuthError('invalid_scope', 'scope_denied', 'scope_malformed')
+  if (!readScope(scope).every(token => client.scope.has(token)))
+    throw new OAuthError('invalid_scope', 'scope_denied', 'not_registered', {
+      found: scope,
+      expected: [...client.scope].join(' '),
+    })
   const binding = wish.binding ?? client.bindings[0]
-  if (!isAllowed(binding, client)) throw new OAuthError('invalid_request', 'binding_not_allowed')
+  if (!isAllowed(binding, client))
+    throw new OAuthError('invalid_request', 'binding_not_allowed', 'not_registered', {
+      found: binding,
+      expected: client.bindings.join(' '),
+    })
   const audience = wish.resource ?? targets.fallback
-  if (!targets.has(audience)) throw new OAuthError('invalid_target', 'target_unknown') // RFC 8707 §2
+  if (!targets.has(audience))
+    // RFC 8707 §2
+    throw new OAuthError('invalid_target', 'target_unknown', 'not_registered', { found: audience })
   return { aud: audience, scope, binding }
 }
 

@@ -1,6 +1,8 @@
 // The rotation rule: what the use of a refresh token means, from what is known about it. RFC 6749 §6, RFC 9700 §4.14.
 // A lost answer locks nobody out, of many uses at the same time at most one succeeds, and a replayed token ends its grant.
 
+import type { Why } from './errors.ts'
+
 /** Milliseconds after a use within which another one is a race: refused, and nothing else happens. */
 export const raceWindow = 1000
 
@@ -31,14 +33,14 @@ export interface RefreshTokenFacts {
 export type RefreshOutcome = 'rotated' | 'retried' | 'static'
 export type RefreshRefusal = 'unknown' | 'expired' | 'revoked' | 'raced' | 'reused'
 
-/** The reason that tells a client of a refusal. */
+/** The reason and detail of each refusal. */
 export const refreshReasons = {
-  unknown: 'refresh_unknown',
-  expired: 'refresh_expired',
-  revoked: 'refresh_revoked',
-  raced: 'refresh_reused',
-  reused: 'refresh_reused',
-} as const satisfies Record<RefreshRefusal, string>
+  unknown: ['refresh_unknown', 'not_stored'],
+  expired: ['refresh_expired', 'ended'],
+  revoked: ['refresh_revoked', 'revoked'],
+  raced: ['refresh_reused', 'raced'],
+  reused: ['refresh_reused', 'reused'],
+} as const satisfies Record<RefreshRefusal, Why>
 
 /**
  * Judges the use of a refresh token that arrives at `now`, in milliseconds since 1970. `reused` is theft: whoever asks

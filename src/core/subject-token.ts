@@ -56,7 +56,7 @@ export function readOutsideSubject(
     !foreign.some(name => Object.hasOwn(claims, name)) &&
     mayAct(own(claims, 'may_act'), clientId) &&
     (!Object.hasOwn(claims, 'cnf') || isBoundTo(presenter, claims.cnf))
-  if (!good) throw new OAuthError('invalid_request', 'subject_token_invalid')
+  if (!good) throw new OAuthError('invalid_request', 'subject_token_invalid', 'claim')
   const scope = Object.hasOwn(claims, rules.scopeClaim) ? readScopeClaim(claims[rules.scopeClaim]) : undefined
   return { sub: subject, scope, expires, act: { sub: clientId } }
 }
@@ -73,7 +73,8 @@ export function narrowScope(
   const allowed = ofSubject === undefined ? [...ofClient] : ofSubject.filter(token => ofClient.has(token))
   const nothingLeft = allowed.length === 0 && ofSubject !== undefined && ofSubject.length > 0
   const widened = wish !== undefined && !(isScope(wish) && readScope(wish).every(token => allowed.includes(token)))
-  if (nothingLeft || widened) throw new OAuthError('invalid_scope', 'scope_denied')
+  if (nothingLeft) throw new OAuthError('invalid_scope', 'scope_denied', 'nothing_left')
+  if (widened) throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', { found: wish })
   return wish ?? allowed.join(' ')
 }
 
@@ -95,6 +96,6 @@ function isBoundTo(presenter: Presenter, cnf: unknown): boolean {
 function readScopeClaim(claim: unknown): string[] {
   const list = Array.isArray(claim) ? claim : isScope(claim) ? readScope(claim) : [undefined]
   if (!list.every(isText) || !isScope(list.join(' ')) || readScope(list.join(' ')).length !== list.length)
-    throw new OAuthError('invalid_request', 'subject_token_invalid')
+    throw new OAuthError('invalid_request', 'subject_token_invalid', 'claim', { claim: 'scope' })
   return list
 }

@@ -31,7 +31,7 @@ export interface Audit {
   /** A refusal over HTTP: `client.refused` when the client could not be authenticated, else `token.refused`. */
   refused(request: FastifyRequest, refusal: OAuthError, status: number): void
   /** A connection that is dropped without an answer. */
-  connectionRefused(socket: TLSSocket, reason: Reason): void
+  connectionRefused(socket: TLSSocket, refusal: OAuthError): void
   /** We have closed a live connection, since whoever is on it may no longer act. */
   connectionClosed(socket: TLSSocket, reason: Reason): void
   /** A good token came from where it does not belong: `signal` is the refusal that showed it. */
@@ -56,7 +56,7 @@ export type ClientChange = 'added' | 'replaced' | 'disabled' | 'enabled' | 'remo
  */
 export class UnwrittenEvent extends OAuthError {
   constructor(cause: unknown) {
-    super('temporarily_unavailable', 'store_unavailable')
+    super('temporarily_unavailable', 'store_unavailable', 'event_not_written')
     this.cause = cause
   }
 }
@@ -132,14 +132,19 @@ export function createAudit(record: RecordEvent): Audit {
       const claimed = claimedClient(request)
       write(code === 'invalid_client' ? 'client.refused' : 'token.refused', 'refused', {
         reason,
+        ...explain(refusal),
         status,
         client_id: claimed,
         ...(token && { ...token, by: claimed === token.client_id ? undefined : claimed }), // whose it is, and who came
         ...describeRequest(request),
       })
     },
-    connectionRefused: (socket, reason) =>
-      note('connection.refused', 'refused', { reason, ...describeConnection(socket) }),
+    connectionRefused: (socket, refusal) =>
+      note('connection.refused', 'refused', {
+        reason: refusal.reason,
+        ...explain(refusal),
+        ...describeConnection(socket),
+      }),
     connectionClosed: (socket, reason) =>
       note('connection.closed', 'success', { reason, ...describeConnection(socket) }),
     theftSuspected: (signal, response, facts) => {
@@ -154,8 +159,25 @@ export function createAudit(record: RecordEvent): Audit {
       write('client.changed', 'success', { client_id, change, secret_id, ...describeRequest(request) }),
     adminRefused: (request, refusal, status) => {
       if (refusal instanceof UnwrittenEvent) return
-      write('admin.refused', 'refused', { reason: refusal.reason, status, ...describeRequest(request) })
+      write('admin.refused', 'refused', {
+        reason: refusal.reason,
+        ...explain(refusal),
+        status,
+        ...describeRequest(request),
+      })
     },
+  }
+}
+
+/** Why exactly, and what was compared; what a client may have written there is shortened and holds no token. */
+export function explain({ detail, facts }: OAuthError): { readonly detail: string; readonly facts?: object } {
+  const known = Object.entries(facts).filter(([, fact]) => fact !== undefined)
+  if (known.length === 0) return { detail }
+  return {
+    detail,
+    facts: Object.fromEntries(
+      known.map(([name, fact]) => [name, typeof fact === 'string' ? shorten(fact, 256) : fact]),
+    ),
   }
 }
 

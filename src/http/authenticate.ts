@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Client } from '../core/client.ts'
 import { authenticateClient } from '../core/client-authentication.ts'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { countHeaders } from './bearer.ts'
@@ -24,33 +25,37 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
   const at = parts.now()
   const connection = connectionOf(request.raw) as Connection // without one there is no presenter either
   const presenter = requirePresenter(connection, at, 'invalid_client')
-  if (
-    form.client_secret !== undefined ||
-    form.client_assertion !== undefined ||
-    (request.method === 'POST' && request.url.includes('?'))
-  )
-    throw new OAuthError('invalid_request', 'malformed_request') // nowhere but in the header (RFC 6749 §2.3.1)
+  for (const parameter of ['client_secret', 'client_assertion'])
+    if (form[parameter] !== undefined)
+      throw malformed('parameter_not_supported', {
+        parameter,
+        expected: 'authenticate with the certificate, and a secret in the Authorization header', // RFC 6749 §2.3.1
+      })
+  if (request.method === 'POST' && request.url.includes('?')) throw malformed('query_not_allowed')
 
   parts.state.requireNews() // of a client that was disabled, for one
   const { authorization } = request.headers
-  if (countHeaders(request.raw.rawHeaders, 'authorization') > 1)
-    throw new OAuthError('invalid_request', 'malformed_request')
+  if (countHeaders(request.raw.rawHeaders, 'authorization') > 1) throw malformed('authorization_repeated')
   const basic = readBasic(authorization)
   const id = form.client_id ?? basic?.id
-  if (id === undefined || (basic !== undefined && basic.id !== id))
-    throw new OAuthError('invalid_request', 'malformed_request')
+  if (id === undefined) throw malformed('parameter_missing', { parameter: 'client_id' })
+  if (basic !== undefined && basic.id !== id) throw malformed('client_id_differs')
   const registered = parts.clients.get(id)
-  if (registered === undefined) throw new OAuthError('invalid_client', 'unknown_client')
+  if (registered === undefined) throw new OAuthError('invalid_client', 'unknown_client', 'not_registered')
   const { client, disabled, secrets } = registered
   const usesSecret = client.method === 'client_secret_basic'
-  if (authorization !== undefined && !(usesSecret && basic))
-    throw new OAuthError('invalid_request', 'malformed_request')
+  if (authorization !== undefined && !usesSecret) throw malformed('authorization_not_expected')
+  if (authorization !== undefined && basic === undefined) throw malformed('authorization_malformed')
 
   if (connection.client !== client) {
     authenticateClient(client, presenter)
     if (!usesSecret) connection.client = client
   }
   if (usesSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets)
-  if (disabled) throw new OAuthError('invalid_client', 'client_disabled')
+  if (disabled) throw new OAuthError('invalid_client', 'client_disabled', 'disabled')
   return { at, client, presenter, connection }
+}
+
+function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
 }

@@ -4,10 +4,10 @@ import { OAuthError } from '../core/errors.ts'
 
 /** Reads the token of an Authorization header. @throws OAuthError `no_token` or `malformed_request`. */
 export function readBearerToken(authorization: string | undefined): string {
-  if (authorization === undefined || !/^bearer(?![!-~])/i.test(authorization))
-    throw new OAuthError(undefined, 'no_token')
+  if (authorization === undefined) throw new OAuthError(undefined, 'no_token', 'authorization_missing')
+  if (!/^bearer(?![!-~])/i.test(authorization)) throw new OAuthError(undefined, 'no_token', 'scheme_not_bearer')
   const token = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization)?.[1]
-  if (token === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+  if (token === undefined) throw new OAuthError('invalid_request', 'malformed_request', 'authorization_malformed')
   return token
 }
 
@@ -18,8 +18,9 @@ export function readBearerToken(authorization: string | undefined): string {
 export function refuseSecondToken({ url = '', rawHeaders }: Pick<IncomingMessage, 'rawHeaders' | 'url'>): void {
   const query = url.indexOf('?')
   const inQuery = query !== -1 && new URLSearchParams(url.slice(query)).has('access_token')
-  if (inQuery || countHeaders(rawHeaders, 'authorization') > 1)
-    throw new OAuthError('invalid_request', 'malformed_request')
+  if (inQuery) throw new OAuthError('invalid_request', 'malformed_request', 'token_in_query')
+  if (countHeaders(rawHeaders, 'authorization') > 1)
+    throw new OAuthError('invalid_request', 'malformed_request', 'authorization_repeated')
 }
 
 /** How often a header field occurs; of several, Node's `headers` shows one. */

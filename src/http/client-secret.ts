@@ -69,11 +69,11 @@ export class SecretChecker {
   async #try(clientId: string, secret: string, known: readonly ClientSecret[]): Promise<void> {
     const { count, until } = this.#failures.get(clientId) ?? { count: 0, until: 0 }
     const left = until - this.#clock()
-    if (left > 0 && left <= delays.longest) throw mismatch() // more is left only when the clock was put back
+    if (left > 0 && left <= delays.longest) throw mismatch('secret_delayed') // more is left only when the clock was put back
     if (secret.length <= 256 && (await matchesAny(secret, known))) return void this.#failures.delete(clientId)
     const wait = Math.min(delays.first * 2 ** count, delays.longest)
     this.#failures.set(clientId, { count: count + 1, until: this.#clock() + wait })
-    throw mismatch()
+    throw mismatch('secret')
   }
 }
 
@@ -91,6 +91,6 @@ async function matchesAny(secret: string, known: readonly ClientSecret[]): Promi
   return matches.includes(true)
 }
 
-function mismatch(): OAuthError {
-  return new OAuthError('invalid_client', 'client_mismatch')
+function mismatch(detail: 'secret' | 'secret_delayed'): OAuthError {
+  return new OAuthError('invalid_client', 'client_mismatch', detail)
 }

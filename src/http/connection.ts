@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
-import { type ErrorCode, OAuthError } from '../core/errors.ts'
+import { type ErrorCode, OAuthError, type Why } from '../core/errors.ts'
 import type { Presenter, PresenterCertificate } from '../core/presenter.ts'
 import type { Counts, VersionCounts } from './counts.ts'
 import { type CertificateProblem, judge, judgeAgain, type Trust } from './trust.ts'
@@ -100,7 +100,7 @@ export function connectionOf(carrier: object | null | undefined): Connection | u
  * @throws OAuthError with `code` and `no_certificate` or `certificate_…`.
  */
 export function requirePresenter(connection: Connection | undefined, now: number, code: ErrorCode): Presenter {
-  if (connection === undefined) throw new OAuthError(code, 'no_certificate')
+  if (connection === undefined) throw new OAuthError(code, 'no_certificate', 'not_mutual_tls')
   const { presenter } = connection
   const { trust } = connection.trusted
   // One that is registered itself can be taken back at any time; for the others trust changes as a whole.
@@ -109,11 +109,27 @@ export function requirePresenter(connection: Connection | undefined, now: number
       connection.problem = judgeAgain(presenter.certificate, trust, connection.trusted.isPinned)
     connection.judgedBy = trust
   }
-  if (connection.problem !== undefined) throw new OAuthError(code, connection.problem)
-  if (presenter === undefined) throw new OAuthError(code, 'no_certificate')
-  if (now > presenter.certificate.notAfter || now < presenter.certificate.notBefore)
-    throw new OAuthError(code, 'certificate_expired')
+  if (connection.problem !== undefined) throw new OAuthError(code, ...explainProblem(connection.problem))
+  if (presenter === undefined) throw new OAuthError(code, 'no_certificate', 'not_sent')
+  const { notBefore, notAfter } = presenter.certificate
+  if (now > notAfter) throw new OAuthError(code, 'certificate_expired', 'ended', { found: notAfter, time: now })
+  if (now < notBefore)
+    throw new OAuthError(code, 'certificate_expired', 'not_yet_valid', { found: notBefore, time: now })
   return presenter
+}
+
+/** Why a certificate is refused, as a refusal says it. */
+export function explainProblem(problem: CertificateProblem): Why {
+  switch (problem) {
+    case 'no_certificate':
+      return [problem, 'not_sent']
+    case 'certificate_untrusted':
+      return [problem, 'not_verified']
+    case 'certificate_expired':
+      return [problem, 'ended']
+    case 'certificate_revoked':
+      return [problem, 'listed']
+  }
 }
 
 /** Lets a connection end with the answer to this request; on HTTP/2 with the answers to those under way. */

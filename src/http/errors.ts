@@ -1,7 +1,8 @@
 // OAuthError → status, body, WWW-Authenticate. The only place that writes a refusal (RFC 6749 §5.2, RFC 6750 §3).
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
+import { type ErrorCode, OAuthError } from '../core/errors.ts'
 import { connectionOf, endConnection } from './connection.ts'
 
 /** Told of every refusal, so that each becomes one security event. */
@@ -57,20 +58,21 @@ export function refuse(
  * Refuses bytes that are no request, on the connection itself, which then ends. Nobody is refused who is gone, has been
  * already, has more answers under way than it reads, or has asked nothing yet, as a browser that connects ahead of need.
  */
-export function refuseBytes(socket: Socket, code: string | undefined, onRefusal: () => void): void {
+export function refuseBytes(socket: Socket, code: string | undefined, onRefusal: (refusal: OAuthError) => void): void {
   if (code === 'ECONNRESET' || code === 'HPE_PAUSED' || !socket.writable || socket.bytesRead === 0)
     return void socket.destroy()
-  onRefusal()
-  const [status, phrase] = protocolErrors[code ?? ''] ?? [400, 'Bad Request']
-  const body = JSON.stringify(buildBody(new OAuthError('invalid_request', 'malformed_request')))
+  const [status, phrase, detail] = protocolErrors[code ?? ''] ?? [400, 'Bad Request', 'not_http']
+  const refusal = new OAuthError('invalid_request', 'malformed_request', detail, { code })
+  onRefusal(refusal)
+  const body = JSON.stringify(buildBody(refusal))
   const fields = ['content-type: application/json', `content-length: ${body.length}`, 'connection: close']
   socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${fields.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }
 
 /** Node's codes for what has a status of its own. */
-const protocolErrors: Readonly<Record<string, readonly [number, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+const protocolErrors: Readonly<Record<string, readonly [number, string, DetailOf<'malformed_request'>]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'head_too_large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'request_timed_out'],
 }
 
 function buildBody({ code, message, reason }: OAuthError): object {
@@ -92,19 +94,34 @@ function challenge({ code, message }: OAuthError, resourceMetadata: string | und
  */
 export function readRefusal(error: unknown): { refusal: OAuthError; status?: number } | undefined {
   if (error instanceof OAuthError) return { refusal: error }
-  const status = (error as { statusCode?: unknown } | null)?.statusCode
-  if (typeof status === 'number' && status >= 400 && status < 500)
-    return { refusal: new OAuthError('invalid_request', 'malformed_request' satisfies Reason), status }
-  return undefined
+  if (error instanceof RequestError)
+    return {
+      refusal: new OAuthError('invalid_request', 'malformed_request', error.detail, error.facts),
+      status: error.statusCode,
+    }
+  const { statusCode: status, code } = (error ?? {}) as { statusCode?: unknown; code?: unknown }
+  if (typeof status !== 'number' || status < 400 || status >= 500) return undefined
+  const detail = frameworkErrors[String(code)] ?? 'http_error'
+  return { refusal: new OAuthError('invalid_request', 'malformed_request', detail, { code: String(code) }), status }
+}
+
+/** Fastify's codes for what has a detail of its own. */
+const frameworkErrors: Readonly<Record<string, DetailOf<'malformed_request'>>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'content_type',
 }
 
 /** A request that HTTP has its own status for: 404, 405, 421 … */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
   readonly statusCode: number
+  readonly detail: DetailOf<'malformed_request'>
+  readonly facts: RefusalFacts
 
-  constructor(statusCode: number) {
+  constructor(statusCode: number, detail: DetailOf<'malformed_request'>, facts: RefusalFacts = {}) {
     super(`HTTP ${statusCode}`)
     this.statusCode = statusCode
+    this.detail = detail
+    this.facts = facts
   }
 }

@@ -62,7 +62,7 @@ export async function issueAccessToken(
   // A grant that was revoked while the store was asked gives nothing. Marks by time do not count: a token that is older
   // than one is dead anyway.
   const isOver = grant !== undefined && state.isRevoked({ ...claims, iat: Number.POSITIVE_INFINITY })
-  if (isOver) throw new OAuthError('invalid_grant', 'refresh_revoked')
+  if (isOver) throw new OAuthError('invalid_grant', 'refresh_revoked', 'revoked')
   audit.tokenIssued(request, claims, binding, grantType)
   verifier.remember(token, claims, binding, connection)
   return {

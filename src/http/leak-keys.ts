@@ -19,7 +19,7 @@ export function createRemoteReporterKeys(
   const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, text => readUsableReporterKeys(JSON.parse(text)))
   return identifier =>
     lookUp(keys => keys.get(identifier)).catch((cause: unknown) => {
-      const refusal = new OAuthError('temporarily_unavailable', 'reporter_unavailable')
+      const refusal = new OAuthError('temporarily_unavailable', 'reporter_unavailable', 'keys')
       refusal.cause = cause instanceof OAuthError ? cause.cause : cause
       throw refusal
     })

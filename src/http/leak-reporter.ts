@@ -2,6 +2,7 @@
 // of ours, by its certificate and a token with the scope for it. Never both, and never nobody.
 import type { KeyObject } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { isSignedBy } from '../core/leak-signature.ts'
 import { countHeaders, refuseSecondToken } from './bearer.ts'
@@ -33,22 +34,26 @@ export async function readReporter(
   const [identifiers, signatures] = Object.values(headers).map(name => countHeaders(raw.rawHeaders, name))
   if (identifiers === 0 && signatures === 0) {
     const { claims, scope } = await verifier.verify(raw, connectionOf(raw))
-    if (!scope.includes(reportScope)) throw new OAuthError('insufficient_scope', 'scope_missing')
+    if (!scope.includes(reportScope))
+      throw new OAuthError('insufficient_scope', 'scope_missing', 'scope', {
+        found: scope.join(' '),
+        expected: reportScope,
+      })
     return { by: claims.client_id, signature: undefined }
   }
   if (identifiers !== 1 || signatures !== 1 || raw.headers.authorization !== undefined)
-    throw new OAuthError('invalid_request', 'malformed_request')
+    throw new OAuthError('invalid_request', 'malformed_request', 'signature_headers')
   const by = raw.headers[headers.identifier] as string
   const key = await leakKeys?.(by)
-  if (key === undefined) throw unsigned()
+  if (key === undefined) throw unsigned('unknown_key', { kid: by })
   return { by, signature: { key, value: raw.headers[headers.signature] as string } }
 }
 
 /** Verifies the signature of a report where its reporter is known by one. @throws OAuthError `report_signature_invalid` */
 export function verifyReport({ signature }: Reporter, body: Buffer): void {
-  if (signature !== undefined && !isSignedBy(body, signature.value, signature.key)) throw unsigned()
+  if (signature !== undefined && !isSignedBy(body, signature.value, signature.key)) throw unsigned('wrong_signature')
 }
 
-function unsigned(): OAuthError {
-  return new OAuthError('invalid_client', 'report_signature_invalid')
+function unsigned(detail: DetailOf<'report_signature_invalid'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_client', 'report_signature_invalid', detail, facts)
 }

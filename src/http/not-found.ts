@@ -5,7 +5,7 @@ import { RequestError } from './errors.ts'
 export function notFound(this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
   const url = request.url.split('?')[0] as string
   const allowed = (['GET', 'HEAD', 'POST'] as const).filter(method => this.hasRoute({ method, url }))
-  if (allowed.length === 0) throw new RequestError(404)
+  if (allowed.length === 0) throw new RequestError(404, 'not_found')
   reply.header('allow', allowed.join(', '))
-  throw new RequestError(405)
+  throw new RequestError(405, 'method_not_allowed', { found: request.method, expected: allowed.join(', ') })
 }

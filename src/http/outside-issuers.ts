@@ -1,7 +1,9 @@
 // Tokens of outside issuers: which issuer one claims to come from, and whether that issuer signed it (RFC 8725 §3.1, §3.8).
 // Signatures are verified by jose, with the keys that were configured and nothing that a token points to (RFC 8725 §3.10).
 import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 'jose'
+import { describeValue } from '../core/access-token.ts'
 import { isCanonical } from '../core/compact-jws.ts'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { TrustedIssuer } from '../core/trusted-issuer.ts'
 import { createRemoteKeys, type FindOutsideKey } from './remote-keys.ts'
@@ -43,8 +45,10 @@ export function createOutsideIssuers(
   let trusted = index(issuers)
   return {
     read: async token => {
-      const issuer = trusted.get(readIssuer(token))
-      if (issuer === undefined || !token.split('.').every(isCanonical)) throw invalid()
+      const claimed = readIssuer(token)
+      const issuer = trusted.get(claimed)
+      if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(claimed) })
+      if (!token.split('.').every(isCanonical)) throw invalid('not_verified')
       const { rules, find } = issuer
       try {
         const { payload, protectedHeader } = await compactVerify(token, find, { algorithms: [...rules.algorithms] })
@@ -52,7 +56,7 @@ export function createOutsideIssuers(
         return { claims, rules, type: protectedHeader.typ }
       } catch (error) {
         if (error instanceof OAuthError) throw error
-        throw invalid() // whatever the library dislikes: its words could quote the token
+        throw invalid('not_verified', { issuer: rules.issuer }) // whatever the library dislikes: its words could quote the token
       }
     },
     replace: others => {
@@ -70,6 +74,6 @@ export function readIssuer(token: string): unknown {
   }
 }
 
-function invalid(): OAuthError {
-  return new OAuthError('invalid_request', 'subject_token_invalid')
+function invalid(detail: DetailOf<'subject_token_invalid'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'subject_token_invalid', detail, facts)
 }

@@ -2,6 +2,7 @@
 // one that was made for a single request is good for that request and never again (binding-proof draft §3.3).
 import type { IncomingMessage } from 'node:http'
 import { hashToken, isPerRequest, isReusable, proofWindow, verifyBindingProof } from '../core/binding-proof.ts'
+import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import type { Connection, VerifiedToken } from './connection.ts'
@@ -33,13 +34,13 @@ export function requireProof(
   perRequest = false,
 ): string | undefined {
   const proof = readProof(request)
-  if (proof === undefined) throw new OAuthError('use_session_binding', 'proof_missing')
+  if (proof === undefined) throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing')
   const ath = hashToken(token)
   // Verified here before: its window was that of its first use, and is over.
   if (!perRequest && connection.provenTokens?.get(ath) === hashToken(proof)) return proof
   const { method = '', url: target = '' } = request
   const claims = verifyBindingProof(proof, { token, method, target }, connection.presenter as Presenter, now)
-  if (perRequest && !isPerRequest(claims)) throw invalid()
+  if (perRequest && !isPerRequest(claims)) throw invalid('not_per_request')
   if (claims.jti !== undefined) use(hashToken(claims.jti), connection, now) // its hash, since it can be long
   if (!isReusable(claims)) return undefined
   connection.provenTokens ??= new Map()
@@ -58,7 +59,8 @@ function use(jti: string, connection: Connection, now: number): void {
     if (since + proofWindow.past + proofWindow.future >= now) break
     used.delete(id)
   }
-  if (used.has(jti) || used.size >= maximumUsed) throw invalid()
+  if (used.has(jti)) throw invalid('used_already')
+  if (used.size >= maximumUsed) throw invalid('too_many')
   used.set(jti, now)
 }
 
@@ -67,6 +69,6 @@ export function isProven(request: Presentation, { proof }: VerifiedToken): boole
   return proof !== undefined && readProof(request) === proof
 }
 
-function invalid(): OAuthError {
-  return new OAuthError('invalid_proof', 'proof_invalid')
+function invalid(detail: DetailOf<'proof_invalid'>): OAuthError {
+  return new OAuthError('invalid_proof', 'proof_invalid', detail)
 }

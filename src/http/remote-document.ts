@@ -41,7 +41,7 @@ export function createRemoteDocument<T>(
       failure = undefined
       return document
     } catch (error) {
-      const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable')
+      const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable', 'keys', { address: uri })
       refusal.cause = error
       failure = { refusal, since: clock() }
       throw refusal

@@ -4,7 +4,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
 import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
-import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
+import { type ErrorCode, OAuthError, type Why } from '../core/errors.ts'
 import { refuseSecondToken } from './bearer.ts'
 import { type Connection, connectionOf } from './connection.ts'
 import { type RefusalListener, refuse } from './errors.ts'
@@ -108,13 +108,20 @@ function present(
 }
 
 function demandAll(token: AccessToken, demand: Demand): void {
-  if (!isAtLeast(token.binding, demand.binding)) throw refusal('invalid_token', 'binding_too_weak', token)
+  if (!isAtLeast(token.binding, demand.binding))
+    throw refusal(token, 'invalid_token', 'binding_too_weak', 'level', {
+      found: token.binding,
+      expected: demand.binding,
+    })
   if (!demand.scope.every(scope => token.scope.includes(scope)))
-    throw refusal('insufficient_scope', 'scope_missing', token)
+    throw refusal(token, 'insufficient_scope', 'scope_missing', 'scope', {
+      found: token.scope.join(' '),
+      expected: demand.scope.join(' '),
+    })
 }
 
-function refusal(code: ErrorCode, reason: Reason, { claims }: AccessToken): OAuthError {
-  const error = new OAuthError(code, reason)
+function refusal({ claims }: AccessToken, code: ErrorCode, ...why: Why): OAuthError {
+  const error = new OAuthError(code, ...why)
   error.token = describeToken({ ...claims })
   return error
 }

@@ -2,7 +2,9 @@
 import { type IncomingMessage, METHODS } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
+import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
+import { explain } from './audit.ts'
 import { countHeaders } from './bearer.ts'
 import { SecretChecker } from './client-secret.ts'
 import { createClosing } from './closing.ts'
@@ -43,7 +45,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   audit.observe(createContainment({ settings, clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
   const onRefusal: RefusalListener = (request, refusal, status) => {
-    if (refusal.cause !== undefined) log.error({ err: refusal.cause, request_id: request.id }, refusal.reason)
+    const { reason, cause } = refusal
+    if (cause !== undefined) log.error({ err: cause, request_id: request.id, ...explain(refusal) }, reason)
+    else if (log.level === 'debug') log.debug({ request_id: request.id, status, ...explain(refusal) }, reason)
     audit.refused(request, refusal, status)
   }
   const parts: ServerParts = {
@@ -64,9 +68,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     bodyLimit: 65_536,
     return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
     routerOptions: { maxParamLength: 100 },
-    frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed(), { onRefusal }),
+    frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed('not_http'), { onRefusal }),
     clientErrorHandler: ({ code }, socket) =>
-      refuseBytes(socket as TLSSocket, code, () => audit.connectionRefused(socket as TLSSocket, 'malformed_request')),
+      refuseBytes(socket as TLSSocket, code, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
   })
   app.setErrorHandler((error, request, reply) => {
     // Cut off in the middle of its body: nobody is there to be told. A decision is an event, whoever still waits for it.
@@ -84,9 +88,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.addHook('onRequest', (request, _reply, done) => {
     const authority = readAuthority(request.raw)
     const { expect } = request.headers
-    if (authority === undefined) done(malformed())
-    else if (expect !== undefined && expect.toLowerCase() !== '100-continue') done(new RequestError(417))
-    else done(isMisdirected(authority, request.raw.socket) ? new RequestError(421) : undefined)
+    if (authority === undefined) done(malformed('host_missing'))
+    else if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+      done(new RequestError(417, 'expectation', { found: expect }))
+    else done(findMisdirection(authority, request.raw.socket))
   })
 
   metadataRoutes(app, parts)
@@ -114,8 +119,8 @@ function withKnownMethod(request: IncomingMessage): IncomingMessage {
   return request
 }
 
-function malformed(): OAuthError {
-  return new OAuthError('invalid_request', 'malformed_request')
+function malformed(detail: DetailOf<'malformed_request'>): OAuthError {
+  return new OAuthError('invalid_request', 'malformed_request', detail)
 }
 
 /** Which host a request is for; undefined when it does not say, or says it twice (RFC 9112 §3.2, RFC 9113 §8.3.1). */
@@ -125,14 +130,15 @@ function readAuthority({ url = '', headers, rawHeaders }: IncomingMessage): stri
   return absolute ?? (headers[':authority'] as string | undefined) ?? headers.host
 }
 
-/** Whether a request names another host than its TLS handshake did (RFC 9110 §15.5.20). Without SNI nothing was named. */
-function isMisdirected(authority: string, socket: object): boolean {
+/** The refusal of a request that names another host than its TLS handshake did (RFC 9110 §15.5.20). Without SNI nothing was named. */
+function findMisdirection(authority: string, socket: object): RequestError | undefined {
   const connection = connectionOf(socket)
-  if (connection === undefined || authority === connection.authority) return false
+  if (connection === undefined || authority === connection.authority) return undefined
   const named = (socket as { servername?: string | false | null }).servername
-  if (typeof named === 'string' && authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase()) return true
+  if (typeof named === 'string' && authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase())
+    return new RequestError(421, 'misdirected', { host: authority, server_name: named })
   connection.authority = authority
-  return false
+  return undefined
 }
 
 function parse(claims: string | undefined): Claims | undefined {

@@ -50,7 +50,7 @@ export async function followStore(
   }
 
   function requireNews(): void {
-    if (store.lastNews() > maximumSilence) throw new OAuthError('temporarily_unavailable', 'store_unavailable')
+    if (store.lastNews() > maximumSilence) throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'stale')
   }
 
   return {

@@ -1,7 +1,8 @@
 // The subject_token of an exchange → the subject (RFC 8693 §2.1). An outside issuer's token by that issuer's rules; one of
 // ours only from its own presenter, like anywhere else. It is written nowhere, and every refusal of it looks the same.
-import { type AccessTokenClaims, checkClaims, readScope } from '../core/access-token.ts'
+import { type AccessTokenClaims, checkClaims, describeValue, readScope } from '../core/access-token.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { isOpaqueToken } from '../core/opaque-token.ts'
 import { readOutsideSubject, type Subject } from '../core/subject-token.ts'
@@ -31,18 +32,19 @@ export async function readSubject(
   parts: ServerParts,
   request: Presentation,
 ): Promise<Subject> {
-  if (token.length > maximumLength) throw invalid()
+  if (token.length > maximumLength) throw invalid('too_long', { found: token.length, limit: maximumLength })
   const ours = isOpaqueToken(token) === 'at' || readIssuer(token) === parts.settings.issuer
   return ours ? readOurs(token, type, by, parts, request) : readOutside(token, type, by, parts)
 }
 
 async function readOutside(token: string, type: string, by: Authenticated, parts: ServerParts): Promise<Subject> {
   const read = await parts.outsideIssuers?.read(token)
-  if (read === undefined || !fits(read.type, type)) throw invalid()
+  if (read === undefined) throw invalid('not_trusted', { issuer: describeValue(readIssuer(token)) })
+  if (!fits(read.type, type)) throw invalid('typ', { found: describeValue(read.type) })
   const { client, presenter } = by
   const subject = readOutsideSubject(read.claims, read.rules, { clientId: client.id, presenter, now: parts.now() })
   // A user of the name of a client could be taken for that client (RFC 9700 §4.15).
-  if (parts.clients.get(subject.sub) !== undefined) throw invalid()
+  if (parts.clients.get(subject.sub) !== undefined) throw invalid('names_a_client', { found: subject.sub })
   return subject
 }
 
@@ -58,15 +60,18 @@ async function readOurs(
   let binding: TokenBinding
   try {
     claims = (await parts.readToken(token)) as unknown as AccessTokenClaims
-    if (!parts.targets.has(claims.aud)) throw invalid()
+    if (!parts.targets.has(claims.aud)) throw invalid('claim', { claim: 'aud', found: describeValue(claims.aud) })
     checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: claims.aud }, parts.now())
     const prove = () => void requireProof(request, token, connection, parts.now())
     binding = verifyConfirmation(claims.cnf, presenter, prove)
-    if (claims.client_id !== client.id || parts.state.isRevoked(claims)) throw invalid()
-    if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid()
+    if (claims.client_id !== client.id)
+      throw invalid('claim', { claim: 'client_id', found: claims.client_id, expected: client.id })
+    if (parts.state.isRevoked(claims)) throw new OAuthError('invalid_token', 'revoked', 'revoked')
+    if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid('typ', { found: type })
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code === 'temporarily_unavailable') throw error
-    const refusal = invalid()
+    const isOurs = error.reason === 'subject_token_invalid'
+    const refusal = isOurs ? error : invalid('own_token', { ...error.facts, reason: `${error.reason} ${error.detail}` })
     if (claims !== undefined) refusal.token = describeToken({ ...claims })
     throw refusal
   }
@@ -87,6 +92,6 @@ function fits(typ: string | undefined, type: string): boolean {
   }
 }
 
-function invalid(): OAuthError {
-  return new OAuthError('invalid_request', 'subject_token_invalid')
+function invalid(detail: DetailOf<'subject_token_invalid'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'subject_token_invalid', detail, facts)
 }

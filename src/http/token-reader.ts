@@ -1,6 +1,7 @@
 // A token's text → the claims that its issuer gave it: by signature, or by the store for an opaque one.
 // Not whether they still hold, and not for whom: token-verifier.ts and routes/introspect.ts ask that.
 import { readTokenHeader } from '../core/compact-jws.ts'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
 import type { VerificationKey } from './token-keys.ts'
@@ -21,16 +22,18 @@ export function createTokenReader(
   return token => {
     // The checksum tells noise from a token before the store is asked.
     if (findOpaque !== undefined && isOpaqueToken(token) === 'at')
-      return findOpaque(hashOpaqueToken(token)).then(orRefuse)
+      return findOpaque(hashOpaqueToken(token)).then(claims => claims ?? refuse('not_stored'))
     const { alg, kid } = readTokenHeader(token)
-    const verify = (key: VerificationKey | undefined) =>
-      orRefuse(key?.algorithm === alg ? key.verify(token) : undefined)
+    const verify = (key: VerificationKey | undefined) => {
+      if (key === undefined) return refuse('unknown_key', { kid, alg })
+      if (key.algorithm !== alg) return refuse('wrong_algorithm', { kid, alg, expected: key.algorithm })
+      return key.verify(token) ?? refuse('wrong_signature', { kid, alg })
+    }
     const key = findKey(kid)
     return key instanceof Promise ? key.then(verify) : verify(key)
   }
 }
 
-function orRefuse(claims: Claims | undefined): Claims {
-  if (claims === undefined) throw new OAuthError('invalid_token', 'bad_signature')
-  return claims
+function refuse(detail: DetailOf<'bad_signature'>, facts?: RefusalFacts): never {
+  throw new OAuthError('invalid_token', 'bad_signature', detail, facts)
 }

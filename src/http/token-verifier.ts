@@ -86,8 +86,9 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const { token } = remembered
     const time = now()
     requirePresenter(connection, time, 'invalid_token')
-    if (token.claims.exp <= time) throw new OAuthError('invalid_token', 'expired')
-    if (isRevoked(token.claims)) throw new OAuthError('invalid_token', 'revoked')
+    if (token.claims.exp <= time)
+      throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, time })
+    if (isRevoked(token.claims)) throw new OAuthError('invalid_token', 'revoked', 'revoked')
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
       const text = readBearerToken(request.headers.authorization)
       remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
@@ -106,7 +107,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     checkClaims(claims, expected, time)
     const known = claims as unknown as AccessTokenClaims
     // Before anybody looks whose it is: one that is dead already is no alarm in wrong hands, and takes nothing from its owner.
-    if (isRevoked(known)) throw new OAuthError('invalid_token', 'revoked')
+    if (isRevoked(known)) throw new OAuthError('invalid_token', 'revoked', 'revoked')
     let proof: string | undefined
     const prove = () => {
       proof = requireProof(request, token, connection, time, perRequest)

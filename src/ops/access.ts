@@ -16,12 +16,13 @@ declare module 'fastify' {
 
 /** @throws RequestError 421 unless the Host is a loopback address or localhost, with the port of the listener. */
 export function requireLoopbackHost({ raw }: FastifyRequest): void {
-  if (countHeaders(raw.rawHeaders, 'host') !== 1 || !raw.url?.startsWith('/')) throw malformed()
+  if (countHeaders(raw.rawHeaders, 'host') !== 1 || !raw.url?.startsWith('/')) throw malformed('host_missing')
   const port = raw.socket.localPort
   const names = ['127.0.0.1', 'localhost', '[::1]'].flatMap(name =>
     port === 80 ? [name, `${name}:80`] : [`${name}:${port}`],
   )
-  if (!names.includes(raw.headers.host?.toLowerCase() ?? '')) throw new RequestError(421)
+  if (!names.includes(raw.headers.host?.toLowerCase() ?? ''))
+    throw new RequestError(421, 'host_not_loopback', { host: raw.headers.host, expected: `localhost:${port}` })
 }
 
 /** Builds the check of the ops token, which takes as long for a token that is nearly right. */
@@ -34,7 +35,7 @@ export function createTokenCheck(token: string): (request: FastifyRequest) => vo
     throw new OpsRefusal(
       401,
       ['this is not the ops token of this server, which is in the file that TLSBOUND_OPS_TOKEN_FILE names'],
-      new OAuthError('invalid_token', 'bad_signature'),
+      new OAuthError('invalid_token', 'bad_signature', 'ops_token'),
     )
   }
 }

@@ -13,7 +13,7 @@ export function healthRoutes(app: FastifyInstance, parts: OpsParts): void {
     const obstacle = await findObstacle(parts)
     if (obstacle === undefined) return { status: 'ready' }
     request.log.warn({ err: obstacle.cause }, `not ready: ${obstacle.message}`)
-    return refuse(request, reply, new OAuthError('temporarily_unavailable', 'store_unavailable'))
+    return refuse(request, reply, new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'))
   })
 }
 

@@ -1,6 +1,7 @@
 // Refusals of the ops listener: in the form of http/errors.ts, and with every problem in a sentence, since whoever reads
 // them runs the server. Nothing of a secret is ever among them.
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Audit } from '../http/audit.ts'
 import { readRefusal, refuse } from '../http/errors.ts'
@@ -12,7 +13,11 @@ export class OpsRefusal extends Error {
   readonly refusal: OAuthError
   readonly problems: readonly string[]
 
-  constructor(status: number, problems: readonly string[], refusal = malformed()) {
+  constructor(
+    status: number,
+    problems: readonly string[],
+    refusal = malformed('body_form', { expected: 'see the problems' }),
+  ) {
     super(problems.join('; '))
     this.status = status
     this.refusal = refusal
@@ -20,13 +25,13 @@ export class OpsRefusal extends Error {
   }
 }
 
-export function malformed(): OAuthError {
-  return new OAuthError('invalid_request', 'malformed_request')
+export function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
 }
 
 /** There is no such client here: 404. */
 export function unknownClient(): OpsRefusal {
-  return new OpsRefusal(404, [], new OAuthError('invalid_request', 'unknown_client'))
+  return new OpsRefusal(404, [], new OAuthError('invalid_request', 'unknown_client', 'not_registered'))
 }
 
 /** Answers any error: a refusal as such with its event, all else as a fault of ours. */

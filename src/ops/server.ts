@@ -35,9 +35,9 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
     return503OnClosing: false,
     http: { requireHostHeader: false }, // its absence is refused in access.ts, with a reason and an event
     routerOptions: { maxParamLength: 512 }, // 128 characters of a client_id, each as %XX
-    frameworkErrors: (_error, request, reply) => void answerError(malformed(), request, reply, audit),
+    frameworkErrors: (_error, request, reply) => void answerError(malformed('not_http'), request, reply, audit),
     clientErrorHandler: ({ code }, socket) =>
-      refuseBytes(socket as Socket, code, () => audit.connectionRefused(socket as TLSSocket, 'malformed_request')),
+      refuseBytes(socket as Socket, code, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
   })
   const checkToken = createTokenCheck(token)
   app.addHook('onRequest', (request, reply, done) => {

@@ -36,5 +36,5 @@ export function* ask(sql: string, ...values: Value[]): Work<readonly Row[]> {
 
 /** The refusal that stands for a store that cannot answer; what it said stays inside. */
 export function unavailable(cause: unknown): OAuthError {
-  return Object.assign(new OAuthError('temporarily_unavailable', 'store_unavailable'), { cause })
+  return Object.assign(new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'), { cause })
 }

@@ -112,7 +112,8 @@ t.test('RE04: while the store does not answer a report is refused, and is as goo
       const member = Reflect.get(target, name)
       if (typeof member !== 'function') return member
       return (...values: unknown[]) => {
-        if (name === broken) return Promise.reject(new OAuthError('temporarily_unavailable', 'store_unavailable'))
+        if (name === broken)
+          return Promise.reject(new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'))
         return member.apply(target, values)
       }
     },

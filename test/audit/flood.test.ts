@@ -128,7 +128,7 @@ t.test(
     for (const line of rest)
       t.same(
         Object.keys(line).sort(),
-        ['count', 'event', 'outcome', 'reason', 'since', 'status', 'time'],
+        ['count', 'detail', 'event', 'outcome', 'reason', 'since', 'status', 'time'],
         'no single one',
       )
   },

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
+import { type Detail, describeForClient, details, type RefusalFacts } from '../../src/core/details.ts'
 import { type ErrorCode, OAuthError, type Reason, reasons } from '../../src/core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
 import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
@@ -308,16 +309,19 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
       const answer = await meet()
       const seen = events.slice(before).filter(event => !good.has((event as { event: string }).event))
       const { headers } = answer
+      const { detail, facts = {} } = seen[0] as { detail: Detail; facts?: RefusalFacts }
+      t.ok(Object.hasOwn(details[reason], detail), `${detail} is a detail of ${reason}`)
+      const description = describeForClient(reason, detail, facts) ?? reasons[reason]
 
       t.equal(answer.status, status)
-      t.same(answer.body, { ...(error && { error }), error_description: reasons[reason], reason })
+      t.same(answer.body, { ...(error && { error }), error_description: description, reason })
       t.match(headers, { 'content-type': /^application\/json/, 'cache-control': 'no-store' })
       t.equal(headers['retry-after'] !== undefined, status === 503, 'Retry-After')
       t.match(headers['retry-after'] ?? '1', /^[1-9]\d?$/)
 
       const challenge = headers['www-authenticate']
       const parameters = [
-        ...(error === undefined ? [] : [`error="${error}"`, `error_description="${reasons[reason]}"`]),
+        ...(error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]),
         `resource_metadata="${resourceMetadata}"`,
       ]
       if (at === 'resource') t.equal(challenge, status === 503 ? undefined : `Bearer ${parameters.join(', ')}`)
@@ -339,7 +343,7 @@ t.test('without its store the server does what needs none, and the trouble is in
 })
 
 t.test('an OAuthError says its reason in its sentence and carries no token', t => {
-  const error = new OAuthError('invalid_token', 'expired')
+  const error = new OAuthError('invalid_token', 'expired', 'ended')
   t.match(error, {
     name: 'OAuthError',
     code: 'invalid_token',

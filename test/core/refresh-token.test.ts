@@ -46,7 +46,7 @@ t.test(
       ['static, revoked', { ...unused, rotation: 'static', revoked: true }, 100_000, 'revoked'],
     ]
     for (const [words, facts, now, outcome] of cases) t.equal(judgeRefresh(facts, now), outcome, words)
-    for (const reason of Object.values(refreshReasons)) t.match(reason, /^refresh_(unknown|expired|revoked|reused)$/)
+    for (const [reason] of Object.values(refreshReasons)) t.match(reason, /^refresh_(unknown|expired|revoked|reused)$/)
   },
 )
 

@@ -72,7 +72,7 @@ t.test('revocation is looked at each time, and where it cannot be known nothing 
   t.equal(await outcomeOf(() => unaware.verify(request(token), alice.connection)), 'accepted', 'where none is revoked')
   const broken = build({
     isRevoked: () => {
-      throw new OAuthError('temporarily_unavailable', 'store_unavailable')
+      throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer')
     },
   })
   for (let time = 0; time < 2; time++)

@@ -166,7 +166,7 @@ t.test('the store is measured by kind of call, and what it cannot answer is coun
       lastNews: () => silence,
       listNotes: (...call) =>
         failing
-          ? Promise.reject(new OAuthError('temporarily_unavailable', 'store_unavailable'))
+          ? Promise.reject(new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'))
           : real.listNotes(...call),
       addNote: () => Promise.reject(new ConflictError('a mistake of the caller')),
     },

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { readScope } from '../../core/access-token.ts'
 import { confirm } from '../../core/confirmation.ts'
-import { OAuthError, type Reason } from '../../core/errors.ts'
+import { OAuthError, type Why } from '../../core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
 import { decide } from '../../core/policy.ts'
 import { refreshReasons } from '../../core/refresh-token.ts'
@@ -15,20 +15,26 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const { client, presenter } = by
   const { store, audit } = parts
   const presented = form.refresh_token
-  if (presented === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+  if (presented === undefined)
+    throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'refresh_token' })
   const hash = hashOpaqueToken(presented)
   // The checksum tells noise from a token before the store is asked.
-  const known = isOpaqueToken(presented) === 'rt' ? await store.findRefreshToken(hash) : undefined
-  if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown')
+  if (isOpaqueToken(presented) !== 'rt') throw new OAuthError('invalid_grant', 'refresh_unknown', 'form')
+  const known = await store.findRefreshToken(hash)
+  if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown', 'not_stored')
   const { grant, state } = known
   const alive = state !== 'revoked' && grant.expires > by.at ? grant : undefined
-  if (grant.clientId !== client.id) throw refuse('refresh_unknown', alive)
-  if (grant.certificate !== presenter.certificate.thumbprint) throw refuse('refresh_certificate_mismatch', alive)
+  if (grant.clientId !== client.id) throw refuse(['refresh_unknown', 'other_client'], alive)
+  if (grant.certificate !== presenter.certificate.thumbprint)
+    throw refuse(['refresh_certificate_mismatch', 'other_certificate'], alive)
 
   const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
   const granted = readScope(grant.scope)
-  if (!readScope(scope).every(token => granted.includes(token))) throw new OAuthError('invalid_scope', 'scope_denied')
-  if (resource !== grant.audience) throw new OAuthError('invalid_target', 'target_unknown') // never wider than granted
+  if (!readScope(scope).every(token => granted.includes(token)))
+    throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', { found: scope, expected: grant.scope })
+  if (resource !== grant.audience)
+    // never wider than granted
+    throw new OAuthError('invalid_target', 'target_unknown', 'other_than_granted', { found: resource })
   const permission = decide(client, { scope, binding, resource }, parts.targets)
   const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
 
@@ -36,7 +42,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const { outcome } = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
   if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static') {
     if (outcome === 'reused') audit.refreshReused(request, grant)
-    throw new OAuthError('invalid_grant', refreshReasons[outcome])
+    throw new OAuthError('invalid_grant', ...refreshReasons[outcome])
   }
   audit.refreshRotated(request, grant, outcome)
   const { subject, id, actor } = grant
@@ -46,8 +52,8 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
 }
 
 /** A refusal whose event names the grant while that is alive: then it is an alarm, and there is something to end. */
-function refuse(reason: Reason, alive: Stored | undefined): OAuthError {
-  const refusal = new OAuthError('invalid_grant', reason)
+function refuse(why: Why, alive: Stored | undefined): OAuthError {
+  const refusal = new OAuthError('invalid_grant', ...why)
   if (alive !== undefined) refusal.token = { client_id: alive.clientId, grant: alive.id, bound_to: alive.certificate }
   return refusal
 }

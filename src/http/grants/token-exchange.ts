@@ -1,6 +1,7 @@
 // grant_type token-exchange (RFC 8693): somebody's token becomes a token that only this client can use, on behalf of them.
 // Never more scope than it had, never longer than it lasts, and bound as every token of ours is, never more weakly than it.
 import { confirm, isAtLeast } from '../../core/confirmation.ts'
+import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { decide } from '../../core/policy.ts'
 import { narrowScope } from '../../core/subject-token.ts'
@@ -14,14 +15,18 @@ const grantType = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
 export async function tokenExchange({ request, form, by, parts }: GrantRequest): Promise<TokenAnswer> {
   const { client, presenter } = by
   const { subject_token: token, subject_token_type: type, requested_token_type: requested = accessToken } = form
-  const wellFormed =
-    token !== undefined &&
-    type !== undefined &&
-    subjectTokenTypes.includes(type) &&
-    requested === accessToken &&
-    form.actor_token === undefined && // the actor is the client, which its certificate shows
-    form.actor_token_type === undefined
-  if (!wellFormed) throw new OAuthError('invalid_request', 'malformed_request')
+  if (token === undefined) throw malformed('parameter_missing', { parameter: 'subject_token' })
+  if (type === undefined) throw malformed('parameter_missing', { parameter: 'subject_token_type' })
+  if (!subjectTokenTypes.includes(type))
+    throw malformed('parameter_invalid', { parameter: 'subject_token_type', expected: subjectTokenTypes.join(', ') })
+  if (requested !== accessToken)
+    throw malformed('parameter_invalid', { parameter: 'requested_token_type', expected: accessToken })
+  for (const parameter of ['actor_token', 'actor_token_type'])
+    if (form[parameter] !== undefined)
+      throw malformed('parameter_not_supported', {
+        parameter,
+        expected: 'the actor is the client that its certificate shows',
+      })
 
   const subject = await readSubject(token, type, by, parts, request.raw)
   const resource = readTarget(form) ?? subject.audience
@@ -29,7 +34,11 @@ export async function tokenExchange({ request, form, by, parts }: GrantRequest):
   const { binding: least = 'certificate' } = subject
   const binding = form.token_binding ?? (isAtLeast(client.bindings[0], least) ? undefined : least)
   const permission = decide(client, { scope, binding, resource }, parts.targets)
-  if (!isAtLeast(permission.binding, least)) throw new OAuthError('invalid_request', 'binding_not_allowed')
+  if (!isAtLeast(permission.binding, least))
+    throw new OAuthError('invalid_request', 'binding_not_allowed', 'weaker_than_subject', {
+      found: permission.binding,
+      expected: least,
+    })
   const cnf = confirm(presenter, permission.binding)
 
   const { sub, act, expires } = subject
@@ -46,6 +55,10 @@ export async function tokenExchange({ request, form, by, parts }: GrantRequest):
 /** A token is for one target, whichever parameter names it. @throws OAuthError `target_unknown` */
 function readTarget({ resource, audience }: Form): string | undefined {
   if (resource !== undefined && audience !== undefined && resource !== audience)
-    throw new OAuthError('invalid_target', 'target_unknown')
+    throw new OAuthError('invalid_target', 'target_unknown', 'two_targets')
   return resource ?? audience
+}
+
+function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
 }

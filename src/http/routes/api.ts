@@ -39,6 +39,8 @@ function readText(body: unknown): string {
   const isNote = typeof body === 'object' && body !== null && Object.keys(body).join() === 'text'
   const text = isNote ? (body as { text: unknown }).text : undefined
   if (typeof text !== 'string' || text === '' || text.length > 2000 || !text.isWellFormed())
-    throw new OAuthError('invalid_request', 'malformed_request')
+    throw new OAuthError('invalid_request', 'malformed_request', 'body_form', {
+      expected: 'an object with the member text, 1 to 2000 characters, and no other member',
+    })
   return text
 }

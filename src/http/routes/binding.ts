@@ -15,7 +15,7 @@ export function bindingRoute(app: FastifyInstance, { now }: ServerParts): void {
 /** What the server sees of a connection, at `now` in seconds since 1970. @throws OAuthError for one that is none of ours. */
 export function describeBinding(socket: TLSSocket, now: number) {
   const connection = connectionOf(socket)
-  if (connection === undefined) throw new OAuthError('invalid_request', 'binding_unavailable')
+  if (connection === undefined) throw new OAuthError('invalid_request', 'binding_unavailable', 'not_mutual_tls')
   const protocol = socket.getProtocol()
   return {
     protocol,

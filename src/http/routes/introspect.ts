@@ -12,7 +12,8 @@ export function introspectRoute(app: FastifyInstance, parts: ServerParts): void 
   app.post('/oauth/introspect', async (request, reply) => {
     const form = readForm(request.body)
     const { client } = await authenticate(request, form, parts)
-    if (form.token === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+    if (form.token === undefined)
+      throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'token' })
     const claims = client.resource === undefined ? undefined : await readActive(form.token, client.resource)
     parts.audit.tokenIntrospected(request, client.id, claims)
     reply.header('cache-control', 'no-store')

@@ -39,14 +39,17 @@ function acceptOctets(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   const type = /^application\/json *(; *charset="?utf-8"?)?$/i
   app.addContentTypeParser(type, { parseAs: 'buffer', bodyLimit: maximumReport }, ({ headers }, body, done) =>
-    headers['content-encoding'] === undefined ? done(null, body) : done(new RequestError(415)),
+    headers['content-encoding'] === undefined ? done(null, body) : done(new RequestError(415, 'content_encoding')),
   )
 }
 
 /** @throws OAuthError `malformed_request` */
 function readLeaks(body: Buffer): readonly Leak[] {
   const leaks = readLeakReport(parseJson(body))
-  if (leaks === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+  if (leaks === undefined)
+    throw new OAuthError('invalid_request', 'malformed_request', 'body_form', {
+      expected: 'a JSON array of objects with the member token',
+    })
   return leaks
 }
 

@@ -15,10 +15,11 @@ export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
   app.post('/oauth/revoke', async (request, reply) => {
     const form = readForm(request.body)
     const { client } = await authenticate(request, form, parts)
-    if (form.token === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+    if (form.token === undefined)
+      throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'token' })
     const found = await find(form.token)
     if (found !== undefined) {
-      if (found.clientId !== client.id) throw new OAuthError('invalid_client', 'client_mismatch')
+      if (found.clientId !== client.id) throw new OAuthError('invalid_client', 'client_mismatch', 'other_owner')
       await store.revoke(found.revocation)
       parts.audit.tokenRevoked(request, client.id, found.revocation)
     }

@@ -38,10 +38,15 @@ export async function answerTokenRequest(
   const arrived = { time: parts.clock(), monotonic: performance.now() }
   const by = await authenticate(request, form, parts)
   const { grant_type: type } = form
-  if (type === undefined) throw new OAuthError('invalid_request', 'malformed_request')
+  if (type === undefined)
+    throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'grant_type' })
   const grant = Object.hasOwn(grants, type) ? grants[type as GrantType] : undefined
-  if (grant === undefined) throw new OAuthError('unsupported_grant_type', 'grant_type_unsupported')
+  if (grant === undefined)
+    throw new OAuthError('unsupported_grant_type', 'grant_type_unsupported', 'grant_type', { found: type })
   if (!by.client.grantTypes.has(type as GrantType))
-    throw new OAuthError('unauthorized_client', 'grant_type_not_allowed')
+    throw new OAuthError('unauthorized_client', 'grant_type_not_allowed', 'grant_type', {
+      found: type,
+      expected: [...by.client.grantTypes].join(' '),
+    })
   return grant({ request, form, by, parts, arrived })
 }

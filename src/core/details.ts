@@ -1,0 +1,621 @@
+// Details: why exactly a request was refused, for the operator. A reason (errors.ts) is what the client is told; each reason
+// has one detail or more, and events and log lines carry the detail with the facts that were compared. The list is closed;
+// docs/reference/refusals.md is generated from it.
+
+export interface DetailEntry {
+  /** What was found, in one sentence. `{name}` stands for a fact. */
+  readonly cause: string
+  /** What to do about it, for whoever runs the server or the client. */
+  readonly remedy: string
+  /**
+   * Whether the client is told the cause and the remedy too, as `error_description`: only where the cause is the form of its
+   * own request or its own certificate, so that it helps no attacker.
+   */
+  readonly told?: true
+}
+
+/** Every detail of every reason, by reason. */
+export const details = {
+  no_token: {
+    authorization_missing: {
+      cause: 'The request has no Authorization header.',
+      remedy: 'Send the access token as Authorization: Bearer TOKEN.',
+      told: true,
+    },
+    scheme_not_bearer: {
+      cause: 'The Authorization header uses another scheme than Bearer.',
+      remedy: 'Send the access token as Authorization: Bearer TOKEN.',
+      told: true,
+    },
+  },
+  malformed_request: {
+    parameter_missing: {
+      cause: 'The parameter {parameter} is missing.',
+      remedy: 'Add it to the form in the request body.',
+      told: true,
+    },
+    parameter_repeated: {
+      cause: 'The parameter {parameter} occurs more than once.',
+      remedy: 'Send each parameter once (RFC 6749 section 3.2).',
+      told: true,
+    },
+    parameter_invalid: {
+      cause: 'The value of the parameter {parameter} is not supported.',
+      remedy: 'Expected: {expected}.',
+      told: true,
+    },
+    parameter_not_supported: {
+      cause: 'The parameter {parameter} is not supported here.',
+      remedy: 'Leave it out; {expected}.',
+      told: true,
+    },
+    query_not_allowed: {
+      cause: 'The request has a query.',
+      remedy: 'Send all parameters in the request body.',
+      told: true,
+    },
+    token_in_query: {
+      cause: 'The query contains an access_token.',
+      remedy: 'Send the token in the Authorization header only; treat the token in the query as leaked.',
+      told: true,
+    },
+    authorization_repeated: {
+      cause: 'The request has more than one Authorization header.',
+      remedy: 'Send one Authorization header.',
+      told: true,
+    },
+    authorization_malformed: {
+      cause: 'The Authorization header is not of the form of its scheme.',
+      remedy: 'Send Bearer TOKEN, or Basic with the base64 of CLIENT_ID:SECRET; one space, no comma.',
+      told: true,
+    },
+    authorization_not_expected: {
+      cause: 'The request has an Authorization header, and the client is not registered for a secret.',
+      remedy: 'Leave the header out, or register the client with token_endpoint_auth_method client_secret_basic.',
+      told: true,
+    },
+    client_id_differs: {
+      cause: 'The client_id in the form is not the one in the Authorization header.',
+      remedy: 'Send the same client_id in both, or in one of them.',
+      told: true,
+    },
+    content_type: {
+      cause: 'The Content-Type is not the one that this address accepts.',
+      remedy: 'Send {expected}.',
+      told: true,
+    },
+    content_encoding: {
+      cause: 'The request body is compressed.',
+      remedy: 'Send the body without Content-Encoding.',
+      told: true,
+    },
+    body_not_json: {
+      cause: 'The request body is not valid JSON in UTF-8.',
+      remedy: 'Send one JSON value in UTF-8, without a member named __proto__.',
+      told: true,
+    },
+    body_form: {
+      cause: 'The request body is JSON, but not of the form that this address accepts.',
+      remedy: 'Expected: {expected}.',
+      told: true,
+    },
+    signature_headers: {
+      cause: 'A signed report needs exactly one key identifier and one signature, and no Authorization header.',
+      remedy: 'Send each of the two signature headers once, or report as a client with a token instead.',
+      told: true,
+    },
+    host_missing: {
+      cause: 'The request names no host, or more than one.',
+      remedy: 'Send one Host header (HTTP/1.1) or :authority (HTTP/2).',
+      told: true,
+    },
+    misdirected: {
+      cause: 'The request is for another host than the TLS handshake named.',
+      remedy:
+        'Open a connection for the host of the request; compare Host with the server name (SNI) of the connection.',
+      told: true,
+    },
+    host_not_loopback: {
+      cause: 'The Host of a request to the ops listener is not localhost with its port.',
+      remedy: 'Use http://localhost:PORT; behind a port forward, send Host: localhost:PORT.',
+      told: true,
+    },
+    not_found: {
+      cause: 'There is no such address.',
+      remedy: 'Compare the path with the list of endpoints.',
+      told: true,
+    },
+    method_not_allowed: {
+      cause: 'The address does not support this method.',
+      remedy: 'Use one of the methods of the Allow header.',
+      told: true,
+    },
+    body_too_large: {
+      cause: 'The request body is larger than this address accepts.',
+      remedy: 'Send less in one request; see docs/limits.md.',
+      told: true,
+    },
+    head_too_large: {
+      cause: 'The request line and headers are larger than the server accepts.',
+      remedy: 'Send fewer or shorter headers; see docs/limits.md.',
+      told: true,
+    },
+    expectation: {
+      cause: 'The Expect header asks for something else than 100-continue.',
+      remedy: 'Leave the header out.',
+      told: true,
+    },
+    request_timed_out: {
+      cause: 'The request was not complete in time.',
+      remedy: 'Send the request faster; see docs/limits.md.',
+      told: true,
+    },
+    not_http: {
+      cause: 'The octets on the connection are not a valid HTTP request.',
+      remedy: 'Speak HTTP/1.1 or HTTP/2; the fact code says what the parser found.',
+      told: true,
+    },
+    http_error: {
+      cause: 'HTTP itself refuses the request.',
+      remedy: 'The fact code says what was found.',
+      told: true,
+    },
+  },
+  no_certificate: {
+    not_sent: {
+      cause: 'The client sent no certificate in the TLS handshake.',
+      remedy: 'Configure the client with a certificate and its private key.',
+    },
+    not_mutual_tls: {
+      cause: 'The request did not come over a connection of mutualTls().',
+      remedy: 'Use mutualTls() as the serverFactory of the Fastify app; inject() has no TLS connection.',
+    },
+  },
+  certificate_untrusted: {
+    not_verified: {
+      cause: 'OpenSSL could not verify the client certificate; the fact code is its error.',
+      remedy: 'Compare the issuer of the certificate with the authorities in TLSBOUND_TLS_CLIENT_CA_FILE.',
+    },
+  },
+  certificate_expired: {
+    ended: {
+      cause: 'The client certificate is past the end of its validity.',
+      remedy: 'Renew the client certificate; compare the clocks.',
+      told: true,
+    },
+    not_yet_valid: {
+      cause: 'The validity of the client certificate has not begun.',
+      remedy: 'Compare the clocks; use a certificate that is valid now.',
+      told: true,
+    },
+  },
+  certificate_revoked: {
+    listed: {
+      cause: 'A revocation list of its authority names the client certificate.',
+      remedy: 'Issue a new certificate with a new key.',
+    },
+  },
+  certificate_mismatch: {
+    other_certificate: {
+      cause: 'The token is bound to the certificate bound_to; the connection presents the certificate x5t#S256.',
+      remedy:
+        'If both belong to the same client, it must get a new token after a renewal; otherwise the token was stolen.',
+    },
+  },
+  connection_mismatch: {
+    other_connection: {
+      cause: 'The token is bound to another TLS connection of the same certificate.',
+      remedy:
+        'Get the token on the connection that uses it; a client that did not reconnect has lost its token and key.',
+    },
+  },
+  binding_unavailable: {
+    no_channel_binding: {
+      cause: 'The connection has no channel binding: it is TLS 1.2 without the extended master secret.',
+      remedy: 'Use TLS 1.3, or TLS 1.2 with the extended master secret (RFC 7627).',
+    },
+    not_mutual_tls: {
+      cause: 'The request did not come over a connection of mutualTls().',
+      remedy: 'Use mutualTls() as the serverFactory of the Fastify app; inject() has no TLS connection.',
+    },
+  },
+  confirmation_malformed: {
+    cnf_missing: {
+      cause: 'The token has no cnf claim, so it is a plain bearer token.',
+      remedy: 'Configure the issuer to bind its tokens to the client certificate (RFC 8705).',
+    },
+    cnf_malformed: {
+      cause: 'The cnf claim is not a JSON object with the thumbprint of a certificate.',
+      remedy: 'Configure the issuer to write x5t#S256 of the certificate into cnf.',
+    },
+    cnf_member: {
+      cause: 'The cnf claim has a member that is unknown, or whose value is malformed.',
+      remedy: 'The fact member names it; only x5t#S256 and the bindings of this server are accepted.',
+    },
+  },
+  bad_signature: {
+    too_long: { cause: 'The token is longer than accepted.', remedy: 'Compare its length with the limit.' },
+    not_jws: {
+      cause: 'The token is not three base64url segments with a JSON header.',
+      remedy: 'Send the access token exactly as it was issued; nothing may be cut, added or encoded again.',
+    },
+    header_member: {
+      cause: 'The header of the token has other members than typ, alg and kid, or one of another type.',
+      remedy: 'The fact header names the member; tokens of this issuer have exactly these three.',
+    },
+    unknown_key: {
+      cause: 'No key of the issuer has the kid of the token.',
+      remedy: 'Compare kid with the key set of the issuer; after a rotation that removed the key, get a new token.',
+    },
+    wrong_algorithm: {
+      cause: 'The alg of the token is not that of the key that its kid names.',
+      remedy: 'Tokens of this issuer are signed with the algorithm of their key; this one was forged or altered.',
+    },
+    wrong_signature: {
+      cause: 'The key that the token names did not make its signature.',
+      remedy: 'The token was forged or altered, or two servers have different keys under one kid.',
+    },
+    not_stored: {
+      cause: 'The token is an opaque one that the store does not contain.',
+      remedy: 'It has expired and was removed, or another server with another store issued it.',
+    },
+    ops_token: {
+      cause: 'The token is not the ops token of this server.',
+      remedy: 'Send the content of the file that TLSBOUND_OPS_TOKEN_FILE names.',
+    },
+  },
+  wrong_type: {
+    typ: {
+      cause: 'The typ of the token is not at+jwt.',
+      remedy: 'Send the access token, not another token of the issuer.',
+    },
+  },
+  wrong_issuer: {
+    iss: { cause: 'The iss claim is not the expected issuer.', remedy: 'Compare the facts found and expected.' },
+  },
+  wrong_audience: {
+    aud: {
+      cause: 'The aud claim does not contain the expected audience.',
+      remedy: 'Ask for the token with this resource; compare the facts found and expected.',
+    },
+  },
+  not_yet_valid: {
+    in_the_future: {
+      cause: 'The iat or nbf of the token lies in the future.',
+      remedy: 'Compare the clocks of issuer and resource server.',
+    },
+  },
+  expired: {
+    ended: {
+      cause: 'The exp of the token has passed.',
+      remedy: 'Get a new token; if it was issued just now, compare the clocks.',
+    },
+  },
+  claims_malformed: {
+    claim: {
+      cause: 'A claim of the token is missing, or has another form than RFC 9068 describes.',
+      remedy: 'The fact claim names it.',
+    },
+    lifetime: {
+      cause: 'The token ends before it begins, or lives longer than a day.',
+      remedy: 'Configure a shorter lifetime at the issuer.',
+    },
+  },
+  binding_too_weak: {
+    level: {
+      cause: 'The level of the token is below the one that the route demands.',
+      remedy: 'Ask for a token with the token_binding of the fact expected.',
+    },
+  },
+  proof_missing: {
+    header_missing: {
+      cause: 'The request has no Session-Binding-Proof header.',
+      remedy: 'Sign a proof for this connection and send it with the token.',
+    },
+  },
+  proof_invalid: {
+    form: {
+      cause: 'The proof is not a compact JWS of at most 4096 characters.',
+      remedy: 'Send one Session-Binding-Proof header with one proof.',
+    },
+    header: {
+      cause: 'The header of the proof is not exactly typ, alg and x5t#S256 with the values for this certificate.',
+      remedy:
+        'Use typ tls-binding-proof+jwt, an algorithm of the certificate key, and the thumbprint of the certificate.',
+    },
+    claim: {
+      cause: 'A claim of the proof is missing, unknown or malformed.',
+      remedy: 'Send ath, ekm and iat; jti, htm and htu are optional; any other claim is rejected.',
+    },
+    other_connection: {
+      cause: 'The ekm of the proof is not that of this connection.',
+      remedy: 'Sign a proof on each connection; a proof seen elsewhere was replayed.',
+    },
+    other_token: {
+      cause: 'The ath of the proof is not the hash of this token.',
+      remedy: 'Sign a proof for each token.',
+    },
+    outside_window: {
+      cause: 'The iat of the proof is too old, or lies in the future.',
+      remedy: 'Sign a new proof; compare the clocks.',
+    },
+    other_request: {
+      cause: 'The htm or htu of the proof is not that of this request.',
+      remedy: 'Sign a proof for this request, or leave htm and htu out.',
+    },
+    wrong_signature: {
+      cause: 'The key of the client certificate did not sign the proof.',
+      remedy: 'Sign with the private key of the certificate of this connection.',
+    },
+    not_per_request: {
+      cause: 'The route demands a proof for each request, and this one lacks jti, htm or htu.',
+      remedy: 'Sign a proof with jti, htm and htu for each request.',
+    },
+    used_already: {
+      cause: 'The jti of the proof was used on this connection already.',
+      remedy: 'Use a new jti for each proof.',
+    },
+    too_many: {
+      cause: 'The connection has used more single-request proofs in a minute than are remembered.',
+      remedy: 'Send fewer requests per connection, or use a proof for all requests of the connection.',
+    },
+  },
+  revoked: {
+    revoked: {
+      cause: 'The token, its grant, its client, its certificate or everything of its time was revoked.',
+      remedy: 'Get a new token; the event token.revoked with the same jti or grant says who revoked it.',
+    },
+  },
+  scope_missing: {
+    scope: {
+      cause: 'The scope of the token lacks a value that the route demands.',
+      remedy: 'Compare the facts found and expected; register the client for the scope and ask for it.',
+    },
+  },
+  unknown_client: {
+    not_registered: {
+      cause: 'No client is registered under this client_id.',
+      remedy: 'Compare client_id with tlsbound clients list; it is case-sensitive.',
+    },
+  },
+  client_mismatch: {
+    other_subject: {
+      cause: 'The name in the certificate is not the registered one.',
+      remedy: 'Compare the facts registered and presented.',
+    },
+    not_registered_certificate: {
+      cause: 'The certificate is none of those that the client is registered with.',
+      remedy: 'Add the certificate to jwks of the registration (x5c).',
+    },
+    not_vouched_for: {
+      cause: 'The client is registered by a name, and no authority of the server issued the certificate.',
+      remedy: 'Present a certificate that a trusted authority issued.',
+    },
+    secret: {
+      cause: 'The client secret is missing or wrong.',
+      remedy: 'Send the secret of the client with Authorization: Basic.',
+    },
+    secret_delayed: {
+      cause: 'A wrong secret came shortly before, so that this one was not tried.',
+      remedy: 'Wait a minute; find out who sends wrong secrets with the certificate of this client.',
+    },
+    other_owner: {
+      cause: 'The token belongs to another client.',
+      remedy: 'Only the client that a token was issued to can revoke it; an administrator uses tlsbound revoke.',
+    },
+  },
+  client_disabled: {
+    disabled: { cause: 'An administrator has disabled the client.', remedy: 'tlsbound clients enable CLIENT_ID' },
+  },
+  grant_type_unsupported: {
+    grant_type: {
+      cause: 'The server does not support this grant_type.',
+      remedy: 'Use client_credentials, refresh_token or urn:ietf:params:oauth:grant-type:token-exchange.',
+      told: true,
+    },
+  },
+  grant_type_not_allowed: {
+    grant_type: {
+      cause: 'The grant_types of the registration do not contain this one.',
+      remedy: 'Add it to grant_types of the registration.',
+    },
+  },
+  scope_denied: {
+    scope_malformed: {
+      cause: 'The scope is not a list of words with single spaces between them, each once.',
+      remedy: 'Separate the words with one space; repeat none.',
+      told: true,
+    },
+    not_registered: {
+      cause: 'The scope of the registration lacks a value that the client asks for.',
+      remedy: 'Compare the facts found and expected; add it to the registration or ask for less.',
+    },
+    wider_than_granted: {
+      cause: 'The client asks for more scope than the refresh token or the subject token has.',
+      remedy: 'Ask for a part of the scope that was granted.',
+    },
+    nothing_left: {
+      cause: 'The subject token and the registration have no scope in common.',
+      remedy: 'Compare the scope of the subject token with that of the registration.',
+    },
+  },
+  binding_not_allowed: {
+    not_registered: {
+      cause: 'The token_bindings of the registration do not contain the level that the client asks for.',
+      remedy: 'Add it to token_bindings of the registration, or ask for a registered level.',
+    },
+    weaker_than_subject: {
+      cause: 'The client asks for a weaker binding than the subject token has.',
+      remedy: 'Ask for the level of the subject token or a stronger one.',
+    },
+  },
+  target_unknown: {
+    not_registered: {
+      cause: 'The resource is neither the audience of this server nor the resource of a registered client.',
+      remedy: 'Compare the spelling with the resource of the registrations.',
+    },
+    other_than_granted: {
+      cause: 'The resource is not the one that the grant is for.',
+      remedy: 'Leave resource out when refreshing, or send the one of the grant.',
+    },
+    two_targets: {
+      cause: 'The parameters resource and audience name two targets.',
+      remedy: 'Send one of them.',
+      told: true,
+    },
+  },
+  refresh_unknown: {
+    form: { cause: 'The refresh_token is not of the form of one of this server.', remedy: 'Send it as it was issued.' },
+    not_stored: {
+      cause: 'The store does not contain the refresh token.',
+      remedy: 'It ended and was removed, or another server with another store issued it.',
+    },
+    other_client: {
+      cause: 'The refresh token belongs to another client.',
+      remedy: 'The token was stolen or mixed up: compare client_id with by.',
+    },
+  },
+  refresh_expired: {
+    ended: { cause: 'The grant of the refresh token has ended.', remedy: 'Ask for a new grant.' },
+  },
+  refresh_reused: {
+    raced: {
+      cause: 'The refresh token was used by another request within the last second.',
+      remedy: 'Refresh once for all requests of the client.',
+    },
+    reused: {
+      cause: 'The refresh token was used before, and its successor is in use or the retry time is over.',
+      remedy: 'Two parties hold the token: the grant was revoked; see the event refresh.reused.',
+    },
+  },
+  refresh_revoked: {
+    revoked: {
+      cause: 'The grant, its client, its certificate or everything of its time was revoked.',
+      remedy: 'Ask for a new grant; the event token.revoked says who revoked it.',
+    },
+  },
+  refresh_certificate_mismatch: {
+    other_certificate: {
+      cause: 'The refresh token is bound to the certificate bound_to; the connection presents another one.',
+      remedy: 'After a renewal of the certificate the client must ask for a new grant.',
+    },
+  },
+  subject_token_invalid: {
+    too_long: { cause: 'The subject token is longer than accepted.', remedy: 'Ask its issuer for a shorter token.' },
+    not_trusted: {
+      cause: 'No trusted issuer has the iss of the subject token.',
+      remedy: 'Compare the fact issuer with the entries of TLSBOUND_TRUSTED_ISSUERS_FILE, letter by letter.',
+    },
+    not_verified: {
+      cause: 'The subject token is malformed, or no key and algorithm of its issuer verify it.',
+      remedy: 'Compare kid and alg with the key set of the issuer and the algorithms of its entry.',
+    },
+    typ: {
+      cause: 'The typ of the subject token does not fit subject_token_type.',
+      remedy: 'Send an access token or ID token under its own type.',
+    },
+    claim: {
+      cause: 'A claim of the subject token is missing, malformed, or not the expected one.',
+      remedy: 'The fact claim names it; compare found with expected.',
+    },
+    names_a_client: {
+      cause: 'The subject of the token has the name of a registered client.',
+      remedy: 'Give the issuer a subject_prefix.',
+    },
+    own_token: {
+      cause: 'The subject token was issued by this server and is refused for the reason in the fact reason.',
+      remedy: 'See the details of that reason.',
+    },
+  },
+  issuer_unavailable: {
+    keys: {
+      cause: 'The key set of the issuer could not be fetched.',
+      remedy: 'The log names the address and what happened there.',
+    },
+  },
+  report_signature_invalid: {
+    unknown_key: {
+      cause: 'No reporter has a key with this identifier.',
+      remedy: 'Add the key to TLSBOUND_LEAK_KEYS_FILE.',
+    },
+    wrong_signature: {
+      cause: 'The key did not sign the body as it came.',
+      remedy: 'Sign the exact octets of the body; no proxy may change them.',
+    },
+  },
+  reporter_unavailable: {
+    keys: {
+      cause: 'The keys of the reporters could not be fetched.',
+      remedy: 'The log names the address and what happened there.',
+    },
+  },
+  store_unavailable: {
+    no_answer: {
+      cause: 'The store did not answer, or answered with an error.',
+      remedy: 'The log has the error of the database.',
+    },
+    stale: {
+      cause: 'The server has not heard from the store for 5 seconds, so that it may not know of a revocation.',
+      remedy: 'Check the database and the network to it.',
+    },
+    event_not_written: {
+      cause: 'The security event of this answer could not be written, so that nothing was given.',
+      remedy: 'Check the disk and the rights of TLSBOUND_AUDIT_FILE; the log has the error.',
+    },
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, DetailEntry>>>>
+
+type Reason = keyof typeof details
+
+/** The details of a reason. */
+export type DetailOf<R extends Reason> = R extends Reason ? keyof (typeof details)[R] & string : never
+
+export type Detail = DetailOf<Reason>
+
+/** What facts are about, in the order in which they are documented. */
+export const factNames = {
+  parameter: 'name of the parameter',
+  member: 'name of the member',
+  claim: 'name of the claim',
+  header: 'name of the header or header member',
+  found: 'what was found',
+  expected: 'what was expected',
+  limit: 'the bound that was exceeded',
+  code: 'error code of the part that found it (OpenSSL, HTTP parser, network)',
+  reason: 'the reason behind this one',
+  subject: 'subject of the presented certificate, as RFC 4514 writes it',
+  issuer: 'issuer of the certificate or token',
+  serial: 'serial number of the certificate, hexadecimal',
+  thumbprint: 'x5t#S256 of the presented certificate',
+  authority: 'the authority that the detail is about',
+  registered: 'the name that the client is registered with',
+  presented: 'the name that the certificate has',
+  kid: 'id of the key that the token names',
+  alg: 'algorithm that the token names',
+  host: 'host that the request names',
+  server_name: 'server name (SNI) of the TLS handshake',
+  address: 'address that was fetched',
+  time: 'the time that was compared, seconds since 1970',
+} as const
+
+/** What was compared. Texts may come from the client: whoever writes them down shortens and redacts them. */
+export type RefusalFacts = { readonly [name in keyof typeof factNames]?: string | number | undefined }
+
+/** The entry of a detail. */
+export function detailOf(reason: Reason, detail: string): DetailEntry {
+  return (details[reason] as Readonly<Record<string, DetailEntry>>)[detail] as DetailEntry
+}
+
+/** The sentence for the client where it may be told the detail, else undefined. ASCII without quotes (RFC 6749 §5.2). */
+export function describeForClient(reason: Reason, detail: string, facts: RefusalFacts): string | undefined {
+  const { cause, remedy, told } = detailOf(reason, detail)
+  if (told !== true) return undefined
+  const fill = (text: string) =>
+    text.replace(/ ?\{(\w+)\}/g, (whole, name: keyof RefusalFacts) => {
+      const fact = facts[name]
+      return typeof fact === 'string' && /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(fact)
+        ? whole.replace(`{${name}}`, fact)
+        : ''
+    })
+  return `${fill(cause)} ${fill(remedy)}`
+}

@@ -1,0 +1,40 @@
+// The closed list of details: every reason has one, sentences are sentences, and what a client is told holds nothing that it
+// sent but names and values that cannot leave their place in a header.
+import t from 'tap'
+import { describeForClient, details, factNames } from '../../src/core/details.ts'
+import { OAuthError, reasons } from '../../src/core/errors.ts'
+
+t.test('every reason has a detail, and every detail a cause and a remedy', async t => {
+  t.same(Object.keys(details).sort(), Object.keys(reasons).sort())
+  for (const [reason, entries] of Object.entries(details)) {
+    t.not(Object.keys(entries).length, 0, reason)
+    for (const [detail, entry] of Object.entries(entries)) {
+      const { cause, remedy } = entry as { cause: string; remedy: string }
+      t.match(detail, /^[a-z][a-z0-9_]*$/, `${reason} ${detail}`)
+      t.match(cause, /^[A-Z].*[.]$/, cause)
+      t.match(
+        cause + remedy,
+        /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/,
+        `${reason} ${detail} can stand in a header (RFC 6749 §5.2)`,
+      )
+      for (const [, fact] of `${cause} ${remedy}`.matchAll(/\{(\w+)\}/g))
+        t.ok(Object.hasOwn(factNames, fact as string), `${reason} ${detail}: ${fact} is a fact`)
+    }
+  }
+})
+
+t.test('a client is told the details of its own request, and only the reason of everything else', async t => {
+  const missing = new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'scope' })
+  t.equal(missing.message, 'The parameter scope is missing. Add it to the form in the request body.')
+  const unknown = new OAuthError('invalid_token', 'bad_signature', 'unknown_key', { kid: 'x' })
+  t.equal(unknown.message, reasons.bad_signature)
+  t.same(unknown.facts, { kid: 'x' })
+})
+
+t.test('a fact that could leave its place in a header is not told to the client', async t => {
+  for (const parameter of ['a"b', 'a\\b', 'a\r\nb', '\u00e9', 'x'.repeat(201), ''])
+    t.equal(
+      describeForClient('malformed_request', 'parameter_missing', { parameter }),
+      'The parameter is missing. Add it to the form in the request body.',
+    )
+})
