@@ -7,7 +7,7 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   core: [/^core\//, /^node:(crypto|net)$/],
   audit: [/^(audit|core)\//, /^node:/],
   store: [/^(store|core)\//, /^node:/, /^pg$/],
-  client: [/^(client|core)\//, /^node:/, /^undici$/],
+  client: [/^(client|core)\//, /^pem-files\.ts$/, /^node:/, /^undici$/],
   lab: [/^(lab|client|core)\//, /^node:/],
   scan: [/^(scan|core)\//, /^node:/],
   pki: [/^pki\//, /^node:/, /^node-forge/],
@@ -26,7 +26,16 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
 const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'main.ts', 'reload.ts', 'testing'] }
 /** Only these touch the process and choose a store, a clock, a logger. They may import anything. */
 const wiring = [
-  ...['main.ts', 'reload.ts', 'demo.ts', 'demo-thefts.ts', 'files.ts', 'file-access.ts', 'file-lock.ts'],
+  ...[
+    'main.ts',
+    'reload.ts',
+    'demo.ts',
+    'demo-thefts.ts',
+    'files.ts',
+    'pem-files.ts',
+    'file-access.ts',
+    'file-lock.ts',
+  ],
   ...['signing-keys.ts', 'check-node.js', 'doors.ts', 'listener.ts', 'production.ts', 'testing', 'cli'],
 ]
 

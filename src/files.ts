@@ -1,45 +1,64 @@
-// Reads and makes the files that the settings point to. Every problem is one sentence that names the file.
-
-import { createPrivateKey, createPublicKey, type JsonWebKey, randomBytes, X509Certificate } from 'node:crypto'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+// Reads and makes the files that the settings point to. Every problem is a sentence that names the file, and never quotes it.
+import { createPublicKey, type JsonWebKey, randomBytes } from 'node:crypto'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { JSONWebKeySet } from 'jose'
 import { readClients } from './core/client.ts'
+import { FileProblem, quoteForShell } from './core/file-problem.ts'
+import { parseJsonText } from './core/json-text.ts'
 import { readReporterKeys } from './core/leak-signature.ts'
+import { checkServerCertificate } from './core/own-certificate.ts'
+import { renderRevocationList } from './core/pem.ts'
 import { readTrustedIssuers } from './core/trusted-issuer.ts'
-import { findReaders } from './file-access.ts'
+import { readRegularFile } from './file-access.ts'
 import { createRemoteReporterKeys, type FindReporterKey } from './http/leak-keys.ts'
 import type { OutsideIssuer } from './http/outside-issuers.ts'
 import type { TlsMaterial } from './http/tls.ts'
-import { readRevocationLists } from './http/tls.ts'
 import { readTrust } from './http/trust.ts'
 import type { KnownReceiver } from './notify/line.ts'
 import { readReceivers } from './notify/receiver.ts'
+import {
+  loadCertificates,
+  loadPrivateKey,
+  loadRevocationLists,
+  renderCertificates,
+  renderPrivateKey,
+} from './pem-files.ts'
 import type { Settings } from './settings.ts'
 
-/** Reads the TLS files and checks that they belong together. @throws Error naming the file that cannot be used. */
+/** Octets that a JSON file may have: tens of thousands of registrations. */
+const mostJsonOctets = 16_777_216
+
+/**
+ * Reads the TLS files and checks that they belong together. What is returned is written anew, block by block: OpenSSL reads
+ * of it what was counted here. @throws FileProblem
+ */
 export function readTlsFiles(settings: Settings): TlsMaterial {
-  const cert = read(settings.tlsCertFile)
-  const key = readSecret(settings.tlsKeyFile)
-  const ca = read(settings.tlsClientCaFile)
-  const crl = settings.tlsClientCrlFile === undefined ? undefined : read(settings.tlsClientCrlFile)
-  const material = { cert, key, ca, crl }
-  const leaf = parse(settings.tlsCertFile, () => new X509Certificate(cert))
-  const privateKey = parse(settings.tlsKeyFile, () => createPrivateKey(key))
-  if (!leaf.checkPrivateKey(privateKey))
-    throw new Error(`${settings.tlsKeyFile} is not the key of the certificate in ${settings.tlsCertFile}`)
-  parse(settings.tlsClientCrlFile ?? settings.tlsClientCaFile, () => readTrust(ca, readRevocationLists(material)))
-  return material
+  const { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsClientCaFile: caFile, tlsClientCrlFile: crlFile } = settings
+  const chain = loadCertificates(certFile)
+  const key = loadPrivateKey(keyFile, {
+    isSecret: true,
+    passphraseFile: settings.tlsKeyPassphraseFile,
+    passphraseSetting: 'TLSBOUND_TLS_KEY_PASSPHRASE_FILE',
+  })
+  const ca = renderCertificates(loadCertificates(caFile))
+  const lists = crlFile === undefined ? [] : loadRevocationLists(crlFile).map(({ der }) => renderRevocationList(der))
+  checkServerCertificate(chain, key, { certFile, keyFile })
+  withFile(crlFile ?? caFile, () => readTrust(ca, lists))
+  return {
+    cert: renderCertificates(chain),
+    key: renderPrivateKey(key),
+    ca,
+    crl: crlFile === undefined ? undefined : lists.join(''),
+  }
 }
 
-/** Reads the client registrations, which are then in order. @throws Error with every problem of the list. */
+/** Reads the client registrations, which are then valid. @throws Error with every problem of the list. */
 export function readClientsFile(path: string): readonly object[] {
-  const problems: string[] = []
-  const text = read(path)
-  const registrations = parse(path, () => JSON.parse(text))
-  readClients(registrations, problems)
-  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
-  return registrations
+  return loadList(path, (list, problems) => {
+    readClients(list, problems)
+    return list as readonly object[]
+  })
 }
 
 /**
@@ -47,25 +66,15 @@ export function readClientsFile(path: string): readonly object[] {
  * @throws Error with every problem of the list and of these files.
  */
 export function readTrustedIssuersFile(path: string, ours: string): OutsideIssuer[] {
-  const problems: string[] = []
-  const text = read(path)
-  const list = parse(path, () => JSON.parse(text) as unknown)
-  const beside = (name: string) => resolve(dirname(path), name)
-  const issuers = readTrustedIssuers(list, ours, problems).flatMap(rules => {
-    const { keys } = rules
-    try {
-      if ('file' in keys) return { rules, keys: { jwks: readPublicKeys(beside(keys.file)) } }
-      const caFile = keys.caFile === undefined ? undefined : beside(keys.caFile)
-      const ca = caFile === undefined ? undefined : read(caFile)
-      if (ca !== undefined) parse(caFile as string, () => new X509Certificate(ca))
-      return { rules, keys: { uri: keys.uri, ca } }
-    } catch (error) {
-      problems.push(`issuer ${JSON.stringify(rules.issuer)}: ${(error as Error).message}`)
-      return []
-    }
-  })
-  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
-  return issuers
+  return loadList(path, (list, problems) =>
+    readTrustedIssuers(list, ours, problems).flatMap(rules =>
+      collectProblem(problems, `issuer ${JSON.stringify(rules.issuer)}`, () => {
+        const { keys } = rules
+        if ('file' in keys) return { rules, keys: { jwks: readPublicKeys(resolve(dirname(path), keys.file)) } }
+        return { rules, keys: { uri: keys.uri, ca: readAuthorities(keys.caFile, path) } }
+      }),
+    ),
+  )
 }
 
 /**
@@ -74,43 +83,71 @@ export function readTrustedIssuersFile(path: string, ours: string): OutsideIssue
  */
 export function readWebhooksFile(path: string | undefined): KnownReceiver[] {
   if (path === undefined) return []
+  const isSecret = true
+  return loadList(
+    path,
+    (list, problems) =>
+      readReceivers(list, problems).flatMap(receiver =>
+        collectProblem(problems, `webhook at ${receiver.url.host}`, () => {
+          return { ...receiver, ca: readAuthorities(receiver.caFile, path) }
+        }),
+      ),
+    { isSecret },
+  )
+}
+
+/** Reads a list of entries with what it names. @throws Error with every problem, each in a line of its own. */
+function loadList<T>(path: string, parse: (list: unknown, problems: string[]) => T, options: JsonOptions = {}): T {
   const problems: string[] = []
-  const text = readSecret(path)
-  const list = parse(path, () => JSON.parse(text) as unknown)
-  const receivers = readReceivers(list, problems).flatMap(receiver => {
-    if (receiver.caFile === undefined) return { ...receiver, ca: undefined }
+  const value = parse(readJsonFile(path, 'array', options), problems)
+  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
+  return value
+}
+
+/** Returns what `read` does; its problem, if any, joins the others. */
+function collectProblem<T>(problems: string[], entry: string, read: () => T): T | [] {
+  try {
+    return read()
+  } catch (error) {
+    problems.push(`${entry}: ${(error as Error).message}`)
+    return []
+  }
+}
+
+/** The authorities of a file whose path begins beside `list`, as PEM; undefined where none is named. */
+function readAuthorities(caFile: string | undefined, list: string): string | undefined {
+  return caFile === undefined ? undefined : renderCertificates(loadCertificates(resolve(dirname(list), caFile)))
+}
+
+/** Reads a JWKS of public keys. @throws FileProblem, naming the key. */
+function readPublicKeys(path: string): JSONWebKeySet {
+  const { keys } = readJsonFile(path, 'object') as { readonly keys?: unknown }
+  if (!Array.isArray(keys) || keys.length === 0)
+    throw new FileProblem(path, { found: 'keys must be a list of at least one JSON Web Key' })
+  keys.forEach((key: unknown, index) => {
+    const position = `key number ${index + 1}`
+    if (typeof key !== 'object' || key === null)
+      throw new FileProblem(path, { position, found: 'must be a JSON object' })
+    if ('d' in key || 'k' in key)
+      throw new FileProblem(path, {
+        position,
+        found: 'this is a private or secret key, a public one is needed here',
+        remedy: 'give the key set that the issuer publishes, and replace that key: it was in a file that is no secret',
+      })
     try {
-      const caFile = resolve(dirname(path), receiver.caFile)
-      const ca = read(caFile)
-      parse(caFile, () => new X509Certificate(ca))
-      return { ...receiver, ca }
-    } catch (error) {
-      problems.push(`webhook at ${receiver.url.host}: ${(error as Error).message}`)
-      return []
+      createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
+    } catch {
+      throw new FileProblem(path, { position, found: 'this is no public key that OpenSSL can read' })
     }
   })
-  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
-  return receivers
+  return { keys } as JSONWebKeySet
 }
 
-function readPublicKeys(path: string): JSONWebKeySet {
-  const text = read(path)
-  return parse(path, () => {
-    const { keys } = JSON.parse(text) as JSONWebKeySet
-    if (keys.length === 0 || keys.some(key => 'd' in key || 'k' in key)) throw new Error('not public keys')
-    for (const key of keys) createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
-    return { keys }
-  })
-}
-
-/** Whose signed reports of leaked tokens are taken; undefined: nobody's. @throws Error naming a file that cannot be used. */
+/** Returns whose signed reports of leaked tokens are accepted; undefined: nobody's. @throws FileProblem */
 export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindReporterKey | undefined {
   if (leakKeysUrl !== undefined) return createRemoteReporterKeys({ uri: leakKeysUrl })
   if (leakKeysFile === undefined) return undefined
-  const load = () => {
-    const text = read(leakKeysFile)
-    return parse(leakKeysFile, () => readReporterKeys(JSON.parse(text)))
-  }
+  const load = () => withFile(leakKeysFile, () => readReporterKeys(readJsonFile(leakKeysFile, 'object')))
   let keys = load()
   const reload = () => {
     keys = load()
@@ -118,11 +155,14 @@ export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindR
   return Object.assign((identifier: string) => keys.get(identifier), { reload })
 }
 
-/** Reads the ops token. @throws Error when it is missing, can be read by others, or is no secret by its length. */
+/** Reads the ops token. @throws FileProblem when it is missing, can be read by others, or is no secret by its length. */
 export function readOpsToken(path: string): string {
-  const token = readSecret(path).trim()
-  if (!/^[\w.~+/-]{43,}=*$/.test(token)) throw new Error(`${path} does not hold what it should`)
-  return token
+  const token = readRegularFile(path, { most: 4096, isSecret: true }).toString('latin1').trim()
+  if (/^[\w.~+/-]{43,}=*$/.test(token)) return token
+  throw new FileProblem(path, {
+    found: 'this is no ops token, which has at least 43 characters of A-Z, a-z, 0-9 and -._~+/ in one line',
+    remedy: `let the server make one: rm ${quoteForShell(path)}, and start it again`,
+  })
 }
 
 /** Reads the ops token; makes one of 256 bits first where it is missing. */
@@ -134,27 +174,26 @@ export function ensureOpsToken(path: string): string {
   return readOpsToken(path)
 }
 
-function read(path: string): string {
+interface JsonOptions {
+  /** A file that others on this machine can read is refused. */
+  readonly isSecret?: boolean
+}
+
+/** Reads a JSON file whose outermost value is of that type. @throws FileProblem, which quotes nothing. */
+export function readJsonFile(
+  path: string,
+  wanted: 'array' | 'object',
+  { isSecret = false }: JsonOptions = {},
+): unknown {
+  return parseJsonText(readRegularFile(path, { most: mostJsonOctets, isSecret }), path, wanted)
+}
+
+/** Names the file in the problem of a parser that does not know it; such a parser must not quote it. */
+function withFile<T>(path: string, parse: () => T): T {
   try {
-    return readFileSync(path, 'utf8')
+    return parse()
   } catch (error) {
-    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
-  }
-}
-
-/** A secret that others on this machine can read is none. */
-export function readSecret(path: string): string {
-  const content = read(path)
-  const problem = findReaders(path)
-  if (problem !== undefined) throw new Error(problem)
-  return content
-}
-
-/** Not with the parser's own words: they can quote what stands in the file. */
-export function parse<T>(path: string, parser: () => T): T {
-  try {
-    return parser()
-  } catch {
-    throw new Error(`${path} does not hold what it should`)
+    if (error instanceof FileProblem) throw error
+    throw new FileProblem(path, { found: (error as Error).message })
   }
 }

@@ -32,6 +32,7 @@ export const settingsTable = {
   audience: optional('AUDIENCE', httpsUrl, 'the issuer', '`aud` of the tokens'),
   tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'certificate of the server, then intermediate ones, PEM'),
   tlsKeyFile: optional('TLS_KEY_FILE', secretPath, 'certs/server.key in the demo, else required', 'its private key, PEM, mode 0600'),
+  tlsKeyPassphraseFile: optional('TLS_KEY_PASSPHRASE_FILE', secretPath, 'none', 'the passphrase of that key, if it is encrypted; one line, mode 0600'),
   tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'authorities for client certificates, PEM; no others are trusted'),
   tlsClientCrlFile: optional('TLS_CLIENT_CRL_FILE', path, 'none', 'revocation lists for all of these authorities, PEM'),
   tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'TLSv1.2 allows 1.2, and there only connections with the extended master secret get connection-bound tokens'),
@@ -79,7 +80,7 @@ export class SettingsError extends Error {
 }
 
 /** Options of the client commands that are no settings of the server; in its environment they are no mistake. */
-const clientOptions = ['OPS_URL', 'CA_FILE', 'CERT_FILE', 'KEY_FILE', 'CLIENT_ID', 'SCOPE', 'RESOURCE', 'BINDING']
+const clientOptions = ['OPS_URL', 'CA_FILE', 'CERT_FILE', 'KEY_FILE', 'KEY_PASSPHRASE_FILE', 'CLIENT_ID', 'SCOPE', 'RESOURCE', 'BINDING']
 const sidecarOptions = ['UPSTREAM', 'LISTEN', 'SOCKET_MODE', 'AUTHORIZATION', 'TIMEOUT']
 // biome-ignore format: as it is read
 const labOptions = [

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { isRotationDue, type Overlap, rotate } from './core/key-schedule.ts'
 import { longestAccessToken } from './core/refresh-token.ts'
 import { keepOwner, whileLocked } from './file-lock.ts'
-import { parse, readSecret } from './files.ts'
+import { readJsonFile } from './files.ts'
 import type { KeyRing } from './http/key-ring.ts'
 import { documentLifetime } from './http/routes/metadata.ts'
 import {
@@ -32,8 +32,7 @@ export async function ensureKeysFile(path: string, algorithm: Algorithm): Promis
 
 /** Reads the keys. @throws Error naming the file and the key that cannot be used, never quoting either. */
 export function readKeysFile(path: string): TokenJwk[] {
-  const text = readSecret(path)
-  const keys = parse(path, () => (JSON.parse(text) as { keys: unknown[] } | null)?.keys)
+  const { keys } = readJsonFile(path, 'object', { isSecret: true }) as { readonly keys?: unknown }
   if (!Array.isArray(keys) || keys.length === 0) throw new Error(`${path}: must be a JWKS with at least one key`)
   return naming(path, () => keys.map(readTokenJwk))
 }

@@ -78,8 +78,14 @@ t.test('clients are listed, added, disabled, enabled and removed, with effect on
   const wrong = await run('clients', 'add', 'wrong.json')
   t.match(wrong, refusal(/^tlsbound: token_endpoint_auth_method .*\n {2}exactly one of /), 'every problem is named')
 
-  t.match(await run('clients', 'add', 'none.json'), refusal(/^tlsbound: none\.json cannot be read \(ENOENT\)\n$/))
-  t.match(await run('clients', 'add', 'certs/ca.crt'), refusal(/^tlsbound: certs\/ca\.crt is not JSON\n$/))
+  t.match(
+    await run('clients', 'add', 'none.json'),
+    refusal(/^tlsbound: none\.json: there is no such file \(ENOENT\)\n$/),
+  )
+  t.match(
+    await run('clients', 'add', 'certs/ca.crt'),
+    refusal(/^tlsbound: certs\/ca\.crt, line 1, column 1: this is PEM, JSON is needed\n$/),
+  )
   t.match((await run('clients', 'list', '--json')).stdout, /^\{"clients":\[\{"client_id":"alice"[^\n]+\n$/)
 })
 
@@ -180,9 +186,12 @@ t.test('without the right token, or without a server, it is one line and exit 1'
     { code: 0 },
     'an option goes first',
   )
-  t.match(await run('clients', 'list', '--ops-token-file', 'none'), refusal(/^tlsbound: none .*ENOENT/))
+  t.match(await run('clients', 'list', '--ops-token-file', 'none'), refusal(/^tlsbound: none: .*ENOENT/))
   chmodSync(file, 0o640)
-  t.match(await run('clients', 'list'), refusal(/^tlsbound: data\/ops-token can be read by others.*chmod 600/))
+  t.match(
+    await run('clients', 'list'),
+    refusal(/^tlsbound: data\/ops-token: others can read this secret .*; chmod 600/),
+  )
   chmodSync(file, 0o600)
   t.match(
     await run('clients', 'list', '--ops', `http://127.0.0.1:${await findFreePort()}`),
@@ -209,7 +218,7 @@ t.test('the ops token is made once, for its owner only, and not without an ops l
   const TLSBOUND_OPS_PORT = String(await findFreePort())
   chmodSync(file, 0o644)
   const opened = await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT })
-  t.match(opened, refusal(/^tlsbound: data\/ops-token can be read by others[^\n]+\n$/))
+  t.match(opened, refusal(/^tlsbound: data\/ops-token: others can read this secret [^\n]+\n$/))
   writeFileSync(file, 'short\n')
   chmodSync(file, 0o600)
   t.match(await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT }), refusal(oneLine), 'a secret has some length')

@@ -138,7 +138,7 @@ t.test('secrets that others can read or own are found, whichever setting names t
     for (const file of Object.values(files)) chmodSync(file, mode)
     const octal = mode.toString(8)
     const expected = Object.entries(files).map(
-      ([name, file]) => `${name}: ${file} can be read by others (mode ${octal}): chmod 600 ${file}`,
+      ([name, file]) => `${name}: ${file}: others can read this secret (mode ${octal}); chmod 600 ${file}`,
     )
     t.same(find(), expected, octal)
   }
@@ -149,7 +149,7 @@ t.test('secrets that others can read or own are found, whichever setting names t
   }
   t.same(
     find().map(sentence => sentence.replace(/,.*/s, '')),
-    Object.entries(files).map(([name, file]) => `${name}: ${file} belongs to another user (4711)`),
+    Object.entries(files).map(([name, file]) => `${name}: ${file}: this file belongs to another user (4711)`),
   )
 })
 

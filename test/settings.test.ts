@@ -125,6 +125,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   audience: addresses,
   tlsCertFile: paths,
   tlsKeyFile: paths,
+  tlsKeyPassphraseFile: paths,
   tlsClientCaFile: paths,
   tlsClientCrlFile: paths,
   tlsMinVersion: { good: ['TLSv1.2', 'TLSv1.3'], bad: ['TLSv1', 'TLSv1.1', 'tlsv1.3', '1.3', 'SSLv3', 'TLSv1.3 '] },

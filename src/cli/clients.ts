@@ -1,5 +1,8 @@
 // tlsbound clients: lists and changes the clients of a running server.
 import { readFileSync } from 'node:fs'
+import { FileProblem } from '../core/file-problem.ts'
+import { parseJsonText } from '../core/json-text.ts'
+import { readJsonFile } from '../files.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 import { type CallOps, openOps, opsHelp, opsOptions, tell } from './ops.ts'
 
@@ -117,19 +120,10 @@ function describe({ client_id: id, disabled, origin, secrets, registration }: Vi
   return [...columns, registration.token_endpoint_auth_method.padEnd(27), `${secrets.length} secrets`].join('  ')
 }
 
-/** Whether it is a good one, the server says. */
+/** Reads a registration. The server says whether it is valid. @throws FileProblem */
 function readRegistration(file: string): { client_id: string } {
-  const registration = parse(file)
-  if (typeof registration?.client_id !== 'string' || registration.client_id === '')
-    throw new Error(`${file} does not hold one registration with a client_id`)
-  return registration as { client_id: string }
-}
-
-function parse(file: string): { client_id?: unknown } | null {
-  try {
-    return JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'))
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new Error(code === undefined ? `${file} is not JSON` : `${file} cannot be read (${code})`)
-  }
+  const registration = file === '-' ? parseJsonText(readFileSync(0), 'stdin', 'object') : readJsonFile(file, 'object')
+  const { client_id: id } = registration as { client_id?: unknown }
+  if (typeof id === 'string' && id !== '') return registration as { client_id: string }
+  throw new FileProblem(file, { found: 'client_id is missing, this must be one registration' })
 }

@@ -9,14 +9,20 @@ import { say } from './say.ts'
 const ca: Option<string> = { name: 'ca', variable: 'TLSBOUND_CA_FILE', form: path }
 const cert: Option<string> = { name: 'cert', variable: 'TLSBOUND_CERT_FILE', form: path }
 const key: Option<string> = { name: 'key', variable: 'TLSBOUND_KEY_FILE', form: path }
+const keyPassphrase: Option<string> = {
+  name: 'key-passphrase',
+  variable: 'TLSBOUND_KEY_PASSPHRASE_FILE',
+  form: path,
+}
 const clientId: Option<string> = { name: 'client-id', variable: 'TLSBOUND_CLIENT_ID', form: anyText }
 
-export const identityOptions = declareOptions([ca, cert, key, clientId])
+export const identityOptions = declareOptions([ca, cert, key, keyPassphrase, clientId])
 
 export const identityHelp = `
   --ca FILE               the authorities that servers are trusted from, PEM (TLSBOUND_CA_FILE)
   --cert FILE             the client certificate, PEM (TLSBOUND_CERT_FILE)
   --key FILE              its private key, PEM (TLSBOUND_KEY_FILE)
+  --key-passphrase FILE   the passphrase of that key, if it is encrypted: one line (TLSBOUND_KEY_PASSPHRASE_FILE)
   --client-id ID          (TLSBOUND_CLIENT_ID, the common name of the certificate)
 
 Without any of these files, where certs/ holds those of the demo, it is alice of the demo.
@@ -64,5 +70,5 @@ function complete(files: Files, read: ReadOption): GivenIdentity {
   if (missing.length > 0)
     throw new UsageError(missing.map(({ name, variable }) => `--${name} (${variable}) is missing`).join(', '))
   const [caFile, certFile, keyFile] = files as readonly [string, string, string]
-  return { files: { caFile, certFile, keyFile }, clientId: read(clientId) }
+  return { files: { caFile, certFile, keyFile, keyPassphraseFile: read(keyPassphrase) }, clientId: read(clientId) }
 }

@@ -2,6 +2,7 @@
 import { type Identity, readIdentityFiles } from '../client/client.ts'
 import { readCredentials } from '../client/identity.ts'
 import { decodeToken } from '../core/describe-token.ts'
+import { loadCertificates, renderCertificates } from '../pem-files.ts'
 import { httpsUrl } from '../setting-forms.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 import { findIdentity, identityHelp, identityOptions } from './identity-options.ts'
@@ -51,16 +52,16 @@ async function inspectJwt(token: string, values: Values): Promise<{ report: Toke
   const identity = files && readIdentityFiles(files)()
   const signature = values.offline
     ? ({ verified: false, why: '--offline was given' } as const)
-    : await verify(token, expected ?? decoded.claims.iss, await openAccess(identity, caFile))
+    : await verify(token, expected ?? decoded.claims.iss, openAccess(identity, caFile))
   const certificate = identity && readCredentials(identity).certificate
   const now = Math.floor(Date.now() / 1000)
   const report = buildReport(token, decoded, { issuer: expected, signature, certificate, now }, files?.certFile)
   return { report, words: describeReport(report) }
 }
 
-async function openAccess(identity: Identity | undefined, caFile: string | undefined): Promise<Access> {
+function openAccess(identity: Identity | undefined, caFile: string | undefined): Access {
   if (identity !== undefined) return { identity }
-  return { ca: caFile === undefined ? undefined : (await readInput(caFile)).toString() }
+  return { ca: caFile === undefined ? undefined : renderCertificates(loadCertificates(caFile)) }
 }
 
 async function verify(token: string, from: unknown, access: Access): Promise<Signature> {

@@ -6,7 +6,7 @@ export const problems = {
   server_untrusted: 'The certificate of the server comes from none of the authorities in ca; check both',
   server_name_mismatch: 'The certificate of the server is for another name; check the origin',
   certificate_refused: 'The server refused our client certificate in the handshake; get one that it accepts',
-  identity_unusable: 'Certificate and private key cannot be used; give a pair that belongs together, as PEM',
+  identity_unusable: 'The certificate, private key or authorities of the client cannot be used',
   issuer_unusable: 'The metadata of the issuer cannot be used; check the issuer',
   token_refused: 'The issuer refused a token; see the reason',
   token_unavailable: 'The issuer gives no token at the moment; try again later',

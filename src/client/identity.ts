@@ -1,9 +1,13 @@
 // Who the client is: its certificate and private key, and the authorities that it trusts servers from.
 // From texts, or from files that may change while the client runs.
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import type { KeyObject } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { readCommonNames, readFields } from '../core/certificate-fields.ts'
+import { checkKeyOfLeaf } from '../core/own-certificate.ts'
+import { type CertificateBlock, parseCertificates, parsePrivateKey } from '../core/pem.ts'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
+import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../pem-files.ts'
 import { ClientError } from './errors.ts'
 
 /** PEM texts. */
@@ -30,18 +34,20 @@ export interface Credentials {
 /** Makes an identity ready. @throws ClientError `identity_unusable`. */
 export function readCredentials(identity: Identity): Credentials {
   try {
-    const { certificate, key, ca } = identity
-    const x509 = new X509Certificate(certificate)
-    const privateKey = createPrivateKey(key)
-    if (!x509.checkPrivateKey(privateKey)) throw new Error('the private key is not that of the certificate')
-    new X509Certificate(ca) // OpenSSL would take an empty text, and trust nobody
+    const chain = parseCertificates(identity.certificate, 'certificate')
+    const key = parsePrivateKey(identity.key, 'key', { passphraseSetting: 'keyPassphraseFile of readIdentityFiles' })
+    const authorities = parseCertificates(identity.ca, 'ca')
+    checkKeyOfLeaf(chain, key, { certFile: 'certificate', keyFile: 'key' })
+    // Written anew, so that OpenSSL gets all that was read, and nothing else.
+    const [cert, ca] = [renderCertificates(chain), renderCertificates(authorities)]
     const contexts = new Map<string, SecureContext>()
     return {
       identity,
-      certificate: readCertificate(x509),
-      key: privateKey,
+      certificate: readCertificate((chain[0] as CertificateBlock).x509),
+      key,
       context(minVersion) {
-        const context = contexts.get(minVersion) ?? createSecureContext({ cert: certificate, key, ca, minVersion })
+        const context =
+          contexts.get(minVersion) ?? createSecureContext({ cert, key: renderPrivateKey(key), ca, minVersion })
         contexts.set(minVersion, context)
         return context
       },
@@ -54,6 +60,8 @@ export function readCredentials(identity: Identity): Credentials {
 export interface IdentityFiles {
   readonly certFile: string
   readonly keyFile: string
+  /** The passphrase of the key, if it is encrypted: one line, in a file of mode 0600. */
+  readonly keyPassphraseFile?: string | undefined
   readonly caFile: string
 }
 
@@ -87,20 +95,23 @@ export function readIdentityFiles(
   }
 }
 
-function read({ certFile, keyFile, caFile }: IdentityFiles): Identity {
+/** Reads the files; what they hold is written anew, with the key decrypted. */
+function read({ certFile, keyFile, keyPassphraseFile: passphraseFile, caFile }: IdentityFiles): Identity {
   try {
-    const [certificate, key, ca] = [certFile, keyFile, caFile].map(file => readFileSync(file, 'utf8'))
-    const identity = { certificate, key, ca } as Identity
-    readCredentials(identity)
-    return identity
+    const chain = loadCertificates(certFile)
+    const passphraseSetting = 'keyPassphraseFile (--key-passphrase)'
+    const key = loadPrivateKey(keyFile, { isSecret: false, passphraseFile, passphraseSetting })
+    checkKeyOfLeaf(chain, key, { certFile, keyFile })
+    const ca = renderCertificates(loadCertificates(caFile))
+    return { certificate: renderCertificates(chain), key: renderPrivateKey(key), ca }
   } catch (cause) {
-    throw cause instanceof ClientError ? cause : new ClientError('identity_unusable', { cause })
+    throw new ClientError('identity_unusable', { cause })
   }
 }
 
 /** What shows that a file was written: when, how long, and which one it is, for those that are put in another's place. */
-function look({ certFile, keyFile, caFile }: IdentityFiles): string {
-  return [certFile, keyFile, caFile]
+function look({ certFile, keyFile, keyPassphraseFile = keyFile, caFile }: IdentityFiles): string {
+  return [certFile, keyFile, keyPassphraseFile, caFile]
     .map(file => {
       try {
         const { mtimeMs, size, ino } = statSync(file)
@@ -114,8 +125,8 @@ function look({ certFile, keyFile, caFile }: IdentityFiles): string {
 
 /** The `client_id` of an identity for which none was given: the one common name of its certificate. @throws TypeError */
 export function readClientId({ certificate: { x509 } }: Credentials): string {
-  const { CN: name } = x509.toLegacyObject().subject as { readonly CN?: unknown }
-  if (typeof name !== 'string' || name === '')
+  const [name, ...others] = readCommonNames(readFields(x509.raw))
+  if (name === undefined || name === '' || others.length > 0)
     throw new TypeError('the certificate has no common name; give a clientId')
   return name
 }

@@ -29,6 +29,17 @@ export function readUris({ extensions }: CertificateFields): Buffer[] {
   return []
 }
 
+/** The common names of the subject that are text (X.520 §6.2.2), in their order. */
+export function readCommonNames({ subject }: CertificateFields): string[] {
+  return readElements(subject.content)
+    .flatMap(relative => readElements(relative.content))
+    .flatMap(attribute => {
+      const [type, value] = readElements(attribute.content)
+      const decoder = value && type?.content.equals(commonName) ? textDecoders[value.tag] : undefined
+      return value && decoder ? decoder.decode(value.content) : []
+    })
+}
+
 /** The serial numbers that a certificate revocation list revokes, and for which issuer (RFC 5280 §5.1). */
 export function readRevocations(list: Buffer): { issuer: Element; serials: Buffer[] } {
   const signed = readElements(readSequence(list)[0]?.content ?? Buffer.alloc(0))
@@ -58,3 +69,13 @@ function readTime({ tag, content }: Element): number {
 const utcTime = 0x17
 const generalizedTime = 0x18
 const subjectAltName = Buffer.from([0x55, 0x1d, 0x11]) // 2.5.29.17
+const commonName = Buffer.from([0x55, 0x04, 0x03]) // 2.5.4.3
+const [utf8, latin1, utf16] = ['utf-8', 'latin1', 'utf-16be'].map(name => new TextDecoder(name))
+/** By tag: UTF8String, PrintableString, TeletexString, IA5String, BMPString. */
+const textDecoders: Readonly<Record<number, InstanceType<typeof TextDecoder> | undefined>> = {
+  12: utf8,
+  19: utf8,
+  20: latin1,
+  22: utf8,
+  30: utf16,
+}

@@ -7,11 +7,14 @@ export interface Element {
   readonly content: Buffer
 }
 
-/** Reads all elements that stand side by side in `der`. @throws RangeError when one is cut short or not DER. */
-export function readElements(der: Buffer): Element[] {
+/**
+ * Reads the elements that stand side by side in `der`, the first `most` of them.
+ * @throws RangeError when one of these is cut short or not DER.
+ */
+export function readElements(der: Buffer, most = Number.POSITIVE_INFINITY): Element[] {
   const elements: Element[] = []
   let at = 0
-  while (at < der.length) {
+  while (at < der.length && elements.length < most) {
     const tag = der.readUInt8(at)
     if ((tag & 0x1f) === 0x1f) throw new RangeError('tag numbers over 30 do not occur here')
     let length = der.readUInt8(at + 1)

@@ -21,7 +21,15 @@ export function isSignedBy(body: Buffer, signature: string, key: KeyObject): boo
  */
 export function readReporterKeys(document: unknown): ReporterKeys {
   const entries = listOf(document)
-  const keys = new Map(entries.map(readReporterKey))
+  const keys = new Map(
+    entries.map((entry, index) => {
+      try {
+        return readReporterKey(entry)
+      } catch (error) {
+        throw new TypeError(`public_keys number ${index + 1}: ${(error as Error).message}`)
+      }
+    }),
+  )
   if (keys.size !== entries.length) throw new TypeError('two keys have the same key_identifier')
   return keys
 }
@@ -41,17 +49,27 @@ export function readUsableReporterKeys(document: unknown): ReporterKeys {
 
 function listOf(document: unknown): readonly unknown[] {
   const entries = (document as { public_keys?: unknown } | null)?.public_keys
-  if (!Array.isArray(entries) || entries.length === 0) throw new TypeError('no public_keys')
+  if (!Array.isArray(entries) || entries.length === 0)
+    throw new TypeError('public_keys must be a list of at least one key')
   return entries
 }
 
 function readReporterKey(entry: unknown): readonly [identifier: string, key: KeyObject] {
   const { key_identifier: identifier, key: pem } = (entry ?? {}) as Readonly<Record<string, unknown>>
   if (typeof identifier !== 'string' || !/^[\w.~-]{1,128}$/.test(identifier))
-    throw new TypeError('key_identifier must be a word')
+    throw new TypeError('key_identifier must have 1 to 128 characters of A-Z, a-z, 0-9 and _.~-')
   // Node would take a private key or a certificate for a public key, too.
-  if (typeof pem !== 'string' || !/^\s*-----BEGIN PUBLIC KEY-----/.test(pem)) throw new TypeError('not a public key')
-  const key = createPublicKey(pem)
-  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new TypeError('not a key on P-256')
+  if (typeof pem !== 'string' || !/^\s*-----BEGIN PUBLIC KEY-----/.test(pem))
+    throw new TypeError('key must be a text with a PUBLIC KEY block in PEM')
+  const key = parsePublicKey(pem)
+  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new TypeError('key must be on the curve P-256')
   return [identifier, key]
+}
+
+function parsePublicKey(pem: string): KeyObject {
+  try {
+    return createPublicKey(pem)
+  } catch {
+    throw new TypeError('key has a PUBLIC KEY block that OpenSSL cannot read')
+  }
 }

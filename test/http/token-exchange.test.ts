@@ -322,7 +322,7 @@ t.test('everything that is wrong with the list of issuers is named at once, and 
     [{ ...entry, ca_file: 'ca.pem' }, /ca_file is for jwks_uri/],
     [
       { ...entry, jwks_file: undefined, jwks_uri: 'https://idp.example/jwks', ca_file: 'text.json' },
-      /text\.json does not/,
+      /text\.json: there is no PEM block in this file/,
     ],
     [{ ...entry, algorithms: ['HS256'] }, /algorithms must be/],
     [{ ...entry, algorithms: ['none'] }, /algorithms must be/],
@@ -331,11 +331,11 @@ t.test('everything that is wrong with the list of issuers is named at once, and 
     [{ ...entry, scope_claim: 7 }, /scope_claim must be/],
     [{ ...entry, subject_prefix: '\n' }, /subject_prefix must/],
     [{ ...entry, jwks: {} }, /jwks is not known/],
-    [{ ...entry, jwks_file: 'missing.json' }, /missing\.json cannot be read/],
-    [{ ...entry, jwks_file: 'private.json' }, /private\.json does not hold/],
-    [{ ...entry, jwks_file: 'secret.json' }, /secret\.json does not hold/],
-    [{ ...entry, jwks_file: 'none.json' }, /none\.json does not hold/],
-    [{ ...entry, jwks_file: 'text.json' }, /text\.json does not hold/],
+    [{ ...entry, jwks_file: 'missing.json' }, /missing\.json: there is no such file/],
+    [{ ...entry, jwks_file: 'private.json' }, /private\.json, key number 1: this is a private or secret key/],
+    [{ ...entry, jwks_file: 'secret.json' }, /secret\.json, key number 1: this is a private or secret key/],
+    [{ ...entry, jwks_file: 'none.json' }, /none\.json: keys must be a list/],
+    [{ ...entry, jwks_file: 'text.json' }, /text\.json, line 1, column 1: this word is not JSON/],
   ]
   for (const [wrong, problem] of rows) t.throws(() => read([wrong]), { message: problem }, String(problem))
   t.throws(() => read([entry, entry]), { message: /listed twice/ })
@@ -349,7 +349,7 @@ t.test('everything that is wrong with the list of issuers is named at once, and 
   t.throws(() => read([{ ...entry, audience: 1 }, { issuer: idp }]), {
     message: /audience must be.*\n.*exactly one of/s,
   })
-  t.throws(() => readTrustedIssuersFile(join(folder, 'text.json'), 'x'), { message: /does not hold what it should/ })
+  t.throws(() => readTrustedIssuersFile(join(folder, 'text.json'), 'x'), { message: /text\.json, line 1, column 1: / })
   await t.rejects(startTestServer({ env: trust(folder, [{}]) }), { message: /issuer number 1: / })
 })
 
@@ -367,7 +367,7 @@ t.test('the server process reads the list at its start, and does not start with 
     keyFile,
   )
   const ended = await runTlsbound(['serve'], folder, { ...off, ...wrong })
-  t.match(ended, { code: 1, stderr: /algorithms must be.*\n.*missing\.json cannot be read/ })
+  t.match(ended, { code: 1, stderr: /algorithms must be.*\n.*missing\.json: there is no such file/ })
 
   const audience = 'https://exchange.example'
   const right = trust(folder, [{ ...entry, audience }], keyFile)

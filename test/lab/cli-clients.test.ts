@@ -115,9 +115,9 @@ t.test('who is not there, and what is no method, is told in one sentence', async
   const post = { 'client-auth': 'client_secret_post' }
   const empty = { 'client-secret-file': join(pki, 'empty') }
   const problems: readonly (readonly [RegExp, Values, boolean?])[] = [
-    [/anna.crt cannot be read \(ENOENT\)/, { victim: 'anna' }],
-    [/anna.crt cannot be read \(ENOENT\)/, { thief: 'anna' }],
-    [/alice.secret cannot be read/, post],
+    [/anna.crt: there is no such file \(ENOENT\)/, { victim: 'anna' }],
+    [/anna.crt: there is no such file \(ENOENT\)/, { thief: 'anna' }],
+    [/alice.secret: there is no such file/, post],
     [/has no secret/, { ...post, ...empty }],
     [/--client-secret-file goes with --client-auth/, empty, true],
     [/--client-auth must be one of/, { 'client-auth': 'private_key_jwt' }, true],

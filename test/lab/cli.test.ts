@@ -177,9 +177,9 @@ t.test('what prevents the play is told in one sentence', async t => {
     [/no connection to localhost:1 over TLSv1.3: ECONNREFUSED/, { pki }, 'https://localhost:1'],
     [/over TLSv1.2: ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION/, { pki, tls: '1.2' }, url],
     [/over TLSv1.3: (UNABLE_TO|SELF_SIGNED|CERT_SIGNATURE)/, { pki: join(folder, 'others') }, url],
-    [/nowhere.ca.crt cannot be read \(ENOENT\)/, { pki: join(folder, 'nowhere') }, url],
-    [/ca.key is not the key of the certificate beside it/, { pki: mixed }, url],
-    [/ca.crt cannot be used/, { pki, 'signing-key': join(pki, 'ca.crt') }, url],
+    [/nowhere.ca.crt: there is no such file \(ENOENT\)/, { pki: join(folder, 'nowhere') }, url],
+    [/ca.key: this key does not belong to any certificate in .*ca.crt/, { pki: mixed }, url],
+    [/ca.crt, line 1, column 1: this is PEM, JSON is needed/, { pki, 'signing-key': join(pki, 'ca.crt') }, url],
   ]
   for (const [words, values, at] of problems) {
     const error = await Promise.resolve(command.run(values, [at])).catch(error => error)

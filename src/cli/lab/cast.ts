@@ -1,10 +1,14 @@
 // Who plays in the lab: the identities of a folder like certs/, and what their authority's key allows besides.
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readClientId, readCredentials } from '../../client/identity.ts'
+import { readCommonNames, readFields } from '../../core/certificate-fields.ts'
+import { checkKeyOfLeaf } from '../../core/own-certificate.ts'
+import type { CertificateBlock } from '../../core/pem.ts'
+import { readRegularFile } from '../../file-access.ts'
 import type { Cast, Identity } from '../../lab/cast.ts'
 import type { ClientAuthentication } from '../../lab/client-authentication.ts'
+import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../../pem-files.ts'
 import { UsageError, type Values } from '../command.ts'
 import { present } from '../option.ts'
 import { createIssuer } from './issue.ts'
@@ -48,7 +52,9 @@ function usesSecret({ clientAuthentication }: CastOptions): boolean {
 /** Reads the cast: `ca.crt`, `alice.crt`, `alice.key`, and what there is of the others. @throws Error naming the file. */
 export function readCast(folder: string, options: CastOptions): Cast {
   const { names, clientId, clientAuthentication, secretFile, signingKeyFile } = options
-  const ca = read(join(folder, 'ca.crt'))
+  const caFile = join(folder, 'ca.crt')
+  const authorities = loadCertificates(caFile)
+  const ca = renderCertificates(authorities)
   const authorityKey = join(folder, 'ca.key')
   const isIssued = clientAuthentication !== 'self_signed_tls_client_auth' // else no authority could issue another one
   const find = (part: Part) => {
@@ -71,7 +77,10 @@ export function readCast(folder: string, options: CastOptions): Cast {
       bob && (usesSecret(options) ? { ...bob, secret: findSecret(join(folder, `${names.bob ?? 'bob'}.secret`)) } : bob),
     mallory: find('mallory'),
     stranger: find('stranger'),
-    issue: isIssued && existsSync(authorityKey) ? issuerOf(ca, authorityKey) : undefined,
+    issue:
+      isIssued && existsSync(authorityKey)
+        ? issuerOf(authorities, { certFile: caFile, keyFile: authorityKey })
+        : undefined,
     signClaims: signingKeyFile === undefined ? undefined : readSigner(signingKeyFile),
   }
 }
@@ -82,39 +91,27 @@ function findSecret(path: string): string | undefined {
 
 /** The first line of a file, which must have one. */
 function readSecret(path: string): string {
-  const [secret = ''] = read(path).split(/\r?\n/)
+  const [secret = ''] = readRegularFile(path, { most: 4096 }).toString().split(/\r?\n/)
   if (secret === '') throw new Error(`${path} has no secret: it must be the first line`)
   return secret
 }
 
 function readIdentity(folder: string, name: string, ca: string): Identity {
-  const path = join(folder, name)
-  const [certificate, key] = [read(`${path}.crt`), read(`${path}.key`)]
-  const credentials = parse(`${path}.crt and ${path}.key`, () => readCredentials({ certificate, key, ca }))
-  const { CN } = credentials.certificate.x509.toLegacyObject().subject as { CN?: unknown }
-  return { certificate, key, name, clientId: typeof CN === 'string' ? readClientId(credentials) : name }
+  const [certFile, keyFile] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)]
+  const chain = loadCertificates(certFile)
+  const privateKey = loadPrivateKey(keyFile, { isSecret: false })
+  checkKeyOfLeaf(chain, privateKey, { certFile, keyFile })
+  const [certificate, key] = [renderCertificates(chain), renderPrivateKey(privateKey)]
+  const credentials = readCredentials({ certificate, key, ca })
+  const isNamed = readCommonNames(readFields(credentials.certificate.x509.raw)).length === 1
+  return { certificate, key, name, clientId: isNamed ? readClientId(credentials) : name }
 }
 
-function issuerOf(ca: string, keyFile: string): Cast['issue'] {
-  const key = parse(keyFile, () => createPrivateKey(read(keyFile)))
-  const certificate = parse('ca.crt', () => new X509Certificate(ca))
-  if (!certificate.checkPrivateKey(key)) throw new Error(`${keyFile} is not the key of the certificate beside it`)
-  return createIssuer(certificate, key)
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
-  }
-}
-
-/** Not with the parser's own words: they can quote what stands in the file. */
-function parse<T>(path: string, parser: () => T): T {
-  try {
-    return parser()
-  } catch {
-    throw new Error(`${path} cannot be used: certificate and private key as PEM, which belong together, are needed`)
-  }
+function issuerOf(
+  authorities: readonly CertificateBlock[],
+  files: { readonly certFile: string; readonly keyFile: string },
+): Cast['issue'] {
+  const key = loadPrivateKey(files.keyFile, { isSecret: false })
+  checkKeyOfLeaf(authorities, key, files)
+  return createIssuer((authorities[0] as CertificateBlock).x509, key)
 }

@@ -1,9 +1,10 @@
 // The server's own signing key in the hands of the lab: for a test server that lets one configure it, so that what a token
 // says is judged, and not only whether somebody changed it.
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { withLowS } from '../../core/compact-jws.ts'
+import { FileProblem } from '../../core/file-problem.ts'
 import { readProofAlgorithms, signProof } from '../../core/proof-algorithm.ts'
+import { readJsonFile } from '../../files.ts'
 import { NotTried } from '../../lab/attempt.ts'
 import type { Cast } from '../../lab/cast.ts'
 
@@ -27,12 +28,17 @@ interface NamedKey {
 }
 
 function readKeys(file: string): NamedKey[] {
-  try {
-    const content = JSON.parse(readFileSync(file, 'utf8')) as JsonWebKey | { keys: JsonWebKey[] }
-    const keys = 'keys' in content ? (content.keys as JsonWebKey[]) : [content as JsonWebKey]
-    return keys.map(jwk => ({ kid: jwk.kid, key: createPrivateKey({ key: jwk, format: 'jwk' }) }))
-  } catch (error) {
-    const { code = 'no JWK or JWKS with private keys' } = error as NodeJS.ErrnoException
-    throw new Error(`${file} cannot be used (${code.startsWith('ERR_') ? 'no usable private key' : code})`) // quotes nothing
-  }
+  const content = readJsonFile(file, 'object') as JsonWebKey | { readonly keys: unknown }
+  const keys = 'keys' in content ? content.keys : [content]
+  if (!Array.isArray(keys)) throw new FileProblem(file, { found: 'keys must be a list of JSON Web Keys' })
+  return keys.map((jwk: JsonWebKey, index) => {
+    try {
+      return { kid: jwk.kid, key: createPrivateKey({ key: jwk, format: 'jwk' }) }
+    } catch {
+      throw new FileProblem(file, {
+        position: `key number ${index + 1}`,
+        found: 'this is no private JSON Web Key that OpenSSL can read',
+      })
+    }
+  })
 }

@@ -1,0 +1,133 @@
+// The one reader of JSON files (RFC 8259): what JSON.parse accepts, less members that stand twice, of which it would take
+// the last in silence; and of what is wrong, the line and column. Never the text itself: some of these files are secret.
+import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-problem.ts'
+
+/**
+ * Parses a JSON text whose outermost value is of the wanted type. `file` is named in problems.
+ * @throws FileProblem, which quotes nothing.
+ */
+export function parseJsonText(content: Buffer, file: string, wanted: 'array' | 'object'): unknown {
+  const utf16 = findUtf16(content, file)
+  if (utf16 !== undefined) throw new FileProblem(file, utf16)
+  const text = decode(content, file)
+  const finding = findJsonProblem(text)
+  if (finding !== undefined) throw new FileProblem(file, finding)
+  const value: unknown = JSON.parse(text)
+  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
+  if (type === wanted) return value
+  throw new FileProblem(file, { found: `the outermost value is ${nameOf(type)}, ${nameOf(wanted)} is needed` })
+}
+
+/** Decodes UTF-8; a byte-order mark at its beginning is skipped, as RFC 8259 §8.1 allows. */
+function decode(content: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(content)
+  } catch {
+    const remedy = `if it is Latin-1, convert it: iconv -f ISO-8859-1 -t UTF-8 ${quoteForShell(file)} > NEW.json`
+    throw new FileProblem(file, { found: 'this is not UTF-8 text, UTF-8 is needed', remedy })
+  }
+}
+
+/** Finds the first thing that is wrong with a JSON text, in time that grows with its length. It may be nested 100 deep. */
+export function findJsonProblem(text: string): Finding | undefined {
+  const open: { readonly isObject: boolean; readonly start: number; readonly names: Set<string> }[] = []
+  let next: 'value' | 'value or end' | 'name' | 'name or end' | 'colon' | 'comma or end' | 'nothing' = 'value'
+  let comma: number | undefined
+  const fail = (at: number, found: string, remedy?: string) => ({ position: positionOf(text, at), found, remedy })
+  for (let token = readToken(text, 0); ; token = readToken(text, token.end)) {
+    const { kind, start } = token
+    const around = open.at(-1)
+    if (kind === 'other') return fail(start, ...describeOther(text, start))
+    if (kind === 'end') {
+      if (next === 'nothing') return undefined
+      if (around === undefined) return { found: 'the file is empty, JSON is needed' }
+      const began = positionOf(text, around.start)
+      return fail(start, `the text ends inside the ${around.isObject ? 'object' : 'array'} that begins at ${began}`)
+    }
+    if (next === 'nothing') return fail(start, 'something stands behind the end of the value', 'remove it')
+    if (kind === '}' || kind === ']') {
+      if (comma !== undefined) return fail(comma, `a comma stands before ${kind}`, 'remove the comma')
+      if (around?.isObject !== (kind === '}') || !next.endsWith('end'))
+        return fail(start, `${kind} is not expected here`)
+      open.pop()
+      next = open.length === 0 ? 'nothing' : 'comma or end'
+      continue
+    }
+    comma = undefined
+    if (next === 'comma or end') {
+      if (kind !== ',') return fail(start, 'a comma is missing before this')
+      comma = start
+      next = around?.isObject ? 'name' : 'value'
+    } else if (next === 'colon') {
+      if (kind !== ':') return fail(start, 'a colon is missing between a name and its value')
+      next = 'value'
+    } else if (kind === ',' || kind === ':') return fail(start, `${kind} is not expected here`)
+    else if (next === 'name' || next === 'name or end') {
+      if (kind !== 'string') return fail(start, 'the name of a member must be a text in double quotes')
+      const name = JSON.parse(text.slice(start, token.end)) as string
+      if (around?.names.has(name)) return fail(start, 'this member stands twice in its object', 'leave one of them')
+      around?.names.add(name)
+      next = 'colon'
+    } else if (kind === '{' || kind === '[') {
+      if (open.length === 100) return fail(start, 'objects and arrays are nested more than 100 deep')
+      open.push({ isObject: kind === '{', start, names: new Set() })
+      next = kind === '{' ? 'name or end' : 'value or end'
+    } else next = open.length === 0 ? 'nothing' : 'comma or end'
+  }
+}
+
+interface Token {
+  readonly kind: '{' | '}' | '[' | ']' | ':' | ',' | 'string' | 'word' | 'end' | 'other'
+  readonly start: number
+  readonly end: number
+}
+
+/** Reads the token that begins at `at`, or behind the white space there. */
+function readToken(text: string, at: number): Token {
+  const start = skip(whiteSpace, text, at)
+  if (start === text.length) return { kind: 'end', start, end: start }
+  const first = text.charAt(start)
+  if ('{}[]:,'.includes(first)) return { kind: first as Token['kind'], start, end: start + 1 }
+  if (first === '"') {
+    // Escape by escape: one expression for all of a text would overflow the stack for a long one.
+    let end = skip(plainCharacters, text, start + 1)
+    for (let next = skip(escaped, text, end); next > end; next = skip(escaped, text, end))
+      end = skip(plainCharacters, text, next)
+    return { kind: text[end] === '"' ? 'string' : 'other', start, end: end + 1 }
+  }
+  const end = skip(numberOrWord, text, start)
+  return { kind: end > start ? 'word' : 'other', start, end }
+}
+
+function skip(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at
+  return pattern.test(text) ? pattern.lastIndex : at
+}
+
+const whiteSpace = /[ \t\r\n]*/y
+const plainCharacters = /[ !#-[\]-\uffff]*/y
+const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+const numberOrWord = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-])/y
+
+/** What stands at a place where no token does. */
+function describeOther(text: string, at: number): readonly [found: string, remedy?: string] {
+  const rest = text.slice(at, at + 40)
+  if (/^(\/\/|\/\*|#)/.test(rest)) return ['comments are not part of JSON', 'remove the comment']
+  if (/^-----BEGIN /.test(rest)) return ['this is PEM, JSON is needed']
+  if (/^<(?:!doctype|html|head|\?xml)/i.test(rest)) return ['this is a web page (HTML or XML), JSON is needed']
+  if (rest.startsWith('"')) return ['this text has no end, or a character that must be written with a backslash']
+  if (/^['\u2018-\u201f`]/.test(rest)) return ['texts and names need straight double quotes']
+  if (/^[A-Za-z_$]/.test(rest)) return ['this word is not JSON', 'texts and names need double quotes']
+  if (/^[-+.\d]/.test(rest)) return ['this number is not of the form that JSON has']
+  return ['this character is not JSON']
+}
+
+/** Line and column, from 1; columns count characters. */
+function positionOf(text: string, at: number): string {
+  const before = text.slice(0, at).split(/\r\n|[\r\n]/)
+  return `line ${before.length}, column ${[...(before.at(-1) as string)].length + 1}`
+}
+
+function nameOf(type: string): string {
+  return type === 'null' ? type : `${/^[ao]/.test(type) ? 'an' : 'a'} ${type}`
+}

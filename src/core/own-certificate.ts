@@ -1,0 +1,72 @@
+// The certificate that a server presents and the intermediate ones behind it: whether they belong to its key, to each other
+// and to a server. Who trusts them is for clients to say; no path is validated here.
+import type { KeyObject, X509Certificate } from 'node:crypto'
+import { FileProblem } from './file-problem.ts'
+import type { CertificateBlock } from './pem.ts'
+
+interface Files {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/**
+ * Checks that a private key belongs to the first of the certificates that a client or server presents.
+ * @throws FileProblem, naming the certificate of the file that it belongs to, if any.
+ */
+export function checkKeyOfLeaf(chain: readonly CertificateBlock[], key: KeyObject, { certFile, keyFile }: Files): void {
+  const owner = chain.findIndex(({ x509 }) => x509.checkPrivateKey(key))
+  if (owner === 0) return
+  const block = chain[owner]
+  if (block === undefined)
+    throw new FileProblem(keyFile, {
+      found: `this key does not belong to any certificate in ${certFile}`,
+      remedy: 'give the key with which the certificate was requested',
+    })
+  throw new FileProblem(certFile, {
+    position: `line ${block.line}`,
+    found: `the certificate of the key in ${keyFile} is not the first of the file`,
+    remedy: 'move it to the top, and its issuers behind it',
+  })
+}
+
+/** Checks what a server presents with its key. @throws FileProblem when clients could not accept it. */
+export function checkServerCertificate(chain: readonly CertificateBlock[], key: KeyObject, files: Files): void {
+  checkKeyOfLeaf(chain, key, files)
+  const [leaf] = chain as readonly [CertificateBlock]
+  const fail = ({ line }: CertificateBlock, found: string, remedy: string) =>
+    new FileProblem(files.certFile, { position: `line ${line}`, found, remedy })
+  if (leaf.x509.ca && leaf.x509.subjectAltName === undefined)
+    throw fail(leaf, 'this is the certificate of an authority', "give the server's own, which that authority issues")
+  const usages = leaf.x509.keyUsage as readonly string[] | undefined // Node calls the extended key usage `keyUsage`
+  if (usages !== undefined && !usages.some(usage => usage === serverAuth || usage === anyUsage)) {
+    const found = usages.includes(clientAuth)
+      ? 'this certificate is for clients only'
+      : 'this certificate is not for servers'
+    throw fail(leaf, `${found}: its extended key usage lacks serverAuth`, 'get one for a server from the authority')
+  }
+  chain.forEach((block, index) => {
+    const before = chain.slice(0, index)
+    if (index === 0 || before.some(({ x509 }) => isIssuer(block.x509, x509))) return
+    if (chain.slice(index + 1).some(({ x509 }) => isIssuer(block.x509, x509)))
+      throw fail(
+        block,
+        'this certificate stands before one that it issued',
+        'order the file: each issuer behind what it issued',
+      )
+    throw fail(
+      block,
+      'this certificate issued none of those before it: an intermediate one is missing between them, or it is of another chain',
+      'give the chain as the authority delivers it, without others',
+    )
+  })
+}
+
+/** By name, key identifier and signature. */
+function isIssuer(issuer: X509Certificate, certificate: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+}
+
+// RFC 5280 §4.2.1.12
+const serverAuth = '1.3.6.1.5.5.7.3.1'
+const clientAuth = '1.3.6.1.5.5.7.3.2'
+const anyUsage = '2.5.29.37.0'
