@@ -27,7 +27,16 @@ const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'ma
 /** Only these touch the process and choose a store, a clock, a logger. They may import anything. */
 const wiring = [
   ...['main.ts', 'reload.ts', 'demo.ts', 'demo-thefts.ts', 'files.ts', 'file-access.ts', 'file-lock.ts'],
-  ...['signing-keys.ts', 'check-node.js', 'doors.ts', 'listener.ts', 'production.ts', 'testing', 'cli'],
+  ...[
+    'signing-keys.ts',
+    'check-node.js',
+    'doors.ts',
+    'listener.ts',
+    'production.ts',
+    'trust-report.ts',
+    'testing',
+    'cli',
+  ],
 ]
 
 const problems: string[] = []

@@ -11,8 +11,8 @@ import { findReaders } from './file-access.ts'
 import { createRemoteReporterKeys, type FindReporterKey } from './http/leak-keys.ts'
 import type { OutsideIssuer } from './http/outside-issuers.ts'
 import type { TlsMaterial } from './http/tls.ts'
-import { readRevocationLists } from './http/tls.ts'
-import { readTrust } from './http/trust.ts'
+import { parseMaterial } from './http/tls.ts'
+import { loadTrust, TrustProblem } from './http/trust.ts'
 import type { KnownReceiver } from './notify/line.ts'
 import { readReceivers } from './notify/receiver.ts'
 import type { Settings } from './settings.ts'
@@ -28,7 +28,16 @@ export function readTlsFiles(settings: Settings): TlsMaterial {
   const privateKey = parse(settings.tlsKeyFile, () => createPrivateKey(key))
   if (!leaf.checkPrivateKey(privateKey))
     throw new Error(`${settings.tlsKeyFile} is not the key of the certificate in ${settings.tlsCertFile}`)
-  parse(settings.tlsClientCrlFile ?? settings.tlsClientCaFile, () => readTrust(ca, readRevocationLists(material)))
+  const { authorities, lists } = parse(settings.tlsClientCrlFile ?? settings.tlsClientCaFile, () =>
+    parseMaterial(material),
+  )
+  try {
+    loadTrust(authorities, lists)
+  } catch (error) {
+    if (!(error instanceof TrustProblem)) throw error
+    const file = error.of === 'lists' ? settings.tlsClientCrlFile : settings.tlsClientCaFile
+    throw new Error(`${file}: ${error.message}`)
+  }
   return material
 }
 
