@@ -36,7 +36,16 @@ const wiring = [
     'file-access.ts',
     'file-lock.ts',
   ],
-  ...['signing-keys.ts', 'check-node.js', 'doors.ts', 'listener.ts', 'production.ts', 'testing', 'cli'],
+  ...[
+    'signing-keys.ts',
+    'check-node.js',
+    'doors.ts',
+    'listener.ts',
+    'production.ts',
+    'trust-report.ts',
+    'testing',
+    'cli',
+  ],
 ]
 
 const problems: string[] = []

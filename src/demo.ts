@@ -1,11 +1,36 @@
 // The demo: certificates that are made where missing, two registered clients, and what to try first.
-import { existsSync } from 'node:fs'
-import { writeDemoPki } from './pki/demo.ts'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { demoNames, isDemoCertificate, writeDemoPki } from './pki/demo.ts'
 import type { Settings } from './settings.ts'
 
-/** Makes the demo's certificates in `certs/` unless they are there. */
-export function ensureDemoPki(): void {
-  if (!existsSync('certs/ca.crt')) writeDemoPki('certs')
+/**
+ * Makes the demo's certificates in a folder where they are missing, and again where one ends within a day of `now`, in
+ * milliseconds since 1970. Files that are not the demo's stay as they are. Returns what has to be said about it.
+ */
+export function ensureDemoPki(folder: string, now: number): string[] {
+  const ca = join(folder, 'ca.crt')
+  if (!existsSync(ca)) {
+    writeDemoPki(folder)
+    return []
+  }
+  const ended = demoNames
+    .map(name => join(folder, `${name}.crt`))
+    .find(path => existsSync(path) && !isValidTomorrow(path, now))
+  if (ended === undefined) return []
+  if (!isDemoCertificate(readFileSync(ca, 'utf8')))
+    return [`${ended} has ended or ends within a day, and is not renewed, since ${ca} is not of the demo`]
+  writeDemoPki(folder, { force: true })
+  return [
+    `the demo certificates in ${folder}/ were renewed with new keys, since ${ended} has ended or ends within a day: ` +
+      'start what uses the old ones again',
+  ]
+}
+
+function isValidTomorrow(path: string, now: number): boolean {
+  const { validFromDate, validToDate } = new X509Certificate(readFileSync(path))
+  return validFromDate.getTime() <= now && now + 86_400_000 < validToDate.getTime()
 }
 
 /** The demo's registrations, in the form of `TLSBOUND_CLIENTS_FILE`. */

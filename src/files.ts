@@ -14,7 +14,7 @@ import { readRegularFile } from './file-access.ts'
 import { createRemoteReporterKeys, type FindReporterKey } from './http/leak-keys.ts'
 import type { OutsideIssuer } from './http/outside-issuers.ts'
 import type { TlsMaterial } from './http/tls.ts'
-import { readTrust } from './http/trust.ts'
+import { loadTrust, TrustProblem } from './http/trust.ts'
 import type { KnownReceiver } from './notify/line.ts'
 import { readReceivers } from './notify/receiver.ts'
 import {
@@ -41,15 +41,23 @@ export function readTlsFiles(settings: Settings): TlsMaterial {
     passphraseFile: settings.tlsKeyPassphraseFile,
     passphraseSetting: 'TLSBOUND_TLS_KEY_PASSPHRASE_FILE',
   })
-  const ca = renderCertificates(loadCertificates(caFile))
-  const lists = crlFile === undefined ? [] : loadRevocationLists(crlFile).map(({ der }) => renderRevocationList(der))
+  const authorities = loadCertificates(caFile)
+  const lists = crlFile === undefined ? [] : loadRevocationLists(crlFile).map(({ der }) => der)
   checkServerCertificate(chain, key, { certFile, keyFile })
-  withFile(crlFile ?? caFile, () => readTrust(ca, lists))
+  try {
+    loadTrust(
+      authorities.map(({ x509 }) => x509),
+      lists,
+    )
+  } catch (error) {
+    if (!(error instanceof TrustProblem)) throw error
+    throw new FileProblem(error.of === 'lists' ? (crlFile ?? caFile) : caFile, { found: error.message })
+  }
   return {
     cert: renderCertificates(chain),
     key: renderPrivateKey(key),
-    ca,
-    crl: crlFile === undefined ? undefined : lists.join(''),
+    ca: renderCertificates(authorities),
+    crl: crlFile === undefined ? undefined : lists.map(renderRevocationList).join(''),
   }
 }
 

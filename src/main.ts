@@ -25,12 +25,13 @@ import { createMetrics } from './ops/metrics/metrics.ts'
 import { watchRuntime } from './ops/metrics/runtime.ts'
 import { createOpsServer } from './ops/server.ts'
 import { guardSecrets, tellExposures } from './production.ts'
-import { createReload } from './reload.ts'
+import { createReload, describeRetired } from './reload.ts'
 import { readSettings } from './settings.ts'
 import { ensureKeysFile, importKeysFile, watchKeysFile } from './signing-keys.ts'
 import { openPostgres } from './store/postgres.ts'
 import { openSqlite } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { reportTrust } from './trust-report.ts'
 
 /** Milliseconds that requests under way have to end. */
 const longestGoodbye = 8000
@@ -50,7 +51,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
 
   const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
   const exposures = guardSecrets(settings, { env, execArgv: process.execArgv }, keysFile)
-  if (settings.demo) ensureDemoPki()
+  if (settings.demo) for (const sentence of ensureDemoPki('certs', Date.now())) log.warn(sentence)
   const material = readTlsFiles(settings)
   const clients = settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile)
   const { trustedIssuersFile } = settings
@@ -68,9 +69,20 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   audit.observe(notifier.observe)
   const registry = new ClientRegistry(clients)
 
-  const tls = createListener(settings, { material, clients: registry, audit })
+  const tls = createListener(
+    settings,
+    { material, clients: registry, audit },
+    {
+      onEnd: retired => {
+        log.warn(`an authority or revocation list has ended; ${describeRetired(retired)}`)
+        reportTrust(log, tls.inUse(), Date.now(), settings.expiryWarningDays)
+      },
+      onError: error => log.error({ err: error }, 'an unexpected exception has ended a connection'),
+    },
+  )
   const { isRecording } = events
-  const metrics = createMetrics({ tls, store, isRecording })
+  const expiryWarning = settings.expiryWarningDays * 86_400
+  const metrics = createMetrics({ tls, store, isRecording, expiryWarning })
   watchRuntime(metrics.registry)
   audit.observe(metrics.observe)
   const parts = {
@@ -102,6 +114,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
     await server.listen({ host: settings.host, port: settings.port })
     log.info(`listening for ${settings.issuer}`)
+    reportTrust(log, tls.inUse(), Date.now(), settings.expiryWarningDays)
   } catch (error) {
     for (const part of [ops, server, notifier, store]) await part?.close() // any of them would keep the process alive
     throw error

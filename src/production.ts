@@ -1,5 +1,6 @@
 // Production mode, NODE_ENV=production: whatever would let secrets out keeps the server from starting, all of it named at once.
 // Elsewhere each is a warning and an event, but for demo certificates, which are for elsewhere.
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { type Exposure, findDoors } from './doors.ts'
@@ -26,7 +27,7 @@ export function guardSecrets(settings: Settings, { env, execArgv }: Process, key
   ]
   process.report.excludeEnv = true // should anybody ask for a report all the same
   if (env.NODE_ENV !== 'production') return exposures
-  const sentences = [...exposures, ...findDemoCertificates(settings)].map(
+  const sentences = [...exposures, ...findDemoCertificates(settings), ...findInvalidCertificate(settings)].map(
     ({ sentence }) => `with NODE_ENV=production, ${sentence}`,
   )
   if (sentences.length > 0) throw new SettingsError(sentences)
@@ -71,6 +72,21 @@ function findDemoCertificates({ tlsCertFile, tlsClientCaFile }: Settings): Expos
       name,
       sentence: `${name}: ${file} is of the demo, whose keys anybody may have: give one of your own`,
     }))
+}
+
+/** A server's certificate outside its validity, which every client refuses. */
+function findInvalidCertificate({ tlsCertFile }: Settings): Exposure[] {
+  const name = 'TLSBOUND_TLS_CERT_FILE'
+  const certificate = unlessMissing(() => new X509Certificate(readFileSync(tlsCertFile)))
+  if (certificate === undefined) return []
+  const { validFromDate, validToDate } = certificate
+  const problem =
+    validToDate.getTime() <= Date.now()
+      ? `ended on ${validToDate.toISOString()}: renew it`
+      : validFromDate.getTime() > Date.now()
+        ? `is not valid before ${validFromDate.toISOString()}: compare the clocks`
+        : undefined
+  return problem === undefined ? [] : [{ name, sentence: `${name}: the certificate in ${tlsCertFile} ${problem}` }]
 }
 
 function entriesOf(settings: Settings) {

@@ -4,13 +4,21 @@ import type { Logger } from 'pino'
 import { readClientsFile, readTlsFiles, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import type { OutsideIssuers } from './http/outside-issuers.ts'
 import type { ServerOptions } from './http/parts.ts'
+import type { Retired } from './http/retirement.ts'
 import type { Notifier } from './notify/notifier.ts'
 import { revoke } from './ops/revocations.ts'
+import { reportTrust } from './trust-report.ts'
 
 export interface ReloadParts extends ServerOptions {
   readonly outsideIssuers: OutsideIssuers
   readonly log: Logger
   readonly notifier?: Pick<Notifier, 'replace'>
+}
+
+/** Says how many live connections end because whom the server trusts has changed. */
+export function describeRetired({ revoked, retired }: Retired): string {
+  const others = `${retired} other live connections end within a minute, so that a new handshake verifies their certificate`
+  return revoked === 0 ? others : `${revoked} live connections are closed, their certificate was revoked; ${others}`
 }
 
 /** The answer loads once; it never rejects. */
@@ -43,7 +51,11 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
   }
 
   return async () => {
-    load('certificates, authorities and revocation lists', () => tls.reload(readTlsFiles(settings)))
+    load('certificates, authorities and revocation lists', () => {
+      const { revoked, retired } = tls.reload(readTlsFiles(settings))
+      reportTrust(log, tls.inUse(), clock(), settings.expiryWarningDays)
+      if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
+    })
     if (clientsFile !== undefined)
       load('clients', () => {
         for (const id of clients.replaceFile(readClientsFile(clientsFile))) changed.add(id)

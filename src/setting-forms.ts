@@ -37,6 +37,10 @@ export function oneOf<const T extends string>(...allowed: T[]): Form<T> {
   return form(`one of ${allowed.join(', ')}`, text => allowed.find(name => name === text))
 }
 
+export function days(least: number, most: number): Form<number> {
+  return wholeNumber(`days from ${least} to ${most}`, least, most)
+}
+
 /** As `seconds`, or 0. */
 export function secondsOrOff(least: number, most: number): Form<number> {
   const { words, read } = seconds(least, most)

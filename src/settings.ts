@@ -1,6 +1,6 @@
 // Every setting: name, form, default, meaning. readSettings is pure; all problems are reported at once.
 // README.md shows this table, and a test compares the two. Secrets come as files, never as values.
-import { address, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './setting-forms.ts'
+import { address, days, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './setting-forms.ts'
 
 interface Setting<T> {
   readonly name: string
@@ -38,6 +38,7 @@ export const settingsTable = {
   tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'TLSv1.2 allows 1.2, and there only connections with the extended master secret get connection-bound tokens'),
   tlsDropUnacceptable: setting('TLS_DROP_UNACCEPTABLE', onOff, false, 'drop connections without an acceptable client certificate instead of answering with the reason'),
   connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection ends with its next answer'),
+  expiryWarningDays: setting('EXPIRY_WARNING_DAYS', days(1, 3650), 30, 'days before the end of a certificate, authority or revocation list from which on start and reload warn of it'),
   http2: setting('HTTP2', onOff, true, 'offer h2 beside http/1.1 on the same port'),
   clientsFile: optional('CLIENTS_FILE', path, 'the demo clients in the demo, else required', 'JSON list of client registrations'),
   signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'generated, kept in data/', 'JWKS with private keys, mode 0600; the first signs, all verify'),

@@ -131,6 +131,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   tlsMinVersion: { good: ['TLSv1.2', 'TLSv1.3'], bad: ['TLSv1', 'TLSv1.1', 'tlsv1.3', '1.3', 'SSLv3', 'TLSv1.3 '] },
   tlsDropUnacceptable: onOff,
   connectionMaxAge: { good: ['1', '3600', '604800'], bad: ['0', '604801', '-1', '1.5', '1h', 'Infinity', 'NaN'] },
+  expiryWarningDays: { good: ['1', '30', '3650'], bad: ['0', '3651', '-1', '30d', '1.5'] },
   http2: onOff,
   clientsFile: paths,
   signingKeysFile: paths,

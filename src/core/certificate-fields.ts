@@ -6,27 +6,84 @@ export interface CertificateFields {
   readonly serial: Buffer
   readonly issuer: Element
   readonly subject: Element
+  /** Content of the SubjectPublicKeyInfo. */
+  readonly publicKey: Buffer
   readonly extensions: readonly Element[]
+}
+
+type Extended = Pick<CertificateFields, 'extensions'>
+
+/** What names the key of an issuer (RFC 5280 §4.2.1.1); in certificates and in revocation lists. */
+export interface AuthorityKey {
+  /** The subjectKeyIdentifier of the issuer's certificate. */
+  readonly identifier: Buffer | undefined
+  /** Issuer and serial number of the issuer's certificate. */
+  readonly issuer: Element | undefined
+  readonly serial: Buffer | undefined
+}
+
+/** What a key may be used for, by the bits that matter here (RFC 5280 §4.2.1.3). */
+export interface KeyUsage {
+  readonly digitalSignature: boolean
+  readonly keyAgreement: boolean
+  readonly keyCertSign: boolean
+  readonly cRLSign: boolean
 }
 
 /** Takes the DER of a certificate apart, down to the fields that something here asks for. */
 export function readFields(certificate: Buffer): CertificateFields {
   const signed = readElements(readSequence(certificate)[0]?.content ?? Buffer.alloc(0))
-  const [serial, , issuer, , subject] = signed[0]?.tag === 0xa0 ? signed.slice(1) : signed // [0] version
-  if (serial?.tag !== 0x02 || issuer?.tag !== 0x30 || subject?.tag !== 0x30) throw new RangeError('not a certificate')
+  const [serial, , issuer, , subject, publicKey] = signed[0]?.tag === 0xa0 ? signed.slice(1) : signed // [0] version
+  if (serial?.tag !== 0x02 || issuer?.tag !== 0x30 || subject?.tag !== 0x30 || publicKey?.tag !== 0x30)
+    throw new RangeError('not a certificate')
   const extensions = signed.find(element => element.tag === 0xa3)
-  return { serial: serial.content, issuer, subject, extensions: extensions ? readSequence(extensions.content) : [] }
+  return {
+    serial: serial.content,
+    issuer,
+    subject,
+    publicKey: publicKey.content,
+    extensions: extensions ? readSequence(extensions.content) : [],
+  }
+}
+
+/** Content of the extnValue of an extension (RFC 5280 §4.2), by its object identifier in DER; undefined: there is none. */
+export function readExtension({ extensions }: Extended, id: Buffer): Buffer | undefined {
+  for (const extension of extensions) {
+    const [type, ...rest] = readElements(extension.content)
+    if (type?.content.equals(id)) return rest.at(-1)?.content ?? Buffer.alloc(0) // after an optional BOOLEAN `critical`
+  }
+  return undefined
 }
 
 /** The uniformResourceIdentifier names, context tag [6], of the subject alternative names (RFC 5280 §4.2.1.6). */
-export function readUris({ extensions }: CertificateFields): Buffer[] {
-  for (const extension of extensions) {
-    const [type, ...rest] = readElements(extension.content)
-    if (!type?.content.equals(subjectAltName)) continue
-    const names = readSequence(rest.at(-1)?.content ?? Buffer.alloc(0)) // after an optional BOOLEAN `critical`
-    return names.filter(name => name.tag === 0x86).map(name => name.content)
+export function readUris(fields: Extended): Buffer[] {
+  const names = readExtension(fields, subjectAltName)
+  return names === undefined ? [] : urisOf(readSequence(names))
+}
+
+/** The subjectKeyIdentifier (RFC 5280 §4.2.1.2). */
+export function readSubjectKeyIdentifier(fields: Extended): Buffer | undefined {
+  const value = readExtension(fields, subjectKeyIdentifier)
+  return value === undefined ? undefined : readElements(value)[0]?.content
+}
+
+/** The authorityKeyIdentifier of a certificate. */
+export function readAuthorityKey(fields: Extended): AuthorityKey | undefined {
+  const value = readExtension(fields, authorityKeyIdentifier)
+  return value === undefined ? undefined : parseAuthorityKey(value)
+}
+
+/** Parses the DER of an AuthorityKeyIdentifier. */
+export function parseAuthorityKey(value: Buffer): AuthorityKey {
+  const members = readSequence(value)
+  const find = (tag: number) => members.find(member => member.tag === tag)?.content
+  const names = find(0xa1)
+  const directoryName = names && readElements(names).find(({ tag }) => tag === 0xa4)
+  return {
+    identifier: find(0x80),
+    issuer: directoryName && readElements(directoryName.content)[0],
+    serial: find(0x82),
   }
-  return []
 }
 
 /** The common names of the subject that are text (X.520 §6.2.2), in their order. */
@@ -40,35 +97,45 @@ export function readCommonNames({ subject }: CertificateFields): string[] {
     })
 }
 
-/** The serial numbers that a certificate revocation list revokes, and for which issuer (RFC 5280 §5.1). */
-export function readRevocations(list: Buffer): { issuer: Element; serials: Buffer[] } {
-  const signed = readElements(readSequence(list)[0]?.content ?? Buffer.alloc(0))
-  const [, issuer, ...dates] = signed[0]?.tag === 0x02 ? signed.slice(1) : signed // version
-  if (issuer?.tag !== 0x30) throw new RangeError('not a certificate revocation list')
-  const entries = dates.find(element => element.tag === 0x30) // thisUpdate and nextUpdate are not sequences
-  const serials = entries ? readElements(entries.content).map(entry => readElements(entry.content)[0]?.content) : []
-  return { issuer, serials: serials.filter(serial => serial !== undefined) }
+/** The keyUsage; undefined: there is no such extension, and any usage is allowed. */
+export function readKeyUsage(fields: Extended): KeyUsage | undefined {
+  const value = readExtension(fields, keyUsage)
+  if (value === undefined) return undefined
+  const bits = readElements(value)[0]?.content[1] ?? 0 // after the number of unused bits
+  const has = (bit: number) => (bits & (0x80 >> bit)) !== 0
+  return { digitalSignature: has(0), keyAgreement: has(4), keyCertSign: has(5), cRLSign: has(6) }
 }
 
-/** Until when a certificate revocation list counts, in milliseconds since 1970; undefined: it does not say. */
-export function readNextUpdate(list: Buffer): number | undefined {
-  const signed = readElements(readSequence(list)[0]?.content ?? Buffer.alloc(0))
-  const next = signed.filter(({ tag }) => tag === utcTime || tag === generalizedTime)[1] // after thisUpdate
-  return next && readTime(next)
+/**
+ * The URIs of the distribution points that say where to find revocation lists of the certificate's own issuer for every
+ * reason (RFC 5280 §4.2.1.13).
+ */
+export function readDistributionPoints(fields: Extended): string[] {
+  const value = readExtension(fields, crlDistributionPoints)
+  if (value === undefined) return []
+  return readSequence(value).flatMap(point => {
+    const [name, ...restrictions] = readElements(point.content)
+    return name?.tag === 0xa0 && restrictions.length === 0 ? readFullName(name.content) : []
+  })
 }
 
-/** RFC 5280 §4.1.2.5: YYMMDDHHMMSSZ until 2049, YYYYMMDDHHMMSSZ from then on. */
-function readTime({ tag, content }: Element): number {
-  const text = content.toString('latin1')
-  const century = tag === generalizedTime ? '' : text < '50' ? '20' : '19'
-  const [, date, time] = /^(\d{8})(\d{6})Z$/.exec(century + text) ?? []
-  if (date === undefined || time === undefined) throw new RangeError('a time is not of the form of RFC 5280')
-  return Date.parse(`${date.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`)
+/** The URIs of a DistributionPointName; none for a name that is relative to the issuer's. */
+export function readFullName(name: Buffer): string[] {
+  const [form] = readElements(name)
+  return form?.tag === 0xa0 ? urisOf(readElements(form.content)).map(uri => uri.toString('latin1')) : []
 }
 
-const utcTime = 0x17
-const generalizedTime = 0x18
-const subjectAltName = Buffer.from([0x55, 0x1d, 0x11]) // 2.5.29.17
+function urisOf(names: readonly Element[]): Buffer[] {
+  return names.filter(name => name.tag === 0x86).map(name => name.content)
+}
+
+/** Object identifiers below 2.5.29, id-ce (RFC 5280 §4.2.1). */
+const idOf = (arc: number) => Buffer.from([0x55, 0x1d, arc])
+const subjectKeyIdentifier = idOf(14)
+const keyUsage = idOf(15)
+const subjectAltName = idOf(17)
+const crlDistributionPoints = idOf(31)
+const authorityKeyIdentifier = idOf(35)
 const commonName = Buffer.from([0x55, 0x04, 0x03]) // 2.5.4.3
 const [utf8, latin1, utf16] = ['utf-8', 'latin1', 'utf-16be'].map(name => new TextDecoder(name))
 /** By tag: UTF8String, PrintableString, TeletexString, IA5String, BMPString. */

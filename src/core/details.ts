@@ -172,6 +172,117 @@ export const details = {
     },
   },
   certificate_untrusted: {
+    issuer_unknown: {
+      cause: 'The issuer {issuer} is no authority of this server, and the client sent no chain that leads to one.',
+      remedy:
+        'Send the intermediate certificates with the certificate, or add its authority to TLSBOUND_TLS_CLIENT_CA_FILE.',
+      told: true,
+    },
+    authority_unknown: {
+      cause: 'The chain that the client sent ends in an authority that this server does not trust.',
+      remedy: 'Use a certificate of an authority in TLSBOUND_TLS_CLIENT_CA_FILE, or add the root of the chain there.',
+    },
+    same_name: {
+      cause: 'An authority of the name {authority} is trusted, but it has another key than the one that issued this.',
+      remedy:
+        'Add the certificate of the other authority too; both need a subjectKeyIdentifier, certificates an authorityKeyIdentifier.',
+    },
+    chain_incomplete: {
+      cause: 'The authority {authority} is trusted, but the authority that issued it is missing.',
+      remedy: 'Add its issuer, up to the self-signed root, to TLSBOUND_TLS_CLIENT_CA_FILE.',
+    },
+    self_signed: {
+      cause: 'The certificate is self-signed, and no enabled client is registered with it.',
+      remedy: 'Compare thumbprint with the certificates of the registration; after a renewal, register the new one.',
+    },
+    registration_withdrawn: {
+      cause: 'The certificate was registered itself when the connection began, and no longer is.',
+      remedy: 'Register the certificate again, or enable its client.',
+    },
+    usage_missing: {
+      cause: 'The certificate has no extendedKeyUsage extension.',
+      remedy: 'Issue the client certificate with extendedKeyUsage clientAuth.',
+      told: true,
+    },
+    usage_not_client: {
+      cause: 'The extendedKeyUsage of the certificate lacks clientAuth.',
+      remedy: 'Issue the client certificate with extendedKeyUsage clientAuth.',
+      told: true,
+    },
+    key_usage: {
+      cause: 'The keyUsage of the certificate allows neither digitalSignature nor keyAgreement.',
+      remedy: 'Issue the client certificate with keyUsage digitalSignature.',
+      told: true,
+    },
+    key_too_weak: {
+      cause: 'The key of the certificate is too weak.',
+      remedy: 'Use an EC key of 256 bits, an Ed25519 key, or an RSA key of 2048 bits or more.',
+      told: true,
+    },
+    signature_too_weak: {
+      cause: 'The authority signed the certificate with a weak algorithm, such as SHA-1.',
+      remedy: 'Issue the certificate anew with SHA-256 or better.',
+      told: true,
+    },
+    critical_extension: {
+      cause: 'The certificate, or one of its authorities, has a critical extension that OpenSSL does not know.',
+      remedy: 'Issue the certificate without it, or not marked as critical.',
+    },
+    malformed: {
+      cause: 'The certificate, or a date in it, cannot be read.',
+      remedy: 'Issue the certificate anew, in DER.',
+    },
+    signature: {
+      cause: 'The authority that the certificate names did not make its signature.',
+      remedy: 'The certificate was altered, or another authority has the name and key identifier of {authority}.',
+    },
+    authority_ended: {
+      cause: 'The certificate itself is valid, but that of its authority {authority} has ended.',
+      remedy: 'Replace the certificate of the authority in TLSBOUND_TLS_CLIENT_CA_FILE and in the chain of the client.',
+    },
+    authority_not_yet_valid: {
+      cause: 'The certificate itself is valid, but the validity of its authority {authority} has not begun.',
+      remedy: 'Compare the clocks; use an authority that is valid now.',
+    },
+    authority_usage: {
+      cause:
+        'The authority {authority} may not issue certificates of TLS clients: its extendedKeyUsage lacks clientAuth.',
+      remedy: 'Use an authority without extendedKeyUsage, or with clientAuth in it.',
+    },
+    authority_key_usage: {
+      cause: 'A certificate of the chain may not issue others: it is no CA, or its keyUsage lacks keyCertSign.',
+      remedy: 'Use an authority with basicConstraints CA and keyUsage keyCertSign.',
+    },
+    authority_constraints: {
+      cause: 'An authority of the chain is confined to other names, or to a shorter chain.',
+      remedy: 'Compare the certificate with nameConstraints and pathLenConstraint of its authorities.',
+    },
+    authority_too_weak: {
+      cause: 'An authority of the chain has a weak key, or its certificate a weak signature.',
+      remedy: 'Use an authority with an EC key of 256 bits or an RSA key of 2048 bits, signed with SHA-256 or better.',
+    },
+    list_missing: {
+      cause: 'There are revocation lists, but none of the authority {authority}.',
+      remedy:
+        'Add its list to TLSBOUND_TLS_CLIENT_CRL_FILE: every authority needs one, the root and an intermediate too.',
+    },
+    list_ended: {
+      cause: 'The revocation list of the authority {authority} has ended.',
+      remedy: 'Fetch its current list, replace it in TLSBOUND_TLS_CLIENT_CRL_FILE, and reload.',
+    },
+    list_not_yet_valid: {
+      cause: 'The revocation list of the authority {authority} is not valid yet.',
+      remedy: 'Compare the clocks; use a list that is valid now.',
+    },
+    list_scope: {
+      cause: 'The scope of the revocation list of {authority} excludes a certificate of the chain.',
+      remedy:
+        'Compare the issuingDistributionPoint of the list with the certificate; add the list that is for the others.',
+    },
+    list_signature: {
+      cause: 'The revocation list of {authority} was not signed by it, or it may not sign lists (keyUsage cRLSign).',
+      remedy: 'Fetch the list again from the authority; compare the authorityKeyIdentifier of the list with its key.',
+    },
     not_verified: {
       cause: 'OpenSSL could not verify the client certificate; the fact code is its error.',
       remedy: 'Compare the issuer of the certificate with the authorities in TLSBOUND_TLS_CLIENT_CA_FILE.',
@@ -193,6 +304,10 @@ export const details = {
     listed: {
       cause: 'A revocation list of its authority names the client certificate.',
       remedy: 'Issue a new certificate with a new key.',
+    },
+    authority_listed: {
+      cause: 'A revocation list names an authority of the chain, not the client certificate.',
+      remedy: 'Issue a new certificate by an authority that is not revoked.',
     },
   },
   certificate_mismatch: {
@@ -588,6 +703,8 @@ export const factNames = {
   serial: 'serial number of the certificate, hexadecimal',
   thumbprint: 'x5t#S256 of the presented certificate',
   authority: 'the authority that the detail is about',
+  list: 'the revocation list that the detail is about: its issuer, number and end',
+  sent: 'subject of the first certificate that the client sent after its own',
   registered: 'the name that the client is registered with',
   presented: 'the name that the certificate has',
   kid: 'id of the key that the token names',

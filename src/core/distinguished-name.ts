@@ -1,6 +1,7 @@
 // Distinguished names, from a registration's text (RFC 4514) and from a certificate's DER, in one comparable form.
 // Strict on purpose: a name that we cannot read exactly is not equal to anything (RFC 8705 §2.1.2, "predictable").
 import { type Element, readElements } from './der.ts'
+import { readObjectIdentifier } from './object-identifier.ts'
 
 /** A name as text in which each relative name, attribute type (as OID) and value has one place and one spelling. */
 export type ComparableName = string
@@ -79,20 +80,4 @@ function decodeText(octets: Buffer): string | undefined {
   } catch {
     return undefined
   }
-}
-
-/** X.690 §8.19: base 128, most significant group first; the first number holds two arcs. */
-function readObjectIdentifier(content: Buffer): string {
-  const numbers: number[] = []
-  let number = 0
-  for (const octet of content) {
-    number = number * 128 + (octet & 0x7f)
-    if (octet < 0x80) {
-      numbers.push(number)
-      number = 0
-    }
-  }
-  const [first = 0, ...others] = numbers
-  const root = Math.min(Math.floor(first / 40), 2)
-  return [root, first - root * 40, ...others].join('.')
 }

@@ -203,10 +203,10 @@ function describeRequest(request: FastifyRequest): Facts {
 }
 
 function describeConnection(socket: TLSSocket): Facts {
-  const presenter = connectionOf(socket)?.presenter
+  const { presenter, thumbprint } = connectionOf(socket) ?? {}
   const tls = typeof socket?.getProtocol === 'function' && !socket.destroyed
   return {
-    'x5t#S256': presenter?.certificate.thumbprint,
+    'x5t#S256': thumbprint,
     bindings: presenter?.bindings,
     ...(tls && { tls: socket.getProtocol(), cipher: socket.getCipher()?.name, resumed: socket.isSessionReused() }),
     peer: socket?.remoteAddress,

@@ -1,9 +1,9 @@
-// Ends live connections whose client may no longer act, within a second of the news: a disabled client, a revoked
-// certificate. What they ask for until then is refused in words, as requests under way are.
-import type { OAuthError, Reason } from '../core/errors.ts'
+// Ends live connections within a second when the store says that their client may no longer act: a disabled client, a revoked
+// certificate. Their requests are refused until then. What a reload of the TLS files ends is retirement.ts.
+import type { Reason } from '../core/errors.ts'
 import type { News } from '../store/store.ts'
 import type { Audit } from './audit.ts'
-import { type Connection, requirePresenter } from './connection.ts'
+import type { Connection } from './connection.ts'
 
 export interface ClosingParts {
   readonly connections: ReadonlySet<Connection>
@@ -11,8 +11,6 @@ export interface ClosingParts {
   readonly isEnabled: (clientId: string) => boolean
   /** Milliseconds between the news and the end. */
   readonly after: number
-  /** Seconds since 1970. */
-  readonly now: () => number
 }
 
 export interface Closing {
@@ -20,14 +18,9 @@ export interface Closing {
   readonly onNews: (news: News) => void
   /** Closes the connections of a certificate, by its `x5t#S256`. */
   readonly closeCertificate: (thumbprint: string, reason: Reason) => void
-  /** Closes the connections whose certificate was good when they began and no longer is. */
-  readonly closeUntrusted: () => void
 }
 
-/** How many certificates are judged anew before whoever waits is served. */
-const atATime = 50
-
-export function createClosing({ connections, audit, isEnabled, after, now }: ClosingParts): Closing {
+export function createClosing({ connections, audit, isEnabled, after }: ClosingParts): Closing {
   const later = (work: () => void) => void setTimeout(work, after).unref()
 
   function closeWhere(isOver: (connection: Connection) => boolean, reason: Reason): void {
@@ -40,19 +33,6 @@ export function createClosing({ connections, audit, isEnabled, after, now }: Clo
   const closeCertificate = (thumbprint: string, reason: Reason) =>
     later(() => closeWhere(({ presenter }) => presenter?.certificate.thumbprint === thumbprint, reason))
 
-  async function closeUntrusted(): Promise<void> {
-    let judged = 0
-    for (const connection of [...connections]) {
-      if (connection.presenter === undefined) continue
-      if (++judged % atATime === 0) await new Promise(setImmediate)
-      try {
-        requirePresenter(connection, now(), 'invalid_token')
-      } catch (error) {
-        close(connection, (error as OAuthError).reason)
-      }
-    }
-  }
-
   return {
     closeCertificate,
     onNews(news) {
@@ -62,7 +42,6 @@ export function createClosing({ connections, audit, isEnabled, after, now }: Clo
       } else if (news.kind === 'revocation' && news.revocation.kind === 'certificate')
         closeCertificate(news.revocation.value, 'certificate_revoked')
     },
-    closeUntrusted: () => later(closeUntrusted),
   }
 }
 

@@ -4,30 +4,31 @@ import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
-import { type ErrorCode, OAuthError, type Why } from '../core/errors.ts'
+import { type ErrorCode, OAuthError } from '../core/errors.ts'
 import type { Presenter, PresenterCertificate } from '../core/presenter.ts'
+import { type CertificateRejection, describeCertificate } from './certificate-rejection.ts'
 import type { Counts, VersionCounts } from './counts.ts'
-import { type CertificateProblem, judge, judgeAgain, type Trust } from './trust.ts'
-
-/** The trust of a listener. A reload puts a new one in its place. */
-export interface TrustInForce {
-  trust: Trust
-  /** Whether the certificate of this thumbprint is registered itself, so that no authority needs to vouch for it. */
-  readonly isPinned: (thumbprint: string) => boolean
-}
+import { evaluateCertificate, type TrustInForce } from './evaluate-certificate.ts'
 
 export interface Connection {
   readonly socket: TLSSocket
   readonly presenter: Presenter | undefined
-  /** Why the presenter may not act, if so. */
-  problem: CertificateProblem | undefined
-  /** What `problem` was judged by, and what it has to be judged by now. */
-  judgedBy: Trust
-  readonly trusted: Readonly<TrustInForce>
+  /** `x5t#S256` of the certificate that was presented, whether or not it is accepted. */
+  readonly thumbprint: string | undefined
+  /** Why the presenter may not act, if so: since the handshake, or since a list that was loaded names its certificate. */
+  rejection: CertificateRejection | undefined
+  /** Whether the certificate of this thumbprint is registered itself, so that no authority needs to vouch for it. */
+  readonly isPinned: (thumbprint: string) => boolean
   /** Where its listener counts what happens on connections of this TLS version. */
   readonly counts: VersionCounts
   /** When the handshake ended, in milliseconds of the monotonic clock. */
   readonly openedAt: number
+  /** From when on the connection ends with its next answer, in milliseconds of the monotonic clock. */
+  endsAfter: number
+  /** How many requests over HTTP/1.1 wait for the end of their answer. */
+  underWay: number
+  /** The session, once it is known that the connection speaks HTTP/2. */
+  session: { close(): void } | undefined
   /** The tokens that were verified here, by the Authorization header that brings them; made when there is one. */
   verified: Map<string, VerifiedToken> | undefined
   /** The hashes of tokens whose proof was verified here, with the hash of that proof; made when there is one. */
@@ -49,18 +50,29 @@ export interface VerifiedToken {
 const key = Symbol('tlsbound connection')
 type Carrier = { [key]?: Connection }
 
-/** Reads and keeps what is to be known of a connection whose handshake has just ended. Called once for each. */
-export function rememberConnection(socket: TLSSocket, trusted: TrustInForce, counts: Counts): Connection {
-  const verdict = judge(socket, trusted.isPinned)
-  const acceptable = typeof verdict !== 'string'
+/**
+ * Reads and keeps what is to be known of a connection whose handshake has just ended. Called once for each.
+ * `maximumAge`: milliseconds after which it ends with its next answer.
+ */
+export function rememberConnection(
+  socket: TLSSocket,
+  trusted: TrustInForce,
+  counts: Counts,
+  maximumAge = Number.POSITIVE_INFINITY,
+): Connection {
+  const { certificate, rejection } = evaluateCertificate(socket, trusted)
+  const openedAt = performance.now()
   const connection: Connection = {
     socket,
-    presenter: acceptable ? buildPresenter(socket, verdict) : undefined,
-    problem: acceptable ? undefined : verdict,
-    judgedBy: trusted.trust,
-    trusted,
+    presenter: certificate && buildPresenter(socket, certificate),
+    thumbprint: certificate?.thumbprint ?? rejection?.[2]?.thumbprint?.toString(),
+    rejection,
+    isPinned: trusted.isPinned,
     counts: counts[socket.getProtocol() === 'TLSv1.2' ? 'TLSv1.2' : 'TLSv1.3'],
-    openedAt: performance.now(),
+    openedAt,
+    endsAfter: openedAt + maximumAge,
+    underWay: 0,
+    session: undefined,
     verified: undefined,
     provenTokens: undefined,
     usedProofs: undefined,
@@ -96,40 +108,25 @@ export function connectionOf(carrier: object | null | undefined): Connection | u
 }
 
 /**
- * The presenter of a connection, if it may act at `now` (seconds since 1970) by what is trusted now.
+ * The presenter of a connection, if it may act at `now` (seconds since 1970).
  * @throws OAuthError with `code` and `no_certificate` or `certificate_…`.
  */
 export function requirePresenter(connection: Connection | undefined, now: number, code: ErrorCode): Presenter {
   if (connection === undefined) throw new OAuthError(code, 'no_certificate', 'not_mutual_tls')
-  const { presenter } = connection
-  const { trust } = connection.trusted
-  // One that is registered itself can be taken back at any time; for the others trust changes as a whole.
-  if (connection.judgedBy !== trust || presenter?.certificate.pinned === true) {
-    if (presenter !== undefined)
-      connection.problem = judgeAgain(presenter.certificate, trust, connection.trusted.isPinned)
-    connection.judgedBy = trust
-  }
-  if (connection.problem !== undefined) throw new OAuthError(code, ...explainProblem(connection.problem))
+  const { presenter, rejection } = connection
+  if (rejection !== undefined) throw new OAuthError(code, ...rejection)
   if (presenter === undefined) throw new OAuthError(code, 'no_certificate', 'not_sent')
-  const { notBefore, notAfter } = presenter.certificate
-  if (now > notAfter) throw new OAuthError(code, 'certificate_expired', 'ended', { found: notAfter, time: now })
-  if (now < notBefore)
-    throw new OAuthError(code, 'certificate_expired', 'not_yet_valid', { found: notBefore, time: now })
-  return presenter
-}
-
-/** Why a certificate is refused, as a refusal says it. */
-export function explainProblem(problem: CertificateProblem): Why {
-  switch (problem) {
-    case 'no_certificate':
-      return [problem, 'not_sent']
-    case 'certificate_untrusted':
-      return [problem, 'not_verified']
-    case 'certificate_expired':
-      return [problem, 'ended']
-    case 'certificate_revoked':
-      return [problem, 'listed']
+  const { certificate } = presenter
+  const { notBefore, notAfter, pinned, thumbprint, x509 } = certificate
+  // One that is registered itself can be taken back at any time.
+  if (pinned && !connection.isPinned(thumbprint))
+    throw new OAuthError(code, 'certificate_untrusted', 'registration_withdrawn', describeCertificate(x509))
+  if (now > notAfter || now < notBefore) {
+    const found = now > notAfter ? notAfter : notBefore
+    const detail = now > notAfter ? 'ended' : 'not_yet_valid'
+    throw new OAuthError(code, 'certificate_expired', detail, { ...describeCertificate(x509), found, time: now })
   }
+  return presenter
 }
 
 /** Lets a connection end with the answer to this request; on HTTP/2 with the answers to those under way. */

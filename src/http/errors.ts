@@ -2,8 +2,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
-import { type ErrorCode, OAuthError } from '../core/errors.ts'
-import { connectionOf, endConnection } from './connection.ts'
+import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
+import { endConnection } from './connection.ts'
 
 /** Told of every refusal, so that each becomes one security event. */
 export type RefusalListener = (request: FastifyRequest, refusal: OAuthError, status: number) => void
@@ -27,6 +27,14 @@ export interface RefusalOptions {
   readonly onRefusal?: RefusalListener | undefined
 }
 
+/** Reasons that lie in the handshake: the connection ends with the refusal, so that no pool reuses it. */
+const endsConnection: ReadonlySet<Reason> = new Set<Reason>([
+  'no_certificate',
+  'certificate_untrusted',
+  'certificate_expired',
+  'certificate_revoked',
+])
+
 /** Answers a request with a refusal. `reply` is then sent. */
 export function refuse(
   request: FastifyRequest,
@@ -42,9 +50,8 @@ export function refuse(
     if (!(error instanceof OAuthError) || error === refusal) throw error
     return refuse(request, reply, error, { ...options, status: undefined }) // its event could not be written
   }
-  // A certificate that was good when the connection began and no longer is: nothing more can come of this connection.
-  const wasGood = connectionOf(request.raw)?.presenter !== undefined
-  if (wasGood && /^certificate_(?!mismatch)/.test(reason)) endConnection(request.raw, reply.raw)
+  // Another handshake may have another outcome, once the client or the files are mended; this connection cannot.
+  if (endsConnection.has(reason)) endConnection(request.raw, reply.raw)
   reply.code(status).header('cache-control', 'no-store').header('pragma', 'no-cache')
   // RFC 6749 §5.2: whoever came with a scheme is asked for the same one.
   const basic = code === 'invalid_client' && /^basic /i.test(request.headers.authorization ?? '')

@@ -1,5 +1,7 @@
 // The listener: a server for HTTP/2 and HTTP/1.1 on one port that ends mutual TLS and remembers each connection.
 // Given to Fastify as its serverFactory, so that every address it listens on gets the same treatment.
+
+import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import {
   createSecureServer,
@@ -9,18 +11,15 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import {
-  type Connection,
-  connectionOf,
-  endConnection,
-  keepConnection,
-  rememberConnection,
-  type TrustInForce,
-} from './connection.ts'
+import { OAuthError, type Reason } from '../core/errors.ts'
+import { acceptsAnyone, assessAuthorities } from './authority-standing.ts'
+import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
+import type { TrustInForce } from './evaluate-certificate.ts'
+import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
 import { endSlowPeers } from './slow-peers.ts'
-import { buildTlsOptions, type MinimumVersion, readRevocationLists, type TlsMaterial } from './tls.ts'
-import { type CertificateProblem, readTrust } from './trust.ts'
+import { buildTlsOptions, type MinimumVersion, type ParsedMaterial, parseMaterial, type TlsMaterial } from './tls.ts'
+import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
 
 export interface MutualTlsOptions extends TlsMaterial {
   /** Default TLSv1.3. */
@@ -36,23 +35,36 @@ export interface MutualTlsOptions extends TlsMaterial {
   /** Seconds. Default: those of docs/limits.md; tests shorten them. */
   readonly timeouts?: Partial<typeof defaultTimeouts>
   /** Called for each connection that is dropped. */
-  readonly onDrop?: (socket: TLSSocket, problem: CertificateProblem) => void
+  readonly onDrop?: (socket: TLSSocket, refusal: OAuthError) => void
+  /** Called before a live connection is closed whose certificate was revoked. */
+  readonly onClose?: (socket: TLSSocket, reason: Reason) => void
+  /** Called when the time has come at which an authority or a revocation list ends, with what that ends. */
+  readonly onEnd?: (retired: Retired) => void
+  /** Called for an unexpected exception; the connection that it belongs to is destroyed, if it belongs to one. */
+  readonly onError?: (error: Error, socket: TLSSocket | undefined) => void
 }
 
 /** A `serverFactory` for Fastify. `reload` changes certificate, key, authorities and lists of all servers it made. */
 export interface MutualTls {
   // Typed as Fastify types its HTTP/1.1 server: the two protocols look the same from a handler.
   (handler: Handler): Server
-  /** @throws Error when the new material is not usable; everything then stays as it was. */
-  reload(material: TlsMaterial): void
-  /** `listener` is called after each reload that changed who is trusted. */
-  onReload(listener: () => void): void
+  /**
+   * Takes new material. When that trusts others than before, live connections end: see docs/limits.md.
+   * @throws Error when the new material is not usable, or no client could be accepted; everything then stays as it was.
+   */
+  reload(material: TlsMaterial): Retired
   /** All connections whose handshake has ended and that are open. */
   readonly connections: ReadonlySet<Connection>
   /** What has happened on them so far. */
   readonly counts: Readonly<Counts>
   /** The certificates and lists that are in use now. */
-  material(): Omit<TlsMaterial, 'key'>
+  inUse(): InUse
+}
+
+export interface InUse {
+  /** The server's certificate, then the intermediate ones. */
+  readonly chain: readonly X509Certificate[]
+  readonly trust: Trust
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -61,21 +73,45 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void
 const maxConcurrentStreams = 128
 
 /** Seconds. A peer that stays below these holds a socket, and nothing else. */
-const defaultTimeouts = { handshake: 10, headers: 10, request: 30, idle: 60 }
+const defaultTimeouts = {
+  handshake: 10,
+  headers: 10,
+  request: 30,
+  idle: 60,
+  /** After a change of whom we trust, each connection ends with its next answer from some moment within these on … */
+  retirement: 30,
+  /** … and without an answer when these have passed as well. */
+  retirementGrace: 30,
+  /** A connection whose certificate a new list revokes is closed after these; until then its requests are refused. */
+  revoked: 0.5,
+}
+
+/** Milliseconds after which the clock is asked again whether something has ended: it may be set. */
+const longestWait = 60_000
 
 /** Builds the listener. @throws Error when the material is not usable. */
 export function mutualTls(options: MutualTlsOptions): MutualTls {
-  const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
+  const { minVersion = 'TLSv1.3', maximumAge = 3600, isPinned = () => false } = options
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  const load = (material: TlsMaterial) => readTrust(material.ca, readRevocationLists(material))
-  const { isPinned = () => false } = options
-  const trusted: TrustInForce = { trust: load(options), isPinned }
-  let tlsOptions = buildTlsOptions(options, minVersion)
-  let current: TlsMaterial = options
+  let material = parseMaterial(options)
+  const trusted: TrustInForce = { trust: loadTrust(material.authorities, material.lists), isPinned }
+  let tlsOptions = buildTlsOptions(material, minVersion)
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()
   const counts = createCounts()
-  const listeners: (() => void)[] = []
+  const onError = (error: Error, socket: TLSSocket | undefined) => {
+    try {
+      options.onError?.(error, socket)
+    } catch {} // nobody is left to tell
+  }
+  const retirement = {
+    within: timeouts.retirement,
+    grace: timeouts.retirementGrace,
+    revokedAfter: timeouts.revoked,
+    onClose: options.onClose ?? (() => {}),
+    onError,
+  }
+  const retire = (some: Iterable<Connection>) => retireConnections(some, trusted.trust, retirement)
 
   const factory = (handler: Handler): Server => {
     const server = createSecureServer({
@@ -92,65 +128,135 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; without, as many as there is memory for
       requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
-    // A deadline for the whole handshake: Node's own starts again with every octet.
-    const handshakes = new Map<string, NodeJS.Timeout>()
+    const handshakes = new Map<string, Handshake>()
     server.on('connection', socket => {
       const peer = peerOf(socket)
+      // A deadline for the whole handshake: Node's own starts again with every octet.
       const deadline = setTimeout(() => socket.destroy(), timeouts.handshake * 1000)
-      handshakes.set(peer, deadline)
+      const handshake = { deadline, trust: trusted.trust }
+      handshakes.set(peer, handshake)
       socket.once('close', () => {
         clearTimeout(deadline)
-        if (handshakes.get(peer) === deadline) handshakes.delete(peer)
+        if (handshakes.get(peer) === handshake) handshakes.delete(peer)
       })
     })
     server.on('tlsClientError', () => void counts.failedHandshakes++)
-    // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
-    server.prependListener('secureConnection', socket => {
-      clearTimeout(handshakes.get(peerOf(socket)))
-      const connection = rememberConnection(socket, trusted, counts)
+    const accept = (socket: TLSSocket) => {
+      const handshake = handshakes.get(peerOf(socket))
+      clearTimeout(handshake?.deadline)
+      const connection = rememberConnection(socket, trusted, counts, maximumAge * 1000)
       connections.add(connection)
       socket.once('close', () => connections.delete(connection))
-      const { problem } = connection
       // OpenSSL is told not to renegotiate; should it do so all the same, what we remember would be wrong.
       socket.on('secure', () => socket.destroy())
-      if (options.dropUnacceptable === true && problem !== undefined) {
-        options.onDrop?.(socket, problem)
+      const { rejection } = connection
+      if (options.dropUnacceptable === true && rejection !== undefined) {
+        options.onDrop?.(socket, new OAuthError('invalid_client', ...rejection))
         socket.destroy()
-      }
+      } else if (handshake?.trust !== trusted.trust) retire([connection]) // judged by what was trusted when it began
+    }
+    // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
+    server.prependListener('secureConnection', socket => guard(socket, () => accept(socket)))
+    server.on('session', session => {
+      const connection = connectionOf(session.socket)
+      if (connection !== undefined) connection.session = session
     })
     endSlowPeers(server, timeouts)
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined) {
         keepConnection(request, connection)
-        if (performance.now() - connection.openedAt > maximumAge * 1000) endConnection(request, response)
+        if (performance.now() > connection.endsAfter) endConnection(request, response)
+        if (request.httpVersionMajor === 1) {
+          connection.underWay++
+          response.on('close', onAnswered)
+        }
       }
       handler(request as unknown as IncomingMessage, response as unknown as ServerResponse)
     }
-    server.on('request', serve)
-    server.on('checkExpectation', serve) // refused in server.ts; without a listener Node answers by itself
+    const serveGuarded: typeof serve = (request, response) =>
+      guard(connectionOf(request.socket)?.socket, () => serve(request, response))
+    server.on('request', serveGuarded)
+    server.on('checkExpectation', serveGuarded) // refused in server.ts; without a listener Node answers by itself
     servers.add(server)
     server.on('close', () => servers.delete(server))
     return server as unknown as Server
   }
 
-  const reload = (material: TlsMaterial): void => {
-    const isSame = material.ca === current.ca && material.crl === current.crl
-    const trust = isSame ? trusted.trust : load(material) // who is still trusted need not be judged anew
-    const next = buildTlsOptions(material, minVersion)
-    for (const server of servers) server.setSecureContext(next)
-    tlsOptions = next
-    current = material
-    trusted.trust = trust
-    if (!isSame) for (const listener of listeners) listener()
+  /** An error that is thrown here ends the connection that it belongs to and nothing else. */
+  function guard(socket: TLSSocket | undefined, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      socket?.destroy()
+      onError(error as Error, socket)
+    }
   }
-  return Object.assign(factory, {
-    reload,
-    connections,
-    counts,
-    material: () => current,
-    onReload: (listener: () => void) => void listeners.push(listener),
-  })
+
+  /** Waits for the next end of an authority or list, after which OpenSSL's verdicts are others. */
+  let alarm: NodeJS.Timeout | undefined
+  function awaitEnd(since: number): void {
+    clearTimeout(alarm)
+    const end = nextEndOf(trusted.trust, since)
+    if (end === undefined) return
+    const look = () =>
+      guard(undefined, () => {
+        const now = Date.now()
+        awaitEnd(now)
+        if (now < end) return
+        const retired = retire(connections)
+        options.onEnd?.(retired)
+      })
+    alarm = setTimeout(look, Math.min(Math.max(end - Date.now(), 0), longestWait)).unref()
+  }
+  awaitEnd(Date.now())
+
+  const reload = (texts: TlsMaterial): Retired => {
+    const next = parseMaterial(texts)
+    const trust = loadTrust(next.authorities, next.lists)
+    const isSame = isSameTrust(trust, trusted.trust)
+    requireUsable(next, trust, { material, trust: trusted.trust }, Date.now())
+    const nextOptions = buildTlsOptions(next, minVersion)
+    for (const server of servers) server.setSecureContext(nextOptions)
+    tlsOptions = nextOptions
+    material = next
+    if (isSame) return { revoked: 0, retired: 0 }
+    trusted.trust = trust
+    awaitEnd(Date.now())
+    return retire(connections)
+  }
+  const inUse = () => ({ chain: material.chain, trust: trusted.trust })
+  return Object.assign(factory, { reload, connections, counts, inUse })
+}
+
+interface Handshake {
+  readonly deadline: NodeJS.Timeout
+  /** What was trusted when it began: OpenSSL judges it by that. */
+  readonly trust: Trust
+}
+
+function onAnswered(this: Http2ServerResponse): void {
+  const connection = connectionOf(this.req)
+  if (connection !== undefined) noteAnswered(connection)
+}
+
+/** @throws Error for material with which nobody could be served any more, while that in use serves somebody. */
+function requireUsable(
+  next: ParsedMaterial,
+  trust: Trust,
+  inUse: { readonly material: ParsedMaterial; readonly trust: Trust },
+  now: number,
+): void {
+  const isValid = ({ chain: [{ validFromDate, validToDate }] }: ParsedMaterial) =>
+    validFromDate.getTime() <= now && now < validToDate.getTime()
+  if (!isValid(next) && isValid(inUse.material)) {
+    const { validFrom, validTo } = next.chain[0]
+    throw new Error(`the server's certificate is valid from ${validFrom} to ${validTo}, which is not now; renew it`)
+  }
+  const standings = assessAuthorities(trust, now)
+  if (standings.some(({ problem }) => problem === undefined) || !acceptsAnyone(inUse.trust, now)) return
+  const problems = [...new Set(standings.map(({ problem }) => problem))]
+  throw new Error(`no client could be accepted: ${problems.join(', and ')}`)
 }
 
 /** The two ends of a TCP connection. Node tells no other way which of them a TLS connection stands on. */

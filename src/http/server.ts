@@ -37,10 +37,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     audit,
     isEnabled: id => clients.isEnabled(id),
     after: options.closeAfter ?? 500,
-    now,
   })
   const state = await followStore(store, clients, now, closing.onNews)
-  tls.onReload(closing.closeUntrusted)
   const { closeCertificate: closeConnections } = closing
   audit.observe(createContainment({ settings, clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))

@@ -1,109 +1,249 @@
-// Judges client certificates, with a reason for each refusal: once at the handshake on OpenSSL's verdict,
-// and again for live connections when the authorities or revocation lists were reloaded. Builds no chains itself.
-import { X509Certificate } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
-import { readFields, readRevocations } from '../core/certificate-fields.ts'
-import type { Element } from '../core/der.ts'
-import { readName } from '../core/distinguished-name.ts'
-import type { Reason } from '../core/errors.ts'
-import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
-// '../core/errors.ts'
+// Which authorities and revocation lists a listener uses. OpenSSL decides in a handshake who is trusted; this file only makes
+// sure that it gets what was counted here, and refuses what it would not apply as it is meant. No chain is built here and no
+// signature verified.
+import { hash, type X509Certificate } from 'node:crypto'
+import { type CanonicalName, readCanonicalName } from '../core/canonical-name.ts'
+import {
+  type AuthorityKey,
+  type CertificateFields,
+  readAuthorityKey,
+  readDistributionPoints,
+  readFields,
+  readKeyUsage,
+  readSubjectKeyIdentifier,
+} from '../core/certificate-fields.ts'
+import { formatName } from '../core/name-text.ts'
+import {
+  isOverlapping,
+  parseRevocationList,
+  type RevocationList,
+  type RevokedEntry,
+  UnusableListError,
+} from '../core/revocation-list.ts'
 
-export type CertificateProblem = Extract<
-  Reason,
-  'no_certificate' | `certificate_${'untrusted' | 'expired' | 'revoked'}`
->
-
-/** What is trusted since the last load of the files; a new load makes a new object. */
+/** What is trusted since the last load of the files; a load of anything else makes a new object. */
 export interface Trust {
-  readonly authorities: readonly X509Certificate[]
-  /** Issuer and serial number of every revoked certificate. */
-  readonly revoked: ReadonlySet<string>
+  readonly authorities: readonly Authority[]
+  readonly lists: readonly TrustedList[]
 }
 
-/** Reads PEM bundles of authorities and revocation lists. @throws Error when one of them is not what it should be. */
-export function readTrust(authorities: string, revocationLists: readonly string[]): Trust {
-  const certificates = splitPem(authorities, 'CERTIFICATE')
-  const revoked = revocationLists.flatMap(list => {
-    const { issuer, serials } = readRevocations(decodePem(list))
-    return serials.map(serial => identify(issuer, serial))
-  })
-  return { authorities: certificates.map(pem => new X509Certificate(pem)), revoked: new Set(revoked) }
+/** What identifies a certificate, its issuer and its key: all that is compared here. */
+export interface CertificateFacts {
+  readonly subject: CanonicalName
+  readonly issuer: CanonicalName
+  /** Both as RFC 4514 writes them. */
+  readonly subjectText: string
+  readonly issuerText: string
+  readonly serial: Buffer
+  readonly subjectKeyIdentifier: Buffer | undefined
+  readonly authorityKey: AuthorityKey | undefined
+  readonly distributionPoints: readonly string[]
+  readonly keyUsage: ReturnType<typeof readKeyUsage>
+  /** Object identifiers of the extended key usage; undefined: there is no such extension. */
+  readonly purposes: readonly string[] | undefined
+  /** Content of the SubjectPublicKeyInfo. */
+  readonly publicKey: Buffer
+  /** Milliseconds since 1970. */
+  readonly notBefore: number
+  readonly notAfter: number
+}
+
+export interface Authority extends CertificateFacts {
+  readonly x509: X509Certificate
+}
+
+export interface TrustedList extends RevocationList {
+  readonly issuerName: CanonicalName
+  /** As RFC 4514 writes it. */
+  readonly issuerText: string
+  /** SHA-256 of the DER. */
+  readonly digest: string
+}
+
+/** An authority or a list that must not be used. The message names it within its file, and says what to do. */
+export class TrustProblem extends Error {
+  override readonly name = 'TrustProblem'
+  readonly of: 'authorities' | 'lists'
+
+  constructor(of: TrustProblem['of'], message: string) {
+    super(message)
+    this.of = of
+  }
+}
+
+/** id-kp-clientAuth (RFC 5280 §4.2.1.12). */
+export const clientAuth = '1.3.6.1.5.5.7.3.2'
+
+/**
+ * Reads authorities, and revocation lists in DER.
+ * @throws TrustProblem for one that must not be used.
+ */
+export function loadTrust(authorities: readonly X509Certificate[], lists: readonly Buffer[]): Trust {
+  const trust: Trust = {
+    authorities: authorities.map((x509, index) =>
+      readAuthority(x509, `authority ${index + 1} of ${authorities.length}`),
+    ),
+    lists: distinct(lists.map((der, index) => readList(der, `revocation list ${index + 1} of ${lists.length}`))),
+  }
+  checkLists(trust)
+  return trust
+}
+
+/** Whether two loads trust the same: the same certificates and lists, whatever text surrounds them. */
+export function isSameTrust(one: Trust, other: Trust): boolean {
+  const identify = ({ authorities, lists }: Trust) =>
+    [...authorities.map(({ x509 }) => x509.fingerprint256), ...lists.map(({ digest }) => digest)].sort().join()
+  return identify(one) === identify(other)
+}
+
+/** When the next authority or list ends, in milliseconds since 1970: OpenSSL's verdicts change then. undefined: none does. */
+export function nextEndOf({ authorities, lists }: Trust, now: number): number | undefined {
+  const ends = [...authorities.map(({ notAfter }) => notAfter), ...lists.map(({ nextUpdate }) => nextUpdate)]
+  const ahead = ends.filter(end => end !== undefined && end > now)
+  return ahead.length === 0 ? undefined : Math.min(...(ahead as number[]))
 }
 
 /**
- * Cuts a bundle into its blocks: of several revocation lists in one text, Node would load the first only.
- * @throws Error when there is none, or something else among them.
+ * The entry of a client certificate in a list that is in force for it, as OpenSSL would find it. undefined: there is none.
+ * @throws RangeError when the certificate is not the DER that we can read.
  */
-export function splitPem(bundle: string, label: 'CERTIFICATE' | 'X509 CRL'): string[] {
-  const blocks = bundle.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? []
-  if (blocks.length === 0 || blocks.length !== bundle.split('-----BEGIN').length - 1)
-    throw new Error(`there must be PEM blocks of ${label}, and no others`)
-  return blocks
-}
-
-/**
- * Judges the certificate of a connection whose handshake has just ended. Authenticated means: a certificate is there,
- * OpenSSL has verified its chain, its purpose is client authentication by name; never `authorized` alone.
- */
-export function judge(
-  socket: TLSSocket,
-  isPinned: (thumbprint: string) => boolean,
-): PresenterCertificate | CertificateProblem {
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) return 'no_certificate'
-  const error = socket.authorizationError as string | Error | null | undefined
-  if (socket.authorized !== true || error) {
-    const problem = problems[String(error)] ?? 'certificate_untrusted'
-    if (problem !== 'certificate_untrusted') return problem
-    const pinned = readCertificate(certificate, true)
-    return isPinned(pinned.thumbprint) ? pinned : problem
+export function findRevocation({ lists }: Trust, certificate: Buffer, now: number): RevokedEntry | undefined {
+  const fields = readFields(certificate)
+  for (const list of lists) {
+    const entry = list.find(fields.serial)
+    if (entry !== undefined && isInForce(list, now) && isForClient(list, fields)) return entry
   }
-  // OpenSSL lets a certificate without extended key usage pass for every purpose.
-  if (!certificate.keyUsage?.includes(clientAuth)) return 'certificate_untrusted'
-  return readCertificate(certificate)
+  return undefined
 }
 
-/** Judges a certificate that was acceptable at its handshake by what is trusted now. */
-export function judgeAgain(
-  certificate: PresenterCertificate,
-  trust: Trust,
-  isPinned: (thumbprint: string) => boolean,
-): CertificateProblem | undefined {
-  if (certificate.pinned) return isPinned(certificate.thumbprint) ? undefined : 'certificate_untrusted'
-  let top: X509Certificate | undefined = certificate.x509
-  for (let depth = 0; top !== undefined && depth < maximumDepth; depth++) {
-    const { issuer, serial } = readFields(top.raw)
-    if (trust.revoked.has(identify(issuer, serial))) return 'certificate_revoked'
-    const below: X509Certificate = top
-    const authority = trust.authorities.find(candidate => isIssuedBy(below, candidate))
-    if (authority !== undefined && isIssuedBy(authority, authority)) return undefined // a root that is still trusted
-    top = authority ?? top.issuerCertificate
+/** Whether a list has begun and not ended. OpenSSL takes a list without end for one that does not end. */
+export function isInForce({ thisUpdate, nextUpdate }: TrustedList, now: number): boolean {
+  return thisUpdate <= now && (nextUpdate === undefined || now < nextUpdate)
+}
+
+/** Whether OpenSSL takes a list for one of this authority: by its name, and by the key that the list names, if it names one. */
+export function isListOf(list: TrustedList, authority: CertificateFacts): boolean {
+  return list.issuerName === authority.subject && matchesKey(list.authorityKey, authority)
+}
+
+/** Whether OpenSSL takes `issuer` for a possible issuer of `certificate`, before it looks at the signature. */
+export function isIssuerOf(issuer: CertificateFacts, certificate: CertificateFacts): boolean {
+  return certificate.issuer === issuer.subject && matchesKey(certificate.authorityKey, issuer)
+}
+
+/** Whether a list is for a certificate that names these distribution points. */
+export function isInScope(
+  { scope }: TrustedList,
+  certificates: 'clients' | 'authorities',
+  distributionPoints: readonly string[],
+): boolean {
+  const isOfKind = scope.certificates === 'all' || scope.certificates === certificates
+  return isOfKind && (scope.uris.length === 0 || scope.uris.some(uri => distributionPoints.includes(uri)))
+}
+
+/** Reads what is compared of a certificate. @throws RangeError when it is not the DER that we can read. */
+export function readCertificateFacts(x509: X509Certificate): CertificateFacts {
+  const fields = readFields(x509.raw)
+  return {
+    subject: readCanonicalName(fields.subject),
+    issuer: readCanonicalName(fields.issuer),
+    subjectText: formatName(fields.subject),
+    issuerText: formatName(fields.issuer),
+    serial: fields.serial,
+    subjectKeyIdentifier: readSubjectKeyIdentifier(fields),
+    authorityKey: readAuthorityKey(fields),
+    distributionPoints: readDistributionPoints(fields),
+    keyUsage: readKeyUsage(fields),
+    purposes: x509.keyUsage, // which Node calls so
+    publicKey: fields.publicKey,
+    notBefore: x509.validFromDate.getTime(),
+    notAfter: x509.validToDate.getTime(),
   }
-  return 'certificate_untrusted'
 }
 
-/** id-kp-clientAuth (RFC 5280 §4.2.1.12). Node calls the extended key usage `keyUsage`. */
-const clientAuth = '1.3.6.1.5.5.7.3.2'
-
-/** OpenSSL looks at no more certificates than this by default either. */
-const maximumDepth = 100
-
-const problems: Readonly<Record<string, CertificateProblem>> = {
-  CERT_HAS_EXPIRED: 'certificate_expired',
-  CERT_NOT_YET_VALID: 'certificate_expired',
-  CERT_REVOKED: 'certificate_revoked',
+function readAuthority(x509: X509Certificate, name: string): Authority {
+  try {
+    const facts = readCertificateFacts(x509)
+    if (Number.isNaN(facts.notBefore) || Number.isNaN(facts.notAfter)) throw new RangeError('not a time')
+    return { ...facts, x509 }
+  } catch {
+    throw new TrustProblem(
+      'authorities',
+      `${name} is not a certificate in DER that can be read; ask for it again where it was issued`,
+    )
+  }
 }
 
-function isIssuedBy(certificate: X509Certificate, authority: X509Certificate): boolean {
-  return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+function readList(der: Buffer, name: string): TrustedList {
+  try {
+    const list = parseRevocationList(der)
+    return {
+      ...list,
+      issuerName: readCanonicalName(list.issuer),
+      issuerText: formatName(list.issuer),
+      digest: hash('sha256', der, 'hex'),
+    }
+  } catch (error) {
+    if (error instanceof UnusableListError) throw new TrustProblem('lists', `${name} ${error.message}`)
+    throw new TrustProblem('lists', `${name} is not a revocation list in DER that can be read; fetch it again`)
+  }
 }
 
-/** Names are compared by what they say where we can read it, since an encoder may choose another string type. */
-function identify(issuer: Element, serial: Buffer): string {
-  return `${serial.toString('hex')} ${readName(issuer) ?? issuer.content.toString('hex')}`
+/** OpenSSL takes a list that it has already for the same one. */
+function distinct(lists: readonly TrustedList[]): TrustedList[] {
+  return [...new Map(lists.map(list => [list.digest, list])).values()]
 }
 
-export function decodePem(block: string): Buffer {
-  return Buffer.from(block.replace(/-----[^-]+-----/g, ''), 'base64')
+/** @throws TrustProblem for lists of which OpenSSL would look at one only, or at the wrong one. */
+function checkLists({ authorities, lists }: Trust): void {
+  for (const [index, list] of lists.entries()) {
+    const other = lists.slice(index + 1).find(candidate => isRival(list, candidate, authorities))
+    if (other !== undefined)
+      throw new TrustProblem(
+        'lists',
+        `there are two revocation lists of ${list.issuerText} for the same certificates (${describeNumber(list)} and ` +
+          `${describeNumber(other)}), of which OpenSSL looks at one only; keep the newer one`,
+      )
+    const [first, ...others] = authorities.filter(authority => isListOf(list, authority))
+    if (others.some(({ publicKey }) => first?.publicKey.equals(publicKey) !== true))
+      throw new TrustProblem(
+        'lists',
+        `there are two authorities named ${list.issuerText} with different keys, and the revocation list ` +
+          `${describeNumber(list)} does not say of which it is; use a list with an authorityKeyIdentifier, and ` +
+          'certificates of the authorities with a subjectKeyIdentifier',
+      )
+  }
+}
+
+function describeNumber({ number }: TrustedList): string {
+  return number === undefined ? 'without a number' : `number 0x${number}`
+}
+
+/** Whether there may be a certificate for which OpenSSL has to choose between two lists. */
+function isRival(one: TrustedList, other: TrustedList, authorities: readonly Authority[]): boolean {
+  if (one.issuerName !== other.issuerName || !isOverlapping(one.scope, other.scope)) return false
+  if (!isOtherKey(one.authorityKey, other.authorityKey)) return true
+  return authorities.some(authority => isListOf(one, authority) && isListOf(other, authority))
+}
+
+/** Whether no authority can be named by both. */
+function isOtherKey(one: AuthorityKey | undefined, other: AuthorityKey | undefined): boolean {
+  const differ = (a: Buffer | undefined, b: Buffer | undefined) => a !== undefined && b !== undefined && !a.equals(b)
+  return differ(one?.identifier, other?.identifier) || differ(one?.serial, other?.serial)
+}
+
+/** As OpenSSL compares them (X509_check_akid): what is not said on one of the sides does not differ. */
+function matchesKey(key: AuthorityKey | undefined, authority: CertificateFacts): boolean {
+  if (key === undefined) return true
+  const { identifier, issuer, serial } = key
+  const { subjectKeyIdentifier: own } = authority
+  if (identifier !== undefined && own !== undefined && !identifier.equals(own)) return false
+  if (serial !== undefined && !serial.equals(authority.serial)) return false
+  return issuer === undefined || readCanonicalName(issuer) === authority.issuer
+}
+
+function isForClient(list: TrustedList, fields: CertificateFields): boolean {
+  if (readCanonicalName(fields.issuer) !== list.issuerName) return false
+  const isOfOtherKey = isOtherKey(list.authorityKey, readAuthorityKey(fields))
+  return !isOfOtherKey && isInScope(list, 'clients', readDistributionPoints(fields))
 }

@@ -31,15 +31,15 @@ export function createDescriber(): Describe {
     return {
       ...fixed,
       client: readable(connection.client?.id),
-      problem: connection.problem,
-      sentence: connection.problem && reasons[connection.problem],
+      problem: connection.rejection?.[0],
+      sentence: connection.rejection && reasons[connection.rejection[0]],
       tokens: tokens.slice(-maximumTokens).map(describeToken),
       more: Math.max(0, tokens.length - maximumTokens),
     }
   }
 }
 
-function readFixed({ socket, presenter, openedAt }: Connection, id: number): Fixed {
+function readFixed({ socket, presenter, thumbprint, openedAt }: Connection, id: number): Fixed {
   const subject = (presenter?.certificate.x509 ?? socket.getPeerX509Certificate())?.subject
   return {
     id,
@@ -48,7 +48,7 @@ function readFixed({ socket, presenter, openedAt }: Connection, id: number): Fix
     tls: socket.getProtocol(),
     http: socket.alpnProtocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1',
     subject: readable(subject?.replaceAll('\n', ', ')),
-    certificate: presenter?.certificate.thumbprint,
+    certificate: thumbprint,
     bindings: presenter?.bindings ?? {},
   }
 }

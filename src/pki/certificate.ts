@@ -1,20 +1,20 @@
-// Issues X.509 certificates (RFC 5280 §4.1) for the demo, the tests and the bench, bad ones too if the order says so.
-// It checks nothing that it is asked to write, and it never reads a certificate that came from somebody else.
+// Issues X.509 certificates (RFC 5280 §4.1) for the demo, the tests and the bench, including invalid ones on request.
+// It does not check what it is asked to write, and it never reads a certificate that somebody else made.
 
 import type { KeyObject } from 'node:crypto'
 import { randomBytes, X509Certificate } from 'node:crypto'
 import type { Der } from './der.ts'
 import { context, integer, publicKeyInfo, sequence, time } from './der.ts'
-import type { Purpose } from './extensions.ts'
+import type { AuthorityKey, KeyUsage, Purpose } from './extensions.ts'
 import * as extension from './extensions.ts'
 import type { AltName, DistinguishedName } from './names.ts'
 import { distinguishedName } from './names.ts'
 import type { Digest, KeyPair, KeyType } from './signing.ts'
-import { buildSigned, generateKeyPair } from './signing.ts'
+import { buildSigned, generateKeyPair, keyIdentifier } from './signing.ts'
 
 /** A certificate, its key, and both again as objects of node:crypto. */
 export type Identity = {
-  /** As it was ordered, so that an issuer's certificate need not be taken apart to find its name. */
+  /** As it was ordered, so that an issuer's certificate need not be parsed to find its name. */
   readonly subject: DistinguishedName
   /** PEM. */
   readonly certificate: string
@@ -30,15 +30,27 @@ export type CertificateOrder = {
   /** Without one, the certificate is self-signed. */
   readonly issuer?: Identity
   readonly keyType?: KeyType
-  /** An existing key pair, to renew its certificate; `keyType` then has no say. */
+  /** An existing key pair, to renew its certificate; `keyType` is then ignored. */
   readonly keyPair?: KeyPair
   /** Without it there is no basicConstraints extension at all. */
   readonly ca?: boolean | { readonly pathLength: number }
+  /** Default: a CA signs certificates and lists, all others sign handshakes. Empty: no such extension. */
+  readonly keyUsage?: readonly KeyUsage[]
   /** Absent or empty: no such extension, which means any purpose. */
   readonly extendedKeyUsage?: readonly Purpose[]
   readonly altNames?: readonly AltName[]
   /** The DNS subtrees a CA is confined to. */
   readonly permittedDns?: readonly string[]
+  /** URIs of revocation lists, each a distribution point of its own. */
+  readonly distributionPoints?: readonly string[]
+  /** Default: that of the key. null: no such extension. */
+  readonly subjectKeyIdentifier?: Buffer | null
+  /** Default: that of the issuer's key. null: no such extension. */
+  readonly authorityKeyIdentifier?: AuthorityKey | null
+  /** Further extensions, written as they are. */
+  readonly extensions?: readonly Der[]
+  /** Default: a random one. */
+  readonly serial?: bigint
   /** A minute ago. */
   readonly notBefore?: Date
   /** In 30 days. */
@@ -58,7 +70,7 @@ export function issueCertificate(order: CertificateOrder): Identity {
   const der = buildSigned(issuer.privateKey, order.digest ?? 'sha256', algorithm =>
     sequence([
       context(0, [integer(2)]), // version 3
-      serialNumber(),
+      order.serial === undefined ? serialNumber() : integer(order.serial),
       algorithm,
       distinguishedName(issuer.subject),
       sequence([time(notBefore), time(notAfter)]),
@@ -79,13 +91,18 @@ function serialNumber(): Der {
 
 function extensions(order: CertificateOrder, key: KeyObject, issuerKey: KeyObject): (Der | undefined)[] {
   const { subject, ca = false, extendedKeyUsage = [], altNames = [], permittedDns = [] } = order
+  const { distributionPoints = [], keyUsage = ca ? ['keyCertSign', 'cRLSign'] : ['digitalSignature'] } = order
+  const { subjectKeyIdentifier = keyIdentifier(key) } = order
+  const { authorityKeyIdentifier = { key: keyIdentifier(issuerKey) } } = order
   return [
     ca ? extension.basicConstraints(ca === true ? undefined : ca.pathLength) : undefined,
-    extension.keyUsage(ca !== false),
+    keyUsage.length > 0 ? extension.keyUsage(keyUsage) : undefined,
     extendedKeyUsage.length > 0 ? extension.extendedKeyUsage(extendedKeyUsage) : undefined,
     altNames.length > 0 ? extension.subjectAltName(altNames, subject.length === 0) : undefined,
     permittedDns.length > 0 ? extension.nameConstraints(permittedDns) : undefined,
-    extension.subjectKeyIdentifier(key),
-    extension.authorityKeyIdentifier(issuerKey),
+    distributionPoints.length > 0 ? extension.crlDistributionPoints(distributionPoints) : undefined,
+    subjectKeyIdentifier === null ? undefined : extension.subjectKeyIdentifier(subjectKeyIdentifier),
+    authorityKeyIdentifier === null ? undefined : extension.authorityKeyIdentifier(authorityKeyIdentifier),
+    ...(order.extensions ?? []),
   ]
 }

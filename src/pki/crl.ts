@@ -2,21 +2,36 @@
 
 import type { X509Certificate } from 'node:crypto'
 import type { Identity } from './certificate.ts'
+import type { Der } from './der.ts'
 import { context, integer, sequence, time } from './der.ts'
-import { authorityKeyIdentifier, crlNumber } from './extensions.ts'
+import type { AuthorityKey, ListScope } from './extensions.ts'
+import { authorityKeyIdentifier, authorityKeyOf, crlNumber, issuingDistributionPoint } from './extensions.ts'
 import { distinguishedName } from './names.ts'
-import { buildSigned } from './signing.ts'
+import { buildSigned, type Digest } from './signing.ts'
+
+/** Of a certificate only the serial number is used, so that a test can revoke a million without issuing them. */
+export type Revoked = Pick<X509Certificate, 'serialNumber'> & {
+  /** Extensions of the entry. */
+  readonly extensions?: readonly Der[]
+}
 
 export type CrlOrder = {
   readonly issuer: Identity
-  /** Of a certificate only the serial number is used, so that a test can revoke a million without issuing them. */
-  readonly revoked: readonly Pick<X509Certificate, 'serialNumber'>[]
+  readonly revoked: readonly Revoked[]
   /** A minute ago. */
   readonly thisUpdate?: Date
-  /** A week after `thisUpdate`. */
-  readonly nextUpdate?: Date
+  /** A week after `thisUpdate`. null: none. */
+  readonly nextUpdate?: Date | null
   /** Must grow from one list to the next; by default the milliseconds since 1970. */
   readonly number?: number
+  readonly scope?: ListScope
+  /** Default: that of the issuer's key. null: no such extension. */
+  readonly authorityKeyIdentifier?: AuthorityKey | null
+  /** Further extensions of the list, written as they are. */
+  readonly extensions?: readonly Der[]
+  /** Version 1 has no extensions at all. Default 2. */
+  readonly version?: 1 | 2
+  readonly digest?: Digest
 }
 
 const MINUTE = 60_000
@@ -24,23 +39,40 @@ const WEEK = 7 * 24 * 60 * MINUTE
 
 /** Issues the list in PEM; every certificate on it counts as revoked since `thisUpdate`. */
 export function issueCrl(order: CrlOrder): string {
-  const { issuer, thisUpdate = new Date(Date.now() - MINUTE), number = Date.now() } = order
+  const { issuer, version = 2, thisUpdate = new Date(Date.now() - MINUTE) } = order
   const { nextUpdate = new Date(thisUpdate.getTime() + WEEK) } = order
   const since = time(thisUpdate)
-  const entries = order.revoked.map(({ serialNumber }) => sequence([integer(BigInt(`0x${serialNumber}`)), since]))
-
-  const der = buildSigned(issuer.privateKey, 'sha256', algorithm =>
+  const entries = order.revoked.map(({ serialNumber, extensions = [] }) =>
     sequence([
-      integer(1), // version 2
+      integer(BigInt(`0x${serialNumber}`)),
+      since,
+      extensions.length > 0 ? sequence([...extensions]) : undefined,
+    ]),
+  )
+
+  const der = buildSigned(issuer.privateKey, order.digest ?? 'sha256', algorithm =>
+    sequence([
+      version === 2 ? integer(1) : undefined,
       algorithm,
       distinguishedName(issuer.subject),
       since,
-      time(nextUpdate),
+      nextUpdate === null ? undefined : time(nextUpdate),
       // An empty list must be left out (RFC 5280 §5.1.2.6).
       entries.length > 0 ? sequence(entries) : undefined,
-      context(0, [sequence([authorityKeyIdentifier(issuer.publicKey), crlNumber(number)])]),
+      version === 2 ? context(0, [sequence(extensionsOf(order))]) : undefined,
     ]),
   )
   const lines = der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
   return `-----BEGIN X509 CRL-----\n${lines}\n-----END X509 CRL-----\n`
+}
+
+function extensionsOf(order: CrlOrder): (Der | undefined)[] {
+  const { issuer, scope, number = Date.now(), extensions = [] } = order
+  const { authorityKeyIdentifier: authorityKey = authorityKeyOf(issuer.publicKey) } = order
+  return [
+    authorityKey === null ? undefined : authorityKeyIdentifier(authorityKey),
+    crlNumber(number),
+    scope === undefined ? undefined : issuingDistributionPoint(scope),
+    ...extensions,
+  ]
 }

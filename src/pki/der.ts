@@ -45,6 +45,9 @@ export function integer(value: bigint | number): Der {
   return primitive(Type.INTEGER, binary(Buffer.from(`00${hex.length % 2 ? '0' : ''}${hex}`, 'hex')))
 }
 
+/** An ENUMERATED of one octet. */
+export const enumerated = (value: number): Der => primitive(Type.ENUMERATED, String.fromCharCode(value))
+
 /** A Time: UTCTime as long as two digits can tell the year, then GeneralizedTime (RFC 5280 §4.1.2.5). */
 export function time(date: Date): Der {
   const text = date.toISOString().replace(/[-:T]|\.\d+/g, '')

@@ -1,18 +1,54 @@
-// The extensions of certificates and CRLs that we write (RFC 5280 §4.2.1, §5.2).
-// Each is critical where the RFC says that it must be, because `openssl verify -x509_strict` looks.
+// The extensions of certificates and CRLs that we write (RFC 5280 §4.2.1, §5.2, §5.3).
+// Each is critical where the RFC says that it must be, because `openssl verify -x509_strict` checks that.
 
 import type { KeyObject } from 'node:crypto'
 import type { Der } from './der.ts'
-import { bitString, boolean, context, encode, integer, octetString, oid, sequence } from './der.ts'
-import type { AltName } from './names.ts'
-import { generalName } from './names.ts'
+import { bitString, boolean, context, encode, enumerated, integer, octetString, oid, sequence } from './der.ts'
+import type { AltName, DistinguishedName } from './names.ts'
+import { distinguishedName, generalName } from './names.ts'
 import { keyIdentifier } from './signing.ts'
 
-const purposes = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' }
+const purposes = {
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  anyExtendedKeyUsage: '2.5.29.37.0',
+}
 
 export type Purpose = keyof typeof purposes
 
-function extension(id: string, value: Der, { critical = false } = {}): Der {
+/** RFC 5280 §4.2.1.3, in the order of their bits. */
+const keyUsages = [
+  'digitalSignature',
+  'nonRepudiation',
+  'keyEncipherment',
+  'dataEncipherment',
+  'keyAgreement',
+  'keyCertSign',
+  'cRLSign',
+] as const
+
+export type KeyUsage = (typeof keyUsages)[number]
+
+/** What names the key of an issuer (RFC 5280 §4.2.1.1). */
+export type AuthorityKey = {
+  readonly key?: Buffer
+  readonly issuer?: DistinguishedName
+  readonly serial?: bigint
+}
+
+/** What a list is for (RFC 5280 §5.2.5). Nothing of it: everything that its authority has issued. */
+export type ListScope = {
+  readonly uris?: readonly string[]
+  readonly onlyUserCertificates?: boolean
+  readonly onlyAuthorities?: boolean
+  readonly onlyAttributeCertificates?: boolean
+  /** Whether it is for the reason keyCompromise alone. */
+  readonly onlySomeReasons?: boolean
+  readonly indirect?: boolean
+}
+
+/** Any extension; its value is the DER of what the type prescribes. */
+export function extension(id: string, value: Der, { critical = false } = {}): Der {
   return sequence([oid(id), critical ? boolean(true) : undefined, octetString(encode(value))])
 }
 
@@ -21,11 +57,11 @@ export function basicConstraints(pathLength?: number): Der {
   return extension('2.5.29.19', sequence([boolean(true), limit]), { critical: true })
 }
 
-/** A CA signs certificates and CRLs, everybody else signs handshakes. */
-export function keyUsage(ca: boolean): Der {
-  // Bit 0 is digitalSignature; 5 and 6 are keyCertSign and cRLSign. DER leaves out the zeros at the end.
-  const bits = ca ? bitString(Buffer.from([0b0000_0110]), 1) : bitString(Buffer.from([0b1000_0000]), 7)
-  return extension('2.5.29.15', bits, { critical: true })
+export function keyUsage(allowed: readonly KeyUsage[]): Der {
+  const bits = keyUsages.map(usage => (allowed.includes(usage) ? '1' : '0')).join('')
+  const used = bits.replace(/0*$/, '') // DER leaves out the zeros at the end
+  const octet = Buffer.from([Number.parseInt(used.padEnd(8, '0'), 2)])
+  return extension('2.5.29.15', bitString(octet, 8 - used.length), { critical: true })
 }
 
 export function extendedKeyUsage(allowed: readonly Purpose[]): Der {
@@ -42,14 +78,76 @@ export function nameConstraints(permittedDns: readonly string[]): Der {
   return extension('2.5.29.30', sequence([context(0, permitted)]), { critical: true })
 }
 
-export function subjectKeyIdentifier(key: KeyObject): Der {
-  return extension('2.5.29.14', octetString(keyIdentifier(key)))
+/** One distribution point for each URI. */
+export function crlDistributionPoints(uris: readonly string[]): Der {
+  return extension('2.5.29.31', sequence(uris.map(uri => sequence([context(0, [fullName([uri])])]))))
 }
 
-export function authorityKeyIdentifier(issuerKey: KeyObject): Der {
-  return extension('2.5.29.35', sequence([context(0, keyIdentifier(issuerKey))]))
+export function subjectKeyIdentifier(identifier: Buffer): Der {
+  return extension('2.5.29.14', octetString(identifier))
+}
+
+export function authorityKeyIdentifier({ key, issuer, serial }: AuthorityKey): Der {
+  const members = [
+    key === undefined ? undefined : context(0, key),
+    issuer === undefined ? undefined : context(1, [context(4, [distinguishedName(issuer)])]),
+    serial === undefined ? undefined : context(2, serialOctets(serial)),
+  ]
+  return extension('2.5.29.35', sequence(members))
+}
+
+export function authorityKeyOf(issuerKey: KeyObject): AuthorityKey {
+  return { key: keyIdentifier(issuerKey) }
 }
 
 export function crlNumber(number: number): Der {
   return extension('2.5.29.20', integer(number))
+}
+
+export function deltaCrlIndicator(baseNumber: number): Der {
+  return extension('2.5.29.27', integer(baseNumber), { critical: true })
+}
+
+export function issuingDistributionPoint(scope: ListScope): Der {
+  const {
+    uris = [],
+    onlyUserCertificates,
+    onlyAuthorities,
+    onlySomeReasons,
+    indirect,
+    onlyAttributeCertificates,
+  } = scope
+  const flag = (tag: number, isOn: boolean | undefined) => (isOn ? context(tag, Buffer.from([0xff])) : undefined)
+  const members = [
+    uris.length > 0 ? context(0, [fullName(uris)]) : undefined,
+    flag(1, onlyUserCertificates),
+    flag(2, onlyAuthorities),
+    onlySomeReasons ? context(3, Buffer.from([6, 0x40])) : undefined, // keyCompromise, of a BIT STRING
+    flag(4, indirect),
+    flag(5, onlyAttributeCertificates),
+  ]
+  return extension('2.5.29.28', sequence(members), { critical: true })
+}
+
+/** The reason of an entry, by its number (RFC 5280 §5.3.1): 1 keyCompromise, 8 removeFromCRL … */
+export function reasonCode(reason: number): Der {
+  return extension('2.5.29.21', enumerated(reason))
+}
+
+/** Whose certificate an entry of an indirect list is about (RFC 5280 §5.3.3). */
+export function certificateIssuer(name: DistinguishedName): Der {
+  return extension('2.5.29.29', sequence([context(4, [distinguishedName(name)])]), { critical: true })
+}
+
+function fullName(uris: readonly string[]): Der {
+  return context(
+    0,
+    uris.map(uri => generalName({ uri })),
+  )
+}
+
+function serialOctets(serial: bigint): Buffer {
+  const hex = serial.toString(16)
+  const octets = Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex')
+  return (octets[0] as number) >= 0x80 ? Buffer.concat([Buffer.alloc(1), octets]) : octets
 }

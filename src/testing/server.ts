@@ -50,10 +50,19 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const notifier = createNotifier(webhooks, { store, clock, report: audit.notificationFailed })
   audit.observe(notifier.observe)
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
-  const timeouts = { idle: 3600 } // a test may take its time between two requests
-  const tls = createListener(settings, { material, clients: registry, audit }, { timeouts, ...options.tls })
+  const { closeAfter = 60_000 } = options
+  const timeouts = { idle: 3600, revoked: closeAfter / 1000 } // a test may take its time between two requests
+  const tls = createListener(
+    settings,
+    { material, clients: registry, audit },
+    {
+      onError: error => logger.error({ err: error }, 'unexpected exception on a connection'),
+      ...options.tls,
+      timeouts: { ...timeouts, ...options.tls?.timeouts },
+    },
+  )
   const isRecording = () => true
-  const metrics = createMetrics({ tls, store, isRecording })
+  const metrics = createMetrics({ tls, store, isRecording, expiryWarning: settings.expiryWarningDays * 86_400 })
   audit.observe(metrics.observe)
   const { trustedIssuersFile: list, issuer } = settings
   const outsideIssuers = createOutsideIssuers(list === undefined ? [] : readTrustedIssuersFile(list, issuer), {
@@ -71,7 +80,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     audit,
     log: logger,
     clock,
-    closeAfter: options.closeAfter ?? 60_000,
+    closeAfter,
     ...(options.routes && { routes: options.routes }),
   })
   // Its default issuer names this port, so that a client that discovers it comes back here.

@@ -1,12 +1,21 @@
-// Serial number, names, extensions and revocations out of DER: the same as node:crypto says, where it says anything.
+// Serial number, names and extensions out of DER: the same as node:crypto says, where it says anything.
+
+import { createHash, type KeyObject } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { readFields, readNextUpdate, readRevocations, readUris } from '../../src/core/certificate-fields.ts'
+import {
+  readAuthorityKey,
+  readDistributionPoints,
+  readFields,
+  readKeyUsage,
+  readSubjectKeyIdentifier,
+  readUris,
+} from '../../src/core/certificate-fields.ts'
 import { readName } from '../../src/core/distinguished-name.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { issueCrl } from '../../src/pki/crl.ts'
 import type { Der } from '../../src/pki/der.ts'
-import { boolean, context, encode, integer, octetString, oid, sequence, time } from '../../src/pki/der.ts'
+import { boolean, context, encode, integer, octetString, oid, sequence } from '../../src/pki/der.ts'
 import { distinguishedName } from '../../src/pki/names.ts'
 
 const ca = issueCertificate({
@@ -60,8 +69,7 @@ t.test('the URIs are those of the subject alternative names, whether or not thes
   /** Short extensions, so that two octets stand before their content. */
   const from = (...written: Der[]) => {
     const extensions = written.map(encode).map(der => ({ tag: 0x30, content: der.subarray(2) }))
-    const empty = { tag: 0x30, content: Buffer.alloc(0) }
-    return readUris({ serial: Buffer.alloc(0), issuer: empty, subject: empty, extensions })
+    return readUris({ extensions })
   }
   const other = sequence([oid('2.5.29.15'), octetString(encode(sequence([uri('urn:elsewhere')])))])
   t.same(from(other).map(String), [], 'not of another extension')
@@ -72,56 +80,60 @@ t.test('the URIs are those of the subject alternative names, whether or not thes
   t.throws(() => from(sequence([oid('2.5.29.17'), octetString(Buffer.from('names'))])), RangeError, 'no list of names')
 })
 
-t.test('a revocation list gives its issuer and the serial numbers that are revoked', async t => {
-  const [one, two] = [1, 2].map(() => issueCertificate({ subject: [['CN', 'x']], issuer: ca }).x509) as [
-    typeof ca.x509,
-    typeof ca.x509,
-  ]
-  const { issuer, serials } = readRevocations(decode(issueCrl({ issuer: ca, revoked: [one, two] })))
-  t.equal(readName(issuer), readName(readFields(ca.x509.raw).subject))
-  t.same(
-    serials.map(serial => serial.toString('hex').toUpperCase()),
-    [one.serialNumber, two.serialNumber],
+t.test('reads key identifiers, usages and distribution points as OpenSSL writes them', async t => {
+  const identify = (key: KeyObject) =>
+    createHash('sha256')
+      .update(key.export({ type: 'spki', format: 'der' }))
+      .digest()
+  const leaf = readFields(
+    issueCertificate({
+      subject: [['CN', 'alice']],
+      issuer: ca,
+      keyUsage: ['digitalSignature', 'keyAgreement'],
+      distributionPoints: ['http://a.test/1', 'http://a.test/2'],
+      authorityKeyIdentifier: { key: identify(ca.publicKey), issuer: ca.subject, serial: 0x80n },
+    }).x509.raw,
   )
-  t.same(serials[0], readFields(one.raw).serial, 'in the octets that a certificate has them in')
-  t.same(readRevocations(decode(issueCrl({ issuer: ca, revoked: [] }))).serials, [])
-  const high = readRevocations(decode(issueCrl({ issuer: ca, revoked: [{ serialNumber: 'FF' }] })))
-  t.same(high.serials, [Buffer.from([0x00, 0xff])], 'with the zero that keeps a number positive')
+  const root = readFields(ca.x509.raw)
+  t.same(readSubjectKeyIdentifier(root), identify(ca.publicKey))
+  const key = readAuthorityKey(leaf)
+  t.same(key?.identifier, identify(ca.publicKey))
+  t.same(key?.serial, Buffer.from([0, 0x80]))
+  t.same(key?.issuer?.content, root.subject.content)
+  t.same(readKeyUsage(leaf), { digitalSignature: true, keyAgreement: true, keyCertSign: false, cRLSign: false })
+  t.same(readKeyUsage(root), { digitalSignature: false, keyAgreement: false, keyCertSign: true, cRLSign: true })
+  t.same(readDistributionPoints(leaf), ['http://a.test/1', 'http://a.test/2'])
+  t.same(leaf.publicKey.subarray(0, 2), Buffer.from([0x30, 0x13]), 'the key begins with its algorithm')
+
+  const bare = readFields(
+    issueCertificate({
+      subject: [['CN', 'x']],
+      keyUsage: [],
+      subjectKeyIdentifier: null,
+      authorityKeyIdentifier: null,
+    }).x509.raw,
+  )
+  t.same(bare.extensions, [])
+  t.equal(readSubjectKeyIdentifier(bare), undefined)
+  t.equal(readAuthorityKey(bare), undefined)
+  t.equal(readKeyUsage(bare), undefined)
+  t.same(readDistributionPoints(bare), [])
 })
 
-t.test('a revocation list of version 1 has no version field', async t => {
-  const entries = sequence([sequence([integer(5), integer(0)]), sequence([])])
-  const list = sequence([sequence([]), name('issuer'), integer(0), integer(0), entries])
-  t.same(readRevocations(encode(sequence([list]))).serials, [Buffer.from([5])], 'an entry without number names nobody')
-})
-
-t.test('until when a revocation list counts is read from both forms of a time, to the second', async t => {
-  for (const [from, until] of [
-    ['2026-11-24T12:34:56Z', '2026-12-01T01:02:03Z'],
-    ['1950-01-01T00:00:00Z', '1999-12-31T23:59:58Z'],
-    ['1999-12-31T23:59:58Z', '2049-12-31T23:59:59Z'],
-    ['2049-12-31T23:59:59Z', '2050-01-01T00:00:00Z'],
-    ['2050-01-01T00:00:00Z', '2123-04-05T06:07:08Z'],
-  ] as const) {
-    const [thisUpdate, nextUpdate] = [new Date(from), new Date(until)]
-    const list = decode(issueCrl({ issuer: ca, revoked: [ca.x509], thisUpdate, nextUpdate }))
-    t.equal(readNextUpdate(list), nextUpdate.getTime(), until)
+t.test('takes no distribution point for one of every certificate and reason that is confined', async t => {
+  const point = (...parts: Der[]) => sequence([context(0, [context(0, [uri('http://a.test/1')])]), ...parts])
+  const read = (...points: Der[]) => {
+    const extension = sequence([oid('2.5.29.31'), octetString(encode(sequence(points)))])
+    return readDistributionPoints({ extensions: [{ tag: 0x30, content: encode(extension).subarray(2) }] })
   }
-  const listOf = (...times: Der[]) => encode(sequence([sequence([sequence([]), name('issuer'), ...times])]))
-  const [now, later] = [time(new Date('2026-11-24T12:34:56Z')), time(new Date('2026-12-01T01:02:03Z'))]
-  t.equal(readNextUpdate(listOf(now, later)), Date.parse('2026-12-01T01:02:03Z'), 'control: version 1')
-  t.equal(readNextUpdate(listOf(now, sequence([sequence([integer(5), later])]))), undefined, 'it does not say')
-  t.equal(readNextUpdate(encode(sequence([]))), undefined)
-  for (const wrong of ['261201010203+', '2612010102Z33', '26120101020ZZ', 'x61201010203Z', '2612010x0203Z']) {
-    const list = listOf(now, later)
-    list.write(wrong, list.length - 13)
-    t.throws(() => readNextUpdate(list), RangeError, wrong)
-  }
-  for (const value of ['1010203Z', '020261201010203Z', '261201010203Z0'])
-    t.throws(() => readNextUpdate(listOf(now, { ...later, value })), RangeError, value)
+  t.same(read(point()), ['http://a.test/1'], 'control')
+  t.same(read(point(context(1, Buffer.from([6, 0x40])))), [], 'for some reasons')
+  t.same(read(point(context(2, [uri('http://other.test')]))), [], 'of another issuer')
+  t.same(read(sequence([context(2, [uri('http://other.test')])])), [], 'without a name')
+  t.same(read(sequence([context(0, [context(1, [integer(1)])])])), [], 'relative to the issuer')
 })
 
-t.test('what is no certificate or no list is a RangeError', async t => {
+t.test('what is no certificate is a RangeError', async t => {
   const certificate = issueCertificate({ subject: [['CN', 'alice']], issuer: ca }).x509.raw
   const list = decode(issueCrl({ issuer: ca, revoked: [] }))
   const wrong = [
@@ -135,10 +147,7 @@ t.test('what is no certificate or no list is a RangeError', async t => {
     encode(sequence([sequence([integer(7), sequence([])])])),
     encode(integer(1)),
   ]
-  for (const der of wrong) {
-    t.throws(() => readFields(der), RangeError)
-    t.throws(() => readRevocations(der), RangeError)
-  }
+  for (const der of wrong) t.throws(() => readFields(der), RangeError)
   t.throws(() => readFields(list), RangeError, 'a list is no certificate')
   t.throws(
     () => readFields(encode(sequence([sequence([integer(7), sequence([]), name('x'), sequence([])])]))),
@@ -162,10 +171,17 @@ t.test('what is no certificate or no list is a RangeError', async t => {
   )
 })
 
-t.test('a changed certificate or list is read, or is a RangeError, and nothing else', async t => {
-  const certificate = issueCertificate({ subject: [['CN', 'alice']], issuer: ca, altNames: [{ uri: 'urn:a' }] }).x509
-    .raw
-  const list = decode(issueCrl({ issuer: ca, revoked: [ca.x509] }))
+t.test('a changed certificate is read, or is a RangeError, and nothing else', async t => {
+  const certificate = issueCertificate({
+    subject: [['CN', 'alice']],
+    issuer: ca,
+    altNames: [{ uri: 'urn:a' }],
+    distributionPoints: ['http://a.test/1'],
+  }).x509.raw
+  const read = (bytes: Buffer) => {
+    const fields = readFields(bytes)
+    return [readUris, readAuthorityKey, readKeyUsage, readDistributionPoints].map(reader => reader(fields))
+  }
   const change = fc.tuple(
     fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
     fc.nat({ max: 255 }),
@@ -173,22 +189,16 @@ t.test('a changed certificate or list is read, or is a RangeError, and nothing e
   )
   fc.assert(
     fc.property(change, ([where, value, cut]) => {
-      for (const [der, read] of [
-        [certificate, (bytes: Buffer) => readUris(readFields(bytes))],
-        [list, readRevocations],
-      ] as const) {
-        const position = Math.floor(der.length * where)
-        const changed = cut ? der.subarray(0, position) : Buffer.from(der)
-        if (!cut) changed[position] = value
-        try {
-          read(changed)
-        } catch (error) {
-          if (!(error instanceof RangeError)) throw error
-        }
+      const position = Math.floor(certificate.length * where)
+      const changed = cut ? certificate.subarray(0, position) : Buffer.from(certificate)
+      if (!cut) changed[position] = value
+      try {
+        read(changed)
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
       }
     }),
     { numRuns: 2000 },
   )
   t.same(readUris(readFields(certificate)).map(String), ['urn:a'], 'unchanged they are read')
-  t.equal(readRevocations(list).serials.length, 1)
 })

@@ -52,13 +52,13 @@ export async function refusePresenter(
 ): Promise<void> {
   const { stolen = 'e30.e30.e30', ...tls } = options
   const before = server.events.length
-  const connection = await server.connect(who, { clientId: 'alice', ...tls })
-  const [issue, use, look] = [
-    await connection.requestToken(),
-    await connection.get('/api/whoami', stolen),
-    await connection.get('/binding'),
-  ]
-  connection.close()
+  const connect = () => server.connect(who, { clientId: 'alice', ...tls })
+  const connection = await connect()
+  const look = await connection.get('/binding')
+  const issue = await connection.requestToken()
+  const second = await connect() // since the refusal has ended the first
+  const use = await second.get('/api/whoami', stolen)
+  for (const each of [connection, second]) each.close()
   t.match(
     { issue, use, look, events: server.events.slice(before) },
     {

@@ -3,10 +3,11 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-import { type Connection, rememberConnection, type TrustInForce } from '../../src/http/connection.ts'
+import { type Connection, rememberConnection } from '../../src/http/connection.ts'
 import { createCounts } from '../../src/http/counts.ts'
-import { buildTlsOptions } from '../../src/http/tls.ts'
-import { readTrust } from '../../src/http/trust.ts'
+import type { TrustInForce } from '../../src/http/evaluate-certificate.ts'
+import { buildTlsOptions, parseMaterial } from '../../src/http/tls.ts'
+import { loadTrust } from '../../src/http/trust.ts'
 import { type DemoPki, makeDemoPki } from '../../src/pki/demo.ts'
 import { openConnection, type TestConnection } from '../../src/testing/connection.ts'
 
@@ -20,9 +21,10 @@ export interface Ends {
 export async function listenForEnds(t: { teardown(end: () => void): void }, now: () => number) {
   const pki = makeDemoPki()
   const ca = pki.ca.certificate
-  const trusted: TrustInForce = { trust: readTrust(ca, []), isPinned: () => false }
+  const material = parseMaterial({ cert: pki.server.certificate, key: pki.server.key, ca })
+  const trusted: TrustInForce = { trust: loadTrust(material.authorities, material.lists), isPinned: () => false }
   const counts = createCounts()
-  const server = createServer(buildTlsOptions({ cert: pki.server.certificate, key: pki.server.key, ca }, 'TLSv1.3'))
+  const server = createServer(buildTlsOptions(material, 'TLSv1.3'))
   t.teardown(() => server.close())
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo

@@ -6,10 +6,9 @@ import { OAuthError } from '../../src/core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
 import { countHeaders, readBearerToken, refuseSecondToken } from '../../src/http/bearer.ts'
 import { type Claims, createTokenReader } from '../../src/http/token-reader.ts'
-import { readTrust } from '../../src/http/trust.ts'
 import { facts, outcomeOf, refused, request, startTokenCheck } from '../helpers/token-check.ts'
 
-const { pki, trusted, connect, clock, key, claims, sign, build } = await startTokenCheck(t)
+const { connect, clock, key, claims, sign, build } = await startTokenCheck(t)
 
 t.test('a token is read once on a connection, and then is the same, which nobody can change', async t => {
   for (const level of ['certificate', 'connection'] as const) {
@@ -113,21 +112,20 @@ t.test('whoever may not act here is refused before the token, whose owner is sti
 })
 
 t.test(
-  'trust that is withdrawn counts at once: for a token that is remembered, and while one is looked up',
+  'a certificate that is revoked counts at once: for a token that is remembered, and while one is looked up',
   async t => {
     const alice = await connect()
-    const { trust } = trusted
     const { promise, resolve } = Promise.withResolvers<Claims>()
     const [verifier, slow] = [build(), build({ readToken: () => promise })]
     const token = sign(alice, 'certificate')
     const verify = () => outcomeOf(() => verifier.verify(request(token), alice.connection))
     t.equal(await verify(), 'accepted', 'control')
     const waiting = outcomeOf(() => slow.verify(request(token), alice.connection))
-    trusted.trust = readTrust(pki.stranger.certificate, [])
+    alice.connection.rejection = ['certificate_revoked', 'listed']
     resolve(claims(alice, 'certificate'))
-    t.match(await waiting, refused('certificate_untrusted'))
-    t.match(await verify(), refused('certificate_untrusted'))
-    trusted.trust = trust
+    t.match(await waiting, refused('certificate_revoked'))
+    t.match(await verify(), refused('certificate_revoked'))
+    alice.connection.rejection = undefined
     t.equal(await verify(), 'accepted')
     const { notAfter } = alice.connection.presenter?.certificate ?? { notAfter: 0 }
     const start = clock.now

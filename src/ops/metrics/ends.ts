@@ -1,43 +1,67 @@
-// When what a listener uses will have ended: its certificate, the authorities for clients, their revocation lists. Of several,
-// the first counts. An expired revocation list refuses everybody, so it matters as much as a certificate.
-import { X509Certificate } from 'node:crypto'
-import { readNextUpdate } from '../../core/certificate-fields.ts'
-import { readRevocationLists, type TlsMaterial } from '../../http/tls.ts'
-import { decodePem } from '../../http/trust.ts'
+// When what a listener uses ends: its certificate, the authorities for clients, their revocation lists; and whether clients of
+// each authority can be accepted at all. Names are those of the operator's files: no client can add to them.
+import { assessAuthorities } from '../../http/authority-standing.ts'
+import type { InUse } from '../../http/mutual-tls.ts'
 
-/** Seconds since 1970, of what there is. */
+/** The first end of each kind, in seconds since 1970. */
 export type Ends = Readonly<Partial<Record<'server_certificate' | 'client_authorities' | 'revocation_lists', number>>>
 
-type Material = Omit<TlsMaterial, 'key'>
-
-const known = new WeakMap<Material, Ends>()
-
-/** Reads the material once, however often it is asked for: a reload brings a new one. */
-export function readEnds(material: Material): Ends {
-  const ends = known.get(material) ?? {
-    ...first('server_certificate', readCertificateEnds(material.cert)),
-    ...first('client_authorities', readCertificateEnds(material.ca)),
-    ...first('revocation_lists', readListEnds({ ...material, key: '' })),
+/** Returns the first end of each kind, of what there is. */
+export function firstEndsOf({ chain, trust }: InUse): Ends {
+  return {
+    ...first(
+      'server_certificate',
+      chain.map(({ validToDate }) => validToDate.getTime()),
+    ),
+    ...first(
+      'client_authorities',
+      trust.authorities.map(({ notAfter }) => notAfter),
+    ),
+    ...first(
+      'revocation_lists',
+      trust.lists.flatMap(({ nextUpdate }) => nextUpdate ?? []),
+    ),
   }
-  known.set(material, ends)
-  return ends
+}
+
+export interface ListEnd {
+  /** `key`: the beginning of the authority's key identifier, as two authorities may have one name. */
+  readonly labels: { readonly authority: string; readonly key: string; readonly scope: string }
+  /** Seconds since 1970; undefined: the list does not say. */
+  readonly end: number | undefined
+  readonly entries: number
+}
+
+/** Returns the end and size of each revocation list. */
+export function listEndsOf({ trust }: InUse): ListEnd[] {
+  return trust.lists.map(({ issuerText: authority, authorityKey, scope, nextUpdate, entries }) => ({
+    labels: {
+      authority,
+      key: authorityKey?.identifier?.toString('hex', 0, 8) ?? '',
+      scope: [scope.certificates, ...scope.uris].join(' '),
+    },
+    end: nextUpdate === undefined ? undefined : nextUpdate / 1000,
+    entries,
+  }))
+}
+
+export interface AuthorityEnd {
+  readonly labels: { readonly authority: string; readonly serial: string }
+  /** Seconds since 1970. */
+  readonly end: number
+  /** Whether its clients can be accepted now. */
+  readonly isAccepting: boolean
+}
+
+/** Returns the end of each authority, and whether its clients can be accepted at `now`, in milliseconds since 1970. */
+export function authorityEndsOf({ trust }: InUse, now: number): AuthorityEnd[] {
+  return assessAuthorities(trust, now).map(({ authority, problem }) => ({
+    labels: { authority: authority.subjectText, serial: authority.serial.toString('hex') },
+    end: authority.notAfter / 1000,
+    isAccepting: problem === undefined,
+  }))
 }
 
 function first(name: keyof Ends, ends: readonly number[]): Ends {
   return ends.length === 0 ? {} : { [name]: Math.min(...ends) / 1000 }
-}
-
-function readCertificateEnds(pem: string): number[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  return blocks.map(block => new X509Certificate(block).validToDate.getTime())
-}
-
-function readListEnds(material: TlsMaterial): number[] {
-  return readRevocationLists(material).flatMap(list => {
-    try {
-      return readNextUpdate(decodePem(list)) ?? []
-    } catch {
-      return 0 // an end that nobody can read is an alarm
-    }
-  })
 }

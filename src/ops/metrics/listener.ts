@@ -1,9 +1,9 @@
-// What is read of the server at the moment that metrics are asked for: connections, the age of its news, whether events are
-// written, and when what it was given to trust or to show ends.
+// What is read of the server when metrics are scraped: connections, the age of its news, whether events are written, and when
+// its certificate, the authorities for clients and the revocation lists end.
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { MutualTls } from '../../http/mutual-tls.ts'
 import type { Store } from '../../store/store.ts'
-import { readEnds } from './ends.ts'
+import { authorityEndsOf, firstEndsOf, listEndsOf } from './ends.ts'
 import { tlsVersions } from './labels.ts'
 
 export interface Watched {
@@ -11,9 +11,11 @@ export interface Watched {
   readonly store: Pick<Store, 'lastNews'>
   /** Whether security events can be written. */
   readonly isRecording: () => boolean
+  /** Seconds before the end of a certificate from which on the alert rules warn of it. */
+  readonly expiryWarning: number
 }
 
-export function watchListener(registry: Registry, { tls, store, isRecording }: Watched): void {
+export function watchListener(registry: Registry, { tls, store, isRecording, expiryWarning }: Watched): void {
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -54,14 +56,50 @@ export function watchListener(registry: Registry, { tls, store, isRecording }: W
       this.inc(tls.counts.failedHandshakes)
     },
   })
-  new Gauge({
-    name: 'tlsbound_expiry_timestamp_seconds',
-    help: 'When the first of the certificates, authorities or revocation lists in use ends.',
-    labelNames: ['of'],
-    registers,
-    collect() {
-      this.reset()
-      for (const [of, end] of Object.entries(readEnds(tls.material()))) this.set({ of }, end)
-    },
-  })
+  watchEnds(registry, tls, expiryWarning)
+}
+
+function watchEnds(registry: Registry, tls: MutualTls, expiryWarning: number): void {
+  type Labelled = readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[]
+  const gauge = (name: string, help: string, labelNames: string[], read: () => Labelled) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const [labels, value] of read()) this.set(labels, value)
+      },
+    })
+
+  gauge(
+    'tlsbound_expiry_timestamp_seconds',
+    'When the first of the certificates, authorities or revocation lists in use ends.',
+    ['of'],
+    () => Object.entries(firstEndsOf(tls.inUse())).map(([of, end]) => [{ of }, end]),
+  )
+  gauge('tlsbound_expiry_warning_seconds', 'Time before the end of a certificate from which on to warn.', [], () => [
+    [{}, expiryWarning],
+  ])
+  const ofAuthority = ['authority', 'serial']
+  gauge(
+    'tlsbound_authority_expiry_timestamp_seconds',
+    'When each authority for client certificates ends.',
+    ofAuthority,
+    () => authorityEndsOf(tls.inUse(), Date.now()).map(({ labels, end }) => [labels, end]),
+  )
+  gauge(
+    'tlsbound_authority_accepting',
+    '1: clients of the authority can be accepted; 0: all are refused, for example without a revocation list in force.',
+    ofAuthority,
+    () => authorityEndsOf(tls.inUse(), Date.now()).map(({ labels, isAccepting }) => [labels, Number(isAccepting)]),
+  )
+  const ofList = ['authority', 'key', 'scope']
+  gauge('tlsbound_revocation_list_expiry_timestamp_seconds', 'When each revocation list ends.', ofList, () =>
+    listEndsOf(tls.inUse()).flatMap(({ labels, end }) => (end === undefined ? [] : [[labels, end]])),
+  )
+  gauge('tlsbound_revocation_list_entries', 'Certificates that each revocation list revokes.', ofList, () =>
+    listEndsOf(tls.inUse()).map(({ labels, entries }) => [labels, entries]),
+  )
 }

@@ -4,12 +4,12 @@ import { constants, hash } from 'node:crypto'
 import type { Http2SecureServer } from 'node:http2'
 import { proofExporterLabel } from '../../../src/core/channel-binding.ts'
 import { readCertificate } from '../../../src/core/presenter.ts'
-import { buildTlsOptions } from '../../../src/http/tls.ts'
+import { buildTlsOptions, parseMaterial } from '../../../src/http/tls.ts'
 import type { BrokenServer, Fault } from '../broken-server.ts'
 
 function serveWith({ app, pki }: BrokenServer, secureOptions: number): void {
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
-  const options = { ...buildTlsOptions(material, 'TLSv1.2'), secureOptions }
+  const options = { ...buildTlsOptions(parseMaterial(material), 'TLSv1.2'), secureOptions }
   ;(app.server as unknown as Http2SecureServer).setSecureContext(options)
 }
 
@@ -39,18 +39,18 @@ export const tlsFaults = {
   ignoresExpiry: {
     connected: (connection, socket) => {
       const x509 = socket.getPeerX509Certificate()
-      if (x509 === undefined || connection.problem === 'certificate_untrusted') return
+      if (x509 === undefined || connection.rejection?.[0] === 'certificate_untrusted') return
       const certificate = { ...readCertificate(x509), notAfter: Number.POSITIVE_INFINITY }
       connection.presenter = { bindings: {}, ...connection.presenter, certificate }
-      connection.problem = undefined
+      connection.rejection = undefined
     },
   },
   /** Serves those who show no certificate as whoever was there before. */
   servesWithoutCertificate: {
     connected: (connection, _socket, { memory }) => {
-      if (connection.problem === 'no_certificate') {
+      if (connection.rejection?.[0] === 'no_certificate') {
         connection.presenter = memory.get('presenter') as NonNullable<typeof connection.presenter>
-        connection.problem = undefined
+        connection.rejection = undefined
       } else memory.set('presenter', connection.presenter)
     },
   },

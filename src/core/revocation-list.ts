@@ -1,0 +1,258 @@
+// Certificate revocation lists (RFC 5280 §5): what one says, and whether OpenSSL applies all of it in a handshake. It does not
+// apply delta and indirect lists, and refuses every client where it meets a critical extension that it does not know: such a
+// list is refused here, by name, before it is in use (measured with OpenSSL 3.5: test/attack/certificate-lists.test.ts).
+// No signature is verified here: OpenSSL does that.
+import { type AuthorityKey, parseAuthorityKey, readExtension, readFullName } from './certificate-fields.ts'
+import { type Element, ElementWalker, readElements, readSequence } from './der.ts'
+import { readObjectIdentifier } from './object-identifier.ts'
+
+/** Which certificates of its authority a list is for. */
+export interface ListScope {
+  readonly certificates: 'all' | 'clients' | 'authorities'
+  /** Only those that name one of these distribution points; empty: no such restriction. */
+  readonly uris: readonly string[]
+}
+
+export interface RevocationList {
+  readonly issuer: Element
+  readonly authorityKey: AuthorityKey | undefined
+  /** Milliseconds since 1970; the end is undefined where the list does not say. */
+  readonly thisUpdate: number
+  readonly nextUpdate: number | undefined
+  /** The cRLNumber in hexadecimal digits. */
+  readonly number: string | undefined
+  readonly scope: ListScope
+  /** How many certificates it revokes. */
+  readonly entries: number
+  /** The entry of a serial number; undefined: the list does not revoke it. */
+  find(serial: Buffer): RevokedEntry | undefined
+}
+
+export interface RevokedEntry {
+  /** Milliseconds since 1970. */
+  readonly revokedAt: number
+  /** The reasonCode, by its name in RFC 5280 §5.3.1. */
+  readonly reason: string | undefined
+}
+
+/** A list that OpenSSL would not apply as it is meant. The message completes "the list …". */
+export class UnusableListError extends Error {
+  override readonly name = 'UnusableListError'
+}
+
+/** Parses the DER of a list. @throws RangeError when it is not one, UnusableListError when it must not be used. */
+export function parseRevocationList(der: Buffer): RevocationList {
+  const signed = readElements(readSequence(der)[0]?.content ?? Buffer.alloc(0))
+  const [version] = signed
+  if (version?.tag === integer && !version.content.equals(Buffer.from([1]))) throw new RangeError('an unknown version')
+  const [algorithm, issuer, thisUpdate, ...rest] = version?.tag === integer ? signed.slice(1) : signed
+  if (algorithm?.tag !== sequence || issuer?.tag !== sequence || thisUpdate === undefined)
+    throw new RangeError('not a certificate revocation list')
+  const nextUpdate = isTime(rest[0]?.tag) ? rest.shift() : undefined
+  const entries = rest[0]?.tag === sequence ? rest.shift()?.content : undefined
+  const wrapped = rest[0]?.tag === 0xa0 ? rest.shift() : undefined
+  if (rest.length > 0) throw new RangeError('not a certificate revocation list')
+  const extensions = wrapped === undefined ? [] : readSequence(wrapped.content)
+  checkExtensions(extensions)
+  const authorityKey = readExtension({ extensions }, ids.authorityKeyIdentifier)
+  const number = readExtension({ extensions }, ids.crlNumber)
+  const scope = readExtension({ extensions }, ids.issuingDistributionPoint)
+  const index = new EntryIndex(entries ?? Buffer.alloc(0))
+  return {
+    issuer,
+    authorityKey: authorityKey && parseAuthorityKey(authorityKey),
+    thisUpdate: readTime(thisUpdate),
+    nextUpdate: nextUpdate && readTime(nextUpdate),
+    number: number && readElements(number)[0]?.content.toString('hex'),
+    scope: scope === undefined ? { certificates: 'all', uris: [] } : readScope(scope),
+    entries: index.size,
+    find: serial => index.find(serial),
+  }
+}
+
+/** Whether there are certificates that both scopes contain. */
+export function isOverlapping(one: ListScope, other: ListScope): boolean {
+  const kinds = new Set([one.certificates, other.certificates])
+  if (kinds.size === 2 && !kinds.has('all')) return false
+  return one.uris.length === 0 || other.uris.length === 0 || one.uris.some(uri => other.uris.includes(uri))
+}
+
+function checkExtensions(extensions: readonly Element[]): void {
+  const seen = new Set<string>()
+  for (const { content } of extensions) {
+    const [id, critical] = readElements(content)
+    if (id?.tag !== objectIdentifier) throw new RangeError('not an extension')
+    const hex = id.content.toString('hex')
+    if (seen.has(hex)) throw new RangeError('an extension occurs twice')
+    seen.add(hex)
+    if (hex === ids.deltaCrlIndicator.toString('hex'))
+      throw new UnusableListError('is a delta list, which OpenSSL does not apply; use the complete list')
+    if (critical?.tag === boolean && !critical.content.equals(no) && !known.has(hex))
+      throw new UnusableListError(`${unknownExtension(id.content)}; it would refuse every client`)
+  }
+}
+
+/** RFC 5280 §5.2.5. */
+function readScope(value: Buffer): ListScope {
+  let [uris, clients, authorities] = [[] as string[], false, false]
+  for (const { tag, content } of readSequence(value)) {
+    if (tag === 0xa0) {
+      const names = readElements(readElements(content)[0]?.content ?? Buffer.alloc(0))
+      uris = readFullName(content)
+      if (uris.length === 0 || uris.length !== names.length)
+        throw new UnusableListError('has a scope (issuingDistributionPoint) whose names are not all URIs')
+    } else if (tag === 0x83)
+      throw new UnusableListError('is for some reasons only (onlySomeReasons), which OpenSSL does not apply')
+    else if (content.equals(no)) continue
+    else if (tag === 0x81) clients = true
+    else if (tag === 0x82) authorities = true
+    else if (tag === 0x84)
+      throw new UnusableListError(
+        'is an indirect list (indirectCRL), which OpenSSL does not apply; use one list for each authority',
+      )
+    else if (tag === 0x85) throw new UnusableListError('is for attribute certificates only')
+    else throw new RangeError('an unknown member of the scope')
+  }
+  if (uris.length === 0 && !clients && !authorities)
+    throw new UnusableListError(
+      'has an empty scope (issuingDistributionPoint), so that OpenSSL applies it to no certificate',
+    )
+  if (clients && authorities) throw new UnusableListError('has a scope that excludes every certificate')
+  return { certificates: clients ? 'clients' : authorities ? 'authorities' : 'all', uris }
+}
+
+/**
+ * The entries by serial number: a hash table of positions in their DER. A Map with a key for each of 300 000 entries would
+ * take 40 MiB and half a second.
+ */
+class EntryIndex {
+  readonly size: number
+  readonly #der: Buffer
+  /** Where an entry starts, plus 1; 0: the slot is free. Their number is a power of two, and at least twice that of entries. */
+  readonly #slots: Uint32Array
+
+  constructor(der: Buffer) {
+    const entry = new ElementWalker(der)
+    let size = 0
+    while (entry.next() !== undefined) size++
+    const slots = new Uint32Array(2 ** Math.ceil(Math.log2(2 * size + 1)))
+    const field = new ElementWalker(der)
+    entry.moveTo(0, der.length)
+    for (let position = 0, tag = entry.next(); tag !== undefined; position = entry.end, tag = entry.next()) {
+      field.moveTo(entry.start, entry.end)
+      if (tag !== sequence || field.next() !== integer) throw new RangeError('not an entry of a list')
+      let slot = hashOf(der, field.start, field.end) & (slots.length - 1)
+      while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1)
+      slots[slot] = position + 1
+      if (!isTime(field.next())) throw new RangeError('not an entry of a list')
+      const extensions = field.next()
+      if (extensions !== undefined) checkEntryExtensions(der, field.start, field.end)
+    }
+    this.#der = der
+    this.#slots = slots
+    this.size = size
+  }
+
+  find(serial: Buffer): RevokedEntry | undefined {
+    const slots = this.#slots
+    const last = slots.length - 1
+    for (let slot = hashOf(serial, 0, serial.length) & last; slots[slot] !== 0; slot = (slot + 1) & last) {
+      const entry = new ElementWalker(this.#der, (slots[slot] as number) - 1)
+      entry.next()
+      const [number, time, extensions] = readElements(entry.content)
+      if (number?.content.equals(serial) !== true || time === undefined) continue
+      const code = extensions && readExtension({ extensions: readElements(extensions.content) }, ids.reasonCode)?.at(-1)
+      return { revokedAt: readTime(time), reason: code === undefined ? undefined : (reasonNames[code] ?? `${code}`) }
+    }
+    return undefined
+  }
+}
+
+/** FNV-1a: spreads consecutive numbers and random ones alike. */
+function hashOf(octets: Buffer, from: number, to: number): number {
+  let hash = 0x811c9dc5
+  for (let at = from; at < to; at++) hash = Math.imul(hash ^ (octets[at] as number), 0x01000193)
+  return hash
+}
+
+/** Checks the extensions of an entry. Many lists give every entry a reasonCode, so no element is made of each. */
+function checkEntryExtensions(der: Buffer, from: number, to: number): void {
+  const [extension, field] = [new ElementWalker(der, from, to), new ElementWalker(der)]
+  while (extension.next() !== undefined) {
+    field.moveTo(extension.start, extension.end)
+    if (field.next() !== objectIdentifier) throw new RangeError('not an extension')
+    const id = field.content
+    let tag = field.next()
+    if (id.equals(ids.certificateIssuer))
+      throw new UnusableListError('has entries of other authorities (certificateIssuer), which OpenSSL does not apply')
+    if (tag === boolean) {
+      if (!field.content.equals(no))
+        throw new UnusableListError(`${unknownExtension(id)} in an entry; it would refuse every client`)
+      tag = field.next()
+    }
+    if (tag !== octetString) throw new RangeError('not an extension')
+    if (id.equals(ids.reasonCode) && der[field.end - 1] === removeFromCrl)
+      throw new UnusableListError(
+        'takes back a revocation (removeFromCRL), as only a delta list may; use the complete list',
+      )
+  }
+}
+
+function isTime(tag: number | undefined): boolean {
+  return tag === utcTime || tag === generalizedTime
+}
+
+/** Reads a Time: YYMMDDHHMMSSZ until 2049, YYYYMMDDHHMMSSZ from then on (RFC 5280 §4.1.2.5). In milliseconds since 1970. */
+function readTime({ tag, content }: Element): number {
+  const text = content.toString('latin1')
+  const century = tag === generalizedTime ? '' : text < '50' ? '20' : '19'
+  const [, date, time] = /^(\d{8})(\d{6})Z$/.exec(century + text) ?? []
+  if (date === undefined || time === undefined || !isTime(tag))
+    throw new RangeError('a time is not of the form of RFC 5280')
+  const moment = `${date.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`
+  const milliseconds = Date.parse(moment)
+  if (Number.isNaN(milliseconds)) throw new RangeError('a time is not of the form of RFC 5280')
+  return milliseconds
+}
+
+function unknownExtension(id: Buffer): string {
+  return `has a critical extension that OpenSSL does not accept (${readObjectIdentifier(id)})`
+}
+
+const boolean = 0x01
+const integer = 0x02
+const octetString = 0x04
+const objectIdentifier = 0x06
+const sequence = 0x30
+const utcTime = 0x17
+const generalizedTime = 0x18
+/** FALSE, which DER leaves out and not every encoder does. */
+const no = Buffer.from([0])
+
+/** Below 2.5.29, id-ce. */
+const ids = {
+  crlNumber: Buffer.from([0x55, 0x1d, 20]),
+  reasonCode: Buffer.from([0x55, 0x1d, 21]),
+  deltaCrlIndicator: Buffer.from([0x55, 0x1d, 27]),
+  issuingDistributionPoint: Buffer.from([0x55, 0x1d, 28]),
+  certificateIssuer: Buffer.from([0x55, 0x1d, 29]),
+  authorityKeyIdentifier: Buffer.from([0x55, 0x1d, 35]),
+}
+
+/** The critical extensions of a list that OpenSSL takes. */
+const known = new Set([ids.issuingDistributionPoint, ids.authorityKeyIdentifier].map(id => id.toString('hex')))
+
+const removeFromCrl = 8
+
+/** By their numbers. */
+const reasonNames: Readonly<Record<number, string>> = {
+  0: 'unspecified',
+  1: 'keyCompromise',
+  2: 'cACompromise',
+  3: 'affiliationChanged',
+  4: 'superseded',
+  5: 'cessationOfOperation',
+  6: 'certificateHold',
+  9: 'privilegeWithdrawn',
+  10: 'aACompromise',
+}
