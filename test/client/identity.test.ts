@@ -91,7 +91,7 @@ t.test('files that cannot be used at first are a mistake; later ones leave thing
   const upstream = await startFakeUpstream(t, (_request, response) => response.end())
   const { alice, bob, ca } = upstream.pki
   const { write, path, files } = writeFiles(t, alice, ca)
-  const unusable = { name: 'ClientError', code: 'identity_unusable', cause: Error }
+  const unusable = { name: 'ClientError', code: 'identity_unusable', cause: { name: 'FileProblem' } }
   t.throws(() => readIdentityFiles({ ...files, keyFile: path('none') }), unusable)
   t.throws(() => readIdentityFiles({ ...files, keyFile: files.certFile }), unusable)
   t.throws(() => readIdentityFiles({ ...files, caFile: files.keyFile }), unusable)
