@@ -8,6 +8,7 @@ import { checkKeyOfLeaf } from '../core/own-certificate.ts'
 import { type CertificateBlock, parseCertificates, parsePrivateKey } from '../core/pem.ts'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../pem-files.ts'
+import { secureOptions } from '../outgoing/connect.ts'
 import { ClientError } from './errors.ts'
 
 /** PEM texts. */
@@ -47,7 +48,7 @@ export function readCredentials(identity: Identity): Credentials {
       key,
       context(minVersion) {
         const context =
-          contexts.get(minVersion) ?? createSecureContext({ cert, key: renderPrivateKey(key), ca, minVersion })
+          contexts.get(minVersion) ?? createSecureContext({ cert, key: renderPrivateKey(key), ca, minVersion, secureOptions })
         contexts.set(minVersion, context)
         return context
       },
@@ -146,13 +147,13 @@ export function followIdentity(
   let given = identity()
   let current = readCredentials(given)
   return () => {
-    const now = identity()
-    if (now === given) return current
-    given = now
     try {
+      const now = identity()
+      if (now === given) return current
+      given = now
       current = readCredentials(now)
-    } catch (problem) {
-      onProblem(problem as ClientError)
+    } catch (cause) {
+      onProblem(cause instanceof ClientError ? cause : new ClientError('identity_unusable', { cause }))
     }
     return current
   }

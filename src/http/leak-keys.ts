@@ -16,7 +16,7 @@ export function createRemoteReporterKeys(
   options: Pick<RemoteDocumentOptions, 'uri'> & Partial<RemoteDocumentOptions>,
 ): FindReporterKey {
   const { uri, ca, clock = () => performance.now(), timeout = 5000 } = options
-  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, text => readUsableReporterKeys(JSON.parse(text)))
+  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, readUsableReporterKeys)
   return identifier =>
     lookUp(keys => keys.get(identifier)).catch((cause: unknown) => {
       const refusal = new OAuthError('temporarily_unavailable', 'reporter_unavailable', 'keys')
