@@ -18,7 +18,7 @@ export const connectDeadlines: ConnectDeadlines = { connect: 5000, handshake: 50
 
 /** Options of Node's `tls.connect`, but for those that could go round what is done here. */
 export interface ConnectTlsOptions
-  extends Omit<ConnectionOptions, 'checkServerIdentity' | 'timeout' | 'signal' | 'path'> {
+  extends Omit<ConnectionOptions, 'checkServerIdentity' | 'pskCallback' | 'timeout' | 'signal' | 'path'> {
   readonly host: string
   readonly port: number
   /** The name that the certificate must be for, and that is sent as SNI. Default: `host`. */
@@ -63,7 +63,8 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
           ...given,
           servername: isIP(name) === 0 ? name : '', // RFC 6066 §3: an address is no server name
           rejectUnauthorized: verifies,
-          // After every handshake that OpenSSL has accepted, but for a resumed one.
+          // Node calls it after each handshake that OpenSSL has accepted, but for a resumed one: a session that the caller
+          // gives has the verdict of its first handshake in it, and Node takes it for the same name alone.
           checkServerIdentity: findMismatch,
         })
       } catch (cause) {
@@ -112,16 +113,18 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
     }, fail)
     const onClose = () => fail(Object.assign(new Error('closed'), { code: 'ECONNRESET' }))
     const onSecure = guarded(() => {
-      const mismatch = findMismatch() // Node leaves a resumed connection unchecked
-      if (mismatch !== undefined) return fail(mismatch)
       settle()
       resolve(socket)
     }, fail)
 
     // Before Node's own listener: what it rejects is destroyed, and then no longer has a certificate to speak of.
-    const onHandshake = guarded(() => {
-      certificate = socket.getPeerX509Certificate()
-    }, fail)
+    // Nothing may be destroyed in between; without a certificate the connection is refused a moment later.
+    const onHandshake = guarded(
+      () => {
+        certificate = socket.getPeerX509Certificate()
+      },
+      () => {},
+    )
     socket.prependListener('secure', onHandshake)
     socket.on('connect', onConnect).on('secureConnect', onSecure).on('error', fail).on('close', onClose)
     signal?.addEventListener('abort', cancel)

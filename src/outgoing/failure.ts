@@ -101,7 +101,10 @@ function explain({ code = '', reason, hostname, message }: Cause): Explanation {
       `the server refused the client certificate (${words}); present one that it accepts`,
     ]
   if (/^ERR_SSL_(WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$/.test(code))
-    return ['not_tls', 'what answers there is not TLS, but plain HTTP or another protocol; check scheme and port']
+    return [
+      'not_tls',
+      `what answers there is not TLS (${words}), but plain HTTP or another protocol; check scheme and port`,
+    ]
   if (/^ERR_SSL_(.*PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE)$/.test(code))
     return ['version', `the server accepts none of the offered TLS versions (${words}); enable TLS 1.3 on both sides`]
   if (code.startsWith('ERR_SSL_'))

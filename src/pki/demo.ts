@@ -64,7 +64,7 @@ export function isDemoCertificate(pem: string): boolean {
   return blocks.some(block => {
     // Node writes a name as one attribute a line; its object form cannot be made for keys on every curve.
     const { subject, issuer } = new X509Certificate(block)
-    return `${subject}\n${issuer}`.split('\n').includes(`O=${DEMO_MARKER}`)
+    return `${subject}\n${issuer}`.replaceAll('\\', '').split('\n').includes(`O=${DEMO_MARKER}`)
   })
 }
 
