@@ -53,7 +53,7 @@ async function findTokenEndpoint(channel: BoundChannel, issuer: string): Promise
     return tokenEndpointOf(await fetchMetadata(channel.dispatcher, issuer))
   } catch (cause) {
     const { code, status } = cause as OutgoingError
-    const isAnswer = ['redirect', 'status', 'encoded', 'too_large', 'unexpected_content'].includes(code)
+    const isAnswer = ['redirect', 'status', 'encoded', 'too_large', 'not_json', 'unexpected_content'].includes(code)
     const passes = !isAnswer || status === 429 || (status ?? 0) >= 500
     throw new ClientError(passes ? 'token_unavailable' : 'issuer_unusable', { cause, status })
   }

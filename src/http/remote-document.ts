@@ -1,7 +1,8 @@
 // A JSON document of an issuer behind an https address, such as its public keys (RFC 7517 §5): fetched when needed, and
 // stored for a while. When there is none, the issuer is unavailable, and the cause says what was found at the address.
+import type { FetchDetail } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
-import { OutgoingError } from '../outgoing/failure.ts'
+import { OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
 import { fetchJson } from '../outgoing/request.ts'
 
 export interface RemoteDocumentOptions {
@@ -19,6 +20,32 @@ export interface RemoteDocumentOptions {
  * is not in it, and how long after a failure the next attempt is made.
  */
 export const remoteLimits = { lifetime: 600_000, cooldown: 30_000, retry: 1000 } as const
+
+/** The detail of a refusal by what happened at the address. */
+const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
+  host_unknown: 'host_unknown',
+  refused: 'unreachable',
+  unreachable: 'unreachable',
+  address_internal: 'unreachable',
+  timed_out: 'timed_out',
+  closed: 'cut_off',
+  cancelled: 'cut_off',
+  not_tls: 'not_tls',
+  version: 'tls_failed',
+  handshake_failed: 'tls_failed',
+  own_files_unusable: 'tls_failed',
+  own_certificate_refused: 'tls_failed',
+  untrusted: 'not_trusted',
+  outside_validity: 'outside_validity',
+  name_mismatch: 'name_mismatch',
+  not_http: 'not_http',
+  redirect: 'redirect',
+  status: 'status',
+  encoded: 'compressed',
+  too_large: 'too_large',
+  not_json: 'not_json',
+  unexpected_content: 'no_usable_key',
+}
 
 /**
  * Looks something up in the document; when it is not there, once more in a newer one, unless that was just done.
@@ -45,10 +72,12 @@ export function createRemoteDocument<T>(
       failure = undefined
       return document
     } catch (error) {
-      const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable')
-      const before = failure?.refusal.cause as Error | undefined
+      const cause = error as OutgoingError
+      const facts = { address: url.href, found: cause.status }
+      const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable', details[cause.code], facts)
+      const before = failure?.refusal.cause as OutgoingError | undefined
       // The same cause stays the same object, so that it is logged once.
-      refusal.cause = before?.message === (error as Error).message ? before : error
+      refusal.cause = before?.message === cause.message ? before : cause
       failure = { refusal, since: clock() }
       throw refusal
     }

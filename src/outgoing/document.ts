@@ -43,6 +43,6 @@ export function parseDocument(address: string, headers: Readonly<IncomingHttpHea
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(octets))
   } catch (cause) {
     const finding = `the answer is not JSON in UTF-8, but ${octets.length} octets of ${quote(type)}; check the address`
-    throw new OutgoingError('unexpected_content', address, finding, { cause })
+    throw new OutgoingError('not_json', address, finding, { cause })
   }
 }

@@ -24,7 +24,8 @@ export const outgoingProblems = {
   status: 'the answer has an unexpected status',
   encoded: 'the answer is compressed, which was not asked for',
   too_large: 'the answer is larger than allowed',
-  unexpected_content: 'the answer is not a JSON document of the expected form',
+  not_json: 'the answer is not JSON in UTF-8',
+  unexpected_content: 'the answer is JSON, but not of the expected form',
   cancelled: 'the caller ended it',
 } as const
 
