@@ -44,7 +44,10 @@ export function explainVerdict(
     return new OutgoingError('outside_validity', address, finding, { cause: verdict })
   }
   const finding = `the certificate of the server is not trusted by ${trusted}: ${quote(message)} (${code})${whose}`
-  const remedy = 'give the authority that issued it, or let the server send its whole chain'
+  const isIncomplete = /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code)
+  const remedy = isIncomplete
+    ? 'give the authority that issued it, or let the server send its whole chain'
+    : 'replace the certificate of the chain that this is about'
   return new OutgoingError('untrusted', address, `${finding}; ${remedy}`, { cause: verdict })
 }
 
