@@ -3,7 +3,7 @@
 // connecting and handshake have deadlines, however often the peer sends an octet.
 import { constants, type X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, TLSSocket } from 'node:tls'
 import { guarded } from '../core/guard.ts'
 import { addressOf, describeDuration, explainFailure, OutgoingError } from './failure.ts'
 import { explainMismatch, explainVerdict, isForHost, withoutDot } from './server-certificate.ts'
@@ -52,8 +52,10 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
     if (signal?.aborted) return reject(new OutgoingError('cancelled', address, 'the connection was cancelled'))
     let certificate: X509Certificate | undefined
     const socket = open()
-    // Node's client asks for the whole chain after a good verification. It must never be built, see above.
+    // Node's client asks for the whole chain after a good verification. It must never be built, see above. The certificate
+    // itself can be asked for once: at a client's end, Node takes it out of the chain with the first call.
     Object.defineProperty(socket, 'getPeerCertificate', { value: () => ({}) })
+    Object.defineProperty(socket, 'getPeerX509Certificate', { value: () => certificate })
     let timer = startTimer('TCP connection', connectTimeout)
 
     function open(): TLSSocket {
@@ -121,7 +123,7 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
     // Nothing may be destroyed in between; without a certificate the connection is refused a moment later.
     const onHandshake = guarded(
       () => {
-        certificate = socket.getPeerX509Certificate()
+        certificate = TLSSocket.prototype.getPeerX509Certificate.call(socket)
       },
       () => {},
     )
