@@ -61,7 +61,8 @@ async function inspectJwt(token: string, values: Values): Promise<{ report: Toke
 
 function openAccess(identity: Identity | undefined, caFile: string | undefined): Access {
   if (identity !== undefined) return { identity }
-  return { ca: caFile === undefined ? undefined : renderCertificates(loadCertificates(caFile)) }
+  if (caFile === undefined) return { ca: undefined }
+  return { ca: renderCertificates(loadCertificates(caFile)), trusted: caFile }
 }
 
 async function verify(token: string, from: unknown, access: Access): Promise<Signature> {

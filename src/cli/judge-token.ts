@@ -1,5 +1,6 @@
 // Whether a server would take a token, as far as that can be told from outside: the same checks, in the same order.
 // What only the server knows (revocation, what a route demands) is left to it.
+import { endpointOf } from '../client/metadata.ts'
 import { checkClaims } from '../core/access-token.ts'
 import { readTokenHeader } from '../core/compact-jws.ts'
 import { verifyConfirmation } from '../core/confirmation.ts'
@@ -9,7 +10,7 @@ import type { PresenterCertificate } from '../core/presenter.ts'
 import { findIssuerKeys } from '../http/issuer-keys.ts'
 import { readTokenJwk } from '../http/token-keys.ts'
 import { createTokenReader } from '../http/token-reader.ts'
-import { type Access, readAddress, readDocument, readMetadata } from './issuer.ts'
+import { type Access, readJson, readMetadata } from './issuer.ts'
 
 type Claims = Readonly<Record<string, unknown>>
 
@@ -21,8 +22,8 @@ export type Signature =
 /** Verifies the signature with the keys that the issuer publishes. Never rejects: what fails is why it is not verified. */
 export async function verifySignature(token: string, issuer: string, access: Access): Promise<Signature> {
   try {
-    const address = readAddress(await readMetadata(issuer, access), 'jwks_uri')
-    const { keys } = await readDocument(address, access)
+    const address = endpointOf(await readMetadata(issuer, access), 'jwks_uri')
+    const { keys } = ((await readJson(address, access)) ?? {}) as { readonly keys?: unknown }
     const usable = Array.isArray(keys) ? keys.filter(isUsable) : []
     if (usable.length === 0) throw new Error(`${address.href} has no key that could have signed it`)
     return { verified: true, good: await isSigned(token, usable), keys: address.href }

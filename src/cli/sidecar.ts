@@ -80,7 +80,7 @@ Certificate, key and authorities may be renewed at any time; the sidecar takes n
 
     const identity = readIdentityFiles(files, ({ message }) => say(`The certificate in use stays: ${message}`))
     const client = createClient({ origin, identity, connections, patience, ...tokens, ...present({ clientId }) })
-    const sidecar = await startSidecar({ client, listen: where, ...rules })
+    const sidecar = await startSidecar({ client, listen: where, log: say, ...rules })
     const { address } = sidecar
     process.stdout.write(`${values.json === true ? JSON.stringify({ listen: address, upstream: origin }) : address}\n`)
     if ('port' in place) say('Every user of this machine can use it.')

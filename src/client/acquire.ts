@@ -1,7 +1,8 @@
 // What a request needs before it can be sent: a channel, lent by the pool, and a token that is good on it.
+import { guarded } from '../core/guard.ts'
 import { longestRetryAfter } from './backoff.ts'
 import type { BoundChannel } from './channel.ts'
-import { type ClientError, isLasting } from './errors.ts'
+import { type ClientError, isLasting, namesCertificate } from './errors.ts'
 import type { Patience } from './patience.ts'
 import type { Pool, Waiter } from './pool.ts'
 import { maximumTries } from './repeat.ts'
@@ -14,7 +15,7 @@ export interface Acquisition {
   readonly patience: Patience
   /** On the spot, if both are there. The channel must be given back to the pool. */
   send(means: Means): void
-  fail(problem: ClientError): void
+  fail(problem: Error): void
 }
 
 /** What a request is sent with. */
@@ -45,14 +46,15 @@ export function acquire(acquisition: Acquisition, past: Past = nothing): void {
 
 function waitForChannel(acquisition: Acquisition, past: Past): void {
   const { pool, patience } = acquisition
+  const fail = (error: Error) => acquisition.fail(error)
   const waiter: Waiter = {
-    onChannel(channel) {
+    onChannel: guarded((channel: BoundChannel) => {
       stop()
       findToken(acquisition, past, channel)
-    },
+    }, fail),
     onProblem(problem) {
       stop()
-      acquisition.fail(problem)
+      fail(problem)
     },
   }
   const stop = patience.wait(
@@ -82,14 +84,16 @@ function findToken(acquisition: Acquisition, past: Past, channel: BoundChannel):
       event(value)
     }
   }
-  tokens.get(channel).then(
-    unlessLeft(got => acquisition.send({ channel, token: got })),
-    unlessLeft((problem: ClientError) => {
-      const left = tokens.left(channel)
-      pool.release(channel)
-      tryAgain(acquisition, past, problem, left)
-    }),
-  )
+  const onToken = unlessLeft((got: Token) => acquisition.send({ channel, token: got }))
+  const onProblem = unlessLeft((problem: ClientError) => {
+    const left = tokens.left(channel)
+    // The issuer closed the channel over its certificate: a new one may fare better, but not at any pace.
+    if (namesCertificate(problem.reason) && !channel.open) pool.refuse(channel, problem)
+    pool.release(channel)
+    tryAgain(acquisition, past, problem, left)
+  })
+  const fail = (error: Error) => acquisition.fail(error)
+  tokens.get(channel).then(guarded(onToken, fail), guarded(onProblem, fail))
 }
 
 function tryAgain(acquisition: Acquisition, past: Past, problem: ClientError, left: number): void {
@@ -99,10 +103,12 @@ function tryAgain(acquisition: Acquisition, past: Past, problem: ClientError, le
     acquisition.fail(problem)
     return
   }
-  const timer = setTimeout(() => {
+  const again = () => {
     stop()
     acquire(acquisition, { refusals, last: problem })
-  }, left)
+  }
+  const fail = (error: Error) => acquisition.fail(error)
+  const timer = setTimeout(guarded(again, fail), left)
   const stop = acquisition.patience.wait(
     () => clearTimeout(timer),
     () => problem,

@@ -45,38 +45,46 @@ export class Caller implements Dispatcher.DispatchController {
     this.below?.resume()
   }
 
-  // What the caller is told.
+  // What the caller is told. What a handler throws ends its request, and nothing else.
 
   begin(): void {
-    this.#handler.onRequestStart?.(this, null)
+    this.#tell(() => this.#handler.onRequestStart?.(this, null))
   }
 
   /** An interim answer. */
   inform(status: number, headers: AnswerHeaders): void {
-    if (!this.ended) this.#handler.onResponseStart?.(this, status, headers)
+    if (!this.ended) this.#tell(() => this.#handler.onResponseStart?.(this, status, headers))
   }
 
   answer(below: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, message?: string): void {
     this.rawHeaders = below.rawHeaders ?? null
-    this.#handler.onResponseStart?.(this, status, headers, message)
+    this.#tell(() => this.#handler.onResponseStart?.(this, status, headers, message))
     if (this.paused) below.pause()
   }
 
   data(chunk: Buffer): void {
-    if (!this.ended) this.#handler.onResponseData?.(this, chunk)
+    if (!this.ended) this.#tell(() => this.#handler.onResponseData?.(this, chunk))
   }
 
   end(below: Dispatcher.DispatchController, trailers: AnswerHeaders): void {
     if (this.ended) return
     this.rawTrailers = below.rawTrailers ?? null
     this.#finish()
-    this.#handler.onResponseEnd?.(this, trailers)
+    this.#tell(() => this.#handler.onResponseEnd?.(this, trailers))
   }
 
   fail(error: Error): void {
     if (this.ended) return
     this.#finish()
-    this.#handler.onResponseError?.(this, error)
+    this.#tell(() => this.#handler.onResponseError?.(this, error))
+  }
+
+  #tell(event: () => void): void {
+    try {
+      event()
+    } catch (error) {
+      this.abort(error as Error) // once it has ended, nothing is left to end
+    }
   }
 
   #finish(): void {

@@ -1,11 +1,11 @@
 // A channel: one TLS connection to one origin, with its certificate, its bindings and its end. It never reconnects, so
 // that whatever belongs to the connection can never be sent over another one.
-import type { TLSSocket } from 'node:tls'
-import { buildConnector, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { buildBindingProof, hashToken } from '../core/binding-proof.ts'
 import { type ChannelBindings, readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Presenter } from '../core/presenter.ts'
-import { ClientError, readConnectProblem } from './errors.ts'
+import { connectTls } from '../outgoing/connect.ts'
+import { ClientError, explainConnectProblem } from './errors.ts'
 import { openHttp1 } from './http1.ts'
 import { openHttp2 } from './http2.ts'
 import type { Credentials } from './identity.ts'
@@ -54,8 +54,8 @@ export interface BoundChannel extends Channel {
   prove(token: string, iat: number): string
 }
 
-/** Milliseconds for TCP and the handshake together. */
-const connectTimeout = 5000
+/** Milliseconds without traffic after which the system asks the server's machine whether it is there. */
+const keepAliveDelay = 60_000
 
 /**
  * Opens one TLS connection, with a full handshake: nothing is resumed.
@@ -66,19 +66,18 @@ export async function openChannel(
   credentials: Credentials,
   { http2 = true, minVersion = 'TLSv1.3' }: ChannelOptions = {},
 ): Promise<BoundChannel> {
-  const connector = buildConnector({
+  const { hostname, host, port } = new URL(origin)
+  const socket = await connectTls({
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 443),
     secureContext: credentials.context(minVersion),
-    allowH2: http2,
-    preferH2: true,
-    rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says (GW08)
-    maxCachedSessions: 0,
-    timeout: connectTimeout,
+    ALPNProtocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+  }).catch((error: unknown) => {
+    throw explainConnectProblem(error, host)
   })
-  const socket = await connect(connector, new URL(origin)).catch((error: unknown) => {
-    throw readConnectProblem(error)
-  })
+  socket.setNoDelay(true).setKeepAlive(true, keepAliveDelay)
   // The first one says most: an alert, for example, which is followed by a mere end.
-  let problem: Error | undefined
+  let problem: Error | undefined = socket.errored ?? undefined
   socket.once('error', error => {
     problem = error
   })
@@ -89,7 +88,7 @@ export async function openChannel(
   const cipher = socket.getCipher().standardName
   const protocol = socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
   const transport = await (protocol === 'h2' ? openHttp2 : openHttp1)(origin, socket).catch((error: unknown) => {
-    throw readConnectProblem(error)
+    throw explainConnectProblem(error, host)
   })
   return {
     origin,
@@ -121,12 +120,4 @@ export async function openChannel(
     close: () => transport.dispatcher.close().catch(() => {}),
     destroy: () => void transport.dispatcher.destroy().catch(() => {}),
   }
-}
-
-function connect(connector: buildConnector.connector, { hostname, host, port, protocol }: URL): Promise<TLSSocket> {
-  return new Promise((resolve, reject) =>
-    connector({ hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol, port: port || '443' }, (error, socket) =>
-      error === null ? resolve(socket as TLSSocket) : reject(error),
-    ),
-  )
 }

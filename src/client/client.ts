@@ -85,7 +85,7 @@ export function createClient(options: ClientOptions): Client {
     return channel
   }
   const links = createLinks(open)
-  const pool = createPool({ connections, credentials, open: of => open(home, of), onProblem })
+  const pool = createPool({ origin: home, connections, credentials, open: of => open(home, of), onProblem })
   const tokens = createTokenSupply({
     issuer: createIssuer(issuer ?? home, links),
     level: tokenBinding,

@@ -4,7 +4,7 @@ import { ClientError } from './errors.ts'
 import { Exchange, type ExchangeParts } from './exchange.ts'
 import { listCallersHeaders } from './headers.ts'
 
-export interface DispatcherParts extends Omit<ExchangeParts, 'onEnd'> {
+export interface DispatcherParts extends Omit<ExchangeParts, 'host' | 'onEnd'> {
   readonly origin: string
   onRequest(): void
 }
@@ -17,6 +17,7 @@ export function createDispatcher({ origin, onRequest, ...parts }: DispatcherPart
   let onIdle: () => void = () => {}
   const exchangeParts: ExchangeParts = {
     ...parts,
+    host,
     onEnd(exchange) {
       exchanges.delete(exchange)
       if (exchanges.size === 0) onIdle()

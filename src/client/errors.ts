@@ -1,9 +1,10 @@
 // What can go wrong for a client, in words that say what to do. Refusals of a resource are answers, not errors.
+import { explainFailure, OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
 
 /** Every problem that a client reports, with the sentence that tells what to do next. The list is closed. */
 export const problems = {
   cannot_connect: 'No TLS connection came about; check the address of the server, and whether it runs',
-  server_untrusted: 'The certificate of the server comes from none of the authorities in ca; check both',
+  server_untrusted: 'The certificate of the server is expired, or from none of the authorities in ca; check both',
   server_name_mismatch: 'The certificate of the server is for another name; check the origin',
   certificate_refused: 'The server refused our client certificate in the handshake; get one that it accepts',
   identity_unusable: 'The certificate, private key or authorities of the client cannot be used',
@@ -25,7 +26,10 @@ export const problems = {
 
 export type Problem = keyof typeof problems
 
-/** What a client rejects with; `cause` is what it was caused by. Holds no token and no key. */
+/**
+ * What a client rejects with; `cause` is what it was caused by. The message names the address, what was found there and what
+ * to do, where that is known. Holds no token and no key.
+ */
 export class ClientError extends Error {
   override readonly name = 'ClientError'
   readonly code: Problem
@@ -36,9 +40,9 @@ export class ClientError extends Error {
   /** Milliseconds after which the server wants to be asked again, if it said so. */
   readonly retryAfter: number | undefined
 
-  constructor(code: Problem, { cause, reason, status, retryAfter }: Details = {}) {
-    const details = [reason, cause instanceof Error ? cause.message || codeOf(cause) : undefined]
-    super([problems[code], ...details.filter(detail => detail)].join(': '), { cause })
+  constructor(code: Problem, details: Details = {}) {
+    const { cause, finding = describe(code, details), reason, status, retryAfter } = details
+    super(finding, { cause })
     this.code = code
     this.reason = reason
     this.status = status
@@ -48,30 +52,45 @@ export class ClientError extends Error {
 
 interface Details {
   readonly cause?: unknown
+  /** `HOST:PORT` of the server that the problem is with. */
+  readonly address?: string | undefined
+  /** The message, in the place of the general one. */
+  readonly finding?: string | undefined
   readonly reason?: string | undefined
   readonly status?: number | undefined
   readonly retryAfter?: number | undefined
 }
 
-/** What prevented a TLS connection, by the error of Node or undici. */
-export function readConnectProblem(cause: unknown): ClientError {
-  if (cause instanceof ClientError) return cause
-  const code = codeOf(cause)
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return new ClientError('server_name_mismatch', { cause })
-  if (isCertificateAlert(code)) return new ClientError('certificate_refused', { cause })
-  if (/^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_|PATH_LENGTH|HOSTNAME_)/.test(code))
-    return new ClientError('server_untrusted', { cause })
-  return new ClientError('cannot_connect', { cause })
+function describe(code: Problem, { cause, address, reason }: Details): string {
+  if (cause instanceof OutgoingError) return cause.message
+  const details = [reason, cause instanceof Error ? cause.message || codeOf(cause) : undefined]
+  const sentence = [problems[code], ...details.filter(detail => detail)].join(': ')
+  return address === undefined ? sentence : `${address}: ${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`
+}
+
+/** What prevented or ended a TLS connection to `address`, by the error of Node or undici. */
+export function explainConnectProblem(error: unknown, address: string): ClientError {
+  if (error instanceof ClientError) return error
+  const cause = explainFailure(error, address)
+  return new ClientError(connectProblems[cause.code] ?? 'cannot_connect', { cause })
+}
+
+const connectProblems: Readonly<Partial<Record<OutgoingProblem, Problem>>> = {
+  untrusted: 'server_untrusted',
+  outside_validity: 'server_untrusted',
+  name_mismatch: 'server_name_mismatch',
+  own_certificate_refused: 'certificate_refused',
+  own_files_unusable: 'identity_unusable',
+}
+
+/** Whether the reason of a refusal is about the certificate of the presenter, which a connection keeps for its life. */
+export function namesCertificate(reason: unknown): boolean {
+  return typeof reason === 'string' && /^(no_certificate|certificate_[a-z_]+)$/.test(reason)
 }
 
 /** Whether waiting does not help: somebody has to change something first. */
 export function isLasting({ code }: ClientError): boolean {
   return !['cannot_connect', 'token_unavailable', 'not_begun', 'connection_lost', 'timed_out'].includes(code)
-}
-
-/** The alerts of RFC 8446 §6.2 that are about a certificate, as OpenSSL names them. */
-export function isCertificateAlert(code: string): boolean {
-  return /^ERR_SSL_.*ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)
 }
 
 /** The `code` of an error; empty when it has none. */

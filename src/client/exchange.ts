@@ -1,6 +1,7 @@
 // One request of the caller, until it has its answer: it waits for a channel and a token, is sent, and is sent again where
 // that is safe.
 import type { Dispatcher } from 'undici'
+import { guarded } from '../core/guard.ts'
 import { type Acquisition, acquire, type Means } from './acquire.ts'
 import { Attempt, type Attempted } from './attempt.ts'
 import { type AnswerHeaders, Caller } from './caller.ts'
@@ -24,6 +25,8 @@ import {
 import type { TokenSupply } from './token-supply.ts'
 
 export interface ExchangeParts {
+  /** Where requests go, as `HOST:PORT`. */
+  readonly host: string
   readonly pool: Pool
   readonly tokens: TokenSupply
   readonly proofs: Proofs
@@ -36,9 +39,15 @@ export interface ExchangeParts {
 /** What the caller gave to `dispatch`, with the headers in one form. */
 export type Order = Omit<Dispatcher.DispatchOptions, 'headers'> & { readonly headers: HeaderList }
 
+/** What stood in the way as long as there was patience. */
+function describeDelay(cause: Error | undefined, address: string): ClientError {
+  return new ClientError('timed_out', { cause, ...(cause === undefined && { address }) })
+}
+
 export class Exchange implements Acquisition, Attempted {
   readonly caller: Caller
   readonly method: string
+  readonly host: string
   readonly pool: Pool
   readonly tokens: TokenSupply
   #patience: Patience | undefined
@@ -57,13 +66,14 @@ export class Exchange implements Acquisition, Attempted {
     this.#order = order
     this.method = order.method
     this.#parts = parts
+    this.host = parts.host
     this.pool = parts.pool
     this.tokens = parts.tokens
   }
 
   /** Made when there is something to wait for, which is seldom. */
   get patience(): Patience {
-    this.#patience ??= createPatience(this.#parts.patience, cause => this.fail(new ClientError('timed_out', { cause })))
+    this.#patience ??= createPatience(this.#parts.patience, cause => this.fail(describeDelay(cause, this.host)))
     return this.#patience
   }
 
@@ -102,7 +112,8 @@ export class Exchange implements Acquisition, Attempted {
   }
 
   planAfterAnswer(status: number, headers: AnswerHeaders, { channel, token }: Means): (() => void) | undefined {
-    this.pool.answered(channel)
+    // A server that refuses us is well, but gives no reason to come back faster.
+    if (status !== 401) this.pool.answered(channel)
     if (announcesEnd(headers)) this.pool.retire(channel)
     const wait = waitAfterAnswer(this.#order, status, headers, this.#tries, this.#tried)
     const remedy = readRemedy(status, headers)
@@ -117,7 +128,11 @@ export class Exchange implements Acquisition, Attempted {
     if (fate === 'unwritten') this.#unwritten += 1
     const isLast = this.#tries >= maximumTries || this.#unwritten >= maximumUnwritten
     if (isSafeAfter(error, fate, this.#order) && !isLast) this.#next()
-    else this.fail(describeBreak(error, fate))
+    else this.fail(describeBreak(error, fate, this.host))
+  }
+
+  refuse(channel: BoundChannel): void {
+    this.pool.refuse(channel)
   }
 
   release(channel: BoundChannel, isBroken = false): void {
@@ -134,10 +149,12 @@ export class Exchange implements Acquisition, Attempted {
   }
 
   #pause(milliseconds: number): void {
-    const timer = setTimeout(() => {
+    const again = () => {
       stop()
       this.#next()
-    }, milliseconds)
+    }
+    const fail = (error: Error) => this.fail(error)
+    const timer = setTimeout(guarded(again, fail), milliseconds)
     const stop = this.patience.wait(() => clearTimeout(timer))
   }
 }

@@ -2,6 +2,7 @@
 // Client would open without a word and send the old token over, it fails, and what has not been written fails with it.
 import type { TLSSocket } from 'node:tls'
 import { Client, type Dispatcher } from 'undici'
+import { guarded } from '../core/guard.ts'
 import { endedError, type Transport } from './transport.ts'
 
 /** Carries requests over a connection, one at a time. @throws Error (rejects) when the connection is gone already. */
@@ -18,13 +19,23 @@ export async function openHttp1(origin: string, socket: TLSSocket): Promise<Tran
     connect(_options, done) {
       const answer = used ? ([endedError(), null] as const) : ([null, socket] as const)
       used = true
-      queueMicrotask(() => done(...answer)) // an answer on the spot goes unnoticed
+      // An answer on the spot goes unnoticed.
+      queueMicrotask(
+        guarded(
+          () => done(...answer),
+          error => socket.destroy(error),
+        ),
+      )
     },
   })
-  client.once('disconnect', (_origin, _targets, cause) => {
+  const onDisconnect = (_origin: unknown, _targets: unknown, cause: Error) => {
     open = false
     end(client.closed || client.destroyed ? undefined : cause)
-  })
+  }
+  client.once(
+    'disconnect',
+    guarded(onDisconnect, error => socket.destroy(error)),
+  )
   await attach(client)
   return {
     dispatcher: client,

@@ -5,7 +5,9 @@ import { type Dispatcher, errors } from 'undici'
 import { listHeaders } from './headers.ts'
 
 /** Fields that belong to a connection of HTTP/1.1 and have no place here (§8.2.2). */
-const hopByHop: readonly string[] = ['keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'expect']
+const hopByHop: readonly string[] = [
+  ...['keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'expect', 'http2-settings'],
+]
 
 /**
  * Builds the header section. `length` is that of the body in octets: 0 for none, undefined when it is not known.
@@ -21,6 +23,7 @@ export function buildHttp2Headers(
     throw new errors.InvalidArgumentError('invalid request path')
   if (!isToken(method)) throw new errors.InvalidArgumentError('invalid request method')
   const section: Record<string, string | string[]> = {
+    __proto__: null as never, // a field may be called constructor
     ':method': method,
     ':path': target,
     ':scheme': 'https',
@@ -32,7 +35,8 @@ export function buildHttp2Headers(
     const value = list[index + 1]
     if (value === undefined || name === 'connection') continue
     const values = [value].flat().map(String)
-    if (!isToken(name) || hopByHop.includes(name) || values.some(text => /[^\t\x20-\x7e\x80-\xff]/.test(text)))
+    const isOfConnection = hopByHop.includes(name) || (name === 'te' && values.join() !== 'trailers')
+    if (!isToken(name) || isOfConnection || values.some(text => /[^\t\x20-\x7e\x80-\xff]/.test(text)))
       throw new errors.InvalidArgumentError(`invalid ${name} header`)
     if (name === 'host') section[':authority'] = values[0] as string
     else

@@ -1,7 +1,14 @@
 // One request over HTTP/2: from undici's options to a stream, from the stream to undici's handler (RFC 9113 §8).
-import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
 import { pipeline, Readable } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
+import { guarded } from '../core/guard.ts'
 import { readBody } from './http2-body.ts'
 import { watchEnd } from './http2-end.ts'
 import { buildHttp2Headers } from './http2-headers.ts'
@@ -57,15 +64,13 @@ export function openStream(
     ended = true
     stream?.close(constants.NGHTTP2_CANCEL)
     stream?.destroy() // it could wait for a reader otherwise, and keep its buffers
-    handler.onResponseError?.(controller, error)
+    tellError(error)
   }
-  /** What the caller's own handler throws ends the request, as undici has it. */
-  function tell(event: () => void): void {
-    if (ended) return
+  function tellError(error: Error): void {
     try {
-      event()
-    } catch (error) {
-      fail(error as Error)
+      handler.onResponseError?.(controller, error)
+    } catch {
+      // The request has ended, and whoever is told of it fails: nobody is left.
     }
   }
 
@@ -76,7 +81,7 @@ export function openStream(
     if (type !== undefined) headers['content-type'] ??= type
     handler.onRequestStart?.(controller, null)
     if (ended) return
-    stream = http2.request(headers, { endStream: content === null })
+    stream = request(headers, content === null)
     follow(stream)
     if (content instanceof Readable) {
       content.once('error', fail)
@@ -86,43 +91,60 @@ export function openStream(
     fail(error as Error)
   }
 
+  /** What Node throws here is about the header section, and nothing of it was sent; all else comes as an event. */
+  function request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {
+    try {
+      return http2.request(headers, { endStream })
+    } catch (cause) {
+      throw Object.assign(new errors.InvalidArgumentError((cause as Error).message), { cause })
+    }
+  }
+
   function follow(opened: ClientHttp2Stream): void {
     events.opened()
     const isComplete = watchEnd(opened)
     let unsent = false
     let problem: Error | undefined
     let trailers: IncomingHttpHeaders = {}
+    /** What a listener throws, or the handler that it calls, ends the request alone. */
+    // biome-ignore lint/suspicious/noExplicitAny: each event has arguments of its own
+    const on = (event: string, listener: (given: any) => void) => opened.on(event, guarded(listener, fail))
     opened.setTimeout(timeouts.headers)
-    opened.on('headers', headers => tell(() => handler.onResponseStart?.(controller, ...readHead(headers))))
-    opened.on('response', headers => {
+    on('headers', (headers: object) => {
+      if (!ended) handler.onResponseStart?.(controller, ...readHead(headers))
+    })
+    on('response', (headers: object) => {
       events.answered()
+      if (ended) return
       opened.setTimeout(timeouts.body)
       const [status, fields] = readHead(headers)
       controller.rawHeaders = fields
-      tell(() => handler.onResponseStart?.(controller, status, fields, ''))
+      handler.onResponseStart?.(controller, status, fields, '')
       // Not before: of a head and a body in one piece, Node tells the body first to whoever listens already.
-      opened.on('data', (chunk: Buffer) => tell(() => handler.onResponseData?.(controller, chunk)))
+      on('data', (chunk: Buffer) => {
+        if (!ended) handler.onResponseData?.(controller, chunk)
+      })
     })
-    opened.on('trailers', fields => {
+    on('trailers', (fields: object) => {
       trailers = fields as IncomingHttpHeaders
     })
-    opened.on('timeout', () => {
+    on('timeout', () => {
       fail(controller.rawHeaders === null ? new errors.HeadersTimeoutError() : new errors.BodyTimeoutError())
     })
     // Node refuses to send what a GOAWAY came before; the server has not seen it.
-    opened.on('frameError', type => {
+    on('frameError', (type: number) => {
       unsent ||= type === 1
     })
-    opened.on('error', error => {
+    on('error', (error: Error) => {
       problem = error
     })
-    opened.on('end', () => {
+    on('end', () => {
       if (ended || controller.rawHeaders === null || !isComplete()) return // nghttp2 has compared it with content-length
       ended = true
       controller.rawTrailers = trailers
-      handler.onResponseEnd?.(controller, trailers)
+      guarded(() => handler.onResponseEnd?.(controller, trailers), tellError)()
     })
-    opened.on('close', () => {
+    on('close', () => {
       events.gone()
       if (ended) return
       const isRefused = unsent || opened.id === undefined || opened.rstCode === constants.NGHTTP2_REFUSED_STREAM

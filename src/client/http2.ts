@@ -3,6 +3,7 @@
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { Dispatcher } from 'undici'
+import { guarded } from '../core/guard.ts'
 import { watchSilence } from './http2-silence.ts'
 import { openStream } from './http2-stream.ts'
 import { endedError, type Transport } from './transport.ts'
@@ -29,16 +30,17 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
   let open = true
   let planned = false
   let problem: Error | undefined
+  const failed = (error: Error) => http2.destroy(error)
   const closed = new Promise<Error | undefined>(resolve => {
     const end = () => {
       open = false
       resolve(planned ? undefined : (problem ?? new Error('the server closed the connection')))
     }
-    http2.on('goaway', code => {
+    const onGoaway = (code: number) => {
       planned ||= code === 0 // the server ends it in good order: with the answers under way
       end()
-    })
-    http2.on('close', end)
+    }
+    http2.on('goaway', guarded(onGoaway, failed)).on('close', guarded(end, failed))
   })
   http2.on('error', error => {
     problem = error
@@ -80,7 +82,10 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
       else if (asked === undefined) send()
       else {
         count(1)
-        void asked.then(send).finally(() => count(-1))
+        void asked
+          .then(send)
+          .finally(() => count(-1))
+          .catch(failed)
       }
       return true
     },

@@ -7,6 +7,7 @@ import { readCommonNames, readFields } from '../core/certificate-fields.ts'
 import { checkKeyOfLeaf } from '../core/own-certificate.ts'
 import { type CertificateBlock, parseCertificates, parsePrivateKey } from '../core/pem.ts'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
+import { secureOptions } from '../outgoing/connect.ts'
 import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../pem-files.ts'
 import { ClientError } from './errors.ts'
 
@@ -27,7 +28,7 @@ export interface Credentials {
   readonly identity: Identity
   readonly certificate: PresenterCertificate
   readonly key: KeyObject
-  /** For connections with this lowest version. */
+  /** For connections with this lowest version. @throws ClientError `identity_unusable`. */
   context(minVersion: 'TLSv1.2' | 'TLSv1.3'): SecureContext
 }
 
@@ -46,16 +47,37 @@ export function readCredentials(identity: Identity): Credentials {
       certificate: readCertificate((chain[0] as CertificateBlock).x509),
       key,
       context(minVersion) {
-        const context =
-          contexts.get(minVersion) ?? createSecureContext({ cert, key: renderPrivateKey(key), ca, minVersion })
-        contexts.set(minVersion, context)
-        return context
+        try {
+          if (minVersion === 'TLSv1.3') requireTls13(key)
+          const context =
+            contexts.get(minVersion) ??
+            createSecureContext({ cert, key: renderPrivateKey(key), ca, minVersion, secureOptions })
+          contexts.set(minVersion, context)
+          return context
+        } catch (cause) {
+          throw new ClientError('identity_unusable', { cause }) // a key of a kind that TLS does not know
+        }
       },
     }
   } catch (cause) {
     throw new ClientError('identity_unusable', { cause })
   }
 }
+
+/** @throws Error for a key that TLS 1.3 has no signature for: OpenSSL would then present no certificate at all. */
+function requireTls13({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): void {
+  const { namedCurve = 'without a name' } = details ?? {}
+  if (type === 'ec' ? !curves.includes(namedCurve) : type === 'dsa')
+    throw new Error(
+      `TLS 1.3 has no signatures of a key ${type === 'ec' ? `on the curve ${namedCurve}` : 'for DSA'}; use one on P-256`,
+    )
+}
+
+/** RFC 8446 §4.2.3 and RFC 8734 §3, as OpenSSL names them. */
+const curves = [
+  ...['prime256v1', 'secp384r1', 'secp521r1'],
+  ...['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
+]
 
 export interface IdentityFiles {
   readonly certFile: string
@@ -146,13 +168,13 @@ export function followIdentity(
   let given = identity()
   let current = readCredentials(given)
   return () => {
-    const now = identity()
-    if (now === given) return current
-    given = now
     try {
+      const now = identity()
+      if (now === given) return current
+      given = now
       current = readCredentials(now)
-    } catch (problem) {
-      onProblem(problem as ClientError)
+    } catch (cause) {
+      onProblem(cause instanceof ClientError ? cause : new ClientError('identity_unusable', { cause }))
     }
     return current
   }

@@ -1,13 +1,11 @@
 // The issuer of a client's tokens: where its token endpoint is (RFC 8414 §3, RFC 8705 §5), and over which channel it is
 // asked. A connection-bound token can only be got over the channel that it is to be used on.
+import type { OutgoingError } from '../outgoing/failure.ts'
 import type { BoundChannel } from './channel.ts'
-import { ClientError } from './errors.ts'
+import { ClientError, namesCertificate } from './errors.ts'
 import type { Links } from './links.ts'
-import { readJson } from './read-json.ts'
+import { fetchMetadata, tokenEndpointOf } from './metadata.ts'
 import { requestToken, type Token, type TokenDemand } from './request-token.ts'
-
-/** Milliseconds. */
-const answerTimeout = 10_000
 
 export interface Issuer {
   /** Gets a token that is good on this channel. @throws ClientError (rejects). */
@@ -33,33 +31,30 @@ export function createIssuer(issuer: string, links: Pick<Links, 'to'>): Issuer {
   return {
     async token(channel, demand) {
       endpoint ??= find(channel)
-      const { origin, pathname, search } = await endpoint
-      const by = await channelTo(origin, channel)
-      const token = await requestToken(by, pathname + search, demand)
+      const url = await endpoint
+      const by = await channelTo(url.origin, channel)
+      const token = await requestToken(by, url, demand).catch((problem: ClientError) => {
+        // A server judges a certificate once for each connection: this one would be refused for its whole life.
+        if (namesCertificate(problem.reason)) void by.close()
+        throw problem
+      })
       if (token.binding === 'connection' && by !== channel)
-        throw new ClientError('token_bound_elsewhere', { reason: 'the issuer has another origin than the resource' })
+        throw new ClientError('token_bound_elsewhere', {
+          finding: `${url.href}: the token is bound to the connection to the issuer, and the resource is at ${channel.origin}; use level proof or certificate`,
+        })
       return token
     },
   }
 }
 
-/**
- * Asks for the metadata of the issuer that a channel leads to.
- * @throws ClientError (rejects) `token_unavailable` when there is no answer, `issuer_unusable` when it is not good.
- */
+/** @throws ClientError (rejects) `token_unavailable` when there is no answer, `issuer_unusable` when it is no metadata. */
 async function findTokenEndpoint(channel: BoundChannel, issuer: string): Promise<URL> {
-  const { pathname } = new URL(issuer)
-  const path = `/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
-  const timeouts = { headersTimeout: answerTimeout, bodyTimeout: answerTimeout }
-  const { status, body } = await readJson(channel.dispatcher, { path, method: 'GET', ...timeouts }).catch(cause => {
-    throw new ClientError('token_unavailable', { cause })
-  })
-  if (status === 429 || status >= 500) throw new ClientError('token_unavailable', { status })
-  // RFC 8414 §3.3: identical, or it could be another's.
-  if (status !== 200 || body?.issuer !== issuer) throw new ClientError('issuer_unusable', { status })
-  const aliases = body.mtls_endpoint_aliases as { readonly token_endpoint?: unknown } | null | undefined
-  const endpoint = aliases?.token_endpoint ?? body.token_endpoint
-  const url = typeof endpoint === 'string' && URL.canParse(endpoint) ? new URL(endpoint) : undefined
-  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') throw new ClientError('issuer_unusable')
-  return url
+  try {
+    return tokenEndpointOf(await fetchMetadata(channel.dispatcher, issuer))
+  } catch (cause) {
+    const { code, status } = cause as OutgoingError
+    const isAnswer = ['redirect', 'status', 'encoded', 'too_large', 'not_json', 'unexpected_content'].includes(code)
+    const passes = !isAnswer || status === 429 || (status ?? 0) >= 500
+    throw new ClientError(passes ? 'token_unavailable' : 'issuer_unusable', { cause, status })
+  }
 }

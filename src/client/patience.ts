@@ -1,4 +1,5 @@
 // How long a request waits for a connection and a token: all its waiting together, until it is sent.
+import { guarded } from '../core/guard.ts'
 
 export interface Patience {
   /**
@@ -28,13 +29,11 @@ export function createPatience(milliseconds: number, onOver: (why: Error | undef
         stop()
         leave()
       }
-      const timer = setTimeout(
-        () => {
-          leaveNow?.()
-          onOver(why())
-        },
-        since + milliseconds - now,
-      )
+      const end = () => {
+        leaveNow?.()
+        onOver(why())
+      }
+      const timer = setTimeout(guarded(end, onOver), since + milliseconds - now)
       return stop
     },
     renew() {

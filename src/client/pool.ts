@@ -1,11 +1,16 @@
 // The channels of a client: one over HTTP/2, a few over HTTP/1.1. Each request is lent the least busy one; requests for
 // which there is none wait in order, while new connections are opened, one after a failure no sooner than jitter says.
+
+import { guarded } from '../core/guard.ts'
+import { isCertificateAlert } from '../outgoing/failure.ts'
 import { createBackoff } from './backoff.ts'
 import type { BoundChannel } from './channel.ts'
-import { type ClientError, isCertificateAlert, isLasting, readConnectProblem } from './errors.ts'
+import { type ClientError, codeOf, explainConnectProblem, isLasting } from './errors.ts'
 import type { Credentials } from './identity.ts'
 
 export interface PoolOptions {
+  /** Where the channels lead. */
+  readonly origin: string
   readonly connections: number
   /** Of now; when they are others than before, channels of the old ones are replaced. */
   readonly credentials: () => Credentials
@@ -32,6 +37,11 @@ export interface Pool {
   answered(channel: BoundChannel): void
   /** No new requests for a channel that the server is about to end. */
   retire(channel: BoundChannel): void
+  /**
+   * The presenter of the channel was refused for its certificate: the next request gets another connection, though not at
+   * any pace. With `problem`, requests fail with it until then.
+   */
+  refuse(channel: BoundChannel, problem?: ClientError): void
   close(): Promise<void>
   destroy(): void
 }
@@ -43,10 +53,15 @@ interface Entry {
   answered: boolean
 }
 
+/** Milliseconds that a request waits for the next connection when the last one was refused for good. */
+const shortWait = 1000
+
 export function createPool(options: PoolOptions): Pool {
   const entries = new Map<BoundChannel, Entry>()
   const waiters = new Set<Waiter>()
   const backoff = createBackoff()
+  const { host } = new URL(options.origin)
+  const report = (error: unknown) => fail(explainConnectProblem(error, host))
   let opening = 0
   let timer: NodeJS.Timeout | undefined
   let problem: ClientError | undefined
@@ -86,13 +101,14 @@ export function createPool(options: PoolOptions): Pool {
     const useful = multiplexes === false ? waiters.size : Math.min(waiters.size, 1)
     while (opening < useful && live() + opening < options.connections && !ended) {
       if (backoff.left > 0) {
-        timer ??= setTimeout(() => {
+        const again = () => {
           timer = undefined
           serve()
-        }, backoff.left).unref() // whoever waits has a timer of their own
+        }
+        timer ??= setTimeout(guarded(again, report), backoff.left).unref() // whoever waits has a timer of their own
         return
       }
-      void open()
+      open().catch(report)
     }
   }
 
@@ -110,9 +126,9 @@ export function createPool(options: PoolOptions): Pool {
       entries.set(channel, entry)
       multiplexes = channel.protocol === 'h2'
       problem = undefined
-      void channel.closed.then(cause => onEnd(entry, cause))
+      void channel.closed.then(guarded(cause => onEnd(entry, cause), report))
     } catch (error) {
-      fail(readConnectProblem(error))
+      report(error)
     } finally {
       opening -= 1
       serve()
@@ -123,8 +139,7 @@ export function createPool(options: PoolOptions): Pool {
     entries.delete(entry.channel)
     // A server that goes away under many clients shall not have them all back in the same instant.
     if (cause !== undefined && (entry.active > 0 || !entry.answered)) {
-      const refused = isCertificateAlert((cause as { code?: string }).code ?? '')
-      if (refused) fail(readConnectProblem(cause))
+      if (isCertificateAlert(codeOf(cause))) report(cause)
       else backoff.failed()
     }
     serve()
@@ -155,8 +170,8 @@ export function createPool(options: PoolOptions): Pool {
     },
     take: () => (waiters.size > 0 ? undefined : take()),
     wait(waiter) {
-      // Nobody waits for what would fail again, but each time that it is due it is tried.
-      if (problem !== undefined && isLasting(problem) && backoff.left > 0 && live() === 0) {
+      // Nobody waits long for what would fail again, but each time that it is due it is tried.
+      if (problem !== undefined && isLasting(problem) && backoff.left > shortWait && live() === 0) {
         waiter.onProblem(problem)
         return
       }
@@ -174,8 +189,18 @@ export function createPool(options: PoolOptions): Pool {
     },
     answered(channel) {
       const entry = entries.get(channel)
-      if (entry !== undefined) entry.answered = true
+      if (entry === undefined) return
+      entry.answered = true
       backoff.succeeded()
+    },
+    refuse(channel, found) {
+      const entry = entries.get(channel)
+      if (entry === undefined) return
+      retire(entry)
+      backoff.failed()
+      if (found === undefined) return
+      problem = found
+      options.onProblem(found)
     },
     retire(channel) {
       const entry = entries.get(channel)

@@ -68,11 +68,11 @@ export function announcesEnd({ connection }: Headers): boolean {
   return connection !== undefined && /(?:^|,)\s*close\s*(?:,|$)/i.test(String(connection))
 }
 
-/** What the caller is told of a request that is not sent again. */
-export function describeBreak(cause: Error, fate: Fate): Error {
-  if (isTimeout(cause)) return new ClientError('timed_out', { cause })
+/** The error for the caller of a request to `address`, `HOST:PORT`, that is not sent again. */
+export function describeBreak(cause: Error, fate: Fate, address: string): Error {
+  if (isTimeout(cause)) return new ClientError('timed_out', { cause, address })
   if (!isBreak(cause)) return cause // the request itself was wrong, or the caller's own body failed
-  return new ClientError(fate === 'unknown' ? 'connection_lost' : 'not_begun', { cause })
+  return new ClientError(fate === 'unknown' ? 'connection_lost' : 'not_begun', { cause, address })
 }
 
 /** Whether an error means that the connection broke, rather than that the request could not be right. */

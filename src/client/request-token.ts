@@ -3,11 +3,12 @@
 import type { Dispatcher } from 'undici'
 import { parseObject } from '../core/compact-jws.ts'
 import { type TokenBinding, tokenBindings, verifyConfirmation } from '../core/confirmation.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError, type Reason, reasons } from '../core/errors.ts'
+import { type OutgoingError, quote } from '../outgoing/failure.ts'
 import { readRetryAfter } from './backoff.ts'
 import type { BoundChannel } from './channel.ts'
 import { ClientError } from './errors.ts'
-import { readJson } from './read-json.ts'
+import { type DocumentAnswer, readDocument } from './read-document.ts'
 
 /** What to ask for. */
 export interface TokenDemand {
@@ -35,30 +36,23 @@ export interface Token {
   serverTime(): number
 }
 
-/** Milliseconds for the answer of the issuer. */
-const answerTimeout = 10_000
-
 /**
- * Gets an access token of the client credentials grant from `path` over a channel.
+ * Gets an access token of the client credentials grant from an endpoint over a channel that leads there.
  * @throws ClientError (rejects) `token_refused`, `token_unavailable`, `token_unusable` or `token_bound_elsewhere`.
  */
-export async function requestToken(channel: BoundChannel, path: string, demand: TokenDemand): Promise<Token> {
+export async function requestToken(channel: BoundChannel, endpoint: URL, demand: TokenDemand): Promise<Token> {
   const askedAt = performance.now()
-  const { headers, body } = await ask(channel.dispatcher, path, demand)
+  const { value, binding, answer, claims, date } = await requestAccessToken(channel, endpoint, demand)
   const arrivedAt = performance.now()
-
-  const { access_token: value, token_type: type, expires_in: lifetime, scope } = body
-  // The form of RFC 6750 §2.1, so that it cannot be more than one header.
-  if (typeof value !== 'string' || value.length > 8192 || !/^[A-Za-z0-9\-._~+/]+=*$/.test(value)) return unusable()
-  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer') return unusable()
-  if (typeof lifetime !== 'number' || !(lifetime > 0)) return unusable()
-  const claims = readClaims(value)
-  const issuedAt = typeof claims?.iat === 'number' ? claims.iat : Date.parse(String(headers.date)) / 1000
+  const { expires_in: lifetime, scope } = answer
+  if (typeof lifetime !== 'number' || !(lifetime > 0))
+    return unusable(endpoint, `has ${describe(lifetime)} expires_in, and not a positive number`)
+  const issuedAt = typeof claims?.iat === 'number' ? claims.iat : Date.parse(String(date)) / 1000
   const clock = Number.isFinite(issuedAt) ? issuedAt : Date.now() / 1000
   return {
     value,
     authorization: `Bearer ${value}`,
-    binding: verifyLevel(body.token_binding, claims, channel, demand.tokenBinding),
+    binding,
     scope: typeof scope === 'string' ? scope : (demand.scope ?? ''),
     channel,
     askedAt,
@@ -67,48 +61,104 @@ export async function requestToken(channel: BoundChannel, path: string, demand: 
   }
 }
 
+/** A token for a channel, and what came with it. */
+interface AccessToken {
+  readonly value: string
+  readonly binding: TokenBinding
+  /** The whole answer of the issuer. */
+  readonly answer: Members
+  readonly claims: Members | undefined
+  /** The issuer's clock, as its Date header gives it. */
+  readonly date: string | undefined
+}
+
+/** As `requestToken`, for who does not need to know when the token ends. @throws ClientError (rejects). */
+export async function requestAccessToken(
+  channel: BoundChannel,
+  endpoint: URL,
+  demand: TokenDemand,
+): Promise<AccessToken> {
+  const { headers, body } = await ask(channel.dispatcher, endpoint, demand)
+  const { access_token: value, token_type: type } = body
+  // The form of RFC 6750 §2.1, so that it cannot be more than one header.
+  if (typeof value !== 'string' || value.length > 8192 || !/^[A-Za-z0-9\-._~+/]+=*$/.test(value))
+    return unusable(endpoint, 'has no access_token of the form of RFC 6750 §2.1')
+  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
+    return unusable(endpoint, `has ${describe(type)} token_type, and not Bearer`)
+  const claims = readClaims(value)
+  const binding = verifyLevel(body.token_binding, claims, channel, demand.tokenBinding, endpoint)
+  return { value, binding, answer: body, claims, date: headers.date }
+}
+
 /** When a token expires, by the server's clock. */
 export function readExpiry({ askedAt, lifetime, serverTime }: Token): Date {
   return new Date(serverTime() * 1000 + askedAt + lifetime - performance.now())
 }
 
-type Answer = { headers: Readonly<Record<string, unknown>>; body: Readonly<Record<string, unknown>> }
+type Members = Readonly<Record<string, unknown>>
 
-async function ask(dispatcher: Dispatcher, path: string, demand: TokenDemand): Promise<Answer> {
-  const { clientId, scope, resource, tokenBinding } = demand
+async function ask(
+  dispatcher: Dispatcher,
+  endpoint: URL,
+  { clientId, scope, resource, tokenBinding }: TokenDemand,
+): Promise<{ headers: DocumentAnswer['headers']; body: Members }> {
   const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId })
   if (scope !== undefined) form.set('scope', scope)
   if (resource !== undefined) form.set('resource', resource)
   if (tokenBinding !== undefined) form.set('token_binding', tokenBinding)
-  const answer = await readJson(dispatcher, {
-    path,
+  const answer = await readDocument(dispatcher, endpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
     body: form.toString(),
-    headersTimeout: answerTimeout,
-    bodyTimeout: answerTimeout,
-  }).catch((cause: unknown) => {
-    throw new ClientError('token_unavailable', { cause })
+  }).catch((cause: OutgoingError) => {
+    throw new ClientError(cause.code === 'too_large' ? 'token_unusable' : 'token_unavailable', { cause })
   })
-  const { status, headers, body } = answer
+  const { status, headers, octets } = answer
+  const body = parseObject(octets.toString())
+  if (status !== 200) throw refusalOf(endpoint, status, headers, body)
+  if (body !== undefined) return { headers, body }
+  const { 'content-type': type = 'content without a type' } = headers
+  return unusable(endpoint, `is no JSON object, but ${octets.length} octets of ${quote(type)}`)
+}
+
+function refusalOf(
+  endpoint: URL,
+  status: number,
+  headers: DocumentAnswer['headers'],
+  body: Members | undefined,
+): ClientError {
+  const reason = readReason(body)
+  const words = reason === undefined ? '' : ` ${reason}`
   if (status === 429 || status >= 500) {
     const retryAfter = readRetryAfter(headers['retry-after'], headers.date)
-    throw new ClientError('token_unavailable', { status, reason: readReason(body), retryAfter })
+    const finding = `${endpoint.href}: the issuer gives no token at the moment (${status}${words}); try again later`
+    return new ClientError('token_unavailable', { status, reason, retryAfter, finding })
   }
-  if (status >= 400) throw new ClientError('token_refused', { status, reason: readReason(body) })
-  if (status !== 200 || body === undefined) return unusable()
-  return { headers, body }
+  if (status < 400) {
+    const where = headers.location === undefined ? '' : `, which refers to ${quote(headers.location)}`
+    const finding = `${endpoint.href}: the issuer answers ${status}${where}, and no token; check its token_endpoint`
+    return new ClientError('token_unusable', { status, finding })
+  }
+  const remedy =
+    reason !== undefined && Object.hasOwn(reasons, reason)
+      ? `${reason}. ${reasons[reason as Reason]}`
+      : `${status}${words}; check the registration of the client at the issuer`
+  return new ClientError('token_refused', {
+    status,
+    reason,
+    finding: `${endpoint.href}: the token is refused: ${remedy}`,
+  })
 }
 
 /** Our servers say precisely why; any other says it in the codes of RFC 6749 §5.2. */
-function readReason(body: Readonly<Record<string, unknown>> | undefined): string | undefined {
+function readReason(body: Members | undefined): string | undefined {
   return [body?.reason, body?.error].find(text => typeof text === 'string' && /^[\x21-\x7e]{1,64}$/.test(text)) as
     | string
     | undefined
 }
 
 /** The claims of a JWT, which its issuer signed for others to verify; undefined for a token that says nothing to us. */
-function readClaims(token: string): Readonly<Record<string, unknown>> | undefined {
+function readClaims(token: string): Members | undefined {
   const [, payload, signature, ...others] = token.split('.')
   if (payload === undefined || signature === undefined || others.length > 0) return undefined
   return parseObject(Buffer.from(payload, 'base64url').toString())
@@ -117,23 +167,37 @@ function readClaims(token: string): Readonly<Record<string, unknown>> | undefine
 /** @throws ClientError `token_bound_elsewhere` when the token is none for us on this channel, at the level asked for. */
 function verifyLevel(
   stated: unknown,
-  claims: Readonly<Record<string, unknown>> | undefined,
+  claims: Members | undefined,
   { presenter }: BoundChannel,
   wanted: TokenBinding | undefined,
+  endpoint: URL,
 ): TokenBinding {
+  const elsewhere = (finding: string, reason: string) =>
+    new ClientError('token_bound_elsewhere', { reason, finding: `${endpoint.href}: ${finding}` })
   try {
     const said = tokenBindings.find(level => level === stated)
     // A token that says nothing is at least bound to the certificate that it was asked for with, or the resource refuses it.
     const level = claims === undefined ? (said ?? 'certificate') : verifyConfirmation(claims.cnf, presenter, () => {})
-    if ((said ?? level) !== level || (wanted ?? level) !== level)
-      throw new ClientError('token_bound_elsewhere', { reason: level })
+    if ((said ?? level) !== level)
+      throw elsewhere(`the issuer says level ${said}, and its token is of level ${level}; check the issuer`, level)
+    if ((wanted ?? level) !== level)
+      throw elsewhere(`the issuer gave a token of level ${level} instead of ${wanted}; check the registration`, level)
     return level
-  } catch (cause) {
-    if (cause instanceof OAuthError) throw new ClientError('token_bound_elsewhere', { reason: cause.reason })
-    throw cause
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    const { reason } = error
+    throw elsewhere(
+      `the token is not for this certificate and connection (${reason}); check whether a proxy ends TLS in between`,
+      reason,
+    )
   }
 }
 
-function unusable(): never {
-  throw new ClientError('token_unusable')
+/** A member of an answer by its kind: its text could be a token. */
+function describe(value: unknown): string {
+  return value === undefined ? 'no' : typeof value === 'number' ? String(value) : `a ${typeof value} as`
+}
+
+function unusable(endpoint: URL, finding: string): never {
+  throw new ClientError('token_unusable', { finding: `${endpoint.href}: the answer ${finding}; check the issuer` })
 }

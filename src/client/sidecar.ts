@@ -2,7 +2,9 @@
 // tokens and the proofs that they then need not have (draft-mw-oauth-tls-session-bound-tokens, appendix B).
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { guarded } from '../core/guard.ts'
 import { answer, answerBytes, answerFailure } from './sidecar/answer.ts'
 import { failures, readParserError } from './sidecar/failures.ts'
 import { forward } from './sidecar/forward.ts'
@@ -17,6 +19,8 @@ export interface SidecarOptions {
   readonly listen: Listen
   /** What becomes of a program's own Authorization header: it is removed (the default), or the request is refused. */
   readonly authorization?: 'remove' | 'refuse'
+  /** Gets a line for each error that nobody expects. Default: none. */
+  readonly log?: (line: string) => void
   /** Seconds within which the upstream must go on taking a request, and then begin to answer it. Default 60. */
   readonly timeout?: number
 }
@@ -39,12 +43,28 @@ export interface Sidecar {
 const limits = { requests: 256, connections: 1024, head: 10 }
 
 /** Starts a sidecar. Rejects with one sentence when it cannot listen. */
-export async function startSidecar({ client, timeout = 60, ...options }: SidecarOptions): Promise<Sidecar> {
+export async function startSidecar({
+  client,
+  timeout = 60,
+  log = () => {},
+  ...options
+}: SidecarOptions): Promise<Sidecar> {
   const rules = { onPort: 'port' in options.listen, refuseToken: options.authorization === 'refuse' }
   const started = performance.now()
   const connections = new Set<Socket>()
   const underWay = new Set<ServerResponse>()
   let closing: Promise<void> | undefined
+
+  const onError = ({ stack, message }: Error) =>
+    log(`unexpected error, its request or connection ends: ${stack ?? message}`)
+  /** What a listener throws ends the connection that it is about. */
+  const forSocket = <Given extends readonly unknown[]>(listener: (...given: Given) => void, at: number) => {
+    return (...given: Given) =>
+      guarded(listener, error => {
+        onError(error)
+        ;(given[at] as Duplex).destroy()
+      })(...given)
+  }
 
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     if (closing !== undefined) response.shouldKeepAlive = false
@@ -57,29 +77,46 @@ export async function startSidecar({ client, timeout = 60, ...options }: Sidecar
     }
     if (underWay.size >= limits.requests) return answerFailure(response, failures.busy)
     underWay.add(response)
-    response.once('close', () => {
+    const onClose = () => {
       underWay.delete(response)
       if (closing !== undefined) server.closeIdleConnections()
-    })
-    void forward(request, response, { dispatcher: client.dispatcher, path: asked.path, timeout })
+    }
+    response.once('close', guarded(onClose, onError))
+    void forward(request, response, { dispatcher: client.dispatcher, path: asked.path, timeout, onError })
+  }
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    const fail = (error: Error) => {
+      onError(error)
+      if (response.headersSent) response.destroy()
+      else
+        guarded(
+          () => answerFailure(response, failures.internal),
+          () => response.destroy(),
+        )()
+    }
+    guarded(serve, fail)(request, response)
   }
 
   // A body may take as long as it likes; its head may not, and that has to be said: Node knows no deadline for it then.
   const deadlines = { requestTimeout: 0, headersTimeout: limits.head * 1000, connectionsCheckingInterval: 1000 }
-  const server = createServer({ ...deadlines, requireHostHeader: false }, serve)
+  const server = createServer({ ...deadlines, requireHostHeader: false }, onRequest)
   server.maxConnections = limits.connections
-  server.on('connection', socket => {
+  const onConnection = (socket: Socket) => {
     connections.add(socket)
     socket.once('close', () => connections.delete(socket))
-  })
-  server.on('connect', (_request, socket) => answerBytes(socket, failures.noTunnel))
-  server.on('checkExpectation', (_request, response) => answerFailure(response, failures.expectation))
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  }
+  const onConnect = (_request: IncomingMessage, socket: Duplex) => answerBytes(socket, failures.noTunnel)
+  const onExpectation = (_request: IncomingMessage, response: ServerResponse) =>
+    answerFailure(response, failures.expectation)
+  const onClientError = (error: NodeJS.ErrnoException, socket: Duplex) => {
     const begun = [...underWay].some(response => response.socket === socket && response.headersSent)
     if (begun) socket.destroy()
     else answerBytes(socket, readParserError(error))
-  })
-
+  }
+  server.on('connection', forSocket(onConnection, 0))
+  server.on('connect', forSocket(onConnect, 1))
+  server.on('checkExpectation', forSocket(onExpectation, 1))
+  server.on('clientError', forSocket(onClientError, 1))
   const end = async (seconds: number) => {
     const closed = new Promise(done => server.close(done))
     const busy = new Set([...underWay].map(({ socket }) => socket))
@@ -90,8 +127,10 @@ export async function startSidecar({ client, timeout = 60, ...options }: Sidecar
     clearTimeout(deadline)
     await client.close()
   }
+  const address = await listen(server, options.listen)
+  server.on('error', onError) // such as one more connection than the process may have files
   return {
-    address: await listen(server, options.listen),
+    address,
     close(seconds = 8) {
       closing ??= end(seconds)
       return closing

@@ -14,6 +14,77 @@ export interface DetailEntry {
   readonly told?: true
 }
 
+/** Why a document could not be fetched. The fact address is its URL, and the log has the whole finding. */
+const fetchDetails = {
+  host_unknown: {
+    cause: 'The name of the host in the address has no IP address.',
+    remedy: 'Check the spelling of the address and the DNS of this machine.',
+  },
+  unreachable: {
+    cause: 'Nothing accepts connections at the address, or no route leads there.',
+    remedy: 'Check the port, the network and the firewall, and whether the server runs.',
+  },
+  timed_out: {
+    cause: 'The connection, the handshake or the answer took too long.',
+    remedy: 'Check network, firewall and server; see docs/limits.md.',
+  },
+  cut_off: {
+    cause: 'The server closed the connection before its answer was complete.',
+    remedy: 'Check that the server is healthy, and what its log says.',
+  },
+  not_tls: {
+    cause: 'The server at the address does not speak TLS.',
+    remedy: 'Check the port; it must be one of an HTTPS server.',
+  },
+  tls_failed: {
+    cause: 'The TLS handshake failed: versions, ciphers or a certificate of this side do not suit the server.',
+    remedy: 'Enable TLS 1.3 on both sides; the log has the error of OpenSSL.',
+  },
+  not_trusted: {
+    cause: 'No authority that is trusted for the address vouches for the certificate of the server.',
+    remedy: 'Give the authority as ca_file, or let the server send its whole chain.',
+  },
+  outside_validity: {
+    cause: 'The certificate of the server, or of one of its authorities, has expired or is not valid yet.',
+    remedy: 'Renew it; compare the clocks.',
+  },
+  name_mismatch: {
+    cause: 'The certificate of the server is not for the host in the address.',
+    remedy: 'Use an address with one of the names of the certificate; the log lists them.',
+  },
+  not_http: {
+    cause: 'The answer is not valid HTTP/1.1.',
+    remedy: 'Check the port; it must be one of an HTTPS server.',
+  },
+  redirect: {
+    cause: 'The answer is a redirect, and redirects are not followed.',
+    remedy: 'Use the address that the redirect names.',
+  },
+  status: {
+    cause: 'The answer has another status than 200.',
+    remedy: 'Check the address; the fact found is the status.',
+  },
+  compressed: {
+    cause: 'The answer is compressed, which was not asked for.',
+    remedy: 'Let the server respect Accept-Encoding: identity.',
+  },
+  too_large: {
+    cause: 'The document is larger than is read.',
+    remedy: 'Check the address; see docs/limits.md.',
+  },
+  not_json: {
+    cause: 'The answer is not JSON in UTF-8.',
+    remedy: 'Check the address; the log has the type of the answer.',
+  },
+  no_usable_key: {
+    cause: 'The document has no key that can be used here.',
+    remedy: 'Check the address, and the kinds of the keys that are published there.',
+  },
+} as const satisfies Readonly<Record<string, DetailEntry>>
+
+/** Why a document could not be fetched. */
+export type FetchDetail = keyof typeof fetchDetails
+
 /** Every detail of every reason, by reason. */
 export const details = {
   no_token: {
@@ -642,12 +713,7 @@ export const details = {
       remedy: 'See the details of that reason.',
     },
   },
-  issuer_unavailable: {
-    keys: {
-      cause: 'The key set of the issuer could not be fetched.',
-      remedy: 'The log names the address and what happened there.',
-    },
-  },
+  issuer_unavailable: fetchDetails,
   report_signature_invalid: {
     unknown_key: {
       cause: 'No reporter has a key with this identifier.',
@@ -658,12 +724,7 @@ export const details = {
       remedy: 'Sign the exact octets of the body; no proxy may change them.',
     },
   },
-  reporter_unavailable: {
-    keys: {
-      cause: 'The keys of the reporters could not be fetched.',
-      remedy: 'The log names the address and what happened there.',
-    },
-  },
+  reporter_unavailable: fetchDetails,
   store_unavailable: {
     no_answer: {
       cause: 'The store did not answer, or answered with an error.',

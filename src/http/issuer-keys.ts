@@ -31,9 +31,11 @@ export async function findIssuerKeys(
 function findAt({ uri, ca }: Extract<IssuerKeys, { uri: string }>, clock: () => number): FindKey {
   if (!/^https:\/\//i.test(uri) || !URL.canParse(uri))
     throw new TypeError('requireToken: jwks.uri must begin with https://')
-  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, text =>
-    importKeys((JSON.parse(text) as { keys: unknown[] }).keys.filter(isUsable)),
-  )
+  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, json => {
+    const { keys } = (json ?? {}) as { readonly keys?: unknown }
+    if (!Array.isArray(keys)) throw new TypeError('it has no list of keys')
+    return importKeys(keys.filter(isUsable))
+  })
   return kid => lookUp(keys => keys.get(kid))
 }
 

@@ -1,5 +1,6 @@
 // The public keys of whoever signs reports of leaked tokens, where they are published: fetched when needed, kept a while.
 import type { KeyObject } from 'node:crypto'
+import type { FetchDetail } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { readUsableReporterKeys } from '../core/leak-signature.ts'
 import { createRemoteDocument, type RemoteDocumentOptions } from './remote-document.ts'
@@ -16,11 +17,13 @@ export function createRemoteReporterKeys(
   options: Pick<RemoteDocumentOptions, 'uri'> & Partial<RemoteDocumentOptions>,
 ): FindReporterKey {
   const { uri, ca, clock = () => performance.now(), timeout = 5000 } = options
-  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, text => readUsableReporterKeys(JSON.parse(text)))
+  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, readUsableReporterKeys)
   return identifier =>
     lookUp(keys => keys.get(identifier)).catch((cause: unknown) => {
-      const refusal = new OAuthError('temporarily_unavailable', 'reporter_unavailable', 'keys')
-      refusal.cause = cause instanceof OAuthError ? cause.cause : cause
+      if (!(cause instanceof OAuthError)) throw cause
+      const { detail, facts } = cause
+      const refusal = new OAuthError('temporarily_unavailable', 'reporter_unavailable', detail as FetchDetail, facts)
+      refusal.cause = cause.cause
       throw refusal
     })
 }

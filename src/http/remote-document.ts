@@ -1,7 +1,9 @@
-// A document of an issuer behind an https address, such as its public keys (RFC 7517 §5): fetched when needed, kept a while.
-// Follows nothing, trusts no answer but a small 200 over TLS, and when there is none says that the issuer is unavailable.
-import { request } from 'node:https'
+// A JSON document of an issuer behind an https address, such as its public keys (RFC 7517 §5): fetched when needed, and
+// stored for a while. When there is none, the issuer is unavailable, and the cause says what was found at the address.
+import type { FetchDetail } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
+import { OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
+import { fetchJson } from '../outgoing/request.ts'
 
 export interface RemoteDocumentOptions {
   readonly uri: string
@@ -9,15 +11,41 @@ export interface RemoteDocumentOptions {
   readonly ca: string | undefined
   /** Milliseconds, of a clock that need not be the time of day. */
   readonly clock: () => number
-  /** Milliseconds from the first byte to the last. */
+  /** Milliseconds from the name look-up to the last octet. */
   readonly timeout: number
 }
 
 /**
- * Milliseconds: for how long a document is good without another look, how long it is not asked for again because something
- * is not in it, and how long a failure is believed. Octets of the largest document.
+ * Milliseconds: how long a document is valid before it is fetched again, how long it is not fetched again because something
+ * is not in it, and how long after a failure the next attempt is made.
  */
-export const remoteLimits = { lifetime: 600_000, cooldown: 30_000, retry: 1000, size: 65_536 } as const
+export const remoteLimits = { lifetime: 600_000, cooldown: 30_000, retry: 1000 } as const
+
+/** The detail of a refusal by what happened at the address. */
+const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
+  host_unknown: 'host_unknown',
+  refused: 'unreachable',
+  unreachable: 'unreachable',
+  address_internal: 'unreachable',
+  timed_out: 'timed_out',
+  closed: 'cut_off',
+  cancelled: 'cut_off',
+  not_tls: 'not_tls',
+  version: 'tls_failed',
+  handshake_failed: 'tls_failed',
+  own_files_unusable: 'tls_failed',
+  own_certificate_refused: 'tls_failed',
+  untrusted: 'not_trusted',
+  outside_validity: 'outside_validity',
+  name_mismatch: 'name_mismatch',
+  not_http: 'not_http',
+  redirect: 'redirect',
+  status: 'status',
+  encoded: 'compressed',
+  too_large: 'too_large',
+  not_json: 'not_json',
+  unexpected_content: 'no_usable_key',
+}
 
 /**
  * Looks something up in the document; when it is not there, once more in a newer one, unless that was just done.
@@ -25,26 +53,42 @@ export const remoteLimits = { lifetime: 600_000, cooldown: 30_000, retry: 1000, 
  */
 export type LookUp<T> = <R>(look: (document: T) => R | undefined | Promise<R | undefined>) => Promise<R | undefined>
 
-/** `read` makes of the text what is looked into, or throws when it is not such a document. */
+/** `parse` makes of the JSON what is looked into, or throws an Error that says what is wrong with it. */
 export function createRemoteDocument<T>(
   { uri, ca, clock, timeout }: RemoteDocumentOptions,
-  read: (text: string) => T | Promise<T>,
+  parse: (json: unknown) => T | Promise<T>,
 ): LookUp<T> {
+  const url = new URL(uri)
   let known: { document: T; since: number } | undefined
   let failure: { refusal: OAuthError; since: number } | undefined
   let underWay: Promise<T> | undefined
 
   async function load(): Promise<T> {
     try {
-      const document = await read(await fetchText(uri, ca, timeout))
+      const accept = 'application/jwk-set+json, application/json'
+      const json = await fetchJson(url, { accept, ca, deadlines: { whole: timeout } })
+      const document = await parseDocument(json)
       known = { document, since: clock() }
       failure = undefined
       return document
     } catch (error) {
-      const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable', 'keys', { address: uri })
-      refusal.cause = error
+      const cause = error as OutgoingError
+      const facts = { address: url.href, found: cause.status }
+      const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable', details[cause.code], facts)
+      const before = failure?.refusal.cause as OutgoingError | undefined
+      // The same cause stays the same object, so that it is logged once.
+      refusal.cause = before?.message === cause.message ? before : cause
       failure = { refusal, since: clock() }
       throw refusal
+    }
+  }
+
+  async function parseDocument(json: unknown): Promise<T> {
+    try {
+      return await parse(json)
+    } catch (cause) {
+      const finding = `the document cannot be used: ${(cause as Error).message}; check the address`
+      throw new OutgoingError('unexpected_content', url.href, finding, { cause })
     }
   }
 
@@ -63,34 +107,4 @@ export function createRemoteDocument<T>(
     const found = await look(isKnown ? (known as NonNullable<typeof known>).document : await renew())
     return found !== undefined || !isKnown || age < remoteLimits.cooldown ? found : look(await renew())
   }
-}
-
-function fetchText(uri: string, ca: string | undefined, timeout: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const accept = 'application/jwk-set+json, application/json'
-    const headers = { accept, 'accept-encoding': 'identity', 'user-agent': 'tlsbound' } // some want to know who asks
-    const options = { agent: false, headers, rejectUnauthorized: true, ...(ca !== undefined && { ca }) } as const
-    const outgoing = request(uri, options, async response => {
-      try {
-        if (response.statusCode !== 200) throw new Error(`answered ${response.statusCode}`)
-        const chunks: Buffer[] = []
-        let size = 0
-        for await (const chunk of response as AsyncIterable<Buffer>) {
-          size += chunk.length
-          if (size > remoteLimits.size) throw new Error(`answered with more than ${remoteLimits.size} octets`)
-          chunks.push(chunk)
-        }
-        resolve(Buffer.concat(chunks).toString())
-      } catch (error) {
-        reject(error)
-      } finally {
-        outgoing.destroy()
-      }
-    })
-    const timer = setTimeout(() => outgoing.destroy(new Error(`did not answer within ${timeout} ms`)), timeout)
-    outgoing
-      .on('error', reject)
-      .on('close', () => clearTimeout(timer))
-      .end()
-  })
 }

@@ -14,7 +14,7 @@ export type FindOutsideKey = (header?: JWSHeaderParameters, token?: FlattenedJWS
 
 /** @throws OAuthError (rejects) `issuer_unavailable` */
 export function createRemoteKeys(options: RemoteDocumentOptions): FindOutsideKey {
-  const lookUp = createRemoteDocument(options, text => createLocalJWKSet(JSON.parse(text) as JSONWebKeySet))
+  const lookUp = createRemoteDocument(options, json => createLocalJWKSet(json as JSONWebKeySet))
   return async (header, token) => {
     const key = await lookUp(find => find(header, token).catch(orNone))
     if (key === undefined) throw new errors.JWKSNoMatchingKey()

@@ -42,10 +42,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   const { closeCertificate: closeConnections } = closing
   audit.observe(createContainment({ settings, clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
+  const logged = new WeakSet<object>() // every request that needs the keys of an absent issuer fails by one cause
   const onRefusal: RefusalListener = (request, refusal, status) => {
     const { reason, cause } = refusal
-    if (cause !== undefined) log.error({ err: cause, request_id: request.id, ...explain(refusal) }, reason)
-    else if (log.level === 'debug') log.debug({ request_id: request.id, status, ...explain(refusal) }, reason)
+    const isNew = typeof cause === 'object' && cause !== null && !logged.has(cause)
+    if (isNew) {
+      logged.add(cause)
+      log.error({ err: cause, request_id: request.id, ...explain(refusal) }, reason)
+    } else if (log.level === 'debug') log.debug({ request_id: request.id, status, ...explain(refusal) }, reason)
     audit.refused(request, refusal, status)
   }
   const parts: ServerParts = {

@@ -1,5 +1,6 @@
 // One thing that the lab tries, and what came of it. A connection that ends without an answer is a refusal as well; an error
 // of the server is none.
+import { OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
 import type { Answer } from './connection.ts'
 
 export interface Attempt {
@@ -28,7 +29,7 @@ export async function attempt(what: string, play: () => Promise<Answer>): Promis
     return { what, result: status >= 500 ? 'fault' : status >= 200 && status < 300 ? 'accepted' : 'refused', seen }
   } catch (error) {
     if (isOurs(error)) throw error
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code, message } = (error instanceof OutgoingError ? (error.cause ?? error) : error) as NodeJS.ErrnoException
     return { what, result: 'refused', seen: `no answer: ${code ?? message}` }
   }
 }
@@ -46,5 +47,18 @@ function word(value: unknown): string | undefined {
 
 /** Whether an error says nothing about the server: it was not asked at all. */
 export function isOurs(error: unknown): boolean {
-  return error instanceof NotTried || error instanceof TypeError
+  return error instanceof NotTried || error instanceof TypeError || isOurRefusal(error)
 }
+
+/** It was the lab that refused the server, or could not even begin. */
+function isOurRefusal(error: unknown): boolean {
+  return error instanceof OutgoingError && ourProblems.includes(error.code)
+}
+
+const ourProblems: readonly OutgoingProblem[] = [
+  'host_unknown',
+  'own_files_unusable',
+  'untrusted',
+  'outside_validity',
+  'name_mismatch',
+]

@@ -3,7 +3,8 @@
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { isIP } from 'node:net'
-import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
+import { type ConnectTlsOptions, connectTls } from '../outgoing/connect.ts'
 
 export interface Answer {
   readonly status: number
@@ -40,17 +41,15 @@ export const patience = 10_000
 export const longestAnswer = 4_194_304
 
 /** Where an address points to, as TLS wants it: an IP address stands without brackets, and is no server name (RFC 6066 §3). */
-export function endpointOf({ hostname, port }: URL): ConnectionOptions {
+export function endpointOf({ hostname, port }: URL): Pick<ConnectTlsOptions, 'host' | 'port' | 'servername'> {
   const host = hostname.replace(/^\[|\]$/g, '')
   return { host, port: Number(port || 443), ...(isIP(host) === 0 && { servername: host }) }
 }
 
-/** Opens a connection, on which requests name `authority`, `HOST:PORT`. Rejects as TLS does. */
-export async function openConnection(options: ConnectionOptions, authority?: string): Promise<Connection> {
-  const socket = connectTls({ ALPNProtocols: ['http/1.1'], ...options })
-  const secured = new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
-  await inTime(socket, secured, 'no TLS connection')
-  socket.on('error', () => {}) // whoever waits for an answer is told
+/** Opens a connection, on which requests name `authority`, `HOST:PORT`. @throws OutgoingError (rejects). */
+export async function openConnection(options: ConnectTlsOptions, authority?: string): Promise<Connection> {
+  const deadlines = { connect: patience, handshake: patience }
+  const socket = await connectTls({ ALPNProtocols: ['http/1.1'], deadlines, ...options })
   const host = authority ?? `localhost:${socket.remotePort}`
   const { call, isOpen } = socket.alpnProtocol === 'h2' ? speakHttp2(socket, host) : speakHttp1(socket, host)
   return {

@@ -1,9 +1,9 @@
 // Where a scenario plays: connections as whoever the lab has certificates of, tokens got the honest way, and their use.
 // Everything that a scenario opens is closed when it has ended, and the number of connections is bounded.
-import type { ConnectionOptions } from 'node:tls'
 import type { ProofClaims } from '../core/binding-proof.ts'
 import { readKeyingMaterial } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
+import type { ConnectTlsOptions } from '../outgoing/connect.ts'
 import { NotTried, tellAnswer } from './attempt.ts'
 import { buildProof, type Cast, type Identity } from './cast.ts'
 import { buildCredentials } from './client-authentication.ts'
@@ -63,12 +63,12 @@ export class Stage {
   }
 
   /** Opens a connection to where tokens are used. `options` go before those that the stage plays with. */
-  connect(who: Identity | null, options: ConnectionOptions = {}): Promise<Played> {
+  connect(who: Identity | null, options: Partial<ConnectTlsOptions> = {}): Promise<Played> {
     return this.connectTo(this.options.profile.resource, who, options)
   }
 
   /** Opens a connection to an endpoint that may be at another origin than the resource. */
-  async connectTo(to: URL, who: Identity | null, options: ConnectionOptions = {}): Promise<Played> {
+  async connectTo(to: URL, who: Identity | null, options: Partial<ConnectTlsOptions> = {}): Promise<Played> {
     if (this.connections >= this.options.maximumConnections)
       throw new NotTried(`it needs more than ${this.options.maximumConnections} connections`)
     if (this.options.pause > 0) await new Promise(resolve => setTimeout(resolve, this.options.pause))
@@ -97,7 +97,7 @@ export class Stage {
   /** An honest client: its connection, and a token that is good there at the level of this stage. */
   async victim(
     who: Identity = this.cast.alice,
-    options: ConnectionOptions = {},
+    options: Partial<ConnectTlsOptions> = {},
   ): Promise<{ connection: Played; token: string }> {
     const connection = await this.connect(who, options)
     return { connection, token: await this.tokenFor(connection) }

@@ -1,6 +1,6 @@
 // Thieves: what was stolen, and the best equipped one that a level promises to stop. Whoever may do less is not needed
 // where that one is refused.
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectTlsOptions } from '../outgoing/connect.ts'
 import { NotTried } from './attempt.ts'
 import type { Identity } from './cast.ts'
 import type { Played, Stage } from './stage.ts'
@@ -28,7 +28,7 @@ export function steal({ level }: Stage, { connection, token }: Client): Loot {
  */
 export async function openThief(
   stage: Stage,
-  options: ConnectionOptions = {},
+  options: Partial<ConnectTlsOptions> = {},
 ): Promise<{ readonly connection: Played }> {
   const who = stage.level === 'certificate' ? findOther(stage) : stage.cast.alice
   return { connection: await stage.connect(who, options) }

@@ -1,8 +1,9 @@
 // One attempt to deliver a notification: a POST on a TLS connection of its own, whose certificate is always verified. No
 // redirect is followed, no proxy is used, and of the answer nothing counts but its status and Retry-After.
-import { lookup } from 'node:dns'
-import { type RequestOptions, request } from 'node:https'
+import { lookup as dnsLookup } from 'node:dns'
 import { readRetryAfter } from '../client/backoff.ts'
+import type { OutgoingError } from '../outgoing/failure.ts'
+import { requestOnce } from '../outgoing/request.ts'
 import { InternalAddress, isInternalHost, refuseInternal } from './internal-address.ts'
 import type { Receiver } from './receiver.ts'
 import { signNotification } from './signature.ts'
@@ -21,13 +22,8 @@ export type Delivery =
       readonly retryAfter?: number | undefined
     }
 
-const unanswered: Delivery = { outcome: 'failed', problem: 'closed' }
-
-/** Octets of an answer's body that are read, for the sake of the receiver; nobody looks at them. */
+/** Octets of an answer's body that are read, for the sake of the receiver; they are ignored. */
 const largestAnswer = 16_384
-
-/** Interim answers (RFC 9110 §15.2) before the one that counts. */
-const mostInterim = 10
 
 export interface Attempt {
   /** Seconds since 1970. */
@@ -39,57 +35,40 @@ export interface Attempt {
 }
 
 /** Never rejects. */
-export function deliver(
+export async function deliver(
   { url, secrets, ca, allowInternal }: Address,
   notification: { readonly id: string; readonly body: string },
   { timestamp, timeout, signal }: Attempt,
 ): Promise<Delivery> {
-  if (!allowInternal && isInternalHost(url)) return Promise.resolve({ outcome: 'internal', problem: 'InternalAddress' })
+  if (!allowInternal && isInternalHost(url)) return { outcome: 'internal', problem: 'InternalAddress' }
   const body = Buffer.from(notification.body)
-  const options: RequestOptions = {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'content-length': body.length,
-      'user-agent': 'tlsbound',
-      ...signNotification(notification, timestamp, secrets),
-    },
-    agent: false, // the global one may use a proxy of the environment
-    rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-    signal,
-    ...(ca !== undefined && { ca }),
-    ...(!allowInternal && { lookup: refuseInternal(lookup) }),
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+    ...signNotification(notification, timestamp, secrets),
   }
-  return new Promise(resolve => {
-    let delivery = unanswered
-    const outgoing = request(url, options, response => {
-      delivery = judge(response.statusCode ?? 0, response.headers)
-      let size = 0
-      response.on('error', () => {}) // its status was seen, and that is all there is to it
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length
-        if (size > largestAnswer) outgoing.destroy()
-      })
+  const deadlines = { connect: timeout, handshake: timeout, head: timeout, whole: timeout }
+  const lookup = allowInternal ? undefined : refuseInternal(dnsLookup)
+  let delivery: Delivery | undefined
+  try {
+    await requestOnce(url, { method: 'POST', headers, body, ca, lookup, deadlines, signal }, async answer => {
+      delivery = judge(answer.status, answer.headers)
+      let left = largestAnswer
+      for await (const chunk of answer.body) {
+        left -= chunk.length
+        if (left < 0) break
+      }
     })
-    let interim = 0
-    outgoing.on('information', () => {
-      if (++interim > mostInterim) outgoing.destroy()
-    })
-    const timer = setTimeout(() => {
-      if (delivery === unanswered) delivery = { outcome: 'failed', problem: 'timeout' }
-      outgoing.destroy()
-    }, timeout)
-    outgoing.on('error', error => {
-      if (delivery !== unanswered) return
-      if (error instanceof InternalAddress) delivery = { outcome: 'internal', problem: error.name }
-      else delivery = { outcome: 'failed', problem: (error as NodeJS.ErrnoException).code ?? error.name }
-    })
-    outgoing.on('close', () => {
-      clearTimeout(timer)
-      resolve(delivery)
-    })
-    outgoing.end(body)
-  })
+  } catch (error) {
+    delivery ??= explain(error as OutgoingError) // a status that was seen counts, however its answer ends
+  }
+  return delivery as Delivery
+}
+
+/** `problem` is the code of the operating system or of TLS, where there is one. */
+function explain({ code, cause }: OutgoingError): Delivery {
+  if (cause instanceof InternalAddress) return { outcome: 'internal', problem: cause.name }
+  return { outcome: 'failed', problem: (cause as NodeJS.ErrnoException | undefined)?.code ?? code }
 }
 
 function judge(

@@ -4,7 +4,7 @@
 import type { KeyObject } from 'node:crypto'
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import type { Der } from './der.ts'
-import { bitString, encode, nothing, oid, sequence } from './der.ts'
+import { bitString, context, encode, integer, nothing, oid, sequence } from './der.ts'
 
 export type KeyPair = { readonly privateKey: KeyObject; readonly publicKey: KeyObject }
 
@@ -36,8 +36,9 @@ export function keyIdentifier(publicKey: KeyObject): Buffer {
 export function buildSigned(key: KeyObject, digest: Digest, build: (algorithm: Der) => Der): Buffer {
   const algorithm = signatureAlgorithm(key, digest)
   const content = build(algorithm)
-  // Ed25519 has its digest built in (RFC 8032 §5.1), and node:crypto wants to be told none.
-  const signature = sign(key.asymmetricKeyType === 'ed25519' ? null : digest, encode(content), key)
+  // These have their digest built in (RFC 8032 §5, RFC 9881 §3), and node:crypto wants to be told none.
+  const isPure = /^(ed25519|ed448|ml-dsa-65)$/.test(String(key.asymmetricKeyType))
+  const signature = sign(isPure ? null : digest, encode(content), key)
   return encode(sequence([content, algorithm, bitString(signature)]))
 }
 
@@ -50,7 +51,22 @@ function signatureAlgorithm(key: KeyObject, digest: Digest): Der {
       return sequence([oid({ sha256: '1.2.840.113549.1.1.11', sha1: '1.2.840.113549.1.1.5' }[digest]), nothing()])
     case 'ed25519':
       return sequence([oid('1.3.101.112')])
+    case 'ed448':
+      return sequence([oid('1.3.101.113')])
+    case 'ml-dsa-65':
+      return sequence([oid('2.16.840.1.101.3.4.3.18')])
+    case 'dsa':
+      return sequence([oid({ sha256: '2.16.840.1.101.3.4.3.2', sha1: '1.2.840.10040.4.3' }[digest])])
+    case 'rsa-pss':
+      return sequence([oid('1.2.840.113549.1.1.10'), pssParameters()])
     default:
       throw new TypeError(`a key of type ${key.asymmetricKeyType} cannot sign certificates`)
   }
+}
+
+/** SHA-256 with a salt of 32 octets, as RFC 4055 §3.1 writes it; node:crypto signs so with a key that prescribes it. */
+function pssParameters(): Der {
+  const sha256 = sequence([oid('2.16.840.1.101.3.4.2.1'), nothing()])
+  const mgf1 = sequence([oid('1.2.840.113549.1.1.8'), sha256])
+  return sequence([context(0, [sha256]), context(1, [mgf1]), context(2, [integer(32)])])
 }

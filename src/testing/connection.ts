@@ -1,13 +1,14 @@
 // One TLS connection of a test's client. It never reconnects: a second connection is a second object, so that a test reads
 // like the threat it is about.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import type { ConnectionOptions } from 'node:tls'
 import { buildBindingProof, hashToken, type ProofClaims } from '../core/binding-proof.ts'
 import { readKeyingMaterial } from '../core/channel-binding.ts'
 import { readCertificate } from '../core/presenter.ts'
 import { type Answer, type Connection, openConnection as open } from '../lab/connection.ts'
 
 export type { Answer, Call } from '../lab/connection.ts'
+
+import type { ConnectTlsOptions } from '../outgoing/connect.ts'
 
 export interface TestConnection extends Connection {
   get(path: string, token?: string, proof?: string): Promise<Answer>
@@ -21,7 +22,7 @@ export interface TestConnection extends Connection {
 
 /** Opens a connection. `clientId` is what token requests name unless told otherwise; `now` in seconds since 1970. */
 export async function openConnection(
-  options: ConnectionOptions,
+  options: ConnectTlsOptions,
   clientId: string,
   now: () => number = () => Math.floor(Date.now() / 1000),
 ): Promise<TestConnection> {

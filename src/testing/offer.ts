@@ -1,11 +1,11 @@
 // What a test server is asked for, and what it offers.
-import type { ConnectionOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { KeyRing } from '../http/key-ring.ts'
 import type { FindReporterKey } from '../http/leak-keys.ts'
 import type { MutualTls, MutualTlsOptions } from '../http/mutual-tls.ts'
 import type { TokenJwk } from '../http/token-keys.ts'
 import type { Notifier } from '../notify/notifier.ts'
+import type { ConnectTlsOptions } from '../outgoing/connect.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { DemoPki } from '../pki/demo.ts'
 import type { Store } from '../store/store.ts'
@@ -60,7 +60,7 @@ export interface TestServer {
   /** Opens a connection as one of the demo's identities, as one of your own, or without certificate. */
   connect(
     who: keyof DemoPki | Identity | null,
-    options?: ConnectionOptions & { clientId?: string },
+    options?: Partial<ConnectTlsOptions> & { clientId?: string },
   ): Promise<TestConnection>
   close(): Promise<void>
 }

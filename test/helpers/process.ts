@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectTlsOptions } from '../../src/outgoing/connect.ts'
 import { openConnection, type TestConnection } from '../../src/testing/connection.ts'
 import { patience } from './until.ts'
 
@@ -25,7 +25,7 @@ export interface RunningServer {
   /** Waits until stderr matches, counted from `since` characters on. */
   seen(pattern: RegExp, since?: number): Promise<void>
   /** A connection as one of the identities in a folder of certificates. */
-  connect(who: string | null, options?: ConnectionOptions & { folder?: string }): Promise<TestConnection>
+  connect(who: string | null, options?: Partial<ConnectTlsOptions> & { folder?: string }): Promise<TestConnection>
   /** Sends a signal and waits for the end. */
   end(signal: NodeJS.Signals, limit?: number): Promise<Ended>
   /** Waits for the end, `limit` milliseconds at most; after that the server is killed. */

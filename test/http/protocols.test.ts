@@ -24,7 +24,7 @@ t.test('a client that can both gets h2, and HTTP/1.1 where h2 is switched off', 
 t.test('a client that can h2 alone gets no connection where it is switched off, also after a reload', async t => {
   t.equal(await speak(both, ['h2']), 'h2', 'control')
   const refused = () =>
-    t.rejects(one.connect('alice', { ALPNProtocols: ['h2'] }), { code: /ALERT_NO_APPLICATION_PROTOCOL/ })
+    t.rejects(one.connect('alice', { ALPNProtocols: ['h2'] }), { cause: { code: /ALERT_NO_APPLICATION_PROTOCOL/ } })
   await refused()
   const { pki } = one
   one.tls.reload({ cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate })

@@ -39,7 +39,7 @@ t.test('a server that never comes to an end is given up', async t => {
   const settings = Buffer.from('000000040000000000', 'hex')
   const ping = Buffer.from('0000080600000000000000000000000000', 'hex')
   await Promise.all([
-    t.rejects(openConnection(await serve(t, () => {})), /no TLS connection within/, 'in the handshake'),
+    t.rejects(openConnection(await serve(t, () => {})), /no TLS handshake within/, 'in the handshake'),
     ...[
       await serve(t, socket => socket.on('error', () => {}), 'http/1.1'),
       await serve(

@@ -88,8 +88,8 @@ async function meet<T>(
 ): Promise<T> {
   const identity = { ca, cert: alice.certificate, key: alice.key }
   const options = { ...endpointOf(at), ...identity, minVersion: tls, maxVersion: tls, ALPNProtocols: protocols }
-  const connection = await openConnection(options, at.host).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`no connection to ${at.host} over ${tls}: ${error.code ?? error.message}`)
+  const connection = await openConnection(options, at.host).catch((error: Error) => {
+    throw new Error(`no connection over ${tls}: ${error.message}`, { cause: error })
   })
   try {
     return await ask(connection)

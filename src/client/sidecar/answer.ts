@@ -31,6 +31,7 @@ export function answerFailure(response: ServerResponse, failure: Failure): void 
 
 /** Answers what is no request, or none that could have a response, on the connection itself, which then ends. */
 export function answerBytes(socket: Duplex, failure: Failure): void {
+  socket.on('error', () => {}) // Node listens no longer: one that goes now must not end the process
   if (!socket.writable) return void socket.destroy()
   const { status } = failure
   const body = `${JSON.stringify(buildBody(failure))}\n`

@@ -1,5 +1,6 @@
 // Why the sidecar answers itself: what a program may not ask for, and what came between it and the upstream's answer.
-import { ClientError, type Problem, problems } from '../errors.ts'
+import { quote } from '../../outgoing/failure.ts'
+import { ClientError, codeOf, type Problem } from '../errors.ts'
 
 export interface Failure {
   readonly status: number
@@ -37,7 +38,7 @@ export const failures = {
   version: unsupported(505, 'Speak HTTP/1.1: HTTP/1.0 cannot tell an answer that was cut from a whole one.'),
   busy: unavailable('Wait for answers: too many requests are under way.'),
   noAnswer: { status: 504, error: 'upstream_timeout', description: `The upstream gave no answer in time; ${unknown}.` },
-  cut: failed(`The upstream broke off before its answer; ${unknown}.`),
+  internal: failed(`The sidecar failed to pass the request on; ${unknown}. Its log has the cause.`),
   unfit: failed('The answer of the upstream is not one that HTTP/1.1 can carry.'),
   programGone: failed('The program has gone.'),
 } as const satisfies Record<string, Failure>
@@ -45,14 +46,25 @@ export const failures = {
 /** The client's problems that pass by themselves. */
 const passing: readonly Problem[] = ['cannot_connect', 'token_unavailable', 'not_begun', 'timed_out', 'closed']
 
-/** What a request failed of, by what the client rejected it with. */
-export function readFailure(error: unknown): Failure {
-  if (!(error instanceof ClientError) || error.code === 'connection_lost') return failures.cut
-  if (error.code === 'timed_out' && error.cause instanceof ClientError) return readFailure(error.cause)
+/**
+ * What a request failed of, by what the client rejected it with; undefined for an error that nobody expects. The client
+ * throws before anything was sent where the request itself is not one that it can send.
+ */
+export function explainRejection(error: unknown): Failure | undefined {
+  if (error instanceof TypeError || codeOf(error) === 'UND_ERR_INVALID_ARG')
+    return invalid(400, `Nothing was sent: ${quote((error as Error).message)}.`)
+  if (!(error instanceof ClientError)) return codeOf(error) === '' ? undefined : cut(codeOf(error))
+  if (error.code === 'timed_out' && error.cause instanceof ClientError) return explainRejection(error.cause)
   const { code, reason, retryAfter = 1000 } = error
-  const description = `${problems[code]}.`
+  const description = `${error.message}.`
+  if (code === 'connection_lost') return failed(`${error.message}; ${unknown}.`)
   if (passing.includes(code)) return { ...unavailable(description), reason, retryAfter: Math.ceil(retryAfter / 1000) }
   return { ...failed(description), reason }
+}
+
+/** The upstream gave no answer that is one, by the code of undici or of Node. */
+function cut(code: string): Failure {
+  return failed(`The upstream broke off before its answer, or gave none that is valid HTTP (${code}); ${unknown}.`)
 }
 
 /** What Node's parser has against the bytes that a program sent. */

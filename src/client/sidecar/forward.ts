@@ -2,9 +2,10 @@
 // makes the other side write slowly, and whoever goes away ends the request on the other side too.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
+import { guarded } from '../../core/guard.ts'
 import { answerFailure, endWithBody } from './answer.ts'
 import { readBody } from './body.ts'
-import { type Failure, failures, readFailure } from './failures.ts'
+import { explainRejection, type Failure, failures } from './failures.ts'
 import { readLength } from './framing.ts'
 import { buildAnswerHeaders, buildRequestHeaders } from './headers.ts'
 
@@ -14,11 +15,13 @@ export interface Forward {
   readonly path: string
   /** Seconds in which something must move until the answer begins. */
   readonly timeout: number
+  /** Gets each error that nobody expects. */
+  readonly onError: (error: Error) => void
 }
 
 /** Answers a request with what the upstream answers, or with what came in the way. Never rejects. */
 export async function forward(request: IncomingMessage, response: ServerResponse, options: Forward): Promise<void> {
-  const { dispatcher, path, timeout } = options
+  const { dispatcher, path, timeout, onError } = options
   const { method = 'GET', socket } = request // undici takes the socket out of a body that it has sent
   let controller: Dispatcher.DispatchController | undefined
   let over = false
@@ -34,12 +37,21 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     else if (!response.destroyed) answerFailure(response, failure)
     controller?.abort(new Error(failure.description))
   }
+  const fail = (error: unknown) => {
+    const failure = explainRejection(error)
+    if (failure === undefined && !over) onError(error as Error)
+    giveUp(failure ?? failures.internal)
+  }
   let received = socket.bytesRead
-  const watch = setInterval(() => {
+  const look = () => {
     if (socket.bytesRead === received) giveUp(controller === undefined ? failures.late : failures.noAnswer)
     received = socket.bytesRead
-  }, timeout * 1000)
-  response.once('close', () => giveUp(failures.programGone))
+  }
+  const watch = setInterval(guarded(look, fail), timeout * 1000)
+  response.once(
+    'close',
+    guarded(() => giveUp(failures.programGone), fail),
+  )
 
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
@@ -56,7 +68,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
         return giveUp(failures.unfit)
       }
       // A body that came with its head goes out with it; the head of an event stream goes out before any event.
-      queueMicrotask(() => passed > 0 || over || response.flushHeaders())
+      queueMicrotask(guarded(() => passed > 0 || over || response.flushHeaders(), fail))
     },
     onResponseData(running, chunk) {
       if (over) return
@@ -64,15 +76,18 @@ export async function forward(request: IncomingMessage, response: ServerResponse
       if (length !== undefined && passed > length) return giveUp(failures.unfit)
       if (response.write(chunk)) return
       running.pause()
-      response.once('drain', () => running.resume())
+      response.once(
+        'drain',
+        guarded(() => running.resume(), fail),
+      )
     },
     onResponseEnd() {
       if (over) return
-      if (length !== undefined && passed < length) return giveUp(failures.cut)
+      if (length !== undefined && passed < length) return giveUp(failures.unfit)
       over = true
       response.end()
     },
-    onResponseError: (_controller, error) => giveUp(readFailure(error)),
+    onResponseError: (_controller, error) => fail(error),
   }
   try {
     const headers = buildRequestHeaders(request)
@@ -80,6 +95,6 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     // Time is watched here, and only until an answer begins: nobody knows when an event stream has its next event.
     if (!over) dispatcher.dispatch({ path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }, handler)
   } catch (error) {
-    giveUp(readFailure(error))
+    fail(error)
   }
 }

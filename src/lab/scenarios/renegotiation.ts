@@ -20,7 +20,7 @@ export const scenario: Scenario = {
     const { tls, http } = stage.options
     if (tls !== 'TLSv1.2') throw new NotTried('TLS 1.3 has no renegotiation')
     if (http === 'h2') throw new NotTried('HTTP/2 forbids renegotiation (RFC 9113 §9.2.1), and the lab keeps to that')
-    const client = await stage.victim()
+    const client = await stage.victim(stage.cast.alice, { secureOptions: 0 }) // else OpenSSL would take no part
     const { connection, token } = client
     const controls = [await attempt('before it', () => stage.use(connection, token))]
     const loot = steal(stage, client)

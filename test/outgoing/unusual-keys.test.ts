@@ -1,0 +1,165 @@
+// Servers whose certificates, or those of their authorities, have keys that one seldom meets: everything of ours that
+// connects to somebody else either connects or says why not. In a process of its own, whose end counts too.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createSecureServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
+import t from 'tap'
+import { issueCertificate } from '../../src/pki/certificate.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
+import type { KeyPair } from '../../src/pki/signing.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import type { Order, Outcome } from '../helpers/call-servers.ts'
+import { callers, groups } from '../helpers/outgoing-callers.ts'
+import { findFreePort } from '../helpers/process.ts'
+import { buildChain, type Chain, canServe, kinds, type Position } from '../helpers/unusual-chains.ts'
+
+const client = issueCertificate({ subject: [['CN', 'alice']], extendedKeyUsage: ['clientAuth'] })
+const issuerKey = issueCertificate({ subject: [['CN', 'key']] }).publicKey
+const positions: readonly Position[] = ['server', 'intermediate', 'root']
+const all = Object.keys(callers)
+/** For kinds that only the verification of the chain tells apart. */
+const few = ['connectTls', 'connectTls, TLS 1.2', 'connectTls, resumed', 'fetchJson', 'client, HTTP/2', 'lab']
+
+/** Those that present a certificate and get a token with it. */
+const clients = ['connect, HTTP/2', 'client, HTTP/1.1', 'sidecar', 'tlsbound token', 'tlsbound call']
+
+/** Starts what all callers are after, with this chain, and says how it is called. */
+async function serve({ name, certificate, key, ca }: Chain, wanted: readonly string[]): Promise<Order> {
+  const server = createSecureServer({
+    cert: certificate,
+    key,
+    ecdhCurve: groups,
+    minVersion: 'TLSv1.2',
+    requestCert: true,
+    rejectUnauthorized: false,
+    allowHTTP1: true,
+  })
+  server.on('sessionError', () => {})
+  server.on('request', (request, response) => {
+    request.resume()
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(answers[request.url]))
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const sockets = new Set<{ destroy(): void }>()
+  server.on('secureConnection', socket => sockets.add(socket.on('error', () => {})))
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const { port } = server.address() as AddressInfo
+  const origin = `https://localhost:${port}`
+  const token = { access_token: 'opaque', token_type: 'Bearer', expires_in: 300, token_binding: 'certificate' }
+  const answers: Readonly<Record<string, object>> = {
+    '/.well-known/oauth-authorization-server': {
+      issuer: origin,
+      token_endpoint: `${origin}/token`,
+      jwks_uri: `${origin}/jwks`,
+    },
+    '/token': token,
+    '/api/whoami': { well: true },
+    '/jwks': { keys: [{ ...issuerKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256', use: 'sig' }] },
+    '/reporters': {
+      public_keys: [{ key_identifier: 'one', key: issuerKey.export({ type: 'spki', format: 'pem' }) }],
+    },
+    '/hook': {},
+  }
+  return { name, origin, port, callers: wanted, identity: { certificate: client.certificate, key: client.key, ca } }
+}
+
+/** What a process sees that makes all these calls, and how it ends. */
+async function callAll(orders: readonly Order[]): Promise<{ code: unknown; outcomes: Outcome[]; stderr: string }> {
+  const child = spawn(process.execPath, [resolve('test/helpers/call-servers.ts')], {
+    env: { PATH: process.env.PATH ?? '' },
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const output = { stdout: '', stderr: '' }
+  child.stdout.on('data', chunk => (output.stdout += chunk))
+  child.stderr.on('data', chunk => (output.stderr += chunk))
+  child.stdin.on('error', () => {})
+  child.stdin.end(JSON.stringify(orders))
+  const [code, signal] = await once(child, 'close')
+  const lines = output.stdout.split('\n').filter(line => line.startsWith('{"name"'))
+  return { code: code ?? signal, outcomes: lines.map(line => JSON.parse(line) as Outcome), stderr: output.stderr }
+}
+
+/** An address, what was found there, and what to do. */
+const reason = /(?:localhost|127\.0\.0\.1):\d+\S*: [^;]+;/
+
+/** Whether a chain is one that OpenSSL accepts, and that this caller can get through a handshake with. */
+function isAcceptable(name: string, caller: string): boolean {
+  const isServer = name.endsWith('as server')
+  if (/explicit parameters|17408/.test(name)) return false
+  if (!isServer || /^P-256|^brainpoolP(256|384)r1|^Ed448|^RSA-PSS/.test(name)) return true
+  if (name.startsWith('ML-DSA')) return !/TLS 1.2|resumed/.test(caller)
+  return caller === 'connectTls, TLS 1.2' && /^sec/.test(name) // on a curve that both sides offer
+}
+
+t.test('connects to, or rejects with a reason, servers whose chain has unusual keys', async t => {
+  const orders: Order[] = []
+  for (const kind of ['P-256', 'brainpoolP256r1', 'secp256k1'])
+    for (const position of positions) orders.push(await serve(buildChain(kind, position), all))
+  for (const kind of Object.keys(kinds).slice(3))
+    for (const position of positions)
+      if (canServe(kind) || position !== 'server') orders.push(await serve(buildChain(kind, position), few))
+  const { code, outcomes, stderr } = await callAll(orders)
+  t.equal(code, 0, 'the process ends by itself')
+  if (code !== 0) t.comment(`after ${JSON.stringify(outcomes.at(-1))}: ${stderr.slice(-2000)}`)
+  t.equal(
+    outcomes.length,
+    orders.reduce((sum, { callers: wanted }) => sum + wanted.length, 0),
+  )
+  for (const { name, caller, problem } of outcomes)
+    if (isAcceptable(name, caller)) t.equal(problem, undefined, `${caller}: ${name}`)
+    else t.match(problem, reason, `${caller}: ${name}`)
+})
+
+t.test('a client whose own key is unusual is served, or told what is wrong with its key', async t => {
+  const pki = makeDemoPki()
+  const server = await startTestServer({
+    pki,
+    env: { TLSBOUND_PORT: String(await findFreePort()) },
+    clients: [
+      {
+        client_id: 'alice',
+        token_endpoint_auth_method: 'tls_client_auth',
+        tls_client_auth_subject_dn: 'CN=alice',
+        scope: 'notes:read',
+        token_bindings: ['certificate'],
+      },
+    ],
+  })
+  t.teardown(() => server.close())
+  const rows: [kind: string, problem: RegExp | undefined][] = [
+    ['P-256', undefined],
+    ['brainpoolP256r1', undefined],
+    ['Ed448', undefined],
+    ['RSA-PSS', undefined],
+    ['ML-DSA-65', undefined],
+    ['secp256k1', /on the curve secp256k1; use one on P-256/],
+    ['brainpoolP512t1', /on the curve brainpoolP512t1; use one on P-256/],
+    ['DSA', /for DSA; use one on P-256/],
+    ['brainpoolP256r1 with explicit parameters', /certificate_untrusted/],
+  ]
+  const orders = rows.map(([kind]): Order => {
+    const { certificate, key } = issueCertificate({
+      subject: [['CN', 'alice']],
+      issuer: pki.ca,
+      keyPair: (kinds[kind] as () => { keyPair: KeyPair })().keyPair,
+      extendedKeyUsage: ['clientAuth'],
+    })
+    const { origin, port } = server
+    return { name: kind, origin, port, callers: clients, identity: { certificate, key, ca: pki.ca.certificate } }
+  })
+  const { code, outcomes, stderr } = await callAll(orders)
+  t.equal(code, 0, 'the process ends by itself')
+  if (code !== 0) t.comment(`after ${JSON.stringify(outcomes.at(-1))}: ${stderr.slice(-2000)}`)
+  t.equal(outcomes.length, rows.length * clients.length)
+  for (const { name, caller, problem } of outcomes) {
+    const [, expected] = rows.find(([kind]) => kind === name) as (typeof rows)[number]
+    if (expected === undefined) t.equal(problem, undefined, `${caller}: ${name}`)
+    else t.match(problem, expected, `${caller}: ${name}`)
+  }
+})
