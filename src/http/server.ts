@@ -40,7 +40,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   })
   const state = await followStore(store, clients, now, closing.onNews)
   const { closeCertificate: closeConnections } = closing
-  audit.observe(createContainment({ settings, clients, store, audit, log, closeConnections, now }))
+  audit.observe(createContainment({ clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
   const onRefusal: RefusalListener = (request, refusal, status) => {
     const { reason, cause } = refusal

@@ -16,6 +16,8 @@ export interface State {
   requireNews(): void
   /** Whether a token is dead before its time; those of a client that may not act are too. @throws OAuthError as above. */
   isRevoked(claims: AccessTokenClaims): boolean
+  /** The number of the revocation that what is issued at `now` has to carry as `issued_after`, if there is one. */
+  findMark(clientId: string, thumbprint: string, now: number): number | undefined
   stop(): void
 }
 
@@ -31,7 +33,7 @@ export async function followStore(
 ): Promise<State> {
   const revocations = new Revocations()
   const unfollow = await store.follow(news => {
-    if (news.kind === 'revocation') revocations.add(news.revocation)
+    if (news.kind === 'revocation') revocations.add(news.revocation, news.sequence)
     else clients.apply(news.client)
     onNews(news)
   })
@@ -59,6 +61,7 @@ export async function followStore(
       requireNews()
       return revocations.includes(claims) || !clients.isEnabled(claims.client_id)
     },
+    findMark: (clientId, thumbprint, time) => revocations.findMark(clientId, thumbprint, time),
     stop: () => {
       clearInterval(timer)
       unfollow()
