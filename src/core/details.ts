@@ -512,7 +512,7 @@ export const details = {
     },
     secret_delayed: {
       cause: 'A wrong secret came shortly before, so that this one was not tried.',
-      remedy: 'Wait a minute; find out who sends wrong secrets with the certificate of this client.',
+      remedy: 'Wait 90 seconds; find out who sends wrong secrets with the certificate of this client.',
     },
     other_owner: {
       cause: 'The token belongs to another client.',

@@ -54,8 +54,11 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
     authenticateClient(client, presenter)
     if (!usesSecret) connection.client = client
   }
-  if (usesSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets)
-  if (disabled) throw new OAuthError('invalid_client', 'client_disabled', 'disabled')
+  if (usesSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets, connection)
+  if (disabled) {
+    parts.secrets.forget(id)
+    throw new OAuthError('invalid_client', 'client_disabled', 'disabled')
+  }
   return { at, issuedAfter, client, presenter, connection }
 }
 
