@@ -92,16 +92,19 @@ export class Revocations {
     else due.push([kind, key])
   }
 
-  /** Whether a token was revoked, by whatever it belongs to. */
-  includes({ jti, grant, client_id, iat, issued_after: after, cnf }: Revocable): boolean {
+  /** The kind of revocation that stops a token: of itself, or of what it belongs to. undefined: it is not revoked. */
+  find({ jti, grant, client_id, iat, issued_after: after, cnf }: Revocable): RevocationKind | undefined {
     const { token, grant: grants, client, certificate, all } = this.#entries
-    return (
-      token.has(jti) ||
-      (grant !== undefined && grants.has(grant)) ||
-      isOlder(iat, after, client.get(client_id)) ||
-      isOlder(iat, after, certificate.get(cnf?.['x5t#S256'] ?? '')) ||
-      isOlder(iat, after, all.get(''))
-    )
+    if (token.has(jti)) return 'token'
+    if (grant !== undefined && grants.has(grant)) return 'grant'
+    if (isOlder(iat, after, client.get(client_id))) return 'client'
+    if (isOlder(iat, after, certificate.get(cnf?.['x5t#S256'] ?? ''))) return 'certificate'
+    return isOlder(iat, after, all.get('')) ? 'all' : undefined
+  }
+
+  /** Whether a token is revoked. */
+  includes(token: Revocable): boolean {
+    return this.find(token) !== undefined
   }
 
   /**

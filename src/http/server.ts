@@ -56,7 +56,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     secrets: new SecretChecker(clock),
     readToken,
     state,
-    verifier: createTokenVerifier({ issuer, audience, readToken, isRevoked: state.isRevoked, now }),
+    verifier: createTokenVerifier({
+      ...{ issuer, audience, readToken, now },
+      findRevocation: state.findRevocation,
+      keyGeneration: () => keys.generation,
+    }),
     resourceMetadata: new URL(wellKnown('oauth-protected-resource', audience), audience).href,
   }
 
