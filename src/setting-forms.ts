@@ -44,13 +44,13 @@ function isPostgresUrl(text: string): boolean {
 }
 
 /**
- * A wrong text of a setting as an error may show it: quoted, or in words where it may hold a secret. A secret may stand in
- * any setting by mistake, so that only what is short and plain is shown.
+ * Returns the end of "NAME must be …" about a wrong text: the text in quotes, or that it is not shown. A secret may stand in
+ * any setting by mistake, so only what is short and plain is shown.
  */
 export function describeWrongText(text: string, { holdsSecret }: Form<unknown>): string {
   const isPlain = /^(-?[\w.+-]{1,24}|[[\d.:a-f\]]{0,45}[.:][[\d.:a-f\]]{0,45})$/i.test(text) || isPlainUrl(text)
-  if (holdsSecret !== true && isPlain && !looksLikeContent(text)) return `not ${JSON.stringify(text)}`
-  return 'not what it is now, which is not shown since it may hold a secret'
+  if (holdsSecret !== true && isPlain && !looksLikeContent(text)) return `, not ${JSON.stringify(text)}`
+  return ' (its value is not shown, since it may contain a secret)'
 }
 
 function isPlainUrl(text: string): boolean {

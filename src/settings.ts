@@ -100,7 +100,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     const text = env[name]
     if (text === undefined || text === '') return [key, fallback]
     const value = form.read(text)
-    if (value === undefined) problems.push(`${name} must be ${form.words}, ${describeWrongText(text, form)}`)
+    if (value === undefined) problems.push(`${name} must be ${form.words}${describeWrongText(text, form)}`)
     return [key, value]
   })
   const values = Object.fromEntries(entries) as Values
