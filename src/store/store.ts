@@ -142,7 +142,7 @@ export interface Store {
   /** Milliseconds since it was last sure that listeners know everything; Infinity before the first `follow`. */
   lastNews(): number
 
-  /** Keeps a note of a client. `created` in seconds since 1970. */
+  /** Stores a note of a client, and removes its oldest notes beyond the limit. `created` in seconds since 1970. */
   addNote(clientId: string, text: string, created: number): Promise<Note>
   /** The newest notes of a client, newest first, at most `limit`. */
   listNotes(clientId: string, limit: number): Promise<Note[]>

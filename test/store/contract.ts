@@ -2,6 +2,7 @@
 // kind of store allows that. N-42, N-43, RE01, RE06, DS12, I8.
 import type { Test } from 'tap'
 import { afterlife, buildRevocation, type Revocation } from '../../src/core/revocations.ts'
+import { notesLimit } from '../../src/store/notes.ts'
 import { spoolLimit } from '../../src/store/notifications.ts'
 import { ConflictError, type News, type Notification, type Store } from '../../src/store/store.ts'
 import { grant } from './grant.ts'
@@ -589,6 +590,25 @@ export function testStore(t: Test, open: Open): void {
       await one.addNote('carol', text, 1)
       t.same(await texts('carol', 1), [text])
     }
+  })
+
+  t.test('the notes of a client are bounded by count and octets, and its oldest ones go first (A36)', async t => {
+    const [one, other] = await open(t)
+    await one.addNote('bob', 'of bob', 1)
+    for (let count = 1; count <= notesLimit.count + 5; count++)
+      await (count % 2 ? one : other).addNote('alice', `note ${count}`, count)
+    const texts = async (client: string) => (await other.listNotes(client, 1000)).map(({ text }) => text)
+    t.same(
+      await texts('alice'),
+      Array.from({ length: notesLimit.count }, (_, index) => `note ${notesLimit.count + 5 - index}`),
+    )
+    const odd = '\u0000'.repeat(2000) // six octets each
+    for (let count = 0; count < 60; count++) await one.addNote('alice', odd, count)
+    const octets = Buffer.byteLength(JSON.stringify(odd))
+    t.equal((await texts('alice')).length, Math.floor(notesLimit.octets / octets))
+    t.equal((await one.addNote('alice', 'x'.repeat(notesLimit.octets), 1)).text.length, notesLimit.octets)
+    t.equal((await texts('alice')).length, 1, 'the newest one stays, however long')
+    t.same(await texts('bob'), ['of bob'], 'of another client')
   })
 
   t.test(
