@@ -1,4 +1,4 @@
-// The forms that a setting's text can have: what it must be, in words, and how it is read.
+// The forms that a setting's text can have: what it must be, in words, how it is read, and whether a wrong one is shown.
 import { isIP } from 'node:net'
 
 export interface Form<T> {
@@ -6,13 +6,16 @@ export interface Form<T> {
   readonly words: string
   /** undefined when the text is not of this form. */
   readonly read: (text: string) => T | undefined
+  /** Whether a text of this form holds a secret, so that no wrong one is shown either. */
+  readonly holdsSecret?: true
 }
 
 const form = <T>(words: string, read: Form<T>['read']): Form<T> => ({ words, read })
 
-export const path = form('a path', text => text)
+const readPath = (text: string) => (looksLikeContent(text) ? undefined : text)
+export const path = form('the path of a file', readPath)
 /** Of a file that nobody else may read. */
-export const secretPath = form('a path', text => text)
+export const secretPath = form('the path of a file, not the secret itself', readPath)
 export const address = form('an IP address', text => (isIP(text) === 0 ? undefined : text))
 export const port = wholeNumber('a port number', 1, 65_535)
 export const portOrOff = wholeNumber('a port number, or 0 for none', 0, 65_535)
@@ -25,9 +28,45 @@ export const httpsUrl = form('an https address without query, in its normal spel
   return plain && (url.href === text || url.href === `${text}/`) ? text : undefined
 })
 
-export const storeUrl = form('sqlite:PATH or postgres://…', text =>
-  /^sqlite:.+$/s.test(text) || (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text)) ? text : undefined,
-)
+export const storeUrl: Form<string> = {
+  words:
+    'sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded (# is %23, / is %2F, @ is %40)',
+  read: text => ((/^sqlite:.+$/s.test(text) ? !hasUserinfo(text) : isPostgresUrl(text)) ? text : undefined),
+  holdsSecret: true,
+}
+
+/** Whether a URL reads as it was meant: an unencoded character can make a host of the user, and a path of the password. */
+function isPostgresUrl(text: string): boolean {
+  const url = text.replace(/^(postgres(?:ql)?:\/\/[^@/?#]*@)\//, '$1socket/') // no host: one of the query, such as a socket
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) return false
+  const { pathname, search, hash } = new URL(url)
+  return hash === '' && !`${pathname}${search}`.includes('@')
+}
+
+/**
+ * Returns the end of "NAME must be …" about a wrong text: the text in quotes, or that it is not shown. A secret may stand in
+ * any setting by mistake, so only what is short and plain is shown.
+ */
+export function describeWrongText(text: string, { holdsSecret }: Form<unknown>): string {
+  const isPlain = /^(-?[\w.+-]{1,24}|[[\d.:a-f\]]{0,45}[.:][[\d.:a-f\]]{0,45})$/i.test(text) || isPlainUrl(text)
+  if (holdsSecret !== true && isPlain && !looksLikeContent(text)) return `, not ${JSON.stringify(text)}`
+  return ' (its value is not shown, since it may contain a secret)'
+}
+
+function isPlainUrl(text: string): boolean {
+  if (!/^https?:\/\/[\w.:/[\]-]{1,80}$/i.test(text) || !URL.canParse(text)) return false
+  return new URL(text).username === ''
+}
+
+/** Whether a text is the content of a file rather than its path: PEM, JSON, a URL with a password, or a token. */
+function looksLikeContent(text: string): boolean {
+  const isToken = /^(eyJ[\w-]*\.|tlsbound_)/.test(text) || /^(?=.{40})[\w+=~-]+$|^(?=.{40})[\w+/]+=+$/.test(text)
+  return /[\n\r\0{}]|-----BEGIN/.test(text) || hasUserinfo(text) || isToken
+}
+
+function hasUserinfo(text: string): boolean {
+  return /:\/\/.*@/s.test(text)
+}
 
 export function seconds(least: number, most: number): Form<number> {
   return wholeNumber(`seconds from ${least} to ${most}`, least, most)

@@ -1,6 +1,6 @@
 // Every setting: name, form, default, meaning. readSettings is pure; all problems are reported at once.
 // README.md shows this table, and a test compares the two. Secrets come as files, never as values.
-import { address, days, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './setting-forms.ts'
+import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './setting-forms.ts'
 
 interface Setting<T> {
   readonly name: string
@@ -76,7 +76,7 @@ export class SettingsError extends Error {
   override readonly name = 'SettingsError'
 
   constructor(problems: readonly string[]) {
-    super(`nothing was started, since\n${problems.map(problem => `- ${problem}`).join('\n')}`)
+    super(`invalid configuration:\n${problems.map(problem => `- ${problem}`).join('\n')}`)
   }
 }
 
@@ -100,11 +100,11 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     const text = env[name]
     if (text === undefined || text === '') return [key, fallback]
     const value = form.read(text)
-    if (value === undefined) problems.push(`${name} must be ${form.words}, not ${JSON.stringify(text)}`)
+    if (value === undefined) problems.push(`${name} must be ${form.words}${describeWrongText(text, form)}`)
     return [key, value]
   })
   const values = Object.fromEntries(entries) as Values
-  const demo = findDemo(values, env.NODE_ENV === 'production', problems)
+  const demo = findDemo(env, problems)
   if (values.leakKeysFile !== undefined && values.leakKeysUrl !== undefined) problems.push('TLSBOUND_LEAK_KEYS_FILE and TLSBOUND_LEAK_KEYS_URL exclude each other')
   if (problems.length > 0) throw new SettingsError(problems)
 
@@ -121,12 +121,14 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
 }
 
 /** Whether the demo is meant: without any TLS file. Half of them is a mistake, and so is the demo in production. */
-function findDemo(values: Values, production: boolean, problems: string[]): boolean {
-  const given = [values.tlsCertFile, values.tlsKeyFile, values.tlsClientCaFile].filter(file => file !== undefined).length
+function findDemo(env: Readonly<Record<string, string | undefined>>, problems: string[]): boolean {
+  const { tlsCertFile, tlsKeyFile, tlsClientCaFile, clientsFile } = settingsTable
+  const isGiven = ({ name }: { readonly name: string }) => env[name] !== undefined && env[name] !== ''
+  const given = [tlsCertFile, tlsKeyFile, tlsClientCaFile].filter(isGiven).length
   const demo = given === 0
   const files = 'TLSBOUND_TLS_CERT_FILE, TLSBOUND_TLS_KEY_FILE and TLSBOUND_TLS_CLIENT_CA_FILE'
   if (given > 0 && given < 3) problems.push(`${files} must be given together`)
-  if (demo && production) problems.push(`NODE_ENV is production, where the demo certificates are refused: give ${files}`)
-  if (!demo && values.clientsFile === undefined) problems.push('TLSBOUND_CLIENTS_FILE is needed beside TLS files of your own')
+  if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are refused: give ${files}`)
+  if (!demo && !isGiven(clientsFile)) problems.push('TLSBOUND_CLIENTS_FILE is needed beside TLS files of your own')
   return demo
 }

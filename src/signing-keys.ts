@@ -2,8 +2,8 @@
 // it follows. A JWKS with private keys; `nbf` and `exp` of a key say from when it signs and until when it is kept.
 import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { maximumLifetime } from './core/access-token.ts'
 import { isRotationDue, type Overlap, rotate } from './core/key-schedule.ts'
-import { longestAccessToken } from './core/refresh-token.ts'
 import { keepOwner, whileLocked } from './file-lock.ts'
 import { readJsonFile } from './files.ts'
 import type { KeyRing } from './http/key-ring.ts'
@@ -18,7 +18,7 @@ import {
 } from './http/token-keys.ts'
 
 /** A key set may be kept for so long by others, and a token lives no longer than a day. */
-const overlap: Overlap = { before: documentLifetime, after: longestAccessToken }
+const overlap: Overlap = { before: documentLifetime, after: maximumLifetime }
 
 /** Milliseconds between two looks at the file. */
 const lookInterval = 10_000

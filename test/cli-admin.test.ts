@@ -109,7 +109,7 @@ t.test('secrets are made, shown once, and removed', async t => {
   t.notMatch(server.stdout() + server.stderr(), first.stdout.trim(), 'neither log nor events have it')
 })
 
-t.test('revoke ends what it names, and says up to when', async t => {
+t.test('revoke ends what it names, and nothing that is issued afterwards', async t => {
   const { server, run } = shared
   let bob = await server.connect('bob')
   const issue = async () => {
@@ -126,14 +126,12 @@ t.test('revoke ends what it names, and says up to when', async t => {
   for (const args of [['--client', 'bob'], ['--certificate', claims.cnf['x5t#S256']], ['--all']]) {
     const { token } = await issue()
     const ended = await run('revoke', ...args)
-    t.match(ended, { ...done(/^revoked: .* issued before \d{4}-.*Z\n$/), stderr: /this very second/ }, args[0])
+    t.match(ended, { ...done(/^revoked: (client bob|certificate [\w-]{43}|all tokens)\n$/), stderr: '' }, args[0])
     if (args[0] === '--certificate') {
       await until(() => !bob.isOpen())
       bob = await server.connect('bob')
     }
     t.match(await bob.get('/api/whoami', token), dead, args[0])
-    const end = Date.parse(/before (\S+)/.exec(ended.stdout)?.[1] as string)
-    while (Date.now() < end) await bob.get('/binding') // less than a second, by the clock of the server
   }
   const json = await run('revoke', '--client', 'bob', '--json')
   t.match(JSON.parse(json.stdout), { kind: 'client', value: 'bob', not_before: Number, expires: Number })

@@ -165,6 +165,21 @@ t.test('a refusal to start is exit 1 and nothing on stdout, and with the files i
   t.match(settings, { code: 1, stdout: '', stderr: /^tlsbound: .*TLSBOUND_PROT .*TLSBOUND_HTTP2 /s })
   t.notMatch(settings.stderr, /listening|\n {4}at /)
 
+  const elsewhere = join(folder, 'elsewhere')
+  mkdirSync(elsewhere)
+  for (const [name, secret] of [
+    ['TLSBOUND_STATE_URL', 'postgres://tlsbound:4711#canary@127.0.0.1/state'],
+    ['TLSBOUND_STATE_URL', 'mysql://tlsbound:canary@127.0.0.1/state'],
+    ['TLSBOUND_STATE_URL', 'postgres://tlsbound:canary%ZZ@127.0.0.1/state'],
+    ['TLSBOUND_ISSUER', 'https://tlsbound:canary@127.0.0.1'],
+    ['TLSBOUND_OPS_TOKEN_FILE', 'canary7cz0b0c2VjcmV0c2VjcmV0c2VjcmV0c2Vjcm'],
+    ['TLSBOUND_SIGNING_KEYS_FILE', '{"keys":[{"d":"canary"}]}'],
+  ] as const) {
+    const { code, stdout, stderr } = await runTlsbound(['serve'], elsewhere, { [name]: secret })
+    t.match({ code, stdout }, { code: 1, stdout: '' }, `${name}=${secret} (A13)`)
+    t.notMatch(stdout + stderr, /canary|4711/, `${name}=${secret} is not shown`)
+  }
+
   chmodSync(join(folder, 'certs/server.key'), 0o644)
   const key = await runTlsbound(['serve'], folder, ownFiles)
   t.match(key, { code: 1, stdout: '', stderr: oneLine })

@@ -80,7 +80,7 @@ t.test(
       NODE_OPTIONS,
     })
     t.match({ code, stdout }, { code: 1, stdout: '' })
-    const [, ...named] = stderr.split('nothing was started, since')[1]?.trimEnd().split('\n') ?? []
+    const [, ...named] = stderr.split('invalid configuration:')[1]?.trimEnd().split('\n') ?? []
     t.same(
       named.map(line => /^- with NODE_ENV=production, ([^\s:]+)/.exec(line)?.[1]).sort(),
       [

@@ -1,5 +1,6 @@
 // Settings: what each variable may say, what is in force without it, and that all problems come in one message.
 // CF01, CF09, PK29, RE25; design §7.
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { readSettings, SettingsError, settingsTable } from '../src/settings.ts'
 
@@ -103,7 +104,21 @@ const addresses = {
     'https://as.example/a b',
   ],
 }
-const paths = { good: ['a', '/etc/a', './a b', 'a/ä'], bad: [] }
+const token = randomBytes(32).toString('base64url')
+const paths = {
+  good: ['a', '/etc/a', './a b', 'a/ä', `/run/secrets/${token}`, `${token}.json`, 'x'.repeat(39)],
+  bad: [
+    token,
+    `tlsbound_at_${token}`,
+    `${Buffer.from(token, 'base64url').toString('base64')}`,
+    'eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl',
+    `-----BEGIN ${'PRIVATE'} KEY-----\nMC4CAQAwBQYDK2VwBCIEIA`,
+    '{"keys":[{"d":"secret"}]}',
+    'postgres://user:secret@host/db',
+    'https://user:secret@host/file',
+    'a\nb',
+  ],
+}
 const onOff = {
   good: ['on', 'off'],
   bad: ['true', 'false', '1', '0', 'ON', ' on', 'yes', 'constructor', '__proto__', 'toString'],
@@ -141,8 +156,15 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   },
   signingKeyMaxAge: { good: ['0', '3600', '315360000'], bad: ['1', '3599', '315360001', '-1', '90d', 'off'] },
   stateUrl: {
-    good: ['sqlite:a', 'sqlite::memory:', 'sqlite:/a/b.db', 'postgres://localhost/x', 'postgresql://u:p@h:1/x'],
-    bad: ['sqlite:', 'a.db', 'SQLITE:a', 'file:a', 'postgres:x', 'mysql://localhost/x'],
+    good: [
+      ...['sqlite:a', 'sqlite::memory:', 'sqlite:/a/b.db', 'postgres://localhost/x', 'postgresql://u:p@h:1/x'],
+      ...['postgres://u@/x?host=/run/postgresql', 'postgres://%2Frun%2Fpostgresql/x', 'postgres://u:a%23b%2F%40@h/x'],
+      'postgres://u:p@h/x?sslmode=verify-full&options=-c%20search_path%3Dours',
+    ],
+    bad: [
+      ...['sqlite:', 'a.db', 'SQLITE:a', 'file:a', 'postgres:x', 'mysql://localhost/x', 'sqlite:postgres://u:p@h/x'],
+      ...['postgres://u:a#b@h/x', 'postgres://u:1#b@h/x', 'postgres://u:1/b@h/x', 'postgres://u:1?b@h/x'],
+    ],
   },
   accessTokenLifetime: { good: ['1', '300', '86400'], bad: ['0', '86401', '-300', '5m', '3e2', '300s'] },
   refreshTokenLifetime: { good: ['1', '86400', '31536000'], bad: ['0', '31536001', '-300', '1d'] },
@@ -194,6 +216,56 @@ t.test('all problems come in one message, unknown names too (RE25)', t => {
     ['TLSBOUND_LEEK_KEYS_FILE'],
     'a name that is none yet, even empty',
   )
+  t.end()
+})
+
+t.test('a wrong value is shown only where it is short and plain, and never where it may hold a secret (A13)', t => {
+  const message = (env: Record<string, string>) => {
+    try {
+      readSettings(env)
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const passwords = [...'#/?% \\["\n'].map(odd => `47${odd}11canary`)
+  const urls = passwords.flatMap(password =>
+    ['postgres', 'postgresql', 'mysql', 'POSTGRES', 'sqlite:postgres', 'redis+tls'].flatMap(scheme =>
+      [`//tlsbound:${password}@db.example/state`, `/tlsbound:${password}@db.example`, `//:${password}@db.example`].map(
+        rest => [password, `${scheme}:${rest}`] as const,
+      ),
+    ),
+  )
+  let refused = 0
+  for (const [password, url] of urls) {
+    const text = message({ TLSBOUND_STATE_URL: url })
+    if (text !== undefined) refused++
+    for (const part of [password, 'canary', 'db.example']) t.notOk(text?.includes(part), url)
+  }
+  t.ok(refused > urls.length / 2, `control: ${refused} of ${urls.length} are refused`)
+
+  const secrets = [...paths.bad.filter(text => text !== 'a\nb'), 'https://a:b@as.example', 'https://as.example?token=x']
+  let told = 0
+  for (const { name } of Object.values(settingsTable))
+    for (const secret of secrets) {
+      const text = message({ ...ownFiles, [name]: secret })
+      if (text === undefined) continue // a form that it has: how the row above says
+      t.match(text, new RegExp(`^invalid configuration:\n- ${name} must be .* \\(its value is not shown, `))
+      for (const part of [secret, JSON.stringify(secret).slice(1, -1)])
+        t.notOk(text.includes(part), `${name}=${secret}`)
+      told++
+    }
+  t.ok(told > 200, `control: ${told} are refused`)
+  for (const [name, shown] of [
+    ['TLSBOUND_PORT', '84433'],
+    ['TLSBOUND_PORT', '-1'],
+    ['TLSBOUND_HTTP2', 'maybe'],
+    ['TLSBOUND_HOST', '256.0.0.1'],
+    ['TLSBOUND_HOST', '[::1]'],
+    ['TLSBOUND_ISSUER', 'http://localhost:8443'],
+    ['TLSBOUND_TLS_MIN_VERSION', 'TLSv1'],
+  ] as const)
+    t.ok(message({ [name]: shown })?.endsWith(`, not ${JSON.stringify(shown)}`), `${name}=${shown}`)
   t.end()
 })
 

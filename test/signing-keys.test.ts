@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { createKeyRing } from '../src/http/key-ring.ts'
-import { generateTokenKey, type TokenJwk } from '../src/http/token-keys.ts'
+import { generateTokenKey, importSigningKey, type TokenJwk } from '../src/http/token-keys.ts'
 import { ensureKeysFile, importKeysFile, readKeysFile, rotateKeysFile, watchKeysFile } from '../src/signing-keys.ts'
 import { startTestServer } from '../src/testing/server.ts'
+import { register } from './helpers/grants.ts'
 
 const now = Math.floor(Date.now() / 1000) + 10 // after the keys that are made here begin to sign
 
@@ -49,6 +50,54 @@ t.test('a server goes over to the next key, and no token is refused on the way (
   const last = server.clock + 86_400
   server.clock = last
   t.same(await published(), [kid], 'the old key goes when its last token has expired')
+})
+
+t.test('a signing key that is taken out takes its tokens along at their next request, live ones too (A32)', async t => {
+  const [stolen, next, other] = await Promise.all([1, 2, 3].map(() => generateTokenKey('ES256')))
+  if (!stolen || !next || !other) throw new Error('no keys')
+  const opaque = { ...register('bob'), access_token_format: 'opaque' }
+  const server = await startTestServer({ signingKeys: [stolen], clients: [register('alice'), opaque] })
+  t.teardown(() => server.close())
+  const replace = async (...keys: TokenJwk[]) =>
+    server.keys.replace(await Promise.all(keys.map(importSigningKey)), server.clock)
+  const held = []
+  for (const ALPNProtocols of [['http/1.1'], ['h2']])
+    for (const token_binding of ['connection', 'certificate']) {
+      const connection = await server.connect('alice', { ALPNProtocols })
+      const token = await connection.token({ token_binding })
+      t.match(await connection.get('/api/whoami', token), { status: 200 }, 'control')
+      held.push({ connection, token })
+    }
+  const bob = await server.connect('bob')
+  const his = await bob.token()
+
+  await replace(stolen, other)
+  for (const { connection, token } of held)
+    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'a key was added')
+  await replace(stolen)
+  for (const { connection, token } of held)
+    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'another key has gone')
+  await replace(next)
+  for (const { connection, token } of held) {
+    const since = server.events.length
+    t.match(await connection.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } })
+    t.match(server.events.slice(since), [
+      { event: 'token.refused', detail: 'key_removed', facts: { kid: stolen.kid }, client_id: 'alice', jti: String },
+    ])
+    t.match(await connection.get('/api/whoami', token), { status: 401, body: { reason: 'bad_signature' } })
+    const fresh = await connection.token()
+    t.match(await connection.get('/api/whoami', fresh), { status: 200 }, 'by the next key')
+  }
+  t.match(await bob.get('/api/whoami', his), { status: 200 }, 'an opaque token needs no key')
+
+  const [{ connection }] = held as [(typeof held)[0]]
+  const token = await connection.token()
+  await replace({ ...other, kid: next.kid })
+  t.match(
+    await connection.get('/api/whoami', token),
+    { status: 401, body: { reason: 'revoked' } },
+    'another key, same id',
+  )
 })
 
 t.test('a running server follows the file, and keeps its keys when the file is no good', async t => {

@@ -1,13 +1,12 @@
 // tlsbound revoke: ends tokens of a running server, at once and for every connection.
+import { revocationKinds } from '../core/revocations.ts'
 import { type Command, UsageError } from './command.ts'
 import { openOps, opsHelp, opsOptions, tell } from './ops.ts'
-
-const kinds = ['token', 'grant', 'client', 'certificate', 'all'] as const
 
 export const command: Command = {
   help: `Usage: tlsbound revoke --token JTI | --grant ID | --client ID | --certificate X5T | --all  [OPTIONS]
 
-Ends access tokens and refresh tokens of a running server at once. New ones can be had as before.
+Revokes access tokens and refresh tokens of a running server at once. Tokens that are issued afterwards are accepted.
 
   --token JTI             one access token, by its id
   --grant ID              one grant: its refresh tokens, and all access tokens that came from it
@@ -24,15 +23,11 @@ ${opsHelp}`,
     ...opsOptions,
   },
   async run(values) {
-    const [kind, ...others] = kinds.filter(name => values[name] !== undefined)
+    const [kind, ...others] = revocationKinds.filter(name => values[name] !== undefined)
     if (kind === undefined || others.length > 0)
-      throw new UsageError(`exactly one of --${kinds.join(', --')} is needed`)
+      throw new UsageError(`exactly one of --${revocationKinds.join(', --')} is needed`)
     const target = kind === 'all' ? { kind } : { kind, value: values[kind] }
     const answer = await openOps(values)('POST', '/admin/revocations', target)
-    const what = kind === 'all' ? 'all tokens' : `${kind} ${values[kind]}`
-    if (kind === 'token' || kind === 'grant') return tell(values, answer, `revoked: ${what}`)
-    const time = new Date(answer.not_before * 1000).toISOString()
-    tell(values, answer, `revoked: ${what}, as far as issued before ${time}`)
-    process.stderr.write('What is issued within this very second is dead too; a client then asks again.\n')
+    tell(values, answer, `revoked: ${kind === 'all' ? 'all tokens' : `${kind} ${values[kind]}`}`)
   },
 }

@@ -17,6 +17,8 @@ export interface AccessTokenClaims {
   readonly grant?: string
   /** On whose behalf, after a token exchange (RFC 8693 §4.1). */
   readonly act?: { readonly sub: string }
+  /** The number of the latest revocation by client, certificate or of all that it was issued after, soon after that. */
+  readonly issued_after?: number
   readonly cnf: Confirmation
 }
 

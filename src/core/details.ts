@@ -547,9 +547,33 @@ export const details = {
     },
   },
   revoked: {
-    revoked: {
-      cause: 'The token, its grant, its client, its certificate or everything of its time was revoked.',
-      remedy: 'Get a new token; the event token.revoked with the same jti or grant says who revoked it.',
+    token: {
+      cause: 'The token itself was revoked.',
+      remedy: 'Get a new token; the event token.revoked with this jti as value says who revoked it.',
+    },
+    grant: {
+      cause: 'The grant that the token belongs to was revoked.',
+      remedy: 'Ask for a new grant; the event token.revoked with this grant as value says who revoked it.',
+    },
+    client: {
+      cause: 'All tokens of the client were revoked after this one was issued.',
+      remedy: 'Get a new token; the event token.revoked with this client_id as value says who revoked them.',
+    },
+    certificate: {
+      cause: 'All tokens of the certificate were revoked after this one was issued.',
+      remedy: 'Get a new token; the event token.revoked with the x5t#S256 as value says who revoked them.',
+    },
+    all: {
+      cause: 'All tokens of this server were revoked after this one was issued.',
+      remedy: 'Get a new token; the event token.revoked of kind all says who revoked them.',
+    },
+    client_disabled: {
+      cause: 'The client of the token is disabled, or is no longer registered.',
+      remedy: 'Compare with tlsbound clients list; tlsbound clients enable CLIENT_ID lets it in again.',
+    },
+    key_removed: {
+      cause: 'The key that signed the token was removed from the signing keys after the token was first used here.',
+      remedy: 'Get a new token; the event key.rotated with this kid says when the key went.',
     },
   },
   scope_missing: {
@@ -583,7 +607,7 @@ export const details = {
     },
     secret_delayed: {
       cause: 'A wrong secret came shortly before, so that this one was not tried.',
-      remedy: 'Wait a minute; find out who sends wrong secrets with the certificate of this client.',
+      remedy: 'Wait 90 seconds; find out who sends wrong secrets with the certificate of this client.',
     },
     other_owner: {
       cause: 'The token belongs to another client.',

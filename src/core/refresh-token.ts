@@ -9,9 +9,6 @@ export const raceWindow = 1000
 /** Milliseconds after the first use within which a client may ask again, because the answer did not reach it. */
 export const retryWindow = 60_000
 
-/** Seconds that no access token outlives. A revoked grant is remembered so much longer than it would have lived. */
-export const longestAccessToken = 86_400
-
 /** `rotate`: each use gives the next refresh token. `static`: the same one until the grant ends (FAPI 2.0 §5.3.2.1). */
 export type Rotation = 'rotate' | 'static'
 

@@ -15,6 +15,8 @@ import type { ServerParts } from './parts.ts'
 export interface Authenticated {
   /** Seconds since 1970. What is issued bears this time, so that a revocation that comes in between ends it. */
   readonly at: number
+  /** The number of the latest mark that is known and lies ahead of that time: it does not revoke what is issued now. */
+  readonly issuedAfter: number | undefined
   readonly client: Client
   readonly presenter: Presenter
   readonly connection: Connection
@@ -40,6 +42,7 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
   const id = form.client_id ?? basic?.id
   if (id === undefined) throw malformed('parameter_missing', { parameter: 'client_id' })
   if (basic !== undefined && basic.id !== id) throw malformed('client_id_differs')
+  const issuedAfter = parts.state.findMark(id, presenter.certificate.thumbprint, at)
   const registered = parts.clients.get(id)
   if (registered === undefined) throw new OAuthError('invalid_client', 'unknown_client', 'not_registered')
   const { client, disabled, secrets } = registered
@@ -51,9 +54,12 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
     authenticateClient(client, presenter)
     if (!usesSecret) connection.client = client
   }
-  if (usesSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets)
-  if (disabled) throw new OAuthError('invalid_client', 'client_disabled', 'disabled')
-  return { at, client, presenter, connection }
+  if (usesSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets, connection)
+  if (disabled) {
+    parts.secrets.forget(id)
+    throw new OAuthError('invalid_client', 'client_disabled', 'disabled')
+  }
+  return { at, issuedAfter, client, presenter, connection }
 }
 
 function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {

@@ -43,6 +43,8 @@ export interface Connection {
 
 export interface VerifiedToken {
   readonly token: AccessToken
+  /** The generation of the keys that it was verified with. */
+  readonly generation: number
   /** The proof that goes with it here, once one was verified that serves more than one request. */
   proof: string | undefined
 }

@@ -3,16 +3,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Observer, SecurityEvent } from '../audit/event.ts'
 import type { Reason } from '../core/errors.ts'
-import { longestAccessToken } from '../core/refresh-token.ts'
-import type { Revocation } from '../core/revocations.ts'
+import { buildRevocation } from '../core/revocations.ts'
 import { type Suspicion, suspect, TheftWatch } from '../core/theft.ts'
-import type { Settings } from '../settings.ts'
 import type { Store } from '../store/store.ts'
 import type { Audit } from './audit.ts'
 import type { ClientRegistry } from './clients.ts'
 
 export interface ContainmentParts {
-  readonly settings: Pick<Settings, 'refreshTokenLifetime'>
   readonly clients: ClientRegistry
   readonly store: Store
   readonly audit: Audit
@@ -54,9 +51,8 @@ export function createContainment(parts: ContainmentParts): Observer {
   }
 
   async function revoke(kind: 'token' | 'grant', value: string, clientId: string): Promise<void> {
-    const { settings, store, log } = parts
-    const expires = now() + settings.refreshTokenLifetime + longestAccessToken
-    const revocation: Revocation = { kind, value, notBefore: now(), expires }
+    const { store, log } = parts
+    const revocation = buildRevocation(kind, value, now())
     for (let attempt = 1; attempt <= retry.times; attempt++)
       try {
         await store.revoke(revocation)

@@ -35,7 +35,7 @@ export interface Issuance {
 
 export async function issueAccessToken(
   request: FastifyRequest,
-  { at: issuedAt, client, connection }: Authenticated,
+  { at: issuedAt, issuedAfter, client, connection }: Authenticated,
   { grantType, permission, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
   { settings, keys, verifier, store, state, audit }: ServerParts,
 ): Promise<TokenAnswer> {
@@ -51,6 +51,7 @@ export async function issueAccessToken(
     jti: randomUUID(),
     ...(grant !== undefined && { grant }),
     ...(act !== undefined && { act }),
+    ...(issuedAfter !== undefined && { issued_after: issuedAfter }),
     cnf,
   }
   let token: string

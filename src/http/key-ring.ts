@@ -1,4 +1,5 @@
 // The keys that sign and verify access tokens now. Which one signs is a matter of time (core/key-schedule.ts).
+import { isDeepStrictEqual } from 'node:util'
 import { findPublished, findSigning } from '../core/key-schedule.ts'
 import type { SigningKey, TokenJwk } from './token-keys.ts'
 
@@ -6,21 +7,29 @@ export interface KeyRing {
   /** Signs claims with the key that signs at `now`, in seconds since 1970. */
   sign(claims: object, now: number): string
   find(kid: string): SigningKey | undefined
+  /** Changes whenever a key is gone or another one has its id: what was verified before has to be verified again. */
+  readonly generation: number
   /** The public keys at `now`, for `/oauth/jwks`. */
   published(now: number): TokenJwk[]
-  /** Puts other keys in the place of all. @throws TypeError or RangeError when they cannot be used; all stays as it was. */
+  /** Replaces all keys. @throws TypeError or RangeError when they cannot be used; then nothing is changed. */
   replace(keys: readonly SigningKey[], now: number): void
 }
 
 /** @throws TypeError when two keys have one id, RangeError when none signs at `now`. */
 export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing {
   let byId = index(keys, now)
+  let generation = 0
   return {
     sign: (claims, time) => findSigning([...byId.values()], time).sign(claims),
     find: kid => byId.get(kid),
+    get generation() {
+      return generation
+    },
     published: time => findPublished([...byId.values()], time).map(key => key.publicJwk),
     replace: (next, time) => {
+      const before = byId
       byId = index(next, time)
+      if ([...before].some(([kid, key]) => !isSameKey(key, byId.get(kid)))) generation++
     },
   }
 }
@@ -30,4 +39,9 @@ function index(keys: readonly SigningKey[], now: number): ReadonlyMap<string, Si
   if (byId.size !== keys.length) throw new TypeError('two keys have the same kid')
   findSigning(keys, now)
   return byId
+}
+
+/** Whether two keys verify the same signatures. */
+function isSameKey({ publicJwk }: SigningKey, other: SigningKey | undefined): boolean {
+  return isDeepStrictEqual(publicJwk, other?.publicJwk)
 }

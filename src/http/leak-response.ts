@@ -6,8 +6,7 @@ import type { AccessTokenClaims } from '../core/access-token.ts'
 import { OAuthError, type TokenFacts } from '../core/errors.ts'
 import type { Leak } from '../core/leak-report.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
-import { longestAccessToken } from '../core/refresh-token.ts'
-import type { Revocation } from '../core/revocations.ts'
+import { buildRevocation, type Revocation } from '../core/revocations.ts'
 import type { Reporter } from './leak-reporter.ts'
 import type { ServerParts } from './parts.ts'
 import { describeToken } from './token-facts.ts'
@@ -28,7 +27,7 @@ const maximumRemembered = 10_000
 
 /** One for each server: of reports that come at the same time the second waits for what the first one does. */
 export function createLeakResponse(parts: ServerParts): EndLeaked {
-  const { store, settings, state, clients, audit, now } = parts
+  const { store, state, clients, audit, now } = parts
   const ended = new Map<string, Promise<void>>()
   /** Those that are revoked, and whose event could not be written yet. */
   const unwritten = new Set<string>()
@@ -55,8 +54,7 @@ export function createLeakResponse(parts: ServerParts): EndLeaked {
   /** Whether it was alive until now. */
   async function end({ kind, value }: Target, { facts }: Found): Promise<boolean> {
     if (isEnded({ kind, value }, facts)) return false
-    const expires = now() + longestAccessToken + (kind === 'grant' ? settings.refreshTokenLifetime : 0)
-    await store.revoke({ kind, value, notBefore: now(), expires })
+    await store.revoke(buildRevocation(kind, value, now()))
     return true
   }
 

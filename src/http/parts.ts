@@ -44,7 +44,7 @@ export interface ServerParts extends ServerOptions {
   readonly readToken: TokenReader
   /** Makes an event of a refusal, and a line of the log of its cause, if it is ours. */
   readonly onRefusal: RefusalListener
-  readonly state: Pick<State, 'requireNews' | 'isRevoked'>
+  readonly state: Omit<State, 'stop'>
   readonly verifier: TokenVerifier
   readonly resourceMetadata: string
 }

@@ -40,7 +40,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   })
   const state = await followStore(store, clients, now, closing.onNews)
   const { closeCertificate: closeConnections } = closing
-  audit.observe(createContainment({ settings, clients, store, audit, log, closeConnections, now }))
+  audit.observe(createContainment({ clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
   const logged = new WeakSet<object>() // every request that needs the keys of an absent issuer fails by one cause
   const onRefusal: RefusalListener = (request, refusal, status) => {
@@ -60,7 +60,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     secrets: new SecretChecker(clock),
     readToken,
     state,
-    verifier: createTokenVerifier({ issuer, audience, readToken, isRevoked: state.isRevoked, now }),
+    verifier: createTokenVerifier({
+      ...{ issuer, audience, readToken, now },
+      findRevocation: state.findRevocation,
+      keyGeneration: () => keys.generation,
+    }),
     resourceMetadata: new URL(wellKnown('oauth-protected-resource', audience), audience).href,
   }
 

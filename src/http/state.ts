@@ -1,5 +1,6 @@
 // What the server knows by heart: revocations and clients, as the store tells them. Asked on every request.
 import type { AccessTokenClaims } from '../core/access-token.ts'
+import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { Revocations } from '../core/revocations.ts'
 import type { News, Store } from '../store/store.ts'
@@ -14,8 +15,12 @@ const sweep = { interval: 10_000, step: 500 }
 export interface State {
   /** @throws OAuthError `store_unavailable` when the store was not heard from for too long to trust what it told before. */
   requireNews(): void
-  /** Whether a token is dead before its time; those of a client that may not act are too. @throws OAuthError as above. */
+  /** Why a token is refused before it expires, if it is; those of disabled clients are, too. @throws OAuthError as above. */
+  findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined
+  /** Whether a token is refused before it expires. @throws OAuthError as above. */
   isRevoked(claims: AccessTokenClaims): boolean
+  /** The number of the revocation that what is issued at `now` has to carry as `issued_after`, if there is one. */
+  findMark(clientId: string, thumbprint: string, now: number): number | undefined
   stop(): void
 }
 
@@ -31,7 +36,7 @@ export async function followStore(
 ): Promise<State> {
   const revocations = new Revocations()
   const unfollow = await store.follow(news => {
-    if (news.kind === 'revocation') revocations.add(news.revocation)
+    if (news.kind === 'revocation') revocations.add(news.revocation, news.sequence)
     else clients.apply(news.client)
     onNews(news)
   })
@@ -53,12 +58,16 @@ export async function followStore(
     if (store.lastNews() > maximumSilence) throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'stale')
   }
 
+  function findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined {
+    requireNews()
+    return revocations.find(claims) ?? (clients.isEnabled(claims.client_id) ? undefined : 'client_disabled')
+  }
+
   return {
     requireNews,
-    isRevoked: claims => {
-      requireNews()
-      return revocations.includes(claims) || !clients.isEnabled(claims.client_id)
-    },
+    findRevocation,
+    isRevoked: claims => findRevocation(claims) !== undefined,
+    findMark: (clientId, thumbprint, time) => revocations.findMark(clientId, thumbprint, time),
     stop: () => {
       clearInterval(timer)
       unfollow()

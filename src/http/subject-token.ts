@@ -66,7 +66,8 @@ async function readOurs(
     binding = verifyConfirmation(claims.cnf, presenter, prove)
     if (claims.client_id !== client.id)
       throw invalid('claim', { claim: 'client_id', found: claims.client_id, expected: client.id })
-    if (parts.state.isRevoked(claims)) throw new OAuthError('invalid_token', 'revoked', 'revoked')
+    const revocation = parts.state.findRevocation(claims)
+    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
     if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid('typ', { found: type })
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code === 'temporarily_unavailable') throw error

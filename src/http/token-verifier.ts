@@ -8,6 +8,7 @@ import {
   readScope,
 } from '../core/access-token.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
+import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { readBearerToken } from './bearer.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from './connection.ts'
@@ -18,8 +19,10 @@ import type { Claims, TokenReader } from './token-reader.ts'
 
 export interface TokenVerifierOptions extends Expectations {
   readonly readToken: TokenReader
-  /** Whether a token was revoked. Throws where that cannot be known. Default: none is. */
-  readonly isRevoked?: (claims: AccessTokenClaims) => boolean
+  /** Why a token is refused before it expires, if it is. Throws where that cannot be known. Default: no token is. */
+  readonly findRevocation?: (claims: AccessTokenClaims) => DetailOf<'revoked'> | undefined
+  /** Changes when a key is gone that verified tokens before. Default: it never does. */
+  readonly keyGeneration?: () => number
   /** Seconds since 1970. */
   readonly now: () => number
 }
@@ -43,20 +46,22 @@ export interface TokenVerifier {
 const maximumRemembered = 64
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const { readToken, isRevoked = () => false, now, ...expected } = options
-  const recognise = createRecogniser(readToken, isRevoked, now)
+  const { readToken, findRevocation = () => undefined, keyGeneration = () => 0, now, ...expected } = options
+  const recognise = createRecogniser(readToken, claims => findRevocation(claims) !== undefined, now)
 
   const verifier: TokenVerifier = {
     verify(request, connection, perRequest = false) {
       const { authorization } = request.headers
       const remembered = connection?.verified?.get(authorization as string)
-      if (remembered?.token.verifier === verifier)
+      const isKnown = remembered?.token.verifier === verifier
+      if (isKnown && remembered.generation === keyGeneration())
         return naming(remembered.token.claims, () =>
           verifyAgain(remembered, request, connection as Connection, perRequest),
         )
       const token = readBearerToken(authorization)
       requirePresenterOf(token, connection)
-      const claims = readToken(token)
+      if (isKnown) connection?.verified?.delete(authorization as string)
+      const claims = isKnown ? readAgain(remembered, token) : readToken(token)
       const admit = (read: Claims) =>
         naming(read, () => verifyClaims(read, token, request, connection as Connection, perRequest))
       return claims instanceof Promise ? claims.then(admit) : admit(claims)
@@ -76,6 +81,18 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     }
   }
 
+  /** Reads a token that was verified on this connection, after a key has gone since: it may be its own. */
+  function readAgain({ token: { claims } }: VerifiedToken, token: string): ReturnType<TokenReader> {
+    try {
+      return readToken(token)
+    } catch (error) {
+      if (!(error instanceof OAuthError) || error.reason !== 'bad_signature') throw error
+      const refusal = new OAuthError('invalid_token', 'revoked', 'key_removed', { kid: error.facts.kid })
+      refusal.token = describeToken({ ...claims })
+      throw refusal
+    }
+  }
+
   /** What can have changed since this token was verified on this connection. */
   function verifyAgain(
     remembered: VerifiedToken,
@@ -88,7 +105,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     requirePresenter(connection, time, 'invalid_token')
     if (token.claims.exp <= time)
       throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, time })
-    if (isRevoked(token.claims)) throw new OAuthError('invalid_token', 'revoked', 'revoked')
+    requireUnrevoked(token.claims)
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
       const text = readBearerToken(request.headers.authorization)
       remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
@@ -107,7 +124,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     checkClaims(claims, expected, time)
     const known = claims as unknown as AccessTokenClaims
     // Before anybody looks whose it is: one that is dead already is no alarm in wrong hands, and takes nothing from its owner.
-    if (isRevoked(known)) throw new OAuthError('invalid_token', 'revoked', 'revoked')
+    requireUnrevoked(known)
     let proof: string | undefined
     const prove = () => {
       proof = requireProof(request, token, connection, time, perRequest)
@@ -115,6 +132,11 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const binding = verifyConfirmation(claims.cnf, requirePresenter(connection, time, 'invalid_token'), prove)
     if (perRequest && binding !== 'proof') prove()
     return keep(request.headers.authorization as string, known, binding, connection, proof)
+  }
+
+  function requireUnrevoked(claims: AccessTokenClaims): void {
+    const revocation = findRevocation(claims)
+    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
   }
 
   function keep(
@@ -133,7 +155,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     connection.verified ??= new Map()
     if (connection.verified.size >= maximumRemembered)
       connection.verified.delete(connection.verified.keys().next().value as string) // the oldest
-    connection.verified.set(authorization, { token, proof })
+    connection.verified.set(authorization, { token, generation: keyGeneration(), proof })
     return token
   }
   return verifier

@@ -2,11 +2,12 @@
 // The file of clients is never written: what is changed of a client in it becomes a copy in the store, which goes first.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findRival, readClient } from '../core/client.ts'
+import { buildRevocation } from '../core/revocations.ts'
 import type { RegisteredClient } from '../http/clients.ts'
 import type { ClientRecord } from '../store/store.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal, unknownClient } from './refusals.ts'
-import { buildRevocation, revoke } from './revocations.ts'
+import { revoke } from './revocations.ts'
 
 interface Named {
   Params: { id: string }
@@ -27,7 +28,7 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
       const registration = JSON.stringify(request.body)
       const isNew = clients.get(id) === undefined
       const changes = known !== undefined && known !== registration
-      const revocation = changes ? buildRevocation('client', id, parts) : undefined
+      const revocation = changes ? buildRevocation('client', id, parts.now()) : undefined
       await store.putClient(id, registration, revocation)
       audit.clientChanged(request, id, isNew ? 'added' : 'replaced')
       if (revocation !== undefined) audit.tokenRevoked(request, undefined, revocation)

@@ -3,12 +3,10 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Audit } from '../http/audit.ts'
 import type { ClientRegistry } from '../http/clients.ts'
 import type { MutualTls } from '../http/mutual-tls.ts'
-import type { Settings } from '../settings.ts'
 import type { Store } from '../store/store.ts'
 import type { Metrics } from './metrics/metrics.ts'
 
 export interface OpsOptions {
-  readonly settings: Pick<Settings, 'refreshTokenLifetime'>
   readonly store: Store
   /** The registry that the mutual-TLS listener judges by, so that a change is in force when its answer is sent. */
   readonly clients: ClientRegistry

@@ -1,7 +1,6 @@
 // POST /admin/revocations: ends a token, a grant, or everything of a client, a certificate or all of them, at once.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { longestAccessToken } from '../core/refresh-token.ts'
-import { type Revocation, type RevocationKind, revocationKinds } from '../core/revocations.ts'
+import { buildRevocation, type Revocation, type RevocationKind, revocationKinds } from '../core/revocations.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal } from './refusals.ts'
 
@@ -13,35 +12,17 @@ export function revocationRoute(app: FastifyInstance, parts: OpsParts): void {
   })
 }
 
-/** Revokes and says so. */
+/** Revokes, and writes the event. */
 export async function revoke(
   request: FastifyRequest | undefined,
   kind: RevocationKind,
   value: string,
-  parts: Pick<OpsParts, 'store' | 'audit' | 'settings' | 'now'>,
+  parts: Pick<OpsParts, 'store' | 'audit' | 'now'>,
 ): Promise<Revocation> {
-  const revocation = buildRevocation(kind, value, parts)
+  const revocation = buildRevocation(kind, value, parts.now())
   await parts.store.revoke(revocation)
   parts.audit.tokenRevoked(request, undefined, revocation)
   return revocation
-}
-
-/**
- * A mark for a client, a certificate or all takes along what is issued within this very second: tokens know the second of
- * their birth only, and one that was stolen just now must not live.
- */
-export function buildRevocation(
-  kind: RevocationKind,
-  value: string,
-  { settings, now }: Pick<OpsParts, 'settings' | 'now'>,
-): Revocation {
-  const time = now()
-  return {
-    kind,
-    value,
-    notBefore: kind === 'token' || kind === 'grant' ? time : time + 1,
-    expires: time + settings.refreshTokenLifetime + longestAccessToken,
-  }
 }
 
 /** @throws OpsRefusal naming everything that is wrong. */

@@ -1,6 +1,7 @@
 // Client registrations and secrets. A client that was removed stays as an empty record, so that every server learns of it.
+import type { Revocation } from '../core/revocations.ts'
 import { nextSequence, revoke } from './revocations.ts'
-import { type ClientRecord, type ClientSecret, ConflictError, type Revocation } from './store.ts'
+import { type ClientRecord, type ClientSecret, ConflictError } from './store.ts'
 import { ask, type Work } from './work.ts'
 
 export function* putClient(

@@ -1,20 +1,43 @@
-// What has expired is removed in small steps, each of which holds up nobody for long.
+// Removes what has expired, in small steps that hold up other work for a short time only.
+import { afterlife } from '../core/revocations.ts'
 import { ask, type Work } from './work.ts'
 
-/** In this order: a grant goes when its refresh tokens are gone. Each takes a time in seconds, and a number of rows. */
-const steps = [
-  `DELETE FROM refresh_tokens WHERE hash IN (
-     SELECT t.hash FROM grants g JOIN refresh_tokens t ON t.grant_number = g.number WHERE g.expires < ? LIMIT ?) RETURNING 1`,
-  `DELETE FROM grants WHERE number IN (
-     SELECT g.number FROM grants g WHERE g.expires < ?
-       AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.grant_number = g.number) LIMIT ?) RETURNING 1`,
-  'DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE expires < ? LIMIT ?) RETURNING 1',
-  `DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations WHERE expires < ? LIMIT ?) RETURNING 1`,
-  'DELETE FROM notifications WHERE number IN (SELECT number FROM notifications WHERE expires < ? LIMIT ?) RETURNING 1',
+/**
+ * In this order: a grant goes after its refresh tokens. Each takes a time in seconds, and a number of rows. A grant stays for
+ * as long as its access tokens may live, so that they can be revoked by it.
+ */
+const steps: readonly (readonly [sql: string, delay: number])[] = [
+  [
+    `DELETE FROM refresh_tokens WHERE hash IN (
+       SELECT t.hash FROM grants g JOIN refresh_tokens t ON t.grant_number = g.number WHERE g.expires < ? LIMIT ?) RETURNING 1`,
+    afterlife,
+  ],
+  [
+    `DELETE FROM grants WHERE number IN (
+       SELECT g.number FROM grants g WHERE g.expires < ?
+         AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.grant_number = g.number) LIMIT ?) RETURNING 1`,
+    afterlife,
+  ],
+  ['DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE expires < ? LIMIT ?) RETURNING 1', 0],
+  // A grant that was being created when its client was revoked is not among those whose end the revocation was given.
+  [
+    `DELETE FROM revocations WHERE sequence IN (
+       SELECT r.sequence FROM revocations r WHERE r.expires < ?
+         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'client' AND client_id = r.value AND created < r.not_before)
+         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'certificate' AND certificate = r.value AND created < r.not_before)
+         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'all' AND created < r.not_before)
+       LIMIT ?) RETURNING 1`,
+    0,
+  ],
+  [
+    'DELETE FROM notifications WHERE number IN (SELECT number FROM notifications WHERE expires < ? LIMIT ?) RETURNING 1',
+    0,
+  ],
 ]
 
 export function* removeExpired(now: number, limit: number): Work<number> {
   let removed = 0
-  for (const sql of steps) if (removed < limit) removed += (yield* ask(sql, now, limit - removed)).length
+  for (const [sql, delay] of steps)
+    if (removed < limit) removed += (yield* ask(sql, now - delay, limit - removed)).length
   return removed
 }

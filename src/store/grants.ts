@@ -1,5 +1,6 @@
 // Grants, their refresh tokens, and opaque access tokens. The rule of rotation is core/refresh-token.ts; here is its memory.
-import { judgeRefresh, longestAccessToken, type RefreshTokenFacts } from '../core/refresh-token.ts'
+import { judgeRefresh, type RefreshTokenFacts } from '../core/refresh-token.ts'
+import { buildRevocation, reach } from '../core/revocations.ts'
 import { keepRevocation } from './revocations.ts'
 import type { Grant, KnownRefreshToken, Refresh } from './store.ts'
 import { ask, type Performer, type Row, type Work } from './work.ts'
@@ -8,8 +9,9 @@ const insertToken = 'INSERT INTO refresh_tokens (hash, grant_number) VALUES (?, 
 
 export function* createGrant(grant: Grant, refreshTokenHash: string): Work<void> {
   const [row] = yield* ask(
-    `INSERT INTO grants (id, client_id, subject, scope, audience, binding, certificate, rotation, created, expires, actor)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number`,
+    `INSERT INTO grants (id, client_id, subject, scope, audience, binding, certificate, rotation, created, expires, actor,
+       issued_after)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number`,
     grant.id,
     grant.clientId,
     grant.subject,
@@ -21,18 +23,23 @@ export function* createGrant(grant: Grant, refreshTokenHash: string): Work<void>
     grant.created,
     grant.expires,
     grant.actor ?? null,
+    grant.issuedAfter ?? null,
   )
   yield* ask(insertToken, refreshTokenHash, row?.number as number)
 }
 
+/** Whether a grant is older than the mark of a revocation `r`: as of access tokens (core/revocations.ts). */
+const isOlder = (grant: string) => `r.not_before > ${grant}.created
+  AND (r.sequence > coalesce(${grant}.issued_after, -1) OR r.not_before > ${grant}.created + ${reach})`
+
 /** A refresh token with its grant, its successor's use, whether anything that was revoked stops it, and the shared time. */
 const selectToken = (time = 'NULL') => `
   SELECT g.number, g.id, g.client_id, g.subject, g.scope, g.audience, g.binding, g.certificate, g.rotation, g.created, g.expires,
-    g.actor, t.first_used, t.last_used, t.successor, t.superseded, s.first_used AS successor_used, ${time} AS time,
+    g.actor, g.issued_after, t.first_used, t.last_used, t.successor, t.superseded, s.first_used AS successor_used, ${time} AS time,
     (SELECT count(*) FROM revocations r
       WHERE (r.kind, r.value) IN (VALUES ('token', t.hash), ('grant', g.id), ('client', g.client_id),
                                          ('certificate', g.certificate), ('all', ''))
-        AND (r.kind IN ('token', 'grant') OR r.not_before > g.created)) AS revocations
+        AND (r.kind IN ('token', 'grant') OR ${isOlder('g')})) AS revocations
   FROM refresh_tokens t JOIN grants g ON g.number = t.grant_number LEFT JOIN refresh_tokens s ON s.hash = t.successor
   WHERE t.hash = ?`
 
@@ -73,10 +80,7 @@ export function* rotateRefreshToken(
       hash,
     )
   }
-  if (outcome === 'reused') {
-    const expires = grant.expires + longestAccessToken
-    yield* keepRevocation({ kind: 'grant', value: grant.id, notBefore: Math.ceil(now / 1000), expires })
-  }
+  if (outcome === 'reused') yield* keepRevocation(buildRevocation('grant', grant.id, Math.ceil(now / 1000)))
   return { outcome, grant }
 }
 
@@ -90,9 +94,13 @@ export function* findAccessToken(hash: string): Work<string | undefined> {
 }
 
 function readGrant(row: Row): Grant {
-  const { id, client_id, subject, scope, audience, binding, certificate, rotation, created, expires, actor } = row
-  const grant = { id, clientId: client_id, subject, scope, audience, binding, certificate, rotation, created, expires }
-  return (actor === null ? grant : { ...grant, actor }) as unknown as Grant
+  const { id, client_id, subject, scope, audience, binding, certificate, rotation, created, expires } = row
+  const { actor, issued_after: issuedAfter } = row
+  return {
+    ...{ id, clientId: client_id, subject, scope, audience, binding, certificate, rotation, created, expires },
+    ...(actor !== null && { actor }),
+    ...(issuedAfter !== null && { issuedAfter }),
+  } as unknown as Grant
 }
 
 /** `ahead`: milliseconds by which the clock that notes uses is ahead of the one that the token is judged by. */

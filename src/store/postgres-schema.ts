@@ -45,6 +45,7 @@ const migrations = [
      body text NOT NULL, attempts integer NOT NULL DEFAULT 0, due bigint NOT NULL, expires bigint NOT NULL);
    CREATE INDEX notifications_by_receiver ON notifications (receiver, due, number);
    CREATE INDEX notifications_by_expiry ON notifications (expires);`,
+  'ALTER TABLE grants ADD COLUMN issued_after bigint',
 ]
 
 /** Brings `schema` up to date on a connection that has it first in its search path. @throws Error, then nothing was changed. */

@@ -1,5 +1,6 @@
 // What was revoked, and the numbering of everything that each server must learn.
-import type { News, Revocation } from './store.ts'
+import { afterlife, type Revocation } from '../core/revocations.ts'
+import type { News } from './store.ts'
 import { ask, type Row, type Work } from './work.ts'
 
 /**
@@ -11,7 +12,7 @@ export function* nextSequence(): Work<number> {
   return row?.value as number
 }
 
-/** When the last grant ends that a revocation stops: while one is alive, the revocation must not be forgotten. */
+/** When the last grant ends that a revocation stops: while it or its access tokens may live, the revocation is remembered. */
 const lastGrant: Readonly<Record<Revocation['kind'], string>> = {
   token:
     'SELECT max(expires) AS last FROM grants WHERE number = (SELECT grant_number FROM refresh_tokens WHERE hash = ?)',
@@ -26,10 +27,11 @@ export function* revoke(revocation: Revocation, lock: string | undefined): Work<
   yield* keepRevocation(revocation)
 }
 
-/** Keeps a revocation; one of the same thing gets the later of both times, and a new number. */
+/** Stores a revocation; one of the same thing gets the later of both times, and a new number. */
 export function* keepRevocation({ kind, value: given, notBefore, expires }: Revocation): Work<void> {
   const value = kind === 'all' ? '' : given
   const [row] = yield* ask(lastGrant[kind], value)
+  const last = row?.last as number | null | undefined
   const later = (column: string) =>
     `${column} = CASE WHEN excluded.${column} > revocations.${column} THEN excluded.${column} ELSE revocations.${column} END`
   yield* ask(
@@ -39,7 +41,7 @@ export function* keepRevocation({ kind, value: given, notBefore, expires }: Revo
     kind,
     value,
     notBefore,
-    Math.max(expires, (row?.last as number | null) ?? 0),
+    last == null ? expires : Math.max(expires, last + afterlife),
     yield* nextSequence(),
   )
 }

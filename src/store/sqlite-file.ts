@@ -48,6 +48,7 @@ const migrations = [
      attempts INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT;
    CREATE INDEX notifications_by_receiver ON notifications (receiver, due, number);
    CREATE INDEX notifications_by_expiry ON notifications (expires);`,
+  'ALTER TABLE grants ADD COLUMN issued_after INTEGER',
 ]
 
 /** Opens or makes the database at `path`, or a passing one for `:memory:`. @throws Error with one sentence that says why not. */

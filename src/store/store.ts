@@ -2,6 +2,7 @@
 // A store that cannot answer rejects, and so refuses: OAuthError temporarily_unavailable, store_unavailable, with its cause.
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { RefreshOutcome, RefreshRefusal, Rotation } from '../core/refresh-token.ts'
+import type { Revocation } from '../core/revocations.ts'
 
 /** The family that all tokens of one authorization belong to. */
 export interface Grant {
@@ -16,6 +17,8 @@ export interface Grant {
   readonly rotation: Rotation
   /** Seconds since 1970. */
   readonly created: number
+  /** The number of the latest mark that it was created after, if one lay ahead of `created`. */
+  readonly issuedAfter?: number | undefined
   /** Seconds since 1970; nothing extends it. */
   readonly expires: number
   /** JSON: on whose behalf, after a token exchange (RFC 8693 §4.1). */
@@ -32,16 +35,6 @@ export interface KnownRefreshToken {
 export type Refresh =
   | { readonly outcome: RefreshOutcome; readonly grant: Grant }
   | { readonly outcome: RefreshRefusal; readonly grant?: Grant }
-
-export interface Revocation {
-  readonly kind: 'token' | 'grant' | 'client' | 'certificate' | 'all'
-  /** `jti` or hash of the token, id of the grant or client, `x5t#S256`; nothing counts for `all`. */
-  readonly value: string
-  /** Seconds since 1970: what was issued before this second is dead. For `token` and `grant` nothing survives anyway. */
-  readonly notBefore: number
-  /** Seconds since 1970 after which nothing that it could stop is alive. The store makes it later where it knows better. */
-  readonly expires: number
-}
 
 /** A secret of a client, as its scrypt hash. */
 export interface ClientSecret {
@@ -149,7 +142,7 @@ export interface Store {
   /** Milliseconds since it was last sure that listeners know everything; Infinity before the first `follow`. */
   lastNews(): number
 
-  /** Keeps a note of a client. `created` in seconds since 1970. */
+  /** Stores a note of a client, and removes its oldest notes beyond the limit. `created` in seconds since 1970. */
   addNote(clientId: string, text: string, created: number): Promise<Note>
   /** The newest notes of a client, newest first, at most `limit`. */
   listNotes(clientId: string, limit: number): Promise<Note[]>

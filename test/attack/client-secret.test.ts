@@ -49,7 +49,7 @@ const asBasic = (reason: Reason) => ({
 const mismatch = asBasic('client_mismatch')
 /** Past every delay that a failed try has brought. */
 const wait = () => {
-  server.clock += 60
+  server.clock += 90
 }
 const dora = await as('dora')
 
@@ -184,16 +184,30 @@ t.test('one secret follows the other: two are good at once, and the old one ends
   await server.store.putSecret('dora', 'one', hash)
 })
 
-t.test('OA32: guessing is slowed down, for that client only, and the right secret waits as well', async t => {
+t.test('OA32: guessing is slowed down, for that client only, and its owner is served all the while (A26)', async t => {
   wait()
   t.match(await ask(dora, basic('dora', 'guess')), mismatch)
   const started = performance.now()
+  const events = server.events.length
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, index) => ask(dora, basic('dora', index === 99 ? secret : `guess ${index}`))),
   )
+  t.equal(answers.pop()?.status, 200, 'the secret that was right before')
   t.same([...new Set(answers.map(({ status }) => status))], [401], 'nothing is tried before the delay is over')
   t.ok(performance.now() - started < 5000, 'and so none of it costs a hash')
   t.match(await ask(await as('odd', id), basic(id, secret)), { status: 200 }, 'others are not held up')
+  const details = server.events.slice(events).flatMap(({ detail }) => detail ?? [])
+  t.same(details, Array(99).fill('secret_delayed'))
+
+  const thief = await as('dora')
+  for (let second = 0; second < 100; second++, server.clock++) {
+    t.match(await ask(thief, basic('dora', `guess ${second}`)), mismatch)
+    t.match(await ask(dora, basic('dora', secret)), { status: 200 }, `after ${second} s`)
+  }
+  await server.store.disableClient('dora', JSON.stringify(withSecret('dora')))
+  t.match(await ask(dora, basic('dora', secret)), asBasic('client_disabled'))
+  await server.store.enableClient('dora')
+  t.match(await ask(dora, basic('dora', secret)), mismatch, 'a client that was disabled waits for its turn')
   wait()
   t.match(await ask(dora, basic('dora', secret)), { status: 200 })
 })

@@ -4,7 +4,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
+import { clockTolerance } from '../../src/core/access-token.ts'
 import {
+  buildRevocation,
   type Revocable,
   type Revocation,
   type RevocationKind,
@@ -52,6 +54,38 @@ t.test('a client, a certificate and all are stopped up to a second; a token and 
       [0, false],
     ] as const)
       t.equal(having(revocation(kind, { notBefore })).includes(token), whole || stopped, `${kind} before ${notBefore}`)
+  }
+})
+
+t.test('a mark reaches tokens from clocks that are ahead, and none that were issued after it (A32)', async t => {
+  const now = 1000
+  for (const kind of ['client', 'certificate', 'all'] as const) {
+    const revocations = new Revocations()
+    revocations.add(buildRevocation(kind, values[kind], now), 7)
+    for (let iat = now - 1; iat <= now + clockTolerance; iat++)
+      t.ok(revocations.includes({ ...token, iat }), `${kind}: issued ${iat - now} s ahead`)
+    const after = revocations.findMark('c', 'x', now)
+    t.equal(after, 7, kind)
+    t.notOk(revocations.includes({ ...token, iat: now, issued_after: 7 }), 'issued after it within the same second')
+    t.notOk(revocations.includes({ ...token, iat: now, issued_after: 8 }), 'after a later one')
+    for (const issued_after of [6, -1, Number.NaN, '7', null, [7], true])
+      t.ok(
+        revocations.includes({ ...token, iat: now, issued_after: issued_after as number }),
+        `${kind}: ${JSON.stringify(issued_after)}`,
+      )
+    t.ok(
+      revocations.includes({ ...token, iat: now - 1, issued_after: 1e15 }),
+      'no claim saves a token from later marks',
+    )
+    t.equal(revocations.findMark('c', 'x', now + clockTolerance + 1), undefined, 'afterwards the time is enough')
+    t.equal(revocations.findMark('other', 'other', now), kind === 'all' ? 7 : undefined)
+
+    revocations.add(buildRevocation(kind, values[kind], now), 9)
+    t.ok(revocations.includes({ ...token, iat: now, issued_after: 7 }), 'a second mark within the same second')
+    revocations.add(buildRevocation('all', '', now - 5), 12)
+    t.ok(revocations.includes({ ...token, iat: now, issued_after: 9 }), 'a mark by a clock that is behind')
+    t.equal(revocations.findMark('c', 'x', now), 12)
+    t.notOk(revocations.includes({ ...token, iat: now, issued_after: 12 }))
   }
 })
 

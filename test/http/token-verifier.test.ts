@@ -61,16 +61,16 @@ t.test('expiry is looked at each time', async t => {
 t.test('revocation is looked at each time, and where it cannot be known nothing passes', async t => {
   const alice = await connect()
   const revoked = new Set<string>()
-  const isRevoked = ({ jti }: { jti: string }) => revoked.has(jti)
-  const [verifier, unaware] = [build({ isRevoked }), build()]
+  const findRevocation = ({ jti }: { jti: string }) => (revoked.has(jti) ? 'token' : undefined)
+  const [verifier, unaware] = [build({ findRevocation }), build()]
   const token = sign(alice, 'certificate')
   t.equal(await outcomeOf(() => verifier.verify(request(token), alice.connection)), 'accepted', 'control')
   revoked.add('forged')
   t.match(await outcomeOf(() => verifier.verify(request(token), alice.connection)), refused('revoked'))
-  t.match(await outcomeOf(() => build({ isRevoked }).verify(request(token), alice.connection)), refused('revoked'))
+  t.match(await outcomeOf(() => build({ findRevocation }).verify(request(token), alice.connection)), refused('revoked'))
   t.equal(await outcomeOf(() => unaware.verify(request(token), alice.connection)), 'accepted', 'where none is revoked')
   const broken = build({
-    isRevoked: () => {
+    findRevocation: () => {
       throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer')
     },
   })
@@ -81,7 +81,7 @@ t.test('revocation is looked at each time, and where it cannot be known nothing 
     )
   const fault = new RangeError('a fault of ours')
   const faulty = build({
-    isRevoked: () => {
+    findRevocation: () => {
       throw fault
     },
   })
@@ -90,6 +90,31 @@ t.test('revocation is looked at each time, and where it cannot be known nothing 
     fault,
   )
   t.notOk('token' in fault, 'which is no refusal')
+})
+
+t.test('a token is read again when a key has gone, and refused when it was its own (A32)', async t => {
+  const alice = await connect()
+  const state = { generation: 0, keys: [key] }
+  const readToken = createTokenReader(kid => state.keys.find(known => known.kid === kid))
+  const verifier = build({ readToken, keyGeneration: () => state.generation })
+  for (const level of ['connection', 'certificate'] as const) {
+    const token = sign(alice, level)
+    const use = () => outcomeOf(() => verifier.verify(request(token), alice.connection))
+    t.equal(await use(), 'accepted')
+    const { reads } = verifier
+    t.equal(await use(), 'accepted')
+    t.equal(verifier.reads, reads, 'control: it is remembered')
+    state.generation++
+    t.equal(await use(), 'accepted', 'another key has gone')
+    t.equal(await use(), 'accepted')
+    t.equal(verifier.reads, reads + 1, 'read once more')
+    state.generation++
+    state.keys = []
+    t.match(await use(), refused('revoked'), `${level}: its own key has gone`)
+    t.match(await use(), { reason: 'bad_signature' }, 'after which it is like any other')
+    state.keys = [key]
+    t.equal(await use(), 'accepted', 'control')
+  }
 })
 
 t.test('whoever may not act here is refused before the token, whose owner is still to be told', async t => {

@@ -2,6 +2,7 @@
 // RFC 6749 §2.3.1, RFC 7009; OA02, OA21.
 import t from 'tap'
 import { type Answer, startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
+import { refresh, tokensOf } from '../helpers/grants.ts'
 import { at, callOps, identityOf, registrationOf } from '../helpers/ops.ts'
 
 async function start(t: Pick<typeof import('tap').t, 'teardown'>, clients: readonly object[]): Promise<TestServer> {
@@ -133,8 +134,8 @@ for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
       const target = { kind, ...(value(held) !== undefined && { value: value(held) }) }
       const answer = await callOps(server, 'POST', '/admin/revocations', { body: target })
       const marked = ['client', 'certificate', 'all'].includes(kind)
-      t.match(answer, { status: 201, body: { ...target, not_before: marked ? now + 1 : now, expires: Number } })
-      t.ok(answer.body.expires >= now + 2 * 86_400, 'longer than anything lives that it could stop')
+      t.match(answer, { status: 201, body: { ...target, not_before: marked ? now + 11 : now, expires: Number } })
+      t.ok(answer.body.expires > now + 10 + 86_400, 'after the end of every access token that can exist now')
       t.match(server.events.slice(since), [
         { event: 'token.revoked', outcome: 'success', kind, path: '/admin/revocations' },
       ])
@@ -149,7 +150,8 @@ for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
           tokens.includes(name) ? dead : alive,
           name,
         )
-      if (marked) t.match(await alice.get('/api/whoami', await alice.token()), dead, 'issued within the same second')
+      for (const connection of [alice, other])
+        t.match(await connection.get('/api/whoami', await connection.token()), alive, 'issued within the same second')
 
       server.clock += 1
       for (const name of everything) {
@@ -165,6 +167,54 @@ for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
       const refreshed = await alice.requestToken({ grant_type: 'refresh_token', refresh_token: again.refresh })
       t.match(refreshed, { status: 200 }, 'and its refresh token')
       t.match(await alice.get('/api/whoami', refreshed.body.access_token), alive)
+    },
+  )
+
+for (const [kind, value] of [
+  ['all', undefined],
+  ['client', 'alice'],
+  ['certificate', 'hers'],
+] as const)
+  t.test(
+    `revoking by ${kind} ends what a clock that is ahead has issued, and nothing that comes later (A32)`,
+    async t => {
+      const opaque = { access_token_format: 'opaque' }
+      for (const client of [registrationOf('alice'), { ...registrationOf('alice'), ...opaque }]) {
+        const server = await start(t, [client, registrationOf('bob')])
+        const alice = await server.connect('alice')
+        const elsewhere = await server.connect('alice')
+        const certificate = async () => (await alice.get('/binding')).body.certificate['x5t#S256']
+        const revokeAll = async () => {
+          const target = value === 'hers' ? await certificate() : value
+          const body = { kind, ...(target !== undefined && { value: target }) }
+          t.match(await callOps(server, 'POST', '/admin/revocations', { body }), { status: 201 })
+        }
+        const wish = { token_binding: 'certificate' }
+        const ask = async () => tokensOf(await alice.requestToken(wish))
+        const now = server.clock
+        const held = []
+        for (const ahead of [0, 1, 9, 10]) {
+          server.clock = now + ahead
+          held.push(await ask())
+        }
+        server.clock = now
+        for (const { access } of held) t.match(await elsewhere.get('/api/whoami', access), { status: 200 }, 'control')
+        for (let again = 0; again < 3; again++) {
+          await revokeAll()
+          for (const { access, refresh: token } of held.splice(0)) {
+            t.match(await elsewhere.get('/api/whoami', access), { status: 401, body: { reason: 'revoked' } })
+            t.match(await refresh(alice, token, wish), { status: 400, body: { reason: 'refresh_revoked' } })
+          }
+          const fresh = await ask()
+          for (const later of [0, 5, 11, 12]) {
+            server.clock = now + later
+            t.match(await elsewhere.get('/api/whoami', fresh.access), { status: 200 }, `${later} s later`)
+          }
+          server.clock = now
+          held.push(tokensOf(await refresh(alice, fresh.refresh, wish)), await ask()) // for the next one, in the same second
+          for (const { access } of held) t.match(await elsewhere.get('/api/whoami', access), { status: 200 })
+        }
+      }
     },
   )
 

@@ -1,8 +1,10 @@
 // What every store promises, as tests. `open` gives two stores that share one new, empty state: two servers, as far as the
 // kind of store allows that. N-42, N-43, RE01, RE06, DS12, I8.
 import type { Test } from 'tap'
+import { afterlife, buildRevocation, type Revocation } from '../../src/core/revocations.ts'
+import { notesLimit } from '../../src/store/notes.ts'
 import { spoolLimit } from '../../src/store/notifications.ts'
-import { ConflictError, type News, type Notification, type Revocation, type Store } from '../../src/store/store.ts'
+import { ConflictError, type News, type Notification, type Store } from '../../src/store/store.ts'
 import { grant } from './grant.ts'
 
 type Open = (t: Test) => Promise<readonly [Store, Store, Time]>
@@ -339,6 +341,45 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
+  t.test('keeps a revocation for as long as a grant lives that was being created when it came (A9)', async t => {
+    const [one, other] = await open(t)
+    const late = { created: 1499, expires: 1_000_000 }
+    const rows = [
+      ['client', 'alice', {}],
+      ['certificate', 'certificate-of-bob', { clientId: 'bob', certificate: 'certificate-of-bob' }],
+      ['all', '', { clientId: 'carol', certificate: 'certificate-of-carol' }],
+    ] as const
+    for (const [kind, value, owner] of rows) {
+      await one.revoke({ kind, value, notBefore: 1500, expires: 2000 })
+      await other.createGrant(grant(`late ${kind}`, { ...late, ...owner }), `late ${kind}`)
+    }
+    t.equal(await one.removeExpired(900_000, 100), 0)
+    for (const [kind] of rows)
+      t.match(await other.rotateRefreshToken(`late ${kind}`, 'x', start), { outcome: 'revoked' }, kind)
+    let removed = 0
+    for (let step = 1; step > 0; removed += step) step = await one.removeExpired(1_000_001 + afterlife, 100)
+    t.equal(removed, 9, '3 refresh tokens, 3 grants, 3 revocations')
+  })
+
+  t.test('remembers every kind of revocation until the last access token of its grants has expired (A9)', async t => {
+    const [one, other] = await open(t)
+    for (const [kind, value] of [
+      ['token', 'r1'],
+      ['grant', 'g1'],
+      ['client', 'alice'],
+      ['certificate', 'certificate-of-alice'],
+      ['all', ''],
+    ] as const) {
+      if (kind === 'token') await one.createGrant(grant('g1'), 'r1')
+      await one.revoke(buildRevocation(kind, value, 2000))
+    }
+    const { heard, stop } = await listen(other)
+    stop()
+    for (const news of heard)
+      t.ok(news.kind === 'revocation' && news.revocation.expires >= 100_000 + afterlife, JSON.stringify(news))
+    t.equal(heard.length, 5)
+  })
+
   t.test('a grant is refused that was on its way when its client was revoked', async t => {
     const [one, other] = await open(t)
     await one.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: forever })
@@ -508,16 +549,21 @@ export function testStore(t: Test, open: Open): void {
     await store.keepAccessToken('a2', '{}', 5000)
     await store.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 3000 })
     await store.revoke({ kind: 'token', value: 't2', notBefore: 1, expires: 5000 })
+    await store.revoke({ kind: 'token', value: 't3', notBefore: 1, expires: 200_000 })
     t.equal(await store.removeExpired(3000, 100), 0, 'not yet')
+    t.equal(await store.removeExpired(3001, 100), 2, '1 access token, 1 revocation')
+    t.match(await store.findRefreshToken('p0'), { grant: { id: 'old0' } }, 'its access tokens can still be revoked')
+    t.equal(await store.findAccessToken('a2'), '{}')
+    t.equal(await store.removeExpired(3000 + afterlife, 1), 1, '1 access token')
+    t.equal(await store.removeExpired(3000 + afterlife, 100), 1, '1 revocation')
     const steps: number[] = []
-    for (let removed = 1; removed > 0; steps.push(removed)) removed = await store.removeExpired(3001, 4)
-    t.same(steps, [4, 4, 4, 4, 1, 0], '10 refresh tokens, 5 grants, 1 access token, 1 revocation')
+    for (let removed = 1; removed > 0; steps.push(removed)) removed = await store.removeExpired(3001 + afterlife, 4)
+    t.same(steps, [4, 4, 4, 3, 0], '10 refresh tokens, 5 grants')
     t.equal(await store.findRefreshToken('p0'), undefined)
     t.match(await store.rotateRefreshToken('p0', 'x', start), { outcome: 'unknown' })
     t.match(await store.findRefreshToken('r1'), { state: 'unused' })
-    t.equal(await store.findAccessToken('a2'), '{}')
     const { heard, stop } = await listen(store)
-    t.match(heard, [{ revocation: { value: 't2' } }])
+    t.match(heard, [{ revocation: { value: 't3' } }])
     t.equal(heard.length, 1)
     stop()
   })
@@ -544,6 +590,25 @@ export function testStore(t: Test, open: Open): void {
       await one.addNote('carol', text, 1)
       t.same(await texts('carol', 1), [text])
     }
+  })
+
+  t.test('the notes of a client are bounded by count and octets, and its oldest ones go first (A36)', async t => {
+    const [one, other] = await open(t)
+    await one.addNote('bob', 'of bob', 1)
+    for (let count = 1; count <= notesLimit.count + 5; count++)
+      await (count % 2 ? one : other).addNote('alice', `note ${count}`, count)
+    const texts = async (client: string) => (await other.listNotes(client, 1000)).map(({ text }) => text)
+    t.same(
+      await texts('alice'),
+      Array.from({ length: notesLimit.count }, (_, index) => `note ${notesLimit.count + 5 - index}`),
+    )
+    const odd = '\u0000'.repeat(2000) // six octets each
+    for (let count = 0; count < 60; count++) await one.addNote('alice', odd, count)
+    const octets = Buffer.byteLength(JSON.stringify(odd))
+    t.equal((await texts('alice')).length, Math.floor(notesLimit.octets / octets))
+    t.equal((await one.addNote('alice', 'x'.repeat(notesLimit.octets), 1)).text.length, notesLimit.octets)
+    t.equal((await texts('alice')).length, 1, 'the newest one stays, however long')
+    t.same(await texts('bob'), ['of bob'], 'of another client')
   })
 
   t.test(

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } f
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
+import { afterlife } from '../../src/core/revocations.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createTime, listen, testStore, unavailable } from './contract.ts'
@@ -180,7 +181,7 @@ async function overflow(t: Test, store: Store, makeRoom: () => Promise<number>):
   let removed = await makeRoom()
   t.match(await store.rotateRefreshToken('first', 'second', 2_000_000), { outcome: 'rotated' }, 'it goes on by itself')
   t.match(await store.rotateRefreshToken('second', 'third', 2_001_000), { outcome: 'rotated' })
-  for (let step = 1; step > 0; removed += step) step = await store.removeExpired(3001, 100)
+  for (let step = 1; step > 0; removed += step) step = await store.removeExpired(3001 + afterlife, 100)
   t.equal(removed, kept.length * 2, 'nothing was kept of what was refused')
 }
 
@@ -188,7 +189,7 @@ t.test('a full disk refuses what it has no room for, loses nothing, and goes on 
   await t.test('the file has reached its largest size', async t => {
     const store = openSqlite(join(t.testdir(), 'state.db'), { maximumPages: 100 })
     t.teardown(() => store.close())
-    await overflow(t, store, () => store.removeExpired(3001, 50))
+    await overflow(t, store, () => store.removeExpired(3001 + afterlife, 50))
   })
   const disk = mountDisk(8192)
   if (disk === undefined) return

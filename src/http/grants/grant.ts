@@ -26,7 +26,7 @@ export function readWish({ scope, token_binding: binding, resource }: Form): Wis
 
 /** Keeps a new grant with its first refresh token, which is bound to the presenter's certificate. */
 export async function startGrant(
-  { at: created, client, presenter }: Authenticated,
+  { at: created, issuedAfter, client, presenter }: Authenticated,
   { permission, subject, act }: Issuance,
   { store, settings }: ServerParts,
 ): Promise<{ grant: string; refreshToken: string }> {
@@ -43,6 +43,7 @@ export async function startGrant(
       certificate: presenter.certificate.thumbprint,
       rotation: client.rotation,
       created,
+      issuedAfter,
       expires: created + settings.refreshTokenLifetime,
       ...(act !== undefined && { actor: JSON.stringify(act) }),
     },

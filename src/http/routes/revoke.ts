@@ -4,13 +4,13 @@ import type { FastifyInstance } from 'fastify'
 import type { AccessTokenClaims } from '../../core/access-token.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
-import type { Revocation } from '../../core/revocations.ts'
+import { afterlife, buildRevocation, buildTokenRevocation, type Revocation } from '../../core/revocations.ts'
 import { authenticate } from '../authenticate.ts'
 import { acceptForms, readForm } from '../bodies.ts'
 import type { ServerParts } from '../parts.ts'
 
 export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
-  const { store, settings, state, now } = parts
+  const { store, state, now } = parts
   acceptForms(app)
   app.post('/oauth/revoke', async (request, reply) => {
     const form = readForm(request.body)
@@ -31,16 +31,13 @@ export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
     if (isOpaqueToken(token) === 'rt') {
       const known = await store.findRefreshToken(hashOpaqueToken(token))
       if (known === undefined || known.state === 'revoked') return undefined
-      const { id, clientId } = known.grant
-      const expires = known.grant.expires + settings.accessTokenLifetime // its last access token can end so late
-      const revocation = { kind: 'grant', value: id, notBefore: now(), expires } as const
-      return expires > now() ? { clientId, revocation } : undefined
+      const { id, clientId, expires } = known.grant
+      return expires + afterlife > now() ? { clientId, revocation: buildRevocation('grant', id, now()) } : undefined
     }
     const claims = await readClaims(token)
     if (typeof claims?.jti !== 'string' || typeof claims.exp !== 'number' || claims.exp <= now()) return undefined
     if (state.isRevoked(claims as unknown as AccessTokenClaims)) return undefined
-    const revocation = { kind: 'token', value: claims.jti, notBefore: now(), expires: claims.exp } as const
-    return { clientId: claims.client_id, revocation }
+    return { clientId: claims.client_id, revocation: buildTokenRevocation(claims.jti, claims.exp, now()) }
   }
 
   async function readClaims(token: string): Promise<Readonly<Record<string, unknown>> | undefined> {
