@@ -98,7 +98,8 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
       clearTimeout(timer)
       signal?.removeEventListener('abort', cancel)
       socket.off('connect', onConnect).off('secureConnect', onSecure).off('error', fail).off('close', onClose)
-      socket.on('error', () => {}) // an error that comes before the caller listens must not end the process
+      // Whether the caller listens already or not. Node leaves a connection open whose TLS failed after the handshake.
+      socket.on('error', () => socket.destroy())
     }
 
     function fail(error: unknown): void {
@@ -123,7 +124,8 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
     // Nothing may be destroyed in between; without a certificate the connection is refused a moment later.
     const onHandshake = guarded(
       () => {
-        certificate = TLSSocket.prototype.getPeerX509Certificate.call(socket)
+        // A renegotiation that was refused is an event too, and brings none.
+        certificate = TLSSocket.prototype.getPeerX509Certificate.call(socket) ?? certificate
       },
       () => {},
     )

@@ -43,7 +43,8 @@ export function explainVerdict(
     const finding = `${validity(certificate)}${whose}; renew it, and check the clock of this machine`
     return new OutgoingError('outside_validity', address, finding, { cause: verdict })
   }
-  const finding = `the certificate of the server is not trusted by ${trusted}: ${quote(message)} (${code})${whose}`
+  const [words = ''] = message.split(';') // what follows is advice of Node for whoever starts it
+  const finding = `the certificate of the server is not trusted by ${trusted}: ${quote(words)} (${code})${whose}`
   const isIncomplete = /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code)
   const remedy = isIncomplete
     ? 'give the authority that issued it, or let the server send its whole chain'
