@@ -1,6 +1,7 @@
 // Builds the mutual-TLS listener by the settings, for the server and for tests of others.
 import type { Audit } from './http/audit.ts'
 import type { ClientRegistry } from './http/clients.ts'
+import { createHandshakeLog, type HandshakeLog } from './http/failed-handshakes.ts'
 import { type MutualTls, type MutualTlsOptions, mutualTls } from './http/mutual-tls.ts'
 import type { TlsMaterial } from './http/tls.ts'
 import type { Settings } from './settings.ts'
@@ -9,12 +10,13 @@ interface ListenerParts {
   readonly material: TlsMaterial
   readonly clients: Pick<ClientRegistry, 'isPinned'>
   readonly audit: Pick<Audit, 'connectionRefused' | 'connectionClosed'>
+  readonly log: HandshakeLog
 }
 
 /** Builds it; `more` takes precedence over the settings. @throws Error when the material is not usable. */
 export function createListener(
   settings: Settings,
-  { material, clients, audit }: ListenerParts,
+  { material, clients, audit, log }: ListenerParts,
   more: Partial<MutualTlsOptions> = {},
 ): MutualTls {
   return mutualTls({
@@ -26,6 +28,7 @@ export function createListener(
     isPinned: thumbprint => clients.isPinned(thumbprint),
     onDrop: audit.connectionRefused,
     onClose: audit.connectionClosed,
+    onFailedHandshake: createHandshakeLog(log, () => performance.now()),
     ...more,
   })
 }

@@ -71,7 +71,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
 
   const tls = createListener(
     settings,
-    { material, clients: registry, audit },
+    { material, clients: registry, audit, log },
     {
       onEnd: retired => {
         log.warn(`an authority or revocation list has ended; ${describeRetired(retired)}`)

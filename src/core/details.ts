@@ -105,9 +105,24 @@ export const details = {
       remedy: 'Add it to the form in the request body.',
       told: true,
     },
+    parameter_empty: {
+      cause: 'The parameter {parameter} is empty.',
+      remedy: 'Send a value; an empty parameter counts as missing (RFC 6749 section 3.2).',
+      told: true,
+    },
     parameter_repeated: {
       cause: 'The parameter {parameter} occurs more than once.',
       remedy: 'Send each parameter once (RFC 6749 section 3.2).',
+      told: true,
+    },
+    parameter_encoding: {
+      cause: 'The parameter {parameter} is badly encoded: it contains {found}.',
+      remedy: 'Encode names and values as percent-encoded UTF-8, without NUL.',
+      told: true,
+    },
+    parameter_too_long: {
+      cause: 'The parameter {parameter} is longer than {limit} characters.',
+      remedy: 'Send a shorter value.',
       told: true,
     },
     parameter_invalid: {
@@ -150,19 +165,41 @@ export const details = {
       remedy: 'Send the same client_id in both, or in one of them.',
       told: true,
     },
+    header_repeated: { cause: 'The header {header} occurs more than once.', remedy: 'Send it once.', told: true },
+    content_type_missing: {
+      cause: 'The request has no Content-Type.',
+      remedy: 'Send the body as {expected}.',
+      told: true,
+    },
     content_type: {
-      cause: 'The Content-Type is not the one that this address accepts.',
-      remedy: 'Send {expected}.',
+      cause: 'The Content-Type {found} is not the one that this address accepts.',
+      remedy: 'Send the body as {expected}.',
+      told: true,
+    },
+    charset: {
+      cause: 'The Content-Type has the charset {found}.',
+      remedy: 'Send the body in UTF-8, as {expected}.',
       told: true,
     },
     content_encoding: {
-      cause: 'The request body is compressed.',
+      cause: 'The request body has the Content-Encoding {found}.',
       remedy: 'Send the body without Content-Encoding.',
       told: true,
     },
+    body_empty: { cause: 'The request has no body.', remedy: 'Send one JSON value in UTF-8.', told: true },
+    body_not_utf8: {
+      cause: 'The request body is not valid UTF-8.',
+      remedy: 'Send one JSON value in UTF-8.',
+      told: true,
+    },
     body_not_json: {
-      cause: 'The request body is not valid JSON in UTF-8.',
-      remedy: 'Send one JSON value in UTF-8, without a member named __proto__.',
+      cause: 'The request body is not valid JSON {found}.',
+      remedy: 'Send one JSON value in UTF-8.',
+      told: true,
+    },
+    body_prototype: {
+      cause: 'The request body has a member named __proto__ or constructor.prototype.',
+      remedy: 'Send JSON without such a member.',
       told: true,
     },
     body_form: {
@@ -170,25 +207,94 @@ export const details = {
       remedy: 'Expected: {expected}.',
       told: true,
     },
+    body_too_large: {
+      cause: 'The request body is larger than the {limit} octets that this address accepts.',
+      remedy: 'Send less in one request; see docs/limits.md.',
+      told: true,
+    },
+    body_framing: {
+      cause: 'Content-Length and Transfer-Encoding do not say clearly where the request body ends: {found}.',
+      remedy: 'Send exactly one of them, with one valid value.',
+      told: true,
+    },
+    chunk_malformed: {
+      cause: 'The chunks of the request body are malformed: {found}.',
+      remedy: 'Send each chunk with its length in hexadecimal and no long extension (RFC 9112 section 7.1).',
+      told: true,
+    },
     signature_headers: {
       cause: 'A signed report needs exactly one key identifier and one signature, and no Authorization header.',
       remedy: 'Send each of the two signature headers once, or report as a client with a token instead.',
       told: true,
     },
+    cross_site: {
+      cause: 'A page of another origin made a browser send the request; {header} is {found}.',
+      remedy: 'Send it from a program, which sends neither Origin nor Sec-Fetch-Site, or from a page of this origin.',
+      told: true,
+    },
     host_missing: {
-      cause: 'The request names no host, or more than one.',
+      cause: 'The request names no host.',
       remedy: 'Send one Host header (HTTP/1.1) or :authority (HTTP/2).',
       told: true,
     },
+    host_repeated: {
+      cause: 'The request names more than one host.',
+      remedy: 'Send one Host header (HTTP/1.1) or :authority (HTTP/2).',
+      told: true,
+    },
+    host_malformed: {
+      cause: 'The host {host} of the request is neither a name nor an address with a port.',
+      remedy: 'Send Host as HOST:PORT (RFC 9110 section 7.2).',
+      told: true,
+    },
     misdirected: {
-      cause: 'The request is for another host than the TLS handshake named.',
-      remedy:
-        'Open a connection for the host of the request; compare Host with the server name (SNI) of the connection.',
+      cause: 'The request is for the host {host}, but the TLS handshake named {server_name}.',
+      remedy: 'Open a connection for the host of the request; Host and the server name (SNI) must be the same name.',
       told: true,
     },
     host_not_loopback: {
-      cause: 'The Host of a request to the ops listener is not localhost with its port.',
-      remedy: 'Use http://localhost:PORT; behind a port forward, send Host: localhost:PORT.',
+      cause: 'The ops listener does not accept requests for the host {host}.',
+      remedy: 'Send Host: {expected}; through a port forward, set the Host header to it (curl -H).',
+      told: true,
+    },
+    target_malformed: {
+      cause: 'The request target has {found}.',
+      remedy: 'Request a path that begins with a slash, percent-encoded, without a fragment.',
+      told: true,
+    },
+    method_malformed: {
+      cause: 'The request does not begin with a method that HTTP knows.',
+      remedy: 'Speak HTTP/1.1 or HTTP/2; methods are case-sensitive.',
+      told: true,
+    },
+    version_unsupported: {
+      cause: 'The request target is not followed by a supported version of HTTP: {found}.',
+      remedy: 'Speak HTTP/1.1, or HTTP/2 with the ALPN protocol h2; a request target contains no space.',
+      told: true,
+    },
+    header_malformed: {
+      cause: 'A header of the request is malformed: {found}.',
+      remedy: 'Send NAME: VALUE, without a space before the colon and without control characters.',
+      told: true,
+    },
+    line_end: {
+      cause: 'A line of the head or a chunk of the request does not end with CR LF: {found}.',
+      remedy: 'End each line with CR LF.',
+      told: true,
+    },
+    head_too_large: {
+      cause: 'The request line and headers are larger than the server accepts.',
+      remedy: 'Send fewer or shorter headers; see docs/limits.md.',
+      told: true,
+    },
+    request_incomplete: {
+      cause: 'The connection ended in the middle of a request.',
+      remedy: 'Send the whole request before the end of the connection.',
+      told: true,
+    },
+    after_close: {
+      cause: 'Octets follow a request that asked to close the connection.',
+      remedy: 'Send nothing after a request with Connection: close.',
       told: true,
     },
     not_found: {
@@ -197,23 +303,18 @@ export const details = {
       told: true,
     },
     method_not_allowed: {
-      cause: 'The address does not support this method.',
-      remedy: 'Use one of the methods of the Allow header.',
-      told: true,
-    },
-    body_too_large: {
-      cause: 'The request body is larger than this address accepts.',
-      remedy: 'Send less in one request; see docs/limits.md.',
-      told: true,
-    },
-    head_too_large: {
-      cause: 'The request line and headers are larger than the server accepts.',
-      remedy: 'Send fewer or shorter headers; see docs/limits.md.',
+      cause: 'The address does not support the method {found}.',
+      remedy: 'Use one of: {expected}.',
       told: true,
     },
     expectation: {
-      cause: 'The Expect header asks for something else than 100-continue.',
-      remedy: 'Leave the header out.',
+      cause: 'The Expect header is {found}.',
+      remedy: 'Leave the header out; only 100-continue is supported.',
+      told: true,
+    },
+    http2_flood: {
+      cause: 'The HTTP/2 connection had more than {limit} stream resets and PING and SETTINGS frames at once.',
+      remedy: 'Cancel fewer requests on one connection and ping less often; see docs/limits.md.',
       told: true,
     },
     request_timed_out: {
@@ -222,13 +323,14 @@ export const details = {
       told: true,
     },
     not_http: {
-      cause: 'The octets on the connection are not a valid HTTP request.',
-      remedy: 'Speak HTTP/1.1 or HTTP/2; the fact code says what the parser found.',
+      cause: 'The connection carries {found} where an HTTP request is expected.',
+      remedy:
+        'Speak HTTP/1.1 or HTTP/2; compare the address and port of the client, and whether it must use https or http.',
       told: true,
     },
     http_error: {
-      cause: 'HTTP itself refuses the request.',
-      remedy: 'The fact code says what was found.',
+      cause: 'HTTP itself refuses the request; the code is {code}.',
+      remedy: 'Look up the code.',
       told: true,
     },
   },
@@ -814,8 +916,8 @@ export function describeForClient(reason: Reason, detail: string, facts: Refusal
   if (told !== true) return undefined
   const fill = (text: string) =>
     text.replace(/ ?\{(\w+)\}/g, (whole, name: keyof RefusalFacts) => {
-      const fact = facts[name]
-      return typeof fact === 'string' && /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(fact)
+      const fact = facts[name]?.toString()
+      return fact !== undefined && /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(fact)
         ? whole.replace(`{${name}}`, fact)
         : ''
     })

@@ -193,7 +193,7 @@ function shorten(text: string | undefined, length: number): string | undefined {
 }
 
 function describeRequest(request: FastifyRequest): Facts {
-  const path = shorten(request.raw.url?.split('?')[0], 256) // a query can hold a token
+  const path = shorten(request.raw.url?.split(/[?#]/)[0], 256) // a query or a fragment can hold a token
   return {
     request_id: request.id,
     method: request.method,

@@ -3,13 +3,13 @@
 import type { FastifyRequest } from 'fastify'
 import type { Client } from '../core/client.ts'
 import { authenticateClient } from '../core/client-authentication.ts'
-import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { countHeaders } from './bearer.ts'
-import type { Form } from './bodies.ts'
+import { type Form, requireParameter } from './bodies.ts'
 import { readBasic } from './client-secret.ts'
 import { type Connection, connectionOf, requirePresenter } from './connection.ts'
+import { malformed } from './errors.ts'
 import type { ServerParts } from './parts.ts'
 
 export interface Authenticated {
@@ -39,8 +39,7 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
   const { authorization } = request.headers
   if (countHeaders(request.raw.rawHeaders, 'authorization') > 1) throw malformed('authorization_repeated')
   const basic = readBasic(authorization)
-  const id = form.client_id ?? basic?.id
-  if (id === undefined) throw malformed('parameter_missing', { parameter: 'client_id' })
+  const id = form.client_id ?? basic?.id ?? requireParameter(form, 'client_id')
   if (basic !== undefined && basic.id !== id) throw malformed('client_id_differs')
   const issuedAfter = parts.state.findMark(id, presenter.certificate.thumbprint, at)
   const registered = parts.clients.get(id)
@@ -60,8 +59,4 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
     throw new OAuthError('invalid_client', 'client_disabled', 'disabled')
   }
   return { at, issuedAfter, client, presenter, connection }
-}
-
-function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
-  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
 }

@@ -1,81 +1,160 @@
 // The two kinds of body that are read here, each the one content type of its routes: forms, as strictly as OAuth asks
 // (no parameter twice, an empty one is absent: RFC 6749 §3.2), and JSON in UTF-8.
+import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
-import { OAuthError } from '../core/errors.ts'
-import { RequestError } from './errors.ts'
+import type { OAuthError } from '../core/errors.ts'
+import { isAsciiOrUtf8, parseMediaType } from '../core/media-type.ts'
+import { countHeaders } from './bearer.ts'
+import { malformed, RequestError } from './errors.ts'
 
 export type Form = Readonly<Record<string, string>>
+
+const formType = 'application/x-www-form-urlencoded'
+const jsonType = 'application/json'
 
 /** Octets of a form. */
 const maximumForm = 16_384
 
+/** Characters of a parameter that holds no token; tokens have bounds of their own. */
+const maximumParameter = 8192
+
 /** Makes forms what the routes of this scope take. Any other type is 400 there: RFC 6749 §5.2 has no other status. */
 export function acceptForms(app: FastifyInstance): void {
-  const type = 'application/x-www-form-urlencoded'
-  const readText = (body: string) => body // taken apart by readForm in the route: a fault in here ends the connection
-  accept(
-    app,
-    /^application\/x-www-form-urlencoded *(; *charset="?utf-8"?)?$/i,
-    readText,
-    () => malformed('content_encoding'),
-    maximumForm,
-  )
-  app.addContentTypeParser('*', ({ headers }, _body, done) =>
-    done(malformed('content_type', { found: headers['content-type'], expected: type })),
-  )
+  app.addHook('onRoute', route => {
+    route.bodyLimit ??= maximumForm
+  })
+  app.addHook('onRequest', (request, _reply, done) => {
+    const problem = findBodyProblem(request, formType)
+    done(problem && malformed(...problem))
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 }
 
-/** Makes JSON what the routes of this scope take. Any other type is 415. */
+/** Makes JSON what the routes of this scope take, and parses it. Any other type is 415. */
 export function acceptJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error') // a body that reaches for a prototype is an error
-  const readJson = (body: string, request: FastifyRequest) => {
+  acceptJsonOctets(app, (request, octets) => {
+    if (octets.length === 0) throw malformed('body_empty')
+    if (!isUtf8(octets)) throw malformed('body_not_utf8')
+    const text = octets.toString()
     let result: unknown
-    parse(request, body, (error: Error | null, value?: unknown) => {
-      if (error) throw malformed('body_not_json')
+    parse(request, text, (error: Error | null, value?: unknown) => {
+      if (error) throw describeJsonFault(text)
       result = value
     })
     return result
-  }
-  accept(
-    app,
-    /^application\/json *(; *charset="?utf-8"?)?$/i,
-    readJson,
-    () => new RequestError(415, 'content_encoding'),
-  )
+  })
+  const parse = app.getDefaultJsonParser('error', 'error') // a body that reaches for a prototype is an error
 }
 
-function accept(
+/** Makes JSON what the routes of this scope take; the body is what `read` makes of its octets. Any other type is 415. */
+export function acceptJsonOctets(
   app: FastifyInstance,
-  type: RegExp,
-  read: (body: string, request: FastifyRequest) => unknown,
-  refusal: () => Error,
-  bodyLimit?: number,
+  read: (request: FastifyRequest, octets: Buffer) => unknown = (_request, octets) => octets,
 ): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const problem = hasBody(request) ? findBodyProblem(request, jsonType) : undefined
+    done(problem && new RequestError(415, ...problem))
+  })
   app.removeAllContentTypeParsers()
-  const options = { parseAs: 'string', ...(bodyLimit !== undefined && { bodyLimit }) } as const
-  app.addContentTypeParser(type, options, (request, body, done) => {
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      if (request.headers['content-encoding'] !== undefined) throw refusal() // nothing is unpacked here
-      done(null, read(String(body), request))
+      done(null, request.is404 ? undefined : read(request, body as Buffer))
     } catch (error) {
       done(error as Error)
     }
   })
 }
 
-/** @throws OAuthError `malformed_request` when a parameter is repeated. */
+/** Whether a request brings a body, as far as its head tells. */
+function hasBody({ method, headers, is404 }: FastifyRequest): boolean {
+  if (is404 || method === 'GET' || method === 'HEAD') return false
+  const { 'content-type': type, 'content-length': length = '0', 'transfer-encoding': coding } = headers
+  return type !== undefined || length !== '0' || coding !== undefined
+}
+
+/** Why the body of a request is not of the expected type, by its head. */
+function findBodyProblem(
+  { raw, headers }: FastifyRequest,
+  expected: string,
+): [DetailOf<'malformed_request'>, RefusalFacts] | undefined {
+  const { 'content-type': found, 'content-encoding': coding } = headers
+  if (found !== expected) {
+    if (found === undefined) return ['content_type_missing', { expected }]
+    const type = parseMediaType(found)
+    if (type?.essence !== expected) return ['content_type', { found, expected }]
+    const charset = type.charsets.find(name => !isAsciiOrUtf8(name))
+    if (charset !== undefined) return ['charset', { found: charset, expected: `${expected}; charset=utf-8` }]
+  }
+  if (countHeaders(raw.rawHeaders, 'content-type') > 1) return ['header_repeated', { header: 'Content-Type' }]
+  return coding === undefined ? undefined : ['content_encoding', { found: coding }] // nothing is unpacked here
+}
+
+/** What is wrong with a text that the parser of Fastify refuses. */
+function describeJsonFault(text: string): OAuthError {
+  try {
+    JSON.parse(text)
+  } catch (error) {
+    const position = / in JSON at position (\d+)/.exec((error as Error).message)?.[1]
+    return malformed('body_not_json', { found: position && `at character ${position}` })
+  }
+  return malformed('body_prototype')
+}
+
+/** The names of the parameters that a form has without a value. */
+const emptyParameters = Symbol('empty parameters')
+
+/**
+ * Parses a form.
+ * @throws OAuthError `malformed_request` for a parameter that is repeated, badly encoded, or too long.
+ */
 export function readForm(body: unknown): Form {
-  const form: Record<string, string> = Object.create(null)
+  const text = typeof body === 'string' ? body : ''
+  const form: Record<string, string> & { [emptyParameters]?: Set<string> } = Object.create(null)
   const seen = new Set<string>()
-  for (const [name, value] of new URLSearchParams(typeof body === 'string' ? body : '')) {
+  let isSuspect = /%(?![0-9A-Fa-f]{2})|%00|[\0\ufffd]/.test(text)
+  for (const [name, value] of new URLSearchParams(text)) {
     if (seen.has(name)) throw malformed('parameter_repeated', { parameter: name })
+    if (value.length > maximumParameter && !name.endsWith('token'))
+      throw malformed('parameter_too_long', { parameter: name, found: value.length, limit: maximumParameter })
     seen.add(name)
+    isSuspect ||= value.includes('\ufffd') || name.includes('\ufffd')
     if (value !== '') form[name] = value
   }
+  if (isSuspect) requireEncoding(text)
+  if (seen.size > Object.keys(form).length) form[emptyParameters] = seen
   return form
 }
 
-function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
-  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
+/** A parameter that must be there, and not empty. @throws OAuthError `malformed_request` */
+export function requireParameter(form: Form, parameter: string): string {
+  const value = form[parameter]
+  if (value !== undefined) return value
+  const isEmpty = (form as { [emptyParameters]?: Set<string> })[emptyParameters]?.has(parameter) === true
+  throw malformed(isEmpty ? 'parameter_empty' : 'parameter_missing', { parameter })
+}
+
+/** Refuses a form in which something is not UTF-8 in percent-encoding. @throws OAuthError `malformed_request` */
+function requireEncoding(text: string): void {
+  for (const pair of text.split('&')) {
+    const [name = '', value = ''] = pair.split(/=(.*)/s).map(part => part.replaceAll('+', ' '))
+    const parameter = decode(name)
+    const found = findEncodingFault(name) ?? findEncodingFault(value)
+    if (found !== undefined) throw malformed('parameter_encoding', { parameter, found })
+  }
+}
+
+function findEncodingFault(text: string): string | undefined {
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) return 'a percent sign without two hexadecimal digits'
+  if (/%00|\0/.test(text)) return 'NUL'
+  return text.includes('\ufffd') || decode(text) === undefined ? 'octets that are not UTF-8' : undefined
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
 }

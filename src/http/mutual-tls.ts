@@ -15,7 +15,10 @@ import { OAuthError, type Reason } from '../core/errors.ts'
 import { acceptsAnyone, assessAuthorities } from './authority-standing.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
+import { malformed } from './errors.ts'
 import type { TrustInForce } from './evaluate-certificate.ts'
+import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
+import { floodBudget, limitFloods } from './http2-floods.ts'
 import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
 import { endSlowPeers } from './slow-peers.ts'
 import { buildTlsOptions, type MinimumVersion, type ParsedMaterial, parseMaterial, type TlsMaterial } from './tls.ts'
@@ -42,6 +45,8 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly onEnd?: (retired: Retired) => void
   /** Called for an unexpected exception; the connection that it belongs to is destroyed, if it belongs to one. */
   readonly onError?: (error: Error, socket: TLSSocket | undefined) => void
+  /** Called for each handshake that fails. */
+  readonly onFailedHandshake?: (failed: FailedHandshake) => void
 }
 
 /** A `serverFactory` for Fastify. `reload` changes certificate, key, authorities and lists of all servers it made. */
@@ -128,6 +133,10 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; without, as many as there is memory for
       requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
+    watchHandshakes(server, failed => {
+      counts.failedHandshakes[failed.failure]++
+      options.onFailedHandshake?.(failed)
+    })
     const handshakes = new Map<string, Handshake>()
     server.on('connection', socket => {
       const peer = peerOf(socket)
@@ -140,7 +149,6 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         if (handshakes.get(peer) === handshake) handshakes.delete(peer)
       })
     })
-    server.on('tlsClientError', () => void counts.failedHandshakes++)
     const accept = (socket: TLSSocket) => {
       const handshake = handshakes.get(peerOf(socket))
       clearTimeout(handshake?.deadline)
@@ -162,6 +170,9 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       if (connection !== undefined) connection.session = session
     })
     endSlowPeers(server, timeouts)
+    limitFloods(server, (socket, found) =>
+      options.onDrop?.(socket, malformed('http2_flood', { found, limit: floodBudget.burst })),
+    )
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined) {

@@ -1,18 +1,26 @@
 // Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
-import { type IncomingMessage, METHODS } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { DetailOf } from '../core/details.ts'
+import { isSameHost, parseAuthority } from '../core/authority.ts'
 import { OAuthError } from '../core/errors.ts'
 import { explain } from './audit.ts'
-import { countHeaders } from './bearer.ts'
 import { SecretChecker } from './client-secret.ts'
 import { createClosing } from './closing.ts'
 import { connectionOf } from './connection.ts'
 import { createContainment } from './containment.ts'
-import { type RefusalListener, RequestError, readRefusal, refuse, refuseBytes } from './errors.ts'
+import { refuseCrossSite } from './cross-site.ts'
+import {
+  describeFrameworkError,
+  malformed,
+  type RefusalListener,
+  RequestError,
+  readRefusal,
+  refuse,
+  refuseBytes,
+} from './errors.ts'
 import { notFound } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
+import { isServerWide, normalizeRequest, requireAuthority, requireOriginForm } from './request-target.ts'
 import { requireToken } from './require-token.ts'
 import { apiRoutes } from './routes/api.ts'
 import { bindingRoute } from './routes/binding.ts'
@@ -69,19 +77,20 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   }
 
   const app = Fastify({
-    serverFactory: handler => options.tls((request, response) => handler(withKnownMethod(request), response)),
+    serverFactory: handler => options.tls((request, response) => handler(normalizeRequest(request), response)),
     logger: false, // every decision is a security event; a logger for each request would cost more than its check
     bodyLimit: 65_536,
     return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
     routerOptions: { maxParamLength: 100 },
-    frameworkErrors: (_error, request, reply) => void refuse(request, reply, malformed('not_http'), { onRefusal }),
-    clientErrorHandler: ({ code }, socket) =>
-      refuseBytes(socket as TLSSocket, code, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+    frameworkErrors: ({ code }, request, reply) =>
+      void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
+    clientErrorHandler: (error, socket) =>
+      refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
   })
   app.setErrorHandler((error, request, reply) => {
     // Cut off in the middle of its body: nobody is there to be told. A decision is an event, whoever still waits for it.
     if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()
-    const known = readRefusal(error)
+    const known = readRefusal(error, request)
     if (known === undefined) {
       log.error({ err: error, request_id: request.id }, 'a fault of ours')
       return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
@@ -91,20 +100,22 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   })
   app.setNotFoundHandler(notFound)
   app.addHook('onClose', async () => state.stop())
-  app.addHook('onRequest', (request, _reply, done) => {
-    const authority = readAuthority(request.raw)
-    const { expect } = request.headers
-    if (authority === undefined) done(malformed('host_missing'))
-    else if (expect !== undefined && expect.toLowerCase() !== '100-continue')
-      done(new RequestError(417, 'expectation', { found: expect }))
-    else done(findMisdirection(authority, request.raw.socket))
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    const { expect } = raw.headers
+    requireHost(requireAuthority(raw), raw.socket)
+    if (isServerWide(raw)) return void reply.code(204).header('allow', 'GET, HEAD, POST, OPTIONS').send()
+    requireOriginForm(raw)
+    if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+      throw new RequestError(417, 'expectation', { found: expect })
+    done()
   })
 
   metadataRoutes(app, parts)
   bindingRoute(app, parts)
   for (const route of [tokenRoute, introspectRoute, revokeRoute, leaksRoute])
-    await app.register(async scope => route(scope, parts))
-  if (settings.unsafeTokenCookie) tokenCookieRoute(app, parts)
+    await app.register(async scope => route(scope.addHook('onRequest', refuseCrossSite), parts))
+  if (settings.unsafeTokenCookie)
+    await app.register(async scope => tokenCookieRoute(scope.addHook('onRequest', refuseCrossSite), parts))
   const api = async (scope: FastifyInstance) => {
     if (settings.unsafeTokenCookie) readTokenCookie(scope)
     await apiRoutes(scope, parts)
@@ -119,32 +130,18 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   return app
 }
 
-/** HTTP/2 brings methods that nobody knows; for each of those Fastify would write its whole table of routes to the log. */
-function withKnownMethod(request: IncomingMessage): IncomingMessage {
-  if (request.httpVersionMajor === 2 && !METHODS.includes(request.method as string)) request.method = 'TRACE'
-  return request
-}
-
-function malformed(detail: DetailOf<'malformed_request'>): OAuthError {
-  return new OAuthError('invalid_request', 'malformed_request', detail)
-}
-
-/** Which host a request is for; undefined when it does not say, or says it twice (RFC 9112 §3.2, RFC 9113 §8.3.1). */
-function readAuthority({ url = '', headers, rawHeaders }: IncomingMessage): string | undefined {
-  if (countHeaders(rawHeaders, 'host') > 1) return undefined
-  const absolute = url.startsWith('/') ? undefined : /^https?:\/\/([^/?#]*)/i.exec(url)?.[1]
-  return absolute ?? (headers[':authority'] as string | undefined) ?? headers.host
-}
-
-/** The refusal of a request that names another host than its TLS handshake did (RFC 9110 §15.5.20). Without SNI nothing was named. */
-function findMisdirection(authority: string, socket: object): RequestError | undefined {
+/**
+ * Refuses a request for another host than its TLS handshake named (RFC 9110 §15.5.20). Without SNI nothing was named.
+ * @throws RequestError 421, or OAuthError `malformed_request` for what is no host.
+ */
+function requireHost(authority: string, socket: object): void {
   const connection = connectionOf(socket)
-  if (connection === undefined || authority === connection.authority) return undefined
-  const named = (socket as { servername?: string | false | null }).servername
-  if (typeof named === 'string' && authority.replace(/:\d+$/, '').toLowerCase() !== named.toLowerCase())
-    return new RequestError(421, 'misdirected', { host: authority, server_name: named })
+  if (connection === undefined || authority === connection.authority) return
+  const { servername: named } = socket as { servername?: string | false | null }
+  if (typeof named === 'string' && !isSameHost(authority, named))
+    throw new RequestError(421, 'misdirected', { host: authority, server_name: named })
+  if (parseAuthority(authority) === undefined) throw malformed('host_malformed', { host: authority })
   connection.authority = authority
-  return undefined
 }
 
 function parse(claims: string | undefined): Claims | undefined {

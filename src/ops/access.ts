@@ -2,10 +2,12 @@
 // that it has moved (DNS rebinding), and bring the ops token. Routes that say so need no token; unknown addresses do.
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { parseAuthority } from '../core/authority.ts'
 import { OAuthError } from '../core/errors.ts'
-import { countHeaders, readBearerToken, refuseSecondToken } from '../http/bearer.ts'
+import { readBearerToken, refuseSecondToken } from '../http/bearer.ts'
 import { RequestError } from '../http/errors.ts'
-import { malformed, OpsRefusal } from './refusals.ts'
+import { requireAuthority, requireOriginForm } from '../http/request-target.ts'
+import { OpsRefusal } from './refusals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -14,15 +16,19 @@ declare module 'fastify' {
   }
 }
 
-/** @throws RequestError 421 unless the Host is a loopback address or localhost, with the port of the listener. */
+const loopbackHosts = ['127.0.0.1', 'localhost', '[::1]']
+
+/**
+ * Refuses a request unless its Host is a loopback address or localhost, with the port of the listener.
+ * @throws RequestError 421, or OAuthError `malformed_request` for none, two, or a target that is no path.
+ */
 export function requireLoopbackHost({ raw }: FastifyRequest): void {
-  if (countHeaders(raw.rawHeaders, 'host') !== 1 || !raw.url?.startsWith('/')) throw malformed('host_missing')
+  const host = requireAuthority(raw)
+  requireOriginForm(raw)
+  const named = parseAuthority(host)
   const port = raw.socket.localPort
-  const names = ['127.0.0.1', 'localhost', '[::1]'].flatMap(name =>
-    port === 80 ? [name, `${name}:80`] : [`${name}:${port}`],
-  )
-  if (!names.includes(raw.headers.host?.toLowerCase() ?? ''))
-    throw new RequestError(421, 'host_not_loopback', { host: raw.headers.host, expected: `localhost:${port}` })
+  if (named === undefined || !loopbackHosts.includes(named.host) || (named.port ?? 80) !== port)
+    throw new RequestError(421, 'host_not_loopback', { host, expected: `localhost:${port}` })
 }
 
 /** Builds the check of the ops token, which takes as long for a token that is nearly right. */

@@ -1,10 +1,9 @@
 // Refusals of the ops listener: in the form of http/errors.ts, and with every problem in a sentence, since whoever reads
 // them runs the server. Nothing of a secret is ever among them.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Audit } from '../http/audit.ts'
-import { readRefusal, refuse } from '../http/errors.ts'
+import { malformed, readRefusal, refuse } from '../http/errors.ts'
 
 /** A refusal with a status of HTTP's own, and what is wrong. */
 export class OpsRefusal extends Error {
@@ -25,10 +24,6 @@ export class OpsRefusal extends Error {
   }
 }
 
-export function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
-  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
-}
-
 /** There is no such client here: 404. */
 export function unknownClient(): OpsRefusal {
   return new OpsRefusal(404, [], new OAuthError('invalid_request', 'unknown_client', 'not_registered'))
@@ -37,7 +32,7 @@ export function unknownClient(): OpsRefusal {
 /** Answers any error: a refusal as such with its event, all else as a fault of ours. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, audit: Audit): FastifyReply {
   const problems = error instanceof OpsRefusal ? error.problems : []
-  const known = error instanceof OpsRefusal ? error : readRefusal(error)
+  const known = error instanceof OpsRefusal ? error : readRefusal(error, request)
   if (known === undefined) {
     request.log.error({ err: error, request_id: request.id }, 'a fault of ours')
     return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })

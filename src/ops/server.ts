@@ -4,7 +4,8 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { acceptJson } from '../http/bodies.ts'
-import { refuseBytes } from '../http/errors.ts'
+import { findCrossSite } from '../http/cross-site.ts'
+import { describeFrameworkError, refuseBytes } from '../http/errors.ts'
 import { notFound } from '../http/not-found.ts'
 import { createTokenCheck, requireLoopbackHost } from './access.ts'
 import { clientRoutes } from './clients.ts'
@@ -13,12 +14,15 @@ import { liveRoutes } from './live.ts'
 import { metricsRoute } from './metrics/route.ts'
 import { pageRoutes } from './page.ts'
 import { createTurns, type OpsOptions, type OpsParts } from './parts.ts'
-import { answerError, malformed } from './refusals.ts'
+import { answerError } from './refusals.ts'
 import { revocationRoute } from './revocations.ts'
 import { secretRoutes } from './secrets.ts'
 
 /** Milliseconds that requests under way have to end when it closes. */
 const goodbye = 1000
+
+/** Whether a method only reads (RFC 9110 §9.2.1); the answer to a page of another origin is not shown to it. */
+const isSafe = (method: string) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 
 /** Builds the ops listener; the caller listens, on a loopback address, and closes. */
 export function createOpsServer(options: OpsOptions): FastifyInstance {
@@ -35,14 +39,17 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
     return503OnClosing: false,
     http: { requireHostHeader: false }, // its absence is refused in access.ts, with a reason and an event
     routerOptions: { maxParamLength: 512 }, // 128 characters of a client_id, each as %XX
-    frameworkErrors: (_error, request, reply) => void answerError(malformed('not_http'), request, reply, audit),
-    clientErrorHandler: ({ code }, socket) =>
-      refuseBytes(socket as Socket, code, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+    frameworkErrors: ({ code }, request, reply) =>
+      void answerError(describeFrameworkError(code, request), request, reply, audit),
+    clientErrorHandler: (error, socket) =>
+      refuseBytes(socket as Socket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
   })
   const checkToken = createTokenCheck(token)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('cache-control', 'no-store').header('cross-origin-resource-policy', 'same-origin')
     requireLoopbackHost(request)
+    const crossSite = isSafe(request.method) ? undefined : findCrossSite(request.raw)
+    if (crossSite !== undefined) throw crossSite
     if (request.routeOptions.config?.openOnLoopback !== true) checkToken(request)
     done()
   })

@@ -54,7 +54,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const timeouts = { idle: 3600, revoked: closeAfter / 1000 } // a test may take its time between two requests
   const tls = createListener(
     settings,
-    { material, clients: registry, audit },
+    { material, clients: registry, audit, log: logger },
     {
       onError: error => logger.error({ err: error }, 'unexpected exception on a connection'),
       ...options.tls,

@@ -30,6 +30,8 @@ t.test('a body is JSON by its content type or is not read (HT10)', async t => {
       'application/json',
       'application/json; charset=utf-8',
       'application/json;charset=UTF-8',
+      'application/json; charset=utf8',
+      'application/json; charset="utf-8"; x=y',
       'Application/JSON',
     ])
       t.match(await postNote('{"text":"hi"}', { 'content-type': type }, protocol), { status: 201 }, `control: ${type}`)
@@ -51,6 +53,7 @@ t.test('a body is JSON by its content type or is not read (HT10)', async t => {
       '',
       'application/json; charset=utf-7',
       'application/json; charset=utf-16',
+      'application/json; charset=utf-8; charset=utf-16',
     ])
       t.match(
         await postNote('{"text":"hi"}', { 'content-type': type }, protocol),

@@ -9,6 +9,7 @@ import { createSecureContext } from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import { openConnection, type TestConnection } from '../../src/testing/connection.ts'
 import { exchange, requestText } from './raw-http.ts'
+import { buildFrame, buildRequest, frameTypes, openRawHttp2, uint32 } from './raw-http2.ts'
 import { buildHello, requestRawToken, tryHandshake } from './raw-tls.ts'
 
 export interface Flooded {
@@ -67,6 +68,25 @@ async function present(buildToken: (good: string) => string): Promise<Lane> {
   }
 }
 
+/** Requests over HTTP/2 without a certificate, each reset at once, until the server has had enough. */
+const resets: Lane = async () => {
+  const peer = await openRawHttp2({ port: Number(port), ca: identity.ca })
+  const block = buildRequest('/binding')
+  let streams = 0
+  while (peer.socket.writable && peer.goaway() === undefined && performance.now() < end) {
+    const pairs = Array.from({ length: 64 }, (_, index) => {
+      const stream = 2 * (streams + index) + 1
+      return [buildFrame(frameTypes.headers, 5, stream, block), buildFrame(frameTypes.reset, 0, stream, uint32(8))]
+    })
+    streams += pairs.length
+    peer.send(...pairs.flat())
+    await new Promise(setImmediate)
+  }
+  const goaway = peer.frames.find(({ type }) => type === frameTypes.goaway)?.payload.readUInt32BE(4)
+  peer.socket.destroy()
+  return [...Array<string>(streams).fill('stream'), goaway === 11 ? 'ENHANCE_YOUR_CALM' : `goaway ${goaway}`]
+}
+
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /** A signature of the right form, so that it is looked at. */
@@ -99,6 +119,7 @@ const floods = {
   signatures: () => repeat(4, () => present(forgeSignature)),
   kids: () => repeat(4, () => present(forgeKid)),
   churn: () => repeat(8, () => churn),
+  resets: () => repeat(4, () => resets),
   rest: async () => [rest],
   work: async () => {
     await repeat(2 * availableParallelism(), work)

@@ -72,8 +72,12 @@ t.test('prototype names are names like any other, and stand for no parameter', a
 })
 
 t.test('only a form is a token request (OA03)', async t => {
-  for (const type of [form, `${form}; charset=UTF-8`, form.toUpperCase()])
-    t.match(await post(good, { 'content-type': type }), { status: 200 }, `control: ${type}`)
+  for (const parameters of [
+    ...['', '; charset=UTF-8', '; charset=utf8', ';charset="utf-8"', '; Charset=us-ascii', '\t;\tcharset=utf-8\t'],
+    ...['; boundary=x', '; x="a;\\"charset=utf-16"', ';', '; ; charset=utf-8 ;'],
+  ])
+    t.match(await post(good, { 'content-type': form + parameters }), { status: 200 }, `control: ${parameters}`)
+  t.match(await post(good, { 'content-type': form.toUpperCase() }), { status: 200 })
   const json = JSON.stringify({ grant_type: 'client_credentials', client_id: 'alice' })
   const part = (name: string, value: string) =>
     `--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
@@ -84,7 +88,15 @@ t.test('only a form is a token request (OA03)', async t => {
     ['multipart/form-data; boundary=x', multipart],
     ['text/plain', good],
     ['application/octet-stream', good],
-    ['application/x-www-form-urlencoded-x', good],
+    [`${form}-x`, good],
+    [`${form}; charset=utf-16`, good],
+    [`${form}; charset=utf-7`, good],
+    [`${form}; charset=ISO-8859-1`, good],
+    [`${form}; charset="utf-8`, good],
+    [`${form}; charset = utf-8`, good],
+    [`${form}; charset`, good],
+    [`${form} x`, good],
+    [`${form}, text/plain`, good],
     ['', good],
     ['x', good],
   ] as const)

@@ -104,7 +104,8 @@ t.test('administration asks for the ops token, and takes nothing else for it', a
 })
 
 t.test('a request must name this machine and the port, so that no rebound name reaches it (DNS rebinding)', async t => {
-  for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`, `LocalHost:${port}`])
+  const own = ['127.0.0.1', 'localhost', '[::1]', 'LocalHost', 'localhost.', '[0:0::1]', '[::1%25lo]', 'local%68ost']
+  for (const host of own.map(name => `${name}:${port}`))
     t.match(await callOps(server, 'GET', '/admin/clients', { headers: { host } }), { status: 200 }, host)
   const misdirected = { status: 421, body: { reason: 'malformed_request' } }
   const malformed = { status: 400, body: { reason: 'malformed_request' } }
@@ -113,7 +114,9 @@ t.test('a request must name this machine and the port, so that no rebound name r
     ...[
       `127.0.0.2:${port}`,
       `0.0.0.0:${port}`,
-      `localhost.:${port}`,
+      `localhost..:${port}`,
+      `localhost.attacker.example:${port}`,
+      `localhost:`,
       `127.0.0.1:${Number(port) + 1}`,
       `x@127.0.0.1:${port}`,
     ],
@@ -123,6 +126,14 @@ t.test('a request must name this machine and the port, so that no rebound name r
     [host, 'GET', '/admin/clients', { headers: { host } }, misdirected],
     [host, 'GET', '/ready', { headers: { host } }, misdirected],
   ])
+  t.match(
+    (await callOps(server, 'GET', '/health', { headers: { host: 'ops.example:8080' } })).body.error_description,
+    `does not accept requests for the host ops.example:8080. Send Host: localhost:${port}; through a port forward`,
+  )
+  t.match(server.events.at(-1), {
+    detail: 'host_not_loopback',
+    facts: { host: 'ops.example:8080', expected: `localhost:${port}` },
+  })
   const two = { headers: { host: [`127.0.0.1:${port}`, 'attacker.example'] } }
   await refuseEach(t, [
     ...rows,

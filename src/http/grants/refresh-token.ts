@@ -8,15 +8,14 @@ import { buildOpaqueToken, hashOpaqueToken, isOpaqueToken } from '../../core/opa
 import { decide } from '../../core/policy.ts'
 import { refreshReasons } from '../../core/refresh-token.ts'
 import type { Grant as Stored } from '../../store/store.ts'
+import { requireParameter } from '../bodies.ts'
 import { issueAccessToken, type TokenAnswer } from '../issue.ts'
 import type { GrantRequest } from './grant.ts'
 
 export async function refreshToken({ request, form, by, parts, arrived }: GrantRequest): Promise<TokenAnswer> {
   const { client, presenter } = by
   const { store, audit } = parts
-  const presented = form.refresh_token
-  if (presented === undefined)
-    throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'refresh_token' })
+  const presented = requireParameter(form, 'refresh_token')
   const hash = hashOpaqueToken(presented)
   // The checksum tells noise from a token before the store is asked.
   if (isOpaqueToken(presented) !== 'rt') throw new OAuthError('invalid_grant', 'refresh_unknown', 'form')

@@ -1,11 +1,11 @@
 // grant_type token-exchange (RFC 8693): somebody's token becomes a token that only this client can use, on behalf of them.
 // Never more scope than it had, never longer than it lasts, and bound as every token of ours is, never more weakly than it.
 import { confirm, isAtLeast } from '../../core/confirmation.ts'
-import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { decide } from '../../core/policy.ts'
 import { narrowScope } from '../../core/subject-token.ts'
-import type { Form } from '../bodies.ts'
+import { type Form, requireParameter } from '../bodies.ts'
+import { malformed } from '../errors.ts'
 import { issueAccessToken, type TokenAnswer } from '../issue.ts'
 import { accessToken, readSubject, subjectTokenTypes } from '../subject-token.ts'
 import { type GrantRequest, startGrant } from './grant.ts'
@@ -14,9 +14,9 @@ const grantType = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
 
 export async function tokenExchange({ request, form, by, parts }: GrantRequest): Promise<TokenAnswer> {
   const { client, presenter } = by
-  const { subject_token: token, subject_token_type: type, requested_token_type: requested = accessToken } = form
-  if (token === undefined) throw malformed('parameter_missing', { parameter: 'subject_token' })
-  if (type === undefined) throw malformed('parameter_missing', { parameter: 'subject_token_type' })
+  const { requested_token_type: requested = accessToken } = form
+  const token = requireParameter(form, 'subject_token')
+  const type = requireParameter(form, 'subject_token_type')
   if (!subjectTokenTypes.includes(type))
     throw malformed('parameter_invalid', { parameter: 'subject_token_type', expected: subjectTokenTypes.join(', ') })
   if (requested !== accessToken)
@@ -57,8 +57,4 @@ function readTarget({ resource, audience }: Form): string | undefined {
   if (resource !== undefined && audience !== undefined && resource !== audience)
     throw new OAuthError('invalid_target', 'target_unknown', 'two_targets')
   return resource ?? audience
-}
-
-function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
-  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
 }

@@ -1,7 +1,7 @@
 // The demo's protected resource, behind requireToken: who am I, and the notes of a client.
 import type { FastifyInstance } from 'fastify'
-import { OAuthError } from '../../core/errors.ts'
 import { acceptJson } from '../bodies.ts'
+import { malformed } from '../errors.ts'
 import { notFound } from '../not-found.ts'
 import type { ServerParts } from '../parts.ts'
 import { requireToken } from '../require-token.ts'
@@ -39,7 +39,7 @@ function readText(body: unknown): string {
   const isNote = typeof body === 'object' && body !== null && Object.keys(body).join() === 'text'
   const text = isNote ? (body as { text: unknown }).text : undefined
   if (typeof text !== 'string' || text === '' || text.length > 2000 || !text.isWellFormed())
-    throw new OAuthError('invalid_request', 'malformed_request', 'body_form', {
+    throw malformed('body_form', {
       expected: 'an object with the member text, 1 to 2000 characters, and no other member',
     })
   return text

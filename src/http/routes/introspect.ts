@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { type AccessTokenClaims, checkClaims } from '../../core/access-token.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { authenticate } from '../authenticate.ts'
-import { acceptForms, readForm } from '../bodies.ts'
+import { acceptForms, readForm, requireParameter } from '../bodies.ts'
 import type { ServerParts } from '../parts.ts'
 
 export function introspectRoute(app: FastifyInstance, parts: ServerParts): void {
@@ -12,9 +12,8 @@ export function introspectRoute(app: FastifyInstance, parts: ServerParts): void 
   app.post('/oauth/introspect', async (request, reply) => {
     const form = readForm(request.body)
     const { client } = await authenticate(request, form, parts)
-    if (form.token === undefined)
-      throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'token' })
-    const claims = client.resource === undefined ? undefined : await readActive(form.token, client.resource)
+    const token = requireParameter(form, 'token')
+    const claims = client.resource === undefined ? undefined : await readActive(token, client.resource)
     parts.audit.tokenIntrospected(request, client.id, claims)
     reply.header('cache-control', 'no-store')
     return claims === undefined ? { active: false } : { active: true, token_type: 'Bearer', ...claims }

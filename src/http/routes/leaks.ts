@@ -3,7 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../../core/errors.ts'
 import { type Leak, readLeakReport } from '../../core/leak-report.ts'
-import { RequestError } from '../errors.ts'
+import { acceptJsonOctets } from '../bodies.ts'
 import { type Reporter, readReporter, verifyReport } from '../leak-reporter.ts'
 import { createLeakResponse } from '../leak-response.ts'
 import type { ServerParts } from '../parts.ts'
@@ -20,27 +20,18 @@ const maximumReport = 131_072
 
 export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
   const endLeaked = createLeakResponse(parts)
-  acceptOctets(app)
   app.decorateRequest('reporter')
   app.addHook('onRequest', async request => {
     request.reporter = await readReporter(request, parts)
   })
+  acceptJsonOctets(app) // kept as they came: they are what is signed
 
-  app.post('/leaks', async (request, reply) => {
+  app.post('/leaks', { bodyLimit: maximumReport }, async (request, reply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
     verifyReport(request.reporter, body)
     for (const leak of readLeaks(body)) await endLeaked(request, request.reporter, leak)
     return reply.code(204).header('cache-control', 'no-store').send()
   })
-}
-
-/** JSON is what this scope takes, and its octets are kept as they came: they are what is signed. */
-function acceptOctets(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers()
-  const type = /^application\/json *(; *charset="?utf-8"?)?$/i
-  app.addContentTypeParser(type, { parseAs: 'buffer', bodyLimit: maximumReport }, ({ headers }, body, done) =>
-    headers['content-encoding'] === undefined ? done(null, body) : done(new RequestError(415, 'content_encoding')),
-  )
 }
 
 /** @throws OAuthError `malformed_request` */

@@ -6,7 +6,7 @@ import { OAuthError } from '../../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
 import { afterlife, buildRevocation, buildTokenRevocation, type Revocation } from '../../core/revocations.ts'
 import { authenticate } from '../authenticate.ts'
-import { acceptForms, readForm } from '../bodies.ts'
+import { acceptForms, readForm, requireParameter } from '../bodies.ts'
 import type { ServerParts } from '../parts.ts'
 
 export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
@@ -15,9 +15,7 @@ export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
   app.post('/oauth/revoke', async (request, reply) => {
     const form = readForm(request.body)
     const { client } = await authenticate(request, form, parts)
-    if (form.token === undefined)
-      throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'token' })
-    const found = await find(form.token)
+    const found = await find(requireParameter(form, 'token'))
     if (found !== undefined) {
       if (found.clientId !== client.id) throw new OAuthError('invalid_client', 'client_mismatch', 'other_owner')
       await store.revoke(found.revocation)

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GrantType } from '../../core/client.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { authenticate } from '../authenticate.ts'
-import { acceptForms, type Form, readForm } from '../bodies.ts'
+import { acceptForms, type Form, readForm, requireParameter } from '../bodies.ts'
 import { clientCredentials } from '../grants/client-credentials.ts'
 import type { Grant } from '../grants/grant.ts'
 import { refreshToken } from '../grants/refresh-token.ts'
@@ -37,9 +37,7 @@ export async function answerTokenRequest(
 ): Promise<TokenAnswer> {
   const arrived = { time: parts.clock(), monotonic: performance.now() }
   const by = await authenticate(request, form, parts)
-  const { grant_type: type } = form
-  if (type === undefined)
-    throw new OAuthError('invalid_request', 'malformed_request', 'parameter_missing', { parameter: 'grant_type' })
+  const type = requireParameter(form, 'grant_type')
   const grant = Object.hasOwn(grants, type) ? grants[type as GrantType] : undefined
   if (grant === undefined)
     throw new OAuthError('unsupported_grant_type', 'grant_type_unsupported', 'grant_type', { found: type })

@@ -49,11 +49,12 @@ export function watchListener(registry: Registry, { tls, store, isRecording, exp
   })
   new Counter({
     name: 'tlsbound_handshakes_failed_total',
-    help: 'TLS handshakes that have failed, or took too long.',
+    help: 'TLS handshakes that have failed, or took too long, by what arrived in their place.',
+    labelNames: ['arrived'],
     registers,
     collect() {
       this.reset()
-      this.inc(tls.counts.failedHandshakes)
+      for (const [arrived, count] of Object.entries(tls.counts.failedHandshakes)) this.inc({ arrived }, count)
     },
   })
   watchEnds(registry, tls, expiryWarning)

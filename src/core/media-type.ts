@@ -1,0 +1,37 @@
+// The value of a Content-Type header (RFC 9110 §8.3.1, §5.6.6).
+
+export interface MediaType {
+  /** `type/subtype` in lower case. */
+  readonly essence: string
+  /** The values of all charset parameters, in lower case. Any other parameter means nothing for the types that are read here. */
+  readonly charsets: readonly string[]
+}
+
+const essenceForm = /^[ \t]*([\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+)[ \t]*/
+/** One semicolon, and a parameter behind it, which may be missing. No whitespace around the equals sign. */
+const parameterForm =
+  /;[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=([\w!#$%&'*+.^`|~-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?[ \t]*/y
+
+/** Parses a Content-Type; undefined when it is not one media type with well-formed parameters. */
+export function parseMediaType(text: string): MediaType | undefined {
+  const [start, essence] = essenceForm.exec(text) ?? []
+  if (start === undefined || essence === undefined) return undefined
+  const charsets: string[] = []
+  const parameter = new RegExp(parameterForm)
+  parameter.lastIndex = start.length
+  while (parameter.lastIndex < text.length) {
+    const [, name, value] = parameter.exec(text) ?? []
+    if (parameter.lastIndex === 0) return undefined // no match
+    if (name?.toLowerCase() === 'charset') charsets.push(unquote(value as string).toLowerCase())
+  }
+  return { essence: essence.toLowerCase(), charsets }
+}
+
+function unquote(value: string): string {
+  return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/gs, '$1') : value
+}
+
+/** Whether octets mean the same in this charset and in UTF-8: ASCII is a part of it. */
+export function isAsciiOrUtf8(charset: string): boolean {
+  return charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii'
+}

@@ -1,0 +1,93 @@
+// Handshakes that fail, by what arrived in their place: so that a load balancer that sends PROXY headers, a client that forgot
+// TLS, or one that does not trust the certificate of this server leaves a trace.
+import type { Http2SecureServer } from 'node:http2'
+import type { Socket } from 'node:net'
+import { type OctetKind, recognizeOctets } from './first-octets.ts'
+
+/** Why handshakes fail and what to do about it: a closed list, whose names are the label of a metric. */
+export const handshakeFailures = {
+  proxy_v1:
+    'a PROXY protocol header, version 1, arrived: switch it off in the load balancer, this port does not read it',
+  proxy_v2:
+    'a PROXY protocol header, version 2, arrived: switch it off in the load balancer, this port does not read it',
+  http: 'an HTTP request without TLS arrived: use https',
+  http2: 'an HTTP/2 request without TLS arrived: use https',
+  ssh: 'an SSH client connected: compare the port',
+  tls_version: 'the client offers only versions of TLS that are too old: compare TLSBOUND_TLS_MIN_VERSION',
+  tls_alert: 'the client sent an alert: see the code; it may not trust the certificate of this server',
+  tls: 'OpenSSL refused the handshake: see the code',
+  cut: 'the client ended the handshake, or did not complete it in time: it may not trust the certificate of this server',
+  unknown: 'octets that are no TLS arrived',
+  nothing: 'the connection ended before its first octet, as the health check of a load balancer does',
+} as const satisfies Record<OctetKind, string> & Record<string, string>
+
+export type HandshakeFailure = keyof typeof handshakeFailures
+
+export interface FailedHandshake {
+  readonly failure: HandshakeFailure
+  /** OpenSSL's or Node's code. */
+  readonly code?: string | undefined
+  readonly peer: string | undefined
+  readonly peer_port: number | undefined
+}
+
+/**
+ * Calls `onFailure` for each handshake of a server that fails. To be called before anything else listens to its connections:
+ * the first octets are read before TLS is, since OpenSSL tells nobody what they were. What is no TLS never reaches it.
+ */
+export function watchHandshakes(server: Http2SecureServer, onFailure: (failed: FailedHandshake) => void): void {
+  const startTls = server.listeners('connection')
+  server.removeAllListeners('connection')
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress: peer, remotePort: peer_port } = socket
+    const fail = (failure: HandshakeFailure) => onFailure({ failure, peer, peer_port })
+    const onSilence = () => fail('nothing')
+    socket.on('error', () => {}).once('close', onSilence)
+    socket.once('readable', () => {
+      const octets: Buffer | null = socket.read()
+      if (octets === null) return void socket.destroy() // it has ended
+      socket.off('close', onSilence)
+      const kind = recognizeOctets(octets)
+      if (kind !== 'tls') {
+        fail(kind)
+        return void socket.destroy()
+      }
+      socket.unshift(octets)
+      for (const listener of startTls) listener.call(server, socket)
+    })
+  })
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, { remoteAddress: peer, remotePort: peer_port }) =>
+    onFailure({ failure: classify(error.code ?? ''), code: error.code, peer, peer_port }),
+  )
+}
+
+function classify(code: string): HandshakeFailure {
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'cut'
+  if (/UNSUPPORTED_PROTOCOL|UNKNOWN_PROTOCOL|VERSION_TOO_LOW/.test(code)) return 'tls_version'
+  return /_ALERT_/.test(code) ? 'tls_alert' : 'tls'
+}
+
+/** Milliseconds between two lines about the same failure. */
+const pause = 60_000
+
+/** The part of a log that is needed. */
+export interface HandshakeLog {
+  warn(facts: object, text: string): void
+}
+
+/**
+ * Writes failed handshakes to a log: of each failure the first, and then one line a minute at most, with how many there were
+ * since the last. `monotonic` in milliseconds. Connections that end without an octet are only counted.
+ */
+export function createHandshakeLog(log: HandshakeLog, monotonic: () => number): (failed: FailedHandshake) => void {
+  const lines = new Map<HandshakeFailure, { last: number; count: number }>()
+  return ({ failure, ...facts }) => {
+    if (failure === 'nothing') return
+    const line = lines.get(failure) ?? { last: Number.NEGATIVE_INFINITY, count: 0 }
+    lines.set(failure, line)
+    line.count++
+    if (monotonic() - line.last < pause) return
+    log.warn({ failure, ...facts, count: line.count }, `TLS handshake failed: ${handshakeFailures[failure]}`)
+    lines.set(failure, { last: monotonic(), count: 0 })
+  }
+}

@@ -1,0 +1,36 @@
+// What the first octets of a connection are, where they are not what its listener speaks: a load balancer that sends PROXY
+// headers, a client that forgot TLS, or one that speaks something else. Only for the log, the metrics and the refusal: nothing
+// is decided by it.
+
+/** Each kind, as people call it. */
+export const octetKinds = {
+  tls: 'TLS',
+  proxy_v1: 'a PROXY protocol header, version 1',
+  proxy_v2: 'a PROXY protocol header, version 2',
+  http: 'an HTTP request without TLS',
+  http2: 'an HTTP/2 preface',
+  ssh: 'an SSH client',
+  unknown: 'unknown octets',
+} as const
+
+export type OctetKind = keyof typeof octetKinds
+
+const beginnings: readonly (readonly [OctetKind, string])[] = [
+  ['proxy_v1', 'PROXY '],
+  ['proxy_v2', '\r\n\r\n\0\r\nQUIT\n'],
+  ['http2', 'PRI * HTTP/2'],
+  ['ssh', 'SSH-'],
+]
+
+/** Recognizes what begins with these octets. */
+export function recognizeOctets(octets: Buffer): OctetKind {
+  if (isTls(octets)) return 'tls'
+  const start = octets.toString('latin1', 0, 32)
+  const known = beginnings.find(([, beginning]) => start.startsWith(beginning))
+  return known?.[0] ?? (/^[A-Z][A-Z-]{2,15} [^ ]/.test(start) ? 'http' : 'unknown')
+}
+
+/** Whether octets may begin a record of TLS, which may come octet by octet, or a hello of SSL 2.0 (RFC 5246 App. E.2). */
+function isTls([type = 0, , third]: Buffer): boolean {
+  return (type >= 20 && type <= 24) || (type >= 0x80 && third === 1)
+}
