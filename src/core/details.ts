@@ -854,14 +854,30 @@ export const details = {
   store_unavailable: {
     no_answer: {
       cause: 'The store did not answer, or answered with an error.',
-      remedy: 'The log has the error of the database.',
+      remedy: 'The log has its error.',
+    },
+    read_only: {
+      cause: 'The store accepts no changes: its database, file or disk is read-only, or it is a standby.',
+      remedy: 'Connect to the primary, or make the database, file or disk writable; the log has the error.',
+    },
+    full: {
+      cause: 'The disk of the store has no room.',
+      remedy: 'Free or add space; the server goes on by itself.',
+    },
+    session: {
+      cause: 'A connection to the database does not have the schema or the time-outs that were asked for.',
+      remedy: 'Connect without a pooler, or set them for the role; the log names the difference.',
+    },
+    not_listening: {
+      cause: 'The mutual-TLS listener accepts no connections.',
+      remedy: 'The server is starting or stopping; the log says which.',
     },
     stale: {
       cause: 'The server has not heard from the store for 5 seconds, so that it may not know of a revocation.',
       remedy: 'Check the database and the network to it.',
     },
     event_not_written: {
-      cause: 'The security event of this answer could not be written, so that nothing was given.',
+      cause: 'Security events cannot be written, so that nothing is issued or accepted.',
       remedy: 'Check the disk and the rights of TLSBOUND_AUDIT_FILE; the log has the error.',
     },
   },

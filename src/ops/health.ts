@@ -1,10 +1,12 @@
 // GET /health: the process lives. GET /ready: it can make decisions, so send it clients. Neither needs a token, and
 // neither answer is a security event: probes ask every few seconds.
 import type { FastifyInstance } from 'fastify'
+import { type DetailOf, detailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { refuse } from '../http/errors.ts'
 import { maximumSilence } from '../http/state.ts'
 import type { OpsParts } from './parts.ts'
+import { withProblems } from './refusals.ts'
 
 export function healthRoutes(app: FastifyInstance, parts: OpsParts): void {
   const config = { openOnLoopback: true }
@@ -12,24 +14,28 @@ export function healthRoutes(app: FastifyInstance, parts: OpsParts): void {
   app.get('/ready', { config }, async (request, reply) => {
     const obstacle = await findObstacle(parts)
     if (obstacle === undefined) return { status: 'ready' }
-    request.log.warn({ err: obstacle.cause }, `not ready: ${obstacle.message}`)
-    return refuse(request, reply, new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'))
+    const { cause, remedy } = detailOf(obstacle.reason, obstacle.detail)
+    request.log.warn({ err: obstacle.cause, detail: obstacle.detail }, `not ready: ${cause}`)
+    return refuse(request, withProblems(reply, [`${cause} ${remedy}`]), obstacle)
   })
 }
 
-/** Why no decisions can be made now, if so: each needs the store, what it has told lately, and a line for its event. */
+/** Why no decision can be made now, if so: each needs a store that takes changes, its latest news, and a line for its event. */
 export async function findObstacle({
   store,
   isServing,
   isRecording,
-}: Pick<OpsParts, 'store' | 'isServing' | 'isRecording'>): Promise<Error | undefined> {
-  if (!isServing()) return new Error('the listener takes no connections')
-  if (!isRecording()) return new Error('security events cannot be written')
-  if (store.lastNews() > maximumSilence) return new Error('the store has told nothing for too long')
+}: Pick<OpsParts, 'store' | 'isServing' | 'isRecording'>): Promise<OAuthError | undefined> {
+  if (!isServing()) return obstacle('not_listening')
+  if (!isRecording()) return obstacle('event_not_written')
   try {
     await store.check()
   } catch (error) {
-    return new Error('the store does not answer', { cause: (error as Error).cause ?? error })
+    return error instanceof OAuthError ? error : Object.assign(obstacle('no_answer'), { cause: error })
   }
-  return undefined
+  return store.lastNews() > maximumSilence ? obstacle('stale') : undefined
+}
+
+function obstacle(detail: DetailOf<'store_unavailable'>): OAuthError {
+  return new OAuthError('temporarily_unavailable', 'store_unavailable', detail)
 }

@@ -29,6 +29,12 @@ export function unknownClient(): OpsRefusal {
   return new OpsRefusal(404, [], new OAuthError('invalid_request', 'unknown_client', 'not_registered'))
 }
 
+/** The same reply, whose body names problems beside what a refusal says, if there are any. */
+export function withProblems(reply: FastifyReply, problems: readonly string[]): FastifyReply {
+  if (problems.length === 0) return reply
+  return reply.type('application/json').serializer((body: object) => JSON.stringify({ ...body, problems }))
+}
+
 /** Answers any error: a refusal as such with its event, all else as a fault of ours. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, audit: Audit): FastifyReply {
   const problems = error instanceof OpsRefusal ? error.problems : []
@@ -39,7 +45,5 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   }
   const { refusal, status } = known
   if (refusal.cause !== undefined) request.log.error({ err: refusal.cause, request_id: request.id }, refusal.reason)
-  if (problems.length > 0)
-    reply.type('application/json').serializer((body: object) => JSON.stringify({ ...body, problems }))
-  return refuse(request, reply, refusal, { status, onRefusal: audit.adminRefused })
+  return refuse(request, withProblems(reply, problems), refusal, { status, onRefusal: audit.adminRefused })
 }

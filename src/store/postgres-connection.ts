@@ -1,7 +1,17 @@
 // Connections to PostgreSQL: where they lead, how long they may take, and units of work on them. A server that does not
 // answer is given up after two seconds; what only failed because others were faster is tried again.
-import { Client, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from 'pg'
+import { Client, type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from 'pg'
 import { migrate } from './postgres-schema.ts'
+import {
+  describeRefusal,
+  read,
+  type Session,
+  SessionError,
+  searchPathOf,
+  timeoutNames,
+  transact,
+  verifyConnection,
+} from './postgres-session.ts'
 import { ConflictError } from './store.ts'
 import { type Row, unavailable, type Work } from './work.ts'
 
@@ -15,14 +25,16 @@ const attempts = 5
  * How to connect, by a URL whose host, user, password, database and TLS (`sslmode`, `sslrootcert` …) are PostgreSQL's.
  * @throws TypeError that does not show the URL.
  */
-export function readConfig(url: string): { readonly config: ClientConfig; readonly schema: string } {
+export function readConfig(url: string): { readonly config: ClientConfig; readonly session: Session } {
   const form = 'postgres://USER:PASSWORD@HOST:PORT/DATABASE'
   try {
     if (!/^postgres(ql)?:\/\//.test(url)) throw new Error('another kind of URL')
-    const { schema, connectionString } = withSchema(url)
+    const { searchPath, connectionString } = withSchema(url)
     const config: ClientConfig = { ...limits, connectionString }
-    new Client(config)
-    return { config, schema }
+    // What the URL says about time-outs takes precedence.
+    const { connectionParameters: asked } = new Client(config) as unknown as Record<string, Record<string, unknown>>
+    const timeouts = timeoutNames.map(name => [name, Number(asked?.[name]) || undefined])
+    return { config, session: { schema: searchPath[0], searchPath, timeouts: Object.fromEntries(timeouts) } }
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') throw new TypeError(`the URL of the store names a file that does not exist: ${path}`)
@@ -40,29 +52,34 @@ const limits: ClientConfig = {
   types: { getTypeParser: (oid, format) => (oid === types.builtins.INT8 ? Number : types.getTypeParser(oid, format)) },
 }
 
-/** The schema that a URL names, or the same URL with ours in its options. */
-function withSchema(url: string): { readonly schema: string; readonly connectionString: string } {
+/** The search path that a URL asks for, or the same URL with ours in its options. */
+function withSchema(url: string): {
+  readonly searchPath: readonly [string, ...string[]]
+  readonly connectionString: string
+} {
   const [, given = ''] = /[?&]options=([^&#]*)/.exec(url) ?? []
   const options = decodeURIComponent(given.replaceAll('+', ' '))
-  const [, quoted, plain] = /\bsearch_path\s*=\s*(?:"([^"]+)"|([^\s,"]+))/.exec(options) ?? []
-  const schema = quoted ?? plain?.toLowerCase()
-  if (schema !== undefined) return { schema, connectionString: url }
+  const [first, ...others] = searchPathOf(options) ?? []
+  if (first !== undefined) return { searchPath: [first, ...others], connectionString: url }
   const rest = url.replace(/([?&])options=[^&#]*&?/, '$1')
   const ours = `options=${encodeURIComponent(`${options} -c search_path=tlsbound`.trim())}`
-  return { schema: 'tlsbound', connectionString: rest + (rest.includes('?') ? '&' : '?') + ours }
+  return { searchPath: ['tlsbound'], connectionString: rest + (rest.includes('?') ? '&' : '?') + ours }
 }
 
 export interface Connections {
   write<T>(work: () => Work<T>): Promise<T>
   read<T>(work: () => Work<T>): Promise<T>
+  /** Changes something on a connection that is verified again in the same transaction. */
+  verify<T>(work: () => Work<T>): Promise<T>
   /** Resolves once the tables are there. */
   ready(): Promise<void>
   close(): Promise<void>
 }
 
-/** A pool of at most `max` connections; the first use of it makes the tables. */
-export function createConnections(config: ClientConfig, schema: string, max: number): Connections {
-  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000 })
+/** A pool of at most `max` connections, each verified when it is opened; the first use of it makes the tables. */
+export function createConnections(config: ClientConfig, session: Session, max: number): Connections {
+  const onConnect = (client: ClientBase) => verifyConnection(client, session)
+  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000, onConnect })
   pool.on('error', () => {}) // an idle connection was lost: the pool has dropped it already
   pool.on('connect', client => client.on('error', () => {})) // one in use was lost: its statement rejects
   const underWay = new Set<Promise<unknown>>()
@@ -86,32 +103,27 @@ export function createConnections(config: ClientConfig, schema: string, max: num
   }
 
   function ready(): Promise<void> {
-    tables ??= borrow(client => migrate(client, schema)).catch(error => {
+    tables ??= borrow(client => migrate(client, session)).catch(error => {
       tables = undefined
       throw error
     })
     return tables
   }
 
-  async function write<T>(work: () => Work<T>): Promise<T> {
+  async function write<T>(work: () => Work<T>, verified?: boolean): Promise<T> {
     for (let attempt = 1; ; attempt++)
       try {
         await ready()
-        return await borrow(async client => {
-          await client.query('BEGIN')
-          const result = await perform(client, work())
-          await client.query('COMMIT')
-          return result
-        })
+        return await borrow(client => transact(client, session, () => perform(client, work()), verified))
       } catch (error) {
         if (attempt === attempts || !isUndone(error)) throw error
         await new Promise(resolve => setTimeout(resolve, 20 * attempt * Math.random()))
       }
   }
 
-  async function read<T>(work: () => Work<T>): Promise<T> {
+  async function ask<T>(work: () => Work<T>): Promise<T> {
     await ready()
-    return borrow(client => perform(client, work()))
+    return borrow(client => read(client, session, () => perform(client, work())))
   }
 
   async function orUnavailable<T>(query: () => Promise<T>): Promise<T> {
@@ -129,7 +141,8 @@ export function createConnections(config: ClientConfig, schema: string, max: num
 
   return {
     write: work => orUnavailable(() => write(work)),
-    read: work => orUnavailable(() => read(work)),
+    read: work => orUnavailable(() => ask(work)),
+    verify: work => orUnavailable(() => write(work, true)),
     ready,
     async close() {
       closed = true
@@ -140,7 +153,7 @@ export function createConnections(config: ClientConfig, schema: string, max: num
 }
 
 /** Performs a unit of work on one connection. */
-export async function perform<T>(client: Pick<PoolClient, 'query'>, work: Work<T>): Promise<T> {
+export async function perform<T>(client: Pick<ClientBase, 'query'>, work: Work<T>): Promise<T> {
   let step = work.next()
   while (!step.done) {
     const { sql, values } = step.value
@@ -176,9 +189,14 @@ function isUndone(error: unknown): boolean {
 }
 
 /** What went wrong in the database becomes a refusal; a mistake of the caller stays what it is. */
-function translate(error: unknown): unknown {
+export function translate(error: unknown): unknown {
   if (error instanceof ConflictError) return error
   if (error instanceof DatabaseError && error.code === '23505')
     return new ConflictError('there is one with this id or hash already', { cause: error })
-  return unavailable(error)
+  const cause = describeRefusal(error) ?? error
+  if (cause instanceof SessionError) return unavailable(cause, cause.detail)
+  return unavailable(cause, cause instanceof DatabaseError ? details[cause.code ?? ''] : undefined)
 }
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const details: Readonly<Record<string, 'read_only' | 'full'>> = { '25006': 'read_only', '53100': 'full' }

@@ -3,6 +3,7 @@
 import { Client, type ClientConfig } from 'pg'
 import type { Follower, Followers } from './followers.ts'
 import { atMost, patience, perform } from './postgres-connection.ts'
+import { read, type Session, verifyConnection } from './postgres-session.ts'
 import { readNews } from './revocations.ts'
 
 /** Milliseconds between two readings when no notification comes. */
@@ -27,7 +28,12 @@ interface Waiter {
 }
 
 /** `ready` resolves once the tables are there. Nothing is connected before the first follower comes. */
-export function createLink(config: ClientConfig, followers: Followers, ready: () => Promise<void>): Link {
+export function createLink(
+  config: ClientConfig,
+  session: Session,
+  followers: Followers,
+  ready: () => Promise<void>,
+): Link {
   let waiters: Waiter[] = []
   let wake = () => {}
   let heard = Number.NEGATIVE_INFINITY
@@ -63,7 +69,7 @@ export function createLink(config: ClientConfig, followers: Followers, ready: ()
     })
     client.on('notification', notice)
     await client.connect()
-    await refuseStandby(client)
+    await verifyConnection(client, session) // a standby may be late
     const current = await readTimeline(client)
     if (timeline !== undefined && current !== timeline) followers.restart()
     timeline = current
@@ -89,7 +95,8 @@ export function createLink(config: ClientConfig, followers: Followers, ready: ()
 
   async function readAll(client: Client): Promise<void> {
     for (let size = portion; size === portion; ) {
-      const news = await perform(client, readNews(followers.position ?? Number.MAX_SAFE_INTEGER, portion))
+      const since = followers.position ?? Number.MAX_SAFE_INTEGER
+      const news = await read(client, session, () => perform(client, readNews(since, portion)))
       followers.tell(news)
       size = news.length
     }
@@ -142,11 +149,6 @@ export function createLink(config: ClientConfig, followers: Followers, ready: ()
       )
     },
   }
-}
-
-async function refuseStandby(client: Client): Promise<void> {
-  const { rows } = await client.query('SELECT pg_is_in_recovery() AS standby')
-  if (rows[0].standby) throw new Error('this server only repeats what another one says, and may be late')
 }
 
 /**

@@ -1,6 +1,7 @@
 // The tables of the shared store, in the first schema of the search path; made and brought up to date under a lock, so that
 // many servers can start at once.
 import type { ClientBase } from 'pg'
+import { type Session, transact } from './postgres-session.ts'
 
 /** Each makes the next version of the schema; what was once released is never changed. */
 const migrations = [
@@ -46,30 +47,35 @@ const migrations = [
    CREATE INDEX notifications_by_receiver ON notifications (receiver, due, number);
    CREATE INDEX notifications_by_expiry ON notifications (expires);`,
   'ALTER TABLE grants ADD COLUMN issued_after bigint',
+  `CREATE TABLE state (id text NOT NULL, is_new integer NOT NULL);
+   INSERT INTO state VALUES (replace(gen_random_uuid()::text, '-', ''), 0)`,
 ]
 
-/** Brings `schema` up to date on a connection that has it first in its search path. @throws Error, then nothing was changed. */
-export async function migrate(client: ClientBase, schema: string): Promise<void> {
-  if ((await readVersion(client)) === migrations.length) return // without writing anything: it may not be allowed
-  await client.query('BEGIN')
-  await client.query("SELECT pg_advisory_xact_lock(hashtext('tlsbound'), hashtext($1))", [schema])
-  const { rowCount } = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
-  if (rowCount === 0) await client.query(`CREATE SCHEMA ${client.escapeIdentifier(schema)}`)
-  const version = await readVersion(client)
-  if (version > migrations.length)
-    throw new Error(
-      `the state in schema ${schema} was written by a newer version of this program (${version}, here ${migrations.length})`,
-    )
-  if (version === 0) await client.query('CREATE TABLE tlsbound_schema (version integer NOT NULL)')
-  for (const migration of migrations.slice(version)) await client.query(migration)
-  await client.query('DELETE FROM tlsbound_schema')
-  await client.query('INSERT INTO tlsbound_schema VALUES ($1)', [migrations.length])
-  await client.query('COMMIT')
+/** Brings the schema up to date. @throws Error (rejects), then nothing was changed. */
+export async function migrate(client: ClientBase, session: Session): Promise<void> {
+  const schema = client.escapeIdentifier(session.schema)
+  if ((await readVersion(client, schema)) === migrations.length) return // without writing anything: it may not be allowed
+  await transact(client, session, async () => {
+    await client.query("SELECT pg_advisory_xact_lock(hashtext('tlsbound'), hashtext($1))", [session.schema])
+    const { rowCount } = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [session.schema])
+    if (rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`)
+    const version = await readVersion(client, schema)
+    if (version > migrations.length)
+      throw new Error(
+        `the state in schema ${session.schema} was written by a newer version of this program (${version}, here ${migrations.length})`,
+      )
+    if (version === 0) await client.query('CREATE TABLE tlsbound_schema (version integer NOT NULL)')
+    for (const migration of migrations.slice(version)) await client.query(migration)
+    if (version === 0) await client.query('UPDATE state SET is_new = 1')
+    await client.query('DELETE FROM tlsbound_schema')
+    await client.query('INSERT INTO tlsbound_schema VALUES ($1)', [migrations.length])
+  })
 }
 
-async function readVersion(client: ClientBase): Promise<number> {
-  const exists = await client.query("SELECT to_regclass('tlsbound_schema') AS found")
+/** `schema` as an identifier: another one further back in the search path may have tables of the same names. */
+async function readVersion(client: ClientBase, schema: string): Promise<number> {
+  const exists = await client.query('SELECT to_regclass($1) AS found', [`${schema}.tlsbound_schema`])
   if (exists.rows[0].found === null) return 0
-  const { rows } = await client.query('SELECT version FROM tlsbound_schema')
+  const { rows } = await client.query(`SELECT version FROM ${schema}.tlsbound_schema`)
   return rows[0].version
 }

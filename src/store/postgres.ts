@@ -1,12 +1,12 @@
 // The shared store: one PostgreSQL database for many servers. Each change is one transaction; revocations and client changes
-// reach every server that follows within a second (LISTEN, NOTIFY). A direct connection is needed, not a pooler's.
+// reach every server that follows within a second (LISTEN, NOTIFY), or by asking twice a second where a pooler loses those.
 import { Followers } from './followers.ts'
-import { createConnections, readConfig } from './postgres-connection.ts'
+import { createConnections, readConfig, translate } from './postgres-connection.ts'
 import { createLink } from './postgres-link.ts'
-import { readNews } from './revocations.ts'
+import { nextSequence } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
-import type { Store } from './store.ts'
-import { unavailable } from './work.ts'
+import { acknowledge } from './state.ts'
+import type { News, Store } from './store.ts'
 
 export interface PostgresOptions {
   /** The most connections at a time, beside the one for news. */
@@ -19,19 +19,28 @@ export interface PostgresOptions {
  * @throws TypeError for a URL of another form, without showing it.
  */
 export function openPostgres(url: string, { connections: max = 10 }: PostgresOptions = {}): Store {
-  const { config, schema } = readConfig(url)
-  const connections = createConnections(config, schema, max)
+  const { config, session } = readConfig(url)
+  const connections = createConnections(config, session, max)
   const followers = new Followers()
-  const link = createLink(config, followers, connections.ready)
+  const link = createLink(config, session, followers, connections.ready)
+  let tellPosition: (position: number) => void = () => {}
   let closing: Promise<void> | undefined
   const { write, read } = connections
   return {
     ...buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.told),
-    check: () => read(() => readNews(0, 0)).then(() => {}),
+    check: () => connections.verify(() => nextSequence()).then(position => tellPosition(position)),
+    acknowledge: () => write(() => acknowledge()).then(position => tellPosition(position)),
+    watchPosition(listener) {
+      tellPosition = listener
+    },
     async follow(listener, since = 0) {
-      const follower = { listener, position: since }
+      const tell = (news: News) => {
+        tellPosition(news.sequence)
+        listener(news)
+      }
+      const follower = { listener: tell, position: since }
       await link.add(follower).catch(error => {
-        throw unavailable(error)
+        throw translate(error)
       })
       return () => void followers.delete(follower)
     },

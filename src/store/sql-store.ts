@@ -20,6 +20,7 @@ import {
   spoolNotification,
 } from './notifications.ts'
 import { revoke } from './revocations.ts'
+import { identify } from './state.ts'
 import type { Store } from './store.ts'
 import type { Performer, Work } from './work.ts'
 
@@ -27,13 +28,14 @@ import type { Performer, Work } from './work.ts'
 export function buildStore(
   { write, read, lockRevocations, skipLocked, ...database }: Performer,
   told: () => Promise<void>,
-): Omit<Store, 'check' | 'follow' | 'lastNews' | 'close'> {
+): Omit<Store, 'check' | 'acknowledge' | 'watchPosition' | 'follow' | 'lastNews' | 'close'> {
   async function announce<T>(work: () => Work<T>): Promise<T> {
     const result = await write(work)
     await told()
     return result
   }
   return {
+    identify: () => read(() => identify()),
     createGrant: (grant, hash) => write(() => createGrant(grant, hash)),
     findRefreshToken: hash => read(() => findRefreshToken(hash)),
     async rotateRefreshToken(hash, successorHash, now, arrived = performance.now()) {

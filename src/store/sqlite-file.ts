@@ -49,6 +49,8 @@ const migrations = [
    CREATE INDEX notifications_by_receiver ON notifications (receiver, due, number);
    CREATE INDEX notifications_by_expiry ON notifications (expires);`,
   'ALTER TABLE grants ADD COLUMN issued_after INTEGER',
+  `CREATE TABLE state (id TEXT NOT NULL, is_new INTEGER NOT NULL) STRICT;
+   INSERT INTO state VALUES (lower(hex(randomblob(16))), 0);`,
 ]
 
 /** Opens or makes the database at `path`, or a passing one for `:memory:`. @throws Error with one sentence that says why not. */
@@ -89,6 +91,7 @@ function migrate(database: DatabaseSync): void {
   if (version > migrations.length)
     throw new Refusal(`was written by a newer version of this program (schema ${version}, here ${migrations.length})`)
   for (const migration of migrations.slice(version)) database.exec(migration)
+  if (version === 0) database.exec('UPDATE state SET is_new = 1')
   database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}; COMMIT`)
 }
 

@@ -2,11 +2,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Followers } from './followers.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { readNews } from './revocations.ts'
+import { nextSequence, readNews } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
 import { openDatabase } from './sqlite-file.ts'
+import { acknowledge } from './state.ts'
 import { ConflictError, type Store } from './store.ts'
-import { type Row, unavailable, type Work } from './work.ts'
+import { ask, type Row, unavailable, type Work } from './work.ts'
 
 export interface SqliteOptions {
   /** The file may not grow beyond so many pages of 4096 octets. */
@@ -24,19 +25,31 @@ export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): 
   if (maximumPages !== undefined) database.exec(`PRAGMA max_page_count = ${maximumPages}`)
   const perform = createPerformer(database)
   const followers = new Followers()
+  let tellPosition: (position: number) => void = () => {}
+  let changes = 0
 
   const group = createGroupCommit(database, () => {
     const { position } = followers
-    if (position === undefined) return () => {}
-    const news = perform(readNews(position, everything))
-    return () => followers.tell(news)
+    const news = position === undefined ? [] : perform(readNews(position, everything))
+    const changesNow = perform(countChanges())
+    if (changesNow === changes) return () => {}
+    const reached = perform(nextSequence()) // with every change, so that a state that lacks the last ones shows it
+    changes = changesNow + 1
+    return () => {
+      tellPosition(reached)
+      followers.tell(news)
+    }
   })
 
   const write = <T>(work: () => Work<T>) => orUnavailable(() => group.write(() => perform(work())))
   const read = <T>(work: () => Work<T>) => orUnavailable(() => perform(work()))
   return {
     ...buildStore({ write, read }, async () => {}),
-    check: () => read(() => readNews(0, 0)).then(() => {}),
+    check: () => write(() => nextSequence()).then(() => {}),
+    acknowledge: () => write(() => acknowledge()).then(() => {}),
+    watchPosition(listener) {
+      tellPosition = listener
+    },
     follow: (listener, since = 0) =>
       orUnavailable(() => {
         const follower = { listener, position: since }
@@ -80,9 +93,19 @@ async function orUnavailable<T>(query: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     const { code, errcode } = error as { code?: string; errcode?: number }
     if (errcode === notUnique) throw new ConflictError('there is one with this id or hash already', { cause: error })
-    throw code === 'ERR_SQLITE_ERROR' || code === 'ERR_INVALID_STATE' ? unavailable(error) : error
+    const isOfDatabase = code === 'ERR_SQLITE_ERROR' || code === 'ERR_INVALID_STATE'
+    throw isOfDatabase ? unavailable(error, details[(errcode ?? 0) & 0xff]) : error
   }
 }
 
 /** SQLITE_CONSTRAINT_UNIQUE */
 const notUnique = 2067
+
+/** SQLITE_READONLY, SQLITE_FULL; https://www.sqlite.org/rescode.html */
+const details: Readonly<Record<number, 'read_only' | 'full'>> = { 8: 'read_only', 13: 'full' }
+
+/** The number of rows that were changed on this connection so far. */
+function* countChanges(): Work<number> {
+  const [row] = yield* ask('SELECT total_changes() AS count')
+  return row?.count as number
+}

@@ -90,10 +90,25 @@ export class ConflictError extends Error {
   override readonly name = 'ConflictError'
 }
 
+/** Which state a store has, and how far it has come. */
+export interface StateIdentity {
+  /** Random; a backup and its original have the same. */
+  readonly id: string
+  /** Grows with the changes: an older state has a smaller one. */
+  readonly position: number
+  /** It was made anew, and nobody has acknowledged that yet. */
+  readonly isNew: boolean
+}
+
 /** Every change is durable when its promise resolves, and has happened wholly or not at all when it rejects. */
 export interface Store {
-  /** Resolves when the store answers and is of this program's version. The cause of a rejection says what is wrong. */
+  /** Resolves when the store takes changes and is of this program's version. The cause of a rejection says what is wrong. */
   check(): Promise<void>
+  identify(): Promise<StateIdentity>
+  /** Notes that the state is not new any longer. */
+  acknowledge(): Promise<void>
+  /** Tells `listener` the position of the state after each change that it should remember, before the change resolves. */
+  watchPosition(listener: (position: number) => void): void
 
   /** Keeps a grant and its first refresh token. @throws ConflictError when there is such a grant or token. */
   createGrant(grant: Grant, refreshTokenHash: string): Promise<void>

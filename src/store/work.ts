@@ -1,5 +1,6 @@
 // One unit of work on an SQL database, written once for both stores: a generator that asks statements and gets rows.
 // SQLite performs it in one go, so that many fit into one transaction; PostgreSQL awaits each answer.
+import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 
 export type Value = string | number | null
@@ -35,6 +36,6 @@ export function* ask(sql: string, ...values: Value[]): Work<readonly Row[]> {
 }
 
 /** The refusal that stands for a store that cannot answer; what it said stays inside. */
-export function unavailable(cause: unknown): OAuthError {
-  return Object.assign(new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'), { cause })
+export function unavailable(cause: unknown, detail: DetailOf<'store_unavailable'> = 'no_answer'): OAuthError {
+  return Object.assign(new OAuthError('temporarily_unavailable', 'store_unavailable', detail), { cause })
 }

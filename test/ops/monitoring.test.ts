@@ -165,7 +165,7 @@ t.test('a server that cannot write its events says so, is not ready, and is agai
   t.match(await alice.requestToken(), { status: 503 })
   t.same(await look(), [503, 0, 0])
   t.equal((await ask('/health')).status, 200)
-  t.match(server.stderr(), /not ready: security events cannot be written/)
+  t.match(server.stderr(), /not ready: Security events cannot be written/)
   writeFileSync(join(place, 'new'), '')
   renameSync(join(place, 'new'), path)
   const end = performance.now() + 10_000

@@ -86,10 +86,14 @@ t.test('a database of a newer version is refused, and what is wrong is said', as
 })
 
 t.test('what others undo is tried again (RE06)', async t => {
-  const url = postgres.url('undone').replace('options=', 'options=-c%20default_transaction_isolation%3Dserializable%20')
+  const url = postgres.url('undone')
   const stores = [openPostgres(url), openPostgres(url), openPostgres(url)] as const
   t.teardown(() => Promise.all(stores.map(store => store.close())))
   await stores[0].check()
+  await ask(`CREATE SEQUENCE undone.changes; CREATE FUNCTION undone.undo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('undone.changes') % 3 = 0 THEN RAISE 'could not serialize access' USING ERRCODE = '40001'; END IF;
+    RETURN NEW; END $$;
+    CREATE TRIGGER undo BEFORE INSERT OR UPDATE ON undone.clients FOR EACH ROW EXECUTE FUNCTION undone.undo()`)
   for (let round = 0; round < 20; round++)
     await Promise.all(stores.map((store, index) => store.putClient(`c${index}`, `{"round":${round}}`)))
   t.match(
@@ -97,6 +101,7 @@ t.test('what others undo is tried again (RE06)', async t => {
     Array(3).fill('{"round":19}'),
   )
   t.match(postgres.log(), /could not serialize access/, 'some were undone')
+  await ask('DROP TRIGGER undo ON undone.clients')
 
   const rival = new Client(url)
   await rival.connect()

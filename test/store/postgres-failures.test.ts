@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
 import { startPostgres } from '../helpers/postgres.ts'
+import { runTlsbound } from '../helpers/process.ts'
 import { listen, unavailable } from './contract.ts'
 import { load, recovery, refusal } from './failures.ts'
 import { grant } from './grant.ts'
@@ -33,6 +34,10 @@ async function ask(sql: string): Promise<Record<string, unknown>[]> {
     .then(({ rows }) => rows)
     .finally(() => client.end())
 }
+
+/** What a server says that starts on the database as it is. */
+const serve = (t: Test) =>
+  runTlsbound(['serve'], t.testdir(), { TLSBOUND_STATE_URL: postgres.url(`failures_${schemas}`) })
 
 const cutAll = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tlsbound'"
 
@@ -131,14 +136,39 @@ t.test('a database that became read-only refuses changes, and takes them again b
   await one.createGrant(grant('g1'), 'r1')
   await postgres.stop('SIGINT')
   await postgres.start({ default_transaction_read_only: 'on' })
-  await recovery(() => one.findRefreshToken('r1'))
-  await t.rejects(one.rotateRefreshToken('r1', 'r2', 2_000_000), { ...unavailable, cause: { code: '25006' } })
-  await t.rejects(one.revoke({ kind: 'all', value: '', notBefore: 1, expires: 2 }), unavailable)
-  t.match(await other.findRefreshToken('r1'), { state: 'unused' })
+  const readOnly = { ...unavailable, detail: 'read_only', cause: { message: /^the database is read-only \(default_/ } }
+  for (const use of [
+    () => one.check(),
+    () => one.rotateRefreshToken('r1', 'r2', 2_000_000),
+    () => one.revoke({ kind: 'all', value: '', notBefore: 1, expires: 2 }),
+    () => other.findRefreshToken('r1'),
+    () => other.follow(() => {}),
+  ])
+    await t.rejects(use() as Promise<unknown>, readOnly, 'no connection to it is used (A12, A38)')
+  const refused = await serve(t)
+  t.match(refused, {
+    code: 1,
+    stderr: /the store cannot be used: the database is read-only \(default_transaction_read_only is on\)/,
+  })
   await postgres.stop('SIGINT')
   await postgres.start()
   await recovery(() => one.check())
   t.match(await one.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
+
+  const set = async (value: string) => {
+    await ask(`ALTER SYSTEM SET default_transaction_read_only = ${value}`)
+    await ask('SELECT pg_reload_conf()')
+  }
+  await set('on')
+  await recovery(async () => {
+    const error = await one.check().catch(error => error)
+    if (error === undefined) throw new Error('not yet')
+    t.match(error, readOnly, 'on connections that were writable when they were opened')
+  })
+  await t.rejects(one.rotateRefreshToken('r2', 'r3', 2_000_000), { ...unavailable, detail: 'read_only' })
+  await set('off')
+  await recovery(() => one.check())
+  t.match(await one.rotateRefreshToken('r2', 'r3', 2_000_000), { outcome: 'rotated' })
 })
 
 t.test('a standby, which may be late, is no source of news; when it takes over, all is told again (RE06)', async t => {
@@ -150,12 +180,14 @@ t.test('a standby, which may be late, is no source of news; when it takes over, 
   writeFileSync(signal, '')
   postgres.own(signal)
   await postgres.start()
-  await recovery(() => store.listClients())
-  const standby = { message: /repeats what another one says/ }
-  await t.rejects(
-    store.follow(() => {}),
-    { ...unavailable, cause: standby },
-  )
+  const standby = {
+    ...unavailable,
+    detail: 'read_only',
+    cause: { message: 'connected to a read-only standby; connect to the primary' },
+  }
+  for (const use of [() => store.listClients(), () => store.check(), () => store.follow(() => {})])
+    await t.rejects(use() as Promise<unknown>, standby, 'no connection to it is used (A12, A38)')
+  t.match(await serve(t), { code: 1, stderr: /connected to a read-only standby; connect to the primary\n$/ })
   await t.rejects(store.putClient('bob', '{}'), unavailable)
   const before = store.lastNews()
   await store.follow(() => {}).catch(() => {})

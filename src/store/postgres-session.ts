@@ -1,0 +1,125 @@
+// What a connection to PostgreSQL must be like. A pooler or proxy in between may drop what was asked for when it was opened,
+// or lead to a standby, so each connection is verified before it is used; one to a pooler in each transaction, since its next
+// transaction may run on another connection of the pooler.
+import { type ClientBase, DatabaseError, type QueryResult } from 'pg'
+
+/** What is asked for when a connection is opened. */
+export interface Session {
+  /** The schema of the tables: the first one of the search path. */
+  readonly schema: string
+  readonly searchPath: readonly string[]
+  /** In milliseconds; a time-out that is not asked for is not verified. */
+  readonly timeouts: Readonly<Partial<Record<Timeout, number>>>
+}
+
+type Timeout = (typeof timeoutNames)[number]
+
+export const timeoutNames = ['statement_timeout', 'idle_in_transaction_session_timeout'] as const
+
+/** A connection that is not used, with a sentence that says why and what to do. */
+export class SessionError extends Error {
+  override readonly name = 'SessionError'
+  readonly detail: 'read_only' | 'session'
+
+  constructor(detail: 'read_only' | 'session', sentence: string) {
+    super(sentence)
+    this.detail = detail
+  }
+}
+
+const facts = `SELECT pg_backend_pid() AS pid, current_user AS role, current_setting('search_path') AS search_path,
+  pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
+  ${timeoutNames.map(name => `extract(epoch FROM current_setting('${name}')::interval) * 1000 AS ${name}`).join(', ')}`
+
+type Facts = Readonly<Record<'role' | 'search_path' | Timeout, string>> & {
+  readonly pid: number
+  readonly standby: boolean
+  readonly read_only: boolean
+}
+
+/** The connections on which somebody else than a process of PostgreSQL answers. */
+const pooled = new WeakSet<object>()
+
+/** Verifies a connection that was just opened. @throws SessionError (rejects) when it is not what was asked for. */
+export async function verifyConnection(client: ClientBase, session: Session): Promise<void> {
+  const { rows } = await client.query<Facts>(facts)
+  requireSession(rows[0] as Facts, session)
+  const { processID } = client as ClientBase & { readonly processID: number }
+  if (rows[0]?.pid !== processID) pooled.add(client)
+}
+
+/**
+ * Does something in one transaction. `verified`: it is verified in the transaction, also where it leads to PostgreSQL itself.
+ * @throws SessionError (rejects) as above.
+ */
+export async function transact<T>(
+  client: ClientBase,
+  session: Session,
+  use: () => Promise<T>,
+  verified = pooled.has(client),
+): Promise<T> {
+  // Whatever the default is: what is read after a lock was waited for must be what its last owner has committed.
+  const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED'
+  if (verified) {
+    const answers = (await client.query(`${begin}; ${facts}`)) as unknown as QueryResult<Facts>[] // without another round trip
+    requireSession(answers[1]?.rows[0] as Facts, session)
+  } else await client.query(begin)
+  const result = await use()
+  await client.query('COMMIT')
+  return result
+}
+
+/** Reads: in a transaction only where that has to be verified. */
+export function read<T>(client: ClientBase, session: Session, use: () => Promise<T>): Promise<T> {
+  return pooled.has(client) ? transact(client, session, use) : use()
+}
+
+function requireSession(found: Facts, { searchPath, timeouts }: Session): void {
+  if (found.standby) throw new SessionError('read_only', 'connected to a read-only standby; connect to the primary')
+  if (found.read_only)
+    throw new SessionError(
+      'read_only',
+      `the database is read-only (default_transaction_read_only is on): connect to the primary, or let the role ${quote(found.role)} write`,
+    )
+  const asked = searchPath.map(quote).join(', ')
+  const differences = timeoutNames
+    .filter(name => timeouts[name] !== undefined && Number(found[name]) !== timeouts[name])
+    .map(name => ({ name: name as string, is: `${Number(found[name])} ms`, asked: String(timeouts[name]) }))
+  if (JSON.stringify(splitPath(found.search_path)) !== JSON.stringify(searchPath))
+    differences.unshift({ name: 'search_path', is: found.search_path || 'empty', asked })
+  if (differences.length === 0) return
+  const differ = differences.map(({ name, is, asked }) => `${name} is ${is}, not ${asked}`).join('; ')
+  const remedy = differences
+    .map(({ name, asked }) => `ALTER ROLE ${quote(found.role)} SET ${name} = ${asked};`)
+    .join(' ')
+  throw new SessionError(
+    'session',
+    `the connection does not have what it was opened with: ${differ}. A pooler in between drops it: connect to PostgreSQL directly, or run: ${remedy}`,
+  )
+}
+
+/** A refusal of a pooler to open a connection with what is asked for, as a sentence that says what to do; else undefined. */
+export function describeRefusal(error: unknown): SessionError | undefined {
+  const parameter = error instanceof DatabaseError && /unsupported startup parameter: (\w+)/.exec(error.message)?.[1]
+  if (!parameter) return undefined
+  return new SessionError(
+    'session',
+    `a pooler in between does not support the parameter ${parameter}: connect to PostgreSQL directly, or add it to ignore_startup_parameters of PgBouncer and set it for the role (docs/server.md)`,
+  )
+}
+
+/** The search path that the command-line options of a connection ask for; undefined when they do not. */
+export function searchPathOf(options: string): string[] | undefined {
+  const [, given] = [...options.matchAll(/\bsearch_path\s*=\s*((?:"[^"]*"|\\.|[^\s"\\])+)/gs)].at(-1) ?? []
+  return given === undefined ? undefined : splitPath(given.replace(/\\(.)/gs, '$1'))
+}
+
+/** The names of a list, as PostgreSQL reads them: those without quotes in lower case. */
+function splitPath(list: string): string[] {
+  const names = [...list.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"]+))\s*(?:,|$)/gs)]
+  return names.map(([, quoted, plain = '']) => quoted?.replaceAll('""', '"') ?? plain.trim().toLowerCase())
+}
+
+function quote(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
+}
