@@ -48,6 +48,9 @@ const migrations = [
   'ALTER TABLE grants ADD COLUMN issued_after bigint',
 ]
 
+/** Version of the schema that this program writes. */
+export const schemaVersion = migrations.length
+
 /** Brings `schema` up to date on a connection that has it first in its search path. @throws Error, then nothing was changed. */
 export async function migrate(client: ClientBase, schema: string): Promise<void> {
   if ((await readVersion(client)) === migrations.length) return // without writing anything: it may not be allowed
