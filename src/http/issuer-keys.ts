@@ -34,7 +34,9 @@ function findAt({ uri, ca }: Extract<IssuerKeys, { uri: string }>, clock: () => 
   const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, json => {
     const { keys } = (json ?? {}) as { readonly keys?: unknown }
     if (!Array.isArray(keys)) throw new TypeError('it has no list of keys')
-    return importKeys(keys.filter(isUsable))
+    const usable = keys.filter(isUsable)
+    if (usable.length === 0) throw new TypeError('none of its keys is one for access tokens')
+    return importKeys(usable)
   })
   return kid => lookUp(keys => keys.get(kid))
 }

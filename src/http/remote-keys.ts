@@ -14,7 +14,11 @@ export type FindOutsideKey = (header?: JWSHeaderParameters, token?: FlattenedJWS
 
 /** @throws OAuthError (rejects) `issuer_unavailable` */
 export function createRemoteKeys(options: RemoteDocumentOptions): FindOutsideKey {
-  const lookUp = createRemoteDocument(options, json => createLocalJWKSet(json as JSONWebKeySet))
+  const lookUp = createRemoteDocument(options, json => {
+    const find = createLocalJWKSet(json as JSONWebKeySet)
+    if (find.jwks().keys.length === 0) throw new TypeError('it has no keys')
+    return find
+  })
   return async (header, token) => {
     const key = await lookUp(find => find(header, token).catch(orNone))
     if (key === undefined) throw new errors.JWKSNoMatchingKey()

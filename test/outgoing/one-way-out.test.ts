@@ -1,0 +1,81 @@
+// Nothing in src opens a TLS connection but src/outgoing/connect.ts, and nothing has Node make the legacy object of a
+// certificate, or of a chain: read off the source text, so that it stays so.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+
+const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter(name => /\.[jt]s$/.test(name) && !name.startsWith('page/'))
+  .map(name => ({ name, text: withoutComments(readFileSync(join('src', name), 'utf8')) }))
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*.*?\*\/|(?<=^|\s)\/\/[^\n]*/gs, '')
+}
+
+/** The values, not the types, that a source imports from a module, by their own names; `*` for all of it. */
+function importsOf(text: string, module: string): string[] {
+  const statement = new RegExp(`^import (?!type )([^']*?) from '${module}'|\\b(import|require)\\('${module}'\\)`, 'gms')
+  return [...text.matchAll(statement)].flatMap(([, what]) => {
+    const names = /^\{(.*)\}$/s.exec(what ?? '')?.[1]?.split(',')
+    if (names === undefined) return ['*']
+    return names.flatMap(name => (/^\s*(type\s|$)/.test(name) ? [] : [name.trim().split(' ')[0] as string]))
+  })
+}
+
+/** What may be imported from a module that can connect, and where. Names that connect have a place of their own. */
+const rules: Readonly<Record<string, readonly { readonly name: string; readonly places: readonly string[] }[]>> = {
+  'node:tls': [
+    { name: 'connect', places: ['outgoing/connect.ts'] },
+    { name: 'TLSSocket', places: ['outgoing/connect.ts', 'http/slow-peers.ts'] },
+    { name: 'createSecureContext', places: [] },
+    { name: 'createServer', places: ['lab/scenarios/relay.ts'] },
+  ],
+  'node:https': [],
+  'node:http2': [
+    // Both are given the connection that they speak on.
+    { name: 'connect', places: ['client/http2.ts', 'lab/connection.ts'] },
+    { name: 'constants', places: [] },
+    { name: 'createSecureServer', places: [] },
+  ],
+  undici: [
+    { name: 'Client', places: ['client/http1.ts'] }, // whose connector gives it a connection of ours
+    { name: 'fetch', places: ['client/fetch.ts'] }, // through the dispatcher of the client
+    { name: 'Dispatcher', places: [] },
+    { name: 'errors', places: [] },
+    { name: 'Request', places: [] },
+    { name: 'Response', places: [] },
+  ],
+}
+
+t.test('only src/outgoing/connect.ts opens TLS connections', async t => {
+  t.ok(sources.length > 200)
+  for (const [module, known] of Object.entries(rules))
+    for (const { name, text } of sources)
+      for (const imported of importsOf(text, module)) {
+        const rule = known.find(entry => entry.name === imported)
+        t.ok(rule !== undefined, `${name} imports ${imported} from ${module}`)
+        if (rule !== undefined && rule.places.length > 0)
+          t.ok(rule.places.includes(name), `${name}: ${imported} of ${module}`)
+      }
+})
+
+t.test('each place that may connect by a library of others hands a connection over, or is no TLS', async t => {
+  const textOf = (name: string) => sources.find(source => source.name === name)?.text ?? ''
+  t.match(textOf('client/http2.ts'), /connect\(origin, \{\s*createConnection: \(\) => socket,/)
+  t.match(textOf('lab/connection.ts'), /createConnection: \(\) => socket/)
+  t.match(textOf('client/http1.ts'), /new Client\(origin, \{[^}]*\bconnect\(_options, done\)/s)
+  t.match(textOf('client/fetch.ts'), /fetch\(target, \{ \.\.\.init, dispatcher: through \}\)/)
+  t.match(textOf('cli/ops.ts'), /\^http:\\\/\\\/\(127/, 'the ops listener is plain HTTP on this machine')
+  const callers = sources.filter(({ text }) => /(?<![.\w])fetch\(/.test(text)).map(({ name }) => name)
+  t.same(callers.sort(), ['cli/ops.ts', 'client/fetch.ts'], 'nobody else calls fetch')
+})
+
+t.test('nothing has Node make the legacy object of a certificate', async t => {
+  for (const { name, text } of sources) {
+    if (name !== 'outgoing/connect.ts') t.notMatch(text, /getPeerCertificate/, name)
+    t.notMatch(text, /toLegacyObject|\.getCertificate\(|translatePeerCertificate|checkServerIdentity\(/, name)
+    t.notMatch(text, /buildConnector/, name)
+    // The listener, which judges clients by itself; and the relay of the lab, whose victim cannot tell it from the server.
+    if (!['http/tls.ts', 'lab/scenarios/relay.ts'].includes(name)) t.notMatch(text, /rejectUnauthorized: false/, name)
+  }
+})
