@@ -37,7 +37,6 @@ const decoders: ReadonlyMap<number, (content: Buffer) => string> = new Map([
   [0x13, latin1], // PrintableString
   [0x14, latin1], // TeletexString, which OpenSSL reads as ISO 8859-1
   [0x16, latin1], // IA5String
-  [0x1a, latin1], // VisibleString
   [0x1c, decodeUniversalString],
   [0x1e, decodeBmpString],
 ])

@@ -35,8 +35,8 @@ const shortNames: Readonly<Record<string, string>> = {
   '1.2.840.113549.1.9.1': 'EMAILADDRESS',
 }
 
-/** UTF8String, PrintableString, IA5String, VisibleString. */
-const textTags = [0x0c, 0x13, 0x16, 0x1a]
+/** UTF8String, PrintableString, IA5String. */
+const textTags = [0x0c, 0x13, 0x16]
 
 /** RFC 4514 §2.4. */
 function escapeValue(text: string): string {

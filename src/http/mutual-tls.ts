@@ -83,6 +83,8 @@ const defaultTimeouts = {
   headers: 10,
   request: 30,
   idle: 60,
+  /** For a peer to close its end of a connection over HTTP/2 that has ended. */
+  linger: 2,
   /** After a change of whom we trust, each connection ends with its next answer from some moment within these on … */
   retirement: 30,
   /** … and without an answer when these have passed as well. */
@@ -167,7 +169,14 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     server.prependListener('secureConnection', socket => guard(socket, () => accept(socket)))
     server.on('session', session => {
       const connection = connectionOf(session.socket)
-      if (connection !== undefined) connection.session = session
+      if (connection === undefined) return
+      connection.session = session
+      // Node waits for the peer to close its end, for ever if it does not.
+      session.once('close', () => {
+        const { socket } = connection
+        const timer = setTimeout(() => socket.destroy(), timeouts.linger * 1000).unref()
+        socket.once('close', () => clearTimeout(timer))
+      })
     })
     endSlowPeers(server, timeouts)
     limitFloods(server, (socket, found) =>

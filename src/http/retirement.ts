@@ -68,7 +68,7 @@ function findFate({ presenter, rejection }: Connection, trust: Trust): Fate {
   } catch {
     return 'at once' // DER that only OpenSSL reads
   }
-  return pinned && x509.checkIssued(x509) ? 'stays' : 'soon'
+  return pinned && x509.subject === x509.issuer ? 'stays' : 'soon'
 }
 
 function closeRevoked(connection: Connection, options: RetirementOptions): void {

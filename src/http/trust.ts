@@ -89,10 +89,15 @@ export function loadTrust(authorities: readonly X509Certificate[], lists: readon
   return trust
 }
 
-/** Whether two loads trust the same: the same certificates and lists, whatever text surrounds them. */
+/**
+ * Whether two loads trust the same: the same certificates and lists, whatever text surrounds them. The order of authorities
+ * matters only among those of one name, of which OpenSSL tries the first.
+ */
 export function isSameTrust(one: Trust, other: Trust): boolean {
-  const identify = ({ authorities, lists }: Trust) =>
-    [...authorities.map(({ x509 }) => x509.fingerprint256), ...lists.map(({ digest }) => digest)].sort().join()
+  const identify = ({ authorities, lists }: Trust) => {
+    const byName = authorities.toSorted((a, b) => (a.subject < b.subject ? -1 : Number(a.subject > b.subject)))
+    return [...byName.map(({ x509 }) => x509.fingerprint256), ...lists.map(({ digest }) => digest).sort()].join()
+  }
   return identify(one) === identify(other)
 }
 

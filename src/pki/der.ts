@@ -33,6 +33,16 @@ export const nothing = (): Der => primitive(Type.NULL, '')
 
 export const utf8String = (text: string): Der => primitive(Type.UTF8, binary(Buffer.from(text, 'utf8')))
 
+/** A character string of another type by its tag, whose octets are given. */
+export const characterString = (tag: 19 | 20 | 22 | 28 | 30, octets: Buffer): Der =>
+  // forge wants a BMPString (30) as text, and writes two octets for each of its characters.
+  asn1.create(
+    Class.UNIVERSAL,
+    tag as Forge.Type,
+    false,
+    tag === 30 ? Buffer.from(octets).swap16().toString('utf16le') : binary(octets),
+  )
+
 export const octetString = (bytes: Buffer): Der => primitive(Type.OCTETSTRING, binary(bytes))
 
 export const bitString = (bytes: Buffer, unusedBits = 0): Der =>

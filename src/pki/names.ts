@@ -18,13 +18,18 @@ const attributeTypes = {
   emailAddress: '1.2.840.113549.1.9.1',
 }
 
-export type DistinguishedName = readonly (readonly [type: keyof typeof attributeTypes, value: string])[]
+/** A value that is not text is written as it is: as another string type, say. */
+export type DistinguishedName = readonly (readonly [type: keyof typeof attributeTypes, value: string | Der])[]
 
 export type AltName = { dns: string } | { ip: string } | { uri: string } | { email: string }
 
 /** A Name with one attribute in each relative distinguished name, in the order given; it may be empty. */
 export function distinguishedName(attributes: DistinguishedName): Der {
-  return sequence(attributes.map(([type, value]) => set([sequence([oid(attributeTypes[type]), utf8String(value)])])))
+  return sequence(
+    attributes.map(([type, value]) =>
+      set([sequence([oid(attributeTypes[type]), typeof value === 'string' ? utf8String(value) : value])]),
+    ),
+  )
 }
 
 /**
