@@ -1,0 +1,43 @@
+// What the corpus consists of: files as people write them, each with the verdict that it must meet.
+import type { Reason } from '../../../src/core/errors.ts'
+
+export type Kind =
+  | 'client certificate'
+  | 'authorities'
+  | 'revocation lists'
+  | 'server certificate'
+  | 'private key'
+  | 'signing keys'
+  | 'keys of an issuer'
+  | 'keys of leak reporters'
+  | 'JSON list'
+
+export interface Entry {
+  /** Unique, and the same in every run. */
+  readonly name: string
+  readonly kind: Kind
+  /** By file name. What is not here is what the server uses by default. */
+  readonly files: Readonly<Record<string, string | Buffer>>
+}
+
+/** What becomes of a client certificate in a handshake; `handshake fails` is an alert before any request. */
+export type ClientVerdict = 'accepted' | 'handshake fails' | Extract<Reason, `certificate_${string}` | 'no_certificate'>
+
+/** The authorities and revocation lists of a server. */
+export interface Trust {
+  readonly ca: string
+  readonly crl?: string
+}
+
+export interface ClientEntry extends Entry {
+  readonly kind: 'client certificate'
+  readonly trust: Trust
+  /** What the client sends, leaf first. */
+  readonly chain: readonly Buffer[]
+  readonly scheme: number
+  readonly sign: (content: Buffer) => Buffer
+  readonly verdict: ClientVerdict
+}
+
+/** What becomes of files when they are loaded. */
+export type LoadVerdict = 'loaded' | 'refused'
