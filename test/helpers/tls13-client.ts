@@ -40,6 +40,8 @@ export interface RawAnswer {
 }
 
 export interface RawConnection {
+  /** What the server has sent as its certificates, leaf first. */
+  readonly serverChain: readonly Buffer[]
   /** Sends a request over HTTP/1.1 and reads its answer. Rejects with ConnectionEnded. */
   request(text: string): Promise<RawAnswer>
   /** Whether the server has ended the connection. */
@@ -54,13 +56,15 @@ export interface RawConnection {
 export async function connectRaw(port: number, identity: RawIdentity): Promise<RawConnection> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   const channel = createChannel(socket)
+  let serverChain: readonly Buffer[]
   try {
-    await shakeHands(channel, identity)
+    serverChain = await shakeHands(channel, identity)
   } catch (error) {
     socket.destroy()
     throw error
   }
   return {
+    serverChain,
     hasEnded: () => channel.hasEnded(),
     close: () => socket.destroy(),
     async request(text) {
@@ -92,10 +96,12 @@ const handshake = 22
 const applicationData = 23
 // Handshake types, RFC 8446 §4.
 const serverHello = 2
+const certificate = 11
 const certificateRequest = 13
 const finished = 20
 
-async function shakeHands(channel: Channel, identity: RawIdentity): Promise<void> {
+/** Returns the certificates of the server. */
+async function shakeHands(channel: Channel, identity: RawIdentity): Promise<Buffer[]> {
   const { privateKey, publicKey } = generateKeyPairSync('x25519')
   const share = publicKey.export({ type: 'spki', format: 'der' }).subarray(-32)
   const transcript = createHash('sha256')
@@ -114,10 +120,17 @@ async function shakeHands(channel: Channel, identity: RawIdentity): Promise<void
   channel.setKeys(clientSecret, expand(secret, 's hs traffic', digest()))
 
   let context: Buffer = Buffer.alloc(0)
+  const serverChain: Buffer[] = []
   for (let type: number | undefined; type !== finished; ) {
     const message = await channel.readMessage()
     type = message[0]
     if (type === certificateRequest) context = message.subarray(5, 5 + (message[4] as number))
+    if (type === certificate)
+      for (let at = 8; at < message.length; ) {
+        const length = message.readUIntBE(at, 3)
+        serverChain.push(message.subarray(at + 3, at + 3 + length))
+        at += 5 + length + message.readUInt16BE(at + 3 + length)
+      }
     transcript.update(message)
   }
   const main = hmac(expand(secret, 'derived', nothing), zeros)
@@ -130,19 +143,20 @@ async function shakeHands(channel: Channel, identity: RawIdentity): Promise<void
     transcript.update(message)
   }
   const entries = Buffer.concat(identity.chain.map(der => Buffer.concat([u24(der.length), der, Buffer.alloc(2)])))
-  send(11, Buffer.concat([Buffer.from([context.length]), context, u24(entries.length), entries]))
+  send(certificate, Buffer.concat([Buffer.from([context.length]), context, u24(entries.length), entries]))
   const scheme = Buffer.from([identity.scheme >> 8, identity.scheme & 0xff])
   const label = `${' '.repeat(64)}TLS 1.3, client CertificateVerify\0`
   const signature = identity.sign(Buffer.concat([Buffer.from(label), digest()]))
   if (identity.chain.length > 0) send(15, Buffer.concat([scheme, vector16(signature)]))
   send(finished, hmac(expand(clientSecret, 'finished', Buffer.alloc(0)), digest()))
   channel.setKeys(applicationSecrets[0], undefined)
+  return serverChain
 }
 
 const extensionsOf = (share: Buffer): Extension[] => [
   serverName('localhost'),
   [10, vector16(Buffer.from([0x00, 0x1d]))],
-  [13, vector16(Buffer.from('040305030603080408050806080708080401', 'hex'))],
+  [13, vector16(Buffer.from('040305030603080408050806080708080809080a080b081a081b081c0904090509060401', 'hex'))],
   alpn('http/1.1'),
   [43, Buffer.from([2, 0x03, 0x04])],
   [51, vector16(Buffer.concat([Buffer.from([0x00, 0x1d]), vector16(share)]))],

@@ -145,6 +145,13 @@ const issuers: Rows = {
   "subject: the root's name": { subject: root.name },
 }
 
+/** Subjects that OpenSSL can read, for authorities to have as well. */
+export const nameStrings: readonly (readonly [name: string, subject: Buffer])[] = Object.entries({
+  ...strings,
+  ...values,
+  ...structures,
+}).flatMap(([name, row]) => ('subject' in row && row.subject !== undefined ? [[name, row.subject] as const] : []))
+
 export function clientNames(): ClientEntry[] {
   const tables = [strings, values, structures, alternatives, issuers]
   return [
