@@ -1,10 +1,8 @@
 // Asks judge.ts about entries, one after the other, and starts another one when it has ended.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { patience } from '../until.ts'
-import type { Entry } from './entry.ts'
 import type { Answer, Question } from './judge.ts'
 
 export type Verdict = Answer | { readonly load: 'crashed' | 'hung'; readonly message: string }
@@ -43,11 +41,4 @@ export function openCourt(): Court {
     },
     close: () => void judge?.kill(),
   }
-}
-
-/** Writes the files of an entry into a folder of their own, readable by their owner alone. */
-export function writeEntry(folder: string, { files }: Pick<Entry, 'files'>): void {
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content, { mode: 0o600 })
 }
