@@ -77,6 +77,8 @@ function checkVerdict(t: Asserts, entry: Entry & { readonly load: string | undef
   }
   if ('peakMegabytes' in verdict)
     t.ok(verdict.peakMegabytes < mostMegabytes, `${name}: ${verdict.peakMegabytes} megabytes`)
+  if (!['signing keys', 'private key', 'server certificate'].includes(entry.kind) && !name.startsWith('webhooks'))
+    return
   // What looks like a key or a secret is a long run of base64.
   const runs = verdict.message.replaceAll(folder, '').match(/[\w+/-]{24,}/g) ?? []
   const quoted = runs.filter(run => Object.values(files).some(content => content.includes(run)))
