@@ -175,9 +175,9 @@ export function clientChains(): ClientEntry[] {
     present('chain: a renewed root of the same key', under(trusting(renewed), [leaf()]), 'accepted'),
     present('chain: old and renewed root', under(trusting(root, renewed), [leaf()]), 'accepted'),
     present('chain: ended and renewed root', under(trusting(endedRoot, renewed), [leaf()]), 'accepted'),
-    present('chain: the root has ended', under(trusting(endedRoot), [leaf()]), 'certificate_expired'),
-    present('chain: the sub authority has ended', { chain: below([endedSub]) }, 'certificate_expired'),
-    present('chain: the sub authority begins tomorrow', { chain: below([futureSub]) }, 'certificate_expired'),
+    present('chain: the root has ended', under(trusting(endedRoot), [leaf()]), untrusted),
+    present('chain: the sub authority has ended', { chain: below([endedSub]) }, untrusted),
+    present('chain: the sub authority begins tomorrow', { chain: below([futureSub]) }, untrusted),
     present('chain: ended and good sub authority of one key', { chain: [...below([endedSub]), sub.der] }, 'accepted'),
     // Of two issuers that were sent and are in date, OpenSSL follows the first only.
     present(

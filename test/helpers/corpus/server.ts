@@ -85,6 +85,7 @@ export async function startCorpusServer(
     TLSBOUND_STATE_URL: 'sqlite::memory:',
   })
   const { port } = server
+  await fetch(`http://localhost:${opsPort}/health`) // what it does after it has begun to listen, it has then done
   const authority = `Host: localhost:${port}`
 
   async function ask(connection: RawConnection): Promise<Presented['verdict']> {
