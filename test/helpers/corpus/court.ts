@@ -1,8 +1,9 @@
 // Asks judge.ts about entries, one after the other, and starts another one when it has ended.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { patience } from '../until.ts'
+import type { Entry, LoadVerdict } from './entry.ts'
 import type { Answer, Question } from './judge.ts'
 
 export type Verdict = Answer | { readonly load: 'crashed' | 'hung'; readonly message: string }
@@ -41,4 +42,34 @@ export function openCourt(): Court {
     },
     close: () => void judge?.kill(),
   }
+}
+
+/** Megabytes of the process that loads one file after the other. */
+const mostMegabytes = 700
+
+/** Kinds of files that nobody but their owner may read. */
+const secretKinds = ['signing keys', 'private key', 'server certificate']
+
+/** What is wrong with a verdict on an entry whose files lie in this folder; nothing, if it is right. */
+export function findProblems(
+  folder: string,
+  { name, kind, files, load }: Entry & { readonly load: LoadVerdict | undefined },
+  verdict: Verdict,
+): string[] {
+  const { message } = verdict
+  const sentence = message.slice(0, 500)
+  const problems: string[] = []
+  if (!['loaded', 'refused'].includes(verdict.load) || (load !== undefined && verdict.load !== load))
+    problems.push(`${verdict.load}, not ${load ?? 'loaded or refused'}: ${sentence}`)
+  if (verdict.load === 'refused' && !Object.keys(files).some(file => message.includes(join(folder, file))))
+    problems.push(`the sentence names no file: ${sentence}`)
+  if ('peakMegabytes' in verdict && verdict.peakMegabytes > mostMegabytes)
+    problems.push(`${verdict.peakMegabytes} megabytes`)
+  if (secretKinds.includes(kind) || name.startsWith('webhooks')) {
+    // What looks like a key or a secret is a long run of base64.
+    const runs = message.replaceAll(folder, '').match(/[\w+/-]{24,}/g) ?? []
+    if (runs.some(run => Object.values(files).some(content => content.includes(run))))
+      problems.push(`the sentence quotes the file: ${sentence}`)
+  }
+  return problems.map(problem => `${name}: ${problem}`)
 }
