@@ -47,6 +47,8 @@ export type Clients = ReadonlyMap<string, Client>
 /** Reads a list of registrations; `problems` receives a sentence for each thing that is wrong with it. */
 export function readClients(list: unknown, problems: string[]): Clients {
   const clients = new Map<string, Client>()
+  /** The first client with each mark. */
+  const owners = new Map<string, string>()
   if (!Array.isArray(list)) {
     problems.push('the list of clients must be a JSON array')
     return clients
@@ -57,8 +59,10 @@ export function readClients(list: unknown, problems: string[]): Clients {
     )
     if (client === undefined) return
     if (clients.has(client.id)) problems.push(`client ${client.id}: registered twice`)
-    const other = findRival(client, clients)
-    if (other !== undefined) problems.push(`client ${client.id}: one certificate would match ${other.id} as well`)
+    const marks = marksOf(client)
+    const rival = marks.map(mark => owners.get(mark)).find(owner => owner !== undefined && owner !== client.id)
+    if (rival !== undefined) problems.push(`client ${client.id}: one certificate would match ${rival} as well`)
+    for (const mark of marks) if (!owners.has(mark)) owners.set(mark, client.id)
     clients.set(client.id, client)
   })
   return clients
@@ -66,13 +70,13 @@ export function readClients(list: unknown, problems: string[]): Clients {
 
 /** A client that the same certificate would match. */
 export function findRival(client: Client, clients: Clients): Client | undefined {
-  const subject = JSON.stringify(client.subject)
-  return [...clients.values()].find(
-    other =>
-      other.id !== client.id &&
-      ((client.subject !== undefined && JSON.stringify(other.subject) === subject) ||
-        [...client.certificates].some(thumbprint => other.certificates.has(thumbprint))),
-  )
+  const marks = new Set(marksOf(client))
+  return [...clients.values()].find(other => other.id !== client.id && marksOf(other).some(mark => marks.has(mark)))
+}
+
+/** What a certificate is recognized by as one of the client's: its name, or its thumbprint. */
+function marksOf({ subject, certificates }: Client): string[] {
+  return subject === undefined ? [...certificates] : [JSON.stringify(subject), ...certificates]
 }
 
 const known = new Set([
