@@ -4,7 +4,6 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import t from 'tap'
 import type { DetailOf, RefusalFacts } from '../../src/core/details.ts'
 import type { CertificateRejection } from '../../src/http/certificate-rejection.ts'
-import { renderPem, splitPem } from '../../src/http/pem.ts'
 import { loadTrust } from '../../src/http/trust.ts'
 import type { CertificateOrder } from '../../src/pki/certificate.ts'
 import type { CrlOrder } from '../../src/pki/crl.ts'
@@ -12,6 +11,7 @@ import { sequence } from '../../src/pki/der.ts'
 import * as extensions from '../../src/pki/extensions.ts'
 import { type Identity, issueCertificate, issueCrl, startTestServer } from '../../src/testing/server.ts'
 import { evaluationOf } from '../helpers/handshakes.ts'
+import { listsOf, renderPem } from '../helpers/pem.ts'
 
 const DAY = 86_400_000
 const past = { notBefore: new Date(Date.now() - 3 * DAY), notAfter: new Date(Date.now() - DAY) }
@@ -291,7 +291,7 @@ for (const [reason, rows] of Object.entries({
       const { detail, facts = {}, who = alice, chain = [], authorities = [root], lists = [] } = row
       const trust = loadTrust(
         authorities.map(({ certificate }) => new X509Certificate(certificate)),
-        lists.flatMap(pem => splitPem(pem, 'X509 CRL')),
+        lists.flatMap(listsOf),
       )
       const { rejection } = await evaluationOf({ authorities, lists, who, chain }, trust)
       t.match(rejection?.slice(0, 2), [reason, detail], name)

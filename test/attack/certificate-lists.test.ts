@@ -3,7 +3,6 @@
 // another way, a row here says so.
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
-import { splitPem } from '../../src/http/pem.ts'
 import { loadTrust } from '../../src/http/trust.ts'
 import type { CertificateOrder } from '../../src/pki/certificate.ts'
 import type { CrlOrder } from '../../src/pki/crl.ts'
@@ -12,6 +11,7 @@ import * as extensions from '../../src/pki/extensions.ts'
 import { keyIdentifier } from '../../src/pki/signing.ts'
 import { type Identity, issueCertificate, issueCrl } from '../../src/testing/server.ts'
 import { evaluationOf, type Handshake, verdictOf } from '../helpers/handshakes.ts'
+import { listsOf } from '../helpers/pem.ts'
 
 const DAY = 86_400_000
 const root = issueCertificate({ subject: [['CN', 'root']], ca: true })
@@ -32,7 +32,7 @@ const critical = (id: string) => ({ extensions: [extensions.extension(id, sequen
 const load = (authorities: readonly Identity[], lists: readonly string[]) =>
   loadTrust(
     authorities.map(({ certificate }) => new X509Certificate(certificate)),
-    lists.flatMap(pem => splitPem(pem, 'X509 CRL')),
+    lists.flatMap(listsOf),
   )
 
 interface Row {

@@ -6,7 +6,6 @@ import { connect as connectTcp } from 'node:net'
 import t, { type Test } from 'tap'
 import { readElements, readSequence } from '../../src/core/der.ts'
 import type { MutualTlsOptions } from '../../src/http/mutual-tls.ts'
-import { renderPem } from '../../src/http/pem.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import {
   type Identity,
@@ -17,6 +16,7 @@ import {
   type TestServer,
   type TestServerOptions,
 } from '../../src/testing/server.ts'
+import { renderPem } from '../helpers/pem.ts'
 import { refusal } from '../helpers/refusals.ts'
 import { until } from '../helpers/until.ts'
 

@@ -3,12 +3,12 @@
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { acceptsAnyone, assessAuthorities } from '../../src/http/authority-standing.ts'
-import { splitPem } from '../../src/http/pem.ts'
 import { isSameTrust, loadTrust, nextEndOf } from '../../src/http/trust.ts'
 import type { CertificateOrder } from '../../src/pki/certificate.ts'
 import type { CrlOrder } from '../../src/pki/crl.ts'
 import { type Identity, issueCertificate, issueCrl } from '../../src/testing/server.ts'
 import { verdictOf } from '../helpers/handshakes.ts'
+import { listsOf } from '../helpers/pem.ts'
 
 const DAY = 86_400_000
 const past = { notBefore: new Date(Date.now() - 3 * DAY), notAfter: new Date(Date.now() - DAY) }
@@ -20,7 +20,7 @@ const listOf = (issuer: Identity, order: Partial<CrlOrder> = {}) => issueCrl({ i
 const load = (authorities: readonly Identity[], lists: readonly string[] = []) =>
   loadTrust(
     authorities.map(({ certificate }) => new X509Certificate(certificate)),
-    lists.flatMap(pem => splitPem(pem, 'X509 CRL')),
+    lists.flatMap(listsOf),
   )
 
 const root = authority('root')
