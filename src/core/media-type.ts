@@ -17,11 +17,10 @@ export function parseMediaType(text: string): MediaType | undefined {
   const [start, essence] = essenceForm.exec(text) ?? []
   if (start === undefined || essence === undefined) return undefined
   const charsets: string[] = []
-  const parameter = new RegExp(parameterForm)
-  parameter.lastIndex = start.length
-  while (parameter.lastIndex < text.length) {
-    const [, name, value] = parameter.exec(text) ?? []
-    if (parameter.lastIndex === 0) return undefined // no match
+  parameterForm.lastIndex = start.length
+  while (parameterForm.lastIndex < text.length) {
+    const [, name, value] = parameterForm.exec(text) ?? []
+    if (parameterForm.lastIndex === 0) return undefined // no match
     if (name?.toLowerCase() === 'charset') charsets.push(unquote(value as string).toLowerCase())
   }
   return { essence: essence.toLowerCase(), charsets }
