@@ -31,6 +31,7 @@ export const goodProofs: readonly ProofCase[] = [
     payload: good => JSON.stringify(Object.fromEntries(Object.entries(good).reverse()), null, '\t'),
   },
   { name: 'a name with an escape', payload: good => JSON.stringify(good).replace('"ath"', '"\\u0061th"') },
+  { name: 'iat with a fraction', payload: { iat: now + 0.5 } },
   { name: 'iat with an exponent', payload: good => JSON.stringify(good).replace(`${now}`, '18e8') },
   {
     name: 'the other one of two signatures',

@@ -1,6 +1,8 @@
 // A security event as a value: what happened, how it ended, and the facts of it. Never a token, only its id; never a key.
 // How it is written down: formats/. What follows from it (metrics, containment, webhooks, the page): whoever observes it.
 
+import type { CameWith } from '../core/theft.ts'
+
 export const eventNames = [
   'token.issued',
   'token.refused',
@@ -33,6 +35,8 @@ export interface Facts {
   readonly grant?: unknown
   /** Of a token that was refused: the certificate that it is bound to. `x5t#S256` is that of whoever came with it. */
   readonly bound_to?: string | undefined
+  /** Of a token that was refused: the certificate that it came with, compared with that one. */
+  readonly came_with?: CameWith | undefined
   readonly 'x5t#S256'?: string | undefined
   readonly bindings?: object | undefined
   readonly tls?: string | null | undefined

@@ -3,7 +3,7 @@
 import type { Confirmation, TokenBinding } from './confirmation.ts'
 import { OAuthError, type Why } from './errors.ts'
 
-/** All times are whole seconds since 1970. */
+/** Times are seconds since 1970: whole in tokens of this server, while another issuer may write a fraction (RFC 7519 §2). */
 export interface AccessTokenClaims {
   readonly iss: string
   readonly sub: string
@@ -44,7 +44,7 @@ export const clockTolerance = 10
 export const maximumLifetime = 86_400
 
 /**
- * Checks the claims of a token whose signature holds. `now` in seconds since 1970.
+ * Checks the claims of a token whose signature holds. `now` in seconds since 1970, with its fraction where tokens may have one.
  * The confirmation claim is left to verifyConfirmation.
  * @throws OAuthError `wrong_issuer`, `wrong_audience`, `claims_malformed`, `not_yet_valid` or `expired`.
  */
@@ -91,8 +91,9 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= 256
 }
 
+/** Whether a value is a NumericDate (RFC 7519 §2): a fraction is allowed; no negative, no infinite, no imprecise number is. */
 export function isTime(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER
 }
 
 /** A value as a fact: a text as it is, the kind of anything else. */

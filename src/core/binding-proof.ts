@@ -6,7 +6,14 @@ import { isCanonical, parseObject } from './compact-jws.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
-import { type ProofAlgorithm, readProofAlgorithms, signProof, verifyProofSignature } from './proof-algorithm.ts'
+import {
+  describeKey,
+  type ProofAlgorithm,
+  proofKeys,
+  readProofAlgorithms,
+  signProof,
+  verifyProofSignature,
+} from './proof-algorithm.ts'
 
 /** What a proof says. The last three belong to one request; a proof without them serves all requests of its connection. */
 export interface ProofClaims {
@@ -50,7 +57,8 @@ export function hashToken(token: string): string {
  */
 export function buildBindingProof(claims: ProofClaims, key: KeyObject, thumbprint: string): string {
   const [alg] = readProofAlgorithms(key)
-  if (alg === undefined) throw new TypeError('a proof needs a key of P-256, P-384, Ed25519, or RSA with 2048 bits')
+  if (alg === undefined)
+    throw new TypeError(`a proof needs a key of one of these kinds: ${proofKeys}; this one is ${describeKey(key)}`)
   const header = { typ: type, alg, 'x5t#S256': thumbprint }
   const input = [header, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
   return `${input}.${signProof(alg, Buffer.from(input), key).toString('base64url')}`

@@ -21,12 +21,17 @@ export function readCanonicalName(name: Element): CanonicalName {
 }
 
 function canonicalValue({ tag, content }: Element): string {
-  const text = decoders.get(tag)?.(content)
+  const text = decodeString({ tag, content })
   if (text === undefined) return `${tag}:${content.toString('hex')}`
   return text
     .replace(/[\t\n\v\f\r ]+/g, ' ')
     .replace(/^ | $/g, '')
     .replace(/[A-Z]+/g, letters => letters.toLowerCase()) // ASCII alone, as OpenSSL does
+}
+
+/** The text of a value in one of the string types; undefined: it is no text. @throws RangeError for octets that are none. */
+export function decodeString({ tag, content }: Element): string | undefined {
+  return decoders.get(tag)?.(content)
 }
 
 const latin1 = (content: Buffer) => content.toString('latin1')

@@ -133,7 +133,7 @@ function urisOf(names: readonly Element[]): Buffer[] {
 const idOf = (arc: number) => Buffer.from([0x55, 0x1d, arc])
 const subjectKeyIdentifier = idOf(14)
 const keyUsage = idOf(15)
-const subjectAltName = idOf(17)
+export const subjectAltName = idOf(17)
 const crlDistributionPoints = idOf(31)
 const authorityKeyIdentifier = idOf(35)
 const commonName = Buffer.from([0x55, 0x04, 0x03]) // 2.5.4.3

@@ -4,7 +4,7 @@ import type { Client } from './client.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
-import { matchesSubject } from './subject-rule.ts'
+import { explainMismatch, matchesSubject } from './subject-rule.ts'
 
 /**
  * Authenticates a registered client by the certificate that is presented: one of those that are registered themselves,
@@ -14,9 +14,13 @@ import { matchesSubject } from './subject-rule.ts'
 export function authenticateClient(client: Client, { certificate }: Presenter): void {
   const { subject, certificates } = client
   if (subject === undefined) {
-    if (!certificates.has(certificate.thumbprint)) refuse('not_registered_certificate')
+    if (!certificates.has(certificate.thumbprint))
+      refuse('not_registered_certificate', { thumbprint: certificate.thumbprint })
   } else if (certificate.pinned) refuse('not_vouched_for')
-  else if (!matchesSubject(subject, certificate.x509)) refuse('other_subject', { registered: subject.value })
+  else if (!matchesSubject(subject, certificate.x509)) {
+    const { detail, facts } = explainMismatch(subject, certificate.x509)
+    refuse(detail, facts)
+  }
 }
 
 function refuse(detail: DetailOf<'client_mismatch'>, facts?: RefusalFacts): never {

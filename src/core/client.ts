@@ -154,10 +154,8 @@ function readSubject(entry: Record<string, unknown>, problem: (sentence: string)
     return undefined
   }
   const name = `tls_client_auth_${type}`
-  const subject = readSubjectRule(type, entry[name])
-  if (subject !== undefined) return { subject, certificates: new Set() }
-  problem(`${name} is not a ${type === 'subject_dn' ? 'distinguished name (RFC 4514)' : type.replace('san_', '')}`)
-  return undefined
+  const subject = readSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
+  return subject && { subject, certificates: new Set() }
 }
 
 /** RFC 8705 §2.2.2: the certificates themselves, first entry of each key's `x5c`. */

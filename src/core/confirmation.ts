@@ -1,10 +1,11 @@
 // The idea of this project: a token says who may present it, and is good for nobody else.
 // RFC 7800 §3.1 (cnf), RFC 8705 §3.1 (x5t#S256); tls_exp is that of draft-mw-oauth-tls-session-bound-tokens §2.4.
-import { timingSafeEqual } from 'node:crypto'
+import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import { type BindingType, bindingTypes, proofExporterLabel } from './channel-binding.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
+import { describeKey, proofKeys, readProofAlgorithms } from './proof-algorithm.ts'
 
 /**
  * The levels, weakest first: bound to the client certificate; to it, with a proof for each connection that it is used on
@@ -24,14 +25,18 @@ const members: readonly string[] = ['x5t#S256', ...bindingTypes.map(type => `${t
 
 /**
  * Builds the `cnf` claim that binds a token to its presenter.
- * @throws OAuthError `binding_unavailable` when the connection has no channel binding to be bound to.
+ * @throws OAuthError `binding_unavailable` when the connection has no channel binding to be bound to, or no proof can be signed
+ * with the key of the certificate.
  */
 export function confirm(presenter: Presenter, level: TokenBinding): Confirmation {
   const certificate = { 'x5t#S256': presenter.certificate.thumbprint }
   if (level === 'certificate') return certificate
   const offered = Object.entries(presenter.bindings)
   if (offered.length === 0) throw new OAuthError('invalid_request', 'binding_unavailable', 'no_channel_binding')
-  if (level === 'proof') return { ...certificate, tls_exp: proofExporterLabel }
+  if (level === 'proof') {
+    requireProofKey(presenter.certificate.x509.publicKey)
+    return { ...certificate, tls_exp: proofExporterLabel }
+  }
   return { ...certificate, ...Object.fromEntries(offered.map(([type, value]) => [`${type}#S256`, value])) }
 }
 
@@ -60,6 +65,12 @@ export function verifyConfirmation(cnf: unknown, presenter: Presenter, prove: ()
 /** Whether a token of level `level` is good enough where `demanded` is asked for. */
 export function isAtLeast(level: TokenBinding, demanded: TokenBinding): boolean {
   return tokenBindings.indexOf(level) >= tokenBindings.indexOf(demanded)
+}
+
+function requireProofKey(key: KeyObject): void {
+  if (readProofAlgorithms(key).length > 0) return
+  const facts = { found: describeKey(key), expected: proofKeys }
+  throw new OAuthError('invalid_request', 'binding_unavailable', 'no_proof_algorithm', facts)
 }
 
 function readConfirmation(cnf: unknown): Confirmation {

@@ -22,6 +22,15 @@ export function readElements(der: Buffer, most = Number.POSITIVE_INFINITY): Elem
   return elements
 }
 
+/** Writes an element with the shortest length (X.690 §10.1). */
+export function encodeElement({ tag, content }: Element): Buffer {
+  const { length } = content
+  if (length < 0x80) return Buffer.concat([Buffer.from([tag, length]), content])
+  const hex = length.toString(16)
+  const size = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')
+  return Buffer.concat([Buffer.from([tag, 0x80 | size.length]), size, content])
+}
+
 /** Reads the one element that `der` must consist of, and what stands inside. @throws RangeError as above. */
 export function readSequence(der: Buffer, tag = 0x30): Element[] {
   const [element, ...rest] = readElements(der)

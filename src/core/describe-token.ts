@@ -86,7 +86,7 @@ export function readLevel(cnf: unknown): TokenBinding | undefined {
 /** How far away a time is, in whole units: `in 4 minutes`, `10 seconds ago`, `now`. Both in seconds since 1970. */
 export function describeDistance(time: number, now: number): string {
   const distance = time - now
-  if (distance === 0) return 'now'
+  if (Math.abs(distance) < 1) return 'now'
   const [unit, seconds] = units.find(([, size]) => Math.abs(distance) >= size) ?? (['second', 1] as const)
   return new Intl.RelativeTimeFormat('en').format(Math.trunc(distance / seconds), unit)
 }

@@ -502,6 +502,11 @@ export const details = {
       cause: 'The connection has no channel binding: it is TLS 1.2 without the extended master secret.',
       remedy: 'Use TLS 1.3, or TLS 1.2 with the extended master secret (RFC 7627).',
     },
+    no_proof_algorithm: {
+      cause: 'No proof can be signed with the key of the client certificate: {found}.',
+      remedy: 'Ask for another token_binding, or use a certificate with one of these keys: {expected}.',
+      told: true,
+    },
     not_mutual_tls: {
       cause: 'The request did not come over a connection of mutualTls().',
       remedy: 'Use mutualTls() as the serverFactory of the Fastify app; inject() has no TLS connection.',
@@ -691,9 +696,29 @@ export const details = {
     },
   },
   client_mismatch: {
-    other_subject: {
-      cause: 'The name in the certificate is not the registered one.',
-      remedy: 'Compare the facts registered and presented.',
+    order_differs: {
+      cause: 'The subject of the certificate has the parts of the registered name in the opposite order.',
+      remedy: 'Register the fact presented: RFC 4514 writes the last part of the certificate first.',
+    },
+    string_type: {
+      cause: 'The subject has the text of the registered name in a string type that is not compared.',
+      remedy: 'Issue the certificate with UTF8String or PrintableString, or register the fact presented as it is.',
+    },
+    other_name: {
+      cause: 'The certificate has another name than the registered one.',
+      remedy: 'Compare the facts registered and presented; letter case and spaces count.',
+    },
+    other_kind_of_name: {
+      cause: 'The certificate has the registered name as another kind of name.',
+      remedy: 'Compare the facts registered and presented; register the kind of name that the certificate has.',
+    },
+    no_name: {
+      cause: 'The certificate has no name of the registered kind.',
+      remedy: 'The fact presented lists the names that it has; register one of these, or issue another certificate.',
+    },
+    name_unreadable: {
+      cause: 'The names in the certificate are not in DER, so that they cannot be compared.',
+      remedy: 'Issue the certificate again with an authority that writes DER (X.690).',
     },
     not_registered_certificate: {
       cause: 'The certificate is none of those that the client is registered with.',
@@ -712,8 +737,12 @@ export const details = {
       remedy: 'Wait 90 seconds; find out who sends wrong secrets with the certificate of this client.',
     },
     other_owner: {
-      cause: 'The token belongs to another client.',
-      remedy: 'Only the client that a token was issued to can revoke it; an administrator uses tlsbound revoke.',
+      cause: 'The token belongs to another client than the one that asks for its revocation.',
+      remedy: 'Find out how the client got the token; an administrator revokes it with tlsbound revoke.',
+    },
+    not_a_resource: {
+      cause: 'A client without a resource asks about the token of another client.',
+      remedy: 'Register resource for a resource server; otherwise find out how the client got the token.',
     },
   },
   client_disabled: {
@@ -796,8 +825,12 @@ export const details = {
       remedy: 'Refresh once for all requests of the client.',
     },
     reused: {
-      cause: 'The refresh token was used before, and its successor is in use or the retry time is over.',
+      cause: 'The refresh token was used before, and its successor was used or replaced since.',
       remedy: 'Two parties hold the token: the grant was revoked; see the event refresh.reused.',
+    },
+    answer_lost: {
+      cause: 'The refresh token was used more than a minute ago, and its successor was never used.',
+      remedy: 'The client probably lost an answer and asked again too late. The grant was revoked; ask for a new one.',
     },
   },
   refresh_revoked: {
@@ -814,13 +847,38 @@ export const details = {
   },
   subject_token_invalid: {
     too_long: { cause: 'The subject token is longer than accepted.', remedy: 'Ask its issuer for a shorter token.' },
+    not_jws: {
+      cause: 'The subject token is not three base64url segments with a JSON header and JSON claims.',
+      remedy: 'Send the token exactly as its issuer gave it; encrypted tokens are not supported.',
+    },
     not_trusted: {
       cause: 'No trusted issuer has the iss of the subject token.',
       remedy: 'Compare the fact issuer with the entries of TLSBOUND_TRUSTED_ISSUERS_FILE, letter by letter.',
     },
+    wrong_algorithm: {
+      cause: 'The alg of the subject token is not one of the algorithms of its issuer.',
+      remedy: 'Add the fact alg to algorithms of the entry, if it is a signature with a public key.',
+    },
+    header_member: {
+      cause: 'The header of the subject token has a crit member, or a kid that is not a string.',
+      remedy: 'Ask the issuer for a token without extensions; the fact header names the member.',
+    },
+    unknown_key: {
+      cause: 'No key of the issuer fits the kid and alg of the subject token.',
+      remedy: 'Compare the facts kid and alg with the key set of the issuer.',
+    },
+    several_keys: {
+      cause: 'The subject token has no kid, and several keys of its issuer fit its alg.',
+      remedy: 'Configure the issuer to write kid, or list one key for each algorithm.',
+    },
+    wrong_signature: {
+      cause: 'The key that the subject token names did not make its signature.',
+      remedy: 'The token was forged or altered, or the key set is that of another issuer.',
+    },
     not_verified: {
-      cause: 'The subject token is malformed, or no key and algorithm of its issuer verify it.',
-      remedy: 'Compare kid and alg with the key set of the issuer and the algorithms of its entry.',
+      cause:
+        'The signature of the subject token could not be verified; the fact code is the error of the JOSE library.',
+      remedy: 'Check that the key of this kid in the key set of the issuer is complete.',
     },
     typ: {
       cause: 'The typ of the subject token does not fit subject_token_type.',
@@ -830,12 +888,53 @@ export const details = {
       cause: 'A claim of the subject token is missing, malformed, or not the expected one.',
       remedy: 'The fact claim names it; compare found with expected.',
     },
+    audience: {
+      cause: 'The aud of the subject token does not contain the audience of its entry.',
+      remedy:
+        'Compare the facts found and expected; audience in TLSBOUND_TRUSTED_ISSUERS_FILE is compared letter by letter.',
+    },
+    ended: {
+      cause: 'The exp of the subject token has passed.',
+      remedy: 'Get a new token of its issuer; if it was issued just now, compare the clocks.',
+    },
+    in_the_future: {
+      cause: 'The iat or nbf of the subject token lies in the future.',
+      remedy: 'Compare the clocks of the issuer and this server.',
+    },
+    too_old: {
+      cause: 'The iat of the subject token is longer ago than maximum_age of its entry allows.',
+      remedy: 'Get a new token of its issuer, or raise maximum_age.',
+    },
+    foreign_claim: {
+      cause: 'The subject token has the claim act or events, so that it speaks of another actor or of an event.',
+      remedy: 'Send the token of the user itself.',
+    },
+    may_act: {
+      cause: 'The may_act of the subject token does not name this client alone.',
+      remedy: 'Compare the facts found and expected; ask the issuer for a token that this client may use.',
+    },
+    confirmation: {
+      cause: 'The cnf of the subject token is not the x5t#S256 of the certificate of this client.',
+      remedy: 'Only the client that the token is bound to can exchange it; the fact found is the reason.',
+    },
     names_a_client: {
       cause: 'The subject of the token has the name of a registered client.',
       remedy: 'Give the issuer a subject_prefix.',
     },
+    other_certificate: {
+      cause: 'This server issued the subject token, to another certificate than the one that is presented.',
+      remedy: 'Only the client that the token was issued to can exchange it; another party that has it has stolen it.',
+    },
+    other_connection: {
+      cause: 'This server issued the subject token, on another TLS connection of the same certificate.',
+      remedy: 'Get the token on the connection that exchanges it.',
+    },
+    other_client: {
+      cause: 'This server issued the subject token, to another client with the same certificate.',
+      remedy: 'Send the client_id that the token was issued to.',
+    },
     own_token: {
-      cause: 'The subject token was issued by this server and is refused for the reason in the fact reason.',
+      cause: 'This server issued the subject token, and refuses it for the reason in the fact reason.',
       remedy: 'See the details of that reason.',
     },
   },

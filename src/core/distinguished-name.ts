@@ -1,77 +1,153 @@
-// Distinguished names, from a registration's text (RFC 4514) and from a certificate's DER, in one comparable form.
-// Strict on purpose: a name that we cannot read exactly is not equal to anything (RFC 8705 §2.1.2, "predictable").
-import { type Element, readElements } from './der.ts'
+// Distinguished names, from a registration's text (RFC 4514) and from a certificate's DER, in one comparable form. Strict on
+// purpose: a name that cannot be read exactly is not equal to anything (RFC 8705 §2.1.2, "predictable"). Back into text:
+// name-text.ts.
+import { parseAttributeType } from './attribute-types.ts'
+import { decodeString } from './canonical-name.ts'
+import { type Element, encodeElement, readElements } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
 
-/** A name as text in which each relative name, attribute type (as OID) and value has one place and one spelling. */
+/**
+ * A name as text in which each relative name, attribute type (as object identifier) and value has one place and one spelling:
+ * `OID=TEXT` for a value that is plain text, `OID#DER` in hexadecimal for any other.
+ */
 export type ComparableName = string
 
-/** RFC 4514 §3, and two types that certificates often have. */
-const attributeTypes: Readonly<Record<string, string>> = {
-  CN: '2.5.4.3',
-  L: '2.5.4.7',
-  ST: '2.5.4.8',
-  O: '2.5.4.10',
-  OU: '2.5.4.11',
-  C: '2.5.4.6',
-  STREET: '2.5.4.9',
-  DC: '0.9.2342.19200300.100.1.25',
-  UID: '0.9.2342.19200300.100.1.1',
-  SERIALNUMBER: '2.5.4.5',
-  EMAILADDRESS: '1.2.840.113549.1.9.1',
-}
-
-/** UTF8String, PrintableString, IA5String: what RFC 5280 §4.1.2.4 lets an authority use, and all that we compare. */
+/** UTF8String, PrintableString, IA5String: what RFC 5280 §4.1.2.4 lets an authority use, compared by their text. */
 const textTags = [0x0c, 0x13, 0x16]
 
-/** One `type=value` and what follows it. Only what RFC 4514 §3 lets stand without a backslash does. */
-const attributeForm =
-  / *([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*) *= *(?![ #])((?:\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\]|[^\\,+"<>;\0])+?) *([,+]|$)/uy
-
-/** Reads a name as people write it, most specific part first: `CN=alice,O=Example\, Inc.`. @throws RangeError */
+/**
+ * Reads a name as RFC 4514 writes it, the last part of the certificate's name first: `CN=alice,O=Example\, Inc.`. Spaces
+ * around the parts are ignored.
+ * @throws RangeError that says what cannot be read or compared.
+ */
 export function parseName(text: string): ComparableName {
-  const form = new RegExp(attributeForm)
-  const relativeNames: Attribute[][] = [[]]
+  if (!text.isWellFormed()) throw new RangeError('it is not Unicode text')
+  if (text.trim() === '') throw new RangeError('it is empty')
+  const relativeNames: string[][] = [[]]
+  let at = 0
   let separator: string | undefined
   do {
-    const [, type = '', value = '', next] = form.exec(text) ?? []
-    const oid = /^\d/.test(type) ? type : attributeTypes[type.toUpperCase()]
-    const plain = decodeText(unescapeValue(value))
-    if (oid === undefined || plain === undefined) throw new RangeError('not a distinguished name')
-    relativeNames.at(-1)?.push([oid, plain])
-    separator = next
+    const equals = text.indexOf('=', at)
+    if (equals === -1) throw new RangeError(`${JSON.stringify(text.slice(at, at + 40))} is not TYPE=VALUE`)
+    const oid = parseAttributeType(text.slice(at, equals).replaceAll(/^ +| +$/g, ''))
+    const { value, end } = scanValue(text, equals + 1)
+    relativeNames.at(-1)?.push(oid + value)
+    separator = text[end]
+    at = end + 1
     if (separator === ',') relativeNames.push([])
-  } while (separator !== '')
+  } while (separator !== undefined)
   return comparable(relativeNames.reverse())
 }
 
-/** Reads the DER of a Name. Returns undefined for an empty one and for one with a value that is not plain text. */
+/**
+ * Reads the DER of a Name. Returns undefined for an empty one, and for one with a part that is not a type and a value.
+ * @throws RangeError for what is not DER.
+ */
 export function readName(name: Element): ComparableName | undefined {
-  const relativeNames = readElements(name.content).map(relative =>
-    readElements(relative.content).map(attribute => {
-      const [type, value] = readElements(attribute.content)
-      const text = value && textTags.includes(value.tag) ? decodeText(value.content) : undefined
-      return type && text !== undefined ? ([readObjectIdentifier(type.content), text] as const) : undefined
-    }),
-  )
-  const isPlain = relativeNames.length > 0 && relativeNames.flat().every(attribute => attribute !== undefined)
-  return isPlain ? comparable(relativeNames as Attribute[][]) : undefined
+  const relativeNames = readElements(name.content).map(relative => readElements(relative.content).map(readAttribute))
+  const isComplete = relativeNames.length > 0 && relativeNames.flat().every(attribute => attribute !== undefined)
+  return isComplete ? comparable(relativeNames as string[][]) : undefined
 }
 
-type Attribute = readonly [oid: string, value: string]
+function readAttribute({ content }: Element): string | undefined {
+  const [type, value, ...more] = readElements(content)
+  if (type?.tag !== 0x06 || value === undefined || more.length > 0) return undefined
+  return readObjectIdentifier(type.content) + comparableValue(value)
+}
+
+/** Whether two names have the same parts in the opposite order. */
+export function areReversed(one: ComparableName, other: ComparableName): boolean {
+  return comparable(readComparable(one).reverse()) === other
+}
+
+/** The name with the text of each string value, whatever its string type: for people, never for a decision. */
+export function withoutStringTypes(name: ComparableName): ComparableName {
+  return comparable(readComparable(name).map(attributes => attributes.map(withoutStringType)))
+}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function comparable(relativeNames: Attribute[][]): ComparableName {
-  return JSON.stringify(relativeNames.map(attributes => attributes.map(pair => pair.join('=')).sort()))
+function comparable(relativeNames: readonly (readonly string[])[]): ComparableName {
+  return JSON.stringify(relativeNames.map(attributes => attributes.toSorted()))
 }
 
-/** RFC 4514 §2.4: a backslash before a special character, or before two hexadecimal digits of an octet of UTF-8. */
-function unescapeValue(value: string): Buffer {
-  const octets = [...value.matchAll(/\\([0-9A-Fa-f]{2})|\\?(.)/gsu)].map(([, hex, plain]) =>
-    hex ? Buffer.from(hex, 'hex') : Buffer.from(plain as string),
-  )
-  return Buffer.concat(octets)
+/** The relative names of a name, in the order of the certificate, each with its attributes. */
+export function readComparable(name: ComparableName): string[][] {
+  return JSON.parse(name) as string[][]
+}
+
+function comparableValue(value: Element): string {
+  const text = textTags.includes(value.tag) ? decodeText(value.content) : undefined
+  return text === undefined ? `#${encodeElement(value).toString('hex')}` : `=${text}`
+}
+
+/** The characters that a backslash may escape, and those that must be escaped (RFC 4514 §3). */
+const escapable = ' "#+,;<=>\\'
+const special = '"+,;<>\\'
+
+/** Reads a value from behind its `=` to the next separator or the end. @throws RangeError */
+function scanValue(text: string, start: number): { value: string; end: number } {
+  let at = start
+  while (text[at] === ' ') at++
+  if (text[at] === '#') return scanOctets(text, at + 1)
+  const octets: Buffer[] = []
+  let length = 0 // of `octets`, without unescaped spaces at the end
+  while (at < text.length && text[at] !== ',' && text[at] !== '+') {
+    const character = String.fromCodePoint(text.codePointAt(at) as number)
+    if (character === '\\') {
+      const pair = text.slice(at + 1, at + 3)
+      const isHex = /^[0-9A-Fa-f]{2}$/.test(pair)
+      if (!isHex && (pair === '' || !escapable.includes(pair[0] as string)))
+        throw new RangeError('a backslash stands before neither a special character nor two hexadecimal digits')
+      octets.push(isHex ? Buffer.from(pair, 'hex') : Buffer.from(pair[0] as string))
+      at += isHex ? 3 : 2
+      length = octets.length
+    } else {
+      if (special.includes(character) || character === '\0')
+        throw new RangeError(`${character === '\0' ? 'NUL' : character} must be escaped with a backslash`)
+      octets.push(Buffer.from(character))
+      at += character.length
+      if (character !== ' ') length = octets.length
+    }
+  }
+  if (length === 0) throw new RangeError('a value is empty; the empty text is written as #0c00')
+  const value = decodeText(Buffer.concat(octets.slice(0, length)))
+  if (value === undefined) throw new RangeError('the escaped octets are not UTF-8')
+  return { value: `=${value}`, end: at }
+}
+
+/** RFC 4514 §2.4: the octets of the value as they stand in the certificate, in hexadecimal. @throws RangeError */
+function scanOctets(text: string, start: number): { value: string; end: number } {
+  let end = start
+  while (end < text.length && text[end] !== ',' && text[end] !== '+') end++
+  const digits = text.slice(start, end).replaceAll(/^ +| +$/g, '')
+  if (!/^(?:[0-9A-Fa-f]{2})+$/.test(digits)) throw new RangeError('# stands before no pairs of hexadecimal digits')
+  const [value, ...more] = readValue(Buffer.from(digits, 'hex'))
+  if (value === undefined || more.length > 0) throw new RangeError('the octets after # are more than one value')
+  return { value: comparableValue(value), end }
+}
+
+/** @throws RangeError */
+function readValue(octets: Buffer): Element[] {
+  try {
+    return readElements(octets)
+  } catch {
+    throw new RangeError('the octets after # are not a value in DER, so that no certificate can have it')
+  }
+}
+
+/** Takes an attribute of a comparable name apart: one of `text` and `der` is there. */
+export function splitAttribute(attribute: string): { oid: string; text?: string; der?: Buffer } {
+  const at = attribute.search(/[=#]/)
+  const [oid, value] = [attribute.slice(0, at), attribute.slice(at + 1)]
+  return attribute[at] === '=' ? { oid, text: value } : { oid, der: Buffer.from(value, 'hex') }
+}
+
+function withoutStringType(attribute: string): string {
+  const { oid, der } = splitAttribute(attribute)
+  const [value] = der === undefined ? [] : readElements(der)
+  const text = value && decodeString(value)
+  return text === undefined ? attribute : `${oid}=${text}`
 }
 
 function decodeText(octets: Buffer): string | undefined {

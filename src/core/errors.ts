@@ -3,6 +3,7 @@
 // why exactly something was refused, for the operator, is details.ts.
 
 import { type Detail, type DetailOf, describeForClient, type details, type RefusalFacts } from './details.ts'
+import type { CameWith } from './theft.ts'
 
 /** Every reason for a refusal, with the sentence that tells what to do next. The list is closed; README.md repeats it. */
 export const reasons = {
@@ -76,6 +77,8 @@ export interface TokenFacts {
   /** `x5t#S256` of the certificate that it is bound to. */
   readonly bound_to?: string
   readonly token_binding?: string
+  /** The certificate that it came with, compared with the one that it is bound to (theft.ts). */
+  came_with?: CameWith
 }
 
 /** Why a request is refused: what the client is told, why exactly, and what was compared. */

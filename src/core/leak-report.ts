@@ -1,44 +1,67 @@
 // A report of leaked tokens, in the format of GitHub's secret scanning partner programme: a JSON array of what was found.
-// Whoever sends it is known by then; what it says of places is text from anywhere.
+// Its sender is known by then. What it says of places is text from anywhere, and any of its entries can be malformed.
 import { printable } from './printable.ts'
 
 export interface Leak {
   readonly token: string
-  /** Where it was found, as the reporter says; shortened, and without anything that looks like a token of ours. */
+  /** Where it was found, as the reporter says; shortened, and without anything that looks like a token of this server. */
   readonly url: string | undefined
   /** What kind of place that is, such as `commit`; likewise. */
   readonly source: string | undefined
 }
 
-/** The most that one report may hold, so that each costs the store a bounded number of questions. */
-export const maximumLeaks = 100
+/** What of an entry was not understood. It depends on the form of the entry alone, never on what the server knows. */
+export interface EntryProblem {
+  /** Of the entry in the report, from 0. */
+  readonly index: number
+  readonly detail: 'not_an_object' | 'token_missing' | 'token_not_a_string' | 'url_not_a_string' | 'source_not_a_string'
+}
+
+export interface LeakReport {
+  /** Each token once, with the place that is named first. */
+  readonly leaks: readonly Leak[]
+  readonly problems: readonly EntryProblem[]
+}
 
 /** Characters of a place that are kept. */
 const maximumPlace = 256
 
-/** Reads a report; members that we do not know are ignored. The answer is undefined when it is not of this form. */
-export function readLeakReport(value: unknown): Leak[] | undefined {
-  if (!Array.isArray(value) || value.length === 0 || value.length > maximumLeaks) return undefined
-  return value.every(isEntry)
-    ? value.map(({ token, url, source }) => ({ token, url: describePlace(url), source: describePlace(source) }))
-    : undefined
+/**
+ * Reads a report. Every entry with a token counts, whatever the others are; unknown members are ignored, and null is as good
+ * as absent. Returns undefined for what is not an array with an entry.
+ */
+export function readLeakReport(value: unknown): LeakReport | undefined {
+  if (!Array.isArray(value) || value.length === 0) return undefined
+  const leaks = new Map<string, Leak>()
+  const problems: EntryProblem[] = []
+  value.forEach((entry: unknown, index) => {
+    const leak = readEntry(entry, detail => problems.push({ index, detail }))
+    if (leak !== undefined && !leaks.has(leak.token)) leaks.set(leak.token, leak)
+  })
+  return { leaks: [...leaks.values()], problems }
 }
 
-interface Entry {
-  readonly token: string
-  readonly type?: string
-  readonly url?: string
-  readonly source?: string
+function readEntry(value: unknown, problem: (detail: EntryProblem['detail']) => void): Leak | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    problem('not_an_object')
+    return undefined
+  }
+  const { token, url, source } = value as Readonly<Record<string, unknown>>
+  if (typeof token !== 'string') {
+    problem(token === undefined || token === null ? 'token_missing' : 'token_not_a_string')
+    return undefined
+  }
+  if (!isPlace(url)) problem('url_not_a_string')
+  if (!isPlace(source)) problem('source_not_a_string')
+  return { token, url: describePlace(url), source: describePlace(source) }
 }
 
-function isEntry(value: unknown): value is Entry {
-  const entry = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
-  const places = [entry.type, entry.url, entry.source]
-  return typeof entry.token === 'string' && places.every(place => place === undefined || typeof place === 'string')
+function isPlace(value: unknown): boolean {
+  return value === undefined || value === null || typeof value === 'string'
 }
 
-function describePlace(place: string | undefined): string | undefined {
-  return place === undefined ? undefined : printable(blotTokens(place)).slice(0, maximumPlace)
+function describePlace(place: unknown): string | undefined {
+  return typeof place === 'string' ? printable(blotTokens(place)).slice(0, maximumPlace) : undefined
 }
 
 /** Leaves of each text that looks like a token of ours only how it begins. */

@@ -22,6 +22,15 @@ export function readProofAlgorithms({ asymmetricKeyType, asymmetricKeyDetails }:
   }
 }
 
+/** The kinds of keys that proofs can be signed with, for people. */
+export const proofKeys = 'P-256, P-384, Ed25519, RSA of 2048 bits or more'
+
+/** The kind of a key, for people: `ec secp521r1`, `rsa 1024`, `ed448`. */
+export function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+  const { namedCurve, modulusLength } = asymmetricKeyDetails ?? {}
+  return [asymmetricKeyType ?? 'unknown', namedCurve, modulusLength].filter(part => part !== undefined).join(' ')
+}
+
 /** Signs with a private key. */
 export function signProof(algorithm: ProofAlgorithm, data: Buffer, key: KeyObject): Buffer {
   return sign(hashes[algorithm], data, { ...forms[algorithm], key })

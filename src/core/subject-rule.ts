@@ -1,8 +1,11 @@
 // Whose certificate it must be: one name of one kind, as a registration gives it (RFC 8705 §2.1.2).
 import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
+import { readAlternativeNames } from './alternative-names.ts'
 import { readFields, readUris } from './certificate-fields.ts'
-import { parseName, readName } from './distinguished-name.ts'
+import type { DetailOf, RefusalFacts } from './details.ts'
+import { areReversed, type ComparableName, parseName, readName, withoutStringTypes } from './distinguished-name.ts'
+import { writeName } from './name-text.ts'
 
 export const subjectRules = ['subject_dn', 'san_dns', 'san_uri', 'san_ip', 'san_email'] as const
 
@@ -12,14 +15,31 @@ export interface SubjectRule {
   readonly value: string
 }
 
-/** Reads the name that a registration demands; undefined when it is not of its form. */
-export function readSubjectRule(type: SubjectRule['type'], value: unknown): SubjectRule | undefined {
+/**
+ * Reads the name that a registration demands; undefined when it is not of its form, and then `problem` receives what is wrong,
+ * to be said after the name of the setting.
+ */
+export function readSubjectRule(
+  type: SubjectRule['type'],
+  value: unknown,
+  problem: (sentence: string) => void = () => {},
+): SubjectRule | undefined {
   try {
     const normal = typeof value === 'string' ? forms[type](value) : undefined
-    return normal === undefined ? undefined : { type, value: normal }
-  } catch {
-    return undefined // a name that parseName or URL cannot read
+    if (normal !== undefined) return { type, value: normal }
+    problem(`is not ${formNames[type]}`)
+  } catch (error) {
+    problem(`is not ${formNames[type]}${error instanceof RangeError ? `: ${error.message}` : ''}`)
   }
+  return undefined
+}
+
+const formNames: Readonly<Record<SubjectRule['type'], string>> = {
+  subject_dn: 'a distinguished name (RFC 4514)',
+  san_dns: 'a DNS name, without wildcard and without a dot at either end',
+  san_uri: 'a URI',
+  san_ip: 'an IP address',
+  san_email: 'an email address',
 }
 
 /** Whether a certificate has the one name that a registration demands; no other name of it is looked at. */
@@ -54,7 +74,7 @@ const forms: Readonly<Record<SubjectRule['type'], (value: string) => string | un
   },
 }
 
-/** Not UTF-8, or not the structure we know: no names, which are equal to nothing. */
+/** Not the structure that we know: no names, which are equal to nothing. */
 function readNames(certificate: X509Certificate): { subject: string | undefined; uris: Buffer[] } {
   try {
     const fields = readFields(certificate.raw)
@@ -62,4 +82,68 @@ function readNames(certificate: X509Certificate): { subject: string | undefined;
   } catch {
     return { subject: undefined, uris: [] }
   }
+}
+
+/** The subject of a certificate as RFC 4514 text, in the order in which it is registered; undefined: it has none that can be read. */
+export function describeSubject(certificate: X509Certificate): string | undefined {
+  const { subject } = readNames(certificate)
+  return subject && writeName(subject)
+}
+
+/** Alternative names that a fact lists. */
+const maximumNames = 10
+
+/** Why a certificate does not have the name of a rule, with both names. */
+export function explainMismatch(
+  { type, value }: SubjectRule,
+  certificate: X509Certificate,
+): { detail: DetailOf<'client_mismatch'>; facts: RefusalFacts } {
+  try {
+    return type === 'subject_dn' ? explainSubject(value, certificate) : explainAlternative(type, value, certificate)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    return { detail: 'name_unreadable', facts: { registered: describeRule({ type, value }) } }
+  }
+}
+
+function explainSubject(expected: ComparableName, certificate: X509Certificate): ReturnType<typeof explainMismatch> {
+  const registered = writeName(expected)
+  const { subject: element } = readFields(certificate.raw)
+  const subject = readName(element)
+  if (subject === undefined) {
+    if (element.content.length > 0) return { detail: 'name_unreadable', facts: { registered } }
+    return { detail: 'no_name', facts: { registered, presented: describeAlternatives(certificate) } }
+  }
+  const facts = { registered, presented: writeName(subject) }
+  const [one, other] = [withoutStringTypes(subject), withoutStringTypes(expected)]
+  if (one === other) return { detail: 'string_type', facts }
+  return { detail: areReversed(one, other) ? 'order_differs' : 'other_name', facts }
+}
+
+function explainAlternative(
+  type: Exclude<SubjectRule['type'], 'subject_dn'>,
+  value: string,
+  certificate: X509Certificate,
+): ReturnType<typeof explainMismatch> {
+  const registered = describeRule({ type, value })
+  const names = readAlternativeNames(certificate.raw, maximumNames)
+  const presented = describeAlternatives(certificate)
+  const isOfOtherKind =
+    names.some(name => name.kind !== type && name.value.toLowerCase() === value.toLowerCase()) ||
+    certificate.subject?.split('\n').some(part => part.slice(part.indexOf('=') + 1) === value)
+  if (isOfOtherKind === true) return { detail: 'other_kind_of_name', facts: { registered, presented } }
+  const hasKind = names.some(({ kind }) => kind === type)
+  return { detail: hasKind ? 'other_name' : 'no_name', facts: { registered, presented } }
+}
+
+function describeRule({ type, value }: SubjectRule): string {
+  return type === 'subject_dn' ? writeName(value) : `${type.slice('san_'.length)}:${value}`
+}
+
+/** The subject, and the first alternative names. */
+function describeAlternatives(certificate: X509Certificate): string {
+  const subject = describeSubject(certificate)
+  const names = readAlternativeNames(certificate.raw, maximumNames)
+  const described = names.map(({ kind, value }) => `${kind.replace('san_', '')}:${value}`)
+  return [...described, ...(subject === undefined ? [] : [`subject ${subject}`])].join(', ') || 'none'
 }

@@ -1,7 +1,17 @@
 // The claims of a subject token → on whose behalf a token of ours may be issued, and within which bounds (RFC 8693 §2.1).
 // Its signature is verified elsewhere. Whatever would restrict it in a way that cannot be checked here refuses it.
-import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, readScope } from './access-token.ts'
+import {
+  type AccessTokenClaims,
+  clockTolerance,
+  describeValue,
+  isScope,
+  isText,
+  isTime,
+  own,
+  readScope,
+} from './access-token.ts'
 import { type TokenBinding, verifyConfirmation } from './confirmation.ts'
+import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
@@ -27,38 +37,50 @@ type Claims = Readonly<Record<string, unknown>>
 const foreign = ['events', 'act']
 
 /**
- * Reads a token of an outside issuer, whose signature holds, as presented by the client `clientId` at `now`, in seconds.
- * @throws OAuthError `subject_token_invalid`
+ * Reads a token of an outside issuer, whose signature is verified, as presented by the client `clientId` at `now`, in seconds.
+ * @throws OAuthError `subject_token_invalid`, with the first claim that is wrong.
  */
 export function readOutsideSubject(
   claims: Claims,
   rules: TrustedIssuer,
   { clientId, presenter, now }: { clientId: string; presenter: Presenter; now: number },
 ): Subject {
+  const issuer = own(claims, 'iss')
+  if (issuer !== rules.issuer) throw refusedClaim(claims, 'iss', rules.issuer)
   const sub = own(claims, 'sub')
-  const subject = `${rules.subjectPrefix}${sub}`
+  const subject = `${rules.subjectPrefix}${describeValue(sub)}`
+  if (!isText(sub) || !isText(subject)) throw refusedClaim(claims, 'sub')
   const audiences = [own(claims, 'aud')].flat()
-  const issued = own(claims, 'iat')
-  const expires = own(claims, 'exp')
-  const notBefore = Object.hasOwn(claims, 'nbf') ? claims.nbf : issued
-  const good =
-    own(claims, 'iss') === rules.issuer &&
-    audiences.every(isText) &&
-    audiences.includes(rules.audience) &&
-    isText(sub) &&
-    isText(subject) &&
-    isTime(issued) &&
-    isTime(expires) &&
-    isTime(notBefore) &&
-    expires > Math.max(issued, now) &&
-    Math.max(issued, notBefore) <= now + clockTolerance &&
-    now - issued <= rules.maximumAge &&
-    !foreign.some(name => Object.hasOwn(claims, name)) &&
-    mayAct(own(claims, 'may_act'), clientId) &&
-    (!Object.hasOwn(claims, 'cnf') || isBoundTo(presenter, claims.cnf))
-  if (!good) throw new OAuthError('invalid_request', 'subject_token_invalid', 'claim')
-  const scope = Object.hasOwn(claims, rules.scopeClaim) ? readScopeClaim(claims[rules.scopeClaim]) : undefined
+  if (!audiences.every(isText) || !audiences.includes(rules.audience))
+    throw refusal('audience', { found: describeValue(own(claims, 'aud')), expected: rules.audience })
+  const expires = readTimes(claims, rules, now)
+  for (const claim of foreign) if (Object.hasOwn(claims, claim)) throw refusal('foreign_claim', { claim })
+  const mayAct = own(claims, 'may_act')
+  if (mayAct !== undefined && !namesOnly(clientId, mayAct))
+    throw refusal('may_act', { found: describeActor(mayAct), expected: clientId })
+  if (Object.hasOwn(claims, 'cnf')) verifyOutsideConfirmation(claims.cnf, presenter)
+  const scope = Object.hasOwn(claims, rules.scopeClaim) ? readScopeClaim(claims, rules.scopeClaim) : undefined
   return { sub: subject, scope, expires, act: { sub: clientId } }
+}
+
+/**
+ * Returns the last whole second that an access token may live to, since those of this server have no fraction.
+ * @throws OAuthError `subject_token_invalid`
+ */
+function readTimes(claims: Claims, rules: TrustedIssuer, now: number): number {
+  const issued = own(claims, 'iat')
+  const exp = own(claims, 'exp')
+  const notBefore = Object.hasOwn(claims, 'nbf') ? claims.nbf : issued
+  if (!isTime(issued)) throw refusedClaim(claims, 'iat')
+  if (!isTime(exp)) throw refusedClaim(claims, 'exp')
+  if (!isTime(notBefore)) throw refusedClaim(claims, 'nbf')
+  if (exp <= issued) throw refusal('claim', { claim: 'exp', found: exp, expected: `after iat ${issued}` })
+  const expires = Math.floor(exp)
+  if (expires <= now) throw refusal('ended', { found: exp, time: now })
+  const begins = Math.max(issued, notBefore)
+  if (begins > now + clockTolerance) throw refusal('in_the_future', { found: begins, time: now })
+  if (now - issued > rules.maximumAge) throw refusal('too_old', { found: issued, limit: rules.maximumAge, time: now })
+  return expires
 }
 
 /**
@@ -79,23 +101,43 @@ export function narrowScope(
 }
 
 /** RFC 8693 §4.4: where a token names who may act, that must be this client and say nothing else. */
-function mayAct(claim: unknown, clientId: string): boolean {
-  return claim === undefined || JSON.stringify(claim) === JSON.stringify({ sub: clientId })
+function namesOnly(clientId: string, mayAct: unknown): boolean {
+  const members = typeof mayAct === 'object' && mayAct !== null ? Object.entries(mayAct) : []
+  return members.length === 1 && members[0]?.[0] === 'sub' && members[0][1] === clientId
 }
 
-/** An outside issuer can know our presenter's certificate, never our connection. */
-function isBoundTo(presenter: Presenter, cnf: unknown): boolean {
+/** `sub` of an actor, or what stands in its place. */
+function describeActor(actor: unknown): string {
+  return describeValue((actor as { sub?: unknown } | null)?.sub ?? actor)
+}
+
+/** An outside issuer can know the certificate of the presenter, never its connection. */
+function verifyOutsideConfirmation(cnf: unknown, presenter: Presenter): void {
+  let level: TokenBinding | undefined
+  let found: string | undefined
   try {
-    return verifyConfirmation(cnf, presenter) === 'certificate'
-  } catch {
-    return false
+    level = verifyConfirmation(cnf, presenter)
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    found = `${error.reason} ${error.detail}`
   }
+  if (level !== 'certificate')
+    throw refusal('confirmation', { found: found ?? level, expected: presenter.certificate.thumbprint })
 }
 
 /** One text (RFC 8693 §4.2), or a list, as some issuers write it. */
-function readScopeClaim(claim: unknown): string[] {
+function readScopeClaim(claims: Claims, name: string): string[] {
+  const claim = claims[name]
   const list = Array.isArray(claim) ? claim : isScope(claim) ? readScope(claim) : [undefined]
   if (!list.every(isText) || !isScope(list.join(' ')) || readScope(list.join(' ')).length !== list.length)
-    throw new OAuthError('invalid_request', 'subject_token_invalid', 'claim', { claim: 'scope' })
+    throw refusedClaim(claims, name)
   return list
+}
+
+function refusedClaim(claims: Claims, claim: string, expected?: string): OAuthError {
+  return refusal('claim', { claim, found: describeValue(own(claims, claim)), expected })
+}
+
+function refusal(detail: DetailOf<'subject_token_invalid'>, facts: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'subject_token_invalid', detail, facts)
 }

@@ -1,34 +1,106 @@
-// When a refusal is the alarm: a token that is really ours came from where it does not belong. What follows, and how often,
-// so that nobody who sprays a stolen token can lock its owner out with it.
+// When a refusal is the alarm: a living token of this server came from where it does not belong. What follows, and how often,
+// so that an attacker who sprays a stolen token cannot lock its owner out with it.
 import { type TheftResponse, theftResponses } from './client.ts'
+import type { DetailOf } from './details.ts'
 import type { Reason } from './errors.ts'
 
-/**
- * How sure it is that somebody else holds the token. `certain`: another certificate, or none. `possible`: its own client may
- * have caused it, after a reconnect or with a renewed certificate.
- */
+/** How sure it is that another party holds the token. `possible`: its own client may have caused the refusal. */
 export type Suspicion = 'certain' | 'possible'
 
-const suspicions: Partial<Record<Reason, Suspicion>> = {
-  no_certificate: 'certain',
-  certificate_untrusted: 'certain',
-  certificate_mismatch: 'certain',
-  refresh_unknown: 'certain',
-  refresh_reused: 'certain',
-  connection_mismatch: 'possible',
-  refresh_certificate_mismatch: 'possible',
+/**
+ * The certificate that a token came with, compared with the one that it is bound to. `renewed`: another certificate that is
+ * accepted and belongs to the same client. `perhaps_renewed`: one that is not accepted for the client, and that the client may
+ * have got by a renewal: it has the registered name and is not trusted, or it comes with the client_id and has another name.
+ */
+export const cameWith = [
+  'own_certificate',
+  'renewed_certificate',
+  'perhaps_renewed_certificate',
+  'other_certificate',
+  'no_certificate',
+] as const
+
+export type CameWith = (typeof cameWith)[number]
+
+/** What a refusal says about who holds the token. */
+export interface Signal {
+  readonly suspicion: Suspicion
+  /** How many such signals in a minute are no alarm yet. */
+  readonly patience: number
+  /** What is done at most, whatever the client is registered for: mistakes must not cost a client its grants. */
+  readonly most: TheftResponse
 }
 
-/** What a refusal of a token that is really ours says about who holds it; undefined: nothing. */
-export function suspect(reason: Reason): Suspicion | undefined {
-  return suspicions[reason]
+const certain: Signal = { suspicion: 'certain', patience: 0, most: 'close' }
+/** The owner may have caused it, by a mistake of an operator. */
+const possible: Signal = { suspicion: 'possible', patience: 0, most: 'revoke_token' }
+/** Clients cause it by themselves: they renew or reconnect, and send the token that they have once more. */
+const repeatable: Signal = { suspicion: 'possible', patience: 2, most: 'revoke_token' }
+/** A resource server that is not registered as one asks about the tokens that it was sent. */
+const alert: Signal = { suspicion: 'possible', patience: 0, most: 'alert' }
+
+/**
+ * What a refusal of a living token objects to: the certificate, the connection, the client that asks for something with it, or
+ * that a client asks about it.
+ */
+type Objection = 'certificate' | 'connection' | 'client' | 'question'
+
+/**
+ * The refusals that can be signals. For some reasons only these details are. What is not here says nothing: the token is dead
+ * (`expired`, `revoked`, …), not of this server (`bad_signature`, …), or with its owner (`scope_missing`, `proof_invalid`, …).
+ */
+export const objections: { readonly [R in Reason]?: Objection | { readonly [D in DetailOf<R>]?: Objection } } = {
+  no_certificate: 'certificate',
+  certificate_untrusted: 'certificate',
+  certificate_expired: 'certificate',
+  certificate_revoked: 'certificate',
+  certificate_mismatch: 'certificate',
+  connection_mismatch: 'connection',
+  wrong_audience: 'certificate',
+  unknown_client: 'certificate',
+  client_mismatch: {
+    other_owner: 'client',
+    not_a_resource: 'question',
+    order_differs: 'certificate',
+    string_type: 'certificate',
+    other_name: 'certificate',
+    no_name: 'certificate',
+    name_unreadable: 'certificate',
+    other_kind_of_name: 'certificate',
+    not_registered_certificate: 'certificate',
+    not_vouched_for: 'certificate',
+    secret: 'certificate',
+    secret_delayed: 'certificate',
+  },
+  refresh_unknown: { other_client: 'client' },
+  refresh_certificate_mismatch: 'certificate',
+  subject_token_invalid: { other_certificate: 'certificate', other_connection: 'connection', other_client: 'client' },
 }
 
-/** What is done at most: a client that makes mistakes must not lose its grants by them. */
-const most: Readonly<Record<Suspicion, TheftResponse>> = { certain: 'close', possible: 'revoke_token' }
+/** What follows from an objection, by the certificate that the token came with; undefined: nothing. */
+export const signals: Readonly<Record<CameWith, Readonly<Record<Objection, Signal | undefined>>>> = {
+  own_certificate: { certificate: undefined, connection: repeatable, client: possible, question: undefined },
+  renewed_certificate: { certificate: repeatable, connection: repeatable, client: possible, question: undefined },
+  perhaps_renewed_certificate: { certificate: possible, connection: possible, client: possible, question: alert },
+  other_certificate: { certificate: certain, connection: certain, client: certain, question: alert },
+  no_certificate: { certificate: certain, connection: certain, client: certain, question: alert },
+}
 
-/** How many signals about one token, in a minute, are none yet. */
-const patience: Readonly<Record<Suspicion, number>> = { certain: 0, possible: 2 }
+/** What the refusal of a living token of this server says about who holds it; undefined: nothing. */
+export function suspect(reason: string, detail: string, came: CameWith): Signal | undefined {
+  const known = Object.hasOwn(objections, reason) ? objections[reason as Reason] : undefined
+  const objection = typeof known === 'object' ? (known as Readonly<Record<string, Objection>>)[detail] : known
+  return objection && signals[came][objection]
+}
+
+/**
+ * What the reuse of a refresh token says, whose certificate was the right one. A client that lost an answer uses its token
+ * once more; it cannot have used the next one.
+ */
+export const reuseSignals: Readonly<Record<Exclude<DetailOf<'refresh_reused'>, 'raced'>, Signal>> = {
+  reused: certain,
+  answer_lost: possible,
+}
 
 /** Seconds in which equal signals are one, and in which patience counts. */
 const memory = 60
@@ -60,19 +132,20 @@ export class TheftWatch {
   readonly #takings = new Map<string, number[]>()
 
   /**
-   * A token of `client`, by its `jti` or grant, came from where it does not belong; `policy` is what the client is registered
-   * for. undefined: nothing follows now. `now` in seconds since 1970.
+   * Judges a signal about a token of `client`, given by its `jti` or grant; `policy` is what the client is registered for.
+   * undefined: nothing follows now. `now` in seconds since 1970.
    */
-  judge(token: string, client: string, suspicion: Suspicion, policy: TheftResponse, now: number): Verdict | undefined {
-    const seen = this.#watch(`${suspicion} ${token}`, now)
+  judge(token: string, client: string, signal: Signal, policy: TheftResponse, now: number): Verdict | undefined {
+    const { suspicion, patience, most } = signal
+    const seen = this.#watch(`${suspicion} ${patience} ${most} ${token}`, now)
     seen.signals++
-    if (policy === 'record' || seen.signals <= patience[suspicion]) return undefined
+    if (policy === 'record' || seen.signals <= patience) return undefined
     if (seen.unheard !== undefined) {
       seen.unheard++
       return undefined
     }
     seen.unheard = 0
-    const wanted = theftResponses[Math.min(rank(policy), rank(most[suspicion]))] as TheftResponse
+    const wanted = theftResponses[Math.min(rank(policy), rank(most))] as TheftResponse
     const damped = rank(wanted) > rank('alert') && !this.#take(client, now)
     return { response: damped ? 'alert' : wanted, damped, count: seen.signals }
   }

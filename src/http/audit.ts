@@ -9,6 +9,7 @@ import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import { blotTokens } from '../core/leak-report.ts'
 import type { Revocation } from '../core/revocations.ts'
+import type { reuseSignals } from '../core/theft.ts'
 import type { Grant } from '../store/store.ts'
 import { readBasic } from './client-secret.ts'
 import { connectionOf } from './connection.ts'
@@ -27,7 +28,7 @@ export interface Audit {
   ): void
   refreshRotated(request: FastifyRequest, grant: Grant, outcome: string): void
   /** A used refresh token was used again, and its grant is revoked. */
-  refreshReused(request: FastifyRequest, grant: Grant): void
+  refreshReused(request: FastifyRequest, grant: Grant, detail: keyof typeof reuseSignals): void
   /** A refusal over HTTP: `client.refused` when the client could not be authenticated, else `token.refused`. */
   refused(request: FastifyRequest, refusal: OAuthError, status: number): void
   /** A connection that is dropped without an answer. */
@@ -119,8 +120,9 @@ export function createAudit(record: RecordEvent): Audit {
         how: outcome,
         ...describeRequest(request),
       }),
-    refreshReused: (request, { id, clientId, certificate }) =>
+    refreshReused: (request, { id, clientId, certificate }, detail) =>
       write('refresh.reused', 'refused', {
+        detail,
         client_id: clientId,
         grant: id,
         bound_to: certificate,
@@ -181,8 +183,8 @@ export function explain({ detail, facts }: OAuthError): { readonly detail: strin
   }
 }
 
-/** Whom a token request says it comes from; nobody has looked at it yet. */
-function claimedClient(request: FastifyRequest): string | undefined {
+/** The client_id that a request names; not verified. */
+export function claimedClient(request: FastifyRequest): string | undefined {
   const clientId = typeof request.body === 'string' ? new URLSearchParams(request.body).get('client_id') : undefined
   return shorten(clientId ?? readBasic(request.headers.authorization)?.id, 128)
 }

@@ -22,8 +22,26 @@ export interface Authenticated {
   readonly connection: Connection
 }
 
-/** Authenticates the client of a request. @throws OAuthError (rejects) `invalid_client`, or `malformed_request`. */
+/** The parameters that bring a token to an OAuth endpoint. */
+const tokenParameters = ['token', 'refresh_token', 'subject_token'] as const
+
+/**
+ * Authenticates the client of a request. A refusal names the living token of this server that the request brings, if any, for
+ * the event and the alarm.
+ * @throws OAuthError (rejects) `invalid_client`, or `malformed_request`.
+ */
 export async function authenticate(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
+  try {
+    return await findClient(request, form, parts)
+  } catch (error) {
+    const token = form[tokenParameters.find(parameter => form[parameter] !== undefined) ?? '']
+    if (token !== undefined && error instanceof OAuthError && error.code === 'invalid_client')
+      await parts.recognise(token, error)
+    throw error
+  }
+}
+
+async function findClient(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
   const at = parts.now()
   const connection = connectionOf(request.raw) as Connection // without one there is no presenter either
   const presenter = requirePresenter(connection, at, 'invalid_client')

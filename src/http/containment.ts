@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Observer, SecurityEvent } from '../audit/event.ts'
 import type { Reason } from '../core/errors.ts'
 import { buildRevocation } from '../core/revocations.ts'
-import { type Suspicion, suspect, TheftWatch } from '../core/theft.ts'
+import { reuseSignals, type Signal, suspect, TheftWatch } from '../core/theft.ts'
 import type { Store } from '../store/store.ts'
 import type { Audit } from './audit.ts'
 import type { ClientRegistry } from './clients.ts'
@@ -29,21 +29,25 @@ export function createContainment(parts: ContainmentParts): Observer {
   const watch = new TheftWatch()
 
   return event => {
-    const signal = readSignal(event)
-    if (signal === undefined) return
-    const { token, clientId, suspicion } = signal
+    const found = readSignal(event)
+    // Later, so that the time of the answer does not tell whether the token was one to be alarmed about.
+    if (found !== undefined) setImmediate(follow, event, found)
+  }
+
+  function follow(event: SecurityEvent, { token, clientId, signal, jti }: FoundSignal): void {
     const registered = clients.get(clientId)?.client.theftResponse ?? 'alert'
-    // A grant that its own client may have brought is not ended, and there is no token to be ended in its place.
-    const policy = registered === 'record' || takesAny(signal) ? registered : 'alert'
-    const verdict = watch.judge(token, clientId, suspicion, policy, now())
+    // For a signal that its own client may have caused, no more is taken than the token itself.
+    const takesAny = signal.suspicion === 'certain' || typeof jti === 'string'
+    const policy = registered === 'record' || takesAny ? registered : 'alert'
+    const verdict = watch.judge(token, clientId, signal, policy, now())
     if (verdict === undefined) return
     const { response, damped, count } = verdict
     audit.theftSuspected(event, response, {
-      suspicion,
+      suspicion: signal.suspicion,
       ...(damped && { damped }),
       ...(count > 1 && { count }),
     })
-    const { jti, grant, bound_to: owner } = event
+    const { grant, bound_to: owner } = event
     const takesGrant = response === 'revoke_grant' || response === 'close'
     if (takesGrant && typeof grant === 'string') revoke('grant', grant, clientId)
     else if ((takesGrant || response === 'revoke_token') && typeof jti === 'string') revoke('token', jti, clientId)
@@ -64,18 +68,31 @@ export function createContainment(parts: ContainmentParts): Observer {
   }
 }
 
-/** Whether a policy can take anything for a signal: for one that is only possible, no more than the token itself. */
-function takesAny({ suspicion, jti }: { readonly suspicion: Suspicion; readonly jti?: unknown }): boolean {
-  return suspicion === 'certain' || typeof jti === 'string'
+/** A signal about a token or grant of a client. */
+interface FoundSignal {
+  readonly token: string
+  readonly clientId: string
+  readonly signal: Signal
+  readonly jti: unknown
 }
 
-/** What an event says of a token of ours in wrong hands; undefined: nothing. */
-function readSignal({ event, reason, jti, grant, client_id: clientId, bound_to: owner, ...about }: SecurityEvent) {
+/** What an event says about a living token of this server that came from where it does not belong; undefined: nothing. */
+function readSignal({
+  event,
+  reason,
+  detail,
+  jti,
+  grant,
+  client_id: clientId,
+  came_with: came,
+}: SecurityEvent): FoundSignal | undefined {
   const token = grant ?? jti
   if (typeof token !== 'string' || typeof clientId !== 'string') return undefined // no token that is known to be ours
-  if (event === 'refresh.reused') return { token, clientId, suspicion: 'certain' as const }
-  // Its owner, on a connection that it has had since its authority was trusted.
-  if (reason === 'certificate_untrusted' && owner === about['x5t#S256']) return undefined
-  const suspicion = event === 'token.refused' ? suspect(reason as Reason) : undefined
-  return suspicion && { token, clientId, suspicion, jti }
+  const signal = event === 'refresh.reused' ? reuseSignals[detail as keyof typeof reuseSignals] : suspectRefusal()
+  return signal && { token, clientId, signal, jti }
+
+  function suspectRefusal(): Signal | undefined {
+    if (event !== 'token.refused' && event !== 'client.refused') return undefined
+    return reason && detail && came ? suspect(reason, detail, came) : undefined
+  }
 }

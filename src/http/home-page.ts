@@ -3,6 +3,7 @@ import { confirm } from '../core/confirmation.ts'
 import { type Reason, reasons } from '../core/errors.ts'
 import { type Markup, markup } from '../core/markup.ts'
 import type { Presenter } from '../core/presenter.ts'
+import { describeSubject } from '../core/subject-rule.ts'
 import { drawGlyph } from '../page/glyph.js'
 
 /** What `GET /binding` says. */
@@ -74,9 +75,9 @@ connection has it. Close the browser and come again: it will be another one.</p>
 function writeCertificate({ certificate }: ConnectionFacts, presenter: Presenter | Reason): Markup {
   if (certificate === null) return markup`<p>None was sent in the TLS handshake.</p>`
   if (typeof presenter === 'string') return markup`<p>One was sent: <code>${presenter}</code>.</p>`
-  const { subject } = presenter.certificate.x509
+  const subject = describeSubject(presenter.certificate.x509)
   return markup`<dl class="facts">
-<dt>Subject</dt><dd><bdi>${subject?.replaceAll('\n', ', ') || 'none'}</bdi></dd>
+<dt>Subject</dt><dd><bdi>${subject ?? 'none'}</bdi></dd>
 <dt>Good until</dt><dd>${presenter.certificate.x509.validToDate.toUTCString()}</dd>
 <dt>x5t#S256</dt><dd>${writePrint(presenter.certificate.thumbprint)}</dd>
 </dl>`

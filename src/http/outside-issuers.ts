@@ -2,7 +2,7 @@
 // Signatures are verified by jose, with the keys that were configured and nothing that a token points to (RFC 8725 §3.10).
 import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 'jose'
 import { describeValue } from '../core/access-token.ts'
-import { isCanonical } from '../core/compact-jws.ts'
+import { isCanonical, parseObject } from '../core/compact-jws.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { TrustedIssuer } from '../core/trusted-issuer.ts'
@@ -48,21 +48,55 @@ export function createOutsideIssuers(
       const claimed = readIssuer(token)
       const issuer = trusted.get(claimed)
       if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(claimed) })
-      if (!token.split('.').every(isCanonical)) throw invalid('not_verified')
       const { rules, find } = issuer
+      const { alg, kid, type } = readHeader(token, rules)
       try {
-        const { payload, protectedHeader } = await compactVerify(token, find, { algorithms: [...rules.algorithms] })
+        const { payload } = await compactVerify(token, find, { algorithms: [...rules.algorithms] })
         const claims = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload)) as Claims
-        return { claims, rules, type: protectedHeader.typ }
+        return { claims, rules, type }
       } catch (error) {
         if (error instanceof OAuthError) throw error
-        throw invalid('not_verified', { issuer: rules.issuer }) // whatever the library dislikes: its words could quote the token
+        // The words of the library could quote the token, so only its code counts.
+        const code = String((error as { code?: unknown }).code ?? '')
+        throw invalid(verificationProblems[code] ?? 'not_verified', { issuer: rules.issuer, kid, alg, code })
       }
     },
     replace: others => {
       trusted = index(others)
     },
   }
+}
+
+/** What the codes of jose mean for whoever runs the server. */
+const verificationProblems: Readonly<Record<string, DetailOf<'subject_token_invalid'>>> = {
+  ERR_JWKS_NO_MATCHING_KEY: 'unknown_key',
+  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'several_keys',
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: 'wrong_signature',
+}
+
+/**
+ * Reads the header of a token that is not verified yet. Its members can be of any JSON type.
+ * @throws OAuthError `subject_token_invalid`
+ */
+function readHeader(
+  token: string,
+  rules: TrustedIssuer,
+): { alg: string; kid: string | undefined; type: string | undefined } {
+  const segments = token.split('.')
+  const header = segments.every(isCanonical)
+    ? parseObject(Buffer.from(segments[0] as string, 'base64url').toString())
+    : undefined
+  if (header === undefined) throw invalid('not_jws', { issuer: rules.issuer })
+  const { alg, kid, typ } = header
+  if (typeof alg !== 'string' || !rules.algorithms.includes(alg))
+    throw invalid('wrong_algorithm', { alg: describeValue(alg), expected: rules.algorithms.join(' ') })
+  if (kid !== undefined && typeof kid !== 'string')
+    throw invalid('header_member', { header: 'kid', found: describeValue(kid) })
+  if (typ !== undefined && typeof typ !== 'string') throw invalid('typ', { found: describeValue(typ) })
+  // An extension that must be understood (RFC 7515 §4.1.11): none is.
+  if (Object.hasOwn(header, 'crit'))
+    throw invalid('header_member', { header: 'crit', found: describeValue(header.crit) })
+  return { alg, kid, type: typ }
 }
 
 /** `iss` of a token that nobody has verified yet; undefined when it is no JWT. */

@@ -11,6 +11,7 @@ import type { KeyRing } from './key-ring.ts'
 import type { FindReporterKey } from './leak-keys.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import type { OutsideIssuers } from './outside-issuers.ts'
+import type { Recognise } from './recognise.ts'
 import type { State } from './state.ts'
 import type { TokenReader } from './token-reader.ts'
 import type { TokenVerifier } from './token-verifier.ts'
@@ -42,6 +43,7 @@ export interface ServerParts extends ServerOptions {
   readonly targets: Targets
   readonly secrets: SecretChecker
   readonly readToken: TokenReader
+  readonly recognise: Recognise
   /** Makes an event of a refusal, and a line of the log of its cause, if it is ours. */
   readonly onRefusal: RefusalListener
   readonly state: Omit<State, 'stop'>

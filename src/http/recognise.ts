@@ -1,37 +1,61 @@
-// Whether somebody who may not act has brought a token of ours: a stolen token shows itself even where its thief has no
-// certificate at all. Only for the event; nothing is decided by it, and under a flood it is left out.
+// Whether a request that is refused before its token is verified has brought a living token of this server: a stolen token
+// shows itself even where its thief has no certificate at all. Only for the event and the alarm; no answer depends on it.
 
-import type { AccessTokenClaims } from '../core/access-token.ts'
-import type { OAuthError } from '../core/errors.ts'
-import { isOpaqueToken } from '../core/opaque-token.ts'
+import { type AccessTokenClaims, isTime } from '../core/access-token.ts'
+import type { OAuthError, TokenFacts } from '../core/errors.ts'
+import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
+import type { Store } from '../store/store.ts'
 import { describeToken } from './token-facts.ts'
 import type { TokenReader } from './token-reader.ts'
 
-/** Signatures looked at in one second for this alone. */
+/** Tokens looked at in one second for this alone, by each recogniser: under a flood the others are left out. */
 const budget = 100
 
-/** Adds to a refusal the facts of the token that came with it, where it is one of ours and alive. */
-export function createRecogniser(
-  readToken: TokenReader,
-  isRevoked: (claims: AccessTokenClaims) => boolean,
-  now: () => number,
-): (token: string, refusal: OAuthError) => void {
+export interface RecogniserParts {
+  readonly readToken: TokenReader
+  /** Whether a token was revoked. */
+  readonly isRevoked: (claims: AccessTokenClaims) => boolean
+  /** Finds refresh tokens. Default: there are none. */
+  readonly store?: Pick<Store, 'findRefreshToken'> | undefined
+  /** Seconds since 1970. */
+  readonly now: () => number
+}
+
+/** Adds to a refusal the facts of the token that came with it, where it is a living one of this server. Never throws. */
+export type Recognise = (token: string, refusal: OAuthError) => void | Promise<void>
+
+export function createRecogniser({ readToken, isRevoked, store, now }: RecogniserParts): Recognise {
   let second = 0
   let looked = 0
+
+  function readAlive(claims: Awaited<ReturnType<TokenReader>>): TokenFacts | undefined {
+    const isAlive = isTime(claims.exp) && claims.exp > now() && !isRevoked(claims as unknown as AccessTokenClaims)
+    return isAlive ? describeToken(claims) : undefined
+  }
+
+  async function findAlive(token: string, kind: 'rt' | 'at'): Promise<TokenFacts | undefined> {
+    if (kind === 'at') return readAlive(await readToken(token))
+    const known = await store?.findRefreshToken(hashOpaqueToken(token))
+    if (known === undefined || known.state === 'revoked' || known.grant.expires <= now()) return undefined
+    const { id: grant, clientId: client_id, certificate: bound_to } = known.grant
+    return { client_id, grant, bound_to }
+  }
+
   return (token, refusal) => {
-    const time = now()
+    const time = Math.floor(now())
     if (time !== second) [second, looked] = [time, 0]
-    if (looked++ >= budget || isOpaqueToken(token) !== undefined) return // no trip to the store for a thief
+    if (looked++ >= budget) return undefined
+    const note = (facts: TokenFacts | undefined) => {
+      refusal.token ??= facts
+    }
     try {
+      const kind = isOpaqueToken(token)
+      if (kind !== undefined) return findAlive(token, kind).then(note, () => {})
       const claims = readToken(token)
       if (claims instanceof Promise)
         claims.catch(() => {}) // keys that are to be fetched: not for this
-      else if (
-        typeof claims.exp === 'number' &&
-        claims.exp > time &&
-        !isRevoked(claims as unknown as AccessTokenClaims)
-      )
-        refusal.token ??= describeToken(claims)
-    } catch {} // not one of ours, or nobody can say whether it is alive
+      else note(readAlive(claims))
+    } catch {} // not one of this server, or its state is not known
+    return undefined
   }
 }

@@ -138,5 +138,5 @@ function readDemand({ scope = '', binding = 'certificate', proof }: TokenDemand)
 async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): Promise<TokenVerifier> {
   if (!issuer || !audience) throw new TypeError('requireToken: issuer and audience are required')
   const readToken = createTokenReader(await findIssuerKeys(jwks))
-  return createTokenVerifier({ issuer, audience, readToken, now: () => Math.floor(Date.now() / 1000) })
+  return createTokenVerifier({ issuer, audience, readToken, now: () => Date.now() / 1000 })
 }

@@ -3,7 +3,8 @@ import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { isSameHost, parseAuthority } from '../core/authority.ts'
 import { OAuthError } from '../core/errors.ts'
-import { explain } from './audit.ts'
+import { claimedClient, explain } from './audit.ts'
+import { compareCertificates } from './came-with.ts'
 import { SecretChecker } from './client-secret.ts'
 import { createClosing } from './closing.ts'
 import { connectionOf } from './connection.ts'
@@ -20,6 +21,7 @@ import {
 } from './errors.ts'
 import { notFound } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
+import { createRecogniser } from './recognise.ts'
 import { isServerWide, normalizeRequest, requireAuthority, requireOriginForm } from './request-target.ts'
 import { requireToken } from './require-token.ts'
 import { apiRoutes } from './routes/api.ts'
@@ -52,7 +54,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
   const logged = new WeakSet<object>() // every request that needs the keys of an absent issuer fails by one cause
   const onRefusal: RefusalListener = (request, refusal, status) => {
-    const { reason, cause } = refusal
+    const { reason, cause, token } = refusal
+    if (token !== undefined)
+      token.came_with = compareCertificates(connectionOf(request.raw), token, claimedClient(request), clients)
     const isNew = typeof cause === 'object' && cause !== null && !logged.has(cause)
     if (isNew) {
       logged.add(cause)
@@ -67,9 +71,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     targets: { fallback: audience, has: name => name === audience || clients.hasResource(name) },
     secrets: new SecretChecker(clock),
     readToken,
+    recognise: createRecogniser({ readToken, isRevoked: state.isRevoked, store, now }),
     state,
     verifier: createTokenVerifier({
-      ...{ issuer, audience, readToken, now },
+      ...{ issuer, audience, readToken, now: () => clock() / 1000 },
       findRevocation: state.findRevocation,
       keyGeneration: () => keys.generation,
     }),

@@ -1,7 +1,7 @@
 // The subject_token of an exchange → the subject (RFC 8693 §2.1). An outside issuer's token by that issuer's rules; one of
 // ours only from its own presenter, like anywhere else. It is written nowhere, and every refusal of it looks the same.
 import { type AccessTokenClaims, checkClaims, describeValue, readScope } from '../core/access-token.ts'
-import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
+import { verifyConfirmation } from '../core/confirmation.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { isOpaqueToken } from '../core/opaque-token.ts'
@@ -42,7 +42,11 @@ async function readOutside(token: string, type: string, by: Authenticated, parts
   if (read === undefined) throw invalid('not_trusted', { issuer: describeValue(readIssuer(token)) })
   if (!fits(read.type, type)) throw invalid('typ', { found: describeValue(read.type) })
   const { client, presenter } = by
-  const subject = readOutsideSubject(read.claims, read.rules, { clientId: client.id, presenter, now: parts.now() })
+  const subject = readOutsideSubject(read.claims, read.rules, {
+    clientId: client.id,
+    presenter,
+    now: parts.clock() / 1000,
+  })
   // A user of the name of a client could be taken for that client (RFC 9700 §4.15).
   if (parts.clients.get(subject.sub) !== undefined) throw invalid('names_a_client', { found: subject.sub })
   return subject
@@ -56,28 +60,39 @@ async function readOurs(
   request: Presentation,
 ): Promise<Subject> {
   const { client, presenter, connection } = by
+  const time = parts.clock() / 1000
   let claims: AccessTokenClaims | undefined
-  let binding: TokenBinding
   try {
     claims = (await parts.readToken(token)) as unknown as AccessTokenClaims
-    if (!parts.targets.has(claims.aud)) throw invalid('claim', { claim: 'aud', found: describeValue(claims.aud) })
-    checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: claims.aud }, parts.now())
-    const prove = () => void requireProof(request, token, connection, parts.now())
-    binding = verifyConfirmation(claims.cnf, presenter, prove)
-    if (claims.client_id !== client.id)
-      throw invalid('claim', { claim: 'client_id', found: claims.client_id, expected: client.id })
+    const { aud, client_id: owner } = claims
+    if (!parts.targets.has(aud)) throw invalid('audience', { found: describeValue(aud) })
+    checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: aud }, time)
+    // Those of this server have whole seconds; in one that has not, what is left of the last second is nobody's.
+    if (Math.floor(claims.exp) <= time) throw new OAuthError('invalid_token', 'expired', 'ended')
+    // Before the presenter is compared: a token that is dead already is no alarm in wrong hands.
     const revocation = parts.state.findRevocation(claims)
     if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
+    const prove = () => void requireProof(request, token, connection, time)
+    const binding = verifyConfirmation(claims.cnf, presenter, prove)
+    if (owner !== client.id) throw invalid('other_client', { found: owner, expected: client.id })
     if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid('typ', { found: type })
+    const { sub, scope, exp, act, grant } = claims
+    return { sub, scope: readScope(scope), expires: Math.floor(exp), act, audience: aud, grant, binding }
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code === 'temporarily_unavailable') throw error
-    const isOurs = error.reason === 'subject_token_invalid'
-    const refusal = isOurs ? error : invalid('own_token', { ...error.facts, reason: `${error.reason} ${error.detail}` })
+    const refusal = explainOurs(error)
     if (claims !== undefined) refusal.token = describeToken({ ...claims })
     throw refusal
   }
-  const { sub, scope, exp, act, aud, grant } = claims
-  return { sub, scope: readScope(scope), expires: exp, act, audience: aud, grant, binding }
+}
+
+/** The refusal of a subject token that would be refused as an access token. */
+function explainOurs(refusal: OAuthError): OAuthError {
+  const { reason, detail, facts } = refusal
+  if (reason === 'subject_token_invalid') return refusal
+  if (reason === 'certificate_mismatch') return invalid('other_certificate', facts)
+  if (reason === 'connection_mismatch') return invalid('other_connection', facts)
+  return invalid('own_token', { ...facts, reason: `${reason} ${detail}` })
 }
 
 /** Whether the `typ` of a header is one of a token that may be exchanged, and that it was said to be (RFC 8725 §3.11). */

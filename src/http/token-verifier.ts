@@ -5,11 +5,13 @@ import {
   type AccessTokenClaims,
   checkClaims,
   type Expectations,
+  isTime,
   readScope,
 } from '../core/access-token.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
 import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
+import type { Presenter } from '../core/presenter.ts'
 import { readBearerToken } from './bearer.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from './connection.ts'
 import { isProven, type Presentation, requireProof } from './proofs.ts'
@@ -23,7 +25,7 @@ export interface TokenVerifierOptions extends Expectations {
   readonly findRevocation?: (claims: AccessTokenClaims) => DetailOf<'revoked'> | undefined
   /** Changes when a key is gone that verified tokens before. Default: it never does. */
   readonly keyGeneration?: () => number
-  /** Seconds since 1970. */
+  /** Seconds since 1970; with its fraction, so that a token whose `exp` has one ends then and not later. */
   readonly now: () => number
 }
 
@@ -47,7 +49,8 @@ const maximumRemembered = 64
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { readToken, findRevocation = () => undefined, keyGeneration = () => 0, now, ...expected } = options
-  const recognise = createRecogniser(readToken, claims => findRevocation(claims) !== undefined, now)
+  const isRevoked = (claims: AccessTokenClaims) => findRevocation(claims) !== undefined
+  const recognise = createRecogniser({ readToken, isRevoked, now })
 
   const verifier: TokenVerifier = {
     verify(request, connection, perRequest = false) {
@@ -59,7 +62,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           verifyAgain(remembered, request, connection as Connection, perRequest),
         )
       const token = readBearerToken(authorization)
-      requirePresenterOf(token, connection)
+      const refusal = refusePresenter(token, connection)
+      if (refusal !== undefined) return refusal
       if (isKnown) connection?.verified?.delete(authorization as string)
       const claims = isKnown ? readAgain(remembered, token) : readToken(token)
       const admit = (read: Claims) =>
@@ -71,13 +75,18 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     },
   }
 
-  /** Whoever may not act here is refused before anything is verified; all the same the event is to name a token of ours. */
-  function requirePresenterOf(token: string, connection: Connection | undefined): void {
+  /**
+   * A presenter that may not act is refused before anything is verified; all the same the event names a token of this issuer.
+   * @throws OAuthError (or rejects) `no_certificate` or `certificate_…`; undefined when the presenter may act.
+   */
+  function refusePresenter(token: string, connection: Connection | undefined): Promise<never> | undefined {
     try {
-      requirePresenter(connection, now(), 'invalid_token')
+      requireActing(connection, now())
+      return undefined
     } catch (error) {
-      recognise(token, error as OAuthError)
-      throw error
+      const recognised = recognise(token, error as OAuthError)
+      if (recognised === undefined) throw error
+      return recognised.then(() => Promise.reject(error))
     }
   }
 
@@ -102,7 +111,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   ): AccessToken {
     const { token } = remembered
     const time = now()
-    requirePresenter(connection, time, 'invalid_token')
+    requireActing(connection, time)
     if (token.claims.exp <= time)
       throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, time })
     requireUnrevoked(token.claims)
@@ -129,7 +138,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const prove = () => {
       proof = requireProof(request, token, connection, time, perRequest)
     }
-    const binding = verifyConfirmation(claims.cnf, requirePresenter(connection, time, 'invalid_token'), prove)
+    const binding = verifyConfirmation(claims.cnf, requireActing(connection, time), prove)
     if (perRequest && binding !== 'proof') prove()
     return keep(request.headers.authorization as string, known, binding, connection, proof)
   }
@@ -137,6 +146,26 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   function requireUnrevoked(claims: AccessTokenClaims): void {
     const revocation = findRevocation(claims)
     if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
+  }
+
+  /** A refusal within `check` is one of a token that is the issuer's own, so that its event says which. */
+  function naming<T>(claims: Claims | AccessTokenClaims, check: () => T): T {
+    try {
+      return check()
+    } catch (error) {
+      if (error instanceof OAuthError && (error.reason !== 'wrong_audience' || isAlive(claims)))
+        error.token ??= describeToken({ ...claims })
+      throw error
+    }
+  }
+
+  /** Asked where a refusal comes before the checks for that: a token that is dead already is no alarm in wrong hands. */
+  function isAlive(claims: Claims | AccessTokenClaims): boolean {
+    try {
+      return isTime(claims.exp) && claims.exp > now() && !isRevoked(claims as AccessTokenClaims)
+    } catch {
+      return false // nobody can say
+    }
   }
 
   function keep(
@@ -161,12 +190,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   return verifier
 }
 
-/** A refusal within `check` is one of a token that is the issuer's own, so that its event says which. */
-function naming<T>(claims: Claims | AccessTokenClaims, check: () => T): T {
-  try {
-    return check()
-  } catch (error) {
-    if (error instanceof OAuthError) error.token ??= describeToken({ ...claims })
-    throw error
-  }
+/** Certificates are valid for whole seconds, the last one included (RFC 5280 §4.1.2.5). */
+function requireActing(connection: Connection | undefined, time: number): Presenter {
+  return requirePresenter(connection, Math.floor(time), 'invalid_token')
 }

@@ -1,5 +1,6 @@
 // A live connection as the page shows it: who is on it, its binding thumbprints, and the tokens that belong to it.
 import { reasons } from '../core/errors.ts'
+import { describeSubject } from '../core/subject-rule.ts'
 import type { Connection, VerifiedToken } from '../http/connection.ts'
 import { readable } from './live-text.ts'
 
@@ -40,14 +41,14 @@ export function createDescriber(): Describe {
 }
 
 function readFixed({ socket, presenter, thumbprint, openedAt }: Connection, id: number): Fixed {
-  const subject = (presenter?.certificate.x509 ?? socket.getPeerX509Certificate())?.subject
+  const x509 = presenter?.certificate.x509 ?? socket.getPeerX509Certificate()
   return {
     id,
     opened: new Date(performance.timeOrigin + openedAt).toISOString(),
     peer: `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? ''}`,
     tls: socket.getProtocol(),
     http: socket.alpnProtocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1',
-    subject: readable(subject?.replaceAll('\n', ', ')),
+    subject: readable(x509 && describeSubject(x509)),
     certificate: thumbprint,
     bindings: presenter?.bindings ?? {},
   }

@@ -67,7 +67,8 @@ export function* rotateRefreshToken(
   // Uses are noted by the shared clock, and judged as this server's would have noted them.
   const time = (row.time as number | null) ?? now
   const ahead = clock === undefined ? 0 : time - (performance.now() - arrived) - now
-  const outcome = judgeRefresh(readFacts(row, ahead), now)
+  const facts = readFacts(row, ahead)
+  const outcome = judgeRefresh(facts, now)
   if (outcome === 'rotated' || outcome === 'retried') {
     if (row.successor !== null)
       yield* ask('UPDATE refresh_tokens SET superseded = 1 WHERE hash = ?', row.successor as string)
@@ -80,7 +81,10 @@ export function* rotateRefreshToken(
       hash,
     )
   }
-  if (outcome === 'reused') yield* keepRevocation(buildRevocation('grant', grant.id, Math.ceil(now / 1000)))
+  if (outcome === 'reused') {
+    yield* keepRevocation(buildRevocation('grant', grant.id, Math.ceil(now / 1000)))
+    return { outcome, grant, answerLost: !facts.superseded && !facts.successorUsed }
+  }
   return { outcome, grant }
 }
 

@@ -34,7 +34,12 @@ export interface KnownRefreshToken {
 
 export type Refresh =
   | { readonly outcome: RefreshOutcome; readonly grant: Grant }
-  | { readonly outcome: RefreshRefusal; readonly grant?: Grant }
+  | {
+      readonly outcome: RefreshRefusal
+      readonly grant?: Grant
+      /** Of `reused`: nothing shows that another party has the token, since its successor was neither used nor replaced. */
+      readonly answerLost?: boolean
+    }
 
 /** A secret of a client, as its scrypt hash. */
 export interface ClientSecret {

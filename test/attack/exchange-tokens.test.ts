@@ -120,6 +120,8 @@ t.test('claims must be there, of their kind, and about here and now (JW22, JW23,
     ['a little ahead', { iat: now + 10, nbf: now + 10, exp: now + 60 }],
     ['one audience', { aud: outsideAudience }],
     ['the last second', { exp: now + 1 }],
+    ['with fractions (RFC 7519 §2)', { iat: now - 0.5, nbf: now - 0.25, exp: now + 60.75 }],
+    ['as old as it may be, with a fraction', { iat: now - 3599.5 }],
   ] as const)
     t.match(await exchange(alice, await issuer.sign(now, claims)), { status: 200 }, `control: ${name}`)
   const missing = undefined
@@ -139,7 +141,7 @@ t.test('claims must be there, of their kind, and about here and now (JW22, JW23,
     ],
     sub: [missing, null, '', 7, ['carol'], {}, 'x'.repeat(257), 'x'.repeat(255), 'bot'],
     exp: [missing, null, now, now - 1, 0, -1, String(now + 60), [now + 60], now + 0.5, 1e300, true],
-    iat: [missing, null, now + 11, now - 3601, String(now), now - 0.5, -1, true],
+    iat: [missing, null, now + 10.5, now + 11, now - 3600.5, now - 3601, String(now), -0.5, -1, true],
     nbf: [null, now + 11, String(now), 1e300, {}],
     scope: [null, 7, {}, 'a  b', 'a a', 'a\tb', ' a', [7], ['a b'], [['a']], 'x'.repeat(1025)],
   }

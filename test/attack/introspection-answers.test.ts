@@ -66,8 +66,9 @@ t.test('OA17, N-49: nobody but that resource server is told anything', async t =
     t.match(await introspect(other, access, 'other'), inactive)
     t.match(await introspect(alice, access, 'alice'), inactive, 'not even its owner')
     t.match(await introspect(bob, access, 'bob'), inactive)
-    t.match(server.events.at(-1), { event: 'token.introspected', client_id: 'bob', active: false })
-    t.notOk('jti' in server.events.at(-1))
+    const told = server.events.filter(({ event }) => event === 'token.introspected').at(-1)
+    t.match(told, { client_id: 'bob', active: false })
+    t.notOk('jti' in told)
   }
   t.match(await introspect(other, theirs.access, 'other'), { body: { active: true, aud: elsewhere } }, 'control')
   t.match(await introspect(api, theirs.access), inactive)

@@ -86,22 +86,52 @@ t.test('a replayed report is answered alike, and changes nothing', async t => {
   t.match(await alice.get('/api/whoami', fresh.access), { status: 200 }, 'the client goes on with a new grant')
 })
 
-t.test('DS18: a hundred entries ask the store a hundred times at most, and noise not at all', async t => {
+t.test('DS18: a report asks the store once for each of its tokens, and not at all for noise', async t => {
   const noise = Array.from({ length: 100 }, (_, index) => `tlsbound_rt_${index}`.padEnd(61, 'x'))
-  const unknown = Array.from({ length: 100 }, () => buildOpaqueToken('rt', randomBytes(32)))
+  const unknown = Array.from({ length: 300 }, () => buildOpaqueToken('rt', randomBytes(32)))
   const grants = await Promise.all(Array.from({ length: 50 }, () => startGrant(alice, wish)))
   for (const [tokens, questions] of [
     [noise, { findRefreshToken: 0, revoke: 0 }],
-    [unknown, { findRefreshToken: 100, revoke: 0 }],
-    [grants.flatMap(({ refresh: token }) => [token, token]), { findRefreshToken: 100, revoke: 50 }],
-    [grants.flatMap(({ refresh: token }) => [token, token]), { findRefreshToken: 100, revoke: 0 }],
+    [unknown, { findRefreshToken: 300, revoke: 0 }],
+    [unknown.slice(0, 10).flatMap(token => Array(20).fill(token)), { findRefreshToken: 10, revoke: 0 }],
+    [grants.flatMap(({ refresh: token }) => [token, token]), { findRefreshToken: 50, revoke: 50 }],
+    [grants.flatMap(({ refresh: token }) => [token, token]), { findRefreshToken: 50, revoke: 0 }],
   ] as const) {
     const before = calls.length
     t.match(await report(...tokens), accepted)
-    const asked = calls.slice(before)
+    const asked = calls.slice(before).filter(name => name !== 'removeExpired')
     for (const [name, count] of Object.entries(questions)) t.equal(asked.filter(one => one === name).length, count)
     t.equal(asked.length, questions.findRefreshToken + questions.revoke)
   }
+})
+
+t.test('DS18: the largest report does not keep others waiting until it is done', async t => {
+  const shortest = (count: number) =>
+    `[${Array.from({ length: count }, () => `{"token":"${buildOpaqueToken('rt', randomBytes(32))}"}`)}]`
+  const body = shortest(1700)
+  t.ok(body.length <= 131_072 && shortest(1800).length > 131_072, 'as many as there is room for')
+  const order: string[] = []
+  const sent = sendSigned(nobody, reporter, body).then(answer => {
+    order.push('report')
+    return answer
+  })
+  const before = calls.length
+  while (calls.length === before) await new Promise(setImmediate) // it is under way
+  t.match(await (await server.connect('alice')).get('/binding'), { status: 200 })
+  order.push('other')
+  t.match(await sent, accepted)
+  t.same(order, ['other', 'report'])
+})
+
+t.test('OA27: what was not understood is told alike, whatever the other tokens are', async t => {
+  const shown = new Set<string>()
+  for (const token of [(await startGrant(alice, wish)).access, (await startGrant(bob, wish)).refresh, 'x']) {
+    const body = JSON.stringify([null, { token }, { token: 7 }])
+    const { status, text } = await sendSigned(nobody, reporter, body)
+    shown.add(`${status} ${text}`)
+  }
+  t.equal(shown.size, 1, [...shown].join())
+  t.match([...shown][0], /^200 \{"not_understood":\[\{"index":0,"detail":"not_an_object"\},\{"index":2,/)
 })
 
 t.test('RE04: while the store does not answer a report is refused, and is as good as new afterwards', async t => {

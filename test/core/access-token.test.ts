@@ -89,37 +89,57 @@ t.test('texts have 1 to 256 characters', async t => {
   }
 })
 
-t.test('times are whole seconds that are not negative, in order, and not more than a day apart', async t => {
-  t.equal(maximumLifetime, 86_400)
-  t.doesNotThrow(() => check({ exp: now + maximumLifetime }))
-  t.doesNotThrow(() => check({ iat: 0, exp: 300 }, 0))
-  const noTime = [
-    '1',
-    true,
-    [now],
-    {},
-    -1,
-    0.5,
-    now + 0.5,
-    Number.NaN,
-    Number.POSITIVE_INFINITY,
-    Number.NEGATIVE_INFINITY,
-    2 ** 53,
-    1e300,
-    10n,
-  ]
-  for (const value of noTime)
-    for (const name of ['iat', 'exp', 'nbf'])
-      t.throws(() => check({ [name]: value }), refusal('claims_malformed'), `${name} ${value}`)
-  for (const changes of [
-    { exp: now },
-    { exp: now - 1 },
-    { exp: now + maximumLifetime + 1 },
-    { iat: now + 300 },
-    { iat: 0 },
-  ])
-    t.throws(() => check(changes), refusal('claims_malformed'), JSON.stringify(changes))
-})
+t.test(
+  'accepts times in seconds with a fraction or without, not negative, in order, and not more than a day apart',
+  async t => {
+    t.equal(maximumLifetime, 86_400)
+    t.doesNotThrow(() => check({ exp: now + maximumLifetime }))
+    t.doesNotThrow(() => check({ iat: 0, exp: 300 }, 0))
+    const noTime = [
+      '1',
+      true,
+      [now],
+      {},
+      -1,
+      -0.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      2 ** 53,
+      1e300,
+      10n,
+    ]
+    for (const value of noTime)
+      for (const name of ['iat', 'exp', 'nbf'])
+        t.throws(() => check({ [name]: value }), refusal('claims_malformed'), `${name} ${value}`)
+    for (const changes of [
+      { iat: now - 0.5 },
+      { exp: now + 0.5 },
+      { nbf: now + 9.5 },
+      { iat: 0.5 + now, exp: 0.75 + now },
+      { iat: now + 0.5, exp: now + 0.5 + maximumLifetime },
+    ])
+      t.doesNotThrow(() => check(changes), `RFC 7519 §2: ${JSON.stringify(changes)}`)
+    for (const [changes, reason] of [
+      [{ iat: now - 300, exp: now - 0.5 }, 'expired'],
+      [{ iat: now + 10.5 }, 'not_yet_valid'],
+      [{ nbf: now + 10.5 }, 'not_yet_valid'],
+      [{ iat: now + 0.5, exp: now + 0.5 }, 'claims_malformed'],
+      [{ exp: now + maximumLifetime + 0.5 }, 'claims_malformed'],
+    ] as const)
+      t.throws(() => check(changes), refusal(reason), JSON.stringify(changes))
+    t.doesNotThrow(() => check({ exp: now + 0.5 }, now + 0.25), 'before its end, by a clock with fractions')
+    t.throws(() => check({ exp: now + 0.5 }, now + 0.5), refusal('expired'), 'at its end')
+    for (const changes of [
+      { exp: now },
+      { exp: now - 1 },
+      { exp: now + maximumLifetime + 1 },
+      { iat: now + 300 },
+      { iat: 0 },
+    ])
+      t.throws(() => check(changes), refusal('claims_malformed'), JSON.stringify(changes))
+  },
+)
 
 t.test('a nbf that is there must be a time, null too', async t => {
   t.throws(() => check({ nbf: null }), refusal('claims_malformed'))

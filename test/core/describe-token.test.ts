@@ -62,7 +62,7 @@ t.test('each claim is explained, in the order of the token', async t => {
 })
 
 t.test('values of any kind are explained, and none is taken for a time or a confirmation that is none', async t => {
-  for (const value of [null, '1', 1e300, -1, 1.5, [], {}, true, 8_640_000_000_001])
+  for (const value of [null, '1', 1e300, -1, -0.5, [], {}, true, 8_640_000_000_001])
     t.match(explainClaims({ exp: value }, now), [{ name: 'exp', words: 'not a time' }], JSON.stringify(value))
   for (const cnf of [null, '', 'x', 0, [], {}, true])
     t.same(
@@ -70,6 +70,7 @@ t.test('values of any kind are explained, and none is taken for a time or a conf
       [['cnf', typeof cnf === 'string' ? cnf : JSON.stringify(cnf)]],
     )
   t.match(explainClaims({ exp: 8_640_000_000_000 }, now), [{ value: '+275760-09-13T00:00:00Z' }], 'the last second')
+  t.match(explainClaims({ exp: now + 1.5 }, now), [{ value: /\.500Z$/, words: 'expires in 1 second' }], 'RFC 7519 §2')
   for (const name of ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'grant', 'act'])
     t.notMatch(explainClaims({ [name]: 'x' }, now)[0]?.words, /^$|nothing/, name)
   t.match(explainClaims(JSON.parse('{"__proto__":"x","toString":1}'), now), [
@@ -97,6 +98,9 @@ t.test('the shape of cnf is the level', async t => {
 t.test('distances are in whole units, rounded to now', async t => {
   const rows: [number, string][] = [
     [0, 'now'],
+    [0.5, 'now'],
+    [-0.5, 'now'],
+    [1.5, 'in 1 second'],
     [1, 'in 1 second'],
     [59, 'in 59 seconds'],
     [-60, '1 minute ago'],

@@ -1,10 +1,18 @@
 // Distinguished names as people register them (RFC 4514) and as certificates have them: equal only when the same.
 // OpenSSL is the second opinion: it writes the DER from its own syntax, and prints it in RFC 2253's, which we read.
+import { X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { readFields } from '../../src/core/certificate-fields.ts'
 import type { Element } from '../../src/core/der.ts'
-import { parseName, readName } from '../../src/core/distinguished-name.ts'
+import {
+  areReversed,
+  type ComparableName,
+  parseName,
+  readName,
+  withoutStringTypes,
+} from '../../src/core/distinguished-name.ts'
+import { writeName } from '../../src/core/name-text.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { openssl } from '../pki/openssl.ts'
 
@@ -16,10 +24,10 @@ const octets = (tag: number, content: Buffer) => {
   return Buffer.concat([Buffer.from([tag, ...size]), content])
 }
 const oidOctets = (oid: string) => {
-  const [first = 0, second = 0, ...others] = oid.split('.').map(Number)
-  const groups = (number: number): number[] =>
-    number < 0x80 ? [number] : [...groups(Math.floor(number / 128)).map(group => group | 0x80), number % 128]
-  return Buffer.from([first * 40 + second, ...others].flatMap(groups))
+  const [first = 0n, second = 0n, ...others] = oid.split('.').map(BigInt)
+  const groups = (number: bigint): number[] =>
+    number < 0x80n ? [Number(number)] : [...groups(number / 128n).map(group => group | 0x80), Number(number % 128n)]
+  return Buffer.from([first * 40n + second, ...others].flatMap(groups))
 }
 /** A Name in DER; each inner list is one part, UTF8String unless another tag is given. */
 const write = (parts: readonly (readonly Attribute[])[]): Element => ({
@@ -38,6 +46,8 @@ const write = (parts: readonly (readonly Attribute[])[]): Element => ({
   ),
 })
 const CN = '2.5.4.3'
+const uuid = '2.25.329800735698586629295641978511506172918' // a UUID as an object identifier (X.667)
+const utf16 = (text: string) => Buffer.from(text, 'utf16le').swap16()
 const cn = (value: string | Buffer, tag?: number) =>
   readName(write([[[CN, value, ...(tag === undefined ? [] : [tag])] as unknown as Attribute]]))
 
@@ -92,6 +102,14 @@ t.test('a registered name equals that of the certificate it describes', async t 
       ],
     ],
     ['emailAddress=a@a.test', [[['1.2.840.113549.1.9.1', 'a@a.test']]]],
+    ['2.5.4.97=#0c0a4f464242522d31323334', [[['2.5.4.97', 'OFBBR-1234']]]],
+    ['organizationIdentifier=OFBBR-1234', [[['2.5.4.97', 'OFBBR-1234']]]],
+    ['ORGANIZATIONIDENTIFIER = #0C0A4F464242522D31323334 ', [[['2.5.4.97', 'OFBBR-1234', 0x13]]]],
+    ['CN=#1305616c696365+O=x', [[[CN, 'alice'], ['2.5.4.10', 'x']]]], // biome-ignore format: one name
+    ['CN=#1e0a0061006c006900630065', [[[CN, utf16('alice'), 0x1e]]]],
+    ['1.3.6.1.4.1.1466.0=#04024869', [[['1.3.6.1.4.1.1466.0', 'Hi', 0x04]]]],
+    ['CN=#0c00', [[[CN, '']]]],
+    ['2.25.329800735698586629295641978511506172918=#0c0178', [[[uuid, 'x']]]],
     ['2.999.16384=x', [[['2.999.16384', 'x']]]],
     ['1.3.6.1.4.1.4294967295=x', [[['1.3.6.1.4.1.4294967295', 'x']]]],
   ]
@@ -146,7 +164,25 @@ t.test('what cannot be read exactly is a RangeError', async t => {
     'NOPE=alice',
     'constructor=x',
     'X1=alice',
-    'CN=#0c05616c696365',
+    'CN=#',
+    'CN=#0',
+    'CN=#0c05616c6963',
+    'CN=#0c05616c69636500',
+    'CN=#0c05616c6963650c0161',
+    'CN=#0c8105616c696365',
+    'CN=#2c800c05616c6963650000',
+    'CN=#xx',
+    'CN=#0c0161 62',
+    'CN=\ud800',
+    '2=x',
+    '2.05=x',
+    '3.1=x',
+    '0.40=x',
+    '1.=x',
+    '.1=x',
+    'organisationIdentifier=x',
+    '__proto__=x',
+    'S=Zurich',
     'C N=alice',
     'OID.2.5.4.3=alice',
     'CN=alice/O=x,y',
@@ -168,22 +204,176 @@ t.test('of a certificate, text in the types of today is read, and is the same te
   t.equal(cn(''), '[["2.5.4.3="]]', 'an empty value has a name of its own')
 })
 
-t.test('a name that is empty, or has a value that is not plain text, is equal to nothing', async t => {
+t.test('a name that is empty, or without a type or value in a part, is equal to nothing', async t => {
   t.equal(readName(write([])), undefined)
-  for (const tag of [0x1e, 0x14, 0x1c, 0x04, 0x02, 0x30, 0x12]) {
-    t.equal(cn('alice', tag), undefined, `tag ${tag}`)
-    t.equal(readName(write([[['2.5.4.10', 'x']], [[CN, 'alice', tag]]])), undefined, `tag ${tag} beside a good one`)
-  }
   const attribute = (content: Buffer) => ({ tag: 0x30, content: octets(0x31, octets(0x30, content)) })
   t.equal(readName(attribute(Buffer.alloc(0))), undefined, 'an attribute without type and value')
   t.equal(readName(attribute(octets(0x06, oidOctets(CN)))), undefined, 'an attribute without value')
+  const [type, value] = [octets(0x06, oidOctets(CN)), octets(0x0c, Buffer.from('alice'))]
+  t.equal(readName(attribute(Buffer.concat([type, value]))), parseName('CN=alice'), 'control')
+  t.equal(readName(attribute(Buffer.concat([type, value, value]))), undefined, 'an attribute with two values')
+  t.equal(readName(attribute(Buffer.concat([value, value]))), undefined, 'an attribute with a text for its type')
   t.throws(() => readName({ tag: 0x30, content: Buffer.from([0x31, 5, 0]) }), RangeError, 'cut short')
+  for (const oid of ['', '80', '8001', '2a80', '2a8001', '550480'])
+    t.throws(
+      () => readName(attribute(Buffer.concat([octets(0x06, Buffer.from(oid, 'hex')), value]))),
+      RangeError,
+      `object identifier ${oid}`,
+    )
 })
 
-t.test('a value that is not UTF-8 is not plain text', async t => {
-  for (const value of ['ff', 'c3', 'c080', 'eda080', 'f4908080', '616c6963e9'])
-    t.equal(cn(Buffer.from(value, 'hex')), undefined, value)
+t.test('a value that is not plain text is equal to its own octets and to no text', async t => {
+  const spellings = (tag: number, content: Buffer) => [`CN=#${octets(tag, content).toString('hex')}`]
+  for (const tag of [0x1e, 0x14, 0x1c, 0x04, 0x02, 0x12, 0x1a]) {
+    const content = Buffer.from('alice')
+    t.not(cn('alice', tag), parseName('CN=alice'), `tag ${tag}`)
+    for (const text of spellings(tag, content)) t.equal(cn(content, tag), parseName(text), text)
+    t.not(cn('alice', tag), cn('alice', tag === 0x04 ? 0x1e : 0x04), `tag ${tag} is another one than others`)
+  }
+  for (const hex of ['ff', 'c3', 'c080', 'eda080', 'f4908080', '616c6963e9']) {
+    const content = Buffer.from(hex, 'hex')
+    for (const text of spellings(0x0c, content)) t.equal(cn(content), parseName(text), text)
+    t.not(cn(content), parseName(`CN=${content.toString()}`), `${hex} is not UTF-8`)
+    t.not(cn(content), parseName(`CN=${content.toString('latin1')}`), `nor read as Latin-1`)
+  }
 })
+
+t.test('each refusal says what is wrong', async t => {
+  for (const [text, reason] of [
+    ['', /empty/],
+    ['alice', /"alice" is not TYPE=VALUE/],
+    ['organisationIdentifier=x', /organisationIdentifier is not known by name; write its object identifier/],
+    ['/CN=alice', /"\/CN" is no attribute type/],
+    ['OID.2.5.4.3=alice', /"OID.2.5.4.3" is no attribute type/],
+    ['CN=', /a value is empty/],
+    ['CN="alice"', /" must be escaped/],
+    ['CN=a;O=b', /; must be escaped/],
+    ['CN=a\0b', /NUL must be escaped/],
+    ['CN=\\z', /backslash/],
+    ['CN=\\C3', /not UTF-8/],
+    ['CN=#zz', /hexadecimal/],
+    ['CN=#0c05', /not a value in DER/],
+    ['CN=#0c00', undefined],
+  ] as const)
+    if (reason === undefined) t.doesNotThrow(() => parseName(text), `control: ${text}`)
+    else t.throws(() => parseName(text), { name: 'RangeError', message: reason }, text)
+})
+
+t.test('the examples of RFC 4514 section 4 are read, and written with the same meaning', async t => {
+  const rows: [string, string][] = [
+    ['UID=jsmith,DC=example,DC=net', 'UID=jsmith,DC=example,DC=net'],
+    ['OU=Sales+CN=J.  Smith,DC=example,DC=net', 'OU=Sales+CN=J.  Smith,DC=example,DC=net'],
+    ['CN=James \\"Jim\\" Smith\\, III,DC=example,DC=net', 'CN=James \\"Jim\\" Smith\\, III,DC=example,DC=net'],
+    ['CN=Before\\0dAfter,DC=example,DC=net', 'CN=Before\\0dAfter,DC=example,DC=net'],
+    ['1.3.6.1.4.1.1466.0=#04024869', '1.3.6.1.4.1.1466.0=#04024869'],
+    ['CN=Lu\\C4\\8Di\\C4\\87', 'CN=Lučić'],
+  ]
+  for (const [text, written] of rows) {
+    const name = parseName(text)
+    t.equal(parseName(writeName(name)), name, text)
+    t.same(new Set(writeName(name).split(/[+,]/)), new Set(written.split(/[+,]/)), text)
+  }
+})
+
+t.test('every type is known by the object identifier that OpenSSL has for it', async t => {
+  const { key } = issueCertificate({ subject: [] })
+  const known = (
+    'CN commonName L localityName ST stateOrProvinceName O organizationName OU organizationalUnitName C countryName ' +
+    'street streetAddress DC domainComponent UID userId businessCategory description destinationIndicator ' +
+    'distinguishedName dnQualifier enhancedSearchGuide facsimileTelephoneNumber generationQualifier givenName GN ' +
+    'houseIdentifier initials internationaliSDNNumber member name owner physicalDeliveryOfficeName postalAddress ' +
+    'postalCode postOfficeBox preferredDeliveryMethod registeredAddress roleOccupant searchGuide seeAlso serialNumber ' +
+    'SN surname telephoneNumber teletexTerminalIdentifier telexNumber title uniqueMember userPassword x121Address ' +
+    'x500UniqueIdentifier pseudonym role emailAddress unstructuredName unstructuredAddress jurisdictionL ' +
+    'jurisdictionLocalityName jurisdictionST jurisdictionStateOrProvinceName jurisdictionC jurisdictionCountryName'
+  ).split(' ')
+  const subject = known.map(name => `/${name}=${/^(C|countryName|jurisdictionC\w*)$/.test(name) ? 'CH' : 'x'}`).join('')
+  const { x509 } = makeSelfSigned(key, subject, 'utf8only')
+  const attributes = JSON.parse(readName(readFields(x509.raw).subject) as string) as string[][]
+  t.equal(attributes.length, known.length)
+  for (const [index, name] of known.entries()) {
+    const value = attributes[index]?.[0]?.split('=')[1]
+    t.same(JSON.parse(parseName(`${name}=${value}`)), [attributes[index]], name)
+    t.match(parseName(writeName(parseName(`${name}=${value}`))), attributes[index]?.[0] as string, `${name}, written`)
+  }
+})
+
+t.test('a subject of any string type that OpenSSL writes is registered as it is written, and matches', async t => {
+  const { key } = issueCertificate({ subject: [] })
+  const masks: Readonly<Record<string, readonly [tag: number, isText: boolean]>> = {
+    'MASK:0x2': [0x13, true],
+    'MASK:0x4': [0x14, false],
+    'MASK:0x800': [0x1e, false],
+    'MASK:0x2000': [0x0c, true],
+  }
+  for (const [mask, [tag, isText]] of Object.entries(masks))
+    for (const subject of ['/C=CH/O=Example, Inc./CN=alice', '/CN=alice/UID=7+OU=b', '/O=a/O=b/CN=x y']) {
+      const { x509 } = makeSelfSigned(key, subject, mask)
+      const name = readName(readFields(x509.raw).subject) as ComparableName
+      const text = writeName(name)
+      t.ok(x509.raw.includes(Buffer.from([0x55, 0x04, 0x03, tag])), `${mask}: the common name has tag ${tag}`)
+      t.equal(parseName(text), name, text)
+      t.equal(text.includes('CN=#'), !isText, text)
+      t.equal(text.includes('CN=alice') || text.includes('CN=x y'), isText, text)
+      const plain = withoutStringTypes(name)
+      t.equal(plain === name, isText, 'what it would be as plain text')
+      t.match(writeName(plain), /CN=(alice|x y)/)
+    }
+})
+
+t.test('any octets that are a name are written so that they are read as the same name', async t => {
+  const value = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 8 }).map(text => [text.toWellFormed(), 0x0c] as const),
+    fc.string({ unit: fc.constantFrom(...' ,+"\\<>;=#a\0\n\u202e'), maxLength: 8 }).map(text => [text, 0x0c] as const),
+    fc.tuple(
+      fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes)),
+      fc.constantFrom(0x0c, 0x13, 0x16, 0x12, 0x14, 0x1a, 0x1c, 0x1e, 0x04, 0x30),
+    ),
+  )
+  const type = fc.oneof(
+    fc.constantFrom(CN, '2.5.4.10', '2.5.4.97', uuid, '2.999.3'),
+    fc.tuple(fc.nat({ max: 39 }), fc.nat()).map(([second, third]) => `1.${second}.${third}`),
+  )
+  const attribute = fc.tuple(type, value).map(([oid, [content, tag]]) => [oid, content, tag] as const)
+  const name = fc.array(fc.array(attribute, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(name, parts => {
+      const read = readName(write(parts)) as ComparableName
+      const text = writeName(read)
+      return parseName(text) === read && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)
+    }),
+    { numRuns: 1000 },
+  )
+  t.ok(writeName(cn('alice') as string))
+})
+
+t.test('the text of every string type is found for people', async t => {
+  const wide = Buffer.concat([...'alice'].map(letter => Buffer.from([0, 0, 0, letter.charCodeAt(0)])))
+  for (const [tag, content] of [
+    [0x14, 'alice'],
+    [0x1c, wide],
+    [0x1e, utf16('alice')],
+  ] as const)
+    t.equal(withoutStringTypes(cn(content, tag) as string), parseName('CN=alice'), `tag ${tag}`)
+  t.equal(withoutStringTypes(cn('alice', 0x04) as string), cn('alice', 0x04), 'an OCTET STRING is no text')
+})
+
+t.test('the opposite order is told from another name', async t => {
+  const name = parseName('CN=alice,O=Example,C=CH')
+  t.equal(areReversed(name, parseName('C=CH,O=Example,CN=alice')), true)
+  t.equal(areReversed(name, name), false)
+  t.equal(areReversed(name, parseName('C=CH,CN=alice,O=Example')), false)
+})
+
+/** A certificate that OpenSSL makes for a subject in its own syntax. */
+function makeSelfSigned(key: string, subject: string, stringMask: string): { x509: X509Certificate } {
+  const config = `[req]\ndistinguished_name=dn\nstring_mask=${stringMask}\n[dn]\n`
+  const options = ['-config', 'config', '-key', 'key', '-subj', subject, '-multivalue-rdn']
+  const { output } = openssl({ key, config }, 'req', '-x509', '-new', '-utf8', ...options)
+  const [pem] = /-----BEGIN CERTIFICATE.*-----END CERTIFICATE-----/s.exec(output) ?? []
+  if (pem === undefined) throw new Error(output)
+  return { x509: new X509Certificate(pem) }
+}
 
 t.test('any name, written as RFC 4514 has it, is read as the certificate has it', async t => {
   const types = { CN, O: '2.5.4.10', UID: '0.9.2342.19200300.100.1.1', '1.2.3.4567': '1.2.3.4567' }

@@ -1,7 +1,7 @@
 // Reports of leaked tokens and the signatures over them, by their form alone. N-64; LK03, LK11.
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
-import { blotTokens, maximumLeaks, readLeakReport } from '../../src/core/leak-report.ts'
+import { blotTokens, readLeakReport } from '../../src/core/leak-report.ts'
 import { isSignedBy, readReporterKeys, readUsableReporterKeys } from '../../src/core/leak-signature.ts'
 import { makeReporter, pemOf } from '../helpers/leaks.ts'
 
@@ -10,26 +10,55 @@ t.test('a report is a list of tokens with their places, and nothing else is one'
   for (const [report, leaks] of [
     [[{ token: 'x' }], [leak]],
     [[{ token: '', type: 'a', url: 'b', source: 'c', more: 7 }], [{ token: '', url: 'b', source: 'c' }]],
-    [Array(maximumLeaks).fill({ token: 'x' }), Array(maximumLeaks).fill(leak)],
+    [[{ token: 'x', url: null, source: null, type: null }], [leak]],
+    [[{ token: 'x', type: {} }], [leak]],
+    [
+      [
+        { token: 'x', url: 'a' },
+        { token: 'x', url: 'b' },
+      ],
+      [{ ...leak, url: 'a' }],
+    ],
   ] as const)
-    t.same(readLeakReport(report), leaks)
-  for (const wrong of [
-    ...[undefined, null, {}, 'x', [], [null], [7], ['x'], [[]], [{}]],
-    Array(maximumLeaks + 1).fill({ token: 'x' }),
-    ...[
-      { token: 7 },
-      { token: null },
-      { token: 'x', type: 7 },
-      { token: 'x', url: null },
-      { token: 'x', source: {} },
-    ].map(entry => [{ token: 'x' }, entry]),
-  ])
+    t.same(readLeakReport(report), { leaks, problems: [] }, JSON.stringify(report))
+  for (const wrong of [undefined, null, {}, 'x', [], 7, true, { 0: { token: 'x' }, length: 1 }])
     t.equal(readLeakReport(wrong), undefined, JSON.stringify(wrong)?.slice(0, 60))
   t.end()
 })
 
+t.test('every entry with a token counts, whatever the others are, and each problem is named by its index', t => {
+  const deep = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`)
+  const report = [
+    ...[null, 7, 'x', true, [{ token: 'in a list' }], deep],
+    ...[{}, { token: null }, { token: 7 }, { token: ['x'] }, { token: { token: 'x' } }],
+    JSON.parse('{"__proto__":{"token":"inherited"}}'),
+    ...[
+      { token: 'a', url: 7 },
+      { token: 'b', source: {} },
+      { token: 'c', url: [], source: false },
+      { token: 'd', url: deep },
+    ],
+    { token: 'good' },
+  ]
+  const { leaks, problems } = readLeakReport(report) ?? { leaks: [], problems: [] }
+  t.same(
+    leaks.map(({ token, url, source }) => [token, url, source]),
+    ['a', 'b', 'c', 'd', 'good'].map(token => [token, undefined, undefined]),
+  )
+  t.same(
+    problems.map(({ index, detail }) => `${index} ${detail}`),
+    [
+      ...[0, 1, 2, 3, 4, 5].map(index => `${index} not_an_object`),
+      ...['6 token_missing', '7 token_missing', '8 token_not_a_string', '9 token_not_a_string'],
+      ...['10 token_not_a_string', '11 token_missing', '12 url_not_a_string', '13 source_not_a_string'],
+      ...['14 url_not_a_string', '14 source_not_a_string', '15 url_not_a_string'],
+    ],
+  )
+  t.end()
+})
+
 t.test('a place is kept short, in one line, and without what looks like a token of ours (LK03, LK11)', t => {
-  const place = (url: string) => readLeakReport([{ token: 'x', url, source: url }])?.[0]
+  const place = (url: string) => readLeakReport([{ token: 'x', url, source: url }])?.leaks[0]
   t.same(place('a'.repeat(257)), { token: 'x', url: 'a'.repeat(256), source: 'a'.repeat(256) })
   t.notMatch(place('a\nb\u202e')?.url, /[\n\u202e]/)
   t.equal(place('?t=tlsbound_at_abc&u=tlsbound_rt_d-eyJa.b%2F-c_d+f')?.url, '?t=tlsbound_at_…&u=tlsbound_rt_…-eyJ…+f')

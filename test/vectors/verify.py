@@ -100,7 +100,7 @@ def is_good(proof, key, ekm, token, request, now):
         and {'ath', 'ekm', 'iat'} <= set(claims) <= {'ath', 'ekm', 'iat', 'jti', 'htm', 'htu'}
         and claims['ath'] == encode(hashlib.sha256(token.encode()).digest())
         and ekm is not None and claims['ekm'] == ekm
-        and type(iat) in (int, float) and iat % 1 == 0 and now - 60 <= iat <= now + 5
+        and type(iat) in (int, float) and now - 60 <= iat <= now + 5
         and is_text(claims.get('jti', 'none'))
         and claims.get('htm', method) == method
         and isinstance(path, str)

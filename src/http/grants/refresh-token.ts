@@ -38,11 +38,15 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
 
   const successor = buildOpaqueToken('rt', randomBytes(32))
-  const { outcome } = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
-  if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static') {
-    if (outcome === 'reused') audit.refreshReused(request, grant)
-    throw new OAuthError('invalid_grant', ...refreshReasons[outcome])
+  const used = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
+  const { outcome } = used
+  if (outcome === 'reused') {
+    const detail = used.answerLost === true ? 'answer_lost' : 'reused'
+    audit.refreshReused(request, grant, detail)
+    throw new OAuthError('invalid_grant', 'refresh_reused', detail)
   }
+  if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static')
+    throw new OAuthError('invalid_grant', ...refreshReasons[outcome])
   audit.refreshRotated(request, grant, outcome)
   const { subject, id, actor } = grant
   const issuance = { grantType: 'refresh_token', permission, cnf, subject, grant: id, act: readActor(actor) } as const

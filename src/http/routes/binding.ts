@@ -2,7 +2,10 @@
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { hasExtendedMasterSecret, readChannelBindings } from '../../core/channel-binding.ts'
+import { confirm, type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
+import { readProofAlgorithms } from '../../core/proof-algorithm.ts'
+import { describeSubject } from '../../core/subject-rule.ts'
 import { type Connection, connectionOf, requirePresenter } from '../connection.ts'
 import type { ServerParts } from '../parts.ts'
 
@@ -25,14 +28,32 @@ export function describeBinding(socket: TLSSocket, now: number) {
     extended_master_secret: protocol === 'TLSv1.3' || hasExtendedMasterSecret(socket),
     certificate: describeCertificate(connection, now),
     bindings: readChannelBindings(socket),
+    token_bindings: findLevels(connection, now),
   }
+}
+
+/** The levels at which a token can be issued to this connection. */
+function findLevels(connection: Connection, now: number): TokenBinding[] {
+  return tokenBindings.filter(level => {
+    try {
+      return confirm(requirePresenter(connection, now, 'invalid_client'), level) !== undefined
+    } catch (error) {
+      if (error instanceof OAuthError) return false
+      throw error
+    }
+  })
 }
 
 function describeCertificate(connection: Connection, now: number): object | null {
   if (connection.socket.getPeerX509Certificate() === undefined) return null
   try {
     const { thumbprint, x509 } = requirePresenter(connection, now, 'invalid_client').certificate
-    return { subject: x509.subject, 'x5t#S256': thumbprint, valid_to: x509.validToDate.toISOString() }
+    return {
+      subject: describeSubject(x509),
+      'x5t#S256': thumbprint,
+      valid_to: x509.validToDate.toISOString(),
+      proof_algorithms: readProofAlgorithms(x509.publicKey),
+    }
   } catch (error) {
     if (error instanceof OAuthError) return { reason: error.reason }
     throw error

@@ -1,13 +1,16 @@
 // POST /oauth/revoke (RFC 7009): a client gives back its own token. A refresh token takes its whole grant along.
-// What is unknown, expired or revoked already is answered like success, and leaves nothing behind.
+// Every token is answered like success, so that a thief cannot test one here: an unknown, expired or revoked one leaves nothing
+// behind, and the living one of another client lives on and is an alarm.
 import type { FastifyInstance } from 'fastify'
-import type { AccessTokenClaims } from '../../core/access-token.ts'
-import { OAuthError } from '../../core/errors.ts'
+import { type AccessTokenClaims, isTime } from '../../core/access-token.ts'
+import { OAuthError, type TokenFacts } from '../../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
 import { afterlife, buildRevocation, buildTokenRevocation, type Revocation } from '../../core/revocations.ts'
 import { authenticate } from '../authenticate.ts'
 import { acceptForms, readForm, requireParameter } from '../bodies.ts'
+import { reportForeignToken } from '../foreign-token.ts'
 import type { ServerParts } from '../parts.ts'
+import { describeToken } from '../token-facts.ts'
 
 export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
   const { store, state, now } = parts
@@ -16,26 +19,27 @@ export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
     const form = readForm(request.body)
     const { client } = await authenticate(request, form, parts)
     const found = await find(requireParameter(form, 'token'))
-    if (found !== undefined) {
-      if (found.clientId !== client.id) throw new OAuthError('invalid_client', 'client_mismatch', 'other_owner')
+    if (found?.facts.client_id === client.id) {
       await store.revoke(found.revocation)
       parts.audit.tokenRevoked(request, client.id, found.revocation)
-    }
+    } else if (found !== undefined) reportForeignToken(request, 'other_owner', found.facts, parts)
     return reply.code(200).header('cache-control', 'no-store').send()
   })
 
-  /** Whose token it is, and what revokes it. The hint about its kind is not needed: its form tells (RFC 7009 §2.1). */
-  async function find(token: string): Promise<{ clientId: unknown; revocation: Revocation } | undefined> {
+  /** Finds a living token: whose it is, and what revokes it. The hint about its kind is not needed: its form tells (RFC 7009 §2.1). */
+  async function find(token: string): Promise<{ facts: TokenFacts; revocation: Revocation } | undefined> {
     if (isOpaqueToken(token) === 'rt') {
       const known = await store.findRefreshToken(hashOpaqueToken(token))
       if (known === undefined || known.state === 'revoked') return undefined
-      const { id, clientId, expires } = known.grant
-      return expires + afterlife > now() ? { clientId, revocation: buildRevocation('grant', id, now()) } : undefined
+      const { id, clientId: client_id, certificate: bound_to, expires } = known.grant
+      if (expires + afterlife <= now()) return undefined
+      return { facts: { client_id, grant: id, bound_to }, revocation: buildRevocation('grant', id, now()) }
     }
     const claims = await readClaims(token)
-    if (typeof claims?.jti !== 'string' || typeof claims.exp !== 'number' || claims.exp <= now()) return undefined
+    if (typeof claims?.jti !== 'string' || !isTime(claims.exp) || claims.exp <= now()) return undefined
     if (state.isRevoked(claims as unknown as AccessTokenClaims)) return undefined
-    return { clientId: claims.client_id, revocation: buildTokenRevocation(claims.jti, claims.exp, now()) }
+    const revocation = buildTokenRevocation(claims.jti, Math.ceil(claims.exp), now())
+    return { facts: describeToken(claims), revocation }
   }
 
   async function readClaims(token: string): Promise<Readonly<Record<string, unknown>> | undefined> {

@@ -1,0 +1,39 @@
+// The alternative names of a certificate (RFC 5280 §4.2.1.6), as text for people. Whether one of them is the registered one,
+// node:crypto decides (subject-rule.ts).
+import { readExtension, readFields, subjectAltName } from './certificate-fields.ts'
+import { readSequence } from './der.ts'
+import { printable } from './printable.ts'
+
+export interface AlternativeName {
+  /** By the context tag of GeneralName. */
+  readonly kind: 'san_email' | 'san_dns' | 'san_uri' | 'san_ip' | 'other'
+  /** Printable. */
+  readonly value: string
+}
+
+const kinds: ReadonlyMap<number, AlternativeName['kind']> = new Map([
+  [0x81, 'san_email'],
+  [0x82, 'san_dns'],
+  [0x86, 'san_uri'],
+  [0x87, 'san_ip'],
+])
+
+/** Reads the alternative names of a certificate in DER, at most `limit`. @throws RangeError for what is not DER. */
+export function readAlternativeNames(certificate: Buffer, limit: number): AlternativeName[] {
+  const names = readExtension(readFields(certificate), subjectAltName)
+  if (names === undefined) return []
+  return readSequence(names)
+    .slice(0, limit)
+    .map(({ tag, content }) => {
+      const kind = kinds.get(tag) ?? 'other'
+      const value = kind === 'san_ip' ? describeAddress(content) : kind === 'other' ? '' : content.toString('latin1')
+      return { kind, value: printable(value) }
+    })
+}
+
+function describeAddress(octets: Buffer): string {
+  if (octets.length === 4) return octets.join('.')
+  if (octets.length !== 16) return `#${octets.toString('hex')}`
+  const groups = Array.from({ length: 8 }, (_, index) => octets.readUInt16BE(2 * index).toString(16))
+  return new URL(`https://[${groups.join(':')}]`).hostname.slice(1, -1)
+}
