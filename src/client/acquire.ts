@@ -88,7 +88,7 @@ function findToken(acquisition: Acquisition, past: Past, channel: BoundChannel):
   const onProblem = unlessLeft((problem: ClientError) => {
     const left = tokens.left(channel)
     // The issuer closed the channel over its certificate: a new one may fare better, but not at any pace.
-    if (namesCertificate(problem.reason) && !channel.open) pool.refuse(channel, problem)
+    if (namesCertificate(problem.reason) && !channel.open) pool.refuse(channel)
     pool.release(channel)
     tryAgain(acquisition, past, problem, left)
   })

@@ -8,17 +8,23 @@ const cap = 5000
 /** The longest time that a server's Retry-After is waited for, in milliseconds; beyond it the caller gets the answer. */
 export const longestRetryAfter = 10_000
 
-/** A random time up to base × 2^failures, at most `cap`, in milliseconds. */
-export function jitter(failures: number): number {
-  return Math.random() * Math.min(cap, base * 2 ** failures)
+/** A random time up to base × 2^failures, at most `atMost`, in milliseconds. */
+export function jitter(failures: number, atMost = cap): number {
+  return Math.random() * Math.min(atMost, base * 2 ** failures)
 }
+
+/**
+ * The longest wait after a refusal of our certificate, in milliseconds: a server that was repaired is found so soon, and
+ * requests wait for that long.
+ */
+export const refusalWait = 1000
 
 /** Remembers failures in a row, and until when to wait because of them. */
 export interface Backoff {
   /** Milliseconds that are left to wait; 0: go on. */
   readonly left: number
-  /** Waits at least `atLeast` milliseconds, where the server says so. */
-  failed(atLeast?: number): void
+  /** Waits at least `atLeast` milliseconds, where the server says so, and beyond that at most `atMost`. */
+  failed(atLeast?: number, atMost?: number): void
   succeeded(): void
 }
 
@@ -29,8 +35,8 @@ export function createBackoff(): Backoff {
     get left() {
       return until === 0 ? 0 : Math.max(0, until - performance.now())
     },
-    failed(atLeast = 0) {
-      until = performance.now() + atLeast + jitter(failures)
+    failed(atLeast = 0, atMost = cap) {
+      until = performance.now() + atLeast + jitter(failures, atMost)
       failures += 1
     },
     succeeded() {

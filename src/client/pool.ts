@@ -3,7 +3,7 @@
 
 import { guarded } from '../core/guard.ts'
 import { isCertificateAlert } from '../outgoing/failure.ts'
-import { createBackoff } from './backoff.ts'
+import { createBackoff, refusalWait } from './backoff.ts'
 import type { BoundChannel } from './channel.ts'
 import { type ClientError, codeOf, explainConnectProblem, isLasting } from './errors.ts'
 import type { Credentials } from './identity.ts'
@@ -37,11 +37,8 @@ export interface Pool {
   answered(channel: BoundChannel): void
   /** No new requests for a channel that the server is about to end. */
   retire(channel: BoundChannel): void
-  /**
-   * The presenter of the channel was refused for its certificate: the next request gets another connection, though not at
-   * any pace. With `problem`, requests fail with it until then.
-   */
-  refuse(channel: BoundChannel, problem?: ClientError): void
+  /** The presenter of the channel was refused for its certificate: the next request gets another one, though not at any pace. */
+  refuse(channel: BoundChannel): void
   close(): Promise<void>
   destroy(): void
 }
@@ -52,9 +49,6 @@ interface Entry {
   retired: boolean
   answered: boolean
 }
-
-/** Milliseconds that a request waits for the next connection when the last one was refused for good. */
-const shortWait = 1000
 
 export function createPool(options: PoolOptions): Pool {
   const entries = new Map<BoundChannel, Entry>()
@@ -171,7 +165,7 @@ export function createPool(options: PoolOptions): Pool {
     take: () => (waiters.size > 0 ? undefined : take()),
     wait(waiter) {
       // Nobody waits long for what would fail again, but each time that it is due it is tried.
-      if (problem !== undefined && isLasting(problem) && backoff.left > shortWait && live() === 0) {
+      if (problem !== undefined && isLasting(problem) && backoff.left > refusalWait && live() === 0) {
         waiter.onProblem(problem)
         return
       }
@@ -193,14 +187,11 @@ export function createPool(options: PoolOptions): Pool {
       entry.answered = true
       backoff.succeeded()
     },
-    refuse(channel, found) {
+    refuse(channel) {
       const entry = entries.get(channel)
       if (entry === undefined) return
       retire(entry)
-      backoff.failed()
-      if (found === undefined) return
-      problem = found
-      options.onProblem(found)
+      backoff.failed(0, refusalWait)
     },
     retire(channel) {
       const entry = entries.get(channel)

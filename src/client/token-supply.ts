@@ -1,9 +1,10 @@
 // The tokens of a client: at level connection one for each channel, else one for all channels of a certificate.
 // Got when needed, renewed without a timer when a request finds one old, and asked for by one request at a time.
+import { setTimeout as pause } from 'node:timers/promises'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { type Backoff, createBackoff } from './backoff.ts'
+import { type Backoff, createBackoff, refusalWait } from './backoff.ts'
 import type { BoundChannel } from './channel.ts'
-import { ClientError } from './errors.ts'
+import { ClientError, namesCertificate } from './errors.ts'
 import type { Credentials } from './identity.ts'
 import type { Issuer } from './issuer.ts'
 import type { Token, TokenDemand } from './request-token.ts'
@@ -63,7 +64,8 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
       },
       (error: unknown) => {
         const problem = error instanceof ClientError ? error : new ClientError('token_unavailable', { cause: error })
-        slot.backoff.failed(problem.retryAfter)
+        const atMost = namesCertificate(problem.reason) ? refusalWait : undefined
+        slot.backoff.failed(problem.retryAfter, atMost)
         Object.assign(slot, { pending: undefined, problem })
         options.onProblem(problem)
         throw problem
@@ -82,7 +84,11 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
       // Once more when the first answer shows that each channel needs a token of its own.
       for (let turn = 0; turn < 2; turn++) {
         const slot = slotOf(channel)
-        if (slot.pending === undefined && slot.problem !== undefined && slot.backoff.left > 0) throw slot.problem
+        if (slot.pending === undefined && slot.problem !== undefined && slot.backoff.left > 0) {
+          // What was refused on another connection may be accepted on this one.
+          if (!namesCertificate(slot.problem.reason)) throw slot.problem
+          await pause(slot.backoff.left)
+        }
         const token = await request(slot, channel)
         if (token.binding !== 'connection' || token.channel === channel) return token
       }
