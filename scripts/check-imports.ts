@@ -19,7 +19,7 @@ const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   notify: [/^(notify|outgoing|core)\//, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^client\/backoff\.ts$/, /^node:/],
   ops: [/^(ops|http|core)\//, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
-  'settings.ts': [/^setting-forms\.ts$/],
+  'settings.ts': [/^setting-forms\.ts$/, /^core\/similar-name\.ts$/],
   'setting-forms.ts': [/^node:net$/],
   'index.ts': [/^(core|http)\//],
 }
@@ -44,6 +44,7 @@ const wiring = [
     'listener.ts',
     'production.ts',
     'trust-report.ts',
+    'doctor',
     'testing',
     'cli',
   ],

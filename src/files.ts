@@ -1,5 +1,5 @@
 // Reads and makes the files that the settings point to. Every problem is a sentence that names the file, and never quotes it.
-import { createPublicKey, type JsonWebKey, randomBytes } from 'node:crypto'
+import { createPublicKey, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { JSONWebKeySet } from 'jose'
@@ -8,13 +8,13 @@ import { FileProblem, quoteForShell } from './core/file-problem.ts'
 import { parseJsonText } from './core/json-text.ts'
 import { readReporterKeys } from './core/leak-signature.ts'
 import { checkServerCertificate } from './core/own-certificate.ts'
-import { renderRevocationList } from './core/pem.ts'
+import { type CertificateBlocks, renderRevocationList } from './core/pem.ts'
 import { readTrustedIssuers } from './core/trusted-issuer.ts'
 import { readRegularFile } from './file-access.ts'
 import { createRemoteReporterKeys, type FindReporterKey } from './http/leak-keys.ts'
 import type { OutsideIssuer } from './http/outside-issuers.ts'
 import type { TlsMaterial } from './http/tls.ts'
-import { loadTrust, TrustProblem } from './http/trust.ts'
+import { loadTrust, type Trust, TrustProblem } from './http/trust.ts'
 import type { KnownReceiver } from './notify/line.ts'
 import { readReceivers } from './notify/receiver.ts'
 import {
@@ -29,36 +29,55 @@ import type { Settings } from './settings.ts'
 /** Octets that a JSON file may have: tens of thousands of registrations. */
 const mostJsonOctets = 16_777_216
 
-/**
- * Reads the TLS files and checks that they belong together. What is returned is written anew, block by block: OpenSSL reads
- * of it what was counted here. @throws FileProblem
- */
-export function readTlsFiles(settings: Settings): TlsMaterial {
-  const { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsClientCaFile: caFile, tlsClientCrlFile: crlFile } = settings
+/** What the server presents. */
+export interface OwnCertificate {
+  /** The server's certificate, then the intermediate ones. */
+  readonly chain: CertificateBlocks
+  readonly key: KeyObject
+}
+
+/** Reads certificate, chain and key, and checks that clients can accept them. @throws FileProblem */
+export function readOwnCertificate(settings: Settings): OwnCertificate {
+  const { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsKeyPassphraseFile: passphraseFile } = settings
   const chain = loadCertificates(certFile)
-  const key = loadPrivateKey(keyFile, {
-    isSecret: true,
-    passphraseFile: settings.tlsKeyPassphraseFile,
-    passphraseSetting: 'TLSBOUND_TLS_KEY_PASSPHRASE_FILE',
-  })
+  const passphraseSetting = 'TLSBOUND_TLS_KEY_PASSPHRASE_FILE'
+  const key = loadPrivateKey(keyFile, { isSecret: true, passphraseFile, passphraseSetting })
+  checkServerCertificate(chain, key, { certFile, keyFile })
+  return { chain, key }
+}
+
+/** Whom the server trusts, and the same as PEM, written anew. */
+export interface TrustFiles {
+  readonly trust: Trust
+  readonly ca: string
+  readonly crl: string | undefined
+}
+
+/** Reads authorities and revocation lists, and checks that OpenSSL applies all of them. @throws FileProblem */
+export function readTrustFiles({ tlsClientCaFile: caFile, tlsClientCrlFile: crlFile }: Settings): TrustFiles {
   const authorities = loadCertificates(caFile)
   const lists = crlFile === undefined ? [] : loadRevocationLists(crlFile).map(({ der }) => der)
-  checkServerCertificate(chain, key, { certFile, keyFile })
   try {
-    loadTrust(
+    const trust = loadTrust(
       authorities.map(({ x509 }) => x509),
       lists,
     )
+    const crl = crlFile === undefined ? undefined : lists.map(renderRevocationList).join('')
+    return { trust, ca: renderCertificates(authorities), crl }
   } catch (error) {
     if (!(error instanceof TrustProblem)) throw error
     throw new FileProblem(error.of === 'lists' ? (crlFile ?? caFile) : caFile, { found: error.message })
   }
-  return {
-    cert: renderCertificates(chain),
-    key: renderPrivateKey(key),
-    ca: renderCertificates(authorities),
-    crl: crlFile === undefined ? undefined : lists.map(renderRevocationList).join(''),
-  }
+}
+
+/**
+ * Reads the TLS files. What is returned is written anew, block by block: OpenSSL reads of it what was counted here.
+ * @throws FileProblem
+ */
+export function readTlsFiles(settings: Settings): TlsMaterial {
+  const { chain, key } = readOwnCertificate(settings)
+  const { ca, crl } = readTrustFiles(settings)
+  return { cert: renderCertificates(chain), key: renderPrivateKey(key), ca, crl }
 }
 
 /** Reads the client registrations, which are then valid. @throws Error with every problem of the list. */

@@ -3,7 +3,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { FileProblem, findUtf16, quoteForShell } from './core/file-problem.ts'
 import {
-  type CertificateBlock,
+  type CertificateBlocks,
   mostListOctets,
   mostPemOctets,
   parseCertificates,
@@ -14,7 +14,7 @@ import {
 import { readRegularFile } from './file-access.ts'
 
 /** Reads at least one certificate. @throws FileProblem */
-export function loadCertificates(path: string): readonly CertificateBlock[] {
+export function loadCertificates(path: string): CertificateBlocks {
   return parseCertificates(readRegularFile(path, { most: mostPemOctets }), path)
 }
 

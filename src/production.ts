@@ -1,11 +1,10 @@
 // Production mode, NODE_ENV=production: whatever would let secrets out keeps the server from starting, all of it named at once.
 // Elsewhere each is a warning and an event, but for demo certificates, which are for elsewhere.
-import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { type Exposure, findDoors } from './doors.ts'
 import { findForeignOwner, findReaders } from './file-access.ts'
 import type { Audit } from './http/audit.ts'
+import { loadCertificates, renderCertificates } from './pem-files.ts'
 import { isDemoCertificate } from './pki/demo.ts'
 import { secretPath } from './setting-forms.ts'
 import { type Settings, SettingsError, settingsTable } from './settings.ts'
@@ -20,19 +19,27 @@ interface Process {
  * @throws SettingsError naming all of it, in production.
  */
 export function guardSecrets(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
-  const exposures = [
+  const exposures = findExposures(settings, { env, execArgv }, keysFile)
+  process.report.excludeEnv = true // should anybody ask for a report all the same
+  if (!isProduction(env)) return exposures
+  if (exposures.length > 0)
+    throw new SettingsError(exposures.map(({ sentence }) => `with NODE_ENV=production, ${sentence}`))
+  process.on('SIGUSR1', () => {}) // by which Node starts its debugger, unless somebody listens
+  return []
+}
+
+export function isProduction({ NODE_ENV }: NodeJS.ProcessEnv): boolean {
+  return NODE_ENV === 'production'
+}
+
+/** Finds everything that would let secrets out, and in production what is for elsewhere. Changes nothing. */
+export function findExposures(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
+  return [
     ...findDoors(env, execArgv),
     ...findUnsafeSettings(settings),
     ...findOpenSecrets({ ...settings, signingKeysFile: keysFile }),
+    ...(isProduction(env) ? [...findDemoCertificates(settings), ...findInvalidCertificate(settings)] : []),
   ]
-  process.report.excludeEnv = true // should anybody ask for a report all the same
-  if (env.NODE_ENV !== 'production') return exposures
-  const sentences = [...exposures, ...findDemoCertificates(settings), ...findInvalidCertificate(settings)].map(
-    ({ sentence }) => `with NODE_ENV=production, ${sentence}`,
-  )
-  if (sentences.length > 0) throw new SettingsError(sentences)
-  process.on('SIGUSR1', () => {}) // by which Node starts its debugger, unless somebody listens
-  return []
 }
 
 /** Warns of each, and makes an event of it. */
@@ -67,7 +74,7 @@ function findOpenSecrets(settings: Settings): Exposure[] {
 function findDemoCertificates({ tlsCertFile, tlsClientCaFile }: Settings): Exposure[] {
   const files = { TLSBOUND_TLS_CERT_FILE: tlsCertFile, TLSBOUND_TLS_CLIENT_CA_FILE: tlsClientCaFile }
   return Object.entries(files)
-    .filter(([, file]) => unlessMissing(() => isDemoCertificate(readFileSync(file, 'utf8'))))
+    .filter(([, file]) => unlessMissing(() => isDemoCertificate(renderCertificates(loadCertificates(file)))))
     .map(([name, file]) => ({
       name,
       sentence: `${name}: ${file} is of the demo, whose keys anybody may have: give one of your own`,
@@ -77,7 +84,7 @@ function findDemoCertificates({ tlsCertFile, tlsClientCaFile }: Settings): Expos
 /** A server's certificate outside its validity, which every client refuses. */
 function findInvalidCertificate({ tlsCertFile }: Settings): Exposure[] {
   const name = 'TLSBOUND_TLS_CERT_FILE'
-  const certificate = unlessMissing(() => new X509Certificate(readFileSync(tlsCertFile)))
+  const certificate = unlessMissing(() => loadCertificates(tlsCertFile)[0].x509)
   if (certificate === undefined) return []
   const { validFromDate, validToDate } = certificate
   const problem =

@@ -1,5 +1,6 @@
 // Every setting: name, form, default, meaning. readSettings is pure; all problems are reported at once.
 // README.md shows this table, and a test compares the two. Secrets come as files, never as values.
+import { findSimilarName } from './core/similar-name.ts'
 import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './setting-forms.ts'
 
 interface Setting<T> {
@@ -74,9 +75,11 @@ export interface Settings extends Values {
 /** Settings that nothing can be started with. The message names every problem. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
+  readonly problems: readonly string[]
 
   constructor(problems: readonly string[]) {
     super(`invalid configuration:\n${problems.map(problem => `- ${problem}`).join('\n')}`)
+    this.problems = problems
   }
 }
 
@@ -94,7 +97,7 @@ const optionsOfClients = [...clientOptions, ...sidecarOptions, ...labOptions].ma
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
   const problems: string[] = []
   const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...optionsOfClients])
-  for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(`${name} is not a setting`)
+  for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(describeUnknown(name, [...names]))
 
   const entries = Object.entries(settingsTable).map(([key, { name, form, fallback }]) => {
     const text = env[name]
@@ -118,6 +121,11 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     tlsClientCaFile: values.tlsClientCaFile ?? 'certs/ca.crt',
     demo,
   })
+}
+
+function describeUnknown(name: string, known: readonly string[]): string {
+  const similar = findSimilarName(name, known)
+  return similar === undefined ? `${name} is not a setting` : `${name} is not a setting; did you mean ${similar}?`
 }
 
 /** Whether the demo is meant: without any TLS file. Half of them is a mistake, and so is the demo in production. */

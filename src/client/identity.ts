@@ -5,7 +5,7 @@ import { statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readCommonNames, readFields } from '../core/certificate-fields.ts'
 import { checkKeyOfLeaf } from '../core/own-certificate.ts'
-import { type CertificateBlock, parseCertificates, parsePrivateKey } from '../core/pem.ts'
+import { parseCertificates, parsePrivateKey } from '../core/pem.ts'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { secureOptions } from '../outgoing/connect.ts'
 import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../pem-files.ts'
@@ -44,7 +44,7 @@ export function readCredentials(identity: Identity): Credentials {
     const contexts = new Map<string, SecureContext>()
     return {
       identity,
-      certificate: readCertificate((chain[0] as CertificateBlock).x509),
+      certificate: readCertificate(chain[0].x509),
       key,
       context(minVersion) {
         try {

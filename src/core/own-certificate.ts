@@ -2,7 +2,7 @@
 // and to a server. Who trusts them is for clients to say; no path is validated here.
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { FileProblem } from './file-problem.ts'
-import type { CertificateBlock } from './pem.ts'
+import type { CertificateBlock, CertificateBlocks } from './pem.ts'
 
 interface Files {
   readonly certFile: string
@@ -13,7 +13,7 @@ interface Files {
  * Checks that a private key belongs to the first of the certificates that a client or server presents.
  * @throws FileProblem, naming the certificate of the file that it belongs to, if any.
  */
-export function checkKeyOfLeaf(chain: readonly CertificateBlock[], key: KeyObject, { certFile, keyFile }: Files): void {
+export function checkKeyOfLeaf(chain: CertificateBlocks, key: KeyObject, { certFile, keyFile }: Files): void {
   const owner = chain.findIndex(({ x509 }) => x509.checkPrivateKey(key))
   if (owner === 0) return
   const block = chain[owner]
@@ -30,9 +30,9 @@ export function checkKeyOfLeaf(chain: readonly CertificateBlock[], key: KeyObjec
 }
 
 /** Checks what a server presents with its key. @throws FileProblem when clients could not accept it. */
-export function checkServerCertificate(chain: readonly CertificateBlock[], key: KeyObject, files: Files): void {
+export function checkServerCertificate(chain: CertificateBlocks, key: KeyObject, files: Files): void {
   checkKeyOfLeaf(chain, key, files)
-  const [leaf] = chain as readonly [CertificateBlock]
+  const [leaf] = chain
   const fail = ({ line }: CertificateBlock, found: string, remedy: string) =>
     new FileProblem(files.certFile, { position: `line ${line}`, found, remedy })
   if (leaf.x509.ca && leaf.x509.subjectAltName === undefined)

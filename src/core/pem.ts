@@ -18,6 +18,9 @@ export interface CertificateBlock {
   readonly x509: X509Certificate
 }
 
+/** At least one. */
+export type CertificateBlocks = readonly [CertificateBlock, ...CertificateBlock[]]
+
 export interface RevocationListBlock {
   readonly line: number
   readonly der: Buffer
@@ -30,8 +33,8 @@ export const mostPemOctets = 1_048_576
 export const mostListOctets = 67_108_864
 
 /** Reads certificates, at least one. `file` is named in problems. @throws FileProblem */
-export function parseCertificates(content: Buffer | string, file: string): readonly CertificateBlock[] {
-  return parseBlocks(content, 'certificates', file).map(block => {
+export function parseCertificates(content: Buffer | string, file: string): CertificateBlocks {
+  const certificates = parseBlocks(content, 'certificates', file).map(block => {
     if (!certificateLabels.includes(block.label)) throw otherBlock(block, 'certificates', file)
     const der = decodeBody(block, file)
     try {
@@ -40,6 +43,7 @@ export function parseCertificates(content: Buffer | string, file: string): reado
     } catch {} // not a certificate; or one with something behind it, which would be lost
     throw damaged(block, der, 'certificate', file)
   })
+  return certificates as [CertificateBlock, ...CertificateBlock[]] // parseBlocks throws for a file without a block
 }
 
 /** Reads revocation lists, at least one. `file` is named in problems. @throws FileProblem */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { readClientId, readCredentials } from '../../client/identity.ts'
 import { readCommonNames, readFields } from '../../core/certificate-fields.ts'
 import { checkKeyOfLeaf } from '../../core/own-certificate.ts'
-import type { CertificateBlock } from '../../core/pem.ts'
+import type { CertificateBlocks } from '../../core/pem.ts'
 import { readRegularFile } from '../../file-access.ts'
 import type { Cast, Identity } from '../../lab/cast.ts'
 import type { ClientAuthentication } from '../../lab/client-authentication.ts'
@@ -108,10 +108,10 @@ function readIdentity(folder: string, name: string, ca: string): Identity {
 }
 
 function issuerOf(
-  authorities: readonly CertificateBlock[],
+  authorities: CertificateBlocks,
   files: { readonly certFile: string; readonly keyFile: string },
 ): Cast['issue'] {
   const key = loadPrivateKey(files.keyFile, { isSecret: false })
   checkKeyOfLeaf(authorities, key, files)
-  return createIssuer((authorities[0] as CertificateBlock).x509, key)
+  return createIssuer(authorities[0].x509, key)
 }
