@@ -9,6 +9,7 @@ import { type Command, UsageError, type Values } from './command.ts'
 const commands = {
   serve: () => import('./serve.ts'),
   certs: () => import('./certs.ts'),
+  doctor: () => import('./doctor.ts'),
   token: () => import('./token.ts'),
   call: () => import('./call.ts'),
   inspect: () => import('./inspect.ts'),
@@ -25,6 +26,7 @@ const usage = `Usage: tlsbound COMMAND [OPTIONS]
 
   serve    run the server; settings come from the environment (TLSBOUND_…)
   certs    make the demo's certificates
+  doctor   say what is wrong with settings, files or a running server, and what to do
   token    get an access token, and say where it may be used
   call     send one request with a token, in the manners of curl
   inspect  explain a token, and whether it would be accepted

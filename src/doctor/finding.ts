@@ -1,5 +1,6 @@
 // What a check of the doctor says: one sentence about one thing, with the remedy where it is not as it should be.
 import { FileProblem } from '../core/file-problem.ts'
+import { OutgoingError } from '../outgoing/failure.ts'
 
 /** `failure`: the server does not start, or something of it cannot work. `warning`: it works, and somebody should look. */
 export type Verdict = 'good' | 'warning' | 'failure'
@@ -15,7 +16,7 @@ export function good(found: string): Finding {
   return { verdict: 'good', found }
 }
 
-export function warning(found: string, remedy: string): Finding {
+export function warning(found: string, remedy?: string): Finding {
   return { verdict: 'warning', found, remedy }
 }
 
@@ -30,6 +31,7 @@ export function failuresOf(error: unknown): Finding[] {
     const where = finding.position === undefined ? file : `${file}, ${finding.position}`
     return [failure(`${where}: ${finding.found}`, finding.remedy)]
   }
+  if (error instanceof OutgoingError) return [failure(...splitRemedy(error.message))]
   const [first = '', ...lines] = (error as Error).message.split('\n')
   return lines.length === 0 ? [failure(first)] : lines.map(line => failure(`${first} ${line.replace(/^ *- /, '')}`))
 }
@@ -43,6 +45,12 @@ export async function findingsOf(
   } catch (error) {
     return failuresOf(error)
   }
+}
+
+/** Of a sentence `CAUSE; REMEDY`. */
+export function splitRemedy(sentence: string): readonly [cause: string, remedy: string | undefined] {
+  const at = sentence.lastIndexOf('; ')
+  return at === -1 ? [sentence, undefined] : [sentence.slice(0, at), sentence.slice(at + 2)]
 }
 
 const day = 86_400_000

@@ -51,6 +51,9 @@ const migrations = [
    INSERT INTO state VALUES (replace(gen_random_uuid()::text, '-', ''), 0)`,
 ]
 
+/** Version of the schema that this program writes. */
+export const schemaVersion = migrations.length
+
 /** Brings the schema up to date. @throws Error (rejects), then nothing was changed. */
 export async function migrate(client: ClientBase, session: Session): Promise<void> {
   const schema = client.escapeIdentifier(session.schema)

@@ -4,7 +4,7 @@ import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Says in the file that it is one of ours: "tlsb" (https://www.sqlite.org/fileformat2.html#application_id). */
-const applicationId = 0x746c7362
+export const applicationId = 0x746c7362
 
 /** Each makes the next version of the schema; what was once released is never changed. */
 const migrations = [
@@ -52,6 +52,9 @@ const migrations = [
   `CREATE TABLE state (id TEXT NOT NULL, is_new INTEGER NOT NULL) STRICT;
    INSERT INTO state VALUES (lower(hex(randomblob(16))), 0);`,
 ]
+
+/** Version of the schema that this program writes. */
+export const schemaVersion = migrations.length
 
 /** Opens or makes the database at `path`, or a passing one for `:memory:`. @throws Error with one sentence that says why not. */
 export function openDatabase(path: string): DatabaseSync {

@@ -1,0 +1,50 @@
+// The file of security events: whether the next event can be appended, and whether the chain of the last ones is whole.
+import { createReadStream, statSync } from 'node:fs'
+import { describeFinding } from '../audit/findings.ts'
+import { readEnd } from '../audit/last-line.ts'
+import { readLines } from '../audit/lines.ts'
+import { verifyChain } from '../audit/verify.ts'
+import type { Settings } from '../settings.ts'
+import { checkCreatable, checkWritable, exists } from './creatable.ts'
+import { type Finding, failure, good, warning } from './finding.ts'
+
+/** Octets at the end of the file that are verified: `tlsbound audit verify` reads all of it. */
+const verified = 4_194_304
+
+/** Checks the file, unless events go to stdout. */
+export async function checkAuditFile({ auditFile: file }: Settings): Promise<Finding[]> {
+  if (file === undefined) return [good('events go to stdout')]
+  if (!exists(file)) return [checkCreatable(file, 'the file of events')]
+  const access = checkWritable(file, 'the file of events')
+  if (access.verdict !== 'good' || !statSync(file).isFile()) return [access]
+  return [access, checkEndOf(file), ...(await verifyEnd(file))]
+}
+
+function checkEndOf(file: string): Finding {
+  const { lastLine, isCut } = readEnd(file)
+  if (!isCut) return good(lastLine === undefined ? `${file}: no event yet` : `${file}: ends with a whole event`)
+  const remedy = 'nothing is to be done: the server ends the line, and the next event refers to the last whole one'
+  return warning(`${file}: ends within a line, as after a crash or a full disk`, remedy)
+}
+
+async function verifyEnd(file: string): Promise<Finding[]> {
+  const { size } = statSync(file)
+  const stream = createReadStream(file, { start: Math.max(0, size - verified) })
+  const lines = size > verified ? afterFirst(readLines(stream)) : readLines(stream)
+  const verification = verifyChain([{ file, lines }])
+  for (let step = await verification.next(); ; step = await verification.next()) {
+    if (step.done) return [good(`${file}: the chain of its last ${step.value.events} events is whole`)]
+    // Of lines that are numbered from the middle of a file, the numbers say nothing.
+    const words = size > verified ? 'an event does not refer to the one before it' : describeFinding(step.value)
+    if (step.value.isProblem) return [failure(`${file}: ${words}`, `see what it is: tlsbound audit verify ${file}`)]
+  }
+}
+
+/** Without the first line, which may be half of one. */
+async function* afterFirst<T>(lines: AsyncIterable<T>): AsyncGenerator<T> {
+  let isFirst = true
+  for await (const line of lines) {
+    if (!isFirst) yield line
+    isFirst = false
+  }
+}

@@ -1,0 +1,194 @@
+// Client registrations: the list itself, names that look as if written in the wrong order, certificates in it that end, and
+// which certificate of a folder matches which client, by the judge of the server.
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Client, readClients } from '../core/client.ts'
+import { authenticateClient } from '../core/client-authentication.ts'
+import { detailOf } from '../core/details.ts'
+import { OAuthError } from '../core/errors.ts'
+import { FileProblem } from '../core/file-problem.ts'
+import { readKeyCertificate } from '../core/key-certificate.ts'
+import { type Presenter, type PresenterCertificate, readCertificate } from '../core/presenter.ts'
+import { describeCertificate } from '../http/certificate-rejection.ts'
+import { clientAuth, findRevocation, isIssuerOf, readCertificateFacts, type Trust } from '../http/trust.ts'
+import { loadCertificates } from '../pem-files.ts'
+import type { Settings } from '../settings.ts'
+import { checkEnd, type Finding, failure, failuresOf, good, warning } from './finding.ts'
+
+/** Checks registrations that readClientsFile has accepted, or those of the demo. `now` in milliseconds since 1970. */
+export function checkClients(registrations: readonly object[], settings: Settings, now: number): Finding[] {
+  const source = settings.clientsFile ?? 'the demo'
+  const findings = registrations.flatMap(registration => checkRegistration(registration as Registration, settings, now))
+  const count = `${registrations.length} ${registrations.length === 1 ? 'client' : 'clients'}`
+  if (registrations.length === 0) return [warning(`${source}: no client is registered`, 'register one')]
+  return [good(`${source}: ${count}`), ...findings]
+}
+
+interface Registration {
+  readonly client_id: string
+  readonly tls_client_auth_subject_dn?: string
+  readonly jwks?: { readonly keys: readonly unknown[] }
+}
+
+function checkRegistration(registration: Registration, { expiryWarningDays }: Settings, now: number): Finding[] {
+  const { client_id: id, tls_client_auth_subject_dn: name, jwks } = registration
+  const order = name !== undefined && looksReversed(name) ? [describeOrder(id, name)] : []
+  const ends = (jwks?.keys ?? []).flatMap(key => {
+    const end = readKeyCertificate(key)?.validToDate.getTime()
+    const finding = checkEnd(
+      `client ${id}: its registered certificate`,
+      end,
+      now,
+      expiryWarningDays,
+      'register its renewed one',
+    )
+    return finding.verdict === 'good' ? [] : [{ ...finding, verdict: 'warning' as const }]
+  })
+  return [...order, ...ends]
+}
+
+/** Whether a name begins with what RFC 4514 writes last, and ends with what it writes first, as OpenSSL's own form does. */
+function looksReversed(name: string): boolean {
+  const [, first] = /^\s*(\w+)\s*=/.exec(name) ?? []
+  const [, last] = /,\s*(\w+)\s*=[^,]*$/.exec(name) ?? []
+  return /^(?:C|O|OU|ST|L|DC)$/i.test(first ?? '') && /^(?:CN|UID|SERIALNUMBER|EMAILADDRESS)$/i.test(last ?? '')
+}
+
+function describeOrder(id: string, name: string): Finding {
+  const found = `client ${id}: the registered name ${name} may be in the wrong order`
+  return warning(
+    found,
+    'RFC 4514 writes the last part of the certificate first: openssl x509 -noout -subject -nameopt RFC2253',
+  )
+}
+
+interface Candidate {
+  readonly file: string
+  readonly certificate: PresenterCertificate
+  /** Whether it may be one, by its usage; a registered certificate is one in any case. */
+  readonly isClient: boolean
+}
+
+export interface CertificatesOptions {
+  readonly trust: Trust | undefined
+  readonly settings: Settings
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/** Finds which certificate of a folder is which client's, and why the others are nobody's. */
+export function checkCertificates(
+  folder: string,
+  registrations: readonly object[],
+  { trust, settings, now }: CertificatesOptions,
+): Finding[] {
+  const problems: Finding[] = []
+  const candidates = readCandidates(folder, problems)
+  const clients = [...readClients(registrations, []).values()]
+  const owners = clients.map(client => ({
+    client,
+    own: candidates.filter(candidate => explain(client, candidate) === undefined),
+  }))
+  const others = candidates.filter(({ isClient }) => isClient)
+  const unowned = others.filter(candidate => !owners.some(({ own }) => own.includes(candidate)))
+  return [
+    ...problems,
+    ...owners.flatMap(({ client, own }) =>
+      own.length === 0
+        ? [describeUnmatched(client, folder, others)]
+        : own.flatMap(candidate => checkCandidate(client, candidate, { trust, settings, now })),
+    ),
+    ...unowned.map(({ file, certificate }) =>
+      warning(`${file}: ${nameOf(certificate)} is registered for no client`, 'register it, if it is a client’s'),
+    ),
+  ]
+}
+
+/** The first certificate of each file in a folder. */
+function readCandidates(folder: string, problems: Finding[]): Candidate[] {
+  const names = readNames(folder).filter(name => /\.(?:crt|pem|cer|cert)$/i.test(name))
+  return names.flatMap(name => {
+    const file = join(folder, name)
+    try {
+      const [{ x509 }] = loadCertificates(file)
+      const purposes = x509.keyUsage as readonly string[] | undefined
+      const isClient = purposes === undefined || purposes.includes(clientAuth)
+      return [{ file, certificate: readCertificate(x509), isClient: isClient && !x509.ca }]
+    } catch (error) {
+      problems.push(...failuresOf(error).map(({ found, remedy }) => warning(found, remedy)))
+      return []
+    }
+  })
+}
+
+function readNames(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort()
+  } catch (error) {
+    throw new FileProblem(folder, { found: `this directory cannot be read (${(error as NodeJS.ErrnoException).code})` })
+  }
+}
+
+/** Why the server would not take a certificate as that of a client; undefined: it would. */
+function explain(client: Client, { certificate }: Candidate): OAuthError | undefined {
+  try {
+    authenticateClient(client, { certificate } as Presenter)
+    return undefined
+  } catch (error) {
+    if (error instanceof OAuthError) return error
+    throw error
+  }
+}
+
+/** The certificate that comes nearest says most: one with the right name in the wrong form. */
+function describeUnmatched(client: Client, folder: string, candidates: readonly Candidate[]): Finding {
+  const found = `client ${client.id}: no certificate of ${folder} is its own`
+  const refusals = candidates.map(candidate => ({ candidate, refusal: explain(client, candidate) as OAuthError }))
+  const near = refusals.find(({ refusal }) => !tellsNothing.includes(refusal.detail))
+  if (near === undefined) return warning(found, `compare the names: ${describeNames(candidates)}`)
+  const { cause, remedy } = detailOf(near.refusal.reason, near.refusal.detail)
+  const { registered, presented } = near.refusal.facts
+  return failure(
+    `${found}; ${near.candidate.file}: ${cause} Registered: ${registered}. Presented: ${presented}.`,
+    remedy,
+  )
+}
+
+/** Details that are true of every certificate of another client. */
+const tellsNothing: readonly string[] = ['other_name', 'no_name', 'other_subject', 'not_registered_certificate']
+
+function describeNames(candidates: readonly Candidate[]): string {
+  const names = candidates.map(({ certificate }) => nameOf(certificate))
+  const shown = names.slice(0, 10).join('; ')
+  if (names.length === 0) return 'the folder has no certificate of a client'
+  return names.length > 10 ? `${shown}; and ${names.length - 10} more` : shown
+}
+
+function nameOf({ x509 }: PresenterCertificate): string {
+  return String(describeCertificate(x509).subject ?? 'a certificate without a name')
+}
+
+/** Checks a certificate that is a client's own, by what is certain without a handshake. */
+function checkCandidate(client: Client, { file, certificate }: Candidate, options: CertificatesOptions): Finding[] {
+  const { trust, settings, now } = options
+  const { x509 } = certificate
+  const what = `client ${client.id}: ${file}`
+  if (x509.validFromDate.getTime() > now)
+    return [warning(`${what} is not valid before ${x509.validFromDate.toISOString()}`, 'compare the clocks')]
+  const { verdict, ...end } = checkEnd(what, x509.validToDate.getTime(), now, settings.expiryWarningDays, 'renew it')
+  const findings: Finding[] = [{ verdict: verdict === 'failure' ? 'warning' : verdict, ...end }]
+  if (x509.keyUsage === undefined)
+    findings.push(failure(`${what} has no extended key usage, and is refused`, 'issue it with the usage clientAuth'))
+  if (trust === undefined || client.subject === undefined) return findings
+  const facts = readCertificateFacts(x509)
+  if (!trust.authorities.some(authority => isIssuerOf(authority, facts)))
+    findings.push(
+      warning(
+        `${what} was issued by ${facts.issuerText}, which is no authority in ${settings.tlsClientCaFile}`,
+        'add that authority, or the intermediate certificate of it',
+      ),
+    )
+  if (findRevocation(trust, x509.raw, now) !== undefined)
+    findings.push(warning(`${what} is revoked`, 'issue another one'))
+  return findings
+}

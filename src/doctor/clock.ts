@@ -1,0 +1,26 @@
+// The clock of this machine, against everything else that was seen with a time of its own.
+import { statSync } from 'node:fs'
+import { type Finding, failure, good, warning } from './finding.ts'
+import type { ClockReading } from './remote-json.ts'
+
+/** Milliseconds. A `Date` has whole seconds and has travelled; tokens are refused when they come from so far ahead. */
+const tolerated = 3000
+const harmful = 10_000
+
+/** Compares with readings of other clocks, and with the times of files, of which none can lie ahead. */
+export function checkClock(readings: readonly ClockReading[], files: readonly string[], now: number): Finding[] {
+  const remedy = 'set the clock by NTP, on both machines'
+  const others = readings.map(({ of, theirs, ours }) => {
+    const ahead = Math.round((ours - theirs) / 1000)
+    const difference = `this clock is ${Math.abs(ahead)} s ${ahead < 0 ? 'behind' : 'ahead of'} that of ${of}`
+    if (Math.abs(ours - theirs) > harmful) return failure(difference, remedy)
+    if (Math.abs(ours - theirs) > tolerated) return warning(difference, remedy)
+    return good(`this clock agrees with that of ${of}`)
+  })
+  const late = files.filter(file => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) > now + harmful)
+  const ahead = late.map(file =>
+    warning(`${file} was written in the future: this clock was set back`, 'set the clock by NTP'),
+  )
+  const findings = [...others, ...ahead]
+  return findings.length > 0 ? findings : [good(`${new Date(now).toISOString()}; no file is newer`)]
+}

@@ -1,0 +1,161 @@
+// The doctor: reads settings and files as the server would, and says of each what was found and what to do. No second judge: every
+// check uses the readers and rules of the server. Nothing is written, and no request but GET is sent.
+
+import type { Identity } from '../client/identity.ts'
+import { demoRegistrations } from '../demo.ts'
+import {
+  type OwnCertificate,
+  readClientsFile,
+  readOwnCertificate,
+  readTlsFiles,
+  readTrustFiles,
+  type TrustFiles,
+} from '../files.ts'
+import type { Settings } from '../settings.ts'
+import { checkAuditFile } from './audit-file.ts'
+import { checkCertificates, checkClients } from './clients.ts'
+import { checkClock } from './clock.ts'
+import { exists } from './creatable.ts'
+import { checkExposures } from './exposures.ts'
+import { type Finding, failuresOf, findingsOf, good } from './finding.ts'
+import { checkLeakKeys } from './leak-keys.ts'
+import { checkOpsToken } from './ops-token.ts'
+import { checkBinding, checkMetadata, checkTls } from './outside.ts'
+import { checkOwnCertificate } from './own-certificate.ts'
+import { checkPorts } from './ports.ts'
+import type { ClockReading } from './remote-json.ts'
+import { checkSettings } from './settings.ts'
+import { checkSigningKeys } from './signing-keys.ts'
+import { checkStore } from './store.ts'
+import { checkTlsContext, checkTrust } from './trust.ts'
+import { checkTrustedIssuers } from './trusted-issuers.ts'
+import { checkWebhooks } from './webhooks.ts'
+
+/** A finding, and the check that made it. */
+export interface Checked extends Finding {
+  readonly check: string
+}
+
+export interface DoctorOptions {
+  readonly env: NodeJS.ProcessEnv
+  /** Options that Node was started with. */
+  readonly execArgv: readonly string[]
+  /** The effective user of this process. */
+  readonly user: number | undefined
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** Whether other machines may be asked: issuers, webhooks, the database. */
+  readonly isOnline: boolean
+  /** A folder of certificates that clients use. */
+  readonly certs?: string | undefined
+}
+
+type Check = () => readonly Finding[] | Promise<readonly Finding[]>
+
+/** Examines the server that these settings describe. Resolves with the findings, in a fixed order; never rejects. */
+export async function examine(options: DoctorOptions): Promise<Checked[]> {
+  const { env, execArgv, user, now, isOnline, certs } = options
+  const { findings, settings } = checkSettings(env)
+  const checked = findings.map(finding => ({ check: 'settings', ...finding }))
+  if (settings === undefined) return checked
+
+  const readings: ClockReading[] = []
+  const remote = isOnline ? readings : undefined
+  const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
+  const seconds = Math.floor(now / 1000)
+  const isNew = settings.demo && !exists('certs/ca.crt')
+  const own = isNew ? undefined : read(() => readOwnCertificate(settings))
+  const trust = isNew ? undefined : read(() => readTrustFiles(settings))
+  const clients = read(() =>
+    settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile),
+  )
+  const checks: Readonly<Record<string, Check>> = {
+    secrets: () => checkExposures(settings, { env, execArgv, user }, keysFile),
+    certificate: () => (own === undefined ? [demoFinding] : checkOwn(own, trust, settings, now)),
+    authorities: () =>
+      trust === undefined ? [demoFinding] : trust.orFail(({ trust: read }) => checkTrust(read, settings, now)),
+    clients: () =>
+      clients.orFail(registrations => [
+        ...checkClients(registrations, settings, now),
+        ...(certs === undefined
+          ? []
+          : checkCertificates(certs, registrations, { trust: trust?.value?.trust, settings, now })),
+      ]),
+    'signing keys': () => checkSigningKeys(keysFile, settings, seconds),
+    issuers: () => checkTrustedIssuers(settings, remote),
+    webhooks: () => checkWebhooks(settings, isOnline),
+    'leak keys': () => checkLeakKeys(settings, remote),
+    'ops token': () => checkOpsToken(settings),
+    state: () => checkStore(settings, remote),
+    events: () => checkAuditFile(settings),
+    ports: () => checkPorts(settings),
+    clock: () => checkClock(readings, filesOf(settings, keysFile), now),
+  }
+  return [...checked, ...(await run(checks))]
+}
+
+export interface OutsideOptions {
+  /** The issuer, which is where the server is. */
+  readonly url: string
+  readonly identity: Identity | undefined
+  /** PEM; only without an identity. */
+  readonly ca: string | undefined
+  readonly now: number
+}
+
+/** Examines a running server from outside. Resolves with the findings; never rejects. */
+export async function examineOutside(outside: OutsideOptions): Promise<Checked[]> {
+  const readings: ClockReading[] = []
+  return run({
+    tls: () => checkTls(outside),
+    metadata: () => checkMetadata(outside, readings),
+    binding: () => checkBinding(outside),
+    clock: () => checkClock(readings, [], outside.now),
+  })
+}
+
+/** One check after the other: later ones use what those before have learned, and the report has their order. */
+async function run(checks: Readonly<Record<string, Check>>): Promise<Checked[]> {
+  const checked: Checked[] = []
+  for (const [check, work] of Object.entries(checks))
+    for (const finding of await findingsOf(work)) checked.push({ check, ...finding })
+  return checked
+}
+
+const demoFinding = good('the demo makes its certificates at the start')
+
+function checkOwn(
+  own: Reading<OwnCertificate>,
+  trust: Reading<TrustFiles> | undefined,
+  settings: Settings,
+  now: number,
+): readonly Finding[] {
+  return own.orFail(read => [
+    ...checkOwnCertificate(read, settings, now),
+    ...(trust?.value === undefined ? [] : [checkTlsContext(readTlsFiles(settings), settings)]),
+  ])
+}
+
+/** What was read, or why it could not be: read once, and looked at by several checks. */
+interface Reading<T> {
+  readonly value: T | undefined
+  orFail(check: (value: T) => readonly Finding[]): readonly Finding[]
+}
+
+function read<T extends object>(reader: () => T): Reading<T> {
+  try {
+    const value = reader()
+    return { value, orFail: check => check(value) }
+  } catch (error) {
+    return { value: undefined, orFail: () => failuresOf(error) }
+  }
+}
+
+/** Files whose time must not lie ahead. */
+function filesOf(
+  { tlsCertFile, tlsClientCaFile, clientsFile, auditFile, stateUrl }: Settings,
+  keysFile: string,
+): string[] {
+  const state = /^sqlite:(.+)$/s.exec(stateUrl)?.[1]
+  return [tlsCertFile, tlsClientCaFile, clientsFile, auditFile, state, keysFile].filter(file => file !== undefined)
+}

@@ -1,0 +1,23 @@
+// Whose signed reports of leaked tokens are accepted.
+import { readUsableReporterKeys } from '../core/leak-signature.ts'
+import { openReporterKeys } from '../files.ts'
+import type { Settings } from '../settings.ts'
+import { type Finding, failure, good } from './finding.ts'
+import { type ClockReading, fetchDocument } from './remote-json.ts'
+
+/** `readings`: undefined: nothing may be fetched. @throws Error (rejects) when the keys cannot be used. */
+export async function checkLeakKeys(settings: Settings, readings: ClockReading[] | undefined): Promise<Finding[]> {
+  const { leakKeysFile: file, leakKeysUrl: url } = settings
+  if (url === undefined) {
+    if (file === undefined) return [good('none: signed reports of leaked tokens are refused')]
+    openReporterKeys(settings)
+    return [good(`${file}: can be used`)]
+  }
+  if (readings === undefined) return [good(`fetched from ${url}`)]
+  const document = await fetchDocument(new URL(url), undefined, readings)
+  try {
+    return [good(`${url}: ${[...readUsableReporterKeys(document).keys()].join(', ')}`)]
+  } catch (error) {
+    return [failure(`${url}: ${(error as Error).message}`, 'check the address')]
+  }
+}

@@ -1,0 +1,41 @@
+// The addresses and ports of the two listeners: free, or in use by somebody, who may be this server.
+import { createServer } from 'node:net'
+import type { Settings } from '../settings.ts'
+import { type Finding, failure, good, warning } from './finding.ts'
+
+/** Listens on each of them for a moment. */
+export async function checkPorts({ host, port, opsPort }: Settings): Promise<Finding[]> {
+  const listeners = [[host, port] as const, ...(opsPort === 0 ? [] : [['127.0.0.1', opsPort] as const])]
+  return Promise.all(listeners.map(([address, number]) => checkPort(address, number)))
+}
+
+async function checkPort(host: string, port: number): Promise<Finding> {
+  const place = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  const code = await findObstacle(host, port)
+  switch (code) {
+    case undefined:
+      return good(`${place}: free`)
+    case 'EADDRINUSE':
+      return warning(
+        `${place}: in use (${code})`,
+        'if the server does not run, end what listens there or use another port',
+      )
+    case 'EACCES':
+      return failure(`${place}: this user may not listen there (${code})`, 'use a port from 1024 on, or give the right')
+    case 'EADDRNOTAVAIL':
+      return failure(
+        `${place}: this machine does not have the address (${code})`,
+        'give one of its own as TLSBOUND_HOST',
+      )
+    default:
+      return failure(`${place}: nobody can listen there (${code})`)
+  }
+}
+
+function findObstacle(host: string, port: number): Promise<string | undefined> {
+  return new Promise(resolve => {
+    const probe = createServer()
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)))
+  })
+}

@@ -1,0 +1,35 @@
+// The findings of the doctor as text, a line each, or as JSON.
+import { printable } from '../core/printable.ts'
+import type { Checked } from './doctor.ts'
+import type { Verdict } from './finding.ts'
+
+const marks: Readonly<Record<Verdict, string>> = { good: '✓', warning: '!', failure: '✗' }
+
+/** One line for each finding: mark, check, what was found, what to do. */
+export function writeText(findings: readonly Checked[]): string {
+  return findings
+    .map(({ verdict, check, found, remedy }) => {
+      const advice = remedy === undefined ? '' : `; ${remedy}`
+      return `${marks[verdict]} ${check}: ${printable(found)}${printable(advice)}\n`
+    })
+    .join('')
+}
+
+/** How many there are of each, in words. */
+export function sumUp(findings: readonly Checked[]): string {
+  const count = (verdict: Verdict, one: string, many: string) => {
+    const number = findings.filter(finding => finding.verdict === verdict).length
+    return `${number} ${number === 1 ? one : many}`
+  }
+  return `${count('failure', 'failure', 'failures')}, ${count('warning', 'warning', 'warnings')}.`
+}
+
+/** The same for programs. */
+export function writeJson(findings: readonly Checked[]): string {
+  const passed = !hasFailure(findings)
+  return `${JSON.stringify({ passed, findings: findings.map(({ check, verdict, found, remedy }) => ({ check, verdict, found, remedy })) })}\n`
+}
+
+export function hasFailure(findings: readonly Checked[]): boolean {
+  return findings.some(({ verdict }) => verdict === 'failure')
+}

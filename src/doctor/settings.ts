@@ -1,0 +1,16 @@
+// The settings: every TLSBOUND_ variable is one, and each is of its form.
+import { readSettings, type Settings, SettingsError, settingsTable } from '../settings.ts'
+import { type Finding, failure, good } from './finding.ts'
+
+/** Reads the settings as the server does. No settings: the other checks have nothing to look at. */
+export function checkSettings(env: NodeJS.ProcessEnv): { readonly findings: Finding[]; readonly settings?: Settings } {
+  try {
+    const settings = readSettings(env)
+    const given = Object.values(settingsTable).filter(({ name }) => env[name] !== undefined && env[name] !== '')
+    const mode = settings.demo ? 'no certificate is given, so this is the demo' : `the issuer is ${settings.issuer}`
+    return { settings, findings: [good(`${given.length} of ${Object.keys(settingsTable).length} are given; ${mode}`)] }
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error
+    return { findings: error.problems.map(problem => failure(problem)) }
+  }
+}

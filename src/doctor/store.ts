@@ -1,0 +1,15 @@
+// Where state is kept.
+import type { Settings } from '../settings.ts'
+import { type Finding, good } from './finding.ts'
+import { checkPostgres } from './postgres.ts'
+import type { ClockReading } from './remote-json.ts'
+import { checkSqlite } from './sqlite.ts'
+
+/** `readings`: undefined: nothing but this machine may be asked. */
+export async function checkStore({ stateUrl }: Settings, readings: ClockReading[] | undefined): Promise<Finding[]> {
+  const path = /^sqlite:(.+)$/s.exec(stateUrl)?.[1]
+  if (path !== undefined) return checkSqlite(path)
+  return readings === undefined
+    ? [good('a PostgreSQL database, which was not asked')]
+    : checkPostgres(stateUrl, readings)
+}

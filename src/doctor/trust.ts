@@ -1,0 +1,61 @@
+// Authorities for clients and revocation lists: dates, scopes, and whether clients of each authority can be accepted.
+import { createSecureContext } from 'node:tls'
+import { assessAuthorities } from '../http/authority-standing.ts'
+import { buildTlsOptions, parseMaterial, type TlsMaterial } from '../http/tls.ts'
+import type { Trust, TrustedList } from '../http/trust.ts'
+import type { Settings } from '../settings.ts'
+import { checkEnd, type Finding, failure, good, splitRemedy, warning } from './finding.ts'
+
+/** Checks what readTrustFiles has accepted. `now` in milliseconds since 1970. */
+export function checkTrust(trust: Trust, settings: Settings, now: number): Finding[] {
+  const { tlsClientCaFile: caFile, tlsClientCrlFile: crlFile, expiryWarningDays } = settings
+  const standings = assessAuthorities(trust, now)
+  const findings = standings.flatMap(({ authority, problem, warning: some }) => {
+    const { subjectText: name, notAfter } = authority
+    if (problem === undefined) {
+      const end = checkEnd(
+        `${caFile}: authority ${name}`,
+        notAfter,
+        now,
+        expiryWarningDays,
+        'get its renewed certificate',
+      )
+      return some === undefined ? [end] : [end, warning(some)]
+    }
+    const [cause, remedy] = splitRemedy(problem)
+    const isOld = notAfter <= now && standings.some(({ problem: other }) => other === undefined)
+    return [
+      (isOld ? warning : failure)(`${caFile}: all clients of the authority ${name} are refused: ${cause}`, remedy),
+    ]
+  })
+  const lists = trust.lists.map(list => {
+    const what = `${crlFile}: ${describeList(list)}`
+    if (list.thisUpdate > now)
+      return failure(`${what}, not valid before ${new Date(list.thisUpdate).toISOString()}`, 'compare the clocks')
+    return checkEnd(what, list.nextUpdate, now, expiryWarningDays, 'fetch the current one')
+  })
+  const none = good('no revocation lists are given: a certificate is accepted until it ends')
+  return [...findings, ...(trust.lists.length === 0 ? [none] : lists)]
+}
+
+/** Whether OpenSSL takes all of it, with the keys and signatures that it accepts. */
+export function checkTlsContext(material: TlsMaterial, settings: Settings): Finding {
+  try {
+    createSecureContext(buildTlsOptions(parseMaterial(material), settings.tlsMinVersion))
+    return good('OpenSSL takes certificate, key, authorities and lists')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return failure(`OpenSSL does not take certificate, key, authorities or lists: ${message} (${code})`)
+  }
+}
+
+function describeList({ issuerText, number, entries, scope }: TrustedList): string {
+  const parts = [
+    `revocation list of ${issuerText}`,
+    number !== undefined && `number 0x${number}`,
+    `${entries} ${entries === 1 ? 'entry' : 'entries'}`,
+    scope.certificates !== 'all' && `for ${scope.certificates} only`,
+    scope.uris.length > 0 && `for distribution point ${scope.uris.join(' ')} only`,
+  ]
+  return parts.filter(part => part !== false).join(', ')
+}

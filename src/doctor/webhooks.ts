@@ -1,0 +1,42 @@
+// Webhooks: each address resolves, is allowed, and has a certificate that is trusted. No notification is sent.
+import { lookup } from 'node:dns'
+import { readWebhooksFile } from '../files.ts'
+import { InternalAddress, refuseInternal } from '../notify/internal-address.ts'
+import type { KnownReceiver } from '../notify/line.ts'
+import { connectTls } from '../outgoing/connect.ts'
+import { OutgoingError } from '../outgoing/failure.ts'
+import type { Settings } from '../settings.ts'
+import { type Finding, failure, failuresOf, good } from './finding.ts'
+
+/** @throws Error (rejects) with every problem of the list. */
+export async function checkWebhooks({ webhooksFile: file }: Settings, isOnline: boolean): Promise<Finding[]> {
+  if (file === undefined) return [good('none: nobody is notified')]
+  const receivers = readWebhooksFile(file)
+  if (receivers.length === 0) return [good(`${file}: an empty list, nobody is notified`)]
+  return Promise.all(receivers.map(receiver => (isOnline ? checkReceiver(receiver) : describe(receiver))))
+}
+
+function describe({ url, events }: KnownReceiver): Finding {
+  return good(`${url.host}: is notified of ${[...events].join(', ')}`)
+}
+
+async function checkReceiver(receiver: KnownReceiver): Promise<Finding> {
+  const { url, ca, allowInternal } = receiver
+  try {
+    const socket = await connectTls({
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: Number(url.port || 443),
+      address: url.host,
+      ...(ca !== undefined && { ca }),
+      ...(!allowInternal && { lookup: refuseInternal(lookup) }),
+    })
+    socket.destroy()
+    return good(`${describe(receiver).found}; it can be reached`)
+  } catch (error) {
+    if (error instanceof OutgoingError && error.cause instanceof InternalAddress) {
+      const found = `${url.host}: has an internal address, which no notification goes to`
+      return failure(found, 'give allow_internal: true if that is right')
+    }
+    return failuresOf(error)[0] as Finding
+  }
+}
