@@ -2,6 +2,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import type { JSONWebKeySet } from 'jose'
 import { readClients } from './core/client.ts'
 import { FileProblem, quoteForShell } from './core/file-problem.ts'
@@ -43,6 +44,7 @@ export function readOwnCertificate(settings: Settings): OwnCertificate {
   const passphraseSetting = 'TLSBOUND_TLS_KEY_PASSPHRASE_FILE'
   const key = loadPrivateKey(keyFile, { isSecret: true, passphraseFile, passphraseSetting })
   checkServerCertificate(chain, key, { certFile, keyFile })
+  checkWithOpenSsl(renderCertificates(chain), renderPrivateKey(key), certFile)
   return { chain, key }
 }
 
@@ -78,6 +80,19 @@ export function readTlsFiles(settings: Settings): TlsMaterial {
   const { chain, key } = readOwnCertificate(settings)
   const { ca, crl } = readTrustFiles(settings)
   return { cert: renderCertificates(chain), key: renderPrivateKey(key), ca, crl }
+}
+
+/** @throws FileProblem when OpenSSL, as it is configured here, does not use a certificate, its key or those behind it. */
+function checkWithOpenSsl(cert: string, key: string, certFile: string): void {
+  try {
+    createSecureContext({ cert, key })
+  } catch (error) {
+    const { reason = 'unknown reason' } = error as { reason?: string }
+    throw new FileProblem(certFile, {
+      found: `OpenSSL does not use this certificate, its key, or one behind it: ${reason}`,
+      remedy: 'use keys of 2048 bits (RSA) or on P-256, and signatures with SHA-256, in the whole chain',
+    })
+  }
 }
 
 /** Reads the client registrations, which are then valid. @throws Error with every problem of the list. */
@@ -161,6 +176,14 @@ function readPublicKeys(path: string): JSONWebKeySet {
         found: 'this is a private or secret key, a public one is needed here',
         remedy: 'give the key set that the issuer publishes, and replace that key: it was in a file that is no secret',
       })
+    const { kid, kty } = key as { readonly kid?: unknown; readonly kty?: unknown }
+    const twin = keys.findIndex((other: unknown) => isKeyOf(other, kid, kty))
+    if (kid !== undefined && twin < index)
+      throw new FileProblem(path, {
+        position,
+        found: `key number ${twin + 1} has the same kid and kty, so that no token of either would be verified`,
+        remedy: 'remove one of them, or give each key a kid of its own',
+      })
     try {
       createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
     } catch {
@@ -168,6 +191,11 @@ function readPublicKeys(path: string): JSONWebKeySet {
     }
   })
   return { keys } as JSONWebKeySet
+}
+
+function isKeyOf(key: unknown, kid: unknown, kty: unknown): boolean {
+  const other = key as { readonly kid?: unknown; readonly kty?: unknown } | null
+  return other?.kid === kid && other?.kty === kty
 }
 
 /** Returns whose signed reports of leaked tokens are accepted; undefined: nobody's. @throws FileProblem */

@@ -16,7 +16,6 @@ import {
 } from './files.ts'
 import { createAudit } from './http/audit.ts'
 import { ClientRegistry } from './http/clients.ts'
-import { createKeyRing } from './http/key-ring.ts'
 import { createOutsideIssuers } from './http/outside-issuers.ts'
 import { createServer } from './http/server.ts'
 import { createListener } from './listener.ts'
@@ -27,7 +26,7 @@ import { createOpsServer } from './ops/server.ts'
 import { guardSecrets, tellExposures } from './production.ts'
 import { createReload, describeRetired } from './reload.ts'
 import { readSettings } from './settings.ts'
-import { ensureKeysFile, importKeysFile, watchKeysFile } from './signing-keys.ts'
+import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
 import { openPostgres } from './store/postgres.ts'
 import { openSqlite } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
@@ -60,7 +59,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   )
   const ownKeys = settings.signingKeysFile === undefined
   if (ownKeys) await ensureKeysFile(keysFile, settings.signingAlgorithm)
-  const keys = createKeyRing(await importKeysFile(keysFile), Date.now() / 1000)
+  const keys = await loadKeyRing(keysFile, Date.now() / 1000)
   const leakKeys = openReporterKeys(settings)
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const webhooks = readWebhooksFile(settings.webhooksFile)

@@ -6,7 +6,7 @@ import { maximumLifetime } from './core/access-token.ts'
 import { isRotationDue, type Overlap, rotate } from './core/key-schedule.ts'
 import { keepOwner, whileLocked } from './file-lock.ts'
 import { readJsonFile } from './files.ts'
-import type { KeyRing } from './http/key-ring.ts'
+import { createKeyRing, type KeyRing } from './http/key-ring.ts'
 import { documentLifetime } from './http/routes/metadata.ts'
 import {
   type Algorithm,
@@ -34,17 +34,23 @@ export async function ensureKeysFile(path: string, algorithm: Algorithm): Promis
 export function readKeysFile(path: string): TokenJwk[] {
   const { keys } = readJsonFile(path, 'object', { isSecret: true }) as { readonly keys?: unknown }
   if (!Array.isArray(keys) || keys.length === 0) throw new Error(`${path}: must be a JWKS with at least one key`)
-  return naming(path, () => keys.map(readTokenJwk))
+  try {
+    return keys.map(readTokenJwk)
+  } catch (error) {
+    throw withPath(path, error)
+  }
 }
 
 /** Reads the keys and takes them into use. @throws Error as above. */
 export async function importKeysFile(path: string): Promise<SigningKey[]> {
   const keys = readKeysFile(path)
-  try {
-    return await Promise.all(keys.map(importSigningKey))
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`)
-  }
+  return naming(path, () => Promise.all(keys.map(importSigningKey)))
+}
+
+/** Reads the keys into a ring; `now` in seconds since 1970. @throws Error (rejects) as above. */
+export async function loadKeyRing(path: string, now: number): Promise<KeyRing> {
+  const keys = await importKeysFile(path)
+  return naming(path, () => createKeyRing(keys, now))
 }
 
 /** A key that was added, and the second from which it signs. */
@@ -92,7 +98,8 @@ export function watchKeysFile(
       const { ino, mtimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
       const version = `${ino} ${mtimeMs}`
       if (version === seen) return
-      ring.replace(await importKeysFile(path), now)
+      const keys = await importKeysFile(path)
+      await naming(path, () => ring.replace(keys, now))
       seen = version
     } catch (error) {
       report((error as Error).message)
@@ -119,10 +126,15 @@ function write(path: string, keys: readonly TokenJwk[], flag: 'w' | 'wx' = 'w'):
   renameSync(draft, path)
 }
 
-function naming<T>(path: string, read: () => T): T {
+/** Names the file in the problem of a function that does not know it, whether it throws or rejects. */
+async function naming<T>(path: string, read: () => T | Promise<T>): Promise<T> {
   try {
-    return read()
+    return await read()
   } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`)
+    throw withPath(path, error)
   }
+}
+
+function withPath(path: string, error: unknown): Error {
+  return new Error(`${path}: ${(error as Error).message}`)
 }

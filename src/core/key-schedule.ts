@@ -25,7 +25,10 @@ export function findPublished<T extends Scheduled>(keys: readonly T[], now: numb
 export function findSigning<T extends Scheduled>(keys: readonly T[], now: number): T {
   const begun = findPublished(keys, now).filter(({ nbf = 0 }) => nbf <= now)
   const [first, ...others] = begun
-  if (first === undefined) throw new RangeError('no signing key has begun')
+  if (first === undefined)
+    throw new RangeError(
+      'no key signs now: each begins later (nbf) or has ended (exp); compare the clocks, or add a key',
+    )
   return others.reduce((latest, key) => ((key.nbf ?? 0) > (latest.nbf ?? 0) ? key : latest), first)
 }
 

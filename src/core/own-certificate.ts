@@ -37,6 +37,12 @@ export function checkServerCertificate(chain: CertificateBlocks, key: KeyObject,
     new FileProblem(files.certFile, { position: `line ${line}`, found, remedy })
   if (leaf.x509.ca && leaf.x509.subjectAltName === undefined)
     throw fail(leaf, 'this is the certificate of an authority', "give the server's own, which that authority issues")
+  if (!canSign(key))
+    throw fail(
+      leaf,
+      `TLS has no signatures of this kind of key (${describeKey(key)})`,
+      'get a certificate for a key on P-256',
+    )
   const usages = leaf.x509.keyUsage as readonly string[] | undefined // Node calls the extended key usage `keyUsage`
   if (usages !== undefined && !usages.some(usage => usage === serverAuth || usage === anyUsage)) {
     const found = usages.includes(clientAuth)
@@ -59,6 +65,21 @@ export function checkServerCertificate(chain: CertificateBlocks, key: KeyObject,
       'give the chain as the authority delivers it, without others',
     )
   })
+}
+
+/** Whether TLS has a signature scheme for a key (RFC 8446 §4.2.3, RFC 8734): without, every handshake would fail. */
+function canSign({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): boolean {
+  return kind === 'ec' ? curves.includes(`${asymmetricKeyDetails?.namedCurve}`) : kinds.includes(`${kind}`)
+}
+
+const kinds = ['rsa', 'rsa-pss', 'ed25519', 'ed448', 'ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87']
+const curves = [
+  ...['prime256v1', 'secp384r1', 'secp521r1'],
+  ...['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
+]
+
+function describeKey({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): string {
+  return kind === 'ec' ? `${asymmetricKeyDetails?.namedCurve}` : `${kind}`
 }
 
 /** By name, key identifier and signature. */

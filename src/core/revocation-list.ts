@@ -140,11 +140,13 @@ class EntryIndex {
     entry.moveTo(0, der.length)
     for (let position = 0, tag = entry.next(); tag !== undefined; position = entry.end, tag = entry.next()) {
       field.moveTo(entry.start, entry.end)
-      if (tag !== sequence || field.next() !== integer) throw new RangeError('not an entry of a list')
+      if (tag !== sequence || field.next() !== integer || !isShortestInteger(der, field.start, field.end))
+        throw new RangeError('not an entry of a list')
       let slot = hashOf(der, field.start, field.end) & (slots.length - 1)
       while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1)
       slots[slot] = position + 1
-      if (!isTime(field.next())) throw new RangeError('not an entry of a list')
+      if (!isTime(field.next()) || !isTimeText(der, field.start, field.end))
+        throw new RangeError('not an entry of a list')
       const extensions = field.next()
       if (extensions !== undefined) checkEntryExtensions(der, field.start, field.end)
     }
@@ -196,6 +198,20 @@ function checkEntryExtensions(der: Buffer, from: number, to: number): void {
         'takes back a revocation (removeFromCRL), as only a delta list may; use the complete list',
       )
   }
+}
+
+/** X.690 §8.3.2. OpenSSL refuses a whole list for one number that begins with an octet too many. */
+function isShortestInteger(der: Buffer, from: number, to: number): boolean {
+  const [first, second] = [der[from] as number, der[from + 1] as number]
+  return to > from && (to === from + 1 || (first === 0 ? second >= 0x80 : first !== 0xff || second < 0x80))
+}
+
+/** Whether these are 12 or 14 digits and Z: OpenSSL refuses a whole list for some other forms. */
+function isTimeText(der: Buffer, from: number, to: number): boolean {
+  const digits = to - from - 1
+  if ((digits !== 12 && digits !== 14) || der[to - 1] !== 0x5a) return false
+  for (let at = from; at < to - 1; at++) if ((der[at] as number) < 0x30 || (der[at] as number) > 0x39) return false
+  return true
 }
 
 function isTime(tag: number | undefined): boolean {

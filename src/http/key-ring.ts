@@ -35,8 +35,11 @@ export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing
 }
 
 function index(keys: readonly SigningKey[], now: number): ReadonlyMap<string, SigningKey> {
-  const byId = new Map(keys.map(key => [key.kid, key]))
-  if (byId.size !== keys.length) throw new TypeError('two keys have the same kid')
+  const byId = new Map<string, SigningKey>()
+  for (const key of keys) {
+    if (byId.has(key.kid)) throw new TypeError(`two keys have the kid ${key.kid}; remove one of them`)
+    byId.set(key.kid, key)
+  }
   findSigning(keys, now)
   return byId
 }

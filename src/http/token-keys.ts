@@ -97,8 +97,9 @@ export async function importVerificationKey(jwk: TokenJwk): Promise<Verification
 /** Checks that a value is a JSON Web Key of a form that we take. @throws Error saying what is wrong. */
 export function readTokenJwk(value: unknown): TokenJwk {
   const jwk = value as Partial<TokenJwk> | null
-  const name = typeof jwk?.kid === 'string' ? `key ${jwk.kid}` : 'a key without kid'
-  if (typeof jwk?.kid !== 'string' || !/^[\w.~-]{1,128}$/.test(jwk.kid)) throw new Error(`${name}: kid must be a word`)
+  if (typeof jwk?.kid !== 'string' || !/^[\w.~-]{1,128}$/.test(jwk.kid))
+    throw new Error('each key needs a kid of 1 to 128 letters, digits and -._~')
+  const name = `key ${jwk.kid}`
   const expected = { ES256: ['EC', 'P-256'], EdDSA: ['OKP', 'Ed25519'], RS256: ['RSA', undefined] }[
     jwk.alg as Algorithm
   ]
@@ -106,8 +107,9 @@ export function readTokenJwk(value: unknown): TokenJwk {
   if (jwk.kty !== expected[0] || jwk.crv !== expected[1])
     throw new Error(`${name}: kty or crv does not fit alg ${jwk.alg}`)
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new Error(`${name}: use must be sig`)
-  if (jwk.key_ops !== undefined && !['sign', 'verify'].some(operation => (jwk.key_ops as string[]).includes(operation)))
-    throw new Error(`${name}: key_ops must allow signatures`)
+  const operations: unknown = jwk.key_ops ?? ['sign']
+  if (!Array.isArray(operations) || !['sign', 'verify'].some(operation => operations.includes(operation)))
+    throw new Error(`${name}: key_ops must be a list with sign or verify`)
   if (![jwk.nbf ?? 0, jwk.exp ?? 0].every(Number.isSafeInteger))
     throw new Error(`${name}: nbf and exp must be whole seconds since 1970`)
   return { ...jwk, use: 'sig' } as TokenJwk

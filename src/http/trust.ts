@@ -85,8 +85,27 @@ export function loadTrust(authorities: readonly X509Certificate[], lists: readon
     ),
     lists: distinct(lists.map((der, index) => readList(der, `revocation list ${index + 1} of ${lists.length}`))),
   }
+  checkNames(authorities)
   checkLists(trust)
   return trust
+}
+
+/**
+ * Octets of the names of all authorities. OpenSSL sends them with each request for a certificate, whose extensions have 65 535
+ * together (RFC 8446 §4.3.2); with more, it fails every handshake.
+ */
+const mostNameOctets = 65_000
+
+/** @throws TrustProblem for names with which every handshake would fail. */
+function checkNames(authorities: readonly X509Certificate[]): void {
+  const lengths = 6 // of a name, at most: its own, and that of the list entry
+  const octets = authorities.reduce((sum, { raw }) => sum + readFields(raw).subject.content.length + lengths, 0)
+  if (octets > mostNameOctets)
+    throw new TrustProblem(
+      'authorities',
+      `the subjects of all authorities take ${octets} octets, a TLS handshake has room for ${mostNameOctets}; leave out ` +
+        'authorities that issue no certificates of clients',
+    )
 }
 
 /**

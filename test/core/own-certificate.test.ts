@@ -1,9 +1,11 @@
 // What a server or client presents: the certificate of its key first, its issuers behind it, and a server's for a server.
+import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { FileProblem } from '../../src/core/file-problem.ts'
 import { checkKeyOfLeaf, checkServerCertificate } from '../../src/core/own-certificate.ts'
 import { parseCertificates } from '../../src/core/pem.ts'
 import { type CertificateOrder, type Identity, issueCertificate } from '../../src/pki/certificate.ts'
+import type { KeyPair } from '../../src/pki/signing.ts'
 
 const files = { certFile: 'server.crt', keyFile: 'server.key' }
 const authority = (name: string, issuer?: Identity, more: Partial<CertificateOrder> = {}) =>
@@ -49,6 +51,29 @@ t.test('accepts every chain that clients accept', t => {
   for (const extendedKeyUsage of [[], ['serverAuth', 'clientAuth']] as const) {
     const other = issue(lower, { extendedKeyUsage })
     t.equal(check([other, lower], other), 'accepted', `usage: ${extendedKeyUsage}`)
+  }
+  t.end()
+})
+
+t.test('refuses a key with which TLS cannot sign, and accepts every other kind', t => {
+  const curves: Record<string, boolean> = {
+    ...{ 'P-256': true, 'P-384': true, 'P-521': true, brainpoolP256r1: true },
+    ...{ 'P-224': false, secp256k1: false, sect233r1: false, brainpoolP256t1: false },
+  }
+  const pairs: [name: string, pair: KeyPair, accepted: boolean][] = [
+    ...Object.entries(curves).map(
+      ([namedCurve, accepted]) => [namedCurve, generateKeyPairSync('ec', { namedCurve }), accepted] as never,
+    ),
+    ['Ed448', generateKeyPairSync('ed448'), true],
+    ['RSA', generateKeyPairSync('rsa', { modulusLength: 2048 }), true],
+    ['X25519', generateKeyPairSync('x25519'), false],
+    ['DSA', generateKeyPairSync('dsa', { modulusLength: 2048, divisorLength: 256 }), false],
+  ]
+  for (const [name, keyPair, accepted] of pairs) {
+    const own = issue(lower, { keyPair })
+    const says = check([own, lower], own)
+    if (accepted) t.equal(says, 'accepted', name)
+    else t.match(says, /^server.crt, line 1: TLS has no signatures of this kind of key \(/, name)
   }
   t.end()
 })

@@ -7,7 +7,6 @@ import Fastify from 'fastify'
 import * as jose from 'jose'
 import t from 'tap'
 import { hasLowS } from '../../src/core/compact-jws.ts'
-import { createKeyRing } from '../../src/http/key-ring.ts'
 import { requireToken } from '../../src/http/require-token.ts'
 import {
   algorithms,
@@ -17,7 +16,7 @@ import {
   readTokenJwk,
   type TokenJwk,
 } from '../../src/http/token-keys.ts'
-import { ensureKeysFile, importKeysFile } from '../../src/signing-keys.ts'
+import { ensureKeysFile, importKeysFile, loadKeyRing } from '../../src/signing-keys.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { forgeToken, headerOf, issuer, signatureOf, withSignature } from '../helpers/forge-token.ts'
 
@@ -143,8 +142,13 @@ t.test('JW32, N-36: a key that is weak, secret, of another kind or out of shape 
   for (const [name, jwk] of Object.entries(wrong))
     await t.rejects(async () => importVerificationKey(readTokenJwk(jwk)), { message: /^key weak: / }, name)
   for (const kid of [undefined, null, '', 1, ['a'], 'a b', 'a/b', '../a', 'a\n', 'ä', 'x'.repeat(129)])
-    t.throws(() => readTokenJwk({ ...p256, kid }), /kid must be a word/, JSON.stringify(kid)?.slice(0, 20))
-  for (const nothing of [null, undefined, 'key', 1, [], {}]) t.throws(() => readTokenJwk(nothing), /a key without kid/)
+    t.throws(
+      () => readTokenJwk({ ...p256, kid }),
+      /each key needs a kid of 1 to 128/,
+      JSON.stringify(kid)?.slice(0, 20),
+    )
+  for (const nothing of [null, undefined, 'key', 1, [], {}])
+    t.throws(() => readTokenJwk(nothing), /each key needs a kid/)
   for (const jwk of keys) await importVerificationKey(readTokenJwk(publicOf(jwk)))
   await importVerificationKey(readTokenJwk({ ...publicOf(rsaOf(2048)), ...named, alg: 'RS256' }))
   t.pass('those that are in order are taken')
@@ -228,6 +232,8 @@ t.test(
       good: JSON.stringify({ keys: [ec, rsa] }),
       open: JSON.stringify({ keys: [ec] }),
       twice: JSON.stringify({ keys: [ec, { ...rsa, kid: ec.kid }] }),
+      ended: JSON.stringify({ keys: [{ ...ec, exp: 1 }] }),
+      operations: JSON.stringify({ keys: [{ ...ec, key_ops: 1 }] }),
       empty: '{"keys":[]}',
       list: JSON.stringify([ec]),
       words: 'no keys',
@@ -236,11 +242,21 @@ t.test(
       certificate: '-----BEGIN CERTIFICATE-----',
     })
     const read = async (name: string) => {
-      const keys = await importKeysFile(join(folder, name))
-      createKeyRing(keys, Date.now() / 1000)
-      return keys
+      await loadKeyRing(join(folder, name), Date.now() / 1000)
+      return importKeysFile(join(folder, name))
     }
-    for (const name of ['good', 'twice', 'empty', 'list', 'words', 'public', 'secret', 'certificate'])
+    for (const name of [
+      'good',
+      'ended',
+      'operations',
+      'twice',
+      'empty',
+      'list',
+      'words',
+      'public',
+      'secret',
+      'certificate',
+    ])
       chmodSync(join(folder, name), 0o600)
     t.match(await read('good'), [{ kid: ec.kid }, { kid: rsa.kid }])
     for (const mode of [0o640, 0o604, 0o644, 0o620, 0o602, 0o660]) {
@@ -249,7 +265,11 @@ t.test(
     }
     chmodSync(join(folder, 'open'), 0o400)
     t.match(await read('open'), [{ kid: ec.kid }])
-    await t.rejects(read('twice'), /two keys have the same kid/)
+    await t.rejects(read('twice'), {
+      message: `${join(folder, 'twice')}: two keys have the kid ${ec.kid}; remove one of them`,
+    })
+    await t.rejects(read('ended'), /ended: no key signs now: each begins later \(nbf\) or has ended \(exp\)/)
+    await t.rejects(read('operations'), /operations: key .*: key_ops must be a list with sign or verify/)
     for (const name of ['empty', 'list', 'words', 'public', 'secret', 'certificate', 'missing'])
       await t.rejects(read(name), new RegExp(name), name)
   },

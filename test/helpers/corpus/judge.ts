@@ -9,11 +9,10 @@ import {
   readWebhooksFile,
 } from '../../../src/files.ts'
 import { ClientRegistry } from '../../../src/http/clients.ts'
-import { createKeyRing } from '../../../src/http/key-ring.ts'
 import { mutualTls } from '../../../src/http/mutual-tls.ts'
 import { createOutsideIssuers } from '../../../src/http/outside-issuers.ts'
 import { readSettings } from '../../../src/settings.ts'
-import { importKeysFile } from '../../../src/signing-keys.ts'
+import { loadKeyRing } from '../../../src/signing-keys.ts'
 
 export interface Question {
   /** Settings, with the paths of the files. */
@@ -49,8 +48,7 @@ async function load(env: Question['env'], token: string | undefined): Promise<bo
   const settings = readSettings(env)
   if (env.TLSBOUND_TLS_CERT_FILE !== undefined) mutualTls(readTlsFiles(settings))(() => {}).close()
   if (env.TLSBOUND_CLIENTS_FILE !== undefined) new ClientRegistry(readClientsFile(env.TLSBOUND_CLIENTS_FILE))
-  if (settings.signingKeysFile !== undefined)
-    createKeyRing(await importKeysFile(settings.signingKeysFile), Date.now() / 1000)
+  if (settings.signingKeysFile !== undefined) await loadKeyRing(settings.signingKeysFile, Date.now() / 1000)
   openReporterKeys(settings)
   readWebhooksFile(settings.webhooksFile)
   if (settings.trustedIssuersFile === undefined) return undefined
