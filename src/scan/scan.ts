@@ -52,11 +52,14 @@ export async function scan(sources: AsyncIterable<Source>, now: number, onProble
     count++
     const finder = new Finder()
     try {
-      for await (const part of source.parts) for (const sighting of finder.read(part)) keep(sighting, source)
+      try {
+        for await (const part of source.parts) for (const sighting of finder.read(part)) keep(sighting, source)
+      } finally {
+        for (const sighting of finder.end()) keep(sighting, source) // also of what was read before it failed
+      }
     } catch (error) {
       onProblem(describeProblem(source.path, error))
     }
-    for (const sighting of finder.end()) keep(sighting, source)
   }
 
   const leaked = [...certificates.values()].filter(({ publicKey }) => keys.has(publicKey))
