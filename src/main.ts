@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { openEvents } from './audit/open.ts'
+import { guardedWithLog } from './core/guard.ts'
 import { demoRegistrations, describeDemo, ensureDemoPki } from './demo.ts'
 import { demoThefts } from './demo-thefts.ts'
 import {
@@ -45,7 +46,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     if (error === undefined) log.info('security events are written again')
     else log.error({ err: error }, 'security events cannot be written: whatever would make one is refused')
   })
-  const audit = createAudit(events.record)
+  const audit = createAudit(events.record, log)
   process.once('exit', events.close) // however it ends, what is only counted so far is written
 
   const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
@@ -128,24 +129,25 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     onRotated: ({ kid, nbf }) => audit.keyRotated(kid, nbf),
   })
   const reload = createReload(parts)
+  const steps = [events.followRename, lookForKeys, reload].map(step =>
+    guardedWithLog(log, 'unhandled error after SIGHUP', step),
+  )
   process.on('SIGHUP', () => {
-    events.followRename()
-    lookForKeys()
-    reload()
+    for (const step of steps) step()
   })
+  const close = async (signal: string) => {
+    log.info(`${signal}: answering what is under way, then closing`)
+    // Node looks for idle connections once when it closes; one that falls idle later, or never speaks, must not hold us.
+    const idle = setInterval(() => server.server.closeIdleConnections(), 100)
+    setTimeout(() => process.exit(0), longestGoodbye).unref()
+    await server.close()
+    await ops?.close()
+    await notifier.close()
+    clearInterval(idle)
+    await store.close()
+  }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => {
-      log.info(`${signal}: answering what is under way, then closing`)
-      // Node looks for idle connections once when it closes; one that falls idle later, or never speaks, must not hold us.
-      const idle = setInterval(() => server.server.closeIdleConnections(), 100)
-      setTimeout(() => process.exit(0), longestGoodbye).unref()
-      server.close().then(async () => {
-        await ops?.close()
-        await notifier.close()
-        clearInterval(idle)
-        store.close()
-      })
-    })
+    process.once(signal, guardedWithLog(log, 'unhandled error while the server closes', close))
 }
 
 /** Without the line about where it listens, which would come before we know that the server can start. */

@@ -91,8 +91,8 @@ export function watchKeysFile(
 ): () => Promise<void> {
   let seen: string | undefined // not what stands there now: it may have changed since it was read
   const look = async () => {
-    const now = Math.floor(clock() / 1000)
     try {
+      const now = Math.floor(clock() / 1000)
       const next = maximumAge === undefined ? undefined : await rotateIfDue(path, algorithm, now, maximumAge)
       if (next !== undefined) onRotated(next)
       const { ino, mtimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
@@ -105,7 +105,7 @@ export function watchKeysFile(
       report((error as Error).message)
     }
   }
-  setInterval(look, lookInterval).unref()
+  setInterval(() => look().catch(() => {}), lookInterval).unref() // it rejects only when `report` does
   return look
 }
 

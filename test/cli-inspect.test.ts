@@ -13,7 +13,7 @@ import { as, makeDemoFolder, runCommand } from './helpers/client-command.ts'
 import { claimsFor, forgeToken, headerOf } from './helpers/forge-token.ts'
 import { startServerBehindRelay } from './helpers/relay.ts'
 
-t.setTimeout(120_000) // every call is a process of its own
+t.setTimeout(600_000) // every call is a process of its own
 const jwk = await generateTokenKey('ES256')
 const { server, relay, origin, identity } = await startServerBehindRelay(t, { signingKeys: [jwk] })
 const cwd = makeDemoFolder(t, server.pki)
@@ -194,6 +194,22 @@ t.test('an opaque token is named by its prefix and checksum, and noise is refuse
   t.match(await run(`${refresh}\n`), { code: 0, stdout: /refresh token(.*\n)*Not verified:\n- /, stderr: '' })
   t.match(await run(access.slice(0, -1)), { code: 1, stdout: /checksum/ })
   t.match(await run('x.'.repeat(100_000)), { code: 1, stdout: '', stderr: /^tlsbound: this is no token[^\n]+\n$/ })
+})
+
+t.test('a token with any JSON in any place is explained, and refused as the server refuses it', t => {
+  const { clock } = server
+  for (const value of [null, true, 7, 'x', [], [[]], ['x'], {}, { toString: 1 }, [{ toString: 1 }]]) {
+    for (const name of ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'iat', 'exp', 'nbf', 'cnf', 'act']) {
+      const found = report(forge({ exp: clock + 60, [name]: value }))
+      t.ok(describeReport(found).length > 0, `claim ${name} ${JSON.stringify(value)}`)
+    }
+    for (const name of ['typ', 'alg', 'kid', 'x5c'])
+      t.match(report(forge({}, { header: { [name]: value } })), { accepted: Boolean }, `header ${name}`)
+  }
+  t.match(report(forge({ iss: { toString: 1 } })), { accepted: false, reason: 'wrong_issuer' })
+  t.match(report(forge({ aud: [{ toString: 1 }] })), { accepted: false })
+  t.match(report(forge({})), { accepted: true }, 'control')
+  t.end()
 })
 
 t.test('a token cannot write lines of the report, nor steer the terminal (LK03)', async t => {

@@ -17,7 +17,7 @@ import { leaksOf } from './helpers/leaks.ts'
 import { type Ended, run } from './helpers/process.ts'
 import { startServerBehindRelay } from './helpers/relay.ts'
 
-t.setTimeout(120_000) // every call is a process of its own
+t.setTimeout(600_000) // every call is a process of its own
 const plain = { grant_types: ['client_credentials'], token_bindings: ['certificate'] }
 const clients = [
   register('alice'),
@@ -206,11 +206,14 @@ t.test('a token that a commit brought and a later one took away is found in the 
       one.path,
     )
 
+  await git('tag', '-a', 'v1', '-m', told)
   const words = await scan(['--git', folder], secrets)
   t.match(
     words.stdout,
     new RegExp(`^${brought.slice(0, 12)} of 2026-03-01T12:00:00\\+01:00, src/a b\\.txt:2:7: refresh`, 'm'),
   )
+  const tag = (await git('rev-parse', 'v1')).slice(0, 12)
+  t.match(words.stdout, new RegExp(`^${tag}, refs/tags/v1 \\(the tag itself\\):\\d+:1: opaque`, 'm'))
   t.match(await scan(['--git', 'certs'], []), { code: 1, stdout: '', stderr: /^tlsbound: git cannot read certs: / })
 })
 

@@ -20,7 +20,7 @@ const endOfLine = 0x0a
 
 /**
  * Opens the file, or standard output where none is named. `onChange` is told the error when lines begin to fail, and
- * undefined when they go again. @throws Error of the system.
+ * undefined when they go again, and must not throw. @throws Error of the system.
  */
 export function openEventFile(path: string | undefined, onChange: (error: unknown) => void): EventFile {
   let file: number | undefined = path === undefined ? 1 : open(path)
@@ -76,9 +76,10 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
     },
     followRename() {
       if (path === undefined || file === undefined || isStillAt(path, file)) return
-      closeSync(file)
+      const old = file
       file = undefined // should it not be there again at once, the next event tries, and is refused where it cannot
       try {
+        closeSync(old)
         file = reopen()
       } catch {}
     },

@@ -30,7 +30,9 @@ export function openEvents(
   let recording = true
   const file = openEventFile(auditFile, error => {
     recording = error === undefined
-    onChange(error)
+    try {
+      onChange(error)
+    } catch {} // a log that fails takes no event along
   })
   const gate = createFloodGate(createRecorder(file, formats[auditFormat]))
   const flush = () => {

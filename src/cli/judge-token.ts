@@ -63,7 +63,7 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
   try {
     readTokenHeader(token)
     if (signature.verified && !signature.good) return 'bad_signature'
-    checkClaims(claims, { issuer: issuer ?? String(claims.iss), audience: String([claims.aud].flat()[0]) }, now)
+    checkClaims(claims, { issuer: issuer ?? textOf(claims.iss), audience: textOf([claims.aud].flat()[0]) }, now)
     const level = readLevel(claims.cnf)
     // A connection made now has bindings that no token names yet.
     if (certificate !== undefined) verifyConfirmation(claims.cnf, { certificate, bindings: {} }, () => {})
@@ -73,6 +73,11 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
     if (error instanceof OAuthError) return error.reason
     throw error
   }
+}
+
+/** A claim that should be text; what is not is refused by whoever compares it. */
+function textOf(claim: unknown): string {
+  return typeof claim === 'string' ? claim : ''
 }
 
 /** An issuer may publish keys of other kinds and for other ends (RFC 7517 §5). */

@@ -63,7 +63,7 @@ export function* buildReports(tokens: ReadonlyMap<string, Finding>): Generator<s
   if (entries.length > 0) yield `[${entries.join()}]`
 }
 
-function buildEntry(token: string, { kind, path, line, column, commit }: Finding): object {
+function buildEntry(token: string, { kind, path, line, column, object, commit = object }: Finding): object {
   const place = `${path.slice(0, 1000)}:${line}:${column}`
   return {
     token,

@@ -23,7 +23,7 @@ known by their form. Tells what each is worth to others, and whether the key tha
 No token is shown, and nothing is sent anywhere without --report. Exit 0 if nothing was found, 1 if something was, or could
 not be read.
 
-  --git                   all that the history of a repository holds, in the place of the files there (default: .)
+  --git                   search every object of a git repository, and the names of its refs, instead of files (default: .)
   --report URL            report what was found to this server, which then ends these tokens; as a client with the scope
                           leaks:report
   --json                  the findings as JSON
@@ -84,9 +84,11 @@ async function report({ tokens, dropped }: Scan, { url, identity }: Receiver): P
 }
 
 /** In one line, whatever the names in it are. */
-function describeFinding({ path, line, column, commit, date, kind, begins, hash, remark }: Finding): string {
-  const when = commit === undefined ? '' : `${commit.slice(0, 12)} of ${date}, `
-  return printable(`${when}${path}:${line}:${column}: ${kind} ${begins}…, SHA-256 ${hash.slice(0, 16)}…: ${remark}`)
+function describeFinding(finding: Finding): string {
+  const { path, line, column, object, commit, date, kind, begins, hash, remark } = finding
+  const id = commit ?? object
+  const where = id === undefined ? '' : `${id.slice(0, 12)}${date === undefined ? '' : ` of ${date}`}, `
+  return printable(`${where}${path}:${line}:${column}: ${kind} ${begins}…, SHA-256 ${hash.slice(0, 16)}…: ${remark}`)
 }
 
 function count(number: number, thing: string): string {

@@ -7,6 +7,7 @@ import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { GrantType, TheftResponse } from '../core/client.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
+import { type ErrorLog, guardedWithLog } from '../core/guard.ts'
 import { blotTokens } from '../core/leak-report.ts'
 import type { Revocation } from '../core/revocations.ts'
 import type { reuseSignals } from '../core/theft.ts'
@@ -15,7 +16,10 @@ import { readBasic } from './client-secret.ts'
 import { connectionOf } from './connection.ts'
 
 export interface Audit {
-  /** From now on `observer` is told of each event after it was written. It must not throw, nor keep anybody waiting. */
+  /**
+   * From now on `observer` is told of each event after it was written, which must not wait. What it throws is logged: the event
+   * stands, the other observers are told, and the answer that the event belongs to is given.
+   */
   observe(observer: Observer): void
   tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding, grantType: GrantType): void
   tokenIntrospected(request: FastifyRequest, by: string, claims: AccessTokenClaims | undefined): void
@@ -64,9 +68,9 @@ export class UnwrittenEvent extends OAuthError {
 
 /**
  * Each event is written before the answer that it belongs to. When that fails, what an answer waits for throws
- * UnwrittenEvent; for what nobody waits for, it is enough that `record` knows.
+ * UnwrittenEvent; for what nobody waits for, it is enough that `record` knows. `log` is told what observers throw.
  */
-export function createAudit(record: RecordEvent): Audit {
+export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} }): Audit {
   const observers: Observer[] = []
   const write = (event: EventName, outcome: Outcome, facts: Facts) => {
     const written = { time: new Date().toISOString(), event, outcome, ...facts }
@@ -84,7 +88,7 @@ export function createAudit(record: RecordEvent): Audit {
   }
 
   return {
-    observe: observer => void observers.push(observer),
+    observe: observer => void observers.push(guardedWithLog(log, 'unhandled error in an observer of events', observer)),
     tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding, grant_type) =>
       write('token.issued', 'success', {
         client_id,

@@ -1,6 +1,7 @@
 // Ends live connections within a second when the store says that their client may no longer act: a disabled client, a revoked
 // certificate. Their requests are refused until then. What a reload of the TLS files ends is retirement.ts.
 import type { Reason } from '../core/errors.ts'
+import { type ErrorLog, guardedWithLog } from '../core/guard.ts'
 import type { News } from '../store/store.ts'
 import type { Audit } from './audit.ts'
 import type { Connection } from './connection.ts'
@@ -9,6 +10,7 @@ export interface ClosingParts {
   readonly connections: ReadonlySet<Connection>
   readonly audit: Pick<Audit, 'connectionClosed'>
   readonly isEnabled: (clientId: string) => boolean
+  readonly log: ErrorLog
   /** Milliseconds between the news and the end. */
   readonly after: number
 }
@@ -20,16 +22,22 @@ export interface Closing {
   readonly closeCertificate: (thumbprint: string, reason: Reason) => void
 }
 
-export function createClosing({ connections, audit, isEnabled, after }: ClosingParts): Closing {
-  const later = (work: () => void) => void setTimeout(work, after).unref()
+export function createClosing({ connections, audit, isEnabled, log, after }: ClosingParts): Closing {
+  const message = 'unhandled error while connections are closed'
+  const later = (work: () => void) => void setTimeout(guardedWithLog(log, message, work), after).unref()
 
   function closeWhere(isOver: (connection: Connection) => boolean, reason: Reason): void {
     for (const connection of connections) if (isOver(connection)) close(connection, reason)
   }
-  function close({ socket }: Connection, reason: Reason): void {
-    audit.connectionClosed(socket, reason)
-    socket.destroy()
-  }
+  const close = guardedWithLog(
+    log,
+    message,
+    ({ socket }: Connection, reason: Reason) => {
+      audit.connectionClosed(socket, reason)
+      socket.destroy()
+    },
+    ({ socket }) => socket.destroy(),
+  )
   const closeCertificate = (thumbprint: string, reason: Reason) =>
     later(() => closeWhere(({ presenter }) => presenter?.certificate.thumbprint === thumbprint, reason))
 

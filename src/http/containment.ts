@@ -1,8 +1,8 @@
 // What follows when a token of ours comes from where it does not belong: the alarm, and what its client's policy says
 // (core/theft.ts). It observes the events, so it comes after the refusal, and never keeps anybody waiting.
-import type { FastifyBaseLogger } from 'fastify'
 import type { Observer, SecurityEvent } from '../audit/event.ts'
 import type { Reason } from '../core/errors.ts'
+import { type ErrorLog, guardedWithLog, logError } from '../core/guard.ts'
 import { buildRevocation } from '../core/revocations.ts'
 import { reuseSignals, type Signal, suspect, TheftWatch } from '../core/theft.ts'
 import type { Store } from '../store/store.ts'
@@ -13,7 +13,7 @@ export interface ContainmentParts {
   readonly clients: ClientRegistry
   readonly store: Store
   readonly audit: Audit
-  readonly log: FastifyBaseLogger
+  readonly log: ErrorLog
   /** Closes the live connections of a certificate, by its `x5t#S256`. */
   readonly closeConnections: (certificate: string, reason: Reason) => void
   /** Seconds since 1970. */
@@ -25,8 +25,9 @@ const retry = { pause: 1000, times: 60 }
 
 /** An observer of events that contains thefts. */
 export function createContainment(parts: ContainmentParts): Observer {
-  const { clients, audit, now, closeConnections } = parts
+  const { clients, audit, log, now, closeConnections } = parts
   const watch = new TheftWatch()
+  const revoke = guardedWithLog(log, 'unhandled error while a stolen token is revoked', revokeStolen)
 
   return event => {
     const found = readSignal(event)
@@ -54,15 +55,15 @@ export function createContainment(parts: ContainmentParts): Observer {
     if (response === 'close' && typeof owner === 'string') closeConnections(owner, 'revoked')
   }
 
-  async function revoke(kind: 'token' | 'grant', value: string, clientId: string): Promise<void> {
-    const { store, log } = parts
+  async function revokeStolen(kind: 'token' | 'grant', value: string, clientId: string): Promise<void> {
+    const { store } = parts
     const revocation = buildRevocation(kind, value, now())
     for (let attempt = 1; attempt <= retry.times; attempt++)
       try {
         await store.revoke(revocation)
         return audit.tokenRevoked(undefined, clientId, revocation, 'theft')
       } catch (error) {
-        if (attempt === retry.times) log.error({ err: error, kind, value }, 'a stolen token could not be revoked')
+        if (attempt === retry.times) logError(log, error, 'a stolen token could not be revoked', { kind, value })
         else await new Promise(resolve => setTimeout(resolve, retry.pause).unref())
       }
   }

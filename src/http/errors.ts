@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { type ErrorCode, OAuthError, type Reason } from '../core/errors.ts'
+import { type ErrorLog, logError } from '../core/guard.ts'
 import { endConnection } from './connection.ts'
 import { octetKinds, recognizeOctets } from './first-octets.ts'
 
@@ -175,6 +176,31 @@ export function describeFrameworkError(code: string, { headers, routeOptions }: 
 export function malformed(detail: MalformedDetail, facts?: RefusalFacts): OAuthError {
   return new OAuthError('invalid_request', 'malformed_request', detail, facts)
 }
+
+/**
+ * Answers a request with 500, and logs the cause, of which the client is told nothing. Never throws.
+ */
+export function answerUnexpected(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: ErrorLog,
+  error: unknown,
+): FastifyReply {
+  logError(log, error, 'a fault of ours', { request_id: request.id })
+  return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
+}
+
+/** An error handler for Fastify that answers what `answer` throws: Fastify's own would show its message to the client. */
+export function guardErrorHandler(log: ErrorLog, answer: ErrorHandler): ErrorHandler {
+  return (error, request, reply) => {
+    try {
+      return answer(error, request, reply)
+    } catch (failure) {
+      return answerUnexpected(request, reply, log, failure)
+    }
+  }
+}
+type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => unknown
 
 /** A request that HTTP has its own status for: 404, 405, 421 … */
 export class RequestError extends Error {

@@ -76,7 +76,7 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
     try {
       connection = connectionOf(request.raw)
       const found = present(request, connection, verifier, demand)
-      if (found instanceof Promise) found.then(pass).catch(stop)
+      if (found instanceof Promise) found.then(pass).catch(stop).catch(next)
       else pass(found)
     } catch (error) {
       stop(error)

@@ -1,8 +1,9 @@
 // Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
 import type { TLSSocket } from 'node:tls'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isSameHost, parseAuthority } from '../core/authority.ts'
 import { OAuthError } from '../core/errors.ts'
+import { guardedWithLog, logError } from '../core/guard.ts'
 import { claimedClient, explain } from './audit.ts'
 import { compareCertificates } from './came-with.ts'
 import { SecretChecker } from './client-secret.ts'
@@ -11,7 +12,9 @@ import { connectionOf } from './connection.ts'
 import { createContainment } from './containment.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import {
+  answerUnexpected,
   describeFrameworkError,
+  guardErrorHandler,
   malformed,
   type RefusalListener,
   RequestError,
@@ -46,9 +49,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     connections: tls.connections,
     audit,
     isEnabled: id => clients.isEnabled(id),
+    log,
     after: options.closeAfter ?? 500,
   })
-  const state = await followStore(store, clients, now, closing.onNews)
+  const state = await followStore(store, clients, now, closing.onNews, log)
   const { closeCertificate: closeConnections } = closing
   audit.observe(createContainment({ clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
@@ -60,7 +64,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     const isNew = typeof cause === 'object' && cause !== null && !logged.has(cause)
     if (isNew) {
       logged.add(cause)
-      log.error({ err: cause, request_id: request.id, ...explain(refusal) }, reason)
+      logError(log, cause, reason, { request_id: request.id, ...explain(refusal) })
     } else if (log.level === 'debug') log.debug({ request_id: request.id, status, ...explain(refusal) }, reason)
     audit.refused(request, refusal, status)
   }
@@ -89,20 +93,23 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     routerOptions: { maxParamLength: 100 },
     frameworkErrors: ({ code }, request, reply) =>
       void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
-    clientErrorHandler: (error, socket) =>
-      refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+    clientErrorHandler: guardedWithLog(
+      log,
+      'unhandled error while bytes are refused',
+      (error, socket) =>
+        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+      (_error, socket) => socket.destroy(),
+    ),
   })
-  app.setErrorHandler((error, request, reply) => {
+  const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     // Cut off in the middle of its body: nobody is there to be told. A decision is an event, whoever still waits for it.
     if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()
     const known = readRefusal(error, request)
-    if (known === undefined) {
-      log.error({ err: error, request_id: request.id }, 'a fault of ours')
-      return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
-    }
+    if (known === undefined) return answerUnexpected(request, reply, log, error)
     const { resourceMetadata } = parts
     return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal })
-  })
+  }
+  app.setErrorHandler(guardErrorHandler(log, answer))
   app.setNotFoundHandler(notFound)
   app.addHook('onClose', async () => state.stop())
   app.addHook('onRequest', ({ raw }, reply, done) => {

@@ -2,6 +2,7 @@
 import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
+import { type ErrorLog, guardedWithLog, logError } from '../core/guard.ts'
 import { Revocations } from '../core/revocations.ts'
 import type { News, Store } from '../store/store.ts'
 import type { ClientRegistry } from './clients.ts'
@@ -26,28 +27,42 @@ export interface State {
 
 /**
  * Learns what the store has, and follows it from then on. `now` in seconds since 1970; `onNews` is told what is in force now.
- * Rejects as the store does.
+ * `log` is told what fails unexpectedly. Rejects as the store does.
  */
 export async function followStore(
   store: Store,
   clients: ClientRegistry,
   now: () => number,
   onNews: (news: News) => void = () => {},
+  log: ErrorLog = { error() {} },
 ): Promise<State> {
   const revocations = new Revocations()
+  const notify = guardedWithLog(log, 'unhandled error after a change of the state', onNews)
+  let isFailing = false
   const unfollow = await store.follow(news => {
-    if (news.kind === 'revocation') revocations.add(news.revocation, news.sequence)
-    else clients.apply(news.client)
-    onNews(news)
+    try {
+      if (news.kind === 'revocation') revocations.add(news.revocation, news.sequence)
+      else clients.apply(news.client)
+      isFailing = false
+    } catch (error) {
+      if (!isFailing) logError(log, error, 'unhandled error: a change of the state cannot be applied')
+      isFailing = true
+      throw error // so that the store counts it as not told, and tells it again
+    }
+    notify(news)
   })
   // A clock that jumps ahead must not make us forget what is alive again when it is put back: time passes as it does on
   // the monotonic clock, and never faster.
   const start = { now: now(), monotonic: performance.now() }
   const passed = () => Math.min(now(), start.now + Math.floor((performance.now() - start.monotonic) / 1000))
-  const timer = setInterval(() => {
+  const clean = () => {
     revocations.removeExpired(passed())
     removeExpired().catch(() => {}) // a store that does not answer shows in the answers; the next sweep tries again
-  }, sweep.interval)
+  }
+  const timer = setInterval(
+    guardedWithLog(log, 'unhandled error while expired records are removed', clean),
+    sweep.interval,
+  )
   timer.unref()
 
   async function removeExpired(): Promise<void> {

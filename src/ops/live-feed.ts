@@ -1,6 +1,7 @@
 // What the watchers of the page are told: everything once, then what has changed, at most once a second. Nobody watches:
 // nothing is done. Somebody reads too slowly: their page ends, and begins anew.
 import { Readable } from 'node:stream'
+import { guardedWithLog } from '../core/guard.ts'
 import type { Connection } from '../http/connection.ts'
 import { createDescriber } from './live-connections.ts'
 import { keepRefusals } from './live-refusals.ts'
@@ -40,7 +41,7 @@ interface Changes {
   readonly overtaken: readonly number[]
 }
 
-export function createFeed({ tls, audit, now, playThefts }: OpsParts): Feed {
+export function createFeed({ tls, audit, log, now, playThefts }: OpsParts): Feed {
   const describe = createDescriber()
   const refusals = keepRefusals(audit)
   const watchers = new Set<Readable>()
@@ -80,6 +81,10 @@ export function createFeed({ tls, audit, now, playThefts }: OpsParts): Feed {
     }
   }
 
+  function endAll(): void {
+    for (const watcher of watchers) watcher.destroy()
+  }
+
   function write({ changed, ...left }: Changes, refused: readonly object[], more = {}): string {
     const counts = { total: tls?.connections.size ?? 0, refused: refusals.count() }
     const rest = JSON.stringify({ ...more, ...counts, ...left, refusals: refused })
@@ -94,7 +99,7 @@ export function createFeed({ tls, audit, now, playThefts }: OpsParts): Feed {
       const everything = { changed: [...shown.values()].map(({ text }) => text), gone: [], overtaken: [] }
       watcher.push(write(everything, refusals.since(0), { canPlay: playThefts !== undefined }))
       watchers.add(watcher)
-      timer ??= setInterval(update, pause)
+      timer ??= setInterval(guardedWithLog(log, 'unhandled error on the live page', update, endAll), pause)
       watcher.once('close', () => {
         watchers.delete(watcher)
         if (watchers.size > 0) return

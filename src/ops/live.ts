@@ -2,6 +2,7 @@
 // of the demo against this very server. Both ask for the ops token, in a header, which no page of another origin has.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { logError } from '../core/guard.ts'
 import { pageHeaders } from '../http/page-files.ts'
 import { createFeed } from './live-feed.ts'
 import type { OpsParts } from './parts.ts'
@@ -24,8 +25,8 @@ export function liveRoutes(app: FastifyInstance, parts: OpsParts): void {
     if (playThefts === undefined)
       throw new OpsRefusal(409, ['the keys of the thieves are those of the demo: use tlsbound lab'])
     if (playing) throw new OpsRefusal(409, ['the thefts are being played already'])
+    const plays = Readable.from(tellPlays(playThefts(), error => logError(log, error, 'the thefts ended early')))
     playing = true
-    const plays = Readable.from(tellPlays(playThefts(), error => log.error({ err: error }, 'the thefts ended early')))
     plays.once('close', () => {
       playing = false
     })

@@ -2,8 +2,9 @@
 // them runs the server. Nothing of a secret is ever among them.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError } from '../core/errors.ts'
+import { logError } from '../core/guard.ts'
 import type { Audit } from '../http/audit.ts'
-import { malformed, readRefusal, refuse } from '../http/errors.ts'
+import { answerUnexpected, malformed, readRefusal, refuse } from '../http/errors.ts'
 
 /** A refusal with a status of HTTP's own, and what is wrong. */
 export class OpsRefusal extends Error {
@@ -39,11 +40,8 @@ export function withProblems(reply: FastifyReply, problems: readonly string[]): 
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, audit: Audit): FastifyReply {
   const problems = error instanceof OpsRefusal ? error.problems : []
   const known = error instanceof OpsRefusal ? error : readRefusal(error, request)
-  if (known === undefined) {
-    request.log.error({ err: error, request_id: request.id }, 'a fault of ours')
-    return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
-  }
+  if (known === undefined) return answerUnexpected(request, reply, request.log, error)
   const { refusal, status } = known
-  if (refusal.cause !== undefined) request.log.error({ err: refusal.cause, request_id: request.id }, refusal.reason)
+  if (refusal.cause !== undefined) logError(request.log, refusal.cause, refusal.reason, { request_id: request.id })
   return refuse(request, withProblems(reply, problems), refusal, { status, onRefusal: audit.adminRefused })
 }

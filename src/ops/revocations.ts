@@ -29,23 +29,23 @@ export async function revoke(
 function readTarget(body: unknown): { kind: RevocationKind; value: string } {
   const entry = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   const { kind, value = '' } = entry
-  const form = forms[String(kind)]
   const problems = Object.keys(entry)
     .filter(name => name !== 'kind' && name !== 'value')
     .map(name => `${name} is not known`)
-  if (typeof kind !== 'string' || !isKind(kind)) problems.push(`kind must be one of ${revocationKinds.join(', ')}`)
-  else if (typeof value !== 'string' || !form?.pattern.test(value)) problems.push(`value must be ${form?.words}`)
+  if (!isKind(kind)) problems.push(`kind must be one of ${revocationKinds.join(', ')}`)
+  else if (typeof value !== 'string' || !forms[kind].pattern.test(value))
+    problems.push(`value must be ${forms[kind].words}`)
   if (problems.length > 0) throw new OpsRefusal(400, problems)
   return { kind: kind as RevocationKind, value: value as string }
 }
 
-function isKind(kind: string): kind is RevocationKind {
+function isKind(kind: unknown): kind is RevocationKind {
   return revocationKinds.includes(kind as RevocationKind)
 }
 
 const name = /^[\x20-\x7e]{1,256}$/
 
-const forms: Readonly<Record<string, { pattern: RegExp; words: string }>> = {
+const forms: Readonly<Record<RevocationKind, { pattern: RegExp; words: string }>> = {
   token: { pattern: name, words: 'the jti of a token' },
   grant: { pattern: name, words: 'the id of a grant' },
   client: { pattern: name, words: 'a client_id' },

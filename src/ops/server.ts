@@ -1,11 +1,13 @@
 // The ops listener: health, readiness and administration of a running server, in plain HTTP for this machine only.
 // Puts its parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+import { createServer, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import { guardedWithLog } from '../core/guard.ts'
 import { acceptJson } from '../http/bodies.ts'
 import { findCrossSite } from '../http/cross-site.ts'
-import { describeFrameworkError, refuseBytes } from '../http/errors.ts'
+import { describeFrameworkError, guardErrorHandler, refuseBytes } from '../http/errors.ts'
 import { notFound } from '../http/not-found.ts'
 import { createTokenCheck, requireLoopbackHost } from './access.ts'
 import { clientRoutes } from './clients.ts'
@@ -24,9 +26,19 @@ const goodbye = 1000
 /** Whether a method only reads (RFC 9110 §9.2.1); the answer to a page of another origin is not shown to it. */
 const isSafe = (method: string) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 
+const httpOptions = {
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5000,
+  requireHostHeader: false, // its absence is refused in access.ts, with a reason and an event
+}
+
+function endRequest({ socket }: IncomingMessage): void {
+  socket.destroy()
+}
+
 /** Builds the ops listener; the caller listens, on a loopback address, and closes. */
 export function createOpsServer(options: OpsOptions): FastifyInstance {
-  const { audit, clock, token } = options
+  const { audit, log, clock, token } = options
   const parts: OpsParts = { ...options, now: () => Math.floor(clock() / 1000), inTurn: createTurns() }
   let requests = 0
   const app = Fastify({
@@ -34,15 +46,20 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => `ops-${++requests}`, // its events stand beside those of the other listener
     bodyLimit: 65_536,
-    requestTimeout: 10_000,
-    keepAliveTimeout: 5000,
+    // Fastify's own server has no boundary around what is thrown before a request has a reply.
+    serverFactory: handler =>
+      createServer(httpOptions, guardedWithLog(log, 'unhandled error in a request', handler, endRequest)),
     return503OnClosing: false,
-    http: { requireHostHeader: false }, // its absence is refused in access.ts, with a reason and an event
     routerOptions: { maxParamLength: 512 }, // 128 characters of a client_id, each as %XX
     frameworkErrors: ({ code }, request, reply) =>
       void answerError(describeFrameworkError(code, request), request, reply, audit),
-    clientErrorHandler: (error, socket) =>
-      refuseBytes(socket as Socket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+    clientErrorHandler: guardedWithLog(
+      log,
+      'unhandled error while bytes are refused',
+      (error, socket) =>
+        refuseBytes(socket as Socket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+      (_error, socket) => socket.destroy(),
+    ),
   })
   const checkToken = createTokenCheck(token)
   app.addHook('onRequest', (request, reply, done) => {
@@ -53,7 +70,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
     if (request.routeOptions.config?.openOnLoopback !== true) checkToken(request)
     done()
   })
-  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, audit))
+  app.setErrorHandler(guardErrorHandler(log, (error, request, reply) => answerError(error, request, reply, audit)))
   app.setNotFoundHandler(notFound)
 
   app.addHook('preClose', async () => {

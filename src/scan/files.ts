@@ -2,7 +2,6 @@
 // nothing is opened that is not a file, so that a scan ends and stays where it was sent.
 import { constants, createReadStream } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { OnProblem, Source } from './sighting.ts'
 
 /** Octets that are read at once. */
@@ -11,29 +10,54 @@ const highWaterMark = 65_536
 /** Gives the files of a path, which may itself be a link, or a pipe. */
 export async function* readFiles(path: string, onProblem: OnProblem): AsyncGenerator<Source> {
   try {
-    if ((await stat(path)).isDirectory()) yield* readFolder(path, onProblem)
-    else yield { path, parts: createReadStream(path, { highWaterMark }) }
+    if ((await stat(path)).isDirectory()) {
+      for await (const file of walkFiles(Buffer.from(path), onProblem))
+        yield { path: describePath(file), parts: readFile(file) }
+    } else yield { path, parts: createReadStream(path, { highWaterMark }) }
   } catch (error) {
     onProblem(describeProblem(path, error))
   }
 }
 
-async function* readFolder(folder: string, onProblem: OnProblem): AsyncGenerator<Source> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    onProblem(describeProblem(folder, error))
+/**
+ * The paths of all files below a folder, in the order of their octets: a path need not be text. `onOther` receives what is
+ * neither a file nor a folder.
+ */
+export async function* walkFiles(
+  folder: Buffer,
+  onProblem: OnProblem,
+  onOther: (path: Buffer) => void = () => {},
+): AsyncGenerator<Buffer> {
+  const entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' }).catch((error: unknown) => {
+    onProblem(describeProblem(describePath(folder), error))
     return []
   })
-  for (const entry of entries.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) yield* readFolder(path, onProblem)
-    else if (entry.isFile()) yield { path, parts: readFile(path) }
+  for (const entry of entries.toSorted((one, other) => Buffer.compare(one.name, other.name))) {
+    const path = joinPath(folder, entry.name)
+    if (entry.isDirectory()) yield* walkFiles(path, onProblem, onOther)
+    else if (entry.isFile()) yield path
+    else onOther(path)
   }
 }
 
+function joinPath(folder: Buffer, name: Buffer): Buffer {
+  return Buffer.concat([folder, Buffer.from(folder.at(-1) === slash ? '' : '/'), name])
+}
+
+const slash = 0x2f
+
 /** By the time it is opened it may have become something else: a link fails then, and a pipe is at its end. */
-async function* readFile(path: string): AsyncGenerator<Buffer> {
+async function* readFile(path: Buffer): AsyncGenerator<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   yield* file.createReadStream({ highWaterMark })
+}
+
+/** A path as text. In one that is not UTF-8 each octet beyond ASCII is shown as `\xe9`. */
+export function describePath(path: Buffer): string {
+  const text = path.toString()
+  return Buffer.from(text).equals(path)
+    ? text
+    : path.toString('latin1').replace(/[\u0080-\u00ff]/g, c => `\\x${c.charCodeAt(0).toString(16)}`)
 }
 
 /** One sentence. */

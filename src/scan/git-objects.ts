@@ -1,49 +1,60 @@
-// The objects of a repository, one after the other from a single `git cat-file --batch`, in parts as they come.
-import type { ChildProcess } from 'node:child_process'
-import type { Readable } from 'node:stream'
-import type { OnProblem } from './sighting.ts'
+// The objects of a repository, one after the other from `git cat-file --batch`, in parts as they come.
+import { GitCommand, type GitOptions } from './git-command.ts'
 
-export interface Objects {
-  /** What an object holds. It must be read to its end before the next one. */
-  read(id: string, onProblem: OnProblem): AsyncGenerator<Buffer>
-  close(): void
+export interface GitObject {
+  /** `commit`, `tree`, `blob` or `tag`; `object` when it cannot be read. */
+  readonly type: string
+  /** What it holds. It must be read to its end before the next object. Rejects when it cannot be read. */
+  readonly parts: AsyncIterable<Buffer>
 }
 
-export function openObjects(git: ChildProcess): Objects {
-  git.on('error', () => {}) // `git log` has the same to say
-  git.stdin?.on('error', () => {})
-  const output = (git.stdout as Readable)[Symbol.asyncIterator]()
-  let unread: Buffer = Buffer.alloc(0)
+export class ObjectReader {
+  readonly #options: GitOptions
+  /** None at the beginning, and after a damaged object, at which git ends. */
+  #git: GitCommand | undefined
 
-  async function more(): Promise<void> {
-    const { done, value } = await output.next()
-    if (done === true) throw new Error('git has ended before its answer')
-    unread = unread.length === 0 ? value : Buffer.concat([unread, value])
+  constructor(options: GitOptions) {
+    this.#options = options
   }
 
-  async function readLine(): Promise<string> {
-    while (!unread.includes(10)) await more()
-    const end = unread.indexOf(10)
-    const line = unread.toString('latin1', 0, end)
-    unread = unread.subarray(end + 1)
-    return line
+  async open(id: string): Promise<GitObject> {
+    try {
+      this.#git ??= new GitCommand(['cat-file', '--batch'], this.#options)
+      this.#git.write(`${id}\n`)
+      const line = await this.#receive(git => git.readLine())
+      const [, type, size] = /^[0-9a-f]+ (\w+) (\d+)$/.exec(line.toString('latin1')) ?? []
+      if (type === undefined) throw new Error('it is missing')
+      return { type, parts: this.#read(Number(size)) }
+    } catch (error) {
+      return { type: 'object', parts: failWith(error) }
+    }
   }
 
-  return {
-    async *read(id, onProblem) {
-      git.stdin?.write(`${id}\n`)
-      const size = /^[0-9a-f]+ \w+ (\d+)$/.exec(await readLine())?.[1]
-      if (size === undefined) return onProblem(`object ${id} is missing in the repository`)
-      let left = Number(size)
-      while (left > 0) {
-        if (unread.length === 0) await more()
-        const part = unread.subarray(0, left)
-        unread = unread.subarray(part.length)
-        left -= part.length
-        yield part
-      }
-      await readLine() // the one that ends each object
-    },
-    close: () => void git.kill(),
+  close(): void {
+    this.#git?.kill()
   }
+
+  async *#read(size: number): AsyncGenerator<Buffer> {
+    for (let left = size; left > 0; ) {
+      const part = await this.#receive(git => git.read(left))
+      left -= part.length
+      yield part
+    }
+    await this.#receive(git => git.readLine()) // the line end that follows each object
+  }
+
+  async #receive(read: (git: GitCommand) => Promise<Buffer | undefined>): Promise<Buffer> {
+    const git = this.#git
+    if (git === undefined) throw new Error('an object was not read to its end')
+    this.#git = undefined
+    const octets = await read(git)
+    if (octets === undefined) throw new Error((await git.end()) ?? 'git has ended before its answer')
+    this.#git = git
+    return octets
+  }
+}
+
+// biome-ignore lint/correctness/useYield: it has nothing to give
+async function* failWith(error: unknown): AsyncGenerator<Buffer> {
+  throw error
 }

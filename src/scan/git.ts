@@ -1,103 +1,97 @@
-// The history of a git repository: every version of every file that a branch, a tag, the stash or the reflog leads to, once,
-// with the oldest commit that has it; and the commits themselves, for what stands in their messages.
-import { type ChildProcess, spawn } from 'node:child_process'
-import type { Readable } from 'node:stream'
-import { openObjects } from './git-objects.ts'
+// A git repository: every object that it has, whether a branch, a tag, a note, the stash or nothing at all leads to it; and
+// the names of its refs. After that, for objects in which a token was found, the oldest commit that has them.
+
+import { GitCommand, type GitOptions, Silence } from './git-command.ts'
+import { findGitFolder, readRefs } from './git-files.ts'
+import { type Findings, followHistory, type LocatedSource } from './git-history.ts'
+import { createMirror } from './git-mirror.ts'
+import { ObjectReader } from './git-objects.ts'
 import type { OnProblem, Source } from './sighting.ts'
 
-/** Nothing of the configuration of a repository may change what is read, or run a program. */
-const configuration = ['log.showRoot=true', 'log.showSignature=false', 'core.fsmonitor=false']
-const listing = [
-  ...['log', '--all', '--reflog', '--topo-order', '--reverse', '--raw', '--no-renames', '--no-abbrev', '-z'],
-  ...['--diff-merges=separate', '--no-relative'],
-  '--format=tformat:commit %H %aI',
-]
+/** Problems of a repository that are reported. */
+const maximumProblems = 1000
+
+/** Objects that cannot be read, after which a repository is given up. */
+const maximumUnreadable = 100
 
 /**
- * What a clone would get, without what stands in its place only here (gitreplace). Offline: what a partial clone lacks is
- * not fetched.
+ * Gives what a repository holds; offline, and without reading its configuration. `env`: the environment of git, whose GIT_
+ * variables are left out. `silence`: milliseconds without output after which git is ended. Rejects with one sentence when
+ * there is no repository; what else cannot be read is reported.
  */
-const honest = { GIT_NO_REPLACE_OBJECTS: '1', GIT_GRAFT_FILE: '/dev/null', GIT_NO_LAZY_FETCH: '1' } as const
-
-/** Gives what a repository ever held. `env`: the environment that git runs in. Rejects when git cannot read it. */
 export async function* readHistory(
   repository: string,
   env: Readonly<Record<string, string | undefined>>,
   onProblem: OnProblem,
+  silence = 60_000,
 ): AsyncGenerator<Source> {
-  // Within a hook, for one, they name another repository, or its files.
-  const others = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('GIT_')))
-  const git = (args: readonly string[]) => {
-    const safe = configuration.flatMap(setting => ['-c', setting])
-    return spawn('git', ['-C', repository, ...safe, ...args], { env: { ...others, ...honest } })
+  let reported = 0
+  const report = (problem: string) => {
+    if (++reported <= maximumProblems) onProblem(`${repository}: ${problem}`)
+    else if (reported === maximumProblems + 1) onProblem(`${repository}: more could not be read`)
   }
-  const log = git(listing)
-  const logEnded = ended(log, repository)
-  const objects = openObjects(git(['cat-file', '--batch']))
-  const seen = new Set<string>()
-  let commit = { commit: '', date: '' }
-  /** The change that the next word is the path of. */
-  let change: Change | undefined
-
-  function* readObject(id: string, path: string): Generator<Source> {
-    if (!seen.has(id)) yield { path, ...commit, parts: objects.read(id, onProblem) }
-    seen.add(id)
-  }
-
+  const reject = (error: Error) => Promise.reject(new Error(`git cannot read ${repository}: ${error.message}`))
+  const gitFolder = await findGitFolder(repository).catch(reject)
+  const mirror = await createMirror(gitFolder, env, report).catch(reject)
   try {
-    for await (const word of splitWords(log.stdout as Readable)) {
-      const [, hash, date] = /^\n?commit ([0-9a-f]{40,64}) (\S+)$/.exec(word) ?? []
-      if (change !== undefined) {
-        if (change.id !== undefined) yield* readObject(change.id, word)
-        change = undefined
-      } else if (hash !== undefined && date !== undefined) {
-        commit = { commit: hash, date }
-        yield* readObject(hash, '(the commit itself)')
-      } else change = readChange(word)
-    }
-    await logEnded
-  } finally {
-    objects.close()
-    log.kill()
-  }
-}
-
-interface Change {
-  /** Of what the file is now; undefined: it is gone, or a submodule, which lies elsewhere. */
-  readonly id: string | undefined
-}
-
-function readChange(word: string): Change | undefined {
-  const [, mode, id = ''] = /^\n?:\d{6} (\d{6}) [0-9a-f]+ ([0-9a-f]+) [A-Z]\d*$/.exec(word) ?? []
-  if (mode === undefined) return undefined
-  return { id: mode === '160000' || /^0+$/.test(id) ? undefined : id }
-}
-
-/** What stands between NULs. */
-async function* splitWords(stream: Readable): AsyncGenerator<string> {
-  let rest = ''
-  for await (const part of stream.setEncoding('utf8')) {
-    const words = (rest + part).split('\0')
-    rest = words.pop() as string
-    yield* words
-  }
-}
-
-/** Rejects with one sentence when git has not done what it was asked for. */
-function ended(child: ChildProcess, repository: string): Promise<void> {
-  let complaint = ''
-  child.stderr?.setEncoding('utf8').on('data', text => {
-    complaint = (complaint + text).slice(0, 500)
-  })
-  const end = new Promise<void>((resolve, reject) => {
-    child.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new Error(error.code === 'ENOENT' ? 'git is needed for this, and is not installed' : error.message)),
+    const options = { cwd: mirror.folder, env: mirror.env, silence }
+    const refs = await readRefs(gitFolder, report)
+    for (const name of refs.named.keys()) yield { path: name, parts: partsOf(Buffer.from(name)) }
+    const findings: Findings = new Map()
+    yield* readObjects(options, findings, report)
+    await followHistory(refs, findings, options, report).catch(error =>
+      report(`its history cannot be followed, so that places are missing: ${error.message}`),
     )
-    child.once('close', code => {
-      if (code === 0) resolve()
-      else reject(new Error(`git cannot read ${repository}: ${complaint.trim()}`))
-    })
-  })
-  end.catch(() => {}) // whoever reads to the end is told
-  return end
+  } finally {
+    await mirror.remove()
+  }
+}
+
+async function* partsOf(whole: Buffer): AsyncGenerator<Buffer> {
+  yield whole
+}
+
+/** Gives every object of a repository, and notes those in which a token is found. */
+async function* readObjects(options: GitOptions, findings: Findings, report: OnProblem): AsyncGenerator<Source> {
+  const list = new GitCommand(
+    ['cat-file', '--batch-all-objects', '--unordered', '--batch-check=%(objectname)'],
+    options,
+  )
+  const objects = new ObjectReader(options)
+  let unreadable = 0
+  async function* guard(id: string, parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    try {
+      yield* parts
+    } catch (error) {
+      report(`object ${id} cannot be read (${(error as Error).message})`)
+      unreadable += error instanceof Silence ? maximumUnreadable : 1
+    }
+  }
+  try {
+    list.endInput()
+    for await (const line of list.lines()) {
+      const id = line.toString('latin1')
+      const { type, parts } = await objects.open(id)
+      const source: LocatedSource = {
+        ...describeObject(id, type),
+        parts: guard(id, parts),
+        onFound: () => findings.set(id, { type, source }),
+      }
+      yield source
+      if (unreadable >= maximumUnreadable) return report('the objects after this one were not looked at')
+    }
+    const problem = await list.end()
+    if (problem !== undefined) report(problem)
+  } catch (error) {
+    report((error as Error).message)
+  } finally {
+    list.kill()
+    objects.close()
+  }
+}
+
+/** What is known of an object before the history is followed. */
+function describeObject(object: string, type: string): Pick<Source, 'path' | 'object' | 'commit'> {
+  if (type === 'commit') return { path: '(the commit itself)', object, commit: object }
+  return { path: type === 'tag' ? '(the tag itself)' : `(a ${type} of no commit)`, object }
 }

@@ -40,7 +40,7 @@ function isBound(segment: string): boolean {
 function readSignatureLength(segment: string, available: number): number | undefined {
   const header = isCanonical(segment) ? parseSegment(segment) : undefined
   if (header?.typ !== 'at+jwt') return undefined
-  const length = signatureLengths[String(header.alg)] ?? available
+  const length = (typeof header.alg === 'string' ? signatureLengths[header.alg] : undefined) ?? available
   return length <= available && length >= shortestSignature ? length : undefined
 }
 

@@ -9,6 +9,7 @@ import type { OnProblem, Position, Sighting, Source } from './sighting.ts'
 
 export interface Finding extends Judgement, Position {
   readonly path: string
+  readonly object?: string
   readonly commit?: string
   readonly date?: string
 }
@@ -27,16 +28,17 @@ const maximumKept = 10_000
 
 /** Scans all sources. `now` in seconds since 1970. */
 export async function scan(sources: AsyncIterable<Source>, now: number, onProblem: OnProblem): Promise<Scan> {
-  const places: { token: string; place: Omit<Finding, keyof Judgement> }[] = []
+  const places: { token: string; source: Source; position: Position }[] = []
   const certificates = new Map<string, PemCertificate>()
   const keys = new Set<string>()
   let [dropped, count] = [0, 0]
 
-  function keep({ kind, text, line, column }: Sighting, { parts: _, ...source }: Source): void {
+  function keep({ kind, text, line, column }: Sighting, source: Source): void {
     if (kind === 'pem') keepPem(text)
-    else if (places.length < maximumKept)
-      places.push({ token: text, place: { ...source, path: blotTokens(source.path), line, column } })
-    else dropped++
+    else if (places.length < maximumKept) {
+      places.push({ token: text, source, position: { line, column } })
+      source.onFound?.()
+    } else dropped++
   }
 
   function keepPem(block: string): void {
@@ -50,18 +52,22 @@ export async function scan(sources: AsyncIterable<Source>, now: number, onProble
     count++
     const finder = new Finder()
     try {
-      for await (const part of source.parts) for (const sighting of finder.read(part)) keep(sighting, source)
+      try {
+        for await (const part of source.parts) for (const sighting of finder.read(part)) keep(sighting, source)
+      } finally {
+        for (const sighting of finder.end()) keep(sighting, source) // also of what was read before it failed
+      }
     } catch (error) {
       onProblem(describeProblem(source.path, error))
     }
-    for (const sighting of finder.end()) keep(sighting, source)
   }
 
   const leaked = [...certificates.values()].filter(({ publicKey }) => keys.has(publicKey))
   const findings: Finding[] = []
   const tokens = new Map<string, Finding>()
-  for (const { token, place } of places) {
-    const finding = { ...place, ...judgeToken(token, leaked, now) }
+  for (const { token, source, position } of places) {
+    const { parts: _, onFound: __, ...place } = source
+    const finding = { ...place, path: blotTokens(place.path), ...position, ...judgeToken(token, leaked, now) }
     findings.push(finding)
     if (!tokens.has(token)) tokens.set(token, finding)
   }

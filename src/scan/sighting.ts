@@ -1,13 +1,17 @@
-// What a scan looks at, and what it sees there.
+// What a scan reads, and what it finds there.
 
 /** Something that is read from its beginning to its end. */
 export interface Source {
-  /** Its path, or what stands for one. */
+  /** Its path, or a description of it. Final, like `commit` and `date`, when all sources have been read. */
   readonly path: string
-  /** Where it is of a repository's history: the oldest commit with it, and when that was written (RFC 3339). */
+  /** Id of the git object that it is. */
+  readonly object?: string
+  /** The oldest commit that has it, and when that was written (RFC 3339). */
   readonly commit?: string
   readonly date?: string
   readonly parts: AsyncIterable<Buffer>
+  /** Called when a token was found in it, so that its place in a history can be looked up. */
+  readonly onFound?: () => void
 }
 
 /** Where something stands in its source. Both count from 1; columns count octets. */
@@ -27,5 +31,5 @@ export interface Found {
   readonly text: string
 }
 
-/** Told, in one sentence each, of what could not be looked at. */
+/** Receives one sentence for each thing that could not be read. */
 export type OnProblem = (problem: string) => void

@@ -18,13 +18,22 @@ export class Followers extends Set<Follower> {
     for (const follower of this) follower.position = 0
   }
 
-  /** Tells each follower what is new to it; `news` are in order and complete from `position` on. */
+  /**
+   * Tells each follower what is new to it; `news` are in order and complete from `position` on. A follower that throws is not
+   * told more; for the others that makes no difference. @throws what the first of them has thrown.
+   */
   tell(news: readonly News[]): void {
+    const failures: { readonly error: unknown }[] = []
     for (const follower of this)
-      for (const one of news)
-        if (one.sequence > follower.position) {
-          follower.listener(one)
-          follower.position = one.sequence
-        }
+      try {
+        for (const one of news)
+          if (one.sequence > follower.position) {
+            follower.listener(one)
+            follower.position = one.sequence
+          }
+      } catch (error) {
+        failures.push({ error })
+      }
+    if (failures[0] !== undefined) throw failures[0].error
   }
 }

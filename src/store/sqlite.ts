@@ -6,7 +6,7 @@ import { nextSequence, readNews } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
 import { openDatabase } from './sqlite-file.ts'
 import { acknowledge } from './state.ts'
-import { ConflictError, type Store } from './store.ts'
+import { ConflictError, type News, type Store } from './store.ts'
 import { ask, type Row, unavailable, type Work } from './work.ts'
 
 export interface SqliteOptions {
@@ -19,6 +19,9 @@ const everything = -1
 /** How much is read at once by one who begins to follow. */
 const portion = 5000
 
+/** Milliseconds before somebody is told again who has thrown. */
+const retryAfter = 500
+
 /** Opens or makes the store at `path`; `:memory:` keeps nothing. @throws Error with one sentence when the file cannot be used. */
 export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): Store {
   const database = openDatabase(path)
@@ -27,19 +30,44 @@ export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): 
   const followers = new Followers()
   let tellPosition: (position: number) => void = () => {}
   let changes = 0
+  /** The position after the last change. */
+  let reached = 0
+  /** Whether somebody has thrown who was told, and so does not know everything that is on the disk. */
+  let isBehind = false
 
   const group = createGroupCommit(database, () => {
-    const { position } = followers
-    const news = position === undefined ? [] : perform(readNews(position, everything))
+    const news = readUntold()
     const changesNow = perform(countChanges())
     if (changesNow === changes) return () => {}
-    const reached = perform(nextSequence()) // with every change, so that a state that lacks the last ones shows it
+    const next = perform(nextSequence()) // with every change, so that a state that lacks the last ones shows it
     changes = changesNow + 1
     return () => {
-      tellPosition(reached)
-      followers.tell(news)
+      reached = next
+      tell(() => news)
     }
   })
+
+  function readUntold(): readonly News[] {
+    const { position } = followers
+    return position === undefined ? [] : perform(readNews(position, everything))
+  }
+
+  /** Never throws: what is on the disk stays there. Who has thrown is told again later. */
+  function tell(read: () => readonly News[]): void {
+    try {
+      tellPosition(reached)
+      followers.tell(read())
+      isBehind = false
+    } catch {
+      if (!isBehind) setTimeout(tellAgain, retryAfter).unref()
+      isBehind = true
+    }
+  }
+
+  function tellAgain(): void {
+    isBehind = false
+    if (database.isOpen) tell(readUntold)
+  }
 
   const write = <T>(work: () => Work<T>) => orUnavailable(() => group.write(() => perform(work())))
   const read = <T>(work: () => Work<T>) => orUnavailable(() => perform(work()))
@@ -62,7 +90,7 @@ export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): 
         followers.add(follower)
         return () => void followers.delete(follower)
       }),
-    lastNews: () => 0,
+    lastNews: () => (isBehind ? Number.POSITIVE_INFINITY : 0),
     async close() {
       if (!database.isOpen) return
       group.flush()

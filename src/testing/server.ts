@@ -45,7 +45,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const audit = createAudit(event => {
     const list = event.event === 'theft.suspected' || event.event === 'connection.closed' ? alarms : events
     list.push(JSON.parse(JSON.stringify(event)))
-  })
+  }, logger)
   const webhooks = readWebhooksFile(settings.webhooksFile)
   const notifier = createNotifier(webhooks, { store, clock, report: audit.notificationFailed })
   audit.observe(notifier.observe)

@@ -173,6 +173,24 @@ const scanTexts = (texts: Readonly<Record<string, string>>, time = now) => {
   return scan(sources(), time, problem => problems.push(problem))
 }
 
+t.test('a token with any JSON in its header or claims does not end a scan', async t => {
+  const values: unknown[] = [null, true, 7, 'x', [], [[]], {}, { toString: 1 }, [{ toString: 1 }]]
+  for (const value of values) {
+    const header = { alg: 'ES256', kid: 'a', typ: 'at+jwt' }
+    const strange = [
+      ...['alg', 'kid', 'typ'].map(name => makeJwt(bindings.proof, es256, { ...header, [name]: value })),
+      ...Object.keys({ ...bindings.connection, tls_exp: '' }).map(name =>
+        makeJwt({ ...bindings.proof, [name]: value }),
+      ),
+      ...['iss', 'sub', 'client_id', 'exp', 'jti', 'cnf'].map(name =>
+        forgeToken({ jwk: es256, claims: { exp: now, cnf: bindings.certificate, [name]: value } }),
+      ),
+    ]
+    const { tokens } = await scanTexts({ strange: strange.join('\n'), good: opaque })
+    t.ok(tokens.has(opaque), JSON.stringify(value))
+  }
+})
+
 t.test('a signed token is worth nothing elsewhere, unless the key of its certificate lies there too', async t => {
   const { certificate, key } = pki.alice
   const escaped = (pem: string) => JSON.stringify({ pem })

@@ -1,85 +1,295 @@
-// The history of a repository as whoever clones it gets it: nothing in the folder of the repository, and nothing in the
-// environment, hides from a scan what stands in it. CF11.
-import { execFileSync } from 'node:child_process'
+// All that a repository holds is looked at: what a clone of it brings, and what a copy of its folder brings besides. Nothing in
+// the folder of the repository, and nothing in the environment, hides a token from a scan. CF11, A27.
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
-import { readHistory } from '../../src/scan/git.ts'
-import { scan } from '../../src/scan/scan.ts'
+import { makeRepository, makeToken, scanRepository, type TestRepository, time } from '../helpers/repository.ts'
 
-type Git = (...args: string[]) => string
+t.setTimeout(600_000) // git is started some hundred times
 
-const bare = { PATH: process.env.PATH, GIT_CONFIG_NOSYSTEM: '1' }
+/**
+ * Puts a token into a repository, and leaves the working tree clean. Returns what a scan shows of it: its path, and the commit
+ * unless that does not matter.
+ */
+type Place = (repository: TestRepository, token: string) => { path: string | RegExp; commit?: string | undefined }
 
-/** A repository with a token in its first commit, which the second took away, and one that only a merge has brought. */
-function makeRepository(t: Test) {
-  const folder = t.testdir()
-  const git: Git = (...args) => {
-    const names = ['-c', 'user.name=x', '-c', 'user.email=x@example']
-    return execFileSync('git', ['-C', folder, ...names, ...args], {
-      env: { ...bare, HOME: folder },
-      encoding: 'utf8',
-    }).trim()
-  }
-  const put = (name: string, text: string) => {
-    writeFileSync(join(folder, name), text)
-    git('add', name)
-  }
-  const [first, merged] = [buildOpaqueToken('rt', randomBytes(32)), buildOpaqueToken('rt', randomBytes(32))]
-  git('init', '-q', '-b', 'main')
-  put('first', first)
-  git('commit', '-qm', 'first')
-  git('rm', '-q', 'first')
-  put('second', 'x')
-  git('commit', '-qm', 'second')
-  git('checkout', '-qb', 'side')
-  put('side', 'x')
-  git('commit', '-qm', 'beside')
-  git('checkout', '-q', 'main')
-  git('merge', '-q', '--no-ff', '--no-commit', 'side')
-  put('merged', merged)
-  git('commit', '-qm', 'merge')
-  git('branch', '-qd', 'side')
-  git('reflog', 'expire', '--expire=now', '--all')
-  mkdirSync(join(folder, 'sub'))
-  return { folder, git, tokens: [first, merged].map(hashOpaqueToken) }
+/** What a clone brings, when it is one of all refs. */
+const clonedPlaces: Readonly<Record<string, Place>> = {
+  'a file that a later commit takes away': ({ git, put, commit }, token) => {
+    put('a/b.txt', `x\n${token}`)
+    const brought = commit('with it')
+    git('rm', '-q', 'a/b.txt')
+    commit('without it')
+    return { path: 'a/b.txt', commit: brought }
+  },
+  'a file that only a merge brings': ({ git, put, commit }, token) => {
+    git('checkout', '-qb', 'side')
+    put('side', 'x')
+    commit('beside')
+    git('checkout', '-q', 'main')
+    git('merge', '-q', '--no-ff', '--no-commit', 'side')
+    put('merged', token)
+    return { path: 'merged', commit: commit('merge') }
+  },
+  'the message of a commit': ({ commit }, token) => ({
+    path: '(the commit itself)',
+    commit: commit(`look:\n\n${token}`, '--allow-empty'),
+  }),
+  'the name of an author': ({ commit }, token) => ({
+    path: '(the commit itself)',
+    commit: commit('x', '--allow-empty', `--author=${token} <x@example>`),
+  }),
+  'the address of a committer': ({ git }, token) => {
+    git('-c', `user.email=${token}@example`, 'commit', '-qm', 'x', '--allow-empty')
+    return { path: '(the commit itself)', commit: git('rev-parse', 'HEAD') }
+  },
+  'a header of a commit that git does not know': ({ git, gitWith }, token) => {
+    const [head, body] = git('cat-file', 'commit', 'main').split('\n\n')
+    const changed = `${head}\nx-note ${token}\n\n${body}\n`
+    const id = gitWith(changed, 'hash-object', '-t', 'commit', '-w', '--stdin')
+    git('update-ref', 'refs/heads/main', id)
+    return { path: '(the commit itself)', commit: id }
+  },
+  'the message of an annotated tag': ({ git }, token) => {
+    git('tag', '-a', 'message', '-m', token)
+    return { path: 'refs/tags/message (the tag itself)' }
+  },
+  'the name of a tagger': ({ git }, token) => {
+    git('-c', `user.name=${token}`, 'tag', '-a', 'tagger', '-m', 'x')
+    return { path: 'refs/tags/tagger (the tag itself)' }
+  },
+  'the message of a tag of a tag': ({ git }, token) => {
+    git('tag', '-a', 'inner', '-m', token)
+    git('tag', '-a', 'outer', '-m', 'x', 'inner')
+    git('tag', '-d', 'inner')
+    return { path: '(the tag itself)' }
+  },
+  'a blob with a tag': ({ git, gitWith }, token) => {
+    git('tag', 'blob', gitWith(token, 'hash-object', '-w', '--stdin'))
+    return { path: 'refs/tags/blob', commit: undefined }
+  },
+  'a blob with an annotated tag of an annotated tag': ({ git, gitWith }, token) => {
+    git('tag', '-a', 'within', '-m', 'x', gitWith(token, 'hash-object', '-w', '--stdin'))
+    git('tag', '-a', 'around', '-m', 'x', 'within')
+    git('tag', '-d', 'within')
+    return { path: 'refs/tags/around', commit: undefined }
+  },
+  'a file of a tree with a tag': ({ git, put }, token) => {
+    put('tagged/b.txt', token)
+    git('tag', '-a', 'folder', '-m', 'x', git('write-tree'))
+    git('reset', '-q', '--hard')
+    return { path: 'tagged/b.txt', commit: undefined }
+  },
+  'the name of a file of a tree with a tag': ({ git, put }, token) => {
+    put(`names/${token}`, 'x')
+    git('tag', 'tree', git('write-tree'))
+    git('reset', '-q', '--hard')
+    return { path: 'names (names in this folder)', commit: undefined }
+  },
+  'the name of a file': ({ put, commit }, token) => {
+    put(token, 'x')
+    return { path: '. (names in this folder)', commit: commit('x') }
+  },
+  'the name of a folder': ({ put, commit }, token) => {
+    put(`folders/${token}/b`, 'x')
+    return { path: 'folders (names in this folder)', commit: commit('x') }
+  },
+  'the path of a submodule': ({ git, commit }, token) => {
+    git('update-index', '--add', '--cacheinfo', `160000,${git('rev-parse', 'main')},modules/${token}`)
+    return { path: 'modules (names in this folder)', commit: commit('x') }
+  },
+  'the target of a symbolic link': ({ git, gitWith, commit }, token) => {
+    git('update-index', '--add', '--cacheinfo', `120000,${gitWith(token, 'hash-object', '-w', '--stdin')},link`)
+    return { path: 'link', commit: commit('x') }
+  },
+  'a note': ({ git }, token) => {
+    git('notes', 'add', '-m', token, 'main')
+    return { path: git('rev-parse', 'main'), commit: git('rev-parse', 'refs/notes/commits') }
+  },
+  'the stash': ({ git, put }, token) => {
+    put('readme', token)
+    git('stash', '-q')
+    return { path: 'readme' }
+  },
+  'a file that stands in the place of another': ({ git, gitWith }, token) => {
+    git('replace', git('rev-parse', 'main:readme'), gitWith(token, 'hash-object', '-w', '--stdin'))
+    return { path: /^refs\/replace\// }
+  },
+  'a pull request': ({ git, put, commit }, token) => {
+    put('pull', token)
+    const id = commit('x')
+    git('update-ref', 'refs/pull/1/head', id)
+    git('reset', '-q', '--hard', 'HEAD~1')
+    return { path: 'pull', commit: id }
+  },
+  'a ref of no known kind': ({ git, gitWith }, token) => {
+    git('update-ref', 'refs/odd', gitWith(token, 'hash-object', '-w', '--stdin'))
+    return { path: 'refs/odd' }
+  },
+  'the name of a tag': ({ git }, token) => {
+    git('tag', token)
+    return { path: 'refs/tags/tlsbound_rt_…' }
+  },
+  'the name of a branch': ({ git }, token) => {
+    git('branch', `a/${token}`)
+    return { path: 'refs/heads/a/tlsbound_rt_…' }
+  },
+  'the name of a ref to a ref': ({ git }, token) => {
+    git('symbolic-ref', `refs/heads/${token}`, 'refs/heads/main')
+    return { path: 'refs/heads/tlsbound_rt_…' }
+  },
+  'a file of many octets': ({ put, commit }, token) => {
+    put('large', Buffer.concat([randomBytes(3_000_000), Buffer.from(token), randomBytes(3_000_000)]))
+    return { path: 'large', commit: commit('x') }
+  },
 }
 
-async function find(repository: string, env: object = {}): Promise<string[]> {
-  const history = readHistory(repository, { ...bare, HOME: repository, ...env }, t.fail)
-  return (await scan(history, 0, t.fail)).findings.map(({ hash }) => hash)
+/** What a clone does not bring, but a copy of the folder does. */
+const localPlaces: Readonly<Record<string, Place>> = {
+  'a stash beneath another': ({ git, put }, token) => {
+    put('readme', token)
+    git('stash', '-q')
+    put('readme', 'other')
+    git('stash', '-q')
+    return { path: 'readme' }
+  },
+  'a commit that only the reflog leads to': ({ git, put, commit }, token) => {
+    put('reflogged', token)
+    const id = commit('x')
+    git('reset', '-q', '--hard', 'HEAD~1')
+    return { path: 'reflogged', commit: id }
+  },
+  'a commit that only a further working tree leads to': ({ git, folder }, token) => {
+    const other = join(folder, 'other')
+    git('worktree', 'add', '-q', '--detach', other)
+    writeFileSync(join(other, 'beside'), token)
+    git('-C', other, 'add', 'beside')
+    git('-C', other, 'commit', '-qm', 'x')
+    rmSync(join(folder, '.git/worktrees/other/logs'), { recursive: true })
+    return { path: 'beside', commit: git('-C', other, 'rev-parse', 'HEAD') }
+  },
+  'a commit that nothing leads to': ({ git, put, commit }, token) => {
+    put('unreachable', token)
+    commit('x')
+    git('reset', '-q', '--hard', 'HEAD~1')
+    git('reflog', 'expire', '--expire=now', '--all')
+    rmSync(join(git('rev-parse', '--absolute-git-dir'), 'ORIG_HEAD'))
+    return { path: '(a blob of no commit)', commit: undefined }
+  },
+  'a file that is staged': ({ put }, token) => {
+    put('staged', token)
+    return { path: '(a blob of no commit)', commit: undefined }
+  },
 }
 
-const tricks: Readonly<Record<string, (git: Git, folder: string) => void>> = {
-  'control: nothing': () => {},
-  'another file in the place of one': git => {
-    writeFileSync(join(git('rev-parse', '--absolute-git-dir'), 'harmless'), 'x')
-    git('replace', git('rev-parse', 'main~2:first'), git('hash-object', '-w', '.git/harmless'))
-  },
-  'another commit in the place of one': git => {
-    git('replace', 'main', git('commit-tree', '-m', 'x', git('rev-parse', 'main~1^{tree}')))
-  },
-  'a commit that has lost its parents': (git, folder) => {
-    writeFileSync(join(folder, '.git/info/grafts'), `${git('rev-parse', 'main')}\n`)
-  },
-  'a configuration that shows no merges': git => git('config', 'log.diffMerges', 'off'),
-  'a configuration that shows them combined': git => git('config', 'log.diffMerges', 'combined'),
-}
+const allPlaces = { ...clonedPlaces, ...localPlaces }
 
-for (const [trick, play] of Object.entries(tricks))
-  t.test(`what a history holds is found: ${trick}`, async t => {
-    const { folder, git, tokens } = makeRepository(t)
-    play(git, folder)
-    t.same((await find(folder)).toSorted(), tokens.toSorted())
+for (const [place, put] of Object.entries(allPlaces))
+  t.test(`finds a token in ${place}, and where that is`, async t => {
+    const repository = makeRepository(t.testdir())
+    const token = makeToken()
+    const expected = put(repository, token)
+    const { tokens, findings, problems } = await scanRepository(t, repository.folder)
+    t.same({ tokens, problems }, { tokens: [token], problems: [] })
+    const matches = (path: string) =>
+      typeof expected.path === 'string' ? path === expected.path : expected.path.test(path)
+    const found = findings.find(({ path }) => matches(path))
+    t.ok(found, `${findings.map(({ path }) => path)}`)
+    if ('commit' in expected) t.equal(found?.commit, expected.commit)
+    if (expected.commit !== undefined) t.equal(found?.date, time)
   })
 
-t.test('the repository that is named is read, from its top, wherever one stands', async t => {
-  const { folder, git, tokens } = makeRepository(t)
-  const other = join(folder, 'other')
-  git('init', '-q', other)
-  git('config', 'diff.relative', 'true')
-  t.same((await find(join(folder, 'sub'))).toSorted(), tokens.toSorted(), 'from a folder within it')
-  t.same((await find(folder, { GIT_DIR: join(other, '.git') })).toSorted(), tokens.toSorted(), 'from a hook')
+/** A repository with a token in each place; `cloned` are those that a clone of all refs brings. */
+function fillRepository(t: Test, ...initOptions: string[]) {
+  const repository = makeRepository(join(t.testdir(), 'full'), ...initOptions)
+  const fill = (places: Readonly<Record<string, Place>>) =>
+    Object.entries(places).map(([place, put]) => {
+      const token = makeToken()
+      put(repository, token)
+      repository.git('reset', '-q', '--hard')
+      return [token, place] as const
+    })
+  const local = fill(localPlaces) // first: one stash goes beneath another
+  const cloned = new Map(fill(clonedPlaces))
+  return { ...repository, cloned, all: new Map([...cloned, ...local]) }
+}
+
+/** Scans a folder, and asks for every token to be found. Returns the problems. */
+async function expectAll(t: Test, folder: string, expected: ReadonlyMap<string, string>, env?: object) {
+  const { tokens, problems } = await scanRepository(t, folder, env)
+  const missed = [...expected].filter(([token]) => !tokens.includes(token)).map(([, place]) => place)
+  t.same(missed, [], 'nothing is missed')
+  t.equal(tokens.length, expected.size, 'and nothing else found')
+  return problems
+}
+
+t.test('finds nothing where nothing is', async t => {
+  const repository = makeRepository(t.testdir())
+  for (const put of Object.values(allPlaces)) {
+    put(repository, makeToken().slice(0, -1)) // without the last digit it is no token
+    repository.git('reset', '-q', '--hard')
+  }
+  t.same(await scanRepository(t, repository.folder), { tokens: [], findings: [], problems: [] })
+})
+
+t.test('finds everything in packs, in further working trees, from any folder and in any environment', async t => {
+  const { folder, git, all } = fillRepository(t)
+  t.same(await expectAll(t, folder, all), [], 'loose')
+  git('repack', '-qad', '--keep-unreachable')
+  git('pack-refs', '--all', '--prune')
+  t.same(await expectAll(t, folder, all), [], 'packed')
+  mkdirSync(join(folder, 'sub/sub'), { recursive: true })
+  t.same(await expectAll(t, join(folder, 'sub/sub'), all), [], 'from a folder within it')
+  t.same(await expectAll(t, join(folder, '.git'), all), [], 'the folder of git itself')
+  const tree = join(folder, '../tree')
+  git('worktree', 'add', '-q', '--detach', tree)
+  t.same(await expectAll(t, tree, all), [], 'from a further working tree')
+  const other = makeRepository(join(folder, '../other'))
+  const foreign = { GIT_DIR: join(other.folder, '.git'), GIT_OBJECT_DIRECTORY: join(other.folder, '.git/objects') }
+  t.same(await expectAll(t, folder, all, foreign), [], 'from a hook of another repository')
+  t.same((await scanRepository(t, other.folder)).tokens, [], 'control: there is nothing in that')
+  renameSync(join(folder, '.git'), join(folder, '../elsewhere'))
+  writeFileSync(join(folder, '.git'), 'gitdir: ../elsewhere\n')
+  t.same(await expectAll(t, folder, all), [], 'with its folder elsewhere, as in a submodule')
+})
+
+t.test('finds everything in a repository of SHA-256', async t => {
+  const { folder, git, all } = fillRepository(t, '--object-format=sha256')
+  t.match(git('rev-parse', 'main'), /^[0-9a-f]{64}$/)
+  t.same(await expectAll(t, folder, all), [], 'loose')
+  git('repack', '-qad', '--keep-unreachable')
+  t.same(await expectAll(t, folder, all), [], 'packed')
+})
+
+t.test('finds in a clone what it brings, and in one that borrows also what its lender has', async t => {
+  const { folder, git, cloned, all } = fillRepository(t)
+  const beside = join(folder, '..')
+  git('clone', '-q', '--mirror', `file://${folder}`, join(beside, 'mirror'))
+  t.same(await expectAll(t, join(beside, 'mirror'), cloned), [], 'a bare clone')
+  git('clone', '-q', '--mirror', '--shared', folder, join(beside, 'shared'))
+  git('clone', '-q', '--shared', join(beside, 'shared'), join(beside, 'twice'))
+  t.same(await expectAll(t, join(beside, 'twice'), all), [], 'from a lender that borrows itself')
+  rmSync(join(beside, 'shared'), { recursive: true })
+  const { problems } = await scanRepository(t, join(beside, 'twice'))
+  t.match(problems, [/the folder of objects .*shared\/objects cannot be read/], 'a lender that is gone')
+})
+
+t.test('a shallow clone is what it is; what a partial one lacks is missing, and is not fetched', async t => {
+  const { folder, git, put, commit } = makeRepository(join(t.testdir(), 'full'))
+  const [early, late, message] = [makeToken(), makeToken(), makeToken()]
+  put('early', early)
+  commit(message)
+  git('rm', '-q', 'early')
+  put('late', late)
+  commit('late')
+  const beside = join(folder, '..')
+  git('clone', '-q', '--depth=1', `file://${folder}`, join(beside, 'shallow'))
+  t.match(await scanRepository(t, join(beside, 'shallow')), { tokens: [late], problems: [] })
+  git('config', 'uploadpack.allowFilter', 'true')
+  const url = `file://${folder}`
+  git('clone', '-q', '--filter=blob:none', '--no-checkout', url, join(beside, 'partial'))
+  const partial = await scanRepository(t, join(beside, 'partial'))
+  t.match(partial, { tokens: [message], problems: [/its history leads to 3 objects that it lacks, .* partial clone/] })
+  t.match(await scanRepository(t, folder), { problems: [] }, 'control: the whole lacks nothing')
 })

@@ -5,6 +5,7 @@ import { afterlife, buildRevocation, type Revocation } from '../../src/core/revo
 import { notesLimit } from '../../src/store/notes.ts'
 import { spoolLimit } from '../../src/store/notifications.ts'
 import { ConflictError, type News, type Notification, type Store } from '../../src/store/store.ts'
+import { until } from '../helpers/until.ts'
 import { grant } from './grant.ts'
 
 type Open = (t: Test) => Promise<readonly [Store, Store, Time]>
@@ -536,6 +537,29 @@ export function testStore(t: Test, open: Open): void {
     for (const each of [stop, far.stop, late.stop]) each()
     await one.revoke({ kind: 'token', value: 't2', notBefore: 1, expires: 2000 })
     t.equal(heard.length, 44, 'who has gone is told nothing')
+  })
+
+  t.test('a listener that throws is told the same again, and keeps no other from being told', async t => {
+    const [store] = await open(t)
+    const told: News[] = []
+    let isFailing = false
+    await store.follow(news => {
+      if (isFailing) throw new Error('a listener that throws')
+      told.push(news)
+    })
+    const other = await listen(store)
+    isFailing = true
+    await store.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
+    await other.until(({ kind }) => kind === 'revocation')
+    t.same(told, [])
+    await until(() => store.lastNews() > 100) // until then nobody could tell that something is missing
+    isFailing = false
+    await until(() => told.length > 0)
+    t.same(told, other.heard)
+    await until(() => store.lastNews() < 1000)
+    await store.revoke({ kind: 'token', value: 't2', notBefore: 1, expires: 2000 })
+    await until(() => told.length === 2)
+    t.same(told, other.heard, 'control: each is told once')
   })
 
   t.test('what has expired goes in small steps, and what has not stays (DS12)', async t => {

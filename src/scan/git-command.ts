@@ -1,0 +1,107 @@
+// One git command, whose output is read in parts and in lines. It is ended when it is silent for too long: a FIFO in the place
+// of an object would block it for ever.
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
+
+export interface GitOptions {
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Milliseconds without output after which the command is ended. */
+  readonly silence: number
+}
+
+/** Octets of a line, and characters of git's error messages, that are kept. */
+const kept = { line: 16_384, complaint: 500 } as const
+
+export class GitCommand {
+  readonly #child: ChildProcess
+  readonly #output: AsyncIterator<Buffer>
+  readonly #silence: number
+  readonly #ended: Promise<string | undefined>
+  #unread: Buffer = Buffer.alloc(0)
+  #complaint = ''
+
+  constructor(args: readonly string[], { cwd, env, silence }: GitOptions) {
+    this.#child = spawn('git', args, { cwd, env })
+    this.#child.stdin?.on('error', () => {}) // git has ended; `end` says why
+    this.#child.stderr?.setEncoding('utf8').on('data', text => {
+      this.#complaint = (this.#complaint + text).slice(0, kept.complaint)
+    })
+    this.#output = (this.#child.stdout as Readable)[Symbol.asyncIterator]()
+    this.#silence = silence
+    this.#ended = new Promise(resolve => {
+      this.#child.once('error', (error: NodeJS.ErrnoException) =>
+        resolve(error.code === 'ENOENT' ? 'git is needed for this, and is not installed' : error.message),
+      )
+      this.#child.once('close', (code, signal) => resolve(code === 0 ? undefined : `git ended with ${code ?? signal}`))
+    })
+  }
+
+  write(text: string): void {
+    this.#child.stdin?.write(text)
+  }
+
+  /** Says that nothing more will be written. */
+  endInput(): void {
+    this.#child.stdin?.end()
+  }
+
+  /** The next octets of the output, `most` at most; undefined at its end. Rejects when git is silent for too long. */
+  async read(most: number): Promise<Buffer | undefined> {
+    if (this.#unread.length === 0) this.#unread = await this.#receive()
+    if (this.#unread.length === 0) return undefined
+    const part = this.#unread.subarray(0, most)
+    this.#unread = this.#unread.subarray(part.length)
+    return part
+  }
+
+  /** The next line without its end, cut when it is very long; undefined at the end of the output. */
+  async readLine(): Promise<Buffer | undefined> {
+    const parts: Buffer[] = []
+    let length = 0
+    for (;;) {
+      if (this.#unread.length === 0) this.#unread = await this.#receive()
+      if (this.#unread.length === 0) return parts.length === 0 ? undefined : Buffer.concat(parts)
+      const end = this.#unread.indexOf(10)
+      const part = end === -1 ? this.#unread : this.#unread.subarray(0, end)
+      if (length < kept.line) parts.push(part.subarray(0, kept.line - length))
+      length += part.length
+      this.#unread = this.#unread.subarray(end === -1 ? part.length : end + 1)
+      if (end !== -1) return Buffer.concat(parts)
+    }
+  }
+
+  /** All lines. */
+  async *lines(): AsyncGenerator<Buffer> {
+    for (let line = await this.readLine(); line !== undefined; line = await this.readLine()) yield line
+  }
+
+  /** Waits for the end. Returns what went wrong, in one line; undefined when nothing did. */
+  async end(): Promise<string | undefined> {
+    const failure = await this.#ended
+    return this.#complaint.trim().replaceAll('\n', '; ') || failure
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  /** Empty at the end. */
+  async #receive(): Promise<Buffer> {
+    let isSilent = false
+    const timer = setTimeout(() => {
+      isSilent = true
+      this.kill()
+    }, this.#silence)
+    try {
+      const { value } = await this.#output.next()
+      if (isSilent) throw new Silence(`git said nothing for ${this.#silence / 1000} s`)
+      return value ?? Buffer.alloc(0)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** Git was silent for too long, and was ended. */
+export class Silence extends Error {}
