@@ -31,7 +31,7 @@ import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
 import { openPostgres } from './store/postgres.ts'
 import { openSqlite } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
-import { reportTrust } from './trust-report.ts'
+import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 /** Milliseconds that requests under way have to end. */
 const longestGoodbye = 8000
@@ -69,20 +69,20 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   audit.observe(notifier.observe)
   const registry = new ClientRegistry(clients)
 
+  const warningDays = warningDaysOf(settings)
   const tls = createListener(
     settings,
     { material, clients: registry, audit, log },
     {
       onEnd: retired => {
         log.warn(`an authority or revocation list has ended; ${describeRetired(retired)}`)
-        reportTrust(log, tls.inUse(), Date.now(), settings.expiryWarningDays)
+        reportTrust(log, tls.inUse(), Date.now(), warningDays)
       },
       onError: error => log.error({ err: error }, 'an unexpected exception has ended a connection'),
     },
   )
   const { isRecording } = events
-  const expiryWarning = settings.expiryWarningDays * 86_400
-  const metrics = createMetrics({ tls, store, isRecording, expiryWarning })
+  const metrics = createMetrics({ tls, store, isRecording, expiryWarning: warningDays * 86_400 })
   watchRuntime(metrics.registry)
   audit.observe(metrics.observe)
   const parts = {
@@ -114,7 +114,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
     await server.listen({ host: settings.host, port: settings.port })
     log.info(`listening for ${settings.issuer}`)
-    reportTrust(log, tls.inUse(), Date.now(), settings.expiryWarningDays)
+    reportTrust(log, tls.inUse(), Date.now(), warningDays)
   } catch (error) {
     for (const part of [ops, server, notifier, store]) await part?.close() // any of them would keep the process alive
     throw error

@@ -7,7 +7,7 @@ import type { ServerOptions } from './http/parts.ts'
 import type { Retired } from './http/retirement.ts'
 import type { Notifier } from './notify/notifier.ts'
 import { revoke } from './ops/revocations.ts'
-import { reportTrust } from './trust-report.ts'
+import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 export interface ReloadParts extends ServerOptions {
   readonly outsideIssuers: OutsideIssuers
@@ -53,7 +53,7 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
   return async () => {
     load('certificates, authorities and revocation lists', () => {
       const { revoked, retired } = tls.reload(readTlsFiles(settings))
-      reportTrust(log, tls.inUse(), clock(), settings.expiryWarningDays)
+      reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
       if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
     })
     if (clientsFile !== undefined)

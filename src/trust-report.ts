@@ -5,8 +5,14 @@ import type { Logger } from 'pino'
 import { assessAuthorities } from './http/authority-standing.ts'
 import { describeCertificate } from './http/certificate-rejection.ts'
 import type { InUse } from './http/mutual-tls.ts'
+import type { Settings } from './settings.ts'
 
 const day = 86_400_000
+
+/** Days before an end from which on to warn: the demo renews its certificates by itself on the last day. */
+export function warningDaysOf({ demo, expiryWarningDays }: Pick<Settings, 'demo' | 'expiryWarningDays'>): number {
+  return demo ? 1 : expiryWarningDays
+}
 
 /** Logs what is in use at `now`, in milliseconds since 1970. */
 export function reportTrust(log: Logger, { chain, trust }: InUse, now: number, warningDays: number): void {

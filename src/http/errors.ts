@@ -29,9 +29,8 @@ export interface RefusalOptions {
   readonly onRefusal?: RefusalListener | undefined
 }
 
-/** Reasons that lie in the handshake: the connection ends with the refusal, so that no pool reuses it. */
+/** Reasons that lie in the certificate of the connection, which ends with the refusal, so that no pool reuses it. */
 const endsConnection: ReadonlySet<Reason> = new Set<Reason>([
-  'no_certificate',
   'certificate_untrusted',
   'certificate_expired',
   'certificate_revoked',

@@ -108,9 +108,9 @@ t.test('PK28, N-24, N-44, N-53, N-54: no header of a request speaks for a certif
     t.match(await use(nobody), refusal('no_certificate'))
     t.match(await issue(nobody), refusal('no_certificate', 'invalid_client'))
     t.equal((await nobody.call('/binding', { headers })).body.certificate, null)
-    const stranger = await server.connect('stranger', { ALPNProtocols })
-    t.match(await use(stranger), refusal('certificate_untrusted'))
-    t.match(await issue(stranger), refusal('certificate_untrusted', 'invalid_client'))
+    const stranger = () => server.connect('stranger', { ALPNProtocols }) // each refusal ends its connection
+    t.match(await use(await stranger()), refusal('certificate_untrusted'))
+    t.match(await issue(await stranger()), refusal('certificate_untrusted', 'invalid_client'))
   }
 })
 

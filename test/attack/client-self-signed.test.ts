@@ -204,7 +204,7 @@ t.test('a reload of the authorities and revocation lists leaves registered certi
     ca: issueCertificate({ subject: [['CN', 'x']], ca: true }).certificate,
   })
   t.match(
-    await alice.requestToken(),
+    await (await server.connect('alice')).requestToken(),
     refusal('certificate_untrusted', 'invalid_client'),
     'control: her authority is gone',
   )

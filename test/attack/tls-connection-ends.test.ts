@@ -142,7 +142,7 @@ t.test('where they are answered, they get what is public and nothing else', asyn
     t.match(body, { protocol: 'TLSv1.3', certificate: who === null ? null : { reason } })
     t.match(await connection.get('/oauth/jwks'), { status: 200 })
     t.match(await connection.requestToken(), refusal(reason, 'invalid_client'))
-    t.match(await connection.get('/api/notes', 'a.b.c'), refusal(reason))
+    t.match(await (await answering.connect(who)).get('/api/notes', 'a.b.c'), refusal(reason))
   }
 })
 

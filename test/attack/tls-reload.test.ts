@@ -124,7 +124,7 @@ t.test('a reload that cannot be used throws, and everything stays as it was', as
     ['a list whose content is no list', { crl: junk('X509 CRL', 'MAMCAQE=') }],
   ]
   for (const [name, change] of broken) {
-    t.throws(() => tls.reload({ ...usable, ...change }), Error, name)
+    t.throws(() => tls.reload({ ...usable, ...change }), { message: /./ }, name)
     const newcomer = await server.connect('alice').catch((error: Error) => t.fail(error))
     if (typeof newcomer === 'object') {
       t.equal(serverCertificate(newcomer), pki.server.x509.fingerprint256, 'the old certificate is shown')

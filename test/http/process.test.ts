@@ -82,8 +82,9 @@ t.test('SIGHUP takes good files into use over live connections, and leaves bad o
   for (const file of ['server.crt', 'server.key', 'ca.crt'])
     cpSync(join(folder, 'new', file), join(folder, 'certs', file))
   await reload(/"level":30,[^\n]*again[^\n]*\n/)
+  t.match(server.stderr(), /live connections end within a minute/)
   t.match(
-    await alice.get('/api/whoami', token),
+    await (await server.connect('alice')).requestToken(),
     { status: 401, body: { reason: 'certificate_untrusted' } },
     'her authority is gone',
   )

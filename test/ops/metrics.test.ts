@@ -4,7 +4,9 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { OAuthError } from '../../src/core/errors.ts'
+import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 import { issueCrl } from '../../src/pki/crl.ts'
+import { keyIdentifier } from '../../src/pki/signing.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { ConflictError } from '../../src/store/store.ts'
 import { startTestServer } from '../../src/testing/server.ts'
@@ -203,14 +205,53 @@ t.test('the ends of certificates and revocation lists are told, the first of sev
     [of('client_authorities')]: seconds(pki.ca.x509.validToDate),
   }
   t.same(await ends(), certificates, 'without a list there is no end of one')
-  const list = (years: number) =>
-    issueCrl({ issuer: pki.ca, revoked: [], nextUpdate: new Date(Date.UTC(2030 + years, 1, 3, 4, 5, 6)) })
-  const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
-  tls.reload({ ...material, crl: list(1) + list(0) })
-  t.same(await ends(), { ...certificates, [of('revocation_lists')]: Date.UTC(2030, 1, 3, 4, 5, 6) / 1000 })
-  tls.reload({ ...material, crl: list(30) })
+  const other = issueCertificate({ subject: [['CN', 'another CA']], ca: true })
+  const list = (issuer: Identity, years: number) =>
+    issueCrl({ issuer, revoked: [], nextUpdate: new Date(Date.UTC(2030 + years, 1, 3, 4, 5, 6)) })
+  const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate + other.certificate }
+  tls.reload({ ...material, crl: list(pki.ca, 1) + list(other, 0) })
+  t.match(await ends(), { [of('revocation_lists')]: Date.UTC(2030, 1, 3, 4, 5, 6) / 1000 })
+  tls.reload({ ...material, crl: list(pki.ca, 30) + list(other, 31) })
   t.match(await ends(), { [of('revocation_lists')]: Date.UTC(2060, 1, 3, 4, 5, 6) / 1000 }, 'after 2049 (RFC 5280)')
 })
+
+t.test(
+  'each authority and each list is told by name: its end, its entries, and whether clients can be accepted',
+  async t => {
+    const { server } = await start()
+    const { pki, tls } = server
+    const other = issueCertificate({ subject: [['CN', 'another CA']], ca: true })
+    const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate + other.certificate }
+    const revoked = [pki.bob.x509, pki.mallory.x509]
+    const nextUpdate = new Date(Date.UTC(2030, 1, 3, 4, 5, 6))
+    tls.reload({ ...material, crl: issueCrl({ issuer: pki.ca, revoked, nextUpdate }) })
+    const metrics = [...(await scrape(server))].filter(([name]) => /^tlsbound_(authority|list|warning)_/.test(name))
+    const serial = (identity: Identity) => identity.x509.serialNumber.toLowerCase()
+    const demo = 'O=tlsbound demo\\\\, not for production,CN=tlsbound demo CA'
+    const ofAuthority = (name: string, authority: string, identity: Identity) =>
+      `tlsbound_authority_${name}{authority="${authority}",serial="${serial(identity)}"}`
+    const key = keyIdentifier(pki.ca.publicKey).toString('hex', 0, 8)
+    const ofList = (name: string) => `tlsbound_list_${name}{authority="${demo}",key="${key}",scope="all"}`
+    const end = ({ x509 }: Identity) => Math.floor(x509.validToDate.getTime() / 1000)
+    t.same(Object.fromEntries(metrics), {
+      tlsbound_warning_before_end_seconds: 30 * 86_400,
+      [ofAuthority('end_timestamp_seconds', demo, pki.ca)]: end(pki.ca),
+      [ofAuthority('end_timestamp_seconds', 'CN=another CA', other)]: end(other),
+      [ofAuthority('usable', demo, pki.ca)]: 1,
+      [ofAuthority('usable', 'CN=another CA', other)]: 0,
+      [ofList('end_timestamp_seconds')]: nextUpdate.getTime() / 1000,
+      [ofList('entries')]: 2,
+    })
+    tls.reload({
+      ...material,
+      crl: issueCrl({ issuer: pki.ca, revoked }) + issueCrl({ issuer: other, revoked: [], nextUpdate: null }),
+    })
+    const after = await scrape(server)
+    t.equal(after.get(ofAuthority('usable', 'CN=another CA', other)), 1)
+    t.equal([...after.keys()].filter(name => name.startsWith('tlsbound_list_entries')).length, 2)
+    t.equal([...after.keys()].filter(name => name.startsWith('tlsbound_list_end')).length, 1, 'one has no end')
+  },
+)
 
 t.test('nothing that a client invents is in it, and a flood of refusals makes no series (LK01, DS13)', async t => {
   const canary = 'canary4711'

@@ -88,6 +88,11 @@ const ends = (of: string, seconds: number) => ({
   series: `tlsbound_expiry_timestamp_seconds{of="${of}",${instance}}`,
   values: `${seconds}x60`,
 })
+const authorityEnds = (authority: string, seconds: number) => ({
+  series: `tlsbound_authority_end_timestamp_seconds{authority="${authority}",serial="01",${instance}}`,
+  values: `${seconds}x60`,
+})
+const warning = { series: `tlsbound_warning_before_end_seconds{${instance}}`, values: `${14 * day}x60` }
 const grows = (series: string) => [
   { series: series.replace('}', `${series.includes('{}') ? '' : ','}${instance}}`), values: '0x20 1x40' },
 ]
@@ -119,8 +124,31 @@ const alerts: Readonly<Record<string, readonly [series: readonly object[], quiet
     35,
   ],
   TlsboundEventLoopDelay: [turns('nodejs_eventloop_lag_p99_seconds', '0.1x20 0.3x40'), 24, 28],
-  TlsboundCertificateEnds: [[ends('server_certificate', 14 * day + 30 * 60)], 29, 31],
-  TlsboundRevocationListEnds: [[ends('revocation_lists', 3 * day + 30 * 60)], 29, 31],
+  TlsboundCertificateEnds: [[ends('server_certificate', 14 * day + 30 * 60), warning], 29, 31],
+  TlsboundCertificateEnding: [[ends('server_certificate', 3 * day + 30 * 60)], 29, 31],
+  TlsboundAuthorityEnds: [
+    [authorityEnds('CN=a', 14 * day + 30 * 60), authorityEnds('CN=b', 99 * day), warning],
+    29,
+    31,
+  ],
+  TlsboundAuthorityUnusable: [
+    [
+      { series: `tlsbound_authority_usable{authority="CN=a",serial="01",${instance}}`, values: '1x20 0x40' },
+      { series: `tlsbound_authority_usable{authority="CN=b",serial="02",${instance}}`, values: '1x60' },
+    ],
+    20,
+    21,
+  ],
+  TlsboundRevocationListEnds: [
+    [
+      {
+        series: `tlsbound_list_end_timestamp_seconds{authority="CN=a",key="01",scope="all",${instance}}`,
+        values: `${3 * day + 30 * 60}x60`,
+      },
+    ],
+    29,
+    31,
+  ],
 }
 
 t.test('each alert fires when it should, and not before; and all of them are tried', async t => {

@@ -50,7 +50,7 @@ export interface AuthorityEnd {
   /** Seconds since 1970. */
   readonly end: number
   /** Whether its clients can be accepted now. */
-  readonly isAccepting: boolean
+  readonly isUsable: boolean
 }
 
 /** Returns the end of each authority, and whether its clients can be accepted at `now`, in milliseconds since 1970. */
@@ -58,7 +58,7 @@ export function authorityEndsOf({ trust }: InUse, now: number): AuthorityEnd[] {
   return assessAuthorities(trust, now).map(({ authority, problem }) => ({
     labels: { authority: authority.subjectText, serial: authority.serial.toString('hex') },
     end: authority.notAfter / 1000,
-    isAccepting: problem === undefined,
+    isUsable: problem === undefined,
   }))
 }
 

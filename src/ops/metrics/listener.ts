@@ -80,27 +80,30 @@ function watchEnds(registry: Registry, tls: MutualTls, expiryWarning: number): v
     ['of'],
     () => Object.entries(firstEndsOf(tls.inUse())).map(([of, end]) => [{ of }, end]),
   )
-  gauge('tlsbound_expiry_warning_seconds', 'Time before the end of a certificate from which on to warn.', [], () => [
-    [{}, expiryWarning],
-  ])
+  gauge(
+    'tlsbound_warning_before_end_seconds',
+    'Time before the end of a certificate from which on to warn.',
+    [],
+    () => [[{}, expiryWarning]],
+  )
   const ofAuthority = ['authority', 'serial']
   gauge(
-    'tlsbound_authority_expiry_timestamp_seconds',
+    'tlsbound_authority_end_timestamp_seconds',
     'When each authority for client certificates ends.',
     ofAuthority,
     () => authorityEndsOf(tls.inUse(), Date.now()).map(({ labels, end }) => [labels, end]),
   )
   gauge(
-    'tlsbound_authority_accepting',
+    'tlsbound_authority_usable',
     '1: clients of the authority can be accepted; 0: all are refused, for example without a revocation list in force.',
     ofAuthority,
-    () => authorityEndsOf(tls.inUse(), Date.now()).map(({ labels, isAccepting }) => [labels, Number(isAccepting)]),
+    () => authorityEndsOf(tls.inUse(), Date.now()).map(({ labels, isUsable }) => [labels, Number(isUsable)]),
   )
   const ofList = ['authority', 'key', 'scope']
-  gauge('tlsbound_revocation_list_expiry_timestamp_seconds', 'When each revocation list ends.', ofList, () =>
+  gauge('tlsbound_list_end_timestamp_seconds', 'When each revocation list ends.', ofList, () =>
     listEndsOf(tls.inUse()).flatMap(({ labels, end }) => (end === undefined ? [] : [[labels, end]])),
   )
-  gauge('tlsbound_revocation_list_entries', 'Certificates that each revocation list revokes.', ofList, () =>
+  gauge('tlsbound_list_entries', 'Certificates that each revocation list revokes.', ofList, () =>
     listEndsOf(tls.inUse()).map(({ labels, entries }) => [labels, entries]),
   )
 }
