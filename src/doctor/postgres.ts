@@ -1,31 +1,37 @@
-// A PostgreSQL store: reachable, the right schema, its version, what this user may do there, whether it can be written, and its
-// clock. Nothing is written.
+// A PostgreSQL store: reachable, a connection as the server needs it, version and rights of its schema, and its clock. Nothing is
+// written.
 import { Client } from 'pg'
 import { readConfig } from '../store/postgres-connection.ts'
 import { schemaVersion } from '../store/postgres-schema.ts'
+import { describeRefusal, SessionError, verifyConnection } from '../store/postgres-session.ts'
 import { type Finding, failure, good } from './finding.ts'
 import type { ClockReading } from './remote-json.ts'
 
 /** Checks the database at `url`, which is in no finding: it has a password. `readings` receives its clock. */
 export async function checkPostgres(url: string, readings: ClockReading[]): Promise<Finding[]> {
   const { config, session } = readConfig(url)
-  const { schema } = session
   const client = new Client(config)
   client.on('error', () => {}) // a connection that is lost shows in its query
   const where = `${client.database} at ${client.host}:${client.port}`
   try {
     await client.connect()
-    const { rows } = await client.query<Status>(statusQuery, [schema])
+    const { rows } = await client.query<Status>(statusQuery, [session.schema])
     const [status] = rows as [Status]
     readings.push({ of: `the database ${where}`, theirs: Number(status.clock), ours: Date.now() })
     const findings = [good(`${where}: PostgreSQL ${status.server}, as ${status.role}`)]
-    if (status.standby || status.read_only)
-      findings.push(failure(`${where}: connected to a read-only server`, 'connect to the primary'))
-    return [...findings, ...(await checkSchema(client, schema, status))]
+    try {
+      await verifyConnection(client, session)
+      findings.push(good(`${where}: the connection is what was asked for, and can write`))
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error
+      findings.push(failure(`${where}: ${error.message}`))
+    }
+    return [...findings, await checkSchema(client, session.schema, status)]
   } catch (error) {
+    const refusal = describeRefusal(error)
+    if (refusal !== undefined) return [failure(`${where}: ${refusal.message}`)]
     const { code, message } = error as NodeJS.ErrnoException
-    const remedy = 'check address, user, password and network; give a direct connection, no pooler'
-    return [failure(`${where}: ${message || code}`, remedy)]
+    return [failure(`${where}: ${message || code}`, 'check address, user, password and network')]
   } finally {
     await client.end().catch(() => {})
   }
@@ -35,50 +41,50 @@ interface Status {
   readonly clock: string
   readonly server: string
   readonly role: string
-  readonly current: string | null
-  readonly standby: boolean
-  readonly read_only: boolean
+  /** Whether the schema is there, and whether this role may make it. */
   readonly there: boolean
-  readonly may_create_schema: boolean
+  readonly may_create: boolean
 }
 
 const statusQuery = `
   SELECT extract(epoch FROM clock_timestamp()) * 1000 AS clock, current_setting('server_version') AS server,
-    current_user AS role, current_schema() AS current, pg_is_in_recovery() AS standby,
-    current_setting('transaction_read_only') = 'on' AS read_only,
-    EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS there,
-    has_database_privilege(current_database(), 'CREATE') AS may_create_schema`
+    current_user AS role, EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS there,
+    has_database_privilege(current_database(), 'CREATE') AS may_create`
 
-async function checkSchema(client: Client, schema: string, status: Status): Promise<Finding[]> {
-  if (!status.there) {
-    if (status.may_create_schema) return [good(`schema ${schema}: not there yet; the server makes it at its start`)]
-    const remedy = `create it as its owner: CREATE SCHEMA ${schema} AUTHORIZATION ${status.role}`
-    return [failure(`schema ${schema}: not there, and ${status.role} may not create it`, remedy)]
+async function checkSchema(
+  client: Client,
+  schema: string,
+  { there, may_create: mayCreate, role }: Status,
+): Promise<Finding> {
+  const [name, owner] = [client.escapeIdentifier(schema), client.escapeIdentifier(role)]
+  if (!there) {
+    if (mayCreate) return good(`schema ${schema}: not there yet; the server makes it at its start`)
+    const remedy = `create it as the owner of the database: CREATE SCHEMA ${name} AUTHORIZATION ${owner}`
+    return failure(`schema ${schema}: not there, and ${role} may not create it`, remedy)
   }
-  if (status.current !== schema) {
-    const remedy = `give a direct connection and no pooler, and let ${status.role} use the schema`
-    return [failure(`the schema in use is ${status.current ?? 'none'}, not ${schema}`, remedy)]
-  }
-  const version = await readVersion(client)
+  const { rows: rights } = await client.query("SELECT has_schema_privilege($1, 'USAGE') AS usage", [schema])
+  if (!rights[0].usage)
+    return failure(`schema ${schema}: ${role} may not use it`, `GRANT USAGE ON SCHEMA ${name} TO ${owner}`)
+  const version = await readVersion(client, name)
   const found = `schema ${schema}: version ${version}, this program writes ${schemaVersion}`
-  if (version > schemaVersion) return [failure(`${found}: it was written by a newer version`, 'install that version')]
-  const rights = await client.query<{ name: string }>(missingRights, [schema])
-  const tables = rights.rows.map(({ name }) => name)
+  if (version > schemaVersion) return failure(`${found}: it was written by a newer version`, 'install that version')
+  const { rows: tables } = await client.query<{ name: string }>(missingRights, [schema])
   if (tables.length > 0) {
-    const remedy = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${status.role}`
-    return [failure(`schema ${schema}: ${status.role} may not read and write ${tables.join(', ')}`, remedy)]
+    const names = tables.map(table => table.name).join(', ')
+    const remedy = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO ${owner}`
+    return failure(`schema ${schema}: ${role} may not read and write ${names}`, remedy)
   }
-  const isOld = version < schemaVersion
-  return [good(isOld ? `${found}: the server brings it up to date at its start` : found)]
+  return good(version < schemaVersion ? `${found}: the server brings it up to date at its start` : found)
 }
 
-async function readVersion(client: Client): Promise<number> {
-  const { rows } = await client.query("SELECT to_regclass('tlsbound_schema') IS NOT NULL AS there")
+/** `name`: the schema as an identifier. */
+async function readVersion(client: Client, name: string): Promise<number> {
+  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [`${name}.tlsbound_schema`])
   if (!rows[0].there) return 0
-  return (await client.query('SELECT version FROM tlsbound_schema')).rows[0].version
+  return (await client.query(`SELECT version FROM ${name}.tlsbound_schema`)).rows[0].version
 }
 
-/** Tables of which this user lacks a right that the server needs. */
+/** Tables of which this role lacks a right that the server needs. */
 const missingRights = `
   SELECT relname AS name FROM pg_class
   WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)

@@ -35,7 +35,7 @@ function checkHeader(path: string, header: Buffer, size: number): Finding[] {
   if (header.length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
     return [failure(`${path}: this is not an SQLite database`, restore)]
   const [version, application] = [header.readUInt32BE(60), header.readUInt32BE(68)]
-  if (application !== applicationId && !(application === 0 && version === 0))
+  if (application !== applicationId && (log === 0 || application !== 0))
     return [failure(`${path}: this is the database of another program`, 'give another path as TLSBOUND_STATE_URL')]
   const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
   const pages = header.readUInt32BE(28)

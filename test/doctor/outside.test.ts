@@ -1,0 +1,182 @@
+// A running server as the doctor sees it from outside: the real one, and the same with faults that servers have.
+import { constants, hash } from 'node:crypto'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { examineOutside } from '../../src/doctor/doctor.ts'
+import { issueCertificate } from '../../src/pki/certificate.ts'
+import { startTestServer, type TestServer } from '../../src/testing/server.ts'
+import { startBrokenServer } from '../helpers/broken-server.ts'
+import { linesOf } from '../helpers/findings.ts'
+import { findFreePort } from '../helpers/process.ts'
+
+t.setTimeout(120_000)
+
+async function look({ origin: url, pki }: TestServer, who: 'alice' | 'stranger' | null) {
+  const identity = who === null ? undefined : { ...pki[who], ca: pki.ca.certificate }
+  return examineOutside({ url, identity, ca: identity === undefined ? pki.ca.certificate : undefined, now: Date.now() })
+}
+const of = (check: string, findings: Awaited<ReturnType<typeof look>>) =>
+  linesOf(findings.filter(finding => finding.check === check))
+
+t.test('a server as it should be: nothing fails, and what it is is said', async t => {
+  const server = await startTestServer({ env: { TLSBOUND_PORT: String(await findFreePort()) } })
+  t.teardown(() => server.close())
+  const findings = await look(server, 'alice')
+  t.match(of('tls', findings), [
+    /^✓ connected with TLSv1\.3, TLS_/,
+    /^! the certificate of the server, ends in \d+ days/,
+    '✓ TLS 1.3 is accepted',
+    '✓ TLS 1.2 is not accepted',
+    '✓ TLS 1.1 and TLS 1.0 are not accepted',
+    /^✓ no sessions are resumed/,
+    '✓ no renegotiation: TLS 1.3 has none',
+  ])
+  t.match(of('metadata', findings), [
+    `✓ the metadata is that of ${server.origin}`,
+    `✓ token_endpoint: ${server.origin}/oauth/token`,
+    `✓ jwks_uri: ${server.origin}/oauth/jwks`,
+    /^✓ tokens are bound to: .*connection/,
+    /^✓ its keys: \S+ ES256$/,
+  ])
+  t.match(of('binding', findings), [
+    /^✓ the server accepts the certificate of CN=alice, [\w-]{43}$/,
+    '✓ both ends see the same channel bindings',
+  ])
+  t.match(of('clock', findings), [/^✓ this clock agrees with that of localhost:\d+$/])
+  t.same(
+    server.events.filter(({ outcome }) => outcome === 'refused'),
+    [],
+    'and the server has nothing to complain of',
+  )
+})
+
+t.test('without a certificate, and with one that is not trusted', async t => {
+  const server = await startTestServer()
+  t.teardown(() => server.close())
+  t.match(of('binding', await look(server, null)), [/^✓ no certificate was presented: give --cert, --key and --ca/])
+  t.match(of('binding', await look(server, 'stranger')), [
+    /^✗ the server refuses the certificate that was presented: certificate_untrusted; see the event of the refusal/,
+    /^(✓|✗) /,
+  ])
+})
+
+t.test('what a server does wrong with TLS is found', async t => {
+  const resuming = await startBrokenServer('resumes')
+  t.teardown(() => resuming.close())
+  const found = of('tls', await look(resuming, 'alice'))
+  t.match(found, [
+    /^✓/,
+    /^!/,
+    '✓ TLS 1.3 is accepted',
+    /^! TLS 1\.2 is accepted: /,
+    /^✓/,
+    /^✗ sessions are resumed: whoever steals a ticket/,
+    '✓ renegotiation is refused',
+  ])
+
+  const renegotiating = await startBrokenServer('renegotiates')
+  t.teardown(() => renegotiating.close())
+  t.match(
+    of('tls', await look(renegotiating, 'alice')).at(-1),
+    /^✗ renegotiation is accepted: a connection can change its certificate/,
+  )
+})
+
+/** Another HTTPS server, with documents by their paths. */
+async function serve(
+  t: Test,
+  server: TestServer,
+  documents: (origin: string) => Readonly<Record<string, unknown>>,
+  options = {},
+) {
+  const { certificate, key } = server.pki.server
+  let origin = ''
+  const other = createServer({ cert: certificate, key, ...options }, (request, response) => {
+    const document = documents(origin)[request.url as string]
+    response.writeHead(document === undefined ? 404 : 200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(document))
+  })
+  await new Promise<void>(listening => other.listen(0, '127.0.0.1', listening))
+  t.teardown(() => other.close())
+  origin = `https://localhost:${(other.address() as AddressInfo).port}`
+  return { ...server, origin } as TestServer
+}
+
+t.test('another server: old versions, metadata of somebody else, and no page that says what it sees', async t => {
+  const server = await startTestServer()
+  t.teardown(() => server.close())
+  const wellKnown = '/.well-known/oauth-authorization-server'
+  const old = {
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1.2',
+    ciphers: 'DEFAULT:@SECLEVEL=0',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  } as const
+  const other = await serve(t, server, () => ({ [wellKnown]: { issuer: 'https://as.example' } }), old)
+  const findings = await look(other, 'alice')
+  const tls = of('tls', findings)
+  t.match(tls.slice(2, 5), [
+    '✗ TLS 1.3 is not accepted; enable it',
+    /^! TLS 1\.2 is accepted/,
+    /^✗ TLS 1\.1 or TLS 1\.0 is accepted; switch both off/,
+  ])
+  t.match(of('metadata', findings), [
+    /^✗ .*the document is that of "https:\/\/as\.example", not of the issuer .*; give the issuer exactly as it names itself$/,
+  ])
+  t.match(of('binding', findings), [/^✗ /])
+
+  const bare = await serve(t, server, origin => ({
+    [wellKnown]: { issuer: origin, token_endpoint: 'http://localhost/token', jwks_uri: `${origin}/keys` },
+    '/keys': { keys: [] },
+  }))
+  const some = await look(bare, 'alice')
+  t.match(of('metadata', some), [
+    /^✓ the metadata is that of /,
+    /^✗ .*token_endpoint in the metadata of the issuer is "http:\/\/localhost\/token"; it must be an https address/,
+    /^✓ jwks_uri: /,
+    '✗ the metadata says of no binding that its tokens have it',
+    '✗ its key set has no keys',
+  ])
+  t.match(of('binding', some), [/^! https:\/\/localhost:\d+\/binding: there is no such page/])
+  t.match(
+    of('tls', some).find(line => line.includes('sessions')),
+    /^✗ sessions are resumed/,
+    'as Node does by default',
+  )
+})
+
+t.test('something between the two that ends TLS is found by what it cannot pass on', async t => {
+  const server = await startTestServer()
+  t.teardown(() => server.close())
+  const thumbprint = hash('sha256', server.pki.alice.x509.raw, 'base64url')
+  const seen = async (certificate: unknown) => {
+    const document = { certificate, bindings: { 'tls-exporter': 'of another connection' } }
+    return of('binding', await look(await serve(t, server, () => ({ '/binding': document })), 'alice'))
+  }
+  const differ = /^✗ the channel bindings differ: something between the two ends TLS; pass TCP through/
+  t.match(await seen({ subject: 'CN=alice', 'x5t#S256': thumbprint }), [
+    /^✓ the server accepts the certificate of CN=alice/,
+    differ,
+  ])
+  t.match(await seen(null), [
+    '✗ the server saw no client certificate, although one was ready; let it ask for one',
+    differ,
+  ])
+  t.match(await seen({ subject: 'CN=proxy', 'x5t#S256': 'x' }), [/^✗ the server saw another certificate: /, differ])
+})
+
+t.test('nobody there, another name, another authority: one failure that says so', async t => {
+  const server = await startTestServer()
+  const { pki, port } = server
+  t.teardown(() => server.close())
+  const ca = pki.ca.certificate
+  const name = await examineOutside({ url: `https://127.0.0.2:${port}`, identity: undefined, ca, now: Date.now() })
+  t.match(of('tls', name), [
+    /^✗ 127\.0\.0\.2:\d+: (the certificate of the server is for .*it is not for 127\.0\.0\.2|nothing accepts connections)/,
+  ])
+  const stranger = issueCertificate({ ca: true, subject: [['CN', 'x']] }).certificate
+  const other = await examineOutside({ url: server.origin, identity: undefined, ca: stranger, now: Date.now() })
+  t.match(of('tls', other), [/^✗ localhost:\d+: the certificate of the server is not trusted/])
+  t.ok(other.every(({ verdict, remedy, check }) => verdict !== 'failure' || remedy !== undefined || check === ''))
+})

@@ -1,0 +1,271 @@
+// The checks that ask others: issuers, reporters and webhooks as real HTTPS servers, and the two stores.
+import { chmodSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Client } from 'pg'
+import t, { type Test } from 'tap'
+import { findingsOf } from '../../src/doctor/finding.ts'
+import { checkLeakKeys } from '../../src/doctor/leak-keys.ts'
+import type { ClockReading } from '../../src/doctor/remote-json.ts'
+import { checkSigningKeys } from '../../src/doctor/signing-keys.ts'
+import { checkStore } from '../../src/doctor/store.ts'
+import { checkTrustedIssuers } from '../../src/doctor/trusted-issuers.ts'
+import { checkWebhooks } from '../../src/doctor/webhooks.ts'
+import { generateTokenKey } from '../../src/http/token-keys.ts'
+import { readSettings } from '../../src/settings.ts'
+import { ensureKeysFile, readKeysFile, rotateKeysFile } from '../../src/signing-keys.ts'
+import { openPostgres } from '../../src/store/postgres.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { linesOf } from '../helpers/findings.ts'
+import { makeReporter, publicKeys } from '../helpers/leaks.ts'
+import { makeIssuer, trust } from '../helpers/outside-issuer.ts'
+import { startPostgres } from '../helpers/postgres.ts'
+import { findFreePort } from '../helpers/process.ts'
+import { receiverIdentity, startReceiver } from '../helpers/webhook-receiver.ts'
+
+t.setTimeout(120_000)
+const settings = readSettings({})
+
+/** A server for one document, by the path that is asked for. */
+async function serveDocuments(t: Test, documents: Readonly<Record<string, string>>) {
+  const { certificate, key } = receiverIdentity()
+  const server = createServer({ cert: certificate, key }, (request, response) => {
+    const body = documents[request.url as string]
+    response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'application/json' }).end(body)
+  })
+  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
+  t.teardown(() => server.close())
+  return `https://localhost:${(server.address() as AddressInfo).port}`
+}
+
+t.test('issuers: their keys are fetched, and one of them must be for an allowed algorithm', async t => {
+  const [ec, ed] = [await makeIssuer('ec-1', 'ES256'), await makeIssuer('ed-1', 'EdDSA')]
+  const { alg: _alg, use: _use, ...bare } = ed.publicJwk
+  const origin = await serveDocuments(t, {
+    '/ec': JSON.stringify({ keys: [ec.publicJwk, ed.publicJwk] }),
+    '/bare': JSON.stringify({ keys: [bare] }),
+    '/none': JSON.stringify({ keys: [] }),
+    '/other': '{}',
+    '/text': 'hello',
+  })
+  const folder = t.testdir()
+  const receiver = await startReceiver(t)
+  writeFileSync(join(folder, 'ca.pem'), receiver.ca)
+  const entry = (path: string, more = {}) => ({
+    issuer: `https://idp.example${path}`,
+    jwks_uri: `${origin}${path}`,
+    ca_file: 'ca.pem',
+    audience: 'x',
+    subject_prefix: `${path}:`,
+    ...more,
+  })
+  const check = async (entries: readonly object[], readings: ClockReading[] | undefined = []) => {
+    const { TLSBOUND_TRUSTED_ISSUERS_FILE: trustedIssuersFile } = trust(folder, entries, {
+      'keys.json': { keys: [ec.publicJwk] },
+    })
+    return linesOf(await findingsOf(() => checkTrustedIssuers({ ...settings, trustedIssuersFile }, readings)), folder)
+  }
+  t.same(linesOf(await checkTrustedIssuers(settings, [])), ['✓ none: no tokens of others are exchanged'])
+  const readings: ClockReading[] = []
+  t.match(await check([entry('/ec'), entry('/bare')], readings), [
+    '✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA',
+    '✓ https://idp.example/bare: keys ed-1 OKP Ed25519',
+  ])
+  t.match(readings, [{ of: new URL(origin).host }], 'and so is the clock of its server, once')
+  t.match(await check([entry('/bare', { algorithms: ['ES256'] }), entry('/none')]), [
+    '✗ https://idp.example/bare: no key is for an allowed algorithm; keys ed-1 OKP Ed25519; give algorithms that its keys are for; allowed are ES256',
+    /^✗ https:\/\/idp\.example\/none: no key is for an allowed algorithm; keys none; /,
+  ])
+  t.match(await check([entry('/other'), entry('/text'), entry('/missing'), entry('/ca', { ca_file: undefined })]), [
+    '✗ https://idp.example/other: its document has no list of keys; give the address of a JWKS',
+    /^✗ https:\/\/idp\.example\/text: https:\/\/localhost:\d+\/text: the answer is not JSON.*; check the address$/,
+    /^✗ https:\/\/idp\.example\/missing: .*it answers 404.*; check the address$/,
+    /^✗ https:\/\/idp\.example\/ca: .*not trusted by Node's own authorities.*; give the authority/,
+  ])
+  const file = { ...entry('/file', { jwks_file: 'keys.json' }), jwks_uri: undefined, ca_file: undefined }
+  t.match(await check([file]), ['✓ https://idp.example/file: keys ec-1 ES256'])
+  t.match(await check([entry('/ec'), {}]), [/^✗ issuers\.json: issuer number 2: issuer must be/])
+  t.match(
+    linesOf(
+      await checkTrustedIssuers(
+        { ...settings, trustedIssuersFile: trust(folder, [entry('/ec')]).TLSBOUND_TRUSTED_ISSUERS_FILE },
+        undefined,
+      ),
+    ),
+    [`✓ https://idp.example/ec: its keys are fetched from ${origin}/ec`],
+  )
+})
+
+t.test('webhooks: each address resolves, is allowed and trusted, and nothing is sent there', async t => {
+  const receiver = await startReceiver(t)
+  const folder = t.testdir({ 'ca.pem': receiver.ca })
+  const webhooksFile = join(folder, 'webhooks.json')
+  const check = async (entries: readonly object[], isOnline = true) => {
+    writeFileSync(webhooksFile, JSON.stringify(entries), { mode: 0o600 })
+    return linesOf(await findingsOf(() => checkWebhooks({ ...settings, webhooksFile }, isOnline)), folder)
+  }
+  const right = { ...receiver.entry(), ca_file: 'ca.pem', allow_internal: true }
+  const { host } = new URL(receiver.url)
+  t.same(linesOf(await checkWebhooks(settings, true)), ['✓ none: nobody is notified'])
+  t.match(await check([]), ['✓ webhooks.json: an empty list, nobody is notified'])
+  t.match(await check([right]), [new RegExp(`^✓ ${host}: is notified of theft\\.suspected, .*; it can be reached$`)])
+  const named = { ...right, url: `https://localhost:${receiver.port}/`, allow_internal: false }
+  t.match(await check([named]), [
+    `✗ localhost:${receiver.port}: has an internal address, which no notification goes to; give allow_internal: true if that is right`,
+  ])
+  t.match(await check([{ ...right, ca_file: undefined }]), [/^✗ .*not trusted by Node's own authorities/])
+  t.match(await check([{ ...right, url: `https://localhost:${await findFreePort()}/` }]), [
+    /^✗ localhost:\d+: nothing accepts connections there/,
+  ])
+  t.match(await check([{ ...right, url: 'https://nowhere.invalid/' }]), [
+    /^✗ nowhere\.invalid: the name nowhere\.invalid has no address/,
+  ])
+  t.match(await check([right], false), [new RegExp(`^✓ ${host}: is notified of [a-z., ]+$`)])
+  t.match(await check([{ ...right, secret: 'x' }]), [/^✗ webhooks\.json: webhook number 1: secret must be/])
+  t.same(receiver.delivered, [])
+})
+
+t.test('leak keys: a file that can be used, or an address that is asked', async t => {
+  const document = publicKeys(makeReporter('first'), makeReporter('second'))
+  const folder = t.testdir({ 'keys.json': document, 'wrong.json': '{}' })
+  const check = async (more: object, isOnline = true) =>
+    linesOf(await findingsOf(() => checkLeakKeys({ ...settings, ...more }, isOnline ? [] : undefined)), folder)
+  t.match(await check({}), ['✓ none: signed reports of leaked tokens are refused'])
+  t.match(await check({ leakKeysFile: join(folder, 'keys.json') }), ['✓ keys.json: can be used'])
+  t.match(await check({ leakKeysFile: join(folder, 'wrong.json') }), [/^✗ wrong\.json: public_keys must be a list/])
+  const origin = await serveDocuments(t, { '/keys': document })
+  t.match(await check({ leakKeysUrl: `${origin}/keys` }, false), [`✓ fetched from ${origin}/keys`])
+  t.match(await check({ leakKeysUrl: `${origin}/keys` }), [/^✗ .*not trusted by Node's own authorities/])
+})
+
+t.test('signing keys: which one signs, and which are for later or no more', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'keys.json')
+  const now = Math.floor(Date.now() / 1000)
+  const check = async (at = now, more = {}) =>
+    linesOf(await findingsOf(() => checkSigningKeys(file, { ...settings, ...more }, at)), folder)
+  t.same(await check(), ['✓ keys.json: not there yet; the server makes the signing keys at its start'])
+  t.match(await check(now, { signingKeysFile: file }), [/^✗ keys\.json: there is no such file/])
+  await ensureKeysFile(file, 'ES256')
+  const { kid } = await rotateKeysFile(file, 'EdDSA', now)
+  const [first] = readKeysFile(file)
+  t.match(await check(), [
+    `✓ keys.json: key ${first?.kid}, ES256, signs`,
+    new RegExp(`^✓ keys\\.json: key ${kid}, EdDSA, signs from \\S+ on$`),
+  ])
+  t.match(await check(now + 400), [
+    new RegExp(`^✓ .*${first?.kid}, ES256, verifies until `),
+    new RegExp(`${kid}, EdDSA, signs$`),
+  ])
+  t.match((await check(now + 400_000))[0], /^! .*has ended and verifies nothing; remove it$/)
+  t.match(await check(now - 400_000), [/^✗ keys\.json: no key signs now; compare the clocks/])
+  const key = await generateTokenKey('ES256')
+  writeFileSync(file, JSON.stringify({ keys: [key, key] }))
+  t.match(await check(), [`✗ keys.json: two keys have the kid ${key.kid}; remove one of them`])
+  chmodSync(file, 0o644)
+  t.match(await check(), [/^✗ keys\.json: others can read this secret/])
+})
+
+t.test('state in SQLite: what the file is, without opening it', async t => {
+  const folder = t.testdir()
+  const path = join(folder, 'state.db')
+  const check = async (name = 'state.db') =>
+    linesOf(await checkStore({ ...settings, stateUrl: `sqlite:${join(folder, name)}` }, undefined), folder)
+  t.same(await check(), ['✓ state.db: not there yet; the server makes the state at its start'])
+  const store = openSqlite(path)
+  await store.check()
+  t.match((await check()).at(-1), /^✓ state\.db: /, 'while it is in use')
+  await store.close()
+  t.match(await check(), [
+    '✓ state.db: the state can be read and written',
+    /^✓ state\.db: schema (\d+), this program writes \1$/,
+  ])
+  const whole = readFileSync(path)
+  const edit = (at: number, value: number) => {
+    const content = Buffer.from(whole)
+    content.writeUInt32BE(value, at)
+    writeFileSync(path, content)
+  }
+  edit(60, 99)
+  t.match(
+    (await check()).at(-1),
+    /^✗ state\.db: schema 99, this program writes \d+: it was written by a newer version; install that version$/,
+  )
+  edit(60, 1)
+  t.match((await check()).at(-1), /^✓ state\.db: schema 1, this program writes \d+: the server brings it up to date/)
+  edit(68, 7)
+  t.match((await check()).at(-1), /^✗ state\.db: this is the database of another program/)
+  writeFileSync(path, whole)
+  truncateSync(path, whole.length - 4096)
+  t.match((await check()).at(-1), /^✗ state\.db: the file was cut: \d+ of \d+ octets are there; restore a backup/)
+  writeFileSync(path, 'no database '.repeat(100))
+  t.match((await check()).at(-1), /^✗ state\.db: this is not an SQLite database/)
+  writeFileSync(path, '')
+  t.match((await check()).at(-1), /^! state\.db: empty, the server makes a new state in it/)
+  rmSync(path)
+  new DatabaseSync(path).exec('CREATE TABLE other (a)')
+  t.match((await check()).at(-1), /^✗ state\.db: this is the database of another program/)
+  mkdirSync(join(folder, 'folder'))
+  t.match(await check('folder'), [/^✗ folder: this is no file/])
+  t.match(linesOf(await checkStore({ ...settings, stateUrl: 'sqlite::memory:' }, undefined)), [
+    /^! the state is in memory/,
+  ])
+})
+
+t.test('state in PostgreSQL: reachable, writable, of the right schema, with the rights that are needed', async t => {
+  const postgres = await startPostgres()
+  t.teardown(() => postgres.close())
+  const readings: ClockReading[] = []
+  const check = async (stateUrl: string) => linesOf(await checkStore({ ...settings, stateUrl }, readings))
+  const url = postgres.url('tlsbound')
+  t.same(linesOf(await checkStore({ ...settings, stateUrl: url }, undefined)), [
+    '✓ a PostgreSQL database, which was not asked',
+  ])
+  t.match(await check(url), [
+    /^✓ postgres at 127\.0\.0\.1:\d+: PostgreSQL \d+.*, as tester$/,
+    /^✓ .*the connection is what was asked for, and can write$/,
+    '✓ schema tlsbound: not there yet; the server makes it at its start',
+  ])
+  const store = openPostgres(url)
+  await store.check()
+  await store.close()
+  t.match((await check(url)).at(-1), /^✓ schema tlsbound: version (\d+), this program writes \1$/)
+  t.ok(Math.abs((readings[0] as ClockReading).theirs - Date.now()) < 60_000)
+
+  const admin = new Client({ connectionString: url })
+  await admin.connect()
+  admin.on('error', () => {})
+  await admin.query(
+    "CREATE ROLE guest LOGIN PASSWORD 'guest'; GRANT USAGE ON SCHEMA tlsbound TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA tlsbound TO guest",
+  )
+  const guest = url.replace(/\/\/[^@]*@/, '//guest:guest@')
+  t.match(
+    (await check(guest)).at(-1),
+    /^✗ schema tlsbound: guest may not read and write access_tokens, clients, .*; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "tlsbound" TO "guest"$/,
+  )
+  t.match(
+    (await check(guest.replace('tlsbound', 'other'))).at(-1),
+    /^✗ schema other: not there, and guest may not create it; .*CREATE SCHEMA "other" AUTHORIZATION "guest"$/,
+  )
+  await admin.query('REVOKE USAGE ON SCHEMA tlsbound FROM guest')
+  t.match((await check(guest)).at(-1), /^✗ schema tlsbound: guest may not use it; GRANT USAGE/)
+  await admin.query('UPDATE tlsbound.tlsbound_schema SET version = 99')
+  t.match((await check(url)).at(-1), /^✗ schema tlsbound: version 99, .*it was written by a newer version/)
+  await admin.query(
+    'UPDATE tlsbound.tlsbound_schema SET version = 1; ALTER ROLE tester SET default_transaction_read_only = on',
+  )
+  const readOnly = await check(url)
+  t.match(readOnly[1], /^✗ .*the database is read-only/)
+  t.match(readOnly[2], /^✓ schema tlsbound: version 1, .*the server brings it up to date/)
+
+  const wrong = await check(url.replace(/\/\/[^@]*@/, '//tester:CANARY@'))
+  t.match(wrong, [
+    /^✗ postgres at 127\.0\.0\.1:\d+: password authentication failed.*; check address, user, password and network$/,
+  ])
+  t.notMatch(wrong.join(), 'CANARY')
+  await admin.end()
+  await postgres.stop('SIGINT')
+  t.match(await check(url), [/^✗ postgres at 127\.0\.0\.1:\d+: .*ECONNREFUSED/])
+})
