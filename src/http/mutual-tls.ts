@@ -135,10 +135,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; without, as many as there is memory for
       requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
-    watchHandshakes(server, failed => {
-      counts.failedHandshakes[failed.failure]++
-      options.onFailedHandshake?.(failed)
-    })
+    watchHandshakes(server, failed =>
+      guard(undefined, () => {
+        counts.failedHandshakes[failed.failure]++
+        options.onFailedHandshake?.(failed)
+      }),
+    )
     const handshakes = new Map<string, Handshake>()
     server.on('connection', socket => {
       const peer = peerOf(socket)
@@ -180,7 +182,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     })
     endSlowPeers(server, timeouts)
     limitFloods(server, (socket, found) =>
-      options.onDrop?.(socket, malformed('http2_flood', { found, limit: floodBudget.burst })),
+      guard(socket, () => options.onDrop?.(socket, malformed('http2_flood', { found, limit: floodBudget.burst }))),
     )
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)

@@ -15,7 +15,7 @@ import { generateTokenKey, importSigningKey } from '../../src/http/token-keys.ts
 import { createListener } from '../../src/listener.ts'
 import { createMetrics } from '../../src/ops/metrics/metrics.ts'
 import { createOpsServer } from '../../src/ops/server.ts'
-import { makeDemoPki } from '../../src/pki/demo.ts'
+import { type DemoPki, makeDemoPki } from '../../src/pki/demo.ts'
 import { readSettings } from '../../src/settings.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -24,7 +24,17 @@ import { openConnection, type TestConnection } from '../../src/testing/connectio
 /** What can be made to throw. */
 export const parts = [
   ...['clock', 'log', 'observer', 'store', 'late store', 'keys', 'clients', 'apply', 'pins', 'enabled', 'drop'],
-  ...['audit', 'ops audit', 'connection event', 'connections', 'log child', 'plays', 'later plays', 'collect'],
+  ...[
+    'audit',
+    'ops audit',
+    'connection event',
+    'connections',
+    'log child',
+    'warning',
+    'plays',
+    'later plays',
+    'collect',
+  ],
 ] as const
 export type Part = (typeof parts)[number]
 
@@ -32,6 +42,8 @@ export const secret = 'what-nobody-may-read'
 
 export interface FaultyServer {
   readonly app: FastifyInstance
+  readonly port: number
+  readonly pki: DemoPki
   readonly ops: { readonly url: string; readonly token: string }
   readonly store: Store
   readonly audit: Audit
@@ -62,7 +74,10 @@ export async function startFaultyServer(
       check('log')
       errors.push({ message, err: (facts as { err?: unknown }).err })
     },
-    ...Object.fromEntries(['fatal', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => [level, () => {}])),
+    ...Object.fromEntries(['fatal', 'info', 'debug', 'trace', 'silent'].map(level => [level, () => {}])),
+    warn() {
+      check('warning')
+    },
     child() {
       check('log child')
       return log
@@ -165,7 +180,7 @@ export async function startFaultyServer(
     await real.close()
   })
   return {
-    ...{ app, store, audit, errors, observed, ops: { url, token } },
+    ...{ app, port, pki, store, audit, errors, observed, ops: { url, token } },
     fail(...some) {
       faults.clear()
       for (const part of some) faults.add(part)

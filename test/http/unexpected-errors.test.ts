@@ -2,7 +2,7 @@
 // wherever the event loop calls us, a part of the server throws, and everybody else is served. An exception that leaves a
 // listener or a timer would end this process, and with it the test.
 import { readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { mock } from 'node:test'
@@ -16,6 +16,7 @@ import { register } from '../helpers/grants.ts'
 import { openStream } from '../helpers/live.ts'
 import { callOps } from '../helpers/ops.ts'
 import { exchange, requestText } from '../helpers/raw-http.ts'
+import { buildFrame, type Frame, frameTypes, openRawHttp2 } from '../helpers/raw-http2.ts'
 import { until } from '../helpers/until.ts'
 
 const clients = [
@@ -112,6 +113,41 @@ t.test('a connection ends that is to be dropped, though a part throws', async t 
   const stranger = await server.connect('stranger')
   await until(() => !stranger.isOpen())
   await server.logged(/^unexpected exception on a connection$/)
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
+})
+
+t.test('a handshake that fails ends, though it cannot be logged, and so does a flood', async t => {
+  const server = await startFaultyServer(t, clients)
+  const closed = (socket: Socket) =>
+    new Promise(resolve =>
+      socket
+        .on('error', () => {})
+        .once('close', resolve)
+        .resume(),
+    )
+  server.fail('warning')
+  for (const bytes of ['GET / HTTP/1.1\r\n\r\n', Buffer.from([22, 3, 1, 0, 5, 1, 0, 0, 1, 0])]) {
+    const before = server.errors.length
+    const socket = connect(server.port, '127.0.0.1')
+    socket.end(bytes)
+    await closed(socket)
+    await until(() => server.errors.length > before)
+  }
+  server.fail('drop')
+  const before = server.errors.length
+  const { alice, ca } = server.pki
+  const identity = { cert: alice.certificate, key: alice.key, ca: ca.certificate }
+  const peer = await openRawHttp2({ host: '127.0.0.1', port: server.port, servername: 'localhost', ...identity })
+  // In rounds, since Node itself ends a connection on which too many acknowledgements wait.
+  for (let round = 0; round < 10 && peer.goaway() === undefined; round++) {
+    const isLast = (frame: Frame) => frame.type === frameTypes.ping && frame.payload[0] === round
+    peer.send(...Array(64).fill(buildFrame(frameTypes.ping, 0, 0, Buffer.alloc(8, round))))
+    await peer.next(frame => isLast(frame) || frame.type === frameTypes.goaway)
+  }
+  await peer.closed()
+  await until(() => server.errors.length > before)
+  t.same([...new Set(server.errors.map(({ message }) => message))], ['unexpected exception on a connection'])
+  server.fail()
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
