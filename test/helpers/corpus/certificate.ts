@@ -188,7 +188,7 @@ export function buildCertificate(order: Order): Buffer {
     order.serial ?? nextSerial(),
     order.innerAlgorithm ?? algorithm.identifier,
     order.issuer ?? by.name,
-    sequence(order.notBefore ?? from(-DAY), order.notAfter ?? from(DAY)),
+    sequence(order.notBefore ?? from(-DAY), order.notAfter ?? from(400 * DAY)),
     subject,
     info,
     order.extensions === null ? undefined : context(3, sequence(...extensions)),

@@ -1,6 +1,7 @@
 // Loads files as a server does when it starts, in a process of its own: a crash is then the verdict on one entry, not the end
 // of the test. Every file is read by the function that the server uses.
 
+import { type Checked, examine } from '../../../src/doctor/doctor.ts'
 import {
   openReporterKeys,
   readClientsFile,
@@ -19,6 +20,8 @@ export interface Question {
   readonly env: Readonly<Record<string, string>>
   /** A token of the issuer whose keys are loaded. */
   readonly token?: string | undefined
+  /** A folder of certificates of clients, for the doctor. */
+  readonly certs?: string | undefined
 }
 
 export interface Answer {
@@ -30,9 +33,11 @@ export interface Answer {
   readonly peakMegabytes: number
   /** Whether the token was verified. */
   readonly verified?: boolean | undefined
+  /** What the doctor says of the same files, without asking other machines. */
+  readonly findings: readonly Checked[]
 }
 
-process.on('message', async ({ env, token }: Question) => {
+process.on('message', async ({ env, token, certs }: Question) => {
   const start = performance.now()
   let answer: Pick<Answer, 'load' | 'message' | 'verified'>
   try {
@@ -40,8 +45,10 @@ process.on('message', async ({ env, token }: Question) => {
   } catch (error) {
     answer = { load: 'refused', message: String((error as Error).message) }
   }
+  const options = { env: { ...env }, execArgv: [], user: process.geteuid?.(), now: Date.now(), isOnline: false, certs }
+  const findings = await examine(options)
   const peakMegabytes = Math.round(process.resourceUsage().maxRSS / 1024)
-  process.send?.({ ...answer, milliseconds: performance.now() - start, peakMegabytes } satisfies Answer)
+  process.send?.({ ...answer, findings, milliseconds: performance.now() - start, peakMegabytes } satisfies Answer)
 })
 
 async function load(env: Question['env'], token: string | undefined): Promise<boolean | undefined> {

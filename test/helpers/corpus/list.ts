@@ -34,7 +34,7 @@ export interface ListOrder {
 
 /** Builds the DER of a revocation list; its number is 1 unless told otherwise. */
 export function buildList(order: ListOrder): Buffer {
-  const { by, revoked = [], thisUpdate = from(-60_000), nextUpdate = from(DAY), number = 1 } = order
+  const { by, revoked = [], thisUpdate = from(-60_000), nextUpdate = from(60 * DAY), number = 1 } = order
   const algorithm = order.algorithm ?? algorithmOf(by.key)
   const entries = revoked.map(({ serial, since = from(-60_000), extensions = [] }) =>
     sequence(serial, since, extensions.length > 0 ? sequence(...extensions) : undefined),
