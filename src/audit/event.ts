@@ -1,7 +1,7 @@
 // A security event as a value: what happened, how it ended, and the facts of it. Never a token, only its id; never a key.
 // How it is written down: formats/. What follows from it (metrics, containment, webhooks, the page): whoever observes it.
 
-import type { CameWith } from '../core/theft.ts'
+import type { CameWith } from '../core/came-with.ts'
 
 export const eventNames = [
   'token.issued',

@@ -2,8 +2,8 @@
 // Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, binding-proof draft §3.5. How a refusal looks over HTTP is http/errors.ts;
 // why exactly something was refused, for the operator, is details.ts.
 
+import type { CameWith } from './came-with.ts'
 import { type Detail, type DetailOf, describeForClient, type details, type RefusalFacts } from './details.ts'
-import type { CameWith } from './theft.ts'
 
 /** Every reason for a refusal, with the sentence that tells what to do next. The list is closed; README.md repeats it. */
 export const reasons = {

@@ -1,26 +1,12 @@
 // When a refusal is the alarm: a living token of this server came from where it does not belong. What follows, and how often,
 // so that an attacker who sprays a stolen token cannot lock its owner out with it.
+import type { CameWith } from './came-with.ts'
 import { type TheftResponse, theftResponses } from './client.ts'
 import type { DetailOf } from './details.ts'
 import type { Reason } from './errors.ts'
 
 /** How sure it is that another party holds the token. `possible`: its own client may have caused the refusal. */
 export type Suspicion = 'certain' | 'possible'
-
-/**
- * The certificate that a token came with, compared with the one that it is bound to. `renewed`: another certificate that is
- * accepted and belongs to the same client. `perhaps_renewed`: one that is not accepted for the client, and that the client may
- * have got by a renewal: it has the registered name and is not trusted, or it comes with the client_id and has another name.
- */
-export const cameWith = [
-  'own_certificate',
-  'renewed_certificate',
-  'perhaps_renewed_certificate',
-  'other_certificate',
-  'no_certificate',
-] as const
-
-export type CameWith = (typeof cameWith)[number]
 
 /** What a refusal says about who holds the token. */
 export interface Signal {

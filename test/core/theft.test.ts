@@ -1,9 +1,10 @@
 // What follows from a signal of theft, and how often.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { cameWith } from '../../src/core/came-with.ts'
 import { theftResponses } from '../../src/core/client.ts'
 import { details } from '../../src/core/details.ts'
-import { cameWith, reuseSignals, type Signal, signals, suspect, TheftWatch } from '../../src/core/theft.ts'
+import { reuseSignals, type Signal, signals, suspect, TheftWatch } from '../../src/core/theft.ts'
 
 const certain = { suspicion: 'certain', patience: 0, most: 'close' } as const
 const possible = { suspicion: 'possible', patience: 0, most: 'revoke_token' } as const

@@ -1,10 +1,11 @@
 // With whose certificate a token of this server was brought: what tells a thief from an owner who has renewed its certificate.
+
+import type { CameWith } from '../core/came-with.ts'
 import type { Client } from '../core/client.ts'
 import { authenticateClient } from '../core/client-authentication.ts'
 import { OAuthError, type TokenFacts } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { matchesSubject } from '../core/subject-rule.ts'
-import type { CameWith } from '../core/theft.ts'
 import type { ClientRegistry } from './clients.ts'
 import type { Connection } from './connection.ts'
 
