@@ -39,6 +39,7 @@ const wiring = [
   ],
   ...[
     'signing-keys.ts',
+    'state-record.ts',
     'check-node.js',
     'doors.ts',
     'listener.ts',

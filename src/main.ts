@@ -23,11 +23,13 @@ import { createListener } from './listener.ts'
 import { createNotifier } from './notify/notifier.ts'
 import { createMetrics } from './ops/metrics/metrics.ts'
 import { watchRuntime } from './ops/metrics/runtime.ts'
+import { revoke } from './ops/revocations.ts'
 import { createOpsServer } from './ops/server.ts'
 import { guardSecrets, tellExposures } from './production.ts'
 import { createReload, describeRetired } from './reload.ts'
 import { readSettings } from './settings.ts'
 import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
+import { readStateRecord, watchState } from './state-record.ts'
 import { openPostgres } from './store/postgres.ts'
 import { openSqlite } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
@@ -59,12 +61,22 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, settings.issuer),
   )
   const ownKeys = settings.signingKeysFile === undefined
-  if (ownKeys) await ensureKeysFile(keysFile, settings.signingAlgorithm)
+  const keysAreNew = ownKeys && (await ensureKeysFile(keysFile, settings.signingAlgorithm))
   const keys = await loadKeyRing(keysFile, Date.now() / 1000)
   const leakKeys = openReporterKeys(settings)
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const webhooks = readWebhooksFile(settings.webhooksFile)
-  const store = await openStore(settings.stateUrl)
+  const record = readStateRecord(keysFile, settings.stateUrl)
+  const store = await openStore(settings.stateUrl, record.isIntact)
+  await watchState(record, store, {
+    keysAreNew,
+    async onLoss(sentence) {
+      log.warn(`${sentence}. Revoked tokens could be accepted again, so all tokens issued before now are revoked`)
+      await revoke(undefined, 'all', '', { store, audit, now: () => Math.floor(Date.now() / 1000) }, 'state')
+    },
+    report: problem =>
+      log.warn(`${problem}: a state that is lost is noticed only when it is new, a key that was added is not`),
+  })
   const notifier = createNotifier(webhooks, { store, clock: Date.now, report: audit.notificationFailed })
   audit.observe(notifier.observe)
   const registry = new ClientRegistry(clients)
@@ -117,6 +129,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     reportTrust(log, tls.inUse(), Date.now(), warningDays)
   } catch (error) {
     for (const part of [ops, server, notifier, store]) await part?.close() // any of them would keep the process alive
+    record.seal()
     throw error
   }
   if (settings.demo) process.stderr.write(describeDemo(settings))
@@ -125,8 +138,12 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     clock: Date.now,
     maximumAge: ownKeys && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
     algorithm: settings.signingAlgorithm,
-    report: problem => log.error(`the signing keys stay as they are: ${problem}`),
-    onRotated: ({ kid, nbf }) => audit.keyRotated(kid, nbf),
+    report: problem => log.error(problem),
+    onChange(key, change) {
+      const isExpected = change !== 'removed' && change !== 'changed'
+      log[isExpected ? 'info' : 'warn'](`signing key ${key.kid}: ${change}`)
+      audit.keyRotated(key, change)
+    },
   })
   const reload = createReload(parts)
   const steps = [events.followRename, lookForKeys, reload].map(step =>
@@ -145,6 +162,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     await notifier.close()
     clearInterval(idle)
     await store.close()
+    record.seal()
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, guardedWithLog(log, 'unhandled error while the server closes', close))
@@ -156,10 +174,10 @@ function quietly(log: Logger): Logger {
 }
 
 /** Opens the store that the address names, and makes sure that it answers. Rejects with one sentence. */
-async function openStore(url: string): Promise<Store> {
+async function openStore(url: string, isIntact: boolean): Promise<Store> {
   const path = /^sqlite:(.+)$/s.exec(url)?.[1]
   if (path !== undefined && path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const store = path === undefined ? openPostgres(url) : openSqlite(path)
+  const store = path === undefined ? openPostgres(url) : openSqlite(path, { isIntact })
   await store.check().catch((error: Error) => {
     const reason = error.cause instanceof Error ? error.cause.message : error.message
     throw new Error(`the store cannot be used: ${reason}`)

@@ -1,11 +1,12 @@
 // The file of signing keys: read, made where it is ours to make, rotated, and watched, so that every server that shares
 // it follows. A JWKS with private keys; `nbf` and `exp` of a key say from when it signs and until when it is kept.
-import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { maximumLifetime } from './core/access-token.ts'
 import { isRotationDue, type Overlap, rotate } from './core/key-schedule.ts'
 import { keepOwner, whileLocked } from './file-lock.ts'
 import { readJsonFile } from './files.ts'
+import type { KeyChange } from './http/audit.ts'
 import { createKeyRing, type KeyRing } from './http/key-ring.ts'
 import { documentLifetime } from './http/routes/metadata.ts'
 import {
@@ -15,6 +16,7 @@ import {
   readTokenJwk,
   type SigningKey,
   type TokenJwk,
+  thumbprint,
 } from './http/token-keys.ts'
 
 /** A key set may be kept for so long by others, and a token lives no longer than a day. */
@@ -23,11 +25,12 @@ const overlap: Overlap = { before: documentLifetime, after: maximumLifetime }
 /** Milliseconds between two looks at the file. */
 const lookInterval = 10_000
 
-/** Makes the file with one key, unless there is one. */
-export async function ensureKeysFile(path: string, algorithm: Algorithm): Promise<void> {
-  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return
+/** Makes the file with one key, unless there is one. The answer: whether it was made. */
+export async function ensureKeysFile(path: string, algorithm: Algorithm): Promise<boolean> {
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return false
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   write(path, [{ ...(await generateTokenKey(algorithm)), nbf: Math.floor(Date.now() / 1000) }], 'wx')
+  return true
 }
 
 /** Reads the keys. @throws Error naming the file and the key that cannot be used, never quoting either. */
@@ -82,27 +85,33 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 
 /**
  * Follows the file: a change is taken into the ring, and with `maximumAge` (seconds) keys are rotated when they are due.
- * `report` is told what went wrong; the keys in use then stay. `clock` in milliseconds since 1970. The answer looks at once.
+ * `onChange` is told of each key that differs, `report` what went wrong; the keys in use then stay. `clock` in milliseconds
+ * since 1970. The answer looks at once.
  */
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
-  { clock, maximumAge, algorithm, report, onRotated }: WatchOptions,
+  { clock, maximumAge, algorithm, report, onChange }: WatchOptions,
 ): () => Promise<void> {
   let seen: string | undefined // not what stands there now: it may have changed since it was read
+  const remember = createKeyMemory(path)
+  const takeOver = (keys: readonly SigningKey[]) => {
+    for (const [key, change] of remember(keys)) onChange(key, change)
+  }
+  takeOver(ring.all) // which can differ from those of the last run
   const look = async () => {
     try {
       const now = Math.floor(clock() / 1000)
-      const next = maximumAge === undefined ? undefined : await rotateIfDue(path, algorithm, now, maximumAge)
-      if (next !== undefined) onRotated(next)
-      const { ino, mtimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
-      const version = `${ino} ${mtimeMs}`
+      if (maximumAge !== undefined) await rotateIfDue(path, algorithm, now, maximumAge)
+      const { ino, mtimeMs, ctimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
+      const version = `${ino} ${mtimeMs} ${ctimeMs}`
       if (version === seen) return
       const keys = await importKeysFile(path)
       await naming(path, () => ring.replace(keys, now))
       seen = version
+      takeOver(keys)
     } catch (error) {
-      report((error as Error).message)
+      report(`the signing keys stay as they are: ${(error as Error).message}`)
     }
   }
   setInterval(() => look().catch(() => {}), lookInterval).unref() // it rejects only when `report` does
@@ -114,15 +123,76 @@ export interface WatchOptions {
   readonly maximumAge: number | undefined
   readonly algorithm: Algorithm
   readonly report: (problem: string) => void
-  readonly onRotated: (next: Rotated) => void
+  readonly onChange: (key: KnownKey, change: KeyChange) => void
 }
 
-/** Whole or not at all: a reader sees the old file or the new one. */
+/** What is remembered of a key: enough to notice that another one has its id, or that its times were moved. */
+interface KnownKey {
+  readonly kid: string
+  readonly nbf?: number | undefined
+  readonly exp?: number | undefined
+  readonly alg: string
+  /** RFC 7638. */
+  readonly thumbprint: string
+}
+
+/**
+ * Remembers the keys beside their file, where that can be written, so that one that came while no server ran is noticed at the
+ * next start. The answer takes the keys that are in use now, and gives those that differ from the ones before.
+ */
+function createKeyMemory(keysFile: string): (keys: readonly SigningKey[]) => (readonly [KnownKey, KeyChange])[] {
+  const path = `${keysFile}.seen`
+  let before = readKnownKeys(path)
+  return keys => {
+    const known = before
+    const now = keys.map(describeKey)
+    before = now
+    if (JSON.stringify(now) === JSON.stringify(known)) return []
+    try {
+      writeWhole(path, JSON.stringify(now), keysFile)
+    } catch {} // the state cannot be remembered there either, which is said at the start
+    const changes = now.flatMap(key => {
+      const change = findChange(key, known)
+      return change === undefined ? [] : [[key, change] as const]
+    })
+    const gone = (known ?? []).filter(({ kid }) => !now.some(key => key.kid === kid))
+    return [...changes, ...gone.map(key => [key, 'removed'] as const)]
+  }
+}
+
+function describeKey({ kid, nbf, exp, publicJwk }: SigningKey): KnownKey {
+  return { kid, nbf, exp, alg: publicJwk.alg, thumbprint: thumbprint(publicJwk) }
+}
+
+function findChange(key: KnownKey, known: readonly KnownKey[] | undefined): KeyChange | undefined {
+  if (known === undefined) return 'present'
+  const former = known.find(({ kid }) => kid === key.kid)
+  if (former === undefined) return 'added'
+  if (former.thumbprint !== key.thumbprint || former.alg !== key.alg) return 'changed'
+  return former.nbf === key.nbf && former.exp === key.exp ? undefined : 'rescheduled'
+}
+
+/** undefined: there is no file, or none that can be read. */
+function readKnownKeys(path: string): KnownKey[] | undefined {
+  try {
+    const keys = JSON.parse(readFileSync(path, 'utf8')) as KnownKey[]
+    return keys.every(({ kid }) => typeof kid === 'string') ? keys : undefined
+  } catch {
+    return undefined
+  }
+}
+
 function write(path: string, keys: readonly TokenJwk[], flag: 'w' | 'wx' = 'w'): void {
-  const draft = flag === 'wx' ? path : `${path}.new`
-  writeFileSync(draft, `${JSON.stringify({ keys }, null, 2)}\n`, { flag, mode: 0o600, flush: true })
-  if (draft === path) return
-  keepOwner(path, draft)
+  const text = `${JSON.stringify({ keys }, null, 2)}\n`
+  if (flag === 'wx') writeFileSync(path, text, { flag, mode: 0o600, flush: true })
+  else writeWhole(path, text, path)
+}
+
+/** Whole or not at all, and for whoever a file beside it belongs to. */
+function writeWhole(path: string, text: string, beside: string): void {
+  const draft = `${path}.new`
+  writeFileSync(draft, text, { mode: 0o600, flush: true })
+  keepOwner(beside, draft)
   renameSync(draft, path)
 }
 

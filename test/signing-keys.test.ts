@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { createKeyRing } from '../src/http/key-ring.ts'
 import { generateTokenKey, importSigningKey, type TokenJwk } from '../src/http/token-keys.ts'
@@ -11,7 +12,9 @@ import { ensureKeysFile, importKeysFile, readKeysFile, rotateKeysFile, watchKeys
 import { startTestServer } from '../src/testing/server.ts'
 import { register } from './helpers/grants.ts'
 
-const now = Math.floor(Date.now() / 1000) + 10 // after the keys that are made here begin to sign
+mock.timers.enable({ apis: ['setInterval'] }) // a file is looked at when a test says so
+t.teardown(() => mock.timers.reset())
+const now = Math.floor(Date.now() / 1000) + 600 // after the keys that are made here begin to sign
 
 function makeFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-keys-'))
@@ -105,12 +108,13 @@ t.test('a running server follows the file, and keeps its keys when the file is n
   await ensureKeysFile(path, 'ES256')
   const ring = createKeyRing(await importKeysFile(path), now)
   const problems: string[] = []
+  const changes: string[] = []
   const look = watchKeysFile(path, ring, {
     clock: () => now * 1000,
     maximumAge: undefined,
     algorithm: 'ES256',
     report: problem => problems.push(problem),
-    onRotated: () => t.fail('nothing is rotated unless asked for'),
+    onChange: (key, change) => changes.push(`${change} ${key.kid}`),
   })
   const [before] = ring.published(now)
   await look()
@@ -129,7 +133,56 @@ t.test('a running server follows the file, and keeps its keys when the file is n
     [before?.kid, kid],
     'the keys in use stay',
   )
-  t.match(problems, [/keys\.json, line 1, column 1: this word is not JSON/])
+  t.match(problems, [/^the signing keys stay as they are: .*keys\.json, line 1, column 1: this word is not JSON/])
+  t.same(changes, [`present ${before?.kid}`, `rescheduled ${before?.kid}`, `added ${kid}`])
+})
+
+t.test('each key that a server takes over or loses is told, whoever changed the file (A24)', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const [first] = readKeysFile(path) as [TokenJwk]
+  const [stolen, other] = await Promise.all([generateTokenKey('ES256'), generateTokenKey('ES256')])
+  const write = (...keys: TokenJwk[]) => writeFileSync(path, JSON.stringify({ keys }), { mode: 0o600 })
+  /** A server that starts, and what it tells until it is done. */
+  const serve = async (use: (look: () => Promise<void>) => Promise<void> = async () => {}) => {
+    const told: string[] = []
+    const look = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
+      ...{ clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256' },
+      report: problem => t.fail(problem),
+      onChange: ({ kid }, change) => told.push(`${change} ${kid}`),
+    })
+    await look()
+    await use(look)
+    await look()
+    return told
+  }
+  t.same(await serve(), [`present ${first.kid}`], 'its first start')
+  t.same(await serve(), [], 'nothing has changed')
+  const running = await serve(async look => {
+    write(first, stolen)
+    const { mtime } = statSync(path)
+    await look()
+    write(first)
+    utimesSync(path, mtime, mtime) // whoever changed it has put its time back
+    await look()
+    write({ ...first, exp: now + 1000 })
+    await look()
+    write({ ...other, kid: first.kid, nbf: first.nbf, exp: now + 1000 })
+  })
+  t.same(
+    running,
+    [`added ${stolen.kid}`, `removed ${stolen.kid}`, `rescheduled ${first.kid}`, `changed ${first.kid}`],
+    'while it runs',
+  )
+  write(other, stolen)
+  t.same(await serve(), [`added ${other.kid}`, `added ${stolen.kid}`, `removed ${first.kid}`], 'while no server ran')
+  t.same(await serve(), [])
+  t.equal(statSync(`${path}.seen`).mode & 0o777, 0o600)
+  t.notMatch(readFileSync(`${path}.seen`, 'utf8'), stolen.d as string, 'no private key is in what is remembered')
+  for (const broken of ['', '[', '[1]', '{}', 'null']) {
+    writeFileSync(`${path}.seen`, broken)
+    t.same(await serve(), [`present ${other.kid}`, `present ${stolen.kid}`], `remembered: ${JSON.stringify(broken)}`)
+  }
 })
 
 t.test('keys that are old are rotated in time, once', async t => {
@@ -143,7 +196,7 @@ t.test('keys that are old are rotated in time, once', async t => {
     maximumAge: 3600,
     algorithm: 'ES256',
     report: problem => t.fail(problem),
-    onRotated: ({ kid }) => rotated.push(kid),
+    onChange: ({ kid }, change) => change === 'added' && rotated.push(kid),
   })
   await look()
   t.same(rotated, [])
@@ -160,19 +213,19 @@ t.test(
     const path = join(makeFolder(t), 'keys.json')
     await ensureKeysFile(path, 'ES256')
     const rings = await Promise.all([1, 2, 3].map(async () => createKeyRing(await importKeysFile(path), now)))
-    const rotated: string[] = []
+    const rotated = new Set<string>()
     const looks = rings.map(ring =>
       watchKeysFile(path, ring, {
         clock: () => (now + 3600) * 1000,
         maximumAge: 3600,
         algorithm: 'ES256',
         report: problem => t.match(problem, /is being changed by another process/),
-        onRotated: ({ kid }) => rotated.push(kid),
+        onChange: ({ kid }, change) => change === 'added' && rotated.add(kid),
       }),
     )
     for (let round = 0; round < 3; round++) await Promise.all(looks.map(look => look()))
-    t.equal(rotated.length, 1)
-    for (const ring of rings) t.ok(ring.find(rotated[0] as string), 'which all of them know')
+    t.equal(rotated.size, 1)
+    for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
   },
 )
 
@@ -181,7 +234,7 @@ t.test('what happens to the file while a server starts, or twice at once, is not
   await ensureKeysFile(path, 'ES256')
   const ring = createKeyRing(await importKeysFile(path), now)
   const { kid: early } = await rotateKeysFile(path, 'ES256', now)
-  const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onRotated: () => {} } as const
+  const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onChange: () => {} } as const
   const look = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
   await look()
   t.ok(ring.find(early), 'before it was watched')

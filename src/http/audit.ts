@@ -28,7 +28,7 @@ export interface Audit {
     request: FastifyRequest | undefined,
     by: string | undefined,
     revocation: Revocation,
-    cause?: 'theft' | 'leak',
+    cause?: 'theft' | 'leak' | 'state',
   ): void
   refreshRotated(request: FastifyRequest, grant: Grant, outcome: string): void
   /** A used refresh token was used again, and its grant is revoked. */
@@ -45,13 +45,20 @@ export interface Audit {
   tokenLeaked(request: FastifyRequest, facts: Facts): void
   /** A notification was given up. */
   notificationFailed(facts: Facts): void
-  keyRotated(kid: string, nbf: number): void
+  /** A signing key has changed. */
+  keyRotated(key: { readonly kid: string; readonly nbf?: number | undefined }, change: KeyChange): void
   settingsUnsafe(setting: string): void
   /** An administrator has changed a client. */
   clientChanged(request: FastifyRequest, clientId: string, change: ClientChange, secretId?: string): void
   /** A refusal of the ops listener. */
   adminRefused(request: FastifyRequest, refusal: OAuthError, status: number): void
 }
+
+/**
+ * `changed`: another key has its id now. `rescheduled`: its times were moved. `present`: it was there at the start, and nothing
+ * was remembered of the keys before.
+ */
+export type KeyChange = 'added' | 'changed' | 'rescheduled' | 'removed' | 'present'
 
 export type ClientChange = 'added' | 'replaced' | 'disabled' | 'enabled' | 'removed' | 'secret_added' | 'secret_removed'
 
@@ -159,7 +166,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
     },
     tokenLeaked: (request, facts) => write('token.leaked', 'success', { ...facts, ...describeRequest(request) }),
     notificationFailed: facts => note('notification.failed', 'refused', facts),
-    keyRotated: (kid, nbf) => note('key.rotated', 'success', { kid, nbf }),
+    keyRotated: ({ kid, nbf }, change) => note('key.rotated', 'success', { kid, nbf, change }),
     settingsUnsafe: setting => note('settings.unsafe', 'unknown', { setting }),
     clientChanged: (request, client_id, change, secret_id) =>
       write('client.changed', 'success', { client_id, change, secret_id, ...describeRequest(request) }),

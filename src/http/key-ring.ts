@@ -7,6 +7,7 @@ export interface KeyRing {
   /** Signs claims with the key that signs at `now`, in seconds since 1970. */
   sign(claims: object, now: number): string
   find(kid: string): SigningKey | undefined
+  readonly all: readonly SigningKey[]
   /** Changes whenever a key is gone or another one has its id: what was verified before has to be verified again. */
   readonly generation: number
   /** The public keys at `now`, for `/oauth/jwks`. */
@@ -22,6 +23,9 @@ export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing
   return {
     sign: (claims, time) => findSigning([...byId.values()], time).sign(claims),
     find: kid => byId.get(kid),
+    get all() {
+      return [...byId.values()]
+    },
     get generation() {
       return generation
     },

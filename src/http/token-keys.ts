@@ -138,6 +138,6 @@ function readKey(jwk: TokenJwk, read: () => string | Buffer): string {
 }
 
 /** RFC 7638 §3: the required members in lexicographic order. */
-function thumbprint({ crv, e, kty, n, x, y }: JsonWebKey): string {
+export function thumbprint({ crv, e, kty, n, x, y }: JsonWebKey): string {
   return hash('sha256', JSON.stringify({ crv, e, kty, n, x, y }), 'base64url')
 }

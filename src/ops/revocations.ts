@@ -18,10 +18,11 @@ export async function revoke(
   kind: RevocationKind,
   value: string,
   parts: Pick<OpsParts, 'store' | 'audit' | 'now'>,
+  cause?: 'state',
 ): Promise<Revocation> {
   const revocation = buildRevocation(kind, value, parts.now())
   await parts.store.revoke(revocation)
-  parts.audit.tokenRevoked(request, undefined, revocation)
+  parts.audit.tokenRevoked(request, undefined, revocation, cause)
   return revocation
 }
 

@@ -50,14 +50,22 @@ const migrations = [
    CREATE INDEX notifications_by_expiry ON notifications (expires);`,
   'ALTER TABLE grants ADD COLUMN issued_after INTEGER',
   `CREATE TABLE state (id TEXT NOT NULL, is_new INTEGER NOT NULL) STRICT;
-   INSERT INTO state VALUES (lower(hex(randomblob(16))), 0);`,
+   INSERT INTO state VALUES (lower(hex(randomblob(16))), 0);
+
+   -- With these each column is in an index too, so that an octet that was flipped is found.
+   DROP INDEX revocations_by_expiry;
+   CREATE INDEX revocations_by_expiry ON revocations (expires, not_before);
+   CREATE INDEX clients_as_a_whole ON clients (id, registration, disabled, secrets);`,
 ]
 
 /** Version of the schema that this program writes. */
 export const schemaVersion = migrations.length
 
-/** Opens or makes the database at `path`, or a passing one for `:memory:`. @throws Error with one sentence that says why not. */
-export function openDatabase(path: string): DatabaseSync {
+/**
+ * Opens or makes the database at `path`, or a passing one for `:memory:`. `isIntact`: its content is known to be what was
+ * written, and need not be checked. @throws Error with one sentence that says why not.
+ */
+export function openDatabase(path: string, isIntact = false): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
     if (path !== ':memory:') ensureFile(path)
@@ -65,6 +73,7 @@ export function openDatabase(path: string): DatabaseSync {
     // The lock on the file is taken with the first statement and kept until the end: what is remembered beside the file,
     // such as who follows its news, is only right when nobody else writes to it.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    if (!isIntact) requireIntegrity(database)
     migrate(database)
     return database
   } catch (cause) {
@@ -82,6 +91,22 @@ function ensureFile(path: string): void {
     if (statSync(path).isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
     accessSync(path, constants.R_OK | constants.W_OK)
   }
+}
+
+/** The largest file whose pages are all checked, in octets: three seconds of work. */
+const largestChecked = 1_073_741_824
+
+/**
+ * Finds damage: of all pages in a file of moderate size, and of each octet of what must not be lost, since that is in a table
+ * and in an index. @throws Refusal
+ */
+function requireIntegrity(database: DatabaseSync): void {
+  const ask = (sql: string) => Object.values(database.prepare(sql).get() ?? {})[0]
+  if (ask('PRAGMA user_version') === 0) return
+  const size = Number(ask('PRAGMA page_count')) * Number(ask('PRAGMA page_size'))
+  const checks = ['integrity_check(revocations)', 'integrity_check(clients)']
+  for (const check of size <= largestChecked ? ['quick_check', ...checks] : checks)
+    if (ask(`PRAGMA ${check}`) !== 'ok') throw new Refusal(words[11] as string)
 }
 
 function migrate(database: DatabaseSync): void {
@@ -103,10 +128,13 @@ class Refusal extends Error {}
 function describe(error: unknown): string {
   if (error instanceof Refusal) return error.message
   const { code, errcode = 0, message } = error as { code?: string; errcode?: number; message: string }
-  return words[code === 'ERR_SQLITE_ERROR' ? errcode & 0xff : (code ?? '')] ?? `cannot be used: ${message}`
+  const known = code === 'ERR_SQLITE_ERROR' ? (words[errcode] ?? words[errcode & 0xff]) : words[code ?? '']
+  return known ?? `cannot be used: ${message}`
 }
 
-/** By the code of the system, or by SQLite's primary result code. */
+const restore = 'restore a backup of it, or move it away to start anew, which revokes all tokens'
+
+/** By the code of the system, or by SQLite's result code, extended or primary. */
 const words: Readonly<Record<string | number, string>> = {
   ENOENT: 'cannot be made, since its folder does not exist',
   ENOTDIR: 'cannot be made, since its folder is a file',
@@ -117,8 +145,9 @@ const words: Readonly<Record<string | number, string>> = {
   ENOSPC: 'cannot be made, since there is no room on the disk',
   5: 'is in use by another process',
   8: 'cannot be written',
-  11: 'is damaged',
+  11: `is damaged: ${restore}`,
   13: 'cannot be used, since there is no room on the disk',
   14: 'cannot be opened',
-  26: 'is not an SQLite database',
+  26: `is not an SQLite database: ${restore}`,
+  1544: 'cannot be written, since its folder is not writable, where SQLite keeps a log beside it',
 }

@@ -12,6 +12,8 @@ import { ask, type Row, unavailable, type Work } from './work.ts'
 export interface SqliteOptions {
   /** The file may not grow beyond so many pages of 4096 octets. */
   readonly maximumPages?: number
+  /** The content of the file is known to be what was written, and need not be checked. */
+  readonly isIntact?: boolean
 }
 
 const everything = -1
@@ -23,8 +25,8 @@ const portion = 5000
 const retryAfter = 500
 
 /** Opens or makes the store at `path`; `:memory:` keeps nothing. @throws Error with one sentence when the file cannot be used. */
-export function openSqlite(path: string, { maximumPages }: SqliteOptions = {}): Store {
-  const database = openDatabase(path)
+export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptions = {}): Store {
+  const database = openDatabase(path, isIntact)
   if (maximumPages !== undefined) database.exec(`PRAGMA max_page_count = ${maximumPages}`)
   const perform = createPerformer(database)
   const followers = new Followers()

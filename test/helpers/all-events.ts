@@ -71,7 +71,10 @@ async function useTwice(client: TestConnection, token: string, wait: (seconds: n
 function recordOthers(): SecurityEvent[] {
   const events: SecurityEvent[] = []
   const audit = createAudit(event => void events.push(event))
-  audit.keyRotated('_lbrIqpxNEtYjLgKJfpdiyDHAVFAq8fOz-CW5j7RgnaI', 1_795_506_354)
+  const kid = '_lbrIqpxNEtYjLgKJfpdiyDHAVFAq8fOz-CW5j7RgnaI'
+  for (const change of ['added', 'changed', 'rescheduled', 'removed', 'present'] as const)
+    audit.keyRotated({ kid, nbf: 1_795_506_354 }, change)
+  audit.keyRotated({ kid }, 'added')
   audit.settingsUnsafe('TLSBOUND_UNSAFE_TOKEN_COOKIE')
   const about = { type: 'theft.suspected', client_id: 'alice', jti: '597bfc72-81fd-45c4-871f-5d1ae48907b6' }
   const problem = { attempts: 9, problem: 'the receiver answers 500' }

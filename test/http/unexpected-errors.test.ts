@@ -399,7 +399,7 @@ t.test('the file of signing keys is looked at again after a look during which a 
   const replaced: unknown[] = []
   const look = watchKeysFile(
     path,
-    { replace: (...keys: unknown[]) => void replaced.push(keys) } as unknown as KeyRing,
+    { all: [], replace: (...keys: unknown[]) => void replaced.push(keys) } as unknown as KeyRing,
     {
       clock() {
         if (isFailing) throw new Error('the clock')
@@ -408,7 +408,7 @@ t.test('the file of signing keys is looked at again after a look during which a 
       maximumAge: undefined,
       algorithm: 'ES256',
       report: problem => void problems.push(problem),
-      onRotated() {},
+      onChange() {},
     },
   )
   await look()
