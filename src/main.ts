@@ -44,6 +44,12 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const stderr = pino.destination({ dest: 2, sync: true, maxLength: 65_536 })
   stderr.on('error', () => {}) // a log that cannot be written keeps nobody from being served
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr)
+  // From the start on: a SIGHUP that nothing listens for ends a process.
+  let isReloadDue = false
+  let reloadFiles = (): void => {
+    isReloadDue = true
+  }
+  process.on('SIGHUP', () => reloadFiles())
   const events = openEvents(settings, error => {
     if (error === undefined) log.info('security events are written again')
     else log.error({ err: error }, 'security events cannot be written: whatever would make one is refused')
@@ -149,9 +155,10 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const steps = [events.followRename, lookForKeys, reload].map(step =>
     guardedWithLog(log, 'unhandled error after SIGHUP', step),
   )
-  process.on('SIGHUP', () => {
+  reloadFiles = () => {
     for (const step of steps) step()
-  })
+  }
+  if (isReloadDue) reloadFiles()
   const close = async (signal: string) => {
     log.info(`${signal}: answering what is under way, then closing`)
     // Node looks for idle connections once when it closes; one that falls idle later, or never speaks, must not hold us.

@@ -33,9 +33,22 @@ export function evaluateCertificate(socket: TLSSocket, { trust, isPinned }: Trus
     const pinned = readCertificate(x509, true)
     if (isPinned(pinned.thumbprint)) return { certificate: pinned }
   }
-  const message = readVerifyMessage(socket)
+  const { message } = readVerifyError(socket) ?? {}
   const sent = x509.issuerCertificate
   return { rejection: explainCertificate({ x509, code, message, sent, trust, now: Date.now() }) }
+}
+
+/**
+ * Why OpenSSL refuses the certificate of a handshake that has failed; undefined: it refuses none. With most certificates that
+ * it refuses the handshake succeeds all the same, and requests get the reason. But where the verification leaves an error in
+ * OpenSSL's queue, as a wrong signature or a malformed extension does, Node takes it for one of the connection and ends that.
+ */
+export function explainFailedHandshake(socket: TLSSocket, trust: Trust): CertificateRejection | undefined {
+  const x509 = socket.getPeerX509Certificate()
+  const error = readVerifyError(socket)
+  if (x509 === undefined || error === undefined) return undefined
+  const { code, message } = error
+  return explainCertificate({ x509, code, message, sent: x509.issuerCertificate, trust, now: Date.now() })
 }
 
 /** What is wrong with a certificate even where it is registered itself. */
@@ -48,11 +61,12 @@ const withoutAppeal = [
 ]
 
 /**
- * OpenSSL's words for its last error: Node has codes for some of them only, and keeps the words to itself. Just for the
- * explanation, which does without them where Node keeps them in another place.
+ * OpenSSL's last error about a certificate, with its words: Node has codes for some errors only, and keeps the words to itself.
+ * Just for the explanation, which does without them where Node keeps them in another place.
  */
-function readVerifyMessage(socket: TLSSocket): string | undefined {
-  const { _handle: handle } = socket as { _handle?: { verifyError?: () => Error | null } }
+function readVerifyError(socket: TLSSocket): { readonly code: string; readonly message: string } | undefined {
+  const { _handle: handle } = socket as { _handle?: { verifyError?: () => NodeJS.ErrnoException | null } | null }
+  const error = typeof handle?.verifyError === 'function' ? handle.verifyError() : undefined
   // Node adds advice of its own after a semicolon.
-  return typeof handle?.verifyError === 'function' ? handle.verifyError()?.message.replace(/;.*$/s, '') : undefined
+  return error ? { code: String(error.code), message: error.message.replace(/;.*$/s, '') } : undefined
 }

@@ -2,6 +2,7 @@
 // TLS, or one that does not trust the certificate of this server leaves a trace.
 import type { Http2SecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { type OctetKind, recognizeOctets } from './first-octets.ts'
 
 /** Why handshakes fail and what to do about it: a closed list, whose names are the label of a metric. */
@@ -32,10 +33,13 @@ export interface FailedHandshake {
 }
 
 /**
- * Calls `onFailure` for each handshake of a server that fails. To be called before anything else listens to its connections:
+ * Calls `onFailure` for each handshake of a server that fails, with its socket where it was one of TLS. To be called before anything else listens to its connections:
  * the first octets are read before TLS is, since OpenSSL tells nobody what they were. What is no TLS never reaches it.
  */
-export function watchHandshakes(server: Http2SecureServer, onFailure: (failed: FailedHandshake) => void): void {
+export function watchHandshakes(
+  server: Http2SecureServer,
+  onFailure: (failed: FailedHandshake, socket?: TLSSocket) => void,
+): void {
   const startTls = server.listeners('connection')
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
@@ -56,9 +60,10 @@ export function watchHandshakes(server: Http2SecureServer, onFailure: (failed: F
       for (const listener of startTls) listener.call(server, socket)
     })
   })
-  server.on('tlsClientError', (error: NodeJS.ErrnoException, { remoteAddress: peer, remotePort: peer_port }) =>
-    onFailure({ failure: classify(error.code ?? ''), code: error.code, peer, peer_port }),
-  )
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    const { remoteAddress: peer, remotePort: peer_port } = socket
+    onFailure({ failure: classify(error.code ?? ''), code: error.code, peer, peer_port }, socket)
+  })
 }
 
 function classify(code: string): HandshakeFailure {

@@ -16,7 +16,7 @@ import { acceptsAnyone, assessAuthorities } from './authority-standing.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
 import { malformed } from './errors.ts'
-import type { TrustInForce } from './evaluate-certificate.ts'
+import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
 import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
 import { floodBudget, limitFloods } from './http2-floods.ts'
 import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
@@ -135,10 +135,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; without, as many as there is memory for
       requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
-    watchHandshakes(server, failed =>
-      guard(undefined, () => {
+    watchHandshakes(server, (failed, socket) =>
+      guard(socket, () => {
         counts.failedHandshakes[failed.failure]++
         options.onFailedHandshake?.(failed)
+        const rejection = socket && explainFailedHandshake(socket, trusted.trust)
+        if (rejection) options.onDrop?.(socket, new OAuthError('invalid_client', ...rejection))
       }),
     )
     const handshakes = new Map<string, Handshake>()

@@ -88,6 +88,12 @@ export async function startCorpusServer(
   await fetch(`http://localhost:${opsPort}/health`) // what it does after it has begun to listen, it has then done
   const authority = `Host: localhost:${port}`
 
+  /** The first event that is written after so many characters. */
+  async function readNextEvent(before: number): Promise<Presented['event']> {
+    await until(() => server.stdout().includes('\n', before))
+    return JSON.parse(server.stdout().slice(before).split('\n')[0] as string)
+  }
+
   async function ask(connection: RawConnection): Promise<Presented['verdict']> {
     const { status, body } = await connection.request(`GET /binding HTTP/1.1\r\n${authority}\r\n\r\n`)
     if (status !== 200) return `status ${status}`
@@ -107,19 +113,20 @@ export async function startCorpusServer(
     ask,
     async present(client) {
       let connection: RawConnection | undefined
+      const before = server.stdout().length
       try {
         connection = await connectRaw(port, client)
         const verdict = await ask(connection)
-        const before = server.stdout().length
         const form = 'grant_type=client_credentials&client_id=alice'
         const type = 'Content-Type: application/x-www-form-urlencoded'
         const head = ['POST /oauth/token HTTP/1.1', authority, type, `Content-Length: ${form.length}`]
         const { status } = await connection.request(`${head.join('\r\n')}\r\n\r\n${form}`)
-        await until(() => server.stdout().includes('\n', before))
-        return { verdict, token: status, event: JSON.parse(server.stdout().slice(before).split('\n')[0] as string) }
+        return { verdict, token: status, event: await readNextEvent(before) }
       } catch (error) {
         if (!(error instanceof ConnectionEnded)) throw error
-        return { verdict: 'handshake fails', token: undefined, event: undefined }
+        // The server ends some connections because of the certificate, without an answer, and says so in an event.
+        const event = error.alert === undefined ? await readNextEvent(before) : undefined
+        return { verdict: event?.reason ?? 'handshake fails', token: undefined, event }
       } finally {
         connection?.close()
       }
