@@ -544,6 +544,11 @@ export const details = {
       cause: 'The alg of the token is not that of the key that its kid names.',
       remedy: 'Tokens of this issuer are signed with the algorithm of their key; this one was forged or altered.',
     },
+    high_s: {
+      cause: 'The ECDSA signature of the token has the higher one of its two values of s.',
+      remedy:
+        'The issuer must write the lower value, so that a token has one spelling; otherwise the token was altered.',
+    },
     wrong_signature: {
       cause: 'The key that the token names did not make its signature.',
       remedy: 'The token was forged or altered, or two servers have different keys under one kid.',

@@ -1,6 +1,6 @@
 // A token's text → the claims that its issuer gave it: by signature, or by the store for an opaque one.
 // Not whether they still hold, and not for whom: token-verifier.ts and routes/introspect.ts ask that.
-import { readTokenHeader } from '../core/compact-jws.ts'
+import { hasLowS, readTokenHeader } from '../core/compact-jws.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
@@ -27,11 +27,16 @@ export function createTokenReader(
     const verify = (key: VerificationKey | undefined) => {
       if (key === undefined) return refuse('unknown_key', { kid, alg })
       if (key.algorithm !== alg) return refuse('wrong_algorithm', { kid, alg, expected: key.algorithm })
-      return key.verify(token) ?? refuse('wrong_signature', { kid, alg })
+      return key.verify(token) ?? refuse(isHighS(token, alg) ? 'high_s' : 'wrong_signature', { kid, alg })
     }
     const key = findKey(kid)
     return key instanceof Promise ? key.then(verify) : verify(key)
   }
+}
+
+/** Whether an ECDSA signature has the other one of its two possible values of s, which is refused whether or not it verifies. */
+function isHighS(token: string, alg: string): boolean {
+  return alg === 'ES256' && !hasLowS(Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url'))
 }
 
 function refuse(detail: DetailOf<'bad_signature'>, facts?: RefusalFacts): never {

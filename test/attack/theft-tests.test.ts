@@ -179,19 +179,14 @@ t.test('a token for another audience is an alarm in the hands of another client,
 t.test('a living token is an alarm with a request whose client cannot be authenticated', async t => {
   const before = alarmsOf(server).length
   let expected = before
-  const [nobody, stranger, mallory] = [
-    await server.connect(null),
-    await server.connect('stranger'),
-    await server.connect('mallory'),
+  const rows: [string, 'stranger' | 'mallory' | null, string, string, string][] = [
+    ['without a certificate', null, 'alice', 'no_certificate', 'certain'],
+    ['with an untrusted certificate', 'stranger', 'alice', 'certificate_untrusted', 'certain'],
+    ['under a name that is not registered', 'mallory', 'mallory', 'unknown_client', 'certain'],
+    ['with a certificate of another name, as its owner', 'mallory', 'alice', 'client_mismatch', 'possible'],
+    ['with a certificate of another name, as another client', 'mallory', 'bob', 'client_mismatch', 'certain'],
   ]
-  const rows: [string, TestConnection, string, string, string][] = [
-    ['without a certificate', nobody, 'alice', 'no_certificate', 'certain'],
-    ['with an untrusted certificate', stranger, 'alice', 'certificate_untrusted', 'certain'],
-    ['under a name that is not registered', mallory, 'mallory', 'unknown_client', 'certain'],
-    ['with a certificate of another name, as its owner', mallory, 'alice', 'client_mismatch', 'possible'],
-    ['with a certificate of another name, as another client', mallory, 'bob', 'client_mismatch', 'certain'],
-  ]
-  for (const [what, connection, client_id, reason, suspicion] of rows)
+  for (const [what, who, client_id, reason, suspicion] of rows)
     for (const [parameter, kind, path] of [
       ['token', 'access', '/oauth/revoke'],
       ['token', 'refresh', '/oauth/introspect'],
@@ -200,7 +195,9 @@ t.test('a living token is an alarm with a request whose client cannot be authent
     ] as const) {
       const stolen = (await startGrant(alice, portable))[kind]
       const unknown = buildOpaqueToken('rt', randomBytes(32))
-      const bring = (token: string) => post(connection, path, { client_id, [parameter]: token, grant_type: 'x' })
+      // A refused certificate ends its connection.
+      const bring = async (token: string) =>
+        post(await server.connect(who), path, { client_id, [parameter]: token, grant_type: 'x' })
       const answer = await bring(unknown)
       t.match(answer, { status: 401, body: { error: 'invalid_client', reason } }, `control: ${what}`)
       t.equal(shown(await bring(stolen)), shown(answer), `${what}: ${parameter} at ${path}`)
@@ -218,10 +215,9 @@ t.test('an opaque token is an alarm in the hands of somebody without an accepted
   ] as const) {
     const { access } = await startGrant(olga, portable)
     const before = alarmsOf(server).length
-    const thief = await server.connect(who)
     const noise = buildOpaqueToken('at', randomBytes(32))
-    t.match(await thief.get('/api/whoami', noise), { status: 401, body: { reason } }, 'control')
-    t.match(await thief.get('/api/whoami', access), { status: 401, body: { reason } })
+    for (const token of [noise, access])
+      t.match(await (await server.connect(who)).get('/api/whoami', token), { status: 401, body: { reason } })
     await until(() => alarmsOf(server).length === before + 1)
     t.match(alarmsOf(server).at(-1), { client_id: 'olga', reason, suspicion: 'certain' })
   }
@@ -301,15 +297,15 @@ t.test('an owner who connects again under a withdrawn authority is no thief, and
   const owner = await own.connect('alice')
   const bound = await startGrant(owner)
   const loose = await startGrant(owner, portable)
-  const { server: identity, stranger } = own.pki
-  own.tls.reload({ cert: identity.certificate, key: identity.key, ca: stranger.certificate })
-  const again = await own.connect('alice')
+  const another = issueCertificate({ subject: [['CN', 'another CA']], ca: true })
+  const { server: identity } = own.pki
+  own.tls.reload({ cert: identity.certificate, key: identity.key, ca: another.certificate })
+  const refused = { status: 401, body: { reason: 'certificate_untrusted' } }
   for (const { access } of [bound, loose]) {
-    t.match(await again.get('/api/whoami', access), { status: 401, body: { reason: 'certificate_untrusted' } })
+    t.match(await (await own.connect('alice')).get('/api/whoami', access), refused)
     t.match(own.events.at(-1), { came_with: 'own_certificate', jti: claimsOf(access).jti })
   }
-  const refused = { status: 401, body: { reason: 'certificate_untrusted' } }
-  t.match(await refresh(again, loose.refresh), refused)
+  t.match(await refresh(await own.connect('alice'), loose.refresh), refused)
   t.match(own.events.at(-1), { event: 'client.refused', came_with: 'own_certificate' })
   await new Promise(setImmediate)
   t.same(alarmsOf(own), [])

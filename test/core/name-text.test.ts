@@ -51,8 +51,10 @@ t.test('writes types without a short name, and values that are no text, in hexad
   t.equal(formatName(subjectOf([['CN', sequence([integer(5)])]])), 'CN=#3003020105')
   const long = characterString(30, Buffer.alloc(300, 'a'))
   t.match(formatName(subjectOf([['CN', long]])), /^CN=#1e82012c6161/)
+  const nameless = sequence([oid('2.999.3'), characterString(19, Buffer.from('X'))])
+  t.equal(formatName(elementOf(sequence([set([nameless])]))), '2.999.3=#0c0158', 'text is compared whatever its type')
   const identifier = sequence([oid('2.5.4.97'), characterString(19, Buffer.from('X'))])
-  t.equal(formatName(elementOf(sequence([set([identifier])]))), '2.5.4.97=#130158')
+  t.equal(formatName(elementOf(sequence([set([identifier])]))), 'organizationIdentifier=X', 'control')
 })
 
 t.test('writes several attributes of one relative name with a plus', async t => {
