@@ -242,13 +242,12 @@ t.test('PK26, N-21: a client is who its certificate says, not who its request sa
     'DN',
     'dn ',
     ' dn',
-    'dn\0',
     'CN=alice',
     '__proto__',
     'constructor',
     'size',
     '*',
-    'x'.repeat(10_000),
+    'x'.repeat(8000),
   ]
   for (const clientId of unknown)
     t.match(
@@ -258,6 +257,8 @@ t.test('PK26, N-21: a client is who its certificate says, not who its request sa
     )
   for (const parameters of [
     { client_id: '' },
+    { client_id: 'dn\0' },
+    { client_id: 'x'.repeat(10_000) },
     { client_id: 'dn', client_secret: 'x' },
     { client_id: 'dn', client_assertion: 'x' },
   ])
