@@ -45,8 +45,9 @@ export function evaluateCertificate(socket: TLSSocket, { trust, isPinned }: Trus
  */
 export function explainFailedHandshake(socket: TLSSocket, trust: Trust): CertificateRejection | undefined {
   const x509 = socket.getPeerX509Certificate()
+  if (x509 === undefined) return undefined // and without one Node's verifyError dereferences a session that is not there
   const error = readVerifyError(socket)
-  if (x509 === undefined || error === undefined) return undefined
+  if (error === undefined) return undefined
   const { code, message } = error
   return explainCertificate({ x509, code, message, sent: x509.issuerCertificate, trust, now: Date.now() })
 }
