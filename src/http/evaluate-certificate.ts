@@ -45,8 +45,10 @@ export function evaluateCertificate(socket: TLSSocket, { trust, isPinned }: Trus
  */
 export function explainFailedHandshake(socket: TLSSocket, trust: Trust): CertificateRejection | undefined {
   const x509 = socket.getPeerX509Certificate()
+  // First: without a certificate and a cipher, Node dereferences null when it is asked for the error of the verification.
+  if (x509 === undefined) return undefined
   const error = readVerifyError(socket)
-  if (x509 === undefined || error === undefined) return undefined
+  if (error === undefined) return undefined
   const { code, message } = error
   return explainCertificate({ x509, code, message, sent: x509.issuerCertificate, trust, now: Date.now() })
 }
