@@ -34,6 +34,7 @@ async function startUpstream(http2: boolean): Promise<FakeUpstream> {
       else if (path === '/goaway') response.writeHead(200, { connection: 'close' }).end('going')
       else if (path === '/slow') setTimeout(() => response.end('slow'), 30)
       else if (path === '/never') response.write('half')
+      else if (path === '/mute') request.resume()
       else if (path === '/large') response.end(Buffer.alloc(1_000_000))
       else if (path === '/refused') json(response, 401, { reason: 'certificate_untrusted' })
       else {
@@ -86,7 +87,7 @@ async function useSidecar({ address }: Sidecar): Promise<void> {
       request.setTimeout(2000, () => request.destroy())
       request.end(body)
     })
-  await Promise.all(['/', '/slow', '/large', '/_status', '/cut'].map(path => send(path)))
+  await Promise.all(['/', '/slow', '/large', '/_status', '/cut', '/mute'].map(path => send(path)))
   await send('/', { method: 'POST' }, 'a body')
   await send('/', { headers: { host: 'any', expect: 'something' } })
   for (const bytes of ['CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n', 'no request\r\n\r\n']) {
