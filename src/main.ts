@@ -83,7 +83,12 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     report: problem =>
       log.warn(`${problem}: a state that is lost is noticed only when it is new, a key that was added is not`),
   })
-  const notifier = createNotifier(webhooks, { store, clock: Date.now, report: audit.notificationFailed })
+  const notifier = createNotifier(webhooks, {
+    store,
+    clock: Date.now,
+    report: audit.notificationFailed,
+    onError: error => log.error({ err: error }, 'notifications could not be sent; the next attempt follows'),
+  })
   audit.observe(notifier.observe)
   const registry = new ClientRegistry(clients)
 

@@ -2,6 +2,7 @@
 // on the connection that it is used on.
 import type { Dispatcher } from 'undici'
 import { type Client, createClient, readIdentityFiles } from '../client/client.ts'
+import { guarded } from '../core/guard.ts'
 import { describeStatus, describeTransport, writeAnswer } from './call-answer.ts'
 import { readCallRequest, requestOptions } from './call-request.ts'
 import { type Command, UsageError } from './command.ts'
@@ -81,10 +82,14 @@ const lookInterval = 50
 /** Sends a request. A program waits until a server is back; a person wants to know at once that it is not there. */
 async function send(client: Client, options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
   const absence = new AbortController()
-  const timer = setInterval(() => {
+  const look = () => {
     const { lastProblem } = client.state()
     if (lastProblem?.code === 'cannot_connect') absence.abort(new Error(lastProblem.message))
-  }, lookInterval)
+  }
+  const timer = setInterval(
+    guarded(look, error => absence.abort(error)),
+    lookInterval,
+  )
   try {
     return await client.dispatcher.request({ ...options, signal: absence.signal })
   } finally {

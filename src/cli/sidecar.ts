@@ -90,7 +90,7 @@ Certificate, key and authorities may be renewed at any time; the sidecar takes n
       process.once(signal, () => {
         say(`${signal}: answering what is under way, then closing.`)
         setTimeout(() => process.exit(0), longestGoodbye).unref()
-        void sidecar.close()
+        sidecar.close().catch((error: Error) => say(error.message))
       })
   },
 }

@@ -3,6 +3,7 @@
 import type { Dispatcher } from 'undici'
 import { buildBindingProof, hashToken } from '../core/binding-proof.ts'
 import { type ChannelBindings, readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
+import { guarded } from '../core/guard.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { connectTls } from '../outgoing/connect.ts'
 import { ClientError, explainConnectProblem } from './errors.ts'
@@ -88,7 +89,8 @@ export async function openChannel(
   const cipher = socket.getCipher().standardName
   const protocol = socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
   const transport = await (protocol === 'h2' ? openHttp2 : openHttp1)(origin, socket).catch((error: unknown) => {
-    throw explainConnectProblem(error, host)
+    socket.destroy()
+    throw explainConnectProblem(problem ?? error, host)
   })
   return {
     origin,
@@ -117,7 +119,16 @@ export async function openChannel(
       }
     },
     // undici rejects when it has ended already, which is what was wanted.
-    close: () => transport.dispatcher.close().catch(() => {}),
-    destroy: () => void transport.dispatcher.destroy().catch(() => {}),
+    close: async () => {
+      try {
+        await transport.dispatcher.close()
+      } catch {
+        socket.destroy()
+      }
+    },
+    destroy: guarded(
+      () => transport.dispatcher.destroy().catch(() => {}),
+      () => socket.destroy(),
+    ),
   }
 }

@@ -19,7 +19,7 @@ const idleTimeout = 300_000
 
 /** What the connection of a stream has to know of it. */
 export interface StreamEvents {
-  opened(): void
+  opened(stream: ClientHttp2Stream): void
   answered(): void
   gone(): void
 }
@@ -101,7 +101,7 @@ export function openStream(
   }
 
   function follow(opened: ClientHttp2Stream): void {
-    events.opened()
+    events.opened(opened)
     const isComplete = watchEnd(opened)
     let unsent = false
     let problem: Error | undefined

@@ -1,6 +1,6 @@
 // HTTP/2 over one TLS connection. Not undici's Client: a request that its server refused with GOAWAY waits there, silently,
 // for as long as other answers of that connection go on; here it fails at once, and the pool sends it elsewhere (RFC 9113 §6.8).
-import { type ClientHttp2Session, connect } from 'node:http2'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { Dispatcher } from 'undici'
 import { guarded } from '../core/guard.ts'
@@ -50,16 +50,22 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
   http2.unref() // an idle connection keeps no process alive
 
   const silence = watchSilence(http2)
-  /** Requests under way. */
-  let requests = 0
+  /** Requests under way, and those that wait for the answer to a PING. */
+  const streams = new Set<ClientHttp2Stream>()
+  let waiting = 0
   let closing = false
-  const count = (change: 1 | -1) => {
-    requests += change
+  const isIdle = () => {
+    for (const stream of streams)
+      if (stream.destroyed) streams.delete(stream)
+      else return false
+    return waiting === 0
+  }
+  const changed = () => {
     if (closing) leave()
-    else if (!http2.destroyed) requests === 0 ? http2.unref() : http2.ref()
+    else if (!http2.destroyed) isIdle() ? http2.unref() : http2.ref()
   }
   const leave = () => {
-    if (requests > 0) return // GOAWAY would overtake what has not been written
+    if (!isIdle()) return // GOAWAY would overtake what has not been written
     http2.close()
     setTimeout(() => socket.destroy(), goodbyeTimeout).unref()
   }
@@ -73,7 +79,11 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
       http2.once('close', resolve)
     })
   }
-  const events = { opened: () => count(1), answered: silence.broken, gone: () => count(-1) }
+  const opened = (stream: ClientHttp2Stream) => {
+    streams.add(stream)
+    changed()
+  }
+  const events = { opened, answered: silence.broken, gone: changed }
   const dispatcher = Object.assign(new Dispatcher(), {
     dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
       const send = () => openStream(http2, authority, options, handler, events)
@@ -81,11 +91,13 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
       if (closing) handler.onResponseError?.(null as never, endedError())
       else if (asked === undefined) send()
       else {
-        count(1)
-        void asked
-          .then(send)
-          .finally(() => count(-1))
-          .catch(failed)
+        waiting += 1
+        changed()
+        const sent = () => {
+          waiting -= 1
+          changed()
+        }
+        asked.then(send).finally(sent).catch(failed)
       }
       return true
     },

@@ -51,7 +51,7 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
   }
 
   function request(slot: Slot, channel: BoundChannel): Promise<Token> {
-    slot.pending ??= issuer.token(channel, demand(channel.credentials)).then(
+    slot.pending ??= askIssuer(channel).then(
       token => {
         level = token.binding
         for (const place of new Set([slot, slotOf(channel)]))
@@ -63,7 +63,8 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
         return token
       },
       (error: unknown) => {
-        const problem = error instanceof ClientError ? error : new ClientError('token_unavailable', { cause: error })
+        const code = error instanceof TypeError ? 'identity_unusable' : 'token_unavailable' // it names no client
+        const problem = error instanceof ClientError ? error : new ClientError(code, { cause: error })
         const atMost = namesCertificate(problem.reason) ? refusalWait : undefined
         slot.backoff.failed(problem.retryAfter, atMost)
         Object.assign(slot, { pending: undefined, problem })
@@ -72,6 +73,11 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
       },
     )
     return slot.pending
+  }
+
+  /** Async, so that a certificate without a name for the demand is a problem like any other. */
+  async function askIssuer(channel: BoundChannel): Promise<Token> {
+    return issuer.token(channel, demand(channel.credentials))
   }
 
   return {

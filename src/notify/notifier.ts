@@ -2,6 +2,7 @@
 // and from there to its receiver. No decision waits for any of it, and none fails because of it.
 import { randomBytes } from 'node:crypto'
 import type { Observer, SecurityEvent } from '../audit/event.ts'
+import { guarded } from '../core/guard.ts'
 import type { Notification } from '../store/store.ts'
 import { buildBody } from './body.ts'
 import { type KnownReceiver, type Line, type Lines, replaceReceivers } from './line.ts'
@@ -22,6 +23,16 @@ export interface Notifier {
   close(): Promise<void>
 }
 
+/** Passes an error on unless it is the one before: a store that is away fails every second. */
+function onceForEach(onError: SenderParts['onError'] = () => {}): (error: Error) => void {
+  let last = ''
+  return error => {
+    if (error.message === last) return
+    last = error.message
+    onError(error)
+  }
+}
+
 /** Notifies these receivers from now on. It keeps no process alive by itself. */
 export function createNotifier(receivers: readonly KnownReceiver[], parts: SenderParts): Notifier {
   const { store, clock, report } = parts
@@ -29,12 +40,18 @@ export function createNotifier(receivers: readonly KnownReceiver[], parts: Sende
   replaceReceivers(lines, receivers, clock)
   const outbox = createOutbox(store, notification => lose('spool_full', notification))
   const sender = createSender(parts, lines)
-  const timer = setInterval(look, interval)
+  const fail = onceForEach(parts.onError)
+  const timer = setInterval(guarded(look, fail), interval)
   timer.unref()
 
+  /** Never rejects: what failed is tried again with the next look. */
   async function look(): Promise<void> {
-    await outbox.flush()
-    await sender.look().catch(() => {}) // the store does not answer: the next look tries again
+    try {
+      await outbox.flush()
+      await sender.look()
+    } catch (error) {
+      fail(error as Error)
+    }
   }
 
   function lose(reason: string, { id, receiver, body }: Notification): void {
@@ -65,8 +82,9 @@ export function createNotifier(receivers: readonly KnownReceiver[], parts: Sende
       try {
         const notified = [...lines.values()].map(line => notify(line, event))
         if (notified.includes(true)) void look()
-      } catch {
-        report({ reason: 'event_malformed', type: event.event }) // a mistake of ours must not make one of the decision
+      } catch (error) {
+        fail(error as Error) // a mistake of ours must not make one of the decision
+        report({ reason: 'event_malformed', type: event.event })
       }
     },
     replace: others => replaceReceivers(lines, others, clock),

@@ -18,6 +18,8 @@ export interface SenderParts {
   readonly clock: () => number
   /** Is told of each notification that is given up, and of each receiver that wants no more. Must not throw. */
   readonly report: (facts: Facts) => void
+  /** Gets each error that no notification is reported with: of the store, or one that nobody expects. Default: none. */
+  readonly onError?: ((error: Error) => void) | undefined
   /** Milliseconds that a receiver has to answer. Default 10 000. */
   readonly timeout?: number
 }
@@ -60,8 +62,7 @@ export function createSender({ store, clock, report, timeout = 10_000 }: SenderP
 
   async function send(line: Line, notification: SpooledNotification): Promise<void> {
     const attempt = { timestamp: Math.floor(clock() / 1000), timeout, signal: ending.signal }
-    const delivery = await deliver(line.receiver, notification, attempt)
-    line.underWay--
+    const delivery = await deliver(line.receiver, notification, attempt).finally(() => line.underWay--)
     await settle(line, notification, delivery)
   }
 
