@@ -31,7 +31,6 @@ export function guardSecrets(settings: Settings, { env, execArgv }: Process, key
     ({ sentence }) => `with NODE_ENV=production, ${sentence}`,
   )
   if (sentences.length > 0) throw new SettingsError(sentences)
-  process.on('SIGUSR1', () => {}) // by which Node starts its debugger, unless somebody listens
   return []
 }
 
