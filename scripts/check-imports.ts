@@ -41,6 +41,7 @@ const wiring = [
     'signing-keys.ts',
     'state-record.ts',
     'check-node.js',
+    'no-debugger.js',
     'doors.ts',
     'listener.ts',
     'production.ts',

@@ -1,5 +1,6 @@
 // The server process, a wiring diagram: settings → files → store → server → listen → reload, close.
 import './check-node.js'
+import './no-debugger.js'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Logger, pino } from 'pino'
@@ -73,8 +74,9 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const webhooks = readWebhooksFile(settings.webhooksFile)
   const record = readStateRecord(keysFile, settings.stateUrl)
-  const store = await openStore(settings.stateUrl, record.isIntact)
-  await watchState(record, store, {
+  const store = openStore(settings.stateUrl, record.isIntact)
+  // Before anything is written to it, the check too: its position must still be that of the last run.
+  const watching = watchState(record, store, {
     keysAreNew,
     async onLoss(sentence) {
       log.warn(`${sentence}. Revoked tokens could be accepted again, so all tokens issued before now are revoked`)
@@ -83,6 +85,12 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     report: problem =>
       log.warn(`${problem}: a state that is lost is noticed only when it is new, a key that was added is not`),
   })
+  await watching
+    .then(() => store.check())
+    .catch(async error => {
+      await store.close() // its connections would keep the process alive
+      throw explainStore(error)
+    })
   const notifier = createNotifier(webhooks, {
     store,
     clock: Date.now,
@@ -185,14 +193,15 @@ function quietly(log: Logger): Logger {
   return log.isLevelEnabled('warn') ? log.child({}, { level: 'warn' }) : log
 }
 
-/** Opens the store that the address names, and makes sure that it answers. Rejects with one sentence. */
-async function openStore(url: string, isIntact: boolean): Promise<Store> {
+/** Opens the store that the address names. @throws Error with one sentence. */
+function openStore(url: string, isIntact: boolean): Store {
   const path = /^sqlite:(.+)$/s.exec(url)?.[1]
   if (path !== undefined && path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const store = path === undefined ? openPostgres(url) : openSqlite(path, { isIntact })
-  await store.check().catch((error: Error) => {
-    const reason = error.cause instanceof Error ? error.cause.message : error.message
-    throw new Error(`the store cannot be used: ${reason}`)
-  })
-  return store
+  return path === undefined ? openPostgres(url) : openSqlite(path, { isIntact })
+}
+
+/** Returns an error with one sentence that says why the store cannot be used. */
+function explainStore(error: Error): Error {
+  const reason = error.cause instanceof Error ? error.cause.message : error.message
+  return new Error(`the store cannot be used: ${reason}`)
 }

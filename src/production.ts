@@ -24,7 +24,6 @@ export function guardSecrets(settings: Settings, { env, execArgv }: Process, key
   if (!isProduction(env)) return exposures
   if (exposures.length > 0)
     throw new SettingsError(exposures.map(({ sentence }) => `with NODE_ENV=production, ${sentence}`))
-  process.on('SIGUSR1', () => {}) // by which Node starts its debugger, unless somebody listens
   return []
 }
 

@@ -26,8 +26,14 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
   let tellPosition: (position: number) => void = () => {}
   let closing: Promise<void> | undefined
   const { write, read } = connections
+  const store = buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.told)
   return {
-    ...buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.told),
+    ...store,
+    async removeExpired(now, limit) {
+      const removed = await store.removeExpired(now, limit)
+      tellPosition(await write(() => nextSequence())) // regularly, so that a backup from between two news shows itself
+      return removed
+    },
     check: () => connections.verify(() => nextSequence()).then(position => tellPosition(position)),
     acknowledge: () => write(() => acknowledge()).then(position => tellPosition(position)),
     watchPosition(listener) {

@@ -111,7 +111,11 @@ t.test('RE01: a server that was killed, or has ended, goes on with the chain', a
   await (await third.connect('mallory')).requestToken()
   await third.end('SIGTERM')
   const { end, ...verdict } = await verifyFiles(path)
-  t.same(verdict, { found: ['new_chain 0:1'], problems: 0, events: 4 }, 'three decisions, and the key that the first start took over')
+  t.same(
+    verdict,
+    { found: ['new_chain 0:1'], problems: 0, events: 4 },
+    'three decisions, and the key that the first start took over',
+  )
   t.equal(end, hashLine(JSON.stringify(eventsIn(path).at(-1))))
 })
 
