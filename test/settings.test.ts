@@ -39,6 +39,7 @@ t.test('without any variable it is the demo on loopback, with short lifetimes an
     tlsMinVersion: 'TLSv1.3',
     tlsDropUnacceptable: false,
     connectionMaxAge: 3600,
+    expiryWarningDays: 30,
     http2: true,
     clientsFile: undefined,
     signingKeysFile: undefined,

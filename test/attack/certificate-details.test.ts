@@ -1,6 +1,7 @@
 // Why a client certificate was refused, for the operator: each cause in a real handshake, with its detail and the facts that were
 // compared. What the client is told stays its reason.
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import type { ConnectionOptions } from 'node:tls'
 import t from 'tap'
 import type { DetailOf, RefusalFacts } from '../../src/core/details.ts'
 import type { CertificateRejection } from '../../src/http/certificate-rejection.ts'
@@ -12,6 +13,7 @@ import * as extensions from '../../src/pki/extensions.ts'
 import { type Identity, issueCertificate, issueCrl, startTestServer } from '../../src/testing/server.ts'
 import { evaluationOf } from '../helpers/handshakes.ts'
 import { listsOf, renderPem } from '../helpers/pem.ts'
+import { tryHandshake } from '../helpers/raw-tls.ts'
 
 const DAY = 86_400_000
 const past = { notBefore: new Date(Date.now() - 3 * DAY), notAfter: new Date(Date.now() - DAY) }
@@ -353,6 +355,27 @@ t.test(
     t.notOk('x5t#S256' in server.events.at(-1))
   },
 )
+
+t.test('a handshake that fails before any certificate ends that handshake, and nothing else', async t => {
+  const server = await startTestServer()
+  t.teardown(() => server.close())
+  const { port, pki } = server
+  for (const [options, code] of [
+    [{ maxVersion: 'TLSv1.2' }, 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'],
+    [
+      { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
+      'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
+    ],
+    [{ ALPNProtocols: ['ftp'] }, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'],
+    [{ ciphers: 'TLS_AES_128_CCM_SHA256' }, 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE'],
+    [{ ca: foreign.certificate }, 'SELF_SIGNED_CERT_IN_CHAIN'],
+  ] as const)
+    t.equal(
+      await tryHandshake({ port, servername: 'localhost', ca: pki.ca.certificate, ...options } as ConnectionOptions),
+      code,
+    )
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
+})
 
 t.test('a connection that is dropped is an event with the same detail', async t => {
   const server = await startTestServer({ env: { TLSBOUND_TLS_DROP_UNACCEPTABLE: 'on' } })
