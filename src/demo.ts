@@ -1,7 +1,7 @@
 // The demo: certificates that are made where missing, two registered clients, and what to try first.
-import { X509Certificate } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { loadCertificates, renderCertificates } from './pem-files.ts'
 import { demoNames, isDemoCertificate, writeDemoPki } from './pki/demo.ts'
 import type { Settings } from './settings.ts'
 
@@ -19,7 +19,7 @@ export function ensureDemoPki(folder: string, now: number): string[] {
     .map(name => join(folder, `${name}.crt`))
     .find(path => existsSync(path) && !isValidTomorrow(path, now))
   if (ended === undefined) return []
-  if (!isDemoCertificate(readFileSync(ca, 'utf8')))
+  if (!isDemoCertificate(renderCertificates(loadCertificates(ca))))
     return [`${ended} has ended or ends within a day, and is not renewed, since ${ca} is not of the demo`]
   writeDemoPki(folder, { force: true })
   return [
@@ -29,7 +29,8 @@ export function ensureDemoPki(folder: string, now: number): string[] {
 }
 
 function isValidTomorrow(path: string, now: number): boolean {
-  const { validFromDate, validToDate } = new X509Certificate(readFileSync(path))
+  const [{ x509 }] = loadCertificates(path)
+  const { validFromDate, validToDate } = x509
   return validFromDate.getTime() <= now && now + 86_400_000 < validToDate.getTime()
 }
 
