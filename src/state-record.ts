@@ -44,7 +44,7 @@ export interface StateRecord {
 export function readStateRecord(keysFile: string, url: string): StateRecord {
   const stateFile = /^sqlite:(.+)$/s.exec(url)?.[1]
   const database = stateFile === ':memory:' ? undefined : stateFile
-  const name = hash('sha256', stateFile === undefined ? url.replace(/\/\/.*@/s, '//') : resolve(stateFile), 'hex')
+  const name = hash('sha256', stateFile === undefined ? url.slice(url.lastIndexOf('@') + 1) : resolve(stateFile), 'hex')
   const path = `${keysFile}.state-${name.slice(0, 16)}`
   const remembered = read(path)
   const seal = remembered instanceof Error ? undefined : remembered?.seal

@@ -59,7 +59,7 @@ export function basicConstraints(pathLength?: number): Der {
 
 export function keyUsage(allowed: readonly KeyUsage[]): Der {
   const bits = keyUsages.map(usage => (allowed.includes(usage) ? '1' : '0')).join('')
-  const used = bits.replace(/0*$/, '') // DER leaves out the zeros at the end
+  const used = bits.slice(0, bits.lastIndexOf('1') + 1) // DER leaves out the zeros at the end
   const octet = Buffer.from([Number.parseInt(used.padEnd(8, '0'), 2)])
   return extension('2.5.29.15', bitString(octet, 8 - used.length), { critical: true })
 }

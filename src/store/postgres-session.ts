@@ -116,8 +116,17 @@ export function searchPathOf(options: string): string[] | undefined {
 
 /** The names of a list, as PostgreSQL reads them: those without quotes in lower case. */
 function splitPath(list: string): string[] {
-  const names = [...list.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"]+))\s*(?:,|$)/gs)]
-  return names.map(([, quoted, plain = '']) => quoted?.replaceAll('""', '"') ?? plain.trim().toLowerCase())
+  const names = ['']
+  let isQuoted = false
+  for (const [part] of list.matchAll(/"|,|[^",]+/g)) {
+    if (part === '"') isQuoted = !isQuoted
+    if (part === ',' && !isQuoted) names.push('')
+    else names.push(`${names.pop()}${part}`)
+  }
+  return names.map(text => {
+    const name = text.trim()
+    return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase()
+  })
 }
 
 function quote(name: string): string {

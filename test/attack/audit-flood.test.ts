@@ -62,7 +62,7 @@ t.test('DS13: each of many equal refusals is written or counted, whoever they cl
   await nobody.get('/api/whoami')
   refused += await flooding
   t.match(await second.end('SIGTERM'), { code: 0 })
-  const events = refusalsIn(path)
+  const events = eventsIn(path)
   t.equal(
     sumOf(events.filter(({ event }) => event === 'client.refused')),
     refused,

@@ -56,7 +56,7 @@ t.test('the scanner finds them all, and no division', async t => {
   t.ok(literals.length > 100, String(literals.length))
   const found = literals.map(({ file, expression }) => `${file} ${expression}`)
   t.ok(found.includes('src/http/bearer.ts /^bearer ([A-Za-z0-9\\-._~+/]+=*)$/i'))
-  t.same(built, ['src/core/distinguished-name.ts'], 'those built from text are looked at by people')
+  t.same(built, [], 'none is built from text, which only people could look at')
 })
 
 t.test('no regular expression takes more than 50 ms for 100 KB (DS09)', async t => {

@@ -123,7 +123,7 @@ t.test(
       'too long-lived': forge({ exp: server.clock + 90_000 }),
       'a claim of another type': forge({ scope: ['notes:read'] }),
       'a long one': 'x'.repeat(10_000),
-      'hostile text': '\r\n{"active":true}\u0000\u2028',
+      'hostile text': '\r\n{"active":true}\u0001\u2028',
     }
     const events = server.events.length
     for (const [name, token] of Object.entries(bad)) t.match(await introspect(api, token), inactive, name)
