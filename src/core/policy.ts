@@ -44,8 +44,13 @@ export function decide(client: Client, wish: Wish, targets: Targets): Permission
   const audience = wish.resource ?? targets.fallback
   if (!targets.has(audience))
     // RFC 8707 §2
-    throw new OAuthError('invalid_target', 'target_unknown', 'not_registered', { found: audience })
+    throw new OAuthError('invalid_target', 'target_unknown', 'not_registered', { found: withoutQuery(audience) })
   return { aud: audience, scope, binding }
+}
+
+/** A query can hold a secret; what is compared of an address in events is the part before it. */
+export function withoutQuery(address: string): string {
+  return address.split('?')[0] as string
 }
 
 function isAllowed(binding: string | undefined, client: Client): binding is TokenBinding {

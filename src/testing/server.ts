@@ -51,14 +51,14 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   audit.observe(notifier.observe)
   const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
   const { closeAfter = 60_000 } = options
-  const timeouts = { idle: 3600, revoked: closeAfter / 1000 } // a test may take its time between two requests
+  const { timeouts = { idle: 3600 } } = options.tls ?? {} // a test may take its time between two requests
   const tls = createListener(
     settings,
     { material, clients: registry, audit, log: logger },
     {
       onError: error => logger.error({ err: error }, 'unexpected exception on a connection'),
       ...options.tls,
-      timeouts: { ...timeouts, ...options.tls?.timeouts },
+      timeouts: { revoked: closeAfter / 1000, ...timeouts },
     },
   )
   const isRecording = () => true

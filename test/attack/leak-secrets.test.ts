@@ -114,7 +114,7 @@ t.test('what succeeds, is refused and fails is answered', async t => {
     [alice.requestToken({ grant_type: 'password', password }), 400],
     [alice.requestToken({ scope: token }), 400],
     [alice.requestToken({ token_binding: token }), 400],
-    [alice.requestToken({ resource: `https://x/${query}` }), 400],
+    [alice.requestToken({ resource: `https://x/?${query}` }), 400],
     [alice.call(`/oauth/token?client_secret=${secret}`, { method: 'POST', headers: form, body: 'a=b' }), 400],
     [alice.get('/demo/token-cookie?client_id=bob'), 401],
     [alice.get('/fault', portable), 500],

@@ -75,7 +75,8 @@ t.test('OA07, N-28, N-41: nobody else can use a refresh token, nothing changes, 
     const events = server.events.length
     t.match(await refresh(thief, token, { client_id }), { status, body: { reason } }, name)
     const event = status === 401 ? 'client.refused' : 'token.refused'
-    const about = reason === 'refresh_unknown' ? { client_id: 'alice', by: client_id } : { client_id }
+    const isLiving = ['refresh_unknown', 'client_mismatch', 'unknown_client'].includes(reason)
+    const about = isLiving ? { client_id: 'alice' } : { client_id } // its owner, where it is known to be living
     t.match(server.events.slice(events), [{ event, reason, status, ...about }], 'I7')
     t.equal(server.events.length, events + 1, 'one event')
     thief.close()
@@ -96,7 +97,7 @@ t.test('what is no refresh token is refused without a look into the store', asyn
       `${token} `,
       ` ${token}`,
       `${token}\n`,
-      `${token}\0`,
+      `${token}\u0001`,
       token.slice(0, -1),
       `${token}0`,
     ],

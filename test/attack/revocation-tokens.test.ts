@@ -179,7 +179,7 @@ t.test('both endpoints take one form, by POST, of authenticated clients only, an
       t.match(answer.status, 405, method)
     }
     const origin = await post(alice, path, { client_id: 'alice', token: 'x' }, { origin: 'https://evil.example' })
-    t.match(origin, { status: 200, headers: { 'cache-control': 'no-store' } })
+    t.match(origin, { status: 403, headers: { 'cache-control': 'no-store' } })
     t.same(
       Object.keys(origin.headers).filter(name => name.startsWith('access-control')),
       [],
