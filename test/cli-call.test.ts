@@ -56,13 +56,15 @@ t.test('a connection-bound token is got and used on one connection, and -v tells
 
 t.test('what a server has written into its certificate cannot steer the terminal', async t => {
   const subject = [['CN', 'evil\x1b]0;title\x07\x1b[2J']] as const
-  const named = issueCertificate({ issuer: server.pki.ca, extendedKeyUsage: ['serverAuth'], subject })
+  const authority = issueCertificate({ subject })
+  const named = issueCertificate({ issuer: authority, extendedKeyUsage: ['serverAuth'], subject })
   const other = createServer({ key: named.key, cert: named.certificate })
   await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
   t.teardown(() => other.close())
   const { code, stderr } = await run(`https://localhost:${(other.address() as AddressInfo).port}/`)
   t.equal(code, 1)
-  t.match(stderr, "not cert's CN: evil\\u{1b}]0;title\\u{7}\\u{1b}[2J\n")
+  t.match(stderr, 'CN=evil\\1B]0')
+  t.notMatch(stderr, /[\x07\x1b]/)
 })
 
 t.test('the words of the call become a request as those of curl do', async t => {
