@@ -142,7 +142,11 @@ t.test('everything is used, with every kind of secret', async t => {
     t.match(await alice.call('/nothing', { headers: { 'user-agent': hostile, cookie: hostile } }), { status: 404 })
     const password = plant(name('the secret of a client'), randomUUID())
     const basic = `Basic ${Buffer.from(`carol:${password}`).toString('base64')}`
-    t.match(await alice.call('/oauth/token', { method: 'POST', headers: { authorization: basic } }), { status: 401 })
+    const form = { authorization: basic, 'content-type': 'application/x-www-form-urlencoded' }
+    t.match(
+      await alice.call('/oauth/token', { method: 'POST', headers: form, body: 'grant_type=client_credentials' }),
+      { status: 401 },
+    )
     const secret = await runTlsbound(['clients', 'add-secret', 'carol', '--ops', ops, '--json'], folder)
     t.equal(secret.code, format === 'ocsf' ? 1 : 0, 'two secrets are good at once')
     if (secret.code === 0) plant(name('a secret that was made'), JSON.parse(secret.stdout).secret)
