@@ -75,6 +75,6 @@ t.test('without the keys there is no answer but 503, and nothing hangs', async t
   t.match(await (await startResourceServer({ uri: 'https://127.0.0.1:1/', ca })).get('/', token), unavailable)
   t.match(await (await startResourceServer({ uri })).get('/', token), unavailable, 'an authority that is not trusted')
   const empty = await startResourceServer({ uri: (await startKeyServer(t, pki, broken)).uri, ca })
-  t.match(await empty.get('/', token), { status: 401, body: { reason: 'bad_signature' } }, 'a document without keys')
+  t.match(await empty.get('/', token), unavailable, 'a document without keys')
   t.match(await (await startResourceServer({ uri, ca })).get('/', token), { status: 200 }, 'control')
 })
