@@ -173,7 +173,11 @@ t.test('events can go to a file, and the server goes on appending to it', async 
     const server = await startTlsbound(t, folder, { TLSBOUND_AUDIT_FILE: 'logs/audit.jsonl' })
     await (await server.connect('alice')).token()
     t.match(await server.end('SIGTERM'), { code: 0, stdout: '' })
-    t.equal(readFileSync(join(folder, 'logs/audit.jsonl'), 'utf8').trim().split('\n').length, count + 1, 'and once the key')
+    t.equal(
+      readFileSync(join(folder, 'logs/audit.jsonl'), 'utf8').trim().split('\n').length,
+      count + 1,
+      'and once the key',
+    )
   }
 })
 

@@ -180,7 +180,7 @@ t.test('what prevents the play is told in one sentence', async t => {
       'https://localhost:1',
     ],
     [/over TLSv1.2: .*alert protocol version/, { pki, tls: '1.2' }, url],
-    [/over TLSv1.3: (UNABLE_TO|SELF_SIGNED|CERT_SIGNATURE)/, { pki: join(folder, 'others') }, url],
+    [/over TLSv1.3: .*\((UNABLE_TO|SELF_SIGNED|CERT_SIGNATURE)/, { pki: join(folder, 'others') }, url],
     [/nowhere.ca.crt: there is no such file \(ENOENT\)/, { pki: join(folder, 'nowhere') }, url],
     [/ca.key: this key does not belong to any certificate in .*ca.crt/, { pki: mixed }, url],
     [/ca.crt, line 1, column 1: this is PEM, JSON is needed/, { pki, 'signing-key': join(pki, 'ca.crt') }, url],

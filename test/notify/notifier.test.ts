@@ -239,7 +239,9 @@ t.test('a state file of before there were notifications is taken up where it was
   await before.addNote('alice', 'x', 1)
   await before.close()
   const file = new DatabaseSync(path)
-  file.exec('DROP TABLE notifications; PRAGMA user_version = 1')
+  file.exec(
+    'DROP TABLE notifications; DROP TABLE state; ALTER TABLE grants DROP COLUMN issued_after; DROP INDEX clients_as_a_whole; PRAGMA user_version = 1',
+  )
   file.close()
   const receiver = await startReceiver(t)
   const notifier = startNotifier(t, [receiver.known()], { store: openSqlite(path) })
