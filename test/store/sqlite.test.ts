@@ -136,7 +136,7 @@ t.test('what is no place for a store is refused in one sentence when it is opene
     ['missing/state.db', /its folder does not exist$/],
     ['garbage/state.db', /its folder is a file$/],
     ['folder', /is a folder$/],
-    ['garbage', /is not an SQLite database$/],
+    ['garbage', /is not an SQLite database: restore a backup of it, or move it away/],
     ['foreign.db', /is the database of another program$/],
     ['newer.db', /was written by a newer version of this program \(schema 1000, here \d+\)$/],
   ] as const)
