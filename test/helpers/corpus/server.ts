@@ -127,7 +127,7 @@ export async function startCorpusServer(
         if (!(error instanceof ConnectionEnded)) throw error
         // The server ends some connections because of the certificate, without an answer, and says so in an event; there is
         // none where OpenSSL could not read the certificate at all. Of many equal ones an event comes a second later.
-        const none = pause(3000, undefined, { ref: false })
+        const none = pause(client.verdict === 'handshake fails' ? 200 : 3000, undefined, { ref: false })
         const event = error.alert === undefined ? await Promise.race([readNextEvent(before), none]) : undefined
         return { verdict: event?.reason ?? 'handshake fails', token: undefined, event }
       } finally {
