@@ -39,7 +39,7 @@ export function createNotifier(receivers: readonly KnownReceiver[], parts: Sende
   const lines: Lines = new Map()
   replaceReceivers(lines, receivers, clock)
   const outbox = createOutbox(store, notification => lose('spool_full', notification))
-  const sender = createSender(parts, lines)
+  const sender = createSender(parts, lines, outbox.forget)
   const fail = onceForEach(parts.onError)
   const timer = setInterval(guarded(look, fail), interval)
   timer.unref()

@@ -8,6 +8,8 @@ export const outboxLimit = 1000
 export interface Outbox {
   /** False: there is no room. */
   put(notification: Notification): boolean
+  /** Takes out what was delivered: the store had it, although its answer was lost, and must not get it again. */
+  forget(id: string): void
   /** Hands over what is there. Resolves when that is done, or when the store has failed; the next call goes on. */
   flush(): Promise<void>
 }
@@ -23,11 +25,17 @@ export function createOutbox(
   async function flush(): Promise<void> {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
       if (!(await store.spoolNotification(next).catch(orKnown))) refused(next)
-      waiting.shift()
+      remove(next.id)
     }
   }
 
+  function remove(id: string): void {
+    const index = waiting.findIndex(notification => notification.id === id)
+    if (index !== -1) waiting.splice(index, 1)
+  }
+
   return {
+    forget: remove,
     put: notification => waiting.length < outboxLimit && waiting.push(notification) > 0,
     flush() {
       flushing ??= flush()

@@ -31,7 +31,11 @@ export interface Sender {
   close(): Promise<void>
 }
 
-export function createSender({ store, clock, report, timeout = 10_000 }: SenderParts, lines: Lines): Sender {
+export function createSender(
+  { store, clock, report, timeout = 10_000 }: SenderParts,
+  lines: Lines,
+  onDelivered: (id: string) => void = () => {},
+): Sender {
   const ending = new AbortController()
   const underWay = new Set<Promise<void>>()
 
@@ -68,7 +72,10 @@ export function createSender({ store, clock, report, timeout = 10_000 }: SenderP
 
   async function settle(line: Line, { id, body, attempts }: SpooledNotification, delivery: Delivery): Promise<void> {
     const { outcome } = delivery
-    if (outcome === 'done') return store.removeNotification(id)
+    if (outcome === 'done') {
+      onDelivered(id)
+      return store.removeNotification(id)
+    }
     if (ending.signal.aborted) return store.postponeNotification(id, attempts, clock())
     const { problem, retryAfter } = delivery
     line.rest = { since: clock(), length: restOf(retryAfter) }

@@ -45,18 +45,19 @@ export function runTlsbound(args: readonly string[], cwd: string, env: Environme
   return run(process.execPath, [resolve('src/cli/cli.ts'), ...args], cwd, env)
 }
 
-/** Starts `tlsbound serve` on a free port in a folder and waits until it listens. Rejects with its stderr otherwise. */
+/** Starts `tlsbound serve` on a free port in a folder, by another command if one is given, and waits until it listens. Rejects with its stderr otherwise. */
 export async function startTlsbound(
   t: { teardown(end: () => unknown): void },
   cwd: string,
   env: Environment = {},
   attempts = 3,
+  server: readonly string[] = [process.execPath, resolve('src/cli/cli.ts'), 'serve'],
 ): Promise<RunningServer> {
   const port = Number(env.TLSBOUND_PORT ?? (await findFreePort()))
   const full = { ...basics, TLSBOUND_PORT: String(port), ...env }
   // Without what the test runner puts into NODE_OPTIONS of each child: that catches signals which a server ignores.
-  const server = [process.execPath, resolve('src/cli/cli.ts'), 'serve']
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', ...server], { cwd, env: full })
+  const options = env.NODE_OPTIONS === undefined ? ['-u', 'NODE_OPTIONS'] : []
+  const child = spawn('env', [...options, ...server], { cwd, env: full })
   const connections = new Set<TestConnection>()
   const watched = watch(child)
   t.teardown(() => {
@@ -69,7 +70,7 @@ export async function startTlsbound(
   } catch (error) {
     const taken = env.TLSBOUND_PORT === undefined && /EADDRINUSE/.test(watched.stderr) // by somebody else, just now
     if (!taken || attempts === 1) throw error
-    return startTlsbound(t, cwd, env, attempts - 1)
+    return startTlsbound(t, cwd, env, attempts - 1, server)
   }
   const pem = (folder: string, name: string) => readFileSync(join(cwd, folder, name), 'utf8')
   return {
