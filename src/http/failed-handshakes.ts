@@ -46,7 +46,7 @@ export function watchHandshakes(
     const { remoteAddress: peer, remotePort: peer_port } = socket
     const fail = (failure: HandshakeFailure) => onFailure({ failure, peer, peer_port })
     const onSilence = () => fail('nothing')
-    socket.on('error', () => {}).once('close', onSilence)
+    socket.on('error', ignore).once('close', onSilence)
     socket.once('readable', () => {
       const octets: Buffer | null = socket.read()
       if (octets === null) return void socket.destroy() // it has ended
@@ -65,6 +65,9 @@ export function watchHandshakes(
     onFailure({ failure: classify(error.code ?? ''), code: error.code, peer, peer_port }, socket)
   })
 }
+
+/** One for all connections, so that a connection that lives on keeps nothing of this file alive. */
+function ignore(): void {}
 
 function classify(code: string): HandshakeFailure {
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'cut'
