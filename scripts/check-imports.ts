@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path'
 const allowed: Readonly<Record<string, readonly RegExp[]>> = {
   core: [/^core\//, /^node:(crypto|net)$/],
   audit: [/^(audit|core)\//, /^node:/],
-  store: [/^(store|core)\//, /^node:/, /^pg$/],
+  store: [/^(store|outgoing|core)\//, /^node:/, /^pg$/],
   outgoing: [/^(outgoing|core)\//, /^node:/],
   client: [/^(client|outgoing|core)\//, /^pem-files\.ts$/, /^node:/, /^undici$/],
   lab: [/^(lab|client|outgoing|core)\//, /^node:/],

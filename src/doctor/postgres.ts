@@ -1,6 +1,7 @@
 // A PostgreSQL store: reachable, a connection as the server needs it, version and rights of its schema, and its clock. Nothing is
 // written.
-import { Client } from 'pg'
+import type { Client } from 'pg'
+import { PostgresClient } from '../store/postgres-client.ts'
 import { readConfig } from '../store/postgres-connection.ts'
 import { schemaVersion } from '../store/postgres-schema.ts'
 import { describeRefusal, SessionError, verifyConnection } from '../store/postgres-session.ts'
@@ -10,7 +11,7 @@ import type { ClockReading } from './remote-json.ts'
 /** Checks the database at `url`, which is in no finding: it has a password. `readings` receives its clock. */
 export async function checkPostgres(url: string, readings: ClockReading[]): Promise<Finding[]> {
   const { config, session } = readConfig(url)
-  const client = new Client(config)
+  const client = new PostgresClient(config)
   client.on('error', () => {}) // a connection that is lost shows in its query
   const where = `${client.database} at ${client.host}:${client.port}`
   try {

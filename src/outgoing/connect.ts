@@ -1,11 +1,12 @@
 // The one way out: every TLS connection that something of ours opens is opened here. Node never parses the chain of the
 // peer into its legacy object, the host is checked by us, nothing of the environment turns verification off, and
 // connecting and handshake have deadlines, however often the peer sends an octet.
-import { constants, type X509Certificate } from 'node:crypto'
+import { constants } from 'node:crypto'
 import { isIP } from 'node:net'
-import { type ConnectionOptions, connect, TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { guarded } from '../core/guard.ts'
 import { addressOf, describeDuration, explainFailure, OutgoingError } from './failure.ts'
+import { protectPeerCertificate } from './peer-certificate.ts'
 import { explainMismatch, explainVerdict, isForHost, withoutDot } from './server-certificate.ts'
 
 /** Milliseconds until a TCP connection exists, name look-up included, and until its handshake is done. */
@@ -50,12 +51,8 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
 
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new OutgoingError('cancelled', address, 'the connection was cancelled'))
-    let certificate: X509Certificate | undefined
     const socket = open()
-    // Node's client asks for the whole chain after a good verification. It must never be built, see above. The certificate
-    // itself can be asked for once: at a client's end, Node takes it out of the chain with the first call.
-    Object.defineProperty(socket, 'getPeerCertificate', { value: () => ({}) })
-    Object.defineProperty(socket, 'getPeerX509Certificate', { value: () => certificate })
+    const readCertificate = protectPeerCertificate(socket)
     let timer = startTimer('TCP connection', connectTimeout)
 
     function open(): TLSSocket {
@@ -79,6 +76,7 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
     function findMismatch(): OutgoingError | undefined {
       if (!verifies) return undefined
       try {
+        const certificate = readCertificate()
         if (certificate === undefined)
           return new OutgoingError('untrusted', address, 'the server presents no certificate; check the server')
         return isForHost(certificate, name) ? undefined : explainMismatch(certificate, name, address)
@@ -107,7 +105,11 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
       socket.destroy()
       // Of a verdict Node makes an error that has no class of its own.
       const isVerdict = socket.authorizationError && !(error instanceof OutgoingError)
-      reject(isVerdict ? explainVerdict(error as Error, certificate, trusted, address) : explainFailure(error, address))
+      reject(
+        isVerdict
+          ? explainVerdict(error as Error, readCertificate(), trusted, address)
+          : explainFailure(error, address),
+      )
     }
 
     const onConnect = guarded(() => {
@@ -120,16 +122,12 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
       resolve(socket)
     }, fail)
 
-    // Before Node's own listener: what it rejects is destroyed, and then no longer has a certificate to speak of.
-    // Nothing may be destroyed in between; without a certificate the connection is refused a moment later.
-    const onHandshake = guarded(
-      () => {
-        // A renegotiation that was refused is an event too, and brings none.
-        certificate = TLSSocket.prototype.getPeerX509Certificate.call(socket) ?? certificate
-      },
-      () => {},
+    // Before Node's own listener: what it rejects is destroyed, and then no longer has a certificate to speak of. Nothing may
+    // be destroyed in between; a certificate that cannot be read is missed a moment later.
+    socket.prependListener(
+      'secure',
+      guarded(readCertificate, () => {}),
     )
-    socket.prependListener('secure', onHandshake)
     socket.on('connect', onConnect).on('secureConnect', onSecure).on('error', fail).on('close', onClose)
     signal?.addEventListener('abort', cancel)
     if (options.socket !== undefined && !options.socket.destroyed) onConnect()

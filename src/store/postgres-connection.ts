@@ -1,6 +1,7 @@
 // Connections to PostgreSQL: where they lead, how long they may take, and units of work on them. A server that does not
 // answer is given up after two seconds; what only failed because others were faster is tried again.
 import { Client, type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from 'pg'
+import { PostgresClient } from './postgres-client.ts'
 import { migrate } from './postgres-schema.ts'
 import {
   describeRefusal,
@@ -79,7 +80,7 @@ export interface Connections {
 /** A pool of at most `max` connections, each verified when it is opened; the first use of it makes the tables. */
 export function createConnections(config: ClientConfig, session: Session, max: number): Connections {
   const onConnect = (client: ClientBase) => verifyConnection(client, session)
-  const pool = new Pool({ ...config, max, idleTimeoutMillis: 30_000, onConnect })
+  const pool = new Pool({ ...config, Client: PostgresClient, max, idleTimeoutMillis: 30_000, onConnect })
   pool.on('error', () => {}) // an idle connection was lost: the pool has dropped it already
   pool.on('connect', client => client.on('error', () => {})) // one in use was lost: its statement rejects
   const underWay = new Set<Promise<unknown>>()

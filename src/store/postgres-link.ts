@@ -1,7 +1,8 @@
 // The link by which a server hears the news of a shared store: one connection of its own that waits for notifications and,
 // in any case, reads twice a second what is new. A lost link is made again, and reads on after the last number.
-import { Client, type ClientConfig } from 'pg'
+import type { Client, ClientConfig } from 'pg'
 import type { Follower, Followers } from './followers.ts'
+import { PostgresClient } from './postgres-client.ts'
 import { atMost, patience, perform } from './postgres-connection.ts'
 import { read, type Session, verifyConnection } from './postgres-session.ts'
 import { readNews } from './revocations.ts'
@@ -105,7 +106,7 @@ export function createLink(
   /** Links, again and again, ever more slowly while it fails. */
   async function live(): Promise<void> {
     for (let failures = 0; !closed; failures++) {
-      const client = new Client(config)
+      const client = new PostgresClient(config)
       try {
         await ready()
         await listen(client, () => {

@@ -21,12 +21,16 @@ import { openConnection as openLabConnection } from '../../src/lab/connection.ts
 import { deliver } from '../../src/notify/deliver.ts'
 import { connectTls } from '../../src/outgoing/connect.ts'
 import { fetchJson } from '../../src/outgoing/request.ts'
+import { PostgresClient } from '../../src/store/postgres-client.ts'
+import { readConfig } from '../../src/store/postgres-connection.ts'
 import { openConnection as openTestConnection } from '../../src/testing/connection.ts'
 
 /** A server on 127.0.0.1 that is called localhost, and who calls it. */
 export interface Called {
   readonly origin: string
   readonly port: number
+  /** Where it takes part in the start of PostgreSQL's protocol, and lets nobody in. */
+  readonly databasePort?: number
   readonly identity: Identity
 }
 
@@ -40,6 +44,9 @@ const patience = 5
 
 /** Key exchange groups, with some that are not offered by default: TLS 1.2 takes no key on a curve that is not offered. */
 export const groups = 'P-256:brainpoolP256r1:brainpoolP384r1:secp256k1:secp224k1:sect283k1'
+
+/** What the database of a test says to everybody. */
+export const letsNobodyIn = 'nobody is let in'
 
 /** Each resolves when it has got what it was after, and rejects with the reason otherwise. */
 export const callers: Readonly<Record<string, (called: Called) => Promise<void>>> = {
@@ -113,6 +120,19 @@ export const callers: Readonly<Record<string, (called: Called) => Promise<void>>
   },
   'keys of a reporter': ({ origin, identity: { ca } }) =>
     withCause(Promise.resolve(createRemoteReporterKeys({ uri: `${origin}/reporters`, ca })('one'))),
+  PostgreSQL: ({ databasePort, identity: { ca } }) =>
+    inFolder(async folder => {
+      const file = join(folder, 'ca.crt')
+      writeFileSync(file, ca)
+      const url = `postgres://user:password@localhost:${databasePort}/db?sslmode=verify-full&sslrootcert=${file}`
+      const { config } = readConfig(url)
+      const client = new PostgresClient(config)
+      client.on('error', () => {})
+      await client.connect().catch((error: Error) => {
+        if (error.message !== letsNobodyIn) throw new Error(`localhost:${databasePort}: ${error.message};`)
+      })
+      await client.end().catch(() => {})
+    }),
   webhook: async ({ origin, identity: { ca } }) => {
     const address = { url: new URL('/hook', origin), secrets: [randomBytes(32)], ca, allowInternal: true }
     const attempt = { timestamp: 0, timeout: 5000, signal: new AbortController().signal }

@@ -26,7 +26,7 @@ function importsOf(text: string, module: string): string[] {
 const rules: Readonly<Record<string, readonly { readonly name: string; readonly places: readonly string[] }[]>> = {
   'node:tls': [
     { name: 'connect', places: ['outgoing/connect.ts'] },
-    { name: 'TLSSocket', places: ['outgoing/connect.ts', 'http/slow-peers.ts'] },
+    { name: 'TLSSocket', places: ['outgoing/peer-certificate.ts', 'http/slow-peers.ts'] },
     { name: 'createSecureContext', places: [] },
     { name: 'rootCertificates', places: [] }, // which connects nowhere
     { name: 'createServer', places: ['lab/scenarios/relay.ts'] },
@@ -37,6 +37,12 @@ const rules: Readonly<Record<string, readonly { readonly name: string; readonly 
     { name: 'connect', places: ['client/http2.ts', 'lab/connection.ts'] },
     { name: 'constants', places: [] },
     { name: 'createSecureServer', places: [] },
+  ],
+  pg: [
+    { name: 'Client', places: ['store/postgres-client.ts', 'store/postgres-connection.ts'] }, // the latter reads a URL with it
+    { name: 'Pool', places: ['store/postgres-connection.ts'] }, // of PostgresClient
+    { name: 'DatabaseError', places: [] },
+    { name: 'types', places: [] },
   ],
   undici: [
     { name: 'Client', places: ['client/http1.ts'] }, // whose connector gives it a connection of ours
@@ -65,6 +71,8 @@ t.test('each place that may connect by a library of others hands a connection ov
   t.match(textOf('client/http2.ts'), /connect\(origin, \{\s*createConnection: \(\) => socket,/)
   t.match(textOf('lab/connection.ts'), /createConnection: \(\) => socket/)
   t.match(textOf('client/http1.ts'), /new Client\(origin, \{[^}]*\bconnect\(_options, done\)/s)
+  t.match(textOf('store/postgres-client.ts'), /connection\.on\('sslconnect', \(\) => protectPeerCertificate\(/)
+  t.match(textOf('store/postgres-connection.ts'), /new Pool\(\{ \.\.\.config, Client: PostgresClient,/)
   t.match(textOf('client/fetch.ts'), /fetch\(target, \{ \.\.\.init, dispatcher: through \}\)/)
   t.match(textOf('cli/ops.ts'), /\^http:\\\/\\\/\(127/, 'the ops listener is plain HTTP on this machine')
   const callers = sources.filter(({ text }) => /(?<![.\w])fetch\(/.test(text)).map(({ name }) => name)
@@ -73,7 +81,7 @@ t.test('each place that may connect by a library of others hands a connection ov
 
 t.test('nothing has Node make the legacy object of a certificate', async t => {
   for (const { name, text } of sources) {
-    if (name !== 'outgoing/connect.ts') t.notMatch(text, /getPeerCertificate/, name)
+    if (name !== 'outgoing/peer-certificate.ts') t.notMatch(text, /getPeerCertificate/, name)
     t.notMatch(text, /toLegacyObject|\.getCertificate\(|translatePeerCertificate|checkServerIdentity\(/, name)
     t.notMatch(text, /buildConnector/, name)
     // The listener, which judges clients by itself; and the relay of the lab, whose victim cannot tell it from the server.

@@ -3,15 +3,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createSecureServer } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { resolve } from 'node:path'
+import { createSecureContext, TLSSocket } from 'node:tls'
 import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import type { KeyPair } from '../../src/pki/signing.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import type { Order, Outcome } from '../helpers/call-servers.ts'
-import { callers, groups } from '../helpers/outgoing-callers.ts'
+import { callers, groups, letsNobodyIn } from '../helpers/outgoing-callers.ts'
 import { findFreePort } from '../helpers/process.ts'
 import { buildChain, type Chain, canServe, kinds, type Position } from '../helpers/unusual-chains.ts'
 
@@ -20,13 +21,22 @@ const issuerKey = issueCertificate({ subject: [['CN', 'key']] }).publicKey
 const positions: readonly Position[] = ['server', 'intermediate', 'root']
 const all = Object.keys(callers)
 /** For kinds that only the verification of the chain tells apart. */
-const few = ['connectTls', 'connectTls, TLS 1.2', 'connectTls, resumed', 'fetchJson', 'client, HTTP/2', 'lab']
+const few = [
+  'connectTls',
+  'connectTls, TLS 1.2',
+  'connectTls, resumed',
+  'fetchJson',
+  'client, HTTP/2',
+  'lab',
+  'PostgreSQL',
+]
 
 /** Those that present a certificate and get a token with it. */
 const clients = ['connect, HTTP/2', 'client, HTTP/1.1', 'sidecar', 'tlsbound token', 'tlsbound call']
 
 /** Starts what all callers are after, with this chain, and says how it is called. */
-async function serve({ name, certificate, key, ca }: Chain, wanted: readonly string[]): Promise<Order> {
+async function serve(chain: Chain, wanted: readonly string[]): Promise<Order> {
+  const { name, certificate, key, ca } = chain
   const server = createSecureServer({
     cert: certificate,
     key,
@@ -66,7 +76,39 @@ async function serve({ name, certificate, key, ca }: Chain, wanted: readonly str
     },
     '/hook': {},
   }
-  return { name, origin, port, callers: wanted, identity: { certificate: client.certificate, key: client.key, ca } }
+  const databasePort = await serveDatabase(chain)
+  return {
+    name,
+    origin,
+    port,
+    databasePort,
+    callers: wanted,
+    identity: { certificate: client.certificate, key: client.key, ca },
+  }
+}
+
+/** A database that answers a request for TLS with yes, and everything after it with no. */
+async function serveDatabase({ certificate, key }: Chain): Promise<number> {
+  const secureContext = createSecureContext({ cert: certificate, key, ecdhCurve: groups })
+  const refusal = Buffer.from(`SFATAL\0C28000\0M${letsNobodyIn}\0\0`)
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(refusal.length + 4)
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket.on('error', () => {}))
+    socket.once('data', () => {
+      socket.write('S')
+      const secured = new TLSSocket(socket, { isServer: true, secureContext })
+      secured.on('error', () => socket.destroy())
+      secured.once('data', () => secured.end(Buffer.concat([Buffer.from('E'), length, refusal])))
+    })
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return (server.address() as AddressInfo).port
 }
 
 /** What a process sees that makes all these calls, and how it ends. */
