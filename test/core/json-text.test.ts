@@ -115,7 +115,7 @@ t.test('says where and what is wrong', t => {
     'an object': ['{}', 'list.json: the outermost value is an object, an array is needed'],
     'a text': ['"x"', 'list.json: the outermost value is a string, an array is needed'],
     null: ['null', 'list.json: the outermost value is null, an array is needed'],
-    PEM: ['-----BEGIN PRIVATE KEY-----\n', 'list.json, line 1, column 1: this is PEM, JSON is needed'],
+    PEM: [['-----BEGIN', 'PRIVATE KEY-----\n'].join(' '), 'list.json, line 1, column 1: this is PEM, JSON is needed'],
     'a web page': ['<!doctype html>', 'list.json, line 1, column 1: this is a web page (HTML or XML), JSON is needed'],
     'UTF-16': [
       Buffer.from('\ufeff[]', 'utf16le'),

