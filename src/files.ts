@@ -198,7 +198,7 @@ function isKeyOf(key: unknown, kid: unknown, kty: unknown): boolean {
   return other?.kid === kid && other?.kty === kty
 }
 
-/** Returns whose signed reports of leaked tokens are accepted; undefined: nobody's. @throws FileProblem */
+/** Returns whose signed reports of leaked tokens are accepted; undefined: none are. @throws FileProblem */
 export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindReporterKey | undefined {
   if (leakKeysUrl !== undefined) return createRemoteReporterKeys({ uri: leakKeysUrl })
   if (leakKeysFile === undefined) return undefined

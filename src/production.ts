@@ -20,7 +20,7 @@ interface Process {
  */
 export function guardSecrets(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
   const exposures = findExposures(settings, { env, execArgv }, keysFile)
-  process.report.excludeEnv = true // should anybody ask for a report all the same
+  process.report.excludeEnv = true // should a report be written all the same
   if (!isProduction(env)) return exposures
   if (exposures.length > 0)
     throw new SettingsError(exposures.map(({ sentence }) => `with NODE_ENV=production, ${sentence}`))

@@ -108,7 +108,7 @@ export interface Watch {
   readonly keysAreNew: boolean
   /** Revokes everything of before, and says why. */
   readonly onLoss: (sentence: string) => Promise<void>
-  /** Is told that nothing can be remembered. */
+  /** Called when nothing can be remembered. */
   readonly report: (problem: string) => void
 }
 

@@ -67,5 +67,5 @@ export interface SecurityEvent extends Facts {
 /** Writes an event down, durably enough for its answer to be given. @throws Error when it cannot be. */
 export type RecordEvent = (event: SecurityEvent) => void
 
-/** Is told of each event after it was written; must not keep anybody waiting. */
+/** Receives each event after it was written; must return at once. */
 export type Observer = (event: SecurityEvent) => void

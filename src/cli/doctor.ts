@@ -16,7 +16,7 @@ Reads settings and files as the server would, and says of each what was found an
 ✗ does not work. Run it with the environment, in the folder and as the user of the server. It writes nothing.
 It connects to issuers, webhooks and the database. With --url it looks at a running server from outside instead.
 
-  --certs FOLDER          also says which certificate in this folder is which client's, and why others are nobody's
+  --certs FOLDER          also says which certificate in this folder is which client's, and why others match no client
   --url URL               the issuer of a running server: TLS versions, resumption, renegotiation, metadata, keys,
                           clock, and what it thinks of the certificate given with --cert
   --json                  the findings as JSON

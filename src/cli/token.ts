@@ -28,7 +28,7 @@ ${identityHelp}`,
     const issuer = word === undefined || others.length > 0 ? undefined : httpsUrl.read(word)
     if (issuer === undefined) throw new UsageError('token takes the address of one issuer, as https://localhost:8443')
     const { files, clientId } = requireIdentity(values)
-    const wanted = readTokenOptions(values) // before any file: wrong usage is told first
+    const wanted = readTokenOptions(values) // before any file: wrong usage is reported first
     const credentials = readCredentials(readIdentityFiles(files)())
     const demand = { clientId: clientId ?? readClientId(credentials), ...wanted }
     const channels: BoundChannel[] = []

@@ -19,7 +19,7 @@ export interface SidecarOptions {
   readonly listen: Listen
   /** What becomes of a program's own Authorization header: it is removed (the default), or the request is refused. */
   readonly authorization?: 'remove' | 'refuse'
-  /** Gets a line for each error that nobody expects. Default: none. */
+  /** Receives a line for each unexpected error. Default: none. */
   readonly log?: (line: string) => void
   /** Seconds within which the upstream must go on taking a request, and then begin to answer it. Default 60. */
   readonly timeout?: number

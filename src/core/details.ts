@@ -5,7 +5,7 @@
 export interface DetailEntry {
   /** What was found, in one sentence. `{name}` stands for a fact. */
   readonly cause: string
-  /** What to do about it, for whoever runs the server or the client. */
+  /** What to do about it, for the operator of the server or the client. */
   readonly remedy: string
   /**
    * Whether the client is told the cause and the remedy too, as `error_description`: only where the cause is the form of its
@@ -1022,7 +1022,7 @@ export const factNames = {
   time: 'the time that was compared, seconds since 1970',
 } as const
 
-/** What was compared. Texts may come from the client: whoever writes them down shortens and redacts them. */
+/** What was compared. Texts may come from the client: the writer of the event shortens and redacts them. */
 export type RefusalFacts = { readonly [name in keyof typeof factNames]?: string | number | undefined }
 
 /** The entry of a detail. */

@@ -34,7 +34,7 @@ export const reasons = {
   scope_missing: 'The token lacks a scope that this resource demands.',
   unknown_client: 'There is no client with this client_id.',
   client_mismatch: 'The client certificate, or the secret, is not the one that this client_id is registered with.',
-  client_disabled: 'The client is disabled; ask whoever runs this server.',
+  client_disabled: 'The client is disabled; ask the operator of this server.',
   grant_type_unsupported: 'This server does not know the grant_type.',
   grant_type_not_allowed: 'The client is not registered for this grant_type.',
   scope_denied: 'The client is not registered for a scope that it asks for.',

@@ -1,4 +1,4 @@
-// An exception that nothing catches, in a timer, a listener or a promise that nobody waits for, ends the whole program. Each
+// An exception that nothing catches, in a timer, a listener or an unawaited promise, ends the whole program. Each
 // such callback that a peer can set off is guarded: what it throws ends the one request or connection that it belongs to.
 
 /** Wraps a callback: what it throws, or rejects with, goes to `fail`, which must not throw. */

@@ -76,7 +76,7 @@ export interface CertificatesOptions {
   readonly now: number
 }
 
-/** Finds which certificate of a folder is which client's, and why the others are nobody's. */
+/** Finds which certificate of a folder is which client's, and why the others match no client. */
 export function checkCertificates(
   folder: string,
   registrations: readonly object[],

@@ -2,7 +2,7 @@
 import { FileProblem } from '../core/file-problem.ts'
 import { OutgoingError } from '../outgoing/failure.ts'
 
-/** `failure`: the server does not start, or something of it cannot work. `warning`: it works, and somebody should look. */
+/** `failure`: the server does not start, or something of it cannot work. `warning`: it works, and should be checked. */
 export type Verdict = 'good' | 'warning' | 'failure'
 
 export interface Finding {

@@ -85,7 +85,7 @@ async function checkResumption(open: Open, host: string): Promise<Finding> {
   const isReused = second.isSessionReused()
   second.destroy()
   if (!isReused) return good('no sessions are resumed')
-  return failure('sessions are resumed: whoever steals a ticket is its client, without the key', 'switch tickets off')
+  return failure('sessions are resumed: a thief of a ticket acts as its client without the key', 'switch tickets off')
 }
 
 async function checkRenegotiation(open: Open): Promise<Finding> {

@@ -1,4 +1,4 @@
-// The addresses and ports of the two listeners: free, or in use by somebody, who may be this server.
+// The addresses and ports of the two listeners: free, or in use, perhaps by this server.
 import { createServer } from 'node:net'
 import type { Settings } from '../settings.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
@@ -28,7 +28,7 @@ async function checkPort(host: string, port: number): Promise<Finding> {
         'give one of its own as TLSBOUND_HOST',
       )
     default:
-      return failure(`${place}: nobody can listen there (${code})`)
+      return failure(`${place}: the address cannot be listened on (${code})`)
   }
 }
 

@@ -15,7 +15,7 @@ export function writeText(findings: readonly Checked[]): string {
     .join('')
 }
 
-/** How many there are of each, in words. */
+/** How many there are of each, as a sentence. */
 export function sumUp(findings: readonly Checked[]): string {
   const count = (verdict: Verdict, one: string, many: string) => {
     const number = findings.filter(finding => finding.verdict === verdict).length

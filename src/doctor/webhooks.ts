@@ -10,9 +10,9 @@ import { type Finding, failure, failuresOf, good } from './finding.ts'
 
 /** @throws Error (rejects) with every problem of the list. */
 export async function checkWebhooks({ webhooksFile: file }: Settings, isOnline: boolean): Promise<Finding[]> {
-  if (file === undefined) return [good('none: nobody is notified')]
+  if (file === undefined) return [good('none: no receiver is notified')]
   const receivers = readWebhooksFile(file)
-  if (receivers.length === 0) return [good(`${file}: an empty list, nobody is notified`)]
+  if (receivers.length === 0) return [good(`${file}: an empty list, no receiver is notified`)]
   return Promise.all(receivers.map(receiver => (isOnline ? checkReceiver(receiver) : describe(receiver))))
 }
 

@@ -29,7 +29,7 @@ export interface RefusedHandshake {
   readonly code: string | undefined
   /** OpenSSL's own words for it. */
   readonly message: string | undefined
-  /** The first certificate that the client sent after its own, which nobody has verified. */
+  /** The first certificate that the client sent after its own; it is not verified. */
   readonly sent: X509Certificate | undefined
   readonly trust: Trust
   /** Milliseconds since 1970. */

@@ -68,7 +68,7 @@ export class SecretChecker {
   readonly #tries = new Map<string, Promise<void>>()
   readonly #clock: () => number
   /**
-   * The secrets that matched, so that their owner is served while somebody else tries wrong ones. Only as tags, by a key that
+   * The secrets that matched, so that their owner is served while another party tries wrong ones. Only as tags, by a key that
    * leaves the process nowhere.
    */
   readonly #matches = new Map<string, readonly Match[]>()

@@ -185,8 +185,8 @@ export function answerUnexpected(
   log: ErrorLog,
   error: unknown,
 ): FastifyReply {
-  logError(log, error, 'a fault of ours', { request_id: request.id })
-  return reply.code(500).send({ error: 'server_error', error_description: 'The server has made a mistake.' })
+  logError(log, error, 'unhandled error', { request_id: request.id })
+  return reply.code(500).send({ error: 'server_error', error_description: 'Internal server error.' })
 }
 
 /** An error handler for Fastify that answers what `answer` throws: Fastify's own would show its message to the client. */

@@ -109,7 +109,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const onError = (error: Error, socket: TLSSocket | undefined) => {
     try {
       options.onError?.(error, socket)
-    } catch {} // nobody is left to tell
+    } catch {} // no recipient is left
   }
   const retirement = {
     within: timeouts.retirement,

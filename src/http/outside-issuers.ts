@@ -67,7 +67,7 @@ export function createOutsideIssuers(
   }
 }
 
-/** What the codes of jose mean for whoever runs the server. */
+/** What the codes of jose mean for the operator. */
 const verificationProblems: Readonly<Record<string, DetailOf<'subject_token_invalid'>>> = {
   ERR_JWKS_NO_MATCHING_KEY: 'unknown_key',
   ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'several_keys',

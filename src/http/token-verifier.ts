@@ -164,7 +164,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     try {
       return isTime(claims.exp) && claims.exp > now() && !isRevoked(claims as AccessTokenClaims)
     } catch {
-      return false // nobody can say
+      return false // it cannot be known
     }
   }
 

@@ -18,7 +18,7 @@ export interface SenderParts {
   readonly clock: () => number
   /** Is told of each notification that is given up, and of each receiver that wants no more. Must not throw. */
   readonly report: (facts: Facts) => void
-  /** Gets each error that no notification is reported with: of the store, or one that nobody expects. Default: none. */
+  /** Receives each error that no notification is reported with: of the store, or unexpected. Default: none. */
   readonly onError?: ((error: Error) => void) | undefined
   /** Milliseconds that a receiver has to answer. Default 10 000. */
   readonly timeout?: number

@@ -36,7 +36,7 @@ export function withProblems(reply: FastifyReply, problems: readonly string[]): 
   return reply.type('application/json').serializer((body: object) => JSON.stringify({ ...body, problems }))
 }
 
-/** Answers any error: a refusal as such with its event, all else as a fault of ours. */
+/** Answers any error: a refusal as such with its event, all else as an unhandled error.  */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, audit: Audit): FastifyReply {
   const problems = error instanceof OpsRefusal ? error.problems : []
   const known = error instanceof OpsRefusal ? error : readRefusal(error, request)

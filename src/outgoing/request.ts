@@ -80,7 +80,7 @@ export async function requestOnce<T>(
           .end(body)
       })
       clearTimeout(headTimer)
-      response.on('error', () => {}) // whoever reads the body learns of it
+      response.on('error', () => {}) // the reader of the body gets it
       return await read({ status: response.statusCode ?? 0, headers: response.headers, body: response })
     } finally {
       socket.destroy()

@@ -21,7 +21,7 @@ const everything = -1
 /** How much is read at once by one who begins to follow. */
 const portion = 5000
 
-/** Milliseconds before somebody is told again who has thrown. */
+/** Milliseconds before a follower that threw is called again. */
 const retryAfter = 500
 
 /** Opens or makes the store at `path`; `:memory:` keeps nothing. @throws Error with one sentence when the file cannot be used. */
@@ -34,7 +34,7 @@ export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptio
   let changes = 0
   /** The position after the last change. */
   let reached = 0
-  /** Whether somebody has thrown who was told, and so does not know everything that is on the disk. */
+  /** Whether a follower has thrown, and so does not know everything that is on the disk. */
   let isBehind = false
 
   const group = createGroupCommit(database, () => {

@@ -101,7 +101,7 @@ export interface StateIdentity {
   readonly id: string
   /** Grows with the changes: an older state has a smaller one. */
   readonly position: number
-  /** It was made anew, and nobody has acknowledged that yet. */
+  /** It was made anew, and that is not acknowledged yet. */
   readonly isNew: boolean
 }
 

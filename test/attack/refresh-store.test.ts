@@ -106,7 +106,7 @@ t.test('RE04: a store that is full refuses whole requests, and their tokens are 
   server.clock += 2
   for (const grant of opaqueLater) t.match(await refresh(bob, grant.refresh), { status: 200 }, 'as a retry at most')
   t.notOk(server.events.some(({ event }) => event === 'refresh.reused'))
-  t.equal(server.log.filter(line => line.includes('a fault of ours')).length, 0, 'I2')
+  t.equal(server.log.filter(line => line.includes('unhandled error')).length, 0, 'I2')
 })
 
 t.test('I8: a refresh whose opaque token cannot be kept is unavailable, and can be asked for again', async t => {

@@ -108,8 +108,8 @@ t.test('webhooks: each address resolves, is allowed and trusted, and nothing is 
   }
   const right = { ...receiver.entry(), ca_file: 'ca.pem', allow_internal: true }
   const { host } = new URL(receiver.url)
-  t.same(linesOf(await checkWebhooks(settings, true)), ['✓ none: nobody is notified'])
-  t.match(await check([]), ['✓ webhooks.json: an empty list, nobody is notified'])
+  t.same(linesOf(await checkWebhooks(settings, true)), ['✓ none: no receiver is notified'])
+  t.match(await check([]), ['✓ webhooks.json: an empty list, no receiver is notified'])
   t.match(await check([right]), [new RegExp(`^✓ ${host}: is notified of theft\\.suspected, .*; it can be reached$`)])
   const named = { ...right, url: `https://localhost:${receiver.port}/`, allow_internal: false }
   t.match(await check([named]), [

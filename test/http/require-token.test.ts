@@ -193,7 +193,7 @@ t.test('general demands count where a route has none of its own, and several iss
 
 t.test('a fault of the server is not one of the token, whenever it comes', async t => {
   const own = Fastify({ serverFactory: mutualTls(material) })
-  const fault = new RangeError('a fault of ours')
+  const fault = new RangeError('unhandled error')
   const readers = { '/at-once': () => raise(fault), '/later': () => Promise.reject(fault) }
   for (const [path, readToken] of Object.entries(readers))
     await own.register(async scope => {

@@ -79,7 +79,7 @@ t.test('revocation is looked at each time, and where it cannot be known nothing 
       await outcomeOf(() => broken.verify(request(token), alice.connection)),
       refused('store_unavailable', 'temporarily_unavailable'),
     )
-  const fault = new RangeError('a fault of ours')
+  const fault = new RangeError('unhandled error')
   const faulty = build({
     findRevocation: () => {
       throw fault

@@ -23,7 +23,7 @@ const clients = [
   register('alice', { theft_response: 'revoke_token' }),
   register('bob', { access_token_format: 'opaque' }),
 ]
-const fault = { status: 500, body: { error: 'server_error', error_description: 'The server has made a mistake.' } }
+const fault = { status: 500, body: { error: 'server_error', error_description: 'Internal server error.' } }
 
 for (const protocol of ['http/1.1', 'h2'])
   t.test(

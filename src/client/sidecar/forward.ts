@@ -15,7 +15,7 @@ export interface Forward {
   readonly path: string
   /** Seconds in which something must move until the answer begins. */
   readonly timeout: number
-  /** Gets each error that nobody expects. */
+  /** Receives each unexpected error. */
   readonly onError: (error: Error) => void
 }
 
