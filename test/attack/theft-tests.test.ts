@@ -119,6 +119,22 @@ for (const [name, owner] of [
       },
     )
 
+t.test(
+  'a refresh token whose grant has ended is no alarm in the hands of another client, and its owner ends its tokens',
+  async t => {
+    const server = await start(t)
+    const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
+    const { refresh: token } = await startGrant(alice)
+    server.clock += 86_401 // the lifetime of a grant; an access token of it may live a day longer
+    const before = server.events.length
+    t.match(await revoke(bob, token, 'bob'), { status: 200, text: '' })
+    await new Promise(setImmediate)
+    t.same([alarmsOf(server), server.events.slice(before)], [[], []], 'no alarm, and no event')
+    t.match(await revoke(alice, token), { status: 200, text: '' })
+    t.match(server.events.slice(before), [{ event: 'token.revoked', kind: 'grant' }], 'control: its owner revokes it')
+  },
+)
+
 t.test('gives one answer for a living, dead and unknown refresh token of another client', async t => {
   const { refresh: token } = await startGrant(alice)
   const [dead, unknown] = [await startGrant(alice), buildOpaqueToken('rt', randomBytes(32))]

@@ -12,6 +12,13 @@ import { reportForeignToken } from '../foreign-token.ts'
 import type { ServerParts } from '../parts.ts'
 import { describeToken } from '../token-facts.ts'
 
+interface Found {
+  readonly facts: TokenFacts
+  readonly revocation: Revocation
+  /** Whether the token itself could be used by its owner; one that could not is no alarm in other hands. */
+  readonly isLiving: boolean
+}
+
 export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
   const { store, state, now } = parts
   acceptForms(app)
@@ -22,24 +29,28 @@ export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
     if (found?.facts.client_id === client.id) {
       await store.revoke(found.revocation)
       parts.audit.tokenRevoked(request, client.id, found.revocation)
-    } else if (found !== undefined) reportForeignToken(request, 'other_owner', found.facts, parts)
+    } else if (found?.isLiving) reportForeignToken(request, 'other_owner', found.facts, parts)
     return reply.code(200).header('cache-control', 'no-store').send()
   })
 
-  /** Finds a living token: whose it is, and what revokes it. The hint about its kind is not needed: its form tells (RFC 7009 §2.1). */
-  async function find(token: string): Promise<{ facts: TokenFacts; revocation: Revocation } | undefined> {
+  /**
+   * Finds a token that can still be revoked: whose it is, and what revokes it. A refresh token can be while an access token of
+   * its grant may live, although it can no longer be used itself. Its form tells its kind, so the hint is not needed (RFC 7009 §2.1).
+   */
+  async function find(token: string): Promise<Found | undefined> {
     if (isOpaqueToken(token) === 'rt') {
       const known = await store.findRefreshToken(hashOpaqueToken(token))
       if (known === undefined || known.state === 'revoked') return undefined
       const { id, clientId: client_id, certificate: bound_to, expires } = known.grant
       if (expires + afterlife <= now()) return undefined
-      return { facts: { client_id, grant: id, bound_to }, revocation: buildRevocation('grant', id, now()) }
+      const facts = { client_id, grant: id, bound_to }
+      return { facts, revocation: buildRevocation('grant', id, now()), isLiving: expires > now() }
     }
     const claims = await readClaims(token)
     if (typeof claims?.jti !== 'string' || !isTime(claims.exp) || claims.exp <= now()) return undefined
     if (state.isRevoked(claims as unknown as AccessTokenClaims)) return undefined
     const revocation = buildTokenRevocation(claims.jti, Math.ceil(claims.exp), now())
-    return { facts: describeToken(claims), revocation }
+    return { facts: describeToken(claims), revocation, isLiving: true }
   }
 
   async function readClaims(token: string): Promise<Readonly<Record<string, unknown>> | undefined> {
