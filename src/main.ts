@@ -159,9 +159,9 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
     algorithm: settings.signingAlgorithm,
     report: problem => log.error(problem),
     onChange(key, change) {
+      audit.keyRotated(key, change)
       const isExpected = change !== 'removed' && change !== 'changed'
       log[isExpected ? 'info' : 'warn'](`signing key ${key.kid}: ${change}`)
-      audit.keyRotated(key, change)
     },
   })
   const reload = createReload(parts)

@@ -85,8 +85,8 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 
 /**
  * Follows the file: a change is taken into the ring, and with `maximumAge` (seconds) keys are rotated when they are due.
- * `onChange` is told of each key that differs, `report` what went wrong; the keys in use then stay. `clock` in milliseconds
- * since 1970. The answer looks at once.
+ * `onChange` receives each key that differs, `report` what went wrong; the keys in use then stay. When `onChange` throws, it
+ * receives the same keys again with a later look. `clock` in milliseconds since 1970. The answer looks at once.
  */
 export function watchKeysFile(
   path: string,
@@ -95,8 +95,15 @@ export function watchKeysFile(
 ): () => Promise<void> {
   let seen: string | undefined // not what stands there now: it may have changed since it was read
   const remember = createKeyMemory(path)
+  let isUntold = false
   const takeOver = (keys: readonly SigningKey[]) => {
-    for (const [key, change] of remember(keys)) onChange(key, change)
+    try {
+      remember(keys, onChange)
+      isUntold = false
+    } catch (error) {
+      if (!isUntold) report(`a change of the signing keys is in no event yet: ${(error as Error).message}`)
+      isUntold = true
+    }
   }
   takeOver(ring.all) // which can differ from those of the last run
   const look = async () => {
@@ -105,7 +112,7 @@ export function watchKeysFile(
       if (maximumAge !== undefined) await rotateIfDue(path, algorithm, now, maximumAge)
       const { ino, mtimeMs, ctimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
       const version = `${ino} ${mtimeMs} ${ctimeMs}`
-      if (version === seen) return
+      if (version === seen) return isUntold ? takeOver(ring.all) : undefined
       const keys = await importKeysFile(path)
       await naming(path, () => ring.replace(keys, now))
       seen = version
@@ -138,25 +145,24 @@ interface KnownKey {
 
 /**
  * Remembers the keys beside their file, where that can be written, so that one that came while no server ran is noticed at the
- * next start. The answer takes the keys that are in use now, and gives those that differ from the ones before.
+ * next start. The answer takes the keys that are in use now, and gives `tell` those that differ from the ones before. What
+ * `tell` throws it throws too, and then remembers nothing.
  */
-function createKeyMemory(keysFile: string): (keys: readonly SigningKey[]) => (readonly [KnownKey, KeyChange])[] {
+function createKeyMemory(keysFile: string): (keys: readonly SigningKey[], tell: WatchOptions['onChange']) => void {
   const path = `${keysFile}.seen`
   let before = readKnownKeys(path)
-  return keys => {
-    const known = before
+  return (keys, tell) => {
     const now = keys.map(describeKey)
+    if (JSON.stringify(now) === JSON.stringify(before)) return
+    for (const key of now) {
+      const change = findChange(key, before)
+      if (change !== undefined) tell(key, change)
+    }
+    for (const key of before ?? []) if (!now.some(({ kid }) => kid === key.kid)) tell(key, 'removed')
     before = now
-    if (JSON.stringify(now) === JSON.stringify(known)) return []
     try {
       writeWhole(path, JSON.stringify(now), keysFile)
     } catch {} // the state cannot be remembered there either, which is said at the start
-    const changes = now.flatMap(key => {
-      const change = findChange(key, known)
-      return change === undefined ? [] : [[key, change] as const]
-    })
-    const gone = (known ?? []).filter(({ kid }) => !now.some(key => key.kid === kid))
-    return [...changes, ...gone.map(key => [key, 'removed'] as const)]
   }
 }
 

@@ -45,7 +45,7 @@ export interface Audit {
   tokenLeaked(request: FastifyRequest, facts: Facts): void
   /** A notification was given up. */
   notificationFailed(facts: Facts): void
-  /** A signing key has changed. */
+  /** A signing key has changed. @throws UnwrittenEvent, and then it must be told again. */
   keyRotated(key: { readonly kid: string; readonly nbf?: number | undefined }, change: KeyChange): void
   settingsUnsafe(setting: string): void
   /** An administrator has changed a client. */
@@ -166,7 +166,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
     },
     tokenLeaked: (request, facts) => write('token.leaked', 'success', { ...facts, ...describeRequest(request) }),
     notificationFailed: facts => note('notification.failed', 'refused', facts),
-    keyRotated: ({ kid, nbf }, change) => note('key.rotated', 'success', { kid, nbf, change }),
+    keyRotated: ({ kid, nbf }, change) => write('key.rotated', 'success', { kid, nbf, change }),
     settingsUnsafe: setting => note('settings.unsafe', 'unknown', { setting }),
     clientChanged: (request, client_id, change, secret_id) =>
       write('client.changed', 'success', { client_id, change, secret_id, ...describeRequest(request) }),
