@@ -4,11 +4,13 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 
 const record = '.tap/record.tap'
+const folders = '.tap/fixtures' // of the tests
 rmSync(record, { force: true })
 mkdirSync('.tap', { recursive: true })
 
 const checks = run('npm', ['run', '--silent', 'check'])
 const tests = run('tap', ['--reporter=terse', `--output-file=${record}`, ...process.argv.slice(2)])
+rmSync(folders, { recursive: true, force: true })
 const { passed, failures } = read(readFileSync(record, 'utf8'))
 
 // A crash, a timeout or a failed check is one failure that no test point tells of.
@@ -16,7 +18,7 @@ if (tests !== 0 && failures.length === 0) failures.push(`tap ended with ${tests}
 if (checks !== 0) failures.push('npm run check')
 if (passed + failures.length === 0) failures.push('no test ran')
 
-// Once more at the end, where whoever reads a long output looks first; on lines of their own, since tap shows the cursor
+// Once more at the end, where the reader of a long output looks first; on lines of their own, since tap shows the cursor
 // again without one.
 console.log()
 for (const failure of failures) console.log(`not ok: ${failure}`)

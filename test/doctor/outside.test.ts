@@ -71,7 +71,7 @@ t.test('what a server does wrong with TLS is found', async t => {
     '✓ TLS 1.3 is accepted',
     /^! TLS 1\.2 is accepted: /,
     /^✓/,
-    /^✗ sessions are resumed: whoever steals a ticket/,
+    /^✗ sessions are resumed: a thief of a ticket/,
     '✓ renegotiation is refused',
   ])
 
