@@ -1,61 +1,71 @@
-// Who may import whom: the directions of the house, checked on the source text. Part of `npm run check`.
+// Checks on the source text which room of src may import from which; docs/explanation/architecture.md draws them. Part of
+// `npm run check`.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 
-/** Folder or file below src → what it may import: our own files by their path below src, others by their name. */
-const allowed: Readonly<Record<string, readonly RegExp[]>> = {
-  core: [/^core\//, /^node:(crypto|net)$/],
-  audit: [/^(audit|core)\//, /^node:/],
-  store: [/^(store|outgoing|core)\//, /^node:/, /^pg$/],
-  outgoing: [/^(outgoing|core)\//, /^node:/],
-  client: [/^(client|outgoing|core)\//, /^pem-files\.ts$/, /^node:/, /^undici$/],
-  lab: [/^(lab|client|outgoing|core)\//, /^node:/],
-  scan: [/^(scan|outgoing|core)\//, /^node:/],
-  pki: [/^pki\//, /^node:/, /^node-forge/],
-  page: [/^page\//],
-  http: [
-    ...[/^(http|outgoing|core)\//, /^page\/glyph\.js$/, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^settings\.ts$/],
-    /^(?!.*\.[tj]s$)/,
+/** Each room below src → the rooms that it may import from, or single files of them. A room may always import from itself. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  text: ['core'],
+  files: ['core'],
+  outgoing: ['core'],
+  audit: ['core'],
+  store: ['core', 'outgoing'],
+  scan: ['core', 'text', 'outgoing', 'files'],
+  pki: [],
+  page: [],
+  client: ['core', 'outgoing', 'files'],
+  sidecar: ['core', 'outgoing', 'client'],
+  lab: ['core', 'text', 'outgoing', 'client'],
+  notify: ['core', 'outgoing', 'audit/event.ts', 'store/store.ts', 'client/backoff.ts'],
+  settings: ['core'],
+  tls: ['core', 'files'],
+  keys: ['core', 'outgoing'],
+  verify: ['core', 'keys', 'tls', 'store/store.ts'],
+  plugins: ['core', 'tls', 'verify'],
+  server: [
+    ...['core', 'text', 'tls', 'keys', 'verify', 'plugins'],
+    ...['audit/event.ts', 'store/store.ts', 'settings/settings.ts', 'page/glyph.js'],
   ],
-  notify: [/^(notify|outgoing|core)\//, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^client\/backoff\.ts$/, /^node:/],
-  ops: [/^(ops|http|core)\//, /^audit\/event\.ts$/, /^store\/store\.ts$/, /^settings\.ts$/, /^(?!.*\.[tj]s$)/],
-  'settings.ts': [/^setting-forms\.ts$/, /^core\/similar-name\.ts$/],
-  'setting-forms.ts': [/^node:net$/],
-  'index.ts': [/^(core|http)\//],
+  ops: [
+    ...['core', 'tls', 'verify', 'plugins', 'server'],
+    ...['audit/event.ts', 'store/store.ts', 'settings/settings.ts'],
+  ],
+  'index.ts': ['core', 'tls', 'verify', 'plugins'],
+  // These wire the rooms above together.
+  process: ['*'],
+  doctor: ['*'],
+  testing: ['*'],
+  cli: ['*'],
 }
+
+/** Who may touch the process: its environment, signals and exit code; `files` compares the owner of a file with its user. */
+const touchesProcess: ReadonlySet<string> = new Set(['process', 'doctor', 'testing', 'cli', 'files'])
+
+/** Packages of others, and parts of Node, by the room that may use them; the rooms that are not named may use all of Node. */
+const packages: Readonly<Record<string, RegExp>> = {
+  core: /^node:(crypto|net)$/,
+  text: /^$/,
+  page: /^$/,
+  settings: /^node:net$/,
+  pki: /^node:|^node-forge/,
+  store: /^node:|^pg$/,
+  client: /^node:|^undici$/,
+  keys: /^node:|^(fastify|jose|@fastify\/jwt)$/,
+  plugins: /^node:|^fastify(-plugin)?$/,
+  sidecar: /^node:|^undici$/,
+  server: /^node:|^(fastify(-plugin)?|jose)$/,
+  ops: /^node:|^(fastify|prom-client|pino)$/,
+}
+
 /** What only these may import: nothing that answers clients may reach for the administration. */
-const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'main.ts', 'reload.ts', 'testing'] }
-/** Only these touch the process and choose a store, a clock, a logger. They may import anything. */
-const wiring = [
-  ...[
-    'main.ts',
-    'reload.ts',
-    'demo.ts',
-    'demo-thefts.ts',
-    'files.ts',
-    'pem-files.ts',
-    'file-access.ts',
-    'file-lock.ts',
-  ],
-  ...[
-    'signing-keys.ts',
-    'state-record.ts',
-    'check-node.js',
-    'no-debugger.js',
-    'doors.ts',
-    'listener.ts',
-    'production.ts',
-    'trust-report.ts',
-    'doctor',
-    'testing',
-    'cli',
-  ],
-]
+const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'process', 'testing'] }
 
 const problems: string[] = []
 const imports = new Map<string, string[]>()
+const paths = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(name => /\.[tj]s$/.test(name))
 
-for (const path of readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(name => /\.[tj]s$/.test(name))) {
+for (const path of paths) {
   const source = readFileSync(join('src', path), 'utf8')
   const statements = source.matchAll(
     /^(?:import|export)( type)?(?:[\s\w{},*]* from)? '([^']+)'|\bimport\('([^']+)'\)/gm,
@@ -66,24 +76,34 @@ for (const path of readdirSync('src', { recursive: true, encoding: 'utf8' }).fil
     .map(({ target }) => (target.startsWith('.') ? relative('.', join(dirname(path), target)) : target))
   imports.set(path, targets)
 
-  const area = path.split('/')[0] as string
-  for (const target of targets)
-    if (reserved[target.split('/')[0] as string]?.includes(area) === false)
-      problems.push(`${path} must not import ${target}`)
-  const rules = allowed[area]
-  if (rules === undefined) {
-    if (!wiring.includes(area)) problems.push(`${path} is in no known part of the house`)
+  const room = roomOf(path)
+  const known = rooms[room]
+  if (known === undefined) {
+    problems.push(`${path} is in no known room`)
     continue
   }
-  for (const target of targets)
-    if (!rules.some(rule => rule.test(target))) problems.push(`${path} must not import ${target}`)
-  if (/\bprocess\./.test(source)) problems.push(`${path} must not touch the process`)
+  if (known[0] === '*') {
+    for (const target of targets)
+      if (reserved[roomOf(target)]?.includes(room) === false) problems.push(`${path} must not import ${target}`)
+    continue
+  }
+  for (const target of targets) if (!mayImport(room, known, target)) problems.push(`${path} must not import ${target}`)
+  if (!touchesProcess.has(room) && /\bprocess\./.test(source)) problems.push(`${path} must not touch the process`)
 }
 for (const path of imports.keys()) findCycle(path, [])
 
 for (const problem of new Set(problems)) console.error(problem)
 console.error(`import directions: ${imports.size} files, ${new Set(problems).size} problems`)
 process.exitCode = problems.length > 0 ? 1 : 0
+
+function roomOf(path: string): string {
+  return path.split('/')[0] as string
+}
+
+function mayImport(room: string, known: readonly string[], target: string): boolean {
+  if (!paths.includes(target)) return (packages[room] ?? /^node:/).test(target)
+  return roomOf(target) === room || known.includes(target) || known.includes(roomOf(target))
+}
 
 /** Reports each cycle once, from its alphabetically first file. */
 function findCycle(path: string, trail: readonly string[]): void {

@@ -1,7 +1,7 @@
 // Plays the lab against our server and against a foreign one, and writes what came of it into docs/lab.md.
 // The tests of the lab hold the page against the same runs.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { judgeColumn, judgeOurs, playForeign, playOurs, writeComparison } from '../test/helpers/comparison.ts'
+import { judgeColumn, judgeOurs, playForeign, playOurs, writeComparison } from '../test/helpers/client/comparison.ts'
 
 const path = 'docs/lab.md'
 const page = readFileSync(path, 'utf8')

@@ -1,8 +1,8 @@
 // Keeps docs/compliance.md true: which requirement of which specification is proven by which tests, and which is not.
 // `node scripts/compliance.ts` says what differs and exits 1; with --write it mends the page.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type Area, areas, asvs, type Requirement } from './requirements.ts'
-import { names, numbersIn, readTests, type Test } from './requirements-tests.ts'
+import { type Area, areas, asvs, type Requirement } from './requirements/requirements.ts'
+import { names, numbersIn, readTests, type Test } from './requirements/tests.ts'
 
 const path = 'docs/compliance.md'
 const tests = readTests()
@@ -26,7 +26,7 @@ function findStrangers(): string[] {
   return tests.flatMap(({ file, text }) =>
     numbersIn(text)
       .filter(number => !known.has(number))
-      .map(number => `test/${file} names ${number}, which scripts/requirements-*.ts do not have`),
+      .map(number => `test/${file} names ${number}, which scripts/requirements/ does not have`),
   )
 }
 
@@ -47,7 +47,7 @@ function buildPage(): string {
   return `# Compliance
 
 Which requirement of which specification is proven by which test. \`node scripts/compliance.ts --write\` writes this page from
-the tables beside [scripts/requirements.ts](../scripts/requirements.ts) and from the tests: a test stands here when its title
+the tables beside [scripts/requirements/requirements.ts](../scripts/requirements/requirements.ts) and from the tests: a test stands here when its title
 or its text names the number of the requirement. The sentences are ours and short; the specifications are what counts.
 
 Of ${all.length} requirements ${proven.length} have tests, ${count} different ones.

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { reasons } from '../src/core/errors.ts'
-import { settingsTable } from '../src/settings.ts'
+import { settingsTable } from '../src/settings/settings.ts'
 
 const page = readFileSync('README.md', 'utf8')
 const parts = [
@@ -40,7 +40,7 @@ function listSettings(): string {
     .join('')
 }
 
-/** Codes and statuses are the page's own, held against real answers by test/http/refusals.test.ts. */
+/** Codes and statuses are the page's own, held against real answers by test/server/malformed-requests.test.ts. */
 function listReasons(table: string): string {
   const rows = new Map(table.split('\n').map(row => [/`(\w+)`/.exec(row)?.[1], row.split('|')]))
   return Object.entries(reasons)

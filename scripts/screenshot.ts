@@ -2,7 +2,7 @@
 // tokens, and the thefts played. Needs Debian's chromium.
 import { chromium } from 'playwright-core'
 import { startTestServer } from '../src/testing/server.ts'
-import { findChromium } from '../test/helpers/chromium.ts'
+import { findChromium } from '../test/helpers/browser/chromium.ts'
 
 const path = process.argv[2] ?? 'docs/screenshot.png'
 const server = await startTestServer({ ops: true })

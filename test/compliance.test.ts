@@ -1,8 +1,8 @@
 // docs/compliance.md is true: it is what the tables of requirements and the tests say, and what it makes of a test is so.
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
-import { areas, asvs } from '../scripts/requirements.ts'
-import { findTests, names, numbersIn, readTests } from '../scripts/requirements-tests.ts'
+import { areas, asvs } from '../scripts/requirements/requirements.ts'
+import { findTests, names, numbersIn, readTests } from '../scripts/requirements/tests.ts'
 
 const requirements = areas.flatMap(area => area.requirements)
 

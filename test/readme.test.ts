@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
-import { startDemo } from './helpers/demo-process.ts'
+import { startDemo } from './helpers/process/demo-process.ts'
 
 t.setTimeout(120_000) // much of it is processes of their own
 

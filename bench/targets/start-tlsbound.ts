@@ -1,11 +1,11 @@
-// How ours is started: as in earnest, src/main.ts with every default, security events and state included, in a folder of
+// How ours is started: as in earnest, src/process/main.ts with every default, security events and state included, in a folder of
 // its own.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { main } from '../../src/main.ts'
+import { main } from '../../src/process/main.ts'
 import type { Pki } from '../pki.ts'
 
 const buildAlice = (grantTypes: readonly string[]) => ({

@@ -1,6 +1,6 @@
 // Proofs whose signature holds, with one member of their header or payload that is not as it should be.
 import { createHash } from 'node:crypto'
-import { withMember } from '../../test/helpers/forge-proof.ts'
+import { withMember } from '../../test/helpers/tokens/forge-proof.ts'
 import { ekmOf, now, type ProofCase } from './proof-case.ts'
 
 type Row = readonly [name: string, wrong: string, changes: ProofCase['header'], more?: Partial<ProofCase>]

@@ -1,7 +1,7 @@
 // Proofs that are not good, each for one reason, which `wrong` tells. What is wrong inside their JSON is bad-claims.ts.
 import { createHmac, createPublicKey } from 'node:crypto'
-import { derSigner, proofSigners, pss, type Signer } from '../../test/helpers/forge-proof.ts'
-import { encode, signatureOf, withSignature } from '../../test/helpers/forge-token.ts'
+import { derSigner, proofSigners, pss, type Signer } from '../../test/helpers/tokens/forge-proof.ts'
+import { encode, signatureOf, withSignature } from '../../test/helpers/tokens/forge-token.ts'
 import { ekmOf, type ProofCase } from './proof-case.ts'
 
 /** Three segments, each changed on its own. */

@@ -1,6 +1,6 @@
 // Builds the vectors of the `cnf` claim: what an issuer writes for a connection, and what a resource server makes of it.
 import { hash } from 'node:crypto'
-import { proofLabel } from '../../test/helpers/forge-proof.ts'
+import { proofLabel } from '../../test/helpers/tokens/forge-proof.ts'
 import type { ConfirmationVectors, KeySet } from '../../test/helpers/vectors.ts'
 import { kidOf } from './keys.ts'
 

@@ -1,5 +1,5 @@
 // Proofs that are good: each kind of key, each combination of claims, and spellings that another implementation may write.
-import { signatureOf, withOtherS, withSignature } from '../../test/helpers/forge-token.ts'
+import { signatureOf, withOtherS, withSignature } from '../../test/helpers/tokens/forge-token.ts'
 import { now, type ProofCase } from './proof-case.ts'
 
 const once = { jti: '6f1e3d0c', htm: 'GET', htu: '/notes' }

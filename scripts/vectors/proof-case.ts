@@ -1,6 +1,6 @@
 // A line of the tables of binding proofs, and the world that all of them live in: a time, an issuer, connections.
 import { hash } from 'node:crypto'
-import type { Signer } from '../../test/helpers/forge-proof.ts'
+import type { Signer } from '../../test/helpers/tokens/forge-proof.ts'
 import type { ProofVector } from '../../test/helpers/vectors.ts'
 
 /** What a vector is made of; whatever is left out is as it should be. */

@@ -1,8 +1,8 @@
 // Builds the vectors of binding proofs from the tables good-proofs.ts, bad-proofs.ts and bad-claims.ts.
 // ECDSA and RSASSA-PSS sign at random: a vector that the file has with the same header and payload stays as it is there.
 import { sign } from 'node:crypto'
-import { forgeProof, goodHeader, goodPayload, proofLabel, proofSigners } from '../../test/helpers/forge-proof.ts'
-import { encode } from '../../test/helpers/forge-token.ts'
+import { forgeProof, goodHeader, goodPayload, proofLabel, proofSigners } from '../../test/helpers/tokens/forge-proof.ts'
+import { encode } from '../../test/helpers/tokens/forge-token.ts'
 import type { KeySet, ProofVector, ProofVectors, TestKey } from '../../test/helpers/vectors.ts'
 import { badClaims } from './bad-claims.ts'
 import { badProofs } from './bad-proofs.ts'

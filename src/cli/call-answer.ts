@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import type { Dispatcher } from 'undici'
 import type { ClientState } from '../client/client.ts'
-import { describeDistance } from '../core/describe-token.ts'
+import { describeDistance } from '../text/describe-token.ts'
 
 type Answer = Dispatcher.ResponseData
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // argv → one of the commands below. Results on stdout, talk on stderr; exit 0 done, 1 refused or failed, 2 wrong usage.
-import '../check-node.js'
-import '../no-debugger.js'
+import '../process/check-node.js'
+import '../process/no-debugger.js'
 import { parseArgs } from 'node:util'
 import { printable } from '../core/printable.ts'
 import { type Command, UsageError, type Values } from './command.ts'

@@ -1,8 +1,8 @@
 // tlsbound clients: lists and changes the clients of a running server.
 import { readFileSync } from 'node:fs'
-import { FileProblem } from '../core/file-problem.ts'
-import { parseJsonText } from '../core/json-text.ts'
-import { readJsonFile } from '../files.ts'
+import { FileProblem } from '../files/file-problem.ts'
+import { parseJsonText } from '../files/json-text.ts'
+import { readJsonFile } from '../process/files.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 import { type CallOps, openOps, opsHelp, opsOptions, tell } from './ops.ts'
 

@@ -1,7 +1,7 @@
 // Who a client command is: its certificate, key and authorities as files, each by an option or an environment variable.
 import { existsSync } from 'node:fs'
 import type { IdentityFiles } from '../client/client.ts'
-import { path } from '../setting-forms.ts'
+import { path } from '../settings/forms.ts'
 import { UsageError, type Values } from './command.ts'
 import { anyText, createOptionReader, declareOptions, type Option, type ReadOption } from './option.ts'
 import { say } from './say.ts'

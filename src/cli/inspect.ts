@@ -1,9 +1,9 @@
 // tlsbound inspect: what a token says, and whether a connection made now would be accepted with it.
 import { type Identity, readIdentityFiles } from '../client/client.ts'
 import { readCredentials } from '../client/identity.ts'
-import { decodeToken } from '../core/describe-token.ts'
-import { loadCertificates, renderCertificates } from '../pem-files.ts'
-import { httpsUrl } from '../setting-forms.ts'
+import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
+import { httpsUrl } from '../settings/forms.ts'
+import { decodeToken } from '../text/describe-token.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 import { findIdentity, identityHelp, identityOptions } from './identity-options.ts'
 import type { Access } from './issuer.ts'

@@ -1,15 +1,14 @@
 // Whether a server would take a token, as far as that can be told from outside: the same checks, in the same order.
 // What only the server knows (revocation, what a route demands) is left to it.
 import { endpointOf } from '../client/metadata.ts'
-import { checkClaims } from '../core/access-token.ts'
+import { checkClaims, levelOf } from '../core/access-token.ts'
 import { readTokenHeader } from '../core/compact-jws.ts'
 import { verifyConfirmation } from '../core/confirmation.ts'
-import { readLevel } from '../core/describe-token.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import type { PresenterCertificate } from '../core/presenter.ts'
-import { findIssuerKeys } from '../http/issuer-keys.ts'
-import { readTokenJwk } from '../http/token-keys.ts'
-import { createTokenReader } from '../http/token-reader.ts'
+import { readTokenJwk } from '../keys/token-keys.ts'
+import { findIssuerKeys } from '../verify/issuer-keys.ts'
+import { createTokenReader } from '../verify/token-reader.ts'
 import { type Access, readJson, readMetadata } from './issuer.ts'
 
 type Claims = Readonly<Record<string, unknown>>
@@ -64,7 +63,7 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
     readTokenHeader(token)
     if (signature.verified && !signature.good) return 'bad_signature'
     checkClaims(claims, { issuer: issuer ?? textOf(claims.iss), audience: textOf([claims.aud].flat()[0]) }, now)
-    const level = readLevel(claims.cnf)
+    const level = levelOf(claims.cnf)
     // A connection made now has bindings that no token names yet.
     if (certificate !== undefined) verifyConfirmation(claims.cnf, { certificate, bindings: {} }, () => {})
     else if (level === undefined) return 'confirmation_malformed'

@@ -1,7 +1,7 @@
 // tlsbound keys: the signing keys of the file that servers share. Works on the file; running servers follow by themselves.
 import { findSigning } from '../core/key-schedule.ts'
-import { type Algorithm, algorithms } from '../http/token-keys.ts'
-import { readKeysFile, rotateKeysFile } from '../signing-keys.ts'
+import { type Algorithm, algorithms } from '../keys/token-keys.ts'
+import { readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
 import { type Command, UsageError } from './command.ts'
 
 export const command: Command = {

@@ -1,5 +1,5 @@
 // Talks to the ops listener of a running server. Its token goes over plain HTTP, so only to this machine.
-import { readOpsToken } from '../files.ts'
+import { readOpsToken } from '../process/files.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 
 export const opsOptions = {

@@ -1,5 +1,5 @@
 // An option of a client command, and the environment variable that stands for it.
-import type { Form } from '../setting-forms.ts'
+import type { Form } from '../settings/forms.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 
 export interface Option<T> {

@@ -1,5 +1,5 @@
 // tlsbound serve: the server, until a signal ends it; or a look at its settings and files, before it is started.
-import { main } from '../main.ts'
+import { main } from '../process/main.ts'
 import { type Command, UsageError } from './command.ts'
 
 export const command: Command = {

@@ -1,7 +1,7 @@
 // tlsbound sidecar: one server for the programs of this machine, in plain HTTP, until a signal ends it.
 import { createClient, readIdentityFiles } from '../client/client.ts'
-import { type Listen, startSidecar } from '../client/sidecar.ts'
-import { type Form, httpsUrl, oneOf, seconds } from '../setting-forms.ts'
+import { type Form, httpsUrl, oneOf, seconds } from '../settings/forms.ts'
+import { type Listen, startSidecar } from '../sidecar/sidecar.ts'
 import { type Command, UsageError } from './command.ts'
 import { identityHelp, identityOptions, requireIdentity } from './identity-options.ts'
 import { createOptionReader, declareOptions, type Option, present } from './option.ts'

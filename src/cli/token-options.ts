@@ -1,6 +1,6 @@
 // Which token a client command asks for, by options or environment variables.
 import type { TokenBinding } from '../core/confirmation.ts'
-import { httpsUrl, oneOf } from '../setting-forms.ts'
+import { httpsUrl, oneOf } from '../settings/forms.ts'
 import type { Values } from './command.ts'
 import { anyText, createOptionReader, declareOptions, type Option, present } from './option.ts'
 

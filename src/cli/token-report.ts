@@ -1,8 +1,10 @@
 // What `tlsbound inspect` found out about a token: as data for programs, and the same in words.
+
+import { levelOf } from '../core/access-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { type DecodedToken, type Explanation, explainClaims, levels, readLevel } from '../core/describe-token.ts'
 import { type Reason, reasons } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { type DecodedToken, type Explanation, explainClaims, levels } from '../text/describe-token.ts'
 import { type Circumstances, findRefusal, type Signature } from './judge-token.ts'
 
 export interface TokenReport extends DecodedToken {
@@ -38,7 +40,7 @@ export function buildReport(
     header,
     claims,
     explanations: explainClaims(claims, now).map(explanation => naming(explanation, known)),
-    level: readLevel(claims.cnf) ?? null,
+    level: levelOf(claims.cnf) ?? null,
     signature,
     certificate: known,
     accepted: refusal !== undefined ? false : known !== null ? true : null,

@@ -1,12 +1,13 @@
 // tlsbound token: an access token for this client, and where it may be used. RFC 6749 §4.4, §5.
-import { type BoundChannel, openChannel } from '../client/channel.ts'
+
 import { readIdentityFiles } from '../client/client.ts'
+import { type BoundChannel, openChannel } from '../client/connection/channel.ts'
 import { readClientId, readCredentials } from '../client/identity.ts'
 import { fetchMetadata, tokenEndpointOf } from '../client/metadata.ts'
-import { requestAccessToken } from '../client/request-token.ts'
+import { requestAccessToken } from '../client/tokens/request-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { levels } from '../core/describe-token.ts'
-import { httpsUrl } from '../setting-forms.ts'
+import { httpsUrl } from '../settings/forms.ts'
+import { levels } from '../text/describe-token.ts'
 import { type Command, UsageError } from './command.ts'
 import { identityHelp, identityOptions, requireIdentity } from './identity-options.ts'
 import { say } from './say.ts'

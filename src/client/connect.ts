@@ -1,12 +1,12 @@
 // `connect`: one channel for those who want to see it: its bindings, its token, its end. Nothing is replaced or repeated.
 import type { TokenBinding } from '../core/confirmation.ts'
-import { type Channel, type ChannelOptions, openChannel } from './channel.ts'
+import { type Channel, type ChannelOptions, openChannel } from './connection/channel.ts'
 import { type Identity, readClientId, readCredentials } from './identity.ts'
-import { createIssuer } from './issuer.ts'
-import { createLinks } from './links.ts'
 import { readOrigin } from './origin.ts'
-import { createProofs } from './proofs.ts'
-import { readExpiry, type TokenDemand } from './request-token.ts'
+import { createIssuer } from './tokens/issuer.ts'
+import { createLinks } from './tokens/links.ts'
+import { createProofs } from './tokens/proofs.ts'
+import { readExpiry, type TokenDemand } from './tokens/request-token.ts'
 
 export interface ConnectOptions extends ChannelOptions, Partial<TokenDemand> {
   /** Who gives the tokens. Default: the origin. */

@@ -1,9 +1,9 @@
 // What a client says about itself, for a status page: plain JSON, without a token, a key or keying material.
 import type { ChannelBindings } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import type { BoundChannel } from './channel.ts'
+import type { BoundChannel } from './connection/channel.ts'
 import type { ClientError, Problem } from './errors.ts'
-import { readExpiry, type Token } from './request-token.ts'
+import { readExpiry, type Token } from './tokens/request-token.ts'
 
 export interface ClientState {
   readonly origin: string

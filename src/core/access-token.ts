@@ -1,7 +1,9 @@
 // The claims of an access token: built when one is issued, checked when one is presented (RFC 9068 §2.2, §4).
-// Not the signature (http/token-keys.ts) and not to whom the token belongs (confirmation.ts).
-import type { Confirmation, TokenBinding } from './confirmation.ts'
+// Not the signature (keys/token-keys.ts) and not to whom the token belongs (confirmation.ts).
+import { bindingTypes } from './channel-binding.ts'
+import { type Confirmation, type TokenBinding, verifyConfirmation } from './confirmation.ts'
 import { OAuthError, type Why } from './errors.ts'
+import type { Presenter } from './presenter.ts'
 
 /** Times are seconds since 1970: whole in tokens of this server, while another issuer may write a fraction (RFC 7519 §2). */
 export interface AccessTokenClaims {
@@ -116,4 +118,22 @@ function refusedClaim(claims: Readonly<Record<string, unknown>>, claim: string):
 
 function refuse(...why: Why): never {
   throw new OAuthError('invalid_token', ...why)
+}
+
+/**
+ * Returns the level of a token by the shape of its `cnf`; undefined when this server issues no such shape. It asks
+ * verifyConfirmation, with the presenter that `cnf` names, so that one function alone decides on shapes.
+ */
+export function levelOf(cnf: unknown): TokenBinding | undefined {
+  const named = (typeof cnf === 'object' ? cnf : null) as Readonly<Record<string, string>> | null
+  const bindings = Object.fromEntries(bindingTypes.map(type => [type, named?.[`${type}#S256`]]))
+  try {
+    return verifyConfirmation(
+      cnf,
+      { certificate: { thumbprint: named?.['x5t#S256'] }, bindings } as Presenter,
+      () => {},
+    )
+  } catch {
+    return undefined
+  }
 }

@@ -1,5 +1,5 @@
 // Presenter × registration → authenticated or not: mutual-TLS client authentication (RFC 8705 §2).
-// A secret, where one is asked for besides, is http/client-secret.ts.
+// A secret, where one is asked for besides, is server/clients/client-secret.ts.
 import type { Client } from './client.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'

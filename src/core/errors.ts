@@ -1,5 +1,5 @@
 // Why something was refused: the RFC's error code for programs, our reason for people and rules, one fixed sentence each.
-// Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, binding-proof draft §3.5. How a refusal looks over HTTP is http/errors.ts;
+// Codes: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2, binding-proof draft §3.5. How a refusal looks over HTTP is verify/refusal.ts;
 // why exactly something was refused, for the operator, is details.ts.
 
 import type { CameWith } from './came-with.ts'
@@ -104,4 +104,9 @@ export class OAuthError extends Error {
     this.detail = detail
     this.facts = facts
   }
+}
+
+/** The refusal of a request whose form is wrong (RFC 6749 §5.2). */
+export function malformed(detail: DetailOf<'malformed_request'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'malformed_request', detail, facts)
 }

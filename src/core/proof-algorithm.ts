@@ -1,5 +1,5 @@
 // Signatures with the key of a TLS certificate: the key decides the algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
-// Only for binding proofs; access tokens are signed by the issuer's keys (http/token-keys.ts).
+// Only for binding proofs; access tokens are signed by the issuer's keys (keys/token-keys.ts).
 import { constants, type KeyObject, sign, type VerifyKeyObjectInput, verify } from 'node:crypto'
 
 export type ProofAlgorithm = 'ES256' | 'ES384' | 'EdDSA' | 'PS256' | 'RS256'

@@ -1,6 +1,6 @@
 // Certificate revocation lists (RFC 5280 §5): what one says, and whether OpenSSL applies all of it in a handshake. It does not
 // apply delta and indirect lists, and refuses every client where it meets a critical extension that it does not know: such a
-// list is refused here, by name, before it is in use (measured with OpenSSL 3.5: test/attack/certificate-lists.test.ts).
+// list is refused here, by name, before it is in use (measured with OpenSSL 3.5: test/attack/certificate/lists.test.ts).
 // No signature is verified here: OpenSSL does that.
 import { type AuthorityKey, parseAuthorityKey, readExtension, readFullName } from './certificate-fields.ts'
 import { type Element, ElementWalker, readElements, readSequence } from './der.ts'

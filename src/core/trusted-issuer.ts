@@ -1,5 +1,5 @@
 // The outside issuers whose tokens are exchanged for ours (RFC 8693), as they are listed; checked whole before they are used.
-// Where their keys come from is only named here: files.ts reads, http/remote-keys.ts fetches.
+// Where their keys come from is only named here: files.ts reads, keys/remote-keys.ts fetches.
 
 export interface TrustedIssuer {
   /** `iss` of its tokens, to the letter. */

@@ -4,7 +4,7 @@ import { describeFinding } from '../audit/findings.ts'
 import { readEnd } from '../audit/last-line.ts'
 import { readLines } from '../audit/lines.ts'
 import { verifyChain } from '../audit/verify.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../settings/settings.ts'
 import { checkCreatable, checkWritable, exists } from './creatable.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 

@@ -1,7 +1,7 @@
 // Files that the server makes at its start: whether it can.
 import { accessSync, constants, lstatSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { quoteForShell } from '../core/file-problem.ts'
+import { quoteForShell } from '../files/file-problem.ts'
 import { type Finding, failure, good } from './finding.ts'
 
 export function exists(path: string): boolean {

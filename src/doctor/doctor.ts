@@ -2,7 +2,7 @@
 // check uses the readers and rules of the server. Nothing is written, and no request but GET is sent.
 
 import type { Identity } from '../client/identity.ts'
-import { demoRegistrations } from '../demo.ts'
+import { demoRegistrations } from '../process/demo.ts'
 import {
   type OwnCertificate,
   readClientsFile,
@@ -10,8 +10,8 @@ import {
   readTlsFiles,
   readTrustFiles,
   type TrustFiles,
-} from '../files.ts'
-import type { Settings } from '../settings.ts'
+} from '../process/files.ts'
+import type { Settings } from '../settings/settings.ts'
 import { checkAuditFile } from './audit-file.ts'
 import { checkCertificates, checkClients } from './clients.ts'
 import { checkClock } from './clock.ts'

@@ -1,7 +1,7 @@
 // What would let secrets out: modes and owners of secret files, debuggers, key logs, unsafe settings. In production it keeps the
 // server from starting.
-import { findExposures, isProduction } from '../production.ts'
-import type { Settings } from '../settings.ts'
+import { findExposures, isProduction } from '../process/production.ts'
+import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 
 interface Process {

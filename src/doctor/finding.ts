@@ -1,5 +1,5 @@
 // What a check of the doctor says: one sentence about one thing, with the remedy where it is not as it should be.
-import { FileProblem } from '../core/file-problem.ts'
+import { FileProblem } from '../files/file-problem.ts'
 import { OutgoingError } from '../outgoing/failure.ts'
 
 /** `failure`: the server does not start, or something of it cannot work. `warning`: it works, and should be checked. */

@@ -1,7 +1,7 @@
 // Whose signed reports of leaked tokens are accepted.
 import { readUsableReporterKeys } from '../core/leak-signature.ts'
-import { openReporterKeys } from '../files.ts'
-import type { Settings } from '../settings.ts'
+import { openReporterKeys } from '../process/files.ts'
+import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good } from './finding.ts'
 import { type ClockReading, fetchDocument } from './remote-json.ts'
 

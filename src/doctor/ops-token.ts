@@ -1,6 +1,6 @@
 // The ops token, which administration needs.
-import { readOpsToken } from '../files.ts'
-import type { Settings } from '../settings.ts'
+import { readOpsToken } from '../process/files.ts'
+import type { Settings } from '../settings/settings.ts'
 import { checkCreatable, exists } from './creatable.ts'
 import { type Finding, good } from './finding.ts'
 

@@ -2,10 +2,10 @@
 import { X509Certificate } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
 import { readFields, readKeyUsage } from '../core/certificate-fields.ts'
-import type { OwnCertificate } from '../files.ts'
-import { describeCertificate } from '../http/certificate-rejection.ts'
 import { isForHost } from '../outgoing/server-certificate.ts'
-import type { Settings } from '../settings.ts'
+import type { OwnCertificate } from '../process/files.ts'
+import type { Settings } from '../settings/settings.ts'
+import { describeCertificate } from '../tls/certificate-rejection.ts'
 import { checkEnd, type Finding, failure, good, warning } from './finding.ts'
 
 /** Checks what readOwnCertificate has accepted. `now` in milliseconds since 1970. */

@@ -1,6 +1,6 @@
 // The addresses and ports of the two listeners: free, or in use, perhaps by this server.
 import { createServer } from 'node:net'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 
 /** Listens on each of them for a moment. */

@@ -1,5 +1,5 @@
 // The settings: every TLSBOUND_ variable is one, and each is of its form.
-import { readSettings, type Settings, SettingsError, settingsTable } from '../settings.ts'
+import { readSettings, type Settings, SettingsError, settingsTable } from '../settings/settings.ts'
 import { type Finding, failure, good } from './finding.ts'
 
 /** Reads the settings as the server does. No settings: the other checks have nothing to look at. */

@@ -1,7 +1,7 @@
 // The signing keys: which one signs now, which one next, and until when the others verify.
 import { findPublished, findSigning } from '../core/key-schedule.ts'
-import type { Settings } from '../settings.ts'
-import { importKeysFile } from '../signing-keys.ts'
+import { importKeysFile } from '../process/signing-keys.ts'
+import type { Settings } from '../settings/settings.ts'
 import { checkCreatable, exists } from './creatable.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 

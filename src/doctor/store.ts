@@ -1,5 +1,5 @@
 // Where state is kept.
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../settings/settings.ts'
 import { type Finding, good } from './finding.ts'
 import { checkPostgres } from './postgres.ts'
 import type { ClockReading } from './remote-json.ts'

@@ -1,9 +1,9 @@
 // Authorities for clients and revocation lists: dates, scopes, and whether clients of each authority can be accepted.
 import { createSecureContext } from 'node:tls'
-import { assessAuthorities } from '../http/authority-standing.ts'
-import { buildTlsOptions, parseMaterial, type TlsMaterial } from '../http/tls.ts'
-import type { Trust, TrustedList } from '../http/trust.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../settings/settings.ts'
+import { assessAuthorities } from '../tls/authority-standing.ts'
+import { buildTlsOptions, parseMaterial, type TlsMaterial } from '../tls/options.ts'
+import type { Trust, TrustedList } from '../tls/trust.ts'
 import { checkEnd, type Finding, failure, good, splitRemedy, warning } from './finding.ts'
 
 /** Checks what readTrustFiles has accepted. `now` in milliseconds since 1970. */

@@ -1,7 +1,7 @@
 // Outside issuers: their rules, and the keys that they sign with, fetched where that is allowed.
-import { readTrustedIssuersFile } from '../files.ts'
-import type { OutsideIssuer } from '../http/outside-issuers.ts'
-import type { Settings } from '../settings.ts'
+import { readTrustedIssuersFile } from '../process/files.ts'
+import type { OutsideIssuer } from '../server/grants/trusted-issuers.ts'
+import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, failuresOf, good } from './finding.ts'
 import { type ClockReading, fetchDocument } from './remote-json.ts'
 

@@ -1,11 +1,11 @@
 // Webhooks: each address resolves, is allowed, and has a certificate that is trusted. No notification is sent.
 import { lookup } from 'node:dns'
-import { readWebhooksFile } from '../files.ts'
 import { InternalAddress, refuseInternal } from '../notify/internal-address.ts'
 import type { KnownReceiver } from '../notify/line.ts'
 import { connectTls } from '../outgoing/connect.ts'
 import { OutgoingError } from '../outgoing/failure.ts'
-import type { Settings } from '../settings.ts'
+import { readWebhooksFile } from '../process/files.ts'
+import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, failuresOf, good } from './finding.ts'
 
 /** @throws Error (rejects) with every problem of the list. */

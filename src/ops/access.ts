@@ -4,9 +4,9 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { parseAuthority } from '../core/authority.ts'
 import { OAuthError } from '../core/errors.ts'
-import { readBearerToken, refuseSecondToken } from '../http/bearer.ts'
-import { RequestError } from '../http/errors.ts'
-import { requireAuthority, requireOriginForm } from '../http/request-target.ts'
+import { RequestError } from '../server/errors.ts'
+import { requireAuthority, requireOriginForm } from '../server/request-target.ts'
+import { readBearerToken, refuseSecondToken } from '../verify/bearer.ts'
 import { OpsRefusal } from './refusals.ts'
 
 declare module 'fastify' {

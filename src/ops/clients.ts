@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findRival, readClient } from '../core/client.ts'
 import { buildRevocation } from '../core/revocations.ts'
-import type { RegisteredClient } from '../http/clients.ts'
+import type { RegisteredClient } from '../server/clients/registry.ts'
 import type { ClientRecord } from '../store/store.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal, unknownClient } from './refusals.ts'

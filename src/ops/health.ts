@@ -3,8 +3,8 @@
 import type { FastifyInstance } from 'fastify'
 import { type DetailOf, detailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
-import { refuse } from '../http/errors.ts'
-import { maximumSilence } from '../http/state.ts'
+import { refuse } from '../plugins/refuse.ts'
+import { maximumSilence } from '../server/state.ts'
 import type { OpsParts } from './parts.ts'
 import { withProblems } from './refusals.ts'
 

@@ -1,7 +1,7 @@
 // A live connection as the page shows it: who is on it, its binding thumbprints, and the tokens that belong to it.
 import { reasons } from '../core/errors.ts'
 import { describeSubject } from '../core/subject-rule.ts'
-import type { Connection, VerifiedToken } from '../http/connection.ts'
+import type { Connection, VerifiedToken } from '../tls/connection.ts'
 import { readable } from './live-text.ts'
 
 /** Tokens shown of one connection; the others are counted. */

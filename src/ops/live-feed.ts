@@ -2,7 +2,7 @@
 // nothing is done. Somebody reads too slowly: their page ends, and begins anew.
 import { Readable } from 'node:stream'
 import { guardedWithLog } from '../core/guard.ts'
-import type { Connection } from '../http/connection.ts'
+import type { Connection } from '../tls/connection.ts'
 import { createDescriber } from './live-connections.ts'
 import { keepRefusals } from './live-refusals.ts'
 import type { OpsParts } from './parts.ts'

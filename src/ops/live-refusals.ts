@@ -2,7 +2,7 @@
 // words are made for those that are shown.
 import type { SecurityEvent } from '../audit/event.ts'
 import { reasons } from '../core/errors.ts'
-import type { Audit } from '../http/audit.ts'
+import type { Audit } from '../server/record-events.ts'
 import { readable } from './live-text.ts'
 
 /** How many are kept. */

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { logError } from '../core/guard.ts'
-import { pageHeaders } from '../http/page-files.ts'
+import { pageHeaders } from '../server/pages/page-files.ts'
 import { createFeed } from './live-feed.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal } from './refusals.ts'

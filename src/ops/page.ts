@@ -1,7 +1,7 @@
 // GET /: the live page of this server, with its modules. Anybody on this machine may load it, since nothing is on it; what
 // it shows comes from /live, which asks for the ops token.
 import type { FastifyInstance } from 'fastify'
-import { readPageFile, sendPage, servePageFiles } from '../http/page-files.ts'
+import { readPageFile, sendPage, servePageFiles } from '../server/pages/page-files.ts'
 
 const modules = ['main', 'stream', 'connections', 'card', 'refusals', 'thefts', 'announce', 'element', 'glyph']
 

@@ -1,9 +1,9 @@
 // What the ops listener is put together from, and what its routes are given.
 import type { FastifyBaseLogger } from 'fastify'
-import type { Audit } from '../http/audit.ts'
-import type { ClientRegistry } from '../http/clients.ts'
-import type { MutualTls } from '../http/mutual-tls.ts'
+import type { ClientRegistry } from '../server/clients/registry.ts'
+import type { Audit } from '../server/record-events.ts'
 import type { Store } from '../store/store.ts'
+import type { MutualTls } from '../tls/mutual-tls.ts'
 import type { Metrics } from './metrics/metrics.ts'
 
 export interface OpsOptions {

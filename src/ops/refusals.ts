@@ -1,10 +1,11 @@
-// Refusals of the ops listener: in the form of http/errors.ts, and with every problem in a sentence, since whoever reads
+// Refusals of the ops listener: in the form of server/errors.ts, and with every problem in a sentence, since whoever reads
 // them runs the server. Nothing of a secret is ever among them.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { OAuthError } from '../core/errors.ts'
+import { malformed, OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
-import type { Audit } from '../http/audit.ts'
-import { answerUnexpected, malformed, readRefusal, refuse } from '../http/errors.ts'
+import { refuse } from '../plugins/refuse.ts'
+import { answerUnexpected, readRefusal } from '../server/errors.ts'
+import type { Audit } from '../server/record-events.ts'
 
 /** A refusal with a status of HTTP's own, and what is wrong. */
 export class OpsRefusal extends Error {

@@ -2,7 +2,7 @@
 // A secret is told once, in the answer that makes it; what is kept is its hash.
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { hashSecret } from '../http/client-secret.ts'
+import { hashSecret } from '../server/clients/client-secret.ts'
 import { ConflictError } from '../store/store.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal, unknownClient } from './refusals.ts'

@@ -1,9 +1,11 @@
 // What a token that was found is worth to whoever else finds it. That depends on what it is bound to, and on whether the key
 // of that certificate lies about as well.
+
+import { levelOf } from '../core/access-token.ts'
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
-import { decodeToken, readLevel } from '../core/describe-token.ts'
 import { blotTokens } from '../core/leak-report.ts'
 import { hashOpaqueToken, isOpaqueToken, type OpaqueTokenKind } from '../core/opaque-token.ts'
+import { decodeToken } from '../text/describe-token.ts'
 import type { PemCertificate } from './pem.ts'
 
 export interface Judgement {
@@ -55,7 +57,7 @@ function judgeOpaque(opaque: OpaqueTokenKind, hash: string, leaked: readonly Pem
 
 function judgeSigned(token: string, hash: string, leaked: readonly PemCertificate[], now: number): Judgement {
   const { jti, client_id, exp, cnf } = decodeToken(token)?.claims ?? {}
-  const level = readLevel(cnf) ?? tokenBindings[0]
+  const level = levelOf(cnf) ?? tokenBindings[0]
   const thumbprint = String((cnf as Readonly<Record<string, unknown>> | undefined)?.['x5t#S256'])
   const certificate = leaked.find(one => one.thumbprint === thumbprint)
   const expires = typeof exp === 'number' && Math.abs(exp) < 8.64e12 ? new Date(exp * 1000).toISOString() : undefined

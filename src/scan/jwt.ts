@@ -1,7 +1,8 @@
 // Access tokens that are JWTs, by their own form: a header of type at+jwt, and a cnf that binds them to a certificate.
 // Nothing is verified here: whose token it is, only its issuer can say. RFC 7515 §7.1, RFC 9068 §2.1, RFC 8705 §3.1.
+
+import { levelOf } from '../core/access-token.ts'
 import { isCanonical, parseObject } from '../core/compact-jws.ts'
-import { readLevel } from '../core/describe-token.ts'
 import type { Found } from './sighting.ts'
 
 /** Characters of the longest header that is looked for; ours have about 100. */
@@ -33,7 +34,7 @@ export function readLeakedJwt(text: string, at: number): Found | undefined {
 /** Whether claims bind a token as ours do. */
 function isBound(segment: string): boolean {
   const claims = isCanonical(segment) ? parseSegment(segment) : undefined
-  return readLevel(claims?.cnf) !== undefined
+  return levelOf(claims?.cnf) !== undefined
 }
 
 /** How long the signature is that belongs to a header; undefined when that is none of ours, or the signature not whole. */

@@ -1,14 +1,14 @@
 // What a test server is asked for, and what it offers.
 import type { FastifyInstance } from 'fastify'
-import type { KeyRing } from '../http/key-ring.ts'
-import type { FindReporterKey } from '../http/leak-keys.ts'
-import type { MutualTls, MutualTlsOptions } from '../http/mutual-tls.ts'
-import type { TokenJwk } from '../http/token-keys.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
+import type { TokenJwk } from '../keys/token-keys.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import type { ConnectTlsOptions } from '../outgoing/connect.ts'
 import type { Identity } from '../pki/certificate.ts'
 import type { DemoPki } from '../pki/demo.ts'
+import type { FindReporterKey } from '../server/incidents/reporter-keys.ts'
 import type { Store } from '../store/store.ts'
+import type { MutualTls, MutualTlsOptions } from '../tls/mutual-tls.ts'
 import type { TestConnection } from './connection.ts'
 
 export interface TestServerOptions {

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { eventNames, type SecurityEvent } from '../../src/audit/event.ts'
-import { collectEvents } from '../helpers/all-events.ts'
-import { type Form, faultsOf, forms, linesOf, nameOf } from '../helpers/event-schemas.ts'
+import { collectEvents } from '../helpers/server/all-events.ts'
+import { type Form, faultsOf, forms, linesOf, nameOf } from '../helpers/server/event-schemas.ts'
 
 const events = await collectEvents(t)
 const refusal = events.find(({ event }) => event === 'token.refused') as SecurityEvent

@@ -12,8 +12,8 @@ import { chainStart, createRecorder, hashLine } from '../../src/audit/recorder.t
 import { type Finding, verifyChain } from '../../src/audit/verify.ts'
 import { command } from '../../src/cli/audit.ts'
 import { UsageError } from '../../src/cli/command.ts'
-import { forms, linesOf } from '../helpers/event-schemas.ts'
-import { runTlsbound } from '../helpers/process.ts'
+import { runTlsbound } from '../helpers/process/process.ts'
+import { forms, linesOf } from '../helpers/server/event-schemas.ts'
 
 const time = '2026-11-24T14:00:00.000Z'
 const events = Array.from({ length: 9 }, (_, number): SecurityEvent => {

@@ -3,9 +3,9 @@ import { Readable, Writable } from 'node:stream'
 import t from 'tap'
 import { FormData, fetch, Request, request, stream } from 'undici'
 import { createClient } from '../../src/client/client.ts'
-import { startFakeUpstream } from '../helpers/fake-upstream.ts'
-import { run } from '../helpers/process.ts'
-import { startServerBehindRelay } from '../helpers/relay.ts'
+import { startFakeUpstream } from '../helpers/client/fake-upstream.ts'
+import { startServerBehindRelay } from '../helpers/client/relay.ts'
+import { run } from '../helpers/process/process.ts'
 
 const note = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"text":"hello"}' } as const
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { run, startTlsbound } from '../helpers/process.ts'
+import { run, startTlsbound } from '../helpers/process/process.ts'
 
 t.test('the examples do what they say', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'examples-'))

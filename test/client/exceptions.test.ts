@@ -7,14 +7,14 @@ import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { Dispatcher } from 'undici'
 import { createClient, type Identity } from '../../src/client/client.ts'
-import { startSidecar } from '../../src/client/sidecar.ts'
 import { createNotifier } from '../../src/notify/notifier.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
+import { startSidecar } from '../../src/sidecar/sidecar.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
-import { startFakeUpstream } from '../helpers/fake-upstream.ts'
-import { ask, connectTo, makeFolder, startTestSidecar, startUpstream } from '../helpers/sidecar.ts'
+import { startFakeUpstream } from '../helpers/client/fake-upstream.ts'
+import { ask, connectTo, makeFolder, startTestSidecar, startUpstream } from '../helpers/client/sidecar.ts'
+import { startReceiver } from '../helpers/server/webhook-receiver.ts'
 import { until } from '../helpers/until.ts'
-import { startReceiver } from '../helpers/webhook-receiver.ts'
 
 t.test(
   'each guarded place of client, sidecar, notifier and outgoing connections throws, and others are served',
@@ -23,8 +23,8 @@ t.test(
       process.execPath,
       [
         '--conditions=tlsbound-source',
-        `--import=${resolve('test/helpers/throwing-guard.ts')}`,
-        resolve('test/helpers/throw-everywhere.ts'),
+        `--import=${resolve('test/helpers/server/throwing-guard.ts')}`,
+        resolve('test/helpers/server/throw-everywhere.ts'),
       ],
       { env: { PATH: process.env.PATH ?? '' } },
     )

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type ClientError, createClient, readIdentityFiles } from '../../src/client/client.ts'
 import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
-import { startFakeUpstream } from '../helpers/fake-upstream.ts'
+import { startFakeUpstream } from '../helpers/client/fake-upstream.ts'
+import { startServerBehindRelay } from '../helpers/client/relay.ts'
 import { letPass } from '../helpers/monotonic.ts'
-import { startServerBehindRelay } from '../helpers/relay.ts'
 import { until } from '../helpers/until.ts'
 
 /** Files of an identity, and what rewrites them, each time with another mtime or inode. */

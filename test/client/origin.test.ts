@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { type Dispatcher, Request } from 'undici'
 import { connect, createClient } from '../../src/client/client.ts'
-import { json, startFakeUpstream } from '../helpers/fake-upstream.ts'
+import { json, startFakeUpstream } from '../helpers/client/fake-upstream.ts'
 
 t.test('a request that could go elsewhere is refused before anything is sent', async t => {
   const upstream = await startFakeUpstream(t, (_request, response) => response.end('answer'))

@@ -1,5 +1,5 @@
 // The claims of a token, without signature or connection: RFC 9068 §2.2, §4; N-33, N-34, JW22 … JW24, JW28, CL11.
-// Through a server the same is done in test/attack/claims-values.test.ts.
+// Through a server the same is done in test/attack/claims/values.test.ts.
 import fc from 'fast-check'
 import t from 'tap'
 import { checkClaims, isScope, maximumLifetime, readScope } from '../../src/core/access-token.ts'

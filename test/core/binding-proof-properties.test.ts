@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { hashToken, proofWindow } from '../../src/core/binding-proof.ts'
 import type { KeyPair } from '../../src/pki/signing.ts'
-import { makePresenter, now, type ProofPresenter, request } from '../helpers/proof-presenter.ts'
+import { makePresenter, now, type ProofPresenter, request } from '../helpers/tokens/proof-presenter.ts'
 
 const pairs: [alg: string, pair: KeyPair][] = [
   ['ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' })],

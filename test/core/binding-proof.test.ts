@@ -3,9 +3,9 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { buildBindingProof, hashToken, isPerRequest, isReusable } from '../../src/core/binding-proof.ts'
-import { withMember } from '../helpers/forge-proof.ts'
-import { signatureOf } from '../helpers/forge-token.ts'
-import { makePresenter, now, request } from '../helpers/proof-presenter.ts'
+import { withMember } from '../helpers/tokens/forge-proof.ts'
+import { signatureOf } from '../helpers/tokens/forge-token.ts'
+import { makePresenter, now, request } from '../helpers/tokens/proof-presenter.ts'
 
 const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const { forge, verdict, header, payload, presenter } = makePresenter('ES256', pair)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import * as jose from 'jose'
 import t from 'tap'
 import { hasLowS, readTokenHeader, withLowS } from '../../src/core/compact-jws.ts'
-import { generateTokenKey } from '../../src/http/token-keys.ts'
+import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import {
   encode,
   forgeToken,
@@ -14,7 +14,7 @@ import {
   signatureOf,
   signers,
   withOtherS,
-} from '../helpers/forge-token.ts'
+} from '../helpers/tokens/forge-token.ts'
 
 const jwk = await generateTokenKey('ES256')
 const header = headerOf(jwk)

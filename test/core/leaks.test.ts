@@ -3,7 +3,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { blotTokens, readLeakReport } from '../../src/core/leak-report.ts'
 import { isSignedBy, readReporterKeys, readUsableReporterKeys } from '../../src/core/leak-signature.ts'
-import { makeReporter, pemOf } from '../helpers/leaks.ts'
+import { makeReporter, pemOf } from '../helpers/tokens/leaks.ts'
 
 t.test('a report is a list of tokens with their places, and nothing else is one', t => {
   const leak = { token: 'x', url: undefined, source: undefined }

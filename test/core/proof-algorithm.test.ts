@@ -5,9 +5,9 @@ import t from 'tap'
 import { buildBindingProof } from '../../src/core/binding-proof.ts'
 import { proofAlgorithms, readProofAlgorithms } from '../../src/core/proof-algorithm.ts'
 import type { KeyPair } from '../../src/pki/signing.ts'
-import { derSigner, proofSigners, pss, type Signer } from '../helpers/forge-proof.ts'
-import { signatureOf, withOtherS, withSignature } from '../helpers/forge-token.ts'
-import { makePresenter } from '../helpers/proof-presenter.ts'
+import { derSigner, proofSigners, pss, type Signer } from '../helpers/tokens/forge-proof.ts'
+import { signatureOf, withOtherS, withSignature } from '../helpers/tokens/forge-token.ts'
+import { makePresenter } from '../helpers/tokens/proof-presenter.ts'
 
 const curve = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve })
 const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength })

@@ -1,7 +1,7 @@
 // Which setting may have been meant.
 import t from 'tap'
 import { findSimilarName } from '../../src/core/similar-name.ts'
-import { settingsTable } from '../../src/settings.ts'
+import { settingsTable } from '../../src/settings/settings.ts'
 
 const known = Object.values(settingsTable).map(({ name }) => name)
 

@@ -4,7 +4,7 @@ import { readCertificate } from '../../src/core/presenter.ts'
 import { narrowScope, readOutsideSubject } from '../../src/core/subject-token.ts'
 import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
-import { goodClaims, idp, outsideAudience } from '../helpers/outside-issuer.ts'
+import { goodClaims, idp, outsideAudience } from '../helpers/tokens/outside-issuer.ts'
 
 const now = 1_800_000_000
 const presenter = { certificate: readCertificate(makeDemoPki().alice.x509), bindings: {} }

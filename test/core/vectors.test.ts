@@ -10,7 +10,7 @@ import type { ChannelBindings } from '../../src/core/channel-binding.ts'
 import { confirm, verifyConfirmation } from '../../src/core/confirmation.ts'
 import { OAuthError } from '../../src/core/errors.ts'
 import { type Presenter, readCertificate } from '../../src/core/presenter.ts'
-import { run } from '../helpers/peers.ts'
+import { run } from '../helpers/client/peers.ts'
 import { readVectors, type TestKey, vectorFolder } from '../helpers/vectors.ts'
 
 const { keys } = readVectors('keys.json')

@@ -6,12 +6,12 @@ import { checkCertificates, checkClients } from '../../src/doctor/clients.ts'
 import { findingsOf } from '../../src/doctor/finding.ts'
 import { checkOwnCertificate } from '../../src/doctor/own-certificate.ts'
 import { checkTlsContext, checkTrust } from '../../src/doctor/trust.ts'
-import { readClientsFile, readOwnCertificate, readTlsFiles, readTrustFiles } from '../../src/files.ts'
 import { type CertificateOrder, type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 import { issueCrl } from '../../src/pki/crl.ts'
-import { readSettings, type Settings } from '../../src/settings.ts'
-import { linesOf } from '../helpers/findings.ts'
-import { register } from '../helpers/grants.ts'
+import { readClientsFile, readOwnCertificate, readTlsFiles, readTrustFiles } from '../../src/process/files.ts'
+import { readSettings, type Settings } from '../../src/settings/settings.ts'
+import { linesOf } from '../helpers/process/findings.ts'
+import { register } from '../helpers/tokens/grants.ts'
 
 const now = Date.now()
 const day = 86_400_000

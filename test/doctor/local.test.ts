@@ -13,9 +13,9 @@ import { checkEnd, failuresOf, findingsOf } from '../../src/doctor/finding.ts'
 import { checkOpsToken } from '../../src/doctor/ops-token.ts'
 import { checkPorts } from '../../src/doctor/ports.ts'
 import { checkSettings } from '../../src/doctor/settings.ts'
-import { ensureOpsToken } from '../../src/files.ts'
-import { readSettings } from '../../src/settings.ts'
-import { linesOf } from '../helpers/findings.ts'
+import { ensureOpsToken } from '../../src/process/files.ts'
+import { readSettings } from '../../src/settings/settings.ts'
+import { linesOf } from '../helpers/process/findings.ts'
 
 const settings = readSettings({})
 const now = Date.now()

@@ -6,9 +6,9 @@ import t, { type Test } from 'tap'
 import { examineOutside } from '../../src/doctor/doctor.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
-import { startBrokenServer } from '../helpers/broken-server.ts'
-import { linesOf } from '../helpers/findings.ts'
-import { findFreePort } from '../helpers/process.ts'
+import { linesOf } from '../helpers/process/findings.ts'
+import { findFreePort } from '../helpers/process/process.ts'
+import { startBrokenServer } from '../helpers/server/broken-server.ts'
 
 t.setTimeout(120_000)
 

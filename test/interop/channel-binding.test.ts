@@ -6,8 +6,8 @@ import { createServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { readChannelBindings } from '../../src/core/channel-binding.ts'
 import { startTestServer } from '../../src/testing/server.ts'
-import { asAlice, run, writePki } from '../helpers/peers.ts'
-import { requestText } from '../helpers/raw-http.ts'
+import { asAlice, run, writePki } from '../helpers/client/peers.ts'
+import { requestText } from '../helpers/server/raw-http.ts'
 
 t.setTimeout(60_000) // many processes, each slow to start on a busy machine
 const server = await startTestServer({ env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' } })

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startTestServer } from '../../src/testing/server.ts'
-import { run, writePki } from '../helpers/peers.ts'
+import { run, writePki } from '../helpers/client/peers.ts'
 
 t.setTimeout(60_000) // many processes, each slow to start on a busy machine
 const server = await startTestServer({ env: { TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' } })

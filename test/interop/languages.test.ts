@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream'
 import { connect, createServer, type SecureVersion, type TLSSocket } from 'node:tls'
 import t from 'tap'
-import { startTlsbound } from '../helpers/process.ts'
+import { startTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(300_000) // Go may have to compile its standard library first
 

@@ -5,10 +5,11 @@ import { createRemoteJWKSet, customFetch as joseFetch, jwtVerify } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import t from 'tap'
-import { hashSecret } from '../../src/http/client-secret.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
+import { hashSecret } from '../../src/server/clients/client-secret.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { type Identity, startTestServer } from '../../src/testing/server.ts'
+import { type Line, openLine } from '../helpers/client/undici-fetch.ts'
 import {
   backend,
   claimsOf,
@@ -19,8 +20,7 @@ import {
   outsideAudience,
   tokenType,
   trust,
-} from '../helpers/outside-issuer.ts'
-import { type Line, openLine } from '../helpers/undici-fetch.ts'
+} from '../helpers/tokens/outside-issuer.ts'
 
 const issuer = 'https://localhost:8443'
 const api = new URL(`${issuer}/api/whoami`)

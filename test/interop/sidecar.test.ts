@@ -2,12 +2,12 @@
 // and before routes that stream.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
-import { makeDemoFolder } from '../helpers/client-command.ts'
-import { run, start } from '../helpers/peers.ts'
-import { startTlsbound } from '../helpers/process.ts'
-import { startServerBehindRelay } from '../helpers/relay.ts'
-import { makeFolder } from '../helpers/sidecar.ts'
-import { startSidecarCommand } from '../helpers/sidecar-command.ts'
+import { makeDemoFolder } from '../helpers/client/client-command.ts'
+import { run, start } from '../helpers/client/peers.ts'
+import { startServerBehindRelay } from '../helpers/client/relay.ts'
+import { makeFolder } from '../helpers/client/sidecar.ts'
+import { startSidecarCommand } from '../helpers/client/sidecar-command.ts'
+import { startTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(90_000) // many processes, each slow to start on a busy machine
 

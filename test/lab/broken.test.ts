@@ -3,8 +3,8 @@
 import t from 'tap'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import { describeSetting } from '../../src/lab/matrix.ts'
-import { type FaultName, faultNames, startBrokenServer } from '../helpers/broken-server.ts'
-import { type LabOptions, playLab } from '../helpers/lab.ts'
+import { type LabOptions, playLab } from '../helpers/lab/lab.ts'
+import { type FaultName, faultNames, startBrokenServer } from '../helpers/server/broken-server.ts'
 
 t.setTimeout(120_000)
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { describeSetting, type Run } from '../../src/lab/matrix.ts'
 import { listFindings, sumUp } from '../../src/lab/report/report.ts'
-import { judgeColumn, playForeign, readColumn } from '../helpers/comparison.ts'
+import { judgeColumn, playForeign, readColumn } from '../helpers/client/comparison.ts'
 
 t.setTimeout(120_000)
 

@@ -8,7 +8,7 @@ import type { Outcome } from '../../src/lab/judge.ts'
 import { describeSetting, type Setting } from '../../src/lab/matrix.ts'
 import { describeScenario } from '../../src/lab/report/json.ts'
 import { listFindings } from '../../src/lab/report/report.ts'
-import { type Heading, judgeOurs, playOurs, readColumn } from '../helpers/comparison.ts'
+import { type Heading, judgeOurs, playOurs, readColumn } from '../helpers/client/comparison.ts'
 
 t.setTimeout(240_000)
 

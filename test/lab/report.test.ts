@@ -11,7 +11,7 @@ import { describeCast, type LabReport } from '../../src/lab/report/report.ts'
 import { writeTable } from '../../src/lab/report/table.ts'
 import type { Scenario } from '../../src/lab/scenario.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
-import { castOf } from '../helpers/lab.ts'
+import { castOf } from '../helpers/lab/lab.ts'
 
 const outcomes: readonly Outcome[] = ['passed', 'failed', 'not applicable', 'not tried']
 const evil = `</td></testcase><script>alert("'&")</script> ]]> \u001b[2J\u202e\ud800\uffff\nnext`

@@ -8,7 +8,7 @@ import { type ProfileOptions, readProfile } from '../../src/lab/profile.ts'
 import { runLab } from '../../src/lab/run.ts'
 import type { StageOptions } from '../../src/lab/stage.ts'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
-import { castOf, labClients } from '../helpers/lab.ts'
+import { castOf, labClients } from '../helpers/lab/lab.ts'
 
 t.setTimeout(120_000)
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { eventNames, type SecurityEvent } from '../../src/audit/event.ts'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { buildBody } from '../../src/notify/body.ts'
-import { theft } from '../helpers/webhook-receiver.ts'
+import { theft } from '../helpers/server/webhook-receiver.ts'
 
 const jwt = `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.${'c2ln'.repeat(20)}`
 const opaque = buildOpaqueToken('rt', Buffer.alloc(32, 5))

@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readReceivers } from '../../src/notify/receiver.ts'
-import { startNotifier } from '../helpers/notifier.ts'
+import { startNotifier } from '../helpers/server/notifier.ts'
+import { type Delivered, secret, startReceiver, theft } from '../helpers/server/webhook-receiver.ts'
 import { until } from '../helpers/until.ts'
-import { type Delivered, secret, startReceiver, theft } from '../helpers/webhook-receiver.ts'
 
 const page = readFileSync('docs/notifications.md', 'utf8')
 const code = (language: string) => new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(page)?.[1] ?? t.fail(language)

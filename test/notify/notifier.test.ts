@@ -6,10 +6,10 @@ import { outboxLimit } from '../../src/notify/outbox.ts'
 import { spoolLimit } from '../../src/store/notifications.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { watchStore } from '../helpers/grants.ts'
-import { startNotifier } from '../helpers/notifier.ts'
+import { startNotifier } from '../helpers/server/notifier.ts'
+import { secret, startReceiver, theft } from '../helpers/server/webhook-receiver.ts'
+import { watchStore } from '../helpers/tokens/grants.ts'
 import { until } from '../helpers/until.ts'
-import { secret, startReceiver, theft } from '../helpers/webhook-receiver.ts'
 
 t.test('what happened is told to those who want to know of it, of all clients or of one', async t => {
   const one = await startReceiver(t)

@@ -3,10 +3,10 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readWebhooksFile } from '../../src/files.ts'
 import { readReceivers } from '../../src/notify/receiver.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
-import { readKnown, secret } from '../helpers/webhook-receiver.ts'
+import { readWebhooksFile } from '../../src/process/files.ts'
+import { readKnown, secret } from '../helpers/server/webhook-receiver.ts'
 
 const url = 'https://hooks.example/tlsbound?key=1'
 

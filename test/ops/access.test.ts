@@ -3,12 +3,12 @@
 import { connect } from 'node:net'
 import { pino } from 'pino'
 import t, { type TAP } from 'tap'
-import { createAudit } from '../../src/http/audit.ts'
-import { ClientRegistry } from '../../src/http/clients.ts'
 import { createOpsServer } from '../../src/ops/server.ts'
+import { ClientRegistry } from '../../src/server/clients/registry.ts'
+import { createAudit } from '../../src/server/record-events.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { type Answer, startTestServer, type TestServer } from '../../src/testing/server.ts'
-import { at, callOps, type OpsCall, registrationOf } from '../helpers/ops.ts'
+import { at, callOps, type OpsCall, registrationOf } from '../helpers/server/ops.ts'
 
 async function start(options: Parameters<typeof startTestServer>[0] = {}): Promise<TestServer> {
   const server = await startTestServer({ ops: true, ...options })

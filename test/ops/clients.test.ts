@@ -2,10 +2,10 @@
 // OA16, PK26; RFC 8705 §2; design §5 "asked again at each refresh".
 import { join } from 'node:path'
 import t from 'tap'
-import { demoRegistrations } from '../../src/demo.ts'
+import { demoRegistrations } from '../../src/process/demo.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
-import { at, callOps, identityOf, registrationOf } from '../helpers/ops.ts'
+import { at, callOps, identityOf, registrationOf } from '../helpers/server/ops.ts'
 
 type Teardown = Pick<typeof t, 'teardown'>
 

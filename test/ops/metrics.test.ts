@@ -10,9 +10,9 @@ import { keyIdentifier } from '../../src/pki/signing.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { ConflictError } from '../../src/store/store.ts'
 import { startTestServer } from '../../src/testing/server.ts'
-import { introspect, refresh, register, revoke, startGrant } from '../helpers/grants.ts'
-import { growth, scrape } from '../helpers/metrics.ts'
-import { callOps, identityOf } from '../helpers/ops.ts'
+import { growth, scrape } from '../helpers/server/metrics.ts'
+import { callOps, identityOf } from '../helpers/server/ops.ts'
+import { introspect, refresh, register, revoke, startGrant } from '../helpers/tokens/grants.ts'
 
 async function start(options: Parameters<typeof startTestServer>[0] = {}) {
   const server = await startTestServer({ ops: true, ...options })

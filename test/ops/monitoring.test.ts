@@ -5,8 +5,8 @@ import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { readMetrics } from '../helpers/metrics.ts'
-import { findFreePort, startTlsbound } from '../helpers/process.ts'
+import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+import { readMetrics } from '../helpers/server/metrics.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000)

@@ -2,8 +2,8 @@
 // RFC 6749 §2.3.1, RFC 7009; OA02, OA21.
 import t from 'tap'
 import { type Answer, startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
-import { refresh, tokensOf } from '../helpers/grants.ts'
-import { at, callOps, identityOf, registrationOf } from '../helpers/ops.ts'
+import { at, callOps, identityOf, registrationOf } from '../helpers/server/ops.ts'
+import { refresh, tokensOf } from '../helpers/tokens/grants.ts'
 
 async function start(t: Pick<typeof import('tap').t, 'teardown'>, clients: readonly object[]): Promise<TestServer> {
   const server = await startTestServer({ ops: true, clients })

@@ -4,8 +4,8 @@ import t from 'tap'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { type Answer, startTestServer, type TestServer } from '../../src/testing/server.ts'
-import { at, callOps, registrationOf } from '../helpers/ops.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { at, callOps, registrationOf } from '../helpers/server/ops.ts'
+import { startPostgres } from '../helpers/server/postgres.ts'
 
 t.setTimeout(60_000)
 const postgres = await startPostgres()

@@ -26,7 +26,7 @@ function importsOf(text: string, module: string): string[] {
 const rules: Readonly<Record<string, readonly { readonly name: string; readonly places: readonly string[] }[]>> = {
   'node:tls': [
     { name: 'connect', places: ['outgoing/connect.ts'] },
-    { name: 'TLSSocket', places: ['outgoing/peer-certificate.ts', 'http/slow-peers.ts'] },
+    { name: 'TLSSocket', places: ['outgoing/peer-certificate.ts', 'tls/slow-peers.ts'] },
     { name: 'createSecureContext', places: [] },
     { name: 'rootCertificates', places: [] }, // which connects nowhere
     { name: 'createServer', places: ['lab/scenarios/relay.ts'] },
@@ -34,7 +34,7 @@ const rules: Readonly<Record<string, readonly { readonly name: string; readonly 
   'node:https': [],
   'node:http2': [
     // Both are given the connection that they speak on.
-    { name: 'connect', places: ['client/http2.ts', 'lab/connection.ts'] },
+    { name: 'connect', places: ['client/connection/http2.ts', 'lab/connection.ts'] },
     { name: 'constants', places: [] },
     { name: 'createSecureServer', places: [] },
   ],
@@ -45,7 +45,7 @@ const rules: Readonly<Record<string, readonly { readonly name: string; readonly 
     { name: 'types', places: [] },
   ],
   undici: [
-    { name: 'Client', places: ['client/http1.ts'] }, // whose connector gives it a connection of ours
+    { name: 'Client', places: ['client/connection/http1.ts'] }, // whose connector gives it a connection of ours
     { name: 'fetch', places: ['client/fetch.ts'] }, // through the dispatcher of the client
     { name: 'Dispatcher', places: [] },
     { name: 'errors', places: [] },
@@ -68,9 +68,9 @@ t.test('only src/outgoing/connect.ts opens TLS connections', async t => {
 
 t.test('each place that may connect by a library of others hands a connection over, or is no TLS', async t => {
   const textOf = (name: string) => sources.find(source => source.name === name)?.text ?? ''
-  t.match(textOf('client/http2.ts'), /connect\(origin, \{\s*createConnection: \(\) => socket,/)
+  t.match(textOf('client/connection/http2.ts'), /connect\(origin, \{\s*createConnection: \(\) => socket,/)
   t.match(textOf('lab/connection.ts'), /createConnection: \(\) => socket/)
-  t.match(textOf('client/http1.ts'), /new Client\(origin, \{[^}]*\bconnect\(_options, done\)/s)
+  t.match(textOf('client/connection/http1.ts'), /new Client\(origin, \{[^}]*\bconnect\(_options, done\)/s)
   t.match(textOf('store/postgres-client.ts'), /connection\.on\('sslconnect', \(\) => protectPeerCertificate\(/)
   t.match(textOf('store/postgres-connection.ts'), /new Pool\(\{ \.\.\.config, Client: PostgresClient,/)
   t.match(textOf('client/fetch.ts'), /fetch\(target, \{ \.\.\.init, dispatcher: through \}\)/)
@@ -85,6 +85,7 @@ t.test('nothing has Node make the legacy object of a certificate', async t => {
     t.notMatch(text, /toLegacyObject|\.getCertificate\(|translatePeerCertificate|checkServerIdentity\(/, name)
     t.notMatch(text, /buildConnector/, name)
     // The listener, which judges clients by itself; and the relay of the lab, whose victim cannot tell it from the server.
-    if (!['http/tls.ts', 'lab/scenarios/relay.ts'].includes(name)) t.notMatch(text, /rejectUnauthorized: false/, name)
+    if (!['tls/options.ts', 'lab/scenarios/relay.ts'].includes(name))
+      t.notMatch(text, /rejectUnauthorized: false/, name)
   }
 })

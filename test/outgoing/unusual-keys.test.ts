@@ -11,10 +11,10 @@ import { issueCertificate } from '../../src/pki/certificate.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import type { KeyPair } from '../../src/pki/signing.ts'
 import { startTestServer } from '../../src/testing/server.ts'
-import type { Order, Outcome } from '../helpers/call-servers.ts'
-import { callers, groups, letsNobodyIn } from '../helpers/outgoing-callers.ts'
-import { findFreePort } from '../helpers/process.ts'
-import { buildChain, type Chain, canServe, kinds, type Position } from '../helpers/unusual-chains.ts'
+import { callers, groups, letsNobodyIn } from '../helpers/client/outgoing-callers.ts'
+import { findFreePort } from '../helpers/process/process.ts'
+import type { Order, Outcome } from '../helpers/server/call-servers.ts'
+import { buildChain, type Chain, canServe, kinds, type Position } from '../helpers/tls/unusual-chains.ts'
 
 const client = issueCertificate({ subject: [['CN', 'alice']], extendedKeyUsage: ['clientAuth'] })
 const issuerKey = issueCertificate({ subject: [['CN', 'key']] }).publicKey
@@ -113,7 +113,7 @@ async function serveDatabase({ certificate, key }: Chain): Promise<number> {
 
 /** What a process sees that makes all these calls, and how it ends. */
 async function callAll(orders: readonly Order[]): Promise<{ code: unknown; outcomes: Outcome[]; stderr: string }> {
-  const child = spawn(process.execPath, [resolve('test/helpers/call-servers.ts')], {
+  const child = spawn(process.execPath, [resolve('test/helpers/server/call-servers.ts')], {
     env: { PATH: process.env.PATH ?? '' },
   })
   t.teardown(() => child.kill('SIGKILL'))

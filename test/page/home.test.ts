@@ -3,8 +3,8 @@
 import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { startTestServer } from '../../src/testing/server.ts'
-import { findUnnamed, readTree, runInPage, watchViolations } from '../helpers/browser-page.ts'
-import { startChromium, startChromiumAs } from '../helpers/chromium.ts'
+import { findUnnamed, readTree, runInPage, watchViolations } from '../helpers/browser/browser-page.ts'
+import { startChromium, startChromiumAs } from '../helpers/browser/chromium.ts'
 
 t.setTimeout(120_000) // two browsers
 

@@ -5,14 +5,14 @@ import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { createAudit } from '../../src/http/audit.ts'
-import { ClientRegistry } from '../../src/http/clients.ts'
 import { createOpsServer } from '../../src/ops/server.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
+import { ClientRegistry } from '../../src/server/clients/registry.ts'
+import { createAudit } from '../../src/server/record-events.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { startTestServer } from '../../src/testing/server.ts'
-import { findUnnamed, readTree, runInPage, untilInPage, watchViolations } from '../helpers/browser-page.ts'
-import { startChromium } from '../helpers/chromium.ts'
+import { findUnnamed, readTree, runInPage, untilInPage, watchViolations } from '../helpers/browser/browser-page.ts'
+import { startChromium } from '../helpers/browser/chromium.ts'
 
 t.setTimeout(120_000) // a browser
 

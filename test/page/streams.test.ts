@@ -2,8 +2,8 @@
 // LK06, LK12; issue 6 point 6.
 import t from 'tap'
 import { startTestServer } from '../../src/testing/server.ts'
-import { openStream } from '../helpers/live.ts'
-import { callOps } from '../helpers/ops.ts'
+import { openStream } from '../helpers/server/live.ts'
+import { callOps } from '../helpers/server/ops.ts'
 import { until } from '../helpers/until.ts'
 
 const server = await startTestServer({ ops: true })

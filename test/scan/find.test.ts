@@ -3,12 +3,12 @@ import { randomBytes, X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { readCertificate } from '../../src/core/presenter.ts'
-import { generateTokenKey, type TokenJwk } from '../../src/http/token-keys.ts'
+import { generateTokenKey, type TokenJwk } from '../../src/keys/token-keys.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { Finder } from '../../src/scan/find.ts'
 import { scan } from '../../src/scan/scan.ts'
 import type { Sighting } from '../../src/scan/sighting.ts'
-import { encode, forgeToken } from '../helpers/forge-token.ts'
+import { encode, forgeToken } from '../helpers/tokens/forge-token.ts'
 
 const pki = makeDemoPki()
 const thumbprintOf = (pem: string) => readCertificate(new X509Certificate(pem)).thumbprint

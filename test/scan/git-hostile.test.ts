@@ -18,7 +18,7 @@ import { crc32, deflateSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { readFiles } from '../../src/scan/files.ts'
 import { scan } from '../../src/scan/scan.ts'
-import { makeRepository, makeToken, openRepository, scanRepository } from '../helpers/repository.ts'
+import { makeRepository, makeToken, openRepository, scanRepository } from '../helpers/process/repository.ts'
 
 t.setTimeout(600_000)
 

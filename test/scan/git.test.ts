@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { makeRepository, makeToken, scanRepository, type TestRepository, time } from '../helpers/repository.ts'
+import { makeRepository, makeToken, scanRepository, type TestRepository, time } from '../helpers/process/repository.ts'
 
 t.setTimeout(600_000) // git is started some hundred times
 

@@ -3,9 +3,9 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
-import { generateTokenKey, importSigningKey, type TokenJwk } from '../../src/http/token-keys.ts'
-import { forgeToken } from '../helpers/forge-token.ts'
-import { run } from '../helpers/process.ts'
+import { generateTokenKey, importSigningKey, type TokenJwk } from '../../src/keys/token-keys.ts'
+import { run } from '../helpers/process/process.ts'
+import { forgeToken } from '../helpers/tokens/forge-token.ts'
 
 interface Rule {
   readonly id: string

@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
-import { ageRefreshTokens } from '../helpers/age-refresh-tokens.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { startPostgres } from '../helpers/server/postgres.ts'
+import { ageRefreshTokens } from '../helpers/tokens/age-refresh-tokens.ts'
 import { createTime, testStore } from './contract.ts'
 import { grant } from './grant.ts'
 

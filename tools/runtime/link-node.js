@@ -1,5 +1,5 @@
 // Runs after `npm ci`. npm 10 leaves node_modules/.bin/node out when several packages offer it: add it, so that npm scripts
-// run on the pinned Node; where none was installed, src/check-node.js has its say. And `npx tlsbound` is this tree's own.
+// run on the pinned Node; where none was installed, src/process/check-node.js has its say. And `npx tlsbound` is this tree's own.
 import { existsSync, rmSync, symlinkSync } from 'node:fs'
 
 const modules = `${import.meta.dirname}/../../node_modules`

@@ -6,7 +6,7 @@ import { type Connection, endpointOf, openConnection } from '../../lab/connectio
 import type { Matrix } from '../../lab/matrix.ts'
 import { type Profile, type ProfileOptions, readProfile } from '../../lab/profile.ts'
 import type { StageOptions } from '../../lab/stage.ts'
-import { oneOf } from '../../setting-forms.ts'
+import { oneOf } from '../../settings/forms.ts'
 import { UsageError, type Values } from '../command.ts'
 
 type Http = StageOptions['http']

@@ -1,5 +1,5 @@
 // The options of tlsbound lab: each has its environment variable, TLSBOUND_LAB_ and its name.
-import { onOff } from '../../setting-forms.ts'
+import { onOff } from '../../settings/forms.ts'
 import { UsageError, type Values } from '../command.ts'
 
 const texts = [

@@ -2,11 +2,11 @@
 // says is judged, and not only whether somebody changed it.
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { withLowS } from '../../core/compact-jws.ts'
-import { FileProblem } from '../../core/file-problem.ts'
 import { readProofAlgorithms, signProof } from '../../core/proof-algorithm.ts'
-import { readJsonFile } from '../../files.ts'
+import { FileProblem } from '../../files/file-problem.ts'
 import { NotTried } from '../../lab/attempt.ts'
 import type { Cast } from '../../lab/cast.ts'
+import { readJsonFile } from '../../process/files.ts'
 
 /** Reads a JSON Web Key, or a set of them (RFC 7517), with private parts. @throws Error naming the file. */
 export function readSigner(file: string): NonNullable<Cast['signClaims']> {

@@ -1,6 +1,6 @@
 // What an auditor looks for first: what was accepted that should not have been, and what nobody can say anything about.
 
-import { type Markup, markup } from '../../core/markup.ts'
+import { type Markup, markup } from '../../text/markup.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import { listFindings } from './report.ts'
 

@@ -1,5 +1,5 @@
 // How the page of the report looks: by day, by night, on a telephone and on paper. Nothing in it comes from elsewhere.
-import { type Markup, markup } from '../../core/markup.ts'
+import { type Markup, markup } from '../../text/markup.ts'
 
 export const style: Markup = markup`
 :root { color-scheme: light dark; --ink: light-dark(#1c1d1f, #e6e6e6); --paper: light-dark(#ffffff, #17181a);

@@ -1,7 +1,7 @@
 // The report to hand to an auditor: one HTML page that needs nothing else. No scripts, no links to anywhere, and all that
 // came from the server is escaped; the policy at its head says so to the browser too.
 
-import { type Markup, markup } from '../../core/markup.ts'
+import { type Markup, markup } from '../../text/markup.ts'
 import type { Attempt } from '../attempt.ts'
 import type { Finding, Outcome } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'

@@ -1,6 +1,6 @@
 // The report for build servers: JUnit XML, one suite for each run. What was not tried or is not promised is skipped there.
 
-import { type Markup, markup } from '../../core/markup.ts'
+import { type Markup, markup } from '../../text/markup.ts'
 import type { Finding } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import { type LabReport, sumUp, tellSeconds } from './report.ts'

@@ -1,9 +1,9 @@
 // How tokens fared at protected resources. Refusals are events and counted as such; a token that is let pass makes no event,
-// so the listener keeps a plain number (http/counts.ts), which is read here when metrics are asked for.
+// so the listener keeps a plain number (tls/counts.ts), which is read here when metrics are asked for.
 import { Counter, type Registry } from 'prom-client'
 import type { Observer, SecurityEvent } from '../../audit/event.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
-import type { Counts } from '../../http/counts.ts'
+import type { Counts } from '../../tls/counts.ts'
 import { among, reasonNames, tlsVersions } from './labels.ts'
 
 /** Registers `tlsbound_checks_total`. The answer is an observer that counts what is refused. */

@@ -1,7 +1,7 @@
 // When what a listener uses ends: its certificate, the authorities for clients, their revocation lists; and whether clients of
 // each authority can be accepted at all. Names are those of the operator's files: no client can add to them.
-import { assessAuthorities } from '../../http/authority-standing.ts'
-import type { InUse } from '../../http/mutual-tls.ts'
+import { assessAuthorities } from '../../tls/authority-standing.ts'
+import type { InUse } from '../../tls/mutual-tls.ts'
 
 /** The first end of each kind, in seconds since 1970. */
 export type Ends = Readonly<Partial<Record<'server_certificate' | 'client_authorities' | 'revocation_lists', number>>>

@@ -5,7 +5,7 @@ import { type EventName, eventNames, type Observer, type SecurityEvent } from '.
 import { theftResponses } from '../../core/client.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
 import { revocationKinds } from '../../core/revocations.ts'
-import { supportedGrants } from '../../http/routes/token.ts'
+import { supportedGrants } from '../../server/routes/token.ts'
 import { isOfAuthorizationServer } from './checks.ts'
 import { among, reasonNames } from './labels.ts'
 

@@ -1,8 +1,8 @@
 // What is read of the server when metrics are scraped: connections, the age of its news, whether events are written, and when
 // its certificate, the authorities for clients and the revocation lists end.
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { MutualTls } from '../../http/mutual-tls.ts'
 import type { Store } from '../../store/store.ts'
+import type { MutualTls } from '../../tls/mutual-tls.ts'
 import { authorityEndsOf, firstEndsOf, listEndsOf } from './ends.ts'
 import { tlsVersions } from './labels.ts'
 

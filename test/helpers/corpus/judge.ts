@@ -8,12 +8,12 @@ import {
   readTlsFiles,
   readTrustedIssuersFile,
   readWebhooksFile,
-} from '../../../src/files.ts'
-import { ClientRegistry } from '../../../src/http/clients.ts'
-import { mutualTls } from '../../../src/http/mutual-tls.ts'
-import { createOutsideIssuers } from '../../../src/http/outside-issuers.ts'
-import { readSettings } from '../../../src/settings.ts'
-import { loadKeyRing } from '../../../src/signing-keys.ts'
+} from '../../../src/process/files.ts'
+import { loadKeyRing } from '../../../src/process/signing-keys.ts'
+import { ClientRegistry } from '../../../src/server/clients/registry.ts'
+import { createOutsideIssuers } from '../../../src/server/grants/trusted-issuers.ts'
+import { readSettings } from '../../../src/settings/settings.ts'
+import { mutualTls } from '../../../src/tls/mutual-tls.ts'
 
 export interface Question {
   /** Settings, with the paths of the files. */

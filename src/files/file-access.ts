@@ -1,0 +1,146 @@
+// Reads files, and says who can get at them: by their modes and owners. Every file that a setting or an option names is read
+// here, so that each is bounded, and a problem names the file, what was found, and what helps.
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { FileProblem, type Finding, quoteForShell } from './file-problem.ts'
+
+export interface ReadOptions {
+  /** Octets that the file may have. */
+  readonly most: number
+  /** A secret that others on this machine can read is refused. */
+  readonly isSecret?: boolean
+}
+
+/** Reads a regular file, whole. @throws FileProblem, which quotes nothing. */
+export function readRegularFile(path: string, { most, isSecret = false }: ReadOptions): Buffer {
+  const file = open(path)
+  try {
+    const stats = fstatSync(file)
+    if (!stats.isFile()) throw new FileProblem(path, { found: `this is ${typeOf(stats)}, a file is needed` })
+    const readers = isSecret ? describeReaders(path, stats) : undefined
+    if (readers !== undefined) throw new FileProblem(path, readers)
+    return readAll(file, path, most)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Finds that others on this machine can read the file; undefined: they cannot. @throws Error of the system. */
+export function findReaders(path: string): string | undefined {
+  const finding = describeReaders(path, statSync(path))
+  return finding && new FileProblem(path, finding).message
+}
+
+/** Finds that the file is another user's, who can read and change it; undefined: it is ours or root's. @throws Error of the system. */
+export function findForeignOwner(path: string): string | undefined {
+  const { uid } = statSync(path)
+  const ours = process.getuid?.()
+  if (uid === 0 || ours === undefined || uid === ours) return undefined
+  const found = `this file belongs to another user (${uid}), who can read and change it`
+  return new FileProblem(path, { found, remedy: `chown ${ours} ${quoteForShell(path)}` }).message
+}
+
+function describeReaders(path: string, { mode }: Stats): Finding | undefined {
+  const others = isCredential(path) ? 0o037 : 0o077
+  if ((mode & others) === 0) return undefined
+  const name = quoteForShell(path)
+  return { found: `others can read this secret (mode ${modeOf(mode)})`, remedy: `chmod 600 ${name}` }
+}
+
+/** systemd may let our user at a credential by an access list, which the mode shows as a right of root's group. */
+function isCredential(path: string): boolean {
+  const folder = process.env.CREDENTIALS_DIRECTORY
+  return folder !== undefined && dirname(resolve(path)) === resolve(folder)
+}
+
+/** Opens it without waiting for the other end of a FIFO. */
+function open(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    throw new FileProblem(path, describeFailure(path, (error as NodeJS.ErrnoException).code))
+  }
+}
+
+/** In parts: of some files the system does not say how long they are. */
+function readAll(file: number, path: string, most: number): Buffer {
+  const parts: Buffer[] = []
+  let length = 0
+  try {
+    for (;;) {
+      const part = Buffer.allocUnsafe(Math.min(Math.max(fstatSync(file).size - length, 0), most - length) + 4096)
+      const read = readSync(file, part)
+      if (read === 0) return Buffer.concat(parts, length)
+      parts.push(part.subarray(0, read))
+      length += read
+      if (length > most) throw new FileProblem(path, { found: `this file is larger than ${most} octets` })
+    }
+  } catch (error) {
+    if (error instanceof FileProblem) throw error
+    throw new FileProblem(path, { found: `this file cannot be read (${(error as NodeJS.ErrnoException).code})` })
+  }
+}
+
+/** Why a file could not be opened. */
+function describeFailure(path: string, code: string | undefined): Finding {
+  switch (code) {
+    case 'ENOENT':
+      return { found: `there is no such file (ENOENT)${isDangling(path) ? ': the symbolic link leads nowhere' : ''}` }
+    case 'ENOTDIR':
+      return { found: 'a part of this path is a file and no directory (ENOTDIR)' }
+    case 'ELOOP':
+      return { found: 'the symbolic links of this path lead in a circle (ELOOP)' }
+    case 'EACCES':
+    case 'EPERM':
+      return describeDenial(path, code)
+    case 'ENXIO':
+      return { found: 'this is a socket, a file is needed' }
+    default:
+      return { found: `this file cannot be opened (${code})` }
+  }
+}
+
+function describeDenial(path: string, code: string): Finding {
+  const [denied, stats] = findDenied(resolve(path))
+  const id = process.geteuid?.()
+  const user = `the user ${nameOfUser()}${id === undefined ? '' : ` (${id})`}`
+  if (stats === undefined) return { found: `${user} may not read this file (${code})` }
+  const rights = `mode ${modeOf(stats.mode)}, owner ${stats.uid}, group ${stats.gid}`
+  return denied === resolve(path)
+    ? { found: `${user} may not read this file (${rights})`, remedy: 'change its owner or its mode' }
+    : { found: `${user} may not enter the directory ${denied} (${rights})`, remedy: 'change its owner or its mode' }
+}
+
+/** The last part of a path that can be seen is what cannot be entered, or read. */
+function findDenied(path: string): readonly [path: string, stats: Stats | undefined] {
+  for (let part = path; ; part = dirname(part)) {
+    try {
+      return [part, statSync(part)]
+    } catch {
+      if (part === dirname(part)) return [part, undefined]
+    }
+  }
+}
+
+function isDangling(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+}
+
+function nameOfUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return 'of this process'
+  }
+}
+
+function typeOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'a directory'
+  if (stats.isFIFO()) return 'a FIFO (named pipe)'
+  return stats.isSocket() ? 'a socket' : 'a device'
+}
+
+function modeOf(mode: number): string {
+  return (mode & 0o777).toString(8).padStart(3, '0')
+}

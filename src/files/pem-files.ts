@@ -1,0 +1,71 @@
+// Reads files of certificates, keys and revocation lists as files/pem.ts understands them, for the server, the client library
+// and the commands.
+import type { KeyObject, X509Certificate } from 'node:crypto'
+import { readRegularFile } from './file-access.ts'
+import { FileProblem, findUtf16, quoteForShell } from './file-problem.ts'
+import {
+  type CertificateBlocks,
+  mostListOctets,
+  mostPemOctets,
+  parseCertificates,
+  parsePrivateKey,
+  parseRevocationLists,
+  type RevocationListBlock,
+} from './pem.ts'
+
+/** Reads at least one certificate. @throws FileProblem */
+export function loadCertificates(path: string): CertificateBlocks {
+  return parseCertificates(readRegularFile(path, { most: mostPemOctets }), path)
+}
+
+/** Reads at least one revocation list. @throws FileProblem */
+export function loadRevocationLists(path: string): readonly RevocationListBlock[] {
+  return parseRevocationLists(readRegularFile(path, { most: mostListOctets }), path)
+}
+
+export interface KeyFileOptions {
+  /** A key that others on this machine can read is refused. */
+  readonly isSecret: boolean
+  readonly passphraseFile?: string | undefined
+  /** What a passphrase file is given with, as people write it; undefined: none can be given. */
+  readonly passphraseSetting?: string | undefined
+}
+
+/** Reads the one private key of a file and decrypts it. @throws FileProblem */
+export function loadPrivateKey(
+  path: string,
+  { isSecret, passphraseFile, passphraseSetting }: KeyFileOptions,
+): KeyObject {
+  const content = readRegularFile(path, { most: mostPemOctets, isSecret })
+  const passphrase =
+    passphraseFile === undefined ? undefined : { value: loadPassphrase(passphraseFile), file: passphraseFile }
+  return parsePrivateKey(content, path, { passphrase, passphraseSetting })
+}
+
+/** OpenSSL's own bound. */
+const mostPassphraseOctets = 1024
+
+/** Reads a passphrase: one line, whose end does not belong to it. @throws FileProblem */
+function loadPassphrase(path: string): Buffer {
+  const content = readRegularFile(path, { most: mostPassphraseOctets, isSecret: true })
+  const utf16 = findUtf16(content, path)
+  if (utf16 !== undefined) throw new FileProblem(path, utf16)
+  const passphrase = content.subarray(0, content.length - (/\r?\n$/.exec(content.toString('latin1'))?.[0].length ?? 0))
+  if (passphrase.length === 0) throw new FileProblem(path, { found: 'the file is empty, a passphrase is needed' })
+  if (passphrase.includes('\n'))
+    throw new FileProblem(path, {
+      found: 'the file has several lines, a passphrase of one line is needed',
+      remedy: `remove the others: head -n 1 ${quoteForShell(path)} > NEW-FILE`,
+    })
+  return passphrase
+}
+
+/** Renders certificates as PEM, as Node needs them: block by block, in their order. */
+export function renderCertificates(certificates: readonly { readonly x509: X509Certificate }[]): string {
+  return certificates.map(({ x509 }) => x509.toString()).join('')
+}
+
+/** Renders a private key as PEM, not encrypted. */
+export function renderPrivateKey(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
+}

@@ -1,0 +1,31 @@
+// Writes a refusal as a reply of Fastify.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { OAuthError } from '../core/errors.ts'
+import { endConnection } from '../tls/connection.ts'
+import { buildRefusal, type RefusalContext } from '../verify/refusal.ts'
+
+/** Called for every refusal, so that each becomes one security event. */
+export type RefusalListener = (request: FastifyRequest, refusal: OAuthError, status: number) => void
+
+export interface RefusalOptions extends Omit<RefusalContext, 'authorization'> {
+  readonly onRefusal?: RefusalListener | undefined
+}
+
+/** Answers a request with a refusal. `reply` is then sent. */
+export function refuse(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  refusal: OAuthError,
+  options: RefusalOptions = {},
+): FastifyReply {
+  const { authorization } = request.headers
+  const { status, headers, body, endsConnection } = buildRefusal(refusal, { ...options, authorization })
+  try {
+    options.onRefusal?.(request, refusal, status)
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error === refusal) throw error
+    return refuse(request, reply, error, { ...options, status: undefined }) // its event could not be written
+  }
+  if (endsConnection) endConnection(request.raw, reply.raw)
+  return reply.code(status).headers(headers).send(body)
+}

@@ -1,0 +1,20 @@
+// The thefts of the live page, in the demo: its thieves have keys in certs/, and the server is this one, over loopback.
+import { readFileSync } from 'node:fs'
+import type { Identity } from '../lab/cast.ts'
+import { type Play, playThefts } from '../lab/thefts.ts'
+import type { Settings } from '../settings/settings.ts'
+
+/** Plays against the server of these settings; the keys are read each time. */
+export function demoThefts({ host, port }: Pick<Settings, 'host' | 'port'>): () => AsyncIterable<Play> {
+  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+  return () => {
+    const [alice, bob, mallory, stranger] = [read('alice'), read('bob'), read('mallory'), read('stranger')]
+    const ca = readFileSync('certs/ca.crt', 'utf8')
+    return playThefts({ host: loopback[host] ?? host, port, cast: { alice, bob, mallory, stranger, ca } })
+  }
+}
+
+function read(name: string): Identity {
+  const file = (end: string) => readFileSync(`certs/${name}.${end}`, 'utf8')
+  return { certificate: file('crt'), key: file('key'), clientId: name }
+}

@@ -1,0 +1,69 @@
+// The demo: certificates that are made where missing, two registered clients, and what to try first.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
+import { demoNames, isDemoCertificate, writeDemoPki } from '../pki/demo.ts'
+import type { Settings } from '../settings/settings.ts'
+
+/**
+ * Makes the demo's certificates in a folder where they are missing, and again where one ends within a day of `now`, in
+ * milliseconds since 1970. Files that are not the demo's stay as they are. Returns what has to be said about it.
+ */
+export function ensureDemoPki(folder: string, now: number): string[] {
+  const ca = join(folder, 'ca.crt')
+  if (!existsSync(ca)) {
+    writeDemoPki(folder)
+    return []
+  }
+  const ended = demoNames
+    .map(name => join(folder, `${name}.crt`))
+    .find(path => existsSync(path) && !isValidTomorrow(path, now))
+  if (ended === undefined) return []
+  if (!isDemoCertificate(renderCertificates(loadCertificates(ca))))
+    return [`${ended} has ended or ends within a day, and is not renewed, since ${ca} is not of the demo`]
+  writeDemoPki(folder, { force: true })
+  return [
+    `the demo certificates in ${folder}/ were renewed with new keys, since ${ended} has ended or ends within a day: ` +
+      'start what uses the old ones again',
+  ]
+}
+
+function isValidTomorrow(path: string, now: number): boolean {
+  const [{ x509 }] = loadCertificates(path)
+  const { validFromDate, validToDate } = x509
+  return validFromDate.getTime() <= now && now + 86_400_000 < validToDate.getTime()
+}
+
+/** The demo's registrations, in the form of `TLSBOUND_CLIENTS_FILE`. */
+export const demoRegistrations = ['alice', 'bob'].map(name => ({
+  client_id: name,
+  token_endpoint_auth_method: 'tls_client_auth',
+  tls_client_auth_subject_dn: `CN=${name}`,
+  scope: 'notes:read notes:write',
+  grant_types: ['client_credentials'],
+  token_bindings: ['connection', 'certificate', 'proof'],
+}))
+
+/** What to paste first. */
+export function describeDemo({ port, opsPort, opsTokenFile }: Settings): string {
+  const page =
+    opsPort === 0 ? '' : `\nWho is connected: http://localhost:${opsPort}, with the ops token of ${opsTokenFile}.`
+  return `
+tlsbound listens on https://localhost:${port} with DEMO certificates from certs/.${page} Try in another terminal:
+
+  U=https://localhost:${port}
+  ALICE="--cacert certs/ca.crt --cert certs/alice.crt --key certs/alice.key"
+  BOB="--cacert certs/ca.crt --cert certs/bob.crt --key certs/bob.key"
+
+  # what the server sees of your connection
+  curl -s $ALICE $U/binding
+
+  # a token for alice, bound to the connection that it was issued on ...
+  TOKEN=$(curl -s $ALICE -d grant_type=client_credentials -d client_id=alice $U/oauth/token | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+  # ... is refused on the next one: connection_mismatch
+  curl -s $ALICE -H "Authorization: Bearer $TOKEN" $U/api/whoami
+  # ... and for bob: certificate_mismatch
+  curl -s $BOB -H "Authorization: Bearer $TOKEN" $U/api/whoami
+
+`
+}

@@ -1,0 +1,35 @@
+// Builds the mutual-TLS listener by the settings, for the server and for tests of others.
+
+import type { ClientRegistry } from '../server/clients/registry.ts'
+import type { Audit } from '../server/record-events.ts'
+import type { Settings } from '../settings/settings.ts'
+import { createHandshakeLog, type HandshakeLog } from '../tls/failed-handshakes.ts'
+import { type MutualTls, type MutualTlsOptions, mutualTls } from '../tls/mutual-tls.ts'
+import type { TlsMaterial } from '../tls/options.ts'
+
+interface ListenerParts {
+  readonly material: TlsMaterial
+  readonly clients: Pick<ClientRegistry, 'isPinned'>
+  readonly audit: Pick<Audit, 'connectionRefused' | 'connectionClosed'>
+  readonly log: HandshakeLog
+}
+
+/** Builds it; `more` takes precedence over the settings. @throws Error when the material is not usable. */
+export function createListener(
+  settings: Settings,
+  { material, clients, audit, log }: ListenerParts,
+  more: Partial<MutualTlsOptions> = {},
+): MutualTls {
+  return mutualTls({
+    ...material,
+    minVersion: settings.tlsMinVersion,
+    http2: settings.http2,
+    dropUnacceptable: settings.tlsDropUnacceptable,
+    maximumAge: settings.connectionMaxAge,
+    isPinned: thumbprint => clients.isPinned(thumbprint),
+    onDrop: audit.connectionRefused,
+    onClose: audit.connectionClosed,
+    onFailedHandshake: createHandshakeLog(log, () => performance.now()),
+    ...more,
+  })
+}

@@ -1,0 +1,69 @@
+// Loads the files again while the server runs: TLS, clients, trusted issuers, webhooks, and keys of leak reporters, each
+// whole or not at all. Of what cannot be used the log says why, and what was in use stays.
+import type { Logger } from 'pino'
+import type { Notifier } from '../notify/notifier.ts'
+import { revoke } from '../ops/revocations.ts'
+import type { OutsideIssuers } from '../server/grants/trusted-issuers.ts'
+import type { ServerOptions } from '../server/parts.ts'
+import type { Retired } from '../tls/retirement.ts'
+import { readClientsFile, readTlsFiles, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
+import { reportTrust, warningDaysOf } from './trust-report.ts'
+
+export interface ReloadParts extends ServerOptions {
+  readonly outsideIssuers: OutsideIssuers
+  readonly log: Logger
+  readonly notifier?: Pick<Notifier, 'replace'>
+}
+
+/** Says how many live connections end because whom the server trusts has changed. */
+export function describeRetired({ revoked, retired }: Retired): string {
+  const others = `${retired} other live connections end within a minute, so that a new handshake verifies their certificate`
+  return revoked === 0 ? others : `${revoked} live connections are closed, their certificate was revoked; ${others}`
+}
+
+/** The answer loads once; it never rejects. */
+export function createReload(parts: ReloadParts): () => Promise<void> {
+  const { settings, tls, clients, outsideIssuers, notifier, leakKeys, log, clock } = parts
+  const { clientsFile, trustedIssuersFile, webhooksFile, issuer } = settings
+  const now = () => Math.floor(clock() / 1000)
+  /** Clients whose registration has changed, and who may still hold what they got by the old one. */
+  const changed = new Set<string>()
+
+  function load(what: string, files: () => void): void {
+    try {
+      files()
+      log.info(`${what} were loaded again`)
+    } catch (error) {
+      log.error(`${what} stay as they were: ${(error as Error).message}`)
+    }
+  }
+
+  /** What could not be revoked is tried again the next time. */
+  async function revokeChanged(): Promise<void> {
+    for (const id of changed)
+      try {
+        await revoke(undefined, 'client', id, { ...parts, now })
+        changed.delete(id)
+        log.info(`client ${id} has changed or is gone: what it held is revoked`)
+      } catch {
+        log.error(`what client ${id} holds could not be revoked: send SIGHUP again when the store answers`)
+      }
+  }
+
+  return async () => {
+    load('certificates, authorities and revocation lists', () => {
+      const { revoked, retired } = tls.reload(readTlsFiles(settings))
+      reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
+      if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
+    })
+    if (clientsFile !== undefined)
+      load('clients', () => {
+        for (const id of clients.replaceFile(readClientsFile(clientsFile))) changed.add(id)
+      })
+    if (trustedIssuersFile !== undefined)
+      load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
+    if (leakKeys?.reload !== undefined) load('keys of leak reporters', leakKeys.reload)
+    if (webhooksFile !== undefined) load('webhooks', () => notifier?.replace(readWebhooksFile(webhooksFile)))
+    await revokeChanged()
+  }
+}

@@ -1,0 +1,67 @@
+// Says in the log what the listener uses: its certificate, the authorities for clients, the revocation lists, and when each ends.
+// Warns of what ends soon, and names each authority whose clients are all refused.
+import type { X509Certificate } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { Settings } from '../settings/settings.ts'
+import { assessAuthorities } from '../tls/authority-standing.ts'
+import { describeCertificate } from '../tls/certificate-rejection.ts'
+import type { InUse } from '../tls/mutual-tls.ts'
+
+const day = 86_400_000
+
+/** Days before an end from which on to warn: the demo renews its certificates by itself on the last day. */
+export function warningDaysOf({ demo, expiryWarningDays }: Pick<Settings, 'demo' | 'expiryWarningDays'>): number {
+  return demo ? 1 : expiryWarningDays
+}
+
+/** Logs what is in use at `now`, in milliseconds since 1970. */
+export function reportTrust(log: Logger, { chain, trust }: InUse, now: number, warningDays: number): void {
+  const say = (name: string, sentence: string, begin: number, end: number | undefined) => {
+    const left = end === undefined ? Number.POSITIVE_INFINITY : end - now
+    if (begin > now) log.error(`${name} is not valid before ${dateOf(begin)}: ${sentence}`)
+    else if (left <= 0) log.error(`${name} ended on ${dateOf(end)}: ${sentence}`)
+    else if (left <= warningDays * day) log.warn(`${name} ends in ${describeDays(left)}: ${sentence}`)
+    else log.info(`${name}: ${sentence}`)
+  }
+
+  for (const [index, x509] of chain.entries())
+    say(
+      index === 0 ? "the server's certificate" : `intermediate certificate ${index} of the server`,
+      describe(x509),
+      x509.validFromDate.getTime(),
+      x509.validToDate.getTime(),
+    )
+  for (const { x509, notBefore, notAfter } of trust.authorities)
+    say('authority for clients', describe(x509), notBefore, notAfter)
+  for (const { issuerText, number, entries, scope, thisUpdate, nextUpdate } of trust.lists) {
+    const parts = [
+      `of ${issuerText}`,
+      number !== undefined && `number 0x${number}`,
+      `${entries} ${entries === 1 ? 'entry' : 'entries'}`,
+      scope.certificates !== 'all' && `for ${scope.certificates} only`,
+      scope.uris.length > 0 && `for distribution point ${scope.uris.join(' ')} only`,
+      `from ${dateOf(thisUpdate)}`,
+      nextUpdate === undefined ? 'without an end' : `ends ${dateOf(nextUpdate)}`,
+    ]
+    say('revocation list', parts.filter(part => part !== false).join(', '), thisUpdate, nextUpdate)
+  }
+  for (const { authority, problem, warning } of assessAuthorities(trust, now)) {
+    if (problem !== undefined)
+      log.error(`all clients of the authority ${authority.subjectText} are refused: ${problem}`)
+    if (warning !== undefined) log.warn(warning)
+  }
+}
+
+function describe(x509: X509Certificate): string {
+  const { subject, issuer, serial } = describeCertificate(x509)
+  return `${subject}, serial ${serial}, issued by ${issuer}, ends ${dateOf(x509.validToDate.getTime())}`
+}
+
+function describeDays(milliseconds: number): string {
+  const days = Math.floor(milliseconds / day)
+  return days === 0 ? 'less than a day' : days === 1 ? '1 day' : `${days} days`
+}
+
+function dateOf(milliseconds: number | undefined): string {
+  return milliseconds === undefined ? 'an unknown date' : new Date(milliseconds).toISOString()
+}

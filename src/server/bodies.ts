@@ -1,0 +1,160 @@
+// The two kinds of body that are read here, each the one content type of its routes: forms, as strictly as OAuth asks
+// (no parameter twice, an empty one is absent: RFC 6749 §3.2), and JSON in UTF-8.
+import { isUtf8 } from 'node:buffer'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
+import { malformed, type OAuthError } from '../core/errors.ts'
+import { isAsciiOrUtf8, parseMediaType } from '../core/media-type.ts'
+import { countHeaders } from '../verify/bearer.ts'
+import { RequestError } from './errors.ts'
+
+export type Form = Readonly<Record<string, string>>
+
+const formType = 'application/x-www-form-urlencoded'
+const jsonType = 'application/json'
+
+/** Octets of a form. */
+const maximumForm = 16_384
+
+/** Characters of a parameter that holds no token; tokens have bounds of their own. */
+const maximumParameter = 8192
+
+/** Makes forms what the routes of this scope take. Any other type is 400 there: RFC 6749 §5.2 has no other status. */
+export function acceptForms(app: FastifyInstance): void {
+  app.addHook('onRoute', route => {
+    route.bodyLimit ??= maximumForm
+  })
+  app.addHook('onRequest', (request, _reply, done) => {
+    const problem = findBodyProblem(request, formType)
+    done(problem && malformed(...problem))
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+}
+
+/** Makes JSON what the routes of this scope take, and parses it. Any other type is 415. */
+export function acceptJson(app: FastifyInstance): void {
+  acceptJsonOctets(app, (request, octets) => {
+    if (octets.length === 0) throw malformed('body_empty')
+    if (!isUtf8(octets)) throw malformed('body_not_utf8')
+    const text = octets.toString()
+    let result: unknown
+    parse(request, text, (error: Error | null, value?: unknown) => {
+      if (error) throw describeJsonFault(text)
+      result = value
+    })
+    return result
+  })
+  const parse = app.getDefaultJsonParser('error', 'error') // a body that reaches for a prototype is an error
+}
+
+/** Makes JSON what the routes of this scope take; the body is what `read` makes of its octets. Any other type is 415. */
+export function acceptJsonOctets(
+  app: FastifyInstance,
+  read: (request: FastifyRequest, octets: Buffer) => unknown = (_request, octets) => octets,
+): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const problem = hasBody(request) ? findBodyProblem(request, jsonType) : undefined
+    done(problem && new RequestError(415, ...problem))
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      done(null, request.is404 ? undefined : read(request, body as Buffer))
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+}
+
+/** Whether a request brings a body, as far as its head tells. */
+function hasBody({ method, headers, is404 }: FastifyRequest): boolean {
+  if (is404 || method === 'GET' || method === 'HEAD') return false
+  const { 'content-type': type, 'content-length': length = '0', 'transfer-encoding': coding } = headers
+  return type !== undefined || length !== '0' || coding !== undefined
+}
+
+/** Why the body of a request is not of the expected type, by its head. */
+function findBodyProblem(
+  { raw, headers }: FastifyRequest,
+  expected: string,
+): [DetailOf<'malformed_request'>, RefusalFacts] | undefined {
+  const { 'content-type': found, 'content-encoding': coding } = headers
+  if (found !== expected) {
+    if (found === undefined) return ['content_type_missing', { expected }]
+    const type = parseMediaType(found)
+    if (type?.essence !== expected) return ['content_type', { found, expected }]
+    const charset = type.charsets.find(name => !isAsciiOrUtf8(name))
+    if (charset !== undefined) return ['charset', { found: charset, expected: `${expected}; charset=utf-8` }]
+  }
+  if (countHeaders(raw.rawHeaders, 'content-type') > 1) return ['header_repeated', { header: 'Content-Type' }]
+  return coding === undefined ? undefined : ['content_encoding', { found: coding }] // nothing is unpacked here
+}
+
+/** What is wrong with a text that the parser of Fastify refuses. */
+function describeJsonFault(text: string): OAuthError {
+  try {
+    JSON.parse(text)
+  } catch (error) {
+    const position = / in JSON at position (\d+)/.exec((error as Error).message)?.[1]
+    return malformed('body_not_json', { found: position && `at character ${position}` })
+  }
+  return malformed('body_prototype')
+}
+
+/** The names of the parameters that a form has without a value. */
+const emptyParameters = Symbol('empty parameters')
+
+/**
+ * Parses a form.
+ * @throws OAuthError `malformed_request` for a parameter that is repeated, badly encoded, or too long.
+ */
+export function readForm(body: unknown): Form {
+  const text = typeof body === 'string' ? body : ''
+  const form: Record<string, string> & { [emptyParameters]?: Set<string> } = Object.create(null)
+  const seen = new Set<string>()
+  let isSuspect = /%(?![0-9A-Fa-f]{2})|%00|[\0\ufffd]/.test(text)
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (seen.has(name)) throw malformed('parameter_repeated', { parameter: name })
+    if (value.length > maximumParameter && !name.endsWith('token'))
+      throw malformed('parameter_too_long', { parameter: name, found: value.length, limit: maximumParameter })
+    seen.add(name)
+    isSuspect ||= value.includes('\ufffd') || name.includes('\ufffd')
+    if (value !== '') form[name] = value
+  }
+  if (isSuspect) requireEncoding(text)
+  if (seen.size > Object.keys(form).length) form[emptyParameters] = seen
+  return form
+}
+
+/** A parameter that must be there, and not empty. @throws OAuthError `malformed_request` */
+export function requireParameter(form: Form, parameter: string): string {
+  const value = form[parameter]
+  if (value !== undefined) return value
+  const isEmpty = (form as { [emptyParameters]?: Set<string> })[emptyParameters]?.has(parameter) === true
+  throw malformed(isEmpty ? 'parameter_empty' : 'parameter_missing', { parameter })
+}
+
+/** Refuses a form in which something is not UTF-8 in percent-encoding. @throws OAuthError `malformed_request` */
+function requireEncoding(text: string): void {
+  for (const pair of text.split('&')) {
+    const [name = '', value = ''] = pair.split(/=(.*)/s).map(part => part.replaceAll('+', ' '))
+    const parameter = decode(name)
+    const found = findEncodingFault(name) ?? findEncodingFault(value)
+    if (found !== undefined) throw malformed('parameter_encoding', { parameter, found })
+  }
+}
+
+function findEncodingFault(text: string): string | undefined {
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) return 'a percent sign without two hexadecimal digits'
+  if (/%00|\0/.test(text)) return 'NUL'
+  return text.includes('\ufffd') || decode(text) === undefined ? 'octets that are not UTF-8' : undefined
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,164 @@
+// A secret on top of the client certificate, for those who come from Basic authentication (RFC 6749 §2.3.1).
+// Stored as scrypt hashes; two are valid at once, so that one can follow the other; guessing is slowed down for each client.
+import { createHmac, hash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { OAuthError } from '../../core/errors.ts'
+import type { ClientSecret } from '../../store/store.ts'
+
+const stretch = promisify(scrypt) as (secret: Buffer, salt: Buffer, length: number, options: object) => Promise<Buffer>
+
+/** OWASP's figures for scrypt: 32 MiB and about 80 ms for each try. */
+const cost = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 }
+
+/** Not of the secret itself: to HMAC, and so to scrypt, one with NULs at its end is the same. */
+function derive(secret: string, salt: Buffer): Promise<Buffer> {
+  return stretch(hash('sha256', secret, 'buffer'), salt, 32, cost)
+}
+
+/** A failed try delays the next one for this client: 1 s, then twice as long each time, at most a minute. */
+const delays = { first: 1000, longest: 60_000 }
+
+/** Hashes a secret as it is kept: `scrypt$SALT$HASH`, base64url. */
+export async function hashSecret(secret: string): Promise<string> {
+  const salt = randomBytes(16)
+  const derived = await derive(secret, salt)
+  return `scrypt$${salt.toString('base64url')}$${derived.toString('base64url')}`
+}
+
+/** The id and secret of an `Authorization: Basic` header, decoded as RFC 6749 §2.3.1 says; undefined when it is not one. */
+export function readBasic(authorization: string | undefined): { id: string; secret: string } | undefined {
+  const encoded = /^basic ([A-Za-z0-9+/]+=*)$/i.exec(authorization ?? '')?.[1]
+  const [, id, secret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded ?? '', 'base64').toString()) ?? []
+  if (id === undefined || secret === undefined) return undefined
+  try {
+    return { id: decodeForm(id), secret: decodeForm(secret) }
+  } catch {
+    return undefined
+  }
+}
+
+/** One value of a form (RFC 6749 App. B). @throws URIError when it is not one. */
+function decodeForm(text: string): string {
+  if (text.includes('&')) throw new URIError('more than one value')
+  return decodeURIComponent(text.replaceAll('+', ' '))
+}
+
+/** The longest secret that is tried, in characters. */
+const maximumLength = 256
+
+/** Clients whose secrets are remembered at the same time. */
+const maximumRemembered = 10_000
+
+interface Failures {
+  readonly count: number
+  /** Milliseconds of the clock: when the last one was, and until when no other secret is tried. */
+  readonly since: number
+  readonly until: number
+}
+
+/** A stored hash, and the tag of the secret that matched it. */
+interface Match {
+  readonly hash: string
+  readonly tag: Buffer
+}
+
+export class SecretChecker {
+  readonly #failures = new Map<string, Failures>()
+  /** The last try of each client that is under way, behind which the next one waits: many at once guess no faster. */
+  readonly #tries = new Map<string, Promise<void>>()
+  readonly #clock: () => number
+  /**
+   * The secrets that matched, so that their owner is served while another party tries wrong ones. Only as tags, by a key that
+   * leaves the process nowhere.
+   */
+  readonly #matches = new Map<string, readonly Match[]>()
+  readonly #key = randomBytes(32)
+  /** The connections on which a wrong secret came. */
+  readonly #suspects = new WeakSet<object>()
+
+  /** `clock` in milliseconds. */
+  constructor(clock: () => number) {
+    this.#clock = clock
+  }
+
+  /**
+   * Checks a client's secret against those it has. After a failure the next secret is tried later, and on the connection of
+   * the failure later still, so that another connection gets its turn first. A secret that matched before is not delayed.
+   * @throws OAuthError (rejects) `client_mismatch`.
+   */
+  async check(clientId: string, secret: string, known: readonly ClientSecret[], connection: object): Promise<void> {
+    if (this.#isRemembered(clientId, secret, known)) return
+    const before = this.#tries.get(clientId)?.catch(() => {})
+    const turn = Promise.resolve(before).then(() => this.#try(clientId, secret, known, connection))
+    this.#tries.set(clientId, turn)
+    try {
+      await turn
+    } finally {
+      if (this.#tries.get(clientId) === turn) this.#tries.delete(clientId)
+    }
+  }
+
+  /** Forgets the secrets of a client that matched. */
+  forget(clientId: string): void {
+    this.#matches.delete(clientId)
+  }
+
+  async #try(clientId: string, secret: string, known: readonly ClientSecret[], connection: object): Promise<void> {
+    const { count, since, until } = this.#failures.get(clientId) ?? { count: 0, since: 0, until: 0 }
+    const passed = this.#clock() - since
+    const wait = (until - since) * (this.#suspects.has(connection) ? 1.5 : 1)
+    if (passed >= 0 && passed < wait) throw mismatch('secret_delayed') // less than 0: the clock was put back
+    const hash = secret.length <= maximumLength ? await findMatch(secret, known) : undefined
+    if (hash !== undefined) {
+      this.#failures.delete(clientId)
+      return this.#remember(clientId, secret, hash, known)
+    }
+    this.#suspects.add(connection)
+    const now = this.#clock()
+    const delay = Math.min(delays.first * 2 ** count, delays.longest)
+    this.#failures.set(clientId, { count: count + 1, since: now, until: now + delay })
+    throw mismatch('secret')
+  }
+
+  #isRemembered(clientId: string, secret: string, known: readonly ClientSecret[]): boolean {
+    if (secret.length > maximumLength) return false
+    const matches = (this.#matches.get(clientId) ?? []).map(
+      ({ hash, tag }) => timingSafeEqual(tag, this.#tag(secret, hash)) && known.some(kept => kept.hash === hash),
+    )
+    return matches.includes(true)
+  }
+
+  #remember(clientId: string, secret: string, hash: string, known: readonly ClientSecret[]): void {
+    const others = (this.#matches.get(clientId) ?? []).filter(
+      match => match.hash !== hash && known.some(kept => kept.hash === match.hash),
+    )
+    this.#matches.delete(clientId)
+    this.#matches.set(clientId, [...others, { hash, tag: this.#tag(secret, hash) }])
+    if (this.#matches.size > maximumRemembered) this.#matches.delete(this.#matches.keys().next().value as string) // the oldest
+  }
+
+  /** Over the hash with its salt too, so that equal secrets have different tags. */
+  #tag(secret: string, hash: string): Buffer {
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify([hash, secret]))
+      .digest()
+  }
+}
+
+/** The stored hash that a secret matches. Tries all, whatever the first gave, and one that no secret matches where there are none. */
+async function findMatch(secret: string, known: readonly ClientSecret[]): Promise<string | undefined> {
+  const hashes = known.length > 0 ? known.map(secretOf => secretOf.hash) : ['scrypt$AAAAAAAAAAAAAAAAAAAAAA$']
+  const matches = await Promise.all(
+    hashes.map(async kept => {
+      const [, salt = '', derived = ''] = kept.split('$')
+      const expected = Buffer.from(derived, 'base64url')
+      const found = await derive(secret, Buffer.from(salt, 'base64url'))
+      return expected.length === found.length && timingSafeEqual(expected, found)
+    }),
+  )
+  return hashes[matches.indexOf(true)]
+}
+
+function mismatch(detail: 'secret' | 'secret_delayed'): OAuthError {
+  return new OAuthError('invalid_client', 'client_mismatch', detail)
+}

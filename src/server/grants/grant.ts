@@ -1,0 +1,53 @@
+// What the grants share: the request that they answer, what it asks for, and the start of a family of tokens.
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { buildOpaqueToken, hashOpaqueToken } from '../../core/opaque-token.ts'
+import type { Wish } from '../../core/policy.ts'
+import type { Form } from '../bodies.ts'
+import type { ServerParts } from '../parts.ts'
+import type { Authenticated } from './authenticate.ts'
+import type { Issuance, TokenAnswer } from './issue.ts'
+
+export interface GrantRequest {
+  readonly request: FastifyRequest
+  readonly form: Form
+  readonly by: Authenticated
+  readonly parts: ServerParts
+  /** When it arrived: milliseconds since 1970, and of the monotonic clock. */
+  readonly arrived: { readonly time: number; readonly monotonic: number }
+}
+
+export type Grant = (request: GrantRequest) => Promise<TokenAnswer>
+
+/** The parameters that every grant takes (RFC 6749 §3.3, RFC 8707 §2, token_binding). */
+export function readWish({ scope, token_binding: binding, resource }: Form): Wish {
+  return { scope, binding, resource }
+}
+
+/** Keeps a new grant with its first refresh token, which is bound to the presenter's certificate. */
+export async function startGrant(
+  { at: created, issuedAfter, client, presenter }: Authenticated,
+  { permission, subject, act }: Issuance,
+  { store, settings }: ServerParts,
+): Promise<{ grant: string; refreshToken: string }> {
+  const grant = randomUUID()
+  const refreshToken = buildOpaqueToken('rt', randomBytes(32))
+  await store.createGrant(
+    {
+      id: grant,
+      clientId: client.id,
+      subject,
+      scope: permission.scope,
+      audience: permission.aud,
+      binding: permission.binding,
+      certificate: presenter.certificate.thumbprint,
+      rotation: client.rotation,
+      created,
+      issuedAfter,
+      expires: created + settings.refreshTokenLifetime,
+      ...(act !== undefined && { actor: JSON.stringify(act) }),
+    },
+    hashOpaqueToken(refreshToken),
+  )
+  return { grant, refreshToken }
+}

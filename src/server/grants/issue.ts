@@ -1,0 +1,76 @@
+// Issues an access token: claims, signature or hash, a note of it on its connection, its event (RFC 6749 §5.1, RFC 9068).
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import type { AccessTokenClaims } from '../../core/access-token.ts'
+import type { GrantType } from '../../core/client.ts'
+import type { Confirmation } from '../../core/confirmation.ts'
+import { OAuthError } from '../../core/errors.ts'
+import { buildOpaqueToken, hashOpaqueToken } from '../../core/opaque-token.ts'
+import type { Permission } from '../../core/policy.ts'
+import type { ServerParts } from '../parts.ts'
+import type { Authenticated } from './authenticate.ts'
+
+export interface TokenAnswer {
+  readonly access_token: string
+  readonly token_type: 'Bearer'
+  readonly expires_in: number
+  readonly scope: string
+  readonly token_binding: string
+  readonly refresh_token?: string
+  readonly issued_token_type?: string
+}
+
+/** What an access token is made of, once it was decided. */
+export interface Issuance {
+  readonly grantType: GrantType
+  readonly permission: Permission
+  /** Built before anything is kept, since a connection may have no binding. */
+  readonly cnf: Confirmation
+  readonly subject: string
+  readonly grant?: string | undefined
+  readonly act?: { readonly sub: string } | undefined
+  /** Seconds since 1970 that the token must not outlive, when that is sooner than its usual end. */
+  readonly expires?: number | undefined
+}
+
+export async function issueAccessToken(
+  request: FastifyRequest,
+  { at: issuedAt, issuedAfter, client, connection }: Authenticated,
+  { grantType, permission, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
+  { settings, keys, verifier, store, state, audit }: ServerParts,
+): Promise<TokenAnswer> {
+  const { aud, scope, binding } = permission
+  const claims: AccessTokenClaims = {
+    iss: settings.issuer,
+    sub: subject,
+    aud,
+    client_id: client.id,
+    scope,
+    iat: issuedAt,
+    exp: Math.min(issuedAt + settings.accessTokenLifetime, expires),
+    jti: randomUUID(),
+    ...(grant !== undefined && { grant }),
+    ...(act !== undefined && { act }),
+    ...(issuedAfter !== undefined && { issued_after: issuedAfter }),
+    cnf,
+  }
+  let token: string
+  if (client.format === 'jwt') token = keys.sign(claims, issuedAt)
+  else {
+    token = buildOpaqueToken('at', randomBytes(32))
+    await store.keepAccessToken(hashOpaqueToken(token), JSON.stringify(claims), claims.exp)
+  }
+  // A grant that was revoked while the store was asked gives nothing. Marks by time do not count: a token that is older
+  // than one is dead anyway.
+  const isOver = grant !== undefined && state.isRevoked({ ...claims, iat: Number.POSITIVE_INFINITY })
+  if (isOver) throw new OAuthError('invalid_grant', 'refresh_revoked', 'revoked')
+  audit.tokenIssued(request, claims, binding, grantType)
+  verifier.remember(token, claims, binding, connection)
+  return {
+    access_token: token,
+    token_type: 'Bearer',
+    expires_in: claims.exp - issuedAt,
+    scope,
+    token_binding: binding,
+  }
+}

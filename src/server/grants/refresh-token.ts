@@ -1,0 +1,66 @@
+// grant_type refresh_token (RFC 6749 §6): bound to the certificate, so that a new connection can refresh; policy asked
+// again each time; used in one atomic step, where a second use ends the grant (RFC 9700 §4.14).
+import { randomBytes } from 'node:crypto'
+import { readScope } from '../../core/access-token.ts'
+import { confirm } from '../../core/confirmation.ts'
+import { OAuthError, type Why } from '../../core/errors.ts'
+import { buildOpaqueToken, hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
+import { decide, withoutQuery } from '../../core/policy.ts'
+import { refreshReasons } from '../../core/refresh-token.ts'
+import type { Grant as Stored } from '../../store/store.ts'
+import { requireParameter } from '../bodies.ts'
+import type { GrantRequest } from './grant.ts'
+import { issueAccessToken, type TokenAnswer } from './issue.ts'
+
+export async function refreshToken({ request, form, by, parts, arrived }: GrantRequest): Promise<TokenAnswer> {
+  const { client, presenter } = by
+  const { store, audit } = parts
+  const presented = requireParameter(form, 'refresh_token')
+  const hash = hashOpaqueToken(presented)
+  // The checksum tells noise from a token before the store is asked.
+  if (isOpaqueToken(presented) !== 'rt') throw new OAuthError('invalid_grant', 'refresh_unknown', 'form')
+  const known = await store.findRefreshToken(hash)
+  if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown', 'not_stored')
+  const { grant, state } = known
+  const alive = state !== 'revoked' && grant.expires > by.at ? grant : undefined
+  if (grant.clientId !== client.id) throw refuse(['refresh_unknown', 'other_client'], alive)
+  if (grant.certificate !== presenter.certificate.thumbprint)
+    throw refuse(['refresh_certificate_mismatch', 'other_certificate'], alive)
+
+  const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
+  const granted = readScope(grant.scope)
+  if (!readScope(scope).every(token => granted.includes(token)))
+    throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', { found: scope, expected: grant.scope })
+  if (resource !== grant.audience)
+    // never wider than granted
+    throw new OAuthError('invalid_target', 'target_unknown', 'other_than_granted', { found: withoutQuery(resource) })
+  const permission = decide(client, { scope, binding, resource }, parts.targets)
+  const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
+
+  const successor = buildOpaqueToken('rt', randomBytes(32))
+  const used = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
+  const { outcome } = used
+  if (outcome === 'reused') {
+    const detail = used.answerLost === true ? 'answer_lost' : 'reused'
+    audit.refreshReused(request, grant, detail)
+    throw new OAuthError('invalid_grant', 'refresh_reused', detail)
+  }
+  if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static')
+    throw new OAuthError('invalid_grant', ...refreshReasons[outcome])
+  audit.refreshRotated(request, grant, outcome)
+  const { subject, id, actor } = grant
+  const issuance = { grantType: 'refresh_token', permission, cnf, subject, grant: id, act: readActor(actor) } as const
+  const answer = await issueAccessToken(request, by, issuance, parts)
+  return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
+}
+
+/** A refusal whose event names the grant while that is alive: then it is an alarm, and there is something to end. */
+function refuse(why: Why, alive: Stored | undefined): OAuthError {
+  const refusal = new OAuthError('invalid_grant', ...why)
+  if (alive !== undefined) refusal.token = { client_id: alive.clientId, grant: alive.id, bound_to: alive.certificate }
+  return refusal
+}
+
+function readActor(actor: string | undefined): { sub: string } | undefined {
+  return actor === undefined ? undefined : JSON.parse(actor)
+}

@@ -1,0 +1,113 @@
+// Tokens of outside issuers: which issuer one claims to come from, and whether that issuer signed it (RFC 8725 §3.1, §3.8).
+// Signatures are verified by jose, with the keys that were configured and nothing that a token points to (RFC 8725 §3.10).
+import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 'jose'
+import { describeValue } from '../../core/access-token.ts'
+import { isCanonical, parseObject } from '../../core/compact-jws.ts'
+import type { DetailOf, RefusalFacts } from '../../core/details.ts'
+import { OAuthError } from '../../core/errors.ts'
+import type { TrustedIssuer } from '../../core/trusted-issuer.ts'
+import { createRemoteKeys, type FindOutsideKey } from '../../keys/remote-keys.ts'
+import type { Claims } from '../../verify/token-reader.ts'
+
+export interface OutsideIssuer {
+  readonly rules: TrustedIssuer
+  readonly keys: { readonly jwks: JSONWebKeySet } | { readonly uri: string; readonly ca: string | undefined }
+}
+
+export interface OutsideIssuers {
+  /**
+   * The claims of a token that one of these issuers signed, and the rules for that issuer.
+   * @throws OAuthError (rejects) `subject_token_invalid`, or `issuer_unavailable` when its keys cannot be had.
+   */
+  read(token: string): Promise<{ claims: Claims; rules: TrustedIssuer; type: string | undefined }>
+  /** Puts other issuers in the place of all. Keys that were fetched are forgotten. */
+  replace(issuers: readonly OutsideIssuer[]): void
+}
+
+export interface OutsideIssuersOptions {
+  /** Milliseconds, monotonic. */
+  readonly clock?: (() => number) | undefined
+  /** Milliseconds that an issuer has to answer. */
+  readonly timeout?: number | undefined
+}
+
+export function createOutsideIssuers(
+  issuers: readonly OutsideIssuer[],
+  { clock = () => performance.now(), timeout = 5000 }: OutsideIssuersOptions = {},
+): OutsideIssuers {
+  const index = (list: readonly OutsideIssuer[]) =>
+    new Map<unknown, { rules: TrustedIssuer; find: FindOutsideKey }>(
+      list.map(({ rules, keys }) => [
+        rules.issuer,
+        { rules, find: 'jwks' in keys ? createLocalJWKSet(keys.jwks) : createRemoteKeys({ ...keys, clock, timeout }) },
+      ]),
+    )
+  let trusted = index(issuers)
+  return {
+    read: async token => {
+      const claimed = readIssuer(token)
+      const issuer = trusted.get(claimed)
+      if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(claimed) })
+      const { rules, find } = issuer
+      const { alg, kid, type } = readHeader(token, rules)
+      try {
+        const { payload } = await compactVerify(token, find, { algorithms: [...rules.algorithms] })
+        const claims = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload)) as Claims
+        return { claims, rules, type }
+      } catch (error) {
+        if (error instanceof OAuthError) throw error
+        // The words of the library could quote the token, so only its code counts.
+        const code = String((error as { code?: unknown }).code ?? '')
+        throw invalid(verificationProblems[code] ?? 'not_verified', { issuer: rules.issuer, kid, alg, code })
+      }
+    },
+    replace: others => {
+      trusted = index(others)
+    },
+  }
+}
+
+/** What the codes of jose mean for the operator. */
+const verificationProblems: Readonly<Record<string, DetailOf<'subject_token_invalid'>>> = {
+  ERR_JWKS_NO_MATCHING_KEY: 'unknown_key',
+  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'several_keys',
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: 'wrong_signature',
+}
+
+/**
+ * Reads the header of a token that is not verified yet. Its members can be of any JSON type.
+ * @throws OAuthError `subject_token_invalid`
+ */
+function readHeader(
+  token: string,
+  rules: TrustedIssuer,
+): { alg: string; kid: string | undefined; type: string | undefined } {
+  const segments = token.split('.')
+  const header = segments.every(isCanonical)
+    ? parseObject(Buffer.from(segments[0] as string, 'base64url').toString())
+    : undefined
+  if (header === undefined) throw invalid('not_jws', { issuer: rules.issuer })
+  const { alg, kid, typ } = header
+  if (typeof alg !== 'string' || !rules.algorithms.includes(alg))
+    throw invalid('wrong_algorithm', { alg: describeValue(alg), expected: rules.algorithms.join(' ') })
+  if (kid !== undefined && typeof kid !== 'string')
+    throw invalid('header_member', { header: 'kid', found: describeValue(kid) })
+  if (typ !== undefined && typeof typ !== 'string') throw invalid('typ', { found: describeValue(typ) })
+  // An extension that must be understood (RFC 7515 §4.1.11): none is.
+  if (Object.hasOwn(header, 'crit'))
+    throw invalid('header_member', { header: 'crit', found: describeValue(header.crit) })
+  return { alg, kid, type: typ }
+}
+
+/** `iss` of a token that nobody has verified yet; undefined when it is no JWT. */
+export function readIssuer(token: string): unknown {
+  try {
+    return decodeJwt(token).iss
+  } catch {
+    return undefined
+  }
+}
+
+function invalid(detail: DetailOf<'subject_token_invalid'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_request', 'subject_token_invalid', detail, facts)
+}

@@ -1,0 +1,46 @@
+// With whose certificate a token of this server was brought: what tells a thief from an owner who has renewed its certificate.
+
+import type { CameWith } from '../../core/came-with.ts'
+import type { Client } from '../../core/client.ts'
+import { authenticateClient } from '../../core/client-authentication.ts'
+import { OAuthError, type TokenFacts } from '../../core/errors.ts'
+import type { Presenter } from '../../core/presenter.ts'
+import { matchesSubject } from '../../core/subject-rule.ts'
+import type { Connection } from '../../tls/connection.ts'
+import type { ClientRegistry } from '../clients/registry.ts'
+
+/**
+ * Compares the certificate of a connection with the one that a token is bound to. `claimed`: the client_id that the request
+ * names, whether or not it was authenticated.
+ */
+export function compareCertificates(
+  connection: Connection | undefined,
+  { client_id: owner, bound_to: bound }: TokenFacts,
+  claimed: string | undefined,
+  clients: ClientRegistry,
+): CameWith {
+  if (connection === undefined) return 'no_certificate'
+  const { presenter, rejection, socket, thumbprint } = connection
+  if (thumbprint !== undefined && thumbprint === bound) return 'own_certificate'
+  const x509 = presenter?.certificate.x509 ?? socket.getPeerX509Certificate()
+  if (x509 === undefined) return 'no_certificate'
+  const client = typeof owner === 'string' ? clients.get(owner)?.client : undefined
+  if (client === undefined) return 'other_certificate'
+  if (presenter !== undefined && rejection === undefined) {
+    if (isOf(client, presenter)) return 'renewed_certificate'
+    return claimed === client.id ? 'perhaps_renewed_certificate' : 'other_certificate'
+  }
+  // No authority vouches for its names. A client whose certificates are registered themselves has no name to compare.
+  const mayBeOwners = client.subject === undefined || matchesSubject(client.subject, x509)
+  return mayBeOwners ? 'perhaps_renewed_certificate' : 'other_certificate'
+}
+
+function isOf(client: Client, presenter: Presenter): boolean {
+  try {
+    authenticateClient(client, presenter)
+    return true
+  } catch (error) {
+    if (error instanceof OAuthError) return false
+    throw error
+  }
+}

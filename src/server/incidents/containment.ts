@@ -1,0 +1,99 @@
+// What follows when a token of ours comes from where it does not belong: the alarm, and what its client's policy says
+// (core/theft.ts). It observes the events, so it comes after the refusal, and never keeps anybody waiting.
+import type { Observer, SecurityEvent } from '../../audit/event.ts'
+import type { Reason } from '../../core/errors.ts'
+import { type ErrorLog, guardedWithLog, logError } from '../../core/guard.ts'
+import { buildRevocation } from '../../core/revocations.ts'
+import { reuseSignals, type Signal, suspect, TheftWatch } from '../../core/theft.ts'
+import type { Store } from '../../store/store.ts'
+import type { ClientRegistry } from '../clients/registry.ts'
+import type { Audit } from '../record-events.ts'
+
+export interface ContainmentParts {
+  readonly clients: ClientRegistry
+  readonly store: Store
+  readonly audit: Audit
+  readonly log: ErrorLog
+  /** Closes the live connections of a certificate, by its `x5t#S256`. */
+  readonly closeConnections: (certificate: string, reason: Reason) => void
+  /** Seconds since 1970. */
+  readonly now: () => number
+}
+
+/** Milliseconds before a revocation that the store did not take is tried again, and how often. */
+const retry = { pause: 1000, times: 60 }
+
+/** An observer of events that contains thefts. */
+export function createContainment(parts: ContainmentParts): Observer {
+  const { clients, audit, log, now, closeConnections } = parts
+  const watch = new TheftWatch()
+  const revoke = guardedWithLog(log, 'unhandled error while a stolen token is revoked', revokeStolen)
+
+  return event => {
+    const found = readSignal(event)
+    // Later, so that the time of the answer does not tell whether the token was one to be alarmed about.
+    if (found !== undefined) setImmediate(follow, event, found)
+  }
+
+  function follow(event: SecurityEvent, { token, clientId, signal, jti }: FoundSignal): void {
+    const registered = clients.get(clientId)?.client.theftResponse ?? 'alert'
+    // For a signal that its own client may have caused, no more is taken than the token itself.
+    const takesAny = signal.suspicion === 'certain' || typeof jti === 'string'
+    const policy = registered === 'record' || takesAny ? registered : 'alert'
+    const verdict = watch.judge(token, clientId, signal, policy, now())
+    if (verdict === undefined) return
+    const { response, damped, count } = verdict
+    audit.theftSuspected(event, response, {
+      suspicion: signal.suspicion,
+      ...(damped && { damped }),
+      ...(count > 1 && { count }),
+    })
+    const { grant, bound_to: owner } = event
+    const takesGrant = response === 'revoke_grant' || response === 'close'
+    if (takesGrant && typeof grant === 'string') revoke('grant', grant, clientId)
+    else if ((takesGrant || response === 'revoke_token') && typeof jti === 'string') revoke('token', jti, clientId)
+    if (response === 'close' && typeof owner === 'string') closeConnections(owner, 'revoked')
+  }
+
+  async function revokeStolen(kind: 'token' | 'grant', value: string, clientId: string): Promise<void> {
+    const { store } = parts
+    const revocation = buildRevocation(kind, value, now())
+    for (let attempt = 1; attempt <= retry.times; attempt++)
+      try {
+        await store.revoke(revocation)
+        return audit.tokenRevoked(undefined, clientId, revocation, 'theft')
+      } catch (error) {
+        if (attempt === retry.times) logError(log, error, 'a stolen token could not be revoked', { kind, value })
+        else await new Promise(resolve => setTimeout(resolve, retry.pause).unref())
+      }
+  }
+}
+
+/** A signal about a token or grant of a client. */
+interface FoundSignal {
+  readonly token: string
+  readonly clientId: string
+  readonly signal: Signal
+  readonly jti: unknown
+}
+
+/** What an event says about a living token of this server that came from where it does not belong; undefined: nothing. */
+function readSignal({
+  event,
+  reason,
+  detail,
+  jti,
+  grant,
+  client_id: clientId,
+  came_with: came,
+}: SecurityEvent): FoundSignal | undefined {
+  const token = grant ?? jti
+  if (typeof token !== 'string' || typeof clientId !== 'string') return undefined // no token that is known to be ours
+  const signal = event === 'refresh.reused' ? reuseSignals[detail as keyof typeof reuseSignals] : suspectRefusal()
+  return signal && { token, clientId, signal, jti }
+
+  function suspectRefusal(): Signal | undefined {
+    if (event !== 'token.refused' && event !== 'client.refused') return undefined
+    return reason && detail && came ? suspect(reason, detail, came) : undefined
+  }
+}

@@ -1,0 +1,52 @@
+// What a server is put together from, and what its routes are given.
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Targets } from '../core/policy.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
+import type { RefusalListener } from '../plugins/refuse.ts'
+import type { Settings } from '../settings/settings.ts'
+import type { Store } from '../store/store.ts'
+import type { MutualTls } from '../tls/mutual-tls.ts'
+import type { AttachTokenFacts } from '../verify/token-facts.ts'
+import type { TokenReader } from '../verify/token-reader.ts'
+import type { TokenVerifier } from '../verify/token-verifier.ts'
+import type { SecretChecker } from './clients/client-secret.ts'
+import type { ClientRegistry } from './clients/registry.ts'
+import type { OutsideIssuers } from './grants/trusted-issuers.ts'
+import type { FindReporterKey } from './incidents/reporter-keys.ts'
+import type { Audit } from './record-events.ts'
+import type { State } from './state.ts'
+
+export interface ServerOptions {
+  readonly settings: Settings
+  readonly tls: MutualTls
+  readonly clients: ClientRegistry
+  readonly keys: KeyRing
+  readonly store: Store
+  /** Whose tokens are exchanged for ours. Default: nobody's. */
+  readonly outsideIssuers?: OutsideIssuers
+  /** Whose signed reports of leaked tokens are taken. Default: nobody's. */
+  readonly leakKeys?: FindReporterKey | undefined
+  readonly audit: Audit
+  readonly log: FastifyBaseLogger
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Milliseconds after which connections are closed whose client may no longer act. Default 500. */
+  readonly closeAfter?: number
+  /** Routes of your own, registered behind `requireToken` on the same listener, so that every level works there. */
+  readonly routes?: (app: FastifyInstance) => void | Promise<void>
+}
+
+/** What the routes are given. */
+export interface ServerParts extends ServerOptions {
+  /** Seconds since 1970. */
+  readonly now: () => number
+  readonly targets: Targets
+  readonly secrets: SecretChecker
+  readonly readToken: TokenReader
+  readonly attachTokenFacts: AttachTokenFacts
+  /** Makes an event of a refusal, and a line of the log of its cause, if it is ours. */
+  readonly onRefusal: RefusalListener
+  readonly state: Omit<State, 'stop'>
+  readonly verifier: TokenVerifier
+  readonly resourceMetadata: string
+}

@@ -1,0 +1,47 @@
+// The demo's protected resource, behind requireToken: who am I, and the notes of a client.
+
+import type { FastifyInstance } from 'fastify'
+import { malformed } from '../../core/errors.ts'
+import { requireToken } from '../../plugins/fastify.ts'
+import { acceptJson } from '../bodies.ts'
+import { notFound } from '../not-found.ts'
+import type { ServerParts } from '../parts.ts'
+
+const maximumNotes = 100
+
+export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promise<void> {
+  const { store, now, verifier, resourceMetadata } = parts
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('cache-control', 'no-store').header('vary', 'authorization')
+    done()
+  })
+  await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.onRefusal })
+  app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
+  acceptJson(app)
+
+  app.get('/whoami', ({ token: { claims, binding } }, reply) => {
+    const { client_id, sub, scope } = claims
+    reply.send({ client_id, sub, scope, token_binding: binding })
+  })
+
+  app.get('/notes', { config: { requireToken: { scope: 'notes:read' } } }, async ({ token }) => ({
+    notes: await store.listNotes(token.claims.client_id, maximumNotes),
+  }))
+
+  app.post('/notes', { config: { requireToken: { scope: 'notes:write' } } }, async (request, reply) => {
+    const note = await store.addNote(request.token.claims.client_id, readText(request.body), now())
+    reply.code(201)
+    return note
+  })
+}
+
+/** The body must be `{"text": …}` with 1 to 2000 characters, and nothing else. */
+function readText(body: unknown): string {
+  const isNote = typeof body === 'object' && body !== null && Object.keys(body).join() === 'text'
+  const text = isNote ? (body as { text: unknown }).text : undefined
+  if (typeof text !== 'string' || text === '' || text.length > 2000 || !text.isWellFormed())
+    throw malformed('body_form', {
+      expected: 'an object with the member text, 1 to 2000 characters, and no other member',
+    })
+  return text
+}

@@ -1,0 +1,61 @@
+// GET /binding: what the server sees of this very connection. Needs no token; shows thumbprints, never the values.
+import type { TLSSocket } from 'node:tls'
+import type { FastifyInstance } from 'fastify'
+import { hasExtendedMasterSecret, readChannelBindings } from '../../core/channel-binding.ts'
+import { confirm, type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
+import { OAuthError } from '../../core/errors.ts'
+import { readProofAlgorithms } from '../../core/proof-algorithm.ts'
+import { describeSubject } from '../../core/subject-rule.ts'
+import { type Connection, connectionOf, requirePresenter } from '../../tls/connection.ts'
+import type { ServerParts } from '../parts.ts'
+
+export function bindingRoute(app: FastifyInstance, { now }: ServerParts): void {
+  app.get('/binding', (request, reply) => {
+    reply.header('cache-control', 'no-store').send(describeBinding(request.raw.socket as TLSSocket, now()))
+  })
+}
+
+/** What the server sees of a connection, at `now` in seconds since 1970. @throws OAuthError for one that is none of ours. */
+export function describeBinding(socket: TLSSocket, now: number) {
+  const connection = connectionOf(socket)
+  if (connection === undefined) throw new OAuthError('invalid_request', 'binding_unavailable', 'not_mutual_tls')
+  const protocol = socket.getProtocol()
+  return {
+    protocol,
+    cipher: socket.getCipher().standardName,
+    resumed: socket.isSessionReused(),
+    // TLS 1.3 has no such extension; its key schedule always does what it was made for (RFC 8446 App. D).
+    extended_master_secret: protocol === 'TLSv1.3' || hasExtendedMasterSecret(socket),
+    certificate: describeCertificate(connection, now),
+    bindings: readChannelBindings(socket),
+    token_bindings: findLevels(connection, now),
+  }
+}
+
+/** The levels at which a token can be issued to this connection. */
+function findLevels(connection: Connection, now: number): TokenBinding[] {
+  return tokenBindings.filter(level => {
+    try {
+      return confirm(requirePresenter(connection, now, 'invalid_client'), level) !== undefined
+    } catch (error) {
+      if (error instanceof OAuthError) return false
+      throw error
+    }
+  })
+}
+
+function describeCertificate(connection: Connection, now: number): object | null {
+  if (connection.socket.getPeerX509Certificate() === undefined) return null
+  try {
+    const { thumbprint, x509 } = requirePresenter(connection, now, 'invalid_client').certificate
+    return {
+      subject: describeSubject(x509),
+      'x5t#S256': thumbprint,
+      valid_to: x509.validToDate.toISOString(),
+      proof_algorithms: readProofAlgorithms(x509.publicKey),
+    }
+  } catch (error) {
+    if (error instanceof OAuthError) return { reason: error.reason }
+    throw error
+  }
+}

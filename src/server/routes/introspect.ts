@@ -1,0 +1,43 @@
+// POST /oauth/introspect (RFC 7662): for the resource server that a token is for, and for no other client.
+// Every other token is `{"active": false}`: the answer does not say whether it is unknown, dead or for another server.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { type AccessTokenClaims, checkClaims } from '../../core/access-token.ts'
+import { OAuthError } from '../../core/errors.ts'
+import { acceptForms, readForm, requireParameter } from '../bodies.ts'
+import { authenticate } from '../grants/authenticate.ts'
+import { reportForeignToken } from '../incidents/foreign-token.ts'
+import type { ServerParts } from '../parts.ts'
+
+export function introspectRoute(app: FastifyInstance, parts: ServerParts): void {
+  acceptForms(app)
+  app.post('/oauth/introspect', async (request, reply) => {
+    const form = readForm(request.body)
+    const { client } = await authenticate(request, form, parts)
+    const token = requireParameter(form, 'token')
+    const claims = client.resource === undefined ? undefined : await readActive(token, client.resource)
+    parts.audit.tokenIntrospected(request, client.id, claims)
+    // A resource server may be sent a token for another one; a client without a resource is sent none at all.
+    if (client.resource === undefined) void attachTokenFacts(request, client.id, token)
+    reply.header('cache-control', 'no-store')
+    return claims === undefined ? { active: false } : { active: true, token_type: 'Bearer', ...claims }
+  })
+
+  /** Reports the living token of another client. Never rejects. */
+  async function attachTokenFacts(request: FastifyRequest, clientId: string, token: string): Promise<void> {
+    const found = new OAuthError('invalid_token', 'client_mismatch', 'not_a_resource')
+    await parts.attachTokenFacts(token, found)
+    if (found.token !== undefined && found.token.client_id !== clientId)
+      reportForeignToken(request, 'not_a_resource', found.token, parts)
+  }
+
+  async function readActive(token: string, audience: string): Promise<AccessTokenClaims | undefined> {
+    try {
+      const claims = (await parts.readToken(token)) as unknown as AccessTokenClaims
+      checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience }, parts.clock() / 1000)
+      return parts.state.isRevoked(claims) ? undefined : claims
+    } catch (error) {
+      if (error instanceof OAuthError && error.code === 'invalid_token') return undefined
+      throw error
+    }
+  }
+}

@@ -1,0 +1,76 @@
+// POST /leaks: reports of leaked tokens, in the format of GitHub's secret scanning partner programme. The answer depends on
+// the form of the report alone: it must not tell its sender which of the tokens live (docs/leaks.md).
+import type { FastifyInstance } from 'fastify'
+import { OAuthError } from '../../core/errors.ts'
+import { type LeakReport, readLeakReport } from '../../core/leak-report.ts'
+import { acceptJsonOctets } from '../bodies.ts'
+import { type Reporter, readReporter, verifyReport } from '../incidents/leak-reporter.ts'
+import { createLeakResponse } from '../incidents/leak-response.ts'
+import type { ServerParts } from '../parts.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who reports leaked tokens. */
+    reporter: Reporter
+  }
+}
+
+/**
+ * Octets of a report. With each token looked at once, one after the other, this bounds what a report costs: of the shortest
+ * opaque tokens it has room for about 1700, which are as many questions to the store; of signed ones for about 500.
+ */
+const maximumReport = 131_072
+
+/** Tokens after which other requests are served before the next. */
+const atATime = 25
+
+/** Entries of which the answer says what was not understood; of the others it says how many they are. */
+const maximumProblems = 100
+
+export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
+  const endLeaked = createLeakResponse(parts)
+  app.decorateRequest('reporter')
+  app.addHook('onRequest', async request => {
+    request.reporter = await readReporter(request, parts)
+  })
+  acceptJsonOctets(app) // kept as they came: they are what is signed
+
+  app.post('/leaks', { bodyLimit: maximumReport }, async (request, reply) => {
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    verifyReport(request.reporter, body)
+    const { leaks, problems } = readReport(body)
+    for (const [index, leak] of leaks.entries()) {
+      if (index % atATime === atATime - 1) await new Promise(setImmediate)
+      await endLeaked(request, request.reporter, leak)
+    }
+    reply.header('cache-control', 'no-store')
+    if (problems.length === 0) return reply.code(204).send()
+    parts.log.warn(
+      { request_id: request.id, entries: problems.length, first: problems[0] },
+      'a report of leaked tokens has entries that were not understood',
+    )
+    return {
+      not_understood: problems.slice(0, maximumProblems),
+      ...(problems.length > maximumProblems && { more: problems.length - maximumProblems }),
+    }
+  })
+}
+
+/** @throws OAuthError `malformed_request` */
+function readReport(body: Buffer): LeakReport {
+  const report = readLeakReport(parseJson(body))
+  if (report === undefined)
+    throw new OAuthError('invalid_request', 'malformed_request', 'body_form', {
+      expected: 'a JSON array of objects with the member token, at least one',
+    })
+  return report
+}
+
+/** @throws OAuthError `malformed_request` for what is no JSON in UTF-8. */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
+  } catch {
+    throw new OAuthError('invalid_request', 'malformed_request', 'body_not_json')
+  }
+}

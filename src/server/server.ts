@@ -1,0 +1,153 @@
+// Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+import type { TLSSocket } from 'node:tls'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { isSameHost, parseAuthority } from '../core/authority.ts'
+import { malformed, OAuthError } from '../core/errors.ts'
+import { guardedWithLog, logError } from '../core/guard.ts'
+import { requireToken } from '../plugins/fastify.ts'
+import { type RefusalListener, refuse } from '../plugins/refuse.ts'
+import { connectionOf } from '../tls/connection.ts'
+import { createTokenRecognizer } from '../verify/token-facts.ts'
+import { type Claims, createTokenReader } from '../verify/token-reader.ts'
+import { createTokenVerifier } from '../verify/token-verifier.ts'
+import { SecretChecker } from './clients/client-secret.ts'
+import { refuseCrossSite } from './cross-site.ts'
+import { answerUnexpected, describeFrameworkError, guardErrorHandler, RequestError, readRefusal } from './errors.ts'
+import { createClosing } from './incidents/closing.ts'
+import { compareCertificates } from './incidents/compare-certificates.ts'
+import { createContainment } from './incidents/containment.ts'
+import { notFound } from './not-found.ts'
+import type { ServerOptions, ServerParts } from './parts.ts'
+import { claimedClient, explain } from './record-events.ts'
+import { refuseBytes } from './refuse-bytes.ts'
+import { isServerWide, normalizeRequest, requireAuthority, requireOriginForm } from './request-target.ts'
+import { apiRoutes } from './routes/api.ts'
+import { bindingRoute } from './routes/binding.ts'
+import { homeRoute } from './routes/home.ts'
+import { introspectRoute } from './routes/introspect.ts'
+import { leaksRoute } from './routes/leaks.ts'
+import { metadataRoutes, wellKnown } from './routes/metadata.ts'
+import { revokeRoute } from './routes/revoke.ts'
+import { tokenRoute } from './routes/token.ts'
+import { readTokenCookie, tokenCookieRoute } from './routes/token-cookie.ts'
+import { followStore } from './state.ts'
+
+/** Builds the server; the caller listens and closes. */
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { settings, tls, audit, log, store, clients, keys, clock } = options
+  const { issuer, audience } = settings
+  const now = () => Math.floor(clock() / 1000)
+  const closing = createClosing({
+    connections: tls.connections,
+    audit,
+    isEnabled: id => clients.isEnabled(id),
+    log,
+    after: options.closeAfter ?? 500,
+  })
+  const state = await followStore(store, clients, now, closing.onNews, log)
+  const { closeCertificate: closeConnections } = closing
+  audit.observe(createContainment({ clients, store, audit, log, closeConnections, now }))
+  const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
+  const logged = new WeakSet<object>() // every request that needs the keys of an absent issuer fails by one cause
+  const onRefusal: RefusalListener = (request, refusal, status) => {
+    const { reason, cause, token } = refusal
+    if (token !== undefined)
+      token.came_with = compareCertificates(connectionOf(request.raw), token, claimedClient(request), clients)
+    const isNew = typeof cause === 'object' && cause !== null && !logged.has(cause)
+    if (isNew) {
+      logged.add(cause)
+      logError(log, cause, reason, { request_id: request.id, ...explain(refusal) })
+    } else if (log.level === 'debug') log.debug({ request_id: request.id, status, ...explain(refusal) }, reason)
+    audit.refused(request, refusal, status)
+  }
+  const parts: ServerParts = {
+    ...options,
+    onRefusal,
+    now,
+    targets: { fallback: audience, has: name => name === audience || clients.hasResource(name) },
+    secrets: new SecretChecker(clock),
+    readToken,
+    attachTokenFacts: createTokenRecognizer({ readToken, isRevoked: state.isRevoked, store, now }),
+    state,
+    verifier: createTokenVerifier({
+      ...{ issuer, audience, readToken, now: () => clock() / 1000 },
+      findRevocation: state.findRevocation,
+      keyGeneration: () => keys.generation,
+    }),
+    resourceMetadata: new URL(wellKnown('oauth-protected-resource', audience), audience).href,
+  }
+
+  const app = Fastify({
+    serverFactory: handler => options.tls((request, response) => handler(normalizeRequest(request), response)),
+    logger: false, // every decision is a security event; a logger for each request would cost more than its check
+    bodyLimit: 65_536,
+    return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
+    routerOptions: { maxParamLength: 100 },
+    frameworkErrors: ({ code }, request, reply) =>
+      void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
+    clientErrorHandler: guardedWithLog(
+      log,
+      'unhandled error while bytes are refused',
+      (error, socket) =>
+        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+      (_error, socket) => socket.destroy(),
+    ),
+  })
+  const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    // Cut off in the middle of its body: nobody is there to be told. A decision is an event, whoever still waits for it.
+    if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()
+    const known = readRefusal(error, request)
+    if (known === undefined) return answerUnexpected(request, reply, log, error)
+    const { resourceMetadata } = parts
+    return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal })
+  }
+  app.setErrorHandler(guardErrorHandler(log, answer))
+  app.setNotFoundHandler(notFound)
+  app.addHook('onClose', async () => state.stop())
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    const { expect } = raw.headers
+    requireHost(requireAuthority(raw), raw.socket)
+    if (isServerWide(raw)) return void reply.code(204).header('allow', 'GET, HEAD, POST, OPTIONS').send()
+    requireOriginForm(raw)
+    if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+      throw new RequestError(417, 'expectation', { found: expect })
+    done()
+  })
+
+  metadataRoutes(app, parts)
+  bindingRoute(app, parts)
+  for (const route of [tokenRoute, introspectRoute, revokeRoute, leaksRoute])
+    await app.register(async scope => route(scope.addHook('onRequest', refuseCrossSite), parts))
+  if (settings.unsafeTokenCookie)
+    await app.register(async scope => tokenCookieRoute(scope.addHook('onRequest', refuseCrossSite), parts))
+  const api = async (scope: FastifyInstance) => {
+    if (settings.unsafeTokenCookie) readTokenCookie(scope)
+    await apiRoutes(scope, parts)
+  }
+  await app.register(api, { prefix: '/api' })
+  await app.register(async scope => {
+    const { verifier, resourceMetadata } = parts
+    await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
+    await options.routes?.(scope)
+  })
+  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an app of its own has a page there
+  return app
+}
+
+/**
+ * Refuses a request for another host than its TLS handshake named (RFC 9110 §15.5.20). Without SNI nothing was named.
+ * @throws RequestError 421, or OAuthError `malformed_request` for what is no host.
+ */
+function requireHost(authority: string, socket: object): void {
+  const connection = connectionOf(socket)
+  if (connection === undefined || authority === connection.authority) return
+  const { servername: named } = socket as { servername?: string | false | null }
+  if (typeof named === 'string' && !isSameHost(authority, named))
+    throw new RequestError(421, 'misdirected', { host: authority, server_name: named })
+  if (parseAuthority(authority) === undefined) throw malformed('host_malformed', { host: authority })
+  connection.authority = authority
+}
+
+function parse(claims: string | undefined): Claims | undefined {
+  return claims === undefined ? undefined : JSON.parse(claims)
+}

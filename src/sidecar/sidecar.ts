@@ -1,0 +1,139 @@
+// The local sidecar: programs speak plain HTTP to it, and it speaks to one upstream, with the key, the connections, the
+// tokens and the proofs that they then need not have (draft-mw-oauth-tls-session-bound-tokens, appendix B).
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { guarded } from '../core/guard.ts'
+import { answer, answerBytes, answerFailure } from './answer.ts'
+import { failures, readParserError } from './failures.ts'
+import { forward } from './forward.ts'
+import { type Listen, listen } from './listen.ts'
+import { readRequest } from './request.ts'
+
+export type { Listen } from './listen.ts'
+
+export interface SidecarOptions {
+  /** What speaks to the upstream, as `createClient` makes it. The sidecar closes it. */
+  readonly client: SidecarClient
+  readonly listen: Listen
+  /** What becomes of a program's own Authorization header: it is removed (the default), or the request is refused. */
+  readonly authorization?: 'remove' | 'refuse'
+  /** Receives a line for each unexpected error. Default: none. */
+  readonly log?: (line: string) => void
+  /** Seconds within which the upstream must go on taking a request, and then begin to answer it. Default 60. */
+  readonly timeout?: number
+}
+
+export interface SidecarClient {
+  readonly dispatcher: Dispatcher
+  /** What a status page may show: no token, no key. */
+  state(): object
+  close(): Promise<void>
+}
+
+export interface Sidecar {
+  /** Where it listens: `unix:PATH` or `http://127.0.0.1:PORT`. */
+  readonly address: string
+  /** Lets in nobody any more, gives requests under way these seconds to end, and closes the client. Default 8. */
+  close(seconds?: number): Promise<void>
+}
+
+/** Whatever programs do, memory and descriptors stay bounded: one too many is told to wait, or not let in. `head`: seconds. */
+const limits = { requests: 256, connections: 1024, head: 10 }
+
+/** Starts a sidecar. Rejects with one sentence when it cannot listen. */
+export async function startSidecar({
+  client,
+  timeout = 60,
+  log = () => {},
+  ...options
+}: SidecarOptions): Promise<Sidecar> {
+  const rules = { onPort: 'port' in options.listen, refuseToken: options.authorization === 'refuse' }
+  const started = performance.now()
+  const connections = new Set<Socket>()
+  const underWay = new Set<ServerResponse>()
+  let closing: Promise<void> | undefined
+
+  const onError = ({ stack, message }: Error) =>
+    log(`unexpected error, its request or connection ends: ${stack ?? message}`)
+  /** What a listener throws ends the connection that it is about. */
+  const forSocket = <Given extends readonly unknown[]>(listener: (...given: Given) => void, at: number) => {
+    return (...given: Given) =>
+      guarded(listener, error => {
+        onError(error)
+        ;(given[at] as Duplex).destroy()
+      })(...given)
+  }
+
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    if (closing !== undefined) response.shouldKeepAlive = false
+    const asked = readRequest(request, rules)
+    if ('error' in asked) return answerFailure(response, asked)
+    if (asked.path === '/_status') {
+      if (request.method !== 'GET' && request.method !== 'HEAD') return answerFailure(response, failures.statusIsRead)
+      const uptime = Math.floor((performance.now() - started) / 1000)
+      return answer(response, 200, { uptime, requests_under_way: underWay.size, client: client.state() })
+    }
+    if (underWay.size >= limits.requests) return answerFailure(response, failures.busy)
+    underWay.add(response)
+    const onClose = () => {
+      underWay.delete(response)
+      if (closing !== undefined) server.closeIdleConnections()
+    }
+    response.once('close', guarded(onClose, onError))
+    forward(request, response, { dispatcher: client.dispatcher, path: asked.path, timeout, onError }).catch(onError)
+  }
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    const fail = (error: Error) => {
+      onError(error)
+      if (response.headersSent) response.destroy()
+      else
+        guarded(
+          () => answerFailure(response, failures.internal),
+          () => response.destroy(),
+        )()
+    }
+    guarded(serve, fail)(request, response)
+  }
+
+  // A body may take as long as it likes; its head may not, and that has to be said: Node knows no deadline for it then.
+  const deadlines = { requestTimeout: 0, headersTimeout: limits.head * 1000, connectionsCheckingInterval: 1000 }
+  const server = createServer({ ...deadlines, requireHostHeader: false }, onRequest)
+  server.maxConnections = limits.connections
+  const onConnection = (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  }
+  const onConnect = (_request: IncomingMessage, socket: Duplex) => answerBytes(socket, failures.noTunnel)
+  const onExpectation = (_request: IncomingMessage, response: ServerResponse) =>
+    answerFailure(response, failures.expectation)
+  const onClientError = (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const begun = [...underWay].some(response => response.socket === socket && response.headersSent)
+    if (begun) socket.destroy()
+    else answerBytes(socket, readParserError(error))
+  }
+  server.on('connection', forSocket(onConnection, 0))
+  server.on('connect', forSocket(onConnect, 1))
+  server.on('checkExpectation', forSocket(onExpectation, 1))
+  server.on('clientError', forSocket(onClientError, 1))
+  const end = async (seconds: number) => {
+    const closed = new Promise(done => server.close(done))
+    const busy = new Set([...underWay].map(({ socket }) => socket))
+    for (const socket of connections) if (!busy.has(socket)) socket.destroy() // also those that have never said a word
+    for (const response of underWay) response.shouldKeepAlive = false
+    const deadline = setTimeout(() => server.closeAllConnections(), seconds * 1000)
+    await closed
+    clearTimeout(deadline)
+    await client.close()
+  }
+  const address = await listen(server, options.listen)
+  server.on('error', onError) // such as one more connection than the process may have files
+  return {
+    address,
+    close(seconds = 8) {
+      closing ??= end(seconds)
+      return closing
+    },
+  }
+}

@@ -1,0 +1,24 @@
+// Builds HTML and XML. Whatever is put in that is no markup itself is made printable and escaped, so that there is no way to
+// forget it.
+import { printable } from '../core/printable.ts'
+
+/** A piece of HTML or XML. */
+export interface Markup {
+  readonly markup: string
+}
+
+type Value = string | number | Markup | readonly Markup[]
+
+/** A template: markup`<p>${text}</p>`. Pieces in a list stand on lines of their own. */
+export function markup(parts: TemplateStringsArray, ...values: readonly Value[]): Markup {
+  return { markup: String.raw({ raw: parts }, ...values.map(write)) }
+}
+
+function write(value: Value): string {
+  if (typeof value === 'string' || typeof value === 'number') return escapeMarkup(String(value))
+  return 'markup' in value ? value.markup : value.map(write).join('\n')
+}
+
+function escapeMarkup(text: string): string {
+  return printable(text).replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+}

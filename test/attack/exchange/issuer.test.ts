@@ -1,0 +1,177 @@
+// An outside issuer whose keys cannot be had, or who leads astray: nothing is exchanged, nothing hangs, nothing is followed.
+// I8 (a dependency that fails closes), JW05, GW04, GW08, GW11, RE04. Each failure is followed by the recovery.
+import type { RequestListener } from 'node:http'
+import { createServer } from 'node:net'
+import t from 'tap'
+import { issueCertificate } from '../../../src/pki/certificate.ts'
+import { makeDemoPki } from '../../../src/pki/demo.ts'
+import { startTestServer } from '../../../src/testing/server.ts'
+import {
+  exchange,
+  exchangeClients,
+  give,
+  idp,
+  makeIssuer,
+  outsideAudience,
+  refuseExchange,
+  startKeyServer,
+  trust,
+} from '../../helpers/tokens/outside-issuer.ts'
+
+const issuer = await makeIssuer()
+const pki = makeDemoPki()
+const good = give(issuer.publicJwk)
+const unavailable = {
+  status: 503,
+  headers: { 'retry-after': '1', 'cache-control': 'no-store' },
+  body: { error: 'temporarily_unavailable', reason: 'issuer_unavailable' },
+}
+
+/** A server that takes the keys of one issuer from an address, within 800 ms. */
+async function startAt(
+  t: Parameters<typeof startKeyServer>[0] & { testdir(): string },
+  uri: string,
+  ca = pki.ca.certificate,
+) {
+  const entry = { issuer: idp, audience: outsideAudience, jwks_uri: uri, ca_file: 'ca.pem' }
+  const env = trust(t.testdir(), [entry], { 'ca.pem': ca })
+  const server = await startTestServer({ env, clients: exchangeClients, pki, issuerTimeout: 800 })
+  t.teardown(() => server.close())
+  const connection = await server.connect('alice')
+  return { server, connection, ask: async () => exchange(connection, await issuer.sign(server.clock)) }
+}
+
+t.test(
+  'every answer but a small 200 with keys is a failure, told as such, and over when the issuer is well',
+  async t => {
+    const elsewhere = await startKeyServer(t, pki, good)
+    const keys = JSON.stringify({ keys: [issuer.publicJwk] })
+    const failures: Readonly<Record<string, RequestListener>> = {
+      ...Object.fromEntries(
+        [301, 302, 303, 307, 308].map(status => [
+          `redirect ${status}`,
+          ((_request, response) =>
+            response.writeHead(status, { location: elsewhere.uri }).end(keys)) as RequestListener,
+        ]),
+      ),
+      'not found': (_request, response) => response.writeHead(404).end(keys),
+      'an error': (_request, response) => response.writeHead(500).end(keys),
+      'another success': (_request, response) => response.writeHead(203).end(keys),
+      'no JSON': (_request, response) => response.end('<html>'),
+      'no keys': (_request, response) => response.end('{}'),
+      'keys of another form': (_request, response) => response.end('{"keys":{}}'),
+      null: (_request, response) => response.end('null'),
+      'too large, announced': (_request, response) => response.end(`${keys}${' '.repeat(70_000)}`),
+      'too large, without end': (_request, response) => {
+        const timer = setInterval(() => response.write(' '.repeat(16_384)), 1)
+        response.on('close', () => clearInterval(timer))
+      },
+      compressed: (_request, response) => response.setHeader('content-encoding', 'gzip').end(Buffer.from([31, 139, 8])),
+      'no answer': () => {},
+      'half an answer': (_request, response) => void response.writeHead(200, { 'content-length': '9999' }).write('{'),
+      'an answer that breaks off': (_request, response) => {
+        response.writeHead(200, { 'content-length': '9999' }).write(keys, () => response.destroy())
+      },
+      'a connection that breaks off': request => void request.socket.destroy(),
+    }
+    const keyServer = await startKeyServer(t, pki, good)
+    const { server, connection, ask } = await startAt(t, keyServer.uri)
+    for (const [name, failure] of Object.entries(failures)) {
+      keyServer.answer = failure
+      const before = server.events.length
+      t.match(await ask(), unavailable, name)
+      const [event, ...others] = server.events.slice(before)
+      t.match({ event, others }, { event: { event: 'token.refused', reason: 'issuer_unavailable' }, others: [] }, name)
+      t.match(others.length, 0)
+      server.clock += 1
+      keyServer.answer = good
+      t.match(await ask(), { status: 200 }, `after ${name}`)
+      server.clock += 600
+    }
+    t.equal(elsewhere.connections, 0, 'no redirect was followed')
+    t.match(await connection.get('/binding'), { status: 200 }, 'and the connection lives')
+  },
+)
+
+t.test('a failure is believed for a second, and many who wait cost one connection', async t => {
+  const keyServer = await startKeyServer(t, pki, () => {})
+  const { server, ask } = await startAt(t, keyServer.uri)
+  const connections = await Promise.all([1, 2, 3, 4].map(() => server.connect('alice')))
+  const token = await issuer.sign(server.clock)
+  const answers = await Promise.all(connections.map(connection => exchange(connection, token)))
+  t.match(answers, Array(4).fill(unavailable))
+  t.match(await ask(), unavailable)
+  t.equal(keyServer.requests, 1)
+  server.clock += 1
+  keyServer.answer = good
+  t.match(await ask(), { status: 200 })
+  t.equal(keyServer.requests, 2)
+  t.notOk(server.log.join().includes('eyJ'), 'the log tells of the failure, not of the token')
+  t.ok(server.log.join().includes('issuer_unavailable'))
+})
+
+t.test('keys outlive a failure no longer than their time, and an unknown kid needs a look (I8)', async t => {
+  const keyServer = await startKeyServer(t, pki, good)
+  const { server, connection, ask } = await startAt(t, keyServer.uri)
+  t.match(await ask(), { status: 200 })
+  keyServer.answer = (_request, response) => response.writeHead(500).end()
+  server.clock += 599
+  t.match(await ask(), { status: 200 })
+  const unknown = await (await makeIssuer('outside-2')).sign(server.clock)
+  t.match(await exchange(connection, unknown), unavailable)
+  t.match(await ask(), { status: 200 }, 'what is known stays good')
+  server.clock += 1
+  t.match(await ask(), unavailable)
+})
+
+t.test('symmetric, private, foreign or broken keys of an issuer verify nothing', async t => {
+  const keyServer = await startKeyServer(t, pki, good)
+  const { server, connection, ask } = await startAt(t, keyServer.uri)
+  t.match(await ask(), { status: 200 }, 'control')
+  const { kid, alg } = issuer.publicJwk
+  for (const [name, key] of [
+    ['symmetric', { kty: 'oct', k: Buffer.alloc(32).toString('base64url'), kid, alg: 'HS256' }],
+    ['private', { ...issuer.privateJwk, kid, alg }],
+    ['for encryption', { ...issuer.publicJwk, use: 'enc' }],
+    ['for another algorithm', { ...issuer.publicJwk, alg: 'ES384' }],
+    ['not on its curve', { ...issuer.publicJwk, x: issuer.publicJwk.y as string }],
+    ['empty', { kty: 'EC', kid }],
+  ] as const) {
+    keyServer.answer = give(key as never)
+    server.clock += 600
+    await refuseExchange(t, { server, connection }, name, await issuer.sign(server.clock))
+  }
+  keyServer.answer = give({ ...issuer.publicJwk }, { ...issuer.publicJwk })
+  server.clock += 600
+  await refuseExchange(t, { server, connection }, 'two keys of one kid', await issuer.sign(server.clock))
+})
+
+t.test('keys come from the host of the certificate, over TLS, or not at all (GW08)', async t => {
+  const keyServer = await startKeyServer(t, pki, good)
+  t.match(await (await startAt(t, keyServer.uri)).ask(), { status: 200 }, 'control')
+  t.match(await (await startAt(t, keyServer.uri, makeDemoPki().ca.certificate)).ask(), unavailable, 'another authority')
+  const named = issueCertificate({
+    subject: [['CN', '127.0.0.1']],
+    issuer: pki.ca,
+    altNames: [{ dns: 'idp.example' }],
+    extendedKeyUsage: ['serverAuth'],
+  })
+  const misnamed = await startKeyServer(t, { ...pki, server: named }, good)
+  t.match(await (await startAt(t, misnamed.uri)).ask(), unavailable, 'the name of another host')
+  t.equal(misnamed.requests, 0)
+
+  let bytes = ''
+  const plain = createServer(socket => {
+    socket
+      .on('error', () => {})
+      .on('data', data => {
+        bytes += data.toString('latin1')
+        socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}')
+      })
+  })
+  await new Promise<void>(resolve => plain.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => plain.close())
+  const { port } = plain.address() as { port: number }
+  t.match(await (await startAt(t, `https://127.0.0.1:${port}/`)).ask(), unavailable, 'no TLS')
+  t.notMatch(bytes, 'GET ', 'nothing was asked in clear')
+})

@@ -1,0 +1,199 @@
+// Floods over one connection of HTTP/2, without a certificate: each is ended by us or by Node, and keeps nobody from being
+// served; a client that cancels many requests is none. HB01 – HB05, CVE-2023-44487, CVE-2025-8671; docs/limits.md.
+import { once } from 'node:events'
+import { connect as connectHttp2, constants } from 'node:http2'
+import { setTimeout as pause } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { startTestServer } from '../../../src/testing/server.ts'
+import { floodBudget } from '../../../src/tls/http2-floods.ts'
+import { startTlsbound } from '../../helpers/process/process.ts'
+import { flood as floodProcess, mebibytes, tellWaits, weigh } from '../../helpers/server/exhaustion.ts'
+import {
+  buildFrame,
+  buildHeaderBlock,
+  buildRequest,
+  flags,
+  frameTypes as frames,
+  openRawHttp2,
+  type RawHttp2,
+  uint32,
+} from '../../helpers/server/raw-http2.ts'
+
+t.setTimeout(180_000)
+const server = await startTestServer()
+t.teardown(() => server.close())
+const victim = await server.connect('alice')
+const token = await victim.token()
+const open = () => openRawHttp2({ port: server.port, ca: server.pki.ca.certificate })
+
+const whole = flags.endHeaders | flags.endStream
+const ask = (stream: number, block = buildRequest('/binding')) => buildFrame(frames.headers, whole, stream, block)
+const many = (count: number, build: (index: number) => Buffer) =>
+  Buffer.concat(Array.from({ length: count }, (_, i) => build(i)))
+
+/** What a flood sends in each of its rounds. */
+type Round = (round: number) => Buffer
+
+/** Requests, each with a frame behind it that ends its stream; fewer in a round than may be under way. */
+const askAnd =
+  (end: (stream: number) => Buffer): Round =>
+  round =>
+    many(64, index => {
+      const stream = 2 * (64 * round + index) + 1
+      return Buffer.concat([ask(stream), end(stream)])
+    })
+
+/** A request whose head does not end. */
+const continueWith =
+  (frame: Buffer): Round =>
+  round =>
+    Buffer.concat([
+      round === 0 ? buildFrame(frames.headers, flags.endStream, 1, buildRequest('/binding')) : Buffer.alloc(0),
+      many(100, () => frame),
+    ])
+
+const reset = askAnd(stream => buildFrame(frames.reset, 0, stream, uint32(8)))
+const maximum = uint32(2 ** 31 - 1)
+
+const ours: Readonly<Record<string, { round: Round; found: string }>> = {
+  'requests that are reset (HB01)': { round: reset, found: 'stream resets' },
+  PING: { round: () => many(64, () => buildFrame(frames.ping, 0, 0, Buffer.alloc(8))), found: 'PING frames' },
+  SETTINGS: { round: () => many(64, () => buildFrame(frames.settings, 0, 0)), found: 'SETTINGS frames' },
+  'SETTINGS with a value': {
+    round: () => many(64, () => buildFrame(frames.settings, 0, 0, Buffer.from('000400010000', 'hex'))),
+    found: 'SETTINGS frames',
+  },
+}
+
+const ofNode: Readonly<Record<string, Round>> = {
+  'requests with a window that does not grow (HB02)': askAnd(stream =>
+    buildFrame(frames.windowUpdate, 0, stream, uint32(0)),
+  ),
+  'requests with a window that grows too large (HB02)': askAnd(stream =>
+    buildFrame(frames.windowUpdate, 0, stream, maximum),
+  ),
+  'requests with a body after their end (HB02)': askAnd(stream => buildFrame(frames.data, 0, stream, Buffer.from('x'))),
+  'requests with a priority that is too short (HB02)': askAnd(stream =>
+    buildFrame(frames.priority, 0, stream, Buffer.alloc(3)),
+  ),
+  'CONTINUATION (HB03)': continueWith(buildFrame(frames.continuation, 0, 1, buildHeaderBlock([['x-a', 'b']]))),
+  'empty CONTINUATION (HB03)': continueWith(buildFrame(frames.continuation, 0, 1)),
+  'empty DATA (HB04)': round => {
+    const post = [
+      [':method', 'POST'],
+      [':scheme', 'https'],
+      [':authority', 'localhost'],
+      [':path', '/oauth/token'],
+      ['content-type', 'application/x-www-form-urlencoded'],
+    ] as const
+    const head = buildFrame(frames.headers, flags.endHeaders, 1, buildHeaderBlock(post))
+    return Buffer.concat([round === 0 ? head : Buffer.alloc(0), many(100, () => buildFrame(frames.data, 0, 1))])
+  },
+  'a connection window that grows too large (HB05)': () => buildFrame(frames.windowUpdate, 0, 0, maximum),
+  PRIORITY: () => many(5000, () => buildFrame(frames.priority, 0, 1, Buffer.from('0000000310', 'hex'))),
+  'frames of an unknown type': () => many(5000, () => buildFrame(0x77, 0, 0, Buffer.alloc(8))),
+  'more requests than may be under way': round => many(500, index => ask(2 * (500 * round + index) + 1)),
+  'headers that HTTP/2 forbids': round =>
+    many(100, index => ask(2 * (100 * round + index) + 1, buildRequest('/binding', [['connection', 'close']]))),
+}
+
+/** Sends rounds, each when the server has had time for the one before, until it ends the connection; returns their number. */
+async function flood(peer: RawHttp2, build: Round, most = 1000): Promise<number> {
+  let round = 0
+  for (; round < most && peer.socket.writable && peer.goaway() === undefined; round++) {
+    peer.send(build(round))
+    await new Promise(setImmediate)
+  }
+  return round
+}
+
+async function isServed(t: Pick<Test, 'match'>): Promise<void> {
+  t.match(await victim.get('/api/whoami', token), { status: 200 }, 'somebody else is served')
+}
+
+t.test('a flood ends with ENHANCE_YOUR_CALM, and is one event', async t => {
+  for (const [name, { round, found }] of Object.entries(ours)) {
+    const before = server.events.length
+    const peer = await open()
+    const rounds = await flood(peer, round)
+    await peer.closed()
+    const goaway = peer.frames.find(({ type }) => type === frames.goaway)?.payload
+    t.equal(goaway?.readUInt32BE(4), constants.NGHTTP2_ENHANCE_YOUR_CALM, name)
+    t.match(goaway?.toString('latin1', 8), /streams were reset|PING or SETTINGS/, 'it says why')
+    t.ok(rounds >= 4 && rounds < 100, `ended after ${rounds} rounds of 64`)
+    const facts = { found, limit: floodBudget.burst }
+    const event = { event: 'connection.refused', reason: 'malformed_request', detail: 'http2_flood', facts }
+    t.match(server.events.slice(before), [{ ...event, peer: '127.0.0.1' }])
+    t.equal(server.events.length - before, 1)
+    await isServed(t)
+  }
+})
+
+t.test('what follows the GOAWAY is not answered, and the connection is cut', async t => {
+  let streams = 0
+  server.app.server.on('stream', () => void streams++)
+  const peer = await open()
+  const rounds = await flood(peer, reset)
+  const before = streams
+  for (let round = rounds; peer.socket.writable; round++) {
+    peer.send(reset(round))
+    await pause(1)
+  }
+  await peer.closed()
+  t.equal(streams, before, 'no request was begun')
+  t.notOk(peer.frames.some(({ type }) => type === frames.headers || type === frames.data))
+  await isServed(t)
+})
+
+t.test('other floods are ended by Node', async t => {
+  for (const [name, round] of Object.entries(ofNode)) {
+    const peer = await open()
+    const rounds = await flood(peer, round)
+    await peer.closed()
+    t.ok(rounds < 1000, `${name}: ended after ${rounds} rounds`)
+    await isServed(t)
+  }
+})
+
+t.test('a client that cancels many requests is served on the same connection, as a search box needs', async t => {
+  const { alice, ca } = server.pki
+  const session = connectHttp2(server.origin, { ca: ca.certificate, cert: alice.certificate, key: alice.key })
+  t.teardown(() => session.destroy())
+  const search = async (count: number) => {
+    for (let letter = 0; letter < count; letter++) {
+      const stream = session.request({ ':path': `/binding?q=${letter}` }).on('error', () => {})
+      await new Promise(setImmediate) // it is sent
+      stream.close(constants.NGHTTP2_CANCEL)
+      await once(stream, 'close')
+    }
+  }
+  const find = async () => {
+    const stream = session.request({ ':path': '/binding' })
+    const [headers] = await once(stream, 'response')
+    stream.resume()
+    return headers[':status']
+  }
+  await search(200)
+  t.equal(await find(), 200, 'after 200 of them')
+  await pause(2000)
+  await search(100)
+  t.equal(await find(), 200, 'after a hundred more, since some were earned back')
+  await Promise.all(Array.from({ length: 20 }, () => new Promise(resolve => session.ping(resolve))))
+  t.equal(await find(), 200, 'after 20 pings')
+  t.notOk(session.closed)
+})
+
+t.test('while peers reset streams at full rate, others are served in time (HB01)', async t => {
+  const folder = t.testdir()
+  const process = await startTlsbound(t, folder)
+  const connection = await process.connect('alice')
+  const victim = { connection, token: await connection.token() }
+  const before = weigh(process)
+  const { flooded, waits } = await floodProcess('resets', process, folder, 4, victim)
+  t.comment(`${JSON.stringify(flooded.outcomes)}; ${mebibytes(weigh(process).memory - before.memory)} more`)
+  t.comment(tellWaits(waits))
+  t.ok((flooded.outcomes.ENHANCE_YOUR_CALM ?? 0) > 0, 'it was one')
+  t.same(Object.keys(waits.statuses), ['200'])
+  t.ok(waits.p99 < 2000)
+  t.ok(weigh(process).memory - before.memory < 128 * 1_048_576)
+})

@@ -1,0 +1,185 @@
+// Several servers over one PostgreSQL, each with connections of its own: what one refuses, all refuse (OA21, RE04, I5, I6, I8).
+import t, { type Test } from 'tap'
+import { raceWindow } from '../../../src/core/refresh-token.ts'
+import { generateTokenKey } from '../../../src/keys/token-keys.ts'
+import { makeDemoPki } from '../../../src/pki/demo.ts'
+import { openPostgres } from '../../../src/store/postgres.ts'
+import { startTestServer, type TestConnection, type TestServer } from '../../../src/testing/server.ts'
+import { startPostgres } from '../../helpers/server/postgres.ts'
+import { ageRefreshTokens } from '../../helpers/tokens/age-refresh-tokens.ts'
+import { claimsOf, refresh, revoke } from '../../helpers/tokens/grants.ts'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres()
+t.teardown(() => postgres.close())
+const pki = makeDemoPki()
+const signingKeys = [await generateTokenKey('ES256')]
+const alice = {
+  client_id: 'alice',
+  token_endpoint_auth_method: 'tls_client_auth',
+  tls_client_auth_subject_dn: 'CN=alice',
+  scope: 'notes:read',
+  grant_types: ['client_credentials', 'refresh_token'],
+  token_bindings: ['certificate', 'connection'],
+}
+let schemas = 0
+
+async function startTwo(t: Test): Promise<[TestServer, TestServer]> {
+  const url = postgres.url(`servers_${++schemas}`)
+  const start = () =>
+    startTestServer({ pki, signingKeys, clients: [alice], store: openPostgres(url, { connections: 4 }) })
+  const servers: [TestServer, TestServer] = [await start(), await start()]
+  t.teardown(() => Promise.all(servers.map(server => server.close())))
+  servers[1].clock = servers[0].clock
+  return servers
+}
+
+/** Milliseconds until `holds`; fails after `limit`. */
+async function until(holds: () => Promise<boolean>, limit: number): Promise<number> {
+  const start = performance.now()
+  while (!(await holds())) {
+    if (performance.now() - start > limit) throw new Error(`not within ${limit} ms`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  return performance.now() - start
+}
+
+t.test('a token that one server revokes is refused by the other within a second (OA21, I5)', async t => {
+  const [one, other] = await startTwo(t)
+  const [here, there] = [await one.connect('alice'), await other.connect('alice')]
+  const { access_token, refresh_token } = (await here.requestToken()).body
+  const bystander = await here.token()
+  t.equal((await there.get('/api/whoami', access_token)).status, 200, 'control: it is good at both')
+
+  t.equal((await revoke(here, access_token)).status, 200)
+  t.match(await here.get('/api/whoami', access_token), { status: 401, body: { reason: 'revoked' } }, 'here at once')
+  const isRefused = async () => (await there.get('/api/whoami', access_token)).status === 401
+  const took = await until(isRefused, 1000)
+  t.ok(took < 1000, `${Math.round(took)} ms`)
+  t.match(await there.get('/api/whoami', access_token), { body: { reason: 'revoked' } })
+
+  const second = (await refresh(there, refresh_token)).body
+  t.equal((await revoke(there, second.refresh_token)).status, 200, 'the whole grant, there')
+  t.match(
+    await refresh(here, second.refresh_token),
+    { status: 400, body: { reason: 'refresh_revoked' } },
+    'here at once',
+  )
+  t.ok((await until(async () => (await here.get('/api/whoami', second.access_token)).status === 401, 1000)) < 1000)
+  t.equal((await here.get('/api/whoami', bystander)).status, 200, 'a token of another grant is not touched')
+})
+
+/** Does all at once. What a busy machine spreads over more than the window of a race is done anew: that was no race. */
+async function atOnce<T>(prepare: () => Promise<(() => Promise<T>)[]>): Promise<T[]> {
+  for (let tries = 0; tries < 20; tries++) {
+    const all = await prepare()
+    const begun = performance.now()
+    const answers = await Promise.all(all.map(one => one()))
+    if (performance.now() - begun < raceWindow) return answers
+  }
+  throw new Error(`this machine is too busy to do fifty things within ${raceWindow} ms`)
+}
+
+t.test('of fifty uses of one refresh token at two servers exactly one succeeds, and its grant lives (I6)', async t => {
+  const servers = await startTwo(t)
+  const connections = await Promise.all(
+    Array.from({ length: 10 }, (_, i) => (servers[i % 2] as TestServer).connect('alice')),
+  )
+  const [first] = connections as [TestConnection]
+  const answers = await atOnce(async () => {
+    const { refresh_token } = (await first.requestToken()).body
+    return Array.from({ length: 50 }, (_, i) => () => refresh(connections[i % 10] as TestConnection, refresh_token))
+  })
+  const won = answers.filter(({ status }) => status === 200)
+  t.equal(won.length, 1)
+  for (const { status, body } of answers.filter(answer => answer !== won[0]))
+    t.match({ status, reason: body.reason }, { status: 400, reason: 'refresh_reused' })
+  t.equal((await first.get('/api/whoami', won[0]?.body.access_token)).status, 200)
+  for (const server of servers) server.clock += 2
+  t.equal((await refresh(first, won[0]?.body.refresh_token)).status, 200, 'the winner goes on')
+  t.equal(servers.flatMap(({ events }) => events).filter(({ event }) => event === 'refresh.reused').length, 0)
+})
+
+for (const apart of [30, -30])
+  t.test(`a race is a race, and a retry a retry, at servers whose clocks differ by ${apart} s (I6, RE09)`, async t => {
+    const servers = await startTwo(t)
+    const url = postgres.url(`servers_${schemas}`)
+    servers[1].clock += apart
+    const connections = await Promise.all([0, 1, 0, 1].map(i => (servers[i] as TestServer).connect('alice')))
+    const [here, there] = connections as [TestConnection, TestConnection]
+    /** A refresh token that is used here, then at once there, and its successor that is used everywhere at once. */
+    const race = async () => {
+      const { access_token, refresh_token: first } = (await here.requestToken()).body
+      const begun = performance.now()
+      const second: string = (await refresh(here, first)).body.refresh_token
+      const raced = await refresh(there, first)
+      const answers = await Promise.all(connections.flatMap(one => [refresh(one, second), refresh(one, second)]))
+      return { grant: claimsOf(access_token).grant, second, raced, answers, took: performance.now() - begun }
+    }
+    let last = await race()
+    for (let tries = 0; last.took >= 1000 && tries < 20; tries++) last = await race() // so slow, it was none
+    const { grant, second, raced, answers } = last
+    t.match(raced, { status: 400, body: { reason: 'refresh_reused' } }, 'here, then at once there')
+    const won = answers.filter(({ status }) => status === 200)
+    t.equal(won.length, 1)
+    for (const answer of answers.filter(({ status }) => status !== 200))
+      t.match(answer, { status: 400, body: { reason: 'refresh_reused' } })
+
+    await ageRefreshTokens(url, 2000)
+    const again = await refresh(there, second)
+    t.match(again, { status: 200 }, 'whoever lost that answer gets another, there too')
+    t.match(await refresh(here, again.body.refresh_token), { status: 200 }, 'which is good')
+    const theft = await refresh(there, won[0]?.body.refresh_token)
+    t.match(theft, { status: 400, body: { reason: 'refresh_reused' } }, 'the lost one in other hands is a theft')
+    t.match(await refresh(here, again.body.refresh_token), { status: 400, body: { reason: 'refresh_revoked' } })
+    const events = servers.flatMap(server => server.events).filter(event => event.grant === grant)
+    t.equal(events.filter(({ event }) => event === 'refresh.reused').length, 1)
+  })
+
+t.test(
+  'a refresh that races with the revocation of its grant never succeeds after the revocation was answered',
+  async t => {
+    const [one, other] = await startTwo(t)
+    const [here, there] = [await one.connect('alice'), await other.connect('alice')]
+    for (let round = 0; round < 10; round++) {
+      const { refresh_token } = (await here.requestToken()).body
+      const [revoked, raced] = await Promise.all([revoke(here, refresh_token), refresh(there, refresh_token)])
+      t.equal(revoked.status, 200)
+      const next = raced.status === 200 ? raced.body.refresh_token : refresh_token
+      const after = await refresh(there, next)
+      t.match({ status: after.status, reason: after.body.reason }, { status: 400, reason: 'refresh_revoked' })
+    }
+  },
+)
+
+t.test(
+  'without its database a server refuses instead of trusting old news, and recovers by itself (RE04, I8)',
+  async t => {
+    const [server] = await startTwo(t)
+    const connection = await server.connect('alice')
+    const { access_token, refresh_token } = (await connection.requestToken()).body
+    const whoami = () => connection.get('/api/whoami', access_token)
+    t.equal((await whoami()).status, 200, 'control')
+
+    await postgres.stop()
+    const refused = await refresh(connection, refresh_token)
+    t.match(refused, {
+      status: 503,
+      headers: { 'retry-after': /^\d+$/ },
+      body: { error: 'temporarily_unavailable', reason: 'store_unavailable' },
+    })
+    const silent = await until(async () => (await whoami()).status === 503, 7000)
+    t.match(
+      await whoami(),
+      { status: 503, body: { reason: 'store_unavailable' } },
+      `after ${Math.round(silent)} ms of silence`,
+    )
+    t.match(await connection.get('/oauth/jwks'), { status: 200 }, 'what needs no state is served')
+
+    await postgres.start()
+    const recovered = await until(async () => (await whoami()).status === 200, 5000)
+    t.ok(recovered < 5000, `${Math.round(recovered)} ms`)
+    server.clock += 2
+    t.equal((await refresh(connection, refresh_token)).status, 200, 'the refused refresh has used nothing up')
+  },
+)

@@ -1,0 +1,124 @@
+// JW37: tokens changed at random, some thousand of them over real connections. A token is its text: with one other bit
+// it is no token any more. The fault that is looked for is a 2xx, a 5xx, or a server that has gone.
+import fc from 'fast-check'
+import t from 'tap'
+import { generateTokenKey } from '../../../src/keys/token-keys.ts'
+import { startTestServer } from '../../../src/testing/server.ts'
+import { claimsFor, encode, forgeToken } from '../../helpers/tokens/forge-token.ts'
+
+const keys = await Promise.all((['ES256', 'EdDSA', 'RS256'] as const).map(generateTokenKey))
+const [jwk] = keys as [(typeof keys)[0]]
+const server = await startTestServer({ signingKeys: keys })
+t.teardown(() => server.close())
+const [alice, http2, bob] = await Promise.all([
+  server.connect('alice'),
+  server.connect('alice', { ALPNProtocols: ['h2'] }),
+  server.connect('bob'),
+])
+const issued = await alice.token()
+const ofCertificate = await alice.token({ token_binding: 'certificate' })
+const forged = keys.map(key => forgeToken({ jwk: key, claims: claimsFor(alice, server) }))
+const others = [await http2.token(), await bob.token(), await bob.token({ token_binding: 'certificate' })]
+const expired = forgeToken({ jwk, claims: { ...claimsFor(alice, server), iat: server.clock - 300, exp: server.clock } })
+const tokens = [issued, ofCertificate, ...forged, ...others, expired]
+/** Good on the connection `alice`. */
+const good = new Set([issued, ofCertificate, ...forged])
+
+const token = fc.constantFrom(...tokens)
+const place = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
+const at = (text: string, where: number) => Math.floor(text.length * where)
+const replace = (text: string, where: number, length: number, by: string) =>
+  text.slice(0, at(text, where)) + by + text.slice(at(text, where) + length)
+const segment = fc.nat({ max: 2 })
+const withSegment = (text: string, index: number, change: (segment: string) => string) =>
+  text
+    .split('.')
+    .map((part, position) => (position === index ? change(part) : part))
+    .join('.')
+const base64url = fc.string({ unit: fc.constantFrom(...'ABCXYZabcxyz0189-_'), minLength: 1, maxLength: 40 })
+
+/** Ways to change a token; each gives texts that may, by chance, be the token again. */
+const mutation = fc.oneof(
+  // a bit of the text
+  fc
+    .tuple(token, place, fc.nat({ max: 7 }))
+    .map(([text, where, bit]) =>
+      replace(text, where, 1, String.fromCharCode(text.charCodeAt(at(text, where)) ^ (1 << bit))),
+    ),
+  // a bit of what a segment encodes
+  fc.tuple(token, segment, place, fc.nat({ max: 7 })).map(([text, index, where, bit]) =>
+    withSegment(text, index, part => {
+      const bytes = Buffer.from(part, 'base64url')
+      const position = Math.floor(bytes.length * where)
+      bytes[position] = (bytes[position] as number) ^ (1 << bit)
+      return encode(bytes)
+    }),
+  ),
+  // the beginning of one and the end of another
+  fc.tuple(token, token, place).map(([one, two, where]) => one.slice(0, at(one, where)) + two.slice(at(two, where))),
+  // segments of several
+  fc.tuple(token, token, token).map(texts => texts.map((text, index) => text.split('.')[index]).join('.')),
+  // segments in another order, left out, or more of them
+  fc
+    .tuple(token, fc.array(segment, { maxLength: 6 }))
+    .map(([text, order]) => order.map(index => text.split('.')[index]).join('.')),
+  // cut off at either end
+  fc
+    .tuple(token, place, fc.boolean())
+    .map(([text, where, head]) => (head ? text.slice(at(text, where)) : text.slice(0, at(text, where)))),
+  // something put in, left out, or in the place of something else
+  fc
+    .tuple(token, place, fc.nat({ max: 8 }), base64url)
+    .map(([text, where, length, by]) => replace(text, where, length, by)),
+  fc
+    .tuple(token, place, fc.nat({ max: 8 }), fc.string())
+    .map(([text, where, length, by]) => replace(text, where, length, by)),
+  // the case of one letter
+  fc.tuple(token, place).map(([text, where]) => {
+    const letter = text[at(text, where)] as string
+    return replace(text, where, 1, letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase())
+  }),
+  // a piece of JSON in the header or the payload exchanged, the signature kept
+  fc
+    .tuple(token, fc.nat({ max: 1 }), fc.string({ maxLength: 12 }), fc.jsonValue({ maxDepth: 2 }))
+    .map(([text, index, name, value]) =>
+      withSegment(text, index, part =>
+        encode({ ...JSON.parse(Buffer.from(part, 'base64url').toString()), [name]: value }),
+      ),
+    ),
+  // spaces and padding around it
+  fc
+    .tuple(
+      token,
+      fc.constantFrom('', ' ', '\t', '=', '==', '.', 'A'),
+      fc.constantFrom('', ' ', '\t', '=', '==', '.', 'A'),
+    )
+    .map(([text, before, behind]) => before + text + behind),
+)
+
+/** What a header can carry (RFC 9110 §5.5). */
+const canBeSent = (text: string) => /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
+
+for (const [name, connection, numRuns] of [
+  ['HTTP/1.1', alice, 4000],
+  ['HTTP/2', http2, 1000],
+] as const)
+  t.test(`JW37, N-14: over ${name}, ${numRuns} tokens that were changed somewhere are refused`, async t => {
+    const here = name === 'HTTP/1.1' ? good : new Set([others[0], ofCertificate])
+    for (const text of tokens) t.equal((await connection.get('/api/whoami', text)).status, here.has(text) ? 200 : 401)
+    const before = server.events.length
+    let refused = 0
+    const property = fc.asyncProperty(mutation.filter(canBeSent), async text => {
+      // HTTP/1.1 takes off the spaces behind a value; HTTP/2 does not take such a value at all.
+      const unchanged = here.has(name === 'HTTP/1.1' ? text.replace(/[ \t]+$/, '') : text)
+      const { status, body } = await connection.get('/api/whoami', text)
+      if (status !== 200) refused++
+      if (unchanged ? status !== 200 : !(status === 401 || status === 400) || body.reason === undefined)
+        throw new Error(`${status} for ${JSON.stringify(text)}`)
+    })
+    await fc.assert(property, { numRuns })
+    t.ok(refused > numRuns / 2, `${refused} were refused`)
+    t.equal(server.events.length - before, refused, 'I7: with one security event each')
+    t.equal((await connection.get('/api/whoami', [...here][0])).status, 200, 'and the good one is good as before')
+    t.notOk(server.log.some(line => line.includes('unhandled error')))
+  })

@@ -1,0 +1,246 @@
+// Administration from the command line: real processes against a real server, what is on which stream, exit codes.
+// CF01, RE02, RE25; contract.md "Commands".
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp, createServer } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { command as clients } from '../../src/cli/clients.ts'
+import { type Command, UsageError, type Values } from '../../src/cli/command.ts'
+import { command as revoke } from '../../src/cli/revoke.ts'
+import { type Ended, findFreePort, type RunningServer, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
+import { registrationOf } from '../helpers/server/ops.ts'
+import { until } from '../helpers/until.ts'
+
+t.setTimeout(120_000) // every call is a process of its own
+
+interface Administered {
+  readonly server: RunningServer
+  readonly folder: string
+  readonly ops: string
+  /** Runs `tlsbound …` beside the server. */
+  readonly run: (...args: string[]) => Promise<Ended>
+}
+
+async function start(t: Pick<Test, 'teardown' | 'testdir'>, files: Record<string, string> = {}): Promise<Administered> {
+  const folder = t.testdir(files)
+  const TLSBOUND_OPS_PORT = String(await findFreePort())
+  const ops = `http://127.0.0.1:${TLSBOUND_OPS_PORT}`
+  // A shell in which one administers may start a server too: the option of the one is no mistake of the other.
+  const server = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT, TLSBOUND_OPS_URL: ops })
+  return { server, folder, ops, run: (...args) => runTlsbound(args, folder, { TLSBOUND_OPS_URL: ops }) }
+}
+
+const mallory = JSON.stringify(registrationOf('mallory'))
+const alice = registrationOf('alice', { token_endpoint_auth_method: 'client_secret_basic' })
+/** One server for the tests that leave it as it was. */
+const shared = await start(t, {
+  'mallory.json': mallory,
+  'alice.json': JSON.stringify(alice),
+  'wrong.json': '{"client_id":"mallory"}',
+})
+
+/** `tlsbound: …` and one line end. */
+const oneLine = /^tlsbound: [^\n]+\n$/
+const done = (stdout: RegExp) => ({ code: 0, stdout })
+const refusal = (says: RegExp) => ({ code: 1, stdout: '', stderr: says })
+
+t.test('clients are listed, added, disabled, enabled and removed, with effect on the running server', async t => {
+  const { server, run } = shared
+  const connection = await server.connect('mallory')
+  t.match(await connection.requestToken(), { status: 401, body: { reason: 'unknown_client' } })
+  const list = await run('clients', 'list')
+  t.match(list, { ...done(/^alice +enabled +file +tls_client_auth +0 secrets\nbob [^\n]+\n$/), stderr: '' })
+
+  t.match(await run('clients', 'add', 'mallory.json'), { ...done(/^mallory +enabled +store /), stderr: '' })
+  const token = await connection.token({ token_binding: 'certificate' })
+  t.match(await connection.get('/api/whoami', token), { status: 200 })
+  const shown = JSON.parse((await run('clients', 'show', 'mallory')).stdout)
+  t.same(shown, {
+    client_id: 'mallory',
+    disabled: false,
+    origin: 'store',
+    secrets: [],
+    registration: JSON.parse(mallory),
+  })
+
+  t.match(await run('clients', 'disable', 'mallory'), done(/^mallory +disabled /))
+  await until(() => !connection.isOpen())
+  const again = await server.connect('mallory')
+  t.match(await again.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } })
+  t.match(await again.requestToken(), { status: 401, body: { reason: 'client_disabled' } })
+  const json = await run('clients', 'enable', 'mallory', '--json')
+  t.match(JSON.parse(json.stdout), { client_id: 'mallory', disabled: false }, 'one line of JSON for programs')
+
+  t.match(await run('clients', 'remove', 'mallory'), done(/^removed: mallory\n$/))
+  t.match(await again.requestToken(), { status: 401, body: { reason: 'unknown_client' } })
+  t.match(await run('clients', 'show', 'mallory'), refusal(/^tlsbound: .*unknown_client\)\n$/))
+  t.match(await run('clients', 'remove', 'alice'), refusal(/^tlsbound: alice is registered in the file/))
+  const wrong = await run('clients', 'add', 'wrong.json')
+  t.match(wrong, refusal(/^tlsbound: token_endpoint_auth_method .*\n {2}exactly one of /), 'every problem is named')
+
+  t.match(
+    await run('clients', 'add', 'none.json'),
+    refusal(/^tlsbound: none\.json: there is no such file \(ENOENT\)\n$/),
+  )
+  t.match(
+    await run('clients', 'add', 'certs/ca.crt'),
+    refusal(/^tlsbound: certs\/ca\.crt, line 1, column 1: this is PEM, JSON is needed\n$/),
+  )
+  t.match((await run('clients', 'list', '--json')).stdout, /^\{"clients":\[\{"client_id":"alice"[^\n]+\n$/)
+})
+
+t.test('secrets are made, shown once, and removed', async t => {
+  const { server, run } = shared
+  t.match(await run('clients', 'add', 'alice.json'), done(/client_secret_basic/))
+  const connection = await server.connect('alice')
+  const request = (secret: string) => {
+    const authorization = `Basic ${Buffer.from(`alice:${secret}`).toString('base64')}`
+    const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' }
+    return connection.call('/oauth/token', { method: 'POST', headers, body: 'grant_type=client_credentials' })
+  }
+  const first = await run('clients', 'add-secret', 'alice')
+  t.match(first, { ...done(/^[\w-]{43}\n$/), stderr: /secret \w+ of alice/ }, 'the secret alone is on stdout')
+  const second = JSON.parse((await run('clients', 'add-secret', 'alice', '--json')).stdout)
+  t.match(await run('clients', 'add-secret', 'alice'), refusal(/^tlsbound: client alice has two secrets/))
+  for (const secret of [first.stdout.trim(), second.secret]) t.match(await request(secret), { status: 200 })
+  t.match(await run('clients', 'remove-secret', 'alice', second.secret_id), done(/^removed: /))
+  t.match(await request(second.secret), { status: 401, body: { reason: 'client_mismatch' } })
+  t.match(await run('clients', 'remove-secret', 'alice', second.secret_id), refusal(/no secret with this id/))
+  t.notMatch(server.stdout() + server.stderr(), first.stdout.trim(), 'neither log nor events have it')
+})
+
+t.test('revoke ends what it names, and nothing that is issued afterwards', async t => {
+  const { server, run } = shared
+  let bob = await server.connect('bob')
+  const issue = async () => {
+    const token = await bob.token({ token_binding: 'certificate' })
+    t.match(await bob.get('/api/whoami', token), { status: 200 }, 'control')
+    return { token, claims: JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()) }
+  }
+  const dead = { status: 401, body: { reason: 'revoked' } }
+  const { token, claims } = await issue()
+  t.match(await run('revoke', '--grant', 'no-such-grant'), done(/^revoked: grant no-such-grant\n$/))
+  t.match(await bob.get('/api/whoami', token), { status: 200 })
+  t.match(await run('revoke', '--token', claims.jti), { ...done(/^revoked: token [\w-]+\n$/), stderr: '' })
+  t.match(await bob.get('/api/whoami', token), dead)
+  for (const args of [['--client', 'bob'], ['--certificate', claims.cnf['x5t#S256']], ['--all']]) {
+    const { token } = await issue()
+    const ended = await run('revoke', ...args)
+    t.match(ended, { ...done(/^revoked: (client bob|certificate [\w-]{43}|all tokens)\n$/), stderr: '' }, args[0])
+    if (args[0] === '--certificate') {
+      await until(() => !bob.isOpen())
+      bob = await server.connect('bob')
+    }
+    t.match(await bob.get('/api/whoami', token), dead, args[0])
+  }
+  const json = await run('revoke', '--client', 'bob', '--json')
+  t.match(JSON.parse(json.stdout), { kind: 'client', value: 'bob', not_before: Number, expires: Number })
+  t.match(await run('revoke', '--certificate', 'AB:CD'), refusal(/^tlsbound: value must be x5t#S256/))
+})
+
+t.test('wrong usage is exit 2, and never a request', async t => {
+  const folder = t.testdir()
+  for (const args of [['clients'], ['clients', 'show'], ['revoke'], ['clients', 'list', '--ops', 'http://192.0.2.1']]) {
+    const expected = { code: 2, stdout: '', stderr: /^tlsbound: [^\n]+\n\nUsage: tlsbound / }
+    t.match(await runTlsbound(args, folder), expected, args.join(' '))
+  }
+  for (const command of ['clients', 'revoke'])
+    t.match(await runTlsbound([command, '--help'], folder), { code: 0, stdout: /--ops URL/, stderr: '' })
+
+  const wrong: [Command, Values, string[]][] = [
+    [clients, {}, ['constructor']],
+    [clients, {}, ['list', 'alice']],
+    [clients, {}, ['disable', 'alice', 'bob']],
+    [clients, {}, ['remove-secret', 'alice']],
+    [revoke, { client: 'alice', all: true }, []],
+    [revoke, { token: 'a', grant: 'b' }, []],
+  ]
+  const elsewhere = ['https://127.0.0.1:1', 'http://192.0.2.1:9443', 'http://127.0.0.1.example', 'http://a@127.0.0.1']
+  for (const ops of [...elsewhere, 'http://localhost/x', 'http://127.0.0.1:1@192.0.2.1', 'x'])
+    wrong.push([clients, { ops }, ['list']], [revoke, { ops, all: true }, []])
+  for (const [command, values, words] of wrong)
+    t.ok(await isMisuse(command, values, words), `${JSON.stringify(values)} ${words.join(' ')}`)
+})
+
+async function isMisuse(command: Command, values: Values, words: readonly string[]): Promise<boolean> {
+  try {
+    await command.run(values, words)
+    return false
+  } catch (error) {
+    return error instanceof UsageError
+  }
+}
+
+t.test('without the right token, or without a server, it is one line and exit 1', async t => {
+  const { folder, ops, run } = shared
+  const file = join(folder, 'data/ops-token')
+  t.match(await run('clients', 'list'), { code: 0 }, 'control')
+  writeFileSync(join(folder, 'other'), 'A'.repeat(43), { mode: 0o600 })
+  t.match(await run('clients', 'list', '--ops-token-file', 'other'), refusal(/^tlsbound: this is not the ops token/))
+  const env = { TLSBOUND_OPS_URL: ops, TLSBOUND_OPS_TOKEN_FILE: 'other' }
+  t.match(await runTlsbound(['clients', 'list'], folder, env), refusal(/^tlsbound: this is not the ops token/))
+  t.match(
+    await runTlsbound(['clients', 'list', '--ops-token-file', file], '/', env),
+    { code: 0 },
+    'an option goes first',
+  )
+  t.match(await run('clients', 'list', '--ops-token-file', 'none'), refusal(/^tlsbound: none: .*ENOENT/))
+  chmodSync(file, 0o640)
+  t.match(
+    await run('clients', 'list'),
+    refusal(/^tlsbound: data\/ops-token: others can read this secret .*; chmod 600/),
+  )
+  chmodSync(file, 0o600)
+  t.match(
+    await run('clients', 'list', '--ops', `http://127.0.0.1:${await findFreePort()}`),
+    refusal(/^tlsbound: http:\/\/127\.0\.0\.1:\d+ does not answer \(ECONNREFUSED\)[^\n]+\n$/),
+  )
+})
+
+t.test('the ops token is made once, for its owner only, and not without an ops listener (CF01, RE02)', async t => {
+  const { folder, ops, server, run } = await start(t)
+  const file = join(folder, 'data/ops-token')
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  const token = readFileSync(file, 'utf8')
+  t.match(token, /^[\w-]{43}\n$/)
+  t.notMatch(server.stderr(), token.trim())
+
+  const port = Number(new URL(ops).port)
+  const idle = connectTcp(port, '127.0.0.1')
+  idle.write(`GET /health HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
+  t.match(String(await new Promise(answer => idle.once('data', answer))), /^HTTP\/1\.1 200 .*"alive"/s)
+  const silent = connectTcp(port, '127.0.0.1')
+  await new Promise<void>(connected => silent.once('connect', () => connected()))
+  t.match(await server.end('SIGTERM', 6000), { code: 0 }, 'connections that say nothing do not hold it')
+
+  const TLSBOUND_OPS_PORT = String(await findFreePort())
+  chmodSync(file, 0o644)
+  const opened = await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT })
+  t.match(opened, refusal(/^tlsbound: data\/ops-token: others can read this secret [^\n]+\n$/))
+  writeFileSync(file, 'short\n')
+  chmodSync(file, 0o600)
+  t.match(await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT }), refusal(oneLine), 'a secret has some length')
+
+  writeFileSync(file, token)
+  const again = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT })
+  t.equal(readFileSync(file, 'utf8'), token)
+  const call = await run('clients', 'list', '--ops', `http://localhost:${TLSBOUND_OPS_PORT}/`)
+  t.match(call, { code: 0 }, 'the same token at the next start')
+  await again.end('SIGTERM')
+
+  rmSync(file)
+  const without = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT: '0' })
+  t.match(await (await without.connect('alice')).requestToken(), { status: 200 })
+  t.notOk(existsSync(file))
+})
+
+t.test('an ops port in use is one line and exit 1, and nothing is left listening (RE25)', async t => {
+  const other = createServer()
+  await new Promise<void>(listening => other.listen(0, '127.0.0.1', listening))
+  t.teardown(() => other.close())
+  const { port } = other.address() as { port: number }
+  const env = { TLSBOUND_OPS_PORT: String(port), TLSBOUND_PORT: String(await findFreePort()) }
+  const { code, stderr } = await runTlsbound(['serve'], t.testdir(), env)
+  t.match({ code, stderr }, { code: 1, stderr: oneLine })
+  t.match(stderr, new RegExp(`EADDRINUSE.*${port}`))
+})

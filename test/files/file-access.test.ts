@@ -1,0 +1,98 @@
+// Files as the system gives them, or does not: every problem names the file and what was found, and nothing waits.
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { readRegularFile } from '../../src/files/file-access.ts'
+import { FileProblem } from '../../src/files/file-problem.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'access-'))
+chmodSync(folder, 0o755)
+t.teardown(() => rmSync(folder, { recursive: true }))
+const path = (name: string) => join(folder, name)
+const most = 1000
+
+const problemOf = (name: string, isSecret = false) => {
+  try {
+    return `read: ${readRegularFile(path(name), { most, isSecret })}`
+  } catch (error) {
+    if (error instanceof FileProblem) return error.message.replaceAll(`${folder}/`, '')
+    throw error
+  }
+}
+
+t.test('reads regular files, through links too, whatever their length says', t => {
+  writeFileSync(path('file'), 'content')
+  symlinkSync('file', path('link'))
+  t.equal(problemOf('file'), 'read: content')
+  t.equal(problemOf('link'), 'read: content')
+  writeFileSync(path('largest'), 'x'.repeat(most))
+  t.equal(readRegularFile(path('largest'), { most }).length, most)
+  t.match(readRegularFile('/proc/self/status', { most: 100_000 }).toString(), /^Name:/, 'a file whose length is 0')
+  t.end()
+})
+
+t.test('refuses what is no file, is too large, or is not there, and says so', async t => {
+  mkdirSync(path('folder'))
+  symlinkSync('loop-2', path('loop-1'))
+  symlinkSync('loop-1', path('loop-2'))
+  symlinkSync('nothing', path('dangling'))
+  writeFileSync(path('large'), 'x'.repeat(most + 1))
+  spawnSync('mkfifo', [path('fifo')])
+  const server = createServer()
+  await new Promise<void>(listening => server.listen(path('socket'), listening))
+  t.teardown(() => server.close())
+  const refused: Record<string, string> = {
+    folder: 'folder: this is a directory, a file is needed',
+    fifo: 'fifo: this is a FIFO (named pipe), a file is needed',
+    socket: 'socket: this is a socket, a file is needed',
+    large: 'large: this file is larger than 1000 octets',
+    missing: 'missing: there is no such file (ENOENT)',
+    dangling: 'dangling: there is no such file (ENOENT): the symbolic link leads nowhere',
+    'loop-1': 'loop-1: the symbolic links of this path lead in a circle (ELOOP)',
+    'file/below': 'file/below: a part of this path is a file and no directory (ENOTDIR)',
+  }
+  for (const [name, says] of Object.entries(refused)) t.equal(problemOf(name), says, name)
+  t.throws(() => readRegularFile('/dev/zero', { most }), { message: '/dev/zero: this is a device, a file is needed' })
+  t.throws(() => readRegularFile('/dev/null', { most }), { message: '/dev/null: this is a device, a file is needed' })
+})
+
+t.test('names the user and the mode of what may not be read, and of the directory that may not be entered', async t => {
+  if (process.geteuid?.() !== 0) return t.comment('only root can become another user')
+  writeFileSync(path('private'), 'x', { mode: 0o600 })
+  mkdirSync(path('closed/inner'), { recursive: true })
+  writeFileSync(path('closed/inner/file'), 'x')
+  chmodSync(path('closed'), 0o700)
+  process.seteuid?.(65_534)
+  try {
+    t.match(
+      problemOf('private'),
+      /^private: the user \S+ \(65534\) may not read this file \(mode 600, owner 0, group 0\); change its owner or its mode$/,
+    )
+    t.match(
+      problemOf('closed/inner/file'),
+      /^closed\/inner\/file: the user \S+ \(65534\) may not enter the directory closed \(mode 700, owner 0, group 0\); change/,
+    )
+  } finally {
+    process.seteuid?.(0)
+  }
+  t.equal(problemOf('private'), 'read: x', 'control')
+})
+
+t.test('refuses a secret that others can read, by the mode of the very file that was read', t => {
+  writeFileSync(path('secret'), 'x')
+  for (const [mode, says] of [
+    [0o600, 'read: x'],
+    [0o400, 'read: x'],
+    [0o640, 'secret: others can read this secret (mode 640); chmod 600 '],
+    [0o604, 'secret: others can read this secret (mode 604); chmod 600 '],
+    [0o620, 'secret: others can read this secret (mode 620); chmod 600 '],
+  ] as const) {
+    chmodSync(path('secret'), mode)
+    t.ok(problemOf('secret', true).startsWith(says), mode.toString(8))
+    t.equal(problemOf('secret'), 'read: x', 'what is no secret may be read by all')
+  }
+  t.end()
+})

@@ -1,0 +1,87 @@
+// The lab against a test server: who plays, and with all that a server in the same process makes possible.
+import { createIssuer } from '../../../src/cli/lab/issue.ts'
+import type { TokenJwk } from '../../../src/keys/token-keys.ts'
+import type { Cast, Identity } from '../../../src/lab/cast.ts'
+import { endpointOf, openConnection } from '../../../src/lab/connection.ts'
+import { type Matrix, type Run, runMatrix } from '../../../src/lab/matrix.ts'
+import { type Profile, type ProfileOptions, readProfile } from '../../../src/lab/profile.ts'
+import type { Scenario } from '../../../src/lab/scenario.ts'
+import type { DemoPki } from '../../../src/pki/demo.ts'
+import { demoRegistrations } from '../../../src/process/demo.ts'
+import { forgeToken } from '../tokens/forge-token.ts'
+
+/** The demo's clients, with every grant: what the lab can steal then. */
+export const labClients = demoRegistrations.map(client => ({
+  ...client,
+  grant_types: ['client_credentials', 'refresh_token', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+}))
+
+/** The demo's identities, an issuer of further ones, and the server's signing key where it is given. */
+export function castOf({ ca, alice, bob, mallory, stranger }: Omit<DemoPki, 'server'>, signingKey?: TokenJwk): Cast {
+  const identity = (clientId: string, { certificate, key }: DemoPki['alice']): Identity => ({
+    certificate,
+    key,
+    clientId,
+  })
+  return {
+    ca: ca.certificate,
+    alice: identity('alice', alice),
+    bob: identity('bob', bob),
+    mallory: identity('mallory', mallory),
+    stranger: identity('stranger', stranger),
+    issue: createIssuer(ca.x509, ca.privateKey),
+    signClaims: signingKey && ((header, claims) => forgeToken({ jwk: signingKey, header, claims })),
+  }
+}
+
+export type LabOptions = Partial<Pick<Matrix, 'levels' | 'tls' | 'http' | 'restart'>> & {
+  readonly signingKey?: TokenJwk
+  readonly profile?: ProfileOptions
+}
+
+/** A server as far as the lab needs it. One with a clock of its own can be made to wait without waiting. */
+export interface LabServer {
+  readonly origin: string
+  readonly pki: DemoPki
+  clock?: number
+}
+
+/** Plays scenarios against a server: at all its levels, over TLS 1.3 and HTTP/1.1, unless told otherwise. */
+export async function playLab(
+  server: LabServer,
+  scenarios: readonly Scenario[],
+  { signingKey, profile: options = {}, ...matrix }: LabOptions = {},
+): Promise<Run[]> {
+  const profile = await meet(server, options)
+  const hasClock = server.clock !== undefined
+  const rightTime = () => {
+    if (hasClock) server.clock = Math.floor(Date.now() / 1000)
+  }
+  const wait = async (seconds: number) => {
+    server.clock = Math.floor(Date.now() / 1000 + seconds)
+  }
+  rightTime()
+  const all: Matrix = {
+    profile,
+    cast: castOf(server.pki, signingKey),
+    levels: profile.levels,
+    tls: ['TLSv1.3'],
+    http: ['http/1.1'],
+    pause: 0,
+    maximumConnections: 30,
+    ...(hasClock && { wait }),
+    ...matrix,
+  }
+  return runMatrix(scenarios, all, rightTime) // each scenario finds the clock right
+}
+
+async function meet({ origin, pki: { ca, alice } }: LabServer, options: ProfileOptions): Promise<Profile> {
+  const url = new URL(origin)
+  const identity = { ca: ca.certificate, cert: alice.certificate, key: alice.key }
+  const asker = await openConnection({ ...endpointOf(url), ...identity }, url.host)
+  try {
+    return await readProfile(url, options, path => asker.call(path))
+  } finally {
+    asker.close()
+  }
+}

@@ -1,0 +1,90 @@
+// Every security event that there is, from a real server over real TLS, as it was when it was recorded.
+import type { Test } from 'tap'
+import type { SecurityEvent } from '../../../src/audit/event.ts'
+import { createAudit } from '../../../src/server/record-events.ts'
+import { startTestServer, type TestConnection } from '../../../src/testing/server.ts'
+import { claimsOf, introspect, refresh, register, revoke, startGrant, tokensOf } from '../tokens/grants.ts'
+import { until } from '../until.ts'
+import { at, callOps, identityOf, registrationOf } from './ops.ts'
+
+const clients = [
+  register('alice', { theft_response: 'close' }),
+  register('bob'),
+  register('api', { resource: 'https://api.example' }),
+  register('scanner', { scope: 'leaks:report', grant_types: ['client_credentials'] }),
+]
+
+/** All events of a run in which each of them happens, some several times, oldest first as far as they follow each other. */
+export async function collectEvents(t: Pick<Test, 'teardown'>): Promise<SecurityEvent[]> {
+  const server = await startTestServer({ clients, ops: true, closeAfter: 0 })
+  const strict = await startTestServer({ clients, tls: { dropUnacceptable: true } })
+  t.teardown(() => Promise.all([server.close(), strict.close()]))
+  const connect = (name: string) => server.connect(identityOf(server, name), { clientId: name })
+  const [alice, bob, api, scanner] = [
+    await connect('alice'),
+    await connect('bob'),
+    await connect('api'),
+    await connect('scanner'),
+  ] as const
+
+  const first = await startGrant(alice)
+  await introspect(api, first.access)
+  await introspect(api, 'nothing')
+  await useTwice(bob, (await startGrant(bob)).refresh, seconds => (server.clock += seconds))
+  await revoke(alice, (await startGrant(alice)).access)
+  await (await server.connect(null)).get('/api/whoami')
+  await bob.requestToken({ scope: 'everything' })
+  await bob.requestToken({ client_id: 'nobody' })
+  const token = await scanner.token()
+  const leak = JSON.stringify([
+    { token: await bob.token(), type: 'tlsbound', url: 'https://git.example/a', source: 'commit' },
+  ])
+  await scanner.call('/leaks', { method: 'POST', headers: { 'content-type': 'application/json' }, body: leak, token })
+
+  await callOps(server, 'PUT', at('carol'), { body: registrationOf('carol') })
+  await callOps(server, 'POST', at('carol', '/secrets'))
+  await callOps(server, 'DELETE', at('carol'))
+  await callOps(server, 'POST', '/admin/revocations', { body: { kind: 'token', value: 'x' } })
+  await callOps(server, 'GET', '/admin/clients', { headers: { authorization: 'Bearer x' } })
+
+  const stolen = await startGrant(alice, { token_binding: 'certificate' })
+  await bob.get('/api/whoami', stolen.access)
+  await until(() => !alice.isOpen())
+  await until(() =>
+    server.events.some(({ event, value }) => event === 'token.revoked' && value === claimsOf(stolen.access).grant),
+  )
+  await (await strict.connect(null)).get('/api/whoami').catch(() => {}) // it is dropped, before or after it has asked
+
+  return [...server.events, ...server.alarms, ...strict.events, ...recordOthers()]
+}
+
+/** A refresh token that is used again when its successor was used too. */
+async function useTwice(client: TestConnection, token: string, wait: (seconds: number) => void): Promise<void> {
+  const second = tokensOf(await refresh(client, token))
+  wait(2)
+  await refresh(client, second.refresh)
+  wait(2)
+  await refresh(client, token)
+}
+
+/** What happens without a request, by the functions that the server calls then. */
+function recordOthers(): SecurityEvent[] {
+  const events: SecurityEvent[] = []
+  const audit = createAudit(event => void events.push(event))
+  const kid = '_lbrIqpxNEtYjLgKJfpdiyDHAVFAq8fOz-CW5j7RgnaI'
+  for (const change of ['added', 'changed', 'rescheduled', 'removed', 'present'] as const)
+    audit.keyRotated({ kid, nbf: 1_795_506_354 }, change)
+  audit.keyRotated({ kid }, 'added')
+  audit.settingsUnsafe('TLSBOUND_UNSAFE_TOKEN_COOKIE')
+  const about = { type: 'theft.suspected', client_id: 'alice', jti: '597bfc72-81fd-45c4-871f-5d1ae48907b6' }
+  const problem = { attempts: 9, problem: 'the receiver answers 500' }
+  audit.notificationFailed({
+    reason: 'given_up',
+    receiver: 'siem.example',
+    notification: 'msg_1',
+    ...about,
+    ...problem,
+  })
+  audit.notificationFailed({ reason: 'event_malformed', type: 'token.leaked' })
+  return events
+}

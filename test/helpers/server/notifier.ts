@@ -1,0 +1,46 @@
+// A notifier in a test: a store in memory, a clock that is moved, and what it has reported.
+import type { Facts } from '../../../src/audit/event.ts'
+import type { KnownReceiver } from '../../../src/notify/line.ts'
+import { createNotifier, type Notifier } from '../../../src/notify/notifier.ts'
+import { openSqlite } from '../../../src/store/sqlite.ts'
+import type { Store } from '../../../src/store/store.ts'
+
+export interface TestNotifier extends Notifier {
+  readonly store: Store
+  readonly reports: readonly Facts[]
+  /** Milliseconds since 1970. */
+  now: number
+  /** Lets so many seconds pass when nothing is under way, then sends what is due, and waits until that was tried. */
+  pass(seconds: number): Promise<void>
+}
+
+/** It ends with the test. */
+export function startNotifier(
+  t: { teardown(end: () => unknown): void },
+  receivers: readonly KnownReceiver[],
+  { store = openSqlite(':memory:'), timeout = 10_000 }: { store?: Store; timeout?: number } = {},
+): TestNotifier {
+  const reports: Facts[] = []
+  let now = 1_800_000_000_000
+  const notifier = createNotifier(receivers, { store, timeout, clock: () => now, report: facts => reports.push(facts) })
+  t.teardown(async () => {
+    await notifier.close()
+    await store.close()
+  })
+  return {
+    ...notifier,
+    store,
+    reports,
+    get now() {
+      return now
+    },
+    set now(milliseconds) {
+      now = milliseconds
+    },
+    async pass(seconds) {
+      await notifier.look()
+      now += seconds * 1000
+      await notifier.look()
+    },
+  }
+}

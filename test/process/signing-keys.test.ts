@@ -1,0 +1,316 @@
+// Signing keys change under a running server without one refused token (RE11), by a file that several servers can share.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { mock } from 'node:test'
+import t, { type Test } from 'tap'
+import { createKeyRing } from '../../src/keys/key-ring.ts'
+import { generateTokenKey, importSigningKey, type TokenJwk } from '../../src/keys/token-keys.ts'
+import {
+  ensureKeysFile,
+  importKeysFile,
+  readKeysFile,
+  rotateKeysFile,
+  watchKeysFile,
+} from '../../src/process/signing-keys.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import { register } from '../helpers/tokens/grants.ts'
+
+mock.timers.enable({ apis: ['setInterval'] }) // a file is looked at when a test says so
+t.teardown(() => mock.timers.reset())
+const now = Math.floor(Date.now() / 1000) + 600 // after the keys that are made here begin to sign
+
+function makeFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tlsbound-keys-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
+
+t.test('a server goes over to the next key, and no token is refused on the way (RE11)', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const server = await startTestServer({
+    signingKeys: readKeysFile(path),
+    env: { TLSBOUND_ACCESS_TOKEN_LIFETIME: '86400' },
+  })
+  t.teardown(() => server.close())
+  const alice = await server.connect('alice')
+  const elsewhere = await server.connect('alice') // where no token is remembered, so that keys are looked up
+  const issue = () => alice.token({ token_binding: 'certificate' })
+  const published = async () => (await alice.get('/oauth/jwks')).body.keys.map((key: { kid: string }) => key.kid)
+  const old = await issue()
+  const [oldKid] = await published()
+
+  const owner = process.getuid?.() === 0 ? 12_345 : process.getuid?.()
+  chownSync(path, owner as number, process.getgid?.() as number)
+  const { kid, nbf } = await rotateKeysFile(path, 'EdDSA', server.clock)
+  t.equal(statSync(path).uid, owner, 'an administrator who rotates leaves the file to whose it was')
+  server.keys.replace(await importKeysFile(path), server.clock)
+  t.same(await published(), [oldKid, kid], 'the next key is published at once')
+  t.equal(kidOf(await issue()), oldKid, 'and does not sign yet')
+  server.clock = nbf
+  const next = await issue()
+  t.equal(kidOf(next), kid, 'it signs from its second on')
+  for (const token of [old, next]) t.match(await elsewhere.get('/api/whoami', token), { status: 200 })
+  const last = server.clock + 86_400
+  server.clock = last
+  t.same(await published(), [kid], 'the old key goes when its last token has expired')
+})
+
+t.test('a signing key that is taken out takes its tokens along at their next request, live ones too (A32)', async t => {
+  const [stolen, next, other] = await Promise.all([1, 2, 3].map(() => generateTokenKey('ES256')))
+  if (!stolen || !next || !other) throw new Error('no keys')
+  const opaque = { ...register('bob'), access_token_format: 'opaque' }
+  const server = await startTestServer({ signingKeys: [stolen], clients: [register('alice'), opaque] })
+  t.teardown(() => server.close())
+  const replace = async (...keys: TokenJwk[]) =>
+    server.keys.replace(await Promise.all(keys.map(importSigningKey)), server.clock)
+  const held = []
+  for (const ALPNProtocols of [['http/1.1'], ['h2']])
+    for (const token_binding of ['connection', 'certificate']) {
+      const connection = await server.connect('alice', { ALPNProtocols })
+      const token = await connection.token({ token_binding })
+      t.match(await connection.get('/api/whoami', token), { status: 200 }, 'control')
+      held.push({ connection, token })
+    }
+  const bob = await server.connect('bob')
+  const his = await bob.token()
+
+  await replace(stolen, other)
+  for (const { connection, token } of held)
+    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'a key was added')
+  await replace(stolen)
+  for (const { connection, token } of held)
+    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'another key has gone')
+  await replace(next)
+  for (const { connection, token } of held) {
+    const since = server.events.length
+    t.match(await connection.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } })
+    t.match(server.events.slice(since), [
+      { event: 'token.refused', detail: 'key_removed', facts: { kid: stolen.kid }, client_id: 'alice', jti: String },
+    ])
+    t.match(await connection.get('/api/whoami', token), { status: 401, body: { reason: 'bad_signature' } })
+    const fresh = await connection.token()
+    t.match(await connection.get('/api/whoami', fresh), { status: 200 }, 'by the next key')
+  }
+  t.match(await bob.get('/api/whoami', his), { status: 200 }, 'an opaque token needs no key')
+
+  const [{ connection }] = held as [(typeof held)[0]]
+  const token = await connection.token()
+  await replace({ ...other, kid: next.kid })
+  t.match(
+    await connection.get('/api/whoami', token),
+    { status: 401, body: { reason: 'revoked' } },
+    'another key, same id',
+  )
+})
+
+t.test('a running server follows the file, and keeps its keys when the file is no good', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const ring = createKeyRing(await importKeysFile(path), now)
+  const problems: string[] = []
+  const changes: string[] = []
+  const look = watchKeysFile(path, ring, {
+    clock: () => now * 1000,
+    maximumAge: undefined,
+    algorithm: 'ES256',
+    report: problem => problems.push(problem),
+    onChange: (key, change) => changes.push(`${change} ${key.kid}`),
+  })
+  const [before] = ring.published(now)
+  await look()
+  t.same(ring.published(now), [before])
+  const { kid } = await rotateKeysFile(path, 'ES256', now)
+  await look()
+  t.same(
+    ring.published(now).map(key => key.kid),
+    [before?.kid, kid],
+  )
+  writeFileSync(path, 'hello')
+  utimesSync(path, 1, 1)
+  await look()
+  t.same(
+    ring.published(now).map(key => key.kid),
+    [before?.kid, kid],
+    'the keys in use stay',
+  )
+  t.match(problems, [/^the signing keys stay as they are: .*keys\.json, line 1, column 1: this word is not JSON/])
+  t.same(changes, [`present ${before?.kid}`, `rescheduled ${before?.kid}`, `added ${kid}`])
+})
+
+t.test('each key that a server takes over or loses is told, whoever changed the file (A24)', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const [first] = readKeysFile(path) as [TokenJwk]
+  const [stolen, other] = await Promise.all([generateTokenKey('ES256'), generateTokenKey('ES256')])
+  const write = (...keys: TokenJwk[]) => writeFileSync(path, JSON.stringify({ keys }), { mode: 0o600 })
+  /** A server that starts, and what it tells until it is done. */
+  const serve = async (use: (look: () => Promise<void>) => Promise<void> = async () => {}) => {
+    const told: string[] = []
+    const look = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
+      ...{ clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256' },
+      report: problem => t.fail(problem),
+      onChange: ({ kid }, change) => told.push(`${change} ${kid}`),
+    })
+    await look()
+    await use(look)
+    await look()
+    return told
+  }
+  t.same(await serve(), [`present ${first.kid}`], 'its first start')
+  t.same(await serve(), [], 'nothing has changed')
+  const running = await serve(async look => {
+    write(first, stolen)
+    const { mtime } = statSync(path)
+    await look()
+    write(first)
+    utimesSync(path, mtime, mtime) // whoever changed it has put its time back
+    await look()
+    write({ ...first, exp: now + 1000 })
+    await look()
+    write({ ...other, kid: first.kid, nbf: first.nbf, exp: now + 1000 })
+  })
+  t.same(
+    running,
+    [`added ${stolen.kid}`, `removed ${stolen.kid}`, `rescheduled ${first.kid}`, `changed ${first.kid}`],
+    'while it runs',
+  )
+  write(other, stolen)
+  t.same(await serve(), [`added ${other.kid}`, `added ${stolen.kid}`, `removed ${first.kid}`], 'while no server ran')
+  t.same(await serve(), [])
+  t.equal(statSync(`${path}.seen`).mode & 0o777, 0o600)
+  t.notMatch(readFileSync(`${path}.seen`, 'utf8'), stolen.d as string, 'no private key is in what is remembered')
+  for (const broken of ['', '[', '[1]', '{}', 'null']) {
+    writeFileSync(`${path}.seen`, broken)
+    t.same(await serve(), [`present ${other.kid}`, `present ${stolen.kid}`], `remembered: ${JSON.stringify(broken)}`)
+  }
+})
+
+t.test('keys that are old are rotated in time, once', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const ring = createKeyRing(await importKeysFile(path), now)
+  const rotated: string[] = []
+  let clock = now
+  const look = watchKeysFile(path, ring, {
+    clock: () => clock * 1000,
+    maximumAge: 3600,
+    algorithm: 'ES256',
+    report: problem => t.fail(problem),
+    onChange: ({ kid }, change) => change === 'added' && rotated.push(kid),
+  })
+  await look()
+  t.same(rotated, [])
+  clock += 3600
+  await look()
+  await look()
+  t.equal(rotated.length, 1)
+  t.equal(ring.published(clock).length, 2)
+})
+
+t.test(
+  'servers that share the file and find at the same time that its keys are old make one new key (RE11)',
+  async t => {
+    const path = join(makeFolder(t), 'keys.json')
+    await ensureKeysFile(path, 'ES256')
+    const rings = await Promise.all([1, 2, 3].map(async () => createKeyRing(await importKeysFile(path), now)))
+    const rotated = new Set<string>()
+    const looks = rings.map(ring =>
+      watchKeysFile(path, ring, {
+        clock: () => (now + 3600) * 1000,
+        maximumAge: 3600,
+        algorithm: 'ES256',
+        report: problem => t.match(problem, /is being changed by another process/),
+        onChange: ({ kid }, change) => change === 'added' && rotated.add(kid),
+      }),
+    )
+    for (let round = 0; round < 3; round++) await Promise.all(looks.map(look => look()))
+    t.equal(rotated.size, 1)
+    for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
+  },
+)
+
+t.test('what happens to the file while a server starts, or twice at once, is not missed', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const ring = createKeyRing(await importKeysFile(path), now)
+  const { kid: early } = await rotateKeysFile(path, 'ES256', now)
+  const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onChange: () => {} } as const
+  const look = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
+  await look()
+  t.ok(ring.find(early), 'before it was watched')
+  const same = new Date(1_000_000)
+  utimesSync(path, same, same)
+  await look()
+  const { kid: late } = await rotateKeysFile(path, 'ES256', now)
+  utimesSync(path, same, same)
+  await look()
+  t.ok(ring.find(late), 'within one tick of the clock of the file system')
+})
+
+/** A process that locks a file and does nothing more. */
+async function holdLock(t: Test, path: string): Promise<ChildProcess> {
+  const program = `const { whileLocked } = await import(${JSON.stringify(resolve('src/process/file-lock.ts'))})
+    await whileLocked(${JSON.stringify(path)}, () => new Promise(() => console.log(setInterval(() => {}, 1000) && 'locked')))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return child
+}
+
+t.test('the file is secret, whole at every moment, and rotated by one process at a time', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'RS256')
+  const text = readFileSync(path, 'utf8')
+  await ensureKeysFile(path, 'ES256')
+  t.equal(readFileSync(path, 'utf8'), text, 'one that is there is left alone')
+  const holder = await holdLock(t, path)
+  await t.rejects(rotateKeysFile(path, 'ES256', now), /keys\.json is being changed by another process/)
+  holder.kill('SIGKILL')
+  await once(holder, 'exit')
+  await rotateKeysFile(path, 'ES256', now)
+  t.equal(readKeysFile(path).length, 2, 'whoever was killed gave up its lock')
+  t.equal(statSync(path).mode & 0o777, 0o600)
+  const results = await Promise.allSettled(Array.from({ length: 8 }, () => rotateKeysFile(path, 'ES256', now)))
+  const done = results.filter(({ status }) => status === 'fulfilled').length
+  t.equal(readKeysFile(path).length, 2 + done, 'none is lost')
+})
+
+t.test('a file that cannot be used is named, and never quoted', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  const good = await generateTokenKey('ES256')
+  const other = await generateTokenKey('ES256')
+  const write = (keys: unknown) => writeFileSync(path, JSON.stringify({ keys }), { mode: 0o600 })
+  write([good])
+  t.equal((await importKeysFile(path)).length, 1, 'control')
+  const { d: _, ...publicOnly } = good
+  const wrong: unknown[] = [
+    [],
+    null,
+    [null],
+    [publicOnly],
+    [{ ...good, d: other.d }],
+    [{ ...good, nbf: 'soon' }],
+    [{ ...good, exp: 1.5 }],
+  ]
+  for (const keys of wrong) {
+    write(keys)
+    const refusal = await importKeysFile(path).catch((error: Error) => error.message)
+    t.match(refusal, /keys\.json/)
+    t.notOk(String(refusal).includes(good.d as string))
+  }
+  write([good, { ...good }])
+  const twice = await importKeysFile(path)
+  t.throws(() => createKeyRing(twice, now), TypeError, 'two keys of one id')
+  const later: TokenJwk = { ...good, nbf: now + 60 }
+  write([later])
+  const early = await importKeysFile(path)
+  t.throws(() => createKeyRing(early, now), RangeError, 'none that signs')
+})

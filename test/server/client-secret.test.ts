@@ -1,0 +1,179 @@
+// Secrets of clients by themselves: how they are kept, read from a header, checked, and how guessing is slowed down.
+// N-38, OA32; RFC 6749 §2.3.1.
+import t from 'tap'
+import { hashSecret, readBasic, SecretChecker } from '../../src/server/clients/client-secret.ts'
+import type { ClientSecret } from '../../src/store/store.ts'
+
+const [one, two] = await Promise.all(
+  ['first', 'second'].map(async secret => ({ id: secret, hash: await hashSecret(secret) })),
+)
+/** The connection of whoever has the right secret, and that of somebody else with the same certificate. */
+const [own, other] = [{}, {}]
+const both = [one, two] as ClientSecret[]
+const first = both.slice(0, 1) // each hash that is tried costs a tenth of a second
+const mismatch = { name: 'OAuthError', code: 'invalid_client', reason: 'client_mismatch' }
+
+t.test('a secret is kept as a salted scrypt hash that does not show it', async t => {
+  const again = await hashSecret('first')
+  for (const hash of [one?.hash, again]) t.match(hash, /^scrypt\$[\w-]{22}\$[\w-]{43}$/)
+  t.not(again, one?.hash, 'another salt each time')
+})
+
+t.test('a secret that the client has is good, either of two, and nothing else is', async t => {
+  let now = 0
+  const checker = new SecretChecker(() => now)
+  for (const good of ['first', 'second']) await t.resolves(checker.check('a', good, both, own), good)
+  for (const wrong of ['', 'First', 'first\0', 'x'.repeat(257), one?.hash as string]) {
+    await t.rejects(checker.check('a', wrong, first, {}), mismatch, JSON.stringify(wrong).slice(0, 20))
+    now += 60_000
+  }
+  await t.rejects(checker.check('b', '', [], {}), mismatch, 'no secret is no empty secret')
+  now += 60_000
+  for (const hash of ['', 'scrypt$AA$', 'plain$first$first']) {
+    await t.rejects(checker.check('a', 'first', [{ id: 'x', hash }], {}), mismatch, `kept as ${hash}`)
+    now += 60_000
+  }
+  await t.resolves(checker.check('a', 'first', first, own), 'control')
+})
+
+t.test(
+  'OA32: each failure doubles the delay up to a minute, a success ends it, and others are not held up',
+  async t => {
+    let now = 1_000_000
+    const checker = new SecretChecker(() => now)
+    for (const delay of [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]) {
+      await t.rejects(checker.check('a', 'x'.repeat(257), first, {}), mismatch)
+      now += delay - 1
+      await t.rejects(checker.check('a', 'first', first, own), mismatch, `${delay} ms are not over`)
+      now += 1
+    }
+    await t.resolves(checker.check('b', 'first', first, own), 'another client')
+    await t.resolves(checker.check('a', 'first', first, own), 'the delay is over')
+    await t.resolves(checker.check('a', 'first', first, own), 'and there is none after a success')
+    await t.rejects(checker.check('a', 'x'.repeat(257), first, {}), mismatch)
+    now += 1000
+    await t.resolves(checker.check('a', 'second', both, own), 'which begins anew')
+  },
+)
+
+t.test('a try during the delay does not make it longer', async t => {
+  let now = 0
+  const checker = new SecretChecker(() => now)
+  await t.rejects(checker.check('a', 'x'.repeat(257), first, other), mismatch)
+  for (; now < 1000; now += 50) await t.rejects(checker.check('a', 'first', first, own), mismatch)
+  await t.resolves(checker.check('a', 'first', first, own))
+})
+
+t.test('many guesses at the same time are one guess', async t => {
+  const checker = new SecretChecker(() => 0)
+  const guesses = Array.from({ length: 50 }, (_, index) =>
+    checker.check('a', index === 49 ? 'first' : `guess ${index}`, first, own),
+  )
+  const results = await Promise.allSettled(guesses)
+  t.same([...new Set(results.map(({ status }) => status))], ['rejected'], 'the right one among them too')
+})
+
+t.test('serves the owner of a secret that matched before, at once, whatever wrong ones come (A26)', async t => {
+  let now = 0
+  const checker = new SecretChecker(() => now)
+  for (const secret of ['first', 'second']) await checker.check('a', secret, both, own)
+  for (; now < 300_000; now += 1000) {
+    await t.rejects(checker.check('a', 'x'.repeat(257), both, other), mismatch)
+    for (const secret of ['first', 'second']) await t.resolves(checker.check('a', secret, both, {}))
+  }
+  await t.rejects(checker.check('b', 'first', both.slice(1), other), mismatch, 'control: not of another client')
+  await t.rejects(checker.check('a', 'First', both, own), mismatch)
+})
+
+t.test('the owner who is served makes guessing no faster (A26)', async t => {
+  let now = 0
+  const tried = async (serve: boolean) => {
+    const checker = new SecretChecker(() => now)
+    await checker.check('a', 'first', first, own)
+    let tries = 0
+    for (const end = now + 600_000; now < end; now += 250) {
+      if (serve) await checker.check('a', 'first', first, own)
+      const refusal = await checker.check('a', 'x'.repeat(257), first, {}).catch(error => error)
+      if (refusal.detail === 'secret') tries++
+    }
+    return tries
+  }
+  const [without, among] = [await tried(false), await tried(true)]
+  t.equal(among, without)
+  t.ok(among <= 16, `${among} guesses in ten minutes`)
+})
+
+t.test('a secret that matched before is tried anew once it, its client or its hash is gone (A26)', async t => {
+  let now = 0
+  const checker = new SecretChecker(() => now)
+  const [hash = ''] = await Promise.all([hashSecret('first')])
+  const refused = async (name: string, known: readonly ClientSecret[]) => {
+    const wrong = await checker.check('a', 'x'.repeat(257), known, other).catch(error => error)
+    t.equal(wrong.detail, 'secret', name)
+    await t.rejects(checker.check('a', 'first', known, own), { ...mismatch, detail: 'secret_delayed' }, name)
+    now += 90_000
+  }
+  const matched = () => checker.check('a', 'first', both, own)
+  await matched()
+  await refused('the secret was removed', both.slice(1))
+  await refused('all secrets were removed', [])
+  await refused('it was hashed anew, with another salt', [{ id: 'first', hash }])
+  await matched()
+  checker.forget('a')
+  await refused('the client was disabled', both)
+  await matched()
+  await checker.check('a', 'second', both.slice(1), own)
+  await refused('another one has followed it', [])
+  await t.resolves(matched(), 'control')
+})
+
+t.test('another connection gets its turn before the one that a wrong secret came on (A26)', async t => {
+  let now = 0
+  const checker = new SecretChecker(() => now)
+  const refusal = async () => (await checker.check('a', 'x'.repeat(257), first, other).catch(error => error)).detail
+  for (const delay of [1000, 2000, 4000]) {
+    const start = now
+    t.equal(await refusal(), 'secret')
+    for (; now < start + 1.5 * delay; now += 50) t.equal(await refusal(), 'secret_delayed')
+  }
+  t.equal(await refusal(), 'secret')
+  for (const start = now; now < start + 8000; now += 50)
+    await t.rejects(checker.check('a', 'first', first, own), mismatch)
+  t.equal(await refusal(), 'secret_delayed')
+  await t.resolves(checker.check('a', 'first', first, own), 'the owner, who was never served before')
+})
+
+t.test('right ones at the same time are all good', async t => {
+  const checker = new SecretChecker(() => 0)
+  const results = await Promise.allSettled(
+    ['first', 'first', 'first'].map(secret => checker.check('a', secret, first, own)),
+  )
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'fulfilled'],
+  )
+})
+
+t.test('RFC 6749 §2.3.1: id and secret are read from the header in one form, decoded once', async t => {
+  const header = (text: string, scheme = 'Basic') => `${scheme} ${Buffer.from(text).toString('base64')}`
+  const rows: [string, { id: string; secret: string } | undefined][] = [
+    [header('a:b'), { id: 'a', secret: 'b' }],
+    [header('a:b', 'bASIC'), { id: 'a', secret: 'b' }],
+    [header('a:b:c'), { id: 'a', secret: 'b:c' }],
+    [header('a%3Ab:c'), { id: 'a:b', secret: 'c' }],
+    [header('a+b:c%2Bd'), { id: 'a b', secret: 'c+d' }],
+    [header('%C3%A4:%25%26%3D'), { id: 'ä', secret: '%&=' }],
+    [header('a%2525:b'), { id: 'a%25', secret: 'b' }],
+    [header('a:b=c'), { id: 'a', secret: 'b=c' }],
+    [header('a:'), { id: 'a', secret: '' }],
+    ...['', 'Basic', 'Basic ', 'Basic a:b', 'Bearer YTpi', 'Basic YTpi YTpi', 'Basic YTpi,', 'BasicYTpi'].map(
+      (text): [string, undefined] => [text, undefined],
+    ),
+    [header('ab'), undefined],
+    ['Basic YT-_', undefined],
+  ]
+  for (const [text, expected] of rows) t.same(readBasic(text), expected, text)
+  t.equal(readBasic(undefined), undefined)
+  for (const text of ['a&b:c', 'a:b&c', 'a:b&x=d', 'a:%zz', 'a:%', 'a:%FF'])
+    t.equal(readBasic(header(text)), undefined, `${text} is not form-encoded`)
+})

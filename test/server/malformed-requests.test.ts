@@ -1,0 +1,337 @@
+// Every detail of malformed_request with a request that meets it: the client is told what was wrong with which parameter,
+// header or octet, and the event has the same. A detail without a row here fails. Field cases, A20, A34 and part B.
+import { connect } from 'node:net'
+import t from 'tap'
+import { type DetailOf, details, type RefusalFacts } from '../../src/core/details.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import { callOps } from '../helpers/server/ops.ts'
+import { exchange, requestText } from '../helpers/server/raw-http.ts'
+import { buildFrame, frameTypes, openRawHttp2 } from '../helpers/server/raw-http2.ts'
+import { register } from '../helpers/tokens/grants.ts'
+import { until } from '../helpers/until.ts'
+
+t.setTimeout(120_000)
+
+type Detail = DetailOf<'malformed_request'>
+
+interface Row {
+  /** A request in HTTP/1.1 as alice, or whatever else makes the refusal. */
+  readonly send: string | (() => Promise<unknown>)
+  /** 0: nobody is told, or the answer is that to an earlier request. */
+  readonly status?: number
+  /** Part of `error_description`. */
+  readonly told: string
+  readonly facts?: RefusalFacts
+}
+
+const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const alices = register('alice', { grant_types: ['client_credentials', 'refresh_token', exchangeGrant] })
+const server = await startTestServer({
+  ops: true,
+  clients: [alices, register('bob', { token_endpoint_auth_method: 'client_secret_basic' })],
+  tls: { timeouts: { headers: 2, request: 2, idle: 60 } },
+  routes: app =>
+    void app.get('/conflict', () => {
+      throw Object.assign(new Error('not told'), { statusCode: 409, code: 'CONFLICT' })
+    }),
+})
+t.teardown(() => server.close())
+const alice = await server.connect('alice')
+const token = await alice.token({ token_binding: 'certificate' })
+const formType = 'application/x-www-form-urlencoded'
+const good = 'grant_type=client_credentials&client_id=alice'
+const bearer = `Authorization: Bearer ${token}`
+
+const post = (path: string, type: string, body: string, ...headers: string[]) =>
+  requestText(
+    `POST ${path}`,
+    [`Content-Type: ${type}`, `Content-Length: ${Buffer.byteLength(body, 'latin1')}`, ...headers],
+    body,
+  )
+const form = (body: string, ...headers: string[]) => post('/oauth/token', formType, body, ...headers)
+const note = (body: string, ...headers: string[]) => post('/api/notes', 'application/json', body, bearer, ...headers)
+const get = (target: string, ...headers: string[]) => requestText(`GET ${target}`, headers)
+const exchangeForm = (more: string) => form(`grant_type=${exchangeGrant}&client_id=alice&${more}`)
+const chunked = (chunks: string) =>
+  requestText('POST /oauth/token', [`Content-Type: ${formType}`, 'Transfer-Encoding: chunked'], chunks)
+
+/** Sends octets as alice, and half-closes the connection behind them. */
+async function sendAndEnd(bytes: string) {
+  const connection = await server.connect('alice')
+  const answered = exchange(connection, bytes, { until: 1 })
+  connection.socket.end()
+  return answered
+}
+
+/** Octets to the ops listener, which speaks HTTP without TLS. */
+const toOps = (octets: string) =>
+  new Promise<void>(resolve => {
+    const { port } = new URL(server.ops?.url as string)
+    const socket = connect(Number(port), '127.0.0.1', () => socket.write(octets, 'latin1'))
+    socket
+      .on('error', () => {})
+      .resume()
+      .once('close', resolve)
+  })
+
+const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
+  parameter_missing: [
+    { send: form('grant_type=client_credentials'), told: 'client_id is missing', facts: { parameter: 'client_id' } },
+    { send: form('client_id=alice'), told: 'grant_type is missing', facts: { parameter: 'grant_type' } },
+    { send: post('/oauth/revoke', formType, 'client_id=alice'), told: 'token is missing' },
+    { send: post('/oauth/introspect', formType, 'client_id=alice'), told: 'token is missing' },
+  ],
+  parameter_empty: [
+    {
+      send: form('grant_type=client_credentials&client_id='),
+      told: 'client_id is empty',
+      facts: { parameter: 'client_id' },
+    },
+    { send: form('grant_type&client_id=alice'), told: 'grant_type is empty' },
+    { send: form('grant_type=refresh_token&client_id=alice&refresh_token='), told: 'refresh_token is empty' },
+    { send: post('/oauth/revoke', formType, 'client_id=alice&token='), told: 'token is empty' },
+  ],
+  parameter_repeated: [
+    { send: form(`${good}&scope=a&scope=b`), told: 'scope occurs more than once', facts: { parameter: 'scope' } },
+    { send: form(`${good}&x=&x=`), told: 'x occurs more than once' },
+    {
+      send: form(`${good}&%22%3E=1&%22%3E=1`),
+      told: 'The parameter occurs more than once',
+      facts: { parameter: '">' },
+    },
+  ],
+  parameter_encoding: [
+    {
+      send: form(`${good}&scope=%zz`),
+      told: 'scope is badly encoded: it contains a percent sign',
+      facts: { parameter: 'scope' },
+    },
+    { send: form(`${good}&scope=%`), told: 'a percent sign without two hexadecimal digits' },
+    { send: form(`${good}&scope=a%00b`), told: 'it contains NUL' },
+    { send: form(`${good}&scope=a\0b`), told: 'it contains NUL' },
+    { send: form(`${good}&scope=%e9`), told: 'it contains octets that are not UTF-8' },
+    { send: form(`${good}&scope=\xe9`), told: 'it contains octets that are not UTF-8' },
+    { send: form(`${good}&scope=%ed%a0%80`), told: 'it contains octets that are not UTF-8' },
+    { send: form(`${good}&%ff=1`), told: 'The parameter is badly encoded: it contains octets that are not UTF-8' },
+  ],
+  parameter_too_long: {
+    send: form(`${good}&scope=${'x'.repeat(8193)}`),
+    told: 'scope is longer than 8192 characters',
+    facts: { parameter: 'scope', found: 8193, limit: 8192 },
+  },
+  parameter_invalid: {
+    send: exchangeForm('subject_token=x&subject_token_type=x'),
+    told: 'subject_token_type is not supported',
+  },
+  parameter_not_supported: { send: form(`${good}&client_secret=x`), told: 'client_secret is not supported here' },
+  query_not_allowed: { send: post('/oauth/token?a=b', formType, good), told: 'The request has a query' },
+  token_in_query: { send: get(`/api/whoami?access_token=x`), told: 'The query contains an access_token' },
+  authorization_repeated: { send: get('/api/whoami', bearer, bearer), told: 'more than one Authorization header' },
+  authorization_malformed: {
+    send: get('/api/whoami', 'Authorization: Bearer a b'),
+    told: 'not of the form of its scheme',
+  },
+  authorization_not_expected: {
+    send: form(good, 'Authorization: Basic YWxpY2U6eA=='),
+    told: 'not registered for a secret',
+  },
+  client_id_differs: {
+    send: form(good, 'Authorization: Basic Ym9iOng='),
+    told: 'client_id in the form is not the one',
+  },
+  header_repeated: [
+    {
+      send: form(good, `Content-Type: ${formType}`),
+      told: 'Content-Type occurs more than once',
+      facts: { header: 'Content-Type' },
+    },
+    { send: form(good, 'Content-Type: application/json'), told: 'Content-Type occurs more than once' },
+    { send: note('{}', 'Content-Type: text/plain'), status: 415, told: 'Content-Type occurs more than once' },
+  ],
+  content_type_missing: [
+    {
+      send: requestText('POST /oauth/token', [`Content-Length: ${good.length}`], good),
+      told: `Send the body as ${formType}`,
+    },
+    {
+      send: requestText('POST /api/notes', [bearer, 'Content-Length: 2'], '{}'),
+      status: 415,
+      told: 'Send the body as application/json',
+    },
+  ],
+  content_type: [
+    {
+      send: post('/oauth/token', 'application/json', '{}'),
+      told: `application/json is not the one that this address accepts. Send the body as ${formType}`,
+      facts: { found: 'application/json', expected: formType },
+    },
+    { send: post('/oauth/revoke', 'multipart/form-data; boundary=x', good), told: `Send the body as ${formType}` },
+    { send: post('/oauth/introspect', 'text/plain;x="', good), told: `Send the body as ${formType}` },
+    { send: post('/api/notes', 'text/plain', '{}', bearer), status: 415, told: 'Send the body as application/json' },
+  ],
+  charset: [
+    { send: post('/oauth/token', `${formType}; charset=utf-16`, good), told: 'charset utf-16. Send the body in UTF-8' },
+    {
+      send: post('/oauth/token', `${formType}; charset=UTF-8; charset="ISO-8859-1"`, good),
+      told: 'charset iso-8859-1',
+    },
+    { send: post('/api/notes', 'application/json; charset=utf-16', '{}', bearer), status: 415, told: 'charset utf-16' },
+  ],
+  content_encoding: [
+    { send: form(good, 'Content-Encoding: gzip'), told: 'Content-Encoding gzip', facts: { found: 'gzip' } },
+    { send: note('{}', 'Content-Encoding: br'), status: 415, told: 'Content-Encoding br' },
+  ],
+  body_empty: { send: note(''), told: 'The request has no body' },
+  body_not_utf8: { send: note('{"text":"\xe9"}'), told: 'not valid UTF-8' },
+  body_not_json: [
+    { send: note('{"text" "x"}'), told: 'not valid JSON at character 8', facts: { found: 'at character 8' } },
+    { send: note('{"text":NaN}'), told: 'The request body is not valid JSON. Send' },
+  ],
+  body_prototype: { send: note('{"text":"x","__proto__":{}}'), told: 'a member named __proto__' },
+  body_form: { send: note('{"note":"x"}'), told: 'Expected: an object with the member text' },
+  body_too_large: [
+    {
+      send: form('x'.repeat(16_385)),
+      status: 413,
+      told: 'larger than the 16384 octets',
+      facts: { limit: 16_384, found: '16385' },
+    },
+    { send: note('x'.repeat(65_537)), status: 413, told: 'larger than the 65536 octets' },
+    { send: chunked(`4001\r\n${'x'.repeat(0x4001)}\r\n0\r\n\r\n`), status: 413, told: 'larger than the 16384 octets' },
+  ],
+  body_framing: [
+    {
+      send: chunked('').replace('Transfer-Encoding', 'Content-Length: 1\r\nTransfer-Encoding'),
+      told: 'where the request body ends',
+    },
+    { send: form(good).replace(/Content-Length: \d+/, 'Content-Length: +1'), told: 'where the request body ends' },
+    { send: chunked('').replace('chunked', 'chunked, identity'), told: 'where the request body ends' },
+  ],
+  chunk_malformed: [
+    {
+      send: chunked('x\r\n'),
+      told: 'The chunks of the request body are malformed',
+      facts: { code: 'HPE_INVALID_CHUNK_SIZE' },
+    },
+    { send: chunked(`1;${'x'.repeat(20_000)}\r\n`), told: 'The chunks of the request body are malformed' },
+  ],
+  signature_headers: {
+    send: post('/leaks', 'application/json', '[]', 'Github-Public-Key-Signature: x'),
+    told: 'exactly one key identifier',
+  },
+  cross_site: {
+    send: form(good, 'Sec-Fetch-Site: cross-site'),
+    status: 403,
+    told: 'Sec-Fetch-Site is cross-site',
+    facts: { header: 'Sec-Fetch-Site', found: 'cross-site' },
+  },
+  host_missing: { send: 'GET / HTTP/1.0\r\n\r\n', told: 'The request names no host' },
+  host_repeated: { send: get('/', 'Host: localhost'), told: 'more than one host' },
+  host_malformed: {
+    send: async () =>
+      exchange(
+        await server.connect('alice', { servername: '', rejectUnauthorized: false }),
+        'GET / HTTP/1.1\r\nHost: a@b\r\n\r\n',
+        { until: 1 },
+      ),
+    told: 'The host a@b of the request is neither a name nor an address',
+    facts: { host: 'a@b' },
+  },
+  misdirected: {
+    send: get('https://b.test/'),
+    status: 421,
+    told: 'for the host b.test, but the TLS handshake named localhost',
+    facts: { host: 'b.test', server_name: 'localhost' },
+  },
+  host_not_loopback: {
+    send: () => callOps(server, 'GET', '/health', { headers: { host: 'ops.example' } }),
+    status: 421,
+    told: 'does not accept requests for the host ops.example. Send Host: localhost:',
+  },
+  target_malformed: [
+    { send: get('*'), told: 'an asterisk, which only OPTIONS may have' },
+    { send: get('localhost:443'), told: 'a form that no request target has', facts: { code: 'HPE_INVALID_URL' } },
+    { send: get('ftp://localhost/binding'), told: 'the scheme ftp' },
+    { send: get('/binding#x'), told: 'a fragment' },
+    { send: get('/bind\x7fing'), told: 'an octet or a form' },
+    { send: get('/%zz'), told: 'a percent sign that begins no code' },
+    { send: () => callOps(server, 'GET', `/admin/clients/${'x'.repeat(600)}`), told: 'a segment that is too long' },
+    { send: () => callOps(server, 'GET', '*'), told: 'an asterisk' },
+  ],
+  method_malformed: {
+    send: get('/').replace('GET', 'get'),
+    told: 'does not begin with a method',
+    facts: { code: 'HPE_INVALID_METHOD' },
+  },
+  version_unsupported: [
+    { send: get('/').replace('HTTP/1.1', 'HTTP/1.2'), told: 'supported version of HTTP' },
+    { send: get('/').replace('HTTP/1.1', 'HTTP/2.0'), told: 'HTTP/2.0' },
+    { send: get('/bind ing'), told: 'a request target contains no space' },
+  ],
+  header_malformed: [
+    {
+      send: get('/', 'X-A : 1'),
+      told: 'A header of the request is malformed',
+      facts: { code: 'HPE_INVALID_HEADER_TOKEN' },
+    },
+    { send: get('/', 'X-A: 1\x002'), told: 'A header of the request is malformed' },
+  ],
+  line_end: { send: get('/').replace('localhost\r\n', 'localhost\n'), told: 'does not end with CR LF' },
+  head_too_large: { send: get('/', `X-A: ${'a'.repeat(17_000)}`), status: 431, told: 'larger than the server accepts' },
+  request_incomplete: { send: () => sendAndEnd(form(good).slice(0, -1)), told: 'ended in the middle of a request' },
+  after_close: { send: get('/', 'Connection: close') + get('/'), status: 0, told: '' },
+  not_found: { send: get('/nothing'), status: 404, told: 'There is no such address' },
+  method_not_allowed: {
+    send: get('/oauth/token'),
+    status: 405,
+    told: 'does not support the method GET. Use one of: POST',
+    facts: { found: 'GET', expected: 'POST' },
+  },
+  expectation: { send: get('/', 'Expect: junk'), status: 417, told: 'The Expect header is junk' },
+  request_timed_out: { send: 'GET / HTTP/1.1\r\n', status: 408, told: 'not complete in time' },
+  http2_flood: {
+    send: async () => {
+      const peer = await openRawHttp2({ port: server.port, ca: server.pki.ca.certificate })
+      for (let round = 0; round < 10; round++) {
+        peer.send(...Array.from({ length: 64 }, () => buildFrame(frameTypes.ping, 0, 0, Buffer.alloc(8))))
+        await new Promise(setImmediate)
+      }
+      await peer.closed()
+    },
+    status: 0,
+    told: '',
+    facts: { found: 'PING frames', limit: 256 },
+  },
+  not_http: [
+    { send: 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n', told: 'carries a PROXY protocol header, version 1' },
+    { send: '\x16\x03\x01\r\n\r\n', told: 'carries TLS where an HTTP request is expected' },
+    { send: () => toOps('\x16\x03\x01\x02\x00'), status: 0, told: '', facts: { found: 'TLS' } },
+  ],
+  http_error: {
+    send: get('/conflict', bearer),
+    status: 409,
+    told: 'the code is CONFLICT',
+    facts: { code: 'CONFLICT' },
+  },
+}
+
+for (const detail of Object.keys(details.malformed_request) as Detail[])
+  t.test(`${detail} is told to the client and the operator`, async t => {
+    const all = [rows[detail] ?? []].flat()
+    t.ok(all.length > 0, 'it has a row')
+    for (const { send, status = 400, told, facts } of all) {
+      const name = typeof send === 'string' ? String(send.split('\r\n', 1)).slice(0, 60) : 'another way'
+      const before = server.events.length
+      const found =
+        typeof send === 'string' ? await exchange(await server.connect('alice'), send, { until: 1 }) : await send()
+      await until(() => server.events.length > before)
+      const [answer] = (found as { answers?: readonly unknown[] } | undefined)?.answers ?? [found]
+      if (status !== 0) {
+        t.match(answer, { status, body: { reason: 'malformed_request' } }, name)
+        t.match((answer as { body: { error_description: string } }).body.error_description, told, name)
+      }
+      const event = { outcome: 'refused', reason: 'malformed_request', detail }
+      t.match(server.events.slice(before), [{ ...event, ...(facts && { facts }) }], name)
+      t.equal(server.events.length, before + 1, 'one event')
+    }
+  })

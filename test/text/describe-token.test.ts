@@ -1,0 +1,125 @@
+// A token in words: what is decoded, how each claim is explained, which level a shape has, and that nothing which a token
+// says can steer a terminal (LK03). N-25, RFC 9068 §2.2.
+import t from 'tap'
+import { levelOf } from '../../src/core/access-token.ts'
+import { printable } from '../../src/core/printable.ts'
+import { decodeToken, describeDistance, explainClaims } from '../../src/text/describe-token.ts'
+import { encode, thumbprint } from '../helpers/tokens/forge-token.ts'
+
+const now = 1_800_000_000
+const x5t = thumbprint('a certificate')
+const exporter = thumbprint('a connection')
+
+t.test('a JWT is decoded whatever its signature is, and nothing else is', async t => {
+  const decoded = { header: { alg: 'none' }, claims: { sub: 'ä' } }
+  t.same(decodeToken(`${encode({ alg: 'none' })}.${encode({ sub: 'ä' })}.`), decoded)
+  const others = [
+    '',
+    '.',
+    '..',
+    'a.b.c',
+    'e30.e30',
+    'e30.e30.e30.e30.e30',
+    `e30.${encode([])}.`,
+    `${encode('"x"')}.e30.`,
+  ]
+  for (const text of others) t.equal(decodeToken(text), undefined, text)
+})
+
+t.test('each claim is explained, in the order of the token', async t => {
+  const claims = {
+    iss: 'https://issuer.example',
+    aud: ['https://a.example', 'https://b.example'],
+    iat: now - 10,
+    exp: now + 299,
+    nbf: now,
+    act: { sub: 'alice' },
+    own: true,
+    cnf: { 'x5t#S256': x5t, 'tls-exporter#S256': exporter, jkt: 'x' },
+  }
+  const rows = explainClaims(claims, now)
+  const names = ['iss', 'aud', 'iat', 'exp', 'nbf', 'act', 'own', 'cnf x5t#S256', 'cnf tls-exporter#S256', 'cnf jkt']
+  t.same(
+    rows.map(({ name }) => name),
+    names,
+  )
+  t.match(rows, [
+    { value: 'https://issuer.example' },
+    { value: '["https://a.example","https://b.example"]' },
+    { value: '2027-01-15T07:59:50Z', words: 'issued 10 seconds ago' },
+    { value: '2027-01-15T08:04:59Z', words: 'expires in 4 minutes' },
+    { words: 'valid from now' },
+    { value: '{"sub":"alice"}' },
+    { value: 'true', words: /nothing that tlsbound knows/ },
+    { value: x5t, words: /certificate/ },
+    { value: exporter, words: /connection/ },
+    { words: /nothing that tlsbound knows/ },
+  ])
+  t.match(
+    explainClaims({ exp: now }, now),
+    [{ words: 'expired now' }],
+    'exp itself is no longer good (RFC 7519 §4.1.4)',
+  )
+})
+
+t.test('values of any kind are explained, and none is taken for a time or a confirmation that is none', async t => {
+  for (const value of [null, '1', 1e300, -1, -0.5, [], {}, true, 8_640_000_000_001])
+    t.match(explainClaims({ exp: value }, now), [{ name: 'exp', words: 'not a time' }], JSON.stringify(value))
+  for (const cnf of [null, '', 'x', 0, [], {}, true])
+    t.same(
+      explainClaims({ cnf }, now).map(({ name, value }) => [name, value]),
+      [['cnf', typeof cnf === 'string' ? cnf : JSON.stringify(cnf)]],
+    )
+  t.match(explainClaims({ exp: 8_640_000_000_000 }, now), [{ value: '+275760-09-13T00:00:00Z' }], 'the last second')
+  t.match(explainClaims({ exp: now + 1.5 }, now), [{ value: /\.500Z$/, words: 'expires in 1 second' }], 'RFC 7519 §2')
+  for (const name of ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'grant', 'act'])
+    t.notMatch(explainClaims({ [name]: 'x' }, now)[0]?.words, /^$|nothing/, name)
+  t.match(explainClaims(JSON.parse('{"__proto__":"x","toString":1}'), now), [
+    { words: /nothing/ },
+    { words: /nothing/ },
+  ])
+})
+
+t.test('the shape of cnf is the level', async t => {
+  const label = 'EXPORTER-oauth-tls-session-bound'
+  const rows: [unknown, string | undefined][] = [
+    [{ 'x5t#S256': x5t }, 'certificate'],
+    [{ 'x5t#S256': x5t, tls_exp: label }, 'proof'],
+    [{ 'x5t#S256': x5t, 'tls-exporter#S256': exporter }, 'connection'],
+    [{ 'x5t#S256': x5t, 'tls-exporter#S256': exporter, 'tls-unique#S256': exporter }, 'connection'],
+    [{ 'x5t#S256': x5t, tls_exp: 'other' }, undefined],
+    [{ 'x5t#S256': x5t, 'tls-exporter#S256': 'short' }, undefined],
+    [{ 'x5t#S256': x5t, jkt: x5t }, undefined],
+    [{ 'tls-exporter#S256': exporter }, undefined],
+    ...[undefined, null, '', 1, [], {}].map((cnf): [unknown, undefined] => [cnf, undefined]),
+  ]
+  for (const [cnf, level] of rows) t.equal(levelOf(cnf), level, JSON.stringify(cnf))
+})
+
+t.test('distances are in whole units, rounded to now', async t => {
+  const rows: [number, string][] = [
+    [0, 'now'],
+    [0.5, 'now'],
+    [-0.5, 'now'],
+    [1.5, 'in 1 second'],
+    [1, 'in 1 second'],
+    [59, 'in 59 seconds'],
+    [-60, '1 minute ago'],
+    [3599, 'in 59 minutes'],
+    [-7200, '2 hours ago'],
+    [200_000, 'in 2 days'],
+  ]
+  for (const [distance, words] of rows) t.equal(describeDistance(now + distance, now), words)
+})
+
+t.test('nothing of a token ends a line, steers a terminal or turns the writing round', async t => {
+  const hostile = 'a\nVerdict\r\t\u001b[2J\u009b\u007f\u0000\u2028\u202e\u{e0041}\ud800\uffff'
+  const shown = printable(hostile)
+  t.equal(
+    shown,
+    'a\\u{a}Verdict\\u{d}\\u{9}\\u{1b}[2J\\u{9b}\\u{7f}\\u{0}\\u{2028}\\u{202e}\\u{e0041}\\u{d800}\\u{ffff}',
+  )
+  t.equal(printable('alice – Zürich 東京'), 'alice – Zürich 東京', 'control')
+  for (const { name, value } of explainClaims({ [hostile]: hostile, sub: [hostile], cnf: { [hostile]: hostile } }, now))
+    t.notMatch(name + value, /[\p{Cc}\p{Cf}\u2028]/u)
+})

@@ -1,0 +1,80 @@
+// A resource server that fetches its issuer's keys: it follows their rotation, and without them it takes no token.
+// JW05, JW34, RE04; RFC 7517 §5.
+
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import t from 'tap'
+import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
+import { remoteLimits } from '../../src/keys/remote-document.ts'
+import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
+import { openConnection } from '../../src/testing/connection.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import { findIssuerKeys } from '../../src/verify/issuer-keys.ts'
+import { startKeyServer } from '../helpers/tokens/outside-issuer.ts'
+
+const issuer = await startTestServer()
+t.teardown(() => issuer.close())
+const { pki } = issuer
+const alice = await issuer.connect('alice')
+const ca = pki.ca.certificate
+const uri = `${issuer.origin}/oauth/jwks`
+const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
+
+/** A resource server of its own, and alice's connection to it. */
+async function startResourceServer(jwks: RequireTokenOptions['jwks']) {
+  const app = Fastify({ serverFactory: mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca }) })
+  await app.register(requireToken, { issuer: 'https://localhost:8443', audience: 'https://localhost:8443', jwks })
+  app.get('/', request => request.token.binding)
+  app.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict')
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const tls = { host: '127.0.0.1', port, servername: 'localhost', ca, cert: pki.alice.certificate, key: pki.alice.key }
+  const connection = await openConnection(tls, 'alice')
+  t.teardown(() => connection.close())
+  return connection
+}
+
+t.test('with the address of the keys alone, tokens of the issuer are good and others are not', async t => {
+  const there = await startResourceServer({ uri, ca })
+  const token = await alice.token({ token_binding: 'proof' })
+  t.match(await there.get('/', token, there.prove(token)), { status: 200, text: 'proof' })
+  t.match(await there.get('/', `${token.slice(0, -8)}AAAAAAAA`), { status: 401, body: { reason: 'bad_signature' } })
+  const portable = await alice.token({ token_binding: 'certificate' })
+  t.match(await there.get('/', portable), { status: 200, text: 'certificate' })
+  t.match(await (await startResourceServer({ uri, ca })).get('/strict', portable), {
+    status: 401,
+    body: { reason: 'binding_too_weak' },
+  })
+  const other = await startTestServer({ pki })
+  t.teardown(() => other.close())
+  const foreign = await (await other.connect('alice')).token({ token_binding: 'certificate' })
+  t.match(await there.get('/', foreign), { status: 401, body: { reason: 'bad_signature' } }, 'a kid that is unknown')
+})
+
+t.test(
+  'a key that was published since is found, and an unknown one makes no second look for half a minute',
+  async t => {
+    let time = 0
+    const find = await findIssuerKeys({ uri, ca }, () => time)
+    const before = await alice.token({ token_binding: 'certificate' })
+    t.match(await find(kidOf(before)), { kid: kidOf(before) }, 'control')
+    issuer.keys.replace([await importSigningKey(await generateTokenKey('ES256'))], issuer.clock)
+    const after = await alice.token({ token_binding: 'certificate' })
+    t.equal(await find(kidOf(after)), undefined, 'looked a moment ago')
+    time += remoteLimits.cooldown
+    t.match(await find(kidOf(after)), { kid: kidOf(after) })
+    t.equal(await find(kidOf(before)), undefined, 'and what is no longer published is good no longer')
+  },
+)
+
+t.test('without the keys there is no answer but 503, and nothing hangs', async t => {
+  const broken: Parameters<typeof startKeyServer>[2] = (_request, response) => response.end('{"keys":[]}')
+  const token = await alice.token({ token_binding: 'certificate' })
+  const unavailable = { status: 503, headers: { 'retry-after': '1' }, body: { reason: 'issuer_unavailable' } }
+  t.match(await (await startResourceServer({ uri: 'https://127.0.0.1:1/', ca })).get('/', token), unavailable)
+  t.match(await (await startResourceServer({ uri })).get('/', token), unavailable, 'an authority that is not trusted')
+  const empty = await startResourceServer({ uri: (await startKeyServer(t, pki, broken)).uri, ca })
+  t.match(await empty.get('/', token), unavailable, 'a document without keys')
+  t.match(await (await startResourceServer({ uri, ca })).get('/', token), { status: 200 }, 'control')
+})
