@@ -1,5 +1,5 @@
 // Hosts and media types as requests name them: every spelling of one is the same one, and what is none is nothing.
-// RFC 3986 §3.2.2, §3.2.3; RFC 9110 §4.2.3, §5.6.6, §8.3.1. Field cases, A17 and A20.
+// RFC 3986 §3.2.2, §3.2.3; RFC 9110 §4.2.3, §5.6.6, §8.3.1.
 import fc from 'fast-check'
 import t from 'tap'
 import { isSameHost, parseAuthority } from '../../src/core/authority.ts'

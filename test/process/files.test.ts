@@ -1,5 +1,5 @@
 // The files of the settings: what is counted is what OpenSSL gets, for every file of certificates and every reader; keys may
-// be encrypted; and each list names everything that is wrong with it. Row A2 of the field cases is the first test.
+// be encrypted; and each list names everything that is wrong with it.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -77,7 +77,7 @@ async function ask(server: RunningServer, folder: string, name: string, keyPassp
   }
 }
 
-t.test('authorities, chains and --ca that are joined without a line end count, each of them (A2)', async t => {
+t.test('authorities, chains and --ca that are joined without a line end count, each of them', async t => {
   const { folder, put } = makeFolder(t)
   const running = await startTlsbound(t, folder, env)
   for (const name of ['alice', 'bob']) t.equal(await ask(running, folder, name), 'a token', name)

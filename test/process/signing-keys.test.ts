@@ -61,7 +61,7 @@ t.test('a server goes over to the next key, and no token is refused on the way (
   t.same(await published(), [kid], 'the old key goes when its last token has expired')
 })
 
-t.test('a signing key that is taken out takes its tokens along at their next request, live ones too (A32)', async t => {
+t.test('a signing key that is taken out takes its tokens along at their next request, live ones too', async t => {
   const [stolen, next, other] = await Promise.all([1, 2, 3].map(() => generateTokenKey('ES256')))
   if (!stolen || !next || !other) throw new Error('no keys')
   const opaque = { ...register('bob'), access_token_format: 'opaque' }
@@ -143,7 +143,7 @@ t.test('a running server follows the file, and keeps its keys when the file is n
   t.same(changes, [`present ${before?.kid}`, `rescheduled ${before?.kid}`, `added ${kid}`])
 })
 
-t.test('each key that a server takes over or loses is told, whoever changed the file (A24)', async t => {
+t.test('each key that a server takes over or loses is told, whoever changed the file', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const [first] = readKeysFile(path) as [TokenJwk]

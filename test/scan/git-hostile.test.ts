@@ -1,5 +1,5 @@
 // A repository whose owner means harm, or whose files are damaged: nothing that it names is run, read or waited for, no damage
-// hides what lies beside it, and neither git nor the scan needs much memory. A28.
+// hides what lies beside it, and neither git nor the scan needs much memory.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {

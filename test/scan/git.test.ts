@@ -1,5 +1,5 @@
 // All that a repository holds is looked at: what a clone of it brings, and what a copy of its folder brings besides. Nothing in
-// the folder of the repository, and nothing in the environment, hides a token from a scan. CF11, A27.
+// the folder of the repository, and nothing in the environment, hides a token from a scan. CF11.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -73,7 +73,7 @@ t.test('many guesses at the same time are one guess', async t => {
   t.same([...new Set(results.map(({ status }) => status))], ['rejected'], 'the right one among them too')
 })
 
-t.test('serves the owner of a secret that matched before, at once, whatever wrong ones come (A26)', async t => {
+t.test('serves the owner of a secret that matched before, at once, whatever wrong ones come', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   for (const secret of ['first', 'second']) await checker.check('a', secret, both, own)
@@ -85,7 +85,7 @@ t.test('serves the owner of a secret that matched before, at once, whatever wron
   await t.rejects(checker.check('a', 'First', both, own), mismatch)
 })
 
-t.test('the owner who is served makes guessing no faster (A26)', async t => {
+t.test('the owner who is served makes guessing no faster', async t => {
   let now = 0
   const tried = async (serve: boolean) => {
     const checker = new SecretChecker(() => now)
@@ -103,7 +103,7 @@ t.test('the owner who is served makes guessing no faster (A26)', async t => {
   t.ok(among <= 16, `${among} guesses in ten minutes`)
 })
 
-t.test('a secret that matched before is tried anew once it, its client or its hash is gone (A26)', async t => {
+t.test('a secret that matched before is tried anew once it, its client or its hash is gone', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   const [hash = ''] = await Promise.all([hashSecret('first')])
@@ -127,7 +127,7 @@ t.test('a secret that matched before is tried anew once it, its client or its ha
   await t.resolves(matched(), 'control')
 })
 
-t.test('another connection gets its turn before the one that a wrong secret came on (A26)', async t => {
+t.test('another connection gets its turn before the one that a wrong secret came on', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   const refusal = async () => (await checker.check('a', 'x'.repeat(257), first, other).catch(error => error)).detail

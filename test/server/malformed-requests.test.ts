@@ -1,5 +1,5 @@
 // Every detail of malformed_request with a request that meets it: the client is told what was wrong with which parameter,
-// header or octet, and the event has the same. A detail without a row here fails. Field cases, A20, A34 and part B.
+// header or octet, and the event has the same. A detail without a row here fails.
 import { connect } from 'node:net'
 import t from 'tap'
 import { type DetailOf, details, type RefusalFacts } from '../../src/core/details.ts'

@@ -1,4 +1,4 @@
-// The demo's notes over HTTP: a client reads back what it posts, and fills no disk with it. A36.
+// The demo's notes over HTTP: a client reads back what it posts, and fills no disk with it.
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -220,7 +220,7 @@ t.test('all problems come in one message, unknown names too (RE25)', t => {
   t.end()
 })
 
-t.test('a wrong value is shown only where it is short and plain, and never where it may hold a secret (A13)', t => {
+t.test('a wrong value is shown only where it is short and plain, and never where it may hold a secret', t => {
   const message = (env: Record<string, string>) => {
     try {
       readSettings(env)

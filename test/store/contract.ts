@@ -342,7 +342,7 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
-  t.test('keeps a revocation for as long as a grant lives that was being created when it came (A9)', async t => {
+  t.test('keeps a revocation for as long as a grant lives that was being created when it came', async t => {
     const [one, other] = await open(t)
     const late = { created: 1499, expires: 1_000_000 }
     const rows = [
@@ -362,7 +362,7 @@ export function testStore(t: Test, open: Open): void {
     t.equal(removed, 9, '3 refresh tokens, 3 grants, 3 revocations')
   })
 
-  t.test('remembers every kind of revocation until the last access token of its grants has expired (A9)', async t => {
+  t.test('remembers every kind of revocation until the last access token of its grants has expired', async t => {
     const [one, other] = await open(t)
     for (const [kind, value] of [
       ['token', 'r1'],
@@ -616,7 +616,7 @@ export function testStore(t: Test, open: Open): void {
     }
   })
 
-  t.test('the notes of a client are bounded by count and octets, and its oldest ones go first (A36)', async t => {
+  t.test('the notes of a client are bounded by count and octets, and its oldest ones go first', async t => {
     const [one, other] = await open(t)
     await one.addNote('bob', 'of bob', 1)
     for (let count = 1; count <= notesLimit.count + 5; count++)

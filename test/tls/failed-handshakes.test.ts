@@ -1,5 +1,5 @@
 // Handshakes that fail leave a trace that names what arrived: a count by kind, and a line of the log that is not repeated
-// more than once a minute. Field cases, part B; PROXY protocol §2; RFC 8446 §6.2.
+// more than once a minute. PROXY protocol §2; RFC 8446 §6.2.
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { join } from 'node:path'

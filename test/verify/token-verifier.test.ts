@@ -92,7 +92,7 @@ t.test('revocation is looked at each time, and where it cannot be known nothing 
   t.notOk('token' in fault, 'which is no refusal')
 })
 
-t.test('a token is read again when a key has gone, and refused when it was its own (A32)', async t => {
+t.test('a token is read again when a key has gone, and refused when it was its own', async t => {
   const alice = await connect()
   const state = { generation: 0, keys: [key] }
   const readToken = createTokenReader(kid => state.keys.find(known => known.kid === kid))

@@ -184,7 +184,7 @@ t.test('one secret follows the other: two are good at once, and the old one ends
   await server.store.putSecret('dora', 'one', hash)
 })
 
-t.test('OA32: guessing is slowed down, for that client only, and its owner is served all the while (A26)', async t => {
+t.test('OA32: guessing is slowed down, for that client only, and its owner is served all the while', async t => {
   wait()
   t.match(await ask(dora, basic('dora', 'guess')), mismatch)
   const started = performance.now()

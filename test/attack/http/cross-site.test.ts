@@ -1,6 +1,6 @@
 // A page of another origin makes a browser send requests, to which the browser adds the client certificate of its user: they
 // are refused before anything is written, wherever something changes. A program, which says nothing of where its requests
-// come from, is served. Field cases, A35; Fetch Metadata Request Headers §2.4; RFC 6454.
+// come from, is served. Fetch Metadata Request Headers §2.4; RFC 6454.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'

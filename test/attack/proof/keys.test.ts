@@ -1,5 +1,5 @@
 // Level proof for certificates whose key no proof can be signed with: refused when the token is asked for, by every grant, with
-// the kinds of keys that work; every other level is issued to them. Field case A22 and its kind; N-57.
+// the kinds of keys that work; every other level is issued to them. N-57.
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { confirm } from '../../../src/core/confirmation.ts'

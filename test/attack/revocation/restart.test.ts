@@ -93,7 +93,7 @@ const startWith = async (file: string, access: number, grant: number) => {
   return server
 }
 
-t.test('revoking a grant ends its access tokens, whatever lifetimes are set by then (A9)', async t => {
+t.test('revoking a grant ends its access tokens, whatever lifetimes are set by then', async t => {
   for (const [name, meanwhile] of [
     ['the grant has just ended', async () => {}],
     [
@@ -135,7 +135,7 @@ t.test('revoking a grant ends its access tokens, whatever lifetimes are set by t
     })
 })
 
-t.test('a revocation is remembered after lifetimes were lowered and all that has expired was swept (A9)', async t => {
+t.test('a revocation is remembered after lifetimes were lowered and all that has expired was swept', async t => {
   const file = `${t.testdir()}/state.db`
   const before = await startWith(file, 80_000, 2_000_000)
   const alice = await before.connect('alice')

@@ -1,4 +1,4 @@
-// SIGUSR1 makes Node open a debugger that reads every key: not in a server or a sidecar, however it was started. A39.
+// SIGUSR1 makes Node open a debugger that reads every key: not in a server or a sidecar, however it was started.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'

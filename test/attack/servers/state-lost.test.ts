@@ -1,5 +1,5 @@
 // A server whose state was removed, emptied, cut, put back or changed while it did not run: either it does not start, or
-// everything of before is revoked, with a warning and an event; and a start on the state as it was left changes nothing. A29.
+// everything of before is revoked, with a warning and an event; and a start on the state as it was left changes nothing.
 import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'

@@ -1,5 +1,5 @@
 // Every header member and every claim of every token form, of every JSON type, well signed, through a real server: an answer
-// below 500, one event for each refusal, and nothing in the log. Field case A31 and its kind; I2, I7, RFC 8725 §3.11.
+// below 500, one event for each refusal, and nothing in the log. I2, I7, RFC 8725 §3.11.
 
 import { createPrivateKey } from 'node:crypto'
 import fc from 'fast-check'
@@ -121,7 +121,7 @@ for (const [form, build] of Object.entries(forms))
     t.ok(count > 1000)
   })
 
-t.test('a typ that is no text is refused by name, and the right one is exchanged (A31)', async t => {
+t.test('a typ that is no text is refused by name, and the right one is exchanged', async t => {
   t.match(await exchange(alice, outside({})), { status: 200 }, 'control')
   for (const json of values.filter(json => !json.startsWith('"'))) {
     const token = outside({ header: withText(headerOf(outsideKey), 'typ', json) })
