@@ -1,9 +1,8 @@
 // Draws docs/demo.svg: the output of `npm run demo` as a terminal, line by line, for README.md.
 // `node scripts/demo-svg.ts` exits 1 when the picture differs from what the demo prints; with --write it draws the picture.
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { runDemo } from './run-demo.ts'
 
-const path = 'docs/demo.svg'
 const lineHeight = 19
 const characterWidth = 7.9 // of the fonts below, at 13 pixels
 const margin = 18
@@ -11,12 +10,24 @@ const margin = 18
 const duration = 4.8
 
 if (import.meta.main) {
-  const picture = drawDemo(runDemo())
+  const [[path, picture]] = Object.entries(generate()) as [[string, string]]
   if (process.argv.includes('--write')) writeFileSync(path, picture)
   else if (picture !== readFileSync(path, 'utf8')) {
     console.error(`${path} differs from the output of the demo: run node scripts/demo-svg.ts --write`)
     process.exitCode = 1
   }
+}
+
+/** Builds the file, by its path. */
+export function generate(): Readonly<Record<string, string>> {
+  return { 'docs/demo.svg': drawDemo(runDemo()) }
+}
+
+/** Returns the output of `npm run demo`. @throws Error when the demo fails. */
+export function runDemo(): string {
+  const { stdout, stderr, status } = spawnSync('npm', ['run', '--silent', 'demo'], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`npm run demo ended with ${status}:\n${stdout}${stderr}`)
+  return stdout
 }
 
 /**
