@@ -14,7 +14,9 @@ const imports = new Map(globSync('src/**/*.{ts,js}').map(path => [path, importsO
 
 function importsOf(path: string): string[] {
   const statements = readFileSync(path, 'utf8').matchAll(/(?:from|\bimport|\bimport\() ?'(\.[^']+)'/g)
-  return [...statements].map(([, target = '']) => join(dirname(path), target))
+  return [...statements]
+    .map(([, target = '']) => join(dirname(path), target))
+    .filter(target => !/^src\/process\/\w+-node\.js$/.test(target)) // each entry point checks the version of Node first
 }
 
 function section(title: string): string {
