@@ -6,39 +6,41 @@ let wrong = 0
 const server = await startTestServer()
 const connect = server.connect.bind(server)
 
-tell('alice opens a TLS connection with her certificate and asks for a token.')
+tell('alice opens a TLS connection with her certificate and requests a token.')
 const alice = await connect('alice')
 const issued = await alice.requestToken()
-show('alice asks for a token', issued, 200, `bound to ${issued.body.token_binding}`)
+show('alice requests a token', issued, 200, `bound to ${issued.body.token_binding}`)
 const token: string = issued.body.access_token
 await use('alice uses it on this connection', alice, 200)
 
-tell('The token leaks. Whoever finds it tries it from a connection of their own:')
+tell('The token leaks. A thief presents it on other connections:')
 await use('with the certificate of bob', await connect('bob'), 401, 'certificate_mismatch')
-await use('with that of mallory, same authority', await connect('mallory'), 401, 'certificate_mismatch')
-await use('with that of a stranger', await connect('stranger'), 401, 'certificate_untrusted')
+await use('with that of mallory, not registered', await connect('mallory'), 401, 'certificate_mismatch')
+await use('with one of an untrusted authority', await connect('stranger'), 401, 'certificate_untrusted')
 await use('without any certificate', await connect(null), 401, 'no_certificate')
 
 tell("The thief has stolen alice's certificate and private key as well:")
 await use('on a second connection as alice', await connect('alice'), 401, 'connection_mismatch')
-await use('on one over HTTP/2', await connect('alice', { ALPNProtocols: ['h2'] }), 401, 'connection_mismatch')
+await use('on a connection over HTTP/2', await connect('alice', { ALPNProtocols: ['h2'] }), 401, 'connection_mismatch')
 const ticket = alice.socket.getSession()
 const resumed = await connect('alice', ticket ? { session: ticket } : {})
 await use('resuming her TLS connection', resumed, 401, 'connection_mismatch')
-tell(`(the server resumes nothing: that was ${resumed.socket.isSessionReused() ? 'a resumed' : 'a full'} handshake)`)
+tell(
+  `(the server does not resume connections: this was a ${resumed.socket.isSessionReused() ? 'resumed' : 'full'} handshake)`,
+)
 
-tell('The thief changes the token, or asks for one of their own:')
+tell('The thief changes the token, or requests one:')
 await use('cnf cut out of the token', alice, 401, 'bad_signature', withoutConfirmation(token))
 const mallory = await connect('mallory')
-show('mallory asks as alice', await mallory.requestToken({ client_id: 'alice' }), 401, 'client_mismatch')
-show('mallory asks as mallory', await mallory.requestToken(), 401, 'unknown_client')
+show('mallory requests one as alice', await mallory.requestToken({ client_id: 'alice' }), 401, 'client_mismatch')
+show('mallory requests one as mallory', await mallory.requestToken(), 401, 'unknown_client')
 
-tell('Bound to the certificate alone (RFC 8705), a token works on every connection of its certificate:')
+tell('A token bound to the certificate only (RFC 8705) works on every connection of its certificate:')
 const portable = await alice.token({ token_binding: 'certificate' })
 await use('on a second connection as alice', await connect('alice'), 200, undefined, portable)
 await use('with the certificate of bob', await connect('bob'), 401, 'certificate_mismatch', portable)
 
-tell('All the while alice goes on working, until her token expires:')
+tell('Meanwhile alice continues to work, until her token expires:')
 await use('alice uses it on her connection', alice, 200)
 server.clock += 300
 await use('alice uses it five minutes later', alice, 401, 'expired')

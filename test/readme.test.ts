@@ -1,108 +1,205 @@
-// README.md is true: its tables and transcript are the code's, and its commands do what it says, pasted into a shell.
+// README.md is true: its transcript, table and code are what the project does, and its commands can be pasted into a shell.
 import { spawn, spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
+import { decodeJwt } from 'jose'
 import t from 'tap'
+import { drawDemo, runDemo } from '../scripts/demo-svg.ts'
+import { headings, readColumn } from './helpers/client/comparison.ts'
 import { startDemo } from './helpers/process/demo-process.ts'
+import { until } from './helpers/until.ts'
 
 t.setTimeout(120_000) // much of it is processes of their own
 
 const readme = readFileSync('README.md', 'utf8')
 
-/** Runs what a reader would paste, with the port of our server in the place of the demo's. */
+/** Runs the commands that a reader pastes, against the port of this server instead of the demo's. */
 function paste(commands: string, { folder, port }: { folder: string; port: number }): string {
-  const script = here(commands, port)
+  const script = commands.replaceAll('localhost:8443', `localhost:${port}`)
   const { stdout, stderr, error } = spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
     cwd: folder,
     encoding: 'utf8',
   })
-  if (error) throw new Error(`the README's commands need bash and curl: ${error.message}`)
+  if (error) throw new Error(`the commands need bash and curl: ${error.message}`)
   return stdout + stderr
 }
 
-/** The same with the port of our server, and with this tree's own command. */
-function here(commands: string, port: number): string {
-  const tlsbound = `node ${resolve('src/cli/cli.ts')}`
-  return commands.replaceAll('localhost:8443', `localhost:${port}`).replaceAll('npx tlsbound', tlsbound)
+/** Returns the blocks of a language, without the marks of a quotation. */
+function blocks(page: string, language: string): string[] {
+  const text = page.replaceAll(/^> ?/gm, '')
+  return [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(match => match[1] as string)
 }
 
-function blocks(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(match => match[1] as string)
-}
-
-t.test('the tables and the transcript are what the code says', async t => {
-  const { status, stderr } = spawnSync('node', ['scripts/readme.ts'], { encoding: 'utf8' })
-  t.equal(status, 0, stderr)
+t.test('the transcript and the picture are the output of the demo', async t => {
+  const output = runDemo()
+  t.equal(blocks(readme, 'console')[0], `$ npm run demo\n${output}`, 'README.md; `npm run generate` writes it')
+  t.equal(readFileSync('docs/demo.svg', 'utf8'), drawDemo(output), 'node scripts/demo-svg.ts --write writes it')
 })
 
-t.test('the page of refusals and the schemas of the events contain every detail', async t => {
-  const { status, stderr } = spawnSync('node', ['scripts/refusals.ts'], { encoding: 'utf8' })
-  t.equal(status, 0, stderr)
-})
-
-t.test('the difference between the examples is the one that is shown', async t => {
-  const { stdout } = spawnSync(
-    'diff',
-    ['-u', '--label', 'plain-bearer.ts', '--label', 'bound.ts', 'examples/plain-bearer.ts', 'examples/bound.ts'],
-    { encoding: 'utf8' },
+t.test('the picture of the demo shows the transcript, with and without animation', async t => {
+  const picture = readFileSync('docs/demo.svg', 'utf8')
+  const texts = [...picture.matchAll(/<text [^>]*>(.*)<\/text>/g)].map(([, text = '']) =>
+    text.replaceAll(/<[^>]*>/g, ''),
   )
-  t.equal(stdout, readFileSync('examples/bound.diff', 'utf8'))
+  const lines = blocks(readme, 'console')[0]
+    ?.split('\n')
+    .filter(line => line !== '')
+  const shown = texts.map(text => text.replaceAll('&lt;', '<').replaceAll('&amp;', '&'))
+  t.same(shown, lines)
+  t.ok(picture.length < 40_960, 'smaller than 40 KiB')
+  t.match(picture, '@media (prefers-reduced-motion: reduce) { text { animation: none } }')
+  t.notMatch(picture, /opacity="0"|<script|href/, 'nothing is hidden without animation, and nothing is loaded')
 })
 
-t.test('each line to try shows what the table says', async t => {
-  const demo = await startDemo(t)
-  const [setup = ''] = blocks('sh')
-  const rows = [...readme.matchAll(/^\| `(.+?)` \| (.*) \|$/gm)].filter(([, command]) =>
-    /^(curl|TOKEN=)/.test(command as string),
+t.test('the page is short, and its commands exist', async t => {
+  t.ok(readme.split('\n').length <= 151, 'at most 150 lines')
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const named = new Set(
+    [...readme.matchAll(/\bnpm (?:run )?((?<=run )[\w:]+|start|test)/g)].map(([, name = '']) => name),
   )
-  t.ok(rows.length >= 7, 'the table was found')
-  let before = setup
-  for (const [, command = '', outcome = ''] of rows) {
-    const shown = paste(`${before}\n${command}`, demo)
-    const expected = /^`([^`]+)`/.exec(outcome)?.[1]
-    if (command.startsWith('TOKEN=')) before = `${setup}\n${command}`
-    else if (expected) t.match(shown, expected, command)
-    else t.equal(JSON.parse(shown).protocol, 'TLSv1.3', command)
+  t.same([...named].sort(), ['demo', 'start', 'test', 'test:fast'])
+  for (const name of named)
+    t.ok(name in scripts, `npm run ${name}`, { todo: name === 'test:fast' && !(name in scripts) && 'not there yet' })
+})
+
+t.test('no command that follows another deletes the packages of a running server', async t => {
+  const commands = [...blocks(readme, 'sh'), ...[...readme.matchAll(/`(npm [^`\n]*)`/g)].map(([, command]) => command)]
+  const installing = commands.filter(command => /npm (ci|install)\b/.test(command ?? '') && !command?.includes('PATH/'))
+  t.same(installing, ['npm ci && npm run demo\n', 'npm ci'], 'packages are installed once, before all else')
+  t.ok(readme.indexOf('npm ci && npm run demo') < readme.indexOf('npm start'))
+})
+
+t.test('the table says of tlsbound and of a certificate-bound token what the replay lab finds', async t => {
+  const rows = {
+    'nothing else': 'other-certificate',
+    'a captured proof': 'stolen-proof',
+    'a place in the middle': 'relay',
+    'a stolen TLS ticket': 'stolen-ticket',
+    "the client's private key": 'other-connection',
+  }
+  const lab = globSync('docs/**/*.md')
+    .map(path => readFileSync(path, 'utf8'))
+    .find(page => page.includes(`| scenario | ${headings.join(' | ')} |`)) as string
+  const columns: [heading: (typeof headings)[number], at: number][] = [
+    ['node-oidc-provider, certificate', 3],
+    ['tlsbound, connection', 4],
+    ['tlsbound, proof', 5],
+    ['tlsbound, certificate', 6],
+  ]
+  for (const [row, scenario] of Object.entries(rows)) {
+    const cells = readme
+      .split('\n')
+      .find(line => line.startsWith(`| ${row}`))
+      ?.split(' | ')
+    for (const [heading, at] of columns) {
+      const shown = cells?.[at]?.replace(/( [¹²³])?( \|)?$/, '')
+      const outcome = { stopped: 'refused', 'not stopped': 'accepted', 'in part': 'accepted', 'no proof': '–' }[
+        shown ?? ''
+      ]
+      t.equal(outcome, readColumn(lab, heading)[scenario], `${row}: ${heading} ${shown}`)
+    }
   }
 })
 
-t.test('OpenSSL exports the very bytes whose hash /binding shows', async t => {
+t.test('the code protects an app: accepts the token of its presenter, and no other', async t => {
   const demo = await startDemo(t)
-  const shown = paste(blocks('sh')[1] as string, demo)
+  const [code = ''] = blocks(readme, 'ts').filter(block => block.includes("from 'tlsbound'"))
+  t.ok(code.trim().split('\n').length <= 10, 'ten lines')
+  const folder = t.testdir() // within the package, so that its name leads to it
+  const file = join(folder, 'app.ts')
+  writeFileSync(
+    file,
+    `${code.replace('localhost:8443', `localhost:${demo.port}`).replace('port: 8444', 'port: 0')}console.log(app.server.address().port)\n`,
+  )
+  const app = spawn(process.execPath, ['--conditions=tlsbound-source', file], { cwd: demo.folder })
+  t.teardown(() => app.kill())
+  let said = ''
+  for (const stream of [app.stdout, app.stderr]) stream.on('data', chunk => (said += chunk))
+  await until(() => /^\d+\n/.test(said) || app.exitCode !== null)
+  t.match(said, /^\d+\n$/, 'it listens')
+  const token = fetchToken(demo)
+  const use = (who: string) =>
+    paste(
+      `curl -s --cacert certs/ca.crt --cert certs/${who}.crt --key certs/${who}.key -H "Authorization: Bearer ${token}" https://localhost:${said.trim()}/notes`,
+      demo,
+    )
+  t.equal(use('alice'), 'notes of alice')
+  t.match(use('bob'), '"reason":"certificate_mismatch"')
+})
+
+t.test('the check for other resource servers accepts the presenter of a certificate-bound token only', async t => {
+  const demo = await startDemo(t)
+  const [code = ''] = blocks(readme, 'ts').filter(block => block.includes('getPeerCertificate'))
+  t.ok(code.trim().split('\n').length <= 3, 'three lines')
+  const check = new Function('request', 'claims', 'hash', 'isDeepStrictEqual', code)
+  const pem = (name: string) => readFileSync(join(demo.folder, 'certs', name), 'utf8')
+  const options = { cert: pem('server.crt'), key: pem('server.key'), ca: pem('ca.crt'), requestCert: true }
+  const server = createServer({ ...options, rejectUnauthorized: false }, (request, response) => {
+    t.ok((request.socket as TLSSocket).encrypted)
+    try {
+      check(request, decodeJwt((request.headers.authorization as string).slice(7)), hash, isDeepStrictEqual)
+      response.end('accepted')
+    } catch (error) {
+      response.end((error as Error).message)
+    }
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await until(() => server.listening)
+  const { port } = server.address() as AddressInfo
+  const ask = (identity: string, token: string) => runCurl(demo.folder, port, identity, token)
+  const portable = fetchToken(demo)
+  const refused = 'the token belongs to another presenter'
+  t.equal(await ask('alice', portable), 'accepted')
+  t.equal(await ask('bob', portable), refused)
+  t.equal(await ask('', portable), refused, 'without a certificate')
+  t.equal(await ask('alice', fetchToken(demo, 'connection')), refused, 'this server cannot check the connection')
+  const unbound = `${portable.split('.')[0]}.${Buffer.from('{}').toString('base64url')}.x`
+  t.equal(await ask('alice', unbound), refused, 'without cnf')
+})
+
+t.test('the drawing is the one of the page that explains it', async t => {
+  const drawing = /```\n( +alice ═.*?)```/s.exec(readme)?.[1]
+  t.ok(drawing && readFileSync('docs/explanation/how-the-binding-works.md', 'utf8').includes(drawing))
+})
+
+t.test('OpenSSL exports the bytes whose hash GET /binding shows', async t => {
+  const demo = await startDemo(t)
+  const page = readFileSync('docs/explanation/how-the-binding-works.md', 'utf8')
+  const shown = paste(blocks(page, 'sh')[0] as string, demo)
   const exported = Buffer.from(/Keying material: ([0-9A-F]{64})/.exec(shown)?.[1] ?? '', 'hex')
   t.equal(exported.length, 32, shown)
   t.match(shown, `"tls-exporter":"${hash('sha256', exported, 'base64url')}"`)
 })
 
-t.test('with the demo cookie one curl run gets a connection-bound token and uses it', async t => {
-  const demo = await startDemo(t, { TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' })
-  const shown = paste(`${blocks('sh')[0]}\n${blocks('sh')[2]}`, demo)
-  t.match(shown, /"token_binding":"connection".*"client_id":"alice"/s)
-  t.match(demo.errors(), 'TLSBOUND_UNSAFE_TOKEN_COOKIE is on', 'and the server has warned')
-})
-
-t.test('the commands use a token on its connection, and tell where one may be used', async t => {
-  const demo = await startDemo(t)
-  const shown = paste(blocks('sh')[3] as string, demo)
-  t.match(shown, /"token_binding":"connection".*A signed token.*level certificate.*level connection/is)
-})
-
-t.test('the sidecar serves curl', async t => {
-  const demo = await startDemo(t)
-  const session = blocks('console').find(block => block.includes('tlsbound sidecar')) as string
-  const [start = '', use = ''] = [...session.matchAll(/^\$ (.*)$/gm)].map(([, line]) => line as string)
-  const [command = '', ...args] = here(start, demo.port).split(' ')
-  const sidecar = spawn(command, args, { cwd: demo.folder, stdio: ['ignore', 'pipe', 'ignore'] })
-  t.teardown(() => sidecar.kill())
-  const address = await new Promise<string>(done => sidecar.stdout.once('data', chunk => done(String(chunk))))
-  t.match(session, `\n${address}`, 'and says where it listens')
-  t.match(JSON.parse(paste(use, demo)), { client_id: 'alice', token_binding: 'connection' })
-})
-
-t.test('what the server tells to try at its start works as pasted', async t => {
+t.test('the commands that the server prints at its start work as pasted', async t => {
   const demo = await startDemo(t)
   const commands = /^ {2}U=.*/ms.exec(demo.errors())?.[0] ?? ''
   const shown = paste(commands, demo)
   t.match(shown, /"protocol":"TLSv1.3".*connection_mismatch.*certificate_mismatch/s)
 })
+
+function fetchToken(demo: { folder: string; port: number }, binding = 'certificate'): string {
+  const form = `grant_type=client_credentials&client_id=alice&token_binding=${binding}`
+  const identity = '--cacert certs/ca.crt --cert certs/alice.crt --key certs/alice.key'
+  return JSON.parse(paste(`curl -s ${identity} -d '${form}' https://localhost:8443/oauth/token`, demo)).access_token
+}
+
+/** Without blocking this process, in which the server runs. */
+async function runCurl(folder: string, port: number, identity: string, token: string): Promise<string> {
+  const certificate = identity === '' ? [] : ['--cert', `certs/${identity}.crt`, '--key', `certs/${identity}.key`]
+  const address = ['--resolve', `localhost:${port}:127.0.0.1`, `https://localhost:${port}/`]
+  const curl = spawn(
+    'curl',
+    ['-s', '--cacert', 'certs/ca.crt', ...certificate, '-H', `Authorization: Bearer ${token}`, ...address],
+    { cwd: folder },
+  )
+  let body = ''
+  curl.stdout.on('data', chunk => (body += chunk))
+  await new Promise(done => curl.once('close', done))
+  return body
+}

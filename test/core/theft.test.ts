@@ -96,7 +96,7 @@ t.test('what says nothing about who holds a token is no signal, whoever came', a
   t.same(reuseSignals, { reused: certain, answer_lost: possible })
 })
 
-t.test('the table in docs/server.md is the rule', async t => {
+t.test('the table in docs/explanation/theft-response.md is the rule', async t => {
   const words = (signal: Signal | undefined) => {
     if (signal === undefined) return 'nothing'
     const { suspicion, patience, most } = signal
@@ -106,7 +106,7 @@ t.test('the table in docs/server.md is the rule', async t => {
     ([came, { certificate, connection, client, question }]) =>
       `| \`${came}\` | ${words(certificate)} | ${words(connection)} | ${words(client)} | ${words(question)} |`,
   )
-  const documented = readFileSync('docs/server.md', 'utf8')
+  const documented = readFileSync('docs/explanation/theft-response.md', 'utf8')
   for (const row of rows) t.ok(documented.includes(row), row)
   t.equal(documented.match(/^\| `\w+_certificate` \|/gm)?.length, rows.length)
 })

@@ -1,0 +1,78 @@
+// Draws docs/demo.svg: the output of `npm run demo` as a terminal, line by line, for README.md.
+// `node scripts/demo-svg.ts` exits 1 when the picture differs from what the demo prints; with --write it draws the picture.
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const lineHeight = 19
+const characterWidth = 7.9 // of the fonts below, at 13 pixels
+const margin = 18
+/** Seconds in all; below the five after which a moving picture would need a control to pause it (WCAG 2.2.2). */
+const duration = 4.8
+
+if (import.meta.main) {
+  const [[path, picture]] = Object.entries(generate()) as [[string, string]]
+  if (process.argv.includes('--write')) writeFileSync(path, picture)
+  else if (picture !== readFileSync(path, 'utf8')) {
+    console.error(`${path} differs from the output of the demo: run node scripts/demo-svg.ts --write`)
+    process.exitCode = 1
+  }
+}
+
+/** Builds the file, by its path. */
+export function generate(): Readonly<Record<string, string>> {
+  return { 'docs/demo.svg': drawDemo(runDemo()) }
+}
+
+/** Returns the output of `npm run demo`. @throws Error when the demo fails. */
+export function runDemo(): string {
+  const { stdout, stderr, status } = spawnSync('npm', ['run', '--silent', 'demo'], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`npm run demo ended with ${status}:\n${stdout}${stderr}`)
+  return stdout
+}
+
+/**
+ * Draws a transcript. Each line is visible without animation, and where the reader prefers reduced motion. Otherwise each line
+ * appears after the one before it.
+ */
+export function drawDemo(output: string): string {
+  const lines = ['$ npm run demo', '', ...output.trim().split('\n')]
+  const pause = duration / lines.length
+  const rows = lines.flatMap((line, index) => {
+    if (line === '') return []
+    const y = margin + 42 + index * lineHeight
+    const delay = `style="animation-delay:${(index * pause).toFixed(2)}s"`
+    return [`<text x="${margin}" y="${y}" ${delay}>${drawLine(line)}</text>`]
+  })
+  const width = Math.ceil(Math.max(...lines.map(line => line.length)) * characterWidth) + 2 * margin
+  const height = margin + 42 + lines.length * lineHeight
+  return `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="title description">
+<title id="title">The demo: a stolen token is refused on every connection but its own</title>
+<desc id="description">The output of npm run demo. README.md has the same text.</desc>
+<style>
+text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #c9d1d9; white-space: pre; animation: appear .2s backwards }
+.heading { fill: #fff; font-weight: bold }
+.accepted { fill: #56d364 }
+.refused { fill: #ff7b72 }
+@keyframes appear { from { opacity: 0 } }
+@media (prefers-reduced-motion: reduce) { text { animation: none } }
+</style>
+<rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>
+<circle cx="22" cy="20" r="6" fill="#ff5f56"/><circle cx="42" cy="20" r="6" fill="#ffbd2e"/><circle cx="62" cy="20" r="6" fill="#27c93f"/>
+${rows.join('\n')}
+</svg>
+`
+}
+
+/** Colours a line: what it is about, the status of an answer, the reason for it. */
+function drawLine(line: string): string {
+  const [, what = '', status, note = ''] = /^( {2}.{40} )(200|401)(.*)$/.exec(line) ?? []
+  if (status !== undefined) {
+    const outcome = status === '200' ? 'accepted' : 'refused'
+    return `${escapeMarkup(what)}<tspan class="${outcome}">${status}${escapeMarkup(note)}</tspan>`
+  }
+  return line.startsWith(' ') ? escapeMarkup(line) : `<tspan class="heading">${escapeMarkup(line)}</tspan>`
+}
+
+function escapeMarkup(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+}
