@@ -1,6 +1,7 @@
 // The claims of an access token: built when one is issued, checked when one is presented (RFC 9068 §2.2, §4).
 // Not the signature (http/token-keys.ts) and not to whom the token belongs (confirmation.ts).
 import type { Confirmation, TokenBinding } from './confirmation.ts'
+import { describeValue } from './describe-value.ts'
 import { OAuthError, type Why } from './errors.ts'
 
 /** Times are seconds since 1970: whole in tokens of this server, while another issuer may write a fraction (RFC 7519 §2). */
@@ -94,19 +95,6 @@ export function isText(value: unknown): value is string {
 /** Whether a value is a NumericDate (RFC 7519 §2): a fraction is allowed; no negative, no infinite, no imprecise number is. */
 export function isTime(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER
-}
-
-/** A value as a fact: a text as it is, the kind of anything else. */
-export function describeValue(value: unknown): string {
-  if (typeof value === 'string') return value
-  if (value === undefined) return 'absent'
-  return Array.isArray(value) && value.every(entry => typeof entry === 'string')
-    ? value.join(' ')
-    : value === null
-      ? 'null'
-      : Array.isArray(value)
-        ? 'a list'
-        : typeof value
 }
 
 function refusedClaim(claims: Readonly<Record<string, unknown>>, claim: string): OAuthError {

@@ -669,7 +669,8 @@ export const details = {
     },
     client: {
       cause: 'All tokens of the client were revoked after this one was issued.',
-      remedy: 'Get a new token; the event token.revoked with this client_id as value says who revoked them.',
+      remedy:
+        'Get a new token; the event token.revoked with this client_id as value, or client.changed, says who did it.',
     },
     certificate: {
       cause: 'All tokens of the certificate were revoked after this one was issued.',

@@ -1,8 +1,8 @@
 // Tokens of outside issuers: which issuer one claims to come from, and whether that issuer signed it (RFC 8725 §3.1, §3.8).
 // Signatures are verified by jose, with the keys that were configured and nothing that a token points to (RFC 8725 §3.10).
 import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 'jose'
-import { describeValue } from '../core/access-token.ts'
-import { isCanonical, parseObject } from '../core/compact-jws.ts'
+import { describeSegments, isCanonical, parseObject } from '../core/compact-jws.ts'
+import { describeValue } from '../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { TrustedIssuer } from '../core/trusted-issuer.ts'
@@ -45,9 +45,10 @@ export function createOutsideIssuers(
   let trusted = index(issuers)
   return {
     read: async token => {
-      const claimed = readIssuer(token)
-      const issuer = trusted.get(claimed)
-      if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(claimed) })
+      const unverified = readClaims(token)
+      if (unverified === undefined) throw invalid('not_jws', { found: describeToken(token) })
+      const issuer = trusted.get(unverified.iss)
+      if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(unverified.iss) })
       const { rules, find } = issuer
       const { alg, kid, type } = readHeader(token, rules)
       try {
@@ -86,7 +87,7 @@ function readHeader(
   const header = segments.every(isCanonical)
     ? parseObject(Buffer.from(segments[0] as string, 'base64url').toString())
     : undefined
-  if (header === undefined) throw invalid('not_jws', { issuer: rules.issuer })
+  if (header === undefined) throw invalid('not_jws', { issuer: rules.issuer, found: describeSegments(segments) })
   const { alg, kid, typ } = header
   if (typeof alg !== 'string' || !rules.algorithms.includes(alg))
     throw invalid('wrong_algorithm', { alg: describeValue(alg), expected: rules.algorithms.join(' ') })
@@ -99,13 +100,24 @@ function readHeader(
   return { alg, kid, type: typ }
 }
 
-/** `iss` of a token that nobody has verified yet; undefined when it is no JWT. */
+/** Returns `iss` of a token that is not verified yet; undefined when it is not a JWT. */
 export function readIssuer(token: string): unknown {
+  return readClaims(token)?.iss
+}
+
+function readClaims(token: string): Claims | undefined {
   try {
-    return decodeJwt(token).iss
+    return decodeJwt(token)
   } catch {
     return undefined
   }
+}
+
+/** Why a token has no claims that can be read. */
+function describeToken(token: string): string {
+  const segments = token.split('.')
+  const isForm = segments.length === 3 && isCanonical(segments[1] as string)
+  return isForm ? 'claims that are not a JSON object in UTF-8' : describeSegments(segments)
 }
 
 function invalid(detail: DetailOf<'subject_token_invalid'>, facts?: RefusalFacts): OAuthError {
