@@ -2,6 +2,7 @@
 // RFC 7515 §7.1, RFC 8725 §3.1, §3.11. Whatever else a header could say (jwk, jku, x5c, crit …) is not for us to follow.
 import { describeValue } from './describe-value.ts'
 import { OAuthError, type Why } from './errors.ts'
+import { isTooDeep } from './json-depth.ts'
 
 export interface TokenHeader {
   readonly alg: string
@@ -64,9 +65,10 @@ export function describeSegments(segments: readonly string[]): string {
   return segments.every(isCanonical) ? 'a header that is not a JSON object' : 'a segment that is not base64url'
 }
 
-/** A JSON object as one of our own, else undefined. */
+/** A JSON object as one of our own, else undefined; also for one that is nested too deep. */
 export function parseObject(json: string): Record<string, unknown> | undefined {
   try {
+    if (isTooDeep(json)) return undefined
     const value: unknown = JSON.parse(json)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
   } catch {

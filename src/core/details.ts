@@ -197,6 +197,11 @@ export const details = {
       remedy: 'Send one JSON value in UTF-8.',
       told: true,
     },
+    body_too_deep: {
+      cause: 'The request body has objects and arrays that are nested more than {limit} deep.',
+      remedy: 'Send JSON that is less nested.',
+      told: true,
+    },
     body_prototype: {
       cause: 'The request body has a member named __proto__ or constructor.prototype.',
       remedy: 'Send JSON without such a member.',

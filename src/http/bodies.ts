@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import type { OAuthError } from '../core/errors.ts'
+import { isTooDeep, maximumDepth } from '../core/json-depth.ts'
 import { isAsciiOrUtf8, parseMediaType } from '../core/media-type.ts'
 import { countHeaders } from './bearer.ts'
 import { malformed, RequestError } from './errors.ts'
@@ -38,6 +39,7 @@ export function acceptJson(app: FastifyInstance): void {
     if (octets.length === 0) throw malformed('body_empty')
     if (!isUtf8(octets)) throw malformed('body_not_utf8')
     const text = octets.toString()
+    if (isTooDeep(text)) throw malformed('body_too_deep', { limit: maximumDepth })
     let result: unknown
     parse(request, text, (error: Error | null, value?: unknown) => {
       if (error) throw describeJsonFault(text)

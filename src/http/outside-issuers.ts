@@ -5,6 +5,7 @@ import { describeSegments, isCanonical, parseObject } from '../core/compact-jws.
 import { describeValue } from '../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
+import { isTooDeep, maximumDepth } from '../core/json-depth.ts'
 import type { TrustedIssuer } from '../core/trusted-issuer.ts'
 import { createRemoteKeys, type FindOutsideKey } from './remote-keys.ts'
 import type { Claims } from './token-reader.ts'
@@ -107,7 +108,7 @@ export function readIssuer(token: string): unknown {
 
 function readClaims(token: string): Claims | undefined {
   try {
-    return decodeJwt(token)
+    return isTooDeep(claimsText(token)) ? undefined : decodeJwt(token)
   } catch {
     return undefined
   }
@@ -117,7 +118,14 @@ function readClaims(token: string): Claims | undefined {
 function describeToken(token: string): string {
   const segments = token.split('.')
   const isForm = segments.length === 3 && isCanonical(segments[1] as string)
-  return isForm ? 'claims that are not a JSON object in UTF-8' : describeSegments(segments)
+  if (!isForm) return describeSegments(segments)
+  return isTooDeep(claimsText(token))
+    ? `claims that are nested more than ${maximumDepth} deep`
+    : 'claims that are not a JSON object in UTF-8'
+}
+
+function claimsText(token: string): string {
+  return Buffer.from(token.split('.', 2)[1] ?? '', 'base64url').toString()
 }
 
 function invalid(detail: DetailOf<'subject_token_invalid'>, facts?: RefusalFacts): OAuthError {

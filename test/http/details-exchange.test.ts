@@ -80,6 +80,9 @@ t.test('subject_token_invalid: each detail with what was found', async t => {
     not_jws: [
       row('opaque', { found: 'one segment' }),
       row(`${good}.a.b`, { found: '5 segments' }),
+      row(`${header}.${encode(`{"a":${'['.repeat(2500)}${']'.repeat(2500)}}`)}.${signature}`, {
+        found: 'claims that are nested more than 100 deep',
+      }),
       row(one.signText(Buffer.from(JSON.stringify({ iss: idp, sub: 'x' }).replace('x', '\xe9'), 'latin1')), {
         found: 'claims that are not a JSON object in UTF-8',
       }),
