@@ -1,7 +1,7 @@
 // The public keys of the issuer whose tokens a resource server takes: given once, or fetched from where the issuer publishes
 // them, so that its rotation is followed. Either way only they count, whatever a token points to (RFC 8725 §3.10).
 import { createRemoteDocument } from './remote-document.ts'
-import { importVerificationKey, readTokenJwk, type VerificationKey } from './token-keys.ts'
+import { importVerificationKeys, readTokenJwk, type VerificationKey } from './token-keys.ts'
 import type { FindKey } from './token-reader.ts'
 
 /** The keys themselves, as the issuer's `/oauth/jwks` gives them, or that address and the authorities for it, PEM. */
@@ -45,7 +45,7 @@ function findAt({ uri, ca }: Extract<IssuerKeys, { uri: string }>, clock: () => 
 }
 
 async function importKeys(keys: readonly unknown[]): Promise<ReadonlyMap<string, VerificationKey>> {
-  const imported = await Promise.all(keys.map(key => importVerificationKey(readTokenJwk(key))))
+  const imported = await importVerificationKeys(keys.map(readTokenJwk))
   return new Map(imported.map(key => [key.kid, key]))
 }
 

@@ -10,7 +10,7 @@ import { ClientRegistry } from '../http/clients.ts'
 import { createKeyRing } from '../http/key-ring.ts'
 import { createOutsideIssuers } from '../http/outside-issuers.ts'
 import { createServer } from '../http/server.ts'
-import { generateTokenKey, importSigningKey } from '../http/token-keys.ts'
+import { generateTokenKey, importSigningKeys } from '../http/token-keys.ts'
 import { playThefts } from '../lab/thefts.ts'
 import { createListener } from '../listener.ts'
 import { createNotifier } from '../notify/notifier.ts'
@@ -34,7 +34,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const settings = readSettings({ ...options.env })
   const registry = new ClientRegistry(options.clients ?? demoRegistrations)
   const keys = options.signingKeys ?? [await generateTokenKey(settings.signingAlgorithm)]
-  const ring = createKeyRing(await Promise.all(keys.map(importSigningKey)), Date.now() / 1000)
+  const ring = createKeyRing(await importSigningKeys(keys), Date.now() / 1000)
   const store = options.store ?? openSqlite(':memory:')
   let seconds = Math.floor(Date.now() / 1000)
   const events: object[] = []
