@@ -2,12 +2,10 @@
 // for it.
 import type { Dispatcher } from 'undici'
 import { createClient, readIdentityFiles } from '../client/client.ts'
+import { maximumReport } from '../core/leak-report.ts'
 import type { Finding } from '../scan/scan.ts'
 import type { GivenIdentity } from './identity-options.ts'
 import { present } from './option.ts'
-
-/** What a server takes at once: entries, and characters of the report. */
-const limits = { entries: 100, size: 100_000 } as const
 
 /** Milliseconds. */
 const answerTimeout = 30_000
@@ -52,13 +50,14 @@ export function* buildReports(tokens: ReadonlyMap<string, Finding>): Generator<s
   let size = 0
   for (const [token, finding] of tokens) {
     const entry = JSON.stringify(buildEntry(token, finding))
-    if (entries.length === limits.entries || size + entry.length > limits.size) {
+    const more = Buffer.byteLength(entry) + 1 // with the bracket or comma before it
+    if (size + more + 1 > maximumReport) {
       yield `[${entries.join()}]`
       entries = []
       size = 0
     }
     entries.push(entry)
-    size += Buffer.byteLength(entry) + 1
+    size += more
   }
   if (entries.length > 0) yield `[${entries.join()}]`
 }

@@ -98,19 +98,6 @@ export function isTime(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER
 }
 
-/** A value as a fact: a text as it is, the kind of anything else. */
-export function describeValue(value: unknown): string {
-  if (typeof value === 'string') return value
-  if (value === undefined) return 'absent'
-  return Array.isArray(value) && value.every(entry => typeof entry === 'string')
-    ? value.join(' ')
-    : value === null
-      ? 'null'
-      : Array.isArray(value)
-        ? 'a list'
-        : typeof value
-}
-
 function refusedClaim(claims: Readonly<Record<string, unknown>>, claim: string): OAuthError {
   const found = describeValue(own(claims, claim))
   return new OAuthError('invalid_token', 'claims_malformed', 'claim', { claim, found })

@@ -1,8 +1,9 @@
 // The binding proof: whoever presents a token at level proof signs, with the key of its certificate, the token's hash and
 // keying material of this very connection. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3; stricter where it is silent.
 import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
-import { describeValue, isText, isTime } from './access-token.ts'
+import { isText, isTime } from './access-token.ts'
 import { isCanonical, parseObject } from './compact-jws.ts'
+import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
@@ -76,7 +77,8 @@ export function verifyBindingProof(
   now: number,
 ): ProofClaims {
   const segments = proof.split('.')
-  if (proof.length > maximumLength || segments.length !== 3 || !segments.every(isCanonical)) return refuse('form')
+  if (proof.length > maximumLength || segments.length !== 3 || !segments.every(isCanonical))
+    return refuse('form', { found: `${segments.length} segments, ${proof.length} characters`, limit: maximumLength })
   const [header, payload, signature] = segments.map(segment => Buffer.from(segment, 'base64url')) as [
     Buffer,
     Buffer,
@@ -91,7 +93,8 @@ export function verifyBindingProof(
     refuse('outside_window', { found: claims.iat, time: now })
   if (claims.htm !== undefined && claims.htm !== request.method)
     refuse('other_request', { claim: 'htm', found: claims.htm, expected: request.method })
-  if (claims.htu !== undefined && !isFor(claims.htu, request.target)) refuse('other_request', { claim: 'htu' })
+  if (claims.htu !== undefined && !isFor(claims.htu, request.target))
+    refuse('other_request', { claim: 'htu', found: readPath(claims.htu), expected: pathOf(request.target) })
   // Last, since it costs most: a client that lacks the connection's keys cannot cause it.
   if (!verifyProofSignature(algorithm, Buffer.from(`${segments[0]}.${segments[1]}`), key, signature))
     refuse('wrong_signature')
@@ -142,7 +145,11 @@ function isWellFormed(name: string, value: unknown): boolean {
 
 /** §2.3.2.2 calls it a URI and shows a path; the connection has settled the host, so the path is what counts. */
 function isFor(htu: string, target: string): boolean {
-  return readPath(htu) === readPath(target.split('?')[0] as string)
+  return readPath(htu) === readPath(pathOf(target))
+}
+
+function pathOf(target: string): string {
+  return target.split('?')[0] as string
 }
 
 function readPath(address: string): string {

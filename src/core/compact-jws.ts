@@ -1,7 +1,8 @@
 // The outer form of an access token: three segments, one spelling each, and a header of exactly the three members we write.
 // RFC 7515 §7.1, RFC 8725 §3.1, §3.11. Whatever else a header could say (jwk, jku, x5c, crit …) is not for us to follow.
-import { describeValue } from './access-token.ts'
+import { describeValue } from './describe-value.ts'
 import { OAuthError, type Why } from './errors.ts'
+import { isTooDeep } from './json-depth.ts'
 
 export interface TokenHeader {
   readonly alg: string
@@ -18,14 +19,16 @@ const maximumLength = 4096
 export function readTokenHeader(token: string): TokenHeader {
   if (token.length > maximumLength) refuse('bad_signature', 'too_long', { found: token.length, limit: maximumLength })
   const segments = token.split('.')
-  if (segments.length !== 3 || !segments.every(isCanonical)) refuse('bad_signature', 'not_jws')
-  const header = parseObject(Buffer.from(segments[0] as string, 'base64url').toString())
-  if (header === undefined) return refuse('bad_signature', 'not_jws')
+  const isForm = segments.length === 3 && segments.every(isCanonical)
+  const header = isForm ? parseObject(Buffer.from(segments[0] as string, 'base64url').toString()) : undefined
+  if (header === undefined) return refuse('bad_signature', 'not_jws', { found: describeSegments(segments) })
   const { alg, typ, kid, ...others } = header
   // RFC 9068 §4 allows the long form of the media type too.
   if (typ !== 'at+jwt' && typ !== 'application/at+jwt') refuse('wrong_type', 'typ', { found: describeValue(typ) })
-  if (typeof alg !== 'string') return refuse('bad_signature', 'header_member', { header: 'alg' })
-  if (typeof kid !== 'string') return refuse('bad_signature', 'header_member', { header: 'kid' })
+  if (typeof alg !== 'string')
+    return refuse('bad_signature', 'header_member', { header: 'alg', found: describeValue(alg) })
+  if (typeof kid !== 'string')
+    return refuse('bad_signature', 'header_member', { header: 'kid', found: describeValue(kid) })
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) refuse('bad_signature', 'header_member', { header: unknown })
   return { alg, kid }
@@ -55,9 +58,17 @@ export function isCanonical(segment: string): boolean {
   return segment !== '' && Buffer.from(segment, 'base64url').toString('base64url') === segment
 }
 
-/** A JSON object as one of our own, else undefined. */
+/** Why segments are no JWS: five of them are an encrypted token, one is an opaque token or none at all. */
+export function describeSegments(segments: readonly string[]): string {
+  if (segments.length === 1) return 'one segment'
+  if (segments.length !== 3) return `${segments.length} segments`
+  return segments.every(isCanonical) ? 'a header that is not a JSON object' : 'a segment that is not base64url'
+}
+
+/** A JSON object as one of our own, else undefined; also for one that is nested too deep. */
 export function parseObject(json: string): Record<string, unknown> | undefined {
   try {
+    if (isTooDeep(json)) return undefined
     const value: unknown = JSON.parse(json)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
   } catch {

@@ -2,6 +2,7 @@
 // RFC 7800 §3.1 (cnf), RFC 8705 §3.1 (x5t#S256); tls_exp is that of draft-mw-oauth-tls-session-bound-tokens §2.4.
 import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import { type BindingType, bindingTypes, proofExporterLabel } from './channel-binding.ts'
+import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
@@ -75,13 +76,14 @@ function requireProofKey(key: KeyObject): void {
 
 function readConfirmation(cnf: unknown): Confirmation {
   if (cnf === undefined) refuse('cnf_missing')
-  if (typeof cnf !== 'object' || cnf === null || !Object.hasOwn(cnf, 'x5t#S256')) return refuse('cnf_malformed')
+  if (typeof cnf !== 'object' || cnf === null || !Object.hasOwn(cnf, 'x5t#S256'))
+    return refuse('cnf_malformed', { found: describeValue(cnf) })
   const wrong = Object.entries(cnf).find(([member, value], _, { length }) =>
     member === 'tls_exp'
       ? value !== proofExporterLabel || length !== 2
       : !members.includes(member) || !isThumbprint(value),
   )
-  if (wrong !== undefined) refuse('cnf_member', { member: wrong[0] })
+  if (wrong !== undefined) refuse('cnf_member', { member: wrong[0], found: describeValue(wrong[1]) })
   return cnf as Confirmation
 }
 

@@ -197,6 +197,11 @@ export const details = {
       remedy: 'Send one JSON value in UTF-8.',
       told: true,
     },
+    body_too_deep: {
+      cause: 'The request body has objects and arrays that are nested more than {limit} deep.',
+      remedy: 'Send JSON that is less nested.',
+      told: true,
+    },
     body_prototype: {
       cause: 'The request body has a member named __proto__ or constructor.prototype.',
       remedy: 'Send JSON without such a member.',
@@ -669,7 +674,8 @@ export const details = {
     },
     client: {
       cause: 'All tokens of the client were revoked after this one was issued.',
-      remedy: 'Get a new token; the event token.revoked with this client_id as value says who revoked them.',
+      remedy:
+        'Get a new token; the event token.revoked with this client_id as value, or client.changed, says who did it.',
     },
     certificate: {
       cause: 'All tokens of the certificate were revoked after this one was issued.',

@@ -23,6 +23,13 @@ export interface LeakReport {
   readonly problems: readonly EntryProblem[]
 }
 
+/**
+ * Octets of a report that a server accepts. With each token looked at once, one after the other, this bounds what a report
+ * costs: of the shortest opaque tokens it has room for about 1700, which are as many questions to the store; of signed ones for
+ * about 500. The number of entries has no other bound.
+ */
+export const maximumReport = 131_072
+
 /** Characters of a place that are kept. */
 const maximumPlace = 256
 

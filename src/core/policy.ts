@@ -29,7 +29,7 @@ export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
  */
 export function decide(client: Client, wish: Wish, targets: Targets): Permission {
   const scope = wish.scope ?? [...client.scope].join(' ')
-  if (!isScope(scope)) throw new OAuthError('invalid_scope', 'scope_denied', 'scope_malformed')
+  if (!isScope(scope)) throw new OAuthError('invalid_scope', 'scope_denied', 'scope_malformed', { found: scope })
   if (!readScope(scope).every(token => client.scope.has(token)))
     throw new OAuthError('invalid_scope', 'scope_denied', 'not_registered', {
       found: scope,

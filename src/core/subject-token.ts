@@ -1,16 +1,8 @@
 // The claims of a subject token → on whose behalf a token of ours may be issued, and within which bounds (RFC 8693 §2.1).
 // Its signature is verified elsewhere. Whatever would restrict it in a way that cannot be checked here refuses it.
-import {
-  type AccessTokenClaims,
-  clockTolerance,
-  describeValue,
-  isScope,
-  isText,
-  isTime,
-  own,
-  readScope,
-} from './access-token.ts'
+import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, readScope } from './access-token.ts'
 import { type TokenBinding, verifyConfirmation } from './confirmation.ts'
+import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
@@ -95,8 +87,16 @@ export function narrowScope(
   const allowed = ofSubject === undefined ? [...ofClient] : ofSubject.filter(token => ofClient.has(token))
   const nothingLeft = allowed.length === 0 && ofSubject !== undefined && ofSubject.length > 0
   const widened = wish !== undefined && !(isScope(wish) && readScope(wish).every(token => allowed.includes(token)))
-  if (nothingLeft) throw new OAuthError('invalid_scope', 'scope_denied', 'nothing_left')
-  if (widened) throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', { found: wish })
+  if (nothingLeft)
+    throw new OAuthError('invalid_scope', 'scope_denied', 'nothing_left', {
+      found: ofSubject.join(' '),
+      expected: [...ofClient].join(' '),
+    })
+  if (widened)
+    throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', {
+      found: wish,
+      expected: allowed.join(' '),
+    })
   return wish ?? allowed.join(' ')
 }
 

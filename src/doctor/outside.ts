@@ -5,12 +5,12 @@ import { connect } from '../client/connect.ts'
 import type { Identity } from '../client/identity.ts'
 import { endpointOf, type Metadata, metadataUrl, verifyMetadata } from '../client/metadata.ts'
 import { readDocument } from '../client/read-document.ts'
+import { describeKey } from '../core/issuer-key.ts'
 import { type ConnectTlsOptions, connectTls } from '../outgoing/connect.ts'
 import { parseDocument, requireDocument } from '../outgoing/document.ts'
 import { quote } from '../outgoing/failure.ts'
 import { checkEnd, type Finding, failure, failuresOf, good, warning } from './finding.ts'
 import { type ClockReading, fetchDocument } from './remote-json.ts'
-import { describeKey } from './trusted-issuers.ts'
 
 export interface Outside {
   /** The issuer, which is where the server is. */

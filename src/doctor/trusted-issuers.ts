@@ -30,31 +30,8 @@ async function checkIssuer({ rules, keys }: OutsideIssuer, readings: ClockReadin
 function checkKeys(issuer: string, document: unknown, algorithms: readonly string[]): Finding {
   const { keys } = (document ?? {}) as { readonly keys?: unknown }
   if (!Array.isArray(keys)) return failure(`${issuer}: its document has no list of keys`, 'give the address of a JWKS')
-  const described = keys.map(describeKey).join(', ') || 'none'
-  if (keys.some(key => isUsable(key, algorithms))) return good(`${issuer}: keys ${described}`)
-  const remedy = `give algorithms that its keys are for; allowed are ${algorithms.join(', ')}`
-  return failure(`${issuer}: no key is for an allowed algorithm; keys ${described}`, remedy)
+  const problem = findKeySetProblem(keys, algorithms)
+  return problem === undefined
+    ? good(`${issuer}: keys ${keys.map(describeKey).join(', ')}`)
+    : failure(`${issuer}: ${problem.found}`, problem.remedy)
 }
-
-/** Of a key what is no secret even where it should not be published. */
-export function describeKey(key: unknown): string {
-  const { kid, alg, kty, crv } = (key ?? {}) as Readonly<Record<string, unknown>>
-  const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 100) : undefined)
-  return `${text(kid) ?? '(no kid)'} ${text(alg) ?? [text(kty), text(crv)].filter(part => part).join(' ')}`.trim()
-}
-
-function isUsable(key: unknown, algorithms: readonly string[]): boolean {
-  const { alg, kty, crv, use } = (key ?? {}) as Readonly<Record<string, unknown>>
-  if (use !== undefined && use !== 'sig') return false
-  if (typeof alg === 'string') return algorithms.includes(alg)
-  if (kty === 'RSA') return algorithms.some(algorithm => /^[RP]S/.test(algorithm))
-  return algorithms.includes(curves.get(crv) ?? '')
-}
-
-/** The one algorithm of a curve (RFC 7518 §3.4, RFC 8037 §3.1). */
-const curves: ReadonlyMap<unknown, string> = new Map([
-  ['P-256', 'ES256'],
-  ['P-384', 'ES384'],
-  ['P-521', 'ES512'],
-  ['Ed25519', 'EdDSA'],
-])

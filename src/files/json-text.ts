@@ -1,6 +1,8 @@
 // The one reader of JSON files (RFC 8259): what JSON.parse accepts, less members that stand twice, of which it would take
 // the last in silence; and of what is wrong, the line and column. Never the text itself: some of these files are secret.
+
 import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-problem.ts'
+import { maximumDepth } from '../core/json-depth.ts'
 
 /**
  * Parses a JSON text whose outermost value is of the wanted type. `file` is named in problems.
@@ -28,7 +30,7 @@ function decode(content: Buffer, file: string): string {
   }
 }
 
-/** Finds the first thing that is wrong with a JSON text, in time that grows with its length. It may be nested 100 deep. */
+/** Finds the first thing that is wrong with a JSON text, in time that grows with its length. It may be nested `maximumDepth` deep. */
 export function findJsonProblem(text: string): Finding | undefined {
   const open: { readonly isObject: boolean; readonly start: number; readonly names: Set<string> }[] = []
   let next: 'value' | 'value or end' | 'name' | 'name or end' | 'colon' | 'comma or end' | 'nothing' = 'value'
@@ -69,7 +71,8 @@ export function findJsonProblem(text: string): Finding | undefined {
       around?.names.add(name)
       next = 'colon'
     } else if (kind === '{' || kind === '[') {
-      if (open.length === 100) return fail(start, 'objects and arrays are nested more than 100 deep')
+      if (open.length === maximumDepth)
+        return fail(start, `objects and arrays are nested more than ${maximumDepth} deep`)
       open.push({ isObject: kind === '{', start, names: new Set() })
       next = kind === '{' ? 'name or end' : 'value or end'
     } else next = open.length === 0 ? 'nothing' : 'comma or end'

@@ -51,7 +51,11 @@ const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
  * Looks something up in the document; when it is not there, once more in a newer one, unless that was just done.
  * @throws OAuthError (rejects) `issuer_unavailable`; and what the look itself throws.
  */
-export type LookUp<T> = <R>(look: (document: T) => R | undefined | Promise<R | undefined>) => Promise<R | undefined>
+export interface LookUp<T> {
+  <R>(look: (document: T) => R | undefined | Promise<R | undefined>): Promise<R | undefined>
+  /** Changes with each document that was fetched; NaN, which equals nothing, while a newer one has to be fetched. */
+  readonly generation: () => number
+}
 
 /** `parse` makes of the JSON what is looked into, or throws an Error that says what is wrong with it. */
 export function createRemoteDocument<T>(
@@ -101,10 +105,14 @@ export function createRemoteDocument<T>(
     return underWay
   }
 
-  return async look => {
+  const isCurrent = () => known !== undefined && clock() - known.since < remoteLimits.lifetime
+
+  async function lookUp<R>(look: (document: T) => R | undefined | Promise<R | undefined>): Promise<R | undefined> {
     const age = known === undefined ? Number.POSITIVE_INFINITY : clock() - known.since
-    const isKnown = known !== undefined && age < remoteLimits.lifetime
+    const isKnown = isCurrent()
     const found = await look(isKnown ? (known as NonNullable<typeof known>).document : await renew())
     return found !== undefined || !isKnown || age < remoteLimits.cooldown ? found : look(await renew())
   }
+  const generation = () => (isCurrent() ? (known as NonNullable<typeof known>).since : Number.NaN)
+  return Object.assign(lookUp, { generation })
 }

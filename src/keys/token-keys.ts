@@ -1,8 +1,8 @@
 // Keys that sign and verify access tokens, as JSON Web Keys (RFC 7517), each with exactly one algorithm (RFC 8725 §3.1).
-// The JOSE work is done by @fastify/jwt, one instance for each key: it parses a key once, and only there is it cheap.
+// The JOSE work is done by @fastify/jwt, one namespace for each key: it parses a key once, and only there is it cheap.
 import { createPrivateKey, createPublicKey, generateKeyPair, hash, type JsonWebKey } from 'node:crypto'
 import { promisify } from 'node:util'
-import jwt from '@fastify/jwt'
+import jwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
 import { hasLowS, withLowS } from '../core/compact-jws.ts'
 import type { Scheduled } from '../core/key-schedule.ts'
@@ -43,24 +43,63 @@ export async function generateTokenKey(algorithm: Algorithm): Promise<TokenJwk> 
 }
 type KeyLike = { export(options: { format: 'jwk' }): JsonWebKey }
 
-/** Takes a private key into use. @throws Error naming the key when it is not usable. */
-export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
-  const privatePem = readKey(jwk, () =>
-    createPrivateKey({ key: jwk, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' }),
+/** Takes private keys into use. @throws Error naming the key when one is not usable. */
+export async function importSigningKeys(jwks: readonly TokenJwk[]): Promise<SigningKey[]> {
+  const found = await createJwts(
+    jwks.map(jwk => ({
+      secret: { private: privatePem(jwk), public: publicPem(jwk) },
+      sign: { algorithm: jwk.alg, header: { typ: 'at+jwt', alg: jwk.alg, kid: jwk.kid } },
+      verify: verificationOf(jwk),
+    })),
   )
-  const signer = Fastify()
-  const header = { typ: 'at+jwt', alg: jwk.alg, kid: jwk.kid }
-  await signer.register(jwt, {
-    secret: { private: privatePem, public: publicPem(jwk) },
-    sign: { algorithm: jwk.alg, header },
-  })
+  return jwks.map((jwk, index) => buildSigningKey(jwk, found[index] as JWT))
+}
+
+/** As `importSigningKeys`, for one. */
+export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
+  const [key] = await importSigningKeys([jwk])
+  return key as SigningKey
+}
+
+/** Takes public keys into use. @throws Error naming the key when one is not usable. */
+export async function importVerificationKeys(jwks: readonly TokenJwk[]): Promise<VerificationKey[]> {
+  const options = jwks.map(jwk => ({ secret: { public: publicPem(jwk) }, verify: verificationOf(jwk) }))
+  const found = await createJwts(options)
+  return jwks.map((jwk, index) => buildVerificationKey(jwk, found[index] as JWT))
+}
+
+/** As `importVerificationKeys`, for one. */
+export async function importVerificationKey(jwk: TokenJwk): Promise<VerificationKey> {
+  const [key] = await importVerificationKeys([jwk])
+  return key as VerificationKey
+}
+
+/** Makes signers of @fastify/jwt, all on one Fastify: one for each would take most of the time that a start takes. */
+async function createJwts(options: readonly FastifyJWTOptions[]): Promise<JWT[]> {
+  const app = Fastify()
+  const nameOf = (index: number) => `key${index}`
+  for (const [index, one] of options.entries()) app.register(jwt, { ...one, namespace: nameOf(index) })
+  await app.ready()
+  const { jwt: byName } = app as unknown as { readonly jwt: Readonly<Record<string, JWT>> }
+  return options.map((_, index) => byName[nameOf(index)] as JWT)
+}
+
+// Times are judged in access-token.ts, by our clock; tokens are remembered in connection.ts, never by their text alone.
+const verificationOf = ({ alg }: TokenJwk) => ({
+  algorithms: [alg],
+  ignoreExpiration: true,
+  ignoreNotBefore: true,
+  cache: false,
+})
+
+function buildSigningKey(jwk: TokenJwk, signer: JWT): SigningKey {
   const key: SigningKey = {
-    ...(await importVerificationKey(jwk)),
+    ...buildVerificationKey(jwk, signer),
     nbf: jwk.nbf,
     exp: jwk.exp,
     publicJwk: toPublic(jwk),
     sign: claims => {
-      const token = signer.jwt.sign(claims)
+      const token = signer.sign(claims)
       if (jwk.alg !== 'ES256') return token
       const at = token.lastIndexOf('.') + 1
       return token.slice(0, at) + withLowS(Buffer.from(token.slice(at), 'base64url')).toString('base64url')
@@ -71,22 +110,15 @@ export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
   return key
 }
 
-/** Takes a public key into use. @throws Error naming the key when it is not usable. */
-export async function importVerificationKey(jwk: TokenJwk): Promise<VerificationKey> {
-  const verifier = Fastify()
-  await verifier.register(jwt, {
-    secret: { public: publicPem(jwk) },
-    // Times are judged in access-token.ts, by our clock; tokens are remembered in connection.ts, never by their text alone.
-    verify: { algorithms: [jwk.alg], ignoreExpiration: true, ignoreNotBefore: true, cache: false },
-  })
+function buildVerificationKey({ kid, alg }: TokenJwk, verifier: JWT): VerificationKey {
   return {
-    kid: jwk.kid,
-    algorithm: jwk.alg,
+    kid,
+    algorithm: alg,
     verify: token => {
-      if (jwk.alg === 'ES256' && !hasLowS(Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url')))
+      if (alg === 'ES256' && !hasLowS(Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url')))
         return undefined
       try {
-        return verifier.jwt.verify<Record<string, unknown>>(token)
+        return verifier.verify<Record<string, unknown>>(token)
       } catch {
         return undefined // whatever the library dislikes, it is not a token of ours
       }
@@ -118,6 +150,10 @@ export function readTokenJwk(value: unknown): TokenJwk {
 /** The members of a public key, chosen one by one so that no private one can slip through. */
 function toPublic({ kid, alg, use, kty, crv, x, y, n, e }: TokenJwk): TokenJwk {
   return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg, use }))
+}
+
+function privatePem(jwk: TokenJwk): string {
+  return readKey(jwk, () => createPrivateKey({ key: jwk, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' }))
 }
 
 function publicPem(jwk: TokenJwk): string {

@@ -54,16 +54,35 @@ export async function openConnection(options: ConnectTlsOptions, authority?: str
   const { call, isOpen } = socket.alpnProtocol === 'h2' ? speakHttp2(socket, host) : speakHttp1(socket, host)
   return {
     socket,
-    call: (path, options) => inTime(socket, call(path, options), 'no whole answer'),
+    call: (path, options) => inTime(socket, () => call(path, options)),
     isOpen,
     close: () => socket.destroy(),
   }
 }
 
-/** Ends the connection when what it is waited for on does not come; that rejects then. */
-async function inTime<T>(socket: TLSSocket, awaited: Promise<T>, absence: string): Promise<T> {
-  const timer = setTimeout(() => socket.destroy(new Error(`${absence} within ${patience / 1000} s`)), patience)
-  return awaited.finally(() => clearTimeout(timer))
+/** Milliseconds after the end of a connection within which an answer that has arrived is read. */
+const readingTime = 1000
+
+/** Rejects when the connection ends without an answer, or has ended before; ends it when there is none in time. */
+function inTime<T>(socket: TLSSocket, ask: () => Promise<T>): Promise<T> {
+  // Neither HTTP module reports the end of a socket that had ended before it was given it.
+  if (socket.destroyed) return Promise.reject(new Error('the connection has ended'))
+  return new Promise((resolve, reject) => {
+    const late = () => socket.destroy(new Error(`no whole answer within ${patience / 1000} s`))
+    const timer = setTimeout(late, patience)
+    let reading: NodeJS.Timeout | undefined
+    const onClose = () => {
+      reading = setTimeout(() => reject(new Error('the connection ended without an answer')), readingTime)
+    }
+    socket.once('close', onClose)
+    ask()
+      .then(resolve, reject)
+      .finally(() => {
+        clearTimeout(timer)
+        clearTimeout(reading)
+        socket.off('close', onClose)
+      })
+  })
 }
 
 type Speech = Pick<Connection, 'call' | 'isOpen'>

@@ -48,8 +48,11 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
     genReqId: () => `ops-${++requests}`, // its events stand beside those of the other listener
     bodyLimit: 65_536,
     // Fastify's own server has no boundary around what is thrown before a request has a reply.
-    serverFactory: handler =>
-      createServer(httpOptions, guardedWithLog(log, 'unhandled error in a request', handler, endRequest)),
+    serverFactory: handler => {
+      const serve = guardedWithLog(log, 'unhandled error in a request', handler, endRequest)
+      const server = createServer(httpOptions, serve)
+      return server.on('connect', (request, socket) => serve(request, toResponse(request, socket as Socket)))
+    },
     return503OnClosing: false,
     routerOptions: { maxParamLength: 512 }, // 128 characters of a client_id, each as %XX
     frameworkErrors: ({ code }, request, reply) =>
@@ -65,6 +68,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   const checkToken = createTokenCheck(token)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('cache-control', 'no-store').header('cross-origin-resource-policy', 'same-origin')
+    refuseConnect(request, reply)
     requireLoopbackHost(request)
     const crossSite = isSafe(request.method) ? undefined : findCrossSite(request.raw)
     if (crossSite !== undefined) throw crossSite

@@ -1,5 +1,6 @@
 // A JSON document, out of the answer that should hold it: of a 200 alone, uncompressed, in UTF-8 and of a bounded length.
 import type { IncomingHttpHeaders } from 'node:http'
+import { isTooDeep, maximumDepth } from '../core/json-depth.ts'
 import { OutgoingError, quote } from './failure.ts'
 
 /** Octets of the largest document that is read. */
@@ -40,9 +41,13 @@ export function parseDocument(address: string, headers: Readonly<IncomingHttpHea
   if (coding !== 'identity')
     throw new OutgoingError('encoded', address, `the answer is in ${quote(coding)}, which was not asked for`)
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(octets))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(octets)
+    const document: unknown = JSON.parse(text)
+    if (!isTooDeep(text)) return document
   } catch (cause) {
     const finding = `the answer is not JSON in UTF-8, but ${octets.length} octets of ${quote(type)}; check the address`
     throw new OutgoingError('not_json', address, finding, { cause })
   }
+  const finding = `the answer is JSON that is nested more than ${maximumDepth} deep; check the address`
+  throw new OutgoingError('unexpected_content', address, finding)
 }

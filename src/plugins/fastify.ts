@@ -137,6 +137,10 @@ function readDemand({ scope = '', binding = 'certificate', proof }: TokenDemand)
 
 async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): Promise<TokenVerifier> {
   if (!issuer || !audience) throw new TypeError('requireToken: issuer and audience are required')
-  const readToken = createTokenReader(await findIssuerKeys(jwks))
-  return createTokenVerifier({ issuer, audience, readToken, now: () => Date.now() / 1000 })
+  const find = await findIssuerKeys(jwks)
+  const readToken = createTokenReader(find)
+  return createTokenVerifier({
+    ...{ issuer, audience, readToken, now: () => Date.now() / 1000 },
+    keyGeneration: find.generation, // so that a live connection notices a key that its issuer has removed
+  })
 }

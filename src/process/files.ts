@@ -112,7 +112,8 @@ export function readTrustedIssuersFile(path: string, ours: string): OutsideIssue
     readTrustedIssuers(list, ours, problems).flatMap(rules =>
       collectProblem(problems, `issuer ${JSON.stringify(rules.issuer)}`, () => {
         const { keys } = rules
-        if ('file' in keys) return { rules, keys: { jwks: readPublicKeys(resolve(dirname(path), keys.file)) } }
+        if ('file' in keys)
+          return { rules, keys: { jwks: readPublicKeys(resolve(dirname(path), keys.file), rules.algorithms) } }
         return { rules, keys: { uri: keys.uri, ca: readAuthorities(keys.caFile, path) } }
       }),
     ),
@@ -161,8 +162,8 @@ function readAuthorities(caFile: string | undefined, list: string): string | und
   return caFile === undefined ? undefined : renderCertificates(loadCertificates(resolve(dirname(list), caFile)))
 }
 
-/** Reads a JWKS of public keys. @throws FileProblem, naming the key. */
-function readPublicKeys(path: string): JSONWebKeySet {
+/** Reads a JWKS of public keys, of which one or more are for the algorithms. @throws FileProblem, naming the key. */
+function readPublicKeys(path: string, algorithms: readonly string[]): JSONWebKeySet {
   const { keys } = readJsonFile(path, 'object') as { readonly keys?: unknown }
   if (!Array.isArray(keys) || keys.length === 0)
     throw new FileProblem(path, { found: 'keys must be a list of at least one JSON Web Key' })
@@ -190,6 +191,8 @@ function readPublicKeys(path: string): JSONWebKeySet {
       throw new FileProblem(path, { position, found: 'this is no public key that OpenSSL can read' })
     }
   })
+  const problem = findKeySetProblem(keys, algorithms)
+  if (problem !== undefined) throw new FileProblem(path, problem)
   return { keys } as JSONWebKeySet
 }
 

@@ -8,7 +8,7 @@ import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import {
   type Algorithm,
   generateTokenKey,
-  importSigningKey,
+  importSigningKeys,
   readTokenJwk,
   type SigningKey,
   type TokenJwk,
@@ -47,7 +47,7 @@ export function readKeysFile(path: string): TokenJwk[] {
 /** Reads the keys and takes them into use. @throws Error as above. */
 export async function importKeysFile(path: string): Promise<SigningKey[]> {
   const keys = readKeysFile(path)
-  return naming(path, () => Promise.all(keys.map(importSigningKey)))
+  return naming(path, () => importSigningKeys(keys))
 }
 
 /** Reads the keys into a ring; `now` in seconds since 1970. @throws Error (rejects) as above. */

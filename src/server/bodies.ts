@@ -38,6 +38,7 @@ export function acceptJson(app: FastifyInstance): void {
     if (octets.length === 0) throw malformed('body_empty')
     if (!isUtf8(octets)) throw malformed('body_not_utf8')
     const text = octets.toString()
+    if (isTooDeep(text)) throw malformed('body_too_deep', { limit: maximumDepth })
     let result: unknown
     parse(request, text, (error: Error | null, value?: unknown) => {
       if (error) throw describeJsonFault(text)

@@ -104,10 +104,12 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.setErrorHandler(guardErrorHandler(log, answer))
   app.setNotFoundHandler(notFound)
   app.addHook('onClose', async () => state.stop())
-  app.addHook('onRequest', ({ raw }, reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
+    const { raw } = request
     const { expect } = raw.headers
+    refuseConnect(request, reply)
     requireHost(requireAuthority(raw), raw.socket)
-    if (isServerWide(raw)) return void reply.code(204).header('allow', 'GET, HEAD, POST, OPTIONS').send()
+    if (isServerWide(raw)) return void reply.code(204).header('allow', methods).send()
     requireOriginForm(raw)
     if (expect !== undefined && expect.toLowerCase() !== '100-continue')
       throw new RequestError(417, 'expectation', { found: expect })

@@ -75,7 +75,8 @@ export async function followStore(
 
   function findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined {
     requireNews()
-    return revocations.find(claims) ?? (clients.isEnabled(claims.client_id) ? undefined : 'client_disabled')
+    // First, since disabling a client revokes its tokens too, and the operator must learn the cause.
+    return clients.isEnabled(claims.client_id) ? revocations.find(claims) : 'client_disabled'
   }
 
   return {

@@ -13,6 +13,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { malformed, OAuthError, type Reason } from '../core/errors.ts'
 import { acceptsAnyone, assessAuthorities } from './authority-standing.ts'
+import { toResponse } from '../server/connect-requests.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
@@ -207,6 +208,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       guard(connectionOf(request.socket)?.socket, () => serve(request, response))
     server.on('request', serveGuarded)
     server.on('checkExpectation', serveGuarded) // refused in server.ts; without a listener Node answers by itself
+    server.on('connect', (request: IncomingMessage, peer: Http2ServerResponse | Socket) =>
+      serveGuarded(
+        request as unknown as Http2ServerRequest,
+        toResponse(request, peer) as unknown as Http2ServerResponse,
+      ),
+    )
     servers.add(server)
     server.on('close', () => servers.delete(server))
     return server as unknown as Server

@@ -9,6 +9,9 @@ export type IssuerKeys =
   | { readonly keys: readonly unknown[] }
   | { readonly uri: string; readonly ca?: string | undefined }
 
+/** Finds a key by its id. `generation` changes when another key could be found than before. */
+export type IssuerKeyFinder = FindKey & { readonly generation: () => number }
+
 /** Milliseconds that the issuer has to answer. */
 const timeout = 5000
 
@@ -19,16 +22,16 @@ const timeout = 5000
 export async function findIssuerKeys(
   jwks: IssuerKeys | undefined,
   clock: () => number = () => performance.now(),
-): Promise<FindKey> {
+): Promise<IssuerKeyFinder> {
   if (jwks !== undefined && 'uri' in jwks) return findAt(jwks, clock)
   if (!Array.isArray(jwks?.keys) || jwks.keys.length === 0)
     throw new TypeError('requireToken: jwks must have keys, at least one, or the uri of such a document')
   const keys = await importKeys(jwks.keys)
   if (keys.size !== jwks.keys.length) throw new TypeError('requireToken: two keys have the same kid')
-  return kid => keys.get(kid)
+  return Object.assign((kid: string) => keys.get(kid), { generation: () => 0 })
 }
 
-function findAt({ uri, ca }: Extract<IssuerKeys, { uri: string }>, clock: () => number): FindKey {
+function findAt({ uri, ca }: Extract<IssuerKeys, { uri: string }>, clock: () => number): IssuerKeyFinder {
   if (!/^https:\/\//i.test(uri) || !URL.canParse(uri))
     throw new TypeError('requireToken: jwks.uri must begin with https://')
   const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, json => {
@@ -38,11 +41,11 @@ function findAt({ uri, ca }: Extract<IssuerKeys, { uri: string }>, clock: () => 
     if (usable.length === 0) throw new TypeError('none of its keys is one for access tokens')
     return importKeys(usable)
   })
-  return kid => lookUp(keys => keys.get(kid))
+  return Object.assign((kid: string) => lookUp(keys => keys.get(kid)), { generation: lookUp.generation })
 }
 
 async function importKeys(keys: readonly unknown[]): Promise<ReadonlyMap<string, VerificationKey>> {
-  const imported = await Promise.all(keys.map(key => importVerificationKey(readTokenJwk(key))))
+  const imported = await importVerificationKeys(keys.map(readTokenJwk))
   return new Map(imported.map(key => [key.kid, key]))
 }
 

@@ -2,7 +2,7 @@
 // one that was made for a single request is good for that request and never again (binding-proof draft §3.3).
 import type { IncomingMessage } from 'node:http'
 import { hashToken, isPerRequest, isReusable, proofWindow, verifyBindingProof } from '../core/binding-proof.ts'
-import type { DetailOf } from '../core/details.ts'
+import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import type { Connection, VerifiedToken } from '../tls/connection.ts'
@@ -40,7 +40,8 @@ export function requireProof(
   if (!perRequest && connection.provenTokens?.get(ath) === hashToken(proof)) return proof
   const { method = '', url: target = '' } = request
   const claims = verifyBindingProof(proof, { token, method, target }, connection.presenter as Presenter, now)
-  if (perRequest && !isPerRequest(claims)) throw invalid('not_per_request')
+  if (perRequest && !isPerRequest(claims))
+    throw invalid('not_per_request', { found: Object.keys(claims).join(' '), expected: 'jti htm htu' })
   if (claims.jti !== undefined) use(hashToken(claims.jti), connection, now) // its hash, since it can be long
   if (!isReusable(claims)) return undefined
   connection.provenTokens ??= new Map()
@@ -60,7 +61,7 @@ function use(jti: string, connection: Connection, now: number): void {
     used.delete(id)
   }
   if (used.has(jti)) throw invalid('used_already')
-  if (used.size >= maximumUsed) throw invalid('too_many')
+  if (used.size >= maximumUsed) throw invalid('too_many', { limit: maximumUsed })
   used.set(jti, now)
 }
 
@@ -69,6 +70,6 @@ export function isProven(request: Presentation, { proof }: VerifiedToken): boole
   return proof !== undefined && readProof(request) === proof
 }
 
-function invalid(detail: DetailOf<'proof_invalid'>): OAuthError {
-  return new OAuthError('invalid_proof', 'proof_invalid', detail)
+function invalid(detail: DetailOf<'proof_invalid'>, facts?: RefusalFacts): OAuthError {
+  return new OAuthError('invalid_proof', 'proof_invalid', detail, facts)
 }

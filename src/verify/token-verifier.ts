@@ -91,13 +91,17 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 
   /** Reads a token that was verified on this connection, after a key has gone since: it may be its own. */
   function readAgain({ token: { claims } }: VerifiedToken, token: string): ReturnType<TokenReader> {
-    try {
-      return readToken(token)
-    } catch (error) {
+    const explain = (error: unknown): never => {
       if (!(error instanceof OAuthError) || error.reason !== 'bad_signature') throw error
       const refusal = new OAuthError('invalid_token', 'revoked', 'key_removed', { kid: error.facts.kid })
       refusal.token = describeToken({ ...claims })
       throw refusal
+    }
+    try {
+      const read = readToken(token)
+      return read instanceof Promise ? read.catch(explain) : read
+    } catch (error) {
+      return explain(error)
     }
   }
 

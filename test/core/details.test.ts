@@ -1,5 +1,6 @@
 // The closed list of details: every reason has one, sentences are sentences, and what a client is told holds nothing that it
 // sent but names and values that cannot leave their place in a header.
+import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { describeForClient, details, factNames } from '../../src/core/details.ts'
 import { OAuthError, reasons } from '../../src/core/errors.ts'
@@ -37,4 +38,17 @@ t.test('a fact that could leave its place in a header is not told to the client'
       describeForClient('malformed_request', 'parameter_missing', { parameter }),
       'The parameter is missing. Add it to the form in the request body.',
     )
+})
+
+t.test('every detail is expected by a test', async t => {
+  const sources = globSync('test/**/*.test.ts').map(file => readFileSync(file, 'utf8'))
+  const missing = Object.entries(details).flatMap(([reason, entries]) => {
+    const about = sources.filter(source => new RegExp(`'${reason}'|\\b${reason}:|details\\.${reason}\\b`).test(source))
+    // Quoted, or the key of a row of a table.
+    const isExpected = (detail: string) => about.some(source => new RegExp(`'${detail}'|[{ ]${detail}: `).test(source))
+    return Object.keys(entries)
+      .filter(detail => !isExpected(detail))
+      .map(detail => `${reason} ${detail}`)
+  })
+  t.same(missing, [])
 })

@@ -75,8 +75,8 @@ t.test('issuers: their keys are fetched, and one of them must be for an allowed 
   ])
   t.match(readings, [{ of: new URL(origin).host }], 'and so is the clock of its server, once')
   t.match(await check([entry('/bare', { algorithms: ['ES256'] }), entry('/none')]), [
-    '✗ https://idp.example/bare: no key is for an allowed algorithm; keys ed-1 OKP Ed25519; give algorithms that its keys are for; allowed are ES256',
-    /^✗ https:\/\/idp\.example\/none: no key is for an allowed algorithm; keys none; /,
+    '✗ https://idp.example/bare: no key verifies a token: ed-1 OKP Ed25519: its kind is for none of the allowed algorithms; give algorithms that its keys are for; allowed are ES256',
+    /^✗ https:\/\/idp\.example\/none: no key verifies a token: there is none; /,
   ])
   t.match(await check([entry('/other'), entry('/text'), entry('/missing'), entry('/ca', { ca_file: undefined })]), [
     '✗ https://idp.example/other: its document has no list of keys; give the address of a JWKS',

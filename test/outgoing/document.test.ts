@@ -231,7 +231,8 @@ t.test('whoever fetches something gives up a server that drips its body, and say
 })
 
 t.test('keys that cannot be had are a refusal with a detail for each cause, and the address', async t => {
-  const rows: [detail: string, start: () => Promise<number>, found?: number][] = [
+  const rows: [detail: string, start: () => Promise<number>, found?: number | undefined, host?: string][] = [
+    ['host_unknown', async () => 1, undefined, 'no-such-host.invalid'],
     ['unreachable', async () => 1],
     ['not_tls', () => startTcpServer(t, socket => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))],
     [
@@ -261,8 +262,8 @@ t.test('keys that cannot be had are a refusal with a detail for each cause, and 
     ['no_usable_key', () => startTlsServer(t, end(answer('{"keys":[]}')))],
     ['no_usable_key', () => startTlsServer(t, end(answer('{"keys":[{"kty":"oct","k":"AA"}]}')))],
   ]
-  for (const [detail, start, found] of rows) {
-    const uri = `https://localhost:${await start()}/keys`
+  for (const [detail, start, found, host = 'localhost'] of rows) {
+    const uri = `https://${host}:${await start()}/keys`
     const options = { uri, ca, clock: () => performance.now(), timeout: 1000 }
     const issuer = (await findIssuerKeys({ uri, ca }, options.clock)) as (kid: string) => Promise<unknown>
     const reporter = createRemoteReporterKeys(options) as (id: string) => Promise<unknown>

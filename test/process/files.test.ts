@@ -1,6 +1,7 @@
 // The files of the settings: what is counted is what OpenSSL gets, for every file of certificates and every reader; keys may
 // be encrypted; and each list names everything that is wrong with it.
 import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -247,6 +248,39 @@ t.test('lists name every entry that is wrong, and the place of what is no JSON',
   put('list.json', JSON.stringify([{ ...entry, jwks_uri: 'https://idp.example/jwks', ca_file: 'ca.pem' }]))
   t.match(readTrustedIssuersFile(path('list.json'), 'https://x.example'), [
     { keys: { ca: first.certificate + second.certificate } },
+  ])
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = publicKey.export({ format: 'jwk' })
+  put('list.json', JSON.stringify([{ ...entry, jwks_file: 'keys.json', algorithms: ['ES256'] }]))
+  const keys = [
+    [{ kid: 'a', use: 'enc' }, 'a EC P-256: its use is not sig'],
+    [{ kid: 'b', key_ops: ['sign'] }, 'b EC P-256: its key_ops do not contain verify'],
+    [{ kid: 'c', alg: 'ES384' }, 'c ES384: its alg is not one of the allowed algorithms'],
+    [
+      { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'd' },
+      'd OKP Ed25519: its kind is for none of the allowed algorithms',
+    ],
+  ] as const
+  const put4 = (more: readonly object[]) =>
+    put(
+      'keys.json',
+      JSON.stringify({
+        keys: [...keys.map(([changes]) => ({ ...(!('kty' in changes) && jwk), ...changes })), ...more],
+      }),
+    )
+  put4([])
+  t.throws(
+    () => readTrustedIssuersFile(path('list.json'), 'https://x.example'),
+    {
+      message: new RegExp(
+        `keys\\.json: no key verifies a token: ${keys.map(([, why]) => why).join('; ')}; give algorithms`,
+      ),
+    },
+    'a key set without a usable key, with the reason for each',
+  )
+  put4([{ ...jwk, kid: 'e' }])
+  t.match(readTrustedIssuersFile(path('list.json'), 'https://x.example'), [
+    { keys: { jwks: { keys: Array(5).fill({}) } } },
   ])
   const webhook = { url: 'https://hooks.example', secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` }
   put('list.json', JSON.stringify([{ ...webhook, ca_file: 'ca.pem' }]))

@@ -39,6 +39,7 @@ t.teardown(() => server.close())
 const alice = await server.connect('alice')
 const token = await alice.token({ token_binding: 'certificate' })
 const formType = 'application/x-www-form-urlencoded'
+const nested = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
 const good = 'grant_type=client_credentials&client_id=alice'
 const bearer = `Authorization: Bearer ${token}`
 
@@ -186,6 +187,14 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   body_not_json: [
     { send: note('{"text" "x"}'), told: 'not valid JSON at character 8', facts: { found: 'at character 8' } },
     { send: note('{"text":NaN}'), told: 'The request body is not valid JSON. Send' },
+  ],
+  body_too_deep: [
+    { send: note(`{"text":"x","more":${nested}}`), told: 'nested more than 100 deep', facts: { limit: 100 } },
+    {
+      send: () => callOps(server, 'PUT', '/admin/clients/deep', { body: `{"client_id":"deep","jwks":${nested}}` }),
+      told: 'nested more than 100 deep',
+      facts: { limit: 100 },
+    },
   ],
   body_prototype: { send: note('{"text":"x","__proto__":{}}'), told: 'a member named __proto__' },
   body_form: { send: note('{"note":"x"}'), told: 'Expected: an object with the member text' },

@@ -33,7 +33,12 @@ async function ask(sql: string, url = direct): Promise<Record<string, unknown>[]
 }
 
 const tablesIn = (schema: string) => ask(`SELECT tablename FROM pg_tables WHERE schemaname = '${schema}'`)
-const refused = (message: RegExp) => ({ ...unavailable, detail: 'session', cause: { name: 'SessionError', message } })
+const refused = (message: RegExp) => ({
+  ...unavailable,
+  reason: 'store_unavailable',
+  detail: 'session',
+  cause: { name: 'SessionError', message },
+})
 const difference =
   /search_path is "\$user", public, not tlsbound; statement_timeout is 0 ms, not 2000; idle_.* is 0 ms, not 2000\. A pooler/
 

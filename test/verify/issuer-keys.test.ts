@@ -18,12 +18,13 @@ const { pki } = issuer
 const alice = await issuer.connect('alice')
 const ca = pki.ca.certificate
 const uri = `${issuer.origin}/oauth/jwks`
+const expected = { issuer: 'https://localhost:8443', audience: 'https://localhost:8443' }
 const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
 
 /** A resource server of its own, and alice's connection to it. */
-async function startResourceServer(jwks: RequireTokenOptions['jwks']) {
+async function startResourceServer(jwks: RequireTokenOptions['jwks'], internals?: RequireTokenInternals) {
   const app = Fastify({ serverFactory: mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca }) })
-  await app.register(requireToken, { issuer: 'https://localhost:8443', audience: 'https://localhost:8443', jwks })
+  await app.register(requireToken, internals ?? { ...expected, jwks })
   app.get('/', request => request.token.binding)
   app.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict')
   await app.listen({ host: '127.0.0.1', port: 0 })
@@ -65,6 +66,36 @@ t.test(
     time += remoteLimits.cooldown
     t.match(await find(kidOf(after)), { kid: kidOf(after) })
     t.equal(await find(kidOf(before)), undefined, 'and what is no longer published is good no longer')
+  },
+)
+
+t.test(
+  'a key that is no longer published ends the tokens of a live connection too, once the keys are fetched',
+  async t => {
+    let time = 0
+    const find = await findIssuerKeys({ uri, ca }, () => time)
+    const verifier = createTokenVerifier({
+      ...expected,
+      readToken: createTokenReader(find),
+      keyGeneration: find.generation,
+      now: () => Date.now() / 1000,
+    })
+    const there = await startResourceServer({ keys: [] }, { verifier })
+    const before = await alice.token({ token_binding: 'certificate' })
+    t.match(await there.get('/', before), { status: 200 }, 'control')
+    time += remoteLimits.lifetime
+    t.match(await there.get('/', before), { status: 200 }, 'control: the same keys, fetched again')
+    issuer.keys.replace([await importSigningKey(await generateTokenKey('ES256'))], issuer.clock)
+    const after = await alice.token({ token_binding: 'certificate' })
+    t.match(await there.get('/', before), { status: 200 }, 'the keys are stored for ten minutes')
+    time += remoteLimits.lifetime
+    t.match(await there.get('/', before), { status: 401, body: { reason: 'revoked' } })
+    t.match(
+      await there.get('/', before),
+      { status: 401, body: { reason: 'bad_signature' } },
+      'and is a stranger from then on',
+    )
+    t.match(await there.get('/', after), { status: 200 }, 'control')
   },
 )
 

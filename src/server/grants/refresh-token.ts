@@ -18,7 +18,8 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const presented = requireParameter(form, 'refresh_token')
   const hash = hashOpaqueToken(presented)
   // The checksum tells noise from a token before the store is asked.
-  if (isOpaqueToken(presented) !== 'rt') throw new OAuthError('invalid_grant', 'refresh_unknown', 'form')
+  if (isOpaqueToken(presented) !== 'rt')
+    throw new OAuthError('invalid_grant', 'refresh_unknown', 'form', { found: describe(presented) })
   const known = await store.findRefreshToken(hash)
   if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown', 'not_stored')
   const { grant, state } = known
@@ -33,7 +34,10 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
     throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', { found: scope, expected: grant.scope })
   if (resource !== grant.audience)
     // never wider than granted
-    throw new OAuthError('invalid_target', 'target_unknown', 'other_than_granted', { found: withoutQuery(resource) })
+    throw new OAuthError('invalid_target', 'target_unknown', 'other_than_granted', {
+      found: withoutQuery(resource),
+      expected: grant.audience,
+    })
   const permission = decide(client, { scope, binding, resource }, parts.targets)
   const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
 
@@ -45,6 +49,8 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
     audit.refreshReused(request, grant, detail)
     throw new OAuthError('invalid_grant', 'refresh_reused', detail)
   }
+  if (outcome === 'expired')
+    throw new OAuthError('invalid_grant', ...refreshReasons.expired, { found: grant.expires, time: by.at })
   if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static')
     throw new OAuthError('invalid_grant', ...refreshReasons[outcome])
   audit.refreshRotated(request, grant, outcome)
@@ -59,6 +65,12 @@ function refuse(why: Why, alive: Stored | undefined): OAuthError {
   const refusal = new OAuthError('invalid_grant', ...why)
   if (alive !== undefined) refusal.token = { client_id: alive.clientId, grant: alive.id, bound_to: alive.certificate }
   return refusal
+}
+
+/** What came in the place of a refresh token, without any of it. */
+function describe(text: string): string {
+  if (isOpaqueToken(text) === 'at') return 'an access token'
+  return text.split('.').length === 3 ? 'a JWT' : `${text.length} characters`
 }
 
 function readActor(actor: string | undefined): { sub: string } | undefined {

@@ -33,14 +33,25 @@ export async function readSubject(
   request: Presentation,
 ): Promise<Subject> {
   if (token.length > maximumLength) throw invalid('too_long', { found: token.length, limit: maximumLength })
-  const ours = isOpaqueToken(token) === 'at' || readIssuer(token) === parts.settings.issuer
-  return ours ? readOurs(token, type, by, parts, request) : readOutside(token, type, by, parts)
+  const issuer = readIssuer(token)
+  if (isOpaqueToken(token) === 'at' || issuer === parts.settings.issuer)
+    return readOurs(token, type, by, parts, request)
+  try {
+    return await readOutside(token, type, by, parts)
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error.reason !== 'subject_token_invalid') throw error
+    const { detail, facts } = error
+    throw invalid(detail as DetailOf<'subject_token_invalid'>, {
+      ...(issuer !== undefined && { issuer: describeValue(issuer) }),
+      ...facts,
+    })
+  }
 }
 
 async function readOutside(token: string, type: string, by: Authenticated, parts: ServerParts): Promise<Subject> {
   const read = await parts.outsideIssuers?.read(token)
-  if (read === undefined) throw invalid('not_trusted', { issuer: describeValue(readIssuer(token)) })
-  if (!fits(read.type, type)) throw invalid('typ', { found: describeValue(read.type) })
+  if (read === undefined) throw invalid('not_trusted')
+  if (!fits(read.type, type)) throw invalid('typ', { found: describeValue(read.type), expected: type })
   const { client, presenter } = by
   const subject = readOutsideSubject(read.claims, read.rules, {
     clientId: client.id,
@@ -68,7 +79,8 @@ async function readOurs(
     if (!parts.targets.has(aud)) throw invalid('audience', { found: describeValue(aud) })
     checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: aud }, time)
     // Those of this server have whole seconds; in one that has not, what is left of the last second is nobody's.
-    if (Math.floor(claims.exp) <= time) throw new OAuthError('invalid_token', 'expired', 'ended')
+    if (Math.floor(claims.exp) <= time)
+      throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, time })
     // Before the presenter is compared: a token that is dead already is no alarm in wrong hands.
     const revocation = parts.state.findRevocation(claims)
     if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)

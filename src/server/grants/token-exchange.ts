@@ -54,6 +54,8 @@ export async function tokenExchange({ request, form, by, parts }: GrantRequest):
 /** A token is for one target, whichever parameter names it. @throws OAuthError `target_unknown` */
 function readTarget({ resource, audience }: Form): string | undefined {
   if (resource !== undefined && audience !== undefined && resource !== audience)
-    throw new OAuthError('invalid_target', 'target_unknown', 'two_targets')
+    throw new OAuthError('invalid_target', 'target_unknown', 'two_targets', {
+      found: `resource ${withoutQuery(resource)}, audience ${withoutQuery(audience)}`,
+    })
   return resource ?? audience
 }

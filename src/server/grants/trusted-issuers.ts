@@ -45,9 +45,10 @@ export function createOutsideIssuers(
   let trusted = index(issuers)
   return {
     read: async token => {
-      const claimed = readIssuer(token)
-      const issuer = trusted.get(claimed)
-      if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(claimed) })
+      const unverified = readClaims(token)
+      if (unverified === undefined) throw invalid('not_jws', { found: describeToken(token) })
+      const issuer = trusted.get(unverified.iss)
+      if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(unverified.iss) })
       const { rules, find } = issuer
       const { alg, kid, type } = readHeader(token, rules)
       try {
@@ -86,7 +87,7 @@ function readHeader(
   const header = segments.every(isCanonical)
     ? parseObject(Buffer.from(segments[0] as string, 'base64url').toString())
     : undefined
-  if (header === undefined) throw invalid('not_jws', { issuer: rules.issuer })
+  if (header === undefined) throw invalid('not_jws', { issuer: rules.issuer, found: describeSegments(segments) })
   const { alg, kid, typ } = header
   if (typeof alg !== 'string' || !rules.algorithms.includes(alg))
     throw invalid('wrong_algorithm', { alg: describeValue(alg), expected: rules.algorithms.join(' ') })
@@ -99,13 +100,31 @@ function readHeader(
   return { alg, kid, type: typ }
 }
 
-/** `iss` of a token that nobody has verified yet; undefined when it is no JWT. */
+/** Returns `iss` of a token that is not verified yet; undefined when it is not a JWT. */
 export function readIssuer(token: string): unknown {
+  return readClaims(token)?.iss
+}
+
+function readClaims(token: string): Claims | undefined {
   try {
-    return decodeJwt(token).iss
+    return isTooDeep(claimsText(token)) ? undefined : decodeJwt(token)
   } catch {
     return undefined
   }
+}
+
+/** Why a token has no claims that can be read. */
+function describeToken(token: string): string {
+  const segments = token.split('.')
+  const isForm = segments.length === 3 && isCanonical(segments[1] as string)
+  if (!isForm) return describeSegments(segments)
+  return isTooDeep(claimsText(token))
+    ? `claims that are nested more than ${maximumDepth} deep`
+    : 'claims that are not a JSON object in UTF-8'
+}
+
+function claimsText(token: string): string {
+  return Buffer.from(token.split('.', 2)[1] ?? '', 'base64url').toString()
 }
 
 function invalid(detail: DetailOf<'subject_token_invalid'>, facts?: RefusalFacts): OAuthError {

@@ -50,8 +50,9 @@ export async function readReporter(
 }
 
 /** Verifies the signature of a report where its reporter is known by one. @throws OAuthError `report_signature_invalid` */
-export function verifyReport({ signature }: Reporter, body: Buffer): void {
-  if (signature !== undefined && !isSignedBy(body, signature.value, signature.key)) throw unsigned('wrong_signature')
+export function verifyReport({ by, signature }: Reporter, body: Buffer): void {
+  if (signature !== undefined && !isSignedBy(body, signature.value, signature.key))
+    throw unsigned('wrong_signature', { kid: by })
 }
 
 function unsigned(detail: DetailOf<'report_signature_invalid'>, facts?: RefusalFacts): OAuthError {

@@ -2,7 +2,7 @@
 // the form of the report alone: it must not tell its sender which of the tokens live (docs/leaks.md).
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../../core/errors.ts'
-import { type LeakReport, readLeakReport } from '../../core/leak-report.ts'
+import { type LeakReport, maximumReport, readLeakReport } from '../../core/leak-report.ts'
 import { acceptJsonOctets } from '../bodies.ts'
 import { type Reporter, readReporter, verifyReport } from '../incidents/leak-reporter.ts'
 import { createLeakResponse } from '../incidents/leak-response.ts'
@@ -14,12 +14,6 @@ declare module 'fastify' {
     reporter: Reporter
   }
 }
-
-/**
- * Octets of a report. With each token looked at once, one after the other, this bounds what a report costs: of the shortest
- * opaque tokens it has room for about 1700, which are as many questions to the store; of signed ones for about 500.
- */
-const maximumReport = 131_072
 
 /** Tokens after which other requests are served before the next. */
 const atATime = 25

@@ -20,17 +20,20 @@ export interface OutsideIssuer {
   readonly privateJwk: JWK
   /** A token of these claims over good ones; undefined leaves one out. `now` in seconds. */
   sign(now: number, claims?: object, header?: object): Promise<string>
+  /** A token whose claims are these octets. */
+  signText(octets: Buffer): Promise<string>
 }
 
 export async function makeIssuer(kid = 'outside-1', alg = 'ES256'): Promise<OutsideIssuer> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+  const signText = (octets: Buffer, header: object = {}) =>
+    new CompactSign(octets).setProtectedHeader({ alg, kid, typ: 'at+jwt', ...header }).sign(privateKey)
   return {
     publicJwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' },
     privateJwk: await exportJWK(privateKey),
     sign: (now, claims = {}, header = {}) =>
-      new CompactSign(Buffer.from(JSON.stringify({ ...goodClaims(now), ...claims })))
-        .setProtectedHeader({ alg, kid, typ: 'at+jwt', ...header })
-        .sign(privateKey),
+      signText(Buffer.from(JSON.stringify({ ...goodClaims(now), ...claims })), header),
+    signText,
   }
 }
 

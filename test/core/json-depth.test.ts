@@ -1,0 +1,40 @@
+// Foreign JSON is bounded in its nesting where it is read, since it could not be written again: JSON.stringify overflows.
+import t from 'tap'
+import { parseObject } from '../../src/core/compact-jws.ts'
+import { decodeToken } from '../../src/text/describe-token.ts'
+import { isTooDeep, maximumDepth } from '../../src/core/json-depth.ts'
+import { parseDocument } from '../../src/outgoing/document.ts'
+
+const arrays = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+const objects = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+
+t.test('a hundred levels are accepted, and not one more', async t => {
+  for (const nest of [arrays, objects]) {
+    t.notOk(isTooDeep(nest(maximumDepth)))
+    t.ok(isTooDeep(nest(maximumDepth + 1)))
+    t.ok(isTooDeep(nest(30_000)))
+  }
+  t.notOk(isTooDeep(`[${'[],{},'.repeat(1000)}0]`), 'beside each other, as many as there are')
+})
+
+t.test('brackets in texts are no levels, whatever is escaped there', async t => {
+  t.notOk(isTooDeep(JSON.stringify(arrays(1000))))
+  t.notOk(isTooDeep(JSON.stringify({ a: `\\"${arrays(200)}`, b: `"${arrays(200)}\\` })))
+  t.ok(isTooDeep(`{"a":"\\\\","b":${arrays(101)}}`), 'behind a text that ends with a backslash')
+})
+
+t.test('what reads foreign JSON refuses it in time: the parts of tokens and proofs, and fetched documents', async t => {
+  const deep = `{"a":${arrays(30_000)}}`
+  t.throws(() => JSON.stringify(JSON.parse(deep)), RangeError, 'why it matters')
+  const encode = (text: string) => Buffer.from(text).toString('base64url')
+  t.equal(parseObject(deep), undefined)
+  t.equal(decodeToken(`${encode('{}')}.${encode(deep)}.x`), undefined)
+  t.throws(() => parseDocument('https://idp.example', {}, Buffer.from(deep)), {
+    code: 'unexpected_content',
+    message: /nested more than 100 deep/,
+  })
+  const fine = `{"a":${arrays(maximumDepth - 1)}}`
+  t.ok(parseObject(fine), 'control')
+  t.ok(decodeToken(`${encode('{}')}.${encode(fine)}.x`), 'control')
+  t.ok(parseDocument('https://idp.example', {}, Buffer.from(fine)), 'control')
+})

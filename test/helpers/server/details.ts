@@ -1,0 +1,55 @@
+// Tables with a row for each detail of a reason: the type demands a row for every one, so that a new detail without a test
+// does not compile. Each row is a real request to a real server, and its event must have the detail and exactly these facts.
+import type { TAP } from 'tap'
+import type { DetailOf, RefusalFacts } from '../../../src/core/details.ts'
+import type { Reason } from '../../../src/core/errors.ts'
+import type { Answer, TestServer } from '../../../src/testing/server.ts'
+import { until } from '../until.ts'
+
+/** Facts to be found: a text or number as it is, a pattern, or a type. */
+export type FactPatterns = { readonly [name in keyof RefusalFacts]?: unknown }
+
+export interface Provocation {
+  /** Sends the request that is refused. */
+  readonly send: () => Promise<Answer | undefined>
+  /** Default 401. */
+  readonly status?: number
+  readonly facts?: FactPatterns
+}
+
+/** For each detail of a reason one way to cause it, or several. */
+export type Provocations<R extends Reason> = { readonly [D in DetailOf<R>]: Provocation | readonly Provocation[] }
+
+type Asserts = Pick<TAP, 'match' | 'same' | 'equal'>
+
+/** Causes each detail of a reason, and expects the answer, one event with the detail, and exactly the facts of the row. */
+export async function provokeEach<R extends Reason>(
+  t: Asserts,
+  server: TestServer,
+  reason: R,
+  rows: Provocations<R>,
+): Promise<void> {
+  for (const [detail, row] of Object.entries(rows) as [DetailOf<R>, Provocation | readonly Provocation[]][])
+    for (const one of [row].flat() as readonly Provocation[]) await provoke(t, server, reason, detail, one)
+}
+
+/** Causes one detail. */
+export async function provoke<R extends Reason>(
+  t: Asserts,
+  server: TestServer,
+  reason: R,
+  detail: DetailOf<R>,
+  { send, status = 401, facts = {} }: Provocation,
+): Promise<void> {
+  const name = `${reason} ${detail}`
+  const before = server.events.length
+  const answer = await send()
+  const isRefused = (event: { outcome: string }) => event.outcome === 'refused'
+  await until(() => server.events.slice(before).some(isRefused))
+  const [event, ...others] = server.events.slice(before).filter(isRefused)
+  if (answer !== undefined && status !== 200) t.match(answer, { status, body: { reason } }, name)
+  t.match(event, { reason, detail, status }, name)
+  t.same(Object.keys(event.facts ?? {}).sort(), Object.keys(facts).sort(), `${name}: the names of its facts`)
+  t.match(event.facts ?? {}, facts, `${name}: its facts`)
+  t.equal(others.length, 0, `${name}: one event`)
+}

@@ -1,0 +1,330 @@
+// Why a token is refused, for the operator: each detail of each such reason, caused over real TLS, with the facts that its
+// event has. Field cases, part B; RFC 9068 §4, RFC 7800 §3.1, binding-proof draft §2.3.
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
+import t from 'tap'
+import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
+import { connectionOf } from '../../src/tls/connection.ts'
+import { generateTokenKey } from '../../src/keys/token-keys.ts'
+import { type Answer, issueCertificate, startTestServer } from '../../src/testing/server.ts'
+import { type Provocations, provoke, provokeEach } from '../helpers/server/details.ts'
+import {
+  claimsFor,
+  confirmationOf,
+  encode,
+  forgeToken,
+  headerOf,
+  issuer,
+  signatureOf,
+  withOtherS,
+  withSignature,
+} from '../helpers/tokens/forge-token.ts'
+import { claimsOf, register } from '../helpers/tokens/grants.ts'
+import { at, callOps } from '../helpers/server/ops.ts'
+
+t.setTimeout(120_000)
+const jwk = await generateTokenKey('ES256')
+const stranger = await generateTokenKey('ES256')
+const rsa = await generateTokenKey('RS256')
+const server = await startTestServer({
+  ops: true,
+  signingKeys: [jwk, rsa],
+  clients: [register('alice', { token_bindings: ['connection', 'certificate', 'proof'] }), register('bob')],
+  env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' },
+  routes: app => {
+    app.get('/strong', { config: { requireToken: { binding: 'connection' } } }, () => 'strong')
+    app.get('/admin', { config: { requireToken: { scope: 'admin' } } }, () => 'admin')
+    app.get('/alone', { config: { requireToken: { proof: 'per-request' } } }, () => 'alone')
+  },
+})
+t.teardown(() => server.close())
+const sockets: TLSSocket[] = []
+server.app.server.on('secureConnection', (socket: TLSSocket) => void sockets.push(socket))
+const whoami = '/api/whoami'
+const alice = await server.connect('alice')
+const good = claimsFor(alice, server)
+const forge = (claims: object = {}, header: object = {}, key = jwk) =>
+  forgeToken({ jwk: key, header: { ...headerOf(key), ...header }, claims: { ...good, ...claims } })
+const use = (token: string, connection = alice, path = whoami) => connection.get(path, token)
+const withHeader = (authorization?: string) =>
+  alice.call(whoami, authorization === undefined ? {} : { headers: { authorization } })
+const served = { status: 200, body: { client_id: 'alice' } }
+const token = forge()
+/** SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name. */
+const noExtendedMasterSecret = 1
+const large = issueCertificate({
+  issuer: server.pki.ca,
+  subject: [['CN', 'alice']],
+  keyPair: generateKeyPairSync('ec', { namedCurve: 'P-521' }),
+  extendedKeyUsage: ['clientAuth'],
+})
+
+t.test('every token here would be good, but for what its row changes', async t => {
+  t.match(await use(token), served)
+  t.match(await use(forge({}, {}, rsa)), served)
+  t.match(await use(forge({ cnf: { 'x5t#S256': good.cnf['x5t#S256'] } })), served)
+})
+
+t.test('no_token: each detail', t =>
+  provokeEach(t, server, 'no_token', {
+    authorization_missing: { send: () => withHeader() },
+    scheme_not_bearer: { send: () => withHeader(`DPoP ${token}`) },
+  }),
+)
+
+t.test('bad_signature: each detail with what was found', async t => {
+  const [header, claims, signature] = token.split('.') as [string, string, string]
+  const highS = withSignature(token, withOtherS(signatureOf(token)))
+  const rows: Provocations<'bad_signature'> = {
+    too_long: { send: () => use('a'.repeat(4097)), facts: { found: 4097, limit: 4096 } },
+    not_jws: [
+      { send: () => use('opaque'), facts: { found: 'one segment' } },
+      { send: () => use(`${header}.${claims}.${signature}.a.b`), facts: { found: '5 segments' } },
+      { send: () => use(`${header}.${claims}.${signature}=`), facts: { found: 'a segment that is not base64url' } },
+      {
+        send: () => use(`${encode('[]')}.${claims}.${signature}`),
+        facts: { found: 'a header that is not a JSON object' },
+      },
+    ],
+    header_member: [
+      { send: () => use(forge({}, { alg: undefined })), facts: { header: 'alg', found: 'absent' } },
+      { send: () => use(forge({}, { kid: 7 })), facts: { header: 'kid', found: 'number' } },
+      { send: () => use(forge({}, { jku: 'https://evil.example' })), facts: { header: 'jku' } },
+    ],
+    unknown_key: { send: () => use(forge({}, {}, stranger)), facts: { kid: stranger.kid, alg: 'ES256' } },
+    wrong_algorithm: {
+      send: () => use(forge({}, { alg: 'RS256' })),
+      facts: { kid: jwk.kid, alg: 'RS256', expected: 'ES256' },
+    },
+    high_s: { send: () => use(highS), facts: { kid: jwk.kid, alg: 'ES256' } },
+    wrong_signature: {
+      send: () => use(forge({}, { kid: jwk.kid }, stranger)),
+      facts: { kid: jwk.kid, alg: 'ES256' },
+    },
+    not_stored: { send: () => use(buildOpaqueToken('at', randomBytes(32))) },
+    ops_token: { send: () => callOps(server, 'GET', '/admin/clients', { headers: { authorization: 'Bearer x' } }) },
+  }
+  await provokeEach(t, server, 'bad_signature', rows)
+  t.match(await use(token), served, 'the same token with the lower s')
+})
+
+t.test('what a token says of itself: each detail with the claim', async t => {
+  const { clock } = server
+  await provokeEach(t, server, 'wrong_type', {
+    typ: [
+      { send: () => use(forge({}, { typ: 'JWT' })), facts: { found: 'JWT' } },
+      { send: () => use(forge({}, { typ: undefined })), facts: { found: 'absent' } },
+    ],
+  })
+  await provokeEach(t, server, 'wrong_issuer', {
+    iss: {
+      send: () => use(forge({ iss: 'https://a.example' })),
+      facts: { found: 'https://a.example', expected: issuer },
+    },
+  })
+  await provokeEach(t, server, 'wrong_audience', {
+    aud: { send: () => use(forge({ aud: ['x', 'y'] })), facts: { found: 'x y', expected: issuer } },
+  })
+  await provokeEach(t, server, 'not_yet_valid', {
+    in_the_future: { send: () => use(forge({ nbf: clock + 60 })), facts: { found: clock + 60, time: clock } },
+  })
+  await provokeEach(t, server, 'expired', {
+    ended: {
+      send: () => use(forge({ iat: clock - 60, exp: clock - 1 })),
+      facts: { found: clock - 1, time: clock },
+    },
+  })
+  await provokeEach(t, server, 'claims_malformed', {
+    claim: [
+      { send: () => use(forge({ sub: undefined })), facts: { claim: 'sub', found: 'absent' } },
+      { send: () => use(forge({ scope: ['notes:read'] })), facts: { claim: 'scope', found: 'notes:read' } },
+      { send: () => use(forge({ exp: null })), facts: { claim: 'exp', found: 'null' } },
+    ],
+    lifetime: { send: () => use(forge({ exp: clock + 90_000 })), facts: { found: 90_000, limit: 86_400 } },
+  })
+  await provokeEach(t, server, 'confirmation_malformed', {
+    cnf_missing: { send: () => use(forge({ cnf: undefined })) },
+    cnf_malformed: { send: () => use(forge({ cnf: { jkt: 'x' } })), facts: { found: 'object' } },
+    cnf_member: [
+      {
+        send: () => use(forge({ cnf: { ...good.cnf, jkt: 'x' } })),
+        facts: { member: 'jkt', found: 'x' },
+      },
+      { send: () => use(forge({ cnf: { 'x5t#S256': 7 } })), facts: { member: 'x5t#S256', found: 'number' } },
+    ],
+  })
+  t.match(await use(forge({ nbf: clock + 10, exp: clock + 86_400, aud: ['x', issuer] })), served, 'at the limits')
+})
+
+t.test('where a token came from and what it is for: each detail', async t => {
+  const second = await server.connect('alice')
+  const bob = await server.connect('bob')
+  const certificate = await alice.token({ token_binding: 'certificate' })
+  const scope = { scope: 'notes:read', token_binding: 'certificate' }
+  const [narrow, strong] = [await alice.token(scope), await alice.token()]
+  await provokeEach(t, server, 'connection_mismatch', { other_connection: { send: () => use(strong, second) } })
+  await provokeEach(t, server, 'certificate_mismatch', { other_certificate: { send: () => use(certificate, bob) } })
+  t.match(
+    server.events.at(-1),
+    { client_id: 'alice', bound_to: good.cnf['x5t#S256'], 'x5t#S256': confirmationOf(bob)['x5t#S256'] },
+    'the event names both certificates',
+  )
+  await provokeEach(t, server, 'binding_too_weak', {
+    level: {
+      send: () => use(certificate, alice, '/strong'),
+      facts: { found: 'certificate', expected: 'connection' },
+    },
+  })
+  await provokeEach(t, server, 'scope_missing', {
+    scope: { send: () => use(narrow, alice, '/admin'), status: 403, facts: { found: 'notes:read', expected: 'admin' } },
+  })
+  t.match(await use(certificate, second), served)
+  t.match(await use(strong, alice, '/strong'), { status: 200 })
+})
+
+t.test('proof_missing and proof_invalid: each detail with what was found', async t => {
+  const bound = await alice.token({ token_binding: 'proof' })
+  const other = await alice.token({ token_binding: 'proof' })
+  const second = await server.connect('alice')
+  const bob = await server.connect('bob')
+  const prove = (proof: string, path = whoami) => ({ send: () => alice.get(path, bound, proof) })
+  const changed = (claims: object, path?: string) => prove(alice.prove(bound, claims), path)
+  const full = { htm: 'GET', htu: '/alone' }
+  const alone = (jti: string) => changed({ ...full, jti }, '/alone')
+  const proof = alice.prove(bound)
+  const [, , signature] = proof.split('.') as [string, string, string]
+  await provokeEach(t, server, 'proof_missing', { header_missing: { send: () => use(bound) } })
+  const { clock } = server
+  t.match(await alone('used').send(), { status: 200 }, 'control')
+  const reusedId = alone('used')
+  await provokeEach(t, server, 'proof_invalid', {
+    form: { ...prove('a.b'), facts: { found: '2 segments, 3 characters', limit: 4096 } },
+    header: [
+      { ...prove(withPart(proof, 0, { typ: 'JWT' })), facts: { header: 'typ', found: 'JWT' } },
+      { ...prove(withPart(proof, 0, { alg: 'none' })), facts: { header: 'alg', found: 'none' } },
+      { ...prove(withPart(proof, 0, { jwk: {} })), facts: { header: 'jwk' } },
+      {
+        ...prove(bob.prove(bound)),
+        facts: {
+          header: 'x5t#S256',
+          found: confirmationOf(bob)['x5t#S256'],
+          expected: confirmationOf(alice)['x5t#S256'],
+        },
+      },
+    ],
+    claim: [
+      { ...changed({ ath: undefined }), facts: { claim: 'ath', found: 'absent' } },
+      { ...changed({ iat: 'now' }), facts: { claim: 'iat', found: 'now' } },
+      { ...changed({ nonce: ['x'] }), facts: { claim: 'nonce', found: 'x' } },
+      { ...prove(withPart(proof, 1, undefined)), facts: { found: 'no JSON object' } },
+    ],
+    other_connection: prove(second.prove(bound)),
+    other_token: prove(alice.prove(other)),
+    outside_window: [
+      { ...changed({ iat: clock - 61 }), facts: { found: clock - 61, time: clock } },
+      { ...changed({ iat: clock + 6 }), facts: { found: clock + 6, time: clock } },
+    ],
+    other_request: [
+      { ...changed({ htm: 'POST' }), facts: { claim: 'htm', found: 'POST', expected: 'GET' } },
+      {
+        ...changed({ htu: 'https://localhost/api/notes' }),
+        facts: { claim: 'htu', found: '/api/notes', expected: whoami },
+      },
+    ],
+    wrong_signature: prove(withSignature(proof, `${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`)),
+    not_per_request: {
+      ...changed({ jti: 'new' }, '/alone'),
+      facts: { found: 'ath ekm iat jti', expected: 'jti htm htu' },
+    },
+    used_already: reusedId,
+    too_many: { send: () => floodWithProofs(bound), facts: { limit: 16_384 } },
+  })
+  t.match(await second.get(whoami, bound, second.prove(bound)), served, 'the token on another connection, proven there')
+})
+
+t.test('no_certificate and binding_unavailable: each detail', async t => {
+  const nobody = await server.connect(null)
+  const inject = async (url: string) => {
+    const {
+      statusCode: status,
+      headers,
+      payload: text,
+    } = await server.app.inject({
+      url,
+      headers: { authorization: `Bearer ${token}` },
+    })
+    return { status, headers, text, body: JSON.parse(text) } as Answer
+  }
+  await provokeEach(t, server, 'no_certificate', {
+    not_sent: { send: () => nobody.get(whoami, token) },
+    not_mutual_tls: { send: () => inject(whoami) },
+  })
+  const weak = await server.connect('alice', { maxVersion: 'TLSv1.2', secureOptions: noExtendedMasterSecret })
+  await provokeEach(t, server, 'binding_unavailable', {
+    no_channel_binding: { send: () => weak.requestToken({ token_binding: 'connection' }), status: 400 },
+    no_proof_algorithm: {
+      send: async () => (await server.connect(large)).requestToken({ token_binding: 'proof' }),
+      status: 400,
+      facts: { found: 'ec secp521r1', expected: /^P-256/ },
+    },
+    not_mutual_tls: { send: () => inject('/binding'), status: 400 },
+  })
+  const strong = await server.connect('alice', { maxVersion: 'TLSv1.2' })
+  t.match(await strong.requestToken({ token_binding: 'connection' }), { status: 200 }, 'control')
+})
+
+t.test('revoked: each detail', async t => {
+  const revoke = async (kind: string, value?: string) =>
+    t.match(await callOps(server, 'POST', '/admin/revocations', { body: { kind, value } }), { status: 201 }, kind)
+  const [first, second, third] = [await alice.token(), await alice.token(), await alice.token()]
+  await revoke('token', claimsOf(first).jti)
+  await revoke('grant', claimsOf(second).grant)
+  await provoke(t, server, 'revoked', 'token', { send: () => use(first) })
+  await provoke(t, server, 'revoked', 'grant', { send: () => use(second) })
+  t.match(await use(third), served, 'control')
+  const kinds = [['client', 'alice'], ['certificate', good.cnf['x5t#S256']], ['all']] as const
+  for (const [kind, value] of kinds) {
+    const before = await alice.token()
+    t.match(await use(before), served, 'control')
+    await revoke(kind, value)
+    await provoke(t, server, 'revoked', kind, { send: () => use(before) })
+    server.clock += 1
+  }
+  const last = await alice.token()
+  await callOps(server, 'POST', at('alice', '/disable'))
+  await provoke(t, server, 'revoked', 'client_disabled', { send: () => use(last) })
+  await callOps(server, 'POST', at('alice', '/enable'))
+  await provoke(t, server, 'revoked', 'client', { send: () => use(last) })
+  server.clock += 1
+  const fresh = await alice.token()
+  t.match(await use(fresh), served, 'control')
+  const removed = server.keys.all.find(key => key.kid === decodeHeader(fresh).kid)
+  server.keys.replace(
+    server.keys.all.filter(key => key !== removed),
+    server.clock,
+  )
+  await provoke(t, server, 'revoked', 'key_removed', { send: () => use(fresh), facts: { kid: removed?.kid } })
+})
+
+/** Replaces the header or the claims of a proof; its signature then no longer fits. */
+function withPart(proof: string, at: 0 | 1, changes: object | undefined): string {
+  const parts = proof.split('.')
+  const before = JSON.parse(Buffer.from(parts[at] as string, 'base64url').toString())
+  return parts.with(at, encode(changes === undefined ? [] : { ...before, ...changes })).join('.')
+}
+
+function decodeHeader(token: string): { kid: string } {
+  return JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString())
+}
+
+/** As many ids as are remembered for one connection, put where the server remembers them, and one more over TLS. */
+async function floodWithProofs(bound: string): Promise<Answer> {
+  const socket = sockets.find(({ remotePort }) => remotePort === alice.socket.localPort)
+  const used = connectionOf(socket)?.usedProofs as Map<string, number>
+  const before = [...used.keys()]
+  while (used.size < 16_384) used.set(`id ${used.size}`, server.clock)
+  const proof = alice.prove(bound, { jti: 'one more', htm: 'GET', htu: '/alone' })
+  const answer = await alice.get('/alone', bound, proof)
+  for (const id of used.keys()) if (!before.includes(id)) used.delete(id)
+  return answer
+}
