@@ -1,7 +1,9 @@
 // The claims of an access token: built when one is issued, checked when one is presented (RFC 9068 §2.2, §4).
 // Not the signature (keys/token-keys.ts) and not to whom the token belongs (confirmation.ts).
+
 import { bindingTypes } from './channel-binding.ts'
 import { type Confirmation, type TokenBinding, verifyConfirmation } from './confirmation.ts'
+import { describeValue } from './describe-value.ts'
 import { OAuthError, type Why } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 

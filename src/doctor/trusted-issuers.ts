@@ -1,4 +1,5 @@
 // Outside issuers: their rules, and the keys that they sign with, fetched where that is allowed.
+import { describeKey, findKeySetProblem } from '../core/issuer-key.ts'
 import { readTrustedIssuersFile } from '../process/files.ts'
 import type { OutsideIssuer } from '../server/grants/trusted-issuers.ts'
 import type { Settings } from '../settings/settings.ts'

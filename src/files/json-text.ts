@@ -1,8 +1,8 @@
 // The one reader of JSON files (RFC 8259): what JSON.parse accepts, less members that stand twice, of which it would take
 // the last in silence; and of what is wrong, the line and column. Never the text itself: some of these files are secret.
 
-import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-problem.ts'
 import { maximumDepth } from '../core/json-depth.ts'
+import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-problem.ts'
 
 /**
  * Parses a JSON text whose outermost value is of the wanted type. `file` is named in problems.

@@ -1,11 +1,14 @@
 // The ops listener: health, readiness and administration of a running server, in plain HTTP for this machine only.
 // Puts its parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { guardedWithLog } from '../core/guard.ts'
 import { acceptJson } from '../server/bodies.ts'
+import { refuseConnect } from '../server/connect-requests.ts'
+import { toResponse } from '../tls/connect-response.ts'
 import { findCrossSite } from '../server/cross-site.ts'
 import { describeFrameworkError, guardErrorHandler } from '../server/errors.ts'
 import { notFound } from '../server/not-found.ts'

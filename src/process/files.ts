@@ -1,10 +1,12 @@
 // Reads and makes the files that the settings point to. Every problem is a sentence that names the file, and never quotes it.
+
 import { createPublicKey, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import type { JSONWebKeySet } from 'jose'
 import { readClients } from '../core/client.ts'
+import { findKeySetProblem } from '../core/issuer-key.ts'
 import { readReporterKeys } from '../core/leak-signature.ts'
 import { readTrustedIssuers } from '../core/trusted-issuer.ts'
 import { readRegularFile } from '../files/file-access.ts'

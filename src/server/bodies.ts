@@ -1,9 +1,11 @@
 // The two kinds of body that are read here, each the one content type of its routes: forms, as strictly as OAuth asks
 // (no parameter twice, an empty one is absent: RFC 6749 §3.2), and JSON in UTF-8.
+
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { malformed, type OAuthError } from '../core/errors.ts'
+import { isTooDeep, maximumDepth } from '../core/json-depth.ts'
 import { isAsciiOrUtf8, parseMediaType } from '../core/media-type.ts'
 import { countHeaders } from '../verify/bearer.ts'
 import { RequestError } from './errors.ts'

@@ -1,4 +1,5 @@
 // Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isSameHost, parseAuthority } from '../core/authority.ts'
@@ -11,6 +12,7 @@ import { createTokenRecognizer } from '../verify/token-facts.ts'
 import { type Claims, createTokenReader } from '../verify/token-reader.ts'
 import { createTokenVerifier } from '../verify/token-verifier.ts'
 import { SecretChecker } from './clients/client-secret.ts'
+import { methods, refuseConnect } from './connect-requests.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import { answerUnexpected, describeFrameworkError, guardErrorHandler, RequestError, readRefusal } from './errors.ts'
 import { createClosing } from './incidents/closing.ts'

@@ -1,7 +1,7 @@
 // The public keys of the issuer whose tokens a resource server takes: given once, or fetched from where the issuer publishes
 // them, so that its rotation is followed. Either way only they count, whatever a token points to (RFC 8725 §3.10).
 import { createRemoteDocument } from '../keys/remote-document.ts'
-import { importVerificationKey, readTokenJwk, type VerificationKey } from '../keys/token-keys.ts'
+import { importVerificationKeys, readTokenJwk, type VerificationKey } from '../keys/token-keys.ts'
 import type { FindKey } from './token-reader.ts'
 
 /** The keys themselves, as the issuer's `/oauth/jwks` gives them, or that address and the authorities for it, PEM. */

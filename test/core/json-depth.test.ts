@@ -1,9 +1,9 @@
 // Foreign JSON is bounded in its nesting where it is read, since it could not be written again: JSON.stringify overflows.
 import t from 'tap'
 import { parseObject } from '../../src/core/compact-jws.ts'
-import { decodeToken } from '../../src/text/describe-token.ts'
 import { isTooDeep, maximumDepth } from '../../src/core/json-depth.ts'
 import { parseDocument } from '../../src/outgoing/document.ts'
+import { decodeToken } from '../../src/text/describe-token.ts'
 
 const arrays = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
 const objects = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`

@@ -13,11 +13,26 @@ import { commonName, element } from '../helpers/corpus/der.ts'
 import { keyOf } from '../helpers/corpus/keys.ts'
 import { root } from '../helpers/corpus/world.ts'
 import { provoke, provokeEach } from '../helpers/server/details.ts'
+import { at, callOps } from '../helpers/server/ops.ts'
 import { issuer, thumbprint } from '../helpers/tokens/forge-token.ts'
 import { introspect, refresh, register, revoke, startGrant } from '../helpers/tokens/grants.ts'
-import { makeReporter, publicKeys, send, sendSigned, signatureHeaders, trustReporters } from '../helpers/tokens/leaks.ts'
-import { at, callOps } from '../helpers/server/ops.ts'
-import { backend, exchange, exchangeGrant, idp, makeIssuer, outsideAudience, trust } from '../helpers/tokens/outside-issuer.ts'
+import {
+  makeReporter,
+  publicKeys,
+  send,
+  sendSigned,
+  signatureHeaders,
+  trustReporters,
+} from '../helpers/tokens/leaks.ts'
+import {
+  backend,
+  exchange,
+  exchangeGrant,
+  idp,
+  makeIssuer,
+  outsideAudience,
+  trust,
+} from '../helpers/tokens/outside-issuer.ts'
 
 t.setTimeout(120_000)
 const selfSigned = issueCertificate({ subject: [['CN', 'alice']] })

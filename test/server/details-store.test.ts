@@ -7,8 +7,8 @@ import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { provoke } from '../helpers/server/details.ts'
-import { register } from '../helpers/tokens/grants.ts'
 import { callOps } from '../helpers/server/ops.ts'
+import { register } from '../helpers/tokens/grants.ts'
 
 const sentences = details.store_unavailable
 const faulty: { -readonly [name in keyof Store]?: Store[name] } = {}

@@ -4,10 +4,11 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
-import { connectionOf } from '../../src/tls/connection.ts'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { type Answer, issueCertificate, startTestServer } from '../../src/testing/server.ts'
+import { connectionOf } from '../../src/tls/connection.ts'
 import { type Provocations, provoke, provokeEach } from '../helpers/server/details.ts'
+import { at, callOps } from '../helpers/server/ops.ts'
 import {
   claimsFor,
   confirmationOf,
@@ -20,7 +21,6 @@ import {
   withSignature,
 } from '../helpers/tokens/forge-token.ts'
 import { claimsOf, register } from '../helpers/tokens/grants.ts'
-import { at, callOps } from '../helpers/server/ops.ts'
 
 t.setTimeout(120_000)
 const jwk = await generateTokenKey('ES256')

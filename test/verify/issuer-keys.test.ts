@@ -7,9 +7,12 @@ import t from 'tap'
 import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
 import { remoteLimits } from '../../src/keys/remote-document.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
+import type { RequireTokenInternals } from '../../src/plugins/fastify.ts'
 import { openConnection } from '../../src/testing/connection.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { findIssuerKeys } from '../../src/verify/issuer-keys.ts'
+import { createTokenReader } from '../../src/verify/token-reader.ts'
+import { createTokenVerifier } from '../../src/verify/token-verifier.ts'
 import { startKeyServer } from '../helpers/tokens/outside-issuer.ts'
 
 const issuer = await startTestServer()

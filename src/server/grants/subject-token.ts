@@ -1,7 +1,9 @@
 // The subject_token of an exchange → the subject (RFC 8693 §2.1). An outside issuer's token by that issuer's rules; one of
 // ours only from its own presenter, like anywhere else. It is written nowhere, and every refusal of it looks the same.
-import { type AccessTokenClaims, checkClaims, describeValue, readScope } from '../../core/access-token.ts'
+
+import { type AccessTokenClaims, checkClaims, readScope } from '../../core/access-token.ts'
 import { verifyConfirmation } from '../../core/confirmation.ts'
+import { describeValue } from '../../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { isOpaqueToken } from '../../core/opaque-token.ts'

@@ -2,7 +2,7 @@
 // Never more scope than it had, never longer than it lasts, and bound as every token of ours is, never more weakly than it.
 import { confirm, isAtLeast } from '../../core/confirmation.ts'
 import { malformed, OAuthError } from '../../core/errors.ts'
-import { decide } from '../../core/policy.ts'
+import { decide, withoutQuery } from '../../core/policy.ts'
 import { narrowScope } from '../../core/subject-token.ts'
 import { type Form, requireParameter } from '../bodies.ts'
 import { type GrantRequest, startGrant } from './grant.ts'

@@ -1,10 +1,11 @@
 // Tokens of outside issuers: which issuer one claims to come from, and whether that issuer signed it (RFC 8725 §3.1, §3.8).
 // Signatures are verified by jose, with the keys that were configured and nothing that a token points to (RFC 8725 §3.10).
 import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 'jose'
-import { describeValue } from '../../core/access-token.ts'
-import { isCanonical, parseObject } from '../../core/compact-jws.ts'
+import { describeSegments, isCanonical, parseObject } from '../../core/compact-jws.ts'
+import { describeValue } from '../../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
+import { isTooDeep, maximumDepth } from '../../core/json-depth.ts'
 import type { TrustedIssuer } from '../../core/trusted-issuer.ts'
 import { createRemoteKeys, type FindOutsideKey } from '../../keys/remote-keys.ts'
 import type { Claims } from '../../verify/token-reader.ts'
