@@ -12,7 +12,7 @@ import {
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { OAuthError, type Reason } from '../core/errors.ts'
-import { acceptsAnyone, assessAuthorities } from './authority-standing.ts'
+import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
 import { malformed } from './errors.ts'
@@ -102,6 +102,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
   let material = parseMaterial(options)
   const trusted: TrustInForce = { trust: loadTrust(material.authorities, material.lists), isPinned }
+  requireAnyAuthority(trusted.trust)
   let tlsOptions = buildTlsOptions(material, minVersion)
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()
