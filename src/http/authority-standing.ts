@@ -10,6 +10,7 @@ import {
   isInScope,
   isIssuerOf,
   isListOf,
+  readCertificateFacts,
   type Trust,
   type TrustedList,
   TrustProblem,
@@ -35,6 +36,19 @@ export function assessAuthorities(trust: Trust, now?: number): Standing[] {
     const problem = assessor.findProblem(authority, isParent ? authority : undefined)
     return { authority, problem, warning: problem === undefined ? assessor.findWarning(authority) : undefined }
   })
+}
+
+/**
+ * Finds why OpenSSL refuses the certificate of a client that some of these authorities may have issued, by their names, at
+ * `now`; undefined: nothing is known against it.
+ */
+export function findClientProblem(x509: X509Certificate, trust: Trust, now: number): string | undefined {
+  const facts = readCertificateFacts(x509)
+  const assessor = createAssessor(trust, now)
+  const problems = trust.authorities
+    .filter(authority => isIssuerOf(authority, facts))
+    .map(issuer => findSignatureProblem(issuer, { ...facts, x509 }) ?? assessor.findProblem(issuer))
+  return problems.includes(undefined) ? undefined : problems[0]
 }
 
 /** @throws TrustProblem for files with which no client could be accepted, whatever the time. */
@@ -146,21 +160,34 @@ function findLengthProblem({ subjectText, pathLength }: Authority, below: readon
   return `${subjectText} allows ${pathLength} authorities below it (pathLenConstraint), and there are ${length}; replace it`
 }
 
-/** Whether OpenSSL takes one authority for the issuer of another, whose names say that it is. */
-function findSignatureProblem(issuer: Authority, authority: Authority): string | undefined {
-  if (isSignedBy(authority.x509, issuer.x509)) return undefined
-  return `the certificate of ${authority.subjectText} is not signed by the key of ${issuer.subjectText}; replace one of them`
+type Issued = Pick<Authority, 'x509' | 'subjectText'>
+
+/** Whether OpenSSL takes an authority for the issuer of a certificate, whose names say so. */
+function findSignatureProblem(issuer: Authority, issued: Issued): string | undefined {
+  const [name, by] = [issued.subjectText, issuer.subjectText]
+  const { isSigned, isIssued } = compare(issued.x509, issuer.x509)
+  if (!isSigned) return `the certificate of ${name} is not signed by the key of ${by}; replace one of them`
+  if (isIssued || issuer.incapacity !== undefined) return undefined
+  return `OpenSSL does not take ${by} for the issuer of ${name}: an extension of either is malformed; replace it`
 }
 
-/** Signatures that were verified before: metrics ask for the standings every few seconds. */
-const verified = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>()
+interface Comparison {
+  readonly isSigned: boolean
+  readonly isIssued: boolean
+}
 
-function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  const known = verified.get(certificate) ?? new WeakMap<X509Certificate, boolean>()
-  verified.set(certificate, known)
-  const isSigned = known.get(issuer) ?? verifySignature(certificate, issuer)
-  known.set(issuer, isSigned)
-  return isSigned
+/** What was compared before: metrics ask for the standings every few seconds. */
+const compared = new WeakMap<X509Certificate, WeakMap<X509Certificate, Comparison>>()
+
+function compare(certificate: X509Certificate, issuer: X509Certificate): Comparison {
+  const known = compared.get(certificate) ?? new WeakMap<X509Certificate, Comparison>()
+  compared.set(certificate, known)
+  const comparison = known.get(issuer) ?? {
+    isSigned: verifySignature(certificate, issuer),
+    isIssued: certificate.checkIssued(issuer),
+  }
+  known.set(issuer, comparison)
+  return comparison
 }
 
 function verifySignature(certificate: X509Certificate, issuer: X509Certificate): boolean {

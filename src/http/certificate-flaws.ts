@@ -55,21 +55,27 @@ export function findAuthorityFlaw(
   return isTaken ? undefined : 'may not issue certificates (no basicConstraints); it is no authority'
 }
 
-/** Finds those among many certificates that are too weak: in one go where none is, since each question takes 2 ms. */
+/** Finds those among many certificates whose key is too weak: in one go where none is, since each question takes 2 ms. */
 export function findWeak(certificates: readonly X509Certificate[]): X509Certificate[] {
-  if (certificates.length === 0 || !isWeak(certificates)) return []
-  if (certificates.length === 1) return [...certificates]
+  const reason = certificates.length === 0 ? undefined : findTlsProblem(certificates)
+  if (reason === undefined) return []
+  if (certificates.length === 1) return /too (?:small|weak)/.test(reason) ? [...certificates] : []
   const half = certificates.length >> 1
   return [certificates.slice(0, half), certificates.slice(half)].flatMap(findWeak)
 }
 
-/** Whether the security level of OpenSSL, as it is configured here, excludes one of these certificates. */
-function isWeak(certificates: readonly X509Certificate[]): boolean {
+/** Whether a certificate, unless it is self-signed, has a signature with a digest that OpenSSL takes from no authority. */
+export function hasWeakSignature({ signatureAlgorithm }: X509Certificate): boolean {
+  return /sha-?1(?!\d)|md[245]/i.test(signatureAlgorithm ?? '')
+}
+
+/** Why OpenSSL, at the security level that it is configured for here, presents none of these certificates. */
+function findTlsProblem(certificates: readonly X509Certificate[]): string | undefined {
   try {
     createSecureContext({ cert: certificates.map(String).join(''), ca: [] }) // without `ca`, Node loads the public roots
-    return false
+    return undefined
   } catch (error) {
-    return /too (?:small|weak)/.test(String((error as { reason?: string }).reason))
+    return String((error as { reason?: string }).reason)
   }
 }
 

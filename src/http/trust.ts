@@ -23,7 +23,14 @@ import {
   type RevokedEntry,
   UnusableListError,
 } from '../core/revocation-list.ts'
-import { findAuthorityFlaw, findExtensionFlaw, findKeyFlaw, findWeak, weakness } from './certificate-flaws.ts'
+import {
+  findAuthorityFlaw,
+  findExtensionFlaw,
+  findKeyFlaw,
+  findWeak,
+  hasWeakSignature,
+  weakness,
+} from './certificate-flaws.ts'
 
 /** What is trusted since the last load of the files; a load of anything else makes a new object. */
 export interface Trust {
@@ -218,7 +225,8 @@ function readAuthority(x509: X509Certificate, index: number, total: number, isWe
     const pathLength = readBasicConstraints(fields)?.pathLength
     const isRoot = isIssuerOf(facts, facts)
     const incapacity = findAuthorityFlaw(x509, fields, isRoot)
-    const flaw = findKeyFlaw(x509, fields) ?? (isWeak ? weakness : findExtensionFlaw(fields))
+    const isTooWeak = isWeak || (!isRoot && hasWeakSignature(x509))
+    const flaw = findKeyFlaw(x509, fields) ?? (isTooWeak ? weakness : findExtensionFlaw(fields))
     // OpenSSL compares the algorithm of the signature with the key; it also asks whether the key may sign certificates.
     const isForeign = isRoot && incapacity === undefined && !x509.checkIssued(x509)
     return { ...facts, x509, pathLength, flaw: flaw ?? (isForeign ? foreignSignature : undefined), incapacity }
@@ -228,7 +236,8 @@ function readAuthority(x509: X509Certificate, index: number, total: number, isWe
   }
 }
 
-const foreignSignature = 'names itself as its issuer, and its signature is not of an algorithm of its key; replace it'
+const foreignSignature =
+  'is not self-signed as OpenSSL reads it: its signature is of no algorithm of its key, or an extension is malformed; replace it'
 
 function readList(der: Buffer, index: number, total: number): TrustedList {
   const fail = (found: string) => new TrustProblem('lists', `revocation list ${index + 1} of ${total} ${found}`, index)

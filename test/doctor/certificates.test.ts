@@ -248,11 +248,11 @@ t.test('clients: which certificate of a folder is whose, and why others are nobo
   ])
   t.match(about('client bob'), [
     /^✓ client bob: certs\/bob\.crt, ends /,
-    '! client bob: certs/bob.crt was issued by CN=other, which is no authority in ca.crt; add that authority, or the intermediate certificate of it',
+    '! client bob: certs/bob.crt was issued by CN=other, which is no authority in ca.crt; add that authority, or put the intermediate certificate of it behind the certificate',
   ])
   t.match(about('client dave'), [
     /^! client dave: certs\/dave\.crt, ended on .*; renew it$/,
-    '✗ client dave: certs/dave.crt has no extended key usage, and is refused; issue it with the usage clientAuth',
+    '✗ client dave: certs/dave.crt is refused: it has no extended key usage; issue it with the usage clientAuth',
   ])
   t.match(about('client carol'), [
     /^✗ client carol: no certificate of certs is its own; certs\/carol\.crt: The subject of the certificate has the parts of the registered name in the opposite order\. Registered: C=DE,O=Example,CN=carol\. Presented: CN=carol,O=Example,C=DE\.; Register /,
