@@ -28,7 +28,7 @@ export interface Question {
   /** A folder of certificates of clients, for the doctor. */
   readonly certs?: string | undefined
   /** The certificate and the key of a client, with which a token that is bound to them is inspected. */
-  readonly client?: { readonly cert: string; readonly key: string } | undefined
+  readonly client?: { readonly cert: string; readonly key: string; readonly ca: string } | undefined
   /** A folder to scan. */
   readonly folder?: string | undefined
 }
@@ -67,12 +67,12 @@ process.on('message', async ({ env, token, certs, client, folder }: Question) =>
   process.send?.({ ...answer, findings, inspected, scanned, milliseconds, peakMegabytes } satisfies Answer)
 })
 
-async function inspect({ cert, key }: NonNullable<Question['client']>): Promise<boolean | string> {
+async function inspect({ cert, key, ca }: NonNullable<Question['client']>): Promise<boolean | string> {
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const confirmation = { 'x5t#S256': thumbprintOf(cert) }
   const token = `${encode({ alg: 'EdDSA', typ: 'at+jwt' })}.${encode({ sub: 'alice', cnf: confirmation })}.AAAA`
   try {
-    const { report } = await inspectJwt(token, { cert, key, offline: true })
+    const { report } = await inspectJwt(token, { cert, key, ca, offline: true })
     return report.certificate?.named ?? 'no certificate'
   } catch (error) {
     return String((error as Error).message)
