@@ -43,7 +43,7 @@ With --ca alone, or none of them, no certificate is judged. Without --ca, Node's
 }
 
 /** Builds the report, and the same in words. Rejects with one sentence when it is no token. */
-async function inspectJwt(token: string, values: Values): Promise<{ report: TokenReport; words: string }> {
+export async function inspectJwt(token: string, values: Values): Promise<{ report: TokenReport; words: string }> {
   const decoded = token.length > longest ? undefined : decodeToken(token)
   if (decoded === undefined)
     throw new Error('this is no token: neither the three parts of a JWT nor tlsbound_at_… or tlsbound_rt_…')

@@ -1,10 +1,13 @@
 // The fields of a certificate that Node does not give, or gives only as text to be taken apart (RFC 5280 §4.1).
 // Only for certificates that OpenSSL has accepted. Every function throws RangeError on a structure we do not know.
 import { type Element, readElements, readSequence } from './der.ts'
+import { readObjectIdentifier } from './object-identifier.ts'
 
 export interface CertificateFields {
   readonly serial: Buffer
   readonly issuer: Element
+  /** notBefore and notAfter, each a Time. */
+  readonly validity: readonly Element[]
   readonly subject: Element
   /** Content of the SubjectPublicKeyInfo. */
   readonly publicKey: Buffer
@@ -33,13 +36,14 @@ export interface KeyUsage {
 /** Takes the DER of a certificate apart, down to the fields that something here asks for. */
 export function readFields(certificate: Buffer): CertificateFields {
   const signed = readElements(readSequence(certificate)[0]?.content ?? Buffer.alloc(0))
-  const [serial, , issuer, , subject, publicKey] = signed[0]?.tag === 0xa0 ? signed.slice(1) : signed // [0] version
+  const [serial, , issuer, validity, subject, publicKey] = signed[0]?.tag === 0xa0 ? signed.slice(1) : signed // [0] version
   if (serial?.tag !== 0x02 || issuer?.tag !== 0x30 || subject?.tag !== 0x30 || publicKey?.tag !== 0x30)
     throw new RangeError('not a certificate')
   const extensions = signed.find(element => element.tag === 0xa3)
   return {
     serial: serial.content,
     issuer,
+    validity: readElements(validity?.content ?? Buffer.alloc(0)),
     subject,
     publicKey: publicKey.content,
     extensions: extensions ? readSequence(extensions.content) : [],
@@ -53,6 +57,29 @@ export function readExtension({ extensions }: Extended, id: Buffer): Buffer | un
     if (type?.content.equals(id)) return rest.at(-1)?.content ?? Buffer.alloc(0) // after an optional BOOLEAN `critical`
   }
   return undefined
+}
+
+/** Object identifiers of the critical extensions. */
+export function readCriticalExtensions({ extensions }: Extended): string[] {
+  return extensions.flatMap(extension => {
+    const [type, critical] = readElements(extension.content)
+    const isCritical = critical?.tag === 0x01 && critical.content[0] !== 0
+    return type !== undefined && isCritical ? [readObjectIdentifier(type.content)] : []
+  })
+}
+
+/** The basicConstraints (RFC 5280 §4.2.1.9), without their path length where it is none; undefined: there is no such extension. */
+export function readBasicConstraints(fields: Extended): { readonly pathLength: number | undefined } | undefined {
+  const value = readExtension(fields, basicConstraints)
+  if (value === undefined) return undefined
+  const length = readSequence(value).find(({ tag }) => tag === 0x02)?.content
+  return { pathLength: length?.length === 1 ? length[0] : undefined } // a longer one limits nothing
+}
+
+/** Whether a key on a curve comes with the parameters of that curve instead of its name (RFC 5480 §2.1.1). */
+export function hasExplicitCurve({ publicKey }: Pick<CertificateFields, 'publicKey'>): boolean {
+  const [type, parameters] = readElements(readElements(publicKey)[0]?.content ?? Buffer.alloc(0))
+  return type?.content.equals(ecPublicKey) === true && parameters?.tag === 0x30
 }
 
 /** The uniformResourceIdentifier names, context tag [6], of the subject alternative names (RFC 5280 §4.2.1.6). */
@@ -133,9 +160,11 @@ function urisOf(names: readonly Element[]): Buffer[] {
 const idOf = (arc: number) => Buffer.from([0x55, 0x1d, arc])
 const subjectKeyIdentifier = idOf(14)
 const keyUsage = idOf(15)
+const basicConstraints = idOf(19)
 export const subjectAltName = idOf(17)
 const crlDistributionPoints = idOf(31)
 const authorityKeyIdentifier = idOf(35)
+const ecPublicKey = Buffer.from([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]) // 1.2.840.10045.2.1
 const commonName = Buffer.from([0x55, 0x04, 0x03]) // 2.5.4.3
 const [utf8, latin1, utf16] = ['utf-8', 'latin1', 'utf-16be'].map(name => new TextDecoder(name))
 /** By tag: UTF8String, PrintableString, TeletexString, IA5String, BMPString. */

@@ -1,8 +1,8 @@
 // Certificate revocation lists (RFC 5280 §5): what one says, and whether OpenSSL applies all of it in a handshake. It does not
 // apply delta and indirect lists, and refuses every client where it meets a critical extension that it does not know: such a
 // list is refused here, by name, before it is in use (measured with OpenSSL 3.5: test/attack/certificate/lists.test.ts).
-// No signature is verified here: OpenSSL does that.
 import { type AuthorityKey, parseAuthorityKey, readExtension, readFullName } from './certificate-fields.ts'
+import { isTime, readTime } from './certificate-time.ts'
 import { type Element, ElementWalker, readElements, readSequence } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
 
@@ -22,15 +22,24 @@ export interface RevocationList {
   /** The cRLNumber in hexadecimal digits. */
   readonly number: string | undefined
   readonly scope: ListScope
+  readonly signature: ListSignature
   /** How many certificates it revokes. */
   readonly entries: number
   /** The entry of a serial number; undefined: the list does not revoke it. */
   find(serial: Buffer): RevokedEntry | undefined
 }
 
+export interface ListSignature {
+  /** The AlgorithmIdentifier of the signature. */
+  readonly algorithm: Buffer
+  /** What is signed. */
+  readonly signed: Buffer
+  readonly value: Buffer
+}
+
 export interface RevokedEntry {
-  /** Milliseconds since 1970. */
-  readonly revokedAt: number
+  /** Milliseconds since 1970; undefined: OpenSSL applies an entry whose date is none. */
+  readonly revokedAt: number | undefined
   /** The reasonCode, by its name in RFC 5280 §5.3.1. */
   readonly reason: string | undefined
 }
@@ -42,11 +51,12 @@ export class UnusableListError extends Error {
 
 /** Parses the DER of a list. @throws RangeError when it is not one, UnusableListError when it must not be used. */
 export function parseRevocationList(der: Buffer): RevocationList {
-  const signed = readElements(readSequence(der)[0]?.content ?? Buffer.alloc(0))
+  const [whole, outerAlgorithm, bits] = readSequence(der)
+  const signed = readElements(whole?.content ?? Buffer.alloc(0))
   const [version] = signed
   if (version?.tag === integer && !version.content.equals(Buffer.from([1]))) throw new RangeError('an unknown version')
   const [algorithm, issuer, thisUpdate, ...rest] = version?.tag === integer ? signed.slice(1) : signed
-  if (algorithm?.tag !== sequence || issuer?.tag !== sequence || thisUpdate === undefined)
+  if (algorithm?.tag !== sequence || issuer?.tag !== sequence || thisUpdate === undefined || !isTime(thisUpdate.tag))
     throw new RangeError('not a certificate revocation list')
   const nextUpdate = isTime(rest[0]?.tag) ? rest.shift() : undefined
   const entries = rest[0]?.tag === sequence ? rest.shift()?.content : undefined
@@ -61,8 +71,9 @@ export function parseRevocationList(der: Buffer): RevocationList {
   return {
     issuer,
     authorityKey: authorityKey && parseAuthorityKey(authorityKey),
-    thisUpdate: readTime(thisUpdate),
-    nextUpdate: nextUpdate && readTime(nextUpdate),
+    thisUpdate: requireTime(thisUpdate, 'thisUpdate'),
+    nextUpdate: nextUpdate && requireTime(nextUpdate, 'nextUpdate'),
+    signature: readSignature(der, algorithm, outerAlgorithm, bits),
     number: number && readElements(number)[0]?.content.toString('hex'),
     scope: scope === undefined ? { certificates: 'all', uris: [] } : readScope(scope),
     entries: index.size,
@@ -214,21 +225,31 @@ function isTimeText(der: Buffer, from: number, to: number): boolean {
   return true
 }
 
-function isTime(tag: number | undefined): boolean {
-  return tag === utcTime || tag === generalizedTime
+function requireTime(element: Element, name: string): number {
+  const time = readTime(element)
+  if (time === undefined)
+    throw new UnusableListError(
+      `has a ${name} that is no date of RFC 5280; OpenSSL would refuse every client of its authority`,
+    )
+  return time
 }
 
-/** Reads a Time: YYMMDDHHMMSSZ until 2049, YYYYMMDDHHMMSSZ from then on (RFC 5280 §4.1.2.5). In milliseconds since 1970. */
-function readTime({ tag, content }: Element): number {
-  const text = content.toString('latin1')
-  const century = tag === generalizedTime ? '' : text < '50' ? '20' : '19'
-  const [, date, time] = /^(\d{8})(\d{6})Z$/.exec(century + text) ?? []
-  if (date === undefined || time === undefined || !isTime(tag))
-    throw new RangeError('a time is not of the form of RFC 5280')
-  const moment = `${date.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`
-  const milliseconds = Date.parse(moment)
-  if (Number.isNaN(milliseconds)) throw new RangeError('a time is not of the form of RFC 5280')
-  return milliseconds
+/** RFC 5280 §5.1.1.2: the algorithm stands inside and outside of what is signed, and OpenSSL compares them. */
+function readSignature(
+  der: Buffer,
+  inner: Element,
+  outer: Element | undefined,
+  bits: Element | undefined,
+): ListSignature {
+  if (outer?.tag !== sequence || bits?.tag !== bitString || bits.content[0] !== 0)
+    throw new RangeError('not a certificate revocation list')
+  if (!inner.content.equals(outer.content))
+    throw new UnusableListError('names two signature algorithms; OpenSSL would refuse every client of its authority')
+  const list = new ElementWalker(der)
+  list.next()
+  const signed = new ElementWalker(der, list.start, list.end)
+  signed.next()
+  return { algorithm: outer.content, signed: der.subarray(list.start, signed.end), value: bits.content.subarray(1) }
 }
 
 function unknownExtension(id: Buffer): string {
@@ -237,11 +258,10 @@ function unknownExtension(id: Buffer): string {
 
 const boolean = 0x01
 const integer = 0x02
+const bitString = 0x03
 const octetString = 0x04
 const objectIdentifier = 0x06
 const sequence = 0x30
-const utcTime = 0x17
-const generalizedTime = 0x18
 /** FALSE, which DER leaves out and not every encoder does. */
 const no = Buffer.from([0])
 

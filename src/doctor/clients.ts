@@ -1,5 +1,7 @@
 // Client registrations: the list itself, names that look as if written in the wrong order, certificates in it that end, and
 // which certificate of a folder matches which client, by the judge of the server.
+
+import type { X509Certificate } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Client, readClients } from '../core/client.ts'
@@ -12,7 +14,8 @@ import { FileProblem } from '../files/file-problem.ts'
 import { loadCertificates } from '../files/pem-files.ts'
 import type { Settings } from '../settings/settings.ts'
 import { describeCertificate } from '../tls/certificate-rejection.ts'
-import { clientAuth, findRevocation, isIssuerOf, readCertificateFacts, type Trust } from '../tls/trust.ts'
+import { clientAuth, type Trust } from '../tls/trust.ts'
+import { findRefusals, findTlsFlaw } from './client-certificate.ts'
 import { checkEnd, type Finding, failure, failuresOf, good, warning } from './finding.ts'
 
 /** Checks registrations that readClientsFile has accepted, or those of the demo. `now` in milliseconds since 1970. */
@@ -65,6 +68,8 @@ function describeOrder(id: string, name: string): Finding {
 interface Candidate {
   readonly file: string
   readonly certificate: PresenterCertificate
+  /** The other certificates of its file, which the client sends behind it. */
+  readonly sent: readonly X509Certificate[]
   /** Whether it may be one, by its usage; a registered certificate is one in any case. */
   readonly isClient: boolean
 }
@@ -98,22 +103,26 @@ export function checkCertificates(
         ? [describeUnmatched(client, folder, others)]
         : own.flatMap(candidate => checkCandidate(client, candidate, { trust, settings, now })),
     ),
-    ...unowned.map(({ file, certificate }) =>
+    ...unowned.flatMap(({ file, certificate, sent }) => [
       warning(`${file}: ${nameOf(certificate)} is registered for no client`, 'register it, if it is a client’s'),
-    ),
+      ...(trust === undefined
+        ? []
+        : findRefusals({ x509: certificate.x509, sent }, file, trust, settings.tlsClientCaFile, now)),
+    ]),
   ]
 }
 
-/** The first certificate of each file in a folder. */
+/** The first certificate of each file in a folder, and what stands behind it. */
 function readCandidates(folder: string, problems: Finding[]): Candidate[] {
   const names = readNames(folder).filter(name => /\.(?:crt|pem|cer|cert)$/i.test(name))
   return names.flatMap(name => {
     const file = join(folder, name)
     try {
-      const [{ x509 }] = loadCertificates(file)
+      const [{ x509 }, ...others] = loadCertificates(file)
+      const sent = others.map(block => block.x509)
       const purposes = x509.keyUsage as readonly string[] | undefined
       const isClient = purposes === undefined || purposes.includes(clientAuth)
-      return [{ file, certificate: readCertificate(x509), isClient: isClient && !x509.ca }]
+      return [{ file, certificate: readCertificate(x509), sent, isClient: isClient && !x509.ca }]
     } catch (error) {
       problems.push(...failuresOf(error).map(({ found, remedy }) => warning(found, remedy)))
       return []
@@ -169,26 +178,29 @@ function nameOf({ x509 }: PresenterCertificate): string {
 }
 
 /** Checks a certificate that is a client's own, by what is certain without a handshake. */
-function checkCandidate(client: Client, { file, certificate }: Candidate, options: CertificatesOptions): Finding[] {
+function checkCandidate(
+  client: Client,
+  { file, certificate, sent }: Candidate,
+  options: CertificatesOptions,
+): Finding[] {
   const { trust, settings, now } = options
   const { x509 } = certificate
   const what = `client ${client.id}: ${file}`
   if (x509.validFromDate.getTime() > now)
     return [warning(`${what} is not valid before ${x509.validFromDate.toISOString()}`, 'compare the clocks')]
-  const { verdict, ...end } = checkEnd(what, x509.validToDate.getTime(), now, settings.expiryWarningDays, 'renew it')
-  const findings: Finding[] = [{ verdict: verdict === 'failure' ? 'warning' : verdict, ...end }]
-  if (x509.keyUsage === undefined)
-    findings.push(failure(`${what} has no extended key usage, and is refused`, 'issue it with the usage clientAuth'))
-  if (trust === undefined || client.subject === undefined) return findings
-  const facts = readCertificateFacts(x509)
-  if (!trust.authorities.some(authority => isIssuerOf(authority, facts)))
-    findings.push(
-      warning(
-        `${what} was issued by ${facts.issuerText}, which is no authority in ${settings.tlsClientCaFile}`,
-        'add that authority, or the intermediate certificate of it',
-      ),
-    )
-  if (findRevocation(trust, x509.raw, now) !== undefined)
-    findings.push(warning(`${what} is revoked`, 'issue another one'))
-  return findings
+  const { validToDate } = x509
+  const dates = Number.isNaN(validToDate.getTime())
+    ? []
+    : [checkEnd(what, validToDate.getTime(), now, settings.expiryWarningDays, 'renew it')]
+  const findings = dates.map(({ verdict, ...end }): Finding => {
+    return { verdict: verdict === 'failure' ? 'warning' : verdict, ...end }
+  })
+  // Of one that is registered itself, no authority and no usage counts.
+  if (client.subject === undefined) {
+    const flaw = findTlsFlaw(x509)
+    return flaw === undefined ? findings : [...findings, failure(`${what} is refused: it ${flaw}`)]
+  }
+  return trust === undefined
+    ? findings
+    : [...findings, ...findRefusals({ x509, sent }, what, trust, settings.tlsClientCaFile, now)]
 }

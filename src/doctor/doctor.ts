@@ -72,8 +72,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
   const checks: Readonly<Record<string, Check>> = {
     secrets: () => checkExposures(settings, { env, execArgv, user }, keysFile),
     certificate: () => (own === undefined ? [demoFinding] : checkOwn(own, trust, settings, now)),
-    authorities: () =>
-      trust === undefined ? [demoFinding] : trust.orFail(({ trust: read }) => checkTrust(read, settings, now)),
+    authorities: () => (trust === undefined ? [demoFinding] : trust.orFail(read => checkTrust(read, settings, now))),
     clients: () =>
       clients.orFail(registrations => [
         ...checkClients(registrations, settings, now),

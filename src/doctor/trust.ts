@@ -1,32 +1,33 @@
 // Authorities for clients and revocation lists: dates, scopes, and whether clients of each authority can be accepted.
+
 import { createSecureContext } from 'node:tls'
+import type { TrustFiles } from '../process/files.ts'
 import type { Settings } from '../settings/settings.ts'
 import { assessAuthorities } from '../tls/authority-standing.ts'
 import { buildTlsOptions, parseMaterial, type TlsMaterial } from '../tls/options.ts'
-import type { Trust, TrustedList } from '../tls/trust.ts'
+import type { TrustedList } from '../tls/trust.ts'
 import { checkEnd, type Finding, failure, good, splitRemedy, warning } from './finding.ts'
 
 /** Checks what readTrustFiles has accepted. `now` in milliseconds since 1970. */
-export function checkTrust(trust: Trust, settings: Settings, now: number): Finding[] {
+export function checkTrust({ trust, lines }: TrustFiles, settings: Settings, now: number): Finding[] {
   const { tlsClientCaFile: caFile, tlsClientCrlFile: crlFile, expiryWarningDays } = settings
   const standings = assessAuthorities(trust, now)
-  const findings = standings.flatMap(({ authority, problem, warning: some }) => {
+  const findings = standings.flatMap(({ authority, problem, warning: some }, index) => {
+    const where = `${caFile}, line ${lines[index]}`
     const { subjectText: name, notAfter } = authority
     if (problem === undefined) {
       const end = checkEnd(
-        `${caFile}: authority ${name}`,
+        `${where}: authority ${name}`,
         notAfter,
         now,
         expiryWarningDays,
         'get its renewed certificate',
       )
-      return some === undefined ? [end] : [end, warning(some)]
+      return some === undefined ? [end] : [end, warning(`${where}: ${some}`)]
     }
     const [cause, remedy] = splitRemedy(problem)
     const isOld = notAfter <= now && standings.some(({ problem: other }) => other === undefined)
-    return [
-      (isOld ? warning : failure)(`${caFile}: all clients of the authority ${name} are refused: ${cause}`, remedy),
-    ]
+    return [(isOld ? warning : failure)(`${where}: all clients of the authority ${name} are refused: ${cause}`, remedy)]
   })
   const lists = trust.lists.map(list => {
     const what = `${crlFile}: ${describeList(list)}`

@@ -37,7 +37,7 @@ export function checkServerCertificate(chain: CertificateBlocks, key: KeyObject,
     new FileProblem(files.certFile, { position: `line ${line}`, found, remedy })
   if (leaf.x509.ca && leaf.x509.subjectAltName === undefined)
     throw fail(leaf, 'this is the certificate of an authority', "give the server's own, which that authority issues")
-  if (!canSign(key))
+  if (!hasTlsSignature(key))
     throw fail(
       leaf,
       `TLS has no signatures of this kind of key (${describeKey(key)})`,
@@ -68,7 +68,7 @@ export function checkServerCertificate(chain: CertificateBlocks, key: KeyObject,
 }
 
 /** Whether TLS has a signature scheme for a key (RFC 8446 §4.2.3, RFC 8734): without, every handshake would fail. */
-function canSign({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): boolean {
+export function hasTlsSignature({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): boolean {
   return kind === 'ec' ? curves.includes(`${asymmetricKeyDetails?.namedCurve}`) : kinds.includes(`${kind}`)
 }
 
@@ -78,7 +78,8 @@ const curves = [
   ...['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
 ]
 
-function describeKey({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): string {
+/** Names the kind of a key, or its curve. */
+export function describeKey({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): string {
   return kind === 'ec' ? `${asymmetricKeyDetails?.namedCurve}` : `${kind}`
 }
 

@@ -26,6 +26,7 @@ import { readReceivers } from '../notify/receiver.ts'
 import type { OutsideIssuer } from '../server/grants/trusted-issuers.ts'
 import { createRemoteReporterKeys, type FindReporterKey } from '../server/incidents/reporter-keys.ts'
 import type { Settings } from '../settings/settings.ts'
+import { requireAnyAuthority } from '../tls/authority-standing.ts'
 import type { TlsMaterial } from '../tls/options.ts'
 import { loadTrust, type Trust, TrustProblem } from '../tls/trust.ts'
 
@@ -55,22 +56,27 @@ export interface TrustFiles {
   readonly trust: Trust
   readonly ca: string
   readonly crl: string | undefined
+  /** The line of each authority. */
+  readonly lines: readonly number[]
 }
 
 /** Reads authorities and revocation lists, and checks that OpenSSL applies all of them. @throws FileProblem */
 export function readTrustFiles({ tlsClientCaFile: caFile, tlsClientCrlFile: crlFile }: Settings): TrustFiles {
   const authorities = loadCertificates(caFile)
-  const lists = crlFile === undefined ? [] : loadRevocationLists(crlFile).map(({ der }) => der)
+  const lists = crlFile === undefined ? [] : loadRevocationLists(crlFile)
   try {
     const trust = loadTrust(
       authorities.map(({ x509 }) => x509),
-      lists,
+      lists.map(({ der }) => der),
     )
-    const crl = crlFile === undefined ? undefined : lists.map(renderRevocationList).join('')
-    return { trust, ca: renderCertificates(authorities), crl }
+    requireAnyAuthority(trust)
+    const crl = crlFile === undefined ? undefined : lists.map(({ der }) => renderRevocationList(der)).join('')
+    return { trust, ca: renderCertificates(authorities), crl, lines: authorities.map(({ line }) => line) }
   } catch (error) {
     if (!(error instanceof TrustProblem)) throw error
-    throw new FileProblem(error.of === 'lists' ? (crlFile ?? caFile) : caFile, { found: error.message })
+    const [file, blocks] = error.of === 'lists' ? [crlFile ?? caFile, lists] : [caFile, authorities]
+    const line = error.index === undefined ? undefined : blocks[error.index]?.line
+    throw new FileProblem(file, { ...(line !== undefined && { position: `line ${line}` }), found: error.message })
   }
 }
 

@@ -1,6 +1,7 @@
-// Whether clients of each authority can be accepted at all, by what is certain without any client: dates, usages, names and key
-// identifiers, and whether a revocation list is in force. For the log, for metrics, and to refuse a reload that locks out every
-// client. It overrules nothing: no signature is verified, and OpenSSL decides in each handshake.
+// Whether clients of each authority can be accepted at all, by what is certain without any client: dates, keys, usages, names,
+// signatures between authorities, and whether a revocation list is in force. For the log, for metrics, and to refuse files with
+// which no client could be accepted. It overrules nothing: OpenSSL decides in each handshake.
+import type { X509Certificate } from 'node:crypto'
 import {
   type Authority,
   type CertificateFacts,
@@ -9,8 +10,10 @@ import {
   isInScope,
   isIssuerOf,
   isListOf,
+  readCertificateFacts,
   type Trust,
   type TrustedList,
+  TrustProblem,
 } from './trust.ts'
 
 export interface Standing {
@@ -21,8 +24,11 @@ export interface Standing {
   readonly warning: string | undefined
 }
 
-/** Finds for each authority whether its clients can be accepted at `now`, in milliseconds since 1970. */
-export function assessAuthorities(trust: Trust, now: number): Standing[] {
+/**
+ * Finds for each authority whether its clients can be accepted at `now`, in milliseconds since 1970; without it, whether they
+ * can be at some time.
+ */
+export function assessAuthorities(trust: Trust, now?: number): Standing[] {
   const assessor = createAssessor(trust, now)
   return trust.authorities.map(authority => {
     // Of one that issues other authorities nobody knows whether it has clients of its own.
@@ -32,12 +38,32 @@ export function assessAuthorities(trust: Trust, now: number): Standing[] {
   })
 }
 
+/**
+ * Finds why OpenSSL refuses the certificate of a client that some of these authorities may have issued, by their names, at
+ * `now`; undefined: nothing is known against it.
+ */
+export function findClientProblem(x509: X509Certificate, trust: Trust, now: number): string | undefined {
+  const facts = readCertificateFacts(x509)
+  const assessor = createAssessor(trust, now)
+  const problems = trust.authorities
+    .filter(authority => isIssuerOf(authority, facts))
+    .map(issuer => findSignatureProblem(issuer, { ...facts, x509 }) ?? assessor.findProblem(issuer))
+  return problems.includes(undefined) ? undefined : problems[0]
+}
+
+/** @throws TrustProblem for files with which no client could be accepted, whatever the time. */
+export function requireAnyAuthority(trust: Trust): void {
+  const problems = assessAuthorities(trust).map(({ problem }) => problem)
+  if (problems.includes(undefined)) return
+  throw new TrustProblem('authorities', `no client could be accepted: ${[...new Set(problems)].join(', and ')}`)
+}
+
 /** Whether there is an authority whose clients can be accepted. */
 export function acceptsAnyone(trust: Trust, now: number): boolean {
   return assessAuthorities(trust, now).some(({ problem }) => problem === undefined)
 }
 
-function createAssessor({ authorities, lists }: Trust, now: number) {
+function createAssessor({ authorities, lists }: Trust, now: number | undefined) {
   const hasLists = lists.length > 0
 
   /** What keeps an authority from vouching: for clients, or for the authority `below`. */
@@ -49,6 +75,7 @@ function createAssessor({ authorities, lists }: Trust, now: number) {
     const kind = below === undefined ? 'clients' : 'authorities'
     return (
       findOwnProblem(authority, now) ??
+      findLengthProblem(authority, visited) ??
       (hasLists ? findListProblem(authority, kind, below?.distributionPoints) : undefined) ??
       findProblemAbove(authority, [...visited, authority])
     )
@@ -58,14 +85,17 @@ function createAssessor({ authorities, lists }: Trust, now: number) {
     if (isIssuerOf(authority, authority)) return hasLists ? findProblemOnList(authority, authority) : undefined // a root is on its own list
     const issuers = authorities.filter(issuer => !visited.includes(issuer) && isIssuerOf(issuer, authority))
     const problems = issuers.map(
-      issuer => findProblemOnList(issuer, authority) ?? findProblem(issuer, authority, visited),
+      issuer =>
+        findSignatureProblem(issuer, authority) ??
+        findProblemOnList(issuer, authority) ??
+        findProblem(issuer, authority, visited),
     )
     if (problems.includes(undefined)) return undefined
     return problems[0] ?? `its issuer ${authority.issuerText} is missing; add it, up to the self-signed root`
   }
 
   function findProblemOnList(issuer: Authority, certificate: Authority): string | undefined {
-    const own = lists.filter(list => isListOf(list, issuer) && isInForce(list, now))
+    const own = lists.filter(list => isListOf(list, issuer) && (now === undefined || isInForce(list, now)))
     const isListed = own.some(list => list.find(certificate.serial) !== undefined)
     if (isListed) return `the revocation list of ${issuer.subjectText} names ${certificate.subjectText}; remove it`
     return issuer === certificate ? findListProblem(issuer, 'authorities', issuer.distributionPoints) : undefined
@@ -86,7 +116,7 @@ function createAssessor({ authorities, lists }: Trust, now: number) {
       return `the scope of the revocation list of ${name} excludes ${missing}; add the list for these`
     }
     if (authority.keyUsage?.cRLSign === false) return `${name} may not sign revocation lists (keyUsage); replace it`
-    if (forThese.some(list => isInForce(list, now))) return undefined
+    if (now === undefined || forThese.some(list => isInForce(list, now))) return undefined
     const [list] = forThese as [TrustedList]
     if (list.thisUpdate > now)
       return `the revocation list of ${name} is not valid before ${dateOf(list.thisUpdate)}; compare the clocks`
@@ -94,6 +124,8 @@ function createAssessor({ authorities, lists }: Trust, now: number) {
   }
 
   function findWarning(authority: Authority): string | undefined {
+    if (authority.incapacity !== undefined)
+      return `${authority.subjectText} is accepted as a client, and vouches for no other: it ${authority.incapacity}`
     const own = lists.filter(list => isListOf(list, authority) && list.scope.certificates !== 'authorities')
     if (own.length === 0 || own.some(({ scope }) => scope.uris.length === 0)) return undefined
     const uris = own.flatMap(({ scope }) => scope.uris).join(' ')
@@ -103,15 +135,67 @@ function createAssessor({ authorities, lists }: Trust, now: number) {
   return { findProblem, findWarning }
 }
 
-function findOwnProblem(authority: Authority, now: number): string | undefined {
-  const { subjectText: name, notBefore, notAfter, purposes, keyUsage } = authority
-  if (notAfter <= now) return `the certificate of ${name} ended on ${dateOf(notAfter)}; replace it`
-  if (notBefore > now) return `the certificate of ${name} is not valid before ${dateOf(notBefore)}; compare the clocks`
+function findOwnProblem(authority: Authority, now: number | undefined): string | undefined {
+  const { subjectText: name, notBefore, notAfter, purposes } = authority
+  if (now !== undefined && notAfter <= now) return `the certificate of ${name} ended on ${dateOf(notAfter)}; replace it`
+  if (now !== undefined && notBefore > now)
+    return `the certificate of ${name} is not valid before ${dateOf(notBefore)}; compare the clocks`
   if (purposes?.includes(clientAuth) === false)
     return `${name} may not issue certificates of TLS clients (extendedKeyUsage without clientAuth); replace it`
-  if (keyUsage?.keyCertSign === false && !isIssuerOf(authority, authority))
-    return `${name} may not issue certificates (keyUsage without keyCertSign); it is no authority`
-  return undefined
+  const flaw = authority.flaw ?? (isClient(authority) ? undefined : authority.incapacity)
+  return flaw && `${name} ${flaw}`
+}
+
+/** Whether it may be the self-signed certificate of a client, which OpenSSL accepts where it is trusted itself. */
+function isClient(authority: Authority): boolean {
+  const { purposes, keyUsage } = authority
+  const isUsable = purposes?.includes(clientAuth) === true && keyUsage?.digitalSignature !== false
+  return isUsable && isIssuerOf(authority, authority)
+}
+
+/** `below`: the authorities between this one and a client. */
+function findLengthProblem({ subjectText, pathLength }: Authority, below: readonly Authority[]): string | undefined {
+  const { length } = below.filter(({ subject, issuer }) => subject !== issuer)
+  if (pathLength === undefined || length <= pathLength) return undefined
+  return `${subjectText} allows ${pathLength} authorities below it (pathLenConstraint), and there are ${length}; replace it`
+}
+
+type Issued = Pick<Authority, 'x509' | 'subjectText'>
+
+/** Whether OpenSSL takes an authority for the issuer of a certificate, whose names say so. */
+function findSignatureProblem(issuer: Authority, issued: Issued): string | undefined {
+  const [name, by] = [issued.subjectText, issuer.subjectText]
+  const { isSigned, isIssued } = compare(issued.x509, issuer.x509)
+  if (!isSigned) return `the certificate of ${name} is not signed by the key of ${by}; replace one of them`
+  if (isIssued || issuer.incapacity !== undefined) return undefined
+  return `OpenSSL does not take ${by} for the issuer of ${name}: an extension of either is malformed; replace it`
+}
+
+interface Comparison {
+  readonly isSigned: boolean
+  readonly isIssued: boolean
+}
+
+/** What was compared before: metrics ask for the standings every few seconds. */
+const compared = new WeakMap<X509Certificate, WeakMap<X509Certificate, Comparison>>()
+
+function compare(certificate: X509Certificate, issuer: X509Certificate): Comparison {
+  const known = compared.get(certificate) ?? new WeakMap<X509Certificate, Comparison>()
+  compared.set(certificate, known)
+  const comparison = known.get(issuer) ?? {
+    isSigned: verifySignature(certificate, issuer),
+    isIssued: certificate.checkIssued(issuer),
+  }
+  known.set(issuer, comparison)
+  return comparison
+}
+
+function verifySignature(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  try {
+    return certificate.verify(issuer.publicKey)
+  } catch {
+    return false // a key that OpenSSL cannot read
+  }
 }
 
 function dateOf(milliseconds: number): string {

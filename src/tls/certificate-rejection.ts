@@ -177,7 +177,8 @@ function explainMessage(
 export function explainRevocation(x509: X509Certificate, trust: Trust, now: number): CertificateRejection | undefined {
   const entry = findRevocation(trust, x509.raw, now)
   if (entry === undefined) return undefined
-  const found = [new Date(entry.revokedAt).toISOString(), entry.reason].filter(part => part !== undefined).join(' ')
+  const date = entry.revokedAt === undefined ? 'on a date that is none' : new Date(entry.revokedAt).toISOString()
+  const found = [date, entry.reason].filter(part => part !== undefined).join(' ')
   return ['certificate_revoked', 'listed', { ...describeCertificate(x509), found }]
 }
 

@@ -12,8 +12,8 @@ import {
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { malformed, OAuthError, type Reason } from '../core/errors.ts'
+import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
-import { acceptsAnyone, assessAuthorities } from './authority-standing.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
@@ -108,6 +108,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
   let material = parseMaterial(options)
   const trusted: TrustInForce = { trust: loadTrust(material.authorities, material.lists), isPinned }
+  requireAnyAuthority(trusted.trust)
   let tlsOptions = buildTlsOptions(material, minVersion)
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()

@@ -7,11 +7,14 @@ import {
   type AuthorityKey,
   type CertificateFields,
   readAuthorityKey,
+  readBasicConstraints,
   readDistributionPoints,
   readFields,
   readKeyUsage,
   readSubjectKeyIdentifier,
 } from '../core/certificate-fields.ts'
+import { readTime } from '../core/certificate-time.ts'
+import { verifyListSignature } from '../core/list-signature.ts'
 import { formatName } from '../core/name-text.ts'
 import {
   isOverlapping,
@@ -20,6 +23,14 @@ import {
   type RevokedEntry,
   UnusableListError,
 } from '../core/revocation-list.ts'
+import {
+  findAuthorityFlaw,
+  findExtensionFlaw,
+  findKeyFlaw,
+  findWeak,
+  hasWeakSignature,
+  weakness,
+} from './certificate-flaws.ts'
 
 /** What is trusted since the last load of the files; a load of anything else makes a new object. */
 export interface Trust {
@@ -50,6 +61,12 @@ export interface CertificateFacts {
 
 export interface Authority extends CertificateFacts {
   readonly x509: X509Certificate
+  /** How many authorities may stand between it and a client (RFC 5280 §4.2.1.9); undefined: any number. */
+  readonly pathLength: number | undefined
+  /** Why OpenSSL accepts it in no chain, and what to do; completes "the certificate …". */
+  readonly flaw: string | undefined
+  /** Why OpenSSL accepts no certificate that it issued; likewise. */
+  readonly incapacity: string | undefined
 }
 
 export interface TrustedList extends RevocationList {
@@ -64,10 +81,13 @@ export interface TrustedList extends RevocationList {
 export class TrustProblem extends Error {
   override readonly name = 'TrustProblem'
   readonly of: 'authorities' | 'lists'
+  /** Which one of them, from 0; undefined: several. */
+  readonly index: number | undefined
 
-  constructor(of: TrustProblem['of'], message: string) {
+  constructor(of: TrustProblem['of'], message: string, index?: number) {
     super(message)
     this.of = of
+    this.index = index
   }
 }
 
@@ -79,15 +99,22 @@ export const clientAuth = '1.3.6.1.5.5.7.3.2'
  * @throws TrustProblem for one that must not be used.
  */
 export function loadTrust(authorities: readonly X509Certificate[], lists: readonly Buffer[]): Trust {
-  const trust: Trust = {
-    authorities: authorities.map((x509, index) =>
-      readAuthority(x509, `authority ${index + 1} of ${authorities.length}`),
-    ),
-    lists: distinct(lists.map((der, index) => readList(der, `revocation list ${index + 1} of ${lists.length}`))),
-  }
+  const weak = new Set(findWeak(authorities))
+  const trusted = authorities.map((x509, index) => readAuthority(x509, index, authorities.length, weak.has(x509)))
+  const read = lists.map((der, index) => readList(der, index, lists.length))
   checkNames(authorities)
+  const trust = { authorities: trusted, lists: distinct(read) }
   checkLists(trust)
+  for (const [index, list] of read.entries()) checkSignature(list, trusted, index, lists.length)
   return trust
+}
+
+/** @throws TrustProblem for a list that its authority has not signed. */
+function checkSignature(list: TrustedList, authorities: readonly Authority[], index: number, total: number): void {
+  const authority = authorities.find(candidate => isListOf(list, candidate) && candidate.flaw === undefined)
+  if (authority === undefined || verifyListSignature(list.signature, authority.x509.publicKey) !== 'invalid') return
+  const found = `revocation list ${index + 1} of ${total} is not signed by the key of ${authority.subjectText}`
+  throw new TrustProblem('lists', `${found}, whose clients OpenSSL would all refuse; fetch it again`, index)
 }
 
 /**
@@ -185,20 +212,35 @@ export function readCertificateFacts(x509: X509Certificate): CertificateFacts {
   }
 }
 
-function readAuthority(x509: X509Certificate, name: string): Authority {
+function readAuthority(x509: X509Certificate, index: number, total: number, isWeak: boolean): Authority {
+  const fail = (found: string) => {
+    const message = `authority ${index + 1} of ${total} ${found}; ask for it again where it was issued`
+    return new TrustProblem('authorities', message, index)
+  }
   try {
+    const fields = readFields(x509.raw)
+    if (fields.validity.length !== 2 || fields.validity.some(time => readTime(time) === undefined))
+      throw fail('is valid from or to a date that is none of RFC 5280, so that OpenSSL would refuse its clients')
     const facts = readCertificateFacts(x509)
-    if (Number.isNaN(facts.notBefore) || Number.isNaN(facts.notAfter)) throw new RangeError('not a time')
-    return { ...facts, x509 }
-  } catch {
-    throw new TrustProblem(
-      'authorities',
-      `${name} is not a certificate in DER that can be read; ask for it again where it was issued`,
-    )
+    const pathLength = readBasicConstraints(fields)?.pathLength
+    const isRoot = isIssuerOf(facts, facts)
+    const incapacity = findAuthorityFlaw(x509, fields, isRoot)
+    const isTooWeak = isWeak || (!isRoot && hasWeakSignature(x509))
+    const flaw = findKeyFlaw(x509, fields) ?? (isTooWeak ? weakness : findExtensionFlaw(fields))
+    // OpenSSL compares the algorithm of the signature with the key; it also asks whether the key may sign certificates.
+    const isForeign = isRoot && incapacity === undefined && !x509.checkIssued(x509)
+    return { ...facts, x509, pathLength, flaw: flaw ?? (isForeign ? foreignSignature : undefined), incapacity }
+  } catch (error) {
+    if (error instanceof TrustProblem) throw error
+    throw fail('is not a certificate in DER that can be read')
   }
 }
 
-function readList(der: Buffer, name: string): TrustedList {
+const foreignSignature =
+  'is not self-signed as OpenSSL reads it: its signature is of no algorithm of its key, or an extension is malformed; replace it'
+
+function readList(der: Buffer, index: number, total: number): TrustedList {
+  const fail = (found: string) => new TrustProblem('lists', `revocation list ${index + 1} of ${total} ${found}`, index)
   try {
     const list = parseRevocationList(der)
     return {
@@ -208,8 +250,8 @@ function readList(der: Buffer, name: string): TrustedList {
       digest: hash('sha256', der, 'hex'),
     }
   } catch (error) {
-    if (error instanceof UnusableListError) throw new TrustProblem('lists', `${name} ${error.message}`)
-    throw new TrustProblem('lists', `${name} is not a revocation list in DER that can be read; fetch it again`)
+    if (error instanceof UnusableListError) throw fail(error.message)
+    throw fail('is not a revocation list in DER that can be read; fetch it again')
   }
 }
 

@@ -4,8 +4,10 @@ import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import type { CertificateOrder } from '../../src/pki/certificate.ts'
 import type { CrlOrder } from '../../src/pki/crl.ts'
+import { sequence } from '../../src/pki/der.ts'
+import * as extensions from '../../src/pki/extensions.ts'
 import { type Identity, issueCertificate, issueCrl } from '../../src/testing/server.ts'
-import { acceptsAnyone, assessAuthorities } from '../../src/tls/authority-standing.ts'
+import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from '../../src/tls/authority-standing.ts'
 import { isSameTrust, loadTrust, nextEndOf } from '../../src/tls/trust.ts'
 import { verdictOf } from '../helpers/tls/handshakes.ts'
 import { listsOf } from '../helpers/tls/pem.ts'
@@ -34,6 +36,18 @@ const noIssuing = authority('no issuing', root, { keyUsage: ['cRLSign'] })
 const noLists = authority('no lists', undefined, { keyUsage: ['keyCertSign'] })
 const crossed = authority('sub', ended, { keyPair: sub })
 const other = authority('other')
+const strange = authority('strange', undefined, {
+  extensions: [extensions.extension('1.3.6.1.4.1.99999.1', sequence([]), { critical: true })],
+})
+const notOne = authority('not one', undefined, {
+  ca: false,
+  keyUsage: ['keyCertSign', 'cRLSign'],
+  extensions: [extensions.extension('2.5.29.19', sequence([]), { critical: true })],
+})
+const byUsage = authority('by usage', undefined, { ca: false, keyUsage: ['keyCertSign', 'cRLSign'] })
+const short = authority('short', undefined, { ca: { pathLength: 0 } })
+const belowShort = authority('below short', short)
+const forged = authority('forged', authority('root'), { authorityKeyIdentifier: null })
 
 /** Authorities, lists, and what is said of each authority in turn: undefined, or words of the problem. */
 const rows: Record<string, [authorities: Identity[], lists: string[], problems: (RegExp | undefined)[]]> = {
@@ -47,6 +61,11 @@ const rows: Record<string, [authorities: Identity[], lists: string[], problems: 
   'an intermediate one for servers only': [[root, serverSub], [], [undefined, /CN=server sub may not issue/]],
   'one that may not issue certificates': [[root, noIssuing], [], [undefined, /keyUsage without keyCertSign/]],
   'an intermediate one whose root is missing': [[sub], [], [/issuer CN=root is missing/]],
+  'one with a critical extension that nobody knows': [[strange, root], [], [/critical extension .*99999/, undefined]],
+  'one that is none by its basicConstraints': [[notOne, root], [], [/basicConstraints without cA/, undefined]],
+  'a root that is one by its keyUsage alone': [[byUsage], [], [undefined]],
+  'one below a root that allows none': [[short, belowShort], [], [undefined, /CN=short allows 0 authorities below it/]],
+  'one that is signed by another of that name': [[root, forged], [], [undefined, /CN=forged is not signed by/]],
   'one that is signed by two, of which one has ended': [
     [ended, crossed, root, sub],
     [],
@@ -126,6 +145,26 @@ t.test(
     t.match(assessAuthorities(load([root], own), Date.now()), [{ problem: /excludes the certificates of authorities/ }])
   },
 )
+
+t.test('a self-signed certificate of a client vouches for itself alone, which is a warning', async t => {
+  const alone = issueCertificate({ subject: [['CN', 'alone']], extendedKeyUsage: ['clientAuth'] })
+  const issued = issueCertificate({ subject: [['CN', 'alice']], issuer: alone, extendedKeyUsage: ['clientAuth'] })
+  const [standing] = assessAuthorities(load([alone]), Date.now())
+  t.match(standing, { problem: undefined, warning: /^CN=alone is accepted as a client, and vouches for no other: it / })
+  t.equal(await verdictOf({ authorities: [alone], who: alone }), 'accepted')
+  t.not(await verdictOf({ authorities: [alone], who: issued }), 'accepted')
+})
+
+t.test('files with which no client could ever be accepted are refused, whatever the time', async t => {
+  t.throws(() => requireAnyAuthority(load([notOne, strange])), {
+    name: 'TrustProblem',
+    message: /^no client could be accepted: CN=not one .*, and CN=strange /,
+  })
+  t.throws(() => requireAnyAuthority(load([root], [listOf(other)])), { message: /no revocation list of CN=root/ })
+  t.doesNotThrow(() => requireAnyAuthority(load([notOne, root])))
+  t.doesNotThrow(() => requireAnyAuthority(load([early])), 'time passes')
+  t.doesNotThrow(() => requireAnyAuthority(load([root], [listOf(root, endedList)])), 'a list can be fetched')
+})
 
 t.test('authorities that vouch for each other in a circle are no way to a root', async t => {
   const [a, b] = [authority('a'), authority('b')]

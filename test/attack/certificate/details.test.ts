@@ -212,10 +212,13 @@ const untrusted: Record<string, Row> = {
     lists: [listOf(root), listOf(sub, { scope: { uris: ['http://crl.test/1'] } })],
     facts: { authority: 'CN=sub', found: 'CN=alice', list: /for distribution point http:\/\/crl\.test\/1 only/ },
   },
-  'a list by somebody else': {
+  // With the certificate of its authority among the trusted ones, the list would not be loaded.
+  'a list by somebody else, of an authority that the client sends': {
     detail: 'list_signature',
-    lists: [listOf(namesake, { authorityKeyIdentifier: null })],
-    facts: { authority: 'CN=root' },
+    who: clientOf(sub),
+    chain: [sub],
+    lists: [listOf(root), listOf(authority('sub', root), { authorityKeyIdentifier: null })],
+    facts: { authority: 'CN=sub' },
   },
   'a list of an authority that may sign none': {
     detail: 'list_signature',

@@ -324,6 +324,7 @@ function namesakes(): Record<string, Row> {
     'a list by somebody else of that name': {
       lists: [listOf(other, unnamed)],
       verdict: 'CRL_SIGNATURE_FAILURE',
+      refused: /revocation list 1 of 1 is not signed by the key of CN=root/,
     },
   }
 }

@@ -28,7 +28,7 @@ t.test('each file of JSON is loaded or refused with a sentence that names it', a
     writeFiles(folder, entry.files)
     const { name, signer } = entry
     const env = { [settings[entry.file] as string]: join(folder, entry.file) }
-    const verdict = await court.ask({ env, token: signer && issueToken(signer) })
+    const verdict = await court.ask({ env, token: signer && issueToken(signer), folder })
     problems.push(...findProblems(folder, entry, verdict))
     if (signer === undefined || verdict.load !== 'loaded') continue
     const { verified } = verdict as { verified?: boolean }

@@ -1,6 +1,6 @@
-// The corpus in handshakes with a real server in a process of its own: client certificates, and the files of authorities,
-// lists, certificates and keys that it loads while it runs. Each ends in a verdict with a reason; the start and the reload
-// agree; and what was loaded is what counts from then on.
+// The corpus in handshakes with a real server in a process of its own: client certificates, and the files of certificates and
+// keys that it loads while it runs. Each ends in a verdict with a reason; the start, the reload and the doctor agree; and what
+// was loaded is what counts from then on. Authorities and lists: corpus-trust.test.ts.
 import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { details } from '../../../src/core/details.ts'
 import { buildAuthority } from '../../helpers/corpus/certificate.ts'
-import { buildClients, buildServerFiles, buildTrusts } from '../../helpers/corpus/corpus.ts'
+import { buildClients, buildServerFiles } from '../../helpers/corpus/corpus.ts'
 import { findProblems, openCourt } from '../../helpers/corpus/court.ts'
 import type { ClientEntry, ClientVerdict } from '../../helpers/corpus/entry.ts'
 import {
@@ -79,38 +79,6 @@ async function findClientProblems(server: CorpusServer, client: ClientEntry): Pr
 const isReason = (verdict: string): verdict is Exclude<ClientVerdict, 'accepted' | 'handshake fails'> =>
   verdict in details
 
-t.test('authorities and lists that a running server has loaded decide as they say, or were refused', async t => {
-  const trusts = buildTrusts()
-  const defaults = defaultFiles()
-  const problems: string[] = []
-  for (const withLists of [false, true]) {
-    const server = await startCorpusServer(t, { withLists })
-    for (const entry of trusts) {
-      const { name, kind, files, served, refused } = entry
-      if (withLists !== (kind === 'revocation lists')) continue
-      writeFiles(folder, { ...defaults, ...files })
-      const start = await court.ask({ env: settingsOf(folder, { withLists }) })
-      const { load, log } = await server.load(files)
-      problems.push(...findProblems(folder, entry, start))
-      // A reload keeps what is in use where the new files would lock everybody out; a start has nothing to keep.
-      if (start.load !== load && !(start.load === 'loaded' && log.includes('no client could be accepted')))
-        problems.push(`${name}: ${start.load} at the start, ${load} at a reload: ${log}`)
-      if (load === 'refused') continue
-      for (const client of served) {
-        const { verdict } = await server.present(client)
-        if (verdict !== 'accepted') problems.push(`${name}: ${client.name} is not accepted, but ${verdict}`)
-      }
-      for (const client of refused) {
-        const { verdict } = await server.present(client)
-        if (verdict === 'accepted') problems.push(`${name}: ${client.name} is accepted`)
-      }
-    }
-    t.ok((await server.peakMegabytes()) < mostMegabytes)
-  }
-  t.same(problems, [])
-  t.comment(`files of authorities and lists tried: ${trusts.length}`)
-})
-
 t.test('certificates and keys that a running server has loaded are those that it sends', async t => {
   const entries = buildServerFiles()
   const server = await startCorpusServer(t)
@@ -119,7 +87,7 @@ t.test('certificates and keys that a running server has loaded are those that it
   for (const entry of entries) {
     const { name, files, sends } = entry
     writeFiles(folder, { ...defaults, ...files })
-    const start = await court.ask({ env: settingsOf(folder) })
+    const start = await court.ask({ env: settingsOf(folder), folder })
     problems.push(...findProblems(folder, entry, start))
     const { load, log } = await server.load(files)
     if (start.load !== load && !(start.load === 'loaded' && /valid from .* which is not now/.test(log)))

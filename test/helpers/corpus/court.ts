@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
+import type { Checked } from '../../../src/doctor/doctor.ts'
 import { patience } from '../until.ts'
 import type { Entry, LoadVerdict } from './entry.ts'
 import type { Answer, Question } from './judge.ts'
@@ -47,6 +48,12 @@ export function openCourt(): Court {
 /** Megabytes of the process that loads one file after the other. */
 const mostMegabytes = 700
 
+/** Milliseconds for everything that the judge does with the files of one entry. The slowest takes 2 s on an idle machine. */
+const mostMilliseconds = 20_000
+
+/** What the doctor says does not work, of what a server loads: its clients would refuse it, or its clock does. */
+const refusedByOthers = /is not valid before|ended on|, the host of the issuer; it has/
+
 /** Kinds of files that nobody but their owner may read. */
 const secretKinds = ['signing keys', 'private key', 'server certificate']
 
@@ -63,6 +70,7 @@ export function findProblems(
     problems.push(`${verdict.load}, not ${load ?? 'loaded or refused'}: ${sentence}`)
   if (verdict.load === 'refused' && !Object.keys(files).some(file => message.includes(join(folder, file))))
     problems.push(`the sentence names no file: ${sentence}`)
+  if ('findings' in verdict) problems.push(...findDisagreements(folder, files, verdict))
   if ('peakMegabytes' in verdict && verdict.peakMegabytes > mostMegabytes)
     problems.push(`${verdict.peakMegabytes} megabytes`)
   if (secretKinds.includes(kind) || name.startsWith('webhooks')) {
@@ -72,4 +80,20 @@ export function findProblems(
       problems.push(`the sentence quotes the file: ${sentence}`)
   }
   return problems.map(problem => `${name}: ${problem}`)
+}
+
+/** Where the commands say something else of files than the load, or take too long. */
+export function findDisagreements(folder: string, files: Entry['files'], verdict: Answer): string[] {
+  const { load, findings, scanned, milliseconds } = verdict
+  const isAboutFiles = ({ found }: Checked) => Object.keys(files).some(file => found.includes(join(folder, file)))
+  const failures = findings.filter(finding => finding.verdict === 'failure' && isAboutFiles(finding))
+  const unexpected = failures.filter(({ check, found }) => check !== 'authorities' && !refusedByOthers.test(found))
+  const problems: string[] = []
+  if (load === 'refused' && failures.length === 0) problems.push('refused, and the doctor finds nothing')
+  if (load === 'loaded' && unexpected.length > 0)
+    problems.push(`loaded, and the doctor says: ${unexpected[0]?.found.slice(0, 500)}`)
+  if (scanned !== undefined && scanned.findings + scanned.problems.length > 0)
+    problems.push(`the scan finds ${scanned.findings} tokens, and cannot read: ${scanned.problems.join()}`)
+  if (milliseconds > mostMilliseconds) problems.push(`takes ${milliseconds} ms`)
+  return problems
 }

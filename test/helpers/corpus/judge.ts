@@ -1,6 +1,10 @@
-// Loads files as a server does when it starts, in a process of its own: a crash is then the verdict on one entry, not the end
-// of the test. Every file is read by the function that the server uses.
+// Loads files as a server does when it starts, and has the commands judge the same files: `doctor`, `inspect` and `scan`. In a
+// process of its own: a crash is then the verdict on one entry, not the end of the test. Every file is read by the function
+// that the server or the command uses.
 
+import { createHash, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { inspectJwt } from '../../../src/cli/inspect.ts'
 import { type Checked, examine } from '../../../src/doctor/doctor.ts'
 import {
   openReporterKeys,
@@ -10,6 +14,8 @@ import {
   readWebhooksFile,
 } from '../../../src/process/files.ts'
 import { loadKeyRing } from '../../../src/process/signing-keys.ts'
+import { readFiles } from '../../../src/scan/files.ts'
+import { scan } from '../../../src/scan/scan.ts'
 import { ClientRegistry } from '../../../src/server/clients/registry.ts'
 import { createOutsideIssuers } from '../../../src/server/grants/trusted-issuers.ts'
 import { readSettings } from '../../../src/settings/settings.ts'
@@ -22,6 +28,10 @@ export interface Question {
   readonly token?: string | undefined
   /** A folder of certificates of clients, for the doctor. */
   readonly certs?: string | undefined
+  /** The certificate and the key of a client, with which a token that is bound to them is inspected. */
+  readonly client?: { readonly cert: string; readonly key: string; readonly ca: string } | undefined
+  /** A folder to scan. */
+  readonly folder?: string | undefined
 }
 
 export interface Answer {
@@ -35,9 +45,13 @@ export interface Answer {
   readonly verified?: boolean | undefined
   /** What the doctor says of the same files, without asking other machines. */
   readonly findings: readonly Checked[]
+  /** Whether `inspect` finds that the token names the certificate; or why it cannot say. */
+  readonly inspected?: boolean | string | undefined
+  /** What `scan` finds, and cannot read. */
+  readonly scanned?: { readonly findings: number; readonly problems: readonly string[] } | undefined
 }
 
-process.on('message', async ({ env, token, certs }: Question) => {
+process.on('message', async ({ env, token, certs, client, folder }: Question) => {
   const start = performance.now()
   let answer: Pick<Answer, 'load' | 'message' | 'verified'>
   try {
@@ -47,9 +61,41 @@ process.on('message', async ({ env, token, certs }: Question) => {
   }
   const options = { env: { ...env }, execArgv: [], user: process.geteuid?.(), now: Date.now(), isOnline: false, certs }
   const findings = await examine(options)
+  const inspected = client && (await inspect(client))
+  const scanned = folder === undefined ? undefined : await scanFolder(folder)
   const peakMegabytes = Math.round(process.resourceUsage().maxRSS / 1024)
-  process.send?.({ ...answer, findings, milliseconds: performance.now() - start, peakMegabytes } satisfies Answer)
+  const milliseconds = performance.now() - start
+  process.send?.({ ...answer, findings, inspected, scanned, milliseconds, peakMegabytes } satisfies Answer)
 })
+
+async function inspect({ cert, key, ca }: NonNullable<Question['client']>): Promise<boolean | string> {
+  const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+  const confirmation = { 'x5t#S256': thumbprintOf(cert) }
+  const token = `${encode({ alg: 'EdDSA', typ: 'at+jwt' })}.${encode({ sub: 'alice', cnf: confirmation })}.AAAA`
+  try {
+    const { report } = await inspectJwt(token, { cert, key, ca, offline: true })
+    return report.certificate?.named ?? 'no certificate'
+  } catch (error) {
+    return String((error as Error).message)
+  }
+}
+
+function thumbprintOf(cert: string): string {
+  try {
+    return createHash('sha256')
+      .update(new X509Certificate(readFileSync(cert)).raw)
+      .digest('base64url')
+  } catch {
+    return ''
+  }
+}
+
+async function scanFolder(folder: string): Promise<NonNullable<Answer['scanned']>> {
+  const problems: string[] = []
+  const onProblem = (problem: string) => void problems.push(problem)
+  const { findings } = await scan(readFiles(folder, onProblem), Math.floor(Date.now() / 1000), onProblem)
+  return { findings: findings.length, problems }
+}
 
 async function load(env: Question['env'], token: string | undefined): Promise<boolean | undefined> {
   const settings = readSettings(env)

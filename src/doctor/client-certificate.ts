@@ -1,0 +1,107 @@
+// Why a handshake refuses the certificate of a client, as far as that is certain without its private key: by the rules of the
+// server for authorities, and by what the client sends behind its own certificate. Constraints of names and policies are left
+// to OpenSSL.
+import type { X509Certificate } from 'node:crypto'
+import { readFields, readKeyUsage } from '../core/certificate-fields.ts'
+import { readTime } from '../core/certificate-time.ts'
+import { describeKey, hasTlsSignature } from '../files/own-certificate.ts'
+import { findClientProblem } from '../tls/authority-standing.ts'
+import { findExtensionFlaw, findKeyFlaw, findWeak, hasWeakSignature, weakness } from '../tls/certificate-flaws.ts'
+import { clientAuth, findRevocation, isIssuerOf, loadTrust, readCertificateFacts, type Trust } from '../tls/trust.ts'
+import { type Finding, failure, splitRemedy, warning } from './finding.ts'
+
+export interface ClientChain {
+  readonly x509: X509Certificate
+  /** What the client sends behind its own certificate. */
+  readonly sent: readonly X509Certificate[]
+}
+
+/**
+ * Finds why OpenSSL refuses a certificate in every handshake, whoever registered it. `what` names it; `now` in milliseconds
+ * since 1970.
+ */
+export function findRefusals(chain: ClientChain, what: string, trust: Trust, caFile: string, now: number): Finding[] {
+  const { x509 } = chain
+  const flaw = findFlaw(x509)
+  if (flaw !== undefined) {
+    const [cause, remedy] = splitRemedy(flaw)
+    return [failure(`${what} is refused: it ${cause}`, remedy)]
+  }
+  try {
+    return findRefusalsOfChain(chain, what, trust, caFile, now)
+  } catch {
+    // DER that only OpenSSL reads, or not even that.
+    if (
+      [...trust.authorities, ...chain.sent.map(sent => ({ x509: sent }))].some(issuer => x509.checkIssued(issuer.x509))
+    )
+      return []
+    return [warning(`${what} is refused: OpenSSL takes none in ${caFile} for its issuer`, 'issue another one')]
+  }
+}
+
+/** Why TLS has no use for the key of a certificate, registered or not; completes "it …". */
+export function findTlsFlaw({ publicKey }: X509Certificate): string | undefined {
+  if (hasTlsSignature(publicKey)) return undefined
+  return `has a key of a kind that TLS has no signatures of (${describeKey(publicKey)}); replace it by one on P-256`
+}
+
+function findFlaw(x509: X509Certificate): string | undefined {
+  const fields = readUnlessForeign(() => readFields(x509.raw))
+  const flaw = fields && (findKeyFlaw(x509, fields) ?? findExtensionFlaw(fields))
+  if (flaw !== undefined) return flaw
+  const key = readUnlessForeign(() => findTlsFlaw(x509) ?? '')
+  if (key === undefined) return 'has no public key that OpenSSL can read; replace it'
+  if (key !== '') return key
+  if (findWeak([x509]).length > 0 || hasWeakSignature(x509)) return weakness
+  if (fields?.validity.some(time => readTime(time) === undefined))
+    return 'is valid from or to a date that is none of RFC 5280; replace it'
+  const purposes = x509.keyUsage as readonly string[] | undefined // Node calls the extended key usage `keyUsage`
+  if (purposes === undefined) return 'has no extended key usage; issue it with the usage clientAuth'
+  if (!purposes.includes(clientAuth)) return 'is not for clients (extendedKeyUsage); issue it with the usage clientAuth'
+  const usage = fields && readUnlessForeign(() => readKeyUsage(fields))
+  return usage === undefined || usage.digitalSignature || usage.keyAgreement
+    ? undefined
+    : 'may not sign handshakes (keyUsage without digitalSignature); issue it with that usage'
+}
+
+/** OpenSSL reads more than strict DER. */
+function readUnlessForeign<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+function findRefusalsOfChain(
+  { x509, sent }: ClientChain,
+  what: string,
+  trust: Trust,
+  caFile: string,
+  now: number,
+): Finding[] {
+  const facts = readCertificateFacts(x509)
+  // Roots are trusted from the file alone.
+  const between = loadTrust(sent, []).authorities.filter(authority => !isIssuerOf(authority, authority))
+  const pool = { authorities: [...trust.authorities, ...between], lists: trust.lists }
+  const isKnown = pool.authorities.some(authority => isIssuerOf(authority, facts))
+  const problem = isKnown ? findClientProblem(x509, pool, now) : undefined
+  const isRevoked = findRevocation(trust, x509.raw, now) !== undefined
+  return [
+    ...(isKnown
+      ? []
+      : [
+          warning(
+            `${what} was issued by ${facts.issuerText}, which is no authority in ${caFile}`,
+            'add that authority, or put the intermediate certificate of it behind the certificate',
+          ),
+        ]),
+    ...(problem === undefined ? [] : [warning(...prefix(`${what} is refused`, problem))]),
+    ...(isRevoked ? [warning(`${what} is revoked`, 'issue another one')] : []),
+  ]
+}
+
+function prefix(what: string, problem: string): readonly [string, string | undefined] {
+  const [cause, remedy] = splitRemedy(problem)
+  return [`${what}: ${cause}`, remedy]
+}
