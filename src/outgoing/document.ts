@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { OutgoingError, quote } from './failure.ts'
 
 /** Octets of the largest document that is read. */
-export const largestDocument = 65_536
+export const largestDocument = 262_144
 
 /** Reads the octets of an answer. @throws OutgoingError (rejects) when there are too many. */
 export async function readOctets(address: string, body: AsyncIterable<Buffer>): Promise<Buffer> {

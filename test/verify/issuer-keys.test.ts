@@ -4,12 +4,12 @@
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
-import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
+import { type IssuerKeys, mutualTls, requireToken } from 'tlsbound'
 import { remoteLimits } from '../../src/keys/remote-document.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
 import { openConnection } from '../../src/testing/connection.ts'
 import { startTestServer } from '../../src/testing/server.ts'
-import { findIssuerKeys } from '../../src/verify/issuer-keys.ts'
+import { openIssuerKeys } from '../../src/verify/issuer-keys.ts'
 import { startKeyServer } from '../helpers/tokens/outside-issuer.ts'
 
 const issuer = await startTestServer()
@@ -21,7 +21,7 @@ const uri = `${issuer.origin}/oauth/jwks`
 const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
 
 /** A resource server of its own, and alice's connection to it. */
-async function startResourceServer(jwks: RequireTokenOptions['jwks']) {
+async function startResourceServer(jwks: IssuerKeys) {
   const app = Fastify({ serverFactory: mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca }) })
   await app.register(requireToken, { issuer: 'https://localhost:8443', audience: 'https://localhost:8443', jwks })
   app.get('/', request => request.token.binding)
@@ -56,15 +56,20 @@ t.test(
   'a key that was published since is found, and an unknown one makes no second look for half a minute',
   async t => {
     let time = 0
-    const find = await findIssuerKeys({ uri, ca }, () => time)
+    const options = { issuer: 'https://localhost:8443', algorithms: ['ES256'] as const, clock: () => time }
+    const { find, generation } = openIssuerKeys({ uri, ca }, options)
+    const look = async (token: string) => (await find('ES256', kidOf(token))).map(({ kid }) => kid)
     const before = await alice.token({ token_binding: 'certificate' })
-    t.match(await find(kidOf(before)), { kid: kidOf(before) }, 'control')
+    t.same(await look(before), [kidOf(before)], 'control')
+    const first = generation()
     issuer.keys.replace([await importSigningKey(await generateTokenKey('ES256'))], issuer.clock)
     const after = await alice.token({ token_binding: 'certificate' })
-    t.equal(await find(kidOf(after)), undefined, 'looked a moment ago')
+    t.same(await look(after), [], 'looked a moment ago')
+    t.equal(generation(), first)
     time += remoteLimits.cooldown
-    t.match(await find(kidOf(after)), { kid: kidOf(after) })
-    t.equal(await find(kidOf(before)), undefined, 'and what is no longer published is good no longer')
+    t.same(await look(after), [kidOf(after)])
+    t.not(generation(), first, 'a key is gone')
+    t.same(await look(before), [], 'and what is no longer published is no longer valid')
   },
 )
 
