@@ -6,9 +6,9 @@ import { readTokenHeader } from '../core/compact-jws.ts'
 import { verifyConfirmation } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import type { PresenterCertificate } from '../core/presenter.ts'
-import { readTokenJwk } from '../keys/token-keys.ts'
-import { findIssuerKeys } from '../verify/issuer-keys.ts'
-import { createTokenReader } from '../verify/token-reader.ts'
+import { openIssuerKeys } from '../verify/issuer-keys.ts'
+import { resolveProfile } from '../verify/issuer-profiles.ts'
+import { createIssuerReader } from '../verify/issuer-token.ts'
 import { type Access, readJson, readMetadata } from './issuer.ts'
 
 type Claims = Readonly<Record<string, unknown>>
@@ -22,18 +22,17 @@ export type Signature =
 export async function verifySignature(token: string, issuer: string, access: Access): Promise<Signature> {
   try {
     const address = endpointOf(await readMetadata(issuer, access), 'jwks_uri')
-    const { keys } = ((await readJson(address, access)) ?? {}) as { readonly keys?: unknown }
-    const usable = Array.isArray(keys) ? keys.filter(isUsable) : []
-    if (usable.length === 0) throw new Error(`${address.href} has no key that could have signed it`)
-    return { verified: true, good: await isSigned(token, usable), keys: address.href }
+    const keys = await readJson(address, access)
+    return { verified: true, good: await isSigned(token, issuer, keys as { keys: unknown[] }), keys: address.href }
   } catch (error) {
     return { verified: false, why: (error as Error).message }
   }
 }
 
 /** @throws OAuthError (rejects) `wrong_type` */
-async function isSigned(token: string, keys: readonly unknown[]): Promise<boolean> {
-  const readToken = createTokenReader(await findIssuerKeys({ keys }))
+async function isSigned(token: string, issuer: string, jwks: { keys: unknown[] }): Promise<boolean> {
+  const profile = resolveProfile('rfc9068')
+  const readToken = createIssuerReader(profile, openIssuerKeys(jwks, { issuer, algorithms: profile.algorithms }).find)
   try {
     await readToken(token)
     return true
@@ -77,13 +76,4 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
 /** A claim that should be text; what is not is refused by whoever compares it. */
 function textOf(claim: unknown): string {
   return typeof claim === 'string' ? claim : ''
-}
-
-/** An issuer may publish keys of other kinds and for other ends (RFC 7517 §5). */
-function isUsable(key: unknown): boolean {
-  try {
-    return readTokenJwk(key) !== undefined
-  } catch {
-    return false
-  }
 }

@@ -35,16 +35,20 @@ export interface AccessToken {
   readonly verifier: object
 }
 
-/** What a resource server expects of a token: exact issuer, its own name as audience. */
+/** What a resource server expects of a token. */
 export interface Expectations {
+  /** `iss`, to the letter. */
   readonly issuer: string
-  readonly audience: string
+  /** Its own name, or its names: one of them must be in `aud`. */
+  readonly audience: string | readonly string[]
+  /** Seconds that a token may live. Default: a day. */
+  readonly maximumLifetime?: number | undefined
 }
 
 /** Seconds that a token may seem to come from the future (FAPI 2.0 §5.3.2.1); `exp` gets no tolerance. */
 export const clockTolerance = 10
 
-/** No token lives longer than a day, whatever its claims say: `exp` − `iat`, in seconds. */
+/** By default no token lives longer than a day, whatever its claims say: `exp` − `iat`, in seconds. */
 export const maximumLifetime = 86_400
 
 /**
@@ -57,8 +61,9 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
   if (issuer !== expected.issuer)
     refuse('wrong_issuer', 'iss', { found: describeValue(issuer), expected: expected.issuer })
   const audiences = [own(claims, 'aud')].flat()
-  if (!audiences.every(isText) || !audiences.includes(expected.audience))
-    refuse('wrong_audience', 'aud', { found: describeValue(own(claims, 'aud')), expected: expected.audience })
+  const accepted = [expected.audience].flat()
+  if (!audiences.every(isText) || !accepted.some(audience => audiences.includes(audience)))
+    refuse('wrong_audience', 'aud', { found: describeValue(own(claims, 'aud')), expected: accepted.join(' ') })
   for (const name of ['sub', 'client_id', 'jti']) if (!isText(own(claims, name))) throw refusedClaim(claims, name)
   if (!isScope(own(claims, 'scope'))) throw refusedClaim(claims, 'scope')
   if (Object.hasOwn(claims, 'grant') && !isText(claims.grant)) throw refusedClaim(claims, 'grant')
@@ -68,8 +73,9 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
   const notBefore = Object.hasOwn(claims, 'nbf') ? claims.nbf : issuedAt
   if (!isTime(issuedAt) || !isTime(expires) || !isTime(notBefore))
     throw refusedClaim(claims, !isTime(issuedAt) ? 'iat' : !isTime(expires) ? 'exp' : 'nbf')
-  if (expires <= issuedAt || expires - issuedAt > maximumLifetime)
-    refuse('claims_malformed', 'lifetime', { found: expires - issuedAt, limit: maximumLifetime })
+  const longest = expected.maximumLifetime ?? maximumLifetime
+  if (expires <= issuedAt || expires - issuedAt > longest)
+    refuse('claims_malformed', 'lifetime', { found: expires - issuedAt, limit: longest })
   const begins = Math.max(issuedAt, notBefore)
   if (begins > now + clockTolerance) refuse('not_yet_valid', 'in_the_future', { found: begins, time: now })
   if (expires <= now) refuse('expired', 'ended', { found: expires, time: now })

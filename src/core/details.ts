@@ -345,8 +345,9 @@ export const details = {
       remedy: 'Configure the client with a certificate and its private key.',
     },
     not_mutual_tls: {
-      cause: 'The request did not come over a connection of mutualTls().',
-      remedy: 'Use mutualTls() as the serverFactory of the Fastify app; inject() has no TLS connection.',
+      cause: 'The request did not come over a TLS connection that this process terminates.',
+      remedy:
+        'Listen with mutualTls(), or with a tls.Server that requests client certificates; inject() has no connection.',
     },
   },
   certificate_untrusted: {
@@ -538,8 +539,9 @@ export const details = {
       remedy: 'Send the access token exactly as it was issued; nothing may be cut, added or encoded again.',
     },
     header_member: {
-      cause: 'The header of the token has other members than typ, alg and kid, or one of another type.',
-      remedy: 'The fact header names the member; tokens of this issuer have exactly these three.',
+      cause: 'The header of the token has a member that is not accepted, or one of another type.',
+      remedy:
+        'The fact header names the member; tokens of tlsbound have exactly typ, alg and kid, and no token may have crit.',
     },
     unknown_key: {
       cause: 'No key of the issuer has the kid of the token.',
@@ -569,8 +571,12 @@ export const details = {
   },
   wrong_type: {
     typ: {
-      cause: 'The typ of the token is not at+jwt.',
-      remedy: 'Send the access token, not another token of the issuer.',
+      cause: 'The typ of the token is not one that the profile of its issuer has; at+jwt by default.',
+      remedy: 'Send the access token, not another token of the issuer; choose the profile of the issuer.',
+    },
+    other_token: {
+      cause: 'The token is an ID token, refresh token or logout token of the issuer.',
+      remedy: 'Send the access token; the fact found names the claim that shows what this one is.',
     },
   },
   wrong_issuer: {
@@ -600,7 +606,7 @@ export const details = {
       remedy: 'The fact claim names it.',
     },
     lifetime: {
-      cause: 'The token ends before it begins, or lives longer than a day.',
+      cause: 'The token ends before it begins, or lives longer than accepted.',
       remedy: 'Configure a shorter lifetime at the issuer.',
     },
   },
@@ -688,6 +694,10 @@ export const details = {
     client_disabled: {
       cause: 'The client of the token is disabled, or is no longer registered.',
       remedy: 'Compare with tlsbound clients list; tlsbound clients enable CLIENT_ID lets it in again.',
+    },
+    by_hook: {
+      cause: 'The isRevoked function of this resource server says that the token was revoked.',
+      remedy: 'Get a new token; the system behind isRevoked knows who revoked it.',
     },
     key_removed: {
       cause: 'The key that signed the token was removed from the signing keys after the token was first used here.',

@@ -51,11 +51,7 @@ const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
  * Looks something up in the document; when it is not there, once more in a newer one, unless that was just done.
  * @throws OAuthError (rejects) `issuer_unavailable`; and what the look itself throws.
  */
-export interface LookUp<T> {
-  <R>(look: (document: T) => R | undefined | Promise<R | undefined>): Promise<R | undefined>
-  /** Changes with each document that was fetched; NaN, which equals nothing, while a newer one has to be fetched. */
-  readonly generation: () => number
-}
+export type LookUp<T> = <R>(look: (document: T) => R | undefined | Promise<R | undefined>) => Promise<R | undefined>
 
 /** `parse` makes of the JSON what is looked into, or throws an Error that says what is wrong with it. */
 export function createRemoteDocument<T>(
@@ -105,14 +101,10 @@ export function createRemoteDocument<T>(
     return underWay
   }
 
-  const isCurrent = () => known !== undefined && clock() - known.since < remoteLimits.lifetime
-
-  async function lookUp<R>(look: (document: T) => R | undefined | Promise<R | undefined>): Promise<R | undefined> {
+  return async look => {
     const age = known === undefined ? Number.POSITIVE_INFINITY : clock() - known.since
-    const isKnown = isCurrent()
+    const isKnown = known !== undefined && age < remoteLimits.lifetime
     const found = await look(isKnown ? (known as NonNullable<typeof known>).document : await renew())
     return found !== undefined || !isKnown || age < remoteLimits.cooldown ? found : look(await renew())
   }
-  const generation = () => (isCurrent() ? (known as NonNullable<typeof known>).since : Number.NaN)
-  return Object.assign(lookUp, { generation })
 }

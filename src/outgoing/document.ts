@@ -4,7 +4,7 @@ import { isTooDeep, maximumDepth } from '../core/json-depth.ts'
 import { OutgoingError, quote } from './failure.ts'
 
 /** Octets of the largest document that is read. */
-export const largestDocument = 65_536
+export const largestDocument = 262_144
 
 /** Reads the octets of an answer. @throws OutgoingError (rejects) when there are too many. */
 export async function readOctets(address: string, body: AsyncIterable<Buffer>): Promise<Buffer> {

@@ -1,45 +1,30 @@
-// The reusable product: a Fastify plugin behind which every request must bring a token of its own connection.
-// Everything that is registered beside or below it is protected, unknown addresses too; a route may demand more.
+// The Fastify plugin behind which every request must bring a token that is bound to its connection. It protects every route in
+// its scope and in nested scopes, including unmatched paths; a route may demand more.
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
-import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
-import { type ErrorCode, OAuthError, type Why } from '../core/errors.ts'
-import { type Connection, connectionOf } from '../tls/connection.ts'
-import { refuseSecondToken } from '../verify/bearer.ts'
-import { findIssuerKeys, type IssuerKeys } from '../verify/issuer-keys.ts'
-import { describeToken } from '../verify/token-facts.ts'
-import { createTokenReader } from '../verify/token-reader.ts'
-import { createTokenVerifier, type TokenVerifier } from '../verify/token-verifier.ts'
+import type { AccessToken } from '../core/access-token.ts'
+import { OAuthError } from '../core/errors.ts'
+import { createDemands, type TokenDemand } from '../verify/demand.ts'
+import type { TokenVerifier } from '../verify/token-verifier.ts'
+import { createTokenCheck, type VerifierOptions } from '../verify/verifier.ts'
 import { type RefusalListener, refuse } from './refuse.ts'
 
-/** What a route demands of a token, beyond that it is good. */
-export interface TokenDemand {
-  /** Scope tokens with spaces between them; all are needed. */
-  readonly scope?: string
-  /** The weakest level that will do. Default: every level that the issuer issues. */
-  readonly binding?: TokenBinding
-  /** `per-request`: each request needs a binding proof that was made for it alone (`jti`, `htm`, `htu`). */
-  readonly proof?: 'per-request'
-}
-
-export interface RequireTokenOptions extends TokenDemand {
-  readonly issuer: string
-  readonly audience: string
-  /** The issuer's public keys: `{ keys }`, or `{ uri, ca }` of its `/oauth/jwks`, so that its rotation is followed. */
-  readonly jwks: IssuerKeys
-  /** Address of the protected resource's metadata, for the challenge (RFC 9728 §5.1). */
-  readonly resourceMetadata?: string
+/** The options of `createVerifier`; `onRefusal` receives Fastify's request, and warnings go to the log of the app. */
+export type RequireTokenOptions = DistributiveOmit<VerifierOptions, 'onRefusal'> & {
   readonly onRefusal?: RefusalListener
 }
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
-/** How our own server registers it: with a verifier that shares its keys and its clock. */
-export type RequireTokenInternals = TokenDemand &
-  Pick<RequireTokenOptions, 'resourceMetadata' | 'onRefusal'> & { readonly verifier: TokenVerifier }
+/** How the authorization server registers it: with a verifier that shares its keys and its clock. */
+export type RequireTokenInternals = TokenDemand & {
+  readonly verifier: TokenVerifier
+  readonly resourceMetadata?: string | undefined
+  readonly onRefusal?: RefusalListener | undefined
+}
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The token of this request, once `requireToken` has let it pass. */
+    /** The token of this request, once `requireToken` has verified it. */
     token: AccessToken
   }
   interface FastifyContextConfig {
@@ -48,34 +33,23 @@ declare module 'fastify' {
 }
 
 const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = async (app, options) => {
-  const general = readDemand(options)
-  const demands = new WeakMap<TokenDemand, Demand>()
-  const demandOf = (route: TokenDemand | undefined): Demand => {
-    if (route === undefined) return general
-    const demand = demands.get(route) ?? readDemand({ ...options, ...route })
-    demands.set(route, demand)
-    return demand
-  }
-  app.addHook('onRoute', route => void demandOf(route.config?.requireToken)) // a mistake shows at the start
+  const { onRefusal, ...rest } = options
+  const refusal = { resourceMetadata: options.resourceMetadata, challenge: true, onRefusal }
+  const check = createTokenCheck({ onWarning: message => app.log.warn(message), ...rest } as VerifierOptions)
+  const parse = createDemands(options)
+  app.addHook('onRoute', route => void parse(route.config?.requireToken)) // a mistake shows at the start
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
-
-  const verifier = 'verifier' in options ? options.verifier : await buildVerifier(options)
-  app.addHook('onRequest', (request, reply, next) => {
-    const demand = demandOf(request.routeOptions.config?.requireToken)
-    let connection: Connection | undefined
+  app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
     const pass = (token: AccessToken) => {
-      demandAll(token, demand)
-      if (connection !== undefined) connection.counts.accepted[token.binding]++
       request.token = token
       next()
     }
     const stop = (error: unknown) => {
-      if (error instanceof OAuthError) refuse(request, reply, error, { ...options, challenge: true })
+      if (error instanceof OAuthError) refuse(request, reply, error, refusal)
       else next(error as Error)
     }
     try {
-      connection = connectionOf(request.raw)
-      const found = present(request, connection, verifier, demand)
+      const found = check(request.raw, request.routeOptions.config?.requireToken)
       if (found instanceof Promise) found.then(pass).catch(stop).catch(next)
       else pass(found)
     } catch (error) {
@@ -85,62 +59,9 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
 }
 
 /**
- * Fastify plugin: `app.register(requireToken, { issuer, audience, jwks, scope })`. The server must be one of `mutualTls`;
- * on any other, and for `inject()`, every request is refused. A route's `config.requireToken` goes before `scope` and `binding`.
- * @throws TypeError (rejects the registration) when an option is not usable.
+ * Fastify plugin: `app.register(requireToken, { issuer, audience, jwks, scope })`. The server must be one of `mutualTls`, or a
+ * `tls.Server` that requests client certificates; `inject()` has no connection, so that every request of it is refused. A
+ * route's `config.requireToken` replaces members of the demand in the options.
+ * @throws TypeError (rejects the registration) when an option is wrong.
  */
 export const requireToken = fp(plugin, { name: 'tlsbound-require-token', fastify: '5.x' })
-
-interface Demand {
-  readonly scope: readonly string[]
-  readonly binding: TokenBinding
-  readonly perRequest: boolean
-}
-
-function present(
-  { raw }: FastifyRequest,
-  connection: Connection | undefined,
-  verifier: TokenVerifier,
-  { perRequest }: Demand,
-): AccessToken | Promise<AccessToken> {
-  refuseSecondToken(raw)
-  return verifier.verify(raw, connection, perRequest)
-}
-
-function demandAll(token: AccessToken, demand: Demand): void {
-  if (!isAtLeast(token.binding, demand.binding))
-    throw refusal(token, 'invalid_token', 'binding_too_weak', 'level', {
-      found: token.binding,
-      expected: demand.binding,
-    })
-  if (!demand.scope.every(scope => token.scope.includes(scope)))
-    throw refusal(token, 'insufficient_scope', 'scope_missing', 'scope', {
-      found: token.scope.join(' '),
-      expected: demand.scope.join(' '),
-    })
-}
-
-function refusal({ claims }: AccessToken, code: ErrorCode, ...why: Why): OAuthError {
-  const error = new OAuthError(code, ...why)
-  error.token = describeToken({ ...claims })
-  return error
-}
-
-function readDemand({ scope = '', binding = 'certificate', proof }: TokenDemand): Demand {
-  if (!isScope(scope)) throw new TypeError('requireToken: scope must be words with single spaces between them')
-  if (!tokenBindings.includes(binding))
-    throw new TypeError(`requireToken: binding must be ${tokenBindings.join(' or ')}`)
-  if (proof !== undefined && proof !== 'per-request')
-    throw new TypeError('requireToken: proof must be per-request, or be left out')
-  return { scope: readScope(scope), binding, perRequest: proof === 'per-request' }
-}
-
-async function buildVerifier({ issuer, audience, jwks }: RequireTokenOptions): Promise<TokenVerifier> {
-  if (!issuer || !audience) throw new TypeError('requireToken: issuer and audience are required')
-  const find = await findIssuerKeys(jwks)
-  const readToken = createTokenReader(find)
-  return createTokenVerifier({
-    ...{ issuer, audience, readToken, now: () => Date.now() / 1000 },
-    keyGeneration: find.generation, // so that a live connection notices a key that its issuer has removed
-  })
-}

@@ -33,7 +33,7 @@ import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
 export interface MutualTlsOptions extends TlsMaterial {
   /** Default TLSv1.3. */
   readonly minVersion?: MinimumVersion
-  /** Offer h2 beside http/1.1. Default true. */
+  /** Offer h2 beside http/1.1. Default true; false for Express and Connect, which cannot read such requests. */
   readonly http2?: boolean
   /** Drop a connection without an acceptable certificate after its handshake instead of answering in words. */
   readonly dropUnacceptable?: boolean
@@ -128,11 +128,14 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const retire = (some: Iterable<Connection>) => retireConnections(some, trusted.trust, retirement)
 
   const factory = (handler: Handler): Server => {
+    const isConnect = isConnectApp(handler)
+    if (isConnect && options.http2 === true)
+      throw new TypeError('http2: true, but Express and Connect cannot read requests over HTTP/2; leave http2 out')
     const server = createSecureServer({
       ...tlsOptions,
       allowHTTP1: true,
       // Node puts its own list, h2 first, in the place of ALPNProtocols; only the callback is asked before.
-      ...(options.http2 === false && {
+      ...((options.http2 === false || isConnect) && {
         ALPNCallback: ({ protocols }: { protocols: string[] }) => protocols.find(name => name === 'http/1.1'),
       }),
       headersTimeout: timeouts.headers * 1000,
@@ -264,6 +267,11 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   }
   const inUse = () => ({ chain: material.chain, trust: trusted.trust })
   return Object.assign(factory, { reload, connections, counts, inUse })
+}
+
+/** Whether a handler is an app of Express or Connect: it replaces the prototype of each request by one of HTTP/1.1. */
+function isConnectApp(handler: Handler): boolean {
+  return typeof (handler as { handle?: unknown }).handle === 'function'
 }
 
 interface Handshake {

@@ -2,11 +2,15 @@
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../core/errors.ts'
 
-/** Reads the token of an Authorization header. @throws OAuthError `no_token` or `malformed_request`. */
-export function readBearerToken(authorization: string | undefined): string {
+/**
+ * Reads the token of an Authorization header. `schemes`: accepted beside Bearer, in lower case.
+ * @throws OAuthError `no_token` or `malformed_request`.
+ */
+export function readBearerToken(authorization: string | undefined, schemes: readonly string[] = []): string {
   if (authorization === undefined) throw new OAuthError(undefined, 'no_token', 'authorization_missing')
-  if (!/^bearer(?![!-~])/i.test(authorization)) throw new OAuthError(undefined, 'no_token', 'scheme_not_bearer')
-  const token = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization)?.[1]
+  const scheme = /^[!-~]+/.exec(authorization)?.[0].toLowerCase() ?? ''
+  if (scheme !== 'bearer' && !schemes.includes(scheme)) throw new OAuthError(undefined, 'no_token', 'scheme_not_bearer')
+  const token = /^[!-~]+ ([A-Za-z0-9\-._~+/]+=*)$/.exec(authorization)?.[1]
   if (token === undefined) throw new OAuthError('invalid_request', 'malformed_request', 'authorization_malformed')
   return token
 }

@@ -1,59 +1,132 @@
-// The public keys of the issuer whose tokens a resource server takes: given once, or fetched from where the issuer publishes
-// them, so that its rotation is followed. Either way only they count, whatever a token points to (RFC 8725 §3.10).
-import { createRemoteDocument } from '../keys/remote-document.ts'
-import { importVerificationKeys, readTokenJwk, type VerificationKey } from '../keys/token-keys.ts'
-import type { FindKey } from './token-reader.ts'
+// The public keys of the issuer whose tokens a resource server accepts: given, fetched from where the issuer publishes them, or
+// found by the issuer's name. Its rotation is followed. Only these keys count, whatever a token points to (RFC 8725 §3.10).
 
-/** The keys themselves, as the issuer's `/oauth/jwks` gives them, or that address and the authorities for it, PEM. */
+import { findCandidates, type IssuerAlgorithm, type IssuerKey, type KeySet, parseKeySet } from '../keys/key-set.ts'
+import { createRemoteDocument, type LookUp, type RemoteDocumentOptions } from '../keys/remote-document.ts'
+import type { FindIssuerKeys } from './issuer-token.ts'
+
+/**
+ * The keys themselves, as the issuer's key set has them; or the URL of that set; or neither, and the set is found in the
+ * metadata of the issuer (RFC 8414 §3, OpenID Connect Discovery §4). `ca`: authorities of the issuer's server, PEM.
+ */
 export type IssuerKeys =
   | { readonly keys: readonly unknown[] }
-  | { readonly uri: string; readonly ca?: string | undefined }
+  | { readonly uri?: string | undefined; readonly ca?: string | undefined }
 
-/** Finds a key by its id. `generation` changes when another key could be found than before. */
-export type IssuerKeyFinder = FindKey & { readonly generation: () => number }
+export interface IssuerKeysOptions {
+  readonly issuer: string
+  readonly algorithms: readonly IssuerAlgorithm[]
+  /** Milliseconds, monotonic. */
+  readonly clock?: () => number
+  /** Called with a sentence when keys of the set are left out, once for each change. */
+  readonly onWarning?: (message: string) => void
+}
+
+export interface IssuerKeySource {
+  readonly find: FindIssuerKeys
+  /** Changes when a key that was there is gone. Asking for it keeps a fetched key set fresh. */
+  readonly generation: () => number
+}
 
 /** Milliseconds that the issuer has to answer. */
 const timeout = 5000
 
-/**
- * Takes the keys into use. Those behind an address are fetched when the first token comes; `clock` in milliseconds.
- * @throws TypeError (rejects) when they are not usable, or the address is not one of https.
- */
-export async function findIssuerKeys(
-  jwks: IssuerKeys | undefined,
-  clock: () => number = () => performance.now(),
-): Promise<IssuerKeyFinder> {
-  if (jwks !== undefined && 'uri' in jwks) return findAt(jwks, clock)
-  if (!Array.isArray(jwks?.keys) || jwks.keys.length === 0)
-    throw new TypeError('requireToken: jwks must have keys, at least one, or the uri of such a document')
-  const keys = await importKeys(jwks.keys)
-  if (keys.size !== jwks.keys.length) throw new TypeError('requireToken: two keys have the same kid')
-  return Object.assign((kid: string) => keys.get(kid), { generation: () => 0 })
-}
-
-function findAt({ uri, ca }: Extract<IssuerKeys, { uri: string }>, clock: () => number): IssuerKeyFinder {
-  if (!/^https:\/\//i.test(uri) || !URL.canParse(uri))
-    throw new TypeError('requireToken: jwks.uri must begin with https://')
-  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, json => {
-    const { keys } = (json ?? {}) as { readonly keys?: unknown }
-    if (!Array.isArray(keys)) throw new TypeError('it has no list of keys')
-    const usable = keys.filter(isUsable)
-    if (usable.length === 0) throw new TypeError('none of its keys is one for access tokens')
-    return importKeys(usable)
-  })
-  return Object.assign((kid: string) => lookUp(keys => keys.get(kid)), { generation: lookUp.generation })
-}
-
-async function importKeys(keys: readonly unknown[]): Promise<ReadonlyMap<string, VerificationKey>> {
-  const imported = await importVerificationKeys(keys.map(readTokenJwk))
-  return new Map(imported.map(key => [key.kid, key]))
-}
-
-/** An issuer may publish keys of other kinds and for other ends (RFC 7517 §5). */
-function isUsable(key: unknown): boolean {
-  try {
-    return readTokenJwk(key) !== undefined
-  } catch {
-    return false
+/** Opens the keys of an issuer; those behind a URL are fetched when the first token comes. @throws TypeError when they are unusable. */
+export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeysOptions): IssuerKeySource {
+  const { issuer, algorithms, clock = () => performance.now(), onWarning = () => {} } = options
+  let known: ReadonlySet<string> = new Set()
+  let generation = 0
+  let warned: string | undefined
+  const parse = (document: unknown): KeySet => {
+    const set = parseKeySet(document, algorithms)
+    const names = new Set(set.keys.map(nameOf))
+    if ([...known].some(name => !names.has(name))) generation++
+    known = names
+    const warning = set.leftOut.join('; ')
+    if (warning !== (warned ?? '')) {
+      warned = warning
+      if (warning !== '') onWarning(`keys of ${issuer} that are left out: ${warning}`)
+    }
+    return set
   }
+  if (jwks !== undefined && 'keys' in jwks) {
+    const set = withName(() => parse(jwks))
+    return { find: (alg, kid) => findCandidates(set, alg, kid), generation: () => 0 }
+  }
+  const { uri, ca, ...others } = jwks ?? {}
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw new TypeError(`jwks.${unknown} is not known: jwks has keys, or uri and ca`)
+  if (uri !== undefined && !isHttps(uri)) throw new TypeError('jwks.uri must begin with https://')
+  if (uri === undefined && !isHttps(issuer))
+    throw new TypeError('jwks must have keys or uri where the issuer is no https address')
+  const shared = { ca, clock, timeout }
+  const lookUp = uri === undefined ? discover(issuer, shared, parse) : fetchKeys(uri, shared, parse)
+  return {
+    find: async (alg, kid) =>
+      (await lookUp(set => {
+        const candidates = findCandidates(set, alg, kid)
+        return candidates.length > 0 ? candidates : undefined
+      })) ?? [],
+    generation: () => {
+      lookUp(() => true).catch(() => {}) // fetched again when it is old, without making a request wait
+      return generation
+    },
+  }
+}
+
+type Shared = Pick<RemoteDocumentOptions, 'ca' | 'clock' | 'timeout'>
+
+function fetchKeys(uri: string, shared: Shared, parse: (document: unknown) => KeySet): LookUp<KeySet> {
+  return createRemoteDocument({ ...shared, uri }, parse)
+}
+
+/** Looks the key set up in the issuer's metadata, where the issuer must name itself (RFC 8414 §3.3). */
+function discover(issuer: string, shared: Shared, parse: (document: unknown) => KeySet): LookUp<KeySet> {
+  const { origin, pathname } = new URL(issuer)
+  const path = pathname.replace(/\/$/, '')
+  const readMetadata = (json: unknown): string => {
+    const metadata = (json ?? {}) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
+    if (metadata.issuer !== issuer) throw new TypeError(`it is the metadata of another issuer than ${issuer}`)
+    if (!isHttps(metadata.jwks_uri)) throw new TypeError('its jwks_uri is no https address')
+    return metadata.jwks_uri
+  }
+  const documents = [
+    `${origin}${path}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ].map(uri => createRemoteDocument({ ...shared, uri }, readMetadata))
+  const sets = new Map<string, LookUp<KeySet>>()
+  const findAddress = async (): Promise<string> => {
+    let refusal: unknown
+    for (const lookUp of documents)
+      try {
+        return (await lookUp(uri => uri)) as string
+      } catch (error) {
+        refusal ??= error
+      }
+    throw refusal
+  }
+  return async look => {
+    const uri = await findAddress()
+    const lookUp = sets.get(uri) ?? fetchKeys(uri, shared, parse)
+    if (!sets.has(uri)) sets.clear() // the issuer has moved its keys
+    sets.set(uri, lookUp)
+    return lookUp(look)
+  }
+}
+
+/** What tells a key from all others. */
+function nameOf({ kid, key }: IssuerKey): string {
+  return JSON.stringify([kid, key.export({ format: 'jwk' })])
+}
+
+function withName<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new TypeError(`jwks: ${(error as Error).message}`)
+  }
+}
+
+function isHttps(value: unknown): value is string {
+  return typeof value === 'string' && /^https:\/\//i.test(value) && URL.canParse(value)
 }

@@ -20,6 +20,10 @@ import type { Claims, TokenReader } from './token-reader.ts'
 
 export interface TokenVerifierOptions extends Expectations {
   readonly readToken: TokenReader
+  /** What is expected of a token with these claims, where several issuers are accepted. Default: the same of all. */
+  readonly expectationsOf?: ((claims: Claims) => Expectations) | undefined
+  /** Schemes of the Authorization header that are accepted beside Bearer, in lower case. */
+  readonly schemes?: readonly string[] | undefined
   /** Why a token is refused before it expires, if it is. Throws where that cannot be known. Default: no token is. */
   readonly findRevocation?: (claims: AccessTokenClaims) => DetailOf<'revoked'> | undefined
   /** Changes when a key is gone that verified tokens before. Default: it never does. */
@@ -47,7 +51,9 @@ export interface TokenVerifier {
 const maximumRemembered = 64
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const { readToken, findRevocation = () => undefined, keyGeneration = () => 0, now, ...expected } = options
+  const { readToken, findRevocation = () => undefined, keyGeneration = () => 0, now, schemes } = options
+  const expectationsOf = options.expectationsOf ?? (() => options)
+  const audiences = [options.audience].flat()
   const isRevoked = (claims: AccessTokenClaims) => findRevocation(claims) !== undefined
   const attachTokenFacts = createTokenRecognizer({ readToken, isRevoked, now })
 
@@ -60,7 +66,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
         return naming(remembered.token.claims, () =>
           verifyAgain(remembered, request, connection as Connection, perRequest),
         )
-      const token = readBearerToken(authorization)
+      const token = readBearerToken(authorization, schemes)
       const refusal = refusePresenter(token, connection)
       if (refusal !== undefined) return refusal
       if (isKnown) connection?.verified?.delete(authorization as string)
@@ -70,7 +76,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       return claims instanceof Promise ? claims.then(admit) : admit(claims)
     },
     remember(token, claims, binding, connection) {
-      if (claims.aud === expected.audience) keep(`Bearer ${token}`, claims, binding, connection)
+      if (audiences.includes(claims.aud)) keep(`Bearer ${token}`, claims, binding, connection)
     },
   }
 
@@ -119,7 +125,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, time })
     requireUnrevoked(token.claims)
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
-      const text = readBearerToken(request.headers.authorization)
+      const text = readBearerToken(request.headers.authorization, schemes)
       remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
     }
     return token
@@ -133,7 +139,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     perRequest: boolean,
   ): AccessToken {
     const time = now()
-    checkClaims(claims, expected, time)
+    checkClaims(claims, expectationsOf(claims), time)
     const known = claims as unknown as AccessTokenClaims
     // Before anybody looks whose it is: one that is dead already is no alarm in wrong hands, and takes nothing from its owner.
     requireUnrevoked(known)

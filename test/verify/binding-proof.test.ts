@@ -3,7 +3,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
-import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
+import { type IssuerKeys, mutualTls, requireToken } from 'tlsbound'
 import { openConnection } from '../../src/testing/connection.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 
@@ -160,7 +160,7 @@ t.test('a connection without channel binding can neither get such a token nor us
 
 t.test('a resource server of another origin needs nothing but the keys of the issuer', async t => {
   const alice = await server.connect('alice')
-  const jwks = (await alice.get('/oauth/jwks')).body as RequireTokenOptions['jwks']
+  const jwks = (await alice.get('/oauth/jwks')).body as IssuerKeys
   const issuer = 'https://localhost:8443'
   const app = Fastify({
     serverFactory: mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }),

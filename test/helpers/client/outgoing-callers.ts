@@ -23,7 +23,7 @@ import { startSidecar } from '../../../src/sidecar/sidecar.ts'
 import { PostgresClient } from '../../../src/store/postgres-client.ts'
 import { readConfig } from '../../../src/store/postgres-connection.ts'
 import { openConnection as openTestConnection } from '../../../src/testing/connection.ts'
-import { findIssuerKeys } from '../../../src/verify/issuer-keys.ts'
+import { openIssuerKeys } from '../../../src/verify/issuer-keys.ts'
 
 /** A server on 127.0.0.1 that is called localhost, and who calls it. */
 export interface Called {
@@ -115,8 +115,8 @@ export const callers: Readonly<Record<string, (called: Called) => Promise<void>>
     return withCause(find({ alg: 'ES256', kid: 'one' }))
   },
   'keys of the issuer of a resource': async ({ origin, identity: { ca } }) => {
-    const find = await findIssuerKeys({ uri: `${origin}/jwks`, ca })
-    await withCause(Promise.resolve(find('one')))
+    const { find } = openIssuerKeys({ uri: `${origin}/jwks`, ca }, { issuer: origin, algorithms: ['ES256'] })
+    await withCause(Promise.resolve(find('ES256', 'one')))
   },
   'keys of a reporter': ({ origin, identity: { ca } }) =>
     withCause(Promise.resolve(createRemoteReporterKeys({ uri: `${origin}/reporters`, ca })('one'))),

@@ -1,0 +1,44 @@
+// Middleware for Hono on Node (@hono/node-server).
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { AccessToken } from '../core/access-token.ts'
+import { OAuthError } from '../core/errors.ts'
+import { endConnection } from '../tls/connection.ts'
+import type { TokenDemand } from '../verify/demand.ts'
+import { type NodeRequest, toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
+
+/** Types of the app: `new Hono<TokenEnv>()`, so that `c.get('token')` is an AccessToken. */
+export interface TokenEnv {
+  Bindings: { incoming: NodeRequest; outgoing: ServerResponse | Http2ServerResponse }
+  Variables: { token: AccessToken }
+}
+
+/** What the middleware needs of Hono's context. */
+export interface HonoContext {
+  readonly env: TokenEnv['Bindings']
+  set(name: 'token', token: AccessToken): void
+}
+
+export type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) => Promise<Response | undefined>
+
+/**
+ * Returns middleware behind which every request must bring a token that is bound to its connection: `app.use(requireToken({ issuer,
+ * audience }))`. The token is `c.get('token')`.
+ * @throws TypeError when an option is wrong.
+ */
+export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): HonoMiddleware {
+  const { verify, describeRefusal } = toVerifier(verifier)
+  return async (context, next) => {
+    const { incoming, outgoing } = context.env
+    try {
+      context.set('token', await verify(incoming, demand))
+    } catch (error) {
+      if (!(error instanceof OAuthError)) throw error
+      const { status, headers, body, endsConnection } = describeRefusal(error, incoming)
+      if (endsConnection) endConnection(incoming, outgoing)
+      return Response.json(body, { status, headers })
+    }
+    await next()
+    return undefined
+  }
+}

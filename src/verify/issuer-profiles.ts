@@ -1,0 +1,137 @@
+// How the access tokens of an issuer look: RFC 9068 to the letter, or the dialect of an identity provider. In every profile
+// `cnf` is required and verified, `crit` is refused, and other members of the header are tolerated and never followed.
+import { maximumLifetime } from '../core/access-token.ts'
+import { type IssuerAlgorithm, issuerAlgorithms } from '../keys/key-set.ts'
+
+export interface IssuerProfile {
+  /** Values of the header's `typ`, in lower case, without `application/`; `undefined` in the list: it may be absent. */
+  readonly types: readonly (string | undefined)[]
+  /** Default: every asymmetric algorithm. */
+  readonly algorithms?: readonly IssuerAlgorithm[]
+  /** The claims that may name the client, in the order in which they are looked for. Default: `client_id`. */
+  readonly clientClaim?: string | readonly string[]
+  /** The claims that may hold the scope, as one text or a list, in the order in which they are looked for. Default: `scope`. */
+  readonly scopeClaim?: string | readonly string[]
+  /** The claim that names the token. Default: `jti`. */
+  readonly idClaim?: string
+  /** Claims that may be absent: the subject is then the client, the id a hash of the token, the scope empty. Default: `scope`. */
+  readonly optional?: readonly ('sub' | 'iat' | 'id' | 'scope')[]
+  /** Schemes of the Authorization header beside Bearer. Default: none. */
+  readonly schemes?: readonly string[]
+  /** Seconds that a token may live. Default 86400. */
+  readonly maximumLifetime?: number
+  /** Characters that a token may have. Default 8192. */
+  readonly maximumLength?: number
+}
+
+const anyJwt = ['at+jwt', 'jwt', undefined] as const
+
+/** The profiles that are ready. Each was held against a token in the form of its issuer: test/verify/issuer-profiles.test.ts. */
+export const issuerProfiles = {
+  /** RFC 9068 to the letter; what tlsbound itself issues. */
+  rfc9068: { types: ['at+jwt'] },
+  /** Keycloak, with its default type of token or with `at+jwt` switched on. */
+  keycloak: { types: ['jwt', 'at+jwt'], clientClaim: ['client_id', 'azp'] },
+  /** Auth0, in its own dialect or with its RFC 9068 profile. APIs there may have lifetimes of 30 days. */
+  auth0: {
+    types: ['jwt', 'at+jwt'],
+    clientClaim: ['client_id', 'azp'],
+    optional: ['id', 'scope'],
+    maximumLifetime: 2_592_000,
+  },
+  okta: {
+    types: ['jwt', undefined, 'okta-internal-at+jwt'],
+    clientClaim: 'cid',
+    scopeClaim: 'scp',
+  },
+  /** Microsoft Entra ID, tokens of version 1 and 2, as Bearer or as mtls_pop. The scope of an application is in `roles`. */
+  entra: {
+    types: ['jwt'],
+    clientClaim: ['azp', 'appid'],
+    scopeClaim: ['scp', 'roles'],
+    idClaim: 'uti',
+    schemes: ['mtls_pop'],
+  },
+  pingfederate: { types: ['at+jwt', 'jwt', undefined], optional: ['sub', 'iat', 'scope'] },
+  /** PingAM and ForgeRock: the client is the subject. */
+  pingam: { types: ['jwt'], clientClaim: ['client_id', 'subname', 'sub'] },
+  duende: { types: ['at+jwt'], optional: ['sub', 'scope'] },
+  /** Spring Authorization Server: the client is the subject of a machine's token. */
+  spring: { types: anyJwt, clientClaim: ['client_id', 'sub'] },
+  hydra: { types: ['jwt'], scopeClaim: ['scope', 'scp'] },
+  curity: { types: anyJwt, clientClaim: ['client_id', 'azp', 'sub'] },
+  'node-oidc-provider': { types: ['at+jwt'] },
+} as const satisfies Readonly<Record<string, IssuerProfile>>
+
+export type IssuerProfileName = keyof typeof issuerProfiles
+
+/** A profile with its defaults filled in. */
+export interface ResolvedProfile {
+  readonly name: string
+  readonly types: readonly (string | undefined)[]
+  readonly algorithms: readonly IssuerAlgorithm[]
+  readonly clientClaims: readonly string[]
+  readonly scopeClaims: readonly string[]
+  readonly idClaim: string
+  readonly optional: readonly string[]
+  readonly schemes: readonly string[]
+  readonly maximumLifetime: number
+  readonly maximumLength: number
+}
+
+const members = [
+  ...['types', 'algorithms', 'clientClaim', 'scopeClaim', 'idClaim', 'optional'],
+  ...['schemes', 'maximumLifetime', 'maximumLength'],
+]
+
+/** Fills in the defaults of a profile. @throws TypeError that names the member which is wrong. */
+export function resolveProfile(given: IssuerProfileName | IssuerProfile = 'rfc9068'): ResolvedProfile {
+  if (typeof given === 'string') {
+    if (!Object.hasOwn(issuerProfiles, given))
+      throw new TypeError(`profile must be one of ${Object.keys(issuerProfiles).join(', ')}, or an object`)
+    return fill(issuerProfiles[given], given)
+  }
+  if (typeof given !== 'object' || given === null) throw new TypeError('profile must be a name or an object')
+  for (const name of Object.keys(given))
+    if (!members.includes(name)) throw new TypeError(`profile.${name} is not known; known are ${members.join(', ')}`)
+  return fill(given, 'own')
+}
+
+function fill(profile: IssuerProfile, name: string): ResolvedProfile {
+  const resolved = {
+    name,
+    types: profile.types,
+    algorithms: profile.algorithms ?? (Object.keys(issuerAlgorithms) as IssuerAlgorithm[]),
+    clientClaims: [profile.clientClaim ?? 'client_id'].flat(),
+    scopeClaims: [profile.scopeClaim ?? 'scope'].flat(),
+    idClaim: profile.idClaim ?? 'jti',
+    optional: profile.optional ?? ['scope'],
+    schemes: (profile.schemes ?? []).map(scheme => scheme.toLowerCase()),
+    maximumLifetime: profile.maximumLifetime ?? maximumLifetime,
+    maximumLength: profile.maximumLength ?? 8192,
+  }
+  const isList = (value: unknown, isMember: (entry: unknown) => boolean) =>
+    Array.isArray(value) && value.every(isMember)
+  const isName = (entry: unknown) => typeof entry === 'string' && entry !== ''
+  const isCount = (value: unknown, most: number) =>
+    Number.isInteger(value) && (value as number) > 0 && (value as number) <= most
+  const wrong = [
+    !(isList(resolved.types, entry => entry === undefined || isName(entry)) && resolved.types.length > 0) &&
+      'types must be a list of at least one typ, in lower case and without application/',
+    !(
+      isList(resolved.algorithms, entry => Object.hasOwn(issuerAlgorithms, entry as string)) &&
+      resolved.algorithms.length > 0
+    ) && `algorithms must be a list of ${Object.keys(issuerAlgorithms).join(', ')}`,
+    !isList(resolved.clientClaims, isName) && 'clientClaim must be the name of a claim, or a list of names',
+    !isList(resolved.scopeClaims, isName) && 'scopeClaim must be the name of a claim, or a list of names',
+    !isName(resolved.idClaim) && 'idClaim must be the name of a claim',
+    !isList(resolved.optional, entry => ['sub', 'iat', 'id', 'scope'].includes(entry as string)) &&
+      'optional must be a list of sub, iat, id, scope',
+    !isList(resolved.schemes, entry => /^[!#$%&'*+.^_`|~\w-]+$/.test(entry as string)) &&
+      'schemes must be a list of schemes of the Authorization header',
+    !isCount(resolved.maximumLifetime, 31_536_000) && 'maximumLifetime must be seconds, at most 31536000',
+    !isCount(resolved.maximumLength, 16_384) && 'maximumLength must be characters, at most 16384',
+  ].filter(sentence => sentence !== false)
+  if (wrong.length > 0) throw new TypeError(`profile.${wrong.join('; profile.')}`)
+  return resolved
+}

@@ -1,0 +1,191 @@
+// The verifier for any Node server: a request → a verified token. Frameworks are adapters of it (plugins/).
+import type { IncomingMessage } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
+import type { Server } from 'node:tls'
+import type { AccessToken, AccessTokenClaims, Expectations } from '../core/access-token.ts'
+import { parseObject } from '../core/compact-jws.ts'
+import { describeValue } from '../core/describe-value.ts'
+import { OAuthError } from '../core/errors.ts'
+import { findConnection, inspectTlsServer } from '../tls/adopt.ts'
+import { refuseSecondToken } from './bearer.ts'
+import { createDemands, requireDemand, type TokenDemand } from './demand.ts'
+import { type IssuerKeySource, type IssuerKeys, openIssuerKeys } from './issuer-keys.ts'
+import { type IssuerProfile, type IssuerProfileName, type ResolvedProfile, resolveProfile } from './issuer-profiles.ts'
+import { createIssuerReader } from './issuer-token.ts'
+import { buildRefusal, type RefusalAnswer } from './refusal.ts'
+import type { Claims, TokenReader } from './token-reader.ts'
+import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts'
+import { type NodeResponse, writeRefusal } from './write-refusal.ts'
+
+/** A request of `http`, `https` or `http2`, or an upgrade request. */
+export type NodeRequest = IncomingMessage | Http2ServerRequest
+
+/** An issuer whose tokens are accepted. */
+export interface AcceptedIssuer {
+  /** `iss` of its tokens, to the letter. */
+  readonly issuer: string
+  /** What `aud` of its tokens must contain; of several, one. */
+  readonly audience: string | readonly string[]
+  /** Its public keys: `{ keys }`, or `{ uri, ca }` of its key set, or `{ ca }` or nothing to find that by the issuer's metadata. */
+  readonly jwks?: IssuerKeys
+  /** How its tokens look. Default `rfc9068`, which tlsbound issues. */
+  readonly profile?: IssuerProfileName | IssuerProfile
+}
+
+export interface VerifierSettings extends TokenDemand {
+  /** URL of the protected resource's metadata, for the challenge (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string
+  /** Whether a token was revoked; asked on every request, so it must answer from memory. Default: no token is. */
+  readonly isRevoked?: (claims: AccessTokenClaims) => boolean
+  /** Called for every refusal, before the promise of `verify` rejects. */
+  readonly onRefusal?: (request: NodeRequest, refusal: OAuthError, status: number) => void
+  /** Called with a sentence about keys that are left out and unsafe TLS settings. Default: `process.emitWarning`. */
+  readonly onWarning?: (message: string) => void
+}
+
+/** One issuer, or several in `issuers`. */
+export type VerifierOptions = VerifierSettings & (AcceptedIssuer | { readonly issuers: readonly AcceptedIssuer[] })
+
+export interface Verifier {
+  /**
+   * Verifies the token of a request: signature, issuer, audience, times, and that it is bound to the certificate, and at the
+   * levels connection and proof to the TLS connection, that the request came on.
+   * `demand` replaces members of the demand in the options.
+   * @throws OAuthError (rejects) saying why the token is refused; `sendRefusal` answers with it.
+   */
+  verify(request: NodeRequest, demand?: TokenDemand): Promise<AccessToken>
+  /** Returns the answer to a refusal, for servers that write it themselves. @throws the error itself when it is no refusal. */
+  describeRefusal(error: unknown, request?: NodeRequest): RefusalAnswer
+  /** Answers with a refusal. For an upgrade request `response` is its socket. @throws the error itself when it is no refusal. */
+  sendRefusal(response: NodeResponse, error: unknown): void
+}
+
+/** Creates a verifier. @throws TypeError that names the option which is wrong. */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { onRefusal, resourceMetadata } = options
+  const check = createTokenCheck(options)
+  const describeRefusal: Verifier['describeRefusal'] = (error, request) => {
+    if (!(error instanceof OAuthError)) throw error
+    const authorization = request?.headers.authorization
+    return buildRefusal(error, { authorization, resourceMetadata, challenge: true })
+  }
+  return {
+    verify: async (request, demand) => {
+      try {
+        return await check(request, demand)
+      } catch (error) {
+        if (error instanceof OAuthError) onRefusal?.(request, error, describeRefusal(error, request).status)
+        throw error
+      }
+    },
+    describeRefusal,
+    sendRefusal: (response, error) => {
+      const request = 'req' in response ? response.req : undefined
+      writeRefusal(response, describeRefusal(error, request))
+    },
+  }
+}
+
+/** Returns a verifier as it is, and creates one of options. @throws TypeError that names the option which is wrong. */
+export function toVerifier(verifier: Verifier | VerifierOptions): Verifier {
+  return 'verify' in verifier ? verifier : createVerifier(verifier)
+}
+
+/** Verifies the token of a request; at once, unless something has to be fetched or verified for its first use. */
+export type TokenCheck = (request: NodeRequest, demand?: TokenDemand) => AccessToken | Promise<AccessToken>
+
+/** Creates the check behind a verifier, which answers at once where it can: a promise for each request costs. */
+export function createTokenCheck(
+  options: VerifierOptions | (VerifierSettings & { verifier: TokenVerifier }),
+): TokenCheck {
+  const demandOf = createDemands(options)
+  const verifier = 'verifier' in options ? options.verifier : createVerifierOf(options)
+  const inspected = new WeakSet<Server>()
+  const warn = options.onWarning ?? warnProcess
+  const inspect = (server: Server | undefined) => {
+    if (server === undefined || inspected.has(server)) return
+    inspected.add(server)
+    for (const problem of inspectTlsServer(server)) warn(`this TLS server is unsafe: ${problem}`)
+  }
+  return (request, route) => {
+    const demand = demandOf(route)
+    const connection = findConnection(request, inspect)
+    const accept = (token: AccessToken) => {
+      requireDemand(token, demand)
+      if (connection !== undefined) connection.counts.accepted[token.binding]++
+      return token
+    }
+    refuseSecondToken(request)
+    const found = verifier.verify(request, connection, demand.perRequest)
+    return found instanceof Promise ? found.then(accept) : accept(found)
+  }
+}
+
+/** What is known of an accepted issuer. */
+interface KnownIssuer extends Expectations {
+  readonly profile: ResolvedProfile
+  readonly keys: IssuerKeySource
+  readonly readToken: TokenReader
+}
+
+function createVerifierOf(options: VerifierOptions): TokenVerifier {
+  const { isRevoked, onWarning = warnProcess } = options
+  const given = 'issuers' in options ? options.issuers : [options]
+  if (!Array.isArray(given) || given.length === 0) throw new TypeError('issuers must be a list of at least one issuer')
+  const issuers = new Map<unknown, KnownIssuer>()
+  for (const issuer of given) {
+    if (issuers.has(issuer.issuer)) throw new TypeError(`issuer ${issuer.issuer} is given twice`)
+    issuers.set(issuer.issuer, openIssuer(issuer, onWarning))
+  }
+  const all = [...issuers.values()] as [KnownIssuer, ...KnownIssuer[]]
+  const select = (iss: unknown): KnownIssuer => {
+    const found = issuers.get(iss)
+    if (found !== undefined) return found
+    const expected = [...issuers.keys()].join(' ')
+    throw new OAuthError('invalid_token', 'wrong_issuer', 'iss', { found: describeValue(iss), expected })
+  }
+  const [first] = all
+  const { issuer, audience } = first
+  return createTokenVerifier({
+    ...{ issuer, audience },
+    readToken: all.length === 1 ? first.readToken : token => select(readUnverifiedIssuer(token)).readToken(token),
+    expectationsOf: all.length === 1 ? () => first : (claims: Claims) => select(claims.iss),
+    schemes: [...new Set(all.flatMap(({ profile }) => profile.schemes))],
+    ...(isRevoked && { findRevocation: (claims: AccessTokenClaims) => (isRevoked(claims) ? 'by_hook' : undefined) }),
+    keyGeneration:
+      all.length === 1 ? first.keys.generation : () => all.reduce((sum, { keys }) => sum + keys.generation(), 0),
+    now: () => Date.now() / 1000,
+  })
+}
+
+function openIssuer(
+  { issuer, audience, jwks, profile: given }: AcceptedIssuer,
+  onWarning: (message: string) => void,
+): KnownIssuer {
+  const isText = (value: unknown) => typeof value === 'string' && value !== ''
+  const audiences = [audience].flat()
+  if (!isText(issuer)) throw new TypeError('issuer must be a text: the iss of the tokens')
+  if (audiences.length === 0 || !audiences.every(isText))
+    throw new TypeError('audience must be a text, or a list of texts: the name of this resource server')
+  const profile = resolveProfile(given)
+  const keys = openIssuerKeys(jwks, { issuer, algorithms: profile.algorithms, onWarning })
+  const { maximumLifetime } = profile
+  return {
+    issuer,
+    audience: audiences,
+    maximumLifetime,
+    profile,
+    keys,
+    readToken: createIssuerReader(profile, keys.find),
+  }
+}
+
+/** `iss` of a token that nothing has verified yet: it only selects the issuer whose keys then decide. */
+function readUnverifiedIssuer(token: string): unknown {
+  const payload = token.split('.')[1]
+  return payload === undefined ? undefined : parseObject(Buffer.from(payload, 'base64url').toString())?.iss
+}
+
+function warnProcess(message: string): void {
+  process.emitWarning(message, 'TlsboundWarning')
+}

@@ -1,0 +1,25 @@
+// Writes a refusal as an answer of Node's own servers.
+import type { ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import { endConnection } from '../tls/connection.ts'
+import type { RefusalAnswer } from './refusal.ts'
+
+/** A response of `http`, `https` or `http2`; for an upgrade request the socket that came with it. */
+export type NodeResponse = ServerResponse | Http2ServerResponse | Duplex
+
+/** Sends the answer. A response whose header has been sent already is cut off. */
+export function writeRefusal(response: NodeResponse, answer: RefusalAnswer): void {
+  const body = JSON.stringify(answer.body)
+  const headers = { ...answer.headers, 'content-type': 'application/json', 'content-length': String(body.length) }
+  if (!('writeHead' in response)) {
+    const fields = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`)
+    const { status } = answer
+    response.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields.join('')}\r\n${body}`)
+    return
+  }
+  if (response.headersSent) return void response.destroy()
+  if (answer.endsConnection) endConnection(response.req, response)
+  ;(response as ServerResponse).writeHead(answer.status, headers).end(body)
+}
