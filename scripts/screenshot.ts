@@ -1,5 +1,5 @@
-// node scripts/screenshot.ts [FILE]: docs/screenshot.png, the live page of a real server in Chromium, with connections,
-// tokens, and the thefts played. Needs Debian's chromium.
+// node --conditions=tlsbound-source scripts/screenshot.ts [FILE]: docs/screenshot.png, the live page of a real server in
+// Chromium while the thefts are played. Needs Debian's chromium.
 import { chromium } from 'playwright-core'
 import { startTestServer } from '../src/testing/server.ts'
 import { findChromium } from '../test/helpers/browser/chromium.ts'
@@ -11,16 +11,8 @@ const browser = await chromium.launch({
   args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
 })
 try {
-  const stranger = await server.connect('stranger')
-  const bob = await server.connect('bob')
-  await bob.token({ token_binding: 'certificate' })
-  const before = await server.connect('alice')
-  await before.token({ token_binding: 'proof' })
-  const alice = await server.connect('alice', { ALPNProtocols: ['h2'] })
-  await stranger.get('/api/whoami', await alice.token())
-
   const page = await browser.newPage({
-    viewport: { width: 1280, height: 1000 },
+    viewport: { width: 1280, height: 1400 },
     colorScheme: 'dark',
     reducedMotion: 'reduce',
     locale: 'en-GB',
@@ -29,11 +21,9 @@ try {
   await page.goto(server.ops?.url ?? '')
   await page.getByLabel('Ops token').fill(server.ops?.token ?? '')
   await page.keyboard.press('Enter')
+  await page.getByText('ready', { exact: true }).waitFor()
   await page.getByRole('button', { name: 'Steal a token' }).click()
-  await page.getByText('thefts were refused').waitFor()
-  await page.getByRole('link', { name: '11 refusals' }).waitFor()
-  await page.getByRole('link', { name: '4 connections' }).waitFor()
-  await page.locator('.gone').first().waitFor({ state: 'detached' })
+  await page.locator('#theft-list > li').nth(1).waitFor()
   await page.mouse.click(640, 5)
   await page.screenshot({ path })
 } finally {

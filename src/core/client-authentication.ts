@@ -4,7 +4,7 @@ import type { Client } from './client.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
-import { explainMismatch, matchesSubject } from './subject-rule.ts'
+import { createSubjectMatcher, explainMismatch, matchesSubject } from './subject-rule.ts'
 
 /**
  * Authenticates a registered client by the certificate that is presented: one of those that are registered themselves,
@@ -21,6 +21,21 @@ export function authenticateClient(client: Client, { certificate }: Presenter): 
     const { detail, facts } = explainMismatch(subject, certificate.x509)
     refuse(detail, facts)
   }
+}
+
+/** Finds the registration for which `authenticateClient` accepts this presenter; undefined: there is none. */
+export function findRegistration<Registered extends { readonly client: Client }>(
+  registrations: Iterable<Registered>,
+  { certificate }: Presenter,
+): Registered | undefined {
+  const matches = createSubjectMatcher(certificate.x509)
+  for (const registered of registrations) {
+    const { subject, certificates } = registered.client
+    const isIt =
+      subject === undefined ? certificates.has(certificate.thumbprint) : !certificate.pinned && matches(subject)
+    if (isIt) return registered
+  }
+  return undefined
 }
 
 function refuse(detail: DetailOf<'client_mismatch'>, facts?: RefusalFacts): never {

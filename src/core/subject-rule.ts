@@ -43,18 +43,30 @@ const formNames: Readonly<Record<SubjectRule['type'], string>> = {
 }
 
 /** Whether a certificate has the one name that a registration demands; no other name of it is looked at. */
-export function matchesSubject({ type, value }: SubjectRule, certificate: X509Certificate): boolean {
-  switch (type) {
-    case 'subject_dn':
-      return readNames(certificate).subject === value
-    case 'san_dns':
-      return certificate.checkHost(value, { subject: 'never', wildcards: false }) !== undefined
-    case 'san_ip':
-      return certificate.checkIP(value) !== undefined // in binary, as RFC 8705 §2.1.2 says
-    case 'san_email':
-      return certificate.checkEmail(value, { subject: 'never' }) !== undefined
-    case 'san_uri':
-      return readNames(certificate).uris.some(uri => uri.equals(Buffer.from(value)))
+export function matchesSubject(rule: SubjectRule, certificate: X509Certificate): boolean {
+  return createSubjectMatcher(certificate)(rule)
+}
+
+/** Returns `matchesSubject` for one certificate and many rules: its names are read once. */
+export function createSubjectMatcher(certificate: X509Certificate): (rule: SubjectRule) => boolean {
+  let read: ReturnType<typeof readNames> | undefined
+  const names = () => {
+    read ??= readNames(certificate)
+    return read
+  }
+  return ({ type, value }) => {
+    switch (type) {
+      case 'subject_dn':
+        return names().subject === value
+      case 'san_dns':
+        return certificate.checkHost(value, { subject: 'never', wildcards: false }) !== undefined
+      case 'san_ip':
+        return certificate.checkIP(value) !== undefined // in binary, as RFC 8705 §2.1.2 says
+      case 'san_email':
+        return certificate.checkEmail(value, { subject: 'never' }) !== undefined
+      case 'san_uri':
+        return names().uris.some(uri => uri.equals(Buffer.from(value)))
+    }
   }
 }
 

@@ -1,5 +1,8 @@
 // A handful of thefts, one after the other, against one running server: what the live page plays at the press of a button.
 // The whole catalog, with its controls and its judgement, is run.ts.
+import { setTimeout } from 'node:timers/promises'
+import { readChannelBindings } from '../core/channel-binding.ts'
+import type { Confirmation } from '../core/confirmation.ts'
 import { type Attempt, attempt } from './attempt.ts'
 import type { Cast, Identity } from './cast.ts'
 import { type Answer, type Connection, openConnection } from './connection.ts'
@@ -8,6 +11,10 @@ import { joinToken, readToken } from './forge.ts'
 /** `control`: what must be accepted, or the refusals say nothing. */
 export interface Play extends Attempt {
   readonly kind: 'control' | 'theft'
+  /** Thumbprint of the connection that the token is bound to; undefined before there is one. */
+  readonly boundTo: string | undefined
+  /** Thumbprint of the connection that it was tried on; undefined when there was none. */
+  readonly triedOn: string | undefined
 }
 
 export interface Target {
@@ -15,55 +22,81 @@ export interface Target {
   readonly port: number
   /** All four are needed here. */
   readonly cast: Required<Pick<Cast, 'alice' | 'bob' | 'mallory' | 'stranger' | 'ca'>>
+  /** Milliseconds after each play, the last one too, in which its connections stay open and people can read. */
+  readonly pause?: number
 }
 
-/** Plays the thefts, and tells what came of each. No token is told. Ends its connections however it ends. */
-export async function* playThefts({ host, port, cast }: Target): AsyncGenerator<Play> {
+/** Plays the thefts, and yields the outcome of each. No token is in it. Closes its connections however it ends. */
+export async function* playThefts({ pause = 0, ...target }: Target): AsyncGenerator<Play> {
+  for await (const play of playAll(target)) {
+    yield play
+    await setTimeout(pause)
+  }
+}
+
+async function* playAll({ host, port, cast }: Target): AsyncGenerator<Play> {
   const { alice, bob, mallory, stranger, ca } = cast
   const open: Connection[] = []
   const connect = async (who: Identity | undefined, options = {}) => {
     const identity = who && { cert: who.certificate, key: who.key }
     const connection = await openConnection({ host, port, servername: 'localhost', ca, ...identity, ...options })
     open.push(connection)
-    return connection
+    return { ...connection, thumbprint: readChannelBindings(connection.socket, 'client')['tls-exporter'] }
   }
   let token = ''
-  const use = async (by: Promise<Connection>, presented = token) => (await by).call('/api/whoami', { token: presented })
+  let boundTo: string | undefined
+  const present = (connection: Connection, presented = token) => connection.call('/api/whoami', { token: presented })
+  const play = async (
+    kind: Play['kind'],
+    what: string,
+    by: ReturnType<typeof connect>,
+    act: (connection: Connection) => Promise<Answer> = present,
+  ): Promise<Play> => {
+    const outcome = await attempt(what, async () => act(await by))
+    const triedOn = await by.then(
+      ({ thumbprint }) => thumbprint,
+      () => undefined,
+    )
+    return { kind, ...outcome, boundTo, triedOn }
+  }
   try {
     const hers = connect(alice)
-    yield play('control', 'Alice gets a token on her connection', async () => {
-      const answer = await requestToken(await hers, alice.clientId)
+    yield play('control', 'Alice gets a token on her connection', hers, async connection => {
+      const answer = await requestToken(connection, alice.clientId)
       token = String(answer.body?.access_token ?? '')
+      if (token !== '') boundTo = thumbprintOf(token)
       return answer
     })
-    yield play('control', 'Alice uses it there', () => use(hers))
-    yield play('theft', 'Bob finds it, and brings his own certificate', () => use(connect(bob)))
-    yield play('theft', 'Mallory, whom the authority knows too', () => use(connect(mallory)))
-    yield play('theft', 'A stranger, with a certificate of their own making', () => use(connect(stranger)))
-    yield play('theft', 'Somebody without any certificate', () => use(connect(undefined)))
-    yield play('theft', 'A thief of her private key as well, on a second connection', () => use(connect(alice)))
-    yield play('theft', 'The same thief, over HTTP/2', () => use(connect(alice, { ALPNProtocols: ['h2', 'http/1.1'] })))
+    yield play('control', 'Alice uses it there', hers)
+    yield play('theft', 'Bob finds it, and brings his own certificate', connect(bob))
+    yield play('theft', 'Mallory, whom the authority knows too', connect(mallory))
+    yield play('theft', 'A stranger, with a certificate of their own making', connect(stranger))
+    yield play('theft', 'Somebody without any certificate', connect(undefined))
+    yield play('theft', 'A thief of her private key as well, on a second connection', connect(alice))
+    const both = { ALPNProtocols: ['h2', 'http/1.1'] }
+    yield play('theft', 'The same thief, over HTTP/2', connect(alice, both))
     const session = (await hers).socket.getSession()
-    yield play('theft', 'The same thief, resuming her connection', () => use(connect(alice, session && { session })))
-    yield play('theft', 'Alice’s token with its binding cut out', () => use(hers, withoutConfirmation(token)))
-    yield play('theft', 'Alice’s token without a signature', () => use(hers, withoutSignature(token)))
-    yield play('theft', 'Mallory asks for a token in Alice’s name', async () =>
-      requestToken(await connect(mallory), alice.clientId),
+    yield play('theft', 'The same thief, resuming her connection', connect(alice, session && { session }))
+    yield play('theft', 'Alice’s token with its binding cut out', hers, on => present(on, withoutConfirmation(token)))
+    yield play('theft', 'Alice’s token without a signature', hers, on => present(on, withoutSignature(token)))
+    yield play('theft', 'Mallory asks for a token in Alice’s name', connect(mallory), on =>
+      requestToken(on, alice.clientId),
     )
-    yield play('control', 'Alice goes on working', () => use(hers))
+    yield play('control', 'Alice goes on working', hers)
   } finally {
     for (const connection of open) connection.close()
   }
-}
-
-async function play(kind: Play['kind'], what: string, act: () => Promise<Answer>): Promise<Play> {
-  return { kind, ...(await attempt(what, act)) }
 }
 
 function requestToken(connection: Connection, clientId: string): Promise<Answer> {
   const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId })
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
   return connection.call('/oauth/token', { method: 'POST', headers, body: form.toString() })
+}
+
+function thumbprintOf(token: string): string | undefined {
+  const { cnf } = readToken(token).claims as { cnf?: Confirmation }
+  return cnf?.['tls-exporter#S256']
 }
 
 function withoutConfirmation(token: string): string {

@@ -1,8 +1,9 @@
 // A live connection as the page shows it: who is on it, its binding thumbprints, and the tokens that belong to it.
+import { readChannelBindings } from '../core/channel-binding.ts'
 import { reasons } from '../core/errors.ts'
 import { describeSubject } from '../core/subject-rule.ts'
 import type { Connection, VerifiedToken } from '../tls/connection.ts'
-import { readable } from './live-text.ts'
+import { readable } from './live-refusals.ts'
 
 /** Tokens shown of one connection; the others are counted. */
 const maximumTokens = 8
@@ -50,7 +51,7 @@ function readFixed({ socket, presenter, thumbprint, openedAt }: Connection, id: 
     http: socket.alpnProtocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1',
     subject: readable(x509 && describeSubject(x509)),
     certificate: thumbprint,
-    bindings: presenter?.bindings ?? {},
+    bindings: presenter?.bindings ?? readChannelBindings(socket),
   }
 }
 

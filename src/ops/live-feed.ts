@@ -1,10 +1,11 @@
-// What the watchers of the page are told: everything once, then what has changed, at most once a second. Nobody watches:
-// nothing is done. Somebody reads too slowly: their page ends, and begins anew.
+// Sends the watchers of the live page everything once, then what has changed, at most once a second. While nobody watches,
+// events are counted and nothing else is done. A watcher that reads too slowly is disconnected, and its page connects again.
 import { Readable } from 'node:stream'
 import { guardedWithLog } from '../core/guard.ts'
 import type { Connection } from '../tls/connection.ts'
 import { createDescriber } from './live-connections.ts'
-import { keepRefusals } from './live-refusals.ts'
+import { collectRefusals, collectThefts } from './live-refusals.ts'
+import { createStatus } from './live-status.ts'
 import type { OpsParts } from './parts.ts'
 
 /** Milliseconds between two updates. */
@@ -12,9 +13,6 @@ const pause = 1000
 
 /** The newest connections are shown, as many as somebody can look at, and all counted. */
 const maximumShown = 60
-
-/** Of a flood of refusals, how many go into one update. */
-const maximumRefusals = 20
 
 /** Characters that wait for a slow reader. */
 const maximumBacklog = 4_194_304
@@ -41,17 +39,20 @@ interface Changes {
   readonly overtaken: readonly number[]
 }
 
-export function createFeed({ tls, audit, log, now, playThefts }: OpsParts): Feed {
+export function createFeed(parts: OpsParts): Feed {
+  const { tls, audit, log, now, playThefts } = parts
   const describe = createDescriber()
-  const refusals = keepRefusals(audit)
+  const refusals = collectRefusals(audit)
+  const thefts = collectThefts(audit)
+  const status = createStatus(parts)
   const watchers = new Set<Readable>()
-  /** What the watchers know: connections by number, as they were told. */
+  /** What the watchers know: connections by number, as they were told; counts and status; numbers of the latest events. */
   let shown = new Map<number, Told>()
-  let toldTotal = 0
-  let toldRefusals = 0
+  let toldState = ''
+  let told = { refused: 0, suspected: 0 }
   let timer: NodeJS.Timeout | undefined
 
-  /** Reads the connections anew, and tells what is not as it was. */
+  /** Reads the connections anew, and returns what is not as it was. */
   function look(): Changes {
     const time = now()
     const before = shown
@@ -69,12 +70,19 @@ export function createFeed({ tls, audit, log, now, playThefts }: OpsParts): Feed
     return { changed, gone: find(false), overtaken: find(true) }
   }
 
+  function readState(): object {
+    const counts = { total: tls?.connections.size ?? 0, refused: refusals.count(), suspected: thefts.count() }
+    return { ...counts, status: status() }
+  }
+
   function update(): void {
     const changes = look()
-    const [total, refused] = [tls?.connections.size ?? 0, refusals.count()]
-    if (changes.changed.length + changes.gone.length === 0 && total === toldTotal && refused === toldRefusals) return
-    const line = write(changes, refusals.since(toldRefusals, maximumRefusals))
-    ;[toldTotal, toldRefusals] = [total, refused]
+    const state = readState()
+    const text = JSON.stringify(state)
+    if (changes.changed.length + changes.gone.length === 0 && text === toldState) return
+    const line = write(changes, state, told)
+    toldState = text
+    told = { refused: refusals.count(), suspected: thefts.count() }
     for (const watcher of watchers) {
       if (watcher.readableLength > maximumBacklog) watcher.destroy()
       else watcher.push(line)
@@ -85,9 +93,10 @@ export function createFeed({ tls, audit, log, now, playThefts }: OpsParts): Feed
     for (const watcher of watchers) watcher.destroy()
   }
 
-  function write({ changed, ...left }: Changes, refused: readonly object[], more = {}): string {
-    const counts = { total: tls?.connections.size ?? 0, refused: refusals.count() }
-    const rest = JSON.stringify({ ...more, ...counts, ...left, refusals: refused })
+  /** Writes a line, with the refusals and thefts after those that were `seen`. */
+  function write({ changed, ...left }: Changes, state: object, seen: typeof told): string {
+    const latest = { refusals: refusals.since(seen.refused), thefts: thefts.since(seen.suspected) }
+    const rest = JSON.stringify({ ...state, ...left, ...latest })
     return `{"connections":[${changed.join()}],${rest.slice(1)}\n`
   }
 
@@ -97,7 +106,8 @@ export function createFeed({ tls, audit, log, now, playThefts }: OpsParts): Feed
       update() // the others hear of what has changed until now, and all go on from there
       const watcher = new Readable({ read() {} })
       const everything = { changed: [...shown.values()].map(({ text }) => text), gone: [], overtaken: [] }
-      watcher.push(write(everything, refusals.since(0), { canPlay: playThefts !== undefined }))
+      const state = { canPlay: playThefts !== undefined, ...readState() }
+      watcher.push(write(everything, state, { refused: 0, suspected: 0 }))
       watchers.add(watcher)
       timer ??= setInterval(guardedWithLog(log, 'unhandled error on the live page', update, endAll), pause)
       watcher.once('close', () => {

@@ -1,9 +1,10 @@
-// GET /live: what goes on in this server, as it happens, one JSON object in each line. POST /live/thefts: plays the thefts
-// of the demo against this very server. Both ask for the ops token, in a header, which no page of another origin has.
+// GET /: the live page and its modules, for everybody on this machine, since they contain no data. GET /live: what happens in
+// this server, one JSON object in each line. POST /live/thefts: plays the thefts of the demo against this server. Both require
+// the ops token, in a header, which no page of another origin has.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { logError } from '../core/guard.ts'
-import { pageHeaders } from '../server/pages/page-files.ts'
+import { pageHeaders, readPageFile, sendPage, servePageFiles } from '../server/pages/page-files.ts'
 import { createFeed } from './live-feed.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal } from './refusals.ts'
@@ -11,7 +12,17 @@ import { OpsRefusal } from './refusals.ts'
 /** A server has few operators. */
 const maximumWatchers = 8
 
+const modules = [
+  ...['main', 'stream', 'status', 'connections', 'card', 'refusals', 'entries', 'filter', 'thefts', 'announce'],
+  ...['element', 'glyph'],
+]
+
 export function liveRoutes(app: FastifyInstance, parts: OpsParts): void {
+  const config = { openOnLoopback: true }
+  const page = readPageFile('index.html')
+  app.get('/', { config }, (_request, reply) => sendPage(reply, 'html', page))
+  servePageFiles(app, ['style.css', 'icon.svg', ...modules.map(name => `${name}.js`)], config)
+
   const feed = createFeed(parts)
   app.addHook('preClose', async () => feed.close())
   app.get('/live', { exposeHeadRoute: false }, (_request, reply) => {

@@ -22,8 +22,8 @@ export interface OpsOptions {
   readonly isRecording: () => boolean
   /** What `/metrics` shows. Default: there is none. */
   readonly metrics?: Pick<Metrics, 'registry'>
-  /** The live connections, for the page. Default: it shows none. */
-  readonly tls?: Pick<MutualTls, 'connections'>
+  /** The live connections and the certificate in use, for the page. Default: it shows none. */
+  readonly tls?: Pick<MutualTls, 'connections' | 'inUse'>
   /** Plays thefts against this server, and tells of each; in the demo only. */
   readonly playThefts?: () => AsyncIterable<object>
 }

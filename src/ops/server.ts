@@ -18,7 +18,6 @@ import { clientRoutes } from './clients.ts'
 import { healthRoutes } from './health.ts'
 import { liveRoutes } from './live.ts'
 import { metricsRoute } from './metrics/route.ts'
-import { pageRoutes } from './page.ts'
 import { createTurns, type OpsOptions, type OpsParts } from './parts.ts'
 import { answerError } from './refusals.ts'
 import { revocationRoute } from './revocations.ts'
@@ -88,7 +87,6 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   acceptJson(app)
   for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute]) routes(app, parts)
   if (options.metrics !== undefined) metricsRoute(app, parts, options.metrics.registry)
-  pageRoutes(app)
   liveRoutes(app, parts)
   return app
 }

@@ -1,26 +1,46 @@
-// Tells a screen reader of refusals in words, and not more often than it can speak: of many at once, how many they are.
+// Announces refusals and suspected thefts to a screen reader, not more often than it can speak: of many at once, how many.
 import { find } from './element.js'
 
 /** Milliseconds between two announcements. */
 const pause = 3000
 
-/** @type {{ reason: string, sentence: string }[]} */
-let waiting = []
+/** @typedef {{ reason: string, sentence: string }} Refusal */
+
+/** @type {{ refused: number, suspected: number, last?: Refusal }} */
+let waiting = { refused: 0, suspected: 0 }
+/** @type {{ refused: number, suspected: number } | undefined} */
+let counted
 let resting = false
 
-/** @param {readonly { reason: string, sentence: string }[]} refusals */
-export function announce(refusals) {
-  waiting.push(...refusals)
+/**
+ * Announces what has been added to the counts since the last update.
+ * @param {{ refused: number, suspected: number, refusals: readonly Refusal[] }} update
+ */
+export function announce({ refused, suspected, refusals }) {
+  const { refused: refusedBefore, suspected: suspectedBefore } = counted ?? { refused, suspected }
+  counted = { refused, suspected }
+  waiting.refused += refused - refusedBefore
+  waiting.suspected += suspected - suspectedBefore
+  const last = refusals.at(-1) ?? waiting.last
+  waiting = { ...waiting, ...(last && { last }) }
   if (!resting) speak()
 }
 
+/** Counts anew with the next update, of which nothing is announced: it tells what happened before. */
+export function beginAnnouncing() {
+  counted = undefined
+  waiting = { refused: 0, suspected: 0 }
+}
+
 function speak() {
-  const last = waiting.at(-1)
-  resting = last !== undefined
-  if (last === undefined) return
-  const words = last.reason.replaceAll('_', ' ')
-  find('announcer').textContent =
-    waiting.length === 1 ? `Refused, ${words}. ${last.sentence}` : `${waiting.length} refused, the last: ${words}.`
-  waiting = []
+  const { refused, suspected, last } = waiting
+  resting = refused + suspected > 0
+  if (!resting) return
+  const theft = suspected > 0 ? [suspected === 1 ? 'Suspected theft.' : `${suspected} suspected thefts.`] : []
+  const reason = last?.reason.replaceAll('_', ' ')
+  const one = `Refused, ${reason}. ${last?.sentence}`
+  const words = refused === 0 ? [] : [refused === 1 ? one : `${refused} refused, the last: ${reason}.`]
+  find('announcer').textContent = [...theft, ...words].join(' ')
+  waiting = { refused: 0, suspected: 0 }
   setTimeout(speak, pause)
 }

@@ -1,13 +1,16 @@
 // The live page: asks for the ops token, keeps it in memory, and watches the server for as long as the page is open.
-import { announce } from './announce.js'
+import { announce, beginAnnouncing } from './announce.js'
 import { forgetConnections, showConnections } from './connections.js'
 import { find } from './element.js'
 import { forgetRefusals, showRefusals } from './refusals.js'
+import { showStatus } from './status.js'
 import { Refused, readLines } from './stream.js'
 import { armThefts } from './thefts.js'
 
 /** Milliseconds before the server is asked again after it has gone, at first and at most. */
 const patience = { first: 500, most: 8000 }
+
+const wrongToken = 'This is not the ops token of this server. Compare it with the file that is named below.'
 
 const field = /** @type {HTMLInputElement} */ (find('token'))
 let token = ''
@@ -18,7 +21,8 @@ find('entry-form').addEventListener('submit', event => {
   event.preventDefault()
   token = field.value.trim()
   field.value = ''
-  watch()
+  if (/^[\x21-\x7e]+$/.test(token)) watch()
+  else stop(new Refused(401, '')) // no header can hold it
 })
 
 async function watch() {
@@ -30,14 +34,15 @@ async function watch() {
         if (isFirst) begin(update)
         showConnections(update)
         showRefusals(update)
-        if (!isFirst) announce(update.refusals)
+        showStatus(update)
+        announce(update)
         isFirst = false
         pause = patience.first
       }
     } catch (error) {
       if (error instanceof Refused) return stop(error)
     }
-    tell('lost', 'The server is gone, trying again')
+    tell('lost', 'The server does not answer; trying again')
     await new Promise(resolve => setTimeout(resolve, pause))
     pause = Math.min(2 * pause, patience.most)
   }
@@ -47,6 +52,7 @@ async function watch() {
 function begin({ canPlay }) {
   forgetConnections()
   forgetRefusals()
+  beginAnnouncing()
   find('can-play').hidden = !canPlay
   find('cannot-play').hidden = canPlay
   find('entry').hidden = true
@@ -62,7 +68,7 @@ function stop({ status, message }) {
   token = ''
   find('live').hidden = true
   find('entry').hidden = false
-  find('entry-problem').textContent = `${status === 401 ? 'That was not it: ' : ''}${message}`
+  find('entry-problem').textContent = status === 401 ? wrongToken : message
   tell('', 'Not watching')
   field.focus()
 }

@@ -1,44 +1,97 @@
-// The refusals as they happen, newest first, with the reason in plain words.
+// The suspected thefts, then the refusals, as they happen. Equal ones are one entry with its count.
 import { count, element, find, time } from './element.js'
+import { createEntries } from './entries.js'
+import { armFilter, isChosen, isFiltering, offerChoices } from './filter.js'
 
-/** @typedef {{ time: string, event: string, reason: string, sentence: string, status?: number,
- *   client?: string, token?: string, peer?: string, request?: string }} Refusal */
+/** @typedef {import('./filter.js').Refusal} Refusal */
+/** @typedef {Refusal & { suspicion: 'certain' | 'possible', response: string }} Theft */
 
-/** How many are shown. */
-const maximum = 100
+const thefts = createEntries(find('theft-list'), describeTheft)
+const refusals = createEntries(find('refusal-list'), describeRefusal)
+
+armFilter(filter)
 
 /**
  * Shows those that are new.
- * @param {{ refusals: readonly Refusal[], refused: number }} update
+ * @param {{ refusals: readonly Refusal[], refused: number, thefts: readonly Theft[], suspected: number }} update
  */
-export function showRefusals({ refusals, refused }) {
-  const list = find('refusal-list')
-  list.prepend(...refusals.map(describe).reverse())
-  while (list.children.length > maximum) list.lastElementChild?.remove()
-  find('no-refusals').hidden = refused > 0
-  find('count-refusals').textContent = count(refused)
-  find('more-refusals').hidden = refused <= list.children.length
-  find('more-refusals').textContent = `${list.children.length} of ${count(refused)} are shown.`
+export function showRefusals(update) {
+  thefts.show(update.thefts)
+  refusals.show(update.refusals)
+  find('suspected').hidden = update.suspected === 0
+  find('count-thefts').textContent = count(update.suspected)
+  find('count-refusals').textContent = count(update.refused)
+  find('no-refusals').hidden = update.refused > 0
+  find('filter').hidden = update.refused === 0
+  if (update.refusals.length > 0) filter()
 }
 
 /** Shows none: the server has started anew, and counts from the beginning. */
 export function forgetRefusals() {
-  find('refusal-list').replaceChildren()
+  thefts.forget()
+  refusals.forget()
+  filter()
+}
+
+/** Shows the refusals that are chosen. */
+function filter() {
+  const all = refusals.all()
+  offerChoices(all.map(([, refusal]) => refusal))
+  for (const [row, refusal] of all) row.hidden = !isChosen(refusal)
+  const chosen = all.filter(([row]) => !row.hidden).length
+  find('filtered').textContent = isFiltering() ? `${count(chosen)} of ${count(all.length)} entries match.` : ''
 }
 
 /** @param {Refusal} refusal */
-function describe({ time: when, event, reason, sentence, status, client, token, peer, request }) {
-  const facts = [client, request, token && `token ${token}`, peer].filter(Boolean).join(' · ')
+function describeRefusal(refusal) {
+  const { reason, detail, sentence, status, event } = refusal
+  const what = [status, event].filter(Boolean).join(' ')
   return element(
     'li',
     {},
-    element(
-      'p',
-      { class: 'head' },
-      element('span', { class: 'reason' }, reason),
-      element('span', { class: 'note' }, [status, event].filter(Boolean).join(' '), ' · ', time(when)),
-    ),
-    element('p', {}, sentence),
-    element('p', { class: 'facts-line' }, facts),
+    describeHead(refusal, element('span', { class: 'reason' }, reason), `${what} · `),
+    element('p', {}, sentence, detail && element('span', { class: 'note' }, ` ${detail}`)),
+    describeFacts(refusal),
   )
+}
+
+const suspicions = {
+  certain: 'Another party holds the token',
+  possible: 'Another party may hold the token',
+}
+
+/** What was done, by the response of the event. */
+const responses = new Map([
+  ['alert', 'nothing was revoked'],
+  ['revoke_token', 'the token was revoked'],
+  ['revoke_grant', 'its grant was revoked'],
+  ['close', 'its grant was revoked, and the connections of its owner were closed'],
+])
+
+/** @param {Theft} theft */
+function describeTheft(theft) {
+  const { reason, suspicion, response } = theft
+  return element(
+    'li',
+    {},
+    describeHead(theft, element('b', { class: 'alarm' }, suspicions[suspicion])),
+    element('p', {}, `It came from elsewhere (${reason}); ${responses.get(response) ?? response}.`),
+    describeFacts(theft),
+  )
+}
+
+/**
+ * @param {Refusal} refusal
+ * @param {HTMLElement} name
+ * @param {string} before the time
+ */
+function describeHead({ count: times, time: when }, name, before = '') {
+  const often = times > 1 ? element('b', { class: 'times' }, `${count(times)} times`, ', the last at ') : ''
+  return element('p', { class: 'head' }, name, element('span', { class: 'note' }, before, often, time(when)))
+}
+
+/** @param {Refusal} refusal */
+function describeFacts({ client, token, peer, request }) {
+  const facts = [client, request, token && `token ${token}`, peer].filter(Boolean).join(' · ')
+  return element('p', { class: 'facts-line', dir: 'auto' }, facts)
 }

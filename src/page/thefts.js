@@ -1,8 +1,9 @@
 // The button that has a token stolen, and what came of each theft.
-import { element, find } from './element.js'
+import { element, find, glyph } from './element.js'
 import { readLines } from './stream.js'
 
-/** @typedef {{ kind: 'control' | 'theft', what: string, result: 'accepted' | 'refused' | 'fault', seen: string }} Play */
+/** @typedef {{ kind: 'control' | 'theft', what: string, result: 'accepted' | 'refused' | 'fault', seen: string,
+ *   boundTo?: string, triedOn?: string }} Play */
 
 /**
  * Lets the button play the thefts.
@@ -16,6 +17,7 @@ export function armThefts(token) {
     playing = true
     button.setAttribute('aria-disabled', 'true') // disabled it would lose the focus
     button.textContent = 'Stealing…'
+    find('pictures-note').hidden = false
     find('verdict').className = 'verdict'
     find('verdict').textContent = ''
     const list = find('plays')
@@ -45,13 +47,18 @@ function isGood({ kind, result }) {
 
 /** @param {Play} play */
 function describe(play) {
-  const { kind, what, result, seen } = play
+  const { kind, what, result, seen, boundTo, triedOn } = play
   const good = isGood(play)
   return element(
     'li',
     { class: `${kind} ${good ? 'good' : 'bad'}` },
     element('span', { class: 'sign', 'aria-hidden': 'true' }, good ? '✓' : '✗'),
     element('span', {}, what),
+    element(
+      'span',
+      { class: 'pictures' },
+      ...[boundTo, triedOn].flatMap(print => (print === undefined ? [] : [glyph(print)])),
+    ),
     element('span', { class: 'answer' }, element('b', {}, result), ' ', element('code', {}, seen)),
   )
 }

@@ -4,13 +4,16 @@ import type { Identity } from '../lab/cast.ts'
 import { type Play, playThefts } from '../lab/thefts.ts'
 import type { Settings } from '../settings/settings.ts'
 
+/** Milliseconds for which each theft is shown: long enough to read it and to find its connection. */
+const pause = 1500
+
 /** Plays against the server of these settings; the keys are read each time. */
 export function demoThefts({ host, port }: Pick<Settings, 'host' | 'port'>): () => AsyncIterable<Play> {
   const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
   return () => {
     const [alice, bob, mallory, stranger] = [read('alice'), read('bob'), read('mallory'), read('stranger')]
     const ca = readFileSync('certs/ca.crt', 'utf8')
-    return playThefts({ host: loopback[host] ?? host, port, cast: { alice, bob, mallory, stranger, ca } })
+    return playThefts({ host: loopback[host] ?? host, port, cast: { alice, bob, mallory, stranger, ca }, pause })
   }
 }
 

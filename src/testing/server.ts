@@ -91,7 +91,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const ops = createOpsServer({
     ...{ settings, store, clients: registry, audit, log: logger, clock, token, isServing, isRecording, metrics, tls },
     ...(options.clients === undefined && {
-      playThefts: () => playThefts({ host: '127.0.0.1', port, cast: castOf(pki) }),
+      playThefts: () => playThefts({ host: '127.0.0.1', port, cast: castOf(pki), pause: 200 }),
     }),
   })
   const url = options.ops === true ? await ops.listen({ host: '127.0.0.1', port: 0 }) : undefined

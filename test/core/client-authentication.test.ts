@@ -1,7 +1,7 @@
 // Presenter × registration → authenticated or refused; N-21, N-22, N-23. Through real handshakes: test/attack/client-*.
 import t from 'tap'
 import { type Client, readClients } from '../../src/core/client.ts'
-import { authenticateClient } from '../../src/core/client-authentication.ts'
+import { authenticateClient, findRegistration } from '../../src/core/client-authentication.ts'
 import { readCertificate } from '../../src/core/presenter.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 
@@ -50,4 +50,22 @@ t.test('a certificate that nobody vouches for is not taken by its name', async t
   t.equal(anna.subject, alice.subject)
   t.throws(() => authenticateClient(client('alice'), presenter(anna, true)), mismatch)
   t.doesNotThrow(() => authenticateClient(client('alice'), presenter(anna)), 'control: the pin makes the difference')
+})
+
+t.test('the registration of a presenter is found exactly where one would authenticate it', async t => {
+  const registrations = [...clients.values()].map(client => ({ client }))
+  for (const x509 of [alice, bob, anna, certificateOf('mallory')])
+    for (const pinned of [true, false]) {
+      const who = presenter(x509, pinned)
+      const accepting = registrations.find(({ client }) => {
+        try {
+          authenticateClient(client, who)
+          return true
+        } catch {
+          return false
+        }
+      })
+      t.equal(findRegistration(registrations, who), accepting, `${x509.subject}, ${pinned ? 'pinned' : 'vouched for'}`)
+    }
+  t.equal(findRegistration(registrations, presenter(bob))?.client.id, 'bob', 'control')
 })

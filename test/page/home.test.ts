@@ -5,6 +5,7 @@ import { issueCertificate } from '../../src/pki/certificate.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { findUnnamed, readTree, runInPage, watchViolations } from '../helpers/browser/browser-page.ts'
 import { startChromium, startChromiumAs } from '../helpers/browser/chromium.ts'
+import { callOps } from '../helpers/server/ops.ts'
 
 t.setTimeout(120_000) // two browsers
 
@@ -23,10 +24,11 @@ t.test('Chromium shows its client certificate over HTTP/2, and reads there what 
   t.same([connection?.socket.alpnProtocol, others.length], ['h2', 0], 'one connection, over HTTP/2')
   const { bindings = {}, certificate } = connection?.presenter ?? {}
   const text = await page.locator('main').innerText()
-  for (const part of ['The server knows who you are', 'TLSv1.3, HTTP/2', 'CN=alice']) t.match(text, part)
+  for (const part of ['The server knows you as the client alice', 'TLSv1.3, HTTP/2', 'CN=alice']) t.match(text, part)
   const cnf = { 'x5t#S256': certificate?.thumbprint, 'tls-exporter#S256': bindings['tls-exporter'] }
   const shown = (await page.locator('pre').allInnerTexts()).map(json => JSON.parse(json))
-  t.same(shown, [{ cnf }, { cnf: { 'x5t#S256': certificate?.thumbprint } }])
+  const bare = { 'x5t#S256': certificate?.thumbprint }
+  t.same(shown, [{ cnf }, { cnf: { ...bare, tls_exp: 'EXPORTER-oauth-tls-session-bound' } }, { cnf: bare }])
   t.same(await page.evaluate('[window.violations, document.scripts.length, document.cookie]'), [[], 0, ''])
   t.same(await context.cookies(), [])
   const tree = await readTree(page)
@@ -52,7 +54,7 @@ t.test('Chromium without a client certificate is told that it lacks one', async 
   const page = await browser.newPage({ ignoreHTTPSErrors: true })
   await page.goto(server.origin)
   const text = await page.locator('main').innerText()
-  t.match(text, /shown no client certificate.*None was sent in the TLS handshake.*There would be none: no_certificate/s)
+  t.match(text, /presented no client certificate.*None was sent in the TLS handshake.*None is issued: no_certificate/s)
   t.match(text, /tls-exporter/, 'its connection has a binding all the same')
   t.equal(await page.locator('pre').count(), 0)
 })
@@ -74,15 +76,46 @@ t.test('each kind of connection is told what is missing', async t => {
     notAfter: new Date(Date.now() - 3_600_000),
   })
   const rows = [
-    ['stranger', {}, /Your certificate will not do.*of an authority that this server trusts/s],
-    [expired, {}, /Your certificate will not do.*outside its validity period/s],
+    ['stranger', {}, /Your certificate is rejected.*of an authority that this server trusts/s],
+    [expired, {}, /Your certificate is rejected.*outside its validity period/s],
     ['alice', { maxVersion: 'TLSv1.2' }, /TLSv1\.2, HTTP\/1\.1.*tls-unique#S256/s],
-    ['alice', { maxVersion: 'TLSv1.2', secureOptions: 1 }, /no channel binding.*At level <b>certificate<\/b>/s],
+    [
+      'alice',
+      { maxVersion: 'TLSv1.2', secureOptions: 1 },
+      /Level <b>connection<\/b>: .*channel binding.*At level <b>certificate<\/b>/s,
+    ],
   ] as const
   for (const [who, options, expected] of rows) {
     const { status, text } = await (await server.connect(who, options)).call('/', html)
     t.match({ status, text }, { status: 200, text: expected })
   }
+})
+
+t.test('a certificate is told whether a registration matches it, and which levels that allows', async t => {
+  const subject = { token_endpoint_auth_method: 'tls_client_auth', scope: 'notes:read' }
+  const registrations = [
+    { ...subject, client_id: 'alice', tls_client_auth_subject_dn: 'CN=alice', token_bindings: ['proof'] },
+    { ...subject, client_id: 'bobby', tls_client_auth_subject_dn: 'CN=bob' },
+  ]
+  const own = await startTestServer({ ops: true, clients: registrations })
+  t.teardown(() => own.close())
+  const read = async (who: 'alice' | 'bob' | 'mallory') => (await (await own.connect(who)).call('/', html)).text
+  t.match(
+    await read('alice'),
+    /the client\s<bdi>alice<\/bdi>.*Level <b>connection<\/b>: your registration.*level <b>proof<\/b>/s,
+  )
+  t.match(await read('bob'), /<bdi>bobby<\/bdi>/, 'by its registration, whatever its name')
+  const mallory = await read('mallory')
+  t.match(mallory, /trusted, but not registered.*CN=mallory.*None is issued: <code>unknown_client/s)
+  t.notMatch(mallory, /knows you|<pre/)
+  const renewed = issueAs('alice', own.pki.ca)
+  t.match(
+    await (await own.connect(renewed)).call('/', html),
+    { text: /the client\s<bdi>alice<\/bdi>/ },
+    'control: a renewed one',
+  )
+  await callOps(own, 'POST', '/admin/clients/bobby/disable')
+  t.match(await read('bob'), /<bdi>bobby<\/bdi>, which is\sdisabled.*None is issued: <code>client_disabled/s)
 })
 
 t.test('a subject with markup in it is shown as text, and no header of a request comes back (LK12)', async t => {
@@ -106,7 +139,7 @@ t.test(
   },
 )
 
-function issueAs(name: string) {
+function issueAs(name: string, issuer = server.pki.ca) {
   const subject = [['CN', name]] as const
-  return issueCertificate({ issuer: server.pki.ca, subject, extendedKeyUsage: ['clientAuth'] })
+  return issueCertificate({ issuer, subject, extendedKeyUsage: ['clientAuth'] })
 }

@@ -1,7 +1,10 @@
 // The live page in a real Chromium: what it shows, what it never shows, what an attacker can make of it, and who can use it.
 // LK12, LK06; issue 6 point 6.
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Page } from 'playwright-core'
 import t from 'tap'
@@ -13,6 +16,9 @@ import { openSqlite } from '../../src/store/sqlite.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { findUnnamed, readTree, runInPage, untilInPage, watchViolations } from '../helpers/browser/browser-page.ts'
 import { startChromium } from '../helpers/browser/chromium.ts'
+import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+import { writeOwnPki } from '../helpers/process/production.ts'
+import { register } from '../helpers/tokens/grants.ts'
 
 t.setTimeout(120_000) // a browser
 
@@ -33,8 +39,8 @@ async function openPage(options: Parameters<typeof browser.newContext>[0] = {}):
   return page
 }
 
-async function signIn(page: Page): Promise<void> {
-  await page.getByLabel('Ops token').fill(opsToken)
+async function signIn(page: Page, token = opsToken): Promise<void> {
+  await page.getByLabel('Ops token').fill(token)
   await page.getByRole('button', { name: 'Watch' }).click()
   await page.getByText('Live', { exact: true }).waitFor()
 }
@@ -53,8 +59,13 @@ t.test('it shows nothing before it has the ops token, and says what is wrong wit
   t.equal(await page.getByRole('heading', { name: 'Connections' }).isVisible(), false)
   await page.getByLabel('Ops token').fill('x'.repeat(43))
   await page.keyboard.press('Enter')
-  await page.getByRole('alert').getByText('That was not it').waitFor()
+  const wrong = page.getByRole('alert').getByText('This is not the ops token of this server')
+  await wrong.waitFor()
   t.equal(await page.evaluate('document.activeElement.id'), 'token', 'and one can try again at once')
+  await page.evaluate(`document.getElementById('entry-problem').textContent = ''`)
+  await page.getByLabel('Ops token').fill('no header can hold “this”')
+  await page.keyboard.press('Enter')
+  await wrong.waitFor()
   t.notMatch(await page.content(), /CN=alice|127\.0\.0\.1:\d/)
   alice.close()
   await signIn(page)
@@ -69,31 +80,78 @@ t.test('a connection appears with its thumbprints, gets a token, and goes', asyn
   await card(page, 'alice').waitFor()
   const { bindings, certificate } = (await alice.get('/binding')).body
   tokens.push(await alice.token(), await alice.token({ token_binding: 'certificate' }))
-  await page.getByText('bound to this connection').waitFor()
   await card(page, 'alice').getByText('In full').click()
-  const text = await card(page, 'alice').innerText()
-  for (const part of [bindings['tls-exporter'], certificate['x5t#S256'], ...tokens.map(jtiOf)]) t.match(text, part)
-  t.match(text, /HTTP\/1\.1 · TLS 1\.3/)
-  t.equal(await page.getByRole('link', { name: '1 connections' }).isVisible(), true)
-  t.equal(await page.getByRole('link', { name: '2 tokens' }).isVisible(), true)
+  const parts = [bindings['tls-exporter'], certificate['x5t#S256'], ...tokens.map(jtiOf)]
+  for (const part of [...parts, 'bound to this connection', 'HTTP/1.1 · TLS 1.3'])
+    await card(page, 'alice').getByText(part).first().waitFor()
+  await page.getByRole('link', { name: '1 connections' }).waitFor()
+  await page.getByRole('link', { name: '2 tokens' }).waitFor()
   await card(page, 'alice').getByText('In full').focus()
   alice.close()
   await card(page, 'alice').waitFor({ state: 'detached' })
   t.equal(await page.evaluate('document.activeElement.id'), 'connections', 'the focus is not lost with it')
-  await page.getByText('Nobody is connected right now').waitFor()
+  await page.getByText('No client is connected').waitFor()
 })
 
-t.test('a refusal appears with its reason in words, and is announced', async t => {
+t.test('a refusal appears with its reason in words, and is announced', async () => {
   const bob = await server.connect('bob')
   await bob.get('/api/whoami', tokens[0])
-  const refusal = page.getByRole('listitem').filter({ hasText: jtiOf(tokens[0] ?? '') })
-  await refusal.waitFor()
-  t.match(
-    await refusal.innerText(),
-    /certificate_mismatch.*401.*belongs to another client certificate.*alice.*GET \/api/s,
-  )
+  const jti = jtiOf(tokens[0] ?? '')
+  const refusal = page.locator('#refusal-list > li').filter({ hasText: jti })
+  for (const part of ['certificate_mismatch', '401', 'belongs to another client certificate', 'alice', 'GET /api'])
+    await refusal.getByText(part).first().waitFor()
   await page.locator('[aria-live=polite]').getByText('Refused, certificate mismatch').waitFor()
   bob.close()
+})
+
+t.test('a suspected theft comes before the refusals, and looks different from a 404', async t => {
+  const bob = await server.connect('bob')
+  await bob.get('/nowhere', await bob.token())
+  const theft = page.locator('#theft-list > li').filter({ hasText: jtiOf(tokens[0] ?? '') })
+  await theft.getByText('Another party holds the token').waitFor()
+  await theft.getByText('(certificate_mismatch); nothing was revoked').waitFor()
+  const missing = page.locator('#refusal-list > li').filter({ hasText: 'GET /nowhere' })
+  await missing.getByText('404').waitFor()
+  t.equal(await missing.getByText('Another party').count(), 0)
+  const [above, below] = [await theft.boundingBox(), await missing.boundingBox()]
+  t.ok((above?.y ?? 0) < (below?.y ?? 0), 'although it happened later')
+  bob.close()
+})
+
+t.test('equal refusals are one entry with their count, and can be filtered', async t => {
+  const nobody = await server.connect(null)
+  for (let times = 0; times < 3; times++) await nobody.get('/api/whoami', 'x')
+  await nobody.requestToken({ client_id: 'alice' })
+  await nobody.requestToken({ client_id: 'bob' })
+  const rows = page.locator('#refusal-list > li:not([hidden])')
+  await rows.filter({ hasText: 'no_certificate' }).getByText('3 times').waitFor()
+  const all = await rows.count()
+  await page.getByLabel('Reason').selectOption('no_certificate')
+  await page.getByText(`3 of ${all} entries match.`).waitFor()
+  await page.getByLabel('Client').selectOption('alice')
+  await page.getByText(`1 of ${all} entries match.`).waitFor()
+  t.match(await rows.allInnerTexts(), [/no_certificate.*alice/s])
+  await nobody.get('/api/notes', 'x')
+  await page.getByLabel('Client').selectOption({ label: '(no client named)' })
+  await rows.getByText('4 times').waitFor()
+  await page.getByLabel('Text').fill('OAUTH/TOKEN')
+  await page.getByText(`0 of ${all} entries match.`).waitFor()
+  for (const name of ['Reason', 'Client']) await page.getByLabel(name).selectOption('')
+  await page.getByLabel('Text').fill('')
+  await page.getByText('entries match').waitFor({ state: 'detached' })
+  t.equal(await rows.count(), all)
+  nobody.close()
+})
+
+t.test('version, readiness and the end of the certificate are shown', async () => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const own = page.getByRole('region', { name: 'This server' })
+  await own.getByText(version, { exact: true }).waitFor()
+  await own.getByText('ready', { exact: true }).waitFor()
+  const { validToDate } = new X509Certificate(server.pki.server.certificate)
+  await own
+    .getByText(`ends ${new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' }).format(validToDate)}, in `)
+    .waitFor()
 })
 
 t.test('names with markup in them are shown as text (LK12)', async t => {
@@ -108,17 +166,62 @@ t.test('names with markup in them are shown as text (LK12)', async t => {
 })
 
 t.test('the button has a token stolen from this very server, and each theft is refused', async t => {
+  await page.getByText('No client is connected').waitFor()
   await page.getByRole('button', { name: 'Steal a token' }).click()
+  const played = page.locator('#plays > li')
+  await played.filter({ hasText: 'over HTTP/2' }).waitFor()
+  // While they are played, the connection of Alice and those of the thieves are side by side, with the pictures of the rows.
+  await page.getByRole('link', { name: /^[4-9] connections/ }).waitFor()
+  const pictures = (places: string) =>
+    page.evaluate(`[...document.querySelectorAll('${places}')].map(each => each.getAttribute('d'))`) as Promise<
+      string[]
+    >
+  const [hers = '', same, ...others] = await pictures('#plays .pictures path')
+  t.equal(same, hers, 'she got her token on her own connection')
+  const portraits = await pictures('.card:not(.gone) .portrait path')
+  t.ok(portraits.includes(hers))
+  t.ok(new Set(portraits).size >= 4)
+  const thieves = others.filter(picture => picture !== hers && portraits.includes(picture))
+  t.ok(thieves.length >= 3, 'thieves stand beside her')
   await page.getByText('All 10 thefts were refused, and Alice goes on working.').waitFor()
   const rows = await page.locator('#plays > li').allInnerTexts()
   t.equal(rows.filter(row => /refused\s+401 \w+/.test(row)).length, 10, rows.join('\n'))
   t.equal(rows.filter(row => /accepted\s+200/.test(row)).length, 3)
-  await page.getByRole('link', { name: /^1\d refusals/ }).waitFor()
+  await page.getByRole('link', { name: /^\d\d refusals/ }).waitFor()
+  await page.getByText('No client is connected').waitFor()
+})
+
+t.test('a server in production has no button, and says what to use', async t => {
+  const folder = t.testdir()
+  writeOwnPki(join(folder, 'certs'))
+  writeFileSync(join(folder, 'clients.json'), JSON.stringify([register('alice')]))
+  const opsPort = await findFreePort()
+  await startTlsbound(t, folder, {
+    NODE_ENV: 'production',
+    TLSBOUND_TLS_CERT_FILE: 'certs/server.crt',
+    TLSBOUND_TLS_KEY_FILE: 'certs/server.key',
+    TLSBOUND_TLS_CLIENT_CA_FILE: 'certs/ca.crt',
+    TLSBOUND_CLIENTS_FILE: 'clients.json',
+    TLSBOUND_OPS_PORT: String(opsPort),
+  })
+  const page = await browser.newPage()
+  t.teardown(() => page.close())
+  await page.goto(`http://localhost:${opsPort}`)
+  await signIn(page, readFileSync(join(folder, 'data/ops-token'), 'utf8').trim())
+  await page.getByText('With your own certificates, tlsbound lab').waitFor()
+  t.equal(await page.locator('#play').isVisible(), false)
+  t.equal(await page.getByText('Alice gets a token').isVisible(), false)
 })
 
 t.test('no token is ever in the page (LK12)', async t => {
+  const bob = await server.connect('bob')
+  await bob.get('/api/whoami', tokens[0])
+  await page
+    .locator('#refusal-list')
+    .getByText(jtiOf(tokens[0] ?? ''))
+    .waitFor() // control: it is there by its id
+  bob.close()
   const content = await page.content()
-  t.match(content, jtiOf(tokens[0] ?? ''), 'control: it is there by its id')
   t.notMatch(content, /eyJ[\w-]{10}/)
   for (const token of tokens) for (const piece of token.split('.').slice(1)) t.notOk(content.includes(piece))
 })
@@ -160,6 +263,8 @@ t.test('Chromium’s accessibility tree has each part by its role and name', asy
   for (const part of [
     ...['banner', 'main', 'navigation On this page', 'heading Who is connected, and who was refused'],
     ...['region Connections', 'region Steal a token', 'region Refusals', 'list Refusals', 'status'],
+    ...['region This server', 'search Filter the refusals', 'combobox Reason', 'combobox Client', 'searchbox Text'],
+    ...['heading Suspected thefts', 'list Suspected thefts'],
     ...['heading alice', 'DisclosureTriangle In full', 'button Steal another one'],
   ])
     t.ok(tree.has(part), part)
@@ -250,7 +355,7 @@ t.test('of many connections the newest 60 are shown; one that is overtaken is no
   await page.getByText('· closed').waitFor({ state: 'detached' })
   t.same(await page.evaluate('[cards.children.length, farewells]'), [60, 1], 'control: one that has closed')
   for (const connection of many) connection.close()
-  await page.getByText('Nobody is connected right now').waitFor()
+  await page.getByText('No client is connected').waitFor()
 })
 
 t.test('when the server goes, the page says so, and watches again when it is back', async t => {
@@ -267,11 +372,11 @@ t.test('when the server goes, the page says so, and watches again when it is bac
   await page.goto(own)
   await signIn(page)
   await page.getByText('With your own certificates, tlsbound lab').waitFor()
-  await page.getByText('Nobody was refused').waitFor()
+  await page.getByText('Nothing was refused').waitFor()
   await fetch(`${own}/admin/clients`)
   await page.locator('[aria-live=polite]').getByText('Refused, no token').waitFor() // the first of all is announced too
   await ops.close()
-  await page.getByRole('status').getByText('The server is gone').waitFor()
+  await page.getByRole('status').getByText('The server does not answer').waitFor()
   ops = start()
   await ops.listen({ host: '127.0.0.1', port: Number(new URL(own).port) })
   await page.getByText('Live', { exact: true }).waitFor()

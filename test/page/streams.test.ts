@@ -1,6 +1,13 @@
 // What the live page is fed with: who may read it, that it is bounded, and that no token is in it.
 // LK06, LK12; issue 6 point 6.
+import { readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { pino } from 'pino'
 import t from 'tap'
+import { createOpsServer } from '../../src/ops/server.ts'
+import { ClientRegistry } from '../../src/server/clients/registry.ts'
+import { createAudit } from '../../src/server/record-events.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { openStream } from '../helpers/server/live.ts'
 import { callOps } from '../helpers/server/ops.ts'
@@ -108,14 +115,15 @@ t.test('what a client puts where it does not belong is cut and, where it may be 
   const refresh = `tlsbound_rt_${'x'.repeat(43)}`
   await alice.requestToken({ client_id: token })
   await alice.requestToken({ client_id: refresh })
-  await alice.get(`/${token}`)
   await alice.requestToken({ client_id: 'Zoë\u202e\u001b[2J' })
-  await alice.get(`/${'y'.repeat(300)}`)
   let told = ''
-  await stream.next(line => {
-    told += JSON.stringify(line.refusals)
-    return line.refusals.some(({ request = '' }) => request.includes('yyy'))
-  })
+  for (const path of [`/${token}`, `/${'y'.repeat(300)}`]) {
+    await alice.get(path)
+    await stream.next(line => {
+      told += JSON.stringify(line.refusals)
+      return line.refusals.some(({ request = '' }) => request.startsWith(`GET ${path.slice(0, 4)}`))
+    })
+  }
   for (const part of ['"eyJ…"', '"tlsbound_rt_…"', 'GET /eyJ…', 'Zoë\\\\u{202e}\\\\u{1b}[2J']) t.match(told, part)
   t.notMatch(stream.text(), /eyJ[\w-]|tlsbound_rt_\w|y{200}/)
   alice.close()
@@ -127,7 +135,11 @@ t.test('many connections: the newest 60 are told, and all are counted', async t 
   const stream = await openStream(server)
   const first = await stream.next()
   t.match([first.connections.length, first.total], [60, 65])
-  t.match(first.connections.at(-1), { problem: 'no_certificate', bindings: {}, tokens: [] })
+  t.match(first.connections.at(-1), {
+    problem: 'no_certificate',
+    bindings: { 'tls-exporter': /^[\w-]{43}$/ },
+    tokens: [],
+  })
   const [shown, newest] = [first.connections[0].id, first.connections.at(-1).id]
   const told = async (total: number) => {
     const { connections, gone, overtaken } = await stream.next(line => line.total === total)
@@ -145,21 +157,65 @@ t.test('many connections: the newest 60 are told, and all are counted', async t 
   stream.close()
 })
 
-t.test('a flood of refusals is sampled, and counted truly (DS13)', async t => {
+t.test('a flood of equal refusals is one entry, and hides neither others nor thefts (DS13)', async t => {
   const stream = await openStream(server)
   const { refused: before } = await stream.next()
   const nobody = await server.connect(null, { ALPNProtocols: ['h2'] })
+  const alice = await server.connect('alice')
+  await nobody.get('/api/whoami', await alice.token())
+  await alice.get('/api/whoami', 'x')
   await Promise.all(Array.from({ length: 300 }, () => nobody.get('/api/whoami', 'x')))
-  let most = 0
+  let entries = 0
   const last = await stream.next(line => {
-    most = Math.max(most, line.refusals.length)
-    return line.refused === before + 300
+    entries += line.refusals.length
+    return line.refused === before + 302
   })
-  t.ok(most <= 20, `at most ${most} in one update`)
-  t.equal(last.refusals.at(-1).number, before + 300, 'the latest is among them')
+  t.ok(entries < 20, `${entries} entries in all updates`)
+  t.match(last.refusals.at(-1), { reason: 'no_certificate', status: 401 })
   const late = await openStream(server)
-  t.equal((await late.next()).refusals.length, 100, 'who comes late gets the last hundred')
-  for (const open of [nobody, stream, late]) open.close()
+  const first = await late.next()
+  t.equal(first.refused, before + 302)
+  const flood = first.refusals.at(-1)
+  t.match(flood, { reason: 'no_certificate', client: undefined })
+  t.ok(flood.count >= 300)
+  t.ok(
+    first.refusals.some(({ reason = '' }) => reason === 'token_malformed' || reason === 'bad_signature'),
+    'control',
+  )
+  t.match(first.thefts.at(-1), { reason: 'no_certificate', client: 'alice', suspicion: 'certain', response: 'alert' })
+  for (const open of [nobody, alice, stream, late]) open.close()
+})
+
+t.test('a flood of different refusals is bounded, and counted truly', async t => {
+  const alice = await server.connect('alice', { ALPNProtocols: ['h2'] })
+  const stream = await openStream(server)
+  const { refused: before } = await stream.next()
+  await Promise.all(Array.from({ length: 150 }, (_, number) => alice.requestToken({ client_id: `invented-${number}` })))
+  const last = await stream.next(line => line.refused === before + 150)
+  t.match(last.refusals.at(-1).client, /^invented-/)
+  const late = await openStream(server)
+  t.equal((await late.next()).refusals.length, 100, 'the latest hundred entries')
+  for (const open of [alice, stream, late]) open.close()
+})
+
+t.test('the readiness follows the server, and a wrong ops token is called one', async t => {
+  let isServing = false
+  const store = openSqlite(':memory:')
+  const parts = { store, clients: new ClientRegistry([]), audit: createAudit(() => {}), log: pino({ level: 'silent' }) }
+  const state = { clock: Date.now, isServing: () => isServing, isRecording: () => true, token: 'ops-token' }
+  const ops = createOpsServer({ ...parts, ...state })
+  t.teardown(() => ops.close().then(() => store.close()))
+  const own = { ops: { url: await ops.listen({ host: '127.0.0.1', port: 0 }), token: 'ops-token' } }
+  const stream = await openStream(own)
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const unready = await stream.next(({ status }) => status.isReady === false)
+  t.match(unready.status, { version, obstacle: /^The server does not listen|listen/ })
+  isServing = true
+  t.match(await stream.next(({ status }) => status.isReady), { status: { obstacle: undefined } })
+  await fetch(`${own.ops.url}/live`, { headers: { authorization: 'Bearer wrong' } })
+  const { refusals } = await stream.next(line => line.refusals.length > 0)
+  t.match(refusals, [{ detail: 'ops_token', sentence: 'The token is not the ops token of this server.' }])
+  stream.close()
 })
 
 t.test('eight pages may watch; one that leaves makes room', async t => {
@@ -167,15 +223,20 @@ t.test('eight pages may watch; one that leaves makes room', async t => {
   for (const stream of watching) await stream.next()
   t.match(await callOps(server, 'GET', '/live'), { status: 429, body: { problems: [/8 pages/] } })
   watching.pop()?.close()
-  for (let tries = 0; ; tries++) {
+  await untilRoom()
+  for (const stream of watching) stream.close()
+  await untilRoom() // the server learns of their end a little later
+})
+
+/** Waits until another page may watch. */
+async function untilRoom(): Promise<void> {
+  for (;;) {
     const another = await openStream(server)
     another.close()
-    if (another.status === 200) break
-    if (tries === 50) throw new Error('there is no room')
-    await new Promise(setImmediate)
+    if (another.status === 200) return
+    await pause(10)
   }
-  for (const stream of watching) stream.close()
-})
+}
 
 t.test('the thefts are played one run at a time, are all refused, and leave no connection', async t => {
   const watching = await openStream(server)

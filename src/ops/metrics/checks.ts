@@ -3,8 +3,20 @@
 import { Counter, type Registry } from 'prom-client'
 import type { Observer, SecurityEvent } from '../../audit/event.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
+import { reasons } from '../../core/errors.ts'
 import type { Counts } from '../../tls/counts.ts'
-import { among, reasonNames, tlsVersions } from './labels.ts'
+
+// Labels have values of closed lists, so that no client can make a series of its own.
+
+export const tlsVersions = ['TLSv1.2', 'TLSv1.3'] as const
+
+export const reasonNames = Object.keys(reasons)
+
+/** Returns a value of the list; empty for none, `other` for a value that is not in it. */
+export function among(values: readonly string[], value: unknown): string {
+  if (value === undefined || value === null) return ''
+  return values.includes(value as string) ? (value as string) : 'other'
+}
 
 /** Registers `tlsbound_checks_total`. The answer is an observer that counts what is refused. */
 export function countChecks(registry: Registry, counts: Readonly<Counts>): Observer {

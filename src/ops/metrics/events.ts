@@ -6,8 +6,7 @@ import { theftResponses } from '../../core/client.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
 import { revocationKinds } from '../../core/revocations.ts'
 import { supportedGrants } from '../../server/routes/token.ts'
-import { isOfAuthorizationServer } from './checks.ts'
-import { among, reasonNames } from './labels.ts'
+import { among, isOfAuthorizationServer, reasonNames } from './checks.ts'
 
 interface Label {
   readonly values: readonly string[]

@@ -3,8 +3,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Store } from '../../store/store.ts'
 import type { MutualTls } from '../../tls/mutual-tls.ts'
+import { tlsVersions } from './checks.ts'
 import { authorityEndsOf, firstEndsOf, listEndsOf } from './ends.ts'
-import { tlsVersions } from './labels.ts'
 
 export interface Watched {
   readonly tls: MutualTls

@@ -1,10 +1,12 @@
 // The page that tells people what the server sees of their connection. No script; whatever came in a certificate is escaped.
-import { confirm } from '../../core/confirmation.ts'
-import { type Reason, reasons } from '../../core/errors.ts'
+import { confirm, type TokenBinding } from '../../core/confirmation.ts'
+import { detailOf } from '../../core/details.ts'
+import { OAuthError, type Reason, reasons } from '../../core/errors.ts'
 import type { Presenter } from '../../core/presenter.ts'
 import { describeSubject } from '../../core/subject-rule.ts'
 import { drawGlyph } from '../../page/glyph.js'
 import { type Markup, markup } from '../../text/markup.ts'
+import type { RegisteredClient } from '../clients/registry.ts'
 
 /** What `GET /binding` says. */
 export interface ConnectionFacts {
@@ -15,8 +17,15 @@ export interface ConnectionFacts {
   readonly bindings: Readonly<Partial<Record<string, string>>>
 }
 
-/** Writes the page. `presenter`: or why there is none; `http`: the version of HTTP. */
-export function writeHomePage(facts: ConnectionFacts, presenter: Presenter | Reason, http: string): string {
+type Registration = Pick<RegisteredClient, 'client' | 'disabled'> | undefined
+
+/** Writes the page. `presenter`: or why there is none; `registration`: which one it matches; `http`: the version of HTTP. */
+export function writeHomePage(
+  facts: ConnectionFacts,
+  presenter: Presenter | Reason,
+  registration: Registration,
+  http: string,
+): string {
   const page = markup`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -29,7 +38,7 @@ export function writeHomePage(facts: ConnectionFacts, presenter: Presenter | Rea
 <body>
 <header class="top narrow"><div><p class="brand">tlsbound</p><h1>Your connection, as the server sees it</h1></div></header>
 <main class="narrow">
-${writeVerdict(presenter)}
+${writeVerdict(presenter, registration)}
 <section class="panel" aria-labelledby="connection">
 <h2 id="connection">This connection</h2>
 <dl class="facts">
@@ -46,7 +55,7 @@ ${writeCertificate(facts, presenter)}
 </section>
 <section class="panel" aria-labelledby="token">
 <h2 id="token">A token that is issued to you here</h2>
-${writeConfirmations(presenter)}
+${writeConfirmations(presenter, registration)}
 </section>
 </main>
 <footer>This page has no script, no cookie and no token. <a href="/binding">The same for programs.</a></footer>
@@ -56,14 +65,25 @@ ${writeConfirmations(presenter)}
   return page.markup
 }
 
-function writeVerdict(presenter: Presenter | Reason): Markup {
-  if (typeof presenter !== 'string')
-    return markup`<p class="verdict good"><span aria-hidden="true">✓</span> The server knows who you are: you have shown a
-certificate that it trusts, and proved that you hold its key.</p>`
-  const what =
-    presenter === 'no_certificate' ? 'You have shown no client certificate.' : 'Your certificate will not do.'
-  return markup`<p class="verdict bad"><span aria-hidden="true">!</span> ${what} No token would be issued to you, and none
-accepted. <b>${reasons[presenter]}</b></p>`
+function writeVerdict(presenter: Presenter | Reason, registration: Registration): Markup {
+  if (typeof presenter === 'string') {
+    const what =
+      presenter === 'no_certificate' ? 'You presented no client certificate.' : 'Your certificate is rejected.'
+    return writeProblem(markup`${what} No token is issued to you, and none is accepted. <b>${reasons[presenter]}</b>`)
+  }
+  if (registration === undefined)
+    return writeProblem(markup`Your certificate is trusted, but not registered: it matches no client of this server. No token is
+issued to it until a client is registered with its subject or thumbprint.`)
+  const { client, disabled } = registration
+  if (disabled)
+    return writeProblem(markup`Your certificate is trusted, and registered for the client <bdi>${client.id}</bdi>, which is
+disabled. No token is issued to it, and none is accepted.`)
+  return markup`<p class="verdict good"><span aria-hidden="true">✓</span> The server knows you as the client
+<bdi>${client.id}</bdi>: your certificate is trusted and registered, and you proved that you hold its key.</p>`
+}
+
+function writeProblem(sentence: Markup): Markup {
+  return markup`<p class="verdict bad"><span aria-hidden="true">!</span> ${sentence}</p>`
 }
 
 function writeBindingNote(bindings: ConnectionFacts['bindings']): Markup {
@@ -78,18 +98,39 @@ function writeCertificate({ certificate }: ConnectionFacts, presenter: Presenter
   const subject = describeSubject(presenter.certificate.x509)
   return markup`<dl class="facts">
 <dt>Subject</dt><dd><bdi>${subject ?? 'none'}</bdi></dd>
-<dt>Good until</dt><dd>${presenter.certificate.x509.validToDate.toUTCString()}</dd>
+<dt>Valid until</dt><dd>${presenter.certificate.x509.validToDate.toUTCString()}</dd>
 <dt>x5t#S256</dt><dd>${writePrint(presenter.certificate.thumbprint)}</dd>
 </dl>`
 }
 
-function writeConfirmations(presenter: Presenter | Reason): Markup {
-  if (typeof presenter === 'string') return markup`<p>There would be none: <code>${presenter}</code>.</p>`
-  const certificate = markup`<p>At level <b>certificate</b> it works on every connection of your certificate, and is refused
-for every other certificate:</p>${writeConfirmation(confirm(presenter, 'certificate'))}`
-  if (Object.keys(presenter.bindings).length === 0) return certificate
-  return markup`<p>At level <b>connection</b> it works on this connection only. Whoever steals it, and your private key too,
-is refused everywhere else:</p>${writeConfirmation(confirm(presenter, 'connection'))}${certificate}`
+const levels: Readonly<Record<TokenBinding, string>> = {
+  connection: `works on this connection only. A thief of the token is refused everywhere else, and so is a thief of your
+private key.`,
+  proof: `works on every connection of your certificate, with a proof that your private key signs for each connection. A thief
+of the token, or of the token and its proof, is refused.`,
+  certificate: 'works on every connection of your certificate, and is refused for every other certificate.',
+}
+
+/** Every level, the strongest first. */
+const strongestFirst = ['connection', 'proof', 'certificate'] as const satisfies readonly TokenBinding[]
+
+function writeConfirmations(presenter: Presenter | Reason, registration: Registration): Markup {
+  if (typeof presenter === 'string') return markup`<p>None is issued: <code>${presenter}</code>.</p>`
+  if (registration === undefined) return markup`<p>None is issued: <code>unknown_client</code>.</p>`
+  if (registration.disabled) return markup`<p>None is issued: <code>client_disabled</code>.</p>`
+  const { bindings } = registration.client
+  return markup`${strongestFirst.map(level => writeLevel(presenter, level, bindings.includes(level)))}`
+}
+
+function writeLevel(presenter: Presenter, level: TokenBinding, isAllowed: boolean): Markup {
+  if (!isAllowed) return markup`<p>Level <b>${level}</b>: your registration does not allow it.</p>`
+  try {
+    const cnf = confirm(presenter, level)
+    return markup`<p>At level <b>${level}</b> it ${levels[level]}</p>${writeConfirmation(cnf)}`
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    return markup`<p>Level <b>${level}</b>: ${detailOf(error.reason, error.detail).cause.replace(/ ?\{\w+\}/g, '')}</p>`
+  }
 }
 
 function writeConfirmation(cnf: object): Markup {

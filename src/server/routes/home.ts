@@ -2,6 +2,7 @@
 // not ask for HTML gets what /binding says. No token and no cookie is read, and none is given.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
+import { findRegistration } from '../../core/client-authentication.ts'
 import { OAuthError, type Reason } from '../../core/errors.ts'
 import type { Presenter } from '../../core/presenter.ts'
 import { connectionOf, requirePresenter } from '../../tls/connection.ts'
@@ -10,7 +11,7 @@ import { sendPage, servePageFiles } from '../pages/page-files.ts'
 import type { ServerParts } from '../parts.ts'
 import { describeBinding } from './binding.ts'
 
-export function homeRoute(app: FastifyInstance, { now }: ServerParts): void {
+export function homeRoute(app: FastifyInstance, { now, clients }: ServerParts): void {
   servePageFiles(app, ['style.css', 'icon.svg'])
   app.get('/', (request, reply) => {
     const { socket, httpVersionMajor } = request.raw
@@ -18,7 +19,9 @@ export function homeRoute(app: FastifyInstance, { now }: ServerParts): void {
     reply.header('vary', 'accept').header('cache-control', 'no-store')
     if (!/\btext\/html\b/.test(request.headers.accept ?? '')) return reply.send(facts)
     const http = httpVersionMajor === 2 ? 'HTTP/2' : 'HTTP/1.1'
-    return sendPage(reply, 'html', writeHomePage(facts, findPresenter(socket, now()), http))
+    const presenter = findPresenter(socket, now())
+    const registered = typeof presenter === 'string' ? undefined : findRegistration(clients.all, presenter)
+    return sendPage(reply, 'html', writeHomePage(facts, presenter, registered, http))
   })
 }
 

@@ -149,6 +149,7 @@ export async function startFaultyServer(
   await app.listen({ host: '127.0.0.1', port: 0 })
   const token = 'ops-token'
   const watched = {
+    inUse: tls.inUse,
     get connections() {
       check('connections')
       return tls.connections

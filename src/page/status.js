@@ -1,0 +1,35 @@
+// The state of the server itself: its version, whether it is ready, and when its certificate ends.
+import { find } from './element.js'
+
+/** @typedef {{ version: string, isReady?: boolean, obstacle?: string, certificateEnds?: number }} Status */
+
+/** Days before its end from which on the certificate is shown as a problem. */
+const warningDays = 7
+
+const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
+const days = new Intl.RelativeTimeFormat(undefined, { numeric: 'always' })
+
+/** @param {{ status: Status }} update */
+export function showStatus({ status: { version, isReady, obstacle, certificateEnds } }) {
+  find('version').textContent = version
+  say('readiness', isReady === false, isReady === undefined ? 'checking' : isReady ? 'ready' : `not ready: ${obstacle}`)
+  if (certificateEnds === undefined) return say('certificate-end', false, 'not known')
+  const left = Math.floor((certificateEnds * 1000 - Date.now()) / 86_400_000)
+  const verb = left < 0 ? 'ended' : 'ends'
+  say(
+    'certificate-end',
+    left < warningDays,
+    `${verb} ${dates.format(certificateEnds * 1000)}, ${days.format(left, 'day')}`,
+  )
+}
+
+/**
+ * Changes a text only when it is another one, since it is announced.
+ * @param {string} id
+ * @param {boolean} isProblem
+ * @param {string} text
+ */
+function say(id, isProblem, text) {
+  find(id).classList.toggle('problem', isProblem)
+  if (find(id).textContent !== text) find(id).textContent = text
+}
