@@ -13,7 +13,7 @@ import { createTokenReader } from '../verify/token-reader.ts'
 import { createTokenVerifier, type TokenVerifier } from '../verify/token-verifier.ts'
 import { type RefusalListener, refuse } from './refuse.ts'
 
-/** What a route demands of a token, beyond that it is good. */
+/** What a route demands of a token, beyond its validity. */
 export interface TokenDemand {
   /** Scope tokens with spaces between them; all are needed. */
   readonly scope?: string
@@ -24,12 +24,15 @@ export interface TokenDemand {
 }
 
 export interface RequireTokenOptions extends TokenDemand {
+  /** `iss` of the tokens. */
   readonly issuer: string
+  /** `aud` of the tokens. */
   readonly audience: string
   /** The issuer's public keys: `{ keys }`, or `{ uri, ca }` of its `/oauth/jwks`, so that its rotation is followed. */
   readonly jwks: IssuerKeys
   /** Address of the protected resource's metadata, for the challenge (RFC 9728 §5.1). */
   readonly resourceMetadata?: string
+  /** Called for each refusal, before it is answered. */
   readonly onRefusal?: RefusalListener
 }
 
@@ -85,9 +88,10 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
 }
 
 /**
- * Fastify plugin: `app.register(requireToken, { issuer, audience, jwks, scope })`. The server must be one of `mutualTls`;
- * on any other, and for `inject()`, every request is refused. A route's `config.requireToken` goes before `scope` and `binding`.
- * @throws TypeError (rejects the registration) when an option is not usable.
+ * Fastify plugin: `app.register(requireToken, { issuer, audience, jwks, scope })`. Protects every route in its scope and in nested
+ * scopes, including unmatched paths. The server must be one of `mutualTls`; on any other, and for `inject()`, every request is
+ * refused. Sets `request.token`. A route's `config.requireToken` takes precedence over `scope`, `binding` and `proof`.
+ * @throws TypeError (rejects the registration) for an invalid option.
  */
 export const requireToken = fp(plugin, { name: 'tlsbound-require-token', fastify: '5.x' })
 

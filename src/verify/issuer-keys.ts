@@ -10,7 +10,7 @@ export type IssuerKeys =
   | { readonly uri: string; readonly ca?: string | undefined }
 
 /** Milliseconds that the issuer has to answer. */
-const timeout = 5000
+export const timeout = 5000
 
 /**
  * Takes the keys into use. Those behind an address are fetched when the first token comes; `clock` in milliseconds.

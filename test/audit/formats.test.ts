@@ -53,8 +53,8 @@ for (const form of forms)
     }
   })
 
-t.test('the lines that docs/events.md shows are events, and its table has all of them', async t => {
-  const text = readFileSync('docs/events.md', 'utf8')
+t.test('the lines that docs/reference/events.md shows are events, and its table has all of them', async t => {
+  const text = readFileSync('docs/reference/events.md', 'utf8')
   const lines = text.split('\n').filter(line => line.startsWith('{'))
   t.equal(lines.length, forms.length)
   for (const [index, form] of forms.entries()) t.same(faultsOf(form, JSON.parse(lines[index] as string)), [], form)

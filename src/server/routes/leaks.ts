@@ -19,7 +19,7 @@ declare module 'fastify' {
  * Octets of a report. With each token looked at once, one after the other, this bounds what a report costs: of the shortest
  * opaque tokens it has room for about 1700, which are as many questions to the store; of signed ones for about 500.
  */
-const maximumReport = 131_072
+export const maximumReport = 131_072
 
 /** Tokens after which other requests are served before the next. */
 const atATime = 25
