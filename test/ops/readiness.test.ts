@@ -1,4 +1,4 @@
-// /ready says no, with the reason, while decisions cannot be kept, and yes again by itself. A38; attacks.md RE04, RE06, RE07.
+// /ready says no, with the reason, while decisions cannot be kept, and yes again by itself. A38; RE04, RE06, RE07.
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'

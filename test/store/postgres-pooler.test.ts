@@ -1,5 +1,5 @@
 // PostgreSQL by way of a pooler: a connection that lost what it was opened with is not used, at the start and later, and one
-// that has it works as a direct one does. A12; design §6.
+// that has it works as a direct one does. A12.
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
 import { buildRevocation } from '../../src/core/revocations.ts'
