@@ -13,7 +13,7 @@ const entries = {
   'tlsbound/testing': { file: 'testing/server.d.ts', about: 'A whole server in memory, for tests.' },
 }
 
-interface Declaration {
+export interface Declaration {
   readonly name: string
   /** Without `export` and `declare`. */
   readonly signature: string
@@ -57,7 +57,7 @@ function emitDeclarations(folder: string): void {
 }
 
 /** Reads the declarations that a module exports: functions, classes and constants first, then types, each by name. */
-function readExports(file: string): Declaration[] {
+export function readExports(file: string): Declaration[] {
   const declarations = [...readModule(file).exported].map(([name, origin]) => findDeclaration(name, origin))
   const rank = ({ signature }: Declaration) => Number(/^(?:interface|type) /.test(signature))
   return declarations.sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1))
@@ -117,7 +117,7 @@ function readComment(comment: string): string {
 }
 
 /** Functions, classes and constants need a doc comment, and so does each method of an interface. */
-function requireComments(entry: string, declarations: readonly Declaration[]): void {
+export function requireComments(entry: string, declarations: readonly Declaration[]): void {
   const lacking = declarations.flatMap(({ name, signature, comment }) => {
     if (/^(?:interface|type) /.test(signature))
       return [...signature.matchAll(/(?<!\*\/)\n {2}(\w+)\(/g)].map(([, method]) => `${name}.${method}`)
