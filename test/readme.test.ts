@@ -9,7 +9,6 @@ import type { TLSSocket } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 import { decodeJwt } from 'jose'
 import t from 'tap'
-import { drawDemo, runDemo } from '../scripts/demo-svg.ts'
 import { headings, readColumn } from './helpers/client/comparison.ts'
 import { startDemo } from './helpers/process/demo-process.ts'
 import { until } from './helpers/until.ts'
@@ -34,12 +33,6 @@ function blocks(page: string, language: string): string[] {
   const text = page.replaceAll(/^> ?/gm, '')
   return [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(match => match[1] as string)
 }
-
-t.test('the transcript and the picture are the output of the demo', async t => {
-  const output = runDemo()
-  t.equal(blocks(readme, 'console')[0], `$ npm run demo\n${output}`, 'README.md; `npm run generate` writes it')
-  t.equal(readFileSync('docs/demo.svg', 'utf8'), drawDemo(output), 'node scripts/demo-svg.ts --write writes it')
-})
 
 t.test('the picture of the demo shows the transcript, with and without animation', async t => {
   const picture = readFileSync('docs/demo.svg', 'utf8')

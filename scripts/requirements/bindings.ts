@@ -59,7 +59,7 @@ export const bindingRequirements: readonly Requirement[] = [
     says: 'When the authentication of a connection is over, the connection ends.',
     limit: [
       'in part',
-      'It ends with the refusal of a certificate that was good and no longer is. It stays open when its tokens have expired or were revoked, and when its client was disabled.',
+      'It ends with the refusal of a certificate that was accepted and no longer is, and half a second after its client was disabled. It stays open when its tokens have expired or were revoked, since it can get new ones.',
     ],
   },
   {

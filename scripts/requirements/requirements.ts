@@ -1,5 +1,5 @@
 // The requirements of the specifications that this project follows, in our words, each with a number that tests name.
-// docs/compliance.md is made of them by compliance.ts, which finds the tests.
+// docs/reference/compliance.md is generated from them and from the tests: scripts/generate/compliance.ts.
 import { asvsItems } from './asvs.ts'
 import { bindingRequirements } from './bindings.ts'
 import { certificateRequirements } from './certificates.ts'

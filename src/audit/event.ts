@@ -24,7 +24,7 @@ export const eventNames = [
 
 export type EventName = (typeof eventNames)[number]
 
-/** The members that events have, as far as each has them; README.md and docs/events say which. */
+/** The members that events have, as far as each has them; docs/reference/events.md says which. */
 export interface Facts {
   readonly reason?: string | undefined
   /** Why exactly, and what was compared (core/details.ts). */

@@ -22,24 +22,25 @@ export { type Identity, type IdentityFiles, type IdentitySource, readIdentityFil
 export type { ClientState } from './state.ts'
 
 export interface ClientOptions {
-  /** Where all requests go, such as https://api.example:8443. */
+  /** The origin of all requests, such as https://api.example:8443. */
   readonly origin: string
-  /** Who the client is; from files with `readIdentityFiles`. */
+  /** Certificate, private key and authorities: PEM texts, or files with `readIdentityFiles`. */
   readonly identity: Identity | IdentitySource
   /** Default: the common name of the certificate. */
   readonly clientId?: string
-  /** Who gives the tokens. Default: the origin. */
+  /** The issuer of the tokens; its metadata (RFC 8414) names the token endpoint. Default: the origin. */
   readonly issuer?: string
+  /** The scope of the tokens. Default: all that the client is registered for. */
   readonly scope?: string
-  /** The audience that the tokens are for (RFC 8707). */
+  /** The audience of the tokens (RFC 8707). Default: that of the issuer. */
   readonly resource?: string
-  /** Default: what the issuer gives this client. */
+  /** The level of the tokens; `connection` needs an origin that is the issuer. Default: the first of the registration. */
   readonly tokenBinding?: TokenBinding
-  /** How many connections there are at most. Default 4. */
+  /** The most connections at a time. Default 4. */
   readonly connections?: number
   /** Use HTTP/2 where the server offers it. Default true. */
   readonly http2?: boolean
-  /** Default TLSv1.3. */
+  /** The lowest version of TLS. Default TLSv1.3. */
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
   /** Seconds that a request waits for a connection and a token. Default 30. */
   readonly patience?: number
@@ -50,13 +51,15 @@ export interface Client {
   readonly fetch: Fetch
   /** For undici's own `request`, `stream` and `pipeline`. */
   readonly dispatcher: Dispatcher
+  /** Returns the connections, the level and end of their tokens, the last problem, and counts; no token and no key. */
   state(): ClientState
-  /** Finishes what is under way, then ends all connections. */
+  /** Completes the requests under way, then closes all connections. */
   close(): Promise<void>
 }
 
 /**
- * Creates a client. It connects with its first request.
+ * Creates a client. It connects with its first request, gets and renews its tokens, and reconnects. Over HTTP/1.1 an answer
+ * that ends with its connection fails with `answer_endless`, since half of it would look whole.
  * @throws TypeError for options that cannot be right, ClientError `identity_unusable`.
  */
 export function createClient(options: ClientOptions): Client {

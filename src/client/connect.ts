@@ -13,9 +13,9 @@ export interface ConnectOptions extends ChannelOptions, Partial<TokenDemand> {
   readonly issuer?: string | undefined
 }
 
-/** A channel that can ask for tokens. They are good on it as long as both live; at level connection nowhere else. */
+/** A channel that can get tokens. They are valid on it while both live; at level `connection` nowhere else. */
 export interface TokenChannel extends Channel {
-  /** Gets a token, and looks whether it names this channel. @throws ClientError (rejects). */
+  /** Gets a token, and checks that it names this channel. @throws ClientError (rejects). */
   token(): Promise<ChannelToken>
 }
 

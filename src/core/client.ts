@@ -79,7 +79,8 @@ function marksOf({ subject, certificates }: Client): string[] {
   return subject === undefined ? [...certificates] : [JSON.stringify(subject), ...certificates]
 }
 
-const known = new Set([
+/** Every member that a registration may have. */
+export const registrationMembers: ReadonlySet<string> = new Set([
   ...['client_id', 'client_name', 'token_endpoint_auth_method', 'scope', 'grant_types', 'token_bindings', 'jwks'],
   ...['access_token_format', 'refresh_token_rotation', 'theft_response', 'resource', 'tls_session_bound_access_tokens'],
   'tls_client_certificate_bound_access_tokens',
@@ -108,7 +109,7 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
   } = entry
   const wrong = [
     ...Object.keys(entry)
-      .filter(name => !known.has(name))
+      .filter(name => !registrationMembers.has(name))
       .map(name => `${name} is not known`),
     (typeof id !== 'string' || !/^(?!\.{1,2}$)[\x20-\x7e]{1,128}$/.test(id)) &&
       'client_id must have 1 to 128 printable characters, and not be . or .., which no address can name',

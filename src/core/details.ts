@@ -26,7 +26,7 @@ const fetchDetails = {
   },
   timed_out: {
     cause: 'The connection, the handshake or the answer took too long.',
-    remedy: 'Check network, firewall and server; see docs/limits.md.',
+    remedy: 'Check network, firewall and server; see docs/reference/limits.md.',
   },
   cut_off: {
     cause: 'The server closed the connection before its answer was complete.',
@@ -70,7 +70,7 @@ const fetchDetails = {
   },
   too_large: {
     cause: 'The document is larger than is read.',
-    remedy: 'Check the address; see docs/limits.md.',
+    remedy: 'Check the address; see docs/reference/limits.md.',
   },
   not_json: {
     cause: 'The answer is not JSON in UTF-8.',
@@ -214,7 +214,7 @@ export const details = {
     },
     body_too_large: {
       cause: 'The request body is larger than the {limit} octets that this address accepts.',
-      remedy: 'Send less in one request; see docs/limits.md.',
+      remedy: 'Send less in one request; see docs/reference/limits.md.',
       told: true,
     },
     body_framing: {
@@ -289,7 +289,7 @@ export const details = {
     },
     head_too_large: {
       cause: 'The request line and headers are larger than the server accepts.',
-      remedy: 'Send fewer or shorter headers; see docs/limits.md.',
+      remedy: 'Send fewer or shorter headers; see docs/reference/limits.md.',
       told: true,
     },
     request_incomplete: {
@@ -319,12 +319,12 @@ export const details = {
     },
     http2_flood: {
       cause: 'The HTTP/2 connection had more than {limit} stream resets and PING and SETTINGS frames at once.',
-      remedy: 'Cancel fewer requests on one connection and ping less often; see docs/limits.md.',
+      remedy: 'Cancel fewer requests on one connection and ping less often; see docs/reference/limits.md.',
       told: true,
     },
     request_timed_out: {
       cause: 'The request was not complete in time.',
-      remedy: 'Send the request faster; see docs/limits.md.',
+      remedy: 'Send the request faster; see docs/reference/limits.md.',
       told: true,
     },
     not_http: {

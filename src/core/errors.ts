@@ -5,7 +5,7 @@
 import type { CameWith } from './came-with.ts'
 import { type Detail, type DetailOf, describeForClient, type details, type RefusalFacts } from './details.ts'
 
-/** Every reason for a refusal, with the sentence that tells what to do next. The list is closed; README.md repeats it. */
+/** Every reason for a refusal, with the sentence that tells what to do next. The list is closed. */
 export const reasons = {
   no_token: 'Send an access token in the Authorization header, as Bearer TOKEN.',
   malformed_request: 'The request is not of the form that this address takes; see the description of its parameters.',

@@ -92,7 +92,7 @@ export const reuseSignals: Readonly<Record<Exclude<DetailOf<'refresh_reused'>, '
 const memory = 60
 
 /** How often in ten minutes something is taken from one client; beyond that there is only the alarm. */
-const taken = { most: 3, within: 600 }
+export const taken = { most: 3, within: 600 }
 
 /** Tokens that are watched at the same time; only real ones are, so their number is that of the tokens alive. */
 const watched = 10_000

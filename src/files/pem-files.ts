@@ -43,7 +43,7 @@ export function loadPrivateKey(
 }
 
 /** OpenSSL's own bound. */
-const mostPassphraseOctets = 1024
+export const mostPassphraseOctets = 1024
 
 /** Reads a passphrase: one line, whose end does not belong to it. @throws FileProblem */
 function loadPassphrase(path: string): Buffer {

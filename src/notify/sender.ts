@@ -12,6 +12,9 @@ const atOnce = 4
 /** Milliseconds for which a notification is the claimer's: longer than an attempt takes, by more than clocks differ. */
 export const lease = 60_000
 
+/** Milliseconds that a delivery may take with its answer. */
+export const deliveryTimeout = 10_000
+
 export interface SenderParts {
   readonly store: Store
   /** Milliseconds since 1970. */
@@ -32,7 +35,7 @@ export interface Sender {
 }
 
 export function createSender(
-  { store, clock, report, timeout = 10_000 }: SenderParts,
+  { store, clock, report, timeout = deliveryTimeout }: SenderParts,
   lines: Lines,
   onDelivered: (id: string) => void = () => {},
 ): Sender {

@@ -28,7 +28,7 @@ export interface Answer {
 }
 
 /** Interim answers (RFC 9110 §15.2) before the one that counts. */
-const mostInterim = 10
+export const mostInterim = 10
 
 /**
  * Sends one request to an https address and gives its answer to `read`; the connection ends when that has settled.

@@ -7,15 +7,16 @@ export interface Exposure {
   readonly sentence: string
 }
 
-const variables: readonly (readonly [name: string, isOpen: (value: string) => boolean, what: string])[] = [
-  ['NODE_DEBUG', isSet, 'writes what Node does inside, with tokens, to stderr'],
-  ['NODE_DEBUG_NATIVE', isSet, 'writes what Node does inside to stderr'],
-  ['SSLKEYLOGFILE', isSet, 'asks for a file with the keys of all TLS connections'],
-  ['NODE_TLS_REJECT_UNAUTHORIZED', value => value === '0', 'lets anybody pose as a server that we ask'],
-]
+export const exposingVariables: readonly (readonly [name: string, isOpen: (value: string) => boolean, what: string])[] =
+  [
+    ['NODE_DEBUG', isSet, 'writes what Node does inside, with tokens, to stderr'],
+    ['NODE_DEBUG_NATIVE', isSet, 'writes what Node does inside to stderr'],
+    ['SSLKEYLOGFILE', isSet, 'asks for a file with the keys of all TLS connections'],
+    ['NODE_TLS_REJECT_UNAUTHORIZED', value => value === '0', 'lets anybody pose as a server that we ask'],
+  ]
 
 /** By their beginning, since each has its variants. */
-const options: readonly (readonly [beginning: string, what: string])[] = [
+export const exposingOptions: readonly (readonly [beginning: string, what: string])[] = [
   ['--inspect', 'lets a debugger read everything, keys too'],
   ['--debug', 'lets a debugger read everything, keys too'],
   ['--tls-keylog', 'writes the keys of all TLS connections to a file'],
@@ -35,12 +36,12 @@ const closing = ['--report-exclude-env', '--report-exclude-network']
 
 /** Finds the doors that are open. `execArgv`: the options that Node was started with. */
 export function findDoors(env: NodeJS.ProcessEnv, execArgv: readonly string[]): Exposure[] {
-  const inEnvironment = variables
+  const inEnvironment = exposingVariables
     .filter(([name, isOpen]) => isOpen(env[name] ?? ''))
     .map(([name, , what]) => ({ name, sentence: `${name} ${what}: take it out of the environment` }))
   const given = [...execArgv, ...(env.NODE_OPTIONS ?? '').split(/\s+/)].map(readName)
   const found = [...new Set(given)].flatMap(name => {
-    const what = options.find(([beginning]) => name.startsWith(beginning))?.[1]
+    const what = exposingOptions.find(([beginning]) => name.startsWith(beginning))?.[1]
     if (what === undefined || closing.includes(name)) return []
     return { name, sentence: `${name} ${what}: start Node without it, and look for it in NODE_OPTIONS` }
   })

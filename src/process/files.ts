@@ -31,7 +31,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 import { loadTrust, type Trust, TrustProblem } from '../tls/trust.ts'
 
 /** Octets that a JSON file may have: tens of thousands of registrations. */
-const mostJsonOctets = 16_777_216
+export const mostJsonOctets = 16_777_216
 
 /** What the server presents. */
 export interface OwnCertificate {

@@ -16,10 +16,10 @@ const formType = 'application/x-www-form-urlencoded'
 const jsonType = 'application/json'
 
 /** Octets of a form. */
-const maximumForm = 16_384
+export const maximumForm = 16_384
 
 /** Characters of a parameter that holds no token; tokens have bounds of their own. */
-const maximumParameter = 8192
+export const maximumParameter = 8192
 
 /** Makes forms what the routes of this scope take. Any other type is 400 there: RFC 6749 §5.2 has no other status. */
 export function acceptForms(app: FastifyInstance): void {

@@ -1,5 +1,5 @@
 // Security events of the servers: one function for each, from what the server knows at that moment (audit/event.ts).
-// Names are those of the contract in README.md. Whatever a client puts into a name or address stays inside its JSON string.
+// Names are those of docs/reference/events.md. Whatever a client puts into a name or address stays inside its JSON string.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { EventName, Facts, Observer, Outcome, RecordEvent, SecurityEvent } from '../audit/event.ts'

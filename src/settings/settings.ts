@@ -1,5 +1,5 @@
 // Every setting: name, form, default, meaning. readSettings is pure; all problems are reported at once.
-// README.md shows this table, and a test compares the two. Secrets come as files, never as values.
+// docs/reference/settings.md is generated from this table. Secrets come as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
 import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 
@@ -8,7 +8,7 @@ interface Setting<T> {
   readonly form: Form<T>
   /** In force when the variable is absent or empty. */
   readonly fallback: T | undefined
-  /** How README.md shows the default. */
+  /** How the default is documented. */
   readonly shown: string
   readonly meaning: string
 }
@@ -23,39 +23,39 @@ function optional<T>(name: string, form: Form<T>, shown: string, meaning: string
   return { name: `TLSBOUND_${name}`, form, fallback: undefined, shown, meaning }
 }
 
-/** All settings, in the order of README.md. */
+/** All settings, in the order of their documentation. */
 export const settingsTable = {
-  host: setting('HOST', address, '127.0.0.1', 'address of the mutual-TLS listener'),
-  port: setting('PORT', port, 8443, 'its port'),
-  opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener on 127.0.0.1, plain HTTP: the live page, `/health`, `/ready`, `/metrics`, administration; 0: none'),
-  opsTokenFile: setting('OPS_TOKEN_FILE', secretPath, 'data/ops-token', 'the secret that administration asks for, mode 0600; made where missing'),
-  issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', '`iss` of the tokens, and where the endpoints are'),
-  audience: optional('AUDIENCE', httpsUrl, 'the issuer', '`aud` of the tokens'),
-  tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'certificate of the server, then intermediate ones, PEM'),
-  tlsKeyFile: optional('TLS_KEY_FILE', secretPath, 'certs/server.key in the demo, else required', 'its private key, PEM, mode 0600'),
-  tlsKeyPassphraseFile: optional('TLS_KEY_PASSPHRASE_FILE', secretPath, 'none', 'the passphrase of that key, if it is encrypted; one line, mode 0600'),
-  tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'authorities for client certificates, PEM; no others are trusted'),
-  tlsClientCrlFile: optional('TLS_CLIENT_CRL_FILE', path, 'none', 'revocation lists for all of these authorities, PEM'),
-  tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'TLSv1.2 allows 1.2, and there only connections with the extended master secret get connection-bound tokens'),
-  tlsDropUnacceptable: setting('TLS_DROP_UNACCEPTABLE', onOff, false, 'drop connections without an acceptable client certificate instead of answering with the reason'),
-  connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection ends with its next answer'),
-  expiryWarningDays: setting('EXPIRY_WARNING_DAYS', days(1, 3650), 30, 'days before the end of a certificate, authority or revocation list from which on start and reload warn of it'),
-  http2: setting('HTTP2', onOff, true, 'offer h2 beside http/1.1 on the same port'),
+  host: setting('HOST', address, '127.0.0.1', 'address that the mutual-TLS listener binds to'),
+  port: setting('PORT', port, 8443, 'port of the mutual-TLS listener'),
+  opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener: plain HTTP on 127.0.0.1; 0 switches it off'),
+  opsTokenFile: setting('OPS_TOKEN_FILE', secretPath, 'data/ops-token', 'file with the ops token, mode 0600; created if missing'),
+  issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', 'issuer of the tokens (`iss`), and base of the endpoints’ addresses'),
+  audience: optional('AUDIENCE', httpsUrl, 'the issuer', 'audience of the tokens (`aud`)'),
+  tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'PEM: certificate of the server, then intermediate certificates'),
+  tlsKeyFile: optional('TLS_KEY_FILE', secretPath, 'certs/server.key in the demo, else required', 'PEM: private key of that certificate, mode 0600'),
+  tlsKeyPassphraseFile: optional('TLS_KEY_PASSPHRASE_FILE', secretPath, 'none', 'passphrase of an encrypted key: one line, mode 0600'),
+  tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'PEM: the authorities that client certificates are trusted from; no others are'),
+  tlsClientCrlFile: optional('TLS_CLIENT_CRL_FILE', path, 'none', 'PEM: revocation lists, one for each of these authorities'),
+  tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'lowest version of TLS; on TLS 1.2, connection-bound tokens need the extended master secret'),
+  tlsDropUnacceptable: setting('TLS_DROP_UNACCEPTABLE', onOff, false, 'drop a connection without an acceptable client certificate, instead of answering with an error response'),
+  connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection is closed with its next answer'),
+  expiryWarningDays: setting('EXPIRY_WARNING_DAYS', days(1, 3650), 30, 'days before the end of a certificate, an authority or a revocation list from which on start and reload log a warning'),
+  http2: setting('HTTP2', onOff, true, 'offer HTTP/2 beside HTTP/1.1 on the same port'),
   clientsFile: optional('CLIENTS_FILE', path, 'the demo clients in the demo, else required', 'JSON list of client registrations'),
-  signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'generated, kept in data/', 'JWKS with private keys, mode 0600; the first signs, all verify'),
-  signingAlgorithm: setting('SIGNING_ALGORITHM', oneOf('ES256', 'EdDSA', 'RS256'), 'ES256', 'algorithm of the key that is generated'),
-  signingKeyMaxAge: setting('SIGNING_KEY_MAX_AGE', secondsOrOff(3600, 315_360_000), 7_776_000, 'seconds that a generated key signs before the next one does; 0 = until `tlsbound keys rotate`'),
-  stateUrl: setting('STATE_URL', storeUrl, 'sqlite:data/tlsbound.db', 'where state is kept; `postgres://…` is shared by several servers'),
-  accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'seconds'),
-  refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'seconds from the first token of a grant to its end, which no refresh moves'),
-  trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of outside issuers whose tokens are exchanged for ours'),
-  webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of who is notified of thefts, mode 0600: docs/notifications.md'),
-  logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'how much the application log on stderr says'),
-  auditFile: optional('AUDIT_FILE', path, 'stdout', 'where security events are appended, one JSON line each'),
-  auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'form of the security events: our own, Elastic Common Schema, or OCSF'),
-  leakKeysFile: optional('LEAK_KEYS_FILE', path, 'none: signed reports are refused', 'public keys of whoever signs reports of leaked tokens, in the form of GitHub’s `public_keys` document'),
-  leakKeysUrl: optional('LEAK_KEYS_URL', httpsUrl, 'none', 'where such a document is fetched and looked for new keys, instead of the file'),
-  unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` gives a token as a cookie, which is then taken for an Authorization header'),
+  signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'data/signing-keys.json, generated', 'JWKS with private keys, mode 0600; the key with the latest `nbf` that has passed signs, all verify'),
+  signingAlgorithm: setting('SIGNING_ALGORITHM', oneOf('ES256', 'EdDSA', 'RS256'), 'ES256', 'algorithm of a generated signing key'),
+  signingKeyMaxAge: setting('SIGNING_KEY_MAX_AGE', secondsOrOff(3600, 315_360_000), 7_776_000, 'seconds after which a generated signing key is rotated; 0: only by `tlsbound keys rotate`'),
+  stateUrl: setting('STATE_URL', storeUrl, 'sqlite:data/tlsbound.db', 'store: an SQLite file of one server, or a PostgreSQL database that several servers share'),
+  accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'lifetime of an access token in seconds'),
+  refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'lifetime of a grant in seconds, from its first token; refreshing does not extend it'),
+  trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of other issuers whose tokens are exchanged'),
+  webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of the receivers of notifications, mode 0600'),
+  logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'lowest level of the application log on stderr'),
+  auditFile: optional('AUDIT_FILE', path, 'stdout', 'file that security events are appended to, one JSON line each'),
+  auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'form of the security events: tlsbound’s own, Elastic Common Schema, or OCSF'),
+  leakKeysFile: optional('LEAK_KEYS_FILE', path, 'none: signed reports are refused', 'public keys of the reporters of leaked tokens, in the form of GitHub’s `public_keys` document'),
+  leakKeysUrl: optional('LEAK_KEYS_URL', httpsUrl, 'none', 'https address of such a document, fetched when needed; excludes the file'),
+  unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` sets a token as a cookie, which then replaces the Authorization header'),
 }
 
 type Values = {

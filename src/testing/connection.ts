@@ -11,6 +11,7 @@ export type { Answer, Call } from '../lab/connection.ts'
 import type { ConnectTlsOptions } from '../outgoing/connect.ts'
 
 export interface TestConnection extends Connection {
+  /** Sends GET with a token and a binding proof, where given. */
   get(path: string, token?: string, proof?: string): Promise<Answer>
   /** POST /oauth/token with these parameters and grant_type client_credentials. */
   requestToken(parameters?: Readonly<Record<string, string>>): Promise<Answer>

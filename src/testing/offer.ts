@@ -12,7 +12,7 @@ import type { MutualTls, MutualTlsOptions } from '../tls/mutual-tls.ts'
 import type { TestConnection } from './connection.ts'
 
 export interface TestServerOptions {
-  /** Settings by the names of README.md, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. Without a port: any free one. */
+  /** Settings by name, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. Without a port: any free one. */
   readonly env?: Readonly<Record<string, string>>
   /** Registrations. Default: alice and bob of the demo. */
   readonly clients?: readonly object[]
@@ -62,5 +62,6 @@ export interface TestServer {
     who: keyof DemoPki | Identity | null,
     options?: Partial<ConnectTlsOptions> & { clientId?: string },
   ): Promise<TestConnection>
+  /** Closes the connections, the server and its store. */
   close(): Promise<void>
 }

@@ -41,7 +41,7 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly maximumAge?: number
   /** Whether a certificate is registered itself (RFC 8705 §2.2), by its `x5t#S256`. Default: none is. */
   readonly isPinned?: (thumbprint: string) => boolean
-  /** Seconds. Default: those of docs/limits.md; tests shorten them. */
+  /** Seconds. Default: those of docs/reference/limits.md; tests shorten them. */
   readonly timeouts?: Partial<typeof defaultTimeouts>
   /** Called for each connection that is dropped. */
   readonly onDrop?: (socket: TLSSocket, refusal: OAuthError) => void
@@ -60,7 +60,7 @@ export interface MutualTls {
   // Typed as Fastify types its HTTP/1.1 server: the two protocols look the same from a handler.
   (handler: Handler): Server
   /**
-   * Takes new material. When that trusts others than before, live connections end: see docs/limits.md.
+   * Takes new material. When that trusts others than before, live connections end: see docs/reference/limits.md.
    * @throws Error when the new material is not usable, or no client could be accepted; everything then stays as it was.
    */
   reload(material: TlsMaterial): Retired
@@ -81,10 +81,10 @@ export interface InUse {
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** How many requests may be under way on one connection over HTTP/2. */
-const maxConcurrentStreams = 128
+export const maxConcurrentStreams = 128
 
 /** Seconds. A peer that stays below these holds a socket, and nothing else. */
-const defaultTimeouts = {
+export const defaultTimeouts = {
   handshake: 10,
   headers: 10,
   request: 30,

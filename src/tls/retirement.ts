@@ -1,5 +1,5 @@
 // Ends live connections after a change of whom the listener trusts, so that a new handshake judges their certificates: nothing
-// but OpenSSL in a handshake can. Those that a list in force names are refused from then on, and closed at once. docs/limits.md
+// but OpenSSL in a handshake can. Those that a list in force names are refused from then on, and closed at once. docs/reference/limits.md
 // states the times.
 import type { TLSSocket } from 'node:tls'
 import type { Reason } from '../core/errors.ts'

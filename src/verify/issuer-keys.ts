@@ -29,7 +29,7 @@ export interface IssuerKeySource {
 }
 
 /** Milliseconds that the issuer has to answer. */
-const timeout = 5000
+export const timeout = 5000
 
 /** Opens the keys of an issuer; those behind a URL are fetched when the first token comes. @throws TypeError when they are unusable. */
 export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeysOptions): IssuerKeySource {

@@ -11,10 +11,10 @@ import type { Connection, VerifiedToken } from '../tls/connection.ts'
 export type Presentation = Pick<IncomingMessage, 'headers' | 'method' | 'url'>
 
 /** Ids that are remembered for each connection, which is about 250 single-request proofs each second; more are refused. */
-const maximumUsed = 16_384
+export const maximumUsed = 16_384
 
 /** Tokens of each connection whose proof is known to be good; beyond that the oldest needs a new one. About 200 octets each. */
-const maximumProven = 1024
+export const maximumProven = 1024
 
 /** The proof that a request brings. Two of them in one request are joined by Node, and so are none. */
 export function readProof({ headers }: Presentation): string | undefined {

@@ -48,7 +48,7 @@ export interface TokenVerifier {
 }
 
 /** A connection has one client, which may act for many users, each with a token of theirs. */
-const maximumRemembered = 64
+export const maximumRemembered = 64
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { readToken, findRevocation = () => undefined, keyGeneration = () => 0, now, schemes } = options

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { eventNames, type SecurityEvent } from '../../src/audit/event.ts'
 import { collectEvents } from '../helpers/server/all-events.ts'
+import { findEcsFaults } from '../helpers/server/ecs-definitions.ts'
 import { type Form, faultsOf, forms, linesOf, nameOf } from '../helpers/server/event-schemas.ts'
 
 const events = await collectEvents(t)
@@ -53,8 +54,8 @@ for (const form of forms)
     }
   })
 
-t.test('the lines that docs/events.md shows are events, and its table has all of them', async t => {
-  const text = readFileSync('docs/events.md', 'utf8')
+t.test('the lines that docs/reference/events.md shows are events, and its table has all of them', async t => {
+  const text = readFileSync('docs/reference/events.md', 'utf8')
   const lines = text.split('\n').filter(line => line.startsWith('{'))
   t.equal(lines.length, forms.length)
   for (const [index, form] of forms.entries()) t.same(faultsOf(form, JSON.parse(lines[index] as string)), [], form)
@@ -113,6 +114,21 @@ t.test('ECS (N-66): what a SIEM correlates by is where ECS has it, in its form',
   t.match(counted.event, { start: '2026-11-24T14:00:00.123Z', end: refusal.time })
   t.match(documents('ecs').find(line => nameOf(line) === 'token.issued').event.outcome, 'success')
   t.match(documents('ecs').find(line => nameOf(line) === 'client.refused').event.outcome, 'failure')
+})
+
+t.test('ECS (N-66): every event is valid by the official definitions of ECS, which refuse it changed', async t => {
+  const lines = documents('ecs')
+  for (const line of lines) t.same(findEcsFaults(line, 'tlsbound'), [], nameOf(line))
+  const refused = (change: (copy: Members) => void, fault: string) => {
+    const copy = structuredClone(lines.find(line => line.event.reason === 'certificate_mismatch')) as Members
+    change(copy)
+    t.match(findEcsFaults(copy, 'tlsbound'), [fault], fault)
+  }
+  refused(copy => (copy.user.owner = 'alice'), 'user.owner: no field of ECS')
+  refused(copy => (copy.source.port = '1'), 'source.port: "1" is no long')
+  refused(copy => (copy.event.kind = 'alarm'), 'event.kind: "alarm" is no keyword allowed')
+  refused(copy => (copy.event.category = 'authentication'), 'event.category: an array is needed')
+  refused(copy => (copy.event.type = ['protocol']), 'event.type: protocol')
 })
 
 t.test('OCSF (N-65): classes, types and times fit together, and each event has an id of its own', async t => {

@@ -1,5 +1,5 @@
 // Administration from the command line: real processes against a real server, what is on which stream, exit codes.
-// CF01, RE02, RE25; contract.md "Commands".
+// CF01, RE02, RE25.
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 // `tlsbound call` and the answers that it can meet: in the manners of curl, streamed, repeated, refused, broken off; and
-// where a proxy in between ends TLS. GW04, GW07, GW11; contract.md "Commands".
+// where a proxy in between ends TLS. GW04, GW07, GW11.
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'

@@ -1,5 +1,5 @@
 // The command line from outside: exit codes, what is on which stream, what is made with which modes, what it refuses.
-// CF01, CF03, PK29, RE21, RE25; contract.md "Commands".
+// CF01, CF03, PK29, RE21, RE25.
 import { X509Certificate } from 'node:crypto'
 import {
   chmodSync,

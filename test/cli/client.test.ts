@@ -1,5 +1,5 @@
 // `tlsbound token` and `tlsbound call` as people use them: real processes against a real server, exit codes, what is on
-// which stream. CF02, GW07, GW08, GW11, LK14; contract.md "Commands".
+// which stream. CF02, GW07, GW08, GW11, LK14.
 import { join } from 'node:path'
 import t from 'tap'
 import { command as call } from '../../src/cli/call.ts'

@@ -1,5 +1,5 @@
 // `tlsbound inspect`: what it says of a token is what the server then does, and what it cannot know it says too.
-// CL02, JW22, JW24, CB01, CF02, LK03, LK14; contract.md "Commands".
+// CL02, JW22, JW24, CB01, CF02, LK03, LK14.
 import { randomBytes, X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { type Circumstances, verifySignature } from '../../src/cli/judge-token.ts'

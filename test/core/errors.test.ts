@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
+import { answers } from '../../scripts/generate/refusals.ts'
 import { type Detail, describeForClient, details, type RefusalFacts } from '../../src/core/details.ts'
 import { type ErrorCode, OAuthError, type Reason, reasons } from '../../src/core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
@@ -290,6 +291,18 @@ t.test('control: the same token, client and store are good where nothing is wron
     events.filter(event => !good.has((event as { event: string }).event)),
     [],
   )
+})
+
+t.test('docs/reference/refusals.md has the status and the error code of every reason', async t => {
+  for (const [reason, cases] of Object.entries(rows))
+    for (const { at, error, status } of cases) {
+      const { atToken, ...documented } = answers[reason as Reason]
+      t.same(
+        { status, error },
+        at === 'token' && atToken ? { status, error: atToken } : documented,
+        `${reason} at ${at}`,
+      )
+    }
 })
 
 t.test('every reason has a row here and one sentence without quotes and backslashes (N-40, N-46)', t => {

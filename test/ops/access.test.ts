@@ -1,5 +1,5 @@
 // Who gets to the ops listener, and what it says of the server's state.
-// OA28, CF01; DNS rebinding; contract.md "Settings", "Refusals".
+// OA28, CF01; DNS rebinding.
 import { connect } from 'node:net'
 import { pino } from 'pino'
 import t, { type TAP } from 'tap'

@@ -1,5 +1,5 @@
 // Clients of a running server, changed through the ops listener: what each change does at the mutual-TLS listener.
-// OA16, PK26; RFC 8705 §2; design §5 "asked again at each refresh".
+// OA16, PK26; RFC 8705 §2.
 import { join } from 'node:path'
 import t from 'tap'
 import { demoRegistrations } from '../../src/process/demo.ts'

@@ -188,7 +188,11 @@ const endless: Readonly<Record<string, [RegExp, (t: never) => Promise<number>]>>
 }
 
 t.test('gives up a server that drips an octet at a time, in whatever phase', async t => {
-  t.same(requestDeadlines, { connect: 5000, handshake: 5000, head: 10_000, whole: 15_000 }, 'as docs/limits.md says')
+  t.same(
+    requestDeadlines,
+    { connect: 5000, handshake: 5000, head: 10_000, whole: 15_000 },
+    'as docs/reference/limits.md says',
+  )
   const deadlines = { connect: 300, handshake: 400, head: 500, whole: 1500 }
   await Promise.all(
     Object.entries(endless).map(async ([name, [message, start]]) => {

@@ -1,5 +1,5 @@
 // The server process from outside: what it makes, how it takes signals, what it writes.
-// CB29, CF01, CF09, LK03, RE02, RE10, RE27; contract.md "Commands", "Audit events".
+// CB29, CF01, CF09, LK03, RE02, RE10, RE27.
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
@@ -181,7 +181,7 @@ t.test('events can go to a file, and the server goes on appending to it', async 
   }
 })
 
-t.test('the unsafe switch warns at each start and is an event (design §7)', async t => {
+t.test('the unsafe switch warns at each start and is an event', async t => {
   const server = await startTlsbound(t, t.testdir(), { TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' })
   t.match(server.stderr(), /"level":40,[^\n]*TLSBOUND_UNSAFE_TOKEN_COOKIE/)
   const { stdout } = await server.end('SIGTERM') // its two streams come in any order before

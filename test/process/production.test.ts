@@ -123,7 +123,7 @@ t.test('each door is found in every spelling that Node takes, and nothing else i
 t.test('secrets that others can read or own are found, whichever setting names them', async t => {
   const secrets = Object.values(settingsTable).filter(({ form }) => form === secretPath)
   const promised = Object.values(settingsTable).filter(({ meaning }) => meaning.includes('mode 0600'))
-  t.same(secrets, promised, 'what README.md calls a secret is one')
+  t.same(secrets, promised, 'what the documentation calls a secret is one')
   const folder = t.testdir()
   const files = Object.fromEntries(secrets.map(({ name }) => [name, join(folder, name)]))
   const find = () => {

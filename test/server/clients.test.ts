@@ -1,5 +1,5 @@
 // The registry of clients by itself: the file's, the store's before them, and every change of the store.
-// OA16, N-23; design §8: nothing is looked for among all clients while a request waits.
+// OA16, N-23. No request searches through all clients.
 import { hash } from 'node:crypto'
 import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'

@@ -7,32 +7,35 @@ import { until } from '../helpers/until.ts'
 const clients = [register('alice'), register('bob')]
 
 for (const protocol of ['http/1.1', 'h2'])
-  t.test(`${protocol}: a client that is disabled loses its connections, and comes back when it is enabled`, async t => {
-    const server = await startTestServer({ clients, closeAfter: 500 })
-    t.teardown(() => server.close())
-    const options = { ALPNProtocols: [protocol] }
-    const [authenticated, user, idle] = [
-      await server.connect('alice', options),
-      await server.connect('alice', options),
-      await server.connect('alice', options),
-    ]
-    const bob = await server.connect('bob', options)
-    const token = await authenticated.token({ token_binding: 'certificate' })
-    t.match(await user.get('/api/whoami', token), { status: 200 }, 'control')
-    t.match(await bob.requestToken(), { status: 200 }, 'control')
+  t.test(
+    `${protocol}: a client that is disabled loses its connections, and comes back when it is enabled (N-08)`,
+    async t => {
+      const server = await startTestServer({ clients, closeAfter: 500 })
+      t.teardown(() => server.close())
+      const options = { ALPNProtocols: [protocol] }
+      const [authenticated, user, idle] = [
+        await server.connect('alice', options),
+        await server.connect('alice', options),
+        await server.connect('alice', options),
+      ]
+      const bob = await server.connect('bob', options)
+      const token = await authenticated.token({ token_binding: 'certificate' })
+      t.match(await user.get('/api/whoami', token), { status: 200 }, 'control')
+      t.match(await bob.requestToken(), { status: 200 }, 'control')
 
-    const start = performance.now()
-    await server.store.disableClient('alice', JSON.stringify(clients[0]))
-    t.match(await user.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } }, 'until then in words')
-    await until(() => !authenticated.isOpen() && !user.isOpen())
-    t.comment(`closed after ${Math.round(performance.now() - start)} ms`)
-    t.match(server.alarms, Array(2).fill({ event: 'connection.closed', reason: 'client_disabled' }))
-    t.equal(idle.isOpen(), true, 'on which nobody has said who he is')
-    t.match(await idle.requestToken(), { status: 401, body: { reason: 'client_disabled' } })
-    t.match(await bob.requestToken(), { status: 200 })
-    await server.store.enableClient('alice')
-    t.match(await (await server.connect('alice', options)).requestToken(), { status: 200 })
-  })
+      const start = performance.now()
+      await server.store.disableClient('alice', JSON.stringify(clients[0]))
+      t.match(await user.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } }, 'until then in words')
+      await until(() => !authenticated.isOpen() && !user.isOpen())
+      t.comment(`closed after ${Math.round(performance.now() - start)} ms`)
+      t.match(server.alarms, Array(2).fill({ event: 'connection.closed', reason: 'client_disabled' }))
+      t.equal(idle.isOpen(), true, 'on which nobody has said who he is')
+      t.match(await idle.requestToken(), { status: 401, body: { reason: 'client_disabled' } })
+      t.match(await bob.requestToken(), { status: 200 })
+      await server.store.enableClient('alice')
+      t.match(await (await server.connect('alice', options)).requestToken(), { status: 200 })
+    },
+  )
 
 t.test('a client that is enabled again at once loses nothing', async t => {
   const server = await startTestServer({ clients, closeAfter: 100 })

@@ -1,5 +1,5 @@
 // Settings: what each variable may say, what is in force without it, and that all problems come in one message.
-// CF01, CF09, PK29, RE25; design §7.
+// CF01, CF09, PK29, RE25.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { readSettings, SettingsError, settingsTable } from '../../src/settings/settings.ts'

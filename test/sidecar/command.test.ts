@@ -1,4 +1,4 @@
-// `tlsbound sidecar` as people run it: its words, its signals, its memory. contract.md "Commands"; GW04, HT21, RE02.
+// `tlsbound sidecar` as people run it: its words, its signals, its memory. GW04, HT21, RE02.
 import { once } from 'node:events'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 // The sidecar with its real client before a real server: tokens that end, connections that go, upstreams that refuse.
-// GW04, GW07, GW08, GW10, GW11; binding-proof.md.
+// GW04, GW07, GW08, GW10, GW11.
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'

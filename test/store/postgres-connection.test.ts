@@ -1,5 +1,5 @@
 // How the shared store connects: its URL, TLS and password, its tables, and what happens when others are in the way.
-// RE06; design §6.
+// RE06.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'

@@ -1,5 +1,5 @@
 // The shared store and a PostgreSQL that is down, crashes, hangs, is read-only, a standby, or cuts connections: it refuses
-// within seconds, recovers by itself, and loses nothing that it acknowledged. RE01, RE04, RE06, I8; design §6.
+// within seconds, recovers by itself, and loses nothing that it acknowledged. RE01, RE04, RE06, I8.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'

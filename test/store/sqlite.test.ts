@@ -1,5 +1,5 @@
 // The embedded store: the contract, and what belongs to a file: crashes, disks, other processes, old and foreign files.
-// I8, RE01, RE04, RE07, RE17, RE21; design §6.
+// I8, RE01, RE04, RE07, RE17, RE21.
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

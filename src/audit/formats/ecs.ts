@@ -1,5 +1,5 @@
 // Elastic Common Schema 8.17: each event with its category and type, the fields that ECS has for its facts, and what is only
-// ours below `tlsbound`. requirements N-66; elastic.co/guide/en/ecs/8.17, docs/events/ecs.schema.json.
+// ours below `tlsbound`. requirements N-66; elastic.co/guide/en/ecs/8.17, docs/reference/events/ecs.schema.json.
 import type { EventName, Outcome } from '../event.ts'
 import type { Format } from '../recorder.ts'
 import { asText, known, tlsVersion } from './known.ts'

@@ -1,5 +1,5 @@
 // Open Cybersecurity Schema Framework 1.5: each event as one of its classes (ocsf-classes.ts), and what is only ours below
-// `unmapped`. requirements N-65; schema.ocsf.io/1.5.0, docs/events/ocsf.schema.json.
+// `unmapped`. requirements N-65; schema.ocsf.io/1.5.0, docs/reference/events/ocsf.schema.json.
 import { hash } from 'node:crypto'
 import type { Outcome } from '../event.ts'
 import type { Format } from '../recorder.ts'

@@ -23,7 +23,7 @@ export function countChecks(registry: Registry, counts: Readonly<Counts>): Obser
   const told = new Map<string, number>()
   const checks = new Counter({
     name: 'tlsbound_checks_total',
-    help: 'Requests for resources, there or not, by what became of their token.',
+    help: 'Requests for protected resources, by the outcome of their token’s verification.',
     labelNames: ['outcome', 'reason', 'level', 'tls'],
     registers: [registry],
     collect() {

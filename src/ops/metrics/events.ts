@@ -32,7 +32,7 @@ const counters: readonly EventCounter[] = [
   },
   {
     name: 'tlsbound_oauth_refusals_total',
-    help: 'Requests that the token, introspection and revocation endpoints refused.',
+    help: 'Requests that the OAuth endpoints refused.',
     on: ['token.refused', 'client.refused'],
     where: isOfAuthorizationServer,
     labels: { reason },
@@ -45,13 +45,13 @@ const counters: readonly EventCounter[] = [
   },
   {
     name: 'tlsbound_connections_refused_total',
-    help: 'Connections that were dropped without a proper answer.',
+    help: 'Connections that were dropped without an HTTP answer, or for octets that are no request.',
     on: ['connection.refused'],
     labels: { reason },
   },
   {
     name: 'tlsbound_connections_ended_total',
-    help: 'Live connections that we ended because whoever is on them may no longer act.',
+    help: 'Live connections that the server closed because their client may no longer act.',
     on: ['connection.closed'],
     labels: { reason },
   },
@@ -66,7 +66,7 @@ const counters: readonly EventCounter[] = [
   },
   {
     name: 'tlsbound_refreshes_total',
-    help: 'Refresh tokens used; reused: used again too late or after their successor, which ends their grant.',
+    help: 'Refresh tokens used; reused: used again too late, or after their successor was used, which ends their grant.',
     on: ['refresh.rotated', 'refresh.reused'],
     labels: {
       how: {
@@ -83,13 +83,13 @@ const counters: readonly EventCounter[] = [
   },
   {
     name: 'tlsbound_revocations_total',
-    help: 'Revocations, by what they end.',
+    help: 'Revocations, by what they revoke.',
     on: ['token.revoked'],
     labels: { kind: { values: revocationKinds, read: event => event.kind } },
   },
   {
     name: 'tlsbound_theft_signals_total',
-    help: 'Good tokens that came from where they do not belong, by how sure that is and what was done.',
+    help: 'Valid tokens presented by the wrong party, by certainty and by response.',
     on: ['theft.suspected'],
     labels: {
       suspicion: { values: ['possible', 'certain'], read: event => event.suspicion },
@@ -98,13 +98,13 @@ const counters: readonly EventCounter[] = [
   },
   {
     name: 'tlsbound_leaks_total',
-    help: 'Tokens reported as leaked, and ended.',
+    help: 'Tokens reported as leaked, and revoked.',
     on: ['token.leaked'],
     labels: { kind: { values: ['access_token', 'refresh_token'], read: event => event.kind } },
   },
   {
     name: 'tlsbound_notifications_failed_total',
-    help: 'Notifications given up.',
+    help: 'Notifications that could not be delivered, and are not retried any more.',
     on: ['notification.failed'],
     labels: {},
   },

@@ -27,19 +27,21 @@ export function watchListener(registry: Registry, { tls, store, isRecording, exp
       },
     })
 
-  gauge('tlsbound_connections_open', 'Connections whose handshake has ended.', () => tls.connections.size)
+  gauge('tlsbound_connections_open', 'Open connections with a completed handshake.', () => tls.connections.size)
   gauge(
     'tlsbound_revocation_lag_seconds',
-    'Time since it was last sure that every revocation is known here; from 5 on every token is refused.',
+    'Time since all revocations of the store were last known here; from 5 on every token is refused.',
     () => store.lastNews() / 1000,
   )
-  gauge('tlsbound_events_writable', '1: security events can be written; 0: whatever makes one is refused.', () =>
-    Number(isRecording()),
+  gauge(
+    'tlsbound_events_writable',
+    '1: security events can be written; 0: requests that produce one are refused.',
+    () => Number(isRecording()),
   )
 
   new Counter({
     name: 'tlsbound_connections_opened_total',
-    help: 'Handshakes that have ended well.',
+    help: 'Completed TLS handshakes.',
     labelNames: ['tls'],
     registers,
     collect() {
@@ -49,7 +51,7 @@ export function watchListener(registry: Registry, { tls, store, isRecording, exp
   })
   new Counter({
     name: 'tlsbound_handshakes_failed_total',
-    help: 'TLS handshakes that have failed, or took too long, by what arrived in their place.',
+    help: 'TLS handshakes that failed or timed out, by what arrived instead.',
     labelNames: ['arrived'],
     registers,
     collect() {
@@ -76,20 +78,20 @@ function watchEnds(registry: Registry, tls: MutualTls, expiryWarning: number): v
 
   gauge(
     'tlsbound_expiry_timestamp_seconds',
-    'When the first of the certificates, authorities or revocation lists in use ends.',
+    'The earliest end of the certificates, authorities and revocation lists in use.',
     ['of'],
     () => Object.entries(firstEndsOf(tls.inUse())).map(([of, end]) => [{ of }, end]),
   )
   gauge(
     'tlsbound_warning_before_end_seconds',
-    'Time before the end of a certificate from which on to warn.',
+    'Time before such an end from which on to warn: TLSBOUND_EXPIRY_WARNING_DAYS.',
     [],
     () => [[{}, expiryWarning]],
   )
   const ofAuthority = ['authority', 'serial']
   gauge(
     'tlsbound_authority_end_timestamp_seconds',
-    'When each authority for client certificates ends.',
+    'The end of each authority for client certificates.',
     ofAuthority,
     () => authorityEndsOf(tls.inUse(), Date.now()).map(({ labels, end }) => [labels, end]),
   )
@@ -100,7 +102,7 @@ function watchEnds(registry: Registry, tls: MutualTls, expiryWarning: number): v
     () => authorityEndsOf(tls.inUse(), Date.now()).map(({ labels, isUsable }) => [labels, Number(isUsable)]),
   )
   const ofList = ['authority', 'key', 'scope']
-  gauge('tlsbound_list_end_timestamp_seconds', 'When each revocation list ends.', ofList, () =>
+  gauge('tlsbound_list_end_timestamp_seconds', 'The end of each revocation list.', ofList, () =>
     listEndsOf(tls.inUse()).flatMap(({ labels, end }) => (end === undefined ? [] : [[labels, end]])),
   )
   gauge('tlsbound_list_entries', 'Certificates that each revocation list revokes.', ofList, () =>

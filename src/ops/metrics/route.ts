@@ -8,7 +8,7 @@ import type { OpsParts } from '../parts.ts'
 export function metricsRoute(app: FastifyInstance, parts: OpsParts, registry: Registry): void {
   new Gauge({
     name: 'tlsbound_ready',
-    help: '1: decisions can be made, as /ready says.',
+    help: '1: requests can be decided, as GET /ready reports.',
     registers: [registry],
     async collect() {
       this.set(Number((await findObstacle(parts)) === undefined))

@@ -11,7 +11,7 @@ export function watchRuntime(registry: Registry): void {
   let last = performance.eventLoopUtilization()
   new Gauge({
     name: 'tlsbound_event_loop_utilisation_ratio',
-    help: 'Share of the time since it was last asked for that the event loop was busy.',
+    help: 'Share of the time since the last scrape that the event loop was busy.',
     registers: [registry],
     collect() {
       const now = performance.eventLoopUtilization()

@@ -21,14 +21,14 @@ export function measureStore(store: Store, measured: Measured): Store {
 export function watchStore(registry: Registry): Measured {
   const durations = new Histogram({
     name: 'tlsbound_store_duration_seconds',
-    help: 'Time from a call of the store to its answer.',
+    help: 'Duration of the calls of the store.',
     labelNames: ['operation'],
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
     registers: [registry],
   })
   const failures = new Counter({
     name: 'tlsbound_store_failures_total',
-    help: 'Calls that the store could not answer; what they were for was refused.',
+    help: 'Calls of the store that failed; the requests that needed them were refused.',
     labelNames: ['operation'],
     registers: [registry],
   })

@@ -1,5 +1,5 @@
 // Floods over one connection of HTTP/2, without a certificate: each is ended by us or by Node, and keeps nobody from being
-// served; a client that cancels many requests is none. HB01 – HB05, CVE-2023-44487, CVE-2025-8671; docs/limits.md.
+// served; a client that cancels many requests is none. HB01 – HB05, CVE-2023-44487, CVE-2025-8671; docs/reference/limits.md.
 import { once } from 'node:events'
 import { connect as connectHttp2, constants } from 'node:http2'
 import { setTimeout as pause } from 'node:timers/promises'

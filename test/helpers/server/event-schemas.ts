@@ -15,7 +15,7 @@ export function faultsOf(form: Form, line: unknown): readonly unknown[] {
 
 function readSchema(form: Form) {
   const ajv = new Ajv2020({ strict: true })
-  return ajv.compile(JSON.parse(readFileSync(`docs/events/${form}.schema.json`, 'utf8')))
+  return ajv.compile(JSON.parse(readFileSync(`docs/reference/events/${form}.schema.json`, 'utf8')))
 }
 
 const judges = { plain: readSchema('plain'), ecs: readSchema('ecs'), ocsf: readSchema('ocsf') }

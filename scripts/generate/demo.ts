@@ -1,7 +1,7 @@
-// Draws docs/demo.svg: the output of `npm run demo` as a terminal, line by line, for README.md.
-// `node scripts/demo-svg.ts` exits 1 when the picture differs from what the demo prints; with --write it draws the picture.
+// README.md and docs/demo.svg: what `npm run demo` prints, as text, and as a terminal in which it appears line by line.
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import type { Files } from './generator.ts'
 
 const lineHeight = 19
 const characterWidth = 7.9 // of the fonts below, at 13 pixels
@@ -9,22 +9,17 @@ const margin = 18
 /** Seconds in all; below the five after which a moving picture would need a control to pause it (WCAG 2.2.2). */
 const duration = 4.8
 
-if (import.meta.main) {
-  const [[path, picture]] = Object.entries(generate()) as [[string, string]]
-  if (process.argv.includes('--write')) writeFileSync(path, picture)
-  else if (picture !== readFileSync(path, 'utf8')) {
-    console.error(`${path} differs from the output of the demo: run node scripts/demo-svg.ts --write`)
-    process.exitCode = 1
-  }
-}
+const transcript = /(?<=\$ (?:npm ci && )?npm run demo\n)[^`]*(?=```)/
 
-/** Builds the file, by its path. */
-export function generate(): Readonly<Record<string, string>> {
-  return { 'docs/demo.svg': drawDemo(runDemo()) }
+export function generate(): Files {
+  const output = runDemo()
+  const page = readFileSync('README.md', 'utf8')
+  if (!transcript.test(page)) throw new Error('README.md lacks the transcript of npm run demo')
+  return { 'README.md': page.replace(transcript, output), 'docs/demo.svg': drawDemo(output) }
 }
 
 /** Returns the output of `npm run demo`. @throws Error when the demo fails. */
-export function runDemo(): string {
+function runDemo(): string {
   const { stdout, stderr, status } = spawnSync('npm', ['run', '--silent', 'demo'], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`npm run demo ended with ${status}:\n${stdout}${stderr}`)
   return stdout
@@ -34,7 +29,7 @@ export function runDemo(): string {
  * Draws a transcript. Each line is visible without animation, and where the reader prefers reduced motion. Otherwise each line
  * appears after the one before it.
  */
-export function drawDemo(output: string): string {
+function drawDemo(output: string): string {
   const lines = ['$ npm run demo', '', ...output.trim().split('\n')]
   const pause = duration / lines.length
   const rows = lines.flatMap((line, index) => {

@@ -1,0 +1,53 @@
+// Writes the files that follow from the code: `npm run generate`. `npm run generate:check` names each that differs and exits 1.
+// With the names of generators as arguments, only these run: `node scripts/generate.ts refusals`.
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { Generator } from './generate/generator.ts'
+
+/** Imported when it runs, so that one of them is quick. */
+const generators: Readonly<Record<string, () => Promise<Generator>>> = {
+  settings: () => import('./generate/settings.ts'),
+  'command-line': () => import('./generate/command-line.ts'),
+  library: () => import('./generate/library.ts'),
+  refusals: () => import('./generate/refusals.ts'),
+  'event-schemas': () => import('./generate/event-schemas.ts'),
+  metrics: () => import('./generate/metrics.ts'),
+  compliance: () => import('./generate/compliance.ts'),
+  threats: () => import('./generate/threats.ts'),
+  demo: () => import('./generate/demo.ts'),
+}
+
+const args = process.argv.slice(2)
+const isCheck = args.includes('--check')
+const chosen = args.filter(arg => arg !== '--check')
+const unknown = chosen.filter(name => !Object.hasOwn(generators, name))
+if (unknown.length > 0)
+  throw new Error(`no generator ${unknown.join(', ')}; expected: ${Object.keys(generators).join(', ')}`)
+
+for (const [name, load] of Object.entries(generators)) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue
+  const { generate } = await load()
+  for (const [path, content] of Object.entries(await generate())) {
+    const found = readIfThere(path)
+    if (found === content) continue
+    if (isCheck) report(path, name, found, content)
+    else writeFileSync(path, content)
+  }
+}
+
+/** Names a file that differs, with the first lines that it has too many and those that it lacks. */
+function report(path: string, name: string, found: string, content: string): void {
+  const [here, there] = [found.split('\n'), content.split('\n')]
+  const extra = here.filter(line => !there.includes(line)).map(line => `- ${line}`)
+  const missing = there.filter(line => !here.includes(line)).map(line => `+ ${line}`)
+  console.error(`${path} differs from the code; run: node scripts/generate.ts ${name}`)
+  for (const line of [...extra.slice(0, 10), ...missing.slice(0, 10)]) console.error(line)
+  process.exitCode = 1
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

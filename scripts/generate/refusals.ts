@@ -1,0 +1,127 @@
+// docs/reference/refusals.md: every reason of a refusal with its status and error code, every detail, every fact.
+import { details, factNames } from '../../src/core/details.ts'
+import { type ErrorCode, type Reason, reasons } from '../../src/core/errors.ts'
+import { type Files, generatedFrom, table } from './generator.ts'
+
+interface Answer {
+  readonly status: number
+  /** undefined: the answer has no `error`. */
+  readonly error: ErrorCode | undefined
+  /** At the OAuth endpoints, where that is another one. */
+  readonly atToken?: ErrorCode
+}
+
+const answer = (status: number, error: ErrorCode | undefined, atToken?: ErrorCode): Answer => ({
+  status,
+  error,
+  ...(atToken !== undefined && { atToken }),
+})
+const badToken = answer(401, 'invalid_token')
+const badCertificate = answer(401, 'invalid_token', 'invalid_client')
+const badClient = answer(401, 'invalid_client')
+const badGrant = answer(400, 'invalid_grant')
+const badRequest = answer(400, 'invalid_request')
+const unavailable = answer(503, 'temporarily_unavailable')
+
+/** How each reason is answered. test/core/errors.test.ts compares this with the answers of a server. */
+export const answers: Readonly<Record<Reason, Answer>> = {
+  no_token: answer(401, undefined),
+  malformed_request: badRequest,
+  no_certificate: badCertificate,
+  certificate_untrusted: badCertificate,
+  certificate_expired: badCertificate,
+  certificate_revoked: badCertificate,
+  certificate_mismatch: badToken,
+  connection_mismatch: badToken,
+  binding_unavailable: badRequest,
+  confirmation_malformed: badToken,
+  bad_signature: badToken,
+  wrong_type: badToken,
+  wrong_issuer: badToken,
+  wrong_audience: badToken,
+  not_yet_valid: badToken,
+  expired: badToken,
+  claims_malformed: badToken,
+  binding_too_weak: badToken,
+  proof_missing: answer(401, 'use_session_binding'),
+  proof_invalid: answer(401, 'invalid_proof'),
+  revoked: badToken,
+  scope_missing: answer(403, 'insufficient_scope'),
+  unknown_client: badClient,
+  client_mismatch: badClient,
+  client_disabled: badClient,
+  grant_type_unsupported: answer(400, 'unsupported_grant_type'),
+  grant_type_not_allowed: answer(400, 'unauthorized_client'),
+  scope_denied: answer(400, 'invalid_scope'),
+  binding_not_allowed: badRequest,
+  target_unknown: answer(400, 'invalid_target'),
+  refresh_unknown: badGrant,
+  refresh_expired: badGrant,
+  refresh_reused: badGrant,
+  refresh_revoked: badGrant,
+  refresh_certificate_mismatch: badGrant,
+  subject_token_invalid: badRequest,
+  issuer_unavailable: unavailable,
+  report_signature_invalid: badClient,
+  reporter_unavailable: unavailable,
+  store_unavailable: unavailable,
+}
+
+export function generate(): Files {
+  return { 'docs/reference/refusals.md': buildPage() }
+}
+
+function buildPage(): string {
+  return `# Refusals
+
+${generatedFrom('src/core/errors.ts and src/core/details.ts', 'refusals')}
+This page lists every reason and every detail of a refusal, with what to do about it.
+
+A refusal is answered with JSON: \`{ "error", "error_description", "reason" }\`. \`error\` is the code of the specification,
+\`reason\` is one of the closed list below. A protected resource adds \`WWW-Authenticate: Bearer\` with the address of its
+metadata. Every refusal is one [security event](events.md).
+
+The event has the \`reason\`, and a \`detail\` that says exactly why. It also has \`facts\`: what was compared. So has the
+log of the server at level debug. The client receives the detail only where it is about the form of its own request or about
+its own certificate.
+
+If an event cannot be written, the request is answered with 503 and \`store_unavailable\`. Requests that produce no event still
+succeed.
+
+## Reasons
+
+Where HTTP has a status of its own, the reason is \`malformed_request\` with that status: 404, 405, 408, 413, 415, 417, 421, 431,
+and 403 for a page of another origin.
+
+${table(['reason', 'status', 'error', 'what to do'], Object.entries(reasons).map(describeReason))}
+## Details
+
+\`{name}\` in a sentence stands for a [fact](#facts).
+
+${Object.entries(details).map(buildSection).join('\n')}
+## Facts
+
+Texts are cut at 256 characters. A text that looks like a token is shortened to its beginning.
+
+${table(
+  ['fact', 'meaning'],
+  Object.entries(factNames).map(([name, meaning]) => [`\`${name}\``, meaning]),
+)}`
+}
+
+function describeReason([reason, sentence]: [string, string]): string[] {
+  const { status, error, atToken } = answers[reason as Reason]
+  const code = error === undefined ? 'none' : `\`${error}\``
+  const codes = atToken === undefined ? code : `${code}; \`${atToken}\` at the OAuth endpoints`
+  return [`[\`${reason}\`](#${reason})`, String(status), codes, sentence]
+}
+
+function buildSection([reason, entries]: [string, object]): string {
+  const rows = Object.entries(entries).map(([detail, { cause, remedy, told }]) => [
+    `\`${detail}\``,
+    cause,
+    remedy,
+    told === true ? 'yes' : '',
+  ])
+  return `### ${reason}\n\n${table(['detail', 'cause', 'what to do', 'sent to the client'], rows)}`
+}

@@ -1,0 +1,41 @@
+// docs/reference/threats.md: the codes that tests carry, what each means, and the tests.
+import { readdirSync, readFileSync } from 'node:fs'
+import { threatGroups } from '../requirements/threats.ts'
+import { type Files, generatedFrom, table } from './generator.ts'
+
+/** What a code looks like: a rule, or two letters and two digits. Numbers of requirements (N-…) are in compliance.md. */
+const code = /(?<![\w%-])(?:I[1-8]|(?:CB|TS|PK|JW|CL|OA|HT|LK|DS|RE|CF)\d\d)(?!\w)/g
+
+/** Throws when a test carries a code that is not defined, or no test carries one that is. */
+export function generate(): Files {
+  const files = new Map<string, Set<string>>()
+  const tests = readdirSync('test', { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'))
+  for (const file of tests.filter(file => !file.startsWith('helpers/')))
+    for (const [name] of readFileSync(`test/${file}`, 'utf8').matchAll(code))
+      files.set(name, (files.get(name) ?? new Set()).add(file))
+  const defined = new Set(threatGroups.flatMap(({ threats }) => Object.keys(threats)))
+  const problems = [
+    ...[...files.keys()].filter(name => !defined.has(name)).map(name => `${name} is in a test, and not defined`),
+    ...[...defined].filter(name => !files.has(name)).map(name => `${name} is defined, and no test has it`),
+  ]
+  if (problems.length > 0) throw new Error(problems.join('\n'))
+  const groups = threatGroups.map(({ title, threats }) => {
+    const rows = Object.entries(threats).map(([name, [action, outcome]]) => [
+      ...[name, action, outcome],
+      [...(files.get(name) ?? [])].sort().map(linkTo).join(', '),
+    ])
+    return `## ${title}\n\n${table(['code', 'what is done', 'what must happen', 'tests'], rows)}`
+  })
+  return { 'docs/reference/threats.md': `${introduction}\n${groups.join('\n')}` }
+}
+
+function linkTo(file: string): string {
+  return `[${file.replace(/^attack\//, '').replace(/(?:\.test)?\.ts$/, '')}](../../test/${file})`
+}
+
+const introduction = `# Threats
+
+${generatedFrom('scripts/requirements/threats.ts and the tests', 'threats')}
+This page defines the codes in the titles of tests: what an attacker, a fault or a bad input does, what must happen, and the
+tests that prove it. Requirements of specifications (N-01 …) are in [compliance](compliance.md).
+`

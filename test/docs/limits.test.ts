@@ -1,0 +1,88 @@
+// docs/reference/limits.md: its numbers are the constants of the source.
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { mostKinds, written, writtenInAll } from '../../src/audit/flood.ts'
+import { maximumReport } from '../../src/core/leak-report.ts'
+import { taken } from '../../src/core/theft.ts'
+import { mostListOctets, mostPemOctets } from '../../src/files/pem.ts'
+import { mostPassphraseOctets } from '../../src/files/pem-files.ts'
+import { remoteLimits } from '../../src/keys/remote-document.ts'
+import { outboxLimit } from '../../src/notify/outbox.ts'
+import { deliveryTimeout } from '../../src/notify/sender.ts'
+import { largestDocument } from '../../src/outgoing/document.ts'
+import { mostInterim, requestDeadlines } from '../../src/outgoing/request.ts'
+import { mostJsonOctets } from '../../src/process/files.ts'
+import { maximumForm, maximumParameter } from '../../src/server/bodies.ts'
+import { settingsTable } from '../../src/settings/settings.ts'
+import { notesLimit } from '../../src/store/notes.ts'
+import { startTestServer } from '../../src/testing/server.ts'
+import { floodBudget } from '../../src/tls/http2-floods.ts'
+import { defaultTimeouts, maxConcurrentStreams } from '../../src/tls/mutual-tls.ts'
+import { timeout as issuerTimeout } from '../../src/verify/issuer-keys.ts'
+import { maximumProven, maximumUsed } from '../../src/verify/proofs.ts'
+import { maximumRemembered } from '../../src/verify/token-verifier.ts'
+
+const { handshake, headers, request, idle, linger, retirement, retirementGrace, revoked } = defaultTimeouts
+const { connect, handshake: outgoingHandshake, head, whole } = requestDeadlines
+const server = await startTestServer()
+t.teardown(() => server.close())
+const { bodyLimit, routerOptions } = server.app.initialConfig
+
+/** Thousands are grouped from five digits on. */
+const grouped = (number: number | undefined) =>
+  Number(number) < 10_000 ? String(number) : String(number).replaceAll(/\B(?=(?:\d{3})+$)/g, ' ')
+const octets = (number: number | undefined) => `${grouped(number)} octets`
+const seconds = (milliseconds: number) => `${milliseconds / 1000} s`
+const checked = `checked every ${Math.min(request, idle) / 4} s`
+
+const limits: Readonly<Record<string, string>> = {
+  'TCP connection without a completed handshake': `${handshake} s`,
+  'head of a request over HTTP/1.1': `${headers} s`,
+  'whole request over HTTP/1.1': `${request} s`,
+  'whole request over HTTP/2': `${request} s, ${checked}`,
+  'connection without requests': `${idle} s`,
+  'answer that the peer does not read, over HTTP/1.1': `${idle} s`,
+  'answer that the peer does not read, over HTTP/2': `${idle} s, ${checked}`,
+  'age of a connection': `\`TLSBOUND_CONNECTION_MAX_AGE\`, ${settingsTable.connectionMaxAge.fallback} s`,
+  'connection whose certificate a newly loaded revocation list names': `${revoked} s`,
+  'other connection, after a change of authorities or lists, or after the end of one of them': `${retirement} s; ${retirement + retirementGrace} s at most`,
+  'the same, if its certificate was refused or missing before the change': `0 s; ${retirementGrace} s at most`,
+  'closed connection over HTTP/2 whose peer does not close its end': `${linger} s`,
+  'name resolution and TCP connection': seconds(connect),
+  'TLS handshake': seconds(outgoingHandshake),
+  'head of a document': seconds(head),
+  'whole document with its connection': seconds(whole),
+  'keys of an issuer': seconds(issuerTimeout),
+  'notification with its answer': seconds(deliveryTimeout),
+  'size of a document: metadata, keys, answer of a token endpoint': octets(largestDocument),
+  'interim answers before the final one': grouped(mostInterim),
+  redirects: 'none', // test/outgoing/document.test.ts
+  'fetches of an issuer’s keys because of an unknown key id': `one in ${seconds(remoteLimits.cooldown)}`,
+  'concurrent requests on one connection over HTTP/2': grouped(maxConcurrentStreams),
+  'resets, PING and SETTINGS frames on one connection over HTTP/2': `${floodBudget.burst} at once, ${floodBudget.perSecond} per second`,
+  'file of certificates, or with a key': octets(mostPemOctets),
+  'file of revocation lists': octets(mostListOctets),
+  'file of JSON': octets(mostJsonOctets),
+  'file with a passphrase': octets(mostPassphraseOctets),
+  form: octets(maximumForm),
+  'parameter of a form that is not a token': `${grouped(maximumParameter)} characters`,
+  'JSON body': octets(bodyLimit),
+  'path parameter': `${routerOptions?.maxParamLength} characters`,
+  'verified tokens remembered on one connection': grouped(maximumRemembered),
+  'verified proofs remembered on one connection': grouped(maximumProven),
+  'ids of single-use proofs remembered on one connection': grouped(maximumUsed),
+  'equal refusals written to the audit log one by one': `${written} per second`,
+  'refusals of all kinds written one by one': `${grouped(writtenInAll)} per second`,
+  'kinds of refusals told apart beyond that': grouped(mostKinds),
+  'report of leaked tokens': octets(maximumReport),
+  'notes of one client of the demo': `${notesLimit.count}, and ${octets(notesLimit.octets)} as JSON`,
+  'notifications waiting for one receiver': grouped(outboxLimit),
+  'automatic revocations for one client': `${taken.most} in ${taken.within} s`,
+}
+
+t.test('each limit of the page is the one of the source, and each has a row', async t => {
+  const [text = ''] = readFileSync('docs/reference/limits.md', 'utf8').split('## Measurements')
+  const rows = [...text.matchAll(/^\| (?!what \|)(.+?) \|(?:.*\|)? (.+?) \|$/gm)]
+  const documented = Object.fromEntries(rows.map(([, what = '', limit]) => [what.replaceAll("'", '’'), limit]))
+  t.same(documented, limits)
+})
