@@ -45,7 +45,7 @@ t.test('it plays at every level over both versions of HTTP, and exits 0 when all
   t.match(stdout, /passed +other-connection +2 refused: 401 connection_mismatch/)
   t.match(stdout, /not applicable +other-connection +level proof does not promise/)
   t.match(stdout, /^8 passed, 0 failed, 4 not applicable, 0 not tried; \d+ connections, [\d.]+ s$/m)
-  t.match(stderr, 'playing at level connection, TLS 1.3, HTTP/2')
+  t.match(stderr, 'running at level connection, TLS 1.3, HTTP/2')
 })
 
 t.test('report on stdout as JSON, JUnit XML and the page as files', async t => {
@@ -145,10 +145,11 @@ t.test('wrong usage is told before anything is played', async t => {
   const pki = join(folder, 'certs')
   const wrong: readonly (readonly [RegExp, Values, string[]])[] = [
     [/address of the server is missing/, { pki }, []],
-    [/one server at a time/, { pki }, [url, url]],
-    [/no https address/, { pki }, ['http://localhost']],
-    [/no https address/, { pki }, ['nonsense']],
-    [/--pki is missing/, {}, [url]],
+    [/unexpected argument .*; give one server/, { pki }, [url, url]],
+    [/is not an https address/, { pki }, ['http://localhost']],
+    [/is not an https address/, { pki }, ['nonsense']],
+    [/--pki FOLDER \(TLSBOUND_LAB_PKI\) is missing/, {}, [url]],
+    [/no scenario other-conection; did you mean other-connection\?/, { explain: 'other-conection' }, []],
     [/no scenario nonsense/, { pki, only: 'relay,nonsense' }, [url]],
     [/no scenario nonsense/, { explain: 'nonsense' }, []],
     [/--tls must be one of 1.3, 1.2/, { pki, tls: '1.1' }, [url]],
