@@ -1,7 +1,7 @@
 // tlsbound lab: tests from outside whether a server rejects stolen tokens.
 import { writeFileSync } from 'node:fs'
 import { scenarios } from '../lab/catalog.ts'
-import type { Finding } from '../lab/judge.ts'
+import type { Finding, Outcome } from '../lab/judge.ts'
 import { describeSetting, type Matrix, runMatrix, type Setting } from '../lab/matrix.ts'
 import { writeHtml } from '../lab/report/html.ts'
 import { writeJson } from '../lab/report/json.ts'
@@ -14,7 +14,7 @@ import { readCast, readCastOptions } from './lab/cast.ts'
 import { explain, list } from './lab/explain.ts'
 import { chooseMatrix } from './lab/matrix.ts'
 import { labOptions, readLabOptions } from './lab/options.ts'
-import { clearProgress, showProgress, writeMessage } from './output.ts'
+import { clearProgress, paint, type Style, showProgress, writeMessage } from './output.ts'
 
 export const command: Command = {
   usage: ['URL --pki FOLDER [OPTIONS]', '--list [--json]', '--explain ID'],
@@ -57,15 +57,26 @@ async function play(server: URL, chosen: readonly Scenario[], values: Values): P
     scenarios: chosen,
     runs,
   }
-  process.stdout.write(values.json === true ? writeJson(report) : writeTable(report))
+  process.stdout.write(values.json === true ? writeJson(report) : writeTable(report, paintOutcome))
   if (values.junit !== undefined) write(String(values.junit), writeJunit(report))
   if (values.html !== undefined) write(String(values.html), writeHtml(report))
   const sums = sumUp(runs)
-  const nothing = sums.passed + sums.failed + sums['not applicable'] === 0
+  const nothing = sums.passed + sums.failed + sums['accepted, not promised'] === 0
   if (nothing) writeMessage('Nothing could be tried.')
   if (values.strict === true && sums['not tried'] > 0)
     writeMessage(`${sums['not tried']} scenarios could not be tried; --strict counts that as a failure.`)
   if (sums.failed > 0 || nothing || (values.strict === true && sums['not tried'] > 0)) process.exitCode = 1
+}
+
+const outcomeStyles: Readonly<Record<Outcome, Style>> = {
+  passed: 'green',
+  failed: 'red',
+  'accepted, not promised': 'yellow',
+  'not tried': 'dim',
+}
+
+function paintOutcome(text: string, outcome: Outcome | undefined): string {
+  return outcome === undefined ? text : paint(outcomeStyles[outcome], text)
 }
 
 function readServer([url, ...more]: readonly string[]): URL {

@@ -34,7 +34,8 @@ t.test('the unit calls the command with options and variables that it has', asyn
   t.match(values, { listen: 'unix:/run/tlsbound/notes.sock', 'socket-mode': '0660', key: '%d/key', cert: '%d/crt' })
   const variables = [...text.matchAll(/^Environment=(\w+)=/gm)].map(([, name = '']) => name)
   t.equal(variables.length, 2)
-  for (const name of variables) t.ok(
+  for (const name of variables)
+    t.ok(
       command.options.some(({ variable }) => variable === name),
       name,
     )
