@@ -79,10 +79,13 @@ export interface OptionGroup {
   readonly note: string | undefined
 }
 
-/** The options of a command by their headings, --help among them. */
+/** The options of a command by their headings, --help among them. Those without a heading of their own are first. */
 export function groupOptions({ options, groupNotes = {} }: NamedCommand): OptionGroup[] {
-  const groups = Map.groupBy([...options, helpOption], ({ group = 'Options' }) => group)
-  return [...groups].map(([heading, members]) => ({ heading, options: members, note: groupNotes[heading] }))
+  const first = 'Options'
+  const groups = Map.groupBy([...options, helpOption], ({ group = first }) => group)
+  return [...groups]
+    .sort(([one], [other]) => Number(one !== first) - Number(other !== first))
+    .map(([heading, members]) => ({ heading, options: members, note: groupNotes[heading] }))
 }
 
 /** Such as "-H, --header HEADER". */

@@ -34,7 +34,7 @@ export const command: Command = {
   ],
   groupNotes: {
     'Client identity':
-      'With --ca alone, or without any of these files, no certificate is compared. Without --ca, the authorities of Node are trusted.',
+      'Without any of these files the command uses alice of the demo, if certs/ contains the files of the demo. Without --cert no certificate is compared. Without --ca the authorities of Node are trusted.',
   },
   failure: 'the token would be rejected, or this is no token',
   examples: ['tlsbound token https://localhost:8443 | tlsbound inspect -', 'tlsbound inspect - --offline < token.txt'],

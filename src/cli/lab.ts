@@ -64,7 +64,7 @@ async function play(server: URL, chosen: readonly Scenario[], values: Values): P
   const nothing = sums.passed + sums.failed + sums['accepted, not promised'] === 0
   if (nothing) writeMessage('Nothing could be tried.')
   if (values.strict === true && sums['not tried'] > 0)
-    writeMessage(`${sums['not tried']} scenarios could not be tried; --strict counts that as a failure.`)
+    writeMessage(`${sums['not tried']} not tried, which --strict counts as a failure.`)
   if (sums.failed > 0 || nothing || (values.strict === true && sums['not tried'] > 0)) process.exitCode = 1
 }
 

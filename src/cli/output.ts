@@ -28,10 +28,10 @@ let hasProgress = false
  * writes nothing.
  */
 export function showProgress(text: string): void {
-  const { isTTY, columns = 80 } = process.stderr
+  const { isTTY, columns } = process.stderr
   if (isTTY !== true || process.env.TERM === 'dumb') return
   hasProgress = true
-  process.stderr.write(`\r\u001b[K${printable(text).slice(0, columns - 1)}`)
+  process.stderr.write(`\r\u001b[K${printable(text).slice(0, (columns || 80) - 1)}`)
 }
 
 /** Removes the line of `showProgress`. Call it before anything is written to stdout, which may be the same terminal. */

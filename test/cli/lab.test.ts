@@ -1,13 +1,13 @@
 // tlsbound lab as people and build servers run it: a process against a server process; what it prints, writes and exits with.
 import { cpSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import t from 'tap'
 import { UsageError, type Values } from '../../src/cli/command.ts'
 import { command } from '../../src/cli/lab.ts'
 import { scenarios } from '../../src/lab/catalog.ts'
 import { type ProfileOptions, readProfile } from '../../src/lab/profile.ts'
 import { writeDemoPki } from '../../src/pki/demo.ts'
-import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
+import { run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { startBrokenServer } from '../helpers/server/broken-server.ts'
 
 t.setTimeout(120_000)
@@ -101,6 +101,18 @@ t.test('it exits 1 when nothing could be tried', async t => {
   t.equal(code, 1)
   t.match(stdout, /^stolen-proof +–$/m)
   t.match(stderr, 'Nothing could be tried')
+})
+
+t.test('progress is shown on a terminal only', async t => {
+  const only = ['--only', 'no-certificate,relay', '--level', 'certificate', '--http', '1.1']
+  const words = ['lab', url, '--pki', 'certs', ...only]
+  const command = [process.execPath, resolve('src/cli/cli.ts'), ...words].join(' ')
+  const { code, stdout } = await run('script', ['-qec', command, '/dev/null'], folder, { TERM: 'xterm' })
+  t.equal(code, 0)
+  t.match(stdout, '\r\u001b[K  2 of 2: relay\r\u001b[K', 'and removed before the report')
+  t.match(stdout, '\u001b[32mpassed\u001b[39m', 'which has colours')
+  const piped = await play(...only)
+  t.notMatch(piped.stdout + piped.stderr, '\u001b')
 })
 
 t.test('--gentle takes its time', async t => {
