@@ -36,7 +36,7 @@ t.test('token prints a token alone on stdout, and on stderr where it may be used
   t.match((await alice.get('/api/whoami', mine.value)).body, { scope: 'notes:read', token_binding: 'certificate' })
 
   const bound = await get('connection')
-  t.match(bound.stderr, /has just ended.* tlsbound call .* tlsbound sidecar /)
+  t.match(bound.stderr, /is closed.* tlsbound call .* tlsbound sidecar /)
   t.match(await alice.get('/api/whoami', bound.value), { status: 401, body: { reason: 'connection_mismatch' } })
 
   const proven = await get('proof')
