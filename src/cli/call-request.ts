@@ -1,7 +1,7 @@
-// The request of `tlsbound call`, in the manners of curl: from the words of the call to method, path, headers and body.
+// The request of `tlsbound call`, with the options of curl: from the arguments to method, path, headers and body.
 import { UsageError, type Values } from './command.ts'
-import { readList } from './option.ts'
-import { readInput } from './read-input.ts'
+import { readInput } from './input.ts'
+import { type Option, readList } from './option.ts'
 
 export interface CallRequest {
   readonly method: string
@@ -9,19 +9,36 @@ export interface CallRequest {
   readonly body: Buffer | undefined
 }
 
-export const requestOptions = {
-  request: { type: 'string', short: 'X' },
-  header: { type: 'string', short: 'H', multiple: true },
-  data: { type: 'string', short: 'd', multiple: true },
-  'data-binary': { type: 'string', multiple: true },
-  json: { type: 'string', multiple: true },
-} as const
+export const requestOptions: readonly Option[] = [
+  { name: 'request', short: 'X', value: 'METHOD', fallback: 'GET, with a body POST', help: 'The method' },
+  {
+    name: 'header',
+    short: 'H',
+    value: 'HEADER',
+    multiple: true,
+    help: 'A header such as "Accept: text/plain"; "Accept:" removes a default one. Can be repeated. Authorization is set by the command',
+  },
+  {
+    name: 'data',
+    short: 'd',
+    value: 'DATA',
+    multiple: true,
+    help: 'A form as the body; @FILE reads a file without its line ends, - or @- reads stdin. Several are joined with &',
+  },
+  { name: 'data-binary', value: 'DATA', multiple: true, help: 'The same; files are sent unchanged' },
+  {
+    name: 'json',
+    value: 'DATA',
+    multiple: true,
+    help: 'The same, sent as application/json, which is also the accepted type of the answer',
+  },
+]
 
 /** What the client writes itself, or what would lead elsewhere. */
 const reserved: Readonly<Record<string, string>> = {
-  authorization: 'this command gets a token by itself and sends it; for a token of your own use curl',
+  authorization: 'this command requests a token and sends it; to send another token, use curl',
   'session-binding-proof': 'this command signs its proofs itself',
-  host: 'the token is for the server that the address names',
+  host: 'the token is issued for the server in the address',
 }
 
 /** Reads what is to be sent. @throws UsageError (rejects) for what makes no request, Error for a file that cannot be read. */

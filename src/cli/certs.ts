@@ -1,25 +1,31 @@
-// tlsbound certs: the demo's certificates and keys.
+// tlsbound certs: makes the demo's certificates and keys.
 import { writeDemoPki } from '../pki/demo.ts'
 import { type Command, UsageError } from './command.ts'
+import { writeMessage } from './output.ts'
 
 export const command: Command = {
-  help: `Usage: tlsbound certs [--out FOLDER] [--key-type ec|rsa] [--force]
-
-Makes certificates and keys for ca, server, alice, bob, mallory (same authority, not registered) and stranger (another
-authority). Refuses to overwrite any of them without --force.
-
-  --out FOLDER       where to (certs)
-  --key-type TYPE    ec for P-256 (the default), rsa for RSA-2048
-  --force            overwrite
-`,
-  options: { out: { type: 'string' }, 'key-type': { type: 'string' }, force: { type: 'boolean' } },
+  usage: ['[OPTIONS]'],
+  description: [
+    'Makes certificates and private keys for trying things out on one machine: ca, server, the clients alice and bob, mallory (same authority, not registered) and stranger (another authority).',
+    'Files that exist are not overwritten without --force.',
+  ],
+  options: [
+    { name: 'out', value: 'FOLDER', fallback: 'certs', help: 'Where the files are written' },
+    {
+      name: 'key-type',
+      value: 'TYPE',
+      choices: ['ec', 'rsa'],
+      fallback: 'ec',
+      help: 'ec for P-256, rsa for RSA with 2048 bits',
+    },
+    { name: 'force', help: 'Overwrites existing files' },
+  ],
+  examples: ['tlsbound certs', 'tlsbound certs --out other-certs --key-type rsa'],
   run({ out = 'certs', 'key-type': keyType = 'ec', force = false }) {
     if (keyType !== 'ec' && keyType !== 'rsa') throw new UsageError('--key-type must be ec or rsa')
     const written = writeDemoPki(String(out), { keyType, force: Boolean(force) })
     for (const { path, expires } of written)
       process.stdout.write(`${path.padEnd(24)} until ${expires.toISOString().slice(0, 10)}\n`)
-    process.stderr.write(
-      'For trying things out on this machine only: whoever can read these keys can be any of them.\n',
-    )
+    writeMessage('For tests on this machine only: a program that reads these keys can act as each of these identities.')
   },
 }

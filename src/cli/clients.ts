@@ -3,106 +3,107 @@ import { readFileSync } from 'node:fs'
 import { FileProblem } from '../files/file-problem.ts'
 import { parseJsonText } from '../files/json-text.ts'
 import { readJsonFile } from '../process/files.ts'
-import { type Command, UsageError, type Values } from './command.ts'
-import { type CallOps, openOps, opsHelp, opsOptions, tell } from './ops.ts'
+import { type Action, type Command, requireAction, UsageError, type Values } from './command.ts'
+import { type CallOps, openOps, opsOptions } from './ops.ts'
+import { writeMessage, writeResult } from './output.ts'
 
 export const command: Command = {
-  help: `Usage: tlsbound clients ACTION [WORDS] [OPTIONS]
-
-Lists and changes the clients of a running server; a change is in force at once, and stays.
-
-  list                    all clients: id, state, where it is registered, method, number of secrets
-  show ID                 one client with its registration, as JSON
-  add FILE                register the client in a JSON file (- is stdin), or replace its registration; one that says
-                          something else revokes all that it holds
-  disable ID              refuse a client, and revoke all that it holds
-  enable ID               let it in again
-  remove ID               remove a client that is not in the file of clients, and revoke all that it holds
-  add-secret ID           make a secret for client_secret_basic, and show it this once; two are good at once
-  remove-secret ID SECRET remove a secret, by its id
-${opsHelp}`,
+  usage: ['ACTION [ARGUMENTS] [OPTIONS]'],
+  description: [
+    'Lists and changes the clients of a running server, through its ops listener. A change takes effect at once and is stored.',
+  ],
+  get actions() {
+    return actions
+  },
   options: opsOptions,
-  takesWords: true,
-  async run(values, [action, ...words]) {
-    const known = actions.find(({ name }) => name === action)
-    if (known === undefined)
-      throw new UsageError(action === undefined ? 'an action is missing' : `clients has no action ${action}`)
-    if (words.length !== known.words.length)
-      throw new UsageError(`it is tlsbound clients ${[known.name, ...known.words].join(' ')}`)
-    await known.run(openOps(values), values, words as [string, string])
+  examples: ['tlsbound clients list', 'tlsbound clients add alice.json', 'tlsbound clients disable alice'],
+  async run(values, [name, ...positionals]) {
+    const action = requireAction(actions, name)
+    if (positionals.length !== action.positionals.length)
+      throw new UsageError(`expected: tlsbound clients ${[action.name, ...action.positionals].join(' ')}`)
+    await action.run(openOps(values), values, positionals as [string, string])
   },
 }
 
-interface Action {
-  readonly name: string
-  readonly words: readonly string[]
-  run(call: CallOps, values: Values, words: readonly [string, string]): Promise<void>
+interface ClientAction extends Action {
+  run(call: CallOps, values: Values, positionals: readonly [string, string]): Promise<void>
 }
 
 const at = (id: string, rest = '') => `/admin/clients/${encodeURIComponent(id)}${rest}`
 
-const actions: readonly Action[] = [
+const actions: readonly ClientAction[] = [
   {
     name: 'list',
-    words: [],
+    positionals: [],
+    help: 'Lists all clients: id, state, where each is registered, authentication method, number of secrets',
     async run(call, values) {
       const answer = await call('GET', '/admin/clients')
-      tell(values, answer, answer.clients.map(describe).join('\n') || 'no clients')
+      writeResult(values, answer, answer.clients.map(describe).join('\n') || 'no clients')
     },
   },
   {
     name: 'show',
-    words: ['ID'],
+    positionals: ['ID'],
+    help: 'Shows one client with its registration, as JSON',
     async run(call, values, [id]) {
       const answer = await call('GET', at(id))
-      tell(values, answer, JSON.stringify(answer, null, 2))
+      writeResult(values, answer, JSON.stringify(answer, null, 2))
     },
   },
   {
     name: 'add',
-    words: ['FILE'],
+    positionals: ['FILE'],
+    help: 'Registers the client in a JSON file (- is stdin), or replaces its registration. A registration that differs revokes everything issued to the client',
     async run(call, values, [file]) {
       const registration = readRegistration(file)
       const answer = await call('PUT', at(registration.client_id), registration)
-      tell(values, answer, describe(answer))
+      writeResult(values, answer, describe(answer))
     },
   },
-  change('disable', 'what it held is revoked; its connections are closed'),
-  change('enable', 'what was revoked stays revoked; it asks for new tokens'),
+  change('disable', 'Rejects a client from now on, and revokes everything issued to it', {
+    done: 'its tokens are revoked and its connections are closed',
+  }),
+  change('enable', 'Accepts a disabled client again', { done: 'revoked tokens stay revoked; it can request new ones' }),
   {
     name: 'remove',
-    words: ['ID'],
+    positionals: ['ID'],
+    help: 'Removes a client that is not in the clients file, and revokes everything issued to it',
     async run(call, values, [id]) {
-      tell(values, await call('DELETE', at(id)), `removed: ${id}`)
+      writeResult(values, await call('DELETE', at(id)), `removed: ${id}`)
     },
   },
   {
     name: 'add-secret',
-    words: ['ID'],
+    positionals: ['ID'],
+    help: 'Makes a secret for client_secret_basic or client_secret_post, and shows it once. A client can have two',
     async run(call, values, [id]) {
       const answer = await call('POST', at(id, '/secrets'))
-      tell(values, answer, answer.secret)
-      process.stderr.write(`This is secret ${answer.secret_id} of ${id}. It is not kept, and cannot be shown again.\n`)
+      writeResult(values, answer, answer.secret)
+      writeMessage(
+        `This is secret ${answer.secret_id} of ${id}. The server stores only its hash and cannot show it again.`,
+      )
     },
   },
   {
     name: 'remove-secret',
-    words: ['ID', 'SECRET'],
+    positionals: ['ID', 'SECRET'],
+    help: 'Removes a secret by its id',
     async run(call, values, [id, secret]) {
       const answer = await call('DELETE', at(id, `/secrets/${encodeURIComponent(secret)}`))
-      tell(values, answer, `removed: secret ${secret} of ${id}`)
+      writeResult(values, answer, `removed: secret ${secret} of ${id}`)
     },
   },
 ]
 
-function change(name: 'disable' | 'enable', remark: string): Action {
+function change(name: 'disable' | 'enable', help: string, { done }: { readonly done: string }): ClientAction {
   return {
     name,
-    words: ['ID'],
+    positionals: ['ID'],
+    help,
     async run(call, values, [id]) {
       const answer = await call('POST', at(id, `/${name}`))
-      tell(values, answer, describe(answer))
-      process.stderr.write(`${id}: ${remark}.\n`)
+      writeResult(values, answer, describe(answer))
+      writeMessage(`${id}: ${done}.`)
     },
   }
 }

@@ -1,38 +1,42 @@
-// tlsbound doctor: what is wrong with settings and files, or with a running server, and what to do about it.
+// tlsbound doctor: reports what is wrong with settings and files, or with a running server, and how to correct it.
 import { readIdentityFiles } from '../client/client.ts'
 import { type Checked, examine, examineOutside } from '../doctor/doctor.ts'
 import { hasFailure, sumUp, writeJson, writeText } from '../doctor/report.ts'
 import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
 import { httpsUrl } from '../settings/forms.ts'
 import { type Command, UsageError, type Values } from './command.ts'
-import { findIdentity, identityHelp, identityOptions } from './identity-options.ts'
-import { say } from './say.ts'
+import { findIdentity, identityNotes, identityOptions } from './identity-options.ts'
+import { paint, type Style, writeMessage } from './output.ts'
+import { clientVariables } from './variables.ts'
 
 export const command: Command = {
-  help: `Usage: tlsbound doctor [--certs FOLDER] [--json]
-       tlsbound doctor --url ISSUER-URL [OPTIONS]
-
-Reads settings and files as the server would, and says of each what was found and what to do: ✓ good, ! look at it,
-✗ does not work. Run it with the environment, in the folder and as the user of the server. It writes nothing.
-It connects to issuers, webhooks and the database. With --url it looks at a running server from outside instead.
-
-  --certs FOLDER          also says which certificate in this folder is which client's, and why others match no client
-  --url URL               the issuer of a running server: TLS versions, resumption, renegotiation, metadata, keys,
-                          clock, and what it thinks of the certificate given with --cert
-  --json                  the findings as JSON
-${identityHelp}
-Exit 0 if nothing fails, 1 if something does, 2 for wrong usage.
-`,
-  options: {
-    certs: { type: 'string' },
-    url: { type: 'string' },
-    json: { type: 'boolean' },
+  usage: ['[--certs FOLDER] [--json]', '--url ISSUER-URL [OPTIONS]'],
+  description: [
+    'Reads settings and files as the server does, connects to the issuers, webhooks and the database that they name, and reports what is wrong and how to correct it. It writes nothing. Run it with the environment, in the folder and as the user of the server.',
+    'With --url it examines a running server from outside instead: TLS versions, resumption, renegotiation, metadata, keys, clock, and whether it accepts the certificate given with --cert.',
+    'Each line of the report begins with a mark: ✓ valid, ! warning, ✗ failure.',
+  ],
+  options: [
+    {
+      name: 'certs',
+      value: 'FOLDER',
+      help: 'Also reports which certificate in this folder belongs to which client, and why the others match none',
+    },
+    { name: 'url', value: 'URL', help: 'The issuer URL of a running server to examine from outside' },
+    { name: 'json', help: 'Writes the findings as JSON' },
     ...identityOptions,
-  },
+  ],
+  groupNotes: identityNotes,
+  failure: 'a check failed',
+  examples: [
+    'tlsbound doctor',
+    'tlsbound doctor --certs certs',
+    'tlsbound doctor --url https://localhost:8443 --ca certs/ca.crt --cert certs/alice.crt --key certs/alice.key',
+  ],
   async run(values) {
     const { certs } = values
-    if (values.url !== undefined && certs !== undefined) throw new UsageError('--certs does not go with --url')
-    const findings = values.url === undefined ? await examineHere(true, certs) : await lookAt(values)
+    if (values.url !== undefined && certs !== undefined) throw new UsageError('--certs and --url exclude each other')
+    const findings = values.url === undefined ? await examineHere(true, certs) : await examineUrl(values)
     report(findings, values.json === true)
   },
 }
@@ -43,6 +47,7 @@ export function examineHere(isOnline: boolean, certs?: string | boolean): Promis
   const user = process.geteuid?.()
   return examine({
     env,
+    otherVariables: clientVariables,
     execArgv,
     user,
     now: Date.now(),
@@ -53,12 +58,18 @@ export function examineHere(isOnline: boolean, certs?: string | boolean): Promis
 
 /** Writes a report to stdout and its sum to stderr, and sets the exit code. */
 export function report(findings: readonly Checked[], isJson: boolean): void {
-  process.stdout.write(isJson ? writeJson(findings) : writeText(findings))
-  if (!isJson) say(sumUp(findings))
+  process.stdout.write(isJson ? writeJson(findings) : paintMarks(writeText(findings)))
+  if (!isJson) writeMessage(sumUp(findings))
   if (hasFailure(findings)) process.exitCode = 1
 }
 
-async function lookAt(values: Values): Promise<Checked[]> {
+const markStyles: Readonly<Record<string, Style>> = { '✓': 'green', '!': 'yellow', '✗': 'red' }
+
+function paintMarks(text: string): string {
+  return text.replace(/^[✓!✗]/gmu, mark => paint(markStyles[mark] as Style, mark))
+}
+
+async function examineUrl(values: Values): Promise<Checked[]> {
   const url = httpsUrl.read(String(values.url))
   if (url === undefined) throw new UsageError(`--url must be ${httpsUrl.words}`)
   const { files, caFile } = findIdentity(values)

@@ -1,39 +1,67 @@
-// Who a client command is: its certificate, key and authorities as files, each by an option or an environment variable.
+// The identity of a client command: its certificate, key and authorities as files, each by an option or an environment variable.
 import { existsSync } from 'node:fs'
 import type { IdentityFiles } from '../client/client.ts'
 import { path } from '../settings/forms.ts'
 import { UsageError, type Values } from './command.ts'
-import { anyText, createOptionReader, declareOptions, type Option, type ReadOption } from './option.ts'
-import { say } from './say.ts'
+import { anyText, createOptionReader, type ReadOption, type ValueOption } from './option.ts'
+import { writeMessage } from './output.ts'
 
-const ca: Option<string> = { name: 'ca', variable: 'TLSBOUND_CA_FILE', form: path }
-const cert: Option<string> = { name: 'cert', variable: 'TLSBOUND_CERT_FILE', form: path }
-const key: Option<string> = { name: 'key', variable: 'TLSBOUND_KEY_FILE', form: path }
-const keyPassphrase: Option<string> = {
-  name: 'key-passphrase',
-  variable: 'TLSBOUND_KEY_PASSPHRASE_FILE',
+const group = 'Client identity'
+const ca: ValueOption<string> = {
+  name: 'ca',
+  value: 'FILE',
+  variable: 'TLSBOUND_CA_FILE',
+  help: 'The authorities that server certificates are verified with, PEM',
   form: path,
+  group,
 }
-const clientId: Option<string> = { name: 'client-id', variable: 'TLSBOUND_CLIENT_ID', form: anyText }
+const cert: ValueOption<string> = {
+  name: 'cert',
+  value: 'FILE',
+  variable: 'TLSBOUND_CERT_FILE',
+  help: 'The client certificate, PEM',
+  form: path,
+  group,
+}
+const key: ValueOption<string> = {
+  name: 'key',
+  value: 'FILE',
+  variable: 'TLSBOUND_KEY_FILE',
+  help: 'The private key of the certificate, PEM',
+  form: path,
+  group,
+}
+const keyPassphrase: ValueOption<string> = {
+  name: 'key-passphrase',
+  value: 'FILE',
+  variable: 'TLSBOUND_KEY_PASSPHRASE_FILE',
+  help: 'A file with the passphrase of an encrypted private key, in one line',
+  form: path,
+  group,
+}
+const clientId: ValueOption<string> = {
+  name: 'client-id',
+  value: 'ID',
+  variable: 'TLSBOUND_CLIENT_ID',
+  fallback: 'the common name of the certificate',
+  help: 'The client_id',
+  form: anyText,
+  group,
+}
 
-export const identityOptions = declareOptions([ca, cert, key, keyPassphrase, clientId])
+export const identityOptions = [ca, cert, key, keyPassphrase, clientId]
 
-export const identityHelp = `
-  --ca FILE               the authorities that servers are trusted from, PEM (TLSBOUND_CA_FILE)
-  --cert FILE             the client certificate, PEM (TLSBOUND_CERT_FILE)
-  --key FILE              its private key, PEM (TLSBOUND_KEY_FILE)
-  --key-passphrase FILE   the passphrase of that key, if it is encrypted: one line (TLSBOUND_KEY_PASSPHRASE_FILE)
-  --client-id ID          (TLSBOUND_CLIENT_ID, the common name of the certificate)
-
-Without any of these files, where certs/ holds those of the demo, it is alice of the demo.
-`
+export const identityNotes = {
+  [group]:
+    'Without --ca, --cert and --key the command uses alice of the demo, if certs/ contains the files of the demo.',
+}
 
 export interface GivenIdentity {
   readonly files: IdentityFiles
   readonly clientId: string | undefined
 }
 
-/** Where nobody says who it is, but the demo's files are there. */
+/** In use when no file is given and those of the demo exist. */
 const demo: IdentityFiles = { caFile: 'certs/ca.crt', certFile: 'certs/alice.crt', keyFile: 'certs/alice.key' }
 
 /** Reads who the command is. @throws UsageError naming what is missing. */
@@ -61,7 +89,7 @@ function readFiles(read: ReadOption): Files {
   const files: Files = [read(ca), read(cert), read(key)]
   if (files.some(file => file !== undefined) || !Object.values(demo).every(file => existsSync(file))) return files
   const { caFile, certFile, keyFile } = demo
-  say(`Using ${caFile}, ${certFile} and ${keyFile} of the demo.`)
+  writeMessage(`Using ${caFile}, ${certFile} and ${keyFile} of the demo.`)
   return [caFile, certFile, keyFile]
 }
 

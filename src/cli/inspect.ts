@@ -1,17 +1,17 @@
-// tlsbound inspect: what a token says, and whether a connection made now would be accepted with it.
+// tlsbound inspect: explains a token, and whether a new connection would be accepted with it.
 import { type Identity, readIdentityFiles } from '../client/client.ts'
 import { readCredentials } from '../client/identity.ts'
 import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
 import { httpsUrl } from '../settings/forms.ts'
 import { decodeToken } from '../text/describe-token.ts'
 import { type Command, UsageError, type Values } from './command.ts'
-import { findIdentity, identityHelp, identityOptions } from './identity-options.ts'
+import { findIdentity, identityOptions } from './identity-options.ts'
+import { readInput } from './input.ts'
 import type { Access } from './issuer.ts'
 import { type Signature, verifySignature } from './judge-token.ts'
 import { buildOpaqueReport } from './opaque-report.ts'
-import { tell } from './ops.ts'
-import { createOptionReader, declareOptions } from './option.ts'
-import { readInput } from './read-input.ts'
+import { createOptionReader, jsonOption } from './option.ts'
+import { writeResult } from './output.ts'
 import { issuer } from './token-options.ts'
 import { buildReport, describeReport, type TokenReport } from './token-report.ts'
 
@@ -19,25 +19,30 @@ import { buildReport, describeReport, type TokenReport } from './token-report.ts
 const longest = 65_536
 
 export const command: Command = {
-  help: `Usage: tlsbound inspect TOKEN|- [OPTIONS]
-
-Decodes a token, explains each claim, and says whether a connection made now would be accepted with it, and what of that
-was not verified. Give - and the token on stdin: what stands in a command line, everybody on this machine can read.
-The keys for its signature are asked of the issuer; the token itself is sent nowhere. Exit 1 if it would be refused.
-
-  --issuer URL            who must have issued it (TLSBOUND_ISSUER, whoever the token names)
-  --offline               ask nobody; the signature is then not verified
-  --json                  the same as JSON
-${identityHelp}
-With --ca alone, or none of them, no certificate is judged. Without --ca, Node's own authorities are trusted.
-`,
-  options: { ...declareOptions([issuer]), offline: { type: 'boolean' }, json: { type: 'boolean' }, ...identityOptions },
-  takesWords: true,
+  usage: ['TOKEN [OPTIONS]', '- [OPTIONS]'],
+  description: [
+    'Decodes a token, explains each claim, and reports whether a new connection with the given certificate would be accepted with it, and what could not be verified.',
+    'Use - and give the token on stdin: other users of the machine can read the arguments of a command.',
+    'The keys that verify the signature are fetched from the issuer. The token is not sent anywhere.',
+  ],
+  positionals: { value: 'TOKEN' },
+  options: [
+    { ...issuer, help: 'The required issuer', fallback: 'the one that the token names', group: 'Options' },
+    { name: 'offline', help: 'Fetches nothing; the signature is not verified' },
+    jsonOption,
+    ...identityOptions,
+  ],
+  groupNotes: {
+    'Client identity':
+      'Without any of these files the command uses alice of the demo, if certs/ contains the files of the demo. Without --cert no certificate is compared. Without --ca the authorities of Node are trusted.',
+  },
+  failure: 'the token would be rejected, or this is no token',
+  examples: ['tlsbound token https://localhost:8443 | tlsbound inspect -', 'tlsbound inspect - --offline < token.txt'],
   async run(values, [word, ...others]) {
     if (word === undefined || others.length > 0) throw new UsageError('inspect takes one token, or - for stdin')
     const token = (word === '-' ? (await readInput('-')).toString() : word).trim()
     const { report, words } = buildOpaqueReport(token) ?? (await inspectJwt(token, values))
-    tell(values, report, words)
+    writeResult(values, report, words)
     if (report.accepted === false) process.exitCode = 1
   },
 }

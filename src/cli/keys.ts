@@ -1,29 +1,46 @@
-// tlsbound keys: the signing keys of the file that servers share. Works on the file; running servers follow by themselves.
+// tlsbound keys: lists and rotates the signing keys. It changes the file; running servers load it again by themselves.
 import { findSigning } from '../core/key-schedule.ts'
 import { type Algorithm, algorithms } from '../keys/token-keys.ts'
 import { readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
-import { type Command, UsageError } from './command.ts'
+import { type Command, requireAction, UsageError } from './command.ts'
+import { jsonOption } from './option.ts'
 
 export const command: Command = {
-  help: `Usage: tlsbound keys list|rotate [OPTIONS]
-
-list      shows each key: whether it signs, from when, and until when it is kept
-rotate    adds a key: published at once, signing in five minutes, when everybody may know it; the ones before it stay until
-          the last token that they signed has expired. A running server takes it over within ten seconds.
-
-  --file FILE        the JWKS with private keys (TLSBOUND_SIGNING_KEYS_FILE, else data/signing-keys.json)
-  --algorithm ALG    ES256 (the default), EdDSA or RS256
-  --json             for programs
-`,
-  options: { file: { type: 'string' }, algorithm: { type: 'string' }, json: { type: 'boolean' } },
-  takesWords: true,
+  usage: ['list [OPTIONS]', 'rotate [OPTIONS]'],
+  description: [
+    'Lists and rotates the signing keys in a file that one or more servers use. A running server loads a changed file within ten seconds.',
+    'A new key is published at once and signs after five minutes, when other servers have fetched it. Earlier keys stay until the last token that they signed has expired.',
+  ],
+  actions: [
+    { name: 'list', positionals: [], help: 'Shows for each key whether it signs, from when, and when it is removed' },
+    { name: 'rotate', positionals: [], help: 'Adds a key that signs in place of the current one' },
+  ],
+  options: [
+    {
+      name: 'file',
+      value: 'FILE',
+      variable: 'TLSBOUND_SIGNING_KEYS_FILE',
+      fallback: 'data/signing-keys.json',
+      help: 'The JWKS with private keys',
+    },
+    {
+      name: 'algorithm',
+      value: 'ALG',
+      choices: algorithms,
+      fallback: 'ES256',
+      help: 'The algorithm of the new key: ES256, EdDSA or RS256',
+    },
+    jsonOption,
+  ],
+  examples: ['tlsbound keys list', 'tlsbound keys rotate --algorithm EdDSA'],
   async run({ file, algorithm = 'ES256', json }, [action, ...others]) {
     const path = String(file ?? (process.env.TLSBOUND_SIGNING_KEYS_FILE || 'data/signing-keys.json'))
-    if (others.length > 0 || (action !== 'list' && action !== 'rotate')) throw new UsageError('say list or rotate')
+    const { name } = requireAction(command.actions ?? [], action)
+    if (others.length > 0) throw new UsageError(`unexpected argument ${others[0]}`)
     if (!algorithms.includes(algorithm as Algorithm))
       throw new UsageError(`--algorithm must be one of ${algorithms.join(', ')}`)
     const now = Math.floor(Date.now() / 1000)
-    if (action === 'rotate') {
+    if (name === 'rotate') {
       const next = await rotateKeysFile(path, algorithm as Algorithm, now)
       process.stdout.write(json ? `${JSON.stringify(next)}\n` : `${next.kid} signs from ${date(next.nbf)}\n`)
       return

@@ -1,18 +1,34 @@
 // Talks to the ops listener of a running server. Its token goes over plain HTTP, so only to this machine.
 import { readOpsToken } from '../process/files.ts'
-import { type Command, UsageError, type Values } from './command.ts'
+import { type Form, path } from '../settings/forms.ts'
+import type { Values } from './command.ts'
+import { createOptionReader, jsonOption, type Option, type ValueOption } from './option.ts'
 
-export const opsOptions = {
-  ops: { type: 'string' },
-  'ops-token-file': { type: 'string' },
-  json: { type: 'boolean' },
-} as const satisfies Command['options']
+const group = 'Ops listener'
+const opsForm: Form<string> = {
+  words: 'an http address of this machine, such as http://127.0.0.1:9443',
+  read: text => (/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\/?$/.test(text) ? text : undefined),
+}
+const opsUrl: ValueOption<string> = {
+  name: 'ops',
+  value: 'URL',
+  variable: 'TLSBOUND_OPS_URL',
+  fallback: 'http://127.0.0.1:9443',
+  help: 'The address of the ops listener',
+  form: opsForm,
+  group,
+}
+const opsTokenFile: ValueOption<string> = {
+  name: 'ops-token-file',
+  value: 'FILE',
+  variable: 'TLSBOUND_OPS_TOKEN_FILE',
+  fallback: 'data/ops-token',
+  help: 'The file with the ops token',
+  form: path,
+  group,
+}
 
-export const opsHelp = `
-  --ops URL               the ops listener (TLSBOUND_OPS_URL, http://127.0.0.1:9443)
-  --ops-token-file FILE   its token (TLSBOUND_OPS_TOKEN_FILE, data/ops-token)
-  --json                  the answer as JSON
-`
+export const opsOptions: readonly Option[] = [opsUrl, opsTokenFile, jsonOption]
 
 /** Sends a request and resolves with its answer, read from JSON. Rejects with what the server says against it. */
 // biome-ignore lint/suspicious/noExplicitAny: each route has an answer of its own
@@ -20,10 +36,9 @@ export type CallOps = (method: string, path: string, body?: unknown) => Promise<
 
 /** @throws UsageError for an address of another machine, Error when the token cannot be read. */
 export function openOps(values: Values, env: NodeJS.ProcessEnv = process.env): CallOps {
-  const url = String(values.ops ?? (env.TLSBOUND_OPS_URL || 'http://127.0.0.1:9443'))
-  if (!/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\/?$/.test(url))
-    throw new UsageError('--ops must be an http address of this machine, such as http://127.0.0.1:9443')
-  const token = readOpsToken(String(values['ops-token-file'] ?? (env.TLSBOUND_OPS_TOKEN_FILE || 'data/ops-token')))
+  const read = createOptionReader(values, env)
+  const url = read(opsUrl) ?? 'http://127.0.0.1:9443'
+  const token = readOpsToken(read(opsTokenFile) ?? 'data/ops-token')
 
   return async (method, path, body) => {
     const response = await fetch(new URL(path, url), {
@@ -44,16 +59,10 @@ export function openOps(values: Values, env: NodeJS.ProcessEnv = process.env): C
   }
 }
 
-/** Writes a result: as JSON where that was asked for, else in words. What could steer a terminal stays inside. */
-export function tell({ json }: Values, answer: unknown, words: string): void {
-  const text = json === true ? JSON.stringify(answer) : words
-  process.stdout.write(`${text.replace(controls, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`)
-}
-
-const controls = /[^\n\P{Cc}]|[\u2028\u2029]/gu
-
 function describeRefusal(status: number, answer: Record<string, unknown> = {}): string {
   const { problems, error_description: description, reason } = answer
   if (Array.isArray(problems)) return problems.join('\n  ')
-  return typeof description === 'string' ? `${description} (${reason})` : `the answer is no answer of ours (${status})`
+  return typeof description === 'string'
+    ? `${description} (${reason})`
+    : `the ops listener answered ${status} without a reason`
 }

@@ -1,27 +1,46 @@
-// An option of a client command, and the environment variable that stands for it.
-import type { Form } from '../settings/forms.ts'
-import { type Command, UsageError, type Values } from './command.ts'
+// Declares the options of commands and reads their values, from the command line or the environment.
+import type { ParseArgsOptionsConfig } from 'node:util'
+import { type Form, oneOf } from '../settings/forms.ts'
+import { type Option, UsageError, type Values } from './command.ts'
 
-export interface Option<T> {
-  readonly name: string
-  readonly variable: string
+export type { Option } from './command.ts'
+
+/** An option whose value has a form. */
+export interface ValueOption<T> extends Option {
+  readonly value: string
   readonly form: Form<T>
+}
+
+/** Declares an option that has one of a few values. */
+export function choiceOption<const T extends string>(
+  option: Option & { readonly value: string },
+  ...choices: T[]
+): ValueOption<T> {
+  return { ...option, choices, form: oneOf(...choices) }
 }
 
 export const anyText: Form<string> = { words: 'a text', read: text => text }
 
+export const jsonOption: Option = { name: 'json', help: 'Writes the result as JSON' }
+
 /** The options in the form of util.parseArgs. */
-export function declareOptions(options: readonly Option<unknown>[]): Command['options'] {
-  return Object.fromEntries(options.map(({ name }) => [name, { type: 'string' } as const]))
+export function declareOptions(options: readonly Option[]): ParseArgsOptionsConfig {
+  return Object.fromEntries(
+    options.map(({ name, short, value, multiple = false }) => [
+      name,
+      { type: value === undefined ? 'boolean' : 'string', multiple, ...(short !== undefined && { short }) },
+    ]),
+  )
 }
 
-/** Reads an option, else its variable; undefined without both. @throws UsageError when it is not of its form. */
-export type ReadOption = <T>(option: Option<T>) => T | undefined
+/** Reads an option, otherwise its variable; undefined without both. @throws UsageError when the text is not of its form. */
+export type ReadOption = <T>(option: ValueOption<T>) => T | undefined
 
+/** Creates a reader of the options of one call. */
 export function createOptionReader(values: Values, env: NodeJS.ProcessEnv): ReadOption {
   return ({ name, variable, form }) => {
     const option = values[name]
-    const given = option ?? (env[variable] || undefined)
+    const given = option ?? (variable === undefined ? undefined : env[variable] || undefined)
     if (given === undefined) return undefined
     const value = form.read(String(given))
     if (value === undefined)

@@ -1,33 +1,37 @@
-// tlsbound revoke: ends tokens of a running server, at once and for every connection.
+// tlsbound revoke: revokes tokens of a running server, at once and for every connection.
 import { revocationKinds } from '../core/revocations.ts'
 import { type Command, UsageError } from './command.ts'
-import { openOps, opsHelp, opsOptions, tell } from './ops.ts'
+import { openOps, opsOptions } from './ops.ts'
+import { writeResult } from './output.ts'
 
 export const command: Command = {
-  help: `Usage: tlsbound revoke --token JTI | --grant ID | --client ID | --certificate X5T | --all  [OPTIONS]
-
-Revokes access tokens and refresh tokens of a running server at once. Tokens that are issued afterwards are accepted.
-
-  --token JTI             one access token, by its id
-  --grant ID              one grant: its refresh tokens, and all access tokens that came from it
-  --client ID             all that a client holds
-  --certificate X5T       all that is bound to a certificate, by its x5t#S256 (as /binding shows it)
-  --all                   all tokens there are
-${opsHelp}`,
-  options: {
-    token: { type: 'string' },
-    grant: { type: 'string' },
-    client: { type: 'string' },
-    certificate: { type: 'string' },
-    all: { type: 'boolean' },
+  usage: ['--token JTI | --grant ID | --client ID | --certificate X5T | --all [OPTIONS]'],
+  description: [
+    'Revokes access tokens and refresh tokens of a running server at once, through its ops listener. Tokens that are issued afterwards are accepted.',
+  ],
+  options: [
+    { name: 'token', value: 'JTI', help: 'Revokes one access token, by its jti' },
+    {
+      name: 'grant',
+      value: 'ID',
+      help: 'Revokes one grant: its refresh tokens and every access token issued with them',
+    },
+    { name: 'client', value: 'ID', help: 'Revokes everything issued to a client' },
+    {
+      name: 'certificate',
+      value: 'X5T',
+      help: 'Revokes everything bound to a certificate, by its x5t#S256 (GET /binding shows it)',
+    },
+    { name: 'all', help: 'Revokes every token' },
     ...opsOptions,
-  },
+  ],
+  examples: ['tlsbound revoke --client alice', 'tlsbound revoke --all'],
   async run(values) {
     const [kind, ...others] = revocationKinds.filter(name => values[name] !== undefined)
     if (kind === undefined || others.length > 0)
-      throw new UsageError(`exactly one of --${revocationKinds.join(', --')} is needed`)
+      throw new UsageError(`give exactly one of --${revocationKinds.join(', --')}`)
     const target = kind === 'all' ? { kind } : { kind, value: values[kind] }
     const answer = await openOps(values)('POST', '/admin/revocations', target)
-    tell(values, answer, `revoked: ${kind === 'all' ? 'all tokens' : `${kind} ${values[kind]}`}`)
+    writeResult(values, answer, `revoked: ${kind === 'all' ? 'all tokens' : `${kind} ${values[kind]}`}`)
   },
 }

@@ -41,7 +41,7 @@ async function send(dispatcher: Dispatcher, body: string): Promise<void> {
     bodyTimeout: answerTimeout,
   })
   await answer.dump()
-  if (statusCode >= 300) throw new Error(`the server does not take the report: it answers ${statusCode}`)
+  if (statusCode >= 300) throw new Error(`the server rejected the report with status ${statusCode}`)
 }
 
 /** The bodies of as few reports as hold them all. */

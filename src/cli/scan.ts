@@ -1,5 +1,5 @@
-// tlsbound scan: finds our tokens in files, in what comes in, and in the history of a repository; offline, unless what was
-// found is to be reported.
+// tlsbound scan: finds tokens of tlsbound in files, on stdin and in the history of a repository. It is offline without
+// --report.
 
 import { blotTokens } from '../core/leak-report.ts'
 import { printable } from '../core/printable.ts'
@@ -9,47 +9,54 @@ import { type Finding, type Scan, scan } from '../scan/scan.ts'
 import type { OnProblem, Source } from '../scan/sighting.ts'
 import { httpsUrl } from '../settings/forms.ts'
 import { type Command, UsageError, type Values } from './command.ts'
-import { type GivenIdentity, identityHelp, identityOptions, requireIdentity } from './identity-options.ts'
-import { tell } from './ops.ts'
-import { say } from './say.ts'
+import { type GivenIdentity, identityNotes, identityOptions, requireIdentity } from './identity-options.ts'
+import { clearProgress, showProgress, writeMessage, writeResult } from './output.ts'
 import { reportLeaks } from './scan-report.ts'
 
 export const command: Command = {
-  help: `Usage: tlsbound scan PATH… [OPTIONS]
-       tlsbound scan --git [REPOSITORY…] [OPTIONS]
-
-Finds tokens of tlsbound in files and folders, and on stdin for -. Their checksum tells them from noise; signed ones are
-known by their form. Tells what each is worth to others, and whether the key that it is bound to lies there as well.
-No token is shown, and nothing is sent anywhere without --report. Exit 0 if nothing was found, 1 if something was, or could
-not be read.
-
-  --git                   search every object of a git repository, and the names of its refs, instead of files (default: .)
-  --report URL            report what was found to this server, which then ends these tokens; as a client with the scope
-                          leaks:report
-  --json                  the findings as JSON
-${identityHelp}`,
-  options: {
-    git: { type: 'boolean' },
-    report: { type: 'string' },
-    json: { type: 'boolean' },
+  usage: ['PATH... [OPTIONS]', '--git [REPOSITORY...] [OPTIONS]'],
+  description: [
+    'Finds tokens of tlsbound in files and folders; - means stdin. Opaque tokens are recognized by their checksum, signed ones by their structure. For each token it reports what others can do with it, and whether the private key that it is bound to was found too.',
+    'The report contains no token. Nothing is sent without --report.',
+  ],
+  positionals: { value: 'PATH' },
+  options: [
+    {
+      name: 'git',
+      help: 'Searches every object of a git repository (default: the current folder) and the names of its refs, instead of files',
+    },
+    {
+      name: 'report',
+      value: 'URL',
+      help: 'Reports the tokens to this server, which revokes them. The client needs the scope leaks:report',
+    },
+    { name: 'json', help: 'Writes the findings as JSON' },
     ...identityOptions,
-  },
-  takesWords: true,
-  async run(values, words) {
-    if (words.length === 0 && values.git !== true) throw new UsageError('scan takes paths, or - for stdin, or --git')
+  ],
+  groupNotes: identityNotes,
+  failure: 'a token was found, or something could not be read',
+  examples: ['tlsbound scan .', 'tlsbound scan --git', 'tlsbound scan . --report https://localhost:8443'],
+  async run(values, paths) {
+    if (paths.length === 0 && values.git !== true)
+      throw new UsageError('a path to search, - for stdin, or --git is missing')
     const to = readReceiver(values)
     const problems: string[] = []
     const onProblem = (problem: string) => {
       problems.push(blotTokens(problem))
-      say(blotTokens(problem))
+      writeMessage(blotTokens(problem))
     }
-    const found = await scan(readSources(values, words, onProblem), Math.floor(Date.now() / 1000), onProblem)
+    const found = await scan(
+      withProgress(readSources(values, paths, onProblem)),
+      Math.floor(Date.now() / 1000),
+      onProblem,
+    )
     const { findings, dropped, sources, tokens } = found
-    if (values.json === true) tell(values, { findings, dropped, problems }, '')
+    clearProgress()
+    if (values.json === true) writeResult(values, { findings, dropped, problems }, '')
     else for (const finding of findings) process.stdout.write(`${describeFinding(finding)}\n`)
-    const where = `${count(findings.length, 'place')}; looked at ${count(sources, values.git ? 'object' : 'file')}`
-    say(`${count(tokens.size, 'token')} in ${where}.`)
-    if (dropped > 0) say(`${dropped} more places were seen, and not kept: scan smaller parts.`)
+    const where = `${count(findings.length, 'place')}; searched ${count(sources, values.git ? 'object' : 'file')}`
+    writeMessage(`${count(tokens.size, 'token')} in ${where}.`)
+    if (dropped > 0) writeMessage(`${dropped} more places were found and are not listed: scan smaller parts.`)
     if (findings.length > 0 || problems.length > 0) process.exitCode = 1
     if (to !== undefined && tokens.size > 0) await report(found, to)
   },
@@ -64,23 +71,42 @@ interface Receiver {
 function readReceiver(values: Values): Receiver | undefined {
   if (values.report === undefined) return undefined
   const url = httpsUrl.read(String(values.report))
-  if (url === undefined) throw new UsageError('--report takes the address of a server, as https://localhost:8443')
+  if (url === undefined)
+    throw new UsageError('--report must be the address of a server, such as https://localhost:8443')
   return { url, identity: requireIdentity(values) }
 }
 
-async function* readSources(values: Values, words: readonly string[], onProblem: OnProblem): AsyncGenerator<Source> {
+/** Passes the sources on, and shows which one is searched. */
+async function* withProgress(sources: AsyncIterable<Source>): AsyncGenerator<Source> {
+  let number = 0
+  let shownAt = 0
+  for await (const source of sources) {
+    number++
+    const now = performance.now()
+    if (now - shownAt > progressInterval) {
+      showProgress(`${number}: ${blotTokens(source.path)}`)
+      shownAt = now
+    }
+    yield source
+  }
+}
+
+/** Milliseconds. */
+const progressInterval = 100
+
+async function* readSources(values: Values, paths: readonly string[], onProblem: OnProblem): AsyncGenerator<Source> {
   if (values.git === true)
-    for (const repository of words.length === 0 ? ['.'] : words) yield* readHistory(repository, process.env, onProblem)
+    for (const repository of paths.length === 0 ? ['.'] : paths) yield* readHistory(repository, process.env, onProblem)
   else
-    for (const word of words)
-      if (word === '-') yield { path: 'stdin', parts: process.stdin }
-      else yield* readFiles(word, onProblem)
+    for (const path of paths)
+      if (path === '-') yield { path: 'stdin', parts: process.stdin }
+      else yield* readFiles(path, onProblem)
 }
 
 async function report({ tokens, dropped }: Scan, { url, identity }: Receiver): Promise<void> {
   await reportLeaks(tokens, url, identity)
-  say(`Reported ${tokens.size} tokens to ${url}: those that are its own have ended, with their grants.`)
-  if (dropped > 0) throw new Error('what was not kept was not reported')
+  writeMessage(`Reported ${tokens.size} tokens to ${url}. Tokens issued by this server are revoked, with their grants.`)
+  if (dropped > 0) throw new Error('the places that are not listed were not reported')
 }
 
 /** In one line, whatever the names in it are. */

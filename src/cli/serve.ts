@@ -1,24 +1,35 @@
-// tlsbound serve: the server, until a signal ends it; or a look at its settings and files, before it is started.
+// tlsbound serve: runs the server until a signal ends it, or checks its settings and files.
 import { main } from '../process/main.ts'
+import { settingsTable } from '../settings/settings.ts'
 import { type Command, UsageError } from './command.ts'
+import { clientVariables } from './variables.ts'
 
 export const command: Command = {
-  help: `Usage: tlsbound serve [--check [--json]]
-
-Runs the server. Settings come from environment variables with the prefix TLSBOUND_; without any it runs the demo:
-certificates in certs/, state in data/, https://localhost:8443. SIGHUP loads the files again, SIGTERM ends it.
-
-  --check                 start nothing: say whether settings and files can be used, without asking other machines;
-                          exit 1 if something fails. tlsbound doctor also connects to issuers, webhooks and the database
-  --json                  with --check, the findings as JSON
-`,
-  options: { check: { type: 'boolean' }, json: { type: 'boolean' } },
+  usage: ['[--check [--json]]'],
+  description: [
+    'Runs the server. Its settings are environment variables. Without any it runs the demo: certificates in certs/, state in data/, address https://localhost:8443.',
+    'SIGHUP loads the files again. SIGTERM ends the server after the requests under way.',
+  ],
+  options: [
+    {
+      name: 'check',
+      help: 'Does not start the server: reports whether settings and files are valid, without connecting to other machines. tlsbound doctor also connects to issuers, webhooks and the database',
+    },
+    { name: 'json', help: 'With --check, writes the findings as JSON' },
+  ],
+  environment: Object.values(settingsTable).map(({ name, shown, meaning }) => ({
+    name,
+    fallback: shown.replaceAll('`', ''),
+    help: meaning.replaceAll('`', ''),
+  })),
+  failure: 'the server could not start, or with --check: a check failed',
+  examples: ['tlsbound serve', 'TLSBOUND_PORT=9000 tlsbound serve', 'tlsbound serve --check'],
   async run(values) {
     if (values.check === true) {
       const { examineHere, report } = await import('./doctor.ts') // a server that serves does not need it
       return report(await examineHere(false), values.json === true)
     }
-    if (values.json === true) throw new UsageError('--json goes with --check')
-    return main(process.env)
+    if (values.json === true) throw new UsageError('--json requires --check')
+    return main(process.env, clientVariables)
   },
 }

@@ -1,26 +1,54 @@
 // Which token a client command asks for, by options or environment variables.
 import type { TokenBinding } from '../core/confirmation.ts'
-import { httpsUrl, oneOf } from '../settings/forms.ts'
+import { httpsUrl } from '../settings/forms.ts'
 import type { Values } from './command.ts'
-import { anyText, createOptionReader, declareOptions, type Option, present } from './option.ts'
+import { anyText, choiceOption, createOptionReader, present, type ValueOption } from './option.ts'
+
+const group = 'Token'
 
 /** Who issues the tokens. */
-export const issuer: Option<string> = { name: 'issuer', variable: 'TLSBOUND_ISSUER', form: httpsUrl }
-
-const scope: Option<string> = { name: 'scope', variable: 'TLSBOUND_SCOPE', form: anyText }
-const resource: Option<string> = { name: 'resource', variable: 'TLSBOUND_RESOURCE', form: httpsUrl }
-const binding: Option<TokenBinding> = {
-  name: 'binding',
-  variable: 'TLSBOUND_BINDING',
-  form: oneOf('connection', 'proof', 'certificate'),
+export const issuer: ValueOption<string> = {
+  name: 'issuer',
+  value: 'URL',
+  variable: 'TLSBOUND_ISSUER',
+  help: 'The issuer of the tokens',
+  form: httpsUrl,
+  group,
 }
 
-export const tokenOptions = declareOptions([scope, resource, binding])
+const scope: ValueOption<string> = {
+  name: 'scope',
+  value: 'SCOPE',
+  variable: 'TLSBOUND_SCOPE',
+  fallback: 'every scope of the registration',
+  help: 'The requested scopes, separated by spaces',
+  form: anyText,
+  group,
+}
+const resource: ValueOption<string> = {
+  name: 'resource',
+  value: 'URL',
+  variable: 'TLSBOUND_RESOURCE',
+  fallback: 'that of the issuer',
+  help: 'The audience of the token (RFC 8707)',
+  form: httpsUrl,
+  group,
+}
+const binding: ValueOption<TokenBinding> = choiceOption(
+  {
+    name: 'binding',
+    value: 'LEVEL',
+    variable: 'TLSBOUND_BINDING',
+    fallback: 'the first of the registration',
+    help: 'What the token is bound to: connection, proof or certificate',
+    group,
+  },
+  'connection',
+  'proof',
+  'certificate',
+)
 
-export const tokenHelp = `
-  --binding LEVEL         connection, proof or certificate (TLSBOUND_BINDING, the first of the registration)
-  --scope SCOPE           (TLSBOUND_SCOPE, all that the client is registered for)
-  --resource URL          the audience of the token, RFC 8707 (TLSBOUND_RESOURCE, that of the issuer)`
+export const tokenOptions = [binding, scope, resource]
 
 export interface TokenOptions {
   readonly scope?: string

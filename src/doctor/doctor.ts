@@ -38,6 +38,8 @@ export interface Checked extends Finding {
 
 export interface DoctorOptions {
   readonly env: NodeJS.ProcessEnv
+  /** TLSBOUND_ variables that are no settings, such as those of client commands. */
+  readonly otherVariables?: readonly string[]
   /** Options that Node was started with. */
   readonly execArgv: readonly string[]
   /** The effective user of this process. */
@@ -54,8 +56,8 @@ type Check = () => readonly Finding[] | Promise<readonly Finding[]>
 
 /** Examines the server that these settings describe. Resolves with the findings, in a fixed order; never rejects. */
 export async function examine(options: DoctorOptions): Promise<Checked[]> {
-  const { env, execArgv, user, now, isOnline, certs } = options
-  const { findings, settings } = checkSettings(env)
+  const { env, otherVariables, execArgv, user, now, isOnline, certs } = options
+  const { findings, settings } = checkSettings(env, otherVariables)
   const checked = findings.map(finding => ({ check: 'settings', ...finding }))
   if (settings === undefined) return checked
 

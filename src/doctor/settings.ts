@@ -3,9 +3,12 @@ import { readSettings, type Settings, SettingsError, settingsTable } from '../se
 import { type Finding, failure, good } from './finding.ts'
 
 /** Reads the settings as the server does. No settings: the other checks have nothing to look at. */
-export function checkSettings(env: NodeJS.ProcessEnv): { readonly findings: Finding[]; readonly settings?: Settings } {
+export function checkSettings(
+  env: NodeJS.ProcessEnv,
+  otherVariables: readonly string[] = [],
+): { readonly findings: Finding[]; readonly settings?: Settings } {
   try {
-    const settings = readSettings(env)
+    const settings = readSettings(env, otherVariables)
     const given = Object.values(settingsTable).filter(({ name }) => env[name] !== undefined && env[name] !== '')
     const mode = settings.demo ? 'no certificate is given, so this is the demo' : `the issuer is ${settings.issuer}`
     return { settings, findings: [good(`${given.length} of ${Object.keys(settingsTable).length} are given; ${mode}`)] }

@@ -3,7 +3,7 @@ import type { TokenBinding } from '../core/confirmation.ts'
 import type { Attempt } from './attempt.ts'
 import type { Evidence, Scenario } from './scenario.ts'
 
-export type Outcome = 'passed' | 'failed' | 'not applicable' | 'not tried'
+export type Outcome = 'passed' | 'failed' | 'accepted, not promised' | 'not tried'
 
 export interface Finding extends Evidence {
   readonly scenario: Scenario
@@ -24,7 +24,7 @@ export function judge(scenario: Scenario, { controls, thefts }: Evidence, level:
   const accepted = thefts.find(({ result }) => result === 'accepted')
   if (accepted === undefined) return find('passed', thefts.length === 1 ? tell(thefts[0] as Attempt) : tellAll(thefts))
   if (scenario.stoppedAt.includes(level)) return find('failed', `accepted: ${tell(accepted)}`)
-  return find('not applicable', `level ${level} does not promise to stop this; ${tell(accepted)}`)
+  return find('accepted, not promised', `level ${level} does not promise to stop this; ${tell(accepted)}`)
 }
 
 function tell({ what, seen }: Attempt): string {

@@ -4,13 +4,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { Duplex, type Readable, type Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { proofExporterLabel } from '../core/channel-binding.ts'
 import { NotTried } from './attempt.ts'
 import { buildProof, type Identity } from './cast.ts'
 import { endpointOf } from './connection.ts'
-import { opensslProgram } from './openssl-program.ts'
 import { pipeline } from './pipeline.ts'
 import type { Speaker, Stage } from './stage.ts'
+
+const program = fileURLToPath(new URL('openssl-client.py', import.meta.url))
 
 export interface OpensslClient extends Speaker {
   /** Renegotiates with another certificate. The connection ends when the server does not take part. */
@@ -22,7 +24,7 @@ export interface OpensslClient extends Speaker {
  * @throws NotTried (rejects) when python3 or libssl is missing, or when they come to no connection.
  */
 export async function connectOpenssl(stage: Stage, who: Identity): Promise<OpensslClient> {
-  const child = spawn('python3', ['-ISc', opensslProgram], { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] })
+  const child = spawn('python3', ['-IS', program], { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] })
   stage.keep({ close: () => void child.kill('SIGKILL') })
   const [stdin, stdout, , commands] = child.stdio as unknown as [Writable, Readable, null, Writable]
   for (const pipe of [stdin, stdout, commands]) pipe.on('error', () => {}) // its end is told by what it writes

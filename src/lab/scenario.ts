@@ -19,8 +19,10 @@ export interface Scenario {
   readonly expected: string
   /** Sections of specifications, or the promise of a level. */
   readonly demandedBy: readonly string[]
-  /** The levels that promise to stop it. At the others what happens is told, and is no failure. */
+  /** The levels that promise to stop it. At the others what happens is reported, and is no failure. */
   readonly stoppedAt: readonly TokenBinding[]
+  /** What a server must do that accepted it, as an instruction without its full stop. */
+  readonly remedy: string
   /** Plays it. @throws NotTried when this server, these identities or this machine do not allow it. */
   run(stage: Stage): Promise<Evidence>
 }

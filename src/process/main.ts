@@ -39,9 +39,12 @@ import { reportTrust, warningDaysOf } from './trust-report.ts'
 /** Milliseconds that requests under way have to end. */
 const longestGoodbye = 8000
 
-/** Starts the server by the environment. Rejects, before anything listens, with all that is wrong. */
-export async function main(env: NodeJS.ProcessEnv): Promise<void> {
-  const settings = readSettings(env)
+/**
+ * Starts the server with the settings of the environment. `otherVariables` are TLSBOUND_ variables that are no settings.
+ * Rejects, before anything listens, with all that is wrong.
+ */
+export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly string[] = []): Promise<void> {
+  const settings = readSettings(env, otherVariables)
   const stderr = pino.destination({ dest: 2, sync: true, maxLength: 65_536 })
   stderr.on('error', () => {}) // a log that cannot be written keeps nobody from being served
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr)

@@ -83,20 +83,13 @@ export class SettingsError extends Error {
   }
 }
 
-/** Options of the client commands that are no settings of the server; in its environment they are no mistake. */
-const clientOptions = ['OPS_URL', 'CA_FILE', 'CERT_FILE', 'KEY_FILE', 'KEY_PASSPHRASE_FILE', 'CLIENT_ID', 'SCOPE', 'RESOURCE', 'BINDING']
-const sidecarOptions = ['UPSTREAM', 'LISTEN', 'SOCKET_MODE', 'AUTHORIZATION', 'TIMEOUT']
-// biome-ignore format: as it is read
-const labOptions = [
-  'PKI', 'VICTIM', 'THIEF', 'NOBODY', 'STRANGER', 'CLIENT_ID', 'CLIENT_AUTH', 'CLIENT_SECRET_FILE', 'SIGNING_KEY', 'LEVEL', 'TLS',
-  'HTTP', 'ONLY', 'PROFILE', 'TOKEN_ENDPOINT', 'RESOURCE', 'SCOPE', 'JUNIT', 'HTML', 'GENTLE', 'STRICT', 'JSON',
-].map(name => `LAB_${name}`)
-const optionsOfClients = [...clientOptions, ...sidecarOptions, ...labOptions].map(name => `TLSBOUND_${name}`)
-
-/** Reads the settings from environment variables. @throws SettingsError */
-export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
+/**
+ * Reads the settings from environment variables. An unknown TLSBOUND_ variable is an error, unless `otherVariables` names it:
+ * client commands have variables of their own. @throws SettingsError
+ */
+export function readSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = []): Settings {
   const problems: string[] = []
-  const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...optionsOfClients])
+  const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...otherVariables])
   for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(describeUnknown(name, [...names]))
 
   const entries = Object.entries(settingsTable).map(([key, { name, form, fallback }]) => {

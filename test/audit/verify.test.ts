@@ -256,7 +256,6 @@ t.test('the command tells a person and a program, and its exit code a script', a
   })
   t.match(missing, { code: 1, stdout: '', stderr: 'tlsbound: none.jsonl cannot be read (ENOENT)\n' })
   t.equal(steering.stdout.includes('\u001b'), false, 'nothing steers a terminal')
-  t.match(command.help, /^Usage: tlsbound audit verify FILE/)
   const wrong = [
     [{}, []],
     [{}, ['verify']],

@@ -141,7 +141,7 @@ t.test('revoke ends what it names, and nothing that is issued afterwards', async
 t.test('wrong usage is exit 2, and never a request', async t => {
   const folder = t.testdir()
   for (const args of [['clients'], ['clients', 'show'], ['revoke'], ['clients', 'list', '--ops', 'http://192.0.2.1']]) {
-    const expected = { code: 2, stdout: '', stderr: /^tlsbound: [^\n]+\n\nUsage: tlsbound / }
+    const expected = { code: 2, stdout: '', stderr: /^tlsbound: [^\n]+\nsee tlsbound (clients|revoke) --help\n$/ }
     t.match(await runTlsbound(args, folder), expected, args.join(' '))
   }
   for (const command of ['clients', 'revoke'])

@@ -26,20 +26,6 @@ const names = ['ca', 'server', 'alice', 'bob', 'mallory', 'stranger']
 /** `tlsbound: …` and one line end: no stack, no second line. */
 const oneLine = /^tlsbound: [^\n]+\n$/
 
-t.test('help is on stdout and exits 0, wrong usage is on stderr and exits 2', async t => {
-  const folder = t.testdir()
-  for (const args of [['--help'], ['serve', '--help'], ['certs', '-h', '--force']]) {
-    const { code, stdout, stderr } = await runTlsbound(args, folder)
-    t.match({ code, stdout, stderr }, { code: 0, stdout: /^Usage: tlsbound /, stderr: '' }, args.join(' '))
-  }
-  for (const args of [[], ['constructor'], ['serve', 'extra'], ['serve', '--bogus'], ['certs', '--key-type', 'dsa']]) {
-    const { code, stdout, stderr } = await runTlsbound(args, folder)
-    const expected = { code: 2, stdout: '', stderr: /^tlsbound: [^\n]+\n\nUsage: tlsbound / }
-    t.match({ code, stdout, stderr }, expected, args.join(' '))
-  }
-  t.same(readdirSync(folder), [], 'and nothing was made')
-})
-
 t.test('certs makes keys for their owner only, refuses to overwrite, and replaces when forced (CF01)', async t => {
   const folder = t.testdir()
   const first = await runTlsbound(['certs'], folder)

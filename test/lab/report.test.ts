@@ -3,22 +3,23 @@
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { attempt } from '../../src/lab/attempt.ts'
+import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import { type Finding, judge, type Outcome } from '../../src/lab/judge.ts'
 import { writeHtml } from '../../src/lab/report/html.ts'
 import { writeJson } from '../../src/lab/report/json.ts'
 import { writeJunit } from '../../src/lab/report/junit.ts'
-import { describeCast, type LabReport } from '../../src/lab/report/report.ts'
+import { describeCast, type LabReport, remedyOf } from '../../src/lab/report/report.ts'
 import { writeTable } from '../../src/lab/report/table.ts'
 import type { Scenario } from '../../src/lab/scenario.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { castOf } from '../helpers/lab/lab.ts'
 
-const outcomes: readonly Outcome[] = ['passed', 'failed', 'not applicable', 'not tried']
+const outcomes: readonly Outcome[] = ['passed', 'failed', 'accepted, not promised', 'not tried']
 const evil = `</td></testcase><script>alert("'&")</script> ]]> \u001b[2J\u202e\ud800\uffff\nnext`
 
 const scenarios = outcomes.map(
   (outcome): Scenario => ({
-    id: outcome.replace(' ', '-'),
+    id: outcome.replace(/\W+/g, '-'),
     sentence: `What comes of it is: ${outcome} <b>.`,
     stolen: 'the token',
     thief: 'nothing & nobody',
@@ -26,6 +27,7 @@ const scenarios = outcomes.map(
     expected: 'refused',
     demandedBy: ['RFC 8705 §3', 'level connection'],
     stoppedAt: ['connection'],
+    remedy: `Reject it: ${outcome}`,
     run: async () => ({ controls: [], thefts: [] }),
   }),
 )
@@ -68,18 +70,41 @@ print(json.dumps({${pairs.join(', ')}}))`
   return JSON.parse(stdout)
 }
 
-t.test('the table has a line of evidence for each scenario, sums, and at its end what failed', async t => {
+t.test('the table is one matrix, with failures and their remedy, reasons and sums below it', async t => {
   const lines = writeTable(report).split('\n')
-  t.equal(lines.filter(line => /^ {2}(passed|FAILED|not applicable|not tried) +\S/.test(line)).length, 8)
-  t.match(lines.at(-2), '2 passed, 2 failed, 2 not applicable, 2 not tried; 14 connections, 2.5 s')
-  const failures = lines.slice(lines.indexOf('What should have been refused:') + 1, -3)
-  t.match(failures, [
-    /^ {2}failed, level connection, TLS 1.3, HTTP\/1.1: /,
-    /^ {2}failed, level connection, TLS 1.3, HTTP\/2: /,
+  t.same(lines.slice(2, 9), [
+    '                       connection  connection',
+    '                       TLS 1.3     TLS 1.3',
+    '                       HTTP/1.1    HTTP/2',
+    'passed                 passed      passed',
+    'failed                 FAILED      FAILED',
+    'accepted-not-promised  accepted    accepted',
+    'not-tried              –           –',
   ])
-  t.equal(failures.length, 2)
+  const below = (heading: string) => lines.slice(lines.indexOf(heading) + 1, lines.indexOf('', lines.indexOf(heading)))
+  t.match(below('What the server must reject:'), [
+    /^ {2}failed, level connection, TLS 1.3, HTTP\/1.1: evidence of failed/,
+    /^ {4}Remedy: Reject it: failed\.$/,
+    /^ {2}failed, level connection, TLS 1.3, HTTP\/2: /,
+    /^ {4}Remedy: /,
+  ])
+  const accepted = below('Accepted, and the level does not promise to stop it:')
+  t.match(accepted, [/^ {2}accepted-not-promised: evidence of accepted, not promised/])
+  t.match(below('Not tried:'), [/^ {2}not-tried: evidence of not tried/])
+  t.equal(accepted.length, 1, 'a reason stands there once')
+  t.equal(lines.at(-2), '2 passed, 2 failed, 2 accepted (not promised), 2 not tried; 14 connections, 2.5 s')
   const passing = { ...report, runs: report.runs.map(one => ({ ...one, findings: one.findings.slice(0, 1) })) }
-  t.notMatch(writeTable(passing), 'should have been refused')
+  t.notMatch(writeTable(passing), /must reject|Accepted|Not tried/)
+  const painted = writeTable(report, (text, outcome) => (outcome === undefined ? text : `<${outcome}>${text}</>`))
+  t.match(painted, '<failed>FAILED</>      <failed>FAILED</>', 'what is painted is as wide as before')
+})
+
+t.test('a remedy follows from what the server did', async t => {
+  const failed = scenarios[1] as Scenario
+  t.equal(remedyOf(find(failed, 'failed')), 'Reject it: failed')
+  const thefts = [{ what: 'x', result: 'fault', seen: '500' }] as const
+  t.match(remedyOf({ ...find(failed, 'failed'), thefts }), /error in the log/)
+  for (const { id, remedy } of catalog) t.match(remedy, /^[A-Z].{20,}[^.]$/s, id)
 })
 
 t.test('nothing that a server answers can steer a terminal or make lines of its own', async t => {
@@ -95,13 +120,18 @@ t.test('JSON holds everything, scenarios in words once, findings by their ids', 
     server: report.server,
     profile: 'tlsbound',
     date: '2026-11-24T10:00:00.000Z',
-    sums: { passed: 2, failed: 2, not_applicable: 2, not_tried: 2 },
+    sums: { passed: 2, failed: 2, accepted_not_promised: 2, not_tried: 2 },
     connections: 14,
     identities: [{ name: 'alice', subject: 'CN=alice', client_id: 'alice' }, {}, {}, {}],
     scenarios: [{ id: 'passed', demanded_by: ['RFC 8705 §3', 'level connection'], stopped_at: ['connection'] }],
     runs: [{ level: 'connection', tls: 'TLSv1.3', http: 'http/1.1', sums: { failed: 1 } }, { http: 'h2' }],
   })
-  t.match(read.runs[0].findings[1], { id: 'failed', outcome: 'failed', thefts: [{ seen: '401' }] })
+  t.match(read.runs[0].findings[1], {
+    id: 'failed',
+    outcome: 'failed',
+    thefts: [{ seen: '401' }],
+    remedy: 'Reject it: failed',
+  })
   t.equal(read.runs[0].findings[1].evidence, `evidence of failed ${evil}`)
 })
 
@@ -117,7 +147,7 @@ t.test('JUnit XML is read by a parser, with a suite for each run and a case for 
   t.same(cases, [
     ['passed', ['system-out']],
     ['failed', ['failure']],
-    ['not-applicable', ['skipped']],
+    ['accepted-not-promised', ['skipped']],
     ['not-tried', ['skipped']],
   ])
   t.match(failure, `</testcase><script>alert("'&")</script> ]]>`)
@@ -139,14 +169,20 @@ t.test('the page for an auditor is well-formed, complete, and asks for nothing f
   for (const word of [report.server, report.resource, 'CN=stranger', '2026-11-24 10:00 UTC', '14 connections'])
     t.ok(text.includes(word), word)
   for (const { sentence, control } of scenarios) t.ok(text.includes(sentence) && text.includes(control), sentence)
-  t.match(text, 'accepted what it should refuse: 2 passed, 2 failed')
+  t.match(text, 'accepted what it must reject: 2 passed, 2 failed')
   t.match(
     text,
-    /What should have been refused\s+failed\s+, level connection, TLS 1.3, HTTP\/1.1\s+What comes of it is: failed/,
+    /What the server must reject\s+failed\s+, level connection, TLS 1.3, HTTP\/1.1\s+What comes of it is: failed[\s\S]*?Remedy:\s+Reject it: failed/,
   )
   t.match(text, /What was not tried, and why\s+evidence of not tried/)
   const good = { ...report, runs: report.runs.map(one => ({ ...one, findings: one.findings.slice(0, 1) })) }
-  t.notMatch(writeHtml(good), /<h2>What (should|was not)/, 'and neither where there is none')
+  t.ok(html.indexOf('class="failures"') < html.indexOf('<dl>'), 'failures are first')
+  t.ok(html.indexOf('</ul>') < html.indexOf('<details'), 'and not folded')
+  t.match(html, /<details class="scenario" id="failed" open="open">/)
+  t.match(html, /<details class="scenario" id="passed">/, 'the rest is folded')
+  t.match(text, /What was accepted, and is not promised\s+evidence of accepted, not promised/)
+  t.notMatch(writeHtml(good), /<h2>What /, 'nothing of it where there is none')
+  t.match(writeHtml(good), /<details class="part" open="open">\s*<summary><h2>At a glance/)
 })
 
 t.test('what a server says beyond short words does not get into a report', async t => {
@@ -168,6 +204,6 @@ t.test('a refusal counts only beside a control that was accepted', async t => {
   t.equal(outcome([accepted], [refused]), 'passed')
   t.equal(outcome([accepted, refused], [refused]), 'not tried')
   t.equal(outcome([accepted], [refused, accepted]), 'failed')
-  t.equal(outcome([accepted], [accepted], 'certificate'), 'not applicable')
+  t.equal(outcome([accepted], [accepted], 'certificate'), 'accepted, not promised')
   t.equal(outcome([accepted], [refused, fault], 'certificate'), 'failed')
 })

@@ -9,16 +9,27 @@ export function list(scenarios: readonly Scenario[], json: boolean): string {
   return scenarios.map(({ id, sentence }) => `${id.padEnd(width)}  ${sentence}\n`).join('')
 }
 
-export function explain({ id, sentence, stolen, thief, control, expected, demandedBy, stoppedAt }: Scenario): string {
+export function explain({
+  id,
+  sentence,
+  stolen,
+  thief,
+  control,
+  expected,
+  demandedBy,
+  stoppedAt,
+  remedy,
+}: Scenario): string {
   return `${id}
 
   ${sentence}
 
   stolen                ${stolen}
-  the thief has besides ${thief}
+  the thief also has    ${thief}
   control               ${control}
   expected              ${expected}
   demanded by           ${demandedBy.join('; ')}
   promised at level     ${stoppedAt.join(', ')}
+  remedy                ${remedy}
 `
 }

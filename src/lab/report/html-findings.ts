@@ -1,33 +1,38 @@
-// What an auditor looks for first: what was accepted that should not have been, and what nobody can say anything about.
+// What an auditor reads first: what was accepted that must be rejected, with its remedy; and folded below it, what the levels do
+// not promise and what could not be tried.
 
 import { type Markup, markup } from '../../text/markup.ts'
+import type { Outcome } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
-import { listFindings } from './report.ts'
+import { listFindings, remedyOf } from './report.ts'
 
-/** What should have been refused, each with what the server did; nothing at all when there is none. */
+/** The failures, each with what the server did and what to do; nothing when there is none. */
 export function writeFailures(runs: readonly Run[]): Markup {
   const failures = listFindings(runs, 'failed')
   if (failures.length === 0) return markup``
-  return markup`<h2>What should have been refused</h2>
+  return markup`<h2>What the server must reject</h2>
 <ul class="failures">
 ${failures.map(
-  ({ finding: { scenario, evidence }, run }) =>
-    markup`<li><a href="#${scenario.id}">${scenario.id}</a>, ${describeSetting(run)}<br/>${scenario.sentence}<br/>${evidence}</li>`,
+  ({ finding, run }) =>
+    markup`<li><a href="#${finding.scenario.id}">${finding.scenario.id}</a>, ${describeSetting(run)}<br/>${finding.scenario.sentence}<br/>${finding.evidence}<br/><b>Remedy:</b> ${remedyOf(finding)}.</li>`,
 )}
 </ul>`
 }
 
-/** What was not tried, by its reason, so that it can be made up for. */
-export function writeGaps(runs: readonly Run[]): Markup {
-  const gaps = Map.groupBy(listFindings(runs, 'not tried'), ({ finding }) => finding.evidence)
-  if (gaps.size === 0) return markup``
-  const rows = [...gaps].map(([reason, found]) => {
+/** The scenarios of an outcome by their reason, folded; nothing when there is none. */
+export function writeGroups(heading: string, runs: readonly Run[], outcome: Outcome): Markup {
+  const groups = Map.groupBy(listFindings(runs, outcome), ({ finding }) => finding.evidence)
+  if (groups.size === 0) return markup``
+  const rows = [...groups].map(([reason, found]) => {
     const ids = [...new Set(found.map(({ finding }) => finding.scenario.id))]
-    return markup`<tr><th scope="row">${reason}</th><td>${ids.join(', ')}</td></tr>`
+    const links = ids.map((id, index) => markup`${index === 0 ? '' : ', '}<a href="#${id}">${id}</a>`)
+    return markup`<tr><th scope="row">${reason}</th><td>${links}</td></tr>`
   })
-  return markup`<h2>What was not tried, and why</h2>
-<table class="gaps">
+  return markup`<details class="part">
+<summary><h2>${heading}</h2></summary>
+<table class="groups">
 <tbody>
 ${rows}
-</tbody></table>`
+</tbody></table>
+</details>`
 }

@@ -11,11 +11,13 @@ h1, h2, h3 { line-height: 1.25; margin: 2rem 0 0.5rem }
 h1 { font-size: 1.6rem }
 h2 { font-size: 1.25rem }
 h3 { font-size: 1rem }
-section { border-top: 1px solid var(--line) }
-section h3 { margin-top: 1rem }
+summary :is(h2, h3) { display: inline; margin: 0 }
+.part { margin: 1.5rem 0 }
+.scenario { border-top: 1px solid var(--line); padding: 0.5rem 0 }
+.scenario > :not(summary) { margin-left: 1rem }
 a { color: inherit; text-underline-offset: 0.15em }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: 0.15rem 1rem }
-dt, .gaps th { color: var(--quiet) }
+dt, .groups th { color: var(--quiet) }
 dd { margin: 0 }
 table { border-collapse: separate; border-spacing: 0; font-size: 0.9rem }
 th, td { text-align: left; vertical-align: top; padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid var(--line) }
@@ -26,20 +28,20 @@ thead th { font-weight: bold; vertical-align: bottom }
 .line { display: block }
 .wide tr > :first-child { position: sticky; left: 0; background: var(--paper) }
 .bad > *, .wide .bad > :first-child { background: var(--alarm) }
-.gaps th { width: 50% }
+.groups th { width: 50% }
 .verdict { font-size: 1.15rem; font-weight: bold; padding: 0.6rem 1rem; border-left: 0.4rem solid }
 .verdict.failed, .failures li { background: var(--alarm) }
 .passed { color: var(--passed) }
 .failed { color: var(--failed); font-weight: bold }
-.not-applicable, .not-tried { color: var(--quiet) }
+.accepted-not-promised, .not-tried { color: var(--quiet) }
 .failures { list-style: none; padding: 0 }
 .failures li { margin: 0.5rem 0; padding: 0.6rem 1rem; border-left: 0.4rem solid var(--failed) }
 details { margin: 0.25rem 0 }
 summary { cursor: pointer }
 @media (max-width: 40rem) {
   body { margin: 1rem auto }
-  section dl { display: block }
-  section dd { margin-bottom: 0.4rem }
+  .scenario dl { display: block }
+  .scenario dd { margin-bottom: 0.4rem }
 }
 @media print {
   :root { color-scheme: light }

@@ -6,9 +6,17 @@ import type { Attempt } from '../attempt.ts'
 import type { Finding, Outcome } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import type { Scenario } from '../scenario.ts'
-import { writeFailures, writeGaps } from './html-findings.ts'
+import { writeFailures, writeGroups } from './html-findings.ts'
 import { style } from './html-style.ts'
-import { countConnections, type LabReport, outcomes, sumUp, tellSeconds, tellSums } from './report.ts'
+import {
+  countConnections,
+  describeSeconds,
+  describeSums,
+  findOutcome,
+  type LabReport,
+  outcomes,
+  sumUp,
+} from './report.ts'
 
 /** Writes the report as an HTML page. It is well-formed XML too, so that any tool can read it. */
 export function writeHtml(report: LabReport): string {
@@ -25,12 +33,15 @@ export function writeHtml(report: LabReport): string {
 <body>
 <h1>Stolen tokens against ${server}</h1>
 ${writeVerdict(runs)}
-${writeFacts(report)}
 ${writeFailures(runs)}
-<h2>At a glance</h2>
+${writeFacts(report)}
+<details class="part"${open(sumUp(runs).failed === 0)}>
+<summary><h2>At a glance</h2></summary>
 ${explanation}
 ${writeOverview(scenarios, runs)}
-${writeGaps(runs)}
+</details>
+${writeGroups('What was accepted, and is not promised', runs, 'accepted, not promised')}
+${writeGroups('What was not tried, and why', runs, 'not tried')}
 <h2>Scenario by scenario</h2>
 ${scenarios.map(scenario => writeScenario(scenario, runs))}
 </body>
@@ -42,9 +53,9 @@ ${scenarios.map(scenario => writeScenario(scenario, runs))}
 function writeVerdict(runs: readonly Run[]): Markup {
   const sums = sumUp(runs)
   if (sums.failed > 0)
-    return markup`<p class="verdict failed">The server accepted what it should refuse: ${tellSums(sums)}.</p>`
-  if (sums.passed === 0) return markup`<p class="verdict">Nothing could be tried: ${tellSums(sums)}.</p>`
-  return markup`<p class="verdict passed">All that was tried and should be refused was refused: ${tellSums(sums)}.</p>`
+    return markup`<p class="verdict failed">The server accepted what it must reject: ${describeSums(sums)}.</p>`
+  if (sums.passed === 0) return markup`<p class="verdict">Nothing could be tried: ${describeSums(sums)}.</p>`
+  return markup`<p class="verdict passed">The server rejected every theft that was tried and that it must reject: ${describeSums(sums)}.</p>`
 }
 
 function writeFacts(report: LabReport): Markup {
@@ -59,7 +70,7 @@ function writeFacts(report: LabReport): Markup {
       `As ${name}`,
       `certificate ${subject}, client ${clientId}`,
     ]),
-    ['Cost', `${countConnections(report.runs)} connections, ${tellSeconds(report.runs)} seconds`],
+    ['Cost', `${countConnections(report.runs)} connections, ${describeSeconds(report.runs)} seconds`],
   ]
   return markup`<dl>
 ${facts.map(([term, fact]) => markup`<dt>${term}</dt><dd>${fact}</dd>`)}
@@ -70,14 +81,14 @@ function unique(runs: readonly Run[], read: (run: Run) => string): string {
   return [...new Set(runs.map(read))].join(', ')
 }
 
-const explanation = markup`<p>A refusal counts only beside a control: the same token, accepted where it belongs.
-<b>Not applicable</b>: the theft succeeded, and the level does not promise to stop it.
+const explanation = markup`<p>A rejection counts only beside a control: the same token, accepted where it belongs.
+<b>Accepted, not promised</b>: the theft succeeded, and the level does not promise to stop it.
 <b>Not tried</b>: this server, these identities or this machine did not allow it.</p>`
 
 function writeOverview(scenarios: readonly Scenario[], runs: readonly Run[]): Markup {
   const rows = scenarios.map(
     scenario => markup`<tr${hasFailed(scenario, runs) ? markup` class="bad"` : ''}><th scope="row"><a href="#${scenario.id}">${scenario.id}</a></th>
-${runs.map(run => markup`<td>${writeOutcome(find(scenario, run)?.outcome)}</td>`)}</tr>`,
+${runs.map(run => markup`<td>${writeOutcome(findOutcome(scenario, run))}</td>`)}</tr>`,
   )
   return markup`<div class="wide"><table>
 <thead><tr><th></th>${runs.map(run => markup`<th scope="col">${writeSetting(run)}</th>`)}</tr></thead>
@@ -87,7 +98,7 @@ ${rows}
 }
 
 function hasFailed(scenario: Scenario, runs: readonly Run[]): boolean {
-  return runs.some(run => find(scenario, run)?.outcome === 'failed')
+  return runs.some(run => findOutcome(scenario, run) === 'failed')
 }
 
 function writeSetting(run: Run): Markup {
@@ -96,26 +107,28 @@ function writeSetting(run: Run): Markup {
 }
 
 function writeScenario(scenario: Scenario, runs: readonly Run[]): Markup {
-  const { id, sentence, stolen, thief, control, expected, demandedBy, stoppedAt } = scenario
-  return markup`<section id="${id}">
-<h3>${id}</h3>
+  const { id, sentence, stolen, thief, control, expected, demandedBy, stoppedAt, remedy } = scenario
+  const found = [...new Set(runs.map(run => findOutcome(scenario, run)))].filter(outcome => outcome !== undefined)
+  return markup`<details class="scenario" id="${id}"${open(found.includes('failed'))}>
+<summary><h3>${id}</h3> ${found.map((outcome, index) => markup`${index === 0 ? '' : ', '}${writeOutcome(outcome)}`)}</summary>
 <p>${sentence}</p>
 <dl>
 <dt>Stolen</dt><dd>${stolen}</dd>
-<dt>The thief has besides</dt><dd>${thief}</dd>
+<dt>The thief also has</dt><dd>${thief}</dd>
 <dt>Control</dt><dd>${control}</dd>
 <dt>Expected</dt><dd>${expected}</dd>
 <dt>Demanded by</dt><dd>${demandedBy.join('; ')}</dd>
 <dt>Promised at level</dt><dd>${stoppedAt.join(', ')}</dd>
+<dt>Remedy</dt><dd>${remedy}</dd>
 </dl>
 ${runs.map(run => writeFinding(find(scenario, run), run))}
-</section>`
+</details>`
 }
 
 function writeFinding(finding: Finding | undefined, run: Run): Markup {
   if (finding === undefined) return markup``
   const { outcome, evidence, controls, thefts } = finding
-  return markup`<details${outcome === 'failed' ? markup` open="open"` : ''}>
+  return markup`<details${open(outcome === 'failed')}>
 <summary>${writeOutcome(outcome)} ${describeSetting(run)}: ${evidence}</summary>
 <ul>
 ${controls.map(control => writeAttempt('control', control))}
@@ -124,13 +137,17 @@ ${thefts.map(theft => writeAttempt('theft', theft))}
 </details>`
 }
 
+function open(isOpen: boolean): Markup {
+  return isOpen ? markup` open="open"` : markup``
+}
+
 function writeAttempt(kind: string, { what, result, seen }: Attempt): Markup {
   return markup`<li>${kind}: ${what}: ${result}, ${seen}</li>`
 }
 
 function writeOutcome(outcome: Outcome | undefined): Markup {
   if (outcome === undefined || !outcomes.includes(outcome)) return markup`<span>–</span>`
-  return markup`<span class="${outcome.replace(' ', '-')}">${outcome}</span>`
+  return markup`<span class="${outcome.replace(/\W+/g, '-')}">${outcome}</span>`
 }
 
 function find(scenario: Scenario, run: Run): Finding | undefined {

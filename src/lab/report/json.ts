@@ -1,7 +1,7 @@
 // The report for programs.
 import type { Run } from '../matrix.ts'
 import type { Scenario } from '../scenario.ts'
-import { countConnections, type LabReport, type Sums, sumUp } from './report.ts'
+import { countConnections, type LabReport, remedyOf, type Sums, sumUp } from './report.ts'
 
 /** Writes the report as one JSON object. */
 export function writeJson({ date, identities, scenarios, runs, ...where }: LabReport): string {
@@ -28,10 +28,13 @@ function describeRun({ findings, duration, ...run }: Run): object {
     ...run,
     duration: Math.round(duration),
     sums: nameSums(sumUp([{ findings }])),
-    findings: findings.map(({ scenario, outcome, ...found }) => ({ id: scenario.id, outcome, ...found })),
+    findings: findings.map(finding => {
+      const { scenario, outcome, ...found } = finding
+      return { id: scenario.id, outcome, ...found, ...(outcome === 'failed' && { remedy: remedyOf(finding) }) }
+    }),
   }
 }
 
 function nameSums(sums: Sums): Record<string, number> {
-  return Object.fromEntries(Object.entries(sums).map(([outcome, count]) => [outcome.replace(' ', '_'), count]))
+  return Object.fromEntries(Object.entries(sums).map(([outcome, count]) => [outcome.replace(/\W+/g, '_'), count]))
 }

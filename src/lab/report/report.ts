@@ -1,4 +1,4 @@
-// What every form of the report is made from: what was played, where, as whom, and what came of it.
+// What every form of the report is made from: what was tried, where, as which client, and the outcome.
 import { X509Certificate } from 'node:crypto'
 import type { Cast } from '../cast.ts'
 import type { Finding, Outcome } from '../judge.ts'
@@ -37,7 +37,7 @@ export function describeCast({ alice, bob, mallory, stranger }: Cast): ReportedI
 }
 
 /** The outcomes, in the order in which sums name them. */
-export const outcomes: readonly Outcome[] = ['passed', 'failed', 'not applicable', 'not tried']
+export const outcomes: readonly Outcome[] = ['passed', 'failed', 'accepted, not promised', 'not tried']
 
 export type Sums = Readonly<Record<Outcome, number>>
 
@@ -46,9 +46,22 @@ export function sumUp(runs: readonly Pick<Run, 'findings'>[]): Sums {
   return Object.fromEntries(outcomes.map(outcome => [outcome, found.filter(one => one === outcome).length])) as Sums
 }
 
-/** Such as "40 passed, 0 failed, 2 not applicable, 1 not tried". */
-export function tellSums(sums: Sums): string {
-  return outcomes.map(outcome => `${sums[outcome]} ${outcome}`).join(', ')
+/** Such as "40 passed, 0 failed, 2 accepted (not promised), 1 not tried". */
+export function describeSums(sums: Sums): string {
+  return outcomes.map(outcome => `${sums[outcome]} ${outcome.replace(/, (.*)/, ' ($1)')}`).join(', ')
+}
+
+/** The outcome of a scenario in a run; undefined if it was not part of it. */
+export function findOutcome(scenario: Scenario, { findings }: Pick<Run, 'findings'>): Outcome | undefined {
+  return findings.find(finding => finding.scenario === scenario)?.outcome
+}
+
+/** What a server must do that failed a scenario. An answer of 5xx has another cause than a token that was accepted. */
+export function remedyOf({ scenario, thefts }: Finding): string {
+  const isFault = thefts.some(({ result }) => result === 'fault')
+  return isFault
+    ? 'Find the error in the log of the server, and answer such a request with 401 or 400'
+    : scenario.remedy
 }
 
 /** Each finding of an outcome, with the run that it belongs to. */
@@ -64,6 +77,6 @@ export function countConnections(runs: readonly Run[]): number {
 }
 
 /** How long it took in all, in seconds, such as "1.4". */
-export function tellSeconds(runs: readonly Run[]): string {
+export function describeSeconds(runs: readonly Run[]): string {
   return (runs.reduce((sum, { duration }) => sum + duration, 0) / 1000).toFixed(1)
 }

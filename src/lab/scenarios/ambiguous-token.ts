@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   expected: 'refused, whichever comes first',
   demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §5.3'],
   stoppedAt: ['proof', 'connection'],
+  remedy: 'Reject a request with more than one Authorization header or more than one token, with status 400',
   async run(stage) {
     const victim = await stage.victim()
     const control = () => attempt('alone', () => stage.use(victim.connection, victim.token))

@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['RFC 8705 §3', 'RFC 7800 §3.1', 'FAPI 2.0 §5.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Reject every token without a complete cnf; a missing member must not switch the check off',
   async run(stage) {
     const { signClaims } = stage.cast
     if (signClaims === undefined) throw new NotTried("the issuer's key is not at hand")

@@ -15,6 +15,8 @@ export const scenario: Scenario = {
   expected: 'refused, since the signature does not hold any longer',
   demandedBy: ['RFC 7515 §5.2', 'RFC 9068 §4', 'RFC 8725 §3.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy:
+    'Verify the signature of every token, with the algorithms that you expect and the keys of the issuer only, before you read its claims',
   async run(stage) {
     const victim = await stage.victim()
     readToken(victim.token)

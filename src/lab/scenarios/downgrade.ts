@@ -19,6 +19,7 @@ export const scenario: Scenario = {
   expected: 'no token, or one that is bound as the answer says, to the certificate at least',
   demandedBy: ['RFC 8705 §2', 'RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Issue tokens only on connections with a client certificate, and reject every token without a cnf',
   async run(stage) {
     const { connection, token } = await stage.victim()
     const controls = [await attempt('at a level of the server', () => stage.use(connection, token))]

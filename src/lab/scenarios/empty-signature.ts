@@ -13,6 +13,8 @@ export const scenario: Scenario = {
   expected: 'refused, and no error of the server',
   demandedBy: ['RFC 7515 §5.2', 'RFC 7518 §3.4'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy:
+    'Verify the signature of every token, with the algorithms that you expect and the keys of the issuer only; use a maintained library for that',
   async run(stage) {
     const victim = await stage.victim()
     readToken(victim.token)

@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['RFC 8693 §2.1', 'every level'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Verify the cnf of a subject_token as you do for an access token, before you exchange it',
   async run(stage) {
     if (stage.options.profile.name === 'rfc8705')
       throw new NotTried('RFC 8693 leaves it to a server who may exchange the token of whom')

@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   expected: 'refused from the expiry on, at tlsbound on connections that are older than that too',
   demandedBy: ['RFC 5280 §6.1.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Compare notAfter of the client certificate with the clock in every request, not only in the handshake',
   async run(stage) {
     const shortLived = issueShortLived(stage)
     const { connection, token } = await stage.victim(shortLived)

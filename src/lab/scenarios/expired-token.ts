@@ -12,6 +12,8 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['RFC 9068 §4', 'RFC 6750 §3.1'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy:
+    'Compare exp with the clock in every request, with at most a few seconds of leeway, also on connections that stay open',
   async run(stage) {
     const connection = await stage.connect(stage.cast.alice)
     const issuer = await stage.reach(stage.options.profile.tokenEndpoint, connection)

@@ -17,6 +17,7 @@ export const scenario: Scenario = {
   expected: 'refused: the binding is that of the connection itself',
   demandedBy: ['RFC 9266 §2', 'RFC 9729', 'RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Take the channel binding from the TLS connection itself; remove such headers from requests',
   async run(stage) {
     const victim = await stage.victim()
     const forged = buildHeaders(victim.connection.socket)

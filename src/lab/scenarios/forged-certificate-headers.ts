@@ -17,6 +17,8 @@ export const scenario: Scenario = {
   expected: 'refused: the certificate is that of the connection',
   demandedBy: ['RFC 8705 §3, §6.5', 'RFC 9440 §4', 'RFC 9700 §4.13'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy:
+    'Take the certificate from the TLS connection itself. Behind a proxy, accept the header from that proxy only, and let it remove what clients send',
   async run(stage) {
     const victim = await stage.victim()
     const headers = buildHeaders(stage.cast.alice)

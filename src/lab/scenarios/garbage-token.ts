@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   expected: 'refused, never an error of the server, which goes on serving its client',
   demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §15.6'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Answer a malformed token with 401 or 400, and limit the size of headers',
   async run(stage) {
     const before = await stage.victim()
     const controls = [await attempt('before', () => stage.use(before.connection, before.token))]

@@ -19,6 +19,7 @@ export const scenario: Scenario = {
   expected: 'refused, and no address is asked',
   demandedBy: ['RFC 8725 §3.10', 'RFC 7515 §10.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Ignore jwk, jku, x5c and x5u in the header of a token; use the keys of the issuer only',
   async run(stage) {
     const victim = await stage.victim()
     const { header } = readToken(victim.token)

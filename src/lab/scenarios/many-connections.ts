@@ -13,6 +13,8 @@ export const scenario: Scenario = {
   expected: 'refused on every connection but that one',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy:
+    'Compare the cnf of the token with the certificate and the binding of the connection in every request; do not cache a decision beyond its connection',
   async run(stage) {
     const client = await stage.victim()
     const loot = steal(stage, client)

@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'each request is judged by its own token',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Verify the token of each request, and do not store the result on the connection',
   async run(stage) {
     const client = await stage.victim()
     const loot = steal(stage, client)

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   expected: 'refused, or no connection at all',
   demandedBy: ['RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Require a client certificate on connections that tokens are used on, and reject a bound token without one',
   async run(stage) {
     const { connection, token } = await stage.victim()
     const controls = [await attempt('with its own certificate', () => stage.use(connection, token))]

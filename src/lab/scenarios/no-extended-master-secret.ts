@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'nothing is issued there, and nothing accepted',
   demandedBy: ['RFC 7627 §5.4', 'RFC 9266 §4.2', 'level proof', 'level connection'],
   stoppedAt: ['proof', 'connection'],
+  remedy: 'Require TLS 1.3, or with TLS 1.2 the extended master secret (RFC 7627), for connection-bound tokens',
   async run(stage) {
     if (stage.options.tls !== 'TLSv1.2') throw new NotTried('in TLS 1.3 every master secret is unique')
     const { connection, token } = await stage.victim()

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   expected: 'refused for every certificate but that of its client',
   demandedBy: ['RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Compare x5t#S256 in the cnf of the token with the certificate of the connection (RFC 8705 section 3)',
   async run(stage) {
     const { connection, token } = await stage.victim()
     const controls = [await attempt('with its own certificate', () => stage.use(connection, token))]

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   expected: 'refused on every other connection',
   demandedBy: ['RFC 9266 §2', 'level connection'],
   stoppedAt: ['connection'],
+  remedy: 'Compare the channel binding in the cnf of the token with that of the connection (RFC 9266)',
   async run(stage) {
     const { connection, token } = await stage.victim()
     const control = () => attempt('on its own connection', () => stage.use(connection, token))

@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   expected: 'refused everywhere; a path that answers without any token as well counts for nothing',
   demandedBy: ['RFC 8705 §3', 'RFC 9110 §4.2.3, §7.4'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Verify the token before routing, for every method, path and host name',
   async run(stage) {
     const victim = await stage.victim()
     const control = () => attempt('as always', () => stage.use(victim.connection, victim.token))

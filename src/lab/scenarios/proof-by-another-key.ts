@@ -18,6 +18,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.1, §3.3', 'RFC 8725 §3.10'],
   stoppedAt: ['proof'],
+  remedy: 'Verify the signature of the proof with the public key of the client certificate of the connection',
   run(stage) {
     const { alice } = stage.cast
     const other = findOther(stage)

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.2, §3.3'],
   stoppedAt: ['proof'],
+  remedy: 'Compare ath in the proof with the hash of the presented token',
   run: stage =>
     presentProofs(stage, {
       'the proof of another token': async ({ connection }) => connection.prove(await stage.tokenFor(connection)),

@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['RFC 6749 §6, §10.4', 'RFC 8705 §7.1', 'RFC 9700 §4.14'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Bind refresh tokens to the certificate of their client, and compare it at every refresh',
   async run(stage) {
     const { alice, bob, mallory, stranger } = stage.cast
     const first = await startGrant(stage)

@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   expected: 'all the others refused',
   demandedBy: ['RFC 9700 §4.14.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Use up a refresh token in one atomic step of the database',
   async run(stage) {
     const { connection, refreshToken: first } = await startGrant(stage)
     const answer = await refresh(stage, connection, first)

@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   expected: 'the used token is refused, and from then on so is what came of it',
   demandedBy: ['RFC 9700 §4.14.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Revoke the whole grant when a used refresh token is presented again',
   async run(stage) {
     const { connection, refreshToken: first } = await startGrant(stage)
     const thief = await stage.connectTo(stage.options.profile.tokenEndpoint, stage.cast.alice)

@@ -19,6 +19,8 @@ export const scenario: Scenario = {
   expected: 'what belongs to one leg of a relay is refused on the other',
   demandedBy: ['RFC 8705 §3', 'RFC 5056 §2', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy:
+    'Compare the cnf of the token with the certificate and the binding of the connection in every request; never use a binding that a client sends',
   async run(stage) {
     const other = requireOther(stage)
     const { connection, token } = await stage.victim()

@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   expected: 'no renegotiation, or the token refused after it',
   demandedBy: ['RFC 8705 §3', 'RFC 9266 §4.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Disable renegotiation, or read the client certificate again after it',
   async run(stage) {
     const { tls, http } = stage.options
     if (tls !== 'TLSv1.2') throw new NotTried('TLS 1.3 has no renegotiation')

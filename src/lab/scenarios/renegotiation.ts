@@ -16,6 +16,7 @@ export const scenario: Scenario = {
   expected: 'no renegotiation, or the token refused after it',
   demandedBy: ['RFC 9266 §4.2', 'level proof', 'level connection'],
   stoppedAt: ['proof', 'connection'],
+  remedy: 'Disable renegotiation, or read the channel binding again after it',
   async run(stage) {
     const { tls, http } = stage.options
     if (tls !== 'TLSv1.2') throw new NotTried('TLS 1.3 has no renegotiation')

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   expected: 'refused: whoever renews a certificate asks for new tokens',
   demandedBy: ['RFC 8705 §3.1', 'RFC 8705 §6.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Compare the hash of the whole certificate, not its subject or its public key',
   async run(stage) {
     const { alice, issue } = stage.cast
     if (issue === undefined) throw new NotTried('no key of the authority is there to issue a certificate')

@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   expected: 'refused within a second',
   demandedBy: ['RFC 7009 §2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Check revocation in every request, by the jti of the token and not by its text',
   async run(stage) {
     const victim = await stage.victim()
     const use = (text: string) => stage.use(victim.connection, text)

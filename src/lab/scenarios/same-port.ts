@@ -17,6 +17,7 @@ export const scenario: Scenario = {
   expected: 'refused: a connection is not its address',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Identify a connection by its channel binding, never by address and port',
   async run(stage) {
     // Somebody else may have the port, to speak to whomever; then it is tried with another one. Often, where ports are scarce.
     for (let left = 9; ; left--)

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   expected: 'refused: a name is not a certificate',
   demandedBy: ['RFC 8705 §3.1', 'RFC 8705 §7.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Compare the hash of the whole certificate, not its subject',
   async run(stage) {
     const { alice, issue } = stage.cast
     if (issue === undefined) throw new NotTried('no key of the authority is there to issue a certificate')

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   expected: 'refused, since its connection is gone',
   demandedBy: ['RFC 9266 §2', 'level connection'],
   stoppedAt: ['connection'],
+  remedy: 'Do not accept a connection-bound token after its connection is closed; store no binding across restarts',
   async run(stage) {
     const { restart } = stage.options
     if (restart === undefined) throw new NotTried('the lab cannot restart this server')

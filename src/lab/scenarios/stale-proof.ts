@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.2, §3.3'],
   stoppedAt: ['proof'],
+  remedy: 'Compare iat in the proof with the clock, and accept a few seconds only',
   run: stage =>
     presentProofs(stage, {
       'ten minutes old': from(-600),

@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §3.3', 'level proof'],
   stoppedAt: ['proof'],
+  remedy: 'Compare ekm in the proof with the exported keying material of the connection',
   async run(stage) {
     requireProofs(stage)
     const victim = await stage.victim()

@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'a server that resumes nothing, or trusts nobody on what was resumed',
   demandedBy: ['level proof', 'level connection'],
   stoppedAt: ['proof', 'connection'],
+  remedy: 'Disable TLS session resumption, with tickets and with session ids, on listeners that accept bound tokens',
   async run(stage) {
     const client = await stage.victim()
     const { connection, token } = client

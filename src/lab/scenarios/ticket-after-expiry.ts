@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'a server that resumes nothing, or trusts nobody on what was resumed',
   demandedBy: ['RFC 5280 §6.1.3', 'level proof', 'level connection'],
   stoppedAt: ['proof', 'connection'],
+  remedy: 'Disable TLS session resumption, or compare notAfter of the certificate with the clock in every request',
   async run(stage) {
     const shortLived = issueShortLived(stage)
     const client = await stage.victim(shortLived)

@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   expected: 'refused; a form in the body of a POST only on the connection of the thief',
   demandedBy: ['RFC 6750 §2, §2.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Accept tokens in the Authorization header only',
   async run(stage) {
     const victim = await stage.victim()
     const control = () => attempt('in the header', () => stage.use(victim.connection, victim.token))

@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   expected: 'refused, on the connection of the client too',
   demandedBy: ['RFC 6750 §2.3, §5.3', 'RFC 9700 §4.3.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Ignore tokens in the query of a URL; accept the Authorization header only',
   async run(stage) {
     const victim = await stage.victim()
     const control = () => attempt('in the header', () => stage.use(victim.connection, victim.token))

@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   expected: 'refused, or answered as the thief',
   demandedBy: ['RFC 6750 §2, §3.1', 'RFC 9110 §5.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Reject a request with more than one Authorization header, with status 400',
   async run(stage) {
     const victim = await stage.victim()
     const loot = steal(stage, victim)

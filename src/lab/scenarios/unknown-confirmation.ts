@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['level connection', 'level proof'],
   stoppedAt: ['proof', 'connection'],
+  remedy: 'Reject a token whose cnf has a member that you do not know or more than one certificate',
   async run(stage) {
     const { signClaims } = stage.cast
     if (signClaims === undefined) throw new NotTried("the issuer's key is not at hand")

@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §3.3, §3.5', 'RFC 8725 §3.1'],
   stoppedAt: ['proof'],
+  remedy: 'Require a proof with a valid signature for every token of level proof',
   run(stage) {
     const certificate = createPublicKey(stage.cast.alice.certificate)
     const secret = certificate.export({ type: 'spki', format: 'pem' })

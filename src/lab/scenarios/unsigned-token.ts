@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['RFC 8725 §2.1, §3.1', 'RFC 9068 §4'],
   stoppedAt: ['certificate', 'proof', 'connection'],
+  remedy: 'Reject alg none in every spelling; allow named algorithms only',
   async run(stage) {
     const victim = await stage.victim()
     readToken(victim.token)

@@ -1,7 +1,6 @@
-// The program that openssl-client.ts runs: Python, which drives the OpenSSL of the machine through ctypes.
-// Plaintext comes on descriptor 0 and goes to 1; on 3 comes a line of JSON for who connects, and one for who renegotiates.
-
-export const opensslProgram = `
+# The TLS 1.2 client that openssl-client.ts runs: it drives the OpenSSL library of the machine through ctypes.
+# Descriptor 0 is plaintext to send, 1 is plaintext received; 3 is a line of JSON for the identity that connects, and one for
+# each identity that renegotiates.
 import base64, ctypes, ctypes.util, json, os, select, signal, socket, sys
 
 signal.alarm(20)
@@ -81,4 +80,3 @@ while True:
         if size <= 0:
             break
         os.write(1, received.raw[:size])
-`

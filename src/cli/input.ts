@@ -1,0 +1,23 @@
+// What a command reads: the file that was named, or stdin for -.
+import { createReadStream } from 'node:fs'
+
+/** Reads a file or stdin in parts. @throws Error (rejects) naming the file. */
+export async function* readChunks(file: string): AsyncGenerator<Buffer> {
+  try {
+    yield* file === '-' ? process.stdin : createReadStream(file)
+  } catch (error) {
+    throw new Error(`${nameInput(file)} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error })
+  }
+}
+
+/** Reads all of a file or of stdin. @throws Error (rejects) naming the file. */
+export async function readInput(file: string): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of readChunks(file)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** How messages name what `-` means. */
+export function nameInput(file: string): string {
+  return file === '-' ? 'stdin' : file
+}

@@ -1,0 +1,48 @@
+// What a command writes: results to stdout, messages and progress to stderr. Never a token in a message, and nothing in any
+// of them that could steer a terminal.
+import { styleText } from 'node:util'
+import { printable } from '../core/printable.ts'
+import type { Values } from './command.ts'
+
+/** Writes a result to stdout: with --json as JSON in one line, otherwise as text. */
+export function writeResult({ json }: Values, result: unknown, text: string): void {
+  process.stdout.write(`${(json === true ? JSON.stringify(result) : text).replace(controls, escapeControl)}\n`)
+}
+
+const controls = /[^\n\P{Cc}]|[\u2028\u2029]/gu
+
+function escapeControl(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+/** Writes one line to stderr. */
+export function writeMessage(text: string): void {
+  clearProgress()
+  process.stderr.write(`${printable(text)}\n`)
+}
+
+let hasProgress = false
+
+/**
+ * Shows in the last line of a terminal how far a command is; each call replaces the line. Without a terminal on stderr it
+ * writes nothing.
+ */
+export function showProgress(text: string): void {
+  const { isTTY, columns } = process.stderr
+  if (isTTY !== true || process.env.TERM === 'dumb') return
+  hasProgress = true
+  process.stderr.write(`\r\u001b[K${printable(text).slice(0, (columns || 80) - 1)}`)
+}
+
+/** Removes the line of `showProgress`. Call it before anything is written to stdout, which may be the same terminal. */
+export function clearProgress(): void {
+  if (hasProgress) process.stderr.write('\r\u001b[K')
+  hasProgress = false
+}
+
+export type Style = 'bold' | 'green' | 'red' | 'yellow' | 'dim'
+
+/** Returns text with a style where the stream shows one: on a terminal without NO_COLOR, or with FORCE_COLOR. */
+export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return styleText(style, text, { stream, validateStream: true })
+}

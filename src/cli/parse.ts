@@ -1,0 +1,49 @@
+// The arguments of one command → options and positional arguments. util.parseArgs takes them apart; the messages are written
+// here, since they name what may be meant.
+import { parseArgs } from 'node:util'
+import { type Command, type Option, suggest, UsageError, type Values } from './command.ts'
+import { declareOptions } from './option.ts'
+
+export const helpOption: Option = { name: 'help', short: 'h', help: 'Shows this help' }
+
+export interface Arguments {
+  readonly values: Values
+  readonly positionals: readonly string[]
+}
+
+/** Parses the arguments of a command. @throws UsageError */
+export function parseArguments(args: readonly string[], { options, positionals, actions }: Command): Arguments {
+  const known = [...options, helpOption]
+  const parsed = parseArgs({
+    args: [...args],
+    options: declareOptions(known),
+    strict: false,
+    tokens: true,
+    allowPositionals: true,
+  })
+  for (const token of parsed.tokens) if (token.kind === 'option') checkOption(token, known)
+  const [first] = parsed.positionals
+  const isWanted = positionals !== undefined || actions !== undefined || parsed.values.help === true
+  if (first !== undefined && !isWanted) throw new UsageError(`unexpected argument ${first}`)
+  return { values: parsed.values as Values, positionals: parsed.positionals }
+}
+
+interface OptionToken {
+  readonly name: string
+  readonly rawName: string
+  readonly value: string | undefined
+  readonly inlineValue: boolean | undefined
+}
+
+function checkOption({ name, rawName, value, inlineValue }: OptionToken, known: readonly Option[]): void {
+  const option = known.find(candidate => candidate.name === name)
+  if (option === undefined) {
+    const names = known.map(candidate => candidate.name)
+    throw new UsageError(`there is no option ${rawName}${suggest(name, names, '--')}`)
+  }
+  if (option.value === undefined) {
+    if (value !== undefined) throw new UsageError(`${rawName} is a switch and takes no value`)
+  } else if (value === undefined) throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}`)
+  else if (inlineValue !== true && /^-./s.test(value))
+    throw new UsageError(`${rawName} is followed by ${value}; if that is its value, write --${name}=${value}`)
+}

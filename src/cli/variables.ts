@@ -1,0 +1,22 @@
+// The environment variables of the commands that are not settings of the server. In the environment of a server they are
+// valid: one shell can start a server and run clients.
+import { settingsTable } from '../settings/settings.ts'
+import { identityOptions } from './identity-options.ts'
+import { labOptions } from './lab/options.ts'
+import { opsOptions } from './ops.ts'
+import type { Option } from './option.ts'
+import { sidecarOptions } from './sidecar-options.ts'
+import { tokenOptions } from './token-options.ts'
+
+const options: readonly Option[] = [
+  ...identityOptions,
+  ...tokenOptions,
+  ...opsOptions,
+  ...sidecarOptions,
+  ...labOptions,
+]
+const settings = new Set(Object.values(settingsTable).map(({ name }) => name))
+
+export const clientVariables: readonly string[] = [
+  ...new Set(options.flatMap(({ variable }) => (variable === undefined || settings.has(variable) ? [] : [variable]))),
+]
