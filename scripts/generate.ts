@@ -7,6 +7,7 @@ import type { Generator } from './generate/generator.ts'
 const generators: Readonly<Record<string, () => Promise<Generator>>> = {
   settings: () => import('./generate/settings.ts'),
   'command-line': () => import('./generate/command-line.ts'),
+  man: () => import('./generate/man.ts'),
   library: () => import('./generate/library.ts'),
   refusals: () => import('./generate/refusals.ts'),
   'event-schemas': () => import('./generate/event-schemas.ts'),
