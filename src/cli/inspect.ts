@@ -1,9 +1,12 @@
-// tlsbound inspect: what a token says, and whether a connection made now would be accepted with it.
+// tlsbound inspect: what a token says, and whether a connection made now would be accepted with it; or how a client
+// certificate is registered.
+import { existsSync } from 'node:fs'
 import { type Identity, readIdentityFiles } from '../client/client.ts'
 import { readCredentials } from '../client/identity.ts'
 import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
 import { httpsUrl } from '../settings/forms.ts'
 import { decodeToken } from '../text/describe-token.ts'
+import { buildCertificateReport } from './certificate-report.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 import { findIdentity, identityHelp, identityOptions } from './identity-options.ts'
 import type { Access } from './issuer.ts'
@@ -20,10 +23,14 @@ const longest = 65_536
 
 export const command: Command = {
   help: `Usage: tlsbound inspect TOKEN|- [OPTIONS]
+       tlsbound inspect CERTIFICATE-FILE [--json]
 
 Decodes a token, explains each claim, and says whether a connection made now would be accepted with it, and what of that
 was not verified. Give - and the token on stdin: what stands in a command line, everybody on this machine can read.
 The keys for its signature are asked of the issuer; the token itself is sent nowhere. Exit 1 if it would be refused.
+
+With the file of a client certificate in PEM, prints its names in the form in which a client is registered, and its
+thumbprint.
 
   --issuer URL            who must have issued it (TLSBOUND_ISSUER, whoever the token names)
   --offline               ask nobody; the signature is then not verified
@@ -34,7 +41,13 @@ With --ca alone, or none of them, no certificate is judged. Without --ca, Node's
   options: { ...declareOptions([issuer]), offline: { type: 'boolean' }, json: { type: 'boolean' }, ...identityOptions },
   takesWords: true,
   async run(values, [word, ...others]) {
-    if (word === undefined || others.length > 0) throw new UsageError('inspect takes one token, or - for stdin')
+    if (word === undefined || others.length > 0)
+      throw new UsageError('inspect takes one token, - for stdin, or the file of a certificate')
+    if (word !== '-' && existsSync(word)) {
+      const { report, words } = buildCertificateReport(word)
+      tell(values, report, words)
+      return
+    }
     const token = (word === '-' ? (await readInput('-')).toString() : word).trim()
     const { report, words } = buildOpaqueReport(token) ?? (await inspectJwt(token, values))
     tell(values, report, words)
@@ -46,7 +59,7 @@ With --ca alone, or none of them, no certificate is judged. Without --ca, Node's
 async function inspectJwt(token: string, values: Values): Promise<{ report: TokenReport; words: string }> {
   const decoded = token.length > longest ? undefined : decodeToken(token)
   if (decoded === undefined)
-    throw new Error('this is no token: neither the three parts of a JWT nor tlsbound_at_… or tlsbound_rt_…')
+    throw new Error('this is no token and no file: neither the three parts of a JWT nor tlsbound_at_… or tlsbound_rt_…')
   const expected = createOptionReader(values, process.env)(issuer)
   const { files, caFile } = findIdentity(values)
   const identity = files && readIdentityFiles(files)()
