@@ -49,7 +49,7 @@ export const settingsTable = {
   accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'seconds'),
   refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'seconds from the first token of a grant to its end, which no refresh moves'),
   trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of outside issuers whose tokens are exchanged for ours'),
-  webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of who is notified of thefts, mode 0600: docs/notifications.md'),
+  webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of who is notified of thefts, mode 0600: docs/how-to/notify.md'),
   logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'how much the application log on stderr says'),
   auditFile: optional('AUDIT_FILE', path, 'stdout', 'where security events are appended, one JSON line each'),
   auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'form of the security events: our own, Elastic Common Schema, or OCSF'),

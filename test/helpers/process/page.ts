@@ -24,28 +24,27 @@ export interface Block {
 
 /** Returns the blocks of a page that are commands or files, in their order. */
 export function parseBlocks(page: string): Block[] {
-  const fence = /^(?:<!-- (not run: |keeps running|exit: |file: )([^\n]*?) ?-->\n)?( *)```(\w*)\n([\s\S]*?)^\3```$/gm
-  return [...page.matchAll(fence)].flatMap(
-    ([whole, directive, value = '', indent = '', language = '', text = '', ...rest]) => {
-      const isCommand = language === 'sh' || language === 'console'
-      if (!isCommand && directive !== 'file: ') return []
-      const line = page.slice(0, (rest.at(-2) as unknown as number) + whole.indexOf('```')).split('\n').length
-      return [
-        {
-          line,
-          language,
-          text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
-          notRun: directive === 'not run: ' ? value : undefined,
-          keepsRunning: directive === 'keeps running',
-          exit: directive === 'exit: ' ? Number(value) : 0,
-          file: directive === 'file: ' ? value : undefined,
-        },
-      ]
-    },
-  )
+  const fence = /^(?: *<!-- (not run: |keeps running|exit: |file: )([^\n]*?) ?-->\n)?( *)```(\w*)\n([\s\S]*?)^\3```$/gm
+  return [...page.matchAll(fence)].flatMap(match => {
+    const [whole, directive, value = '', indent = '', language = '', text = ''] = match
+    const isCommand = language === 'sh' || language === 'console'
+    if (!isCommand && directive !== 'file: ') return []
+    return [
+      {
+        line: page.slice(0, match.index + whole.indexOf('```')).split('\n').length,
+        language,
+        text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+        notRun: directive === 'not run: ' ? value : undefined,
+        keepsRunning: directive === 'keeps running',
+        exit: directive === 'exit: ' ? Number(value) : 0,
+        file: directive === 'file: ' ? value : undefined,
+      },
+    ]
+  })
 }
 
 interface Step {
+  /** Lines, of which each must succeed, in a block of `sh`. */
   readonly command: string
   /** Undefined: any output will do. */
   readonly output?: string
@@ -75,13 +74,31 @@ export interface PageOptions {
   readonly places?: readonly (readonly [page: string, here: string])[]
 }
 
-export interface PageRun {
+export type Setup = (t: Test) => Promise<PageOptions>
+
+/** Runs pages, each where its setup says, and reports how many of their blocks ran. With `PAGE=name`, that page alone. */
+export async function runPages(t: Test, setups: Readonly<Record<string, Setup>>): Promise<void> {
+  const { PAGE: only } = process.env
+  const total = { run: 0, notRun: 0 }
+  for (const [page, setup] of Object.entries(setups)) {
+    if (only !== undefined && !page.endsWith(only)) continue
+    await t.test(`docs/${page}.md shows what its commands do`, async t => {
+      const { run, notRun } = await runPage(t, `docs/${page}.md`, await setup(t))
+      total.run += run
+      total.notRun += notRun
+      t.comment(`docs/${page}.md: ${run} blocks run, ${notRun} not run`)
+    })
+  }
+  t.comment(`all pages: ${total.run} blocks run, ${total.notRun} not run`)
+}
+
+interface PageRun {
   readonly run: number
   readonly notRun: number
 }
 
 /** Runs all blocks of a page. Each command is one assertion. */
-export async function runPage(t: Test, path: string, options: PageOptions): Promise<PageRun> {
+async function runPage(t: Test, path: string, options: PageOptions): Promise<PageRun> {
   const { folder, prelude = '', places = [] } = options
   const here = (text: string) => places.reduce((all, [page, local]) => all.replaceAll(page, local), text)
   const there = (text: string) => places.reduceRight((all, [page, local]) => all.replaceAll(local, page), text)
@@ -109,7 +126,7 @@ export async function runPage(t: Test, path: string, options: PageOptions): Prom
         t.match(normalize(there(shown)), wanted ?? /^/, name)
         continue
       }
-      const { code, shown } = await shell.run(here(command))
+      const { code, shown } = await shell.run(here(command), block.language === 'sh')
       const exit = isLast ? block.exit : 0
       if (code !== exit) t.fail(`${name}: ends with ${code} and not ${exit}`, { shown })
       else if (wanted !== undefined) t.match(normalize(there(shown)), wanted, name)
@@ -128,6 +145,7 @@ function normalize(text: string): string {
     .replaceAll(/\btlsbound_(rt|at)_\w{49}/g, 'tlsbound_$1_X')
     .replaceAll(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UUID')
     .replaceAll(/(?<![\w-])[\w-]{43}(?![\w-])/g, 'THUMBPRINT')
+    .replaceAll(/\b[0-9a-f]{32}\b/g, 'SERIAL')
     .replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME')
     .replaceAll(/[ \t]+$/gm, '')
 }
@@ -145,7 +163,8 @@ function toPattern(output: string, isBeginning: boolean): RegExp {
 }
 
 interface Shell {
-  run(command: string): Promise<{ code: number; shown: string }>
+  /** With `isStrict`, the first command that fails ends the shell. */
+  run(command: string, isStrict?: boolean): Promise<{ code: number; shown: string }>
   /** Starts what does not end, and returns its output as soon as `isReady`. */
   start(command: string, isReady: (shown: string) => boolean): Promise<string>
 }
@@ -181,8 +200,9 @@ function openShell(t: Test, { folder, env = {} }: PageOptions): Shell {
     return { script, output: `${script}.out`, mark: `step ${number} ended with` }
   }
   return {
-    async run(command) {
-      const { script, output, mark } = write(command)
+    async run(command, isStrict = false) {
+      if (bash.exitCode !== null) throw new Error('an earlier command has ended the shell')
+      const { script, output, mark } = write(isStrict ? `set -e\n${command}\nset +e\n` : command)
       bash.stdin?.write(`. ${script} </dev/null >${output} 2>&1; echo "${mark} $?"\n`)
       const pattern = new RegExp(`${mark} (\\d+)\\n`)
       await waitFor(
