@@ -1,9 +1,9 @@
-// Plays the lab against our server and against a foreign one, and writes what came of it into docs/lab.md.
+// Plays the lab against our server and against a foreign one, and writes what came of it into docs/reference/replay-lab.md.
 // The tests of the lab hold the page against the same runs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { judgeColumn, judgeOurs, playForeign, playOurs, writeComparison } from '../test/helpers/client/comparison.ts'
 
-const path = 'docs/lab.md'
+const path = 'docs/reference/replay-lab.md'
 const page = readFileSync(path, 'utf8')
 const table = /^\| scenario \|.*\n(?:\|.*\n)*/m
 if (!table.test(page)) throw new Error(`${path} lacks the table that begins with "| scenario |"`)

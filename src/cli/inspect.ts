@@ -1,9 +1,12 @@
-// tlsbound inspect: explains a token, and whether a new connection would be accepted with it.
+// tlsbound inspect: explains a token, and whether a new connection would be accepted with it; or how a client certificate is
+// registered.
+import { existsSync } from 'node:fs'
 import { type Identity, readIdentityFiles } from '../client/client.ts'
 import { readCredentials } from '../client/identity.ts'
 import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
 import { httpsUrl } from '../settings/forms.ts'
 import { decodeToken } from '../text/describe-token.ts'
+import { buildCertificateReport } from './certificate-report.ts'
 import { type Command, UsageError, type Values } from './command.ts'
 import { findIdentity, identityOptions } from './identity-options.ts'
 import { readInput } from './input.ts'
@@ -19,13 +22,14 @@ import { buildReport, describeReport, type TokenReport } from './token-report.ts
 const longest = 65_536
 
 export const command: Command = {
-  usage: ['TOKEN [OPTIONS]', '- [OPTIONS]'],
+  usage: ['TOKEN [OPTIONS]', '- [OPTIONS]', 'CERTIFICATE-FILE [--json]'],
   description: [
     'Decodes a token, explains each claim, and reports whether a new connection with the given certificate would be accepted with it, and what could not be verified.',
     'Use - and give the token on stdin: other users of the machine can read the arguments of a command.',
     'The keys that verify the signature are fetched from the issuer. The token is not sent anywhere.',
+    'With the PEM file of a client certificate, prints its names in the form in which a client is registered, and its thumbprint.',
   ],
-  positionals: { value: 'TOKEN' },
+  positionals: { value: 'TOKEN|CERTIFICATE-FILE' },
   options: [
     { ...issuer, help: 'The required issuer', fallback: 'the one that the token names', group: 'Options' },
     { name: 'offline', help: 'Fetches nothing; the signature is not verified' },
@@ -39,7 +43,13 @@ export const command: Command = {
   failure: 'the token would be rejected, or this is no token',
   examples: ['tlsbound token https://localhost:8443 | tlsbound inspect -', 'tlsbound inspect - --offline < token.txt'],
   async run(values, [word, ...others]) {
-    if (word === undefined || others.length > 0) throw new UsageError('inspect takes one token, or - for stdin')
+    if (word === undefined || others.length > 0)
+      throw new UsageError('inspect takes one token, - for stdin, or the file of a certificate')
+    if (word !== '-' && existsSync(word)) {
+      const { report, words } = buildCertificateReport(word)
+      writeResult(values, report, words)
+      return
+    }
     const token = (word === '-' ? (await readInput('-')).toString() : word).trim()
     const { report, words } = buildOpaqueReport(token) ?? (await inspectJwt(token, values))
     writeResult(values, report, words)
@@ -51,7 +61,7 @@ export const command: Command = {
 export async function inspectJwt(token: string, values: Values): Promise<{ report: TokenReport; words: string }> {
   const decoded = token.length > longest ? undefined : decodeToken(token)
   if (decoded === undefined)
-    throw new Error('this is no token: neither the three parts of a JWT nor tlsbound_at_… or tlsbound_rt_…')
+    throw new Error('this is no token and no file: neither the three parts of a JWT nor tlsbound_at_… or tlsbound_rt_…')
   const expected = createOptionReader(values, process.env)(issuer)
   const { files, caFile } = findIdentity(values)
   const identity = files && readIdentityFiles(files)()

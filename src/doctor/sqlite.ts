@@ -31,7 +31,7 @@ function checkHeader(path: string, header: Buffer, size: number): Finding[] {
   const log = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   if (size === 0)
     return [warning(`${path}: empty, the server makes a new state in it`, 'restore a backup if there was one')]
-  const restore = 'restore a backup: docs/operations.md'
+  const restore = 'restore a backup: docs/how-to/back-up-and-restore.md'
   if (header.length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
     return [failure(`${path}: this is not an SQLite database`, restore)]
   const [version, application] = [header.readUInt32BE(60), header.readUInt32BE(68)]

@@ -104,7 +104,7 @@ export function describeRefusal(error: unknown): SessionError | undefined {
   if (!parameter) return undefined
   return new SessionError(
     'session',
-    `a pooler in between does not support the parameter ${parameter}: connect to PostgreSQL directly, or add it to ignore_startup_parameters of PgBouncer and set it for the role (docs/server.md)`,
+    `a pooler in between does not support the parameter ${parameter}: connect to PostgreSQL directly, or add it to ignore_startup_parameters of PgBouncer and set it for the role (docs/how-to/install-as-a-service.md)`,
   )
 }
 

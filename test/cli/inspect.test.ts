@@ -1,13 +1,17 @@
 // `tlsbound inspect`: what it says of a token is what the server then does, and what it cannot know it says too.
 // CL02, JW22, JW24, CB01, CF02, LK03, LK14.
 import { randomBytes, X509Certificate } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { type Circumstances, verifySignature } from '../../src/cli/judge-token.ts'
 import { buildOpaqueReport } from '../../src/cli/opaque-report.ts'
 import { buildReport, describeReport } from '../../src/cli/token-report.ts'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { readCertificate } from '../../src/core/presenter.ts'
+import { matchesSubject, readSubjectRule, type SubjectRule } from '../../src/core/subject-rule.ts'
 import { generateTokenKey, type TokenJwk } from '../../src/keys/token-keys.ts'
+import { issueCertificate } from '../../src/pki/certificate.ts'
 import { decodeToken } from '../../src/text/describe-token.ts'
 import { as, makeDemoFolder, runCommand } from '../helpers/client/client-command.ts'
 import { startServerBehindRelay } from '../helpers/client/relay.ts'
@@ -221,4 +225,42 @@ t.test('a token cannot write lines of the report, nor steer the terminal (LK03)'
   const words = describeReport(report(token))
   t.notMatch(words, /\nThe signature is good/)
   t.notMatch(words.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+})
+
+t.test('prints the names of a certificate in the form in which its client is registered', async t => {
+  const { pki } = server
+  const { code, stdout } = await runCommand(t, ['inspect', 'certs/alice.crt'], { cwd })
+  t.equal(code, 0)
+  t.match(stdout, `x5t#S256  ${certificateOf('alice').thumbprint}\n`)
+  t.match(stdout, '"tls_client_auth_subject_dn": "CN=alice"\n')
+  const subject = [
+    ['O', 'Example, Inc.'],
+    ['CN', 'worker'],
+  ] as const
+  const altNames = [
+    { dns: '*.example' },
+    { dns: 'worker.example' },
+    { ip: '192.0.2.7' },
+    { uri: 'spiffe://example/worker' },
+  ]
+  const { certificate } = issueCertificate({ issuer: pki.ca, subject, altNames, extendedKeyUsage: ['clientAuth'] })
+  writeFileSync(join(cwd, 'worker.crt'), certificate)
+  const worker = await runCommand(t, ['inspect', 'worker.crt', '--json'], { cwd })
+  const { registrations } = JSON.parse(worker.stdout) as { registrations: { member: string; value: string }[] }
+  t.same(registrations, [
+    { member: 'tls_client_auth_subject_dn', value: 'CN=worker,O=Example\\, Inc.' },
+    { member: 'tls_client_auth_san_dns', value: 'worker.example' },
+    { member: 'tls_client_auth_san_ip', value: '192.0.2.7' },
+    { member: 'tls_client_auth_san_uri', value: 'spiffe://example/worker' },
+  ])
+  for (const { member, value } of registrations) {
+    const type = member.replace('tls_client_auth_', '') as SubjectRule['type']
+    const rule = readSubjectRule(type, value) as SubjectRule
+    t.ok(matchesSubject(rule, new X509Certificate(certificate)), `the server matches ${member}`)
+  }
+})
+
+t.test('rejects a file that is no certificate, with its name', async t => {
+  const { code, stdout, stderr } = await runCommand(t, ['inspect', 'certs/alice.key'], { cwd })
+  t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: /certs\/alice\.key, line 1: this is a private key/ })
 })

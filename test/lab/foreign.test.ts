@@ -37,8 +37,8 @@ t.test('a token and a TLS ticket are enough there to be its client, without any 
       )
 })
 
-t.test('docs/lab.md says of it what came of it', async t => {
-  const page = readFileSync('docs/lab.md', 'utf8')
+t.test('docs/reference/replay-lab.md says of it what came of it', async t => {
+  const page = readFileSync('docs/reference/replay-lab.md', 'utf8')
   const column = readColumn(page, 'node-oidc-provider, certificate')
   t.same(column, judgeColumn(runs), 'scripts/compare.ts writes the table anew')
 })

@@ -84,8 +84,8 @@ t.test('the whole lab, with the server that it plays against, takes less than a 
   t.ok(seconds < 60, `${seconds.toFixed(1)} s`)
 })
 
-t.test('docs/lab.md says of our server what came of it', async t => {
-  const page = readFileSync('docs/lab.md', 'utf8')
+t.test('docs/reference/replay-lab.md says of our server what came of it', async t => {
+  const page = readFileSync('docs/reference/replay-lab.md', 'utf8')
   for (const [heading, column] of Object.entries(judgeOurs(runs)))
     t.same(readColumn(page, heading as Heading), column, `${heading}; scripts/compare.ts writes the table anew`)
 })

@@ -1,4 +1,5 @@
-// docs/notifications.md is true: its code verifies its own example, and what is delivered to a receiver, in Node and in Python.
+// docs/how-to/notify.md is true: its code verifies the example of docs/reference/notifications.md, and what is delivered to a
+// receiver, in Node and in Python.
 // Needs the Debian package python3.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -9,7 +10,9 @@ import { startNotifier } from '../helpers/server/notifier.ts'
 import { type Delivered, secret, startReceiver, theft } from '../helpers/server/webhook-receiver.ts'
 import { until } from '../helpers/until.ts'
 
-const page = readFileSync('docs/notifications.md', 'utf8')
+const page = ['how-to/notify', 'reference/notifications']
+  .map(name => readFileSync(`docs/${name}.md`, 'utf8'))
+  .join('\n')
 const code = (language: string) => new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(page)?.[1] ?? t.fail(language)
 
 type Headers = Readonly<Record<string, string>>

@@ -1,5 +1,5 @@
 // POST /leaks: reports of leaked tokens, in the format of GitHub's secret scanning partner programme. The answer depends on
-// the form of the report alone: it must not tell its sender which of the tokens live (docs/leaks.md).
+// the form of the report alone: it must not tell its sender which of the tokens live (docs/reference/leak-reports.md).
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../../core/errors.ts'
 import { type LeakReport, maximumReport, readLeakReport } from '../../core/leak-report.ts'

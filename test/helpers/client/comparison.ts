@@ -1,4 +1,4 @@
-// The comparison in docs/lab.md: played against our server at each level and against a foreign one, each over TLS 1.3 and
+// The comparison in docs/reference/replay-lab.md: played against our server at each level and against a foreign one, each over TLS 1.3 and
 // 1.2 and whatever HTTP it speaks, and put into one word for each scenario.
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
 import { scenarios } from '../../../src/lab/catalog.ts'
@@ -66,7 +66,7 @@ export function judgeOurs(runs: readonly Run[]): Partial<Record<Heading, Column>
   }
 }
 
-/** Writes the table, as it stands in docs/lab.md. */
+/** Writes the table, as it stands in docs/reference/replay-lab.md. */
 export function writeComparison(columns: Readonly<Record<Heading, Column>>): string {
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
   return [

@@ -1,0 +1,48 @@
+// The tutorial and the how-to pages are true: what they tell a reader to type runs, and shows what they show. The pages of an
+// installed service are in service.test.ts.
+// Needs the Debian packages curl, git, golang-go, jq, openssl and python3.
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parseBlocks, runPages } from '../helpers/process/page.ts'
+import { setups } from '../helpers/process/page-setups.ts'
+import { serviceSetups } from '../helpers/process/service-setups.ts'
+
+t.setTimeout(1_200_000) // hundreds of processes, one after the other
+
+t.test('reads blocks, and the comments above them', async t => {
+  const page = [
+    'Text.',
+    '<!-- not run: needs systemd -->',
+    '```sh',
+    'systemctl start',
+    '```',
+    '1. Step',
+    '   <!-- exit: 1 -->',
+    '   ```console',
+    '   $ echo a; false',
+    '   a',
+    '   ```',
+    '```json',
+    '{}',
+    '```',
+    '<!-- file: a.json -->',
+    '```json',
+    '{}',
+    '```',
+  ].join('\n')
+  t.match(parseBlocks(page), [
+    { line: 3, language: 'sh', text: 'systemctl start\n', notRun: 'needs systemd', exit: 0 },
+    { line: 8, language: 'console', text: '$ echo a; false\na\n', notRun: undefined, exit: 1 },
+    { line: 16, language: 'json', text: '{}\n', file: 'a.json' },
+  ])
+})
+
+t.test('each page has a place to run in, and each place a page', async t => {
+  const pages = ['tutorial', 'how-to'].flatMap(folder =>
+    readdirSync(join('docs', folder)).map(name => `${folder}/${name.replace('.md', '')}`),
+  )
+  t.same(Object.keys({ ...setups, ...serviceSetups }).sort(), pages.sort())
+})
+
+await runPages(t, setups)

@@ -1,0 +1,177 @@
+// Where the commands of each page of the documentation run: what the page says that its reader has already.
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Test } from 'tap'
+import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
+import { issueCertificate } from '../../../src/pki/certificate.ts'
+import { type DemoPki, makeDemoPki } from '../../../src/pki/demo.ts'
+import { register } from '../tokens/grants.ts'
+import { makeIssuer } from '../tokens/outside-issuer.ts'
+import type { PageOptions, Setup } from './page.ts'
+import { type Environment, findFreePort, startTlsbound } from './process.ts'
+import { makeRepository } from './repository.ts'
+
+const root = resolve('.')
+export const cli = join(root, 'src/cli/cli.ts')
+const compiled = resolve('.tap/compiled')
+
+/** `tlsbound`, with `npx` and without, is this tree's command; packages are this tree's sources. */
+export const commands = `
+tlsbound() { command node ${cli} "$@"; }
+npx() { if [ "$1" = tlsbound ]; then shift; tlsbound "$@"; else command npx "$@"; fi; }
+node() { command node --conditions=tlsbound-source "$@"; }
+`
+
+export interface Place extends PageOptions {
+  readonly prelude: string
+  readonly env: Environment
+  readonly places: readonly (readonly [string, string])[]
+}
+
+/** An empty folder, and free ports in the place of the demo's. */
+export async function prepare(t: Test): Promise<Place> {
+  const folder = t.testdir()
+  const ports = await Promise.all([findFreePort(), findFreePort(), findFreePort()])
+  const [port, opsPort, appPort] = ports.map(String) as [string, string, string]
+  return {
+    folder,
+    prelude: commands,
+    env: {
+      TLSBOUND_PORT: port,
+      TLSBOUND_OPS_PORT: opsPort,
+      TLSBOUND_OPS_URL: `http://127.0.0.1:${opsPort}`,
+      NODE_COMPILE_CACHE: compiled,
+    },
+    places: [
+      ['8443', port],
+      ['9443', opsPort],
+      ['8444', appPort],
+    ],
+  }
+}
+
+/** Makes the entries of this tree that a clone has, but for those which a server writes. */
+function linkTree(folder: string, names = readdirSync(root)): void {
+  for (const name of names)
+    if (!['certs', 'data', 'run', '.git', '.tap', 'dist'].includes(name))
+      symlinkSync(join(root, name), join(folder, name))
+}
+
+/** Installs this tree, and packages that it has, into a folder. */
+function install(folder: string, ...packages: string[]): void {
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(root, join(folder, 'node_modules/tlsbound'))
+  for (const name of packages) symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name))
+}
+
+/** A clone of the repository after `npm ci`. */
+const clone: Setup = async t => {
+  const place = await prepare(t)
+  linkTree(place.folder)
+  return place
+}
+
+type More = (place: Place, pki: DemoPki) => unknown
+
+/** A folder with the certificates of the demo, and what a page has besides. */
+async function prepareDemo(t: Test, more: More = () => {}): Promise<Place> {
+  const place = await prepare(t)
+  const pki = makeDemoPki()
+  mkdirSync(join(place.folder, 'certs'))
+  for (const [name, { certificate, key }] of Object.entries(pki)) {
+    writeFileSync(join(place.folder, `certs/${name}.crt`), certificate)
+    writeFileSync(join(place.folder, `certs/${name}.key`), key, { mode: 0o600 })
+  }
+  const added = await more(place, pki)
+  return typeof added === 'object' ? { ...place, env: { ...place.env, ...added } } : place
+}
+
+const certificates =
+  (more?: More): Setup =>
+  t =>
+    prepareDemo(t, more)
+
+/** The same, and the demo's server runs there. */
+const demo =
+  (more?: More, env: Environment = {}): Setup =>
+  async t => {
+    const place = await prepareDemo(t, more)
+    const { TLSBOUND_PORT = '', TLSBOUND_OPS_PORT = '' } = place.env
+    await startTlsbound(t, place.folder, {
+      TLSBOUND_PORT,
+      TLSBOUND_OPS_PORT,
+      TLSBOUND_AUDIT_FILE: 'events.jsonl',
+      ...env,
+    })
+    return place
+  }
+
+function writeIdentity(
+  folder: string,
+  name: string,
+  pki: DemoPki,
+  subject: Parameters<typeof issueCertificate>[0]['subject'],
+) {
+  const { certificate, key } = issueCertificate({ issuer: pki.ca, subject, extendedKeyUsage: ['clientAuth'] })
+  writeFileSync(join(folder, `${name}.crt`), certificate)
+  writeFileSync(join(folder, `${name}.key`), key, { mode: 0o600 })
+}
+
+const makeToken = () => buildOpaqueToken('rt', randomBytes(32))
+
+/** A folder `app` in which a token lies, a repository in whose history one lies, and one without. */
+const leaks: More = ({ folder, env }) => {
+  mkdirSync(join(folder, 'app'))
+  writeFileSync(join(folder, 'app/.env'), `LEVEL=info\nTOKEN=${makeToken()}\n`)
+  const repository = makeRepository(join(folder, 'repository'))
+  repository.put('app/.env', `TOKEN=${makeToken()}\n`)
+  repository.commit('settings')
+  repository.put('app/.env', 'TOKEN=\n')
+  repository.commit('settings without the token')
+  makeRepository(join(folder, 'clean'))
+  return env
+}
+
+/** What each page runs in; the pages of an installed service are in service-setups.ts. */
+export const setups: Readonly<Record<string, Setup>> = {
+  'tutorial/first-ten-minutes': clone,
+  'how-to/protect-your-api': demo(({ folder }) => install(folder, 'fastify')),
+  'how-to/use-a-token': demo(
+    ({ folder }) => {
+      linkTree(folder, ['examples'])
+      install(folder)
+    },
+    { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' },
+  ),
+  'how-to/run-the-sidecar': demo(),
+  'how-to/exchange-tokens': certificates(async ({ folder, env }) => {
+    const issuer = await makeIssuer()
+    writeFileSync(join(folder, 'idp-keys.json'), JSON.stringify({ keys: [issuer.publicJwk] }))
+    const aud = `https://localhost:${env.TLSBOUND_PORT}`
+    return { OUTSIDE: await issuer.sign(Math.floor(Date.now() / 1000), { aud }) }
+  }),
+  'how-to/register-clients': demo(({ folder }, pki) => {
+    const subject = [
+      ['O', 'Example'],
+      ['OU', 'Batch'],
+      ['CN', 'worker-1'],
+    ] as const
+    writeIdentity(folder, 'worker', pki, subject)
+    const reversed = register('worker-1', { tls_client_auth_subject_dn: 'O=Example,OU=Batch,CN=worker-1' })
+    writeFileSync(join(folder, 'reversed.json'), JSON.stringify([reversed]))
+  }),
+  'how-to/revoke': demo(),
+  'how-to/respond-to-a-theft': demo(),
+  'how-to/scan-in-ci': certificates(leaks),
+  'how-to/receive-leak-reports': demo(({ folder }, pki) => writeIdentity(folder, 'scanner', pki, [['CN', 'scanner']])),
+  'how-to/notify': certificates(),
+  'how-to/ship-events-to-a-siem': demo(),
+  'how-to/monitor': demo(),
+  'how-to/watch-the-live-page': demo(),
+  'how-to/run-the-replay-lab': demo(undefined, { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
+  'how-to/find-out-what-is-wrong': demo(({ folder }) => {
+    const list = JSON.stringify([register('alice')], null, 2)
+    writeFileSync(join(folder, 'clients.json'), list.replace('"alice"', '"alice",'))
+  }),
+}
