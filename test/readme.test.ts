@@ -41,15 +41,6 @@ t.test('the page of refusals and the schemas of the events contain every detail'
   t.equal(status, 0, stderr)
 })
 
-t.test('the difference between the examples is the one that is shown', async t => {
-  const { stdout } = spawnSync(
-    'diff',
-    ['-u', '--label', 'plain-bearer.ts', '--label', 'bound.ts', 'examples/plain-bearer.ts', 'examples/bound.ts'],
-    { encoding: 'utf8' },
-  )
-  t.equal(stdout, readFileSync('examples/bound.diff', 'utf8'))
-})
-
 t.test('each line to try shows what the table says', async t => {
   const demo = await startDemo(t)
   const [setup = ''] = blocks('sh')
