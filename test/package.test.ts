@@ -86,7 +86,7 @@ const program = (load: (name: string) => string) => `
     const identity = { certificate: alice.certificate, key: alice.key, ca: ca.certificate }
     const client = createClient({ origin: server.origin, identity })
     const page = await fetch(server.ops.url)
-    console.log(typeof requireToken, reasons.length > 20, await (await client.fetch('/mine')).text(), page.status)
+    console.log(typeof requireToken, 'expired' in reasons, await (await client.fetch('/mine')).text(), page.status)
     await client.close()
     await server.close()
   }

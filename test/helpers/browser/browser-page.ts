@@ -12,7 +12,10 @@ export function watchViolations(page: Page): Promise<unknown> {
 /** Runs a script of test/helpers/browser/in-page in a page, with an argument where it is a function. */
 // biome-ignore lint/suspicious/noExplicitAny: whoever asks knows what it should be, and finds out
 export function runInPage(page: Page, name: string, argument?: object): Promise<any> {
-  const source = readFileSync(`test/helpers/browser/in-page/${name}.js`, 'utf8').replace(/^(?:\/\/.*|\/\*\*.*\*\/|;|\s)+/gm, '')
+  const source = readFileSync(`test/helpers/browser/in-page/${name}.js`, 'utf8').replace(
+    /^(?:\/\/.*|\/\*\*.*\*\/|;|\s)+/gm,
+    '',
+  )
   return page.evaluate(argument === undefined ? source : `(${source})(${JSON.stringify(argument)})`)
 }
 
