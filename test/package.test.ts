@@ -16,7 +16,7 @@ import { delimiter, join, relative, resolve } from 'node:path'
 import t from 'tap'
 import { type Ended, findFreePort, run } from './helpers/process/process.ts'
 
-t.setTimeout(600_000) // npm, tsc and esbuild, each as a process of its own
+t.setTimeout(900_000) // npm, tsc and esbuild, each as a process of its own
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'tlsbound-package-')))
 t.teardown(() => rmSync(root, { recursive: true, force: true }))
