@@ -14,7 +14,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   scan: ['core', 'text', 'outgoing', 'files'],
   pki: [],
   page: [],
-  client: ['core', 'outgoing', 'files'],
+  client: ['core', 'outgoing', 'files', 'process/require-node.js'],
   sidecar: ['core', 'outgoing', 'client'],
   lab: ['core', 'text', 'outgoing', 'client'],
   notify: ['core', 'outgoing', 'audit/event.ts', 'store/store.ts', 'client/backoff.ts'],
@@ -22,7 +22,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   tls: ['core', 'files'],
   keys: ['core', 'outgoing'],
   verify: ['core', 'keys', 'tls', 'store/store.ts'],
-  plugins: ['core', 'tls', 'verify'],
+  plugins: ['core', 'tls', 'verify', 'process/require-node.js'],
   server: [
     ...['core', 'text', 'tls', 'keys', 'verify', 'plugins'],
     ...['audit/event.ts', 'store/store.ts', 'settings/settings.ts', 'page/glyph.js'],
@@ -31,7 +31,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     ...['core', 'tls', 'verify', 'plugins', 'server'],
     ...['audit/event.ts', 'store/store.ts', 'settings/settings.ts'],
   ],
-  'index.ts': ['core', 'tls', 'keys', 'verify', 'plugins'],
+  'index.ts': ['core', 'tls', 'keys', 'verify', 'plugins', 'process/require-node.js'],
   // These wire the rooms above together.
   process: ['*'],
   doctor: ['*'],

@@ -14,6 +14,7 @@ const generators: Readonly<Record<string, () => Promise<Generator>>> = {
   metrics: () => import('./generate/metrics.ts'),
   compliance: () => import('./generate/compliance.ts'),
   threats: () => import('./generate/threats.ts'),
+  examples: () => import('./generate/examples.ts'),
   demo: () => import('./generate/demo.ts'),
 }
 

@@ -1,4 +1,6 @@
 // What the package promises to others, and nothing else.
+import './process/require-node.js'
+
 export type { AccessToken, AccessTokenClaims } from './core/access-token.ts'
 export { type BindingType, type ChannelBindings, readChannelBindings } from './core/channel-binding.ts'
 export { type Confirmation, confirm, type TokenBinding, verifyConfirmation } from './core/confirmation.ts'

@@ -127,7 +127,7 @@ t.test('the code protects an app: accepts the token of its presenter, and no oth
 
 t.test('the check for other resource servers accepts the presenter of a certificate-bound token only', async t => {
   const demo = await startDemo(t)
-  const [code = ''] = blocks(readme, 'ts').filter(block => block.includes('getPeerCertificate'))
+  const [code = ''] = blocks(readme, 'ts').filter(block => block.includes('getPeerX509Certificate'))
   t.ok(code.trim().split('\n').length <= 3, 'three lines')
   const check = new Function('request', 'claims', 'hash', 'isDeepStrictEqual', code)
   const pem = (name: string) => readFileSync(join(demo.folder, 'certs', name), 'utf8')

@@ -9,6 +9,12 @@ import { type Files, generatedFrom } from './generator.ts'
 /** The entry points, with the file of each. */
 const entries = {
   tlsbound: { file: 'index.d.ts', about: 'For a resource server, or an authorization server of your own.' },
+  'tlsbound/express': {
+    file: 'plugins/express.d.ts',
+    about: 'Middleware for Express, Connect, and NestJS on Express.',
+  },
+  'tlsbound/koa': { file: 'plugins/koa.d.ts', about: 'Middleware for Koa.' },
+  'tlsbound/hono': { file: 'plugins/hono.d.ts', about: 'Middleware for Hono on Node.' },
   'tlsbound/client': { file: 'client/client.d.ts', about: 'A client that binds its tokens and reconnects.' },
   'tlsbound/testing': { file: 'testing/server.d.ts', about: 'A whole server in memory, for tests.' },
 }

@@ -1,4 +1,6 @@
 // `tlsbound/client`: a client whose tokens are bound to its TLS connections and certificate, and that takes care of both.
+import '../process/require-node.js'
+
 import type { Dispatcher } from 'undici'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { type BoundChannel, openChannel } from './connection/channel.ts'

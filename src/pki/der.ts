@@ -5,7 +5,14 @@ import type { KeyObject } from 'node:crypto'
 import type { asn1 as Forge } from 'node-forge'
 import asn1 from 'node-forge/lib/asn1.js'
 
-export type Der = Forge.Asn1
+/** An ASN.1 value of node-forge. Described here, so that users of `tlsbound/testing` do not need node-forge's types. */
+export interface Der {
+  tagClass: number
+  type: number
+  constructed: boolean
+  composed: boolean
+  value: string | Der[]
+}
 
 const { Class, Type } = asn1
 

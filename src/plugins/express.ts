@@ -1,4 +1,6 @@
 // Middleware for Express and Connect, and so for NestJS on Express.
+import '../process/require-node.js'
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'

@@ -1,4 +1,6 @@
 // Middleware for Hono on Node (@hono/node-server).
+import '../process/require-node.js'
+
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { AccessToken } from '../core/access-token.ts'
@@ -16,6 +18,7 @@ export interface TokenEnv {
 /** What the middleware needs of Hono's context. */
 export interface HonoContext {
   readonly env: TokenEnv['Bindings']
+  /** Stores the token for `c.get('token')`. */
   set(name: 'token', token: AccessToken): void
 }
 

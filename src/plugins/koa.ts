@@ -1,4 +1,6 @@
 // Middleware for Koa.
+import '../process/require-node.js'
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
@@ -13,6 +15,7 @@ export interface KoaContext {
   readonly state: { token?: AccessToken }
   status: number
   body: unknown
+  /** Sets header fields of the response. */
   set(headers: Record<string, string>): void
 }
 

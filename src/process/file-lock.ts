@@ -1,7 +1,7 @@
 // A lock on a file, of the operating system, so that a process that dies gives it up. Node has none of its own; SQLite's
 // does all that one needs, between processes and within one.
 import { chownSync, statSync, writeFileSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync } from '../store/node-sqlite.ts'
 
 /** Does something while nobody else does the like to `path`. @throws Error (rejects) at once when somebody does. */
 export async function whileLocked<T>(path: string, change: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 // Opens the file of an embedded store for this process alone, brings its schema up to date, and says in one sentence what
 // is wrong with it if it cannot be used.
 import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync } from './node-sqlite.ts'
 
 /** Says in the file that it is one of ours: "tlsb" (https://www.sqlite.org/fileformat2.html#application_id). */
 export const applicationId = 0x746c7362

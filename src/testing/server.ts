@@ -1,5 +1,7 @@
 // A whole tlsbound server inside a test: certificates and state in memory, port 0, and connections of its clients.
 // `import { startTestServer } from 'tlsbound/testing'`; our own tests use it too.
+import '../process/require-node.js'
+
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'

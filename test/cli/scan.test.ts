@@ -235,7 +235,11 @@ t.test('what is reported ends, and the report says so; nothing else is sent', as
   const { code, stdout, stderr } = await scan([folder, '--report', origin, ...as('scanner')], secrets)
   t.match(
     { code, lines: stdout.split('\n').length - 1, stderr },
-    { code: 1, lines: 4, stderr: new RegExp(`\nReported 3 tokens to ${origin}. Tokens issued by this server are revoked`) },
+    {
+      code: 1,
+      lines: 4,
+      stderr: new RegExp(`\nReported 3 tokens to ${origin}. Tokens issued by this server are revoked`),
+    },
   )
   t.match(leaksOf(server, since), [
     { kind: 'access_token', client_id: 'alice', by: 'scanner', signed: false, url: `${folder}/a:1:1`, source: 'file' },

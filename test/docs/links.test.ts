@@ -4,28 +4,6 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 
-/** Pages that other branches write. To be removed when they are merged. */
-const announced = [
-  'docs/tutorial/first-ten-minutes.md',
-  ...[
-    ...['protect-your-api', 'use-a-token', 'run-the-sidecar', 'exchange-tokens', 'register-clients'],
-    ...['install-as-a-service', 'rotate-keys', 'renew-certificates', 'revoke', 'respond-to-a-theft', 'scan-in-ci'],
-    ...['receive-leak-reports', 'notify', 'ship-events-to-a-siem', 'monitor', 'watch-the-live-page', 'upgrade'],
-    ...['run-the-replay-lab', 'find-out-what-is-wrong', 'back-up-and-restore'],
-  ].map(name => `docs/how-to/${name}.md`),
-  ...[
-    ...['how-the-binding-works', 'levels', 'threat-model', 'theft-response', 'architecture', 'performance'],
-    ...['specification-notes', 'mutation-testing'],
-  ].map(name => `docs/explanation/${name}.md`),
-  'docs/reference/threats.md',
-]
-
-/** Pages that other branches rewrite or delete. To be removed when they are merged. */
-const leaving = [
-  'README.md',
-  ...'client doctor lab leaks live mutation notifications operations server'.split(' '),
-].map(name => (name === 'README.md' ? name : `docs/${name}.md`))
-
 const pages = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], { encoding: 'utf8' })
   .stdout.split('\n')
   .filter(path => path !== '' && existsSync(path))
@@ -62,7 +40,6 @@ function findFault(page: string, link: string): string | undefined {
   if (/^[a-z][a-z+.-]*:/i.test(link)) return undefined // another site
   const [path = '', anchor] = decodeURI(link).split('#')
   const target = path === '' ? page : normalize(join(dirname(page), path))
-  if (announced.includes(target) && !existsSync(target)) return undefined
   if (!existsSync(target)) return `${page}: ${link}: there is no ${target}`
   if (anchor === undefined || !target.endsWith('.md')) return undefined
   return anchorsOf(readFileSync(target, 'utf8')).has(anchor) ? undefined : `${page}: ${link}: no such heading`
@@ -71,14 +48,12 @@ function findFault(page: string, link: string): string | undefined {
 t.test('every relative link leads to a file, and every anchor to a heading', async t => {
   t.ok(pages.length > 10)
   let links = 0
-  const faults = pages
-    .filter(page => !leaving.includes(page))
-    .flatMap(page =>
-      linksOf(readFileSync(page, 'utf8')).flatMap(link => {
-        links++
-        return findFault(page, link) ?? []
-      }),
-    )
+  const faults = pages.flatMap(page =>
+    linksOf(readFileSync(page, 'utf8')).flatMap(link => {
+      links++
+      return findFault(page, link) ?? []
+    }),
+  )
   t.same(faults, [])
   t.ok(links > 200, `${links} links in ${pages.length} pages`)
 })
@@ -86,7 +61,7 @@ t.test('every relative link leads to a file, and every anchor to a heading', asy
 t.test('the index of the documentation has every page once', async t => {
   const linked = linksOf(readFileSync('docs/README.md', 'utf8')).map(link => normalize(join('docs', link)))
   const there = pages.filter(page => /^docs\/(?:tutorial|how-to|reference|explanation)\//.test(page))
-  t.same(linked.toSorted(), [...new Set([...there, ...announced])].sort())
+  t.same(linked.toSorted(), there.toSorted())
 })
 
 t.test('a broken link is found in each form of it, and what is no link is not', async t => {

@@ -1,5 +1,6 @@
-// Runs after `npm ci`. npm 10 leaves node_modules/.bin/node out when several packages offer it: add it, so that npm scripts
-// run on the pinned Node; where none was installed, src/process/check-node.js has its say. And `npx tlsbound` is this tree's own.
+// Runs after `npm ci`. npm 10 does not link node_modules/.bin/node when several packages offer it. This adds the link, so that
+// npm scripts run on the pinned Node; where none was installed, src/process/check-node.js says what is needed. It also links
+// `npx tlsbound` to the sources of this repository.
 import { existsSync, rmSync, symlinkSync } from 'node:fs'
 
 const modules = `${import.meta.dirname}/../../node_modules`

