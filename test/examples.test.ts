@@ -1,6 +1,6 @@
 // The examples in TypeScript, run as they stand but for ports, names of issuers and the folder of the certificates. Those in
 // other languages: test/interop/languages.test.ts.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { hash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
