@@ -39,11 +39,13 @@ const queue = files.values() // shared: each file is taken once
 await Promise.all(
   Array.from({ length: jobs }, async () => {
     for (const file of queue) {
+      const start = performance.now()
       const result = await runFile(file)
+      const seconds = Math.round((performance.now() - start) / 1000)
       passed += result.passed
       failures.push(...result.failures.map(failure => `${file}: ${failure}`))
       const { length } = result.failures
-      console.log(`${length === 0 ? 'ok' : 'not ok'} ${file}: ${result.passed} passed, ${length} failed`)
+      console.log(`${length === 0 ? 'ok' : 'not ok'} ${file}: ${result.passed} passed, ${length} failed, ${seconds} s`)
     }
   }),
 )

@@ -42,7 +42,7 @@ function runTests(t: Test, names: readonly (keyof typeof files)[], check = 'exit
 t.test('passing tests', async t => {
   const { status, output, failures, last } = runTests(t, ['passing', 'skipping'])
   t.same({ status, failures, last }, { status: 0, failures: [], last: '3 passed, 0 failed' })
-  t.match(output, /^ok test\/passing\.test\.ts: 2 passed, 0 failed$/m)
+  t.match(output, /^ok test\/passing\.test\.ts: 2 passed, 0 failed, \d+ s$/m)
 })
 
 t.test('each file that ends too early is one failure with its name, beside the failures of others', async t => {
@@ -58,7 +58,7 @@ t.test('each file that ends too early is one failure with its name, beside the f
     'test/unloadable.test.ts: ended with exit code 1, though no check failed',
   ])
   t.same({ status, last }, { status: 1, last: '5 passed, 7 failed' })
-  t.match(output, /^not ok test\/crashing\.test\.ts: 0 passed, 1 failed$/m)
+  t.match(output, /^not ok test\/crashing\.test\.ts: 0 passed, 1 failed, \d+ s$/m)
   t.match(output, /Error: before the first test/, 'with its reason')
   t.match(output, /not ok: test\/failing.*?\n.*-2\n.*\+1\n/s, 'with the difference')
 })
