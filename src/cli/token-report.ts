@@ -74,7 +74,9 @@ export function describeReport(report: TokenReport): string {
     '',
     level === null ? 'Its cnf is none that tlsbound issues.' : `Level ${level}: valid ${levels[level]}.`,
     ...(signature.verified
-      ? [`The signature is ${signature.good ? 'valid, by a key of' : 'INVALID, by none of the keys of'} ${signature.keys}.`]
+      ? [
+          `The signature is ${signature.good ? 'valid, by a key of' : 'INVALID, by none of the keys of'} ${signature.keys}.`,
+        ]
       : []),
     describeVerdict(report),
     '',
