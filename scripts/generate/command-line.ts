@@ -10,7 +10,7 @@ export async function generate(): Promise<Files> {
 
 ${generatedFrom('the descriptions of the commands', 'command-line')}
 This page shows the help of every command of \`tlsbound\`. Where the package is installed, run \`npx tlsbound\`; in a clone of the
-repository, run \`node src/cli/cli.ts\`.
+repository, run \`npx node src/cli/cli.ts\`.
 
 ${block(renderUsage())}
 Results go to standard output, everything else to standard error. Exit code 0: done. 1: refused or failed, or something was

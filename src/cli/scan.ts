@@ -105,7 +105,9 @@ async function* readSources(values: Values, paths: readonly string[], onProblem:
 
 async function report({ tokens, dropped }: Scan, { url, identity }: Receiver): Promise<void> {
   await reportLeaks(tokens, url, identity)
-  writeMessage(`Reported ${tokens.size} tokens to ${url}. Tokens issued by this server are revoked, with their grants.`)
+  writeMessage(
+    `Reported ${count(tokens.size, 'token')} to ${url}. Tokens issued by this server are revoked, with their grants.`,
+  )
   if (dropped > 0) throw new Error('the places that are not listed were not reported')
 }
 

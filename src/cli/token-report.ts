@@ -72,9 +72,11 @@ export function describeReport(report: TokenReport): string {
     '',
     ...explanations.map(({ name, value, words }) => `  ${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${words}`),
     '',
-    level === null ? 'Its cnf is none that tlsbound issues.' : `Level ${level}: good ${levels[level]}.`,
+    level === null ? 'Its cnf is none that tlsbound issues.' : `Level ${level}: valid ${levels[level]}.`,
     ...(signature.verified
-      ? [`The signature is ${signature.good ? 'good, by a key of' : 'BAD, by none of the keys of'} ${signature.keys}.`]
+      ? [
+          `The signature is ${signature.good ? 'valid, by a key of' : 'INVALID, by none of the keys of'} ${signature.keys}.`,
+        ]
       : []),
     describeVerdict(report),
     '',

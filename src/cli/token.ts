@@ -44,7 +44,7 @@ export const command: Command = {
       const channel = endpoint.origin === home.origin ? home : await open(endpoint.origin)
       const { value, binding, answer } = await requestAccessToken(channel, endpoint, demand)
       process.stdout.write(`${values.json === true ? JSON.stringify(answer) : value}\n`)
-      writeMessage(`Level ${binding}: good ${levels[binding]}.`)
+      writeMessage(`Level ${binding}: valid ${levels[binding]}.`)
       writeMessage(describeUse(binding, files.certFile, answer.expires_in))
     } finally {
       for (const channel of channels) channel.destroy()

@@ -47,7 +47,7 @@ export const demoRegistrations = ['alice', 'bob'].map(name => ({
 /** What to paste first. */
 export function describeDemo({ port, opsPort, opsTokenFile }: Settings): string {
   const page =
-    opsPort === 0 ? '' : `\nWho is connected: http://localhost:${opsPort}, with the ops token of ${opsTokenFile}.`
+    opsPort === 0 ? '' : `\nLive page: http://localhost:${opsPort}. Sign in with the ops token in ${opsTokenFile}.`
   return `
 tlsbound listens on https://localhost:${port} with DEMO certificates from certs/.${page} Try in another terminal:
 

@@ -26,7 +26,7 @@ export interface Judgement {
 }
 
 const worth: Readonly<Record<TokenBinding, (thumbprint: string) => string>> = {
-  connection: () => 'worthless elsewhere: it is good on the TLS connection that it was issued on, and on no other',
+  connection: () => 'worthless elsewhere: it is valid on the TLS connection that it was issued on, and on no other',
   proof: thumbprint => `worthless without the key of the certificate ${thumbprint}, which has to sign each proof`,
   certificate: thumbprint => `worthless without the key of the certificate ${thumbprint}`,
 }

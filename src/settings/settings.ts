@@ -55,7 +55,7 @@ export const settingsTable = {
   auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'form of the security events: tlsbound’s own, Elastic Common Schema, or OCSF'),
   leakKeysFile: optional('LEAK_KEYS_FILE', path, 'none: signed reports are refused', 'public keys of the reporters of leaked tokens, in the form of GitHub’s `public_keys` document'),
   leakKeysUrl: optional('LEAK_KEYS_URL', httpsUrl, 'none', 'https address of such a document, fetched when needed; excludes the file'),
-  unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` sets a token as a cookie, which then replaces the Authorization header'),
+  unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` sets a token as a cookie, which is accepted in place of an Authorization header'),
 }
 
 type Values = {

@@ -26,7 +26,7 @@ t.test('token prints a token alone on stdout, and on stderr where it may be used
       cwd: folder,
     })
     t.match({ code, stdout, stderr }, { code: 0, stdout: /^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/, stderr: demoLine }, level)
-    t.match(stderr, new RegExp(`\\nLevel ${level}: good on `), level)
+    t.match(stderr, new RegExp(`\\nLevel ${level}: valid on `), level)
     return { value: stdout.trim(), stderr }
   }
   const mine = await get('certificate', '--scope', 'notes:read')

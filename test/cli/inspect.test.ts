@@ -61,7 +61,7 @@ t.test('a token is explained to the end, from stdin, and a connection with its c
     /\n {2}exp +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +expires in \d minutes\n/,
     new RegExp(`\n  cnf x5t#S256 +${certificateOf('alice').thumbprint} .*: that of certs/alice\\.crt\n`),
     /\nLevel certificate: /,
-    new RegExp(`\nThe signature is good, by a key of ${origin}/oauth/jwks\\.\n`),
+    new RegExp(`\nThe signature is valid, by a key of ${origin}/oauth/jwks\\.\n`),
     /\nA connection made now with certs\/alice\.crt would be accepted, /,
     /\nNot verified:\n- .*revoked/,
   ])

@@ -4,9 +4,7 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
-import { issueCertificate } from '../../../src/pki/certificate.ts'
 import { type DemoPki, makeDemoPki } from '../../../src/pki/demo.ts'
-import { register } from '../tokens/grants.ts'
 import { makeIssuer } from '../tokens/outside-issuer.ts'
 import type { PageOptions, Setup } from './page.ts'
 import { type Environment, findFreePort, startTlsbound } from './process.ts'
@@ -107,17 +105,6 @@ const demo =
     return place
   }
 
-function writeIdentity(
-  folder: string,
-  name: string,
-  pki: DemoPki,
-  subject: Parameters<typeof issueCertificate>[0]['subject'],
-) {
-  const { certificate, key } = issueCertificate({ issuer: pki.ca, subject, extendedKeyUsage: ['clientAuth'] })
-  writeFileSync(join(folder, `${name}.crt`), certificate)
-  writeFileSync(join(folder, `${name}.key`), key, { mode: 0o600 })
-}
-
 const makeToken = () => buildOpaqueToken('rt', randomBytes(32))
 
 /** A folder `app` in which a token lies, a repository in whose history one lies, and one without. */
@@ -142,7 +129,7 @@ export const setups: Readonly<Record<string, Setup>> = {
       linkTree(folder, ['examples'])
       install(folder)
     },
-    { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' },
+    { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2', TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' },
   ),
   'how-to/run-the-sidecar': demo(),
   'how-to/exchange-tokens': certificates(async ({ folder, env }) => {
@@ -151,27 +138,15 @@ export const setups: Readonly<Record<string, Setup>> = {
     const aud = `https://localhost:${env.TLSBOUND_PORT}`
     return { OUTSIDE: await issuer.sign(Math.floor(Date.now() / 1000), { aud }) }
   }),
-  'how-to/register-clients': demo(({ folder }, pki) => {
-    const subject = [
-      ['O', 'Example'],
-      ['OU', 'Batch'],
-      ['CN', 'worker-1'],
-    ] as const
-    writeIdentity(folder, 'worker', pki, subject)
-    const reversed = register('worker-1', { tls_client_auth_subject_dn: 'O=Example,OU=Batch,CN=worker-1' })
-    writeFileSync(join(folder, 'reversed.json'), JSON.stringify([reversed]))
-  }),
+  'how-to/register-clients': demo(),
   'how-to/revoke': demo(),
   'how-to/respond-to-a-theft': demo(),
   'how-to/scan-in-ci': certificates(leaks),
-  'how-to/receive-leak-reports': demo(({ folder }, pki) => writeIdentity(folder, 'scanner', pki, [['CN', 'scanner']])),
+  'how-to/receive-leak-reports': demo(),
   'how-to/notify': certificates(),
   'how-to/ship-events-to-a-siem': demo(),
   'how-to/monitor': demo(),
   'how-to/watch-the-live-page': demo(),
   'how-to/run-the-replay-lab': demo(undefined, { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
-  'how-to/find-out-what-is-wrong': demo(({ folder }) => {
-    const list = JSON.stringify([register('alice')], null, 2)
-    writeFileSync(join(folder, 'clients.json'), list.replace('"alice"', '"alice",'))
-  }),
+  'how-to/find-out-what-is-wrong': demo(),
 }

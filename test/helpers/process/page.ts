@@ -145,7 +145,7 @@ function normalize(text: string): string {
     .replaceAll(/\btlsbound_(rt|at)_\w{49}/g, 'tlsbound_$1_X')
     .replaceAll(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UUID')
     .replaceAll(/(?<![\w-])[\w-]{43}(?![\w-])/g, 'THUMBPRINT')
-    .replaceAll(/\b[0-9a-f]{32}\b/g, 'SERIAL')
+    .replaceAll(/\b[0-9a-f]{32,40}\b/g, 'SERIAL')
     .replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME')
     .replaceAll(/[ \t]+$/gm, '')
 }
