@@ -52,7 +52,7 @@ function readTitle(written: string): string {
 
 /** A refusal is expected by its status, its reason, an exception, or something that says so in its name. */
 const refusal = new RegExp(
-  `refus|\\.(?:throws|rejects)\\(|status: 4\\d\\d|inactive|'(?:${Object.keys(reasons).join('|')})'`,
+  `refus|\\breject(?:s|ed)\\b|\\.(?:throws|rejects)\\(|status: 4\\d\\d|inactive|'(?:${Object.keys(reasons).join('|')})'`,
 )
 
 /** A constant or function of a file, with the lines that belong to it: indented, or closing it. */

@@ -1,5 +1,5 @@
-// Follows the chain through files of events (recorder.ts) and tells where it does not hold, and what that looks like. What is
-// verified are the octets of each line. Only a hash that is kept elsewhere shows that the end, or the beginning, was cut off.
+// Verifies the chain through files of events (recorder.ts), and classifies each break. The octets of each line are verified.
+// Only a hash stored elsewhere shows that the beginning or the end was cut off.
 import { isWhole } from './last-line.ts'
 import type { Line } from './lines.ts'
 import { chainStart, hashLine } from './recorder.ts'
@@ -9,13 +9,13 @@ export interface EventLines {
   readonly lines: AsyncIterable<Line>
 }
 
-/** A place in the files. */
+/** A line of a file. */
 export interface Place {
   readonly file: string
   readonly line: number
 }
 
-/** What says that somebody has changed something. */
+/** The findings that prove a change. */
 const problems = ['broken', 'inserted', 'bypassed', 'swapped', 'foreign', 'cut_off'] as const
 
 export type What = (typeof problems)[number] | 'new_chain' | 'later_chain' | 'torn'
@@ -23,7 +23,7 @@ export type What = (typeof problems)[number] | 'new_chain' | 'later_chain' | 'to
 export interface Finding extends Partial<Place> {
   readonly what: What
   readonly isProblem: boolean
-  /** The line before, to which this one ought to refer; or that to which it does, or with which it is swapped. */
+  /** The earlier line to which this one should refer, the line to which it does refer, or the line with which it is swapped. */
   readonly other?: Place | undefined
 }
 
@@ -34,19 +34,19 @@ export interface Verdict {
   readonly end: string
 }
 
-/** A line that is an event: what it refers to, and what refers to it. */
+/** A line that is an event: the hash that it refers to, and its own. */
 interface Link extends Place {
   readonly chain: string
   readonly hash: string
   readonly opensFile: boolean
 }
 
-/** Lines that are remembered, so that one which refers to a line further up can be told from one that refers to none. */
+/** Lines that are remembered, to distinguish a reference to an earlier line from a reference to no line. */
 const remembered = 1024
 
 /**
- * Verifies files, in the order in which they were written. `after`: the hash to which the first line must refer.
- * `expect`: a hash that was the end of the chain at some time, so that one of the lines must have it.
+ * Verifies files in the order in which they were written. `after`: the hash to which the first line must refer. `expect`: an
+ * earlier end of the chain, which must be the hash of one of the lines.
  */
 export async function* verifyChain(
   files: Iterable<EventLines>,
@@ -58,7 +58,7 @@ export async function* verifyChain(
   let wrong = 0
   let isExpected = expect === undefined || expect === after
   const recent = new Map<string, Place>()
-  /** One that does not fit: what it looks like depends on the line after it. */
+  /** A line that does not fit: the next line decides how it is classified. */
   let held: Link | undefined
 
   function accept(link: Link): void {
@@ -122,7 +122,7 @@ function placeOf({ file, line }: Place): Place {
   return { file, line }
 }
 
-/** Reads a line: an event, or what else it is; an empty line is nothing. */
+/** Parses a line as an event, or classifies it; undefined for an empty line. */
 function readLink(octets: Buffer, place: Place, opensFile: boolean): Link | 'torn' | 'foreign' | undefined {
   const text = octets.toString()
   if (text === '') return undefined

@@ -41,9 +41,9 @@ t.test('what waits for a webhook waits for its address and client, whatever its 
 t.test('each mistake is said, all in one message and without a secret', t => {
   const text = (length: number) => `whsec_${Buffer.alloc(length, 9).toString('base64')}`
   const wrong: [object | null | string, RegExp][] = [
-    [{ secret }, /url must be an https address/],
+    [{ secret }, /url must be an https URL/],
     ...['http://127.0.0.1/', 'ftp://hooks.example', 'https://u:p@hooks.example', `${url}#x`, 'hooks.example', 7].map(
-      (address): [object, RegExp] => [{ url: address, secret, allow_internal: true }, /url must be an https address/],
+      (address): [object, RegExp] => [{ url: address, secret, allow_internal: true }, /url must be an https URL/],
     ),
     [{ url }, /secret must be whsec_/],
     ...[secret.slice(6), text(23), text(65), `${secret}=`, `${secret} `, 'whsec_', 'whsec_ä', [secret], 7, null].map(
@@ -53,15 +53,15 @@ t.test('each mistake is said, all in one message and without a secret', t => {
       { url, secrets: odd },
       /secret must be whsec_/,
     ]),
-    [{ url, secret, secrets: [secret] }, /only one of secret, secrets/],
-    [{ url, secret, client_id: '' }, /client_id must be a text/],
+    [{ url, secret, secrets: [secret] }, /secret and secrets cannot both be given/],
+    [{ url, secret, client_id: '' }, /client_id must be a non-empty string/],
     ...[[], 'theft.suspected', ['theft'], ['notification.failed']].map((events): [object, RegExp] => [
       { url, secret, events },
       /events must be a list of token\.issued, /,
     ]),
     [{ url, secret, ca_file: 1 }, /ca_file must be a path/],
     [{ url, secret, allow_internal: 'yes' }, /allow_internal must be true or false/],
-    [{ url, secret, scret: 1 }, /scret is not known/],
+    [{ url, secret, scret: 1 }, /unknown member scret/],
     ...[null, 'x', []].map((entry): [object | null | string, RegExp] => [entry, /must be a JSON object/]),
   ]
   for (const [entry, sentence] of wrong) {
@@ -80,7 +80,7 @@ t.test('each mistake is said, all in one message and without a secret', t => {
     ],
     problems,
   )
-  t.same(problems, ['one webhook is listed twice for the same client: hooks.example'])
+  t.same(problems, ['webhook listed twice for the same client: hooks.example'])
   for (const list of [{}, null, Array(101).fill({ url, secret })]) {
     const found: string[] = []
     t.same(readReceivers(list, found), [])

@@ -1,5 +1,5 @@
-// Elastic Common Schema 8.17: each event with its category and type, the fields that ECS has for its facts, and what is only
-// ours below `tlsbound`. requirements N-66; elastic.co/guide/en/ecs/8.17, docs/reference/events/ecs.schema.json.
+// Elastic Common Schema 8.17: each event with its category, its type, and the fields of ECS for its facts. Facts without a
+// field are below `tlsbound`. Requirement N-66; elastic.co/guide/en/ecs/8.17, docs/reference/events/ecs.schema.json.
 import type { EventName, Outcome } from '../event.ts'
 import type { Format } from '../recorder.ts'
 import { asText, known, tlsVersion } from './known.ts'
@@ -8,7 +8,7 @@ import { readWhoCame } from './who-came.ts'
 interface Class {
   readonly kind: 'event' | 'alert'
   readonly category: readonly string[]
-  /** Each is one that ECS expects for one of the categories. */
+  /** Each is expected by ECS for one of the categories. */
   readonly type: readonly string[]
 }
 

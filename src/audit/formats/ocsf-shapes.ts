@@ -1,27 +1,28 @@
-// What each class of OCSF wants to know beside what all of them do; the facts that it has no place for are given back.
+// The members that each OCSF class requires beyond the common ones. Facts without a place in the class are returned
+// separately.
 import type { EventName, Facts } from '../event.ts'
 import { asText, known, tlsVersion } from './known.ts'
 import type { ClassUid } from './ocsf-classes.ts'
 import { readWhoCame } from './who-came.ts'
 
-/** The members of a class, and what of the facts is only ours. `uid` is the event's. */
+/** The members of a class, and the facts that only tlsbound has. `uid` is the event's. */
 type Shape = (facts: Facts, name: EventName, uid: string) => { readonly members: object; readonly ours: Facts }
 
 const service = { name: 'tlsbound' }
 
-/** What classes demand, and what was not known: nobody else can be called so, since clients have a uid and no name. */
+/** For required members whose value is not known. No client is named so, since clients have a uid and no name. */
 const unknown = { name: 'unknown' }
 
 /** OAUTH 2.0. */
 const oauth = { auth_protocol_id: 6, is_remote: true }
 
-/** Those that OCSF 1.5 knows; another one stands in `api.operation`. */
+/** The methods of OCSF 1.5; any other one is in `api.operation`. */
 const httpMethods = ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'TRACE']
 
 const titles: Partial<Record<EventName, string>> = {
   'token.leaked': 'A token was found where others can read it',
-  'refresh.reused': 'A refresh token that was used already was used again',
-  'theft.suspected': 'A token came from where it does not belong',
+  'refresh.reused': 'A used refresh token was used again',
+  'theft.suspected': 'A token was presented on the wrong connection or with the wrong certificate',
 }
 
 export const shapes: Readonly<Record<ClassUid, Shape>> = {
@@ -71,7 +72,7 @@ function endpointOf(ip: string | undefined, port: number | undefined): object {
   return known({ ip, port }) ?? unknown
 }
 
-/** Where a request came from, and what it asked for. */
+/** Returns where a request came from, and its target. */
 function readOrigin({ peer, peer_port, request_id, method, path, ...ours }: Facts) {
   const http_method = httpMethods.find(name => name === method)
   return {
