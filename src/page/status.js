@@ -1,9 +1,9 @@
-// The state of the server itself: its version, whether it is ready, and when its certificate ends.
+// The state of the server: its version, its readiness, and the end of its certificate.
 import { find } from './element.js'
 
 /** @typedef {{ version: string, isReady?: boolean, obstacle?: string, certificateEnds?: number }} Status */
 
-/** Days before its end from which on the certificate is shown as a problem. */
+/** Days before the end of the certificate at which it is shown as a problem. */
 const warningDays = 7
 
 const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
@@ -24,7 +24,7 @@ export function showStatus({ status: { version, isReady, obstacle, certificateEn
 }
 
 /**
- * Changes a text only when it is another one, since it is announced.
+ * Changes a text only if it differs, since changes are announced.
  * @param {string} id
  * @param {boolean} isProblem
  * @param {string} text

@@ -69,12 +69,12 @@ t.test(
     const { ended, seen } = await seenDuring(() => python(origin))
     t.match(ended, { code: 0, stderr: '' })
     for (const line of [
-      /cnf names our certificate and nothing else: \{'x5t#S256': '[\w-]{43}'\}$/m, // N-25
-      /it is taken on a second connection: \(200, None\)$/m,
-      /cnf names the tls-unique of our end: [\w-]{43}$/m,
-      /it is taken on this connection: \(200, None\)$/m,
+      /cnf names the client certificate and nothing else: \{'x5t#S256': '[\w-]{43}'\}$/m, // N-25
+      /it is accepted on a second connection: \(200, None\)$/m,
+      /cnf names the tls-unique of the client's end: [\w-]{43}$/m,
+      /it is accepted on this connection: \(200, None\)$/m,
       /it is refused on another one: \(401, 'connection_mismatch'\)$/m,
-      /^Everything is as it should be\.\n$/m,
+      /^All checks passed\.\n$/m,
     ])
       t.match(ended.stdout, line)
     t.same(seen, ['certificate on TLSv1.3', 'connection on TLSv1.2', 'connection_mismatch'])
@@ -87,15 +87,15 @@ t.test(
     const { ended, seen } = await seenDuring(() => go(origin))
     t.match(ended, { code: 0, stderr: '' })
     for (const line of [
-      /cnf names our certificate: [\w-]{43}$/m,
-      /cnf names the tls-exporter of our end: [\w-]{43}$/m,
-      /it is taken on this connection: 200$/m,
+      /cnf names the client certificate: [\w-]{43}$/m,
+      /cnf names the tls-exporter of the client's end: [\w-]{43}$/m,
+      /it is accepted on this connection: 200$/m,
       /it is refused on another one: 401 invalid_token connection_mismatch$/m,
-      /it is taken on a second connection: 200$/m,
+      /it is accepted on a second connection: 200$/m,
       /it is refused without a proof: 401 use_session_binding proof_missing$/m,
       /that proof is refused on a third connection: 401 invalid_proof proof_invalid$/m,
-      /where one of its own is taken: 200$/m,
-      /^Everything is as it should be\.\n$/m,
+      /where its own proof is accepted: 200$/m,
+      /^All checks passed\.\n$/m,
     ])
       t.match(ended.stdout, line)
     const refused = ['connection_mismatch', 'proof_missing', 'proof_invalid']
@@ -119,13 +119,13 @@ t.test('lets both clients detect a man in the middle with the keys of server and
   const there = `https://localhost:${(middle.address() as AddressInfo).port}`
 
   const { ended, seen } = await seenDuring(() => python(there))
-  t.match(ended.stdout, /it is taken on a second connection: \(200, None\)$/m, 'control: it forwards unchanged')
-  t.match(ended.stderr, /cnf names the tls-unique of our end: expected [\w-]{43}, found [\w-]{43}$/m)
+  t.match(ended.stdout, /it is accepted on a second connection: \(200, None\)$/m, 'control: it forwards unchanged')
+  t.match(ended.stderr, /cnf names the tls-unique of the client's end: expected [\w-]{43}, found [\w-]{43}$/m)
   t.equal(ended.code, 1)
   t.same(seen, ['certificate on TLSv1.3', 'connection on TLSv1.2'])
 
   const { ended: other } = await seenDuring(() => go(there))
-  t.match(other.stdout, /cnf names our certificate: [\w-]{43}$/m, 'control')
-  t.match(other.stderr, /cnf names the tls-exporter of our end: expected [\w-]{43}, found [\w-]{43}$/m)
+  t.match(other.stdout, /cnf names the client certificate: [\w-]{43}$/m, 'control')
+  t.match(other.stderr, /cnf names the tls-exporter of the client's end: expected [\w-]{43}, found [\w-]{43}$/m)
   t.equal(other.code, 1)
 })

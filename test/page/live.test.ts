@@ -182,7 +182,7 @@ t.test('runs the theft demo against this server, which refuses each theft', asyn
   t.ok(new Set(portraits).size >= 4)
   const thieves = others.filter(picture => picture !== hers && portraits.includes(picture))
   t.ok(thieves.length >= 3, "the thieves' connections are shown beside hers")
-  await page.getByText('All 10 thefts were refused, and Alice goes on working.').waitFor()
+  await page.getByText('All 10 thefts were refused, and Alice can continue.').waitFor()
   const rows = await page.locator('#plays > li').allInnerTexts()
   t.equal(rows.filter(row => /refused\s+401 \w+/.test(row)).length, 10, rows.join('\n'))
   t.equal(rows.filter(row => /accepted\s+200/.test(row)).length, 3)
@@ -260,7 +260,7 @@ t.test("has every part in Chromium's accessibility tree, with role and name", as
   await card(page, 'alice').waitFor()
   const tree = await readTree(page)
   for (const part of [
-    ...['banner', 'main', 'navigation On this page', 'heading Who is connected, and who was refused'],
+    ...['banner', 'main', 'navigation On this page', 'heading Live view of this server'],
     ...['region Connections', 'region Steal a token', 'region Refusals', 'list Refusals', 'status'],
     ...['region This server', 'search Filter the refusals', 'combobox Reason', 'combobox Client', 'searchbox Text'],
     ...['heading Suspected thefts', 'list Suspected thefts'],
@@ -375,7 +375,7 @@ t.test('shows that the server is unreachable, and resumes when it is back', asyn
   await fetch(`${own}/admin/clients`)
   await page.locator('[aria-live=polite]').getByText('Refused, no token').waitFor() // the first refusal is announced too
   await ops.close()
-  await page.getByRole('status').getByText('The server does not answer').waitFor()
+  await page.getByRole('status').getByText('The server does not respond').waitFor()
   ops = start()
   await ops.listen({ host: '127.0.0.1', port: Number(new URL(own).port) })
   await page.getByText('Live', { exact: true }).waitFor()
