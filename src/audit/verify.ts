@@ -72,7 +72,7 @@ export async function* verifyChain(
     if (isProblem) wrong++
     return { what, isProblem, ...place, ...(other && { other }) }
   }
-  function judge(link: Link): Finding {
+  function classify(link: Link): Finding {
     const further = recent.get(link.chain)
     const finding = report(further ? 'bypassed' : 'broken', placeOf(link), further ?? last)
     accept(link)
@@ -84,7 +84,7 @@ export async function* verifyChain(
     let opensFile = true
     for await (const { octets } of lines) {
       line++
-      const link = readLink(octets, { file, line }, opensFile)
+      const link = parseLink(octets, { file, line }, opensFile)
       if (typeof link === 'string') yield report(link, { file, line })
       if (typeof link !== 'object') continue
       events++
@@ -101,7 +101,7 @@ export async function* verifyChain(
           continue
         }
         if (link.chain === end) yield report('inserted', placeOf(stranger))
-        else yield judge(stranger)
+        else yield classify(stranger)
       }
       if (link.chain === end) accept(link)
       else if (link.opensFile && link.chain === chainStart && (end !== after || after === undefined)) {
@@ -113,7 +113,7 @@ export async function* verifyChain(
       } else held = link
     }
   }
-  if (held !== undefined) yield judge(held)
+  if (held !== undefined) yield classify(held)
   if (!isExpected) yield report('cut_off', last)
   return { events, problems: wrong, end: end ?? chainStart }
 }
@@ -123,7 +123,7 @@ function placeOf({ file, line }: Place): Place {
 }
 
 /** Parses a line as an event, or classifies it; undefined for an empty line. */
-function readLink(octets: Buffer, place: Place, opensFile: boolean): Link | 'torn' | 'foreign' | undefined {
+function parseLink(octets: Buffer, place: Place, opensFile: boolean): Link | 'torn' | 'foreign' | undefined {
   const text = octets.toString()
   if (text === '') return undefined
   if (!isWhole(text)) return text.startsWith('{') ? 'torn' : 'foreign'

@@ -52,7 +52,7 @@ export async function deliver(
   let delivery: Delivery | undefined
   try {
     await requestOnce(url, { method: 'POST', headers, body, ca, lookup, deadlines, signal }, async answer => {
-      delivery = judge(answer.status, answer.headers)
+      delivery = evaluate(answer.status, answer.headers)
       let left = largestAnswer
       for await (const chunk of answer.body) {
         left -= chunk.length
@@ -71,7 +71,7 @@ function explain({ code, cause }: OutgoingError): Delivery {
   return { outcome: 'failed', problem: (cause as NodeJS.ErrnoException | undefined)?.code ?? code }
 }
 
-function judge(
+function evaluate(
   status: number,
   headers: { readonly 'retry-after'?: string | undefined; readonly date?: string | undefined },
 ): Delivery {

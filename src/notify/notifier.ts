@@ -8,7 +8,7 @@ import { buildBody } from './body.ts'
 import { type KnownReceiver, type Line, type Lines, replaceReceivers } from './line.ts'
 import { createOutbox } from './outbox.ts'
 import { lifetime } from './retry.ts'
-import { createSender, describe, type SenderParts } from './sender.ts'
+import { createSender, factsOf, type SenderParts } from './sender.ts'
 
 /** Milliseconds between two polls for due notifications. */
 const interval = 1000
@@ -18,7 +18,7 @@ export interface Notifier {
   /** Replaces all receivers. A receiver that answered 410 is tried again. */
   replace(receivers: readonly KnownReceiver[]): void
   /** Sends all due notifications immediately. Resolves when none is being sent. */
-  look(): Promise<void>
+  poll(): Promise<void>
   /** Aborts deliveries. Undelivered notifications stay in the store, for the next start. */
   close(): Promise<void>
 }
@@ -41,21 +41,21 @@ export function createNotifier(receivers: readonly KnownReceiver[], parts: Sende
   const outbox = createOutbox(store, notification => lose('spool_full', notification))
   const sender = createSender(parts, lines, outbox.forget)
   const fail = onceForEach(parts.onError)
-  const timer = setInterval(guarded(look, fail), interval)
+  const timer = setInterval(guarded(poll, fail), interval)
   timer.unref()
 
   /** Never rejects: failures are retried at the next poll. */
-  async function look(): Promise<void> {
+  async function poll(): Promise<void> {
     try {
       await outbox.flush()
-      await sender.look()
+      await sender.poll()
     } catch (error) {
       fail(error as Error)
     }
   }
 
   function lose(reason: string, { id, receiver, body }: Notification): void {
-    report({ reason, receiver: lines.get(receiver)?.receiver.url.host, notification: id, ...describe(body) })
+    report({ reason, receiver: lines.get(receiver)?.receiver.url.host, notification: id, ...factsOf(body) })
   }
 
   function notify(line: Line, event: SecurityEvent): boolean {
@@ -81,14 +81,14 @@ export function createNotifier(receivers: readonly KnownReceiver[], parts: Sende
     observe(event) {
       try {
         const notified = [...lines.values()].map(line => notify(line, event))
-        if (notified.includes(true)) void look()
+        if (notified.includes(true)) void poll()
       } catch (error) {
         fail(error as Error) // an error here must not fail the decision
         report({ reason: 'event_malformed', type: event.event })
       }
     },
     replace: others => replaceReceivers(lines, others, clock),
-    look,
+    poll,
     async close() {
       clearInterval(timer)
       await outbox.flush()

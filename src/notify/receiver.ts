@@ -25,12 +25,12 @@ const notifiable: readonly EventName[] = eventNames.filter(name => name !== 'not
 const mostReceivers = 100
 
 /** Parses the list of webhooks. `problems` receives a sentence, without any secret, for each error. */
-export function readReceivers(list: unknown, problems: string[]): Receiver[] {
+export function parseReceivers(list: unknown, problems: string[]): Receiver[] {
   if (!Array.isArray(list) || list.length > mostReceivers) {
     problems.push(`the list of webhooks must be a JSON array of at most ${mostReceivers}`)
     return []
   }
-  const receivers = list.flatMap((entry: unknown, index) => readReceiver(entry, index + 1, problems) ?? [])
+  const receivers = list.flatMap((entry: unknown, index) => parseReceiver(entry, index + 1, problems) ?? [])
   receivers.forEach(({ key }, index) => {
     if (receivers.findIndex(other => other.key === key) < index)
       problems.push(`webhook listed twice for the same client: ${receivers[index]?.url.host}`)
@@ -38,7 +38,7 @@ export function readReceivers(list: unknown, problems: string[]): Receiver[] {
   return receivers
 }
 
-function readReceiver(value: unknown, number: number, problems: string[]): Receiver | undefined {
+function parseReceiver(value: unknown, number: number, problems: string[]): Receiver | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     problems.push(`webhook number ${number}: must be a JSON object`)
     return undefined
@@ -52,7 +52,7 @@ function readReceiver(value: unknown, number: number, problems: string[]): Recei
     allow_internal: allowInternal = false,
   } = entry
   const { events = ['theft.suspected', 'token.leaked', 'refresh.reused'] } = entry
-  const url = readAddress(entry.url)
+  const url = parseUrl(entry.url)
   const wrong = [
     ...Object.keys(entry)
       .filter(name => !known.includes(name))
@@ -83,7 +83,7 @@ function readReceiver(value: unknown, number: number, problems: string[]): Recei
   }
 }
 
-function readAddress(value: unknown): URL | undefined {
+function parseUrl(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !URL.canParse(value)) return undefined
   const url = new URL(value)
   return url.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '' ? url : undefined

@@ -29,7 +29,7 @@ export interface SenderParts {
 
 export interface Sender {
   /** Sends all due notifications. Resolves when none is being sent; rejects when the store fails. The next call continues. */
-  look(): Promise<void>
+  poll(): Promise<void>
   /** Aborts deliveries; their notifications are due again immediately. */
   close(): Promise<void>
 }
@@ -42,7 +42,7 @@ export function createSender(
   const ending = new AbortController()
   const underWay = new Set<Promise<void>>()
 
-  async function look(): Promise<void> {
+  async function poll(): Promise<void> {
     if (ending.signal.aborted || lines.size === 0) return
     const due = await store.findDueReceivers(clock())
     await Promise.all(due.map(key => lines.get(key)).map(line => line && fill(line)))
@@ -83,7 +83,7 @@ export function createSender(
     const { problem, retryAfter } = delivery
     line.rest = { since: clock(), length: restOf(retryAfter) }
     const reportLoss = (reason: string) =>
-      report({ reason, receiver: line.receiver.url.host, notification: id, ...describe(body), attempts, problem })
+      report({ reason, receiver: line.receiver.url.host, notification: id, ...factsOf(body), attempts, problem })
     if (outcome === 'gone' && !line.isGone) {
       line.isGone = true
       reportLoss('receiver_gone')
@@ -100,7 +100,7 @@ export function createSender(
   }
 
   return {
-    look,
+    poll,
     async close() {
       ending.abort()
       await Promise.allSettled([...lines.values()].map(({ claiming }) => claiming))
@@ -110,7 +110,7 @@ export function createSender(
 }
 
 /** Returns the facts of a notification, for the event of its failure. */
-export function describe(body: string): Facts {
+export function factsOf(body: string): Facts {
   const { type, data } = JSON.parse(body) as { type: string; data: { client_id?: unknown; jti?: unknown } }
   return { type, client_id: data.client_id, jti: data.jti }
 }

@@ -26,7 +26,7 @@ export function buildCard({ opened, peer, tls, http, certificate, bindings }) {
     element(
       'div',
       { class: 'card-head' },
-      own === undefined ? nobody() : glyph(own, 'portrait'),
+      own === undefined ? missingPortrait() : glyph(own, 'portrait'),
       name,
       time(opened),
       element('p', {}, facts),
@@ -67,8 +67,8 @@ export function buildCard({ opened, peer, tls, http, certificate, bindings }) {
   return { card, update }
 }
 
-function nobody() {
-  return element('span', { class: 'portrait nobody', 'aria-hidden': 'true' }, '!')
+function missingPortrait() {
+  return element('span', { class: 'portrait missing', 'aria-hidden': 'true' }, '!')
 }
 
 /**

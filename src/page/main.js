@@ -42,7 +42,7 @@ async function watch() {
     } catch (error) {
       if (error instanceof Refused) return stop(error)
     }
-    tell('lost', 'The server does not respond; retrying')
+    show('lost', 'The server does not respond; retrying')
     await new Promise(resolve => setTimeout(resolve, pause))
     pause = Math.min(2 * pause, retryDelay.most)
   }
@@ -60,7 +60,7 @@ function begin({ canPlay }) {
     find('live').hidden = false
     find('connections').focus({ preventScroll: true })
   }
-  tell('watching', 'Live')
+  show('watching', 'Live')
 }
 
 /** @param {Refused} refused */
@@ -69,7 +69,7 @@ function stop({ status, message }) {
   find('live').hidden = true
   find('entry').hidden = false
   find('entry-problem').textContent = status === 401 ? wrongToken : message
-  tell('', 'Not watching')
+  show('', 'Not watching')
   field.focus()
 }
 
@@ -77,7 +77,7 @@ function stop({ status, message }) {
  * @param {'' | 'watching' | 'lost'} kind
  * @param {string} words
  */
-function tell(kind, words) {
+function show(kind, words) {
   find('state').className = `state ${kind}`
   find('state').textContent = words
 }

@@ -12,11 +12,15 @@ const days = new Intl.RelativeTimeFormat(undefined, { numeric: 'always' })
 /** @param {{ status: Status }} update */
 export function showStatus({ status: { version, isReady, obstacle, certificateEnds } }) {
   find('version').textContent = version
-  say('readiness', isReady === false, isReady === undefined ? 'checking' : isReady ? 'ready' : `not ready: ${obstacle}`)
-  if (certificateEnds === undefined) return say('certificate-end', false, 'not known')
+  showText(
+    'readiness',
+    isReady === false,
+    isReady === undefined ? 'checking' : isReady ? 'ready' : `not ready: ${obstacle}`,
+  )
+  if (certificateEnds === undefined) return showText('certificate-end', false, 'not known')
   const left = Math.floor((certificateEnds * 1000 - Date.now()) / 86_400_000)
   const verb = left < 0 ? 'ended' : 'ends'
-  say(
+  showText(
     'certificate-end',
     left < warningDays,
     `${verb} ${dates.format(certificateEnds * 1000)}, ${days.format(left, 'day')}`,
@@ -29,7 +33,7 @@ export function showStatus({ status: { version, isReady, obstacle, certificateEn
  * @param {boolean} isProblem
  * @param {string} text
  */
-function say(id, isProblem, text) {
+function showText(id, isProblem, text) {
   find(id).classList.toggle('problem', isProblem)
   if (find(id).textContent !== text) find(id).textContent = text
 }

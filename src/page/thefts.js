@@ -32,7 +32,7 @@ export function armThefts(token) {
       }
       conclude(plays)
     } catch (error) {
-      tell('bad', `! ${/** @type {Error} */ (error).message}`)
+      showVerdict('bad', `! ${/** @type {Error} */ (error).message}`)
     }
     playing = false
     button.removeAttribute('aria-disabled')
@@ -67,15 +67,15 @@ function describe(play) {
 function conclude(plays) {
   const thefts = plays.filter(({ kind }) => kind === 'theft')
   if (plays.length > 0 && plays.every(isGood))
-    tell('good', `✓ All ${thefts.length} thefts were refused, and Alice can continue.`)
-  else tell('bad', `! ${plays.filter(play => !isGood(play)).length} unexpected results.`)
+    showVerdict('good', `✓ All ${thefts.length} thefts were refused, and Alice can continue.`)
+  else showVerdict('bad', `! ${plays.filter(play => !isGood(play)).length} unexpected results.`)
 }
 
 /**
  * @param {'good' | 'bad'} kind
  * @param {string} words
  */
-function tell(kind, words) {
+function showVerdict(kind, words) {
   find('verdict').className = `verdict ${kind}`
   find('verdict').textContent = words
 }

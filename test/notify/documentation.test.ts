@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readReceivers } from '../../src/notify/receiver.ts'
+import { parseReceivers } from '../../src/notify/receiver.ts'
 import { startNotifier } from '../helpers/server/notifier.ts'
 import { type Delivered, secret, startReceiver, theft } from '../helpers/server/webhook-receiver.ts'
 import { until } from '../helpers/until.ts'
@@ -47,7 +47,7 @@ t.test('verifies the signature of the example with the code of the page', t => {
     [true, false],
   )
   const problems: string[] = []
-  t.equal(readReceivers(JSON.parse(String(code('json'))), problems).length, 2, 'and its list can be parsed')
+  t.equal(parseReceivers(JSON.parse(String(code('json'))), problems).length, 2, 'and its list can be parsed')
   t.same(problems, [])
   t.end()
 })

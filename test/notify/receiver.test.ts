@@ -2,7 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readReceivers } from '../../src/notify/receiver.ts'
+import { parseReceivers } from '../../src/notify/receiver.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { readWebhooksFile } from '../../src/process/files.ts'
 import { readKnown, secret } from '../helpers/server/webhook-receiver.ts'
@@ -62,13 +62,13 @@ t.test('reports all errors in one message, without a secret', t => {
   ]
   for (const [entry, sentence] of wrong) {
     const problems: string[] = []
-    t.same(readReceivers([{ url, secret }, entry], problems).length, 1, 'the valid one beside it')
+    t.same(parseReceivers([{ url, secret }, entry], problems).length, 1, 'the valid one beside it')
     t.match(problems, [sentence], JSON.stringify(entry))
     t.ok(problems.every(problem => problem.startsWith('webhook number 2: ')))
     t.notMatch(problems.join(), /whsec_[^ ]/)
   }
   const problems: string[] = []
-  readReceivers(
+  parseReceivers(
     [
       { url, secret },
       { url, secrets: [secret] },
@@ -79,7 +79,7 @@ t.test('reports all errors in one message, without a secret', t => {
   t.same(problems, ['webhook listed twice for the same client: hooks.example'])
   for (const list of [{}, null, Array(101).fill({ url, secret })]) {
     const found: string[] = []
-    t.same(readReceivers(list, found), [])
+    t.same(parseReceivers(list, found), [])
     t.match(found, [/must be a JSON array of at most 100/])
   }
   t.end()

@@ -17,7 +17,7 @@ export const ocsf: Format = (event, chain) => {
   const [activity_id, activity_name] = typeof activity === 'string' ? [99, activity] : [activity]
   // Unique, since no two lines follow the same line.
   const uid = hash('sha256', JSON.stringify([event, chain]), 'base64url')
-  const { members, ours } = shapes[class_uid](facts, name, uid)
+  const { members, unmapped } = shapes[class_uid](facts, name, uid)
   return {
     class_uid,
     category_uid: Math.floor(class_uid / 1000),
@@ -39,6 +39,6 @@ export const ocsf: Format = (event, chain) => {
       log_name: 'audit',
     },
     ...members,
-    unmapped: { ...ours, ...(isFinding(class_uid) && { outcome }), chain },
+    unmapped: { ...unmapped, ...(isFinding(class_uid) && { outcome }), chain },
   }
 }

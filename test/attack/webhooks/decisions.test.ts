@@ -52,13 +52,13 @@ t.test('sends no token in a webhook, wherever a client has put one', async t => 
     await refresh(mallory, token, { client_id: 'mallory' })
     await post(mallory, '/oauth/revoke', { client_id: token, token })
     server.clock += 61
-    await server.notifier.look()
+    await server.notifier.poll()
     t.ok(receiver.delivered.length > 5 * index, 'it was notified of that')
   }
   await refresh(alice, tokens[1] as string)
   server.clock += 61
   await refresh(alice, tokens[1] as string)
-  await server.notifier.look()
+  await server.notifier.poll()
   const told = new Set(receiver.delivered.map(({ json }) => json.type))
   for (const type of ['token.issued', 'token.refused', 'client.refused', 'refresh.rotated', 'refresh.reused'])
     t.ok(told.has(type), type)

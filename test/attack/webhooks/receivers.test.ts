@@ -29,7 +29,7 @@ t.test('times out a receiver that hangs, and retries', async t => {
   receiver.answer(() => {})
   const notifier = startNotifier(t, [receiver.known()], { timeout: 300 })
   notifier.observe(theft())
-  await notifier.look()
+  await notifier.poll()
   t.same(notifier.reports, [])
   receiver.answer(response => response.writeHead(204).end())
   const patient = startNotifier(t, [receiver.known()], { store: notifier.store })
@@ -150,7 +150,7 @@ t.test('abandons an endless or invalid response without reading it', async t => 
       notifier.observe(theft())
       await until(() => seen.requests === 1)
       const started = performance.now()
-      await notifier.look()
+      await notifier.poll()
       const mayHang = /stops|half/.test(name)
       t.ok(mayHang || performance.now() - started < 1800, 'it is abandoned immediately')
       const left = await notifier.store.claimNotifications(known.key, {

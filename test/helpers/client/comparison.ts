@@ -42,7 +42,7 @@ export async function playForeign(): Promise<Run[]> {
   }
 }
 
-/** Returns a column: the worst result of each scenario, by its id. */
+/** The worst result of each scenario, by its id. */
 export type Column = Readonly<Record<string, string>>
 
 export function judgeColumn(runs: readonly Run[]): Column {

@@ -38,9 +38,9 @@ export function startNotifier(
       now = milliseconds
     },
     async pass(seconds) {
-      await notifier.look()
+      await notifier.poll()
       now += seconds * 1000
-      await notifier.look()
+      await notifier.poll()
     },
   }
 }

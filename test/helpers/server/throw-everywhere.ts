@@ -125,7 +125,7 @@ async function runAll(): Promise<void> {
     }).catch(() => {}),
   ])
   notifier.observe({ event: 'theft.suspected', time: new Date().toISOString() } as never)
-  await notifier.look()
+  await notifier.poll()
   await new Promise(resolve => setTimeout(resolve, guards.called.size === 0 ? 1200 : 0)) // its timer, once
   await sidecar.close(0)
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { SecurityEvent } from '../../../src/audit/event.ts'
 import type { KnownReceiver } from '../../../src/notify/line.ts'
-import { readReceivers } from '../../../src/notify/receiver.ts'
+import { parseReceivers } from '../../../src/notify/receiver.ts'
 import { type Identity, issueCertificate } from '../../../src/pki/certificate.ts'
 
 export interface Delivered {
@@ -79,7 +79,7 @@ export async function startReceiver(
 /** Parses a receiver from the list. @throws Error with every problem. */
 export function readKnown(entry: object, ca: string | undefined): KnownReceiver {
   const problems: string[] = []
-  const [receiver] = readReceivers([entry], problems)
+  const [receiver] = parseReceivers([entry], problems)
   if (receiver === undefined) throw new Error(problems.join('\n'))
   return { ...receiver, ca }
 }

@@ -2,7 +2,7 @@
 import type { Facts } from '../event.ts'
 import { asText } from './known.ts'
 
-export interface WhoCame {
+export interface Actor {
   /** The client that made the request, if known. */
   readonly client: string | undefined
   /** The owner of the token, if it is bound to another certificate than the one that presented it. */
@@ -11,7 +11,7 @@ export interface WhoCame {
 }
 
 /** Separates the client that made the request from the owner of the token that it presented. */
-export function readWhoCame({ client_id, by, ...others }: Facts): WhoCame {
+export function actorOf({ client_id, by, ...others }: Facts): Actor {
   const { bound_to, 'x5t#S256': presented } = others
   const isOthers = bound_to !== undefined && bound_to !== presented
   if (isOthers) return { client: asText(by), owner: asText(client_id), others }
