@@ -1,8 +1,8 @@
-// A process of our own that answers questions over IPC, seen from both ends. Server and load live in processes
-// apart, so that what one of them costs never shows up as the cost of the other.
+// A child process that answers questions over IPC, seen from both ends. Server and load run in separate processes, so that
+// the cost of one never counts for the other.
 import { fork } from 'node:child_process'
 
-/** The questions that a process answers, each with one argument; every question gets exactly one answer. */
+/** The questions that a process answers, each with one argument and exactly one answer. */
 export type Questions = Record<string, (argument: never) => unknown>
 type Reply = { id: number; answer?: unknown; problem?: string }
 
@@ -18,7 +18,7 @@ export interface Child<Q extends Questions> {
 
 /** Starts the module at `file`, which calls `answer`, with this process's own Node options. */
 export function startChild<Q extends Questions>(file: URL): Child<Q> {
-  // Without stdout: a server that logs pays for its lines, and nobody reads them here.
+  // Without stdout: the server still has the cost of logging, and no process reads the log.
   const child = fork(file, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     execArgv: [...process.execArgv, '--expose-gc'],
@@ -39,10 +39,10 @@ export function startChild<Q extends Questions>(file: URL): Child<Q> {
           else reject(new Error(reply.problem))
         }
         const fail = (what: string) => settle({ id, problem: `${name} ${what} at '${question}'` })
-        const timer = setTimeout(fail, seconds * 1000, `gave no answer within ${seconds} s`)
+        const timer = setTimeout(fail, seconds * 1000, `did not answer within ${seconds} s`)
         child.on('message', settle)
         gone.then(() => fail('ended'))
-        if (child.connected) child.send({ id, question, argument }, error => error && fail('was gone'))
+        if (child.connected) child.send({ id, question, argument }, error => error && fail('ended'))
       }),
     stop: async () => {
       if (child.connected) child.disconnect()
@@ -53,7 +53,7 @@ export function startChild<Q extends Questions>(file: URL): Child<Q> {
   }
 }
 
-/** The other end: answers the parent's questions until the parent goes away, and then ends this process. */
+/** The other end: answers the parent's questions until the parent ends, and then ends this process. */
 export function answer(questions: Questions): void {
   process.on('message', async ({ id, question, argument }: { id: number; question: string; argument: unknown }) => {
     const reply: Reply = { id }

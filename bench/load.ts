@@ -1,4 +1,4 @@
-// The load, a process of its own: speaks mutual TLS to one server at a time and counts what comes back.
+// The load, a process of its own: uses mutual TLS to one server at a time, and counts the responses.
 import { setTimeout as pause } from 'node:timers/promises'
 import { answer } from './child.ts'
 import { type Aim, Client } from './load/client.ts'
@@ -12,8 +12,8 @@ let ready: Lane[] = []
 let idle: Connection[] = []
 
 /**
- * Keeps every lane busy for `seconds`; what is in flight at the end is awaited and counted. Between two pieces of work a lane
- * may rest, for that many times as long as the piece took.
+ * Keeps every lane busy for `seconds`; requests in progress at the end are awaited and counted. Between two pieces of work a
+ * lane may pause, for that many times as long as the piece took.
  */
 async function run({ seconds, rest = 0 }: { seconds: number; rest?: number }): Promise<Counts> {
   const tally = new Tally()
@@ -27,7 +27,7 @@ async function run({ seconds, rest = 0 }: { seconds: number; rest?: number }): P
       before = rest > 0 ? performance.now() : after
     }
   }
-  // A lane that fails ends: a run with a hole in it is reported, not repaired.
+  // A lane that fails ends; the gap is reported, not repaired.
   await Promise.all(ready.map(lane => drive(lane).catch(error => tally.fail(String(error)))))
   return tally.read()
 }

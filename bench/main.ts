@@ -1,5 +1,5 @@
-// The bench: what tlsbound costs against the floor and against peers, as ratios within one run.
-// Servers take turns, A B C A B C …, one at a time; tables go to stdout and to bench/results, progress to stderr.
+// The bench: the cost of tlsbound relative to the floor and to peers, as ratios within one run. Servers alternate, A B C A B
+// C …, one at a time; tables are written to stdout and to bench/results, progress to stderr.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { type Measurement, measure } from './measure.ts'

@@ -1,4 +1,4 @@
-// One measurement: one row against one fresh server, with the load in a process of its own.
+// One measurement: one row against one new server, with the load in a separate process.
 import { type Child, type Questions, startChild } from './child.ts'
 import type { LoadQuestions } from './load.ts'
 import type { Options } from './options.ts'
@@ -8,8 +8,8 @@ import type { TargetQuestions } from './targets/target.ts'
 import type { Target } from './targets.ts'
 
 /**
- * Requests a second; server CPU microseconds a request; milliseconds; the part of one core that the load used
- * (near 1, the load was measured and not the server); bytes a connection.
+ * Requests per second; microseconds of server CPU per request; milliseconds; the share of one core that the load used (near
+ * 1, the load was measured and not the server); bytes per connection.
  */
 export type Unit = 'rate' | 'cpu' | 'p50' | 'p99' | 'load' | 'memory'
 
@@ -21,7 +21,7 @@ export interface Measurement {
 
 type Ask<Q extends Questions> = Child<Q>['ask']
 
-const SERVER_WARM_UP = 200 // connections before weighing, for what a server allocates once and keeps
+const SERVER_WARM_UP = 200 // connections before the measurement of memory, for what a server allocates once
 
 async function measureLoad(
   row: Load,
@@ -49,7 +49,7 @@ async function measureLoad(
       ...warmUp.problems,
       ...counts.problems,
       ...unexpected.map(status => `unexpected status ${status}`),
-      ...(counts.requests === 0 ? ['not one answer'] : []),
+      ...(counts.requests === 0 ? ['no response'] : []),
     ],
   }
 }
@@ -76,7 +76,7 @@ async function measureIdle(
   }
 }
 
-/** Never throws: what goes wrong is a problem of this measurement, and the bench goes on. */
+/** Never throws: a failure is a problem of this measurement, and the bench continues. */
 export async function measure(target: Target, row: Load | Idle, options: Options, pki: Pki): Promise<Measurement> {
   const server = startChild<TargetQuestions>(target.file)
   const load = startChild<LoadQuestions>(new URL('load.ts', import.meta.url))

@@ -17,9 +17,14 @@ export interface Options {
 const NUMBERS = {
   rounds: { default: 5, from: 1, to: 100, meaning: 'how often everything is measured' },
   seconds: { default: 3, from: 0.1, to: 60, meaning: 'length of one measurement, after a third of it as warm-up' },
-  connections: { default: 16, from: 1, to: 256, meaning: 'connections that carry the load' },
-  idle: { default: 1000, from: 10, to: 5000, meaning: 'connections held open to weigh them' },
-  soak: { default: 0, from: 0, to: 240, meaning: 'minutes at half load instead, and whether memory and files stay' },
+  connections: { default: 16, from: 1, to: 256, meaning: 'connections of the load' },
+  idle: { default: 1000, from: 10, to: 5000, meaning: 'idle connections, to measure their memory' },
+  soak: {
+    default: 0,
+    from: 0,
+    to: 240,
+    meaning: 'minutes at half load instead, to check that memory and files stay constant',
+  },
 }
 
 const rowNames = Object.keys(rows) as RowName[]
@@ -39,18 +44,18 @@ export const usage = [
 function readNumber(name: keyof typeof NUMBERS, text: string | undefined): number {
   const { default: value, from, to } = NUMBERS[name]
   const number = text === undefined ? value : Number(text)
-  if (!(number >= from && number <= to)) throw new TypeError(`--${name} takes a number from ${from} to ${to}`)
+  if (!(number >= from && number <= to)) throw new TypeError(`--${name} must be a number from ${from} to ${to}`)
   return name === 'seconds' || name === 'soak' ? number : Math.floor(number)
 }
 
 function readNames<Name extends string>(option: string, text: string | undefined, known: Name[]): Name[] {
   const names = text?.split(',') ?? known
   const stranger = names.find(name => !known.includes(name as Name))
-  if (stranger !== undefined) throw new TypeError(`--${option} knows ${known}, not '${stranger}'`)
+  if (stranger !== undefined) throw new TypeError(`--${option}: expected ${known}, not '${stranger}'`)
   return known.filter(name => names.includes(name))
 }
 
-/** @throws TypeError in words for whoever typed the options. */
+/** @throws TypeError with a message for the user. */
 export function readOptions(args: string[]): Options {
   const text = { type: 'string' } as const
   const { values } = parseArgs({

@@ -1,4 +1,4 @@
-// The certificates of a run as they travel to the processes of the bench: PEM text of a throw-away PKI.
+// The certificates of a run, as they are passed to the processes of the bench: PEM text of a temporary PKI.
 import type { Identity } from '../src/pki/certificate.ts'
 import { makeDemoPki } from '../src/pki/demo.ts'
 

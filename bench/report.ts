@@ -1,5 +1,5 @@
-// From measurements to tables. A ratio is taken within a round, where both sides had the same machine;
-// what is written down is the median of the rounds.
+// Builds tables from measurements. A ratio is taken within a round, in which both sides had the same machine; the tables have
+// the median of the rounds.
 import type { Measurement, Unit } from './measure.ts'
 import { type RowName, rows } from './rows.ts'
 import { type TargetName, targets } from './targets.ts'
@@ -22,7 +22,7 @@ function median(values: number[]): number {
 
 function write(value: number, digits: number): string {
   if (!Number.isFinite(value)) return '–'
-  const rounded = Number(value.toFixed(digits)) + 0 // without a sign where that leaves nothing
+  const rounded = Number(value.toFixed(digits)) + 0 // without a sign if the rounded value is zero
   return rounded.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }
 
@@ -32,7 +32,7 @@ const value = (heading: string, unit: Unit, digits: number, scale = 1): Column =
   cell: own => write(median(own.flatMap(({ values }) => values[unit] ?? [])) / scale, digits),
 })
 
-/** A column that sets the target's value against the floor's of the same round. */
+/** A column that compares the target's value with the floor's of the same round. */
 const against = (heading: string, unit: Unit, digits: number, set: (own: number, floor: number) => number): Column => ({
   heading,
   cell: (own, floor) => {
@@ -46,8 +46,8 @@ const against = (heading: string, unit: Unit, digits: number, set: (own: number,
 const ratio = (own: number, floor: number) => own / floor
 
 const loadColumns = [
-  against('throughput to the floor', 'rate', 2, ratio),
-  against('server CPU to the floor', 'cpu', 2, ratio),
+  against('throughput relative to the floor', 'rate', 2, ratio),
+  against('server CPU relative to the floor', 'cpu', 2, ratio),
   value('requests/s', 'rate', 0),
   value('server µs/request', 'cpu', 0),
   value('p50 ms', 'p50', 2),
@@ -57,7 +57,7 @@ const loadColumns = [
 
 const idleColumns = [
   against('above the floor, KiB', 'memory', 1, (own, floor) => (own - floor) / KIB),
-  against('to the floor', 'memory', 2, ratio),
+  against('relative to the floor', 'memory', 2, ratio),
   value('KiB per connection', 'memory', 1, KIB),
 ]
 
@@ -81,7 +81,7 @@ export const buildTables = (results: Results): string =>
     .map(([name, byTarget]) => buildTable(name as RowName, byTarget))
     .join('\n\n')
 
-/** Every problem with the place where it arose; empty after a clean run. */
+/** Every problem with its place; empty after a clean run. */
 export const listProblems = (results: Results): string[] =>
   Object.entries(results).flatMap(([row, byTarget]) =>
     Object.entries(byTarget).flatMap(([target, rounds]) =>

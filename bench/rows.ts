@@ -1,4 +1,4 @@
-// What is measured, and how each row is written down.
+// The rows of the tables, and the columns of each.
 import type { Kind } from './load/lanes.ts'
 
 export interface Load {
@@ -10,7 +10,7 @@ export interface Load {
 
 export interface Idle {
   title: string
-  /** Whether each connection got its token and made one GET before it fell idle. */
+  /** Whether each connection got its token and made one GET before it became idle. */
   used: boolean
   readsWhoami: boolean
 }

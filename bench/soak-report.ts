@@ -1,4 +1,4 @@
-// What a soak says: how memory and open files went, and what was answered.
+// The report of a soak: memory and open files over time, and the responses.
 import type { Counts } from './load/tally.ts'
 
 export interface Sample {
@@ -24,7 +24,7 @@ function mib(bytes: number): string {
   return (bytes / MIB).toFixed(1)
 }
 
-/** Bytes a minute, by least squares. */
+/** Bytes per minute, by least squares. */
 export function slopeOf(samples: readonly Sample[], which: 'memory' | 'heap'): number {
   const mean = (read: (sample: Sample) => number) =>
     samples.reduce((sum, sample) => sum + read(sample), 0) / samples.length
@@ -33,7 +33,10 @@ export function slopeOf(samples: readonly Sample[], which: 'memory' | 'heap'): n
   return both / mean(sample => (sample.minute - minute) ** 2)
 }
 
-/** What is wrong: answers that are not 200, and loads that broke off. Memory is for people to judge, by how long it was. */
+/**
+ * Returns the problems: responses other than 200, and loads that ended early. The reader judges the memory, by the length of
+ * the soak.
+ */
 export function judge(samples: readonly Sample[], counts: readonly Counts[]): string[] {
   const wrong = counts.flatMap(({ statuses, problems }) => [
     ...Object.entries(statuses).flatMap(([status, count]) =>
@@ -41,10 +44,10 @@ export function judge(samples: readonly Sample[], counts: readonly Counts[]): st
     ),
     ...problems,
   ])
-  return samples.length < 2 ? [...wrong, 'too short to say anything'] : wrong
+  return samples.length < 2 ? [...wrong, 'too short for a slope'] : wrong
 }
 
-/** The figures, in lines. */
+/** Returns the figures as lines. */
 export function tellSoak(samples: readonly Sample[], counts: readonly Counts[]): string {
   const [first, last] = [samples[0], samples.at(-1)] as [Sample, Sample]
   const requests = counts.reduce((sum, count) => sum + count.requests, 0)

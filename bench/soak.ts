@@ -1,5 +1,5 @@
-// The soak: some minutes at about half of what this machine can do, and whether the server is then what it was: memory, open
-// files, not one wrong answer. Needs Linux, whose /proc tells the files.
+// The soak: some minutes at about half of this machine's capacity, then a check of memory, open files and responses. Needs
+// Linux for /proc.
 import { setTimeout as pause } from 'node:timers/promises'
 import { startChild } from './child.ts'
 import type { LoadQuestions } from './load.ts'
@@ -13,7 +13,7 @@ const lanes = { get: 8, token: 2, connect: 2 } as const
 /** Seconds. */
 const [warmUp, between] = [10, 5]
 
-/** Soaks for some minutes. `say` hears of each sample. Returns what is wrong, in sentences; empty when nothing is. */
+/** Soaks for some minutes. `say` receives each sample. Returns the problems as sentences; empty if there are none. */
 export async function soak(
   minutes: number,
   say: (line: string) => void,
@@ -36,7 +36,7 @@ export async function soak(
     const begun = performance.now()
     await pause(warmUp * 1000)
     while (performance.now() - begun < (warmUp + seconds) * 1000) {
-      await server.ask('collectGarbage', null) // what is weighed then is what is held
+      await server.ask('collectGarbage', null) // so that only live memory is measured
       const { memory, heap, files, cpu } = await server.ask('usage', null)
       samples.push({ minute: (performance.now() - begun) / 60_000, memory, heap, files, cpu })
       say(tellSample(samples.at(-1) as Sample))

@@ -1,8 +1,8 @@
-// The servers that are compared, and what each of them can be asked.
+// The servers that are compared, and the requests that each supports.
 export interface Target {
   title: string
   file: URL
-  /** The protected resource: none, open to everybody, or only for a token issued on the same connection. */
+  /** The protected resource: none, open to every client, or only for a token issued on the same connection. */
   whoami: 'none' | 'open' | 'protected'
 }
 

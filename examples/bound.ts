@@ -1,4 +1,4 @@
-// A notes server that takes tokens from their presenter alone: a stolen one is refused.
+// A notes server that accepts a token only from its own client: a stolen token is refused.
 // Run it beside `npm start`: NODE_EXTRA_CA_CERTS=certs/ca.crt npx node --conditions=tlsbound-source examples/bound.ts
 import type { JsonWebKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'

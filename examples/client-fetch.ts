@@ -1,4 +1,4 @@
-// A client that never sees a token: it asks with fetch, and tlsbound/client takes care of connection, token and renewal.
+// A client that never handles a token: it uses fetch, and tlsbound/client manages connection, token and renewal.
 // Run it beside `npm start`: npx node --conditions=tlsbound-source examples/client-fetch.ts
 import { createClient, readIdentityFiles } from 'tlsbound/client'
 

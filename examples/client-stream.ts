@@ -1,4 +1,4 @@
-// The same client for bodies that are never whole in memory: its dispatcher is one of undici, with stream and pipeline.
+// The same client for bodies that are streamed: its dispatcher is one of undici, with stream and pipeline.
 // Run it beside `npm start`: npx node --conditions=tlsbound-source examples/client-stream.ts
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -11,7 +11,7 @@ const identity = readIdentityFiles({
 })
 const client = createClient({ origin: 'https://localhost:8443', identity })
 
-/** A request body that is made while it is sent. Such a request is sent once: nobody could make its body again. */
+/** A request body that is produced while it is sent. Such a request is sent once, since its body cannot be repeated. */
 async function* note(): AsyncGenerator<string> {
   yield '{"text":"'
   for (const word of ['sent', 'word', 'by', 'word']) yield `${word} `

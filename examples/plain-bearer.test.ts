@@ -1,4 +1,4 @@
-// Tests of a route that accepts bearer tokens. See bound.test.ts for what to change.
+// Tests of a route that accepts bearer tokens. bound.test.ts shows what to change.
 // Run it: npx node --test examples/plain-bearer.test.ts
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// A notes server that takes bearer tokens: whoever holds one is served. See bound.ts for what to change.
+// A notes server that accepts bearer tokens, stolen ones too. bound.ts shows what to change.
 // Run it beside `npm start`: NODE_EXTRA_CA_CERTS=certs/ca.crt npx node examples/plain-bearer.ts
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,5 @@
-// npm run build: dist/ from src/. Part of `prepare`, so that `npm pack` and an install from a git repository have it.
+// npm run build: builds dist/ from src/. Part of `prepare`, so that `npm pack` and an install from a git repository include
+// it.
 import { spawnSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -10,11 +11,11 @@ const { status, error } = spawnSync('tsc', ['-p', 'tsconfig.build.json'], {
 })
 if (status !== 0) throw new Error(`tsc failed: ${error?.message ?? `exit code ${status}`}`)
 
-// Files that the program reads as they are: the pages, and programs in other languages.
+// Files that are used unchanged: the pages, and programs in other languages.
 for (const name of filesBelow('src'))
   if (name.startsWith('page') || !/\.[tj]s$/.test(name)) cpSync(join('src', name), join('dist', name))
 
-// Declarations are for the users of the package's entry points: the others would double the number of its files.
+// Only the entry points of the package need declarations: the others would double the number of its files.
 const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, { types: string }> }
 const needed = new Set<string>()
 for (const { types } of Object.values(exports)) collectDeclarations(join(types))
@@ -28,7 +29,7 @@ function filesBelow(folder: string): string[] {
     .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
 }
 
-/** Adds a declaration file and all that it imports from the package. */
+/** Adds a declaration file and everything that it imports from the package. */
 function collectDeclarations(path: string): void {
   if (needed.has(path)) return
   needed.add(path)

@@ -1,9 +1,9 @@
-// Checks on the source text which room of src may import from which; docs/explanation/architecture.md draws them. Part of
-// `npm run check`.
+// Checks which room of src imports from which other one, by the source text; docs/explanation/architecture.md draws them.
+// Part of `npm run check`.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 
-/** Each room below src → the rooms that it may import from, or single files of them. A room may always import from itself. */
+/** Each room of src → the rooms, or single files of them, that it may import from. A room may always import from itself. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   core: [],
   text: ['core'],
@@ -39,10 +39,12 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   cli: ['*'],
 }
 
-/** Who may touch the process: its environment, signals and exit code; `files` compares the owner of a file with its user. */
+/**
+ * Rooms that may use the process: its environment, signals and exit code. `files` compares the owner of a file with its user.
+ */
 const touchesProcess: ReadonlySet<string> = new Set(['process', 'doctor', 'testing', 'cli', 'files'])
 
-/** Packages of others, and parts of Node, by the room that may use them; the rooms that are not named may use all of Node. */
+/** Packages and parts of Node, by the room that may use them. A room that is not listed may use all of Node. */
 const packages: Readonly<Record<string, RegExp>> = {
   core: /^node:(crypto|net)$/,
   text: /^$/,
@@ -59,7 +61,7 @@ const packages: Readonly<Record<string, RegExp>> = {
   ops: /^node:|^(fastify|prom-client|pino)$/,
 }
 
-/** What only these may import: nothing that answers clients may reach for the administration. */
+/** Rooms that only the listed ones may import: code that answers clients must not import the administration. */
 const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'process', 'testing'] }
 
 const problems: string[] = []
@@ -73,7 +75,7 @@ for (const path of paths) {
   )
   const targets = [...statements]
     .map(([, type, from, dynamic]) => ({ type, target: (from ?? dynamic) as string }))
-    .filter(({ type, target }) => !(type && target === 'node:tls')) // types of node:tls are fine everywhere
+    .filter(({ type, target }) => !(type && target === 'node:tls')) // types of node:tls are allowed everywhere
     .map(({ target }) => (target.startsWith('.') ? relative('.', join(dirname(path), target)) : target))
   imports.set(path, targets)
 

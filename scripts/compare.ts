@@ -1,5 +1,5 @@
-// Plays the lab against our server and against a foreign one, and writes what came of it into docs/reference/replay-lab.md.
-// The tests of the lab hold the page against the same runs.
+// Runs the lab against this server and against another one, and writes the results into docs/reference/replay-lab.md. The
+// tests of the lab compare the page with the same runs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { judgeColumn, judgeOurs, playForeign, playOurs, writeComparison } from '../test/helpers/client/comparison.ts'
 

@@ -1,5 +1,5 @@
-// npm run demo: what a stolen token is worth here, told in one run against a real server over real TLS connections.
-// README.md shows this output, and a test compares the two; so nothing in it varies from run to run.
+// npm run demo: shows in one run what a stolen token is worth, against a real server over real TLS connections. README.md
+// shows this output, and a test compares the two; so the output is the same in each run.
 import { startTestServer, type TestConnection } from '../src/testing/server.ts'
 
 let wrong = 0
@@ -71,7 +71,7 @@ function tell(sentence: string): void {
   console.log(`${sentence.startsWith('(') ? '  ' : '\n'}${sentence}`)
 }
 
-/** The token with its cnf claim taken out and the signature left as it was. */
+/** Returns the token without its cnf claim, with the original signature. */
 function withoutConfirmation(jwt: string): string {
   const [header, payload = '', signature] = jwt.split('.')
   const { cnf: _, ...claims } = JSON.parse(Buffer.from(payload, 'base64url').toString())

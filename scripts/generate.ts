@@ -1,9 +1,9 @@
-// Writes the files that follow from the code: `npm run generate`. `npm run generate:check` names each that differs and exits 1.
-// With the names of generators as arguments, only these run: `node scripts/generate.ts refusals`.
+// Writes the files that are derived from the code: `npm run generate`. `npm run generate:check` names each file that differs
+// and exits 1. Arguments select generators: `node scripts/generate.ts refusals`.
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Generator } from './generate/generator.ts'
 
-/** Imported when it runs, so that one of them is quick. */
+/** Each is imported when it runs, so that a single one is fast. */
 const generators: Readonly<Record<string, () => Promise<Generator>>> = {
   settings: () => import('./generate/settings.ts'),
   'command-line': () => import('./generate/command-line.ts'),
@@ -36,7 +36,7 @@ for (const [name, load] of Object.entries(generators)) {
   }
 }
 
-/** Names a file that differs, with the first lines that it has too many and those that it lacks. */
+/** Reports a file that differs, with the first superfluous and the first missing lines. */
 function report(path: string, name: string, found: string, content: string): void {
   const [here, there] = [found.split('\n'), content.split('\n')]
   const extra = here.filter(line => !there.includes(line)).map(line => `- ${line}`)

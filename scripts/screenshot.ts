@@ -1,5 +1,5 @@
-// node --conditions=tlsbound-source scripts/screenshot.ts [FILE]: docs/screenshot.png, the live page of a real server in
-// Chromium while the thefts are played. Needs Debian's chromium.
+// node --conditions=tlsbound-source scripts/screenshot.ts [FILE]: writes docs/screenshot.png, the live page of a real server
+// in Chromium during the theft demo. Needs Debian's chromium.
 import { chromium } from 'playwright-core'
 import { startTestServer } from '../src/testing/server.ts'
 import { findChromium } from '../test/helpers/browser/chromium.ts'

@@ -1,21 +1,21 @@
-// npm test: types, lint, import directions, every test file. Its last line says how many checks passed and failed.
-// `npm test -- test/core` runs the files of a folder, or a single one.
+// npm test: runs the type check, the linter, the import check and every test file. The last line of output is the number of
+// passed and failed checks. `npm test -- test/core` runs the files of a folder, or a single one.
 //
-// Runs each file as `node FILE` and reads its TAP. The runner of tap redraws its lines in log files too, and after a file that
-// times out it loses the results of others.
+// Runs each file as `node FILE` and parses its TAP. tap's own runner redraws its lines in log files too, and loses results of
+// other files after one that times out.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-/** Files at the same time. */
+/** Files that run at the same time. */
 const jobs = 2
 
-/** Seconds that a file may take, unless it calls `t.setTimeout()`. A file that does not end by itself is killed. */
+/** Seconds that a file may take, unless it calls `t.setTimeout()`. A file that does not end is killed. */
 const timeout = Number(process.env.TAP_TIMEOUT ?? 240)
 const killAfter = 3 * timeout
 
-/** What tests write. It outlives each test, since a server that writes into it may end after the test. */
+/** The temporary folder of the tests. It outlives each test, since a server may still write into it after the test. */
 const folders = '.tap/fixtures'
 
 const chosen = process.argv.slice(2).map(path => path.replace(/^\.\/|\/+$/g, ''))
@@ -35,7 +35,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 const checks = spawnSync('npm', ['run', '--silent', 'check'], { stdio: 'inherit', shell: process.platform === 'win32' })
 if (checks.status !== 0) failures.push('npm run check')
 if (files.length === 0) failures.push('no test file was found')
-const queue = files.values() // shared: each file is taken once
+const queue = files.values() // shared by all workers: each file is run once
 await Promise.all(
   Array.from({ length: jobs }, async () => {
     for (const file of queue) {
@@ -58,7 +58,7 @@ process.exitCode = failures.length > 0 ? 1 : 0
 
 interface Result {
   passed: number
-  /** What failed, with the details. */
+  /** The failures, with their details. */
   readonly failures: string[]
 }
 
@@ -72,7 +72,7 @@ async function runFile(file: string): Promise<Result> {
   const exit = once(child, 'exit').then(([status, signal]) => {
     clearTimeout(timer)
     running.delete(child)
-    setTimeout(() => child.stdout.destroy(), 1000).unref() // a process that the file has left behind may still have it open
+    setTimeout(() => child.stdout.destroy(), 1000).unref() // a process left behind by the file may still have it open
     return signal ?? `exit code ${status}`
   })
   const { isComplete, ...result } = await readTap(createInterface({ input: child.stdout }))
@@ -84,14 +84,14 @@ async function runFile(file: string): Promise<Result> {
 }
 
 /**
- * Reads the assertions of TAP 14: how many passed, and each that failed, as the names of its tests and the details that
- * follow. The test point that closes a test is no assertion, unless the test failed without one.
+ * Parses the assertions of TAP 14: how many passed, and each failure as the names of its tests and the details that follow.
+ * The test point that closes a test is not an assertion, unless the test failed without one.
  */
 async function readTap(lines: AsyncIterable<string>): Promise<Result & { isComplete: boolean }> {
   const result = { passed: 0, failures: [] as string[], isComplete: false }
   const { failures } = result
-  const open: { indent: number; name: string; failed: number }[] = [] // the tests that are not closed yet
-  let details: number | undefined // the indentation of the details of the failure read last
+  const open: { indent: number; name: string; failed: number }[] = [] // the tests that are still open
+  let details: number | undefined // the indentation of the details of the latest failure
   for await (const line of lines) {
     if (/^1\.\.[1-9]/.test(line)) result.isComplete = true
     const [, space = '', subtest, not, point] = /^( *)(?:# Subtest: (.*)|(not )?ok\b(.*))?/.exec(line) ?? []

@@ -1,5 +1,5 @@
-// The test vectors of test/vectors/: `node scripts/vectors.ts` names each file that is not what the tables in vectors/ say
-// and exits 1; with --write it writes them. Keys and random signatures that are there stay; to renew one, delete it first.
+// The test vectors of test/vectors/: `node scripts/vectors.ts` names each file that differs from the tables in vectors/ and
+// exits 1; with --write it writes them. Existing keys and random signatures stay; to renew one, delete it first.
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +25,6 @@ if (process.argv.includes('--write')) {
   const { status } = spawnSync('npx', ['biome', 'format', '--write', fileURLToPath(vectorFolder)], { stdio: 'inherit' })
   process.exitCode = status ?? 1
 } else {
-  for (const { name } of wrong) console.error(`test/vectors/${name} is not what the tables say: --write mends it`)
+  for (const { name } of wrong) console.error(`test/vectors/${name} differs from the tables; --write updates it`)
   process.exitCode = wrong.length > 0 ? 1 : 0
 }

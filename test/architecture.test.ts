@@ -1,5 +1,5 @@
-// docs/explanation/architecture.md is true: its rooms are the folders of src, its picture of imports is the one of the code, and
-// its two paths are the files that run when a request is served.
+// Compares docs/explanation/architecture.md with the code: its rooms with the folders of src, its import diagram with the
+// imports, and its two paths with the files that run when a request is served.
 import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { dirname, join, relative } from 'node:path'
@@ -9,14 +9,14 @@ import { startTestServer } from '../src/testing/server.ts'
 
 const page = readFileSync('docs/explanation/architecture.md', 'utf8')
 
-/** Each file of src, with those of src that it imports. */
+/** The imports of each file of src from src. */
 const imports = new Map(globSync('src/**/*.{ts,js}').map(path => [path, importsOf(path)]))
 
 function importsOf(path: string): string[] {
   const statements = readFileSync(path, 'utf8').matchAll(/(?:from|\bimport|\bimport\() ?'(\.[^']+)'/g)
   return [...statements]
     .map(([, target = '']) => join(dirname(path), target))
-    .filter(target => !/^src\/process\/\w+-node\.js$/.test(target)) // each entry point checks the version of Node first
+    .filter(target => !/^src\/process\/\w+-node\.js$/.test(target)) // checks the version of Node first in each entry point
 }
 
 function section(title: string): string {
@@ -27,13 +27,13 @@ function section(title: string): string {
 
 const roomOf = (path: string) => path.split('/')[1] as string
 
-t.test('each room is described once', async t => {
+t.test('describes each room once', async t => {
   const described = [...section('Rooms').matchAll(/^- `(\w+)`: .+\.$/gm)].map(([, room]) => room)
   const folders = readdirSync('src', { withFileTypes: true }).filter(entry => entry.isDirectory())
   t.same(described, folders.map(({ name }) => name).sort())
 })
 
-t.test('a room imports only from lower lines of the picture', async t => {
+t.test('imports only from lower lines of the diagram', async t => {
   const picture = /```\n(.*?)```/s.exec(section('Import rules'))?.[1] ?? ''
   const lines = picture.split('\n').map(line =>
     line
@@ -46,11 +46,11 @@ t.test('a room imports only from lower lines of the picture', async t => {
     const [from = -1, ...to] = [path, ...targets].map(file => lineOf.get(roomOf(file)) ?? -1)
     const wrong = targets.filter((target, at) => roomOf(target) !== roomOf(path) && (to[at] as number) <= from)
     t.same(from > 0 ? wrong : [], [], path)
-    t.not(from, -1, `${path} is in the picture`)
+    t.not(from, -1, `${path} is in the diagram`)
   }
 })
 
-/** Returns the files in which a function runs while `work` does, with all of their own that the test server runs. */
+/** Returns the files in which a function runs during `work`, with files of the same process that the test server runs. */
 async function findExecuted(work: () => Promise<unknown>): Promise<string[]> {
   const session = new Session()
   session.connect()
@@ -66,10 +66,10 @@ async function findExecuted(work: () => Promise<unknown>): Promise<string[]> {
     .filter(path => imports.has(path))
 }
 
-/** Rooms of the client's end, which runs in the same process here, and of timers that can run at any moment. */
+/** Rooms of the client, which runs in the same process here, and of timers that can fire at any moment. */
 const unrelatedRooms = ['testing', 'lab', 'outgoing', 'notify', 'store']
 
-t.test('the paths are the files that run, and each file is linked to one before it', async t => {
+t.test('lists the files that run for a request, each linked to an earlier one', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const before = await server.connect('alice')
@@ -94,7 +94,7 @@ t.test('the paths are the files that run, and each file is linked to one before 
     for (const [at, file] of path.entries()) {
       const earlier = path.slice(0, at)
       const isLinked = earlier.some(other => imports.get(other)?.includes(file) || imports.get(file)?.includes(other))
-      t.ok(at === 0 || isLinked, `${title}: ${file} imports one before it, or is imported by it`)
+      t.ok(at === 0 || isLinked, `${title}: ${file} imports an earlier one, or is imported by it`)
     }
     const executed = await findExecuted(work)
     t.same(

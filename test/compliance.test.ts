@@ -1,11 +1,11 @@
-// The tables of requirements and the tests agree, and what is derived from the text of a test is right.
+// Compares the tables of requirements with the tests, and tests how the text of a test is evaluated.
 import t from 'tap'
 import { areas, asvs } from '../scripts/requirements/requirements.ts'
 import { findTests, names, numbersIn, readTests } from '../scripts/requirements/tests.ts'
 
 const requirements = areas.flatMap(area => area.requirements)
 
-t.test('the requirements are numbered from 1 on, each with a test or a word about why there is none', async t => {
+t.test('numbers the requirements from 1 on, each with a test or a reason why there is none', async t => {
   const numbers = requirements.map((_, index) => `N-${String(index + 1).padStart(2, '0')}`)
   t.same(
     requirements.map(({ number }) => number),
@@ -52,7 +52,7 @@ attack('it throws', t => {
 t.test('malformed is a word here', async t => t.same(await ask({ malformed: 1 }), 'malformed'))
 `
 
-t.test('a test speaks for what its title and its text name, and not for what stands around it', async t => {
+t.test('reads marks from the title and the text of a test, and not from the text around it', async t => {
   const [taken, odd, thrown, word, ...others] = findTests('x.test.ts', source)
   t.same(others, [])
   t.match(taken, { file: 'x.test.ts', title: "…: it's taken (N-02)", refuses: false })
@@ -65,7 +65,7 @@ t.test('a test speaks for what its title and its text name, and not for what sta
   )
 })
 
-t.test('a mark is named whole, and in no longer one', async t => {
+t.test('matches whole marks only', async t => {
   for (const text of ['N-24', '(CB01, N-24)', "'N-24: it is'", 'N-24, N-25']) t.ok(names(text, 'N-24'), text)
   for (const text of ['N-2', 'N-245', 'XN-24', 'N-24a', 'DN-24', 'EN-24-1']) t.notOk(names(text, 'N-24'), text)
   t.ok(names('as ASVS 9.1.1.', 'ASVS 9.1.1'))

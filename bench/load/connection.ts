@@ -1,5 +1,5 @@
-// One mutual-TLS 1.3 connection of the load: HTTP/1.1 over a bare socket, one request in flight, and no more
-// of HTTP than it takes to know where an answer ends. All that it saves is CPU time left to the server.
+// One mutual-TLS 1.3 connection of the load: HTTP/1.1 over a bare socket, one request at a time, and only enough HTTP parsing
+// to find the end of a response. This leaves the CPU time to the server.
 import { connect, type SecureContext, type TLSSocket } from 'node:tls'
 
 export interface Answer {
@@ -12,7 +12,7 @@ interface Waiting {
   reject(error: Error): void
 }
 
-const PATIENCE = 20_000 // milliseconds without a byte while an answer is due
+const PATIENCE = 20_000 // milliseconds without a byte while a response is due
 const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)\r\n/i
 
 export class Connection {
@@ -26,7 +26,7 @@ export class Connection {
     socket.on('data', chunk => this.#read(chunk))
     socket.on('error', error => this.#end(error))
     socket.on('close', () => this.#end(new Error('the server closed the connection')))
-    socket.on('timeout', () => this.#waiting && socket.destroy(new Error('no answer in time')))
+    socket.on('timeout', () => this.#waiting && socket.destroy(new Error('no response in time')))
   }
 
   static open(port: number, secureContext: SecureContext): Promise<Connection> {
@@ -37,7 +37,7 @@ export class Connection {
         servername: 'localhost',
         secureContext,
         ALPNProtocols: ['http/1.1'],
-        rejectUnauthorized: false, // we started it; looking at its certificate is time that the server should have
+        rejectUnauthorized: false, // the bench started this server; verifying its certificate would take CPU time from it
         timeout: PATIENCE,
       })
       const timer = setTimeout(() => socket.destroy(new Error('no handshake in time')), PATIENCE)
@@ -64,9 +64,9 @@ export class Connection {
     })
   }
 
-  /** Says goodbye without waiting for the server's. */
+  /** Closes the connection without waiting for the server. */
   close(): void {
-    this.#ended = new Error('closed by us')
+    this.#ended = new Error('closed by the load')
     this.#socket.end()
   }
 
@@ -85,7 +85,7 @@ export class Connection {
     if (missing === 0 && waiting) waiting.resolve({ status: Number(text.slice(9, 12)), body: text.slice(bodyStart) })
     else
       this.#end(
-        new Error(length === undefined ? 'an answer without Content-Length' : 'more bytes than asked for'),
+        new Error(length === undefined ? 'a response without Content-Length' : 'more bytes than requested'),
         waiting,
       )
   }

@@ -1,14 +1,14 @@
-// The kinds of load. A lane does one piece of work after the other; as many lanes as connections run side by side.
+// The kinds of load. A lane does one piece of work after the other; there are as many lanes as connections.
 import type { Client } from './client.ts'
 import type { Connection } from './connection.ts'
 
-/** One piece of work; the status of its last answer. */
+/** Does one piece of work; returns the status of its last response. */
 export type Lane = () => Promise<number>
 
-/** Milliseconds that a connection is used for: by far less than tokens and connections live. */
+/** Milliseconds that a connection is used for: far less than the lifetimes of tokens and connections. */
 const longest = 60_000
 
-/** The same request again and again on a connection; each minute there is a new one, as clients have. */
+/** The same request repeatedly on a connection; each minute there is a new one, as clients have. */
 async function repeat(client: Client, prepare: (connection: Connection) => Promise<Buffer>): Promise<Lane> {
   const open = async () => {
     const connection = await client.connect()
@@ -24,13 +24,13 @@ async function repeat(client: Client, prepare: (connection: Connection) => Promi
   }
 }
 
-/** Keep-alive GET: the token, where there is one, was issued on this connection. */
+/** Keep-alive GET: the token, if any, was issued on this connection. */
 const get = (client: Client) => repeat(client, connection => client.prepareWhoami(connection))
 
 /** Keep-alive POST to the token endpoint. */
 const token = (client: Client) => repeat(client, async () => client.tokenRequest)
 
-/** A new connection each time, on it a token where GET needs one, and one GET. */
+/** A new connection each time, with a token if GET needs one, and one GET. */
 async function connect(client: Client): Promise<Lane> {
   return async () => {
     const connection = await client.connect()
@@ -46,7 +46,7 @@ export const lanes = { get, token, connect }
 
 export type Kind = keyof typeof lanes
 
-/** Opens `count` connections, a few at a time, uses each of them once if told to, and leaves them open. */
+/** Opens `count` connections, a few at a time, optionally uses each once, and leaves them open. */
 export async function openIdle(client: Client, count: number, used: boolean): Promise<Connection[]> {
   const connections: Connection[] = []
   let left = count

@@ -1,5 +1,5 @@
-// Counts what came back and how long it took. Latencies go into a histogram of fixed size,
-// so that counting costs the same for the first answer and for the millionth.
+// Counts responses and latencies. Latencies are stored in a histogram of fixed size, so that counting has the same cost for
+// the first response and for the millionth.
 const STEP = 0.01 // milliseconds, the resolution of a percentile
 const STEPS = 200_000
 

@@ -1,10 +1,10 @@
-// The floor's two endpoints: answers of the true shape and length, and no tokens at all.
+// The floor's two endpoints: responses of the right form and length, without tokens.
 import type { FastifyInstance } from 'fastify'
 import { acceptForms } from './fastify.ts'
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** Nobody verifies it: as long as an ES256 access token with a connection-bound confirmation, and no more. */
+/** Not verified: as long as an ES256 access token with a connection-bound confirmation. */
 const TOKEN = [
   encode({ alg: 'ES256', typ: 'at+jwt', kid: 'k'.repeat(43) }),
   encode({

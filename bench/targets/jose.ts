@@ -1,5 +1,4 @@
-// What a careful team writes today: certificate-bound ES256 tokens (RFC 8705 §3.1), signed with jose
-// and verified with jose on every request.
+// A typical implementation: certificate-bound ES256 tokens (RFC 8705 §3.1), signed and verified with jose on every request.
 import { createHash, generateKeyPairSync, randomUUID, timingSafeEqual } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'

@@ -1,4 +1,4 @@
-// node-oidc-provider comes without types; these are the two things we call.
+// node-oidc-provider has no types; these are the two functions in use.
 declare module 'oidc-provider' {
   import type { RequestListener } from 'node:http'
 

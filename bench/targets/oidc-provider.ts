@@ -1,4 +1,4 @@
-// The peer: node-oidc-provider 9 set up for the same job. client_credentials, tls_client_auth (RFC 8705 §2.1),
+// The peer: node-oidc-provider 9 configured for the same task. client_credentials, tls_client_auth (RFC 8705 §2.1),
 // certificate-bound JWT access tokens, its default signature RS256, its in-memory adapter.
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:https'

@@ -1,5 +1,5 @@
-// How ours is started: as in earnest, src/process/main.ts with every default, security events and state included, in a folder of
-// its own.
+// Starts tlsbound as in production: src/process/main.ts with every default, security events and state included, in a
+// temporary folder.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -26,7 +26,7 @@ async function findFreePort(): Promise<string> {
   return String(port)
 }
 
-/** Writes a file that only we may read, and tells its name, as a setting wants it. */
+/** Writes a file that only its owner can read, and returns its path for a setting. */
 function write(name: string, text: string): string {
   writeFileSync(name, text, { mode: 0o600 })
   return name

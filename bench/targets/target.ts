@@ -1,4 +1,4 @@
-// What every server under measurement has in common: its TLS, and the questions it answers.
+// Shared by every server under measurement: its TLS, and the questions it answers.
 import { constants } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -16,7 +16,10 @@ export interface Usage {
   files: number
 }
 
-/** The same terms for everybody: client certificates asked for and judged in code, TLS 1.3, a full handshake each time. */
+/**
+ * The same conditions for every server: client certificates requested and evaluated in code, TLS 1.3, a full handshake each
+ * time.
+ */
 export const buildTlsOptions = ({ ca, server }: Pki) => ({
   ca: ca.certificate,
   cert: server.certificate,
@@ -37,7 +40,7 @@ function countFiles(): number {
   return existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : Number.NaN
 }
 
-/** `start` listens on 127.0.0.1 and tells the port. */
+/** `start` listens on 127.0.0.1 and returns the port. */
 export function serveTarget(start: (pki: Pki) => Promise<number>): void {
   const questions: TargetQuestions = {
     start,
@@ -50,7 +53,7 @@ export function serveTarget(start: (pki: Pki) => Promise<number>): void {
         files: countFiles(),
       }
     },
-    // Twice, with a pause: the first collection runs finalizers whose memory only the second gives back.
+    // Twice, with a pause: the first collection runs finalizers whose memory only the second frees.
     collectGarbage: async () => {
       for (let time = 0; time < 2; time++) {
         globalThis.gc?.()

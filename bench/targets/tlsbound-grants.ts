@@ -1,4 +1,4 @@
-// Ours, with a refresh token beside each access token: a grant, durable in SQLite before it is answered.
+// tlsbound with a refresh token beside each access token: a grant, stored in SQLite before the response.
 import { startTlsbound } from './start-tlsbound.ts'
 import { serveTarget } from './target.ts'
 

@@ -1,4 +1,4 @@
-// Ours, with access tokens alone: issuing one writes nothing.
+// tlsbound with access tokens only: issuing one writes nothing.
 import { startTlsbound } from './start-tlsbound.ts'
 import { serveTarget } from './target.ts'
 

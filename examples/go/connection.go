@@ -1,4 +1,4 @@
-// One TLS connection as an HTTP client that never opens another one: what is bound to the connection ends with it.
+// One TLS connection as an HTTP client that never reconnects: tokens that are bound to the connection end with it.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 
 const timeout = 10 * time.Second
 
-// The longest answer that is read, in octets.
+// The maximum length of a response, in octets.
 const longestAnswer = 1 << 20
 
 var errEnded = errors.New("the connection has ended: open another one and get a token there")
@@ -35,8 +35,8 @@ type answer struct {
 	Reason      string `json:"reason"`
 }
 
-// open makes one TLS connection to an origin such as https://localhost:8443. A config without ClientSessionCache
-// resumes nothing.
+// open makes one TLS connection to an origin such as https://localhost:8443. A config without ClientSessionCache resumes
+// nothing.
 func open(origin string, config *tls.Config) (*connection, error) {
 	address, err := url.Parse(origin)
 	if err != nil {
@@ -50,7 +50,7 @@ func open(origin string, config *tls.Config) (*connection, error) {
 	once := make(chan net.Conn, 1)
 	once <- dialed
 	transport := &http.Transport{
-		// http.Transport asks here whenever it wants a connection. It gets ours, once.
+		// http.Transport calls this whenever it wants a connection. It gets the existing one, once.
 		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 			select {
 			case conn := <-once:
@@ -60,19 +60,19 @@ func open(origin string, config *tls.Config) (*connection, error) {
 			}
 		},
 		MaxConnsPerHost:   1,
-		ForceAttemptHTTP2: true, // which a dial function of one's own would turn off
+		ForceAttemptHTTP2: true, // a custom dial function would turn it off
 	}
 	client := &http.Client{
 		Transport: transport,
 		Timeout:   timeout,
-		// A token goes where we send it, and nowhere else.
+		// A token is never sent to a redirect target.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return &connection{origin, dialed.(*tls.Conn), client}, nil
 }
 
-// export derives 32 octets that the two ends of this connection share with nobody else (RFC 8446 §7.5). The context is
-// there and empty (RFC 9266 §2): on TLS 1.2 nil would give another value.
+// export derives 32 octets that only the two ends of this connection have (RFC 8446 §7.5). The context is present and empty
+// (RFC 9266 §2): on TLS 1.2 nil would give another value.
 func (c *connection) export(label string) ([]byte, error) {
 	state := c.tls.ConnectionState()
 	return state.ExportKeyingMaterial(label, []byte{}, 32)
@@ -112,7 +112,7 @@ func (c *connection) send(request *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	defer response.Body.Close()
-	// To its end, or the connection could not carry another request.
+	// The whole response, so that the connection can carry another request.
 	body, err := io.ReadAll(io.LimitReader(response.Body, longestAnswer))
 	if err != nil {
 		return answer{}, err

@@ -1,6 +1,6 @@
-// Connection-bound tokens and tokens with a binding proof, with nothing but Go's standard library (1.19 or later).
+// Connection-bound tokens and tokens with a binding proof, with only Go's standard library (1.19 or later).
 // Run it from the root of the repository, beside `npm start`: go run examples/go/*.go [https://localhost:8443]
-// It ends with exit code 1 as soon as anything is not as it should be.
+// It exits with 1 at the first check that fails.
 package main
 
 import (
@@ -42,23 +42,23 @@ func main() {
 
 	connectionBound(connect, certificate)
 	withProof(connect, certificate)
-	fmt.Println("Everything is as it should be.")
+	fmt.Println("All checks passed.")
 }
 
 func connectionBound(connect func() *connection, certificate tls.Certificate) {
-	fmt.Println("A token that is bound to its connection works there and nowhere else:")
+	fmt.Println("A token that is bound to its connection works on that connection only:")
 	own, other := connect(), connect()
 	defer own.close()
 	defer other.close()
 	token := must(own.requestToken(clientID, "connection"))
 	bound := confirmation(token)
-	expect("cnf names our certificate", bound["x5t#S256"], thumbprint(certificate.Certificate[0]))
-	// Were somebody between us and the server, each of us would have a connection with them, and the two would differ.
+	expect("cnf names the client certificate", bound["x5t#S256"], thumbprint(certificate.Certificate[0]))
+	// With a man in the middle, client and server would have two connections, and these values would differ.
 	exported := must(own.export("EXPORTER-Channel-Binding"))
-	expect("cnf names the tls-exporter of our end", bound["tls-exporter#S256"], thumbprint(exported))
-	expect("it is taken on this connection", use(own, token, ""), "200")
+	expect("cnf names the tls-exporter of the client's end", bound["tls-exporter#S256"], thumbprint(exported))
+	expect("it is accepted on this connection", use(own, token, ""), "200")
 	expect("it is refused on another one", use(other, token, ""), "401 invalid_token connection_mismatch")
-	expect("and is still taken on its own", use(own, token, ""), "200")
+	expect("and is still accepted on its own", use(own, token, ""), "200")
 }
 
 func withProof(connect func() *connection, certificate tls.Certificate) {
@@ -69,25 +69,24 @@ func withProof(connect func() *connection, certificate tls.Certificate) {
 	token := must(first.requestToken(clientID, "proof"))
 	first.close()
 	proof := must(buildProof(token, second, certificate))
-	expect("it is taken on a second connection", use(second, token, proof), "200")
+	expect("it is accepted on a second connection", use(second, token, proof), "200")
 	expect("and with the same proof again", use(second, token, proof), "200")
 	expect("it is refused without a proof", use(second, token, ""), "401 use_session_binding proof_missing")
 	expect("that proof is refused on a third connection", use(third, token, proof), "401 invalid_proof proof_invalid")
-	expect("where one of its own is taken", use(third, token, must(buildProof(token, third, certificate))), "200")
+	expect("where its own proof is accepted", use(third, token, must(buildProof(token, third, certificate))), "200")
 }
 
-// use asks for notes and says how that went.
+// use requests notes and prints the result.
 func use(c *connection, token, proof string) string {
 	answer := must(c.get("/api/notes", token, proof))
 	return strings.TrimSpace(fmt.Sprint(answer.Status, " ", answer.Error, " ", answer.Reason))
 }
 
-// confirmation reads the cnf claim. To a client a token is opaque (RFC 9068 §6); we look to show that both ends know
-// the same.
+// confirmation parses the cnf claim. To a client a token is opaque (RFC 9068 §6); this example reads it to compare both ends.
 func confirmation(token string) map[string]string {
 	segments := strings.Split(token, ".")
 	if len(segments) != 3 {
-		fail(errors.New("the token is no JWT"))
+		fail(errors.New("the token is not a JWT"))
 	}
 	var claims struct {
 		Cnf map[string]string `json:"cnf"`

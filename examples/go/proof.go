@@ -1,5 +1,5 @@
-// The binding proof: a JWT that says, signed with the key of our certificate, that a token is ours on this connection.
-// draft-mw-oauth-tls-session-bound-tokens §2.2, §2.3. This one is for keys of P-256, so its algorithm is ES256.
+// The binding proof: a JWT, signed with the key of the client certificate, which proves possession of a token on this
+// connection. draft-mw-oauth-tls-session-bound-tokens §2.2, §2.3. This one is for keys on P-256, so its algorithm is ES256.
 package main
 
 import (
@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// What the octets under the proof are exported with.
+// The exporter label of the keying material in a proof.
 const proofLabel = "EXPORTER-oauth-tls-session-bound"
 
-// buildProof signs a proof for a token on a connection. It is made once for the two and sent with each request; a new
-// token or a new connection needs a new one.
+// buildProof signs a proof for a token on a connection. It is sent with each request; a new token or a new connection needs a
+// new one.
 func buildProof(token string, c *connection, certificate tls.Certificate) (string, error) {
 	key, ok := certificate.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return "", errors.New("the certificate's key is not of P-256: sign with the algorithm of your key")
+		return "", errors.New("the certificate's key is not on P-256: sign with the algorithm of your key")
 	}
 	exported, err := c.export(proofLabel)
 	if err != nil {
@@ -50,7 +50,7 @@ func buildProof(token string, c *connection, certificate tls.Certificate) (strin
 	if err != nil {
 		return "", err
 	}
-	// RFC 7518 §3.4: r and s side by side, 32 octets each, and not the DER form that TLS has.
+	// RFC 7518 §3.4: r and s concatenated, 32 octets each, not the DER form of TLS.
 	signature := make([]byte, 64)
 	r.FillBytes(signature[:32])
 	s.FillBytes(signature[32:])

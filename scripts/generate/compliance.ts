@@ -1,4 +1,4 @@
-// docs/reference/compliance.md: which requirement of which specification is proven by which tests, and which is not.
+// docs/reference/compliance.md: the requirements of each specification, with the tests that prove them and the limits.
 import { type Area, areas, asvs, type Requirement } from '../requirements/requirements.ts'
 import { names, numbersIn, readTests, type Test } from '../requirements/tests.ts'
 import { type Files, generatedFrom, table } from './generator.ts'
@@ -7,7 +7,7 @@ const tests = readTests()
 const requirements = [...areas, asvs].flatMap(area => area.requirements)
 const proofs = new Map(requirements.map(requirement => [requirement, findProofs(requirement)]))
 
-/** Throws when a test names a number that no table has. */
+/** Throws if a test names a number that is in no table. */
 export function generate(): Files {
   const strangers = findStrangers()
   if (strangers.length > 0) throw new Error(strangers.join('\n'))
@@ -18,13 +18,13 @@ function findProofs({ number, provenBy = [] }: Requirement): readonly Test[] {
   return tests.filter(({ text }) => [number, ...provenBy].some(mark => names(text, mark)))
 }
 
-/** Numbers that tests name and no table has. */
+/** Numbers in tests that are in no table. */
 function findStrangers(): string[] {
   const known = new Set(requirements.map(({ number }) => number))
   return tests.flatMap(({ file, text }) =>
     numbersIn(text)
       .filter(number => !known.has(number))
-      .map(number => `test/${file} names ${number}, which scripts/requirements/ does not have`),
+      .map(number => `test/${file} names ${number}, which is not in scripts/requirements/`),
   )
 }
 
@@ -59,7 +59,7 @@ function isProven(requirement: Requirement): boolean {
 }
 
 function listLimits(listed: readonly Requirement[]): string {
-  const rows = listed.map(({ number, source, limit: [kind, because] = ['no test', 'None was written yet.'] }) => [
+  const rows = listed.map(({ number, source, limit: [kind, because] = ['no test', 'No test yet.'] }) => [
     `[${number}](#${number.toLowerCase()})`,
     source,
     kind,

@@ -1,4 +1,4 @@
-// README.md and docs/demo.svg: what `npm run demo` prints, as text, and as a terminal in which it appears line by line.
+// README.md and docs/demo.svg: the output of `npm run demo` as text, and as a terminal in which it appears line by line.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { Files } from './generator.ts'
@@ -6,7 +6,7 @@ import type { Files } from './generator.ts'
 const lineHeight = 19
 const characterWidth = 7.9 // of the fonts below, at 13 pixels
 const margin = 18
-/** Seconds in all; below the five after which a moving picture would need a control to pause it (WCAG 2.2.2). */
+/** Seconds in all; below five, so that no pause control is required (WCAG 2.2.2). */
 const duration = 4.8
 
 const transcript = /(?<=\$ (?:npm ci && )?npm run demo\n)[^`]*(?=```)/
@@ -26,8 +26,8 @@ function runDemo(): string {
 }
 
 /**
- * Draws a transcript. Each line is visible without animation, and where the reader prefers reduced motion. Otherwise each line
- * appears after the one before it.
+ * Draws a transcript. Without animation, or with reduced motion, every line is visible. Otherwise each line appears after the
+ * previous one.
  */
 function drawDemo(output: string): string {
   const lines = ['$ npm run demo', '', ...output.trim().split('\n')]
@@ -58,7 +58,7 @@ ${rows.join('\n')}
 `
 }
 
-/** Colours a line: what it is about, the status of an answer, the reason for it. */
+/** Colours a line: its subject, the status of the response, and the reason. */
 function drawLine(line: string): string {
   const [, what = '', status, note = ''] = /^( {2}.{40} )(200|401)(.*)$/.exec(line) ?? []
   if (status !== undefined) {

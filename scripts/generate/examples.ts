@@ -1,8 +1,8 @@
-// examples/*.diff: what an example changes of the one that it starts from.
+// examples/*.diff: the changes from one example to another.
 import { spawnSync } from 'node:child_process'
 import type { Files } from './generator.ts'
 
-/** The example that others start from → those that change one thing of it; examples/NAME.diff shows what. */
+/** The base example → the examples that change one thing; examples/NAME.diff shows the change. */
 const steps: Readonly<Record<string, readonly string[]>> = {
   'plain-bearer.ts': ['bound.ts'],
   'bound.ts': ['proof.ts', 'own-issuer.ts'],

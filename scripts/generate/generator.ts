@@ -1,10 +1,10 @@
-// What a generator is: a module that builds files from the code.
+// The interface of a generator: a module that builds files from the code.
 
 /** The content of each file, by its path in the repository. */
 export type Files = Readonly<Record<string, string>>
 
 export interface Generator {
-  /** Builds the files; writes nothing. Throws when the code lacks something that the files need. */
+  /** Builds the files without writing them. Throws if the code lacks something that the files need. */
   generate(): Files | Promise<Files>
 }
 
@@ -14,7 +14,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), `|${'---|'.repeat(header.length)}\n`, ...rows.map(line)].join('')
 }
 
-/** Says at the top of a page where it comes from. */
+/** Returns a comment for the top of a page that names its source. */
 export function generatedFrom(source: string, name: string): string {
   return `<!-- Generated from ${source}: do not edit. \`node scripts/generate.ts ${name}\` writes this page. -->\n`
 }

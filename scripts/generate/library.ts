@@ -1,5 +1,5 @@
-// docs/reference/library.md: what the package exports, with signatures and doc comments, from the emitted declarations.
-// The reader below knows the form in which TypeScript writes declarations, and throws at anything else.
+// docs/reference/library.md: the exports of the package with signatures and doc comments, from the emitted declarations. The
+// parser below knows the form of TypeScript's declarations, and throws at anything else.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,13 +23,13 @@ export interface Declaration {
   readonly name: string
   /** Without `export` and `declare`. */
   readonly signature: string
-  /** The text of its doc comment; empty: it has none. */
+  /** The text of its doc comment; empty if there is none. */
   readonly comment: string
 }
 
 interface Module {
   readonly declarations: ReadonlyMap<string, Declaration>
-  /** Names that the module exports, with the module that declares each. */
+  /** The exported names of the module, with the module that declares each. */
   readonly exported: ReadonlyMap<string, string>
 }
 
@@ -62,7 +62,7 @@ function emitDeclarations(folder: string): void {
   if (status !== 0) throw new Error(`tsc emits no declarations:\n${stdout}${stderr}`)
 }
 
-/** Reads the declarations that a module exports: functions, classes and constants first, then types, each by name. */
+/** Returns the declarations that a module exports: functions, classes and constants first, then types, each by name. */
 export function readExports(file: string): Declaration[] {
   const declarations = [...readModule(file).exported].map(([name, origin]) => findDeclaration(name, origin))
   const rank = ({ signature }: Declaration) => Number(/^(?:interface|type) /.test(signature))
@@ -99,7 +99,7 @@ function readModule(file: string): Module {
     const form =
       /^(?<isExported>export )?(?:declare )?(?:abstract )?(?:const|function|class|interface|type|enum) (?<name>\w+)/
     const { isExported, name } = form.exec(statement)?.groups ?? {}
-    if (name === undefined) continue // an import, or what belongs to another module
+    if (name === undefined) continue // an import, or a declaration of another module
     const signature = statement.replace(/^(?:export )?(?:declare )?/, '').replaceAll(/^( +)/gm, halve)
     declarations.set(name, { name, signature, comment: readComment(comment) })
     if (isExported !== undefined) exported.set(name, file)
@@ -109,7 +109,7 @@ function readModule(file: string): Module {
   return read
 }
 
-/** TypeScript indents by four, and the lines of a comment by one more. */
+/** TypeScript indents by four, and comment lines by one more. */
 function halve(spaces: string): string {
   return ' '.repeat(Math.floor(spaces.length / 4) * 2 + (spaces.length % 4))
 }

@@ -1,4 +1,4 @@
-// man/tlsbound.1: the manual page, from the descriptions of the commands, as their help is.
+// man/tlsbound.1: the manual page, from the descriptions of the commands, which their help also uses.
 import type { NamedCommand } from '../../src/cli/command.ts'
 import { loadCommands } from '../../src/cli/commands.ts'
 import { describeExit, describeMeaning, describeOption, groupOptions } from '../../src/cli/help.ts'
@@ -70,7 +70,7 @@ function entry(term: string, text: string): string[] {
   return ['.TP', `.B ${escapeText(term)}`, escapeText(text)]
 }
 
-/** What roff would take as a request or as typography. */
+/** Escapes what roff would interpret as a request or as typography. */
 function escapeText(text: string): string {
   return text
     .replaceAll('\\', '\\e')

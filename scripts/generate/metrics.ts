@@ -1,4 +1,4 @@
-// docs/reference/metrics.md: every metric of tlsbound's own, from the registry of a server.
+// docs/reference/metrics.md: every metric of tlsbound, from the registry of a server.
 import Fastify from 'fastify'
 import { createMetrics } from '../../src/ops/metrics/metrics.ts'
 import { metricsRoute } from '../../src/ops/metrics/route.ts'
@@ -8,7 +8,7 @@ import { startTestServer } from '../../src/testing/server.ts'
 import { handshakeFailures } from '../../src/tls/failed-handshakes.ts'
 import { type Files, generatedFrom, table } from './generator.ts'
 
-/** What prom-client keeps of a metric; `labelNames` is missing in its types. */
+/** A metric of prom-client; `labelNames` is missing in its types. */
 interface Metric {
   readonly name: string
   readonly help: string
@@ -51,7 +51,7 @@ ${table(['`arrived`', 'meaning'], failures)}`,
   }
 }
 
-/** Registers everything that a server registers, over a server in memory. Nothing is collected. */
+/** Registers all metrics of a server in memory, without collecting any. */
 async function readMetrics(): Promise<Metric[]> {
   const server = await startTestServer()
   const { registry } = createMetrics({

@@ -5,9 +5,9 @@ import { type Files, generatedFrom, table } from './generator.ts'
 
 interface Answer {
   readonly status: number
-  /** undefined: the answer has no `error`. */
+  /** undefined: the response has no `error`. */
   readonly error: ErrorCode | undefined
-  /** At the OAuth endpoints, where that is another one. */
+  /** The code at the OAuth endpoints, if it differs. */
   readonly atToken?: ErrorCode
 }
 
@@ -23,7 +23,7 @@ const badGrant = answer(400, 'invalid_grant')
 const badRequest = answer(400, 'invalid_request')
 const unavailable = answer(503, 'temporarily_unavailable')
 
-/** How each reason is answered. test/core/errors.test.ts compares this with the answers of a server. */
+/** The response for each reason. test/core/errors.test.ts compares it with the responses of a server. */
 export const answers: Readonly<Record<Reason, Answer>> = {
   no_token: answer(401, undefined),
   malformed_request: badRequest,

@@ -1,12 +1,12 @@
-// docs/reference/threats.md: the codes that tests carry, what each means, and the tests.
+// docs/reference/threats.md: the codes in the tests, their meaning, and the tests.
 import { readdirSync, readFileSync } from 'node:fs'
 import { threatGroups } from '../requirements/threats.ts'
 import { type Files, generatedFrom, table } from './generator.ts'
 
-/** What a code looks like: a rule, or two letters and two digits. Numbers of requirements (N-…) are in compliance.md. */
+/** The form of a code: a rule, or two letters and two digits. Numbers of requirements (N-…) are in compliance.md. */
 const code = /(?<![\w%-])(?:I[1-8]|(?:CB|TS|PK|JW|CL|OA|HT|LK|DS|RE|CF)\d\d)(?!\w)/g
 
-/** Throws when a test carries a code that is not defined, or no test carries one that is. */
+/** Throws if a code of a test is not defined, or a defined code is in no test. */
 export function generate(): Files {
   const files = new Map<string, Set<string>>()
   const tests = readdirSync('test', { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'))
@@ -15,8 +15,8 @@ export function generate(): Files {
       files.set(name, (files.get(name) ?? new Set()).add(file))
   const defined = new Set(threatGroups.flatMap(({ threats }) => Object.keys(threats)))
   const problems = [
-    ...[...files.keys()].filter(name => !defined.has(name)).map(name => `${name} is in a test, and not defined`),
-    ...[...defined].filter(name => !files.has(name)).map(name => `${name} is defined, and no test has it`),
+    ...[...files.keys()].filter(name => !defined.has(name)).map(name => `${name} is in a test, but not defined`),
+    ...[...defined].filter(name => !files.has(name)).map(name => `${name} is defined, but in no test`),
   ]
   if (problems.length > 0) throw new Error(problems.join('\n'))
   const groups = threatGroups.map(({ title, threats }) => {

@@ -12,35 +12,32 @@ export const bindingRequirements: readonly Requirement[] = [
     number: 'N-02',
     level: 'MUST',
     source: 'RFC 9266 §2, RFC 5705 §4',
-    says: 'On TLS 1.2 the empty context is passed; leaving it out would give another value.',
+    says: 'On TLS 1.2 the empty context is passed; omitting it would give another value.',
   },
   {
     number: 'N-03',
     level: 'MUST',
     source: 'RFC 9266 §2',
-    says: 'Where master secrets need not be unique, on TLS 1.2 without the extended master secret and before, there is no binding.',
+    says: 'Where master secrets may not be unique (TLS 1.2 without the extended master secret, and earlier), there is no binding.',
   },
   {
     number: 'N-04',
     level: 'MUST',
     source: 'RFC 9266 §4.2',
-    says: 'No connection is ever renegotiated.',
+    says: 'Connections are never renegotiated.',
   },
   {
     number: 'N-05',
     level: 'MUST',
     source: 'RFC 9266 §3, RFC 8446 App. C.5',
-    says: 'On TLS 1.3 there is `tls-exporter`, and never `tls-unique`.',
+    says: 'TLS 1.3 has `tls-exporter`, and never `tls-unique`.',
   },
   {
     number: 'N-06',
     level: 'MUST',
     source: 'RFC 9266 §4',
-    says: 'A binding value is for channel binding alone; what is issued, shown and written down is its hash.',
-    limit: [
-      'in part',
-      'That a value serves nothing else is to be read in `src/core/channel-binding.ts`; no test can show it.',
-    ],
+    says: 'A binding value is used for channel binding only; tokens, responses and logs contain its hash.',
+    limit: ['in part', 'The exclusive use is visible in `src/core/channel-binding.ts`; no test can show it.'],
   },
   {
     number: 'N-07',
@@ -49,7 +46,7 @@ export const bindingRequirements: readonly Requirement[] = [
     says: 'A channel binding serves one authentication of its connection.',
     limit: [
       'in part',
-      'We take the client certificate for that one authentication, which every token of the connection restates. All of them name the same binding; no test can show that this reading is the right one.',
+      'The client certificate counts as that one authentication, which every token of the connection repeats. All of them have the same binding; no test can show that this interpretation is right.',
     ],
   },
   {
@@ -59,7 +56,7 @@ export const bindingRequirements: readonly Requirement[] = [
     says: 'When the authentication of a connection is over, the connection ends.',
     limit: [
       'in part',
-      'It ends with the refusal of a certificate that was accepted and no longer is, and half a second after its client was disabled. It stays open when its tokens have expired or were revoked, since it can get new ones.',
+      'It ends when its certificate is no longer accepted, and half a second after its client was disabled. It stays open after its tokens expired or were revoked, since the client can get new ones.',
     ],
   },
   {
@@ -72,7 +69,7 @@ export const bindingRequirements: readonly Requirement[] = [
     number: 'N-10',
     level: 'MUST',
     source: 'RFC 5929 §3.1',
-    says: 'A binding is of one connection, not of what can be resumed, and the server does not renegotiate.',
+    says: 'A binding belongs to one connection, not to a resumable session, and the server does not renegotiate.',
   },
   {
     number: 'N-11',
@@ -81,30 +78,30 @@ export const bindingRequirements: readonly Requirement[] = [
     says: '`tls-server-end-point` is the hash of the server’s certificate by the hash of its signature.',
     limit: [
       'does not apply',
-      'It says nothing of the connection, so it is not offered; a token that names it is refused.',
+      'It does not identify the connection, so it is not offered; a token with it is rejected.',
     ],
   },
   {
     number: 'N-12',
     level: 'SHOULD',
     source: 'RFC 5929 §6',
-    says: 'One type is there wherever there is any, `tls-exporter`; beside it `tls-unique`, and no binding to an end point.',
+    says: '`tls-exporter` is available wherever there is a binding, with `tls-unique` in addition; there is no end-point binding.',
   },
   {
     number: 'N-13',
     level: 'MUST',
     source: 'RFC 5056 §2.1',
-    says: 'A binding is never without the name of its type.',
+    says: 'A binding always has the name of its type.',
     limit: [
       'in part',
-      'The name is that of the member of `cnf`; the octets that are hashed do not begin with it and a colon, as the canonical form of RFC 5056 does.',
+      'The name is the member of `cnf`. Unlike the canonical form of RFC 5056, the hashed octets do not begin with it and a colon.',
     ],
   },
   {
     number: 'N-14',
     level: 'MUST',
     source: 'RFC 5056 §2.1',
-    says: 'What says the binding cannot be changed, its failure is told, and nothing is answered before it has held.',
+    says: 'The binding is integrity-protected, its failure is reported, and no request is served before it was verified.',
   },
   {
     number: 'N-15',
@@ -116,22 +113,22 @@ export const bindingRequirements: readonly Requirement[] = [
     number: 'N-16',
     level: 'MUST',
     source: 'RFC 8446 App. E.1',
-    says: 'An exported value is long enough that no two collide: 32 octets.',
+    says: 'An exported value is long enough to avoid collisions: 32 octets.',
   },
   {
     number: 'N-17',
     level: 'MUST',
     source: 'RFC 8446 §7.5, App. E.5.1',
-    says: 'Values are exported from the finished handshake, and early data, which can be replayed, is never read.',
+    says: 'Values are exported after the handshake; early data, which can be replayed, is never read.',
   },
   {
     number: 'N-18',
     level: 'MUST',
     source: 'RFC 7627 §5.3, §5.4',
-    says: 'Without the extended master secret nothing is exported and no Finished is relied on, resumed or not.',
+    says: 'Without the extended master secret no value is exported and no Finished message is used, resumed or not.',
     limit: [
       'in part',
-      '§5.3, to abort a resumed handshake that has lost the extension, is left to OpenSSL; our server resumes nothing.',
+      '§5.3, to abort a resumed handshake without the extension, is left to OpenSSL; this server resumes nothing.',
     ],
   },
   {
@@ -141,7 +138,7 @@ export const bindingRequirements: readonly Requirement[] = [
     says: 'Exporter labels begin with `EXPORTER` and are registered.',
     limit: [
       'in part',
-      '`EXPORTER-oauth-tls-session-bound` is the label of an Internet-Draft, and not registered (a MUST) while that is one.',
+      '`EXPORTER-oauth-tls-session-bound` is the label of an Internet-Draft, and not registered (a MUST) before it is published.',
     ],
   },
   {
@@ -151,7 +148,7 @@ export const bindingRequirements: readonly Requirement[] = [
     says: 'Exported authenticators need the extended master secret and are compared in constant time.',
     limit: [
       'does not apply',
-      'There are none. Bindings are compared with `timingSafeEqual` all the same, whose time no test measures.',
+      'Exported authenticators are not used. Bindings are still compared with `timingSafeEqual`, whose timing no test measures.',
     ],
   },
 ]

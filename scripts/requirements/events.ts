@@ -1,4 +1,4 @@
-// Leak reports and forms of security events that others read: GitHub secret scanning, OCSF, ECS.
+// Leak reports, and formats of security events for other programs: GitHub secret scanning, OCSF, ECS.
 import type { Requirement } from './requirements.ts'
 
 export const eventRequirements: readonly Requirement[] = [
@@ -6,7 +6,7 @@ export const eventRequirements: readonly Requirement[] = [
     number: 'N-64',
     level: 'MUST',
     source: 'GitHub secret scanning partner program',
-    says: 'Reports of leaked tokens are taken with a good signature over the raw body, and answered within 30 s.',
+    says: 'Reports of leaked tokens are accepted with a valid signature over the raw body, and answered within 30 s.',
   },
   {
     number: 'N-65',
@@ -15,7 +15,7 @@ export const eventRequirements: readonly Requirement[] = [
     says: 'Security events can be written as OCSF.',
     limit: [
       'in part',
-      'The tests compare the events with the schema of this project, which was written from the definitions of OCSF; no npm package carries these.',
+      'The tests validate the events with this project’s schema, which was written from the definitions of OCSF; no npm package contains these.',
     ],
   },
   {
@@ -25,7 +25,7 @@ export const eventRequirements: readonly Requirement[] = [
     says: 'Security events can be written as ECS.',
     limit: [
       'in part',
-      'The tests compare the events with the official definitions of ECS 8.11, the latest of version 8 that an npm package carries. Their fields and values are those of 8.17 too, since a minor version only adds.',
+      'The tests validate the events with the official definitions of ECS 8.11, the latest of version 8 in an npm package. Their fields and values are valid in 8.17 too, since a minor version only adds.',
     ],
   },
 ]

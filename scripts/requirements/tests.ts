@@ -1,19 +1,19 @@
-// The tests that name requirements, read from their source text: a test speaks for a requirement when its title or its
-// own text names the number. What stands in the header of a file speaks for nothing.
+// The tests that name requirements, from their source text. A test counts for a requirement if its title or its own text has
+// the number; the header of a file does not count.
 import { readdirSync, readFileSync } from 'node:fs'
 import { reasons } from '../../src/core/errors.ts'
 
 export interface Test {
   /** Below `test/`. */
   readonly file: string
-  /** As it stands in the source; of a template, with `…` in the place of what is filled in. */
+  /** As in the source; `…` replaces the placeholders of a template. */
   readonly title: string
   readonly text: string
-  /** Whether its text, or a constant or function of its file that it uses, expects something to be refused. */
+  /** Whether its text, or a constant or function of its file that it uses, expects a refusal. */
   readonly refuses: boolean
 }
 
-/** Every test below `test/`, in the order of the files, but for those about the lab, and about this. */
+/** Returns every test below `test/` in the order of the files, except those of the lab and of this module. */
 export function readTests(): Test[] {
   return readdirSync('test', { recursive: true, encoding: 'utf8' })
     .filter(path => path.endsWith('.ts') && !/^(helpers\/|lab\/|cli\/lab|compliance)/.test(path))
@@ -21,10 +21,10 @@ export function readTests(): Test[] {
     .flatMap(path => findTests(path, readFileSync(`test/${path}`, 'utf8')))
 }
 
-/** `t.test` with a title that is written out, or `attack`, which is a `t.test` with something after it. */
+/** `t.test` with a literal title, or `attack`, which wraps `t.test`. */
 const opening = /^( *)(?:t\.test|attack)\(\s*(['"`])((?:\\.|(?!\2).)*)\2,/gm
 
-/** The tests of one file. Each ends with the first line that closes it, indented as its first one. */
+/** Returns the tests of one file. Each ends with the first line that closes it at its indentation. */
 export function findTests(file: string, source: string): Test[] {
   const found = [...source.matchAll(opening)].map(({ index, 1: indent = '', 3: title = '' }) => {
     const rest = source.slice(index)
@@ -36,12 +36,12 @@ export function findTests(file: string, source: string): Test[] {
   return found.map(test => ({ ...test, refuses: refusing(test.text) }))
 }
 
-/** Whether a text names `mark`: `N-24`, `ASVS 9.1.2`, `JW05`. */
+/** Whether a text contains `mark`: `N-24`, `ASVS 9.1.2`, `JW05`. */
 export function names(text: string, mark: string): boolean {
   return new RegExp(`(?<![\\w.-])${mark.replaceAll('.', '\\.')}(?![\\w-]|\\.\\d)`).test(text)
 }
 
-/** Every number of a requirement that a text names. */
+/** Returns every number of a requirement in a text. */
 export function numbersIn(text: string): string[] {
   return [...text.matchAll(/(?<![\w-])(?:N-\d\d|ASVS \d+\.\d+\.\d+)(?!\w)/g)].map(([number]) => number)
 }
@@ -50,18 +50,18 @@ function readTitle(written: string): string {
   return written.replaceAll(/\$\{[^}]*\}/g, '…').replaceAll(/\\(.)/g, '$1')
 }
 
-/** A refusal is expected by its status, its reason, an exception, or something that says so in its name. */
+/** A refusal is expected by a status, a reason, an exception, or a word for it. */
 const refusal = new RegExp(
-  `refus|\\.(?:throws|rejects)\\(|status: 4\\d\\d|inactive|'(?:${Object.keys(reasons).join('|')})'`,
+  `refus|\\breject(?:s|ed)\\b|\\.(?:throws|rejects)\\(|status: 4\\d\\d|inactive|'(?:${Object.keys(reasons).join('|')})'`,
 )
 
-/** A constant or function of a file, with the lines that belong to it: indented, or closing it. */
+/** A constant or function of a file, with its lines: indented, or closing it. */
 const declaration = /^(?:export )?(?:const|(?:async )?function) (\w+).*(?:\n[ )\]}].*)*/gm
 
-/** Lines of a declaration that says one thing; what is longer is a table of many. */
+/** The longest declaration that counts, in lines; a longer one is a table of many cases. */
 const longest = 25
 
-/** Knows a refusal also by the names that the file has for one, such as `const malformed = { status: 400 … }`. */
+/** Also recognises a refusal by a name of the file for one, such as `const malformed = { status: 400 … }`. */
 function findRefusing(outside: string): (text: string) => boolean {
   const declarations = [...outside.matchAll(declaration)].filter(([text]) => text.split('\n').length <= longest)
   const known = new Set<string>()

@@ -6,7 +6,7 @@ export const tokenRequirements: readonly Requirement[] = [
     number: 'N-32',
     level: 'MUST',
     source: 'RFC 7800 §3.1',
-    says: 'A `cnf` is of one of our shapes, without a key or a member that we do not know.',
+    says: 'A `cnf` has one of the issued shapes, without keys or unknown members.',
   },
   {
     number: 'N-33',
@@ -18,23 +18,23 @@ export const tokenRequirements: readonly Requirement[] = [
     number: 'N-34',
     level: 'MUST',
     source: 'RFC 9068 §4',
-    says: '`iss` is ours to the letter, `aud` has ours in it, `exp` is to come; otherwise `invalid_token`.',
+    says: '`iss` is exactly this issuer, `aud` contains this resource, `exp` is in the future; otherwise `invalid_token`.',
   },
   {
     number: 'N-35',
     level: 'MUST',
     source: 'RFC 9068 §3, §5, §6, RFC 8707 §2',
-    says: '`aud` is the one resource that was asked for, or the default; for an unknown one nothing is issued.',
+    says: '`aud` is the one requested resource, or the default; for an unknown one no token is issued.',
     limit: [
       'in part',
-      'Our own client reads `cnf`, to see that a token is for its connection and certificate; RFC 9068 §6 wants no client to look into a token.',
+      'tlsbound’s client parses `cnf`, to check that a token is for its connection and certificate; RFC 9068 §6 forbids clients to inspect a token.',
     ],
   },
   {
     number: 'N-36',
     level: 'MUST',
     source: 'RFC 8725 §3.1, §3.10, §3.11, §3.12',
-    says: 'A key verifies one algorithm; no key or address of a token is used, and its `kid` finds a key that is loaded or nothing; no kind of JWT is taken for another.',
+    says: 'A key verifies one algorithm; keys and URLs in a token are ignored, and its `kid` selects a loaded key or none; no kind of JWT is accepted as another.',
   },
   {
     number: 'N-37',

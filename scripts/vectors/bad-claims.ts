@@ -1,4 +1,4 @@
-// Proofs whose signature holds, with one member of their header or payload that is not as it should be.
+// Well-signed proofs with one invalid member of their header or payload.
 import { createHash } from 'node:crypto'
 import { withMember } from '../../test/helpers/tokens/forge-proof.ts'
 import { ekmOf, now, type ProofCase } from './proof-case.ts'
@@ -33,7 +33,7 @@ const headers: readonly Row[] = [
   ['header no JSON', 'the header is no JSON', () => '{typ:1}', { jws: 'invalid' }],
 ]
 
-/** As they look in hexadecimal digits, with padding, cut, and longer. */
+/** In hexadecimal digits, with padding, truncated, and longer. */
 const respelled = (name: 'ath' | 'ekm'): Row[] => {
   const change = (spell: (value: string) => unknown) => (good: object) =>
     JSON.stringify({ ...good, [name]: spell((good as Record<string, string>)[name] as string) })

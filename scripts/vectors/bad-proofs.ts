@@ -1,10 +1,10 @@
-// Proofs that are not good, each for one reason, which `wrong` tells. What is wrong inside their JSON is bad-claims.ts.
+// Invalid proofs, each with one fault, which `wrong` describes. Faults inside their JSON are in bad-claims.ts.
 import { createHmac, createPublicKey } from 'node:crypto'
 import { derSigner, proofSigners, pss, type Signer } from '../../test/helpers/tokens/forge-proof.ts'
 import { encode, signatureOf, withSignature } from '../../test/helpers/tokens/forge-token.ts'
 import { ekmOf, type ProofCase } from './proof-case.ts'
 
-/** Three segments, each changed on its own. */
+/** The three segments, each changed on its own. */
 const respell =
   (change: (segment: string) => string, which: readonly number[] = [0, 1, 2]) =>
   (proof: string) =>
@@ -15,7 +15,7 @@ const respell =
 const resign = (change: (signature: Buffer) => Buffer) => (proof: string) =>
   withSignature(proof, change(signatureOf(proof)))
 const flip = resign(signature => Buffer.from(signature.map((octet, at) => (at === 20 ? octet ^ 1 : octet))))
-/** The last letter of a segment of 32 or 64 octets has bits that say nothing. */
+/** The last character of a segment of 32 or 64 octets has unused bits. */
 const strayBits = (segment: string) => segment.replace(/.$/, last => ({ A: 'B', Q: 'R', g: 'h', w: 'x' })[last] ?? last)
 const hmacWithPublicKey: Signer = (input, key) =>
   createHmac('sha256', createPublicKey(key).export({ type: 'spki', format: 'pem' }))
@@ -138,7 +138,7 @@ const algorithms: readonly ProofCase[] = [
   { name: 'Ed448', wrong: 'a kind of key that is not taken', connection: 'ed448', jws: 'varies' },
 ]
 
-/** Where a signature comes to lie in the middle, it is one that is always the same: Ed25519. */
+/** If a signature is within the text, it is a deterministic one: Ed25519. */
 const spellings: readonly ProofCase[] = [
   { name: 'padding', wrong: 'padding behind a segment', spell: respell(text => `${text}=`, [2]), jws: 'varies' },
   {

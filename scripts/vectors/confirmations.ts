@@ -1,4 +1,5 @@
-// Builds the vectors of the `cnf` claim: what an issuer writes for a connection, and what a resource server makes of it.
+// Builds the vectors of the `cnf` claim: the claim that an issuer writes for a connection, and the verdict of a resource
+// server.
 import { hash } from 'node:crypto'
 import { proofLabel } from '../../test/helpers/tokens/forge-proof.ts'
 import type { ConfirmationVectors, KeySet } from '../../test/helpers/vectors.ts'

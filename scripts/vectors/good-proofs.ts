@@ -1,4 +1,4 @@
-// Proofs that are good: each kind of key, each combination of claims, and spellings that another implementation may write.
+// Valid proofs: each kind of key, each combination of claims, and spellings of other implementations.
 import { signatureOf, withOtherS, withSignature } from '../../test/helpers/tokens/forge-token.ts'
 import { now, type ProofCase } from './proof-case.ts'
 

@@ -1,5 +1,5 @@
-// The keys and certificates of the test vectors. They are made once and then stay as they are in test/vectors/keys.json.
-// Everybody knows them: a server that trusts one of them trusts everybody.
+// The keys and certificates of the test vectors, created once and then stored in test/vectors/keys.json. They are public: a
+// server that trusts one of them trusts every client.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject } from 'node:crypto'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import type { KeyPair } from '../../src/pki/signing.ts'
@@ -11,7 +11,7 @@ const about =
 const curve = (namedCurve: string) => () => generateKeyPairSync('ec', { namedCurve })
 const rsa = (modulusLength: number) => () => generateKeyPairSync('rsa', { modulusLength })
 
-/** The last four are kinds of key that no proof can be signed with. */
+/** The last four are kinds of key that cannot sign a proof. */
 const generators: Readonly<Record<string, () => KeyPair>> = {
   p256: curve('P-256'),
   p384: curve('P-384'),
@@ -26,7 +26,7 @@ const generators: Readonly<Record<string, () => KeyPair>> = {
 
 export const kidOf = (name: string) => `PUBLIC-TEST-KEY-${name}`
 
-/** The keys of the file as far as it has them, and new ones for the rest. */
+/** Returns the keys of the file, and new ones for those that it lacks. */
 export function buildKeys(file: KeySet | undefined): KeySet {
   const kept = new Map(file?.keys.map(key => [key.kid, key]))
   const keep = (name: string, make: () => TestKey) => kept.get(kidOf(name)) ?? make()
@@ -40,7 +40,7 @@ export function privateKeyOf(key: TestKey): KeyObject {
   return createPrivateKey({ key, format: 'jwk' })
 }
 
-/** A client certificate of an authority that is forgotten at once. Valid from 2026 to 2049. */
+/** Issues a client certificate of an authority whose key is discarded. Valid from 2026 to 2049. */
 function certify(name: string, keyPair: KeyPair): TestKey {
   const authority = issueCertificate({ subject: [['CN', 'PUBLIC TEST AUTHORITY, never trust it']], ca: true })
   const { x509 } = issueCertificate({

@@ -1,30 +1,30 @@
-// A line of the tables of binding proofs, and the world that all of them live in: a time, an issuer, connections.
+// A row of the tables of binding proofs, and what all rows share: a time, an issuer, connections.
 import { hash } from 'node:crypto'
 import type { Signer } from '../../test/helpers/tokens/forge-proof.ts'
 import type { ProofVector } from '../../test/helpers/vectors.ts'
 
-/** What a vector is made of; whatever is left out is as it should be. */
+/** The parts of a vector, with valid defaults. */
 export interface ProofCase {
   readonly name: string
   readonly wrong?: string
   readonly outcome?: string
-  /** What the proof comes on. Default: p256. */
+  /** The connection of the proof. Default: p256. */
   readonly connection?: string
-  /** Default: the one that was issued to the connection's certificate. */
+  /** Default: the token issued for the connection's certificate. */
   readonly token?: string
   readonly request?: string
-  /** The server's clock, in seconds beside `now`. */
+  /** The server's clock, in seconds after `now`. */
   readonly clock?: number
-  /** The connection that the proof was made on and for. Default: the one that it comes on. */
+  /** The connection for which the proof was signed. Default: the one that it is presented on. */
   readonly madeOn?: string
-  /** The key that signs. Default: the one of the certificate there. */
+  /** The signing key. Default: the one of that connection's certificate. */
   readonly key?: string
   readonly alg?: string
-  /** Members over those of a good one; undefined leaves one out. Or the text itself, built from a good one. */
+  /** Members that replace valid ones; undefined omits one. Or the text itself, built from a valid one. */
   readonly header?: object | ((good: object) => string)
   readonly payload?: object | ((good: object) => string)
   readonly sign?: Signer
-  /** What becomes of the finished proof. */
+  /** Changes the finished proof. */
   readonly spell?: (proof: string) => string | null
   /** Default: valid. */
   readonly jws?: ProofVector['jws']
@@ -33,10 +33,10 @@ export interface ProofCase {
 export const now = 1_800_000_000
 export const issuer = 'https://issuer.example'
 
-/** The octets that a connection exports, made up. */
+/** The invented octets that a connection exports. */
 export const ekmOf = (connection: string) => hash('sha256', `exported by connection ${connection}`, 'base64url')
 
-/** Which key's certificate the presenter of each connection has. */
+/** The key of the certificate on each connection. */
 export const connections: Readonly<Record<string, string>> = {
   p256: 'p256',
   p384: 'p384',

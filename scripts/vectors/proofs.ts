@@ -1,5 +1,5 @@
-// Builds the vectors of binding proofs from the tables good-proofs.ts, bad-proofs.ts and bad-claims.ts.
-// ECDSA and RSASSA-PSS sign at random: a vector that the file has with the same header and payload stays as it is there.
+// Builds the vectors of binding proofs from the tables good-proofs.ts, bad-proofs.ts and bad-claims.ts. ECDSA and RSASSA-PSS
+// signatures are random: a vector in the file with the same header and payload stays unchanged.
 import { sign } from 'node:crypto'
 import { forgeProof, goodHeader, goodPayload, proofLabel, proofSigners } from '../../test/helpers/tokens/forge-proof.ts'
 import { encode } from '../../test/helpers/tokens/forge-token.ts'
@@ -62,12 +62,12 @@ function decode(proof: string): string {
   return Buffer.from(proof.split('.')[1] as string, 'base64url').toString()
 }
 
-/** All but the signature. */
+/** Returns a proof without its signature. */
 function signedText({ proof }: ProofVector): string | undefined {
   return proof?.slice(0, proof.lastIndexOf('.'))
 }
 
-/** One access token for each certificate, signed by the issuer's key with Ed25519, and one that says nothing. */
+/** One access token for each certificate, signed by the issuer with Ed25519, and an opaque one. */
 function buildTokens(find: FindKey): Tokens {
   const cnfOf = (name: string) => ({ 'x5t#S256': find(name)['x5t#S256'] as string, tls_exp: proofLabel })
   const issue = (name: string) => {

@@ -1,5 +1,5 @@
-// A security event as a value: what happened, how it ended, and the facts of it. Never a token, only its id; never a key.
-// How it is written down: formats/. What follows from it (metrics, containment, webhooks, the page): whoever observes it.
+// A security event as a value: what happened, its outcome and its facts. It contains the ids of tokens, never a token or a
+// key. `formats/` serializes events. Observers derive metrics, containment, webhooks and the live page from them.
 
 import type { CameWith } from '../core/came-with.ts'
 
@@ -24,18 +24,18 @@ export const eventNames = [
 
 export type EventName = (typeof eventNames)[number]
 
-/** The members that events have, as far as each has them; docs/reference/events.md says which. */
+/** The members of events; docs/reference/events.md lists the members of each event. */
 export interface Facts {
   readonly reason?: string | undefined
-  /** Why exactly, and what was compared (core/details.ts). */
+  /** The exact cause, and the values that were compared (core/details.ts). */
   readonly detail?: string | undefined
   readonly facts?: object | undefined
   readonly client_id?: unknown
   readonly jti?: unknown
   readonly grant?: unknown
-  /** Of a token that was refused: the certificate that it is bound to. `x5t#S256` is that of whoever came with it. */
+  /** The certificate that a refused token is bound to. `x5t#S256` is the certificate of the client that presented it. */
   readonly bound_to?: string | undefined
-  /** Of a token that was refused: the certificate that it came with, compared with that one. */
+  /** Compares the certificate that presented a refused token with the certificate in `bound_to`. */
   readonly came_with?: CameWith | undefined
   readonly 'x5t#S256'?: string | undefined
   readonly bindings?: object | undefined
@@ -48,9 +48,9 @@ export interface Facts {
   readonly method?: string | undefined
   readonly path?: string | undefined
   readonly status?: number | undefined
-  /** How many equal refusals this event stands for, when it is more than one. */
+  /** The number of equal refusals that this event summarizes, if more than one. */
   readonly count?: number | undefined
-  /** When the first of them was; `time` is when the last was, and so are the facts in which they differ. */
+  /** Time of the first of them. `time`, and every fact in which they differ, is that of the last one. */
   readonly since?: string | undefined
   readonly [fact: string]: unknown
 }
@@ -58,14 +58,14 @@ export interface Facts {
 export type Outcome = 'success' | 'refused' | 'unknown'
 
 export interface SecurityEvent extends Facts {
-  /** UTC, as RFC 3339 writes it. */
+  /** UTC, in RFC 3339 format. */
   readonly time: string
   readonly event: EventName
   readonly outcome: Outcome
 }
 
-/** Writes an event down, durably enough for its answer to be given. @throws Error when it cannot be. */
+/** Writes an event durably before its response is sent. @throws Error when it cannot be written. */
 export type RecordEvent = (event: SecurityEvent) => void
 
-/** Receives each event after it was written; must return at once. */
+/** Receives each event after it was written; must return immediately. */
 export type Observer = (event: SecurityEvent) => void

@@ -1,43 +1,45 @@
-// Where security events are appended, each as a whole line, before the answer that it belongs to is given. Nothing is
-// buffered: an event that cannot be written now is not written later either, and its caller hears of it at once.
+// Appends security events, each as a whole line, before the response that it belongs to is sent. Nothing is buffered: if an
+// event cannot be written, the caller gets the error immediately and the event is not retried.
 import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { readEnd } from './last-line.ts'
 import type { EventSink } from './recorder.ts'
 
 export interface EventFile extends EventSink {
-  /** Goes on in a new file of this name when the one that it has open was renamed or removed. Never throws. */
+  /** Opens a new file of this name if the open one was renamed or removed. Never throws. */
   followRename(): void
-  /** Once lines could not be written: whether they can be again, so that nobody need be refused to find out. Never throws. */
+  /**
+   * After a failed write, checks whether writing works again, so that no request has to be refused to find out. Never throws.
+   */
   retry(): void
 }
 
-/** How often a pipe that is full is tried again, and milliseconds before each time: its reader has two seconds, once. */
+/** Attempts to write to a full pipe, and milliseconds before each: its reader gets two seconds, once. */
 const attempts = 200
 const pause = 10
 
 const endOfLine = 0x0a
 
 /**
- * Opens the file, or standard output where none is named. `onChange` is told the error when lines begin to fail, and
- * undefined when they go again, and must not throw. @throws Error of the system.
+ * Opens the file, or standard output if no path is given. `onChange` receives the error when writes begin to fail, and
+ * undefined when they succeed again. It must not throw. @throws Error of the system.
  */
 export function openEventFile(path: string | undefined, onChange: (error: unknown) => void): EventFile {
   let file: number | undefined = path === undefined ? 1 : open(path)
   const { lastLine, isCut } = path === undefined ? { lastLine: undefined, isCut: false } : readEnd(path)
-  /** Whether the last line is cut, by a disk that was full or by a crash: the next one must not be taken for its rest. */
+  /** Whether the last line is incomplete, after a full disk or a crash: the next line must not be appended to it. */
   let cut = isCut
   let failing = false
 
   function append(line: string): void {
     if (file === undefined) file = reopen()
-    // A file that was cut, and then emptied by whoever rotates it, has no piece of a line any longer.
+    // A file that log rotation has emptied since then has no incomplete line.
     const bytes = Buffer.from(cut && !isEmpty(file) ? `\n${line}` : line)
     for (let done = 0; done < bytes.length; ) {
       try {
         done += writeSome(file, bytes.subarray(done), failing ? 1 : attempts)
       } catch (error) {
-        // All but its end is there: that is a whole line, to which the next one refers.
+        // Only the line end is missing: the line is complete, and the next one refers to it.
         if (done > 0 && done === bytes.length - 1) return
         throw error
       } finally {
@@ -70,14 +72,14 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
     retry() {
       if (!failing) return
       try {
-        // Ends the line that was cut, or opens the file; where there is nothing of that to be done, it is an empty line.
+        // Ends an incomplete line, or opens the file; if neither is needed, writes an empty line.
         write(cut || file === undefined ? '' : '\n')
       } catch {}
     },
     followRename() {
       if (path === undefined || file === undefined || isStillAt(path, file)) return
       const old = file
-      file = undefined // should it not be there again at once, the next event tries, and is refused where it cannot
+      file = undefined // if the file cannot be opened now, the next event tries again, and its request is refused if that fails
       try {
         closeSync(old)
         file = reopen()
@@ -88,7 +90,7 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
 
 function open(path: string): number {
   mkdirSync(dirname(path), { recursive: true })
-  return openSync(path, 'a', 0o640) // for whoever runs the server, and a group that ships the events
+  return openSync(path, 'a', 0o640) // for the user of the server, and a group that ships the events
 }
 
 function isEmpty(file: number): boolean {

@@ -1,22 +1,22 @@
-// What `tlsbound audit verify` finds, in words.
+// The messages of `tlsbound audit verify`.
 import type { Finding, Place, What } from './verify.ts'
 
 const words: Readonly<Record<What, (other: string) => string>> = {
   broken: other =>
     other === ''
-      ? 'does not refer to the line that --after names: what stood before it is missing, or changed'
-      : `does not refer to ${other} before it: that line was changed, or what stood between the two is missing`,
-  inserted: () => 'does not belong here: it was inserted, or moved here from elsewhere',
-  bypassed: other => `refers to ${other}: what stands between the two was inserted, or moved here from elsewhere`,
+      ? 'does not refer to the line named by --after: lines before it are missing or were changed'
+      : `does not refer to ${other} before it: that line was changed, or lines between the two are missing`,
+  inserted: () => 'does not belong here: it was inserted or moved',
+  bypassed: other => `refers to ${other}: the lines between the two were inserted or moved`,
   swapped: other => `is swapped with ${other}`,
-  foreign: () => 'is no security event of tlsbound: it was inserted, or changed',
-  cut_off: () => 'no line has the hash that --expect names: the end was cut off, or the line changed',
-  new_chain: () => 'a new chain starts here: what came before, if anything did, is not vouched for',
-  later_chain: () => 'the chain starts before this line: give the files before, or what they end with as --after',
-  torn: () => 'a line that was not written whole, as by a full disk or a crash: it was no event',
+  foreign: () => 'is not a security event of tlsbound: it was inserted or changed',
+  cut_off: () => 'no line has the hash named by --expect: the end was cut off, or the line was changed',
+  new_chain: () => 'a new chain starts here: earlier lines, if any, cannot be verified',
+  later_chain: () => 'the chain starts before this line: pass the earlier files, or their last hash as --after',
+  torn: () => 'incomplete line, as after a full disk or a crash: it was not an event',
 }
 
-/** One line for a person. */
+/** Returns a finding as one line of text. */
 export function describeFinding({ what, isProblem, file, line, other }: Finding): string {
   const place = file === undefined || what === 'cut_off' ? '' : `${showPlace({ file, line: line ?? 0 })}: `
   return `${place}${isProblem ? '' : 'note: '}${words[what](other === undefined ? '' : showPlace(other))}`

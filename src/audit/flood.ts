@@ -1,19 +1,22 @@
-// A flood of refusals: the first of each second are written one by one, the others counted, and one line for each kind tells
-// how many they were. Nobody's disk fills up because somebody else repeats himself, and no count is lost.
+// Limits floods of refusals: the first of each second are written individually, the others are counted, and one line for each
+// kind has their number. Repeated refusals cannot fill the disk, and no count is lost.
 import type { RecordEvent, SecurityEvent } from './event.ts'
 
-/** Of equal refusals in one second, how many are written one by one. */
+/** Equal refusals that are written individually in one second. */
 export const written = 20
 
-/** The same of all refusals together. */
+/** All refusals that are written individually in one second. */
 export const writtenInAll = 1000
 
-/** Different refusals in one second that are told apart; of the others only what happened and why. So memory has a bound. */
+/**
+ * Different refusals that are counted separately in one second, which bounds memory. Beyond it, only event and reason
+ * distinguish them.
+ */
 export const mostKinds = 1024
 
 interface Kind {
   written: number
-  /** When the first was that is only counted, the latest of these, and their number. */
+  /** Time of the first refusal that is only counted, the latest of them, and their number. */
   since: string | undefined
   last: SecurityEvent | undefined
   counted: number
@@ -22,14 +25,14 @@ interface Kind {
 export interface FloodGate {
   /** @throws Error when the event, or what was counted before it, cannot be written. */
   readonly record: RecordEvent
-  /** Writes what was counted; called each second, and at the end. @throws Error when it cannot be written. */
+  /** Writes the counted refusals; called each second, and at the end. @throws Error when they cannot be written. */
   flush(): void
 }
 
 export function createFloodGate(record: RecordEvent): FloodGate {
   const kinds = new Map<string, Kind>()
   let writtenSoFar = 0
-  /** What was counted could not be written: until it can be, nothing more is taken. */
+  /** Counted refusals could not be written. Until they are, no other event is accepted. */
   let behind = false
 
   function flush(): void {
@@ -44,11 +47,11 @@ export function createFloodGate(record: RecordEvent): FloodGate {
     writtenSoFar = 0
   }
 
-  /** The kind of an event, and the event as far as its kind tells it apart from others. */
-  function sort(event: SecurityEvent): { kind: Kind; told: SecurityEvent } {
+  /** Returns the kind of an event, and the event reduced to the facts that its kind distinguishes. */
+  function sort(event: SecurityEvent): { kind: Kind; reduced: SecurityEvent } {
     const key = keyOf(event)
-    const told = kinds.has(key) || kinds.size < mostKinds ? event : withoutOrigin(event)
-    return { kind: find(told === event ? key : keyOf(told)), told }
+    const reduced = kinds.has(key) || kinds.size < mostKinds ? event : withoutOrigin(event)
+    return { kind: find(reduced === event ? key : keyOf(reduced)), reduced }
   }
 
   function find(key: string): Kind {
@@ -62,7 +65,7 @@ export function createFloodGate(record: RecordEvent): FloodGate {
     record(event) {
       if (behind) flush()
       if (event.outcome !== 'refused') return record(event)
-      const { kind, told } = sort(event)
+      const { kind, reduced } = sort(event)
       if (kind.counted === 0 && kind.written < written && writtenSoFar < writtenInAll) {
         record(event)
         kind.written++
@@ -70,26 +73,26 @@ export function createFloodGate(record: RecordEvent): FloodGate {
         return
       }
       kind.since ??= event.time
-      kind.last = told
+      kind.last = reduced
       kind.counted++
     },
   }
 }
 
 /**
- * Equal are refusals of one kind, for one reason, of one token or grant, from one certificate and address. A token has an id
- * here only when it is one of ours, so nobody makes refusals differ by what they invent; nor by the addresses of their network.
+ * Refusals are equal if they agree in event, reason, token or grant, certificate and address. A token has an id here only if
+ * this server issued it. So a client cannot make refusals differ with invented ids, nor with the addresses of its network.
  */
 function keyOf({ event, reason, detail, status, jti, grant, 'x5t#S256': certificate, peer }: SecurityEvent): string {
   return JSON.stringify([event, reason, detail, status, jti, grant, certificate, peer && networkOf(peer)])
 }
 
-/** What refusals from everywhere have in common. There are as many kinds of these as there are reasons. */
+/** Removes the origin. There are as many of these kinds as there are reasons. */
 function withoutOrigin({ time, event, outcome, reason, detail, status }: SecurityEvent): SecurityEvent {
   return { time, event, outcome, reason, detail, status }
 }
 
-/** An IPv6 host has its whole /64 to choose from. */
+/** Returns the /64 of an IPv6 address, since one host can use all of it. */
 function networkOf(address: string): string {
   if (!address.includes(':') || address.includes('.')) return address
   const [head = '', tail] = address.split('::')

@@ -1,17 +1,17 @@
-// The end of a file of events, as whoever goes on writing there has to know it.
+// Reads the end of a file of events, before more are appended.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 export interface FileEnd {
-  /** The last line that is whole: the next one refers to it. undefined: there is none. */
+  /** The last complete line, to which the next one refers; undefined if there is none. */
   readonly lastLine: string | undefined
-  /** Whether the file ends within a line: the next one must not be taken for its rest. */
+  /** Whether the file ends within a line: the next line must not be appended to it. */
   readonly isCut: boolean
 }
 
-/** Octets at the end of a file in which its last line is looked for; none of ours is nearly as long. */
+/** Octets at the end of a file that are searched for its last line; every event is far shorter. */
 const longest = 131_072
 
-/** Reads the end of a file; what is no file, such as a pipe, has none. @throws Error of the system. */
+/** Reads the end of a file. Anything else, such as a pipe, has none. @throws Error of the system. */
 export function readEnd(path: string): FileEnd {
   const file = openSync(path, 'r')
   try {
@@ -26,7 +26,7 @@ export function readEnd(path: string): FileEnd {
   }
 }
 
-/** Whether a line is one object. None that was cut, by a crash or a disk that was full, is one: its last brace is missing. */
+/** Whether a line is a complete JSON object. A line cut by a crash or a full disk lacks its last brace. */
 export function isWhole(line: string): boolean {
   try {
     return line.startsWith('{') && JSON.parse(line) !== undefined

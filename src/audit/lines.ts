@@ -1,16 +1,16 @@
-// A stream of octets as its lines, whatever their number: no more than one of them is held at a time.
+// Splits a stream of octets into lines, with at most one line in memory.
 
 export interface Line {
-  /** As they stand there, without the end of the line. */
+  /** Without the line end. */
   readonly octets: Buffer
-  /** Whether the line has its end; only the last one of a stream may lack it. */
+  /** Whether the line has a line end; only the last line of a stream may lack it. */
   readonly isEnded: boolean
 }
 
-/** Octets of a line that are kept; no event is nearly as long. */
+/** Octets of a line that are returned; every event is far shorter. */
 const longest = 1_048_576
 
-/** Splits at LF, and nowhere else. Of a line that is far too long only the beginning is given. */
+/** Splits at LF only. A longer line is truncated. */
 export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line> {
   let parts: Buffer[] = []
   let length = 0

@@ -1,4 +1,4 @@
-// Where the events of a server process go: through the flood gate, in the form of the settings, to a file or stdout.
+// Writes the events of a server process: through the flood gate, in the configured format, to a file or standard output.
 import type { RecordEvent } from './event.ts'
 import { openEventFile } from './file.ts'
 import { createFloodGate } from './flood.ts'
@@ -11,18 +11,21 @@ export const formats = { plain, ecs, ocsf }
 
 export interface Events {
   readonly record: RecordEvent
-  /** Whether they can be written, as far as the last one has shown. */
+  /** Whether the last write succeeded. */
   isRecording(): boolean
-  /** Goes on in a new file when that of before was renamed. It is looked for each second, too. */
+  /** Opens a new file if the current one was renamed. This is also checked each second. */
   followRename(): void
-  /** Writes what is only counted so far. */
+  /** Writes the counted refusals. */
   close(): void
 }
 
-/** Milliseconds after which what was counted is written. */
+/** Milliseconds after which counted refusals are written. */
 const second = 1000
 
-/** `onChange` is told the error when events begin to fail, and undefined when they go again. @throws Error of the system. */
+/**
+ * `onChange` receives the error when writes begin to fail, and undefined when they succeed again. @throws Error of the
+ * system.
+ */
 export function openEvents(
   { auditFile, auditFormat }: { readonly auditFile: string | undefined; readonly auditFormat: keyof typeof formats },
   onChange: (error: unknown) => void,
@@ -32,13 +35,13 @@ export function openEvents(
     recording = error === undefined
     try {
       onChange(error)
-    } catch {} // a log that fails takes no event along
+    } catch {} // a log that fails must not lose an event
   })
   const gate = createFloodGate(createRecorder(file, formats[auditFormat]))
   const flush = () => {
     try {
       gate.flush()
-    } catch {} // `onChange` knows, and the gate takes nothing more until it can be written
+    } catch {} // reported to `onChange`; the gate accepts no more events until it can write them
   }
   const timer = setInterval(() => {
     file.followRename()

@@ -1,27 +1,27 @@
-// Writes events down, one line each, and chains them: each line carries the hash of the line before it, so that none can be
-// changed, taken out or put elsewhere unseen (`tlsbound audit verify`).
+// Writes events, one line each, as a hash chain: each line contains the hash of the line before it. `tlsbound audit verify`
+// finds lines that were changed, removed or moved.
 import { hash } from 'node:crypto'
 import type { RecordEvent, SecurityEvent } from './event.ts'
 
-/** An event as the object that is written; `chain` has its place in it. */
+/** Builds the object that is written for an event, with `chain` as a member. */
 export type Format = (event: SecurityEvent, chain: string) => object
 
 export interface EventSink {
-  /** The last whole line that was written before, without its end; undefined: there is none to be seen. */
+  /** The last complete line of the file, without its line end; undefined if there is none. */
   readonly lastLine?: string | undefined
-  /** Takes one line with its end. @throws Error of the system when it cannot be written. */
+  /** Writes one line with its end. @throws Error of the system when it cannot be written. */
   write(line: string): void
 }
 
-/** What stands in the place of the hash where no line is known to come before: that of nothing. */
+/** The hash that the first line refers to: that of the empty string. */
 export const chainStart = hashLine('')
 
-/** base64url(SHA-256(line)), the line as its octets are in UTF-8, without its end. */
+/** Returns base64url(SHA-256(line)) over the UTF-8 octets of the line without its end. */
 export function hashLine(line: string | Buffer): string {
   return hash('sha256', line, 'base64url')
 }
 
-/** Events go to `sink` in this form, after the lines that are there. */
+/** Returns a function that appends events to `sink` in this format, after the existing lines. */
 export function createRecorder(sink: EventSink, format: Format): RecordEvent {
   let chain = sink.lastLine === undefined ? chainStart : hashLine(sink.lastLine)
   return event => {
@@ -31,7 +31,10 @@ export function createRecorder(sink: EventSink, format: Format): RecordEvent {
   }
 }
 
-/** JSON lets these stand raw, but a terminal or a line reader may take them for more than text, or write backwards. */
+/**
+ * JSON allows these characters unescaped, but terminals and line readers may interpret them, for instance as a change of
+ * direction.
+ */
 function escapeControls(line: string): string {
   return line.replace(
     /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,

@@ -1,5 +1,5 @@
-// Follows the chain through files of events (recorder.ts) and tells where it does not hold, and what that looks like. What is
-// verified are the octets of each line. Only a hash that is kept elsewhere shows that the end, or the beginning, was cut off.
+// Verifies the chain through files of events (recorder.ts), and classifies each break. The octets of each line are verified.
+// Only a hash stored elsewhere shows that the beginning or the end was cut off.
 import { isWhole } from './last-line.ts'
 import type { Line } from './lines.ts'
 import { chainStart, hashLine } from './recorder.ts'
@@ -9,13 +9,13 @@ export interface EventLines {
   readonly lines: AsyncIterable<Line>
 }
 
-/** A place in the files. */
+/** A line of a file. */
 export interface Place {
   readonly file: string
   readonly line: number
 }
 
-/** What says that somebody has changed something. */
+/** The findings that prove a change. */
 const problems = ['broken', 'inserted', 'bypassed', 'swapped', 'foreign', 'cut_off'] as const
 
 export type What = (typeof problems)[number] | 'new_chain' | 'later_chain' | 'torn'
@@ -23,7 +23,7 @@ export type What = (typeof problems)[number] | 'new_chain' | 'later_chain' | 'to
 export interface Finding extends Partial<Place> {
   readonly what: What
   readonly isProblem: boolean
-  /** The line before, to which this one ought to refer; or that to which it does, or with which it is swapped. */
+  /** The earlier line to which this one should refer, the line to which it does refer, or the line with which it is swapped. */
   readonly other?: Place | undefined
 }
 
@@ -34,19 +34,19 @@ export interface Verdict {
   readonly end: string
 }
 
-/** A line that is an event: what it refers to, and what refers to it. */
+/** A line that is an event: the hash that it refers to, and its own. */
 interface Link extends Place {
   readonly chain: string
   readonly hash: string
   readonly opensFile: boolean
 }
 
-/** Lines that are remembered, so that one which refers to a line further up can be told from one that refers to none. */
+/** Lines that are remembered, to distinguish a reference to an earlier line from a reference to no line. */
 const remembered = 1024
 
 /**
- * Verifies files, in the order in which they were written. `after`: the hash to which the first line must refer.
- * `expect`: a hash that was the end of the chain at some time, so that one of the lines must have it.
+ * Verifies files in the order in which they were written. `after`: the hash to which the first line must refer. `expect`: an
+ * earlier end of the chain, which must be the hash of one of the lines.
  */
 export async function* verifyChain(
   files: Iterable<EventLines>,
@@ -58,7 +58,7 @@ export async function* verifyChain(
   let wrong = 0
   let isExpected = expect === undefined || expect === after
   const recent = new Map<string, Place>()
-  /** One that does not fit: what it looks like depends on the line after it. */
+  /** A line that does not fit: the next line decides how it is classified. */
   let held: Link | undefined
 
   function accept(link: Link): void {
@@ -72,7 +72,7 @@ export async function* verifyChain(
     if (isProblem) wrong++
     return { what, isProblem, ...place, ...(other && { other }) }
   }
-  function judge(link: Link): Finding {
+  function classify(link: Link): Finding {
     const further = recent.get(link.chain)
     const finding = report(further ? 'bypassed' : 'broken', placeOf(link), further ?? last)
     accept(link)
@@ -84,7 +84,7 @@ export async function* verifyChain(
     let opensFile = true
     for await (const { octets } of lines) {
       line++
-      const link = readLink(octets, { file, line }, opensFile)
+      const link = parseLink(octets, { file, line }, opensFile)
       if (typeof link === 'string') yield report(link, { file, line })
       if (typeof link !== 'object') continue
       events++
@@ -101,7 +101,7 @@ export async function* verifyChain(
           continue
         }
         if (link.chain === end) yield report('inserted', placeOf(stranger))
-        else yield judge(stranger)
+        else yield classify(stranger)
       }
       if (link.chain === end) accept(link)
       else if (link.opensFile && link.chain === chainStart && (end !== after || after === undefined)) {
@@ -113,7 +113,7 @@ export async function* verifyChain(
       } else held = link
     }
   }
-  if (held !== undefined) yield judge(held)
+  if (held !== undefined) yield classify(held)
   if (!isExpected) yield report('cut_off', last)
   return { events, problems: wrong, end: end ?? chainStart }
 }
@@ -122,8 +122,8 @@ function placeOf({ file, line }: Place): Place {
   return { file, line }
 }
 
-/** Reads a line: an event, or what else it is; an empty line is nothing. */
-function readLink(octets: Buffer, place: Place, opensFile: boolean): Link | 'torn' | 'foreign' | undefined {
+/** Parses a line as an event, or classifies it; undefined for an empty line. */
+function parseLink(octets: Buffer, place: Place, opensFile: boolean): Link | 'torn' | 'foreign' | undefined {
   const text = octets.toString()
   if (text === '') return undefined
   if (!isWhole(text)) return text.startsWith('{') ? 'torn' : 'foreign'

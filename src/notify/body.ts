@@ -1,13 +1,13 @@
-// What a notification says: the facts of its event, as JSON of a bounded size. Events name tokens by their ids only; should
-// somebody have put a token where a name or a path belongs, it does not leave the house by us.
+// Builds the body of a notification: the facts of its event, as JSON of bounded size. Events contain only ids of tokens. A
+// token in place of a name or a path is redacted.
 import type { SecurityEvent } from '../audit/event.ts'
 
-/** Characters of one text, members of one object, objects in each other. */
+/** Characters of a text, members of an object, levels of nesting. */
 const longest = 512
 const most = 40
 const deepest = 3
 
-/** Characters of the whole; beyond it only these facts are told. */
+/** Characters of the body; a longer one is reduced to these facts. */
 const largest = 16_384
 const essential = [
   'outcome',
@@ -22,10 +22,10 @@ const essential = [
   'suppressed',
 ]
 
-/** JWTs, or their beginnings, and our own opaque tokens. An id or a thumbprint has no dot. */
+/** JWTs, their beginnings, and the opaque tokens of this server. Ids and thumbprints have no dot. */
 const tokens = /eyJ[\w-]{8,}\.[\w.-]*|tlsbound_[ar]t_\w*/g
 
-/** `suppressed`: how many equal events before it were not notified of. */
+/** `suppressed`: the number of equal events before it without a notification. */
 export function buildBody({ event, time, ...facts }: SecurityEvent, suppressed: number): string {
   const data = bound({ ...(suppressed > 0 && { suppressed }), ...facts }, deepest) as Record<string, unknown>
   const body = JSON.stringify({ type: event, timestamp: time, data })

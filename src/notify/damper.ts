@@ -1,22 +1,22 @@
-// Keeps one who repeats himself from being notified of each time: of equal events within a minute the first is, and the
-// next one after that minute says how many were not. Each of them is in the audit file.
+// Limits repeated notifications: of equal events within a minute only the first is sent. The next one after that minute has
+// the number of suppressed events. The audit file has every event.
 import type { SecurityEvent } from '../audit/event.ts'
 
 const minute = 60_000
 
-/** Different events within a minute that a receiver is told of; from there on they are equal when their names are. */
+/** Different events per minute and receiver; beyond it, events with the same name are equal. */
 export const mostKinds = 60
 
-/** How many equal events were suppressed before this one; undefined: this one is, too. */
+/** Returns how many equal events were suppressed before this one; undefined if this one is suppressed too. */
 export type Damper = (event: SecurityEvent) => number | undefined
 
-/** `clock` in milliseconds. */
+/** `clock` returns milliseconds. */
 export function createDamper(clock: () => number): Damper {
   const kinds = new Map<string, { since: number; suppressed: number }>()
-  /** A clock that was put back has nobody wait for longer. */
+  /** A minute also ends when the clock was set back, so that no event waits longer. */
   const isOver = (since: number, now: number) => now < since || now - since >= minute
 
-  /** Makes room: for those of which nothing was suppressed, then for the others whose minute is over. */
+  /** Frees entries whose minute is over, first those without suppressed events. */
   function forget(now: number): void {
     for (const [key, { since, suppressed }] of kinds) if (isOver(since, now) && suppressed === 0) kinds.delete(key)
     if (kinds.size >= mostKinds) for (const [key, { since }] of kinds) if (isOver(since, now)) kinds.delete(key)

@@ -1,5 +1,5 @@
-// One attempt to deliver a notification: a POST on a TLS connection of its own, whose certificate is always verified. No
-// redirect is followed, no proxy is used, and of the answer nothing counts but its status and Retry-After.
+// One attempt to deliver a notification: a POST on its own TLS connection, whose certificate is always verified. No redirect
+// is followed and no proxy is used. Only the status and Retry-After of the response count.
 import { lookup as dnsLookup } from 'node:dns'
 import { readRetryAfter } from '../client/backoff.ts'
 import type { OutgoingError } from '../outgoing/failure.ts'
@@ -8,12 +8,12 @@ import { InternalAddress, isInternalHost, refuseInternal } from './internal-addr
 import type { Receiver } from './receiver.ts'
 import { signNotification } from './signature.ts'
 
-/** A receiver with the authorities for its certificate, PEM; undefined: Node's own. */
+/** A receiver with the PEM authorities for its certificate; undefined: the defaults of Node. */
 export interface Address extends Pick<Receiver, 'url' | 'secrets' | 'allowInternal'> {
   readonly ca: string | undefined
 }
 
-/** `problem`: the status, or the code of what went wrong. `retryAfter` in milliseconds. */
+/** `problem`: the status, or an error code. `retryAfter`: milliseconds. */
 export type Delivery =
   | { readonly outcome: 'done' }
   | {
@@ -22,19 +22,19 @@ export type Delivery =
       readonly retryAfter?: number | undefined
     }
 
-/** Octets of an answer's body that are read, for the sake of the receiver; they are ignored. */
+/** Octets of a response body that are read and ignored. */
 const largestAnswer = 16_384
 
 export interface Attempt {
   /** Seconds since 1970. */
   readonly timestamp: number
-  /** Milliseconds from the look-up of the name to the end of the answer. */
+  /** Milliseconds from the DNS lookup to the end of the response. */
   readonly timeout: number
-  /** Ends it. */
+  /** Aborts the attempt. */
   readonly signal: AbortSignal
 }
 
-/** Never rejects. */
+/** Delivers a notification. Never rejects. */
 export async function deliver(
   { url, secrets, ca, allowInternal }: Address,
   notification: { readonly id: string; readonly body: string },
@@ -52,7 +52,7 @@ export async function deliver(
   let delivery: Delivery | undefined
   try {
     await requestOnce(url, { method: 'POST', headers, body, ca, lookup, deadlines, signal }, async answer => {
-      delivery = judge(answer.status, answer.headers)
+      delivery = evaluate(answer.status, answer.headers)
       let left = largestAnswer
       for await (const chunk of answer.body) {
         left -= chunk.length
@@ -60,18 +60,18 @@ export async function deliver(
       }
     })
   } catch (error) {
-    delivery ??= explain(error as OutgoingError) // a status that was seen counts, however its answer ends
+    delivery ??= explain(error as OutgoingError) // a received status counts even if the body fails
   }
   return delivery as Delivery
 }
 
-/** `problem` is the code of the operating system or of TLS, where there is one. */
+/** `problem` is the code of the operating system or of TLS, if there is one. */
 function explain({ code, cause }: OutgoingError): Delivery {
   if (cause instanceof InternalAddress) return { outcome: 'internal', problem: cause.name }
   return { outcome: 'failed', problem: (cause as NodeJS.ErrnoException | undefined)?.code ?? code }
 }
 
-function judge(
+function evaluate(
   status: number,
   headers: { readonly 'retry-after'?: string | undefined; readonly date?: string | undefined },
 ): Delivery {

@@ -1,8 +1,9 @@
-// Addresses that no notification goes to unless it may: whoever can name a webhook must not reach our own network by it, nor
-// the metadata of a cloud: all that is not globally reachable by the registries of RFC 6890.
+// Internal addresses, which notifications reach only with `allow_internal`. Otherwise a webhook could reach the server's
+// network or the metadata of a cloud. Internal is every address that the registries of RFC 6890 do not list as globally
+// reachable.
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
-/** Not globally reachable, or not one host. 169.254.169.254 is among the link-local ones. */
+/** Not globally reachable, or not a single host. 169.254.169.254 is among the link-local ones. */
 const internal = new BlockList()
 for (const [address, prefix] of [
   ...([
@@ -31,36 +32,39 @@ for (const [address, prefix] of [
 ] as const)
   internal.addSubnet(address, prefix, 'ipv4')
 for (const [address, prefix] of [
-  ['2001::', 23], // protocol assignments, among them Teredo, which carries IPv4 addresses
+  ['2001::', 23], // protocol assignments, including Teredo, which carries IPv4 addresses
   ['2001:db8::', 32],
   ['2002::', 16], // 6to4, which carries IPv4 addresses
   ['3fff::', 20], // RFC 9637
 ] as const)
   internal.addSubnet(address, prefix, 'ipv6')
 
-/** Of IPv6 all global unicast lies here; loopback, ULA, link-local, multicast, NAT64, mapped and compatible IPv4 do not. */
+/** All global unicast addresses of IPv6; excludes loopback, ULA, link-local, multicast, NAT64, mapped and compatible IPv4. */
 const globalUnicast = new BlockList()
 globalUnicast.addSubnet('2000::', 3, 'ipv6')
 
-/** Whether an IP address, in any spelling that a resolver or URL gives, is internal. What is no address is. */
+/**
+ * Whether an IP address is internal, in any spelling of a resolver or URL. Anything that is not an address counts as
+ * internal.
+ */
 export function isInternal(address: string): boolean {
   if (isIP(address) === 4) return internal.check(address, 'ipv4')
   if (isIP(address) !== 6 || address.includes('%')) return true
   return !globalUnicast.check(address, 'ipv6') || internal.check(address, 'ipv6')
 }
 
-/** Whether the host of a URL is an internal address by itself; a name is known only when it is resolved. */
+/** Whether the host of a URL is an internal address. A name is checked when it is resolved. */
 export function isInternalHost({ hostname }: URL): boolean {
   const address = hostname.replace(/^\[(.*)\]$/, '$1')
   return isIP(address) !== 0 && isInternal(address)
 }
 
-/** What a connection to an internal address fails with, before there is one. */
+/** The error of a connection to an internal address; no connection is made. */
 export class InternalAddress extends Error {
   override readonly name = 'InternalAddress'
 }
 
-/** `lookup`, but a name with any internal address has none: what was looked at is what is connected to. */
+/** Wraps `lookup` to reject names with any internal address. The connection uses the addresses that were checked. */
 export function refuseInternal(lookup: LookupFunction): LookupFunction {
   return (hostname, options, callback) =>
     lookup(hostname, options, (error, found, family) => {

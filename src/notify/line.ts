@@ -1,4 +1,4 @@
-// What is known of a receiver while the server runs.
+// The state of a receiver while the server runs.
 import { createDamper, type Damper } from './damper.ts'
 import type { Address } from './deliver.ts'
 import type { Receiver } from './receiver.ts'
@@ -8,20 +8,20 @@ export type KnownReceiver = Receiver & Address
 export interface Line {
   receiver: KnownReceiver
   readonly damper: Damper
-  /** How many notifications are being sent just now. */
+  /** Notifications that are being sent. */
   underWay: number
-  /** The latest claim; they take turns, so that there are never more than may be. */
+  /** The latest claim. Claims run one after the other, so that the limit holds. */
   claiming: Promise<unknown>
-  /** Since it has failed, in milliseconds since 1970, and for how long it is sent nothing then. */
+  /** Milliseconds since 1970 of the last failure, and milliseconds for which nothing is sent after it. */
   rest: { readonly since: number; readonly length: number }
-  /** It has said that it wants no more (410). */
+  /** The receiver answered 410: no more notifications. */
   isGone: boolean
 }
 
-/** By the key of their receiver. */
+/** Lines by the key of their receiver. */
 export type Lines = Map<string, Line>
 
-/** Puts other receivers in the place of all; of those that stay it is remembered what is under way. */
+/** Replaces all receivers. The state of those that stay is retained. */
 export function replaceReceivers(lines: Lines, receivers: readonly KnownReceiver[], clock: () => number): void {
   const keys = new Set(receivers.map(({ key }) => key))
   for (const key of lines.keys()) if (!keys.has(key)) lines.delete(key)
@@ -35,7 +35,7 @@ export function replaceReceivers(lines: Lines, receivers: readonly KnownReceiver
   }
 }
 
-/** Whether a receiver is left alone at `now`. A clock that was put back ends that. */
+/** Whether nothing is sent to a receiver at `now`. A clock that was set back ends the pause. */
 export function isResting({ rest: { since, length } }: Line, now: number): boolean {
   return now >= since && now - since < length
 }

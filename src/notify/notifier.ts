@@ -1,5 +1,5 @@
-// Notifications from event to receiver: an observer of events picks what somebody wants to be told of; it goes into the store
-// and from there to its receiver. No decision waits for any of it, and none fails because of it.
+// Sends notifications: an observer selects the events that receivers subscribe to. They are stored, then sent. No decision
+// waits for a notification or fails because of one.
 import { randomBytes } from 'node:crypto'
 import type { Observer, SecurityEvent } from '../audit/event.ts'
 import { guarded } from '../core/guard.ts'
@@ -8,22 +8,22 @@ import { buildBody } from './body.ts'
 import { type KnownReceiver, type Line, type Lines, replaceReceivers } from './line.ts'
 import { createOutbox } from './outbox.ts'
 import { lifetime } from './retry.ts'
-import { createSender, describe, type SenderParts } from './sender.ts'
+import { createSender, factsOf, type SenderParts } from './sender.ts'
 
-/** Milliseconds between two looks for what is due. */
+/** Milliseconds between two polls for due notifications. */
 const interval = 1000
 
 export interface Notifier {
   readonly observe: Observer
-  /** Puts other receivers in the place of all. Those who wanted no more are asked again. */
+  /** Replaces all receivers. A receiver that answered 410 is tried again. */
   replace(receivers: readonly KnownReceiver[]): void
-  /** Sends all that is due, without waiting for the next time. Resolves when nothing is under way any more. */
-  look(): Promise<void>
-  /** Ends what is under way. What is not delivered stays in the store, for the next start. */
+  /** Sends all due notifications immediately. Resolves when none is being sent. */
+  poll(): Promise<void>
+  /** Aborts deliveries. Undelivered notifications stay in the store, for the next start. */
   close(): Promise<void>
 }
 
-/** Passes an error on unless it is the one before: a store that is away fails every second. */
+/** Reports an error unless it equals the one before: an unreachable store fails every second. */
 function onceForEach(onError: SenderParts['onError'] = () => {}): (error: Error) => void {
   let last = ''
   return error => {
@@ -33,7 +33,7 @@ function onceForEach(onError: SenderParts['onError'] = () => {}): (error: Error)
   }
 }
 
-/** Notifies these receivers from now on. It keeps no process alive by itself. */
+/** Creates a notifier of these receivers. Its timer does not keep the process running. */
 export function createNotifier(receivers: readonly KnownReceiver[], parts: SenderParts): Notifier {
   const { store, clock, report } = parts
   const lines: Lines = new Map()
@@ -41,21 +41,21 @@ export function createNotifier(receivers: readonly KnownReceiver[], parts: Sende
   const outbox = createOutbox(store, notification => lose('spool_full', notification))
   const sender = createSender(parts, lines, outbox.forget)
   const fail = onceForEach(parts.onError)
-  const timer = setInterval(guarded(look, fail), interval)
+  const timer = setInterval(guarded(poll, fail), interval)
   timer.unref()
 
-  /** Never rejects: what failed is tried again with the next look. */
-  async function look(): Promise<void> {
+  /** Never rejects: failures are retried at the next poll. */
+  async function poll(): Promise<void> {
     try {
       await outbox.flush()
-      await sender.look()
+      await sender.poll()
     } catch (error) {
       fail(error as Error)
     }
   }
 
   function lose(reason: string, { id, receiver, body }: Notification): void {
-    report({ reason, receiver: lines.get(receiver)?.receiver.url.host, notification: id, ...describe(body) })
+    report({ reason, receiver: lines.get(receiver)?.receiver.url.host, notification: id, ...factsOf(body) })
   }
 
   function notify(line: Line, event: SecurityEvent): boolean {
@@ -81,14 +81,14 @@ export function createNotifier(receivers: readonly KnownReceiver[], parts: Sende
     observe(event) {
       try {
         const notified = [...lines.values()].map(line => notify(line, event))
-        if (notified.includes(true)) void look()
+        if (notified.includes(true)) void poll()
       } catch (error) {
-        fail(error as Error) // a mistake of ours must not make one of the decision
+        fail(error as Error) // an error here must not fail the decision
         report({ reason: 'event_malformed', type: event.event })
       }
     },
     replace: others => replaceReceivers(lines, others, clock),
-    look,
+    poll,
     async close() {
       clearInterval(timer)
       await outbox.flush()

@@ -1,20 +1,20 @@
-// Notifications on their way into the store. Whoever makes one waits for nothing: it is in memory at once, and in the store as
-// soon as that takes it.
+// Notifications that are not stored yet. The caller does not wait: they are in memory immediately, and in the store as soon
+// as it accepts them.
 import { ConflictError, type Notification, type Store } from '../store/store.ts'
 
-/** How many wait in memory while the store does not answer. */
+/** Notifications in memory while the store does not respond. */
 export const outboxLimit = 1000
 
 export interface Outbox {
-  /** False: there is no room. */
+  /** Adds a notification; returns false if there is no room. */
   put(notification: Notification): boolean
-  /** Takes out what was delivered: the store had it, although its answer was lost, and must not get it again. */
+  /** Removes a delivered notification: the store had it although its response was lost, and must not get it again. */
   forget(id: string): void
-  /** Hands over what is there. Resolves when that is done, or when the store has failed; the next call goes on. */
+  /** Stores the waiting notifications. Resolves when they are stored, or when the store fails; the next call continues. */
   flush(): Promise<void>
 }
 
-/** `refused` is told of those for whose receiver too many wait in the store. */
+/** `refused` receives each notification that the store rejects because too many wait for its receiver. */
 export function createOutbox(
   store: Pick<Store, 'spoolNotification'>,
   refused: (notification: Notification) => void,
@@ -48,7 +48,7 @@ export function createOutbox(
   }
 }
 
-/** It was kept before, though the answer to that was lost. */
+/** A conflict means that it is stored already, and that the response was lost. */
 function orKnown(error: unknown): boolean {
   if (error instanceof ConflictError) return true
   throw error

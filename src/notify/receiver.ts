@@ -1,17 +1,17 @@
-// Who is notified of what: the list of webhooks as it is written, checked whole before it is used. Its secrets are those of
-// the Standard Webhooks specification 1.0.0: whsec_ and 24 to 64 random octets in base64.
+// The receivers of notifications: parses and validates the list of webhooks. Secrets have the form of the Standard Webhooks
+// specification 1.0.0: whsec_ and 24 to 64 random octets in base64.
 import { hash } from 'node:crypto'
 import { type EventName, eventNames } from '../audit/event.ts'
 import { isInternalHost } from './internal-address.ts'
 
 export interface Receiver {
-  /** What its notifications are kept under: they wait for this address and client, whatever its secrets are by then. */
+  /** Identifies its stored notifications: they belong to this address and client, also after a change of secrets. */
   readonly key: string
   readonly url: URL
-  /** Of whose events it is told; undefined: of all. */
+  /** The client whose events it receives; undefined: all clients. */
   readonly clientId: string | undefined
   readonly events: ReadonlySet<EventName>
-  /** Each signs, so that one can follow the other. */
+  /** Each one signs, so that secrets can be rotated. */
   readonly secrets: readonly Buffer[]
   readonly caFile: string | undefined
   readonly allowInternal: boolean
@@ -19,26 +19,26 @@ export interface Receiver {
 
 const known = ['url', 'secret', 'secrets', 'client_id', 'events', 'ca_file', 'allow_internal']
 
-/** All but the one that says that a notification failed: it would notify of itself. */
+/** All events except the failure of a notification, which would cause another notification. */
 const notifiable: readonly EventName[] = eventNames.filter(name => name !== 'notification.failed')
 
 const mostReceivers = 100
 
-/** Reads the list of webhooks; `problems` receives a sentence, without any secret, for each thing that is wrong with it. */
-export function readReceivers(list: unknown, problems: string[]): Receiver[] {
+/** Parses the list of webhooks. `problems` receives a sentence, without any secret, for each error. */
+export function parseReceivers(list: unknown, problems: string[]): Receiver[] {
   if (!Array.isArray(list) || list.length > mostReceivers) {
     problems.push(`the list of webhooks must be a JSON array of at most ${mostReceivers}`)
     return []
   }
-  const receivers = list.flatMap((entry: unknown, index) => readReceiver(entry, index + 1, problems) ?? [])
+  const receivers = list.flatMap((entry: unknown, index) => parseReceiver(entry, index + 1, problems) ?? [])
   receivers.forEach(({ key }, index) => {
     if (receivers.findIndex(other => other.key === key) < index)
-      problems.push(`one webhook is listed twice for the same client: ${receivers[index]?.url.host}`)
+      problems.push(`webhook listed twice for the same client: ${receivers[index]?.url.host}`)
   })
   return receivers
 }
 
-function readReceiver(value: unknown, number: number, problems: string[]): Receiver | undefined {
+function parseReceiver(value: unknown, number: number, problems: string[]): Receiver | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     problems.push(`webhook number ${number}: must be a JSON object`)
     return undefined
@@ -52,17 +52,20 @@ function readReceiver(value: unknown, number: number, problems: string[]): Recei
     allow_internal: allowInternal = false,
   } = entry
   const { events = ['theft.suspected', 'token.leaked', 'refresh.reused'] } = entry
-  const url = readAddress(entry.url)
+  const url = parseUrl(entry.url)
   const wrong = [
     ...Object.keys(entry)
       .filter(name => !known.includes(name))
-      .map(name => `${name} is not known`),
-    url === undefined && 'url must be an https address without user and fragment',
-    url !== undefined && allowInternal !== true && isInternalHost(url) && 'url is an internal address: allow_internal',
-    secret !== undefined && entry.secrets !== undefined && 'only one of secret, secrets can be given',
+      .map(name => `unknown member ${name}`),
+    url === undefined && 'url must be an https URL without user and fragment',
+    url !== undefined &&
+      allowInternal !== true &&
+      isInternalHost(url) &&
+      'url is an internal address: set allow_internal to true to permit it',
+    secret !== undefined && entry.secrets !== undefined && 'secret and secrets cannot both be given',
     !isListOf(secrets, 3, isSecret) &&
       'secret must be whsec_ and 24 to 64 octets in base64, secrets a list of at most 3',
-    clientId !== undefined && !isText(clientId) && 'client_id must be a text',
+    clientId !== undefined && !isText(clientId) && 'client_id must be a non-empty string',
     !isListOf(events, notifiable.length, isNotifiable) && `events must be a list of ${notifiable.join(', ')}`,
     caFile !== undefined && !isText(caFile) && 'ca_file must be a path',
     typeof allowInternal !== 'boolean' && 'allow_internal must be true or false',
@@ -80,7 +83,7 @@ function readReceiver(value: unknown, number: number, problems: string[]): Recei
   }
 }
 
-function readAddress(value: unknown): URL | undefined {
+function parseUrl(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !URL.canParse(value)) return undefined
   const url = new URL(value)
   return url.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '' ? url : undefined

@@ -1,36 +1,36 @@
-// Sends what is due in the spool, to each receiver a few at a time, so that one that hangs keeps no other waiting. What was
-// claimed and not done when a server ends is due again; so each arrives at least once, with the same id.
+// Sends due notifications, a few at a time for each receiver, so that a slow receiver does not delay the others.
+// Notifications claimed by a server that ends become due again. So each one arrives at least once, with the same id.
 import type { Facts } from '../audit/event.ts'
 import type { SpooledNotification, Store } from '../store/store.ts'
 import { type Delivery, deliver } from './deliver.ts'
 import { isResting, type Line, type Lines } from './line.ts'
 import { nextDelay, restOf } from './retry.ts'
 
-/** How many are sent to one receiver at the same time. */
+/** Notifications that are sent to one receiver at the same time. */
 const atOnce = 4
 
-/** Milliseconds for which a notification is the claimer's: longer than an attempt takes, by more than clocks differ. */
+/** Milliseconds for which a claim is exclusive: longer than an attempt, by more than clocks differ. */
 export const lease = 60_000
 
-/** Milliseconds that a delivery may take with its answer. */
+/** Milliseconds that a delivery may take, with its response. */
 export const deliveryTimeout = 10_000
 
 export interface SenderParts {
   readonly store: Store
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  /** Is told of each notification that is given up, and of each receiver that wants no more. Must not throw. */
+  /** Receives each notification that is given up, and each receiver that answered 410. Must not throw. */
   readonly report: (facts: Facts) => void
-  /** Receives each error that no notification is reported with: of the store, or unexpected. Default: none. */
+  /** Receives errors that concern no single notification: of the store, or unexpected. Default: none. */
   readonly onError?: ((error: Error) => void) | undefined
-  /** Milliseconds that a receiver has to answer. Default 10 000. */
+  /** Milliseconds that a receiver has to respond. Default 10 000. */
   readonly timeout?: number
 }
 
 export interface Sender {
-  /** Sends all that is due. Resolves when nothing is under way; rejects when the store fails, for the next call to go on. */
-  look(): Promise<void>
-  /** Ends what is under way; it is due again at once. */
+  /** Sends all due notifications. Resolves when none is being sent; rejects when the store fails. The next call continues. */
+  poll(): Promise<void>
+  /** Aborts deliveries; their notifications are due again immediately. */
   close(): Promise<void>
 }
 
@@ -42,7 +42,7 @@ export function createSender(
   const ending = new AbortController()
   const underWay = new Set<Promise<void>>()
 
-  async function look(): Promise<void> {
+  async function poll(): Promise<void> {
     if (ending.signal.aborted || lines.size === 0) return
     const due = await store.findDueReceivers(clock())
     await Promise.all(due.map(key => lines.get(key)).map(line => line && fill(line)))
@@ -82,15 +82,15 @@ export function createSender(
     if (ending.signal.aborted) return store.postponeNotification(id, attempts, clock())
     const { problem, retryAfter } = delivery
     line.rest = { since: clock(), length: restOf(retryAfter) }
-    const tell = (reason: string) =>
-      report({ reason, receiver: line.receiver.url.host, notification: id, ...describe(body), attempts, problem })
+    const reportLoss = (reason: string) =>
+      report({ reason, receiver: line.receiver.url.host, notification: id, ...factsOf(body), attempts, problem })
     if (outcome === 'gone' && !line.isGone) {
       line.isGone = true
-      tell('receiver_gone')
+      reportLoss('receiver_gone')
     }
     const delay = outcome === 'internal' ? undefined : nextDelay(attempts, retryAfter)
     if (delay !== undefined) return store.postponeNotification(id, attempts, Math.ceil(clock() + delay))
-    tell(outcome === 'internal' ? 'receiver_internal' : 'given_up')
+    reportLoss(outcome === 'internal' ? 'receiver_internal' : 'given_up')
     await store.removeNotification(id)
   }
 
@@ -100,7 +100,7 @@ export function createSender(
   }
 
   return {
-    look,
+    poll,
     async close() {
       ending.abort()
       await Promise.allSettled([...lines.values()].map(({ claiming }) => claiming))
@@ -109,8 +109,8 @@ export function createSender(
   }
 }
 
-/** What a notification is about, for the event of its failure. */
-export function describe(body: string): Facts {
+/** Returns the facts of a notification, for the event of its failure. */
+export function factsOf(body: string): Facts {
   const { type, data } = JSON.parse(body) as { type: string; data: { client_id?: unknown; jti?: unknown } }
   return { type, client_id: data.client_id, jti: data.jti }
 }

@@ -1,7 +1,8 @@
-// What shows a receiver that a notification is ours and new: the headers of the Standard Webhooks specification 1.0.0.
+// Signs notifications, so that a receiver can verify their origin and freshness: the headers of the Standard Webhooks
+// specification 1.0.0.
 import { createHmac } from 'node:crypto'
 
-/** `timestamp`: of this attempt, in seconds since 1970. Each secret makes a signature; whoever has one of them can check. */
+/** Returns the headers with one signature for each secret. `timestamp`: of this attempt, in seconds since 1970. */
 export function signNotification(
   { id, body }: { readonly id: string; readonly body: string },
   timestamp: number,

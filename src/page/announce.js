@@ -1,4 +1,5 @@
-// Announces refusals and suspected thefts to a screen reader, not more often than it can speak: of many at once, how many.
+// Announces refusals and suspected thefts to a screen reader, at most as fast as it can speak. Several at once are announced
+// as a number.
 import { find } from './element.js'
 
 /** Milliseconds between two announcements. */
@@ -26,7 +27,7 @@ export function announce({ refused, suspected, refusals }) {
   if (!resting) speak()
 }
 
-/** Counts anew with the next update, of which nothing is announced: it tells what happened before. */
+/** Restarts counting at the next update without announcing it, since it describes the past. */
 export function beginAnnouncing() {
   counted = undefined
   waiting = { refused: 0, suspected: 0 }

@@ -1,4 +1,4 @@
-// The card of one connection: who is on it, its thumbprints, and the tokens that belong to it.
+// The card of one connection: its client, its thumbprints and its tokens.
 import { element, glyph, print, time } from './element.js'
 
 /** @typedef {{ jti?: string, client?: string, sub?: string, scope?: string, binding: 'connection' | 'proof' | 'certificate',
@@ -8,7 +8,7 @@ import { element, glyph, print, time } from './element.js'
  *   bindings: Readonly<Record<string, string>> }} Connection */
 
 /**
- * Builds a card, and what brings it up to date.
+ * Builds a card, and the function that updates it.
  * @param {Connection} connection
  */
 export function buildCard({ opened, peer, tls, http, certificate, bindings }) {
@@ -26,7 +26,7 @@ export function buildCard({ opened, peer, tls, http, certificate, bindings }) {
     element(
       'div',
       { class: 'card-head' },
-      own === undefined ? nobody() : glyph(own, 'portrait'),
+      own === undefined ? missingPortrait() : glyph(own, 'portrait'),
       name,
       time(opened),
       element('p', {}, facts),
@@ -44,7 +44,7 @@ export function buildCard({ opened, peer, tls, http, certificate, bindings }) {
 
   /** @type {Connection | undefined} */
   let latest
-  /** What nobody has asked for is not built. */
+  /** The details are built when they are opened. */
   const fill = () => {
     if (!details.hasAttribute('open') || latest === undefined) return
     const ids = latest.tokens.map(({ jti = '' }) => ['token', jti])
@@ -67,8 +67,8 @@ export function buildCard({ opened, peer, tls, http, certificate, bindings }) {
   return { card, update }
 }
 
-function nobody() {
-  return element('span', { class: 'portrait nobody', 'aria-hidden': 'true' }, '!')
+function missingPortrait() {
+  return element('span', { class: 'portrait missing', 'aria-hidden': 'true' }, '!')
 }
 
 /**

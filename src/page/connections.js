@@ -1,4 +1,4 @@
-// The connections side by side, newest first: a card for each, which goes when its connection does.
+// The connections, newest first: a card for each, removed when its connection ends.
 import { buildCard } from './card.js'
 import { count, find } from './element.js'
 
@@ -8,7 +8,7 @@ import { count, find } from './element.js'
 /** @type {Map<number, Shown>} */
 const cards = new Map()
 
-/** Milliseconds after which cards go whose connections have gone; with the next update at the latest, all at once. */
+/** Milliseconds until the cards of ended connections are removed; the next update removes them too. */
 const farewell = 1500
 
 /** @type {HTMLElement[]} */
@@ -16,9 +16,9 @@ let leaving = []
 let timer = 0
 
 /**
- * Shows what has changed.
+ * Shows changes.
  * @param {{ connections: readonly Connection[], gone: readonly number[], overtaken: readonly number[], total: number }}
- *   update `gone`: they have ended; `overtaken`: they live on, and make room for newer ones
+ *   update `gone`: ended; `overtaken`: still open, but hidden in favour of newer ones
  */
 export function showConnections({ connections, gone, overtaken, total }) {
   leaving.push(...overtaken.flatMap(take))
@@ -39,7 +39,7 @@ export function showConnections({ connections, gone, overtaken, total }) {
   find('count-tokens').textContent = count(tokens)
 }
 
-/** Shows none, before everything is told anew. */
+/** Removes all cards before a full update. */
 export function forgetConnections() {
   cards.clear()
   leaving = []
@@ -60,7 +60,7 @@ function add(connection) {
 
 /**
  * @param {number} id
- * @returns {HTMLElement[]} its card, which is none of a connection any more
+ * @returns {HTMLElement[]} its card, which no longer belongs to a connection
  */
 function take(id) {
   const card = cards.get(id)?.card
@@ -76,8 +76,8 @@ function bidFarewell(card) {
 }
 
 function sweep() {
-  const reader = document.activeElement // asked for once: the browser lays the page out to answer
-  if (leaving.some(card => card.contains(reader))) find('connections').focus() // who was there goes on from here
+  const reader = document.activeElement // read once: the browser computes the layout for it
+  if (leaving.some(card => card.contains(reader))) find('connections').focus() // keeps the focus of a reader of the removed card
   for (const card of leaving) card.remove()
   leaving = []
 }

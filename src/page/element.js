@@ -1,14 +1,14 @@
-// Elements of the page. Whatever a server or a client says becomes text here, and never markup.
+// Elements of the page. Text of a server or a client is inserted as text, never as markup.
 import { drawGlyph } from './glyph.js'
 
 const svg = 'http://www.w3.org/2000/svg'
 
-/** Made once: making one takes many times as long as its use. */
+/** Created once: creating one takes many times as long as its use. */
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })
 const numbers = new Intl.NumberFormat()
 
 /**
- * Builds an element; children that are undefined are left out.
+ * Builds an element; undefined children are omitted.
  * @param {string} tag
  * @param {Readonly<Record<string, string>>} attributes
  * @param {...(Node | string | undefined)} children
@@ -33,9 +33,9 @@ export function find(id) {
 }
 
 /**
- * The picture of a thumbprint, for the eye only.
+ * Draws the picture of a thumbprint, hidden from screen readers.
  * @param {string} thumbprint
- * @param {string} more another class that it has
+ * @param {string} more an additional class
  */
 export function glyph(thumbprint, more = '') {
   const { path, hue } = drawGlyph(thumbprint)
@@ -50,7 +50,7 @@ export function glyph(thumbprint, more = '') {
 }
 
 /**
- * A thumbprint as its picture and its first eight characters; the others on demand.
+ * Shows a thumbprint as its picture and its first eight characters, with the whole in the title.
  * @param {string} thumbprint
  */
 export function print(thumbprint) {
@@ -59,7 +59,7 @@ export function print(thumbprint) {
 }
 
 /**
- * A number as this reader writes it.
+ * Formats a number in the reader's locale.
  * @param {number} number
  */
 export function count(number) {
@@ -67,8 +67,8 @@ export function count(number) {
 }
 
 /**
- * A time of day, on this reader's clock.
- * @param {string | number} when as RFC 3339 writes it, or seconds since 1970
+ * Formats a time of day in the reader's time zone.
+ * @param {string | number} when in RFC 3339 format, or seconds since 1970
  */
 export function time(when) {
   const date = new Date(typeof when === 'number' ? when * 1000 : when)

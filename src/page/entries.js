@@ -1,13 +1,13 @@
-// A list of entries, of which the latest stands first; an entry that happens again moves there.
+// A list of entries, latest first; a repeated entry moves to the top.
 
-/** Entries that are shown. */
+/** The number of entries that are shown. */
 const maximum = 100
 
 /**
  * @template {{ id: number }} Entry
  * @typedef {object} Entries
- * @property {(entries: readonly Entry[]) => void} show shows those that are new or have changed, oldest first
- * @property {() => void} forget shows none
+ * @property {(entries: readonly Entry[]) => void} show shows new and changed entries, given oldest first
+ * @property {() => void} forget removes all
  * @property {() => [HTMLElement, Entry][]} all the latest first
  */
 

@@ -1,4 +1,4 @@
-// Chooses refusals by reason, client and text.
+// Filters refusals by reason, client and text.
 import { element, find } from './element.js'
 
 /** @typedef {{ id: number, count: number, time: string, event: string, reason: string, detail: string, sentence: string,
@@ -9,7 +9,7 @@ const client = /** @type {HTMLSelectElement} */ (find('filter-client'))
 const text = /** @type {HTMLInputElement} */ (find('filter-text'))
 
 /**
- * Calls back whenever the choice has changed.
+ * Calls back whenever the filter changes.
  * @param {() => void} apply
  */
 export function armFilter(apply) {
@@ -17,7 +17,7 @@ export function armFilter(apply) {
 }
 
 /**
- * Whether a refusal is among the chosen ones.
+ * Whether a refusal matches the filter.
  * @param {Refusal} refusal
  */
 export function isChosen(refusal) {
@@ -27,19 +27,19 @@ export function isChosen(refusal) {
   return wanted === '' || Object.values(refusal).join('\n').toLowerCase().includes(wanted)
 }
 
-/** Whether anything is chosen. */
+/** Whether any filter is set. */
 export function isFiltering() {
   return [reason, client, text].some(({ value }) => value.trim() !== '')
 }
 
 /**
- * Offers the reasons and clients of these refusals, and what is chosen already.
+ * Offers the reasons and clients of these refusals, and the current choice.
  * @param {readonly Refusal[]} refusals
  */
 export function offerChoices(refusals) {
   const reasons = refusals.map(refusal => /** @type {const} */ ([refusal.reason, refusal.reason]))
   offer(reason, 'All reasons', reasons)
-  // The value of a client has a sign before it, so that no client can have the value of all, or of none.
+  // The value of a client has a prefix, so that no client can have the value of "all clients" or of "no client".
   const clients = refusals.map(({ client: id }) => /** @type {const} */ ([`=${id ?? ''}`, id ?? '(no client named)']))
   offer(client, 'All clients', clients)
 }
@@ -55,7 +55,7 @@ function offer(select, all, choices) {
   const kept = /** @type {[string, string][]} */ (value === '' ? [] : [[value, chosen?.text ?? value]])
   const wanted = [...new Map([...kept, ...choices])].sort(([, a], [, b]) => (a < b ? -1 : 1))
   const now = [...select.options].slice(1).map(option => option.value)
-  if (now.join('\n') === wanted.map(([of]) => of).join('\n')) return // an open list stays as it is
+  if (now.join('\n') === wanted.map(([of]) => of).join('\n')) return // an open list stays unchanged
   select.replaceChildren(...[['', all], ...wanted].map(([of = '', name]) => element('option', { value: of }, name)))
   select.value = value
 }

@@ -1,10 +1,10 @@
-// A thumbprint as a small picture: who has seen it once knows it again, and two that differ look different. For the eye
-// only, with the text beside it; nothing is decided by it.
+// Draws a thumbprint as a small picture, recognisable and different from others. Only a visual aid beside the text; nothing
+// depends on it.
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 /**
- * Draws the beginning of base64url on six by six squares: the upper half, and the same turned upside down.
+ * Draws the first 18 bits of base64url in the upper half of six by six squares, and the same rotated in the lower half.
  * @param {string} thumbprint
  * @returns {{ path: string, hue: number }} the path of an SVG, and one of six hues
  */

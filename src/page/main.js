@@ -1,4 +1,4 @@
-// The live page: asks for the ops token, keeps it in memory, and watches the server for as long as the page is open.
+// The live page: asks for the ops token, stores it in memory, and streams updates for as long as the page is open.
 import { announce, beginAnnouncing } from './announce.js'
 import { forgetConnections, showConnections } from './connections.js'
 import { find } from './element.js'
@@ -7,10 +7,10 @@ import { showStatus } from './status.js'
 import { Refused, readLines } from './stream.js'
 import { armThefts } from './thefts.js'
 
-/** Milliseconds before the server is asked again after it has gone, at first and at most. */
-const patience = { first: 500, most: 8000 }
+/** Milliseconds before a reconnect, at first and at most. */
+const retryDelay = { first: 500, most: 8000 }
 
-const wrongToken = 'This is not the ops token of this server. Compare it with the file that is named below.'
+const wrongToken = 'This is not the ops token of this server. Compare it with the file named below.'
 
 const field = /** @type {HTMLInputElement} */ (find('token'))
 let token = ''
@@ -22,11 +22,11 @@ find('entry-form').addEventListener('submit', event => {
   token = field.value.trim()
   field.value = ''
   if (/^[\x21-\x7e]+$/.test(token)) watch()
-  else stop(new Refused(401, '')) // no header can hold it
+  else stop(new Refused(401, '')) // not valid in a header
 })
 
 async function watch() {
-  let pause = patience.first
+  let pause = retryDelay.first
   for (;;) {
     try {
       let isFirst = true
@@ -37,14 +37,14 @@ async function watch() {
         showStatus(update)
         announce(update)
         isFirst = false
-        pause = patience.first
+        pause = retryDelay.first
       }
     } catch (error) {
       if (error instanceof Refused) return stop(error)
     }
-    tell('lost', 'The server does not answer; trying again')
+    show('lost', 'The server does not respond; retrying')
     await new Promise(resolve => setTimeout(resolve, pause))
-    pause = Math.min(2 * pause, patience.most)
+    pause = Math.min(2 * pause, retryDelay.most)
   }
 }
 
@@ -60,7 +60,7 @@ function begin({ canPlay }) {
     find('live').hidden = false
     find('connections').focus({ preventScroll: true })
   }
-  tell('watching', 'Live')
+  show('watching', 'Live')
 }
 
 /** @param {Refused} refused */
@@ -69,7 +69,7 @@ function stop({ status, message }) {
   find('live').hidden = true
   find('entry').hidden = false
   find('entry-problem').textContent = status === 401 ? wrongToken : message
-  tell('', 'Not watching')
+  show('', 'Not watching')
   field.focus()
 }
 
@@ -77,7 +77,7 @@ function stop({ status, message }) {
  * @param {'' | 'watching' | 'lost'} kind
  * @param {string} words
  */
-function tell(kind, words) {
+function show(kind, words) {
   find('state').className = `state ${kind}`
   find('state').textContent = words
 }

@@ -1,4 +1,4 @@
-// The suspected thefts, then the refusals, as they happen. Equal ones are one entry with its count.
+// The suspected thefts, then the refusals, as they happen. Equal ones are one entry with a count.
 import { count, element, find, time } from './element.js'
 import { createEntries } from './entries.js'
 import { armFilter, isChosen, isFiltering, offerChoices } from './filter.js'
@@ -12,7 +12,7 @@ const refusals = createEntries(find('refusal-list'), describeRefusal)
 armFilter(filter)
 
 /**
- * Shows those that are new.
+ * Shows new ones.
  * @param {{ refusals: readonly Refusal[], refused: number, thefts: readonly Theft[], suspected: number }} update
  */
 export function showRefusals(update) {
@@ -26,14 +26,14 @@ export function showRefusals(update) {
   if (update.refusals.length > 0) filter()
 }
 
-/** Shows none: the server has started anew, and counts from the beginning. */
+/** Removes all: the server has restarted, and counts from zero. */
 export function forgetRefusals() {
   thefts.forget()
   refusals.forget()
   filter()
 }
 
-/** Shows the refusals that are chosen. */
+/** Shows the refusals that match the filter. */
 function filter() {
   const all = refusals.all()
   offerChoices(all.map(([, refusal]) => refusal))
@@ -60,7 +60,7 @@ const suspicions = {
   possible: 'Another party may hold the token',
 }
 
-/** What was done, by the response of the event. */
+/** The action taken, by the response of the event. */
 const responses = new Map([
   ['alert', 'nothing was revoked'],
   ['revoke_token', 'the token was revoked'],
@@ -75,7 +75,7 @@ function describeTheft(theft) {
     'li',
     {},
     describeHead(theft, element('b', { class: 'alarm' }, suspicions[suspicion])),
-    element('p', {}, `It came from elsewhere (${reason}); ${responses.get(response) ?? response}.`),
+    element('p', {}, `It was presented elsewhere (${reason}); ${responses.get(response) ?? response}.`),
     describeFacts(theft),
   )
 }

@@ -1,9 +1,9 @@
-// The state of the server itself: its version, whether it is ready, and when its certificate ends.
+// The state of the server: its version, its readiness, and the end of its certificate.
 import { find } from './element.js'
 
 /** @typedef {{ version: string, isReady?: boolean, obstacle?: string, certificateEnds?: number }} Status */
 
-/** Days before its end from which on the certificate is shown as a problem. */
+/** Days before the end of the certificate at which it is shown as a problem. */
 const warningDays = 7
 
 const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
@@ -12,11 +12,15 @@ const days = new Intl.RelativeTimeFormat(undefined, { numeric: 'always' })
 /** @param {{ status: Status }} update */
 export function showStatus({ status: { version, isReady, obstacle, certificateEnds } }) {
   find('version').textContent = version
-  say('readiness', isReady === false, isReady === undefined ? 'checking' : isReady ? 'ready' : `not ready: ${obstacle}`)
-  if (certificateEnds === undefined) return say('certificate-end', false, 'not known')
+  showText(
+    'readiness',
+    isReady === false,
+    isReady === undefined ? 'checking' : isReady ? 'ready' : `not ready: ${obstacle}`,
+  )
+  if (certificateEnds === undefined) return showText('certificate-end', false, 'not known')
   const left = Math.floor((certificateEnds * 1000 - Date.now()) / 86_400_000)
   const verb = left < 0 ? 'ended' : 'ends'
-  say(
+  showText(
     'certificate-end',
     left < warningDays,
     `${verb} ${dates.format(certificateEnds * 1000)}, ${days.format(left, 'day')}`,
@@ -24,12 +28,12 @@ export function showStatus({ status: { version, isReady, obstacle, certificateEn
 }
 
 /**
- * Changes a text only when it is another one, since it is announced.
+ * Changes a text only if it differs, since changes are announced.
  * @param {string} id
  * @param {boolean} isProblem
  * @param {string} text
  */
-function say(id, isProblem, text) {
+function showText(id, isProblem, text) {
   find(id).classList.toggle('problem', isProblem)
   if (find(id).textContent !== text) find(id).textContent = text
 }

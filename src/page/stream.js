@@ -1,6 +1,6 @@
-// Reads lines of JSON from the server as they come. The ops token goes into a header, and nowhere else.
+// Reads a stream of JSON lines from the server. The ops token is sent in a header only.
 
-/** An answer that is none of the lines that were asked for. */
+/** An error response instead of the requested lines. */
 export class Refused extends Error {
   /**
    * @param {number} status

@@ -1,4 +1,4 @@
-// The button that has a token stolen, and what came of each theft.
+// The theft demo: its button, and the result of each theft.
 import { element, find, glyph } from './element.js'
 import { readLines } from './stream.js'
 
@@ -6,7 +6,7 @@ import { readLines } from './stream.js'
  *   boundTo?: string, triedOn?: string }} Play */
 
 /**
- * Lets the button play the thefts.
+ * Makes the button run the theft demo.
  * @param {() => string} token the ops token of this page
  */
 export function armThefts(token) {
@@ -15,7 +15,7 @@ export function armThefts(token) {
   button.addEventListener('click', async () => {
     if (playing) return
     playing = true
-    button.setAttribute('aria-disabled', 'true') // disabled it would lose the focus
+    button.setAttribute('aria-disabled', 'true') // a disabled button would lose the focus
     button.textContent = 'Stealing…'
     find('pictures-note').hidden = false
     find('verdict').className = 'verdict'
@@ -32,7 +32,7 @@ export function armThefts(token) {
       }
       conclude(plays)
     } catch (error) {
-      tell('bad', `! ${/** @type {Error} */ (error).message}`)
+      showVerdict('bad', `! ${/** @type {Error} */ (error).message}`)
     }
     playing = false
     button.removeAttribute('aria-disabled')
@@ -67,15 +67,15 @@ function describe(play) {
 function conclude(plays) {
   const thefts = plays.filter(({ kind }) => kind === 'theft')
   if (plays.length > 0 && plays.every(isGood))
-    tell('good', `✓ All ${thefts.length} thefts were refused, and Alice goes on working.`)
-  else tell('bad', `! ${plays.filter(play => !isGood(play)).length} answers are not as they should be.`)
+    showVerdict('good', `✓ All ${thefts.length} thefts were refused, and Alice can continue.`)
+  else showVerdict('bad', `! ${plays.filter(play => !isGood(play)).length} unexpected results.`)
 }
 
 /**
  * @param {'good' | 'bad'} kind
  * @param {string} words
  */
-function tell(kind, words) {
+function showVerdict(kind, words) {
   find('verdict').className = `verdict ${kind}`
   find('verdict').textContent = words
 }

@@ -22,7 +22,7 @@ import {
   renderPrivateKey,
 } from '../files/pem-files.ts'
 import type { KnownReceiver } from '../notify/line.ts'
-import { readReceivers } from '../notify/receiver.ts'
+import { parseReceivers } from '../notify/receiver.ts'
 import type { OutsideIssuer } from '../server/grants/trusted-issuers.ts'
 import { createRemoteReporterKeys, type FindReporterKey } from '../server/incidents/reporter-keys.ts'
 import type { Settings } from '../settings/settings.ts'
@@ -138,7 +138,7 @@ export function readWebhooksFile(path: string | undefined): KnownReceiver[] {
   return loadList(
     path,
     (list, problems) =>
-      readReceivers(list, problems).flatMap(receiver =>
+      parseReceivers(list, problems).flatMap(receiver =>
         collectProblem(problems, `webhook at ${receiver.url.host}`, () => {
           return { ...receiver, ca: readAuthorities(receiver.caFile, path) }
         }),

@@ -1,4 +1,4 @@
-// The file of events: whole lines, one after the other, whatever happened to the file before and meanwhile. RE07, RE16, RE21.
+// The file of events: whole lines in order, whatever happens to the file before and meanwhile. RE07, RE16, RE21.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ function open(t: Test, content?: string) {
 }
 const read = (path: string) => readFileSync(path, 'utf8')
 
-t.test('a file goes on after its last line, or after a piece of one', t => {
+t.test('appends to a file after its last line, or after an incomplete one', t => {
   for (const [content, expected] of [
     ['', '{"n":1}\n'],
     ['{"a":1}\n', '{"a":1}\n{"n":1}\n'],
@@ -30,11 +30,11 @@ t.test('a file goes on after its last line, or after a piece of one', t => {
     t.equal(read(path), expected)
   }
   const { path } = open(t)
-  t.equal(statSync(path).mode & 0o027, 0, 'nobody else reads it')
+  t.equal(statSync(path).mode & 0o027, 0, 'no other user reads it')
   t.end()
 })
 
-t.test('a piece of a line that goes when the file is emptied leaves no empty line', t => {
+t.test('writes no empty line when the file is emptied after an incomplete line', t => {
   const { path, file } = open(t, '{"a":1}\n{"b')
   truncateSync(path)
   file.write('{"n":1}\n')
@@ -42,11 +42,11 @@ t.test('a piece of a line that goes when the file is emptied leaves no empty lin
   t.end()
 })
 
-t.test('a new file follows one that was renamed or removed, once that is looked for', t => {
+t.test('opens a new file after a rename or removal, once that is noticed', t => {
   for (const [how, take] of [
     ['renamed', (path: string) => renameSync(path, `${path}.1`)],
     ['removed', rmSync],
-    ['gone with its folder', (path: string) => rmSync(join(path, '..'), { recursive: true })],
+    ['removed with its folder', (path: string) => rmSync(join(path, '..'), { recursive: true })],
   ] as const) {
     const { path, file, changes } = open(t)
     file.write('{"n":1}\n')
@@ -57,31 +57,32 @@ t.test('a new file follows one that was renamed or removed, once that is looked 
     file.followRename()
     file.write('{"n":4}\n')
     t.equal(read(path), '{"n":3}\n{"n":4}\n', how)
-    if (how === 'renamed') t.equal(read(`${path}.1`), '{"n":1}\n{"n":2}\n', 'what was written meanwhile is there')
+    if (how === 'renamed')
+      t.equal(read(`${path}.1`), '{"n":1}\n{"n":2}\n', 'lines written meanwhile are in the old file')
     t.same(changes, [])
   }
   t.end()
 })
 
-t.test('a file that cannot be opened again fails each line until it can', t => {
+t.test('fails every line while the file cannot be reopened', t => {
   const { path, file, changes } = open(t)
   file.write('{"n":1}\n')
   renameSync(path, `${path}.1`)
-  mkdirSync(path) // where the file should be
+  mkdirSync(path) // a folder in place of the file
   file.followRename()
   for (let attempt = 0; attempt < 2; attempt++) t.throws(() => file.write('{"n":2}\n'), { code: 'EISDIR' })
   file.retry()
-  t.same(changes, ['EISDIR'], 'told once')
+  t.same(changes, ['EISDIR'], 'reported once')
   rmdirSync(path)
   file.retry()
-  t.same(changes, ['EISDIR', undefined], 'nobody need be refused to find out')
+  t.same(changes, ['EISDIR', undefined], 'retry() notices it without another failed line')
   file.write('{"n":3}\n')
   t.equal(read(path), '{"n":3}\n')
   t.end()
 })
 
-t.test('a disk that is full within a line, or just before its end', async t => {
-  // The limit on the size of a file takes a process of its own: it is for each octet where a line can be cut.
+t.test('survives a disk that is full within a line, or just before its end', async t => {
+  // The limit on the size of a file needs a process of its own: the test covers every octet at which a line can be cut.
   const program = `
     import { openEventFile } from ${JSON.stringify(join(process.cwd(), 'src/audit/file.ts'))}
     import { spawnSync } from 'node:child_process'
@@ -89,7 +90,7 @@ t.test('a disk that is full within a line, or just before its end', async t => {
     process.on('SIGXFSZ', () => {})
     const limit = size => {
       const { status } = spawnSync('prlimit', ['--pid=' + process.pid, '--fsize=' + size + ':'])
-      if (status !== 0) throw new Error('prlimit of the Debian package util-linux has failed')
+      if (status !== 0) throw new Error('prlimit of the Debian package util-linux failed')
     }
     const results = []
     for (const size of [8, 9, 12, 15, 16]) {

@@ -1,5 +1,5 @@
-// Security events in the forms of others: every event that there is, as a real server makes it, is one that the published
-// schema of each form takes, and that schema refuses what is not. N-65, N-66.
+// Security events as ECS and OCSF: every event, produced by a real server, matches the published schema of each format, which
+// rejects changed ones. N-65, N-66.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
@@ -20,7 +20,7 @@ const ours = {
 // biome-ignore lint/suspicious/noExplicitAny: each form has its own members
 type Members = Record<string, any>
 
-/** Members that an event may do without, where it has them: what nobody has asked for has no request. */
+/** Optional members that the events of a server have: without a request, there are none about a request. */
 const optional = /^(count|since|actor|tls|user|source|status_code|activity_name)$/
 const optionalOf: Readonly<Record<string, RegExp>> = {
   'token.revoked': /^(http|url|http_request|request_id|method|path)$/,
@@ -28,7 +28,7 @@ const optionalOf: Readonly<Record<string, RegExp>> = {
 }
 
 for (const form of forms)
-  t.test(`${form}: every event that exists is made and is what the schema says, which refuses it changed`, async t => {
+  t.test(`produces every event, valid by the schema, which rejects changed ones: ${form}`, async t => {
     const lines = documents(form)
     t.same([...new Set(lines.map(nameOf))].sort(), [...eventNames].sort())
     for (const line of lines) t.same(faultsOf(form, line), [], nameOf(line))
@@ -39,10 +39,10 @@ for (const form of forms)
         change(copy)
         t.not(faultsOf(form, copy).length, 0, `${name} ${how}`)
       }
-      refused(copy => (copy.more = 1), 'with one member more')
-      refused(copy => (ours[form](copy).more = 1), 'with one member of ours more')
+      refused(copy => (copy.more = 1), 'with an unknown member')
+      refused(copy => (ours[form](copy).more = 1), 'with an unknown member of tlsbound')
       refused(copy => delete ours[form](copy).chain, 'without its chain')
-      refused(copy => (ours[form](copy).chain = 'short'), 'with a chain that is none')
+      refused(copy => (ours[form](copy).chain = 'short'), 'with an invalid chain')
       const other = name === 'token.issued' ? 'key.rotated' : 'token.issued'
       if (form === 'plain') refused(copy => (copy.event = other), 'under another name')
       if (form === 'ecs') refused(copy => (copy.event.action = other), 'under another name')
@@ -54,7 +54,7 @@ for (const form of forms)
     }
   })
 
-t.test('the lines that docs/reference/events.md shows are events, and its table has all of them', async t => {
+t.test('documents every event in docs/reference/events.md, with valid lines as examples', async t => {
   const text = readFileSync('docs/reference/events.md', 'utf8')
   const lines = text.split('\n').filter(line => line.startsWith('{'))
   t.equal(lines.length, forms.length)
@@ -67,7 +67,7 @@ t.test('the lines that docs/reference/events.md shows are events, and its table 
   for (const { name = '', outcome } of rows) t.equal(events.find(({ event }) => event === name)?.outcome, outcome, name)
 })
 
-t.test('nothing that is known of an event is lost in another form', async t => {
+t.test('loses no fact of an event in another format', async t => {
   const shown = { ecs: documents('ecs'), ocsf: documents('ocsf') }
   const outcomes: Record<string, string[]> = {
     success: ['"status_id":1'],
@@ -93,7 +93,7 @@ t.test('nothing that is known of an event is lost in another form', async t => {
   }
 })
 
-t.test('ECS (N-66): what a SIEM correlates by is where ECS has it, in its form', async t => {
+t.test('has the fields that a SIEM correlates by, in the form of ECS (N-66)', async t => {
   const [line] = documents('ecs').filter(
     line => nameOf(line) === 'theft.suspected' && line.event.reason === 'certificate_mismatch',
   )
@@ -101,7 +101,7 @@ t.test('ECS (N-66): what a SIEM correlates by is where ECS has it, in its form',
     events.find(({ event, reason }) => event === 'theft.suspected' && reason === 'certificate_mismatch') ?? {}
   t.match(line, {
     event: { kind: 'alert', outcome: 'unknown', reason: 'certificate_mismatch', dataset: 'tlsbound.audit' },
-    user: { id: undefined, target: { id: 'alice' } }, // whose token it was is not who came with it
+    user: { id: undefined, target: { id: 'alice' } }, // the owner of the token is not the client that presented it
     source: { ip: '127.0.0.1', port: Number },
     tls: { version: '1.3', version_protocol: 'tls', cipher: /^TLS_/, resumed: false },
     http: { request: { method: 'GET', id: String }, response: { status_code: 401 } },
@@ -116,22 +116,25 @@ t.test('ECS (N-66): what a SIEM correlates by is where ECS has it, in its form',
   t.match(documents('ecs').find(line => nameOf(line) === 'client.refused').event.outcome, 'failure')
 })
 
-t.test('ECS (N-66): every event is valid by the official definitions of ECS, which refuse it changed', async t => {
-  const lines = documents('ecs')
-  for (const line of lines) t.same(findEcsFaults(line, 'tlsbound'), [], nameOf(line))
-  const refused = (change: (copy: Members) => void, fault: string) => {
-    const copy = structuredClone(lines.find(line => line.event.reason === 'certificate_mismatch')) as Members
-    change(copy)
-    t.match(findEcsFaults(copy, 'tlsbound'), [fault], fault)
-  }
-  refused(copy => (copy.user.owner = 'alice'), 'user.owner: no field of ECS')
-  refused(copy => (copy.source.port = '1'), 'source.port: "1" is no long')
-  refused(copy => (copy.event.kind = 'alarm'), 'event.kind: "alarm" is no keyword allowed')
-  refused(copy => (copy.event.category = 'authentication'), 'event.category: an array is needed')
-  refused(copy => (copy.event.type = ['protocol']), 'event.type: protocol')
-})
+t.test(
+  'produces events that are valid by the official definitions of ECS, which reject changed ones (N-66)',
+  async t => {
+    const lines = documents('ecs')
+    for (const line of lines) t.same(findEcsFaults(line, 'tlsbound'), [], nameOf(line))
+    const refused = (change: (copy: Members) => void, fault: string) => {
+      const copy = structuredClone(lines.find(line => line.event.reason === 'certificate_mismatch')) as Members
+      change(copy)
+      t.match(findEcsFaults(copy, 'tlsbound'), [fault], fault)
+    }
+    refused(copy => (copy.user.owner = 'alice'), 'user.owner: no field of ECS')
+    refused(copy => (copy.source.port = '1'), 'source.port: "1" is no long')
+    refused(copy => (copy.event.kind = 'alarm'), 'event.kind: "alarm" is no keyword allowed')
+    refused(copy => (copy.event.category = 'authentication'), 'event.category: an array is needed')
+    refused(copy => (copy.event.type = ['protocol']), 'event.type: protocol')
+  },
+)
 
-t.test('OCSF (N-65): classes, types and times fit together, and each event has an id of its own', async t => {
+t.test('has consistent classes, types and times, and a unique id for each event of OCSF (N-65)', async t => {
   const lines = documents('ocsf')
   for (const { class_uid, category_uid, activity_id, type_uid, time } of lines) {
     t.equal(type_uid, class_uid * 100 + activity_id)
@@ -150,8 +153,8 @@ t.test('OCSF (N-65): classes, types and times fit together, and each event has a
   t.match(classes, { 'theft.suspected': 2004, 'token.leaked': 2004, 'refresh.reused': 2004, 'key.rotated': 0 })
   const refused = lines.filter(line => nameOf(line) === 'token.refused')
   const classOf = (path: string) => refused.find(({ http_request }) => http_request.url.path === path).class_uid
-  t.equal(classOf('/oauth/token'), 3002, 'a token that was asked for')
-  t.equal(classOf('/api/whoami'), 6003, 'a token that was presented')
+  t.equal(classOf('/oauth/token'), 3002, 'an issued token')
+  t.equal(classOf('/api/whoami'), 6003, 'a presented token')
   t.match(lines.at(-1), {
     count: 7,
     time: 1795528800123,

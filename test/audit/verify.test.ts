@@ -1,5 +1,5 @@
-// The chain of events: whatever is done to a file of them shows, at the line where it was done, in each form; and what
-// happens to files by themselves is told apart from it. LK11, RE07, RE16.
+// The chain of events: every change of a file is found at its line, in each format, and distinguished from what a crash or a
+// full disk leaves. LK11, RE07, RE16.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -32,7 +32,7 @@ async function* chunksOf(octets: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let start = 0; start < octets.length; start += size) yield octets.subarray(start, start + size)
 }
 
-/** What is found in files of these contents, in short, and the verdict. */
+/** Returns the findings in files of these contents, in short, and the verdict. */
 async function verify(contents: readonly (string | Buffer)[], anchors?: Anchors) {
   const files = contents.map((content, index) => ({
     file: 'abc'[index] as string,
@@ -50,7 +50,7 @@ const show = ({ what, file, line, other }: Finding) =>
   `${what} ${file ?? ''}${line ?? ''}${other === undefined ? '' : ` ${other.file}${other.line}`}`
 
 for (const form of forms)
-  t.test(`${form}: a line that is changed, missing, inserted or moved is found and named`, async t => {
+  t.test(`finds and names lines that were changed, removed, inserted or moved: ${form}`, async t => {
     const whole = linesOf(form, events)
     const other = linesOf(form, [{ ...(events[0] as SecurityEvent), client_id: 'mallory' }])[0] as string
     const fitting = (place: number) => other.replace(chainStart, hashLine(whole[place - 1]?.slice(0, -1) as string))
@@ -59,17 +59,17 @@ for (const form of forms)
 
     const tampered: Record<string, [(lines: string[]) => unknown, string[]]> = {
       'a changed value': [lines => (lines[3] = lines[3]?.replace('n3', 'n4') as string), ['broken a5 a4']],
-      'a blank more': [lines => (lines[3] = lines[3]?.replace('{', '{ ') as string), ['broken a5 a4']],
-      'another end of line': [lines => (lines[3] = lines[3]?.replace('\n', '\r\n') as string), ['broken a5 a4']],
+      'an additional space': [lines => (lines[3] = lines[3]?.replace('{', '{ ') as string), ['broken a5 a4']],
+      'another line end': [lines => (lines[3] = lines[3]?.replace('\n', '\r\n') as string), ['broken a5 a4']],
       'a changed chain': [
         lines => (lines[3] = lines[3]?.replace(/"chain":"...../, '"chain":"AAAAA') as string),
         ['broken a4 a3', 'broken a5 a4'],
       ],
-      'a line that is missing': [lines => lines.splice(3, 1), ['broken a4 a3']],
-      'lines that are missing': [lines => lines.splice(3, 3), ['broken a4 a3']],
+      'a missing line': [lines => lines.splice(3, 1), ['broken a4 a3']],
+      'missing lines': [lines => lines.splice(3, 3), ['broken a4 a3']],
       'an inserted line of another chain': [lines => lines.splice(3, 0, other), ['inserted a4']],
-      'an inserted line that fits to the one before': [lines => lines.splice(3, 0, fitting(3)), ['bypassed a5 a3']],
-      'a line twice': [lines => lines.splice(3, 0, lines[3] as string), ['inserted a5']],
+      'an inserted line that refers to the one before': [lines => lines.splice(3, 0, fitting(3)), ['bypassed a5 a3']],
+      'a repeated line': [lines => lines.splice(3, 0, lines[3] as string), ['inserted a5']],
       'a line moved up': [lines => lines.splice(2, 0, ...lines.splice(6, 1)), ['inserted a3', 'broken a8 a7']],
       'two lines swapped': [lines => lines.splice(3, 2, lines[4] as string, lines[3] as string), ['swapped a4 a5']],
       'the first two swapped': [
@@ -77,14 +77,11 @@ for (const form of forms)
         ['later_chain a1', 'inserted a2'],
       ],
       'an inserted line without a chain': [lines => lines.splice(3, 0, '{"event":"token.issued"}\n'), ['foreign a4']],
-      'something else': [
+      'another JSON object': [
         lines => lines.splice(3, 0, 'nothing\n', '[]\n', '\u{feff}\n'),
         ['foreign a4', 'foreign a5', 'foreign a6'],
       ],
-      'a line made unreadable': [
-        lines => (lines[3] = lines[3]?.replace('}', '') as string),
-        ['torn a4', 'broken a5 a3'],
-      ],
+      'a damaged line': [lines => (lines[3] = lines[3]?.replace('}', '') as string), ['torn a4', 'broken a5 a3']],
     }
     for (const [how, [change, expected]] of Object.entries(tampered)) {
       const lines = [...whole]
@@ -103,7 +100,7 @@ const lines = linesOf('plain', events)
 const hashOf = (place: number) => hashLine(lines[place - 1]?.slice(0, -1) as string)
 const slice = (from: number, to = lines.length) => lines.slice(from - 1, to).join('')
 
-t.test('octets are verified, and not what they are read as', async t => {
+t.test('verifies octets, not their decoded text', async t => {
   const octets = Buffer.from(slice(1))
   const at = octets.indexOf('\u{fffd}', octets.indexOf('n3'))
   const changed = Buffer.concat([octets.subarray(0, at), Buffer.from([0xff]), octets.subarray(at + 3)])
@@ -111,31 +108,31 @@ t.test('octets are verified, and not what they are read as', async t => {
   t.match(await verify([changed]), { found: ['new_chain a1', 'broken a5 a4'], problems: 1 })
 })
 
-t.test('a chain goes on from file to file, in their order and no other', async t => {
+t.test('continues a chain from file to file, in their order only', async t => {
   const files = [slice(1, 4), slice(5, 5), slice(6)]
   t.match(await verify(files), { found: ['new_chain a1'], events: 9, problems: 0, end: hashOf(9) }, 'control')
-  t.match(await verify([slice(1, 4), slice(6)]), { found: ['new_chain a1', 'broken b1 a4'] }, 'a file that is missing')
+  t.match(await verify([slice(1, 4), slice(6)]), { found: ['new_chain a1', 'broken b1 a4'] }, 'a missing file')
   t.match(
     await verify([slice(1, 3), slice(5, 5), slice(6)]),
     { found: ['new_chain a1', 'broken b1 a3'] },
-    'a cut-off end',
+    'a missing end',
   )
   t.match(await verify([slice(1, 4), slice(6), slice(5, 5)]), { problems: 2 }, 'another order')
   t.match(
     await verify([slice(3)]),
     { found: ['later_chain a1'], problems: 0, end: hashOf(9) },
-    'the files before are gone',
+    'earlier files are missing',
   )
   t.match(await verify([slice(1, 4), '', slice(5)]), { problems: 0 }, 'an empty one')
 })
 
-t.test('a chain that begins anew is told where a file begins, and is wrong within one', async t => {
+t.test('reports a new chain at the beginning of a file, and a break within one', async t => {
   const anew = linesOf('plain', events.slice(0, 3)).join('')
   t.match(await verify([slice(1), anew]), { found: ['new_chain a1', 'new_chain b1'], problems: 0, events: 12 })
   t.match(await verify([slice(1) + anew]), { problems: 1, found: ['new_chain a1', 'broken a10 a9'] })
 })
 
-t.test('hashes kept elsewhere show that the beginning or the end was cut off, or all of it written anew', async t => {
+t.test('detects a missing beginning or end, or a rewritten file, with a hash stored elsewhere', async t => {
   t.match(await verify([slice(4)], { after: hashOf(3) }), { found: [], problems: 0 }, 'control')
   t.match(await verify([slice(5)], { after: hashOf(3) }), { found: ['broken a1'], problems: 1 })
   t.match(
@@ -143,24 +140,28 @@ t.test('hashes kept elsewhere show that the beginning or the end was cut off, or
     { found: ['broken a1'], problems: 1 },
     'not even by a new chain',
   )
-  t.match(await verify([slice(1)], { after: chainStart }), { found: [], problems: 0 }, 'the very beginning')
+  t.match(await verify([slice(1)], { after: chainStart }), { found: [], problems: 0 }, 'the start of the chain')
 
   for (const place of [1, 5, 9])
-    t.match(await verify([slice(1)], { expect: hashOf(place) }), { problems: 0 }, 'it is there')
-  t.match(await verify([slice(1, 5)]), { problems: 0 }, 'by itself a cut-off end does not show')
+    t.match(await verify([slice(1)], { expect: hashOf(place) }), { problems: 0 }, 'the hash is found')
+  t.match(await verify([slice(1, 5)]), { problems: 0 }, 'without it, a missing end is not detected')
   t.match(await verify([slice(1, 5)], { expect: hashOf(9) }), { found: ['new_chain a1', 'cut_off a5'], problems: 1 })
   t.match(await verify([slice(1, 8)], { expect: hashOf(9) }), { problems: 1 })
   const forged = linesOf(
     'plain',
     events.map(event => ({ ...event, client_id: 'mallory' })),
   ).join('')
-  t.match(await verify([forged]), { problems: 0 }, 'nor one that was written anew')
+  t.match(await verify([forged]), { problems: 0 }, 'nor is a rewritten one')
   t.match(await verify([forged], { expect: hashOf(9) }), { problems: 1 })
   t.match(await verify([''], { expect: hashOf(9) }), { found: ['cut_off '], events: 0, end: chainStart })
-  t.match(await verify([''], { after: hashOf(9), expect: hashOf(9) }), { problems: 0, end: hashOf(9) }, 'nothing since')
+  t.match(
+    await verify([''], { after: hashOf(9), expect: hashOf(9) }),
+    { problems: 0, end: hashOf(9) },
+    'no line since then',
+  )
 })
 
-t.test('a line that was not written whole is told, and what follows it holds', async t => {
+t.test('reports an incomplete line, and accepts the lines after it', async t => {
   const torn = lines[8]?.slice(0, 40) as string
   t.match(await verify([slice(1, 8) + torn]), {
     found: ['new_chain a1', 'torn a9'],
@@ -176,9 +177,13 @@ t.test('a line that was not written whole is told, and what follows it holds', a
   t.match(
     await verify([`${slice(1, 4)}\n${slice(5)}`]),
     { found: ['new_chain a1'], problems: 0 },
-    'an empty line is nothing',
+    'ignores an empty line',
   )
-  t.match(await verify([slice(1).trimEnd()]), { problems: 0, end: hashOf(9), events: 9 }, 'all but the end of the line')
+  t.match(
+    await verify([slice(1).trimEnd()]),
+    { problems: 0, end: hashOf(9), events: 9 },
+    'only the line end is missing',
+  )
   t.match(
     await verify([`${slice(1, 4)}{${'x'.repeat(3_000_000)}\n${slice(5)}`]),
     { problems: 0, events: 9 },
@@ -186,12 +191,12 @@ t.test('a line that was not written whole is told, and what follows it holds', a
   )
 })
 
-t.test('whoever goes on after a crash or a full disk refers to the last line that is whole', async t => {
+t.test('refers to the last complete line after a crash or a full disk', async t => {
   const ends: Record<string, [string, string[]]> = {
     'a line with its end': ['', []],
     'a line without its end': [(lines[4] as string).trimEnd(), []],
-    'a piece of a line': [lines[4]?.slice(0, 40) as string, ['torn a5']],
-    'a piece that ends with a brace': ['{"a":{"b":1}', ['torn a5']],
+    'an incomplete line': [lines[4]?.slice(0, 40) as string, ['torn a5']],
+    'an incomplete line that ends with a brace': ['{"a":{"b":1}', ['torn a5']],
     pieces: ['{"a":{"b":1}\n{"c', ['torn a5', 'torn a6']],
   }
   for (const [how, [end, found]] of Object.entries(ends)) {
@@ -208,7 +213,7 @@ t.test('whoever goes on after a crash or a full disk refers to the last line tha
   }
 })
 
-t.test('lines are those between line ends, wherever the stream is cut', async t => {
+t.test('splits lines at line ends only, wherever the stream is cut', async t => {
   const text = Buffer.from('one\n\ntwo é\u2028\r\nlast')
   for (let size = 1; size <= text.length; size++) {
     const read: Line[] = []
@@ -224,7 +229,7 @@ t.test('lines are those between line ends, wherever the stream is cut', async t 
   }
 })
 
-t.test('the command tells a person and a program, and its exit code a script', async t => {
+t.test('reports for people and programs, with an exit code for scripts', async t => {
   const folder = t.testdir({
     'a.jsonl': slice(1, 5),
     'b.jsonl': slice(6),
@@ -255,7 +260,7 @@ t.test('the command tells a person and a program, and its exit code a script', a
     findings: [{}, { what: 'cut_off', isProblem: true, words: /cut off/ }],
   })
   t.match(missing, { code: 1, stdout: '', stderr: 'tlsbound: none.jsonl cannot be read (ENOENT)\n' })
-  t.equal(steering.stdout.includes('\u001b'), false, 'nothing steers a terminal')
+  t.equal(steering.stdout.includes('\u001b'), false, 'escapes terminal sequences')
   const wrong = [
     [{}, []],
     [{}, ['verify']],

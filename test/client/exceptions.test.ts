@@ -236,12 +236,12 @@ t.test('a notifier whose store, clock or report throws says so, and goes on when
   })) {
     const { receiver, notifier, errors, isBroken } = await startNotifier(t, broken)
     notifier.observe(event)
-    await notifier.look()
+    await notifier.poll()
     await until(() => errors.length > 0)
     t.same([...new Set(errors)], ['thrown by a part'], `${name}: said once`)
     isBroken.now = false
     notifier.observe({ ...(event as object), client_id: name } as never)
-    await notifier.look()
+    await notifier.poll()
     await until(() => receiver.delivered.length > 0)
     t.pass(`${name}: what comes afterwards is delivered`)
   }

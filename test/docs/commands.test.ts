@@ -1,6 +1,5 @@
-// The tutorial and the how-to pages are true: what they tell a reader to type runs, and shows what they show. The pages of an
-// installed service are in service.test.ts.
-// Needs the Debian packages curl, git, golang-go, jq, openssl and python3.
+// Runs the commands of the tutorial and the how-to pages, and compares their output. service.test.ts covers the pages of an
+// installed service. Needs the Debian packages curl, git, golang-go, jq, openssl and python3.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -10,7 +9,7 @@ import { serviceSetups } from '../helpers/process/service-setups.ts'
 
 t.setTimeout(1_200_000) // hundreds of processes, one after the other
 
-t.test('reads blocks, and the comments above them', async t => {
+t.test('reads blocks and the comments above them', async t => {
   const page = [
     'Text.',
     '<!-- not run: needs systemd -->',
@@ -38,7 +37,7 @@ t.test('reads blocks, and the comments above them', async t => {
   ])
 })
 
-t.test('each page has a place to run in, and each place a page', async t => {
+t.test('runs each page in its folder, and has no folder without a page', async t => {
   const pages = ['tutorial', 'how-to'].flatMap(folder =>
     readdirSync(join('docs', folder)).map(name => `${folder}/${name.replace('.md', '')}`),
   )

@@ -1,4 +1,4 @@
-// docs/reference/endpoints.md lists the routes of a running server and of its ops listener: all of them, and no other.
+// Compares docs/reference/endpoints.md with the routes of a running server and of its ops listener.
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
@@ -17,7 +17,7 @@ function listedIn(section: string): string[] {
   return [...text.matchAll(/^\| `([A-Z]+ \/[^`]*)` \|/gm)].map(([, endpoint]) => String(endpoint)).sort()
 }
 
-/** The routes of a server; files of its pages are one, and HEAD goes with GET. */
+/** The routes of a server; the files of its pages count as one route, and HEAD belongs to GET. */
 function routesOf(app: FastifyInstance): string[] {
   const above: string[] = []
   const routes = app
@@ -37,13 +37,13 @@ function routesOf(app: FastifyInstance): string[] {
 const server = await startTestServer({ env: { TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' } })
 t.teardown(() => server.close())
 
-t.test('the routes of the mutual-TLS listener are those of the page', async t => {
+t.test('lists the routes of the mutual-TLS listener', async t => {
   const routes = routesOf(server.app)
   t.ok(routes.includes('POST /oauth/token'), 'control')
   t.same(listedIn('The mutual-TLS listener'), routes)
 })
 
-t.test('the routes of the ops listener are those of the page, and need the ops token where it says so', async t => {
+t.test('lists the routes of the ops listener, and which of them need the ops token', async t => {
   const ops = await startTestServer({ ops: true })
   t.teardown(() => ops.close())
   const log = pino({ level: 'silent' })

@@ -1,4 +1,5 @@
-// The reader of declarations behind docs/reference/library.md: what it finds, and that an export without a doc comment is refused.
+// The parser of declarations for docs/reference/library.md: what it finds, and that it rejects an export without a doc
+// comment.
 import { join } from 'node:path'
 import t from 'tap'
 import { readExports, requireComments } from '../../scripts/generate/library.ts'
@@ -34,7 +35,7 @@ export declare function run({ name }?: Option): Promise<{
 export declare function notExported(): void;
 `
 
-t.test('finds the exports of a module, through its re-exports, with signatures and doc comments', async t => {
+t.test('finds the exports of a module, through re-exports, with signatures and doc comments', async t => {
   const folder = t.testdir({ 'index.d.ts': documented, 'run.d.ts': run })
   const found = readExports(join(folder, 'index.d.ts'))
   t.same(found, [
@@ -54,7 +55,7 @@ t.test('finds the exports of a module, through its re-exports, with signatures a
   t.doesNotThrow(() => requireComments('tlsbound', found))
 })
 
-t.test('refuses an exported function, constant or method without a doc comment, and names all of them', async t => {
+t.test('rejects exported functions, constants and methods without a doc comment, and names all of them', async t => {
   const bare = (text: string) => text.replaceAll(/^ *\/\*\*[\s\S]*?\*\/\n/gm, '')
   const folder = t.testdir({ 'index.d.ts': bare(documented), 'run.d.ts': bare(run) })
   t.throws(() => requireComments('tlsbound', readExports(join(folder, 'index.d.ts'))), {
@@ -62,7 +63,7 @@ t.test('refuses an exported function, constant or method without a doc comment, 
   })
 })
 
-t.test('refuses a module that does not declare what it exports', async t => {
+t.test('rejects a module that does not declare what it exports', async t => {
   const folder = t.testdir({ 'index.d.ts': "export { missing } from './run.ts';\n", 'run.d.ts': run })
   t.throws(() => readExports(join(folder, 'index.d.ts')), /run\.d\.ts does not declare missing/)
 })

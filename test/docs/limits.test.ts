@@ -1,4 +1,4 @@
-// docs/reference/limits.md: its numbers are the constants of the source.
+// Compares the numbers of docs/reference/limits.md with the constants of the source.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { mostKinds, written, writtenInAll } from '../../src/audit/flood.ts'
@@ -80,7 +80,7 @@ const limits: Readonly<Record<string, string>> = {
   'automatic revocations for one client': `${taken.most} in ${taken.within} s`,
 }
 
-t.test('each limit of the page is the one of the source, and each has a row', async t => {
+t.test('documents every limit of the source with its value', async t => {
   const [text = ''] = readFileSync('docs/reference/limits.md', 'utf8').split('## Measurements')
   const rows = [...text.matchAll(/^\| (?!what \|)(.+?) \|(?:.*\|)? (.+?) \|$/gm)]
   const documented = Object.fromEntries(rows.map(([, what = '', limit]) => [what.replaceAll("'", '’'), limit]))

@@ -1,4 +1,4 @@
-// Every relative link and anchor in the Markdown files of the repository leads somewhere.
+// Every relative link and anchor in the Markdown files of the repository has a target.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -8,7 +8,7 @@ const pages = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-s
   .stdout.split('\n')
   .filter(path => path !== '' && existsSync(path))
 
-/** Without fenced blocks and inline code, in which nothing is a link. */
+/** Removes fenced blocks and inline code, which contain no links. */
 function textOf(markdown: string): string {
   return markdown.replaceAll(/^(`{3,}|~{3,})[\s\S]*?^\1/gm, '').replaceAll(/(`+)[^`]+?\1/g, 'x')
 }
@@ -35,7 +35,7 @@ function anchorsOf(markdown: string): Set<string> {
   return new Set([...anchors, ...[...markdown.matchAll(/(?:id|name)="([^"]+)"/g)].map(([, id]) => String(id))])
 }
 
-/** What is wrong with a link of a page; undefined: it leads somewhere. */
+/** Returns what is wrong with a link of a page; undefined if it has a target. */
 function findFault(page: string, link: string): string | undefined {
   if (/^[a-z][a-z+.-]*:/i.test(link)) return undefined // another site
   const [path = '', anchor] = decodeURI(link).split('#')
@@ -45,7 +45,7 @@ function findFault(page: string, link: string): string | undefined {
   return anchorsOf(readFileSync(target, 'utf8')).has(anchor) ? undefined : `${page}: ${link}: no such heading`
 }
 
-t.test('every relative link leads to a file, and every anchor to a heading', async t => {
+t.test('has a file for every relative link, and a heading for every anchor', async t => {
   t.ok(pages.length > 10)
   let links = 0
   const faults = pages.flatMap(page =>
@@ -58,13 +58,13 @@ t.test('every relative link leads to a file, and every anchor to a heading', asy
   t.ok(links > 200, `${links} links in ${pages.length} pages`)
 })
 
-t.test('the index of the documentation has every page once', async t => {
+t.test('lists every page once in the index of the documentation', async t => {
   const linked = linksOf(readFileSync('docs/README.md', 'utf8')).map(link => normalize(join('docs', link)))
   const there = pages.filter(page => /^docs\/(?:tutorial|how-to|reference|explanation)\//.test(page))
   t.same(linked.toSorted(), there.toSorted())
 })
 
-t.test('a broken link is found in each form of it, and what is no link is not', async t => {
+t.test('finds a broken link of each form, and ignores text that is not a link', async t => {
   const fault = (markdown: string) => linksOf(markdown).map(link => findFault('docs/README.md', link))
   for (const [markdown, good] of [
     ['[a](nowhere.md)', '[a](reference/limits.md)'],

@@ -1,4 +1,4 @@
-// Pages of the reference that people write: they name all that the code has, and nothing else.
+// Reference pages written by hand: they list everything that the code has, and nothing else.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import {
@@ -13,7 +13,7 @@ import { exposingOptions, exposingVariables } from '../../src/process/exposures.
 
 const read = (name: string) => readFileSync(`docs/reference/${name}.md`, 'utf8')
 
-t.test('client-registration.md has each member that a registration may have, with its values', async t => {
+t.test('lists each member of a registration with its values in client-registration.md', async t => {
   const page = read('client-registration')
   const [table = ''] = page.split('## Authentication')
   const members = [...table.matchAll(/^\| `(\w+)` \| (.*?) \| (.*) \|$/gm)]
@@ -30,7 +30,7 @@ t.test('client-registration.md has each member that a registration may have, wit
   for (const value of authenticationMethods) t.match(page, `\n| \`${value}\` |`)
 })
 
-t.test('client-registration.md has the defaults of the code, and its example is valid', async t => {
+t.test('has the defaults of the code and a valid example in client-registration.md', async t => {
   const page = read('client-registration')
   const problems: string[] = []
   readClients(JSON.parse(/```json\n([\s\S]*?)```/.exec(page)?.[1] ?? ''), problems)
@@ -47,7 +47,7 @@ t.test('client-registration.md has the defaults of the code, and its example is 
   t.equal(defaults.theft_response, client?.theftResponse)
 })
 
-t.test('production-mode.md has each variable and option that exposes secrets', async t => {
+t.test('lists each variable and option that exposes secrets in production-mode.md', async t => {
   const [table = ''] = read('production-mode').split('## In every mode')
   const cells = [...table.matchAll(/^\| (.*?) \|/gm)].map(([, cell]) => cell).join(' ')
   const named = [...cells.matchAll(/`((?!TLSBOUND_)[A-Z_]+|--[a-z-]+)(?:=0)?…?`/g)].map(([, name = '']) => name)

@@ -1,6 +1,5 @@
-// The how-to pages of an installed service are true: their commands run, with stand-ins for systemd and its user; and the
-// backup of PostgreSQL, with a real one.
-// Needs the Debian packages curl, jq, openssl, postgresql and sqlite3.
+// Runs the commands of the how-to pages of an installed service, with stand-ins for systemd and its user, and those for
+// PostgreSQL with a real one. Needs the Debian packages curl, jq, openssl, postgresql and sqlite3.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -10,11 +9,11 @@ import { serviceSetups } from '../helpers/process/service-setups.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
 import { register } from '../helpers/tokens/grants.ts'
 
-t.setTimeout(1_200_000) // servers that start and end, one after the other
+t.setTimeout(1_200_000) // starts and stops servers one after the other
 
 await runPages(t, serviceSetups)
 
-t.test('the commands for PostgreSQL restore what they backed up', async t => {
+t.test('restores a PostgreSQL backup with the commands of the page', async t => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
   const blocks = parseBlocks(readFileSync('docs/how-to/back-up-and-restore.md', 'utf8'))

@@ -1,6 +1,6 @@
-// The monotonic clock of this process, moved ahead: tokens of a client grow old without anybody sleeping.
+// Advances the monotonic clock of this process, so that tokens of a client expire without waiting.
 
-/** Lets `seconds` pass for whoever reads `performance.now`, until the test ends. Timers go on as they were. */
+/** Advances `performance.now` by `seconds` until the test ends. Timers are unaffected. */
 export function letPass(t: { teardown(end: () => unknown): void }, seconds: number): void {
   const { now } = performance
   const own = Object.hasOwn(performance, 'now')

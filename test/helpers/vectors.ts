@@ -1,8 +1,8 @@
-// Reads the test vectors of test/vectors/, whose format test/vectors/README.md describes.
+// Loads the test vectors of test/vectors/, whose format test/vectors/README.md describes.
 import type { JsonWebKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
-/** A private key that everybody knows, with its certificate (RFC 7517 §4.7, §4.9); the issuer's has none. */
+/** A published private key with its certificate (RFC 7517 §4.7, §4.9); the issuer's has none. */
 export interface TestKey extends JsonWebKey {
   readonly kid: string
   readonly x5c?: readonly [string]
@@ -16,22 +16,22 @@ export interface KeySet {
 
 export interface ProofVector {
   readonly name: string
-  /** What is wrong, in words; a good one has nothing here. */
+  /** A description of the fault; a valid one has none. */
   readonly wrong?: string
   /** Names in `connections` and `tokens`. */
   readonly connection: string
   readonly token: string
-  /** Method and target, as they stand in the first line. */
+  /** Method and target of the request line. */
   readonly request: string
   /** Seconds since 1970. */
   readonly now: number
   /** The Session-Binding-Proof header; null: there is none. */
   readonly proof: string | null
-  /** Whether a JWS library accepts it that has this connection's key and knows nothing of binding proofs. */
+  /** Whether a JWS library accepts it with this connection's key, without support for binding proofs. */
   readonly jws?: 'valid' | 'invalid' | 'varies'
   /** `proof`, or the reason of the refusal. */
   readonly outcome: string
-  /** Of a good one: whether it is good for one request alone, and whether for others of its connection. */
+  /** Of a valid one: whether it is limited to one request, and whether it is accepted for others of its connection. */
   readonly per_request?: boolean
   readonly reusable?: boolean
 }
@@ -48,7 +48,7 @@ type Level = 'certificate' | 'proof' | 'connection'
 
 export interface ConfirmationVectors {
   readonly about: string
-  /** `bindings`: the channel bindings that it offers, as their values in base64url. */
+  /** `bindings`: the channel bindings that it offers, with values in base64url. */
   readonly connections: Readonly<
     Record<string, { readonly kid: string; readonly bindings: Readonly<Record<string, string>> }>
   >
@@ -61,9 +61,9 @@ export interface ConfirmationVectors {
   readonly present: readonly {
     readonly name: string
     readonly connection: string
-    /** Whether a good binding proof comes along. */
+    /** Whether the request has a valid binding proof. */
     readonly proof: boolean
-    /** Holds `cnf`, or does not. */
+    /** Contains `cnf`, or not. */
     readonly claims: { readonly cnf?: unknown }
     /** The level, or the reason of the refusal. */
     readonly outcome: string
@@ -78,7 +78,7 @@ interface Files {
 
 export const vectorFolder = new URL('../vectors/', import.meta.url)
 
-/** Reads a file of vectors. */
+/** Loads a file of vectors. */
 export function readVectors<Name extends keyof Files>(name: Name): Files[Name] {
   return JSON.parse(readFileSync(new URL(name, vectorFolder), 'utf8'))
 }

@@ -1,6 +1,6 @@
-// Level proof where it is meant for: a token of one server, used at another, each a process of its own. The other one
-// is examples/bound.ts; jose signs the proofs. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3, §3.5;
-// N-24, N-47, N-56 – N-59, CB01.
+// Level proof across servers: a token of one server, used at another, each in its own process. The other one is
+// examples/bound.ts; jose signs the proofs. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3, §3.5; N-24, N-47, N-56 –
+// N-59, CB01.
 import { spawn } from 'node:child_process'
 import { createPrivateKey, hash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
@@ -17,7 +17,7 @@ const pem = (name: string) => readFileSync(join(folder, 'certs', name), 'utf8')
 const issuer = await startTlsbound(t, folder)
 const resource = await startResourceServer()
 
-/** Runs examples/bound.ts as its first lines say, with ports of our own in the place of the demo's. */
+/** Runs examples/bound.ts as its first lines describe, with other ports than the demo's. */
 async function startResourceServer(): Promise<{ port: number }> {
   const port = await findFreePort()
   const source = readFileSync('examples/bound.ts', 'utf8')
@@ -37,7 +37,7 @@ async function startResourceServer(): Promise<{ port: number }> {
   let errors = ''
   child.stderr.on('data', chunk => (errors += chunk))
   const ended = closed.then(() => Promise.reject(new Error(`examples/bound.ts ended: ${errors}`)))
-  ended.catch(() => {}) // it ends with the test as well
+  ended.catch(() => {}) // a failed test ends it too
   await Promise.race([once(child.stdout, 'data'), ended])
   return { port }
 }
@@ -52,7 +52,7 @@ async function connectToResource(who: Name, protocol: string): Promise<TestConne
   return connection
 }
 
-/** A proof as the draft describes it, with nothing of ours. */
+/** A proof as the draft describes it, built without tlsbound's code. */
 function prove({ socket }: TestConnection, token: string, who: Name): Promise<string> {
   const x5t = hash('sha256', new X509Certificate(pem(`${who}.crt`)).raw, 'base64url')
   const exported = socket.exportKeyingMaterial(32, 'EXPORTER-oauth-tls-session-bound', Buffer.alloc(0))
@@ -73,11 +73,11 @@ const invalid = refused('invalid_proof', 'proof_invalid')
 
 for (const protocol of ['http/1.1', 'h2']) {
   t.test(
-    `${protocol}: a token of the issuer works at another server, with a proof signed there (N-57, N-59)`,
+    `accepts a token of the issuer at another server, with a proof signed there: ${protocol} (N-57, N-59)`,
     async t => {
       const home = await issuer.connect('alice', { ALPNProtocols: [protocol] })
       const token = await home.token({ token_binding: 'proof' })
-      home.close() // unlike a connection-bound token it outlives its connection
+      home.close() // unlike a connection-bound token, it outlives its connection
 
       const [one, two] = [await connectToResource('alice', protocol), await connectToResource('alice', protocol)]
       t.equal(one.socket.alpnProtocol, protocol)
@@ -85,13 +85,13 @@ for (const protocol of ['http/1.1', 'h2']) {
       t.match(await one.get('/notes', token), missing)
       t.match(await one.get('/notes', token, proof), accepted)
       t.match(await one.get('/notes', token, proof), accepted, 'one proof for all requests of its connection')
-      t.match(await one.get('/notes', token), missing, 'but never without (N-47)')
+      t.match(await one.get('/notes', token), missing, 'but never without one (N-47)')
       t.match(await two.get('/notes', token, proof), invalid, 'a second connection of the same certificate')
       t.match(await two.get('/notes', token, await prove(two, token, 'alice')), accepted, 'control')
     },
   )
 
-  t.test(`${protocol}: neither server takes a proof that was signed for a connection of the other`, async t => {
+  t.test(`rejects at each server a proof for a connection to the other: ${protocol}`, async t => {
     const [home, there] = [
       await issuer.connect('alice', { ALPNProtocols: [protocol] }),
       await connectToResource('alice', protocol),
@@ -104,7 +104,7 @@ for (const protocol of ['http/1.1', 'h2']) {
     t.match(await home.get('/api/notes', token, forHome), { status: 200 }, 'control')
   })
 
-  t.test(`${protocol}: whoever has stolen token and proof needs the certificate's key as well (N-24)`, async t => {
+  t.test(`rejects a stolen token and proof without the certificate's key: ${protocol} (N-24)`, async t => {
     const [alice, bob] = [await connectToResource('alice', protocol), await connectToResource('bob', protocol)]
     const token = await (await issuer.connect('alice')).token({ token_binding: 'proof' })
     const proof = await prove(alice, token, 'alice')
@@ -118,16 +118,13 @@ for (const protocol of ['http/1.1', 'h2']) {
   })
 }
 
-t.test(
-  'beside it the other server takes certificate-bound tokens, and no connection-bound one (N-24, CB01)',
-  async t => {
-    const home = await issuer.connect('alice')
-    const there = await connectToResource('alice', 'http/1.1')
-    t.match(await there.get('/notes', await home.token({ token_binding: 'certificate' })), accepted)
-    const bound = await home.token({ token_binding: 'connection' })
-    const mismatch = refused('invalid_token', 'connection_mismatch')
-    t.match(await there.get('/notes', bound), mismatch)
-    t.match(await there.get('/notes', bound, await prove(there, bound, 'alice')), mismatch, 'a proof does not help')
-    t.match(await home.get('/api/notes', bound), { status: 200 }, 'control')
-  },
-)
+t.test('accepts certificate-bound tokens at the other server, and no connection-bound one (N-24, CB01)', async t => {
+  const home = await issuer.connect('alice')
+  const there = await connectToResource('alice', 'http/1.1')
+  t.match(await there.get('/notes', await home.token({ token_binding: 'certificate' })), accepted)
+  const bound = await home.token({ token_binding: 'connection' })
+  const mismatch = refused('invalid_token', 'connection_mismatch')
+  t.match(await there.get('/notes', bound), mismatch)
+  t.match(await there.get('/notes', bound, await prove(there, bound, 'alice')), mismatch, 'a proof has no effect')
+  t.match(await home.get('/api/notes', bound), { status: 200 }, 'control')
+})

@@ -1,5 +1,5 @@
-// Other TLS libraries compute the same channel bindings as we do: OpenSSL, Python's ssl, GnuTLS.
-// CB10, CB11; N-01, N-02, N-03, N-09, N-18. GnuTLS computes tls-exporter itself, the others only parts of it.
+// Other TLS libraries compute the same channel bindings: OpenSSL, Python's ssl, GnuTLS. CB10, CB11; N-01, N-02, N-03, N-09,
+// N-18. GnuTLS computes tls-exporter itself, the others only parts of it.
 import { hash } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
@@ -17,10 +17,10 @@ const folder = writePki(t, server)
 const thumbprint = (hex = '') => hash('sha256', Buffer.from(hex, 'hex'), 'base64url')
 const askBinding = requestText('GET /binding', ['Connection: close'])
 
-/** The JSON at the end of what a client has printed of an HTTP answer. */
+/** Parses the JSON at the end of a client's output of an HTTP response. */
 function answerIn(output: string) {
   const json = /\{"(?:protocol|error|access_token)".*\}/.exec(output)?.[0]
-  if (json === undefined) throw new Error(`no answer in: ${output}`)
+  if (json === undefined) throw new Error(`no response in: ${output}`)
   return JSON.parse(json)
 }
 
@@ -33,14 +33,14 @@ async function askWithOpenssl(t: Test, ...flags: string[]) {
   return { exporter: thumbprint(/Keying material: ([0-9A-F]{64})\n/.exec(all)?.[1]), body: answerIn(all) }
 }
 
-t.test('OpenSSL exports on TLS 1.3 what the server reports as tls-exporter (CB11, N-01, N-17)', async t => {
+t.test('reports as tls-exporter what OpenSSL exports on TLS 1.3 (CB11, N-01, N-17)', async t => {
   const [first, second] = [await askWithOpenssl(t, '-tls1_3'), await askWithOpenssl(t, '-tls1_3')]
   for (const { exporter, body } of [first, second])
     t.match(body, { protocol: 'TLSv1.3', resumed: false, bindings: { 'tls-exporter': exporter } })
   t.not(first?.exporter, second?.exporter)
 })
 
-t.test('on TLS 1.2 OpenSSL’s client exports without a context, which is another value (CB11, N-02)', async t => {
+t.test("differs on TLS 1.2 from OpenSSL's client, which exports without a context (CB11, N-02)", async t => {
   const { exporter, body } = await askWithOpenssl(t, '-tls1_2')
   t.match(body, { protocol: 'TLSv1.2', extended_master_secret: true, bindings: { 'tls-exporter': /^[\w-]{43}$/ } })
   t.not(body.bindings['tls-exporter'], exporter)
@@ -75,20 +75,17 @@ async function askWithPython(t: Test, port: number, version: 'TLSv1_2' | 'TLSv1_
     .map(([unique, resumed, body]) => ({ unique: thumbprint(unique), resumed, body }))
 }
 
-t.test(
-  'Python gives as tls-unique what the server reports, on each full handshake of TLS 1.2 (CB10, N-09)',
-  async t => {
-    const asked = await askWithPython(t, server.port, 'TLSv1_2')
-    t.equal(asked.length, 2)
-    for (const { unique, resumed, body } of asked) {
-      t.equal(resumed, false, 'the second was to resume the first')
-      t.match(body, { protocol: 'TLSv1.2', resumed: false, bindings: { 'tls-unique': unique } })
-    }
-    t.not(asked[0]?.unique, asked[1]?.unique)
-  },
-)
+t.test('reports as tls-unique the value that Python has, on each full handshake of TLS 1.2 (CB10, N-09)', async t => {
+  const asked = await askWithPython(t, server.port, 'TLSv1_2')
+  t.equal(asked.length, 2)
+  for (const { unique, resumed, body } of asked) {
+    t.equal(resumed, false, 'the second was meant to resume the first')
+    t.match(body, { protocol: 'TLSv1.2', resumed: false, bindings: { 'tls-unique': unique } })
+  }
+  t.not(asked[0]?.unique, asked[1]?.unique)
+})
 
-t.test('and on a resumed one, where a server resumes (CB10, N-09)', async t => {
+t.test('reports it on a resumed connection too, where a server resumes (CB10, N-09)', async t => {
   const { certificate: cert, key } = server.pki.server
   const plain = createServer({ cert, key, maxVersion: 'TLSv1.2' }, socket => {
     const { 'tls-unique': unique } = readChannelBindings(socket)
@@ -103,7 +100,7 @@ t.test('and on a resumed one, where a server resumes (CB10, N-09)', async t => {
   t.not(resumed?.unique, full?.unique)
 })
 
-t.test('what Python calls tls-unique on TLS 1.3 is not offered (CB09, N-05)', async t => {
+t.test('offers no tls-unique on TLS 1.3, although Python has a value of that name (CB09, N-05)', async t => {
   for (const { unique, body } of await askWithPython(t, server.port, 'TLSv1_3')) {
     t.same(Object.keys(body.bindings), ['tls-exporter'])
     t.not(body.bindings['tls-exporter'], unique)
@@ -128,7 +125,7 @@ const askToken = (binding: string) => {
   return requestText('POST /oauth/token', [type, `Content-Length: ${form.length}`, 'Connection: close'], form)
 }
 
-t.test('GnuTLS agrees on both bindings of TLS 1.2 with the extended master secret (CB10, CB11)', async t => {
+t.test('agrees with GnuTLS on both bindings of TLS 1.2 with the extended master secret (CB10, CB11)', async t => {
   const { exporter, unique, body } = await askWithGnutls(t, tls12, askBinding)
   t.match(body, { protocol: 'TLSv1.2', extended_master_secret: true })
   t.same(body.bindings, { 'tls-exporter': thumbprint(exporter), 'tls-unique': thumbprint(unique) }, 'N-01, N-09')
@@ -136,20 +133,23 @@ t.test('GnuTLS agrees on both bindings of TLS 1.2 with the extended master secre
   t.match((await askWithGnutls(t, tls12, askToken('connection'))).body, { token_binding: 'connection' })
 })
 
-t.test('GnuTLS agrees on tls-exporter on TLS 1.3, and that there is no tls-unique (CB11, N-01, N-05)', async t => {
+t.test('agrees with GnuTLS on tls-exporter on TLS 1.3, without tls-unique (CB11, N-01, N-05)', async t => {
   const { exporter, unique, body } = await askWithGnutls(t, '--priority=NORMAL', askBinding)
   t.same(body.bindings, { 'tls-exporter': thumbprint(exporter) })
   t.equal(unique, undefined)
 })
 
-t.test('without the extended master secret there is no binding and no connection-bound token (N-03, N-18)', async t => {
-  const { exporter, unique, body } = await askWithGnutls(t, withoutExtendedMasterSecret, askBinding)
-  t.match(body, { protocol: 'TLSv1.2', extended_master_secret: false, certificate: { subject: 'CN=alice' } })
-  t.same(body.bindings, {})
-  t.equal(exporter, undefined, 'GnuTLS offers none either')
-  t.equal(unique?.length, 24, 'though it would give a tls-unique, which RFC 7627 §5.4 forbids to rely on')
-  const refused = await askWithGnutls(t, withoutExtendedMasterSecret, askToken('connection'))
-  t.match(refused.body, { error: 'invalid_request', reason: 'binding_unavailable' })
-  const issued = await askWithGnutls(t, withoutExtendedMasterSecret, askToken('certificate'))
-  t.match(issued.body, { token_type: 'Bearer', token_binding: 'certificate' })
-})
+t.test(
+  'has no binding and issues no connection-bound token without the extended master secret (N-03, N-18)',
+  async t => {
+    const { exporter, unique, body } = await askWithGnutls(t, withoutExtendedMasterSecret, askBinding)
+    t.match(body, { protocol: 'TLSv1.2', extended_master_secret: false, certificate: { subject: 'CN=alice' } })
+    t.same(body.bindings, {})
+    t.equal(exporter, undefined, 'GnuTLS offers none either')
+    t.equal(unique?.length, 24, 'although it returns a tls-unique, which RFC 7627 §5.4 forbids to rely on')
+    const refused = await askWithGnutls(t, withoutExtendedMasterSecret, askToken('connection'))
+    t.match(refused.body, { error: 'invalid_request', reason: 'binding_unavailable' })
+    const issued = await askWithGnutls(t, withoutExtendedMasterSecret, askToken('certificate'))
+    t.match(issued.body, { token_type: 'Bearer', token_binding: 'certificate' })
+  },
+)

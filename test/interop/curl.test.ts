@@ -1,4 +1,4 @@
-// curl as a client: what anybody tries first. Requests of one invocation share a connection, two invocations never do.
+// curl as a client. Requests of one invocation share a connection; two invocations never do.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -11,7 +11,7 @@ t.teardown(() => server.close())
 const folder = writePki(t, server)
 const versions = ['--http1.1', '--http2'] as const
 
-/** One curl process as `who`: each answer with its status, the connections that it took, and its version of HTTP. */
+/** Runs curl as `who`; returns each response with its status, the number of connections and the HTTP version. */
 async function curl(t: Test, who: string | null, ...args: readonly string[]) {
   const identity = who === null ? [] : ['--cert', `${who}.crt`, '--key', `${who}.key`]
   const report = ['--write-out', '\n#%{http_code} %{num_connects} %{http_version}\n']
@@ -34,7 +34,7 @@ const bearer = (token: string) => ['--header', `Authorization: Bearer ${token}`]
 for (const version of versions) {
   const http = version === '--http2' ? '2' : '1.1'
 
-  t.test(`curl ${version}: a connection-bound token is refused to the next curl (CB01, CB02)`, async t => {
+  t.test(`rejects a connection-bound token in the next invocation of curl ${version} (CB01, CB02)`, async t => {
     const [issued] = await curl(t, 'alice', version, ...tokenForm, url('/oauth/token'))
     t.match(issued, { status: 200, http, body: { token_type: 'Bearer', token_binding: 'connection' } })
     const token = issued?.body.access_token
@@ -50,18 +50,21 @@ for (const version of versions) {
       ])
   })
 
-  t.test(`curl ${version}: a certificate-bound token works for the next curl of the same client`, async t => {
-    const form = [...tokenForm, '--data', 'token_binding=certificate']
-    const [issued] = await curl(t, 'alice', version, ...form, url('/oauth/token'))
-    t.match(issued, { status: 200, body: { token_binding: 'certificate' } })
-    const use = [version, ...bearer(issued?.body.access_token), url('/api/whoami')]
-    t.match(await curl(t, 'alice', ...use), [
-      { status: 200, body: { client_id: 'alice', token_binding: 'certificate' } },
-    ])
-    t.match(await curl(t, 'bob', ...use), [{ status: 401, body: { reason: 'certificate_mismatch' } }])
-  })
+  t.test(
+    `accepts a certificate-bound token in the next invocation of the same client with curl ${version}`,
+    async t => {
+      const form = [...tokenForm, '--data', 'token_binding=certificate']
+      const [issued] = await curl(t, 'alice', version, ...form, url('/oauth/token'))
+      t.match(issued, { status: 200, body: { token_binding: 'certificate' } })
+      const use = [version, ...bearer(issued?.body.access_token), url('/api/whoami')]
+      t.match(await curl(t, 'alice', ...use), [
+        { status: 200, body: { client_id: 'alice', token_binding: 'certificate' } },
+      ])
+      t.match(await curl(t, 'bob', ...use), [{ status: 401, body: { reason: 'certificate_mismatch' } }])
+    },
+  )
 
-  t.test(`curl ${version}: requests of one invocation share a connection and its bindings`, async t => {
+  t.test(`shares a connection and its bindings within one invocation of curl ${version}`, async t => {
     const [first, second] = await curl(t, 'alice', version, url('/binding'), '--next', version, url('/binding'))
     t.match(first, {
       status: 200,
@@ -75,14 +78,14 @@ for (const version of versions) {
     t.not(other?.body.bindings['tls-exporter'], first?.body.bindings['tls-exporter'])
   })
 
-  t.test(`curl ${version}: one invocation gets a connection-bound token as a cookie and uses it`, async t => {
+  t.test(`accepts a connection-bound token as a cookie within one invocation of curl ${version}`, async t => {
     const login = url('/demo/token-cookie?client_id=alice')
     const answers = await curl(t, 'alice', version, '--cookie', '', login, url('/api/whoami'))
     t.match(answers, [
       { status: 200, connects: 1, body: { token_binding: 'connection' } },
       { status: 200, connects: 0, body: { client_id: 'alice', token_binding: 'connection' } },
     ])
-    t.equal(answers[0]?.body.access_token, undefined, 'the token is in the cookie alone')
+    t.equal(answers[0]?.body.access_token, undefined, 'the token is only in the cookie')
 
     const jar = `jar${http}`
     t.match(await curl(t, 'alice', version, '--cookie-jar', jar, login), [{ status: 200 }])
@@ -97,7 +100,7 @@ for (const version of versions) {
 }
 
 t.test(
-  'curl --connect-to: a request for a name that the handshake did not have is misdirected (TS07, N-48)',
+  'answers 421 to a request for another name than in the handshake with curl --connect-to (TS07, N-48)',
   async t => {
     const there = ['--connect-to', `::127.0.0.1:${server.port}`, '--insecure']
     t.match(await curl(t, 'alice', ...there, 'https://a.test/binding'), [{ status: 200 }])
@@ -108,7 +111,7 @@ t.test(
   },
 )
 
-t.test('curl --tlsv1.2: the version below is refused in the handshake unless it is set (CB15)', async t => {
+t.test('refuses the lower version in the handshake unless it is set, with curl --tlsv1.2 (CB15)', async t => {
   const refused = run(t, 'curl', ['--disable', '-sS', '--insecure', '--tls-max', '1.2', url('/binding')], {
     cwd: folder,
   })

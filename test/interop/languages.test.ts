@@ -1,6 +1,6 @@
-// The clients in examples/ that are written in other languages, as processes against a real server process. Their checks
-// are checked in turn: by the server's events, and by somebody in the middle whom they have to notice.
-// RFC 5929 §3, RFC 8705 §3, RFC 9266; CB01, CB10, CB11, CB27; N-25, N-56, N-57.
+// The clients in examples/ in other languages, as processes against a server process. Their own checks are tested too: by the
+// server's events, and by a man in the middle that they must detect. RFC 5929 §3, RFC 8705 §3, RFC 9266; CB01, CB10, CB11,
+// CB27; N-25, N-56, N-57.
 import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -19,13 +19,13 @@ const origin = `https://localhost:${server.port}`
 const debianPackages = { python3: 'python3', go: 'golang-go' }
 
 interface Ended {
-  /** The exit code, or null when it took too long. */
+  /** The exit code, or null if it took too long. */
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Runs a program to its end where the certificates lie. Rejects when `language` is not there. */
+/** Runs a program in the folder of the certificates. Rejects if `language` is not installed. */
 function run(language: keyof typeof debianPackages, program: string, ...args: readonly string[]): Promise<Ended> {
   return new Promise((done, failed) => {
     execFile(program, args, { cwd: folder, timeout: 240_000, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
@@ -47,12 +47,12 @@ const compiled = (async () => {
   if (code !== 0) throw new Error(`examples/go does not compile: ${stderr}`)
   return program
 })()
-compiled.catch(() => {}) // whoever runs it is told
+compiled.catch(() => {}) // shown to the developer
 const go = async (origin: string) => run('go', await compiled, origin)
 
-/** What the server has seen while a client ran: level and TLS version of each token, and the reason of each refusal. */
+/** The server's view of a client: level and TLS version of each token, and the reason of each refusal. */
 async function seenDuring<Result>(client: () => Promise<Result>): Promise<{ ended: Result; seen: string[] }> {
-  const events = () => readFileSync(join(folder, env.TLSBOUND_AUDIT_FILE), 'utf8') // written before each answer
+  const events = () => readFileSync(join(folder, env.TLSBOUND_AUDIT_FILE), 'utf8') // written before each response
   const before = events().length
   const ended = await client()
   const lines = events().slice(before).trim().split('\n')
@@ -63,41 +63,47 @@ async function seenDuring<Result>(client: () => Promise<Result>): Promise<{ ende
   return { ended, seen }
 }
 
-t.test('Python: a certificate-bound token, and on TLS 1.2 one that is bound by tls-unique (CB01, CB10)', async t => {
-  const { ended, seen } = await seenDuring(() => python(origin))
-  t.match(ended, { code: 0, stderr: '' })
-  for (const line of [
-    /cnf names our certificate and nothing else: \{'x5t#S256': '[\w-]{43}'\}$/m, // N-25
-    /it is taken on a second connection: \(200, None\)$/m,
-    /cnf names the tls-unique of our end: [\w-]{43}$/m,
-    /it is taken on this connection: \(200, None\)$/m,
-    /it is refused on another one: \(401, 'connection_mismatch'\)$/m,
-    /^Everything is as it should be\.\n$/m,
-  ])
-    t.match(ended.stdout, line)
-  t.same(seen, ['certificate on TLSv1.3', 'connection on TLSv1.2', 'connection_mismatch'])
-})
+t.test(
+  'issues the Python client a certificate-bound token, and one bound by tls-unique on TLS 1.2 (CB01, CB10)',
+  async t => {
+    const { ended, seen } = await seenDuring(() => python(origin))
+    t.match(ended, { code: 0, stderr: '' })
+    for (const line of [
+      /cnf names the client certificate and nothing else: \{'x5t#S256': '[\w-]{43}'\}$/m, // N-25
+      /it is accepted on a second connection: \(200, None\)$/m,
+      /cnf names the tls-unique of the client's end: [\w-]{43}$/m,
+      /it is accepted on this connection: \(200, None\)$/m,
+      /it is refused on another one: \(401, 'connection_mismatch'\)$/m,
+      /^All checks passed\.\n$/m,
+    ])
+      t.match(ended.stdout, line)
+    t.same(seen, ['certificate on TLSv1.3', 'connection on TLSv1.2', 'connection_mismatch'])
+  },
+)
 
-t.test('Go: a token that is bound by tls-exporter, and one with a binding proof (CB01, CB11, N-56, N-57)', async t => {
-  const { ended, seen } = await seenDuring(() => go(origin))
-  t.match(ended, { code: 0, stderr: '' })
-  for (const line of [
-    /cnf names our certificate: [\w-]{43}$/m,
-    /cnf names the tls-exporter of our end: [\w-]{43}$/m,
-    /it is taken on this connection: 200$/m,
-    /it is refused on another one: 401 invalid_token connection_mismatch$/m,
-    /it is taken on a second connection: 200$/m,
-    /it is refused without a proof: 401 use_session_binding proof_missing$/m,
-    /that proof is refused on a third connection: 401 invalid_proof proof_invalid$/m,
-    /where one of its own is taken: 200$/m,
-    /^Everything is as it should be\.\n$/m,
-  ])
-    t.match(ended.stdout, line)
-  const refused = ['connection_mismatch', 'proof_missing', 'proof_invalid']
-  t.same(seen, ['connection on TLSv1.3', refused[0], 'proof on TLSv1.3', ...refused.slice(1)])
-})
+t.test(
+  'issues the Go client a token bound by tls-exporter, and one with a binding proof (CB01, CB11, N-56, N-57)',
+  async t => {
+    const { ended, seen } = await seenDuring(() => go(origin))
+    t.match(ended, { code: 0, stderr: '' })
+    for (const line of [
+      /cnf names the client certificate: [\w-]{43}$/m,
+      /cnf names the tls-exporter of the client's end: [\w-]{43}$/m,
+      /it is accepted on this connection: 200$/m,
+      /it is refused on another one: 401 invalid_token connection_mismatch$/m,
+      /it is accepted on a second connection: 200$/m,
+      /it is refused without a proof: 401 use_session_binding proof_missing$/m,
+      /that proof is refused on a third connection: 401 invalid_proof proof_invalid$/m,
+      /where its own proof is accepted: 200$/m,
+      /^All checks passed\.\n$/m,
+    ])
+      t.match(ended.stdout, line)
+    const refused = ['connection_mismatch', 'proof_missing', 'proof_invalid']
+    t.same(seen, ['connection on TLSv1.3', refused[0], 'proof on TLSv1.3', ...refused.slice(1)])
+  },
+)
 
-t.test('both notice somebody in the middle who has the keys of server and client (CB27)', async t => {
+t.test('lets both clients detect a man in the middle with the keys of server and client (CB27)', async t => {
   const pem = (name: string) => readFileSync(join(folder, 'certs', name))
   const ALPNProtocols = ['http/1.1']
   const middle = createServer({ cert: pem('server.crt'), key: pem('server.key'), ALPNProtocols }, near => {
@@ -113,13 +119,13 @@ t.test('both notice somebody in the middle who has the keys of server and client
   const there = `https://localhost:${(middle.address() as AddressInfo).port}`
 
   const { ended, seen } = await seenDuring(() => python(there))
-  t.match(ended.stdout, /it is taken on a second connection: \(200, None\)$/m, 'control: it passes on faithfully')
-  t.match(ended.stderr, /cnf names the tls-unique of our end: expected [\w-]{43}, found [\w-]{43}$/m)
+  t.match(ended.stdout, /it is accepted on a second connection: \(200, None\)$/m, 'control: it forwards unchanged')
+  t.match(ended.stderr, /cnf names the tls-unique of the client's end: expected [\w-]{43}, found [\w-]{43}$/m)
   t.equal(ended.code, 1)
   t.same(seen, ['certificate on TLSv1.3', 'connection on TLSv1.2'])
 
   const { ended: other } = await seenDuring(() => go(there))
-  t.match(other.stdout, /cnf names our certificate: [\w-]{43}$/m, 'control')
-  t.match(other.stderr, /cnf names the tls-exporter of our end: expected [\w-]{43}, found [\w-]{43}$/m)
+  t.match(other.stdout, /cnf names the client certificate: [\w-]{43}$/m, 'control')
+  t.match(other.stderr, /cnf names the tls-exporter of the client's end: expected [\w-]{43}, found [\w-]{43}$/m)
   t.equal(other.code, 1)
 })

@@ -1,5 +1,6 @@
-// Foreign clients against us over real mutual TLS: oauth4webapi and openid-client, whose functions check our answers.
-// RFC 8414, RFC 9728, RFC 6749, RFC 8693, RFC 7662, RFC 7009, RFC 8705; N-21, N-26, N-29, N-46, N-50, N-51, N-52, OA25.
+// Other client libraries against this server over real mutual TLS: oauth4webapi and openid-client, whose functions verify its
+// responses. RFC 8414, RFC 9728, RFC 6749, RFC 8693, RFC 7662, RFC 7009, RFC 8705; N-21, N-26, N-29, N-46, N-50, N-51, N-52,
+// OA25.
 import { hash } from 'node:crypto'
 import { createRemoteJWKSet, customFetch as joseFetch, jwtVerify } from 'jose'
 import * as oauth from 'oauth4webapi'
@@ -58,7 +59,7 @@ async function discover(by: Line): Promise<oauth.AuthorizationServer> {
   return oauth.processDiscoveryResponse(new URL(issuer), response)
 }
 
-/** `cnf` as the client itself computes it from its end of the connection. */
+/** `cnf` as the client computes it at its end of the connection. */
 function confirmationOf(by: Line, identity: Identity): object {
   const exported = by.socket().exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
   return {
@@ -67,7 +68,7 @@ function confirmationOf(by: Line, identity: Identity): object {
   }
 }
 
-/** What a promise is rejected with; libraries put more into it than an Error has. */
+/** The rejection of a promise; libraries add members to the Error. */
 const failure = (promise: Promise<unknown>): Promise<object> =>
   promise.then(
     () => ({ accepted: true }),
@@ -75,7 +76,7 @@ const failure = (promise: Promise<unknown>): Promise<object> =>
   )
 
 for (const allowH2 of [false, true])
-  t.test(`oauth4webapi: a whole life of tokens over ${allowH2 ? 'HTTP/2' : 'HTTP/1.1'}`, async t => {
+  t.test(`completes the lifecycle of tokens with oauth4webapi over ${allowH2 ? 'HTTP/2' : 'HTTP/1.1'}`, async t => {
     const by = line(pki.alice, { allowH2 })
     const as = await discover(by)
     t.equal(by.socket().alpnProtocol || 'http/1.1', allowH2 ? 'h2' : 'http/1.1')
@@ -119,7 +120,7 @@ for (const allowH2 of [false, true])
     })
   })
 
-t.test('oauth4webapi: a token exchange, and the introspection of what came of it, with its cnf (N-26)', async t => {
+t.test('exchanges a token with oauth4webapi, and introspects the result with its cnf (N-26)', async t => {
   const by = line(pki.alice)
   const as = await discover(by)
   const parameters = {
@@ -159,29 +160,32 @@ t.test('oauth4webapi: a token exchange, and the introspection of what came of it
   })
 })
 
-t.test('oauth4webapi: the protected resource describes itself, and is found from a challenge (N-52)', async t => {
-  const by = line(null)
-  const find = async (resource: URL, address?: string) => {
-    const response = await (address === undefined
-      ? oauth.resourceDiscoveryRequest(resource, over(by))
-      : by.fetch(address))
-    return oauth.processResourceDiscoveryResponse(resource, response)
-  }
-  const found = await find(new URL(issuer))
-  t.match(found, {
-    resource: issuer,
-    authorization_servers: [issuer],
-    bearer_methods_supported: ['header'],
-    tls_client_certificate_bound_access_tokens: true,
-  })
-  const refusal = await oauth
-    .protectedResourceRequest('x.y.z', 'GET', api, undefined, undefined, over(by))
-    .catch((error: oauth.WWWAuthenticateChallengeError) => error)
-  const [challenge] = (refusal as oauth.WWWAuthenticateChallengeError).cause
-  t.same(await find(new URL(issuer), challenge?.parameters.resource_metadata), found)
-})
+t.test(
+  'serves the metadata of the protected resource to oauth4webapi, which finds it from a challenge (N-52)',
+  async t => {
+    const by = line(null)
+    const find = async (resource: URL, address?: string) => {
+      const response = await (address === undefined
+        ? oauth.resourceDiscoveryRequest(resource, over(by))
+        : by.fetch(address))
+      return oauth.processResourceDiscoveryResponse(resource, response)
+    }
+    const found = await find(new URL(issuer))
+    t.match(found, {
+      resource: issuer,
+      authorization_servers: [issuer],
+      bearer_methods_supported: ['header'],
+      tls_client_certificate_bound_access_tokens: true,
+    })
+    const refusal = await oauth
+      .protectedResourceRequest('x.y.z', 'GET', api, undefined, undefined, over(by))
+      .catch((error: oauth.WWWAuthenticateChallengeError) => error)
+    const [challenge] = (refusal as oauth.WWWAuthenticateChallengeError).cause
+    t.same(await find(new URL(issuer), challenge?.parameters.resource_metadata), found)
+  },
+)
 
-t.test("our access tokens are plain JWTs to jose, and oauth4webapi's check of them knows DPoP only", async t => {
+t.test('issues JWTs that jose verifies, although the check of oauth4webapi supports DPoP only', async t => {
   const by = line(pki.alice)
   const as = await discover(by)
   const issue = async (token_binding: string) => {
@@ -203,12 +207,8 @@ t.test("our access tokens are plain JWTs to jose, and oauth4webapi's check of th
     t.match((await jwtVerify(token, keys, expected)).payload, { client_id: 'alice' }, `jose, level ${level}`)
     const request = new Request(api, { headers: { authorization: `Bearer ${token}` } })
     const check = (audience: string) => oauth.validateJwtAccessToken(as, request, audience, over(by) as object)
-    t.match(
-      await failure(check('https://other.example')),
-      { code: oauth.JWT_CLAIM_COMPARISON },
-      'type and issuer suit it',
-    )
-    // A limit of the library (3.8): whatever cnf holds beside a lone jkt, x5t#S256 of RFC 8705 too, it does not support.
+    t.match(await failure(check('https://other.example')), { code: oauth.JWT_CLAIM_COMPARISON }, 'typ and issuer match')
+    // A limit of the library (3.8): it supports only a cnf with a lone jkt, not even x5t#S256 of RFC 8705.
     t.match(
       await failure(check(issuer)),
       { code: oauth.UNSUPPORTED_OPERATION, message: words },
@@ -217,50 +217,53 @@ t.test("our access tokens are plain JWTs to jose, and oauth4webapi's check of th
   }
 })
 
-t.test('openid-client: discovery, every grant, introspection, revocation and a protected resource', async t => {
-  const connect = async (by: Line, id: string, authentication = openid.TlsClientAuth(), metadata = {}) =>
-    openid.discovery(new URL(issuer), id, metadata, authentication, {
-      algorithm: 'oauth2',
-      [openid.customFetch]: by.fetch,
+t.test(
+  'completes discovery, every grant, introspection, revocation and a protected resource with openid-client',
+  async t => {
+    const connect = async (by: Line, id: string, authentication = openid.TlsClientAuth(), metadata = {}) =>
+      openid.discovery(new URL(issuer), id, metadata, authentication, {
+        algorithm: 'oauth2',
+        [openid.customFetch]: by.fetch,
+      })
+    const by = line(pki.alice)
+    const config = await connect(by, 'alice', openid.TlsClientAuth(), { use_mtls_endpoint_aliases: true })
+    t.equal(config.serverMetadata().issuer, issuer, 'uses the ordinary endpoints without aliases (N-29)')
+
+    const issued = await openid.clientCredentialsGrant(config, { scope: 'notes:read notes:write' })
+    const left = issued.expiresIn() ?? 0 // by its real clock
+    t.ok(left > 290 && left <= 300, `${left} s`)
+    const answer = await openid.fetchProtectedResource(config, issued.access_token, api, 'GET')
+    t.match(await answer.json(), { client_id: 'alice', scope: 'notes:read notes:write' })
+
+    const refreshed = await openid.refreshTokenGrant(config, issued.refresh_token ?? '', { scope: 'notes:read' })
+    t.match(refreshed, { scope: 'notes:read' })
+    const exchanged = await openid.genericGrantRequest(config, exchangeGrant, {
+      subject_token: await outside.sign(server.clock),
+      subject_token_type: tokenType('jwt'),
+      resource: backend,
     })
-  const by = line(pki.alice)
-  const config = await connect(by, 'alice', openid.TlsClientAuth(), { use_mtls_endpoint_aliases: true })
-  t.equal(config.serverMetadata().issuer, issuer, 'without aliases the endpoints are the usual ones (N-29)')
+    t.match(exchanged, { issued_token_type: tokenType('access_token'), token_binding: 'connection' })
 
-  const issued = await openid.clientCredentialsGrant(config, { scope: 'notes:read notes:write' })
-  const left = issued.expiresIn() ?? 0 // by its clock, which goes on
-  t.ok(left > 290 && left <= 300, `${left} s`)
-  const answer = await openid.fetchProtectedResource(config, issued.access_token, api, 'GET')
-  t.match(await answer.json(), { client_id: 'alice', scope: 'notes:read notes:write' })
+    const resource = await connect(line(pki.mallory), 'mallory')
+    const seen = await openid.tokenIntrospection(resource, exchanged.access_token)
+    t.match(seen, { active: true, sub: 'carol', cnf: confirmationOf(by, pki.alice) })
+    await openid.tokenRevocation(config, exchanged.access_token)
+    t.same(await openid.tokenIntrospection(resource, exchanged.access_token), { active: false })
 
-  const refreshed = await openid.refreshTokenGrant(config, issued.refresh_token ?? '', { scope: 'notes:read' })
-  t.match(refreshed, { scope: 'notes:read' })
-  const exchanged = await openid.genericGrantRequest(config, exchangeGrant, {
-    subject_token: await outside.sign(server.clock),
-    subject_token_type: tokenType('jwt'),
-    resource: backend,
-  })
-  t.match(exchanged, { issued_token_type: tokenType('access_token'), token_binding: 'connection' })
-
-  const resource = await connect(line(pki.mallory), 'mallory')
-  const seen = await openid.tokenIntrospection(resource, exchanged.access_token)
-  t.match(seen, { active: true, sub: 'carol', cnf: confirmationOf(by, pki.alice) })
-  await openid.tokenRevocation(config, exchanged.access_token)
-  t.same(await openid.tokenIntrospection(resource, exchanged.access_token), { active: false })
-
-  t.match(await failure(openid.fetchProtectedResource(config, exchanged.access_token, api, 'GET')), { status: 401 })
-  t.match(await failure(openid.clientCredentialsGrant(config, { scope: 'leaks:report' })), {
-    error: 'invalid_scope',
-    status: 400,
-  })
-  t.match(await failure(openid.clientCredentialsGrant(await connect(line(pki.mallory), 'alice'))), {
-    status: 401,
-    cause: [{ scheme: 'bearer', parameters: { error: 'invalid_client' } }],
-  })
-})
+    t.match(await failure(openid.fetchProtectedResource(config, exchanged.access_token, api, 'GET')), { status: 401 })
+    t.match(await failure(openid.clientCredentialsGrant(config, { scope: 'leaks:report' })), {
+      error: 'invalid_scope',
+      status: 400,
+    })
+    t.match(await failure(openid.clientCredentialsGrant(await connect(line(pki.mallory), 'alice'))), {
+      status: 401,
+      cause: [{ scheme: 'bearer', parameters: { error: 'invalid_client' } }],
+    })
+  },
+)
 
 t.test(
-  'whatever the metadata promises is so: endpoints, ways to authenticate, grants, scopes, bindings (OA25, N-44, N-51)',
+  'fulfils its metadata: endpoints, authentication methods, grants, scopes, bindings (OA25, N-44, N-51)',
   async t => {
     const nobody = line(null)
     const as = await discover(nobody)
@@ -284,7 +287,7 @@ t.test(
     const lists = ['token', 'introspection', 'revocation'].map(
       endpoint => as[`${endpoint}_endpoint_auth_methods_supported`] as string[],
     )
-    for (const list of lists) t.same([...list].sort(), Object.keys(ways).sort(), 'these, and no others')
+    for (const list of lists) t.same([...list].sort(), Object.keys(ways).sort(), 'these and no others')
     for (const [way, [by, client_id, authentication]] of Object.entries(ways)) {
       const client = { client_id }
       const response = await oauth.clientCredentialsGrantRequest(as, client, authentication, {}, over(by))

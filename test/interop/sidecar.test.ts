@@ -1,5 +1,5 @@
-// Foreign programs in plain HTTP through `tlsbound sidecar`: curl and Python, before a `tlsbound serve` that comes and goes,
-// and before routes that stream.
+// Other programs in plain HTTP through `tlsbound sidecar`: curl and Python, with a `tlsbound serve` that restarts, and with
+// routes that stream.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
 import { makeDemoFolder } from '../helpers/client/client-command.ts'
@@ -13,7 +13,7 @@ t.setTimeout(90_000) // many processes, each slow to start on a busy machine
 
 const local = ['--disable', '--silent', '--show-error', '--noproxy', '*', '--unix-socket', 'run/tlsbound.sock']
 
-/** One curl process through the socket: the status of its answer, and the body. */
+/** Runs curl through the socket; returns the status and the body of its response. */
 async function curl(t: Test, cwd: string, ...args: readonly string[]) {
   const { status, stdout, all } = await run(t, 'curl', [...local, '--write-out', '\n%{http_code}', ...args], { cwd })
   if (status !== 0) throw new Error(`curl failed: ${all}`)
@@ -21,7 +21,7 @@ async function curl(t: Test, cwd: string, ...args: readonly string[]) {
   return { status: Number(code), body }
 }
 
-t.test('curl works again and again, through restarts of the server', async t => {
+t.test('serves curl repeatedly, through restarts of the server', async t => {
   const folder = makeFolder(t)
   let server = await startTlsbound(t, folder)
   const { port } = server
@@ -36,7 +36,7 @@ t.test('curl works again and again, through restarts of the server', async t => 
     await server.end(signal)
     const waiting = curl(t, folder, notes)
     server = await startTlsbound(t, folder, { TLSBOUND_PORT: String(port) })
-    t.match(await waiting, { status: 200, body: /"kept"/ }, `asked while it was away after ${signal}`)
+    t.match(await waiting, { status: 200, body: /"kept"/ }, `requested while the server was stopped after ${signal}`)
     t.match(await curl(t, folder, ...note, notes), { status: 201 })
   }
   const { client } = JSON.parse((await curl(t, folder, 'http://any/_status')).body)
@@ -44,7 +44,7 @@ t.test('curl works again and again, through restarts of the server', async t => 
   t.notMatch(sidecar.stderr(), /eyJ|Warning/)
 })
 
-/** Answers an event stream with what comes out of the promise, and a request with its own body. */
+/** Answers with an event stream from the promise, or echoes the request's body. */
 let onStream: (events: FastifyReply['raw']) => void
 const stream = new Promise<FastifyReply['raw']>(resolve => (onStream = resolve))
 const routes = (app: FastifyInstance) => {
@@ -61,7 +61,7 @@ const folder = makeDemoFolder(t, server.pki)
 const sidecar = await startSidecarCommand(t, folder, ['--upstream', origin])
 t.equal(sidecar.address, 'unix:run/tlsbound.sock')
 
-t.test('curl shows each event when it comes, and gets its own body back while it still sends', async t => {
+t.test('shows curl each event when it arrives, and echoes its body while it still sends', async t => {
   const listener = start(t, 'curl', [...local, '--no-buffer', 'http://notes/events'], folder)
   const events = await stream
   for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
@@ -81,14 +81,14 @@ t.test('curl shows each event when it comes, and gets its own body back while it
   t.match(await talker.ended, { status: 0, stdout: 'first\nsecond\n' })
 })
 
-t.test('curl sees what the sidecar refuses, and sends no token even when it tries', async t => {
+t.test('shows curl what the sidecar refuses, and forwards no token of curl', async t => {
   t.match(await curl(t, folder, '--path-as-is', 'http://notes//evil.example/'), { status: 400, body: /one slash/ })
   t.match(await curl(t, folder, '--http1.0', 'http://notes/'), { status: 505, body: /HTTP\/1\.1/ })
   t.match(await curl(t, folder, '--http2', 'http://notes/api/whoami'), { status: 200, body: /alice/ })
   const before = server.events.length
   const stolen = ['--header', 'Authorization: Bearer stolen', 'http://notes/api/whoami']
   t.match(await curl(t, folder, ...stolen), { status: 200, body: /alice/ })
-  t.equal(server.events.length, before, 'the server has seen nothing to refuse')
+  t.equal(server.events.length, before, 'the server refused nothing')
 })
 
 const python = `
@@ -117,7 +117,7 @@ for count in range(10):
 print('one connection' if program.sock is first else 'several connections')
 `
 
-t.test('Python speaks through the socket, with lengths and with chunks, over one connection', async t => {
+t.test('serves Python through the socket, with Content-Length and chunked, over one connection', async t => {
   const { status, stdout, all } = await run(t, 'python3', ['-c', python], { cwd: folder })
   t.equal(status, 0, all)
   t.match(stdout, /^\(201, .*one.*\n\(201, .*two.*\n\(200, ''\)\none connection\n$/)

@@ -1,4 +1,4 @@
-// What a notification says: bounded, JSON, and without any token; whatever an event holds. LK01, LK03, LK11.
+// The body of a notification: bounded, JSON, and without any token, whatever an event contains. LK01, LK03, LK11.
 import fc from 'fast-check'
 import t from 'tap'
 import { eventNames, type SecurityEvent } from '../../src/audit/event.ts'
@@ -9,7 +9,7 @@ import { theft } from '../helpers/server/webhook-receiver.ts'
 const jwt = `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.${'c2ln'.repeat(20)}`
 const opaque = buildOpaqueToken('rt', Buffer.alloc(32, 5))
 
-t.test('facts stay as they are, and so do ids that look like the beginning of a token', t => {
+t.test('keeps facts unchanged, and ids that resemble the beginning of a token', t => {
   const facts = {
     jti: 'eyJabcdefghijklmnop',
     'x5t#S256': `eyJ${'A'.repeat(40)}`,
@@ -24,7 +24,7 @@ t.test('facts stay as they are, and so do ids that look like the beginning of a 
   t.end()
 })
 
-t.test('a token in a fact, in its name, or in the midst of a text is not told, nor is its beginning', t => {
+t.test('redacts a token in a fact, in its name or within a text, and its beginning', t => {
   for (const token of [jwt, opaque, jwt.slice(0, 60), opaque.slice(0, 30)])
     for (const facts of [
       { client_id: token },
@@ -40,7 +40,7 @@ t.test('a token in a fact, in its name, or in the midst of a text is not told, n
   t.end()
 })
 
-t.test('whatever an event holds, its notification is JSON, short, and leads back to it', t => {
+t.test('builds short JSON that identifies the event, whatever the event contains', t => {
   const unit = fc.constantFrom('a', '.', '"', '\u0000', '\u2028', '\ud800', '\u{1f511}', 'eyJ', 'tlsbound_at_')
   const event = fc.record({
     time: fc.constant('2026-11-24T14:00:00.000Z'),
@@ -58,7 +58,7 @@ t.test('whatever an event holds, its notification is JSON, short, and leads back
   const huge = Object.fromEntries(
     Array.from({ length: 1000 }, (_, index) => [`fact-${index}`, '\u0000'.repeat(10_000)]),
   )
-  t.ok(check(theft(huge)), 'and so it is with one that is too large')
+  t.ok(check(theft(huge)), 'the same for an event that is too large')
   t.match(JSON.parse(buildBody(theft(huge), 2)).data, { client_id: 'alice', jti: 'jti-1', suppressed: 2 })
   const round: { self?: unknown } = {}
   round.self = round

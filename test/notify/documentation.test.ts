@@ -1,11 +1,10 @@
-// docs/how-to/notify.md is true: its code verifies the example of docs/reference/notifications.md, and what is delivered to a
-// receiver, in Node and in Python.
-// Needs the Debian package python3.
+// Runs the code of docs/how-to/notify.md in Node and Python on the example of docs/reference/notifications.md and on
+// delivered notifications. Needs the Debian package python3.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readReceivers } from '../../src/notify/receiver.ts'
+import { parseReceivers } from '../../src/notify/receiver.ts'
 import { startNotifier } from '../helpers/server/notifier.ts'
 import { type Delivered, secret, startReceiver, theft } from '../helpers/server/webhook-receiver.ts'
 import { until } from '../helpers/until.ts'
@@ -25,17 +24,17 @@ print(json.dumps([verify(key, headers, body.encode(), now) for key, headers, bod
 })
 const { verify } = (await import(join(folder, 'verify.mjs'))) as { verify: (...one: Case) => boolean }
 
-/** What the code of the page says to each of these, which must be the same in both languages. */
+/** The results of the page's code for each of these, which must be the same in both languages. */
 function verifyAll(cases: readonly Case[]): boolean[] {
   const input = JSON.stringify(cases)
   const { stdout, stderr, error } = spawnSync('python3', [join(folder, 'verify.py')], { input, encoding: 'utf8' })
-  if (error !== undefined) throw new Error('python3 cannot be run: install the Debian package python3')
+  if (error !== undefined) throw new Error('cannot run python3: install the Debian package python3')
   const inNode = cases.map(one => verify(...one))
-  t.same(stdout.trim() === '' ? stderr : JSON.parse(stdout), inNode, 'in Python as in Node')
+  t.same(stdout.trim() === '' ? stderr : JSON.parse(stdout), inNode, 'Python agrees with Node')
   return inNode
 }
 
-t.test('the example has the signature that the code of the page verifies', t => {
+t.test('verifies the signature of the example with the code of the page', t => {
   const [head = '', body = ''] = String(code('http')).trimEnd().split('\n\n')
   const headers = Object.fromEntries([...head.matchAll(/^([\w-]+): (.*)$/gm)].map(([, name, value]) => [name, value]))
   const now = Number(headers['webhook-timestamp'])
@@ -48,12 +47,12 @@ t.test('the example has the signature that the code of the page verifies', t => 
     [true, false],
   )
   const problems: string[] = []
-  t.equal(readReceivers(JSON.parse(String(code('json'))), problems).length, 2, 'and its list can be read')
+  t.equal(parseReceivers(JSON.parse(String(code('json'))), problems).length, 2, 'and its list can be parsed')
   t.same(problems, [])
   t.end()
 })
 
-t.test('what is delivered is verified by each of its secrets, and by nothing else', async t => {
+t.test('verifies a delivered notification with each of its secrets, and with no other', async t => {
   const receiver = await startReceiver(t)
   const next = `whsec_${Buffer.alloc(24, 8).toString('base64')}`
   const notifier = startNotifier(t, [receiver.known({ secret: undefined, secrets: [next, secret] })])

@@ -1,4 +1,4 @@
-// Internal addresses: which they are, in every spelling, and that a name that leads to one is as good as it. SSRF; RFC 6890.
+// Internal addresses in every spelling, and names that resolve to one. SSRF; RFC 6890.
 import type { LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import t from 'tap'
@@ -63,13 +63,13 @@ const reachable = [
   ...['2600::1', '2001:4860:4860::8888', '2606:4700:4700::1111', '2a00:1450:4001:82a::200e', '3ffe::1'],
 ]
 
-t.test('an address is internal unless it is one host that the whole Internet reaches', t => {
+t.test('treats an address as internal unless it is a single globally reachable host', t => {
   for (const address of internal) t.equal(isInternal(address), true, address)
   for (const address of reachable) t.equal(isInternal(address), false, address)
   t.end()
 })
 
-t.test('a URL has no spelling of an internal address that is not seen', t => {
+t.test('detects an internal address in every spelling of a URL', t => {
   for (const host of [
     ...[
       '127.0.0.1',
@@ -95,11 +95,11 @@ t.test('a URL has no spelling of an internal address that is not seen', t => {
   ])
     t.equal(isInternalHost(new URL(`https://${host}/`)), true, host)
   for (const host of ['8.8.8.8', '134744072', '[2600::1]', 'localhost', 'hooks.example', '127.0.0.1.example'])
-    t.equal(isInternalHost(new URL(`https://${host}/`)), false, host) // of names it is seen when they are resolved
+    t.equal(isInternalHost(new URL(`https://${host}/`)), false, host) // a name is checked when it is resolved
   t.end()
 })
 
-t.test('a name has no address when any of its addresses is internal, and its own ones otherwise', t => {
+t.test('rejects a name if any of its addresses is internal, and resolves others unchanged', t => {
   const ask = (found: string | LookupAddress[]) => {
     const answers: [NodeJS.ErrnoException | null, unknown, unknown][] = []
     const resolver: LookupFunction = (_name, _options, callback) => callback(null, found, 4)

@@ -1,4 +1,4 @@
-// Notifications from event to receiver, over real HTTPS: who is told what, once, when again, and when no more. Issue 6 point 3.
+// Notifications from event to receiver, over real HTTPS: who is notified of what, retries, and their end.
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
@@ -11,7 +11,7 @@ import { secret, startReceiver, theft } from '../helpers/server/webhook-receiver
 import { watchStore } from '../helpers/tokens/grants.ts'
 import { until } from '../helpers/until.ts'
 
-t.test('what happened is told to those who want to know of it, of all clients or of one', async t => {
+t.test('notifies the receivers that subscribe to an event, of all clients or of one', async t => {
   const one = await startReceiver(t)
   const other = await startReceiver(t)
   const events = ['refresh.reused', 'key.rotated']
@@ -46,40 +46,37 @@ t.test('what happened is told to those who want to know of it, of all clients or
   )
   t.match(other.delivered, [{ json: { type: 'refresh.reused', data: { client_id: 'bob' } } }])
   t.equal(other.delivered.length, 1)
-  t.same(await notifier.store.findDueReceivers(Number.MAX_SAFE_INTEGER), [], 'and nothing waits any more')
+  t.same(await notifier.store.findDueReceivers(Number.MAX_SAFE_INTEGER), [], 'nothing is waiting')
 })
 
-t.test(
-  'who repeats himself is notified of once a minute, with how often it was; others are not kept back by it',
-  async t => {
-    const receiver = await startReceiver(t)
-    const notifier = startNotifier(t, [receiver.known()])
-    for (let count = 0; count < 1000; count++) notifier.observe(theft())
-    notifier.observe(theft({ jti: 'jti-2' }))
-    await until(() => receiver.delivered.length === 2)
-    await notifier.pass(59)
-    notifier.observe(theft())
-    await notifier.pass(1)
-    t.equal(receiver.delivered.length, 2)
-    notifier.observe(theft())
-    await until(() => receiver.delivered.length === 3)
-    t.same(
-      receiver.delivered.map(({ json }) => json.data.suppressed),
-      [undefined, undefined, 1000],
-    )
+t.test('notifies once a minute of repeated events, with their number, without delaying others', async t => {
+  const receiver = await startReceiver(t)
+  const notifier = startNotifier(t, [receiver.known()])
+  for (let count = 0; count < 1000; count++) notifier.observe(theft())
+  notifier.observe(theft({ jti: 'jti-2' }))
+  await until(() => receiver.delivered.length === 2)
+  await notifier.pass(59)
+  notifier.observe(theft())
+  await notifier.pass(1)
+  t.equal(receiver.delivered.length, 2)
+  notifier.observe(theft())
+  await until(() => receiver.delivered.length === 3)
+  t.same(
+    receiver.delivered.map(({ json }) => json.data.suppressed),
+    [undefined, undefined, 1000],
+  )
 
-    for (let count = 0; count < 10_000; count++) notifier.observe(theft({ client_id: `spray-${count}` }))
-    await until(() => receiver.delivered.length >= 50)
-    await notifier.pass(30)
-    const { length } = receiver.delivered
-    t.ok(length < 70, `${length} of 10 000 different ones within a minute`)
-    await notifier.pass(31)
-    notifier.observe(theft({ client_id: 'the next minute' }))
-    await until(() => receiver.delivered.length === length + 1)
-  },
-)
+  for (let count = 0; count < 10_000; count++) notifier.observe(theft({ client_id: `spray-${count}` }))
+  await until(() => receiver.delivered.length >= 50)
+  await notifier.pass(30)
+  const { length } = receiver.delivered
+  t.ok(length < 70, `${length} of 10 000 different ones within a minute`)
+  await notifier.pass(31)
+  notifier.observe(theft({ client_id: 'the next minute' }))
+  await until(() => receiver.delivered.length === length + 1)
+})
 
-t.test('a notification that fails comes again later each time, the same but for its time and signature', async t => {
+t.test('retries a failed notification at growing intervals, with the same id and body', async t => {
   const receiver = await startReceiver(t)
   receiver.answer(response => response.writeHead(500).end())
   const notifier = startNotifier(t, [receiver.known()])
@@ -110,7 +107,7 @@ t.test('a notification that fails comes again later each time, the same but for 
   t.equal(notifier.reports.length, 1, 'control')
 })
 
-t.test('a receiver that asks for time gets it, up to an hour, and nothing else meanwhile', async t => {
+t.test('waits up to an hour for a receiver that asks for time, and sends it nothing else meanwhile', async t => {
   const receiver = await startReceiver(t)
   let retryAfter = '120'
   receiver.answer(response => response.writeHead(503, { 'retry-after': retryAfter }).end())
@@ -133,7 +130,7 @@ t.test('a receiver that asks for time gets it, up to an hour, and nothing else m
 })
 
 t.test(
-  'a receiver that is gone is told nothing more until the list is read again, and loses nothing by it',
+  'stops sending to a receiver that answered 410 until the list is loaded again, without losing a notification',
   async t => {
     const [receiver, other] = [await startReceiver(t), await startReceiver(t)]
     receiver.answer(response => response.writeHead(410).end())
@@ -154,11 +151,11 @@ t.test(
     notifier.replace([other.known()])
     notifier.observe(theft({ jti: 'jti-4' }))
     await until(() => other.delivered.length === 4)
-    t.equal(receiver.delivered.length, 3, 'who is not in the list any more is told nothing')
+    t.equal(receiver.delivered.length, 3, 'sends nothing to a receiver that was removed from the list')
   },
 )
 
-t.test('what finds no room is given up with an event: in the spool, and in memory while the store is away', async t => {
+t.test('gives up notifications without room in the spool or in memory, with an event', async t => {
   const receiver = await startReceiver(t)
   const known = receiver.known()
   const store = openSqlite(':memory:')
@@ -191,10 +188,10 @@ t.test('what finds no room is given up with an event: in the spool, and in memor
   await other.pass(61)
   const limit = outboxLimit + 1
   const kept = await second.claimNotifications(known.key, { now: other.now, until: other.now + 1, limit })
-  t.equal(kept.length, outboxLimit, 'each of the others is kept')
+  t.equal(kept.length, outboxLimit, 'each of the others is stored')
 })
 
-t.test('a notification that the store has kept, although its answer was lost, is sent once', async t => {
+t.test('sends a stored notification once, although the response of the store was lost', async t => {
   const receiver = await startReceiver(t)
   const store = openSqlite(':memory:')
   let isLost = true
@@ -215,7 +212,7 @@ t.test('a notification that the store has kept, although its answer was lost, is
   t.same(notifier.reports, [])
 })
 
-t.test('an event that cannot be told is reported, and harms nobody who waits for a decision', async t => {
+t.test('reports an event that cannot be sent, without affecting decisions', async t => {
   const receiver = await startReceiver(t)
   const notifier = startNotifier(t, [receiver.known()])
   t.doesNotThrow(() => notifier.observe(theft({ jti: 1n })))
@@ -224,7 +221,7 @@ t.test('an event that cannot be told is reported, and harms nobody who waits for
   await until(() => receiver.delivered.length === 1)
 })
 
-t.test('the secrets can follow each other without a gap: each signs', async t => {
+t.test('rotates secrets without a gap: each signs', async t => {
   const receiver = await startReceiver(t)
   const next = `whsec_${Buffer.alloc(24, 8).toString('base64')}`
   const notifier = startNotifier(t, [receiver.known({ secret: undefined, secrets: [next, secret] })])
@@ -233,7 +230,7 @@ t.test('the secrets can follow each other without a gap: each signs', async t =>
   t.match(receiver.delivered[0]?.headers['webhook-signature'], /^v1,[\w+/]{43}= v1,[\w+/]{43}=$/)
 })
 
-t.test('a state file of before there were notifications is taken up where it was left', async t => {
+t.test('migrates a state file without notifications', async t => {
   const path = join(t.testdir(), 'state.db')
   const before = openSqlite(path)
   await before.addNote('alice', 'x', 1)
@@ -250,7 +247,7 @@ t.test('a state file of before there were notifications is taken up where it was
   t.match(await notifier.store.listNotes('alice', 1), [{ text: 'x' }])
 })
 
-t.test('who is taken out of the list is sent nothing more, however much waits for it', async t => {
+t.test('sends nothing more to a receiver that was removed from the list, however much waits for it', async t => {
   const [receiver, other] = [await startReceiver(t), await startReceiver(t)]
   const held: (() => void)[] = []
   receiver.answer(response => held.push(() => response.writeHead(204).end()))
@@ -265,16 +262,16 @@ t.test('who is taken out of the list is sent nothing more, however much waits fo
     notifier.observe(theft({ jti: `other-${count}` }))
     await until(() => other.delivered.length === count)
   }
-  t.equal(receiver.delivered.length, 4, 'what was under way')
+  t.equal(receiver.delivered.length, 4, 'the deliveries in progress')
   t.same(held, [])
 
   notifier.replace([receiver.known()])
   receiver.answer(response => response.writeHead(204).end())
   await notifier.pass(61)
-  t.equal(receiver.delivered.length, 10, 'control: whoever is back in it is sent the rest')
+  t.equal(receiver.delivered.length, 10, 'control: the rest is sent after it was added again')
 })
 
-t.test('RE09: a clock that is put back keeps nothing back', async t => {
+t.test('delays no notification when the clock is set back (RE09)', async t => {
   const receiver = await startReceiver(t)
   const notifier = startNotifier(t, [receiver.known()])
   for (let kind = 0; kind < 100; kind++) notifier.observe(theft({ jti: `jti-${kind}` }))
@@ -283,18 +280,18 @@ t.test('RE09: a clock that is put back keeps nothing back', async t => {
   for (const jti of ['jti-1', 'new-1', 'new-2']) notifier.observe(theft({ jti }))
   await until(() => receiver.delivered.length === 64)
   notifier.observe(theft({ jti: 'jti-1' }))
-  await notifier.look()
-  t.equal(receiver.delivered.length, 64, 'control: equal ones of a minute are one')
+  await notifier.poll()
+  t.equal(receiver.delivered.length, 64, 'control: equal events within a minute are one')
 
   receiver.answer(response => response.writeHead(500).end())
   notifier.observe(theft({ jti: 'new-3' }))
-  await notifier.look()
+  await notifier.poll()
   receiver.answer(response => response.writeHead(204).end())
   notifier.observe(theft({ jti: 'new-4' }))
-  await notifier.look()
-  t.equal(receiver.delivered.length, 65, 'control: a receiver that has failed is left alone')
+  await notifier.poll()
+  t.equal(receiver.delivered.length, 65, 'control: nothing is sent to a receiver that has failed')
   await notifier.pass(-1800)
   notifier.observe(theft({ jti: 'new-5' }))
-  await notifier.look()
+  await notifier.poll()
   t.equal(receiver.delivered.at(-1)?.json.data.jti, 'new-5')
 })

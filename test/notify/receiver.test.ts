@@ -1,36 +1,32 @@
-// The list of webhooks: what it may say, that all problems come in one message, and that its secrets stay in it.
-// Issue 6 point 3; RE21, RE25, LK01.
+// The list of webhooks: its valid values, all problems in one message, and no secret in messages. RE21, RE25, LK01.
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readReceivers } from '../../src/notify/receiver.ts'
+import { parseReceivers } from '../../src/notify/receiver.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { readWebhooksFile } from '../../src/process/files.ts'
 import { readKnown, secret } from '../helpers/server/webhook-receiver.ts'
 
 const url = 'https://hooks.example/tlsbound?key=1'
 
-t.test(
-  'a webhook is an https address and a secret; by default it is told of thefts, leaks and reuse, of all clients',
-  t => {
-    t.match(readKnown({ url, secret }, undefined), {
-      url: new URL(url),
-      clientId: undefined,
-      secrets: [Buffer.alloc(32, 7)],
-      allowInternal: false,
-      caFile: undefined,
-    })
-    t.same([...readKnown({ url, secret }, undefined).events], ['theft.suspected', 'token.leaked', 'refresh.reused'])
-    const other = { url, secrets: [secret, `whsec_${Buffer.alloc(24).toString('base64')}`], client_id: 'alice' }
-    t.match(readKnown({ ...other, events: ['key.rotated'] }, undefined), {
-      clientId: 'alice',
-      secrets: [{}, { length: 24 }],
-    })
-    t.end()
-  },
-)
+t.test('accepts an https URL and a secret, with thefts, leaks and reuse of all clients as the default events', t => {
+  t.match(readKnown({ url, secret }, undefined), {
+    url: new URL(url),
+    clientId: undefined,
+    secrets: [Buffer.alloc(32, 7)],
+    allowInternal: false,
+    caFile: undefined,
+  })
+  t.same([...readKnown({ url, secret }, undefined).events], ['theft.suspected', 'token.leaked', 'refresh.reused'])
+  const other = { url, secrets: [secret, `whsec_${Buffer.alloc(24).toString('base64')}`], client_id: 'alice' }
+  t.match(readKnown({ ...other, events: ['key.rotated'] }, undefined), {
+    clientId: 'alice',
+    secrets: [{}, { length: 24 }],
+  })
+  t.end()
+})
 
-t.test('what waits for a webhook waits for its address and client, whatever its secrets are by then', t => {
+t.test('keeps waiting notifications for the same address and client, whatever the secrets are', t => {
   const key = (entry: object) => readKnown({ url, secret, ...entry }, undefined).key
   t.equal(key({ secret: undefined, secrets: [secret, secret], events: ['key.rotated'] }), key({}))
   const keys = [key({}), key({ client_id: 'alice' }), key({ client_id: 'bob' }), key({ url: `${url}2` })]
@@ -38,12 +34,12 @@ t.test('what waits for a webhook waits for its address and client, whatever its 
   t.end()
 })
 
-t.test('each mistake is said, all in one message and without a secret', t => {
+t.test('reports all errors in one message, without a secret', t => {
   const text = (length: number) => `whsec_${Buffer.alloc(length, 9).toString('base64')}`
   const wrong: [object | null | string, RegExp][] = [
-    [{ secret }, /url must be an https address/],
+    [{ secret }, /url must be an https URL/],
     ...['http://127.0.0.1/', 'ftp://hooks.example', 'https://u:p@hooks.example', `${url}#x`, 'hooks.example', 7].map(
-      (address): [object, RegExp] => [{ url: address, secret, allow_internal: true }, /url must be an https address/],
+      (address): [object, RegExp] => [{ url: address, secret, allow_internal: true }, /url must be an https URL/],
     ),
     [{ url }, /secret must be whsec_/],
     ...[secret.slice(6), text(23), text(65), `${secret}=`, `${secret} `, 'whsec_', 'whsec_ä', [secret], 7, null].map(
@@ -53,26 +49,26 @@ t.test('each mistake is said, all in one message and without a secret', t => {
       { url, secrets: odd },
       /secret must be whsec_/,
     ]),
-    [{ url, secret, secrets: [secret] }, /only one of secret, secrets/],
-    [{ url, secret, client_id: '' }, /client_id must be a text/],
+    [{ url, secret, secrets: [secret] }, /secret and secrets cannot both be given/],
+    [{ url, secret, client_id: '' }, /client_id must be a non-empty string/],
     ...[[], 'theft.suspected', ['theft'], ['notification.failed']].map((events): [object, RegExp] => [
       { url, secret, events },
       /events must be a list of token\.issued, /,
     ]),
     [{ url, secret, ca_file: 1 }, /ca_file must be a path/],
     [{ url, secret, allow_internal: 'yes' }, /allow_internal must be true or false/],
-    [{ url, secret, scret: 1 }, /scret is not known/],
+    [{ url, secret, scret: 1 }, /unknown member scret/],
     ...[null, 'x', []].map((entry): [object | null | string, RegExp] => [entry, /must be a JSON object/]),
   ]
   for (const [entry, sentence] of wrong) {
     const problems: string[] = []
-    t.same(readReceivers([{ url, secret }, entry], problems).length, 1, 'the good one beside it')
+    t.same(parseReceivers([{ url, secret }, entry], problems).length, 1, 'the valid one beside it')
     t.match(problems, [sentence], JSON.stringify(entry))
     t.ok(problems.every(problem => problem.startsWith('webhook number 2: ')))
     t.notMatch(problems.join(), /whsec_[^ ]/)
   }
   const problems: string[] = []
-  readReceivers(
+  parseReceivers(
     [
       { url, secret },
       { url, secrets: [secret] },
@@ -80,16 +76,16 @@ t.test('each mistake is said, all in one message and without a secret', t => {
     ],
     problems,
   )
-  t.same(problems, ['one webhook is listed twice for the same client: hooks.example'])
+  t.same(problems, ['webhook listed twice for the same client: hooks.example'])
   for (const list of [{}, null, Array(101).fill({ url, secret })]) {
     const found: string[] = []
-    t.same(readReceivers(list, found), [])
+    t.same(parseReceivers(list, found), [])
     t.match(found, [/must be a JSON array of at most 100/])
   }
   t.end()
 })
 
-t.test('the file is for its owner alone, and the authorities that it names lie beside it', t => {
+t.test('requires a file that only its owner can read, and finds the authorities beside it', t => {
   const folder = t.testdir({
     'ca.pem': issueCertificate({ subject: [['CN', 'x']], ca: true }).certificate,
     'no.pem': 'x',

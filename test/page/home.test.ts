@@ -1,5 +1,5 @@
-// What the server tells people of their own connection, to a Chromium that has a client certificate in its own key store,
-// over its own TLS and HTTP/2; and to one that has none. LK12; issue 6 point 6.
+// The page about a visitor's own connection, in a Chromium with a client certificate in its own key store, over its own TLS
+// and HTTP/2, and in one without. LK12.
 import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { startTestServer } from '../../src/testing/server.ts'
@@ -13,7 +13,7 @@ const server = await startTestServer({ env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2
 t.teardown(() => server.close())
 const html = { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } }
 
-t.test('Chromium shows its client certificate over HTTP/2, and reads there what its token would hold', async t => {
+t.test("presents Chromium's client certificate over HTTP/2, and shows what its token would contain", async t => {
   const { origin, pki } = server
   const context = await startChromiumAs(t, pki.alice, { origin, ca: pki.ca.certificate })
   const page = await context.newPage()
@@ -40,7 +40,7 @@ t.test('Chromium shows its client certificate over HTTP/2, and reads there what 
     t.same((await runInPage(page, 'contrast')).low, [], colorScheme)
   }
   await page.setViewportSize({ width: 360, height: 740 })
-  t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, 'a phone needs not scroll sideways')
+  t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, 'a phone does not scroll sideways')
   await page.getByRole('link', { name: 'The same for programs' }).click()
   t.match(
     await page.locator('body').innerText(),
@@ -49,17 +49,17 @@ t.test('Chromium shows its client certificate over HTTP/2, and reads there what 
   )
 })
 
-t.test('Chromium without a client certificate is told that it lacks one', async t => {
+t.test('reports a missing client certificate to Chromium', async t => {
   const browser = await startChromium(t)
   const page = await browser.newPage({ ignoreHTTPSErrors: true })
   await page.goto(server.origin)
   const text = await page.locator('main').innerText()
   t.match(text, /presented no client certificate.*None was sent in the TLS handshake.*None is issued: no_certificate/s)
-  t.match(text, /tls-exporter/, 'its connection has a binding all the same')
+  t.match(text, /tls-exporter/, 'its connection has a binding')
   t.equal(await page.locator('pre').count(), 0)
 })
 
-t.test('whoever does not ask for HTML gets what /binding says', async t => {
+t.test('returns the JSON of /binding to clients that do not ask for HTML', async t => {
   const alice = await server.connect('alice')
   const { body } = await alice.get('/binding')
   t.same((await alice.get('/')).body, body)
@@ -67,7 +67,7 @@ t.test('whoever does not ask for HTML gets what /binding says', async t => {
   t.match((await alice.call('/', html)).headers['set-cookie'], undefined)
 })
 
-t.test('each kind of connection is told what is missing', async t => {
+t.test('names what each kind of connection lacks', async t => {
   const expired = issueCertificate({
     issuer: server.pki.ca,
     subject: [['CN', 'alice']],
@@ -91,7 +91,7 @@ t.test('each kind of connection is told what is missing', async t => {
   }
 })
 
-t.test('a certificate is told whether a registration matches it, and which levels that allows', async t => {
+t.test('reports whether a registration matches the certificate, and the levels that it allows', async t => {
   const subject = { token_endpoint_auth_method: 'tls_client_auth', scope: 'notes:read' }
   const registrations = [
     { ...subject, client_id: 'alice', tls_client_auth_subject_dn: 'CN=alice', token_bindings: ['proof'] },
@@ -118,7 +118,7 @@ t.test('a certificate is told whether a registration matches it, and which level
   t.match(await read('bob'), /<bdi>bobby<\/bdi>, which is\sdisabled.*None is issued: <code>client_disabled/s)
 })
 
-t.test('a subject with markup in it is shown as text, and no header of a request comes back (LK12)', async t => {
+t.test('shows a subject with markup as text, and no header of the request (LK12)', async t => {
   const mallory = await server.connect(issueAs('<script>window.hit=1</script>'))
   const headers = { ...html.headers, cookie: 'secret=1', authorization: 'Bearer eyJsecret', 'user-agent': 'secret<b>' }
   const { text } = await mallory.call('/?secret=<b>', { headers })
@@ -126,18 +126,15 @@ t.test('a subject with markup in it is shown as text, and no header of a request
   t.notMatch(text, /<script|secret/)
 })
 
-t.test(
-  'a subject says openly what would turn the writing round, and may be as long as a certificate (LK12)',
-  async t => {
-    const control = await (await server.connect(issueAs('Zoë – 東京'))).call('/', html)
-    t.match(control.text, '<bdi>CN=Zoë – 東京</bdi>')
-    const turned = await (await server.connect(issueAs('\u202eecila\u2066\u200f\u001b[2J'))).call('/', html)
-    t.match(turned.text, /CN=\\e2\\80\\aeecila\\e2\\81\\a6\\e2\\80\\8f/)
-    t.notMatch(turned.text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
-    const long = await (await server.connect(issueAs('&'.repeat(10_000)))).call('/', html)
-    t.match({ status: long.status, text: long.text }, { status: 200, text: '&#38;'.repeat(10_000) })
-  },
-)
+t.test('makes text-direction marks of a subject visible, however long it is (LK12)', async t => {
+  const control = await (await server.connect(issueAs('Zoë – 東京'))).call('/', html)
+  t.match(control.text, '<bdi>CN=Zoë – 東京</bdi>')
+  const turned = await (await server.connect(issueAs('\u202eecila\u2066\u200f\u001b[2J'))).call('/', html)
+  t.match(turned.text, /CN=\\e2\\80\\aeecila\\e2\\81\\a6\\e2\\80\\8f/)
+  t.notMatch(turned.text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+  const long = await (await server.connect(issueAs('&'.repeat(10_000)))).call('/', html)
+  t.match({ status: long.status, text: long.text }, { status: 200, text: '&#38;'.repeat(10_000) })
+})
 
 function issueAs(name: string, issuer = server.pki.ca) {
   const subject = [['CN', name]] as const

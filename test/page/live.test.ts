@@ -1,5 +1,4 @@
-// The live page in a real Chromium: what it shows, what it never shows, what an attacker can make of it, and who can use it.
-// LK12, LK06; issue 6 point 6.
+// The live page in a real Chromium: what it shows, what it must not show, attacks on it, and its accessibility. LK12, LK06.
 import { X509Certificate } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -45,7 +44,7 @@ async function signIn(page: Page, token = opsToken): Promise<void> {
   await page.getByText('Live', { exact: true }).waitFor()
 }
 
-/** The newest with this name. */
+/** The newest one of this name. */
 const card = (page: Page, name: string) =>
   page
     .getByRole('listitem')
@@ -54,14 +53,14 @@ const card = (page: Page, name: string) =>
 
 const page = await openPage()
 
-t.test('it shows nothing before it has the ops token, and says what is wrong with another one', async t => {
+t.test('shows nothing before it has the ops token, and rejects a wrong one with a message', async t => {
   const alice = await server.connect('alice')
   t.equal(await page.getByRole('heading', { name: 'Connections' }).isVisible(), false)
   await page.getByLabel('Ops token').fill('x'.repeat(43))
   await page.keyboard.press('Enter')
   const wrong = page.getByRole('alert').getByText('This is not the ops token of this server')
   await wrong.waitFor()
-  t.equal(await page.evaluate('document.activeElement.id'), 'token', 'and one can try again at once')
+  t.equal(await page.evaluate('document.activeElement.id'), 'token', 'another attempt is possible immediately')
   await page.evaluate(`document.getElementById('entry-problem').textContent = ''`)
   await page.getByLabel('Ops token').fill('no header can hold “this”')
   await page.keyboard.press('Enter')
@@ -71,11 +70,11 @@ t.test('it shows nothing before it has the ops token, and says what is wrong wit
   await signIn(page)
   t.equal(await page.getByRole('heading', { name: 'Connections' }).isVisible(), true)
   const kept = await page.evaluate('JSON.stringify([location.href, localStorage, sessionStorage, document.cookie])')
-  t.notMatch(`${kept}${await page.content()}`, opsToken, 'the page keeps the token in its memory only')
+  t.notMatch(`${kept}${await page.content()}`, opsToken, 'the page stores the token in memory only')
   t.equal(await page.locator('#token').inputValue(), '')
 })
 
-t.test('a connection appears with its thumbprints, gets a token, and goes', async t => {
+t.test('shows a new connection with its thumbprints and its token, and removes it when it closes', async t => {
   const alice = await server.connect('alice')
   await card(page, 'alice').waitFor()
   const { bindings, certificate } = (await alice.get('/binding')).body
@@ -93,7 +92,7 @@ t.test('a connection appears with its thumbprints, gets a token, and goes', asyn
   await page.getByText('No client is connected').waitFor()
 })
 
-t.test('a refusal appears with its reason in words, and is announced', async () => {
+t.test('shows and announces a refusal with its reason as a sentence', async () => {
   const bob = await server.connect('bob')
   await bob.get('/api/whoami', tokens[0])
   const jti = jtiOf(tokens[0] ?? '')
@@ -104,7 +103,7 @@ t.test('a refusal appears with its reason in words, and is announced', async () 
   bob.close()
 })
 
-t.test('a suspected theft comes before the refusals, and looks different from a 404', async t => {
+t.test('shows a suspected theft above the refusals, unlike a 404', async t => {
   const bob = await server.connect('bob')
   await bob.get('/nowhere', await bob.token())
   const theft = page.locator('#theft-list > li').filter({ hasText: jtiOf(tokens[0] ?? '') })
@@ -118,7 +117,7 @@ t.test('a suspected theft comes before the refusals, and looks different from a 
   bob.close()
 })
 
-t.test('equal refusals are one entry with their count, and can be filtered', async t => {
+t.test('shows equal refusals as one entry with a count, and filters them', async t => {
   const nobody = await server.connect(null)
   for (let times = 0; times < 3; times++) await nobody.get('/api/whoami', 'x')
   await nobody.requestToken({ client_id: 'alice' })
@@ -143,7 +142,7 @@ t.test('equal refusals are one entry with their count, and can be filtered', asy
   nobody.close()
 })
 
-t.test('version, readiness and the end of the certificate are shown', async () => {
+t.test('shows version, readiness and the end of the certificate', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   const own = page.getByRole('region', { name: 'This server' })
   await own.getByText(version, { exact: true }).waitFor()
@@ -154,7 +153,7 @@ t.test('version, readiness and the end of the certificate are shown', async () =
     .waitFor()
 })
 
-t.test('names with markup in them are shown as text (LK12)', async t => {
+t.test('shows names with markup as text (LK12)', async t => {
   const identity = issueAs(hostile)
   const mallory = await server.connect(identity)
   await page.getByRole('heading', { name: '<img src=x onerror' }).waitFor()
@@ -165,12 +164,12 @@ t.test('names with markup in them are shown as text (LK12)', async t => {
   mallory.close()
 })
 
-t.test('the button has a token stolen from this very server, and each theft is refused', async t => {
+t.test('runs the theft demo against this server, which refuses each theft', async t => {
   await page.getByText('No client is connected').waitFor()
   await page.getByRole('button', { name: 'Steal a token' }).click()
   const played = page.locator('#plays > li')
   await played.filter({ hasText: 'over HTTP/2' }).waitFor()
-  // While they are played, the connection of Alice and those of the thieves are side by side, with the pictures of the rows.
+  // During the demo, the connections of Alice and of the thieves are side by side, with the pictures of the rows.
   await page.getByRole('link', { name: /^[4-9] connections/ }).waitFor()
   const pictures = (places: string) =>
     page.evaluate(`[...document.querySelectorAll('${places}')].map(each => each.getAttribute('d'))`) as Promise<
@@ -182,8 +181,8 @@ t.test('the button has a token stolen from this very server, and each theft is r
   t.ok(portraits.includes(hers))
   t.ok(new Set(portraits).size >= 4)
   const thieves = others.filter(picture => picture !== hers && portraits.includes(picture))
-  t.ok(thieves.length >= 3, 'thieves stand beside her')
-  await page.getByText('All 10 thefts were refused, and Alice goes on working.').waitFor()
+  t.ok(thieves.length >= 3, "the thieves' connections are shown beside hers")
+  await page.getByText('All 10 thefts were refused, and Alice can continue.').waitFor()
   const rows = await page.locator('#plays > li').allInnerTexts()
   t.equal(rows.filter(row => /refused\s+401 \w+/.test(row)).length, 10, rows.join('\n'))
   t.equal(rows.filter(row => /accepted\s+200/.test(row)).length, 3)
@@ -191,7 +190,7 @@ t.test('the button has a token stolen from this very server, and each theft is r
   await page.getByText('No client is connected').waitFor()
 })
 
-t.test('a server in production has no button, and says what to use', async t => {
+t.test('has no theft demo in production, and names the alternative', async t => {
   const folder = t.testdir()
   writeOwnPki(join(folder, 'certs'))
   writeFileSync(join(folder, 'clients.json'), JSON.stringify([register('alice')]))
@@ -213,20 +212,20 @@ t.test('a server in production has no button, and says what to use', async t => 
   t.equal(await page.getByText('Alice gets a token').isVisible(), false)
 })
 
-t.test('no token is ever in the page (LK12)', async t => {
+t.test('contains no token (LK12)', async t => {
   const bob = await server.connect('bob')
   await bob.get('/api/whoami', tokens[0])
   await page
     .locator('#refusal-list')
     .getByText(jtiOf(tokens[0] ?? ''))
-    .waitFor() // control: it is there by its id
+    .waitFor() // control: its id is shown
   bob.close()
   const content = await page.content()
   t.notMatch(content, /eyJ[\w-]{10}/)
   for (const token of tokens) for (const piece of token.split('.').slice(1)) t.notOk(content.includes(piece))
 })
 
-t.test('all of it works with the keyboard alone, with the focus in sight', async t => {
+t.test('works with the keyboard alone, with a visible focus', async t => {
   const page = await openPage()
   const carol = await server.connect('alice')
   const press = async (key: string, until: string) => {
@@ -234,10 +233,10 @@ t.test('all of it works with the keyboard alone, with the focus in sight', async
       await page.keyboard.press(key)
       const [name, outline] = (await page.evaluate(`(({ activeElement: e }) =>
         [e.id || e.textContent, getComputedStyle(e).outlineStyle])(document)`)) as [string, string]
-      t.equal(outline, 'solid', `the focus on ${name.trim()} shows`)
+      t.equal(outline, 'solid', `the focus on ${name.trim()} is visible`)
       if (name.includes(until)) return
     }
-    throw new Error(`the keyboard never came to ${until}`)
+    throw new Error(`the keyboard did not reach ${until}`)
   }
   await press('Tab', 'token')
   await page.keyboard.type(opsToken)
@@ -245,7 +244,7 @@ t.test('all of it works with the keyboard alone, with the focus in sight', async
   await card(page, 'alice').waitFor()
   await press('Tab', 'In full')
   await page.keyboard.press('Enter')
-  await card(page, 'alice').getByText('CN=alice').waitFor() // it is shown with the next frame
+  await card(page, 'alice').getByText('CN=alice').waitFor() // visible in the next frame
   await press('Tab', 'play')
   await page.keyboard.press('Space')
   await page.getByText('thefts were refused').waitFor()
@@ -256,12 +255,12 @@ t.test('all of it works with the keyboard alone, with the focus in sight', async
   carol.close()
 })
 
-t.test('Chromium’s accessibility tree has each part by its role and name', async t => {
+t.test("has every part in Chromium's accessibility tree, with role and name", async t => {
   const alice = await server.connect('alice')
   await card(page, 'alice').waitFor()
   const tree = await readTree(page)
   for (const part of [
-    ...['banner', 'main', 'navigation On this page', 'heading Who is connected, and who was refused'],
+    ...['banner', 'main', 'navigation On this page', 'heading Live view of this server'],
     ...['region Connections', 'region Steal a token', 'region Refusals', 'list Refusals', 'status'],
     ...['region This server', 'search Filter the refusals', 'combobox Reason', 'combobox Client', 'searchbox Text'],
     ...['heading Suspected thefts', 'list Suspected thefts'],
@@ -272,7 +271,7 @@ t.test('Chromium’s accessibility tree has each part by its role and name', asy
   alice.close()
 })
 
-t.test('contrast is that of WCAG AA, by day and by night', async t => {
+t.test('has the contrast of WCAG AA in both colour schemes', async t => {
   const alice = await server.connect('alice')
   await alice.token()
   const stranger = await server.connect('stranger')
@@ -280,14 +279,14 @@ t.test('contrast is that of WCAG AA, by day and by night', async t => {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     await card(page, 'stranger').waitFor()
     const { looked, low } = await runInPage(page, 'contrast')
-    t.ok(looked > 50, `${looked} texts were looked at`)
+    t.ok(looked > 50, `${looked} texts were measured`)
     t.same(low, [], colorScheme)
   }
   alice.close()
   stranger.close()
 })
 
-t.test('its policy was never broken, and lets nothing run that is not a file of the server', async t => {
+t.test('complies with its content security policy, which blocks everything but files of the server', async t => {
   t.same(await page.evaluate('window.violations'), [])
   const attempts = [
     `document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.hit=1">')`,
@@ -303,7 +302,7 @@ t.test('its policy was never broken, and lets nothing run that is not a file of 
   t.equal(await page.evaluate('window.hit'), undefined)
 })
 
-t.test('a phone shows it without scrolling sideways, whatever long names there are', async t => {
+t.test('needs no sideways scrolling on a phone, whatever long names there are', async t => {
   const page = await openPage({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true })
   const width = () => page.evaluate('document.documentElement.scrollWidth')
   t.equal(await width(), 360)
@@ -315,11 +314,11 @@ t.test('a phone shows it without scrolling sideways, whatever long names there a
   await page.getByText('thefts were refused').waitFor()
   t.equal(await width(), 360)
   const { height = 0 } = (await page.getByRole('button', { name: 'Steal another one' }).boundingBox()) ?? {}
-  t.ok(height >= 44, 'a finger finds the button')
+  t.ok(height >= 44, 'the button is large enough for a finger')
   long.close()
 })
 
-t.test('a page of another origin can neither read nor trigger anything', async t => {
+t.test('gives a page of another origin neither data nor actions', async t => {
   const port = new URL(url).port
   const other = createServer((_request, response) =>
     response.setHeader('content-type', 'text/html').end('<p>Other</p>'),
@@ -340,7 +339,7 @@ t.test('a page of another origin can neither read nor trigger anything', async t
   t.same([...new Set(events)], ['admin.refused'], `nothing but refusals on port ${port}`)
 })
 
-t.test('of many connections the newest 60 are shown; one that is overtaken is not called closed', async t => {
+t.test('shows the newest 60 of many connections, and does not call a hidden one closed', async t => {
   const many = await Promise.all(Array.from({ length: 60 }, () => server.connect(null)))
   await page.getByRole('link', { name: '60 connections' }).waitFor()
   await page.evaluate(`window.farewells = 0; new MutationObserver(changes => window.farewells += changes.filter(
@@ -358,7 +357,7 @@ t.test('of many connections the newest 60 are shown; one that is overtaken is no
   await page.getByText('No client is connected').waitFor()
 })
 
-t.test('when the server goes, the page says so, and watches again when it is back', async t => {
+t.test('shows that the server is unreachable, and resumes when it is back', async t => {
   const store = openSqlite(':memory:')
   const parts = { settings: { refreshTokenLifetime: 1 }, store, audit: createAudit(() => {}), token: opsToken }
   const state = { clock: Date.now, isServing: () => true, isRecording: () => true }
@@ -374,9 +373,9 @@ t.test('when the server goes, the page says so, and watches again when it is bac
   await page.getByText('With your own certificates, tlsbound lab').waitFor()
   await page.getByText('Nothing was refused').waitFor()
   await fetch(`${own}/admin/clients`)
-  await page.locator('[aria-live=polite]').getByText('Refused, no token').waitFor() // the first of all is announced too
+  await page.locator('[aria-live=polite]').getByText('Refused, no token').waitFor() // the first refusal is announced too
   await ops.close()
-  await page.getByRole('status').getByText('The server does not answer').waitFor()
+  await page.getByRole('status').getByText('The server does not respond').waitFor()
   ops = start()
   await ops.listen({ host: '127.0.0.1', port: Number(new URL(own).port) })
   await page.getByText('Live', { exact: true }).waitFor()

@@ -1,5 +1,4 @@
-// What the live page is fed with: who may read it, that it is bounded, and that no token is in it.
-// LK06, LK12; issue 6 point 6.
+// The streams behind the live page: who may read them, that they are bounded, and that they contain no token. LK06, LK12.
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pino } from 'pino'
@@ -18,7 +17,7 @@ t.teardown(() => server.close())
 const { url = '' } = server.ops ?? {}
 const without = { headers: { authorization: undefined } }
 
-t.test('the page and its files are open on loopback, hold no data, and come with a strict policy', async t => {
+t.test('serves the page and its files without a token, without data, and with a strict policy', async t => {
   const page = await callOps(server, 'GET', '/', without)
   const files = [...page.text.matchAll(/(?:src|href)="(\/[^"]*)"/g)].map(([, path]) => path as string)
   t.same(files.sort(), ['/page/icon.svg', '/page/main.js', '/page/style.css'])
@@ -26,10 +25,10 @@ t.test('the page and its files are open on loopback, hold no data, and come with
   for (const path of seen) {
     const { status, headers, text } = await callOps(server, 'GET', path, without)
     t.match({ status, headers }, { status: 200, headers: { 'x-content-type-options': 'nosniff' } }, path)
-    t.notMatch(text, /https?:\/\/(?!www\.w3\.org\/2000\/svg)|@import|url\(/, `${path} needs nothing from elsewhere`)
+    t.notMatch(text, /https?:\/\/(?!www\.w3\.org\/2000\/svg)|@import|url\(/, `${path} loads nothing from elsewhere`)
     for (const [, name] of text.matchAll(/from '\.\/([^']+)'/g)) seen.add(`/page/${name}`)
   }
-  t.ok(seen.size >= 10, 'its modules were found')
+  t.ok(seen.size >= 10, 'control: its modules were found')
   for (const answer of [page, await callOps(server, 'GET', '/page/main.js', without)])
     t.match(answer.headers, {
       'content-security-policy': /^default-src 'none'; script-src 'self'; style-src 'self';.* frame-ancestors 'none'/,
@@ -40,11 +39,11 @@ t.test('the page and its files are open on loopback, hold no data, and come with
       'cache-control': 'no-store',
     })
   t.notMatch(page.headers, { 'content-security-policy': /unsafe|https?:|\*/ })
-  t.match(await callOps(server, 'GET', '/page/../server.ts', without), { status: 401 }, 'nothing else is a file')
+  t.match(await callOps(server, 'GET', '/page/../server.ts', without), { status: 401 }, 'no other path is a file')
   t.match(await callOps(server, 'GET', '/', { headers: { host: 'attacker.example' } }), { status: 421 }, 'rebinding')
 })
 
-t.test('what goes on is told to whoever has the ops token, and thefts are played for nobody else (LK06)', async t => {
+t.test('streams events and runs the theft demo only with the ops token (LK06)', async t => {
   const control = await openStream(server)
   t.match(await control.next(), { total: 0, connections: [], canPlay: true }, 'control')
   t.match(control.headers.get('content-type'), /^application\/x-ndjson/)
@@ -67,7 +66,7 @@ t.test('what goes on is told to whoever has the ops token, and thefts are played
   }
   t.notOk(
     server.events.slice(before).some(({ event }) => event === 'token.issued'),
-    'nothing was played',
+    'no demo was run',
   )
   const alice = await server.connect('alice')
   for (const path of ['/live', '/live/thefts', '/page/main.js', '/health', '/metrics', '/admin/clients'])
@@ -75,7 +74,7 @@ t.test('what goes on is told to whoever has the ops token, and thefts are played
   alice.close()
 })
 
-t.test('connections, tokens and refusals come as they happen, by thumbprints and ids', async t => {
+t.test('streams connections, tokens and refusals as they happen, by thumbprints and ids', async t => {
   const stream = await openStream(server)
   await stream.next()
   const alice = await server.connect('alice', { ALPNProtocols: ['h2'] })
@@ -99,16 +98,16 @@ t.test('connections, tokens and refusals come as they happen, by thumbprints and
   server.clock += 301
   const id = opened.connections[0].id
   const aged = await stream.next(line => line.connections.some((one: { id: number }) => one.id === id))
-  t.match(aged.connections, [{ id, tokens: [] }], 'a token that has expired is gone')
+  t.match(aged.connections, [{ id, tokens: [] }], 'an expired token is removed')
   server.clock -= 301
   alice.close()
   t.match(await stream.next(line => line.gone.length > 0), { gone: [id] })
   bob.close()
-  for (const piece of token.split('.').slice(1)) t.notOk(stream.text().includes(piece), 'no piece of the token')
+  for (const piece of token.split('.').slice(1)) t.notOk(stream.text().includes(piece), 'no part of the token')
   stream.close()
 })
 
-t.test('what a client puts where it does not belong is cut and, where it may be a token, left out', async t => {
+t.test('truncates text of clients, and redacts what may be a token', async t => {
   const stream = await openStream(server)
   const alice = await server.connect('alice')
   const token = await alice.token()
@@ -130,7 +129,7 @@ t.test('what a client puts where it does not belong is cut and, where it may be 
   stream.close()
 })
 
-t.test('many connections: the newest 60 are told, and all are counted', async t => {
+t.test('streams the newest 60 of many connections, and counts all', async t => {
   const many = await Promise.all(Array.from({ length: 65 }, () => server.connect(null)))
   const stream = await openStream(server)
   const first = await stream.next()
@@ -149,15 +148,15 @@ t.test('many connections: the newest 60 are told, and all are counted', async t 
   close(0)
   t.same(await told(64), [0, [], []], 'one that was not shown')
   many.push(await server.connect(null))
-  t.same(await told(65), [1, [], [shown]], 'one that makes room for a newer one, and lives on')
+  t.same(await told(65), [1, [], [shown]], 'one that makes room for a newer one, and stays open')
   close(-2)
-  t.same(await told(64), [1, [newest], []], 'one that has gone, and an older one in its place')
+  t.same(await told(64), [1, [newest], []], 'one that has closed, and an older one in its place')
   for (const connection of many) connection.close()
   await stream.next(line => line.total === 0)
   stream.close()
 })
 
-t.test('a flood of equal refusals is one entry, and hides neither others nor thefts (DS13)', async t => {
+t.test('combines a flood of equal refusals into one entry, which hides neither others nor thefts (DS13)', async t => {
   const stream = await openStream(server)
   const { refused: before } = await stream.next()
   const nobody = await server.connect(null, { ALPNProtocols: ['h2'] })
@@ -186,7 +185,7 @@ t.test('a flood of equal refusals is one entry, and hides neither others nor the
   for (const open of [nobody, alice, stream, late]) open.close()
 })
 
-t.test('a flood of different refusals is bounded, and counted truly', async t => {
+t.test('bounds a flood of different refusals, and counts all', async t => {
   const alice = await server.connect('alice', { ALPNProtocols: ['h2'] })
   const stream = await openStream(server)
   const { refused: before } = await stream.next()
@@ -198,7 +197,7 @@ t.test('a flood of different refusals is bounded, and counted truly', async t =>
   for (const open of [alice, stream, late]) open.close()
 })
 
-t.test('the readiness follows the server, and a wrong ops token is called one', async t => {
+t.test('streams the readiness of the server, and names a wrong ops token', async t => {
   let isServing = false
   const store = openSqlite(':memory:')
   const parts = { store, clients: new ClientRegistry([]), audit: createAudit(() => {}), log: pino({ level: 'silent' }) }
@@ -218,17 +217,17 @@ t.test('the readiness follows the server, and a wrong ops token is called one', 
   stream.close()
 })
 
-t.test('eight pages may watch; one that leaves makes room', async t => {
+t.test('allows eight pages, and another one when one closes', async t => {
   const watching = await Promise.all(Array.from({ length: 8 }, () => openStream(server)))
   for (const stream of watching) await stream.next()
   t.match(await callOps(server, 'GET', '/live'), { status: 429, body: { problems: [/8 pages/] } })
   watching.pop()?.close()
   await untilRoom()
   for (const stream of watching) stream.close()
-  await untilRoom() // the server learns of their end a little later
+  await untilRoom() // the server notices their end a little later
 })
 
-/** Waits until another page may watch. */
+/** Waits until another page is admitted. */
 async function untilRoom(): Promise<void> {
   for (;;) {
     const another = await openStream(server)
@@ -238,7 +237,7 @@ async function untilRoom(): Promise<void> {
   }
 }
 
-t.test('the thefts are played one run at a time, are all refused, and leave no connection', async t => {
+t.test('runs the theft demo once at a time, refuses all thefts, and leaves no connection open', async t => {
   const watching = await openStream(server)
   await watching.next()
   const run = await openStream(server, '/live/thefts', { method: 'POST' })
@@ -269,12 +268,12 @@ t.test('the thefts are played one run at a time, are all refused, and leave no c
   watching.close()
 })
 
-t.test('without the keys of the demo no thefts are played, and the page is told so', async t => {
+t.test('runs no theft demo without the keys of the demo, and tells the page', async t => {
   const own = await startTestServer({ ops: true, clients: [] })
   t.teardown(() => own.close())
   const stream = await openStream(own)
   t.match(await stream.next(), { canPlay: false })
   t.match(await callOps(own, 'POST', '/live/thefts'), { status: 409, body: { problems: [/tlsbound lab/] } })
   await own.close()
-  t.same(await stream.rest().then(lines => lines.length), 1, 'a server that closes ends the stream')
+  t.same(await stream.rest().then(lines => lines.length), 1, 'ends the stream when the server closes')
 })

@@ -1,14 +1,14 @@
-// Elastic Common Schema 8.17: each event with its category and type, the fields that ECS has for its facts, and what is only
-// ours below `tlsbound`. requirements N-66; elastic.co/guide/en/ecs/8.17, docs/reference/events/ecs.schema.json.
+// Elastic Common Schema 8.17: each event with its category, its type, and the fields of ECS for its facts. Facts without a
+// field are below `tlsbound`. Requirement N-66; elastic.co/guide/en/ecs/8.17, docs/reference/events/ecs.schema.json.
 import type { EventName, Outcome } from '../event.ts'
 import type { Format } from '../recorder.ts'
+import { actorOf } from './actor.ts'
 import { asText, known, tlsVersion } from './known.ts'
-import { readWhoCame } from './who-came.ts'
 
 interface Class {
   readonly kind: 'event' | 'alert'
   readonly category: readonly string[]
-  /** Each is one that ECS expects for one of the categories. */
+  /** Each is expected by ECS for one of the categories. */
   readonly type: readonly string[]
 }
 
@@ -34,9 +34,9 @@ const classes: Readonly<Record<EventName, Class>> = {
 const outcomes: Readonly<Record<Outcome, string>> = { success: 'success', refused: 'failure', unknown: 'unknown' }
 
 export const ecs: Format = ({ time, event: action, outcome, reason, since, ...facts }, chain) => {
-  const { client, owner, others } = readWhoCame(facts)
+  const { client, owner, others } = actorOf(facts)
   const { sub, peer, peer_port, tls, cipher, resumed, 'x5t#S256': certificate, ...rest } = others
-  const { request_id, method, path, status, ...ours } = rest
+  const { request_id, method, path, status, ...unmapped } = rest
   const subject = asText(sub)
   return {
     '@timestamp': time,
@@ -68,6 +68,6 @@ export const ecs: Format = ({ time, event: action, outcome, reason, since, ...fa
       response: status === undefined ? undefined : { status_code: status },
     }),
     url: known({ path }),
-    tlsbound: { ...ours, chain },
+    tlsbound: { ...unmapped, chain },
   }
 }

@@ -1,16 +1,16 @@
-// What the forms of others have in common: members are there when something is known for them, and text stays text.
+// Shared by ECS and OCSF: omits members without a value, and converts values to text.
 
-/** An object of the members that are known; undefined when none is, so that nothing stands there empty. */
+/** Returns the members if any has a value, otherwise undefined, so that no empty object is written. */
 export function known<T extends object>(members: T): T | undefined {
   return Object.values(members).some(value => value !== undefined) ? members : undefined
 }
 
-/** The value as one word of text, whatever a token may have held in its place. */
+/** Returns the value as text, whatever type a token had in its place. */
 export function asText(value: unknown): string | undefined {
   return typeof value === 'string' || value === undefined ? value : JSON.stringify(value)
 }
 
-/** `1.3` of `TLSv1.3`. */
+/** Returns `1.3` for `TLSv1.3`. */
 export function tlsVersion(protocol: string | null | undefined): string | undefined {
   return protocol?.replace('TLSv', '')
 }

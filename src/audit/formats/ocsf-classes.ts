@@ -1,4 +1,4 @@
-// Which class of OCSF each event belongs to, what was done there, and how much it should worry anybody.
+// The OCSF class, activity and severity of each event.
 import type { EventName, SecurityEvent } from '../event.ts'
 
 /** Base Event, Detection Finding, Authentication, Network Activity, API Activity. */
@@ -6,7 +6,7 @@ export type ClassUid = 0 | 2004 | 3002 | 4001 | 6003
 
 export interface Class {
   readonly uid: ClassUid
-  /** By its number in the class; by a name where the class has no number for it. */
+  /** The number of the activity in the class; a name if the class has no number for it. */
   readonly activity: number | string
   readonly severity: number
 }
@@ -37,7 +37,7 @@ const classes: Readonly<Record<EventName, Class | ((event: SecurityEvent) => Cla
   'settings.unsafe': { uid: 0, activity: 'Start Unsafely', severity: medium },
 }
 
-/** The class of an event. */
+/** Returns the class of an event. */
 export function classOf(event: SecurityEvent): Class {
   const entry = classes[event.event]
   return typeof entry === 'function' ? entry(event) : entry

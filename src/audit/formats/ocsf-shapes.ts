@@ -1,64 +1,65 @@
-// What each class of OCSF wants to know beside what all of them do; the facts that it has no place for are given back.
+// The members that each OCSF class requires beyond the common ones. Facts without a place in the class are returned
+// separately.
 import type { EventName, Facts } from '../event.ts'
+import { actorOf } from './actor.ts'
 import { asText, known, tlsVersion } from './known.ts'
 import type { ClassUid } from './ocsf-classes.ts'
-import { readWhoCame } from './who-came.ts'
 
-/** The members of a class, and what of the facts is only ours. `uid` is the event's. */
-type Shape = (facts: Facts, name: EventName, uid: string) => { readonly members: object; readonly ours: Facts }
+/** The members of a class, and the facts that only tlsbound has. `uid` is the event's. */
+type Shape = (facts: Facts, name: EventName, uid: string) => { readonly members: object; readonly unmapped: Facts }
 
 const service = { name: 'tlsbound' }
 
-/** What classes demand, and what was not known: nobody else can be called so, since clients have a uid and no name. */
+/** For required members whose value is not known. No client is named so, since clients have a uid and no name. */
 const unknown = { name: 'unknown' }
 
 /** OAUTH 2.0. */
 const oauth = { auth_protocol_id: 6, is_remote: true }
 
-/** Those that OCSF 1.5 knows; another one stands in `api.operation`. */
+/** The methods of OCSF 1.5; any other one is in `api.operation`. */
 const httpMethods = ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'TRACE']
 
 const titles: Partial<Record<EventName, string>> = {
   'token.leaked': 'A token was found where others can read it',
-  'refresh.reused': 'A refresh token that was used already was used again',
-  'theft.suspected': 'A token came from where it does not belong',
+  'refresh.reused': 'A used refresh token was used again',
+  'theft.suspected': 'A token was presented on the wrong connection or with the wrong certificate',
 }
 
 export const shapes: Readonly<Record<ClassUid, Shape>> = {
-  0: facts => ({ members: {}, ours: facts }),
+  0: facts => ({ members: {}, unmapped: facts }),
 
   2004: ({ client_id, ...facts }, name, uid) => {
-    const { api, src_endpoint, ours } = readOrigin(facts)
+    const { api, src_endpoint, unmapped } = originOf(facts)
     const user = userOf(client_id)
     const evidence = { src_endpoint, api, user }
-    return { members: { finding_info: { uid, title: titles[name] }, is_alert: true, evidences: [evidence] }, ours }
+    return { members: { finding_info: { uid, title: titles[name] }, is_alert: true, evidences: [evidence] }, unmapped }
   },
 
   3002: ({ sub, ...facts }) => {
-    const { client, owner, others } = readWhoCame(facts)
-    const { http_request, src_endpoint, ours } = readOrigin(others)
+    const { client, owner, others } = actorOf(facts)
+    const { http_request, src_endpoint, unmapped } = originOf(others)
     const actor = client === undefined ? undefined : { user: userOf(client) }
     const user = userOf(sub) ?? userOf(client) ?? unknown
     return {
       members: { user, actor, service, src_endpoint, http_request, ...oauth },
-      ours: { client_id: owner, ...ours },
+      unmapped: { client_id: owner, ...unmapped },
     }
   },
 
-  4001: ({ peer, peer_port, tls, cipher, ...ours }) => {
+  4001: ({ peer, peer_port, tls, cipher, ...unmapped }) => {
     const version = tlsVersion(tls)
     const src_endpoint = endpointOf(peer, peer_port)
     return {
       members: { src_endpoint, dst_endpoint: { svc_name: 'tlsbound' }, tls: version && { version, cipher } },
-      ours,
+      unmapped,
     }
   },
 
   6003: facts => {
-    const { client, owner, others } = readWhoCame(facts)
-    const { api, http_request, src_endpoint, ours } = readOrigin(others)
+    const { client, owner, others } = actorOf(facts)
+    const { api, http_request, src_endpoint, unmapped } = originOf(others)
     const actor = { user: userOf(client) ?? unknown }
-    return { members: { actor, api, src_endpoint, http_request }, ours: { client_id: owner, ...ours } }
+    return { members: { actor, api, src_endpoint, http_request }, unmapped: { client_id: owner, ...unmapped } }
   },
 }
 
@@ -71,8 +72,8 @@ function endpointOf(ip: string | undefined, port: number | undefined): object {
   return known({ ip, port }) ?? unknown
 }
 
-/** Where a request came from, and what it asked for. */
-function readOrigin({ peer, peer_port, request_id, method, path, ...ours }: Facts) {
+/** Returns where a request came from, and its target. */
+function originOf({ peer, peer_port, request_id, method, path, ...unmapped }: Facts) {
   const http_method = httpMethods.find(name => name === method)
   return {
     src_endpoint: endpointOf(peer, peer_port),
@@ -82,6 +83,6 @@ function readOrigin({ peer, peer_port, request_id, method, path, ...ours }: Fact
       service,
       request: request_id === undefined ? undefined : { uid: request_id },
     },
-    ours,
+    unmapped,
   }
 }

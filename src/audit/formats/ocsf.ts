@@ -1,5 +1,5 @@
-// Open Cybersecurity Schema Framework 1.5: each event as one of its classes (ocsf-classes.ts), and what is only ours below
-// `unmapped`. requirements N-65; schema.ocsf.io/1.5.0, docs/reference/events/ocsf.schema.json.
+// Open Cybersecurity Schema Framework 1.5: each event as one of its classes (ocsf-classes.ts). Facts that OCSF lacks are
+// below `unmapped`. Requirement N-65; schema.ocsf.io/1.5.0, docs/reference/events/ocsf.schema.json.
 import { hash } from 'node:crypto'
 import type { Outcome } from '../event.ts'
 import type { Format } from '../recorder.ts'
@@ -8,16 +8,16 @@ import { shapes } from './ocsf-shapes.ts'
 
 const statuses: Readonly<Record<Outcome, number>> = { unknown: 0, success: 1, refused: 2 }
 
-/** A finding has another status: how far somebody has looked into it. */
+/** The status of a finding is the state of its investigation. */
 const newFinding = 1
 
 export const ocsf: Format = (event, chain) => {
   const { time, event: name, outcome, reason, status, count, since, ...facts } = event
   const { uid: class_uid, activity, severity } = classOf(event)
   const [activity_id, activity_name] = typeof activity === 'string' ? [99, activity] : [activity]
-  // Its own, since no two lines follow the same line.
+  // Unique, since no two lines follow the same line.
   const uid = hash('sha256', JSON.stringify([event, chain]), 'base64url')
-  const { members, ours } = shapes[class_uid](facts, name, uid)
+  const { members, unmapped } = shapes[class_uid](facts, name, uid)
   return {
     class_uid,
     category_uid: Math.floor(class_uid / 1000),
@@ -39,6 +39,6 @@ export const ocsf: Format = (event, chain) => {
       log_name: 'audit',
     },
     ...members,
-    unmapped: { ...ours, ...(isFinding(class_uid) && { outcome }), chain },
+    unmapped: { ...unmapped, ...(isFinding(class_uid) && { outcome }), chain },
   }
 }

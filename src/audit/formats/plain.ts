@@ -1,4 +1,4 @@
-// The form of our own: the event as it is.
+// The default format: the event unchanged.
 import type { Format } from '../recorder.ts'
 
 export const plain: Format = (event, chain) => ({ ...event, chain })

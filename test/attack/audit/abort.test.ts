@@ -1,5 +1,5 @@
-// Whoever takes a request back before it is answered, or hangs up, is in the events all the same, with who he was. To reset
-// a stream costs nothing, and the next one can be opened on the same connection (RFC 9113 §6.4). I7.
+// A request that the client aborts before its response is still recorded, with the client's identity. Resetting a stream
+// costs nothing, and the same connection can open another one (RFC 9113 §6.4). I7.
 import { connect, constants } from 'node:http2'
 import t, { type Test } from 'tap'
 import { openSqlite } from '../../../src/store/sqlite.ts'
@@ -8,7 +8,7 @@ import { startTestServer } from '../../../src/testing/server.ts'
 import { register, startGrant } from '../../helpers/tokens/grants.ts'
 import { until } from '../../helpers/until.ts'
 
-/** A store that answers, for some calls, only when it is let. */
+/** A store whose selected calls wait until they are released. */
 function holdStore(store: Store) {
   let gate = Promise.resolve()
   let release = () => {}
@@ -28,7 +28,7 @@ function holdStore(store: Store) {
   return { store: held, hold, release: () => release() }
 }
 
-/** A server with tokens of alice, and who asks it for something. */
+/** A server with tokens of alice, and the requests that a client can abort. */
 async function start(t: Test) {
   const { store, ...gate } = holdStore(openSqlite(':memory:'))
   const clients = [register('alice', { access_token_format: 'opaque' }), register('bob')]
@@ -45,7 +45,7 @@ const formType = { 'content-type': 'application/x-www-form-urlencoded' }
 
 for (const [what, request, expected] of [
   [
-    'a refresh token of somebody else',
+    "another client's refresh token",
     (_access: string, refresh_token: string) =>
       [
         { ':method': 'POST', ':path': '/oauth/token', ...formType },
@@ -54,12 +54,12 @@ for (const [what, request, expected] of [
     { event: 'token.refused', reason: 'refresh_unknown', client_id: 'alice', by: 'bob' },
   ],
   [
-    'an access token of somebody else',
+    "another client's access token",
     (access: string) => [{ ':path': '/api/whoami', authorization: `Bearer ${access}` }, undefined] as const,
     { event: 'token.refused', reason: 'certificate_mismatch', client_id: 'alice' },
   ],
   [
-    'a token of his own',
+    'a token of its own',
     () =>
       [
         { ':method': 'POST', ':path': '/oauth/token', ...formType },
@@ -68,7 +68,7 @@ for (const [what, request, expected] of [
     { event: 'token.issued', client_id: 'bob' },
   ],
 ] as const)
-  t.test(`over HTTP/2, a stream that is reset before its answer: ${what}`, async t => {
+  t.test(`records an HTTP/2 request whose stream is reset before the response: ${what}`, async t => {
     const { server, asked, stolen, hold, release } = await start(t)
     const bob = await server.connect('bob', { ALPNProtocols: ['h2'] })
     const session = connect(server.origin, { createConnection: () => bob.socket })
@@ -83,10 +83,10 @@ for (const [what, request, expected] of [
     await new Promise(resolve => ask().on('response', resolve))
     const { 'x5t#S256': certificate } = server.events.at(-1)
     t.match(certificate, /^[\w-]{43}$/)
-    t.match(server.events.at(-1), whole, 'control: one that is waited for')
+    t.match(server.events.at(-1), whole, 'control: a request that waits for its response')
 
     const [count, before] = [server.events.length, asked.length]
-    server.clock += 61 // equal signals are one alarm a minute
+    server.clock += 61 // equal signals are one alarm per minute
     hold()
     const stream = ask()
     await until(() => asked.length > before)
@@ -96,10 +96,10 @@ for (const [what, request, expected] of [
     await until(() => server.events.length > count)
     t.match(server.events.slice(count), [{ ...whole, 'x5t#S256': certificate }])
     t.equal(server.alarms.length, expected.event === 'token.refused' ? 2 : 0)
-    t.equal(session.closed, false, 'control: the connection goes on')
+    t.equal(session.closed, false, 'control: the connection stays open')
   })
 
-t.test('over HTTP/1.1, a connection that is cut before its answer', async t => {
+t.test('records HTTP/1.1 requests whose connection is cut before the response', async t => {
   const { server, asked, stolen, hold, release } = await start(t)
   const ask = async () => {
     const bob = await server.connect('bob')
@@ -111,7 +111,11 @@ t.test('over HTTP/1.1, a connection that is cut before its answer', async t => {
   const control = await ask()
   await control.answer
   const { 'x5t#S256': certificate } = server.events.at(-1)
-  t.match(server.events.at(-1), { ...expected, peer_port: control.peer_port }, 'control: one that is waited for')
+  t.match(
+    server.events.at(-1),
+    { ...expected, peer_port: control.peer_port },
+    'control: a request that waits for its response',
+  )
 
   const [count, before, open] = [server.events.length, asked.length, server.tls.connections.size]
   hold()

@@ -1,5 +1,5 @@
-// A flood of refusals against a real server: few lines, and the sum of their counts is the number of answers, through the end
-// of the process too. DS13, DS16, RE02.
+// A flood of refusals against a real server: few lines, whose counts add up to the number of responses, even when the process
+// ends. DS13, DS16, RE02.
 import { statSync } from 'node:fs'
 import t from 'tap'
 import type { TestConnection } from '../../../src/testing/connection.ts'
@@ -9,7 +9,7 @@ import { until } from '../../helpers/until.ts'
 t.setTimeout(120_000)
 const written = 20
 
-/** Sends so many requests that are refused, each under another name; how many answers came. */
+/** Sends requests that are refused, each under another name; returns the number of responses. */
 async function flood(connections: readonly TestConnection[], number: number): Promise<number> {
   let sent = 0
   let refused = 0
@@ -23,14 +23,18 @@ async function flood(connections: readonly TestConnection[], number: number): Pr
   return refused
 }
 
-/** The refusals in a file; a server also says there which keys it has. */
+/** The refusals in a file; a server also records its keys there. */
 const refusalsIn = (path: string) => eventsIn(path).filter(({ outcome }) => outcome === 'refused')
 
-t.test('DS13: each of many equal refusals is written or counted, whoever they claim to be', async t => {
+t.test('writes or counts each of many equal refusals, whatever identity they claim (DS13)', async t => {
   const { server, path, restart } = await startAudited(t)
   const connections = await Promise.all(Array.from({ length: 4 }, () => server.connect('mallory')))
   t.equal(await flood(connections, written / 2), written / 2)
-  t.equal(refusalsIn(path).length, written / 2, 'control: a few are written one by one, before their answers')
+  t.equal(
+    refusalsIn(path).length,
+    written / 2,
+    'control: the first few are written individually, before their responses',
+  )
 
   const started = performance.now()
   let refused = (await flood(connections, 800)) + written / 2
@@ -49,7 +53,7 @@ t.test('DS13: each of many equal refusals is written or counted, whoever they cl
   }
 
   await server.end('SIGKILL')
-  t.equal(sumOf(refusalsIn(path)), refused, 'what a killed process had counted a second ago is there')
+  t.equal(sumOf(refusalsIn(path)), refused, 'counts from a second before the process was killed are written')
 
   const second = await restart()
   const [mallory, alice, nobody] = [
@@ -63,16 +67,12 @@ t.test('DS13: each of many equal refusals is written or counted, whoever they cl
   refused += await flooding
   t.match(await second.end('SIGTERM'), { code: 0 })
   const events = eventsIn(path)
-  t.equal(
-    sumOf(events.filter(({ event }) => event === 'client.refused')),
-    refused,
-    'what was counted just now is there too',
-  )
+  t.equal(sumOf(events.filter(({ event }) => event === 'client.refused')), refused, 'recent counts are written too')
   t.equal(
     events.filter(({ event }) => event === 'token.issued').length,
     tokens.length,
-    'what succeeds is written one by one',
+    'successes are written individually',
   )
-  t.equal(events.filter(({ event }) => event === 'token.refused').length, 1, 'and others are heard')
+  t.equal(events.filter(({ event }) => event === 'token.refused').length, 1, 'refusals of other kinds are written')
   t.same((await verifyFiles(path)).found, ['new_chain 0:1'])
 })

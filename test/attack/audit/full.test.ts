@@ -1,5 +1,5 @@
-// Security events that cannot be written: nothing is given without its event, what needs none goes on, and all recovers by
-// itself (RE07, I7). A limit on the size of files, set on the running server, is its full disk.
+// When security events cannot be written, requests that need one fail, all others succeed, and the server recovers by itself
+// (RE07, I7). A file size limit on the running server simulates a full disk.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,10 +21,10 @@ function limitFiles({ child }: RunningServer, size: number | 'unlimited'): void 
   const { error, status, stderr } = spawnSync('prlimit', [`--pid=${child.pid}`, `--fsize=${size}:`], {
     encoding: 'utf8',
   })
-  if (error || status !== 0) throw new Error(`prlimit of the Debian package util-linux has failed: ${error ?? stderr}`)
+  if (error || status !== 0) throw new Error(`prlimit of the Debian package util-linux failed: ${error ?? stderr}`)
 }
 
-/** Asks until the answer is a good one, for five seconds at most. */
+/** Repeats the request until it succeeds, for at most five seconds. */
 async function untilGood(ask: () => Promise<Answer>): Promise<Answer> {
   const end = performance.now() + 5000
   let answer = await ask()
@@ -32,13 +32,13 @@ async function untilGood(ask: () => Promise<Answer>): Promise<Answer> {
   return answer
 }
 
-t.test('while events cannot be written no token is given, nor any refusal, and all the rest goes on', async t => {
+t.test('issues and refuses nothing while events cannot be written, and serves everything else', async t => {
   const folder = t.testdir()
   const path = join(folder, 'audit.jsonl')
   writeDemoPki(join(folder, 'certs'))
   writeFileSync(join(folder, 'clients.json'), JSON.stringify([register('alice')]))
   writeFileSync(path, 'x')
-  truncateSync(path, 50_000_000) // far above all other files of the server, which are to be written all the while
+  truncateSync(path, 50_000_000) // far above all other files of the server, which must stay writable
   const opsPort = await findFreePort()
   const server = await startTlsbound(t, folder, {
     TLSBOUND_TLS_CERT_FILE: 'certs/server.crt',
@@ -53,16 +53,16 @@ t.test('while events cannot be written no token is given, nor any refusal, and a
   t.match(await mallory.requestToken(), { status: 401 }, 'control')
   const whole = statSync(path).size
 
-  limitFiles(server, whole + 100) // the first line that is too long for it is cut
+  limitFiles(server, whole + 100) // the first line beyond the limit is cut
   for (const [name, answer] of Object.entries({
     token: await alice.requestToken(),
     refresh: await refresh(alice, first.refresh),
     revoke: await revoke(alice, second.access),
     'an unknown client': await mallory.requestToken(),
-    'a bad token': await alice.get('/api/whoami', 'x'),
+    'an invalid token': await alice.get('/api/whoami', 'x'),
     'no token': await alice.get('/api/whoami'),
-    'an unknown address': await alice.get('/nothing'),
-    'an unreadable address': await alice.get('/%'),
+    'an unmatched path': await alice.get('/nothing'),
+    'an undecodable path': await alice.get('/%'),
   })) {
     t.match(answer, unwritten, name)
     t.same(Object.keys(answer.body).sort(), ['error', 'error_description', 'reason'], 'and nothing else')
@@ -72,42 +72,46 @@ t.test('while events cannot be written no token is given, nor any refusal, and a
   t.equal(await admin({}), 503)
   const authorization = `Bearer ${readFileSync(join(folder, 'data/ops-token'), 'utf8').trim()}`
   t.equal(await admin({ authorization }), 200)
-  t.match(await alice.get('/api/whoami', first.access), { status: 200 }, 'a token that is there is good')
+  t.match(await alice.get('/api/whoami', first.access), { status: 200 }, 'existing tokens stay valid')
   t.match(await alice.get('/oauth/jwks'), { status: 200 })
   t.equal(statSync(path).size, whole + 100)
 
   limitFiles(server, 'unlimited')
-  t.match(await alice.requestToken(), { status: 200 }, 'by itself')
-  t.match(await untilGood(() => refresh(alice, first.refresh)), { status: 200 }, 'the answer that was lost, once more')
+  t.match(await alice.requestToken(), { status: 200 }, 'recovers by itself')
+  t.match(
+    await untilGood(() => refresh(alice, first.refresh)),
+    { status: 200 },
+    'the request whose response was lost, once more',
+  )
   t.match(await alice.get('/api/whoami', second.access), { status: 401, body: { reason: 'revoked' } })
   const { stderr } = await server.end('SIGTERM')
   for (const alert of [
     /"level":50[^\n]*EFBIG[^\n]*security events cannot be written/g,
     /security events are written again/g,
   ])
-    t.equal(stderr.match(alert)?.length, 1, 'told once')
+    t.equal(stderr.match(alert)?.length, 1, 'reported once')
 
   const lines = readFileSync(path).subarray(whole).toString().split('\n')
-  t.equal(lines[0]?.length, 100, 'what was cut stays in a line of its own')
+  t.equal(lines[0]?.length, 100, 'the cut line stays a line of its own')
   const events = lines.slice(1, -1).map(line => JSON.parse(line))
   const issued = events.filter(({ event }) => event === 'token.issued')
-  t.equal(issued.length, 2, 'nothing is told later that was never given')
+  t.equal(issued.length, 2, 'no event of a request that failed')
 })
 
-t.test('when nobody reads the events any longer, no token is given', async t => {
+t.test('issues no token once no process reads the events', async t => {
   const server = await startTlsbound(t, t.testdir())
   const alice = await server.connect('alice')
   t.match(await alice.requestToken(), { status: 200 }, 'control')
   server.child.stdout?.destroy()
   t.match(await alice.requestToken(), unwritten)
-  t.match(await alice.requestToken(), unwritten, 'and stays so')
+  t.match(await alice.requestToken(), unwritten, 'no token later either')
   t.match(server.stderr(), /EPIPE/)
   t.match(await server.end('SIGTERM'), { code: 0 })
 })
 
-t.test('a last line that was cut by a crash does not spoil the next one', async t => {
+t.test('starts a new line after one that was cut by a crash', async t => {
   const path = join(t.testdir(), 'logs/audit.jsonl')
-  const append = (line: string) => openEventFile(path, () => t.fail('nothing fails')).write(line)
+  const append = (line: string) => openEventFile(path, () => t.fail('no write fails')).write(line)
   append('{"a":1}\n')
   append('{"b":2}\n')
   writeFileSync(path, '{"c":', { flag: 'a' })

@@ -1,5 +1,5 @@
-// What clients put into names, addresses and headers stays inside its JSON string: one event is one line in each form, which
-// holds nothing that a terminal or a line reader takes for more than text. LK03.
+// Text of clients in names, paths and headers stays inside its JSON string. One event is one line in each format, without
+// characters that a terminal or a line reader interprets. LK03.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { SecurityEvent } from '../../../src/audit/event.ts'
@@ -15,28 +15,28 @@ import { post, register } from '../../helpers/tokens/grants.ts'
 const forged = '{"event":"token.issued","outcome":"success","client_id":"admin"}'
 const poisons = {
   'a line end': `x\n${forged}\ny`,
-  'a line end of the network': `x\r\n${forged}\r\n`,
+  'a CRLF line end': `x\r\n${forged}\r\n`,
   'the end of the string': `x","event":"token.issued","chain":"AAAA`,
   'a backslash': 'x\\',
   'a terminal sequence': '\u001b[2J\u001b]0;owned\u0007',
   'a terminal sequence of one octet': '\u009b31m\u0085',
-  'line ends of Unicode': `x\u2028${forged}\u2029`,
-  'text that runs backwards': '\u202eecila\u2066\u200f',
-  'what cannot be seen': '\u200b\ufeff\u00ad',
-  'nothing at all': '\u0000',
-  'half a character': 'x\ud800y\udfff',
-  'a whole one that is cut': `${'x'.repeat(127)}\u{1f600}`,
-  'far too much': 'x'.repeat(3000),
+  'Unicode line ends': `x\u2028${forged}\u2029`,
+  'a right-to-left override': '\u202eecila\u2066\u200f',
+  'invisible characters': '\u200b\ufeff\u00ad',
+  NUL: '\u0000',
+  'half a surrogate pair': 'x\ud800y\udfff',
+  'a surrogate pair that is cut': `${'x'.repeat(127)}\u{1f600}`,
+  'very long text': 'x'.repeat(3000),
   'a prototype': '__proto__',
 }
-/** What no line may hold beside its end: controls, line ends of Unicode, what turns the direction or cannot be seen. */
+/** Characters that no line may contain before its end: controls, Unicode line ends, direction marks, invisible characters. */
 const steering = /[\p{Cc}\p{Zl}\p{Zp}\p{Cf}]/u
 
 const server = await startTestServer({ clients: [register('alice')], ops: true, tls: { http2: true } })
 t.teardown(() => server.close())
 const [alice, h2] = [await server.connect('alice'), await server.connect('alice', { ALPNProtocols: ['h2'] })]
 
-/** All ways by which a text of theirs can get into an event. */
+/** Sends the text in every place from which it can reach an event. */
 async function inject(poison: string): Promise<void> {
   const token = await alice.token({ token_binding: 'certificate' })
   const encoded = encodeURIComponent(poison.toWellFormed())
@@ -62,7 +62,7 @@ async function inject(poison: string): Promise<void> {
 }
 
 for (const [what, poison] of Object.entries(poisons))
-  t.test(`LK03: ${what}`, async t => {
+  t.test(`writes one line per event with ${what} (LK03)`, async t => {
     const since = server.events.length
     await inject(poison)
     const raw = await server.connect('alice')
@@ -71,7 +71,7 @@ for (const [what, poison] of Object.entries(poisons))
     await exchange(raw, `GET /${target} ${rest}`, { until: 'closed' })
     const events = server.events.slice(since) as SecurityEvent[]
     t.ok(events.length > 10, `${events.length} events`)
-    // Names of the server that others choose, though no client can.
+    // Names that the operator chooses, and no client.
     const named = { time: '2026-11-24T14:00:00.000Z', outcome: 'success', client_id: poison, chain: poison } as const
     const all: SecurityEvent[] = [
       ...events,
@@ -81,17 +81,17 @@ for (const [what, poison] of Object.entries(poisons))
     for (const form of forms) {
       const lines = linesOf(form, all)
       const wrong = lines.filter(line => line.indexOf('\n') !== line.length - 1 || steering.test(line.slice(0, -1)))
-      t.same(wrong, [], `${form}: one line, and nothing in it that steers`)
+      t.same(wrong, [], `${form}: one line, without control characters`)
       const read = lines.map(line => JSON.parse(line))
       t.same(
         read.map(nameOf),
         all.map(({ event }) => event),
-        `${form}: nothing else is told`,
+        `${form}: no other events`,
       )
       for (const line of read.slice(0, events.length)) t.same(faultsOf(form, line), [], `${form}: ${nameOf(line)}`)
       t.match(await verify(lines), { problems: 0, events: all.length })
     }
-    t.equal(JSON.parse(linesOf('plain', all).at(-1) as string).kid, poison, 'what was said is all there')
+    t.equal(JSON.parse(linesOf('plain', all).at(-1) as string).kid, poison, 'the original text is recorded')
   })
 
 async function verify(lines: readonly string[]) {
@@ -104,7 +104,7 @@ async function verify(lines: readonly string[]) {
   return step.value
 }
 
-t.test('LK01: a token that somebody puts where a name or an address belongs is in no event', async t => {
+t.test('records no token that a client puts in place of a name or a path (LK01)', async t => {
   const rt = buildOpaqueToken('rt', randomBytes(32))
   const jwt = await alice.token()
   const since = server.events.length
@@ -115,9 +115,13 @@ t.test('LK01: a token that somebody puts where a name or an address belongs is i
       const headers = { authorization: `Basic ${btoa(`${token}:x`)}` }
       await post(connection, '/oauth/token', { grant_type: 'client_credentials' }, headers)
     }
-  // Without the thumbprints, any of which can have such letters.
+  // Without the thumbprints, which can contain such letters by chance.
   const told = server.events.slice(since).map(({ path, client_id }) => `${path} ${client_id}`)
-  t.equal(told.filter(text => /tlsbound_rt_\u2026|eyJ\u2026/.test(text)).length, 16, 'control: where one was is shown')
+  t.equal(
+    told.filter(text => /tlsbound_rt_\u2026|eyJ\u2026/.test(text)).length,
+    16,
+    'control: the place of a token is shown',
+  )
   t.same(
     told.filter(text => /tlsbound_rt_\w|eyJ[\w-]/.test(text)),
     [],

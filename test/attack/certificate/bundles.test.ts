@@ -1,5 +1,5 @@
-// Files of several certificates or lists, joined in every way that people join them: what was counted is what OpenSSL uses, or
-// the file is refused. OpenSSL itself stops in silence at the first line that it does not like.
+// Files of several certificates or lists, joined in every common way: OpenSSL uses each one that was counted, or the file is
+// refused. OpenSSL itself stops silently at the first line that it cannot parse.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
@@ -28,7 +28,7 @@ function oneLine(block: string): string {
   return `${begin}\n${lines.slice(0, -1).join('')}\n${lines.at(-1)}\n`
 }
 
-/** These are refused; they must never be taken by half. */
+/** Refused as a whole; never loaded in part. */
 const broken: Record<string, (blocks: readonly string[]) => string> = {
   'with one that is cut off': blocks => blocks.join('').slice(0, -100),
   'with one whose end is missing': ([first = '', ...others]) =>
@@ -48,7 +48,7 @@ const authorities = [pki.ca, authority('second'), authority('third')] as const
 const clients = authorities.map(issuer => clientOf(issuer))
 const certificates = authorities.map(({ certificate }) => certificate)
 
-t.test('each authority of a file is trusted, however its certificates are joined', async t => {
+t.test('trusts every authority of a file, however its certificates are joined', async t => {
   for (const [name, join] of Object.entries(joins)) {
     const server = await startTestServer({ pki, tls: { ca: join(certificates) } })
     for (const who of clients) {
@@ -62,7 +62,7 @@ t.test('each authority of a file is trusted, however its certificates are joined
     await t.rejects(startTestServer({ pki, tls: { ca: join(certificates) } }), name)
 })
 
-t.test('each list of a file counts, however they are joined', async t => {
+t.test('applies every list of a file, however they are joined', async t => {
   const lists = authorities.map((issuer, index) => {
     const revoked = issueCertificate({ subject: [['CN', 'alice']], issuer, extendedKeyUsage: ['clientAuth'] })
     return { revoked, list: issueCrl({ issuer, revoked: [revoked.x509], number: index + 1 }) }
@@ -82,7 +82,7 @@ t.test('each list of a file counts, however they are joined', async t => {
     await t.rejects(startTestServer({ pki, tls: { ca: certificates.join(''), crl: join(texts) } }), name)
 })
 
-t.test('the server sends each certificate of its chain, however they are joined', async t => {
+t.test('sends every certificate of its chain, however they are joined', async t => {
   const root = authority('root')
   const sub = authority('sub', root)
   const subSub = authority('sub sub', sub)

@@ -1,5 +1,5 @@
-// Certificates that must not be believed, each in a real handshake: PK12, PK13, PK15 … PK19, PK25, PK29.
-// Beside each stands one that differs in nothing but the fault and is good.
+// Certificates that must be rejected, each in a real handshake: PK12, PK13, PK15 … PK19, PK25, PK29. Next to each is a valid
+// one that differs only in the fault.
 import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const server = await startTestServer({ env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2
 t.teardown(() => server.close())
 const { ca } = server.pki
 const versions = ['TLSv1.3', 'TLSv1.2'] as const
-/** Our own client must not be the one that refuses. */
+/** The project's own client must not refuse first. */
 const weakClient = { ciphers: 'DEFAULT@SECLEVEL=0', clientId: 'alice' }
 const HOUR = 3_600_000
 
@@ -20,7 +20,7 @@ const alice = (order: Partial<CertificateOrder> = {}) =>
   issueCertificate({ subject: [['CN', 'alice']], issuer: ca, extendedKeyUsage: ['clientAuth'], ...order })
 const authority = (order: Partial<CertificateOrder> = {}) =>
   issueCertificate({ subject: [['CN', 'sub']], issuer: ca, ca: true, ...order })
-/** A client that sends the certificates between its own and the root as well. */
+/** A client that also sends the certificates between its own and the root. */
 const withChain = (leaf: Identity, ...between: Identity[]): Identity => ({
   ...leaf,
   certificate: [leaf, ...between].map(({ certificate }) => certificate).join(''),
@@ -28,7 +28,7 @@ const withChain = (leaf: Identity, ...between: Identity[]): Identity => ({
 const below = (between: Identity, order: Partial<CertificateOrder> = {}) =>
   withChain(alice({ issuer: between, ...order }), between)
 
-t.test('certificates of every kind that is in order are accepted, on both versions of TLS', async t => {
+t.test('accepts valid certificates of every kind, on TLS 1.2 and 1.3', async t => {
   const confined = authority({ permittedDns: ['a.test'] })
   const good: Record<string, Identity> = {
     'P-256': alice(),
@@ -39,7 +39,7 @@ t.test('certificates of every kind that is in order are accepted, on both versio
     'of a sub-CA': below(authority()),
     'of a sub-CA that may have none below it': below(authority({ ca: { pathLength: 0 } })),
     'of a sub-CA within its names': below(confined, { altNames: [{ dns: 'x.a.test' }] }),
-    'PK19: good until the year 9999': alice({ notAfter: new Date('9999-12-31T23:59:59Z') }),
+    'PK19: valid until the year 9999': alice({ notAfter: new Date('9999-12-31T23:59:59Z') }),
   }
   for (const maxVersion of versions)
     for (const [name, identity] of Object.entries(good)) {
@@ -50,7 +50,7 @@ t.test('certificates of every kind that is in order are accepted, on both versio
     }
 })
 
-t.test('certificates with a fault are refused everywhere, with the reason, on both versions of TLS (N-31)', async t => {
+t.test('rejects certificates with a fault, with the reason, on TLS 1.2 and 1.3 (N-31)', async t => {
   const pathLength0 = authority({ ca: { pathLength: 0 } })
   // A name of its own: RFC 5280 §4.2.1.9 does not count a CA that has its issuer's name.
   const subSub = authority({ subject: [['CN', 'sub sub']], issuer: pathLength0 })
@@ -72,12 +72,12 @@ t.test('certificates with a fault are refused everywhere, with the reason, on bo
     'PK16: a CA as a client': authority({ subject: [['CN', 'alice']], extendedKeyUsage: ['clientAuth'] }),
     'PK16: the root itself': ca,
     "PK17: self-signed with the CA's name": issueCertificate({ subject: ca.subject, extendedKeyUsage: ['clientAuth'] }),
-    "PK17: of a CA with our CA's name": below(namesake),
+    'PK17: of a CA with the name of the trusted CA': below(namesake),
     "PK17: self-signed with alice's name": issueCertificate({
       subject: [['CN', 'alice']],
       extendedKeyUsage: ['clientAuth'],
     }),
-    'PK17: of a CA that nobody trusts': server.pki.stranger,
+    'PK17: of an untrusted CA': server.pki.stranger,
     'PK18: RSA with 1024 bits': alice({ keyType: 'rsa1024' }),
     'PK18: signed with SHA-1': alice({ digest: 'sha1' }),
     'PK18: of a CA with 1024 bits': below(authority({ keyType: 'rsa1024' })),
@@ -86,8 +86,8 @@ t.test('certificates with a fault are refused everywhere, with the reason, on bo
     'two faults: for servers, and weak': alice({ extendedKeyUsage: ['serverAuth'], keyType: 'rsa1024' }),
   }
   const expired: Record<string, Identity> = {
-    'PK19: good from the next hour on': alice({ notBefore: new Date(Date.now() + HOUR) }),
-    'PK19: good until a second ago': alice(past),
+    'PK19: valid from the next hour on': alice({ notBefore: new Date(Date.now() + HOUR) }),
+    'PK19: valid until a second ago': alice(past),
   }
   for (const maxVersion of versions) {
     const options = { ...weakClient, maxVersion, stolen }
@@ -99,11 +99,11 @@ t.test('certificates with a fault are refused everywhere, with the reason, on bo
   }
   for (const twice of [alice({ ...past, extendedKeyUsage: ['serverAuth'] }), alice({ ...past, digest: 'sha1' })]) {
     const { status } = await (await server.connect(twice, weakClient)).requestToken()
-    t.equal(status, 401, 'of two faults one is enough')
+    t.equal(status, 401, 'the first of two faults suffices')
   }
 })
 
-t.test('PK18: a key on P-192 or secp256k1 does not get through the handshake as a certificate', async t => {
+t.test('rejects keys on P-192 and secp256k1 in the handshake (PK18)', async t => {
   for (const namedCurve of ['prime192v1', 'secp256k1']) {
     const weak = alice({ keyPair: generateKeyPairSync('ec', { namedCurve }) })
     await refusePresenter(t, server, weak, 'no_certificate', `${namedCurve} on TLS 1.3`, weakClient)
@@ -111,7 +111,7 @@ t.test('PK18: a key on P-192 or secp256k1 does not get through the handshake as 
   }
 })
 
-t.test('no certificate is needed to read what is public, and none that is refused stands in the way', async t => {
+t.test('serves public resources without a certificate, and with a rejected one', async t => {
   for (const who of [null, 'stranger'] as const) {
     const { status, body } = await (await server.connect(who)).get('/oauth/jwks')
     t.match({ status, body }, { status: 200, body: { keys: [{ use: 'sig' }] } })
@@ -119,7 +119,7 @@ t.test('no certificate is needed to read what is public, and none that is refuse
 })
 
 t.test(
-  "PK25, N-31: node-forge is out of a peer's reach: only src/pki knows it, and the server does not know src/pki",
+  "never parses a peer's certificate with node-forge: only src/pki imports it, and the server does not import src/pki (PK25, N-31)",
   async t => {
     const sources = readdirSync('src', { recursive: true, withFileTypes: true })
       .filter(entry => entry.name.endsWith('.ts'))

@@ -1,5 +1,5 @@
-// Why a client certificate was refused, for the operator: each cause in a real handshake, with its detail and the facts that were
-// compared. What the client is told stays its reason.
+// Why a client certificate was rejected: each cause in a real handshake, with its detail and the facts that were compared.
+// The client receives only the reason.
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { ConnectionOptions } from 'node:tls'
 import t from 'tap'
@@ -36,7 +36,7 @@ const below = (name: string, order: Partial<CertificateOrder>) => {
   return { who: clientOf(between), chain: [between] }
 }
 const unknown = { extensions: [extensions.extension('1.2.3.4', sequence([]), { critical: true })] }
-/** With another signature than its authority's. */
+/** Replaces the authority's signature with another one. */
 const altered = (identity: Identity): Identity => {
   const der = Buffer.from(identity.x509.raw)
   der[der.length - 1] = (der.at(-1) as number) ^ 1
@@ -61,12 +61,12 @@ const revokedAt = new Date('2026-11-20T10:00:00Z')
 const endedList = { thisUpdate: past.notBefore, nextUpdate: past.notAfter, number: 7 }
 
 const untrusted: Record<string, Row> = {
-  'of an authority that nobody knows, which the client does not send': {
+  'of an unknown authority, which the client does not send': {
     detail: 'issuer_unknown',
     who: clientOf(foreign),
     facts: { issuer: 'CN=foreign', authority: 'CN=foreign', sent: undefined },
   },
-  'of an authority that nobody knows, sent to its root': {
+  'of an unknown authority, sent to its root': {
     detail: 'authority_unknown',
     who: clientOf(foreign),
     chain: [foreign],
@@ -107,12 +107,12 @@ const untrusted: Record<string, Row> = {
     facts: { authority: 'CN=root' },
   },
   'the same, sent to its root': { detail: 'same_name', who: clientOf(namesake), chain: [namesake] },
-  'of the second of two authorities of one name, without saying so': {
+  'of the second of two authorities of one name, without a key identifier': {
     detail: 'same_name',
     who: clientOf(namesake, { authorityKeyIdentifier: null }),
     authorities: [root, namesake],
   },
-  'a signature that is wrong': { detail: 'signature', who: altered(alice), facts: { authority: 'CN=root' } },
+  'a wrong signature': { detail: 'signature', who: altered(alice), facts: { authority: 'CN=root' } },
   'self-signed': { detail: 'self_signed', who: selfSigned, facts: { subject: 'CN=alice', issuer: 'CN=alice' } },
   "self-signed with the authority's name": {
     detail: 'self_signed',
@@ -141,7 +141,7 @@ const untrusted: Record<string, Row> = {
     facts: { authority: 'CN=ended', issuer: 'CN=ended', code: 'CERT_HAS_EXPIRED' },
   },
   'a root that has ended': rootWith('ended root', past, 'authority_ended'),
-  'an authority whose time has not come': {
+  'an authority that is not yet valid': {
     detail: 'authority_not_yet_valid',
     ...below('early', future),
     facts: { authority: 'CN=early' },
@@ -159,7 +159,7 @@ const untrusted: Record<string, Row> = {
   },
   'of a client': { detail: 'authority_key_usage', who: clientOf(alice), chain: [alice] },
   'a chain that is too long': { detail: 'authority_constraints', who: clientOf(tooLong), chain: [tooLong, short] },
-  'a name that the authority may not give': {
+  'a name that the authority must not certify': {
     detail: 'authority_constraints',
     who: clientOf(confined, { altNames: [{ dns: 'b.test' }] }),
     chain: [confined],
@@ -195,7 +195,7 @@ const untrusted: Record<string, Row> = {
     lists: [listOf(root), listOf(sub, endedList)],
     facts: { authority: 'CN=sub' },
   },
-  'a list of tomorrow': {
+  'a list that is not yet valid': {
     detail: 'list_not_yet_valid',
     lists: [listOf(root, { thisUpdate: future.notBefore })],
     facts: { authority: 'CN=root' },
@@ -212,30 +212,30 @@ const untrusted: Record<string, Row> = {
     lists: [listOf(root), listOf(sub, { scope: { uris: ['http://crl.test/1'] } })],
     facts: { authority: 'CN=sub', found: 'CN=alice', list: /for distribution point http:\/\/crl\.test\/1 only/ },
   },
-  // With the certificate of its authority among the trusted ones, the list would not be loaded.
-  'a list by somebody else, of an authority that the client sends': {
+  // If the certificate of its authority were trusted, the list would not be loaded.
+  'a list of another signer, of an authority that the client sends': {
     detail: 'list_signature',
     who: clientOf(sub),
     chain: [sub],
     lists: [listOf(root), listOf(authority('sub', root), { authorityKeyIdentifier: null })],
     facts: { authority: 'CN=sub' },
   },
-  'a list of an authority that may sign none': {
+  'a list of an authority that may not sign lists': {
     detail: 'list_signature',
     who: clientOf(noLists),
     authorities: [noLists],
     lists: [listOf(noLists)],
     facts: { authority: 'CN=no lists' },
   },
-  // OpenSSL's last error is that a list is missing, which is not the cause.
-  'of an authority that nobody knows, where there are lists': {
+  // OpenSSL's last error is a missing list, which is not the cause.
+  'of an unknown authority, where lists are loaded': {
     detail: 'authority_unknown',
     who: clientOf(foreign),
     chain: [foreign],
     lists: [listOf(root)],
     facts: { code: 'UNABLE_TO_GET_CRL', authority: 'CN=foreign' },
   },
-  'self-signed, where there are lists': {
+  'self-signed, where lists are loaded': {
     detail: 'self_signed',
     who: selfSigned,
     lists: [listOf(root)],
@@ -291,7 +291,7 @@ for (const [reason, rows] of Object.entries({
   certificate_revoked: revoked,
   certificate_expired: expired,
 } satisfies Partial<Record<CertificateRejection[0], Record<string, Row>>>))
-  t.test(`${reason}: the detail and the facts name the cause`, async t => {
+  t.test(`names the cause in detail and facts: ${reason}`, async t => {
     for (const [name, row] of Object.entries(rows)) {
       const { detail, facts = {}, who = alice, chain = [], authorities = [root], lists = [] } = row
       const trust = loadTrust(
@@ -317,49 +317,46 @@ for (const [reason, rows] of Object.entries({
     }
   })
 
-t.test(
-  'the event of a refusal has the detail, and whose certificate it was; the client is told the reason',
-  async t => {
-    const server = await startTestServer()
-    t.teardown(() => server.close())
-    const { ca } = server.pki
-    const cases: [Identity, DetailOf<'certificate_untrusted'>, told: RegExp][] = [
-      [
-        clientOf(foreign),
-        'issuer_unknown',
-        /The issuer CN=foreign is no authority .* Send the intermediate certificates/,
-      ],
-      [selfSigned, 'self_signed', /^Connect with a client certificate of an authority/],
-      [clientOf(ca, { extendedKeyUsage: [] }), 'usage_missing', /no extendedKeyUsage extension\. Issue/],
-      [clientOf(ca, { digest: 'sha1' }), 'signature_too_weak', /weak algorithm/],
-    ]
-    for (const [who, detail, told] of cases) {
-      const connection = await server.connect(who, { ciphers: 'DEFAULT@SECLEVEL=0' })
-      const answer = await connection.requestToken()
-      t.match(answer, { status: 401, body: { reason: 'certificate_untrusted', error_description: told } }, detail)
-      const thumbprint = server.events.at(-1)['x5t#S256']
-      t.match(server.events.at(-1), {
-        event: 'client.refused',
-        reason: 'certificate_untrusted',
-        detail,
-        'x5t#S256': /^[\w-]{43}$/,
-        facts: {
-          subject: 'CN=alice',
-          issuer: who === selfSigned ? 'CN=alice' : String,
-          serial: who.x509.serialNumber.toLowerCase(),
-          thumbprint,
-        },
-      })
-      connection.close()
-    }
-    const nobody = await server.connect(null)
-    t.match(await nobody.requestToken(), { status: 401, body: { reason: 'no_certificate' } })
-    t.match(server.events.at(-1), { reason: 'no_certificate', detail: 'not_sent' })
-    t.notOk('x5t#S256' in server.events.at(-1))
-  },
-)
+t.test('records the detail and the certificate of a refusal, and sends the client only the reason', async t => {
+  const server = await startTestServer()
+  t.teardown(() => server.close())
+  const { ca } = server.pki
+  const cases: [Identity, DetailOf<'certificate_untrusted'>, told: RegExp][] = [
+    [
+      clientOf(foreign),
+      'issuer_unknown',
+      /The issuer CN=foreign is no authority .* Send the intermediate certificates/,
+    ],
+    [selfSigned, 'self_signed', /^Connect with a client certificate of an authority/],
+    [clientOf(ca, { extendedKeyUsage: [] }), 'usage_missing', /no extendedKeyUsage extension\. Issue/],
+    [clientOf(ca, { digest: 'sha1' }), 'signature_too_weak', /weak algorithm/],
+  ]
+  for (const [who, detail, told] of cases) {
+    const connection = await server.connect(who, { ciphers: 'DEFAULT@SECLEVEL=0' })
+    const answer = await connection.requestToken()
+    t.match(answer, { status: 401, body: { reason: 'certificate_untrusted', error_description: told } }, detail)
+    const thumbprint = server.events.at(-1)['x5t#S256']
+    t.match(server.events.at(-1), {
+      event: 'client.refused',
+      reason: 'certificate_untrusted',
+      detail,
+      'x5t#S256': /^[\w-]{43}$/,
+      facts: {
+        subject: 'CN=alice',
+        issuer: who === selfSigned ? 'CN=alice' : String,
+        serial: who.x509.serialNumber.toLowerCase(),
+        thumbprint,
+      },
+    })
+    connection.close()
+  }
+  const nobody = await server.connect(null)
+  t.match(await nobody.requestToken(), { status: 401, body: { reason: 'no_certificate' } })
+  t.match(server.events.at(-1), { reason: 'no_certificate', detail: 'not_sent' })
+  t.notOk('x5t#S256' in server.events.at(-1))
+})
 
-t.test('a handshake that fails before any certificate ends that handshake, and nothing else', async t => {
+t.test('ends only the connection when a handshake fails before any certificate', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { port, pki } = server
@@ -380,7 +377,7 @@ t.test('a handshake that fails before any certificate ends that handshake, and n
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
-t.test('a connection that is dropped is an event with the same detail', async t => {
+t.test('records a dropped connection with the same detail', async t => {
   const server = await startTestServer({ env: { TLSBOUND_TLS_DROP_UNACCEPTABLE: 'on' } })
   t.teardown(() => server.close())
   const dropped = await server.connect(clientOf(foreign))
@@ -389,7 +386,7 @@ t.test('a connection that is dropped is an event with the same detail', async t 
 })
 
 t.test(
-  'a certificate that is registered itself is refused when its registration is gone, with its own detail',
+  'rejects a registered self-signed certificate after its registration was removed, with its own detail',
   async t => {
     const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const pinned = issueCertificate({ subject: [['CN', 'alice']], keyPair: key, extendedKeyUsage: ['clientAuth'] })

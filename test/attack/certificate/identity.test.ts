@@ -1,5 +1,5 @@
-// Whose certificate is it: the one name that a registration demands, and no other: PK03 … PK09, PK26, N-21, N-22.
-// Every certificate here is of our own CA and in order; they differ in what they say about their owner.
+// A client is identified by exactly one name in its certificate, the registered one: PK03 … PK09, PK26, N-21, N-22. All
+// certificates here are valid and of a trusted CA; they differ only in their names.
 import t, { type TAP } from 'tap'
 import type { CertificateOrder } from '../../../src/pki/certificate.ts'
 import type { AltName, DistinguishedName } from '../../../src/pki/names.ts'
@@ -36,7 +36,7 @@ const certificate = (order: Partial<CertificateOrder>) =>
     ...order,
   })
 
-/** For which of the clients a certificate is good; for each other one it must be a mismatch. */
+/** Checks which clients a certificate identifies; for every other client it must be a mismatch. */
 async function acceptedAs(identity: Identity): Promise<ClientId[]> {
   const connection = await server.connect(identity)
   const accepted: ClientId[] = []
@@ -64,7 +64,7 @@ const byAltNames = async (
 ) =>
   t.same(await acceptedAs(certificate({ altNames, ...(subject && { subject }) })), expected, shown([altNames, subject]))
 
-t.test('N-22: each of the five rules finds its name, and each name serves one rule', async t => {
+t.test('identifies clients by each of the five rules, and each name by one rule only (N-22)', async t => {
   await bySubject(t, [['CN', 'alice']], ['dn'])
   const values = { dns: 'alice.example', uri: 'urn:example:alice', ip: '192.0.2.1', email: 'alice@example.com' }
   for (const [type, value] of Object.entries(values))
@@ -75,7 +75,7 @@ t.test('N-22: each of the five rules finds its name, and each name serves one ru
   await byAltNames(t, [{ dns: 'x.example' }, { dns: 'alice.example' }], ['dns'])
 })
 
-t.test('PK03: a name in another field than the registered one counts for nothing', async t => {
+t.test('ignores a name in another field than the registered one (PK03)', async t => {
   const values = ['alice', 'alice.example', 'urn:example:alice', '192.0.2.1', 'alice@example.com', 'CN=alice']
   for (const value of values) {
     await bySubject(t, [['CN', value]], value === 'alice' ? ['dn'] : [])
@@ -94,7 +94,7 @@ t.test('PK03: a name in another field than the registered one counts for nothing
   await bySubject(t, [['O', 'alice']], [])
 })
 
-t.test('PK05, PK07, PK09: a common name that looks like alice, or has alice in it, is not alice', async t => {
+t.test('rejects common names that resemble or contain alice (PK05, PK07, PK09)', async t => {
   const insertions = [
     'alice\0',
     '\0alice',
@@ -133,7 +133,7 @@ t.test('PK05, PK07, PK09: a common name that looks like alice, or has alice in i
   for (const name of [...insertions, ...alike]) await bySubject(t, [['CN', name]], [])
 })
 
-t.test('a subject has exactly the parts that are registered, in their order (N-22)', async t => {
+t.test('requires exactly the registered parts of a subject, in their order (N-22)', async t => {
   const subjects: DistinguishedName[] = [
     [],
     [
@@ -164,7 +164,7 @@ t.test('a subject has exactly the parts that are registered, in their order (N-2
   for (const subject of subjects) await bySubject(t, subject, [])
 })
 
-t.test('names of hosts, resources, addresses and people are compared as what they are (N-22)', async t => {
+t.test('compares names of hosts, resources, addresses and people by their type (N-22)', async t => {
   const dns = [
     '*.example',
     '*',
@@ -213,8 +213,8 @@ t.test('names of hosts, resources, addresses and people are compared as what the
   await byAltNames(t, [{ email: 'alice@EXAMPLE.com' }], ['email'])
 })
 
-t.test('a registered name may have several parts, escapes and parts with two attributes', async t => {
-  server.clock = Math.floor(Date.now() / 1000) + 60 // openssl's certificates begin now
+t.test('accepts registered names with several parts, escapes and multi-valued parts', async t => {
+  server.clock = Math.floor(Date.now() / 1000) + 60 // certificates of openssl are valid from now on
   const made = makeWithOpenssl('/C=CH/O=Example "Inc"/OU= notes /CN=Alice \\+ Bob, Ärzte+UID=7')
   t.same(await acceptedAs(made), ['long'])
   const turned = makeWithOpenssl('/C=CH/O=Example "Inc"/OU= notes /UID=7+CN=Alice \\+ Bob, Ärzte')
@@ -232,7 +232,7 @@ t.test('a registered name may have several parts, escapes and parts with two att
   t.same(await acceptedAs(makeWithOpenssl('/CN=alice', 'nombstr')), ['dn'], 'as PrintableString it is the same text')
 })
 
-t.test('PK26, N-21: a client is who its certificate says, not who its request says', async t => {
+t.test('identifies a client by its certificate, not by its request (PK26, N-21)', async t => {
   const connection = await server.connect('alice')
   t.equal((await connection.requestToken({ client_id: 'dn' })).status, 200)
   t.match(await connection.requestToken({ client_id: 'dns' }), refusal('client_mismatch', 'invalid_client'))
@@ -269,11 +269,11 @@ t.test('PK26, N-21: a client is who its certificate says, not who its request sa
   t.match(
     await (await server.connect('mallory')).requestToken({ client_id: 'mallory' }),
     refusal('unknown_client', 'invalid_client'),
-    'a certificate of our CA alone makes nobody a client',
+    'a certificate of the trusted CA alone does not identify a client',
   )
 })
 
-/** A client certificate by the openssl command: with parts of two attributes, and with other types of text. */
+/** Creates a client certificate with the openssl command: multi-valued parts, and other string types. */
 function makeWithOpenssl(subject: string, stringMask = 'utf8only'): Identity {
   const files = {
     key: server.pki.alice.key,

@@ -1,6 +1,6 @@
-// Revocation lists in real handshakes: what OpenSSL applies, what it picks of several, and what is therefore refused when it is
-// loaded. Each row is a list, or several, with the verdict of OpenSSL and that of the load: if a later OpenSSL decides in
-// another way, a row here says so.
+// Revocation lists in real handshakes: which lists OpenSSL applies, which of several it selects, and which ones are therefore
+// refused when they are loaded. Each row has the verdict of OpenSSL and that of the load. If a later OpenSSL decides
+// differently, a row fails.
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import type { CertificateOrder } from '../../../src/pki/certificate.ts'
@@ -39,7 +39,7 @@ interface Row {
   readonly lists: readonly string[]
   /** OpenSSL's verdict on alice, or on `who`. */
   readonly verdict: string
-  /** How the load is refused; undefined: it is not. */
+  /** The reason why the load is refused; undefined if it succeeds. */
   readonly refused?: RegExp
   readonly authorities?: readonly Identity[]
   readonly who?: Identity
@@ -329,14 +329,14 @@ function namesakes(): Record<string, Row> {
   }
 }
 
-t.test('OpenSSL decides by lists as the rows say, and what it does not apply as it is meant is not loaded', async t => {
+t.test('loads only lists that OpenSSL applies as intended, and OpenSSL decides as each row says', async t => {
   for (const [name, { lists, verdict, refused, authorities = [root], who = alice, chain = [] }] of Object.entries(
     rows,
   )) {
     const handshake: Handshake = { authorities, lists, who, chain }
     t.equal(await verdictOf(handshake), verdict, name)
     if (refused !== undefined) {
-      t.throws(() => load(authorities, lists), { name: 'TrustProblem', message: refused }, `${name}: is not loaded`)
+      t.throws(() => load(authorities, lists), { name: 'TrustProblem', message: refused }, `${name}: not loaded`)
       continue
     }
     const { rejection } = await evaluationOf(handshake, load(authorities, lists))

@@ -1,5 +1,5 @@
-// Certificate revocation lists: PK20. Once there are lists, whoever is not on a good and current one is in; when a list
-// is missing, old, or not of the issuer, everybody is out.
+// Certificate revocation lists: PK20. With lists loaded, a certificate is accepted unless a valid list names it. If the list
+// of its issuer is missing or has ended, it is rejected.
 import t from 'tap'
 import type { CertificateOrder } from '../../../src/pki/certificate.ts'
 import type { CrlOrder } from '../../../src/pki/crl.ts'
@@ -37,15 +37,15 @@ async function accepts(t: Asserts, server: TestServer, who: Identity, name: stri
   connection.close()
 }
 
-t.test('a list revokes whom it names, and lets everybody else in', async t => {
-  await accepts(t, await serverWith(t, list()), alice, 'an empty list revokes nobody')
+t.test('rejects the certificates that a list names, and accepts all others', async t => {
+  await accepts(t, await serverWith(t, list()), alice, 'an empty list revokes no certificate')
   const server = await serverWith(t, list({ revoked: [bob.x509] }))
-  await accepts(t, server, alice, 'who is not on it')
-  await refusePresenter(t, server, bob, 'certificate_revoked', 'who is on it')
-  await refusePresenter(t, server, pki.stranger, 'certificate_untrusted', 'a stranger is not revoked, but unknown')
+  await accepts(t, server, alice, 'not on the list')
+  await refusePresenter(t, server, bob, 'certificate_revoked', 'on the list')
+  await refusePresenter(t, server, pki.stranger, 'certificate_untrusted', 'a stranger is unknown, not revoked')
 })
 
-t.test('every list of a bundle counts, not the first alone', async t => {
+t.test('applies every list of a bundle, not only the first', async t => {
   const other = authority()
   const [good, bad] = [client(other), client(other)]
   const both = `${ca.certificate}${other.certificate}`
@@ -54,21 +54,21 @@ t.test('every list of a bundle counts, not the first alone', async t => {
     const server = await serverWith(t, bundle, { ca: both })
     await accepts(t, server, alice, 'of the one authority')
     await accepts(t, server, good, 'of the other authority')
-    await refusePresenter(t, server, bob, 'certificate_revoked', 'revoked by the one')
-    await refusePresenter(t, server, bad, 'certificate_revoked', 'revoked by the other')
+    await refusePresenter(t, server, bob, 'certificate_revoked', 'revoked by the first list')
+    await refusePresenter(t, server, bad, 'certificate_revoked', 'revoked by the second list')
   }
   const server = await serverWith(t, ours, { ca: both })
-  await accepts(t, server, alice, 'the list of the one authority is there')
+  await accepts(t, server, alice, 'the list of the first authority is loaded')
   await refusePresenter(
     t,
     server,
     good,
     'certificate_untrusted',
-    'that of the other is missing, so nobody of it gets in',
+    'the other authority has no list, so its clients are rejected',
   )
 })
 
-t.test('a serial number counts only with its issuer', async t => {
+t.test('compares a serial number together with its issuer', async t => {
   const other = authority()
   const theirs = list({ issuer: other, revoked: [alice.x509] })
   await accepts(
@@ -79,49 +79,52 @@ t.test('a serial number counts only with its issuer', async t => {
   )
 })
 
-t.test('a list that is old or not of today lets nobody in, and with one of another issuer nothing starts', async t => {
-  const long = { thisUpdate: new Date(Date.now() - 30 * DAY) }
-  const namesake = authority({ subject: ca.subject })
-  const useless: Record<string, string> = {
-    expired: list({ ...long, nextUpdate: new Date(Date.now() - DAY) }),
-    'expired a second ago': list({ ...long, nextUpdate: new Date(Date.now() - 1000) }),
-    'of tomorrow': list({ thisUpdate: new Date(Date.now() + DAY) }),
-  }
-  await accepts(
-    t,
-    await serverWith(t, list({ ...long, nextUpdate: new Date(Date.now() + DAY) })),
-    alice,
-    'old, but current',
-  )
-  for (const [name, crl] of Object.entries(useless)) {
-    const server = await serverWith(t, crl)
-    for (const who of [alice, bob]) await refusePresenter(t, server, who, 'certificate_untrusted', name)
-  }
-  for (const [name, issuer] of Object.entries({
-    'of another authority': authority(),
-    'of an authority with the same name': namesake,
-    'by a client of the authority': alice,
-  }))
-    await t.rejects(
-      startTestServer({ pki, tls: { crl: list({ issuer }) } }),
-      { message: /no client could be accepted: there is no revocation list of / },
-      name,
+t.test(
+  'rejects all clients while a list has ended or is not yet valid, and does not start with a list of another issuer',
+  async t => {
+    const long = { thisUpdate: new Date(Date.now() - 30 * DAY) }
+    const namesake = authority({ subject: ca.subject })
+    const useless: Record<string, string> = {
+      expired: list({ ...long, nextUpdate: new Date(Date.now() - DAY) }),
+      'expired a second ago': list({ ...long, nextUpdate: new Date(Date.now() - 1000) }),
+      'not yet valid': list({ thisUpdate: new Date(Date.now() + DAY) }),
+    }
+    await accepts(
+      t,
+      await serverWith(t, list({ ...long, nextUpdate: new Date(Date.now() + DAY) })),
+      alice,
+      'old, but current',
     )
-})
+    for (const [name, crl] of Object.entries(useless)) {
+      const server = await serverWith(t, crl)
+      for (const who of [alice, bob]) await refusePresenter(t, server, who, 'certificate_untrusted', name)
+    }
+    for (const [name, issuer] of Object.entries({
+      'of another authority': authority(),
+      'of an authority with the same name': namesake,
+      'by a client of the authority': alice,
+    }))
+      await t.rejects(
+        startTestServer({ pki, tls: { crl: list({ issuer }) } }),
+        { message: /no client could be accepted: there is no revocation list of / },
+        name,
+      )
+  },
+)
 
-t.test('a sub-CA needs a list of its own, and can be revoked itself', async t => {
+t.test('requires a list for a sub-CA, and applies the revocation of a sub-CA', async t => {
   const sub = authority({ issuer: ca })
   const leaf = client(sub)
   const chained = { ...leaf, certificate: leaf.certificate + sub.certificate }
-  await accepts(t, await serverWith(t, list() + list({ issuer: sub })), chained, 'both lists are there')
+  await accepts(t, await serverWith(t, list() + list({ issuer: sub })), chained, 'both lists are loaded')
   const missing = await serverWith(t, list())
   await refusePresenter(t, missing, chained, 'certificate_untrusted', 'the list of the sub-CA is missing')
   const revoked = await serverWith(t, list({ revoked: [sub.x509] }) + list({ issuer: sub }))
   await refusePresenter(t, revoked, chained, 'certificate_revoked', 'the sub-CA is revoked')
-  await accepts(t, revoked, alice, 'who is not below it')
+  await accepts(t, revoked, alice, 'a client of another CA')
 })
 
-t.test('a list of a megabyte is read whole, and costs a connection nothing to speak of', async t => {
+t.test('loads a list of a megabyte, without a measurable cost per connection', async t => {
   const many = Array.from({ length: 28_000 }, (_, number) => ({
     serialNumber: `01${(number + 1).toString(16).padStart(30, '0')}`,
   }))
@@ -130,11 +133,11 @@ t.test('a list of a megabyte is read whole, and costs a connection nothing to sp
   const server = await serverWith(t, crl)
   await refusePresenter(t, server, bob, 'certificate_revoked', 'one in the middle')
   const start = performance.now()
-  for (let count = 0; count < 20; count++) await accepts(t, server, alice, 'who is not on it')
+  for (let count = 0; count < 20; count++) await accepts(t, server, alice, 'not on the list')
   t.ok(performance.now() - start < 8000, 'twenty connections')
 })
 
-t.test('what is no bundle of lists stops the start', async t => {
+t.test('does not start with an invalid bundle of lists', async t => {
   const good = list({ revoked: [bob.x509] })
   const key = ca.key
   const cut = good.slice(0, good.length / 2)
@@ -147,9 +150,9 @@ t.test('what is no bundle of lists stops the start', async t => {
     'a list that is cut off': cut,
     'a list that is cut off beside a whole one': good + cut,
     'a list without content': '-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n',
-    'a certificate in the clothes of a list': ca.certificate.replaceAll('CERTIFICATE', 'X509 CRL'),
-    'a list of which a line is missing': good.split('\n').toSpliced(3, 1).join('\n'),
+    'a certificate labelled as a list': ca.certificate.replaceAll('CERTIFICATE', 'X509 CRL'),
+    'a list with a missing line': good.split('\n').toSpliced(3, 1).join('\n'),
   }
   for (const [name, crl] of Object.entries(wrong)) await t.rejects(startTestServer({ pki, tls: { crl } }), name)
-  await accepts(t, await serverWith(t, good), alice, 'the whole list')
+  await accepts(t, await serverWith(t, good), alice, 'control: the whole list')
 })

@@ -1,5 +1,5 @@
-// The cnf and the scope of well-signed tokens: CL01 … CL05, CL11 … CL13, N-24, N-25, N-32.
-// A cnf must be of one of our shapes and fit this certificate and this connection; nothing is ignored "if present".
+// The cnf and the scope of well-signed tokens: CL01 … CL05, CL11 … CL13, N-24, N-25, N-32. A cnf must have one of the issued
+// shapes and match this certificate and this connection. No member is optional.
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Reason } from '../../../src/core/errors.ts'
@@ -23,16 +23,16 @@ const { 'x5t#S256': x5t, 'tls-exporter#S256': exporter } = good as { 'x5t#S256':
 const forge = (cnf: unknown, changes: object = {}) =>
   forgeToken({ jwk, claims: { ...claimsFor(alice, server), ...changes, cnf } })
 
-t.test('N-25: the thumbprint is that of the DER as OpenSSL computes it, in base64url without padding', async t => {
+t.test('computes the thumbprint of the DER as OpenSSL does, in base64url without padding (N-25)', async t => {
   const [, payload = ''] = (await alice.token()).split('.')
   const { cnf } = JSON.parse(Buffer.from(payload, 'base64url').toString())
-  t.same(cnf, good, 'the client computes the same, on its side of the connection')
+  t.same(cnf, good, 'the client computes the same value at its end')
   const fingerprint = server.pki.alice.x509.fingerprint256.replaceAll(':', '')
   t.equal(cnf['x5t#S256'], Buffer.from(fingerprint, 'hex').toString('base64url'))
   t.match(cnf['x5t#S256'], /^[\w-]{43}$/)
 })
 
-t.test('CL01 … CL03, N-32: a cnf that is missing or not of our shapes is refused', async t => {
+t.test('rejects a missing or malformed cnf (CL01, CL02, CL03, N-32)', async t => {
   t.match(await alice.get('/api/whoami', forge(good)), { status: 200, body: { token_binding: 'connection' } })
   t.match(await alice.get('/api/whoami', forge({ 'x5t#S256': x5t })), {
     status: 200,
@@ -93,7 +93,7 @@ t.test('CL01 … CL03, N-32: a cnf that is missing or not of our shapes is refus
   )
 })
 
-t.test('CL05, N-25: a thumbprint of something else, or written in another way, is refused', async t => {
+t.test('rejects the thumbprint of another object or in another encoding (CL05, N-25)', async t => {
   const { x509 } = server.pki.alice
   const hex = createHash('sha256').update(x509.raw).digest('hex')
   const spki = x509.publicKey.export({ type: 'spki', format: 'der' })
@@ -106,7 +106,7 @@ t.test('CL05, N-25: a thumbprint of something else, or written in another way, i
     ...of(thumbprint(spki), 'certificate_mismatch', 'of the public key'),
     ...of(thumbprint(server.pki.ca.x509.raw), 'certificate_mismatch', 'of the authority'),
     ...of(thumbprint(server.pki.bob.x509.raw), 'certificate_mismatch', 'of bob'),
-    ...of(thumbprint(''), 'certificate_mismatch', 'of nothing'),
+    ...of(thumbprint(''), 'certificate_mismatch', 'of empty input'),
     ...of(exporter, 'certificate_mismatch', 'the exporter'),
     ...of(thumbprint(x509.raw, 'sha1'), 'confirmation_malformed', 'SHA-1'),
     ...of(thumbprint(x509.raw, 'sha512'), 'confirmation_malformed', 'SHA-512'),
@@ -131,27 +131,24 @@ t.test('CL05, N-25: a thumbprint of something else, or written in another way, i
   ])
 })
 
-t.test('CL04: where a route demands the connection, a token of the certificate alone is too weak', async t => {
+t.test('rejects a certificate-bound token on a route that requires level connection (CL04)', async t => {
   t.equal((await alice.get('/strict', forge(good))).text, 'strict')
   t.equal((await alice.get('/lenient', forge({ 'x5t#S256': x5t }))).text, 'lenient')
   t.match(await alice.get('/strict', forge({ 'x5t#S256': x5t })), refusal('binding_too_weak'))
   t.match(await alice.get('/strict', await alice.token({ token_binding: 'certificate' })), refusal('binding_too_weak'))
 })
 
-t.test(
-  'CL13, N-24: where a route does not ask for the connection, a token that names one is held to it all the same',
-  async t => {
-    const token = await alice.token()
-    t.equal((await alice.get('/lenient', token)).status, 200)
-    for (const path of ['/lenient', '/api/whoami', '/api/notes', '/api/nothing'])
-      for (const stolen of [token, forge(good)]) {
-        t.match(await again.get(path, stolen), refusal('connection_mismatch'), path)
-        t.match(await bob.get(path, stolen), refusal('certificate_mismatch'), path)
-      }
-  },
-)
+t.test('verifies the connection of a connection-bound token on every route (CL13, N-24)', async t => {
+  const token = await alice.token()
+  t.equal((await alice.get('/lenient', token)).status, 200)
+  for (const path of ['/lenient', '/api/whoami', '/api/notes', '/api/nothing'])
+    for (const stolen of [token, forge(good)]) {
+      t.match(await again.get(path, stolen), refusal('connection_mismatch'), path)
+      t.match(await bob.get(path, stolen), refusal('certificate_mismatch'), path)
+    }
+})
 
-t.test('CL11: scope is a set of words, compared whole', async t => {
+t.test('compares scopes as whole words (CL11)', async t => {
   const read = (scope: unknown) => alice.get('/api/notes', forge(good, { scope }))
   for (const scope of ['notes:read', 'a notes:read b', 'notes:write notes:read'])
     t.equal((await read(scope)).status, 200, scope)
@@ -211,23 +208,20 @@ t.test('CL11: scope is a set of words, compared whole', async t => {
   )
 })
 
-t.test(
-  'CL12: a token is issued in the name of the client whose certificate it is bound to, and in no other',
-  async t => {
-    for (const [connection, name, other] of [
-      [alice, 'alice', 'bob'],
-      [bob, 'bob', 'alice'],
-    ] as const) {
-      const [, payload = ''] = (await connection.token({ azp: other, sub: other, username: other })).split('.')
-      t.match(JSON.parse(Buffer.from(payload, 'base64url').toString()), { client_id: name, sub: name, azp: undefined })
-      t.match(await connection.requestToken({ client_id: other }), refusal('client_mismatch', 'invalid_client'))
-    }
-    const azp = forge(good, { azp: 'bob', act: { sub: 'bob' } })
-    t.match(await alice.get('/api/whoami', azp), { status: 200, body: { client_id: 'alice', sub: 'alice' } })
-  },
-)
+t.test('accepts a token only for the client whose certificate it is bound to (CL12)', async t => {
+  for (const [connection, name, other] of [
+    [alice, 'alice', 'bob'],
+    [bob, 'bob', 'alice'],
+  ] as const) {
+    const [, payload = ''] = (await connection.token({ azp: other, sub: other, username: other })).split('.')
+    t.match(JSON.parse(Buffer.from(payload, 'base64url').toString()), { client_id: name, sub: name, azp: undefined })
+    t.match(await connection.requestToken({ client_id: other }), refusal('client_mismatch', 'invalid_client'))
+  }
+  const azp = forge(good, { azp: 'bob', act: { sub: 'bob' } })
+  t.match(await alice.get('/api/whoami', azp), { status: 200, body: { client_id: 'alice', sub: 'alice' } })
+})
 
-t.test('N-35: a token is for the one resource there is, named or not, and for no other', async t => {
+t.test('issues tokens for the one resource, named or not, and for no other (N-35)', async t => {
   for (const parameters of [{}, { resource: issuer }]) {
     const [, payload = ''] = (await alice.token(parameters)).split('.')
     t.match(JSON.parse(Buffer.from(payload, 'base64url').toString()), { aud: issuer })

@@ -1,5 +1,5 @@
-// client_secret_basic: a secret on top of the certificate, in the Authorization header and nowhere else, never in its place.
-// OA02, OA32, N-38, N-40; RFC 6749 §2.3.1, §5.2.
+// client_secret_basic: a secret in addition to the certificate, only in the Authorization header, never instead of the
+// certificate. OA02, OA32, N-38, N-40; RFC 6749 §2.3.1, §5.2.
 import t from 'tap'
 import type { Reason } from '../../../src/core/errors.ts'
 import { hashSecret } from '../../../src/server/clients/client-secret.ts'
@@ -7,7 +7,7 @@ import { issueCertificate, startTestServer, type TestConnection } from '../../..
 import { refusal } from '../../helpers/server/refusals.ts'
 import { contentsOf, post, register } from '../../helpers/tokens/grants.ts'
 
-t.setTimeout(120_000) // each try costs a tenth of a second, and more beside other tests
+t.setTimeout(120_000) // each attempt takes a tenth of a second, more while other tests run
 const id = 'dora & co: 50% (+)'
 const withSecret = (id: string) => register(id, { token_endpoint_auth_method: 'client_secret_basic' })
 const clients = [
@@ -31,7 +31,7 @@ const as = (name: string, clientId = name) => {
     subject: [['CN', name]],
     issuer: ca,
     extendedKeyUsage: ['clientAuth'],
-    notBefore: new Date(Date.now() - 86_400_000), // the clock is put back here
+    notBefore: new Date(Date.now() - 86_400_000), // the clock is set back here
   })
   return server.connect(certificate, { clientId })
 }
@@ -44,26 +44,30 @@ const ask = (connection: TestConnection, authorization: string | undefined, form
   )
 const asBasic = (reason: Reason) => ({
   ...refusal(reason, 'invalid_client'),
-  headers: { 'www-authenticate': /^Basic realm="/ }, // whoever came with Basic is asked for Basic (N-40)
+  headers: { 'www-authenticate': /^Basic realm="/ }, // a refused Basic request is challenged with Basic (N-40)
 })
 const mismatch = asBasic('client_mismatch')
-/** Past every delay that a failed try has brought. */
+/** Advances the clock past every delay after failed attempts. */
 const wait = () => {
   server.clock += 90
 }
 const dora = await as('dora')
 
-t.test('the right secret with the right certificate is good, with the client_id in the form too or not', async t => {
+t.test('accepts the right secret with the right certificate, with or without client_id in the form', async t => {
   for (const form of [{}, { client_id: 'dora' }]) {
     const answer = await ask(dora, basic('dora', secret), form)
     t.match(answer, { status: 200, body: { access_token: String, refresh_token: String } })
     t.match(await dora.get('/api/whoami', answer.body.access_token), { status: 200, body: { client_id: 'dora' } })
   }
-  t.match(await ask(dora, basic('dora', secret).replace('Basic', 'basic')), { status: 200 }, 'a scheme has no case')
-  t.match(await ask(await as('odd', id), basic(id, secret)), { status: 200 }, 'an id that has to be encoded')
+  t.match(
+    await ask(dora, basic('dora', secret).replace('Basic', 'basic')),
+    { status: 200 },
+    'the scheme is case-insensitive',
+  )
+  t.match(await ask(await as('odd', id), basic(id, secret)), { status: 200 }, 'a percent-encoded id')
 })
 
-t.test('each request brings its secret: none is remembered on the connection', async t => {
+t.test('requires the secret in each request of a connection', async t => {
   const { refresh } = (({ body }) => ({ refresh: body.refresh_token }))(await ask(dora, basic('dora', secret)))
   const before = await contentsOf(server.store, [refresh])
   for (const path of ['/oauth/token', '/oauth/introspect', '/oauth/revoke']) {
@@ -81,7 +85,7 @@ t.test('each request brings its secret: none is remembered on the connection', a
   t.match(await ask(dora, basic('dora', secret), form), { status: 200 })
 })
 
-t.test('a wrong secret is refused, however near, and one event says whose (N-40)', async t => {
+t.test('rejects wrong secrets, however similar, with one event that names the client (N-40)', async t => {
   for (const wrong of ['', secret.slice(0, -1), `${secret}\0`, 'x'.repeat(257), hash]) {
     wait()
     const events = server.events.length
@@ -92,17 +96,17 @@ t.test('a wrong secret is refused, however near, and one event says whose (N-40)
   wait()
   t.match(await ask(dora, basic('dora', secret)), { status: 200 }, 'control')
   wait()
-  t.match(await ask(await as('emil'), basic('emil', secret)), mismatch, 'a client that has no secret yet')
+  t.match(await ask(await as('emil'), basic('emil', secret)), mismatch, 'a client without a secret')
 })
 
-t.test('a refusal names the client that the Authorization header names', async t => {
+t.test('names the client of the Authorization header in a refusal', async t => {
   wait()
   t.match(await ask(dora, basic('dora', 'wrong')), { status: 401 })
   t.match(server.events.at(-1), { event: 'client.refused', client_id: 'dora' })
   wait()
 })
 
-t.test('the right secret without the right certificate is nothing (ASVS 10.4.16)', async t => {
+t.test('rejects the right secret without the right certificate (ASVS 10.4.16)', async t => {
   for (const [who, reason] of [
     [null, 'no_certificate'],
     ['stranger', 'certificate_untrusted'],
@@ -111,10 +115,10 @@ t.test('the right secret without the right certificate is nothing (ASVS 10.4.16)
   ] as const)
     t.match(await ask(await server.connect(who), basic('dora', secret)), asBasic(reason), `${who}`)
   t.match(await ask(await as('emil'), basic('dora', secret)), mismatch)
-  t.match(await ask(dora, basic('dora', secret)), { status: 200 }, 'and such tries keep nobody out')
+  t.match(await ask(dora, basic('dora', secret)), { status: 200 }, 'such attempts lock out no client')
 })
 
-t.test('a secret anywhere but in the header, or two ways at once, is a malformed request (N-38)', async t => {
+t.test('rejects a secret outside the header, or two authentication methods at once, as malformed (N-38)', async t => {
   const alice = await server.connect('alice')
   const malformed = { status: 400, body: { error: 'invalid_request', reason: 'malformed_request' } }
   const good = basic('dora', secret)
@@ -139,12 +143,12 @@ t.test('a secret anywhere but in the header, or two ways at once, is a malformed
     grant_type: 'client_credentials',
   })
   t.match(inQuery, malformed)
-  t.match(await ask(alice, basic('alice', secret)), malformed, 'a client that has none by its registration')
+  t.match(await ask(alice, basic('alice', secret)), malformed, 'a client that is registered without a secret')
   t.match(await ask(alice, basic('alice', ''), { client_id: 'alice' }), malformed)
   t.match(await ask(dora, good), { status: 200 }, 'control')
 })
 
-t.test('two Authorization headers are refused, whatever they hold', async t => {
+t.test('rejects two Authorization headers, whatever they contain', async t => {
   const alice = await server.connect('alice')
   wait()
   for (const pair of [
@@ -163,7 +167,7 @@ t.test('two Authorization headers are refused, whatever they hold', async t => {
   }
 })
 
-t.test('at resources a secret is nothing', async t => {
+t.test('ignores secrets at resources', async t => {
   const alice = await server.connect('alice')
   for (const connection of [dora, alice])
     t.match(await connection.call('/api/whoami', { headers: { authorization: basic('dora', secret) } }), {
@@ -172,7 +176,7 @@ t.test('at resources a secret is nothing', async t => {
     })
 })
 
-t.test('one secret follows the other: two are good at once, and the old one ends when it is taken away', async t => {
+t.test('accepts two secrets during a rotation, and rejects the old one after its removal', async t => {
   const next = 'the next one'
   await server.store.putSecret('dora', 'two', await hashSecret(next))
   for (const good of [secret, next]) t.match(await ask(dora, basic('dora', good)), { status: 200 }, good)
@@ -184,7 +188,7 @@ t.test('one secret follows the other: two are good at once, and the old one ends
   await server.store.putSecret('dora', 'one', hash)
 })
 
-t.test('OA32: guessing is slowed down, for that client only, and its owner is served all the while', async t => {
+t.test('delays guesses for that client only, and serves its owner meanwhile (OA32)', async t => {
   wait()
   t.match(await ask(dora, basic('dora', 'guess')), mismatch)
   const started = performance.now()
@@ -192,10 +196,10 @@ t.test('OA32: guessing is slowed down, for that client only, and its owner is se
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, index) => ask(dora, basic('dora', index === 99 ? secret : `guess ${index}`))),
   )
-  t.equal(answers.pop()?.status, 200, 'the secret that was right before')
-  t.same([...new Set(answers.map(({ status }) => status))], [401], 'nothing is tried before the delay is over')
-  t.ok(performance.now() - started < 5000, 'and so none of it costs a hash')
-  t.match(await ask(await as('odd', id), basic(id, secret)), { status: 200 }, 'others are not held up')
+  t.equal(answers.pop()?.status, 200, 'the earlier secret')
+  t.same([...new Set(answers.map(({ status }) => status))], [401], 'no attempt is verified during the delay')
+  t.ok(performance.now() - started < 5000, 'so no hash is computed')
+  t.match(await ask(await as('odd', id), basic(id, secret)), { status: 200 }, 'other clients are not delayed')
   const details = server.events.slice(events).flatMap(({ detail }) => detail ?? [])
   t.same(details, Array(99).fill('secret_delayed'))
 
@@ -207,12 +211,12 @@ t.test('OA32: guessing is slowed down, for that client only, and its owner is se
   await server.store.disableClient('dora', JSON.stringify(withSecret('dora')))
   t.match(await ask(dora, basic('dora', secret)), asBasic('client_disabled'))
   await server.store.enableClient('dora')
-  t.match(await ask(dora, basic('dora', secret)), mismatch, 'a client that was disabled waits for its turn')
+  t.match(await ask(dora, basic('dora', secret)), mismatch, 'a disabled client is delayed too')
   wait()
   t.match(await ask(dora, basic('dora', secret)), { status: 200 })
 })
 
-t.test('RE09: a clock that is put back locks nobody out', async t => {
+t.test('locks no client out when the clock is set back (RE09)', async t => {
   wait()
   t.match(await ask(dora, basic('dora', 'guess')), mismatch)
   server.clock -= 7200
@@ -222,7 +226,7 @@ t.test('RE09: a clock that is put back locks nobody out', async t => {
   wait()
 })
 
-t.test('a client may come twice at the same time', async t => {
+t.test('accepts concurrent requests of one client', async t => {
   const second = await as('dora')
   const answers = await Promise.all([dora, second].map(connection => ask(connection, basic('dora', secret))))
   t.same(
@@ -232,7 +236,7 @@ t.test('a client may come twice at the same time', async t => {
   wait()
 })
 
-t.test('I4: no secret, no hash of one and no header is written down', async t => {
+t.test('logs no secret, no hash of a secret and no header (I4)', async t => {
   const written = JSON.stringify(server.events) + server.log.join('')
   for (const text of [secret, encode(secret), hash, hash.split('$')[2] as string, basic('dora', secret).slice(6)])
     t.notOk(written.includes(text))

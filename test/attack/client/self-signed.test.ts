@@ -1,5 +1,5 @@
-// self_signed_tls_client_auth: a certificate that no authority vouches for is good when it is registered itself, to the
-// octet, for that one client and for nothing else. N-21, N-23, PK01, PK17, OA16; RFC 8705 §2.2.
+// self_signed_tls_client_auth: a self-signed certificate is accepted if it is registered itself, octet by octet, and only for
+// that client. N-21, N-23, PK01, PK17, OA16; RFC 8705 §2.2.
 import t from 'tap'
 import { type Identity, issueCertificate, startTestServer } from '../../../src/testing/server.ts'
 import { refusal, refuseEach, refusePresenter } from '../../helpers/server/refusals.ts'
@@ -26,7 +26,7 @@ const pin = (id: string, ...identities: Identity[]) => {
 const hour = 3_600_000
 const anna = selfSigned('anna')
 const annas = [anna, selfSigned('anna', { keyType: 'rsa' })] as const
-const twin = selfSigned('alice') // named like a client that an authority vouches for
+const twin = selfSigned('alice') // has the name of a client with a certificate of the authority
 const past = selfSigned('past', { notBefore: new Date(Date.now() - 2 * hour), notAfter: new Date(Date.now() - hour) })
 const future = selfSigned('future', {
   notBefore: new Date(Date.now() + hour),
@@ -39,7 +39,7 @@ const as = (identity: Identity, clientId: string, options: object = {}) =>
   server.connect(identity, { clientId, ...options })
 const alice = await server.connect('alice')
 
-t.test("N-23: a registered certificate is accepted, over both protocols, each of a client's", async t => {
+t.test('accepts each registered certificate of a client, over HTTP/1.1 and HTTP/2 (N-23)', async t => {
   for (const identity of annas)
     for (const options of [{}, { ALPNProtocols: ['h2'] }]) {
       const connection = await as(identity, 'anna', options)
@@ -54,7 +54,7 @@ t.test("N-23: a registered certificate is accepted, over both protocols, each of
     }
 })
 
-t.test('its tokens are bound like any others', async t => {
+t.test('binds tokens to a self-signed certificate as to any other', async t => {
   const connection = await as(anna, 'anna')
   const token = await connection.token()
   const portable = await connection.token({ token_binding: 'certificate' })
@@ -65,7 +65,7 @@ t.test('its tokens are bound like any others', async t => {
   for (const other of [alice, await as(annas[1], 'anna'), await as(twin, 'twin')])
     await refuseEach(t, server, other, [
       ['another certificate', token, 'certificate_mismatch'],
-      ['another certificate, though portable', portable, 'certificate_mismatch'],
+      ['another certificate, for a certificate-bound token', portable, 'certificate_mismatch'],
     ])
   const grant = await startGrant(connection)
   t.match(await refresh(await as(annas[1], 'anna'), grant.refresh), {
@@ -77,14 +77,14 @@ t.test('its tokens are bound like any others', async t => {
   t.match(await second.get('/api/whoami', next.access), refusal('revoked'))
 })
 
-t.test('PK01, PK17, N-23: no other certificate will do, however like it', async t => {
+t.test('rejects every other certificate, however similar (PK01, PK17, N-23)', async t => {
   const { subject, x509 } = anna
   const dates = { notBefore: x509.validFromDate, notAfter: x509.validToDate }
   const authority = issueCertificate({ subject, ca: true })
   const likes: [string, Identity][] = [
     ['same subject, another key', selfSigned('anna')],
-    ['same subject and key, issued anew', selfSigned('anna', { keyPair: anna, ...dates })],
-    ['issued by a namesake', issueCertificate({ subject, issuer: authority, keyPair: anna })],
+    ['same subject and key, reissued', selfSigned('anna', { keyPair: anna, ...dates })],
+    ['issued by an authority of the same name', issueCertificate({ subject, issuer: authority, keyPair: anna })],
     ['an authority of that name', authority],
     ["the client authority's name", issueCertificate({ subject: server.pki.ca.subject, ca: true })],
     ['not registered at all', selfSigned('nobody')],
@@ -103,7 +103,7 @@ t.test('PK01, PK17, N-23: no other certificate will do, however like it', async 
   await t.rejects(server.connect({ ...anna, key: selfSigned('anna').key }), 'its certificate without its key')
 })
 
-t.test('a self-signed certificate never stands for the client whose name it has', async t => {
+t.test('never accepts a self-signed certificate for the client whose name it has', async t => {
   const connection = await as(twin, 'twin')
   t.match(await connection.requestToken(), { status: 200 }, 'control: it is registered')
   const { access, refresh: token } = await startGrant(alice)
@@ -115,18 +115,18 @@ t.test('a self-signed certificate never stands for the client whose name it has'
     t.match(await introspect(other, access, 'alice'), refusal('client_mismatch', 'invalid_client'))
     t.match(await other.get('/api/whoami', access), refusal('certificate_mismatch'))
   }
-  t.match(await connection.requestToken(), { status: 200 }, 'and the connection is still its own')
+  t.match(await connection.requestToken(), { status: 200 }, 'the connection still works for its own client')
   for (const id of ['anna', 'past'])
     t.match(await connection.requestToken({ client_id: id }), refusal('client_mismatch', 'invalid_client'), id)
   t.match(
     await alice.requestToken({ client_id: 'twin' }),
     refusal('client_mismatch', 'invalid_client'),
-    'nor the other way',
+    'nor the reverse',
   )
   t.same(await contentsOf(server.store, [token]), before)
 })
 
-t.test('an expired or future one is refused, at the handshake and while its connection is open', async t => {
+t.test('rejects an expired or future certificate, in the handshake and on an open connection', async t => {
   for (const identity of [past, future]) {
     const id = identity === past ? 'past' : 'future'
     await refusePresenter(t, server, identity, 'certificate_expired', id, { clientId: id })
@@ -144,14 +144,14 @@ t.test('an expired or future one is refused, at the handshake and while its conn
   t.match(await refresh(await as(anna, 'anna'), token), { status: 200 })
 })
 
-t.test('OA16: what is registered can change while the server runs', async t => {
+t.test('applies changes of registered certificates while the server runs (OA16)', async t => {
   const [eve, eve2] = [selfSigned('eve'), selfSigned('eve')]
   const put = (disabled: boolean, ...identities: Identity[]) =>
     putClient(server.store, pin('eve', ...identities), disabled)
   await refusePresenter(t, server, eve, 'certificate_untrusted', 'before', { clientId: 'eve' })
   await put(false, eve)
   const connect = () => as(eve, 'eve')
-  // Several, since a connection ends with the refusal of its certificate.
+  // Several, since a refused certificate ends its connection.
   const [live, second, third] = [await connect(), await connect(), await connect()]
   const { refresh: token } = await startGrant(live)
   t.match(await live.requestToken(), { status: 200 })
@@ -163,38 +163,35 @@ t.test('OA16: what is registered can change while the server runs', async t => {
   t.match(await second.requestToken(), { status: 401, body: { error: 'invalid_client' } }, 'its key was replaced')
   t.match(await refresh(third, token), { status: 401, body: { error: 'invalid_client' } })
   await refusePresenter(t, server, eve, 'certificate_untrusted', 'on a new connection', { clientId: 'eve' })
-  t.match(await (await as(eve2, 'eve')).requestToken(), { status: 200 }, 'the next certificate is good')
+  t.match(await (await as(eve2, 'eve')).requestToken(), { status: 200 }, 'the next certificate is accepted')
   await put(false, eve, eve2)
   const again = await connect()
-  t.match(await again.requestToken(), { status: 200 }, 'both are')
+  t.match(await again.requestToken(), { status: 200 }, 'both are accepted')
   t.match(await refresh(again, token), { status: 200 })
   await server.store.removeClient('eve')
   t.match(await again.requestToken(), { status: 401, body: { error: 'invalid_client' } })
   await refusePresenter(t, server, eve, 'certificate_untrusted', 'after', { clientId: 'eve' })
 })
 
-t.test(
-  'a certificate that is registered no longer presents no tokens either, on a connection that is open',
-  async t => {
-    const eve = selfSigned('eve')
-    const put = (...identities: Identity[]) => putClient(server.store, pin('eve', ...identities))
-    await put(eve)
-    const live = await as(eve, 'eve')
-    const token = await live.token()
-    t.match(await live.get('/api/whoami', token), { status: 200 })
-    await put(selfSigned('eve'))
-    t.match(
-      await live.get('/api/whoami', token),
-      refusal('certificate_untrusted'),
-      'as after a reload without its authority',
-    )
-    await put(eve)
-    t.match(await (await as(eve, 'eve')).requestToken(), { status: 200 })
-    await server.store.removeClient('eve')
-  },
-)
+t.test('rejects tokens on an open connection whose certificate is no longer registered', async t => {
+  const eve = selfSigned('eve')
+  const put = (...identities: Identity[]) => putClient(server.store, pin('eve', ...identities))
+  await put(eve)
+  const live = await as(eve, 'eve')
+  const token = await live.token()
+  t.match(await live.get('/api/whoami', token), { status: 200 })
+  await put(selfSigned('eve'))
+  t.match(
+    await live.get('/api/whoami', token),
+    refusal('certificate_untrusted'),
+    'as after a reload without its authority',
+  )
+  await put(eve)
+  t.match(await (await as(eve, 'eve')).requestToken(), { status: 200 })
+  await server.store.removeClient('eve')
+})
 
-t.test('a reload of the authorities and revocation lists leaves registered certificates alone', async t => {
+t.test('keeps registered certificates when authorities and revocation lists are reloaded', async t => {
   const { server: own, ca } = server.pki
   const live = await as(anna, 'anna')
   const token = await live.token()
@@ -206,7 +203,7 @@ t.test('a reload of the authorities and revocation lists leaves registered certi
   t.match(
     await (await server.connect('alice')).requestToken(),
     refusal('certificate_untrusted', 'invalid_client'),
-    'control: her authority is gone',
+    'control: the authority is removed',
   )
   t.match(await live.get('/api/whoami', token), { status: 200 })
   t.match(await (await as(anna, 'anna')).requestToken(), { status: 200 })
@@ -214,7 +211,7 @@ t.test('a reload of the authorities and revocation lists leaves registered certi
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
-t.test('where unacceptable connections are dropped, registered ones are not', async t => {
+t.test('keeps connections with registered certificates where others are dropped', async t => {
   const strict = await startTestServer({ clients, pki: server.pki, env: { TLSBOUND_TLS_DROP_UNACCEPTABLE: 'on' } })
   t.teardown(() => strict.close())
   const connection = await strict.connect(anna, { clientId: 'anna' })

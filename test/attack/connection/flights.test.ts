@@ -1,5 +1,5 @@
-// What can be sent besides or before requests: key updates, early data, a request in the handshake's last flight.
-// CB14, CB23, CB24; N-17.
+// Data besides and before requests: key updates, early data, a request in the handshake's last flight. CB14, CB23, CB24;
+// N-17.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -21,21 +21,21 @@ const tokenRequest = (...headers: string[]) =>
 const whoami = (token: string, ...headers: string[]) =>
   requestText('GET /api/whoami', [`Authorization: Bearer ${token}`, ...headers])
 
-t.test('a hundred key updates leave a token good (CB14)', async t => {
+t.test('accepts a token after a hundred key updates (CB14)', async t => {
   const client = start(t, 'openssl', asAlice(server.port, '-tls1_3'), folder)
   client.write(tokenRequest())
   const [, token = ''] = await client.until(/"access_token":"([^"]+)"/)
   for (let update = 0; update < 100; update++) {
     const since = client.output.length
-    client.write(update % 2 === 0 ? 'K\n' : 'k\n') // with and without one of the server's own in return
+    client.write(update % 2 === 0 ? 'K\n' : 'k\n') // with and without a key update of the server in return
     await client.until(/KEYUPDATE/, since)
   }
   client.write(whoami(token, 'Connection: close'))
   t.match(await client.ended, { all: /(KEYUPDATE\s+){100}HTTP\/1.1 200 OK.*"client_id":"alice"/s })
 })
 
-t.test('early data is never read, whatever it carries (CB23, N-17)', async t => {
-  // A session that allows early data comes from another server; there the very same bytes are taken.
+t.test('never reads early data (CB23, N-17)', async t => {
+  // The session that allows early data comes from another server, which accepts the same bytes.
   const other = start(
     t,
     'openssl',
@@ -66,13 +66,13 @@ t.test('early data is never read, whatever it carries (CB23, N-17)', async t => 
   const client = start(t, 'openssl', asAlice(server.port, ...early), folder)
   client.write(whoami(token, 'Connection: close'))
   t.match(await client.ended, { all: /New, TLSv1.3.*Early data was rejected.*200 OK.*"client_id":"alice"/s })
-  t.same((await alice.get('/api/notes', token)).body, { notes: [] }, 'nothing was written')
-  t.equal(server.events.length, events, 'nor was anything refused: nobody has read it')
+  t.same((await alice.get('/api/notes', token)).body, { notes: [] }, 'no note was written')
+  t.equal(server.events.length, events, 'no refusal either: the data was never read')
   const json = { 'content-type': 'application/json' }
   t.match(await alice.call('/api/notes', { method: 'POST', token, body: note, headers: json }), { status: 201 })
 })
 
-t.test('a request in the same segment as the client’s Finished finds its connection known (CB24)', async t => {
+t.test("knows the connection of a request in the same segment as the client's Finished (CB24)", async t => {
   const padded = { 'x-padding': 'x'.repeat(8000) }
   const port = await startRelay(t, server.port, joinFlights(8000))
   for (const ALPNProtocols of [['http/1.1'], ['h2']])
@@ -94,7 +94,7 @@ t.test('a request in the same segment as the client’s Finished finds its conne
   }
 })
 
-t.test('where bad connections are dropped, a request in that segment is dropped with them (CB24, I7)', async t => {
+t.test('drops a request in that segment where rejected connections are dropped (CB24, I7)', async t => {
   const dropping = await startTestServer({ env: { TLSBOUND_TLS_DROP_UNACCEPTABLE: 'on' } })
   t.teardown(() => dropping.close())
   const port = await startRelay(t, dropping.port, joinFlights(8000))

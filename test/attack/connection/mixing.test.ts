@@ -1,5 +1,5 @@
-// Own and stolen tokens side by side on one connection, and a man in the middle between two connections.
-// CB26: each request gets its own verdict. CB27: what is bound to one leg of a relay is useless on the other.
+// Own and stolen tokens on one connection, and a man in the middle between two connections. CB26: each request is decided
+// separately. CB27: a token that is bound to one side of a relay is rejected on the other.
 
 import type { AddressInfo } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
@@ -13,7 +13,7 @@ const server = await startTestServer()
 t.teardown(() => server.close())
 const whoami = '/api/whoami'
 
-/** Tokens of every kind, and what a connection of alice's that owns `own` must answer to each. */
+/** Tokens of every kind, with the expected response of the connection of alice that owns `own`. */
 async function makeMix(own: string): Promise<(readonly [token: string | undefined, expected: object])[]> {
   const [other, bob] = [await server.connect('alice'), await server.connect('bob')]
   return [
@@ -28,24 +28,24 @@ async function makeMix(own: string): Promise<(readonly [token: string | undefine
   ]
 }
 
-t.test('HTTP/2 streams of one connection are judged one by one (CB26)', async t => {
+t.test('decides each HTTP/2 stream of a connection separately (CB26)', async t => {
   const connection = await server.connect('alice', { ALPNProtocols: ['h2'] })
   const mix = await makeMix(await connection.token())
   const streams = Array.from({ length: 160 }, (_, index) => mix[(index * 5) % mix.length] as (typeof mix)[number])
   const before = server.events.length
   const answers = await Promise.all(streams.map(([token]) => connection.get(whoami, token)))
   for (const [index, [, expected]] of streams.entries()) t.match(answers[index], expected, `stream ${index}`)
-  t.equal(server.events.length - before, 100, 'each of the refusals is one event (I7)')
+  t.equal(server.events.length - before, 100, 'each refusal is one event (I7)')
 })
 
-t.test('pipelined requests of one HTTP/1.1 connection are judged one by one (CB26)', async t => {
+t.test('decides each pipelined HTTP/1.1 request of a connection separately (CB26)', async t => {
   const connection = await server.connect('alice')
   const mix = await makeMix(await requestRawToken(connection))
   const sequence = Array.from({ length: 160 }, (_, index) => mix[(index * 3) % mix.length] as (typeof mix)[number])
   const bytes = sequence.map(([token]) =>
     requestText(`GET ${whoami}`, token === undefined ? [] : [`Authorization: Bearer ${token}`]),
   )
-  // Not more at once: behind TLS, Node's server loses its place when more than 64 KiB of answers wait to be sent.
+  // Not more at once: over TLS, Node's server stops when more than 64 KiB of responses wait to be sent.
   for (let start = 0; start < sequence.length; start += 40) {
     const { answers } = await exchange(connection, bytes.slice(start, start + 40).join(''), { until: 40 })
     for (const [index, [, expected]] of sequence.slice(start, start + 40).entries())
@@ -53,7 +53,7 @@ t.test('pipelined requests of one HTTP/1.1 connection are judged one by one (CB2
   }
 })
 
-t.test('a stolen token is refused however many good ones the connection remembers (CB26)', async t => {
+t.test('rejects a stolen token however many valid tokens the connection remembers (CB26)', async t => {
   const connection = await server.connect('alice', { ALPNProtocols: ['h2'] })
   const stolen = await (await server.connect('alice')).token()
   const own = await Promise.all(Array.from({ length: 40 }, () => connection.token()))
@@ -64,7 +64,10 @@ t.test('a stolen token is refused however many good ones the connection remember
     }
 })
 
-/** A man in the middle who has got a certificate for our name; towards the server he is `who`. Returns his port. */
+/**
+ * Starts a man in the middle with a certificate for the server's name, which connects to the server as `who`. Returns its
+ * port.
+ */
 async function startEvil(t: { teardown(end: () => void): void }, who: 'alice' | 'bob' | 'mallory' | null) {
   const names = { subject: [['CN', 'localhost']], altNames: [{ dns: 'localhost' }] } as const
   const { certificate: cert, key } = issueCertificate({ ...names, issuer: server.pki.ca })
@@ -83,7 +86,7 @@ async function startEvil(t: { teardown(end: () => void): void }, who: 'alice' | 
   return (evil.address() as AddressInfo).port
 }
 
-t.test('a relay that only passes bytes on is part of one connection, and harmless (CB27)', async t => {
+t.test('serves a client through a relay that only forwards bytes (CB27)', async t => {
   const seen: Buffer[] = []
   const port = await startRelay(t, server.port, async function* (bytes) {
     for await (const part of bytes) {
@@ -99,7 +102,7 @@ t.test('a relay that only passes bytes on is part of one connection, and harmles
 })
 
 for (const who of [null, 'mallory', 'bob'] as const)
-  t.test(`a man in the middle who is ${who ?? 'nobody'} to the server gets nothing from alice (CB27)`, async t => {
+  t.test(`gives a man in the middle who connects as ${who ?? 'nobody'} no access as alice (CB27)`, async t => {
     const direct = await server.connect('alice')
     const token = await direct.token()
     t.match(await direct.get(whoami, token), { status: 200 })
@@ -109,7 +112,7 @@ for (const who of [null, 'mallory', 'bob'] as const)
     t.match(
       await victim.get(whoami, await direct.token({ token_binding: 'certificate' })),
       refusal(reason),
-      'even one that is bound to the certificate alone',
+      'even a certificate-bound token',
     )
     t.match(
       await victim.requestToken(),
@@ -118,16 +121,23 @@ for (const who of [null, 'mallory', 'bob'] as const)
     )
     if (who !== 'bob') return
     const foisted = await victim.token({ client_id: 'bob' })
-    t.match(await direct.get(whoami, foisted), refusal('certificate_mismatch'), 'a token of his own foisted on alice')
+    t.match(
+      await direct.get(whoami, foisted),
+      refusal('certificate_mismatch'),
+      "the attacker's token, injected for alice",
+    )
   })
 
-t.test('even with alice’s key a man in the middle cannot move tokens between his two legs (CB27)', async t => {
-  const direct = await server.connect('alice')
-  const token = await direct.token()
-  t.match(await direct.get(whoami, token), { status: 200 })
-  const victim = await server.connect('alice', { port: await startEvil(t, 'alice') })
-  t.match(await victim.get(whoami, token), refusal('connection_mismatch'))
-  const relayed = await victim.token()
-  t.match(await victim.get(whoami, relayed), { status: 200 }, 'on his own leg he is alice')
-  t.match(await direct.get(whoami, relayed), refusal('connection_mismatch'))
-})
+t.test(
+  "rejects tokens moved between the two connections of a man in the middle who has alice's key (CB27)",
+  async t => {
+    const direct = await server.connect('alice')
+    const token = await direct.token()
+    t.match(await direct.get(whoami, token), { status: 200 })
+    const victim = await server.connect('alice', { port: await startEvil(t, 'alice') })
+    t.match(await victim.get(whoami, token), refusal('connection_mismatch'))
+    const relayed = await victim.token()
+    t.match(await victim.get(whoami, relayed), { status: 200 }, 'on its own connection it is alice')
+    t.match(await direct.get(whoami, relayed), refusal('connection_mismatch'))
+  },
+)

@@ -1,5 +1,5 @@
-// Replays: a token that was stolen, or made up, meets a connection or a certificate that it does not belong to.
-// CB01–CB04, CB09, CB15, CB16, CB20, CB29; N-13, N-15, N-24.
+// Replays: a stolen or forged token on a connection or with a certificate that it is not bound to. CB01–CB04, CB09, CB15,
+// CB16, CB20, CB29; N-13, N-15, N-24.
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import { generateTokenKey, importSigningKey } from '../../../src/keys/token-keys.ts'
@@ -15,7 +15,7 @@ t.teardown(() => server.close())
 const whoami = '/api/whoami'
 const good = { status: 200, body: { client_id: 'alice', token_binding: 'connection' } }
 
-/** A connection may be of either version and speak either HTTP. */
+/** Every combination of TLS and HTTP versions. */
 const kinds = [
   ['TLS 1.3, HTTP/1.1', { ALPNProtocols: ['http/1.1'] }],
   ['TLS 1.3, HTTP/2', { ALPNProtocols: ['h2'] }],
@@ -24,7 +24,7 @@ const kinds = [
 ] as const
 
 for (const [kind, options] of kinds) {
-  t.test(`${kind}: a stolen token is worth nothing on any other connection (CB01, CB02, CB03, N-24)`, async t => {
+  t.test(`rejects a stolen token on any other connection: ${kind} (CB01, CB02, CB03, N-24)`, async t => {
     const victim = await server.connect('alice', options)
     const token = await victim.token()
     t.match(await victim.get(whoami, token), good)
@@ -38,13 +38,17 @@ for (const [kind, options] of kinds) {
     const nobody = await server.connect(null, options)
     t.match(await nobody.get(whoami, token), refusal('no_certificate'), 'CB03')
 
-    t.match(await victim.get(whoami, token), good, 'and it still works where it belongs')
+    t.match(await victim.get(whoami, token), good, 'it still works on its own connection')
     victim.close()
-    t.match(await again.get(whoami, token), refusal('connection_mismatch'), 'it does not move when its connection ends')
-    t.match(await again.get(whoami, await again.token()), good, 'a new one is the remedy')
+    t.match(
+      await again.get(whoami, token),
+      refusal('connection_mismatch'),
+      'still rejected after its own connection has ended',
+    )
+    t.match(await again.get(whoami, await again.token()), good, 'a new token is accepted')
   })
 
-  t.test(`${kind}: a certificate-bound token moves between connections, but not between certificates`, async t => {
+  t.test(`accepts a certificate-bound token on every connection of its certificate only: ${kind}`, async t => {
     const token = await (await server.connect('alice', options)).token({ token_binding: 'certificate' })
     const elsewhere = { status: 200, body: { client_id: 'alice', token_binding: 'certificate' } }
     for (const [, other] of kinds) t.match(await (await server.connect('alice', other)).get(whoami, token), elsewhere)
@@ -53,7 +57,7 @@ for (const [kind, options] of kinds) {
   })
 }
 
-t.test('a token does not cross from one version of TLS to the other (CB01)', async t => {
+t.test('rejects a token of TLS 1.2 on TLS 1.3, and the reverse (CB01)', async t => {
   const on13 = await server.connect('alice')
   const on12 = await server.connect('alice', { maxVersion: 'TLSv1.2' })
   const [token13, token12] = [await on13.token(), await on12.token()]
@@ -63,7 +67,7 @@ t.test('a token does not cross from one version of TLS to the other (CB01)', asy
   t.match(await on12.get(whoami, token13), refusal('connection_mismatch'))
 })
 
-t.test('ten thousand requests on the issuing connection are all served (CB04)', async t => {
+t.test('serves ten thousand requests on the issuing connection (CB04)', async t => {
   const connection = await server.connect('alice')
   const request = requestText(`GET ${whoami}`, [`Authorization: Bearer ${await requestRawToken(connection)}`])
   const statuses = new Map<number, number>()
@@ -74,23 +78,23 @@ t.test('ten thousand requests on the issuing connection are all served (CB04)', 
   t.same([...statuses], [[200, 10_000]])
 })
 
-/** What the server says of a connection, as `cnf` members. */
+/** The bindings that the server reports for a connection, as `cnf` members. */
 async function confirmationOf(connection: TestConnection): Promise<Record<string, string>> {
   const { certificate, bindings } = (await connection.get('/binding')).body
   const members = Object.entries(bindings).map(([type, value]) => [`${type}#S256`, value])
   return { 'x5t#S256': certificate['x5t#S256'], ...Object.fromEntries(members) }
 }
 
-/** A token that the issuer itself has signed, with another `cnf`. */
+/** A token with another `cnf`, signed by the issuer. */
 const withConfirmation = (token: string, cnf: object) => sign({ ...decodeJwt(token), jti: 'crafted', cnf })
 
 for (const [kind, options] of kinds)
-  t.test(`${kind}: every member of cnf has to be right, whatever the others are (CB16, N-13, N-15)`, async t => {
+  t.test(`requires every member of cnf to match: ${kind} (CB16, N-13, N-15)`, async t => {
     const connection = await server.connect('alice', options)
     const token = await connection.token()
     const mine = await confirmationOf(connection)
     const other = await confirmationOf(await server.connect('bob', options))
-    t.same(decodeJwt(token).cnf, mine, 'a token says of each binding which type it is')
+    t.same(decodeJwt(token).cnf, mine, 'a token names the type of each binding')
     t.match(await connection.get(whoami, withConfirmation(token, mine)), good)
 
     for (const member of Object.keys(mine)) {
@@ -103,7 +107,7 @@ for (const [kind, options] of kinds)
     }
   })
 
-t.test('tls-unique does not exist on TLS 1.3 (CB09, N-05)', async t => {
+t.test('offers no tls-unique on TLS 1.3 (CB09, N-05)', async t => {
   const on12 = await server.connect('alice', { maxVersion: 'TLSv1.2' })
   const on13 = await server.connect('alice')
   const token = await on13.token()
@@ -126,7 +130,7 @@ t.test('tls-unique does not exist on TLS 1.3 (CB09, N-05)', async t => {
     })
 })
 
-t.test('a client that offers only TLS 1.2 gets no weaker token by it (CB15)', async t => {
+t.test('issues no weaker token to a client that offers only TLS 1.2 (CB15)', async t => {
   const strict = await startTestServer()
   t.teardown(() => strict.close())
   const { certificate: cert, key } = strict.pki.alice
@@ -145,7 +149,7 @@ t.test('a client that offers only TLS 1.2 gets no weaker token by it (CB15)', as
   t.match(await weak.get(whoami, await weak.token({ token_binding: 'certificate' })), { status: 200 })
 })
 
-t.test('a client cannot tell the server what to bind to (CB20, N-54)', async t => {
+t.test('ignores binding values in a request (CB20, N-54)', async t => {
   const victim = await server.connect('alice')
   const thief = await server.connect('alice')
   const token = await victim.token()
@@ -183,7 +187,7 @@ t.test('a client cannot tell the server what to bind to (CB20, N-54)', async t =
   t.match(await victim.get(whoami, issued.body.access_token), refusal('connection_mismatch'))
 })
 
-t.test('a restart of the server ends connection-bound tokens, and only those (CB29)', async t => {
+t.test('ends connection-bound tokens, and only those, when the server restarts (CB29)', async t => {
   const options: TestServerOptions = { pki: server.pki, signingKeys: [jwk] }
   const before = await startTestServer(options)
   t.teardown(() => before.close())
@@ -191,7 +195,7 @@ t.test('a restart of the server ends connection-bound tokens, and only those (CB
   const tokens = [await old.token(), await old.token({ token_binding: 'certificate' })] as const
   t.match(await old.get(whoami, tokens[0]), good)
   await before.close()
-  await t.rejects(old.get(whoami, tokens[0]), 'the connection went with the server')
+  await t.rejects(old.get(whoami, tokens[0]), 'the connection ended with the server')
 
   const after = await startTestServer(options)
   t.teardown(() => after.close())
@@ -201,7 +205,7 @@ t.test('a restart of the server ends connection-bound tokens, and only those (CB
   t.match(await fresh.get(whoami, await fresh.token()), good)
 })
 
-t.test('neither binding values nor tokens get into the log or the security events (N-06)', async t => {
+t.test('writes neither binding values nor tokens to the log or the security events (N-06)', async t => {
   const connection = await server.connect('alice', { maxVersion: 'TLSv1.2' })
   const token = await connection.token()
   t.match(await connection.get(whoami, token), good)
@@ -211,7 +215,7 @@ t.test('neither binding values nor tokens get into the log or the security event
     connection.socket.getFinished() as Buffer,
   ]
   const written = `${server.log.join('')}${JSON.stringify(server.events)}`
-  t.match(written, (await confirmationOf(connection))['tls-unique#S256'] as string, 'thumbprints do')
+  t.match(written, (await confirmationOf(connection))['tls-unique#S256'] as string, 'control: thumbprints are written')
   for (const value of values)
     for (const encoding of ['hex', 'base64', 'base64url'] as const) t.notMatch(written, value.toString(encoding))
   t.notMatch(written, token.split('.')[2] as string)

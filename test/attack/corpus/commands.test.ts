@@ -1,6 +1,6 @@
-// Certificates of clients of the corpus, as files, through `tlsbound doctor --certs`, `inspect` and `scan`: each ends in a verdict
-// with a reason, in bounded time. The doctor agrees with the handshake, whose verdict corpus-handshake.test.ts verifies. The
-// other files of the corpus go through the same commands in the other tests of it.
+// Client certificates of the corpus, as files, through `tlsbound doctor --certs`, `inspect` and `scan`. Each gets a verdict
+// with a reason in bounded time. The doctor agrees with the handshake, which handshake.test.ts tests. The other files of the
+// corpus are tested in the files beside this one.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 const certs = join(folder, 'certs')
 const [cert, key, ca] = [join(certs, 'client.crt'), join(certs, 'client.key'), join(folder, 'ca.crt')]
 
-/** What the handshake refuses and the doctor does not know, with the reason. */
+/** Certificates that the handshake rejects and the doctor accepts, with the reason. */
 const unknown: readonly (readonly [names: RegExp, reason: string])[] = [
   [
     /^(?:proof: .*|chain: the key is another one's)$/,
@@ -29,12 +29,12 @@ const unknown: readonly (readonly [names: RegExp, reason: string])[] = [
   [/^chain: (?:over 100 KB|120 authorities)$/, 'OpenSSL has bounds on what a client sends'],
   [
     /^chain: (?:self-issued authority with another key, without identifiers|two authorities of one name, without .*|cross-signed by an unknown authority, then ours)$/,
-    'of several issuers of one name, OpenSSL decides for one before it verifies a signature',
+    'OpenSSL selects one of several issuers of one name before it verifies a signature',
   ],
-  [/^public key: (?:the point at infinity|RSA with )/, 'OpenSSL reads such a key, and fails when it verifies with it'],
+  [/^public key: (?:the point at infinity|RSA with )/, 'OpenSSL loads such a key, and fails when it verifies with it'],
 ]
 
-/** What the handshake accepts and the commands do not read, with the reason. */
+/** Certificates that the handshake accepts and the commands do not, with the reason. */
 const unread: readonly (readonly [names: RegExp, reason: string])[] = [
   [/^octets: outermost length /, 'a PEM block that is not DER on the outside is refused: it may have been changed'],
 ]
@@ -42,7 +42,7 @@ const unread: readonly (readonly [names: RegExp, reason: string])[] = [
 const isAmong = (rows: readonly (readonly [RegExp, string])[], { name }: ClientEntry) =>
   rows.some(([names]) => names.test(name))
 
-t.test('the doctor says of each certificate of a client what the handshake does, and no command fails', async t => {
+t.test('reports each client certificate as the handshake decides, and no command fails', async t => {
   const court = openCourt()
   t.teardown(court.close)
   const clients = buildClients()
@@ -67,7 +67,7 @@ t.test('the doctor says of each certificate of a client what the handshake does,
     problems.push(...findProblems(client, verdict, trusted).map(problem => `${client.name}: ${problem}`))
   }
   t.same(problems, [])
-  t.comment(`certificates of clients tried: ${clients.length}, of which the doctor cannot know ${silent}`)
+  t.comment(`client certificates: ${clients.length}, of which the doctor cannot check ${silent}`)
 })
 
 function findProblems(client: ClientEntry, answer: Answer, trusted: Readonly<Record<string, string>>): string[] {
@@ -75,20 +75,20 @@ function findProblems(client: ClientEntry, answer: Answer, trusted: Readonly<Rec
   const isAccepted = client.verdict === 'accepted'
   const refusals = answer.findings.filter(isRefusal)
   if (isAccepted && refusals.length > 0 && !isAmong(unread, client))
-    problems.push(`accepted, and the doctor says: ${refusals[0]?.found.slice(0, 300)}`)
+    problems.push(`accepted, but the doctor reports: ${refusals[0]?.found.slice(0, 300)}`)
   if (!isAccepted && refusals.length === 0 && !isAmong(unknown, client))
-    problems.push(`${client.verdict}, and the doctor finds nothing`)
+    problems.push(`${client.verdict}, but the doctor reports nothing`)
   if (!isAccepted && refusals.length > 0 && isAmong(unknown, client))
-    problems.push(`the doctor knows it now: ${refusals[0]?.found.slice(0, 300)}`)
+    problems.push(`the doctor now reports: ${refusals[0]?.found.slice(0, 300)}`)
   const { inspected } = answer
   if (
     typeof inspected === 'string' ? !inspected.includes(certs) || (isAccepted && !isAmong(unread, client)) : !inspected
   )
-    problems.push(`inspect says: ${inspected}`)
+    problems.push(`inspect reports: ${inspected}`)
   return problems
 }
 
-/** Whether the doctor says that a handshake is refused; whose the certificate is, the handshake does not ask. */
+/** Whether the doctor reports that a handshake is refused. The handshake does not check which client a certificate names. */
 function isRefusal({ check, verdict, found }: Checked): boolean {
   if (check === 'authorities') return verdict === 'failure'
   const isAboutOwner = /is registered for no client|: no certificate of .* is its own/.test(found)

@@ -1,5 +1,5 @@
-// Files of JSON of the corpus, as a server reads them when it starts: each is loaded, or refused in a sentence that names the
-// file, in bounded time and memory, and without an end of the process. What is loaded works, and nothing weak does.
+// JSON files of the corpus, loaded when a server starts. Each is loaded, or refused with a message that names the file, in
+// bounded time and memory, without ending the process. Loaded files work, and none weakens the server.
 import { sign } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,14 +10,14 @@ import { findProblems, openCourt } from '../../helpers/corpus/court.ts'
 import type { JsonEntry } from '../../helpers/corpus/entry.ts'
 import { writeFiles } from '../../helpers/corpus/server.ts'
 
-t.test('each name of the corpus stands for one entry, and there are enough of them', async t => {
+t.test('has unique names in the corpus, and enough entries', async t => {
   const names = buildCorpus().map(({ name }) => name)
   t.equal(new Set(names).size, names.length)
   t.ok(names.length >= 1000)
   t.comment(`entries of the corpus: ${names.length}`)
 })
 
-t.test('each file of JSON is loaded or refused with a sentence that names it', async t => {
+t.test('loads each JSON file, or refuses it with a message that names it', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-corpus-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const court = openCourt()
@@ -32,14 +32,14 @@ t.test('each file of JSON is loaded or refused with a sentence that names it', a
     problems.push(...findProblems(folder, entry, verdict))
     if (signer === undefined || verdict.load !== 'loaded') continue
     const { verified } = verdict as { verified?: boolean }
-    if (signer.isWeak === true && verified) problems.push(`${name}: a token is verified by it`)
-    if (signer.isWeak !== true && !verified) problems.push(`${name}: its token is not verified`)
+    if (signer.isWeak === true && verified) problems.push(`${name}: verifies a token`)
+    if (signer.isWeak !== true && !verified) problems.push(`${name}: does not verify its token`)
   }
   t.same(problems, [])
-  t.comment(`files of JSON tried: ${entries.length}`)
+  t.comment(`JSON files: ${entries.length}`)
 })
 
-/** The setting that names a file. */
+/** The setting for a file. */
 const settings: Readonly<Record<string, string>> = {
   'signing-keys.json': 'TLSBOUND_SIGNING_KEYS_FILE',
   'issuers.json': 'TLSBOUND_TRUSTED_ISSUERS_FILE',
@@ -48,7 +48,7 @@ const settings: Readonly<Record<string, string>> = {
   'webhooks.json': 'TLSBOUND_WEBHOOKS_FILE',
 }
 
-/** A token that the key signs, of the issuer that the lists here name. */
+/** A token signed by the key, from the issuer in these lists. */
 function issueToken({ key, alg, kid }: NonNullable<JsonEntry['signer']>): string {
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const signed = `${encode({ alg, kid, typ: 'at+jwt' })}.${encode({ iss: 'https://issuer.test', sub: 'alice' })}`

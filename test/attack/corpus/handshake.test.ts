@@ -1,6 +1,6 @@
-// The corpus in handshakes with a real server in a process of its own: client certificates, and the files of certificates and
-// keys that it loads while it runs. Each ends in a verdict with a reason; the start, the reload and the doctor agree; and what
-// was loaded is what counts from then on. Authorities and lists: corpus-trust.test.ts.
+// The corpus in handshakes with a real server process: client certificates, and files of certificates and keys that it loads
+// while it runs. Each gets a verdict with a reason. Start, reload and doctor agree, and loaded files take effect. Authorities
+// and lists: trust.test.ts.
 import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,10 +20,10 @@ import {
 } from '../../helpers/corpus/server.ts'
 import { leaf, present } from '../../helpers/corpus/world.ts'
 
-/** Milliseconds within which a verdict is there, on the busiest machine. */
+/** Milliseconds for a verdict, on a very busy machine. */
 const limit = 30_000
 
-/** Of the whole process; a server that serves nobody has a fifth of it. */
+/** Of the whole process; an idle server uses a fifth of it. */
 const mostMegabytes = 600
 
 const anyone = present('anyone', { chain: [leaf()] }, 'accepted')
@@ -33,7 +33,7 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 const court = openCourt()
 t.teardown(court.close)
 
-t.test('each client certificate ends in the verdict that it should, with a reason and its detail', async t => {
+t.test('decides each client certificate as expected, with a reason and its detail', async t => {
   const clients = buildClients()
   const server = await startCorpusServer(t)
   const problems: string[] = []
@@ -41,7 +41,7 @@ t.test('each client certificate ends in the verdict that it should, with a reaso
   for (const client of clients) {
     if (client.trust !== trust) {
       const { ca, crl } = client.trust
-      // A reload with which nobody could be accepted is refused, so that somebody always can.
+      // A reload that would lock out all clients is refused, so one authority is always present.
       const files = { 'ca.crt': ca + spare.pem, ...(crl !== undefined && { 'crl.pem': crl }) }
       const { load, log } = await server.load(files)
       if (load !== 'loaded') problems.push(`the authorities of ${client.name} are refused: ${log}`)
@@ -56,12 +56,12 @@ t.test('each client certificate ends in the verdict that it should, with a reaso
 
 const spare = buildAuthority('spare', { key: 'third' })
 
-/** What is wrong with the verdict on a client certificate; nothing, if it is right. */
+/** Returns what is wrong with the verdict on a client certificate; nothing if it is right. */
 async function findClientProblems(server: CorpusServer, client: ClientEntry): Promise<string[]> {
   const start = performance.now()
   const { verdict, event, token } = await server.present(client)
   const problems: string[] = []
-  // Whether OpenSSL can read a key that is none depends on where it looks at it first: refused in either case.
+  // Where OpenSSL first parses an invalid key decides whether the handshake fails; it is rejected in either case.
   const isRefused = client.verdict === 'handshake fails' && verdict === 'certificate_untrusted'
   if (verdict !== client.verdict && !isRefused) problems.push(`${verdict}, not ${client.verdict}`)
   if (performance.now() - start > limit) problems.push('takes too long')
@@ -79,7 +79,7 @@ async function findClientProblems(server: CorpusServer, client: ClientEntry): Pr
 const isReason = (verdict: string): verdict is Exclude<ClientVerdict, 'accepted' | 'handshake fails'> =>
   verdict in details
 
-t.test('certificates and keys that a running server has loaded are those that it sends', async t => {
+t.test('sends the certificates and keys that a running server has loaded', async t => {
   const entries = buildServerFiles()
   const server = await startCorpusServer(t)
   const defaults = defaultFiles()
@@ -97,14 +97,14 @@ t.test('certificates and keys that a running server has loaded are those that it
       const connection = await server.connect(anyone)
       const verdict = await server.ask(connection)
       if (verdict !== 'accepted') problems.push(`${name}: ${verdict}`)
-      // OpenSSL may put the root behind them, which it finds among the authorities for clients.
+      // OpenSSL may append the root, which it finds among the authorities for clients.
       const sent = connection.serverChain.slice(0, sends?.length ?? 0)
-      if (sends?.every((der, at) => sent[at]?.equals(der)) === false) problems.push(`${name}: sends something else`)
+      if (sends?.every((der, at) => sent[at]?.equals(der)) === false) problems.push(`${name}: sends other certificates`)
       connection.close()
     } catch (error) {
-      problems.push(`${name}: loaded, and every handshake fails: ${(error as Error).message}`)
+      problems.push(`${name}: loaded, but every handshake fails: ${(error as Error).message}`)
     }
   }
   t.same(problems, [])
-  t.comment(`certificates and keys of a server tried: ${entries.length}`)
+  t.comment(`certificates and keys of a server: ${entries.length}`)
 })

@@ -1,6 +1,5 @@
-// The corpus of authorities and revocation lists against connections that are there when it is loaded: once a new handshake
-// of a client is refused, its old connection ends too, and at once where a list names its certificate. What is refused when it
-// is loaded changes nothing.
+// The corpus of authorities and revocation lists, loaded while connections are open. If a new handshake of a client is
+// refused, its old connection ends too, immediately if a list names its certificate. Files that are refused change nothing.
 import t from 'tap'
 import { startTestServer } from '../../../src/testing/server.ts'
 import type { TlsMaterial } from '../../../src/tls/options.ts'
@@ -24,15 +23,15 @@ const server = await startTestServer({
 })
 t.teardown(() => server.close())
 
-t.test('a live connection fares as a new handshake of its client does, for each list and authority', async t => {
+t.test('ends a live connection if a new handshake of its client is refused, for each list and authority', async t => {
   const entries = buildTrusts().filter(isAboutContent)
   const problems: string[] = []
   for (const entry of entries) problems.push(...(await findDisagreements(entry)).map(text => `${entry.name}: ${text}`))
   t.same(problems, [])
-  t.comment(`authorities and lists tried on live connections: ${entries.length}`)
+  t.comment(`authorities and lists on live connections: ${entries.length}`)
 })
 
-/** How a file is written down makes no difference to connections. */
+/** The encoding of a file makes no difference to connections. */
 function isAboutContent({ name, kind }: TrustEntry): boolean {
   return kind === 'revocation lists' ? !name.startsWith('list file:') : /between others: (?!name)/.test(name)
 }
@@ -56,13 +55,15 @@ async function findDisagreements({ kind, files, served, refused }: TrustEntry): 
     const fresh = await present(client)
     const later = await ask(live)
     const { name } = client
-    if (!wasAccepted) continue // it could not get worse
+    if (!wasAccepted) continue // it was refused before
     if (!isLoaded && (fresh !== 'accepted' || later !== 'accepted'))
       problems.push(`${name} is ${fresh} and ${later}, though nothing was loaded`)
     if (fresh === 'certificate_revoked' && later === 'accepted')
-      problems.push(`${name} is revoked, and accepted on its connection`)
+      problems.push(`${name} is revoked, but accepted on its connection`)
     if (isLoaded && fresh !== 'accepted')
-      await until(() => live.hasEnded()).catch(() => problems.push(`${name} is ${fresh}, and its connection lives on`))
+      await until(() => live.hasEnded()).catch(() =>
+        problems.push(`${name} is ${fresh}, but its connection stays open`),
+      )
   }
   for (const { live } of clients) live.close()
   return problems
@@ -84,7 +85,7 @@ async function present(client: ClientEntry): Promise<string> {
   return verdict
 }
 
-/** What the server says of the certificate of a connection; `ended` when it says nothing any more. */
+/** The server's verdict on the certificate of a connection; `ended` if it no longer responds. */
 async function ask(connection: RawConnection): Promise<string> {
   try {
     const { status, body } = await connection.request(`GET /binding HTTP/1.1\r\nHost: localhost\r\n\r\n`)

@@ -1,5 +1,5 @@
-// Authorities and revocation lists of the corpus, loaded by a real server in a process of its own while it runs. The start, the
-// reload and the doctor agree, with each other and with the handshakes of clients; each refusal has a reason.
+// Authorities and revocation lists of the corpus, loaded by a running server process. Start, reload and doctor agree with
+// each other and with the handshakes of clients. Each refusal has a reason.
 import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { findProblems, openCourt, type Verdict } from '../../helpers/corpus/cour
 import type { ClientEntry, TrustEntry } from '../../helpers/corpus/entry.ts'
 import { defaultFiles, settingsOf, startCorpusServer, writeFiles } from '../../helpers/corpus/server.ts'
 
-/** Of the whole process; a server that serves nobody has a fifth of it. */
+/** Of the whole process; an idle server uses a fifth of it. */
 const mostMegabytes = 600
 
 const folder = mkdtempSync(join(tmpdir(), 'tlsbound-corpus-'))
@@ -19,7 +19,7 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 const court = openCourt()
 t.teardown(court.close)
 
-t.test('authorities and lists that a running server has loaded decide as they say, or were refused', async t => {
+t.test('applies authorities and lists that a running server has loaded, or refuses to load them', async t => {
   const trusts = buildTrusts()
   const defaults = defaultFiles()
   const problems: string[] = []
@@ -32,12 +32,12 @@ t.test('authorities and lists that a running server has loaded decide as they sa
       const start = await court.ask({ env: settingsOf(folder, { withLists }), folder })
       const { load, log } = await server.load(files)
       problems.push(...findProblems(folder, entry, start))
-      // A reload keeps what is in use where the new files would lock everybody out for a time; a start has nothing to keep.
+      // A reload refuses files that would lock out all clients, and keeps the current ones; a start cannot.
       const isForNow = /no client could be accepted: .* (?:ended on|is not valid before) /.test(log)
       if (start.load !== load && !(start.load === 'loaded' && isForNow))
         problems.push(`${name}: ${start.load} at the start, ${load} at a reload: ${log}`)
       const failures = failuresOf(start)
-      if (load === 'refused' && failures.length === 0) problems.push(`${name}: refused, and the doctor finds nothing`)
+      if (load === 'refused' && failures.length === 0) problems.push(`${name}: refused, but the doctor reports nothing`)
       if (load === 'refused') continue
       const verdicts = new Map<ClientEntry, string>()
       for (const client of [...served, ...refused]) verdicts.set(client, (await server.present(client)).verdict)
@@ -51,10 +51,10 @@ t.test('authorities and lists that a running server has loaded decide as they sa
     t.ok((await server.peakMegabytes()) < mostMegabytes)
   }
   t.same(problems, [])
-  t.comment(`files of authorities and lists tried: ${trusts.length}`)
+  t.comment(`files of authorities and lists: ${trusts.length}`)
 })
 
-/** What the doctor says does not work of authorities and lists. */
+/** The failures that the doctor reports for authorities and lists. */
 function failuresOf(start: Verdict): string[] {
   const findings = 'findings' in start ? start.findings : []
   return findings
@@ -62,31 +62,30 @@ function failuresOf(start: Verdict): string[] {
     .map(({ found }) => found)
 }
 
-/** Entries of which the doctor says less than the handshake, and why. */
+/** Entries for which the doctor reports less than the handshake, with the reason. */
 const milder: Readonly<Record<string, string>> = {
-  'authorities: with one between others: ended':
-    'an authority that has ended, beside others, is a warning: it can be removed at leisure',
+  'authorities: with one between others: ended': 'an authority that has ended, beside others, is only a warning',
 }
 
-/** Where the doctor and the handshakes differ about an authority: it fails if and only if all of its clients are refused. */
+/** Returns where doctor and handshakes disagree about an authority. It fails if and only if all of its clients are rejected. */
 function findContradictions(
   { name, files }: TrustEntry,
   verdicts: ReadonlyMap<ClientEntry, string>,
   failures: readonly string[],
 ): string[] {
   return parseCertificates(files['ca.crt'] ?? '', 'ca.crt').flatMap(({ x509, line }) => {
-    // One that is revoked itself says nothing of its authority.
+    // A client that is revoked itself proves nothing about its authority.
     const own = [...verdicts].filter(([client, verdict]) => verdict !== 'certificate_revoked' && isIssuer(x509, client))
     if (own.length === 0) return []
     const isWorking = own.some(([, verdict]) => verdict === 'accepted')
     const isFailure = failures.some(found => found.includes(`ca.crt, line ${line}: all clients of the authority`))
     if (isWorking !== isFailure || (!isWorking && name in milder)) return []
     const who = own.map(([client, verdict]) => `${client.name} ${verdict}`).join(', ')
-    return [`line ${line}: the doctor says ${isFailure ? 'that all clients are refused' : 'nothing'}: ${who}`]
+    return [`line ${line}: the doctor reports ${isFailure ? 'that all clients are refused' : 'nothing'}: ${who}`]
   })
 }
 
-/** By name, and by signature where its key can be read. */
+/** By name, and by signature if its key can be parsed. */
 function isIssuer(authority: X509Certificate, { chain }: ClientEntry): boolean {
   const leaf = new X509Certificate(chain[0] as Buffer)
   if (leaf.issuer !== authority.subject) return false

@@ -1,4 +1,4 @@
-// Stolen or foreign subject tokens, and exchanges that reach for more than was given. RFC 8693 §4.1, §4.4, §5; RFC 7800 §3.
+// Stolen or foreign subject tokens, and exchanges that request more than was granted. RFC 8693 §4.1, §4.4, §5; RFC 7800 §3.
 // I1, CB01, CB02, CL03, CL12, OA06, OA16, LK01; N-24, N-41.
 import t from 'tap'
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
@@ -30,7 +30,7 @@ const bob = await server.connect('bob')
 const refuse = (t: Parameters<typeof refuseExchange>[0], connection: TestConnection, name: string, token: string) =>
   refuseExchange(t, { server, connection }, name, token)
 
-t.test("a user's token that became bound to a connection is refused on every other (I1, CB01, CB02)", async t => {
+t.test('rejects an exchanged token of a user on every other connection (I1, CB01, CB02)', async t => {
   const { body } = await exchange(alice, await issuer.sign(server.clock))
   const token = body.access_token
   t.match(await alice.get('/api/whoami', token), { status: 200, body: { sub: 'carol' } }, 'control')
@@ -42,7 +42,7 @@ t.test("a user's token that became bound to a connection is refused on every oth
   t.match(await (await server.connect(null)).get('/api/whoami', token), refusal('no_certificate'))
 })
 
-t.test('a token of ours is exchanged by its own presenter and nobody else, whatever its level', async t => {
+t.test('exchanges a token of this server only for its presenter, at every level', async t => {
   const bound = await alice.token()
   t.match(await exchange(alice, bound), { status: 200 }, 'control')
   const again = await server.connect('alice')
@@ -69,27 +69,24 @@ t.test('a token of ours is exchanged by its own presenter and nobody else, whate
   await refuse(t, alice, 'expired', bound)
 })
 
-t.test(
-  'a token by our own key must be whole, for a target of ours, and of the client that presents it (CL12)',
-  async t => {
-    const forge = (claims: object, header: object = headerOf(jwk)) =>
-      forgeToken({ jwk, header, claims: { ...claimsFor(alice, server), ...claims } })
-    const ours = { audience: 'https://localhost:8443' }
-    t.match(await exchange(alice, forge({}), ours), { status: 200 }, 'control')
-    for (const [name, token] of [
-      ['of another client', forge({ client_id: 'bob' })],
-      ['for a target that is none', forge({ aud: 'https://other.example' })],
-      ['for several targets', forge({ aud: [ours.audience, backend] })],
-      ['without cnf', forge({ cnf: undefined })],
-      ['with more in cnf', forge({ cnf: { ...confirmationOf(alice), jkt: 'x' } })],
-      ['without exp', forge({ exp: undefined })],
-      ['of another type', forge({}, { ...headerOf(jwk), typ: 'JWT' })],
-    ] as const)
-      await refuseExchange(t, { server, connection: alice }, name, token, ours)
-  },
-)
+t.test('rejects an incomplete or foreign token signed by its own key (CL12)', async t => {
+  const forge = (claims: object, header: object = headerOf(jwk)) =>
+    forgeToken({ jwk, header, claims: { ...claimsFor(alice, server), ...claims } })
+  const ours = { audience: 'https://localhost:8443' }
+  t.match(await exchange(alice, forge({}), ours), { status: 200 }, 'control')
+  for (const [name, token] of [
+    ['of another client', forge({ client_id: 'bob' })],
+    ['for an unknown target', forge({ aud: 'https://other.example' })],
+    ['for several targets', forge({ aud: [ours.audience, backend] })],
+    ['without cnf', forge({ cnf: undefined })],
+    ['with unknown members in cnf', forge({ cnf: { ...confirmationOf(alice), jkt: 'x' } })],
+    ['without exp', forge({ exp: undefined })],
+    ['of another type', forge({}, { ...headerOf(jwk), typ: 'JWT' })],
+  ] as const)
+    await refuseExchange(t, { server, connection: alice }, name, token, ours)
+})
 
-t.test('exchanging again and again never makes a token last longer, or its grant', async t => {
+t.test('never extends the lifetime of a token or its grant by repeated exchanges', async t => {
   const first = await bob.token()
   let token = first
   for (let round = 0; round < 3; round++) {
@@ -100,10 +97,10 @@ t.test('exchanging again and again never makes a token last longer, or its grant
   }
   t.equal(claimsOf(token).grant, claimsOf(first).grant)
   server.clock += 150
-  await refuse(t, bob, 'its time is over', token)
+  await refuse(t, bob, 'its lifetime is over', token)
 })
 
-t.test('an outside token that is bound is exchanged only with that very certificate (CL03)', async t => {
+t.test('exchanges a bound token of an outside issuer only with that certificate (CL03)', async t => {
   const mine = confirmationOf(alice)
   const x5t = { 'x5t#S256': mine['x5t#S256'] }
   const bound = await issuer.sign(server.clock, { cnf: x5t })
@@ -120,7 +117,7 @@ t.test('an outside token that is bound is exchanged only with that very certific
     { jwk: issuer.publicJwk },
     { kid: 'x' },
     { ...x5t, jkt: mine['x5t#S256'] },
-    mine, // an outside issuer cannot know our connection
+    mine, // an outside issuer cannot know the connection
     { ...x5t, tls_exp: 'EXPORTER-oauth-tls-session-bound' },
     { 'x5t#S256': [mine['x5t#S256']] },
     { 'x5t#S256': '' },
@@ -128,28 +125,35 @@ t.test('an outside token that is bound is exchanged only with that very certific
     await refuse(t, alice, `cnf ${JSON.stringify(cnf)}`, await issuer.sign(server.clock, { cnf }))
 })
 
-t.test('scope is never wider than token and registration, and nothing is issued without any (OA06, N-41)', async t => {
-  const denied = { status: 400, body: { error: 'invalid_scope', reason: 'scope_denied' } }
-  const token = await issuer.sign(server.clock)
-  t.match(await exchange(alice, token, { scope: 'notes:read' }), { status: 200 }, 'control')
-  for (const [name, claims, scope] of [
-    ['beyond the token', {}, 'notes:write'],
-    ['beyond the registration', {}, 'openid'],
-    ['beyond both', {}, 'leaks:report'],
-    ['one of two', {}, 'notes:read notes:write'],
-    ['twice', {}, 'notes:read notes:read'],
-    ['a prefix', {}, 'notes'],
-    ['nothing in common', { scope: 'openid email' }, ''],
-    ['beyond a token with an empty scope', { scope: '' }, 'notes:read'],
-    ['beyond the registration, of a token without scope', { scope: undefined }, 'openid'],
-  ] as const)
-    t.match(await exchange(alice, await issuer.sign(server.clock, claims), { scope }), denied, name)
-  const narrow = await alice.token({ scope: 'notes:read' })
-  t.match(await exchange(alice, narrow, { scope: 'notes:write' }), denied, 'a narrow token of ours')
-  t.match(await exchange(alice, narrow, { scope: 'notes:write', audience: backend }), denied, 'for another target')
-})
+t.test(
+  'never widens the scope beyond token and registration, and issues nothing without a scope (OA06, N-41)',
+  async t => {
+    const denied = { status: 400, body: { error: 'invalid_scope', reason: 'scope_denied' } }
+    const token = await issuer.sign(server.clock)
+    t.match(await exchange(alice, token, { scope: 'notes:read' }), { status: 200 }, 'control')
+    for (const [name, claims, scope] of [
+      ['beyond the token', {}, 'notes:write'],
+      ['beyond the registration', {}, 'openid'],
+      ['beyond both', {}, 'leaks:report'],
+      ['one of two', {}, 'notes:read notes:write'],
+      ['twice', {}, 'notes:read notes:read'],
+      ['a prefix', {}, 'notes'],
+      ['nothing in common', { scope: 'openid email' }, ''],
+      ['beyond a token with an empty scope', { scope: '' }, 'notes:read'],
+      ['beyond the registration, of a token without scope', { scope: undefined }, 'openid'],
+    ] as const)
+      t.match(await exchange(alice, await issuer.sign(server.clock, claims), { scope }), denied, name)
+    const narrow = await alice.token({ scope: 'notes:read' })
+    t.match(
+      await exchange(alice, narrow, { scope: 'notes:write' }),
+      denied,
+      'a token of this server with a narrow scope',
+    )
+    t.match(await exchange(alice, narrow, { scope: 'notes:write', audience: backend }), denied, 'for another target')
+  },
+)
 
-t.test('who acts is the client, whatever a token or a request says (RFC 8693 §4.1, §4.4)', async t => {
+t.test('names the client as the actor, whatever a token or a request contains (RFC 8693 §4.1, §4.4)', async t => {
   const may = await issuer.sign(server.clock, { may_act: { sub: 'alice' } })
   t.match(claimsOf((await exchange(alice, may)).body.access_token).act, { sub: 'alice' }, 'control')
   await refuse(t, bob, 'may_act names another', may)
@@ -171,11 +175,11 @@ t.test('who acts is the client, whatever a token or a request says (RFC 8693 §4
   t.ok(claims.exp <= server.clock + 120)
 })
 
-t.test('a user of the name of a client is not taken for that client (RFC 9700 §4.15)', async t => {
+t.test('distinguishes a user with the name of a client from that client (RFC 9700 §4.15)', async t => {
   for (const sub of ['alice', 'bob', 'mallory']) await refuse(t, alice, sub, await issuer.sign(server.clock, { sub }))
 })
 
-t.test('an exchange needs the client that asks for it: certificate, name and registration (OA01, PK26)', async t => {
+t.test('requires certificate, name and registration of the client for an exchange (OA01, PK26)', async t => {
   const token = await issuer.sign(server.clock)
   const ask = async (who: Parameters<typeof server.connect>[0], clientId = 'alice') =>
     exchange(await server.connect(who, { clientId }), token)
@@ -194,10 +198,10 @@ t.test('an exchange needs the client that asks for it: certificate, name and reg
   })
 })
 
-t.test('neither token is written anywhere, issued or refused (I4, LK01)', async t => {
+t.test('writes neither token to any output, issued or refused (I4, LK01)', async t => {
   const token = await issuer.sign(server.clock)
   const { body } = await exchange(bob, token)
   const written = JSON.stringify([server.events, server.log])
   for (const secret of [token, body.access_token, body.refresh_token])
-    t.notOk(written.includes(secret) || written.includes(secret.split('.').at(-1)), 'not there')
+    t.notOk(written.includes(secret) || written.includes(secret.split('.').at(-1)), 'not found')
 })

@@ -1,5 +1,6 @@
-// Connections as a weapon against a server process: floods of handshakes, half of them, thousands that are idle, churn; and
-// others on its machine. DS01, DS02, DS03, DS15, DS20. Whoever is connected is served meanwhile, and nothing is left open.
+// Connections as an attack on a server process: floods of complete and incomplete handshakes, thousands of idle connections,
+// churn, and other load on its machine. DS01, DS02, DS03, DS15, DS20. Connected clients are served meanwhile, and nothing
+// stays open.
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -9,13 +10,13 @@ import { startTlsbound } from '../../helpers/process/process.ts'
 import { flood, mebibytes, tellWaits, untilFiles, type Waits, weigh } from '../../helpers/server/exhaustion.ts'
 import { buildHello } from '../../helpers/tls/raw-tls.ts'
 
-/** `IDLE_CONNECTIONS=10000` weighs more of them than a build server has files for. */
+/** `IDLE_CONNECTIONS=10000` measures more connections than a build server has files for. */
 const idleConnections = Number(process.env.IDLE_CONNECTIONS ?? 1000)
 t.setTimeout(180_000 + 60 * idleConnections)
 const mostPerConnection = 80 * 1024
-/** Milliseconds; generous, since a build server is slow and has other things to do. */
+/** Milliseconds; generous, since a build server is slow and busy. */
 const patience = 2000
-/** Files that come and go with the state of a server. */
+/** Files that a server opens and closes for its state. */
 const slack = 8
 
 const folder = t.testdir()
@@ -33,7 +34,7 @@ function serves(t: Test, waits: Waits): void {
 // Ten seconds pass while the other tests run.
 const halves = {
   'TCP alone': () => connect(server.port, '127.0.0.1'),
-  'a ClientHello and no more': () => {
+  'a ClientHello only': () => {
     const socket = connect(server.port, '127.0.0.1')
     socket.write(buildHello())
     return socket
@@ -49,30 +50,33 @@ function ended(socket: Socket): Promise<number> {
   return new Promise(resolve => socket.once('close', () => resolve(performance.now() - halfBegan)))
 }
 
-t.test('a flood of handshakes, good ones and garbage, keeps nobody from being served (DS01)', async t => {
+t.test('serves connected clients during a flood of valid and invalid handshakes (DS01)', async t => {
   const { flooded, waits } = await flood('handshakes', server, folder, 3, { connection: victim, token })
   const { connected = 0, garbage = 0, ...others } = flooded.outcomes
   t.comment(`${connected} handshakes and ${garbage} times garbage in ${flooded.seconds.toFixed(1)} s`)
-  t.ok(connected > 20 && garbage > 20, 'it was one')
-  t.same(others, {}, 'the good ones of the flood were served too')
+  t.ok(connected > 20 && garbage > 20, 'control: there was a flood')
+  t.same(others, {}, 'valid handshakes of the flood were served too')
   serves(t, waits)
 })
 
-t.test('while others take the cores and the memory everybody is served, and afterwards as before (DS20)', async t => {
-  const use = async (kind: 'rest' | 'work') =>
-    (await flood(kind, server, folder, 3, { connection: victim, token })).waits
-  serves(t, await use('rest'))
-  const working = use('work')
-  for (let round = 0; round < 5; round++) {
-    const newcomer = await server.connect('bob')
-    t.match(await newcomer.get('/api/whoami', await newcomer.token()), { status: 200 }, 'newcomers too')
-    newcomer.close()
-  }
-  serves(t, await working)
-  serves(t, await use('rest'))
-})
+t.test(
+  'serves all clients while other processes use the cores and the memory, and afterwards as before (DS20)',
+  async t => {
+    const use = async (kind: 'rest' | 'work') =>
+      (await flood(kind, server, folder, 3, { connection: victim, token })).waits
+    serves(t, await use('rest'))
+    const working = use('work')
+    for (let round = 0; round < 5; round++) {
+      const newcomer = await server.connect('bob')
+      t.match(await newcomer.get('/api/whoami', await newcomer.token()), { status: 200 }, 'new connections too')
+      newcomer.close()
+    }
+    serves(t, await working)
+    serves(t, await use('rest'))
+  },
+)
 
-t.test('connections without an end of their handshake are ended after ten seconds (DS02)', async t => {
+t.test('closes connections with an incomplete handshake after ten seconds (DS02)', async t => {
   const lasted = await halfEnded
   for (const [index, kind] of Object.keys(halves).entries()) {
     const times = lasted.slice(index * 250, (index + 1) * 250)
@@ -84,22 +88,22 @@ t.test('connections without an end of their handshake are ended after ten second
   t.match(await victim.get('/api/whoami', token), { status: 200 })
 })
 
-t.test('after thousands of connections that came and went nothing is left open (DS15)', async t => {
-  await flood('churn', server, folder, 1, { connection: victim, token }) // what a server keeps from its first ones
+t.test('leaves nothing open after thousands of short connections (DS15)', async t => {
+  await flood('churn', server, folder, 1, { connection: victim, token }) // memory that a server keeps after its first connections
   await untilFiles(server, before.files + slack, 5)
   const warm = weigh(server)
   const { flooded, waits } = await flood('churn', server, folder, 3, { connection: victim, token })
   const { 200: served = 0, ...others } = flooded.outcomes
   t.ok(served > 20)
-  t.same(others, {}, 'each got its token and its answer')
+  t.same(others, {}, 'each got its token and its response')
   serves(t, waits)
   await untilFiles(server, before.files + slack, 5)
   const grown = weigh(server).memory - warm.memory
-  t.comment(`${served} connections in ${flooded.seconds.toFixed(1)} s; memory ${mebibytes(grown)} more`)
-  t.ok(grown < 64 * 1_048_576, 'and memory did not grow with them')
+  t.comment(`${served} connections in ${flooded.seconds.toFixed(1)} s; ${mebibytes(grown)} more memory`)
+  t.ok(grown < 64 * 1_048_576, 'memory did not grow with them')
 })
 
-t.test(`${idleConnections} idle connections weigh at most 80 KiB each, and others are served (DS03)`, async t => {
+t.test(`uses at most 80 KiB for each of ${idleConnections} idle connections, and serves others (DS03)`, async t => {
   const warm = weigh(server)
   const opened: TLSSocket[] = []
   t.teardown(() => opened.forEach(socket => void socket.destroy()))
@@ -113,22 +117,22 @@ t.test(`${idleConnections} idle connections weigh at most 80 KiB each, and other
   await Promise.all(Array.from({ length: 16 }, openMany))
   const seconds = (performance.now() - since) / 1000
   const heavy = weigh(server)
-  t.ok(heavy.files - warm.files > 0.98 * idleConnections, `${heavy.files - warm.files} of them are there`)
+  t.ok(heavy.files - warm.files > 0.98 * idleConnections, `${heavy.files - warm.files} of them are open`)
   const each = (heavy.memory - warm.memory) / idleConnections
   t.comment(
     `${(each / 1024).toFixed(1)} KiB each, ${mebibytes(heavy.memory)} in all; opened in ${seconds.toFixed(1)} s`,
   )
   t.ok(each < mostPerConnection)
-  const connection = await server.connect('alice') // the other one may have been idle for too long by now
+  const connection = await server.connect('alice') // the other one may have been closed as idle by now
   const newcomer = { connection, token: await connection.token() }
   const { flooded, waits } = await flood('churn', server, folder, 1, newcomer)
-  t.same(Object.keys(flooded.outcomes), ['200'], 'newcomers too')
+  t.same(Object.keys(flooded.outcomes), ['200'], 'new connections too')
   serves(t, waits)
   for (const socket of opened) socket.destroy()
   await untilFiles(server, before.files + slack, 10)
 })
 
-/** A connection that has had an answer, and does nothing but ask again before it has been idle for a minute. */
+/** A connection that had a response, and then only asks again before it has been idle for a minute. */
 async function openIdle(options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connectTls({ host: '127.0.0.1', ...options })
   const ask = () => void socket.write('GET /binding HTTP/1.1\r\nHost: localhost\r\n\r\n')

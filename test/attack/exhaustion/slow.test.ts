@@ -1,5 +1,5 @@
-// Peers that are slow on purpose, two hundred at a time: heads, bodies, and answers that they never take. DS05; I7.
-// The slots that they hold are freed by the timeouts of the listener, which are shorter here, and others are served.
+// Clients that are slow on purpose, two hundred at a time: heads, bodies, and responses that they never read. DS05; I7. The
+// listener's timeouts, shorter here, free what they occupy, and others are served.
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { type AddressInfo, connect as connectTcp, createServer } from 'node:net'
 import { createSecureContext } from 'node:tls'
@@ -8,7 +8,7 @@ import { startTestServer } from '../../../src/testing/server.ts'
 import { requestText } from '../../helpers/server/raw-http.ts'
 import { until } from '../../helpers/until.ts'
 
-t.setTimeout(200_000) // much of it waits for what slow peers are given
+t.setTimeout(200_000) // most of it waits for the timeouts of slow clients
 const many = 200
 const few = 20
 /** Seconds. */
@@ -36,9 +36,12 @@ const token = await first.token({ token_binding: 'certificate' })
 first.close()
 const bearer = `Authorization: Bearer ${token}`
 
-/** Lets slow peers in, of each kind as many, and waits until the server is rid of them. Somebody else is served meanwhile. */
+/**
+ * Opens slow connections, the same number of each kind, and waits until the server has closed them. Another client is served
+ * meanwhile.
+ */
 async function outlast(t: Test, kinds: readonly (() => Promise<void>)[], count: number): Promise<void> {
-  await until(() => server.tls.connections.size === 0) // those of the test before
+  await until(() => server.tls.connections.size === 0) // connections of the previous test
   const before = arrived
   await Promise.all(Array.from({ length: count }, (_, index) => kinds[index % kinds.length]?.()))
   const begun = performance.now()
@@ -49,12 +52,12 @@ async function outlast(t: Test, kinds: readonly (() => Promise<void>)[], count: 
     await new Promise(resolve => setTimeout(resolve, 100))
   }
   t.equal(arrived - before, count + 1)
-  t.same([...statuses], [200], 'the others are served')
+  t.same([...statuses], [200], 'other clients are served')
   t.comment(`${count} of them were gone ${Math.round(performance.now() - begun)} ms after the last had come`)
   victim.close()
 }
 
-/** A connection over HTTP/1.1 on which bytes are sent, and then an octet each quarter of a second. */
+/** Opens an HTTP/1.1 connection that sends bytes, and then an octet each quarter of a second. */
 async function drip(first: string, then = 'x'): Promise<void> {
   const { socket } = await server.connect('alice', { secureContext })
   socket.on('error', () => {}).write(first)
@@ -62,7 +65,7 @@ async function drip(first: string, then = 'x'): Promise<void> {
   socket.once('close', () => clearInterval(timer))
 }
 
-/** A connection over HTTP/2, once it is there. */
+/** Opens an HTTP/2 connection; resolves once it is established. */
 async function openHttp2(port = server.port, settings = {}): Promise<ClientHttp2Session> {
   const session = connectHttp2(`https://127.0.0.1:${port}`, { ...identity, secureContext, settings })
   await new Promise((resolve, reject) => session.once('remoteSettings', resolve).once('error', reject))
@@ -74,14 +77,14 @@ function ask(session: ClientHttp2Session, headers: object) {
   return session.request(options).on('error', () => {})
 }
 
-t.test(`${many} peers hold nothing with heads that do not end (DS05)`, async t => {
+t.test(`times out ${many} clients whose request heads never end (DS05)`, async t => {
   const nothing = async () => void (await server.connect('alice', { secureContext }))
   const head = () => drip('GET /api/whoami HTTP/1.1\r\nHost: localhost\r\nX-Slow: ')
-  const second = () => drip(requestText('GET /api/whoami', [bearer]), '') // kept after its answer, and never used again
+  const second = () => drip(requestText('GET /api/whoami', [bearer]), '') // kept open after its response, and never used again
   await outlast(t, [nothing, head, second], many)
 })
 
-t.test(`${many} peers hold nothing with bodies that do not end (DS05)`, async t => {
+t.test(`times out ${many} clients whose bodies never end (DS05)`, async t => {
   const json = 'Content-Type: application/json'
   const octets = () => drip(requestText('POST /api/notes', [bearer, json, 'Content-Length: 60000']))
   const chunks = () => drip(requestText('POST /api/notes', [bearer, json, 'Transfer-Encoding: chunked']), '1\r\nx\r\n')
@@ -94,7 +97,7 @@ t.test(`${many} peers hold nothing with bodies that do not end (DS05)`, async t 
   await outlast(t, [octets, chunks, http2, http2], many)
 })
 
-t.test(`${many} peers hold nothing with a window that stays shut, however often they ping (DS05)`, async t => {
+t.test(`times out ${many} clients that keep a flow-control window shut, however often they ping (DS05)`, async t => {
   const shut = async () => {
     const session = await openHttp2(server.port, { initialWindowSize: 0 })
     ask(session, { ':path': '/api/whoami' })
@@ -104,7 +107,7 @@ t.test(`${many} peers hold nothing with a window that stays shut, however often 
   await outlast(t, [shut], many)
 })
 
-t.test(`${few} peers hold nothing with answers that they do not read from the wire (DS05)`, async t => {
+t.test(`times out ${few} clients that do not read responses from the socket (DS05)`, async t => {
   const port = await startDeafRelay(t)
   const http1 = async () => {
     const { socket } = await server.connect('alice', { port, secureContext })
@@ -118,7 +121,7 @@ t.test(`${few} peers hold nothing with answers that they do not read from the wi
   await outlast(t, [http1, http2], few)
 })
 
-/** In front of the server: passes everything on, until 100 000 octets of its answers were read, and then reads no more. */
+/** A relay in front of the server that stops reading after 100 000 octets of its response. */
 async function startDeafRelay(t: Test): Promise<number> {
   const relay = createServer(client => {
     const there = connectTcp(server.port, '127.0.0.1')
@@ -136,7 +139,7 @@ async function startDeafRelay(t: Test): Promise<number> {
   return (relay.address() as AddressInfo).port
 }
 
-t.test('whoever waits for an answer longer than that gets it, and so does whoever reads slowly', async t => {
+t.test('serves clients that wait longer for a response, or read slowly', async t => {
   const wait = async (protocol: string) => {
     const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
     t.match(await connection.get('/patient', token), { status: 200, text: 'at last' }, protocol)
@@ -156,7 +159,7 @@ t.test('whoever waits for an answer longer than that gets it, and so does whoeve
   await Promise.all([wait('http/1.1'), wait('h2'), readSlowly()])
 })
 
-t.test('no more than 128 requests are under way on a connection over HTTP/2 (DS05)', async t => {
+t.test('limits an HTTP/2 connection to 128 concurrent requests (DS05)', async t => {
   const session = await openHttp2()
   t.equal(session.remoteSettings.maxConcurrentStreams, 128)
   session.close()

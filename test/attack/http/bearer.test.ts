@@ -1,5 +1,5 @@
-// Where a token may stand in a request and how it must be spelled: the Authorization header, once, as `Bearer TOKEN`.
-// RFC 6750 §2, RFC 9110 §11.6.2; HT01, HT02, HT03, OA32, N-45.
+// Where and how a token is accepted in a request: once, in the Authorization header, as `Bearer TOKEN`. RFC 6750 §2, RFC 9110
+// §11.6.2; HT01, HT02, HT03, OA32, N-45.
 import t from 'tap'
 import { startTestServer } from '../../../src/testing/server.ts'
 import { requestHttp2 } from '../../helpers/server/raw-http.ts'
@@ -21,7 +21,7 @@ const noToken = {
 const present = (connection: typeof alice, authorization: string) =>
   connection.call('/api/whoami', { headers: { authorization } })
 
-t.test('two Authorization headers are refused, whatever they hold and over both protocols (HT01, N-45)', async t => {
+t.test('rejects two Authorization headers, whatever they contain, over HTTP/1.1 and HTTP/2 (HT01, N-45)', async t => {
   t.match(await alice.call('/api/whoami', { headers: { authorization: [`Bearer ${token}`] } }), accepted)
   for (const [first, second] of [
     [`Bearer ${token}`, `Bearer ${token}`],
@@ -52,7 +52,7 @@ t.test('two Authorization headers are refused, whatever they hold and over both 
   t.match(await requestHttp2(server, once), accepted, 'control: one header over HTTP/2')
 })
 
-t.test('the scheme is compared without regard to case, and nothing else is lenient (HT02)', async t => {
+t.test('compares the scheme case-insensitively, and everything else strictly (HT02)', async t => {
   for (const connection of protocols) {
     for (const scheme of ['Bearer', 'bearer', 'BEARER', 'bEaReR'])
       t.match(await present(connection, `${scheme} ${token}`), accepted, scheme)
@@ -74,7 +74,7 @@ t.test('the scheme is compared without regard to case, and nothing else is lenie
   }
 })
 
-t.test('another scheme is no token, even when a good token stands in it (OA32)', async t => {
+t.test('finds no token under another scheme, even if it is valid (OA32)', async t => {
   for (const connection of protocols)
     for (const value of [
       `Basic ${Buffer.from('alice:secret').toString('base64')}`,
@@ -90,7 +90,7 @@ t.test('another scheme is no token, even when a good token stands in it (OA32)',
       t.match(await present(connection, value), noToken, value.slice(0, 12))
 })
 
-t.test('tokens of other kinds are refused as not ours (OA32)', async t => {
+t.test('rejects tokens that this server did not issue (OA32)', async t => {
   for (const other of [
     'opaque',
     'v2.public.eyJzdWIiOiJhbGljZSJ9',
@@ -105,7 +105,7 @@ t.test('tokens of other kinds are refused as not ours (OA32)', async t => {
     })
 })
 
-t.test('a token in the query is refused, even beside a good one in the header (HT03, N-45)', async t => {
+t.test('rejects a token in the query, even with a valid one in the header (HT03, N-45)', async t => {
   for (const connection of protocols)
     for (const query of [
       `access_token=${token}`,
@@ -121,7 +121,7 @@ t.test('a token in the query is refused, even beside a good one in the header (H
   t.match(await alice.get('/api/whoami?token=x&Access_Token=y&a=access_token', token), accepted, 'control: other names')
 })
 
-t.test('a token in a cookie or a body is not looked at (HT03, N-45)', async t => {
+t.test('ignores tokens in cookies and bodies (HT03, N-45)', async t => {
   const cookie = `access_token=${token}; __Host-tlsbound-token=${token}; token=${token}`
   t.match(await alice.call('/api/whoami', { headers: { cookie } }), noToken, 'cookie')
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -138,7 +138,7 @@ t.test('a token in a cookie or a body is not looked at (HT03, N-45)', async t =>
   t.match(await alice.call('/api/whoami', { headers: { cookie }, token }), accepted, 'control: the header counts')
 })
 
-t.test('no refusal of this file wrote the token anywhere (I4, HT03)', t => {
+t.test('writes no refused token to any output (I4, HT03)', t => {
   t.ok(server.events.length > 70)
   const written = JSON.stringify(server.events) + server.log.join('')
   const [header, claims, signature] = token.split('.') as [string, string, string]

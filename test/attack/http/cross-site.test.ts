@@ -1,6 +1,6 @@
-// A page of another origin makes a browser send requests, to which the browser adds the client certificate of its user: they
-// are refused before anything is written, wherever something changes. A program, which says nothing of where its requests
-// come from, is served. Fetch Metadata Request Headers §2.4; RFC 6454.
+// A page of another origin makes a browser send requests with its user's client certificate. Endpoints that change something
+// refuse them before writing anything. A program, which names no origin, is served. Fetch Metadata Request Headers §2.4; RFC
+// 6454.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { type Answer, startTestServer } from '../../../src/testing/server.ts'
 import { startChromiumAs } from '../../helpers/browser/chromium.ts'
 import { at, callOps, registrationOf } from '../../helpers/server/ops.ts'
 
-t.setTimeout(120_000) // a browser
+t.setTimeout(120_000) // starts a browser
 const server = await startTestServer({ ops: true, env: { TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' } })
 t.teardown(() => server.close())
 const { origin, port } = server
@@ -17,7 +17,7 @@ const good = 'grant_type=client_credentials&client_id=alice'
 
 type Headers = Readonly<Record<string, string>>
 
-/** Headers by which a browser says that the request comes from elsewhere. */
+/** Headers with which a browser reports a cross-origin request. */
 const foreign: readonly Headers[] = [
   { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' },
   { 'sec-fetch-site': 'same-site' },
@@ -35,7 +35,7 @@ const foreign: readonly Headers[] = [
   { origin: '' },
 ]
 
-/** Those of programs, and of pages of the server itself. */
+/** Headers of programs, and of the server's own pages. */
 const own: readonly Headers[] = [
   {},
   { 'sec-fetch-site': 'same-origin', origin },
@@ -53,34 +53,31 @@ async function post(path: string, body: string, headers: Headers, protocol = 'ht
   return connection.call(path, call).finally(() => connection.close())
 }
 
-t.test(
-  'at the endpoints for tokens and reports a request from elsewhere is refused, and nothing is written',
-  async t => {
-    for (const protocol of ['http/1.1', 'h2'])
-      for (const [path, body] of [
-        ['/oauth/token', good],
-        ['/oauth/revoke', 'client_id=alice&token=x'],
-        ['/oauth/introspect', 'client_id=alice&token=x'],
-        ['/leaks', '[]'],
-      ] as const)
-        for (const headers of foreign) {
-          const before = server.events.length
-          const answer = await post(path, body, headers, protocol)
-          t.match(answer, { status: 403, body: { error: 'invalid_request', reason: 'malformed_request' } })
-          t.equal(answer.headers['www-authenticate'], undefined, 'a token would not help')
-          const header = headers['sec-fetch-site'] === undefined ? 'Origin' : 'Sec-Fetch-Site'
-          const facts = { header, found: headers[header.toLowerCase()] }
-          t.match(server.events.slice(before), [{ event: 'token.refused', detail: 'cross_site', facts }])
-          t.equal(server.events.length, before + 1)
-        }
-    t.match(
-      (await post('/oauth/token', good, { origin: 'https://evil.example' })).body.error_description,
-      'Origin is https://evil.example. Send it from a program',
-    )
-  },
-)
+t.test('rejects cross-origin requests at the token and report endpoints, and writes nothing', async t => {
+  for (const protocol of ['http/1.1', 'h2'])
+    for (const [path, body] of [
+      ['/oauth/token', good],
+      ['/oauth/revoke', 'client_id=alice&token=x'],
+      ['/oauth/introspect', 'client_id=alice&token=x'],
+      ['/leaks', '[]'],
+    ] as const)
+      for (const headers of foreign) {
+        const before = server.events.length
+        const answer = await post(path, body, headers, protocol)
+        t.match(answer, { status: 403, body: { error: 'invalid_request', reason: 'malformed_request' } })
+        t.equal(answer.headers['www-authenticate'], undefined, 'a token would not help')
+        const header = headers['sec-fetch-site'] === undefined ? 'Origin' : 'Sec-Fetch-Site'
+        const facts = { header, found: headers[header.toLowerCase()] }
+        t.match(server.events.slice(before), [{ event: 'token.refused', detail: 'cross_site', facts }])
+        t.equal(server.events.length, before + 1)
+      }
+  t.match(
+    (await post('/oauth/token', good, { origin: 'https://evil.example' })).body.error_description,
+    'Origin is https://evil.example. Send it from a program',
+  )
+})
 
-t.test('programs are served, and so are pages of the server itself', async t => {
+t.test("serves programs and the server's own pages", async t => {
   for (const protocol of ['http/1.1', 'h2'])
     for (const headers of own) {
       t.match(await post('/oauth/token', good, headers, protocol), { status: 200 }, JSON.stringify(headers))
@@ -89,12 +86,16 @@ t.test('programs are served, and so are pages of the server itself', async t => 
   const alice = await server.connect('alice')
   const everywhere = { headers: { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' } }
   for (const path of ['/oauth/jwks', '/.well-known/oauth-authorization-server', '/binding'])
-    t.match(await alice.call(path, everywhere), { status: 200 }, `what is public may be read from everywhere: ${path}`)
-  t.match(await alice.call('/demo/token-cookie?client_id=alice', everywhere), { status: 403 }, 'a token is not')
+    t.match(
+      await alice.call(path, everywhere),
+      { status: 200 },
+      `public resources may be read from every origin: ${path}`,
+    )
+  t.match(await alice.call('/demo/token-cookie?client_id=alice', everywhere), { status: 403 }, 'a token may not')
   t.match(await alice.call('/demo/token-cookie?client_id=alice'), { status: 200 })
 })
 
-t.test('the ops listener changes nothing for a page of another origin, and works for its own', async t => {
+t.test('changes nothing on the ops listener for a page of another origin, and serves its own page', async t => {
   const opsOrigin = new URL(server.ops?.url as string).origin
   const { port: opsPort } = new URL(opsOrigin)
   const change = (headers: Headers) =>
@@ -118,7 +119,7 @@ t.test('the ops listener changes nothing for a page of another origin, and works
     t.match(await change(headers), { status: /20[01]/ }, JSON.stringify(headers))
 })
 
-t.test('a form on a page of another origin gets no token by the certificate that Chromium adds', async t => {
+t.test('issues no token to a form on a page of another origin, although Chromium sends the certificate', async t => {
   const page = `<form method="post" action="${origin}/oauth/token">${good
     .split('&')
     .map(pair => pair.split('='))
@@ -137,7 +138,7 @@ t.test('a form on a page of another origin gets no token by the certificate that
     tab.getByRole('button').click(),
   ])
   const [connection] = [...server.tls.connections].filter(({ presenter }) => presenter !== undefined)
-  t.match(connection?.presenter?.certificate.thumbprint, String, 'Chromium did show the certificate of its user')
+  t.match(connection?.presenter?.certificate.thumbprint, String, "control: Chromium presented its user's certificate")
   t.match(answer.request().headers(), { 'content-type': formType })
   t.equal(answer.status(), 403)
   t.match(server.events.slice(before), [
@@ -145,7 +146,7 @@ t.test('a form on a page of another origin gets no token by the certificate that
   ])
   t.notOk(server.events.slice(before).some(({ event }) => event === 'token.issued'))
 
-  // The same request from the address bar's own origin, as control: the certificate alone would do.
+  // Control: the same request from the address bar, without another origin, succeeds with the certificate.
   await tab.goto(`${origin}/binding`)
   const issued = await tab.evaluate(
     async body => (await fetch('/oauth/token', { method: 'POST', body: new URLSearchParams(body) })).status,

@@ -1,5 +1,5 @@
-// Requests whose end two parsers could see in different places, sent as bytes: refused, and the connection closed, so that
-// nothing behind them is taken for a request. RFC 9112 §2.2, §3.2, §5, §6, §7.1; HT04, HT05, HT07, HT18.
+// Requests whose end two parsers could see in different places, sent as bytes: refused, and the connection closed, so that no
+// bytes behind them count as a request. RFC 9112 §2.2, §3.2, §5, §6, §7.1; HT04, HT05, HT07, HT18.
 import t from 'tap'
 import { type Answer, startTestServer } from '../../../src/testing/server.ts'
 import { exchange, exchangeOnce, requestText } from '../../helpers/server/raw-http.ts'
@@ -15,10 +15,10 @@ const chunked = 'Transfer-Encoding: chunked'
 const get = (...headers: string[]) => requestText('GET /api/whoami', [authorization, ...headers])
 const post = (headers: readonly string[], body: string) =>
   requestText('POST /api/notes', [authorization, json, ...headers], body)
-/** What an attacker would hide behind the first request: it must never be answered. */
+/** The request that an attacker hides behind the first one: it must never be answered. */
 const smuggled = requestText('GET /api/notes', [authorization])
 
-t.test('control: the same requests in their proper form are answered', async t => {
+t.test('answers the same requests in their valid form (control)', async t => {
   for (const bytes of [
     get(),
     post(['Content-Length: 13'], '{"text":"hi"}'),
@@ -72,13 +72,13 @@ const malformed: Record<string, string> = {
 }
 
 for (const [name, bytes] of Object.entries(malformed))
-  t.test(`${name} gets 400 and the connection is closed`, async t => {
+  t.test(`answers 400 and closes the connection: ${name}`, async t => {
     const { answers, closed } = await exchangeOnce(server, bytes + smuggled, { until: 'closed' })
     t.match({ answers, closed }, { answers: [{ status: 400 }], closed: true })
-    t.equal(answers.length, 1, 'what stands behind it is never answered')
+    t.equal(answers.length, 1, 'the hidden request is never answered')
   })
 
-t.test('headers beyond 16 KB get 431, an Authorization header behind them or not (HT07)', async t => {
+t.test('answers 431 to headers beyond 16 KB, with or without an Authorization header behind them (HT07)', async t => {
   const long = requestText('GET /api/whoami', [`X-A: ${'a'.repeat(17 * 1024)}`, authorization])
   const many = requestText('GET /api/whoami', [...Array<string>(2100).fill('A: b'), authorization])
   for (const bytes of [long, many]) {
@@ -89,11 +89,11 @@ t.test('headers beyond 16 KB get 431, an Authorization header behind them or not
   t.match((await exchangeOnce(server, fits, { until: 1 })).answers, [{ status: 200 }], 'control: 14 KB')
 })
 
-t.test('what HTTP itself refuses has the body of every refusal, and is one security event (I7, LK02)', async t => {
+t.test('answers malformed HTTP with the common error body and one security event (I7, LK02)', async t => {
   for (const [name, bytes] of [
     ['a space before the colon', get('X-A : 1')],
     ['two framings', post(['Content-Length: 5', chunked], '0\r\n\r\n')],
-    ['a bad chunk size', post([chunked], '0xd\r\n')],
+    ['an invalid chunk size', post([chunked], '0xd\r\n')],
     ['headers of 17 KB', requestText('GET /api/whoami', [`X-A: ${'a'.repeat(17 * 1024)}`])],
     ['no Host', get().replace('Host: localhost\r\n', '')],
     ['an unknown expectation', get('Expect: junk')],
@@ -107,20 +107,20 @@ t.test('what HTTP itself refuses has the body of every refusal, and is one secur
   }
 })
 
-t.test('a chunk extension that is well formed is ignored, as RFC 9112 §7.1.1 demands', async t => {
+t.test('ignores a well-formed chunk extension (RFC 9112 §7.1.1)', async t => {
   const { answers } = await exchangeOnce(server, post([chunked], 'd;a=b;c="d"\r\n{"text":"hi"}\r\n0\r\n\r\n'), {
     until: 1,
   })
   t.match(answers, [{ status: 201, body: { text: 'hi' } }])
 })
 
-t.test('an Authorization header in the trailer counts for nothing', async t => {
+t.test('ignores an Authorization header in the trailer', async t => {
   const body = `d\r\n{"text":"hi"}\r\n0\r\n${authorization}\r\n\r\n`
   const bytes = requestText('POST /api/notes', [json, chunked, 'Trailer: Authorization'], body)
   t.match((await exchangeOnce(server, bytes, { until: 1 })).answers, [{ status: 401, body: { reason: 'no_token' } }])
 })
 
-t.test('a request has exactly one Host header (RFC 9112 §3.2)', async t => {
+t.test('requires exactly one Host header (RFC 9112 §3.2)', async t => {
   t.match((await exchangeOnce(server, get(), { until: 1 })).answers, [{ status: 200 }], 'control')
   t.match(
     (await exchangeOnce(server, get('Host: localhost'), { until: 1 })).answers,
@@ -132,7 +132,7 @@ t.test('a request has exactly one Host header (RFC 9112 §3.2)', async t => {
   t.match((await exchangeOnce(server, none, { until: 1 })).answers, [{ status: 400 }], 'none')
 })
 
-t.test('the host of an absolute target goes before the Host header (RFC 9112 §3.2.2)', async t => {
+t.test('uses the host of an absolute target instead of the Host header (RFC 9112 §3.2.2)', async t => {
   const to = (target: string) => get().replace('/api/whoami', target)
   const own = `https://localhost:${server.port}/api/whoami`
   t.match((await exchangeOnce(server, to(own), { until: 1 })).answers, [{ status: 200 }], 'control')
@@ -140,7 +140,7 @@ t.test('the host of an absolute target goes before the Host header (RFC 9112 §3
   t.match(foreign.answers, [{ status: 421, body: { reason: 'malformed_request' } }])
 })
 
-t.test('requests in one piece, or one request in pieces of a byte, are answered in order (HT18)', async t => {
+t.test('answers pipelined requests, and a request sent byte by byte, in order (HT18)', async t => {
   const connection = await server.connect('alice')
   const mixed = `${requestText('GET /api/whoami', [])}${get()}`.repeat(50)
   const { answers } = await exchange(connection, mixed, { until: 100 })
@@ -152,8 +152,8 @@ t.test('requests in one piece, or one request in pieces of a byte, are answered 
   t.match((await exchange(connection, [...get()], { until: 1 })).answers, [{ status: 200 }], 'a byte at a time')
 })
 
-// Node ends a TLS connection whose pipelined answers fill its buffer (HPE_PAUSED), and says 400 at its end.
-t.test('a flood of pipelined requests ends soon, costs bounded memory, and nobody else notices (HT18)', async t => {
+// Node ends a TLS connection whose pipelined responses fill its buffer (HPE_PAUSED), and answers 400 at its end.
+t.test('ends a flood of pipelined requests in bounded memory, without affecting other clients (HT18)', async t => {
   const before = process.memoryUsage.rss()
   const { answers } = await exchangeOnce(server, get().repeat(10_000), { until: 10_000, limit: 8000 })
   const isOwn = ({ status, body }: Answer) => status === 200 && body.client_id === 'alice'

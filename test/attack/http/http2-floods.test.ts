@@ -1,5 +1,5 @@
-// Floods over one connection of HTTP/2, without a certificate: each is ended by us or by Node, and keeps nobody from being
-// served; a client that cancels many requests is none. HB01 – HB05, CVE-2023-44487, CVE-2025-8671; docs/reference/limits.md.
+// Floods over one HTTP/2 connection without a certificate. This server or Node ends each, and other clients are served; a
+// client that cancels many requests is not a flood. CVE-2023-44487, CVE-2025-8671; docs/reference/limits.md.
 import { once } from 'node:events'
 import { connect as connectHttp2, constants } from 'node:http2'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -31,10 +31,10 @@ const ask = (stream: number, block = buildRequest('/binding')) => buildFrame(fra
 const many = (count: number, build: (index: number) => Buffer) =>
   Buffer.concat(Array.from({ length: count }, (_, i) => build(i)))
 
-/** What a flood sends in each of its rounds. */
+/** The frames of a flood in each round. */
 type Round = (round: number) => Buffer
 
-/** Requests, each with a frame behind it that ends its stream; fewer in a round than may be under way. */
+/** Requests, each with a frame behind it that ends its stream; fewer in a round than may be concurrent. */
 const askAnd =
   (end: (stream: number) => Buffer): Round =>
   round =>
@@ -56,7 +56,7 @@ const reset = askAnd(stream => buildFrame(frames.reset, 0, stream, uint32(8)))
 const maximum = uint32(2 ** 31 - 1)
 
 const ours: Readonly<Record<string, { round: Round; found: string }>> = {
-  'requests that are reset (HB01)': { round: reset, found: 'stream resets' },
+  'requests that are reset': { round: reset, found: 'stream resets' },
   PING: { round: () => many(64, () => buildFrame(frames.ping, 0, 0, Buffer.alloc(8))), found: 'PING frames' },
   SETTINGS: { round: () => many(64, () => buildFrame(frames.settings, 0, 0)), found: 'SETTINGS frames' },
   'SETTINGS with a value': {
@@ -66,19 +66,15 @@ const ours: Readonly<Record<string, { round: Round; found: string }>> = {
 }
 
 const ofNode: Readonly<Record<string, Round>> = {
-  'requests with a window that does not grow (HB02)': askAnd(stream =>
-    buildFrame(frames.windowUpdate, 0, stream, uint32(0)),
-  ),
-  'requests with a window that grows too large (HB02)': askAnd(stream =>
-    buildFrame(frames.windowUpdate, 0, stream, maximum),
-  ),
-  'requests with a body after their end (HB02)': askAnd(stream => buildFrame(frames.data, 0, stream, Buffer.from('x'))),
-  'requests with a priority that is too short (HB02)': askAnd(stream =>
+  'requests with a zero window increment': askAnd(stream => buildFrame(frames.windowUpdate, 0, stream, uint32(0))),
+  'requests with a window that grows too large': askAnd(stream => buildFrame(frames.windowUpdate, 0, stream, maximum)),
+  'requests with a body after their end': askAnd(stream => buildFrame(frames.data, 0, stream, Buffer.from('x'))),
+  'requests with a priority frame that is too short': askAnd(stream =>
     buildFrame(frames.priority, 0, stream, Buffer.alloc(3)),
   ),
-  'CONTINUATION (HB03)': continueWith(buildFrame(frames.continuation, 0, 1, buildHeaderBlock([['x-a', 'b']]))),
-  'empty CONTINUATION (HB03)': continueWith(buildFrame(frames.continuation, 0, 1)),
-  'empty DATA (HB04)': round => {
+  CONTINUATION: continueWith(buildFrame(frames.continuation, 0, 1, buildHeaderBlock([['x-a', 'b']]))),
+  'empty CONTINUATION': continueWith(buildFrame(frames.continuation, 0, 1)),
+  'empty DATA': round => {
     const post = [
       [':method', 'POST'],
       [':scheme', 'https'],
@@ -89,15 +85,15 @@ const ofNode: Readonly<Record<string, Round>> = {
     const head = buildFrame(frames.headers, flags.endHeaders, 1, buildHeaderBlock(post))
     return Buffer.concat([round === 0 ? head : Buffer.alloc(0), many(100, () => buildFrame(frames.data, 0, 1))])
   },
-  'a connection window that grows too large (HB05)': () => buildFrame(frames.windowUpdate, 0, 0, maximum),
+  'a connection window that grows too large': () => buildFrame(frames.windowUpdate, 0, 0, maximum),
   PRIORITY: () => many(5000, () => buildFrame(frames.priority, 0, 1, Buffer.from('0000000310', 'hex'))),
   'frames of an unknown type': () => many(5000, () => buildFrame(0x77, 0, 0, Buffer.alloc(8))),
-  'more requests than may be under way': round => many(500, index => ask(2 * (500 * round + index) + 1)),
+  'more requests than the limit': round => many(500, index => ask(2 * (500 * round + index) + 1)),
   'headers that HTTP/2 forbids': round =>
     many(100, index => ask(2 * (100 * round + index) + 1, buildRequest('/binding', [['connection', 'close']]))),
 }
 
-/** Sends rounds, each when the server has had time for the one before, until it ends the connection; returns their number. */
+/** Sends rounds, each when the server has had time for the previous one, until it ends the connection; returns their number. */
 async function flood(peer: RawHttp2, build: Round, most = 1000): Promise<number> {
   let round = 0
   for (; round < most && peer.socket.writable && peer.goaway() === undefined; round++) {
@@ -108,10 +104,10 @@ async function flood(peer: RawHttp2, build: Round, most = 1000): Promise<number>
 }
 
 async function isServed(t: Pick<Test, 'match'>): Promise<void> {
-  t.match(await victim.get('/api/whoami', token), { status: 200 }, 'somebody else is served')
+  t.match(await victim.get('/api/whoami', token), { status: 200 }, 'another client is served')
 }
 
-t.test('a flood ends with ENHANCE_YOUR_CALM, and is one event', async t => {
+t.test('ends a flood with ENHANCE_YOUR_CALM and one event', async t => {
   for (const [name, { round, found }] of Object.entries(ours)) {
     const before = server.events.length
     const peer = await open()
@@ -119,7 +115,7 @@ t.test('a flood ends with ENHANCE_YOUR_CALM, and is one event', async t => {
     await peer.closed()
     const goaway = peer.frames.find(({ type }) => type === frames.goaway)?.payload
     t.equal(goaway?.readUInt32BE(4), constants.NGHTTP2_ENHANCE_YOUR_CALM, name)
-    t.match(goaway?.toString('latin1', 8), /streams were reset|PING or SETTINGS/, 'it says why')
+    t.match(goaway?.toString('latin1', 8), /streams were reset|PING or SETTINGS/, 'the event names the reason')
     t.ok(rounds >= 4 && rounds < 100, `ended after ${rounds} rounds of 64`)
     const facts = { found, limit: floodBudget.burst }
     const event = { event: 'connection.refused', reason: 'malformed_request', detail: 'http2_flood', facts }
@@ -129,7 +125,7 @@ t.test('a flood ends with ENHANCE_YOUR_CALM, and is one event', async t => {
   }
 })
 
-t.test('what follows the GOAWAY is not answered, and the connection is cut', async t => {
+t.test('answers nothing after the GOAWAY, and closes the connection', async t => {
   let streams = 0
   server.app.server.on('stream', () => void streams++)
   const peer = await open()
@@ -140,12 +136,12 @@ t.test('what follows the GOAWAY is not answered, and the connection is cut', asy
     await pause(1)
   }
   await peer.closed()
-  t.equal(streams, before, 'no request was begun')
+  t.equal(streams, before, 'no request was started')
   t.notOk(peer.frames.some(({ type }) => type === frames.headers || type === frames.data))
   await isServed(t)
 })
 
-t.test('other floods are ended by Node', async t => {
+t.test('lets Node end other floods', async t => {
   for (const [name, round] of Object.entries(ofNode)) {
     const peer = await open()
     const rounds = await flood(peer, round)
@@ -155,14 +151,14 @@ t.test('other floods are ended by Node', async t => {
   }
 })
 
-t.test('a client that cancels many requests is served on the same connection, as a search box needs', async t => {
+t.test('serves a client that cancels many requests on the same connection, as a search box does', async t => {
   const { alice, ca } = server.pki
   const session = connectHttp2(server.origin, { ca: ca.certificate, cert: alice.certificate, key: alice.key })
   t.teardown(() => session.destroy())
   const search = async (count: number) => {
     for (let letter = 0; letter < count; letter++) {
       const stream = session.request({ ':path': `/binding?q=${letter}` }).on('error', () => {})
-      await new Promise(setImmediate) // it is sent
+      await new Promise(setImmediate) // sent before the reset
       stream.close(constants.NGHTTP2_CANCEL)
       await once(stream, 'close')
     }
@@ -177,13 +173,13 @@ t.test('a client that cancels many requests is served on the same connection, as
   t.equal(await find(), 200, 'after 200 of them')
   await pause(2000)
   await search(100)
-  t.equal(await find(), 200, 'after a hundred more, since some were earned back')
+  t.equal(await find(), 200, 'after a hundred more, since the allowance refills')
   await Promise.all(Array.from({ length: 20 }, () => new Promise(resolve => session.ping(resolve))))
   t.equal(await find(), 200, 'after 20 pings')
   t.notOk(session.closed)
 })
 
-t.test('while peers reset streams at full rate, others are served in time (HB01)', async t => {
+t.test('serves others in time while clients reset streams at full rate', async t => {
   const folder = t.testdir()
   const process = await startTlsbound(t, folder)
   const connection = await process.connect('alice')
@@ -192,7 +188,7 @@ t.test('while peers reset streams at full rate, others are served in time (HB01)
   const { flooded, waits } = await floodProcess('resets', process, folder, 4, victim)
   t.comment(`${JSON.stringify(flooded.outcomes)}; ${mebibytes(weigh(process).memory - before.memory)} more`)
   t.comment(tellWaits(waits))
-  t.ok((flooded.outcomes.ENHANCE_YOUR_CALM ?? 0) > 0, 'it was one')
+  t.ok((flooded.outcomes.ENHANCE_YOUR_CALM ?? 0) > 0, 'control: there was a flood')
   t.same(Object.keys(waits.statuses), ['200'])
   t.ok(waits.p99 < 2000)
   t.ok(weigh(process).memory - before.memory < 128 * 1_048_576)

@@ -1,5 +1,5 @@
-// Methods, addresses and headers that a client should not send: refused before anything is done, by status and reason,
-// and what a header claims is not believed. HT12–HT14, HT19, HT21, HT22, HT24, HT25, OA28, LK02, LK06, LK10.
+// Invalid methods, paths and headers: refused before anything is done, by status and reason. Claims in headers are ignored.
+// HT12–HT14, HT19, HT21, HT22, HT24, HT25, OA28, LK02, LK06, LK10.
 import { METHODS } from 'node:http'
 import t from 'tap'
 import { type Answer, type Call, startTestServer } from '../../../src/testing/server.ts'
@@ -14,7 +14,7 @@ const authorization = `Authorization: Bearer ${token}`
 const protocols = ['http/1.1', 'h2']
 const answers: Answer[] = []
 
-/** A malformed body ends its connection, so each call has one of its own. */
+/** A malformed body ends its connection, so each call opens one. */
 const call = async (path: string, request: Call, protocol = 'http/1.1'): Promise<Answer> => {
   const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
   const answer = await connection.call(path, request).finally(() => connection.close())
@@ -36,16 +36,16 @@ const refused = (status: number) => ({ status, body: { error: 'invalid_request',
 const noToken = { status: 401, body: { error: undefined, reason: 'no_token' } }
 const methods = METHODS.filter(method => method !== 'CONNECT')
 
-// Begun here and looked at in the end: the limit for headers is 10 s, and it is enforced every 2 s.
+// Started here and checked at the end: the limit for headers is 10 s, enforced every 2 s.
 const slow = await server.connect('alice')
 const slowHeaders = exchange(slow, 'GET /api/whoami HTTP/1.1\r\nHost: localhost\r\nX-A: ', {
   until: 'closed',
   limit: 20_000,
 })
-slowHeaders.catch(() => {}) // the last test tells of it
+slowHeaders.catch(() => {}) // the last test checks it
 
 t.test(
-  'without a token every method at every address below /api is 401, before 404, 405 and 415 (HT12, HT25, N-14)',
+  'answers 401 without a token to every method and path below /api, before 404, 405 and 415 (HT12, HT25, N-14)',
   async t => {
     for (const path of ['/api/whoami', '/api/notes', '/api/nothing', '/api/notes/1', '/api/whoami/', '/api/', '/api'])
       for (const method of methods) {
@@ -60,46 +60,40 @@ t.test(
   },
 )
 
-t.test(
-  'an address that cannot be decoded is no way around the token, and is not repeated (HT25, LK02, OA30)',
-  async t => {
-    for (const protocol of protocols) {
-      const before = server.events.length
-      const answer = await call(`/api/%zz?access_token=${token}`, {}, protocol)
-      t.match(answer, { status: /40[01]/, body: { reason: /no_token|malformed_request/ } })
-      t.notOk(answer.text.includes(token), 'the token is not echoed')
-      t.notMatch(answer.text, /%zz|FST_/)
-      t.equal(server.events.length, before + 1)
-    }
-  },
-)
+t.test('requires a token for an undecodable path, and does not echo the path (HT25, LK02, OA30)', async t => {
+  for (const protocol of protocols) {
+    const before = server.events.length
+    const answer = await call(`/api/%zz?access_token=${token}`, {}, protocol)
+    t.match(answer, { status: /40[01]/, body: { reason: /no_token|malformed_request/ } })
+    t.notOk(answer.text.includes(token), 'the token is not echoed')
+    t.notMatch(answer.text, /%zz|FST_/)
+    t.equal(server.events.length, before + 1)
+  }
+})
 
-t.test(
-  'with a token a method that an address does not take is 405 with Allow, and TRACE is one of them (HT12)',
-  async t => {
-    t.match(await send('GET /api/whoami', [authorization]), { status: 200, body: { client_id: 'alice' } }, 'control')
-    t.match(await send('HEAD /api/whoami', [authorization]), { status: 200, headers: { 'content-length': /^\d+$/ } })
-    const isOther = (method: string) => !['GET', 'HEAD', 'QUERY'].includes(method)
-    for (const method of methods.filter(isOther))
-      t.match(
-        await send(`${method} /api/whoami`, [authorization]),
-        { ...refused(405), headers: { allow: 'GET, HEAD' } },
-        method,
-      )
-    t.match(await send('DELETE /api/notes', [authorization]), {
-      ...refused(405),
-      headers: { allow: 'GET, HEAD, POST' },
-    })
+t.test('answers 405 with Allow to a method that a path does not support, TRACE included (HT12)', async t => {
+  t.match(await send('GET /api/whoami', [authorization]), { status: 200, body: { client_id: 'alice' } }, 'control')
+  t.match(await send('HEAD /api/whoami', [authorization]), { status: 200, headers: { 'content-length': /^\d+$/ } })
+  const isOther = (method: string) => !['GET', 'HEAD', 'QUERY'].includes(method)
+  for (const method of methods.filter(isOther))
     t.match(
-      await send('QUERY /api/whoami', [authorization]),
-      refused(400),
-      'a QUERY without content type is malformed first',
+      await send(`${method} /api/whoami`, [authorization]),
+      { ...refused(405), headers: { allow: 'GET, HEAD' } },
+      method,
     )
-    t.match(await send('DELETE /api/nothing', [authorization]), refused(404))
-  },
-)
+  t.match(await send('DELETE /api/notes', [authorization]), {
+    ...refused(405),
+    headers: { allow: 'GET, HEAD, POST' },
+  })
+  t.match(
+    await send('QUERY /api/whoami', [authorization]),
+    refused(400),
+    'a QUERY without content type is malformed first',
+  )
+  t.match(await send('DELETE /api/nothing', [authorization]), refused(404))
+})
 
-t.test('CONNECT opens no tunnel (HT12)', async t => {
+t.test('opens no tunnel for CONNECT (HT12)', async t => {
   for (const target of ['/api/whoami', 'localhost:443', `localhost:${server.port}`]) {
     const { received, closed } = await exchangeOnce(server, requestText(`CONNECT ${target}`, [authorization]), {
       until: 'closed',
@@ -109,7 +103,7 @@ t.test('CONNECT opens no tunnel (HT12)', async t => {
   }
 })
 
-t.test('a method that does not exist is refused over HTTP/2 too, and does not fill the log (HT12, LK03)', async t => {
+t.test('rejects an unknown method over HTTP/2 too, without flooding the log (HT12, LK03)', async t => {
   const lines = server.log.length
   for (const method of ['FOO', 'get', 'constructor']) {
     const before = server.events.length
@@ -124,7 +118,7 @@ t.test('a method that does not exist is refused over HTTP/2 too, and does not fi
   t.same(server.log.slice(lines), [])
 })
 
-t.test('a header cannot change the method (HT13)', async t => {
+t.test('ignores method override headers (HT13)', async t => {
   for (const name of ['x-http-method-override', 'x-http-method', 'x-method-override', '_method']) {
     t.match(await alice.call('/api/notes', { token, headers: { [name]: 'DELETE' } }), { status: 200 }, name)
     const headers = { [name]: 'GET' }
@@ -132,7 +126,7 @@ t.test('a header cannot change the method (HT13)', async t => {
   }
 })
 
-t.test('an expectation that nobody knows is 417, and 100-continue does not go before the token (HT14)', async t => {
+t.test('answers 417 to an unknown expectation, and requires a token before 100-continue (HT14)', async t => {
   const note = ['Content-Type: application/json', 'Content-Length: 13']
   const expecting = (value: string, ...headers: string[]) =>
     exchangeOnce(server, requestText('POST /api/notes', [...note, `Expect: ${value}`, ...headers], '{"text":"hi"}'), {
@@ -144,7 +138,7 @@ t.test('an expectation that nobody knows is 417, and 100-continue does not go be
   t.match((await expecting('100-continue')).answers, [noToken])
 })
 
-t.test('an upgrade is not taken, and the request is judged as it stands (HT14)', async t => {
+t.test('ignores an upgrade, and answers the request as it is (HT14)', async t => {
   for (const upgrade of [
     [
       'Connection: Upgrade',
@@ -160,7 +154,7 @@ t.test('an upgrade is not taken, and the request is judged as it stands (HT14)',
   }
 })
 
-t.test('what comes from behind the token is never stored by a cache, refusals included (HT19)', async t => {
+t.test('forbids caches to store protected responses, refusals included (HT19)', async t => {
   const fresh = { 'if-none-match': '*', 'if-modified-since': new Date().toUTCString(), range: 'bytes=0-1' }
   t.match(await alice.call('/api/whoami', { token, headers: fresh }), { status: 200 }, 'no 304 and no 206')
   const seen = [
@@ -182,7 +176,7 @@ t.test('what comes from behind the token is never stored by a cache, refusals in
     t.match(headers, { 'cache-control': 'no-store', vary: 'authorization', etag: undefined }, String(status))
 })
 
-t.test('the peer and the request id of an event are our own, whatever the headers claim (HT22, HT24)', async t => {
+t.test('records the peer and a request id of its own, whatever the headers contain (HT22, HT24)', async t => {
   const claims = {
     'x-forwarded-for': '203.0.113.7',
     'x-real-ip': '203.0.113.7',
@@ -206,7 +200,7 @@ t.test('the peer and the request id of an event are our own, whatever the header
   t.notMatch(JSON.stringify(server.events.at(-1)), /31m/)
 })
 
-t.test('no page of another origin is let in (OA28)', async t => {
+t.test('grants no CORS access to any origin (OA28)', async t => {
   const origin = 'Origin: https://evil.example'
   for (const path of [
     '/oauth/token',
@@ -226,7 +220,7 @@ t.test('no page of another origin is let in (OA28)', async t => {
       )
 })
 
-t.test('the listener serves no pages about itself (LK06)', async t => {
+t.test('serves no diagnostic pages on this listener (LK06)', async t => {
   for (const path of [
     '/metrics',
     '/health',
@@ -240,7 +234,7 @@ t.test('the listener serves no pages about itself (LK06)', async t => {
     t.match(await send(`GET ${path}`, [authorization]), refused(404), path)
 })
 
-t.test('no answer of this file names what made it or what went wrong inside (LK02, LK10)', t => {
+t.test('reveals no software names or internal errors in any response (LK02, LK10)', t => {
   t.ok(answers.length > 250)
   for (const { status, headers, body, text } of answers) {
     const names = Object.keys(headers).filter(name => /^server$|^x-|^via$/.test(name))
@@ -253,7 +247,7 @@ t.test('no answer of this file names what made it or what went wrong inside (LK0
   t.end()
 })
 
-t.test('headers that do not come to an end are waited for no longer than their limit (HT21)', async t => {
+t.test('closes connections whose headers do not end within the limit (HT21)', async t => {
   const { closed, answers: last } = await slowHeaders
   t.ok(closed)
   t.notMatch(last, [{ status: 200 }])

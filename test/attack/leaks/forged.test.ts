@@ -1,5 +1,5 @@
-// Reports of leaked tokens by whoever may not make them, or that are not what was signed: each is refused with a reason
-// and one event, and changes nothing; beside each, the same report as it should be. OA27, DS18, N-64.
+// Reports of leaked tokens by unauthorized senders, or with another content than was signed: each is refused with a reason
+// and one event, and changes nothing. Next to each is the same report in its valid form. OA27, DS18, N-64.
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -49,7 +49,7 @@ const nobody = await server.connect(null)
 const malformed: Refused = { status: 400, error: 'invalid_request', reason: 'malformed_request' }
 const unsigned: Refused = { status: 401, error: 'invalid_client', reason: 'report_signature_invalid' }
 
-/** A report about a live token, which is refused as `meet` sends it; then it is sent rightly, and ends the token. */
+/** Reports a live token in a way that must be refused (`meet`); then sends the valid report, which ends the token. */
 async function refuseThenAccept(
   t: Parameters<typeof refuseReport>[0],
   rows: Readonly<Record<string, readonly [(token: string, body: string) => Promise<Answer>, Refused]>>,
@@ -57,14 +57,14 @@ async function refuseThenAccept(
   for (const [name, [meet, refused]] of Object.entries(rows)) {
     const token = await alice.token()
     await refuseReport(t, server, name, () => meet(token, reportOf(token)), refused)
-    t.match(await alice.get('/api/whoami', token), { status: 200 }, `${name}: the token lives`)
+    t.match(await alice.get('/api/whoami', token), { status: 200 }, `${name}: the token stays valid`)
     const outside = await server.connect(null) // some refusals end their connection
     t.match(await sendSigned(outside, reporter, reportOf(token)), accepted, `${name}: control`)
     t.match(await alice.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } }, `${name}: control`)
   }
 }
 
-t.test('N-64: a signature that is not the reporter’s, over this body, as the programme writes it', async t => {
+t.test("rejects a signature that is not the reporter's, over this body, in the specified form (N-64)", async t => {
   const signed = (body: string, changes: object = {}) => ({ ...signatureHeaders(reporter, body), ...changes })
   const by = (headers: (body: string) => object) => (_token: string, body: string) =>
     send(nobody, body, headers(body) as Record<string, string>)
@@ -72,8 +72,8 @@ t.test('N-64: a signature that is not the reporter’s, over this body, as the p
   const other = makeReporter()
   await refuseThenAccept(t, {
     'by another key': [by(body => signed(body, { [keySignature]: other.sign(body) })), unsigned],
-    'by a key that is not known': [by(body => signed(body, { [keyIdentifier]: 'reporter-2' })), unsigned],
-    'by a name of Object': [by(body => signed(body, { [keyIdentifier]: '__proto__' })), unsigned],
+    'by an unknown key': [by(body => signed(body, { [keyIdentifier]: 'reporter-2' })), unsigned],
+    'by a name of Object.prototype': [by(body => signed(body, { [keyIdentifier]: '__proto__' })), unsigned],
     'over another body': [by(body => signed(`${body} `)), unsigned],
     'over the same value in other octets': [
       (_token, body) => send(nobody, JSON.stringify(JSON.parse(body), null, 1), signed(body)),
@@ -92,7 +92,7 @@ t.test('N-64: a signature that is not the reporter’s, over this body, as the p
     'of the length of a body': [by(body => signed(body, { [keySignature]: 'A'.repeat(8000) })), unsigned],
     'all zeros': [by(body => signed(body, { [keySignature]: Buffer.alloc(64).toString('base64') })), unsigned],
     empty: [by(body => signed(body, { [keySignature]: '' })), unsigned],
-    'of nobody': [by(body => signed(body, { [keyIdentifier]: '' })), unsigned],
+    'of an empty name': [by(body => signed(body, { [keyIdentifier]: '' })), unsigned],
     'twice the same': [by(body => signed(body, { [keySignature]: Array(2).fill(reporter.sign(body)) })), malformed],
     'two identifiers': [by(body => signed(body, { [keyIdentifier]: ['reporter-1', 'x'] })), malformed],
     'an identifier alone': [by(() => ({ [keyIdentifier]: 'reporter-1' })), malformed],
@@ -100,7 +100,7 @@ t.test('N-64: a signature that is not the reporter’s, over this body, as the p
   })
 })
 
-t.test('r and s of the signature are DER, not two numbers side by side', async t => {
+t.test('requires r and s of the signature in DER, not concatenated', async t => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const body = reportOf('x')
   const key = readReporterKeys(JSON.parse(publicKeys({ identifier: 'a', publicPem: pemOf(publicKey) }))).get('a')
@@ -115,7 +115,7 @@ t.test('r and s of the signature are DER, not two numbers side by side', async t
   t.match(await send(connection, body, withEncoding('der')), accepted, 'control')
 })
 
-t.test('a body that is not a report, however well it is signed', async t => {
+t.test('rejects a well-signed body that is not a report', async t => {
   const json = (value: unknown) => () => sendSigned(nobody, reporter, JSON.stringify(value))
   const text = (body: string, headers: Record<string, string> = {}) => {
     return async () => send(await server.connect(null), body, { ...signatureHeaders(reporter, body), ...headers })
@@ -132,7 +132,7 @@ t.test('a body that is not a report, however well it is signed', async t => {
     'more than 128 KiB': [
       async token => {
         const body = JSON.stringify([entry(token, { more: 'x'.repeat(140_000) })])
-        return sendSigned(await server.connect(null), reporter, body) // which this ends
+        return sendSigned(await server.connect(null), reporter, body) // this ends the connection
       },
       tooLarge,
     ],
@@ -142,11 +142,11 @@ t.test('a body that is not a report, however well it is signed', async t => {
       (_token, body) => text(body, { 'content-type': 'application/json; charset=utf-7' })(),
       otherType,
     ],
-    'said to be packed': [(_token, body) => text(body, { 'content-encoding': 'gzip' })(), otherType],
+    'with a Content-Encoding': [(_token, body) => text(body, { 'content-encoding': 'gzip' })(), otherType],
   })
 })
 
-t.test('each good entry of a signed report ends its token, whatever the other entries are', async t => {
+t.test('ends the token of each valid entry of a signed report, whatever the other entries are', async t => {
   const rows: Readonly<Record<string, readonly [bad: unknown[] | string, problems: object[]]>> = {
     'a null url and source': [[entry('x', { url: null, source: null, type: null })], []],
     'a string among them': [['x'], [{ index: 0, detail: 'not_an_object' }]],
@@ -156,7 +156,7 @@ t.test('each good entry of a signed report ends its token, whatever the other en
     'a token in a list': [[entry('x', { token: ['x'] })], [{ index: 0, detail: 'token_not_a_string' }]],
     'no token': [[{ type: 'x', url: 'y' }], [{ index: 0, detail: 'token_missing' }]],
     'a url that is an object': [[entry('x', { url: { a: 1 } })], [{ index: 0, detail: 'url_not_a_string' }]],
-    'several bad ones': [
+    'several invalid ones': [
       [{}, entry('x', { source: 7 }), 0],
       [
         { index: 0, detail: 'token_missing' },
@@ -185,7 +185,7 @@ t.test('each good entry of a signed report ends its token, whatever the other en
   }
 })
 
-t.test('what a signed report is told of its entries has a bound, and an unsigned one is told nothing', async t => {
+t.test('limits the results for the entries of a signed report, and returns none for an unsigned one', async t => {
   const body = JSON.stringify(Array.from({ length: 40_000 }, () => 0))
   const answer = await sendSigned(nobody, reporter, body)
   t.equal(answer.status, 200)
@@ -196,7 +196,7 @@ t.test('what a signed report is told of its entries has a bound, and an unsigned
   t.notOk('not_understood' in refused.body)
 })
 
-t.test('a client without the scope for it, without its certificate, or that is signed as well (OA27)', async t => {
+t.test('rejects a client without the scope, without its certificate, or with a signature as well (OA27)', async t => {
   const scoped = await scanner.token({ scope: 'leaks:report' })
   const unscoped = await scanner.token({ scope: 'notes:read' })
   const [bob, second] = [await server.connect('bob'), await server.connect(named)]
@@ -211,11 +211,11 @@ t.test('a client without the scope for it, without its certificate, or that is s
       { status: 403, error: 'insufficient_scope', reason: 'scope_missing' },
     ],
     'with the scanner’s token, by another client': [as(bob, scoped), token('certificate_mismatch')],
-    'with the scanner’s token, by nobody': [as(nobody, scoped), token('no_certificate')],
+    'with the scanner’s token, without a certificate': [as(nobody, scoped), token('no_certificate')],
     'with a token of another connection': [as(second, bound), token('connection_mismatch')],
     'with garbage': [as(scanner, 'x.y.z'), token('bad_signature')],
     'signed as well': [(_token, body) => send(scanner, body, signatureHeaders(reporter, body), scoped), malformed],
-    'signed wrongly as well': [
+    'with a wrong signature as well': [
       (_token, body) => send(scanner, body, { [keyIdentifier]: 'x', [keySignature]: 'y' }, scoped),
       malformed,
     ],
@@ -230,7 +230,11 @@ t.test('a client without the scope for it, without its certificate, or that is s
     ],
   })
   const since = server.events.length
-  t.match(await send(nobody, reportOf('x')), { status: 401, body: { reason: 'no_token' } }, 'as nobody at all')
+  t.match(
+    await send(nobody, reportOf('x')),
+    { status: 401, body: { reason: 'no_token' } },
+    'without certificate and token',
+  )
   t.match(server.events.slice(since), [{ event: 'token.refused', reason: 'no_token', path: '/leaks' }])
   const found = await alice.token()
   t.match(await send(scanner, reportOf(found), {}, scoped), accepted, 'control')
@@ -238,7 +242,7 @@ t.test('a client without the scope for it, without its certificate, or that is s
   t.match(await nobody.call('/leaks'), { status: 405, headers: { allow: 'POST' } })
 })
 
-t.test('without a key nobody can sign, and with a key that is not one nothing starts', async t => {
+t.test('accepts no signature without keys, and does not start with an invalid key', async t => {
   const own = await startTestServer({ clients })
   t.teardown(() => own.close())
   await refuseReport(t, own, 'no keys', async () => sendSigned(await own.connect(null), reporter, '[]'), unsigned)
@@ -265,7 +269,7 @@ t.test('without a key nobody can sign, and with a key that is not one nothing st
       publicKeys(makeReporter('x'), makeReporter('x')),
       /two keys have the same key_identifier/,
     ],
-    'a bad one after a good one': [
+    'an invalid one after a valid one': [
       publicKeys(makeReporter('x'), makeReporter('y', 'secp384r1')),
       /number 2: key must be on the curve/,
     ],
@@ -278,7 +282,7 @@ t.test('without a key nobody can sign, and with a key that is not one nothing st
   }
 })
 
-t.test('keys behind an address are fetched when one is needed, and new ones are found (N-64)', async t => {
+t.test('fetches keys from a URL when one is needed, and again for unknown ones (N-64)', async t => {
   const pki = makeDemoPki()
   const [first, next] = [makeReporter('first'), makeReporter('next')]
   const published = { document: publicKeys(first, makeReporter('other', 'secp384r1')), requests: 0, status: 200 }
@@ -305,12 +309,12 @@ t.test('keys behind an address are fetched when one is needed, and new ones are 
   for (const stranger of [next, makeReporter('other', 'secp384r1')])
     for (let count = 0; count < 10; count++)
       await refuseReport(t, own, stranger.identifier, () => sendSigned(connection, stranger, body), unsigned)
-  t.equal(published.requests, 1, 'DS18: a flood of unknown keys makes nobody ask again and again')
+  t.equal(published.requests, 1, 'DS18: a flood of unknown keys causes no repeated fetches')
 
   published.document = publicKeys(next)
   time += 31_000
-  t.match(await sendSigned(connection, next, body), accepted, 'a new one')
-  await refuseReport(t, own, 'taken back', () => sendSigned(connection, first, body), unsigned)
+  t.match(await sendSigned(connection, next, body), accepted, 'a new key')
+  await refuseReport(t, own, 'a withdrawn key', () => sendSigned(connection, first, body), unsigned)
   for (const broken of ['x', '{}', publicKeys(makeReporter('first', 'secp384r1'))]) {
     published.document = broken
     time += 700_000
@@ -319,5 +323,5 @@ t.test('keys behind an address are fetched when one is needed, and new ones are 
   }
   published.document = publicKeys(first)
   time += 700_000
-  t.match(await sendSigned(connection, first, body), accepted, 'and back')
+  t.match(await sendSigned(connection, first, body), accepted, 'a restored key')
 })

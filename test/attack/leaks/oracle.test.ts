@@ -1,5 +1,5 @@
-// A report tells its sender nothing: not which tokens are good, not by its answer, not by what it changes; and what it costs
-// is bounded. A report that cannot be acted on is not lost. OA27, DS18, LK01, RE04.
+// A report reveals nothing to its sender: neither its response nor its effects show which tokens are valid. Its cost is
+// bounded, and a report that cannot be processed is not lost. OA27, DS18, LK01, RE04.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { OAuthError } from '../../../src/core/errors.ts'
@@ -27,7 +27,7 @@ const [alice, bob, nobody] = [await server.connect('alice'), await server.connec
 const report = (...tokens: string[]) => sendSigned(nobody, reporter, reportOf(...tokens))
 const wish = { token_binding: 'certificate' }
 
-/** What is not the whole of a token: most of one, one of another server, one in other letters, noise. */
+/** Texts that are not a complete token: truncated, of another server, in other letters, noise. */
 async function partsAndForgeries(): Promise<Record<string, string>> {
   const [signed, opaque] = [await startGrant(alice, wish), await startGrant(bob, wish)]
   const other = await startTestServer({ clients, pki: server.pki })
@@ -57,7 +57,7 @@ async function partsAndForgeries(): Promise<Record<string, string>> {
   }
 }
 
-t.test('OA27: anything but the whole of a token changes nothing and is answered alike', async t => {
+t.test('answers alike to anything but a complete token, and changes nothing (OA27)', async t => {
   const texts = await partsAndForgeries()
   const before = await contentsOf(store)
   const since = server.events.length
@@ -65,13 +65,13 @@ t.test('OA27: anything but the whole of a token changes nothing and is answered 
     t.match(await report(text), accepted, name)
     t.same(await contentsOf(store), before, `${name}: nothing has changed`)
   }
-  t.same(server.events.slice(since), [], 'and nothing is said')
+  t.same(server.events.slice(since), [], 'the response reveals nothing')
 })
 
-t.test('OA27: live, dead and unknown tokens have the same answer, to the octet', async t => {
+t.test('answers live, dead and unknown tokens with identical octets (OA27)', async t => {
   const signed = await startGrant(alice, wish)
   const opaque = await startGrant(bob, wish)
-  t.match(await alice.get('/api/whoami', signed.access), { status: 200 }, 'control: it lives')
+  t.match(await alice.get('/api/whoami', signed.access), { status: 200 }, 'control: it is valid')
   const shown: string[] = []
   for (const text of [signed.access, signed.access, signed.refresh, opaque.refresh, opaque.access, 'x', '']) {
     const { status, text: body, headers } = await report(text)
@@ -82,7 +82,7 @@ t.test('OA27: live, dead and unknown tokens have the same answer, to the octet',
   t.match(await alice.get('/api/whoami', signed.access), { status: 401, body: { reason: 'revoked' } }, 'control')
 })
 
-t.test('a replayed report is answered alike, and changes nothing', async t => {
+t.test('answers a replayed report alike, and changes nothing', async t => {
   const { access } = await startGrant(alice, wish)
   const since = server.events.length
   t.match(await report(access), accepted)
@@ -91,10 +91,10 @@ t.test('a replayed report is answered alike, and changes nothing', async t => {
   t.same(await contentsOf(store), after)
   t.equal(server.events.length, since + 1)
   const fresh = await startGrant(alice, wish)
-  t.match(await alice.get('/api/whoami', fresh.access), { status: 200 }, 'the client goes on with a new grant')
+  t.match(await alice.get('/api/whoami', fresh.access), { status: 200 }, 'the client continues with a new grant')
 })
 
-t.test('DS18: a report asks the store once for each of its tokens, and not at all for noise', async t => {
+t.test('queries the store once for each token of a report, and never for noise (DS18)', async t => {
   const noise = Array.from({ length: 100 }, (_, index) => `tlsbound_rt_${index}`.padEnd(61, 'x'))
   const unknown = Array.from({ length: 300 }, () => buildOpaqueToken('rt', randomBytes(32)))
   const grants = await Promise.all(Array.from({ length: 50 }, () => startGrant(alice, wish)))
@@ -113,25 +113,25 @@ t.test('DS18: a report asks the store once for each of its tokens, and not at al
   }
 })
 
-t.test('DS18: the largest report does not keep others waiting until it is done', async t => {
+t.test('serves other clients while it processes the largest report (DS18)', async t => {
   const shortest = (count: number) =>
     `[${Array.from({ length: count }, () => `{"token":"${buildOpaqueToken('rt', randomBytes(32))}"}`)}]`
   const body = shortest(1700)
-  t.ok(body.length <= 131_072 && shortest(1800).length > 131_072, 'as many as there is room for')
+  t.ok(body.length <= 131_072 && shortest(1800).length > 131_072, 'as many as fit')
   const order: string[] = []
   const sent = sendSigned(nobody, reporter, body).then(answer => {
     order.push('report')
     return answer
   })
   const before = calls.length
-  while (calls.length === before) await new Promise(setImmediate) // it is under way
+  while (calls.length === before) await new Promise(setImmediate) // in progress
   t.match(await (await server.connect('alice')).get('/binding'), { status: 200 })
   order.push('other')
   t.match(await sent, accepted)
   t.same(order, ['other', 'report'])
 })
 
-t.test('OA27: what was not understood is told alike, whatever the other tokens are', async t => {
+t.test('lists unparsable entries alike, whatever the other tokens are (OA27)', async t => {
   const shown = new Set<string>()
   for (const token of [(await startGrant(alice, wish)).access, (await startGrant(bob, wish)).refresh, 'x']) {
     const body = JSON.stringify([null, { token }, { token: 7 }])
@@ -142,7 +142,7 @@ t.test('OA27: what was not understood is told alike, whatever the other tokens a
   t.match([...shown][0], /^200 \{"not_understood":\[\{"index":0,"detail":"not_an_object"\},\{"index":2,/)
 })
 
-t.test('RE04: while the store does not answer a report is refused, and is as good as new afterwards', async t => {
+t.test('refuses a report while the store does not respond, and accepts it afterwards (RE04)', async t => {
   const real = openSqlite(':memory:')
   let broken: string | undefined
   const failing = new Proxy(real, {
@@ -171,7 +171,7 @@ t.test('RE04: while the store does not answer a report is refused, and is as goo
     t.match(await sendSigned(outside, reporter, reportOf(tokens[which])), refused, operation)
     t.match(own.events.slice(since), [{ event: 'token.refused', reason: 'store_unavailable' }])
     broken = undefined
-    t.match(await connection.get('/api/whoami', tokens.access), { status: 200 }, 'nothing was done by halves')
+    t.match(await connection.get('/api/whoami', tokens.access), { status: 200 }, 'no partial changes')
     t.match(await sendSigned(outside, reporter, reportOf(tokens[which])), accepted, 'again')
     t.equal(leaksOf(own, since).length, 1)
     t.match(await refresh(connection, tokens.refresh), { status: 400, body: { reason: 'refresh_revoked' } })
@@ -179,7 +179,7 @@ t.test('RE04: while the store does not answer a report is refused, and is as goo
 })
 
 t.test(
-  'I7: a leak whose event cannot be written is not acknowledged, and its event comes with the next report',
+  'acknowledges no leak whose event cannot be written, and writes the event with the next report (I7)',
   async t => {
     const { access } = await startGrant(alice, wish)
     const lonely = buildOpaqueToken('rt', randomBytes(32))
@@ -190,16 +190,16 @@ t.test(
     }
     const refused = { status: 503, headers: { 'retry-after': '1' }, body: { reason: 'store_unavailable' } }
     t.match(await report(access), refused)
-    t.match(await report(access), refused, 'as long as that is so')
-    t.match(await report(lonely), accepted, 'what makes no event needs none')
+    t.match(await report(access), refused, 'for as long as this is so')
+    t.match(await report(lonely), accepted, 'requests without an event succeed')
     written.push = Array.prototype.push
-    t.match(await alice.get('/api/whoami', access), { status: 401, body: { reason: 'revoked' } }, 'it is dead already')
+    t.match(await alice.get('/api/whoami', access), { status: 401, body: { reason: 'revoked' } }, 'already revoked')
     for (let time = 0; time < 3; time++) t.match(await report(access), accepted)
     t.equal(leaksOf(server, since).length, 1)
   },
 )
 
-t.test('LK01: nothing of a report is written: no token, whether it was one or nearly', async t => {
+t.test('writes no token or near-token of a report to any output (LK01)', async t => {
   const { access, refresh: token } = await startGrant(alice, wish)
   const almost = token.slice(0, -1)
   await report(access, token, almost)

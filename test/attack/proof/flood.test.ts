@@ -1,5 +1,5 @@
-// Many proofs: more tokens than are remembered, one proof many times at once, a flood of ids, ten thousand false ones.
-// N-59, N-63; DS06, I3, I7. Whoever floods has a connection of its own, and harms nobody else's.
+// Many proofs: more tokens than are remembered, one proof many times at once, a flood of ids, ten thousand invalid ones.
+// N-59, N-63; DS06, I3, I7. A flood on one connection does not affect others.
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { hashToken } from '../../../src/core/binding-proof.ts'
@@ -24,7 +24,7 @@ const invalid = refusal('proof_invalid', 'invalid_proof')
 const once = (connection: TestConnection, token: string, jti: string = crypto.randomUUID()) =>
   connection.prove(token, { jti, htm: 'GET', htu: '/alone' })
 
-/** Uses each token with its proof, and counts the answers by status. */
+/** Uses each token with its proof, and counts the responses by status. */
 async function useAll(connection: TestConnection, proven: readonly (readonly [token: string, proof: string])[]) {
   const answers = await Promise.all(proven.map(([token, proof]) => connection.get(whoami, token, proof)))
   return countBy(answers.map(({ status }) => status))
@@ -41,17 +41,17 @@ async function proveMany(connection: TestConnection, count: number) {
   return tokens.map(token => [token, connection.prove(token)] as const)
 }
 
-t.test('seventy tokens on one connection all work, in turn and again, each with its proof (draft §3.3.2)', async t => {
+t.test('accepts seventy tokens on one connection, in turn and again, each with its proof (draft §3.3.2)', async t => {
   for (const protocol of ['http/1.1', 'h2']) {
     const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
     const proven = await proveMany(connection, 70)
     for (let round = 0; round < 3; round++) t.same(await useAll(connection, proven), { 200: 70 }, protocol)
     const [[token], [, other]] = proven as [[string, string], [string, string]]
-    t.match(await connection.get(whoami, token, other), invalid, 'and none with that of another')
+    t.match(await connection.get(whoami, token, other), invalid, 'and none with the proof of another token')
   }
 })
 
-t.test('the proofs of seventy tokens stay good as long as the tokens do (draft §3.3.1, §3.3.2)', async t => {
+t.test('accepts the proofs of seventy tokens for the lifetime of the tokens (draft §3.3.1, §3.3.2)', async t => {
   const connection = await server.connect('alice', { ALPNProtocols: ['h2'] })
   const few = await proveMany(connection, 10)
   t.same(await useAll(connection, few), { 200: 10 })
@@ -63,7 +63,7 @@ t.test('the proofs of seventy tokens stay good as long as the tokens do (draft �
   t.same(await useAll(connection, many), { 200: 70 })
 })
 
-t.test('a proof that comes first in twenty requests at the same time serves all of them', async t => {
+t.test('accepts one proof in twenty concurrent first requests', async t => {
   for (const who of ['alice', 'bob'] as const) {
     const connection = await server.connect(who, { ALPNProtocols: ['h2'] })
     const [one] = await proveMany(connection, 1)
@@ -78,7 +78,7 @@ t.test('a proof that comes first in twenty requests at the same time serves all 
   }
 })
 
-t.test('a proof for one request serves one of twenty at the same time, for signed and opaque tokens', async t => {
+t.test('accepts a single-use proof in one of twenty concurrent requests, for signed and opaque tokens', async t => {
   for (const who of ['alice', 'bob'] as const) {
     const http2 = await server.connect(who, { ALPNProtocols: ['h2'] })
     const token = await http2.token()
@@ -95,7 +95,7 @@ t.test('a proof for one request serves one of twenty at the same time, for signe
   }
 })
 
-/** A token over the bare socket, which an agent would take for itself. */
+/** Requests a token over the bare socket, which an agent would take over. */
 async function tokenOverRaw(connection: TestConnection, who: string): Promise<string> {
   const body = `grant_type=client_credentials&client_id=${who}`
   const lines = ['Content-Type: application/x-www-form-urlencoded', `Content-Length: ${body.length}`]
@@ -103,7 +103,7 @@ async function tokenOverRaw(connection: TestConnection, who: string): Promise<st
   return answers[0]?.body.access_token
 }
 
-t.test('an id is good once on a connection, whatever token or request it comes with, and again elsewhere', async t => {
+t.test('accepts an id once per connection, whatever its token or request, and again on another connection', async t => {
   const [one, other] = [await server.connect('alice'), await server.connect('alice')]
   const [token, second] = [await one.token(), await one.token()]
   t.match(await one.get('/alone', token, once(one, token, 'id')), { status: 200 })
@@ -112,15 +112,19 @@ t.test('an id is good once on a connection, whatever token or request it comes w
   t.match(await other.get('/alone', token, once(other, token, 'id')), { status: 200 }, 'control')
   const refused = other.prove(token, { jti: 'unused', htm: 'POST', htu: '/alone' })
   t.match(await other.get('/alone', token, refused), invalid)
-  t.match(await other.get('/alone', token, once(other, token, 'unused')), { status: 200 }, 'a refusal uses nothing up')
+  t.match(
+    await other.get('/alone', token, once(other, token, 'unused')),
+    { status: 200 },
+    'a refusal does not use up the id',
+  )
 })
 
-t.test('what a proof is good for does not change with its first use', async t => {
+t.test('keeps the constraints of a proof after its first use', async t => {
   const connection = await server.connect('alice')
   const token = await connection.token()
   const general = connection.prove(token)
   t.match(await connection.get(whoami, token, general), { status: 200 })
-  t.match(await connection.get('/alone', token, general), invalid, 'it is not for one request')
+  t.match(await connection.get('/alone', token, general), invalid, 'not limited to one request')
   t.match(await connection.get('/alone', token, once(connection, token)), { status: 200 }, 'control')
   const limits = { path: { htu: whoami }, method: { htm: 'GET' } }
   for (const [limit, claims] of Object.entries(limits)) {
@@ -131,26 +135,34 @@ t.test('what a proof is good for does not change with its first use', async t =>
   }
 })
 
-t.test('a flood of ids is refused at its limit, harms no other connection, and is over with the window', async t => {
+t.test('refuses a flood of ids at its limit, on that connection only, until the window is over', async t => {
   const [flooding, other] = [await server.connect('alice'), await server.connect('alice')]
   const token = await flooding.token()
   t.match(await flooding.get('/alone', token, once(flooding, token, 'first')), { status: 200 })
   const remembered = connectionOf(sockets.at(-2))?.usedProofs as Map<string, number>
-  t.same([...remembered.keys()], [hashToken('first')], 'the connection that it is')
+  t.same([...remembered.keys()], [hashToken('first')], 'the flooding connection')
   for (let at = remembered.size; at < 16_383; at++) remembered.set(`id ${at}`, server.clock)
   t.match(await flooding.get('/alone', token, once(flooding, token)), { status: 200 }, 'the last one')
   t.match(await flooding.get('/alone', token, once(flooding, token)), invalid)
   t.equal(remembered.size, 16_384)
-  t.match(await flooding.get(whoami, token, flooding.prove(token)), { status: 200 }, 'one without an id still serves')
+  t.match(
+    await flooding.get(whoami, token, flooding.prove(token)),
+    { status: 200 },
+    'a proof without an id still works',
+  )
   t.match(await other.get('/alone', token, once(other, token)), { status: 200 })
   server.clock += 65
-  t.match(await flooding.get('/alone', token, once(flooding, token)), invalid, 'a proof of then could still be in time')
+  t.match(
+    await flooding.get('/alone', token, once(flooding, token)),
+    invalid,
+    'a proof of that time could still be valid',
+  )
   server.clock += 1
   t.match(await flooding.get('/alone', token, once(flooding, token)), { status: 200 })
   t.equal(remembered.size, 1)
 })
 
-t.test('an id is remembered as long as its proof can be used, from the first second to the last (N-57)', async t => {
+t.test('remembers an id for as long as its proof can be used, to the second (N-57)', async t => {
   const connection = await server.connect('alice')
   const token = await connection.token()
   const start = server.clock
@@ -162,12 +174,12 @@ t.test('an id is remembered as long as its proof can be used, from the first sec
   }
 })
 
-t.test('ten thousand false proofs are refused one by one, and nobody else has to wait for long (DS06, I7)', async t => {
+t.test('refuses ten thousand invalid proofs individually, without delaying others (DS06, I7)', async t => {
   const [victim, attacker] = [await server.connect('alice'), await server.connect('alice')]
   const token = await victim.token()
   const proof = victim.prove(token)
   const right = attacker.prove(token)
-  const forged = `${right.slice(0, -4)}AAAA` // the right keying material, so that its signature is looked at
+  const forged = `${right.slice(0, -4)}AAAA` // the right keying material, so that its signature is verified
   const requests = [proof, 'x', `${right}x`, forged].map(value =>
     requestText(`GET ${whoami}`, [`Authorization: Bearer ${token}`, `Session-Binding-Proof: ${value}`]),
   )
@@ -185,5 +197,5 @@ t.test('ten thousand false proofs are refused one by one, and nobody else has to
   t.equal(written.length, 10_000)
   t.ok(written.every(({ reason }) => reason === 'proof_invalid'))
   const longest = Math.round(Math.max(...waits))
-  t.ok(longest < 2000, `in the midst of it the longest took ${longest} ms`)
+  t.ok(longest < 2000, `the slowest other request took ${longest} ms meanwhile`)
 })

@@ -1,5 +1,5 @@
-// Level proof through everything that a token can go through: opaque tokens, introspection, refresh, exchange, revocation.
-// N-58, N-60, N-61; draft §3.2, §3.4, §4.5; RFC 8693; CB20, CL13, I1. Nothing on the way makes a token weaker.
+// Level proof in every use of a token: opaque tokens, introspection, refresh, exchange, revocation. N-58, N-60, N-61; draft
+// §3.2, §3.4, §4.5; RFC 8693; CB20, CL13, I1. No step weakens a token.
 import t, { type Test } from 'tap'
 import { type Identity, issueCertificate, startTestServer, type TestConnection } from '../../../src/testing/server.ts'
 import { refusal } from '../../helpers/server/refusals.ts'
@@ -39,14 +39,14 @@ const missing = refusal('proof_missing', 'use_session_binding')
 const notAllowed = { status: 400, body: { error: 'invalid_request', reason: 'binding_not_allowed' } }
 const { prove, expectNone } = traceProofs()
 
-/** A token is good with a proof of this connection, and with nothing else. */
+/** Checks that a token is accepted only with a proof for this connection. */
 async function expectProven(t: Test, connection: TestConnection, token: string, name: string): Promise<void> {
   t.match(await connection.get(whoami, token), missing, `${name}: without a proof`)
   t.match(await connection.get(whoami, token, prove(connection, 'another')), invalid, `${name}: with another one`)
   t.match(await connection.get(whoami, token, prove(connection, token)), good, `${name}: with its own`)
 }
 
-t.test('an opaque token needs its proof on each connection, and its thief has none', async t => {
+t.test('requires a proof for an opaque token on each connection', async t => {
   for (const protocol of ['http/1.1', 'h2']) {
     const victim = await as('bob', protocol)
     const token = await victim.token(proof)
@@ -61,7 +61,7 @@ t.test('an opaque token needs its proof on each connection, and its thief has no
   }
 })
 
-t.test('introspection says that a proof is needed, and of whom (N-60)', async t => {
+t.test('reports in introspection that a proof is needed, and the key for it (N-60)', async t => {
   const api = await as('api')
   for (const name of ['alice', 'bob']) {
     const connection = await as(name)
@@ -76,7 +76,7 @@ t.test('introspection says that a proof is needed, and of whom (N-60)', async t 
   }
 })
 
-t.test('a refresh keeps the level of its grant, on any connection, and its token needs a proof of its own', async t => {
+t.test('keeps the level of a grant in a refresh, and requires a proof for the new token', async t => {
   for (const name of ['alice', 'bob', 'strict']) {
     const first = await as(name)
     const grant = await startGrant(first, proof)
@@ -85,14 +85,18 @@ t.test('a refresh keeps the level of its grant, on any connection, and its token
     const again = await as(name, 'h2')
     const { status, body } = await refresh(again, grant.refresh)
     t.match({ status, body }, good, name)
-    t.match(await again.get(whoami, body.access_token, prove(again, grant.access)), invalid, 'that of the old token')
+    t.match(
+      await again.get(whoami, body.access_token, prove(again, grant.access)),
+      invalid,
+      'the proof of the old token',
+    )
     t.match(await again.get(whoami, body.access_token, old), invalid)
     await expectProven(t, again, body.access_token, name)
-    t.match(await first.get(whoami, grant.access, old), good, 'the old token lives on')
+    t.match(await first.get(whoami, grant.access, old), good, 'the old token stays valid')
   }
 })
 
-t.test('a client of tls_session_bound_access_tokens gets no other token, whatever it leaves out (N-61)', async t => {
+t.test('issues no other tokens to a client of tls_session_bound_access_tokens, whatever it omits (N-61)', async t => {
   const strict = await as('strict')
   for (const wish of [{}, proof]) {
     const { access, refresh: refreshToken } = await startGrant(strict, wish)
@@ -105,7 +109,7 @@ t.test('a client of tls_session_bound_access_tokens gets no other token, whateve
   }
 })
 
-/** Asks for an exchange as a client, with a proof in the header or without. */
+/** Requests an exchange as a client, with or without a proof in the header. */
 function exchange(name: string, connection: TestConnection, token: string, proof?: string, parameters: object = {}) {
   const subject = { subject_token: token, subject_token_type: tokenType('access_token') }
   const form = { grant_type: exchangeGrant, client_id: name, ...subject, ...parameters }
@@ -118,7 +122,7 @@ function exchange(name: string, connection: TestConnection, token: string, proof
 }
 const refused = { status: 400, body: { error: 'invalid_request', reason: 'subject_token_invalid' } }
 
-t.test('a token is exchanged with its proof only, and never becomes weaker (draft §4.5)', async t => {
+t.test('requires the proof for an exchange, and never issues a weaker token (draft §4.5)', async t => {
   for (const name of ['alice', 'bob', 'strict']) {
     const [connection, other] = [await as(name), await as(name)]
     const token = await connection.token(proof)
@@ -128,14 +132,14 @@ t.test('a token is exchanged with its proof only, and never becomes weaker (draf
       { status, body },
       { status: 200, body: { token_binding: 'proof', issued_token_type: tokenType('access_token') } },
     )
-    await expectProven(t, connection, body.access_token, `${name}: what came of it`)
-    t.match(await connection.get(whoami, body.access_token, signed), invalid, 'not with the proof of the first')
+    await expectProven(t, connection, body.access_token, `${name}: the exchanged token`)
+    t.match(await connection.get(whoami, body.access_token, signed), invalid, 'not with the proof of the subject token')
 
     t.match(await exchange(name, connection, token), refused, `${name}: without a proof`)
     t.match(
       await exchange(name, connection, token, prove(connection, 'another')),
       refused,
-      'with one for another token',
+      'with a proof for another token',
     )
     t.match(await exchange(name, other, token, signed), refused, 'on another connection')
     t.match(await exchange(name, other, token, prove(other, token)), { status: 200 }, 'control')
@@ -155,11 +159,11 @@ t.test('a token is exchanged with its proof only, and never becomes weaker (draf
   t.match(
     await exchange('alice', alice, bound, undefined, { token_binding: 'proof' }),
     notAllowed,
-    'proof is less than connection',
+    'proof is weaker than connection',
   )
 })
 
-t.test('a proof for the one request of an exchange is good for that one', async t => {
+t.test('accepts a proof for the exchange request only', async t => {
   const alice = await as('alice')
   const token = await alice.token(proof)
   const limits = { jti: 'exchange', htm: 'POST', htu: '/oauth/token' }
@@ -169,7 +173,7 @@ t.test('a proof for the one request of an exchange is good for that one', async 
   t.match(await exchange('alice', alice, token, prove(alice, token, limits)), refused)
 })
 
-t.test('a proof that was verified on a connection is good for an exchange there too, however old', async t => {
+t.test('accepts a proof in an exchange that was verified on the connection before, however old', async t => {
   const alice = await as('alice')
   const token = await alice.token(proof)
   const signed = prove(alice, token)
@@ -180,7 +184,7 @@ t.test('a proof that was verified on a connection is good for an exchange there 
   t.match(await exchange('alice', alice, token, signed), { status: 200 })
 })
 
-t.test('a proof beside a token that needs none is not looked at, unless a route asks for it (CB20)', async t => {
+t.test('ignores a proof with a token that needs none, unless the route requires it (CB20)', async t => {
   const alice = await as('alice')
   for (const token_binding of ['certificate', 'connection']) {
     const token = await alice.token({ token_binding })
@@ -196,11 +200,11 @@ t.test('a proof beside a token that needs none is not looked at, unless a route 
     const stolen = await as('alice')
     const reason = token_binding === 'certificate' ? undefined : 'connection_mismatch'
     const answer = await stolen.get(whoami, token, prove(stolen, token))
-    t.match(answer, reason ? refusal(reason) : { status: 200 }, 'and makes up for nothing')
+    t.match(answer, reason ? refusal(reason) : { status: 200 }, 'it makes up for no other fault')
   }
 })
 
-t.test('revoked, expired and disabled, a token is refused with the best of proofs', async t => {
+t.test('refuses revoked and expired tokens and disabled clients despite a valid proof', async t => {
   for (const name of ['alice', 'bob']) {
     const [known, fresh] = [await as(name), await as(name)]
     const token = await known.token(proof)
@@ -216,4 +220,4 @@ t.test('revoked, expired and disabled, a token is refused with the best of proof
   }
 })
 
-t.test('none of all this has written down a proof, or what it is made over (LK01)', async t => expectNone(t, server))
+t.test('writes no proof and no keying material to any output (LK01)', async t => expectNone(t, server))

@@ -1,5 +1,5 @@
-// Level proof for certificates whose key no proof can be signed with: refused when the token is asked for, by every grant, with
-// the kinds of keys that work; every other level is issued to them. N-57.
+// Level proof for certificates with keys that cannot sign a proof: every grant refuses the request, and names the kinds of
+// keys that work. Every other level is issued to them. N-57.
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { confirm } from '../../../src/core/confirmation.ts'
@@ -10,7 +10,7 @@ import { refresh, register, startGrant } from '../../helpers/tokens/grants.ts'
 import { exchange, exchangeGrant } from '../../helpers/tokens/outside-issuer.ts'
 
 const generate = generateKeyPairSync as (type: string, options?: object) => ReturnType<typeof generateKeyPairSync>
-/** Keys that TLS takes and proofs do not, with what they are called. */
+/** Keys that TLS accepts and proofs do not, with their names. */
 const unfit = {
   'ec secp521r1': generate('ec', { namedCurve: 'P-521' }),
   ed448: generate('ed448'),
@@ -40,7 +40,7 @@ const identityOf = (name: string, keyPair: Pick<Identity, 'privateKey' | 'public
 const as = (name: string, keyPair: unknown) => server.connect(identityOf(name, keyPair as Identity), { clientId: name })
 
 for (const [kind, keyPair] of Object.entries(unfit))
-  t.test(`refuses level proof to a certificate with a key of kind ${kind}, when the token is asked for`, async t => {
+  t.test(`refuses level proof to a certificate with a key of kind ${kind} at the token endpoint`, async t => {
     const alice = await as('alice', keyPair)
     const strict = await as('strict', keyPair)
     const refused = {
@@ -90,7 +90,7 @@ for (const [algorithms, keyPair] of Object.entries(fit))
     t.same(body.token_bindings, ['certificate', 'proof', 'connection'])
   })
 
-t.test('no key without a proof algorithm is promised level proof', async t => {
+t.test('offers level proof to no key without a proof algorithm', async t => {
   const issuer = issueCertificate({ subject: [['CN', 'authority']], ca: true })
   const bindings = { 'tls-exporter': 'A'.repeat(43) }
   for (const [kind, keyPair] of Object.entries({
@@ -111,7 +111,7 @@ t.test('no key without a proof algorithm is promised level proof', async t => {
   }
 })
 
-t.test('a connection without an acceptable certificate is promised nothing', async t => {
+t.test('offers no level to a connection without an acceptable certificate', async t => {
   for (const who of [null, 'stranger'] as const)
     t.same((await (await server.connect(who)).get('/binding')).body.token_bindings, [])
 })

@@ -1,5 +1,5 @@
-// Proofs that were changed on the way, or say odd things although their client has signed them, over real connections.
-// N-57, N-63; I1, I2, I7, DS06; JW14, JW20 and JW37 for proofs. Without a connection: test/core/binding-proof*.test.ts.
+// Changed proofs, and unusual proofs signed by their client, over real connections. N-57, N-63; I1, I2, I7, DS06; JW14, JW20
+// and JW37 for proofs. Without a connection: test/core/binding-proof*.test.ts.
 import fc from 'fast-check'
 import t from 'tap'
 import { hashToken } from '../../../src/core/binding-proof.ts'
@@ -15,7 +15,7 @@ const invalid = refusal('proof_invalid', 'invalid_proof')
 const protocols = ['http/1.1', 'h2'] as const
 
 for (const protocol of protocols)
-  t.test(`${protocol}: changed proofs are refused, each with one security event (N-57)`, async t => {
+  t.test(`rejects changed proofs, each with one security event: ${protocol} (N-57)`, async t => {
     const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
     const other = await server.connect('alice')
     const [token, second] = [await connection.token(level), await connection.token(level)]
@@ -34,7 +34,7 @@ for (const protocol of protocols)
       return one.slice(0, Math.floor(one.length * where)) + two.slice(Math.floor(one.length * where))
     })
     const segments = fc.tuple(text, text, text).map(all => all.map((one, at) => one.split('.')[at]).join('.'))
-    const isGood = (value: string) => proofs.includes(value.trim()) // HTTP takes off the spaces around a value
+    const isGood = (value: string) => proofs.includes(value.trim()) // HTTP removes spaces around a value
     const before = server.events.length
     let refused = 0
     const property = fc.asyncProperty(fc.oneof(changed, spliced, segments), async value => {
@@ -46,10 +46,10 @@ for (const protocol of protocols)
     await t.resolves(fc.assert(property, { numRuns: 400 }))
     t.ok(refused > 200, `${refused} were refused`)
     t.equal(server.events.length - before, refused)
-    t.match(await connection.get(whoami, token, proof), { status: 200 }, 'the good one is as good as before')
+    t.match(await connection.get(whoami, token, proof), { status: 200 }, 'the valid proof still works')
   })
 
-t.test('a long proof is refused before anything is made of it (DS06, N-63)', async t => {
+t.test('rejects a long proof before parsing it (DS06, N-63)', async t => {
   for (const protocol of protocols) {
     const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
     const token = await connection.token(level)
@@ -63,10 +63,10 @@ t.test('a long proof is refused before anything is made of it (DS06, N-63)', asy
     else t.match(await huge, { status: 431 }, 'that connection ends')
     if (protocol === 'h2') t.match(await connection.get(whoami, token, proof), { status: 200 })
   }
-  t.match(await (await server.connect('alice')).requestToken(), { status: 200 }, 'the server goes on')
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 }, 'the server stays up')
 })
 
-t.test('whatever stands in a proof that the client itself has signed, the answer is a refusal (I2)', async t => {
+t.test('rejects unusual proofs that the client itself has signed, without an internal error (I2)', async t => {
   const connection = await server.connect('alice')
   const token = await connection.token(level)
   const { ekm } = claimsOf(connection.prove(token))

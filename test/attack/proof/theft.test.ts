@@ -1,5 +1,5 @@
-// A token at level proof and a proof for it are stolen, both, and tried everywhere: N-57, N-59; binding-proof draft §6.1.
-// CB01, CB02, CB03, CB05, CB20, CB26, PK01, PK02, LK01. What one who has the private key can do stands here too.
+// A level-proof token and its proof, both stolen, on other connections: N-57, N-59; binding-proof draft §6.1. CB01, CB02,
+// CB03, CB05, CB20, CB26, PK01, PK02, LK01. Also what an attacker with the private key can do.
 import t from 'tap'
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
 import { type Answer, issueCertificate, startTestServer } from '../../../src/testing/server.ts'
@@ -29,7 +29,7 @@ const kinds = [
 ] as const
 
 for (const [kind, tls] of kinds)
-  t.test(`${kind}: a stolen token with its proof is worth nothing anywhere else (CB01, CB02, CB03, N-59)`, async t => {
+  t.test(`rejects a stolen token with its proof on any other connection: ${kind} (CB01, CB02, CB03, N-59)`, async t => {
     const victim = await server.connect('alice', tls)
     const token = await victim.token(level)
     const proof = prove(victim, token)
@@ -39,54 +39,58 @@ for (const [kind, tls] of kinds)
     t.match(await again.get(whoami, token), missing)
     t.match(await again.get(whoami, token, proof), invalid, 'CB01: the same certificate')
     for (const [, other] of kinds)
-      t.match(await (await server.connect('alice', other)).get(whoami, token, proof), invalid, 'in any protocol')
+      t.match(await (await server.connect('alice', other)).get(whoami, token, proof), invalid, 'over every protocol')
     for (const name of ['bob', 'mallory'] as const) {
       const thief = await server.connect(name, tls)
       t.match(await thief.get(whoami, token, proof), refusal('certificate_mismatch'), `CB02: ${name}`)
-      t.match(await thief.get(whoami, token, prove(thief, token)), refusal('certificate_mismatch'), `${name}, proving`)
+      t.match(
+        await thief.get(whoami, token, prove(thief, token)),
+        refusal('certificate_mismatch'),
+        `${name}, with a proof of its own`,
+      )
     }
     const [stranger, nobody] = [await server.connect('stranger', tls), await server.connect(null, tls)]
     t.match(await stranger.get(whoami, token, proof), refusal('certificate_untrusted'))
     t.match(await nobody.get(whoami, token, proof), refusal('no_certificate'), 'CB03')
     const bob = await server.connect('bob', tls)
     const own = await bob.token(level)
-    t.match(await bob.get(whoami, own, proof), invalid, 'nor is the proof for another token')
+    t.match(await bob.get(whoami, own, proof), invalid, 'the proof of another token is rejected too')
     t.match(await bob.get(whoami, own, prove(bob, own)), { status: 200, body: { client_id: 'bob' } }, 'control')
 
-    t.match(await victim.get(whoami, token, proof), good, 'it still works where it belongs')
+    t.match(await victim.get(whoami, token, proof), good, 'it still works on its own connection')
     victim.close()
-    t.match(await again.get(whoami, token, proof), invalid, 'and does not move when its connection ends')
-    t.match(await again.get(whoami, token, prove(again, token)), good, 'a new proof does')
+    t.match(await again.get(whoami, token, proof), invalid, 'still rejected after its own connection has ended')
+    t.match(await again.get(whoami, token, prove(again, token)), good, 'a new proof is accepted')
   })
 
-t.test('only the private key makes a proof elsewhere, and level connection stops that too', async t => {
-  const victim = await server.connect('alice')
-  const [proven, bound] = [await victim.token(level), await victim.token()]
-  t.match(await victim.get(whoami, bound), { status: 200 }, 'control')
-  const withKey = await server.connect('alice')
-  t.match(await withKey.get(whoami, proven, prove(withKey, proven)), good, 'what this level does not stop')
-  t.match(await withKey.get(whoami, bound, prove(withKey, bound)), refusal('connection_mismatch'))
-})
-
 t.test(
-  'a certificate of the same name, or a renewed one of the same key, needs tokens of its own (PK01, PK02)',
+  'accepts a proof for another connection only from the private key, which level connection stops too',
   async t => {
-    const order = { subject: [['CN', 'alice']], issuer: pki.ca, extendedKeyUsage: ['clientAuth'] } as const
     const victim = await server.connect('alice')
-    const token = await victim.token(level)
-    t.match(await victim.get(whoami, token, prove(victim, token)), good, 'control')
-    for (const identity of [issueCertificate(order), issueCertificate({ ...order, keyPair: pki.alice })]) {
-      const other = await server.connect(identity)
-      for (const proof of [prove(victim, token), prove(other, token)])
-        t.match(await other.get(whoami, token, proof), refusal('certificate_mismatch'))
-      const own = await other.token(level)
-      t.match(await other.get(whoami, own, prove(victim, own)), invalid)
-      t.match(await other.get(whoami, own, prove(other, own)), good, 'control')
-    }
+    const [proven, bound] = [await victim.token(level), await victim.token()]
+    t.match(await victim.get(whoami, bound), { status: 200 }, 'control')
+    const withKey = await server.connect('alice')
+    t.match(await withKey.get(whoami, proven, prove(withKey, proven)), good, 'not prevented at this level')
+    t.match(await withKey.get(whoami, bound, prove(withKey, bound)), refusal('connection_mismatch'))
   },
 )
 
-t.test('a proof is for one server, although the token is good at both (draft §6.1.2)', async t => {
+t.test('rejects the token with another certificate of the same name or key (PK01, PK02)', async t => {
+  const order = { subject: [['CN', 'alice']], issuer: pki.ca, extendedKeyUsage: ['clientAuth'] } as const
+  const victim = await server.connect('alice')
+  const token = await victim.token(level)
+  t.match(await victim.get(whoami, token, prove(victim, token)), good, 'control')
+  for (const identity of [issueCertificate(order), issueCertificate({ ...order, keyPair: pki.alice })]) {
+    const other = await server.connect(identity)
+    for (const proof of [prove(victim, token), prove(other, token)])
+      t.match(await other.get(whoami, token, proof), refusal('certificate_mismatch'))
+    const own = await other.token(level)
+    t.match(await other.get(whoami, own, prove(victim, own)), invalid)
+    t.match(await other.get(whoami, own, prove(other, own)), good, 'control')
+  }
+})
+
+t.test('rejects a proof for one server at another, although both accept the token (draft §6.1.2)', async t => {
   const [here, there] = [await server.connect('alice'), await replica.connect('alice')]
   const token = await here.token(level)
   const [mine, theirs] = [prove(here, token), prove(there, token)]
@@ -94,10 +98,10 @@ t.test('a proof is for one server, although the token is good at both (draft §6
   t.match(await there.get(whoami, token, theirs), good)
   t.match(await here.get(whoami, token, theirs), invalid)
   t.match(await there.get(whoami, token, mine), invalid)
-  t.match(await here.get(whoami, token, mine), good, 'and goes on after that')
+  t.match(await here.get(whoami, token, mine), good, 'the next proof is accepted')
 })
 
-t.test('a reload moves no proof to another connection, and takes none away', async t => {
+t.test('keeps each proof on its connection through a reload', async t => {
   const victim = await server.connect('alice')
   const token = await victim.token(level)
   const proof = prove(victim, token)
@@ -110,7 +114,7 @@ t.test('a reload moves no proof to another connection, and takes none away', asy
   t.match(await again.get(whoami, token, prove(again, token)), good)
 })
 
-t.test('a stolen TLS session carries no proof along (CB05)', async t => {
+t.test('requires a proof on a connection that tries a stolen TLS session (CB05)', async t => {
   for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
     const victim = await server.connect('alice', { maxVersion })
     let session = victim.socket.getSession()
@@ -124,7 +128,7 @@ t.test('a stolen TLS session carries no proof along (CB05)', async t => {
   }
 })
 
-t.test('no header speaks for another connection (CB20)', async t => {
+t.test('ignores headers about other connections (CB20)', async t => {
   const [victim, thief] = [await server.connect('alice'), await server.connect('alice')]
   const token = await victim.token(level)
   const proof = prove(victim, token)
@@ -136,13 +140,13 @@ t.test('no header speaks for another connection (CB20)', async t => {
     'client-cert': `:${pki.alice.x509.raw.toString('base64')}:`,
     dpop: proof,
   }
-  t.match(await victim.call(whoami, { token, proof, headers }), good, 'where they are right they do no harm')
+  t.match(await victim.call(whoami, { token, proof, headers }), good, 'correct values have no effect')
   t.match(await thief.call(whoami, { token, proof, headers }), invalid)
   t.match(await thief.call(whoami, { token, headers }), missing)
   t.match(await thief.call(`${whoami}?session_binding_proof=${proof}`, { token }), missing)
 })
 
-t.test('on one HTTP/2 connection each request is judged by its own proof (CB26)', async t => {
+t.test('verifies each request of an HTTP/2 connection with its own proof (CB26)', async t => {
   const victim = await server.connect('alice')
   const both = await server.connect('alice', { ALPNProtocols: ['h2'] })
   const token = await victim.token(level)
@@ -155,7 +159,7 @@ t.test('on one HTTP/2 connection each request is judged by its own proof (CB26)'
   )
 })
 
-t.test('certificates of every kind of key that is taken prove, each on its own connection (N-57)', async t => {
+t.test('accepts proofs of every accepted kind of key, each on its own connection (N-57)', async t => {
   for (const keyType of ['ec', 'ec384', 'ed25519', 'rsa'] as const) {
     const subject = [['CN', 'alice']] as const
     const identity = issueCertificate({ subject, issuer: pki.ca, keyType, extendedKeyUsage: ['clientAuth'] })
@@ -167,7 +171,7 @@ t.test('certificates of every kind of key that is taken prove, each on its own c
   }
 })
 
-t.test('neither proofs nor what they are made over are written anywhere (LK01, I4)', async t => {
+t.test('writes no proof and no keying material to any output (LK01, I4)', async t => {
   const victim = await server.connect('alice')
   const token = await victim.token(level)
   const proof = prove(victim, token)

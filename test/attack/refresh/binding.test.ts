@@ -1,5 +1,5 @@
-// A refresh token is bound to its client and its certificate, and to no connection: what it gives is bound anew.
-// OA06, OA07, OA08, N-28, N-37, N-40, N-41; a refused refresh changes nothing.
+// A refresh token is bound to its client and its certificate, not to a connection: the issued access token is bound to the
+// current connection. OA06, OA07, OA08, N-28, N-37, N-40, N-41. A refused refresh changes nothing.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken, hashOpaqueToken } from '../../../src/core/opaque-token.ts'
@@ -36,7 +36,7 @@ const named = (name: string, changes: object = {}): Identity =>
     ...changes,
   })
 
-t.test('OA08: a refresh on another connection gives a token of that connection', async t => {
+t.test('binds the token of a refresh to the connection of the refresh (OA08)', async t => {
   for (const options of [{}, { ALPNProtocols: ['h2'] }, { maxVersion: 'TLSv1.2' as const }]) {
     const first = await startGrant(alice)
     const other = await server.connect('alice', options)
@@ -53,48 +53,55 @@ t.test('OA08: a refresh on another connection gives a token of that connection',
     t.match(await other.get('/api/whoami', access), { status: 200, body: { token_binding: 'connection' } })
     t.match(await alice.get('/api/whoami', access), { status: 401, body: { reason: 'connection_mismatch' } })
     t.match(await bob.get('/api/whoami', access), { status: 401, body: { reason: 'certificate_mismatch' } })
-    t.match(await alice.get('/api/whoami', first.access), { status: 200 }, 'the earlier one lives on where it belongs')
-    t.match(await refresh(alice, next), { status: 200 }, 'and back again')
+    t.match(
+      await alice.get('/api/whoami', first.access),
+      { status: 200 },
+      'the earlier one stays valid on its connection',
+    )
+    t.match(await refresh(alice, next), { status: 200 }, 'and in the other direction')
   }
 })
 
-t.test('OA07, N-28, N-41: nobody else can use a refresh token, nothing changes, and its owner still can', async t => {
-  const { refresh: token } = await startGrant(alice)
-  const { alice: original } = server.pki
-  const thieves: [string, Identity | null, string, number, string][] = [
-    ['another key, same name', named('alice'), 'alice', 400, 'refresh_certificate_mismatch'],
-    [
-      'another certificate of the same key',
-      named('alice', { keyPair: original }),
-      'alice',
-      400,
-      'refresh_certificate_mismatch',
-    ],
-    ['another client as itself', server.pki.bob, 'bob', 400, 'refresh_unknown'],
-    ['another client as alice', server.pki.bob, 'alice', 401, 'client_mismatch'],
-    ['alice as another client', original, 'bob', 401, 'client_mismatch'],
-    ['a client that is not registered', server.pki.mallory, 'mallory', 401, 'unknown_client'],
-    ['a client that may not refresh (N-39)', named('carol'), 'carol', 400, 'grant_type_not_allowed'],
-    ['a stranger', server.pki.stranger, 'alice', 401, 'certificate_untrusted'],
-    ['nobody', null, 'alice', 401, 'no_certificate'],
-  ]
-  const before = await contentsOf(store, [token])
-  for (const [name, identity, client_id, status, reason] of thieves) {
-    const thief = await server.connect(identity)
-    const events = server.events.length
-    t.match(await refresh(thief, token, { client_id }), { status, body: { reason } }, name)
-    const event = status === 401 ? 'client.refused' : 'token.refused'
-    const isLiving = ['refresh_unknown', 'client_mismatch', 'unknown_client'].includes(reason)
-    const about = isLiving ? { client_id: 'alice' } : { client_id } // its owner, where it is known to be living
-    t.match(server.events.slice(events), [{ event, reason, status, ...about }], 'I7')
-    t.equal(server.events.length, events + 1, 'one event')
-    thief.close()
-  }
-  t.same(await contentsOf(store, [token]), before)
-  t.match(await refresh(alice, token), { status: 200 }, 'still usable')
-})
+t.test(
+  'rejects a refresh token of another client, changes nothing, and still serves its owner (OA07, N-28, N-41)',
+  async t => {
+    const { refresh: token } = await startGrant(alice)
+    const { alice: original } = server.pki
+    const thieves: [string, Identity | null, string, number, string][] = [
+      ['another key, same name', named('alice'), 'alice', 400, 'refresh_certificate_mismatch'],
+      [
+        'another certificate of the same key',
+        named('alice', { keyPair: original }),
+        'alice',
+        400,
+        'refresh_certificate_mismatch',
+      ],
+      ['another client as itself', server.pki.bob, 'bob', 400, 'refresh_unknown'],
+      ['another client as alice', server.pki.bob, 'alice', 401, 'client_mismatch'],
+      ['alice as another client', original, 'bob', 401, 'client_mismatch'],
+      ['a client that is not registered', server.pki.mallory, 'mallory', 401, 'unknown_client'],
+      ['a client that may not refresh (N-39)', named('carol'), 'carol', 400, 'grant_type_not_allowed'],
+      ['a stranger', server.pki.stranger, 'alice', 401, 'certificate_untrusted'],
+      ['nobody', null, 'alice', 401, 'no_certificate'],
+    ]
+    const before = await contentsOf(store, [token])
+    for (const [name, identity, client_id, status, reason] of thieves) {
+      const thief = await server.connect(identity)
+      const events = server.events.length
+      t.match(await refresh(thief, token, { client_id }), { status, body: { reason } }, name)
+      const event = status === 401 ? 'client.refused' : 'token.refused'
+      const isLiving = ['refresh_unknown', 'client_mismatch', 'unknown_client'].includes(reason)
+      const about = isLiving ? { client_id: 'alice' } : { client_id } // its owner, if the token is valid
+      t.match(server.events.slice(events), [{ event, reason, status, ...about }], 'I7')
+      t.equal(server.events.length, events + 1, 'one event')
+      thief.close()
+    }
+    t.same(await contentsOf(store, [token]), before)
+    t.match(await refresh(alice, token), { status: 200 }, 'still usable')
+  },
+)
 
-t.test('what is no refresh token is refused without a look into the store', async t => {
+t.test('rejects malformed refresh tokens without a query to the store', async t => {
   const { access, refresh: token } = await startGrant(alice)
   const changed = token.slice(0, -1) + (token.endsWith('0') ? '1' : '0')
   const noise = [
@@ -131,7 +138,7 @@ t.test('what is no refresh token is refused without a look into the store', asyn
   twice.append('refresh_token', token)
   t.match(await post(alice, '/oauth/token', twice.toString()), malformed, 'the same one twice')
   const inQuery = { grant_type: 'refresh_token', client_id: 'alice' }
-  t.match(await post(alice, `/oauth/token?refresh_token=${token}`, inQuery), malformed, 'in the address')
+  t.match(await post(alice, `/oauth/token?refresh_token=${token}`, inQuery), malformed, 'in the query')
   t.same(calls.slice(before), [])
   t.match(
     await refresh(alice, buildOpaqueToken('rt', randomBytes(32))),
@@ -142,7 +149,7 @@ t.test('what is no refresh token is refused without a look into the store', asyn
   t.match(await refresh(alice, token), { status: 200 })
 })
 
-t.test('OA06, N-41: a refresh can narrow the scope and never widen it', async t => {
+t.test('narrows the scope in a refresh and never widens it (OA06, N-41)', async t => {
   const { refresh: narrow } = await startGrant(alice, { scope: 'notes:read' })
   const before = await contentsOf(store, [narrow])
   for (const scope of [
@@ -172,45 +179,38 @@ t.test('OA06, N-41: a refresh can narrow the scope and never widen it', async t 
   t.match(
     await refresh(alice, next),
     { status: 200, body: { scope: 'notes:read notes:write' } },
-    'the grant keeps its own',
+    'the grant keeps its scope',
   )
 })
 
-t.test(
-  'a refresh that asks for what the client may not have, or its connection cannot give, changes nothing',
-  async t => {
-    const { refresh: token } = await startGrant(alice)
-    const before = await contentsOf(store, [token])
-    const writes = calls.length
-    const wishes: [Record<string, string>, string][] = [
-      [{ token_binding: 'none' }, 'binding_not_allowed'],
-      [{ token_binding: 'proof' }, 'binding_not_allowed'],
-      [{ resource: 'https://evil.example' }, 'target_unknown'],
-      [{ client_secret: 'x' }, 'malformed_request'],
-      [{ client_assertion: 'x' }, 'malformed_request'],
-      [{ grant_type: 'Refresh_token' }, 'grant_type_unsupported'],
-      [{ grant_type: 'password' }, 'grant_type_unsupported'],
-    ]
-    for (const [wish, reason] of wishes)
-      t.match(await refresh(alice, token, wish), { status: 400, body: { reason } }, JSON.stringify(wish))
-    // 1 is OpenSSL's SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name.
-    const poor = await server.connect('alice', { maxVersion: 'TLSv1.2', secureOptions: 1 })
-    t.match(await refresh(poor, token), { status: 400, body: { reason: 'binding_unavailable' } })
-    t.same(await contentsOf(store, [token]), before)
-    t.notOk(calls.slice(writes).includes('rotateRefreshToken'))
-    const weak = await refresh(poor, token, { token_binding: 'certificate' })
-    t.match(weak, { status: 200, body: { token_binding: 'certificate' } })
-    const { access, refresh: next } = tokensOf(weak)
-    t.match(await alice.get('/api/whoami', access), { status: 200 })
-    t.match(
-      await refresh(alice, next),
-      { status: 200, body: { token_binding: 'connection' } },
-      'the grant keeps its own',
-    )
-  },
-)
+t.test('changes nothing in a refresh for a scope, target or level that is not available', async t => {
+  const { refresh: token } = await startGrant(alice)
+  const before = await contentsOf(store, [token])
+  const writes = calls.length
+  const wishes: [Record<string, string>, string][] = [
+    [{ token_binding: 'none' }, 'binding_not_allowed'],
+    [{ token_binding: 'proof' }, 'binding_not_allowed'],
+    [{ resource: 'https://evil.example' }, 'target_unknown'],
+    [{ client_secret: 'x' }, 'malformed_request'],
+    [{ client_assertion: 'x' }, 'malformed_request'],
+    [{ grant_type: 'Refresh_token' }, 'grant_type_unsupported'],
+    [{ grant_type: 'password' }, 'grant_type_unsupported'],
+  ]
+  for (const [wish, reason] of wishes)
+    t.match(await refresh(alice, token, wish), { status: 400, body: { reason } }, JSON.stringify(wish))
+  // 1 is OpenSSL's SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name.
+  const poor = await server.connect('alice', { maxVersion: 'TLSv1.2', secureOptions: 1 })
+  t.match(await refresh(poor, token), { status: 400, body: { reason: 'binding_unavailable' } })
+  t.same(await contentsOf(store, [token]), before)
+  t.notOk(calls.slice(writes).includes('rotateRefreshToken'))
+  const weak = await refresh(poor, token, { token_binding: 'certificate' })
+  t.match(weak, { status: 200, body: { token_binding: 'certificate' } })
+  const { access, refresh: next } = tokensOf(weak)
+  t.match(await alice.get('/api/whoami', access), { status: 200 })
+  t.match(await refresh(alice, next), { status: 200, body: { token_binding: 'connection' } }, 'the grant keeps its own')
+})
 
-t.test('N-39: refresh tokens are for those who are registered for them', async t => {
+t.test('issues refresh tokens only to clients registered for them (N-39)', async t => {
   const carol = await server.connect(named('carol'), { clientId: 'carol' })
   const answer = await carol.requestToken()
   t.match(answer, { status: 200 })
@@ -218,7 +218,7 @@ t.test('N-39: refresh tokens are for those who are registered for them', async t
   t.notOk('grant' in claimsOf(answer.body.access_token))
 })
 
-t.test('I4: nothing that was written holds a refresh token, or its hash', async t => {
+t.test('writes no refresh token and no hash of one to any output (I4)', async t => {
   const { refresh: token } = await startGrant(alice)
   const next = tokensOf(await refresh(alice, token)).refresh
   t.match(await refresh(alice, token), { status: 400 })

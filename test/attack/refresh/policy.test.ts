@@ -1,5 +1,5 @@
-// What a client may have is asked again at each refresh: of its registration, and of its certificate.
-// OA16, N-41; each refusal changes nothing, so that the client can go on when the reason is gone.
+// Each refresh checks the client's registration and certificate again. OA16, N-41. A refusal changes nothing, so that the
+// client can continue when its cause is gone.
 import t from 'tap'
 import { issueCertificate, issueCrl, startTestServer } from '../../../src/testing/server.ts'
 import {
@@ -19,36 +19,36 @@ const put = (changes: object = {}, disabled = false) => putClient(server.store, 
 await put()
 const alice = await server.connect('alice')
 
-t.test('OA16: a registration that says less is asked at the next refresh, on old and new connections', async t => {
+t.test('applies a reduced registration at the next refresh, on old and new connections (OA16)', async t => {
   const { refresh: token } = await startGrant(alice)
   let next = token
   const api = { resource: 'https://api.example' }
   const changes: [string, () => Promise<unknown>, number, string, object?][] = [
     ['the client is disabled', () => put({}, true), 401, 'client_disabled'],
     ['the client is removed', () => server.store.removeClient('alice'), 401, 'unknown_client'],
-    ['a scope is gone', () => put({ scope: 'notes:read' }), 400, 'scope_denied'],
-    ['every scope is gone', () => put({ scope: '' }), 400, 'scope_denied'],
-    ['the level is gone', () => put({ token_bindings: ['certificate'] }), 400, 'binding_not_allowed'],
-    ['the grant type is gone', () => put({ grant_types: ['client_credentials'] }), 400, 'grant_type_not_allowed'],
-    ['the name is another', () => put({ tls_client_auth_subject_dn: 'CN=alicia' }), 401, 'client_mismatch'],
-    ['a secret is asked for', () => put({ token_endpoint_auth_method: 'client_secret_basic' }), 401, 'client_mismatch'],
-    ['a part cannot be read', () => put({ scope: ' ' }), 401, 'unknown_client'],
-    ['the resource server is gone', async () => {}, 400, 'target_unknown', api],
+    ['a scope is removed', () => put({ scope: 'notes:read' }), 400, 'scope_denied'],
+    ['every scope is removed', () => put({ scope: '' }), 400, 'scope_denied'],
+    ['the level is removed', () => put({ token_bindings: ['certificate'] }), 400, 'binding_not_allowed'],
+    ['the grant type is removed', () => put({ grant_types: ['client_credentials'] }), 400, 'grant_type_not_allowed'],
+    ['the name is changed', () => put({ tls_client_auth_subject_dn: 'CN=alicia' }), 401, 'client_mismatch'],
+    ['a secret is required', () => put({ token_endpoint_auth_method: 'client_secret_basic' }), 401, 'client_mismatch'],
+    ['a part is invalid', () => put({ scope: ' ' }), 401, 'unknown_client'],
+    ['the resource server is removed', async () => {}, 400, 'target_unknown', api],
   ]
   for (const [name, change, status, reason, wish = {}] of changes) {
     await change()
     const before = await contentsOf(server.store, [next])
     for (const connection of [alice, await server.connect('alice')])
       t.match(await refresh(connection, next, { ...wish }), { status, body: { reason } }, name)
-    t.same(await contentsOf(server.store, [next]), before, 'and nothing changes')
+    t.same(await contentsOf(server.store, [next]), before, 'nothing changes')
     await put()
     const answer = await refresh(alice, next)
-    t.match(answer, { status: 200 }, 'control: with its old registration it goes on')
+    t.match(answer, { status: 200 }, 'control: works with its old registration')
     next = tokensOf(answer).refresh
   }
 })
 
-t.test('a scope that is gone can be left out, and does not come back by itself (N-41)', async t => {
+t.test('allows a refresh without a removed scope, which does not return by itself (N-41)', async t => {
   const { refresh: token } = await startGrant(alice)
   await put({ scope: 'notes:read' })
   t.match(await refresh(alice, token), { status: 400, body: { reason: 'scope_denied' } })
@@ -59,7 +59,7 @@ t.test('a scope that is gone can be left out, and does not come back by itself (
   await put()
 })
 
-t.test('a grant for another resource server ends with that resource server', async t => {
+t.test('ends a grant for another resource server with that resource server', async t => {
   const resource = 'https://api.example'
   await putClient(server.store, register('api', { resource }))
   const { access, refresh: token } = await startGrant(alice, { resource })
@@ -71,11 +71,11 @@ t.test('a grant for another resource server ends with that resource server', asy
   t.same(await contentsOf(server.store, [token]), before)
   await putClient(server.store, register('api', { resource }))
   const again = tokensOf(await refresh(alice, token))
-  t.equal(claimsOf(again.access).aud, resource, 'and stays with it')
+  t.equal(claimsOf(again.access).aud, resource, 'it stays ended')
   await server.store.removeClient('api')
 })
 
-t.test('OA16: a certificate that was revoked or has expired refreshes nothing', async t => {
+t.test('refuses a refresh with a revoked or expired certificate (OA16)', async t => {
   const issuer = server.pki.ca
   const carols = issueCertificate({ subject: [['CN', 'carol']], issuer, extendedKeyUsage: ['clientAuth'] })
   const carol = await server.connect(carols, { clientId: 'carol' })
@@ -94,9 +94,9 @@ t.test('OA16: a certificate that was revoked or has expired refreshes nothing', 
   t.match(
     await refresh(other, token),
     { status: 400, body: { reason: 'refresh_certificate_mismatch' } },
-    'nor does the next',
+    'nor the next one',
   )
-  t.match(await other.requestToken(), { status: 200 }, 'which gets a grant of its own')
+  t.match(await other.requestToken(), { status: 200 }, 'the next certificate gets a grant of its own')
   server.tls.reload(material)
 
   const home = server.clock
@@ -108,7 +108,7 @@ t.test('OA16: a certificate that was revoked or has expired refreshes nothing', 
   t.match(await refresh(await again(), token), { status: 200 }, 'control')
 })
 
-t.test('what was revoked as a whole refreshes nothing: a client, a certificate, everything', async t => {
+t.test('refuses a refresh after a revocation by client, by certificate or of everything', async t => {
   const bob = await server.connect('bob')
   const { clock } = server
   const thumbprint = (await bob.get('/binding')).body.certificate['x5t#S256']
@@ -124,22 +124,26 @@ t.test('what was revoked as a whole refreshes nothing: a client, a certificate, 
     t.match(await refresh(bob, token), { status: 400, body: { reason: 'refresh_revoked' } })
     t.match(await bob.get('/api/whoami', access), { status: 401, body: { reason: 'revoked' } })
     const later = await startGrant(bob)
-    t.match(await refresh(bob, later.refresh), { status: 200 }, 'a later grant is good')
+    t.match(await refresh(bob, later.refresh), { status: 200 }, 'a later grant works')
   }
 })
 
-t.test('a refresh stays with the resource server of its grant, also where the client could have another', async t => {
+t.test('keeps the resource server of the grant in a refresh, even if the client may use another', async t => {
   const resource = 'https://api.example'
   const own = await startTestServer({ clients: [register('bob'), register('api', { resource })] })
   t.teardown(() => own.close())
   const bob = await own.connect('bob')
   const { refresh: token } = await startGrant(bob)
-  t.match(await bob.requestToken({ resource }), { status: 200 }, 'control: it is a target that bob may ask for')
+  t.match(await bob.requestToken({ resource }), { status: 200 }, 'control: bob may request this target')
   const before = await contentsOf(own.store, [token])
   t.match(await refresh(bob, token, { resource }), {
     status: 400,
     body: { error: 'invalid_target', reason: 'target_unknown' },
   })
-  t.same(await contentsOf(own.store, [token]), before, 'and nothing changes')
-  t.match(await refresh(bob, token, { resource: 'https://localhost:8443' }), { status: 200 }, 'control: its own')
+  t.same(await contentsOf(own.store, [token]), before, 'nothing changes')
+  t.match(
+    await refresh(bob, token, { resource: 'https://localhost:8443' }),
+    { status: 200 },
+    'control: the target of the grant',
+  )
 })

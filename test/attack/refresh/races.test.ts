@@ -1,5 +1,4 @@
-// Many uses of one refresh token at the same time, and uses beside its revocation, over connections of their own.
-// I5, I6, OA09; RFC 9700 §4.14.
+// Concurrent uses of one refresh token, also during its revocation, over separate connections. I5, I6, OA09; RFC 9700 §4.14.
 import t from 'tap'
 import { startTestServer } from '../../../src/testing/server.ts'
 import { claimsOf, refresh, register, revoke, startGrant, tokensOf } from '../../helpers/tokens/grants.ts'
@@ -12,11 +11,11 @@ const connectAll = (who: 'alice' | 'bob', count: number) =>
 const alices = await connectAll('alice', 10)
 const [alice, ...others] = alices
 if (alice === undefined) throw new Error('nobody is connected')
-/** Fifty uses at the same time, five on each connection. */
+/** Fifty concurrent uses, five on each connection. */
 const useFifty = (token: string) =>
   Promise.all(alices.flatMap(connection => Array.from({ length: 5 }, () => refresh(connection, token))))
 
-t.test('I6: of fifty uses at the same time exactly one succeeds, and its grant lives', async t => {
+t.test('lets exactly one of fifty concurrent uses succeed, and keeps the grant (I6)', async t => {
   const { access, refresh: token } = await startGrant(alice)
   const answers = await useFifty(token)
   const good = answers.filter(({ status }) => status === 200)
@@ -27,13 +26,13 @@ t.test('I6: of fifty uses at the same time exactly one succeeds, and its grant l
   t.match(await alice.get('/api/whoami', access), { status: 200 })
   t.notOk(
     server.events.some(({ event }) => event === 'refresh.reused'),
-    'a race is no theft',
+    'a race is not a theft',
   )
   t.equal(server.events.filter(({ event }) => event === 'token.refused').length, 49, 'I7')
   t.match(await refresh(alice, next?.refresh as string), { status: 200 })
 })
 
-t.test('I6: of fifty retries at the same time exactly one succeeds, and what it gives is good', async t => {
+t.test('lets exactly one of fifty concurrent retries succeed, with a valid token (I6)', async t => {
   const { refresh: token } = await startGrant(alice)
   const lost = tokensOf(await refresh(alice, token))
   server.clock += 2
@@ -47,7 +46,7 @@ t.test('I6: of fifty retries at the same time exactly one succeeds, and what it 
   t.match(await refresh(alice, tokensOf(last).refresh), { status: 400, body: { reason: 'refresh_revoked' } })
 })
 
-t.test('a theft that is tried fifty times at the same time is one theft', async t => {
+t.test('records fifty concurrent attempts of a theft as one theft', async t => {
   const { access, refresh: token } = await startGrant(alice)
   const next = tokensOf(await refresh(alice, token))
   await refresh(alice, next.refresh)
@@ -67,7 +66,7 @@ t.test('a theft that is tried fifty times at the same time is one theft', async 
 })
 
 for (const who of ['alice', 'bob'] as const)
-  t.test(`I5: a refresh beside a revocation is no success once that was answered: ${who}`, async t => {
+  t.test(`completes no refresh after its revocation was acknowledged: ${who} (I5)`, async t => {
     const [first, ...rest] = who === 'alice' ? [alice, ...others.slice(0, 4)] : await connectAll('bob', 5)
     if (first === undefined) throw new Error('nobody is connected')
     let raced = 0
@@ -76,7 +75,7 @@ for (const who of ['alice', 'bob'] as const)
       const chain = tokensOf(await refresh(first, start.refresh))
       const before = server.events.length
       const uses = () => rest.map(connection => refresh(connection, chain.refresh, { token_binding: 'certificate' }))
-      // What is revoked: the token in use, or the one before it; before, between, and after the uses.
+      // Revoked is the token in use, or the one before it; before, between and after the uses.
       const revoked = round % 2 === 0 ? chain.refresh : start.refresh
       const early = round % 3 === 0 ? uses() : []
       if (round % 6 === 0)
@@ -101,8 +100,8 @@ for (const who of ['alice', 'bob'] as const)
       const events = server.events.slice(before).map(({ event }) => event)
       t.notOk(
         events.slice(events.indexOf('token.revoked')).includes('token.issued'),
-        'nothing is issued after the revocation was told',
+        'no token is issued after the revocation was acknowledged',
       )
     }
-    t.ok(raced > 0, 'control: some of the races were won')
+    t.ok(raced > 0, 'control: some refreshes succeeded')
   })

@@ -1,5 +1,5 @@
-// What the uses of one refresh token mean one after the other: a next token, a retry, a theft; and the end that none of
-// them moves. OA09, OA15, RE09, N-42, N-43, RFC 9700 §4.14.
+// Successive uses of one refresh token: a next token, a retry, a theft, and the end of the grant, which none of them moves.
+// OA09, OA15, RE09, N-42, N-43, RFC 9700 §4.14.
 import t from 'tap'
 import { judgeRefresh, raceWindow, retryWindow } from '../../../src/core/refresh-token.ts'
 import { issueCertificate, startTestServer } from '../../../src/testing/server.ts'
@@ -9,7 +9,7 @@ const clients = [register('alice'), register('bob', { refresh_token_rotation: 's
 const server = await startTestServer({ clients, env: { TLSBOUND_REFRESH_TOKEN_LIFETIME: '900' } })
 t.teardown(() => server.close())
 const day = 86_400_000
-/** Her certificate is good for years, so that clocks can be put. */
+/** Her certificate is valid for years, so that the clock can be set. */
 const lasting = issueCertificate({
   subject: [['CN', 'alice']],
   issuer: server.pki.ca,
@@ -25,31 +25,31 @@ const eventsOf = (token: string, event: string) => {
   return server.events.filter(one => one.event === event && one.grant === grant)
 }
 
-t.test('a lost answer: the client asks again after two seconds, and what it did not get is dead', async t => {
+t.test('accepts a retry two seconds after a lost response, and invalidates the lost tokens', async t => {
   const first = await startGrant(alice)
   const lost = tokensOf(await refresh(alice, first.refresh))
-  t.match(await refresh(alice, first.refresh), refused('refresh_reused'), 'at once it is a race')
+  t.match(await refresh(alice, first.refresh), refused('refresh_reused'), 'immediately, it is a race')
   server.clock += 2
   const again = await refresh(alice, first.refresh)
   t.match(again, { status: 200, body: { refresh_token: String } })
   const next = tokensOf(again)
   t.not(next.refresh, lost.refresh)
   t.match(await alice.get('/api/whoami', next.access), { status: 200 })
-  t.match(await alice.get('/api/whoami', lost.access), { status: 200 }, 'one grant, nobody has stolen anything yet')
+  t.match(await alice.get('/api/whoami', lost.access), { status: 200 }, 'one grant, no theft yet')
   t.same(eventsOf(first.access, 'refresh.reused'), [])
   t.match(eventsOf(first.access, 'refresh.rotated'), [{ how: 'rotated' }, { how: 'retried' }])
 
   server.clock += 2
-  t.match(await refresh(alice, lost.refresh), refused('refresh_reused'), 'somebody did get the lost one')
+  t.match(await refresh(alice, lost.refresh), refused('refresh_reused'), 'the lost token was received by another party')
   t.match(eventsOf(first.access, 'refresh.reused'), [{ outcome: 'refused', client_id: 'alice', peer: '127.0.0.1' }])
   for (const { access } of [first, lost, next])
     t.match(await alice.get('/api/whoami', access), { status: 401, body: { reason: 'revoked' } })
   for (const token of [first.refresh, lost.refresh, next.refresh])
     t.match(await refresh(alice, token), refused('refresh_revoked'))
-  t.equal(eventsOf(first.access, 'refresh.reused').length, 1, 'told once')
+  t.equal(eventsOf(first.access, 'refresh.reused').length, 1, 'reported once')
 })
 
-t.test('OA09, N-42: a token that is used again after its successor was ends the whole grant', async t => {
+t.test('ends the whole grant when a token is used again after its successor was used (OA09, N-42)', async t => {
   for (const wait of [2, 30, 61]) {
     const other = await startGrant(alice)
     const chain = [await startGrant(alice)]
@@ -76,24 +76,24 @@ t.test('OA09, N-42: a token that is used again after its successor was ends the 
       t.match(await refresh(elsewhere, token), refused('refresh_revoked'))
     }
     t.equal(eventsOf(chain[0]?.access as string, 'refresh.reused').length, 1, 'exactly one')
-    t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'another grant of the client lives')
+    t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'another grant of the client stays valid')
     t.match(await refresh(alice, other.refresh), { status: 200 })
   }
 })
 
-t.test('a retry comes too late after a minute, counted from the first use', async t => {
+t.test('refuses a retry more than a minute after the first use', async t => {
   const { access, refresh: token } = await startGrant(alice)
   t.match(await refresh(alice, token), { status: 200 })
   for (const wait of [29, 30]) {
     server.clock += wait
-    t.match(await refresh(alice, token), { status: 200 }, 'a retry does not begin the minute again')
+    t.match(await refresh(alice, token), { status: 200 }, 'a retry does not restart the minute')
   }
   server.clock += 1
   t.match(await refresh(alice, token), refused('refresh_reused'))
   t.equal(eventsOf(access, 'refresh.reused').length, 1)
 })
 
-t.test('N-43: with static rotation the one refresh token is used again and again, until its grant ends', async t => {
+t.test('accepts the same refresh token repeatedly with static rotation, until its grant ends (N-43)', async t => {
   const { access, refresh: token } = await startGrant(bob)
   for (let use = 0; use < 5; use++) {
     const answer = await refresh(bob, token)
@@ -101,7 +101,7 @@ t.test('N-43: with static rotation the one refresh token is used again and again
     t.match(await bob.get('/api/whoami', answer.body.access_token), { status: 200 })
   }
   const all = await Promise.all(Array.from({ length: 20 }, () => refresh(bob, token)))
-  t.same([...new Set(all.map(({ status }) => status))], [200], 'at the same time too')
+  t.same([...new Set(all.map(({ status }) => status))], [200], 'concurrently too')
   t.equal(eventsOf(access, 'refresh.rotated').length, 25)
   server.clock += 899
   t.match(await refresh(bob, token), { status: 200 })
@@ -112,7 +112,7 @@ t.test('N-43: with static rotation the one refresh token is used again and again
   t.match(await refresh(bob, token), refused('refresh_revoked'))
 })
 
-t.test('OA15: a hundred rotations do not carry a grant beyond its end', async t => {
+t.test('never extends a grant by rotation (OA15)', async t => {
   const first = await startGrant(alice)
   const end = server.clock + 900
   let { refresh: token } = first
@@ -133,10 +133,10 @@ t.test('OA15: a hundred rotations do not carry a grant beyond its end', async t 
   server.clock = end
   t.same(await contentsOf(server.store, [token, first.refresh]), before)
   server.clock = end - 1
-  t.match(await refresh(alice, token), { status: 200 }, 'control: a second before the end it was good')
+  t.match(await refresh(alice, token), { status: 200 }, 'control: valid a second before the end')
 })
 
-t.test('RE09: a clock that is put back or forth gives no second use', async t => {
+t.test('allows no second use when the clock is set back or forward (RE09)', async t => {
   const home = server.clock
   for (const jump of [-7200, -1, 0, 800]) {
     const { refresh: token } = await startGrant(alice)
@@ -144,13 +144,13 @@ t.test('RE09: a clock that is put back or forth gives no second use', async t =>
     const { refresh: last } = tokensOf(await refresh(alice, next))
     server.clock += jump
     t.match(await refresh(alice, token), refused('refresh_reused'), `${jump} s`)
-    if (jump <= 0) t.match(await refresh(alice, last), { status: 200 }, 'the one that is due is not lost')
+    if (jump <= 0) t.match(await refresh(alice, last), { status: 200 }, 'the current token still works')
     else t.match(await refresh(alice, last), refused('refresh_revoked'), 'a late reuse ends the grant')
     server.clock = home
   }
 })
 
-t.test('the rule, to the millisecond', async t => {
+t.test('applies the reuse rule to the millisecond', async t => {
   const facts = { rotation: 'rotate', expires: 1000, revoked: false, superseded: false, successorUsed: false } as const
   const used = { first: 500_000, latest: 500_000 }
   const rows: [string, Partial<Parameters<typeof judgeRefresh>[0]>, number, string][] = [
@@ -159,17 +159,17 @@ t.test('the rule, to the millisecond', async t => {
     ['at the end', { used: undefined }, 1_000_000, 'expired'],
     ['static, at the end', { used: undefined, rotation: 'static' }, 1_000_000, 'expired'],
     ['static, used', { rotation: 'static', successorUsed: true }, 600_000, 'static'],
-    ['revoked, whatever else', { revoked: true, rotation: 'static' }, 2_000_000, 'revoked'],
+    ['revoked, in any state', { revoked: true, rotation: 'static' }, 2_000_000, 'revoked'],
     ['superseded, though unused', { superseded: true, used: undefined }, 500_000, 'reused'],
     ['at once', {}, 500_000, 'raced'],
     ['within the race', {}, 500_000 + raceWindow - 1, 'raced'],
     ['after the race', {}, 500_000 + raceWindow, 'retried'],
     ['the end of the retries', {}, 500_000 + retryWindow - 1, 'retried'],
     ['after the retries', {}, 500_000 + retryWindow, 'reused'],
-    ['its successor is in use', { successorUsed: true }, 502_000, 'reused'],
-    ['raced, though its successor is in use', { successorUsed: true }, 500_001, 'raced'],
+    ['after its successor was used', { successorUsed: true }, 502_000, 'reused'],
+    ['raced, after its successor was used', { successorUsed: true }, 500_001, 'raced'],
     ['a race with a retry', { used: { first: 500_000, latest: 510_000 } }, 510_999, 'raced'],
-    ['a clock that runs behind', {}, 0, 'raced'],
+    ['a slow clock', {}, 0, 'raced'],
   ]
   for (const [name, changes, now, outcome] of rows)
     t.equal(judgeRefresh({ ...facts, used, ...changes }, now), outcome, name)

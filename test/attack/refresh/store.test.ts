@@ -1,5 +1,4 @@
-// A store that fails, is full, or has fallen silent: 503 with Retry-After, nothing half done, and back when it is back.
-// I2, I8, RE04, N-50.
+// A store that fails, is full or does not respond: 503 with Retry-After, no partial change, and recovery. I2, I8, RE04, N-50.
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { openSqlite } from '../../../src/store/sqlite.ts'
@@ -30,7 +29,7 @@ const unavailable = {
 const named = (server: Awaited<ReturnType<typeof startTestServer>>, name: string) =>
   issueCertificate({ subject: [['CN', name]], issuer: server.pki.ca, extendedKeyUsage: ['clientAuth'] })
 
-t.test('RE04: without its store the server refuses what needs it, each time with one event and its cause', async t => {
+t.test('answers 503 to requests that need an unavailable store, each with one event and its cause (RE04)', async t => {
   const server = await startTestServer({ clients })
   t.teardown(() => server.close())
   const [alice, bob, second] = [await server.connect('alice'), await server.connect('bob'), await server.connect('bob')]
@@ -50,27 +49,31 @@ t.test('RE04: without its store the server refuses what needs it, each time with
     'a revocation of a refresh token': () => revoke(alice, signed.refresh),
     'a revocation of an opaque token': () => revoke(bob, opaque.access, 'bob'),
     'an introspection of an opaque token': () => introspect(api, opaque.access),
-    'an opaque token on a connection that does not know it': () => second.get('/api/whoami', opaque.access),
+    'an opaque token on a connection that does not remember it': () => second.get('/api/whoami', opaque.access),
   }
   for (const [name, ask] of Object.entries(needy)) {
     const before = { events: server.events.length, log: server.log.length }
     const answer = await ask()
     t.match(answer, unavailable, name)
-    t.equal(answer.headers['www-authenticate'], undefined, 'no other token would help')
+    t.equal(answer.headers['www-authenticate'], undefined, 'another token would not help')
     t.match(server.events.slice(before.events), [{ event: 'token.refused', reason: 'store_unavailable', status: 503 }])
     t.equal(server.events.length, before.events + 1)
     const told = server.log.slice(before.log).map(line => JSON.parse(line))
-    t.match(told, [{ msg: 'store_unavailable', level: 50, err: { message: String } }], 'what it said is in the log')
+    t.match(
+      told,
+      [{ msg: 'store_unavailable', level: 50, err: { message: String } }],
+      'the error of the store is in the log',
+    )
   }
-  t.match(await alice.get('/api/whoami', signed.access), { status: 200 }, 'what needs no store goes on')
-  t.match(await bob.get('/api/whoami', opaque.access), { status: 200 }, 'a token that this connection knows')
+  t.match(await alice.get('/api/whoami', signed.access), { status: 200 }, 'requests without the store succeed')
+  t.match(await bob.get('/api/whoami', opaque.access), { status: 200 }, 'a token that this connection remembers')
   t.match(await introspect(api, signed.access), { status: 200, body: { active: true } })
   t.match(await carol.requestToken(), { status: 200 })
   t.match(await revoke(alice, 'garbage'), { status: 200 })
   t.match(await refresh(alice, 'garbage'), { status: 400, body: { reason: 'refresh_unknown' } })
 })
 
-t.test('RE04: a store that is full refuses whole requests, and their tokens are good when there is room', async t => {
+t.test('refuses whole requests while the store is full, and accepts their tokens afterwards (RE04)', async t => {
   const store = openSqlite(`${t.testdir()}/state.db`, { maximumPages: 80 })
   const server = await startTestServer({ clients, store })
   t.teardown(() => server.close())
@@ -85,7 +88,7 @@ t.test('RE04: a store that is full refuses whole requests, and their tokens are 
       })
   }
 
-  // A record can still find a place on a page that is not full: of forty uses some do.
+  // A record can still fit on a page with free space: of forty uses some succeed.
   const refusedOf = async (connection: TestConnection, grants: readonly Tokens[]) => {
     const refused: Tokens[] = []
     for (const grant of grants) {
@@ -93,7 +96,7 @@ t.test('RE04: a store that is full refuses whole requests, and their tokens are 
       const answer = await refresh(connection, grant.refresh)
       if (answer.status === 200) continue
       t.match(answer, unavailable)
-      if (grants === signed) t.same(await contentsOf(store, [grant.refresh]), before, 'nothing was half done')
+      if (grants === signed) t.same(await contentsOf(store, [grant.refresh]), before, 'no partial change')
       refused.push(grant)
     }
     t.ok(refused.length > 0, `${refused.length} were refused`)
@@ -109,7 +112,7 @@ t.test('RE04: a store that is full refuses whole requests, and their tokens are 
   t.equal(server.log.filter(line => line.includes('unhandled error')).length, 0, 'I2')
 })
 
-t.test('I8: a refresh whose opaque token cannot be kept is unavailable, and can be asked for again', async t => {
+t.test('answers 503 to a refresh whose opaque token cannot be stored, and accepts a retry (I8)', async t => {
   const [real, broken] = [openSqlite(':memory:'), openSqlite(':memory:')]
   await broken.close()
   let failing = false
@@ -128,52 +131,47 @@ t.test('I8: a refresh whose opaque token cannot be kept is unavailable, and can 
   t.notOk(server.events.some(({ event }) => event === 'refresh.reused'))
 })
 
-t.test(
-  'a server that has not heard from its store for five seconds trusts nothing that it was told before',
-  async t => {
-    const { store: real, calls } = watchStore(openSqlite(':memory:'))
-    let silence = 0
-    const store = new Proxy(real, {
-      get: (target, name) => (name === 'lastNews' ? () => silence : Reflect.get(target, name)),
-    })
-    const server = await startTestServer({ clients, store })
-    t.teardown(() => server.close())
-    const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
-    const carol = await server.connect(named(server, 'carol'), { clientId: 'carol' })
-    const api = await server.connect(named(server, 'api'), { clientId: 'api' })
-    const [signed, opaque] = [await startGrant(alice), await startGrant(bob)]
-    const asks = {
-      'a token that is remembered': () => alice.get('/api/whoami', signed.access),
-      'an opaque token that is remembered': () => bob.get('/api/whoami', opaque.access),
-      'a token that is not remembered': async () => {
-        const token = await alice.token({ token_binding: 'certificate' })
-        return (await server.connect('alice')).get('/api/whoami', token)
-      },
-      'an introspection': () => introspect(api, signed.access),
-      'a request for a token': () => carol.requestToken(),
-    }
-    for (const ask of Object.values(asks)) t.match(await ask(), { status: 200 })
-    silence = 5000
-    for (const [name, ask] of Object.entries(asks)) t.match(await ask(), { status: 200 }, `${name} in time`)
-    const known = await alice.token({ token_binding: 'certificate' })
-    asks['a token that is not remembered'] = async () => (await server.connect('alice')).get('/api/whoami', known)
-    silence = 5001
-    for (const [name, ask] of Object.entries(asks)) {
-      const before = { events: server.events.length, calls: calls.length }
-      const answer = await ask()
-      t.match(answer, unavailable, name)
-      t.equal(answer.headers['www-authenticate'], undefined)
-      t.match(server.events.slice(before.events), [
-        { event: 'token.refused', reason: 'store_unavailable', status: 503 },
-      ])
-      t.same(calls.slice(before.calls), [], 'and asks nothing of it')
-    }
-    silence = Number.POSITIVE_INFINITY
-    t.match(await alice.get('/api/whoami', signed.access), unavailable)
-    t.match(await alice.get('/binding'), { status: 200 }, 'what tells nothing of tokens goes on')
-    t.match(await alice.get('/oauth/jwks'), { status: 200 })
-    t.match(await alice.get('/api/whoami', 'x'), { status: 401, body: { reason: 'bad_signature' } })
-    silence = 0
-    for (const [name, ask] of Object.entries(asks)) t.match(await ask(), { status: 200 }, `${name} again`)
-  },
-)
+t.test('trusts nothing remembered once the store has not responded for five seconds', async t => {
+  const { store: real, calls } = watchStore(openSqlite(':memory:'))
+  let silence = 0
+  const store = new Proxy(real, {
+    get: (target, name) => (name === 'lastNews' ? () => silence : Reflect.get(target, name)),
+  })
+  const server = await startTestServer({ clients, store })
+  t.teardown(() => server.close())
+  const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
+  const carol = await server.connect(named(server, 'carol'), { clientId: 'carol' })
+  const api = await server.connect(named(server, 'api'), { clientId: 'api' })
+  const [signed, opaque] = [await startGrant(alice), await startGrant(bob)]
+  const asks = {
+    'a token that is remembered': () => alice.get('/api/whoami', signed.access),
+    'an opaque token that is remembered': () => bob.get('/api/whoami', opaque.access),
+    'a token that is not remembered': async () => {
+      const token = await alice.token({ token_binding: 'certificate' })
+      return (await server.connect('alice')).get('/api/whoami', token)
+    },
+    'an introspection': () => introspect(api, signed.access),
+    'a request for a token': () => carol.requestToken(),
+  }
+  for (const ask of Object.values(asks)) t.match(await ask(), { status: 200 })
+  silence = 5000
+  for (const [name, ask] of Object.entries(asks)) t.match(await ask(), { status: 200 }, `${name} in time`)
+  const known = await alice.token({ token_binding: 'certificate' })
+  asks['a token that is not remembered'] = async () => (await server.connect('alice')).get('/api/whoami', known)
+  silence = 5001
+  for (const [name, ask] of Object.entries(asks)) {
+    const before = { events: server.events.length, calls: calls.length }
+    const answer = await ask()
+    t.match(answer, unavailable, name)
+    t.equal(answer.headers['www-authenticate'], undefined)
+    t.match(server.events.slice(before.events), [{ event: 'token.refused', reason: 'store_unavailable', status: 503 }])
+    t.same(calls.slice(before.calls), [], 'it sends no query')
+  }
+  silence = Number.POSITIVE_INFINITY
+  t.match(await alice.get('/api/whoami', signed.access), unavailable)
+  t.match(await alice.get('/binding'), { status: 200 }, 'requests without token state succeed')
+  t.match(await alice.get('/oauth/jwks'), { status: 200 })
+  t.match(await alice.get('/api/whoami', 'x'), { status: 401, body: { reason: 'bad_signature' } })
+  silence = 0
+  for (const [name, ask] of Object.entries(asks)) t.match(await ask(), { status: 200 }, `${name} again`)
+})

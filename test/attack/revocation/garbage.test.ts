@@ -1,5 +1,5 @@
-// Revoking what is no token, is dead or was revoked already is answered like success and leaves nothing behind.
-// OA23, DS12, N-50; counted at a real store.
+// Revoking invalid, dead or revoked tokens gets the response of a success and changes nothing. OA23, DS12, N-50; counted at a
+// real store.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
@@ -20,10 +20,10 @@ const done = { status: 200, text: '' }
 const writesSince = (since: number) =>
   calls.slice(since).filter(name => !/^(find|list|follow|removeExpired)/.test(name))
 
-t.test('OA23, N-50: thousands of revocations of garbage and of expired tokens leave the store as it was', async t => {
+t.test('stores nothing for thousands of revocations of garbage and expired tokens (OA23, N-50)', async t => {
   const control = await startGrant(alice)
   const [signed, opaque] = [await startGrant(alice), await startGrant(bob)]
-  const later = 901 + afterlife // until then a token of the grant may live
+  const later = 901 + afterlife // an access token of the grant could be valid until then
   server.clock += later
   const foreign = forgeToken({ jwk: await generateTokenKey('ES256'), claims: claimsFor(alice, server) })
   const kinds = [
@@ -49,15 +49,15 @@ t.test('OA23, N-50: thousands of revocations of garbage and of expired tokens le
   t.same([...statuses], [200])
   t.same(writesSince(before.calls), [])
   t.same(await contentsOf(store, [signed.refresh, opaque.access]), before.contents)
-  t.same(server.events.slice(events), [], 'what changes nothing is no event')
+  t.same(server.events.slice(events), [], 'no change, no event')
 
   server.clock -= later
   const since = calls.length
   t.match(await revoke(alice, control.access), done)
-  t.same(writesSince(since), ['revoke'], 'control: a good one is written down')
+  t.same(writesSince(since), ['revoke'], 'control: a valid token is stored as revoked')
 })
 
-t.test('what is garbage by its form costs no trip to the store', async t => {
+t.test('makes no query to the store for malformed tokens', async t => {
   const before = calls.length
   const good = buildOpaqueToken('rt', randomBytes(32))
   for (const token of ['x', 'e30.e30.e30', `${good}0`, good.replace('_rt_', '_at_'), good.toLowerCase(), '\u0001'])
@@ -67,7 +67,7 @@ t.test('what is garbage by its form costs no trip to the store', async t => {
   t.same(calls.slice(before), ['findRefreshToken'], 'control')
 })
 
-t.test('a token that was revoked already is not written down again, and is no event again', async t => {
+t.test('stores and records no second revocation of the same token', async t => {
   for (const [who, connection] of [
     ['alice', alice],
     ['bob', bob],

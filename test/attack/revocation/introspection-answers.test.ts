@@ -1,5 +1,5 @@
-// POST /oauth/introspect: all about a token for the resource server that it is for, and {"active":false} for everything else.
-// OA05, OA17, N-26, N-49.
+// POST /oauth/introspect: all claims for the resource server of a token, and {"active":false} for any other request. OA05,
+// OA17, N-26, N-49.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
@@ -34,10 +34,10 @@ const as = (name: string) => {
 const alice = await server.connect('alice')
 const bob = await server.connect('bob')
 const [api, other] = [await as('api'), await as('other')]
-/** To the letter: no other member, and no other spelling of the same. */
+/** Exact: no other member, and no other spelling. */
 const inactive = { status: 200, text: '{"active":false}' }
 
-t.test('N-26, N-49: the resource server of a token is told its claims, and to whom it is bound', async t => {
+t.test('returns claims and confirmation of a token to its resource server (N-26, N-49)', async t => {
   for (const [who, connection] of [
     ['alice', alice],
     ['bob', bob],
@@ -66,7 +66,7 @@ t.test('N-26, N-49: the resource server of a token is told its claims, and to wh
     }
 })
 
-t.test('OA17, N-49: nobody but that resource server is told anything', async t => {
+t.test('returns nothing to any other client (OA17, N-49)', async t => {
   const theirs = await startGrant(alice, { resource: elsewhere })
   for (const connection of [alice, bob]) {
     const { access } = await startGrant(connection)
@@ -82,7 +82,7 @@ t.test('OA17, N-49: nobody but that resource server is told anything', async t =
   t.match(await introspect(api, theirs.access), inactive)
 })
 
-t.test('OA17, N-49: who does not authenticate is told nothing (ASVS 10.4.10)', async t => {
+t.test('returns nothing without client authentication (OA17, N-49, ASVS 10.4.10)', async t => {
   const { access } = await startGrant(alice)
   for (const [who, id, reason] of [
     [null, 'api', 'no_certificate'],
@@ -98,58 +98,55 @@ t.test('OA17, N-49: who does not authenticate is told nothing (ASVS 10.4.10)', a
   await putClient(server.store, register('api', { resource: issuer }), true)
   t.match(await introspect(api, access), { status: 401, body: { reason: 'client_disabled' } })
   await putClient(server.store, register('api'))
-  t.match(await introspect(api, access), inactive, 'no resource server any longer')
+  t.match(await introspect(api, access), inactive, 'no longer a resource server')
   await server.store.removeClient('api')
   t.match(await introspect(api, access), { body: { active: true } }, 'control: the registration of the file again')
 })
 
-t.test(
-  'OA17, N-49: a token that is not good is inactive, whatever is wrong with it, and nothing more is told',
-  async t => {
-    const claims = claimsFor(alice, server)
-    const forge = (changes: object, header: object = headerOf(jwk)) =>
-      forgeToken({ jwk, header, claims: { ...claims, ...changes } })
-    t.match(await introspect(api, forge({})), { body: { active: true } }, 'control')
-    const [signed, opaque] = [await startGrant(alice), await startGrant(bob)]
-    const bad: Record<string, string> = {
-      garbage: 'x',
-      'three segments': 'e30.e30.e30',
-      'a refresh token': signed.refresh,
-      'another refresh token': opaque.refresh,
-      'an opaque token that was never issued': buildOpaqueToken('at', randomBytes(32)),
-      'an opaque token with a wrong checksum': `${opaque.access.slice(0, -6)}000000`,
-      'a foreign key': forgeToken({ jwk: await generateTokenKey('ES256'), claims }),
-      'a changed signature': `${signed.access.slice(0, -10)}AAAAAAAAAA`,
-      'no signature': `${signed.access.slice(0, signed.access.lastIndexOf('.') + 1)}`,
-      'another type': forge({}, { ...headerOf(jwk), typ: 'JWT' }),
-      'another issuer': forge({ iss: elsewhere }),
-      'another audience': forge({ aud: elsewhere }),
-      'no audience': forge({ aud: undefined }),
-      expired: forge({ iat: server.clock - 60, exp: server.clock }),
-      'not yet valid': forge({ nbf: server.clock + 60 }),
-      'issued in the future': forge({ iat: server.clock + 60 }),
-      'too long-lived': forge({ exp: server.clock + 90_000 }),
-      'a claim of another type': forge({ scope: ['notes:read'] }),
-      'a long one': 'x'.repeat(10_000),
-      'hostile text': '\r\n{"active":true}\u0001\u2028',
-    }
-    const events = server.events.length
-    for (const [name, token] of Object.entries(bad)) t.match(await introspect(api, token), inactive, name)
-    const told = server.events.slice(events)
-    t.equal(told.length, Object.keys(bad).length, 'each is an event')
-    t.ok(told.every(({ event, active }) => event === 'token.introspected' && active === false))
+t.test('reports any invalid token as inactive, without a reason (OA17, N-49)', async t => {
+  const claims = claimsFor(alice, server)
+  const forge = (changes: object, header: object = headerOf(jwk)) =>
+    forgeToken({ jwk, header, claims: { ...claims, ...changes } })
+  t.match(await introspect(api, forge({})), { body: { active: true } }, 'control')
+  const [signed, opaque] = [await startGrant(alice), await startGrant(bob)]
+  const bad: Record<string, string> = {
+    garbage: 'x',
+    'three segments': 'e30.e30.e30',
+    'a refresh token': signed.refresh,
+    'another refresh token': opaque.refresh,
+    'an opaque token that was never issued': buildOpaqueToken('at', randomBytes(32)),
+    'an opaque token with a wrong checksum': `${opaque.access.slice(0, -6)}000000`,
+    'a foreign key': forgeToken({ jwk: await generateTokenKey('ES256'), claims }),
+    'a changed signature': `${signed.access.slice(0, -10)}AAAAAAAAAA`,
+    'no signature': `${signed.access.slice(0, signed.access.lastIndexOf('.') + 1)}`,
+    'another type': forge({}, { ...headerOf(jwk), typ: 'JWT' }),
+    'another issuer': forge({ iss: elsewhere }),
+    'another audience': forge({ aud: elsewhere }),
+    'no audience': forge({ aud: undefined }),
+    expired: forge({ iat: server.clock - 60, exp: server.clock }),
+    'not yet valid': forge({ nbf: server.clock + 60 }),
+    'issued in the future': forge({ iat: server.clock + 60 }),
+    'too long-lived': forge({ exp: server.clock + 90_000 }),
+    'a claim of another type': forge({ scope: ['notes:read'] }),
+    'a long one': 'x'.repeat(10_000),
+    'hostile text': '\r\n{"active":true}\u0001\u2028',
+  }
+  const events = server.events.length
+  for (const [name, token] of Object.entries(bad)) t.match(await introspect(api, token), inactive, name)
+  const told = server.events.slice(events)
+  t.equal(told.length, Object.keys(bad).length, 'each is an event')
+  t.ok(told.every(({ event, active }) => event === 'token.introspected' && active === false))
 
-    for (const { access } of [signed, opaque]) {
-      t.match(await introspect(api, access), { body: { active: true } })
-      server.clock += 300
-      t.match(await introspect(api, access), inactive, 'its lifetime is over')
-      server.clock -= 300
-    }
-  },
-)
+  for (const { access } of [signed, opaque]) {
+    t.match(await introspect(api, access), { body: { active: true } })
+    server.clock += 300
+    t.match(await introspect(api, access), inactive, 'its lifetime is over')
+    server.clock -= 300
+  }
+})
 
 t.test(
-  'OA17, N-49: a revoked token is inactive: by itself, its grant, a theft, its client, its certificate, or all',
+  'reports a revoked token as inactive: by itself, grant, theft, client, certificate, or everything (OA17, N-49)',
   async t => {
     for (const [who, connection] of [
       ['alice', alice],
@@ -182,7 +179,7 @@ t.test(
   },
 )
 
-t.test('introspection changes nothing, and says nothing of tokens in what is written', async t => {
+t.test('changes nothing in an introspection, and writes no token to any output', async t => {
   const { access } = await startGrant(bob)
   const before = await contentsOf(server.store, [access])
   for (let again = 0; again < 10; again++) await introspect(api, access)

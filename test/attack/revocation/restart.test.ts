@@ -1,5 +1,5 @@
-// A server that starts again on the same state file: what was revoked, used up or taken away stays so, what was good goes on.
-// RE01 (kill -9 itself: crash-recovery), RE11, RE17, OA21, I5, I6.
+// A server that restarts on the same state: revoked and used tokens stay so, valid ones stay valid. RE01 (kill -9:
+// servers/crash-recovery), RE11, RE17, OA21, I5, I6.
 import t from 'tap'
 import { afterlife, buildRevocation } from '../../../src/core/revocations.ts'
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
@@ -20,7 +20,7 @@ const start = async (file: string, signingKeys = [first]) => {
   return server
 }
 
-t.test('what was good before is good after, with new keys too, and what was dead is dead', async t => {
+t.test('keeps valid tokens valid and revoked tokens revoked across a restart, also with new keys', async t => {
   const file = `${t.testdir()}/state.db`
   const before = await start(file)
   const rows = await Promise.all(
@@ -52,7 +52,7 @@ t.test('what was good before is good after, with new keys too, and what was dead
     t.match(await connection.get('/api/whoami', good.access), { status: 200, body: { client_id: who } }, who)
     const again = tokensOf(await refresh(connection, good.refresh, wish))
     t.match(await connection.get('/api/whoami', again.access), { status: 200 })
-    t.match(await connection.get('/api/whoami', good.access), { status: 200 }, 'two keys side by side')
+    t.match(await connection.get('/api/whoami', good.access), { status: 200 }, 'both keys are published')
     for (const { access } of [token, grant, stolen, thief])
       t.match(await connection.get('/api/whoami', access), refusal('revoked'))
     for (const dead of [grant.refresh, stolen.refresh, thief.refresh])
@@ -61,17 +61,17 @@ t.test('what was good before is good after, with new keys too, and what was dead
     t.match(
       await refresh(connection, used.refresh),
       { status: 400, body: { reason: 'refresh_reused' } },
-      'used is used',
+      'a used token stays used',
     )
-    t.equal((await connection.get('/api/whoami', last.access)).status, 200, 'within the second it was a race')
+    t.equal((await connection.get('/api/whoami', last.access)).status, 200, 'within the second it is a race')
     after.clock += 2
     t.match(await refresh(connection, used.refresh), { status: 400, body: { reason: 'refresh_reused' } })
-    t.match(await connection.get('/api/whoami', last.access), refusal('revoked'), 'and then it was theft')
+    t.match(await connection.get('/api/whoami', last.access), refusal('revoked'), 'and then a theft')
     after.clock = clock
   }
 })
 
-t.test('a client that was disabled, changed or given a secret stays so', async t => {
+t.test('keeps disabled, changed and secret-protected clients across a restart', async t => {
   const file = `${t.testdir()}/state.db`
   const before = await start(file)
   await before.store.disableClient('alice', JSON.stringify(register('alice')))
@@ -85,7 +85,7 @@ t.test('a client that was disabled, changed or given a secret stays so', async t
   t.match(await (await after.connect('alice')).requestToken(), { status: 200 }, 'control')
 })
 
-/** A server on the state in `file`, with lifetimes of access tokens and grants in seconds. */
+/** A server with the state in `file`, and lifetimes of access tokens and grants in seconds. */
 const startWith = async (file: string, access: number, grant: number) => {
   const env = { TLSBOUND_ACCESS_TOKEN_LIFETIME: String(access), TLSBOUND_REFRESH_TOKEN_LIFETIME: String(grant) }
   const server = await startTestServer({ pki, clients, signingKeys: [first], store: openSqlite(file), env })
@@ -93,7 +93,7 @@ const startWith = async (file: string, access: number, grant: number) => {
   return server
 }
 
-t.test('revoking a grant ends its access tokens, whatever lifetimes are set by then', async t => {
+t.test('ends the access tokens of a revoked grant, whatever the lifetimes are by then', async t => {
   for (const [name, meanwhile] of [
     ['the grant has just ended', async () => {}],
     [
@@ -122,7 +122,7 @@ t.test('revoking a grant ends its access tokens, whatever lifetimes are set by t
         ['bob', his],
       ] as const) {
         const connection = await after.connect(who)
-        t.match(await connection.get('/api/whoami', access), { status: 200 }, 'control: it is alive')
+        t.match(await connection.get('/api/whoami', access), { status: 200 }, 'control: it is valid')
         t.match(await revoke(connection, token, who), { status: 200 })
         t.match(await connection.get('/api/whoami', access), refusal('revoked'), who)
       }
@@ -131,11 +131,11 @@ t.test('revoking a grant ends its access tokens, whatever lifetimes are set by t
       const events = after.events.length
       after.clock += afterlife
       t.match(await revoke(again, other.refresh), { status: 200 })
-      t.equal(after.events.length, events, 'a grant of which nothing lives leaves nothing behind')
+      t.equal(after.events.length, events, 'no record stays of a grant without valid tokens')
     })
 })
 
-t.test('a revocation is remembered after lifetimes were lowered and all that has expired was swept', async t => {
+t.test('remembers a revocation after lifetimes were lowered and expired records were removed', async t => {
   const file = `${t.testdir()}/state.db`
   const before = await startWith(file, 80_000, 2_000_000)
   const alice = await before.connect('alice')
@@ -162,7 +162,7 @@ t.test('a revocation is remembered after lifetimes were lowered and all that has
   }
 })
 
-t.test('RE17: a second server on the same file does not start, and the first one goes on', async t => {
+t.test('does not start a second server on the same file, and keeps the first one running (RE17)', async t => {
   const file = `${t.testdir()}/state.db`
   const server = await start(file)
   t.teardown(() => server.close())

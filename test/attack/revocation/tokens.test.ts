@@ -1,5 +1,5 @@
-// POST /oauth/revoke: a client gives back its own tokens, and nobody else's. Refused from the next request on.
-// OA05, OA20, OA21 on one server, OA28, N-50, I5.
+// POST /oauth/revoke: a client revokes its own tokens and no others. They are rejected from the next request on. OA05, OA20,
+// OA21 on one server, OA28, N-50, I5.
 import t from 'tap'
 import { issueCertificate, startTestServer } from '../../../src/testing/server.ts'
 import {
@@ -36,35 +36,38 @@ const api = await server.connect(named('api'), { clientId: 'api' })
 const revoked = { status: 401, body: { error: 'invalid_token', reason: 'revoked' } }
 const done = { status: 200, text: '', headers: { 'cache-control': 'no-store' } }
 
-t.test('OA21: a revoked access token is refused at once, everywhere, on connections that know it too', async t => {
-  const rows = [
-    ['alice', alice, {}],
-    ['alice', alice, { token_binding: 'certificate' }],
-    ['olga', olga, {}],
-    ['olga', olga, { token_binding: 'certificate' }],
-  ] as const
-  for (const [who, connection, wish] of rows) {
-    const { access, refresh: token } = await startGrant(connection, wish)
-    const sibling = tokensOf(await refresh(connection, token, wish))
-    const elsewhere = await server.connect(who === 'alice' ? 'alice' : olgas, { ALPNProtocols: ['h2'] })
-    const users = 'token_binding' in wish ? [connection, elsewhere] : [connection]
-    for (const user of users) t.match(await user.get('/api/whoami', access), { status: 200 }, who)
-    t.match(await introspect(api, access), { body: { active: true } })
+t.test(
+  'rejects a revoked access token immediately on every connection, including those that remember it (OA21)',
+  async t => {
+    const rows = [
+      ['alice', alice, {}],
+      ['alice', alice, { token_binding: 'certificate' }],
+      ['olga', olga, {}],
+      ['olga', olga, { token_binding: 'certificate' }],
+    ] as const
+    for (const [who, connection, wish] of rows) {
+      const { access, refresh: token } = await startGrant(connection, wish)
+      const sibling = tokensOf(await refresh(connection, token, wish))
+      const elsewhere = await server.connect(who === 'alice' ? 'alice' : olgas, { ALPNProtocols: ['h2'] })
+      const users = 'token_binding' in wish ? [connection, elsewhere] : [connection]
+      for (const user of users) t.match(await user.get('/api/whoami', access), { status: 200 }, who)
+      t.match(await introspect(api, access), { body: { active: true } })
 
-    const before = server.events.length
-    t.match(await revoke(elsewhere, access, who), done, 'N-50')
-    t.match(server.events.slice(before), [
-      { event: 'token.revoked', outcome: 'success', client_id: who, kind: 'token' },
-    ])
-    t.equal(server.events.length, before + 1)
-    for (const user of users) t.match(await user.get('/api/whoami', access), revoked)
-    t.same((await introspect(api, access)).body, { active: false })
-    t.match(await connection.get('/api/whoami', sibling.access), { status: 200 }, 'its grant lives')
-    t.match(await refresh(connection, sibling.refresh, wish), { status: 200 })
-  }
-})
+      const before = server.events.length
+      t.match(await revoke(elsewhere, access, who), done, 'N-50')
+      t.match(server.events.slice(before), [
+        { event: 'token.revoked', outcome: 'success', client_id: who, kind: 'token' },
+      ])
+      t.equal(server.events.length, before + 1)
+      for (const user of users) t.match(await user.get('/api/whoami', access), revoked)
+      t.same((await introspect(api, access)).body, { active: false })
+      t.match(await connection.get('/api/whoami', sibling.access), { status: 200 }, 'its grant stays valid')
+      t.match(await refresh(connection, sibling.refresh, wish), { status: 200 })
+    }
+  },
+)
 
-t.test('OA21, N-50: a revoked refresh token takes all tokens of its grant along, whichever of them it was', async t => {
+t.test('revokes all tokens of a grant with any of its refresh tokens (OA21, N-50)', async t => {
   for (const [who, connection] of [
     ['alice', alice],
     ['olga', olga],
@@ -81,12 +84,12 @@ t.test('OA21, N-50: a revoked refresh token takes all tokens of its grant along,
         t.same((await introspect(api, access)).body, { active: false })
         t.match(await refresh(connection, token), { status: 400, body: { reason: 'refresh_revoked' } })
       }
-      t.match(await connection.get('/api/whoami', other.access), { status: 200 }, 'another grant lives')
+      t.match(await connection.get('/api/whoami', other.access), { status: 200 }, 'another grant stays valid')
       t.match(await refresh(connection, other.refresh), { status: 200 })
     }
 })
 
-t.test('N-50: a grant that has just ended can still be given back with what it has issued', async t => {
+t.test('revokes a grant that has just ended, with its issued tokens (N-50)', async t => {
   const short = await startTestServer({ clients, env: { TLSBOUND_REFRESH_TOKEN_LIFETIME: '100' } })
   t.teardown(() => short.close())
   const connection = await short.connect('alice')
@@ -98,7 +101,7 @@ t.test('N-50: a grant that has just ended can still be given back with what it h
   t.match(await connection.get('/api/whoami', access), revoked)
 })
 
-t.test('OA20, N-50: nobody revokes the token of another, and is not told whether it lives', async t => {
+t.test('revokes no token of another client, and does not reveal whether it is valid (OA20, N-50)', async t => {
   const signed = await startGrant(alice)
   const opaque = await startGrant(olga)
   const all = [signed.refresh, opaque.refresh, opaque.access]
@@ -126,7 +129,7 @@ t.test('OA20, N-50: nobody revokes the token of another, and is not told whether
   t.match(await refresh(olga, opaque.refresh), { status: 200 })
 })
 
-t.test('a client that is disabled cannot revoke, and its owner can with any of its certificates', async t => {
+t.test('refuses revocation by a disabled client, and accepts it with any certificate of the owner', async t => {
   const { access } = await startGrant(alice)
   await server.store.disableClient('alice', JSON.stringify(register('alice')))
   const before = await contentsOf(server.store)
@@ -138,7 +141,7 @@ t.test('a client that is disabled cannot revoke, and its owner can with any of i
   t.match(await alice.get('/api/whoami', access), revoked)
 })
 
-t.test('N-50: a hint that is wrong or unknown changes nothing about what is found', async t => {
+t.test('finds a token whatever the hint says (N-50)', async t => {
   for (const hint of ['access_token', 'refresh_token', 'id_token', 'x', '']) {
     const { access, refresh: token } = await startGrant(alice)
     for (const [given, dead] of [
@@ -156,46 +159,49 @@ t.test('N-50: a hint that is wrong or unknown changes nothing about what is foun
   }
 })
 
-t.test('both endpoints take one form, by POST, of authenticated clients only, and from no other origin', async t => {
-  const { access } = await startGrant(alice)
-  const before = await contentsOf(server.store)
-  for (const path of ['/oauth/revoke', '/oauth/introspect']) {
-    const malformed = { status: 400, body: { error: 'invalid_request', reason: 'malformed_request' } }
-    const good = { client_id: 'alice', token: access }
-    t.match(await post(alice, path, { client_id: 'alice' }), malformed, 'no token')
-    t.match(await post(alice, path, { client_id: 'alice', token: '' }), malformed, 'an empty one')
-    t.match(await post(alice, path, { token: access }), malformed, 'no client_id')
-    t.match(await post(alice, path, `client_id=alice&token=${access}&token=${access}`), malformed, 'two')
-    t.match(await post(alice, path, `client_id=alice&client_id=alice&token=${access}`), malformed, 'two clients')
-    t.match(await post(alice, `${path}?token=${access}`, { client_id: 'alice' }), malformed, 'in the address')
-    t.match(await post(alice, `${path}?x=y`, good), malformed, 'an address with more')
-    t.match(await post(alice, path, good, { authorization: `Bearer ${access}` }), malformed, 'two ways at once')
-    for (const name of ['client_secret', 'client_assertion'])
-      t.match(await post(alice, path, { ...good, [name]: 'x' }), malformed)
-    for (const type of ['application/json', 'text/plain', 'multipart/form-data'])
-      t.match(await post(await server.connect('alice'), path, good, { 'content-type': type }), malformed, type)
-    for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD']) {
-      const answer = await alice.call(path, { method, token: access })
-      t.match(answer.status, 405, method)
+t.test(
+  'accepts one form by POST from authenticated clients at both endpoints, and no cross-origin request',
+  async t => {
+    const { access } = await startGrant(alice)
+    const before = await contentsOf(server.store)
+    for (const path of ['/oauth/revoke', '/oauth/introspect']) {
+      const malformed = { status: 400, body: { error: 'invalid_request', reason: 'malformed_request' } }
+      const good = { client_id: 'alice', token: access }
+      t.match(await post(alice, path, { client_id: 'alice' }), malformed, 'no token')
+      t.match(await post(alice, path, { client_id: 'alice', token: '' }), malformed, 'an empty one')
+      t.match(await post(alice, path, { token: access }), malformed, 'no client_id')
+      t.match(await post(alice, path, `client_id=alice&token=${access}&token=${access}`), malformed, 'two')
+      t.match(await post(alice, path, `client_id=alice&client_id=alice&token=${access}`), malformed, 'two clients')
+      t.match(await post(alice, `${path}?token=${access}`, { client_id: 'alice' }), malformed, 'in the query')
+      t.match(await post(alice, `${path}?x=y`, good), malformed, 'a path with more')
+      t.match(await post(alice, path, good, { authorization: `Bearer ${access}` }), malformed, 'two ways at once')
+      for (const name of ['client_secret', 'client_assertion'])
+        t.match(await post(alice, path, { ...good, [name]: 'x' }), malformed)
+      for (const type of ['application/json', 'text/plain', 'multipart/form-data'])
+        t.match(await post(await server.connect('alice'), path, good, { 'content-type': type }), malformed, type)
+      for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD']) {
+        const answer = await alice.call(path, { method, token: access })
+        t.match(answer.status, 405, method)
+      }
+      const origin = await post(alice, path, { client_id: 'alice', token: 'x' }, { origin: 'https://evil.example' })
+      t.match(origin, { status: 403, headers: { 'cache-control': 'no-store' } })
+      t.same(
+        Object.keys(origin.headers).filter(name => name.startsWith('access-control')),
+        [],
+        'OA28',
+      )
+      const nobody = await server.connect(null)
+      t.match(await post(nobody, path, good), {
+        status: 401,
+        body: { error: 'invalid_client', reason: 'no_certificate' },
+      })
     }
-    const origin = await post(alice, path, { client_id: 'alice', token: 'x' }, { origin: 'https://evil.example' })
-    t.match(origin, { status: 403, headers: { 'cache-control': 'no-store' } })
-    t.same(
-      Object.keys(origin.headers).filter(name => name.startsWith('access-control')),
-      [],
-      'OA28',
-    )
-    const nobody = await server.connect(null)
-    t.match(await post(nobody, path, good), {
-      status: 401,
-      body: { error: 'invalid_client', reason: 'no_certificate' },
-    })
-  }
-  t.same(await contentsOf(server.store), before)
-  t.match(await alice.get('/api/whoami', access), { status: 200 })
-})
+    t.same(await contentsOf(server.store), before)
+    t.match(await alice.get('/api/whoami', access), { status: 200 })
+  },
+)
 
-t.test('I4: events name what was revoked by its id, and hold no token', async t => {
+t.test('names revoked tokens by id in events, and writes no token (I4)', async t => {
   const { access, refresh: token } = await startGrant(alice)
   const { jti, grant } = claimsOf(access)
   await revoke(alice, access)

@@ -1,4 +1,4 @@
-// SIGUSR1 makes Node open a debugger that reads every key: not in a server or a sidecar, however it was started.
+// SIGUSR1 makes Node open a debugger that can read every key: never in a server or a sidecar, however it was started.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -8,7 +8,7 @@ import { startTlsbound } from '../../helpers/process/process.ts'
 t.setTimeout(120_000)
 const cli = resolve('src/cli/cli.ts')
 
-/** Starts a program that writes what it is waited for, and sends it the signal; resolves with what it then has written. */
+/** Starts a program that writes the expected text, and sends it the signal; returns its output after that. */
 async function signal(t: { teardown(end: () => unknown): void }, child: ChildProcess, ready: RegExp) {
   let text = ''
   t.teardown(() => child.kill('SIGKILL'))
@@ -24,7 +24,7 @@ async function signal(t: { teardown(end: () => unknown): void }, child: ChildPro
   return { written: () => text }
 }
 
-t.test('a program without the listener opens one', async t => {
+t.test('opens a debugger in a program without the signal listener (control)', async t => {
   const code = "console.log('ready'); setInterval(() => {}, 1000)"
   const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '-e', code])
   const { written } = await signal(t, child, /ready/)
@@ -38,7 +38,7 @@ for (const [name, command, env] of [
   ['by the unit', ['/usr/bin/env', 'tlsbound', 'serve'], { NODE_OPTIONS: '--disable-sigusr1' }],
   ['with the option of npm start', [process.execPath, '--disable-sigusr1', cli, 'serve'], {}],
 ] as [string, string[], Record<string, string>][])
-  t.test(`a server that was started ${name} opens no debugger and goes on`, async t => {
+  t.test(`opens no debugger in a server that was started ${name}, and keeps running`, async t => {
     const server = await startTlsbound(t, t.testdir(), env, 3, command)
     const alice = await server.connect('alice')
     server.child.kill('SIGUSR1')
@@ -48,7 +48,7 @@ for (const [name, command, env] of [
     t.notMatch(stderr, /Debugger/)
   })
 
-t.test('the unit and npm start pass the option', async t => {
+t.test('passes the option in the unit and in npm start', async t => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'))
   t.match(scripts.start, /^node --disable-sigusr1 /)
   t.match(readFileSync('deploy/tlsbound.service', 'utf8'), /^Environment=NODE_OPTIONS=--disable-sigusr1$/m)

@@ -1,5 +1,5 @@
-// Secrets are planted wherever a client or an operator can put them, everything is refused, fails or succeeds, and nothing
-// that the server writes or answers holds any of them. LK01 as far as there are parts, LK02, LK03, LK11, I4, OA30.
+// Secrets are planted wherever a client or an operator can put them, in requests that succeed, fail or are refused. No log,
+// event or response contains any of them. LK01 in part, LK02, LK03, LK11, I4, OA30.
 import { hash, randomUUID } from 'node:crypto'
 import t from 'tap'
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
@@ -16,7 +16,7 @@ const server = await startTestServer({
 })
 t.teardown(() => server.close())
 
-/** Secrets by what they are; each in the spellings in which it could turn up. */
+/** Secrets by description, each in every spelling in which it could appear. */
 const secrets = new Map<string, string[]>()
 const plant = (name: string, secret: string): string => {
   const bytes = Buffer.from(secret)
@@ -62,7 +62,7 @@ for (const { socket } of [alice, bob]) {
   ])
 }
 
-t.test('what succeeds, is refused and fails is answered', async t => {
+t.test('answers successful, refused and failed requests', async t => {
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
   const json = { 'content-type': 'application/json' }
   const query = plant('a token in a query', `q-${randomUUID()}`)
@@ -145,7 +145,7 @@ t.test('what succeeds, is refused and fails is answered', async t => {
   t.equal(answers.length, expectations.length + 3)
 })
 
-t.test('no event, no line of the log and no answer holds a secret (I4, LK01)', t => {
+t.test('writes no secret to events, log or responses (I4, LK01)', t => {
   t.ok(secrets.size > 25)
   const written = { events: JSON.stringify(server.events), log: server.log.join(''), answers: JSON.stringify(answers) }
   t.ok(server.events.length > 20 && server.log.length > 0)
@@ -153,7 +153,7 @@ t.test('no event, no line of the log and no answer holds a secret (I4, LK01)', t
     for (const [name, spellings] of secrets) {
       const found = spellings.filter(spelling => text.includes(spelling))
       if (place === 'answers' && name === 'the text of a note')
-        t.equal(found.length, 1, 'control: what is there is found')
+        t.equal(found.length, 1, 'control: expected text is found')
       else
         t.same(
           found.map(spelling => spelling.slice(0, 8)),
@@ -164,7 +164,7 @@ t.test('no event, no line of the log and no answer holds a secret (I4, LK01)', t
   t.end()
 })
 
-t.test('a fault of ours is told in general words, and its details are in the log only (LK02)', t => {
+t.test('describes an internal error in general terms, with details only in the log (LK02)', t => {
   const [fault, ...others] = answers.filter(({ status }) => status === 500)
   t.same(others, [])
   t.same(Object.keys(fault?.body), ['error', 'error_description'])
@@ -174,7 +174,7 @@ t.test('a fault of ours is told in general words, and its details are in the log
   t.end()
 })
 
-t.test('events name a token by its id, the same one each time, and bindings by their thumbprints (LK11)', async t => {
+t.test('names a token by the same id in all events, and bindings by their thumbprints (LK11)', async t => {
   const { jti } = JSON.parse(Buffer.from(portable.split('.')[1] as string, 'base64url').toString())
   await bob.get('/api/whoami', portable)
   t.match(server.events.at(-1), { event: 'token.refused', reason: 'certificate_mismatch', jti, client_id: 'alice' })
@@ -183,14 +183,17 @@ t.test('events name a token by its id, the same one each time, and bindings by t
   t.same(server.events[0].bindings, { 'tls-exporter': hash('sha256', exported, 'base64url') }, 'N-06')
 })
 
-t.test('every line of the log is one JSON object, whatever a certificate or a request says (LK03)', async t => {
-  const before = server.events.length
-  const hostile = 'x\r\n{"event":"token.issued"}\u001b[31m","a":"'
-  await alice.requestToken({ client_id: hostile })
-  await alice.call('/fault', { token: portable, headers: { 'user-agent': '{"a":1}' } })
-  t.match(server.events.slice(before), [{ event: 'client.refused', client_id: hostile }])
-  for (const line of server.log) {
-    t.equal(line.trimEnd().split('\n').length, 1)
-    t.type(JSON.parse(line), Object)
-  }
-})
+t.test(
+  'writes every line of the log as one JSON object, whatever a certificate or a request contains (LK03)',
+  async t => {
+    const before = server.events.length
+    const hostile = 'x\r\n{"event":"token.issued"}\u001b[31m","a":"'
+    await alice.requestToken({ client_id: hostile })
+    await alice.call('/fault', { token: portable, headers: { 'user-agent': '{"a":1}' } })
+    t.match(server.events.slice(before), [{ event: 'client.refused', client_id: hostile }])
+    for (const line of server.log) {
+      t.equal(line.trimEnd().split('\n').length, 1)
+      t.type(JSON.parse(line), Object)
+    }
+  },
+)

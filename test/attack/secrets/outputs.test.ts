@@ -1,5 +1,5 @@
-// A whole server with everything switched on, and the commands around it: forty secrets are planted, and then looked for in
-// every output there is. LK01, LK14, I4. The answers to clients are looked through in leak-secrets.test.ts.
+// A server with every feature on, and the commands around it: forty secrets are planted, then searched for in every output.
+// LK01, LK14, I4. leak.test.ts searches the responses to clients.
 import { hash, randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ const at = (name: string) => join(folder, name)
 const write = (name: string, value: object | string) =>
   writeFileSync(at(name), typeof value === 'string' ? value : JSON.stringify(value), { mode: 0o600 })
 
-/** Secrets by what they are; each in the spellings in which it could turn up. */
+/** Secrets by description, each in every spelling in which it could appear. */
 const secrets = new Map<string, string[]>()
 function plant(name: string, secret: string | Buffer): string {
   const octets = Buffer.from(secret)
@@ -35,14 +35,14 @@ function plantToken(name: string, token: string): string {
   return token
 }
 
-/** Of what the two ends of a connection share, the hash is told on purpose. */
+/** The hash of the exporter value is published on purpose. */
 const thumbprints: string[] = []
 
-/** Everything that was put out, by where. */
+/** All output, by place. */
 const outputs = new Map<string, string>()
 const keep = (place: string, text: string) => outputs.set(place, `${outputs.get(place) ?? ''}${text}\n`)
 
-t.test('everything is used, with every kind of secret', async t => {
+t.test('uses every feature, with every kind of secret', async t => {
   const receiver = await startReceiver(t)
   write('receivers.crt', receiver.ca)
   const webhookSecret = `whsec_${Buffer.from(plant('the secret of a webhook', randomUUID())).toString('base64')}`
@@ -106,7 +106,7 @@ t.test('everything is used, with every kind of secret', async t => {
         hash('sha256', socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)), 'base64url'),
       )
 
-    // what goes well, thefts, a leak, a refresh token that is used twice, a secret, a query, a body that is none
+    // successes, thefts, a leak, a refresh token that is used twice, a secret, a query, an invalid body
     const bound = plantToken(name('a connection-bound token'), await alice.token())
     const proven = plantToken(name('a token with proof'), await alice.token({ token_binding: 'proof' }))
     const proof = plantToken(name('a proof'), alice.prove(proven))
@@ -149,7 +149,7 @@ t.test('everything is used, with every kind of secret', async t => {
     )
     const secret = await runTlsbound(['clients', 'add-secret', 'carol', '--ops', ops, '--json'], folder)
     t.equal(secret.code, format === 'ocsf' ? 1 : 0, 'two secrets are good at once')
-    if (secret.code === 0) plant(name('a secret that was made'), JSON.parse(secret.stdout).secret)
+    if (secret.code === 0) plant(name('a generated secret'), JSON.parse(secret.stdout).secret)
 
     for (const path of ['/', '/health', '/ready', '/metrics'])
       keep(`ops ${path}`, await fetch(ops + path).then(answer => answer.text()))
@@ -169,7 +169,7 @@ t.test('everything is used, with every kind of secret', async t => {
       keep(`tlsbound ${args[0]}`, stdout + stderr)
     }
     await until(() => receiver.delivered.some(({ json }) => json.type === 'token.leaked'))
-    keep('how the process was called', readFileSync(`/proc/${server.child.pid}/cmdline`, 'utf8'))
+    keep('the command line of the process', readFileSync(`/proc/${server.child.pid}/cmdline`, 'utf8'))
     await live.next(line => JSON.stringify(line).includes('refresh_reused'))
     keep('the live page', live.text())
     live.close()
@@ -180,26 +180,26 @@ t.test('everything is used, with every kind of secret', async t => {
   keep('webhooks', JSON.stringify(receiver.delivered.map(({ body, headers }) => [body, headers])))
 })
 
-t.test('a scan that finds tokens and keys shows none of them', async () => {
+t.test('shows no token or key in the output of a scan that finds them', async () => {
   write('found.txt', [...secrets].map(([name, [secret]]) => `${name}: ${secret}`).join('\n'))
   const { stdout, stderr } = await runTlsbound(['scan', 'found.txt', 'certs'], folder)
   const json = await runTlsbound(['scan', '--json', 'found.txt', 'certs'], folder)
   keep('tlsbound scan', stdout + stderr + json.stdout + json.stderr)
 })
 
-t.test('the state holds no token, and its files are for the server alone', async t => {
+t.test('stores no token, in files that only the server can read', async t => {
   for (const name of readdirSync(at('data'))) {
     t.equal(statSync(at(`data/${name}`)).mode & 0o077, 0, name)
     if (name.startsWith('tlsbound.db')) keep('the state', readFileSync(at(`data/${name}`), 'latin1'))
   }
 })
 
-t.test('none of forty secrets is in any output (I4, LK01)', async t => {
+t.test('writes none of forty secrets to any output (I4, LK01)', async t => {
   const planted = [...secrets.values()].filter(spellings => spellings.every(spelling => spelling.length > 8))
   t.ok(planted.length >= 40, `${planted.length} secrets`)
   t.ok(outputs.size >= 18, `${outputs.size} outputs`)
   for (const [place, text] of outputs) {
-    t.ok(text.length > 10, `${place} has something in it`)
+    t.ok(text.length > 10, `${place} is not empty`)
     const found = [...secrets].filter(([, spellings]) => spellings.some(spelling => text.includes(spelling)))
     t.same(
       found.map(([name]) => name),
@@ -209,7 +209,7 @@ t.test('none of forty secrets is in any output (I4, LK01)', async t => {
   }
   const everything = [...outputs.values()].join('')
   t.ok(thumbprints.length >= 6)
-  for (const thumbprint of thumbprints) t.ok(everything.includes(thumbprint), 'control: what may be told is found')
+  for (const thumbprint of thumbprints) t.ok(everything.includes(thumbprint), 'control: expected text is found')
   for (const id of ['alice', 'theft.suspected', 'token.leaked', 'refresh.reused'])
     t.ok(everything.includes(id), `control: ${id} is there`)
 })

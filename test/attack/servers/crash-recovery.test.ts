@@ -1,6 +1,6 @@
-// kill -9 of a whole server at random moments under refreshes and revocations, then what it knows is held against what it
-// had answered (RE01, I5, I6, I7): nothing acknowledged is lost, nothing used up is good again, no event is missing.
-// CRASH_ROUNDS=500 makes it as many kills.
+// kill -9 of a server at random moments under refreshes and revocations. Then its state is compared with its responses (RE01,
+// I5, I6, I7): nothing acknowledged is lost, no used token is valid again, no event is missing. CRASH_ROUNDS=500 sets the
+// number of kills.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,13 +36,13 @@ const env = {
   TLSBOUND_ISSUER: 'https://localhost:8443', // the same for every start, whatever the port
 }
 
-/** What one chain of refreshes was answered, written down as it came. */
+/** The responses to one chain of refreshes, in order. */
 interface Journal {
   access: string
   refresh: string
-  /** The refresh token before that one, if any. */
+  /** The previous refresh token, if any. */
   before: string | undefined
-  /** A refresh or revocation was asked for, and its answer never came: either may have happened. */
+  /** A refresh or revocation was sent without a response: it may have happened or not. */
   open: boolean
   revoked: boolean
   /** `jti` of all access tokens. */
@@ -50,14 +50,14 @@ interface Journal {
 }
 
 interface Life {
-  /** How often it refreshes, and whether it then revokes its grant or rests. */
+  /** How often it refreshes, and whether it then revokes its grant or stops. */
   readonly times: number
   readonly revokes: boolean
-  /** Told of each answer. */
+  /** Called for each response. */
   readonly onAnswer: () => void
 }
 
-/** Gets a grant and refreshes it until it has lived, or the server is gone. */
+/** Gets a grant and refreshes it until the chain ends, or the server is gone. */
 async function live(
   t: Test,
   connection: TestConnection,
@@ -91,7 +91,7 @@ async function live(
 
 const seen = { alive: 0, revoked: 0, cut: 0, issued: 0 }
 
-/** Holds what a server knows that was started again against what the one before had answered. */
+/** Compares the state of a restarted server with the responses of the previous one. */
 async function compare(t: Test, server: RunningServer, journals: readonly Journal[]): Promise<void> {
   const connection = await server.connect('alice')
   for (const journal of journals) {
@@ -103,23 +103,23 @@ async function compare(t: Test, server: RunningServer, journals: readonly Journa
       t.match(use, { status: 401, body: { reason: 'revoked' } }, 'stays revoked')
       t.match({ status, body }, { status: 400, body: { reason: 'refresh_revoked' } })
     } else if (journal.open) {
-      // It may have happened: then this is a retry, or a race within the second, but never a fault.
+      // It may have happened: then this is a retry, or a race within the second, but never an error.
       t.ok(status === 200 || /^refresh_(reused|revoked)$/.test(body.reason), `${status} ${body.reason ?? ''}`)
     } else {
       t.equal(use.status, 200)
-      t.equal(status, 200, 'the last token that was answered is good')
+      t.equal(status, 200, 'the last token of a response is valid')
     }
     if (journal.before !== undefined)
-      t.match(await refresh(connection, journal.before), { status: 400 }, 'the one before it is not')
+      t.match(await refresh(connection, journal.before), { status: 400 }, 'the previous one is not')
   }
 }
 
-/** Every access token that was answered has its event, and no line of the file is cut or mixed with another. */
+/** Checks that every access token of a response has its event, and that no line of the file is cut or mixed with another. */
 function compareEvents(t: Test, journals: readonly Journal[], since: number): number {
   const written = readFileSync(join(folder, 'audit.jsonl'))
   const lines = written.subarray(since).toString().split('\n')
   const events = lines.filter(line => line !== '').map(line => JSON.parse(line))
-  t.equal(lines.at(-1), '', 'the last line is whole')
+  t.equal(lines.at(-1), '', 'the last line is complete')
   const told = new Set(events.filter(({ event }) => event === 'token.issued').map(({ jti }) => jti))
   const missing = journals.flatMap(({ issued }) => issued).filter(jti => !told.has(jti))
   t.same(missing, [], 'every token has its event')
@@ -128,7 +128,7 @@ function compareEvents(t: Test, journals: readonly Journal[], since: number): nu
   return written.length
 }
 
-t.test('after kill -9 all that was answered has happened, and a client goes on or asks anew', async t => {
+t.test('keeps everything that was acknowledged before kill -9, and clients continue or ask again', async t => {
   let journals: Journal[] = []
   let written = 0
   const metAll = () => seen.revoked > 0 && seen.cut > 0 && seen.alive > 0
@@ -138,7 +138,7 @@ t.test('after kill -9 all that was answered has happened, and a client goes on o
     const connections = await Promise.all(Array.from({ length: chains }, () => server.connect('alice')))
     const times = [3, 5, 20, Number.POSITIVE_INFINITY]
     const enough = Promise.withResolvers<void>()
-    let left = 20 + Math.random() * 100 // answers before the kill, however long they take
+    let left = 20 + Math.random() * 100 // responses before the kill, however long they take
     const onAnswer = () => {
       if (left-- < 0) enough.resolve()
     }
@@ -146,12 +146,12 @@ t.test('after kill -9 all that was answered has happened, and a client goes on o
       live(t, one, { times: times[chain % 4] as number, revokes: chain % 4 !== 1, onAnswer }),
     )
     await enough.promise
-    await new Promise(resolve => setTimeout(resolve, Math.random() * 10)) // in the middle of anything
+    await new Promise(resolve => setTimeout(resolve, Math.random() * 10)) // at any moment
     await server.end('SIGKILL')
     journals = (await Promise.all(living)).filter(journal => journal !== undefined)
     written = compareEvents(t, journals, written)
   }
   await compare(t, await startTlsbound(t, folder, env), journals)
   t.comment(`${rounds} kills: ${JSON.stringify(seen)}`)
-  t.ok(metAll(), 'the kills met chains in each state')
+  t.ok(metAll(), 'the kills hit chains in each state')
 })

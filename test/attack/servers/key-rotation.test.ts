@@ -1,5 +1,5 @@
-// Signing keys are rotated by several processes at once, under load: two servers that share the file and rotate it by age,
-// and two command lines beside them (RE11). No token is refused, no key is lost, and each will sign when its time comes.
+// Several processes rotate signing keys at once under load: two servers that share the file and rotate it by age, and two
+// command lines (RE11). No token is refused, no key is lost, and each will sign when it is due.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -15,13 +15,13 @@ import { patience } from '../../helpers/until.ts'
 t.setTimeout(120_000)
 const rotations = 2
 
-t.test('while keys are rotated from all sides every token is good everywhere, and no key is lost (RE11)', async t => {
+t.test('accepts every token and loses no key while several processes rotate keys (RE11)', async t => {
   const folder = t.testdir()
   const path = join(folder, 'data/signing-keys.json')
   const now = Math.floor(Date.now() / 1000)
   writeDemoPki(join(folder, 'certs'))
   mkdirSync(join(folder, 'data'))
-  const first = { ...(await generateTokenKey('ES256')), nbf: now - 7200 } // older than its time
+  const first = { ...(await generateTokenKey('ES256')), nbf: now - 7200 } // older than its lifetime
   writeFileSync(path, JSON.stringify({ keys: [first] }), { mode: 0o600 })
   const start = (name: string) =>
     startTlsbound(t, folder, {
@@ -31,7 +31,7 @@ t.test('while keys are rotated from all sides every token is good everywhere, an
     })
   const servers = await Promise.all([start('one'), start('other')])
 
-  // Their states are new, and the keys are not, so each has revoked everything of before; and neither knows the other's mark.
+  // Their states are new and the keys are not, so each has revoked all earlier tokens, and neither knows the other's mark.
   const issuers = await Promise.all(servers.map(server => server.connect('alice')))
   const areMarked = async () => {
     const tokens = await Promise.all(issuers.map(issuer => issuer.token()))
@@ -56,7 +56,7 @@ t.test('while keys are rotated from all sides every token is good everywhere, an
   }
   const working = work()
 
-  for (const { child } of servers) child.kill('SIGHUP') // both look at the file, and find its key too old
+  for (const { child } of servers) child.kill('SIGHUP') // both find its key too old
   const rotate = async () => {
     const kids: string[] = []
     for (let round = 0; round < rotations; round++) {
@@ -67,7 +67,7 @@ t.test('while keys are rotated from all sides every token is good everywhere, an
     return kids
   }
   const byHand = (await Promise.all([rotate(), rotate()])).flat()
-  t.ok(byHand.length >= rotations, 'of two at the same time one has its way at least')
+  t.ok(byHand.length >= rotations, 'at least one of two concurrent rotations succeeds')
 
   const inFile = readKeysFile(path).map(({ kid }) => kid)
   for (const { child } of servers) child.kill('SIGHUP')
@@ -88,10 +88,10 @@ t.test('while keys are rotated from all sides every token is good everywhere, an
     .map(line => JSON.parse(line))
     .filter(({ event, change }) => event === 'key.rotated' && change === 'added')
     .map(({ kid }) => kid)
-  for (const kid of byHand) t.equal(added.filter(each => each === kid).length, 2, 'both servers told of it')
+  for (const kid of byHand) t.equal(added.filter(each => each === kid).length, 2, 'both servers recorded it')
   const byAge = new Set(added.filter(kid => !byHand.includes(kid)))
   t.ok(byAge.size <= 1, 'old keys are rotated by one of the servers')
-  t.same(inFile.toSorted(), [first.kid, ...byAge, ...byHand].toSorted(), 'the file has each key that was made')
+  t.same(inFile.toSorted(), [first.kid, ...byAge, ...byHand].toSorted(), 'the file has every key that was made')
 
   const ring = createKeyRing(await importKeysFile(path), now)
   for (const time of [now, now + 400, now + 86_000]) {
@@ -99,9 +99,9 @@ t.test('while keys are rotated from all sides every token is good everywhere, an
     const { kid } = JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString())
     t.ok(
       ring.published(time).some(key => key.kid === kid),
-      'whichever signs is published',
+      'the signing key is published',
     )
     t.ok(ring.find(kid)?.verify(token))
-    t.equal(kid === first.kid, time === now, 'the next one signs when everybody knows it')
+    t.equal(kid === first.kid, time === now, 'the next one signs once every server knows it')
   }
 })

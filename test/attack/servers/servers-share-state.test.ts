@@ -1,4 +1,5 @@
-// Several servers over one PostgreSQL, each with connections of its own: what one refuses, all refuse (OA21, RE04, I5, I6, I8).
+// Several servers on one PostgreSQL, each with its own connections: a token refused by one is refused by all (OA21, RE04, I5,
+// I6, I8).
 import t, { type Test } from 'tap'
 import { raceWindow } from '../../../src/core/refresh-token.ts'
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
@@ -34,7 +35,7 @@ async function startTwo(t: Test): Promise<[TestServer, TestServer]> {
   return servers
 }
 
-/** Milliseconds until `holds`; fails after `limit`. */
+/** Returns the milliseconds until `holds` is true; fails after `limit`. */
 async function until(holds: () => Promise<boolean>, limit: number): Promise<number> {
   const start = performance.now()
   while (!(await holds())) {
@@ -44,32 +45,36 @@ async function until(holds: () => Promise<boolean>, limit: number): Promise<numb
   return performance.now() - start
 }
 
-t.test('a token that one server revokes is refused by the other within a second (OA21, I5)', async t => {
+t.test('rejects a token at one server within a second after another revoked it (OA21, I5)', async t => {
   const [one, other] = await startTwo(t)
   const [here, there] = [await one.connect('alice'), await other.connect('alice')]
   const { access_token, refresh_token } = (await here.requestToken()).body
   const bystander = await here.token()
-  t.equal((await there.get('/api/whoami', access_token)).status, 200, 'control: it is good at both')
+  t.equal((await there.get('/api/whoami', access_token)).status, 200, 'control: both servers accept it')
 
   t.equal((await revoke(here, access_token)).status, 200)
-  t.match(await here.get('/api/whoami', access_token), { status: 401, body: { reason: 'revoked' } }, 'here at once')
+  t.match(
+    await here.get('/api/whoami', access_token),
+    { status: 401, body: { reason: 'revoked' } },
+    'at this server immediately',
+  )
   const isRefused = async () => (await there.get('/api/whoami', access_token)).status === 401
   const took = await until(isRefused, 1000)
   t.ok(took < 1000, `${Math.round(took)} ms`)
   t.match(await there.get('/api/whoami', access_token), { body: { reason: 'revoked' } })
 
   const second = (await refresh(there, refresh_token)).body
-  t.equal((await revoke(there, second.refresh_token)).status, 200, 'the whole grant, there')
+  t.equal((await revoke(there, second.refresh_token)).status, 200, 'the whole grant, at the other server')
   t.match(
     await refresh(here, second.refresh_token),
     { status: 400, body: { reason: 'refresh_revoked' } },
-    'here at once',
+    'at this server immediately',
   )
   t.ok((await until(async () => (await here.get('/api/whoami', second.access_token)).status === 401, 1000)) < 1000)
-  t.equal((await here.get('/api/whoami', bystander)).status, 200, 'a token of another grant is not touched')
+  t.equal((await here.get('/api/whoami', bystander)).status, 200, 'a token of another grant is unaffected')
 })
 
-/** Does all at once. What a busy machine spreads over more than the window of a race is done anew: that was no race. */
+/** Runs all at once. If a busy machine spreads them over more than the race window, it tries again: that was no race. */
 async function atOnce<T>(prepare: () => Promise<(() => Promise<T>)[]>): Promise<T[]> {
   for (let tries = 0; tries < 20; tries++) {
     const all = await prepare()
@@ -80,34 +85,37 @@ async function atOnce<T>(prepare: () => Promise<(() => Promise<T>)[]>): Promise<
   throw new Error(`this machine is too busy to do fifty things within ${raceWindow} ms`)
 }
 
-t.test('of fifty uses of one refresh token at two servers exactly one succeeds, and its grant lives (I6)', async t => {
-  const servers = await startTwo(t)
-  const connections = await Promise.all(
-    Array.from({ length: 10 }, (_, i) => (servers[i % 2] as TestServer).connect('alice')),
-  )
-  const [first] = connections as [TestConnection]
-  const answers = await atOnce(async () => {
-    const { refresh_token } = (await first.requestToken()).body
-    return Array.from({ length: 50 }, (_, i) => () => refresh(connections[i % 10] as TestConnection, refresh_token))
-  })
-  const won = answers.filter(({ status }) => status === 200)
-  t.equal(won.length, 1)
-  for (const { status, body } of answers.filter(answer => answer !== won[0]))
-    t.match({ status, reason: body.reason }, { status: 400, reason: 'refresh_reused' })
-  t.equal((await first.get('/api/whoami', won[0]?.body.access_token)).status, 200)
-  for (const server of servers) server.clock += 2
-  t.equal((await refresh(first, won[0]?.body.refresh_token)).status, 200, 'the winner goes on')
-  t.equal(servers.flatMap(({ events }) => events).filter(({ event }) => event === 'refresh.reused').length, 0)
-})
+t.test(
+  'lets exactly one of fifty uses of a refresh token at two servers succeed, and keeps the grant (I6)',
+  async t => {
+    const servers = await startTwo(t)
+    const connections = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => (servers[i % 2] as TestServer).connect('alice')),
+    )
+    const [first] = connections as [TestConnection]
+    const answers = await atOnce(async () => {
+      const { refresh_token } = (await first.requestToken()).body
+      return Array.from({ length: 50 }, (_, i) => () => refresh(connections[i % 10] as TestConnection, refresh_token))
+    })
+    const won = answers.filter(({ status }) => status === 200)
+    t.equal(won.length, 1)
+    for (const { status, body } of answers.filter(answer => answer !== won[0]))
+      t.match({ status, reason: body.reason }, { status: 400, reason: 'refresh_reused' })
+    t.equal((await first.get('/api/whoami', won[0]?.body.access_token)).status, 200)
+    for (const server of servers) server.clock += 2
+    t.equal((await refresh(first, won[0]?.body.refresh_token)).status, 200, 'the successful client continues')
+    t.equal(servers.flatMap(({ events }) => events).filter(({ event }) => event === 'refresh.reused').length, 0)
+  },
+)
 
 for (const apart of [30, -30])
-  t.test(`a race is a race, and a retry a retry, at servers whose clocks differ by ${apart} s (I6, RE09)`, async t => {
+  t.test(`decides races and retries alike at servers whose clocks differ by ${apart} s (I6, RE09)`, async t => {
     const servers = await startTwo(t)
     const url = postgres.url(`servers_${schemas}`)
     servers[1].clock += apart
     const connections = await Promise.all([0, 1, 0, 1].map(i => (servers[i] as TestServer).connect('alice')))
     const [here, there] = connections as [TestConnection, TestConnection]
-    /** A refresh token that is used here, then at once there, and its successor that is used everywhere at once. */
+    /** Uses a refresh token at one server, then immediately at the other, and its successor everywhere at once. */
     const race = async () => {
       const { access_token, refresh_token: first } = (await here.requestToken()).body
       const begun = performance.now()
@@ -117,9 +125,9 @@ for (const apart of [30, -30])
       return { grant: claimsOf(access_token).grant, second, raced, answers, took: performance.now() - begun }
     }
     let last = await race()
-    for (let tries = 0; last.took >= 1000 && tries < 20; tries++) last = await race() // so slow, it was none
+    for (let tries = 0; last.took >= 1000 && tries < 20; tries++) last = await race() // too slow to be a race
     const { grant, second, raced, answers } = last
-    t.match(raced, { status: 400, body: { reason: 'refresh_reused' } }, 'here, then at once there')
+    t.match(raced, { status: 400, body: { reason: 'refresh_reused' } }, 'at one server, then immediately at the other')
     const won = answers.filter(({ status }) => status === 200)
     t.equal(won.length, 1)
     for (const answer of answers.filter(({ status }) => status !== 200))
@@ -127,59 +135,53 @@ for (const apart of [30, -30])
 
     await ageRefreshTokens(url, 2000)
     const again = await refresh(there, second)
-    t.match(again, { status: 200 }, 'whoever lost that answer gets another, there too')
-    t.match(await refresh(here, again.body.refresh_token), { status: 200 }, 'which is good')
+    t.match(again, { status: 200 }, 'a retry after the lost response gets another token, at the other server too')
+    t.match(await refresh(here, again.body.refresh_token), { status: 200 }, 'which is valid')
     const theft = await refresh(there, won[0]?.body.refresh_token)
-    t.match(theft, { status: 400, body: { reason: 'refresh_reused' } }, 'the lost one in other hands is a theft')
+    t.match(theft, { status: 400, body: { reason: 'refresh_reused' } }, 'the use of the lost token is a theft')
     t.match(await refresh(here, again.body.refresh_token), { status: 400, body: { reason: 'refresh_revoked' } })
     const events = servers.flatMap(server => server.events).filter(event => event.grant === grant)
     t.equal(events.filter(({ event }) => event === 'refresh.reused').length, 1)
   })
 
-t.test(
-  'a refresh that races with the revocation of its grant never succeeds after the revocation was answered',
-  async t => {
-    const [one, other] = await startTwo(t)
-    const [here, there] = [await one.connect('alice'), await other.connect('alice')]
-    for (let round = 0; round < 10; round++) {
-      const { refresh_token } = (await here.requestToken()).body
-      const [revoked, raced] = await Promise.all([revoke(here, refresh_token), refresh(there, refresh_token)])
-      t.equal(revoked.status, 200)
-      const next = raced.status === 200 ? raced.body.refresh_token : refresh_token
-      const after = await refresh(there, next)
-      t.match({ status: after.status, reason: after.body.reason }, { status: 400, reason: 'refresh_revoked' })
-    }
-  },
-)
+t.test('completes no refresh after the revocation of its grant was acknowledged', async t => {
+  const [one, other] = await startTwo(t)
+  const [here, there] = [await one.connect('alice'), await other.connect('alice')]
+  for (let round = 0; round < 10; round++) {
+    const { refresh_token } = (await here.requestToken()).body
+    const [revoked, raced] = await Promise.all([revoke(here, refresh_token), refresh(there, refresh_token)])
+    t.equal(revoked.status, 200)
+    const next = raced.status === 200 ? raced.body.refresh_token : refresh_token
+    const after = await refresh(there, next)
+    t.match({ status: after.status, reason: after.body.reason }, { status: 400, reason: 'refresh_revoked' })
+  }
+})
 
-t.test(
-  'without its database a server refuses instead of trusting old news, and recovers by itself (RE04, I8)',
-  async t => {
-    const [server] = await startTwo(t)
-    const connection = await server.connect('alice')
-    const { access_token, refresh_token } = (await connection.requestToken()).body
-    const whoami = () => connection.get('/api/whoami', access_token)
-    t.equal((await whoami()).status, 200, 'control')
+t.test('refuses without its database instead of trusting old state, and recovers by itself (RE04, I8)', async t => {
+  const [server] = await startTwo(t)
+  const connection = await server.connect('alice')
+  const { access_token, refresh_token } = (await connection.requestToken()).body
+  const whoami = () => connection.get('/api/whoami', access_token)
+  t.equal((await whoami()).status, 200, 'control')
 
-    await postgres.stop()
-    const refused = await refresh(connection, refresh_token)
-    t.match(refused, {
-      status: 503,
-      headers: { 'retry-after': /^\d+$/ },
-      body: { error: 'temporarily_unavailable', reason: 'store_unavailable' },
-    })
-    const silent = await until(async () => (await whoami()).status === 503, 7000)
-    t.match(
-      await whoami(),
-      { status: 503, body: { reason: 'store_unavailable' } },
-      `after ${Math.round(silent)} ms of silence`,
-    )
-    t.match(await connection.get('/oauth/jwks'), { status: 200 }, 'what needs no state is served')
+  await postgres.stop()
+  const refused = await refresh(connection, refresh_token)
+  t.match(refused, {
+    status: 503,
+    headers: { 'retry-after': /^\d+$/ },
+    body: { error: 'temporarily_unavailable', reason: 'store_unavailable' },
+  })
+  const silent = await until(async () => (await whoami()).status === 503, 7000)
+  t.match(
+    await whoami(),
+    { status: 503, body: { reason: 'store_unavailable' } },
+    `after ${Math.round(silent)} ms of silence`,
+  )
+  t.match(await connection.get('/oauth/jwks'), { status: 200 }, 'requests without state succeed')
 
-    await postgres.start()
-    const recovered = await until(async () => (await whoami()).status === 200, 5000)
-    t.ok(recovered < 5000, `${Math.round(recovered)} ms`)
-    server.clock += 2
-    t.equal((await refresh(connection, refresh_token)).status, 200, 'the refused refresh has used nothing up')
-  },
-)
+  await postgres.start()
+  const recovered = await until(async () => (await whoami()).status === 200, 5000)
+  t.ok(recovered < 5000, `${Math.round(recovered)} ms`)
+  server.clock += 2
+  t.equal((await refresh(connection, refresh_token)).status, 200, 'the refused refresh used nothing up')
+})

@@ -1,5 +1,5 @@
-// A server whose state was removed, emptied, cut, put back or changed while it did not run: either it does not start, or
-// everything of before is revoked, with a warning and an event; and a start on the state as it was left changes nothing.
+// State that was removed, emptied, cut, restored or changed while the server did not run: the server does not start, or it
+// revokes all earlier tokens, with a warning and an event. A start on the unchanged state changes nothing.
 import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,10 +11,10 @@ import { claimsOf, revoke } from '../../helpers/tokens/grants.ts'
 
 t.setTimeout(240_000)
 const wish = { token_binding: 'certificate' }
-const env = { TLSBOUND_ISSUER: 'https://localhost:8443' } // on every port that is free
+const env = { TLSBOUND_ISSUER: 'https://localhost:8443' } // on any free port
 const old = { status: 401, body: { reason: 'revoked' } }
 
-/** A server that has revoked one token and not another, and was ended; `damage` then comes over its state. */
+/** A server that has revoked one token and not another, and was stopped; then `damage` changes its state. */
 async function run(t: Test, signal: 'SIGTERM' | 'SIGKILL', damage: (database: string, jti: string) => void) {
   const folder = t.testdir()
   const database = join(folder, 'data/tlsbound.db')
@@ -54,14 +54,14 @@ for (const [name, signal, damage] of [
     },
   ],
 ] as [string, 'SIGTERM' | 'SIGKILL', (path: string, jti: string) => void][])
-  t.test(`revokes everything of before when the state ${name}`, async t => {
+  t.test(`revokes all earlier tokens when the state ${name}`, async t => {
     const { folder, revoked, good } = await run(t, signal, damage)
     const server = await startTlsbound(t, folder, env)
     t.match(server.stderr(), lost)
     t.match(server.stdout(), isLost)
     const alice = await server.connect('alice')
     for (const token of [revoked, good]) t.match(await alice.get('/api/whoami', token), old)
-    t.match(await alice.get('/api/whoami', await alice.token(wish)), { status: 200 }, 'what is issued afterwards')
+    t.match(await alice.get('/api/whoami', await alice.token(wish)), { status: 200 }, 'tokens issued afterwards')
     await server.end('SIGTERM')
     const again = await startTlsbound(t, folder, env)
     t.notMatch(again.stderr(), lost, 'once')
@@ -72,7 +72,7 @@ for (const [name, find] of [
   ['in the type of a page', () => 4096],
   ['in the header', () => 3],
 ] as [string, (content: Buffer, jti: string) => number][])
-  t.test(`does not start when an octet was flipped ${name}, and says what to do`, async t => {
+  t.test(`does not start when an octet was flipped ${name}, and names the remedy`, async t => {
     const { folder } = await run(t, 'SIGTERM', (path, jti) => flip(path, content => find(content, jti)))
     const { code, stderr } = await runTlsbound(['serve'], folder)
     t.equal(code, 1)
@@ -83,7 +83,7 @@ for (const [name, find] of [
   })
 
 for (const signal of ['SIGTERM', 'SIGKILL'] as const)
-  t.test(`changes nothing after ${signal} when the state is as it was left`, async t => {
+  t.test(`changes nothing after ${signal} on an unchanged state`, async t => {
     const { folder, database, revoked, good } = await run(t, signal, () => {})
     if (signal === 'SIGTERM') {
       const reader = new DatabaseSync(database, { readOnly: true }) // as a backup does
@@ -98,21 +98,21 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const)
     t.match(await alice.get('/api/whoami', good), { status: 200 })
   })
 
-t.test('compares a state with what is remembered of it, by its name and by its id', async t => {
+t.test('compares a state with the mark recorded for it, by its name and by its id', async t => {
   const folder = t.testdir({ 'keys.json': '{}', 'one.db': 'content', 'two.db': 'content' })
   const keys = join(folder, 'keys.json')
   const open = (name: string) => readStateRecord(keys, `sqlite:${join(folder, name)}`)
   const state = (id: string, position: number, isNew = false): StateIdentity => ({ id: id.repeat(32), position, isNew })
   t.equal(open('one.db').findLoss(state('a', 5, true), true), undefined, 'the first start ever')
   t.match(open('one.db').findLoss(state('a', 5, true), false), /is new, and the signing keys are not/)
-  t.equal(open('one.db').findLoss(state('a', 5), false), undefined, 'a state of a version that remembered nothing')
+  t.equal(open('one.db').findLoss(state('a', 5), false), undefined, 'a state of a version that recorded no mark')
 
   const first = open('one.db')
   first.begin(state('a', 5))
   first.note(9)
   first.note(7)
   t.equal(open('one.db').findLoss(state('a', 9), false), undefined)
-  t.equal(open('one.db').findLoss(state('a', 12), false), undefined, 'the disk has more than was remembered')
+  t.equal(open('one.db').findLoss(state('a', 12), false), undefined, 'the state is newer than the mark')
   t.match(open('one.db').findLoss(state('a', 8), false), /lacks its last changes/)
   t.match(open('one.db').findLoss(state('b', 99), false), /is not the one that the signing keys were used with last/)
   t.equal(open('two.db').findLoss(state('a', 9), false), undefined, 'the same state, moved')
@@ -127,7 +127,7 @@ t.test('compares a state with what is remembered of it, by its name and by its i
   t.match(open('one.db').findLoss(state('a', 9), false), /was changed while no server ran on it/)
   copyFileSync(join(folder, 'two.db'), join(folder, 'one.db'))
   writeFileSync(join(folder, 'one.db-wal'), 'x')
-  t.notOk(open('one.db').isIntact, 'with a log of somebody else')
+  t.notOk(open('one.db').isIntact, 'with a log of another state')
 
   const url = (password: string) => `postgres://tlsbound:${password}@db.example/state`
   readStateRecord(keys, url('one')).begin(state('c', 3))

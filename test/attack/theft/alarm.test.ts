@@ -1,5 +1,5 @@
-// A stolen token shows itself: it is really ours, and comes from where it does not belong. What the server does about it is
-// the policy of its client, and never more than that, so that a thief cannot lock the owner out.
+// A valid token on the wrong connection or certificate reveals a theft. The server responds with the policy of its client,
+// and nothing beyond it, so that a thief cannot lock the owner out.
 import t, { type Test } from 'tap'
 import { issueCertificate, startTestServer, type TestConnection, type TestServer } from '../../../src/testing/server.ts'
 import { claimsOf, refresh, register, startGrant } from '../../helpers/tokens/grants.ts'
@@ -14,12 +14,12 @@ async function start(t: Test, theft_response?: string): Promise<{ server: TestSe
 const portable = { token_binding: 'certificate' }
 const alarmsOf = ({ alarms }: TestServer) => alarms.filter(({ event }) => event === 'theft.suspected')
 
-t.test('a token from another certificate, or from none, is an alarm that names token, owner and thief', async t => {
+t.test('raises an alarm with token, owner and thief for a token with another certificate or none', async t => {
   const { server, alice } = await start(t)
   const { access } = await startGrant(alice, portable)
   const { jti, grant, cnf } = claimsOf(access)
   t.match(await alice.get('/api/whoami', access), { status: 200 }, 'control')
-  t.same(server.alarms, [], 'control: no alarm where it belongs')
+  t.same(server.alarms, [], 'control: no alarm on its own connection')
 
   const thieves = [
     ['bob', server.pki.bob, 'certificate_mismatch'],
@@ -41,10 +41,10 @@ t.test('a token from another certificate, or from none, is an alarm that names t
   await bob.get('/api/whoami', access)
   t.match(alarmsOf(server).at(-1), { jti, grant, 'x5t#S256': /^(?!undefined)[\w-]{43}$/ })
   t.not(alarmsOf(server).at(-1)['x5t#S256'], cnf['x5t#S256'], 'that of the thief')
-  t.match(await alice.get('/api/whoami', access), { status: 200 }, 'the owner goes on')
+  t.match(await alice.get('/api/whoami', access), { status: 200 }, 'the owner can continue')
 })
 
-t.test('what is not one of our living tokens is no alarm, whoever brings it', async t => {
+t.test('raises no alarm for a token that is invalid or was not issued here, whoever presents it', async t => {
   const { server, alice } = await start(t)
   const { access } = await startGrant(alice, portable)
   const [nobody, bob] = [await server.connect(null), await server.connect('bob')]
@@ -62,7 +62,7 @@ t.test('what is not one of our living tokens is no alarm, whoever brings it', as
   t.equal(alarmsOf(server).length, 1, 'control')
 })
 
-t.test('an owner whose authority is trusted no more is refused by name, and is no thief', async t => {
+t.test('names the cause to an owner whose authority is no longer trusted, without suspecting a theft', async t => {
   const server = await startTestServer({ clients: [register('alice'), register('bob')] })
   t.teardown(() => server.close())
   const alice = await server.connect('alice')
@@ -86,7 +86,7 @@ t.test('an owner whose authority is trusted no more is refused by name, and is n
 })
 
 t.test(
-  'a connection-bound token on other connections of its certificate is an alarm from the third time on',
+  'raises an alarm from the third time on for a connection-bound token on other connections of its certificate',
   async t => {
     const { server, alice } = await start(t)
     const token = await alice.token()
@@ -97,27 +97,24 @@ t.test(
       again.close()
     }
     t.match(alarmsOf(server), [{ suspicion: 'possible', response: 'alert', count: 3, reason: 'connection_mismatch' }])
-    t.match(await alice.get('/api/whoami', token), { status: 200 }, 'the owner goes on')
+    t.match(await alice.get('/api/whoami', token), { status: 200 }, 'the owner can continue')
   },
 )
 
-t.test(
-  'under a flood of those who may not act their tokens are not looked at, and a second later they are',
-  async t => {
-    const { server, alice } = await start(t)
-    const { access } = await startGrant(alice, portable)
-    const nobody = await server.connect(null)
-    const forged = `${access.slice(0, access.lastIndexOf('.'))}.${'A'.repeat(86)}`
-    for (let count = 0; count < 100; count++) await nobody.get('/api/whoami', forged)
-    t.match(await nobody.get('/api/whoami', access), { status: 401, body: { reason: 'no_certificate' } })
-    t.same(server.alarms, [])
-    server.clock++
-    t.match(await nobody.get('/api/whoami', access), { status: 401, body: { reason: 'no_certificate' } })
-    t.equal(alarmsOf(server).length, 1)
-  },
-)
+t.test('skips the token check for unauthorized clients during a flood, and resumes a second later', async t => {
+  const { server, alice } = await start(t)
+  const { access } = await startGrant(alice, portable)
+  const nobody = await server.connect(null)
+  const forged = `${access.slice(0, access.lastIndexOf('.'))}.${'A'.repeat(86)}`
+  for (let count = 0; count < 100; count++) await nobody.get('/api/whoami', forged)
+  t.match(await nobody.get('/api/whoami', access), { status: 401, body: { reason: 'no_certificate' } })
+  t.same(server.alarms, [])
+  server.clock++
+  t.match(await nobody.get('/api/whoami', access), { status: 401, body: { reason: 'no_certificate' } })
+  t.equal(alarmsOf(server).length, 1)
+})
 
-t.test('a refresh token in the hands of another client is an alarm, and works on for its owner', async t => {
+t.test('raises an alarm for a refresh token used by another client, and still accepts it from its owner', async t => {
   const { server, alice } = await start(t)
   const { refresh: token, access } = await startGrant(alice)
   const bob = await server.connect('bob')
@@ -127,7 +124,7 @@ t.test('a refresh token in the hands of another client is an alarm, and works on
   t.match(await refresh(alice, token), { status: 200 })
 })
 
-t.test('record: the refusal is all', async t => {
+t.test('only refuses, under the policy record', async t => {
   const { server, alice } = await start(t, 'record')
   const { access } = await startGrant(alice, portable)
   const bob = await server.connect('bob')
@@ -136,7 +133,7 @@ t.test('record: the refusal is all', async t => {
   t.match(server.events.at(-1), { event: 'token.refused', reason: 'certificate_mismatch' })
 })
 
-t.test('revoke_token ends that token and nothing else', async t => {
+t.test('ends only that token, under the policy revoke_token', async t => {
   const { server, alice } = await start(t, 'revoke_token')
   const [stolen, other] = [await startGrant(alice, portable), await startGrant(alice, portable)]
   const bob = await server.connect('bob')
@@ -151,22 +148,25 @@ t.test('revoke_token ends that token and nothing else', async t => {
     client_id: 'alice',
   })
   t.match(await alice.get('/api/whoami', stolen.access), { status: 401, body: { reason: 'revoked' } })
-  t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'on the connection that stays')
+  t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'on the connection that stays open')
   t.match(await refresh(alice, stolen.refresh), { status: 200 })
 })
 
-t.test('revoke_grant ends the grant with all its tokens; the live connection of the owner stays', async t => {
-  const { server, alice } = await start(t, 'revoke_grant')
-  const stolen = await startGrant(alice, portable)
-  const bob = await server.connect('bob')
-  await bob.get('/api/whoami', stolen.access)
-  await until(() => server.events.some(({ event }) => event === 'token.revoked'))
-  t.match(await alice.get('/api/whoami', stolen.access), { status: 401, body: { reason: 'revoked' } })
-  t.match(await refresh(alice, stolen.refresh), { status: 400, body: { reason: 'refresh_revoked' } })
-  t.match(await alice.requestToken(), { status: 200 }, 'and gives the next one')
-})
+t.test(
+  "ends the grant with all its tokens, and keeps the owner's connection, under the policy revoke_grant",
+  async t => {
+    const { server, alice } = await start(t, 'revoke_grant')
+    const stolen = await startGrant(alice, portable)
+    const bob = await server.connect('bob')
+    await bob.get('/api/whoami', stolen.access)
+    await until(() => server.events.some(({ event }) => event === 'token.revoked'))
+    t.match(await alice.get('/api/whoami', stolen.access), { status: 401, body: { reason: 'revoked' } })
+    t.match(await refresh(alice, stolen.refresh), { status: 400, body: { reason: 'refresh_revoked' } })
+    t.match(await alice.requestToken(), { status: 200 }, 'it gets the next token')
+  },
+)
 
-t.test('close ends the live connections of the owner too, and leaves those of others', async t => {
+t.test("ends the owner's connections too, and keeps those of others, under the policy close", async t => {
   const { server, alice } = await start(t, 'close')
   const { access } = await startGrant(alice, portable)
   const bob = await server.connect('bob')
@@ -178,10 +178,10 @@ t.test('close ends the live connections of the owner too, and leaves those of ot
   ])
   t.equal(bob.isOpen(), true)
   const again = await server.connect('alice')
-  t.match(await again.requestToken(), { status: 200 }, 'the owner comes back')
+  t.match(await again.requestToken(), { status: 200 }, 'the owner reconnects')
 })
 
-t.test('spraying stolen tokens does not lock their owner out', async t => {
+t.test('does not lock the owner out when a thief presents many stolen tokens', async t => {
   const { server, alice } = await start(t, 'close')
   const bob = await server.connect('bob')
   const stolen = []
@@ -197,11 +197,11 @@ t.test('spraying stolen tokens does not lock their owner out', async t => {
 })
 
 for (const [what, steal] of [
-  ['an access token that another certificate brings', 'access'],
-  ['an access token that nobody brings', 'nobody'],
-  ['a refresh token that another client brings', 'refresh'],
+  ['an access token presented with another certificate', 'access'],
+  ['an access token presented without a certificate', 'nobody'],
+  ['a refresh token presented by another client', 'refresh'],
 ] as const)
-  t.test(`a token that is dead takes nothing more from its owner, however often it comes: ${what}`, async t => {
+  t.test(`revokes nothing more for a dead token, however often it is presented: ${what}`, async t => {
     const { server, alice } = await start(t, 'close')
     const stolen = await startGrant(alice, portable)
     const thief = await server.connect(steal === 'nobody' ? null : 'bob')
@@ -211,7 +211,7 @@ for (const [what, steal] of [
         : thief.get('/api/whoami', stolen.access)
     await replay()
     await until(() => !alice.isOpen() && server.events.some(({ event }) => event === 'token.revoked'))
-    t.match(alarmsOf(server), [{ response: 'close' }], 'control: it is taken once')
+    t.match(alarmsOf(server), [{ response: 'close' }], 'control: revoked once')
 
     const again = await server.connect('alice')
     const other = await startGrant(again, portable)
@@ -225,11 +225,11 @@ for (const [what, steal] of [
     t.match(
       alarmsOf(server).at(-1),
       { response: 'close', jti: claimsOf(other.access).jti },
-      'control: another token is',
+      'control: another token is revoked',
     )
   })
 
-t.test('a refresh token that its own client may have brought costs nothing, and the alarm says so', async t => {
+t.test('revokes nothing for a refresh token that its own client may have sent, and says so in the alarm', async t => {
   const { server, alice } = await start(t, 'close')
   const renewed = issueCertificate({
     subject: [['CN', 'alice']],
@@ -246,5 +246,5 @@ t.test('a refresh token that its own client may have brought costs nothing, and 
   const stolen = await startGrant(alice, portable)
   const bob = await server.connect('bob')
   await bob.get('/api/whoami', stolen.access)
-  t.match(alarmsOf(server).at(-1), { suspicion: 'certain', response: 'close' }, 'control: what is certain is')
+  t.match(alarmsOf(server).at(-1), { suspicion: 'certain', response: 'close' }, 'control: a certain theft does')
 })

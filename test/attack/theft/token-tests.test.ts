@@ -1,6 +1,6 @@
-// A thief who only wants to know whether a stolen token lives: every place that a token can be brought to gives one answer for
-// living, dead, unknown and malformed tokens, and the living one is an alarm. An owner who renews its certificate, reconnects
-// or loses its authority is no certain thief. I4, LK01, OA07, OA20; RFC 7009 §2.1, RFC 8693 §2.2.2.
+// A thief who tests whether a stolen token is valid: every endpoint that accepts tokens answers living, dead, unknown and
+// malformed tokens alike, and a living one raises an alarm. An owner who renews its certificate, reconnects or loses its
+// authority is no certain thief. I4, LK01, OA07, OA20; RFC 7009 §2.1, RFC 8693 §2.2.2.
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
@@ -38,7 +38,7 @@ async function start(t: Test, changes: object = {}): Promise<TestServer> {
   return server
 }
 
-/** What a thief can learn from an answer. */
+/** What a response can reveal to a thief. */
 function shown({ status, text, headers }: Awaited<ReturnType<TestConnection['get']>>): string {
   const { date: _, ...others } = headers
   return JSON.stringify([status, text, others])
@@ -49,14 +49,14 @@ const alice = await server.connect('alice')
 const olga = await server.connect(identityOf(server, 'olga'), { clientId: 'olga' })
 const bob = await server.connect('bob')
 
-/** Places to test a stolen token at, by bob and with bob's certificate, at which its answer tells nothing. */
+/** Places at which bob, with his own certificate, can test a stolen token, and which reveal nothing. */
 const places: Readonly<Record<string, (token: string) => ReturnType<TestConnection['get']>>> = {
   '/oauth/revoke': token => revoke(bob, token, 'bob'),
   '/oauth/introspect': token => introspect(bob, token, 'bob'),
   subject_token: token => exchange(bob, token),
 }
 
-/** Tokens that are not the living one, by what is wrong with them. */
+/** Tokens other than the living one, by their fault. */
 async function deadTokens(owner: TestConnection, name: string): Promise<Record<string, string>> {
   const revoked = await startGrant(owner, portable)
   await revoke(owner, revoked.refresh, name)
@@ -78,13 +78,13 @@ for (const [name, owner] of [
 ] as const)
   for (const [place, bring] of Object.entries(places))
     t.test(
-      `gives one answer at ${place} for living and dead tokens of ${name}, and the living one is an alarm`,
+      `answers living and dead tokens of ${name} alike at ${place}, and raises an alarm for the living one`,
       async t => {
         const dead = await deadTokens(owner, name)
         const before = alarmsOf(server).length
         const expected = shown(await bring('y'))
         for (const [what, token] of Object.entries(dead)) t.equal(shown(await bring(token)), expected, what)
-        t.equal(alarmsOf(server).length, before, 'control: what is dead is no alarm')
+        t.equal(alarmsOf(server).length, before, 'control: no alarm for a dead token')
 
         const { access, refresh: refreshToken } = await startGrant(owner, portable)
         const [kinds, contents] = [
@@ -94,7 +94,7 @@ for (const [name, owner] of [
         for (const [index, token] of kinds.entries()) {
           const since = server.events.length
           t.equal(shown(await bring(token)), expected, 'the living token')
-          if (index === 1 && place === '/oauth/introspect') break // the same grant a second time in a minute
+          if (index === 1 && place === '/oauth/introspect') break // the same grant a second time within a minute
           await until(() => alarmsOf(server).length > before + index || index === 1)
           t.match(
             server.events.slice(since).filter(({ event }) => event === 'token.refused'),
@@ -112,20 +112,20 @@ for (const [name, owner] of [
         })
         t.same(others, [], 'one grant is one alarm')
         t.same(await contentsOf(server.store), contents, 'nothing is revoked')
-        t.match(await owner.get('/api/whoami', access), { status: 200 }, 'the token of the owner lives')
+        t.match(await owner.get('/api/whoami', access), { status: 200 }, "the owner's token stays valid")
         server.clock += 301
-        t.equal(shown(await bring(access)), expected, 'and when it has expired')
+        t.equal(shown(await bring(access)), expected, 'and after it has expired')
         t.equal(alarmsOf(server).length, before + 1)
       },
     )
 
 t.test(
-  'a refresh token whose grant has ended is no alarm in the hands of another client, and its owner ends its tokens',
+  'raises no alarm for a refresh token of an ended grant, and its owner can still revoke its access tokens',
   async t => {
     const server = await start(t)
     const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
     const { refresh: token } = await startGrant(alice)
-    server.clock += 86_401 // the lifetime of a grant; an access token of it may live a day longer
+    server.clock += 86_401 // the lifetime of a grant; its access token may be valid a day longer
     const before = server.events.length
     t.match(await revoke(bob, token, 'bob'), { status: 200, text: '' })
     await new Promise(setImmediate)
@@ -135,7 +135,7 @@ t.test(
   },
 )
 
-t.test('gives one answer for a living, dead and unknown refresh token of another client', async t => {
+t.test('answers a living, dead and unknown refresh token of another client alike', async t => {
   const { refresh: token } = await startGrant(alice)
   const [dead, unknown] = [await startGrant(alice), buildOpaqueToken('rt', randomBytes(32))]
   await revoke(alice, dead.refresh)
@@ -149,7 +149,7 @@ t.test('gives one answer for a living, dead and unknown refresh token of another
   t.match(alarmsOf(server).at(-1), { reason: 'refresh_unknown', detail: 'other_client', suspicion: 'certain' })
 })
 
-t.test('a client revokes and introspects its own tokens without an alarm', async t => {
+t.test('raises no alarm when a client revokes and introspects its own tokens', async t => {
   const before = alarmsOf(server).length
   for (const [name, owner] of [
     ['alice', alice],
@@ -167,7 +167,7 @@ t.test('a client revokes and introspects its own tokens without an alarm', async
   t.equal(alarmsOf(server).length, before)
 })
 
-t.test('a resource server is told of its own tokens, and one that was sent another is no thief', async t => {
+t.test('introspects tokens for their resource server, which is not suspected when it was sent another one', async t => {
   const rs = await server.connect(identityOf(server, 'backend'), { clientId: 'backend' })
   const [mine, other] = [await startGrant(alice, { resource: backend }), await startGrant(alice)]
   const before = alarmsOf(server).length
@@ -177,11 +177,11 @@ t.test('a resource server is told of its own tokens, and one that was sent anoth
   t.equal(alarmsOf(server).length, before)
 })
 
-t.test('a token for another audience is an alarm in the hands of another client, while it lives', async t => {
+t.test('raises an alarm for a living token of another audience used by another client', async t => {
   const { access } = await startGrant(alice, { ...portable, resource: backend })
   const before = alarmsOf(server).length
   t.match(await alice.get('/api/whoami', access), { status: 401, body: { reason: 'wrong_audience' } })
-  t.equal(alarmsOf(server).length, before, 'its owner has only mistaken the server')
+  t.equal(alarmsOf(server).length, before, 'its owner only used the wrong server')
   t.match(await bob.get('/api/whoami', access), { status: 401, body: { reason: 'wrong_audience' } })
   await until(() => alarmsOf(server).length === before + 1)
   t.match(alarmsOf(server).at(-1), { reason: 'wrong_audience', suspicion: 'certain', client_id: 'alice' })
@@ -189,16 +189,16 @@ t.test('a token for another audience is an alarm in the hands of another client,
   await revoke(alice, dead.refresh)
   await bob.get('/api/whoami', dead.access)
   await new Promise(setImmediate)
-  t.equal(alarmsOf(server).length, before + 1, 'one that was revoked is none')
+  t.equal(alarmsOf(server).length, before + 1, 'no alarm for a revoked one')
 })
 
-t.test('a living token is an alarm with a request whose client cannot be authenticated', async t => {
+t.test('raises an alarm for a living token in a request whose client cannot be authenticated', async t => {
   const before = alarmsOf(server).length
   let expected = before
   const rows: [string, 'stranger' | 'mallory' | null, string, string, string][] = [
     ['without a certificate', null, 'alice', 'no_certificate', 'certain'],
     ['with an untrusted certificate', 'stranger', 'alice', 'certificate_untrusted', 'certain'],
-    ['under a name that is not registered', 'mallory', 'mallory', 'unknown_client', 'certain'],
+    ['under an unregistered name', 'mallory', 'mallory', 'unknown_client', 'certain'],
     ['with a certificate of another name, as its owner', 'mallory', 'alice', 'client_mismatch', 'possible'],
     ['with a certificate of another name, as another client', 'mallory', 'bob', 'client_mismatch', 'certain'],
   ]
@@ -224,7 +224,7 @@ t.test('a living token is an alarm with a request whose client cannot be authent
     }
 })
 
-t.test('an opaque token is an alarm in the hands of somebody without an accepted certificate, too', async t => {
+t.test('raises an alarm for an opaque token without an accepted certificate too', async t => {
   for (const [who, reason] of [
     [null, 'no_certificate'],
     ['stranger', 'certificate_untrusted'],
@@ -239,7 +239,7 @@ t.test('an opaque token is an alarm in the hands of somebody without an accepted
   }
 })
 
-t.test('a thief whose own certificate has ended or was revoked is an alarm', async t => {
+t.test('raises an alarm for a thief whose own certificate has ended or was revoked', async t => {
   const ended = issueCertificate({
     subject: [['CN', 'bob']],
     issuer: server.pki.ca,
@@ -255,7 +255,7 @@ t.test('a thief whose own certificate has ended or was revoked is an alarm', asy
   t.match(alarmsOf(server).at(-1), { reason: 'certificate_expired', suspicion: 'certain', client_id: 'alice' })
 })
 
-t.test('containment acts as at a resource, wherever the stolen token is brought', async t => {
+t.test('contains a theft in the same way at every endpoint that accepts tokens', async t => {
   for (const [place, bring] of [
     ['/oauth/revoke', (thief: TestConnection, { access }: Tokens) => revoke(thief, access, 'bob')],
     ['refresh_token at /oauth/revoke', (thief: TestConnection, tokens: Tokens) => revoke(thief, tokens.refresh, 'bob')],
@@ -274,7 +274,7 @@ t.test('containment acts as at a resource, wherever the stolen token is brought'
   }
 })
 
-t.test('a question about tokens costs none, whatever their client is registered for', async t => {
+t.test('revokes no token for an introspection or revocation, under any policy', async t => {
   const own = await start(t, { theft_response: 'close' })
   const [owner, asker] = [await own.connect('alice'), await own.connect('bob')]
   const { access } = await startGrant(owner, portable)
@@ -284,7 +284,7 @@ t.test('a question about tokens costs none, whatever their client is registered 
   t.match(await owner.get('/api/whoami', access), { status: 200 })
 })
 
-t.test('a client that renews its certificate and sends an old token is no certain thief', async t => {
+t.test('does not call a client a certain thief when it renews its certificate and sends an old token', async t => {
   const own = await start(t, { theft_response: 'close' })
   const owner = await own.connect('alice')
   const renewed = await own.connect(identityOf(own, 'alice'), { clientId: 'alice' })
@@ -294,99 +294,110 @@ t.test('a client that renews its certificate and sends an old token is no certai
   t.match(await exchange(renewed, access), { status: 400, body: { reason: 'subject_token_invalid' } })
   t.match(own.events.at(-1), { detail: 'other_certificate', came_with: 'renewed_certificate' })
   await new Promise(setImmediate)
-  t.same(own.alarms, [], 'twice in a minute is the client itself')
+  t.same(own.alarms, [], 'twice in a minute from the client itself')
   await renewed.get('/api/whoami', access)
   await until(() => alarmsOf(own).length === 1)
   t.match(alarmsOf(own), [{ suspicion: 'possible', response: 'revoke_token' }])
-  t.match(await refresh(owner, token), { status: 200 }, 'the grant lives')
+  t.match(await refresh(owner, token), { status: 200 }, 'the grant stays valid')
   t.equal(owner.isOpen(), true)
 
   const bob = await own.connect('bob')
   const stolen = await startGrant(owner, portable)
   await bob.get('/api/whoami', stolen.access)
   await until(() => alarmsOf(own).length === 2)
-  t.match(alarmsOf(own).at(-1), { suspicion: 'certain', response: 'close' }, 'control: another client is')
-})
-
-t.test('an owner who connects again under a withdrawn authority is no thief, and a stranger there is one', async t => {
-  const own = await start(t)
-  const owner = await own.connect('alice')
-  const bound = await startGrant(owner)
-  const loose = await startGrant(owner, portable)
-  const another = issueCertificate({ subject: [['CN', 'another CA']], ca: true })
-  const { server: identity } = own.pki
-  own.tls.reload({ cert: identity.certificate, key: identity.key, ca: another.certificate })
-  const refused = { status: 401, body: { reason: 'certificate_untrusted' } }
-  for (const { access } of [bound, loose]) {
-    t.match(await (await own.connect('alice')).get('/api/whoami', access), refused)
-    t.match(own.events.at(-1), { came_with: 'own_certificate', jti: claimsOf(access).jti })
-  }
-  t.match(await refresh(await own.connect('alice'), loose.refresh), refused)
-  t.match(own.events.at(-1), { event: 'client.refused', came_with: 'own_certificate' })
-  await new Promise(setImmediate)
-  t.same(alarmsOf(own), [])
-
-  const renewed = issueCertificate({ subject: [['CN', 'alice']], issuer: own.pki.ca, extendedKeyUsage: ['clientAuth'] })
-  const early = await own.connect(renewed)
-  t.match(await early.get('/api/whoami', loose.access), refused)
-  await until(() => alarmsOf(own).length === 1)
-  t.match(alarmsOf(own).at(-1), { suspicion: 'possible', came_with: 'perhaps_renewed_certificate' })
-  const thief = await own.connect('bob')
-  t.match(await thief.get('/api/whoami', bound.access), refused)
-  await until(() => alarmsOf(own).length === 2)
-  t.match(alarmsOf(own).at(-1), { suspicion: 'certain', came_with: 'other_certificate' })
+  t.match(
+    alarmsOf(own).at(-1),
+    { suspicion: 'certain', response: 'close' },
+    'control: another client is a certain thief',
+  )
 })
 
 t.test(
-  'a client with certificates of its own that presents one before it is registered is no certain thief',
+  'does not suspect an owner who reconnects under a withdrawn authority, but suspects a stranger there',
   async t => {
-    const [first, next, other] = ['anna', 'anna', 'eve'].map(name => issueCertificate({ subject: [['CN', name]] }))
-    const keys = [{ x5c: [first?.x509.raw.toString('base64')] }]
-    const { tls_client_auth_subject_dn: _, ...nameless } = register('anna')
-    const anna = { ...nameless, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys } }
-    const own = await startTestServer({ clients: [anna, register('bob')] })
-    t.teardown(() => own.close())
-    const owner = await own.connect(first as NonNullable<typeof first>, { clientId: 'anna' })
-    for (const [identity, suspicion] of [
-      [next, 'possible'],
-      [other, 'possible'],
-      [own.pki.bob, 'certain'],
-      [null, 'certain'],
-    ] as const) {
-      const { access } = await startGrant(owner, portable)
-      const before = alarmsOf(own).length
-      const connection = await own.connect(identity ?? null)
-      await connection.get('/api/whoami', access)
-      await until(() => alarmsOf(own).length === before + 1)
-      t.match(alarmsOf(own).at(-1), { suspicion, client_id: 'anna' })
+    const own = await start(t)
+    const owner = await own.connect('alice')
+    const bound = await startGrant(owner)
+    const loose = await startGrant(owner, portable)
+    const another = issueCertificate({ subject: [['CN', 'another CA']], ca: true })
+    const { server: identity } = own.pki
+    own.tls.reload({ cert: identity.certificate, key: identity.key, ca: another.certificate })
+    const refused = { status: 401, body: { reason: 'certificate_untrusted' } }
+    for (const { access } of [bound, loose]) {
+      t.match(await (await own.connect('alice')).get('/api/whoami', access), refused)
+      t.match(own.events.at(-1), { came_with: 'own_certificate', jti: claimsOf(access).jti })
     }
+    t.match(await refresh(await own.connect('alice'), loose.refresh), refused)
+    t.match(own.events.at(-1), { event: 'client.refused', came_with: 'own_certificate' })
+    await new Promise(setImmediate)
+    t.same(alarmsOf(own), [])
+
+    const renewed = issueCertificate({
+      subject: [['CN', 'alice']],
+      issuer: own.pki.ca,
+      extendedKeyUsage: ['clientAuth'],
+    })
+    const early = await own.connect(renewed)
+    t.match(await early.get('/api/whoami', loose.access), refused)
+    await until(() => alarmsOf(own).length === 1)
+    t.match(alarmsOf(own).at(-1), { suspicion: 'possible', came_with: 'perhaps_renewed_certificate' })
+    const thief = await own.connect('bob')
+    t.match(await thief.get('/api/whoami', bound.access), refused)
+    await until(() => alarmsOf(own).length === 2)
+    t.match(alarmsOf(own).at(-1), { suspicion: 'certain', came_with: 'other_certificate' })
   },
 )
 
-t.test('a client that lost an answer and asks again too late loses its grant, and is no certain thief', async t => {
-  const own = await start(t, { theft_response: 'close' })
-  const owner = await own.connect('alice')
-  const lost = await startGrant(owner)
-  await refresh(owner, lost.refresh) // its answer does not arrive
-  own.clock += 61
-  const again = await own.connect('alice')
-  t.match(await refresh(again, lost.refresh), { status: 400, body: { reason: 'refresh_reused' } })
-  await until(() => alarmsOf(own).length === 1)
-  const reused = { signal: 'refresh.reused', detail: 'answer_lost', suspicion: 'possible', response: 'alert' }
-  t.match(alarmsOf(own), [reused])
-  t.equal(owner.isOpen(), true)
-
-  const stolen = await startGrant(owner)
-  const { body } = await refresh(owner, stolen.refresh)
-  own.clock += 2
-  await refresh(owner, body.refresh_token)
-  own.clock += 2
-  await refresh(again, stolen.refresh)
-  await until(() => alarmsOf(own).length > 1)
-  t.match(alarmsOf(own).at(-1), { detail: 'reused', suspicion: 'certain', response: 'close' }, 'control')
+t.test('does not call a client a certain thief when it presents its own certificate before registration', async t => {
+  const [first, next, other] = ['anna', 'anna', 'eve'].map(name => issueCertificate({ subject: [['CN', name]] }))
+  const keys = [{ x5c: [first?.x509.raw.toString('base64')] }]
+  const { tls_client_auth_subject_dn: _, ...nameless } = register('anna')
+  const anna = { ...nameless, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys } }
+  const own = await startTestServer({ clients: [anna, register('bob')] })
+  t.teardown(() => own.close())
+  const owner = await own.connect(first as NonNullable<typeof first>, { clientId: 'anna' })
+  for (const [identity, suspicion] of [
+    [next, 'possible'],
+    [other, 'possible'],
+    [own.pki.bob, 'certain'],
+    [null, 'certain'],
+  ] as const) {
+    const { access } = await startGrant(owner, portable)
+    const before = alarmsOf(own).length
+    const connection = await own.connect(identity ?? null)
+    await connection.get('/api/whoami', access)
+    await until(() => alarmsOf(own).length === before + 1)
+    t.match(alarmsOf(own).at(-1), { suspicion, client_id: 'anna' })
+  }
 })
 
-t.test('a token in the place of a client_id or a secret is written nowhere', async t => {
+t.test(
+  'ends the grant of a client that retries too late after a lost response, without calling it a certain thief',
+  async t => {
+    const own = await start(t, { theft_response: 'close' })
+    const owner = await own.connect('alice')
+    const lost = await startGrant(owner)
+    await refresh(owner, lost.refresh) // its response does not arrive
+    own.clock += 61
+    const again = await own.connect('alice')
+    t.match(await refresh(again, lost.refresh), { status: 400, body: { reason: 'refresh_reused' } })
+    await until(() => alarmsOf(own).length === 1)
+    const reused = { signal: 'refresh.reused', detail: 'answer_lost', suspicion: 'possible', response: 'alert' }
+    t.match(alarmsOf(own), [reused])
+    t.equal(owner.isOpen(), true)
+
+    const stolen = await startGrant(owner)
+    const { body } = await refresh(owner, stolen.refresh)
+    own.clock += 2
+    await refresh(owner, body.refresh_token)
+    own.clock += 2
+    await refresh(again, stolen.refresh)
+    await until(() => alarmsOf(own).length > 1)
+    t.match(alarmsOf(own).at(-1), { detail: 'reused', suspicion: 'certain', response: 'close' }, 'control')
+  },
+)
+
+t.test('writes no token in the place of a client_id or a secret to any output', async t => {
   const { access, refresh: token } = await startGrant(alice, portable)
   const opaque = (await startGrant(olga, portable)).access
   for (const secret of [access, token, opaque])

@@ -1,5 +1,5 @@
-// When a connection ends: at its maximum age, at once where unacceptable ones are dropped; and what has no TLS at all.
-// Rules 4 to 6 and 8 of the TLS layer; I7: a dropped connection is one security event.
+// When a connection ends: at its maximum age, or immediately where unacceptable ones are dropped; and requests without TLS.
+// I7: a dropped connection is one security event.
 import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { exchange, requestText } from '../../helpers/server/raw-http.ts'
 import { refusal } from '../../helpers/server/refusals.ts'
 import { until } from '../../helpers/until.ts'
 
-/** An HTTP/2 session of alice's, and every frame of its end. */
+/** An HTTP/2 session of alice, and every frame of its end. */
 async function openSession(t: { teardown(end: () => void): void }, server: TestServer) {
   const { certificate: cert, key } = server.pki.alice
   const session = connectHttp2(server.origin, { host: '127.0.0.1', ca: server.pki.ca.certificate, cert, key })
@@ -23,7 +23,7 @@ async function openSession(t: { teardown(end: () => void): void }, server: TestS
   return { session, goaway, closed, get }
 }
 
-t.test('an HTTP/1.1 connection that has reached its maximum age ends with its next answer', async t => {
+t.test('ends an HTTP/1.1 connection at its maximum age with the next response', async t => {
   const [young, old] = [await startTestServer(), await startTestServer({ tls: { maximumAge: 0 } })]
   t.teardown(() => Promise.all([young.close(), old.close()]))
   const request = requestText('GET /binding', [])
@@ -31,10 +31,10 @@ t.test('an HTTP/1.1 connection that has reached its maximum age ends with its ne
   t.match(stays, { closed: false, answers: Array(3).fill({ status: 200, headers: { connection: 'keep-alive' } }) })
   const ends = await exchange(await old.connect('alice'), request.repeat(3), { until: 'closed' })
   t.match(ends, { closed: true, answers: [{ status: 200, headers: { connection: 'close' } }] })
-  t.equal(ends.answers.length, 1, 'what was sent after that is not answered')
+  t.equal(ends.answers.length, 1, 'later requests are not answered')
 })
 
-t.test('an HTTP/2 connection that has reached its maximum age says GOAWAY and ends with its last stream', async t => {
+t.test('ends an HTTP/2 connection at its maximum age with GOAWAY after its last stream', async t => {
   const gate = Promise.withResolvers<void>()
   const server = await startTestServer({
     tls: { maximumAge: 0 },
@@ -57,7 +57,7 @@ t.test('an HTTP/2 connection that has reached its maximum age says GOAWAY and en
   t.equal(await ends.goaway, 0, 'NO_ERROR')
   await t.rejects(ends.get('/binding'), 'no new streams')
   gate.resolve()
-  t.equal(await underWay, 200, 'what is under way is answered')
+  t.equal(await underWay, 200, 'requests in progress are answered')
   await ends.closed
   t.ok(ends.session.destroyed)
 })
@@ -67,72 +67,79 @@ const answering = await startTestServer()
 t.teardown(() => Promise.all([dropping.close(), answering.close()]))
 const now = Date.now()
 
-t.test('where unacceptable connections are dropped, each is one security event and gets not an octet (I7)', async t => {
-  for (const ALPNProtocols of [['http/1.1'], ['h2']]) {
-    const served = await dropping.connect('alice', { ALPNProtocols })
-    t.match(await served.get('/api/whoami', await served.token()), { status: 200 })
-  }
-  const { pki, tls } = dropping
-  const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
-  tls.reload({ ...material, crl: issueCrl({ issuer: pki.ca, revoked: [pki.bob.x509] }) })
-  const made = (order: Partial<Parameters<typeof issueCertificate>[0]>) =>
-    issueCertificate({ subject: [['CN', 'alice']], issuer: pki.ca, extendedKeyUsage: ['clientAuth'], ...order })
-  const rows = [
-    ['no_certificate', null],
-    ['certificate_untrusted', 'stranger'],
-    ['certificate_untrusted', 'server'],
-    ['certificate_untrusted', made({ extendedKeyUsage: [] })],
-    ['certificate_untrusted', issueCertificate({ subject: pki.alice.subject, extendedKeyUsage: ['clientAuth'] })],
-    ['certificate_expired', made({ notBefore: new Date(now - 9000), notAfter: new Date(now - 2000) })],
-    ['certificate_expired', made({ notBefore: new Date(now + 3_600_000) })],
-    ['certificate_revoked', 'bob'],
-  ] as const
-  for (const ALPNProtocols of [['http/1.1'], ['h2'], ['x', 'http/1.1']])
-    for (const [reason, who] of rows) {
-      const before = dropping.events.length
-      const { socket } = await dropping.connect(who, { ALPNProtocols })
-      if (!socket.destroyed) await new Promise(resolve => socket.resume().once('close', resolve))
-      t.equal(socket.bytesRead, 0, reason)
-      t.match(dropping.events.slice(before), [
-        { event: 'connection.refused', outcome: 'refused', reason, tls: 'TLSv1.3', resumed: false, peer: '127.0.0.1' },
-      ])
-      t.equal(dropping.events.length - before, 1)
-    }
-  const still = await dropping.connect('alice')
-  t.match(await still.get('/api/whoami', await still.token()), { status: 200 })
-})
-
 t.test(
-  'a connection on which nothing was ever asked ends without a word or an event; half a question is one',
+  'drops unacceptable connections with one security event and no octet of a response, where configured (I7)',
   async t => {
-    const impatient = await startTestServer({ tls: { timeouts: { headers: 1, request: 1, idle: 2 } } })
-    t.teardown(() => impatient.close())
-    const identity = [null, 'stranger', 'alice'] as const
-    const told = await Promise.all(
-      identity.flatMap(who =>
-        ['', '\r\n', 'GET / HTTP/1.1\r\nHost: loc'].map(async bytes => {
-          const connection = await impatient.connect(who)
-          const { localPort } = connection.socket
-          const { received } = await exchange(connection, bytes, { until: 'closed', limit: 60_000 })
-          return [bytes, received.slice(0, 20), localPort] as const
-        }),
-      ),
-    )
-    for (const [bytes, received, port] of told) {
-      t.match(received, bytes === '' ? /^$/ : 'HTTP/1.1 408 Request', JSON.stringify(bytes))
-      const events = impatient.events.filter(({ peer_port }) => peer_port === port)
-      const refused = [{ event: 'connection.refused', outcome: 'refused', reason: 'malformed_request', tls: 'TLSv1.3' }]
-      t.match(events, bytes === '' ? [] : refused)
-      t.equal(events.length, bytes === '' ? 0 : 1, JSON.stringify(bytes))
+    for (const ALPNProtocols of [['http/1.1'], ['h2']]) {
+      const served = await dropping.connect('alice', { ALPNProtocols })
+      t.match(await served.get('/api/whoami', await served.token()), { status: 200 })
     }
-    const silent = connectTcp(impatient.port, '127.0.0.1').end() // as a load balancer looks whether somebody is there
-    await new Promise(resolve => silent.resume().once('close', resolve))
-    await until(() => impatient.tls.counts.failedHandshakes.nothing === 1)
-    t.equal(impatient.events.length, 6)
+    const { pki, tls } = dropping
+    const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
+    tls.reload({ ...material, crl: issueCrl({ issuer: pki.ca, revoked: [pki.bob.x509] }) })
+    const made = (order: Partial<Parameters<typeof issueCertificate>[0]>) =>
+      issueCertificate({ subject: [['CN', 'alice']], issuer: pki.ca, extendedKeyUsage: ['clientAuth'], ...order })
+    const rows = [
+      ['no_certificate', null],
+      ['certificate_untrusted', 'stranger'],
+      ['certificate_untrusted', 'server'],
+      ['certificate_untrusted', made({ extendedKeyUsage: [] })],
+      ['certificate_untrusted', issueCertificate({ subject: pki.alice.subject, extendedKeyUsage: ['clientAuth'] })],
+      ['certificate_expired', made({ notBefore: new Date(now - 9000), notAfter: new Date(now - 2000) })],
+      ['certificate_expired', made({ notBefore: new Date(now + 3_600_000) })],
+      ['certificate_revoked', 'bob'],
+    ] as const
+    for (const ALPNProtocols of [['http/1.1'], ['h2'], ['x', 'http/1.1']])
+      for (const [reason, who] of rows) {
+        const before = dropping.events.length
+        const { socket } = await dropping.connect(who, { ALPNProtocols })
+        if (!socket.destroyed) await new Promise(resolve => socket.resume().once('close', resolve))
+        t.equal(socket.bytesRead, 0, reason)
+        t.match(dropping.events.slice(before), [
+          {
+            event: 'connection.refused',
+            outcome: 'refused',
+            reason,
+            tls: 'TLSv1.3',
+            resumed: false,
+            peer: '127.0.0.1',
+          },
+        ])
+        t.equal(dropping.events.length - before, 1)
+      }
+    const still = await dropping.connect('alice')
+    t.match(await still.get('/api/whoami', await still.token()), { status: 200 })
   },
 )
 
-t.test('where they are answered, they get what is public and nothing else', async t => {
+t.test('closes an unused connection without an event, and records one for half a request', async t => {
+  const impatient = await startTestServer({ tls: { timeouts: { headers: 1, request: 1, idle: 2 } } })
+  t.teardown(() => impatient.close())
+  const identity = [null, 'stranger', 'alice'] as const
+  const told = await Promise.all(
+    identity.flatMap(who =>
+      ['', '\r\n', 'GET / HTTP/1.1\r\nHost: loc'].map(async bytes => {
+        const connection = await impatient.connect(who)
+        const { localPort } = connection.socket
+        const { received } = await exchange(connection, bytes, { until: 'closed', limit: 60_000 })
+        return [bytes, received.slice(0, 20), localPort] as const
+      }),
+    ),
+  )
+  for (const [bytes, received, port] of told) {
+    t.match(received, bytes === '' ? /^$/ : 'HTTP/1.1 408 Request', JSON.stringify(bytes))
+    const events = impatient.events.filter(({ peer_port }) => peer_port === port)
+    const refused = [{ event: 'connection.refused', outcome: 'refused', reason: 'malformed_request', tls: 'TLSv1.3' }]
+    t.match(events, bytes === '' ? [] : refused)
+    t.equal(events.length, bytes === '' ? 0 : 1, JSON.stringify(bytes))
+  }
+  const silent = connectTcp(impatient.port, '127.0.0.1').end() // as the health check of a load balancer does
+  await new Promise(resolve => silent.resume().once('close', resolve))
+  await until(() => impatient.tls.counts.failedHandshakes.nothing === 1)
+  t.equal(impatient.events.length, 6)
+})
+
+t.test('serves public resources only on unacceptable connections, where they are answered', async t => {
   for (const [who, reason] of [
     [null, 'no_certificate'],
     ['stranger', 'certificate_untrusted'],
@@ -146,7 +153,7 @@ t.test('where they are answered, they get what is public and nothing else', asyn
   }
 })
 
-t.test('a request that came over no TLS connection is refused, not crashed on', async t => {
+t.test('rejects requests without TLS', async t => {
   const connection = await answering.connect('alice')
   const tokens = [await connection.token(), await connection.token({ token_binding: 'certificate' })]
   const { app } = answering

@@ -1,5 +1,6 @@
-// A certificate stops being good while its connections are open: it expires, a list names it, or whom the server trusts changes.
-// TS08, TS09, TS12, N-08. Only OpenSSL in a handshake says who is trusted, so other connections end, and a new handshake decides.
+// A certificate becomes invalid while its connections are open: it expires, a list names it, or the trusted authorities
+// change. TS08, TS09, TS12, N-08. Only OpenSSL decides in a handshake which certificates are trusted, so other connections
+// end, and a new handshake decides.
 import { sign, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
@@ -25,11 +26,11 @@ type Who = Parameters<TestServer['connect']>[0]
 type Options = Parameters<TestServer['connect']>[1]
 type Timeouts = NonNullable<MutualTlsOptions['timeouts']>
 
-/** Connections go on after a change, as if its moment had not come. */
+/** Connections stay open after a change, until their deadline. */
 const patient: Timeouts = { retirement: 100_000, retirementGrace: 100_000 }
-/** The next answer ends a connection. */
+/** The next response ends a connection. */
 const answered: Timeouts = { retirement: 0, retirementGrace: 100_000 }
-/** A connection ends without an answer. */
+/** A connection ends without a response. */
 const silent: Timeouts = { retirement: 0, retirementGrace: 0 }
 
 async function start(t: Test, timeouts: Timeouts = patient, more: TestServerOptions = {}) {
@@ -49,7 +50,10 @@ const issueAlice = (issuer: Identity, dates: { notAfter?: Date } = {}) =>
 const authority = (name: string, notAfter?: Date) =>
   issueCertificate({ subject: [['CN', name]], ca: true, ...(notAfter && { notAfter }) })
 
-/** Three open connections of a client: with a token of its own, with one that moves, and one that will ask for one. */
+/**
+ * Three open connections of a client: with a token of its own, with a certificate-bound one, and with one that will request a
+ * token.
+ */
 async function openThree(t: Test, server: TestServer, who: Who, options?: Options) {
   const open = () => server.connect(who, options)
   const [first, second, third] = [await open(), await open(), await open()]
@@ -59,15 +63,15 @@ async function openThree(t: Test, server: TestServer, who: Who, options?: Option
   const uses = (): Promise<{ status: number }>[] => [first.get('/api/whoami', own), second.get('/api/whoami', moving)]
   return {
     moving,
-    async areGood(message = 'still good') {
+    async areGood(message = 'still valid') {
       for (const answer of await Promise.all(uses())) t.match(answer, { status: 200 }, message)
     },
-    /** Each gets its refusal, once: it ends the connection. */
+    /** Checks that each gets its refusal once, which ends the connection. */
     async areRefused(reason: 'certificate_expired' | 'certificate_revoked') {
       for (const answer of await Promise.all(uses())) t.match(answer, refusal(reason))
       t.match(await third.requestToken(clientId), refusal(reason, 'invalid_client'))
     },
-    /** Each is answered as before, and ends with that answer. */
+    /** Checks that each is answered as before, and ends with that response. */
     async endWithAnAnswer() {
       await this.areGood('is answered')
       await until(() => !first.isOpen() && !second.isOpen())
@@ -78,7 +82,7 @@ async function openThree(t: Test, server: TestServer, who: Who, options?: Option
 for (const protocol of ['http/1.1', 'h2']) {
   const options = { ALPNProtocols: [protocol] }
 
-  t.test(`${protocol}: a certificate that expires is refused from the next second on (TS08, TS09)`, async t => {
+  t.test(`rejects a certificate from the second after its expiry: ${protocol} (TS08, TS09)`, async t => {
     const { server, pki } = await start(t, patient, { env: { TLSBOUND_ACCESS_TOKEN_LIFETIME: '3600' } })
     const end = server.clock + 600
     const short = issueAlice(pki.ca, { notAfter: new Date(end * 1000) })
@@ -90,10 +94,10 @@ for (const protocol of ['http/1.1', 'h2']) {
     t.match(server.events.at(-1), { detail: 'ended', facts: { subject: 'CN=alice', found: end, time: end + 1 } })
     const late = await server.connect(short, options)
     t.match(await late.get('/api/whoami', alice.moving), refusal('certificate_expired'), 'on a new connection too')
-    await bob.areGood('others go on')
+    await bob.areGood('other connections stay open')
   })
 
-  t.test(`${protocol}: a revocation list that is loaded counts at once on open connections (TS12)`, async t => {
+  t.test(`applies a loaded revocation list to open connections immediately: ${protocol} (TS12)`, async t => {
     const { server, pki, reload } = await start(t)
     const [alice, bob] = [await openThree(t, server, 'alice', options), await openThree(t, server, 'bob', options)]
     await alice.areGood()
@@ -103,12 +107,12 @@ for (const protocol of ['http/1.1', 'h2']) {
     t.match(server.events.at(-1), { detail: 'listed', facts: { subject: 'CN=alice', found: /^20/ } })
     const late = await server.connect('alice', options)
     t.match(await late.get('/api/whoami', alice.moving), refusal('certificate_revoked'))
-    await bob.areGood('another client goes on until its moment')
+    await bob.areGood('another client continues until its deadline')
     reload({ crl: issueCrl({ issuer: pki.ca, revoked: [pki.alice.x509, pki.bob.x509] }) })
     await bob.areRefused('certificate_revoked')
   })
 
-  t.test(`${protocol}: an authority that is gone takes its certificates with it, with the next answer`, async t => {
+  t.test(`ends connections of a removed authority with the next response: ${protocol}`, async t => {
     const { server, pki, reload } = await start(t, answered)
     const newCa = authority('the new CA')
     const both = { ca: pki.ca.certificate + newCa.certificate }
@@ -123,20 +127,20 @@ for (const protocol of ['http/1.1', 'h2']) {
     const late = await server.connect('alice', options)
     t.match(await late.get('/api/whoami', old.moving), refusal('certificate_untrusted'))
     const again = await server.connect(issueAlice(newCa), options)
-    t.match(await again.requestToken(), { status: 200 }, 'whoever has moved is accepted again')
+    t.match(await again.requestToken(), { status: 200 }, 'a client that has moved to the new CA is accepted again')
   })
 
-  t.test(`${protocol}: a connection that asks for nothing ends too`, async t => {
+  t.test(`ends a connection without requests too: ${protocol}`, async t => {
     const { server, pki, reload } = await start(t, silent)
     const idle = [await server.connect('alice', options), await server.connect('bob', options)]
     for (const connection of idle) t.match(await connection.get('/binding'), { status: 200 })
     reload({ ca: pki.ca.certificate + authority('the new CA').certificate })
     await until(() => idle.every(connection => !connection.isOpen()))
-    t.same(server.alarms, [], 'which is no event: nothing was refused')
+    t.same(server.alarms, [], 'no event, since nothing was refused')
     t.match(await (await server.connect('alice', options)).requestToken(), { status: 200 })
   })
 
-  t.test(`${protocol}: an answer under way is not lost when the time of its connection is up`, async t => {
+  t.test(`completes a response in progress when the time of its connection is over: ${protocol}`, async t => {
     const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const { server, pki, reload } = await start(t, silent, {
       routes: app => {
@@ -159,7 +163,7 @@ for (const protocol of ['http/1.1', 'h2']) {
   })
 
   t.test(
-    `${protocol}: what was refused before ends with its next answer, and a mended list lets its client in`,
+    `ends a refused connection with its next response, and accepts the client after the list was corrected: ${protocol}`,
     async t => {
       const { server, pki, reload } = await start(t)
       const ended = { thisUpdate: new Date(Date.now() - 3_600_000), nextUpdate: new Date(Date.now() - 1000) }
@@ -186,7 +190,7 @@ for (const protocol of ['http/1.1', 'h2']) {
     },
   )
 
-  t.test(`${protocol}: each refusal that lies in the certificate ends its connection (N-08)`, async t => {
+  t.test(`ends the connection with each refusal that is caused by the certificate: ${protocol} (N-08)`, async t => {
     const { server, pki, reload } = await start(t)
     const bob = await openThree(t, server, 'bob', options)
     const alice = await server.connect('alice', options)
@@ -212,7 +216,7 @@ for (const protocol of ['http/1.1', 'h2']) {
   })
 }
 
-t.test('a file that says the same in other words changes nothing', async t => {
+t.test('changes nothing for a file with the same content in another form', async t => {
   const root = authority('root')
   const expired = issueCertificate({
     subject: [['CN', 'sub']],
@@ -222,7 +226,7 @@ t.test('a file that says the same in other words changes nothing', async t => {
   })
   const valid = issueCertificate({ subject: [['CN', 'sub']], issuer: root, ca: true, keyPair: expired })
   const { server, reload } = await start(t, silent)
-  // The expired certificate of the same key comes first: OpenSSL takes the other one.
+  // The expired certificate of the same key comes first: OpenSSL uses the other one.
   const ca = [expired, valid, root].map(({ certificate }) => certificate)
   const crl = [root, expired].map(issuer => issueCrl({ issuer, revoked: [] }))
   reload({ ca: ca.join(''), crl: crl.join('') })
@@ -237,11 +241,11 @@ t.test('a file that says the same in other words changes nothing', async t => {
     t.match(await alice.get('/api/whoami', token), { status: 200 })
     t.match(await (await server.connect(issueAlice(valid))).requestToken(), { status: 200 }, 'a new handshake too')
   }
-  t.same(reload({ ca: ca.join('') }), { revoked: 0, retired: 1 + 3 }, 'control: without the lists it is another trust')
+  t.same(reload({ ca: ca.join('') }), { revoked: 0, retired: 1 + 3 }, 'control: without the lists the trust differs')
   await until(() => !alice.isOpen())
 })
 
-t.test('an authority of the same name with another key is another authority', async t => {
+t.test('distinguishes authorities of the same name with different keys', async t => {
   const { server, pki, reload } = await start(t, answered)
   const alice = await openThree(t, server, 'alice')
   reload({ ca: issueCertificate({ subject: pki.ca.subject, ca: true }).certificate })
@@ -250,7 +254,7 @@ t.test('an authority of the same name with another key is another authority', as
   t.match(await late.requestToken(), refusal('certificate_untrusted', 'invalid_client'))
 })
 
-t.test('a list revokes the certificates of its own authority, of its own scope, while it is in force', async t => {
+t.test('revokes with a list only certificates of its authority and scope, while it is in force', async t => {
   const { server, pki, reload } = await start(t)
   const other = authority('another CA')
   const namesake = issueCertificate({ subject: pki.ca.subject, ca: true })
@@ -260,58 +264,55 @@ t.test('a list revokes the certificates of its own authority, of its own scope, 
     issueCrl({ issuer, revoked: revoked ? [revoked.x509] : [], ...more })
   const [ofOther, ofNamesake] = [by(other, pki.alice), by(namesake, pki.alice)]
   t.match(reload({ ca, crl: by(pki.ca, undefined) + ofOther + ofNamesake }), { revoked: 0, retired: 6 })
-  await alice.areGood('the serial number alone is not the certificate')
+  await alice.areGood('the serial number alone does not identify a certificate')
   const scoped = by(pki.ca, pki.alice, { scope: { onlyAuthorities: true } })
   const forClients = by(pki.ca, undefined, { scope: { onlyUserCertificates: true } })
   t.match(reload({ ca, crl: scoped + forClients + ofOther + ofNamesake }), { revoked: 0 })
   await alice.areGood('a list for authorities names no client')
   const old = { thisUpdate: new Date(Date.now() - 3_600_000), nextUpdate: new Date(Date.now() - 1000) }
   t.match(reload({ ca, crl: by(pki.ca, pki.alice, old) + ofOther + ofNamesake }), { revoked: 0 })
-  await alice.areGood('one that has ended is judged by a new handshake')
+  await alice.areGood('a list that has ended is left to a new handshake')
   t.match(reload({ ca, crl: by(pki.ca, pki.bob) + ofOther + ofNamesake }), { revoked: 3, retired: 3 })
   await alice.areGood()
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
   await bob.areRefused('certificate_revoked')
 })
 
-t.test(
-  'intermediate authorities count for live connections, whether the file has them or the client sends them',
-  async t => {
-    const root = authority('root')
-    const between = issueCertificate({ subject: [['CN', 'between']], issuer: root, ca: { pathLength: 0 } })
-    const leaf = issueAlice(between)
-    const chained: Identity = { ...leaf, certificate: leaf.certificate + between.certificate }
-    const { server, pki, reload } = await start(t, answered)
-    const revoking = (...revoked: Identity[]) => {
-      const by = (issuer: Identity, names: Identity[]) =>
-        issueCrl({ issuer, revoked: names.filter(name => revoked.includes(name)).map(({ x509 }) => x509) })
-      return by(root, [between]) + by(between, [leaf]) + by(pki.ca, [])
-    }
-    for (const [who, ca] of [
-      [leaf, [root, between, pki.ca]],
-      [chained, [root, pki.ca]],
-    ] as const) {
-      const files = { ca: ca.map(({ certificate }) => certificate).join('') }
-      reload({ ...files, crl: revoking() })
-      const first = await openThree(t, server, who)
-      reload({ ...files, crl: revoking(leaf) })
-      await first.areRefused('certificate_revoked')
-      reload({ ...files, crl: revoking() })
-      const second = await openThree(t, server, who)
-      reload({ ...files, crl: revoking(between) })
-      await second.endWithAnAnswer() // the list does not name the certificate of the client
-      t.match(await (await server.connect(who)).requestToken(), refusal('certificate_revoked', 'invalid_client'))
-      t.match(server.events.at(-1), { detail: 'authority_listed', facts: { authority: 'CN=between' } })
-      reload({ ...files, crl: revoking() })
-      const third = await openThree(t, server, who)
-      reload({ ca: between.certificate + pki.ca.certificate, crl: revoking() })
-      await third.endWithAnAnswer()
-      t.match(await (await server.connect(who)).requestToken(), refusal('certificate_untrusted', 'invalid_client'))
-    }
-  },
-)
+t.test('counts intermediate authorities of the file and of the client for live connections', async t => {
+  const root = authority('root')
+  const between = issueCertificate({ subject: [['CN', 'between']], issuer: root, ca: { pathLength: 0 } })
+  const leaf = issueAlice(between)
+  const chained: Identity = { ...leaf, certificate: leaf.certificate + between.certificate }
+  const { server, pki, reload } = await start(t, answered)
+  const revoking = (...revoked: Identity[]) => {
+    const by = (issuer: Identity, names: Identity[]) =>
+      issueCrl({ issuer, revoked: names.filter(name => revoked.includes(name)).map(({ x509 }) => x509) })
+    return by(root, [between]) + by(between, [leaf]) + by(pki.ca, [])
+  }
+  for (const [who, ca] of [
+    [leaf, [root, between, pki.ca]],
+    [chained, [root, pki.ca]],
+  ] as const) {
+    const files = { ca: ca.map(({ certificate }) => certificate).join('') }
+    reload({ ...files, crl: revoking() })
+    const first = await openThree(t, server, who)
+    reload({ ...files, crl: revoking(leaf) })
+    await first.areRefused('certificate_revoked')
+    reload({ ...files, crl: revoking() })
+    const second = await openThree(t, server, who)
+    reload({ ...files, crl: revoking(between) })
+    await second.endWithAnAnswer() // the list does not name the client's certificate
+    t.match(await (await server.connect(who)).requestToken(), refusal('certificate_revoked', 'invalid_client'))
+    t.match(server.events.at(-1), { detail: 'authority_listed', facts: { authority: 'CN=between' } })
+    reload({ ...files, crl: revoking() })
+    const third = await openThree(t, server, who)
+    reload({ ca: between.certificate + pki.ca.certificate, crl: revoking() })
+    await third.endWithAnAnswer()
+    t.match(await (await server.connect(who)).requestToken(), refusal('certificate_untrusted', 'invalid_client'))
+  }
+})
 
-t.test('a certificate that is registered itself stays, as long as it is registered', async t => {
+t.test('keeps a registered self-signed certificate for as long as it is registered', async t => {
   const own = issueCertificate({ subject: [['CN', 'alice']], extendedKeyUsage: ['clientAuth'] })
   const issued = makeDemoPki().alice // of an authority that is not trusted
   let isPinned = true
@@ -320,13 +321,13 @@ t.test('a certificate that is registered itself stays, as long as it is register
   for (const connection of [pinned, below])
     t.match(await connection.get('/binding'), { body: { certificate: { subject: 'CN=alice' } } })
   t.same(reload({ ca: pki.ca.certificate + authority('new').certificate }), { revoked: 0, retired: 1 })
-  await until(() => !below.isOpen()) // an authority has issued it, whose list may name it
+  await until(() => !below.isOpen()) // issued by an authority, whose list may name it
   t.match(await pinned.get('/binding'), { body: { certificate: { subject: 'CN=alice' } } })
   isPinned = false
   t.match(await pinned.get('/binding'), { body: { certificate: { reason: 'certificate_untrusted' } } })
 })
 
-t.test('a certificate that was bad at its handshake does not become good by a reload', async t => {
+t.test('does not accept a certificate after a reload that was rejected at its handshake', async t => {
   const { server, pki, reload } = await start(t)
   const serverOnly = issueCertificate({ subject: [['CN', 'alice']], issuer: pki.ca, extendedKeyUsage: ['serverAuth'] })
   const strangers = makeDemoPki()
@@ -343,7 +344,7 @@ t.test('a certificate that was bad at its handshake does not become good by a re
   t.match(await (await server.connect(strangers.alice)).requestToken(), { status: 200 }, 'a new handshake decides')
 })
 
-t.test('a handshake that began before a change is judged by what was trusted then, so its connection ends', async t => {
+t.test('ends a connection whose handshake began before a change of trust', async t => {
   const { server, pki, reload } = await start(t, answered)
   const begin = async () => {
     const accepted = once(server.app.server, 'connection')
@@ -364,7 +365,7 @@ t.test('a handshake that began before a change is judged by what was trusted the
   await until(() => !stranger.isOpen())
   const control = await server.connect('bob')
   t.match(await control.requestToken(), { status: 200 })
-  t.match(await control.requestToken(), { status: 200 }, 'one that began afterwards goes on')
+  t.match(await control.requestToken(), { status: 200 }, 'a connection that began afterwards stays open')
 })
 
 for (const [what, materialUntil] of [
@@ -377,7 +378,7 @@ for (const [what, materialUntil] of [
     },
   ],
 ] as const)
-  t.test(`when the time comes at which ${what} ends, live connections do, and new handshakes decide`, async t => {
+  t.test(`ends live connections when ${what} ends, so that new handshakes decide`, async t => {
     const told: object[] = []
     const { server, pki, reload } = await start(t, silent, { tls: { onEnd: retired => void told.push(retired) } })
     const end = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
@@ -388,11 +389,11 @@ for (const [what, materialUntil] of [
     t.ok(Date.now() >= end.getTime())
     t.match(told, [{ revoked: 0 }])
     await until(() => !alice.isOpen())
-    t.match(await (await server.connect('alice')).requestToken(), { status: 200 }, 'who is of another authority')
+    t.match(await (await server.connect('alice')).requestToken(), { status: 200 }, 'a client of another authority')
     t.equal(told.length, 1)
   })
 
-t.test('a certificate whose DER only OpenSSL reads is judged in words, before a reload and after it', async t => {
+t.test('evaluates a certificate whose DER only OpenSSL parses, before and after a reload', async t => {
   const { server, pki, reload } = await start(t, answered)
   const odd = withLongLength(issueAlice(pki.ca), pki.ca)
   const mismatch = { status: 401, body: { reason: 'client_mismatch' } }
@@ -414,7 +415,7 @@ t.test('a certificate whose DER only OpenSSL reads is judged in words, before a 
   t.notMatch(server.log.join(), /unexpected exception|fault/)
 })
 
-t.test('what is thrown while a connection is looked at ends that connection with an error in the log', async t => {
+t.test('ends a connection whose evaluation throws, with an error in the log', async t => {
   let isBroken = false
   const isPinned = () => {
     if (isBroken) throw new Error('canary of a registration')
@@ -434,7 +435,7 @@ t.test('what is thrown while a connection is looked at ends that connection with
   t.match(await (await server.connect('stranger')).get('/binding'), { status: 200 })
 })
 
-/** The same certificate, signed anew, with the length of its subject in one octet more than DER allows. */
+/** The same certificate, signed again, with one octet more for the length of its subject than DER allows. */
 function withLongLength(identity: Identity, issuer: Identity): Identity {
   const { raw } = identity.x509
   const signed = readElements(readSequence(raw)[0]?.content as Buffer)

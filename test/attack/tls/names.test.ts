@@ -1,5 +1,5 @@
-// The name in the TLS handshake and the name in the request must be the same: else 421 (RFC 9110 §15.5.20, N-48).
-// TS06, TS07, over both versions of HTTP and for requests that name their target in full (RFC 9112 §3.2.2).
+// The host in the TLS handshake and in the request must be the same: otherwise 421 (RFC 9110 §15.5.20, N-48). TS06, TS07,
+// over HTTP/1.1, HTTP/2 and for absolute targets (RFC 9112 §3.2.2).
 import { once } from 'node:events'
 import { connect } from 'node:tls'
 import t from 'tap'
@@ -49,7 +49,7 @@ const rows: readonly [servername: string, authority: string, status: 200 | 421][
   ['a.test', 'a.test,b.test', 421],
 ]
 
-t.test('a request for another host than the handshake was for is misdirected (TS06, TS07, N-48)', async t => {
+t.test('answers 421 to a request for another host than the handshake (TS06, TS07, N-48)', async t => {
   t.same(Buffer.byteLength(long), 255)
   for (const [servername, authority, status] of rows) {
     const name = `${servername.slice(0, 30)} → ${authority.slice(0, 30)}`
@@ -74,7 +74,7 @@ t.test('a request for another host than the handshake was for is misdirected (TS
   }
 })
 
-t.test('a server name with the dot of an absolute name is the same host (RFC 6066 §3)', async t => {
+t.test('treats a server name with a trailing dot as the same host (RFC 6066 §3)', async t => {
   const { ca, alice } = server.pki
   const identity = { ca: ca.certificate, cert: alice.certificate, key: alice.key }
   const socket = connect({ port: server.port, servername: 'localhost.', rejectUnauthorized: false, ...identity })
@@ -84,7 +84,7 @@ t.test('a server name with the dot of an absolute name is the same host (RFC 606
   socket.destroy()
 })
 
-t.test('a good token does not make up for a wrong host (TS07, N-48)', async t => {
+t.test('answers 421 for a wrong host despite a valid token (TS07, N-48)', async t => {
   for (const options of [http1, http2]) {
     const connection = await server.connect('alice', options)
     const token = await connection.token()
@@ -92,11 +92,11 @@ t.test('a good token does not make up for a wrong host (TS07, N-48)', async t =>
     t.match(await connection.get('/api/whoami', token), { status: 200 })
     t.match(await connection.call('/api/whoami', { token, headers: { [header]: 'b.test' } }), misdirected)
     t.match(await connection.call('/no/such/path', { token, headers: { [header]: 'b.test' } }), misdirected)
-    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'the connection stays good')
+    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'the connection stays usable')
   }
 })
 
-t.test('without a server name in the handshake every host is accepted, and what is no host is not', async t => {
+t.test('accepts every valid host without a server name in the handshake', async t => {
   const ask = async (host: string) => {
     const connection = await server.connect('alice', { ...http1, servername: '' })
     return connection.call('/binding', { headers: { host } }).finally(() => connection.close())
@@ -108,7 +108,7 @@ t.test('without a server name in the handshake every host is accepted, and what 
   t.match(server.events.at(-1), { detail: 'host_malformed', facts: { host: 'a.test/x' } })
 })
 
-t.test('a misdirected request is told both names, and so is the operator', async t => {
+t.test('names both hosts of a misdirected request to the client and the operator', async t => {
   const connection = await server.connect('alice', http1)
   const { body } = await connection.call('/binding', { headers: { host: 'b.test:8443' } })
   t.match(body.error_description, /^The request is for the host b\.test:8443, but the TLS handshake named localhost\./)
@@ -116,7 +116,7 @@ t.test('a misdirected request is told both names, and so is the operator', async
   t.match(server.events.at(-1), { status: 421, detail: 'misdirected', facts })
 })
 
-t.test('over HTTP/2 a Host that is not :authority is refused (RFC 9113 §8.3.1)', async t => {
+t.test('rejects a Host that differs from :authority over HTTP/2 (RFC 9113 §8.3.1)', async t => {
   const connection = await server.connect('alice', http2)
   const ask = (host: string) => connection.call('/binding', { headers: { ':authority': 'localhost', host } })
   for (const host of [`localhost:${server.port}`, 'LOCALHOST.']) t.match(await ask(host), { status: 200 }, host)
@@ -124,7 +124,7 @@ t.test('over HTTP/2 a Host that is not :authority is refused (RFC 9113 §8.3.1)'
   t.match(server.events.at(-1), { detail: 'host_repeated' })
 })
 
-t.test('a request that names its target in full is judged by that name (TS07, N-48, RFC 9112 §3.2.2)', async t => {
+t.test('checks the host of an absolute target (TS07, N-48, RFC 9112 §3.2.2)', async t => {
   for (const [target, status] of [
     ['https://localhost/binding', 200],
     [`https://LOCALHOST:${server.port}/binding`, 200],

@@ -1,4 +1,4 @@
-// Handshakes that fail before a client certificate was sent: whatever a client offers, the server process goes on.
+// Handshakes that fail before a client certificate was sent: the server process stays up, whatever a client offers.
 import { spawnSync } from 'node:child_process'
 import { connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -7,7 +7,7 @@ import { startTlsbound } from '../../helpers/process/process.ts'
 
 t.setTimeout(120_000)
 
-t.test('a handshake that fails before there is a certificate ends its connection, and nothing else', async t => {
+t.test('ends only the connection when a handshake fails before a certificate', async t => {
   const server = await startTlsbound(t, t.testdir())
   const alice = await server.connect('alice')
   const { port } = server
@@ -20,8 +20,8 @@ t.test('a handshake that fails before there is a certificate ends its connection
   const attempts: Record<string, () => unknown> = {
     'TLS 1.2 alone': () => offer({ maxVersion: 'TLSv1.2' }),
     'TLS 1.1 alone': () => offer({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' }),
-    'no protocol that is spoken': () => offer({ ALPNProtocols: ['spdy/1'] }),
-    'no group that is known': () => offer({ ecdhCurve: 'brainpoolP512r1' }),
+    'no supported protocol': () => offer({ ALPNProtocols: ['spdy/1'] }),
+    'no supported group': () => offer({ ecdhCurve: 'brainpoolP512r1' }),
     "another program's TLS 1.2": () =>
       spawnSync('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-tls1_2'], { input: '', timeout: 20_000 }),
     'a record that is no ClientHello': () =>
@@ -33,7 +33,11 @@ t.test('a handshake that fails before there is a certificate ends its connection
   }
   for (const [name, attempt] of Object.entries(attempts)) {
     await attempt()
-    t.match(await alice.get('/binding'), { status: 200 }, `${name}: a live connection goes on`)
-    t.match(await (await server.connect('alice')).get('/binding'), { status: 200 }, `${name}: and new ones are served`)
+    t.match(await alice.get('/binding'), { status: 200 }, `${name}: a live connection stays open`)
+    t.match(
+      await (await server.connect('alice')).get('/binding'),
+      { status: 200 },
+      `${name}: new connections are served`,
+    )
   }
 })

@@ -1,5 +1,5 @@
-// New certificates, authorities and revocation lists while the server runs: all at once, or nothing at all.
-// RE10's half that lies in TLS; what a reload means for live connections is tls-live-certificates.test.ts.
+// New certificates, authorities and revocation lists while the server runs: all at once, or none. The TLS part of RE10;
+// live-certificates.test.ts tests live connections.
 import type { ConnectionOptions } from 'node:tls'
 import t from 'tap'
 import {
@@ -14,7 +14,7 @@ import { tryHandshake } from '../../helpers/tls/raw-tls.ts'
 
 type Material = Parameters<TestServer['tls']['reload']>[0]
 
-/** A certificate for the server beside the one that it has. */
+/** Another certificate for the server. */
 const renew = ({ pki }: TestServer) =>
   issueCertificate({
     subject: [['CN', 'localhost']],
@@ -25,7 +25,7 @@ const renew = ({ pki }: TestServer) =>
 
 const serverCertificate = ({ socket }: TestConnection) => socket.getPeerX509Certificate()?.fingerprint256
 
-t.test('a reload changes the server’s certificate for new connections and leaves the others alone', async t => {
+t.test('uses a reloaded server certificate for new connections only', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { pki, tls } = server
@@ -37,12 +37,16 @@ t.test('a reload changes the server’s certificate for new connections and leav
   tls.reload({ cert: renewed.certificate, key: renewed.key, ca: pki.ca.certificate })
   const after = await server.connect('alice')
   t.equal(serverCertificate(after), renewed.x509.fingerprint256)
-  t.match(await before.get('/api/whoami', token), { status: 200 }, 'a token outlives the reload with its connection')
+  t.match(
+    await before.get('/api/whoami', token),
+    { status: 200 },
+    'a token stays valid on its connection after the reload',
+  )
   t.match(await after.get('/api/whoami', token), refusal('connection_mismatch'))
   t.match(await after.get('/api/whoami', await after.token()), { status: 200 })
 })
 
-t.test('a reload loses nothing of what is not in the files: versions, ciphers, protocols', async t => {
+t.test('keeps versions, ciphers and protocols in a reload', async t => {
   const server = await startTestServer()
   const { pki } = server
   const with12 = await startTestServer({ pki, env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' } })
@@ -82,7 +86,7 @@ t.test('a reload loses nothing of what is not in the files: versions, ciphers, p
   }
 })
 
-t.test('a reload that cannot be used throws, and everything stays as it was', async t => {
+t.test('throws for an invalid reload, and changes nothing', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { pki, tls } = server
@@ -94,7 +98,7 @@ t.test('a reload that cannot be used throws, and everything stays as it was', as
 
   const alice = await server.connect('alice')
   const token = await alice.token()
-  // Were half of it taken, alice would be refused.
+  // If a part of it were applied, alice would be refused.
   const crl = issueCrl({ issuer: pki.ca, revoked: [pki.alice.x509] })
   const usable: Material = { cert: renewed.certificate, key: renewed.key, ca, crl }
   const junk = (label: string, content = 'AAAA') => `-----BEGIN ${label}-----\n${content}\n-----END ${label}-----\n`
@@ -104,7 +108,7 @@ t.test('a reload that cannot be used throws, and everything stays as it was', as
     ['a certificate that is text', { cert: 'hello' }],
     ['a certificate of nothing', { cert: junk('CERTIFICATE') }],
     ['a certificate cut short', { cert: torn(renewed.certificate) }],
-    ['a good certificate, then one cut short', { cert: renewed.certificate + torn(pki.ca.certificate) }],
+    ['a valid certificate, then one cut short', { cert: renewed.certificate + torn(pki.ca.certificate) }],
     ['the key of another certificate', { key: pki.alice.key }],
     ['no key', { key: '' }],
     ['a key that is text', { key: 'hello' }],
@@ -113,13 +117,13 @@ t.test('a reload that cannot be used throws, and everything stays as it was', as
     ['no authorities', { ca: '' }],
     ['authorities that are text', { ca: 'hello' }],
     ['an authority of nothing', { ca: junk('CERTIFICATE') }],
-    ['a good authority, then one of nothing', { ca: pki.ca.certificate + junk('CERTIFICATE') }],
-    ['a good authority, then one cut short', { ca: pki.ca.certificate + torn(pki.ca.certificate) }],
+    ['a valid authority, then one of nothing', { ca: pki.ca.certificate + junk('CERTIFICATE') }],
+    ['a valid authority, then one cut short', { ca: pki.ca.certificate + torn(pki.ca.certificate) }],
     ['an empty revocation list', { crl: '' }],
     ['a revocation list that is text', { crl: 'hello' }],
     ['a revocation list of nothing', { crl: junk('X509 CRL') }],
-    ['a good list, then one of nothing', { crl: crl + junk('X509 CRL') }],
-    ['a good list, then one cut short', { crl: crl + torn(crl) }],
+    ['a valid list, then one of nothing', { crl: crl + junk('X509 CRL') }],
+    ['a valid list, then one cut short', { crl: crl + torn(crl) }],
     ['a certificate among the lists', { crl: crl + pki.ca.certificate }],
     ['a list whose content is no list', { crl: junk('X509 CRL', 'MAMCAQE=') }],
   ]
@@ -127,7 +131,7 @@ t.test('a reload that cannot be used throws, and everything stays as it was', as
     t.throws(() => tls.reload({ ...usable, ...change }), { message: /./ }, name)
     const newcomer = await server.connect('alice').catch((error: Error) => t.fail(error))
     if (typeof newcomer === 'object') {
-      t.equal(serverCertificate(newcomer), pki.server.x509.fingerprint256, 'the old certificate is shown')
+      t.equal(serverCertificate(newcomer), pki.server.x509.fingerprint256, 'the old certificate is sent')
       t.match(await newcomer.get('/api/whoami', await newcomer.token()), { status: 200 })
       newcomer.close()
     }
@@ -135,17 +139,17 @@ t.test('a reload that cannot be used throws, and everything stays as it was', as
     tls.reload(original)
   }
   const bob = await server.connect('bob')
-  t.match(await bob.requestToken(), refusal('certificate_revoked', 'invalid_client'), 'the old revocation list counts')
+  t.match(await bob.requestToken(), refusal('certificate_revoked', 'invalid_client'), 'the old revocation list applies')
   t.match(await (await server.connect('stranger')).requestToken(), refusal('certificate_untrusted', 'invalid_client'))
 
   tls.reload(usable)
-  t.match(await alice.get('/api/whoami', token), refusal('certificate_revoked'), 'a usable one is taken whole')
+  t.match(await alice.get('/api/whoami', token), refusal('certificate_revoked'), 'a valid reload is applied as a whole')
   const later = await server.connect('bob')
   t.equal(serverCertificate(later), renewed.x509.fingerprint256)
   t.match(await later.requestToken(), { status: 200 })
 })
 
-t.test('a reload that cannot be used is refused with words that do not quote the files', async t => {
+t.test('quotes no content of the files when it refuses a reload', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { pki, tls } = server
@@ -160,13 +164,13 @@ t.test('a reload that cannot be used is refused with words that do not quote the
   ])
     try {
       tls.reload({ ...good, ...change })
-      t.fail('it was taken')
+      t.fail('the reload was applied')
     } catch (error) {
       t.notMatch(String((error as Error).stack), secret)
     }
 })
 
-t.test('requests that are under way when everything is reloaded are all answered', async t => {
+t.test('answers all requests that are in progress during a reload', async t => {
   let arrived = 0
   const gate = Promise.withResolvers<void>()
   const allArrived = Promise.withResolvers<void>()
@@ -197,7 +201,7 @@ t.test('requests that are under way when everything is reloaded are all answered
   t.equal(answers.length, 24)
 })
 
-t.test('handshakes that are under way when everything is reloaded all succeed', async t => {
+t.test('completes all handshakes that are in progress during a reload', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { pki, tls } = server
@@ -213,7 +217,7 @@ t.test('handshakes that are under way when everything is reloaded all succeed', 
   t.same(new Set((await Promise.all(clients)).map(({ status }) => status)), new Set([200]))
 })
 
-t.test('a listener that is opened after a reload starts with what was reloaded', async t => {
+t.test('starts a listener that is opened after a reload with the reloaded files', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { pki, tls } = server

@@ -1,5 +1,5 @@
-// No TLS 1.2 connection is ever renegotiated: its certificate and its bindings could change under a token.
-// TS21, N-04, N-10; RFC 9266 §4.2. The control is a plain server of Node's, which the same clients do renegotiate with.
+// TLS 1.2 connections are never renegotiated: certificate and bindings could change for a token. TS21, N-04, N-10; RFC 9266
+// §4.2. The control is a plain Node server, with which the same clients renegotiate.
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import t from 'tap'
@@ -13,7 +13,7 @@ const { pki } = server
 const folder = writePki(t, server)
 const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
 
-/** Says after each message how often a handshake has ended on its connection. */
+/** Reports after each message how many handshakes its connection has completed. */
 const plain = createServer({ ...material, requestCert: true, rejectUnauthorized: false }, socket => {
   let handshakes = 1
   socket.on('secure', () => handshakes++).on('error', () => {})
@@ -25,7 +25,7 @@ const plainPort = (plain.address() as AddressInfo).port
 
 type Scope = { teardown(end: () => void): void }
 
-/** Sends a request, renegotiates, sends it again; what was said after the attempt to renegotiate. */
+/** Sends a request, renegotiates, and sends it again; returns the output after the attempt to renegotiate. */
 async function renegotiateWithOpenssl(t: Scope, port: number): Promise<string> {
   const client = start(t, 'openssl', asAlice(port, '-tls1_2'), folder)
   client.write(requestText('GET /binding', []))
@@ -52,13 +52,13 @@ async function renegotiateWithGnutls(t: Scope, port: number): Promise<string> {
   return all
 }
 
-t.test('both clients do renegotiate where they may', async t => {
+t.test('renegotiates with both clients at a plain Node server (control)', async t => {
   t.match(await renegotiateWithOpenssl(t, plainPort), /RENEGOTIATING.*verify return.*"bindings":2/s)
   t.match(await renegotiateWithGnutls(t, plainPort), /ReHandshake was completed/)
 })
 
 for (const when of ['before', 'after'])
-  t.test(`a renegotiation ends its connection, ${when} a reload (N-04, N-10, TS21)`, async t => {
+  t.test(`ends a connection that renegotiates, ${when} a reload (N-04, N-10, TS21)`, async t => {
     if (when === 'after') server.tls.reload(material)
     const bystander = await server.connect('alice', { maxVersion: 'TLSv1.2' })
     const token = await bystander.token()
@@ -68,7 +68,7 @@ for (const when of ['before', 'after'])
     ])
     for (const said of attempts) {
       t.match(said, /RENEGOTIATING|ReHandshake has failed/)
-      t.notMatch(said, /verify return|"bindings":|ReHandshake was completed/, 'refused, and no answer after it')
+      t.notMatch(said, /verify return|"bindings":|ReHandshake was completed/, 'refused, and no response after it')
     }
-    t.match(await bystander.get('/api/whoami', token), { status: 200 }, 'other connections go on')
+    t.match(await bystander.get('/api/whoami', token), { status: 200 }, 'other connections stay open')
   })

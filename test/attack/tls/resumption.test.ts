@@ -1,5 +1,5 @@
-// No TLS session is ever resumed: a resumed connection would bring a certificate without its key (RFC 8446 §2.2).
-// CB05, CB06, TS01, TS14, TS15. The control is a plain server of Node's, which the same clients do resume with.
+// TLS sessions are never resumed: a resumed connection would have a certificate without proof of its key (RFC 8446 §2.2).
+// CB05, CB06, TS01, TS14, TS15. The control is a plain Node server, with which the same clients resume.
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -42,7 +42,7 @@ function open(port: number, who: 'alice' | null, maxVersion: Version, session?: 
   return openConnection({ ...common, ...(who && { cert, key }), ...(session && { session }) }, 'alice')
 }
 
-/** A connection of alice's after its first answer, and what there is to resume it with. */
+/** A connection of alice after its first response, and its session. */
 async function openFirst(port: number, version: Version): Promise<{ first: TestConnection; session: Buffer }> {
   const first = await open(port, 'alice', version)
   let session = first.socket.getSession()
@@ -52,7 +52,7 @@ async function openFirst(port: number, version: Version): Promise<{ first: TestC
   return { first, session: session as Buffer }
 }
 
-t.test('a server that resumes lets whoever has the ticket be alice, without her key', async t => {
+t.test("lets a client without alice's key be alice with her ticket, on a server that resumes (control)", async t => {
   for (const version of versions) {
     const { session } = await openFirst(plainPort, version)
     const thief = await open(plainPort, null, version, session)
@@ -84,13 +84,13 @@ async function refuseResumption(t: Tap, version: Version): Promise<void> {
 }
 type Tap = Pick<typeof t, 'equal' | 'match'>
 
-/** How often `openssl s_client` resumes, over six connections. On TLS 1.3 it would not wait for a ticket. */
+/** Counts how often `openssl s_client` resumes in six connections. On TLS 1.3 it would not wait for a ticket. */
 async function reconnect(t: Tap & { teardown(end: () => void): void }, port: number) {
   const { all } = await run(t, 'openssl', asAlice(port, '-tls1_2', '-reconnect'), { cwd: folder })
   return { fresh: all.match(/^New, TLSv1/gm)?.length ?? 0, resumed: all.match(/^Reused, TLSv1/gm)?.length ?? 0 }
 }
 
-/** The same with the session kept in a file, which a thief could take away. */
+/** The same with the session in a file, which a thief could copy. */
 async function resumeFromFile(t: Tap & { teardown(end: () => void): void }, port: number, version: Version) {
   const flags = [version === 'TLSv1.3' ? '-tls1_3' : '-tls1_2', '-ign_eof']
   const input = requestText('GET /binding', ['Connection: close'])
@@ -100,13 +100,13 @@ async function resumeFromFile(t: Tap & { teardown(end: () => void): void }, port
 }
 
 for (const when of ['before', 'after'])
-  t.test(`nothing is resumed ${when} a reload (CB05, CB06, TS14)`, async t => {
+  t.test(`resumes nothing ${when} a reload (CB05, CB06, TS14)`, async t => {
     if (when === 'after') server.tls.reload(material)
     for (const version of versions) await refuseResumption(t, version)
   })
 
-t.test('nor does OpenSSL’s client resume anything, before and after a reload (TS14)', async t => {
-  t.same(await reconnect(t, plainPort), { fresh: 1, resumed: 5 }, 'it would')
+t.test("resumes nothing for OpenSSL's client, before and after a reload (TS14)", async t => {
+  t.same(await reconnect(t, plainPort), { fresh: 1, resumed: 5 }, 'control: the plain server resumes')
   for (const version of versions) t.equal(await resumeFromFile(t, plainPort, version), 'Reused', version)
   for (let reload = 0; reload < 2; reload++) {
     t.same(await reconnect(t, server.port), { fresh: 6, resumed: 0 })
@@ -115,7 +115,7 @@ t.test('nor does OpenSSL’s client resume anything, before and after a reload (
   }
 })
 
-t.test('a session of one server is nothing to its replica or to its successor (TS15)', async t => {
+t.test('accepts no session of another server or of its predecessor (TS15)', async t => {
   for (const version of versions) {
     const replica = await startTestServer({ pki, env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' } })
     const { session } = await openFirst(server.port, version)
@@ -130,7 +130,7 @@ t.test('a session of one server is nothing to its replica or to its successor (T
   }
 })
 
-t.test('no security event of this file says that a connection was resumed', async t => {
+t.test('records no resumed connection in any event', async t => {
   const events = server.events.filter(event => event.tls !== undefined)
   t.ok(events.length > 0)
   t.ok(events.every(event => event.resumed === false))

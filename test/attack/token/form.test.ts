@@ -1,5 +1,5 @@
-// Texts that are almost a token, or not one at all: JW14 … JW16, JW20. A token has one spelling, and a length.
-// What RFC 6750 §2.1 does not even allow as a bearer token is a malformed request, 400; all else is 401.
+// Texts that resemble a token: JW14 … JW16, JW20. A token has one spelling and a maximum length. Characters that RFC 6750
+// §2.1 forbids in a bearer token make a malformed request, 400; all else is 401.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
@@ -22,12 +22,12 @@ const claims = claimsFor(alice, server)
 const token = tokenWith(/[-_]/)
 const [head, body, signature] = token.split('.') as [string, string, string]
 
-t.test('the token is good as it is, and spaces around it belong to HTTP', async t => {
+t.test('accepts the unchanged token, with spaces around it that belong to HTTP', async t => {
   t.equal((await alice.get('/api/whoami', token)).status, 200)
   t.equal((await alice.get('/api/whoami', `${token} \t `)).status, 200, 'RFC 9110 §5.5: they are not part of the value')
 })
 
-t.test('JW14: a token has one spelling', async t => {
+t.test('accepts a token in one spelling only (JW14)', async t => {
   const { length } = token
   const half = Math.floor(length / 2)
   await refuseEach(t, server, alice, [
@@ -63,7 +63,7 @@ t.test('JW14: a token has one spelling', async t => {
   ])
 })
 
-t.test('JW14, JW16: what is no bearer token by its characters is a malformed request', async t => {
+t.test('rejects characters outside of a bearer token as a malformed request (JW14, JW16)', async t => {
   const jws = { payload: body, protected: head, signature }
   const texts: Record<string, string> = {
     'a space before': ` ${token}`,
@@ -96,7 +96,7 @@ t.test('JW14, JW16: what is no bearer token by its characters is a malformed req
   ])
 })
 
-t.test('JW15: an encrypted token is not decrypted', async t => {
+t.test('rejects an encrypted token without decrypting it (JW15)', async t => {
   const parts = [256, 12, 400, 16].map(size => randomBytes(size))
   const encrypted = (header: object) => [header, ...parts].map(encode).join('.')
   const algorithms = ['dir', 'RSA-OAEP', 'RSA1_5', 'ECDH-ES', 'A256KW', 'PBES2-HS256+A128KW', 'none', 'ES256']
@@ -107,15 +107,15 @@ t.test('JW15: an encrypted token is not decrypted', async t => {
         return [`${alg} ${JSON.stringify(more)}`, encrypted(header)]
       }),
     ),
-    ['five segments of a good token', `${token}.${body}.${signature}`],
+    ['five segments of a valid token', `${token}.${body}.${signature}`],
     ['five segments, four of them empty', `${head}....`],
   ])
 })
 
-t.test('JW20: a token of any length is refused, and the server lives on', async t => {
+t.test('rejects tokens of any length, and stays up (JW20)', async t => {
   const long = (length: number) => `${head}.${'A'.repeat(length - token.length + body.length)}.${signature}`
   const withJunk = (length: number) => forgeToken({ jwk, claims: { ...claims, junk: 'x'.repeat(length) } })
-  t.equal((await alice.get('/api/whoami', withJunk(2000))).status, 200, 'one of 3.5 thousand characters is looked at')
+  t.equal((await alice.get('/api/whoami', withJunk(2000))).status, 200, 'one of 3500 characters is parsed')
   await refuseEach(t, server, alice, [
     ['well signed, 8 KB', withJunk(5500)],
     ...[4097, 8192, 15_360].map((length): Row => [`${length} characters`, long(length)]),
@@ -136,7 +136,7 @@ async function outcome(connection: TestConnection, text: string): Promise<number
   return answer?.status ?? 'closed'
 }
 
-/** A good token whose signature has a character that base64 and base64url write differently. */
+/** A valid token whose signature has a character that differs between base64 and base64url. */
 function tokenWith(characters: RegExp): string {
   for (let count = 0; count < 100; count++) {
     const candidate = forgeToken({ jwk, claims: { ...claims, jti: `forged-${count}`, pad: 'x'.repeat(count % 3) } })
@@ -146,7 +146,7 @@ function tokenWith(characters: RegExp): string {
   throw new Error('no such token in a hundred')
 }
 
-/** The same octets in another spelling: bits that a lenient decoder throws away are set. */
+/** Returns the same octets in another spelling: sets bits that a lenient decoder ignores. */
 function nextTo(segment: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   const other = segment.slice(0, -1) + alphabet[alphabet.indexOf(segment.at(-1) as string) + 1]

@@ -1,5 +1,5 @@
-// A token's header may say three things, each in one way: JW04 … JW07, JW09, JW10, JW15, JW19.
-// Each header here is signed by the issuer's own key where nothing else is said, so that only what it says is wrong.
+// The header of a token has three members, each of one form: JW04 … JW07, JW09, JW10, JW15, JW19. Each header here is signed
+// by the issuer's own key unless stated otherwise, so that only its content is wrong.
 
 import { type AddressInfo, createServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -22,14 +22,14 @@ const header = headerOf(jwk)
 const forge = (changes: object) => forgeToken({ jwk, header: { ...header, ...changes }, claims })
 const remembered = () => connectionOf(sockets[0])?.verified?.size
 
-t.test('the header that the issuer writes is taken, in whatever order its members stand', async t => {
+t.test("accepts the issuer's header in any order of its members", async t => {
   t.equal((await alice.get('/api/whoami', forge({}))).status, 200)
   const reversed = Object.fromEntries(Object.entries(header).reverse())
   t.equal((await alice.get('/api/whoami', forgeToken({ jwk, header: reversed, claims }))).status, 200)
-  t.equal(remembered(), 2, 'and what is taken is remembered')
+  t.equal(remembered(), 2, 'accepted tokens are remembered')
 })
 
-t.test('JW04, JW06, N-36: a key or a certificate that a token brings along is not looked at', async t => {
+t.test('ignores keys and certificates in the header of a token (JW04, JW06, N-36)', async t => {
   const { d: _, ...publicJwk } = attacker
   const { kid: __, ...withoutKid } = publicJwk
   const bySigner = (changes: object, signer = attacker) =>
@@ -50,7 +50,7 @@ t.test('JW04, JW06, N-36: a key or a certificate that a token brings along is no
   ])
 })
 
-t.test('JW05, N-36: no address that a token names is ever connected to', async t => {
+t.test('connects to no URL that a token names (JW05, N-36)', async t => {
   let connects = 0
   const canary = createServer(socket => {
     connects++
@@ -60,7 +60,7 @@ t.test('JW05, N-36: no address that a token names is ever connected to', async t
   t.teardown(() => canary.close())
   const { port } = canary.address() as AddressInfo
   await fetch(`http://127.0.0.1:${port}/`)
-  t.equal(connects, 1, 'the canary sings when somebody comes')
+  t.equal(connects, 1, 'control: the server notices a connection')
 
   const addresses = [
     `http://127.0.0.1:${port}/keys`,
@@ -85,11 +85,11 @@ t.test('JW05, N-36: no address that a token names is ever connected to', async t
       ],
     ])
   }
-  t.equal((await alice.get('/api/whoami', forge({}))).status, 200, 'the server is through with all of them')
+  t.equal((await alice.get('/api/whoami', forge({}))).status, 200, 'the server has processed all of them')
   t.equal(connects, 1)
 })
 
-t.test('JW07, N-36: a kid finds a key that was loaded before, or nothing', async t => {
+t.test('uses a kid only to select a loaded key (JW07, N-36)', async t => {
   const before = remembered()
   const prototype = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'size', 'get']
   const texts = [
@@ -128,7 +128,7 @@ t.test('JW07, N-36: a kid finds a key that was loaded before, or nothing', async
   t.equal(remembered(), before, 'none of these is remembered')
 })
 
-t.test('JW09: whatever a header declares critical is not understood', async t => {
+t.test('rejects a header with crit, whatever it lists (JW09)', async t => {
   const critical = [
     ['b64'],
     ['exp'],
@@ -152,7 +152,7 @@ t.test('JW09: whatever a header declares critical is not understood', async t =>
   await refuseEach(t, server, alice, [
     ...critical.flatMap((crit): Row[] => [
       [`crit ${JSON.stringify(crit)}`, forge({ crit })],
-      [`crit ${JSON.stringify(crit)}, and there is such a member`, forge({ crit, x: 1, b64: true, exp: 1 })],
+      [`crit ${JSON.stringify(crit)}, with such a member`, forge({ crit, x: 1, b64: true, exp: 1 })],
     ]),
     ['b64 false without crit', forge({ b64: false })],
     ['b64 false with crit', forge({ b64: false, crit: ['b64'] })],
@@ -160,7 +160,7 @@ t.test('JW09: whatever a header declares critical is not understood', async t =>
   ])
 })
 
-t.test('JW10, N-33: only at+jwt is an access token, in the short or the long spelling of the media type', async t => {
+t.test('accepts typ at+jwt only, in the short or the long form of the media type (JW10, N-33)', async t => {
   t.equal((await alice.get('/api/whoami', forge({ typ: 'application/at+jwt' }))).status, 200, 'N-36')
   const kinds = [
     'JWT',
@@ -201,17 +201,20 @@ t.test('JW10, N-33: only at+jwt is an access token, in the short or the long spe
   )
 })
 
-t.test('JW15, JW19: a header that says anything more, or is no object at all, is refused', async t => {
+t.test('rejects a header with any other member, or that is not an object (JW15, JW19)', async t => {
   const nested = forge({})
   const compressed = deflateRawSync(Buffer.alloc(10_000_000, 32))
   const raw = (text: string) => forgeToken({ jwk, header: text, claims })
   const { typ, alg, kid } = header
   await refuseEach(t, server, alice, [
     ['cty', forge({ cty: 'JWT' })],
-    ['cty, and a token for a payload', forgeToken({ jwk, header: { ...header, cty: 'JWT' }, claims: nested })],
-    ['a token for a payload', forgeToken({ jwk, claims: nested })],
+    ['cty, and a token as the payload', forgeToken({ jwk, header: { ...header, cty: 'JWT' }, claims: nested })],
+    ['a token as the payload', forgeToken({ jwk, claims: nested })],
     ['zip', forge({ zip: 'DEF' })],
-    ['zip, and a bomb', forgeToken({ jwk, header: { ...header, zip: 'DEF' }, claims: compressed.subarray(0, 2000) })],
+    [
+      'zip, and a decompression bomb',
+      forgeToken({ jwk, header: { ...header, zip: 'DEF' }, claims: compressed.subarray(0, 2000) }),
+    ],
     ['enc', forge({ enc: 'A256GCM' })],
     ['iss', forge({ iss: claims.iss })],
     ['an unknown member', forge({ x: 1 })],
@@ -230,12 +233,12 @@ t.test('JW15, JW19: a header that says anything more, or is no object at all, is
       forgeToken({ jwk, header: Buffer.from(JSON.stringify({ ...header, kid: 'ÿ' }), 'latin1'), claims }),
     ],
     ['UTF-16', forgeToken({ jwk, header: Buffer.from(JSON.stringify(header), 'utf16le'), claims })],
-    ['a deep nest', raw(`{"typ":"at+jwt","x":${'['.repeat(1000)}${']'.repeat(1000)}}`)],
+    ['deep nesting', raw(`{"typ":"at+jwt","x":${'['.repeat(1000)}${']'.repeat(1000)}}`)],
   ])
-  t.equal(({} as { kid?: string }).kid, undefined, 'nothing got into the prototype of all objects')
+  t.equal(({} as { kid?: string }).kid, undefined, 'Object.prototype is not polluted')
   t.match(
     await alice.get('/api/whoami', 'e30.e30.e30'),
     refusal('wrong_type'),
-    'the smallest thing that looks like a token',
+    'the shortest text that resembles a token',
   )
 })

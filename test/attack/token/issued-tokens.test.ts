@@ -1,5 +1,5 @@
-// Whatever is asked for, by whichever grant and in whichever format: no access token is issued that is not bound to the
-// certificate that it was asked for with. N-43; RFC 8705 §3, CL01, I1.
+// Every access token is bound to the certificate that it was requested with, for every request, grant and format. N-43; RFC
+// 8705 §3, CL01, I1.
 import t from 'tap'
 import { tokenBindings } from '../../../src/core/confirmation.ts'
 import { issueCertificate, startTestServer } from '../../../src/testing/server.ts'
@@ -33,7 +33,7 @@ const apis = issueCertificate({ subject: [['CN', 'api']], issuer: server.pki.ca,
 const api = await server.connect(apis, { clientId: 'api' })
 
 type Wish = Record<string, string>
-/** What is empty is as good as absent, and what is unknown is ignored. */
+/** An empty value counts as absent, and an unknown parameter is ignored. */
 const good: Wish[] = [
   {},
   ...['', ...tokenBindings].map(token_binding => ({ token_binding })),
@@ -42,7 +42,7 @@ const good: Wish[] = [
 const notAllowed = { status: 400, body: { error: 'invalid_request', reason: 'binding_not_allowed' } }
 
 for (const name of ['alice', 'bob'] as const)
-  t.test(`${name}: every grant binds its token, and none gives one that is not bound (N-43, ASVS 10.4.14)`, async t => {
+  t.test(`binds the tokens of every grant: ${name} (N-43, ASVS 10.4.14)`, async t => {
     const connection = await server.connect(name)
     const thief = await server.connect('mallory')
     const { 'x5t#S256': x5t } = confirmationOf(connection)
@@ -70,7 +70,7 @@ for (const name of ['alice', 'bob'] as const)
     }
   })
 
-t.test('without a certificate there is no token at all, by no grant (N-43, ASVS 10.4.16)', async t => {
+t.test('refuses every grant without a certificate (N-43, ASVS 10.4.16)', async t => {
   const nobody = await server.connect(null)
   for (const grant_type of every.grant_types)
     t.match(

@@ -1,5 +1,5 @@
-// Every header member and every claim of every token form, of every JSON type, well signed, through a real server: an answer
-// below 500, one event for each refusal, and nothing in the log. I2, I7, RFC 8725 §3.11.
+// Every header member and claim of every token form, with every JSON type, well signed, at a real server: a response below
+// 500, one event for each refusal, and no log entry. I2, I7, RFC 8725 §3.11.
 
 import { createPrivateKey } from 'node:crypto'
 import fc from 'fast-check'
@@ -52,7 +52,7 @@ const claimNames = [
   ...['events', 'azp', 'nonce', 'roles', '__proto__', 'constructor', 'hasOwnProperty', ''],
 ]
 
-/** An object's text with this JSON text in the place of a member, or beside the others. */
+/** Returns an object's text with this JSON text as a member, replaced or added. */
 function withText(object: object, name: string, json: string): string {
   const { [name]: _, ...others } = object as Record<string, unknown>
   const inside = JSON.stringify(others).slice(1, -1)
@@ -68,7 +68,7 @@ const outside = (parts: Partial<Parts>) => forgeToken({ jwk: outsideKey, claims:
 const unsigned = ({ header = headerOf(jwk), claims = claimsFor(alice, server) }: Partial<Parts>) =>
   `${encode(header)}.${encode(claims)}.${'A'.repeat(86)}`
 
-/** Where a token can be brought, and what must come of it: an answer, and an event if it is a refusal. */
+/** Where a token can be presented, and what must follow: a response, and an event if it is a refusal. */
 const doors: Readonly<Record<string, (token: string) => Promise<Answer>>> = {
   'as an access token': token => alice.get('/api/whoami', token),
   'as a subject token': token => exchange(alice, token),
@@ -91,7 +91,7 @@ async function meet(what: string, bring: () => Promise<Answer>): Promise<Answer>
 }
 
 const forms = { own, outside, unsigned }
-/** Where each form can come further than to its reader. */
+/** Where each form gets beyond its parser. */
 const doorsOf = {
   own: ['as an access token', 'as a subject token', 'for introspection', 'for revocation'],
   outside: ['as a subject token', 'as an ID token'],
@@ -103,7 +103,7 @@ const parts = [
 ]
 
 for (const [form, build] of Object.entries(forms))
-  t.test(`answers below 500 to every member of every JSON type: ${form} tokens`, async t => {
+  t.test(`answers below 500 to members of every JSON type: ${form} tokens`, async t => {
     const header = form === 'outside' ? headerOf(outsideKey) : headerOf(jwk)
     const claims = form === 'outside' ? goodClaims(server.clock) : claimsFor(alice, server)
     let count = 0
@@ -121,7 +121,7 @@ for (const [form, build] of Object.entries(forms))
     t.ok(count > 1000)
   })
 
-t.test('a typ that is no text is refused by name, and the right one is exchanged', async t => {
+t.test('rejects a typ that is not a string by name, and exchanges the right one', async t => {
   t.match(await exchange(alice, outside({})), { status: 200 }, 'control')
   for (const json of values.filter(json => !json.startsWith('"'))) {
     const token = outside({ header: withText(headerOf(outsideKey), 'typ', json) })
@@ -131,7 +131,7 @@ t.test('a typ that is no text is refused by name, and the right one is exchanged
   }
 })
 
-t.test('answers below 500 to every member of a binding proof of every JSON type', async t => {
+t.test('answers below 500 to members of every JSON type in a binding proof', async t => {
   const token = await alice.token({ token_binding: 'proof' })
   const { x5t, ekm, iat } = readProof(alice.prove(token))
   const header = goodHeader('ES256', x5t)
@@ -158,29 +158,32 @@ t.test('answers below 500 to every member of a binding proof of every JSON type'
   t.ok(count > 500, `${count} requests`)
 })
 
-t.test('answers below 500 to tokens whose header or claims are no object, and to two odd members at once', async t => {
-  for (const json of [...values, '', '{', '{"typ":}', '\u0000', '\ufeff{}'])
-    for (const [name, build] of Object.entries(forms))
-      for (const part of ['header', 'claims'])
-        for (const [door, bring] of Object.entries(doors))
-          await meet(`${name} ${part} ${json.slice(0, 40)} ${door}`, () => bring(build({ [part]: json })))
-  const odd = fc.tuple(fc.constantFrom(...parts), fc.constantFrom(...values))
-  const names = fc.constantFrom(...(Object.keys(forms) as (keyof typeof forms)[]))
-  const property = fc.asyncProperty(names, odd, odd, async (form, [[one, first], a], [[other, second], b]) => {
-    const good = {
-      header: form === 'outside' ? headerOf(outsideKey) : headerOf(jwk),
-      claims: form === 'outside' ? goodClaims(server.clock) : claimsFor(alice, server),
-    }
-    const once = { ...good, [one]: withText(good[one], first, a) }
-    const base = once[other] as object | string
-    const twice =
-      typeof base === 'string' ? `${base.slice(0, -1)},${JSON.stringify(second)}:${b}}` : withText(base, second, b)
-    const token = forms[form]({ ...once, [other]: twice })
-    for (const [door, bring] of Object.entries(doors)) await meet(`${form} ${door}`, () => bring(token))
-  })
-  await fc.assert(property, { numRuns: 100 })
-  t.match(await alice.get('/api/whoami', await alice.token()), { status: 200 }, 'the server goes on')
-})
+t.test(
+  'answers below 500 to tokens whose header or claims are not an object, and to two odd members at once',
+  async t => {
+    for (const json of [...values, '', '{', '{"typ":}', '\u0000', '\ufeff{}'])
+      for (const [name, build] of Object.entries(forms))
+        for (const part of ['header', 'claims'])
+          for (const [door, bring] of Object.entries(doors))
+            await meet(`${name} ${part} ${json.slice(0, 40)} ${door}`, () => bring(build({ [part]: json })))
+    const odd = fc.tuple(fc.constantFrom(...parts), fc.constantFrom(...values))
+    const names = fc.constantFrom(...(Object.keys(forms) as (keyof typeof forms)[]))
+    const property = fc.asyncProperty(names, odd, odd, async (form, [[one, first], a], [[other, second], b]) => {
+      const good = {
+        header: form === 'outside' ? headerOf(outsideKey) : headerOf(jwk),
+        claims: form === 'outside' ? goodClaims(server.clock) : claimsFor(alice, server),
+      }
+      const once = { ...good, [one]: withText(good[one], first, a) }
+      const base = once[other] as object | string
+      const twice =
+        typeof base === 'string' ? `${base.slice(0, -1)},${JSON.stringify(second)}:${b}}` : withText(base, second, b)
+      const token = forms[form]({ ...once, [other]: twice })
+      for (const [door, bring] of Object.entries(doors)) await meet(`${form} ${door}`, () => bring(token))
+    })
+    await fc.assert(property, { numRuns: 100 })
+    t.match(await alice.get('/api/whoami', await alice.token()), { status: 200 }, 'the server goes on')
+  },
+)
 
 function readProof(proof: string): { x5t: string; ekm: string; iat: number } {
   const [header, payload] = proof.split('.').map(segment => Buffer.from(segment, 'base64url').toString())

@@ -1,5 +1,5 @@
-// What was seen of the libraries below us, and the rule that was made of each finding (table "Libraries").
-// The findings are about their defaults; these tests fail when one of the rules is given up.
+// Known weaknesses of the libraries in use, and the rule against each. The weaknesses are in their defaults; a test here
+// fails when a rule is removed.
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
@@ -10,7 +10,7 @@ import { claimsFor, forgeHmacToken, forgeToken, headerOf, signers } from '../../
 
 const jwk = await generateTokenKey('ES256')
 const server = await startTestServer({
-  tls: { timeouts: {} }, // those of a real server
+  tls: { timeouts: {} }, // of a real server
   signingKeys: [jwk],
   routes: app => {
     app.get('/tamper', ({ token }) => {
@@ -31,7 +31,7 @@ t.teardown(() => server.close())
 const alice = await server.connect('alice')
 const token = await alice.token()
 
-t.test('the versions are not below those in which what is known was mended', async t => {
+t.test('uses library versions with fixes for known vulnerabilities', async t => {
   const installed = (name: string): string =>
     JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')).version
   const numbers = (version: string) =>
@@ -44,35 +44,32 @@ t.test('the versions are not below those in which what is known was mended', asy
   for (const [name, floor] of Object.entries(floors))
     t.ok(numbers(installed(name)) >= numbers(floor), `${name} ${installed(name)}`)
   t.ok(numbers(process.version) >= numbers('24.21.0'), `Node ${process.version}`)
-  t.notOk(numbers('5.9.9') >= numbers('5.12.8'), 'numbers are compared as numbers')
+  t.notOk(numbers('5.9.9') >= numbers('5.12.8'), 'control: versions are compared as numbers')
 })
 
-t.test(
-  'fast-jwt: a key in any spelling is no secret, even without the checks that come before the library',
-  async t => {
-    for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
-      const key = await generateTokenKey(algorithm)
-      const { verify } = await importVerificationKey(key)
-      t.same(verify(forgeToken({ jwk: key, claims: { x: 1 } })), { x: 1 })
-      const publicKey = createPublicKey(createPrivateKey({ key, format: 'jwk' }))
-      const der = publicKey.export({ type: 'spki', format: 'der' })
-      const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
-      for (const secret of [
-        pem,
-        pem.trim(),
-        der,
-        der.toString('base64'),
-        der.toString('hex'),
-        JSON.stringify(publicKey.export({ format: 'jwk' })),
-        '',
-      ])
-        for (const alg of ['HS256', 'HS384', 'HS512', 'none', algorithm])
-          t.equal(verify(forgeHmacToken({ ...headerOf(key), alg }, { x: 1 }, secret)), undefined)
-    }
-  },
-)
+t.test('accepts no key as a secret in any spelling, even without the checks before the library (fast-jwt)', async t => {
+  for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
+    const key = await generateTokenKey(algorithm)
+    const { verify } = await importVerificationKey(key)
+    t.same(verify(forgeToken({ jwk: key, claims: { x: 1 } })), { x: 1 })
+    const publicKey = createPublicKey(createPrivateKey({ key, format: 'jwk' }))
+    const der = publicKey.export({ type: 'spki', format: 'der' })
+    const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+    for (const secret of [
+      pem,
+      pem.trim(),
+      der,
+      der.toString('base64'),
+      der.toString('hex'),
+      JSON.stringify(publicKey.export({ format: 'jwk' })),
+      '',
+    ])
+      for (const alg of ['HS256', 'HS384', 'HS512', 'none', algorithm])
+        t.equal(verify(forgeHmacToken({ ...headerOf(key), alg }, { x: 1 }, secret)), undefined)
+  }
+})
 
-t.test('fast-jwt: a key takes one algorithm, not every one that its kind of key could do', async t => {
+t.test('accepts one algorithm per key (fast-jwt)', async t => {
   const key = await generateTokenKey('RS256')
   const { verify } = await importVerificationKey(key)
   const forge = (alg: 'RS256' | 'RS512' | 'PS256') =>
@@ -81,25 +78,25 @@ t.test('fast-jwt: a key takes one algorithm, not every one that its kind of key 
   for (const alg of ['RS512', 'PS256'] as const) t.equal(verify(forge(alg)), undefined, alg)
 })
 
-t.test('fast-jwt: its cache is off: each verification gives an object of its own', async t => {
+t.test('returns a new object from each verification, with the cache off (fast-jwt)', async t => {
   const { verify } = await importVerificationKey(jwk)
   const first = verify(token) as { sub: string }
   first.sub = 'bob'
   t.match(verify(token), { sub: 'alice' })
 })
 
-t.test('what a route does to the token of its request does not reach the next request', async t => {
+t.test('isolates the claims of a request from the next request', async t => {
   t.match(await alice.get('/tampered', token), { status: 200, body: { claims: { client_id: 'alice' } } })
   t.equal((await alice.get('/admin', token)).status, 403)
   t.equal((await alice.get('/tamper', token)).status, 200)
   t.match(await alice.get('/tampered', token), {
     body: { claims: { client_id: 'alice' }, tampered: [false, false, false] },
   })
-  t.equal((await alice.get('/admin', token)).status, 403, 'no scope has grown')
+  t.equal((await alice.get('/admin', token)).status, 403, 'no scope was added')
   t.match((await alice.get('/api/whoami', token)).body, { client_id: 'alice', scope: 'notes:read notes:write' })
 })
 
-t.test('@fastify/jwt: what it answers 500 to by default is 401 here', async t => {
+t.test('answers 401 where the default is 500 (@fastify/jwt)', async t => {
   const claims = claimsFor(alice, server)
   const { alg: _, ...withoutAlg } = headerOf(jwk)
   const wrong = [
@@ -113,7 +110,7 @@ t.test('@fastify/jwt: what it answers 500 to by default is 401 here', async t =>
     t.match(await alice.get('/api/whoami', text), { status: 401, body: { error: 'invalid_token' } })
 })
 
-t.test('Fastify: every timeout is set, and the check stands before whatever is not found', async t => {
+t.test('sets every timeout, and checks tokens before unmatched routes (Fastify)', async t => {
   const { requestTimeout, headersTimeout, keepAliveTimeout } = server.app.server as unknown as Record<string, number>
   for (const timeout of [requestTimeout, headersTimeout, keepAliveTimeout])
     t.ok(timeout && timeout > 0 && timeout <= 60_000)
@@ -124,9 +121,9 @@ t.test('Fastify: every timeout is set, and the check stands before whatever is n
   }
 })
 
-t.test('Fastify: no text is parsed that nobody asked for', async t => {
+t.test('parses no text format that no route needs (Fastify)', async t => {
   const post = async (path: string, type: string, body: string) => {
-    const connection = await server.connect('alice') // it may end with the refusal of its body
+    const connection = await server.connect('alice') // may end with the refusal of its body
     const authorization = path === '/api/notes' ? { token: await connection.token() } : {}
     return connection.call(path, { method: 'POST', headers: { 'content-type': type }, body, ...authorization })
   }
@@ -139,7 +136,7 @@ t.test('Fastify: no text is parsed that nobody asked for', async t => {
     t.match(await post('/oauth/token', type, form), { status: 400, body: { reason: 'malformed_request' } }, type)
 })
 
-t.test('Fastify: neither an address with its query nor a token gets into a log or an event', async t => {
+t.test('writes neither a URL with its query nor a token to a log or an event (Fastify)', async t => {
   for (const path of ['/api/whoami', '/oauth/token', '/nothing', '/binding']) {
     await alice.get(`${path}?access_token=${token}`, `${token}A`)
     await alice.get(`${path}?x=secret-in-the-query`)

@@ -1,5 +1,5 @@
-// Opaque access tokens: bound, expired, revoked and refused like signed ones, and known to the store by their hash only.
-// CB01, CB02, CB26, RE11, N-37; noise is told from a token without a trip to the store.
+// Opaque access tokens: bound, expired, revoked and refused like signed ones; the store knows only their hash. CB01, CB02,
+// CB26, RE11, N-37. Noise is rejected without a query to the store.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken, hashOpaqueToken } from '../../../src/core/opaque-token.ts'
@@ -20,7 +20,7 @@ const alice = await server.connect('alice')
 const issue = (wish: Record<string, string> = {}) => alice.token(wish)
 const good = { status: 200, body: { client_id: 'alice' } }
 
-t.test('an opaque token is of the form that scanners know, and no two are one (N-37)', async t => {
+t.test('issues unique opaque tokens in the form that scanners know (N-37)', async t => {
   const tokens = await Promise.all(Array.from({ length: 30 }, () => issue()))
   for (const token of tokens) t.match(token, /^tlsbound_at_[0-9A-Za-z]{49}$/)
   t.equal(new Set(tokens.map(token => token.slice(0, 30))).size, 30)
@@ -30,7 +30,7 @@ t.test('an opaque token is of the form that scanners know, and no two are one (N
   })
 })
 
-t.test('CB01, CB02: it is good on its connection, and for no other connection or certificate', async t => {
+t.test('accepts an opaque token only on its connection and with its certificate (CB01, CB02)', async t => {
   const token = await issue()
   t.match(await alice.get('/api/whoami', token), { ...good, body: { token_binding: 'connection' } })
   t.match(await alice.get('/strict', token), { status: 200 })
@@ -48,7 +48,7 @@ t.test('CB01, CB02: it is good on its connection, and for no other connection or
     [null, 'no_certificate'],
   ] as const)
     await refusePresenter(t, server, who, reason, `${who}`, { stolen: token })
-  t.match(await alice.get('/api/whoami', token), good, 'still good where it belongs')
+  t.match(await alice.get('/api/whoami', token), good, 'still valid on its own connection')
 
   const portable = await issue({ token_binding: 'certificate' })
   const second = await server.connect('alice', { ALPNProtocols: ['h2'] })
@@ -57,7 +57,7 @@ t.test('CB01, CB02: it is good on its connection, and for no other connection or
   t.match(await (await server.connect('bob')).get('/api/whoami', portable), refusal('certificate_mismatch'))
 })
 
-t.test('CB26: on one HTTP/2 connection each request is judged by its own token', async t => {
+t.test('decides each request of an HTTP/2 connection by its own token (CB26)', async t => {
   const stolen = await issue()
   const second = await server.connect('alice', { ALPNProtocols: ['h2'] })
   const own = await second.token()
@@ -70,7 +70,7 @@ t.test('CB26: on one HTTP/2 connection each request is judged by its own token',
   )
 })
 
-t.test('what does not have the checksum is refused without a trip to the store', async t => {
+t.test('rejects a wrong checksum without a query to the store', async t => {
   const { access, refresh } = await startGrant(alice)
   const second = await server.connect('alice')
   const last = access.at(-1) === '0' ? '1' : '0'
@@ -102,7 +102,7 @@ t.test('what does not have the checksum is refused without a trip to the store',
   t.same(calls.slice(before), ['findAccessToken', 'findAccessToken'])
 })
 
-t.test('a token costs its connection no trip to the store, and another connection one', async t => {
+t.test('queries the store once for each connection of a token other than its own', async t => {
   const token = await issue({ token_binding: 'certificate' })
   const before = calls.length
   for (let use = 0; use < 5; use++) t.match(await alice.get('/api/whoami', token), good)
@@ -112,22 +112,25 @@ t.test('a token costs its connection no trip to the store, and another connectio
   t.same(calls.slice(before), ['findAccessToken'])
 })
 
-t.test('its lifetime ends on connections that know it and on others, before and after the store is swept', async t => {
-  const token = await issue({ token_binding: 'certificate' })
-  const known = await server.connect('alice')
-  t.match(await known.get('/api/whoami', token), good)
-  server.clock += 299
-  t.match(await known.get('/api/whoami', token), good)
-  server.clock += 1
-  for (const connection of [alice, known, await server.connect('alice')])
-    await refuseEach(t, server, connection, [['expired', token, 'expired']])
-  await store.removeExpired(server.clock + 1, 1000)
-  t.equal(await store.findAccessToken(hashOpaqueToken(token)), undefined)
-  await refuseEach(t, server, await server.connect('alice'), [['swept', token, 'bad_signature']])
-  await refuseEach(t, server, alice, [['swept, and remembered', token, 'expired']])
-})
+t.test(
+  'ends the lifetime on connections that remember it and on others, before and after the store is swept',
+  async t => {
+    const token = await issue({ token_binding: 'certificate' })
+    const known = await server.connect('alice')
+    t.match(await known.get('/api/whoami', token), good)
+    server.clock += 299
+    t.match(await known.get('/api/whoami', token), good)
+    server.clock += 1
+    for (const connection of [alice, known, await server.connect('alice')])
+      await refuseEach(t, server, connection, [['expired', token, 'expired']])
+    await store.removeExpired(server.clock + 1, 1000)
+    t.equal(await store.findAccessToken(hashOpaqueToken(token)), undefined)
+    await refuseEach(t, server, await server.connect('alice'), [['swept', token, 'bad_signature']])
+    await refuseEach(t, server, alice, [['swept, and remembered', token, 'expired']])
+  },
+)
 
-t.test('revoked on one connection it is refused on all, and after a restart on the same store', async t => {
+t.test('rejects a revoked token on all connections, and after a restart on the same store', async t => {
   const token = await issue({ token_binding: 'certificate' })
   const second = await server.connect('alice')
   t.match(await second.get('/api/whoami', token), good)
@@ -136,7 +139,7 @@ t.test('revoked on one connection it is refused on all, and after a restart on t
     await refuseEach(t, server, connection, [['revoked', token, 'revoked']])
 })
 
-t.test('RE11: it outlives the signing keys, since it is not signed', async t => {
+t.test('accepts an opaque token after its signing keys were replaced (RE11)', async t => {
   const file = `${t.testdir()}/state.db`
   const tokens: string[] = []
   for (const use of [0, 1, 2]) {
@@ -148,7 +151,7 @@ t.test('RE11: it outlives the signing keys, since it is not signed', async t => 
   }
 })
 
-t.test('the store keeps its hash and its claims, and nobody writes the token down', async t => {
+t.test('stores the hash and the claims of a token, and writes the token nowhere', async t => {
   const token = await issue()
   const kept = (await store.findAccessToken(hashOpaqueToken(token))) as string
   t.match(JSON.parse(kept), {

@@ -1,5 +1,5 @@
-// Tokens whose signature does not hold, or holds in a way that must not count: JW01 … JW03, JW11, JW26, JW27.
-// The server verifies with three keys, one of each algorithm, and each of them answers to its own algorithm only.
+// Tokens whose signature is invalid, or valid in a form that must not count: JW01 … JW03, JW11, JW26, JW27. The server has
+// three keys, one for each algorithm, and each verifies its own algorithm only.
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { generateTokenKey, type TokenJwk } from '../../../src/keys/token-keys.ts'
@@ -32,15 +32,12 @@ const claims = claimsFor(alice, server)
 const good = (jwk: TokenJwk) => forgeToken({ jwk, claims })
 const privateKeyOf = (jwk: TokenJwk) => createPrivateKey({ key: jwk, format: 'jwk' })
 
-t.test(
-  'a token made by hand with a key of the issuer is good on its connection: the control of all that follows',
-  async t => {
-    for (const jwk of keys)
-      t.match(await alice.get('/api/whoami', good(jwk)), { status: 200, body: { client_id: 'alice' } })
-  },
-)
+t.test('accepts a token made by hand with a key of the issuer (control)', async t => {
+  for (const jwk of keys)
+    t.match(await alice.get('/api/whoami', good(jwk)), { status: 200, body: { client_id: 'alice' } })
+})
 
-t.test('JW01, JW27, N-33, N-36: an unsigned token, or one of an algorithm that nobody knows, is refused', async t => {
+t.test('rejects an unsigned token and one with an unknown algorithm (JW01, JW27, N-33, N-36)', async t => {
   const signature = encode(signatureOf(good(ec)))
   const algorithms = [
     'none',
@@ -75,7 +72,7 @@ t.test('JW01, JW27, N-33, N-36: an unsigned token, or one of an algorithm that n
   )
 })
 
-t.test('JW02, N-36: a public key is no secret, in whatever spelling it is taken for one', async t => {
+t.test('accepts no public key as an HMAC secret, in any spelling (JW02, N-36)', async t => {
   const jwks = (await alice.get('/oauth/jwks')).text
   for (const [index, jwk] of keys.entries()) {
     const publicKey = createPublicKey(privateKeyOf(jwk))
@@ -119,7 +116,7 @@ t.test('JW02, N-36: a public key is no secret, in whatever spelling it is taken 
   }
 })
 
-t.test('JW03, N-36: a key verifies its own algorithm only, whatever it could do beside', async t => {
+t.test('verifies only its own algorithm with a key (JW03, N-36)', async t => {
   const other = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey
   const forge = (jwk: TokenJwk, alg: string, signer = signers[jwk.alg], kid = jwk.kid) =>
     forgeToken({ jwk, header: { ...headerOf(jwk), alg, kid }, claims, signer })
@@ -148,49 +145,52 @@ t.test('JW03, N-36: a key verifies its own algorithm only, whatever it could do 
   ])
 })
 
-t.test('JW11: an ECDSA signature has one form only: r and s in 32 octets each, in range, and the lower s', async t => {
-  const token = good(ec)
-  const signature = signatureOf(token)
-  const [r, s] = [signature.subarray(0, 32), signature.subarray(32)]
-  const pair = (one: bigint | Buffer, two: bigint | Buffer) =>
-    Buffer.concat([one, two].map(part => (typeof part === 'bigint' ? numberBytes(part) : part)))
-  const wrong: Record<string, Buffer> = {
-    'r = s = 0': pair(0n, 0n),
-    'r = 0': pair(0n, s),
-    's = 0': pair(r, 0n),
-    'r = n': pair(p256Order, s),
-    's = n': pair(r, p256Order),
-    'r = s = n': pair(p256Order, p256Order),
-    'r = s = 1': pair(1n, 1n),
-    'r = s = n - 1': pair(p256Order - 1n, p256Order - 1n),
-    'r and s swapped': pair(s, r),
-    'all ones': Buffer.alloc(64, 0xff),
-    'the twin (r, n - s)': withOtherS(signature),
-    DER: derOf(signature),
-    'its first 63 octets': signature.subarray(0, 63),
-    'its first 32 octets': r,
-    'one octet': signature.subarray(0, 1),
-    '65 octets, a zero behind': Buffer.concat([signature, Buffer.alloc(1)]),
-    '65 octets, a zero before': Buffer.concat([Buffer.alloc(1), signature]),
-    'r and s in 33 octets each': Buffer.concat([Buffer.alloc(1), r, Buffer.alloc(1), s]),
-    twice: Buffer.concat([signature, signature]),
-    'of an empty text': signers.ES256(Buffer.alloc(0), privateKeyOf(ec)),
-    'an HMAC with no key': createHmac('sha256', '').update(token).digest(),
-  }
-  t.equal(
-    (await alice.get('/api/whoami', withSignature(token, pair(r, s)))).status,
-    200,
-    'put together again it is good',
-  )
-  await refuseEach(
-    t,
-    server,
-    alice,
-    Object.entries(wrong).map(([name, bytes]): Row => [name, withSignature(token, bytes)]),
-  )
-})
+t.test(
+  'accepts one form of an ECDSA signature: r and s of 32 octets each, in range, and the lower s (JW11)',
+  async t => {
+    const token = good(ec)
+    const signature = signatureOf(token)
+    const [r, s] = [signature.subarray(0, 32), signature.subarray(32)]
+    const pair = (one: bigint | Buffer, two: bigint | Buffer) =>
+      Buffer.concat([one, two].map(part => (typeof part === 'bigint' ? numberBytes(part) : part)))
+    const wrong: Record<string, Buffer> = {
+      'r = s = 0': pair(0n, 0n),
+      'r = 0': pair(0n, s),
+      's = 0': pair(r, 0n),
+      'r = n': pair(p256Order, s),
+      's = n': pair(r, p256Order),
+      'r = s = n': pair(p256Order, p256Order),
+      'r = s = 1': pair(1n, 1n),
+      'r = s = n - 1': pair(p256Order - 1n, p256Order - 1n),
+      'r and s swapped': pair(s, r),
+      'all ones': Buffer.alloc(64, 0xff),
+      'the twin (r, n - s)': withOtherS(signature),
+      DER: derOf(signature),
+      'its first 63 octets': signature.subarray(0, 63),
+      'its first 32 octets': r,
+      'one octet': signature.subarray(0, 1),
+      '65 octets, a zero behind': Buffer.concat([signature, Buffer.alloc(1)]),
+      '65 octets, a zero before': Buffer.concat([Buffer.alloc(1), signature]),
+      'r and s in 33 octets each': Buffer.concat([Buffer.alloc(1), r, Buffer.alloc(1), s]),
+      twice: Buffer.concat([signature, signature]),
+      'of an empty text': signers.ES256(Buffer.alloc(0), privateKeyOf(ec)),
+      'an HMAC with no key': createHmac('sha256', '').update(token).digest(),
+    }
+    t.equal(
+      (await alice.get('/api/whoami', withSignature(token, pair(r, s)))).status,
+      200,
+      'control: reassembled, it is valid',
+    )
+    await refuseEach(
+      t,
+      server,
+      alice,
+      Object.entries(wrong).map(([name, bytes]): Row => [name, withSignature(token, bytes)]),
+    )
+  },
+)
 
-t.test('JW11: signatures of RSA and Ed25519 have one form as well', async t => {
+t.test('accepts one form of RSA and Ed25519 signatures (JW11)', async t => {
   const [rsaToken, edToken] = [good(rsa), good(ed)]
   const rsaSignature = signatureOf(rsaToken)
   const edSignature = signatureOf(edToken)
@@ -199,7 +199,7 @@ t.test('JW11: signatures of RSA and Ed25519 have one form as well', async t => {
   const order = 2n ** 252n + 27742317777372353535851937790883648493n // RFC 8032 §5.1
   const s = BigInt(`0x${Buffer.from(edSignature.subarray(32)).reverse().toString('hex')}`)
   const withS = (value: bigint) => Buffer.concat([edSignature.subarray(0, 32), numberBytes(value).reverse()])
-  t.same(withS(s), edSignature, 'the octets of s are read as they are meant')
+  t.same(withS(s), edSignature, 'control: the octets of s are read correctly')
   await refuseEach(t, server, alice, [
     [
       'RSA: s + n',
@@ -222,15 +222,15 @@ t.test('JW11: signatures of RSA and Ed25519 have one form as well', async t => {
   ])
 })
 
-t.test('JW26: a key that was taken out, or is not in yet, verifies nothing', async t => {
+t.test('rejects signatures of a removed or not yet published key (JW26)', async t => {
   const next = await generateTokenKey('ES256')
   const after = await startTestServer({ signingKeys: [next] })
   const overlap = await startTestServer({ signingKeys: [next, ec] })
   t.teardown(() => Promise.all([after.close(), overlap.close()]))
   const there = await overlap.connect('alice')
   const forge = (jwk: TokenJwk, connection = there) => forgeToken({ jwk, claims: claimsFor(connection, overlap) })
-  t.equal((await there.get('/api/whoami', forge(ec))).status, 200, 'during the overlap the old key is good')
-  t.equal((await there.get('/api/whoami', forge(next))).status, 200, 'and so is the new one, which signs')
+  t.equal((await there.get('/api/whoami', forge(ec))).status, 200, 'the old key is accepted during the overlap')
+  t.equal((await there.get('/api/whoami', forge(next))).status, 200, 'so is the new one, which signs')
   t.match(JSON.parse(Buffer.from((await there.token()).split('.')[0] as string, 'base64url').toString()), {
     kid: next.kid,
   })
@@ -241,7 +241,7 @@ t.test('JW26: a key that was taken out, or is not in yet, verifies nothing', asy
   await refuseEach(t, server, alice, [['of a key that is not published yet', forgeToken({ jwk: next, claims })]])
 })
 
-/** The signature as an ECDSA-Sig-Value in DER (RFC 3279 §2.2.3), as other formats than JOSE have it. */
+/** The signature as an ECDSA-Sig-Value in DER (RFC 3279 §2.2.3), as in formats other than JOSE. */
 function derOf(signature: Buffer): Buffer {
   const integer = (bytes: Buffer) => {
     const positive = (bytes[0] as number) < 0x80 ? bytes : Buffer.concat([Buffer.alloc(1), bytes])

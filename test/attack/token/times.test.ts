@@ -1,5 +1,5 @@
 // Times with a fraction (RFC 7519 §2, NumericDate) in every kind of token: accepted, and no token works beyond its end, is
-// exchanged for more than its time, or escapes a revocation by one. What this server issues itself has whole seconds.
+// exchanged for a longer one, or escapes a revocation. Tokens of this server have whole seconds.
 import Fastify from 'fastify'
 import t from 'tap'
 import { mutualTls, requireToken } from '../../../src/index.ts'
@@ -31,20 +31,24 @@ const good = { status: 200 }
 const forge = (claims: object, connection: TestConnection = alice) =>
   forgeToken({ jwk, claims: { ...claimsFor(connection, server), ...claims } })
 
-t.test('a token with fractions works from its beginning to its end, and not a moment longer', async t => {
+t.test('accepts a token with fractional times from its beginning to its end, to the millisecond', async t => {
   const start = server.clock
   const token = forge({ iat: start - 0.75, nbf: start - 0.5, exp: start + 1.5 })
   t.match(await alice.get('/api/whoami', token), good)
-  t.match(await alice.get('/api/whoami', token), good, 'also where it is remembered')
+  t.match(await alice.get('/api/whoami', token), good, 'also while it is remembered')
   server.clock = start + 1.25
   t.match(await alice.get('/api/whoami', token), good)
   server.clock = start + 1.5
   t.match(await alice.get('/api/whoami', token), refusal('expired'), 'remembered on its connection')
-  t.match(await alice.get('/api/whoami', forge({ iat: start, exp: start + 1.5 })), refusal('expired'), 'and new there')
+  t.match(
+    await alice.get('/api/whoami', forge({ iat: start, exp: start + 1.5 })),
+    refusal('expired'),
+    'not remembered on another',
+  )
   server.clock = start
 })
 
-t.test('what stands in for a fraction and is none is refused in a token, a subject token and a proof', async t => {
+t.test('rejects an invalid fraction in a token, a subject token and a proof', async t => {
   const start = server.clock
   const odd = ['1e400', '-0.5', `"${start + 60.5}"`, 'true', '9007199254740993.5', '[1.5]', '{}', 'null']
   const json = (claims: object, name: string, value: string) =>
@@ -65,7 +69,7 @@ t.test('what stands in for a fraction and is none is refused in a token, a subje
       )
 })
 
-t.test('a revocation reaches a token whose iat has a fraction', async t => {
+t.test('revokes a token whose iat has a fraction', async t => {
   const token = forge({ iat: server.clock - 0.5, exp: server.clock + 100.25, jti: 'fraction' })
   t.match(await alice.get('/api/whoami', token), good, 'control')
   t.match(await revoke(alice, token), { status: 200 })
@@ -82,7 +86,7 @@ t.test('a revocation reaches a token whose iat has a fraction', async t => {
   )
 })
 
-t.test('introspection tells the times as they are, and what an exchange gives has whole seconds', async t => {
+t.test('returns the exact times in introspection, and whole seconds in an exchanged token', async t => {
   const token = forge({ iat: server.clock + 0.25, exp: server.clock + 100.75, jti: 'exchanged' })
   const api = await server.connect(identityOf(server, 'api'), { clientId: 'api' })
   t.match((await introspect(api, token)).body, { active: true, iat: server.clock + 0.25, exp: server.clock + 100.75 })
@@ -96,7 +100,7 @@ t.test('introspection tells the times as they are, and what an exchange gives ha
     t.same([iat, exp], [server.clock, server.clock + 100], `${name}: no later than the end of the subject token`)
   }
   const { iat, exp } = claimsOf(await alice.token())
-  t.ok(Number.isInteger(iat) && Number.isInteger(exp), 'as every token of this server')
+  t.ok(Number.isInteger(iat) && Number.isInteger(exp), 'as in every token of this server')
   const last = await issuer.sign(server.clock, { exp: server.clock + 0.75 })
   await refuseExchange(t, { server, connection: alice }, 'no whole second is left', last)
   t.match(server.events.at(-1), { detail: 'ended', facts: { found: server.clock + 0.75 } })
@@ -108,7 +112,7 @@ t.test('introspection tells the times as they are, and what an exchange gives ha
   )
 })
 
-t.test('a proof whose iat has a fraction is accepted within its window', async t => {
+t.test('accepts a proof with a fractional iat within its window', async t => {
   const own = await startTestServer({ clients: [register('alice', { token_bindings: ['proof'] })] })
   t.teardown(() => own.close())
   const connection = await own.connect('alice')
@@ -123,7 +127,7 @@ t.test('a proof whose iat has a fraction is accepted within its window', async t
     )
 })
 
-t.test('a resource server accepts the fractions of another issuer', async t => {
+t.test('accepts fractional times of another issuer at a resource server', async t => {
   const { server: own, ca } = server.pki
   const app = Fastify({
     serverFactory: mutualTls({ cert: own.certificate, key: own.key, ca: ca.certificate }),

@@ -1,5 +1,5 @@
-// Receivers of webhooks that do not behave: what they do to us, to others, and to what they should be told. Nobody follows
-// them anywhere, waits for them, or trusts them. Issue 6 point 3; DS05, RE12.
+// Misbehaving receivers of webhooks must not affect the server, other receivers, or the delivery to them. No redirect is
+// followed, no receiver is waited for or trusted. DS05, RE12.
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
@@ -8,7 +8,7 @@ import { startNotifier } from '../../helpers/server/notifier.ts'
 import { readKnown, receiverIdentity, secret, startReceiver, theft } from '../../helpers/server/webhook-receiver.ts'
 import { until } from '../../helpers/until.ts'
 
-t.test('a receiver that hangs keeps no other waiting, and is left when the server ends', async t => {
+t.test('delivers to other receivers while one hangs, and abandons it when the server ends', async t => {
   const [hanging, other] = [await startReceiver(t), await startReceiver(t)]
   hanging.answer(() => {})
   const notifier = startNotifier(t, [hanging.known(), other.known()])
@@ -17,19 +17,19 @@ t.test('a receiver that hangs keeps no other waiting, and is left when the serve
   t.equal(hanging.delivered.length, 4, 'a few at a time')
   const started = performance.now()
   await notifier.close()
-  t.ok(performance.now() - started < 5000, 'before any of them was given up')
+  t.ok(performance.now() - started < 5000, 'before any delivery timed out')
   const claim = { now: notifier.now, until: notifier.now + 1, limit: 99 }
   const left = await notifier.store.claimNotifications(hanging.known().key, claim)
-  t.equal(left.length, 9, 'for the next start, at once')
+  t.equal(left.length, 9, 'for the next start, immediately')
   t.same(notifier.reports, [])
 })
 
-t.test('a receiver that hangs is given up in time, and asked again', async t => {
+t.test('times out a receiver that hangs, and retries', async t => {
   const receiver = await startReceiver(t)
   receiver.answer(() => {})
   const notifier = startNotifier(t, [receiver.known()], { timeout: 300 })
   notifier.observe(theft())
-  await notifier.look()
+  await notifier.poll()
   t.same(notifier.reports, [])
   receiver.answer(response => response.writeHead(204).end())
   const patient = startNotifier(t, [receiver.known()], { store: notifier.store })
@@ -39,7 +39,7 @@ t.test('a receiver that hangs is given up in time, and asked again', async t => 
   t.same(await patient.store.claimNotifications(key, { now: patient.now + 99_000, until: 0, limit: 1 }), [])
 })
 
-t.test('a receiver that fails for an hour misses nothing', async t => {
+t.test('delivers every notification to a receiver that failed for an hour', async t => {
   const receiver = await startReceiver(t)
   receiver.answer(response => response.writeHead(500).end('no'))
   const notifier = startNotifier(t, [receiver.known()])
@@ -56,7 +56,7 @@ t.test('a receiver that fails for an hour misses nothing', async t => {
   t.same(notifier.reports, [])
 })
 
-t.test('a redirect is a failure: it leads nowhere, neither to another host nor to one of ours', async t => {
+t.test('treats a redirect as a failure, to another host or to an internal one', async t => {
   const [receiver, elsewhere] = [await startReceiver(t), await startReceiver(t)]
   let status = 0
   const headers = { location: elsewhere.url, refresh: `0; url=${elsewhere.url}` }
@@ -69,13 +69,13 @@ t.test('a redirect is a failure: it leads nowhere, neither to another host nor t
     t.equal(receiver.delivered.length, before + 1, `${status}`)
     receiver.answer(response => response.writeHead(200, headers).end())
     await notifier.pass(10)
-    t.equal(receiver.delivered.length, before + 2, 'it is asked again itself')
+    t.equal(receiver.delivered.length, before + 2, 'the receiver itself is retried')
     receiver.answer(response => response.writeHead(status, headers).end())
   }
   t.equal(elsewhere.delivered.length, 0)
 })
 
-/** A receiver that speaks raw TLS. It counts the requests, and what it has written. */
+/** A receiver that speaks raw TLS. It counts the requests, and the octets that it has written. */
 async function startRaw(t: Test, speak: (socket: TLSSocket, reset: () => void) => void) {
   const { certificate: cert, key } = receiverIdentity()
   const seen = { requests: 0, written: 0 }
@@ -102,7 +102,7 @@ async function startRaw(t: Test, speak: (socket: TLSSocket, reset: () => void) =
   return { seen, url: `https://127.0.0.1:${port}/` }
 }
 
-/** Writes for as long as somebody reads. */
+/** Writes for as long as the peer reads. */
 function flood(socket: TLSSocket, head: string, piece: string, seen: { written: number }) {
   socket.write(head)
   const go = () => {
@@ -112,7 +112,7 @@ function flood(socket: TLSSocket, head: string, piece: string, seen: { written: 
   go()
 }
 
-t.test('an answer that never ends, or is none, holds nothing up and is not read', async t => {
+t.test('abandons an endless or invalid response without reading it', async t => {
   const good = await startReceiver(t)
   const ok = 'HTTP/1.1 200 OK\r\n'
   const counts = { written: 0 }
@@ -150,21 +150,21 @@ t.test('an answer that never ends, or is none, holds nothing up and is not read'
       notifier.observe(theft())
       await until(() => seen.requests === 1)
       const started = performance.now()
-      await notifier.look()
+      await notifier.poll()
       const mayHang = /stops|half/.test(name)
-      t.ok(mayHang || performance.now() - started < 1800, 'it is left at once')
+      t.ok(mayHang || performance.now() - started < 1800, 'it is abandoned immediately')
       const left = await notifier.store.claimNotifications(known.key, {
         now: notifier.now + 10_000,
         until: notifier.now,
         limit: 9,
       })
-      t.equal(left.length, isDone ? 0 : 1, isDone ? 'its status is what counts' : 'it is sent again')
+      t.equal(left.length, isDone ? 0 : 1, isDone ? 'only its status counts' : 'it is retried')
       t.same(notifier.reports, [])
     })
-  t.ok(counts.written < 50_000_000, `${counts.written} octets were sent at us and into buffers`)
+  t.ok(counts.written < 50_000_000, `${counts.written} octets were sent and buffered`)
 })
 
-t.test('a receiver that cannot show its certificate is told nothing, whatever the environment says', async t => {
+t.test('notifies no receiver without a valid certificate, whatever the environment contains', async t => {
   const { NODE_TLS_REJECT_UNAUTHORIZED: before } = process.env
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
   t.teardown(() => {
@@ -177,7 +177,7 @@ t.test('a receiver that cannot show its certificate is told nothing, whatever th
     ['one of another name', { altNames: [{ dns: 'other.example' }] }, good.ca],
     ['one of another address', { altNames: [{ ip: '127.0.0.2' }] }, good.ca],
     ['one that has expired', { notBefore: new Date(0), notAfter: yesterday }, good.ca],
-    ['one of nobody', { issuer: receiverIdentity({ ca: true }) }, good.ca],
+    ['one of an unknown authority', { issuer: receiverIdentity({ ca: true }) }, good.ca],
     ['one of an authority that is not the list’s', {}, undefined],
   ]
   for (const [name, order, ca] of identities) {
@@ -196,7 +196,7 @@ t.test('a receiver that cannot show its certificate is told nothing, whatever th
   await until(() => good.delivered.length === 1)
 })
 
-t.test('an internal address is refused with an event unless it may be one, before there is a connection', async t => {
+t.test('refuses an internal address with an event, before there is a connection, unless it is allowed', async t => {
   const receiver = await startReceiver(t)
   let connections = 0
   const plain = createServer().on('connection', () => connections++)
@@ -205,7 +205,7 @@ t.test('an internal address is refused with an event unless it may be one, befor
   const { port } = plain.address() as AddressInfo
   for (const host of ['127.0.0.1', 'localhost', '127.1', '[::1]', '[::ffff:127.0.0.1]', '0.0.0.0', '169.254.169.254']) {
     const url = `https://${host}:${port}/`
-    // As if it had come past the list, which says so of an address, and cannot know where a name leads.
+    // As if the list had accepted it: the list rejects internal addresses, but cannot know where a name resolves to.
     const known = { ...receiver.known({ url, allow_internal: true }), allowInternal: false }
     const notifier = startNotifier(t, [known])
     notifier.observe(theft())
@@ -213,7 +213,7 @@ t.test('an internal address is refused with an event unless it may be one, befor
     const facts = { reason: 'receiver_internal', problem: 'InternalAddress', attempts: 1, receiver: new URL(url).host }
     t.match(notifier.reports, [{ ...facts, type: 'theft.suspected', client_id: 'alice' }], host)
     await notifier.pass(1)
-    t.same(await notifier.store.findDueReceivers(Number.MAX_SAFE_INTEGER), [], 'it is not tried again')
+    t.same(await notifier.store.findDueReceivers(Number.MAX_SAFE_INTEGER), [], 'it is not retried')
   }
   t.equal(connections, 0)
   const url = `https://localhost:${receiver.port}/`

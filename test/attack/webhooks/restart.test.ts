@@ -1,5 +1,5 @@
-// What was not delivered when a server ended is delivered by the next one, and what two servers have in one store is delivered
-// by one of them. Issue 6 point 3; RE01, RE02, RE06.
+// Notifications that were not delivered when a server ended are delivered by the next one, and those in a shared store by one
+// of its servers. RE01, RE02, RE06.
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -14,7 +14,7 @@ import { until } from '../../helpers/until.ts'
 
 t.setTimeout(120_000)
 
-/** The environment wants a proxy that nobody is, and no certificates: a notification goes past both. */
+/** The environment names a proxy that does not exist and disables certificate checks: notifications ignore both. */
 const misleading = {
   NODE_USE_ENV_PROXY: '1',
   HTTPS_PROXY: 'http://127.0.0.1:9',
@@ -22,7 +22,7 @@ const misleading = {
   TLSBOUND_WEBHOOKS_FILE: 'webhooks.json',
 }
 
-/** A folder for a server that tells a receiver of refused tokens. */
+/** A folder for a server that notifies a receiver of refused tokens. */
 function prepare(t: Test, receiver: WebhookReceiver, other: object = {}) {
   const folder = t.testdir({ 'receivers.pem': receiver.ca })
   const write = (changes: object) => {
@@ -34,14 +34,14 @@ function prepare(t: Test, receiver: WebhookReceiver, other: object = {}) {
   return { folder, write }
 }
 
-/** A token that is used on another connection than its own. */
+/** Uses a token on another connection than its own. */
 async function steal(server: Awaited<ReturnType<typeof startTlsbound>>) {
   const [alice, thief] = [await server.connect('alice'), await server.connect('alice')]
   const { status, body } = await thief.get('/api/whoami', await alice.token())
   t.match({ status, body }, { status: 401, body: { reason: 'connection_mismatch' } })
 }
 
-t.test('a server that is killed between event and delivery has lost nothing: the next one delivers it', async t => {
+t.test('delivers after a restart when the server was killed between event and delivery', async t => {
   const receiver = await startReceiver(t)
   receiver.answer(() => {})
   const { folder } = prepare(t, receiver)
@@ -63,7 +63,7 @@ t.test('a server that is killed between event and delivery has lost nothing: the
   t.equal(receiver.delivered.length, 2, 'and no more')
 })
 
-t.test('a server that is told to end does not wait for a receiver, and its next start delivers at once', async t => {
+t.test('stops without waiting for a receiver, and delivers immediately at its next start', async t => {
   const receiver = await startReceiver(t)
   receiver.answer(() => {})
   const { folder, write } = prepare(t, receiver)
@@ -72,7 +72,7 @@ t.test('a server that is told to end does not wait for a receiver, and its next 
   await until(() => receiver.delivered.length === 1)
   const started = performance.now()
   t.match(await first.end('SIGTERM'), { code: 0 })
-  t.ok(performance.now() - started < 7000, 'before it would have been given up')
+  t.ok(performance.now() - started < 7000, 'before it would have timed out')
   const state = new DatabaseSync(join(folder, 'data/tlsbound.db'))
   t.same(state.prepare('SELECT due <= ? AS now FROM notifications').all(Date.now()), [{ now: 1 }])
   state.close()
@@ -91,10 +91,10 @@ t.test('a server that is told to end does not wait for a receiver, and its next 
   write({ secret: 'none' })
   second.child.kill('SIGHUP')
   await second.seen(/webhooks stay as they were: .*number 1: secret must be/, since)
-  t.notMatch(second.stdout() + second.stderr(), /whsec_(?! )/, 'no secret is written anywhere')
+  t.notMatch(second.stdout() + second.stderr(), /whsec_(?! )/, 'no output contains a secret')
 })
 
-t.test('of two servers with one store each notification is sent by one, and by the other if that one dies', async t => {
+t.test('sends each notification once from two servers with one store, even if one dies', async t => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
   const receiver = await startReceiver(t)
@@ -102,7 +102,7 @@ t.test('of two servers with one store each notification is sent by one, and by t
   const servers = stores.map(store => startNotifier(t, [receiver.known()], { store }))
   for (let count = 0; count < 40; count++) servers[count % 2]?.observe(theft({ jti: `jti-${count}` }))
   await until(() => receiver.delivered.length >= 40)
-  await Promise.all(servers.map(server => server.look()))
+  await Promise.all(servers.map(server => server.poll()))
   t.equal(receiver.delivered.length, 40)
   t.equal(new Set(receiver.delivered.map(({ headers }) => headers['webhook-id'])).size, 40)
 
@@ -112,24 +112,24 @@ t.test('of two servers with one store each notification is sent by one, and by t
   const body = receiver.delivered[0]?.body as string
   t.equal(await one.store.spoolNotification({ id: 'msg_of_the_dead', receiver: key, body, due, expires }), true)
   const claim = { now: due, until: due + lease, limit: 1 }
-  t.match(await one.store.claimNotifications(key, claim), [{ id: 'msg_of_the_dead' }], 'and that was its last')
+  t.match(await one.store.claimNotifications(key, claim), [{ id: 'msg_of_the_dead' }], 'no further delivery')
   await other.pass((claim.until - other.now) / 1000 - 1)
   t.equal(receiver.delivered.length, 40)
   await other.pass(1)
   t.match(receiver.delivered.slice(40), [{ headers: { 'webhook-id': 'msg_of_the_dead' } }])
 })
 
-t.test('while the shared store is away notifications wait, and are sent when it is back', async t => {
+t.test('holds notifications while the shared store is unavailable, and sends them afterwards', async t => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
   const receiver = await startReceiver(t)
   const notifier = startNotifier(t, [receiver.known()], { store: openPostgres(postgres.url('webhooks')) })
   notifier.observe(theft())
   await until(() => receiver.delivered.length === 1)
-  await notifier.look()
+  await notifier.poll()
   await postgres.stop()
   notifier.observe(theft({ jti: 'jti-2' }))
-  await notifier.look()
+  await notifier.poll()
   t.equal(receiver.delivered.length, 1)
   await postgres.start()
   await until(() => receiver.delivered.length === 2)

@@ -1,5 +1,5 @@
-// A real Chromium in a home of its own that goes away with the test, with a client certificate in its own key store where
-// it should have one, so that its own TLS presents it.
+// A real Chromium with its own temporary home and, if wanted, a client certificate in its own key store, which its own TLS
+// presents.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,8 +17,8 @@ export async function startChromium(t: Test): Promise<Browser> {
 }
 
 /**
- * Starts Chromium with one client certificate, which it shows to `origin` without asking, and with one more authority for
- * the certificates of servers.
+ * Starts Chromium with one client certificate, which it presents to `origin` without asking, and with one more trusted
+ * authority for servers.
  */
 export async function startChromiumAs(
   t: Test,
@@ -37,7 +37,7 @@ export async function startChromiumAs(
   run('certutil', 'libnss3-tools', [...database, '-A', '-n', 'authority', '-t', 'C,,', '-i', authority])
   run('pk12util', 'libnss3-tools', [...database, '-i', bundle, '-W', 'p'])
 
-  // What the policy AutoSelectCertificateForUrls would set: without it Chromium asks in a window that nobody sees.
+  // As the policy AutoSelectCertificateForUrls: without it Chromium asks in a window that cannot be seen here.
   const choice = JSON.stringify({ pattern: origin, filter: {} })
   const preferences = { profile: { managed_auto_select_certificate_for_urls: [choice] } }
   const profile = join(home, 'profile')

@@ -1,5 +1,5 @@
-// The client commands as processes of their own, with an input, beside a server in this process whose certificates lie in
-// a folder as those of the demo do.
+// The client commands as processes with an input, beside a server in this process, whose certificates are in a folder like
+// those of the demo.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,11 +11,11 @@ import { patience } from '../until.ts'
 type Test = { teardown(end: () => unknown): void; notMatch(found: string, pattern: RegExp, name: string): unknown }
 
 export interface RunningCommand {
-  /** What it has written to stdout so far. */
+  /** The output on stdout so far. */
   stdout(): string
-  /** Waits until stdout matches. Rejects when it ends before. */
+  /** Waits until stdout matches. Rejects if the command ends first. */
   seen(pattern: RegExp): Promise<void>
-  /** Reads no more of its stdout. */
+  /** Stops reading its stdout. */
   closeOutput(): void
   readonly ended: Promise<Ended>
 }
@@ -29,7 +29,7 @@ export interface CommandOptions {
 
 const cli = resolve('src/cli/cli.ts')
 
-/** Starts `tlsbound …`. It is killed after a minute, or when the test ends; and whatever it does, stderr has no token. */
+/** Starts `tlsbound …`. It is killed after a minute, or when the test ends; stderr must never contain a token. */
 export function startCommand(
   t: Test,
   args: readonly string[],
@@ -74,7 +74,7 @@ export function runCommand(t: Test, args: readonly string[], options: CommandOpt
   return startCommand(t, args, options).ended
 }
 
-/** A folder with `certs/NAME.crt` and `certs/NAME.key` of everybody; it goes when the test ends. */
+/** Creates a folder with `certs/NAME.crt` and `certs/NAME.key` of every identity; it is removed when the test ends. */
 export function makeDemoFolder(t: Pick<Test, 'teardown'>, pki: DemoPki): string {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))

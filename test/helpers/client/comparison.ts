@@ -1,5 +1,5 @@
-// The comparison in docs/reference/replay-lab.md: played against our server at each level and against a foreign one, each over TLS 1.3 and
-// 1.2 and whatever HTTP it speaks, and put into one word for each scenario.
+// The comparison in docs/reference/replay-lab.md: run against this server at each level and against another one, over TLS 1.3
+// and 1.2 and every HTTP version of the server, with one result for each scenario.
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
 import { scenarios } from '../../../src/lab/catalog.ts'
 import type { Run } from '../../../src/lab/matrix.ts'
@@ -19,7 +19,7 @@ export type Heading = (typeof headings)[number]
 
 const tls = ['TLSv1.3', 'TLSv1.2'] as const
 
-/** Plays everything against our server, in twelve runs. */
+/** Runs everything against this server, in twelve runs. */
 export async function playOurs(): Promise<Run[]> {
   const signingKey = await generateTokenKey('ES256')
   const env = { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }
@@ -31,7 +31,7 @@ export async function playOurs(): Promise<Run[]> {
   }
 }
 
-/** Plays everything against the foreign server, in two runs. */
+/** Runs everything against the other server, in two runs. */
 export async function playForeign(): Promise<Run[]> {
   const server = await startForeignServer()
   const { resource, signingKey } = server
@@ -42,7 +42,7 @@ export async function playForeign(): Promise<Run[]> {
   }
 }
 
-/** A column: what came of each scenario, by its id, in the worst of the runs. */
+/** The worst result of each scenario, by its id. */
 export type Column = Readonly<Record<string, string>>
 
 export function judgeColumn(runs: readonly Run[]): Column {
@@ -56,7 +56,7 @@ function judgeCell(scenario: Scenario, runs: readonly Run[]): string {
   return found.includes('passed') ? 'refused' : '–'
 }
 
-/** The columns of our server. */
+/** Returns the columns of this server. */
 export function judgeOurs(runs: readonly Run[]): Partial<Record<Heading, Column>> {
   const at = (level: Run['level']) => judgeColumn(runs.filter(run => run.level === level))
   return {
@@ -66,7 +66,7 @@ export function judgeOurs(runs: readonly Run[]): Partial<Record<Heading, Column>
   }
 }
 
-/** Writes the table, as it stands in docs/reference/replay-lab.md. */
+/** Renders the table of docs/reference/replay-lab.md. */
 export function writeComparison(columns: Readonly<Record<Heading, Column>>): string {
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
   return [
@@ -76,7 +76,7 @@ export function writeComparison(columns: Readonly<Record<Heading, Column>>): str
   ].join('')
 }
 
-/** Reads a column of the table in a page. */
+/** Parses a column of the table in a page. */
 export function readColumn(page: string, heading: Heading): Column {
   const rows = [...page.matchAll(/^\| `([\w-]+)` \| (.*) \|$/gm)].filter(
     ([, , cells = '']) => cells.split(' | ').length === headings.length, // other tables have fewer

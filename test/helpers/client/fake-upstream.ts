@@ -1,5 +1,5 @@
-// An upstream that behaves as badly as a test wants, over real TLS: its own token endpoint, which binds tokens to the
-// connection that they are asked for on, and one function that answers everything else.
+// An upstream with configurable faults, over real TLS: its own token endpoint, which binds tokens to their connection, and
+// one function that answers everything else.
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -14,22 +14,22 @@ import { confirm, type TokenBinding } from '../../../src/core/confirmation.ts'
 import { readCertificate } from '../../../src/core/presenter.ts'
 import { type DemoPki, makeDemoPki } from '../../../src/pki/demo.ts'
 
-/** What came in. */
+/** A received request. */
 export interface Seen {
   readonly method: string
   readonly path: string
-  /** The how manieth TLS connection it came on, from 1. */
+  /** The number of its TLS connection, from 1. */
   readonly connection: number
   readonly token: string | undefined
   readonly headers: Readonly<Record<string, unknown>>
   body: string
-  /** Ends its connection, without a word of HTTP. */
+  /** Ends its connection without a response. */
   cut(): void
 }
 
 export type Serve = (request: Http2ServerRequest, response: Http2ServerResponse, seen: Seen) => void
 
-/** What the token endpoint answers: a status and a body, of which what is left out is as it should be. */
+/** The response of the token endpoint: a status and a body, with defaults for what is omitted. */
 export type Issue = (form: URLSearchParams, count: number) => TokenReply
 export interface TokenReply {
   readonly status?: number
@@ -37,11 +37,11 @@ export interface TokenReply {
   readonly binding?: TokenBinding
   readonly lifetime?: number
   readonly body?: Record<string, unknown>
-  /** Goes before the right `cnf`. */
+  /** Merged over the right `cnf`. */
   readonly cnf?: Record<string, unknown>
-  /** What the answer waits for. */
+  /** The response waits for this. */
   readonly when?: Promise<void>
-  /** No answer: the connection ends. */
+  /** No response: the connection ends. */
   readonly hangUp?: boolean
 }
 
@@ -51,15 +51,15 @@ export interface FakeUpstream {
   readonly pki: DemoPki
   /** alice. */
   readonly identity: { readonly certificate: string; readonly key: string; readonly ca: string }
-  /** Requests but those for metadata and tokens. */
+  /** Requests other than those for metadata and tokens. */
   readonly seen: Seen[]
-  /** How many handshakes, and requests for a token, there were. */
+  /** Numbers of handshakes and of token requests. */
   readonly handshakes: number
   readonly tokenRequests: number
   readonly server: Http2SecureServer
   serve: Serve
   issue: Issue
-  /** Members of the metadata that go before the right ones. */
+  /** Members of the metadata that override the right ones. */
   metadata: Record<string, unknown>
   close(): Promise<void>
 }
@@ -67,7 +67,7 @@ export interface FakeUpstream {
 export interface FakeOptions extends SecureServerOptions {
   readonly http2?: boolean
   readonly pki?: DemoPki
-  /** Seconds since 1970 that it takes it to be. */
+  /** The upstream's time, in seconds since 1970. */
   readonly clock?: () => number
 }
 

@@ -1,5 +1,5 @@
-// A server and its ops listener put together from real parts, each of which throws when a test says so. What a part throws
-// holds a secret, which no answer may show.
+// A server and its ops listener, put together from real parts, each of which can be made to throw. The thrown error contains
+// a secret, which no response may show.
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
@@ -21,7 +21,7 @@ import { openSqlite } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { openConnection, type TestConnection } from '../../../src/testing/connection.ts'
 
-/** What can be made to throw. */
+/** The parts that can throw. */
 export const parts = [
   ...['clock', 'log', 'observer', 'store', 'late store', 'keys', 'clients', 'apply', 'pins', 'enabled', 'drop'],
   ...[
@@ -49,9 +49,9 @@ export interface FaultyServer {
   readonly audit: Audit
   /** The errors of the log. */
   readonly errors: readonly { readonly message: string; readonly err: unknown }[]
-  /** The events that were told to an observer that comes after the one that throws. */
+  /** The events received by an observer behind the one that throws. */
   readonly observed: readonly SecurityEvent[]
-  /** Lets these parts throw, and no others. */
+  /** Makes these parts throw, and no others. */
   fail(...some: Part[]): void
   connect(who: 'alice' | 'bob' | 'stranger', options?: object): Promise<TestConnection>
   /** Waits until the log has an error that matches. */
@@ -199,7 +199,7 @@ export async function startFaultyServer(
   }
 }
 
-/** The same object, some of whose methods throw first. */
+/** The same object, with some methods that throw first. */
 function overriding<T extends object>(target: T, check: (part: Part) => void, members: Record<string, Part>): T {
   return new Proxy(target, {
     get(object, name) {

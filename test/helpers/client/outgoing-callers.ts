@@ -1,5 +1,5 @@
-// Everything of ours that opens a TLS connection to somebody else, each as one call to a server that has it all: metadata,
-// tokens, keys of an issuer and of a reporter, a resource and a webhook.
+// Every outgoing TLS connection of tlsbound, each as one call to a server that offers everything: metadata, tokens, keys of
+// an issuer and of a reporter, a resource and a webhook.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,30 +25,32 @@ import { readConfig } from '../../../src/store/postgres-connection.ts'
 import { openConnection as openTestConnection } from '../../../src/testing/connection.ts'
 import { openIssuerKeys } from '../../../src/verify/issuer-keys.ts'
 
-/** A server on 127.0.0.1 that is called localhost, and who calls it. */
+/** A server on 127.0.0.1 with the name localhost, and its caller. */
 export interface Called {
   readonly origin: string
   readonly port: number
-  /** Where it takes part in the start of PostgreSQL's protocol, and lets nobody in. */
+  /** The port at which it speaks the start of PostgreSQL's protocol, and rejects every login. */
   readonly databasePort?: number
   readonly identity: Identity
 }
 
-/** Of the form of an access token; its signature is none. */
+/** In the form of an access token, without a valid signature. */
 const accessToken = [{ typ: 'at+jwt', alg: 'ES256', kid: 'one' }, {}, {}]
   .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
   .join('.')
 
-/** Seconds that a caller with patience of its own waits. */
+/** Seconds that a caller with a timeout of its own waits. */
 const patience = 5
 
-/** Key exchange groups, with some that are not offered by default: TLS 1.2 takes no key on a curve that is not offered. */
+/**
+ * Key exchange groups, including some that are not offered by default: TLS 1.2 accepts no key on a curve that is not offered.
+ */
 export const groups = 'P-256:brainpoolP256r1:brainpoolP384r1:secp256k1:secp224k1:sect283k1'
 
-/** What the database of a test says to everybody. */
-export const letsNobodyIn = 'nobody is let in'
+/** The response of the test's database to every client. */
+export const letsNobodyIn = 'no login is accepted'
 
-/** Each resolves when it has got what it was after, and rejects with the reason otherwise. */
+/** Each resolves when its call succeeds, and rejects with the reason otherwise. */
 export const callers: Readonly<Record<string, (called: Called) => Promise<void>>> = {
   connectTls: async ({ port, identity: { ca } }) => {
     ;(await connectTls({ host: '127.0.0.1', port, servername: 'localhost', ca })).destroy()
@@ -172,7 +174,7 @@ async function useConnection(
   }
 }
 
-/** The refusal of a server says little to its client; the cause says what was found. */
+/** The message for the server's client is short; its cause has the reason. */
 async function withCause(found: Promise<unknown>): Promise<void> {
   try {
     if ((await found) === undefined) throw new Error('no key')

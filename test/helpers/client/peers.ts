@@ -1,5 +1,5 @@
-// Foreign TLS programs as clients of a server in this process, and their certificates as files.
-// A program that is missing fails the test with the name of its Debian package; nothing is ever skipped.
+// Other TLS programs as clients of a server in this process, with certificates in files. A missing program fails the test
+// with the name of its Debian package; no test is skipped.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,15 +16,15 @@ export type Program = keyof typeof packages
 export interface Output {
   readonly status: number | null
   readonly stdout: string
-  /** Both streams as they came, for programs that write to either. */
+  /** Both streams in order, for programs that write to either. */
   readonly all: string
 }
 
 export interface Peer {
-  /** All that it has written so far. */
+  /** All output so far. */
   readonly output: string
   write(text: string): void
-  /** Waits until the output from `since` on matches. Rejects when the program ends first. */
+  /** Waits until the output from `since` on matches. Rejects if the program ends first. */
   until(pattern: RegExp, since?: number): Promise<RegExpExecArray>
   /** Closes its input. */
   end(): void
@@ -102,7 +102,10 @@ export function run(
   return peer.ended
 }
 
-/** A temporary folder with NAME.crt and NAME.key of everybody in the server's PKI; it goes when the test ends. */
+/**
+ * Creates a temporary folder with NAME.crt and NAME.key of every identity in the server's PKI; it is removed when the test
+ * ends.
+ */
 export function writePki(t: Scope, { pki }: Pick<TestServer, 'pki'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-peers-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,22 +1,22 @@
-// A relay of bytes before a server (layer 4: TLS goes through untouched), whose port is known before the server starts,
-// so that the server's issuer can be its address; and that can lose connections, refuse them and count them.
+// A TCP relay before a server, without access to TLS. Its port is known before the server starts, so that the server's issuer
+// can be its address. It can cut, refuse and count connections.
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Identity } from '../../../src/client/identity.ts'
 import { startTestServer, type TestServer, type TestServerOptions } from '../../../src/testing/server.ts'
 
 export interface Relay {
   readonly origin: string
-  /** Connections that were made through it so far. */
+  /** Connections through it so far. */
   readonly count: number
-  /** Connections that stand now. */
+  /** Open connections. */
   readonly standing: number
-  /** Where connections go from now on; undefined: they are refused. */
+  /** The target of new connections; undefined: they are refused. */
   target: number | undefined
-  /** Ends all that stand, without a word of TLS. */
+  /** Cuts all open connections, without a TLS alert. */
   cut(): void
-  /** Bytes are held back, in both directions, until `false`. */
+  /** Holds bytes back in both directions until `false`. */
   hold(on: boolean): void
-  /** As a NAT does with idle connections: nothing more passes through those that stand, and neither end is told. */
+  /** As a NAT does with idle connections: nothing passes through the open ones, and neither end is notified. */
   forget(): void
   close(): Promise<void>
 }
@@ -94,13 +94,13 @@ export async function startRelay(t: Test): Promise<Relay> {
 export interface ServerBehindRelay {
   readonly server: TestServer
   readonly relay: Relay
-  /** The address that is its issuer too. */
+  /** Its address, which is the issuer too. */
   readonly origin: string
-  /** alice, as `createClient` takes it. */
+  /** alice, as an option of `createClient`. */
   readonly identity: Identity
 }
 
-/** A test server that stands behind a relay, whose address is its issuer. */
+/** Starts a test server behind a relay, whose address is its issuer. */
 export async function startServerBehindRelay(t: Test, options: TestServerOptions = {}): Promise<ServerBehindRelay> {
   const relay = await startRelay(t)
   const server = await startTestServer({ ...options, env: { TLSBOUND_ISSUER: relay.origin, ...options.env } })

@@ -1,11 +1,11 @@
-// `tlsbound sidecar` as a process of its own, waited for, signalled and ended.
+// Starts `tlsbound sidecar` as a process, sends it signals and waits for its end.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import type { Ended, Environment } from '../process/process.ts'
 
 export interface RunningSidecar {
-  /** The line that it began with: where it listens. */
+  /** The first line of its output: where it listens. */
   readonly address: string
   readonly pid: number
   stderr(): string
@@ -13,7 +13,7 @@ export interface RunningSidecar {
   end(signal: NodeJS.Signals): Promise<Ended>
 }
 
-/** Starts it in a folder and waits until it listens. Rejects with its stderr otherwise; killed when the test ends. */
+/** Starts it in a folder and waits until it listens. Otherwise rejects with its stderr. It is killed when the test ends. */
 export async function startSidecarCommand(
   t: { teardown(end: () => unknown): void },
   cwd: string,

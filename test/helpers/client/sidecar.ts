@@ -1,5 +1,5 @@
-// A sidecar in this process between a program, which is a plain node:http client or raw bytes, and an upstream, which
-// answers as the test wants over real mutual TLS. Tokens are the client's matter: here there is only an undici Pool.
+// A sidecar in this process between a program (a plain node:http client or raw bytes) and an upstream with configurable
+// responses over real mutual TLS. The token logic is the client's: here there is only an undici Pool.
 import { EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import {
@@ -24,7 +24,7 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void
 export interface TestUpstream {
   readonly origin: string
   readonly client: SidecarOptions['client']
-  /** `request` when one has come, `gone` when its program has gone before the answer. */
+  /** `request` when one arrives, `gone` when its program disconnects before the response. */
   readonly events: EventEmitter
   /** The requests so far, as `METHOD path`. */
   readonly seen: readonly string[]
@@ -60,7 +60,7 @@ export async function startUpstream(t: Test, handler: Handler): Promise<TestUpst
   return { origin, events, seen, client: { dispatcher, state: () => ({ origin }), close: () => dispatcher.close() } }
 }
 
-/** Starts a sidecar before an upstream, on a unix socket unless told otherwise; it ends with the test. */
+/** Starts a sidecar before an upstream, on a unix socket by default; it ends with the test. */
 export async function startTestSidecar(
   t: Test,
   { client }: Pick<TestUpstream, 'client'>,
@@ -71,7 +71,7 @@ export async function startTestSidecar(
   return sidecar
 }
 
-/** A folder whose path is short enough for sockets in it; it goes with the test. */
+/** Creates a folder with a path short enough for sockets; it is removed with the test. */
 export function makeFolder(t: Pick<Test, 'teardown'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
@@ -82,7 +82,7 @@ export interface Asked {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string | string[]>>
   readonly body?: string | Buffer | Readable
-  /** One that keeps connections; without it each request has its own. */
+  /** An agent that keeps connections; without it each request has its own. */
   readonly agent?: Agent
 }
 
@@ -90,12 +90,12 @@ export interface Told {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string
-  /** The body as JSON; undefined when it is not. */
+  /** The body as JSON, or undefined. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every form
   readonly body: any
 }
 
-/** Opens an answer: resolves with its head; the body is the caller's to read. Rejects when it is cut before. */
+/** Sends a request; resolves with the head of the response, whose body the caller reads. Rejects if it is cut before. */
 export function open(address: string, path: string, asked: Asked = {}): Promise<IncomingMessage> {
   const { method = 'GET', headers, body, agent = false } = asked
   return new Promise((resolve, reject) => {
@@ -110,7 +110,7 @@ export function open(address: string, path: string, asked: Asked = {}): Promise<
   })
 }
 
-/** One request, with its whole answer. Rejects when the answer is cut. */
+/** Sends a request and reads the whole response. Rejects if it is cut. */
 export async function ask(address: string, path: string, asked?: Asked): Promise<Told> {
   const answer = await open(address, path, asked)
   const chunks: Buffer[] = []
@@ -119,7 +119,7 @@ export async function ask(address: string, path: string, asked?: Asked): Promise
   return { status: answer.statusCode as number, headers: answer.headers, text, body: parse(text) }
 }
 
-/** A connection to the sidecar, for bytes that no HTTP library would send. */
+/** Opens a connection to the sidecar, for bytes that HTTP libraries refuse to send. */
 export async function connectTo(t: Test, address: string): Promise<Socket> {
   const { socketPath, host, port } = whereOf(address)
   const socket = socketPath === undefined ? connect(port as number, host) : connect(socketPath)

@@ -1,4 +1,4 @@
-// undici's fetch over mutual TLS, for foreign libraries that take one: all requests of a `Line` go over one connection.
+// undici's fetch over mutual TLS, for libraries that accept one: all requests of a `Line` use one connection.
 import type { TLSSocket } from 'node:tls'
 import { buildConnector, Client, fetch } from 'undici'
 import type { Identity, TestServer } from '../../../src/testing/server.ts'
@@ -7,11 +7,11 @@ export interface Line {
   /** For `customFetch`. */
   // biome-ignore lint/suspicious/noExplicitAny: the libraries' types of fetch are not quite those of undici
   readonly fetch: (url: string, options?: any) => Promise<any>
-  /** The connection, once there was a request. */
+  /** The connection, after the first request. */
   socket(): TLSSocket
 }
 
-/** Connects as an identity, or without one, to what calls itself `origin` and listens on the server's port. */
+/** Connects as an identity, or without one, to the server's port under the name of `origin`. */
 export function openLine(
   t: { teardown(end: () => unknown): void },
   server: Pick<TestServer, 'port' | 'pki'>,

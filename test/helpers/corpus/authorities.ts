@@ -1,4 +1,4 @@
-// Files of authorities: how they are joined, and certificates in them that a server can or cannot use as an authority.
+// Files of authorities: how they are joined, and certificates that a server can or cannot use as an authority.
 import {
   type Authority,
   basicConstraints,
@@ -27,9 +27,9 @@ const ofSecond = present('of the second root', { chain: [leaf({ by: second })] }
 
 interface File {
   readonly text: string | Buffer
-  /** Clients who are accepted once the file is loaded. */
+  /** Clients that are accepted once the file is loaded. */
   readonly served?: readonly ClientEntry[]
-  /** Clients who never are. */
+  /** Clients that are never accepted. */
   readonly refused?: readonly ClientEntry[]
   readonly load?: LoadVerdict | undefined
 }
@@ -38,7 +38,7 @@ function entry(name: string, { text, served = [ofRoot], refused = [], load }: Fi
   return { name: `authorities: ${name}`, kind: 'authorities', files: { 'ca.crt': text }, served, refused, load }
 }
 
-/** One more authority behind the root, with a client of its own. */
+/** Another authority behind the root, with a client of its own. */
 type Behind = Partial<Order> & { readonly verdict?: 'serves' | 'serves nobody'; readonly load?: LoadVerdict }
 
 const without = (...names: NonNullable<Order['without']>) => ({ without: names })
@@ -49,7 +49,7 @@ const behind: Readonly<Record<string, Behind>> = {
     more: [basicConstraints(false)],
     verdict: 'serves nobody',
   },
-  // OpenSSL takes a root for an authority by its key usage alone.
+  // OpenSSL accepts a root as an authority by its key usage alone.
   'no basic constraints': without('basicConstraints'),
   'no basic constraints and no key usage': {
     ...without('basicConstraints', 'keyUsage'),
@@ -125,12 +125,12 @@ function among(name: string, { verdict = 'serves', load, ...parts }: Behind, key
   })
 }
 
-/** Itself, unless the key cannot sign. */
+/** Its own signature, unless the key cannot sign. */
 function signerOf(key: KeyName, name: Buffer): Pick<Authority, 'name' | 'key' | 'identifier'> {
   return { name, key: keyOf(key === 'X25519' ? 'other' : key), identifier: keyIdentifier(publicKeyInfo(key)) }
 }
 
-/** An authority with a name of usual length; unsigned, since a server does not look at the signature of a root. */
+/** An authority with a name of usual length; unsigned, since a server does not verify the signature of a root. */
 const renamed = (at: number) =>
   pemOf(
     buildCertificate({

@@ -1,4 +1,4 @@
-// Writes certificates from parts, each of which an entry of the corpus may replace by any octets.
+// Builds certificates from parts, each of which an entry of the corpus can replace by arbitrary octets.
 import { bits, boolean, commonName, context, implicit, integer, octets, oid, pem, sequence, time } from './der.ts'
 import {
   type Algorithm,
@@ -18,22 +18,22 @@ export const DAY = 24 * 60 * MINUTE
 /** A time relative to now. */
 export const from = (milliseconds: number) => time(new Date(now + milliseconds))
 
-/** An authority of the corpus: its name and its key sign, whatever its certificate says. */
+/** An authority of the corpus: its name and its key sign, whatever its certificate contains. */
 export interface Authority {
   readonly name: Buffer
   readonly key: Key
-  /** The subject key identifier, which the certificates that it issues name. */
+  /** The subject key identifier, which its issued certificates refer to. */
   readonly identifier: Buffer
   readonly der: Buffer
   readonly pem: string
 }
 
-/** The parts of a certificate; those with a text are keys or algorithms by name. */
+/** The parts of a certificate; a text is the name of a key or algorithm. */
 export interface Parts {
   /** Default: version 3. null: none, which is version 1. */
   readonly version?: Buffer | null
   readonly serial?: Buffer
-  /** The algorithm in the signed part. Default: the one that signs. */
+  /** The algorithm in the signed part. Default: the one of the signature. */
   readonly innerAlgorithm?: Buffer
   readonly outerAlgorithm?: Buffer
   readonly issuer?: Buffer
@@ -41,11 +41,11 @@ export interface Parts {
   readonly notAfter?: Buffer
   readonly subject?: Buffer
   readonly publicKeyInfo?: Buffer
-  /** Of a leaf, or of an authority, unless given. null: no extensions at all. */
+  /** Default: those of a leaf, or of an authority. null: no extensions at all. */
   readonly extensions?: readonly Buffer[] | null
-  /** Put after the default extensions, or after `extensions`. */
+  /** Appended to the default extensions, or to `extensions`. */
   readonly more?: readonly Buffer[]
-  /** Default extensions that are left out, or replaced by `more`. */
+  /** Default extensions that are omitted, or replaced by `more`. */
   readonly without?: readonly ExtensionName[]
   readonly sign?: (content: Buffer) => Buffer
   /** Changes the whole signed part before it is signed. */
@@ -90,7 +90,7 @@ const extensionIds = {
 
 export type ExtensionName = keyof typeof extensionIds
 
-/** An extension around a value, which is any octets. */
+/** Wraps a value of arbitrary octets in an extension. */
 export function extension(name: ExtensionName, value: Buffer, critical = false): Buffer {
   return sequence(oid(extensionIds[name]), critical ? boolean() : undefined, octets(value))
 }
@@ -159,7 +159,7 @@ export const generalName = {
 export const subjectAltName = (names: readonly Buffer[], critical = false) =>
   extension('subjectAltName', sequence(...names), critical)
 
-/** Of what an authority may name: GeneralNames, each as a subtree. */
+/** The permitted or excluded names of an authority: GeneralNames, each as a subtree. */
 export function nameConstraints(
   permitted: readonly Buffer[],
   excluded: readonly Buffer[] = [],
@@ -172,7 +172,7 @@ export function nameConstraints(
 
 let serials = 1
 
-/** A serial number that no other certificate of this process has. */
+/** Returns a serial number that is unique in this process. */
 export const nextSerial = (): Buffer => integer(0x0100_0000 + serials++)
 
 /** Builds the DER of a certificate. */
@@ -214,7 +214,7 @@ function extensionsOf(
   return all.filter(([name]) => !without.includes(name)).map(([, value]) => value)
 }
 
-/** Builds an authority, self-signed unless the order says by whom. */
+/** Builds an authority, self-signed unless an issuer is given. */
 export function buildAuthority(name: string | Buffer, order: Omit<Order, 'subject'>): Authority {
   const subject = typeof name === 'string' ? commonName(name) : name
   const key = typeof order.key === 'string' ? keyOf(order.key) : order.key

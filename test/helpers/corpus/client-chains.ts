@@ -1,4 +1,4 @@
-// Client certificates by the way that leads from them to an authority of the server (RFC 5280 §6.1).
+// Client certificates by their path to an authority of the server (RFC 5280 §6.1).
 import {
   type Authority,
   authorityKeyIdentifier,
@@ -16,7 +16,7 @@ import { below, leaf, present, root, sub, trusting, world } from './world.ts'
 const untrusted = 'certificate_untrusted'
 const expired = { notBefore: from(-2 * DAY), notAfter: from(-DAY) }
 
-/** Authorities below the root, each issued by the one before it; the last first, as a client sends them. */
+/** Builds authorities below the root, each issued by the previous one; returns the last first, as a client sends them. */
 function buildChain(length: number, pathLength?: number): Authority[] {
   const chain: Authority[] = []
   for (let at = 0; at < length; at++)
@@ -119,7 +119,7 @@ export function clientChains(): ClientEntry[] {
     ),
     present('chain: a loop', { chain: [leaf({ by: loopA }), loopA.der, loopB.der] }, untrusted),
     present('chain: self-issued authority with another key', { chain: below([selfIssued]) }, 'accepted'),
-    // OpenSSL takes the first authority of the name that it finds, and looks at its own before those that were sent.
+    // OpenSSL uses the first authority with the name, and searches its own before those that were sent.
     present(
       'chain: self-issued authority with another key, without identifiers',
       { chain: below([selfIssued], noAuthorityKey) },
@@ -179,7 +179,7 @@ export function clientChains(): ClientEntry[] {
     present('chain: the sub authority has ended', { chain: below([endedSub]) }, untrusted),
     present('chain: the sub authority begins tomorrow', { chain: below([futureSub]) }, untrusted),
     present('chain: ended and good sub authority of one key', { chain: [...below([endedSub]), sub.der] }, 'accepted'),
-    // Of two issuers that were sent and are in date, OpenSSL follows the first only.
+    // Of two current issuers that were sent, OpenSSL follows the first only.
     present(
       'chain: cross-signed by an unknown authority, then ours',
       { chain: [...below([crossed]), sub.der] },

@@ -1,4 +1,4 @@
-// Client certificates by how they are written down: lengths, versions, numbers, signatures (RFC 5280 §4.1, X.690 §10).
+// Client certificates by their encoding: lengths, versions, numbers, signatures (RFC 5280 §4.1, X.690 §10).
 import { buildCertificate, DAY, from, pemOf } from './certificate.ts'
 import {
   attribute,
@@ -183,7 +183,7 @@ const dates: Rows = {
 const good = leaf()
 const content = contentOf(good)
 const firstPart = (der: Buffer) => der.subarray(0, der.length - 100)
-/** What stands where a certificate should. */
+/** Octets in the place of a certificate. */
 const octetsSent: Readonly<Record<string, readonly [Buffer, ClientVerdict]>> = {
   'octets: none': [Buffer.alloc(0), 'handshake fails'],
   'octets: one': [Buffer.from([0x30]), 'handshake fails'],
@@ -203,7 +203,7 @@ const octetsSent: Readonly<Record<string, readonly [Buffer, ClientVerdict]>> = {
   'octets: a private key': [keyOf('other').publicKey.export({ type: 'spki', format: 'der' }), 'handshake fails'],
 }
 
-/** Elements in each other, written from the inside. */
+/** Nested elements, written from the inside. */
 function nest(depth: number): Buffer {
   let der: Buffer = Buffer.alloc(0)
   for (let at = 0; at < depth; at++) der = element(0x30, der)

@@ -1,4 +1,4 @@
-// Client certificates by their extensions, and by what their authorities' extensions allow (RFC 5280 §4.2).
+// Client certificates by their extensions, and by the extensions of their authorities (RFC 5280 §4.2).
 import {
   authorityKeyIdentifier,
   basicConstraints,
@@ -21,7 +21,7 @@ const untrusted = 'certificate_untrusted'
 const many = <T>(count: number, make: (index: number) => T) => Array.from({ length: count }, (_, index) => make(index))
 const unknown = (critical: boolean, value: Buffer = integer(1)) => extension('unknown', value, critical)
 
-/** In the place of the default extension of that name. */
+/** Replaces the default extension of that name. */
 const purpose = (...more: Buffer[]): Partial<Order> => ({ without: ['extendedKeyUsage'], more })
 const usage = (...more: Buffer[]): Partial<Order> => ({ without: ['keyUsage'], more })
 const constraints = (...more: Buffer[]): Partial<Order> => ({ more })
@@ -62,7 +62,7 @@ const purposeRows: Rows = {
     purpose(extension('extendedKeyUsage', sequence(oid(purposes.clientAuth), element(0x06, Buffer.from([0x80, 1]))))),
     untrusted,
   ],
-  // OpenSSL reads the value and does not ask what stands behind it.
+  // OpenSSL parses the value and ignores the octets after it.
   'purpose: octets behind the list': purpose(
     extension('extendedKeyUsage', Buffer.concat([sequence(oid(purposes.clientAuth)), Buffer.from([5, 0])])),
   ),
@@ -125,7 +125,7 @@ const keyRows: Rows = {
   },
 }
 
-/** INTEGER content of the serial number, which stands behind the version of the certificates that are built here. */
+/** INTEGER content of the serial number, which follows the version in the certificates built here. */
 function serialOf(der: Buffer): Buffer {
   const at = der.indexOf(Buffer.from('a003020102', 'hex')) + 5
   return der.subarray(at + 2, at + 2 + (der[at + 1] as number))
@@ -202,7 +202,7 @@ function point(names: readonly Buffer[]): Buffer {
   return sequence(context(0, context(0, ...names)))
 }
 
-/** Below an authority with these extensions, in place of the default ones where they have the same name. */
+/** Below an authority with these extensions, which replace the default ones of the same name. */
 type Between = readonly [authority: Partial<Order>, leaf?: Partial<Order>, verdict?: ClientVerdict]
 const replaced = (name: 'basicConstraints' | 'keyUsage', ...more: Buffer[]): Partial<Order> => ({
   without: [name],
@@ -260,7 +260,7 @@ const between: Readonly<Record<string, Between>> = {
     untrusted,
   ],
   'constrained: DNS in capitals': [permitted(generalName.dns('A.Test')), address(generalName.dns('x.a.TEST'))],
-  // Compared octet by octet it lies within; so does everything here compare it.
+  // Compared octet by octet it lies within, and so does everything else here.
   'constrained: DNS with NUL in the leaf, kept': [
     permitted(generalName.dns('a.test')),
     address(generalName.dns('b.test\0.a.test')),

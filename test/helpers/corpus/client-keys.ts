@@ -1,4 +1,4 @@
-// Client certificates by their keys: kinds, sizes, curves, and public keys that are none (RFC 3279, 5480, 8410, 9881).
+// Client certificates by their keys: kinds, sizes, curves, and invalid public keys (RFC 3279, 5480, 8410, 9881).
 import { bits, element, integer, nothing, octets, oid, sequence } from './der.ts'
 import type { ClientEntry, ClientVerdict } from './entry.ts'
 import { algorithms, type KeyName, keyOf, publicKeyInfo } from './keys.ts'
@@ -53,7 +53,7 @@ const modulus = BigInt(
   `0x${Buffer.from(keyOf('RSA 2048').publicKey.export({ format: 'jwk' }).n as string, 'base64url').toString('hex')}`,
 )
 
-/** The public key that stands in the certificate; the client signs with a key on P-256 or of RSA. */
+/** The public key in the certificate; the client signs with a key on P-256 or with an RSA key. */
 const infos: Readonly<Record<string, readonly [info: Buffer, verdict?: ClientVerdict, key?: KeyName]>> = {
   'public key: a point off the curve': [
     sequence(ecAlgorithm(P256), bits(Buffer.concat([Buffer.from([4]), Buffer.alloc(64, 1)]))),
@@ -103,7 +103,7 @@ const infos: Readonly<Record<string, readonly [info: Buffer, verdict?: ClientVer
   ],
 }
 
-/** Honest certificates whose CertificateVerify message is not. */
+/** Valid certificates with an invalid CertificateVerify message. */
 const proofs: Readonly<Record<string, { readonly scheme?: number; readonly sign?: (content: Buffer) => Buffer }>> = {
   'proof: empty': { sign: () => Buffer.alloc(0) },
   'proof: zeros': { sign: () => Buffer.alloc(70) },

@@ -1,4 +1,4 @@
-// Client certificates by what their names say and how: RFC 5280 §4.1.2.4, §4.2.1.6, X.690 §8.
+// Client certificates by the content and encoding of their names: RFC 5280 §4.1.2.4, §4.2.1.6, X.690 §8.
 import { extension, generalName, subjectAltName } from './certificate.ts'
 import { attribute, bits, boolean, commonName, element, integer, octets, oid, sequence, set, string } from './der.ts'
 import type { ClientEntry } from './entry.ts'
@@ -145,7 +145,7 @@ const issuers: Rows = {
   "subject: the root's name": { subject: root.name },
 }
 
-/** Subjects that OpenSSL can read, for authorities to have as well. */
+/** Subjects that OpenSSL can parse, also used for authorities. */
 export const nameStrings: readonly (readonly [name: string, subject: Buffer])[] = Object.entries({
   ...strings,
   ...values,

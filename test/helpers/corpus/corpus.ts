@@ -1,4 +1,4 @@
-// The whole corpus: what it is made of stands in the files beside this one.
+// The whole corpus, from the files beside this one.
 import { authorities } from './authorities.ts'
 import { clientChains } from './client-chains.ts'
 import { clientEncodings } from './client-encodings.ts'
@@ -14,7 +14,7 @@ import { privateKeys, serverCertificates } from './server-files.ts'
 export const buildClients = (): ClientEntry[] =>
   [clientNames, clientEncodings, clientExtensions, clientChains, clientKeys].flatMap(build => build())
 
-/** Authorities and revocation lists, with the clients by which they are tried. */
+/** Authorities and revocation lists, with the clients that test them. */
 export const buildTrusts = (): TrustEntry[] => [...authorities(), ...revocationLists()]
 
 export const buildServerFiles = () => [...serverCertificates(), ...privateKeys()]

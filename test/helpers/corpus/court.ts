@@ -1,4 +1,4 @@
-// Asks judge.ts about entries, one after the other, and starts another one when it has ended.
+// Runs judge.ts on entries, one after the other, and restarts it when it has ended.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
@@ -34,7 +34,7 @@ export function openCourt(): Court {
           return { load: signal === 'SIGKILL' ? 'hung' : 'crashed', message: `ended with ${code ?? signal}` }
         })
         const verdict = await Promise.race([answered, ended])
-        for (const promise of [answered, ended]) promise.catch(() => {}) // the one that has lost
+        for (const promise of [answered, ended]) promise.catch(() => {}) // the slower one
         return verdict
       } finally {
         clearTimeout(timer)
@@ -48,16 +48,16 @@ export function openCourt(): Court {
 /** Megabytes of the process that loads one file after the other. */
 const mostMegabytes = 700
 
-/** Milliseconds for everything that the judge does with the files of one entry. The slowest takes 2 s on an idle machine. */
+/** Milliseconds for everything that judge.ts does with the files of one entry. The slowest takes 2 s on an idle machine. */
 const mostMilliseconds = 20_000
 
-/** What the doctor says does not work, of what a server loads: its clients would refuse it, or its clock does. */
+/** The failures that the doctor reports for files that a server loads: its clients would refuse it, or its clock does. */
 const refusedByOthers = /is not valid before|ended on|, the host of the issuer; it has/
 
-/** Kinds of files that nobody but their owner may read. */
+/** Kinds of files that only their owner may read. */
 const secretKinds = ['signing keys', 'private key', 'server certificate']
 
-/** What is wrong with a verdict on an entry whose files lie in this folder; nothing, if it is right. */
+/** Returns what is wrong with a verdict on an entry whose files are in this folder; nothing if it is right. */
 export function findProblems(
   folder: string,
   { name, kind, files, load }: Entry & { readonly load: LoadVerdict | undefined },
@@ -69,29 +69,29 @@ export function findProblems(
   if (!['loaded', 'refused'].includes(verdict.load) || (load !== undefined && verdict.load !== load))
     problems.push(`${verdict.load}, not ${load ?? 'loaded or refused'}: ${sentence}`)
   if (verdict.load === 'refused' && !Object.keys(files).some(file => message.includes(join(folder, file))))
-    problems.push(`the sentence names no file: ${sentence}`)
+    problems.push(`the message names no file: ${sentence}`)
   if ('findings' in verdict) problems.push(...findDisagreements(folder, files, verdict))
   if ('peakMegabytes' in verdict && verdict.peakMegabytes > mostMegabytes)
     problems.push(`${verdict.peakMegabytes} megabytes`)
   if (secretKinds.includes(kind) || name.startsWith('webhooks')) {
-    // What looks like a key or a secret is a long run of base64.
+    // A long run of base64 counts as a key or a secret.
     const runs = message.replaceAll(folder, '').match(/[\w+/-]{24,}/g) ?? []
     if (runs.some(run => Object.values(files).some(content => content.includes(run))))
-      problems.push(`the sentence quotes the file: ${sentence}`)
+      problems.push(`the message quotes the file: ${sentence}`)
   }
   return problems.map(problem => `${name}: ${problem}`)
 }
 
-/** Where the commands say something else of files than the load, or take too long. */
+/** Returns where the commands disagree with the load, or take too long. */
 export function findDisagreements(folder: string, files: Entry['files'], verdict: Answer): string[] {
   const { load, findings, scanned, milliseconds } = verdict
   const isAboutFiles = ({ found }: Checked) => Object.keys(files).some(file => found.includes(join(folder, file)))
   const failures = findings.filter(finding => finding.verdict === 'failure' && isAboutFiles(finding))
   const unexpected = failures.filter(({ check, found }) => check !== 'authorities' && !refusedByOthers.test(found))
   const problems: string[] = []
-  if (load === 'refused' && failures.length === 0) problems.push('refused, and the doctor finds nothing')
+  if (load === 'refused' && failures.length === 0) problems.push('refused, but the doctor reports nothing')
   if (load === 'loaded' && unexpected.length > 0)
-    problems.push(`loaded, and the doctor says: ${unexpected[0]?.found.slice(0, 500)}`)
+    problems.push(`loaded, but the doctor reports: ${unexpected[0]?.found.slice(0, 500)}`)
   if (scanned !== undefined && scanned.findings + scanned.problems.length > 0)
     problems.push(`the scan finds ${scanned.findings} tokens, and cannot read: ${scanned.problems.join()}`)
   if (milliseconds > mostMilliseconds) problems.push(`takes ${milliseconds} ms`)

@@ -1,6 +1,6 @@
-// Writes DER, and BER where DER forbids it, octet by octet: a library would repair the faults that the corpus is made of.
+// Writes DER octet by octet, and BER where DER forbids it: a library would correct the faults of the corpus.
 
-/** The length octets of an element: the shortest form unless told otherwise. */
+/** The length octets of an element, by default in the shortest form. */
 type Length = 'shortest' | 'one octet too many' | 'four octets' | 'indefinite'
 
 /** An element of any tag. */
@@ -34,7 +34,7 @@ export const bits = (content: Buffer, unused = 0) => element(0x03, [Buffer.from(
 export const boolean = (value = true) => element(0x01, Buffer.from([value ? 0xff : 0]))
 export const nothing = element(0x05, Buffer.alloc(0))
 
-/** An INTEGER: a number that is not negative in the shortest form, or exactly these octets. */
+/** An INTEGER: a non-negative number in the shortest form, or exactly these octets. */
 export function integer(value: number | bigint | Buffer): Buffer {
   if (Buffer.isBuffer(value)) return element(0x02, value)
   const hex = value.toString(16)
@@ -70,7 +70,7 @@ export const stringTags = {
 
 export type StringType = keyof typeof stringTags
 
-/** A string of any type; a text is written in the encoding of the type, octets as they are. */
+/** A string of any type; a text is encoded for the type, octets are used unchanged. */
 export function string(type: StringType, value: string | Buffer): Buffer {
   return element(stringTags[type], Buffer.isBuffer(value) ? value : encodeString(type, value))
 }
@@ -91,7 +91,7 @@ function encodeString(type: StringType, text: string): Buffer {
 export const utcTime = (text: string) => element(0x17, Buffer.from(text))
 export const generalizedTime = (text: string) => element(0x18, Buffer.from(text))
 
-/** A Time as RFC 5280 §4.1.2.5 wants it. */
+/** A Time in the form of RFC 5280 §4.1.2.5. */
 export function time(date: Date): Buffer {
   const text = date.toISOString().replace(/[-:T]|\.\d+/g, '')
   const year = date.getUTCFullYear()

@@ -1,4 +1,4 @@
-// What the corpus consists of: files as people write them, each with the verdict that it must meet.
+// The entries of the corpus: files as people write them, each with the expected verdict.
 import type { KeyObject } from 'node:crypto'
 import type { Reason } from '../../../src/core/errors.ts'
 
@@ -17,11 +17,11 @@ export interface Entry {
   /** Unique, and the same in every run. */
   readonly name: string
   readonly kind: Kind
-  /** By file name. What is not here is what the server uses by default. */
+  /** By file name. A missing one is the server's default. */
   readonly files: Readonly<Record<string, string | Buffer>>
 }
 
-/** What becomes of a client certificate in a handshake; `handshake fails` is an alert before any request. */
+/** The result of a client certificate in a handshake; `handshake fails` is an alert before any request. */
 export type ClientVerdict = 'accepted' | 'handshake fails' | Extract<Reason, `certificate_${string}` | 'no_certificate'>
 
 /** The authorities and revocation lists of a server. */
@@ -33,14 +33,14 @@ export interface Trust {
 export interface ClientEntry extends Entry {
   readonly kind: 'client certificate'
   readonly trust: Trust
-  /** What the client sends, leaf first. */
+  /** The certificates that the client sends, leaf first. */
   readonly chain: readonly Buffer[]
   readonly scheme: number
   readonly sign: (content: Buffer) => Buffer
   readonly verdict: ClientVerdict
 }
 
-/** What becomes of files when they are loaded. */
+/** The result of loading files. */
 export type LoadVerdict = 'loaded' | 'refused'
 
 /** Authorities or revocation lists. */
@@ -50,23 +50,23 @@ export interface TrustEntry extends Entry {
   readonly served: readonly ClientEntry[]
   /** and none of these is. */
   readonly refused: readonly ClientEntry[]
-  /** undefined: either will do, if what follows from it agrees. */
+  /** undefined: both are allowed, if the rest agrees. */
   readonly load: LoadVerdict | undefined
 }
 
 export interface ServerEntry extends Entry {
   readonly kind: 'server certificate' | 'private key'
   readonly load: LoadVerdict | undefined
-  /** What a client is sent once the files are loaded; undefined: what it is sent is not compared. */
+  /** The certificates that a client receives once the files are loaded; undefined: not compared. */
   readonly sends: readonly Buffer[] | undefined
 }
 
 export interface JsonEntry extends Entry {
   readonly kind: 'signing keys' | 'keys of an issuer' | 'keys of leak reporters' | 'JSON list'
-  /** The file that a setting names. */
+  /** The file of a setting. */
   readonly file: string
   readonly load: LoadVerdict | undefined
-  /** A key whose tokens the file makes valid, or must not where it is weak. */
+  /** A key whose tokens must be accepted with the file, or must not if it is weak. */
   readonly signer?: {
     readonly key: KeyObject
     readonly alg: string

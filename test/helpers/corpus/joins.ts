@@ -1,12 +1,13 @@
-// The ways in which files of PEM blocks reach a server: line ends, encodings, text between, cuts, and things that are no PEM.
+// The forms in which files of PEM blocks reach a server: line ends, encodings, text between, cuts, and files that are not
+// PEM.
 import { gzipSync } from 'node:zlib'
 import { element } from './der.ts'
 import type { LoadVerdict } from './entry.ts'
 
-/** A file, and what becomes of it: undefined where either will do, as long as nothing of it is lost in silence. */
+/** A file with the expected result: undefined if both are allowed, as long as no block is ignored silently. */
 export type Join = readonly [content: string | Buffer, load?: LoadVerdict]
 
-/** Writes two blocks or more into one file, in every way. `ders` are what stands in them. */
+/** Writes two or more blocks into one file, in every form. `ders` are their contents. */
 export function joinBlocks(blocks: readonly string[], ders: readonly Buffer[]): Readonly<Record<string, Join>> {
   const [first = '', ...others] = blocks
   const plain = blocks.join('')

@@ -1,5 +1,5 @@
-// Files of JSON: key sets with private and with public keys, keys of leak reporters, and lists; how they are written and what
-// stands in them (RFC 8259, RFC 7517, RFC 7518 §6).
+// JSON files: key sets with private and with public keys, keys of leak reporters, and lists; their form and their content
+// (RFC 8259, RFC 7517, RFC 7518 §6).
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import type { JsonEntry, Kind, LoadVerdict } from './entry.ts'
 import { encodeNumber, type Key, type KeyName, keyOf } from './keys.ts'
@@ -8,7 +8,7 @@ type Row = readonly [content: string | Buffer, load?: LoadVerdict]
 
 const deep = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
 
-/** A JSON text in every way in which files of it reach a server. `text` has to begin with [ or {. */
+/** Writes a JSON text in every form in which such files reach a server. `text` must begin with [ or {. */
 function writeJson(text: string): Readonly<Record<string, Row>> {
   const [open = '', close = ''] = text.startsWith('[') ? '[]' : '{}'
   const inside = text.slice(1, -1)
@@ -70,7 +70,7 @@ const privateJwk = (key: Key) => key.privateKey.export({ format: 'jwk' }) as Jwk
 const publicJwk = (key: Key) => key.publicKey.export({ format: 'jwk' }) as Jwk
 const set = (...keys: unknown[]) => JSON.stringify({ keys })
 
-/** In a JSON text a member before all others of the first key. */
+/** Inserts a member before all others of the first key of a JSON text. */
 const withFirst = (text: string, member: string) => text.replace('{"keys":[{', `{"keys":[{${member},`)
 
 const ec = keyOf('P-256')
@@ -152,7 +152,7 @@ function signingKeySets(): Readonly<Record<string, Row>> {
 interface IssuerKeys {
   readonly content: string | Buffer
   readonly load?: LoadVerdict | undefined
-  /** A key that signs a token under this header; it must be verified if the set is loaded, unless it is weak. */
+  /** A key that signs a token under this header; it must be accepted if the set is loaded, unless it is weak. */
   readonly signer?: { readonly key: KeyObject; readonly alg: string; readonly kid?: string; readonly isWeak?: boolean }
 }
 
@@ -304,7 +304,7 @@ const clientLists = (): Readonly<Record<string, Row>> => ({
   ],
 })
 
-/** Entries of one kind, each a file under this name. */
+/** Entries of one kind, each a file of this name. */
 function entries(
   kind: Kind,
   file: string,

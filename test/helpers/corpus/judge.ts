@@ -1,6 +1,6 @@
-// Loads files as a server does when it starts, and has the commands judge the same files: `doctor`, `inspect` and `scan`. In a
-// process of its own: a crash is then the verdict on one entry, not the end of the test. Every file is read by the function
-// that the server or the command uses.
+// Loads files as a server does when it starts, and runs the commands on the same files: `doctor`, `inspect` and `scan`. It is
+// a process, so that a crash is the verdict on one entry, not the end of the test. Every file is loaded by the function of
+// the server or the command.
 
 import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -26,9 +26,9 @@ export interface Question {
   readonly env: Readonly<Record<string, string>>
   /** A token of the issuer whose keys are loaded. */
   readonly token?: string | undefined
-  /** A folder of certificates of clients, for the doctor. */
+  /** A folder of client certificates for the doctor. */
   readonly certs?: string | undefined
-  /** The certificate and the key of a client, with which a token that is bound to them is inspected. */
+  /** Certificate and key of a client, to inspect a token that is bound to them. */
   readonly client?: { readonly cert: string; readonly key: string; readonly ca: string } | undefined
   /** A folder to scan. */
   readonly folder?: string | undefined
@@ -36,18 +36,18 @@ export interface Question {
 
 export interface Answer {
   readonly load: 'loaded' | 'refused'
-  /** Why it was refused, as the operator reads it. */
+  /** The reason of the refusal, as the operator reads it. */
   readonly message: string
   readonly milliseconds: number
-  /** Of the whole process, so far. */
+  /** Of the whole process so far. */
   readonly peakMegabytes: number
   /** Whether the token was verified. */
   readonly verified?: boolean | undefined
-  /** What the doctor says of the same files, without asking other machines. */
+  /** What the doctor reports about the same files, without network access. */
   readonly findings: readonly Checked[]
-  /** Whether `inspect` finds that the token names the certificate; or why it cannot say. */
+  /** Whether `inspect` finds the certificate in the token, or why it cannot. */
   readonly inspected?: boolean | string | undefined
-  /** What `scan` finds, and cannot read. */
+  /** What `scan` finds, and what it cannot read. */
   readonly scanned?: { readonly findings: number; readonly problems: readonly string[] } | undefined
 }
 

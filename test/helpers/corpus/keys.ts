@@ -1,4 +1,4 @@
-// The keys of the corpus, each made once and when it is first asked for, and how each of them signs.
+// The keys of the corpus, each created at its first use, and how each of them signs.
 import {
   createHash,
   createPrivateKey,
@@ -24,7 +24,7 @@ const rsa =
   () =>
     generateKeyPairSync('rsa', { modulusLength, publicExponent })
 
-// The types of Node demand parameters that RFC 4055 does not.
+// The types of Node require parameters that RFC 4055 does not.
 const generate = generateKeyPairSync as (type: string, options: object) => Key
 const pss = (parameters: object) => () => generate('rsa-pss', { modulusLength: 2048, ...parameters })
 
@@ -81,10 +81,10 @@ export function keyOf(name: KeyName): Key {
 export const publicKeyInfo = (key: Key | KeyName): Buffer =>
   (typeof key === 'string' ? keyOf(key) : key).publicKey.export({ type: 'spki', format: 'der' })
 
-/** The key identifier that certificates here have: SHA-1 over the whole info, which no one compares with the key. */
+/** The key identifier of certificates here: SHA-1 over the whole info, which no verifier compares with the key. */
 export const keyIdentifier = (info: Buffer): Buffer => createHash('sha1').update(info).digest()
 
-/** RSA of a size that takes seconds to make: its primes are known ones (RFC 3526), of unequal length. */
+/** RSA of a size that would take seconds to generate: its primes are known ones (RFC 3526), of unequal length. */
 function buildRsaPair(one: string, other: string): Key {
   const [p, q] = [one, other].map(group => BigInt(`0x${getDiffieHellman(group).getPrime('hex')}`)) as [bigint, bigint]
   const e = 65_537n
@@ -109,7 +109,7 @@ function invert(value: bigint, modulus: bigint): bigint {
   return ((x % modulus) + modulus) % modulus
 }
 
-/** A signature algorithm of certificates: its AlgorithmIdentifier, and how it signs. */
+/** A signature algorithm of certificates: its AlgorithmIdentifier and its signing function. */
 export interface Algorithm {
   readonly identifier: Buffer
   sign(content: Buffer, key: KeyObject): Buffer
@@ -163,7 +163,7 @@ export const algorithms = {
   'SLH-DSA': plain('2.16.840.1.101.3.4.3.21'),
 } satisfies Readonly<Record<string, Algorithm>>
 
-/** The algorithm that a key signs certificates with unless told otherwise. */
+/** The default algorithm with which a key signs certificates. */
 export function algorithmOf({ privateKey }: Key): Algorithm {
   switch (privateKey.asymmetricKeyType) {
     case 'ec':

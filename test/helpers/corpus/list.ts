@@ -1,10 +1,10 @@
-// Writes revocation lists from parts, each of which an entry of the corpus may replace by any octets (RFC 5280 §5.1).
+// Builds revocation lists from parts, each of which an entry of the corpus can replace by arbitrary octets (RFC 5280 §5.1).
 import { type Authority, authorityKeyIdentifier, DAY, extension, from } from './certificate.ts'
 import { boolean, context, element, implicit, integer, pem, sequence } from './der.ts'
 import { type Algorithm, algorithmOf, signatureBits } from './keys.ts'
 
 export interface RevokedCertificate {
-  /** INTEGER, as it stands in the certificate. */
+  /** INTEGER, as in the certificate. */
   readonly serial: Buffer
   readonly since?: Buffer
   readonly extensions?: readonly Buffer[]
@@ -20,19 +20,19 @@ export interface ListOrder {
   /** null: none. */
   readonly nextUpdate?: Buffer | null
   readonly number?: number
-  /** In the place of the default ones. null: none at all. */
+  /** Replaces the default ones. null: none at all. */
   readonly extensions?: readonly Buffer[] | null
-  /** Put after them. */
+  /** Appended to them. */
   readonly more?: readonly Buffer[]
   readonly algorithm?: Algorithm
   readonly innerAlgorithm?: Buffer
   readonly sign?: (content: Buffer) => Buffer
   readonly content?: (content: Buffer) => Buffer
-  /** An empty list of entries is written out. */
+  /** Writes an empty list of entries explicitly. */
   readonly writesEmpty?: boolean
 }
 
-/** Builds the DER of a revocation list; its number is 1 unless told otherwise. */
+/** Builds the DER of a revocation list; its default number is 1. */
 export function buildList(order: ListOrder): Buffer {
   const { by, revoked = [], thisUpdate = from(-60_000), nextUpdate = from(60 * DAY), number = 1 } = order
   const algorithm = order.algorithm ?? algorithmOf(by.key)
@@ -62,7 +62,7 @@ export const reason = (code: number, critical = false): Buffer =>
 export interface Scope {
   /** GeneralNames of the distribution point. */
   readonly names?: readonly Buffer[]
-  /** A relative name, in the place of `names`. */
+  /** A relative name instead of `names`. */
   readonly relative?: Buffer
   readonly onlyUsers?: boolean
   readonly onlyAuthorities?: boolean

@@ -1,4 +1,4 @@
-// Revocation lists, each in force for a root and a sub authority, and whom they revoke.
+// Revocation lists of a root and a sub authority, with the clients that they revoke.
 import {
   type Authority,
   authorityKeyIdentifier,
@@ -47,7 +47,9 @@ const chains: Readonly<Record<Probe, readonly Buffer[]>> = {
   ],
 }
 
-/** The clients by which a list is tried: of the root alice, bob, and dave, who names a distribution point; of the sub carol. */
+/**
+ * The clients that test a list: alice, bob and dave of the root, dave with a distribution point; carol of the sub authority.
+ */
 const clients = Object.entries(chains).map(([name, chain]) => present(name, { chain }, 'accepted'))
 const named = (names: readonly Probe[]) => clients.filter(({ name }) => names.includes(name as Probe))
 
@@ -67,13 +69,13 @@ const inScope = (what: Scope, order: Partial<ListOrder> = {}, critical = true) =
 const delta = (order: Partial<ListOrder> = {}) =>
   ofRoot({ number: 2, ...order, more: [extension('deltaCrlIndicator', integer(1), true), ...(order.more ?? [])] })
 
-/** Lists of root and sub authority that revoke nobody. */
+/** Lists of root and sub authority that revoke no certificate. */
 export const emptyLists = [ofRoot({ revoked: [] }), ofSub()]
 
 interface Expected {
-  /** Whom the authorities have revoked by these lists: once they are in force, none of them is accepted. */
+  /** The clients that are revoked by these lists: once they are in force, none of them is accepted. */
   readonly revoked?: readonly Probe[]
-  /** Who is accepted once the lists are in force. */
+  /** The clients that are accepted once the lists are in force. */
   readonly served?: readonly Probe[]
   readonly load?: LoadVerdict | undefined
   readonly authorities?: readonly Authority[]
@@ -83,7 +85,7 @@ const everyone: readonly Probe[] = ['alice', 'bob', 'carol', 'dave']
 const others: readonly Probe[] = ['alice', 'carol', 'dave']
 const good: Expected = { revoked: ['bob'], served: others, load: 'loaded' }
 const harmless: Expected = { served: everyone, load: 'loaded' }
-/** The authority of bob has revoked him, and no reader that knows less than it says may serve him. */
+/** bob's authority has revoked him: a server that cannot interpret the list must not accept him. */
 const unclear: Expected = { revoked: ['bob'] }
 
 type Row = readonly [lists: readonly Buffer[], expected: Expected]

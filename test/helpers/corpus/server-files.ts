@@ -1,4 +1,4 @@
-// Certificates and keys of a server: which belong together, what no client could use, and how keys are written.
+// Certificates and keys of a server: matching and mismatched pairs, unusable certificates, and forms of keys.
 import type { KeyObject } from 'node:crypto'
 import {
   basicConstraints,
@@ -41,7 +41,7 @@ interface Files {
   readonly chain: readonly Buffer[] | string | Buffer
   readonly key?: string | Buffer
   readonly load?: LoadVerdict | undefined
-  /** What a client must be sent once it is loaded. */
+  /** The certificates that a client must receive once it is loaded. */
   readonly sends?: readonly Buffer[]
 }
 
@@ -204,7 +204,7 @@ function manyAuthorities(count: number): Buffer[] {
 
 const passphrase = 'correct horse'
 
-/** How the key of the server can be written. */
+/** The forms in which the server's key can be written. */
 export function privateKeys(): ServerEntry[] {
   const rsa = keyOf('RSA 2048')
   const rsaChain = [serverCertificate({ key: 'RSA 2048' })]
@@ -217,7 +217,7 @@ export function privateKeys(): ServerEntry[] {
   const joins = joinBlocks([block, block], [der, der])
   const encrypted = (key: Key, type: 'pkcs8' | 'pkcs1' | 'sec1', cipher: string) =>
     key.privateKey.export({ type, format: 'pem', cipher, passphrase } as never).toString()
-  // Joins of two blocks hold the key twice, which is not what they are about here: those that differ in one block only.
+  // Joins of two blocks contain the key twice, which is not tested here: those that differ in one block only.
   const single = joinBlocks([block], [der])
   const relabelled = (label: string) => pem(label, der)
   return [

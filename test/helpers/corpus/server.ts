@@ -1,4 +1,4 @@
-// A real server that loads files of the corpus while it runs, and clients that come with certificates of the corpus.
+// A real server that loads files of the corpus while it runs, and clients with certificates of the corpus.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,18 +25,18 @@ export interface Presented {
 
 export interface Loaded {
   readonly load: LoadVerdict
-  /** What the server has logged about it. */
+  /** The server's log about it. */
   readonly log: string
 }
 
 export interface CorpusServer {
-  /** Loads these files, and the default ones in the place of all others. Rejects when the server has ended. */
+  /** Loads these files, and the defaults for all others. Rejects if the server has ended. */
   load(files: Files): Promise<Loaded>
   /** Opens a connection with the certificates of an entry. Rejects with ConnectionEnded. */
   connect(client: ClientEntry): Promise<RawConnection>
-  /** What becomes of a client on a connection of its own. */
+  /** Returns the verdict on a client, on a new connection. */
   present(client: ClientEntry): Promise<Presented>
-  /** What the server says of the certificate of a connection. */
+  /** Returns the server's verdict on the certificate of a connection. */
   ask(connection: RawConnection): Promise<Presented['verdict']>
   /** Peak memory of the process so far. */
   peakMegabytes(): Promise<number>
@@ -44,7 +44,7 @@ export interface CorpusServer {
 
 type Files = Readonly<Record<string, string | Buffer>>
 
-/** The files that a server has by default; with lists of both authorities, if it has any. */
+/** The default files of a server; with lists of both authorities, if any. */
 export const defaultFiles = (): Files => ({
   'server.crt': pemOf(serverCertificate()),
   'server.key': keyOf('server').privateKey.export({ type: 'pkcs8', format: 'pem' }),
@@ -85,10 +85,10 @@ export async function startCorpusServer(
     TLSBOUND_STATE_URL: 'sqlite::memory:',
   })
   const { port } = server
-  await fetch(`http://localhost:${opsPort}/health`) // what it does after it has begun to listen, it has then done
+  await fetch(`http://localhost:${opsPort}/health`) // work after the start of listening is then done
   const authority = `Host: localhost:${port}`
 
-  /** The first event that is written after so many characters. */
+  /** Returns the first event that is written after this many characters. */
   async function readNextEvent(before: number): Promise<Presented['event'] | undefined> {
     const isWritten = () => server.stdout().includes('\n', before)
     for (let waited = 0; !isWritten() && waited < 10_000; waited += 10) await pause(10)
@@ -125,8 +125,8 @@ export async function startCorpusServer(
         return { verdict, token: status, event: await readNextEvent(before) }
       } catch (error) {
         if (!(error instanceof ConnectionEnded)) throw error
-        // The server ends some connections because of the certificate, without an answer, and says so in an event; there is
-        // none where OpenSSL could not read the certificate at all. Of many equal ones an event comes a second later.
+        // The server ends some connections because of the certificate, without a response but with an event; there is none if
+        // OpenSSL cannot parse the certificate. Of many equal events one is written a second later.
         const none = pause(client.verdict === 'handshake fails' ? 200 : 3000, undefined, { ref: false })
         const event = error.alert === undefined ? await Promise.race([readNextEvent(before), none]) : undefined
         return { verdict: event?.reason ?? 'handshake fails', token: undefined, event }

@@ -1,4 +1,4 @@
-// The authorities that most entries of the corpus stand under, and how an entry for a client certificate is made.
+// The authorities of most entries of the corpus, and functions that create entries for client certificates.
 import { sign } from 'node:crypto'
 import { type Authority, buildAuthority, buildCertificate, type Order, type Parts, pemOf } from './certificate.ts'
 import { commonName } from './der.ts'
@@ -44,7 +44,7 @@ export function present(name: string, presented: Presented, verdict: ClientVerdi
   }
 }
 
-/** Rows of certificates of the root that differ in some parts; accepted unless the row says otherwise. */
+/** Rows of certificates of the root that differ in some parts; accepted by default. */
 export type Rows = Readonly<Record<string, Partial<Order> | readonly [Partial<Order>, ClientVerdict]>>
 
 export function presentRows(rows: Rows): ClientEntry[] {
@@ -56,7 +56,7 @@ export function presentRows(rows: Rows): ClientEntry[] {
 
 const isPair = (row: Rows[string]): row is readonly [Partial<Order>, ClientVerdict] => Array.isArray(row)
 
-/** A leaf below one authority or several, each of which the client sends; the last is issued by the root. */
+/** A leaf below one or several authorities, each of which the client sends; the last is issued by the root. */
 export function below(chain: readonly Authority[], parts: Partial<Order> = {}): Buffer[] {
   return [leaf({ by: chain[0] as Authority, ...parts }), ...chain.map(({ der }) => der)]
 }
@@ -67,7 +67,7 @@ export const trusting = (...authorities: readonly Authority[]): Trust => ({
 
 export type { Authority, Parts }
 
-/** The SignatureScheme (RFC 8446 §4.2.3) of a key, and how it signs; 0xfe00 where there is none. */
+/** The SignatureScheme (RFC 8446 §4.2.3) of a key, and its signing function; 0xfe00 if there is none. */
 function schemeOf({ privateKey }: Key): readonly [number, (content: Buffer) => Buffer] {
   const {
     namedCurve = '',

@@ -1,5 +1,5 @@
-// A server of other hands for the lab: node-oidc-provider 9 issues certificate-bound JWTs, and a resource beside it checks
-// them with jose, as a careful team would by RFC 8705 §3. TLS as Node brings it; neither of them knows of tlsbound.
+// Another server for the lab: node-oidc-provider 9 issues certificate-bound JWTs, and a resource server verifies them with
+// jose, as RFC 8705 §3 requires. TLS is Node's default; neither uses tlsbound.
 import { generateKeyPairSync, hash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
@@ -13,7 +13,7 @@ import { type DemoPki, makeDemoPki } from '../../../src/pki/demo.ts'
 
 export interface ForeignServer {
   readonly origin: string
-  /** Where its tokens are used, with GET. */
+  /** The URL at which its tokens are used, with GET. */
   readonly resource: string
   readonly pki: DemoPki
   /** Its own signing key. */
@@ -23,7 +23,7 @@ export interface ForeignServer {
 
 export interface ForeignOptions {
   readonly pki?: DemoPki
-  /** How clients say who they are. With secrets tokens are bound to their certificates all the same. */
+  /** How clients authenticate. With secrets, tokens are still bound to certificates. */
   readonly authentication?: 'tls_client_auth' | 'client_secret_basic' | 'client_secret_post'
 }
 

@@ -1,4 +1,4 @@
-// The lab against a test server: who plays, and with all that a server in the same process makes possible.
+// The lab against a test server in the same process: the identities, and everything that this makes possible.
 import { createIssuer } from '../../../src/cli/lab/issue.ts'
 import type { TokenJwk } from '../../../src/keys/token-keys.ts'
 import type { Cast, Identity } from '../../../src/lab/cast.ts'
@@ -10,13 +10,13 @@ import type { DemoPki } from '../../../src/pki/demo.ts'
 import { demoRegistrations } from '../../../src/process/demo.ts'
 import { forgeToken } from '../tokens/forge-token.ts'
 
-/** The demo's clients, with every grant: what the lab can steal then. */
+/** The demo's clients with every grant, so that the lab can steal every kind of token. */
 export const labClients = demoRegistrations.map(client => ({
   ...client,
   grant_types: ['client_credentials', 'refresh_token', 'urn:ietf:params:oauth:grant-type:token-exchange'],
 }))
 
-/** The demo's identities, an issuer of further ones, and the server's signing key where it is given. */
+/** The demo's identities, an issuer of further ones, and the server's signing key if given. */
 export function castOf({ ca, alice, bob, mallory, stranger }: Omit<DemoPki, 'server'>, signingKey?: TokenJwk): Cast {
   const identity = (clientId: string, { certificate, key }: DemoPki['alice']): Identity => ({
     certificate,
@@ -39,14 +39,14 @@ export type LabOptions = Partial<Pick<Matrix, 'levels' | 'tls' | 'http' | 'resta
   readonly profile?: ProfileOptions
 }
 
-/** A server as far as the lab needs it. One with a clock of its own can be made to wait without waiting. */
+/** What the lab needs of a server. A server with a settable clock needs no real waiting. */
 export interface LabServer {
   readonly origin: string
   readonly pki: DemoPki
   clock?: number
 }
 
-/** Plays scenarios against a server: at all its levels, over TLS 1.3 and HTTP/1.1, unless told otherwise. */
+/** Runs scenarios against a server: by default at all its levels, over TLS 1.3 and HTTP/1.1. */
 export async function playLab(
   server: LabServer,
   scenarios: readonly Scenario[],
@@ -72,7 +72,7 @@ export async function playLab(
     ...(hasClock && { wait }),
     ...matrix,
   }
-  return runMatrix(scenarios, all, rightTime) // each scenario finds the clock right
+  return runMatrix(scenarios, all, rightTime) // each scenario starts at the right time
 }
 
 async function meet({ origin, pki: { ca, alice } }: LabServer, options: ProfileOptions): Promise<Profile> {

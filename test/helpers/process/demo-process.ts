@@ -1,4 +1,4 @@
-// The demo server as a process of its own in an empty folder, as `npm start` runs it, on a free port.
+// The demo server as a process in an empty folder, as `npm start` runs it, on a free port.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -9,7 +9,7 @@ import type { Test } from 'tap'
 export interface Demo {
   readonly folder: string
   readonly port: number
-  /** All that it has written to stderr. */
+  /** Its stderr so far. */
   errors(): string
 }
 

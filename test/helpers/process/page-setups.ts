@@ -1,4 +1,4 @@
-// Where the commands of each page of the documentation run: what the page says that its reader has already.
+// The environment in which the commands of each page of the documentation run: what the page expects its reader to have.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -14,7 +14,7 @@ const root = resolve('.')
 export const cli = join(root, 'src/cli/cli.ts')
 const compiled = resolve('.tap/compiled')
 
-/** `tlsbound`, with `npx` and without, is this tree's command; packages are this tree's sources. */
+/** `tlsbound`, with and without `npx`, is this tree's command; packages are this tree's sources. */
 export const commands = `
 tlsbound() { command node ${cli} "$@"; }
 npx() { if [ "$1" = tlsbound ]; then shift; tlsbound "$@"; else command npx "$@"; fi; }
@@ -27,7 +27,7 @@ export interface Place extends PageOptions {
   readonly places: readonly (readonly [string, string])[]
 }
 
-/** An empty folder, and free ports in the place of the demo's. */
+/** An empty folder, and free ports instead of the demo's. */
 export async function prepare(t: Test): Promise<Place> {
   const folder = t.testdir()
   const ports = await Promise.all([findFreePort(), findFreePort(), findFreePort()])
@@ -49,7 +49,7 @@ export async function prepare(t: Test): Promise<Place> {
   }
 }
 
-/** Makes the entries of this tree that a clone has, but for those which a server writes. */
+/** Creates the entries of this tree that a clone has, except those that a server writes. */
 function linkTree(folder: string, names = readdirSync(root)): void {
   for (const name of names)
     if (!['certs', 'data', 'run', '.git', '.tap', 'dist'].includes(name))
@@ -72,7 +72,7 @@ const clone: Setup = async t => {
 
 type More = (place: Place, pki: DemoPki) => unknown
 
-/** A folder with the certificates of the demo, and what a page has besides. */
+/** A folder with the certificates of the demo, and the other files of a page. */
 async function prepareDemo(t: Test, more: More = () => {}): Promise<Place> {
   const place = await prepare(t)
   const pki = makeDemoPki()
@@ -90,7 +90,7 @@ const certificates =
   t =>
     prepareDemo(t, more)
 
-/** The same, and the demo's server runs there. */
+/** The same with a running demo server. */
 const demo =
   (more?: More, env: Environment = {}): Setup =>
   async t => {
@@ -107,7 +107,7 @@ const demo =
 
 const makeToken = () => buildOpaqueToken('rt', randomBytes(32))
 
-/** A folder `app` in which a token lies, a repository in whose history one lies, and one without. */
+/** A folder `app` with a token, a repository with one in its history, and one without. */
 const leaks: More = ({ folder, env }) => {
   mkdirSync(join(folder, 'app'))
   writeFileSync(join(folder, 'app/.env'), `LEVEL=info\nTOKEN=${makeToken()}\n`)
@@ -120,7 +120,7 @@ const leaks: More = ({ folder, env }) => {
   return env
 }
 
-/** What each page runs in; the pages of an installed service are in service-setups.ts. */
+/** The environment of each page; the pages of an installed service are in service-setups.ts. */
 export const setups: Readonly<Record<string, Setup>> = {
   'tutorial/first-ten-minutes': clone,
   'how-to/protect-your-api': demo(({ folder }) => install(folder, 'fastify')),

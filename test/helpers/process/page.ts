@@ -1,4 +1,4 @@
-// Runs the commands of a page of the documentation as a reader would: in one shell, in their order, in one folder.
+// Runs the commands of a page of the documentation as a reader would: in one shell, in order, in one folder.
 //
 // Blocks marked `sh` must succeed. In a `console` block each line that begins with `$ ` is a command, and the lines below
 // it are its output. `…` there stands for anything, and a line of `…` for any number of lines. Invisible comments right
@@ -22,7 +22,7 @@ export interface Block {
   readonly file?: string | undefined
 }
 
-/** Returns the blocks of a page that are commands or files, in their order. */
+/** Returns the blocks of a page that are commands or files, in order. */
 export function parseBlocks(page: string): Block[] {
   const fence = /^(?: *<!-- (not run: |keeps running|exit: |file: )([^\n]*?) ?-->\n)?( *)```(\w*)\n([\s\S]*?)^\3```$/gm
   return [...page.matchAll(fence)].flatMap(match => {
@@ -44,9 +44,9 @@ export function parseBlocks(page: string): Block[] {
 }
 
 interface Step {
-  /** Lines, of which each must succeed, in a block of `sh`. */
+  /** Commands of a block of `sh`, each of which must succeed. */
   readonly command: string
-  /** Undefined: any output will do. */
+  /** Undefined: any output. */
   readonly output?: string
 }
 
@@ -70,13 +70,13 @@ export interface PageOptions {
   /** Shell commands that run before those of the page. */
   readonly prelude?: string
   readonly env?: Readonly<Record<string, string>>
-  /** What the page writes, and what stands for it on the test machine, such as a port. */
+  /** Text of the page, and its replacement on the test machine, such as a port. */
   readonly places?: readonly (readonly [page: string, here: string])[]
 }
 
 export type Setup = (t: Test) => Promise<PageOptions>
 
-/** Runs pages, each where its setup says, and reports how many of their blocks ran. With `PAGE=name`, that page alone. */
+/** Runs pages, each in its setup, and reports how many of their blocks ran. `PAGE=name` runs that page only. */
 export async function runPages(t: Test, setups: Readonly<Record<string, Setup>>): Promise<void> {
   const { PAGE: only } = process.env
   const total = { run: 0, notRun: 0 }
@@ -137,7 +137,7 @@ async function runPage(t: Test, path: string, options: PageOptions): Promise<Pag
   return count
 }
 
-/** What differs each time, in one form: ids, thumbprints, times, tokens. */
+/** Replaces what differs in each run: ids, thumbprints, times, tokens. */
 function normalize(text: string): string {
   return text
     .trimEnd()
@@ -163,16 +163,16 @@ function toPattern(output: string, isBeginning: boolean): RegExp {
 }
 
 interface Shell {
-  /** With `isStrict`, the first command that fails ends the shell. */
+  /** With `isStrict`, the first failing command ends the shell. */
   run(command: string, isStrict?: boolean): Promise<{ code: number; shown: string }>
-  /** Starts what does not end, and returns its output as soon as `isReady`. */
+  /** Starts a command that does not end, and returns its output as soon as `isReady`. */
   start(command: string, isReady: (shown: string) => boolean): Promise<string>
 }
 
 const longest = 120_000 // milliseconds for one command
 
 function openShell(t: Test, { folder, env = {} }: PageOptions): Shell {
-  // A group of its own, so that all that a page has started ends with it.
+  // A process group of its own, so that everything that a page has started ends with it.
   const bash: ChildProcess = spawn('bash', ['--noprofile', '--norc'], {
     cwd: folder,
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? folder, LC_ALL: 'C.UTF-8', ...env },
@@ -218,7 +218,7 @@ function openShell(t: Test, { folder, env = {} }: PageOptions): Shell {
       const shown = () => readFileSync(output, 'utf8')
       await waitFor(
         () => isReady(shown()),
-        () => `${command}: does not say what the page shows, but ${shown()}`,
+        () => `${command}: the output is not that of the page: ${shown()}`,
       )
       return shown()
     },

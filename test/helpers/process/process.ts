@@ -1,4 +1,4 @@
-// The command line as processes of their own: run to the end, or a server that is waited for, talked to and ended.
+// Runs the command line as processes: run to the end, or a server that is started, used and ended.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -19,20 +19,20 @@ export interface Ended {
 export interface RunningServer {
   readonly port: number
   readonly child: ChildProcess
-  /** What it has written so far. */
+  /** Its output so far. */
   stdout(): string
   stderr(): string
-  /** Waits until stderr matches, counted from `since` characters on. */
+  /** Waits until stderr matches, from character `since` on. */
   seen(pattern: RegExp, since?: number): Promise<void>
-  /** A connection as one of the identities in a folder of certificates. */
+  /** Connects as one of the identities in a folder of certificates. */
   connect(who: string | null, options?: Partial<ConnectTlsOptions> & { folder?: string }): Promise<TestConnection>
   /** Sends a signal and waits for the end. */
   end(signal: NodeJS.Signals, limit?: number): Promise<Ended>
-  /** Waits for the end, `limit` milliseconds at most; after that the server is killed. */
+  /** Waits for the end, at most `limit` milliseconds; after that the server is killed. */
   ended(limit?: number): Promise<Ended>
 }
 
-/** Of the parent's environment what a process needs to be found and run; and no ops listener, of whose port there is one. */
+/** The variables of the parent that a process needs to be found and run; no ops listener, since its port is fixed. */
 const basics = { PATH: process.env.PATH ?? '', TLSBOUND_OPS_PORT: '0' }
 
 /** Runs a program to its end. */
@@ -45,7 +45,10 @@ export function runTlsbound(args: readonly string[], cwd: string, env: Environme
   return run(process.execPath, [resolve('src/cli/cli.ts'), ...args], cwd, env)
 }
 
-/** Starts `tlsbound serve` on a free port in a folder, by another command if one is given, and waits until it listens. Rejects with its stderr otherwise. */
+/**
+ * Starts `tlsbound serve` on a free port in a folder, or another command, and waits until it listens. Otherwise rejects with
+ * its stderr.
+ */
 export async function startTlsbound(
   t: { teardown(end: () => unknown): void },
   cwd: string,
@@ -55,7 +58,7 @@ export async function startTlsbound(
 ): Promise<RunningServer> {
   const port = Number(env.TLSBOUND_PORT ?? (await findFreePort()))
   const full = { ...basics, TLSBOUND_PORT: String(port), ...env }
-  // Without what the test runner puts into NODE_OPTIONS of each child: that catches signals which a server ignores.
+  // Without the NODE_OPTIONS that the test runner sets for its children: they catch signals that a server ignores.
   const options = env.NODE_OPTIONS === undefined ? ['-u', 'NODE_OPTIONS'] : []
   const child = spawn('env', [...options, ...server], { cwd, env: full })
   const connections = new Set<TestConnection>()
@@ -68,7 +71,7 @@ export async function startTlsbound(
   try {
     await watched.seen(/listening for/)
   } catch (error) {
-    const taken = env.TLSBOUND_PORT === undefined && /EADDRINUSE/.test(watched.stderr) // by somebody else, just now
+    const taken = env.TLSBOUND_PORT === undefined && /EADDRINUSE/.test(watched.stderr) // by another process, just now
     if (!taken || attempts === 1) throw error
     return startTlsbound(t, cwd, env, attempts - 1, server)
   }
@@ -101,7 +104,7 @@ export async function startTlsbound(
   }
 }
 
-/** A port of 127.0.0.1 that nobody listens on just now. */
+/** Returns an unused port of 127.0.0.1. */
 export async function findFreePort(): Promise<number> {
   const probe = createServer()
   await new Promise<void>(listening => probe.listen(0, '127.0.0.1', listening))
@@ -132,7 +135,7 @@ function watch(child: ChildProcess) {
     },
     seen: (pattern: RegExp, since = 0) =>
       new Promise<void>((done, failed) => {
-        const timer = setTimeout(() => finish(new Error(`never saw ${pattern} in: ${output.stderr}`)), patience)
+        const timer = setTimeout(() => finish(new Error(`${pattern} not found in: ${output.stderr}`)), patience)
         const look = () => pattern.test(output.stderr.slice(since)) && finish()
         const gone = () => finish(new Error(`it ended: ${output.stderr}`))
         const finish = (error?: Error) => {

@@ -1,11 +1,11 @@
-// Certificates that are not the demo's, so that a server in production takes them.
+// Certificates other than the demo's, which a server in production accepts.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { issueCertificate } from '../../../src/pki/certificate.ts'
 
 /** Writes `ca`, `server` and `alice`, with keys of mode 0600, into a folder. */
 export function writeOwnPki(folder: string): void {
-  const notAfter = new Date(Date.now() + 90 * 86_400_000) // so that there is nothing to warn of
+  const notAfter = new Date(Date.now() + 90 * 86_400_000) // so that there is no warning
   const ca = issueCertificate({ ca: true, subject: [['CN', 'an authority']], notAfter })
   const altNames = [{ dns: 'localhost' }, { ip: '127.0.0.1' }]
   const issue = (name: string, purpose: 'serverAuth' | 'clientAuth') =>

@@ -1,4 +1,4 @@
-// A git repository of a test, made by the real git with nobody's configuration but its own.
+// A git repository of a test, made by the real git without the user's configuration.
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { type Finding, scan } from '../../../src/scan/scan.ts'
 
 export interface TestRepository {
   readonly folder: string
-  /** Runs git in it; returns what it writes, trimmed. */
+  /** Runs git in it; returns its trimmed output. */
   git(...args: string[]): string
   /** Runs git with this on its stdin. */
   gitWith(input: string | Buffer, ...args: string[]): string
@@ -37,7 +37,7 @@ export function makeRepository(folder: string, ...initOptions: string[]): TestRe
   return repository
 }
 
-/** The repository that is in a folder. */
+/** Opens the repository in a folder. */
 export function openRepository(folder: string): TestRepository {
   const gitWith: TestRepository['gitWith'] = (input, ...args) => {
     const names = ['-c', 'user.name=x', '-c', 'user.email=x@example', '-c', 'protocol.file.allow=always']

@@ -1,4 +1,5 @@
-// Where the commands of the pages about an installed service run: a folder that stands for the root of a machine.
+// The environment in which the commands of the pages about an installed service run: a folder that stands for the root of a
+// machine.
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -11,8 +12,8 @@ import { cli, commands, type Place, prepare } from './page-setups.ts'
 const unit = 'deploy/tlsbound.service'
 
 /**
- * A machine of which the folder is the root, and on which systemd and the user of the server are played: the tests run in
- * containers without them. What `systemctl` starts has the command, environment and credential of the unit.
+ * A machine whose root is the folder, with stand-ins for systemd and its user: the tests run in containers without them.
+ * `systemctl start` uses the command, environment and credential of the unit.
  */
 async function prepareMachine(t: Test, more: (folder: string, pki: Machine) => unknown = () => {}): Promise<Place> {
   const place = await prepare(t)
@@ -67,9 +68,9 @@ install() { local all=(); while [ $# -gt 0 ]; do case $1 in -o | -g) shift ;; *)
 
 type Machine = ReturnType<typeof writeMachinePki>
 
-/** Writes the files that an operator has: certificates which are not the demo's, and registrations. */
+/** Writes the files of an operator: certificates other than the demo's, and registrations. */
 function writeMachinePki(folder: string) {
-  const notAfter = new Date(Date.now() + 90 * 86_400_000) // so that there is nothing to warn of
+  const notAfter = new Date(Date.now() + 90 * 86_400_000) // so that there is no warning
   const ca = issueCertificate({ ca: true, subject: [['CN', 'an authority']], notAfter })
   const server = issueCertificate({
     issuer: ca,
@@ -122,7 +123,7 @@ const renewals = (_folder: string, { ca, server, notAfter, write }: Machine): vo
   write('new-lists.pem', lists())
 }
 
-/** What each page runs in. */
+/** The environment of each page. */
 export const serviceSetups: Readonly<Record<string, Setup>> = {
   'how-to/install-as-a-service': t => prepareMachine(t),
   'how-to/rotate-keys': async t => {

@@ -1,4 +1,4 @@
-// Every security event that there is, from a real server over real TLS, as it was when it was recorded.
+// Every security event, from a real server over real TLS, as it was recorded.
 import type { Test } from 'tap'
 import type { SecurityEvent } from '../../../src/audit/event.ts'
 import { createAudit } from '../../../src/server/record-events.ts'
@@ -14,7 +14,7 @@ const clients = [
   register('scanner', { scope: 'leaks:report', grant_types: ['client_credentials'] }),
 ]
 
-/** All events of a run in which each of them happens, some several times, oldest first as far as they follow each other. */
+/** Returns all events of a run in which each of them happens at least once, oldest first. */
 export async function collectEvents(t: Pick<Test, 'teardown'>): Promise<SecurityEvent[]> {
   const server = await startTestServer({ clients, ops: true, closeAfter: 0 })
   const strict = await startTestServer({ clients, tls: { dropUnacceptable: true } })
@@ -53,12 +53,12 @@ export async function collectEvents(t: Pick<Test, 'teardown'>): Promise<Security
   await until(() =>
     server.events.some(({ event, value }) => event === 'token.revoked' && value === claimsOf(stolen.access).grant),
   )
-  await (await strict.connect(null)).get('/api/whoami').catch(() => {}) // it is dropped, before or after it has asked
+  await (await strict.connect(null)).get('/api/whoami').catch(() => {}) // it is dropped, before or after its request
 
   return [...server.events, ...server.alarms, ...strict.events, ...recordOthers()]
 }
 
-/** A refresh token that is used again when its successor was used too. */
+/** Uses a refresh token again after its successor was used. */
 async function useTwice(client: TestConnection, token: string, wait: (seconds: number) => void): Promise<void> {
   const second = tokensOf(await refresh(client, token))
   wait(2)
@@ -67,7 +67,7 @@ async function useTwice(client: TestConnection, token: string, wait: (seconds: n
   await refresh(client, token)
 }
 
-/** What happens without a request, by the functions that the server calls then. */
+/** Causes the events without a request, with the functions that the server calls for them. */
 function recordOthers(): SecurityEvent[] {
   const events: SecurityEvent[] = []
   const audit = createAudit(event => void events.push(event))

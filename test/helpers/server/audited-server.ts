@@ -1,4 +1,4 @@
-// A server process with its security events in a file, whose files are read back and verified.
+// A server process with its security events in a file, and functions that parse and verify the files.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -11,7 +11,7 @@ import { register } from '../tokens/grants.ts'
 export interface AuditedServer {
   readonly server: RunningServer
   readonly path: string
-  /** Starts another one on the same files; the one before must have ended. */
+  /** Starts another one on the same files; the previous one must have ended. */
   restart(): Promise<RunningServer>
 }
 
@@ -36,7 +36,7 @@ export async function startAudited(
   return { server: await restart(), path, restart }
 }
 
-/** What `tlsbound audit verify` finds in these files, in their order: only what, and where. */
+/** Returns the findings of `tlsbound audit verify` in these files, in order: kind and place. */
 export async function verifyFiles(...paths: readonly string[]) {
   const files = paths.map((path, index) => ({ file: String(index), lines: readLines(once(readFileSync(path))) }))
   const verification = verifyChain(files)
@@ -46,14 +46,14 @@ export async function verifyFiles(...paths: readonly string[]) {
   return { ...step.value, found: findings.map(({ what, file, line }) => `${what} ${file}:${line}`) }
 }
 
-/** The events in files, of whatever lines are whole. */
+/** Parses the complete lines of files as events. */
 // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
 export function eventsIn(...paths: readonly string[]): any[] {
   const lines = paths.flatMap(path => readFileSync(path, 'utf8').split('\n'))
   return lines.filter(line => line.startsWith('{') && line.endsWith('}')).map(line => JSON.parse(line))
 }
 
-/** How many refusals lines stand for. */
+/** Returns how many refusals the lines represent. */
 export function sumOf(events: readonly { readonly count?: number }[]): number {
   return events.reduce((sum, { count = 1 }) => sum + count, 0)
 }

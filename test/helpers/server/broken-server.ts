@@ -1,5 +1,5 @@
-// A deliberately broken server: the real one over real TLS, with faults at the seams where servers have them. It is what
-// the lab is tested with, which must find each of these faults; without any it is the real server.
+// A deliberately broken server: the real one over real TLS, with faults at the points where servers have them. The lab must
+// find each of these faults. Without faults it is the real server.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2SecureServer } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
@@ -19,7 +19,7 @@ import { tlsFaults } from './broken/tls.ts'
 export type Claims = Record<string, unknown>
 type Mutable<T> = { -readonly [member in keyof T]: T[member] }
 
-/** Who asks just now, and what a fault may lay its hands on. */
+/** The current request, and what a fault can change. */
 export interface Asker {
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -27,19 +27,19 @@ export interface Asker {
   readonly server: BrokenServer
 }
 
-/** What a server does wrong, at one or several of its seams. */
+/** The faults of a server, each at one or several points. */
 export interface Fault {
-  /** The server listens. */
+  /** Called when the server listens. */
   readonly listening?: (server: BrokenServer) => void
-  /** A connection is there, and what is known of it. */
+  /** Called for a new connection, with its facts. */
   readonly connected?: (connection: Mutable<Connection>, socket: TLSSocket, server: BrokenServer) => void
-  /** A request has come; it may be changed before anybody looks at it. */
+  /** Called for a new request, which it may change. */
   readonly asked?: (asker: Asker) => void
-  /** The signature of a token holds; what the token says may be changed before anybody checks it. */
+  /** Called after the signature of a token was verified; it may change the claims before they are checked. */
   readonly read?: (claims: Claims, asker: Asker) => Claims
-  /** A token is to be signed; what it says may be changed. */
+  /** Called before a token is signed; it may change the claims. */
   readonly issued?: (claims: Claims) => Claims
-  /** The store, with something else in the place of some of its calls. */
+  /** The store, with some calls replaced. */
   readonly kept?: (store: Store, asker: () => Asker | undefined) => Partial<Store>
 }
 
@@ -56,9 +56,9 @@ export type FaultName = keyof typeof faults
 export const faultNames = Object.keys(faults) as FaultName[]
 
 export interface BrokenServer extends TestServer {
-  /** Its own signing key, for a lab that may have it. */
+  /** Its own signing key, for a lab that is given it. */
   readonly signingKey: TokenJwk
-  /** What a fault wants to remember, for the whole server. */
+  /** State of a fault, for the whole server. */
   readonly memory: Map<string, unknown>
 }
 
@@ -94,7 +94,7 @@ export async function startBrokenServer(...names: readonly FaultName[]): Promise
     asker = { request, response, connection, server } as unknown as Asker
     for (const { asked, read } of chosen) {
       asked?.(asker)
-      if (read !== undefined) connection.verified?.clear() // or nobody would read the token again
+      if (read !== undefined) connection.verified?.clear() // otherwise the token would not be parsed again
     }
   })
   const key = server.keys.find(signingKey.kid) as Mutable<SigningKey>

@@ -1,5 +1,5 @@
-// A process that calls each server that it is told of on stdin with each of the callers that are asked for, and says on
-// stdout, a line of JSON each, what came of it. A test sees by its end whether it lived through all of that.
+// A process that calls each server named on stdin with each requested caller, and writes the result to stdout as one line of
+// JSON. The test sees from its exit whether it survived.
 import { type Called, callers } from '../client/outgoing-callers.ts'
 
 export interface Order extends Called {
@@ -10,7 +10,7 @@ export interface Order extends Called {
 export interface Outcome {
   readonly name: string
   readonly caller: string
-  /** Undefined: it got what it was after. */
+  /** Undefined: the call succeeded. */
   readonly problem?: string
 }
 

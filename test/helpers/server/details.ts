@@ -1,12 +1,12 @@
-// Tables with a row for each detail of a reason: the type demands a row for every one, so that a new detail without a test
-// does not compile. Each row is a real request to a real server, and its event must have the detail and exactly these facts.
+// Tables with a row for each detail of a reason. The type requires every row, so that a new detail without a test does not
+// compile. Each row is a real request to a real server, whose event must have the detail and exactly these facts.
 import type { TAP } from 'tap'
 import type { DetailOf, RefusalFacts } from '../../../src/core/details.ts'
 import type { Reason } from '../../../src/core/errors.ts'
 import type { Answer, TestServer } from '../../../src/testing/server.ts'
 import { until } from '../until.ts'
 
-/** Facts to be found: a text or number as it is, a pattern, or a type. */
+/** Expected facts: an exact text or number, a pattern, or a type. */
 export type FactPatterns = { readonly [name in keyof RefusalFacts]?: unknown }
 
 export interface Provocation {
@@ -17,12 +17,12 @@ export interface Provocation {
   readonly facts?: FactPatterns
 }
 
-/** For each detail of a reason one way to cause it, or several. */
+/** One or several ways to cause each detail of a reason. */
 export type Provocations<R extends Reason> = { readonly [D in DetailOf<R>]: Provocation | readonly Provocation[] }
 
 type Asserts = Pick<TAP, 'match' | 'same' | 'equal'>
 
-/** Causes each detail of a reason, and expects the answer, one event with the detail, and exactly the facts of the row. */
+/** Causes each detail of a reason, and expects the response, one event with the detail, and exactly the facts of the row. */
 export async function provokeEach<R extends Reason>(
   t: Asserts,
   server: TestServer,

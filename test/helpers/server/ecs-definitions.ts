@@ -1,4 +1,5 @@
-// The official definitions of Elastic Common Schema as a judge. Those of 8.11, whose fields 8.17 still has: minor versions add.
+// Validates documents with the official definitions of Elastic Common Schema 8.11, whose fields 8.17 still has: minor
+// versions only add.
 import { EcsFlat } from '@elastic/ecs'
 
 interface Definition {
@@ -19,7 +20,7 @@ const forms: Readonly<Record<string, (value: unknown) => boolean>> = {
   boolean: value => typeof value === 'boolean',
 }
 
-/** What is wrong with a document by the definitions; members of a name that ECS leaves to others are not looked at. */
+/** Returns what is wrong with a document by the definitions; custom members are not checked. */
 export function findEcsFaults(document: object, custom: string): string[] {
   const { event = {} } = document as { event?: { category?: string[]; type?: string[] } }
   const categories = definitions['event.category']?.allowed_values ?? []

@@ -1,4 +1,4 @@
-// The published schemas of security events, as judges; and events as the lines in which they are written.
+// Validates security events with the published schemas, and formats events as lines.
 import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { SecurityEvent } from '../../../src/audit/event.ts'
@@ -8,7 +8,7 @@ import { createRecorder } from '../../../src/audit/recorder.ts'
 export type Form = keyof typeof formats
 export const forms = Object.keys(formats) as Form[]
 
-/** What is wrong with an event in a form; empty when nothing is. */
+/** Returns what is wrong with an event in a format; empty if nothing is. */
 export function faultsOf(form: Form, line: unknown): readonly unknown[] {
   return judges[form](line) ? [] : (judges[form].errors ?? [])
 }
@@ -20,7 +20,7 @@ function readSchema(form: Form) {
 
 const judges = { plain: readSchema('plain'), ecs: readSchema('ecs'), ocsf: readSchema('ocsf') }
 
-/** The lines that these events make in a form, each with its end. */
+/** Formats these events as lines, each with its end. */
 export function linesOf(form: Form, events: readonly SecurityEvent[]): string[] {
   const lines: string[] = []
   const record = createRecorder({ write: line => void lines.push(line) }, formats[form])
@@ -28,7 +28,7 @@ export function linesOf(form: Form, events: readonly SecurityEvent[]): string[] 
   return lines
 }
 
-/** The name of the event that a line tells of. */
+/** Returns the name of the event of a line. */
 // biome-ignore lint/suspicious/noExplicitAny: each form has its own members
 export function nameOf(line: any): string {
   return line.event?.action ?? line.metadata?.event_code ?? line.event

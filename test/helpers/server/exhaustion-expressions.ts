@@ -1,5 +1,5 @@
-// The regular expressions of the source, found by a scanner that knows just enough of TypeScript, and for each the inputs
-// that a backtracking matcher likes least: what leads to a repetition, then that repetition's own fare without end.
+// The regular expressions of the source, found by a minimal TypeScript scanner, and worst-case inputs of a backtracking
+// matcher for each: a prefix that leads to a repetition, then what that repetition matches.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -9,7 +9,7 @@ export interface Found {
   readonly expression: RegExp
 }
 
-/** All regular expressions of the TypeScript in a folder. Those built from text with `new RegExp` are listed as such. */
+/** Returns all regular expressions of the TypeScript in a folder. Those built from text with `new RegExp` are marked. */
 export function findExpressions(folder: string): { literals: Found[]; built: string[] } {
   const literals: Found[] = []
   const built: string[] = []
@@ -30,13 +30,13 @@ interface Literal {
   readonly flags: string
 }
 
-/** Comments, quoted text, a piece of a template, regular expressions where a value may begin, words, and the rest. */
+/** Comments, strings, a piece of a template, regular expressions where a value may begin, words, and the rest. */
 const token =
   /\/\/.*|\/\*[\s\S]*?\*\/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[\s\S]|\$(?!\{)|[^`\\$])*(?:`|\$\{)|\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/[dgimsuvy]*|[\w$]+|[^\s\w]/g
 
 function scan(text: string): Literal[] {
   const found: Literal[] = []
-  const braces: string[] = [] // what each open brace belongs to
+  const braces: string[] = [] // the construct of each open brace
   const expression = new RegExp(token)
   let previous = ''
   for (let match = expression.exec(text); match !== null; match = expression.exec(text)) {
@@ -62,7 +62,7 @@ function scan(text: string): Literal[] {
   return found
 }
 
-/** Whether a value may begin after a piece, so that a slash is no division. */
+/** Whether a value may begin after a piece, so that a slash is not a division. */
 function mayBegin(previous: string): boolean {
   return (
     previous === '' ||
@@ -71,7 +71,7 @@ function mayBegin(previous: string): boolean {
   )
 }
 
-/** Inputs of `length` characters that are hard for an expression. */
+/** Returns worst-case inputs of `length` characters for an expression. */
 export function* hardInputs({ source, flags }: RegExp, length: number): Generator<string> {
   for (const { before, pump } of findPumps(source, flags))
     for (const after of ['', '\0']) yield before + pump.repeat(Math.ceil(length / pump.length)).slice(0, length) + after
@@ -115,7 +115,10 @@ const common = [
   '--',
 ]
 
-/** What every expression gets, and for each repetition in this one: a text that leads to it, and one that it takes. */
+/**
+ * Returns the general inputs, and for each repetition of this expression a prefix that leads to it and a text that it
+ * matches.
+ */
 function findPumps(source: string, flags: string): Pump[] {
   const found: Pump[] = common.flatMap(pump => [{ before: '', pump }])
   const letters = [...new Set(source.replace(/\\[a-zA-Z]|[\\()[\]{}|?*+^$]/g, ''))]
@@ -131,7 +134,9 @@ function findPumps(source: string, flags: string): Pump[] {
   return found
 }
 
-/** The parts of an expression in their order, groups taken apart: a character that each takes, and whether it repeats. */
+/**
+ * Returns the parts of an expression in order, with groups flattened: a character that each matches, and whether it repeats.
+ */
 function readAtoms(source: string, flags: string): { sample: string; repeats: boolean }[] {
   const atom =
     /\\(?:[pPu]\{[^}]*\}|x[\da-f]{2}|u[\da-f]{4}|.)|\[(?:\\.|[^\]\\])*\]|\(\?(?:[:=!]|<[=!]|<\w+>)|[()|^$]|./gisu
@@ -157,7 +162,7 @@ const candidates = Array.from({ length: 127 }, (_, index) => String.fromCharCode
   '\ud800',
 )
 
-/** A character that a part of an expression takes. */
+/** Returns a character that a part of an expression matches. */
 function sampleOf(piece: string, flags: string): string {
   const one = new RegExp(`^(?:${piece})$`, flags.replace(/[gy]/g, ''))
   return candidates.find(character => one.test(character)) ?? 'a'

@@ -1,5 +1,5 @@
-// A flood as a program: `exhaustion-flood.ts KIND PORT SECONDS`, in a folder with certs/. Works at full rate for that long,
-// on 127.0.0.1 only, and writes what it did as JSON.
+// A flood as a program: `exhaustion-flood.ts KIND PORT SECONDS`, in a folder with certs/. Runs at full rate for that long, on
+// 127.0.0.1 only, and writes its counts as JSON.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -13,12 +13,12 @@ import { exchange, requestText } from './raw-http.ts'
 import { buildFrame, buildRequest, frameTypes, openRawHttp2, uint32 } from './raw-http2.ts'
 
 export interface Flooded {
-  /** How many times each thing came of it: an HTTP status, the end of a handshake, or the code of an error. */
+  /** Counts of results: an HTTP status, the end of a handshake, or an error code. */
   readonly outcomes: Readonly<Record<string, number>>
   readonly seconds: number
 }
 
-/** Does one piece of work, and tells what came of each part of it. */
+/** Does one unit of work, and reports the result of each part. */
 type Lane = () => Promise<readonly (string | number)[]>
 
 const [kind = '', port = '', seconds = ''] = process.argv.slice(2)
@@ -32,10 +32,10 @@ const tls = {
 }
 const open = () => openConnection(tls, 'alice')
 
-/** A whole handshake with a certificate that is trusted, and away. */
+/** Completes a handshake with a trusted certificate, and disconnects. */
 const handshake: Lane = async () => [await tryHandshake(tls)]
 
-/** What is no TLS, or only its beginning, until the server hangs up or has answered. */
+/** Sends invalid or incomplete TLS, until the server disconnects or responds. */
 const garbage: Lane = () =>
   new Promise(resolve => {
     const socket = connect(Number(port), '127.0.0.1')
@@ -44,7 +44,7 @@ const garbage: Lane = () =>
     socket.write(Math.random() < 0.5 ? buildHello() : randomBytes(2000))
   })
 
-/** A connection with a token and one request, as a client that keeps nothing. */
+/** Opens a connection for a token and one request, as a client without a pool does. */
 const churn: Lane = async () => {
   const connection = await open()
   try {
@@ -55,7 +55,7 @@ const churn: Lane = async () => {
   }
 }
 
-/** Requests that each bring another token, a few dozen at a time on one connection. */
+/** Sends requests with a different token each, a few dozen at a time on one connection. */
 async function present(buildToken: (good: string) => string): Promise<Lane> {
   const connection: TestConnection = await open()
   const good = await requestRawToken(connection, 'certificate')
@@ -68,7 +68,7 @@ async function present(buildToken: (good: string) => string): Promise<Lane> {
   }
 }
 
-/** Requests over HTTP/2 without a certificate, each reset at once, until the server has had enough. */
+/** Sends HTTP/2 requests without a certificate, each reset immediately, until the server ends the connection. */
 const resets: Lane = async () => {
   const peer = await openRawHttp2({ port: Number(port), ca: identity.ca })
   const block = buildRequest('/binding')
@@ -89,7 +89,7 @@ const resets: Lane = async () => {
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** A signature of the right form, so that it is looked at. */
+/** A signature of the right form, so that it is verified. */
 const forgeSignature = (token: string) => {
   const signature = Buffer.concat([randomBytes(32), Buffer.alloc(1), randomBytes(31)])
   return [...token.split('.').slice(0, 2), signature.toString('base64url')].join('.')
@@ -101,7 +101,7 @@ const forgeKid = (token: string) => {
   return [encode(header), claims, signature].join('.')
 }
 
-/** Leaves the server alone. */
+/** Does not use the server. */
 const rest: Lane = async () => {
   await pause(50)
   return []

@@ -1,5 +1,5 @@
-// What a server process holds, as the kernel tells it (proc(5)), and how long a victim waits in the midst of a flood. The
-// flood is a process of its own: what an attack costs the attacker is no cost of the server.
+// The memory and files of a server process according to the kernel (proc(5)), and the latency of a client during a flood. The
+// flood is another process, so that its cost does not count.
 import { readdirSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { type RunningServer, run } from '../process/process.ts'
 import type { Flooded, FloodKind } from './exhaustion-flood.ts'
 
 export interface Weight {
-  /** Open file descriptors: one for each connection, and some for the server itself. */
+  /** Open file descriptors: one for each connection, and some of the server itself. */
   readonly files: number
   /** Bytes resident. */
   readonly memory: number
@@ -19,7 +19,7 @@ export function weigh({ child: { pid } }: Pick<RunningServer, 'child'>): Weight 
   return { files: readdirSync(`/proc/${pid}/fd`).length, memory: Number(memory) * 1024 }
 }
 
-/** Waits until a server has no more than that many files open. Rejects after `limit` seconds. */
+/** Waits until a server has at most this many files open. Rejects after `limit` seconds. */
 export async function untilFiles(server: RunningServer, most: number, limit: number): Promise<void> {
   const end = performance.now() + limit * 1000
   for (let { files } = weigh(server); files > most; { files } = weigh(server)) {
@@ -29,15 +29,15 @@ export async function untilFiles(server: RunningServer, most: number, limit: num
 }
 
 export interface Waits {
-  /** How many answers there were by their status. */
+  /** Responses by status. */
   readonly statuses: Readonly<Record<number, number>>
-  /** Milliseconds that half of them, 99 in a hundred, and all of them took at most. */
+  /** The p50, p99 and maximum latency in milliseconds. */
   readonly p50: number
   readonly p99: number
   readonly longest: number
 }
 
-/** Lets a flood run for some seconds, and a victim use its token on its own connection all the while. */
+/** Runs a flood for some seconds, while a client uses its token on its own connection. */
 export async function flood(
   kind: FloodKind,
   server: RunningServer,
@@ -64,7 +64,7 @@ async function watch(connection: TestConnection, token: string, isOver: () => bo
     const { status } = await connection.get('/api/whoami', token)
     waits.push(performance.now() - since)
     statuses[status] = (statuses[status] ?? 0) + 1
-    await pause(5) // a client with its own work to do, no flood itself
+    await pause(5) // a client with work of its own, not a flood
   }
   waits.sort((one, other) => one - other)
   const quantile = (share: number) => waits[Math.ceil(share * waits.length) - 1] ?? Number.NaN

@@ -1,4 +1,4 @@
-// Reads the lines of the live page's streams, outside any browser.
+// Parses the lines of the live page's streams, without a browser.
 import type { TestServer } from '../../../src/testing/server.ts'
 
 /** An update of `GET /live`, or a play of `POST /live/thefts`. */
@@ -8,16 +8,16 @@ export type Line = any
 export interface Stream {
   readonly status: number
   readonly headers: Headers
-  /** All that came so far, as it is. */
+  /** Everything received so far, unchanged. */
   readonly text: () => string
-  /** The first line from here on, one that came already too, that is as wanted. Rejects when the stream ends before. */
+  /** Returns the first matching line, including earlier ones. Rejects if the stream ends first. */
   next(wanted?: (line: Line) => boolean): Promise<Line>
   /** Resolves with all lines when the stream has ended. */
   rest(): Promise<readonly Line[]>
   close(): void
 }
 
-/** Opens a stream with the ops token, unless `headers` say otherwise. */
+/** Opens a stream with the ops token, unless `headers` override it. */
 export async function openStream(
   { ops }: Pick<TestServer, 'ops'>,
   path = '/live',
@@ -32,7 +32,7 @@ export async function openStream(
   let text = ''
   let read = 0
 
-  /** Reads on. False: the stream has ended. */
+  /** Reads more. False: the stream has ended. */
   async function more(): Promise<boolean> {
     const { done, value = '' } = await reader.read()
     text += value

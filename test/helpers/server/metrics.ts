@@ -1,8 +1,8 @@
-// Asks a server for its metrics, and reads the text form of Prometheus.
+// Fetches the metrics of a server, and parses the Prometheus text format.
 import type { TestServer } from '../../../src/testing/server.ts'
 import { callOps } from './ops.ts'
 
-/** The value of each series, by its name with its labels as they stand there. */
+/** The value of each series, by its name with its labels. */
 export type Scrape = ReadonlyMap<string, number>
 
 /** Scrapes as Prometheus does: without a token. */
@@ -22,7 +22,7 @@ export function readMetrics(text: string): Scrape {
   )
 }
 
-/** What has grown between two scrapes, among the series whose name begins so, without histograms. */
+/** Returns the series that grew between two scrapes, with this prefix, without histograms. */
 export function growth(before: Scrape, after: Scrape, name = 'tlsbound_'): Record<string, number> {
   const grown = [...after]
     .filter(([series]) => series.startsWith(name) && !series.startsWith('tlsbound_store_duration'))

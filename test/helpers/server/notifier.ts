@@ -1,4 +1,4 @@
-// A notifier in a test: a store in memory, a clock that is moved, and what it has reported.
+// A notifier in a test, with a store in memory, a clock that can be set, and its reports.
 import type { Facts } from '../../../src/audit/event.ts'
 import type { KnownReceiver } from '../../../src/notify/line.ts'
 import { createNotifier, type Notifier } from '../../../src/notify/notifier.ts'
@@ -10,7 +10,7 @@ export interface TestNotifier extends Notifier {
   readonly reports: readonly Facts[]
   /** Milliseconds since 1970. */
   now: number
-  /** Lets so many seconds pass when nothing is under way, then sends what is due, and waits until that was tried. */
+  /** Advances the clock while nothing is in progress, sends what is due, and waits for the attempts. */
   pass(seconds: number): Promise<void>
 }
 
@@ -38,9 +38,9 @@ export function startNotifier(
       now = milliseconds
     },
     async pass(seconds) {
-      await notifier.look()
+      await notifier.poll()
       now += seconds * 1000
-      await notifier.look()
+      await notifier.poll()
     },
   }
 }

@@ -1,12 +1,12 @@
-// Requests to the ops listener of a test's server, with headers that no browser library would let pass.
+// Requests to the ops listener of a test's server, with headers that HTTP libraries refuse to send.
 import { request as httpRequest } from 'node:http'
 import { type Identity, issueCertificate } from '../../../src/pki/certificate.ts'
 import type { Answer, TestServer } from '../../../src/testing/server.ts'
 
 export interface OpsCall {
-  /** Sent as JSON; text is sent as it is. */
+  /** Sent as JSON; text is sent unchanged. */
   readonly body?: unknown
-  /** Default: the right token and host, and the content type that the body has. */
+  /** Default: the right token and host, and the content type of the body. */
   readonly headers?: Readonly<Record<string, string | string[] | undefined>>
 }
 
@@ -27,7 +27,7 @@ export function callOps(
     ...(text !== undefined && { 'content-type': 'application/json' }),
     ...headers,
   }
-  // As a list, since only there a name may stand twice.
+  // As a list, since only a list can repeat a name.
   const list = Object.entries(all).flatMap(([name, value]) => [value ?? []].flat().flatMap(one => [name, one]))
   return new Promise((resolve, reject) => {
     const options = { hostname, port, path, method, headers: list, agent: false }

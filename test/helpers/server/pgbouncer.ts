@@ -8,9 +8,9 @@ import type { Postgres } from './postgres.ts'
 
 export interface PgBouncer {
   readonly port: number
-  /** A URL of PostgreSQL, by way of this pooler. */
+  /** Returns a URL of PostgreSQL that connects through this pooler. */
   through(url: string): string
-  /** Lets it open new connections to PostgreSQL for what comes next. */
+  /** Makes it open new connections to PostgreSQL from now on. */
   reconnect(): Promise<void>
 }
 

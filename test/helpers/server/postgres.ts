@@ -1,5 +1,5 @@
-// A real PostgreSQL for tests: a new cluster in a folder of its own, on a free port of 127.0.0.1, under a user without
-// rights, with a password. Needs the Debian package postgresql (any version from 13).
+// A real PostgreSQL for tests: a new cluster in a temporary folder, on a free port of 127.0.0.1, with a user without rights
+// and a password. Needs the Debian package postgresql (any version from 13).
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -12,15 +12,15 @@ export interface Postgres {
   readonly folder: string
   /** The URL of a database, with the tables in a schema of this name. */
   url(schema: string, parameters?: string): string
-  /** Starts it again. `settings` are of postgresql.conf. */
+  /** Restarts it. `settings` are of postgresql.conf. */
   start(settings?: Readonly<Record<string, string>>): Promise<void>
-  /** `SIGQUIT`: at once, as in a crash. `SIGINT`: in order, but throwing everybody out. */
+  /** `SIGQUIT`: immediately, as in a crash. `SIGINT`: orderly, but ending all connections. */
   stop(signal?: 'SIGQUIT' | 'SIGINT'): Promise<void>
-  /** Holds up all its processes, until `SIGCONT`: connections stay open, nothing answers. */
+  /** Stops all its processes until `SIGCONT`: connections stay open without responses. */
   signalAll(signal: 'SIGSTOP' | 'SIGCONT'): void
-  /** Gives a file to its user, for it alone. */
+  /** Gives a file to its user, readable by that user only. */
   own(path: string): void
-  /** What it has written to its log since it was started last, at most a megabyte. */
+  /** Its log since the latest start, at most a megabyte. */
   log(): string
   close(): Promise<void>
 }
@@ -37,7 +37,7 @@ function findPrograms(): string {
 /** Makes and starts a cluster. Close it when the test ends. */
 export async function startPostgres(): Promise<Postgres> {
   const programs = findPrograms()
-  // The server refuses to run as root; the user nobody is everywhere.
+  // The server refuses to run as root; the user nobody exists everywhere.
   const isRoot = process.getuid?.() === 0
   const nobody = Number(execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' }))
   const group = Number(execFileSync('id', ['-g', 'nobody'], { encoding: 'utf8' }))
@@ -76,7 +76,7 @@ export async function startPostgres(): Promise<Postgres> {
         listen_addresses: '127.0.0.1',
         port: String(port),
         unix_socket_directories: '',
-        fsync: 'off', // nothing here survives the machine
+        fsync: 'off', // no data here has to survive a crash
         shared_buffers: '16MB',
         lc_messages: 'C',
         ...settings,
@@ -113,7 +113,7 @@ export async function startPostgres(): Promise<Postgres> {
         try {
           process.kill(each, signal)
         } catch {
-          // That one has just ended.
+          // The previous one has just ended.
         }
     },
     log: () => log,
@@ -127,7 +127,7 @@ export async function startPostgres(): Promise<Postgres> {
   return postgres
 }
 
-/** A port that was free a moment ago. */
+/** Returns a port that was free a moment ago. */
 function findPort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()

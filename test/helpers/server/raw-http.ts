@@ -1,21 +1,21 @@
-// Bytes on a client's TLS connection, for requests that no HTTP library would send, and HTTP/2 header lists that Node's
-// client would refuse to send.
+// Bytes on a client's TLS connection, for requests that HTTP libraries refuse to send, and HTTP/2 header lists that Node's
+// client refuses to send.
 import { connect } from 'node:http2'
 import type { Answer, TestConnection, TestServer } from '../../../src/testing/server.ts'
 import { patience } from '../until.ts'
 
 export interface Exchange {
-  /** The final answers, in their order; interim ones (1xx) are left out. */
+  /** The final responses in order, without interim ones (1xx). */
   readonly answers: readonly Answer[]
-  /** All that was received, as it came. */
+  /** Everything received, unchanged. */
   readonly received: string
   /** Whether the server ended the connection. */
   readonly closed: boolean
 }
 
 /**
- * Sends bytes and reads until that many final answers are there, or until the server ends the connection.
- * Rejects when neither happens within `limit` milliseconds.
+ * Sends bytes and reads until this many final responses arrive, or the server ends the connection. Rejects if neither happens
+ * within `limit` milliseconds.
  */
 export function exchange(
   { socket }: Pick<TestConnection, 'socket'>,
@@ -46,7 +46,7 @@ export function exchange(
   })
 }
 
-/** One exchange on a connection of its own, as alice. */
+/** One exchange on a new connection, as alice. */
 export async function exchangeOnce(
   server: TestServer,
   bytes: string | readonly string[],
@@ -60,12 +60,12 @@ export async function exchangeOnce(
   }
 }
 
-/** A request's text from its first line, headers and body. */
+/** Builds the text of a request from its first line, headers and body. */
 export function requestText(line: string, headers: readonly string[], body = ''): string {
   return `${[`${line} HTTP/1.1`, 'Host: localhost', ...headers].join('\r\n')}\r\n\r\n${body}`
 }
 
-/** Appends the answers that are complete, and returns what is left. */
+/** Appends the complete responses, and returns the rest. */
 function readAnswers(received: string, answers: Answer[], hasBodies: boolean): string {
   let rest = received
   for (let end = rest.indexOf('\r\n\r\n'); end !== -1; end = rest.indexOf('\r\n\r\n')) {
@@ -81,7 +81,7 @@ function readAnswers(received: string, answers: Answer[], hasBodies: boolean): s
   return rest
 }
 
-/** A body by its content-length or its chunks; undefined while it is not all there. */
+/** Parses a body by its content-length or its chunks; undefined while it is incomplete. */
 function readBody(rest: string, headers: Record<string, string>): { text: string; length: number } | undefined {
   if (headers['transfer-encoding'] === 'chunked') {
     const end = rest.indexOf('0\r\n\r\n')
@@ -92,7 +92,7 @@ function readBody(rest: string, headers: Record<string, string>): { text: string
   return rest.length < length ? undefined : { text: rest.slice(0, length), length }
 }
 
-/** Sends a header list over HTTP/2 as it stands, repetitions and all. Rejects when the stream is reset. */
+/** Sends a header list over HTTP/2 unchanged, with repetitions. Rejects if the stream is reset. */
 export async function requestHttp2(
   server: TestServer,
   headers: readonly (readonly [string, string])[],
@@ -103,7 +103,7 @@ export async function requestHttp2(
     ca: ca.certificate,
     cert: alice.certificate,
     key: alice.key,
-    strictSingleValueFields: false, // else two Authorization headers would be refused before they are sent
+    strictSingleValueFields: false, // otherwise Node would refuse two Authorization headers before sending them
   }
   const session = connect(`https://127.0.0.1:${server.port}`, options)
   try {

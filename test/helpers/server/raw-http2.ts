@@ -1,5 +1,5 @@
-// HTTP/2 frame by frame (RFC 9113 §4, §6), for peers that no library would be: header blocks as they stand, and every frame
-// that the server sends.
+// HTTP/2 frame by frame (RFC 9113 §4, §6), for clients that break its rules: unchecked header blocks, and every frame that
+// the server sends.
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { patience } from '../until.ts'
 
@@ -33,14 +33,14 @@ export function buildFrame(type: number, flag: number, stream: number, payload: 
   return Buffer.concat([head, payload])
 }
 
-/** A number of 32 bits, as error codes and window increments are sent. */
+/** A number of 32 bits, as in error codes and window increments. */
 export function uint32(value: number): Buffer {
   const octets = Buffer.alloc(4)
   octets.writeUInt32BE(value)
   return octets
 }
 
-/** A header block of literals without indexing and without Huffman codes (RFC 7541 §6.2.2); each text at most 16 KB. */
+/** Builds a header block of literals without indexing and without Huffman codes (RFC 7541 §6.2.2); each text at most 16 KB. */
 export function buildHeaderBlock(fields: readonly (readonly [string, string])[]): Buffer {
   return Buffer.concat(fields.flatMap(field => [Buffer.from([0]), ...field.map(encodeText)]))
 }
@@ -65,18 +65,18 @@ export function buildRequest(path: string, more: readonly (readonly [string, str
 
 export interface RawHttp2 {
   readonly socket: TLSSocket
-  /** Every frame that has come so far. */
+  /** Every frame received so far. */
   readonly frames: readonly Frame[]
   send(...frames: readonly Buffer[]): void
-  /** The first frame that is as wanted; undefined when the connection ends before. Rejects when neither happens. */
+  /** Returns the first matching frame; undefined if the connection ends before. Rejects if neither happens. */
   next(wanted: (frame: Frame) => boolean): Promise<Frame | undefined>
-  /** Resolves when the server has ended the connection. Rejects when it does not. */
+  /** Resolves when the server has ended the connection. Rejects if it does not. */
   closed(): Promise<void>
-  /** The error code of the GOAWAY that has come; undefined: none has. */
+  /** The error code of a received GOAWAY; undefined if there is none. */
   goaway(): number | undefined
 }
 
-/** Opens a connection, with the preface and empty settings sent; those of the server are acknowledged. */
+/** Opens a connection, and sends the preface and empty settings; those of the server are acknowledged. */
 export async function openRawHttp2(options: ConnectionOptions): Promise<RawHttp2> {
   const socket = connect({ host: '127.0.0.1', servername: 'localhost', ALPNProtocols: ['h2'], ...options })
   await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))

@@ -1,11 +1,11 @@
-// What a refusal looks like from outside, and tables of tokens that must all meet one.
+// The external form of a refusal, and tables of tokens that must all be refused.
 import type { TAP } from 'tap'
 import type { ErrorCode, Reason } from '../../../src/core/errors.ts'
 import type { TestConnection, TestServer } from '../../../src/testing/server.ts'
 
 type Asserts = Pick<TAP, 'match'>
 
-/** A name for what was done, the token, and why it is refused; `bad_signature` unless the row says otherwise. */
+/** A name for the manipulation, the token, and the reason of its refusal; default `bad_signature`. */
 export type Row = readonly [name: string, token: string, reason?: Reason]
 
 /** The pattern of a refusal with status 401. */
@@ -39,8 +39,8 @@ export async function refuseEach(
 type Who = Parameters<TestServer['connect']>[0]
 
 /**
- * Connects with a certificate that must not do: the handshake may pass, and then every door says why it stays shut, as
- * invalid_client where tokens are issued and as invalid_token where they are used, whatever the token.
+ * Connects with a certificate that must be rejected. The handshake may succeed; then every endpoint refuses with the reason,
+ * as invalid_client where tokens are issued and as invalid_token where they are used, whatever the token.
  */
 export async function refusePresenter(
   t: Asserts,

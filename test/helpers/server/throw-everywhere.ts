@@ -1,6 +1,6 @@
-// A process in which each guarded callback of client, sidecar, notifier and outgoing connections throws in turn, while
-// requests are under way. It says on stdout, in JSON, which did, and what became of the requests. Nothing catches what goes
-// past the guards: then the process ends.
+// A process in which each guarded callback of client, sidecar, notifier and outgoing connections throws in turn, during
+// requests. It writes to stdout, in JSON, which ones threw, and the results of the requests. An exception that escapes the
+// guards ends the process.
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
@@ -47,7 +47,7 @@ async function startUpstream(http2: boolean): Promise<FakeUpstream> {
   return upstream
 }
 
-/** Requests of every kind through one client; each settles. */
+/** Sends requests of every kind through one client; each settles. */
 async function useClient(upstream: FakeUpstream, http2: boolean): Promise<void> {
   const client = createClient({ ...upstream, http2, connections: 2, patience: 2 })
   const send = async (path: string, init: object = {}) => {
@@ -73,7 +73,7 @@ async function useClient(upstream: FakeUpstream, http2: boolean): Promise<void> 
   await away.dispatcher.destroy()
 }
 
-/** Programs of every kind before a sidecar; each request settles. */
+/** Sends requests of every kind through a sidecar; each settles. */
 async function useSidecar({ address }: Sidecar): Promise<void> {
   const socketPath = address.slice('unix:'.length)
   const send = (path: string, options: object = {}, body?: string) =>
@@ -125,13 +125,13 @@ async function runAll(): Promise<void> {
     }).catch(() => {}),
   ])
   notifier.observe({ event: 'theft.suspected', time: new Date().toISOString() } as never)
-  await notifier.look()
+  await notifier.poll()
   await new Promise(resolve => setTimeout(resolve, guards.called.size === 0 ? 1200 : 0)) // its timer, once
   await sidecar.close(0)
 }
 
 await runAll()
-// All of them at once; and once more those that were not reached because another one threw before.
+// All of them at once; then once more those that were not reached because another one threw before.
 let left = new Set(guards.called)
 for (let round = 0; round < 4 && left.size > 0; round++) {
   for (const place of left) guards.armed.add(place)

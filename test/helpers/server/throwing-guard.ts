@@ -1,11 +1,11 @@
-// Loaded before anything else (--import): puts a guard into the place of src/core/guard.ts that throws where a test wants,
-// as if the guarded callback had. Places are known by the lines of the source that they are made on.
+// Loaded first (--import): replaces src/core/guard.ts with a guard that throws at selected places, as if the guarded callback
+// had. Places are the source lines at which guards are created.
 import { registerHooks } from 'node:module'
 
 export interface Guards {
-  /** The places whose callback has been called. */
+  /** The places whose callback was called. */
   readonly called: Set<string>
-  /** Where the next call throws; each does so once. */
+  /** The places whose next call throws, once each. */
   readonly armed: Set<string>
 }
 
@@ -19,7 +19,7 @@ registerHooks({
       : next(url, context),
 })
 
-/** As src/core/guard.ts has it, but for what it throws by itself. Becomes source text, so it uses nothing from here. */
+/** As in src/core/guard.ts, except for the thrown errors. It becomes source text, so it uses nothing from here. */
 function guarded(callback: (...given: unknown[]) => unknown, fail: (error: Error) => void) {
   const { guards } = globalThis as unknown as { guards: Guards }
   const lines = new Error().stack?.split('\n').slice(2, 4) ?? []

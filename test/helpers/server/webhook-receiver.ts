@@ -1,15 +1,15 @@
-// A receiver of webhooks for tests: real HTTPS on a free port of 127.0.0.1, which keeps what it is sent and answers as told.
+// A receiver of webhooks for tests: real HTTPS on a free port of 127.0.0.1, which stores requests and answers as configured.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { SecurityEvent } from '../../../src/audit/event.ts'
 import type { KnownReceiver } from '../../../src/notify/line.ts'
-import { readReceivers } from '../../../src/notify/receiver.ts'
+import { parseReceivers } from '../../../src/notify/receiver.ts'
 import { type Identity, issueCertificate } from '../../../src/pki/certificate.ts'
 
 export interface Delivered {
   readonly headers: IncomingHttpHeaders
-  /** As it came, before any parser. */
+  /** The raw body. */
   readonly body: string
   // biome-ignore lint/suspicious/noExplicitAny: what a test looks into
   readonly json: any
@@ -19,11 +19,11 @@ export interface WebhookReceiver {
   readonly port: number
   readonly url: string
   readonly ca: string
-  /** What has come so far, whatever it was answered. */
+  /** The requests so far, whatever their responses. */
   readonly delivered: readonly Delivered[]
-  /** How the next requests are answered. Default: 204. */
+  /** The responses to the next requests. Default: 204. */
   answer(respond: (response: ServerResponse, request: IncomingMessage) => void): void
-  /** An entry of the list of webhooks, and as it is once that was read. */
+  /** An entry of the list of webhooks, and its parsed form. */
   entry(other?: object): object
   known(other?: object): KnownReceiver
 }
@@ -31,7 +31,7 @@ export interface WebhookReceiver {
 export const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const authority = issueCertificate({ subject: [['CN', 'receivers']], ca: true })
 
-/** A certificate for such a receiver, or a bad one. */
+/** A certificate for such a receiver, or an invalid one. */
 export function receiverIdentity(order: Partial<Parameters<typeof issueCertificate>[0]> = {}): Identity {
   const altNames = [{ dns: 'localhost' }, { ip: '127.0.0.1' }]
   return issueCertificate({ subject: [['CN', 'receiver']], issuer: authority, altNames, ...order })
@@ -76,15 +76,15 @@ export async function startReceiver(
   }
 }
 
-/** A receiver as it is read from the list. @throws Error with every problem. */
+/** Parses a receiver from the list. @throws Error with every problem. */
 export function readKnown(entry: object, ca: string | undefined): KnownReceiver {
   const problems: string[] = []
-  const [receiver] = readReceivers([entry], problems)
+  const [receiver] = parseReceivers([entry], problems)
   if (receiver === undefined) throw new Error(problems.join('\n'))
   return { ...receiver, ca }
 }
 
-/** The event of a theft, as the server makes it. */
+/** The event of a theft, as the server creates it. */
 export function theft(facts: object = {}): SecurityEvent {
   return {
     time: '2026-11-24T14:00:00.000Z',

@@ -1,5 +1,5 @@
-// What OpenSSL says of a client certificate in a real handshake, for any authorities and lists: those that are refused when they
-// are loaded, too.
+// OpenSSL's verdict on a client certificate in a real handshake, for any authorities and lists, including those that are
+// refused when they are loaded.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls'
@@ -19,12 +19,12 @@ export interface Handshake {
   /** Each in PEM. */
   readonly lists?: readonly string[]
   readonly who: Identity
-  /** What the client sends after its own certificate. */
+  /** Certificates that the client sends after its own. */
   readonly chain?: readonly Pick<Identity, 'certificate'>[]
   readonly options?: ConnectionOptions
 }
 
-/** Does a handshake and hands the server's end over before it is closed. Rejects when the handshake fails. */
+/** Completes a handshake and passes the server's end to the callback before it is closed. Rejects if the handshake fails. */
 export async function withHandshake<T>(handshake: Handshake, look: (socket: TLSSocket) => T): Promise<T> {
   const { authorities, lists = [], who, chain = [], options } = handshake
   const ca = authorities.map(({ certificate }) => certificate)
@@ -40,7 +40,7 @@ export async function withHandshake<T>(handshake: Handshake, look: (socket: TLSS
     rejectUnauthorized: false,
     cert: [who, ...chain].map(({ certificate }) => certificate).join(''),
     key: who.key,
-    ciphers: 'DEFAULT@SECLEVEL=0', // so that it is not the client that refuses
+    ciphers: 'DEFAULT@SECLEVEL=0', // so that the client does not refuse first
     ...options,
   })
   client.on('error', () => {})
@@ -53,14 +53,14 @@ export async function withHandshake<T>(handshake: Handshake, look: (socket: TLSS
   }
 }
 
-/** OpenSSL's verdict: `accepted`, or its error as Node names it. */
+/** OpenSSL's verdict: `accepted`, or its error by Node's name. */
 export function verdictOf(handshake: Handshake): Promise<string> {
   return withHandshake(handshake, ({ authorized, authorizationError }) =>
     authorized ? 'accepted' : String(authorizationError),
   )
 }
 
-/** What the server makes of it. */
+/** tlsbound's evaluation of it. */
 export function evaluationOf(handshake: Handshake, trust: Trust, isPinned = () => false): Promise<Evaluation> {
   return withHandshake(handshake, socket => evaluateCertificate(socket, { trust, isPinned }))
 }

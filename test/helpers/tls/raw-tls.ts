@@ -1,5 +1,5 @@
-// TLS below the level of any library: ClientHellos made by hand (RFC 8446 §4.1.2), what a server says to them, and a
-// relay that passes the bytes of a real client on as a test likes.
+// TLS below the level of any library: hand-built ClientHellos (RFC 8446 §4.1.2), the server's response, and a relay that
+// changes the bytes of a real client.
 import { randomBytes } from 'node:crypto'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
@@ -15,7 +15,7 @@ export type Extension = readonly [type: number, content: Buffer]
 const u8 = (value: number) => Buffer.from([value])
 const u16 = (value: number) => Buffer.from([value >> 8, value & 0xff])
 const u24 = (value: number) => Buffer.concat([u8(value >> 16), u16(value & 0xffff)])
-/** A vector with its length before it, in one octet or in two. */
+/** A vector with a length prefix of one or two octets. */
 export const vector8 = (content: Buffer) => Buffer.concat([u8(content.length), content])
 export const vector16 = (content: Buffer) => Buffer.concat([u16(content.length), content])
 
@@ -24,13 +24,13 @@ export const serverName = (name: string | Buffer, type = 0): Extension => [
   vector16(Buffer.concat([u8(type), vector16(Buffer.from(name))])),
 ]
 
-/** Protocol names as they are given, each with its length before it. */
+/** Protocol names, each with its length prefix. */
 export const alpn = (...names: readonly (string | Buffer)[]): Extension => [
   16,
   vector16(Buffer.concat(names.map(name => vector8(Buffer.from(name))))),
 ]
 
-/** What a client of TLS 1.2 says at least: groups, point formats, signatures, extended master secret, renegotiation. */
+/** The minimal extensions of a TLS 1.2 client: groups, point formats, signatures, extended master secret, renegotiation. */
 export const tls12: readonly Extension[] = [
   [10, vector16(Buffer.concat([u16(0x001d), u16(0x0017)]))],
   [11, vector8(u8(0))],
@@ -39,7 +39,7 @@ export const tls12: readonly Extension[] = [
   [0xff01, vector8(Buffer.alloc(0))],
 ]
 
-/** What a client of TLS 1.3 adds: its version and a key share for X25519. */
+/** The additional extensions of a TLS 1.3 client: its version and a key share for X25519. */
 export const tls13: readonly Extension[] = [
   ...tls12,
   [43, vector8(u16(0x0304))],
@@ -52,7 +52,7 @@ export interface Hello {
   readonly extensions?: readonly Extension[]
 }
 
-/** A ClientHello in as many records as it takes. Without anything it is one of TLS 1.3 that a server answers. */
+/** A ClientHello in as many records as it needs. By default one of TLS 1.3 that a server answers. */
 export function buildHello({ version = 0x0303, ciphers = [0x1301, 0x1302], extensions = tls13 }: Hello = {}): Buffer {
   const list = extensions.map(([type, content]) => Buffer.concat([u16(type), vector16(content)]))
   const hello = [
@@ -75,10 +75,10 @@ export function buildRecords(message: Buffer): Buffer {
   return Buffer.concat(records)
 }
 
-/** What a server says first: its hello, with the version it means; an alert by its number; or nothing at all. */
+/** The server's first message: its hello with the version, an alert by its number, or nothing. */
 export type FirstWord = { hello: 'TLSv1.2' | 'TLSv1.3' } | { alert: number } | { closed: true }
 
-/** Sends bytes and nothing after them, and returns the server's first word. Rejects after `limit` milliseconds. */
+/** Sends bytes and nothing after them, and returns the server's first message. Rejects after `limit` milliseconds. */
 export function sendHello(port: number, bytes: Buffer, limit = patience): Promise<FirstWord> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
@@ -90,7 +90,7 @@ export function sendHello(port: number, bytes: Buffer, limit = patience): Promis
     }
     const timer = setTimeout(() => {
       socket.destroy()
-      reject(new Error(`the server said nothing within ${limit} ms`))
+      reject(new Error(`the server sent nothing within ${limit} ms`))
     }, limit)
     socket.on('data', chunk => {
       received = Buffer.concat([received, chunk])
@@ -104,11 +104,11 @@ export function sendHello(port: number, bytes: Buffer, limit = patience): Promis
       else reject(new Error(`not TLS: ${received.toString('hex', 0, 16)}`))
     })
     socket.on('error', () => {}).on('close', () => finish({ closed: true }))
-    socket.end(bytes) // so that a server that would wait for more knows that there is none
+    socket.end(bytes) // tells a waiting server that there is no more
   })
 }
 
-/** Tries a TLS handshake and hangs up: `connected`, or the code of the error that ended it. */
+/** Tries a TLS handshake and disconnects: returns `connected`, or the error code. */
 export function tryHandshake(options: ConnectionOptions): Promise<string> {
   return new Promise(resolve => {
     const socket = connectTls({ host: '127.0.0.1', ...options })
@@ -121,12 +121,12 @@ export function tryHandshake(options: ConnectionOptions): Promise<string> {
   })
 }
 
-/** What becomes of the bytes that a client sends: the parts that are to be written, in their order. */
+/** Transforms the bytes of a client into the parts to write, in order. */
 export type Passage = (bytes: AsyncIterable<Buffer>) => AsyncIterable<Buffer>
 
 /**
- * A relay on TCP in front of `port`: the client's bytes go through `passage`, each part that it yields in a segment of
- * its own; the server's answers go back as they are. Returns the relay's port.
+ * A TCP relay in front of `port`: the client's bytes go through `passage`, each part in a segment of its own; the server's
+ * responses are forwarded unchanged. Returns the relay's port.
  */
 export async function startRelay(t: Scope, port: number, passage: Passage = bytes => bytes): Promise<number> {
   const sockets = new Set<Socket>()
@@ -147,7 +147,7 @@ export async function startRelay(t: Scope, port: number, passage: Passage = byte
   return (relay.address() as AddressInfo).port
 }
 
-/** Passes the ClientHello on, then nothing until `size` more octets are there, and those at once; then everything. */
+/** Forwards the ClientHello, then waits until `size` more octets have arrived and forwards those at once; then everything. */
 export function joinFlights(size: number): Passage {
   return async function* (bytes) {
     const held: Buffer[] = []
@@ -164,11 +164,11 @@ export function joinFlights(size: number): Passage {
 async function passOn(parts: AsyncIterable<Buffer>, server: Socket): Promise<void> {
   for await (const part of parts) {
     await new Promise<unknown>(resolve => server.write(part, resolve))
-    await new Promise(setImmediate) // the server, in this process too, reads this part before the next is written
+    await new Promise(setImmediate) // the server, also in this process, reads this part before the next is written
   }
 }
 
-/** Gets alice a token with bytes alone: what Node's HTTP client has used is not fit for raw requests any more. */
+/** Requests a token for alice with raw bytes: a socket that Node's HTTP client has used cannot send raw requests. */
 export async function requestRawToken(connection: TestConnection, token_binding = 'connection'): Promise<string> {
   const form = `grant_type=client_credentials&client_id=alice&token_binding=${token_binding}`
   const headers = ['Content-Type: application/x-www-form-urlencoded', `Content-Length: ${form.length}`]

@@ -1,5 +1,5 @@
-// Both ends of TLS connections in one process and no HTTP between them: the client's, and what the server remembers of it.
-// For tests of what judges a request: they hand it over as it is, and each costs no more than the judgement.
+// Both ends of TLS connections in one process without HTTP: the client's, and the server's facts about it. For tests of
+// request checks, which get it directly and cost no more than the check.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
@@ -13,11 +13,11 @@ import { loadTrust } from '../../../src/tls/trust.ts'
 
 export interface Ends {
   readonly client: TestConnection
-  /** As `connectionOf` would find it. */
+  /** As `connectionOf` would return it. */
   readonly connection: Connection
 }
 
-/** Listens. Clients make their proofs by the clock `now`, in seconds since 1970. */
+/** Listens. Clients sign their proofs at the time `now`, in seconds since 1970. */
 export async function listenForEnds(t: { teardown(end: () => void): void }, now: () => number) {
   const pki = makeDemoPki()
   const ca = pki.ca.certificate

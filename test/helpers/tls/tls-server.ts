@@ -1,4 +1,4 @@
-// A TLS server that says what a test wants, octet by octet, with any certificate.
+// A TLS server that sends exactly the octets of a test, with any certificate.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer as createTcpServer, type Socket } from 'node:net'
@@ -9,7 +9,7 @@ type Test = { teardown(end: () => unknown): void }
 
 export const authority = issueCertificate({ subject: [['CN', 'authority of a test']], ca: true })
 
-/** A certificate for localhost of this authority, or another one. */
+/** A certificate of this authority for localhost, or another one. */
 export function serverIdentity(order: Partial<Parameters<typeof issueCertificate>[0]> = {}): Identity {
   const altNames = [{ dns: 'localhost' }, { ip: '127.0.0.1' }]
   return issueCertificate({ subject: [['CN', 'server']], issuer: authority, altNames, ...order })
@@ -17,7 +17,7 @@ export function serverIdentity(order: Partial<Parameters<typeof issueCertificate
 
 const usual = serverIdentity()
 
-/** Starts one that ends with the test; returns its port. `speak` gets each connection once something came on it. */
+/** Starts one that ends with the test; returns its port. `speak` gets each connection once data has arrived on it. */
 export async function startTlsServer(
   t: Test,
   speak: (socket: TLSSocket) => void,
@@ -37,7 +37,7 @@ export async function startTlsServer(
   return (server.address() as AddressInfo).port
 }
 
-/** The same without TLS: `speak` gets each connection at once. */
+/** The same without TLS: `speak` gets each connection immediately. */
 export async function startTcpServer(t: Test, speak: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>()
   const server = createTcpServer(socket => {
@@ -52,7 +52,7 @@ export async function startTcpServer(t: Test, speak: (socket: Socket) => void): 
   return (server.address() as AddressInfo).port
 }
 
-/** Writes a text, octet by octet, and begins again at its end, as long as the connection lives. */
+/** Writes a text repeatedly, octet by octet, for as long as the connection is open. */
 export function drip(socket: Socket, text: string, milliseconds = 20): void {
   let at = 0
   const timer = setInterval(() => {

@@ -1,5 +1,6 @@
-// A TLS 1.3 client (RFC 8446) that sends any octets as its certificates, which no TLS library does: those read what they send.
-// One suite (TLS_AES_128_GCM_SHA256), one group (X25519), no resumption. It does not verify the server; tests only.
+// A TLS 1.3 client (RFC 8446) that sends arbitrary octets as its certificates, which TLS libraries do not: they parse what
+// they send. One suite (TLS_AES_128_GCM_SHA256), one group (X25519), no resumption. It does not verify the server; for tests
+// only.
 import {
   createCipheriv,
   createDecipheriv,
@@ -15,14 +16,14 @@ import { patience } from '../until.ts'
 import { alpn, buildHello, type Extension, serverName, vector16 } from './raw-tls.ts'
 
 export interface RawIdentity {
-  /** What stands in the Certificate message, leaf first. */
+  /** The content of the Certificate message, leaf first. */
   readonly chain: readonly Buffer[]
   /** The SignatureScheme that the CertificateVerify message names (RFC 8446 §4.2.3). */
   readonly scheme: number
   sign(content: Buffer): Buffer
 }
 
-/** How a connection ended: an alert with its number, or no word. */
+/** How a connection ended: an alert with its number, or without one. */
 export class ConnectionEnded extends Error {
   override readonly name = 'ConnectionEnded'
   readonly alert: number | undefined
@@ -40,9 +41,9 @@ export interface RawAnswer {
 }
 
 export interface RawConnection {
-  /** What the server has sent as its certificates, leaf first. */
+  /** The server's certificates, leaf first. */
   readonly serverChain: readonly Buffer[]
-  /** Sends a request over HTTP/1.1 and reads its answer. Rejects with ConnectionEnded. */
+  /** Sends a request over HTTP/1.1 and reads its response. Rejects with ConnectionEnded. */
   request(text: string): Promise<RawAnswer>
   /** Whether the server has ended the connection. */
   hasEnded(): boolean
@@ -50,8 +51,8 @@ export interface RawConnection {
 }
 
 /**
- * Opens a connection. Whether the server accepts the certificates shows with the first request: in TLS 1.3 the client's
- * handshake is over before. Rejects with ConnectionEnded when the server ends it earlier.
+ * Opens a connection. The first request shows whether the server accepts the certificates: in TLS 1.3 the client's handshake
+ * is complete before. Rejects with ConnectionEnded if the server ends it earlier.
  */
 export async function connectRaw(port: number, identity: RawIdentity): Promise<RawConnection> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
@@ -175,7 +176,7 @@ function readKeyShare(hello: Buffer) {
 
 type Channel = ReturnType<typeof createChannel>
 
-/** The records of a connection. Before keys are set they are plain. */
+/** The records of a connection, plain until keys are set. */
 function createChannel(socket: Socket) {
   let received = Buffer.alloc(0)
   let messages = Buffer.alloc(0)
@@ -201,7 +202,7 @@ function createChannel(socket: Socket) {
     const record = received.subarray(0, length)
     received = received.subarray(length)
     const type = record[0] as number
-    if (type === 20) return read() // change_cipher_spec, which means nothing in TLS 1.3
+    if (type === 20) return read() // change_cipher_spec, which has no meaning in TLS 1.3
     const inner = receiving !== undefined && type === applicationData ? receiving.open(record) : plain(record)
     if (inner.type === alert) throw new ConnectionEnded(inner.content[1])
     return inner
@@ -215,7 +216,7 @@ function createChannel(socket: Socket) {
         socket.write((sending as Protection).seal(type, content.subarray(at, at + 16_384)))
     },
     read,
-    /** The next handshake message, whole; of this type. */
+    /** Returns the next handshake message, complete and of this type. */
     async readMessage(type?: number): Promise<Buffer> {
       while (messages.length < 4 || messages.length < 4 + messages.readUIntBE(1, 3)) {
         const record = await read()

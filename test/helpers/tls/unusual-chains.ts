@@ -1,4 +1,4 @@
-// Chains of a root, an intermediate authority and a server, of which one has a key that servers seldom have.
+// Chains of a root, an intermediate authority and a server, one of which has an unusual key.
 import {
   createHash,
   createPrivateKey,
@@ -26,7 +26,7 @@ export interface Chain {
   readonly ca: string
 }
 
-/** A key pair that signs certificates, or a way to sign them where node:crypto has none. */
+/** A key pair that signs certificates, or a signing function where node:crypto has none. */
 interface Signer {
   readonly keyPair: KeyPair
   readonly resign?: (certificate: string) => string
@@ -34,7 +34,7 @@ interface Signer {
 
 const curve = (namedCurve: string) => () => ({ keyPair: generateKeyPairSync('ec', { namedCurve }) })
 
-/** Kinds of keys, each made anew. */
+/** Kinds of keys, each generated anew. */
 export const kinds: Readonly<Record<string, () => Signer>> = {
   'P-256': curve('P-256'),
   brainpoolP256r1: curve('brainpoolP256r1'),
@@ -51,7 +51,7 @@ export const kinds: Readonly<Record<string, () => Signer>> = {
       modulusLength: 2048,
       hashAlgorithm: 'sha256',
       mgf1HashAlgorithm: 'sha256',
-      saltLength: 32 as never, // a number, whatever the types say
+      saltLength: 32 as never, // a number, despite the types
     }),
   }),
   DSA: () => ({ keyPair: generateKeyPairSync('dsa', { modulusLength: 2048, divisorLength: 256 }) }),
@@ -60,7 +60,7 @@ export const kinds: Readonly<Record<string, () => Signer>> = {
   'RSA of 17408 bits': () => largeRsa(17),
 }
 
-/** Builds the chain in which a key of this kind has this position; the others are on P-256. */
+/** Builds the chain with a key of this kind at this position; the others are on P-256. */
 export function buildChain(kind: string, position: Position): Chain {
   const signerOf = (place: Position) => (kinds[place === position ? kind : 'P-256'] as () => Signer)()
   const signers = { root: signerOf('root'), intermediate: signerOf('intermediate'), server: signerOf('server') }
@@ -77,7 +77,7 @@ export function buildChain(kind: string, position: Position): Chain {
   }
 }
 
-/** Whether a server can have a key of this kind at all. */
+/** Whether a server can use a key of this kind. */
 export function canServe(kind: string): boolean {
   return !/^RSA of/.test(kind)
 }
@@ -99,7 +99,7 @@ function issue(
   return sign === undefined ? identity : { ...identity, certificate: sign(identity.certificate) }
 }
 
-/** A key whose curve is written out instead of named, as RFC 5480 §2.1.1 forbids. */
+/** A key with explicit curve parameters, which RFC 5480 §2.1.1 forbids. */
 function explicit(name: string): KeyPair {
   const { ok, output } = openssl({}, 'ecparam', '-name', name, '-param_enc', 'explicit', '-genkey', '-noout')
   if (!ok) throw new Error(output)
@@ -108,8 +108,8 @@ function explicit(name: string): KeyPair {
 }
 
 /**
- * An RSA key of so many primes of 1024 bits each, which OpenSSL would take minutes to make. It can sign certificates, though
- * not as an object of node:crypto, so certificates are issued with another key and signed anew.
+ * An RSA key with this many primes of 1024 bits each, which OpenSSL would take minutes to generate. It signs certificates,
+ * but not as an object of node:crypto, so certificates are issued with another key and signed again.
  */
 function largeRsa(count: number): Signer {
   while (primes.length < count) primes.push(generatePrimeSync(1024, { bigint: true }))

@@ -1,7 +1,7 @@
-// Makes the refresh tokens in a PostgreSQL store older, since nobody can move the clock of a database.
+// Makes the refresh tokens in a PostgreSQL store older, since a test cannot set the clock of a database.
 import { Client } from 'pg'
 
-/** Moves all uses of refresh tokens in the schema that `url` names so many milliseconds into the past. */
+/** Moves all uses of refresh tokens in the schema of `url` this many milliseconds into the past. */
 export async function ageRefreshTokens(url: string, milliseconds: number): Promise<void> {
   const client = new Client(url)
   await client.connect()

@@ -1,5 +1,5 @@
-// Binding proofs made by hand with node:crypto: any header, any payload, any signature, in any spelling; good ones too.
-// draft-mw-oauth-tls-session-bound-tokens §2.3. A second opinion on src/core/binding-proof.ts, which it does not use.
+// Binding proofs made by hand with node:crypto: any header, payload, signature and spelling, including valid ones.
+// draft-mw-oauth-tls-session-bound-tokens §2.3. Independent of src/core/binding-proof.ts.
 import { constants, createHash, type KeyObject, sign as signBytes } from 'node:crypto'
 import { encode, signers } from './forge-token.ts'
 
@@ -8,7 +8,7 @@ export const proofLabel = 'EXPORTER-oauth-tls-session-bound'
 
 export type Signer = (input: Buffer, key: KeyObject) => Buffer
 
-/** Signatures by their name in JOSE (RFC 7518 §3.1), whether or not a server should take them. */
+/** Signatures by their name in JOSE (RFC 7518 §3.1), including those that a server must reject. */
 export const proofSigners: Readonly<Record<string, Signer>> = {
   ...signers,
   ES256K: (input, key) => signBytes('sha256', input, { key, dsaEncoding: 'ieee-p1363' }),
@@ -21,11 +21,11 @@ export function pss(digest: string, saltLength: number): Signer {
   return (input, key) => signBytes(digest, input, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength })
 }
 
-/** An ECDSA signature as certificates have it, not JOSE. */
+/** An ECDSA signature in the form of certificates, not of JOSE. */
 export const derSigner: Signer = (input, key) => signBytes('sha256', input, { key, dsaEncoding: 'der' })
 
 export interface ProofParts {
-  /** An object, or the text that stands in its place. */
+  /** An object, or the text in its place. */
   readonly header: unknown
   readonly payload: unknown
   readonly key: KeyObject
@@ -45,7 +45,7 @@ export function goodPayload(token: string, ekm: string, iat: number) {
   return { ath: createHash('sha256').update(token).digest('base64url'), ekm, iat }
 }
 
-/** A good object's text with one member more, in front of the others or behind them. */
+/** Returns the text of a valid object with one more member, at the beginning or the end. */
 export function withMember(good: object, member: string, where: 'first' | 'last'): string {
   const inside = JSON.stringify(good).slice(1, -1)
   return where === 'first' ? `{${member},${inside}}` : `{${inside},${member}}`

@@ -1,5 +1,5 @@
-// Tokens made by hand with node:crypto: any header, any claims, any signature; by the issuer's own key or by another.
-// What binds a token is computed on the client's side of the connection, so that it is a second opinion too.
+// Tokens made by hand with node:crypto: any header, claims and signature, by the issuer's own key or another. The
+// confirmation is computed at the client's end of the connection, independently of the server.
 import {
   constants,
   createHash,
@@ -12,7 +12,7 @@ import {
 import type { TokenJwk } from '../../../src/keys/token-keys.ts'
 import type { TestConnection, TestServer } from '../../../src/testing/server.ts'
 
-/** What startTestServer calls itself unless told otherwise; issuer and audience. */
+/** The default issuer and audience of startTestServer. */
 export const issuer = 'https://localhost:8443'
 
 type Signer = (input: Buffer, key: KeyObject) => Buffer
@@ -26,7 +26,7 @@ const rsa =
   (input, key) =>
     signBytes(digest, input, { key, padding, saltLength: constants.RSA_PSS_SALTLEN_DIGEST })
 
-/** Signatures by their name in JOSE (RFC 7518 §3.1), whether or not a server should take them. */
+/** Signatures by their name in JOSE (RFC 7518 §3.1), including those that a server must reject. */
 export const signers = {
   ES256: (input, key) => withLowS(ecdsa('sha256')(input, key)),
   ES384: ecdsa('sha384'),
@@ -38,21 +38,21 @@ export const signers = {
   PS256: rsa('sha256', constants.RSA_PKCS1_PSS_PADDING),
 } satisfies Record<string, Signer>
 
-/** base64url of bytes, of a text as it stands, or of anything else as JSON. */
+/** base64url of bytes, of a text, or of anything else as JSON. */
 export function encode(value: unknown): string {
   const bytes = Buffer.isBuffer(value) ? value : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
   return bytes.toString('base64url')
 }
 
 export interface Forgery {
-  /** The key that signs; its `alg` says how unless `signer` does. */
+  /** The signing key; its `alg` is used unless there is a `signer`. */
   readonly jwk: TokenJwk
   readonly header?: unknown
   readonly claims: unknown
   readonly signer?: Signer
 }
 
-/** A token of these parts. Without `header` it has the one that the issuer writes. */
+/** Builds a token of these parts. By default it has the issuer's header. */
 export function forgeToken({ jwk, header = headerOf(jwk), claims, signer = signers[jwk.alg] }: Forgery): string {
   const input = `${encode(header)}.${encode(claims)}`
   return `${input}.${encode(signer(Buffer.from(input), createPrivateKey({ key: jwk, format: 'jwk' })))}`
@@ -68,7 +68,7 @@ export function headerOf(jwk: TokenJwk): { typ: string; alg: string; kid: string
   return { typ: 'at+jwt', alg: jwk.alg, kid: jwk.kid }
 }
 
-/** The claims of a good token for a connection, at level connection. */
+/** The claims of a valid token for a connection, at level connection. */
 export function claimsFor(connection: TestConnection, server: Pick<TestServer, 'clock'>, clientId = 'alice') {
   return {
     iss: issuer,
@@ -83,7 +83,7 @@ export function claimsFor(connection: TestConnection, server: Pick<TestServer, '
   }
 }
 
-/** The `cnf` that fits a TLS 1.3 connection, as its client computes it (RFC 8705 §3.1, RFC 9266 §2). */
+/** The matching `cnf` of a TLS 1.3 connection, computed by its client (RFC 8705 §3.1, RFC 9266 §2). */
 export function confirmationOf({ socket }: TestConnection): Record<string, string> {
   const certificate = socket.getCertificate() as { raw?: Buffer } | null
   if (certificate?.raw === undefined || socket.getProtocol() !== 'TLSv1.3') throw new Error('no TLS 1.3 client here')
@@ -103,7 +103,7 @@ export function withLowS(signature: Buffer): Buffer {
   return s > p256Order / 2n ? withOtherS(signature) : signature
 }
 
-/** (r, s) → (r, n − s), which holds for the same text. */
+/** (r, s) → (r, n − s), which is valid for the same text. */
 export function withOtherS(signature: Buffer): Buffer {
   const s = p256Order - BigInt(`0x${signature.toString('hex', 32)}`)
   return Buffer.concat([signature.subarray(0, 32), numberBytes(s)])

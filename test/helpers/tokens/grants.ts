@@ -1,10 +1,9 @@
-// Clients with refresh tokens, requests to the endpoints of tokens, and a store that is watched: what is asked of it, and
-// what stands in it.
+// Clients with refresh tokens, requests to the token endpoints, and a store whose calls and content are observed.
 import { hashOpaqueToken } from '../../../src/core/opaque-token.ts'
 import type { News, Store } from '../../../src/store/store.ts'
 import type { Answer, TestConnection } from '../../../src/testing/server.ts'
 
-/** A registration whose certificate is known by its common name. */
+/** A registration whose certificate is identified by its common name. */
 export const register = (id: string, changes: object = {}) => ({
   client_id: id,
   token_endpoint_auth_method: 'tls_client_auth',
@@ -24,7 +23,7 @@ export async function putClient(store: Store, registration: { client_id: string 
 
 type Parameters = Readonly<Record<string, string>>
 
-/** POSTs a form as it is given. */
+/** POSTs a form unchanged. */
 export function post(
   connection: TestConnection,
   path: string,
@@ -53,7 +52,7 @@ export interface Tokens {
   readonly refresh: string
 }
 
-/** The first tokens of a new grant, or those of an answer. Throws when they were not issued. */
+/** Returns the first tokens of a new grant, or those of a response. Throws if they were not issued. */
 export async function startGrant(connection: TestConnection, parameters: Parameters = {}): Promise<Tokens> {
   return tokensOf(await connection.requestToken(parameters))
 }
@@ -69,7 +68,7 @@ export function claimsOf(token: string) {
   return JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())
 }
 
-/** A real store, with the names of the calls to it that could go to a disk or over a network. */
+/** A real store, with the names of the calls that could use a disk or a network. */
 export function watchStore(store: Store): { store: Store; calls: string[] } {
   const calls: string[] = []
   const watched = new Proxy(store, {
@@ -85,7 +84,7 @@ export function watchStore(store: Store): { store: Store; calls: string[] } {
   return { store: watched, calls }
 }
 
-/** What a store tells of itself, and of the tokens given: all that a request could have changed. */
+/** Returns what a store contains, and its state of these tokens: everything that a request could have changed. */
 export async function contentsOf(store: Store, tokens: readonly string[] = []): Promise<object> {
   const news: News[] = []
   const stop = await store.follow(one => void news.push(one))

@@ -1,5 +1,5 @@
-// Reports of leaked tokens: signed by a reporter whose key the server has, or sent by a client that may report; and what
-// must not change when one is refused.
+// Reports of leaked tokens: signed by a reporter with a known key, or sent by an authorized client; and what a refused report
+// must not change.
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ export function pemOf(key: KeyObject): string {
   return key.export({ type: 'spki', format: 'pem' }).toString()
 }
 
-/** A document as GitHub publishes it. */
+/** A document in the form that GitHub publishes. */
 export function publicKeys(...reporters: readonly Pick<SigningReporter, 'identifier' | 'publicPem'>[]): string {
   const keys = reporters.map(({ identifier, publicPem }) => ({
     key_identifier: identifier,
@@ -41,7 +41,7 @@ export function publicKeys(...reporters: readonly Pick<SigningReporter, 'identif
   return JSON.stringify({ public_keys: keys })
 }
 
-/** Writes a document of keys into a folder; gives the setting that points to it. */
+/** Writes a document of keys into a folder; returns the setting with its path. */
 export function trustReporters(folder: string, document: string): { TLSBOUND_LEAK_KEYS_FILE: string } {
   const file = join(folder, 'leak-keys.json')
   writeFileSync(file, document)
@@ -50,7 +50,7 @@ export function trustReporters(folder: string, document: string): { TLSBOUND_LEA
 
 type Headers = Readonly<Record<string, string | string[]>>
 
-/** Sends a body as a report, with these headers beside its content type. */
+/** Sends a body as a report, with these headers in addition to its content type. */
 export function send(connection: TestConnection, body: string, headers: Headers = {}, token?: string): Promise<Answer> {
   return connection.call('/leaks', {
     method: 'POST',
@@ -68,7 +68,7 @@ export function sendSigned(connection: TestConnection, reporter: SigningReporter
   return send(connection, body, signatureHeaders(reporter, body))
 }
 
-/** An entry as GitHub sends it. */
+/** An entry in the form of GitHub. */
 export function entry(token: string, changes: object = {}): object {
   return { token, type: 'tlsbound_token', url: 'https://git.example/a/b/blob/c/.env', source: 'content', ...changes }
 }
@@ -79,7 +79,7 @@ export function reportOf(...tokens: readonly string[]): string {
 
 export const accepted = { status: 204, text: '', headers: { 'cache-control': 'no-store' } }
 
-/** Which tokens have leaked, by the events from `since` on. */
+/** Returns the tokens that have leaked, by the events from `since` on. */
 export function leaksOf(server: TestServer, since = 0): readonly object[] {
   return server.events.slice(since).filter(({ event }) => event === 'token.leaked')
 }
@@ -90,7 +90,7 @@ export interface Refused {
   readonly reason: Reason
 }
 
-/** A report that is refused: one event with the reason, nothing of it anywhere, and the store as it was. */
+/** Checks that a report is refused: one event with the reason, no part of it in any output, and an unchanged store. */
 export async function refuseReport(
   t: Pick<TAP, 'match' | 'same' | 'equal'>,
   server: TestServer,

@@ -1,5 +1,5 @@
-// An outside issuer for tests of the token exchange: keys and signatures by jose, its list entry and keys in files, and on
-// demand a real https server that gives the keys out, or misbehaves.
+// An outside issuer for tests of the token exchange: keys and signatures by jose, its list entry and keys in files, and
+// optionally a real HTTPS server that serves the keys or misbehaves.
 import { writeFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { createServer } from 'node:https'
@@ -18,7 +18,7 @@ export const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${n
 export interface OutsideIssuer {
   readonly publicJwk: JWK
   readonly privateJwk: JWK
-  /** A token of these claims over good ones; undefined leaves one out. `now` in seconds. */
+  /** A token with these claims over valid ones; undefined omits one. `now` in seconds. */
   sign(now: number, claims?: object, header?: object): Promise<string>
   /** A token whose claims are these octets. */
   signText(octets: Buffer): Promise<string>
@@ -49,7 +49,7 @@ export function goodClaims(now: number) {
   }
 }
 
-/** Writes the list of issuers and their key files; gives the setting that points to it. */
+/** Writes the list of issuers and their key files; returns the setting with its path. */
 export function trust(folder: string, entries: readonly object[], files: Readonly<Record<string, unknown>> = {}) {
   for (const [name, content] of Object.entries(files))
     writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
@@ -60,7 +60,7 @@ export function trust(folder: string, entries: readonly object[], files: Readonl
 
 const common = { token_endpoint_auth_method: 'tls_client_auth', token_bindings: ['connection', 'certificate'] }
 
-/** alice may exchange, bob may also refresh, mallory may neither and is the resource server of `backend`. */
+/** alice may exchange, bob may also refresh; mallory may neither, and is the resource server of `backend`. */
 export const backend = 'https://backend.example'
 export const exchangeClients: readonly [object, object, object] = [
   {
@@ -80,7 +80,7 @@ export const exchangeClients: readonly [object, object, object] = [
   { ...common, client_id: 'mallory', tls_client_auth_subject_dn: 'CN=mallory', resource: backend },
 ]
 
-/** Asks for the exchange of a token; parameters that are empty are as good as absent. */
+/** Requests the exchange of a token; empty parameters count as absent. */
 export function exchange(
   connection: TestConnection,
   token: string,
@@ -94,13 +94,13 @@ export function exchange(
   })
 }
 
-/** The claims of a JWT, taken apart and not verified. */
+/** Returns the claims of a JWT, unverified. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into claims of every form
 export function claimsOf(token: string): any {
   return JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())
 }
 
-/** A key server under a certificate of the demo's authority. `requests` counts; `answer` may be changed at any time. */
+/** A key server with a certificate of the demo's authority. `requests` counts; `answer` may be changed at any time. */
 export async function startKeyServer(t: { teardown(end: () => unknown): void }, pki: DemoPki, first: RequestListener) {
   const keyServer = { uri: '', connections: 0, requests: 0, answer: first }
   const { certificate: cert, key } = pki.server
@@ -126,7 +126,7 @@ export function give(...keys: JWK[]): RequestListener {
 
 type Asserts = Pick<TAP, 'equal' | 'match'>
 
-/** A subject token that must not be exchanged: the one refusal there is, one event, and no trace of it anywhere. */
+/** Checks that a subject token is not exchanged: one refusal, one event, and no trace of it in any output. */
 export async function refuseExchange(
   t: Asserts,
   { server, connection }: { server: TestServer; connection: TestConnection },

@@ -1,4 +1,4 @@
-// A presenter without a connection, for tests of binding proofs alone: a key, its certificate, made-up keying material.
+// A presenter without a connection, for tests of binding proofs only: a key, its certificate, invented keying material.
 import type { KeyObject } from 'node:crypto'
 import { type ProvenRequest, verifyBindingProof } from '../../../src/core/binding-proof.ts'
 import { OAuthError } from '../../../src/core/errors.ts'
@@ -7,11 +7,11 @@ import { issueCertificate } from '../../../src/pki/certificate.ts'
 import type { KeyPair } from '../../../src/pki/signing.ts'
 import { forgeProof, goodHeader, goodPayload, proofSigners, type Signer } from './forge-proof.ts'
 
-/** The time at which proofs are made and verified unless told otherwise. */
+/** The default time at which proofs are signed and verified. */
 export const now = 1_800_000_000
 export const request: ProvenRequest = { token: 'header.claims.signature', method: 'GET', target: '/notes?limit=10' }
 
-/** What stands in place of something good. */
+/** Replacements for the valid values. */
 export interface Forgery {
   readonly header?: unknown
   readonly payload?: unknown
@@ -24,15 +24,15 @@ export interface ProofPresenter {
   readonly key: KeyObject
   readonly header: ReturnType<typeof goodHeader>
   readonly payload: ReturnType<typeof goodPayload>
-  /** Makes a good proof, but for what is given. */
+  /** Signs a valid proof with these replacements. */
   forge(forgery?: Forgery): string
-  /** `accepted`, the reason of a refusal, or whatever else was thrown. */
+  /** Returns `accepted`, the reason of a refusal, or any other exception. */
   verdict(proof: string, at?: number, of?: ProvenRequest): string
 }
 
 const authority = issueCertificate({ subject: [['CN', 'authority']], ca: true })
 
-/** `alg`: how it signs. `ekm`: what its connection exports; null: nothing. */
+/** `alg`: the signature algorithm. `ekm`: the keying material that its connection exports; null: none. */
 export function makePresenter(alg: string, keyPair: KeyPair, ekm: string | null = 'E'.repeat(43)): ProofPresenter {
   const { x509 } = issueCertificate({ subject: [['CN', 'client']], issuer: authority, keyPair })
   const certificate = readCertificate(x509)

@@ -1,12 +1,12 @@
-// What must be found nowhere: proofs, and the keying material that they are made over, in every spelling (LK01).
+// Searches output for proofs and their keying material, in every spelling (LK01).
 import type { TAP } from 'tap'
 import type { TestConnection, TestServer } from '../../../src/testing/server.ts'
 import { proofLabel } from './forge-proof.ts'
 
 export interface ProofTraces {
-  /** Makes a proof as the connection does, and takes note of it. */
+  /** Signs a proof as the connection does, and records it. */
   prove(connection: TestConnection, ...made: Parameters<TestConnection['prove']>): string
-  /** Fails if a proof or its keying material stands in the events, in the log or in `more`. */
+  /** Fails if a proof or its keying material occurs in the events, in the log or in `more`. */
   expectNone(t: Pick<TAP, 'ok' | 'same'>, server: TestServer, more?: readonly unknown[]): void
 }
 
@@ -24,9 +24,9 @@ export function traceProofs(): ProofTraces {
     expectNone(t, { events, log }, more = []) {
       const written = JSON.stringify([events, log, more])
       t.ok(secrets.size >= 6, `${secrets.size} secrets`)
-      t.ok(written.includes('proof_invalid'), 'control: what was refused is written')
+      t.ok(written.includes('proof_invalid'), 'control: the refusal is recorded')
       const found = [...secrets].filter(secret => written.includes(secret))
-      t.same(found, [], 'nobody writes a proof down')
+      t.same(found, [], 'no output contains a proof')
     },
   }
 }

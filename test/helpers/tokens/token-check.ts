@@ -1,4 +1,4 @@
-// The token check without a server around it: an issuer's key, good claims for a connection, requests, and what was refused.
+// The token check without a server: an issuer's key, valid claims for a connection, requests, and the refusals.
 import type { AccessToken } from '../../../src/core/access-token.ts'
 import type { TokenBinding } from '../../../src/core/confirmation.ts'
 import { type ErrorCode, OAuthError, type Reason } from '../../../src/core/errors.ts'
@@ -9,16 +9,16 @@ import { createTokenVerifier, type TokenVerifierOptions } from '../../../src/ver
 import { type Ends, listenForEnds } from '../tls/tls-ends.ts'
 import { claimsFor, issuer } from './forge-token.ts'
 
-/** What the refusal of a token of `claims` says of it. */
+/** The facts that the refusal of a token with these `claims` names. */
 export const facts = { jti: 'forged', client_id: 'alice' }
 
 export async function startTokenCheck(t: { teardown(end: () => void): void }) {
-  /** Seconds since 1970, by which everything here goes. */
+  /** The time of everything here, in seconds since 1970. */
   const clock = { now: Math.floor(Date.now() / 1000) }
   const key = await importSigningKey(await generateTokenKey('ES256'))
   const ends = await listenForEnds(t, () => clock.now)
 
-  /** Good claims at a level for a connection; `more` goes before them. */
+  /** Valid claims at a level for a connection; `more` overrides them. */
   const claims = ({ client }: Ends, level: TokenBinding, more: object = {}) => {
     const good = claimsFor(client, { clock: clock.now })
     const { 'x5t#S256': x5t } = good.cnf
@@ -31,7 +31,7 @@ export async function startTokenCheck(t: { teardown(end: () => void): void }) {
   }
   const sign = (...of: Parameters<typeof claims>) => key.sign(claims(...of))
 
-  /** A verifier of our tokens, which has never seen one, and counts how often it has to read one. */
+  /** A verifier without remembered tokens, which counts how often it parses one. */
   const build = (options: Partial<TokenVerifierOptions> = {}) => {
     const { readToken = createTokenReader(kid => (kid === key.kid ? key : undefined)) } = options
     const counted = { reads: 0 }
@@ -52,7 +52,7 @@ export function request(token: string, proof?: string, more: Partial<Presentatio
   return { headers, method: 'GET', url: '/', ...more }
 }
 
-/** How a check ended: `accepted`, or as `refused` says. Rejects with what is no refusal. */
+/** Returns `accepted`, or the result of `refused`. Rejects with any other exception. */
 export async function outcomeOf(check: () => AccessToken | Promise<AccessToken>): Promise<unknown> {
   try {
     await check()
@@ -63,7 +63,7 @@ export async function outcomeOf(check: () => AccessToken | Promise<AccessToken>)
   return 'accepted'
 }
 
-/** A refusal for a reason, of a token that is ours, which it names. */
+/** A refusal with a reason, of a token of this server, which it names. */
 export function refused(reason: Reason, code: ErrorCode = 'invalid_token') {
   return { code, reason, token: facts }
 }

@@ -1,9 +1,9 @@
-// Runs in a page: which texts have less contrast than WCAG 2.2 §1.4.3 asks for, 4.5 to 1, or 3 to 1 where they are large.
+// Runs in a page: returns the texts with less contrast than WCAG 2.2 §1.4.3 requires: 4.5 to 1, or 3 to 1 for large text.
 ;(() => {
   const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
 
   /**
-   * A colour on a ground, as red, green and blue of what the browser paints.
+   * Returns a colour on a background, as red, green and blue of what the browser paints.
    * @param {string} colour
    * @param {readonly number[]} ground
    */

@@ -1,4 +1,4 @@
-// Runs in a page of another origin: all that it can try against the ops listener of `url`, even if it had the ops token.
+// Runs in a page of another origin: every attack on the ops listener of `url`, even with the ops token.
 
 ;async (/** @type {{ url: string, opsToken: string }} */ { url, opsToken }) => {
   /**

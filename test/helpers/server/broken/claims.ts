@@ -1,16 +1,16 @@
-// What servers do wrong with the claims of a token whose signature holds, with `cnf` above all.
+// Faults in the checks of verified claims, mainly of `cnf`.
 import { confirm } from '../../../../src/core/confirmation.ts'
 import type { Connection } from '../../../../src/tls/connection.ts'
 import type { Asker, Claims, Fault } from '../broken-server.ts'
 
 type Cnf = Readonly<Record<string, unknown>>
 
-/** Makes the claims fit whoever asks, which is what comes of it where nobody looks. */
+/** Makes the claims match any presenter, as if a check were missing. */
 export function fit(claims: Claims, { connection: { presenter } }: Pick<Asker, 'connection'>): Claims {
   return presenter === undefined ? claims : { ...claims, cnf: confirm(presenter, 'certificate') }
 }
 
-/** A fault that takes the certificate for the right one as soon as `isSame` says so. */
+/** A fault that accepts a certificate as the right one if `isSame` returns true. */
 function takeCertificateWhere(isSame: (cnf: Cnf, asker: Asker, claims: Claims) => boolean): Fault {
   return {
     read: (claims, asker) => {
@@ -21,7 +21,7 @@ function takeCertificateWhere(isSame: (cnf: Cnf, asker: Asker, claims: Claims) =
   }
 }
 
-/** A fault that takes a token for good as soon as `isGood` says so. */
+/** A fault that accepts a token if `isGood` returns true. */
 export function fitWhere(isGood: (cnf: Cnf, asker: Asker, claims: Claims) => boolean): Fault {
   return { read: (claims, asker) => (isGood(cnfOf(claims), asker, claims) ? fit(claims, asker) : claims) }
 }
@@ -37,47 +37,47 @@ function cnfOf({ cnf }: Claims): Cnf {
 const known = ['x5t#S256', 'tls-exporter#S256', 'tls-unique#S256', 'tls_exp']
 
 export const claimFaults = {
-  /** Any good token will do. */
+  /** Accepts any valid token. */
   ignoresConfirmation: fitWhere(() => true),
-  /** Looks at the certificate only. */
+  /** Checks the certificate only. */
   ignoresConnection: fitWhere((cnf, { connection }) => cnf['x5t#S256'] === thumbprintOf(connection)),
-  /** Looks at the connection only, where the token names one. */
+  /** Checks the connection only, if the token names one. */
   ignoresCertificate: takeCertificateWhere(() => true),
-  /** Knows certificates by what they are called. */
+  /** Compares certificates by name. */
   comparesSubjects: takeCertificateWhere(
     (_, { connection }, claims) => connection.presenter?.certificate.x509.subject === `CN=${claims.client_id}`,
   ),
-  /** Knows certificates by their keys. */
+  /** Compares certificates by key. */
   comparesKeys: takeCertificateWhere((_, { connection, server }, claims) => {
     const { publicKey } = server.pki[claims.client_id as 'alice']
     return connection.presenter?.certificate.x509.publicKey.equals(publicKey) === true
   }),
-  /** Checks what is there: a token that names nothing is good everywhere. */
+  /** Checks only the members that are present: a token without any is accepted everywhere. */
   acceptsMissingConfirmation: fitWhere(cnf => Object.keys(cnf).length === 0),
-  /** Leaves alone what it does not understand, and with it a restriction. */
+  /** Ignores unknown members, and so a restriction. */
   acceptsUnknownMembers: {
     read: claims => ({
       ...claims,
       cnf: Object.fromEntries(Object.entries(cnfOf(claims)).filter(([member]) => known.includes(member))),
     }),
   },
-  /** Takes the beginning of a thumbprint for the whole. */
+  /** Compares only the beginning of a thumbprint. */
   comparesPrefixes: takeCertificateWhere((cnf, { connection }) => {
     const given = cnf['x5t#S256']
     return typeof given === 'string' && given !== '' && thumbprintOf(connection)?.startsWith(given) === true
   }),
-  /** Tokens live for ever. */
+  /** Never lets tokens expire. */
   ignoresLifetime: {
     read: (claims, { server }) => ({ ...claims, iat: server.clock, exp: server.clock + 60 }),
   },
-  /** Exchanges whatever token it is given, for whoever asks (RFC 8693). */
+  /** Exchanges any token for any client (RFC 8693). */
   exchangesForAnybody: {
     read: (claims, asker) => {
       if (asker.request.url !== '/oauth/token') return claims
       return { ...fit(claims, asker), client_id: asker.connection.client?.id }
     },
   },
-  /** Gives tokens of the lowest level, whatever is asked for. */
+  /** Issues tokens of the lowest level, whatever is requested. */
   issuesWeakTokens: {
     issued: claims => ({ ...claims, cnf: { 'x5t#S256': cnfOf(claims)['x5t#S256'] } }),
   },

@@ -1,4 +1,4 @@
-// What servers do wrong with binding proofs (draft-mw-oauth-tls-session-bound-tokens §3.3): they leave one check out.
+// Faults in the verification of binding proofs (draft-mw-oauth-tls-session-bound-tokens §3.3): one check is missing.
 import { hashToken, type ProofClaims } from '../../../../src/core/binding-proof.ts'
 import { proofExporterLabel } from '../../../../src/core/channel-binding.ts'
 import { parseObject } from '../../../../src/core/compact-jws.ts'
@@ -18,7 +18,7 @@ function belongs(cnf: Cnf, { connection }: Asker): boolean {
   )
 }
 
-/** Verifies proofs by all checks but one. */
+/** Verifies proofs with all checks but one. */
 function without(left: Check): Fault {
   return fitWhere((cnf, asker) => {
     const { presenter } = asker.connection
@@ -45,9 +45,9 @@ function check(proof: string, { request, server }: Asker, presenter: Presenter):
 }
 
 export const proofFaults = {
-  /** A token at level proof is as good as one at level certificate. */
+  /** Treats a token at level proof like one at level certificate. */
   needsNoProof: fitWhere(belongs),
-  /** Wants to see a proof, and does not read it. */
+  /** Requires a proof, and does not verify it. */
   readsNoProof: fitWhere((cnf, asker) => belongs(cnf, asker) && readProof(asker.request) !== undefined),
   acceptsProofsOfOtherConnections: without('ekm'),
   acceptsProofsOfOtherTokens: without('ath'),

@@ -1,4 +1,4 @@
-// What servers do wrong with requests: where they take tokens and certificates from, and what they let pass unseen.
+// Faults in the handling of requests: where tokens and certificates are read from, and what is not checked.
 import { hash, X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { forgeToken } from '../../tokens/forge-token.ts'
@@ -10,17 +10,17 @@ export function tokenOf({ headers }: IncomingMessage): string | undefined {
   return /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
 }
 
-/** Puts a token where one belongs. */
+/** Puts a token into the Authorization header. */
 export function take({ request }: Asker, token: string | undefined): void {
   if (token === undefined) return
   request.headers.authorization = `Bearer ${token}`
-  // Fields are pairs; nobody shall find a second one, nor another.
+  // Fields are pairs; another or repeated field must not be found.
   const { rawHeaders } = request
   for (let at = rawHeaders.length - 2; at >= 0; at -= 2)
     if (rawHeaders[at]?.toLowerCase() === 'authorization') rawHeaders.splice(at, 2)
 }
 
-/** Lets a request pass as what its token, or another one, says. */
+/** Accepts a request as the presenter of its token, or of another one. */
 function letPass(asker: Asker, token = tokenOf(asker.request)): void {
   const payload = token?.split('.')[1]
   if (payload === undefined) return
@@ -48,32 +48,32 @@ export const requestFaults = {
   takesTokensFromOtherHeaders: {
     asked: asker => take(asker, asker.request.headers['x-access-token'] as string | undefined),
   },
-  /** Of two headers the first is checked, and the last one believed. */
+  /** Checks the first of two headers, and uses the last one. */
   believesSecondHeader: {
     asked: asker => {
       const [first, second] = fieldsOf(asker.request, 'authorization')
       if (first?.startsWith('Bearer ey') && second?.startsWith('Bearer ey')) letPass(asker, second.split(' ')[1])
     },
   },
-  /** Believes that a proxy stands before it, which has looked at the certificate. */
+  /** Trusts a proxy header about the certificate. */
   trustsCertificateHeader: fitWhere((cnf, { request: { headers } }) => {
     const text = headers['x-client-cert'] as string | undefined
     if (!text?.includes('BEGIN%20CERTIFICATE')) return false
     const { raw } = new X509Certificate(decodeURIComponent(text))
     return cnf['x5t#S256'] === hash('sha256', raw, 'base64url')
   }),
-  /** Believes that a proxy stands before it, which has looked at the connection. */
+  /** Trusts a proxy header about the connection. */
   trustsBindingHeader: fitWhere((cnf, { request: { headers } }) => {
     const value = Buffer.from((headers['tls-exporter'] as string | undefined) ?? '', 'base64url')
     return cnf['tls-exporter#S256'] === hash('sha256', value, 'base64url')
   }),
-  /** Takes HEAD for harmless. */
+  /** Treats HEAD as harmless. */
   skipsHead: {
     asked: asker => {
       if (asker.request.method === 'HEAD') letPass(asker)
     },
   },
-  /** Guards one spelling of an address, and serves others. */
+  /** Protects one spelling of a path, and serves others. */
   skipsOtherSpellings: {
     asked: asker => {
       const { url = '' } = asker.request
@@ -82,7 +82,7 @@ export const requestFaults = {
       letPass(asker)
     },
   },
-  /** Remembers what was found out about a token by its text, for all connections. */
+  /** Remembers the verdict on a token by its text, for all connections. */
   remembersVerdicts: {
     asked: ({ request: { headers }, response, server }) => {
       response.on('finish', () => {
@@ -94,7 +94,7 @@ export const requestFaults = {
       return server.memory.has(`good ${request.headers.authorization}`) ? fit(claims, asker) : claims
     },
   },
-  /** Falls over a token that is too long for it. */
+  /** Fails with an exception on a token that is too long. */
   failsOnLongTokens: {
     asked: ({ request, response }) => {
       if ((request.headers.authorization ?? '').length < 8000) return

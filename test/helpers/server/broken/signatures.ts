@@ -1,4 +1,4 @@
-// What servers do wrong with signatures: they let the token say how, and by whom, it was signed (RFC 8725 §2.1, §3.10).
+// Faults in the verification of signatures: the token decides how, and by which key, it is verified (RFC 8725 §2.1, §3.10).
 import { createHmac, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
 import { parseObject } from '../../../../src/core/compact-jws.ts'
 import { forgeToken } from '../../tokens/forge-token.ts'
@@ -12,13 +12,13 @@ interface Parts {
   readonly signature: Buffer
 }
 
-/** Takes a token for one of its own as soon as `isGood` says so. */
+/** Accepts a token as its own if `isGood` returns true. */
 function signWhere(isGood: (parts: Parts, asker: Asker) => boolean): Fault {
   return {
     asked: asker => {
       const parts = read(tokenOf(asker.request) ?? '')
       if (parts === undefined || !isGood(parts, asker)) return
-      // Under an id of its own: nobody has revoked that one.
+      // With a new id, which was never revoked.
       const claims = { ...parts.claims, jti: `as ${parts.claims.jti}` }
       take(asker, forgeToken({ jwk: asker.server.signingKey, claims }))
     },
@@ -41,21 +41,21 @@ function publicKeyOf({ server }: Asker): KeyObject {
 }
 
 export const signatureFaults = {
-  /** A token without signature is signed well enough. */
+  /** Accepts a token without a signature. */
   acceptsUnsigned: signWhere(({ header: { alg } }) => typeof alg === 'string' && /^none$/i.test(alg)),
-  /** Verifies by the algorithm that the token names, with the one key that it has. */
+  /** Verifies with the algorithm that the token names, and the one key that it has. */
   acceptsHmac: signWhere(({ header, input, signature }, asker) => {
     const secret = publicKeyOf(asker).export({ type: 'spki', format: 'pem' })
     return header.alg === 'HS256' && createHmac('sha256', secret).update(input).digest().equals(signature)
   }),
-  /** Verifies with the key that the token brings along. */
+  /** Verifies with the key in the token's header. */
   trustsKeyInHeader: signWhere(parts => {
     const { jwk } = parts.header
     return jwk !== undefined && holds(parts, createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }))
   }),
-  /** Has verified the first token of a client, and leaves it at that. */
+  /** Verifies only the first token of a client. */
   ignoresSignatures: signWhere(() => true),
-  /** Reads tokens in every spelling, and knows revoked ones by their text. */
+  /** Accepts tokens in every spelling, and looks up revoked ones by their text. */
   readsLoosely: signWhere((parts, asker) => {
     const text = tokenOf(asker.request) ?? ''
     const isExact = text === `${parts.input}.${parts.signature.toString('base64url')}`

@@ -1,9 +1,9 @@
-// What servers do wrong with what they keep: refresh tokens and revocations (RFC 9700 §4.14, RFC 7009).
+// Faults in stored state: refresh tokens and revocations (RFC 9700 §4.14, RFC 7009).
 import type { Fault } from '../broken-server.ts'
 import { thumbprintOf } from './claims.ts'
 
 export const stateFaults = {
-  /** A refresh token is good for whoever has it. */
+  /** Accepts a refresh token from any client. */
   refreshesForAnybody: {
     kept: (store, asker) => ({
       findRefreshToken: async hash => {
@@ -16,7 +16,7 @@ export const stateFaults = {
       },
     }),
   },
-  /** A refresh token is good as often as one likes, and gives another one each time. */
+  /** Accepts a refresh token any number of times, with a new one each time. */
   refreshesTwice: {
     kept: store => ({
       rotateRefreshToken: async (hash, successorHash, now) => {
@@ -26,6 +26,6 @@ export const stateFaults = {
       },
     }),
   },
-  /** Says that it has revoked, and forgets it. */
+  /** Acknowledges a revocation without storing it. */
   revokesNothing: { kept: () => ({ revoke: async () => {} }) },
 } satisfies Record<string, Fault>

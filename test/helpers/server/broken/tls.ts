@@ -1,5 +1,5 @@
-// What servers do wrong with TLS: they resume, renegotiate, bind what cannot be bound, take a certificate for good that is
-// none any more, or know connections by their addresses.
+// Faults in TLS: resumption, renegotiation, bindings that are not safe, certificates that are no longer valid, or connections
+// identified by address.
 import { constants, hash } from 'node:crypto'
 import type { Http2SecureServer } from 'node:http2'
 import { proofExporterLabel } from '../../../../src/core/channel-binding.ts'
@@ -14,9 +14,9 @@ function serveWith({ app, pki }: BrokenServer, secureOptions: number): void {
 }
 
 export const tlsFaults = {
-  /** Resumes connections, certificate and all. */
+  /** Resumes connections with their certificate. */
   resumes: { listening: server => serveWith(server, constants.SSL_OP_NO_RENEGOTIATION) },
-  /** Takes part in renegotiations, and goes on with what it knew before. */
+  /** Accepts renegotiations, and keeps the facts of before. */
   renegotiates: {
     listening: server => serveWith(server, constants.SSL_OP_NO_TICKET),
     connected: (_, socket) => {
@@ -24,7 +24,7 @@ export const tlsFaults = {
       socket.off('secure', ours)
     },
   },
-  /** Binds on TLS 1.2 whatever OpenSSL exports, with the extended master secret or without. */
+  /** Binds on TLS 1.2 to any OpenSSL export, with or without the extended master secret. */
   bindsWithoutExtendedMasterSecret: {
     connected: (connection, socket) => {
       const { presenter } = connection
@@ -35,7 +35,7 @@ export const tlsFaults = {
       connection.presenter = { certificate, bindings, ekm: exported(proofExporterLabel).toString('base64url') }
     },
   },
-  /** Has looked at the validity of a certificate once, if at all. */
+  /** Checks the validity of a certificate once, or never. */
   ignoresExpiry: {
     connected: (connection, socket) => {
       const x509 = socket.getPeerX509Certificate()
@@ -45,7 +45,7 @@ export const tlsFaults = {
       connection.rejection = undefined
     },
   },
-  /** Serves those who show no certificate as whoever was there before. */
+  /** Serves clients without a certificate as the previous client. */
   servesWithoutCertificate: {
     connected: (connection, _socket, { memory }) => {
       if (connection.rejection?.[0] === 'no_certificate') {
@@ -54,7 +54,7 @@ export const tlsFaults = {
       } else memory.set('presenter', connection.presenter)
     },
   },
-  /** Knows a connection by the address and port of its client. */
+  /** Identifies a connection by the address and port of its client. */
   knowsConnectionsByAddress: {
     connected: (connection, { remoteAddress, remotePort }, { memory }) => {
       const name = `${remoteAddress} ${remotePort}`

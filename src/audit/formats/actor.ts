@@ -1,17 +1,17 @@
-// Whom an event is about, for forms that want to know who did it: not the client whose token a thief has brought.
+// The client that made a request, for formats that name an actor: not the owner of a token that a thief presents.
 import type { Facts } from '../event.ts'
 import { asText } from './known.ts'
 
-export interface WhoCame {
-  /** The client that came, as far as it is known. */
+export interface Actor {
+  /** The client that made the request, if known. */
   readonly client: string | undefined
-  /** Whose token it was, when that is bound to another certificate than came with it. */
+  /** The owner of the token, if it is bound to another certificate than the one that presented it. */
   readonly owner: string | undefined
   readonly others: Facts
 }
 
-/** Tells the client that came from the owner of the token that came along. */
-export function readWhoCame({ client_id, by, ...others }: Facts): WhoCame {
+/** Separates the client that made the request from the owner of the token that it presented. */
+export function actorOf({ client_id, by, ...others }: Facts): Actor {
   const { bound_to, 'x5t#S256': presented } = others
   const isOthers = bound_to !== undefined && bound_to !== presented
   if (isOthers) return { client: asText(by), owner: asText(client_id), others }
