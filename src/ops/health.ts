@@ -33,7 +33,7 @@ export async function findObstacle({
   } catch (error) {
     return error instanceof OAuthError ? error : Object.assign(obstacle('no_answer'), { cause: error })
   }
-  return store.lastNews() > maximumSilence ? obstacle('stale') : undefined
+  return store.millisecondsSinceSync() > maximumSilence ? obstacle('stale') : undefined
 }
 
 function obstacle(detail: DetailOf<'store_unavailable'>): OAuthError {

@@ -35,7 +35,7 @@ export const exposingOptions: readonly (readonly [beginning: string, what: strin
 const closing = ['--report-exclude-env', '--report-exclude-network']
 
 /** Finds the doors that are open. `execArgv`: the options that Node was started with. */
-export function findDoors(env: NodeJS.ProcessEnv, execArgv: readonly string[]): Exposure[] {
+export function findExposures(env: NodeJS.ProcessEnv, execArgv: readonly string[]): Exposure[] {
   const inEnvironment = exposingVariables
     .filter(([name, isOpen]) => isOpen(env[name] ?? ''))
     .map(([name, , what]) => ({ name, sentence: `${name} ${what}: take it out of the environment` }))

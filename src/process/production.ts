@@ -7,7 +7,7 @@ import { isDemoCertificate } from '../pki/demo.ts'
 import type { Audit } from '../server/record-events.ts'
 import { secretPath } from '../settings/forms.ts'
 import { type Settings, SettingsError, settingsTable } from '../settings/settings.ts'
-import { type Exposure, findDoors } from './exposures.ts'
+import { type Exposure, findExposures } from './exposures.ts'
 
 interface Process {
   readonly env: NodeJS.ProcessEnv
@@ -18,8 +18,12 @@ interface Process {
  * Finds everything that would let secrets out; `keysFile` has the signing keys in use.
  * @throws SettingsError naming all of it, in production.
  */
-export function guardSecrets(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
-  const exposures = findExposures(settings, { env, execArgv }, keysFile)
+export function enforceProductionMode(
+  settings: Settings,
+  { env, execArgv }: Process,
+  keysFile: string,
+): readonly Exposure[] {
+  const exposures = findAllExposures(settings, { env, execArgv }, keysFile)
   process.report.excludeEnv = true // should a report be written all the same
   if (!isProduction(env)) return exposures
   if (exposures.length > 0)
@@ -32,9 +36,9 @@ export function isProduction({ NODE_ENV }: NodeJS.ProcessEnv): boolean {
 }
 
 /** Finds everything that would let secrets out, and in production what is for elsewhere. Changes nothing. */
-export function findExposures(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
+export function findAllExposures(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
   return [
-    ...findDoors(env, execArgv),
+    ...findExposures(env, execArgv),
     ...findUnsafeSettings(settings),
     ...findOpenSecrets({ ...settings, signingKeysFile: keysFile }),
     ...(isProduction(env) ? [...findDemoCertificates(settings), ...findInvalidCertificate(settings)] : []),
@@ -42,7 +46,7 @@ export function findExposures(settings: Settings, { env, execArgv }: Process, ke
 }
 
 /** Warns of each, and makes an event of it. */
-export function tellExposures(
+export function reportExposures(
   exposures: readonly Exposure[],
   { log, audit }: { readonly log: Logger; readonly audit: Pick<Audit, 'settingsUnsafe'> },
 ): void {

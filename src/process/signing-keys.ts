@@ -23,7 +23,7 @@ import { readJsonFile } from './files.ts'
 const overlap: Overlap = { before: documentLifetime, after: maximumLifetime }
 
 /** Milliseconds between two looks at the file. */
-const lookInterval = 10_000
+const pollInterval = 10_000
 
 /** Makes the file with one key, unless there is one. The answer: whether it was made. */
 export async function ensureKeysFile(path: string, algorithm: Algorithm): Promise<boolean> {
@@ -47,13 +47,13 @@ export function readKeysFile(path: string): TokenJwk[] {
 /** Reads the keys and takes them into use. @throws Error as above. */
 export async function importKeysFile(path: string): Promise<SigningKey[]> {
   const keys = readKeysFile(path)
-  return naming(path, () => importSigningKeys(keys))
+  return prefixError(path, () => importSigningKeys(keys))
 }
 
 /** Reads the keys into a ring; `now` in seconds since 1970. @throws Error (rejects) as above. */
 export async function loadKeyRing(path: string, now: number): Promise<KeyRing> {
   const keys = await importKeysFile(path)
-  return naming(path, () => createKeyRing(keys, now))
+  return prefixError(path, () => createKeyRing(keys, now))
 }
 
 /** A key that was added, and the second from which it signs. */
@@ -114,14 +114,14 @@ export function watchKeysFile(
       const version = `${ino} ${mtimeMs} ${ctimeMs}`
       if (version === seen) return isUntold ? takeOver(ring.all) : undefined
       const keys = await importKeysFile(path)
-      await naming(path, () => ring.replace(keys, now))
+      await prefixError(path, () => ring.replace(keys, now))
       seen = version
       takeOver(keys)
     } catch (error) {
       report(`the signing keys stay as they are: ${(error as Error).message}`)
     }
   }
-  setInterval(() => look().catch(() => {}), lookInterval).unref() // it rejects only when `report` does
+  setInterval(() => look().catch(() => {}), pollInterval).unref() // it rejects only when `report` does
   return look
 }
 
@@ -203,7 +203,7 @@ function writeWhole(path: string, text: string, beside: string): void {
 }
 
 /** Names the file in the problem of a function that does not know it, whether it throws or rejects. */
-async function naming<T>(path: string, read: () => T | Promise<T>): Promise<T> {
+async function prefixError<T>(path: string, read: () => T | Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {

@@ -70,7 +70,8 @@ export async function followStore(
   }
 
   function requireNews(): void {
-    if (store.lastNews() > maximumSilence) throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'stale')
+    if (store.millisecondsSinceSync() > maximumSilence)
+      throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'stale')
   }
 
   function findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined {

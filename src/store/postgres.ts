@@ -50,7 +50,7 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
       })
       return () => void followers.delete(follower)
     },
-    lastNews: link.silence,
+    millisecondsSinceSync: link.silence,
     close() {
       closing ??= link.close().then(connections.close)
       return closing

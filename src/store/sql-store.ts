@@ -28,7 +28,7 @@ import type { Performer, Work } from './work.ts'
 export function buildStore(
   { write, read, lockRevocations, skipLocked, ...database }: Performer,
   told: () => Promise<void>,
-): Omit<Store, 'check' | 'acknowledge' | 'watchPosition' | 'follow' | 'lastNews' | 'close'> {
+): Omit<Store, 'check' | 'acknowledge' | 'watchPosition' | 'follow' | 'millisecondsSinceSync' | 'close'> {
   async function announce<T>(work: () => Work<T>): Promise<T> {
     const result = await write(work)
     await told()

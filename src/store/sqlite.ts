@@ -92,7 +92,7 @@ export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptio
         followers.add(follower)
         return () => void followers.delete(follower)
       }),
-    lastNews: () => (isBehind ? Number.POSITIVE_INFINITY : 0),
+    millisecondsSinceSync: () => (isBehind ? Number.POSITIVE_INFINITY : 0),
     async close() {
       if (!database.isOpen) return
       group.flush()

@@ -160,7 +160,7 @@ export interface Store {
    */
   follow(listener: (news: News) => void, since?: number): Promise<() => void>
   /** Milliseconds since it was last sure that listeners know everything; Infinity before the first `follow`. */
-  lastNews(): number
+  millisecondsSinceSync(): number
 
   /** Stores a note of a client, and removes its oldest notes beyond the limit. `created` in seconds since 1970. */
   addNote(clientId: string, text: string, created: number): Promise<Note>

@@ -200,7 +200,7 @@ t.test('health and readiness need no token and are no events', async t => {
 t.test('ready means that decisions can be made; alive goes on being alive', async t => {
   const real = openSqlite(':memory:')
   let silence = 0
-  const server = await start({ store: { ...real, lastNews: () => silence } })
+  const server = await start({ store: { ...real, millisecondsSinceSync: () => silence } })
   const ask = async (): Promise<[Answer, Answer]> => [
     await callOps(server, 'GET', '/ready', { headers: { authorization: undefined } }),
     await callOps(server, 'GET', '/health', { headers: { authorization: undefined } }),

@@ -165,7 +165,7 @@ t.test('the store is measured by kind of call, and what it cannot answer is coun
     clients,
     store: {
       ...real,
-      lastNews: () => silence,
+      millisecondsSinceSync: () => silence,
       listNotes: (...call) =>
         failing
           ? Promise.reject(new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'))

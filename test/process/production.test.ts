@@ -4,8 +4,8 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join, resolve } from 'node:path'
 import t, { type TAP } from 'tap'
 import { writeDemoPki } from '../../src/pki/demo.ts'
-import { findDoors } from '../../src/process/exposures.ts'
-import { guardSecrets } from '../../src/process/production.ts'
+import { findExposures } from '../../src/process/exposures.ts'
+import { enforceProductionMode } from '../../src/process/production.ts'
 import { secretPath } from '../../src/settings/forms.ts'
 import { readSettings, settingsTable } from '../../src/settings/settings.ts'
 import { type Environment, run, startTlsbound } from '../helpers/process/process.ts'
@@ -94,8 +94,8 @@ t.test(
 )
 
 t.test('each door is found in every spelling that Node takes, and nothing else is', async t => {
-  const options = (...given: string[]) => findDoors({}, given).map(({ name }) => name)
-  const inEnvironment = (NODE_OPTIONS: string) => findDoors({ NODE_OPTIONS }, []).map(({ name }) => name)
+  const options = (...given: string[]) => findExposures({}, given).map(({ name }) => name)
+  const inEnvironment = (NODE_OPTIONS: string) => findExposures({ NODE_OPTIONS }, []).map(({ name }) => name)
   for (const [given, name] of [
     ['--inspect', '--inspect'],
     ['--inspect=127.0.0.1:9229', '--inspect'],
@@ -117,7 +117,7 @@ t.test('each door is found in every spelling that Node takes, and nothing else i
   const harmless = '--disable-sigusr1 --report-exclude-env --report-exclude-network --import=./inspect.js --no-warnings'
   t.same(options(...harmless.split(' ')), [])
   t.same(inEnvironment(harmless), [])
-  t.same(findDoors({ NODE_DEBUG: '', SSLKEYLOGFILE: '', NODE_TLS_REJECT_UNAUTHORIZED: '1' }, []), [])
+  t.same(findExposures({ NODE_DEBUG: '', SSLKEYLOGFILE: '', NODE_TLS_REJECT_UNAUTHORIZED: '1' }, []), [])
 })
 
 t.test('secrets that others can read or own are found, whichever setting names them', async t => {
@@ -129,7 +129,7 @@ t.test('secrets that others can read or own are found, whichever setting names t
   const find = () => {
     const { TLSBOUND_TLS_KEY_FILE: tlsKeyFile = '', TLSBOUND_SIGNING_KEYS_FILE: keysFile = '', ...others } = files
     const settings = { ...readSettings(others), tlsKeyFile }
-    return guardSecrets(settings, { env: {}, execArgv: [] }, keysFile).map(({ sentence }) => sentence)
+    return enforceProductionMode(settings, { env: {}, execArgv: [] }, keysFile).map(({ sentence }) => sentence)
   }
   t.same(find(), [], 'what is not there is told by whoever needs it')
   for (const file of Object.values(files)) writeFileSync(file, 'x', { mode: 0o600 })
@@ -160,7 +160,7 @@ t.test(
     const path = join(folder, 'tls-key')
     const find = () => {
       const settings = { ...readSettings({}), tlsKeyFile: path }
-      return guardSecrets(settings, { env: {}, execArgv: [] }, join(folder, 'none')).length
+      return enforceProductionMode(settings, { env: {}, execArgv: [] }, join(folder, 'none')).length
     }
     const { CREDENTIALS_DIRECTORY: before } = process.env
     t.teardown(() => {
@@ -191,14 +191,14 @@ t.test('outside production each is one warning and one event, and the server sta
 t.test('a diagnostic report, should anybody ask for one, has no environment in it (LK08)', async t => {
   const canary = { TLSBOUND_STATE_URL: 'postgres://somebody:canary4711@127.0.0.1/none' }
   const report = async (guard: string) => {
-    const script = `const { guardSecrets } = await import(${JSON.stringify(resolve('src/process/production.ts'))})
+    const script = `const { enforceProductionMode } = await import(${JSON.stringify(resolve('src/process/production.ts'))})
       const { readSettings } = await import(${JSON.stringify(resolve('src/settings/settings.ts'))})
       ${guard}
       process.stdout.write(JSON.stringify(process.report.getReport()))`
     return run(process.execPath, ['--input-type=module', '-e', script], t.testdir(), canary)
   }
   t.match(await report(''), { code: 0, stdout: /canary4711/ }, 'control: it would be')
-  const { code, stdout } = await report("guardSecrets(readSettings(process.env), process, 'none')")
+  const { code, stdout } = await report("enforceProductionMode(readSettings(process.env), process, 'none')")
   t.match({ code, stdout }, { code: 0, stdout: /"nodejsVersion"/ })
   t.notMatch(stdout, 'canary4711')
 })

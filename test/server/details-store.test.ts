@@ -31,10 +31,10 @@ t.test('a store that is silent or does not answer: the event has the detail, and
   t.match(await use(), { status: 200 }, 'control')
   t.match(await ready(), { status: 200 }, 'control')
 
-  faulty.lastNews = () => 6000
+  faulty.millisecondsSinceSync = () => 6000
   await provoke(t, server, 'store_unavailable', 'stale', { send: use, status: 503 })
   t.match(await ready(), { status: 503, body: { problems: [`${sentences.stale.cause} ${sentences.stale.remedy}`] } })
-  delete faulty.lastNews
+  delete faulty.millisecondsSinceSync
 
   faulty.check = () => Promise.reject(new Error('the disk is gone'))
   t.match(await ready(), {

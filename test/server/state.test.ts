@@ -73,7 +73,7 @@ t.test('a record that cannot be read neither keeps a server from starting nor fr
 
 t.test('I8: after five seconds of silence nothing is known any longer, until there is word again', async t => {
   let silence = 0
-  const { state } = await follow(t, { ...openSqlite(':memory:'), lastNews: () => silence })
+  const { state } = await follow(t, { ...openSqlite(':memory:'), millisecondsSinceSync: () => silence })
   for (const good of [0, 4999, 5000]) {
     silence = good
     t.doesNotThrow(() => state.requireNews(), `${good} ms`)

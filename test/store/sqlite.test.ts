@@ -235,6 +235,6 @@ t.test('a file of an earlier version is taken up where it was left', async t => 
 
 t.test('an embedded store always knows its news', async t => {
   const store = openSqlite(':memory:')
-  t.equal(store.lastNews(), 0)
+  t.equal(store.millisecondsSinceSync(), 0)
   await store.close()
 })

@@ -19,7 +19,7 @@ export function among(values: readonly string[], value: unknown): string {
 }
 
 /** Registers `tlsbound_checks_total`. The answer is an observer that counts what is refused. */
-export function countChecks(registry: Registry, counts: Readonly<Counts>): Observer {
+export function registerCheckMetrics(registry: Registry, counts: Readonly<Counts>): Observer {
   const told = new Map<string, number>()
   const checks = new Counter({
     name: 'tlsbound_checks_total',

@@ -8,7 +8,7 @@ import { authorityEndsOf, firstEndsOf, listEndsOf } from './ends.ts'
 
 export interface Watched {
   readonly tls: MutualTls
-  readonly store: Pick<Store, 'lastNews'>
+  readonly store: Pick<Store, 'millisecondsSinceSync'>
   /** Whether security events can be written. */
   readonly isRecording: () => boolean
   /** Seconds before the end of a certificate from which on the alert rules warn of it. */
@@ -31,7 +31,7 @@ export function watchListener(registry: Registry, { tls, store, isRecording, exp
   gauge(
     'tlsbound_revocation_lag_seconds',
     'Time since all revocations of the store were last known here; from 5 on every token is refused.',
-    () => store.lastNews() / 1000,
+    () => store.millisecondsSinceSync() / 1000,
   )
   gauge(
     'tlsbound_events_writable',

@@ -3,7 +3,7 @@
 import { Registry } from 'prom-client'
 import type { Observer } from '../../audit/event.ts'
 import type { Store } from '../../store/store.ts'
-import { countChecks } from './checks.ts'
+import { registerCheckMetrics } from './checks.ts'
 import { countEvents } from './events.ts'
 import { type Watched, watchListener } from './listener.ts'
 import { measureStore, watchStore } from './store.ts'
@@ -20,7 +20,7 @@ export function createMetrics(parts: Watched & { readonly store: Store }): Metri
   const registry = new Registry()
   watchListener(registry, parts)
   const store = measureStore(parts.store, watchStore(registry))
-  const observers = [countChecks(registry, parts.tls.counts), countEvents(registry)]
+  const observers = [registerCheckMetrics(registry, parts.tls.counts), countEvents(registry)]
   return {
     registry,
     store,

@@ -4,7 +4,7 @@ import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
 /** Gauges with the name of a counter, and each takes a walk over all connections. */
 const unwanted = ['nodejs_active_handles', 'nodejs_active_requests', 'nodejs_active_resources']
 
-export function watchRuntime(registry: Registry): void {
+export function registerRuntimeMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry })
   for (const name of unwanted.flatMap(name => [name, `${name}_total`])) registry.removeSingleMetric(name)
 

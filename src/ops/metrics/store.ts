@@ -6,7 +6,7 @@ import { ConflictError, type Store } from '../../store/store.ts'
 type Measured = (operation: string, seconds: number, error?: unknown) => void
 
 /** Asked on every request, and answered from memory. */
-const unmeasured = ['lastNews']
+const unmeasured = ['millisecondsSinceSync']
 
 /** The same store, whose calls are measured. A store is a plain object of functions. */
 export function measureStore(store: Store, measured: Measured): Store {
