@@ -61,7 +61,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
       void answerError(describeFrameworkError(code, request), request, reply, audit),
     clientErrorHandler: guardedWithLog(
       log,
-      'unhandled error while bytes are refused',
+      'unhandled error while refusing bytes',
       (error, socket) =>
         refuseBytes(socket as Socket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
       (_error, socket) => socket.destroy(),

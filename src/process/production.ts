@@ -36,7 +36,11 @@ export function isProduction({ NODE_ENV }: NodeJS.ProcessEnv): boolean {
 }
 
 /** Finds everything that would let secrets out, and in production what is for elsewhere. Changes nothing. */
-export function findAllExposures(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
+export function findAllExposures(
+  settings: Settings,
+  { env, execArgv }: Process,
+  keysFile: string,
+): readonly Exposure[] {
   return [
     ...findExposures(env, execArgv),
     ...findUnsafeSettings(settings),

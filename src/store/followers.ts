@@ -1,8 +1,8 @@
 // Who follows the news of a store, and how far each of them has been told.
-import type { News } from './store.ts'
+import type { Change } from './store.ts'
 
 export interface Follower {
-  readonly listener: (news: News) => void
+  readonly listener: (change: Change) => void
   /** The sequence number of the last news told. */
   position: number
 }
@@ -22,11 +22,11 @@ export class Followers extends Set<Follower> {
    * Tells each follower what is new to it; `news` are in order and complete from `position` on. A follower that throws is not
    * told more; for the others that makes no difference. @throws what the first of them has thrown.
    */
-  tell(news: readonly News[]): void {
+  notify(changes: readonly Change[]): void {
     const failures: { readonly error: unknown }[] = []
     for (const follower of this)
       try {
-        for (const one of news)
+        for (const one of changes)
           if (one.sequence > follower.position) {
             follower.listener(one)
             follower.position = one.sequence

@@ -5,7 +5,7 @@ import type { Follower, Followers } from './followers.ts'
 import { PostgresClient } from './postgres-client.ts'
 import { atMost, patience, perform } from './postgres-connection.ts'
 import { read, type Session, verifyConnection } from './postgres-session.ts'
-import { readNews } from './revocations.ts'
+import { readChanges } from './revocations.ts'
 
 /** Milliseconds between two readings when no notification comes. */
 const heartbeat = 500
@@ -17,7 +17,7 @@ export interface Link {
   /** Adds a follower; resolves when it knows all that was kept. Rejects when that cannot be read, and then forgets it. */
   add(follower: Follower): Promise<void>
   /** Resolves when the followers know what has been committed so far, or when that cannot be read now. */
-  told(): Promise<void>
+  notified(): Promise<void>
   /** Milliseconds since the start of the last reading that succeeded. */
   silence(): number
   close(): Promise<void>
@@ -97,9 +97,9 @@ export function createLink(
   async function readAll(client: Client): Promise<void> {
     for (let size = portion; size === portion; ) {
       const since = followers.position ?? Number.MAX_SAFE_INTEGER
-      const news = await read(client, session, () => perform(client, readNews(since, portion)))
-      followers.tell(news)
-      size = news.length
+      const changes = await read(client, session, () => perform(client, readChanges(since, portion)))
+      followers.notify(changes)
+      size = changes.length
     }
   }
 
@@ -139,7 +139,7 @@ export function createLink(
         throw error
       })
     },
-    told: () => (followers.size === 0 ? Promise.resolve() : reading().catch(() => {})),
+    notified: () => (followers.size === 0 ? Promise.resolve() : reading().catch(() => {})),
     silence: () => performance.now() - heard,
     async close() {
       closed = true

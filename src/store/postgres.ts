@@ -6,7 +6,7 @@ import { createLink } from './postgres-link.ts'
 import { nextSequence } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
 import { acknowledge } from './state.ts'
-import type { News, Store } from './store.ts'
+import type { Change, Store } from './store.ts'
 
 export interface PostgresOptions {
   /** The most connections at a time, beside the one for news. */
@@ -23,28 +23,28 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
   const connections = createConnections(config, session, max)
   const followers = new Followers()
   const link = createLink(config, session, followers, connections.ready)
-  let tellPosition: (position: number) => void = () => {}
+  let reportPosition: (position: number) => void = () => {}
   let closing: Promise<void> | undefined
   const { write, read } = connections
-  const store = buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.told)
+  const store = buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.notified)
   return {
     ...store,
     async removeExpired(now, limit) {
       const removed = await store.removeExpired(now, limit)
-      tellPosition(await write(() => nextSequence())) // regularly, so that a backup from between two news shows itself
+      reportPosition(await write(() => nextSequence())) // regularly, so that a backup from between two news shows itself
       return removed
     },
-    check: () => connections.verify(() => nextSequence()).then(position => tellPosition(position)),
-    acknowledge: () => write(() => acknowledge()).then(position => tellPosition(position)),
+    check: () => connections.verify(() => nextSequence()).then(position => reportPosition(position)),
+    acknowledge: () => write(() => acknowledge()).then(position => reportPosition(position)),
     watchPosition(listener) {
-      tellPosition = listener
+      reportPosition = listener
     },
     async follow(listener, since = 0) {
-      const tell = (news: News) => {
-        tellPosition(news.sequence)
-        listener(news)
+      const notify = (change: Change) => {
+        reportPosition(change.sequence)
+        listener(change)
       }
-      const follower = { listener: tell, position: since }
+      const follower = { listener: notify, position: since }
       await link.add(follower).catch(error => {
         throw translate(error)
       })

@@ -1,6 +1,6 @@
 // What was revoked, and the numbering of everything that each server must learn.
 import { afterlife, type Revocation } from '../core/revocations.ts'
-import type { News } from './store.ts'
+import type { Change } from './store.ts'
 import { ask, type Row, type Work } from './work.ts'
 
 /**
@@ -47,7 +47,7 @@ export function* keepRevocation({ kind, value: given, notBefore, expires }: Revo
 }
 
 /** The oldest of the news after the number `since`, at most `limit`, seen at one moment. */
-export function* readNews(since: number, limit: number): Work<News[]> {
+export function* readChanges(since: number, limit: number): Work<Change[]> {
   const rows = yield* ask(
     `SELECT sequence, kind, value, not_before, expires, NULL AS registration, NULL AS disabled, NULL AS secrets
        FROM revocations WHERE sequence > ?
@@ -61,10 +61,10 @@ export function* readNews(since: number, limit: number): Work<News[]> {
   return rows.map(readOne)
 }
 
-function readOne(row: Row): News {
+function readOne(row: Row): Change {
   const { sequence, kind, value, not_before, expires, registration, disabled, secrets } = row
   if (kind !== 'record')
-    return { sequence, kind: 'revocation', revocation: { kind, value, notBefore: not_before, expires } } as News
+    return { sequence, kind: 'revocation', revocation: { kind, value, notBefore: not_before, expires } } as Change
   return {
     sequence: sequence as number,
     kind: 'client',

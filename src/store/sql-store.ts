@@ -27,11 +27,11 @@ import type { Performer, Work } from './work.ts'
 /** `told` is awaited after each change that made news: it resolves when the listeners of this store know them. */
 export function buildStore(
   { write, read, lockRevocations, skipLocked, ...database }: Performer,
-  told: () => Promise<void>,
+  notified: () => Promise<void>,
 ): Omit<Store, 'check' | 'acknowledge' | 'watchPosition' | 'follow' | 'millisecondsSinceSync' | 'close'> {
   async function announce<T>(work: () => Work<T>): Promise<T> {
     const result = await write(work)
-    await told()
+    await notified()
     return result
   }
   return {
@@ -40,7 +40,7 @@ export function buildStore(
     findRefreshToken: hash => read(() => findRefreshToken(hash)),
     async rotateRefreshToken(hash, successorHash, now, arrived = performance.now()) {
       const refresh = await write(() => rotateRefreshToken(hash, successorHash, { now, arrived }, database))
-      if (refresh.outcome === 'reused') await told()
+      if (refresh.outcome === 'reused') await notified()
       return refresh
     },
     keepAccessToken: (hash, claims, expires) => write(() => keepAccessToken(hash, claims, expires)),

@@ -2,11 +2,11 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Followers } from './followers.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { nextSequence, readNews } from './revocations.ts'
+import { nextSequence, readChanges } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
 import { openDatabase } from './sqlite-file.ts'
 import { acknowledge } from './state.ts'
-import { ConflictError, type News, type Store } from './store.ts'
+import { type Change, ConflictError, type Store } from './store.ts'
 import { ask, type Row, unavailable, type Work } from './work.ts'
 
 export interface SqliteOptions {
@@ -30,7 +30,7 @@ export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptio
   if (maximumPages !== undefined) database.exec(`PRAGMA max_page_count = ${maximumPages}`)
   const perform = createPerformer(database)
   const followers = new Followers()
-  let tellPosition: (position: number) => void = () => {}
+  let reportPosition: (position: number) => void = () => {}
   let changes = 0
   /** The position after the last change. */
   let reached = 0
@@ -38,37 +38,37 @@ export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptio
   let isBehind = false
 
   const group = createGroupCommit(database, () => {
-    const news = readUntold()
+    const pending = readPending()
     const changesNow = perform(countChanges())
     if (changesNow === changes) return () => {}
     const next = perform(nextSequence()) // with every change, so that a state that lacks the last ones shows it
     changes = changesNow + 1
     return () => {
       reached = next
-      tell(() => news)
+      notify(() => pending)
     }
   })
 
-  function readUntold(): readonly News[] {
+  function readPending(): readonly Change[] {
     const { position } = followers
-    return position === undefined ? [] : perform(readNews(position, everything))
+    return position === undefined ? [] : perform(readChanges(position, everything))
   }
 
   /** Never throws: what is on the disk stays there. Who has thrown is told again later. */
-  function tell(read: () => readonly News[]): void {
+  function notify(read: () => readonly Change[]): void {
     try {
-      tellPosition(reached)
-      followers.tell(read())
+      reportPosition(reached)
+      followers.notify(read())
       isBehind = false
     } catch {
-      if (!isBehind) setTimeout(tellAgain, retryAfter).unref()
+      if (!isBehind) setTimeout(notifyAgain, retryAfter).unref()
       isBehind = true
     }
   }
 
-  function tellAgain(): void {
+  function notifyAgain(): void {
     isBehind = false
-    if (database.isOpen) tell(readUntold)
+    if (database.isOpen) notify(readPending)
   }
 
   const write = <T>(work: () => Work<T>) => orUnavailable(() => group.write(() => perform(work())))
@@ -78,16 +78,16 @@ export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptio
     check: () => write(() => nextSequence()).then(() => {}),
     acknowledge: () => write(() => acknowledge()).then(() => {}),
     watchPosition(listener) {
-      tellPosition = listener
+      reportPosition = listener
     },
     follow: (listener, since = 0) =>
       orUnavailable(() => {
         const follower = { listener, position: since }
         const alone = new Followers([follower])
         for (let size = portion; size === portion; ) {
-          const news = perform(readNews(follower.position, portion))
-          alone.tell(news)
-          size = news.length
+          const changes = perform(readChanges(follower.position, portion))
+          alone.notify(changes)
+          size = changes.length
         }
         followers.add(follower)
         return () => void followers.delete(follower)

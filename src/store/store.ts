@@ -60,7 +60,7 @@ export interface ClientRecord {
  * What every server must learn. A later one about the same client or revoked thing takes the place of an earlier one. When
  * a database was replaced by its standby, all is told again from the start.
  */
-export type News = { readonly sequence: number } & (
+export type Change = { readonly sequence: number } & (
   | { readonly kind: 'revocation'; readonly revocation: Revocation }
   | { readonly kind: 'client'; readonly client: ClientRecord }
 )
@@ -158,7 +158,7 @@ export interface Store {
    * number `since`, and then each new one, within a second on every server. Resolves with a function that ends it, once
    * the listener knows all that was kept. The listener must not throw.
    */
-  follow(listener: (news: News) => void, since?: number): Promise<() => void>
+  follow(listener: (change: Change) => void, since?: number): Promise<() => void>
   /** Milliseconds since it was last sure that listeners know everything; Infinity before the first `follow`. */
   millisecondsSinceSync(): number
 

@@ -76,12 +76,12 @@ t.test('I8: after five seconds of silence nothing is known any longer, until the
   const { state } = await follow(t, { ...openSqlite(':memory:'), millisecondsSinceSync: () => silence })
   for (const good of [0, 4999, 5000]) {
     silence = good
-    t.doesNotThrow(() => state.requireNews(), `${good} ms`)
+    t.doesNotThrow(() => state.requireSync(), `${good} ms`)
     t.equal(state.isRevoked(claims('j')), false)
   }
   for (const bad of [5001, 60_000, Number.POSITIVE_INFINITY]) {
     silence = bad
-    t.throws(() => state.requireNews(), silent, `${bad} ms`)
+    t.throws(() => state.requireSync(), silent, `${bad} ms`)
     t.throws(() => state.isRevoked(claims('j')), silent)
   }
   silence = 0
@@ -140,7 +140,7 @@ t.test('RE09: a clock that is put far ahead and back again brings no revoked tok
     time.now = start
     t.equal(state.isRevoked(claims('stolen')), true, `${jump} s ahead`)
     const told: unknown[] = []
-    const stop = await store.follow(news => void told.push(news))
+    const stop = await store.follow(change => void told.push(change))
     stop()
     t.match(told, [{ revocation: { value: 'stolen' } }], 'nor would a server that starts later take it')
   }

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { afterlife, buildRevocation, type Revocation } from '../../src/core/revocations.ts'
 import { notesLimit } from '../../src/store/notes.ts'
 import { spoolLimit } from '../../src/store/notifications.ts'
-import { ConflictError, type News, type Notification, type Store } from '../../src/store/store.ts'
+import { type Change, ConflictError, type Notification, type Store } from '../../src/store/store.ts'
 import { until } from '../helpers/until.ts'
 import { grant } from './grant.ts'
 
@@ -44,17 +44,17 @@ function notification(id: string, other: Partial<Notification> = {}): Notificati
 
 /** Follows a store, and waits for news without sleeping. */
 export async function listen(store: Store, since?: number) {
-  const heard: News[] = []
+  const heard: Change[] = []
   let wake = () => {}
-  const stop = await store.follow(news => {
-    heard.push(news)
+  const stop = await store.follow(change => {
+    heard.push(change)
     wake()
   }, since)
   return {
     heard,
     stop,
     /** Resolves with the milliseconds that it took until `find` holds; rejects after `limit`. */
-    async until(find: (news: News) => boolean, limit = 5000): Promise<number> {
+    async until(find: (change: Change) => boolean, limit = 5000): Promise<number> {
       const begin = performance.now()
       while (!heard.some(find)) {
         const left = begin + limit - performance.now()
@@ -196,7 +196,7 @@ export function testStore(t: Test, open: Open): void {
         (heard[0] as { revocation: Revocation }).revocation.expires >= 100_000 + 86_400,
         'outlives its access tokens',
       )
-      await far.until(news => news.kind === 'revocation' && news.revocation.value === 'g1')
+      await far.until(change => change.kind === 'revocation' && change.revocation.value === 'g1')
       for (const hash of ['r1', 'r2', 'r2b', 'r3'])
         for (const store of [one, other]) {
           const { outcome } = await store.rotateRefreshToken(hash, `${hash}x`, start + 60_001)
@@ -376,8 +376,8 @@ export function testStore(t: Test, open: Open): void {
     }
     const { heard, stop } = await listen(other)
     stop()
-    for (const news of heard)
-      t.ok(news.kind === 'revocation' && news.revocation.expires >= 100_000 + afterlife, JSON.stringify(news))
+    for (const change of heard)
+      t.ok(change.kind === 'revocation' && change.revocation.expires >= 100_000 + afterlife, JSON.stringify(change))
     t.equal(heard.length, 5)
   })
 
@@ -427,7 +427,9 @@ export function testStore(t: Test, open: Open): void {
     await one.putClient('alice', '7')
     t.match(await other.listClients(), [{ id: 'alice', registration: '7', disabled: false }, { id: 'bob' }])
     t.same(
-      heard.map(news => news.kind === 'client' && [news.client.id, news.client.registration, news.client.disabled]),
+      heard.map(
+        change => change.kind === 'client' && [change.client.id, change.client.registration, change.client.disabled],
+      ),
       [
         ['bob', '1', false],
         ['alice', '2', true],
@@ -513,7 +515,7 @@ export function testStore(t: Test, open: Open): void {
     t.match(heard[2], { client: { id: 'alice', secrets: [{ id: 's1', hash: 'scrypt' }] } }, 'told before it resolved')
     await one.revoke({ kind: 'all', value: 'x', notBefore: 7, expires: 2000 })
     t.match(heard[3], { revocation: { kind: 'all', value: '', notBefore: 7 } })
-    const took = await far.until(news => news.kind === 'revocation')
+    const took = await far.until(change => change.kind === 'revocation')
     t.ok(took < 1000, `the other server knew after ${Math.round(took)} ms`)
     t.same(far.heard, heard.slice(2))
     t.ok(one.millisecondsSinceSync() < 1000)
@@ -541,11 +543,11 @@ export function testStore(t: Test, open: Open): void {
 
   t.test('a listener that throws is told the same again, and keeps no other from being told', async t => {
     const [store] = await open(t)
-    const told: News[] = []
+    const told: Change[] = []
     let isFailing = false
-    await store.follow(news => {
+    await store.follow(change => {
       if (isFailing) throw new Error('a listener that throws')
-      told.push(news)
+      told.push(change)
     })
     const other = await listen(store)
     isFailing = true

@@ -48,7 +48,7 @@ t.test('a revocation reaches the other server within a second, also after its li
     if (cut) await ask(cutAll)
     const value = `g${heard.length}`
     await recovery(() => one.revoke({ kind: 'grant', value, notBefore: 1, expires: 1_000_000 }))
-    const took = await until(news => news.kind === 'revocation' && news.revocation.value === value)
+    const took = await until(change => change.kind === 'revocation' && change.revocation.value === value)
     t.ok(took < 1000, `${cut ? 'cut' : 'control'}: known after ${Math.round(took)} ms`)
     t.ok(other.millisecondsSinceSync() < 2000)
   }
@@ -86,7 +86,7 @@ t.test(
       await more(20)
     }
     await one.revoke({ kind: 'client', value: 'carol', notBefore: 1, expires: 1_000_000 })
-    await until(news => news.kind === 'revocation' && news.revocation.value === 'carol')
+    await until(change => change.kind === 'revocation' && change.revocation.value === 'carol')
     await compare(t, one)
     const numbers = heard.map(({ sequence }) => sequence)
     t.same(
@@ -125,7 +125,7 @@ t.test('a database that hangs is given up after two seconds, and the news are kn
   }
   const took = await recovery(() => one.revoke({ kind: 'grant', value: 'g1', notBefore: 1, expires: 1_000_000 }))
   t.ok(took < 5000, `recovered after ${Math.round(took)} ms`)
-  await until(news => news.kind === 'revocation' && news.revocation.value === 'g1')
+  await until(change => change.kind === 'revocation' && change.revocation.value === 'g1')
   t.ok(other.millisecondsSinceSync() < 2000)
   t.match(await other.rotateRefreshToken('r1', 'r3', 2_001_000), { outcome: 'revoked' })
   stop()
@@ -199,7 +199,7 @@ t.test('a standby, which may be late, is no source of news; when it takes over, 
   await recovery(async () => {
     if (heard.length < 3) throw new Error('not told')
   })
-  const names = heard.map(news => news.kind === 'client' && news.client.id)
+  const names = heard.map(change => change.kind === 'client' && change.client.id)
   t.same(names.slice(0, 3), ['alice', 'alice', 'bob'])
   t.ok(store.millisecondsSinceSync() < 1000)
   stop()

@@ -84,7 +84,7 @@ for (const mode of ['session', 'transaction'] as const)
       t.match(await other.rotateRefreshToken(`${id}-0`, `${id}-1`, 2_000_000), { outcome: 'rotated' })
       t.match(await one.findRefreshToken(`${id}-1`), { state: 'unused' })
       await one.revoke(buildRevocation('grant', id, 2000))
-      const took = await ears.until(news => news.kind === 'revocation' && news.revocation.value === id)
+      const took = await ears.until(change => change.kind === 'revocation' && change.revocation.value === id)
       t.ok(took < 2000, `the other server knew after ${Math.round(took)} ms`)
       t.match(await other.rotateRefreshToken(`${id}-1`, `${id}-2`, 2_000_000), { outcome: 'revoked' })
     }

@@ -1,4 +1,4 @@
-// The demo's protected resource, behind requireToken: who am I, and the notes of a client.
+// The demo's protected resource, behind requireToken: the token's identity, and the notes of a client.
 
 import type { FastifyInstance } from 'fastify'
 import { malformed } from '../../core/errors.ts'
@@ -16,7 +16,7 @@ export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promi
     done()
   })
   await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.onRefusal })
-  app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
+  app.setNotFoundHandler(notFound) // within this prefix, so that unmatched paths require a token too
   acceptJson(app)
 
   app.get('/whoami', ({ token: { claims, binding } }, reply) => {
@@ -35,7 +35,7 @@ export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promi
   })
 }
 
-/** The body must be `{"text": …}` with 1 to 2000 characters, and nothing else. */
+/** Parses the body, `{"text": …}` with 1 to 2000 characters and no other member. */
 function readText(body: unknown): string {
   const isNote = typeof body === 'object' && body !== null && Object.keys(body).join() === 'text'
   const text = isNote ? (body as { text: unknown }).text : undefined

@@ -1,5 +1,5 @@
-// GET /: what the server sees of this very connection, for people. A browser gets a page without any script; whoever does
-// not ask for HTML gets what /binding says. No token and no cookie is read, and none is given.
+// GET /: what the server sees of this connection, for people. A browser gets a page without scripts; other clients get the
+// body of /binding. No token or cookie is read or set.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { findRegistration } from '../../core/client-authentication.ts'

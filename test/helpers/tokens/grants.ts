@@ -1,7 +1,7 @@
 // Clients with refresh tokens, requests to the endpoints of tokens, and a store that is watched: what is asked of it, and
 // what stands in it.
 import { hashOpaqueToken } from '../../../src/core/opaque-token.ts'
-import type { News, Store } from '../../../src/store/store.ts'
+import type { Change, Store } from '../../../src/store/store.ts'
 import type { Answer, TestConnection } from '../../../src/testing/server.ts'
 
 /** A registration whose certificate is known by its common name. */
@@ -87,7 +87,7 @@ export function watchStore(store: Store): { store: Store; calls: string[] } {
 
 /** What a store tells of itself, and of the tokens given: all that a request could have changed. */
 export async function contentsOf(store: Store, tokens: readonly string[] = []): Promise<object> {
-  const news: News[] = []
+  const news: Change[] = []
   const stop = await store.follow(one => void news.push(one))
   stop()
   const hashes = tokens.map(hashOpaqueToken)
