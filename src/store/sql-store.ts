@@ -1,4 +1,4 @@
-// A store over any database that can perform units of work: everything but how news travel, and how it opens and closes.
+// A store over any database that can perform units of work, except for following, opening and closing.
 import {
   disableClient,
   enableClient,
@@ -24,7 +24,7 @@ import { identify } from './state.ts'
 import type { Store } from './store.ts'
 import type { Performer, Work } from './work.ts'
 
-/** `told` is awaited after each change that made news: it resolves when the listeners of this store know them. */
+/** `notified` is awaited after each change: it resolves when the listeners of this store have received it. */
 export function buildStore(
   { write, read, lockRevocations, skipLocked, ...database }: Performer,
   notified: () => Promise<void>,

@@ -163,7 +163,7 @@ t.test('a wrong registration is refused with all that is wrong with it, and chan
       { ...registrationOf('mallory', { scope: 'a  b', grant_types: ['password'] }), secret: 'x' },
       [/secret is not known/, /scope/, /grant_types/],
     ],
-    ['another id', registrationOf('carol'), [/client_id must be the one in the address/]],
+    ['another id', registrationOf('carol'), [/client_id must be the one in the path/]],
     ['no id', registrationOf('mallory', { client_id: undefined }), [/client_id must have/, /client_id must be/]],
     ['a list', [registrationOf('mallory')], [/must be a JSON object/, /client_id/]],
     ...['.', '..'].map((id): [string, unknown, RegExp[]] => [

@@ -291,7 +291,7 @@ t.test('lists name every entry that is wrong, and the place of what is no JSON',
   })
   put('token', 'too short\n')
   t.throws(() => readOpsToken(path('token')), {
-    message: /token: this is no ops token, .*; let the server make one: rm /,
+    message: /token: this is not an ops token: .*; let the server create one: rm /,
   })
   t.end()
 })

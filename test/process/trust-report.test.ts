@@ -204,7 +204,7 @@ t.test(
       notBefore: inDays(-2),
     })
     writeFileSync(join(folder, 'ca.crt'), own.certificate)
-    t.match(ensureDemoPki(folder, Date.now()), [/is not renewed, since .*ca\.crt is not of the demo/])
+    t.match(ensureDemoPki(folder, Date.now()), [/is not renewed, since .*ca\.crt is not a demo authority/])
     t.equal(read('ca.crt'), own.certificate)
     t.throws(() => writeDemoPki(folder), /exists already/, 'control: without need nothing is replaced')
   },

@@ -300,7 +300,7 @@ t.test('the ops listener: a request during which a part throws ends, and it goes
     }
   t.match(await ask(server, 'POST', '/live/thefts'), { status: 200, text: '{"play":1}\n' }, 'the plays can begin anew')
   server.fail('later plays')
-  t.match(await ask(server, 'POST', '/live/thefts'), { status: 200, text: /The play ended early/ })
+  t.match(await ask(server, 'POST', '/live/thefts'), { status: 200, text: /The thefts ended early/ })
   server.fail('log child')
   await t.rejects(ask(server, 'GET', '/ready'), 'before there is a reply the connection ends')
   server.fail()

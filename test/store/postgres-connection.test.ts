@@ -64,7 +64,7 @@ t.test('a URL that cannot be one is refused at once and never shown; a wrong pas
     t.equal(error?.cause, undefined)
   }
   t.throws(() => openPostgres(`${postgres.url('x')}&sslmode=verify-full&sslrootcert=/missing/ca.crt`), {
-    message: 'the URL of the store names a file that does not exist: /missing/ca.crt',
+    message: 'the URL of the store names a missing file: /missing/ca.crt',
   })
   const store = openPostgres(postgres.url('x').replace('a%20p%40ss', 'another-secret'))
   t.teardown(() => store.close())

@@ -60,7 +60,7 @@ for (const mode of ['session', 'transaction'] as const)
     const folder = t.testdir()
     const { code, stdout, stderr } = await runTlsbound(['serve'], folder, { TLSBOUND_STATE_URL: url })
     t.match({ code, stdout }, { code: 1, stdout: '' })
-    t.match(stderr, /the store cannot be used: the connection does not have what it was opened with: search_path is/)
+    t.match(stderr, /the store cannot be used: the connection lacks the requested settings: search_path is/)
     t.notMatch(stderr, /p@ss|p%40ss/)
 
     // Another installation in the schema that the pooler leads to, as in the case from the field.

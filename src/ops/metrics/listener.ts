@@ -1,5 +1,5 @@
-// What is read of the server when metrics are scraped: connections, the age of its news, whether events are written, and when
-// its certificate, the authorities for clients and the revocation lists end.
+// Metrics read from the server when scraped: connections, the age of its state, whether events can be written, and the
+// expiry of its certificate, client authorities and revocation lists.
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Store } from '../../store/store.ts'
 import type { MutualTls } from '../../tls/mutual-tls.ts'
@@ -11,7 +11,7 @@ export interface Watched {
   readonly store: Pick<Store, 'millisecondsSinceSync'>
   /** Whether security events can be written. */
   readonly isRecording: () => boolean
-  /** Seconds before the end of a certificate from which on the alert rules warn of it. */
+  /** Seconds before the expiry of a certificate at which the alert rules warn. */
   readonly expiryWarning: number
 }
 

@@ -11,6 +11,9 @@ import { type Form, requireParameter } from '../bodies.ts'
 import { readBasic } from '../clients/client-secret.ts'
 import type { ServerParts } from '../parts.ts'
 
+/** What authentication needs of the server. */
+export type AuthenticationParts = Pick<ServerParts, 'now' | 'state' | 'clients' | 'secrets' | 'attachTokenFacts'>
+
 export interface Authenticated {
   /** Seconds since 1970. Issued tokens carry this time, so that a revocation during the request covers them. */
   readonly at: number
@@ -29,7 +32,11 @@ const tokenParameters = ['token', 'refresh_token', 'subject_token'] as const
  * the event and the alarm.
  * @throws OAuthError (rejects) `invalid_client` or `malformed_request`.
  */
-export async function authenticate(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
+export async function authenticate(
+  request: FastifyRequest,
+  form: Form,
+  parts: AuthenticationParts,
+): Promise<Authenticated> {
   try {
     return await findClient(request, form, parts)
   } catch (error) {
@@ -40,7 +47,7 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
   }
 }
 
-async function findClient(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
+async function findClient(request: FastifyRequest, form: Form, parts: AuthenticationParts): Promise<Authenticated> {
   const at = parts.now()
   const connection = connectionOf(request.raw) as Connection // a presenter has a connection
   const presenter = requirePresenter(connection, at, 'invalid_client')

@@ -28,7 +28,7 @@ export function readWish({ scope, token_binding: binding, resource }: Form): Wis
 export async function startGrant(
   { at: created, issuedAfter, client, presenter }: Authenticated,
   { permission, subject, act }: Issuance,
-  { store, settings }: ServerParts,
+  { store, settings }: Pick<ServerParts, 'store' | 'settings'>,
 ): Promise<{ grant: string; refreshToken: string }> {
   const grant = randomUUID()
   const refreshToken = buildOpaqueToken('rt', randomBytes(32))

@@ -33,11 +33,14 @@ export interface Issuance {
   readonly expires?: number | undefined
 }
 
+/** What issuing needs of the server. */
+type IssuanceParts = Pick<ServerParts, 'settings' | 'keys' | 'verifier' | 'store' | 'state' | 'audit'>
+
 export async function issueAccessToken(
   request: FastifyRequest,
   { at: issuedAt, issuedAfter, client, connection }: Authenticated,
   { grantType, permission, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
-  { settings, keys, verifier, store, state, audit }: ServerParts,
+  { settings, keys, verifier, store, state, audit }: IssuanceParts,
 ): Promise<TokenAnswer> {
   const { aud, scope, binding } = permission
   const claims: AccessTokenClaims = {

@@ -27,8 +27,11 @@ type Target = Pick<Revocation, 'kind' | 'value'>
 /** Maximum number of remembered leaks. The store keeps the revocations themselves, for all servers. */
 const maximumRemembered = 10_000
 
+/** What the response needs of the server. */
+export type LeakResponseParts = Pick<ServerParts, 'store' | 'state' | 'clients' | 'audit' | 'now' | 'readToken'>
+
 /** Creates the response. Each server has one, so that parallel reports of a token wait for the first one. */
-export function createLeakResponse(parts: ServerParts): EndLeaked {
+export function createLeakResponse(parts: LeakResponseParts): EndLeaked {
   const { store, state, clients, audit, now } = parts
   const ended = new Map<string, Promise<void>>()
   /** Revoked tokens whose event is not yet written. */

@@ -9,7 +9,10 @@ import type { ServerParts } from '../parts.ts'
 
 const maximumNotes = 100
 
-export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promise<void> {
+/** What the routes need of the server. */
+type ApiParts = Pick<ServerParts, 'store' | 'now' | 'verifier' | 'resourceMetadata' | 'onRefusal'>
+
+export async function apiRoutes(app: FastifyInstance, parts: ApiParts): Promise<void> {
   const { store, now, verifier, resourceMetadata } = parts
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store').header('vary', 'authorization')

@@ -9,7 +9,7 @@ import { describeSubject } from '../../core/subject-rule.ts'
 import { type Connection, connectionOf, requirePresenter } from '../../tls/connection.ts'
 import type { ServerParts } from '../parts.ts'
 
-export function bindingRoute(app: FastifyInstance, { now }: ServerParts): void {
+export function bindingRoute(app: FastifyInstance, { now }: Pick<ServerParts, 'now'>): void {
   app.get('/binding', (request, reply) => {
     reply.header('cache-control', 'no-store').send(describeBinding(request.raw.socket as TLSSocket, now()))
   })

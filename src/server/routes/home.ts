@@ -11,7 +11,7 @@ import { sendPage, servePageFiles } from '../pages/page-files.ts'
 import type { ServerParts } from '../parts.ts'
 import { describeBinding } from './binding.ts'
 
-export function homeRoute(app: FastifyInstance, { now, clients }: ServerParts): void {
+export function homeRoute(app: FastifyInstance, { now, clients }: Pick<ServerParts, 'now' | 'clients'>): void {
   servePageFiles(app, ['style.css', 'icon.svg'])
   app.get('/', (request, reply) => {
     const { socket, httpVersionMajor } = request.raw

@@ -4,11 +4,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type AccessTokenClaims, checkClaims } from '../../core/access-token.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { acceptForms, readForm, requireParameter } from '../bodies.ts'
-import { authenticate } from '../grants/authenticate.ts'
+import { type AuthenticationParts, authenticate } from '../grants/authenticate.ts'
 import { reportForeignToken } from '../incidents/foreign-token.ts'
 import type { ServerParts } from '../parts.ts'
 
-export function introspectRoute(app: FastifyInstance, parts: ServerParts): void {
+/** What the route needs of the server. */
+type IntrospectionParts = AuthenticationParts &
+  Pick<ServerParts, 'settings' | 'clock' | 'audit' | 'readToken' | 'onRefusal' | 'log'>
+
+export function introspectRoute(app: FastifyInstance, parts: IntrospectionParts): void {
   acceptForms(app)
   app.post('/oauth/introspect', async (request, reply) => {
     const form = readForm(request.body)

@@ -5,7 +5,7 @@ import { OAuthError } from '../../core/errors.ts'
 import { type LeakReport, maximumReport, readLeakReport } from '../../core/leak-report.ts'
 import { acceptJsonOctets } from '../bodies.ts'
 import { type Reporter, readReporter, verifyReport } from '../incidents/leak-reporter.ts'
-import { createLeakResponse } from '../incidents/leak-response.ts'
+import { createLeakResponse, type LeakResponseParts } from '../incidents/leak-response.ts'
 import type { ServerParts } from '../parts.ts'
 
 declare module 'fastify' {
@@ -21,7 +21,10 @@ const atATime = 25
 /** Maximum number of invalid entries that the response explains. It counts the others. */
 const maximumProblems = 100
 
-export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
+/** What the route needs of the server. */
+type LeakParts = LeakResponseParts & Pick<ServerParts, 'leakKeys' | 'verifier' | 'log'>
+
+export function leaksRoute(app: FastifyInstance, parts: LeakParts): void {
   const endLeaked = createLeakResponse(parts)
   app.decorateRequest('reporter')
   app.addHook('onRequest', async request => {

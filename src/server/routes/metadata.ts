@@ -7,7 +7,10 @@ import { proofAlgorithms } from '../../core/proof-algorithm.ts'
 import type { ServerParts } from '../parts.ts'
 import { supportedGrants } from './token.ts'
 
-export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, now }: ServerParts): void {
+/** What the routes need of the server. */
+type MetadataParts = Pick<ServerParts, 'settings' | 'clients' | 'keys' | 'now'>
+
+export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, now }: MetadataParts): void {
   const { issuer, audience } = settings
   const scopes = () => [...new Set(clients.enabled.flatMap(client => [...client.scope]))].sort()
 

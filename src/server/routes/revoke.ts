@@ -8,7 +8,7 @@ import { hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
 import { afterlife, buildRevocation, buildTokenRevocation, type Revocation } from '../../core/revocations.ts'
 import { describeToken } from '../../verify/token-facts.ts'
 import { acceptForms, readForm, requireParameter } from '../bodies.ts'
-import { authenticate } from '../grants/authenticate.ts'
+import { type AuthenticationParts, authenticate } from '../grants/authenticate.ts'
 import { reportForeignToken } from '../incidents/foreign-token.ts'
 import type { ServerParts } from '../parts.ts'
 
@@ -19,7 +19,10 @@ interface Found {
   readonly isLiving: boolean
 }
 
-export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
+/** What the route needs of the server. */
+type RevocationParts = AuthenticationParts & Pick<ServerParts, 'store' | 'audit' | 'readToken' | 'onRefusal' | 'log'>
+
+export function revokeRoute(app: FastifyInstance, parts: RevocationParts): void {
   const { store, state, now } = parts
   acceptForms(app)
   app.post('/oauth/revoke', async (request, reply) => {
