@@ -1,4 +1,4 @@
-// The embedded store: one SQLite file for one process. Every promise resolves after the write has reached the disk.
+// The embedded store: one SQLite file that one process uses. Every promise resolves after the write has reached the disk.
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Followers } from './followers.ts'
 import { createGroupCommit } from './group-commit.ts'

@@ -72,7 +72,7 @@ export class SecretChecker {
   readonly #clock: () => number
   /**
    * Secrets that matched before. Their owner is served while another party tries wrong ones. They are stored as tags only,
-   * by a key that never leaves the process.
+   * by a key that never leaves this server.
    */
   readonly #matches = new Map<string, readonly Match[]>()
   readonly #key = randomBytes(32)
