@@ -24,7 +24,7 @@ import { revocationRoute } from './revocations.ts'
 import { secretRoutes } from './secrets.ts'
 
 /** Milliseconds that pending requests have to end when it closes. */
-const goodbye = 1000
+const shutdownTimeout = 1000
 
 /** Checks whether a method only reads (RFC 9110 §9.2.1). A page of another origin cannot read the response. */
 const isSafe = (method: string) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
@@ -81,7 +81,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   app.setNotFoundHandler(notFound)
 
   app.addHook('preClose', async () => {
-    setTimeout(() => app.server.closeAllConnections(), goodbye).unref() // also those without a request
+    setTimeout(() => app.server.closeAllConnections(), shutdownTimeout).unref() // also those without a request
   })
 
   acceptJson(app)

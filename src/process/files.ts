@@ -116,9 +116,9 @@ export function readClientsFile(path: string): readonly object[] {
  * Loads the trusted issuers and the key files that they name. Relative paths are relative to the list.
  * @throws Error with every problem of the list and of these files.
  */
-export function readTrustedIssuersFile(path: string, ours: string): OutsideIssuer[] {
+export function readTrustedIssuersFile(path: string, ownIssuer: string): OutsideIssuer[] {
   return loadList(path, (list, problems) =>
-    readTrustedIssuers(list, ours, problems).flatMap(rules =>
+    readTrustedIssuers(list, ownIssuer, problems).flatMap(rules =>
       collectProblem(problems, `issuer ${JSON.stringify(rules.issuer)}`, () => {
         const { keys } = rules
         if ('file' in keys)

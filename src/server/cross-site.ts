@@ -27,10 +27,14 @@ export function findCrossSite(request: IncomingMessage): RequestError | undefine
 function isOwn(origin: string, request: IncomingMessage): boolean {
   const scheme = connectionOf(request) === undefined ? 'http' : 'https'
   if (!origin.startsWith(`${scheme}://`)) return false
-  const theirs = parseAuthority(origin.slice(scheme.length + 3))
-  const ours = parseAuthority(requireAuthority(request))
+  const presented = parseAuthority(origin.slice(scheme.length + 3))
+  const expected = parseAuthority(requireAuthority(request))
   const standard = scheme === 'https' ? 443 : 80
-  return theirs !== undefined && theirs.host === ours?.host && (theirs.port ?? standard) === (ours.port ?? standard)
+  return (
+    presented !== undefined &&
+    presented.host === expected?.host &&
+    (presented.port ?? standard) === (expected.port ?? standard)
+  )
 }
 
 function crossSite(header: string, found: string): RequestError {

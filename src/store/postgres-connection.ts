@@ -64,8 +64,8 @@ function withSchema(url: string): {
   const [first, ...others] = searchPathOf(options) ?? []
   if (first !== undefined) return { searchPath: [first, ...others], connectionString: url }
   const rest = url.replace(/([?&])options=[^&#]*&?/, '$1')
-  const ours = `options=${encodeURIComponent(`${options} -c search_path=tlsbound`.trim())}`
-  return { searchPath: ['tlsbound'], connectionString: rest + (rest.includes('?') ? '&' : '?') + ours }
+  const parameter = `options=${encodeURIComponent(`${options} -c search_path=tlsbound`.trim())}`
+  return { searchPath: ['tlsbound'], connectionString: rest + (rest.includes('?') ? '&' : '?') + parameter }
 }
 
 export interface Connections {

@@ -116,8 +116,8 @@ function migrate(database: DatabaseSync): void {
   const read = (name: string) => Object.values(database.prepare(`PRAGMA ${name}`).get() as object)[0] as number
   const version = read('user_version')
   const foreign = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name <> 'notes'").get()
-  const ours = read('application_id') === applicationId || (version === 0 && foreign === undefined)
-  if (!ours) throw new Refusal('is the database of another program')
+  const isOwn = read('application_id') === applicationId || (version === 0 && foreign === undefined)
+  if (!isOwn) throw new Refusal('is the database of another program')
   if (version > migrations.length)
     throw new Refusal(`was written by a newer version of this program (schema ${version}, here ${migrations.length})`)
   for (const migration of migrations.slice(version)) database.exec(migration)

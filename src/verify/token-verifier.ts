@@ -80,7 +80,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       )
     },
     remember(token, claims, binding, connection) {
-      if (audiences.includes(claims.aud)) keep(`Bearer ${token}`, claims, binding, connection)
+      if (audiences.includes(claims.aud)) store(`Bearer ${token}`, claims, binding, connection)
     },
   }
 
@@ -154,7 +154,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     }
     const binding = verifyConfirmation(claims.cnf, requireActing(connection, time), prove)
     if (perRequest && binding !== 'proof') prove()
-    return keep(request.headers.authorization as string, known, binding, connection, proof)
+    return store(request.headers.authorization as string, known, binding, connection, proof)
   }
 
   function requireUnrevoked(claims: AccessTokenClaims): void {
@@ -182,7 +182,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     }
   }
 
-  function keep(
+  function store(
     authorization: string,
     claims: AccessTokenClaims,
     binding: TokenBinding,

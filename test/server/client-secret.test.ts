@@ -37,7 +37,7 @@ t.test('accepts either of two secrets, and nothing else', async t => {
 })
 
 t.test(
-  'OA32: doubles the delay with each failure up to a minute, resets it on success, and delays no other client',
+  'doubles the delay with each failure up to a minute, resets it on success, and delays no other client (OA32)',
   async t => {
     let now = 1_000_000
     const checker = new SecretChecker(() => now)

@@ -60,7 +60,7 @@ const reportAsClient = async (body: string) => send(scanner, body, {}, await sca
 const revoked = { status: 401, body: { reason: 'revoked' } }
 const good = { status: 200 }
 
-t.test('N-64: verifies the programme’s vector, and accepts its report without revoking anything', async t => {
+t.test('verifies the programme’s vector, and accepts its report without revoking anything (N-64)', async t => {
   t.ok(isSignedBy(Buffer.from(vector.body), vector.signature, vectorKey))
   t.notOk(isSignedBy(Buffer.from(`${vector.body} `), vector.signature, vectorKey))
   const [before, since] = [await contentsOf(server.store), server.events.length]
@@ -71,7 +71,7 @@ t.test('N-64: verifies the programme’s vector, and accepts its report without 
   t.same(server.events.slice(since), [])
 })
 
-t.test('OA27: revokes a token without a grant, whoever reports it', async t => {
+t.test('revokes a token without a grant, whoever reports it (OA27)', async t => {
   for (const [who, connection] of [
     ['plain', plain],
     ['pale', pale],
@@ -104,7 +104,7 @@ t.test('OA27: revokes a token without a grant, whoever reports it', async t => {
     }
 })
 
-t.test('OA27: revokes the whole grant for any of its tokens', async t => {
+t.test('revokes the whole grant for any of its tokens (OA27)', async t => {
   for (const [who, connection] of [
     ['alice', alice],
     ['olga', olga],
@@ -138,7 +138,7 @@ t.test('revokes the grant of an expired token', async t => {
   t.match(leaksOf(server, since), [{ kind: 'access_token', revoked: 'grant' }])
 })
 
-t.test('OA27: records no event for a second report, or for a token that its client has revoked', async t => {
+t.test('records no event for a second report, or for a token that its client has revoked (OA27)', async t => {
   const { access, refresh: token } = await startGrant(alice)
   const lonely = await plain.token()
   const since = server.events.length
@@ -180,7 +180,7 @@ t.test('accepts no leaked token after its disabled client is enabled again', asy
   t.equal(leaksOf(server, since).length, 1)
 })
 
-t.test('OA27: records one event for two parallel reports, whoever sends them', async t => {
+t.test('records one event for two parallel reports, whoever sends them (OA27)', async t => {
   for (const connection of [alice, olga]) {
     const { access, refresh: token } = await startGrant(connection)
     const since = server.events.length
@@ -202,7 +202,7 @@ t.test('ignores unknown members of a report, and requires only the token', async
   t.match(leaksOf(server, since), [{ kind: 'access_token', by: reporter.identifier }])
 })
 
-t.test('LK03, LK11: records the places of a leak shortened, in one line, and without tokens', async t => {
+t.test('records the places of a leak shortened, in one line, and without tokens (LK03, LK11)', async t => {
   const [token, other] = [await plain.token(), await olga.token()]
   const refreshToken = buildOpaqueToken('rt', randomBytes(32))
   const secrets = [token, other, refreshToken]

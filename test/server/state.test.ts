@@ -71,7 +71,7 @@ t.test('starts despite an unreadable record, and applies later changes', async t
   t.equal(state.isRevoked(claims('next')), true)
 })
 
-t.test('I8: refuses all decisions after five seconds of silence, until the store responds again', async t => {
+t.test('refuses all decisions after five seconds of silence, until the store responds again (I8)', async t => {
   let silence = 0
   const { state } = await follow(t, { ...openSqlite(':memory:'), millisecondsSinceSync: () => silence })
   for (const good of [0, 4999, 5000]) {
@@ -97,7 +97,7 @@ t.test('does not start with an unresponsive store', async t => {
   )
 })
 
-t.test('DS12: removes expired records from memory and store in steps, and keeps all others', async t => {
+t.test('removes expired records from memory and store in steps, and keeps all others (DS12)', async t => {
   const { store, state, sweep } = await follow(t)
   for (let each = 0; each < 1200; each++) await store.keepAccessToken(`old ${each}`, '{}', start - 100)
   await store.keepAccessToken('good', '{}', start + 100)
@@ -130,7 +130,7 @@ t.test('survives a failed removal, and the next one succeeds', async t => {
   t.equal(await store.findAccessToken('old'), undefined)
 })
 
-t.test('RE09: accepts no revoked token after the clock was set far ahead and back', async t => {
+t.test('accepts no revoked token after the clock was set far ahead and back (RE09)', async t => {
   const { store, state, time, sweep } = await follow(t)
   await store.revoke(token('stolen'))
   t.equal(state.isRevoked(claims('stolen')), true)
