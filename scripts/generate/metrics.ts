@@ -2,7 +2,7 @@
 import Fastify from 'fastify'
 import { createMetrics } from '../../src/ops/metrics/metrics.ts'
 import { metricsRoute } from '../../src/ops/metrics/route.ts'
-import { watchRuntime } from '../../src/ops/metrics/runtime.ts'
+import { registerRuntimeMetrics } from '../../src/ops/metrics/runtime.ts'
 import type { OpsParts } from '../../src/ops/parts.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { handshakeFailures } from '../../src/tls/failed-handshakes.ts'
@@ -60,7 +60,7 @@ async function readMetrics(): Promise<Metric[]> {
     isRecording: () => true,
     expiryWarning: 0,
   })
-  watchRuntime(registry)
+  registerRuntimeMetrics(registry)
   metricsRoute(Fastify(), {} as OpsParts, registry)
   await server.close()
   return (registry.getMetricsAsArray() as unknown as Metric[]).map(({ name, help, type, labelNames }) => ({

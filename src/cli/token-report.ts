@@ -39,7 +39,7 @@ export function buildReport(
     type: 'jwt',
     header,
     claims,
-    explanations: explainClaims(claims, now).map(explanation => naming(explanation, known)),
+    explanations: explainClaims(claims, now).map(explanation => annotate(explanation, known)),
     level: levelOf(claims.cnf) ?? null,
     signature,
     certificate: known,
@@ -53,7 +53,7 @@ export function buildReport(
   }
 }
 
-function naming(explanation: Explanation, certificate: TokenReport['certificate']): Explanation {
+function annotate(explanation: Explanation, certificate: TokenReport['certificate']): Explanation {
   if (certificate === null || explanation.name !== 'cnf x5t#S256') return explanation
   const { file, named } = certificate
   return { ...explanation, words: `${explanation.words}: ${named ? '' : 'not '}that of ${file}` }

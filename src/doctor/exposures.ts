@@ -1,6 +1,6 @@
 // What would let secrets out: modes and owners of secret files, debuggers, key logs, unsafe settings. In production it keeps the
 // server from starting.
-import { findExposures, isProduction } from '../process/production.ts'
+import { findAllExposures, isProduction } from '../process/production.ts'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 
@@ -14,7 +14,7 @@ interface Process {
 /** `keysFile` has the signing keys in use. */
 export function checkExposures(settings: Settings, process: Process, keysFile: string): Finding[] {
   const find = isProduction(process.env) ? failure : warning
-  const findings = findExposures(settings, process, keysFile).map(({ sentence }) => find(sentence))
+  const findings = findAllExposures(settings, process, keysFile).map(({ sentence }) => find(sentence))
   if (process.user === 0)
     findings.push(warning('this runs as root, who can read every file', 'run it as the user of the server'))
   return findings.length > 0 ? findings : [good('nothing lets secrets out: modes, owners, debuggers, key logs')]

@@ -1,5 +1,5 @@
-// Who may talk to the ops listener: requests that name this machine, so that no page of a browser gets here by a name
-// that it has moved (DNS rebinding), and bring the ops token. Routes that say so need no token; unknown addresses do.
+// Access control of the ops listener. A request must name this machine, so that no browser page gets here by DNS rebinding,
+// and carry the ops token. Routes can opt out of the token; unmatched paths require it.
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { parseAuthority } from '../core/authority.ts'
@@ -11,7 +11,7 @@ import { OpsRefusal } from './refusals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whether anybody on this machine may ask. */
+    /** Whether the route needs no token, for any client on this machine. */
     openOnLoopback?: boolean
   }
 }
@@ -20,7 +20,8 @@ const loopbackHosts = ['127.0.0.1', 'localhost', '[::1]']
 
 /**
  * Refuses a request unless its Host is a loopback address or localhost, with the port of the listener.
- * @throws RequestError 421, or OAuthError `malformed_request` for none, two, or a target that is no path.
+ * @throws RequestError 421, or OAuthError `malformed_request` for a missing or repeated Host, or a target that is not a
+ * path.
  */
 export function requireLoopbackHost({ raw }: FastifyRequest): void {
   const host = requireAuthority(raw)
@@ -31,7 +32,7 @@ export function requireLoopbackHost({ raw }: FastifyRequest): void {
     throw new RequestError(421, 'host_not_loopback', { host, expected: `localhost:${port}` })
 }
 
-/** Builds the check of the ops token, which takes as long for a token that is nearly right. */
+/** Creates the check of the ops token. It runs in constant time. */
 export function createTokenCheck(token: string): (request: FastifyRequest) => void {
   const digest = (text: string) => hash('sha256', text, 'buffer')
   const expected = digest(token)
@@ -40,7 +41,7 @@ export function createTokenCheck(token: string): (request: FastifyRequest) => vo
     if (timingSafeEqual(digest(readBearerToken(raw.headers.authorization)), expected)) return
     throw new OpsRefusal(
       401,
-      ['this is not the ops token of this server, which is in the file that TLSBOUND_OPS_TOKEN_FILE names'],
+      ['this is not the ops token of this server; the file in TLSBOUND_OPS_TOKEN_FILE contains it'],
       new OAuthError('invalid_token', 'bad_signature', 'ops_token'),
     )
   }

@@ -1,5 +1,5 @@
-// /admin/clients: who is registered, and every change of it. A change is kept and in force when its answer is sent.
-// The file of clients is never written: what is changed of a client in it becomes a copy in the store, which goes first.
+// /admin/clients: lists and changes client registrations. A change is stored and effective before its response. The clients
+// file is never written: a change to one of its clients is stored as a copy, which overrides the file.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findRival, readClient } from '../core/client.ts'
 import { buildRevocation } from '../core/revocations.ts'
@@ -56,15 +56,15 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
     inTurn(async () => {
       const { id } = request.params
       if (clients.isOfFile(id))
-        throw new OpsRefusal(409, [`${id} is registered in the file of clients: take it out there, or disable it here`])
-      if ((await findRecord(id)) !== undefined) await disable(request, id) // removing what is left may fail
+        throw new OpsRefusal(409, [`${id} is registered in the clients file: remove it there, or disable it here`])
+      if ((await findRecord(id)) !== undefined) await disable(request, id) // the removal may fail
       if (!(await store.removeClient(id))) throw unknownClient()
       audit.clientChanged(request, id, 'removed')
       return { client_id: id, removed: true }
     }),
   )
 
-  /** Disables a client, then ends what it holds: nothing new can come in between. Safe to ask for again. */
+  /** Disables a client, then revokes what it holds, so that nothing new is issued in between. Can be repeated. */
   async function disable(request: FastifyRequest, id: string): Promise<void> {
     const registration = (await findRecord(id))?.registration ?? find(id).registration
     if (await store.disableClient(id, registration)) audit.clientChanged(request, id, 'disabled')
@@ -77,17 +77,20 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
     return registered
   }
 
-  /** What the store has, even where this version cannot read the registration. */
+  /** Returns the stored record, even if this version cannot parse its registration. */
   async function findRecord(id: string): Promise<ClientRecord | undefined> {
     return (await store.listClients()).find(record => record.id === id)
   }
 
-  /** @throws OpsRefusal naming everything that is wrong. Disabled clients count too: they may be enabled again. */
+  /**
+   * Verifies a registration. @throws OpsRefusal with all problems. Disabled clients count too, since they may be enabled
+   * again.
+   */
   function checkRegistration(id: string, body: unknown): void {
     const problems: string[] = []
     const client = readClient(body, sentence => problems.push(sentence))
     if ((body as { client_id?: unknown } | null)?.client_id !== id)
-      problems.push('client_id must be the one in the address')
+      problems.push('client_id must be the one in the path')
     const others = new Map(clients.all.map(registered => [registered.client.id, registered.client]))
     const rival = client && findRival(client, others)
     if (rival !== undefined) problems.push(`one certificate would match ${rival.id} as well`)
@@ -95,7 +98,7 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
   }
 }
 
-/** Without the hashes of its secrets. */
+/** Describes a client without the hashes of its secrets. */
 function describe({ client, registration, origin, disabled, secrets }: RegisteredClient): object {
   return {
     client_id: client.id,

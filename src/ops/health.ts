@@ -1,5 +1,5 @@
-// GET /health: the process lives. GET /ready: it can make decisions, so send it clients. Neither needs a token, and
-// neither answer is a security event: probes ask every few seconds.
+// GET /health: the process is alive. GET /ready: it can make decisions and serve clients. Neither requires a token or
+// records a security event: probes call them every few seconds.
 import type { FastifyInstance } from 'fastify'
 import { type DetailOf, detailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
@@ -20,7 +20,7 @@ export function healthRoutes(app: FastifyInstance, parts: OpsParts): void {
   })
 }
 
-/** Why no decision can be made now, if so: each needs a store that takes changes, its latest news, and a line for its event. */
+/** Returns why no decision can be made now. Each decision needs a writable store, its latest changes, and the audit log. */
 export async function findObstacle({
   store,
   isServing,
@@ -33,7 +33,7 @@ export async function findObstacle({
   } catch (error) {
     return error instanceof OAuthError ? error : Object.assign(obstacle('no_answer'), { cause: error })
   }
-  return store.lastNews() > maximumSilence ? obstacle('stale') : undefined
+  return store.millisecondsSinceSync() > maximumSilence ? obstacle('stale') : undefined
 }
 
 function obstacle(detail: DetailOf<'store_unavailable'>): OAuthError {

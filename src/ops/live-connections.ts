@@ -1,14 +1,14 @@
-// A live connection as the page shows it: who is on it, its binding thumbprints, and the tokens that belong to it.
+// Describes a live connection for the page: its client, its binding thumbprints, and its tokens.
 import { readChannelBindings } from '../core/channel-binding.ts'
 import { reasons } from '../core/errors.ts'
 import { describeSubject } from '../core/subject-rule.ts'
 import type { Connection, VerifiedToken } from '../tls/connection.ts'
 import { readable } from './live-refusals.ts'
 
-/** Tokens shown of one connection; the others are counted. */
+/** Maximum number of tokens shown per connection. The others are counted. */
 const maximumTokens = 8
 
-/** What of a connection cannot change, read once. */
+/** The constant properties of a connection, read once. */
 interface Fixed {
   readonly id: number
   readonly opened: string
@@ -22,7 +22,7 @@ interface Fixed {
 
 export type Describe = (connection: Connection, now: number) => object & { readonly id: number }
 
-/** Builds descriptions, with numbers that each connection keeps. */
+/** Creates a function that describes connections, each with a permanent number. */
 export function createDescriber(): Describe {
   const known = new WeakMap<Connection, Fixed>()
   let last = 0
@@ -55,7 +55,7 @@ function readFixed({ socket, presenter, thumbprint, openedAt }: Connection, id: 
   }
 }
 
-/** By its id, never by its text. */
+/** Describes a token by its id, never by its text. */
 function describeToken({ token: { claims, binding } }: VerifiedToken): object {
   const { jti, client_id, sub, scope, exp, cnf } = claims
   const named = { jti: readable(jti), client: readable(client_id), sub: readable(sub), scope: readable(scope) }

@@ -1,5 +1,5 @@
-// Sends the watchers of the live page everything once, then what has changed, at most once a second. While nobody watches,
-// events are counted and nothing else is done. A watcher that reads too slowly is disconnected, and its page connects again.
+// Sends the watchers of the live page the full state once, then the changes, at most once a second. Without watchers,
+// events are only counted. A watcher that reads too slowly is disconnected; its page reconnects.
 import { Readable } from 'node:stream'
 import { guardedWithLog } from '../core/guard.ts'
 import type { Connection } from '../tls/connection.ts'
@@ -11,31 +11,31 @@ import type { OpsParts } from './parts.ts'
 /** Milliseconds between two updates. */
 const pause = 1000
 
-/** The newest connections are shown, as many as somebody can look at, and all counted. */
+/** Maximum number of connections shown, the newest ones. All are counted. */
 const maximumShown = 60
 
-/** Characters that wait for a slow reader. */
+/** Maximum characters buffered for a slow reader. */
 const maximumBacklog = 4_194_304
 
 export interface Feed {
-  /** Lines of JSON, from now on until the stream is destroyed. */
+  /** Returns a stream of JSON lines until it is destroyed. */
   watch(): Readable
   watchers(): number
   close(): void
 }
 
-/** A connection as it was told last. */
+/** A connection as last sent. */
 interface Told {
   readonly connection: Connection
   readonly text: string
 }
 
 interface Changes {
-  /** Descriptions of connections that are new or not as they were, as JSON. */
+  /** New and changed connections, as JSON. */
   readonly changed: readonly string[]
-  /** Those that have ended. */
+  /** Closed connections. */
   readonly gone: readonly number[]
-  /** Those that live on, and are shown no longer because there are so many newer ones. */
+  /** Open connections that are no longer shown, because there are too many newer ones. */
   readonly overtaken: readonly number[]
 }
 
@@ -46,13 +46,13 @@ export function createFeed(parts: OpsParts): Feed {
   const thefts = collectThefts(audit)
   const status = createStatus(parts)
   const watchers = new Set<Readable>()
-  /** What the watchers know: connections by number, as they were told; counts and status; numbers of the latest events. */
+  /** What the watchers have received: connections by number, counts and status, and the numbers of the latest events. */
   let shown = new Map<number, Told>()
   let toldState = ''
-  let told = { refused: 0, suspected: 0 }
+  let sent = { refused: 0, suspected: 0 }
   let timer: NodeJS.Timeout | undefined
 
-  /** Reads the connections anew, and returns what is not as it was. */
+  /** Reads the connections again, and returns what has changed. */
   function look(): Changes {
     const time = now()
     const before = shown
@@ -80,9 +80,9 @@ export function createFeed(parts: OpsParts): Feed {
     const state = readState()
     const text = JSON.stringify(state)
     if (changes.changed.length + changes.gone.length === 0 && text === toldState) return
-    const line = write(changes, state, told)
+    const line = write(changes, state, sent)
     toldState = text
-    told = { refused: refusals.count(), suspected: thefts.count() }
+    sent = { refused: refusals.count(), suspected: thefts.count() }
     for (const watcher of watchers) {
       if (watcher.readableLength > maximumBacklog) watcher.destroy()
       else watcher.push(line)
@@ -93,8 +93,8 @@ export function createFeed(parts: OpsParts): Feed {
     for (const watcher of watchers) watcher.destroy()
   }
 
-  /** Writes a line, with the refusals and thefts after those that were `seen`. */
-  function write({ changed, ...left }: Changes, state: object, seen: typeof told): string {
+  /** Writes a line, with the refusals and thefts after the `seen` ones. */
+  function write({ changed, ...left }: Changes, state: object, seen: typeof sent): string {
     const latest = { refusals: refusals.since(seen.refused), thefts: thefts.since(seen.suspected) }
     const rest = JSON.stringify({ ...state, ...left, ...latest })
     return `{"connections":[${changed.join()}],${rest.slice(1)}\n`
@@ -103,7 +103,7 @@ export function createFeed(parts: OpsParts): Feed {
   return {
     watchers: () => watchers.size,
     watch() {
-      update() // the others hear of what has changed until now, and all go on from there
+      update() // brings the other watchers up to date, so that all continue from the same state
       const watcher = new Readable({ read() {} })
       const everything = { changed: [...shown.values()].map(({ text }) => text), gone: [], overtaken: [] }
       const state = { canPlay: playThefts !== undefined, ...readState() }

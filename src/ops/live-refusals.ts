@@ -1,5 +1,5 @@
-// The latest refusals and suspected thefts, for the live page. Equal ones are one entry with a count, so that a flood neither
-// hides what else happens nor costs more than its count.
+// The latest refusals and suspected thefts, for the live page. Equal ones are one entry with a count, so that a flood does
+// not hide other events or cost more memory.
 import type { SecurityEvent } from '../audit/event.ts'
 import { describeForClient, detailOf, type RefusalFacts } from '../core/details.ts'
 import { type Reason, reasons } from '../core/errors.ts'
@@ -7,22 +7,22 @@ import { blotTokens } from '../core/leak-report.ts'
 import { printable } from '../core/printable.ts'
 import type { Audit } from '../server/record-events.ts'
 
-/** Entries of each kind; the one that did not happen for the longest time makes room. */
+/** Maximum number of entries of each kind. The one that occurred least recently is dropped first. */
 const maximumEntries = 100
 
-/** Characters of a text that a client has chosen. */
+/** Maximum characters of a text that a client chose. */
 const longest = 120
 
-/** Events of one kind. Equal are those with the same event, reason, client and address. */
+/** Events of one kind. Events are equal if event, reason, client and address are. */
 export interface Latest {
-  /** How many there were since the server started. */
+  /** Number of these events since the server started. */
   count(): number
-  /** The entries that have changed after the first `seen` events, as the page shows them, oldest first. */
+  /** Returns the entries that changed after the first `seen` events, in the form of the page, oldest first. */
   since(seen: number): object[]
 }
 
 interface Entry {
-  /** The number of its first event, by which the page knows it. */
+  /** The number of its first event; identifies it on the page. */
   readonly id: number
   /** The number of its latest event. */
   number: number
@@ -30,9 +30,9 @@ interface Entry {
   latest: SecurityEvent
 }
 
-/** Collects the events for which `isOne` holds, from now on. */
+/** Collects the events that match `isOne`, from now on. */
 function collect(audit: Pick<Audit, 'observe'>, isOne: (event: SecurityEvent) => boolean): Latest {
-  const entries = new Map<string, Entry>() // in the order in which they happened last
+  const entries = new Map<string, Entry>() // ordered by their latest event
   let number = 0
   audit.observe(event => {
     if (!isOne(event)) return
@@ -79,15 +79,15 @@ function describe({ id, count, latest }: Entry): object {
   }
 }
 
-/** Explains a refusal of the ops listener by its detail, since the sentences of reasons are about tokens of clients. */
+/** Explains a refusal of the ops listener by its detail, since the sentences in `reasons` are about client tokens. */
 function explainDetail({ reason, detail = '', facts }: SecurityEvent): string {
   const told = describeForClient(reason as Reason, detail, (facts ?? {}) as RefusalFacts)
   return told ?? detailOf(reason as Reason, detail).cause.replace(/ ?\{\w+\}/g, '')
 }
 
 /**
- * Returns text that a client has chosen as the page may show it: short, without what could be a token, and with what could
- * steer the text beside it as its code. The page shows it as text. undefined: it is no text.
+ * Returns text that a client chose in a form that the page may show as text: shortened, without possible tokens, and with
+ * control characters as codes. Undefined: it is not a string.
  */
 export function readable(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined

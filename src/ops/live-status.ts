@@ -1,4 +1,4 @@
-// The state of the server itself, for the live page: its version, whether it can make decisions, and when its certificate ends.
+// The state of the server for the live page: version, readiness, and expiry of its certificate.
 import { readFileSync } from 'node:fs'
 import { detailOf } from '../core/details.ts'
 import type { OAuthError } from '../core/errors.ts'
@@ -7,7 +7,7 @@ import { findObstacle } from './health.ts'
 import { firstEndsOf } from './metrics/ends.ts'
 import type { OpsParts } from './parts.ts'
 
-/** Milliseconds between two checks of the readiness, each of which asks the store. */
+/** Milliseconds between two readiness checks, each of which queries the store. */
 const interval = 5000
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -16,15 +16,15 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 export interface Status {
   readonly version: string
-  /** undefined: not known yet. */
+  /** Undefined: not known yet. */
   readonly isReady: boolean | undefined
-  /** Why it is not ready, and what to do. */
+  /** Why the server is not ready, and what to do. */
   readonly obstacle: string | undefined
-  /** When the first certificate of the server's chain ends, in seconds since 1970; undefined: the listener is not known. */
+  /** Earliest expiry in the server's certificate chain, in seconds since 1970. Undefined: the listener is unknown. */
   readonly certificateEnds: number | undefined
 }
 
-/** Returns a function that reads the status. While it is called, the readiness is checked every few seconds. */
+/** Returns a function that returns the status. While it is called, readiness is checked every few seconds. */
 export function createStatus(parts: OpsParts): () => Status {
   let readiness: Pick<Status, 'isReady' | 'obstacle'> = { isReady: undefined, obstacle: undefined }
   let isChecking = false
@@ -36,7 +36,7 @@ export function createStatus(parts: OpsParts): () => Status {
       const found = await findObstacle(parts)
       readiness = { isReady: found === undefined, obstacle: found && explain(found) }
     } catch (error) {
-      logError(parts.log, error, 'the readiness could not be checked')
+      logError(parts.log, error, 'the readiness check failed')
     }
     isChecking = false
   }

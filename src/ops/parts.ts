@@ -1,4 +1,4 @@
-// What the ops listener is put together from, and what its routes are given.
+// What the ops listener is assembled from, and what its routes receive.
 import type { FastifyBaseLogger } from 'fastify'
 import type { ClientRegistry } from '../server/clients/registry.ts'
 import type { Audit } from '../server/record-events.ts'
@@ -8,34 +8,34 @@ import type { Metrics } from './metrics/metrics.ts'
 
 export interface OpsOptions {
   readonly store: Store
-  /** The registry that the mutual-TLS listener judges by, so that a change is in force when its answer is sent. */
+  /** The registry of the mutual-TLS listener, so that a change is effective before its response. */
   readonly clients: ClientRegistry
   readonly audit: Audit
   readonly log: FastifyBaseLogger
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  /** What an administrator must bring, as a bearer token. */
+  /** The bearer token that an administrator must present. */
   readonly token: string
-  /** Whether the mutual-TLS listener takes connections. */
+  /** Whether the mutual-TLS listener accepts connections. */
   readonly isServing: () => boolean
-  /** Whether security events can be written; while they cannot, nothing is given. */
+  /** Whether security events can be written. While they cannot, nothing is issued. */
   readonly isRecording: () => boolean
-  /** What `/metrics` shows. Default: there is none. */
+  /** The registry that `/metrics` shows. Default: none. */
   readonly metrics?: Pick<Metrics, 'registry'>
-  /** The live connections and the certificate in use, for the page. Default: it shows none. */
+  /** The live connections and the certificate in use, for the page. Default: shows none. */
   readonly tls?: Pick<MutualTls, 'connections' | 'inUse'>
-  /** Plays thefts against this server, and tells of each; in the demo only. */
+  /** Runs thefts against this server and reports each one; in the demo only. */
   readonly playThefts?: () => AsyncIterable<object>
 }
 
 export interface OpsParts extends OpsOptions {
   /** Seconds since 1970. */
   readonly now: () => number
-  /** Changes of clients look before they write, so they happen one after the other. */
+  /** Serializes changes of clients, because each reads before it writes. */
   readonly inTurn: <T>(change: () => Promise<T>) => Promise<T>
 }
 
-/** Lets changes happen one after the other, in the order in which they are asked for. */
+/** Creates a queue that runs changes one after the other, in the requested order. */
 export function createTurns(): OpsParts['inTurn'] {
   let last: Promise<unknown> = Promise.resolve()
   return change => {

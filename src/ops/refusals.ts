@@ -1,5 +1,5 @@
-// Refusals of the ops listener: in the form of server/errors.ts, and with every problem in a sentence, since whoever reads
-// them runs the server. Nothing of a secret is ever among them.
+// Refusals of the ops listener: in the form of server/errors.ts, with a sentence for each problem, because the reader is
+// the operator. They never contain a secret.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { malformed, OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
@@ -7,7 +7,7 @@ import { refuse } from '../plugins/refuse.ts'
 import { answerUnexpected, readRefusal } from '../server/errors.ts'
 import type { Audit } from '../server/record-events.ts'
 
-/** A refusal with a status of HTTP's own, and what is wrong. */
+/** A refusal with its own HTTP status, and its problems. */
 export class OpsRefusal extends Error {
   override readonly name = 'OpsRefusal'
   readonly status: number
@@ -26,18 +26,18 @@ export class OpsRefusal extends Error {
   }
 }
 
-/** There is no such client here: 404. */
+/** Refuses an unknown client with 404. */
 export function unknownClient(): OpsRefusal {
   return new OpsRefusal(404, [], new OAuthError('invalid_request', 'unknown_client', 'not_registered'))
 }
 
-/** The same reply, whose body names problems beside what a refusal says, if there are any. */
+/** Returns the reply with problems added to the refusal's body, if there are any. */
 export function withProblems(reply: FastifyReply, problems: readonly string[]): FastifyReply {
   if (problems.length === 0) return reply
   return reply.type('application/json').serializer((body: object) => JSON.stringify({ ...body, problems }))
 }
 
-/** Answers any error: a refusal as such with its event, all else as an unhandled error.  */
+/** Answers any error: refusals with their event, all others as unhandled errors. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, audit: Audit): FastifyReply {
   const problems = error instanceof OpsRefusal ? error.problems : []
   const known = error instanceof OpsRefusal ? error : readRefusal(error, request)

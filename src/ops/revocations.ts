@@ -1,4 +1,4 @@
-// POST /admin/revocations: ends a token, a grant, or everything of a client, a certificate or all of them, at once.
+// POST /admin/revocations: revokes a token, a grant, or all tokens of a client, a certificate or the whole server.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { buildRevocation, type Revocation, type RevocationKind, revocationKinds } from '../core/revocations.ts'
 import type { OpsParts } from './parts.ts'
@@ -12,7 +12,7 @@ export function revocationRoute(app: FastifyInstance, parts: OpsParts): void {
   })
 }
 
-/** Revokes, and writes the event. */
+/** Revokes and records the event. */
 export async function revoke(
   request: FastifyRequest | undefined,
   kind: RevocationKind,
@@ -26,7 +26,7 @@ export async function revoke(
   return revocation
 }
 
-/** @throws OpsRefusal naming everything that is wrong. */
+/** Parses a revocation. @throws OpsRefusal with all problems. */
 function readTarget(body: unknown): { kind: RevocationKind; value: string } {
   const entry = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   const { kind, value = '' } = entry

@@ -1,5 +1,5 @@
-// /admin/clients/:id/secrets: for client_secret_basic, two at once, so that one can follow the other without a gap.
-// A secret is told once, in the answer that makes it; what is kept is its hash.
+// /admin/clients/:id/secrets: secrets for client_secret_basic. Two at once are valid, so that they can be rotated without a
+// gap. A secret is shown once, in the response that creates it; only its hash is stored.
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { hashSecret } from '../server/clients/client-secret.ts'

@@ -1,5 +1,5 @@
-// The ops listener: health, readiness and administration of a running server, in plain HTTP for this machine only.
-// Puts its parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+// The ops listener: health, readiness and administration of a running server, in plain HTTP for this machine only. Never
+// listens, never reads the environment, and chooses no store, clock or logger.
 
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -23,23 +23,23 @@ import { answerError } from './refusals.ts'
 import { revocationRoute } from './revocations.ts'
 import { secretRoutes } from './secrets.ts'
 
-/** Milliseconds that requests under way have to end when it closes. */
-const goodbye = 1000
+/** Milliseconds that pending requests have to end when it closes. */
+const shutdownTimeout = 1000
 
-/** Whether a method only reads (RFC 9110 §9.2.1); the answer to a page of another origin is not shown to it. */
+/** Checks whether a method only reads (RFC 9110 §9.2.1). A page of another origin cannot read the response. */
 const isSafe = (method: string) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 
 const httpOptions = {
   requestTimeout: 10_000,
   keepAliveTimeout: 5000,
-  requireHostHeader: false, // its absence is refused in access.ts, with a reason and an event
+  requireHostHeader: false, // access.ts refuses a missing Host, with a reason and an event
 }
 
 function endRequest({ socket }: IncomingMessage): void {
   socket.destroy()
 }
 
-/** Builds the ops listener; the caller listens, on a loopback address, and closes. */
+/** Builds the ops listener. The caller listens on a loopback address, and closes. */
 export function createOpsServer(options: OpsOptions): FastifyInstance {
   const { audit, log, clock, token } = options
   const parts: OpsParts = { ...options, now: () => Math.floor(clock() / 1000), inTurn: createTurns() }
@@ -47,9 +47,9 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   const app = Fastify({
     loggerInstance: options.log,
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => `ops-${++requests}`, // its events stand beside those of the other listener
+    genReqId: () => `ops-${++requests}`, // distinguishes its events from those of the other listener
     bodyLimit: 65_536,
-    // Fastify's own server has no boundary around what is thrown before a request has a reply.
+    // Fastify's own server does not catch an error before a request has a reply.
     serverFactory: handler => {
       const serve = guardedWithLog(log, 'unhandled error in a request', handler, endRequest)
       const server = createServer(httpOptions, serve)
@@ -61,7 +61,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
       void answerError(describeFrameworkError(code, request), request, reply, audit),
     clientErrorHandler: guardedWithLog(
       log,
-      'unhandled error while bytes are refused',
+      'unhandled error while refusing bytes',
       (error, socket) =>
         refuseBytes(socket as Socket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
       (_error, socket) => socket.destroy(),
@@ -81,7 +81,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   app.setNotFoundHandler(notFound)
 
   app.addHook('preClose', async () => {
-    setTimeout(() => app.server.closeAllConnections(), goodbye).unref() // also those that have never said a word
+    setTimeout(() => app.server.closeAllConnections(), shutdownTimeout).unref() // also those without a request
   })
 
   acceptJson(app)

@@ -1,21 +1,22 @@
-// The Fastify plugin behind which every request must bring a token that is bound to its connection. It protects every route in
-// its scope and in nested scopes, including unmatched paths; a route may demand more.
+// Fastify plugin that requires a token bound to the connection on every request. It protects every route in its scope and
+// in nested scopes, including unmatched paths. A route may demand more.
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
+import { whenReady } from '../core/when-ready.ts'
 import { createDemands, type TokenDemand } from '../verify/demand.ts'
 import type { TokenVerifier } from '../verify/token-verifier.ts'
 import { createTokenCheck, type VerifierOptions } from '../verify/verifier.ts'
 import { type RefusalListener, refuse } from './refuse.ts'
 
-/** The options of `createVerifier`; `onRefusal` receives Fastify's request, and warnings go to the log of the app. */
+/** Options of `createVerifier`. `onRefusal` receives Fastify's request; warnings go to the app's log. */
 export type RequireTokenOptions = DistributiveOmit<VerifierOptions, 'onRefusal'> & {
   readonly onRefusal?: RefusalListener
 }
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
-/** How the authorization server registers it: with a verifier that shares its keys and its clock. */
+/** Options of the authorization server itself: a verifier that shares the server's keys and clock. */
 export type RequireTokenInternals = TokenDemand & {
   readonly verifier: TokenVerifier
   readonly resourceMetadata?: string | undefined
@@ -37,7 +38,8 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
   const refusal = { resourceMetadata: options.resourceMetadata, challenge: true, onRefusal }
   const check = createTokenCheck({ onWarning: message => app.log.warn(message), ...rest } as VerifierOptions)
   const parse = createDemands(options)
-  app.addHook('onRoute', route => void parse(route.config?.requireToken)) // a mistake shows at the start
+  // An invalid demand fails the registration of its route.
+  app.addHook('onRoute', route => void parse(route.config?.requireToken))
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
     const pass = (token: AccessToken) => {
@@ -45,23 +47,22 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
       next()
     }
     const stop = (error: unknown) => {
-      if (error instanceof OAuthError) refuse(request, reply, error, refusal)
-      else next(error as Error)
+      try {
+        if (error instanceof OAuthError) refuse(request, reply, error, refusal)
+        else next(error as Error)
+      } catch (unhandled) {
+        next(unhandled as Error)
+      }
     }
-    try {
-      const found = check(request.raw, request.routeOptions.config?.requireToken)
-      if (found instanceof Promise) found.then(pass).catch(stop).catch(next)
-      else pass(found)
-    } catch (error) {
-      stop(error)
-    }
+    void whenReady(() => check(request.raw, request.routeOptions.config?.requireToken), pass, stop)
   })
 }
 
 /**
- * Fastify plugin: `app.register(requireToken, { issuer, audience, jwks, scope })`. The server must be one of `mutualTls`, or a
- * `tls.Server` that requests client certificates; `inject()` has no connection, so that every request of it is refused. A
- * route's `config.requireToken` replaces members of the demand in the options.
- * @throws TypeError (rejects the registration) when an option is wrong.
+ * Requires a valid token on every request: `app.register(requireToken, { issuer, audience, jwks, scope })`.
+ * The server must come from `mutualTls`, or be a `tls.Server` that requests client certificates. Requests by `inject()`
+ * have no connection and are refused.
+ * A route's `config.requireToken` replaces members of the demand in the options.
+ * @throws TypeError (rejects the registration) when an option is invalid.
  */
 export const requireToken = fp(plugin, { name: 'tlsbound-require-token', fastify: '5.x' })

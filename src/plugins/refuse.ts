@@ -1,17 +1,17 @@
-// Writes a refusal as a reply of Fastify.
+// Sends a refusal as a Fastify reply.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
 import { buildRefusal, type RefusalContext } from '../verify/refusal.ts'
 
-/** Called for every refusal, so that each becomes one security event. */
+/** Is called for every refusal, which it records as one security event. */
 export type RefusalListener = (request: FastifyRequest, refusal: OAuthError, status: number) => void
 
 export interface RefusalOptions extends Omit<RefusalContext, 'authorization'> {
   readonly onRefusal?: RefusalListener | undefined
 }
 
-/** Answers a request with a refusal. `reply` is then sent. */
+/** Sends a refusal as the response to a request. */
 export function refuse(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -24,7 +24,7 @@ export function refuse(
     options.onRefusal?.(request, refusal, status)
   } catch (error) {
     if (!(error instanceof OAuthError) || error === refusal) throw error
-    return refuse(request, reply, error, { ...options, status: undefined }) // its event could not be written
+    return refuse(request, reply, error, { ...options, status: undefined }) // the event could not be written
   }
   if (endsConnection) endConnection(request.raw, reply.raw)
   return reply.code(status).headers(headers).send(body)

@@ -1,4 +1,4 @@
-// The first import of every program: on an older Node it says in one line what is needed, and ends the process.
+// The first import of every program. On an older Node it reports the required version and ends the process.
 import { nodeProblem } from './node-version.js'
 
 if (nodeProblem !== undefined) {

@@ -1,13 +1,13 @@
-// The thefts of the live page, in the demo: its thieves have keys in certs/, and the server is this one, over loopback.
+// The demo thefts of the live page. The thieves' keys are in certs/; they attack this server over loopback.
 import { readFileSync } from 'node:fs'
 import type { Identity } from '../lab/cast.ts'
 import { type Play, playThefts } from '../lab/thefts.ts'
 import type { Settings } from '../settings/settings.ts'
 
-/** Milliseconds for which each theft is shown: long enough to read it and to find its connection. */
+/** Milliseconds for which each theft is shown, so that a viewer can read it and find its connection. */
 const pause = 1500
 
-/** Plays against the server of these settings; the keys are read each time. */
+/** Creates the player for the server of these settings. Each play loads the keys again. */
 export function demoThefts({ host, port }: Pick<Settings, 'host' | 'port'>): () => AsyncIterable<Play> {
   const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
   return () => {

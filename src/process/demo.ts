@@ -1,4 +1,4 @@
-// The demo: certificates that are made where missing, two registered clients, and what to try first.
+// The demo: certificates created if missing, two registered clients, and the first commands to try.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
@@ -6,8 +6,8 @@ import { demoNames, isDemoCertificate, writeDemoPki } from '../pki/demo.ts'
 import type { Settings } from '../settings/settings.ts'
 
 /**
- * Makes the demo's certificates in a folder where they are missing, and again where one ends within a day of `now`, in
- * milliseconds since 1970. Files that are not the demo's stay as they are. Returns what has to be said about it.
+ * Creates missing demo certificates in a folder, and renews those that expire within a day of `now`, in milliseconds since
+ * 1970. Files of others are unchanged. Returns warnings.
  */
 export function ensureDemoPki(folder: string, now: number): string[] {
   const ca = join(folder, 'ca.crt')
@@ -20,11 +20,11 @@ export function ensureDemoPki(folder: string, now: number): string[] {
     .find(path => existsSync(path) && !isValidTomorrow(path, now))
   if (ended === undefined) return []
   if (!isDemoCertificate(renderCertificates(loadCertificates(ca))))
-    return [`${ended} has ended or ends within a day, and is not renewed, since ${ca} is not of the demo`]
+    return [`${ended} has ended or ends within a day, and is not renewed, since ${ca} is not a demo authority`]
   writeDemoPki(folder, { force: true })
   return [
     `the demo certificates in ${folder}/ were renewed with new keys, since ${ended} has ended or ends within a day: ` +
-      'start what uses the old ones again',
+      'restart clients that use the old ones',
   ]
 }
 
@@ -34,7 +34,7 @@ function isValidTomorrow(path: string, now: number): boolean {
   return validFromDate.getTime() <= now && now + 86_400_000 < validToDate.getTime()
 }
 
-/** The demo's registrations, in the form of `TLSBOUND_CLIENTS_FILE`. */
+/** The demo's client registrations, in the form of `TLSBOUND_CLIENTS_FILE`. */
 export const demoRegistrations = ['alice', 'bob'].map(name => ({
   client_id: name,
   token_endpoint_auth_method: 'tls_client_auth',
@@ -44,7 +44,7 @@ export const demoRegistrations = ['alice', 'bob'].map(name => ({
   token_bindings: ['connection', 'certificate', 'proof'],
 }))
 
-/** What to paste first. */
+/** Returns the first commands to paste. */
 export function describeDemo({ port, opsPort, opsTokenFile }: Settings): string {
   const page =
     opsPort === 0 ? '' : `\nLive page: http://localhost:${opsPort}. Sign in with the ops token in ${opsTokenFile}.`

@@ -1,7 +1,7 @@
-// Doors that Node leaves open on demand, and through which keys and tokens get out: debuggers, key logs, dumps, talk about
-// what goes on inside. Found in the environment and in the options that Node was started with.
+// Debugging features of Node that expose keys and tokens: debuggers, key logs, dumps, verbose output. They are found in the
+// environment and in Node's options.
 
-/** Something that lets secrets out: what it is called, and a sentence about it. */
+/** A feature that exposes secrets, with a message about it. */
 export interface Exposure {
   readonly name: string
   readonly sentence: string
@@ -9,41 +9,41 @@ export interface Exposure {
 
 export const exposingVariables: readonly (readonly [name: string, isOpen: (value: string) => boolean, what: string])[] =
   [
-    ['NODE_DEBUG', isSet, 'writes what Node does inside, with tokens, to stderr'],
-    ['NODE_DEBUG_NATIVE', isSet, 'writes what Node does inside to stderr'],
-    ['SSLKEYLOGFILE', isSet, 'asks for a file with the keys of all TLS connections'],
-    ['NODE_TLS_REJECT_UNAUTHORIZED', value => value === '0', 'lets anybody pose as a server that we ask'],
+    ['NODE_DEBUG', isSet, 'writes the internal activity of Node, including tokens, to stderr'],
+    ['NODE_DEBUG_NATIVE', isSet, 'writes the internal activity of Node to stderr'],
+    ['SSLKEYLOGFILE', isSet, 'requests a file with the keys of all TLS connections'],
+    ['NODE_TLS_REJECT_UNAUTHORIZED', value => value === '0', 'disables the verification of server certificates'],
   ]
 
-/** By their beginning, since each has its variants. */
+/** By prefix, since each option has variants. */
 export const exposingOptions: readonly (readonly [beginning: string, what: string])[] = [
-  ['--inspect', 'lets a debugger read everything, keys too'],
-  ['--debug', 'lets a debugger read everything, keys too'],
+  ['--inspect', 'lets a debugger read the memory, including keys'],
+  ['--debug', 'lets a debugger read the memory, including keys'],
   ['--tls-keylog', 'writes the keys of all TLS connections to a file'],
   ['--trace-tls', 'writes the content of TLS connections to stderr'],
-  ['--heapsnapshot', 'writes the memory, with keys, to a file'],
-  ['--heap-prof', 'writes about the memory to a file'],
+  ['--heapsnapshot', 'writes the memory, including keys, to a file'],
+  ['--heap-prof', 'writes a memory profile to a file'],
   ['--report-', 'writes the environment and the state of the process to a file'],
-  ['--abort-on-uncaught-exception', 'leaves the memory, with keys, in a core dump'],
-  ['--insecure-http-parser', 'takes requests that are read in two ways'],
-  ['--security-revert', 'brings back a hole that was closed'],
-  ['--experimental-config-file', 'takes options from a file, where any of these can stand'],
-  ['--experimental-default-config-file', 'takes options from a file, where any of these can stand'],
+  ['--abort-on-uncaught-exception', 'writes the memory, including keys, to a core dump'],
+  ['--insecure-http-parser', 'accepts ambiguous requests'],
+  ['--security-revert', 'reverts a security fix'],
+  ['--experimental-config-file', 'reads options from a file, which may contain any of these'],
+  ['--experimental-default-config-file', 'reads options from a file, which may contain any of these'],
 ]
 
-/** Less open than it was is no door. */
+/** Options that only reduce what a report contains. */
 const closing = ['--report-exclude-env', '--report-exclude-network']
 
-/** Finds the doors that are open. `execArgv`: the options that Node was started with. */
-export function findDoors(env: NodeJS.ProcessEnv, execArgv: readonly string[]): Exposure[] {
+/** Finds exposing variables and options. `execArgv`: the options that Node was started with. */
+export function findExposures(env: NodeJS.ProcessEnv, execArgv: readonly string[]): Exposure[] {
   const inEnvironment = exposingVariables
     .filter(([name, isOpen]) => isOpen(env[name] ?? ''))
-    .map(([name, , what]) => ({ name, sentence: `${name} ${what}: take it out of the environment` }))
+    .map(([name, , what]) => ({ name, sentence: `${name} ${what}: remove it from the environment` }))
   const given = [...execArgv, ...(env.NODE_OPTIONS ?? '').split(/\s+/)].map(readName)
   const found = [...new Set(given)].flatMap(name => {
     const what = exposingOptions.find(([beginning]) => name.startsWith(beginning))?.[1]
     if (what === undefined || closing.includes(name)) return []
-    return { name, sentence: `${name} ${what}: start Node without it, and look for it in NODE_OPTIONS` }
+    return { name, sentence: `${name} ${what}: start Node without it, and check NODE_OPTIONS` }
   })
   return [...inEnvironment, ...found]
 }
@@ -52,7 +52,7 @@ function isSet(value: string): boolean {
   return value !== ''
 }
 
-/** Node takes underscores for hyphens, values after `=`, and in NODE_OPTIONS quotes. */
+/** Normalizes an option: Node accepts underscores for hyphens, values after `=`, and quotes in NODE_OPTIONS. */
 function readName(option: string): string {
   return option.replace(/["\\]/g, '').replace(/=.*$/s, '').replaceAll('_', '-')
 }

@@ -1,16 +1,16 @@
-// A lock on a file, of the operating system, so that a process that dies gives it up. Node has none of its own; SQLite's
-// does all that one needs, between processes and within one.
+// A lock on a file by the operating system, which releases it when the process dies. Node has none. SQLite's lock works
+// between processes and within one.
 import { chownSync, statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from '../store/node-sqlite.ts'
 
-/** Does something while nobody else does the like to `path`. @throws Error (rejects) at once when somebody does. */
+/** Runs a function while holding the lock on `path`. @throws Error (rejects) at once when another holder has it. */
 export async function whileLocked<T>(path: string, change: () => Promise<T>): Promise<T> {
   const lock = openLock(path)
   try {
     lock.exec('BEGIN EXCLUSIVE')
   } catch {
     lock.close()
-    throw new Error(`${path} is being changed by another process: try again when that is done`)
+    throw new Error(`${path} is being changed by another process: retry when it has finished`)
   }
   try {
     return await change()
@@ -19,11 +19,14 @@ export async function whileLocked<T>(path: string, change: () => Promise<T>): Pr
   }
 }
 
-/** The lock is an empty file beside the other. It stays: whoever removed it would let two in at once. */
+/**
+ * Creates the lock: an empty file beside the other. It is never removed, because removing it could let two holders in at
+ * once.
+ */
 function openLock(path: string): DatabaseSync {
   const file = `${path}.lock`
   try {
-    // Only ever made, never opened here: closing it would take away a lock that this process has (fcntl(2)).
+    // Only created, never opened here: closing it would release a lock that this process holds (fcntl(2)).
     writeFileSync(file, '', { flag: 'wx', mode: 0o600 })
     keepOwner(path, file)
   } catch (error) {
@@ -32,7 +35,7 @@ function openLock(path: string): DatabaseSync {
   return new DatabaseSync(file)
 }
 
-/** What root makes beside a file belongs to whoever that file belongs to: the server must go on using it. */
+/** Gives a file that root creates to the owner of the file beside it, so that the server can still use it. */
 export function keepOwner(path: string, made: string): void {
   const { uid, gid } = statSync(path)
   if (process.getuid?.() === 0) chownSync(made, uid, gid)

@@ -1,4 +1,4 @@
-// Reads and makes the files that the settings point to. Every problem is a sentence that names the file, and never quotes it.
+// Loads and creates the files that the settings name. Every error message names the file and never quotes it.
 
 import { createPublicKey, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
@@ -30,17 +30,17 @@ import { requireAnyAuthority } from '../tls/authority-standing.ts'
 import type { TlsMaterial } from '../tls/options.ts'
 import { loadTrust, type Trust, TrustProblem } from '../tls/trust.ts'
 
-/** Octets that a JSON file may have: tens of thousands of registrations. */
+/** Maximum size of a JSON file in octets: tens of thousands of registrations. */
 export const mostJsonOctets = 16_777_216
 
-/** What the server presents. */
+/** The server's certificate chain and key. */
 export interface OwnCertificate {
-  /** The server's certificate, then the intermediate ones. */
+  /** The server's certificate, then the intermediate certificates. */
   readonly chain: CertificateBlocks
   readonly key: KeyObject
 }
 
-/** Reads certificate, chain and key, and checks that clients can accept them. @throws FileProblem */
+/** Loads certificate, chain and key, and verifies that clients can accept them. @throws FileProblem */
 export function readOwnCertificate(settings: Settings): OwnCertificate {
   const { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsKeyPassphraseFile: passphraseFile } = settings
   const chain = loadCertificates(certFile)
@@ -51,16 +51,16 @@ export function readOwnCertificate(settings: Settings): OwnCertificate {
   return { chain, key }
 }
 
-/** Whom the server trusts, and the same as PEM, written anew. */
+/** The trusted authorities and revocation lists, parsed and re-encoded as PEM. */
 export interface TrustFiles {
   readonly trust: Trust
   readonly ca: string
   readonly crl: string | undefined
-  /** The line of each authority. */
+  /** The line number of each authority. */
   readonly lines: readonly number[]
 }
 
-/** Reads authorities and revocation lists, and checks that OpenSSL applies all of them. @throws FileProblem */
+/** Loads authorities and revocation lists, and verifies that OpenSSL applies all of them. @throws FileProblem */
 export function readTrustFiles({ tlsClientCaFile: caFile, tlsClientCrlFile: crlFile }: Settings): TrustFiles {
   const authorities = loadCertificates(caFile)
   const lists = crlFile === undefined ? [] : loadRevocationLists(crlFile)
@@ -81,7 +81,8 @@ export function readTrustFiles({ tlsClientCaFile: caFile, tlsClientCrlFile: crlF
 }
 
 /**
- * Reads the TLS files. What is returned is written anew, block by block: OpenSSL reads of it what was counted here.
+ * Loads the TLS files. The result is re-encoded block by block, so that OpenSSL sees exactly the blocks that were parsed
+ * here.
  * @throws FileProblem
  */
 export function readTlsFiles(settings: Settings): TlsMaterial {
@@ -90,20 +91,20 @@ export function readTlsFiles(settings: Settings): TlsMaterial {
   return { cert: renderCertificates(chain), key: renderPrivateKey(key), ca, crl }
 }
 
-/** @throws FileProblem when OpenSSL, as it is configured here, does not use a certificate, its key or those behind it. */
+/** Verifies that OpenSSL, as configured here, accepts a certificate, its key and its chain. @throws FileProblem */
 function checkWithOpenSsl(cert: string, key: string, certFile: string): void {
   try {
     createSecureContext({ cert, key })
   } catch (error) {
     const { reason = 'unknown reason' } = error as { reason?: string }
     throw new FileProblem(certFile, {
-      found: `OpenSSL does not use this certificate, its key, or one behind it: ${reason}`,
+      found: `OpenSSL rejects this certificate, its key or its chain: ${reason}`,
       remedy: 'use keys of 2048 bits (RSA) or on P-256, and signatures with SHA-256, in the whole chain',
     })
   }
 }
 
-/** Reads the client registrations, which are then valid. @throws Error with every problem of the list. */
+/** Loads and validates the client registrations. @throws Error with every problem of the list. */
 export function readClientsFile(path: string): readonly object[] {
   return loadList(path, (list, problems) => {
     readClients(list, problems)
@@ -112,12 +113,12 @@ export function readClientsFile(path: string): readonly object[] {
 }
 
 /**
- * Reads the outside issuers and the files that they name, which lie beside the list unless a path says otherwise.
+ * Loads the trusted issuers and the key files that they name. Relative paths are relative to the list.
  * @throws Error with every problem of the list and of these files.
  */
-export function readTrustedIssuersFile(path: string, ours: string): OutsideIssuer[] {
+export function readTrustedIssuersFile(path: string, ownIssuer: string): OutsideIssuer[] {
   return loadList(path, (list, problems) =>
-    readTrustedIssuers(list, ours, problems).flatMap(rules =>
+    readTrustedIssuers(list, ownIssuer, problems).flatMap(rules =>
       collectProblem(problems, `issuer ${JSON.stringify(rules.issuer)}`, () => {
         const { keys } = rules
         if ('file' in keys)
@@ -129,7 +130,8 @@ export function readTrustedIssuersFile(path: string, ours: string): OutsideIssue
 }
 
 /**
- * Reads the webhooks and the authorities that they name, whose files lie beside the list; no list, no webhooks.
+ * Loads the webhooks and the authority files that they name. Relative paths are relative to the list. Without a list there
+ * are no webhooks.
  * @throws Error with every problem of the list and of these files.
  */
 export function readWebhooksFile(path: string | undefined): KnownReceiver[] {
@@ -147,7 +149,7 @@ export function readWebhooksFile(path: string | undefined): KnownReceiver[] {
   )
 }
 
-/** Reads a list of entries with what it names. @throws Error with every problem, each in a line of its own. */
+/** Loads a list and the files that its entries name. @throws Error with every problem, one per line. */
 function loadList<T>(path: string, parse: (list: unknown, problems: string[]) => T, options: JsonOptions = {}): T {
   const problems: string[] = []
   const value = parse(readJsonFile(path, 'array', options), problems)
@@ -155,7 +157,7 @@ function loadList<T>(path: string, parse: (list: unknown, problems: string[]) =>
   return value
 }
 
-/** Returns what `read` does; its problem, if any, joins the others. */
+/** Returns the result of `read`, or adds its error to the problems. */
 function collectProblem<T>(problems: string[], entry: string, read: () => T): T | [] {
   try {
     return read()
@@ -165,12 +167,12 @@ function collectProblem<T>(problems: string[], entry: string, read: () => T): T 
   }
 }
 
-/** The authorities of a file whose path begins beside `list`, as PEM; undefined where none is named. */
+/** Loads a file of authorities, whose path is relative to `list`, as PEM. Undefined if none is named. */
 function readAuthorities(caFile: string | undefined, list: string): string | undefined {
   return caFile === undefined ? undefined : renderCertificates(loadCertificates(resolve(dirname(list), caFile)))
 }
 
-/** Reads a JWKS of public keys, of which one or more are for the algorithms. @throws FileProblem, naming the key. */
+/** Loads a JWKS of public keys, at least one of them for the algorithms. @throws FileProblem that names the key. */
 function readPublicKeys(path: string, algorithms: readonly string[]): JSONWebKeySet {
   const { keys } = readJsonFile(path, 'object') as { readonly keys?: unknown }
   if (!Array.isArray(keys) || keys.length === 0)
@@ -182,21 +184,21 @@ function readPublicKeys(path: string, algorithms: readonly string[]): JSONWebKey
     if ('d' in key || 'k' in key)
       throw new FileProblem(path, {
         position,
-        found: 'this is a private or secret key, a public one is needed here',
-        remedy: 'give the key set that the issuer publishes, and replace that key: it was in a file that is no secret',
+        found: 'this is a private or secret key, a public key is needed here',
+        remedy: 'use the key set that the issuer publishes, and replace that key, since this file is not secret',
       })
     const { kid, kty } = key as { readonly kid?: unknown; readonly kty?: unknown }
     const twin = keys.findIndex((other: unknown) => isKeyOf(other, kid, kty))
     if (kid !== undefined && twin < index)
       throw new FileProblem(path, {
         position,
-        found: `key number ${twin + 1} has the same kid and kty, so that no token of either would be verified`,
-        remedy: 'remove one of them, or give each key a kid of its own',
+        found: `key number ${twin + 1} has the same kid and kty, so neither can verify tokens`,
+        remedy: 'remove one of them, or give each key a unique kid',
       })
     try {
       createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
     } catch {
-      throw new FileProblem(path, { position, found: 'this is no public key that OpenSSL can read' })
+      throw new FileProblem(path, { position, found: 'this is not a public key that OpenSSL can parse' })
     }
   })
   const problem = findKeySetProblem(keys, algorithms)
@@ -209,7 +211,10 @@ function isKeyOf(key: unknown, kid: unknown, kty: unknown): boolean {
   return other?.kid === kid && other?.kty === kty
 }
 
-/** Returns whose signed reports of leaked tokens are accepted; undefined: none are. @throws FileProblem */
+/**
+ * Creates the finder of reporters' keys for signed leak reports. Undefined: no signed reports are accepted. @throws
+ * FileProblem
+ */
 export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindReporterKey | undefined {
   if (leakKeysUrl !== undefined) return createRemoteReporterKeys({ uri: leakKeysUrl })
   if (leakKeysFile === undefined) return undefined
@@ -221,17 +226,17 @@ export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindR
   return Object.assign((identifier: string) => keys.get(identifier), { reload })
 }
 
-/** Reads the ops token. @throws FileProblem when it is missing, can be read by others, or is no secret by its length. */
+/** Loads the ops token. @throws FileProblem when it is missing, readable by others, or too short. */
 export function readOpsToken(path: string): string {
   const token = readRegularFile(path, { most: 4096, isSecret: true }).toString('latin1').trim()
   if (/^[\w.~+/-]{43,}=*$/.test(token)) return token
   throw new FileProblem(path, {
-    found: 'this is no ops token, which has at least 43 characters of A-Z, a-z, 0-9 and -._~+/ in one line',
-    remedy: `let the server make one: rm ${quoteForShell(path)}, and start it again`,
+    found: 'this is not an ops token: one line of at least 43 characters of A-Z, a-z, 0-9 and -._~+/',
+    remedy: `let the server create one: rm ${quoteForShell(path)}, and start it again`,
   })
 }
 
-/** Reads the ops token; makes one of 256 bits first where it is missing. */
+/** Loads the ops token. Creates one of 256 bits if the file is missing. */
 export function ensureOpsToken(path: string): string {
   if (statSync(path, { throwIfNoEntry: false }) === undefined) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -241,11 +246,11 @@ export function ensureOpsToken(path: string): string {
 }
 
 interface JsonOptions {
-  /** A file that others on this machine can read is refused. */
+  /** Rejects a file that other users of this machine can read. */
   readonly isSecret?: boolean
 }
 
-/** Reads a JSON file whose outermost value is of that type. @throws FileProblem, which quotes nothing. */
+/** Loads a JSON file whose outermost value has the given type. @throws FileProblem, which quotes nothing. */
 export function readJsonFile(
   path: string,
   wanted: 'array' | 'object',
@@ -254,7 +259,7 @@ export function readJsonFile(
   return parseJsonText(readRegularFile(path, { most: mostJsonOctets, isSecret }), path, wanted)
 }
 
-/** Names the file in the problem of a parser that does not know it; such a parser must not quote it. */
+/** Adds the file to the error of a parser that does not know it. The parser must not quote the content. */
 function withFile<T>(path: string, parse: () => T): T {
   try {
     return parse()

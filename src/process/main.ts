@@ -8,7 +8,7 @@ import { openEvents } from '../audit/open.ts'
 import { guardedWithLog } from '../core/guard.ts'
 import { createNotifier } from '../notify/notifier.ts'
 import { createMetrics } from '../ops/metrics/metrics.ts'
-import { watchRuntime } from '../ops/metrics/runtime.ts'
+import { registerRuntimeMetrics } from '../ops/metrics/runtime.ts'
 import { revoke } from '../ops/revocations.ts'
 import { createOpsServer } from '../ops/server.ts'
 import { ClientRegistry } from '../server/clients/registry.ts'
@@ -30,14 +30,14 @@ import {
   readWebhooksFile,
 } from './files.ts'
 import { createListener } from './listener.ts'
-import { guardSecrets, tellExposures } from './production.ts'
+import { enforceProductionMode, reportExposures } from './production.ts'
 import { createReload, describeRetired } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, watchState } from './state-record.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 /** Milliseconds that requests under way have to end. */
-const longestGoodbye = 8000
+const shutdownTimeout = 8000
 
 /**
  * Starts the server with the settings of the environment. `otherVariables` are TLSBOUND_ variables that are no settings.
@@ -62,7 +62,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
   process.once('exit', events.close) // however it ends, what is only counted so far is written
 
   const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
-  const exposures = guardSecrets(settings, { env, execArgv: process.execArgv }, keysFile)
+  const exposures = enforceProductionMode(settings, { env, execArgv: process.execArgv }, keysFile)
   if (settings.demo) for (const sentence of ensureDemoPki('certs', Date.now())) log.warn(sentence)
   const material = readTlsFiles(settings)
   const clients = settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile)
@@ -117,7 +117,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
   )
   const { isRecording } = events
   const metrics = createMetrics({ tls, store, isRecording, expiryWarning: warningDays * 86_400 })
-  watchRuntime(metrics.registry)
+  registerRuntimeMetrics(metrics.registry)
   audit.observe(metrics.observe)
   const parts = {
     settings,
@@ -133,7 +133,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
     notifier,
   }
   const server = await createServer(parts)
-  tellExposures(exposures, parts)
+  reportExposures(exposures, parts)
   const thefts = settings.demo ? { playThefts: demoThefts(settings) } : {}
   const opsParts = {
     ...parts,
@@ -156,7 +156,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
   }
   if (settings.demo) process.stderr.write(describeDemo(settings))
 
-  const lookForKeys = watchKeysFile(keysFile, keys, {
+  const pollSigningKeys = watchKeysFile(keysFile, keys, {
     clock: Date.now,
     maximumAge: ownKeys && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
     algorithm: settings.signingAlgorithm,
@@ -168,7 +168,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
     },
   })
   const reload = createReload(parts)
-  const steps = [events.followRename, lookForKeys, reload].map(step =>
+  const steps = [events.followRename, pollSigningKeys, reload].map(step =>
     guardedWithLog(log, 'unhandled error after SIGHUP', step),
   )
   reloadFiles = () => {
@@ -179,7 +179,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
     log.info(`${signal}: answering what is under way, then closing`)
     // Node looks for idle connections once when it closes; one that falls idle later, or never speaks, must not hold us.
     const idle = setInterval(() => server.server.closeIdleConnections(), 100)
-    setTimeout(() => process.exit(0), longestGoodbye).unref()
+    setTimeout(() => process.exit(0), shutdownTimeout).unref()
     await server.close()
     await ops?.close()
     await notifier.close()

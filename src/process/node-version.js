@@ -2,7 +2,7 @@
 
 const needed = [24, 21, 0]
 
-/** Says what is wrong with the version of Node that runs this, and what to do; `undefined` if it is new enough. */
+/** Returns what is wrong with the running version of Node and what to do, or `undefined` if it is new enough. */
 export const nodeProblem = describe(process.versions.node)
 
 /** @param {string} version */

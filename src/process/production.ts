@@ -1,5 +1,5 @@
-// Production mode, NODE_ENV=production: whatever would let secrets out keeps the server from starting, all of it named at once.
-// Elsewhere each is a warning and an event, but for demo certificates, which are for elsewhere.
+// Production mode, NODE_ENV=production: the server does not start with settings that expose secrets, and reports all of them
+// together. Otherwise each is a warning and an event. Demo certificates are rejected in production only.
 import type { Logger } from 'pino'
 import { findForeignOwner, findReaders } from '../files/file-access.ts'
 import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
@@ -7,7 +7,7 @@ import { isDemoCertificate } from '../pki/demo.ts'
 import type { Audit } from '../server/record-events.ts'
 import { secretPath } from '../settings/forms.ts'
 import { type Settings, SettingsError, settingsTable } from '../settings/settings.ts'
-import { type Exposure, findDoors } from './exposures.ts'
+import { type Exposure, findExposures } from './exposures.ts'
 
 interface Process {
   readonly env: NodeJS.ProcessEnv
@@ -15,12 +15,16 @@ interface Process {
 }
 
 /**
- * Finds everything that would let secrets out; `keysFile` has the signing keys in use.
- * @throws SettingsError naming all of it, in production.
+ * Finds everything that exposes secrets. `keysFile` contains the signing keys in use.
+ * @throws SettingsError that lists all of it, in production.
  */
-export function guardSecrets(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
-  const exposures = findExposures(settings, { env, execArgv }, keysFile)
-  process.report.excludeEnv = true // should a report be written all the same
+export function enforceProductionMode(
+  settings: Settings,
+  { env, execArgv }: Process,
+  keysFile: string,
+): readonly Exposure[] {
+  const exposures = findAllExposures(settings, { env, execArgv }, keysFile)
+  process.report.excludeEnv = true // in case a report is written nevertheless
   if (!isProduction(env)) return exposures
   if (exposures.length > 0)
     throw new SettingsError(exposures.map(({ sentence }) => `with NODE_ENV=production, ${sentence}`))
@@ -31,18 +35,22 @@ export function isProduction({ NODE_ENV }: NodeJS.ProcessEnv): boolean {
   return NODE_ENV === 'production'
 }
 
-/** Finds everything that would let secrets out, and in production what is for elsewhere. Changes nothing. */
-export function findExposures(settings: Settings, { env, execArgv }: Process, keysFile: string): readonly Exposure[] {
+/** Finds everything that exposes secrets, and in production also demo and invalid certificates. Changes nothing. */
+export function findAllExposures(
+  settings: Settings,
+  { env, execArgv }: Process,
+  keysFile: string,
+): readonly Exposure[] {
   return [
-    ...findDoors(env, execArgv),
+    ...findExposures(env, execArgv),
     ...findUnsafeSettings(settings),
     ...findOpenSecrets({ ...settings, signingKeysFile: keysFile }),
     ...(isProduction(env) ? [...findDemoCertificates(settings), ...findInvalidCertificate(settings)] : []),
   ]
 }
 
-/** Warns of each, and makes an event of it. */
-export function tellExposures(
+/** Logs a warning and records an event for each. */
+export function reportExposures(
   exposures: readonly Exposure[],
   { log, audit }: { readonly log: Logger; readonly audit: Pick<Audit, 'settingsUnsafe'> },
 ): void {
@@ -55,10 +63,10 @@ export function tellExposures(
 function findUnsafeSettings(settings: Settings): Exposure[] {
   return entriesOf(settings)
     .filter(({ name, value, fallback }) => name.startsWith('TLSBOUND_UNSAFE_') && value !== fallback)
-    .map(({ name }) => ({ name, sentence: `${name} is on, which is for the demo: leave it out` }))
+    .map(({ name }) => ({ name, sentence: `${name} is on, which is for the demo only: remove it` }))
 }
 
-/** Secrets that somebody else can read or change. Files that are not there are no matter of ours. */
+/** Finds secret files that other users can read or change. Ignores missing files. */
 function findOpenSecrets(settings: Settings): Exposure[] {
   return entriesOf(settings)
     .filter(({ form, value }) => form === secretPath && typeof value === 'string')
@@ -76,11 +84,11 @@ function findDemoCertificates({ tlsCertFile, tlsClientCaFile }: Settings): Expos
     .filter(([, file]) => unlessMissing(() => isDemoCertificate(renderCertificates(loadCertificates(file)))))
     .map(([name, file]) => ({
       name,
-      sentence: `${name}: ${file} is of the demo, whose keys anybody may have: give one of your own`,
+      sentence: `${name}: ${file} is a demo certificate, whose key others may have: use your own`,
     }))
 }
 
-/** A server's certificate outside its validity, which every client refuses. */
+/** Finds a server certificate outside its validity, which every client rejects. */
 function findInvalidCertificate({ tlsCertFile }: Settings): Exposure[] {
   const name = 'TLSBOUND_TLS_CERT_FILE'
   const certificate = unlessMissing(() => loadCertificates(tlsCertFile)[0].x509)
@@ -99,10 +107,10 @@ function entriesOf(settings: Settings) {
   return Object.entries(settingsTable).map(([key, setting]) => ({ ...setting, value: settings[key as keyof Settings] }))
 }
 
-/** What cannot be read is said where it is read for use. */
-function unlessMissing<T>(look: () => T): T | undefined {
+/** Ignores a file that cannot be read: the code that uses it reports that. */
+function unlessMissing<T>(find: () => T): T | undefined {
   try {
-    return look()
+    return find()
   } catch {
     return undefined
   }

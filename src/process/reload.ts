@@ -1,5 +1,5 @@
-// Loads the files again while the server runs: TLS, clients, trusted issuers, webhooks, and keys of leak reporters, each
-// whole or not at all. Of what cannot be used the log says why, and what was in use stays.
+// Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, and leak reporters' keys. Each is replaced
+// completely or not at all. The log explains a failure, and the old content stays in use.
 import type { Logger } from 'pino'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
@@ -15,18 +15,18 @@ export interface ReloadParts extends ServerOptions {
   readonly notifier?: Pick<Notifier, 'replace'>
 }
 
-/** Says how many live connections end because whom the server trusts has changed. */
+/** Describes how many live connections end because the trusted authorities or lists have changed. */
 export function describeRetired({ revoked, retired }: Retired): string {
   const others = `${retired} other live connections end within a minute, so that a new handshake verifies their certificate`
   return revoked === 0 ? others : `${revoked} live connections are closed, their certificate was revoked; ${others}`
 }
 
-/** The answer loads once; it never rejects. */
+/** Returns a function that reloads once and never rejects. */
 export function createReload(parts: ReloadParts): () => Promise<void> {
   const { settings, tls, clients, outsideIssuers, notifier, leakKeys, log, clock } = parts
   const { clientsFile, trustedIssuersFile, webhooksFile, issuer } = settings
   const now = () => Math.floor(clock() / 1000)
-  /** Clients whose registration has changed, and who may still hold what they got by the old one. */
+  /** Clients whose registration has changed, so that their earlier tokens must be revoked. */
   const changed = new Set<string>()
 
   function load(what: string, files: () => void): void {
@@ -38,7 +38,7 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
     }
   }
 
-  /** What could not be revoked is tried again the next time. */
+  /** Revokes what these clients hold. A failed revocation is retried with the next reload. */
   async function revokeChanged(): Promise<void> {
     for (const id of changed)
       try {

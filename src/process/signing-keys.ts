@@ -1,5 +1,5 @@
-// The file of signing keys: read, made where it is ours to make, rotated, and watched, so that every server that shares
-// it follows. A JWKS with private keys; `nbf` and `exp` of a key say from when it signs and until when it is kept.
+// The file of signing keys: loaded, created if the server owns it, rotated, and watched, so that all servers that share it
+// follow. A JWKS with private keys. `nbf` and `exp` of a key say when it starts to sign and when it is removed.
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { maximumLifetime } from '../core/access-token.ts'
@@ -19,13 +19,13 @@ import { documentLifetime } from '../server/routes/metadata.ts'
 import { keepOwner, whileLocked } from './file-lock.ts'
 import { readJsonFile } from './files.ts'
 
-/** A key set may be kept for so long by others, and a token lives no longer than a day. */
+/** Other parties may cache a key set this long, and no token is valid for more than a day. */
 const overlap: Overlap = { before: documentLifetime, after: maximumLifetime }
 
-/** Milliseconds between two looks at the file. */
-const lookInterval = 10_000
+/** Milliseconds between two checks of the file. */
+const pollInterval = 10_000
 
-/** Makes the file with one key, unless there is one. The answer: whether it was made. */
+/** Creates the file with one key unless it exists. Returns whether it was created. */
 export async function ensureKeysFile(path: string, algorithm: Algorithm): Promise<boolean> {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return false
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -33,7 +33,7 @@ export async function ensureKeysFile(path: string, algorithm: Algorithm): Promis
   return true
 }
 
-/** Reads the keys. @throws Error naming the file and the key that cannot be used, never quoting either. */
+/** Loads the keys. @throws Error that names the file and the invalid key, and never quotes either. */
 export function readKeysFile(path: string): TokenJwk[] {
   const { keys } = readJsonFile(path, 'object', { isSecret: true }) as { readonly keys?: unknown }
   if (!Array.isArray(keys) || keys.length === 0) throw new Error(`${path}: must be a JWKS with at least one key`)
@@ -44,33 +44,33 @@ export function readKeysFile(path: string): TokenJwk[] {
   }
 }
 
-/** Reads the keys and takes them into use. @throws Error as above. */
+/** Loads the keys and imports them. @throws Error as above. */
 export async function importKeysFile(path: string): Promise<SigningKey[]> {
   const keys = readKeysFile(path)
-  return naming(path, () => importSigningKeys(keys))
+  return prefixError(path, () => importSigningKeys(keys))
 }
 
-/** Reads the keys into a ring; `now` in seconds since 1970. @throws Error (rejects) as above. */
+/** Loads the keys into a ring. `now` in seconds since 1970. @throws Error (rejects) as above. */
 export async function loadKeyRing(path: string, now: number): Promise<KeyRing> {
   const keys = await importKeysFile(path)
-  return naming(path, () => createKeyRing(keys, now))
+  return prefixError(path, () => createKeyRing(keys, now))
 }
 
-/** A key that was added, and the second from which it signs. */
+/** An added key, and the second from which it signs. */
 export interface Rotated {
   readonly kid: string
   readonly nbf: number
 }
 
 /**
- * Adds a key that signs once it has been published for long enough, and sets an end for those before it.
- * @throws Error (rejects) when the file cannot be used, or another process is rotating it.
+ * Adds a key that starts to sign after it was published long enough, and sets an expiry for the earlier keys.
+ * @throws Error (rejects) when the file is invalid, or when another process is rotating it.
  */
 export function rotateKeysFile(path: string, algorithm: Algorithm, now: number): Promise<Rotated> {
   return whileLocked(path, () => addKey(path, algorithm, now))
 }
 
-/** The same if it is due. Asked under the lock too: of servers that share the file, all find at the same time that it is. */
+/** Rotates the keys if due. Checks again under the lock, since servers that share the file find it due at the same time. */
 async function rotateIfDue(path: string, algorithm: Algorithm, now: number, age: number): Promise<Rotated | undefined> {
   const isDue = () => isRotationDue(readKeysFile(path), now, age, overlap)
   if (!isDue()) return undefined
@@ -84,45 +84,45 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 }
 
 /**
- * Follows the file: a change is taken into the ring, and with `maximumAge` (seconds) keys are rotated when they are due.
- * `onChange` receives each key that differs, `report` what went wrong; the keys in use then stay. When `onChange` throws, it
- * receives the same keys again with a later look. `clock` in milliseconds since 1970. The answer looks at once.
+ * Follows the file: applies changes to the ring, and with `maximumAge` (seconds) rotates keys when due. `onChange` receives
+ * each changed key. `report` receives errors; the keys in use then stay. If `onChange` throws, a later check calls it with
+ * the same keys again. `clock` in milliseconds since 1970. Returns a function that checks at once.
  */
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
   { clock, maximumAge, algorithm, report, onChange }: WatchOptions,
 ): () => Promise<void> {
-  let seen: string | undefined // not what stands there now: it may have changed since it was read
+  let seen: string | undefined // not the current version: the file may have changed since it was loaded
   const remember = createKeyMemory(path)
-  let isUntold = false
+  let isPending = false
   const takeOver = (keys: readonly SigningKey[]) => {
     try {
       remember(keys, onChange)
-      isUntold = false
+      isPending = false
     } catch (error) {
-      if (!isUntold) report(`a change of the signing keys is in no event yet: ${(error as Error).message}`)
-      isUntold = true
+      if (!isPending) report(`a change of the signing keys is not recorded yet: ${(error as Error).message}`)
+      isPending = true
     }
   }
-  takeOver(ring.all) // which can differ from those of the last run
-  const look = async () => {
+  takeOver(ring.all) // they can differ from those of the last run
+  const poll = async () => {
     try {
       const now = Math.floor(clock() / 1000)
       if (maximumAge !== undefined) await rotateIfDue(path, algorithm, now, maximumAge)
       const { ino, mtimeMs, ctimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
       const version = `${ino} ${mtimeMs} ${ctimeMs}`
-      if (version === seen) return isUntold ? takeOver(ring.all) : undefined
+      if (version === seen) return isPending ? takeOver(ring.all) : undefined
       const keys = await importKeysFile(path)
-      await naming(path, () => ring.replace(keys, now))
+      await prefixError(path, () => ring.replace(keys, now))
       seen = version
       takeOver(keys)
     } catch (error) {
       report(`the signing keys stay as they are: ${(error as Error).message}`)
     }
   }
-  setInterval(() => look().catch(() => {}), lookInterval).unref() // it rejects only when `report` does
-  return look
+  setInterval(() => poll().catch(() => {}), pollInterval).unref() // it rejects only when `report` does
+  return poll
 }
 
 export interface WatchOptions {
@@ -133,36 +133,36 @@ export interface WatchOptions {
   readonly onChange: (key: KnownKey, change: KeyChange) => void
 }
 
-/** What is remembered of a key: enough to notice that another one has its id, or that its times were moved. */
+/** What is recorded of a key: enough to notice that another key has its id, or that its times have changed. */
 interface KnownKey {
   readonly kid: string
   readonly nbf?: number | undefined
   readonly exp?: number | undefined
   readonly alg: string
-  /** RFC 7638. */
+  /** The thumbprint of a key by RFC 7638. */
   readonly thumbprint: string
 }
 
 /**
- * Remembers the keys beside their file, where that can be written, so that one that came while no server ran is noticed at the
- * next start. The answer takes the keys that are in use now, and gives `tell` those that differ from the ones before. What
- * `tell` throws it throws too, and then remembers nothing.
+ * Records the keys beside their file, if that is writable, so that the next start notices a key that was added while no
+ * server ran. Returns a function that compares the keys in use with the recorded ones and passes the differences to `report`.
+ * If `report` throws, it rethrows and records nothing.
  */
-function createKeyMemory(keysFile: string): (keys: readonly SigningKey[], tell: WatchOptions['onChange']) => void {
+function createKeyMemory(keysFile: string): (keys: readonly SigningKey[], report: WatchOptions['onChange']) => void {
   const path = `${keysFile}.seen`
   let before = readKnownKeys(path)
-  return (keys, tell) => {
+  return (keys, report) => {
     const now = keys.map(describeKey)
     if (JSON.stringify(now) === JSON.stringify(before)) return
     for (const key of now) {
       const change = findChange(key, before)
-      if (change !== undefined) tell(key, change)
+      if (change !== undefined) report(key, change)
     }
-    for (const key of before ?? []) if (!now.some(({ kid }) => kid === key.kid)) tell(key, 'removed')
+    for (const key of before ?? []) if (!now.some(({ kid }) => kid === key.kid)) report(key, 'removed')
     before = now
     try {
       writeWhole(path, JSON.stringify(now), keysFile)
-    } catch {} // the state cannot be remembered there either, which is said at the start
+    } catch {} // the state record is not writable either, which is logged at the start
   }
 }
 
@@ -178,7 +178,7 @@ function findChange(key: KnownKey, known: readonly KnownKey[] | undefined): KeyC
   return former.nbf === key.nbf && former.exp === key.exp ? undefined : 'rescheduled'
 }
 
-/** undefined: there is no file, or none that can be read. */
+/** Loads the recorded keys. Undefined if the file is missing or invalid. */
 function readKnownKeys(path: string): KnownKey[] | undefined {
   try {
     const keys = JSON.parse(readFileSync(path, 'utf8')) as KnownKey[]
@@ -194,7 +194,7 @@ function write(path: string, keys: readonly TokenJwk[], flag: 'w' | 'wx' = 'w'):
   else writeWhole(path, text, path)
 }
 
-/** Whole or not at all, and for whoever a file beside it belongs to. */
+/** Writes a file atomically, with the owner of the file beside it. */
 function writeWhole(path: string, text: string, beside: string): void {
   const draft = `${path}.new`
   writeFileSync(draft, text, { mode: 0o600, flush: true })
@@ -202,8 +202,8 @@ function writeWhole(path: string, text: string, beside: string): void {
   renameSync(draft, path)
 }
 
-/** Names the file in the problem of a function that does not know it, whether it throws or rejects. */
-async function naming<T>(path: string, read: () => T | Promise<T>): Promise<T> {
+/** Adds the file's path to an error that a function throws or rejects with. */
+async function prefixError<T>(path: string, read: () => T | Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {

@@ -1,6 +1,7 @@
-// What is remembered of the state beside the signing keys: which state they were used with, how far that had come, and what its
-// file held when it was closed. Tokens live as long as their keys, and revocations only in the state: one that was lost, cut
-// or put back would let revoked tokens in again. So a state that is not the remembered one revokes everything of before.
+// Records beside the signing keys which state they were used with: its identity, its position, and a hash of its file when
+// it was closed. Tokens live as long as their keys, but revocations exist only in the state. A state that was lost,
+// truncated or replaced by a backup would accept revoked tokens again. So a state that differs from the record revokes all
+// earlier tokens.
 import { createHash, hash } from 'node:crypto'
 import {
   closeSync,
@@ -17,30 +18,30 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { StateIdentity, Store } from '../store/store.ts'
 import { keepOwner } from './file-lock.ts'
 
-/** The largest file whose content is compared, in octets: about two seconds of work at the start and at the end. */
+/** Maximum size of a file that is hashed, in octets: about two seconds at the start and at the end. */
 const largestSealed = 268_435_456
 
 interface Remembered {
   readonly id: string
   readonly position: number
-  /** SHA-256 of the closed file; undefined while a server runs on it, and after it crashed. */
+  /** SHA-256 of the closed file. Undefined while a server uses it, and after a crash. */
   readonly seal: string | undefined
 }
 
 export interface StateRecord {
-  /** Whether the file of the state is, octet for octet, the one that was closed; false: nothing is known about that. */
+  /** Whether the state file is exactly the one that was closed. False if unknown. */
   readonly isIntact: boolean
-  /** Why revocations may be missing from the state, as a sentence; undefined: none can be. */
+  /** Returns why revocations may be missing from the state, as a sentence. Undefined: none are missing. */
   findLoss(state: StateIdentity, keysAreNew: boolean): string | undefined
-  /** Remembers this state from now on. Durable when it returns. @throws Error of the system when that cannot be written. */
+  /** Records this state from now on, durably. @throws Error of the system when the record is not writable. */
   begin(state: StateIdentity): void
-  /** Remembers how far the state has come; what the disk has is at least what was told before a crash of the process. */
+  /** Records the position of the state. After a crash of the process, the disk has at least the reported position. */
   note(position: number): void
-  /** Remembers the content of the file, which was closed. */
+  /** Records the hash of the file, which was closed. */
   seal(): void
 }
 
-/** Reads what is remembered beside the signing keys of the state at `url`, whose file is not open yet. */
+/** Loads the record beside the signing keys for the state at `url`, whose file is not open yet. */
 export function readStateRecord(keysFile: string, url: string): StateRecord {
   const stateFile = /^sqlite:(.+)$/s.exec(url)?.[1]
   const database = stateFile === ':memory:' ? undefined : stateFile
@@ -55,7 +56,7 @@ export function readStateRecord(keysFile: string, url: string): StateRecord {
 
   function write(seal?: string): void {
     if (file === undefined) return
-    // Of one length, so that it is replaced in place, and as a whole.
+    // All records have the same length, so that one write replaces the old record completely.
     const { id, position } = current
     writeSync(file, `tlsbound-state ${id} ${String(position).padStart(16, '0')} ${seal ?? '-'.repeat(64)}\n`, 0)
   }
@@ -93,7 +94,7 @@ export function readStateRecord(keysFile: string, url: string): StateRecord {
       current = { ...current, position }
       try {
         write()
-      } catch {} // it remembers less, and never more than there is
+      } catch {} // the record may be behind the state, but never ahead of it
     },
     seal() {
       const content = database === undefined ? undefined : sealOf(database)
@@ -106,32 +107,30 @@ export function readStateRecord(keysFile: string, url: string): StateRecord {
 
 export interface Watch {
   readonly keysAreNew: boolean
-  /** Revokes everything of before, and says why. */
+  /** Revokes all earlier tokens, and logs why. */
   readonly onLoss: (sentence: string) => Promise<void>
-  /** Called when nothing can be remembered. */
+  /** Called when the record is not writable. */
   readonly report: (problem: string) => void
 }
 
-/** Compares the state with what is remembered, and remembers it from now on. Rejects as the store and `onLoss` do. */
+/** Compares the state with the record, and updates the record from now on. Rejects as the store and `onLoss` do. */
 export async function watchState(
   record: StateRecord,
   store: Pick<Store, 'identify' | 'acknowledge' | 'watchPosition'>,
   { keysAreNew, onLoss, report }: Watch,
 ): Promise<void> {
   const loss = record.findLoss(await store.identify(), keysAreNew)
-  if (loss !== undefined) await onLoss(loss) // first, so that a crash in between makes the next start find it again
+  if (loss !== undefined) await onLoss(loss) // first, so that the next start finds the loss again after a crash
   try {
     record.begin(await store.identify())
     store.watchPosition(record.note)
   } catch (error) {
-    report(
-      `neither state nor keys can be remembered beside the signing keys (${(error as NodeJS.ErrnoException).code})`,
-    )
+    report(`neither state nor keys can be recorded beside the signing keys (${(error as NodeJS.ErrnoException).code})`)
   }
   await store.acknowledge()
 }
 
-/** undefined: there is none. An error: it is there, and not what was written. */
+/** Loads a record. Undefined if it is missing, an Error if it is unreadable or damaged. */
 function read(path: string): Remembered | Error | undefined {
   let text: string
   try {
@@ -144,7 +143,7 @@ function read(path: string): Remembered | Error | undefined {
   return { id, position: Number(position), seal: seal?.startsWith('-') ? undefined : seal }
 }
 
-/** What is remembered of states of other names, such as the former path of a file that was moved. */
+/** Removes the records of states with other names, such as the former path of a moved file. */
 function readOthers(path: string, keysFile: string): Remembered[] {
   const prefix = `${basename(keysFile)}.state-`
   const names = readdirSync(dirname(path)).filter(name => name.startsWith(prefix) && name !== basename(path))
@@ -163,7 +162,7 @@ function open(path: string): number {
   }
 }
 
-/** SHA-256 of a file; undefined where it is missing, too large, or has a log whose changes it lacks. */
+/** Returns the SHA-256 of a file. Undefined if it is missing, too large, or has a log with later changes. */
 function sealOf(path: string): string | undefined {
   if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return undefined
   let file: number

@@ -1,5 +1,5 @@
-// Says in the log what the listener uses: its certificate, the authorities for clients, the revocation lists, and when each ends.
-// Warns of what ends soon, and names each authority whose clients are all refused.
+// Logs what the listener uses: its certificate, the authorities for clients, the revocation lists, and when each expires.
+// Warns before an expiry, and names each authority whose clients are all refused.
 import type { X509Certificate } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Settings } from '../settings/settings.ts'
@@ -9,7 +9,7 @@ import type { InUse } from '../tls/mutual-tls.ts'
 
 const day = 86_400_000
 
-/** Days before an end from which on to warn: the demo renews its certificates by itself on the last day. */
+/** Days before an expiry at which to warn. The demo renews its certificates itself on the last day. */
 export function warningDaysOf({ demo, expiryWarningDays }: Pick<Settings, 'demo' | 'expiryWarningDays'>): number {
   return demo ? 1 : expiryWarningDays
 }

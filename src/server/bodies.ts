@@ -1,5 +1,5 @@
-// The two kinds of body that are read here, each the one content type of its routes: forms, as strictly as OAuth asks
-// (no parameter twice, an empty one is absent: RFC 6749 §3.2), and JSON in UTF-8.
+// The two kinds of request body: forms, as strictly as OAuth requires (no repeated parameter, an empty one counts as
+// absent: RFC 6749 §3.2), and JSON in UTF-8. Each route accepts one content type.
 
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -15,13 +15,13 @@ export type Form = Readonly<Record<string, string>>
 const formType = 'application/x-www-form-urlencoded'
 const jsonType = 'application/json'
 
-/** Octets of a form. */
+/** Maximum size of a form in octets. */
 export const maximumForm = 16_384
 
-/** Characters of a parameter that holds no token; tokens have bounds of their own. */
+/** Maximum characters of a parameter that contains no token. Tokens have limits of their own. */
 export const maximumParameter = 8192
 
-/** Makes forms what the routes of this scope take. Any other type is 400 there: RFC 6749 §5.2 has no other status. */
+/** Makes the routes of this scope accept forms only. Any other type gets 400: RFC 6749 §5.2 has no other status. */
 export function acceptForms(app: FastifyInstance): void {
   app.addHook('onRoute', route => {
     route.bodyLimit ??= maximumForm
@@ -34,7 +34,7 @@ export function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 }
 
-/** Makes JSON what the routes of this scope take, and parses it. Any other type is 415. */
+/** Makes the routes of this scope accept JSON only, and parses it. Any other type gets 415. */
 export function acceptJson(app: FastifyInstance): void {
   acceptJsonOctets(app, (request, octets) => {
     if (octets.length === 0) throw malformed('body_empty')
@@ -48,10 +48,10 @@ export function acceptJson(app: FastifyInstance): void {
     })
     return result
   })
-  const parse = app.getDefaultJsonParser('error', 'error') // a body that reaches for a prototype is an error
+  const parse = app.getDefaultJsonParser('error', 'error') // a body with __proto__ or constructor.prototype is an error
 }
 
-/** Makes JSON what the routes of this scope take; the body is what `read` makes of its octets. Any other type is 415. */
+/** Makes the routes of this scope accept JSON only. `read` converts its octets to the body. Any other type gets 415. */
 export function acceptJsonOctets(
   app: FastifyInstance,
   read: (request: FastifyRequest, octets: Buffer) => unknown = (_request, octets) => octets,
@@ -70,14 +70,14 @@ export function acceptJsonOctets(
   })
 }
 
-/** Whether a request brings a body, as far as its head tells. */
+/** Checks by its headers whether a request has a body. */
 function hasBody({ method, headers, is404 }: FastifyRequest): boolean {
   if (is404 || method === 'GET' || method === 'HEAD') return false
   const { 'content-type': type, 'content-length': length = '0', 'transfer-encoding': coding } = headers
   return type !== undefined || length !== '0' || coding !== undefined
 }
 
-/** Why the body of a request is not of the expected type, by its head. */
+/** Returns why the body is not of the expected type, judged by the headers. */
 function findBodyProblem(
   { raw, headers }: FastifyRequest,
   expected: string,
@@ -91,10 +91,10 @@ function findBodyProblem(
     if (charset !== undefined) return ['charset', { found: charset, expected: `${expected}; charset=utf-8` }]
   }
   if (countHeaders(raw.rawHeaders, 'content-type') > 1) return ['header_repeated', { header: 'Content-Type' }]
-  return coding === undefined ? undefined : ['content_encoding', { found: coding }] // nothing is unpacked here
+  return coding === undefined ? undefined : ['content_encoding', { found: coding }] // no compressed body is supported
 }
 
-/** What is wrong with a text that the parser of Fastify refuses. */
+/** Explains a body that Fastify's parser rejects. */
 function describeJsonFault(text: string): OAuthError {
   try {
     JSON.parse(text)
@@ -105,7 +105,7 @@ function describeJsonFault(text: string): OAuthError {
   return malformed('body_prototype')
 }
 
-/** The names of the parameters that a form has without a value. */
+/** The names of a form's parameters without a value. */
 const emptyParameters = Symbol('empty parameters')
 
 /**
@@ -130,7 +130,7 @@ export function readForm(body: unknown): Form {
   return form
 }
 
-/** A parameter that must be there, and not empty. @throws OAuthError `malformed_request` */
+/** Returns a parameter that must be present and not empty. @throws OAuthError `malformed_request` */
 export function requireParameter(form: Form, parameter: string): string {
   const value = form[parameter]
   if (value !== undefined) return value
@@ -138,7 +138,7 @@ export function requireParameter(form: Form, parameter: string): string {
   throw malformed(isEmpty ? 'parameter_empty' : 'parameter_missing', { parameter })
 }
 
-/** Refuses a form in which something is not UTF-8 in percent-encoding. @throws OAuthError `malformed_request` */
+/** Rejects a form that is not percent-encoded UTF-8. @throws OAuthError `malformed_request` */
 function requireEncoding(text: string): void {
   for (const pair of text.split('&')) {
     const [name = '', value = ''] = pair.split(/=(.*)/s).map(part => part.replaceAll('+', ' '))

@@ -1,6 +1,6 @@
-// Requests that a page of another origin makes a browser send. The browser adds the client certificate of its user by itself,
-// so that the page would act as that client. Browsers say where a request comes from, and no page can change that
-// (Fetch Metadata Request Headers §2.4, Fetch §3.2). A program sends neither header, and is served.
+// Cross-site requests. A browser adds its user's client certificate to a request by a page of another origin, so the page
+// would act as that client. Browsers state the origin in headers that no page can change (Fetch Metadata Request Headers
+// §2.4, Fetch §3.2). Programs send neither header and are served.
 import type { IncomingMessage } from 'node:http'
 import type { onRequestHookHandler } from 'fastify'
 import { parseAuthority } from '../core/authority.ts'
@@ -8,29 +8,33 @@ import { connectionOf } from '../tls/connection.ts'
 import { RequestError } from './errors.ts'
 import { requireAuthority } from './request-target.ts'
 
-/** What a browser says of a request by a page of this server, and of one by its user. */
+/** Values of Sec-Fetch-Site for a request by a page of this server, or by the user. */
 const ownSites = ['same-origin', 'none']
 
-/** An `onRequest` hook for routes that change something or answer with a secret. */
+/** Is an `onRequest` hook for routes that change state or return a secret. */
 export const refuseCrossSite: onRequestHookHandler = ({ raw }, _reply, done) => done(findCrossSite(raw))
 
-/** The refusal (403) of a request that a page of another origin made; undefined for any other. */
+/** Returns the refusal (403) of a request from a page of another origin, else undefined. */
 export function findCrossSite(request: IncomingMessage): RequestError | undefined {
   const { 'sec-fetch-site': site, origin } = request.headers
-  // Sec-Fetch-Site is decisive where it is sent: behind a proxy that rewrites Host, Origin is not that of the listener.
+  // Sec-Fetch-Site takes precedence: behind a proxy that rewrites Host, Origin differs from the listener's.
   if (site !== undefined)
     return ownSites.includes(site as string) ? undefined : crossSite('Sec-Fetch-Site', String(site))
   return origin === undefined || isOwn(origin, request) ? undefined : crossSite('Origin', origin)
 }
 
-/** Whether an Origin is that of the request itself (RFC 6454 §5). */
+/** Checks whether an Origin is that of the request itself (RFC 6454 §5). */
 function isOwn(origin: string, request: IncomingMessage): boolean {
   const scheme = connectionOf(request) === undefined ? 'http' : 'https'
   if (!origin.startsWith(`${scheme}://`)) return false
-  const theirs = parseAuthority(origin.slice(scheme.length + 3))
-  const ours = parseAuthority(requireAuthority(request))
+  const presented = parseAuthority(origin.slice(scheme.length + 3))
+  const expected = parseAuthority(requireAuthority(request))
   const standard = scheme === 'https' ? 443 : 80
-  return theirs !== undefined && theirs.host === ours?.host && (theirs.port ?? standard) === (ours.port ?? standard)
+  return (
+    presented !== undefined &&
+    presented.host === expected?.host &&
+    (presented.port ?? standard) === (expected.port ?? standard)
+  )
 }
 
 function crossSite(header: string, found: string): RequestError {

@@ -1,12 +1,12 @@
-// What an error means for the client that sent the request, and the answer to an error that nothing expected.
+// Maps errors to refusals for the client, and answers unhandled errors.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { malformed, OAuthError } from '../core/errors.ts'
 import { type ErrorLog, logError } from '../core/guard.ts'
 
 /**
- * What an error means for the one who sent the request: a refusal of ours, a complaint of HTTP (a body too large, a type
- * that nobody reads here …) with its own status, or nothing: then the fault is ours.
+ * Maps an error to a refusal: an OAuthError itself, or an HTTP error, such as a body that is too large, with its own
+ * status. Returns undefined for an unhandled error.
  */
 export function readRefusal(
   error: unknown,
@@ -19,7 +19,7 @@ export function readRefusal(
   return { refusal: describeFrameworkError(String(code), request), status }
 }
 
-/** A refusal by one of Fastify's own codes. */
+/** Maps Fastify's own error codes to refusals. */
 export function describeFrameworkError(code: string, { headers, routeOptions }: FastifyRequest): OAuthError {
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
@@ -37,9 +37,7 @@ export function describeFrameworkError(code: string, { headers, routeOptions }: 
   }
 }
 
-/**
- * Answers a request with 500, and logs the cause, of which the client is told nothing. Never throws.
- */
+/** Sends 500 and logs the cause, which the client does not learn. Never throws. */
 export function answerUnexpected(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -50,7 +48,10 @@ export function answerUnexpected(
   return reply.code(500).send({ error: 'server_error', error_description: 'Internal server error.' })
 }
 
-/** An error handler for Fastify that answers what `answer` throws: Fastify's own would show its message to the client. */
+/**
+ * Creates a Fastify error handler that sends what `answer` throws. Fastify's own handler would show the message to the
+ * client.
+ */
 export function guardErrorHandler(log: ErrorLog, answer: ErrorHandler): ErrorHandler {
   return (error, request, reply) => {
     try {
@@ -62,7 +63,7 @@ export function guardErrorHandler(log: ErrorLog, answer: ErrorHandler): ErrorHan
 }
 type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => unknown
 
-/** A request that HTTP has its own status for: 404, 405, 421 … */
+/** A request with an HTTP status of its own: 404, 405, 421 … */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
   readonly statusCode: number

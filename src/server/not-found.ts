@@ -1,4 +1,4 @@
-// Answers what no route takes: 405 with Allow where another method would do, else 404.
+// Answers unmatched requests: 405 with Allow if another method would match, else 404.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from './errors.ts'
 

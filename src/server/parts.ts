@@ -1,4 +1,4 @@
-// What a server is put together from, and what its routes are given.
+// What a server is assembled from, and what its routes receive.
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Targets } from '../core/policy.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
@@ -22,21 +22,21 @@ export interface ServerOptions {
   readonly clients: ClientRegistry
   readonly keys: KeyRing
   readonly store: Store
-  /** Whose tokens are exchanged for ours. Default: nobody's. */
+  /** External issuers whose tokens are exchanged. Default: none. */
   readonly outsideIssuers?: OutsideIssuers
-  /** Whose signed reports of leaked tokens are taken. Default: nobody's. */
+  /** Finds the keys of reporters whose signed reports of leaked tokens are accepted. Default: none. */
   readonly leakKeys?: FindReporterKey | undefined
   readonly audit: Audit
   readonly log: FastifyBaseLogger
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  /** Milliseconds after which connections are closed whose client may no longer act. Default 500. */
+  /** Milliseconds after which connections of a client that may no longer act are closed. Default 500. */
   readonly closeAfter?: number
-  /** Routes of your own, registered behind `requireToken` on the same listener, so that every level works there. */
+  /** Additional routes, registered behind `requireToken` on the same listener, so that every level works there. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
 }
 
-/** What the routes are given. */
+/** What the routes receive; each module picks the members that it uses. */
 export interface ServerParts extends ServerOptions {
   /** Seconds since 1970. */
   readonly now: () => number
@@ -44,7 +44,7 @@ export interface ServerParts extends ServerOptions {
   readonly secrets: SecretChecker
   readonly readToken: TokenReader
   readonly attachTokenFacts: AttachTokenFacts
-  /** Makes an event of a refusal, and a line of the log of its cause, if it is ours. */
+  /** Records a refusal as an event, and logs the cause of an internal one. */
   readonly onRefusal: RefusalListener
   readonly state: Omit<State, 'stop'>
   readonly verifier: TokenVerifier

@@ -1,5 +1,5 @@
-// Security events of the servers: one function for each, from what the server knows at that moment (audit/event.ts).
-// Names are those of docs/reference/events.md. Whatever a client puts into a name or address stays inside its JSON string.
+// Security events of the servers: one function each (audit/event.ts). docs/reference/events.md lists the names. Whatever a
+// client writes into a name or address stays inside its JSON string.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { EventName, Facts, Observer, Outcome, RecordEvent, SecurityEvent } from '../audit/event.ts'
@@ -17,13 +17,13 @@ import { readBasic } from './clients/client-secret.ts'
 
 export interface Audit {
   /**
-   * From now on `observer` is told of each event after it was written, which must not wait. What it throws is logged: the event
-   * stands, the other observers are told, and the answer that the event belongs to is given.
+   * Calls `observer` with each event after it was written. The observer must not block. What it throws is logged; other
+   * observers and the response are not affected.
    */
   observe(observer: Observer): void
   tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding, grantType: GrantType): void
   tokenIntrospected(request: FastifyRequest, by: string, claims: AccessTokenClaims | undefined): void
-  /** `by`: the client that asked for it, or whose token it was when there is a `cause`; undefined: an administrator. */
+  /** `by`: the client that asked for it, or the token's owner if there is a `cause`. Undefined: an administrator. */
   tokenRevoked(
     request: FastifyRequest | undefined,
     by: string | undefined,
@@ -31,40 +31,40 @@ export interface Audit {
     cause?: 'theft' | 'leak' | 'state',
   ): void
   refreshRotated(request: FastifyRequest, grant: Grant, outcome: string): void
-  /** A used refresh token was used again, and its grant is revoked. */
+  /** A used refresh token was used again, and its grant was revoked. */
   refreshReused(request: FastifyRequest, grant: Grant, detail: keyof typeof reuseSignals): void
-  /** A refusal over HTTP: `client.refused` when the client could not be authenticated, else `token.refused`. */
+  /** A refusal over HTTP: `client.refused` if the client was not authenticated, else `token.refused`. */
   refused(request: FastifyRequest, refusal: OAuthError, status: number): void
-  /** A connection that is dropped without an answer. */
+  /** A connection was dropped without a response. */
   connectionRefused(socket: TLSSocket, refusal: OAuthError): void
-  /** We have closed a live connection, since whoever is on it may no longer act. */
+  /** The server has closed a live connection whose client may no longer act. */
   connectionClosed(socket: TLSSocket, reason: Reason): void
-  /** A good token came from where it does not belong: `signal` is the refusal that showed it. */
+  /** A valid token was presented on the wrong connection. `signal`: the refusal that showed it. */
   theftSuspected(signal: SecurityEvent, response: TheftResponse, facts?: Facts): void
-  /** Somebody has shown that they hold a token: it is dead now. `request`: the report. */
+  /** A token was reported as leaked and was revoked. `request`: the report. */
   tokenLeaked(request: FastifyRequest, facts: Facts): void
-  /** A notification was given up. */
+  /** A notification was discarded after its last attempt. */
   notificationFailed(facts: Facts): void
-  /** A signing key has changed. @throws UnwrittenEvent, and then it must be told again. */
+  /** A signing key has changed. @throws UnwrittenEvent; the caller must then retry. */
   keyRotated(key: { readonly kid: string; readonly nbf?: number | undefined }, change: KeyChange): void
   settingsUnsafe(setting: string): void
-  /** An administrator has changed a client. */
+  /** An administrator changed a client. */
   clientChanged(request: FastifyRequest, clientId: string, change: ClientChange, secretId?: string): void
-  /** A refusal of the ops listener. */
+  /** The ops listener refused a request. */
   adminRefused(request: FastifyRequest, refusal: OAuthError, status: number): void
 }
 
 /**
- * `changed`: another key has its id now. `rescheduled`: its times were moved. `present`: it was there at the start, and nothing
- * was remembered of the keys before.
+ * `changed`: another key has its id now. `rescheduled`: its times were changed. `present`: it existed at the start, and no
+ * earlier keys were recorded.
  */
 export type KeyChange = 'added' | 'changed' | 'rescheduled' | 'removed' | 'present'
 
 export type ClientChange = 'added' | 'replaced' | 'disabled' | 'enabled' | 'removed' | 'secret_added' | 'secret_removed'
 
 /**
- * What is answered when an event cannot be written: nothing is given without its event. This refusal has none, since that
- * could not be written either.
+ * The refusal sent when an event cannot be written. Without its event nothing is issued or allowed. This refusal itself has
+ * no event, because that could not be written either.
  */
 export class UnwrittenEvent extends OAuthError {
   constructor(cause: unknown) {
@@ -74,8 +74,8 @@ export class UnwrittenEvent extends OAuthError {
 }
 
 /**
- * Each event is written before the answer that it belongs to. When that fails, what an answer waits for throws
- * UnwrittenEvent; for what nobody waits for, it is enough that `record` knows. `log` is told what observers throw.
+ * Creates the recorder. Each event is written before its response. If writing fails, functions whose response waits for the
+ * event throw UnwrittenEvent; for the others, `record` reports the failure. `log` receives what observers throw.
  */
 export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} }): Audit {
   const observers: Observer[] = []
@@ -95,7 +95,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
   }
 
   return {
-    observe: observer => void observers.push(guardedWithLog(log, 'unhandled error in an observer of events', observer)),
+    observe: observer => void observers.push(guardedWithLog(log, 'unhandled error in an event observer', observer)),
     tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding, grant_type) =>
       write('token.issued', 'success', {
         client_id,
@@ -148,7 +148,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
         ...explain(refusal),
         status,
         client_id: claimed,
-        ...(token && { ...token, by: claimed === token.client_id ? undefined : claimed }), // whose it is, and who came
+        ...(token && { ...token, by: claimed === token.client_id ? undefined : claimed }), // its owner, and the claimed client
         ...describeRequest(request),
       })
     },
@@ -182,7 +182,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
   }
 }
 
-/** Why exactly, and what was compared; what a client may have written there is shortened and holds no token. */
+/** Describes the detail and the compared facts of a refusal. Text from a client is shortened and contains no token. */
 export function explain({ detail, facts }: OAuthError): { readonly detail: string; readonly facts?: object } {
   const known = Object.entries(facts).filter(([, fact]) => fact !== undefined)
   if (known.length === 0) return { detail }
@@ -194,19 +194,19 @@ export function explain({ detail, facts }: OAuthError): { readonly detail: strin
   }
 }
 
-/** The client_id that a request names; not verified. */
+/** Returns the client_id of a request, not authenticated. */
 export function claimedClient(request: FastifyRequest): string | undefined {
   const clientId = typeof request.body === 'string' ? new URLSearchParams(request.body).get('client_id') : undefined
   return shorten(clientId ?? readBasic(request.headers.authorization)?.id, 128)
 }
 
-/** Text that comes from anybody. Somebody may have put a token where it does not belong. */
+/** Shortens and redacts untrusted text, which may contain a token in the wrong place. */
 function shorten(text: string | undefined, length: number): string | undefined {
   return text === undefined ? undefined : blotTokens(text).slice(0, length)
 }
 
 function describeRequest(request: FastifyRequest): Facts {
-  const path = shorten(request.raw.url?.split(/[?#]/)[0], 256) // a query or a fragment can hold a token
+  const path = shorten(request.raw.url?.split(/[?#]/)[0], 256) // a query or a fragment can contain a token
   return {
     request_id: request.id,
     method: request.method,

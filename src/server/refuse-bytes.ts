@@ -1,11 +1,11 @@
-// Octets that Node's parser rejects: the refusal is written on the connection itself, since there is no request to answer.
+// Refuses octets that Node's parser rejects. There is no request, so the refusal is written to the socket.
 import type { Socket } from 'node:net'
 import type { DetailOf } from '../core/details.ts'
 import { malformed, type OAuthError } from '../core/errors.ts'
 import { octetKinds, recognizeOctets } from '../tls/first-octets.ts'
 import { buildBody } from '../verify/refusal.ts'
 
-/** What Node says of octets that are no request: its code, the parser's words, and the last octets that came. */
+/** Node's error for octets that are not a request: its code, the parser's message, and the last octets received. */
 export interface ClientError {
   readonly code?: string | undefined
   readonly reason?: string | undefined
@@ -13,8 +13,8 @@ export interface ClientError {
 }
 
 /**
- * Refuses bytes that are no request, on the connection itself, which then ends. Nobody is refused who is gone, has been
- * already, has more answers under way than it reads, or has asked nothing yet, as a browser that connects ahead of need.
+ * Refuses octets that are not a request, then closes the connection. Sends nothing if the peer is gone, was refused
+ * already, has unread responses, or has sent nothing yet, like a browser that connects in advance.
  */
 export function refuseBytes(socket: Socket, error: ClientError, onRefusal: (refusal: OAuthError) => void): void {
   const { code } = error
@@ -38,7 +38,7 @@ function describeClientError({ code, reason, rawPacket }: ClientError): [number,
   return [status, phrase, malformed(detail, { code, found })]
 }
 
-/** Node's codes for what has a status of its own. */
+/** Node's error codes with an HTTP status of their own. */
 const statusLines: Readonly<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
@@ -46,7 +46,7 @@ const statusLines: Readonly<Record<string, readonly [number, string]>> = {
 
 type MalformedDetail = DetailOf<'malformed_request'>
 
-/** The codes of Node's parser, with what was found where its own words do not say so. */
+/** Codes of Node's parser, with what was found if the parser's message does not say it. */
 const parserErrors: Readonly<Record<string, readonly [MalformedDetail, string?]>> = {
   HPE_HEADER_OVERFLOW: ['head_too_large'],
   ERR_HTTP_REQUEST_TIMEOUT: ['request_timed_out'],

@@ -1,21 +1,21 @@
-// What a request is for: its host and its path, brought into one form before anything is routed, and refused where there is
-// no such form (RFC 9112 §3.2, RFC 9113 §8.3.1).
+// Normalizes a request's host and path before routing, and refuses those without a normal form (RFC 9112 §3.2, RFC 9113
+// §8.3.1).
 import { type IncomingMessage, METHODS } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import { isSameHost } from '../core/authority.ts'
 import { malformed } from '../core/errors.ts'
 import { countHeaders } from '../verify/bearer.ts'
 
-/** A scheme that HTTP has, an authority, and what is asked for there. */
+/** An HTTP scheme, an authority, and the path. */
 const absoluteForm = /^https?:\/\/([^/?#]*)([/?][^#]*)?$/i
 
-/** A path, perhaps with a query, in printable ASCII. */
+/** A path in printable ASCII, with an optional query. */
 const originForm = /^\/[\x21\x22\x24-\x7e]*$/
 
 /**
- * Rewrites a request before it is routed. A target in absolute form becomes its path, and its host the Host header, whose
- * own value counts for nothing then (RFC 9112 §3.2.2). A method that Node does not know becomes TRACE, which no route has:
- * HTTP/2 lets it pass, and for each of those Fastify would write its whole table of routes to the log.
+ * Rewrites a request before routing. A target in absolute form becomes its path, and its host replaces the Host header (RFC
+ * 9112 §3.2.2). A method unknown to Node becomes TRACE, which no route has: HTTP/2 accepts any method, and Fastify would
+ * log its whole routing table for each unknown one.
  */
 export function normalizeRequest(request: IncomingMessage): IncomingMessage {
   const { url = '', httpVersionMajor, method = '' } = request
@@ -28,18 +28,18 @@ export function normalizeRequest(request: IncomingMessage): IncomingMessage {
   return request
 }
 
-/** Whether a request asks about the server as a whole: `OPTIONS *` (RFC 9110 §9.3.7). */
+/** Checks whether a request is about the server as a whole: `OPTIONS *` (RFC 9110 §9.3.7). */
 export function isServerWide({ method, url }: IncomingMessage): boolean {
   return url === '*' && method === 'OPTIONS'
 }
 
-/** Refuses a target that is not a path with perhaps a query. @throws OAuthError `malformed_request` */
+/** Refuses a target that is not a path with an optional query. @throws OAuthError `malformed_request` */
 export function requireOriginForm({ url = '' }: IncomingMessage): void {
   if (originForm.test(url)) return
   throw malformed('target_malformed', { found: describeTarget(url) })
 }
 
-/** What is wrong with a target, without any of it: a query can hold a token. */
+/** Describes an invalid target without quoting it, because a query can contain a token. */
 function describeTarget(url: string): string {
   if (url === '*') return 'an asterisk, which only OPTIONS may have'
   if (/[^\x21-\x7e]/.test(url)) return 'an octet that is not printable ASCII'
@@ -49,8 +49,8 @@ function describeTarget(url: string): string {
 }
 
 /**
- * The host that a request names, once.
- * @throws OAuthError `malformed_request` for none, for more than one, and for a Host that is not `:authority`.
+ * Returns the host of a request.
+ * @throws OAuthError `malformed_request` if it is missing, repeated, or different from `:authority`.
  */
 export function requireAuthority(request: IncomingMessage): string {
   const { headers, rawHeaders, httpVersionMajor } = request
@@ -61,7 +61,7 @@ export function requireAuthority(request: IncomingMessage): string {
     if (count === 0 || host === undefined) throw malformed('host_missing')
     return host
   }
-  // The parser of HTTP/1.1 takes a request that says HTTP/2.0 in its first line.
+  // The HTTP/1.1 parser accepts a request with HTTP/2.0 in its first line.
   if ((request as unknown as Partial<Http2ServerRequest>).stream === undefined)
     throw malformed('version_unsupported', { found: 'HTTP/2.0' })
   const { ':authority': authority = host, ':scheme': scheme } = headers as Readonly<Record<string, string | undefined>>

@@ -1,4 +1,4 @@
-// Puts the parts together. Never listens, never reads the environment, chooses no store, clock or logger.
+// Assembles the server. Never listens, never reads the environment, and chooses no store, clock or logger.
 
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -34,7 +34,7 @@ import { tokenRoute } from './routes/token.ts'
 import { readTokenCookie, tokenCookieRoute } from './routes/token-cookie.ts'
 import { followStore } from './state.ts'
 
-/** Builds the server; the caller listens and closes. */
+/** Builds the server. The caller listens and closes. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
   const { settings, tls, audit, log, store, clients, keys, clock } = options
   const { issuer, audience } = settings
@@ -46,11 +46,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     log,
     after: options.closeAfter ?? 500,
   })
-  const state = await followStore(store, clients, now, closing.onNews, log)
+  const state = await followStore(store, clients, now, closing.onChange, log)
   const { closeCertificate: closeConnections } = closing
   audit.observe(createContainment({ clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
-  const logged = new WeakSet<object>() // every request that needs the keys of an absent issuer fails by one cause
+  const logged = new WeakSet<object>() // requests that fail by the same cause, such as an unreachable issuer, are logged once
   const onRefusal: RefusalListener = (request, refusal, status) => {
     const { reason, cause, token } = refusal
     if (token !== undefined)
@@ -81,22 +81,22 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
   const app = Fastify({
     serverFactory: handler => options.tls((request, response) => handler(normalizeRequest(request), response)),
-    logger: false, // every decision is a security event; a logger for each request would cost more than its check
+    logger: false, // every decision is a security event; request logs would cost more than the token check
     bodyLimit: 65_536,
-    return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
+    return503OnClosing: false, // a request on a live connection is still answered, then the connection is closed
     routerOptions: { maxParamLength: 100 },
     frameworkErrors: ({ code }, request, reply) =>
       void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
     clientErrorHandler: guardedWithLog(
       log,
-      'unhandled error while bytes are refused',
+      'unhandled error while refusing bytes',
       (error, socket) =>
         refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
       (_error, socket) => socket.destroy(),
     ),
   })
   const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-    // Cut off in the middle of its body: nobody is there to be told. A decision is an event, whoever still waits for it.
+    // The request was aborted in its body, so there is no response. The decision is recorded as an event all the same.
     if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()
     const known = readRefusal(error, request)
     if (known === undefined) return answerUnexpected(request, reply, log, error)
@@ -134,13 +134,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
     await options.routes?.(scope)
   })
-  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an app of its own has a page there
+  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an additional route has this path
   return app
 }
 
 /**
- * Refuses a request for another host than its TLS handshake named (RFC 9110 §15.5.20). Without SNI nothing was named.
- * @throws RequestError 421, or OAuthError `malformed_request` for what is no host.
+ * Refuses a request for another host than the one in its TLS handshake (RFC 9110 §15.5.20). Without SNI, any host is
+ * accepted.
+ * @throws RequestError 421, or OAuthError `malformed_request` for an invalid host.
  */
 function requireHost(authority: string, socket: object): void {
   const connection = connectionOf(socket)

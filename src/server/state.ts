@@ -1,66 +1,72 @@
-// What the server knows by heart: revocations and clients, as the store tells them. Asked on every request.
+// Revocations and clients in memory, following the store. Every request reads them.
 import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { type ErrorLog, guardedWithLog, logError } from '../core/guard.ts'
 import { Revocations } from '../core/revocations.ts'
-import type { News, Store } from '../store/store.ts'
+import type { Change, Store } from '../store/store.ts'
 import type { ClientRegistry } from './clients/registry.ts'
 
-/** Milliseconds without a word from the store after which old news is no longer trusted. */
+/** Milliseconds without contact to the store after which the state is outdated and no longer trusted. */
 export const maximumSilence = 5000
 
-/** Milliseconds between two looks for what has expired, and how many records of the store are removed in one step. */
+/** Milliseconds between two removals of expired records, and how many records of the store one step removes. */
 const sweep = { interval: 10_000, step: 500 }
 
 export interface State {
-  /** @throws OAuthError `store_unavailable` when the store was not heard from for too long to trust what it told before. */
-  requireNews(): void
-  /** Why a token is refused before it expires, if it is; those of disabled clients are, too. @throws OAuthError as above. */
+  /**
+   * Verifies that the state is up to date. @throws OAuthError `store_unavailable` after too long without contact to the
+   * store.
+   */
+  requireSync(): void
+  /**
+   * Returns why a token is refused before it expires, if it is; also for tokens of disabled clients. @throws OAuthError as
+   * above.
+   */
   findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined
-  /** Whether a token is refused before it expires. @throws OAuthError as above. */
+  /** Checks whether a token is refused before it expires. @throws OAuthError as above. */
   isRevoked(claims: AccessTokenClaims): boolean
-  /** The number of the revocation that what is issued at `now` has to carry as `issued_after`, if there is one. */
+  /** Returns the number of the revocation that tokens issued at `now` must carry as `issued_after`, if any. */
   findMark(clientId: string, thumbprint: string, now: number): number | undefined
   stop(): void
 }
 
 /**
- * Learns what the store has, and follows it from then on. `now` in seconds since 1970; `onNews` is told what is in force now.
- * `log` is told what fails unexpectedly. Rejects as the store does.
+ * Loads the state from the store and follows it. `now` in seconds since 1970; `onChange` receives each applied change.
+ * `log` receives unexpected failures. Rejects as the store does.
  */
 export async function followStore(
   store: Store,
   clients: ClientRegistry,
   now: () => number,
-  onNews: (news: News) => void = () => {},
+  onChange: (change: Change) => void = () => {},
   log: ErrorLog = { error() {} },
 ): Promise<State> {
   const revocations = new Revocations()
-  const notify = guardedWithLog(log, 'unhandled error after a change of the state', onNews)
+  const notify = guardedWithLog(log, 'unhandled error after a change of the state', onChange)
   let isFailing = false
-  const unfollow = await store.follow(news => {
+  const unfollow = await store.follow(change => {
     try {
-      if (news.kind === 'revocation') revocations.add(news.revocation, news.sequence)
-      else clients.apply(news.client)
+      if (change.kind === 'revocation') revocations.add(change.revocation, change.sequence)
+      else clients.apply(change.client)
       isFailing = false
     } catch (error) {
       if (!isFailing) logError(log, error, 'unhandled error: a change of the state cannot be applied')
       isFailing = true
-      throw error // so that the store counts it as not told, and tells it again
+      throw error // so that the store sends it again
     }
-    notify(news)
+    notify(change)
   })
-  // A clock that jumps ahead must not make us forget what is alive again when it is put back: time passes as it does on
-  // the monotonic clock, and never faster.
+  // If the clock jumps ahead and is set back, records must not be lost in between. So time passes as on the monotonic
+  // clock.
   const start = { now: now(), monotonic: performance.now() }
   const passed = () => Math.min(now(), start.now + Math.floor((performance.now() - start.monotonic) / 1000))
   const clean = () => {
     revocations.removeExpired(passed())
-    removeExpired().catch(() => {}) // a store that does not answer shows in the answers; the next sweep tries again
+    removeExpired().catch(() => {}) // requests report an unavailable store; the next sweep retries
   }
   const timer = setInterval(
-    guardedWithLog(log, 'unhandled error while expired records are removed', clean),
+    guardedWithLog(log, 'unhandled error while removing expired records', clean),
     sweep.interval,
   )
   timer.unref()
@@ -69,18 +75,19 @@ export async function followStore(
     while ((await store.removeExpired(passed(), sweep.step)) === sweep.step);
   }
 
-  function requireNews(): void {
-    if (store.lastNews() > maximumSilence) throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'stale')
+  function requireSync(): void {
+    if (store.millisecondsSinceSync() > maximumSilence)
+      throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'stale')
   }
 
   function findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined {
-    requireNews()
-    // First, since disabling a client revokes its tokens too, and the operator must learn the cause.
+    requireSync()
+    // First, because disabling a client also revokes its tokens, and the operator must learn the cause.
     return clients.isEnabled(claims.client_id) ? revocations.find(claims) : 'client_disabled'
   }
 
   return {
-    requireNews,
+    requireSync,
     findRevocation,
     isRevoked: claims => findRevocation(claims) !== undefined,
     findMark: (clientId, thumbprint, time) => revocations.findMark(clientId, thumbprint, time),

@@ -1,12 +1,12 @@
-// The forms that a setting's text can have: what it must be, in words, how it is read, and whether a wrong one is shown.
+// The forms of a setting's value: a description, a parser, and whether an invalid value may be shown.
 import { isIP } from 'node:net'
 
 export interface Form<T> {
   /** Completes "NAME must be …". */
   readonly words: string
-  /** undefined when the text is not of this form. */
+  /** Parses the text. Returns undefined if it is not of this form. */
   readonly read: (text: string) => T | undefined
-  /** Whether a text of this form holds a secret, so that no wrong one is shown either. */
+  /** Whether a value of this form is secret, so that an invalid one is not shown either. */
   readonly holdsSecret?: true
 }
 
@@ -14,14 +14,14 @@ const form = <T>(words: string, read: Form<T>['read']): Form<T> => ({ words, rea
 
 const readPath = (text: string) => (looksLikeContent(text) ? undefined : text)
 export const path = form('the path of a file', readPath)
-/** Of a file that nobody else may read. */
+/** Path of a file that only its owner may read. */
 export const secretPath = form('the path of a file, not the secret itself', readPath)
 export const address = form('an IP address', text => (isIP(text) === 0 ? undefined : text))
 export const port = wholeNumber('a port number', 1, 65_535)
 export const portOrOff = wholeNumber('a port number, or 0 for none', 0, 65_535)
 export const onOff = form<boolean>('on or off', text => (text === 'on' ? true : text === 'off' ? false : undefined))
 
-/** An identifier in the sense of RFC 8414 §2 and RFC 9728 §2, in the one spelling that a URL has. */
+/** An identifier by RFC 8414 §2 and RFC 9728 §2, in its normalized spelling. */
 export const httpsUrl = form('an https address without query, in its normal spelling', text => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const plain = url?.protocol === 'https:' && url.search === '' && url.hash === '' && url.username === ''
@@ -35,7 +35,10 @@ export const storeUrl: Form<string> = {
   holdsSecret: true,
 }
 
-/** Whether a URL reads as it was meant: an unencoded character can make a host of the user, and a path of the password. */
+/**
+ * Checks that a URL is parsed as intended: an unencoded character can turn the user into a host, and the password into a
+ * path.
+ */
 function isPostgresUrl(text: string): boolean {
   const url = text.replace(/^(postgres(?:ql)?:\/\/[^@/?#]*@)\//, '$1socket/') // no host: one of the query, such as a socket
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) return false
@@ -44,8 +47,8 @@ function isPostgresUrl(text: string): boolean {
 }
 
 /**
- * Returns the end of "NAME must be …" about a wrong text: the text in quotes, or that it is not shown. A secret may stand in
- * any setting by mistake, so only what is short and plain is shown.
+ * Returns the end of "NAME must be …" for an invalid value: the value in quotes, or that it is not shown. Any setting may
+ * contain a secret by mistake, so only short, plain values are shown.
  */
 export function describeWrongText(text: string, { holdsSecret }: Form<unknown>): string {
   const isPlain = /^(-?[\w.+-]{1,24}|[[\d.:a-f\]]{0,45}[.:][[\d.:a-f\]]{0,45})$/i.test(text) || isPlainUrl(text)
@@ -58,7 +61,7 @@ function isPlainUrl(text: string): boolean {
   return new URL(text).username === ''
 }
 
-/** Whether a text is the content of a file rather than its path: PEM, JSON, a URL with a password, or a token. */
+/** Checks whether a value is the content of a file instead of its path: PEM, JSON, a URL with a password, or a token. */
 function looksLikeContent(text: string): boolean {
   const isToken = /^(eyJ[\w-]*\.|tlsbound_)/.test(text) || /^(?=.{40})[\w+=~-]+$|^(?=.{40})[\w+/]+=+$/.test(text)
   return /[\n\r\0{}]|-----BEGIN/.test(text) || hasUserinfo(text) || isToken
@@ -80,7 +83,7 @@ export function days(least: number, most: number): Form<number> {
   return wholeNumber(`days from ${least} to ${most}`, least, most)
 }
 
-/** As `seconds`, or 0. */
+/** Like `seconds`, or 0. */
 export function secondsOrOff(least: number, most: number): Form<number> {
   const { words, read } = seconds(least, most)
   return form(`0, or ${words}`, text => (text === '0' ? 0 : read(text)))

@@ -1,14 +1,14 @@
-// Every setting: name, form, default, meaning. readSettings is pure; all problems are reported at once.
-// docs/reference/settings.md is generated from this table. Secrets come as files, never as values.
+// Every setting: name, form, default, meaning. readSettings has no side effects and reports all problems at once.
+// docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
 import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 
 interface Setting<T> {
   readonly name: string
   readonly form: Form<T>
-  /** In force when the variable is absent or empty. */
+  /** Used when the variable is absent or empty. */
   readonly fallback: T | undefined
-  /** How the default is documented. */
+  /** The default in the documentation. */
   readonly shown: string
   readonly meaning: string
 }
@@ -18,7 +18,7 @@ function setting<T>(name: string, form: Form<T>, fallback: T, meaning: string): 
   return { name: `TLSBOUND_${name}`, form, fallback, shown, meaning }
 }
 
-/** A setting whose default is computed, or is none; `shown` says it in words. */
+/** A setting whose default is computed or absent; `shown` describes it. */
 function optional<T>(name: string, form: Form<T>, shown: string, meaning: string): Setting<T | undefined> {
   return { name: `TLSBOUND_${name}`, form, fallback: undefined, shown, meaning }
 }
@@ -68,11 +68,11 @@ export interface Settings extends Values {
   readonly tlsCertFile: string
   readonly tlsKeyFile: string
   readonly tlsClientCaFile: string
-  /** No TLS files are given: make and use the demo's. */
+  /** No TLS files are configured: create and use the demo certificates. */
   readonly demo: boolean
 }
 
-/** Settings that nothing can be started with. The message names every problem. */
+/** Invalid settings. The message lists every problem. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
   readonly problems: readonly string[]
@@ -84,8 +84,9 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads the settings from environment variables. An unknown TLSBOUND_ variable is an error, unless `otherVariables` names it:
- * client commands have variables of their own. @throws SettingsError
+ * Parses the settings from environment variables. An unknown TLSBOUND_ variable is an error unless `otherVariables`
+ * contains it: client commands have variables of their own.
+ * @throws SettingsError
  */
 export function readSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = []): Settings {
   const problems: string[] = []
@@ -121,7 +122,10 @@ function describeUnknown(name: string, known: readonly string[]): string {
   return similar === undefined ? `${name} is not a setting` : `${name} is not a setting; did you mean ${similar}?`
 }
 
-/** Whether the demo is meant: without any TLS file. Half of them is a mistake, and so is the demo in production. */
+/**
+ * Checks whether the server runs as the demo: without any TLS file. Some of the files without the others are an error, and
+ * so is the demo in production.
+ */
 function findDemo(env: Readonly<Record<string, string | undefined>>, problems: string[]): boolean {
   const { tlsCertFile, tlsKeyFile, tlsClientCaFile, clientsFile } = settingsTable
   const isGiven = ({ name }: { readonly name: string }) => env[name] !== undefined && env[name] !== ''
@@ -129,7 +133,7 @@ function findDemo(env: Readonly<Record<string, string | undefined>>, problems: s
   const demo = given === 0
   const files = 'TLSBOUND_TLS_CERT_FILE, TLSBOUND_TLS_KEY_FILE and TLSBOUND_TLS_CLIENT_CA_FILE'
   if (given > 0 && given < 3) problems.push(`${files} must be given together`)
-  if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are refused: give ${files}`)
-  if (!demo && !isGiven(clientsFile)) problems.push('TLSBOUND_CLIENTS_FILE is needed beside TLS files of your own')
+  if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are rejected: set ${files}`)
+  if (!demo && !isGiven(clientsFile)) problems.push('TLSBOUND_CLIENTS_FILE is required with your own TLS files')
   return demo
 }

@@ -1,4 +1,4 @@
-// Client registrations and secrets. A client that was removed stays as an empty record, so that every server learns of it.
+// Client registrations and secrets. A removed client stays as an empty record, so that every server learns of the removal.
 import type { Revocation } from '../core/revocations.ts'
 import { nextSequence, revoke } from './revocations.ts'
 import { type ClientRecord, type ClientSecret, ConflictError } from './store.ts'
@@ -70,7 +70,7 @@ export function* listSecrets(clientId: string): Work<ClientSecret[]> {
 }
 
 export function* putSecret(clientId: string, id: string, hash: string): Work<void> {
-  const sequence = yield* nextSequence() // first: from here on nobody else changes a client
+  const sequence = yield* nextSequence() // first: it locks out other changes of clients
   const others = (yield* listSecrets(clientId)).filter(secret => secret.id !== id)
   if (others.length > 1) throw new ConflictError(`client ${clientId} has two secrets already; remove one of them first`)
   yield* ask(

@@ -1,10 +1,10 @@
-// Removes what has expired, in small steps that hold up other work for a short time only.
+// Removes expired records in small steps, so that other work is delayed only briefly.
 import { afterlife } from '../core/revocations.ts'
 import { ask, type Work } from './work.ts'
 
 /**
- * In this order: a grant goes after its refresh tokens. Each takes a time in seconds, and a number of rows. A grant stays for
- * as long as its access tokens may live, so that they can be revoked by it.
+ * In this order, because a grant is removed after its refresh tokens. Each statement needs a time in seconds and a number
+ * of rows. A grant stays while its access tokens may be valid, so that they can be revoked by it.
  */
 const steps: readonly (readonly [sql: string, delay: number])[] = [
   [
@@ -19,7 +19,7 @@ const steps: readonly (readonly [sql: string, delay: number])[] = [
     afterlife,
   ],
   ['DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE expires < ? LIMIT ?) RETURNING 1', 0],
-  // A grant that was being created when its client was revoked is not among those whose end the revocation was given.
+  // The revocation's expiry does not cover a grant that was being created when its client was revoked.
   [
     `DELETE FROM revocations WHERE sequence IN (
        SELECT r.sequence FROM revocations r WHERE r.expires < ?

@@ -1,32 +1,32 @@
-// Who follows the news of a store, and how far each of them has been told.
-import type { News } from './store.ts'
+// The followers of a store's changes, and how far each was notified.
+import type { Change } from './store.ts'
 
 export interface Follower {
-  readonly listener: (news: News) => void
-  /** The sequence number of the last news told. */
+  readonly listener: (change: Change) => void
+  /** Sequence number of the last change that the follower received. */
   position: number
 }
 
 export class Followers extends Set<Follower> {
-  /** All news after this number are of interest to somebody; undefined when nobody follows. */
+  /** The follower that is furthest behind needs all changes after this number. Undefined without followers. */
   get position(): number | undefined {
     return this.size === 0 ? undefined : Math.min(...[...this].map(({ position }) => position))
   }
 
-  /** From now on everything is new to everybody. */
+  /** Starts over: every follower receives all changes again. */
   restart(): void {
     for (const follower of this) follower.position = 0
   }
 
   /**
-   * Tells each follower what is new to it; `news` are in order and complete from `position` on. A follower that throws is not
-   * told more; for the others that makes no difference. @throws what the first of them has thrown.
+   * Notifies each follower of its new changes. `changes` are in order and complete after `position`. A follower that throws
+   * receives no more for now; the others are not affected. @throws the first error of a follower.
    */
-  tell(news: readonly News[]): void {
+  notify(changes: readonly Change[]): void {
     const failures: { readonly error: unknown }[] = []
     for (const follower of this)
       try {
-        for (const one of news)
+        for (const one of changes)
           if (one.sequence > follower.position) {
             follower.listener(one)
             follower.position = one.sequence

@@ -1,4 +1,5 @@
-// Grants, their refresh tokens, and opaque access tokens. The rule of rotation is core/refresh-token.ts; here is its memory.
+// Grants, their refresh tokens, and opaque access tokens. core/refresh-token.ts has the rotation rule; this file stores its
+// data.
 import { judgeRefresh, type RefreshTokenFacts } from '../core/refresh-token.ts'
 import { buildRevocation, reach } from '../core/revocations.ts'
 import { keepRevocation } from './revocations.ts'
@@ -28,11 +29,11 @@ export function* createGrant(grant: Grant, refreshTokenHash: string): Work<void>
   yield* ask(insertToken, refreshTokenHash, row?.number as number)
 }
 
-/** Whether a grant is older than the mark of a revocation `r`: as of access tokens (core/revocations.ts). */
+/** Whether a grant is older than the mark of a revocation `r`, like for access tokens (core/revocations.ts). */
 const isOlder = (grant: string) => `r.not_before > ${grant}.created
   AND (r.sequence > coalesce(${grant}.issued_after, -1) OR r.not_before > ${grant}.created + ${reach})`
 
-/** A refresh token with its grant, its successor's use, whether anything that was revoked stops it, and the shared time. */
+/** A refresh token with its grant, the use of its successor, whether a revocation applies, and the shared time. */
 const selectToken = (time = 'NULL') => `
   SELECT g.number, g.id, g.client_id, g.subject, g.scope, g.audience, g.binding, g.certificate, g.rotation, g.created, g.expires,
     g.actor, g.issued_after, t.first_used, t.last_used, t.successor, t.superseded, s.first_used AS successor_used, ${time} AS time,
@@ -61,10 +62,10 @@ export function* rotateRefreshToken(
   { lockRefresh, clock }: Pick<Performer, 'lockRefresh' | 'clock'>,
 ): Work<Refresh> {
   if (lockRefresh !== undefined) yield* ask(lockRefresh, hash)
-  const [row] = yield* ask(selectToken(clock), hash) // after the lock: no use that is noted there is later than this time
+  const [row] = yield* ask(selectToken(clock), hash) // after the lock, so that no recorded use is later than this time
   if (row === undefined) return { outcome: 'unknown' }
   const grant = readGrant(row)
-  // Uses are noted by the shared clock, and judged as this server's would have noted them.
+  // Uses are recorded by the shared clock, and evaluated relative to this server's clock.
   const time = (row.time as number | null) ?? now
   const ahead = clock === undefined ? 0 : time - (performance.now() - arrived) - now
   const facts = readFacts(row, ahead)
@@ -107,7 +108,7 @@ function readGrant(row: Row): Grant {
   } as unknown as Grant
 }
 
-/** `ahead`: milliseconds by which the clock that notes uses is ahead of the one that the token is judged by. */
+/** `ahead`: milliseconds by which the clock that records uses is ahead of the one that evaluates the token. */
 function readFacts(row: Row, ahead = 0): RefreshTokenFacts {
   const { first_used: first, last_used: latest } = row as { first_used: number | null; last_used: number }
   return {

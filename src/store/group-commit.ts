@@ -1,26 +1,29 @@
-// Group commit: the writes that are asked for in one turn of the event loop share one transaction, and so one wait for the
-// disk. Each stands behind a savepoint of its own, so that one that fails does not harm the others.
+// Group commit: writes requested in one turn of the event loop share one transaction, and so one wait for the disk. Each
+// has a savepoint, so that a failure does not affect the others.
 import type { DatabaseSync } from 'node:sqlite'
 
-/** The most writes in one transaction; it holds up the event loop for as long as it takes. */
+/** Maximum number of writes in one transaction, which blocks the event loop while it runs. */
 const largestGroup = 256
 
 interface Write {
   readonly work: () => unknown
   readonly resolve: (value: unknown) => void
   readonly reject: (reason: unknown) => void
-  /** Set when it was performed: what to do once the group is on the disk. */
+  /** Set once the work was performed: what to do when the group is on the disk. */
   settle?: () => void
 }
 
 export interface GroupCommit {
-  /** Resolves when the work is on the disk. Rejects with what the work threw, or with what kept it from the disk. */
+  /** Resolves when the work is on the disk. Rejects with the error of the work, or of the transaction. */
   write<T>(work: () => T): Promise<T>
-  /** Commits what is waiting, at once. */
+  /** Commits all pending writes at once. */
   flush(): void
 }
 
-/** `beforeCommit` runs inside each transaction; what it returns runs when that is on the disk, before any promise resolves. */
+/**
+ * Creates the group. `beforeCommit` runs inside each transaction. The function that it returns runs once that is on the
+ * disk, before any promise resolves.
+ */
 export function createGroupCommit(database: DatabaseSync, beforeCommit: () => () => void): GroupCommit {
   let waiting: Write[] = []
 
@@ -31,7 +34,7 @@ export function createGroupCommit(database: DatabaseSync, beforeCommit: () => ()
       database.exec('RELEASE one')
       write.settle = () => write.resolve(value)
     } catch (error) {
-      if (!database.isTransaction) throw error // a disk that is full may have ended the transaction, and the others with it
+      if (!database.isTransaction) throw error // a full disk may have ended the whole transaction
       database.exec('ROLLBACK TO one; RELEASE one')
       write.settle = () => write.reject(error)
     }
@@ -41,7 +44,7 @@ export function createGroupCommit(database: DatabaseSync, beforeCommit: () => ()
     const group = waiting.slice(0, largestGroup)
     waiting = waiting.slice(largestGroup)
     if (waiting.length > 0) setImmediate(commit)
-    if (group.length === 0) return // a flush was faster
+    if (group.length === 0) return // already flushed
     let committed = () => {}
     try {
       database.exec('BEGIN IMMEDIATE')
@@ -73,6 +76,6 @@ function rollBack(database: DatabaseSync): void {
   try {
     if (database.isTransaction) database.exec('ROLLBACK')
   } catch {
-    // What made the transaction fail keeps it from being rolled back too; SQLite does it with the next one.
+    // The cause of the failure can make the rollback fail too; SQLite then rolls back with the next transaction.
   }
 }

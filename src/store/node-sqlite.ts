@@ -1,5 +1,5 @@
-// Node's SQLite, loaded when this is evaluated instead of linked: on a Node without it, src/process/require-node.js is
-// evaluated first, and says which Node is needed.
+// Node's SQLite, loaded at evaluation instead of at link time: on a Node without it, src/process/require-node.js runs first
+// and reports the required version.
 import { getBuiltinModule } from 'node:process'
 
 export const { DatabaseSync } = getBuiltinModule('node:sqlite')

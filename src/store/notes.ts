@@ -2,7 +2,7 @@
 import type { Note } from './store.ts'
 import { ask, type Work } from './work.ts'
 
-/** What is stored of one client; beyond it the oldest notes are removed, so that no client fills the disk. */
+/** Maximum number of notes per client. Beyond it the oldest are removed, so that no client fills the disk. */
 export const notesLimit = { count: 100, octets: 262_144 }
 
 const insert = 'INSERT INTO notes (client_id, text, created) VALUES (?, ?, ?) RETURNING id'

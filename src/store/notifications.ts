@@ -1,9 +1,11 @@
-// The spool of notifications: what receivers have still to be told. Whoever claims one has it until a time; after that it is
-// due again, so that nothing is lost with a server that was killed.
+// The queue of notifications. A claimed notification is reserved until a given time and is then due again, so that none is
+// lost when a server is killed.
 import type { Notification, SpooledNotification } from './store.ts'
 import { ask, type Work } from './work.ts'
 
-/** The most that wait for one receiver. What does not fit is refused: the first news of a theft tell the most. */
+/**
+ * Maximum number of queued notifications per receiver. Further ones are refused: the first ones about a theft matter most.
+ */
 export const spoolLimit = 1000
 
 export function* spoolNotification({ id, receiver, body, due, expires }: Notification): Work<boolean> {
@@ -26,7 +28,7 @@ export function* findDueReceivers(now: number): Work<string[]> {
   return rows.map(row => row.receiver as string)
 }
 
-/** `skipLocked` passes over those that another server is claiming. */
+/** `skipLocked` skips the rows that another server is claiming. */
 export function* claimNotifications(
   receiver: string,
   { now, until, limit }: { readonly now: number; readonly until: number; readonly limit: number },

@@ -1,5 +1,5 @@
-// Connections to PostgreSQL: where they lead, how long they may take, and units of work on them. A server that does not
-// answer is given up after two seconds; what only failed because others were faster is tried again.
+// Connections to PostgreSQL: configuration, time-outs, and units of work. A server that does not respond times out after
+// two seconds. Transactions that fail by a conflict with others are retried.
 import { Client, type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from 'pg'
 import { PostgresClient } from './postgres-client.ts'
 import { migrate } from './postgres-schema.ts'
@@ -16,14 +16,15 @@ import {
 import { ConflictError } from './store.ts'
 import { type Row, unavailable, type Work } from './work.ts'
 
-/** Milliseconds that anything may take: to connect, to wait for a free connection, to answer one statement. */
+/** Milliseconds after which connecting, waiting for a free connection, or one statement times out. */
 export const patience = 2000
 
-/** How often a transaction is tried that others keep undoing. */
+/** Maximum number of attempts for a transaction that conflicts with others. */
 const attempts = 5
 
 /**
- * How to connect, by a URL whose host, user, password, database and TLS (`sslmode`, `sslrootcert` …) are PostgreSQL's.
+ * Parses the configuration from a URL whose host, user, password, database and TLS parameters (`sslmode`, `sslrootcert` …)
+ * are PostgreSQL's.
  * @throws TypeError that does not show the URL.
  */
 export function readConfig(url: string): { readonly config: ClientConfig; readonly session: Session } {
@@ -38,7 +39,7 @@ export function readConfig(url: string): { readonly config: ClientConfig; readon
     return { config, session: { schema: searchPath[0], searchPath, timeouts: Object.fromEntries(timeouts) } }
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new TypeError(`the URL of the store names a file that does not exist: ${path}`)
+    if (code === 'ENOENT') throw new TypeError(`the URL of the store names a missing file: ${path}`)
     throw new TypeError(`the URL of the store is not of the form ${form}`) // without the cause: it may show a password
   }
 }
@@ -53,7 +54,7 @@ const limits: ClientConfig = {
   types: { getTypeParser: (oid, format) => (oid === types.builtins.INT8 ? Number : types.getTypeParser(oid, format)) },
 }
 
-/** The search path that a URL asks for, or the same URL with ours in its options. */
+/** Returns the search path of a URL, or the same URL with the default one in its options. */
 function withSchema(url: string): {
   readonly searchPath: readonly [string, ...string[]]
   readonly connectionString: string
@@ -63,31 +64,31 @@ function withSchema(url: string): {
   const [first, ...others] = searchPathOf(options) ?? []
   if (first !== undefined) return { searchPath: [first, ...others], connectionString: url }
   const rest = url.replace(/([?&])options=[^&#]*&?/, '$1')
-  const ours = `options=${encodeURIComponent(`${options} -c search_path=tlsbound`.trim())}`
-  return { searchPath: ['tlsbound'], connectionString: rest + (rest.includes('?') ? '&' : '?') + ours }
+  const parameter = `options=${encodeURIComponent(`${options} -c search_path=tlsbound`.trim())}`
+  return { searchPath: ['tlsbound'], connectionString: rest + (rest.includes('?') ? '&' : '?') + parameter }
 }
 
 export interface Connections {
   write<T>(work: () => Work<T>): Promise<T>
   read<T>(work: () => Work<T>): Promise<T>
-  /** Changes something on a connection that is verified again in the same transaction. */
+  /** Runs a write on a connection that is verified again in the same transaction. */
   verify<T>(work: () => Work<T>): Promise<T>
-  /** Resolves once the tables are there. */
+  /** Resolves once the tables exist. */
   ready(): Promise<void>
   close(): Promise<void>
 }
 
-/** A pool of at most `max` connections, each verified when it is opened; the first use of it makes the tables. */
+/** Creates a pool of at most `max` connections. Each is verified when opened; the first use creates the tables. */
 export function createConnections(config: ClientConfig, session: Session, max: number): Connections {
   const onConnect = (client: ClientBase) => verifyConnection(client, session)
   const pool = new Pool({ ...config, Client: PostgresClient, max, idleTimeoutMillis: 30_000, onConnect })
-  pool.on('error', () => {}) // an idle connection was lost: the pool has dropped it already
-  pool.on('connect', client => client.on('error', () => {})) // one in use was lost: its statement rejects
+  pool.on('error', () => {}) // an idle connection was lost, and the pool has removed it
+  pool.on('connect', client => client.on('error', () => {})) // a connection in use was lost, and its statement rejects
   const underWay = new Set<Promise<unknown>>()
   let tables: Promise<void> | undefined
   let closed = false
 
-  /** Lends a connection. One on which something went wrong that was not just an answer of the server is not used again. */
+  /** Lends a connection. After an error that is not just an error response of the server, it is not reused. */
   async function borrow<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await pool.connect()
     let broken = true
@@ -168,7 +169,7 @@ export async function perform<T>(client: Pick<ClientBase, 'query'>, work: Work<T
   return step.value
 }
 
-/** Waits for `promise`, but no longer than so many milliseconds. */
+/** Waits for `promise`, but at most the given milliseconds. */
 export async function atMost(milliseconds: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise(resolve => {
@@ -184,12 +185,12 @@ async function rolledBack(client: PoolClient): Promise<boolean> {
   )
 }
 
-/** Serialization failure, deadlock: others were faster, and this transaction has left nothing. */
+/** Serialization failure or deadlock: a conflict with other transactions, and this one has changed nothing. */
 function isUndone(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '40001' || error.code === '40P01')
 }
 
-/** What went wrong in the database becomes a refusal; a mistake of the caller stays what it is. */
+/** Maps an error of the database to a refusal. A mistake of the caller stays unchanged. */
 export function translate(error: unknown): unknown {
   if (error instanceof ConflictError) return error
   if (error instanceof DatabaseError && error.code === '23505')

@@ -1,24 +1,24 @@
-// The link by which a server hears the news of a shared store: one connection of its own that waits for notifications and,
-// in any case, reads twice a second what is new. A lost link is made again, and reads on after the last number.
+// The link over which a server follows a shared store. A dedicated connection waits for notifications and also reads
+// changes twice a second. A lost link is reconnected and continues after the last number.
 import type { Client, ClientConfig } from 'pg'
 import type { Follower, Followers } from './followers.ts'
 import { PostgresClient } from './postgres-client.ts'
 import { atMost, patience, perform } from './postgres-connection.ts'
 import { read, type Session, verifyConnection } from './postgres-session.ts'
-import { readNews } from './revocations.ts'
+import { readChanges } from './revocations.ts'
 
-/** Milliseconds between two readings when no notification comes. */
+/** Milliseconds between two reads without a notification. */
 const heartbeat = 500
 
-/** How much is read at once. */
+/** Maximum number of changes in one read. */
 const portion = 5000
 
 export interface Link {
-  /** Adds a follower; resolves when it knows all that was kept. Rejects when that cannot be read, and then forgets it. */
+  /** Adds a follower. Resolves when it has received all stored changes. If that fails, rejects and removes the follower. */
   add(follower: Follower): Promise<void>
-  /** Resolves when the followers know what has been committed so far, or when that cannot be read now. */
-  told(): Promise<void>
-  /** Milliseconds since the start of the last reading that succeeded. */
+  /** Resolves when the followers have received all committed changes, or when these cannot be read now. */
+  notified(): Promise<void>
+  /** Milliseconds since the start of the last successful read. */
   silence(): number
   close(): Promise<void>
 }
@@ -28,7 +28,7 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-/** `ready` resolves once the tables are there. Nothing is connected before the first follower comes. */
+/** Creates the link. `ready` resolves once the tables exist. Connects with the first follower. */
 export function createLink(
   config: ClientConfig,
   session: Session,
@@ -52,10 +52,10 @@ export function createLink(
       }
     })
 
-  /** Reads on one connection until that is lost, or closed. */
+  /** Reads on one connection until it is lost or closed. */
   async function listen(client: Client, connected: () => void): Promise<void> {
     let lost: unknown
-    let stale = true // something may be new that was not read
+    let stale = true // there may be unread changes
     const notice = () => {
       stale = true
       wake()
@@ -70,7 +70,7 @@ export function createLink(
     })
     client.on('notification', notice)
     await client.connect()
-    await verifyConnection(client, session) // a standby may be late
+    await verifyConnection(client, session) // a standby may be behind
     const current = await readTimeline(client)
     if (timeline !== undefined && current !== timeline) followers.restart()
     timeline = current
@@ -97,13 +97,13 @@ export function createLink(
   async function readAll(client: Client): Promise<void> {
     for (let size = portion; size === portion; ) {
       const since = followers.position ?? Number.MAX_SAFE_INTEGER
-      const news = await read(client, session, () => perform(client, readNews(since, portion)))
-      followers.tell(news)
-      size = news.length
+      const changes = await read(client, session, () => perform(client, readChanges(since, portion)))
+      followers.notify(changes)
+      size = changes.length
     }
   }
 
-  /** Links, again and again, ever more slowly while it fails. */
+  /** Connects again and again, with growing delays while it fails. */
   async function live(): Promise<void> {
     for (let failures = 0; !closed; failures++) {
       const client = new PostgresClient(config)
@@ -121,7 +121,7 @@ export function createLink(
     for (const { reject } of waiters.splice(0)) reject(new Error('the store is closed'))
   }
 
-  /** Resolves with the next reading that begins from now on. */
+  /** Resolves with the next read that starts from now on. */
   function reading(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (closed) return reject(new Error('the store is closed'))
@@ -139,7 +139,7 @@ export function createLink(
         throw error
       })
     },
-    told: () => (followers.size === 0 ? Promise.resolve() : reading().catch(() => {})),
+    notified: () => (followers.size === 0 ? Promise.resolve() : reading().catch(() => {})),
     silence: () => performance.now() - heard,
     async close() {
       closed = true
@@ -153,8 +153,8 @@ export function createLink(
 }
 
 /**
- * Which history the numbers belong to. When a standby takes over that had not heard all of it, the same numbers come again
- * for other news. A service that does not tell its timeline must not lose what it has acknowledged.
+ * Returns the timeline of the sequence numbers. When a standby that lacks some changes takes over, the same numbers are
+ * used again for other changes. A service that does not report its timeline must not lose acknowledged changes.
  */
 async function readTimeline(client: Client): Promise<string> {
   const sql = 'SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline'

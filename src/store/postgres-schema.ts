@@ -1,9 +1,9 @@
-// The tables of the shared store, in the first schema of the search path; made and brought up to date under a lock, so that
-// many servers can start at once.
+// The tables of the shared store, in the first schema of the search path. They are created and migrated under a lock, so
+// that many servers can start at once.
 import type { ClientBase } from 'pg'
 import { type Session, transact } from './postgres-session.ts'
 
-/** Each makes the next version of the schema; what was once released is never changed. */
+/** Each migrates the schema to the next version. A released one never changes. */
 const migrations = [
   `CREATE TABLE grants (
      number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text NOT NULL UNIQUE, client_id text NOT NULL,
@@ -51,13 +51,13 @@ const migrations = [
    INSERT INTO state VALUES (replace(gen_random_uuid()::text, '-', ''), 0)`,
 ]
 
-/** Version of the schema that this program writes. */
+/** The schema version that this program writes. */
 export const schemaVersion = migrations.length
 
-/** Brings the schema up to date. @throws Error (rejects), then nothing was changed. */
+/** Migrates the schema. @throws Error (rejects); nothing has then changed. */
 export async function migrate(client: ClientBase, session: Session): Promise<void> {
   const schema = client.escapeIdentifier(session.schema)
-  if ((await readVersion(client, schema)) === migrations.length) return // without writing anything: it may not be allowed
+  if ((await readVersion(client, schema)) === migrations.length) return // without any write, for which the role may lack permission
   await transact(client, session, async () => {
     await client.query("SELECT pg_advisory_xact_lock(hashtext('tlsbound'), hashtext($1))", [session.schema])
     const { rowCount } = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [session.schema])
@@ -75,7 +75,7 @@ export async function migrate(client: ClientBase, session: Session): Promise<voi
   })
 }
 
-/** `schema` as an identifier: another one further back in the search path may have tables of the same names. */
+/** Reads the version. `schema` is an identifier: a later schema of the search path may have tables of the same names. */
 async function readVersion(client: ClientBase, schema: string): Promise<number> {
   const exists = await client.query('SELECT to_regclass($1) AS found', [`${schema}.tlsbound_schema`])
   if (exists.rows[0].found === null) return 0

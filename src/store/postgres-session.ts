@@ -1,14 +1,14 @@
-// What a connection to PostgreSQL must be like. A pooler or proxy in between may drop what was asked for when it was opened,
-// or lead to a standby, so each connection is verified before it is used; one to a pooler in each transaction, since its next
-// transaction may run on another connection of the pooler.
+// Requirements for a connection to PostgreSQL. A pooler or proxy may drop session settings or connect to a standby. So each
+// connection is verified before use. A connection to a pooler is verified in each transaction, because the next one may run
+// on another server connection.
 import { type ClientBase, DatabaseError, type QueryResult } from 'pg'
 
-/** What is asked for when a connection is opened. */
+/** The settings requested when a connection is opened. */
 export interface Session {
-  /** The schema of the tables: the first one of the search path. */
+  /** The schema of the tables: the first of the search path. */
   readonly schema: string
   readonly searchPath: readonly string[]
-  /** In milliseconds; a time-out that is not asked for is not verified. */
+  /** In milliseconds. Time-outs that were not requested are not verified. */
   readonly timeouts: Readonly<Partial<Record<Timeout, number>>>
 }
 
@@ -16,7 +16,7 @@ type Timeout = (typeof timeoutNames)[number]
 
 export const timeoutNames = ['statement_timeout', 'idle_in_transaction_session_timeout'] as const
 
-/** A connection that is not used, with a sentence that says why and what to do. */
+/** A connection that is not used, with a sentence about why and what to do. */
 export class SessionError extends Error {
   override readonly name = 'SessionError'
   readonly detail: 'read_only' | 'session'
@@ -37,10 +37,10 @@ type Facts = Readonly<Record<'role' | 'search_path' | Timeout, string>> & {
   readonly read_only: boolean
 }
 
-/** The connections on which somebody else than a process of PostgreSQL answers. */
+/** Connections on which a pooler, not a PostgreSQL process, responds. */
 const pooled = new WeakSet<object>()
 
-/** Verifies a connection that was just opened. @throws SessionError (rejects) when it is not what was asked for. */
+/** Verifies a newly opened connection. @throws SessionError (rejects) when it lacks the requested settings. */
 export async function verifyConnection(client: ClientBase, session: Session): Promise<void> {
   const { rows } = await client.query<Facts>(facts)
   requireSession(rows[0] as Facts, session)
@@ -49,7 +49,8 @@ export async function verifyConnection(client: ClientBase, session: Session): Pr
 }
 
 /**
- * Does something in one transaction. `verified`: it is verified in the transaction, also where it leads to PostgreSQL itself.
+ * Runs `work` in one transaction. `verified`: verifies the connection in the transaction even if it leads directly to
+ * PostgreSQL.
  * @throws SessionError (rejects) as above.
  */
 export async function transact<T>(
@@ -58,10 +59,10 @@ export async function transact<T>(
   use: () => Promise<T>,
   verified = pooled.has(client),
 ): Promise<T> {
-  // Whatever the default is: what is read after a lock was waited for must be what its last owner has committed.
+  // Overrides the default isolation level: a read after a lock must see what its last owner committed.
   const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED'
   if (verified) {
-    const answers = (await client.query(`${begin}; ${facts}`)) as unknown as QueryResult<Facts>[] // without another round trip
+    const answers = (await client.query(`${begin}; ${facts}`)) as unknown as QueryResult<Facts>[] // in the same round trip
     requireSession(answers[1]?.rows[0] as Facts, session)
   } else await client.query(begin)
   const result = await use()
@@ -69,7 +70,7 @@ export async function transact<T>(
   return result
 }
 
-/** Reads: in a transaction only where that has to be verified. */
+/** Runs a read. It needs a transaction only if the connection must be verified in it. */
 export function read<T>(client: ClientBase, session: Session, use: () => Promise<T>): Promise<T> {
   return pooled.has(client) ? transact(client, session, use) : use()
 }
@@ -94,11 +95,11 @@ function requireSession(found: Facts, { searchPath, timeouts }: Session): void {
     .join(' ')
   throw new SessionError(
     'session',
-    `the connection does not have what it was opened with: ${differ}. A pooler in between drops it: connect to PostgreSQL directly, or run: ${remedy}`,
+    `the connection lacks the requested settings: ${differ}. A pooler in between drops them: connect to PostgreSQL directly, or run: ${remedy}`,
   )
 }
 
-/** A refusal of a pooler to open a connection with what is asked for, as a sentence that says what to do; else undefined. */
+/** Explains a pooler's refusal of a startup parameter, with what to do. Undefined for other errors. */
 export function describeRefusal(error: unknown): SessionError | undefined {
   const parameter = error instanceof DatabaseError && /unsupported startup parameter: (\w+)/.exec(error.message)?.[1]
   if (!parameter) return undefined
@@ -108,13 +109,13 @@ export function describeRefusal(error: unknown): SessionError | undefined {
   )
 }
 
-/** The search path that the command-line options of a connection ask for; undefined when they do not. */
+/** Returns the search path that a connection's command-line options request, or undefined. */
 export function searchPathOf(options: string): string[] | undefined {
   const [, given] = [...options.matchAll(/\bsearch_path\s*=\s*((?:"[^"]*"|\\.|[^\s"\\])+)/gs)].at(-1) ?? []
   return given === undefined ? undefined : splitPath(given.replace(/\\(.)/gs, '$1'))
 }
 
-/** The names of a list, as PostgreSQL reads them: those without quotes in lower case. */
+/** Parses a list of identifiers like PostgreSQL: unquoted ones in lower case. */
 function splitPath(list: string): string[] {
   const names = ['']
   let isQuoted = false

@@ -1,21 +1,22 @@
-// The shared store: one PostgreSQL database for many servers. Each change is one transaction; revocations and client changes
-// reach every server that follows within a second (LISTEN, NOTIFY), or by asking twice a second where a pooler loses those.
+// The shared store: one PostgreSQL database for many servers. Each change is one transaction. Revocations and client
+// changes reach every following server within a second (LISTEN, NOTIFY), or by polling twice a second if a pooler drops
+// notifications.
 import { Followers } from './followers.ts'
 import { createConnections, readConfig, translate } from './postgres-connection.ts'
 import { createLink } from './postgres-link.ts'
 import { nextSequence } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
 import { acknowledge } from './state.ts'
-import type { News, Store } from './store.ts'
+import type { Change, Store } from './store.ts'
 
 export interface PostgresOptions {
-  /** The most connections at a time, beside the one for news. */
+  /** Maximum number of connections, in addition to the one that follows changes. */
   readonly connections?: number
 }
 
 /**
- * The store at `url`, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, in the schema `tlsbound` or in the first one of the
- * `search_path` that the URL's `options` give. Connects with its first use, and again whenever that is needed.
+ * Opens the store at `url`, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. The schema is the first of the `search_path` in
+ * the URL's `options`, by default `tlsbound`. Connects on first use, and reconnects when needed.
  * @throws TypeError for a URL of another form, without showing it.
  */
 export function openPostgres(url: string, { connections: max = 10 }: PostgresOptions = {}): Store {
@@ -23,34 +24,34 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
   const connections = createConnections(config, session, max)
   const followers = new Followers()
   const link = createLink(config, session, followers, connections.ready)
-  let tellPosition: (position: number) => void = () => {}
+  let reportPosition: (position: number) => void = () => {}
   let closing: Promise<void> | undefined
   const { write, read } = connections
-  const store = buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.told)
+  const store = buildStore({ write, read, lockRefresh, lockRevocations, skipLocked, clock }, link.notified)
   return {
     ...store,
     async removeExpired(now, limit) {
       const removed = await store.removeExpired(now, limit)
-      tellPosition(await write(() => nextSequence())) // regularly, so that a backup from between two news shows itself
+      reportPosition(await write(() => nextSequence())) // regularly, so that a backup restored from between two changes is noticed
       return removed
     },
-    check: () => connections.verify(() => nextSequence()).then(position => tellPosition(position)),
-    acknowledge: () => write(() => acknowledge()).then(position => tellPosition(position)),
+    check: () => connections.verify(() => nextSequence()).then(position => reportPosition(position)),
+    acknowledge: () => write(() => acknowledge()).then(position => reportPosition(position)),
     watchPosition(listener) {
-      tellPosition = listener
+      reportPosition = listener
     },
     async follow(listener, since = 0) {
-      const tell = (news: News) => {
-        tellPosition(news.sequence)
-        listener(news)
+      const notify = (change: Change) => {
+        reportPosition(change.sequence)
+        listener(change)
       }
-      const follower = { listener: tell, position: since }
+      const follower = { listener: notify, position: since }
       await link.add(follower).catch(error => {
         throw translate(error)
       })
       return () => void followers.delete(follower)
     },
-    lastNews: link.silence,
+    millisecondsSinceSync: link.silence,
     close() {
       closing ??= link.close().then(connections.close)
       return closing
@@ -59,8 +60,8 @@ export function openPostgres(url: string, { connections: max = 10 }: PostgresOpt
 }
 
 /**
- * Refreshes share this lock, and a revocation has it alone: otherwise one that has begun before could succeed after. Its
- * grant's row keeps out other refreshes; what is read about the token afterwards is what they have left.
+ * Refreshes share this lock, and a revocation holds it exclusively: otherwise a refresh that began earlier could succeed
+ * after it. The lock on the grant's row excludes other refreshes, so the token is read afterwards as they left it.
  */
 const lockRefresh = `
   SELECT pg_advisory_xact_lock_shared(hashtext('tlsbound revocations'), hashtext(current_schema()))
@@ -68,5 +69,5 @@ const lockRefresh = `
 const skipLocked = 'FOR UPDATE SKIP LOCKED'
 const lockRevocations = "SELECT pg_advisory_xact_lock(hashtext('tlsbound revocations'), hashtext(current_schema()))"
 
-/** Of the moment, not of the start of the transaction or statement, which may have waited for a lock since. */
+/** The current time, not that of the start of the transaction or statement, which may have waited for a lock. */
 const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'

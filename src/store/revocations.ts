@@ -1,18 +1,18 @@
-// What was revoked, and the numbering of everything that each server must learn.
+// Revocations, and the sequence numbers of all changes that each server must learn.
 import { afterlife, type Revocation } from '../core/revocations.ts'
-import type { News } from './store.ts'
+import type { Change } from './store.ts'
 import { ask, type Row, type Work } from './work.ts'
 
 /**
- * The next sequence number. The row stays locked until the transaction ends, so numbers become visible in their order:
- * whoever has seen one has missed none before it.
+ * Returns the next sequence number. Its row stays locked until the transaction ends, so numbers become visible in order: a
+ * reader of one number has missed none before it.
  */
 export function* nextSequence(): Work<number> {
   const [row] = yield* ask('UPDATE news_sequence SET value = value + 1 RETURNING value')
   return row?.value as number
 }
 
-/** When the last grant ends that a revocation stops: while it or its access tokens may live, the revocation is remembered. */
+/** When the last affected grant expires. A revocation is stored while the grant or its access tokens may be valid. */
 const lastGrant: Readonly<Record<Revocation['kind'], string>> = {
   token:
     'SELECT max(expires) AS last FROM grants WHERE number = (SELECT grant_number FROM refresh_tokens WHERE hash = ?)',
@@ -27,7 +27,7 @@ export function* revoke(revocation: Revocation, lock: string | undefined): Work<
   yield* keepRevocation(revocation)
 }
 
-/** Stores a revocation; one of the same thing gets the later of both times, and a new number. */
+/** Stores a revocation. An existing one for the same thing gets the later of both times and a new number. */
 export function* keepRevocation({ kind, value: given, notBefore, expires }: Revocation): Work<void> {
   const value = kind === 'all' ? '' : given
   const [row] = yield* ask(lastGrant[kind], value)
@@ -46,8 +46,8 @@ export function* keepRevocation({ kind, value: given, notBefore, expires }: Revo
   )
 }
 
-/** The oldest of the news after the number `since`, at most `limit`, seen at one moment. */
-export function* readNews(since: number, limit: number): Work<News[]> {
+/** Returns the oldest changes after the number `since`, at most `limit`, from one snapshot. */
+export function* readChanges(since: number, limit: number): Work<Change[]> {
   const rows = yield* ask(
     `SELECT sequence, kind, value, not_before, expires, NULL AS registration, NULL AS disabled, NULL AS secrets
        FROM revocations WHERE sequence > ?
@@ -61,10 +61,10 @@ export function* readNews(since: number, limit: number): Work<News[]> {
   return rows.map(readOne)
 }
 
-function readOne(row: Row): News {
+function readOne(row: Row): Change {
   const { sequence, kind, value, not_before, expires, registration, disabled, secrets } = row
   if (kind !== 'record')
-    return { sequence, kind: 'revocation', revocation: { kind, value, notBefore: not_before, expires } } as News
+    return { sequence, kind: 'revocation', revocation: { kind, value, notBefore: not_before, expires } } as Change
   return {
     sequence: sequence as number,
     kind: 'client',

@@ -1,4 +1,4 @@
-// A store over any database that can perform units of work: everything but how news travel, and how it opens and closes.
+// A store over any database that can perform units of work, except for following, opening and closing.
 import {
   disableClient,
   enableClient,
@@ -24,14 +24,14 @@ import { identify } from './state.ts'
 import type { Store } from './store.ts'
 import type { Performer, Work } from './work.ts'
 
-/** `told` is awaited after each change that made news: it resolves when the listeners of this store know them. */
+/** `notified` is awaited after each change: it resolves when the listeners of this store have received it. */
 export function buildStore(
   { write, read, lockRevocations, skipLocked, ...database }: Performer,
-  told: () => Promise<void>,
-): Omit<Store, 'check' | 'acknowledge' | 'watchPosition' | 'follow' | 'lastNews' | 'close'> {
+  notified: () => Promise<void>,
+): Omit<Store, 'check' | 'acknowledge' | 'watchPosition' | 'follow' | 'millisecondsSinceSync' | 'close'> {
   async function announce<T>(work: () => Work<T>): Promise<T> {
     const result = await write(work)
-    await told()
+    await notified()
     return result
   }
   return {
@@ -40,7 +40,7 @@ export function buildStore(
     findRefreshToken: hash => read(() => findRefreshToken(hash)),
     async rotateRefreshToken(hash, successorHash, now, arrived = performance.now()) {
       const refresh = await write(() => rotateRefreshToken(hash, successorHash, { now, arrived }, database))
-      if (refresh.outcome === 'reused') await told()
+      if (refresh.outcome === 'reused') await notified()
       return refresh
     },
     keepAccessToken: (hash, claims, expires) => write(() => keepAccessToken(hash, claims, expires)),

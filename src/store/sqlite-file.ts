@@ -1,12 +1,12 @@
-// Opens the file of an embedded store for this process alone, brings its schema up to date, and says in one sentence what
-// is wrong with it if it cannot be used.
+// Opens the file of an embedded store for this process alone, migrates its schema, and explains in one sentence why a file
+// is unusable.
 import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from './node-sqlite.ts'
 
-/** Says in the file that it is one of ours: "tlsb" (https://www.sqlite.org/fileformat2.html#application_id). */
+/** Marks the file as one of tlsbound: "tlsb" (https://www.sqlite.org/fileformat2.html#application_id). */
 export const applicationId = 0x746c7362
 
-/** Each makes the next version of the schema; what was once released is never changed. */
+/** Each migrates the schema to the next version. A released one never changes. */
 const migrations = [
   `CREATE TABLE IF NOT EXISTS notes (
      id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, text TEXT NOT NULL, created INTEGER NOT NULL) STRICT;
@@ -58,20 +58,21 @@ const migrations = [
    CREATE INDEX clients_as_a_whole ON clients (id, registration, disabled, secrets);`,
 ]
 
-/** Version of the schema that this program writes. */
+/** The schema version that this program writes. */
 export const schemaVersion = migrations.length
 
 /**
- * Opens or makes the database at `path`, or a passing one for `:memory:`. `isIntact`: its content is known to be what was
- * written, and need not be checked. @throws Error with one sentence that says why not.
+ * Opens or creates the database at `path`; `:memory:` is a temporary one. `isIntact`: the content is known to be unchanged,
+ * and is not checked.
+ * @throws Error with one sentence about why it is unusable.
  */
 export function openDatabase(path: string, isIntact = false): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
     if (path !== ':memory:') ensureFile(path)
     database = new DatabaseSync(path, { timeout: 500 })
-    // The lock on the file is taken with the first statement and kept until the end: what is remembered beside the file,
-    // such as who follows its news, is only right when nobody else writes to it.
+    // The first statement locks the file until the end. Data beside the file, such as its followers, is only valid
+    // while no other process writes to it.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     if (!isIntact) requireIntegrity(database)
     migrate(database)
@@ -82,7 +83,7 @@ export function openDatabase(path: string, isIntact = false): DatabaseSync {
   }
 }
 
-/** Makes the file, for its owner alone. An existing one is not opened: closing it again would give up SQLite's locks. */
+/** Creates the file for its owner alone. Does not open an existing one: closing it would release SQLite's locks. */
 function ensureFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600))
@@ -93,12 +94,13 @@ function ensureFile(path: string): void {
   }
 }
 
-/** The largest file whose pages are all checked, in octets: three seconds of work. */
+/** Maximum size of a file whose pages are all checked, in octets: about three seconds. */
 const largestChecked = 1_073_741_824
 
 /**
- * Finds damage: of all pages in a file of moderate size, and of each octet of what must not be lost, since that is in a table
- * and in an index. @throws Refusal
+ * Checks for damage: all pages of a file of moderate size, and every octet of essential data, which is in a table and in an
+ * index.
+ * @throws Refusal
  */
 function requireIntegrity(database: DatabaseSync): void {
   const ask = (sql: string) => Object.values(database.prepare(sql).get() ?? {})[0]
@@ -114,8 +116,8 @@ function migrate(database: DatabaseSync): void {
   const read = (name: string) => Object.values(database.prepare(`PRAGMA ${name}`).get() as object)[0] as number
   const version = read('user_version')
   const foreign = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name <> 'notes'").get()
-  const ours = read('application_id') === applicationId || (version === 0 && foreign === undefined)
-  if (!ours) throw new Refusal('is the database of another program')
+  const isOwn = read('application_id') === applicationId || (version === 0 && foreign === undefined)
+  if (!isOwn) throw new Refusal('is the database of another program')
   if (version > migrations.length)
     throw new Refusal(`was written by a newer version of this program (schema ${version}, here ${migrations.length})`)
   for (const migration of migrations.slice(version)) database.exec(migration)
@@ -132,22 +134,22 @@ function describe(error: unknown): string {
   return known ?? `cannot be used: ${message}`
 }
 
-const restore = 'restore a backup of it, or move it away to start anew, which revokes all tokens'
+const restore = 'restore a backup of it, or move it away to start with an empty one, which revokes all tokens'
 
-/** By the code of the system, or by SQLite's result code, extended or primary. */
+/** By system error code, or by SQLite's extended or primary result code. */
 const words: Readonly<Record<string | number, string>> = {
-  ENOENT: 'cannot be made, since its folder does not exist',
-  ENOTDIR: 'cannot be made, since its folder is a file',
+  ENOENT: 'cannot be created, since its folder does not exist',
+  ENOTDIR: 'cannot be created, since its folder is a file',
   EISDIR: 'is a folder',
   EROFS: 'cannot be written, since its file system is read-only',
-  EACCES: 'cannot be read and written, for lack of permission',
-  EPERM: 'cannot be read and written, for lack of permission',
-  ENOSPC: 'cannot be made, since there is no room on the disk',
+  EACCES: 'cannot be read and written: permission denied',
+  EPERM: 'cannot be read and written: permission denied',
+  ENOSPC: 'cannot be created, since the disk is full',
   5: 'is in use by another process',
   8: 'cannot be written',
   11: `is damaged: ${restore}`,
-  13: 'cannot be used, since there is no room on the disk',
+  13: 'cannot be used, since the disk is full',
   14: 'cannot be opened',
   26: `is not an SQLite database: ${restore}`,
-  1544: 'cannot be written, since its folder is not writable, where SQLite keeps a log beside it',
+  1544: 'cannot be written, since its folder is not writable: SQLite needs a log beside the file',
 }

@@ -1,74 +1,79 @@
-// The embedded store: one SQLite file, used by one process, written through to the disk before a promise resolves.
+// The embedded store: one SQLite file that one process uses. Every promise resolves after the write has reached the disk.
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Followers } from './followers.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { nextSequence, readNews } from './revocations.ts'
+import { nextSequence, readChanges } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
 import { openDatabase } from './sqlite-file.ts'
 import { acknowledge } from './state.ts'
-import { ConflictError, type News, type Store } from './store.ts'
+import { type Change, ConflictError, type Store } from './store.ts'
 import { ask, type Row, unavailable, type Work } from './work.ts'
 
 export interface SqliteOptions {
-  /** The file may not grow beyond so many pages of 4096 octets. */
+  /** Maximum size of the file, in pages of 4096 octets. */
   readonly maximumPages?: number
-  /** The content of the file is known to be what was written, and need not be checked. */
+  /** The content of the file is known to be unchanged, and is not checked. */
   readonly isIntact?: boolean
 }
 
 const everything = -1
 
-/** How much is read at once by one who begins to follow. */
+/** Maximum number of changes in one read for a new follower. */
 const portion = 5000
 
-/** Milliseconds before a follower that threw is called again. */
+/** Milliseconds before a follower that threw is notified again. */
 const retryAfter = 500
 
-/** Opens or makes the store at `path`; `:memory:` keeps nothing. @throws Error with one sentence when the file cannot be used. */
+/**
+ * Opens or creates the store at `path`; `:memory:` stores nothing. @throws Error with one sentence when the file is
+ * unusable.
+ */
 export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptions = {}): Store {
   const database = openDatabase(path, isIntact)
   if (maximumPages !== undefined) database.exec(`PRAGMA max_page_count = ${maximumPages}`)
   const perform = createPerformer(database)
   const followers = new Followers()
-  let tellPosition: (position: number) => void = () => {}
+  let reportPosition: (position: number) => void = () => {}
   let changes = 0
   /** The position after the last change. */
   let reached = 0
-  /** Whether a follower has thrown, and so does not know everything that is on the disk. */
+  /** Whether a follower has thrown, and so lacks changes that are on the disk. */
   let isBehind = false
 
   const group = createGroupCommit(database, () => {
-    const news = readUntold()
+    const pending = readPending()
     const changesNow = perform(countChanges())
     if (changesNow === changes) return () => {}
-    const next = perform(nextSequence()) // with every change, so that a state that lacks the last ones shows it
+    const next = perform(nextSequence()) // with every change, so that a state without the last ones is noticed
     changes = changesNow + 1
     return () => {
       reached = next
-      tell(() => news)
+      notify(() => pending)
     }
   })
 
-  function readUntold(): readonly News[] {
+  function readPending(): readonly Change[] {
     const { position } = followers
-    return position === undefined ? [] : perform(readNews(position, everything))
+    return position === undefined ? [] : perform(readChanges(position, everything))
   }
 
-  /** Never throws: what is on the disk stays there. Who has thrown is told again later. */
-  function tell(read: () => readonly News[]): void {
+  /**
+   * Notifies the followers. Never throws: the changes are on the disk, and a follower that throws is notified again later.
+   */
+  function notify(read: () => readonly Change[]): void {
     try {
-      tellPosition(reached)
-      followers.tell(read())
+      reportPosition(reached)
+      followers.notify(read())
       isBehind = false
     } catch {
-      if (!isBehind) setTimeout(tellAgain, retryAfter).unref()
+      if (!isBehind) setTimeout(notifyAgain, retryAfter).unref()
       isBehind = true
     }
   }
 
-  function tellAgain(): void {
+  function notifyAgain(): void {
     isBehind = false
-    if (database.isOpen) tell(readUntold)
+    if (database.isOpen) notify(readPending)
   }
 
   const write = <T>(work: () => Work<T>) => orUnavailable(() => group.write(() => perform(work())))
@@ -78,21 +83,21 @@ export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptio
     check: () => write(() => nextSequence()).then(() => {}),
     acknowledge: () => write(() => acknowledge()).then(() => {}),
     watchPosition(listener) {
-      tellPosition = listener
+      reportPosition = listener
     },
     follow: (listener, since = 0) =>
       orUnavailable(() => {
         const follower = { listener, position: since }
         const alone = new Followers([follower])
         for (let size = portion; size === portion; ) {
-          const news = perform(readNews(follower.position, portion))
-          alone.tell(news)
-          size = news.length
+          const changes = perform(readChanges(follower.position, portion))
+          alone.notify(changes)
+          size = changes.length
         }
         followers.add(follower)
         return () => void followers.delete(follower)
       }),
-    lastNews: () => (isBehind ? Number.POSITIVE_INFINITY : 0),
+    millisecondsSinceSync: () => (isBehind ? Number.POSITIVE_INFINITY : 0),
     async close() {
       if (!database.isOpen) return
       group.flush()
@@ -101,7 +106,7 @@ export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptio
   }
 }
 
-/** Performs units of work on `database`, whose statements are prepared once. */
+/** Performs units of work on `database` with prepared statements. */
 function createPerformer(database: DatabaseSync): <T>(work: Work<T>) => T {
   const prepared = new Map<string, StatementSync>()
   return work => {
@@ -116,7 +121,7 @@ function createPerformer(database: DatabaseSync): <T>(work: Work<T>) => T {
   }
 }
 
-/** What went wrong in the database becomes a refusal; a mistake of the caller stays what it is. */
+/** Maps an error of the database to a refusal. A mistake of the caller stays unchanged. */
 async function orUnavailable<T>(query: () => T | Promise<T>): Promise<T> {
   try {
     return await query()
@@ -134,7 +139,7 @@ const notUnique = 2067
 /** SQLITE_READONLY, SQLITE_FULL; https://www.sqlite.org/rescode.html */
 const details: Readonly<Record<number, 'read_only' | 'full'>> = { 8: 'read_only', 13: 'full' }
 
-/** The number of rows that were changed on this connection so far. */
+/** Returns the number of rows changed on this connection so far. */
 function* countChanges(): Work<number> {
   const [row] = yield* ask('SELECT total_changes() AS count')
   return row?.count as number

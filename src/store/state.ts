@@ -1,4 +1,4 @@
-// Which state this is and how far it has come, so that another or an older one in its place is noticed (state-record.ts).
+// The identity and position of a state, so that a replaced or older one is noticed (state-record.ts).
 import { nextSequence } from './revocations.ts'
 import type { StateIdentity } from './store.ts'
 import { ask, type Work } from './work.ts'
@@ -8,7 +8,7 @@ export function* identify(): Work<StateIdentity> {
   return { id: row?.id as string, position: row?.position as number, isNew: row?.is_new === 1 }
 }
 
-/** Notes that the state is not new any longer. The answer is its position then. */
+/** Records that the state is no longer new. Returns its position. */
 export function* acknowledge(): Work<number> {
   yield* ask('UPDATE state SET is_new = 0')
   return yield* nextSequence()

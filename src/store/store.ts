@@ -1,10 +1,10 @@
-// What the server keeps, as an interface; sqlite.ts and postgres.ts are the real ones. Tokens are known by their hashes only.
-// A store that cannot answer rejects, and so refuses: OAuthError temporarily_unavailable, store_unavailable, with its cause.
+// The store as an interface; sqlite.ts and postgres.ts implement it. Tokens are stored as hashes only. A store that is
+// unavailable rejects with OAuthError temporarily_unavailable, store_unavailable, and its cause.
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { RefreshOutcome, RefreshRefusal, Rotation } from '../core/refresh-token.ts'
 import type { Revocation } from '../core/revocations.ts'
 
-/** The family that all tokens of one authorization belong to. */
+/** The family of all tokens of one authorization. */
 export interface Grant {
   readonly id: string
   readonly clientId: string
@@ -17,18 +17,20 @@ export interface Grant {
   readonly rotation: Rotation
   /** Seconds since 1970. */
   readonly created: number
-  /** The number of the latest mark that it was created after, if one lay ahead of `created`. */
+  /** Number of the latest revocation mark that the grant was created after, if the mark's time was later than `created`. */
   readonly issuedAfter?: number | undefined
-  /** Seconds since 1970; nothing extends it. */
+  /** Seconds since 1970; never extended. */
   readonly expires: number
-  /** JSON: on whose behalf, after a token exchange (RFC 8693 §4.1). */
+  /** JSON: the actor after a token exchange (RFC 8693 §4.1). */
   readonly actor?: string | undefined
 }
 
-/** What is known about a refresh token. Whether its grant has expired, `grant.expires` says. */
+/** The state of a refresh token. `grant.expires` says whether its grant has expired. */
 export interface KnownRefreshToken {
   readonly grant: Grant
-  /** `used` and `superseded` tokens may still be used where the rotation rule says so; `unused` and `static` ones are good. */
+  /**
+   * `used` and `superseded` tokens may still be used if the rotation rule allows it. `unused` and `static` ones are valid.
+   */
   readonly state: 'unused' | 'static' | 'used' | 'superseded' | 'revoked'
 }
 
@@ -37,11 +39,11 @@ export type Refresh =
   | {
       readonly outcome: RefreshRefusal
       readonly grant?: Grant
-      /** Of `reused`: nothing shows that another party has the token, since its successor was neither used nor replaced. */
+      /** For `reused`: no sign that another party has the token, since its successor was neither used nor replaced. */
       readonly answerLost?: boolean
     }
 
-/** A secret of a client, as its scrypt hash. */
+/** A client secret, as its scrypt hash. */
 export interface ClientSecret {
   readonly id: string
   readonly hash: string
@@ -49,18 +51,18 @@ export interface ClientSecret {
 
 export interface ClientRecord {
   readonly id: string
-  /** JSON of the registration; undefined: there is none in this store, or no longer. */
+  /** JSON of the registration. Undefined: this store has none. */
   readonly registration: string | undefined
   readonly disabled: boolean
-  /** At most two, so that one can follow the other. */
+  /** At most two, so that secrets can be rotated. */
   readonly secrets: readonly ClientSecret[]
 }
 
 /**
- * What every server must learn. A later one about the same client or revoked thing takes the place of an earlier one. When
- * a database was replaced by its standby, all is told again from the start.
+ * A change that every server must learn. A later change of the same client or revoked thing replaces an earlier one. After
+ * a failover to a standby database, all changes are sent again from the start.
  */
-export type News = { readonly sequence: number } & (
+export type Change = { readonly sequence: number } & (
   | { readonly kind: 'revocation'; readonly revocation: Revocation }
   | { readonly kind: 'client'; readonly client: ClientRecord }
 )
@@ -72,119 +74,126 @@ export interface Note {
   readonly created: number
 }
 
-/** What a receiver has to be told. */
+/** A queued notification. */
 export interface Notification {
   readonly id: string
-  /** Whom it is for, by a name that whoever sends it gives; no address. */
+  /** The name of its receiver, chosen by the sender; not an address. */
   readonly receiver: string
   /** JSON. */
   readonly body: string
-  /** Milliseconds since 1970 from which on it may be sent. */
+  /** Milliseconds since 1970 from which it may be sent. */
   readonly due: number
-  /** Seconds since 1970 after which nobody wants to know any more. */
+  /** Seconds since 1970 after which it is dropped. */
   readonly expires: number
 }
 
 export interface SpooledNotification extends Pick<Notification, 'id' | 'body'> {
-  /** How often it was claimed, this time included. */
+  /** How often it was claimed, including this time. */
   readonly attempts: number
 }
 
-/** A change that contradicts what is kept: an id or hash that exists, a third secret. The caller's mistake. */
+/** A change that conflicts with stored data: an existing id or hash, or a third secret. It is the caller's mistake. */
 export class ConflictError extends Error {
   override readonly name = 'ConflictError'
 }
 
-/** Which state a store has, and how far it has come. */
+/** The identity and position of a state. */
 export interface StateIdentity {
-  /** Random; a backup and its original have the same. */
+  /** Random. A backup has the same one as its original. */
   readonly id: string
-  /** Grows with the changes: an older state has a smaller one. */
+  /** Grows with each change: an older state has a smaller one. */
   readonly position: number
-  /** It was made anew, and that is not acknowledged yet. */
+  /** The state was newly created, and that is not acknowledged yet. */
   readonly isNew: boolean
 }
 
-/** Every change is durable when its promise resolves, and has happened wholly or not at all when it rejects. */
+/** A store. Every change is durable when its promise resolves, and is applied completely or not at all. */
 export interface Store {
-  /** Resolves when the store takes changes and is of this program's version. The cause of a rejection says what is wrong. */
+  /**
+   * Resolves when the store accepts changes and has this program's schema version. The cause of a rejection says what is
+   * wrong.
+   */
   check(): Promise<void>
   identify(): Promise<StateIdentity>
-  /** Notes that the state is not new any longer. */
+  /** Records that the state is no longer new. */
   acknowledge(): Promise<void>
-  /** Tells `listener` the position of the state after each change that it should remember, before the change resolves. */
+  /** Calls `listener` with the position of the state after each change to record, before the change resolves. */
   watchPosition(listener: (position: number) => void): void
 
-  /** Keeps a grant and its first refresh token. @throws ConflictError when there is such a grant or token. */
+  /** Stores a grant and its first refresh token. @throws ConflictError when the grant or token exists. */
   createGrant(grant: Grant, refreshTokenHash: string): Promise<void>
   findRefreshToken(hash: string): Promise<KnownRefreshToken | undefined>
   /**
    * Uses a refresh token, in one atomic step with the rotation rule and with all revocations. `rotated`, `retried`:
-   * `successorHash` is the next one. `static`: go on with the same. `reused`: the grant is revoked from now on, and all
-   * servers are told. The request arrived at `now`, in whole milliseconds since 1970, by which its grant has expired or not.
-   * What is a race, and what a retry, a shared store judges by its own clock: those of its servers may differ. There
-   * `arrived`, the same moment in milliseconds of the monotonic clock, keeps a race that had to wait from becoming a retry.
+   * `successorHash` is the next token. `static`: the same token stays valid. `reused`: the grant is revoked, and all
+   * servers are notified. The request arrived at `now`, in whole milliseconds since 1970, which decides whether the grant
+   * has expired. A shared store decides by its own clock between race and retry, since its servers' clocks may differ.
+   * There `arrived`, the same moment in milliseconds of the monotonic clock, keeps a race that had to wait from counting as
+   * a retry.
    */
   rotateRefreshToken(hash: string, successorHash: string, now: number, arrived?: number): Promise<Refresh>
 
-  /** Keeps the claims of an opaque access token, as JSON; `expires` in seconds since 1970. @throws ConflictError */
+  /** Stores the claims of an opaque access token, as JSON. `expires` in seconds since 1970. @throws ConflictError */
   keepAccessToken(hash: string, claims: string, expires: number): Promise<void>
-  /** The claims, as JSON; whether they have expired or were revoked is for the caller to check. */
+  /** Returns the claims, as JSON. The caller checks expiry and revocation. */
   findAccessToken(hash: string): Promise<string | undefined>
 
-  /** When this has resolved, no refresh token that it stops can be used, and listeners of this store have been told. */
+  /**
+   * Stores a revocation. Once resolved, no affected refresh token can be used, and the listeners of this store were
+   * notified.
+   */
   revoke(revocation: Revocation): Promise<void>
 
   /**
-   * Makes or replaces a registration, as JSON; a client that is disabled stays so. In the same step `revocation` ends what
-   * it has got by the one before.
+   * Creates or replaces a registration, as JSON; a disabled client stays disabled. In the same step, `revocation` ends what
+   * the client got by the old one.
    */
   putClient(id: string, registration: string, revocation?: Revocation): Promise<void>
-  /** Disables a client. `registration` is for one that has none here. False: it was disabled already. */
+  /** Disables a client. `registration` is stored if there is none here. Returns false if it was disabled already. */
   disableClient(id: string, registration: string): Promise<boolean>
-  /** Lets a client in again. False: it was not disabled here. */
+  /** Enables a client again. Returns false if it was not disabled here. */
   enableClient(id: string): Promise<boolean>
-  /** The clients that have a registration here, by id. */
+  /** Returns the clients with a registration here, by id. */
   listClients(): Promise<ClientRecord[]>
-  /** Removes the registration and the secrets; revoke what it holds separately. False: there was none. */
+  /** Removes the registration and the secrets; revoke its tokens separately. Returns false if there was none. */
   removeClient(id: string): Promise<boolean>
-  /** Adds or replaces a secret; the client may be registered elsewhere. @throws ConflictError for a third one. */
+  /** Adds or replaces a secret. The client may be registered elsewhere. @throws ConflictError for a third secret. */
   putSecret(clientId: string, id: string, hash: string): Promise<void>
   removeSecret(clientId: string, id: string): Promise<boolean>
   listSecrets(clientId: string): Promise<ClientSecret[]>
 
   /**
-   * Tells `listener`, in order of their sequence, all revocations and clients kept that are newer than the sequence
-   * number `since`, and then each new one, within a second on every server. Resolves with a function that ends it, once
-   * the listener knows all that was kept. The listener must not throw.
+   * Calls `listener`, in order of their sequence, with all stored changes after the sequence number `since`, and then with
+   * each new one, within a second on every server. Resolves once the listener has received all stored changes, with a
+   * function that stops it. The listener must not throw.
    */
-  follow(listener: (news: News) => void, since?: number): Promise<() => void>
-  /** Milliseconds since it was last sure that listeners know everything; Infinity before the first `follow`. */
-  lastNews(): number
+  follow(listener: (change: Change) => void, since?: number): Promise<() => void>
+  /** Returns the milliseconds since the listeners were last known to be up to date. Infinity before the first `follow`. */
+  millisecondsSinceSync(): number
 
-  /** Stores a note of a client, and removes its oldest notes beyond the limit. `created` in seconds since 1970. */
+  /** Stores a note of a client, and removes its oldest ones beyond the limit. `created` in seconds since 1970. */
   addNote(clientId: string, text: string, created: number): Promise<Note>
-  /** The newest notes of a client, newest first, at most `limit`. */
+  /** Returns the newest notes of a client, newest first, at most `limit`. */
   listNotes(clientId: string, limit: number): Promise<Note[]>
 
-  /** Keeps a notification. False: as many as may be wait for this receiver already. @throws ConflictError for a known id. */
+  /** Queues a notification. Returns false if the receiver's queue is full. @throws ConflictError for an existing id. */
   spoolNotification(notification: Notification): Promise<boolean>
-  /** The receivers of notifications that are due at `now`, in milliseconds since 1970. */
+  /** Returns the receivers of notifications that are due at `now`, in milliseconds since 1970. */
   findDueReceivers(now: number): Promise<string[]>
   /**
-   * Takes at most `limit` of the notifications of a receiver that are due at `now`, those first that are due longest. They
-   * are nobody else's until `until`, both in milliseconds since 1970, and are due again then.
+   * Claims at most `limit` of a receiver's notifications that are due at `now`, the longest due first. They are reserved
+   * until `until`, both in milliseconds since 1970, and are then due again.
    */
   claimNotifications(
     receiver: string,
     claim: { readonly now: number; readonly until: number; readonly limit: number },
   ): Promise<SpooledNotification[]>
-  /** Lets one that was claimed for the attempt of this number be due at `due` instead, unless it was claimed again since. */
+  /** Makes a notification that was claimed for this attempt due at `due` instead, unless it was claimed again. */
   postponeNotification(id: string, attempts: number, due: number): Promise<void>
   removeNotification(id: string): Promise<void>
 
-  /** Removes at most `limit` records that expired before `now`, in seconds since 1970; resolves with how many it were. */
+  /** Removes at most `limit` records that expired before `now`, in seconds since 1970. Resolves with their number. */
   removeExpired(now: number, limit: number): Promise<number>
-  /** Finishes what was asked for before, then gives everything back. Later calls reject. */
+  /** Completes pending calls, then closes. Later calls reject. */
   close(): Promise<void>
 }

@@ -1,9 +1,9 @@
-// Takes the token out of a request: from the Authorization header, and from nowhere else (RFC 6750 §2.1, §5.3).
+// Extracts the token of a request: only from the Authorization header (RFC 6750 §2.1, §5.3).
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../core/errors.ts'
 
 /**
- * Reads the token of an Authorization header. `schemes`: accepted beside Bearer, in lower case.
+ * Extracts the token of an Authorization header. `schemes`: schemes accepted besides Bearer, in lower case.
  * @throws OAuthError `no_token` or `malformed_request`.
  */
 export function readBearerToken(authorization: string | undefined, schemes: readonly string[] = []): string {
@@ -16,7 +16,7 @@ export function readBearerToken(authorization: string | undefined, schemes: read
 }
 
 /**
- * Refuses a request with a token in its query, or with two Authorization headers: nobody could say which one was meant.
+ * Rejects a request with a token in its query or with two Authorization headers, because it is ambiguous.
  * @throws OAuthError `malformed_request`.
  */
 export function refuseSecondToken({ url = '', rawHeaders }: Pick<IncomingMessage, 'rawHeaders' | 'url'>): void {
@@ -27,7 +27,7 @@ export function refuseSecondToken({ url = '', rawHeaders }: Pick<IncomingMessage
     throw new OAuthError('invalid_request', 'malformed_request', 'authorization_repeated')
 }
 
-/** How often a header field occurs; of several, Node's `headers` shows one. */
+/** Counts a header field. Node's `headers` shows one value even if the field is repeated. */
 export function countHeaders(rawHeaders: readonly string[], name: string): number {
   let count = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -1,26 +1,26 @@
-// What a route demands of a token, beyond that it is valid.
+// What a route demands of a valid token: scope, binding level, proof.
 import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
 import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import { type ErrorCode, OAuthError, type Why } from '../core/errors.ts'
 import { describeToken } from './token-facts.ts'
 
 export interface TokenDemand {
-  /** Scope tokens with single spaces between them; all are needed. */
+  /** Scope tokens separated by single spaces. All of them are required. */
   readonly scope?: string
-  /** The weakest level that is accepted. Default: every level that the issuer issues. */
+  /** The weakest accepted level. Default: every level that the issuer issues. */
   readonly binding?: TokenBinding
-  /** `per-request`: each request needs a binding proof that was made for it alone (`jti`, `htm`, `htu`). */
+  /** `per-request`: each request needs a binding proof of its own (`jti`, `htm`, `htu`). */
   readonly proof?: 'per-request'
 }
 
-/** A demand in the form in which requests are compared with it. */
+/** A parsed demand. */
 export interface Demand {
   readonly scope: readonly string[]
   readonly binding: TokenBinding
   readonly perRequest: boolean
 }
 
-/** Returns the function that parses demands, each object once. The demand of a route replaces members of `general`. */
+/** Returns a function that parses each demand once. A route's demand replaces members of `general`. */
 export function createDemands(general: TokenDemand): (route: TokenDemand | undefined) => Demand {
   const base = parseDemand(general)
   const demands = new WeakMap<TokenDemand, Demand>()
@@ -34,7 +34,7 @@ export function createDemands(general: TokenDemand): (route: TokenDemand | undef
   }
 }
 
-/** @throws OAuthError `binding_too_weak` or `scope_missing`. */
+/** Verifies the scope and level of a token. @throws OAuthError `binding_too_weak` or `scope_missing`. */
 export function requireDemand(token: AccessToken, { scope, binding }: Demand): void {
   if (!isAtLeast(token.binding, binding))
     throw refusal(token, 'invalid_token', 'binding_too_weak', 'level', { found: token.binding, expected: binding })
@@ -51,10 +51,10 @@ function refusal({ claims }: AccessToken, code: ErrorCode, ...why: Why): OAuthEr
   return error
 }
 
-/** @throws TypeError that names the member which is wrong. */
+/** Parses a demand. @throws TypeError that names the invalid member. */
 function parseDemand({ scope = '', binding = 'certificate', proof }: TokenDemand): Demand {
-  if (!isScope(scope)) throw new TypeError('scope must be words with single spaces between them')
+  if (!isScope(scope)) throw new TypeError('scope must be scope tokens separated by single spaces')
   if (!tokenBindings.includes(binding)) throw new TypeError(`binding must be ${tokenBindings.join(' or ')}`)
-  if (proof !== undefined && proof !== 'per-request') throw new TypeError('proof must be per-request, or be left out')
+  if (proof !== undefined && proof !== 'per-request') throw new TypeError('proof must be per-request or absent')
   return { scope: readScope(scope), binding, perRequest: proof === 'per-request' }
 }

@@ -1,13 +1,13 @@
-// The public keys of the issuer whose tokens a resource server accepts: given, fetched from where the issuer publishes them, or
-// found by the issuer's name. Its rotation is followed. Only these keys count, whatever a token points to (RFC 8725 §3.10).
+// The public keys of an issuer that a resource server accepts: configured, fetched from a URL, or found through the
+// issuer's metadata. Key rotation is followed. Keys that a token contains or points to are never used (RFC 8725 §3.10).
 
 import { findCandidates, type IssuerAlgorithm, type IssuerKey, type KeySet, parseKeySet } from '../keys/key-set.ts'
 import { createRemoteDocument, type LookUp, type RemoteDocumentOptions } from '../keys/remote-document.ts'
 import type { FindIssuerKeys } from './issuer-token.ts'
 
 /**
- * The keys themselves, as the issuer's key set has them; or the URL of that set; or neither, and the set is found in the
- * metadata of the issuer (RFC 8414 §3, OpenID Connect Discovery §4). `ca`: authorities of the issuer's server, PEM.
+ * The issuer's key set itself, or its URL. With neither, the URL comes from the issuer's metadata (RFC 8414 §3, OpenID
+ * Connect Discovery §4). `ca`: authorities of the issuer's server, PEM.
  */
 export type IssuerKeys =
   | { readonly keys: readonly unknown[] }
@@ -18,20 +18,23 @@ export interface IssuerKeysOptions {
   readonly algorithms: readonly IssuerAlgorithm[]
   /** Milliseconds, monotonic. */
   readonly clock?: () => number
-  /** Called with a sentence when keys of the set are left out, once for each change. */
+  /** Is called with a message when keys of the set are ignored, once for each change. */
   readonly onWarning?: (message: string) => void
 }
 
 export interface IssuerKeySource {
   readonly find: FindIssuerKeys
-  /** Changes when a key that was there is gone. Asking for it keeps a fetched key set fresh. */
+  /** Changes when a key is removed. Each call also refreshes an outdated key set in the background. */
   readonly generation: () => number
 }
 
-/** Milliseconds that the issuer has to answer. */
+/** Milliseconds within which the issuer must respond. */
 export const timeout = 5000
 
-/** Opens the keys of an issuer; those behind a URL are fetched when the first token comes. @throws TypeError when they are unusable. */
+/**
+ * Creates the key source of an issuer. Keys behind a URL are fetched for the first token.
+ * @throws TypeError when an option is invalid.
+ */
 export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeysOptions): IssuerKeySource {
   const { issuer, algorithms, clock = () => performance.now(), onWarning = () => {} } = options
   let known: ReadonlySet<string> = new Set()
@@ -45,7 +48,7 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
     const warning = set.leftOut.join('; ')
     if (warning !== (warned ?? '')) {
       warned = warning
-      if (warning !== '') onWarning(`keys of ${issuer} that are left out: ${warning}`)
+      if (warning !== '') onWarning(`ignored keys of ${issuer}: ${warning}`)
     }
     return set
   }
@@ -55,10 +58,10 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
   }
   const { uri, ca, ...others } = jwks ?? {}
   const [unknown] = Object.keys(others)
-  if (unknown !== undefined) throw new TypeError(`jwks.${unknown} is not known: jwks has keys, or uri and ca`)
+  if (unknown !== undefined) throw new TypeError(`jwks.${unknown} is unknown; expected: keys, or uri and ca`)
   if (uri !== undefined && !isHttps(uri)) throw new TypeError('jwks.uri must begin with https://')
   if (uri === undefined && !isHttps(issuer))
-    throw new TypeError('jwks must have keys or uri where the issuer is no https address')
+    throw new TypeError('jwks must have keys or uri, since the issuer is not an https URL')
   const shared = { ca, clock, timeout }
   const lookUp = uri === undefined ? discover(issuer, shared, parse) : fetchKeys(uri, shared, parse)
   return {
@@ -68,7 +71,7 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
         return candidates.length > 0 ? candidates : undefined
       })) ?? [],
     generation: () => {
-      lookUp(() => true).catch(() => {}) // fetched again when it is old, without making a request wait
+      lookUp(() => true).catch(() => {}) // refreshes an outdated set without delaying a request
       return generation
     },
   }
@@ -80,14 +83,14 @@ function fetchKeys(uri: string, shared: Shared, parse: (document: unknown) => Ke
   return createRemoteDocument({ ...shared, uri }, parse)
 }
 
-/** Looks the key set up in the issuer's metadata, where the issuer must name itself (RFC 8414 §3.3). */
+/** Finds the key set through the issuer's metadata, which must name the same issuer (RFC 8414 §3.3). */
 function discover(issuer: string, shared: Shared, parse: (document: unknown) => KeySet): LookUp<KeySet> {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
   const readMetadata = (json: unknown): string => {
     const metadata = (json ?? {}) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
-    if (metadata.issuer !== issuer) throw new TypeError(`it is the metadata of another issuer than ${issuer}`)
-    if (!isHttps(metadata.jwks_uri)) throw new TypeError('its jwks_uri is no https address')
+    if (metadata.issuer !== issuer) throw new TypeError(`the metadata belongs to another issuer than ${issuer}`)
+    if (!isHttps(metadata.jwks_uri)) throw new TypeError('jwks_uri in the metadata is not an https URL')
     return metadata.jwks_uri
   }
   const documents = [
@@ -108,13 +111,13 @@ function discover(issuer: string, shared: Shared, parse: (document: unknown) => 
   return async look => {
     const uri = await findAddress()
     const lookUp = sets.get(uri) ?? fetchKeys(uri, shared, parse)
-    if (!sets.has(uri)) sets.clear() // the issuer has moved its keys
+    if (!sets.has(uri)) sets.clear() // the issuer has moved its key set
     sets.set(uri, lookUp)
     return lookUp(look)
   }
 }
 
-/** What tells a key from all others. */
+/** Returns a text that identifies a key. */
 function nameOf({ kid, key }: IssuerKey): string {
   return JSON.stringify([kid, key.export({ format: 'jwk' })])
 }

@@ -1,38 +1,41 @@
-// How the access tokens of an issuer look: RFC 9068 to the letter, or the dialect of an identity provider. In every profile
-// `cnf` is required and verified, `crit` is refused, and other members of the header are tolerated and never followed.
+// The form of an issuer's access tokens: strict RFC 9068, or the variant of an identity provider. Every profile requires
+// and verifies `cnf`, rejects `crit`, and ignores other header members.
 import { maximumLifetime } from '../core/access-token.ts'
 import { type IssuerAlgorithm, issuerAlgorithms } from '../keys/key-set.ts'
 
 export interface IssuerProfile {
-  /** Values of the header's `typ`, in lower case, without `application/`; `undefined` in the list: it may be absent. */
+  /** Accepted values of the header's `typ`, in lower case, without `application/`. `undefined` accepts a missing `typ`. */
   readonly types: readonly (string | undefined)[]
   /** Default: every asymmetric algorithm. */
   readonly algorithms?: readonly IssuerAlgorithm[]
-  /** The claims that may name the client, in the order in which they are looked for. Default: `client_id`. */
+  /** Claims that may name the client, in order of precedence. Default: `client_id`. */
   readonly clientClaim?: string | readonly string[]
-  /** The claims that may hold the scope, as one text or a list, in the order in which they are looked for. Default: `scope`. */
+  /** Claims that may contain the scope, as a string or a list, in order of precedence. Default: `scope`. */
   readonly scopeClaim?: string | readonly string[]
-  /** The claim that names the token. Default: `jti`. */
+  /** The claim that identifies the token. Default: `jti`. */
   readonly idClaim?: string
-  /** Claims that may be absent: the subject is then the client, the id a hash of the token, the scope empty. Default: `scope`. */
+  /**
+   * Claims that may be absent. A missing `sub` becomes the client, a missing id a hash of the token, a missing scope the
+   * empty scope. Default: `scope`.
+   */
   readonly optional?: readonly ('sub' | 'iat' | 'id' | 'scope')[]
-  /** Schemes of the Authorization header beside Bearer. Default: none. */
+  /** Authorization schemes accepted besides Bearer. Default: none. */
   readonly schemes?: readonly string[]
-  /** Seconds that a token may live. Default 86400. */
+  /** Maximum lifetime of a token in seconds. Default 86400. */
   readonly maximumLifetime?: number
-  /** Characters that a token may have. Default 8192. */
+  /** Maximum length of a token in characters. Default 8192. */
   readonly maximumLength?: number
 }
 
 const anyJwt = ['at+jwt', 'jwt', undefined] as const
 
-/** The profiles that are ready. Each was held against a token in the form of its issuer: test/verify/issuer-profiles.test.ts. */
+/** The built-in profiles. test/verify/issuer-profiles.test.ts verifies each with a token in the form of its issuer. */
 export const issuerProfiles = {
-  /** RFC 9068 to the letter; what tlsbound itself issues. */
+  /** Strict RFC 9068; tlsbound issues this form. */
   rfc9068: { types: ['at+jwt'] },
-  /** Keycloak, with its default type of token or with `at+jwt` switched on. */
+  /** Keycloak, with its default token type or with `at+jwt` enabled. */
   keycloak: { types: ['jwt', 'at+jwt'], clientClaim: ['client_id', 'azp'] },
-  /** Auth0, in its own dialect or with its RFC 9068 profile. APIs there may have lifetimes of 30 days. */
+  /** Auth0, with its own token profile or its RFC 9068 profile. Its APIs may issue tokens for 30 days. */
   auth0: {
     types: ['jwt', 'at+jwt'],
     clientClaim: ['client_id', 'azp'],
@@ -44,7 +47,7 @@ export const issuerProfiles = {
     clientClaim: 'cid',
     scopeClaim: 'scp',
   },
-  /** Microsoft Entra ID, tokens of version 1 and 2, as Bearer or as mtls_pop. The scope of an application is in `roles`. */
+  /** Microsoft Entra ID, token versions 1 and 2, as Bearer or mtls_pop. An application's scope is in `roles`. */
   entra: {
     types: ['jwt'],
     clientClaim: ['azp', 'appid'],
@@ -56,7 +59,7 @@ export const issuerProfiles = {
   /** PingAM and ForgeRock: the client is the subject. */
   pingam: { types: ['jwt'], clientClaim: ['client_id', 'subname', 'sub'] },
   duende: { types: ['at+jwt'], optional: ['sub', 'scope'] },
-  /** Spring Authorization Server: the client is the subject of a machine's token. */
+  /** Spring Authorization Server: in a machine's token, the client is the subject. */
   spring: { types: anyJwt, clientClaim: ['client_id', 'sub'] },
   hydra: { types: ['jwt'], scopeClaim: ['scope', 'scp'] },
   curity: { types: anyJwt, clientClaim: ['client_id', 'azp', 'sub'] },
@@ -65,7 +68,7 @@ export const issuerProfiles = {
 
 export type IssuerProfileName = keyof typeof issuerProfiles
 
-/** A profile with its defaults filled in. */
+/** A profile with defaults applied. */
 export interface ResolvedProfile {
   readonly name: string
   readonly types: readonly (string | undefined)[]
@@ -84,7 +87,7 @@ const members = [
   ...['schemes', 'maximumLifetime', 'maximumLength'],
 ]
 
-/** Fills in the defaults of a profile. @throws TypeError that names the member which is wrong. */
+/** Applies the defaults to a profile. @throws TypeError that names the invalid member. */
 export function resolveProfile(given: IssuerProfileName | IssuerProfile = 'rfc9068'): ResolvedProfile {
   if (typeof given === 'string') {
     if (!Object.hasOwn(issuerProfiles, given))
@@ -93,7 +96,8 @@ export function resolveProfile(given: IssuerProfileName | IssuerProfile = 'rfc90
   }
   if (typeof given !== 'object' || given === null) throw new TypeError('profile must be a name or an object')
   for (const name of Object.keys(given))
-    if (!members.includes(name)) throw new TypeError(`profile.${name} is not known; known are ${members.join(', ')}`)
+    if (!members.includes(name))
+      throw new TypeError(`profile.${name} is unknown; expected one of ${members.join(', ')}`)
   return fill(given, 'own')
 }
 
@@ -117,7 +121,7 @@ function fill(profile: IssuerProfile, name: string): ResolvedProfile {
     Number.isInteger(value) && (value as number) > 0 && (value as number) <= most
   const wrong = [
     !(isList(resolved.types, entry => entry === undefined || isName(entry)) && resolved.types.length > 0) &&
-      'types must be a list of at least one typ, in lower case and without application/',
+      'types must be a list of at least one typ, in lower case and without application/ at the start',
     !(
       isList(resolved.algorithms, entry => Object.hasOwn(issuerAlgorithms, entry as string)) &&
       resolved.algorithms.length > 0

@@ -1,5 +1,5 @@
-// A token of an issuer elsewhere → its claims, in the names of RFC 9068 whatever the issuer calls them. Its signature is verified
-// by jose, with the keys that were configured and nothing that the token points to (RFC 8725 §3.10).
+// Reads a token of an external issuer and returns its claims under their RFC 9068 names. jose verifies the signature with
+// the configured keys only; keys that the token points to are never used (RFC 8725 §3.10).
 import { compactVerify } from 'jose'
 import { isText, own } from '../core/access-token.ts'
 import { isCanonical, parseObject } from '../core/compact-jws.ts'
@@ -10,7 +10,9 @@ import type { IssuerAlgorithm, IssuerKey } from '../keys/key-set.ts'
 import type { ResolvedProfile } from './issuer-profiles.ts'
 import type { Claims, TokenReader } from './token-reader.ts'
 
-/** Finds the keys of an issuer that may have signed a token with this header. @throws OAuthError (rejects) `issuer_unavailable` */
+/**
+ * Finds the issuer's keys that may have signed a token with this header. @throws OAuthError (rejects) `issuer_unavailable`
+ */
 export type FindIssuerKeys = (
   alg: IssuerAlgorithm,
   kid: string | undefined,
@@ -36,7 +38,7 @@ interface Header {
   readonly kid: string | undefined
 }
 
-/** Reads the header of a token that is not verified yet; its members can be of any type. @throws OAuthError */
+/** Parses the header of an unverified token. Its members can have any type. @throws OAuthError */
 function readHeader(token: string, { types, algorithms, maximumLength }: ResolvedProfile): Header {
   if (token.length > maximumLength) refuse('bad_signature', 'too_long', { found: token.length, limit: maximumLength })
   const segments = token.split('.')
@@ -51,7 +53,7 @@ function readHeader(token: string, { types, algorithms, maximumLength }: Resolve
   if (!algorithms.includes(alg as IssuerAlgorithm))
     refuse('bad_signature', 'wrong_algorithm', { alg: describeValue(alg), expected: algorithms.join(' ') })
   if (kid !== undefined && typeof kid !== 'string') refuse('bad_signature', 'header_member', { header: 'kid' })
-  // Extensions that must be understood (RFC 7515 §4.1.11, RFC 7797 §6): none is.
+  // RFC 7515 §4.1.11, RFC 7797 §6: an extension must be understood, and none is supported.
   for (const name of ['crit', 'b64'])
     if (Object.hasOwn(header, name)) refuse('bad_signature', 'header_member', { header: name })
   return { alg: alg as IssuerAlgorithm, kid: kid as string | undefined }
@@ -66,20 +68,21 @@ async function verifySignature(
     try {
       const { payload } = await compactVerify(token, key, { algorithms: [alg] })
       return new TextDecoder('utf-8', { fatal: true }).decode(payload)
-    } catch {} // not made with this key, or not UTF-8; the words of the library could quote the token
+    } catch {} // another key, or not UTF-8; the library's message is dropped because it could quote the token
   return undefined
 }
 
 /**
- * A token of the issuer that is no access token, although its `typ` is that of one (RFC 9068 §4, OpenID Connect Core §2, Back-Channel
- * Logout §2.4). @throws OAuthError `wrong_type`
+ * Detects other tokens of the issuer whose `typ` is that of an access token (RFC 9068 §4, OpenID Connect Core §2,
+ * Back-Channel Logout §2.4).
+ * @throws OAuthError `wrong_type`
  */
 function refuseOtherTokens(claims: Claims, { clientClaims }: ResolvedProfile): void {
   const has = (name: string) => Object.hasOwn(claims, name)
   const ofIdTokens = ['at_hash', 'c_hash', 's_hash'].find(has)
   const namesClient = clientClaims.some(has)
   const withoutClient = namesClient ? undefined : ['nonce', 'auth_time'].find(has)
-  // Keycloak writes the kind of each token into its payload, others into token_use.
+  // Keycloak writes the kind of token into the payload; other issuers write it into token_use.
   const otherKind = ['typ', 'token_use']
     .map(name => own(claims, name))
     .find(kind => kind !== undefined && !isAccess(kind))
@@ -95,7 +98,7 @@ function isAccess(kind: unknown): boolean {
   return typeof kind === 'string' && ['bearer', 'dpop', 'access'].includes(kind.toLowerCase())
 }
 
-/** Gives the claims the names and forms of RFC 9068. What is missing or malformed stays so, for checkClaims to refuse. */
+/** Maps the claims to the names and forms of RFC 9068. Missing or malformed claims stay so; checkClaims rejects them. */
 function normalize(claims: Claims, token: string, profile: ResolvedProfile): Claims {
   const { clientClaims, scopeClaims, idClaim, optional, name, maximumLifetime } = profile
   const may = (claim: string) => optional.includes(claim)
@@ -103,11 +106,11 @@ function normalize(claims: Claims, token: string, profile: ResolvedProfile): Cla
   const id = own(claims, idClaim) ?? (may('id') ? hashOpaqueToken(token) : undefined)
   const scope = scopeClaims.map(claim => own(claims, claim)).find(value => value !== undefined)
   const { iat, exp } = claims
-  // Without a time of issue it counts as issued as early as possible, so that a revocation of all before some time reaches it.
+  // Without a time of issue, assume the earliest possible one, so that a revocation by time covers the token.
   const issued = iat === undefined && may('iat') && typeof exp === 'number' ? Math.max(0, exp - maximumLifetime) : iat
   const { grant: _grant, issued_after: _after, ...others } = claims
   return {
-    // `grant` and `issued_after` mean something in tokens of tlsbound only.
+    // `grant` and `issued_after` have a meaning only in tokens of tlsbound.
     ...(name === 'rfc9068' ? claims : others),
     client_id: client,
     sub: own(claims, 'sub') ?? (may('sub') ? client : undefined),
@@ -117,7 +120,7 @@ function normalize(claims: Claims, token: string, profile: ResolvedProfile): Cla
   }
 }
 
-/** One text (RFC 8693 §4.2), or a list of texts without spaces, as some issuers write it. */
+/** Returns a scope as one string (RFC 8693 §4.2). Some issuers write a list of strings without spaces. */
 function joinScope(scope: unknown): unknown {
   return Array.isArray(scope) && scope.every(entry => isText(entry) && !entry.includes(' ')) ? scope.join(' ') : scope
 }

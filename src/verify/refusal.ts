@@ -1,5 +1,5 @@
-// A refusal as an HTTP answer: status, header fields and body (RFC 6749 §5.2, RFC 6750 §3). Nothing is written here; each
-// writer (the Fastify plugin, the byte-level answer) sends what this returns.
+// Builds the HTTP response to a refusal: status, header fields and body (RFC 6749 §5.2, RFC 6750 §3). The Fastify plugin
+// and the byte-level writer send it.
 import type { ErrorCode, OAuthError, Reason } from '../core/errors.ts'
 
 export interface RefusalContext {
@@ -7,9 +7,9 @@ export interface RefusalContext {
   readonly authorization?: string | undefined
   /** URL of the protected resource's metadata (RFC 9728 §5.1). */
   readonly resourceMetadata?: string | undefined
-  /** Only for refusals that HTTP itself has a status for, such as 404 or 415. */
+  /** For refusals with an HTTP status of their own, such as 404 or 415. */
   readonly status?: number | undefined
-  /** Whether a token could make the request succeed. Answers with 401 and 403 always carry a challenge. */
+  /** Whether a token could make the request succeed. Responses with 401 and 403 always carry a challenge. */
   readonly challenge?: boolean | undefined
 }
 
@@ -18,7 +18,7 @@ export interface RefusalAnswer {
   /** In lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: RefusalBody
-  /** Whether the connection ends with the answer, so that no pool reuses it. */
+  /** Whether the connection ends with the response, so that no client pool reuses it. */
   readonly endsConnection: boolean
 }
 
@@ -37,14 +37,14 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   temporarily_unavailable: 503,
 }
 
-/** Reasons that lie in the certificate: another handshake may have another outcome, this connection cannot. */
+/** Reasons in the certificate: only a new handshake can change the outcome. */
 const endsConnection: ReadonlySet<Reason> = new Set<Reason>([
   'certificate_untrusted',
   'certificate_expired',
   'certificate_revoked',
 ])
 
-/** Builds the answer to a request that is refused. */
+/** Builds the response to a refused request. */
 export function buildRefusal(refusal: OAuthError, context: RefusalContext = {}): RefusalAnswer {
   const { code, reason } = refusal
   const status = context.status ?? (code === undefined ? 401 : (statuses[code] ?? 400))
@@ -68,8 +68,8 @@ export function buildBody({ code, message, reason }: OAuthError): RefusalBody {
 }
 
 /**
- * RFC 6749 §5.2: a client that authenticated with Basic is challenged with Basic. RFC 6750 §3: a request without a token learns
- * where to get one, not that it made an error.
+ * Builds the challenge. A client that authenticated with Basic is challenged with Basic (RFC 6749 §5.2). A request without
+ * a token learns where to get one, without an error code (RFC 6750 §3).
  */
 function buildChallenge({ code, message }: OAuthError, { authorization, resourceMetadata }: RefusalContext): string {
   if (code === 'invalid_client' && /^basic /i.test(authorization ?? '')) return 'Basic realm="tlsbound"'

@@ -1,6 +1,6 @@
-// What an event may say of a token: its ids and its level, never its text. A request that is refused before its token is
-// verified may carry a live token of this server. The event then names that token, so that a stolen token raises an alarm even
-// when its thief has no certificate. No answer depends on it.
+// The facts of a token that an event may contain: ids and level, never the text. A request refused before its token is
+// verified may carry a valid token of this server. The event then names that token, so that a stolen token raises an alarm
+// even if its thief has no certificate. No response depends on it.
 
 import { type AccessTokenClaims, isTime, levelOf } from '../core/access-token.ts'
 import type { OAuthError, TokenFacts } from '../core/errors.ts'
@@ -8,20 +8,22 @@ import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
 import type { Store } from '../store/store.ts'
 import type { Claims, TokenReader } from './token-reader.ts'
 
-/** Tokens looked at in one second for this alone, by each server: under a flood the others are left out. */
+/**
+ * Maximum number of tokens that each server reads per second for events alone. Under a flood, further tokens are not read.
+ */
 const budget = 100
 
 export interface TokenFactsParts {
   readonly readToken: TokenReader
   /** Whether a token was revoked. */
   readonly isRevoked: (claims: AccessTokenClaims) => boolean
-  /** Finds refresh tokens. Default: there are none. */
+  /** Finds refresh tokens. Default: finds none. */
   readonly store?: Pick<Store, 'findRefreshToken'> | undefined
   /** Seconds since 1970. */
   readonly now: () => number
 }
 
-/** Adds to a refusal the facts of the token that came with it, where it is a living one of this server. Never throws. */
+/** Adds the facts of the presented token to a refusal if the token is a valid one of this server. Never throws. */
 export type AttachTokenFacts = (token: string, refusal: OAuthError) => void | Promise<void>
 
 export function createTokenRecognizer({ readToken, isRevoked, store, now }: TokenFactsParts): AttachTokenFacts {
@@ -53,14 +55,14 @@ export function createTokenRecognizer({ readToken, isRevoked, store, now }: Toke
       if (kind !== undefined) return findAlive(token, kind).then(note, () => {})
       const claims = readToken(token)
       if (claims instanceof Promise)
-        claims.catch(() => {}) // keys that are to be fetched: not for this
+        claims.catch(() => {}) // do not wait for a key fetch
       else note(readAlive(claims))
-    } catch {} // not one of this server, or its state is not known
+    } catch {} // not a token of this server, or its state is unknown
     return undefined
   }
 }
 
-/** Reads the ids and the level of a token from its claims, whatever else these hold. */
+/** Extracts the ids and the level of a token from its claims. Ignores all other claims. */
 export function describeToken({ jti, client_id, grant, cnf }: Claims): TokenFacts {
   const owner = (cnf as { 'x5t#S256'?: unknown } | null | undefined)?.['x5t#S256']
   const level = levelOf(cnf)

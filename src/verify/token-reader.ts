@@ -1,9 +1,10 @@
-// A token's text → the claims that its issuer gave it: by signature, or by the store for an opaque one.
-// Not whether they still hold, and not for whom: token-verifier.ts and routes/introspect.ts ask that.
+// Reads a token and returns its claims: by signature, or from the store for an opaque token. It does not verify time,
+// audience or binding; token-verifier.ts and routes/introspect.ts do.
 import { hasLowS, readTokenHeader } from '../core/compact-jws.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
+import { whenReady } from '../core/when-ready.ts'
 import type { VerificationKey } from '../keys/token-keys.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
@@ -11,16 +12,19 @@ export type Claims = Readonly<Record<string, unknown>>
 /** Reads a token. @throws OAuthError (rejects) `bad_signature` or `wrong_type`; `store_unavailable`, `issuer_unavailable`. */
 export type TokenReader = (token: string) => Claims | Promise<Claims>
 
-/** Finds a key of the issuer by its id; nothing that a token brings along or points to is one (RFC 8725 §3.10). */
+/** Finds a key of the issuer by its id. Keys that a token contains or points to are never used (RFC 8725 §3.10). */
 export type FindKey = (kid: string) => VerificationKey | undefined | Promise<VerificationKey | undefined>
 
-/** `findOpaque` gives the claims kept for the hash of an opaque token; without it there are none. */
+/**
+ * Creates a token reader. `findOpaque` returns the claims stored under the hash of an opaque token; without it, opaque
+ * tokens are refused.
+ */
 export function createTokenReader(
   findKey: FindKey,
   findOpaque?: (hash: string) => Promise<Claims | undefined>,
 ): TokenReader {
   return token => {
-    // The checksum tells noise from a token before the store is asked.
+    // The checksum rejects random text before a store lookup.
     if (findOpaque !== undefined && isOpaqueToken(token) === 'at')
       return findOpaque(hashOpaqueToken(token)).then(claims => claims ?? refuse('not_stored'))
     const { alg, kid } = readTokenHeader(token)
@@ -29,12 +33,13 @@ export function createTokenReader(
       if (key.algorithm !== alg) return refuse('wrong_algorithm', { kid, alg, expected: key.algorithm })
       return key.verify(token) ?? refuse(isHighS(token, alg) ? 'high_s' : 'wrong_signature', { kid, alg })
     }
-    const key = findKey(kid)
-    return key instanceof Promise ? key.then(verify) : verify(key)
+    return whenReady(() => findKey(kid), verify)
   }
 }
 
-/** Whether an ECDSA signature has the other one of its two possible values of s, which is refused whether or not it verifies. */
+/**
+ * Checks whether an ECDSA signature uses the high one of its two possible values of s. It is refused even if it verifies.
+ */
 function isHighS(token: string, alg: string): boolean {
   return alg === 'ES256' && !hasLowS(Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url'))
 }

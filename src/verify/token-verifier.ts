@@ -1,5 +1,5 @@
-// A token's text → a token that its presenter may use; cheap and local, so that a stolen token costs no trip anywhere.
-// Origin, type and claims are verified once on a connection and remembered there; what can change is looked at each time.
+// Verifies that the presenter may use a token, without network access in the usual case. Origin, type and claims are
+// verified once per connection and remembered. What can change is checked on every request.
 import {
   type AccessToken,
   type AccessTokenClaims,
@@ -12,6 +12,7 @@ import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
 import type { DetailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
+import { whenReady } from '../core/when-ready.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from '../tls/connection.ts'
 import { readBearerToken } from './bearer.ts'
 import { isProven, type Presentation, requireProof } from './proofs.ts'
@@ -20,34 +21,36 @@ import type { Claims, TokenReader } from './token-reader.ts'
 
 export interface TokenVerifierOptions extends Expectations {
   readonly readToken: TokenReader
-  /** What is expected of a token with these claims, where several issuers are accepted. Default: the same of all. */
+  /** Returns the expectations for a token with these claims, for several issuers. Default: the same for all tokens. */
   readonly expectationsOf?: ((claims: Claims) => Expectations) | undefined
-  /** Schemes of the Authorization header that are accepted beside Bearer, in lower case. */
+  /** Authorization schemes accepted besides Bearer, in lower case. */
   readonly schemes?: readonly string[] | undefined
-  /** Why a token is refused before it expires, if it is. Throws where that cannot be known. Default: no token is. */
+  /** Returns the detail of a token's revocation. Throws when the state is unknown. Default: no token is revoked. */
   readonly findRevocation?: (claims: AccessTokenClaims) => DetailOf<'revoked'> | undefined
-  /** Changes when a key is gone that verified tokens before. Default: it never does. */
+  /** Changes when a key that verified tokens is removed. Default: never. */
   readonly keyGeneration?: () => number
-  /** Seconds since 1970; with its fraction, so that a token whose `exp` has one ends then and not later. */
+  /** Seconds since 1970, with fraction, so that a token with a fractional `exp` expires exactly then. */
   readonly now: () => number
 }
 
 export interface TokenVerifier {
   /**
-   * Verifies the token of a request; at once, unless something has to be fetched for its first use here. `perRequest`: it
-   * must come with a proof that was made for this request alone.
-   * @throws OAuthError (or rejects) saying why it is refused on this connection.
+   * Verifies the token of a request. Returns a promise only if the first use here needs a fetch or a store lookup.
+   * `perRequest`: the request must carry a proof that was made for it alone.
+   * @throws OAuthError (or rejects) with the reason.
    */
   verify(
     request: Presentation,
     connection: Connection | undefined,
     perRequest?: boolean,
   ): AccessToken | Promise<AccessToken>
-  /** Takes note of a token that this process has just bound to this connection: it needs no verification. */
+  /** Remembers a token that this process has just bound to this connection, so that it needs no verification. */
   remember(token: string, claims: AccessTokenClaims, binding: TokenBinding, connection: Connection): void
 }
 
-/** A connection has one client, which may act for many users, each with a token of theirs. */
+/**
+ * Maximum number of remembered tokens per connection. One client may act for many users, each with a token of their own.
+ */
 export const maximumRemembered = 64
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
@@ -63,26 +66,28 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       const remembered = connection?.verified?.get(authorization as string)
       const isKnown = remembered?.token.verifier === verifier
       if (isKnown && remembered.generation === keyGeneration())
-        return naming(remembered.token.claims, () =>
+        return withTokenFacts(remembered.token.claims, () =>
           verifyAgain(remembered, request, connection as Connection, perRequest),
         )
       const token = readBearerToken(authorization, schemes)
       const refusal = refusePresenter(token, connection)
       if (refusal !== undefined) return refusal
       if (isKnown) connection?.verified?.delete(authorization as string)
-      const claims = isKnown ? readAgain(remembered, token) : readToken(token)
-      const admit = (read: Claims) =>
-        naming(read, () => verifyClaims(read, token, request, connection as Connection, perRequest))
-      return claims instanceof Promise ? claims.then(admit) : admit(claims)
+      return whenReady(
+        () => (isKnown ? readAgain(remembered, token) : readToken(token)),
+        claims =>
+          withTokenFacts(claims, () => verifyClaims(claims, token, request, connection as Connection, perRequest)),
+      )
     },
     remember(token, claims, binding, connection) {
-      if (audiences.includes(claims.aud)) keep(`Bearer ${token}`, claims, binding, connection)
+      if (audiences.includes(claims.aud)) store(`Bearer ${token}`, claims, binding, connection)
     },
   }
 
   /**
-   * A presenter that may not act is refused before anything is verified; all the same the event names a token of this issuer.
-   * @throws OAuthError (or rejects) `no_certificate` or `certificate_…`; undefined when the presenter may act.
+   * Refuses a presenter that may not act before the token is verified. The event still names a token of this issuer.
+   * Returns undefined if the presenter may act.
+   * @throws OAuthError (or rejects) `no_certificate` or `certificate_…`.
    */
   function refusePresenter(token: string, connection: Connection | undefined): Promise<never> | undefined {
     try {
@@ -95,7 +100,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     }
   }
 
-  /** Reads a token that was verified on this connection, after a key has gone since: it may be its own. */
+  /** Reads a remembered token again after a key was removed, since that key may have signed it. */
   function readAgain({ token: { claims } }: VerifiedToken, token: string): ReturnType<TokenReader> {
     const explain = (error: unknown): never => {
       if (!(error instanceof OAuthError) || error.reason !== 'bad_signature') throw error
@@ -103,15 +108,14 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       refusal.token = describeToken({ ...claims })
       throw refusal
     }
-    try {
-      const read = readToken(token)
-      return read instanceof Promise ? read.catch(explain) : read
-    } catch (error) {
-      return explain(error)
-    }
+    return whenReady(
+      () => readToken(token),
+      read => read,
+      explain,
+    )
   }
 
-  /** What can have changed since this token was verified on this connection. */
+  /** Verifies what can have changed since this token was verified on this connection. */
   function verifyAgain(
     remembered: VerifiedToken,
     request: Presentation,
@@ -141,7 +145,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const time = now()
     checkClaims(claims, expectationsOf(claims), time)
     const known = claims as unknown as AccessTokenClaims
-    // Before anybody looks whose it is: one that is dead already is no alarm in wrong hands, and takes nothing from its owner.
+    // Before the confirmation: a revoked token must raise no alarm and cost its owner nothing when another party
+    // presents it.
     requireUnrevoked(known)
     let proof: string | undefined
     const prove = () => {
@@ -149,7 +154,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     }
     const binding = verifyConfirmation(claims.cnf, requireActing(connection, time), prove)
     if (perRequest && binding !== 'proof') prove()
-    return keep(request.headers.authorization as string, known, binding, connection, proof)
+    return store(request.headers.authorization as string, known, binding, connection, proof)
   }
 
   function requireUnrevoked(claims: AccessTokenClaims): void {
@@ -157,8 +162,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
   }
 
-  /** A refusal within `check` is one of a token that is the issuer's own, so that its event says which. */
-  function naming<T>(claims: Claims | AccessTokenClaims, check: () => T): T {
+  /** Adds the facts of a token of this issuer to a refusal by `check`, for its event. */
+  function withTokenFacts<T>(claims: Claims | AccessTokenClaims, check: () => T): T {
     try {
       return check()
     } catch (error) {
@@ -168,16 +173,16 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     }
   }
 
-  /** Asked where a refusal comes before the checks for that: a token that is dead already is no alarm in wrong hands. */
+  /** Checks whether a token is valid by time and revocation. An expired or revoked token raises no alarm. */
   function isAlive(claims: Claims | AccessTokenClaims): boolean {
     try {
       return isTime(claims.exp) && claims.exp > now() && !isRevoked(claims as AccessTokenClaims)
     } catch {
-      return false // it cannot be known
+      return false // the state is unknown
     }
   }
 
-  function keep(
+  function store(
     authorization: string,
     claims: AccessTokenClaims,
     binding: TokenBinding,
@@ -199,7 +204,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   return verifier
 }
 
-/** Certificates are valid for whole seconds, the last one included (RFC 5280 §4.1.2.5). */
+/** Returns the presenter if its certificate is valid, in whole seconds including the last one (RFC 5280 §4.1.2.5). */
 function requireActing(connection: Connection | undefined, time: number): Presenter {
   return requirePresenter(connection, Math.floor(time), 'invalid_token')
 }

@@ -1,4 +1,4 @@
-// The verifier for any Node server: a request → a verified token. Frameworks are adapters of it (plugins/).
+// The verifier for any Node server: verifies the token of a request. The plugins (plugins/) adapt it to frameworks.
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { Server } from 'node:tls'
@@ -6,6 +6,7 @@ import type { AccessToken, AccessTokenClaims, Expectations } from '../core/acces
 import { parseObject } from '../core/compact-jws.ts'
 import { describeValue } from '../core/describe-value.ts'
 import { OAuthError } from '../core/errors.ts'
+import { whenReady } from '../core/when-ready.ts'
 import { findConnection, inspectTlsServer } from '../tls/adopt.ts'
 import { refuseSecondToken } from './bearer.ts'
 import { createDemands, requireDemand, type TokenDemand } from './demand.ts'
@@ -22,45 +23,57 @@ export type NodeRequest = IncomingMessage | Http2ServerRequest
 
 /** An issuer whose tokens are accepted. */
 export interface AcceptedIssuer {
-  /** `iss` of its tokens, to the letter. */
+  /** The exact `iss` of its tokens. */
   readonly issuer: string
-  /** What `aud` of its tokens must contain; of several, one. */
+  /** The `aud` of its tokens must contain this value; if there are several, one of them. */
   readonly audience: string | readonly string[]
-  /** Its public keys: `{ keys }`, or `{ uri, ca }` of its key set, or `{ ca }` or nothing to find that by the issuer's metadata. */
+  /**
+   * Its public keys: `{ keys }`, or `{ uri, ca }` of its key set. With `{ ca }` or nothing, the issuer's metadata names the
+   * set.
+   */
   readonly jwks?: IssuerKeys
-  /** How its tokens look. Default `rfc9068`, which tlsbound issues. */
+  /** The form of its tokens. Default `rfc9068`, which tlsbound issues. */
   readonly profile?: IssuerProfileName | IssuerProfile
 }
 
 export interface VerifierSettings extends TokenDemand {
   /** URL of the protected resource's metadata, for the challenge (RFC 9728 §5.1). */
   readonly resourceMetadata?: string
-  /** Whether a token was revoked; asked on every request, so it must answer from memory. Default: no token is. */
+  /**
+   * Returns whether a token is revoked. Called on every request, so it must answer from memory. Default: no token is
+   * revoked.
+   */
   readonly isRevoked?: (claims: AccessTokenClaims) => boolean
-  /** Called for every refusal, before the promise of `verify` rejects. */
+  /** Is called for every refusal, before the promise of `verify` rejects. */
   readonly onRefusal?: (request: NodeRequest, refusal: OAuthError, status: number) => void
-  /** Called with a sentence about keys that are left out and unsafe TLS settings. Default: `process.emitWarning`. */
+  /** Is called with a message about ignored keys or unsafe TLS settings. Default: `process.emitWarning`. */
   readonly onWarning?: (message: string) => void
 }
 
-/** One issuer, or several in `issuers`. */
+/** One issuer, or several as `issuers`. */
 export type VerifierOptions = VerifierSettings & (AcceptedIssuer | { readonly issuers: readonly AcceptedIssuer[] })
 
 export interface Verifier {
   /**
-   * Verifies the token of a request: signature, issuer, audience, times, and that it is bound to the certificate, and at the
-   * levels connection and proof to the TLS connection, that the request came on.
-   * `demand` replaces members of the demand in the options.
-   * @throws OAuthError (rejects) saying why the token is refused; `sendRefusal` answers with it.
+   * Verifies the token of a request: signature, issuer, audience, times and binding. Every token is bound to the client
+   * certificate; at the levels connection and proof, it is also bound to the TLS connection. `demand` replaces members of
+   * the demand in the options.
+   * @throws OAuthError (rejects) with the reason; pass it to `sendRefusal`.
    */
   verify(request: NodeRequest, demand?: TokenDemand): Promise<AccessToken>
-  /** Returns the answer to a refusal, for servers that write it themselves. @throws the error itself when it is no refusal. */
+  /**
+   * Returns the response to a refusal, for servers that write it themselves. @throws `error` itself if it is not an
+   * OAuthError.
+   */
   describeRefusal(error: unknown, request?: NodeRequest): RefusalAnswer
-  /** Answers with a refusal. For an upgrade request `response` is its socket. @throws the error itself when it is no refusal. */
+  /**
+   * Sends the response to a refusal. For an upgrade request, `response` is its socket. @throws `error` itself if it is not
+   * an OAuthError.
+   */
   sendRefusal(response: NodeResponse, error: unknown): void
 }
 
-/** Creates a verifier. @throws TypeError that names the option which is wrong. */
+/** Creates a verifier. @throws TypeError that names the invalid option. */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { onRefusal, resourceMetadata } = options
   const check = createTokenCheck(options)
@@ -86,15 +99,15 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 }
 
-/** Returns a verifier as it is, and creates one of options. @throws TypeError that names the option which is wrong. */
+/** Returns a verifier unchanged, or creates one from options. @throws TypeError that names the invalid option. */
 export function toVerifier(verifier: Verifier | VerifierOptions): Verifier {
   return 'verify' in verifier ? verifier : createVerifier(verifier)
 }
 
-/** Verifies the token of a request; at once, unless something has to be fetched or verified for its first use. */
+/** Verifies the token of a request. Returns a promise only if a fetch or a store lookup is needed for its first use. */
 export type TokenCheck = (request: NodeRequest, demand?: TokenDemand) => AccessToken | Promise<AccessToken>
 
-/** Creates the check behind a verifier, which answers at once where it can: a promise for each request costs. */
+/** Creates the check that a verifier and the Fastify plugin share. */
 export function createTokenCheck(
   options: VerifierOptions | (VerifierSettings & { verifier: TokenVerifier }),
 ): TokenCheck {
@@ -116,12 +129,11 @@ export function createTokenCheck(
       return token
     }
     refuseSecondToken(request)
-    const found = verifier.verify(request, connection, demand.perRequest)
-    return found instanceof Promise ? found.then(accept) : accept(found)
+    return whenReady(() => verifier.verify(request, connection, demand.perRequest), accept)
   }
 }
 
-/** What is known of an accepted issuer. */
+/** An accepted issuer with its keys. */
 interface KnownIssuer extends Expectations {
   readonly profile: ResolvedProfile
   readonly keys: IssuerKeySource
@@ -164,9 +176,11 @@ function openIssuer(
 ): KnownIssuer {
   const isText = (value: unknown) => typeof value === 'string' && value !== ''
   const audiences = [audience].flat()
-  if (!isText(issuer)) throw new TypeError('issuer must be a text: the iss of the tokens')
+  if (!isText(issuer)) throw new TypeError('issuer must be a non-empty string: the iss of the tokens')
   if (audiences.length === 0 || !audiences.every(isText))
-    throw new TypeError('audience must be a text, or a list of texts: the name of this resource server')
+    throw new TypeError(
+      'audience must be a non-empty string or a list of such strings: the name of this resource server',
+    )
   const profile = resolveProfile(given)
   const keys = openIssuerKeys(jwks, { issuer, algorithms: profile.algorithms, onWarning })
   const { maximumLifetime } = profile
@@ -180,7 +194,7 @@ function openIssuer(
   }
 }
 
-/** `iss` of a token that nothing has verified yet: it only selects the issuer whose keys then decide. */
+/** Extracts `iss` of an unverified token. It only selects the issuer; that issuer's keys verify the token. */
 function readUnverifiedIssuer(token: string): unknown {
   const payload = token.split('.')[1]
   return payload === undefined ? undefined : parseObject(Buffer.from(payload, 'base64url').toString())?.iss

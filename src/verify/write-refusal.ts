@@ -1,4 +1,4 @@
-// Writes a refusal as an answer of Node's own servers.
+// Sends a refusal through Node's own servers.
 import type { ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
@@ -6,10 +6,10 @@ import type { Duplex } from 'node:stream'
 import { endConnection } from '../tls/connection.ts'
 import type { RefusalAnswer } from './refusal.ts'
 
-/** A response of `http`, `https` or `http2`; for an upgrade request the socket that came with it. */
+/** A response of `http`, `https` or `http2`, or the socket of an upgrade request. */
 export type NodeResponse = ServerResponse | Http2ServerResponse | Duplex
 
-/** Sends the answer. A response whose header has been sent already is cut off. */
+/** Sends a response. Closes the connection of a response whose header was already sent. */
 export function writeRefusal(response: NodeResponse, answer: RefusalAnswer): void {
   const body = JSON.stringify(answer.body)
   const headers = { ...answer.headers, 'content-type': 'application/json', 'content-length': String(body.length) }

@@ -114,7 +114,7 @@ t.test('certificate: OpenSSL has the last word on keys and signatures', async t 
     /^✗ OpenSSL does not take .*key too small.*ERR_SSL_EE_KEY_TOO_SMALL/i,
   ])
   t.match(await prepare(t, server).own(), [
-    /^✗ server\.crt: OpenSSL does not use this certificate, .*: ee key too small; use/,
+    /^✗ server\.crt: OpenSSL rejects this certificate, .*: ee key too small; use/,
   ])
 })
 

@@ -124,7 +124,7 @@ t.test('ops token: made at the start, there, or not to be used', async t => {
   t.same(linesOf(await check({}), folder), ['✓ token: an ops token'])
   chmodSync(join(folder, 'short'), 0o600)
   t.match(linesOf(await check({ opsTokenFile: join(folder, 'short') }), folder), [
-    /^✗ short: this is no ops token, .*; let the server make one/,
+    /^✗ short: this is not an ops token: .*; let the server create one/,
   ])
 })
 

@@ -1,4 +1,4 @@
-// Who gets to the ops listener, and what it says of the server's state.
+// Access to the ops listener, and what it reports of the server's state.
 // OA28, CF01; DNS rebinding.
 import { connect } from 'node:net'
 import { pino } from 'pino'
@@ -21,7 +21,7 @@ const { token = '', url = '' } = server.ops ?? {}
 const { port } = new URL(url)
 const flipped = (text: string) => text.slice(0, -1) + (text.endsWith('A') ? 'B' : 'A')
 
-t.test('it listens on loopback only, and only when it is asked to', async t => {
+t.test('listens on loopback only, and only when asked to', async t => {
   t.equal(new URL(url).hostname, '127.0.0.1')
   const silent = await startTestServer()
   t.equal(silent.ops, undefined)
@@ -37,14 +37,14 @@ t.test('it listens on loopback only, and only when it is asked to', async t => {
     isRecording: () => true,
   })
   await app.ready()
-  t.equal(app.server.listening, false, 'building it does not open it')
+  t.equal(app.server.listening, false, 'building it does not start listening')
   await app.close()
   await store.close()
 })
 
 type Refused = readonly [name: string, method: string, path: string, call: OpsCall, answer: object]
 
-/** Each is refused in the house's form, with exactly one event, uncached, and readable by no other origin. */
+/** Each refusal has the server's form, exactly one event, no caching, and no other origin can read it. */
 async function refuseEach(
   t: Pick<TAP, 'match' | 'same' | 'notMatch' | 'equal'>,
   rows: readonly Refused[],
@@ -68,7 +68,7 @@ async function refuseEach(
   }
 }
 
-t.test('administration asks for the ops token, and takes nothing else for it', async t => {
+t.test('accepts only the ops token for administration', async t => {
   t.match(await callOps(server, 'GET', '/admin/clients'), { status: 200 }, 'control')
   t.match(await callOps(server, 'GET', '/admin/clients', { headers: { authorization: `bearer ${token}` } }), {
     status: 200,
@@ -103,7 +103,7 @@ t.test('administration asks for the ops token, and takes nothing else for it', a
   })
 })
 
-t.test('a request must name this machine and the port, so that no rebound name reaches it (DNS rebinding)', async t => {
+t.test('rejects a request that does not name this machine and the port (DNS rebinding)', async t => {
   const own = ['127.0.0.1', 'localhost', '[::1]', 'LocalHost', 'localhost.', '[0:0::1]', '[::1%25lo]', 'local%68ost']
   for (const host of own.map(name => `${name}:${port}`))
     t.match(await callOps(server, 'GET', '/admin/clients', { headers: { host } }), { status: 200 }, host)
@@ -144,7 +144,7 @@ t.test('a request must name this machine and the port, so that no rebound name r
   ])
 })
 
-t.test('bodies are JSON and small, and addresses are those there are', async t => {
+t.test('accepts only small JSON bodies and known paths', async t => {
   const good = registrationOf('mallory')
   t.match(await callOps(server, 'PUT', at('mallory'), { body: good }), { status: 201 }, 'control')
   const typed = (type: string | undefined, body: unknown = good): OpsCall => ({
@@ -172,10 +172,10 @@ t.test('bodies are JSON and small, and addresses are those there are', async t =
     ['no percent code', 'GET', '/admin/clients/%zz', {}, malformed],
     ['a name too long', 'GET', at('x'.repeat(600)), {}, malformed],
   ])
-  t.match((await callOps(server, 'GET', at('mallory'))).body, { registration: good }, 'and nothing was changed')
+  t.match((await callOps(server, 'GET', at('mallory'))).body, { registration: good }, 'nothing has changed')
 })
 
-t.test('bytes that are no request are answered as such, and are one event', async t => {
+t.test('refuses bytes that are not a request, with one event', async t => {
   const before = server.events.length
   const text = await new Promise<string>(resolve => {
     let received = ''
@@ -186,7 +186,7 @@ t.test('bytes that are no request are answered as such, and are one event', asyn
   t.match(server.events.slice(before), [{ event: 'connection.refused', reason: 'malformed_request' }])
 })
 
-t.test('health and readiness need no token and are no events', async t => {
+t.test('serves health and readiness without a token and without events', async t => {
   const before = server.events.length
   for (const path of ['/health', '/ready'])
     t.match(
@@ -197,10 +197,10 @@ t.test('health and readiness need no token and are no events', async t => {
   t.equal(server.events.length, before)
 })
 
-t.test('ready means that decisions can be made; alive goes on being alive', async t => {
+t.test('reports ready while decisions can be made, and alive always', async t => {
   const real = openSqlite(':memory:')
   let silence = 0
-  const server = await start({ store: { ...real, lastNews: () => silence } })
+  const server = await start({ store: { ...real, millisecondsSinceSync: () => silence } })
   const ask = async (): Promise<[Answer, Answer]> => [
     await callOps(server, 'GET', '/ready', { headers: { authorization: undefined } }),
     await callOps(server, 'GET', '/health', { headers: { authorization: undefined } }),
@@ -210,22 +210,22 @@ t.test('ready means that decisions can be made; alive goes on being alive', asyn
   t.match(await ask(), [{ status: 200 }, alive], 'control')
   for (const milliseconds of [5001, Number.POSITIVE_INFINITY]) {
     silence = milliseconds
-    t.match(await ask(), [unready, alive], `no news for ${milliseconds} ms`)
+    t.match(await ask(), [unready, alive], `no contact to the store for ${milliseconds} ms`)
   }
   silence = 5000
-  t.match(await ask(), [{ status: 200 }, alive], 'and again')
+  t.match(await ask(), [{ status: 200 }, alive], 'ready again')
   await real.close()
-  t.match(await ask(), [unready, alive], 'the store does not answer')
-  t.match(server.log.join(''), /not ready/, 'the log has why')
-  t.notMatch((await ask())[0].text, /database|sqlite/i, 'the answer has not')
+  t.match(await ask(), [unready, alive], 'the store does not respond')
+  t.match(server.log.join(''), /not ready/, 'the log has the reason')
+  t.notMatch((await ask())[0].text, /database|sqlite/i, 'the response does not')
   t.match(
     await callOps(server, 'PUT', at('mallory'), { body: registrationOf('mallory') }),
     { status: 503, body: { error: 'temporarily_unavailable', reason: 'store_unavailable' } },
-    'a change that cannot be kept is refused',
+    'a change that cannot be stored is refused',
   )
 })
 
-t.test('it is not ready before its listener takes connections, nor after', async t => {
+t.test('is not ready before its listener accepts connections, nor after', async t => {
   const server = await start()
   t.match(await callOps(server, 'GET', '/ready'), { status: 200 }, 'control')
   await server.app.close()

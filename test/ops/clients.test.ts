@@ -1,4 +1,4 @@
-// Clients of a running server, changed through the ops listener: what each change does at the mutual-TLS listener.
+// Changes of a running server's clients through the ops listener: the effect of each at the mutual-TLS listener.
 // OA16, PK26; RFC 8705 §2.
 import { join } from 'node:path'
 import t from 'tap'
@@ -25,7 +25,7 @@ const refused = (reason: string, error = 'invalid_client') => ({ status: 401, bo
 const revoked = refused('revoked', 'invalid_token')
 const views = async (server: TestServer) => (await callOps(server, 'GET', '/admin/clients')).body.clients
 
-t.test('the clients of the file are listed as they were written, without anything secret', async t => {
+t.test('lists the clients of the file as written, without secrets', async t => {
   const server = await start(t)
   const bob = { client_id: 'bob', disabled: false, origin: 'file', secrets: [], registration: registrationOf('bob') }
   const { status, body, text } = await callOps(server, 'GET', '/admin/clients')
@@ -38,7 +38,7 @@ t.test('the clients of the file are listed as they were written, without anythin
   t.notMatch(text, /hash|scrypt/)
 })
 
-t.test('a client that is added is served at once, over a connection that was there before', async t => {
+t.test('serves an added client at once, on an existing connection', async t => {
   const server = await start(t)
   const mallory = await server.connect('mallory', { clientId: 'mallory' })
   t.match(await mallory.requestToken(), refused('unknown_client'))
@@ -47,14 +47,14 @@ t.test('a client that is added is served at once, over a connection that was the
   const token = await mallory.token()
   t.match(await mallory.get('/api/whoami', token), { status: 200, body: { client_id: 'mallory' } })
   const bob = await server.connect('bob', { clientId: 'mallory' })
-  t.match(await bob.requestToken(), refused('client_mismatch'), 'with her own certificate only')
+  t.match(await bob.requestToken(), refused('client_mismatch'), 'only with its own certificate')
   t.match(
     server.events.find(({ event }) => event === 'client.changed'),
     { outcome: 'success', client_id: 'mallory', change: 'added', peer: '127.0.0.1', path: '/admin/clients/mallory' },
   )
 })
 
-t.test('a registration that is replaced is in force at once, and does not enable a disabled client', async t => {
+t.test('applies a replaced registration at once, and does not enable a disabled client', async t => {
   const server = await start(t)
   const alice = await server.connect('alice')
   t.match(await alice.requestToken({ scope: 'notes:write' }), { status: 200 }, 'control')
@@ -67,13 +67,17 @@ t.test('a registration that is replaced is in force at once, and does not enable
   await callOps(server, 'PUT', at('alice'), {
     body: registrationOf('alice', { tls_client_auth_subject_dn: 'CN=other' }),
   })
-  t.match(await alice.requestToken(), refused('client_mismatch'), 'another name, and her connection is not remembered')
+  t.match(
+    await alice.requestToken(),
+    refused('client_mismatch'),
+    'another name: the cached authentication of the connection is invalid',
+  )
   await callOps(server, 'POST', at('alice', '/disable'))
   t.match(await callOps(server, 'PUT', at('alice'), { body: narrow }), { status: 200, body: { disabled: true } })
   t.match(await alice.requestToken(), refused('client_disabled'))
 })
 
-t.test('a registration that says something else ends what the client holds, the same one again does not', async t => {
+t.test('revokes what the client holds when its registration changes, and nothing when it is the same', async t => {
   const server = await start(t)
   const alice = await server.connect('alice')
   const bobs = await (await server.connect('bob')).token()
@@ -106,14 +110,18 @@ t.test('a registration that says something else ends what the client holds, the 
     t.match(await next.use(), { status: 200 })
     t.match(await next.refresh(), { status: 200 })
   }
-  t.match(await (await server.connect('bob')).get('/api/whoami', bobs), { status: 200 }, 'and nobody else')
+  t.match(
+    await (await server.connect('bob')).get('/api/whoami', bobs),
+    { status: 200 },
+    'other clients are not affected',
+  )
 })
 
-t.test('changes that are asked for at the same time happen one after the other, however slow the store is', async t => {
+t.test('serializes parallel changes, however slow the store is', async t => {
   const real = openSqlite(':memory:')
   const listClients: typeof real.listClients = async () => {
     const clients = await real.listClients()
-    for (let turns = 0; turns < 50; turns++) await new Promise(setImmediate) // what others do now, it has not seen
+    for (let turns = 0; turns < 50; turns++) await new Promise(setImmediate) // it has not seen later changes
     return clients
   }
   const server = await start(t, { store: { ...real, listClients } })
@@ -126,7 +134,7 @@ t.test('changes that are asked for at the same time happen one after the other, 
   t.match(await callOps(server, 'GET', at('bob')), { body: { disabled: true } }, 'replacing does not enable')
 })
 
-t.test('a registration in the store that this version cannot read is disabled, and can be replaced', async t => {
+t.test('disables a stored registration that this version cannot read, and can replace it', async t => {
   const server = await start(t)
   const alice = await server.connect('alice')
   t.match(await alice.requestToken(), { status: 200 }, 'control')
@@ -135,22 +143,22 @@ t.test('a registration in the store that this version cannot read is disabled, a
   await server.store.putClient('mallory', newer.replaceAll('alice', 'mallory'))
   t.match(await alice.requestToken(), refused('client_disabled'))
   t.match(await callOps(server, 'GET', at('alice')), { body: { disabled: true } })
-  t.match(await callOps(server, 'POST', at('alice', '/enable')), { body: { disabled: true } }, 'not by enabling it')
+  t.match(await callOps(server, 'POST', at('alice', '/enable')), { body: { disabled: true } }, 'enabling has no effect')
   await callOps(server, 'POST', at('alice', '/disable'))
   const [record] = await server.store.listClients()
-  t.equal(record?.registration, newer, 'disabling it does not lose what was written')
+  t.equal(record?.registration, newer, 'disabling preserves the stored text')
   await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice') })
   t.match(await callOps(server, 'POST', at('alice', '/enable')), { body: { disabled: false } })
   server.clock += 1
   t.match(await alice.requestToken(), { status: 200 })
   t.match(await callOps(server, 'GET', at('mallory')), { status: 404 })
   const since = server.events.length
-  t.match(await callOps(server, 'DELETE', at('mallory')), { status: 200 }, 'one that nobody can see can be removed')
+  t.match(await callOps(server, 'DELETE', at('mallory')), { status: 200 }, 'an unreadable client can be removed')
   const events = [{ change: 'disabled' }, { event: 'token.revoked', value: 'mallory' }, { change: 'removed' }]
   t.match(server.events.slice(since), events, 'with what it holds')
 })
 
-t.test('a wrong registration is refused with all that is wrong with it, and changes nothing', async t => {
+t.test('rejects an invalid registration with all problems, and changes nothing', async t => {
   const server = await start(t)
   await callOps(server, 'POST', at('bob', '/disable'))
   const before = await views(server)
@@ -159,11 +167,11 @@ t.test('a wrong registration is refused with all that is wrong with it, and chan
   t.match(await callOps(server, 'DELETE', at('mallory')), { status: 200 })
   const rows: [name: string, body: unknown, problems: RegExp[]][] = [
     [
-      'many things',
+      'several problems',
       { ...registrationOf('mallory', { scope: 'a  b', grant_types: ['password'] }), secret: 'x' },
       [/secret is not known/, /scope/, /grant_types/],
     ],
-    ['another id', registrationOf('carol'), [/client_id must be the one in the address/]],
+    ['another id', registrationOf('carol'), [/client_id must be the one in the path/]],
     ['no id', registrationOf('mallory', { client_id: undefined }), [/client_id must have/, /client_id must be/]],
     ['a list', [registrationOf('mallory')], [/must be a JSON object/, /client_id/]],
     ...['.', '..'].map((id): [string, unknown, RegExp[]] => [
@@ -194,51 +202,48 @@ t.test('a wrong registration is refused with all that is wrong with it, and chan
   t.same(await views(server), before)
 })
 
-t.test(
-  'a client that is disabled is refused at once, and all that it holds is dead, until it is enabled (OA16)',
-  async t => {
-    const server = await start(t)
-    const alice = await server.connect('alice')
-    const bob = await server.connect('bob')
-    const bobs = await bob.token()
-    const { access_token: token, refresh_token } = (await alice.requestToken({ token_binding: 'connection' })).body
-    const refresh = () => alice.requestToken({ grant_type: 'refresh_token', refresh_token })
-    t.match(await alice.get('/api/whoami', token), { status: 200 }, 'control')
+t.test('refuses a disabled client at once and revokes all that it holds, until it is enabled (OA16)', async t => {
+  const server = await start(t)
+  const alice = await server.connect('alice')
+  const bob = await server.connect('bob')
+  const bobs = await bob.token()
+  const { access_token: token, refresh_token } = (await alice.requestToken({ token_binding: 'connection' })).body
+  const refresh = () => alice.requestToken({ grant_type: 'refresh_token', refresh_token })
+  t.match(await alice.get('/api/whoami', token), { status: 200 }, 'control')
 
-    const since = server.events.length
-    const disabled = await callOps(server, 'POST', at('alice', '/disable'))
-    t.match(disabled, {
-      status: 200,
-      body: { client_id: 'alice', disabled: true, registration: registrationOf('alice') },
-    })
-    t.match(server.events.slice(since), [
-      { event: 'client.changed', change: 'disabled', client_id: 'alice' },
-      { event: 'token.revoked', kind: 'client', value: 'alice', client_id: undefined },
-    ])
-    t.match(await alice.get('/api/whoami', token), revoked, 'remembered on its connection, and dead')
-    t.match(await alice.requestToken(), refused('client_disabled'))
-    t.match(await refresh(), refused('client_disabled'))
-    t.equal(alice.socket.destroyed, false, 'the connection lives')
-    t.match(await bob.get('/api/whoami', bobs), { status: 200 }, 'bob goes on')
-    const again = server.events.length
-    t.match(await callOps(server, 'POST', at('alice', '/disable')), { status: 200 }, 'again is no mistake')
-    const events = server.events.slice(again).map(({ event }) => event)
-    t.same(events, ['token.revoked'], 'and revokes again, should that have failed the first time')
+  const since = server.events.length
+  const disabled = await callOps(server, 'POST', at('alice', '/disable'))
+  t.match(disabled, {
+    status: 200,
+    body: { client_id: 'alice', disabled: true, registration: registrationOf('alice') },
+  })
+  t.match(server.events.slice(since), [
+    { event: 'client.changed', change: 'disabled', client_id: 'alice' },
+    { event: 'token.revoked', kind: 'client', value: 'alice', client_id: undefined },
+  ])
+  t.match(await alice.get('/api/whoami', token), revoked, 'remembered on its connection, and revoked')
+  t.match(await alice.requestToken(), refused('client_disabled'))
+  t.match(await refresh(), refused('client_disabled'))
+  t.equal(alice.socket.destroyed, false, 'the connection stays open')
+  t.match(await bob.get('/api/whoami', bobs), { status: 200 }, 'bob is not affected')
+  const again = server.events.length
+  t.match(await callOps(server, 'POST', at('alice', '/disable')), { status: 200 }, 'repeating it is no error')
+  const events = server.events.slice(again).map(({ event }) => event)
+  t.same(events, ['token.revoked'], 'and revokes again, in case that failed the first time')
 
-    t.match(await callOps(server, 'POST', at('alice', '/enable')), { status: 200, body: { disabled: false } })
-    t.match(await alice.get('/api/whoami', token), revoked, 'what was dead stays dead')
-    t.match(await refresh(), { status: 400, body: { error: 'invalid_grant', reason: 'refresh_revoked' } })
-    server.clock += 1
-    t.match(await alice.get('/api/whoami', await alice.token()), { status: 200 }, 'a new token works')
-    const changes = server.events.length
-    t.match(await callOps(server, 'POST', at('alice', '/enable')), { status: 200 }, 'again is no mistake')
-    t.equal(server.events.length, changes, 'and no event')
-    for (const action of ['/disable', '/enable'])
-      t.match(await callOps(server, 'POST', at('nobody', action)), { status: 404, body: { reason: 'unknown_client' } })
-  },
-)
+  t.match(await callOps(server, 'POST', at('alice', '/enable')), { status: 200, body: { disabled: false } })
+  t.match(await alice.get('/api/whoami', token), revoked, 'revoked tokens stay revoked')
+  t.match(await refresh(), { status: 400, body: { error: 'invalid_grant', reason: 'refresh_revoked' } })
+  server.clock += 1
+  t.match(await alice.get('/api/whoami', await alice.token()), { status: 200 }, 'a new token works')
+  const changes = server.events.length
+  t.match(await callOps(server, 'POST', at('alice', '/enable')), { status: 200 }, 'repeating it is no error')
+  t.equal(server.events.length, changes, 'and records no event')
+  for (const action of ['/disable', '/enable'])
+    t.match(await callOps(server, 'POST', at('nobody', action)), { status: 404, body: { reason: 'unknown_client' } })
+})
 
-t.test('a client of the file stays disabled when the server starts again', async t => {
+t.test('keeps a client of the file disabled after a restart', async t => {
   const path = join(t.testdir(), 'state.db')
   const first = await startTestServer({ ops: true, store: openSqlite(path) })
   await callOps(first, 'POST', at('bob', '/disable'))
@@ -248,7 +253,7 @@ t.test('a client of the file stays disabled when the server starts again', async
   t.match(await (await second.connect('bob')).requestToken(), refused('client_disabled'))
 })
 
-t.test('a client that is removed is unknown, holds nothing, and leaves nothing to the next of its name', async t => {
+t.test('revokes everything of a removed client, so that a new one with its name inherits nothing', async t => {
   const server = await start(t)
   const id = 'mallory'
   const body = registrationOf(id)
@@ -271,26 +276,23 @@ t.test('a client that is removed is unknown, holds nothing, and leaves nothing t
   t.match(await callOps(server, 'GET', at(id)), { status: 404 })
 
   t.match(await callOps(server, 'PUT', at(id), { body }), { status: 201, body: { disabled: false, secrets: [] } })
-  t.match(await mallory.get('/api/whoami', token), revoked, 'the old token is not the new client’s')
+  t.match(await mallory.get('/api/whoami', token), revoked, 'the old token is not valid for the new client')
   server.clock += 1
   t.match(await mallory.get('/api/whoami', await mallory.token()), { status: 200 })
 })
 
-t.test(
-  'a client of the file is not removed, since it would come back: not even when a copy of it is disabled',
-  async t => {
-    const server = await start(t)
-    const alice = await server.connect('alice')
-    const fromFile = { status: 409, body: { reason: 'malformed_request', problems: [/file of clients/] } }
-    t.match(await callOps(server, 'DELETE', at('alice')), fromFile)
-    t.match(await alice.requestToken(), { status: 200 })
-    await callOps(server, 'POST', at('alice', '/disable'))
-    t.match(await callOps(server, 'DELETE', at('alice')), fromFile)
-    t.match(await alice.requestToken(), refused('client_disabled'))
-  },
-)
+t.test('does not remove a client of the file, since it would return; nor its disabled copy', async t => {
+  const server = await start(t)
+  const alice = await server.connect('alice')
+  const fromFile = { status: 409, body: { reason: 'malformed_request', problems: [/clients file/] } }
+  t.match(await callOps(server, 'DELETE', at('alice')), fromFile)
+  t.match(await alice.requestToken(), { status: 200 })
+  await callOps(server, 'POST', at('alice', '/disable'))
+  t.match(await callOps(server, 'DELETE', at('alice')), fromFile)
+  t.match(await alice.requestToken(), refused('client_disabled'))
+})
 
-t.test('a self-signed certificate is known while its client is enabled (RFC 8705 §2.2)', async t => {
+t.test('trusts a self-signed certificate while its client is enabled (RFC 8705 §2.2)', async t => {
   const server = await start(t)
   const { stranger } = server.pki
   const x5c = [stranger.x509.raw.toString('base64')]
@@ -309,7 +311,7 @@ t.test('a self-signed certificate is known while its client is enabled (RFC 8705
   t.match(await request(), { status: 200 })
 })
 
-t.test('every client_id can be administered, whatever an address would make of it', async t => {
+t.test('administers every client_id, whatever characters it has', async t => {
   const server = await start(t)
   for (const id of ['a/b', 'a b%41?#', '%', '...', '%2e', '"><script>', '/'.repeat(128), '~'.repeat(128)]) {
     const body = registrationOf(id, {
@@ -323,7 +325,7 @@ t.test('every client_id can be administered, whatever an address would make of i
   t.equal((await views(server)).length, 2)
 })
 
-t.test('a request that was under way when its client was disabled gets no token that outlives that', async t => {
+t.test('issues no lasting token for a request in progress while its client is disabled', async t => {
   const real = openSqlite(':memory:')
   let waiting = () => {}
   let open = () => {}
@@ -339,17 +341,17 @@ t.test('a request that was under way when its client was disabled gets no token 
   const answer = alice.requestToken()
   await arrived
   t.match(await callOps(server, 'POST', at('alice', '/disable')), { status: 200 })
-  server.clock += 1 // the second of the mark is over
+  server.clock += 1 // the second of the mark has passed
   open()
   const { status, body } = await answer
   t.match(
     status === 200 ? await alice.get('/api/whoami', body.access_token) : { status: 401 },
     { status: 401 },
-    'refused, or dead when it comes',
+    'refused, or revoked on arrival',
   )
 })
 
-t.test('another certificate of the same name is the same client, so it is disabled with it', async t => {
+t.test('disables a client for all certificates with its name', async t => {
   const server = await start(t)
   const renewed = await server.connect(identityOf(server, 'alice'))
   const token = await renewed.token()

@@ -1,4 +1,4 @@
-// GET /metrics: what it counts, and that nothing in it tells of anybody. Each count is compared with what was done just before.
+// GET /metrics: what it counts, and that it identifies no client. Each count is compared with the activity just before.
 // LK01, LK06, DS13; issue: what a security team sees.
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -17,7 +17,7 @@ import { introspect, refresh, register, revoke, startGrant } from '../helpers/to
 async function start(options: Parameters<typeof startTestServer>[0] = {}) {
   const server = await startTestServer({ ops: true, ...options })
   t.teardown(() => server.close())
-  /** What a piece of work adds to the metrics. */
+  /** Returns what an action adds to the metrics. */
   const watch = async (work: () => Promise<unknown>, name?: string) => {
     const before = await scrape(server)
     await work()
@@ -33,7 +33,7 @@ const clients = [
 ]
 const { server, watch } = await start({ clients, env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' } })
 
-t.test('every check is counted, accepted ones by level and TLS version, refused ones by reason', async t => {
+t.test('counts every check: accepted ones by level and TLS version, refused ones by reason', async t => {
   for (const tls of ['TLSv1.2', 'TLSv1.3'] as const) {
     const alice = await server.connect('alice', { maxVersion: tls })
     for (const level of ['connection', 'certificate', 'proof']) {
@@ -57,7 +57,7 @@ t.test('every check is counted, accepted ones by level and TLS version, refused 
   }
 })
 
-t.test('a token that is good, and not enough for the route, is a refused check and no accepted one', async t => {
+t.test('counts a valid token with too little scope as a refused check only', async t => {
   const alice = await server.connect('alice')
   const token = await alice.token({ scope: 'notes:read' })
   const grown = await watch(() => alice.call('/api/notes', { method: 'POST', token }), 'tlsbound_checks')
@@ -66,51 +66,48 @@ t.test('a token that is good, and not enough for the route, is a refused check a
   })
 })
 
-t.test(
-  'tokens are counted as they are issued, refreshed, introspected and revoked, and so are refusals there',
-  async t => {
-    const alice = await server.connect('alice')
-    const bob = await server.connect('bob')
-    const issued = (grant: string) => `tlsbound_tokens_issued_total{level="connection",grant_type="${grant}"}`
-    const event = (name: string) => `tlsbound_events_total{event="${name}"}`
-    let tokens = { access: '', refresh: '' }
-    t.same(await watch(async () => (tokens = await startGrant(alice))), {
-      [issued('client_credentials')]: 1,
-      [event('token.issued')]: 1,
-    })
-    t.same(await watch(() => refresh(alice, tokens.refresh)), {
-      [issued('refresh_token')]: 1,
-      [event('token.issued')]: 1,
-      [event('refresh.rotated')]: 1,
-      'tlsbound_refreshes_total{how="rotated"}': 1,
-    })
-    t.same(
-      await watch(async () => {
-        await introspect(bob, tokens.access, 'bob')
-        await introspect(bob, 'nonsense', 'bob')
-      }),
-      {
-        [event('token.introspected')]: 2,
-        'tlsbound_introspections_total{active="true"}': 1,
-        'tlsbound_introspections_total{active="false"}': 1,
-      },
-    )
-    t.same(await watch(() => revoke(alice, tokens.access)), {
-      [event('token.revoked')]: 1,
-      'tlsbound_revocations_total{kind="token"}': 1,
-    })
-    t.same(await watch(() => alice.requestToken({ scope: 'everything' })), {
-      [event('token.refused')]: 1,
-      'tlsbound_oauth_refusals_total{reason="scope_denied"}': 1,
-    })
-    t.same(await watch(() => alice.requestToken({ client_id: 'bob' })), {
-      [event('client.refused')]: 1,
-      'tlsbound_oauth_refusals_total{reason="client_mismatch"}': 1,
-    })
-  },
-)
+t.test('counts issued, refreshed, introspected and revoked tokens, and refusals at these endpoints', async t => {
+  const alice = await server.connect('alice')
+  const bob = await server.connect('bob')
+  const issued = (grant: string) => `tlsbound_tokens_issued_total{level="connection",grant_type="${grant}"}`
+  const event = (name: string) => `tlsbound_events_total{event="${name}"}`
+  let tokens = { access: '', refresh: '' }
+  t.same(await watch(async () => (tokens = await startGrant(alice))), {
+    [issued('client_credentials')]: 1,
+    [event('token.issued')]: 1,
+  })
+  t.same(await watch(() => refresh(alice, tokens.refresh)), {
+    [issued('refresh_token')]: 1,
+    [event('token.issued')]: 1,
+    [event('refresh.rotated')]: 1,
+    'tlsbound_refreshes_total{how="rotated"}': 1,
+  })
+  t.same(
+    await watch(async () => {
+      await introspect(bob, tokens.access, 'bob')
+      await introspect(bob, 'nonsense', 'bob')
+    }),
+    {
+      [event('token.introspected')]: 2,
+      'tlsbound_introspections_total{active="true"}': 1,
+      'tlsbound_introspections_total{active="false"}': 1,
+    },
+  )
+  t.same(await watch(() => revoke(alice, tokens.access)), {
+    [event('token.revoked')]: 1,
+    'tlsbound_revocations_total{kind="token"}': 1,
+  })
+  t.same(await watch(() => alice.requestToken({ scope: 'everything' })), {
+    [event('token.refused')]: 1,
+    'tlsbound_oauth_refusals_total{reason="scope_denied"}': 1,
+  })
+  t.same(await watch(() => alice.requestToken({ client_id: 'bob' })), {
+    [event('client.refused')]: 1,
+    'tlsbound_oauth_refusals_total{reason="client_mismatch"}': 1,
+  })
+})
 
-t.test('a theft is counted with what was done about it', async t => {
+t.test('counts a theft with the response to it', async t => {
   const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
   const { access } = await startGrant(alice)
   t.match(await alice.get('/api/whoami', access), { status: 200 }, 'control')
@@ -126,7 +123,7 @@ t.test('a theft is counted with what was done about it', async t => {
   })
 })
 
-t.test('connections are counted: open, opened, and handshakes that fail', async t => {
+t.test('counts open and opened connections, and failed handshakes', async t => {
   const open = 'tlsbound_connections_open'
   let alice = await server.connect('alice')
   const grown = await watch(async () => {
@@ -153,11 +150,11 @@ t.test('connections are counted: open, opened, and handshakes that fail', async 
   t.same(
     await hasty.watch(() => noise('\x16\x03', hasty.server), 'tlsbound_handshakes'),
     failed('cut'),
-    'and one that lasts',
+    'and one that times out',
   )
 })
 
-t.test('the store is measured by kind of call, and what it cannot answer is counted', async t => {
+t.test('measures the store by kind of call, and counts its failures', async t => {
   const real = openSqlite(':memory:')
   let silence = 0
   let failing = false
@@ -165,12 +162,12 @@ t.test('the store is measured by kind of call, and what it cannot answer is coun
     clients,
     store: {
       ...real,
-      lastNews: () => silence,
+      millisecondsSinceSync: () => silence,
       listNotes: (...call) =>
         failing
           ? Promise.reject(new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer'))
           : real.listNotes(...call),
-      addNote: () => Promise.reject(new ConflictError('a mistake of the caller')),
+      addNote: () => Promise.reject(new ConflictError('the caller’s mistake')),
     },
   })
   const alice = await server.connect('alice')
@@ -185,7 +182,7 @@ t.test('the store is measured by kind of call, and what it cannot answer is coun
   t.equal(await calls(), 2)
   const text = JSON.stringify({ text: 'x' })
   const post = { method: 'POST', token, body: text, headers: { 'content-type': 'application/json' } }
-  t.same(await watch(() => alice.call('/api/notes', post), 'tlsbound_store_failures'), {}, 'it has answered')
+  t.same(await watch(() => alice.call('/api/notes', post), 'tlsbound_store_failures'), {}, 'the store has responded')
   silence = 2500
   t.equal((await scrape(server)).get('tlsbound_revocation_lag_seconds'), 2.5)
   t.equal((await scrape(server)).get('tlsbound_ready'), 1)
@@ -194,7 +191,7 @@ t.test('the store is measured by kind of call, and what it cannot answer is coun
   t.equal((await scrape(server)).get('tlsbound_ready'), 0)
 })
 
-t.test('the ends of certificates and revocation lists are told, the first of several, and follow a reload', async t => {
+t.test('reports the earliest expiry of certificates and revocation lists, and follows a reload', async t => {
   const { server } = await start()
   const { pki, tls } = server
   const ends = async () => growth(new Map(), await scrape(server), 'tlsbound_expiry')
@@ -204,7 +201,7 @@ t.test('the ends of certificates and revocation lists are told, the first of sev
     [of('server_certificate')]: seconds(pki.server.x509.validToDate),
     [of('client_authorities')]: seconds(pki.ca.x509.validToDate),
   }
-  t.same(await ends(), certificates, 'without a list there is no end of one')
+  t.same(await ends(), certificates, 'without a list there is no expiry of one')
   const other = issueCertificate({ subject: [['CN', 'another CA']], ca: true })
   const list = (issuer: Identity, years: number) =>
     issueCrl({ issuer, revoked: [], nextUpdate: new Date(Date.UTC(2030 + years, 1, 3, 4, 5, 6)) })
@@ -216,7 +213,7 @@ t.test('the ends of certificates and revocation lists are told, the first of sev
 })
 
 t.test(
-  'each authority and each list is told by name: its end, its entries, and whether clients can be accepted',
+  'reports each authority and each list by name: expiry, entries, and whether clients can be accepted',
   async t => {
     const { server } = await start()
     const { pki, tls } = server
@@ -249,11 +246,11 @@ t.test(
     const after = await scrape(server)
     t.equal(after.get(ofAuthority('usable', 'CN=another CA', other)), 1)
     t.equal([...after.keys()].filter(name => name.startsWith('tlsbound_list_entries')).length, 2)
-    t.equal([...after.keys()].filter(name => name.startsWith('tlsbound_list_end')).length, 1, 'one has no end')
+    t.equal([...after.keys()].filter(name => name.startsWith('tlsbound_list_end')).length, 1, 'one has no expiry')
   },
 )
 
-t.test('nothing that a client invents is in it, and a flood of refusals makes no series (LK01, DS13)', async t => {
+t.test('contains nothing that a client chose, and no new series after a flood of refusals (LK01, DS13)', async t => {
   const canary = 'canary4711'
   const mallory = await server.connect(identityOf(server, canary))
   const attack = async () => {
@@ -270,12 +267,12 @@ t.test('nothing that a client invents is in it, and a flood of refusals makes no
   t.ok(Object.values(refusals).reduce((sum, count) => sum + count) >= 300, 'each is counted, whatever is written')
   const after = await scrape(server)
   const names = (metrics: typeof after) => [...metrics.keys()].filter(name => !name.startsWith('tlsbound_store')).sort()
-  t.same(names(after), names(before), 'and there is no series more; the store sweeps as time passes')
+  t.same(names(after), names(before), 'no new series; the store removes expired records over time')
   const { text } = await callOps(server, 'GET', '/metrics')
   t.notMatch(text, new RegExp(`${canary}|alice|bob|127\\.0\\.0\\.1|localhost|[\\w-]{43}`, 'i'))
 })
 
-t.test('it is for this machine, needs no token and is no event; the public listener has none of it (LK06)', async t => {
+t.test('serves this machine only, without a token or event; the public listener has no metrics (LK06)', async t => {
   const alice = await server.connect('alice')
   const before = server.events.length
   const answer = await callOps(server, 'GET', '/metrics', { headers: { authorization: undefined } })
@@ -295,7 +292,7 @@ t.test('it is for this machine, needs no token and is no event; the public liste
     }
 })
 
-t.test('servers of one process do not share their counts', async t => {
+t.test('keeps the counts of servers in one process apart', async t => {
   const { server: other } = await start({ clients })
   const issued = (metrics: ReadonlyMap<string, number>) =>
     metrics.get('tlsbound_tokens_issued_total{level="connection",grant_type="client_credentials"}')

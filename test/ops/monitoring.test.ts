@@ -1,5 +1,5 @@
-// docs/monitoring: Prometheus takes what a real server says and what we tell it to watch for; each alert fires when it
-// should and is quiet before; and what dashboard and alerts ask for is there. And /ready, by a server that cannot write.
+// docs/monitoring: Prometheus accepts a real server's metrics and our configuration; each alert fires when it should and
+// not before; the metrics of dashboard and alerts exist. And /ready, for a server that cannot write events.
 import { execFile } from 'node:child_process'
 import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -14,7 +14,7 @@ const folder = 'docs/monitoring'
 const rules = readFileSync(join(folder, 'alerts.yml'), 'utf8')
 const dashboard = JSON.parse(readFileSync(join(folder, 'dashboard.json'), 'utf8'))
 
-/** Runs promtool; `input` goes to its stdin. Rejects with what it complains about. */
+/** Runs promtool. `input` goes to its stdin. Rejects with its error output. */
 async function promtool(args: readonly string[], input?: string): Promise<string> {
   try {
     const running = promisify(execFile)('promtool', [...args], { timeout: 60_000 })
@@ -42,11 +42,11 @@ interface Panel {
 const panels: readonly Panel[] = dashboard.panels
 const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
 
-t.test('a real scrape is well formed, and has every metric that dashboard and alerts ask for', async t => {
+t.test('exposes well-formed metrics with every name that dashboard and alerts use', async t => {
   const opsPort = await findFreePort()
   await startTlsbound(t, t.testdir(), { TLSBOUND_OPS_PORT: String(opsPort) })
   const text = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text()
-  t.equal(await promtool(['check', 'metrics'], text), '', 'names, types and units are as Prometheus wants them')
+  t.equal(await promtool(['check', 'metrics'], text), '', 'names, types and units follow the conventions of Prometheus')
   t.ok(readMetrics(text).size > 80)
   const there = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name)
   const asked = [...queries, rules].join('\n').matchAll(/\b(?:tlsbound|nodejs|process)_\w+/g)
@@ -55,30 +55,27 @@ t.test('a real scrape is well formed, and has every metric that dashboard and al
   for (const name of names) t.ok(there.includes(name), name)
 })
 
-t.test(
-  'the dashboard is one that Grafana takes: queries that parse, panels with ids of their own, side by side',
-  async t => {
-    t.match(dashboard, { title: 'tlsbound', uid: 'tlsbound', schemaVersion: 38, templating: { list: Array } })
-    const recorded = queries.map((expr, i) => ({ record: `q:${i}`, expr: expr.replaceAll('$__rate_interval', '5m') }))
-    const file = join(t.testdir(), 'queries.yml')
-    writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: recorded }] }))
-    t.match(await promtool(['check', 'rules', file]), `SUCCESS: ${queries.length} rules found`)
-    t.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
-    const cells = new Set<string>()
-    for (const { gridPos, title } of panels) {
-      t.ok(gridPos.x + gridPos.w <= 24, `${title} lies within the page`)
-      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
-        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) cells.add(`${x} ${y}`)
-    }
-    t.equal(
-      cells.size,
-      panels.reduce((area, { gridPos: { w, h } }) => area + w * h, 0),
-      'no panel lies on another',
-    )
-  },
-)
+t.test('provides a dashboard that Grafana accepts: valid queries, unique panel ids, no overlap', async t => {
+  t.match(dashboard, { title: 'tlsbound', uid: 'tlsbound', schemaVersion: 38, templating: { list: Array } })
+  const recorded = queries.map((expr, i) => ({ record: `q:${i}`, expr: expr.replaceAll('$__rate_interval', '5m') }))
+  const file = join(t.testdir(), 'queries.yml')
+  writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: recorded }] }))
+  t.match(await promtool(['check', 'rules', file]), `SUCCESS: ${queries.length} rules found`)
+  t.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
+  const cells = new Set<string>()
+  for (const { gridPos, title } of panels) {
+    t.ok(gridPos.x + gridPos.w <= 24, `${title} is within the page`)
+    for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+      for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) cells.add(`${x} ${y}`)
+  }
+  t.equal(
+    cells.size,
+    panels.reduce((area, { gridPos: { w, h } }) => area + w * h, 0),
+    'no panels overlap',
+  )
+})
 
-t.test('Prometheus takes the configuration and the rules', async t => {
+t.test('provides a configuration and rules that Prometheus accepts', async t => {
   t.match(await promtool(['check', 'config', join(folder, 'prometheus.yml')]), /SUCCESS.*valid prometheus config/)
   t.match(await promtool(['check', 'rules', join(folder, 'alerts.yml')]), /SUCCESS: \d+ rules found/)
 })
@@ -99,7 +96,7 @@ const grows = (series: string) => [
 ]
 const turns = (series: string, values: string) => [{ series: `${series}{${instance}}`, values }]
 
-/** Each with series of one value a minute, a minute at which it is quiet, and one at which it fires. */
+/** Each alert with series of one value a minute, a minute at which it is quiet, and one at which it fires. */
 const alerts: Readonly<Record<string, readonly [series: readonly object[], quiet: number, fires: number]>> = {
   TlsboundTheft: [grows('tlsbound_theft_signals_total{suspicion="certain",response="close"}'), 19, 22],
   TlsboundTheftPossible: [grows('tlsbound_theft_signals_total{suspicion="possible",response="alert"}'), 19, 22],
@@ -152,7 +149,7 @@ const alerts: Readonly<Record<string, readonly [series: readonly object[], quiet
   ],
 }
 
-t.test('each alert fires when it should, and not before; and all of them are tried', async t => {
+t.test('fires each alert when it should, and not before; and tests all of them', async t => {
   t.same([...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name).sort(), Object.keys(alerts).sort())
   const firing = (name: string, minute: number, value: number) => ({
     expr: `count(ALERTS{alertname="${name}",alertstate="firing"}) or vector(0)`,
@@ -165,10 +162,10 @@ t.test('each alert fires when it should, and not before; and all of them are tri
     input_series,
     promql_expr_test: [firing(name, quiet, 0), firing(name, fires, 1)],
   }))
-  // A theft right after the start, so that the first scrape of the series has it; later it is an old one.
+  // A theft right after the start, so that the first scrape includes it; later it is an old one.
   const first = { series: `tlsbound_theft_signals_total{suspicion="certain",response="close",${instance}}` }
   tests.push({
-    name: 'the first value of a series is an alarm, too, and ends',
+    name: 'the first value of a series is an alarm too, and ends',
     interval: '1m',
     input_series: [{ ...first, values: '_x10 1x50' }],
     promql_expr_test: [firing('TlsboundTheft', 9, 0), firing('TlsboundTheft', 12, 1), firing('TlsboundTheft', 25, 0)],
@@ -178,7 +175,7 @@ t.test('each alert fires when it should, and not before; and all of them are tri
   t.match(await promtool(['test', 'rules', file]), 'SUCCESS')
 })
 
-t.test('a server that cannot write its events says so, is not ready, and is again by itself (RE07)', async t => {
+t.test('is not ready while it cannot write events, and recovers by itself (RE07)', async t => {
   const place = t.testdir()
   const path = join(place, 'events.jsonl')
   symlinkSync('/dev/full', path)
@@ -199,7 +196,7 @@ t.test('a server that cannot write its events says so, is not ready, and is agai
   renameSync(join(place, 'new'), path)
   const end = performance.now() + 10_000
   while ((await ask('/ready')).status !== 200 && performance.now() < end);
-  t.same(await look(), [200, 1, 1], 'and nobody had to be refused for it')
+  t.same(await look(), [200, 1, 1], 'without a refused request')
   t.match(await alice.requestToken(), { status: 200 })
   const names = () =>
     readFileSync(path, 'utf8')
@@ -207,5 +204,5 @@ t.test('a server that cannot write its events says so, is not ready, and is agai
       .filter(line => line !== '')
       .map(line => JSON.parse(line).event)
   await until(() => names().length >= 2)
-  t.same(names().sort(), ['key.rotated', 'token.issued'], 'the key that could not be told at the start is told later')
+  t.same(names().sort(), ['key.rotated', 'token.issued'], 'the key event that failed at the start is recorded later')
 })

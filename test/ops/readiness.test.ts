@@ -1,4 +1,4 @@
-// /ready says no, with the reason, while decisions cannot be kept, and yes again by itself. RE04, RE06, RE07.
+// /ready reports why decisions cannot be stored, and recovers by itself. RE04, RE06, RE07.
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -15,7 +15,7 @@ import { recovery } from '../store/failures.ts'
 t.setTimeout(120_000)
 const clients = [register('alice')]
 
-/** Rejects until the answer of /ready has this status. */
+/** Rejects until /ready responds with this status. */
 async function becomes(server: TestServer, status: number) {
   let answer = await callOps(server, 'GET', '/ready')
   await recovery(async () => {
@@ -25,7 +25,7 @@ async function becomes(server: TestServer, status: number) {
   return answer
 }
 
-t.test('a server whose database became read-only is not ready, and says why', async t => {
+t.test('is not ready with a read-only database, and says why', async t => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
   const server = await startTestServer({ clients, ops: true, store: openPostgres(postgres.url('ready')) })
@@ -52,16 +52,16 @@ t.test('a server whose database became read-only is not ready, and says why', as
   })
   t.match(server.log.join(''), /default_transaction_read_only is on\): connect to the primary/, 'the log has the cause')
   t.match(await callOps(server, 'GET', '/metrics'), { text: /^tlsbound_ready 0$/m })
-  t.match(await alice.requestToken(), { status: 503 }, 'which is true: nothing can be issued that has to be stored')
+  t.match(await alice.requestToken(), { status: 503 }, 'nothing can be issued that must be stored')
   t.match(server.events.at(-1), { event: 'token.refused', reason: 'store_unavailable', detail: 'read_only' })
   await set('off')
   await becomes(server, 200)
   await startGrant(alice)
 })
 
-t.test('a server whose disk is full is not ready, and says why', async t => {
+t.test('is not ready with a full disk, and says why', async t => {
   const disk = mountDisk(8192)
-  if (disk === undefined) return t.comment('nothing may be mounted here')
+  if (disk === undefined) return t.comment('mounting is not permitted here')
   const path = join(disk.folder, 'state.db')
   const server = await startTestServer({ clients, ops: true, store: openSqlite(path) })
   t.teardown(async () => {

@@ -1,4 +1,4 @@
-// Secrets of clients, and revocations of every kind, made through the ops listener: each ends exactly what it should.
+// Client secrets, and revocations of every kind, through the ops listener: each revokes exactly what it should.
 // RFC 6749 §2.3.1, RFC 7009; OA02, OA21.
 import t from 'tap'
 import { type Answer, startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
@@ -11,14 +11,14 @@ async function start(t: Pick<typeof import('tap').t, 'teardown'>, clients: reado
   return server
 }
 
-t.test('two secrets are good at once, a third is refused, and one that was removed is refused', async t => {
+t.test('accepts two secrets at once, and refuses a third and a removed one', async t => {
   const server = await start(t, [
     registrationOf('alice', { token_endpoint_auth_method: 'client_secret_basic' }),
     registrationOf('bob'),
   ])
   const alice = await server.connect('alice')
   const request = (connection: TestConnection, secret: string): Promise<Answer> => {
-    server.clock += 61 // past what a failed try delays the next one by
+    server.clock += 61 // after the delay of a failed attempt
     const headers = {
       authorization: `Basic ${Buffer.from(`alice:${secret}`).toString('base64')}`,
       'content-type': 'application/x-www-form-urlencoded',
@@ -46,11 +46,11 @@ t.test('two secrets are good at once, a third is refused, and one that was remov
   const view = await callOps(server, 'GET', at('alice'))
   t.same(view.body.secrets, [first.body.secret_id, second.body.secret_id])
   const kept = await server.store.listSecrets('alice')
-  t.match(kept, [{ hash: /^scrypt\$/ }, { hash: /^scrypt\$/ }], 'hashes are kept')
-  for (const { hash } of kept) t.notMatch(view.text, hash.split('$')[2] as string, 'and told to nobody')
+  t.match(kept, [{ hash: /^scrypt\$/ }, { hash: /^scrypt\$/ }], 'hashes are stored')
+  for (const { hash } of kept) t.notMatch(view.text, hash.split('$')[2] as string, 'and never shown')
   const written = JSON.stringify([server.events, server.log, kept])
   for (const { secret } of [first.body, second.body])
-    t.notMatch(written, secret, 'secrets are neither kept nor written')
+    t.notMatch(written, secret, 'secrets are neither stored nor recorded')
 
   const removed = await callOps(server, 'DELETE', at('alice', `/secrets/${first.body.secret_id}`))
   t.match(removed, { status: 200, body: { client_id: 'alice', secret_id: first.body.secret_id, removed: true } })
@@ -70,17 +70,14 @@ t.test('two secrets are good at once, a third is refused, and one that was remov
   t.match(await callOps(server, 'DELETE', at('nobody', '/secrets/x')), unknown)
 })
 
-t.test(
-  'of many that ask for a secret at the same time, two get one; and changes of the client leave them alone',
-  async t => {
-    const server = await start(t, [registrationOf('alice')])
-    const answers = await Promise.all([1, 2, 3, 4].map(() => callOps(server, 'POST', at('alice', '/secrets'))))
-    t.same(answers.map(({ status }) => status).sort(), [201, 201, 409, 409])
-    await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', { scope: 'notes:read' }) })
-    await callOps(server, 'POST', at('alice', '/disable'))
-    t.equal((await callOps(server, 'GET', at('alice'))).body.secrets.length, 2)
-  },
-)
+t.test('gives two secrets to many parallel requests, and client changes preserve them', async t => {
+  const server = await start(t, [registrationOf('alice')])
+  const answers = await Promise.all([1, 2, 3, 4].map(() => callOps(server, 'POST', at('alice', '/secrets'))))
+  t.same(answers.map(({ status }) => status).sort(), [201, 201, 409, 409])
+  await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', { scope: 'notes:read' }) })
+  await callOps(server, 'POST', at('alice', '/disable'))
+  t.equal((await callOps(server, 'GET', at('alice'))).body.secrets.length, 2)
+})
 
 interface Holding {
   readonly connection: TestConnection
@@ -99,7 +96,7 @@ type Names = 'first' | 'second' | 'renewed' | 'bobs'
 type Holdings = Record<Names, Holding>
 const everything: Names[] = ['first', 'second', 'renewed', 'bobs']
 
-/** What is revoked, by what is held; what of it dies as an access token, and as a refresh token. */
+/** The target of each revocation, and what it revokes as an access token and as a refresh token. */
 const kinds: Record<string, { value(held: Holdings): string | undefined; tokens: Names[]; refresh: Names[] }> = {
   token: { value: ({ first }) => first.claims.jti, tokens: ['first'], refresh: [] },
   grant: { value: ({ first }) => first.claims.grant, tokens: ['first'], refresh: ['first'] },
@@ -114,7 +111,7 @@ const kinds: Record<string, { value(held: Holdings): string | undefined; tokens:
 
 for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
   t.test(
-    `revoking by ${kind} ends what it should, at once and on every connection, and nothing else (OA21)`,
+    `revoking by ${kind} revokes what it should, at once and on every connection, and nothing else (OA21)`,
     async t => {
       const server = await start(t, [registrationOf('alice'), registrationOf('bob')])
       const alice = await server.connect('alice')
@@ -135,7 +132,7 @@ for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
       const answer = await callOps(server, 'POST', '/admin/revocations', { body: target })
       const marked = ['client', 'certificate', 'all'].includes(kind)
       t.match(answer, { status: 201, body: { ...target, not_before: marked ? now + 11 : now, expires: Number } })
-      t.ok(answer.body.expires > now + 10 + 86_400, 'after the end of every access token that can exist now')
+      t.ok(answer.body.expires > now + 10 + 86_400, 'after the expiry of every current access token')
       t.match(server.events.slice(since), [
         { event: 'token.revoked', outcome: 'success', kind, path: '/admin/revocations' },
       ])
@@ -175,7 +172,7 @@ for (const [kind, value] of [
   ['client', 'alice'],
   ['certificate', 'hers'],
 ] as const)
-  t.test(`revoking by ${kind} ends what a clock that is ahead has issued, and nothing that comes later`, async t => {
+  t.test(`revoking by ${kind} covers tokens issued by a clock that is ahead, and no later ones`, async t => {
     const opaque = { access_token_format: 'opaque' }
     for (const client of [registrationOf('alice'), { ...registrationOf('alice'), ...opaque }]) {
       const server = await start(t, [client, registrationOf('bob')])
@@ -209,13 +206,13 @@ for (const [kind, value] of [
           t.match(await elsewhere.get('/api/whoami', fresh.access), { status: 200 }, `${later} s later`)
         }
         server.clock = now
-        held.push(tokensOf(await refresh(alice, fresh.refresh, wish)), await ask()) // for the next one, in the same second
+        held.push(tokensOf(await refresh(alice, fresh.refresh, wish)), await ask()) // for the next revocation, in the same second
         for (const { access } of held) t.match(await elsewhere.get('/api/whoami', access), { status: 200 })
       }
     }
   })
 
-t.test('a revocation that says nothing clear is refused and ends nothing', async t => {
+t.test('rejects an ambiguous revocation and revokes nothing', async t => {
   const server = await start(t, [registrationOf('alice')])
   const alice = await server.connect('alice')
   const { token, claims } = await hold(alice)
@@ -225,7 +222,7 @@ t.test('a revocation that says nothing clear is refused and ends nothing', async
     ['an unknown kind', { kind: 'user', value: 'alice' }, /kind must be/],
     ['a kind of the prototype', { kind: 'constructor', value: 'alice' }, /kind must be/],
     ['a list of kinds', { kind: ['all'] }, /kind must be/],
-    ['a kind that cannot be made a text', { kind: { toString: 1 } }, /kind must be/],
+    ['a kind without a string form', { kind: { toString: 1 } }, /kind must be/],
     ['a list of such', { kind: [{ toString: 1 }] }, /kind must be/],
     ['a value that cannot be made a text', { kind: 'token', value: { toString: 1 } }, /value must be/],
     ['no value', { kind: 'client' }, /value must be a client_id/],

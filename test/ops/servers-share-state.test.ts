@@ -1,4 +1,4 @@
-// What is administered at one of several servers is in force at all of them, and a server that lost its database says so.
+// Changes at one of several servers apply to all of them, and a server that lost its database reports it.
 // OA21, RE04, I6.
 import t from 'tap'
 import { makeDemoPki } from '../../src/pki/demo.ts'
@@ -23,7 +23,7 @@ async function start(): Promise<TestServer> {
 const here = await start()
 const there = await start()
 
-/** Asks until the answer has this status, for `limit` milliseconds at most. */
+/** Repeats a request until it has this status, for `limit` milliseconds at most. */
 async function until(status: number, ask: () => Promise<Answer>, limit: number): Promise<Answer> {
   const end = performance.now() + limit
   let answer = await ask()
@@ -31,7 +31,7 @@ async function until(status: number, ask: () => Promise<Answer>, limit: number):
   return answer
 }
 
-t.test('a client that is added, disabled and revoked here is so there within a second', async t => {
+t.test('applies adding, disabling and revoking at another server within a second', async t => {
   const mallory = await there.connect('mallory', { clientId: 'mallory' })
   t.match(await mallory.requestToken(), { status: 401, body: { reason: 'unknown_client' } })
   t.match(await callOps(here, 'PUT', at('mallory'), { body: registrationOf('mallory') }), { status: 201 })
@@ -48,43 +48,40 @@ t.test('a client that is added, disabled and revoked here is so there within a s
   t.match(use, { status: 401, body: { reason: 'revoked' } })
   t.match(await until(401, () => mallory.requestToken(), 1000), { status: 401, body: { reason: 'client_disabled' } })
   const late = await mallory.get('/api/whoami', ahead)
-  t.match(late, { status: 401, body: { reason: 'revoked' } }, 'nor is one good that bears a later time than that')
+  t.match(late, { status: 401, body: { reason: 'revoked' } }, 'nor is a token valid that has a later time')
   t.match(await callOps(there, 'GET', at('mallory')), { status: 200, body: { disabled: true, origin: 'store' } })
 })
 
-t.test(
-  'a client that is disabled here while its registration is replaced there is disabled, and as replaced',
-  async t => {
-    for (let round = 0; round < 10; round++) {
-      const id = `racer ${round}`
-      const put = (scope: string) => callOps(there, 'PUT', at(id), { body: { ...registrationOf(id), scope } })
-      t.match(await put('a'), { status: 201 })
-      await until(200, () => callOps(here, 'GET', at(id)), 1000)
-      const disable = () => callOps(here, 'POST', at(id, '/disable'))
-      const both = round % 2 ? [put('b'), disable()] : [disable(), put('b')]
-      for (const { status } of await Promise.all(both)) t.equal(status, 200)
-      const record = (await here.store.listClients()).find(client => client.id === id)
-      t.match(record, { disabled: true, registration: /"scope":"b"/ })
-    }
-  },
-)
+t.test('keeps a client disabled and its new registration when two servers change it at once', async t => {
+  for (let round = 0; round < 10; round++) {
+    const id = `racer ${round}`
+    const put = (scope: string) => callOps(there, 'PUT', at(id), { body: { ...registrationOf(id), scope } })
+    t.match(await put('a'), { status: 201 })
+    await until(200, () => callOps(here, 'GET', at(id)), 1000)
+    const disable = () => callOps(here, 'POST', at(id, '/disable'))
+    const both = round % 2 ? [put('b'), disable()] : [disable(), put('b')]
+    for (const { status } of await Promise.all(both)) t.equal(status, 200)
+    const record = (await here.store.listClients()).find(client => client.id === id)
+    t.match(record, { disabled: true, registration: /"scope":"b"/ })
+  }
+})
 
-t.test('of secrets that are made here and there at the same time, two are kept', async t => {
+t.test('stores two secrets of those created at two servers at the same time', async t => {
   const make = (server: TestServer) => callOps(server, 'POST', at('alice', '/secrets'))
   const answers = await Promise.all([here, there, here, there].map(make))
   t.same(answers.map(({ status }) => status).sort(), [201, 201, 409, 409])
   t.equal((await here.store.listSecrets('alice')).length, 2)
 })
 
-t.test('without its database a server is alive, is not ready, and changes nothing', async t => {
+t.test('is alive but not ready without its database, and changes nothing', async t => {
   for (const path of ['/health', '/ready']) t.match(await callOps(here, 'GET', path), { status: 200 }, 'control')
   postgres.signalAll('SIGSTOP')
   t.match(await callOps(here, 'GET', '/health'), { status: 200 })
   const begun = performance.now()
   t.match(await callOps(here, 'GET', '/ready'), { status: 503 }, 'nor while it hangs')
-  t.ok(performance.now() - begun < 5000, 'which a probe is told in time')
+  t.ok(performance.now() - begun < 5000, 'within the time-out of a probe')
   postgres.signalAll('SIGCONT')
-  t.match(await until(200, () => callOps(here, 'GET', '/ready'), 10_000), { status: 200 }, 'and again')
+  t.match(await until(200, () => callOps(here, 'GET', '/ready'), 10_000), { status: 200 }, 'ready again')
   await postgres.stop()
   t.match(await until(503, () => callOps(here, 'GET', '/ready'), 5000), {
     status: 503,
@@ -97,6 +94,6 @@ t.test('without its database a server is alive, is not ready, and changes nothin
   t.match(
     await callOps(here, 'GET', at('alice')),
     { status: 200, body: { disabled: false } },
-    'what is in force is told',
+    'the effective state is reported',
   )
 })

@@ -1,4 +1,4 @@
-// requireToken and mutualTls as others use them: in a Fastify application of their own, beside an issuer that runs elsewhere.
+// requireToken and mutualTls as users apply them: in their own Fastify application, with an issuer on another server.
 // N-24, N-33 – N-36, N-46; I1, I7; CL13.
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -22,12 +22,12 @@ const jwks = (await alice.get('/oauth/jwks')).body as { keys: Record<string, unk
 
 const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
 const trusting: RequireTokenOptions = { issuer: 'https://as.example', audience, jwks }
-/** Of each refusal what can be shown when a test fails: a whole request takes minutes. */
+/** The properties of a refusal that a failing test can print: a whole request takes minutes. */
 const refusals: object[] = []
 const onRefusal: RefusalListener = (request, { reason, token }, status) =>
   refusals.push({ path: request.url, reason, token, status })
 
-/** What the README promises: a resource server of one's own in fewer than ten lines. */
+/** The README's example: a resource server in fewer than ten lines. */
 const tls = mutualTls(material)
 const app = Fastify({ serverFactory: tls })
 await app.register(requireToken, { ...trusting, onRefusal })
@@ -53,33 +53,27 @@ const refused = (reason: string, error = 'invalid_token', status = 401) => ({
 
 const noToken = { status: 401, body: { error: undefined, reason: 'no_token' } }
 
-t.test(
-  'a certificate-bound token of the issuer works here over HTTP/1.1 and HTTP/2, for its certificate only (N-24)',
-  async t => {
-    for (const protocol of ['http/1.1', 'h2']) {
-      const here = await connect(portOf(app), 'alice', protocol)
-      t.equal(here.socket.alpnProtocol, protocol)
-      t.match(await here.get('/', token), { status: 200, body: { hello: 'alice', level: 'certificate' } })
-      const { certificate } = tls.counts['TLSv1.3'].accepted
-      t.match(await here.get('/', token), { status: 200 }, 'and again')
-      t.equal(tls.counts['TLSv1.3'].accepted.certificate, certificate + 1, 'each is counted')
-      t.match(await (await connect(portOf(app), 'bob', protocol)).get('/', token), refused('certificate_mismatch'))
-      t.match(await (await connect(portOf(app), null, protocol)).get('/', token), refused('no_certificate'))
-      t.match(
-        await (await connect(portOf(app), 'stranger', protocol)).get('/', token),
-        refused('certificate_untrusted'),
-      )
-    }
-  },
-)
+t.test('accepts a certificate-bound token over HTTP/1.1 and HTTP/2, with its own certificate only (N-24)', async t => {
+  for (const protocol of ['http/1.1', 'h2']) {
+    const here = await connect(portOf(app), 'alice', protocol)
+    t.equal(here.socket.alpnProtocol, protocol)
+    t.match(await here.get('/', token), { status: 200, body: { hello: 'alice', level: 'certificate' } })
+    const { certificate } = tls.counts['TLSv1.3'].accepted
+    t.match(await here.get('/', token), { status: 200 }, 'a second time')
+    t.equal(tls.counts['TLSv1.3'].accepted.certificate, certificate + 1, 'each check is counted')
+    t.match(await (await connect(portOf(app), 'bob', protocol)).get('/', token), refused('certificate_mismatch'))
+    t.match(await (await connect(portOf(app), null, protocol)).get('/', token), refused('no_certificate'))
+    t.match(await (await connect(portOf(app), 'stranger', protocol)).get('/', token), refused('certificate_untrusted'))
+  }
+})
 
-t.test('a connection-bound token stays on the connection to the issuer', async t => {
+t.test('rejects a connection-bound token outside of its connection to the issuer', async t => {
   t.match(await alice.get('/api/whoami', bound), { status: 200 }, 'control')
   for (const protocol of ['http/1.1', 'h2'])
     t.match(await (await connect(portOf(app), 'alice', protocol)).get('/', bound), refused('connection_mismatch'))
 })
 
-t.test('a route may demand scope and level, and whatever is not a route is protected too (HT25)', async t => {
+t.test('enforces a route’s scope and level, and protects unmatched paths (HT25)', async t => {
   for (const protocol of ['http/1.1', 'h2']) {
     const here = await connect(portOf(app), 'alice', protocol)
     for (const path of ['/write', '/both']) {
@@ -96,7 +90,7 @@ t.test('a route may demand scope and level, and whatever is not a route is prote
   }
 })
 
-t.test('every refusal reaches onRefusal once, with its status', async t => {
+t.test('calls onRefusal once for every refusal, with its status', async t => {
   const here = await connect(portOf(app))
   refusals.length = 0
   await here.get('/', token)
@@ -119,7 +113,7 @@ t.test('every refusal reaches onRefusal once, with its status', async t => {
   t.match(refusals[2], { reason: 'malformed_request', status: 400 })
 })
 
-t.test('tokens of another issuer, for another audience or by another key are refused (N-34)', async t => {
+t.test('rejects tokens of another issuer, audience or key (N-34)', async t => {
   const otherKeys = (await startOther()).keys
   for (const [options, reason] of [
     [{}, undefined],
@@ -150,7 +144,7 @@ const startOther = async () => {
   return body as { keys: object[] }
 }
 
-t.test('general demands count where a route has none of its own, and several issuers do not mix', async t => {
+t.test('applies the general demand to routes without one, and keeps several issuers separate', async t => {
   const own = Fastify({ serverFactory: mutualTls(material) })
   await own.register(async scope => {
     await scope.register(requireToken, {
@@ -182,16 +176,16 @@ t.test('general demands count where a route has none of its own, and several iss
   })
   t.match(await here.get('/own', reading), { status: 200 })
   t.match(await here.get('/inner', token), { status: 200 })
-  t.match(await here.get('/inner', reading), refused('scope_missing', 'insufficient_scope', 403), 'both count')
+  t.match(await here.get('/inner', reading), refused('scope_missing', 'insufficient_scope', 403), 'both demands apply')
   t.match(
     await here.get('/other', token),
     refused('wrong_audience'),
-    'verified for one audience is not verified for another (ASVS 10.3.1)',
+    'a token verified for one audience is not valid for another (ASVS 10.3.1)',
   )
-  t.match(await here.get('/open'), { status: 200 }, 'control: outside of both scopes')
+  t.match(await here.get('/open'), { status: 200 }, 'control: outside both scopes')
 })
 
-t.test('a fault of the server is not one of the token, whenever it comes', async t => {
+t.test('answers an unhandled error with 500, thrown at once or later', async t => {
   const own = Fastify({ serverFactory: mutualTls(material) })
   const fault = new RangeError('unhandled error')
   const readers = { '/at-once': () => raise(fault), '/later': () => Promise.reject(fault) }
@@ -219,13 +213,13 @@ function raise(fault: Error): never {
   throw fault
 }
 
-t.test('without resourceMetadata the challenge still has a parameter (RFC 6750 §3, N-46)', async t => {
+t.test('sends a challenge with a parameter even without resourceMetadata (RFC 6750 §3, N-46)', async t => {
   const { headers } = await (await connect(portOf(app))).get('/')
   t.match(headers['www-authenticate'], /^Bearer [a-z_]+="[^"\\]*"$/)
   t.notMatch(headers['www-authenticate'], /error/)
 })
 
-t.test('on a TLS server of one’s own its settings decide, and inject() has no connection (N-62)', async t => {
+t.test('works on the user’s own TLS server, and rejects inject(), which has no connection (N-62)', async t => {
   const safe = { ...material, requestCert: true, minVersion: 'TLSv1.3' as const }
   const plain = Fastify({ serverFactory: (handler => createServer(safe, handler)) as FastifyServerFactory })
   await plain.register(requireToken, trusting)
@@ -244,7 +238,7 @@ t.test('on a TLS server of one’s own its settings decide, and inject() has no 
   }
 })
 
-t.test('what is wrong with the options shows at the registration', async t => {
+t.test('rejects the registration for an invalid option', async t => {
   const register = async (options: object) => {
     const other = Fastify({ serverFactory: mutualTls(material) })
     await other.register(requireToken, options as RequireTokenOptions)
@@ -279,7 +273,7 @@ t.test('what is wrong with the options shows at the registration', async t => {
   }
 })
 
-t.test('wrong TLS material is an error before anything listens', t => {
+t.test('rejects invalid TLS material before listening', t => {
   t.doesNotThrow(() => mutualTls(material), 'control')
   for (const wrong of [{ ca: '' }, { ca: 'x' }, { ca: pki.ca.key }, { crl: '' }, { crl: pki.ca.certificate }])
     t.throws(() => mutualTls({ ...material, ...wrong }), { message: /./ }, JSON.stringify(wrong).slice(0, 30))

@@ -1,5 +1,5 @@
-// The files of the settings: what is counted is what OpenSSL gets, for every file of certificates and every reader; keys may
-// be encrypted; and each list names everything that is wrong with it.
+// The files of the settings: OpenSSL receives exactly the certificates that were counted, for every file and every reader;
+// keys may be encrypted; and each list reports all of its problems.
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
@@ -43,7 +43,7 @@ const env = {
   TLSBOUND_CLIENTS_FILE: 'clients.json',
 }
 
-/** A folder with all files of a server, its two authorities and its chain each in one line with the next. */
+/** A folder with all files of a server; its two authorities and its chain are each joined in one line. */
 function makeFolder(t: Test) {
   const folder = t.testdir()
   const put = (name: string, content: string, mode = 0o600) =>
@@ -60,7 +60,7 @@ function makeFolder(t: Test) {
   return { folder, put, path: (name: string) => join(folder, name) }
 }
 
-/** Connects as a client and asks for a token. */
+/** Connects as a client and requests a token. */
 async function ask(server: RunningServer, folder: string, name: string, keyPassphraseFile?: string) {
   const path = (file: string) => join(folder, file)
   const files = { certFile: path(`${name}.crt`), keyFile: path(`${name}.key`), caFile: path('roots.crt') }
@@ -78,7 +78,7 @@ async function ask(server: RunningServer, folder: string, name: string, keyPassp
   }
 }
 
-t.test('authorities, chains and --ca that are joined without a line end count, each of them', async t => {
+t.test('reads each of the authorities, chains and --ca files that are joined without a line end', async t => {
   const { folder, put } = makeFolder(t)
   const running = await startTlsbound(t, folder, env)
   for (const name of ['alice', 'bob']) t.equal(await ask(running, folder, name), 'a token', name)
@@ -99,12 +99,12 @@ t.test('authorities, chains and --ca that are joined without a line end count, e
   t.equal(
     await ask(running, folder, 'alice'),
     'certificate_untrusted',
-    'control: who is not in the file is not trusted',
+    'control: a client of another authority is not trusted',
   )
   t.equal(await ask(running, folder, 'bob'), 'a token')
 })
 
-t.test('revocation lists that are joined count, each of them', async t => {
+t.test('reads each of the joined revocation lists', async t => {
   const { folder, put } = makeFolder(t)
   put('ca.crt', [first, second].map(pem).join('\n'))
   const empty = issueCrl({ issuer: first, revoked: [] })
@@ -115,7 +115,7 @@ t.test('revocation lists that are joined count, each of them', async t => {
   t.equal(await ask(running, folder, 'bob'), 'certificate_revoked')
 })
 
-/** Encrypts a key with the openssl command, in either of the forms that it knows. */
+/** Encrypts a key with the openssl command, in either of its forms. */
 function encrypt(key: string, passphrase: string, old = false): string {
   const form = old ? ['ec', '-aes128'] : ['pkey', '-aes256']
   const { stdout, stderr } = spawnSync('openssl', [...form, '-passout', `pass:${passphrase}`], { input: key })
@@ -123,7 +123,7 @@ function encrypt(key: string, passphrase: string, old = false): string {
   return stdout.toString()
 }
 
-t.test('a server takes an encrypted key with a passphrase file, at its start and at each reload', async t => {
+t.test('loads an encrypted key with a passphrase file, at the start and at each reload', async t => {
   const { folder, put, path } = makeFolder(t)
   const passphrase = { ...env, TLSBOUND_TLS_KEY_PASSPHRASE_FILE: 'passphrase' }
   const fails = (says: RegExp, isGiven = true) => {
@@ -170,7 +170,7 @@ t.test('a server takes an encrypted key with a passphrase file, at its start and
   }
 })
 
-t.test('clients and commands take an encrypted key with a passphrase file', async t => {
+t.test('loads an encrypted key with a passphrase file in clients and commands', async t => {
   const { folder, put, path } = makeFolder(t)
   const running = await startTlsbound(t, folder, env)
   put('alice.key', encrypt(clients.alice.key, 'correct horse'))
@@ -196,7 +196,7 @@ t.test('clients and commands take an encrypted key with a passphrase file', asyn
   })
 })
 
-t.test('what the server is given is written anew: its own, and nothing that stood around it', t => {
+t.test('re-encodes the given certificates, without the text around them', t => {
   const { folder, put, path } = makeFolder(t)
   const settings = {
     ...readSettings({}),
@@ -221,7 +221,7 @@ t.test('what the server is given is written anew: its own, and nothing that stoo
   t.end()
 })
 
-t.test('lists name every entry that is wrong, and the place of what is no JSON', t => {
+t.test('reports every invalid entry of a list, and the position of invalid JSON', t => {
   const { put, path } = makeFolder(t)
   const entry = { issuer: 'https://idp.example', audience: 'x' }
   put(
@@ -291,7 +291,7 @@ t.test('lists name every entry that is wrong, and the place of what is no JSON',
   })
   put('token', 'too short\n')
   t.throws(() => readOpsToken(path('token')), {
-    message: /token: this is no ops token, .*; let the server make one: rm /,
+    message: /token: this is not an ops token: .*; let the server create one: rm /,
   })
   t.end()
 })

@@ -1,4 +1,4 @@
-// The server process from outside: what it makes, how it takes signals, what it writes.
+// The server process from outside: the files it creates, its signals, and its output.
 // CB29, CF01, CF09, LK03, RE02, RE10, RE27.
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
@@ -8,10 +8,10 @@ import { writeDemoPki } from '../../src/pki/demo.ts'
 import { startTlsbound } from '../helpers/process/process.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 
-t.setTimeout(120_000) // each test has processes of its own
+t.setTimeout(120_000) // each test starts its own processes
 const mode = (path: string) => statSync(path).mode & 0o777
 
-t.test('serve sets up what is missing, answers over TLS on loopback only, and keeps its keys (CF01, CF09)', async t => {
+t.test('serve creates what is missing, serves TLS on loopback only, and preserves its keys (CF01, CF09)', async t => {
   const folder = t.testdir()
   const server = await startTlsbound(t, folder)
   t.same(readdirSync(folder).sort(), ['certs', 'data'])
@@ -35,7 +35,7 @@ t.test('serve sets up what is missing, answers over TLS on loopback only, and ke
       .on('error', () => {})
       .on('close', () => done(text))
   })
-  t.notMatch(plain, /HTTP/, 'no answer without TLS')
+  t.notMatch(plain, /HTTP/, 'no response without TLS')
   t.match(await server.end('SIGTERM'), { code: 0 })
 
   const second = await startTlsbound(t, folder, { TLSBOUND_PORT: String(server.port) })
@@ -46,11 +46,11 @@ t.test('serve sets up what is missing, answers over TLS on loopback only, and ke
     'same signing key, same store',
   )
   t.match(await again.get('/api/whoami', bound), { status: 401, body: { reason: 'connection_mismatch' } }, 'CB29')
-  t.match(await again.get('/api/whoami', await again.token()), { status: 200 }, 'a clean new one')
+  t.match(await again.get('/api/whoami', await again.token()), { status: 200 }, 'a new token works')
   t.match(await second.end('SIGINT'), { code: 0 })
 })
 
-t.test('SIGHUP takes good files into use over live connections, and leaves bad ones alone (RE10)', async t => {
+t.test('SIGHUP applies valid files under live connections, and ignores invalid ones (RE10)', async t => {
   const folder = t.testdir()
   const server = await startTlsbound(t, folder)
   const alice = await server.connect('alice')
@@ -73,7 +73,7 @@ t.test('SIGHUP takes good files into use over live connections, and leaves bad o
     writeFileSync(join(folder, file), text)
     await reload(/"level":50,[^\n]*certs\/[^\n]*\n/)
     writeFileSync(join(folder, file), good)
-    t.match(await alice.get('/api/whoami', token), { status: 200 }, 'the live connection goes on')
+    t.match(await alice.get('/api/whoami', token), { status: 200 }, 'the live connection still works')
     t.equal(await served(), before, 'new connections still get the old certificate')
   }
   t.same(readFileSync(join(folder, 'certs/server.crt')), certificate)
@@ -86,14 +86,14 @@ t.test('SIGHUP takes good files into use over live connections, and leaves bad o
   t.match(
     await (await server.connect('alice')).requestToken(),
     { status: 401, body: { reason: 'certificate_untrusted' } },
-    'her authority is gone',
+    'the authority was removed',
   )
   const renewed = await server.connect('alice', { folder: 'new' })
   t.not(renewed.socket.getPeerX509Certificate()?.fingerprint256, before)
   t.match(await renewed.get('/api/whoami', await renewed.token()), { status: 200 }, 'a client of the new authority')
 })
 
-t.test('SIGTERM lets a request that is under way have its answer, then ends within seconds (RE02)', async t => {
+t.test('SIGTERM completes requests in progress, then ends within seconds (RE02)', async t => {
   const server = await startTlsbound(t, t.testdir())
   for (const protocol of ['http/1.1', 'h2'])
     await (await server.connect('alice', { ALPNProtocols: [protocol] })).get('/binding')
@@ -114,7 +114,7 @@ t.test('SIGTERM lets a request that is under way have its answer, then ends with
   await t.rejects(server.connect('alice'), { code: 'refused' })
 })
 
-t.test('a connection that says nothing cannot keep a server from ending (RE02)', async t => {
+t.test('a silent connection does not keep a server from ending (RE02)', async t => {
   const server = await startTlsbound(t, t.testdir())
   t.equal((await server.connect('alice')).socket.authorized, true, 'connected, and silent')
   const silent = connectTcp(server.port, '127.0.0.1')
@@ -125,7 +125,7 @@ t.test('a connection that says nothing cannot keep a server from ending (RE02)',
 })
 
 t.test(
-  'events are JSON lines in UTC, whatever a client writes and wherever the server stands (LK03, RE27)',
+  'writes events as JSON lines in UTC, whatever a client sends and whatever the time zone (LK03, RE27)',
   async t => {
     const server = await startTlsbound(t, t.testdir(), { TZ: 'America/St_Johns', TLSBOUND_LOG_LEVEL: 'debug' })
     const alice = await server.connect('alice')
@@ -142,7 +142,7 @@ t.test(
 
     const written = server.stdout()
     const [first = '', ...lines] = written.trimEnd().split('\n')
-    t.match(JSON.parse(first), { event: 'key.rotated', change: 'present' }, 'the key that the first start takes over')
+    t.match(JSON.parse(first), { event: 'key.rotated', change: 'present' }, 'the key of the first start')
     t.equal(lines.length, 7)
     for (const line of lines) {
       const event = JSON.parse(line)
@@ -153,11 +153,11 @@ t.test(
       })
       t.ok(Math.abs(Date.parse(event.time) - Date.now()) < 60_000)
     }
-    t.match(JSON.parse(lines[0] as string), { client_id: hostile }, 'control: it is all there, as a value')
+    t.match(JSON.parse(lines[0] as string), { client_id: hostile }, 'control: it is complete, as a value')
     for (const raw of ['\r', '\u0000', '\u001b', '\u007f', '\u0085', '\u009b', '\u2028', '\u2029'])
       t.notOk(
         written.includes(raw),
-        `U+${raw.charCodeAt(0).toString(16)} does not stand there as it came: some take it for a line end or a command`,
+        `U+${raw.charCodeAt(0).toString(16)} is escaped: some readers treat it as a line end or a command`,
       )
     for (const line of server
       .stderr()
@@ -167,7 +167,7 @@ t.test(
   },
 )
 
-t.test('events can go to a file, and the server goes on appending to it', async t => {
+t.test('appends events to a file across restarts', async t => {
   const folder = t.testdir()
   for (const count of [1, 2]) {
     const server = await startTlsbound(t, folder, { TLSBOUND_AUDIT_FILE: 'logs/audit.jsonl' })
@@ -176,15 +176,15 @@ t.test('events can go to a file, and the server goes on appending to it', async 
     t.equal(
       readFileSync(join(folder, 'logs/audit.jsonl'), 'utf8').trim().split('\n').length,
       count + 1,
-      'and once the key',
+      'and the key once',
     )
   }
 })
 
-t.test('the unsafe switch warns at each start and is an event', async t => {
+t.test('warns of the unsafe switch at each start, and records an event', async t => {
   const server = await startTlsbound(t, t.testdir(), { TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' })
   t.match(server.stderr(), /"level":40,[^\n]*TLSBOUND_UNSAFE_TOKEN_COOKIE/)
-  const { stdout } = await server.end('SIGTERM') // its two streams come in any order before
+  const { stdout } = await server.end('SIGTERM') // until then its two streams have no defined order
   t.match(JSON.parse(stdout.split('\n')[0] as string), {
     event: 'settings.unsafe',
     setting: 'TLSBOUND_UNSAFE_TOKEN_COOKIE',

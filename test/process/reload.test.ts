@@ -1,4 +1,4 @@
-// SIGHUP with other clients and other trusted issuers: a process of its own, its files, and connections that live through it.
+// SIGHUP with changed clients and trusted issuers: a server process, its files, and connections that stay open.
 // RE10, OA16; RFC 8705 §2.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ const issuerOf = (issuer: string) => ({
   subject_prefix: issuer === idp ? '1-' : '2-',
 })
 
-/** A folder with certificates, clients and issuers, the server that runs on it, and how it is told to look again. */
+/** A folder with certificates, clients and issuers, the server that uses it, and a function that reloads it. */
 async function start(t: Test) {
   const folder = t.testdir()
   const write = (name: string, content: unknown) =>
@@ -63,7 +63,7 @@ async function start(t: Test) {
   return { server, write, reload, alice, bob }
 }
 
-t.test('clients that changed or are gone are so at once, on live connections too, with what they held', async t => {
+t.test('applies changed and removed clients at once, on live connections too, and revokes what they held', async t => {
   const { server, write, reload, alice, bob } = await start(t)
   const [alices, bobs, mallorys] = await Promise.all([
     server.connect('alice'),
@@ -100,7 +100,7 @@ t.test('clients that changed or are gone are so at once, on live connections too
   t.match(
     await mallorys.get('/api/whoami', await mallorys.token(bound)),
     { status: 200 },
-    'the new one, on her old connection',
+    'the new registration, on the old connection',
   )
   const narrow = await alices.token(bound)
   t.match(await alices.get('/api/notes', narrow), { status: 200 })
@@ -110,16 +110,20 @@ t.test('clients that changed or are gone are so at once, on live connections too
   t.match(
     await alices.requestToken(),
     { status: 401, body: { reason: 'client_mismatch' } },
-    'her connection does not keep the old registration alive',
+    'the connection does not use the old registration',
   )
   t.match(await alices.get('/api/whoami', narrow), { status: 401, body: { reason: 'revoked' } })
   t.match(await bobs.get('/api/whoami', await bobs.token(bound)), { status: 200 }, 'registered again')
-  t.match(await bobs.get('/api/whoami', his.access), { status: 401, body: { reason: 'revoked' } }, 'dead for good')
+  t.match(
+    await bobs.get('/api/whoami', his.access),
+    { status: 401, body: { reason: 'revoked' } },
+    'permanently revoked',
+  )
   t.match(await refresh(bobs, his.refresh), { status: 400, body: { reason: 'refresh_revoked' } })
 
   const again = await bobs.token(bound)
   await reload(/issuers were loaded again/)
-  t.match(await bobs.get('/api/whoami', again), { status: 200 }, 'who has not changed keeps everything')
+  t.match(await bobs.get('/api/whoami', again), { status: 200 }, 'unchanged clients are not affected')
   const { stdout } = await server.end('SIGTERM')
   const events = stdout
     .trimEnd()
@@ -129,7 +133,7 @@ t.test('clients that changed or are gone are so at once, on live connections too
   t.same(revoked.sort(), ['alice', 'alice', 'bob', 'mallory'])
 })
 
-t.test('issuers that are gone are trusted no longer, and a broken list changes nothing', async t => {
+t.test('stops trusting removed issuers, and ignores an invalid list', async t => {
   const { server, write, reload } = await start(t)
   const bob = await server.connect('bob')
   const now = () => Math.floor(Date.now() / 1000)
@@ -153,35 +157,32 @@ t.test('issuers that are gone are trusted no longer, and a broken list changes n
   await reload(/issuers were loaded again/)
   t.match(await exchanged(other, other.idp), { status: 200 })
   t.match(await exchanged(outside), invalid)
-  t.match(await bob.get('/api/whoami', first.body.access_token), { status: 200 }, 'what was exchanged lives on')
+  t.match(await bob.get('/api/whoami', first.body.access_token), { status: 200 }, 'exchanged tokens stay valid')
   write('outside.json', { keys: [other.publicJwk] })
   write('issuers.json', [issuerOf(idp)])
   await reload(/issuers were loaded again/)
-  t.match(await exchanged(outside), invalid, 'its keys are read again too')
+  t.match(await exchanged(outside), invalid, 'its keys are loaded again too')
 })
 
-t.test(
-  'a reporter of leaks whose key is gone is believed no longer, and a broken document changes nothing',
-  async t => {
-    const { server, write, reload } = await start(t)
-    const nobody = await server.connect(null)
-    const report = (by: typeof reporter) => sendSigned(nobody, by, reportOf('no token'))
-    const refused = { status: 401, body: { reason: 'report_signature_invalid' } }
+t.test('rejects reports by a removed key, and ignores an invalid document', async t => {
+  const { server, write, reload } = await start(t)
+  const nobody = await server.connect(null)
+  const report = (by: typeof reporter) => sendSigned(nobody, by, reportOf('no token'))
+  const refused = { status: 401, body: { reason: 'report_signature_invalid' } }
+  t.match(await report(reporter), accepted)
+  t.match(await report(nextReporter), refused)
+  for (const broken of ['[', '{"public_keys":[]}', publicKeys(nextReporter, nextReporter)]) {
+    write('leak-keys.json', broken)
+    await reload(/"level":50,[^\n]*keys of leak reporters stay as they were[^\n]*leak-keys\.json/)
     t.match(await report(reporter), accepted)
-    t.match(await report(nextReporter), refused)
-    for (const broken of ['[', '{"public_keys":[]}', publicKeys(nextReporter, nextReporter)]) {
-      write('leak-keys.json', broken)
-      await reload(/"level":50,[^\n]*keys of leak reporters stay as they were[^\n]*leak-keys\.json/)
-      t.match(await report(reporter), accepted)
-    }
-    write('leak-keys.json', publicKeys(nextReporter))
-    await reload(/keys of leak reporters were loaded again/)
-    t.match(await report(reporter), refused)
-    t.match(await report(nextReporter), accepted)
-  },
-)
+  }
+  write('leak-keys.json', publicKeys(nextReporter))
+  await reload(/keys of leak reporters were loaded again/)
+  t.match(await report(reporter), refused)
+  t.match(await report(nextReporter), accepted)
+})
 
-t.test('what a store that does not answer could not revoke is revoked the next time', async t => {
+t.test('revokes at the next reload what an unavailable store could not revoke', async t => {
   const folder = t.testdir()
   writeDemoPki(join(folder, 'certs'))
   const list = join(folder, 'clients.json')
@@ -216,7 +217,7 @@ t.test('what a store that does not answer could not revoke is revoked the next t
   })
   writeFileSync(list, JSON.stringify([register('alice', { scope: '' })]))
   await reload()
-  t.equal(clients.get('bob'), undefined, 'in force all the same')
+  t.equal(clients.get('bob'), undefined, 'effective all the same')
   t.equal(log.filter(line => /"level":50.*client (alice|bob) holds could not be revoked/.test(line)).length, 2)
   t.same(events, [])
   broken = false

@@ -1,4 +1,4 @@
-// Signing keys change under a running server without one refused token (RE11), by a file that several servers can share.
+// Signing keys change while a server runs, without a refused token (RE11), through a file that several servers can share.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
@@ -18,9 +18,9 @@ import {
 import { startTestServer } from '../../src/testing/server.ts'
 import { register } from '../helpers/tokens/grants.ts'
 
-mock.timers.enable({ apis: ['setInterval'] }) // a file is looked at when a test says so
+mock.timers.enable({ apis: ['setInterval'] }) // tests decide when a file is checked
 t.teardown(() => mock.timers.reset())
-const now = Math.floor(Date.now() / 1000) + 600 // after the keys that are made here begin to sign
+const now = Math.floor(Date.now() / 1000) + 600 // after the keys created here begin to sign
 
 function makeFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-keys-'))
@@ -30,7 +30,7 @@ function makeFolder(t: Test): string {
 
 const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
 
-t.test('a server goes over to the next key, and no token is refused on the way (RE11)', async t => {
+t.test('switches to the next key without a refused token (RE11)', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const server = await startTestServer({
@@ -39,7 +39,7 @@ t.test('a server goes over to the next key, and no token is refused on the way (
   })
   t.teardown(() => server.close())
   const alice = await server.connect('alice')
-  const elsewhere = await server.connect('alice') // where no token is remembered, so that keys are looked up
+  const elsewhere = await server.connect('alice') // remembers no token, so that keys are looked up
   const issue = () => alice.token({ token_binding: 'certificate' })
   const published = async () => (await alice.get('/oauth/jwks')).body.keys.map((key: { kid: string }) => key.kid)
   const old = await issue()
@@ -48,20 +48,20 @@ t.test('a server goes over to the next key, and no token is refused on the way (
   const owner = process.getuid?.() === 0 ? 12_345 : process.getuid?.()
   chownSync(path, owner as number, process.getgid?.() as number)
   const { kid, nbf } = await rotateKeysFile(path, 'EdDSA', server.clock)
-  t.equal(statSync(path).uid, owner, 'an administrator who rotates leaves the file to whose it was')
+  t.equal(statSync(path).uid, owner, 'a rotation by an administrator preserves the owner of the file')
   server.keys.replace(await importKeysFile(path), server.clock)
   t.same(await published(), [oldKid, kid], 'the next key is published at once')
   t.equal(kidOf(await issue()), oldKid, 'and does not sign yet')
   server.clock = nbf
   const next = await issue()
-  t.equal(kidOf(next), kid, 'it signs from its second on')
+  t.equal(kidOf(next), kid, 'it signs from its time on')
   for (const token of [old, next]) t.match(await elsewhere.get('/api/whoami', token), { status: 200 })
   const last = server.clock + 86_400
   server.clock = last
-  t.same(await published(), [kid], 'the old key goes when its last token has expired')
+  t.same(await published(), [kid], 'the old key is removed when its last token has expired')
 })
 
-t.test('a signing key that is taken out takes its tokens along at their next request, live ones too', async t => {
+t.test('rejects the tokens of a removed signing key at their next request, also remembered ones', async t => {
   const [stolen, next, other] = await Promise.all([1, 2, 3].map(() => generateTokenKey('ES256')))
   if (!stolen || !next || !other) throw new Error('no keys')
   const opaque = { ...register('bob'), access_token_format: 'opaque' }
@@ -85,7 +85,7 @@ t.test('a signing key that is taken out takes its tokens along at their next req
     t.match(await connection.get('/api/whoami', token), { status: 200 }, 'a key was added')
   await replace(stolen)
   for (const { connection, token } of held)
-    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'another key has gone')
+    t.match(await connection.get('/api/whoami', token), { status: 200 }, 'another key was removed')
   await replace(next)
   for (const { connection, token } of held) {
     const since = server.events.length
@@ -109,7 +109,7 @@ t.test('a signing key that is taken out takes its tokens along at their next req
   )
 })
 
-t.test('a running server follows the file, and keeps its keys when the file is no good', async t => {
+t.test('follows the file, and uses the old keys when the file is invalid', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const ring = createKeyRing(await importKeysFile(path), now)
@@ -137,19 +137,19 @@ t.test('a running server follows the file, and keeps its keys when the file is n
   t.same(
     ring.published(now).map(key => key.kid),
     [before?.kid, kid],
-    'the keys in use stay',
+    'the keys in use are unchanged',
   )
   t.match(problems, [/^the signing keys stay as they are: .*keys\.json, line 1, column 1: this word is not JSON/])
   t.same(changes, [`present ${before?.kid}`, `rescheduled ${before?.kid}`, `added ${kid}`])
 })
 
-t.test('each key that a server takes over or loses is told, whoever changed the file', async t => {
+t.test('reports each added or removed key, whoever changed the file', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const [first] = readKeysFile(path) as [TokenJwk]
   const [stolen, other] = await Promise.all([generateTokenKey('ES256'), generateTokenKey('ES256')])
   const write = (...keys: TokenJwk[]) => writeFileSync(path, JSON.stringify({ keys }), { mode: 0o600 })
-  /** A server that starts, and what it tells until it is done. */
+  /** Starts a server, and returns the changes that it reports until it ends. */
   const serve = async (use: (look: () => Promise<void>) => Promise<void> = async () => {}) => {
     const told: string[] = []
     const look = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
@@ -169,7 +169,7 @@ t.test('each key that a server takes over or loses is told, whoever changed the 
     const { mtime } = statSync(path)
     await look()
     write(first)
-    utimesSync(path, mtime, mtime) // whoever changed it has put its time back
+    utimesSync(path, mtime, mtime) // an attacker may reset the time of the file
     await look()
     write({ ...first, exp: now + 1000 })
     await look()
@@ -184,14 +184,14 @@ t.test('each key that a server takes over or loses is told, whoever changed the 
   t.same(await serve(), [`added ${other.kid}`, `added ${stolen.kid}`, `removed ${first.kid}`], 'while no server ran')
   t.same(await serve(), [])
   t.equal(statSync(`${path}.seen`).mode & 0o777, 0o600)
-  t.notMatch(readFileSync(`${path}.seen`, 'utf8'), stolen.d as string, 'no private key is in what is remembered')
+  t.notMatch(readFileSync(`${path}.seen`, 'utf8'), stolen.d as string, 'no private key is recorded')
   for (const broken of ['', '[', '[1]', '{}', 'null']) {
     writeFileSync(`${path}.seen`, broken)
     t.same(await serve(), [`present ${other.kid}`, `present ${stolen.kid}`], `remembered: ${JSON.stringify(broken)}`)
   }
 })
 
-t.test('keys that are old are rotated in time, once', async t => {
+t.test('rotates old keys in time, once', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const ring = createKeyRing(await importKeysFile(path), now)
@@ -213,29 +213,26 @@ t.test('keys that are old are rotated in time, once', async t => {
   t.equal(ring.published(clock).length, 2)
 })
 
-t.test(
-  'servers that share the file and find at the same time that its keys are old make one new key (RE11)',
-  async t => {
-    const path = join(makeFolder(t), 'keys.json')
-    await ensureKeysFile(path, 'ES256')
-    const rings = await Promise.all([1, 2, 3].map(async () => createKeyRing(await importKeysFile(path), now)))
-    const rotated = new Set<string>()
-    const looks = rings.map(ring =>
-      watchKeysFile(path, ring, {
-        clock: () => (now + 3600) * 1000,
-        maximumAge: 3600,
-        algorithm: 'ES256',
-        report: problem => t.match(problem, /is being changed by another process/),
-        onChange: ({ kid }, change) => change === 'added' && rotated.add(kid),
-      }),
-    )
-    for (let round = 0; round < 3; round++) await Promise.all(looks.map(look => look()))
-    t.equal(rotated.size, 1)
-    for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
-  },
-)
+t.test('servers that share the file and find its keys old at the same time create one new key (RE11)', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const rings = await Promise.all([1, 2, 3].map(async () => createKeyRing(await importKeysFile(path), now)))
+  const rotated = new Set<string>()
+  const polls = rings.map(ring =>
+    watchKeysFile(path, ring, {
+      clock: () => (now + 3600) * 1000,
+      maximumAge: 3600,
+      algorithm: 'ES256',
+      report: problem => t.match(problem, /is being changed by another process/),
+      onChange: ({ kid }, change) => change === 'added' && rotated.add(kid),
+    }),
+  )
+  for (let round = 0; round < 3; round++) await Promise.all(polls.map(poll => poll()))
+  t.equal(rotated.size, 1)
+  for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
+})
 
-t.test('what happens to the file while a server starts, or twice at once, is not missed', async t => {
+t.test('misses no change of the file while a server starts, or of two at once', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const ring = createKeyRing(await importKeysFile(path), now)
@@ -250,10 +247,10 @@ t.test('what happens to the file while a server starts, or twice at once, is not
   const { kid: late } = await rotateKeysFile(path, 'ES256', now)
   utimesSync(path, same, same)
   await look()
-  t.ok(ring.find(late), 'within one tick of the clock of the file system')
+  t.ok(ring.find(late), 'within one tick of the file system’s clock')
 })
 
-/** A process that locks a file and does nothing more. */
+/** A process that only locks a file. */
 async function holdLock(t: Test, path: string): Promise<ChildProcess> {
   const program = `const { whileLocked } = await import(${JSON.stringify(resolve('src/process/file-lock.ts'))})
     await whileLocked(${JSON.stringify(path)}, () => new Promise(() => console.log(setInterval(() => {}, 1000) && 'locked')))`
@@ -265,25 +262,25 @@ async function holdLock(t: Test, path: string): Promise<ChildProcess> {
   return child
 }
 
-t.test('the file is secret, whole at every moment, and rotated by one process at a time', async t => {
+t.test('stores the file for its owner, atomically, and lets one process at a time rotate it', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'RS256')
   const text = readFileSync(path, 'utf8')
   await ensureKeysFile(path, 'ES256')
-  t.equal(readFileSync(path, 'utf8'), text, 'one that is there is left alone')
+  t.equal(readFileSync(path, 'utf8'), text, 'an existing one is unchanged')
   const holder = await holdLock(t, path)
   await t.rejects(rotateKeysFile(path, 'ES256', now), /keys\.json is being changed by another process/)
   holder.kill('SIGKILL')
   await once(holder, 'exit')
   await rotateKeysFile(path, 'ES256', now)
-  t.equal(readKeysFile(path).length, 2, 'whoever was killed gave up its lock')
+  t.equal(readKeysFile(path).length, 2, 'a killed process releases its lock')
   t.equal(statSync(path).mode & 0o777, 0o600)
   const results = await Promise.allSettled(Array.from({ length: 8 }, () => rotateKeysFile(path, 'ES256', now)))
   const done = results.filter(({ status }) => status === 'fulfilled').length
   t.equal(readKeysFile(path).length, 2 + done, 'none is lost')
 })
 
-t.test('a file that cannot be used is named, and never quoted', async t => {
+t.test('names an invalid file, and never quotes it', async t => {
   const path = join(makeFolder(t), 'keys.json')
   const good = await generateTokenKey('ES256')
   const other = await generateTokenKey('ES256')

@@ -1,5 +1,5 @@
-// What start and reload say of certificates, authorities and lists; which reloads are refused since nobody could be served; and
-// what production and the demo do about certificates that have ended.
+// What start and reload report of certificates, authorities and lists; which reloads are rejected because no client could
+// be served; and how production and the demo handle expired certificates.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -25,7 +25,7 @@ const authority = (name: string, notAfter = inDays(90)) =>
 const listOf = (issuer: ReturnType<typeof authority>, order: Partial<CrlOrder> = {}) =>
   issueCrl({ issuer, revoked: [], ...order })
 
-t.test('the report names each certificate and list with its end, and what is wrong at its level', async t => {
+t.test('reports each certificate and list with its expiry, at a level according to its state', async t => {
   const [good, soon, ended, noList] = [
     authority('good'),
     authority('soon', inDays(20)),
@@ -65,10 +65,10 @@ t.test('the report names each certificate and list with its end, and what is wro
   t.equal(told(50, /^all clients of the authority CN=soon are refused: the revocation list of CN=soon ended/), 1)
   t.equal(told(50, /^all clients of the authority CN=ended are refused/), 1)
   t.equal(told(50, /CN=good are refused/), 0)
-  t.equal(say(10)(40, /ends in/), 0, 'by the number of days that is set')
+  t.equal(say(10)(40, /ends in/), 0, 'by the configured number of days')
 })
 
-t.test('a reload with which nobody could be served is refused, and what was in use stays', async t => {
+t.test('rejects a reload with which no client could be served, and uses the old files', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { pki, tls } = server
@@ -100,23 +100,26 @@ t.test('a reload with which nobody could be served is refused, and what was in u
   }
   const other = authority('other')
   const half = { ca: pki.ca.certificate + other.certificate, crl: listOf(other) }
-  t.doesNotThrow(() => tls.reload({ ...usable, ...half }), 'one that locks out some is taken')
+  t.doesNotThrow(() => tls.reload({ ...usable, ...half }), 'a reload that excludes some clients is accepted')
   t.doesNotThrow(() => tls.reload({ ...usable, crl: listOf(pki.ca) }), 'control')
 })
 
-t.test('a start without a list in force goes on and says so; from there each reload is taken', async t => {
+t.test('starts without a current list, reports it, and then accepts each reload', async t => {
   const crl = (order: Partial<CrlOrder>) => listOf(makeDemo.ca, order)
   const makeDemo = makeDemoPki()
   const server = await startTestServer({ pki: makeDemo, tls: { crl: crl(past) } })
   t.teardown(() => server.close())
   t.match(await (await server.connect('alice')).requestToken(), { status: 401 })
   const material = { cert: makeDemo.server.certificate, key: makeDemo.server.key, ca: makeDemo.ca.certificate }
-  t.doesNotThrow(() => server.tls.reload({ ...material, crl: crl({ ...past, number: 1 }) }), 'it takes nothing away')
+  t.doesNotThrow(
+    () => server.tls.reload({ ...material, crl: crl({ ...past, number: 1 }) }),
+    'it excludes no further client',
+  )
   t.doesNotThrow(() => server.tls.reload({ ...material, crl: crl({}) }))
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
-t.test('a server process says at start and on SIGHUP what is in use, and why it keeps it', async t => {
+t.test('reports at the start and on SIGHUP what is in use, and why it is kept', async t => {
   const folder = t.testdir()
   writeOwnPki(join(folder, 'certs'))
   writeFileSync(join(folder, 'clients.json'), JSON.stringify([register('alice')]))
@@ -149,7 +152,7 @@ t.test('a server process says at start and on SIGHUP what is in use, and why it 
   )
 })
 
-t.test('production does not start with a certificate that has ended, or whose time has not come', async t => {
+t.test('does not start in production with a certificate that has expired or is not yet valid', async t => {
   const folder = t.testdir()
   writeOwnPki(join(folder, 'certs'))
   writeFileSync(join(folder, 'clients.json'), JSON.stringify([register('alice')]))
@@ -181,31 +184,28 @@ t.test('production does not start with a certificate that has ended, or whose ti
   }
 })
 
-t.test(
-  'the demo renews certificates that have ended or end within a day, and says so; others it leaves alone',
-  async t => {
-    const folder = join(t.testdir(), 'certs')
-    t.same(ensureDemoPki(folder, Date.now()), [], 'makes them where missing')
-    const read = (name: string) => readFileSync(join(folder, name), 'utf8')
-    const before = ['ca.crt', 'server.crt', 'alice.key'].map(read)
-    t.same(ensureDemoPki(folder, Date.now()), [])
-    t.same(ensureDemoPki(folder, inDays(28).getTime()), [], 'more than a day before the end')
-    t.same(['ca.crt', 'server.crt', 'alice.key'].map(read), before)
-    for (const now of [inDays(29.5), inDays(31)]) {
-      const [said = '', ...more] = ensureDemoPki(folder, now.getTime())
-      t.match(said, /demo certificates in .*certs\/ were renewed/)
-      t.same(more, [])
-    }
-    for (const [index, name] of ['ca.crt', 'server.crt', 'alice.key'].entries()) t.not(read(name), before[index])
-    const own = issueCertificate({
-      subject: [['CN', 'not the demo']],
-      ca: true,
-      notAfter: inDays(-1),
-      notBefore: inDays(-2),
-    })
-    writeFileSync(join(folder, 'ca.crt'), own.certificate)
-    t.match(ensureDemoPki(folder, Date.now()), [/is not renewed, since .*ca\.crt is not of the demo/])
-    t.equal(read('ca.crt'), own.certificate)
-    t.throws(() => writeDemoPki(folder), /exists already/, 'control: without need nothing is replaced')
-  },
-)
+t.test('the demo renews certificates that expire within a day, and reports it; others are unchanged', async t => {
+  const folder = join(t.testdir(), 'certs')
+  t.same(ensureDemoPki(folder, Date.now()), [], 'creates missing ones')
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  const before = ['ca.crt', 'server.crt', 'alice.key'].map(read)
+  t.same(ensureDemoPki(folder, Date.now()), [])
+  t.same(ensureDemoPki(folder, inDays(28).getTime()), [], 'more than a day before the expiry')
+  t.same(['ca.crt', 'server.crt', 'alice.key'].map(read), before)
+  for (const now of [inDays(29.5), inDays(31)]) {
+    const [said = '', ...more] = ensureDemoPki(folder, now.getTime())
+    t.match(said, /demo certificates in .*certs\/ were renewed/)
+    t.same(more, [])
+  }
+  for (const [index, name] of ['ca.crt', 'server.crt', 'alice.key'].entries()) t.not(read(name), before[index])
+  const own = issueCertificate({
+    subject: [['CN', 'not the demo']],
+    ca: true,
+    notAfter: inDays(-1),
+    notBefore: inDays(-2),
+  })
+  writeFileSync(join(folder, 'ca.crt'), own.certificate)
+  t.match(ensureDemoPki(folder, Date.now()), [/is not renewed, since .*ca\.crt is not a demo authority/])
+  t.equal(read('ca.crt'), own.certificate)
+  t.throws(() => writeDemoPki(folder), /exists already/, 'control: nothing is replaced without need')
+})

@@ -1,4 +1,4 @@
-// Secrets of clients by themselves: how they are kept, read from a header, checked, and how guessing is slowed down.
+// Client secrets: how they are stored, parsed from a header and verified, and how failed attempts are delayed.
 // N-38, OA32; RFC 6749 §2.3.1.
 import t from 'tap'
 import { hashSecret, readBasic, SecretChecker } from '../../src/server/clients/client-secret.ts'
@@ -7,19 +7,19 @@ import type { ClientSecret } from '../../src/store/store.ts'
 const [one, two] = await Promise.all(
   ['first', 'second'].map(async secret => ({ id: secret, hash: await hashSecret(secret) })),
 )
-/** The connection of whoever has the right secret, and that of somebody else with the same certificate. */
+/** The connection of the owner of the secret, and that of another party with the same certificate. */
 const [own, other] = [{}, {}]
 const both = [one, two] as ClientSecret[]
-const first = both.slice(0, 1) // each hash that is tried costs a tenth of a second
+const first = both.slice(0, 1) // each hash costs a tenth of a second
 const mismatch = { name: 'OAuthError', code: 'invalid_client', reason: 'client_mismatch' }
 
-t.test('a secret is kept as a salted scrypt hash that does not show it', async t => {
+t.test('stores a secret as a salted scrypt hash', async t => {
   const again = await hashSecret('first')
   for (const hash of [one?.hash, again]) t.match(hash, /^scrypt\$[\w-]{22}\$[\w-]{43}$/)
-  t.not(again, one?.hash, 'another salt each time')
+  t.not(again, one?.hash, 'a new salt each time')
 })
 
-t.test('a secret that the client has is good, either of two, and nothing else is', async t => {
+t.test('accepts either of two secrets, and nothing else', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   for (const good of ['first', 'second']) await t.resolves(checker.check('a', good, both, own), good)
@@ -27,7 +27,7 @@ t.test('a secret that the client has is good, either of two, and nothing else is
     await t.rejects(checker.check('a', wrong, first, {}), mismatch, JSON.stringify(wrong).slice(0, 20))
     now += 60_000
   }
-  await t.rejects(checker.check('b', '', [], {}), mismatch, 'no secret is no empty secret')
+  await t.rejects(checker.check('b', '', [], {}), mismatch, 'a client without secrets has no empty secret')
   now += 60_000
   for (const hash of ['', 'scrypt$AA$', 'plain$first$first']) {
     await t.rejects(checker.check('a', 'first', [{ id: 'x', hash }], {}), mismatch, `kept as ${hash}`)
@@ -37,26 +37,26 @@ t.test('a secret that the client has is good, either of two, and nothing else is
 })
 
 t.test(
-  'OA32: each failure doubles the delay up to a minute, a success ends it, and others are not held up',
+  'doubles the delay with each failure up to a minute, resets it on success, and delays no other client (OA32)',
   async t => {
     let now = 1_000_000
     const checker = new SecretChecker(() => now)
     for (const delay of [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]) {
       await t.rejects(checker.check('a', 'x'.repeat(257), first, {}), mismatch)
       now += delay - 1
-      await t.rejects(checker.check('a', 'first', first, own), mismatch, `${delay} ms are not over`)
+      await t.rejects(checker.check('a', 'first', first, own), mismatch, `${delay} ms have not passed`)
       now += 1
     }
     await t.resolves(checker.check('b', 'first', first, own), 'another client')
-    await t.resolves(checker.check('a', 'first', first, own), 'the delay is over')
-    await t.resolves(checker.check('a', 'first', first, own), 'and there is none after a success')
+    await t.resolves(checker.check('a', 'first', first, own), 'the delay has passed')
+    await t.resolves(checker.check('a', 'first', first, own), 'no delay after a success')
     await t.rejects(checker.check('a', 'x'.repeat(257), first, {}), mismatch)
     now += 1000
-    await t.resolves(checker.check('a', 'second', both, own), 'which begins anew')
+    await t.resolves(checker.check('a', 'second', both, own), 'the delay starts again at its minimum')
   },
 )
 
-t.test('a try during the delay does not make it longer', async t => {
+t.test('does not extend the delay for an attempt within it', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   await t.rejects(checker.check('a', 'x'.repeat(257), first, other), mismatch)
@@ -64,16 +64,16 @@ t.test('a try during the delay does not make it longer', async t => {
   await t.resolves(checker.check('a', 'first', first, own))
 })
 
-t.test('many guesses at the same time are one guess', async t => {
+t.test('treats many parallel attempts as one', async t => {
   const checker = new SecretChecker(() => 0)
   const guesses = Array.from({ length: 50 }, (_, index) =>
     checker.check('a', index === 49 ? 'first' : `guess ${index}`, first, own),
   )
   const results = await Promise.allSettled(guesses)
-  t.same([...new Set(results.map(({ status }) => status))], ['rejected'], 'the right one among them too')
+  t.same([...new Set(results.map(({ status }) => status))], ['rejected'], 'including the valid one')
 })
 
-t.test('serves the owner of a secret that matched before, at once, whatever wrong ones come', async t => {
+t.test('accepts a previously matched secret at once, despite wrong ones in between', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   for (const secret of ['first', 'second']) await checker.check('a', secret, both, own)
@@ -81,11 +81,11 @@ t.test('serves the owner of a secret that matched before, at once, whatever wron
     await t.rejects(checker.check('a', 'x'.repeat(257), both, other), mismatch)
     for (const secret of ['first', 'second']) await t.resolves(checker.check('a', secret, both, {}))
   }
-  await t.rejects(checker.check('b', 'first', both.slice(1), other), mismatch, 'control: not of another client')
+  await t.rejects(checker.check('b', 'first', both.slice(1), other), mismatch, 'control: not for another client')
   await t.rejects(checker.check('a', 'First', both, own), mismatch)
 })
 
-t.test('the owner who is served makes guessing no faster', async t => {
+t.test('does not speed up guessing while the owner is served', async t => {
   let now = 0
   const tried = async (serve: boolean) => {
     const checker = new SecretChecker(() => now)
@@ -103,7 +103,7 @@ t.test('the owner who is served makes guessing no faster', async t => {
   t.ok(among <= 16, `${among} guesses in ten minutes`)
 })
 
-t.test('a secret that matched before is tried anew once it, its client or its hash is gone', async t => {
+t.test('verifies a previously matched secret again after the secret or the client was removed or disabled', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   const [hash = ''] = await Promise.all([hashSecret('first')])
@@ -123,11 +123,11 @@ t.test('a secret that matched before is tried anew once it, its client or its ha
   await refused('the client was disabled', both)
   await matched()
   await checker.check('a', 'second', both.slice(1), own)
-  await refused('another one has followed it', [])
+  await refused('replaced by another one', [])
   await t.resolves(matched(), 'control')
 })
 
-t.test('another connection gets its turn before the one that a wrong secret came on', async t => {
+t.test('serves another connection before the one with the wrong secret', async t => {
   let now = 0
   const checker = new SecretChecker(() => now)
   const refusal = async () => (await checker.check('a', 'x'.repeat(257), first, other).catch(error => error)).detail
@@ -140,10 +140,10 @@ t.test('another connection gets its turn before the one that a wrong secret came
   for (const start = now; now < start + 8000; now += 50)
     await t.rejects(checker.check('a', 'first', first, own), mismatch)
   t.equal(await refusal(), 'secret_delayed')
-  await t.resolves(checker.check('a', 'first', first, own), 'the owner, who was never served before')
+  await t.resolves(checker.check('a', 'first', first, own), 'the owner, who was not served before')
 })
 
-t.test('right ones at the same time are all good', async t => {
+t.test('accepts parallel valid attempts', async t => {
   const checker = new SecretChecker(() => 0)
   const results = await Promise.allSettled(
     ['first', 'first', 'first'].map(secret => checker.check('a', secret, first, own)),
@@ -154,7 +154,7 @@ t.test('right ones at the same time are all good', async t => {
   )
 })
 
-t.test('RFC 6749 §2.3.1: id and secret are read from the header in one form, decoded once', async t => {
+t.test('RFC 6749 §2.3.1: decodes id and secret from the header once, in one form', async t => {
   const header = (text: string, scheme = 'Basic') => `${scheme} ${Buffer.from(text).toString('base64')}`
   const rows: [string, { id: string; secret: string } | undefined][] = [
     [header('a:b'), { id: 'a', secret: 'b' }],

@@ -1,5 +1,5 @@
-// The registry of clients by itself: the file's, the store's before them, and every change of the store.
-// OA16, N-23. No request searches through all clients.
+// The registry of clients: the file, the store that overrides it, and changes of the store. OA16, N-23. No request searches
+// through all clients.
 import { hash } from 'node:crypto'
 import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'
@@ -18,7 +18,7 @@ const record = (registration: object | string | undefined, changes: Partial<Clie
 const scopeOf = (registry: ClientRegistry, id = 'alice') => [...(registry.get(id)?.client.scope ?? ['none'])].join(' ')
 const ofFile = () => new ClientRegistry([register('alice'), register('bob')])
 
-t.test('the clients of the file are in force until the store says something else', async t => {
+t.test('uses the clients of the file until the store overrides them', async t => {
   const registry = ofFile()
   t.same(
     registry.all.map(({ client, disabled, origin, secrets }) => [client.id, disabled, origin, secrets.length]),
@@ -32,7 +32,7 @@ t.test('the clients of the file are in force until the store says something else
   t.ok(registry.isOfFile('alice') && !registry.isOfFile('carol'))
 })
 
-t.test('a file with a mistake in it is no registry', async t => {
+t.test('rejects a file with an invalid registration', async t => {
   t.throws(() => new ClientRegistry([register('alice', { scope: ' ' }), register('alice')]), {
     name: 'TypeError',
     message: /"alice": scope must/,
@@ -55,12 +55,12 @@ t.test("a registration of the store goes before that of the file, and the file's
   registry.apply(record(register('carol'), { id: 'carol' }))
   t.equal(registry.get('carol')?.origin, 'store')
   registry.apply(record(undefined, { id: 'carol' }))
-  t.equal(registry.get('carol'), undefined, 'one that the file has not is gone')
+  t.equal(registry.get('carol'), undefined, 'a client that is not in the file is gone')
   registry.apply(record(undefined, { id: 'dora', secrets }))
-  t.equal(registry.get('dora'), undefined, 'secrets make no client')
+  t.equal(registry.get('dora'), undefined, 'secrets alone are not a client')
 })
 
-t.test('the store can disable a client of the file, and give it secrets', async t => {
+t.test('applies the store’s disabling and secrets to a client of the file', async t => {
   const registry = ofFile()
   registry.apply(record(undefined, { secrets }))
   t.match(registry.get('alice'), { origin: 'file', disabled: false, secrets })
@@ -75,13 +75,13 @@ t.test('the store can disable a client of the file, and give it secrets', async 
   t.equal(registry.enabled.length, 2)
 })
 
-t.test('a registration that cannot be read disables its client, and nothing of it gets into force', async t => {
+t.test('disables a client with an unreadable registration, and applies nothing of it', async t => {
   const unreadable: (object | string)[] = [
     ...['', '{', 'null', '[]', '"x"', '{}', 'undefined', '{"client_id":"alice"}'],
     register('alice', { scope: ' ' }),
     register('alice', { of_a_newer_version: true }),
     register('alice', { token_endpoint_auth_method: 'private_key_jwt' }),
-    register('bob'), // of somebody else
+    register('bob'), // for another client
   ]
   for (const registration of unreadable) {
     const name = JSON.stringify(registration).slice(0, 60)
@@ -96,25 +96,25 @@ t.test('a registration that cannot be read disables its client, and nothing of i
     const text =
       typeof registration === 'string' ? registration : JSON.stringify({ ...registration, client_id: 'alice' })
     t.doesNotThrow(() => carols.apply(record(text, { id: 'carol' })))
-    t.equal(carols.get('carol'), undefined, `${name}: one that the file has not does not exist`)
-    t.equal(carols.get('alice')?.disabled, false, 'and nobody else is touched')
+    t.equal(carols.get('carol'), undefined, `${name}: a client that is not in the file does not exist`)
+    t.equal(carols.get('alice')?.disabled, false, 'other clients are unaffected')
     registry.apply(record(register('alice')))
-    t.equal(registry.get('alice')?.disabled, false, 'the next good one is in force')
+    t.equal(registry.get('alice')?.disabled, false, 'the next valid one is effective')
   }
 })
 
-t.test('another file takes the place of the old one as a whole, and tells who is no longer what they were', async t => {
+t.test('replaces the whole file, and returns the clients whose registration changed', async t => {
   const registry = new ClientRegistry(['alice', 'bob', 'carol', 'dora'].map(id => register(id)))
   registry.apply(record(register('carol', { scope: 'a' }), { id: 'carol' }))
   registry.apply(record(undefined, { id: 'alice', secrets }))
   registry.apply(record('{', { id: 'dora' }))
   registry.apply(record(register('erin'), { id: 'erin' }))
-  t.same(registry.replaceFile(['alice', 'bob', 'carol', 'dora'].map(id => register(id))), [], 'the same')
+  t.same(registry.replaceFile(['alice', 'bob', 'carol', 'dora'].map(id => register(id))), [], 'no change')
 
   const [alice, bob] = [registry.get('alice'), registry.get('bob')]
   const broken = [register('alice', { scope: 'b' }), register('bob', { scope: ' ' })]
   t.throws(() => registry.replaceFile(broken), { name: 'TypeError', message: /"bob": scope must/ })
-  t.equal(registry.get('alice'), alice, 'nothing of a broken one is taken')
+  t.equal(registry.get('alice'), alice, 'nothing of an invalid file is applied')
 
   const changed = registry.replaceFile([register('fay'), register('alice', { scope: 'b' })])
   t.same(changed.sort(), ['alice', 'bob', 'dora'])
@@ -122,16 +122,16 @@ t.test('another file takes the place of the old one as a whole, and tells who is
   t.equal(scopeOf(registry), 'b')
   t.equal(registry.get('fay')?.origin, 'file')
   for (const id of ['bob', 'dora']) t.equal(registry.get(id), undefined, id)
-  for (const id of ['carol', 'erin']) t.equal(registry.get(id)?.origin, 'store', `${id}, of whom the store knows more`)
+  for (const id of ['carol', 'erin']) t.equal(registry.get(id)?.origin, 'store', `${id}, which the store has as well`)
   t.notOk(registry.isOfFile('carol') || registry.isOfFile('bob'))
 
   t.same(registry.replaceFile([register('bob')]).sort(), ['alice', 'fay'])
-  t.not(registry.get('bob')?.client, bob?.client, 'what was remembered of the old one is not taken for the new one')
+  t.not(registry.get('bob')?.client, bob?.client, 'the old registration is not cached')
   registry.apply(record(undefined, { id: 'carol' }))
-  t.equal(registry.get('carol'), undefined, 'nor does anybody come back whom the old file had')
+  t.equal(registry.get('carol'), undefined, 'a client of the old file does not return')
 })
 
-t.test('who may act is told by the id', async t => {
+t.test('answers by id whether a client may act', async t => {
   const registry = ofFile()
   t.equal(registry.isEnabled('alice'), true)
   registry.apply(record(register('alice'), { disabled: true }))
@@ -139,7 +139,7 @@ t.test('who may act is told by the id', async t => {
   t.equal(registry.isEnabled('bob'), true)
 })
 
-t.test('pinned certificates and resource servers are those of the clients that may act', async t => {
+t.test('finds pinned certificates and resource servers of enabled clients only', async t => {
   const [one, two] = ['one', 'two'].map(name => issueCertificate({ subject: [['CN', name]] }).x509.raw) as [
     Buffer,
     Buffer,
@@ -171,6 +171,6 @@ t.test('pinned certificates and resource servers are those of the clients that m
   put(undefined)
   t.same(seen(), [true, false, true], "the file's again")
   for (const name of ['', 'undefined', 'https://anna.example/'])
-    t.equal(registry.hasResource(name), false, `${name} is no resource server`)
+    t.equal(registry.hasResource(name), false, `${name} is not a resource server`)
   t.equal(registry.isPinned(''), false)
 })

@@ -1,4 +1,4 @@
-// Live connections of those who may no longer act end within a second of the news, and no others.
+// Connections of clients that may no longer act are closed within a second of the change; others are not.
 import t from 'tap'
 import { issueCrl, startTestServer } from '../../src/testing/server.ts'
 import { putClient, register } from '../helpers/tokens/grants.ts'
@@ -8,7 +8,7 @@ const clients = [register('alice'), register('bob')]
 
 for (const protocol of ['http/1.1', 'h2'])
   t.test(
-    `${protocol}: a client that is disabled loses its connections, and comes back when it is enabled (N-08)`,
+    `${protocol}: closes the connections of a disabled client, and accepts it again once enabled (N-08)`,
     async t => {
       const server = await startTestServer({ clients, closeAfter: 500 })
       t.teardown(() => server.close())
@@ -25,11 +25,15 @@ for (const protocol of ['http/1.1', 'h2'])
 
       const start = performance.now()
       await server.store.disableClient('alice', JSON.stringify(clients[0]))
-      t.match(await user.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } }, 'until then in words')
+      t.match(
+        await user.get('/api/whoami', token),
+        { status: 401, body: { reason: 'revoked' } },
+        'refused with an error response until then',
+      )
       await until(() => !authenticated.isOpen() && !user.isOpen())
       t.comment(`closed after ${Math.round(performance.now() - start)} ms`)
       t.match(server.alarms, Array(2).fill({ event: 'connection.closed', reason: 'client_disabled' }))
-      t.equal(idle.isOpen(), true, 'on which nobody has said who he is')
+      t.equal(idle.isOpen(), true, 'a connection without an authenticated client')
       t.match(await idle.requestToken(), { status: 401, body: { reason: 'client_disabled' } })
       t.match(await bob.requestToken(), { status: 200 })
       await server.store.enableClient('alice')
@@ -37,7 +41,7 @@ for (const protocol of ['http/1.1', 'h2'])
     },
   )
 
-t.test('a client that is enabled again at once loses nothing', async t => {
+t.test('closes nothing when a client is enabled again at once', async t => {
   const server = await startTestServer({ clients, closeAfter: 100 })
   t.teardown(() => server.close())
   const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
@@ -49,7 +53,7 @@ t.test('a client that is enabled again at once loses nothing', async t => {
   t.match(await alice.requestToken(), { status: 200 })
 })
 
-t.test('a certificate that an administrator revokes, or a list that is loaded, ends its connections', async t => {
+t.test('closes the connections of a certificate revoked by an administrator or a loaded list', async t => {
   const server = await startTestServer({ clients, closeAfter: 0, ops: true })
   t.teardown(() => server.close())
   const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
@@ -71,5 +75,5 @@ t.test('a certificate that an administrator revokes, or a list that is loaded, e
   server.tls.reload({ cert: own.certificate, key: own.key, ca: ca.certificate, crl })
   await until(() => !bob.isOpen())
   t.match(server.alarms[1], { event: 'connection.closed', reason: 'certificate_revoked' })
-  t.match(await again.requestToken(), { status: 200 }, 'those of others stay')
+  t.match(await again.requestToken(), { status: 200 }, 'connections of other certificates stay open')
 })

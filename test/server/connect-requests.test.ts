@@ -1,5 +1,5 @@
-// CONNECT asks a proxy for a tunnel: refused with 405 and an event on both listeners and over both protocols, and the server
-// goes on. RFC 9110 §9.3.6, RFC 9113 §8.5.
+// CONNECT asks a proxy for a tunnel. Both listeners refuse it with 405 and an event over both protocols, and continue to
+// serve. RFC 9110 §9.3.6, RFC 9113 §8.5.
 import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import t from 'tap'
@@ -23,7 +23,7 @@ const answer = {
   body: { error: 'invalid_request', reason: 'malformed_request' },
 }
 
-t.test('HTTP/1.1: the answer is 405, and the connection ends with it, whatever follows', async t => {
+t.test('HTTP/1.1: answers 405 and closes the connection, whatever follows', async t => {
   for (const target of ['localhost:443', 'evil.example:22', '/', '*'])
     for (const more of ['', requestText('GET /', []), '\x16\x03\x01']) {
       const before = server.events.length
@@ -37,7 +37,7 @@ t.test('HTTP/1.1: the answer is 405, and the connection ends with it, whatever f
   t.match(await (await server.connect('alice')).get('/binding'), { status: 200 }, 'control')
 })
 
-t.test('HTTP/2: the answer is 405, and the other requests of the connection are served', async t => {
+t.test('HTTP/2: answers 405 and serves the other requests of the connection', async t => {
   const { ca, alice } = server.pki
   const session = connectHttp2(`https://localhost:${server.port}`, {
     ca: ca.certificate,
@@ -59,7 +59,7 @@ t.test('HTTP/2: the answer is 405, and the other requests of the connection are 
   t.equal(await ask({ ':path': '/binding' }), 200, 'control')
 })
 
-t.test('the ops listener: the answer is 405, with an event', async t => {
+t.test('the ops listener: answers 405 and records an event', async t => {
   const { port } = new URL(server.ops?.url ?? '')
   const before = server.events.length
   const text = await new Promise<string>(resolve => {
@@ -76,7 +76,7 @@ t.test('the ops listener: the answer is 405, with an event', async t => {
   t.match(await callOps(server, 'GET', '/health'), { status: 200 }, 'control')
 })
 
-t.test('a client that leaves before the answer harms nobody', async t => {
+t.test('survives a client that disconnects before the response', async t => {
   for (let round = 0; round < 20; round++) {
     const connection = await server.connect('alice')
     connection.socket.write('CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n', () => connection.socket.destroy())

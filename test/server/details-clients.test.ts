@@ -1,5 +1,5 @@
-// Why a client gets no token, for the operator: each detail of each such reason, caused over real TLS, with the facts that its
-// event has. Field cases, part B; RFC 6749 §5.2, RFC 8705 §2, RFC 8707 §2.
+// Why a client gets no token: each detail of each such reason, caused over real TLS, with the facts in its event. RFC 6749
+// §5.2, RFC 8705 §2, RFC 8707 §2.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
@@ -93,7 +93,7 @@ const as = (clientId: string, order: Partial<CertificateOrder>) => async () =>
 
 const connected = await server.connect(identity({ subject: [['CN', 'connected']] }), { clientId: 'connected' })
 
-/** A token request with a certificate whose subject has a length that DER forbids, and that OpenSSL reads. */
+/** A token request with a certificate whose subject has a length that DER forbids, but OpenSSL accepts. */
 async function withoutDer(): Promise<Answer> {
   const name = commonName('alice')
   const subject = element(0x30, name.subarray(2), 'one octet too many')
@@ -103,7 +103,7 @@ async function withoutDer(): Promise<Answer> {
   return connection.requestToken()
 }
 
-t.test('client_mismatch: each detail with the registered and the presented name', async t => {
+t.test('client_mismatch: reports each detail with the registered and the presented name', async t => {
   const dns = (...altNames: NonNullable<CertificateOrder['altNames']>) => ({ altNames })
   const token = await alice.token({ token_binding: 'certificate' })
   const secret = (await callOps(server, 'POST', at('secret', '/secrets'))).body
@@ -180,7 +180,7 @@ t.test('client_mismatch: each detail with the registered and the presented name'
   )
 })
 
-t.test('unknown_client, client_disabled and the grant types: each detail', async t => {
+t.test('unknown_client, client_disabled and the grant types: reports each detail', async t => {
   await provokeEach(t, server, 'unknown_client', {
     not_registered: { send: () => formOf({ client_id: 'Alice' }) },
   })
@@ -203,87 +203,90 @@ t.test('unknown_client, client_disabled and the grant types: each detail', async
   })
 })
 
-t.test('scope_denied, binding_not_allowed and target_unknown: each detail with what was asked for', async t => {
-  const { refresh: grant } = await startGrant(alice, { scope: 'notes:read' })
-  const reading = await bobs('notes:read')
-  const exchanging = (parameters: object) => () =>
-    exchange(alice, reading.access, { client_id: 'alice', ...parameters })
-  async function bobs(scope: string) {
-    return { access: await alice.token({ scope, token_binding: 'connection' }) }
-  }
-  await provokeEach(t, server, 'scope_denied', {
-    scope_malformed: {
-      send: () => formOf({ scope: 'notes:read  notes:write' }),
-      status: 400,
-      facts: { found: 'notes:read  notes:write' },
-    },
-    not_registered: {
-      send: () => formOf({ scope: 'notes:read admin' }),
-      status: 400,
-      facts: { found: 'notes:read admin', expected: 'notes:read notes:write' },
-    },
-    wider_than_granted: [
-      {
-        send: () => refresh(alice, grant, { scope: 'notes:write' }),
+t.test(
+  'scope_denied, binding_not_allowed and target_unknown: reports each detail with the requested value',
+  async t => {
+    const { refresh: grant } = await startGrant(alice, { scope: 'notes:read' })
+    const reading = await bobs('notes:read')
+    const exchanging = (parameters: object) => () =>
+      exchange(alice, reading.access, { client_id: 'alice', ...parameters })
+    async function bobs(scope: string) {
+      return { access: await alice.token({ scope, token_binding: 'connection' }) }
+    }
+    await provokeEach(t, server, 'scope_denied', {
+      scope_malformed: {
+        send: () => formOf({ scope: 'notes:read  notes:write' }),
         status: 400,
-        facts: { found: 'notes:write', expected: 'notes:read' },
+        facts: { found: 'notes:read  notes:write' },
       },
-      {
-        send: exchanging({ scope: 'notes:write' }),
+      not_registered: {
+        send: () => formOf({ scope: 'notes:read admin' }),
         status: 400,
-        facts: { found: 'notes:write', expected: 'notes:read' },
+        facts: { found: 'notes:read admin', expected: 'notes:read notes:write' },
       },
-    ],
-    nothing_left: {
-      send: async () => exchange(bob, await outside.sign(server.clock, { scope: 'notes:read openid' })),
-      status: 400,
-      facts: { found: 'notes:read openid', expected: 'notes:write' },
-    },
-  })
-  t.match(await exchanging({ scope: 'notes:read' })(), { status: 200 }, 'control')
-  await provokeEach(t, server, 'binding_not_allowed', {
-    not_registered: [
-      {
-        send: () => connected.requestToken({ token_binding: 'certificate' }),
+      wider_than_granted: [
+        {
+          send: () => refresh(alice, grant, { scope: 'notes:write' }),
+          status: 400,
+          facts: { found: 'notes:write', expected: 'notes:read' },
+        },
+        {
+          send: exchanging({ scope: 'notes:write' }),
+          status: 400,
+          facts: { found: 'notes:write', expected: 'notes:read' },
+        },
+      ],
+      nothing_left: {
+        send: async () => exchange(bob, await outside.sign(server.clock, { scope: 'notes:read openid' })),
+        status: 400,
+        facts: { found: 'notes:read openid', expected: 'notes:write' },
+      },
+    })
+    t.match(await exchanging({ scope: 'notes:read' })(), { status: 200 }, 'control')
+    await provokeEach(t, server, 'binding_not_allowed', {
+      not_registered: [
+        {
+          send: () => connected.requestToken({ token_binding: 'certificate' }),
+          status: 400,
+          facts: { found: 'certificate', expected: 'connection' },
+        },
+        {
+          send: () => formOf({ token_binding: 'none' }),
+          status: 400,
+          facts: { found: 'none', expected: 'certificate connection' },
+        },
+      ],
+      weaker_than_subject: {
+        send: exchanging({ token_binding: 'certificate' }),
         status: 400,
         facts: { found: 'certificate', expected: 'connection' },
       },
-      {
-        send: () => formOf({ token_binding: 'none' }),
+    })
+    t.match(await exchanging({ token_binding: 'connection' })(), { status: 200 }, 'control')
+    const fresh = await startGrant(alice)
+    await provokeEach(t, server, 'target_unknown', {
+      not_registered: {
+        send: () => formOf({ resource: `${issuer}/?secret` }),
         status: 400,
-        facts: { found: 'none', expected: 'certificate connection' },
+        facts: { found: `${issuer}/` },
       },
-    ],
-    weaker_than_subject: {
-      send: exchanging({ token_binding: 'certificate' }),
-      status: 400,
-      facts: { found: 'certificate', expected: 'connection' },
-    },
-  })
-  t.match(await exchanging({ token_binding: 'connection' })(), { status: 200 }, 'control')
-  const fresh = await startGrant(alice)
-  await provokeEach(t, server, 'target_unknown', {
-    not_registered: {
-      send: () => formOf({ resource: `${issuer}/?secret` }),
-      status: 400,
-      facts: { found: `${issuer}/` },
-    },
-    other_than_granted: {
-      send: () => refresh(alice, fresh.refresh, { resource: backend }),
-      status: 400,
-      facts: { found: backend, expected: issuer },
-    },
-    two_targets: {
-      send: exchanging({ resource: issuer, audience: backend }),
-      status: 400,
-      facts: { found: `resource ${issuer}, audience ${backend}` },
-    },
-  })
-  t.match(await formOf({ resource: issuer }), { status: 200 }, 'control')
-  t.match(await refresh(alice, fresh.refresh, { resource: issuer }), { status: 200 }, 'control')
-})
+      other_than_granted: {
+        send: () => refresh(alice, fresh.refresh, { resource: backend }),
+        status: 400,
+        facts: { found: backend, expected: issuer },
+      },
+      two_targets: {
+        send: exchanging({ resource: issuer, audience: backend }),
+        status: 400,
+        facts: { found: `resource ${issuer}, audience ${backend}` },
+      },
+    })
+    t.match(await formOf({ resource: issuer }), { status: 200 }, 'control')
+    t.match(await refresh(alice, fresh.refresh, { resource: issuer }), { status: 200 }, 'control')
+  },
+)
 
-t.test('refresh tokens: each detail of each reason', async t => {
+t.test('refresh tokens: reports each detail of each reason', async t => {
   const renewed = await server.connect(identity({}), { clientId: 'alice' })
   const { refresh: known, access } = await startGrant(alice)
   const unknown = buildOpaqueToken('rt', randomBytes(32))
@@ -301,7 +304,7 @@ t.test('refresh tokens: each detail of each reason', async t => {
     not_stored: { send: () => refresh(alice, unknown), status: 400 },
     other_client: { send: () => refresh(connected, known), status: 400 },
   })
-  t.match(server.events.at(-1), { client_id: 'alice', by: 'connected' }, 'whose it is, and who came')
+  t.match(server.events.at(-1), { client_id: 'alice', by: 'connected' }, 'its owner, and the client that presented it')
   const mine = await startGrant(alice)
   await provokeEach(t, server, 'refresh_certificate_mismatch', {
     other_certificate: { send: () => refresh(renewed, mine.refresh), status: 400 },
@@ -336,7 +339,7 @@ t.test('refresh tokens: each detail of each reason', async t => {
   server.clock = clock
 })
 
-/** A reuse has two events: that of the refusal comes after that of the alarm. */
+/** A reuse has two events: the refusal follows the alarm. */
 async function provokeWithReuse(
   t: { match(found: unknown, wanted: unknown, name: string): boolean },
   detail: 'reused' | 'answer_lost',
@@ -355,7 +358,7 @@ async function provokeWithReuse(
   )
 }
 
-t.test('report_signature_invalid: each detail with the key', async t => {
+t.test('report_signature_invalid: reports each detail with the key', async t => {
   const body = '[{"token":"x"}]'
   const unknown = makeReporter('unknown')
   const anybody = await server.connect(null)

@@ -1,4 +1,4 @@
-// Why a subject token is not exchanged, for the operator: each detail, caused over real TLS, with the facts that its event has.
+// Why a subject token is not exchanged: each detail, caused over real TLS, with the facts in its event.
 // RFC 8693 §2.1, RFC 8725 §3.
 import t from 'tap'
 import { makeDemoPki } from '../../src/pki/demo.ts'
@@ -58,7 +58,7 @@ const row = (token: string | Promise<string>, facts?: Provocation['facts']): Pro
   ...(facts && { facts }),
 })
 
-t.test('subject_token_invalid: each detail with what was found', async t => {
+t.test('subject_token_invalid: reports each detail with what was found', async t => {
   const good = await sign()
   const [header, claims, signature] = good.split('.') as [string, string, string]
   t.match(await ask(good)(), { status: 200 }, 'control')

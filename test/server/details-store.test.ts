@@ -1,5 +1,5 @@
-// Why no decision can be made, for the operator: each detail of store_unavailable that needs no database; those that need one
-// are in test/store/postgres-*.test.ts and test/ops/readiness.test.ts. I8.
+// Why no decision can be made: each detail of store_unavailable that needs no database. The others are in
+// test/store/postgres-*.test.ts and test/ops/readiness.test.ts. I8.
 import t from 'tap'
 import { details } from '../../src/core/details.ts'
 import { findObstacle } from '../../src/ops/health.ts'
@@ -25,16 +25,16 @@ t.teardown(() => server.close())
 const alice = await server.connect('alice')
 const ready = () => callOps(server, 'GET', '/ready')
 
-t.test('a store that is silent or does not answer: the event has the detail, and /ready its sentence', async t => {
+t.test('reports a silent or unresponsive store in the event and in /ready', async t => {
   const token = await alice.token()
   const use = () => alice.get('/api/whoami', token)
   t.match(await use(), { status: 200 }, 'control')
   t.match(await ready(), { status: 200 }, 'control')
 
-  faulty.lastNews = () => 6000
+  faulty.millisecondsSinceSync = () => 6000
   await provoke(t, server, 'store_unavailable', 'stale', { send: use, status: 503 })
   t.match(await ready(), { status: 503, body: { problems: [`${sentences.stale.cause} ${sentences.stale.remedy}`] } })
-  delete faulty.lastNews
+  delete faulty.millisecondsSinceSync
 
   faulty.check = () => Promise.reject(new Error('the disk is gone'))
   t.match(await ready(), {
@@ -43,14 +43,14 @@ t.test('a store that is silent or does not answer: the event has the detail, and
   })
   t.ok(
     server.log.some(line => line.includes('the disk is gone')),
-    'the log has its error',
+    'the log contains the error',
   )
   delete faulty.check
   t.match(await use(), { status: 200 }, 'control')
   t.match(await ready(), { status: 200 }, 'control')
 })
 
-t.test('a server that cannot write its events, or does not listen, is not ready', async t => {
+t.test('is not ready when it cannot write events or does not listen', async t => {
   const parts = { store, isServing: () => true, isRecording: () => true }
   t.equal(await findObstacle(parts), undefined, 'control')
   t.match(await findObstacle({ ...parts, isRecording: () => false }), { detail: 'event_not_written' })

@@ -1,5 +1,5 @@
-// Why a token is refused, for the operator: each detail of each such reason, caused over real TLS, with the facts that its
-// event has. Field cases, part B; RFC 9068 §4, RFC 7800 §3.1, binding-proof draft §2.3.
+// Why a token is refused: each detail of each such reason, caused over real TLS, with the facts in its event. RFC 9068 §4,
+// RFC 7800 §3.1, binding-proof draft §2.3.
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
@@ -50,7 +50,7 @@ const withHeader = (authorization?: string) =>
   alice.call(whoami, authorization === undefined ? {} : { headers: { authorization } })
 const served = { status: 200, body: { client_id: 'alice' } }
 const token = forge()
-/** SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name. */
+/** SSL_OP_NO_EXTENDED_MASTER_SECRET, which Node does not name. */
 const noExtendedMasterSecret = 1
 const large = issueCertificate({
   issuer: server.pki.ca,
@@ -59,20 +59,20 @@ const large = issueCertificate({
   extendedKeyUsage: ['clientAuth'],
 })
 
-t.test('every token here would be good, but for what its row changes', async t => {
+t.test('control: accepts the tokens of this file without their one change', async t => {
   t.match(await use(token), served)
   t.match(await use(forge({}, {}, rsa)), served)
   t.match(await use(forge({ cnf: { 'x5t#S256': good.cnf['x5t#S256'] } })), served)
 })
 
-t.test('no_token: each detail', t =>
+t.test('no_token: reports each detail', t =>
   provokeEach(t, server, 'no_token', {
     authorization_missing: { send: () => withHeader() },
     scheme_not_bearer: { send: () => withHeader(`DPoP ${token}`) },
   }),
 )
 
-t.test('bad_signature: each detail with what was found', async t => {
+t.test('bad_signature: reports each detail with what was found', async t => {
   const [header, claims, signature] = token.split('.') as [string, string, string]
   const highS = withSignature(token, withOtherS(signatureOf(token)))
   const rows: Provocations<'bad_signature'> = {
@@ -108,9 +108,9 @@ t.test('bad_signature: each detail with what was found', async t => {
   t.match(await use(token), served, 'the same token with the lower s')
 })
 
-t.test('what a token says of itself: each detail with the claim', async t => {
+t.test('claims: reports each detail with the claim', async t => {
   const { clock } = server
-  // The other detail is one of issuers elsewhere: test/verify/issuer-profiles.test.ts.
+  // test/verify/issuer-profiles.test.ts covers the other detail, for external issuers.
   for (const [typ, found] of [
     ['JWT', 'JWT'],
     [undefined, 'absent'],
@@ -156,7 +156,7 @@ t.test('what a token says of itself: each detail with the claim', async t => {
   t.match(await use(forge({ nbf: clock + 10, exp: clock + 86_400, aud: ['x', issuer] })), served, 'at the limits')
 })
 
-t.test('where a token came from and what it is for: each detail', async t => {
+t.test('issuer, audience and binding: reports each detail', async t => {
   const second = await server.connect('alice')
   const bob = await server.connect('bob')
   const certificate = await alice.token({ token_binding: 'certificate' })
@@ -182,7 +182,7 @@ t.test('where a token came from and what it is for: each detail', async t => {
   t.match(await use(strong, alice, '/strong'), { status: 200 })
 })
 
-t.test('proof_missing and proof_invalid: each detail with what was found', async t => {
+t.test('proof_missing and proof_invalid: reports each detail with what was found', async t => {
   const bound = await alice.token({ token_binding: 'proof' })
   const other = await alice.token({ token_binding: 'proof' })
   const second = await server.connect('alice')
@@ -239,10 +239,14 @@ t.test('proof_missing and proof_invalid: each detail with what was found', async
     used_already: reusedId,
     too_many: { send: () => floodWithProofs(bound), facts: { limit: 16_384 } },
   })
-  t.match(await second.get(whoami, bound, second.prove(bound)), served, 'the token on another connection, proven there')
+  t.match(
+    await second.get(whoami, bound, second.prove(bound)),
+    served,
+    'the token on another connection, with a proof for it',
+  )
 })
 
-t.test('no_certificate and binding_unavailable: each detail', async t => {
+t.test('no_certificate and binding_unavailable: reports each detail', async t => {
   const nobody = await server.connect(null)
   const inject = async (url: string) => {
     const {
@@ -273,7 +277,7 @@ t.test('no_certificate and binding_unavailable: each detail', async t => {
   t.match(await strong.requestToken({ token_binding: 'connection' }), { status: 200 }, 'control')
 })
 
-t.test('revoked: each detail', async t => {
+t.test('revoked: reports each detail', async t => {
   const revoke = async (kind: string, value?: string) =>
     t.match(await callOps(server, 'POST', '/admin/revocations', { body: { kind, value } }), { status: 201 }, kind)
   const [first, second, third] = [await alice.token(), await alice.token(), await alice.token()]
@@ -306,7 +310,7 @@ t.test('revoked: each detail', async t => {
   await provoke(t, server, 'revoked', 'key_removed', { send: () => use(fresh), facts: { kid: removed?.kid } })
 })
 
-/** Replaces the header or the claims of a proof; its signature then no longer fits. */
+/** Replaces the header or the claims of a proof, which invalidates its signature. */
 function withPart(proof: string, at: 0 | 1, changes: object | undefined): string {
   const parts = proof.split('.')
   const before = JSON.parse(Buffer.from(parts[at] as string, 'base64url').toString())
@@ -317,7 +321,7 @@ function decodeHeader(token: string): { kid: string } {
   return JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString())
 }
 
-/** As many ids as are remembered for one connection, put where the server remembers them, and one more over TLS. */
+/** Adds the maximum number of ids to a connection's memory, and one more over TLS. */
 async function floodWithProofs(bound: string): Promise<Answer> {
   const socket = sockets.find(({ remotePort }) => remotePort === alice.socket.localPort)
   const used = connectionOf(socket)?.usedProofs as Map<string, number>

@@ -1,5 +1,5 @@
-// POST /leaks: whoever shows that they hold a token ends it, with its grant, once and with one event; by a signature as
-// GitHub makes it, or as a client with the scope for it. N-64, OA27, I5.
+// POST /leaks: a report of a leaked token revokes it with its grant, once and with one event. Reporters sign like GitHub,
+// or are clients with the required scope. N-64, OA27, I5.
 import { createPublicKey, randomBytes } from 'node:crypto'
 import t from 'tap'
 import { blotTokens } from '../../src/core/leak-report.ts'
@@ -42,7 +42,7 @@ const clients = [
 const server = await startTestServer({ clients, env: trustReporters(t.testdir(), keys) })
 t.teardown(() => server.close())
 const identities = new Map<string, Identity>()
-/** A connection with the one certificate of a client. */
+/** A connection with a client certificate. */
 const connect = (name: string) => {
   const identity =
     identities.get(name) ??
@@ -60,18 +60,18 @@ const reportAsClient = async (body: string) => send(scanner, body, {}, await sca
 const revoked = { status: 401, body: { reason: 'revoked' } }
 const good = { status: 200 }
 
-t.test('N-64: the vector of the programme holds, and its report is taken and ends nothing', async t => {
+t.test('verifies the programme’s vector, and accepts its report without revoking anything (N-64)', async t => {
   t.ok(isSignedBy(Buffer.from(vector.body), vector.signature, vectorKey))
   t.notOk(isSignedBy(Buffer.from(`${vector.body} `), vector.signature, vectorKey))
   const [before, since] = [await contentsOf(server.store), server.events.length]
   const headers = { 'Github-Public-Key-Identifier': 'vector', 'Github-Public-Key-Signature': vector.signature }
   t.match(await send(nobody, vector.body, headers), accepted, 'without a certificate')
-  t.match(await send(alice, vector.body, headers), accepted, 'with one')
+  t.match(await send(alice, vector.body, headers), accepted, 'with a certificate')
   t.same(await contentsOf(server.store), before)
   t.same(server.events.slice(since), [])
 })
 
-t.test('OA27: a token without a grant ends by itself, whoever reports it', async t => {
+t.test('revokes a token without a grant, whoever reports it (OA27)', async t => {
   for (const [who, connection] of [
     ['plain', plain],
     ['pale', pale],
@@ -85,7 +85,7 @@ t.test('OA27: a token without a grant ends by itself, whoever reports it', async
       const since = server.events.length
       t.match(await report(reportOf(token)), accepted, `${who} by ${by}`)
       t.match(await connection.get('/api/whoami', token), revoked, `${who} by ${by}`)
-      t.match(await connection.get('/api/whoami', sibling), good, 'what did not leak lives')
+      t.match(await connection.get('/api/whoami', sibling), good, 'a token that did not leak stays valid')
       const [leak] = leaksOf(server, since)
       t.match(leak, {
         outcome: 'success',
@@ -104,7 +104,7 @@ t.test('OA27: a token without a grant ends by itself, whoever reports it', async
     }
 })
 
-t.test('OA27: any token of a grant ends the grant: all its refresh tokens, and all that came from them', async t => {
+t.test('revokes the whole grant for any of its tokens (OA27)', async t => {
   for (const [who, connection] of [
     ['alice', alice],
     ['olga', olga],
@@ -120,7 +120,7 @@ t.test('OA27: any token of a grant ends the grant: all its refresh tokens, and a
         t.match(await sendSigned(nobody, reporter, reportOf((age === 'first' ? first : second)[leaked])), accepted)
         for (const { access } of [first, second]) t.match(await connection.get('/api/whoami', access), revoked, name)
         t.match(await refresh(connection, second.refresh), { status: 400, body: { reason: 'refresh_revoked' } }, name)
-        t.match(await connection.get('/api/whoami', other.access), good, 'another grant of the client lives')
+        t.match(await connection.get('/api/whoami', other.access), good, 'another grant of the client stays valid')
         t.match(await refresh(connection, other.refresh), good)
         const leaks = leaksOf(server, since)
         t.match(leaks, [{ kind: `${leaked}_token`, client_id: who, grant: String, revoked: 'grant', bound_to: String }])
@@ -128,7 +128,7 @@ t.test('OA27: any token of a grant ends the grant: all its refresh tokens, and a
       }
 })
 
-t.test('an expired token still shows that its grant is in wrong hands', async t => {
+t.test('revokes the grant of an expired token', async t => {
   const { access, refresh: token } = await startGrant(alice)
   server.clock += 301
   t.match(await alice.get('/api/whoami', access), { status: 401, body: { reason: 'expired' } }, 'control')
@@ -138,12 +138,12 @@ t.test('an expired token still shows that its grant is in wrong hands', async t 
   t.match(leaksOf(server, since), [{ kind: 'access_token', revoked: 'grant' }])
 })
 
-t.test('OA27: a second report says nothing new, nor does one of a token that its client has given back', async t => {
+t.test('records no event for a second report, or for a token that its client has revoked (OA27)', async t => {
   const { access, refresh: token } = await startGrant(alice)
   const lonely = await plain.token()
   const since = server.events.length
   t.match(await sendSigned(nobody, reporter, reportOf(access, access, lonely)), accepted)
-  t.equal(leaksOf(server, since).length, 2, 'control: one for each')
+  t.equal(leaksOf(server, since).length, 2, 'control: one event for each')
   const again = [reportOf(access), reportOf(token), reportOf(lonely), reportOf(access, access, lonely)]
   const before = await contentsOf(server.store, [token])
   for (const body of again) t.match(await sendSigned(nobody, reporter, body), accepted)
@@ -157,7 +157,7 @@ t.test('OA27: a second report says nothing new, nor does one of a token that its
   t.same(server.events.slice(mark), [])
 })
 
-t.test('a token that its client has given back, but whose grant lives, ends the grant', async t => {
+t.test('revokes the grant of a reported token that its client has revoked before', async t => {
   const { access, refresh: token } = await startGrant(alice)
   await revoke(alice, access)
   const since = server.events.length
@@ -166,7 +166,7 @@ t.test('a token that its client has given back, but whose grant lives, ends the 
   t.match(await refresh(alice, token), { status: 400, body: { reason: 'refresh_revoked' } })
 })
 
-t.test('a disabled client can be let in again, but not with what has leaked meanwhile', async t => {
+t.test('accepts no leaked token after its disabled client is enabled again', async t => {
   const registration = register('dora')
   const { access, refresh: token } = await startGrant(await connect('dora'), { token_binding: 'certificate' })
   t.match(await (await connect('dora')).get('/api/whoami', access), good, 'control')
@@ -174,13 +174,13 @@ t.test('a disabled client can be let in again, but not with what has leaked mean
   const since = server.events.length
   for (let time = 0; time < 2; time++) t.match(await sendSigned(nobody, reporter, reportOf(access)), accepted)
   await server.store.enableClient('dora')
-  const dora = await connect('dora') // the connections of a client that is disabled end
+  const dora = await connect('dora') // the connections of a disabled client are closed
   t.match(await dora.get('/api/whoami', access), revoked)
   t.match(await refresh(dora, token), { status: 400, body: { reason: 'refresh_revoked' } })
   t.equal(leaksOf(server, since).length, 1)
 })
 
-t.test('OA27: of two reports at the same time one is an event, whoever sends them', async t => {
+t.test('records one event for two parallel reports, whoever sends them (OA27)', async t => {
   for (const connection of [alice, olga]) {
     const { access, refresh: token } = await startGrant(connection)
     const since = server.events.length
@@ -194,7 +194,7 @@ t.test('OA27: of two reports at the same time one is an event, whoever sends the
   }
 })
 
-t.test('members that nobody knows are ignored, those that are needed are few', async t => {
+t.test('ignores unknown members of a report, and requires only the token', async t => {
   const token = await plain.token()
   const since = server.events.length
   const body = JSON.stringify([{ token, score: 1, commit: { a: [] } }])
@@ -202,7 +202,7 @@ t.test('members that nobody knows are ignored, those that are needed are few', a
   t.match(leaksOf(server, since), [{ kind: 'access_token', by: reporter.identifier }])
 })
 
-t.test('LK03, LK11: places are kept short, in one line, and without tokens', async t => {
+t.test('records the places of a leak shortened, in one line, and without tokens (LK03, LK11)', async t => {
   const [token, other] = [await plain.token(), await olga.token()]
   const refreshToken = buildOpaqueToken('rt', randomBytes(32))
   const secrets = [token, other, refreshToken]
@@ -222,23 +222,20 @@ t.test('LK03, LK11: places are kept short, in one line, and without tokens', asy
   t.match(claimsOf(token), { client_id: 'plain' }, 'control: it is a token')
 })
 
-t.test(
-  'the server process takes reports by the keys of its file, and does not start without what it names',
-  async t => {
-    const cwd = t.testdir({ 'broken.json': '{"public_keys":[{}]}' })
-    const process = await startTlsbound(t, cwd, trustReporters(cwd, keys))
-    const token = await (await process.connect('alice')).token({ token_binding: 'certificate' })
-    t.match(await (await process.connect('alice')).get('/api/whoami', token), good, 'control')
-    t.match(await sendSigned(await process.connect(null), makeReporter(), reportOf(token)), { status: 401 })
-    t.match(await sendSigned(await process.connect(null), reporter, reportOf(token)), accepted)
-    t.match(await (await process.connect('alice')).get('/api/whoami', token), revoked)
-    for (const [file, problem] of [
-      [
-        'broken.json',
-        /^tlsbound: broken\.json: public_keys number 1: key_identifier must have 1 to 128 characters[^\n]*\n$/m,
-      ],
-      ['missing.json', /^tlsbound: missing\.json: there is no such file \(ENOENT\)\n$/m],
-    ] as const)
-      t.match(await runTlsbound(['serve'], cwd, { TLSBOUND_LEAK_KEYS_FILE: file }), { code: 1, stderr: problem }, file)
-  },
-)
+t.test('serve accepts reports by the keys of its file, and does not start if the file is invalid', async t => {
+  const cwd = t.testdir({ 'broken.json': '{"public_keys":[{}]}' })
+  const process = await startTlsbound(t, cwd, trustReporters(cwd, keys))
+  const token = await (await process.connect('alice')).token({ token_binding: 'certificate' })
+  t.match(await (await process.connect('alice')).get('/api/whoami', token), good, 'control')
+  t.match(await sendSigned(await process.connect(null), makeReporter(), reportOf(token)), { status: 401 })
+  t.match(await sendSigned(await process.connect(null), reporter, reportOf(token)), accepted)
+  t.match(await (await process.connect('alice')).get('/api/whoami', token), revoked)
+  for (const [file, problem] of [
+    [
+      'broken.json',
+      /^tlsbound: broken\.json: public_keys number 1: key_identifier must have 1 to 128 characters[^\n]*\n$/m,
+    ],
+    ['missing.json', /^tlsbound: missing\.json: there is no such file \(ENOENT\)\n$/m],
+  ] as const)
+    t.match(await runTlsbound(['serve'], cwd, { TLSBOUND_LEAK_KEYS_FILE: file }), { code: 1, stderr: problem }, file)
+})

@@ -1,5 +1,5 @@
-// Every detail of malformed_request with a request that meets it: the client is told what was wrong with which parameter,
-// header or octet, and the event has the same. A detail without a row here fails.
+// Every detail of malformed_request with a request that causes it. The client and the event learn which parameter, header
+// or octet is wrong. A detail without a row here fails.
 import { connect } from 'node:net'
 import t from 'tap'
 import { type DetailOf, details, type RefusalFacts } from '../../src/core/details.ts'
@@ -15,9 +15,9 @@ t.setTimeout(120_000)
 type Detail = DetailOf<'malformed_request'>
 
 interface Row {
-  /** A request in HTTP/1.1 as alice, or whatever else makes the refusal. */
+  /** An HTTP/1.1 request as alice, or a function that causes the refusal. */
   readonly send: string | (() => Promise<unknown>)
-  /** 0: nobody is told, or the answer is that to an earlier request. */
+  /** 0: no response, or the response to an earlier request. */
   readonly status?: number
   /** Part of `error_description`. */
   readonly told: string
@@ -56,7 +56,7 @@ const exchangeForm = (more: string) => form(`grant_type=${exchangeGrant}&client_
 const chunked = (chunks: string) =>
   requestText('POST /oauth/token', [`Content-Type: ${formType}`, 'Transfer-Encoding: chunked'], chunks)
 
-/** Sends octets as alice, and half-closes the connection behind them. */
+/** Sends octets as alice, then half-closes the connection. */
 async function sendAndEnd(bytes: string) {
   const connection = await server.connect('alice')
   const answered = exchange(connection, bytes, { until: 1 })
@@ -64,7 +64,7 @@ async function sendAndEnd(bytes: string) {
   return answered
 }
 
-/** Octets to the ops listener, which speaks HTTP without TLS. */
+/** Sends octets to the ops listener, which uses HTTP without TLS. */
 const toOps = (octets: string) =>
   new Promise<void>(resolve => {
     const { port } = new URL(server.ops?.url as string)
@@ -325,7 +325,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
 }
 
 for (const detail of Object.keys(details.malformed_request) as Detail[])
-  t.test(`${detail} is told to the client and the operator`, async t => {
+  t.test(`${detail} is reported to the client and in the event`, async t => {
     const all = [rows[detail] ?? []].flat()
     t.ok(all.length > 0, 'it has a row')
     for (const { send, status = 400, told, facts } of all) {

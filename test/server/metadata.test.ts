@@ -1,4 +1,4 @@
-// What the server says about itself: the two well-known documents, the public keys, GET /binding. No token is needed.
+// The two well-known documents, the public keys, and GET /binding. No token is needed.
 // RFC 8414 §2, §3; RFC 9728 §2, §3; RFC 7517; N-51, N-52, OA25, OA26, JW34.
 import t from 'tap'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
@@ -23,37 +23,40 @@ const bindings = {
 }
 const endpoint = (server: TestServer, address: string) => read(server, new URL(address).pathname)
 
-t.test('the documents need no certificate and say exactly what this server does (N-27, N-51, N-52, OA25)', async t => {
-  const server = await start(t)
-  const issuer = 'https://localhost:8443'
-  const as = await read(server, authorizationServer)
-  t.match(as, { status: 200, headers: { 'content-type': /^application\/json(;|$)/ } })
-  t.match(as.body, {
-    issuer,
-    token_endpoint: `${issuer}/oauth/token`,
-    jwks_uri: `${issuer}/oauth/jwks`,
-    scopes_supported: ['notes:read', 'notes:write'],
-    grant_types_supported: ['client_credentials'],
-    token_endpoint_auth_methods_supported: ['tls_client_auth'],
-    ...bindings,
-  })
-  const rs = await read(server, protectedResource)
-  t.match(rs, { status: 200, headers: { 'content-type': /^application\/json(;|$)/ } })
-  t.match(rs.body, {
-    resource: issuer,
-    authorization_servers: [issuer],
-    bearer_methods_supported: ['header'],
-    ...bindings,
-  })
-  for (const { body } of [as, rs])
-    for (const [name, value] of Object.entries(body as object)) {
-      if (Array.isArray(value)) t.ok(value.length > 0, `${name} has elements (RFC 8414 §3.2, RFC 9728 §3.2)`)
-      if (/_uri$|_endpoint$/.test(name)) t.match(value, /^https:/, name)
-    }
-  t.match((await read(server, new URL(as.body.jwks_uri).pathname)).status, 200)
-})
+t.test(
+  'serves the documents without a certificate, and describes exactly this server (N-27, N-51, N-52, OA25)',
+  async t => {
+    const server = await start(t)
+    const issuer = 'https://localhost:8443'
+    const as = await read(server, authorizationServer)
+    t.match(as, { status: 200, headers: { 'content-type': /^application\/json(;|$)/ } })
+    t.match(as.body, {
+      issuer,
+      token_endpoint: `${issuer}/oauth/token`,
+      jwks_uri: `${issuer}/oauth/jwks`,
+      scopes_supported: ['notes:read', 'notes:write'],
+      grant_types_supported: ['client_credentials'],
+      token_endpoint_auth_methods_supported: ['tls_client_auth'],
+      ...bindings,
+    })
+    const rs = await read(server, protectedResource)
+    t.match(rs, { status: 200, headers: { 'content-type': /^application\/json(;|$)/ } })
+    t.match(rs.body, {
+      resource: issuer,
+      authorization_servers: [issuer],
+      bearer_methods_supported: ['header'],
+      ...bindings,
+    })
+    for (const { body } of [as, rs])
+      for (const [name, value] of Object.entries(body as object)) {
+        if (Array.isArray(value)) t.ok(value.length > 0, `${name} has elements (RFC 8414 §3.2, RFC 9728 §3.2)`)
+        if (/_uri$|_endpoint$/.test(name)) t.match(value, /^https:/, name)
+      }
+    t.match((await read(server, new URL(as.body.jwks_uri).pathname)).status, 200)
+  },
+)
 
-t.test('a list that has no elements is left out (RFC 8414 §3.2, N-51)', async t => {
+t.test('omits an empty list (RFC 8414 §3.2, N-51)', async t => {
   const client = {
     client_id: 'alice',
     token_endpoint_auth_method: 'tls_client_auth',
@@ -64,32 +67,35 @@ t.test('a list that has no elements is left out (RFC 8414 §3.2, N-51)', async t
     t.notOk('scopes_supported' in (await read(server, path)).body, path)
 })
 
-t.test('the documents lie between host and path of what they are about (RFC 8414 §3.1, RFC 9728 §3.1)', async t => {
-  for (const [issuer, path] of [
-    ['https://as.example', authorizationServer],
-    ['https://as.example/', authorizationServer],
-    ['https://as.example/tenant', `${authorizationServer}/tenant`],
-    ['https://as.example/a/b', `${authorizationServer}/a/b`],
-    ['https://as.example/tenant/', `${authorizationServer}/tenant`],
-  ] as const) {
-    const server = await start(t, named(issuer))
-    t.match(await read(server, path), { status: 200, body: { issuer } }, `N-51: ${issuer}`)
-  }
-  const server = await start(t, named('https://as.example/tenant', 'https://rs.example/api/v1'))
-  t.match(await read(server, `${protectedResource}/api/v1`), {
-    status: 200,
-    body: { resource: 'https://rs.example/api/v1' },
-  })
-  for (const path of [
-    authorizationServer,
-    protectedResource,
-    `/tenant${authorizationServer}`,
-    `${protectedResource}/tenant`,
-  ])
-    t.match(await read(server, path), { status: 404 }, path)
-})
+t.test(
+  'inserts the well-known path between host and path of the identifier (RFC 8414 §3.1, RFC 9728 §3.1)',
+  async t => {
+    for (const [issuer, path] of [
+      ['https://as.example', authorizationServer],
+      ['https://as.example/', authorizationServer],
+      ['https://as.example/tenant', `${authorizationServer}/tenant`],
+      ['https://as.example/a/b', `${authorizationServer}/a/b`],
+      ['https://as.example/tenant/', `${authorizationServer}/tenant`],
+    ] as const) {
+      const server = await start(t, named(issuer))
+      t.match(await read(server, path), { status: 200, body: { issuer } }, `N-51: ${issuer}`)
+    }
+    const server = await start(t, named('https://as.example/tenant', 'https://rs.example/api/v1'))
+    t.match(await read(server, `${protectedResource}/api/v1`), {
+      status: 200,
+      body: { resource: 'https://rs.example/api/v1' },
+    })
+    for (const path of [
+      authorizationServer,
+      protectedResource,
+      `/tenant${authorizationServer}`,
+      `${protectedResource}/tenant`,
+    ])
+      t.match(await read(server, path), { status: 404 }, path)
+  },
+)
 
-t.test('every address in the documents is one that this server answers, whatever the issuer looks like', async t => {
+t.test('answers every address in the documents, for every form of issuer', async t => {
   for (const issuer of ['https://as.example', 'https://as.example/', 'https://as.example/tenant']) {
     const server = await start(t, named(issuer))
     const path = new URL(issuer).pathname.replace(/\/$/, '')
@@ -99,17 +105,20 @@ t.test('every address in the documents is one that this server answers, whatever
   }
 })
 
-t.test('the challenge names the document of the resource, which names the resource (RFC 9728 §5.1, N-52)', async t => {
-  for (const audience of ['https://rs.example', 'https://rs.example/api/v1']) {
-    const server = await start(t, named('https://as.example', audience))
-    const { headers } = await read(server, '/api/whoami')
-    const [, address = ''] = /^Bearer resource_metadata="([^"]+)"$/.exec(String(headers['www-authenticate'])) ?? []
-    t.equal(new URL(address).origin, new URL(audience).origin)
-    t.match(await endpoint(server, address), { status: 200, body: { resource: audience } }, address)
-  }
-})
+t.test(
+  'names the resource’s document in the challenge, and the resource in the document (RFC 9728 §5.1, N-52)',
+  async t => {
+    for (const audience of ['https://rs.example', 'https://rs.example/api/v1']) {
+      const server = await start(t, named('https://as.example', audience))
+      const { headers } = await read(server, '/api/whoami')
+      const [, address = ''] = /^Bearer resource_metadata="([^"]+)"$/.exec(String(headers['www-authenticate'])) ?? []
+      t.equal(new URL(address).origin, new URL(audience).origin)
+      t.match(await endpoint(server, address), { status: 200, body: { resource: audience } }, address)
+    }
+  },
+)
 
-t.test('no header of a request gets into an answer (OA26)', async t => {
+t.test('copies no request header into a response (OA26)', async t => {
   const server = await start(t)
   const evil = [
     'X-Forwarded-Host: evil.example',
@@ -137,16 +146,16 @@ t.test('no header of a request gets into an answer (OA26)', async t => {
     t.notMatch(absolute.received, /\/\/evil/, `absolute target for ${path}`)
     const host = requestText(`GET ${path}`, []).replace('localhost', 'evil.example')
     const foreign = await exchangeOnce(server, host, { until: 1 })
-    t.match(foreign.answers, [{ status: 421 }], 'another host than the handshake named')
+    t.match(foreign.answers, [{ status: 421 }], 'another host than the one in the handshake')
     t.notMatch(foreign.received, /\/\/evil/, `Host for ${path}`)
   }
   const unnamed = await server.connect('alice', { servername: '' })
   const answer = await unnamed.call(authorizationServer, { headers: { host: 'evil.example' } })
-  t.match(answer, { status: 200, body: { issuer: 'https://localhost:8443' } }, 'no name in the handshake, any Host')
+  t.match(answer, { status: 200, body: { issuer: 'https://localhost:8443' } }, 'without SNI, any Host')
   t.notMatch(answer.text, /evil/)
 })
 
-t.test('the keys are public, named, for one algorithm each, and every signing key is there (JW34)', async t => {
+t.test('publishes every signing key with an id and one algorithm each (JW34)', async t => {
   const signingKeys = [
     await generateTokenKey('ES256'),
     await generateTokenKey('EdDSA'),
@@ -170,7 +179,7 @@ t.test('the keys are public, named, for one algorithm each, and every signing ke
   for (const secret of secrets) t.notOk(JSON.stringify(body).includes(secret))
 })
 
-t.test('GET /binding shows what the server sees of this connection, and thumbprints only (N-06)', async t => {
+t.test('GET /binding: shows what the server sees of this connection, with thumbprints only (N-06)', async t => {
   const server = await start(t, { env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' } })
   const thumbprint = /^[\w-]{43}$/
   for (const protocol of ['http/1.1', 'h2']) {
@@ -193,7 +202,7 @@ t.test('GET /binding shows what the server sees of this connection, and thumbpri
     t.not(
       (await other.get('/binding')).body.bindings['tls-exporter'],
       body.bindings['tls-exporter'],
-      'another on another',
+      'another value on another connection',
     )
   }
   const tls12 = await server.connect('bob', { maxVersion: 'TLSv1.2' })
@@ -202,13 +211,13 @@ t.test('GET /binding shows what the server sees of this connection, and thumbpri
     extended_master_secret: true,
     bindings: { 'tls-exporter': thumbprint, 'tls-unique': thumbprint },
   })
-  // 1 is OpenSSL's SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name.
+  // 1 is OpenSSL's SSL_OP_NO_EXTENDED_MASTER_SECRET, which Node does not name.
   const without = await server.connect('bob', { maxVersion: 'TLSv1.2', secureOptions: 1 })
   const { body } = await without.get('/binding')
   t.same({ extended: body.extended_master_secret, bindings: body.bindings }, { extended: false, bindings: {} })
 })
 
-t.test('GET /binding gives the reason where there is no acceptable certificate', async t => {
+t.test('GET /binding: gives the reason if there is no acceptable certificate', async t => {
   const server = await start(t)
   t.match(
     (await (await server.connect('alice')).get('/binding')).body,

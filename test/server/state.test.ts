@@ -1,5 +1,5 @@
-// What a server knows by heart: followed from a real store, given up when the store falls silent, swept by the minute.
-// I5, I8, RE04, RE09, DS12, OA21. The timer is a mocked one, so that nobody waits for it.
+// A server's state in memory: it follows a real store, distrusts it after a long silence, and removes expired records every
+// minute. I5, I8, RE04, RE09, DS12, OA21. The timer is mocked, so that no test waits for it.
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import type { AccessTokenClaims } from '../../src/core/access-token.ts'
@@ -21,7 +21,7 @@ const silent = { name: 'OAuthError', code: 'temporarily_unavailable', reason: 's
 mock.timers.enable({ apis: ['setInterval'] })
 t.teardown(() => mock.timers.reset())
 
-/** A state over a real store, whose `clock` can be put, and whose timer can be let run. */
+/** A state over a real store, with a settable `clock` and a timer that tests can run. */
 async function follow(t: Test, store: Store = openSqlite(':memory:')) {
   const time = { now: start }
   const clients = new ClientRegistry([register('alice')])
@@ -37,7 +37,7 @@ async function follow(t: Test, store: Store = openSqlite(':memory:')) {
   return { store, clients, state, time, sweep }
 }
 
-t.test('it knows what the store has when it starts, and each change when the change is answered', async t => {
+t.test('knows the store’s content after the start, and each change once its call is answered', async t => {
   const store = openSqlite(':memory:')
   await store.revoke(token('early'))
   await store.putClient('bob', JSON.stringify(register('bob')))
@@ -52,16 +52,16 @@ t.test('it knows what the store has when it starts, and each change when the cha
   t.equal(state.isRevoked(claims('other', { grant: 'g' })), true)
   await store.disableClient('alice', JSON.stringify(register('alice')))
   t.equal(clients.get('alice')?.disabled, true)
-  t.equal(state.isRevoked(claims('hers')), true, 'a disabled client has no good token')
+  t.equal(state.isRevoked(claims('hers')), true, 'the tokens of a disabled client are revoked')
   await store.removeClient('alice')
   t.equal(clients.get('alice')?.disabled, false)
   t.equal(state.isRevoked(claims('hers')), false)
-  t.equal(state.isRevoked(claims('hers', { client_id: 'carol' })), true, 'nor has one that is not registered')
+  t.equal(state.isRevoked(claims('hers', { client_id: 'carol' })), true, 'so are those of an unregistered client')
   await store.putSecret('alice', 'one', 'hash')
   t.same(clients.get('alice')?.secrets, [{ id: 'one', hash: 'hash' }])
 })
 
-t.test('a record that cannot be read neither keeps a server from starting nor from hearing of the next', async t => {
+t.test('starts despite an unreadable record, and applies later changes', async t => {
   const store = openSqlite(':memory:')
   await store.putClient('alice', '{')
   const { clients, state } = await follow(t, store)
@@ -71,24 +71,24 @@ t.test('a record that cannot be read neither keeps a server from starting nor fr
   t.equal(state.isRevoked(claims('next')), true)
 })
 
-t.test('I8: after five seconds of silence nothing is known any longer, until there is word again', async t => {
+t.test('refuses all decisions after five seconds of silence, until the store responds again (I8)', async t => {
   let silence = 0
-  const { state } = await follow(t, { ...openSqlite(':memory:'), lastNews: () => silence })
+  const { state } = await follow(t, { ...openSqlite(':memory:'), millisecondsSinceSync: () => silence })
   for (const good of [0, 4999, 5000]) {
     silence = good
-    t.doesNotThrow(() => state.requireNews(), `${good} ms`)
+    t.doesNotThrow(() => state.requireSync(), `${good} ms`)
     t.equal(state.isRevoked(claims('j')), false)
   }
   for (const bad of [5001, 60_000, Number.POSITIVE_INFINITY]) {
     silence = bad
-    t.throws(() => state.requireNews(), silent, `${bad} ms`)
+    t.throws(() => state.requireSync(), silent, `${bad} ms`)
     t.throws(() => state.isRevoked(claims('j')), silent)
   }
   silence = 0
   t.equal(state.isRevoked(claims('j')), false)
 })
 
-t.test('a store that does not answer keeps a server from starting', async t => {
+t.test('does not start with an unresponsive store', async t => {
   const store = openSqlite(':memory:')
   await store.close()
   await t.rejects(
@@ -97,7 +97,7 @@ t.test('a store that does not answer keeps a server from starting', async t => {
   )
 })
 
-t.test('DS12: what has expired goes from memory and store, in steps, and what has not stays', async t => {
+t.test('removes expired records from memory and store in steps, and keeps all others (DS12)', async t => {
   const { store, state, sweep } = await follow(t)
   for (let each = 0; each < 1200; each++) await store.keepAccessToken(`old ${each}`, '{}', start - 100)
   await store.keepAccessToken('good', '{}', start + 100)
@@ -112,10 +112,10 @@ t.test('DS12: what has expired goes from memory and store, in steps, and what ha
     undefined,
     '{}',
   ])
-  t.equal(await store.removeExpired(start, 10_000), 0, 'nothing was left to do')
+  t.equal(await store.removeExpired(start, 10_000), 0, 'nothing is left')
 })
 
-t.test('a sweep that fails is no fault, and the next one works', async t => {
+t.test('survives a failed removal, and the next one succeeds', async t => {
   const real = openSqlite(':memory:')
   const broken = openSqlite(':memory:')
   await broken.close()
@@ -130,7 +130,7 @@ t.test('a sweep that fails is no fault, and the next one works', async t => {
   t.equal(await store.findAccessToken('old'), undefined)
 })
 
-t.test('RE09: a clock that is put far ahead and back again brings no revoked token back to life', async t => {
+t.test('accepts no revoked token after the clock was set far ahead and back (RE09)', async t => {
   const { store, state, time, sweep } = await follow(t)
   await store.revoke(token('stolen'))
   t.equal(state.isRevoked(claims('stolen')), true)
@@ -140,13 +140,13 @@ t.test('RE09: a clock that is put far ahead and back again brings no revoked tok
     time.now = start
     t.equal(state.isRevoked(claims('stolen')), true, `${jump} s ahead`)
     const told: unknown[] = []
-    const stop = await store.follow(news => void told.push(news))
+    const stop = await store.follow(change => void told.push(change))
     stop()
-    t.match(told, [{ revocation: { value: 'stolen' } }], 'nor would a server that starts later take it')
+    t.match(told, [{ revocation: { value: 'stolen' } }], 'a server that starts later would refuse it as well')
   }
 })
 
-t.test('when it has stopped it hears nothing more and sweeps nothing more', async t => {
+t.test('applies and removes nothing after it was stopped', async t => {
   const { store, state, sweep } = await follow(t)
   await store.keepAccessToken('old', '{}', start - 100)
   state.stop()

@@ -1,4 +1,5 @@
-// grant_type token-exchange (RFC 8693): what is exchanged for what, whose it then is, and how outside issuers are listed.
+// grant_type token-exchange (RFC 8693): accepted and issued tokens, their subject and actor, and the list of trusted
+// issuers.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -64,7 +65,7 @@ t.test("a user's token of an outside issuer becomes one that only this connectio
   )
 })
 
-t.test('the three types of token are taken, and a token type that is asked for is the one there is', async t => {
+t.test('accepts the three token types, and issues an access token only', async t => {
   const asJwt = { typ: 'JWT' }
   for (const [type, header] of [
     ['jwt', {}],
@@ -85,7 +86,7 @@ t.test('the three types of token are taken, and a token type that is asked for i
   }
 })
 
-t.test('a request that lacks something or asks for what there is not is malformed, and nothing is issued', async t => {
+t.test('rejects a request with missing or unsupported parameters as malformed, and issues nothing', async t => {
   const token = await issuer.sign(server.clock)
   t.match(await exchange(alice, token), { status: 200 }, 'control')
   for (const parameters of [
@@ -110,7 +111,7 @@ t.test('a request that lacks something or asks for what there is not is malforme
   })
 })
 
-t.test('scope is what both the token and the client have, or less', async t => {
+t.test('limits the scope to that of both token and client', async t => {
   const all = 'notes:read notes:write leaks:report'
   for (const [name, ofToken, wish, given] of [
     ['all of both', { scope: all }, '', 'notes:read notes:write'],
@@ -124,7 +125,7 @@ t.test('scope is what both the token and the client have, or less', async t => {
   }
 })
 
-t.test('resource and audience choose among the targets, and must agree', async t => {
+t.test('accepts resource and audience as target if they agree', async t => {
   const token = await issuer.sign(server.clock)
   const ours = 'https://localhost:8443'
   for (const [parameters, aud] of [
@@ -148,7 +149,7 @@ t.test('resource and audience choose among the targets, and must agree', async t
     )
 })
 
-t.test('the token does not outlive the one that it came from, nor its own usual end', async t => {
+t.test('issues no token that outlives the exchanged one or the usual lifetime', async t => {
   for (const [seconds, expected] of [
     [120, 120],
     [3000, 300],
@@ -159,7 +160,7 @@ t.test('the token does not outlive the one that it came from, nor its own usual 
   }
 })
 
-t.test('token_binding chooses among those of the client', async t => {
+t.test('accepts a token_binding of the client’s registration', async t => {
   const token = await issuer.sign(server.clock)
   const { body } = await exchange(alice, token, { token_binding: 'certificate' })
   t.same(Object.keys(claimsOf(body.access_token).cnf), ['x5t#S256'])
@@ -170,7 +171,7 @@ t.test('token_binding chooses among those of the client', async t => {
   })
 })
 
-t.test('a client that may refresh keeps acting for the same user, with no more scope, on a new connection', async t => {
+t.test('refreshes for the same user, with no wider scope, on a new connection', async t => {
   const first = (await exchange(bob, await issuer.sign(server.clock, { exp: server.clock + 5 }))).body
   t.match(first, { refresh_token: /^tlsbound_rt_/, expires_in: 5 })
   const later = await server.connect('bob')
@@ -189,12 +190,12 @@ t.test('a client that may refresh keeps acting for the same user, with no more s
   t.match(await thief.requestToken(stolen), { status: 401, body: { reason: 'client_mismatch' } })
 })
 
-t.test('a token of ours is exchanged for a narrower one or one for another target, within its grant', async t => {
+t.test('exchanges a token of this server for a narrower one or another target, within its grant', async t => {
   const wide = (await bob.requestToken()).body
   const narrow = await exchange(bob, wide.access_token, { scope: 'notes:read' })
   t.match(narrow, { status: 200, body: { scope: 'notes:read', refresh_token: undefined } })
   const [before, after] = [claimsOf(wide.access_token), claimsOf(narrow.body.access_token)]
-  t.match(after, { sub: 'bob', grant: before.grant, aud: before.aud, act: undefined }, 'nobody acts for anybody else')
+  t.match(after, { sub: 'bob', grant: before.grant, aud: before.aud, act: undefined }, 'no actor')
   t.match(await exchange(bob, narrow.body.access_token, { scope: 'notes:write' }), {
     status: 400,
     body: { reason: 'scope_denied' },
@@ -204,16 +205,16 @@ t.test('a token of ours is exchanged for a narrower one or one for another targe
   const elsewhere = claimsOf((await exchange(bob, user, { audience: backend })).body.access_token)
   t.match(elsewhere, { sub: 'carol', act: { sub: 'bob' }, aud: backend, exp: claimsOf(user).exp })
   const forBackend = await bob.token({ resource: backend })
-  t.match(claimsOf((await exchange(bob, forBackend)).body.access_token), { aud: backend }, 'where none is named')
+  t.match(claimsOf((await exchange(bob, forBackend)).body.access_token), { aud: backend }, 'the default target')
 
   const revoke = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' } }
   t.match(await bob.get('/api/whoami', narrow.body.access_token), { status: 200 }, 'control')
   const body = new URLSearchParams({ client_id: 'bob', token: wide.refresh_token }).toString()
   t.match(await bob.call('/oauth/revoke', { ...revoke, body }), { status: 200 })
-  t.match(await bob.get('/api/whoami', narrow.body.access_token), refusal('revoked'), 'it ends with the grant')
+  t.match(await bob.get('/api/whoami', narrow.body.access_token), refusal('revoked'), 'revoked with the grant')
 })
 
-t.test('an opaque token of ours is exchanged too, and what comes of it is opaque', async t => {
+t.test('exchanges an opaque token of this server for an opaque token', async t => {
   const [client] = exchangeClients
   const own = await startTestServer({ clients: [{ ...client, access_token_format: 'opaque' }] })
   t.teardown(() => own.close())
@@ -230,11 +231,11 @@ t.test('an opaque token of ours is exchanged too, and what comes of it is opaque
   t.match(
     await exchange(connection, token),
     { status: 503, body: { error: 'temporarily_unavailable', reason: 'store_unavailable' } },
-    'a store that does not answer is no fault of the token',
+    'an unavailable store is not an invalid token',
   )
 })
 
-t.test('introspection and metadata tell of it', async t => {
+t.test('shows the actor in introspection, and the grant in the metadata', async t => {
   const { access_token: token } = (await exchange(alice, await issuer.sign(server.clock), { audience: backend })).body
   const mallory = await server.connect('mallory')
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -250,7 +251,7 @@ t.test('introspection and metadata tell of it', async t => {
   t.ok(grant_types_supported.includes(exchangeGrant))
 })
 
-t.test('keys behind an address are fetched once, kept for ten minutes, and looked at again for a new kid', async t => {
+t.test('fetches keys once, caches them for ten minutes, and fetches them again for a new kid', async t => {
   const pki = makeDemoPki()
   const keys = await startKeyServer(t, pki, give(issuer.publicJwk))
   const files = { 'ca.pem': pki.ca.certificate }
@@ -260,17 +261,17 @@ t.test('keys behind an address are fetched once, kept for ten minutes, and looke
   const connections = await Promise.all([1, 2, 3].map(() => own.connect('alice')))
   const [connection] = connections as [TestConnection]
   const good = async (by = issuer, on = connection) => (await exchange(on, await by.sign(own.clock))).status
-  t.equal(keys.requests, 0, 'not before they are needed')
+  t.equal(keys.requests, 0, 'not before the first use')
   t.same(await Promise.all(connections.map(on => good(issuer, on))), [200, 200, 200])
   t.equal(keys.requests, 1)
 
   const next = await makeIssuer('outside-2', 'EdDSA')
   keys.answer = give(next.publicJwk)
-  t.equal(await good(next), 400, 'an unknown kid does not make it ask again at once')
+  t.equal(await good(next), 400, 'an unknown kid causes no second fetch at once')
   t.equal(keys.requests, 1)
   own.clock += 30
   t.equal(await good(next), 200)
-  t.equal(await good(), 400, 'a key that was withdrawn is good no longer')
+  t.equal(await good(), 400, 'a withdrawn key is no longer valid')
   t.equal(keys.requests, 2)
   own.clock += 599
   t.equal(await good(next), 200)
@@ -280,7 +281,7 @@ t.test('keys behind an address are fetched once, kept for ten minutes, and looke
   t.equal(keys.requests, 3)
 })
 
-t.test('two issuers never share a subject, since each has a prefix of its own', async t => {
+t.test('prefixes subjects per issuer, so that two issuers never share one', async t => {
   const other = await makeIssuer('other-1', 'RS256')
   const entries = [
     { ...entry, subject_prefix: 'one:' },
@@ -295,10 +296,10 @@ t.test('two issuers never share a subject, since each has a prefix of its own', 
   const two = await exchange(connection, await other.sign(own.clock, theirs))
   t.equal(claimsOf(one.body.access_token).sub, 'one:carol')
   t.match(claimsOf(two.body.access_token), { sub: 'two:carol', scope: 'notes:write' })
-  t.match(await exchange(connection, await other.sign(own.clock)), { status: 400 }, 'nobody signs for another')
+  t.match(await exchange(connection, await other.sign(own.clock)), { status: 400 }, 'an issuer cannot sign for another')
 })
 
-t.test('everything that is wrong with the list of issuers is named at once, and then nothing starts', async t => {
+t.test('reports all problems of the list of issuers together, and does not start', async t => {
   const folder = t.testdir()
   const files = {
     'private.json': { keys: [{ ...issuer.privateJwk, kid: 'x' }] },
@@ -353,7 +354,7 @@ t.test('everything that is wrong with the list of issuers is named at once, and 
   await t.rejects(startTestServer({ env: trust(folder, [{}]) }), { message: /issuer number 1: / })
 })
 
-t.test('the server process reads the list at its start, and does not start with one that is wrong', async t => {
+t.test('serve loads the list at the start, and does not start with an invalid one', async t => {
   const folder = t.testdir()
   const clientsFile = join(folder, 'clients.json')
   writeFileSync(clientsFile, JSON.stringify(exchangeClients))
@@ -375,5 +376,5 @@ t.test('the server process reads the list at its start, and does not start with 
   const connection = await running.connect('alice')
   const now = Math.floor(Date.now() / 1000)
   t.match(await exchange(connection, await issuer.sign(now, { aud: audience })), { status: 200 })
-  t.match(await exchange(connection, await issuer.sign(now)), { status: 400 }, 'meant for somebody else')
+  t.match(await exchange(connection, await issuer.sign(now)), { status: 400 }, 'another audience')
 })

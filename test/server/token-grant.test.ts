@@ -1,4 +1,4 @@
-// POST /oauth/token from outside: what a client gets, by its registration and its wishes, and what it does not get.
+// POST /oauth/token from outside: what a client gets, according to its registration and its request.
 // RFC 6749 §3.3, §4.4, §5.1; RFC 8705 §3; RFC 8707 §2; RFC 9068 §2.2; N-35, N-40, N-41, OA05, OA06.
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import t from 'tap'
@@ -27,27 +27,24 @@ const bob = await server.connect('bob')
 const neverStored = { 'cache-control': 'no-store', pragma: 'no-cache' }
 const refused = (error: string, reason: string) => ({ status: 400, headers: neverStored, body: { error, reason } })
 
-t.test(
-  'a good request gets a Bearer token with its lifetime, scope and binding, and nothing else (N-40, OA05)',
-  async t => {
-    for (const protocol of ['http/1.1', 'h2']) {
-      const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
-      const { status, headers, body } = await connection.requestToken()
-      t.equal(status, 200)
-      t.match(headers, { ...neverStored, 'content-type': /^application\/json/ })
-      const { access_token, ...rest } = body
-      t.same(rest, {
-        token_type: 'Bearer',
-        expires_in: 60,
-        scope: 'notes:read notes:write admin',
-        token_binding: 'certificate',
-      })
-      t.match(access_token, /^[\w-]+\.[\w-]+\.[\w-]+$/)
-    }
-  },
-)
+t.test('issues a Bearer token with lifetime, scope and binding, and nothing else (N-40, OA05)', async t => {
+  for (const protocol of ['http/1.1', 'h2']) {
+    const connection = await server.connect('alice', { ALPNProtocols: [protocol] })
+    const { status, headers, body } = await connection.requestToken()
+    t.equal(status, 200)
+    t.match(headers, { ...neverStored, 'content-type': /^application\/json/ })
+    const { access_token, ...rest } = body
+    t.same(rest, {
+      token_type: 'Bearer',
+      expires_in: 60,
+      scope: 'notes:read notes:write admin',
+      token_binding: 'certificate',
+    })
+    t.match(access_token, /^[\w-]+\.[\w-]+\.[\w-]+$/)
+  }
+})
 
-t.test('the token says who, for whom, until when and under which id, each id once (RFC 9068 §2.2, N-33)', async t => {
+t.test('issues claims for client, audience, expiry and a unique id (RFC 9068 §2.2, N-33)', async t => {
   const ids = new Set<unknown>()
   for (let count = 0; count < 50; count++) {
     const token = await alice.token(count % 2 ? { token_binding: 'connection' } : {})
@@ -69,7 +66,7 @@ t.test('the token says who, for whom, until when and under which id, each id onc
   t.equal(ids.size, 50)
 })
 
-t.test('scope: a part is granted and said, anything else is refused whole (N-41, OA06)', async t => {
+t.test('scope: grants and reports a part, and refuses any unregistered scope completely (N-41, OA06)', async t => {
   for (const scope of ['notes:read', 'admin notes:read', 'notes:read notes:write admin']) {
     const { status, body } = await alice.requestToken({ scope })
     t.match(
@@ -105,16 +102,16 @@ t.test('scope: a part is granted and said, anything else is refused whole (N-41,
   )
 })
 
-t.test('token_binding: what the client is registered for, its first one by default', async t => {
+t.test('token_binding: accepts the registered levels, with the first one as the default', async t => {
   for (const token_binding of ['certificate', 'connection'])
     t.match(await alice.requestToken({ token_binding }), { status: 200, body: { token_binding } })
   for (const wish of ['none', 'proof', 'Connection', 'connection certificate', 'tls-exporter', 'tls-unique'])
     t.match(await alice.requestToken({ token_binding: wish }), refused('invalid_request', 'binding_not_allowed'), wish)
   const denied = await bob.requestToken({ token_binding: 'certificate' })
-  t.match(denied, refused('invalid_request', 'binding_not_allowed'), 'not registered for a weaker one')
+  t.match(denied, refused('invalid_request', 'binding_not_allowed'), 'a weaker level is not registered')
 })
 
-t.test('resource: the audience itself, and no other spelling of it (RFC 8707 §2, N-35)', async t => {
+t.test('resource: accepts the audience in its exact spelling only (RFC 8707 §2, N-35)', async t => {
   const asking = (resource: string) => alice.requestToken({ resource })
   const { status, body } = await asking('https://rs.example/api')
   t.match({ status, ...decodeJwt(body.access_token) }, { status: 200, aud: 'https://rs.example/api' })

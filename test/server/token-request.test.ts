@@ -1,4 +1,4 @@
-// POST /oauth/token from outside: what a request must look like, who may send it, and how it is refused otherwise.
+// POST /oauth/token from outside: the form of a request, its client, and its refusals.
 // RFC 6749 §2.3, §3.2, §5.2; RFC 8705 §2; N-21, N-38, N-40, OA01 – OA05.
 import t from 'tap'
 import { type Answer, startTestServer, type TestConnection } from '../../src/testing/server.ts'
@@ -9,7 +9,7 @@ t.teardown(() => server.close())
 const good = 'grant_type=client_credentials&client_id=alice'
 const form = 'application/x-www-form-urlencoded'
 
-/** Its own connection: a body that cannot be read ends the connection. */
+/** Uses a connection of its own, because an unreadable body closes the connection. */
 const on = async (use: (connection: TestConnection) => Promise<Answer>) => {
   const connection = await server.connect('alice')
   return use(connection).finally(() => connection.close())
@@ -24,9 +24,13 @@ const refused = (error: string, reason: string, status = 400) => ({
 })
 const malformed = refused('invalid_request', 'malformed_request')
 
-t.test('parameters that are missing, empty, repeated or in brackets (N-38, OA03)', async t => {
+t.test('rejects parameters that are missing, empty, repeated or in brackets (N-38, OA03)', async t => {
   t.match(await post(`${good}&unknown=1&client_name=x`), { status: 200 }, 'control: unknown ones are ignored')
-  t.match(await post(`${good}&scope=&token_binding=&resource=&client_secret=`), { status: 200 }, 'empty is absent')
+  t.match(
+    await post(`${good}&scope=&token_binding=&resource=&client_secret=`),
+    { status: 200 },
+    'an empty parameter counts as absent',
+  )
   for (const body of [
     '',
     '&',
@@ -56,7 +60,7 @@ t.test('parameters that are missing, empty, repeated or in brackets (N-38, OA03)
   t.notOk('client_id' in {})
 })
 
-t.test('prototype names are names like any other, and stand for no parameter', async t => {
+t.test('treats names of Object.prototype as unknown parameters', async t => {
   t.match(await post(`${good}&__proto__=1&constructor=2&toString=3&hasOwnProperty=4`), { status: 200 })
   for (const name of ['__proto__', 'constructor', 'toString', 'valueOf']) {
     t.match(
@@ -71,7 +75,7 @@ t.test('prototype names are names like any other, and stand for no parameter', a
   }
 })
 
-t.test('only a form is a token request (OA03)', async t => {
+t.test('accepts a form only (OA03)', async t => {
   for (const parameters of [
     ...['', '; charset=UTF-8', '; charset=utf8', ';charset="utf-8"', '; Charset=us-ascii', '\t;\tcharset=utf-8\t'],
     ...['; boundary=x', '; x="a;\\"charset=utf-16"', ';', '; ; charset=utf-8 ;'],
@@ -112,14 +116,14 @@ t.test('only a form is a token request (OA03)', async t => {
   t.match((await exchangeOnce(server, nothing, { until: 1 })).answers, [malformed], 'neither type nor body')
 })
 
-t.test('parameters in the query are refused, whatever the body holds (OA02, RFC 6749 §2.3.1)', async t => {
+t.test('rejects parameters in the query, whatever the body contains (OA02, RFC 6749 §2.3.1)', async t => {
   for (const query of ['client_secret=x', 'access_token=x', 'client_id=alice', good, '', 'a=b'])
     for (const body of [good, ''])
       t.match(await post(body, {}, `/oauth/token?${query}`), malformed, `${query} and ${body}`)
   t.notMatch(JSON.stringify(server.events) + server.log.join(''), /client_secret|access_token|\?/)
 })
 
-t.test('a second way of client authentication beside the certificate is refused (OA02, N-38)', async t => {
+t.test('rejects a second client authentication in addition to the certificate (OA02, N-38)', async t => {
   const basic = `Basic ${Buffer.from('alice:secret').toString('base64')}`
   const token = await on(async connection => connection.requestToken())
   for (const authorization of [basic, `Bearer ${token.body.access_token}`, 'Negotiate', ''])
@@ -127,10 +131,10 @@ t.test('a second way of client authentication beside the certificate is refused 
   const assertion = `client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=a.b.c`
   t.match(await post(`${good}&client_secret=x`), malformed, 'client_secret')
   t.match(await post(`${good}&${assertion}`), malformed, 'client_assertion')
-  t.match(await post(good, { cookie: 'client_secret=x' }), { status: 200 }, 'control: a cookie is none')
+  t.match(await post(good, { cookie: 'client_secret=x' }), { status: 200 }, 'control: a cookie is not authentication')
 })
 
-t.test('without a certificate, or with that of another, nobody is authenticated (OA01, N-21)', async t => {
+t.test('rejects a request without a certificate, or with that of another client (OA01, N-21)', async t => {
   t.match(await on(({ requestToken }) => requestToken()), { status: 200 }, 'control')
   for (const [who, reason] of [
     [null, 'no_certificate'],
@@ -146,7 +150,7 @@ t.test('without a certificate, or with that of another, nobody is authenticated 
   }
 })
 
-t.test('other methods are 405 and say which one to use (OA04, N-38)', async t => {
+t.test('answers other methods with 405 and the allowed one (OA04, N-38)', async t => {
   for (const method of ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'])
     for (const headers of [[], [`Content-Type: ${form}`]]) {
       const bytes = requestText(`${method} /oauth/token`, [...headers, `Content-Length: ${good.length}`], good)
@@ -157,7 +161,7 @@ t.test('other methods are 405 and say which one to use (OA04, N-38)', async t =>
   t.match(head.answers, [{ status: 405, headers: { allow: 'POST' } }])
 })
 
-t.test('every refusal became one event that says what was claimed, and no answer another (I7)', async t => {
+t.test('records one event for every refusal, with the claimed client, and none for other responses (I7)', async t => {
   const before = server.events.length
   await post(`${good}&scope=nope`)
   await post(good.replace('alice', 'nobody'))

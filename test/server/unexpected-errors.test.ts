@@ -1,6 +1,6 @@
-// An unexpected exception ends the request or the connection that it belongs to, with an error in the log, and nothing else:
-// wherever the event loop calls us, a part of the server throws, and everybody else is served. An exception that leaves a
-// listener or a timer would end this process, and with it the test.
+// An unhandled error ends its request or connection with an error in the log, and nothing else. In each callback of the
+// event loop, a part of the server throws, and all other clients are served. An exception that escapes from a listener or a
+// timer would end this process, and with it the test.
 import { readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -26,51 +26,48 @@ const clients = [
 const fault = { status: 500, body: { error: 'server_error', error_description: 'Internal server error.' } }
 
 for (const protocol of ['http/1.1', 'h2'])
-  t.test(
-    `${protocol}: a request during which a part throws is answered with 500; the connection and all others go on`,
-    async t => {
-      const server = await startFaultyServer(t, clients)
-      const [alice, bob] = [
-        await server.connect('alice', { ALPNProtocols: [protocol] }),
-        await server.connect('bob', { ALPNProtocols: [protocol] }),
-      ]
-      const token = await alice.token({ token_binding: 'certificate' })
-      const opaque = await bob.token()
-      const cases: [Part, () => Promise<object>][] = [
-        ['clock', () => alice.get('/api/whoami', token)],
-        ['clock', () => alice.requestToken()],
-        ['keys', async () => (await server.connect('alice', { ALPNProtocols: [protocol] })).get('/api/whoami', token)],
-        ['clients', () => alice.requestToken()],
-        ['store', () => alice.requestToken()],
-        ['late store', () => alice.requestToken()],
-        [
-          'late store',
-          async () => (await server.connect('bob', { ALPNProtocols: [protocol] })).get('/api/whoami', opaque),
-        ],
-        ['audit', () => alice.get('/api/whoami', 'x')],
-        ['audit', () => alice.requestToken({ grant_type: 'x' })],
-        ['audit', () => alice.get('/nowhere')],
-      ]
-      for (const [part, request] of cases) {
-        const before = server.errors.length
-        server.fail(part)
-        const answer = await request()
-        t.match(answer, fault, part)
-        t.notMatch(JSON.stringify(answer), secret, 'the client is told nothing of it')
-        t.ok(
-          server.errors.slice(before).some(({ err }) => String(err).includes(secret)),
-          'the log is',
-        )
-        server.fail(part, 'log')
-        t.match(await request(), fault, `${part}, and the log throws too`)
-        server.fail()
-        t.match(await alice.get('/api/whoami', token), { status: 200 }, 'afterwards')
-        t.match(await bob.get('/api/whoami', opaque), { status: 200 }, 'another connection')
-      }
-    },
-  )
+  t.test(`${protocol}: answers a request with 500 when a part throws, and continues to serve`, async t => {
+    const server = await startFaultyServer(t, clients)
+    const [alice, bob] = [
+      await server.connect('alice', { ALPNProtocols: [protocol] }),
+      await server.connect('bob', { ALPNProtocols: [protocol] }),
+    ]
+    const token = await alice.token({ token_binding: 'certificate' })
+    const opaque = await bob.token()
+    const cases: [Part, () => Promise<object>][] = [
+      ['clock', () => alice.get('/api/whoami', token)],
+      ['clock', () => alice.requestToken()],
+      ['keys', async () => (await server.connect('alice', { ALPNProtocols: [protocol] })).get('/api/whoami', token)],
+      ['clients', () => alice.requestToken()],
+      ['store', () => alice.requestToken()],
+      ['late store', () => alice.requestToken()],
+      [
+        'late store',
+        async () => (await server.connect('bob', { ALPNProtocols: [protocol] })).get('/api/whoami', opaque),
+      ],
+      ['audit', () => alice.get('/api/whoami', 'x')],
+      ['audit', () => alice.requestToken({ grant_type: 'x' })],
+      ['audit', () => alice.get('/nowhere')],
+    ]
+    for (const [part, request] of cases) {
+      const before = server.errors.length
+      server.fail(part)
+      const answer = await request()
+      t.match(answer, fault, part)
+      t.notMatch(JSON.stringify(answer), secret, 'the client learns nothing of it')
+      t.ok(
+        server.errors.slice(before).some(({ err }) => String(err).includes(secret)),
+        'the log has it',
+      )
+      server.fail(part, 'log')
+      t.match(await request(), fault, `${part}, while the log throws too`)
+      server.fail()
+      t.match(await alice.get('/api/whoami', token), { status: 200 }, 'afterwards')
+      t.match(await bob.get('/api/whoami', opaque), { status: 200 }, 'another connection')
+    }
+  })
 
-t.test('a refusal after a wait that cannot be made an event is answered with 500', async t => {
+t.test('answers 500 when the refusal of a request cannot be recorded', async t => {
   const server = await startFaultyServer(t, clients)
   const bob = await server.connect('bob')
   const opaque = await bob.token()
@@ -81,7 +78,7 @@ t.test('a refusal after a wait that cannot be made an event is answered with 500
   t.match(await alice.get('/api/whoami', opaque), { status: 401 }, 'control')
 })
 
-t.test('an observer that throws keeps no other from being told, and changes no answer', async t => {
+t.test('notifies all observers when one throws, and sends the response unchanged', async t => {
   const server = await startFaultyServer(t, clients)
   const alice = await server.connect('alice')
   server.fail('observer')
@@ -90,12 +87,12 @@ t.test('an observer that throws keeps no other from being told, and changes no a
   t.match(issued, { status: 200 })
   t.match(await alice.get('/api/whoami', 'x'), { status: 401, body: { reason: 'bad_signature' } })
   t.match(server.observed.slice(before), [{ event: 'token.issued' }, { event: 'token.refused' }])
-  t.equal(server.errors.filter(({ message }) => message === 'unhandled error in an observer of events').length, 2)
+  t.equal(server.errors.filter(({ message }) => message === 'unhandled error in an event observer').length, 2)
   server.fail('observer', 'log')
-  t.match(await alice.requestToken(), { status: 200 }, 'and the log throws too')
+  t.match(await alice.requestToken(), { status: 200 }, 'while the log throws too')
 })
 
-t.test('a handshake after which a part throws ends, and no other', async t => {
+t.test('closes only the connection of a handshake after which a part throws', async t => {
   const server = await startFaultyServer(t, clients)
   const alice = await server.connect('alice')
   server.fail('pins')
@@ -107,7 +104,7 @@ t.test('a handshake after which a part throws ends, and no other', async t => {
   t.match(await (await server.connect('stranger')).get('/binding'), { status: 200 }, 'control')
 })
 
-t.test('a connection ends that is to be dropped, though a part throws', async t => {
+t.test('closes a connection to be dropped even if a part throws', async t => {
   const server = await startFaultyServer(t, clients, { isDropping: true })
   server.fail('drop')
   const stranger = await server.connect('stranger')
@@ -116,7 +113,7 @@ t.test('a connection ends that is to be dropped, though a part throws', async t 
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
-t.test('a handshake that fails ends, though it cannot be logged, and so does a flood', async t => {
+t.test('closes a failed handshake or a flooding connection even if it cannot be logged', async t => {
   const server = await startFaultyServer(t, clients)
   const closed = (socket: Socket) =>
     new Promise(resolve =>
@@ -138,7 +135,7 @@ t.test('a handshake that fails ends, though it cannot be logged, and so does a f
   const { alice, ca } = server.pki
   const identity = { cert: alice.certificate, key: alice.key, ca: ca.certificate }
   const peer = await openRawHttp2({ host: '127.0.0.1', port: server.port, servername: 'localhost', ...identity })
-  // In rounds, since Node itself ends a connection on which too many acknowledgements wait.
+  // In rounds, because Node itself closes a connection with too many pending acknowledgements.
   for (let round = 0; round < 10 && peer.goaway() === undefined; round++) {
     const isLast = (frame: Frame) => frame.type === frameTypes.ping && frame.payload[0] === round
     peer.send(...Array(64).fill(buildFrame(frameTypes.ping, 0, 0, Buffer.alloc(8, round))))
@@ -151,7 +148,7 @@ t.test('a handshake that fails ends, though it cannot be logged, and so does a f
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
-t.test('bytes that are no request end their connection, though their refusal throws', async t => {
+t.test('closes the connection of invalid bytes even if their refusal throws', async t => {
   const server = await startFaultyServer(t, clients)
   for (const bytes of ['nonsense\r\n\r\n', 'GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n']) {
     const before = server.errors.length
@@ -159,14 +156,14 @@ t.test('bytes that are no request end their connection, though their refusal thr
     const { answers } = await exchange(await server.connect('alice'), bytes, { until: 'closed' })
     t.same(answers, [])
     await until(() => server.errors.length > before)
-    t.equal(server.errors[before]?.message, 'unhandled error while bytes are refused')
+    t.equal(server.errors[before]?.message, 'unhandled error while refusing bytes')
     server.fail()
     const control = await exchange(await server.connect('alice'), bytes, { until: 'closed' })
     t.match(control.answers, [{ status: 400 }], 'control')
   }
 })
 
-t.test('a request that no route can be found for ends its connection, though its refusal throws', async t => {
+t.test('closes the connection of an unroutable request even if its refusal throws', async t => {
   const server = await startFaultyServer(t, clients)
   const bytes = requestText('GET /%', [])
   server.fail('audit')
@@ -177,7 +174,7 @@ t.test('a request that no route can be found for ends its connection, though its
   t.match(control.answers, [{ status: 400 }], 'control')
 })
 
-t.test('a client that is disabled loses its connections, though a part throws', async t => {
+t.test('closes the connections of a disabled client even if a part throws', async t => {
   const server = await startFaultyServer(t, clients)
   const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
   await alice.token()
@@ -185,7 +182,7 @@ t.test('a client that is disabled loses its connections, though a part throws', 
   server.fail('connection event')
   await server.store.disableClient('alice', JSON.stringify(clients[0]))
   await until(() => !alice.isOpen())
-  await server.logged(/^unhandled error while connections are closed$/)
+  await server.logged(/^unhandled error while closing connections$/)
   server.fail('enabled')
   const before = server.errors.length
   await server.store.disableClient('bob', JSON.stringify(clients[1]))
@@ -194,7 +191,7 @@ t.test('a client that is disabled loses its connections, though a part throws', 
   t.match(await bob.get('/binding'), { status: 200 })
 })
 
-t.test('a change that cannot be applied is not lost: nobody is served until it is', async t => {
+t.test('refuses all requests until a change that cannot be applied is applied', async t => {
   const server = await startFaultyServer(t, clients)
   const alice = await server.connect('alice')
   const token = await alice.token({ token_binding: 'certificate' })
@@ -209,7 +206,7 @@ t.test('a change that cannot be applied is not lost: nobody is served until it i
   t.equal(server.errors.filter(({ message }) => /change of the state/.test(message)).length, 1, 'it is logged once')
 })
 
-t.test('what expires is removed again after a sweep in which a part throws', async t => {
+t.test('removes expired records again after a removal in which a part throws', async t => {
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const server = await startFaultyServer(t, clients)
@@ -218,13 +215,13 @@ t.test('what expires is removed again after a sweep in which a part throws', asy
     mock.timers.tick(10_000)
     await new Promise(setImmediate)
   }
-  t.match(server.errors, [{ message: 'unhandled error while expired records are removed' }])
+  t.match(server.errors, [{ message: 'unhandled error while removing expired records' }])
   server.fail()
   mock.timers.tick(10_000)
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
-t.test('a theft is refused and alarmed, though the store and the log throw while it is answered', async t => {
+t.test('refuses a theft and raises the alarm even if the store and the log throw', async t => {
   const server = await startFaultyServer(t, clients)
   const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
   const token = await alice.token({ token_binding: 'connection' })
@@ -236,7 +233,7 @@ t.test('a theft is refused and alarmed, though the store and the log throw while
   t.match(await alice.requestToken(), { status: 200 })
 })
 
-t.test('a stream of a route that fails ends its request, and no other', async t => {
+t.test('ends only the request of a stream that fails', async t => {
   const server = await startFaultyServer(t, clients, {
     routes(app) {
       app.get('/stream', (_request, reply) =>
@@ -263,7 +260,7 @@ t.test('a stream of a route that fails ends its request, and no other', async t 
   for (const protocol of ['http/1.1', 'h2']) {
     const alice = await server.connect('alice', { ALPNProtocols: [protocol] })
     const token = await alice.token({ token_binding: 'certificate' })
-    await t.rejects(alice.get('/stream', token), `${protocol}: the answer is cut`)
+    await t.rejects(alice.get('/stream', token), `${protocol}: the response is cut off`)
     const again = await server.connect('alice', { ALPNProtocols: [protocol] })
     for (const path of ['/late', '/json']) t.match(await again.get(path, token), fault, `${protocol} ${path}`)
     t.match(await again.get('/api/whoami', token), { status: 200 })
@@ -273,7 +270,7 @@ t.test('a stream of a route that fails ends its request, and no other', async t 
 const ask = (server: FaultyServer, method: string, path: string, options = {}) =>
   callOps(server as unknown as Parameters<typeof callOps>[0], method, path, options)
 
-t.test('the ops listener: a request during which a part throws ends, and it goes on', async t => {
+t.test('the ops listener: ends only the request during which a part throws', async t => {
   const server = await startFaultyServer(t, clients)
   const cases: [Part, string, string][] = [
     ['store', 'PUT', '/admin/clients/carol'],
@@ -294,32 +291,32 @@ t.test('the ops listener: a request during which a part throws ends, and it goes
       const answer = await ask(server, method, path, options).catch(() => ({ status: 0 }))
       t.ok(answer.status === 500 || answer.status === 0, `${part}: ${method} ${path}: ${answer.status}`)
       t.notMatch(JSON.stringify(answer), secret)
-      if (also.length === 0) t.ok(server.errors.length > before, 'the log is told')
+      if (also.length === 0) t.ok(server.errors.length > before, 'the error is logged')
       server.fail()
       t.match(await ask(server, 'GET', '/ready'), { status: 200 }, 'afterwards')
     }
-  t.match(await ask(server, 'POST', '/live/thefts'), { status: 200, text: '{"play":1}\n' }, 'the plays can begin anew')
+  t.match(await ask(server, 'POST', '/live/thefts'), { status: 200, text: '{"play":1}\n' }, 'the thefts can run again')
   server.fail('later plays')
-  t.match(await ask(server, 'POST', '/live/thefts'), { status: 200, text: /The play ended early/ })
+  t.match(await ask(server, 'POST', '/live/thefts'), { status: 200, text: /The thefts ended early/ })
   server.fail('log child')
-  await t.rejects(ask(server, 'GET', '/ready'), 'before there is a reply the connection ends')
+  await t.rejects(ask(server, 'GET', '/ready'), 'the connection is closed before there is a reply')
   server.fail()
   t.match(await ask(server, 'GET', '/ready'), { status: 200 })
 })
 
-t.test('the ops listener: bytes that are no request end their connection, though their refusal throws', async t => {
+t.test('the ops listener: closes the connection of invalid bytes even if their refusal throws', async t => {
   const server = await startFaultyServer(t, clients)
   server.fail('connection event')
   const { port } = new URL(server.ops.url)
   const socket = connect(Number(port), '127.0.0.1')
   socket.on('error', () => {}).write('nonsense\r\n\r\n')
   await new Promise(resolve => socket.resume().once('close', resolve))
-  await server.logged(/^unhandled error while bytes are refused$/)
+  await server.logged(/^unhandled error while refusing bytes$/)
   server.fail()
   t.match(await ask(server, 'GET', '/ready'), { status: 200 })
 })
 
-t.test('the live page: an update during which a part throws ends the streams, and new ones begin', async t => {
+t.test('the live page: closes its streams when an update throws, and accepts new ones', async t => {
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const server = await startFaultyServer(t, clients)
@@ -335,7 +332,7 @@ t.test('the live page: an update during which a part throws ends the streams, an
   again.close()
 })
 
-t.test('a guarded callback gets its parameters, and neither throws nor rejects', async t => {
+t.test('passes parameters to a guarded callback, which neither throws nor rejects', async t => {
   const logged: unknown[] = []
   const log = { error: (facts: object, message: string) => void logged.push([message, facts]) }
   const error = new Error('x')
@@ -371,10 +368,10 @@ t.test('a guarded callback gets its parameters, and neither throws nor rejects',
       throw error
     },
   }
-  logError(broken, error, 'a log that throws makes no second exception')
+  logError(broken, error, 'a log that throws causes no second exception')
 })
 
-t.test('events that cannot be written fail as they are, though whoever is told throws', t => {
+t.test('reports events that cannot be written even if the listener throws', t => {
   const path = join(t.testdir(), 'events')
   symlinkSync('/dev/full', path)
   const events = openEvents({ auditFile: path, auditFormat: 'plain' }, () => {
@@ -391,7 +388,7 @@ t.test('events that cannot be written fail as they are, though whoever is told t
   t.end()
 })
 
-t.test('the file of signing keys is looked at again after a look during which a part throws', async t => {
+t.test('checks the signing keys file again after a check that throws', async t => {
   const path = join(t.testdir(), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const problems: string[] = []
@@ -418,7 +415,7 @@ t.test('the file of signing keys is looked at again after a look during which a 
   t.equal(replaced.length, 1)
 })
 
-t.test('nothing goes on after an exception that nothing has caught', t => {
+t.test('ends the process after an uncaught exception', t => {
   for (const path of readdirSync('src', { recursive: true, encoding: 'utf8' }))
     if (/\.[jt]s$/.test(path))
       t.notMatch(readFileSync(join('src', path), 'utf8'), /uncaughtException|unhandledRejection/, path)

@@ -1,4 +1,4 @@
-// Settings: what each variable may say, what is in force without it, and that all problems come in one message.
+// Settings: the valid values of each variable, its default, and one message for all problems.
 // CF01, CF09, PK29, RE25.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
@@ -11,7 +11,7 @@ const tlsFiles = {
 }
 const ownFiles = { ...tlsFiles, TLSBOUND_CLIENTS_FILE: 'clients.json' }
 
-/** The names that the message of a SettingsError begins its lines with. */
+/** The names at the beginning of the lines of a SettingsError. */
 function complaints(env: Record<string, string>): string[] {
   try {
     readSettings(env)
@@ -22,7 +22,7 @@ function complaints(env: Record<string, string>): string[] {
   }
 }
 
-t.test('without any variable it is the demo on loopback, with short lifetimes and TLS 1.3 (CF09)', t => {
+t.test('runs the demo on loopback without any variable, with short lifetimes and TLS 1.3 (CF09)', t => {
   const settings = readSettings({})
   t.ok(Object.isFrozen(settings))
   t.same(settings, {
@@ -61,14 +61,14 @@ t.test('without any variable it is the demo on loopback, with short lifetimes an
   t.same(
     readSettings({ PATH: '/bin', NODE_ENV: 'test', XTLSBOUND_PORT: '1', tlsbound_port: '1' }),
     settings,
-    'foreign names',
+    'unrelated names',
   )
   const empty = Object.fromEntries(Object.values(settingsTable).map(({ name }) => [name, '']))
-  t.same(readSettings(empty), settings, 'empty is absent')
+  t.same(readSettings(empty), settings, 'an empty value counts as absent')
   t.end()
 })
 
-t.test('issuer and audience follow from what is given', t => {
+t.test('derives issuer and audience from the other settings', t => {
   t.match(readSettings({ TLSBOUND_PORT: '9000' }), {
     issuer: 'https://localhost:9000',
     audience: 'https://localhost:9000',
@@ -125,7 +125,7 @@ const onOff = {
   bad: ['true', 'false', '1', '0', 'ON', ' on', 'yes', 'constructor', '__proto__', 'toString'],
 }
 
-/** Good and bad texts for each setting; a setting without a row fails below. */
+/** Valid and invalid texts for each setting. A setting without a row fails below. */
 const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: readonly string[] }> = {
   host: {
     good: ['127.0.0.1', '0.0.0.0', '::', '::1'],
@@ -183,7 +183,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
 }
 
 for (const [key, { name }] of Object.entries(settingsTable))
-  t.test(`${name} takes what it should, and names itself when it does not`, t => {
+  t.test(`${name} accepts valid values, and is named for invalid ones`, t => {
     const { good, bad } = texts[key as keyof typeof texts] ?? t.fail('no row')
     for (const text of good) {
       const value = readSettings({ ...ownFiles, [name]: text })[key as keyof typeof texts]
@@ -194,7 +194,7 @@ for (const [key, { name }] of Object.entries(settingsTable))
     t.end()
   })
 
-t.test('all problems come in one message, unknown names too (RE25)', t => {
+t.test('reports all problems in one message, including unknown names (RE25)', t => {
   const env = {
     ...tlsFiles,
     TLSBOUND_PROT: '1',
@@ -212,15 +212,11 @@ t.test('all problems come in one message, unknown names too (RE25)', t => {
     'TLSBOUND_PROT',
   ]
   t.same(complaints(env).sort(), names)
-  t.same(
-    complaints({ TLSBOUND_LEEK_KEYS_FILE: '' }),
-    ['TLSBOUND_LEEK_KEYS_FILE'],
-    'a name that is none yet, even empty',
-  )
+  t.same(complaints({ TLSBOUND_LEEK_KEYS_FILE: '' }), ['TLSBOUND_LEEK_KEYS_FILE'], 'an unknown name, even if empty')
   t.end()
 })
 
-t.test('a wrong value is shown only where it is short and plain, and never where it may hold a secret', t => {
+t.test('shows an invalid value only if it is short and plain, and never if it may contain a secret', t => {
   const message = (env: Record<string, string>) => {
     try {
       readSettings(env)
@@ -250,7 +246,7 @@ t.test('a wrong value is shown only where it is short and plain, and never where
   for (const { name } of Object.values(settingsTable))
     for (const secret of secrets) {
       const text = message({ ...ownFiles, [name]: secret })
-      if (text === undefined) continue // a form that it has: how the row above says
+      if (text === undefined) continue // a valid form
       t.match(text, new RegExp(`^invalid configuration:\n- ${name} must be .* \\(its value is not shown, `))
       for (const part of [secret, JSON.stringify(secret).slice(1, -1)])
         t.notOk(text.includes(part), `${name}=${secret}`)
@@ -270,7 +266,7 @@ t.test('a wrong value is shown only where it is short and plain, and never where
   t.end()
 })
 
-t.test('a value that could end a line stays inside its quotes', t => {
+t.test('escapes a value that could end a line', t => {
   try {
     readSettings({ TLSBOUND_LOG_LEVEL: 'a\nb\u001b[31m' })
     t.fail('must throw')
@@ -280,25 +276,25 @@ t.test('a value that could end a line stays inside its quotes', t => {
   t.end()
 })
 
-t.test('TLS files are given together, and then the demo is over (PK29)', t => {
+t.test('requires the TLS files together, which disable the demo (PK29)', t => {
   t.match(readSettings(ownFiles), { demo: false, tlsCertFile: 'server.crt', clientsFile: 'clients.json' }, 'control')
   for (const missing of Object.keys(tlsFiles)) {
     const { [missing as keyof typeof ownFiles]: _, ...some } = ownFiles
     t.equal(complaints(some).length, 1, `without ${missing}`)
   }
-  t.same(complaints({ TLSBOUND_TLS_KEY_FILE: 'a' }).length, 2, 'and a list of clients of your own')
+  t.same(complaints({ TLSBOUND_TLS_KEY_FILE: 'a' }).length, 2, 'and a clients file')
   t.same(complaints(tlsFiles), ['TLSBOUND_CLIENTS_FILE'], 'the demo clients are only for the demo')
   t.end()
 })
 
-t.test('keys of leak reporters come from one place', t => {
+t.test('accepts one source for the keys of leak reporters', t => {
   const keys = { TLSBOUND_LEAK_KEYS_FILE: 'keys.json', TLSBOUND_LEAK_KEYS_URL: 'https://api.example/keys' }
   for (const [name, value] of Object.entries(keys)) t.same(complaints({ [name]: value }), [], name)
   t.equal(complaints(keys).length, 1)
   t.end()
 })
 
-t.test('in production there is no demo (PK29, CF01)', t => {
+t.test('rejects the demo in production (PK29, CF01)', t => {
   t.match(readSettings({ ...ownFiles, NODE_ENV: 'production' }), { demo: false }, 'control')
   t.equal(complaints({ NODE_ENV: 'production' }).length, 1)
   t.match(readSettings({ NODE_ENV: 'Production' }), { demo: true }, 'the one spelling that Node programs agree on')

@@ -1,16 +1,16 @@
-// What every store promises, as tests. `open` gives two stores that share one new, empty state: two servers, as far as the
-// kind of store allows that. N-42, N-43, RE01, RE06, DS12, I8.
+// The contract of every store, as tests. `open` returns two stores that share one new, empty state, like two servers if the
+// kind of store allows it. N-42, N-43, RE01, RE06, DS12, I8.
 import type { Test } from 'tap'
 import { afterlife, buildRevocation, type Revocation } from '../../src/core/revocations.ts'
 import { notesLimit } from '../../src/store/notes.ts'
 import { spoolLimit } from '../../src/store/notifications.ts'
-import { ConflictError, type News, type Notification, type Store } from '../../src/store/store.ts'
+import { type Change, ConflictError, type Notification, type Store } from '../../src/store/store.ts'
 import { until } from '../helpers/until.ts'
 import { grant } from './grant.ts'
 
 type Open = (t: Test) => Promise<readonly [Store, Store, Time]>
 
-/** The time for the uses of refresh tokens, whoever's clock it is that decides: what callers say, and how it passes. */
+/** The time for uses of refresh tokens, by whichever clock decides: the callers' times, and how time passes. */
 export interface Time {
   /** Milliseconds since 1970. */
   readonly now: number
@@ -19,10 +19,10 @@ export interface Time {
 
 export const unavailable = { name: 'OAuthError', code: 'temporarily_unavailable', reason: 'store_unavailable' }
 
-/** Milliseconds since 1970: some time in the life of that grant. */
+/** Milliseconds since 1970: a time within the grant's lifetime. */
 const start = 2_000_000
 
-/** `age` makes all uses so far so many milliseconds older, where the store notes them by a clock of its own. */
+/** `age` makes all uses so far older by the given milliseconds, if the store records them by its own clock. */
 export function createTime(age: (milliseconds: number) => Promise<void> = async () => {}): Time {
   let now = start
   return {
@@ -42,23 +42,23 @@ function notification(id: string, other: Partial<Notification> = {}): Notificati
   return { id, receiver: 'receiver', body: JSON.stringify({ id }), due: 30, expires: 3000, ...other }
 }
 
-/** Follows a store, and waits for news without sleeping. */
+/** Follows a store, and waits for changes without sleeping. */
 export async function listen(store: Store, since?: number) {
-  const heard: News[] = []
+  const heard: Change[] = []
   let wake = () => {}
-  const stop = await store.follow(news => {
-    heard.push(news)
+  const stop = await store.follow(change => {
+    heard.push(change)
     wake()
   }, since)
   return {
     heard,
     stop,
-    /** Resolves with the milliseconds that it took until `find` holds; rejects after `limit`. */
-    async until(find: (news: News) => boolean, limit = 5000): Promise<number> {
+    /** Resolves with the milliseconds until `find` matches. Rejects after `limit`. */
+    async until(find: (change: Change) => boolean, limit = 5000): Promise<number> {
       const begin = performance.now()
       while (!heard.some(find)) {
         const left = begin + limit - performance.now()
-        if (left <= 0) throw new Error(`not heard within ${limit} ms`)
+        if (left <= 0) throw new Error(`no such change within ${limit} ms`)
         await new Promise<void>(resolve => {
           wake = resolve
           setTimeout(resolve, left).unref()
@@ -70,34 +70,31 @@ export async function listen(store: Store, since?: number) {
 }
 
 export function testStore(t: Test, open: Open): void {
-  t.test(
-    'a grant is found by the hash of its refresh token, with all that it was given, and by nothing else',
-    async t => {
-      const [one, other] = await open(t)
-      const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
-      const grants = [
-        grant('g1'),
-        grant('g2', odd),
-        grant('g3', {
-          binding: 'certificate',
-          rotation: 'static',
-          clientId: 'bob',
-          created: 0,
-          expires: 4_102_444_800,
-        }),
-      ]
-      for (const each of grants) await one.createGrant(each, `hash of ${each.id}`)
-      for (const store of [one, other])
-        for (const each of grants)
-          t.same(await store.findRefreshToken(`hash of ${each.id}`), {
-            grant: each,
-            state: each.rotation === 'static' ? 'static' : 'unused',
-          })
-      for (const hash of ['', 'g1', "' OR 1=1 --"]) t.equal(await one.findRefreshToken(hash), undefined, hash)
-    },
-  )
+  t.test('finds a grant by the hash of its refresh token only, with all its members', async t => {
+    const [one, other] = await open(t)
+    const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
+    const grants = [
+      grant('g1'),
+      grant('g2', odd),
+      grant('g3', {
+        binding: 'certificate',
+        rotation: 'static',
+        clientId: 'bob',
+        created: 0,
+        expires: 4_102_444_800,
+      }),
+    ]
+    for (const each of grants) await one.createGrant(each, `hash of ${each.id}`)
+    for (const store of [one, other])
+      for (const each of grants)
+        t.same(await store.findRefreshToken(`hash of ${each.id}`), {
+          grant: each,
+          state: each.rotation === 'static' ? 'static' : 'unused',
+        })
+    for (const hash of ['', 'g1', "' OR 1=1 --"]) t.equal(await one.findRefreshToken(hash), undefined, hash)
+  })
 
-  t.test('an id or a hash is used once only, and a refused grant leaves nothing behind', async t => {
+  t.test('accepts an id or a hash only once, and stores nothing of a refused grant', async t => {
     const [store] = await open(t)
     await store.createGrant(grant('g1'), 'r1')
     await t.rejects(store.createGrant(grant('g1'), 'r2'), ConflictError, 'the same id')
@@ -111,7 +108,7 @@ export function testStore(t: Test, open: Open): void {
     await t.rejects(store.keepAccessToken('a1', '{}', 1), ConflictError)
   })
 
-  t.test('one that is refused does not harm what is asked for at the same time', async t => {
+  t.test('isolates a refused call from parallel ones', async t => {
     const [store] = await open(t)
     await store.createGrant(grant('taken'), 'taken')
     const ids = Array.from({ length: 20 }, (_, index) => `g${index}`)
@@ -125,23 +122,20 @@ export function testStore(t: Test, open: Open): void {
     for (const id of ids) t.match(await store.findRefreshToken(id), { grant: { id } })
   })
 
-  t.test(
-    'a refresh token is rotated from one to the next, and within a second of its use it is a race (N-42)',
-    async t => {
-      const [one, other, time] = await open(t)
-      await one.createGrant(grant('g1'), 'r1')
-      t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
-      t.match(await one.findRefreshToken('r1'), { state: 'used' })
-      await time.pass(500)
-      t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
-      t.equal(await one.findRefreshToken('x1'), undefined, 'nothing came of it')
-      t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is untouched')
-      t.match(await one.findRefreshToken('r3'), { state: 'unused' })
-      t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
-    },
-  )
+  t.test('rotates a refresh token, and treats a second use within a second as a race (N-42)', async t => {
+    const [one, other, time] = await open(t)
+    await one.createGrant(grant('g1'), 'r1')
+    t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
+    t.match(await one.findRefreshToken('r1'), { state: 'used' })
+    await time.pass(500)
+    t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
+    t.equal(await one.findRefreshToken('x1'), undefined, 'it has no effect')
+    t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is not affected')
+    t.match(await one.findRefreshToken('r3'), { state: 'unused' })
+    t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
+  })
 
-  t.test('who lost the answer may ask again for a minute, and gets a token that works (N-43)', async t => {
+  t.test('accepts a retry within a minute, with a token that works (N-43)', async t => {
     const [one, other, time] = await open(t)
     await one.createGrant(grant('g1'), 'r1')
     t.match(await one.rotateRefreshToken('r1', 'lost1', time.now), { outcome: 'rotated' })
@@ -183,7 +177,7 @@ export function testStore(t: Test, open: Open): void {
       },
     ],
   ] as [string, (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>][])
-    t.test(`a refresh token that comes again ${words} ends its grant, and all are told (N-42)`, async t => {
+    t.test(`revokes the grant of a refresh token that is used again ${words}, and notifies all (N-42)`, async t => {
       const [one, other, time] = await open(t)
       await one.createGrant(grant('g1'), 'r1')
       await one.createGrant(grant('bystander'), 'b1')
@@ -191,12 +185,16 @@ export function testStore(t: Test, open: Open): void {
       const far = await listen(other)
       t.match(await one.rotateRefreshToken('r1', 'r2', start), { outcome: 'rotated' }, 'control')
       t.match(await steal(one, time), { outcome: 'reused', grant: { id: 'g1' } })
-      t.match(heard, [{ kind: 'revocation', revocation: { kind: 'grant', value: 'g1' } }], 'told before it resolved')
+      t.match(
+        heard,
+        [{ kind: 'revocation', revocation: { kind: 'grant', value: 'g1' } }],
+        'notified before it resolved',
+      )
       t.ok(
         (heard[0] as { revocation: Revocation }).revocation.expires >= 100_000 + 86_400,
         'outlives its access tokens',
       )
-      await far.until(news => news.kind === 'revocation' && news.revocation.value === 'g1')
+      await far.until(change => change.kind === 'revocation' && change.revocation.value === 'g1')
       for (const hash of ['r1', 'r2', 'r2b', 'r3'])
         for (const store of [one, other]) {
           const { outcome } = await store.rotateRefreshToken(hash, `${hash}x`, start + 60_001)
@@ -204,12 +202,12 @@ export function testStore(t: Test, open: Open): void {
         }
       t.equal(await one.findRefreshToken('x'), undefined)
       t.match(await one.findRefreshToken('r2'), { state: 'revoked' })
-      t.match(await one.rotateRefreshToken('b1', 'b2', start), { outcome: 'rotated' }, 'another grant goes on')
+      t.match(await one.rotateRefreshToken('b1', 'b2', start), { outcome: 'rotated' }, 'another grant is not affected')
       stop()
       far.stop()
     })
 
-  t.test('a static refresh token stays the same until its grant ends (N-43)', async t => {
+  t.test('does not rotate a static refresh token before its grant ends (N-43)', async t => {
     const [one, other] = await open(t)
     await one.createGrant(grant('g1', { rotation: 'static' }), 'r1')
     for (const [index, now] of [start, start, start + 1, start + 70_000, 99_999_999].entries())
@@ -223,7 +221,7 @@ export function testStore(t: Test, open: Open): void {
     t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
   })
 
-  t.test('no use extends the life of a grant', async t => {
+  t.test('does not extend a grant by its use', async t => {
     const [store] = await open(t)
     await store.createGrant(grant('g1'), 'r1')
     t.match(await store.rotateRefreshToken('r1', 'r2', 99_999_999), { outcome: 'rotated' }, 'control')
@@ -234,7 +232,7 @@ export function testStore(t: Test, open: Open): void {
     t.equal(await store.findRefreshToken('r3'), undefined)
   })
 
-  t.test('of fifty uses of one refresh token at the same time exactly one succeeds (N-42)', async t => {
+  t.test('lets exactly one of fifty parallel uses of a refresh token succeed (N-42)', async t => {
     const [one, other, time] = await open(t)
     await one.createGrant(grant('g1'), 'r1')
     const race = async (hash: string) => {
@@ -254,7 +252,7 @@ export function testStore(t: Test, open: Open): void {
     t.match(first, { outcome: 'rotated', raced: 49 })
     await time.pass(2000)
     const second = await race('r1')
-    t.match(second, { outcome: 'retried', raced: 49 }, 'and so it is with retries')
+    t.match(second, { outcome: 'retried', raced: 49 }, 'the same for retries')
     t.match(await other.findRefreshToken(first.winner), { state: 'superseded' })
     t.match(await other.rotateRefreshToken(second.winner, 'next', time.now), { outcome: 'rotated' })
   })
@@ -267,7 +265,7 @@ export function testStore(t: Test, open: Open): void {
     ['all', 'whatever'],
   ] as const) {
     t.test(
-      `when ${kind === 'all' ? 'everything' : `a ${kind}`} is revoked, its refresh tokens are refused, and what does not belong to it goes on`,
+      `refuses the refresh tokens of ${kind === 'all' ? 'everything' : `a ${kind}`} that is revoked, and no others`,
       async t => {
         const [one, other] = await open(t)
         const bob = { clientId: 'bob', certificate: 'certificate-of-bob' }
@@ -287,13 +285,13 @@ export function testStore(t: Test, open: Open): void {
           'not issued before that second',
         )
         await one.revoke({ kind, value, notBefore: 1, expires: 1 })
-        t.match(await other.findRefreshToken('r1'), { state: 'revoked' }, 'a weaker one takes nothing back')
+        t.match(await other.findRefreshToken('r1'), { state: 'revoked' }, 'a weaker one changes nothing')
       },
     )
 
-    if (kind === 'token') continue // it says nothing about its successors
+    if (kind === 'token') continue // it does not cover its successors
     t.test(
-      `when the revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no use of its refresh tokens succeeds, however close`,
+      `after a revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no parallel use of its refresh tokens succeeds`,
       async t => {
         const [one, other] = await open(t)
         const chains = Array.from({ length: 8 }, (_, index) => `g${index}`)
@@ -329,7 +327,7 @@ export function testStore(t: Test, open: Open): void {
   }
 
   t.test(
-    'a revocation is remembered for as long as a grant lives that it stops, whatever it says itself (DS12)',
+    'stores a revocation as long as an affected grant may be valid, even beyond its own expiry (DS12)',
     async t => {
       const [store] = await open(t)
       await store.createGrant(grant('g1'), 'r1')
@@ -342,7 +340,7 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
-  t.test('keeps a revocation for as long as a grant lives that was being created when it came', async t => {
+  t.test('stores a revocation as long as a grant that was being created at the same time', async t => {
     const [one, other] = await open(t)
     const late = { created: 1499, expires: 1_000_000 }
     const rows = [
@@ -362,7 +360,7 @@ export function testStore(t: Test, open: Open): void {
     t.equal(removed, 9, '3 refresh tokens, 3 grants, 3 revocations')
   })
 
-  t.test('remembers every kind of revocation until the last access token of its grants has expired', async t => {
+  t.test('stores every kind of revocation until the last access token of its grants has expired', async t => {
     const [one, other] = await open(t)
     for (const [kind, value] of [
       ['token', 'r1'],
@@ -376,12 +374,12 @@ export function testStore(t: Test, open: Open): void {
     }
     const { heard, stop } = await listen(other)
     stop()
-    for (const news of heard)
-      t.ok(news.kind === 'revocation' && news.revocation.expires >= 100_000 + afterlife, JSON.stringify(news))
+    for (const change of heard)
+      t.ok(change.kind === 'revocation' && change.revocation.expires >= 100_000 + afterlife, JSON.stringify(change))
     t.equal(heard.length, 5)
   })
 
-  t.test('a grant is refused that was on its way when its client was revoked', async t => {
+  t.test('refuses a grant that was being created when its client was revoked', async t => {
     const [one, other] = await open(t)
     await one.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: forever })
     await other.createGrant(grant('g1', { created: 1499 }), 'r1')
@@ -390,29 +388,29 @@ export function testStore(t: Test, open: Open): void {
     t.match(await one.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
   })
 
-  t.test('the claims of an opaque access token are found by its hash', async t => {
+  t.test('finds the claims of an opaque access token by its hash', async t => {
     const [one, other] = await open(t)
     const claims = JSON.stringify({ sub: 'a\u0000b\u{1f511}', cnf: { 'x5t#S256': 'x' } })
     await one.keepAccessToken('a1', claims, 5000)
     t.equal(await other.findAccessToken('a1'), claims)
     t.equal(await other.findAccessToken('a2'), undefined)
-    t.equal(await one.findRefreshToken('a1'), undefined, 'an access token is no refresh token')
+    t.equal(await one.findRefreshToken('a1'), undefined, 'an access token is not a refresh token')
     t.equal(await one.removeExpired(5000, 10), 0)
     t.equal(await one.removeExpired(5001, 10), 1)
     t.equal(await other.findAccessToken('a1'), undefined)
   })
 
-  t.test('clients are registered, changed, disabled and removed, and each change is told', async t => {
+  t.test('registers, changes, disables and removes clients, and reports each change', async t => {
     const [one, other] = await open(t)
     const { heard, stop } = await listen(one)
     await one.putClient('bob', '1')
-    t.equal(await one.disableClient('alice', '2'), true, 'one that is registered elsewhere')
+    t.equal(await one.disableClient('alice', '2'), true, 'a client that is registered elsewhere')
     await one.putClient('bob', '3')
     t.same(await other.listClients(), [
       { id: 'alice', registration: '2', disabled: true, secrets: [] },
       { id: 'bob', registration: '3', disabled: false, secrets: [] },
     ])
-    t.equal(await one.disableClient('alice', '4'), false, 'it is already')
+    t.equal(await one.disableClient('alice', '4'), false, 'disabled already')
     t.equal(await one.disableClient('bob', '5'), true)
     await one.putClient('alice', '6')
     t.match(await other.listClients(), [
@@ -427,7 +425,9 @@ export function testStore(t: Test, open: Open): void {
     await one.putClient('alice', '7')
     t.match(await other.listClients(), [{ id: 'alice', registration: '7', disabled: false }, { id: 'bob' }])
     t.same(
-      heard.map(news => news.kind === 'client' && [news.client.id, news.client.registration, news.client.disabled]),
+      heard.map(
+        change => change.kind === 'client' && [change.client.id, change.client.registration, change.client.disabled],
+      ),
       [
         ['bob', '1', false],
         ['alice', '2', true],
@@ -442,7 +442,7 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('what is changed of a client at the same time takes nothing back of each other', async t => {
+  t.test('preserves all of several parallel changes of a client', async t => {
     const [one, other] = await open(t)
     for (let round = 0; round < 20; round++) {
       const changes = [() => one.putClient(`c${round}`, 'new'), () => other.disableClient(`c${round}`, 'old')]
@@ -453,7 +453,7 @@ export function testStore(t: Test, open: Open): void {
     t.equal(clients.length, 20)
   })
 
-  t.test('a registration that takes away what was got by the one before does both or nothing', async t => {
+  t.test('applies a new registration and its revocation completely or not at all', async t => {
     const [one, other] = await open(t)
     await one.putClient('alice', '1')
     await one.createGrant(grant('g1'), 'r1')
@@ -473,7 +473,7 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('a client has two secrets at most, one to follow the other; a new one inherits none', async t => {
+  t.test('stores two secrets per client at most; a new client inherits none', async t => {
     const [one, other] = await open(t)
     await one.putSecret('alice', 's1', 'scrypt 1')
     await one.putSecret('alice', 's2', 'scrypt 2')
@@ -485,7 +485,7 @@ export function testStore(t: Test, open: Open): void {
     t.equal(await one.removeSecret('alice', 's2'), false)
     await one.putSecret('alice', 's3', 'scrypt 3')
     t.same(await byId(), { s1: 'scrypt 1b', s3: 'scrypt 3' })
-    t.same(await one.listClients(), [], 'a secret is no registration')
+    t.same(await one.listClients(), [], 'a secret is not a registration')
     await one.putClient('alice', '{}')
     t.match(await one.listClients(), [{ secrets: [{ id: 's1' }, { id: 's3' }] }])
     const many = Array.from({ length: 10 }, (_, index) => (index % 2 ? one : other).putSecret('bob', `s${index}`, 'x'))
@@ -496,7 +496,7 @@ export function testStore(t: Test, open: Open): void {
     t.same(await one.listSecrets('nobody'), [])
   })
 
-  t.test('who follows is told all that is kept, then all that is new, in order and once', async t => {
+  t.test('sends a follower all stored changes, then all new ones, in order and once', async t => {
     const [one, other] = await open(t)
     await one.putClient('alice', '{}')
     await one.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
@@ -510,13 +510,17 @@ export function testStore(t: Test, open: Open): void {
     const far = await listen(other, since)
     t.same(far.heard, [], 'nothing is newer')
     await one.putSecret('alice', 's1', 'scrypt')
-    t.match(heard[2], { client: { id: 'alice', secrets: [{ id: 's1', hash: 'scrypt' }] } }, 'told before it resolved')
+    t.match(
+      heard[2],
+      { client: { id: 'alice', secrets: [{ id: 's1', hash: 'scrypt' }] } },
+      'notified before it resolved',
+    )
     await one.revoke({ kind: 'all', value: 'x', notBefore: 7, expires: 2000 })
     t.match(heard[3], { revocation: { kind: 'all', value: '', notBefore: 7 } })
-    const took = await far.until(news => news.kind === 'revocation')
-    t.ok(took < 1000, `the other server knew after ${Math.round(took)} ms`)
+    const took = await far.until(change => change.kind === 'revocation')
+    t.ok(took < 1000, `the other server was notified after ${Math.round(took)} ms`)
     t.same(far.heard, heard.slice(2))
-    t.ok(one.lastNews() < 1000)
+    t.ok(one.millisecondsSinceSync() < 1000)
 
     await Promise.all(
       Array.from({ length: 40 }, (_, index) =>
@@ -533,36 +537,36 @@ export function testStore(t: Test, open: Open): void {
       )
     }
     const late = await listen(other, since)
-    t.same(late.heard, heard.slice(2), 'who comes back has missed nothing')
+    t.same(late.heard, heard.slice(2), 'a returning follower has missed nothing')
     for (const each of [stop, far.stop, late.stop]) each()
     await one.revoke({ kind: 'token', value: 't2', notBefore: 1, expires: 2000 })
-    t.equal(heard.length, 44, 'who has gone is told nothing')
+    t.equal(heard.length, 44, 'a follower that left is not notified')
   })
 
-  t.test('a listener that throws is told the same again, and keeps no other from being told', async t => {
+  t.test('notifies a listener that throws again, and does not affect others', async t => {
     const [store] = await open(t)
-    const told: News[] = []
+    const told: Change[] = []
     let isFailing = false
-    await store.follow(news => {
-      if (isFailing) throw new Error('a listener that throws')
-      told.push(news)
+    await store.follow(change => {
+      if (isFailing) throw new Error('a throwing listener')
+      told.push(change)
     })
     const other = await listen(store)
     isFailing = true
     await store.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
     await other.until(({ kind }) => kind === 'revocation')
     t.same(told, [])
-    await until(() => store.lastNews() > 100) // until then nobody could tell that something is missing
+    await until(() => store.millisecondsSinceSync() > 100) // the gap is unknown until then
     isFailing = false
     await until(() => told.length > 0)
     t.same(told, other.heard)
-    await until(() => store.lastNews() < 1000)
+    await until(() => store.millisecondsSinceSync() < 1000)
     await store.revoke({ kind: 'token', value: 't2', notBefore: 1, expires: 2000 })
     await until(() => told.length === 2)
-    t.same(told, other.heard, 'control: each is told once')
+    t.same(told, other.heard, 'control: each once')
   })
 
-  t.test('what has expired goes in small steps, and what has not stays (DS12)', async t => {
+  t.test('removes expired records in small steps, and no others (DS12)', async t => {
     const [store] = await open(t)
     for (let index = 0; index < 5; index++) {
       await store.createGrant(grant(`old${index}`, { expires: 3000 }), `o${index}`)
@@ -592,7 +596,7 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('notes are kept per client, newest first, as many as are asked for, whatever their text', async t => {
+  t.test('stores notes per client, and returns the requested number, newest first, whatever their text', async t => {
     const [one, other] = await open(t)
     for (let count = 1; count <= 5; count++) await one.addNote('alice', `note ${count}`, count)
     const note = await one.addNote('bob', 'of bob', 6)
@@ -616,7 +620,7 @@ export function testStore(t: Test, open: Open): void {
     }
   })
 
-  t.test('the notes of a client are bounded by count and octets, and its oldest ones go first', async t => {
+  t.test('limits the notes of a client by count and octets, and removes the oldest first', async t => {
     const [one, other] = await open(t)
     await one.addNote('bob', 'of bob', 1)
     for (let count = 1; count <= notesLimit.count + 5; count++)
@@ -635,51 +639,48 @@ export function testStore(t: Test, open: Open): void {
     t.same(await texts('bob'), ['of bob'], 'of another client')
   })
 
-  t.test(
-    'a notification is claimed by one at a time, in the order of its time, until it is done (issue 6)',
-    async t => {
-      const [one, other] = await open(t)
-      for (const [id, due] of [
-        ['n1', 50],
-        ['n2', 40],
-        ['n3', 40],
-        ['later', 500],
-      ] as const)
-        t.equal(await one.spoolNotification(notification(id, { due })), true)
-      t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another', due: 400 })), true)
-      await t.rejects(other.spoolNotification(notification('n1')), ConflictError, 'an id is used once')
-      t.same(await other.findDueReceivers(39), [])
-      t.same(await other.findDueReceivers(100), ['receiver'])
-      t.same(await other.findDueReceivers(400), ['another', 'receiver'])
+  t.test('reserves a notification for one claimant, in the order of their times, until it is done', async t => {
+    const [one, other] = await open(t)
+    for (const [id, due] of [
+      ['n1', 50],
+      ['n2', 40],
+      ['n3', 40],
+      ['later', 500],
+    ] as const)
+      t.equal(await one.spoolNotification(notification(id, { due })), true)
+    t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another', due: 400 })), true)
+    await t.rejects(other.spoolNotification(notification('n1')), ConflictError, 'an id is used once')
+    t.same(await other.findDueReceivers(39), [])
+    t.same(await other.findDueReceivers(100), ['receiver'])
+    t.same(await other.findDueReceivers(400), ['another', 'receiver'])
 
-      const claim = (store: Store, now: number, limit = 10) =>
-        store.claimNotifications('receiver', { now, until: now + 60, limit })
-      t.same(await claim(one, 100, 2), [
-        { id: 'n2', body: '{"id":"n2"}', attempts: 1 },
-        { id: 'n3', body: '{"id":"n3"}', attempts: 1 },
-      ])
-      t.same(await claim(other, 100), [{ id: 'n1', body: '{"id":"n1"}', attempts: 1 }])
-      t.same(await claim(one, 159), [], 'all of them are somebody’s')
-      await one.removeNotification('n2')
-      await one.postponeNotification('n3', 1, 300)
-      t.match(await claim(one, 160), [{ id: 'n1', attempts: 2 }], 'whoever had it was killed')
-      await other.postponeNotification('n1', 1, 161)
-      t.same(await claim(other, 161), [], 'and has no say any more')
-      t.match(await claim(other, 300), [
-        { id: 'n1', attempts: 3 },
-        { id: 'n3', attempts: 2 },
-      ])
+    const claim = (store: Store, now: number, limit = 10) =>
+      store.claimNotifications('receiver', { now, until: now + 60, limit })
+    t.same(await claim(one, 100, 2), [
+      { id: 'n2', body: '{"id":"n2"}', attempts: 1 },
+      { id: 'n3', body: '{"id":"n3"}', attempts: 1 },
+    ])
+    t.same(await claim(other, 100), [{ id: 'n1', body: '{"id":"n1"}', attempts: 1 }])
+    t.same(await claim(one, 159), [], 'all of them are reserved')
+    await one.removeNotification('n2')
+    await one.postponeNotification('n3', 1, 300)
+    t.match(await claim(one, 160), [{ id: 'n1', attempts: 2 }], 'the first claimant was killed')
+    await other.postponeNotification('n1', 1, 161)
+    t.same(await claim(other, 161), [], 'and can no longer change it')
+    t.match(await claim(other, 300), [
+      { id: 'n1', attempts: 3 },
+      { id: 'n3', attempts: 2 },
+    ])
 
-      const racing = ['n4', 'n5', 'n6', 'n7', 'n8', 'n9']
-      for (const id of racing) await one.spoolNotification(notification(id))
-      const claims = racing.map((_, index) => claim(index % 2 ? one : other, 1000, 3))
-      const won = (await Promise.all(claims)).flat().map(({ id }) => id)
-      won.push(...(await claim(one, 1000)).map(({ id }) => id)) // who was passed over by all
-      t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
-    },
-  )
+    const racing = ['n4', 'n5', 'n6', 'n7', 'n8', 'n9']
+    for (const id of racing) await one.spoolNotification(notification(id))
+    const claims = racing.map((_, index) => claim(index % 2 ? one : other, 1000, 3))
+    const won = (await Promise.all(claims)).flat().map(({ id }) => id)
+    won.push(...(await claim(one, 1000)).map(({ id }) => id)) // those that all others skipped
+    t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
+  })
 
-  t.test('no more wait for one receiver than may, nor longer than they should (issue 6, DS12)', async t => {
+  t.test('limits the queue of a receiver by number and age (DS12)', async t => {
     const [one, other] = await open(t)
     const kept = new Set<boolean>()
     for (let from = 0; from < spoolLimit; from += 20) {
@@ -697,12 +698,12 @@ export function testStore(t: Test, open: Open): void {
     t.match(await other.claimNotifications('receiver', { now: 100, until: 160, limit: 10 }), [{ id: 'has room' }])
   })
 
-  t.test('a store that is closed refuses everything, and closing it twice is no mistake (I8)', async t => {
+  t.test('rejects all calls after closing, and can be closed twice (I8)', async t => {
     const [store] = await open(t)
     await t.resolves(store.check(), 'control')
     const last = store.createGrant(grant('g1'), 'r1')
     await store.close()
-    await t.resolves(last, 'what was asked for before is finished')
+    await t.resolves(last, 'pending calls are completed')
     const calls: [string, () => Promise<unknown>][] = [
       ['check', () => store.check()],
       ['createGrant', () => store.createGrant(grant('g2'), 'r2')],

@@ -1,4 +1,4 @@
-// Disks that are full or read-only, where the tests may mount some: a small file system in memory.
+// Full and read-only disks, where the tests may mount a small file system in memory.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ export interface Disk {
   unmount(): void
 }
 
-/** A disk of so many KiB; undefined where the tests may not mount anything. */
+/** Mounts a disk of so many KiB. Undefined where the tests may not mount. */
 export function mountDisk(size: number): Disk | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-disk-'))
   const run = (command: string, ...args: string[]) => spawnSync(command, args, { encoding: 'utf8' })

@@ -1,10 +1,10 @@
-// What the tests of failing stores share: how long a refusal and a recovery take, and load with a journal.
+// Shared by the tests of failing stores: the duration of refusals and recoveries, and load with a journal.
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/store.ts'
 import { unavailable } from './contract.ts'
 import { grant } from './grant.ts'
 
-/** Tries until it succeeds; resolves with the milliseconds that it took. */
+/** Retries until it succeeds. Resolves with the milliseconds that it took. */
 export async function recovery(use: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   for (;;)
@@ -17,7 +17,7 @@ export async function recovery(use: () => Promise<unknown>): Promise<number> {
     }
 }
 
-/** Milliseconds that a refusal takes. */
+/** Resolves with the milliseconds until a refusal. */
 export async function refusal(t: Test, use: () => Promise<unknown>, words: string): Promise<void> {
   const start = performance.now()
   await t.rejects(use(), unavailable, words)
@@ -25,7 +25,7 @@ export async function refusal(t: Test, use: () => Promise<unknown>, words: strin
   t.ok(took < 3000, `${words}: refused after ${Math.round(took)} ms`)
 }
 
-/** Uses stores as fast as it can until it is told to stop, and keeps a journal of what they have acknowledged. */
+/** Uses stores as fast as possible until stopped, and records what they have acknowledged. */
 export function load(stores: readonly Store[]) {
   const acknowledged: { event: string; id: string }[] = []
   const refusals: unknown[] = []

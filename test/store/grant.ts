@@ -1,7 +1,7 @@
-// A grant to test with.
+// A grant for tests.
 import type { Grant } from '../../src/store/store.ts'
 
-/** A grant of alice that was created at second 1000 and ends at second 100 000. */
+/** Builds a grant of alice, created at second 1000, that expires at second 100 000. */
 export const grant = (id: string, change: Partial<Grant> = {}): Grant => ({
   id,
   clientId: 'alice',

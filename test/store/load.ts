@@ -1,5 +1,5 @@
-// A process that uses the store named in its argument as fast as it can, and writes a line to its output for each change
-// that the store has acknowledged. It runs until it is killed.
+// A process that uses the store named in its argument as fast as possible, and writes a line for each acknowledged change.
+// It runs until it is killed.
 import { writeSync } from 'node:fs'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { grant } from './grant.ts'

@@ -1,4 +1,4 @@
-// How the shared store connects: its URL, TLS and password, its tables, and what happens when others are in the way.
+// How the shared store connects: URL, TLS, password and tables, and conflicts with other transactions.
 // RE06.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ function open(t: Test, count: number, parameters = ''): Store[] {
   return stores
 }
 
-/** Asks as somebody else. */
+/** Queries over a separate connection. */
 async function ask(sql: string): Promise<Record<string, unknown>[]> {
   const client = new Client(postgres.url('public'))
   await client.connect()
@@ -35,14 +35,14 @@ async function ask(sql: string): Promise<Record<string, unknown>[]> {
     .finally(() => client.end())
 }
 
-t.test('many servers that start at once on an empty database make the tables once', async t => {
+t.test('creates the tables once when many servers start on an empty database', async t => {
   const stores = open(t, 10)
   await Promise.all(stores.map(store => store.check()))
   await Promise.all(stores.map((store, index) => store.createGrant(grant(`g${index}`), `r${index}`)))
   for (const store of stores) t.match(await store.findRefreshToken('r7'), { state: 'unused' })
 })
 
-t.test('without a search path the tables are in the schema tlsbound', async t => {
+t.test('creates the tables in the schema tlsbound without a search path', async t => {
   const url = postgres.url('x').replace(/\?.*/, '')
   for (const each of [
     url,
@@ -57,14 +57,14 @@ t.test('without a search path the tables are in the schema tlsbound', async t =>
   t.same(await ask('SELECT count(*)::int FROM tlsbound.notes'), [{ count: 3 }])
 })
 
-t.test('a URL that cannot be one is refused at once and never shown; a wrong password is not shown either', async t => {
+t.test('rejects an invalid URL at once, and shows neither it nor a wrong password', async t => {
   for (const url of ['mysql://a:secret@b/c', 'postgres://a:secret@b:port/c', 'postgres://a:se%ZZcret@b/c?options=%']) {
     const error = (await t.rejects(async () => openPostgres(url), TypeError)) as unknown as Error
     t.notMatch(String(error?.stack), /secret|se%/, url)
     t.equal(error?.cause, undefined)
   }
   t.throws(() => openPostgres(`${postgres.url('x')}&sslmode=verify-full&sslrootcert=/missing/ca.crt`), {
-    message: 'the URL of the store names a file that does not exist: /missing/ca.crt',
+    message: 'the URL of the store names a missing file: /missing/ca.crt',
   })
   const store = openPostgres(postgres.url('x').replace('a%20p%40ss', 'another-secret'))
   t.teardown(() => store.close())
@@ -73,7 +73,7 @@ t.test('a URL that cannot be one is refused at once and never shown; a wrong pas
   t.notMatch(JSON.stringify([error.stack, error.cause, error.cause.stack]), /another-secret/)
 })
 
-t.test('a database of a newer version is refused, and what is wrong is said', async t => {
+t.test('rejects a database of a newer version, and says why', async t => {
   const [first] = open(t, 1) as [Store]
   await first.check()
   await ask(`UPDATE connection_${schemas}.tlsbound_schema SET version = 1000`)
@@ -85,7 +85,7 @@ t.test('a database of a newer version is refused, and what is wrong is said', as
   })
 })
 
-t.test('what others undo is tried again (RE06)', async t => {
+t.test('retries transactions that conflict with others (RE06)', async t => {
   const url = postgres.url('undone')
   const stores = [openPostgres(url), openPostgres(url), openPostgres(url)] as const
   t.teardown(() => Promise.all(stores.map(store => store.close())))
@@ -100,7 +100,7 @@ t.test('what others undo is tried again (RE06)', async t => {
     (await stores[0].listClients()).map(({ registration }) => registration),
     Array(3).fill('{"round":19}'),
   )
-  t.match(postgres.log(), /could not serialize access/, 'some were undone')
+  t.match(postgres.log(), /could not serialize access/, 'some conflicted')
   await ask('DROP TRIGGER undo ON undone.clients')
 
   const rival = new Client(url)
@@ -109,7 +109,7 @@ t.test('what others undo is tried again (RE06)', async t => {
   const change = stores[0].putClient('c0', '{"round":20}')
   const waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'tlsbound'"
   await recovery(async () => {
-    if ((await ask(waiting)).length === 0) throw new Error('nobody waits')
+    if ((await ask(waiting)).length === 0) throw new Error('no transaction waits')
   })
   await rival.query('UPDATE news_sequence SET value = value; COMMIT')
   await rival.end()
@@ -118,26 +118,23 @@ t.test('what others undo is tried again (RE06)', async t => {
   t.match(await stores[1].listClients(), [{ id: 'c0', registration: '{"round":20}', disabled: true }, {}, {}])
 })
 
-t.test(
-  'who waits for others longer than two seconds is refused, and the connections are free again (RE06)',
-  async t => {
-    const store = openPostgres(postgres.url(`connection_${++schemas}`), { connections: 2 })
-    t.teardown(() => store.close())
-    await store.createGrant(grant('g1'), 'r1')
-    const blocker = new Client(postgres.url(`connection_${schemas}`))
-    await blocker.connect()
-    await blocker.query('BEGIN; LOCK TABLE grants')
-    const uses = Array.from({ length: 6 }, (_, index) => store.rotateRefreshToken('r1', `x${index}`, 2_000_000))
-    const start = performance.now()
-    for (const result of await Promise.allSettled(uses)) t.match(result, { status: 'rejected', reason: unavailable })
-    t.ok(performance.now() - start < 5000, `all refused after ${Math.round(performance.now() - start)} ms`)
-    await blocker.query('COMMIT')
-    await blocker.end()
-    t.match(await store.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
-  },
-)
+t.test('refuses calls after two seconds of waiting, and frees their connections (RE06)', async t => {
+  const store = openPostgres(postgres.url(`connection_${++schemas}`), { connections: 2 })
+  t.teardown(() => store.close())
+  await store.createGrant(grant('g1'), 'r1')
+  const blocker = new Client(postgres.url(`connection_${schemas}`))
+  await blocker.connect()
+  await blocker.query('BEGIN; LOCK TABLE grants')
+  const uses = Array.from({ length: 6 }, (_, index) => store.rotateRefreshToken('r1', `x${index}`, 2_000_000))
+  const start = performance.now()
+  for (const result of await Promise.allSettled(uses)) t.match(result, { status: 'rejected', reason: unavailable })
+  t.ok(performance.now() - start < 5000, `all refused after ${Math.round(performance.now() - start)} ms`)
+  await blocker.query('COMMIT')
+  await blocker.end()
+  t.match(await store.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
+})
 
-t.test('the URL decides about TLS: with verify-full only the authority it names is trusted', async t => {
+t.test('follows the URL for TLS: with verify-full, only the given authority is trusted', async t => {
   const { ca, server } = makeDemoPki()
   const files = { 'ca.crt': ca.certificate, 'other.crt': makeDemoPki().ca.certificate }
   const folder = t.testdir(files)

@@ -1,5 +1,5 @@
-// PostgreSQL by way of a pooler: a connection that lost what it was opened with is not used, at the start and later, and one
-// that has it works as a direct one does.
+// PostgreSQL through a pooler: a connection that lost its settings is not used, at the start and later; one that has them
+// works like a direct one.
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
 import { buildRevocation } from '../../src/core/revocations.ts'
@@ -43,7 +43,7 @@ const difference =
   /search_path is "\$user", public, not tlsbound; statement_timeout is 0 ms, not 2000; idle_.* is 0 ms, not 2000\. A pooler/
 
 for (const mode of ['session', 'transaction'] as const)
-  t.test(`a pooler in ${mode} mode that drops what is asked for is refused, until the role has it`, async t => {
+  t.test(`refuses a pooler in ${mode} mode that drops settings, until the role has them`, async t => {
     const pooler = await startPgBouncer(t, postgres, mode)
     const url = pooler.through(direct)
     t.teardown(() => ask('ALTER ROLE tester RESET ALL'))
@@ -55,18 +55,18 @@ for (const mode of ['session', 'transaction'] as const)
       store.follow(() => {}),
       refused(difference),
     )
-    t.same(await tablesIn('public'), [], 'nothing is made where it does not belong')
+    t.same(await tablesIn('public'), [], 'nothing is created elsewhere')
 
     const folder = t.testdir()
     const { code, stdout, stderr } = await runTlsbound(['serve'], folder, { TLSBOUND_STATE_URL: url })
     t.match({ code, stdout }, { code: 1, stdout: '' })
-    t.match(stderr, /the store cannot be used: the connection does not have what it was opened with: search_path is/)
+    t.match(stderr, /the store cannot be used: the connection lacks the requested settings: search_path is/)
     t.notMatch(stderr, /p@ss|p%40ss/)
 
-    // Another installation in the schema that the pooler leads to, as in the case from the field.
+    // Another installation in the schema that the pooler uses by default.
     const elsewhere = open(t, postgres.url('public'))
     await elsewhere.putClient('bob', '{}')
-    await t.rejects(store.check(), refused(difference), 'not by the tables of another installation either')
+    await t.rejects(store.check(), refused(difference), 'nor with the tables of another installation')
     t.same(await ask('SELECT id FROM public.clients'), [{ id: 'bob' }])
 
     const [, remedy = ''] = /connect to PostgreSQL directly, or run: (ALTER ROLE .*;)$/.exec(error.cause.message) ?? []
@@ -84,15 +84,15 @@ for (const mode of ['session', 'transaction'] as const)
       t.match(await other.rotateRefreshToken(`${id}-0`, `${id}-1`, 2_000_000), { outcome: 'rotated' })
       t.match(await one.findRefreshToken(`${id}-1`), { state: 'unused' })
       await one.revoke(buildRevocation('grant', id, 2000))
-      const took = await ears.until(news => news.kind === 'revocation' && news.revocation.value === id)
-      t.ok(took < 2000, `the other server knew after ${Math.round(took)} ms`)
+      const took = await ears.until(change => change.kind === 'revocation' && change.revocation.value === id)
+      t.ok(took < 2000, `the other server was notified after ${Math.round(took)} ms`)
       t.match(await other.rotateRefreshToken(`${id}-1`, `${id}-2`, 2_000_000), { outcome: 'revoked' })
     }
     const chain = Array.from({ length: 20 }, (_, index) => (index % 2 ? store : near).addNote(mode, `${index}`, index))
     t.equal((await Promise.all(chain)).length, 20, 'many at a time')
     for (const { stop } of [heard, far]) stop()
 
-    // What the pooler leads to changes under a store that was good.
+    // The pooler's target changes under a store that was working.
     await ask('ALTER ROLE tester RESET search_path')
     await pooler.reconnect()
     const lost = refused(/search_path is "\$user", public, not tlsbound\. A pooler/)
@@ -104,18 +104,22 @@ for (const mode of ['session', 'transaction'] as const)
       later.follow(() => {}),
       lost,
     )
-    t.match(await ask('SELECT count(*)::int FROM public.grants'), [{ count: 0 }], 'nothing got into the other schema')
+    t.match(
+      await ask('SELECT count(*)::int FROM public.grants'),
+      [{ count: 0 }],
+      'nothing was written to the other schema',
+    )
     t.match(await near.findRefreshToken(`${mode} 0-1`), { state: 'revoked' }, 'a direct connection is not affected')
     await ask('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
   })
 
-t.test('a pooler that refuses what is asked for is named, with what to do', async t => {
+t.test('names a pooler that rejects a setting, and what to do', async t => {
   const pooler = await startPgBouncer(t, postgres, 'session', [])
   const store = open(t, pooler.through(direct))
   await t.rejects(store.check(), refused(/does not support the parameter \w+: connect to PostgreSQL directly, or add/))
 })
 
-t.test('what a URL asks for is what is verified, in every spelling', async t => {
+t.test('verifies the settings in a URL, in every spelling', async t => {
   const base = direct.replace(/\?.*/, '')
   for (const [parameters, schema] of [
     ['', 'tlsbound'],
@@ -136,10 +140,10 @@ t.test('what a URL asks for is what is verified, in every spelling', async t => 
   )
   const store = open(t, `${base}?options=-c%20search_path%3Dnewer,older`)
   await store.check()
-  t.ok((await tablesIn('newer')).length > 5, 'tables further back in the path are those of somebody else')
+  t.ok((await tablesIn('newer')).length > 5, 'later tables in the path belong to others')
 })
 
-t.test('a refresh that waited for a revocation is refused, whatever the isolation of the database', async t => {
+t.test('refuses a refresh that waited for a revocation, at every isolation level of the database', async t => {
   for (const level of ['read committed', 'repeatable read', 'serializable']) {
     const schema = `isolation_${level.replaceAll(' ', '_')}`
     const option = `-c%20default_transaction_isolation%3D${encodeURIComponent(level.replaceAll(' ', '\\ '))}%20`
@@ -153,7 +157,7 @@ t.test('a refresh that waited for a revocation is refused, whatever the isolatio
     const refresh = store.rotateRefreshToken('r1', 'r2', 2_000_000)
     const waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'tlsbound'"
     await recovery(async () => {
-      if ((await ask(waiting)).length === 0) throw new Error('it does not wait yet')
+      if ((await ask(waiting)).length === 0) throw new Error('not waiting yet')
     })
     await rival.query("INSERT INTO revocations VALUES ('grant', 'g1', 2000, 9000000, 1000); COMMIT")
     await rival.end()

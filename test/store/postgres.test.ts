@@ -1,4 +1,4 @@
-// The shared store on a real PostgreSQL: the contract over two stores on one database, as two servers have them.
+// The shared store on a real PostgreSQL: the contract with two stores on one database, like two servers.
 import t, { type Test } from 'tap'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -21,28 +21,46 @@ async function open(t: Test) {
 
 testStore(t, open)
 
-t.test('races and retries are judged by the clock of the database, whatever the servers think (N-42)', async t => {
-  const [one, other, { pass }] = await open(t)
-  await one.createGrant(grant('g1'), 'r1')
-  const [behind, ahead] = [2_000_000, 2_030_000]
-  t.match(await one.rotateRefreshToken('r1', 'r2', behind), { outcome: 'rotated' })
-  t.match(await other.rotateRefreshToken('r1', 'x', ahead), { outcome: 'raced' })
-  t.match(await one.rotateRefreshToken('r1', 'x', 0), { outcome: 'raced' })
-  await pass(1000)
-  t.match(await one.rotateRefreshToken('r1', 'r2b', behind), { outcome: 'retried' }, 'though no time has passed here')
-  await pass(1000)
-  t.match(await other.rotateRefreshToken('r1', 'r2c', 90_000_000), { outcome: 'retried' }, 'though a day has')
-  await pass(60_000)
-  t.match(await one.rotateRefreshToken('r1', 'x', behind), { outcome: 'reused' })
-  t.match(await one.rotateRefreshToken('r1', 'x', ahead), { outcome: 'revoked' })
-})
+t.test(
+  'decides between race and retry by the clock of the database, whatever the servers’ clocks say (N-42)',
+  async t => {
+    const [one, other, { pass }] = await open(t)
+    await one.createGrant(grant('g1'), 'r1')
+    const [behind, ahead] = [2_000_000, 2_030_000]
+    t.match(await one.rotateRefreshToken('r1', 'r2', behind), { outcome: 'rotated' })
+    t.match(await other.rotateRefreshToken('r1', 'x', ahead), { outcome: 'raced' })
+    t.match(await one.rotateRefreshToken('r1', 'x', 0), { outcome: 'raced' })
+    await pass(1000)
+    t.match(
+      await one.rotateRefreshToken('r1', 'r2b', behind),
+      { outcome: 'retried' },
+      'although no time has passed here',
+    )
+    await pass(1000)
+    t.match(
+      await other.rotateRefreshToken('r1', 'r2c', 90_000_000),
+      { outcome: 'retried' },
+      'although a day has passed here',
+    )
+    await pass(60_000)
+    t.match(await one.rotateRefreshToken('r1', 'x', behind), { outcome: 'reused' })
+    t.match(await one.rotateRefreshToken('r1', 'x', ahead), { outcome: 'revoked' })
+  },
+)
 
-t.test('a use that had to wait for the database is judged as of its arrival: its race is no retry (I6)', async t => {
-  const [one, other, { pass }] = await open(t)
-  await one.createGrant(grant('g1'), 'r1')
-  const before = performance.now() - 2500 // before the first use, and performed 1.5 seconds after it
-  t.match(await one.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
-  await pass(1500)
-  t.match(await other.rotateRefreshToken('r1', 'x', 2_000_000, before), { outcome: 'raced' })
-  t.match(await other.rotateRefreshToken('r1', 'r2b', 2_000_000), { outcome: 'retried' }, 'control: one that comes now')
-})
+t.test(
+  'judges a use that had to wait for the database by its arrival: a race does not become a retry (I6)',
+  async t => {
+    const [one, other, { pass }] = await open(t)
+    await one.createGrant(grant('g1'), 'r1')
+    const before = performance.now() - 2500 // before the first use, and performed 1.5 seconds after it
+    t.match(await one.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
+    await pass(1500)
+    t.match(await other.rotateRefreshToken('r1', 'x', 2_000_000, before), { outcome: 'raced' })
+    t.match(
+      await other.rotateRefreshToken('r1', 'r2b', 2_000_000),
+      { outcome: 'retried' },
+      'control: a use that arrives now',
+    )
+  },
+)

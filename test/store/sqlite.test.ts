@@ -1,4 +1,4 @@
-// The embedded store: the contract, and what belongs to a file: crashes, disks, other processes, old and foreign files.
+// The embedded store: the contract, and everything about its file: crashes, disks, other processes, old and foreign files.
 // I8, RE01, RE04, RE07, RE17, RE21.
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ testStore(t, async t => {
   return [store, store, createTime()] // one process, one file, one store
 })
 
-t.test('who begins to follow is told all there is, in order, however much, and what comes after', async t => {
+t.test('sends a new follower all changes in order, however many, and then the new ones', async t => {
   const store = openSqlite(':memory:')
   t.teardown(() => store.close())
   const revoke = (value: number) => store.revoke({ kind: 'token', value: `t${value}`, notBefore: 1, expires: 2000 })
@@ -36,7 +36,7 @@ t.test('who begins to follow is told all there is, in order, however much, and w
   }
 })
 
-t.test('after kill -9 all that was acknowledged is there, and what was rotated is used (RE01)', async t => {
+t.test('has everything acknowledged after kill -9, and remembers used tokens (RE01)', async t => {
   const path = join(t.testdir(), 'state.db')
   const file = new URL('load.ts', import.meta.url).pathname
   for (let round = 0; round < 10; round++) {
@@ -76,7 +76,7 @@ t.test('after kill -9 all that was acknowledged is there, and what was rotated i
   }
 })
 
-/** The transactions in a write-ahead log: the frames that tell how large the database is now (sqlite.org/fileformat2). */
+/** Counts the transactions in a write-ahead log: the frames with the size of the database (sqlite.org/fileformat2). */
 function countCommits(path: string): number {
   const log = readFileSync(`${path}-wal`)
   const frame = 24 + log.readUInt32BE(8)
@@ -85,7 +85,7 @@ function countCommits(path: string): number {
   return commits
 }
 
-t.test('many who ask at the same time share the wait for the disk', async t => {
+t.test('shares the wait for the disk among parallel calls', async t => {
   const path = join(t.testdir(), 'state.db')
   const store = openSqlite(path)
   const ask = async (caller: string) => {
@@ -95,11 +95,15 @@ t.test('many who ask at the same time share the wait for the disk', async t => {
   await ask('alone')
   const alone = countCommits(path) - opened
   await Promise.all(Array.from({ length: 16 }, (_, caller) => ask(String(caller))))
-  t.same([alone, countCommits(path) - opened - alone], [5, 5], 'five grants of one, then five of each of sixteen')
+  t.same(
+    [alone, countCommits(path) - opened - alone],
+    [5, 5],
+    'five grants of one caller, then five of each of sixteen',
+  )
   await store.close()
 })
 
-t.test('a second process is told that the first uses the file, and gets it afterwards (RE17)', async t => {
+t.test('refuses a second process while the first uses the file, and accepts it afterwards (RE17)', async t => {
   const path = join(t.testdir(), 'state.db')
   const module = new URL('../../src/store/sqlite.ts', import.meta.url).href
   const script = `
@@ -113,13 +117,13 @@ t.test('a second process is told that the first uses the file, and gets it after
   await store.addNote('alice', 'x', 1)
   t.match(open(), `the state file ${path} is in use by another process`)
   t.throws(() => openSqlite(path), { message: /in use by another process/ }, 'nor twice in one process')
-  t.match(await store.addNote('alice', 'y', 1), { id: 2 }, 'the first goes on')
-  t.match(open(), 'is in use', 'and still holds the file')
+  t.match(await store.addNote('alice', 'y', 1), { id: 2 }, 'the first is not affected')
+  t.match(open(), 'is in use', 'and still holds the lock')
   await store.close()
   t.equal(open(), '')
 })
 
-t.test('what is no place for a store is refused in one sentence when it is opened (RE21)', async t => {
+t.test('rejects an unusable path with one sentence when opening it (RE21)', async t => {
   const folder = t.testdir({ garbage: 'no database '.repeat(100), folder: {}, 'cut.db': '' })
   const open = (path: string) => () => openSqlite(join(folder, path))
   await openSqlite(join(folder, 'good.db')).close()
@@ -144,7 +148,7 @@ t.test('what is no place for a store is refused in one sentence when it is opene
   await openSqlite(join(folder, 'good.db')).close()
 })
 
-t.test('a file that cannot be written is refused when it is opened (RE21)', async t => {
+t.test('rejects a file that cannot be written when opening it (RE21)', async t => {
   const disk = mountDisk(2048)
   const folder = disk?.folder ?? t.testdir()
   t.teardown(() => disk?.unmount())
@@ -159,7 +163,10 @@ t.test('a file that cannot be written is refused when it is opened (RE21)', asyn
   await openSqlite(path).close()
 })
 
-/** Fills a store until it refuses; `makeRoom` says how many records it removed for that. Nothing may be kept by half. */
+/**
+ * Fills a store until it refuses. `makeRoom` returns the number of records that it removed. Nothing may be stored
+ * partially.
+ */
 async function overflow(t: Test, store: Store, makeRoom: () => Promise<number>): Promise<void> {
   await store.createGrant(grant('first'), 'first')
   const kept: string[] = []
@@ -179,14 +186,14 @@ async function overflow(t: Test, store: Store, makeRoom: () => Promise<number>):
   for (const id of kept) if ((await store.findRefreshToken(id)) === undefined) t.fail(`${id} was lost`)
 
   let removed = await makeRoom()
-  t.match(await store.rotateRefreshToken('first', 'second', 2_000_000), { outcome: 'rotated' }, 'it goes on by itself')
+  t.match(await store.rotateRefreshToken('first', 'second', 2_000_000), { outcome: 'rotated' }, 'it recovers by itself')
   t.match(await store.rotateRefreshToken('second', 'third', 2_001_000), { outcome: 'rotated' })
   for (let step = 1; step > 0; removed += step) step = await store.removeExpired(3001 + afterlife, 100)
-  t.equal(removed, kept.length * 2, 'nothing was kept of what was refused')
+  t.equal(removed, kept.length * 2, 'nothing of the refused calls was stored')
 }
 
-t.test('a full disk refuses what it has no room for, loses nothing, and goes on when there is room (RE07)', async t => {
-  await t.test('the file has reached its largest size', async t => {
+t.test('refuses what does not fit on a full disk, loses nothing, and recovers when there is room (RE07)', async t => {
+  await t.test('the file has its maximum size', async t => {
     const store = openSqlite(join(t.testdir(), 'state.db'), { maximumPages: 100 })
     t.teardown(() => store.close())
     await overflow(t, store, () => store.removeExpired(3001 + afterlife, 50))
@@ -206,7 +213,7 @@ t.test('a full disk refuses what it has no room for, loses nothing, and goes on 
   })
 })
 
-t.test('a file of an earlier version is taken up where it was left', async t => {
+t.test('migrates a file of an earlier version', async t => {
   const folder = join(t.testdir(), 'deep')
   mkdirSync(folder)
   writeFileSync(join(folder, 'empty.db'), '')
@@ -233,8 +240,8 @@ t.test('a file of an earlier version is taken up where it was left', async t => 
   }
 })
 
-t.test('an embedded store always knows its news', async t => {
+t.test('is always up to date', async t => {
   const store = openSqlite(':memory:')
-  t.equal(store.lastNews(), 0)
+  t.equal(store.millisecondsSinceSync(), 0)
   await store.close()
 })

@@ -1,4 +1,4 @@
-// Tokens at level proof: good on every connection of their certificate, with a proof that was signed for that connection.
+// Tokens at level proof: valid on every connection of their certificate, with a proof that was signed for that connection.
 // draft-mw-oauth-tls-session-bound-tokens §2–§3; N-56 – N-63. Forms and claims of proofs: test/core/binding-proof.test.ts.
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
@@ -23,7 +23,7 @@ const missing = { status: 401, body: { error: 'use_session_binding', reason: 'pr
 const invalid = { status: 401, body: { error: 'invalid_proof', reason: 'proof_invalid' } }
 const accepted = { status: 200, body: { token_binding: 'proof' } }
 
-t.test('a token at level proof names the certificate and the label, and survives a reconnect (N-57, N-58)', async t => {
+t.test('issues a token that names the certificate and the label, and works after a reconnect (N-57, N-58)', async t => {
   const alice = await server.connect('alice')
   const answer = await alice.requestToken(proof)
   t.match(answer, { status: 200, body: { token_binding: 'proof' } })
@@ -38,36 +38,36 @@ t.test('a token at level proof names the certificate and the label, and survives
     const signed = connection.prove(token)
     t.match(await connection.get('/api/whoami', token, signed), accepted)
     t.match(await connection.get('/api/whoami', token, signed), accepted, 'the same proof for the next request')
-    t.match(await connection.get('/api/whoami', token), missing, 'never without one (N-59)')
+    t.match(await connection.get('/api/whoami', token), missing, 'never without a proof (N-59)')
     t.match(await connection.get('/proven', token, signed), { status: 200 })
     t.match(await connection.get('/strict', token, signed), { body: { reason: 'binding_too_weak' } })
   }
 })
 
-t.test('a stolen token with its proof is worth nothing on another connection (N-47, N-59)', async t => {
+t.test('rejects a stolen token with its proof on another connection (N-47, N-59)', async t => {
   const alice = await server.connect('alice')
   const token = await alice.token(proof)
   const signed = alice.prove(token)
   t.match(await alice.get('/api/whoami', token, signed), accepted, 'control')
-  t.match(await (await server.connect('alice')).get('/api/whoami', token, signed), invalid, 'with the key, even')
+  t.match(await (await server.connect('alice')).get('/api/whoami', token, signed), invalid, 'even with the same key')
   const bob = await server.connect('bob')
   const mismatch = { status: 401, body: { error: 'invalid_token', reason: 'certificate_mismatch' } }
   t.match(await bob.get('/api/whoami', token, signed), mismatch)
   t.match(await bob.get('/api/whoami', token, bob.prove(token)), mismatch)
-  t.match(await alice.get('/api/whoami', token, signed), accepted, 'alice goes on')
+  t.match(await alice.get('/api/whoami', token, signed), accepted, 'alice is not affected')
 })
 
-t.test('a proof is for one token, and a renewed token needs a new one', async t => {
+t.test('requires a new proof for a renewed token', async t => {
   const alice = await server.connect('alice')
   const [one, two] = [await alice.token(proof), await alice.token(proof)]
   t.match(await alice.get('/api/whoami', one, alice.prove(one)), accepted)
   t.match(await alice.get('/api/whoami', two, alice.prove(one)), invalid)
   t.match(await alice.get('/api/whoami', two, alice.prove(two)), accepted)
-  t.match(await alice.get('/api/whoami', one, alice.prove(one)), accepted, 'both live side by side')
+  t.match(await alice.get('/api/whoami', one, alice.prove(one)), accepted, 'both are valid in parallel')
 })
 
 t.test(
-  'the window for iat is that of the first use on a connection; later the proof is as good as its token (N-63)',
+  'checks the window of iat at the first use on a connection; later the proof is valid as long as its token (N-63)',
   async t => {
     const alice = await server.connect('alice')
     const token = await alice.token(proof)
@@ -77,14 +77,14 @@ t.test(
     const later = await server.connect('alice')
     t.match(await later.get('/api/whoami', token, later.prove(token, { iat: clock + 5 })), accepted, 'control')
     const signed = alice.prove(token, { iat: clock - 60 })
-    t.match(await alice.get('/api/whoami', token, signed), accepted, 'control: the oldest that will do')
+    t.match(await alice.get('/api/whoami', token, signed), accepted, 'control: the oldest accepted')
     server.clock += 200
     t.match(await alice.get('/api/whoami', token, signed), accepted)
     t.match(await (await server.connect('alice')).get('/api/whoami', token, signed), invalid)
     t.match(
       await alice.get('/api/whoami', token, alice.prove(token, { iat: clock })),
       invalid,
-      'a new one must be fresh',
+      'a new proof must be recent',
     )
     server.clock += 100
     t.match(await alice.get('/api/whoami', token, signed), { status: 401, body: { reason: 'expired' } })
@@ -92,7 +92,7 @@ t.test(
   },
 )
 
-t.test('where each request needs a proof of its own, one serves one request (N-59 i)', async t => {
+t.test('accepts a per-request proof for one request only (N-59 i)', async t => {
   for (const token_binding of ['proof', 'certificate', 'connection']) {
     const alice = await server.connect('alice')
     const token = await alice.token({ token_binding })
@@ -103,7 +103,7 @@ t.test('where each request needs a proof of its own, one serves one request (N-5
     t.match(await alice.get('/alone', token, once), invalid, 'the same again')
     t.match(await alice.get('/alone', token, prove()), { status: 200 }, 'the next one')
     t.match(await alice.get('/alone', token), missing)
-    t.match(await alice.get('/alone', token, alice.prove(token)), invalid, 'one for the whole connection')
+    t.match(await alice.get('/alone', token, alice.prove(token)), invalid, 'a proof for the whole connection')
     for (const left of ['jti', 'htm', 'htu'] as const)
       t.match(await alice.get('/alone', token, prove({ [left]: undefined })), invalid, `without ${left}`)
     t.match(await alice.get('/alone', token, prove({ htm: 'POST' })), invalid)
@@ -118,7 +118,7 @@ t.test('where each request needs a proof of its own, one serves one request (N-5
   }
 })
 
-t.test('claims for one request count wherever they are sent', async t => {
+t.test('verifies the claims of a per-request proof on every route', async t => {
   const alice = await server.connect('alice')
   const token = await alice.token(proof)
   const once = alice.prove(token, { jti: 'once' })
@@ -130,7 +130,7 @@ t.test('claims for one request count wherever they are sent', async t => {
   t.match(await alice.get('/api/whoami', token, forReading), invalid)
 })
 
-t.test('two proofs in one request, and what is no proof, are refused (N-63)', async t => {
+t.test('rejects two proofs in one request, and malformed ones (N-63)', async t => {
   const alice = await server.connect('alice')
   const token = await alice.token(proof)
   const signed = alice.prove(token)
@@ -150,7 +150,7 @@ t.test('two proofs in one request, and what is no proof, are refused (N-63)', as
   t.match(await send(signed), accepted, 'control')
 })
 
-t.test('a connection without channel binding can neither get such a token nor use one (N-63)', async t => {
+t.test('neither issues nor accepts such a token on a connection without channel binding (N-63)', async t => {
   const token = await (await server.connect('alice')).token(proof)
   const bare = await server.connect('alice', { maxVersion: 'TLSv1.2', secureOptions: 1 })
   t.match(await bare.requestToken(proof), { status: 400, body: { reason: 'binding_unavailable' } })
@@ -158,7 +158,7 @@ t.test('a connection without channel binding can neither get such a token nor us
   t.match(await bare.requestToken({ token_binding: 'certificate' }), { status: 200 }, 'control')
 })
 
-t.test('a resource server of another origin needs nothing but the keys of the issuer', async t => {
+t.test('works on a resource server of another origin that has only the issuer’s keys', async t => {
   const alice = await server.connect('alice')
   const jwks = (await alice.get('/oauth/jwks')).body as IssuerKeys
   const issuer = 'https://localhost:8443'
@@ -180,7 +180,7 @@ t.test('a resource server of another origin needs nothing but the keys of the is
   t.match(await there.get('/', await alice.token()), { status: 401, body: { reason: 'connection_mismatch' } })
 })
 
-t.test('refusals are events that name the token and never its proof', async t => {
+t.test('records the token but not the proof in the events of refusals', async t => {
   const alice = await server.connect('alice')
   const token = await alice.token(proof)
   const { jti } = JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())

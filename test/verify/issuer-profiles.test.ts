@@ -1,5 +1,5 @@
-// Tokens in the form of each identity provider (test/vectors/issuer-tokens.json), over a real connection: accepted with their
-// profile on the certificate that they are bound to, refused on another, and what no profile accepts.
+// Tokens in the form of each identity provider (test/vectors/issuer-tokens.json), over a real connection: accepted with
+// their profile and bound certificate, rejected with another one; and tokens that no profile accepts.
 // RFC 8705 §3, RFC 9068 §2, RFC 8725 §3; JW01 – JW10, CL03.
 import { createHmac, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -38,9 +38,9 @@ const keys = [
 const now = Math.floor(Date.now() / 1000)
 const cnf = { 'x5t#S256': readCertificate(new X509Certificate(pki.alice.certificate)).thumbprint }
 
-/** Reason, detail and what was found, of each refusal. */
+/** Reason, detail and found value of each refusal. */
 const refusals: unknown[][] = []
-/** The verifier in force, and the server that asks it. */
+/** The current verifier, and the server that uses it. */
 let verifier: Verifier
 const server = mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate })(
   (request: IncomingMessage, response: ServerResponse) => {
@@ -70,7 +70,7 @@ interface Changes {
   readonly key?: KeyObject
 }
 
-/** Signs a fixture, with its times moved to now. A member that is undefined is left out. */
+/** Signs a fixture with its times moved to now. Omits undefined members. */
 async function sign(
   { header, payload }: Fixture,
   { header: h, payload: p, key = rsa.privateKey }: Changes = {},
@@ -137,7 +137,7 @@ for (const fixture of fixtures)
 
 const [plain] = fixtures.filter(({ issuer }) => issuer === 'node-oidc-provider') as [Fixture]
 
-t.test('every ready profile has a token', t => {
+t.test('has a token for every built-in profile', t => {
   t.same(
     Object.keys(issuerProfiles).filter(name => !fixtures.some(({ profile }) => profile === name)),
     [],
@@ -145,7 +145,7 @@ t.test('every ready profile has a token', t => {
   t.end()
 })
 
-t.test('the scope is a text, a list or absent, and always a list in the token', async t => {
+t.test('returns the scope as a list, for a string, a list or no scope', async t => {
   for (const [scope, list] of [
     ['a b', ['a', 'b']],
     [
@@ -164,7 +164,7 @@ t.test('the scope is a text, a list or absent, and always a list in the token', 
     })
 })
 
-t.test('an ID token is never taken for an access token', async t => {
+t.test('rejects an ID token', async t => {
   accept(plain, { types: ['jwt', 'at+jwt'], clientClaim: 'azp', optional: ['id', 'scope'] })
   const base = { client_id: undefined }
   t.match(await alice.get('/', await sign(plain, { payload: { ...base, azp: 'alice' } })), { status: 200 }, 'control')
@@ -180,7 +180,7 @@ t.test('an ID token is never taken for an access token', async t => {
   ])
 })
 
-t.test('a mtls_pop token comes with its own scheme, where the profile has it', async t => {
+t.test('accepts the scheme mtls_pop with the profiles that have it', async t => {
   const [entra] = fixtures.filter(({ profile }) => profile === 'entra') as [Fixture]
   const authorization = `mtls_pop ${await sign(entra)}`
   accept(entra)
@@ -189,7 +189,7 @@ t.test('a mtls_pop token comes with its own scheme, where the profile has it', a
   t.match(await alice.call('/', { headers: { authorization } }), { status: 401, body: { reason: 'no_token' } })
 })
 
-t.test('times may have a fraction, and ES256 either value of s', async t => {
+t.test('accepts times with fractions, and either value of s in ES256', async t => {
   accept(plain)
   t.match(await alice.get('/', await sign(plain, { payload: { iat: now + 0.25, exp: now + 60.5 } })), { status: 200 })
   const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
@@ -202,7 +202,7 @@ t.test('times may have a fraction, and ES256 either value of s', async t => {
   for (const token of [signed, other]) t.match(await alice.get('/', token), { status: 200 })
 })
 
-t.test('an own profile says types, algorithms, claims and limits', async t => {
+t.test('applies the types, algorithms, claims and limits of a custom profile', async t => {
   const own: IssuerProfile = {
     types: ['x+jwt'],
     algorithms: ['PS256'],
@@ -240,7 +240,7 @@ t.test('an own profile says types, algorithms, claims and limits', async t => {
   }
 })
 
-t.test('key sets as they are in the wild', async t => {
+t.test('accepts real-world key sets', async t => {
   const jwk = rsa.publicKey.export({ format: 'jwk' })
   const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' })
   const odd = [
@@ -263,7 +263,7 @@ t.test('key sets as they are in the wild', async t => {
   }
   t.match(await alice.get('/', await use([...(odd as object[]), ...keys], 'r')), { status: 200 })
   t.equal(warnings.length, 1)
-  t.equal(warnings[0]?.split(';').length, odd.length, 'each key that is left out is named')
+  t.equal(warnings[0]?.split(';').length, odd.length, 'a warning names each ignored key')
   for (const kid of ['a+/=:@ b', 'CN=Keys, O=Example', 'k'.repeat(200)])
     t.match(await alice.get('/', await use([{ ...jwk, kid }], kid)), { status: 200 }, kid)
   t.match(await alice.get('/', await use([jwk])), { status: 200 }, 'neither key nor token have a kid')
@@ -287,7 +287,11 @@ t.test('key sets as they are in the wild', async t => {
   )
   t.match(await alice.get('/', await use([...strangers, jwk])), { status: 200 }, 'the fourth candidate')
   const four = [...strangers, strangers[0] as object, jwk]
-  t.match(await alice.get('/', await use(four)), { status: 401, body: { reason: 'bad_signature' } }, 'and no fifth')
+  t.match(
+    await alice.get('/', await use(four)),
+    { status: 401, body: { reason: 'bad_signature' } },
+    'no fifth candidate',
+  )
   for (const alg of ['RS256', 'RS384', 'RS512', 'PS256'])
     t.match(
       await alice.get(

@@ -1,11 +1,11 @@
-// Proofs as they come with requests: each is verified once on a connection, one for a single request serves once, and what
-// is remembered has bounds. Real TLS connections, no HTTP. N-47, N-57, N-59, N-63; I7.
+// Proofs of requests: each is verified once on a connection, one for a single request is valid once, and memory is bounded.
+// Real TLS connections, no HTTP. N-47, N-57, N-59, N-63; I7.
 import t from 'tap'
 import { outcomeOf, refused, request, startTokenCheck } from '../helpers/tokens/token-check.ts'
 
 const { connect, clock, sign, build } = await startTokenCheck(t)
 
-t.test('at level proof each request brings the proof that was verified, or one that is (N-57, N-59)', async t => {
+t.test('accepts the verified proof or a valid new one with each request at level proof (N-57, N-59)', async t => {
   const alice = await connect()
   const verifier = build()
   const token = sign(alice, 'proof')
@@ -21,9 +21,13 @@ t.test('at level proof each request brings the proof that was verified, or one t
   t.match(await verify('x'), invalid)
   t.equal(await verify(second), 'accepted', 'another one')
   clock.now += 100
-  t.equal(await verify(second), 'accepted', 'its window was that of its first use')
-  t.match(await verify(first), invalid, 'that of the one before is over')
-  t.equal(await outcomeOf(() => build().verify(request(token, second), alice.connection)), 'accepted', 'known here')
+  t.equal(await verify(second), 'accepted', 'its window applied to the first use only')
+  t.match(await verify(first), invalid, 'the window of the earlier proof has passed')
+  t.equal(
+    await outcomeOf(() => build().verify(request(token, second), alice.connection)),
+    'accepted',
+    'verified on this connection before',
+  )
   for (const limit of [{ htm: 'GET' }, { htu: '/' }]) {
     const limited = alice.client.prove(token, limit)
     t.equal(await verify(limited), 'accepted', JSON.stringify(limit))
@@ -33,11 +37,11 @@ t.test('at level proof each request brings the proof that was verified, or one t
       ),
       invalid,
     )
-    t.equal(await verify(second), 'accepted', 'which leaves that for all requests where it was')
+    t.equal(await verify(second), 'accepted', 'the proof for all requests stays valid')
   }
 })
 
-t.test('a token that came with a proof for one path alone needs one with the next request, too (N-59)', async t => {
+t.test('requires another proof after one for a single path (N-59)', async t => {
   const alice = await connect()
   const verifier = build()
   const token = sign(alice, 'proof')
@@ -48,7 +52,7 @@ t.test('a token that came with a proof for one path alone needs one with the nex
   t.equal(await verify(limited), 'accepted', 'control')
 })
 
-t.test('where each request needs a proof of its own it does at every level, remembered or not (N-59 i)', async t => {
+t.test('requires a per-request proof at every level, also for remembered tokens (N-59 i)', async t => {
   for (const level of ['certificate', 'proof', 'connection'] as const) {
     const alice = await connect()
     const verifier = build()
@@ -59,7 +63,7 @@ t.test('where each request needs a proof of its own it does at every level, reme
       outcomeOf(() => verifier.verify(request(token, proof, more), alice.connection, perRequest))
     const invalid = refused('proof_invalid', 'invalid_proof')
     t.match(await verify(), refused('proof_missing', 'use_session_binding'), level)
-    t.match(await verify(alice.client.prove(token)), invalid, 'one for the whole connection')
+    t.match(await verify(alice.client.prove(token)), invalid, 'a proof for the whole connection')
     const used = once()
     t.equal(await verify(used), 'accepted', `control: ${level}`)
     t.match(await verify(used), invalid)
@@ -69,14 +73,14 @@ t.test('where each request needs a proof of its own it does at every level, reme
     t.match(await verify(once(), true, { url: undefined }), invalid)
     for (const left of ['jti', 'htm', 'htu']) t.match(await verify(once({ [left]: undefined })), invalid, left)
     const general = alice.client.prove(token)
-    t.equal(await verify(general, false), 'accepted', 'where it need not be of its own')
+    t.equal(await verify(general, false), 'accepted', 'where no per-request proof is required')
     t.match(await verify(general), invalid)
     t.equal(await verify(once()), 'accepted')
     t.equal(await verify(general, false), 'accepted')
   }
 })
 
-t.test('an id of a proof is good once on a connection, until its proof is too old anyway (N-63)', async t => {
+t.test('accepts the id of a proof once on a connection, until the proof is too old (N-63)', async t => {
   const alice = await connect()
   const verifier = build()
   const [token, start] = [sign(alice, 'certificate'), clock.now]
@@ -97,7 +101,7 @@ t.test('an id of a proof is good once on a connection, until its proof is too ol
   t.equal(used.size, 2)
   t.ok(
     [...used.keys()].every(id => id.length === 43),
-    'kept as hashes, since ids can be long',
+    'stored as hashes, since ids can be long',
   )
 
   for (let at = used.size; at < 16_383; at++) used.set(`id ${at}`, clock.now)
@@ -107,25 +111,25 @@ t.test('an id of a proof is good once on a connection, until its proof is too ol
   clock.now = start
 })
 
-t.test('of a thousand tokens the proof is known; the one that was proven first makes room', async t => {
+t.test('remembers the proofs of a thousand tokens, and drops the oldest', async t => {
   const alice = await connect()
   const [token, other] = [sign(alice, 'proof'), sign(alice, 'proof', { jti: 'other' })]
   const [proof, its] = [alice.client.prove(token), alice.client.prove(other)]
   const verify = (token: string, proof: string) =>
-    outcomeOf(() => build().verify(request(token, proof), alice.connection)) // each time a new verifier, which knows none
+    outcomeOf(() => build().verify(request(token, proof), alice.connection)) // a new verifier each time, which remembers none
   t.equal(await verify(token, proof), 'accepted')
   const proven = alice.connection.provenTokens as Map<string, string>
   for (let at = 1; at < 1023; at++) proven.set(`token ${at}`, '')
   t.equal(await verify(other, its), 'accepted')
   t.equal(proven.size, 1024)
   clock.now += 100
-  t.equal(await verify(token, proof), 'accepted', 'all are known, in the last place and in the first')
+  t.equal(await verify(token, proof), 'accepted', 'all are remembered, from first to last')
   const [fresh, late] = [alice.client.prove(other), sign(alice, 'proof', { jti: 'late' })]
   t.equal(await verify(other, fresh), 'accepted')
-  t.equal(proven.size, 1024, 'a new proof of a token takes the place of its last one')
+  t.equal(proven.size, 1024, 'a token’s new proof replaces its old one')
   t.equal(await verify(token, proof), 'accepted')
   t.equal(await verify(late, alice.client.prove(late)), 'accepted')
   t.equal(proven.size, 1024)
-  t.match(await verify(token, proof), { reason: 'proof_invalid' }, 'and so has to be in its window again')
+  t.match(await verify(token, proof), { reason: 'proof_invalid' }, 'so it must be within its window again')
   clock.now -= 100
 })

@@ -1,5 +1,5 @@
-// The token check by itself: real TLS connections, no HTTP. What is looked at anew each time, what is remembered and for how
-// long, and that each refusal of a token that is ours says which. N-24, N-34; I1. Proofs: proofs.test.ts.
+// The token verifier: real TLS connections, no HTTP. Covers what is checked each time, what is remembered and for how long,
+// and that each refusal of a token of this server names it. N-24, N-34; I1. Proofs: proofs.test.ts.
 import t from 'tap'
 import type { AccessToken } from '../../src/core/access-token.ts'
 import { OAuthError } from '../../src/core/errors.ts'
@@ -10,7 +10,7 @@ import { facts, outcomeOf, refused, request, startTokenCheck } from '../helpers/
 
 const { connect, clock, key, claims, sign, build } = await startTokenCheck(t)
 
-t.test('a token is read once on a connection, and then is the same, which nobody can change', async t => {
+t.test('reads a token once per connection, and returns the same frozen object', async t => {
   for (const level of ['certificate', 'connection'] as const) {
     const alice = await connect()
     const verifier = build()
@@ -28,12 +28,12 @@ t.test('a token is read once on a connection, and then is the same, which nobody
       t.match(
         await outcomeOf(() => verifier.verify(request(token), bob.connection)),
         refused('certificate_mismatch'),
-        'however often',
+        'every time',
       )
   }
 })
 
-t.test('what one verifier has verified on a connection, another verifies for itself (N-34)', async t => {
+t.test('verifies a token again in another verifier on the same connection (N-34)', async t => {
   const alice = await connect()
   const token = sign(alice, 'certificate')
   const [ours, theirs] = [build(), build({ audience: 'https://rs.example' })]
@@ -41,7 +41,7 @@ t.test('what one verifier has verified on a connection, another verifies for its
   t.match(await outcomeOf(() => theirs.verify(request(token), alice.connection)), refused('wrong_audience'))
 })
 
-t.test('expiry is looked at each time', async t => {
+t.test('checks the expiry each time', async t => {
   const alice = await connect()
   const [verifier, start] = [build(), clock.now]
   const token = sign(alice, 'certificate', { grant: 'family' })
@@ -58,7 +58,7 @@ t.test('expiry is looked at each time', async t => {
   clock.now = start
 })
 
-t.test('revocation is looked at each time, and where it cannot be known nothing passes', async t => {
+t.test('checks revocation each time, and rejects the token if its state is unknown', async t => {
   const alice = await connect()
   const revoked = new Set<string>()
   const findRevocation = ({ jti }: { jti: string }) => (revoked.has(jti) ? 'token' : undefined)
@@ -68,7 +68,7 @@ t.test('revocation is looked at each time, and where it cannot be known nothing 
   revoked.add('forged')
   t.match(await outcomeOf(() => verifier.verify(request(token), alice.connection)), refused('revoked'))
   t.match(await outcomeOf(() => build({ findRevocation }).verify(request(token), alice.connection)), refused('revoked'))
-  t.equal(await outcomeOf(() => unaware.verify(request(token), alice.connection)), 'accepted', 'where none is revoked')
+  t.equal(await outcomeOf(() => unaware.verify(request(token), alice.connection)), 'accepted', 'without revocation')
   const broken = build({
     findRevocation: () => {
       throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'no_answer')
@@ -89,10 +89,10 @@ t.test('revocation is looked at each time, and where it cannot be known nothing 
     outcomeOf(() => faulty.verify(request(token), alice.connection)),
     fault,
   )
-  t.notOk('token' in fault, 'which is no refusal')
+  t.notOk('token' in fault, 'not a refusal')
 })
 
-t.test('a token is read again when a key has gone, and refused when it was its own', async t => {
+t.test('reads a token again after a key was removed, and rejects it if it was its own', async t => {
   const alice = await connect()
   const state = { generation: 0, keys: [key] }
   const readToken = createTokenReader(kid => state.keys.find(known => known.kid === kid))
@@ -105,19 +105,19 @@ t.test('a token is read again when a key has gone, and refused when it was its o
     t.equal(await use(), 'accepted')
     t.equal(verifier.reads, reads, 'control: it is remembered')
     state.generation++
-    t.equal(await use(), 'accepted', 'another key has gone')
+    t.equal(await use(), 'accepted', 'another key was removed')
     t.equal(await use(), 'accepted')
     t.equal(verifier.reads, reads + 1, 'read once more')
     state.generation++
     state.keys = []
-    t.match(await use(), refused('revoked'), `${level}: its own key has gone`)
-    t.match(await use(), { reason: 'bad_signature' }, 'after which it is like any other')
+    t.match(await use(), refused('revoked'), `${level}: its own key was removed`)
+    t.match(await use(), { reason: 'bad_signature' }, 'then it is like any other token')
     state.keys = [key]
     t.equal(await use(), 'accepted', 'control')
   }
 })
 
-t.test('whoever may not act here is refused before the token, whose owner is still to be told', async t => {
+t.test('refuses a presenter that may not act before verifying the token, which the event still names', async t => {
   const alice = await connect()
   const verifier = build()
   const [token, dead] = [sign(alice, 'certificate'), sign(alice, 'certificate', { iat: 0, exp: clock.now })]
@@ -136,49 +136,43 @@ t.test('whoever may not act here is refused before the token, whose owner is sti
   }
 })
 
-t.test(
-  'a certificate that is revoked counts at once: for a token that is remembered, and while one is looked up',
-  async t => {
-    const alice = await connect()
-    const { promise, resolve } = Promise.withResolvers<Claims>()
-    const [verifier, slow] = [build(), build({ readToken: () => promise })]
-    const token = sign(alice, 'certificate')
-    const verify = () => outcomeOf(() => verifier.verify(request(token), alice.connection))
-    t.equal(await verify(), 'accepted', 'control')
-    const waiting = outcomeOf(() => slow.verify(request(token), alice.connection))
-    alice.connection.rejection = ['certificate_revoked', 'listed']
-    resolve(claims(alice, 'certificate'))
-    t.match(await waiting, refused('certificate_revoked'))
-    t.match(await verify(), refused('certificate_revoked'))
-    alice.connection.rejection = undefined
-    t.equal(await verify(), 'accepted')
-    const { notAfter } = alice.connection.presenter?.certificate ?? { notAfter: 0 }
-    const start = clock.now
-    clock.now = notAfter
-    const late = sign(alice, 'certificate', { iat: clock.now, exp: clock.now + 300 })
-    t.equal(await outcomeOf(() => verifier.verify(request(late), alice.connection)), 'accepted', 'its last second')
-    clock.now = notAfter + 1
-    t.match(await outcomeOf(() => verifier.verify(request(late), alice.connection)), refused('certificate_expired'))
-    clock.now = start
-  },
-)
+t.test('applies a certificate’s revocation at once, for remembered tokens and during a key lookup', async t => {
+  const alice = await connect()
+  const { promise, resolve } = Promise.withResolvers<Claims>()
+  const [verifier, slow] = [build(), build({ readToken: () => promise })]
+  const token = sign(alice, 'certificate')
+  const verify = () => outcomeOf(() => verifier.verify(request(token), alice.connection))
+  t.equal(await verify(), 'accepted', 'control')
+  const waiting = outcomeOf(() => slow.verify(request(token), alice.connection))
+  alice.connection.rejection = ['certificate_revoked', 'listed']
+  resolve(claims(alice, 'certificate'))
+  t.match(await waiting, refused('certificate_revoked'))
+  t.match(await verify(), refused('certificate_revoked'))
+  alice.connection.rejection = undefined
+  t.equal(await verify(), 'accepted')
+  const { notAfter } = alice.connection.presenter?.certificate ?? { notAfter: 0 }
+  const start = clock.now
+  clock.now = notAfter
+  const late = sign(alice, 'certificate', { iat: clock.now, exp: clock.now + 300 })
+  t.equal(await outcomeOf(() => verifier.verify(request(late), alice.connection)), 'accepted', 'its last second')
+  clock.now = notAfter + 1
+  t.match(await outcomeOf(() => verifier.verify(request(late), alice.connection)), refused('certificate_expired'))
+  clock.now = start
+})
 
-t.test(
-  'a token that this process has bound to a connection needs no verification there, if it is for here',
-  async t => {
-    const alice = await connect()
-    const verifier = build()
-    const own = claims(alice, 'connection')
-    verifier.remember('bound', own as never, 'connection', alice.connection)
-    t.match(verifier.verify(request('bound'), alice.connection), { binding: 'connection', claims: own })
-    t.equal(verifier.reads, 0)
-    verifier.remember('elsewhere', { ...own, aud: 'https://rs.example' } as never, 'connection', alice.connection)
-    t.match(await outcomeOf(() => verifier.verify(request('elsewhere'), alice.connection)), { reason: 'bad_signature' })
-    t.equal(verifier.reads, 1)
-  },
-)
+t.test('remembers a token that this process has bound to a connection, if the audience matches', async t => {
+  const alice = await connect()
+  const verifier = build()
+  const own = claims(alice, 'connection')
+  verifier.remember('bound', own as never, 'connection', alice.connection)
+  t.match(verifier.verify(request('bound'), alice.connection), { binding: 'connection', claims: own })
+  t.equal(verifier.reads, 0)
+  verifier.remember('elsewhere', { ...own, aud: 'https://rs.example' } as never, 'connection', alice.connection)
+  t.match(await outcomeOf(() => verifier.verify(request('elsewhere'), alice.connection)), { reason: 'bad_signature' })
+  t.equal(verifier.reads, 1)
+})
 
-t.test('sixty-four tokens are remembered on a connection; the one that came first makes room', async t => {
+t.test('remembers 64 tokens per connection, and drops the oldest', async t => {
   const alice = await connect()
   const verifier = build()
   const tokens = Array.from({ length: 65 }, (_, index) => sign(alice, 'certificate', { jti: `token ${index}` }))
@@ -194,7 +188,7 @@ t.test('sixty-four tokens are remembered on a connection; the one that came firs
   t.equal(verifier.reads, 66)
 })
 
-t.test('a token stands in one Authorization header, and nothing is like one (N-45, HT01, HT02, HT03)', t => {
+t.test('accepts a token in one well-formed Authorization header only (N-45, HT01, HT02, HT03)', t => {
   for (const scheme of ['Bearer', 'bearer', 'BEARER'])
     t.equal(readBearerToken(`${scheme} aZ09-._~+/==`), 'aZ09-._~+/==')
   for (const none of [undefined, '', 'Basic YTpi', 'Bearerx a', 'Bearer-a', 'a Bearer b', ' Bearer a', 'bear'])
@@ -232,7 +226,7 @@ t.test('a token stands in one Authorization header, and nothing is like one (N-4
   t.end()
 })
 
-t.test('a token is read by its key and that key’s algorithm, or by the store if it is opaque', async t => {
+t.test('reads a token with its key and that key’s algorithm, or from the store if it is opaque', async t => {
   const alice = await connect()
   const own = claims(alice, 'certificate')
   const token = key.sign(own)
@@ -261,7 +255,7 @@ t.test('a token is read by its key and that key’s algorithm, or by the store i
   await t.rejects(async () => now(buildOpaqueToken('at', Buffer.alloc(32, 2))), refusal)
   t.equal(asked.length, 2)
   for (const none of [`${kept.slice(0, -1)}_`, buildOpaqueToken('rt', Buffer.alloc(32, 1))])
-    t.throws(() => now(none), refusal, 'the store is not asked')
-  t.throws(() => createTokenReader(find)(kept), refusal, 'where there are none')
+    t.throws(() => now(none), refusal, 'the store is not queried')
+  t.throws(() => createTokenReader(find)(kept), refusal, 'without a store of opaque tokens')
   t.equal(asked.length, 2)
 })

@@ -1,5 +1,5 @@
-// createVerifier on Node's own servers: with mutualTls and with a tls.Server of one's own, over HTTP/1.1, HTTP/2 and for upgrade
-// requests. N-24, N-34, N-57; I1, I2, I7; CL13.
+// createVerifier on Node's own servers: with mutualTls and with the user's own tls.Server, over HTTP/1.1, HTTP/2 and for
+// upgrade requests. N-24, N-34, N-57; I1, I2, I7; CL13.
 
 import { constants } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
@@ -27,7 +27,7 @@ const safe = {
   secureOptions: constants.SSL_OP_NO_TICKET,
 }
 
-/** A handler as a team would write it: the subject of the token, or the refusal. */
+/** A typical handler: returns the subject of the token, or the refusal. */
 function handle(verifier: Verifier, demand = {}): RequestListener {
   return (request: IncomingMessage, response: ServerResponse) => {
     verifier.verify(request, demand).then(
@@ -70,7 +70,7 @@ const servers: Record<string, (handler: RequestListener) => Server> = {
 }
 for (const [name, start] of Object.entries(servers)) {
   const protocol = name.endsWith('h2') ? 'h2' : 'http/1.1'
-  t.test(`${name}: a token works with its certificate only (N-24)`, async t => {
+  t.test(`${name}: accepts a token with its own certificate only (N-24)`, async t => {
     const refusals: [string, number][] = []
     const warnings: string[] = []
     const verifier = createVerifier({
@@ -101,7 +101,7 @@ for (const [name, start] of Object.entries(servers)) {
   })
 }
 
-t.test('a level, a scope and a proof per request are demanded for each call', async t => {
+t.test('enforces a level, a scope and a per-request proof for each call', async t => {
   const verifier = createVerifier({ ...options, binding: 'proof' })
   const port = await listen(t, mutualTls(own)(handle(verifier, { proof: 'per-request' })))
   const here = await connect(t, port)
@@ -119,7 +119,7 @@ t.test('a level, a scope and a proof per request are demanded for each call', as
   })
 })
 
-t.test('an upgrade request is verified like any other', async t => {
+t.test('verifies an upgrade request like any other', async t => {
   const verifier = createVerifier(options)
   for (const server of [mutualTls(own)(() => {}), createServer(safe)]) {
     server.on('upgrade', (request: IncomingMessage, socket) => {
@@ -145,7 +145,7 @@ t.test('an upgrade request is verified like any other', async t => {
   }
 })
 
-t.test('a server of one’s own with unsafe settings is named, and fails closed', async t => {
+t.test('warns of a TLS server with unsafe settings, and rejects its requests', async t => {
   const warnings: string[] = []
   const start = (more: object) => {
     const verifier = createVerifier({ ...options, onWarning: message => warnings.push(message) })
@@ -166,14 +166,14 @@ t.test('a server of one’s own with unsafe settings is named, and fails closed'
   t.match(warnings.splice(0), [/rejectUnauthorized is off/, /resumed/, /renegotiation/])
 })
 
-t.test('plain HTTP has no connection to be bound to', async t => {
+t.test('rejects plain HTTP, which has no TLS connection', async t => {
   const verifier = createVerifier(options)
   const request = { headers: { authorization: `Bearer ${token}` }, rawHeaders: [], url: '/', method: 'GET', socket: {} }
   const refusal = await verifier.verify(request as unknown as NodeRequest).catch(error => error)
   t.match(refusal, { reason: 'no_certificate', detail: 'not_mutual_tls' })
 })
 
-t.test('isRevoked is asked on every request', async t => {
+t.test('calls isRevoked on every request', async t => {
   const revoked = new Set<string>()
   const refusals: string[][] = []
   const verifier = createVerifier({
@@ -194,7 +194,7 @@ t.test('isRevoked is asked on every request', async t => {
   t.match(await here.get('/', other), { status: 200 }, 'control')
 })
 
-t.test('several issuers are accepted side by side, each with its own keys', async t => {
+t.test('accepts several issuers, each with its own keys', async t => {
   const second = await startTestServer({
     pki,
     env: { TLSBOUND_ISSUER: 'https://two.example', TLSBOUND_AUDIENCE: audience },
@@ -219,7 +219,7 @@ t.test('several issuers are accepted side by side, each with its own keys', asyn
   t.match(
     await there.get('/', token),
     { status: 401, body: { reason: 'bad_signature' } },
-    'not with the keys of another',
+    'not with the keys of another issuer',
   )
   const only = createVerifier({
     issuers: [
@@ -231,7 +231,7 @@ t.test('several issuers are accepted side by side, each with its own keys', asyn
   t.match(await nowhere.get('/', token), { status: 401, body: { reason: 'wrong_issuer' } })
 })
 
-t.test('a fault that is no refusal is not answered as one', async t => {
+t.test('throws an unhandled error again instead of answering it as a refusal', async t => {
   const verifier = createVerifier(options)
   t.throws(() => verifier.describeRefusal(new RangeError('x')), { name: 'RangeError' })
   t.match(verifier.describeRefusal(new OAuthError('invalid_token', 'expired', 'ended')), {
@@ -240,7 +240,7 @@ t.test('a fault that is no refusal is not answered as one', async t => {
   })
 })
 
-t.test('a wrong option is a TypeError that names it', t => {
+t.test('throws a TypeError that names the invalid option', t => {
   const rows: [object, RegExp][] = [
     [{ issuer: '' }, /^issuer /],
     [{ audience: [] }, /^audience /],
@@ -271,7 +271,7 @@ t.test('a wrong option is a TypeError that names it', t => {
   t.end()
 })
 
-t.test('an app of Express gets no HTTP/2, which it could not read', async t => {
+t.test('does not offer HTTP/2 with an Express app, which cannot handle it', async t => {
   const app = Object.assign((_request: unknown, response: ServerResponse) => response.end('{}'), { handle() {} })
   t.throws(() => mutualTls({ ...own, http2: true })(app as never), {
     name: 'TypeError',

@@ -1,12 +1,12 @@
-// How tokens fared at protected resources. Refusals are events and counted as such; a token that is let pass makes no event,
-// so the listener keeps a plain number (tls/counts.ts), which is read here when metrics are asked for.
+// Counts token checks at protected resources. Refusals are events and are counted as such. An accepted token makes no
+// event, so the listener counts it as a plain number (tls/counts.ts), which is read when metrics are scraped.
 import { Counter, type Registry } from 'prom-client'
 import type { Observer, SecurityEvent } from '../../audit/event.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
 import { reasons } from '../../core/errors.ts'
 import type { Counts } from '../../tls/counts.ts'
 
-// Labels have values of closed lists, so that no client can make a series of its own.
+// Labels have values of closed lists, so that no client can create a series.
 
 export const tlsVersions = ['TLSv1.2', 'TLSv1.3'] as const
 
@@ -18,9 +18,9 @@ export function among(values: readonly string[], value: unknown): string {
   return values.includes(value as string) ? (value as string) : 'other'
 }
 
-/** Registers `tlsbound_checks_total`. The answer is an observer that counts what is refused. */
-export function countChecks(registry: Registry, counts: Readonly<Counts>): Observer {
-  const told = new Map<string, number>()
+/** Registers `tlsbound_checks_total`. Returns an observer that counts refusals. */
+export function registerCheckMetrics(registry: Registry, counts: Readonly<Counts>): Observer {
+  const counted = new Map<string, number>()
   const checks = new Counter({
     name: 'tlsbound_checks_total',
     help: 'Requests for protected resources, by the outcome of their token’s verification.',
@@ -30,8 +30,8 @@ export function countChecks(registry: Registry, counts: Readonly<Counts>): Obser
       for (const tls of tlsVersions)
         for (const level of tokenBindings) {
           const accepted = counts[tls].accepted[level]
-          checks.inc({ outcome: 'accepted', reason: '', level, tls }, accepted - (told.get(tls + level) ?? 0))
-          told.set(tls + level, accepted)
+          checks.inc({ outcome: 'accepted', reason: '', level, tls }, accepted - (counted.get(tls + level) ?? 0))
+          counted.set(tls + level, accepted)
         }
     },
   })
@@ -46,7 +46,7 @@ export function countChecks(registry: Registry, counts: Readonly<Counts>): Obser
   }
 }
 
-/** Whether a refusal came from the endpoints of the authorization server, where tokens are got and not used. */
+/** Checks whether a refusal came from an endpoint of the authorization server, where tokens are issued, not used. */
 export function isOfAuthorizationServer({ event, path }: SecurityEvent): boolean {
   return event === 'client.refused' || (event === 'token.refused' && path?.startsWith('/oauth/') === true)
 }

@@ -1,12 +1,12 @@
-// When what a listener uses ends: its certificate, the authorities for clients, their revocation lists; and whether clients of
-// each authority can be accepted at all. Names are those of the operator's files: no client can add to them.
+// When the listener's certificate, client authorities and revocation lists expire, and whether clients of each authority
+// can be accepted. Names come from the operator's files; no client can add to them.
 import { assessAuthorities } from '../../tls/authority-standing.ts'
 import type { InUse } from '../../tls/mutual-tls.ts'
 
-/** The first end of each kind, in seconds since 1970. */
+/** The earliest expiry of each kind, in seconds since 1970. */
 export type Ends = Readonly<Partial<Record<'server_certificate' | 'client_authorities' | 'revocation_lists', number>>>
 
-/** Returns the first end of each kind, of what there is. */
+/** Returns the earliest expiry of each kind that exists. */
 export function firstEndsOf({ chain, trust }: InUse): Ends {
   return {
     ...first(
@@ -25,14 +25,14 @@ export function firstEndsOf({ chain, trust }: InUse): Ends {
 }
 
 export interface ListEnd {
-  /** `key`: the beginning of the authority's key identifier, as two authorities may have one name. */
+  /** `key`: the beginning of the authority's key identifier, since two authorities may have the same name. */
   readonly labels: { readonly authority: string; readonly key: string; readonly scope: string }
-  /** Seconds since 1970; undefined: the list does not say. */
+  /** Seconds since 1970. Undefined: the list has no expiry. */
   readonly end: number | undefined
   readonly entries: number
 }
 
-/** Returns the end and size of each revocation list. */
+/** Returns the expiry and size of each revocation list. */
 export function listEndsOf({ trust }: InUse): ListEnd[] {
   return trust.lists.map(({ issuerText: authority, authorityKey, scope, nextUpdate, entries }) => ({
     labels: {
@@ -53,7 +53,7 @@ export interface AuthorityEnd {
   readonly isUsable: boolean
 }
 
-/** Returns the end of each authority, and whether its clients can be accepted at `now`, in milliseconds since 1970. */
+/** Returns the expiry of each authority, and whether its clients can be accepted at `now`, in milliseconds since 1970. */
 export function authorityEndsOf({ trust }: InUse, now: number): AuthorityEnd[] {
   return assessAuthorities(trust, now).map(({ authority, problem }) => ({
     labels: { authority: authority.subjectText, serial: authority.serial.toString('hex') },

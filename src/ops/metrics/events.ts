@@ -1,5 +1,5 @@
-// Counts security events: a table of counters, each with the events that it counts and the closed lists its labels are from.
-// An observer is told of every event, those too that a flood keeps from being written one by one.
+// Counts security events: a table of counters, each with its events and the closed lists of its labels. An observer
+// receives every event, including those that a flood keeps from being written one by one.
 import { Counter, type Registry } from 'prom-client'
 import { type EventName, eventNames, type Observer, type SecurityEvent } from '../../audit/event.ts'
 import { theftResponses } from '../../core/client.ts'
@@ -110,7 +110,7 @@ const counters: readonly EventCounter[] = [
   },
 ]
 
-/** Registers the counters. The answer is the observer that counts. */
+/** Registers the counters. Returns the observer that counts. */
 export function countEvents(registry: Registry): Observer {
   const counting = new Map<EventName, ((event: SecurityEvent) => void)[]>()
   for (const { name, help, on, where, labels } of counters) {
@@ -128,7 +128,10 @@ export function countEvents(registry: Registry): Observer {
   }
 }
 
-/** Series that alerts look at: an increase from nothing is none to Prometheus. Reasons are too many, and no alerts. */
+/**
+ * Creates series at zero for alerts: Prometheus sees no increase if a series did not exist before. Reasons are too many and
+ * have no alerts.
+ */
 function startAtZero(counter: Counter, labels: EventCounter['labels']): void {
   const entries = Object.entries(labels)
   if (entries.some(([, label]) => label === reason)) return

@@ -1,5 +1,5 @@
-// What is read of the server when metrics are scraped: connections, the age of its news, whether events are written, and when
-// its certificate, the authorities for clients and the revocation lists end.
+// Metrics read from the server when scraped: connections, the age of its state, whether events can be written, and the
+// expiry of its certificate, client authorities and revocation lists.
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Store } from '../../store/store.ts'
 import type { MutualTls } from '../../tls/mutual-tls.ts'
@@ -8,10 +8,10 @@ import { authorityEndsOf, firstEndsOf, listEndsOf } from './ends.ts'
 
 export interface Watched {
   readonly tls: MutualTls
-  readonly store: Pick<Store, 'lastNews'>
+  readonly store: Pick<Store, 'millisecondsSinceSync'>
   /** Whether security events can be written. */
   readonly isRecording: () => boolean
-  /** Seconds before the end of a certificate from which on the alert rules warn of it. */
+  /** Seconds before the expiry of a certificate at which the alert rules warn. */
   readonly expiryWarning: number
 }
 
@@ -31,7 +31,7 @@ export function watchListener(registry: Registry, { tls, store, isRecording, exp
   gauge(
     'tlsbound_revocation_lag_seconds',
     'Time since all revocations of the store were last known here; from 5 on every token is refused.',
-    () => store.lastNews() / 1000,
+    () => store.millisecondsSinceSync() / 1000,
   )
   gauge(
     'tlsbound_events_writable',

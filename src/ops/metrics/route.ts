@@ -1,5 +1,5 @@
-// GET /metrics: everything that is measured, in the text form of Prometheus. Needs no token, since it names nobody; it is
-// asked for every few seconds, and makes no event.
+// GET /metrics: all metrics in the text format of Prometheus. Requires no token, since they identify no client. Records no
+// event, since it is scraped every few seconds.
 import type { FastifyInstance } from 'fastify'
 import { Gauge, type Registry } from 'prom-client'
 import { findObstacle } from '../health.ts'

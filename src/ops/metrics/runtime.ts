@@ -1,10 +1,10 @@
-// What is measured of the process as a whole, and so of one server in it only: under the names that Node's dashboards know.
+// Metrics of the whole process, and so of only one server in it, under the names that Node dashboards use.
 import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
 
-/** Gauges with the name of a counter, and each takes a walk over all connections. */
+/** Gauges with the name of a counter. Each walks all connections when read. */
 const unwanted = ['nodejs_active_handles', 'nodejs_active_requests', 'nodejs_active_resources']
 
-export function watchRuntime(registry: Registry): void {
+export function registerRuntimeMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry })
   for (const name of unwanted.flatMap(name => [name, `${name}_total`])) registry.removeSingleMetric(name)
 

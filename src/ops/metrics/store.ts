@@ -1,14 +1,14 @@
-// How long the store takes for each kind of call, measured around it: the stores know nothing of it.
+// Measures the duration of each kind of store call from outside, so that the stores need no code for it.
 import { Counter, Histogram, type Registry } from 'prom-client'
 import { ConflictError, type Store } from '../../store/store.ts'
 
-/** Told of each call when it has ended, with `error` when it was rejected. */
+/** Is called after each call, with `error` if it was rejected. */
 type Measured = (operation: string, seconds: number, error?: unknown) => void
 
-/** Asked on every request, and answered from memory. */
-const unmeasured = ['lastNews']
+/** Called on every request and answered from memory. */
+const unmeasured = ['millisecondsSinceSync']
 
-/** The same store, whose calls are measured. A store is a plain object of functions. */
+/** Returns the store with measured calls. A store is a plain object of functions. */
 export function measureStore(store: Store, measured: Measured): Store {
   const calls = Object.entries(store).map(([operation, call]: [string, Call]) => [
     operation,
@@ -17,7 +17,7 @@ export function measureStore(store: Store, measured: Measured): Store {
   return Object.fromEntries(calls) as Store
 }
 
-/** Registers the store's metrics. The answer is who must be told. */
+/** Registers the store's metrics. Returns the function that records calls. */
 export function watchStore(registry: Registry): Measured {
   const durations = new Histogram({
     name: 'tlsbound_store_duration_seconds',

@@ -1,5 +1,5 @@
-// A secret on top of the client certificate, for those who come from Basic authentication (RFC 6749 §2.3.1).
-// Stored as scrypt hashes; two are valid at once, so that one can follow the other; guessing is slowed down for each client.
+// A secret in addition to the client certificate, for clients that use Basic authentication (RFC 6749 §2.3.1). Secrets are
+// stored as scrypt hashes. Two are valid at once, so that they can be rotated. Failed attempts delay the client's next one.
 import { createHmac, hash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { OAuthError } from '../../core/errors.ts'
@@ -7,25 +7,28 @@ import type { ClientSecret } from '../../store/store.ts'
 
 const stretch = promisify(scrypt) as (secret: Buffer, salt: Buffer, length: number, options: object) => Promise<Buffer>
 
-/** OWASP's figures for scrypt: 32 MiB and about 80 ms for each try. */
+/** OWASP's parameters for scrypt: 32 MiB and about 80 ms per attempt. */
 const cost = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 }
 
-/** Not of the secret itself: to HMAC, and so to scrypt, one with NULs at its end is the same. */
+/** Derives the key from a hash of the secret, because HMAC, and so scrypt, ignores NULs at the end of a secret. */
 function derive(secret: string, salt: Buffer): Promise<Buffer> {
   return stretch(hash('sha256', secret, 'buffer'), salt, 32, cost)
 }
 
-/** A failed try delays the next one for this client: 1 s, then twice as long each time, at most a minute. */
+/** Milliseconds that a failed attempt delays the client's next one: 1 s, then doubled each time, at most a minute. */
 const delays = { first: 1000, longest: 60_000 }
 
-/** Hashes a secret as it is kept: `scrypt$SALT$HASH`, base64url. */
+/** Hashes a secret for storage: `scrypt$SALT$HASH`, base64url. */
 export async function hashSecret(secret: string): Promise<string> {
   const salt = randomBytes(16)
   const derived = await derive(secret, salt)
   return `scrypt$${salt.toString('base64url')}$${derived.toString('base64url')}`
 }
 
-/** The id and secret of an `Authorization: Basic` header, decoded as RFC 6749 §2.3.1 says; undefined when it is not one. */
+/**
+ * Returns the id and secret of an `Authorization: Basic` header, decoded by RFC 6749 §2.3.1, or undefined if it is not
+ * valid.
+ */
 export function readBasic(authorization: string | undefined): { id: string; secret: string } | undefined {
   const encoded = /^basic ([A-Za-z0-9+/]+=*)$/i.exec(authorization ?? '')?.[1]
   const [, id, secret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded ?? '', 'base64').toString()) ?? []
@@ -37,26 +40,26 @@ export function readBasic(authorization: string | undefined): { id: string; secr
   }
 }
 
-/** One value of a form (RFC 6749 App. B). @throws URIError when it is not one. */
+/** Decodes one form value (RFC 6749 App. B). @throws URIError when it is invalid. */
 function decodeForm(text: string): string {
   if (text.includes('&')) throw new URIError('more than one value')
   return decodeURIComponent(text.replaceAll('+', ' '))
 }
 
-/** The longest secret that is tried, in characters. */
+/** Maximum characters of a secret that is tried. */
 const maximumLength = 256
 
-/** Clients whose secrets are remembered at the same time. */
+/** Maximum number of clients whose matching secrets are remembered. */
 const maximumRemembered = 10_000
 
 interface Failures {
   readonly count: number
-  /** Milliseconds of the clock: when the last one was, and until when no other secret is tried. */
+  /** Milliseconds of the clock: the last failure, and the time before which no other secret is tried. */
   readonly since: number
   readonly until: number
 }
 
-/** A stored hash, and the tag of the secret that matched it. */
+/** A stored hash, with the tag of the secret that matched it. */
 interface Match {
   readonly hash: string
   readonly tag: Buffer
@@ -64,16 +67,16 @@ interface Match {
 
 export class SecretChecker {
   readonly #failures = new Map<string, Failures>()
-  /** The last try of each client that is under way, behind which the next one waits: many at once guess no faster. */
+  /** The attempt in progress of each client. The next one waits for it, so that parallel attempts guess no faster. */
   readonly #tries = new Map<string, Promise<void>>()
   readonly #clock: () => number
   /**
-   * The secrets that matched, so that their owner is served while another party tries wrong ones. Only as tags, by a key that
-   * leaves the process nowhere.
+   * Secrets that matched before. Their owner is served while another party tries wrong ones. They are stored as tags only,
+   * by a key that never leaves this server.
    */
   readonly #matches = new Map<string, readonly Match[]>()
   readonly #key = randomBytes(32)
-  /** The connections on which a wrong secret came. */
+  /** The connections on which a wrong secret was sent. */
   readonly #suspects = new WeakSet<object>()
 
   /** `clock` in milliseconds. */
@@ -82,8 +85,8 @@ export class SecretChecker {
   }
 
   /**
-   * Checks a client's secret against those it has. After a failure the next secret is tried later, and on the connection of
-   * the failure later still, so that another connection gets its turn first. A secret that matched before is not delayed.
+   * Verifies a client's secret against the stored ones. A failure delays the client's next attempt, and delays it further
+   * on the same connection, so that other connections come first. A secret that matched before is not delayed.
    * @throws OAuthError (rejects) `client_mismatch`.
    */
   async check(clientId: string, secret: string, known: readonly ClientSecret[], connection: object): Promise<void> {
@@ -98,7 +101,7 @@ export class SecretChecker {
     }
   }
 
-  /** Forgets the secrets of a client that matched. */
+  /** Discards the remembered secrets of a client. */
   forget(clientId: string): void {
     this.#matches.delete(clientId)
   }
@@ -107,7 +110,7 @@ export class SecretChecker {
     const { count, since, until } = this.#failures.get(clientId) ?? { count: 0, since: 0, until: 0 }
     const passed = this.#clock() - since
     const wait = (until - since) * (this.#suspects.has(connection) ? 1.5 : 1)
-    if (passed >= 0 && passed < wait) throw mismatch('secret_delayed') // less than 0: the clock was put back
+    if (passed >= 0 && passed < wait) throw mismatch('secret_delayed') // negative: the clock was set back
     const hash = secret.length <= maximumLength ? await findMatch(secret, known) : undefined
     if (hash !== undefined) {
       this.#failures.delete(clientId)
@@ -137,7 +140,7 @@ export class SecretChecker {
     if (this.#matches.size > maximumRemembered) this.#matches.delete(this.#matches.keys().next().value as string) // the oldest
   }
 
-  /** Over the hash with its salt too, so that equal secrets have different tags. */
+  /** Returns the tag of a secret. It includes the salted hash, so that equal secrets have different tags. */
   #tag(secret: string, hash: string): Buffer {
     return createHmac('sha256', this.#key)
       .update(JSON.stringify([hash, secret]))
@@ -145,7 +148,10 @@ export class SecretChecker {
   }
 }
 
-/** The stored hash that a secret matches. Tries all, whatever the first gave, and one that no secret matches where there are none. */
+/**
+ * Returns the stored hash that a secret matches. Compares with all of them, or with a dummy if there are none, so that the
+ * time reveals nothing.
+ */
 async function findMatch(secret: string, known: readonly ClientSecret[]): Promise<string | undefined> {
   const hashes = known.length > 0 ? known.map(secretOf => secretOf.hash) : ['scrypt$AAAAAAAAAAAAAAAAAAAAAA$']
   const matches = await Promise.all(

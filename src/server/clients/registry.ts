@@ -1,4 +1,4 @@
-// The clients in force: those of the file, and those of the store, which go before them. Kept in memory, told of changes.
+// The registered clients in memory: those of the file and those of the store, which override the file. Follows changes.
 import { type Client, readClient, readClients } from '../../core/client.ts'
 import type { ClientRecord, ClientSecret } from '../../store/store.ts'
 
@@ -6,9 +6,9 @@ export interface RegisteredClient {
   readonly client: Client
   readonly disabled: boolean
   readonly secrets: readonly ClientSecret[]
-  /** As it was written, in JSON. */
+  /** The registration as written, in JSON. */
   readonly registration: string
-  /** Where it is written. */
+  /** Where the registration is written. */
   readonly origin: 'file' | 'store'
 }
 
@@ -16,11 +16,11 @@ export class ClientRegistry {
   #ofFile: ReadonlyMap<string, RegisteredClient>
   readonly #ofStore = new Map<string, ClientRecord>()
   readonly #inForce: Map<string, RegisteredClient>
-  /** Of the clients that may act; asked on requests, so not looked for each time. */
+  /** The clients that may act. Stored, because requests need it. */
   #pins: ReadonlySet<string> = new Set()
   #resources: ReadonlySet<string> = new Set()
 
-  /** Takes the registrations of the file. @throws TypeError naming every problem. */
+  /** Creates the registry from the registrations of the file. @throws TypeError naming every problem. */
   constructor(registrations: readonly object[]) {
     this.#ofFile = readFile(registrations)
     this.#inForce = new Map(this.#ofFile)
@@ -28,8 +28,8 @@ export class ClientRegistry {
   }
 
   /**
-   * Takes other registrations in the place of all of the file. The answer: clients whose registration in force is no longer
-   * what it was, or is gone. @throws TypeError naming every problem; all stays as it was.
+   * Replaces all registrations of the file. Returns the clients whose effective registration has changed or is gone.
+   * @throws TypeError naming every problem; the registry is then unchanged.
    */
   replaceFile(registrations: readonly object[]): string[] {
     const ofFile = readFile(registrations)
@@ -44,12 +44,12 @@ export class ClientRegistry {
     return this.#inForce.get(id)
   }
 
-  /** All of them, disabled ones too. */
+  /** All clients, including disabled ones. */
   get all(): RegisteredClient[] {
     return [...this.#inForce.values()]
   }
 
-  /** Whether a client may act; the tokens of others are dead. */
+  /** Checks whether a client may act. Tokens of other clients are invalid. */
   isEnabled(id: string): boolean {
     return this.#inForce.get(id)?.disabled === false
   }
@@ -59,12 +59,12 @@ export class ClientRegistry {
     return this.all.filter(({ disabled }) => !disabled).map(({ client }) => client)
   }
 
-  /** Whether the file has a client of this id, which comes back into force when the store's goes. */
+  /** Checks whether the file has a client of this id, which is effective again when the store's registration is removed. */
   isOfFile(id: string): boolean {
     return this.#ofFile.has(id)
   }
 
-  /** Takes a change from the store into force. A registration that we cannot read, of a newer version say, is disabled. */
+  /** Applies a change from the store. An unreadable registration, for example of a newer version, disables the client. */
   apply(record: ClientRecord): void {
     this.#ofStore.set(record.id, record)
     this.#judge(record.id)
@@ -82,12 +82,12 @@ export class ClientRegistry {
     else this.#inForce.delete(id)
   }
 
-  /** Whether a certificate is registered itself (RFC 8705 §2.2), so that no authority needs to vouch for it. */
+  /** Checks whether a certificate itself is registered (RFC 8705 §2.2), so that no authority has to vouch for it. */
   isPinned(thumbprint: string): boolean {
     return this.#pins.has(thumbprint)
   }
 
-  /** Whether there is a resource server of this name among the clients. */
+  /** Checks whether a client is a resource server of this name. */
   hasResource(audience: string): boolean {
     return this.#resources.has(audience)
   }
@@ -98,10 +98,10 @@ export class ClientRegistry {
   }
 }
 
-/** What a store says of a client that it has never heard of. */
+/** The store's record of an unknown client. */
 const nothing: Omit<ClientRecord, 'id'> = { registration: undefined, disabled: false, secrets: [] }
 
-/** @throws TypeError naming every problem. */
+/** Parses registrations. @throws TypeError naming every problem. */
 function readFile(registrations: readonly object[]): Map<string, RegisteredClient> {
   const problems: string[] = []
   const clients = [...readClients(registrations, problems).values()]
@@ -113,7 +113,7 @@ function readFile(registrations: readonly object[]): Map<string, RegisteredClien
   return new Map(registered)
 }
 
-/** undefined when it is not a registration of this client. */
+/** Parses a stored registration. Returns undefined if it is not a registration of this client. */
 function parse(registration: string, id: string): Client | undefined {
   const problems: string[] = []
   try {

@@ -1,5 +1,5 @@
-// The client behind a request to an OAuth endpoint: certificate, client_id, and a secret where its registration asks for one.
-// RFC 6749 §2.3, RFC 8705 §2. What was found is remembered on the connection, whose certificate cannot change.
+// Authenticates the client of an OAuth endpoint: by certificate, client_id, and a secret if its registration requires one
+// (RFC 6749 §2.3, RFC 8705 §2). The result is remembered on the connection, whose certificate cannot change.
 import type { FastifyRequest } from 'fastify'
 import type { Client } from '../../core/client.ts'
 import { authenticateClient } from '../../core/client-authentication.ts'
@@ -11,25 +11,32 @@ import { type Form, requireParameter } from '../bodies.ts'
 import { readBasic } from '../clients/client-secret.ts'
 import type { ServerParts } from '../parts.ts'
 
+/** What authentication needs of the server. */
+export type AuthenticationParts = Pick<ServerParts, 'now' | 'state' | 'clients' | 'secrets' | 'attachTokenFacts'>
+
 export interface Authenticated {
-  /** Seconds since 1970. What is issued bears this time, so that a revocation that comes in between ends it. */
+  /** Seconds since 1970. Issued tokens carry this time, so that a revocation during the request covers them. */
   readonly at: number
-  /** The number of the latest mark that is known and lies ahead of that time: it does not revoke what is issued now. */
+  /** Number of the latest known revocation mark ahead of that time. It does not revoke what is issued now. */
   readonly issuedAfter: number | undefined
   readonly client: Client
   readonly presenter: Presenter
   readonly connection: Connection
 }
 
-/** The parameters that bring a token to an OAuth endpoint. */
+/** The parameters that carry a token to an OAuth endpoint. */
 const tokenParameters = ['token', 'refresh_token', 'subject_token'] as const
 
 /**
- * Authenticates the client of a request. A refusal names the living token of this server that the request brings, if any, for
+ * Authenticates the client of a request. A refusal contains the facts of a valid token of this server in the request, for
  * the event and the alarm.
- * @throws OAuthError (rejects) `invalid_client`, or `malformed_request`.
+ * @throws OAuthError (rejects) `invalid_client` or `malformed_request`.
  */
-export async function authenticate(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
+export async function authenticate(
+  request: FastifyRequest,
+  form: Form,
+  parts: AuthenticationParts,
+): Promise<Authenticated> {
   try {
     return await findClient(request, form, parts)
   } catch (error) {
@@ -40,9 +47,9 @@ export async function authenticate(request: FastifyRequest, form: Form, parts: S
   }
 }
 
-async function findClient(request: FastifyRequest, form: Form, parts: ServerParts): Promise<Authenticated> {
+async function findClient(request: FastifyRequest, form: Form, parts: AuthenticationParts): Promise<Authenticated> {
   const at = parts.now()
-  const connection = connectionOf(request.raw) as Connection // without one there is no presenter either
+  const connection = connectionOf(request.raw) as Connection // a presenter has a connection
   const presenter = requirePresenter(connection, at, 'invalid_client')
   for (const parameter of ['client_secret', 'client_assertion'])
     if (form[parameter] !== undefined)
@@ -52,7 +59,7 @@ async function findClient(request: FastifyRequest, form: Form, parts: ServerPart
       })
   if (request.method === 'POST' && request.url.includes('?')) throw malformed('query_not_allowed')
 
-  parts.state.requireNews() // of a client that was disabled, for one
+  parts.state.requireSync() // the client may have been disabled
   const { authorization } = request.headers
   if (countHeaders(request.raw.rawHeaders, 'authorization') > 1) throw malformed('authorization_repeated')
   const basic = readBasic(authorization)

@@ -1,4 +1,4 @@
-// grant_type client_credentials (RFC 6749 §4.4). With a refresh token only for clients registered for that grant as well.
+// grant_type client_credentials (RFC 6749 §4.4). Only clients registered for refresh_token as well get a refresh token.
 import { confirm } from '../../core/confirmation.ts'
 import { decide } from '../../core/policy.ts'
 import { type GrantRequest, readWish, startGrant } from './grant.ts'

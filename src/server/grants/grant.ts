@@ -1,4 +1,4 @@
-// What the grants share: the request that they answer, what it asks for, and the start of a family of tokens.
+// Shared by the grants: the request, its parameters, and the first refresh token of a grant.
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { buildOpaqueToken, hashOpaqueToken } from '../../core/opaque-token.ts'
@@ -13,22 +13,22 @@ export interface GrantRequest {
   readonly form: Form
   readonly by: Authenticated
   readonly parts: ServerParts
-  /** When it arrived: milliseconds since 1970, and of the monotonic clock. */
+  /** Time of arrival: milliseconds since 1970, and of the monotonic clock. */
   readonly arrived: { readonly time: number; readonly monotonic: number }
 }
 
 export type Grant = (request: GrantRequest) => Promise<TokenAnswer>
 
-/** The parameters that every grant takes (RFC 6749 §3.3, RFC 8707 §2, token_binding). */
+/** The parameters of every grant (RFC 6749 §3.3, RFC 8707 §2, token_binding). */
 export function readWish({ scope, token_binding: binding, resource }: Form): Wish {
   return { scope, binding, resource }
 }
 
-/** Keeps a new grant with its first refresh token, which is bound to the presenter's certificate. */
+/** Stores a new grant with its first refresh token, which is bound to the presenter's certificate. */
 export async function startGrant(
   { at: created, issuedAfter, client, presenter }: Authenticated,
   { permission, subject, act }: Issuance,
-  { store, settings }: ServerParts,
+  { store, settings }: Pick<ServerParts, 'store' | 'settings'>,
 ): Promise<{ grant: string; refreshToken: string }> {
   const grant = randomUUID()
   const refreshToken = buildOpaqueToken('rt', randomBytes(32))

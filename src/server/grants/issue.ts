@@ -1,4 +1,4 @@
-// Issues an access token: claims, signature or hash, a note of it on its connection, its event (RFC 6749 §5.1, RFC 9068).
+// Issues an access token: claims, signature or hash, its entry on the connection, and its event (RFC 6749 §5.1, RFC 9068).
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { AccessTokenClaims } from '../../core/access-token.ts'
@@ -20,24 +20,27 @@ export interface TokenAnswer {
   readonly issued_token_type?: string
 }
 
-/** What an access token is made of, once it was decided. */
+/** The contents of an access token after authorization. */
 export interface Issuance {
   readonly grantType: GrantType
   readonly permission: Permission
-  /** Built before anything is kept, since a connection may have no binding. */
+  /** Built before anything is stored, since the connection may not support the binding. */
   readonly cnf: Confirmation
   readonly subject: string
   readonly grant?: string | undefined
   readonly act?: { readonly sub: string } | undefined
-  /** Seconds since 1970 that the token must not outlive, when that is sooner than its usual end. */
+  /** Seconds since 1970 that the token must not outlive, if earlier than its usual expiry. */
   readonly expires?: number | undefined
 }
+
+/** What issuing needs of the server. */
+type IssuanceParts = Pick<ServerParts, 'settings' | 'keys' | 'verifier' | 'store' | 'state' | 'audit'>
 
 export async function issueAccessToken(
   request: FastifyRequest,
   { at: issuedAt, issuedAfter, client, connection }: Authenticated,
   { grantType, permission, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
-  { settings, keys, verifier, store, state, audit }: ServerParts,
+  { settings, keys, verifier, store, state, audit }: IssuanceParts,
 ): Promise<TokenAnswer> {
   const { aud, scope, binding } = permission
   const claims: AccessTokenClaims = {
@@ -60,8 +63,8 @@ export async function issueAccessToken(
     token = buildOpaqueToken('at', randomBytes(32))
     await store.keepAccessToken(hashOpaqueToken(token), JSON.stringify(claims), claims.exp)
   }
-  // A grant that was revoked while the store was asked gives nothing. Marks by time do not count: a token that is older
-  // than one is dead anyway.
+  // A grant revoked during the store call issues no token. Marks by time are ignored: a token older than one is invalid
+  // anyway.
   const isOver = grant !== undefined && state.isRevoked({ ...claims, iat: Number.POSITIVE_INFINITY })
   if (isOver) throw new OAuthError('invalid_grant', 'refresh_revoked', 'revoked')
   audit.tokenIssued(request, claims, binding, grantType)

@@ -1,5 +1,5 @@
-// grant_type refresh_token (RFC 6749 §6): bound to the certificate, so that a new connection can refresh; policy asked
-// again each time; used in one atomic step, where a second use ends the grant (RFC 9700 §4.14).
+// grant_type refresh_token (RFC 6749 §6). The token is bound to the certificate, so a new connection can refresh. The
+// policy is evaluated again each time. Use is one atomic step, and a second use revokes the grant (RFC 9700 §4.14).
 import { randomBytes } from 'node:crypto'
 import { readScope } from '../../core/access-token.ts'
 import { confirm } from '../../core/confirmation.ts'
@@ -17,7 +17,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const { store, audit } = parts
   const presented = requireParameter(form, 'refresh_token')
   const hash = hashOpaqueToken(presented)
-  // The checksum tells noise from a token before the store is asked.
+  // The checksum rejects random text before a store lookup.
   if (isOpaqueToken(presented) !== 'rt')
     throw new OAuthError('invalid_grant', 'refresh_unknown', 'form', { found: describe(presented) })
   const known = await store.findRefreshToken(hash)
@@ -39,7 +39,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
       expected: grant.audience,
     })
   const permission = decide(client, { scope, binding, resource }, parts.targets)
-  const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
+  const cnf = confirm(presenter, permission.binding) // before any change, since it can throw
 
   const successor = buildOpaqueToken('rt', randomBytes(32))
   const used = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
@@ -60,14 +60,16 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
 }
 
-/** A refusal whose event names the grant while that is alive: then it is an alarm, and there is something to end. */
+/**
+ * Builds a refusal. Its event names a grant that is still valid, so that it raises an alarm and the grant can be revoked.
+ */
 function refuse(why: Why, alive: Stored | undefined): OAuthError {
   const refusal = new OAuthError('invalid_grant', ...why)
   if (alive !== undefined) refusal.token = { client_id: alive.clientId, grant: alive.id, bound_to: alive.certificate }
   return refusal
 }
 
-/** What came in the place of a refresh token, without any of it. */
+/** Describes a text in place of a refresh token without quoting it. */
 function describe(text: string): string {
   if (isOpaqueToken(text) === 'at') return 'an access token'
   return text.split('.').length === 3 ? 'a JWT' : `${text.length} characters`

@@ -1,4 +1,5 @@
-// With whose certificate a token of this server was brought: what tells a thief from an owner who has renewed its certificate.
+// Compares the certificate that presented a token with the one it is bound to: it tells a thief from an owner with a
+// renewed certificate.
 
 import type { CameWith } from '../../core/came-with.ts'
 import type { Client } from '../../core/client.ts'
@@ -10,8 +11,8 @@ import type { Connection } from '../../tls/connection.ts'
 import type { ClientRegistry } from '../clients/registry.ts'
 
 /**
- * Compares the certificate of a connection with the one that a token is bound to. `claimed`: the client_id that the request
- * names, whether or not it was authenticated.
+ * Compares the certificate of a connection with the one that a token is bound to. `claimed`: the client_id in the request,
+ * authenticated or not.
  */
 export function compareCertificates(
   connection: Connection | undefined,
@@ -30,7 +31,7 @@ export function compareCertificates(
     if (isOf(client, presenter)) return 'renewed_certificate'
     return claimed === client.id ? 'perhaps_renewed_certificate' : 'other_certificate'
   }
-  // No authority vouches for its names. A client whose certificates are registered themselves has no name to compare.
+  // No authority vouches for its names. A client whose certificates themselves are registered has no name to compare.
   const mayBeOwners = client.subject === undefined || matchesSubject(client.subject, x509)
   return mayBeOwners ? 'perhaps_renewed_certificate' : 'other_certificate'
 }

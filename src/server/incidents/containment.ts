@@ -1,5 +1,5 @@
-// What follows when a token of ours comes from where it does not belong: the alarm, and what its client's policy says
-// (core/theft.ts). It observes the events, so it comes after the refusal, and never keeps anybody waiting.
+// The response to a token of this server on the wrong connection: the alarm, and the client's theft policy (core/theft.ts).
+// It observes events, so it runs after the refusal and delays no response.
 import type { Observer, SecurityEvent } from '../../audit/event.ts'
 import type { Reason } from '../../core/errors.ts'
 import { type ErrorLog, guardedWithLog, logError } from '../../core/guard.ts'
@@ -20,24 +20,24 @@ export interface ContainmentParts {
   readonly now: () => number
 }
 
-/** Milliseconds before a revocation that the store did not take is tried again, and how often. */
+/** Milliseconds before a failed revocation is retried, and how often. */
 const retry = { pause: 1000, times: 60 }
 
-/** An observer of events that contains thefts. */
+/** Creates an observer of events that contains thefts. */
 export function createContainment(parts: ContainmentParts): Observer {
   const { clients, audit, log, now, closeConnections } = parts
   const watch = new TheftWatch()
-  const revoke = guardedWithLog(log, 'unhandled error while a stolen token is revoked', revokeStolen)
+  const revoke = guardedWithLog(log, 'unhandled error while revoking a stolen token', revokeStolen)
 
   return event => {
     const found = readSignal(event)
-    // Later, so that the time of the answer does not tell whether the token was one to be alarmed about.
+    // After the response, so that its time does not reveal whether the token raised an alarm.
     if (found !== undefined) setImmediate(follow, event, found)
   }
 
   function follow(event: SecurityEvent, { token, clientId, signal, jti }: FoundSignal): void {
     const registered = clients.get(clientId)?.client.theftResponse ?? 'alert'
-    // For a signal that its own client may have caused, no more is taken than the token itself.
+    // A signal that the client itself may have caused revokes the token only.
     const takesAny = signal.suspicion === 'certain' || typeof jti === 'string'
     const policy = registered === 'record' || takesAny ? registered : 'alert'
     const verdict = watch.judge(token, clientId, signal, policy, now())
@@ -69,7 +69,7 @@ export function createContainment(parts: ContainmentParts): Observer {
   }
 }
 
-/** A signal about a token or grant of a client. */
+/** A signal about a client's token or grant. */
 interface FoundSignal {
   readonly token: string
   readonly clientId: string
@@ -77,7 +77,7 @@ interface FoundSignal {
   readonly jti: unknown
 }
 
-/** What an event says about a living token of this server that came from where it does not belong; undefined: nothing. */
+/** Derives a signal from an event about a valid token of this server on the wrong connection, else undefined. */
 function readSignal({
   event,
   reason,
@@ -88,7 +88,7 @@ function readSignal({
   came_with: came,
 }: SecurityEvent): FoundSignal | undefined {
   const token = grant ?? jti
-  if (typeof token !== 'string' || typeof clientId !== 'string') return undefined // no token that is known to be ours
+  if (typeof token !== 'string' || typeof clientId !== 'string') return undefined // no token known to be of this server
   const signal = event === 'refresh.reused' ? reuseSignals[detail as keyof typeof reuseSignals] : suspectRefusal()
   return signal && { token, clientId, signal, jti }
 

@@ -1,12 +1,12 @@
-// A client that brings the living token of another client to an endpoint that answers every token alike: revocation, and
-// introspection where it has no resource. The answer does not tell whether the token lives; the event and the alarm do.
+// Another client's valid token at an endpoint that answers every token alike: revocation, or introspection by a client
+// without a resource. The response does not reveal whether the token is valid; the event and the alarm do.
 import type { FastifyRequest } from 'fastify'
 import { OAuthError, type TokenFacts } from '../../core/errors.ts'
 import type { ServerParts } from '../parts.ts'
 
 /**
- * Writes the refusal of a living token that belongs to another client than the one that asks. It is written after the answer,
- * which is 200 whatever the token is, so that the time of the answer does not depend on the token either.
+ * Records the refusal of another client's valid token. It runs after the response, which is 200 for every token, so that
+ * the time of the response does not depend on the token either.
  */
 export function reportForeignToken(
   request: FastifyRequest,

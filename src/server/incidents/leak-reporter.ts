@@ -1,5 +1,5 @@
-// Who reports leaked tokens: somebody whose key we know, by a signature over the report and on any connection; or a client
-// of ours, by its certificate and a token with the scope for it. Never both, and never nobody.
+// Authenticates the reporter of leaked tokens: by a known key and a signature over the report on any connection, or as a
+// client by its certificate and a token with the required scope. Never both, and never without either.
 import type { KeyObject } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../../core/details.ts'
@@ -9,22 +9,22 @@ import { connectionOf } from '../../tls/connection.ts'
 import { countHeaders, refuseSecondToken } from '../../verify/bearer.ts'
 import type { ServerParts } from '../parts.ts'
 
-/** What a client must be allowed to do. */
+/** The scope that a client needs. */
 export const reportScope = 'leaks:report'
 
 export interface Reporter {
   /** The `client_id`, or the identifier of the key. */
   readonly by: string
-  /** What has to hold for the body, which has not come yet; undefined for a client. */
+  /** Verifies the body, which is read later. Undefined for a client. */
   readonly signature: { readonly key: KeyObject; readonly value: string } | undefined
 }
 
-/** In lower case, as they are counted and found. */
+/** In lower case, as Node reports and this server counts them. */
 const headers = { identifier: 'github-public-key-identifier', signature: 'github-public-key-signature' } as const
 
 /**
- * Reads who reports, before the report itself is read.
- * @throws OAuthError (rejects) `report_signature_invalid`, `malformed_request`, or what is wrong with the token.
+ * Authenticates the reporter before the report is read.
+ * @throws OAuthError (rejects) `report_signature_invalid`, `malformed_request`, or the refusal of the token.
  */
 export async function readReporter(
   { raw }: FastifyRequest,
@@ -49,7 +49,7 @@ export async function readReporter(
   return { by, signature: { key, value: raw.headers[headers.signature] as string } }
 }
 
-/** Verifies the signature of a report where its reporter is known by one. @throws OAuthError `report_signature_invalid` */
+/** Verifies the signature of a report if its reporter is known by a key. @throws OAuthError `report_signature_invalid` */
 export function verifyReport({ by, signature }: Reporter, body: Buffer): void {
   if (signature !== undefined && !isSignedBy(body, signature.value, signature.key))
     throw unsigned('wrong_signature', { kid: by })

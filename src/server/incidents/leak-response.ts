@@ -1,5 +1,5 @@
-// What follows when somebody shows that they hold a token: whoever has leaked has it too, so it ends, with its whole grant
-// where it has one; once, with one event. For any other text nothing follows, and nobody is told which it was.
+// The response to a reported token: it has leaked, so it is revoked with its whole grant, once, with one event. Other texts
+// have no effect, and the response does not reveal the difference.
 import type { FastifyRequest } from 'fastify'
 import type { Facts } from '../../audit/event.ts'
 import type { AccessTokenClaims } from '../../core/access-token.ts'
@@ -11,10 +11,12 @@ import { describeToken } from '../../verify/token-facts.ts'
 import type { ServerParts } from '../parts.ts'
 import type { Reporter } from './leak-reporter.ts'
 
-/** Ends the token of a leak. @throws OAuthError (rejects) when that cannot be known, done, or written down. */
+/**
+ * Revokes the token of a leak. @throws OAuthError (rejects) when its state is unknown, or when revoking or recording fails.
+ */
 export type EndLeaked = (request: FastifyRequest, reporter: Reporter, leak: Leak) => Promise<void>
 
-/** A token that is ours, whether it is alive or not. */
+/** A token of this server, valid or not. */
 interface Found {
   readonly kind: 'access_token' | 'refresh_token'
   readonly facts: TokenFacts
@@ -22,14 +24,17 @@ interface Found {
 
 type Target = Pick<Revocation, 'kind' | 'value'>
 
-/** How many of those that were ended here are remembered. The revocations themselves are, for all servers, in the store. */
+/** Maximum number of remembered leaks. The store keeps the revocations themselves, for all servers. */
 const maximumRemembered = 10_000
 
-/** One for each server: of reports that come at the same time the second waits for what the first one does. */
-export function createLeakResponse(parts: ServerParts): EndLeaked {
+/** What the response needs of the server. */
+export type LeakResponseParts = Pick<ServerParts, 'store' | 'state' | 'clients' | 'audit' | 'now' | 'readToken'>
+
+/** Creates the response. Each server has one, so that parallel reports of a token wait for the first one. */
+export function createLeakResponse(parts: LeakResponseParts): EndLeaked {
   const { store, state, clients, audit, now } = parts
   const ended = new Map<string, Promise<void>>()
-  /** Those that are revoked, and whose event could not be written yet. */
+  /** Revoked tokens whose event is not yet written. */
   const unwritten = new Set<string>()
 
   return async (request, reporter, leak) => {
@@ -47,11 +52,11 @@ export function createLeakResponse(parts: ServerParts): EndLeaked {
     })
     ended.set(key, ending)
     if (ended.size > maximumRemembered) ended.delete(ended.keys().next().value as string) // the oldest
-    ending.catch(() => ended.delete(key)) // the next report tries again
+    ending.catch(() => ended.delete(key)) // the next report retries
     return ending
   }
 
-  /** Whether it was alive until now. */
+  /** Whether the token was valid until now. */
   async function end({ kind, value }: Target, { facts }: Found): Promise<boolean> {
     if (isEnded({ kind, value }, facts)) return false
     await store.revoke(buildRevocation(kind, value, now()))
@@ -73,7 +78,10 @@ export function createLeakResponse(parts: ServerParts): EndLeaked {
     }
   }
 
-  /** Marks by time do not count, nor that the client may not act now: it can be let in again, and the token would be too. */
+  /**
+   * Checks whether a token is revoked. Marks by time and a disabled client are ignored: the client may be enabled again,
+   * and its token with it.
+   */
   function isEnded({ kind, value }: Target, { client_id }: TokenFacts): boolean {
     const jti = kind === 'token' ? value : ''
     const grant = kind === 'grant' ? value : undefined
@@ -82,7 +90,7 @@ export function createLeakResponse(parts: ServerParts): EndLeaked {
   }
 }
 
-/** What a token ends by: its grant takes all that came from it along. undefined: it has no id. */
+/** Returns what revokes a token: its grant, or the token itself. Undefined if it has no id. */
 function readTarget({ grant, jti }: TokenFacts): Target | undefined {
   if (grant !== undefined) return { kind: 'grant', value: grant }
   return typeof jti === 'string' ? { kind: 'token', value: jti } : undefined

@@ -1,4 +1,4 @@
-// The public keys of whoever signs reports of leaked tokens, where they are published: fetched when needed, kept a while.
+// The public keys of reporters of leaked tokens: fetched from where they are published when needed, and cached.
 import type { KeyObject } from 'node:crypto'
 import type { FetchDetail } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
@@ -6,13 +6,13 @@ import { readUsableReporterKeys } from '../../core/leak-signature.ts'
 import { createRemoteDocument, type RemoteDocumentOptions } from '../../keys/remote-document.ts'
 
 export interface FindReporterKey {
-  /** Finds the key of an identifier; undefined: no reporter that is known here has it. */
+  /** Finds the key of an identifier. Returns undefined if no known reporter has it. */
   (identifier: string): KeyObject | undefined | Promise<KeyObject | undefined>
-  /** Reads the keys again, where they stand in a file. @throws Error, and then all stays as it was. */
+  /** Reloads the keys from their file. @throws Error; the keys are then unchanged. */
   readonly reload?: () => void
 }
 
-/** @throws OAuthError (rejects) `reporter_unavailable` */
+/** Creates the key finder for an address. The finder @throws OAuthError (rejects) `reporter_unavailable` */
 export function createRemoteReporterKeys(
   options: Pick<RemoteDocumentOptions, 'uri'> & Partial<RemoteDocumentOptions>,
 ): FindReporterKey {

@@ -1,4 +1,5 @@
-// The page that tells people what the server sees of their connection. No script; whatever came in a certificate is escaped.
+// The page that shows users how the server sees their connection. It has no script, and every value of a certificate is
+// escaped.
 import { confirm, type TokenBinding } from '../../core/confirmation.ts'
 import { detailOf } from '../../core/details.ts'
 import { OAuthError, type Reason, reasons } from '../../core/errors.ts'
@@ -8,7 +9,7 @@ import { drawGlyph } from '../../page/glyph.js'
 import { type Markup, markup } from '../../text/markup.ts'
 import type { RegisteredClient } from '../clients/registry.ts'
 
-/** What `GET /binding` says. */
+/** The body of `GET /binding`. */
 export interface ConnectionFacts {
   readonly protocol: string | null
   readonly cipher: string
@@ -19,7 +20,10 @@ export interface ConnectionFacts {
 
 type Registration = Pick<RegisteredClient, 'client' | 'disabled'> | undefined
 
-/** Writes the page. `presenter`: or why there is none; `registration`: which one it matches; `http`: the version of HTTP. */
+/**
+ * Renders the page. `presenter`: the presenter, or why there is none. `registration`: the matching client. `http`: the HTTP
+ * version.
+ */
 export function writeHomePage(
   facts: ConnectionFacts,
   presenter: Presenter | Reason,
@@ -89,7 +93,7 @@ function writeProblem(sentence: Markup): Markup {
 function writeBindingNote(bindings: ConnectionFacts['bindings']): Markup {
   if (Object.keys(bindings).length === 0) return markup`<p>${reasons.binding_unavailable}</p>`
   return markup`<p class="note">Both ends derive this value from the keys of the connection; it is never sent, and no other
-connection has it. Close the browser and come again: it will be another one.</p>`
+connection has it. A new connection has a new value.</p>`
 }
 
 function writeCertificate({ certificate }: ConnectionFacts, presenter: Presenter | Reason): Markup {
@@ -111,7 +115,7 @@ of the token, or of the token and its proof, is refused.`,
   certificate: 'works on every connection of your certificate, and is refused for every other certificate.',
 }
 
-/** Every level, the strongest first. */
+/** All levels, strongest first. */
 const strongestFirst = ['connection', 'proof', 'certificate'] as const satisfies readonly TokenBinding[]
 
 function writeConfirmations(presenter: Presenter | Reason, registration: Registration): Markup {

@@ -1,5 +1,5 @@
-// Pages for people, on both listeners: plain files of src/page, with headers by which a page loads nothing from elsewhere,
-// runs nothing but our files, and is framed, read or embedded by nobody (CSP Level 3).
+// Serves the pages of both listeners: files of src/page, with headers that forbid loading from elsewhere, foreign scripts,
+// framing and embedding (CSP Level 3).
 import { readFileSync } from 'node:fs'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
 
@@ -33,12 +33,12 @@ const types: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 }
 
-/** Reads a file of the page's folder. @throws Error of the system. */
+/** Loads a file of the page's folder. @throws Error of the system. */
 export function readPageFile(name: string): string {
   return readFileSync(new URL(`../../page/${name}`, import.meta.url), 'utf8')
 }
 
-/** Answers with a page, or a part of one; `type` is how its file's name ends. */
+/** Sends a page or a part of one. `type` is the extension of its file. */
 export function sendPage(reply: FastifyReply, type: string, content: string): FastifyReply {
   return reply
     .headers(pageHeaders)
@@ -46,7 +46,7 @@ export function sendPage(reply: FastifyReply, type: string, content: string): Fa
     .send(content)
 }
 
-/** Serves files at `/page/NAME`. They are read now, so that one that is missing shows at the start. */
+/** Serves files at `/page/NAME`. They are read now, so that a missing one fails the start. */
 export function servePageFiles(
   app: FastifyInstance,
   names: readonly string[],

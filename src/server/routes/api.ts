@@ -1,4 +1,4 @@
-// The demo's protected resource, behind requireToken: who am I, and the notes of a client.
+// The demo's protected resource, behind requireToken: the token's identity, and the notes of a client.
 
 import type { FastifyInstance } from 'fastify'
 import { malformed } from '../../core/errors.ts'
@@ -9,14 +9,17 @@ import type { ServerParts } from '../parts.ts'
 
 const maximumNotes = 100
 
-export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promise<void> {
+/** What the routes need of the server. */
+type ApiParts = Pick<ServerParts, 'store' | 'now' | 'verifier' | 'resourceMetadata' | 'onRefusal'>
+
+export async function apiRoutes(app: FastifyInstance, parts: ApiParts): Promise<void> {
   const { store, now, verifier, resourceMetadata } = parts
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store').header('vary', 'authorization')
     done()
   })
   await app.register(requireToken, { verifier, resourceMetadata, onRefusal: parts.onRefusal })
-  app.setNotFoundHandler(notFound) // below this prefix, so that it lies behind the token check too
+  app.setNotFoundHandler(notFound) // within this prefix, so that unmatched paths require a token too
   acceptJson(app)
 
   app.get('/whoami', ({ token: { claims, binding } }, reply) => {
@@ -35,7 +38,7 @@ export async function apiRoutes(app: FastifyInstance, parts: ServerParts): Promi
   })
 }
 
-/** The body must be `{"text": …}` with 1 to 2000 characters, and nothing else. */
+/** Parses the body, `{"text": …}` with 1 to 2000 characters and no other member. */
 function readText(body: unknown): string {
   const isNote = typeof body === 'object' && body !== null && Object.keys(body).join() === 'text'
   const text = isNote ? (body as { text: unknown }).text : undefined

@@ -1,4 +1,4 @@
-// GET /binding: what the server sees of this very connection. Needs no token; shows thumbprints, never the values.
+// GET /binding: what the server sees of this connection. Requires no token; shows thumbprints, never the values.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { hasExtendedMasterSecret, readChannelBindings } from '../../core/channel-binding.ts'
@@ -9,13 +9,13 @@ import { describeSubject } from '../../core/subject-rule.ts'
 import { type Connection, connectionOf, requirePresenter } from '../../tls/connection.ts'
 import type { ServerParts } from '../parts.ts'
 
-export function bindingRoute(app: FastifyInstance, { now }: ServerParts): void {
+export function bindingRoute(app: FastifyInstance, { now }: Pick<ServerParts, 'now'>): void {
   app.get('/binding', (request, reply) => {
     reply.header('cache-control', 'no-store').send(describeBinding(request.raw.socket as TLSSocket, now()))
   })
 }
 
-/** What the server sees of a connection, at `now` in seconds since 1970. @throws OAuthError for one that is none of ours. */
+/** Describes a connection at `now`, in seconds since 1970. @throws OAuthError for a connection of another listener. */
 export function describeBinding(socket: TLSSocket, now: number) {
   const connection = connectionOf(socket)
   if (connection === undefined) throw new OAuthError('invalid_request', 'binding_unavailable', 'not_mutual_tls')
@@ -24,7 +24,7 @@ export function describeBinding(socket: TLSSocket, now: number) {
     protocol,
     cipher: socket.getCipher().standardName,
     resumed: socket.isSessionReused(),
-    // TLS 1.3 has no such extension; its key schedule always does what it was made for (RFC 8446 App. D).
+    // TLS 1.3 has no such extension; its key schedule always provides the same protection (RFC 8446 App. D).
     extended_master_secret: protocol === 'TLSv1.3' || hasExtendedMasterSecret(socket),
     certificate: describeCertificate(connection, now),
     bindings: readChannelBindings(socket),
@@ -32,7 +32,7 @@ export function describeBinding(socket: TLSSocket, now: number) {
   }
 }
 
-/** The levels at which a token can be issued to this connection. */
+/** Returns the levels at which a token can be issued to this connection. */
 function findLevels(connection: Connection, now: number): TokenBinding[] {
   return tokenBindings.filter(level => {
     try {

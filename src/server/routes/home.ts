@@ -1,5 +1,5 @@
-// GET /: what the server sees of this very connection, for people. A browser gets a page without any script; whoever does
-// not ask for HTML gets what /binding says. No token and no cookie is read, and none is given.
+// GET /: what the server sees of this connection, for people. A browser gets a page without scripts; other clients get the
+// body of /binding. No token or cookie is read or set.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { findRegistration } from '../../core/client-authentication.ts'
@@ -11,7 +11,7 @@ import { sendPage, servePageFiles } from '../pages/page-files.ts'
 import type { ServerParts } from '../parts.ts'
 import { describeBinding } from './binding.ts'
 
-export function homeRoute(app: FastifyInstance, { now, clients }: ServerParts): void {
+export function homeRoute(app: FastifyInstance, { now, clients }: Pick<ServerParts, 'now' | 'clients'>): void {
   servePageFiles(app, ['style.css', 'icon.svg'])
   app.get('/', (request, reply) => {
     const { socket, httpVersionMajor } = request.raw

@@ -1,14 +1,18 @@
-// POST /oauth/introspect (RFC 7662): for the resource server that a token is for, and for no other client.
-// Every other token is `{"active": false}`: the answer does not say whether it is unknown, dead or for another server.
+// POST /oauth/introspect (RFC 7662): only the resource server that a token is for learns its claims. For any other token
+// the response is `{"active": false}`, without the reason.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type AccessTokenClaims, checkClaims } from '../../core/access-token.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { acceptForms, readForm, requireParameter } from '../bodies.ts'
-import { authenticate } from '../grants/authenticate.ts'
+import { type AuthenticationParts, authenticate } from '../grants/authenticate.ts'
 import { reportForeignToken } from '../incidents/foreign-token.ts'
 import type { ServerParts } from '../parts.ts'
 
-export function introspectRoute(app: FastifyInstance, parts: ServerParts): void {
+/** What the route needs of the server. */
+type IntrospectionParts = AuthenticationParts &
+  Pick<ServerParts, 'settings' | 'clock' | 'audit' | 'readToken' | 'onRefusal' | 'log'>
+
+export function introspectRoute(app: FastifyInstance, parts: IntrospectionParts): void {
   acceptForms(app)
   app.post('/oauth/introspect', async (request, reply) => {
     const form = readForm(request.body)
@@ -16,13 +20,13 @@ export function introspectRoute(app: FastifyInstance, parts: ServerParts): void 
     const token = requireParameter(form, 'token')
     const claims = client.resource === undefined ? undefined : await readActive(token, client.resource)
     parts.audit.tokenIntrospected(request, client.id, claims)
-    // A resource server may be sent a token for another one; a client without a resource is sent none at all.
+    // A resource server may receive a token for another one. A client without a resource never receives tokens.
     if (client.resource === undefined) void attachTokenFacts(request, client.id, token)
     reply.header('cache-control', 'no-store')
     return claims === undefined ? { active: false } : { active: true, token_type: 'Bearer', ...claims }
   })
 
-  /** Reports the living token of another client. Never rejects. */
+  /** Records another client's valid token. Never rejects. */
   async function attachTokenFacts(request: FastifyRequest, clientId: string, token: string): Promise<void> {
     const found = new OAuthError('invalid_token', 'client_mismatch', 'not_a_resource')
     await parts.attachTokenFacts(token, found)

@@ -1,33 +1,36 @@
-// POST /leaks: reports of leaked tokens, in the format of GitHub's secret scanning partner programme. The answer depends on
-// the form of the report alone: it must not tell its sender which of the tokens live (docs/reference/leak-reports.md).
+// POST /leaks: reports of leaked tokens, in the format of GitHub's secret scanning partner program. The response depends
+// only on the form of the report, so that it does not reveal which tokens are valid (docs/reference/leak-reports.md).
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../../core/errors.ts'
 import { type LeakReport, maximumReport, readLeakReport } from '../../core/leak-report.ts'
 import { acceptJsonOctets } from '../bodies.ts'
 import { type Reporter, readReporter, verifyReport } from '../incidents/leak-reporter.ts'
-import { createLeakResponse } from '../incidents/leak-response.ts'
+import { createLeakResponse, type LeakResponseParts } from '../incidents/leak-response.ts'
 import type { ServerParts } from '../parts.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who reports leaked tokens. */
+    /** The authenticated reporter. */
     reporter: Reporter
   }
 }
 
-/** Tokens after which other requests are served before the next. */
+/** Number of tokens after which other requests are served before the next. */
 const atATime = 25
 
-/** Entries of which the answer says what was not understood; of the others it says how many they are. */
+/** Maximum number of invalid entries that the response explains. It counts the others. */
 const maximumProblems = 100
 
-export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
+/** What the route needs of the server. */
+type LeakParts = LeakResponseParts & Pick<ServerParts, 'leakKeys' | 'verifier' | 'log'>
+
+export function leaksRoute(app: FastifyInstance, parts: LeakParts): void {
   const endLeaked = createLeakResponse(parts)
   app.decorateRequest('reporter')
   app.addHook('onRequest', async request => {
     request.reporter = await readReporter(request, parts)
   })
-  acceptJsonOctets(app) // kept as they came: they are what is signed
+  acceptJsonOctets(app) // unparsed, because the signature covers the octets
 
   app.post('/leaks', { bodyLimit: maximumReport }, async (request, reply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
@@ -41,7 +44,7 @@ export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
     if (problems.length === 0) return reply.code(204).send()
     parts.log.warn(
       { request_id: request.id, entries: problems.length, first: problems[0] },
-      'a report of leaked tokens has entries that were not understood',
+      'a report of leaked tokens has invalid entries',
     )
     return {
       not_understood: problems.slice(0, maximumProblems),
@@ -50,7 +53,7 @@ export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
   })
 }
 
-/** @throws OAuthError `malformed_request` */
+/** Parses a report. @throws OAuthError `malformed_request` */
 function readReport(body: Buffer): LeakReport {
   const report = readLeakReport(parseJson(body))
   if (report === undefined)
@@ -60,7 +63,7 @@ function readReport(body: Buffer): LeakReport {
   return report
 }
 
-/** @throws OAuthError `malformed_request` for what is no JSON in UTF-8. */
+/** Parses JSON in UTF-8. @throws OAuthError `malformed_request` */
 function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))

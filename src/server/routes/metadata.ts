@@ -1,5 +1,5 @@
-// The two well-known documents and the public keys: RFC 8414, RFC 9728, RFC 7517. They need neither token nor certificate,
-// and say only what this server really does. Built from what is in force; no header of a request gets into them.
+// The two well-known documents and the public keys: RFC 8414, RFC 9728, RFC 7517. They require no token or certificate.
+// They are built from the current settings; no request header affects them.
 import type { FastifyInstance } from 'fastify'
 import { authenticationMethods } from '../../core/client.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
@@ -7,11 +7,14 @@ import { proofAlgorithms } from '../../core/proof-algorithm.ts'
 import type { ServerParts } from '../parts.ts'
 import { supportedGrants } from './token.ts'
 
-export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, now }: ServerParts): void {
+/** What the routes need of the server. */
+type MetadataParts = Pick<ServerParts, 'settings' | 'clients' | 'keys' | 'now'>
+
+export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, now }: MetadataParts): void {
   const { issuer, audience } = settings
   const scopes = () => [...new Set(clients.enabled.flatMap(client => [...client.scope]))].sort()
 
-  /** What both documents say about how tokens are bound. */
+  /** The members about token binding that both documents share. */
   const bindings = {
     tls_client_certificate_bound_access_tokens: true,
     tls_session_bound_access_tokens: true,
@@ -21,7 +24,7 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, 
 
   const at = (path: string) => new URL(path, issuer).href
 
-  // RFC 8414 §3.1: without the slash at the end of an issuer. RFC 9728 has no such rule.
+  // RFC 8414 §3.1 removes the slash at the end of the issuer. RFC 9728 has no such rule.
   document(wellKnown('oauth-authorization-server', issuer.replace(/\/$/, '')), () => ({
     issuer,
     token_endpoint: at('/oauth/token'),
@@ -48,16 +51,16 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, 
   function document(path: string, build: () => object): void {
     app.get(path, (_request, reply) => {
       const members = Object.entries(build()).filter(([, value]) => !(Array.isArray(value) && value.length === 0))
-      // RFC 8414 §3.2: an empty list is left out.
+      // RFC 8414 §3.2: an empty list is omitted.
       reply.header('cache-control', `max-age=${documentLifetime}`).send(Object.fromEntries(members))
     })
   }
 }
 
-/** Seconds for which others may keep these documents. A new key is published so much longer before it signs. */
+/** Seconds for which clients may cache these documents. A new key is published that long before it signs. */
 export const documentLifetime = 300
 
-/** Where a document about `identifier` lies: between its host and its path (RFC 8414 §3, RFC 9728 §3.1). */
+/** Returns the path of a document about `identifier`: between its host and its path (RFC 8414 §3, RFC 9728 §3.1). */
 export function wellKnown(name: string, identifier: string): string {
   const { pathname } = new URL(identifier)
   return `/.well-known/${name}${pathname === '/' ? '' : pathname}`

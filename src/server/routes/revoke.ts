@@ -1,6 +1,6 @@
-// POST /oauth/revoke (RFC 7009): a client gives back its own token. A refresh token takes its whole grant along.
-// Every token is answered like success, so that a thief cannot test one here: an unknown, expired or revoked one leaves nothing
-// behind, and the living one of another client lives on and is an alarm.
+// POST /oauth/revoke (RFC 7009): a client revokes its own token. A refresh token revokes its whole grant. Every token gets
+// the response of success, so that a thief cannot test tokens here. An unknown, expired or revoked token has no effect.
+// Another client's valid token stays valid and raises an alarm.
 import type { FastifyInstance } from 'fastify'
 import { type AccessTokenClaims, isTime } from '../../core/access-token.ts'
 import { OAuthError, type TokenFacts } from '../../core/errors.ts'
@@ -8,18 +8,21 @@ import { hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
 import { afterlife, buildRevocation, buildTokenRevocation, type Revocation } from '../../core/revocations.ts'
 import { describeToken } from '../../verify/token-facts.ts'
 import { acceptForms, readForm, requireParameter } from '../bodies.ts'
-import { authenticate } from '../grants/authenticate.ts'
+import { type AuthenticationParts, authenticate } from '../grants/authenticate.ts'
 import { reportForeignToken } from '../incidents/foreign-token.ts'
 import type { ServerParts } from '../parts.ts'
 
 interface Found {
   readonly facts: TokenFacts
   readonly revocation: Revocation
-  /** Whether the token itself could be used by its owner; one that could not is no alarm in other hands. */
+  /** Whether the owner could still use the token. If not, it raises no alarm when another party presents it. */
   readonly isLiving: boolean
 }
 
-export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
+/** What the route needs of the server. */
+type RevocationParts = AuthenticationParts & Pick<ServerParts, 'store' | 'audit' | 'readToken' | 'onRefusal' | 'log'>
+
+export function revokeRoute(app: FastifyInstance, parts: RevocationParts): void {
   const { store, state, now } = parts
   acceptForms(app)
   app.post('/oauth/revoke', async (request, reply) => {
@@ -34,8 +37,8 @@ export function revokeRoute(app: FastifyInstance, parts: ServerParts): void {
   })
 
   /**
-   * Finds a token that can still be revoked: whose it is, and what revokes it. A refresh token can be while an access token of
-   * its grant may live, although it can no longer be used itself. Its form tells its kind, so the hint is not needed (RFC 7009 §2.1).
+   * Finds a token that can still be revoked, with its owner and its revocation. An expired refresh token can be revoked
+   * while access tokens of its grant may be valid. The token's form shows its kind, so the hint is ignored (RFC 7009 §2.1).
    */
   async function find(token: string): Promise<Found | undefined> {
     if (isOpaqueToken(token) === 'rt') {

@@ -1,10 +1,10 @@
-// Demo only, behind TLSBOUND_UNSAFE_TOKEN_COOKIE: plain curl cannot put an answer into a later request's header, but it
-// carries cookies along, so that one curl run can get a connection-bound token and use it on the same connection.
+// Demo only, with TLSBOUND_UNSAFE_TOKEN_COOKIE: curl cannot copy a response into a later request's header, but it sends
+// cookies. So one curl run can get a connection-bound token and use it on the same connection.
 import type { FastifyInstance } from 'fastify'
 import type { ServerParts } from '../parts.ts'
 import { answerTokenRequest } from './token.ts'
 
-/** `__Host-` keeps the cookie on this host and on TLS. */
+/** `__Host-` limits the cookie to this host and to TLS. */
 const cookie = '__Host-tlsbound-token'
 
 export function tokenCookieRoute(app: FastifyInstance, parts: ServerParts): void {
@@ -20,7 +20,7 @@ export function tokenCookieRoute(app: FastifyInstance, parts: ServerParts): void
   })
 }
 
-/** Lets the cookie stand for an Authorization header. For requests below `/api`, before the token is looked for. */
+/** Turns the cookie into an Authorization header. For requests below `/api`, before the token check. */
 export function readTokenCookie(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers } = request.raw

@@ -1,4 +1,4 @@
-// POST /oauth/token: who asks, which grant, and the rest is the grant's own file (RFC 6749 §3.2).
+// POST /oauth/token: authenticates the client and calls the grant (RFC 6749 §3.2).
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GrantType } from '../../core/client.ts'
 import { OAuthError } from '../../core/errors.ts'
@@ -17,7 +17,7 @@ const grants: Partial<Record<GrantType, Grant>> = {
   'urn:ietf:params:oauth:grant-type:token-exchange': tokenExchange,
 }
 
-/** What the metadata may promise. */
+/** The grant types that the metadata lists. */
 export const supportedGrants = Object.keys(grants)
 
 export function tokenRoute(app: FastifyInstance, parts: ServerParts): void {
@@ -29,7 +29,7 @@ export function tokenRoute(app: FastifyInstance, parts: ServerParts): void {
   })
 }
 
-/** @throws OAuthError (rejects) */
+/** Answers a token request. @throws OAuthError (rejects) */
 export async function answerTokenRequest(
   request: FastifyRequest,
   form: Form,

@@ -135,7 +135,7 @@ t.test('trusts nothing remembered once the store has not responded for five seco
   const { store: real, calls } = watchStore(openSqlite(':memory:'))
   let silence = 0
   const store = new Proxy(real, {
-    get: (target, name) => (name === 'lastNews' ? () => silence : Reflect.get(target, name)),
+    get: (target, name) => (name === 'millisecondsSinceSync' ? () => silence : Reflect.get(target, name)),
   })
   const server = await startTestServer({ clients, store })
   t.teardown(() => server.close())

@@ -1,6 +1,6 @@
 // Clients with refresh tokens, requests to the token endpoints, and a store whose calls and content are observed.
 import { hashOpaqueToken } from '../../../src/core/opaque-token.ts'
-import type { News, Store } from '../../../src/store/store.ts'
+import type { Change, Store } from '../../../src/store/store.ts'
 import type { Answer, TestConnection } from '../../../src/testing/server.ts'
 
 /** A registration whose certificate is identified by its common name. */
@@ -76,7 +76,7 @@ export function watchStore(store: Store): { store: Store; calls: string[] } {
       const member = Reflect.get(target, name)
       if (typeof member !== 'function') return member
       return (...values: unknown[]) => {
-        if (name !== 'lastNews') calls.push(String(name))
+        if (name !== 'millisecondsSinceSync') calls.push(String(name))
         return member.apply(target, values)
       }
     },
@@ -86,7 +86,7 @@ export function watchStore(store: Store): { store: Store; calls: string[] } {
 
 /** Returns what a store contains, and its state of these tokens: everything that a request could have changed. */
 export async function contentsOf(store: Store, tokens: readonly string[] = []): Promise<object> {
-  const news: News[] = []
+  const news: Change[] = []
   const stop = await store.follow(one => void news.push(one))
   stop()
   const hashes = tokens.map(hashOpaqueToken)
