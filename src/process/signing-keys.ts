@@ -86,13 +86,13 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 /**
  * Follows the file: a change is taken into the ring, and with `maximumAge` (seconds) keys are rotated when they are due.
  * `onChange` receives each key that differs, `report` what went wrong; the keys in use then stay. When `onChange` throws, it
- * receives the same keys again with a later look. `clock` in milliseconds since 1970. The answer looks at once.
+ * receives the same keys again with a later look. `clock` in milliseconds since 1970.
  */
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
   { clock, maximumAge, algorithm, report, onChange }: WatchOptions,
-): () => Promise<void> {
+): KeysWatch {
   let seen: string | undefined // not what stands there now: it may have changed since it was read
   const remember = createKeyMemory(path)
   let isUntold = false
@@ -121,8 +121,15 @@ export function watchKeysFile(
       report(`the signing keys stay as they are: ${(error as Error).message}`)
     }
   }
-  setInterval(() => look().catch(() => {}), lookInterval).unref() // it rejects only when `report` does
-  return look
+  const timer = setInterval(() => look().catch(() => {}), lookInterval) // it rejects only when `report` does
+  timer.unref()
+  return { look, stop: () => clearInterval(timer) }
+}
+
+export interface KeysWatch {
+  /** Looks at once. */
+  look(): Promise<void>
+  stop(): void
 }
 
 export interface WatchOptions {

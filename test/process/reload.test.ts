@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
 import { writeDemoPki } from '../../src/pki/demo.ts'
-import { readTlsFiles } from '../../src/process/files.ts'
+import { readClientsFile, readTlsFiles } from '../../src/process/files.ts'
 import { createReload } from '../../src/process/reload.ts'
 import { ClientRegistry } from '../../src/server/clients/registry.ts'
 import { createOutsideIssuers } from '../../src/server/grants/trusted-issuers.ts'
@@ -210,6 +210,8 @@ t.test('what a store that does not answer could not revoke is revoked the next t
     keys: createKeyRing([await importSigningKey(await generateTokenKey('ES256'))], 0),
     store: { ...store, revoke },
     outsideIssuers: createOutsideIssuers([]),
+    loadMaterial: () => readTlsFiles(settings),
+    loadClients: () => readClientsFile(list),
     audit,
     log: pino({}, { write: line => void log.push(line) }),
     clock: Date.now,

@@ -115,7 +115,7 @@ t.test('a running server follows the file, and keeps its keys when the file is n
   const ring = createKeyRing(await importKeysFile(path), now)
   const problems: string[] = []
   const changes: string[] = []
-  const look = watchKeysFile(path, ring, {
+  const { look } = watchKeysFile(path, ring, {
     clock: () => now * 1000,
     maximumAge: undefined,
     algorithm: 'ES256',
@@ -152,7 +152,7 @@ t.test('each key that a server takes over or loses is told, whoever changed the 
   /** A server that starts, and what it tells until it is done. */
   const serve = async (use: (look: () => Promise<void>) => Promise<void> = async () => {}) => {
     const told: string[] = []
-    const look = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
+    const { look } = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
       ...{ clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256' },
       report: problem => t.fail(problem),
       onChange: ({ kid }, change) => told.push(`${change} ${kid}`),
@@ -197,7 +197,7 @@ t.test('keys that are old are rotated in time, once', async t => {
   const ring = createKeyRing(await importKeysFile(path), now)
   const rotated: string[] = []
   let clock = now
-  const look = watchKeysFile(path, ring, {
+  const { look } = watchKeysFile(path, ring, {
     clock: () => clock * 1000,
     maximumAge: 3600,
     algorithm: 'ES256',
@@ -229,7 +229,7 @@ t.test(
         onChange: ({ kid }, change) => change === 'added' && rotated.add(kid),
       }),
     )
-    for (let round = 0; round < 3; round++) await Promise.all(looks.map(look => look()))
+    for (let round = 0; round < 3; round++) await Promise.all(looks.map(({ look }) => look()))
     t.equal(rotated.size, 1)
     for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
   },
@@ -241,7 +241,7 @@ t.test('what happens to the file while a server starts, or twice at once, is not
   const ring = createKeyRing(await importKeysFile(path), now)
   const { kid: early } = await rotateKeysFile(path, 'ES256', now)
   const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onChange: () => {} } as const
-  const look = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
+  const { look } = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
   await look()
   t.ok(ring.find(early), 'before it was watched')
   const same = new Date(1_000_000)

@@ -101,7 +101,7 @@ t.test('a handshake after which a part throws ends, and no other', async t => {
   server.fail('pins')
   const stranger = await server.connect('stranger')
   await until(() => !stranger.isOpen())
-  await server.logged(/^unexpected exception on a connection$/)
+  await server.logged(/^an unexpected exception has ended a connection$/)
   t.match(await alice.requestToken(), { status: 200 })
   server.fail()
   t.match(await (await server.connect('stranger')).get('/binding'), { status: 200 }, 'control')
@@ -112,7 +112,7 @@ t.test('a connection ends that is to be dropped, though a part throws', async t 
   server.fail('drop')
   const stranger = await server.connect('stranger')
   await until(() => !stranger.isOpen())
-  await server.logged(/^unexpected exception on a connection$/)
+  await server.logged(/^an unexpected exception has ended a connection$/)
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
@@ -146,7 +146,7 @@ t.test('a handshake that fails ends, though it cannot be logged, and so does a f
   }
   await peer.closed()
   await until(() => server.errors.length > before)
-  t.same([...new Set(server.errors.map(({ message }) => message))], ['unexpected exception on a connection'])
+  t.same([...new Set(server.errors.map(({ message }) => message))], ['an unexpected exception has ended a connection'])
   server.fail()
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
@@ -397,7 +397,7 @@ t.test('the file of signing keys is looked at again after a look during which a 
   const problems: string[] = []
   let isFailing = true
   const replaced: unknown[] = []
-  const look = watchKeysFile(
+  const { look } = watchKeysFile(
     path,
     { all: [], replace: (...keys: unknown[]) => void replaced.push(keys) } as unknown as KeyRing,
     {
