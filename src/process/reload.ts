@@ -10,7 +10,8 @@ import { readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 export interface ReloadParts extends ServerOptions {
-  readonly loadMaterial: () => TlsMaterial
+  /** Default: the listener stays as it is. */
+  readonly loadMaterial?: (() => TlsMaterial) | undefined
   /** Default: the clients stay as they are. */
   readonly loadClients?: (() => readonly object[]) | undefined
   readonly outsideIssuers: OutsideIssuers
@@ -54,11 +55,12 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
   }
 
   return async () => {
-    load('certificates, authorities and revocation lists', () => {
-      const { revoked, retired } = tls.reload(loadMaterial())
-      reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
-      if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
-    })
+    if (loadMaterial !== undefined)
+      load('certificates, authorities and revocation lists', () => {
+        const { revoked, retired } = tls.reload(loadMaterial())
+        reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
+        if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
+      })
     if (loadClients !== undefined)
       load('clients', () => {
         for (const id of clients.replaceFile(loadClients())) changed.add(id)

@@ -5,11 +5,14 @@ import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
+import { logError } from '../core/guard.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import { importSigningKeys, readTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import type { Metrics } from '../ops/metrics/metrics.ts'
 import type { OpsOptions } from '../ops/parts.ts'
 import { revoke } from '../ops/revocations.ts'
+import { ClientRegistry } from '../server/clients/registry.ts'
+import { createOutsideIssuers } from '../server/grants/trusted-issuers.ts'
 import type { ServerOptions } from '../server/parts.ts'
 import { type Audit, createAudit } from '../server/record-events.ts'
 import type { Settings } from '../settings/settings.ts'
@@ -25,15 +28,15 @@ import { createReload, describeRetired } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
-import { readOptionalFiles, wireServer } from './wire.ts'
+import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
 
 /** Milliseconds that requests under way have to end when a server closes. */
 export const shutdownTimeout = 8000
 
-export interface StartOptions extends Pick<ServerOptions, 'routes'>, Pick<OpsOptions, 'playThefts'> {
+/** What an issuer is opened from, with a listener of its own or in the app of others. */
+interface Sources {
   readonly settings: Settings
   /** Called at the start and with each reload. */
-  readonly loadMaterial: () => TlsMaterial
   readonly loadClients: () => readonly object[]
   /** Default: those of the file of the settings. */
   readonly keys?: readonly TokenJwk[] | undefined
@@ -43,6 +46,11 @@ export interface StartOptions extends Pick<ServerOptions, 'routes'>, Pick<OpsOpt
   readonly log: FastifyBaseLogger
   /** What lets secrets out; each is logged. */
   readonly exposures: readonly Exposure[]
+}
+
+export interface StartOptions extends Sources, Pick<ServerOptions, 'routes'>, Pick<OpsOptions, 'playThefts'> {
+  /** Called at the start and with each reload. */
+  readonly loadMaterial: () => TlsMaterial
 }
 
 export interface Started {
@@ -55,18 +63,51 @@ export interface Started {
   close(): Promise<void>
 }
 
+/** An issuer without a listener. */
+export interface OpenedIssuer {
+  readonly parts: ServerOptions
+  reload(): Promise<void>
+  /** Closes store and events. */
+  close(): Promise<void>
+}
+
 /** The file of the signing keys in use; undefined: the keys are in no file. */
 export function keysFileOf({ signingKeysFile }: Settings, keys?: readonly TokenJwk[]): string | undefined {
   return keys === undefined ? (signingKeysFile ?? 'data/signing-keys.json') : undefined
 }
 
 /** Starts a server, which then listens. Rejects with all that is wrong; then nothing is left open. */
-export async function startProcess(options: StartOptions): Promise<Started> {
-  const closers: (() => unknown)[] = []
-  /** Closes everything, last opened first. Resolves when all is closed; rejects with the first error then. */
+export function startProcess(options: StartOptions): Promise<Started> {
+  return openAll(options, onClose => listen(options, onClose))
+}
+
+/** Opens an issuer on a listener that exists. Rejects with all that is wrong; then nothing is left open. */
+export function openIssuer(options: Sources & { readonly tls: MutualTls }): Promise<OpenedIssuer> {
+  return openAll(options, async onClose => {
+    const { settings, events, log, tls, loadClients } = options
+    const clients = new ClientRegistry(loadClients())
+    const opened = await openState(options, onClose)
+    const { audit, keys, store, files } = opened
+    const outsideIssuers = createOutsideIssuers(files.trustedIssuers)
+    const shared = { settings, tls, clients, keys, store, leakKeys: files.leakKeys, audit, log, clock: Date.now }
+    const parts = { ...shared, outsideIssuers }
+    tellExposures(options.exposures, parts)
+    return { parts, reload: followFiles(opened, events, createReload({ ...parts, loadClients }), onClose, log) }
+  })
+}
+
+type OnClose = (close: () => unknown) => void
+
+/** Opens one part after the other. When that rejects, and by `close`, what was opened is closed, the last one first. */
+async function openAll<T extends object>(
+  { events, store }: Sources,
+  open: (onClose: OnClose) => Promise<T>,
+): Promise<T & { close: () => Promise<void> }> {
+  const closers: (() => unknown)[] = [events.close, () => store?.close()]
+  /** Resolves when all is closed; rejects with the first error then. */
   const closeAll = async () => {
     const errors: unknown[] = []
-    for (const close of closers.splice(0).reverse())
+    for (const close of closers.reverse())
       try {
         await close()
       } catch (error) {
@@ -75,38 +116,41 @@ export async function startProcess(options: StartOptions): Promise<Started> {
     if (errors.length > 0) throw errors[0]
   }
   try {
-    const started = await open(options, close => void closers.push(close))
+    const opened = await open(close => void closers.push(close))
     let closing: Promise<void> | undefined
     return {
-      ...started,
+      ...opened,
       close() {
         closing ??= closeAll()
         return closing
       },
     }
   } catch (error) {
-    await closeAll().catch(() => {}) // the cause is the first error
+    await closeAll().catch(() => {}) // the first error is the cause
     throw error
   }
 }
 
-/** Opens one part after the other; `onClose` receives what closes each. */
-async function open(
-  { settings, loadMaterial, loadClients, events, log, exposures, ...options }: StartOptions,
-  onClose: (close: () => unknown) => void,
-): Promise<Omit<Started, 'close'>> {
-  onClose(events.close)
-  const given = options.store
-  if (given !== undefined) onClose(() => given.close())
+interface OpenedState {
+  readonly settings: Settings
+  readonly audit: Audit
+  readonly keys: KeyRing
+  readonly keysFile: string | undefined
+  readonly store: Store
+  readonly files: OptionalFiles
+}
+
+/** Opens events, keys and store, and finds out whether revocations were lost. */
+async function openState(options: Sources, onClose: OnClose): Promise<OpenedState> {
+  const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
-  const material = loadMaterial()
-  const registrations = loadClients()
   const files = readOptionalFiles(settings)
   const keysFile = keysFileOf(settings, options.keys)
-  const ownKeys = settings.signingKeysFile === undefined
-  const keysAreNew = keysFile !== undefined && ownKeys && (await ensureKeysFile(keysFile, settings.signingAlgorithm))
+  const keysAreNew =
+    keysFile !== undefined &&
+    settings.signingKeysFile === undefined &&
+    (await ensureKeysFile(keysFile, settings.signingAlgorithm))
   const keys = await loadKeys(options.keys, keysFile)
-  const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
   const store = given ?? openStore(settings.stateUrl, record?.isIntact === true)
@@ -115,12 +159,19 @@ async function open(
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {
     throw explainStore(error)
   })
+  return { settings, audit, keys, keysFile, store, files }
+}
 
+async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
+  const { settings, loadMaterial, loadClients, events, log, exposures, routes, playThefts } = options
+  const material = loadMaterial()
+  const registrations = loadClients()
+  const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
+  const opened = await openState(options, onClose)
   const warningDays = warningDaysOf(settings)
   const { app, parts, tls, notifier, metrics, createOps } = await wireServer({
-    ...{ settings, material, registrations, keys, store, files, audit, isRecording: events.isRecording, log },
-    clock: Date.now,
-    ...(options.routes && { routes: options.routes }),
+    ...{ ...opened, material, registrations, isRecording: events.isRecording, log, clock: Date.now },
+    ...(routes && { routes }),
     tls: {
       onEnd: retired => {
         log.warn(`an authority or revocation list has ended; ${describeRetired(retired)}`)
@@ -130,7 +181,6 @@ async function open(
   })
   onClose(() => notifier.close())
   tellExposures(exposures, parts)
-  const { playThefts } = options
   const ops = opsToken === undefined ? undefined : createOps({ token: opsToken, ...(playThefts && { playThefts }) })
   if (ops !== undefined) onClose(() => ops.close())
   const sockets = trackSockets(app)
@@ -139,19 +189,28 @@ async function open(
   await app.listen({ host: settings.host, port: settings.port })
   log.info(`listening for ${settings.issuer}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
-
-  const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, ownKeys, audit, log })
-  if (watch !== undefined) onClose(watch.stop)
   const reloadFiles = createReload({ ...parts, loadMaterial, loadClients })
-  const reload = async () => {
+  return { app, ops, metrics, reload: followFiles(opened, events, reloadFiles, onClose, log) }
+}
+
+/** Follows the file of the signing keys. Returns what loads it, and all other files, again. */
+function followFiles(
+  { settings, keysFile, keys, audit }: OpenedState,
+  events: Events,
+  reloadFiles: () => Promise<void>,
+  onClose: OnClose,
+  log: FastifyBaseLogger,
+): () => Promise<void> {
+  const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log })
+  if (watch !== undefined) onClose(watch.stop)
+  return async () => {
     for (const step of [events.followRename, watch?.look, reloadFiles])
       try {
         await step?.()
       } catch (error) {
-        log.error({ err: error }, 'unhandled error while files are loaded again')
+        logError(log, error, 'unhandled error while files are loaded again')
       }
   }
-  return { app, ops, metrics, reload }
 }
 
 async function loadKeys(given: readonly TokenJwk[] | undefined, file: string | undefined): Promise<KeyRing> {
@@ -183,11 +242,12 @@ async function checkState(
 function watchKeys(
   file: string,
   ring: KeyRing,
-  { settings, ownKeys, audit, log }: { settings: Settings; ownKeys: boolean; audit: Audit; log: FastifyBaseLogger },
+  { settings, audit, log }: { settings: Settings; audit: Audit; log: FastifyBaseLogger },
 ) {
+  const isOwn = settings.signingKeysFile === undefined
   return watchKeysFile(file, ring, {
     clock: Date.now,
-    maximumAge: ownKeys && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
+    maximumAge: isOwn && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
     algorithm: settings.signingAlgorithm,
     report: problem => log.error(problem),
     onChange(key, change) {

@@ -1,8 +1,8 @@
 // What the tests of failing stores share: how long a refusal and a recovery take, and load with a journal.
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/store.ts'
-import { unavailable } from './contract.ts'
-import { grant } from './grant.ts'
+import { unavailable } from '../../src/testing/store-contract.ts'
+import { grant } from '../../src/testing/store-grant.ts'
 
 /** Tries until it succeeds; resolves with the milliseconds that it took. */
 export async function recovery(use: () => Promise<unknown>): Promise<number> {

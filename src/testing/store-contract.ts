@@ -1,28 +1,44 @@
-// What every store promises, as tests. `open` gives two stores that share one new, empty state: two servers, as far as the
-// kind of store allows that. N-42, N-43, RE01, RE06, DS12, I8.
-import type { Test } from 'tap'
-import { afterlife, buildRevocation, type Revocation } from '../../src/core/revocations.ts'
-import { notesLimit } from '../../src/store/notes.ts'
-import { spoolLimit } from '../../src/store/notifications.ts'
-import { ConflictError, type News, type Notification, type Store } from '../../src/store/store.ts'
-import { until } from '../helpers/until.ts'
-import { grant } from './grant.ts'
+// What every store promises, as tests: for those of this package, and `import { storeContract } from 'tlsbound/store-contract'` for
+// one of your own. N-42, N-43, RE01, RE06, DS12, I8.
+import '../process/require-node.js'
+import { afterlife, buildRevocation, type Revocation } from '../core/revocations.ts'
+import { notesLimit } from '../store/notes.ts'
+import { spoolLimit } from '../store/notifications.ts'
+import { ConflictError, type News, type Notification, type Store } from '../store/store.ts'
+import { type Assertions, assertions } from './store-assertions.ts'
+import { grant } from './store-grant.ts'
 
-type Open = (t: Test) => Promise<readonly [Store, Store, Time]>
+/**
+ * Opens two stores that share one new, empty state: two servers, as far as the kind of store allows that. `context` is what the
+ * test runner gives a test, so that it can close them afterwards.
+ */
+export type OpenStores<Context> = (context: Context) => Promise<readonly [Store, Store, Time]>
+
+/** One promise of a store. */
+export interface ContractTest<Context> {
+  readonly title: string
+  /** Rejects with an AssertionError when the store does not keep the promise. */
+  readonly run: (context: Context) => Promise<void>
+}
 
 /** The time for the uses of refresh tokens, whoever's clock it is that decides: what callers say, and how it passes. */
 export interface Time {
   /** Milliseconds since 1970. */
   readonly now: number
+  /** Lets milliseconds pass. */
   pass(milliseconds: number): Promise<void>
 }
 
+/** What a store that does not answer rejects with. */
 export const unavailable = { name: 'OAuthError', code: 'temporarily_unavailable', reason: 'store_unavailable' }
 
 /** Milliseconds since 1970: some time in the life of that grant. */
 const start = 2_000_000
 
-/** `age` makes all uses so far so many milliseconds older, where the store notes them by a clock of its own. */
+/**
+ * Creates the time of a test. `age` makes all uses so far so many milliseconds older, where the store notes them by a clock of
+ * its own.
+ */
 export function createTime(age: (milliseconds: number) => Promise<void> = async () => {}): Time {
   let now = start
   return {
@@ -69,11 +85,19 @@ export async function listen(store: Store, since?: number) {
   }
 }
 
-export function testStore(t: Test, open: Open): void {
-  t.test(
+/**
+ * Returns the tests, for any runner: `for (const { title, run } of storeContract(open)) test(title, run)`.
+ * They cover all of `Store`, and take a few seconds with a local database.
+ */
+export function storeContract<Context>(open: OpenStores<Context>): ContractTest<Context>[] {
+  const tests: ContractTest<Context>[] = []
+  const promise = (title: string, check: (t: Assertions<Context>) => Promise<void>) =>
+    void tests.push({ title, run: context => check({ ...assertions, context }) })
+
+  promise(
     'a grant is found by the hash of its refresh token, with all that it was given, and by nothing else',
     async t => {
-      const [one, other] = await open(t)
+      const [one, other] = await open(t.context)
       const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
       const grants = [
         grant('g1'),
@@ -97,8 +121,8 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
-  t.test('an id or a hash is used once only, and a refused grant leaves nothing behind', async t => {
-    const [store] = await open(t)
+  promise('an id or a hash is used once only, and a refused grant leaves nothing behind', async t => {
+    const [store] = await open(t.context)
     await store.createGrant(grant('g1'), 'r1')
     await t.rejects(store.createGrant(grant('g1'), 'r2'), ConflictError, 'the same id')
     await t.rejects(store.createGrant(grant('g2'), 'r1'), ConflictError, 'the same hash')
@@ -111,8 +135,8 @@ export function testStore(t: Test, open: Open): void {
     await t.rejects(store.keepAccessToken('a1', '{}', 1), ConflictError)
   })
 
-  t.test('one that is refused does not harm what is asked for at the same time', async t => {
-    const [store] = await open(t)
+  promise('one that is refused does not harm what is asked for at the same time', async t => {
+    const [store] = await open(t.context)
     await store.createGrant(grant('taken'), 'taken')
     const ids = Array.from({ length: 20 }, (_, index) => `g${index}`)
     const results = await Promise.allSettled(
@@ -125,10 +149,10 @@ export function testStore(t: Test, open: Open): void {
     for (const id of ids) t.match(await store.findRefreshToken(id), { grant: { id } })
   })
 
-  t.test(
+  promise(
     'a refresh token is rotated from one to the next, and within a second of its use it is a race (N-42)',
     async t => {
-      const [one, other, time] = await open(t)
+      const [one, other, time] = await open(t.context)
       await one.createGrant(grant('g1'), 'r1')
       t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
       t.match(await one.findRefreshToken('r1'), { state: 'used' })
@@ -141,8 +165,8 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
-  t.test('who lost the answer may ask again for a minute, and gets a token that works (N-43)', async t => {
-    const [one, other, time] = await open(t)
+  promise('who lost the answer may ask again for a minute, and gets a token that works (N-43)', async t => {
+    const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
     t.match(await one.rotateRefreshToken('r1', 'lost1', time.now), { outcome: 'rotated' })
     await time.pass(1000)
@@ -183,8 +207,8 @@ export function testStore(t: Test, open: Open): void {
       },
     ],
   ] as [string, (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>][])
-    t.test(`a refresh token that comes again ${words} ends its grant, and all are told (N-42)`, async t => {
-      const [one, other, time] = await open(t)
+    promise(`a refresh token that comes again ${words} ends its grant, and all are told (N-42)`, async t => {
+      const [one, other, time] = await open(t.context)
       await one.createGrant(grant('g1'), 'r1')
       await one.createGrant(grant('bystander'), 'b1')
       const { heard, stop } = await listen(one)
@@ -209,8 +233,8 @@ export function testStore(t: Test, open: Open): void {
       far.stop()
     })
 
-  t.test('a static refresh token stays the same until its grant ends (N-43)', async t => {
-    const [one, other] = await open(t)
+  promise('a static refresh token stays the same until its grant ends (N-43)', async t => {
+    const [one, other] = await open(t.context)
     await one.createGrant(grant('g1', { rotation: 'static' }), 'r1')
     for (const [index, now] of [start, start, start + 1, start + 70_000, 99_999_999].entries())
       t.match(await (index % 2 ? one : other).rotateRefreshToken('r1', `x${index}`, now), { outcome: 'static' })
@@ -223,8 +247,8 @@ export function testStore(t: Test, open: Open): void {
     t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
   })
 
-  t.test('no use extends the life of a grant', async t => {
-    const [store] = await open(t)
+  promise('no use extends the life of a grant', async t => {
+    const [store] = await open(t.context)
     await store.createGrant(grant('g1'), 'r1')
     t.match(await store.rotateRefreshToken('r1', 'r2', 99_999_999), { outcome: 'rotated' }, 'control')
     t.match(await store.rotateRefreshToken('r2', 'r3', 100_000_000), {
@@ -234,8 +258,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(await store.findRefreshToken('r3'), undefined)
   })
 
-  t.test('of fifty uses of one refresh token at the same time exactly one succeeds (N-42)', async t => {
-    const [one, other, time] = await open(t)
+  promise('of fifty uses of one refresh token at the same time exactly one succeeds (N-42)', async t => {
+    const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
     const race = async (hash: string) => {
       const { now } = time
@@ -266,10 +290,10 @@ export function testStore(t: Test, open: Open): void {
     ['certificate', 'certificate-of-alice'],
     ['all', 'whatever'],
   ] as const) {
-    t.test(
+    promise(
       `when ${kind === 'all' ? 'everything' : `a ${kind}`} is revoked, its refresh tokens are refused, and what does not belong to it goes on`,
       async t => {
-        const [one, other] = await open(t)
+        const [one, other] = await open(t.context)
         const bob = { clientId: 'bob', certificate: 'certificate-of-bob' }
         await one.createGrant(grant('g1'), 'r1')
         await one.createGrant(grant('g2', bob), 'r2')
@@ -292,10 +316,10 @@ export function testStore(t: Test, open: Open): void {
     )
 
     if (kind === 'token') continue // it says nothing about its successors
-    t.test(
+    promise(
       `when the revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no use of its refresh tokens succeeds, however close`,
       async t => {
-        const [one, other] = await open(t)
+        const [one, other] = await open(t.context)
         const chains = Array.from({ length: 8 }, (_, index) => `g${index}`)
         for (const id of chains) await one.createGrant(grant(id), id)
         let revoked = false
@@ -328,10 +352,10 @@ export function testStore(t: Test, open: Open): void {
     )
   }
 
-  t.test(
+  promise(
     'a revocation is remembered for as long as a grant lives that it stops, whatever it says itself (DS12)',
     async t => {
-      const [store] = await open(t)
+      const [store] = await open(t.context)
       await store.createGrant(grant('g1'), 'r1')
       await store.createGrant(grant('g2', { clientId: 'bob' }), 'r2')
       await store.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: 1600 })
@@ -342,8 +366,8 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
-  t.test('keeps a revocation for as long as a grant lives that was being created when it came', async t => {
-    const [one, other] = await open(t)
+  promise('keeps a revocation for as long as a grant lives that was being created when it came', async t => {
+    const [one, other] = await open(t.context)
     const late = { created: 1499, expires: 1_000_000 }
     const rows = [
       ['client', 'alice', {}],
@@ -362,8 +386,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(removed, 9, '3 refresh tokens, 3 grants, 3 revocations')
   })
 
-  t.test('remembers every kind of revocation until the last access token of its grants has expired', async t => {
-    const [one, other] = await open(t)
+  promise('remembers every kind of revocation until the last access token of its grants has expired', async t => {
+    const [one, other] = await open(t.context)
     for (const [kind, value] of [
       ['token', 'r1'],
       ['grant', 'g1'],
@@ -381,8 +405,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(heard.length, 5)
   })
 
-  t.test('a grant is refused that was on its way when its client was revoked', async t => {
-    const [one, other] = await open(t)
+  promise('a grant is refused that was on its way when its client was revoked', async t => {
+    const [one, other] = await open(t.context)
     await one.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: forever })
     await other.createGrant(grant('g1', { created: 1499 }), 'r1')
     await other.createGrant(grant('g2', { created: 1500 }), 'r2')
@@ -390,8 +414,8 @@ export function testStore(t: Test, open: Open): void {
     t.match(await one.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
   })
 
-  t.test('the claims of an opaque access token are found by its hash', async t => {
-    const [one, other] = await open(t)
+  promise('the claims of an opaque access token are found by its hash', async t => {
+    const [one, other] = await open(t.context)
     const claims = JSON.stringify({ sub: 'a\u0000b\u{1f511}', cnf: { 'x5t#S256': 'x' } })
     await one.keepAccessToken('a1', claims, 5000)
     t.equal(await other.findAccessToken('a1'), claims)
@@ -402,8 +426,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(await other.findAccessToken('a1'), undefined)
   })
 
-  t.test('clients are registered, changed, disabled and removed, and each change is told', async t => {
-    const [one, other] = await open(t)
+  promise('clients are registered, changed, disabled and removed, and each change is told', async t => {
+    const [one, other] = await open(t.context)
     const { heard, stop } = await listen(one)
     await one.putClient('bob', '1')
     t.equal(await one.disableClient('alice', '2'), true, 'one that is registered elsewhere')
@@ -442,8 +466,8 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('what is changed of a client at the same time takes nothing back of each other', async t => {
-    const [one, other] = await open(t)
+  promise('what is changed of a client at the same time takes nothing back of each other', async t => {
+    const [one, other] = await open(t.context)
     for (let round = 0; round < 20; round++) {
       const changes = [() => one.putClient(`c${round}`, 'new'), () => other.disableClient(`c${round}`, 'old')]
       await Promise.all((round % 2 ? changes : changes.toReversed()).map(change => change()))
@@ -453,8 +477,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(clients.length, 20)
   })
 
-  t.test('a registration that takes away what was got by the one before does both or nothing', async t => {
-    const [one, other] = await open(t)
+  promise('a registration that takes away what was got by the one before does both or nothing', async t => {
+    const [one, other] = await open(t.context)
     await one.putClient('alice', '1')
     await one.createGrant(grant('g1'), 'r1')
     await one.createGrant(grant('g2', { clientId: 'bob' }), 'r2')
@@ -473,8 +497,8 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('a client has two secrets at most, one to follow the other; a new one inherits none', async t => {
-    const [one, other] = await open(t)
+  promise('a client has two secrets at most, one to follow the other; a new one inherits none', async t => {
+    const [one, other] = await open(t.context)
     await one.putSecret('alice', 's1', 'scrypt 1')
     await one.putSecret('alice', 's2', 'scrypt 2')
     await t.rejects(other.putSecret('alice', 's3', 'scrypt 3'), { name: 'ConflictError', message: /two secrets/ })
@@ -496,8 +520,8 @@ export function testStore(t: Test, open: Open): void {
     t.same(await one.listSecrets('nobody'), [])
   })
 
-  t.test('who follows is told all that is kept, then all that is new, in order and once', async t => {
-    const [one, other] = await open(t)
+  promise('who follows is told all that is kept, then all that is new, in order and once', async t => {
+    const [one, other] = await open(t.context)
     await one.putClient('alice', '{}')
     await one.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
     await one.revoke({ kind: 'token', value: 't1', notBefore: 5, expires: 1000 })
@@ -539,8 +563,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(heard.length, 44, 'who has gone is told nothing')
   })
 
-  t.test('a listener that throws is told the same again, and keeps no other from being told', async t => {
-    const [store] = await open(t)
+  promise('a listener that throws is told the same again, and keeps no other from being told', async t => {
+    const [store] = await open(t.context)
     const told: News[] = []
     let isFailing = false
     await store.follow(news => {
@@ -562,8 +586,8 @@ export function testStore(t: Test, open: Open): void {
     t.same(told, other.heard, 'control: each is told once')
   })
 
-  t.test('what has expired goes in small steps, and what has not stays (DS12)', async t => {
-    const [store] = await open(t)
+  promise('what has expired goes in small steps, and what has not stays (DS12)', async t => {
+    const [store] = await open(t.context)
     for (let index = 0; index < 5; index++) {
       await store.createGrant(grant(`old${index}`, { expires: 3000 }), `o${index}`)
       t.match(await store.rotateRefreshToken(`o${index}`, `p${index}`, start), { outcome: 'rotated' })
@@ -592,8 +616,8 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('notes are kept per client, newest first, as many as are asked for, whatever their text', async t => {
-    const [one, other] = await open(t)
+  promise('notes are kept per client, newest first, as many as are asked for, whatever their text', async t => {
+    const [one, other] = await open(t.context)
     for (let count = 1; count <= 5; count++) await one.addNote('alice', `note ${count}`, count)
     const note = await one.addNote('bob', 'of bob', 6)
     t.match(note, { id: Number, text: 'of bob', created: 6 })
@@ -616,8 +640,8 @@ export function testStore(t: Test, open: Open): void {
     }
   })
 
-  t.test('the notes of a client are bounded by count and octets, and its oldest ones go first', async t => {
-    const [one, other] = await open(t)
+  promise('the notes of a client are bounded by count and octets, and its oldest ones go first', async t => {
+    const [one, other] = await open(t.context)
     await one.addNote('bob', 'of bob', 1)
     for (let count = 1; count <= notesLimit.count + 5; count++)
       await (count % 2 ? one : other).addNote('alice', `note ${count}`, count)
@@ -635,10 +659,10 @@ export function testStore(t: Test, open: Open): void {
     t.same(await texts('bob'), ['of bob'], 'of another client')
   })
 
-  t.test(
+  promise(
     'a notification is claimed by one at a time, in the order of its time, until it is done (issue 6)',
     async t => {
-      const [one, other] = await open(t)
+      const [one, other] = await open(t.context)
       for (const [id, due] of [
         ['n1', 50],
         ['n2', 40],
@@ -679,8 +703,8 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
-  t.test('no more wait for one receiver than may, nor longer than they should (issue 6, DS12)', async t => {
-    const [one, other] = await open(t)
+  promise('no more wait for one receiver than may, nor longer than they should (issue 6, DS12)', async t => {
+    const [one, other] = await open(t.context)
     const kept = new Set<boolean>()
     for (let from = 0; from < spoolLimit; from += 20) {
       const ids = Array.from({ length: 20 }, (_, index) => `n${from + index}`)
@@ -697,8 +721,8 @@ export function testStore(t: Test, open: Open): void {
     t.match(await other.claimNotifications('receiver', { now: 100, until: 160, limit: 10 }), [{ id: 'has room' }])
   })
 
-  t.test('a store that is closed refuses everything, and closing it twice is no mistake (I8)', async t => {
-    const [store] = await open(t)
+  promise('a store that is closed refuses everything, and closing it twice is no mistake (I8)', async t => {
+    const [store] = await open(t.context)
     await t.resolves(store.check(), 'control')
     const last = store.createGrant(grant('g1'), 'r1')
     await store.close()
@@ -732,4 +756,15 @@ export function testStore(t: Test, open: Open): void {
     for (const [name, call] of calls) await t.rejects(call(), unavailable, name)
     await t.resolves(store.close())
   })
+
+  return tests
+}
+
+/** Waits until a condition holds. Rejects after ten seconds. */
+async function until(isTrue: () => boolean): Promise<void> {
+  const begin = performance.now()
+  while (!isTrue()) {
+    if (performance.now() - begin > 10_000) throw new Error('the store has not notified its listener within 10 s')
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
 }

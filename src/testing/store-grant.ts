@@ -1,5 +1,5 @@
 // A grant to test with.
-import type { Grant } from '../../src/store/store.ts'
+import type { Grant } from '../store/store.ts'
 
 /** A grant of alice that was created at second 1000 and ends at second 100 000. */
 export const grant = (id: string, change: Partial<Grant> = {}): Grant => ({
