@@ -109,6 +109,7 @@ export interface StateIdentity {
 export interface Store {
   /** Resolves when the store takes changes and is of this program's version. The cause of a rejection says what is wrong. */
   check(): Promise<void>
+  /** Which state this is, and how far it has come. */
   identify(): Promise<StateIdentity>
   /** Notes that the state is not new any longer. */
   acknowledge(): Promise<void>
@@ -117,6 +118,7 @@ export interface Store {
 
   /** Keeps a grant and its first refresh token. @throws ConflictError when there is such a grant or token. */
   createGrant(grant: Grant, refreshTokenHash: string): Promise<void>
+  /** Finds a refresh token and its grant, also one that was used or revoked, until its grant is removed. */
   findRefreshToken(hash: string): Promise<KnownRefreshToken | undefined>
   /**
    * Uses a refresh token, in one atomic step with the rotation rule and with all revocations. `rotated`, `retried`:
@@ -150,7 +152,9 @@ export interface Store {
   removeClient(id: string): Promise<boolean>
   /** Adds or replaces a secret; the client may be registered elsewhere. @throws ConflictError for a third one. */
   putSecret(clientId: string, id: string, hash: string): Promise<void>
+  /** Removes a secret. False: there was none. */
   removeSecret(clientId: string, id: string): Promise<boolean>
+  /** The secrets of a client, at most two. */
   listSecrets(clientId: string): Promise<ClientSecret[]>
 
   /**
@@ -181,6 +185,7 @@ export interface Store {
   ): Promise<SpooledNotification[]>
   /** Lets one that was claimed for the attempt of this number be due at `due` instead, unless it was claimed again since. */
   postponeNotification(id: string, attempts: number, due: number): Promise<void>
+  /** Removes a notification that was delivered or given up. */
   removeNotification(id: string): Promise<void>
 
   /** Removes at most `limit` records that expired before `now`, in seconds since 1970; resolves with how many it were. */
