@@ -150,7 +150,26 @@ t.test('accepts tokens of its own issuer with their certificate only', async t =
   t.match(await (await resource('alice')).get('/notes', unbound), { status: 401 }, 'a token that is not bound')
 })
 
-t.test('passes the tests of an app', async t => {
+t.test(
+  'issuer and API in one process: a token works on the connection that it was issued on, and on no other',
+  async t => {
+    const own = (name: string) => join(folder, name)
+    const resource = await startResource(t, 'own-api.ts', {
+      'examples/clients.json': resolve('examples/clients.json'),
+      'sqlite:data/own-api.db': `sqlite:${own('own-api.db')}`,
+      'opsPort: 0,': `opsPort: 0, auditFile: '${own('own-api.jsonl')}',`,
+    })
+    const alice = await resource('alice')
+    const token = await alice.token()
+    t.match(await alice.get('/notes', token), { status: 200, text: 'notes of alice\n' })
+    t.match(await (await resource('alice')).get('/notes', token), { body: { reason: 'connection_mismatch' } })
+    t.match(await (await resource('bob')).get('/notes', token), { body: { reason: 'certificate_mismatch' } })
+    const weaker = await alice.token({ token_binding: 'certificate' })
+    t.match(await alice.get('/notes', weaker), { status: 401, body: { reason: 'binding_too_weak' } })
+  },
+)
+
+t.test('the tests of an app pass', async t => {
   const runTests = (path: string) =>
     run(process.execPath, ['--conditions=tlsbound-source', '--test', path], process.cwd())
   for (const name of ['plain-bearer.test.ts', 'bound.test.ts'])

@@ -21,7 +21,7 @@ t.setTimeout(900_000) // npm, tsc and esbuild, each in a process of its own
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'tlsbound-package-')))
 t.teardown(() => rmSync(root, { recursive: true, force: true }))
 const bin = (name: string) => resolve('node_modules/.bin', name)
-const entries = ['tlsbound', 'tlsbound/client', 'tlsbound/testing']
+const entries = ['tlsbound', 'tlsbound/client', 'tlsbound/server', 'tlsbound/store-contract', 'tlsbound/testing']
 
 interface Manifest {
   readonly version: string

@@ -76,7 +76,7 @@ function buildArea(area: Area): string {
 function buildRequirement(requirement: Requirement): string {
   const { number, level, source, says, limit } = requirement
   const rows = (proofs.get(requirement) ?? []).map(({ file, title, refuses }) => {
-    const name = file.replace(/(\.test)?\.ts$/, '')
+    const name = file.replace(/^..\/src\/|(\.test)?\.ts$/g, '')
     return `- [${name}](../../test/${file}): ${title.replaceAll(/[<*]/g, '\\$&')}${refuses ? ' ✗' : ''}\n`
   })
   const departure = limit === undefined ? '' : `\n\n*${limit[0]}*: ${limit[1]}`

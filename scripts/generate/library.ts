@@ -16,6 +16,8 @@ const entries = {
   'tlsbound/koa': { file: 'plugins/koa.d.ts', about: 'Middleware for Koa.' },
   'tlsbound/hono': { file: 'plugins/hono.d.ts', about: 'Middleware for Hono on Node.' },
   'tlsbound/client': { file: 'client/client.d.ts', about: 'A client that binds its tokens and reconnects.' },
+  'tlsbound/server': { file: 'process/embed.d.ts', about: 'The authorization server inside your own program.' },
+  'tlsbound/store-contract': { file: 'testing/store-contract.d.ts', about: 'Tests for a store of your own.' },
   'tlsbound/testing': { file: 'testing/server.d.ts', about: 'A whole server in memory, for tests.' },
 }
 

@@ -1,5 +1,6 @@
 // docs/reference/threats.md: the codes in the tests, their meaning, and the tests.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { findTestFiles } from '../requirements/tests.ts'
 import { threatGroups } from '../requirements/threats.ts'
 import { type Files, generatedFrom, table } from './generator.ts'
 
@@ -9,8 +10,7 @@ const code = /(?<![\w%-])(?:I[1-8]|(?:CB|TS|PK|JW|CL|OA|HT|LK|DS|RE|CF)\d\d)(?!\
 /** Throws if a code of a test is not defined, or a defined code is in no test. */
 export function generate(): Files {
   const files = new Map<string, Set<string>>()
-  const tests = readdirSync('test', { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'))
-  for (const file of tests.filter(file => !file.startsWith('helpers/')))
+  for (const file of findTestFiles().filter(file => !file.startsWith('helpers/')))
     for (const [name] of readFileSync(`test/${file}`, 'utf8').matchAll(code))
       files.set(name, (files.get(name) ?? new Set()).add(file))
   const defined = new Set(threatGroups.flatMap(({ threats }) => Object.keys(threats)))
@@ -30,7 +30,7 @@ export function generate(): Files {
 }
 
 function linkTo(file: string): string {
-  return `[${file.replace(/^attack\//, '').replace(/(?:\.test)?\.ts$/, '')}](../../test/${file})`
+  return `[${file.replace(/^attack\/|^..\/src\//, '').replace(/(?:\.test)?\.ts$/, '')}](../../test/${file})`
 }
 
 const introduction = `# Threats

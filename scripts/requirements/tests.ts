@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { reasons } from '../../src/core/errors.ts'
 
 export interface Test {
-  /** Below `test/`. */
+  /** Relative to `test/`. */
   readonly file: string
   /** As in the source; `…` replaces the placeholders of a template. */
   readonly title: string
@@ -13,16 +13,21 @@ export interface Test {
   readonly refuses: boolean
 }
 
-/** Returns every test below `test/` in the order of the files, except those of the lab and of this module. */
+/** Files with tests, below `test/`, and the tests that the package exports. */
+export function findTestFiles(): string[] {
+  const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  return [...files.filter(path => path.endsWith('.ts')).sort(), '../src/testing/store-contract.ts']
+}
+
+/** Every test, in the order of the files, but for those about the lab, and about this. */
 export function readTests(): Test[] {
-  return readdirSync('test', { recursive: true, encoding: 'utf8' })
-    .filter(path => path.endsWith('.ts') && !/^(helpers\/|lab\/|cli\/lab|compliance)/.test(path))
-    .sort()
+  return findTestFiles()
+    .filter(path => !/^(helpers\/|lab\/|cli\/lab|compliance)/.test(path))
     .flatMap(path => findTests(path, readFileSync(`test/${path}`, 'utf8')))
 }
 
-/** `t.test` with a literal title, or `attack`, which wraps `t.test`. */
-const opening = /^( *)(?:t\.test|attack)\(\s*(['"`])((?:\\.|(?!\2).)*)\2,/gm
+/** `t.test` with a title that is written out; `attack`, a `t.test` with something after it; `promise`, of the store contract. */
+const opening = /^( *)(?:t\.test|attack|promise)\(\s*(['"`])((?:\\.|(?!\2).)*)\2,/gm
 
 /** Returns the tests of one file. Each ends with the first line that closes it at its indentation. */
 export function findTests(file: string, source: string): Test[] {

@@ -1,17 +1,20 @@
-// Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, and leak reporters' keys. Each is replaced
-// completely or not at all. The log explains a failure, and the old content stays in use.
-import type { Logger } from 'pino'
+// Loads the files again while the server runs: TLS, clients, trusted issuers, webhooks, and keys of leak reporters, each
+// whole or not at all. Of what cannot be used the log says why, and what was in use stays.
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
 import type { OutsideIssuers } from '../server/grants/trusted-issuers.ts'
 import type { ServerOptions } from '../server/parts.ts'
+import type { TlsMaterial } from '../tls/options.ts'
 import type { Retired } from '../tls/retirement.ts'
-import { readClientsFile, readTlsFiles, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
+import { readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 export interface ReloadParts extends ServerOptions {
+  /** Default: the listener stays as it is. */
+  readonly loadMaterial?: (() => TlsMaterial) | undefined
+  /** Default: the clients stay as they are. */
+  readonly loadClients?: (() => readonly object[]) | undefined
   readonly outsideIssuers: OutsideIssuers
-  readonly log: Logger
   readonly notifier?: Pick<Notifier, 'replace'>
 }
 
@@ -24,7 +27,8 @@ export function describeRetired({ revoked, retired }: Retired): string {
 /** Returns a function that reloads once and never rejects. */
 export function createReload(parts: ReloadParts): () => Promise<void> {
   const { settings, tls, clients, outsideIssuers, notifier, leakKeys, log, clock } = parts
-  const { clientsFile, trustedIssuersFile, webhooksFile, issuer } = settings
+  const { loadMaterial, loadClients } = parts
+  const { trustedIssuersFile, webhooksFile, issuer } = settings
   const now = () => Math.floor(clock() / 1000)
   /** Clients whose registration has changed, so that their earlier tokens must be revoked. */
   const changed = new Set<string>()
@@ -51,14 +55,15 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
   }
 
   return async () => {
-    load('certificates, authorities and revocation lists', () => {
-      const { revoked, retired } = tls.reload(readTlsFiles(settings))
-      reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
-      if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
-    })
-    if (clientsFile !== undefined)
+    if (loadMaterial !== undefined)
+      load('certificates, authorities and revocation lists', () => {
+        const { revoked, retired } = tls.reload(loadMaterial())
+        reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
+        if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
+      })
+    if (loadClients !== undefined)
       load('clients', () => {
-        for (const id of clients.replaceFile(readClientsFile(clientsFile))) changed.add(id)
+        for (const id of clients.replaceFile(loadClients())) changed.add(id)
       })
     if (trustedIssuersFile !== undefined)
       load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))

@@ -86,13 +86,13 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 /**
  * Follows the file: applies changes to the ring, and with `maximumAge` (seconds) rotates keys when due. `onChange` receives
  * each changed key. `report` receives errors; the keys in use then stay. If `onChange` throws, a later check calls it with
- * the same keys again. `clock` in milliseconds since 1970. Returns a function that checks at once.
+ * the same keys again. `clock` in milliseconds since 1970.
  */
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
   { clock, maximumAge, algorithm, report, onChange }: WatchOptions,
-): () => Promise<void> {
+): KeysWatch {
   let seen: string | undefined // not the current version: the file may have changed since it was loaded
   const remember = createKeyMemory(path)
   let isPending = false
@@ -121,8 +121,15 @@ export function watchKeysFile(
       report(`the signing keys stay as they are: ${(error as Error).message}`)
     }
   }
-  setInterval(() => poll().catch(() => {}), pollInterval).unref() // it rejects only when `report` does
-  return poll
+  const timer = setInterval(() => poll().catch(() => {}), pollInterval) // it rejects only when `report` does
+  timer.unref()
+  return { poll, stop: () => clearInterval(timer) }
+}
+
+export interface KeysWatch {
+  /** Checks the file at once. */
+  poll(): Promise<void>
+  stop(): void
 }
 
 export interface WatchOptions {

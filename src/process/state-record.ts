@@ -41,16 +41,23 @@ export interface StateRecord {
   seal(): void
 }
 
-/** Loads the record beside the signing keys for the state at `url`, whose file is not open yet. */
-export function readStateRecord(keysFile: string, url: string): StateRecord {
-  const stateFile = /^sqlite:(.+)$/s.exec(url)?.[1]
+/**
+ * Reads what is remembered beside the signing keys of the state at `url`, whose file is not open yet; undefined: the state of a
+ * store that the program gave.
+ */
+export function readStateRecord(keysFile: string, url: string | undefined): StateRecord {
+  const stateFile = url === undefined ? undefined : /^sqlite:(.+)$/s.exec(url)?.[1]
   const database = stateFile === ':memory:' ? undefined : stateFile
-  const name = hash('sha256', stateFile === undefined ? url.slice(url.lastIndexOf('@') + 1) : resolve(stateFile), 'hex')
+  const name = hash(
+    'sha256',
+    stateFile === undefined ? (url?.slice(url.lastIndexOf('@') + 1) ?? 'given') : resolve(stateFile),
+    'hex',
+  )
   const path = `${keysFile}.state-${name.slice(0, 16)}`
   const remembered = read(path)
   const seal = remembered instanceof Error ? undefined : remembered?.seal
   const isIntact = seal !== undefined && database !== undefined && sealOf(database) === seal
-  const where = stateFile === undefined ? 'in PostgreSQL' : `in ${stateFile}`
+  const where = url === undefined ? 'of the given store' : stateFile === undefined ? 'in PostgreSQL' : `in ${stateFile}`
   let current = { id: '', position: 0 }
   let file: number | undefined
 

@@ -1,7 +1,7 @@
 // Logs what the listener uses: its certificate, the authorities for clients, the revocation lists, and when each expires.
 // Warns before an expiry, and names each authority whose clients are all refused.
 import type { X509Certificate } from 'node:crypto'
-import type { Logger } from 'pino'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../settings/settings.ts'
 import { assessAuthorities } from '../tls/authority-standing.ts'
 import { describeCertificate } from '../tls/certificate-rejection.ts'
@@ -15,7 +15,7 @@ export function warningDaysOf({ demo, expiryWarningDays }: Pick<Settings, 'demo'
 }
 
 /** Logs what is in use at `now`, in milliseconds since 1970. */
-export function reportTrust(log: Logger, { chain, trust }: InUse, now: number, warningDays: number): void {
+export function reportTrust(log: FastifyBaseLogger, { chain, trust }: InUse, now: number, warningDays: number): void {
   const say = (name: string, sentence: string, begin: number, end: number | undefined) => {
     const left = end === undefined ? Number.POSITIVE_INFINITY : end - now
     if (begin > now) log.error(`${name} is not valid before ${dateOf(begin)}: ${sentence}`)

@@ -1,13 +1,15 @@
 // Assembles the server. Never listens, never reads the environment, and chooses no store, clock or logger.
 
 import type { TLSSocket } from 'node:tls'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { isSameHost, parseAuthority } from '../core/authority.ts'
 import { malformed, OAuthError } from '../core/errors.ts'
 import { guardedWithLog, logError } from '../core/guard.ts'
 import { requireToken } from '../plugins/fastify.ts'
 import { type RefusalListener, refuse } from '../plugins/refuse.ts'
 import { connectionOf } from '../tls/connection.ts'
+import type { TokenDemand } from '../verify/demand.ts'
 import { createTokenRecognizer } from '../verify/token-facts.ts'
 import { type Claims, createTokenReader } from '../verify/token-reader.ts'
 import { createTokenVerifier } from '../verify/token-verifier.ts'
@@ -36,6 +38,99 @@ import { followStore } from './state.ts'
 
 /** Builds the server. The caller listens and closes. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { settings, audit, log } = options
+  const { parts, stop } = await createParts(options)
+  const { onRefusal } = parts
+  const app = Fastify({
+    serverFactory: handler => options.tls((request, response) => handler(normalizeRequest(request), response)),
+    logger: false, // every decision is a security event; a logger for each request would cost more than its check
+    bodyLimit: 65_536,
+    return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
+    routerOptions: { maxParamLength: 100 },
+    frameworkErrors: ({ code }, request, reply) =>
+      void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
+    clientErrorHandler: guardedWithLog(
+      log,
+      'unhandled error while bytes are refused',
+      (error, socket) =>
+        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+      (_error, socket) => socket.destroy(),
+    ),
+  })
+  app.addHook('onClose', async () => stop())
+  app.setNotFoundHandler(notFound)
+  useErrorHandler(app, parts)
+  app.addHook('onRequest', (request, reply, done) => {
+    if (checkRequest(request, reply)) done()
+  })
+
+  await registerEndpoints(app, parts)
+  if (settings.unsafeTokenCookie)
+    await app.register(async scope => tokenCookieRoute(scope.addHook('onRequest', refuseCrossSite), parts))
+  const api = async (scope: FastifyInstance) => {
+    if (settings.unsafeTokenCookie) readTokenCookie(scope)
+    await apiRoutes(scope, parts)
+  }
+  await app.register(api, { prefix: '/api' })
+  await app.register(async scope => {
+    const { verifier, resourceMetadata } = parts
+    await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
+    await options.routes?.(scope)
+  })
+  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an app of its own has a page there
+  return app
+}
+
+/** Registers what makes a server an authorization server: its documents, tokens, and reports of leaks. */
+async function registerEndpoints(app: FastifyInstance, parts: ServerParts): Promise<void> {
+  metadataRoutes(app, parts)
+  bindingRoute(app, parts)
+  for (const route of [tokenRoute, introspectRoute, revokeRoute, leaksRoute])
+    await app.register(async scope => route(scope.addHook('onRequest', refuseCrossSite), parts))
+}
+
+/** `requireToken` for routes beside an embedded authorization server: it shares its keys, clock and revocations. */
+export type RequireOwnToken = FastifyPluginAsync<TokenDemand>
+
+/**
+ * Registers the endpoints in an app that others have built on `options.tls`, in a scope of their own. Resolves with the plugin that
+ * protects other routes of the app. The app closes what this opens.
+ */
+export async function embedServer(app: FastifyInstance, options: ServerOptions): Promise<RequireOwnToken> {
+  const { tls, clients, audit } = options
+  const { parts, stop } = await createParts(options)
+  const detach = tls.attach({
+    isPinned: thumbprint => clients.isPinned(thumbprint),
+    onDrop: audit.connectionRefused,
+    onClose: audit.connectionClosed,
+  })
+  app.addHook('onClose', async () => {
+    stop()
+    detach()
+  })
+  await app.register(async scope => {
+    useErrorHandler(scope, parts)
+    scope.addHook('onRequest', (request, reply, done) => {
+      if (checkRequest(request, reply)) done()
+    })
+    await registerEndpoints(scope, parts)
+  })
+  const { verifier, resourceMetadata, onRefusal } = parts
+  return fp(async (scope: FastifyInstance, demand: TokenDemand) => {
+    // The error handler of this scope belongs to the app, so that a refusal is sent here.
+    scope.addHook('onRequest', (request, reply, done) => {
+      try {
+        if (checkRequest(request, reply)) done()
+      } catch (error) {
+        answerError(error, request, reply, parts)
+      }
+    })
+    await scope.register(requireToken, { ...demand, verifier, resourceMetadata, onRefusal })
+  })
+}
+
+/** Builds what the routes are given. `stop` ends what it follows. Rejects as the store does. */
+async function createParts(options: ServerOptions): Promise<{ parts: ServerParts; stop: () => void }> {
   const { settings, tls, audit, log, store, clients, keys, clock } = options
   const { issuer, audience } = settings
   const now = () => Math.floor(clock() / 1000)
@@ -78,64 +173,46 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     }),
     resourceMetadata: new URL(wellKnown('oauth-protected-resource', audience), audience).href,
   }
+  return { parts, stop: state.stop }
+}
 
-  const app = Fastify({
-    serverFactory: handler => options.tls((request, response) => handler(normalizeRequest(request), response)),
-    logger: false, // every decision is a security event; request logs would cost more than the token check
-    bodyLimit: 65_536,
-    return503OnClosing: false, // a request on a live connection is still answered, then the connection is closed
-    routerOptions: { maxParamLength: 100 },
-    frameworkErrors: ({ code }, request, reply) =>
-      void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
-    clientErrorHandler: guardedWithLog(
-      log,
-      'unhandled error while refusing bytes',
-      (error, socket) =>
-        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
-      (_error, socket) => socket.destroy(),
-    ),
-  })
-  const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-    // The request was aborted in its body, so there is no response. The decision is recorded as an event all the same.
-    if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()
-    const known = readRefusal(error, request)
-    if (known === undefined) return answerUnexpected(request, reply, log, error)
-    const { resourceMetadata } = parts
-    return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal })
-  }
-  app.setErrorHandler(guardErrorHandler(log, answer))
-  app.setNotFoundHandler(notFound)
-  app.addHook('onClose', async () => state.stop())
-  app.addHook('onRequest', (request, reply, done) => {
-    const { raw } = request
-    const { expect } = raw.headers
-    refuseConnect(request, reply)
-    requireHost(requireAuthority(raw), raw.socket)
-    if (isServerWide(raw)) return void reply.code(204).header('allow', methods).send()
-    requireOriginForm(raw)
-    if (expect !== undefined && expect.toLowerCase() !== '100-continue')
-      throw new RequestError(417, 'expectation', { found: expect })
-    done()
-  })
+/** Answers what the routes of this scope throw. */
+function useErrorHandler(app: FastifyInstance, parts: ServerParts): void {
+  app.setErrorHandler(
+    guardErrorHandler(parts.log, (error, request, reply) => answerError(error, request, reply, parts)),
+  )
+}
 
-  metadataRoutes(app, parts)
-  bindingRoute(app, parts)
-  for (const route of [tokenRoute, introspectRoute, revokeRoute, leaksRoute])
-    await app.register(async scope => route(scope.addHook('onRequest', refuseCrossSite), parts))
-  if (settings.unsafeTokenCookie)
-    await app.register(async scope => tokenCookieRoute(scope.addHook('onRequest', refuseCrossSite), parts))
-  const api = async (scope: FastifyInstance) => {
-    if (settings.unsafeTokenCookie) readTokenCookie(scope)
-    await apiRoutes(scope, parts)
+function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { log, resourceMetadata, onRefusal }: ServerParts,
+): unknown {
+  // The client has cut the request off: no answer arrives. A decision is an event all the same.
+  if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()
+  const known = readRefusal(error, request)
+  if (known === undefined) return answerUnexpected(request, reply, log, error)
+  return refuse(request, reply, known.refusal, { resourceMetadata, status: known.status, onRefusal })
+}
+
+/**
+ * Checks the head of a request: method, host, target, expectation. False: it has been answered.
+ * @throws RequestError or OAuthError for a request that is refused.
+ */
+function checkRequest(request: FastifyRequest, reply: FastifyReply): boolean {
+  const { raw } = request
+  const { expect } = raw.headers
+  refuseConnect(request, reply)
+  requireHost(requireAuthority(raw), raw.socket)
+  if (isServerWide(raw)) {
+    reply.code(204).header('allow', methods).send()
+    return false
   }
-  await app.register(api, { prefix: '/api' })
-  await app.register(async scope => {
-    const { verifier, resourceMetadata } = parts
-    await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
-    await options.routes?.(scope)
-  })
-  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an additional route has this path
-  return app
+  requireOriginForm(raw)
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+    throw new RequestError(417, 'expectation', { found: expect })
+  return true
 }
 
 /**

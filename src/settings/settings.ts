@@ -1,5 +1,5 @@
-// Every setting: name, form, default, meaning. readSettings has no side effects and reports all problems at once.
-// docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
+// Every setting: name, form, default, meaning. readSettings and checkSettings are pure; all problems are reported at once.
+// docs/reference/settings.md is generated from this table. Secrets come as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
 import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 
@@ -72,8 +72,11 @@ export interface Settings extends Values {
   readonly demo: boolean
 }
 
-/** Invalid settings. The message lists every problem. */
-export class SettingsError extends Error {
+/** The settings as an object: the members of `settingsTable`, with numbers and booleans as such. */
+export type SettingsInput = { readonly [key in keyof Values]?: Values[key] | undefined }
+
+/** Settings that nothing can be started with. The message names every problem. */
+export class SettingsError extends TypeError {
   override readonly name = 'SettingsError'
   readonly problems: readonly string[]
 
@@ -101,10 +104,40 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
     return [key, value]
   })
   const values = Object.fromEntries(entries) as Values
-  const demo = findDemo(env, problems)
-  if (values.leakKeysFile !== undefined && values.leakKeysUrl !== undefined) problems.push('TLSBOUND_LEAK_KEYS_FILE and TLSBOUND_LEAK_KEYS_URL exclude each other')
+  const isGiven = (key: Key) => env[settingsTable[key].name] !== undefined && env[settingsTable[key].name] !== ''
+  const nameOf = (key: Key) => settingsTable[key].name
+  const demo = findDemo(env, isGiven, problems)
+  problems.push(...findContradictions(values, nameOf))
   if (problems.length > 0) throw new SettingsError(problems)
+  return complete(values, demo)
+}
 
+/**
+ * Checks settings that a program gives as an object. Pushes each problem to `problems`; the result is to be used only
+ * when there is none. It is never the demo.
+ */
+export function checkSettings(input: SettingsInput, problems: string[]): Settings {
+  const nameOf = (key: string) => `settings.${key}`
+  const known = Object.keys(settingsTable)
+  for (const key of Object.keys(input)) if (!known.includes(key)) problems.push(describeUnknown(key, known, nameOf))
+  const entries = Object.entries(settingsTable).map(([key, { form, fallback }]) => {
+    const value: unknown = Object.hasOwn(input, key) ? input[key as Key] : undefined
+    if (value === undefined) return [key, fallback]
+    // The text by which the environment would give this value: a wrong type has none that yields it again.
+    const text = value === true ? 'on' : value === false ? 'off' : typeof value === 'object' ? '' : String(value)
+    if (text !== '' && form.read(text) === value) return [key, value]
+    const words = typeof fallback === 'boolean' ? 'true or false' : form.words
+    problems.push(`${nameOf(key)} must be ${words}${describeWrong(value, form)}`)
+    return [key, fallback]
+  })
+  const values = Object.fromEntries(entries) as Values
+  problems.push(...findContradictions(values, nameOf))
+  return complete(values, false)
+}
+
+type Key = keyof typeof settingsTable
+
+function complete(values: Values, demo: boolean): Settings {
   const issuer = values.issuer ?? new URL(`https://localhost:${values.port}`).origin
   return Object.freeze({
     ...values,
@@ -117,23 +150,32 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
   })
 }
 
-function describeUnknown(name: string, known: readonly string[]): string {
-  const similar = findSimilarName(name, known)
-  return similar === undefined ? `${name} is not a setting` : `${name} is not a setting; did you mean ${similar}?`
+function findContradictions({ leakKeysFile, leakKeysUrl }: Values, nameOf: (key: Key) => string): string[] {
+  if (leakKeysFile === undefined || leakKeysUrl === undefined) return []
+  return [`${nameOf('leakKeysFile')} and ${nameOf('leakKeysUrl')} exclude each other`]
 }
 
-/**
- * Checks whether the server runs as the demo: without any TLS file. Some of the files without the others are an error, and
- * so is the demo in production.
- */
-function findDemo(env: Readonly<Record<string, string | undefined>>, problems: string[]): boolean {
-  const { tlsCertFile, tlsKeyFile, tlsClientCaFile, clientsFile } = settingsTable
-  const isGiven = ({ name }: { readonly name: string }) => env[name] !== undefined && env[name] !== ''
-  const given = [tlsCertFile, tlsKeyFile, tlsClientCaFile].filter(isGiven).length
+/** Returns the end of "NAME must be …" about a wrong value; a wrong text is shown where it cannot be a secret. */
+function describeWrong(value: unknown, form: Form<unknown>): string {
+  if (value === '') return ', not an empty text'
+  if (typeof value === 'string') return describeWrongText(value, form)
+  if (typeof value === 'number' || typeof value === 'boolean') return `, not ${value}`
+  return `, not ${value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`}`
+}
+
+function describeUnknown(name: string, known: readonly string[], nameOf = (name: string) => name): string {
+  const similar = findSimilarName(name, known)
+  const problem = `${nameOf(name)} is not a setting`
+  return similar === undefined ? problem : `${problem}; did you mean ${nameOf(similar)}?`
+}
+
+/** Whether the demo is meant: without any TLS file. Half of them is a mistake, and so is the demo in production. */
+function findDemo(env: Readonly<Record<string, string | undefined>>, isGiven: (key: Key) => boolean, problems: string[]): boolean {
+  const given = (['tlsCertFile', 'tlsKeyFile', 'tlsClientCaFile'] as const).filter(isGiven).length
   const demo = given === 0
   const files = 'TLSBOUND_TLS_CERT_FILE, TLSBOUND_TLS_KEY_FILE and TLSBOUND_TLS_CLIENT_CA_FILE'
   if (given > 0 && given < 3) problems.push(`${files} must be given together`)
-  if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are rejected: set ${files}`)
-  if (!demo && !isGiven(clientsFile)) problems.push('TLSBOUND_CLIENTS_FILE is required with your own TLS files')
+  if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are refused: give ${files}`)
+  if (!demo && !isGiven('clientsFile')) problems.push('TLSBOUND_CLIENTS_FILE is needed beside TLS files of your own')
   return demo
 }

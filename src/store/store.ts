@@ -114,6 +114,7 @@ export interface Store {
    * wrong.
    */
   check(): Promise<void>
+  /** Which state this is, and how far it has come. */
   identify(): Promise<StateIdentity>
   /** Records that the state is no longer new. */
   acknowledge(): Promise<void>
@@ -122,6 +123,7 @@ export interface Store {
 
   /** Stores a grant and its first refresh token. @throws ConflictError when the grant or token exists. */
   createGrant(grant: Grant, refreshTokenHash: string): Promise<void>
+  /** Finds a refresh token and its grant, also one that was used or revoked, until its grant is removed. */
   findRefreshToken(hash: string): Promise<KnownRefreshToken | undefined>
   /**
    * Uses a refresh token, in one atomic step with the rotation rule and with all revocations. `rotated`, `retried`:
@@ -159,7 +161,9 @@ export interface Store {
   removeClient(id: string): Promise<boolean>
   /** Adds or replaces a secret. The client may be registered elsewhere. @throws ConflictError for a third secret. */
   putSecret(clientId: string, id: string, hash: string): Promise<void>
+  /** Removes a secret. False: there was none. */
   removeSecret(clientId: string, id: string): Promise<boolean>
+  /** The secrets of a client, at most two. */
   listSecrets(clientId: string): Promise<ClientSecret[]>
 
   /**
@@ -190,6 +194,7 @@ export interface Store {
   ): Promise<SpooledNotification[]>
   /** Makes a notification that was claimed for this attempt due at `due` instead, unless it was claimed again. */
   postponeNotification(id: string, attempts: number, due: number): Promise<void>
+  /** Removes a notification that was delivered or given up. */
   removeNotification(id: string): Promise<void>
 
   /** Removes at most `limit` records that expired before `now`, in seconds since 1970. Resolves with their number. */

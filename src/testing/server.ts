@@ -8,18 +8,11 @@ import { pino } from 'pino'
 import { createKeyRing } from '../keys/key-ring.ts'
 import { generateTokenKey, importSigningKeys } from '../keys/token-keys.ts'
 import { playThefts } from '../lab/thefts.ts'
-import { createNotifier } from '../notify/notifier.ts'
-import { createMetrics } from '../ops/metrics/metrics.ts'
-import { createOpsServer } from '../ops/server.ts'
 import type { Identity } from '../pki/certificate.ts'
 import { type DemoPki, makeDemoPki } from '../pki/demo.ts'
 import { demoRegistrations } from '../process/demo.ts'
-import { openReporterKeys, readTrustedIssuersFile, readWebhooksFile } from '../process/files.ts'
-import { createListener } from '../process/listener.ts'
-import { ClientRegistry } from '../server/clients/registry.ts'
-import { createOutsideIssuers } from '../server/grants/trusted-issuers.ts'
+import { readOptionalFiles, wireServer } from '../process/wire.ts'
 import { createAudit } from '../server/record-events.ts'
-import { createServer } from '../server/server.ts'
 import { readSettings } from '../settings/settings.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import { openConnection, type TestConnection } from './connection.ts'
@@ -34,7 +27,6 @@ export type { TestServer, TestServerOptions } from './offer.ts'
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const pki = options.pki ?? makeDemoPki()
   const settings = readSettings({ ...options.env })
-  const registry = new ClientRegistry(options.clients ?? demoRegistrations)
   const keys = options.signingKeys ?? [await generateTokenKey(settings.signingAlgorithm)]
   const ring = createKeyRing(await importSigningKeys(keys), Date.now() / 1000)
   const store = options.store ?? openSqlite(':memory:')
@@ -48,54 +40,26 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     const list = event.event === 'theft.suspected' || event.event === 'connection.closed' ? alarms : events
     list.push(JSON.parse(JSON.stringify(event)))
   }, logger)
-  const webhooks = readWebhooksFile(settings.webhooksFile)
-  const notifier = createNotifier(webhooks, { store, clock, report: audit.notificationFailed })
-  audit.observe(notifier.observe)
-  const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }
-  const { closeAfter = 60_000 } = options
+  const { closeAfter = 60_000, leakKeys, routes } = options
   const { timeouts = { idle: 3600 } } = options.tls ?? {} // a test may take its time between two requests
-  const tls = createListener(
-    settings,
-    { material, clients: registry, audit, log: logger },
-    {
-      onError: error => logger.error({ err: error }, 'unexpected exception on a connection'),
-      ...options.tls,
-      timeouts: { revoked: closeAfter / 1000, ...timeouts },
-    },
-  )
-  const isRecording = () => true
-  const metrics = createMetrics({ tls, store, isRecording, expiryWarning: settings.expiryWarningDays * 86_400 })
-  audit.observe(metrics.observe)
-  const { trustedIssuersFile: list, issuer } = settings
-  const outsideIssuers = createOutsideIssuers(list === undefined ? [] : readTrustedIssuersFile(list, issuer), {
-    clock,
-    timeout: options.issuerTimeout,
-  })
-  const app = await createServer({
-    settings,
-    tls,
-    clients: registry,
+  const files = readOptionalFiles(settings)
+  const { app, tls, notifier, createOps } = await wireServer({
+    ...{ settings, store, audit, clock, closeAfter, log: logger },
     keys: ring,
-    store: metrics.store,
-    outsideIssuers,
-    leakKeys: options.leakKeys ?? openReporterKeys(settings),
-    audit,
-    log: logger,
-    clock,
-    closeAfter,
-    ...(options.routes && { routes: options.routes }),
+    registrations: options.clients ?? demoRegistrations,
+    material: { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate },
+    files: { ...files, leakKeys: leakKeys ?? files.leakKeys },
+    isRecording: () => true,
+    tls: { ...options.tls, timeouts: { revoked: closeAfter / 1000, ...timeouts } },
+    issuers: { clock, timeout: options.issuerTimeout },
+    ...(routes && { routes }),
   })
   // Its default issuer names this port, so that a client that discovers it comes back here.
   await app.listen({ host: '127.0.0.1', port: options.env?.TLSBOUND_PORT === undefined ? 0 : settings.port })
   const { port } = app.server.address() as AddressInfo
   const token = randomBytes(32).toString('base64url')
-  const isServing = () => app.server.listening
-  const ops = createOpsServer({
-    ...{ settings, store, clients: registry, audit, log: logger, clock, token, isServing, isRecording, metrics, tls },
-    ...(options.clients === undefined && {
-      playThefts: () => playThefts({ host: '127.0.0.1', port, cast: castOf(pki), pause: 200 }),
-    }),
-  })
+  const play = () => playThefts({ host: '127.0.0.1', port, cast: castOf(pki), pause: 200 })
+  const ops = createOps({ token, ...(options.clients === undefined && { playThefts: play }) })
   const url = options.ops === true ? await ops.listen({ host: '127.0.0.1', port: 0 }) : undefined
   const connections = new Set<TestConnection>()
 

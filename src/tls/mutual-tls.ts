@@ -70,7 +70,17 @@ export interface MutualTls {
   readonly counts: Readonly<Counts>
   /** The certificates and lists that are in use now. */
   inUse(): InUse
+  /** Whether it made a server, and so sees all of its connections. */
+  hasServer(server: object): boolean
+  /**
+   * Adds what an authorization server needs of a listener that exists: certificates that are registered themselves, and
+   * notice of connections that end. Returns what removes it again.
+   */
+  attach(hooks: ListenerHooks): () => void
 }
+
+/** As the options of these names. */
+export type ListenerHooks = Required<Pick<MutualTlsOptions, 'isPinned' | 'onDrop' | 'onClose'>>
 
 export interface InUse {
   /** The server's certificate, then the intermediate ones. */
@@ -104,7 +114,12 @@ const longestWait = 60_000
 
 /** Builds the listener. @throws Error when the material is not usable. */
 export function mutualTls(options: MutualTlsOptions): MutualTls {
-  const { minVersion = 'TLSv1.3', maximumAge = 3600, isPinned = () => false } = options
+  const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
+  const hooks = new Set<Partial<ListenerHooks>>([options])
+  const isPinned = (thumbprint: string) => [...hooks].some(each => each.isPinned?.(thumbprint) === true)
+  const onDrop: ListenerHooks['onDrop'] = (socket, refusal) => {
+    for (const each of hooks) each.onDrop?.(socket, refusal)
+  }
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
   let material = parseMaterial(options)
   const trusted: TrustInForce = { trust: loadTrust(material.authorities, material.lists), isPinned }
@@ -122,7 +137,9 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     within: timeouts.retirement,
     grace: timeouts.retirementGrace,
     revokedAfter: timeouts.revoked,
-    onClose: options.onClose ?? (() => {}),
+    onClose: (socket: TLSSocket, reason: Reason) => {
+      for (const each of hooks) each.onClose?.(socket, reason)
+    },
     onError,
   }
   const retire = (some: Iterable<Connection>) => retireConnections(some, trusted.trust, retirement)
@@ -150,7 +167,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         counts.failedHandshakes[failed.failure]++
         options.onFailedHandshake?.(failed)
         const rejection = socket && explainFailedHandshake(socket, trusted.trust)
-        if (rejection) options.onDrop?.(socket, new OAuthError('invalid_client', ...rejection))
+        if (rejection) onDrop(socket, new OAuthError('invalid_client', ...rejection))
       }),
     )
     const handshakes = new Map<string, Handshake>()
@@ -175,7 +192,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       socket.on('secure', () => socket.destroy())
       const { rejection } = connection
       if (options.dropUnacceptable === true && rejection !== undefined) {
-        options.onDrop?.(socket, new OAuthError('invalid_client', ...rejection))
+        onDrop(socket, new OAuthError('invalid_client', ...rejection))
         socket.destroy()
       } else if (handshake?.trust !== trusted.trust) retire([connection]) // judged by what was trusted when it began
     }
@@ -194,7 +211,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     })
     endSlowPeers(server, timeouts)
     limitFloods(server, (socket, found) =>
-      guard(socket, () => options.onDrop?.(socket, malformed('http2_flood', { found, limit: floodBudget.burst }))),
+      guard(socket, () => onDrop(socket, malformed('http2_flood', { found, limit: floodBudget.burst }))),
     )
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
@@ -218,8 +235,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         toResponse(request, peer) as unknown as Http2ServerResponse,
       ),
     )
+    if (servers.size === 0) awaitEnd(Date.now())
     servers.add(server)
-    server.on('close', () => servers.delete(server))
+    server.on('close', () => {
+      servers.delete(server)
+      if (servers.size === 0) clearTimeout(alarm)
+    })
     return server as unknown as Server
   }
 
@@ -249,7 +270,6 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       })
     alarm = setTimeout(look, Math.min(Math.max(end - Date.now(), 0), longestWait)).unref()
   }
-  awaitEnd(Date.now())
 
   const reload = (texts: TlsMaterial): Retired => {
     const next = parseMaterial(texts)
@@ -262,11 +282,16 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     material = next
     if (isSame) return { revoked: 0, retired: 0 }
     trusted.trust = trust
-    awaitEnd(Date.now())
+    if (servers.size > 0) awaitEnd(Date.now())
     return retire(connections)
   }
   const inUse = () => ({ chain: material.chain, trust: trusted.trust })
-  return Object.assign(factory, { reload, connections, counts, inUse })
+  const hasServer = (server: object) => servers.has(server as Http2SecureServer)
+  const attach = (more: ListenerHooks) => {
+    hooks.add(more)
+    return () => void hooks.delete(more)
+  }
+  return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach })
 }
 
 /** Whether a handler is an app of Express or Connect: it replaces the prototype of each request by one of HTTP/1.1. */

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
 import { writeDemoPki } from '../../src/pki/demo.ts'
-import { readTlsFiles } from '../../src/process/files.ts'
+import { readClientsFile, readTlsFiles } from '../../src/process/files.ts'
 import { createReload } from '../../src/process/reload.ts'
 import { ClientRegistry } from '../../src/server/clients/registry.ts'
 import { createOutsideIssuers } from '../../src/server/grants/trusted-issuers.ts'
@@ -211,6 +211,8 @@ t.test('revokes at the next reload what an unavailable store could not revoke', 
     keys: createKeyRing([await importSigningKey(await generateTokenKey('ES256'))], 0),
     store: { ...store, revoke },
     outsideIssuers: createOutsideIssuers([]),
+    loadMaterial: () => readTlsFiles(settings),
+    loadClients: () => readClientsFile(list),
     audit,
     log: pino({}, { write: line => void log.push(line) }),
     clock: Date.now,

@@ -115,7 +115,7 @@ t.test('follows the file, and uses the old keys when the file is invalid', async
   const ring = createKeyRing(await importKeysFile(path), now)
   const problems: string[] = []
   const changes: string[] = []
-  const look = watchKeysFile(path, ring, {
+  const { poll } = watchKeysFile(path, ring, {
     clock: () => now * 1000,
     maximumAge: undefined,
     algorithm: 'ES256',
@@ -123,17 +123,17 @@ t.test('follows the file, and uses the old keys when the file is invalid', async
     onChange: (key, change) => changes.push(`${change} ${key.kid}`),
   })
   const [before] = ring.published(now)
-  await look()
+  await poll()
   t.same(ring.published(now), [before])
   const { kid } = await rotateKeysFile(path, 'ES256', now)
-  await look()
+  await poll()
   t.same(
     ring.published(now).map(key => key.kid),
     [before?.kid, kid],
   )
   writeFileSync(path, 'hello')
   utimesSync(path, 1, 1)
-  await look()
+  await poll()
   t.same(
     ring.published(now).map(key => key.kid),
     [before?.kid, kid],
@@ -152,14 +152,14 @@ t.test('reports each added or removed key, whoever changed the file', async t =>
   /** Starts a server, and returns the changes that it reports until it ends. */
   const serve = async (use: (look: () => Promise<void>) => Promise<void> = async () => {}) => {
     const told: string[] = []
-    const look = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
+    const { poll } = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
       ...{ clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256' },
       report: problem => t.fail(problem),
       onChange: ({ kid }, change) => told.push(`${change} ${kid}`),
     })
-    await look()
+    await poll()
     await use(look)
-    await look()
+    await poll()
     return told
   }
   t.same(await serve(), [`present ${first.kid}`], 'its first start')
@@ -167,12 +167,12 @@ t.test('reports each added or removed key, whoever changed the file', async t =>
   const running = await serve(async look => {
     write(first, stolen)
     const { mtime } = statSync(path)
-    await look()
+    await poll()
     write(first)
     utimesSync(path, mtime, mtime) // an attacker may reset the time of the file
-    await look()
+    await poll()
     write({ ...first, exp: now + 1000 })
-    await look()
+    await poll()
     write({ ...other, kid: first.kid, nbf: first.nbf, exp: now + 1000 })
   })
   t.same(
@@ -197,40 +197,43 @@ t.test('rotates old keys in time, once', async t => {
   const ring = createKeyRing(await importKeysFile(path), now)
   const rotated: string[] = []
   let clock = now
-  const look = watchKeysFile(path, ring, {
+  const { poll } = watchKeysFile(path, ring, {
     clock: () => clock * 1000,
     maximumAge: 3600,
     algorithm: 'ES256',
     report: problem => t.fail(problem),
     onChange: ({ kid }, change) => change === 'added' && rotated.push(kid),
   })
-  await look()
+  await poll()
   t.same(rotated, [])
   clock += 3600
-  await look()
-  await look()
+  await poll()
+  await poll()
   t.equal(rotated.length, 1)
   t.equal(ring.published(clock).length, 2)
 })
 
-t.test('servers that share the file and find its keys old at the same time create one new key (RE11)', async t => {
-  const path = join(makeFolder(t), 'keys.json')
-  await ensureKeysFile(path, 'ES256')
-  const rings = await Promise.all([1, 2, 3].map(async () => createKeyRing(await importKeysFile(path), now)))
-  const rotated = new Set<string>()
-  const polls = rings.map(ring =>
-    watchKeysFile(path, ring, {
-      clock: () => (now + 3600) * 1000,
-      maximumAge: 3600,
-      algorithm: 'ES256',
-      report: problem => t.match(problem, /is being changed by another process/),
-      onChange: ({ kid }, change) => change === 'added' && rotated.add(kid),
-    }),
-  )
-  for (let round = 0; round < 3; round++) await Promise.all(polls.map(poll => poll()))
-  t.equal(rotated.size, 1)
-  for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
-})
+t.test(
+  'servers that share the file and find at the same time that its keys are old make one new key (RE11)',
+  async t => {
+    const path = join(makeFolder(t), 'keys.json')
+    await ensureKeysFile(path, 'ES256')
+    const rings = await Promise.all([1, 2, 3].map(async () => createKeyRing(await importKeysFile(path), now)))
+    const rotated = new Set<string>()
+    const looks = rings.map(ring =>
+      watchKeysFile(path, ring, {
+        clock: () => (now + 3600) * 1000,
+        maximumAge: 3600,
+        algorithm: 'ES256',
+        report: problem => t.match(problem, /is being changed by another process/),
+        onChange: ({ kid }, change) => change === 'added' && rotated.add(kid),
+      }),
+    )
+    for (let round = 0; round < 3; round++) await Promise.all(looks.map(({ poll }) => poll()))
+    t.equal(rotated.size, 1)
+    for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
+  },
+)
 
 t.test('misses no change of the file while a server starts, or of two at once', async t => {
   const path = join(makeFolder(t), 'keys.json')
@@ -238,15 +241,15 @@ t.test('misses no change of the file while a server starts, or of two at once', 
   const ring = createKeyRing(await importKeysFile(path), now)
   const { kid: early } = await rotateKeysFile(path, 'ES256', now)
   const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onChange: () => {} } as const
-  const look = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
-  await look()
+  const { poll } = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
+  await poll()
   t.ok(ring.find(early), 'before it was watched')
   const same = new Date(1_000_000)
   utimesSync(path, same, same)
-  await look()
+  await poll()
   const { kid: late } = await rotateKeysFile(path, 'ES256', now)
   utimesSync(path, same, same)
-  await look()
+  await poll()
   t.ok(ring.find(late), 'within one tick of the file system’s clock')
 })
 

@@ -98,7 +98,7 @@ t.test('closes only the connection of a handshake after which a part throws', as
   server.fail('pins')
   const stranger = await server.connect('stranger')
   await until(() => !stranger.isOpen())
-  await server.logged(/^unexpected exception on a connection$/)
+  await server.logged(/^an unexpected exception has ended a connection$/)
   t.match(await alice.requestToken(), { status: 200 })
   server.fail()
   t.match(await (await server.connect('stranger')).get('/binding'), { status: 200 }, 'control')
@@ -109,7 +109,7 @@ t.test('closes a connection to be dropped even if a part throws', async t => {
   server.fail('drop')
   const stranger = await server.connect('stranger')
   await until(() => !stranger.isOpen())
-  await server.logged(/^unexpected exception on a connection$/)
+  await server.logged(/^an unexpected exception has ended a connection$/)
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
 
@@ -143,7 +143,7 @@ t.test('closes a failed handshake or a flooding connection even if it cannot be 
   }
   await peer.closed()
   await until(() => server.errors.length > before)
-  t.same([...new Set(server.errors.map(({ message }) => message))], ['unexpected exception on a connection'])
+  t.same([...new Set(server.errors.map(({ message }) => message))], ['an unexpected exception has ended a connection'])
   server.fail()
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
 })
@@ -394,7 +394,7 @@ t.test('checks the signing keys file again after a check that throws', async t =
   const problems: string[] = []
   let isFailing = true
   const replaced: unknown[] = []
-  const look = watchKeysFile(
+  const { look } = watchKeysFile(
     path,
     { all: [], replace: (...keys: unknown[]) => void replaced.push(keys) } as unknown as KeyRing,
     {

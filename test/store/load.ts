@@ -2,7 +2,7 @@
 // It runs until it is killed.
 import { writeSync } from 'node:fs'
 import { openSqlite } from '../../src/store/sqlite.ts'
-import { grant } from './grant.ts'
+import { grant } from '../../src/testing/store-grant.ts'
 
 const [path, name] = process.argv.slice(2) as [string, string]
 const store = openSqlite(path)

@@ -7,10 +7,10 @@ import t, { type Test } from 'tap'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
+import { unavailable } from '../../src/testing/store-contract.ts'
+import { grant } from '../../src/testing/store-grant.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
-import { unavailable } from './contract.ts'
 import { recovery } from './failures.ts'
-import { grant } from './grant.ts'
 
 t.setTimeout(120_000)
 const postgres = await startPostgres()

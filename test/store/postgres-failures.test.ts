@@ -6,11 +6,11 @@ import { Client } from 'pg'
 import t, { type Test } from 'tap'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
+import { listen, unavailable } from '../../src/testing/store-contract.ts'
+import { grant } from '../../src/testing/store-grant.ts'
 import { runTlsbound } from '../helpers/process/process.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
-import { listen, unavailable } from './contract.ts'
 import { load, recovery, refusal } from './failures.ts'
-import { grant } from './grant.ts'
 
 t.setTimeout(120_000)
 const postgres = await startPostgres()

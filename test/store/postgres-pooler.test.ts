@@ -5,12 +5,12 @@ import t, { type Test } from 'tap'
 import { buildRevocation } from '../../src/core/revocations.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
+import { listen, unavailable } from '../../src/testing/store-contract.ts'
+import { grant } from '../../src/testing/store-grant.ts'
 import { runTlsbound } from '../helpers/process/process.ts'
 import { startPgBouncer } from '../helpers/server/pgbouncer.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
-import { listen, unavailable } from './contract.ts'
 import { recovery } from './failures.ts'
-import { grant } from './grant.ts'
 
 t.setTimeout(240_000)
 const postgres = await startPostgres()

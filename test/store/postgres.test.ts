@@ -2,10 +2,10 @@
 import t, { type Test } from 'tap'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
+import { createTime, storeContract } from '../../src/testing/store-contract.ts'
+import { grant } from '../../src/testing/store-grant.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
 import { ageRefreshTokens } from '../helpers/tokens/age-refresh-tokens.ts'
-import { createTime, testStore } from './contract.ts'
-import { grant } from './grant.ts'
 
 t.setTimeout(120_000)
 const postgres = await startPostgres()
@@ -19,7 +19,7 @@ async function open(t: Test) {
   return [...stores, createTime(milliseconds => ageRefreshTokens(url, milliseconds))] as const
 }
 
-testStore(t, open)
+for (const { title, run } of storeContract(open)) t.test(title, run)
 
 t.test(
   'decides between race and retry by the clock of the database, whatever the servers’ clocks say (N-42)',

@@ -8,17 +8,19 @@ import t, { type Test } from 'tap'
 import { afterlife } from '../../src/core/revocations.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createTime, listen, testStore, unavailable } from './contract.ts'
+import { createTime, listen, storeContract, type Time, unavailable } from '../../src/testing/store-contract.ts'
+import { grant } from '../../src/testing/store-grant.ts'
 import { mountDisk } from './disk.ts'
-import { grant } from './grant.ts'
 
 t.setTimeout(120_000)
 
-testStore(t, async t => {
+async function open(t: Test): Promise<[Store, Store, Time]> {
   const store = openSqlite(join(t.testdir(), 'state.db'))
   t.teardown(() => store.close())
   return [store, store, createTime()] // one process, one file, one store
-})
+}
+
+for (const { title, run } of storeContract(open)) t.test(title, run)
 
 t.test('sends a new follower all changes in order, however many, and then the new ones', async t => {
   const store = openSqlite(':memory:')

@@ -134,7 +134,7 @@ export async function startFaultyServer(
     {
       dropUnacceptable: more.isDropping === true,
       onDrop: () => check('drop'),
-      onError: err => log.error({ err }, 'unexpected exception on a connection'),
+      onError: err => log.error({ err }, 'an unexpected exception has ended a connection'),
       timeouts: { idle: 3600 },
     },
   )

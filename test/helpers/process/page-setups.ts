@@ -124,6 +124,7 @@ const leaks: More = ({ folder, env }) => {
 export const setups: Readonly<Record<string, Setup>> = {
   'tutorial/first-ten-minutes': clone,
   'how-to/protect-your-api': demo(({ folder }) => install(folder, 'fastify')),
+  'how-to/embed-the-issuer': certificates(({ folder }) => install(folder, 'fastify')),
   'how-to/use-a-token': demo(
     ({ folder }) => {
       linkTree(folder, ['examples'])

@@ -1,28 +1,44 @@
-// The contract of every store, as tests. `open` returns two stores that share one new, empty state, like two servers if the
-// kind of store allows it. N-42, N-43, RE01, RE06, DS12, I8.
-import type { Test } from 'tap'
-import { afterlife, buildRevocation, type Revocation } from '../../src/core/revocations.ts'
-import { notesLimit } from '../../src/store/notes.ts'
-import { spoolLimit } from '../../src/store/notifications.ts'
-import { type Change, ConflictError, type Notification, type Store } from '../../src/store/store.ts'
-import { until } from '../helpers/until.ts'
-import { grant } from './grant.ts'
+// What every store promises, as tests: for those of this package, and `import { storeContract } from 'tlsbound/store-contract'` for
+// one of your own. N-42, N-43, RE01, RE06, DS12, I8.
+import '../process/require-node.js'
+import { afterlife, buildRevocation, type Revocation } from '../core/revocations.ts'
+import { notesLimit } from '../store/notes.ts'
+import { spoolLimit } from '../store/notifications.ts'
+import { ConflictError, type Change, type Notification, type Store } from '../store/store.ts'
+import { type Assertions, assertions } from './store-assertions.ts'
+import { grant } from './store-grant.ts'
 
-type Open = (t: Test) => Promise<readonly [Store, Store, Time]>
+/**
+ * Opens two stores that share one new, empty state: two servers, as far as the kind of store allows that. `context` is what the
+ * test runner gives a test, so that it can close them afterwards.
+ */
+export type OpenStores<Context> = (context: Context) => Promise<readonly [Store, Store, Time]>
+
+/** One promise of a store. */
+export interface ContractTest<Context> {
+  readonly title: string
+  /** Rejects with an AssertionError when the store does not keep the promise. */
+  readonly run: (context: Context) => Promise<void>
+}
 
 /** The time for uses of refresh tokens, by whichever clock decides: the callers' times, and how time passes. */
 export interface Time {
   /** Milliseconds since 1970. */
   readonly now: number
+  /** Lets milliseconds pass. */
   pass(milliseconds: number): Promise<void>
 }
 
+/** What a store that does not answer rejects with. */
 export const unavailable = { name: 'OAuthError', code: 'temporarily_unavailable', reason: 'store_unavailable' }
 
 /** Milliseconds since 1970: a time within the grant's lifetime. */
 const start = 2_000_000
 
-/** `age` makes all uses so far older by the given milliseconds, if the store records them by its own clock. */
+/**
+ * Creates the time of a test. `age` makes all uses so far so many milliseconds older, where the store notes them by a clock of
+ * its own.
+ */
 export function createTime(age: (milliseconds: number) => Promise<void> = async () => {}): Time {
   let now = start
   return {
@@ -69,33 +85,44 @@ export async function listen(store: Store, since?: number) {
   }
 }
 
-export function testStore(t: Test, open: Open): void {
-  t.test('finds a grant by the hash of its refresh token only, with all its members', async t => {
-    const [one, other] = await open(t)
-    const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
-    const grants = [
-      grant('g1'),
-      grant('g2', odd),
-      grant('g3', {
-        binding: 'certificate',
-        rotation: 'static',
-        clientId: 'bob',
-        created: 0,
-        expires: 4_102_444_800,
-      }),
-    ]
-    for (const each of grants) await one.createGrant(each, `hash of ${each.id}`)
-    for (const store of [one, other])
-      for (const each of grants)
-        t.same(await store.findRefreshToken(`hash of ${each.id}`), {
-          grant: each,
-          state: each.rotation === 'static' ? 'static' : 'unused',
-        })
-    for (const hash of ['', 'g1', "' OR 1=1 --"]) t.equal(await one.findRefreshToken(hash), undefined, hash)
-  })
+/**
+ * Returns the tests, for any runner: `for (const { title, run } of storeContract(open)) test(title, run)`.
+ * They cover all of `Store`, and take a few seconds with a local database.
+ */
+export function storeContract<Context>(open: OpenStores<Context>): ContractTest<Context>[] {
+  const tests: ContractTest<Context>[] = []
+  const promise = (title: string, check: (t: Assertions<Context>) => Promise<void>) =>
+    void tests.push({ title, run: context => check({ ...assertions, context }) })
 
-  t.test('accepts an id or a hash only once, and stores nothing of a refused grant', async t => {
-    const [store] = await open(t)
+  promise(
+    'a grant is found by the hash of its refresh token, with all that it was given, and by nothing else',
+    async t => {
+      const [one, other] = await open(t.context)
+      const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
+      const grants = [
+        grant('g1'),
+        grant('g2', odd),
+        grant('g3', {
+          binding: 'certificate',
+          rotation: 'static',
+          clientId: 'bob',
+          created: 0,
+          expires: 4_102_444_800,
+        }),
+      ]
+      for (const each of grants) await one.createGrant(each, `hash of ${each.id}`)
+      for (const store of [one, other])
+        for (const each of grants)
+          t.same(await store.findRefreshToken(`hash of ${each.id}`), {
+            grant: each,
+            state: each.rotation === 'static' ? 'static' : 'unused',
+          })
+      for (const hash of ['', 'g1', "' OR 1=1 --"]) t.equal(await one.findRefreshToken(hash), undefined, hash)
+    },
+  )
+
+  promise('an id or a hash is used once only, and a refused grant leaves nothing behind', async t => {
+    const [store] = await open(t.context)
     await store.createGrant(grant('g1'), 'r1')
     await t.rejects(store.createGrant(grant('g1'), 'r2'), ConflictError, 'the same id')
     await t.rejects(store.createGrant(grant('g2'), 'r1'), ConflictError, 'the same hash')
@@ -108,8 +135,8 @@ export function testStore(t: Test, open: Open): void {
     await t.rejects(store.keepAccessToken('a1', '{}', 1), ConflictError)
   })
 
-  t.test('isolates a refused call from parallel ones', async t => {
-    const [store] = await open(t)
+  promise('one that is refused does not harm what is asked for at the same time', async t => {
+    const [store] = await open(t.context)
     await store.createGrant(grant('taken'), 'taken')
     const ids = Array.from({ length: 20 }, (_, index) => `g${index}`)
     const results = await Promise.allSettled(
@@ -122,21 +149,24 @@ export function testStore(t: Test, open: Open): void {
     for (const id of ids) t.match(await store.findRefreshToken(id), { grant: { id } })
   })
 
-  t.test('rotates a refresh token, and treats a second use within a second as a race (N-42)', async t => {
-    const [one, other, time] = await open(t)
-    await one.createGrant(grant('g1'), 'r1')
-    t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
-    t.match(await one.findRefreshToken('r1'), { state: 'used' })
-    await time.pass(500)
-    t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
-    t.equal(await one.findRefreshToken('x1'), undefined, 'it has no effect')
-    t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is not affected')
-    t.match(await one.findRefreshToken('r3'), { state: 'unused' })
-    t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
-  })
+  promise(
+    'a refresh token is rotated from one to the next, and within a second of its use it is a race (N-42)',
+    async t => {
+      const [one, other, time] = await open(t.context)
+      await one.createGrant(grant('g1'), 'r1')
+      t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
+      t.match(await one.findRefreshToken('r1'), { state: 'used' })
+      await time.pass(500)
+      t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
+      t.equal(await one.findRefreshToken('x1'), undefined, 'nothing came of it')
+      t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is untouched')
+      t.match(await one.findRefreshToken('r3'), { state: 'unused' })
+      t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
+    },
+  )
 
-  t.test('accepts a retry within a minute, with a token that works (N-43)', async t => {
-    const [one, other, time] = await open(t)
+  promise('who lost the answer may ask again for a minute, and gets a token that works (N-43)', async t => {
+    const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
     t.match(await one.rotateRefreshToken('r1', 'lost1', time.now), { outcome: 'rotated' })
     await time.pass(1000)
@@ -177,8 +207,8 @@ export function testStore(t: Test, open: Open): void {
       },
     ],
   ] as [string, (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>][])
-    t.test(`revokes the grant of a refresh token that is used again ${words}, and notifies all (N-42)`, async t => {
-      const [one, other, time] = await open(t)
+    promise(`a refresh token that comes again ${words} ends its grant, and all are told (N-42)`, async t => {
+      const [one, other, time] = await open(t.context)
       await one.createGrant(grant('g1'), 'r1')
       await one.createGrant(grant('bystander'), 'b1')
       const { heard, stop } = await listen(one)
@@ -207,8 +237,8 @@ export function testStore(t: Test, open: Open): void {
       far.stop()
     })
 
-  t.test('does not rotate a static refresh token before its grant ends (N-43)', async t => {
-    const [one, other] = await open(t)
+  promise('a static refresh token stays the same until its grant ends (N-43)', async t => {
+    const [one, other] = await open(t.context)
     await one.createGrant(grant('g1', { rotation: 'static' }), 'r1')
     for (const [index, now] of [start, start, start + 1, start + 70_000, 99_999_999].entries())
       t.match(await (index % 2 ? one : other).rotateRefreshToken('r1', `x${index}`, now), { outcome: 'static' })
@@ -221,8 +251,8 @@ export function testStore(t: Test, open: Open): void {
     t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
   })
 
-  t.test('does not extend a grant by its use', async t => {
-    const [store] = await open(t)
+  promise('no use extends the life of a grant', async t => {
+    const [store] = await open(t.context)
     await store.createGrant(grant('g1'), 'r1')
     t.match(await store.rotateRefreshToken('r1', 'r2', 99_999_999), { outcome: 'rotated' }, 'control')
     t.match(await store.rotateRefreshToken('r2', 'r3', 100_000_000), {
@@ -232,8 +262,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(await store.findRefreshToken('r3'), undefined)
   })
 
-  t.test('lets exactly one of fifty parallel uses of a refresh token succeed (N-42)', async t => {
-    const [one, other, time] = await open(t)
+  promise('of fifty uses of one refresh token at the same time exactly one succeeds (N-42)', async t => {
+    const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
     const race = async (hash: string) => {
       const { now } = time
@@ -264,10 +294,10 @@ export function testStore(t: Test, open: Open): void {
     ['certificate', 'certificate-of-alice'],
     ['all', 'whatever'],
   ] as const) {
-    t.test(
-      `refuses the refresh tokens of ${kind === 'all' ? 'everything' : `a ${kind}`} that is revoked, and no others`,
+    promise(
+      `when ${kind === 'all' ? 'everything' : `a ${kind}`} is revoked, its refresh tokens are refused, and what does not belong to it goes on`,
       async t => {
-        const [one, other] = await open(t)
+        const [one, other] = await open(t.context)
         const bob = { clientId: 'bob', certificate: 'certificate-of-bob' }
         await one.createGrant(grant('g1'), 'r1')
         await one.createGrant(grant('g2', bob), 'r2')
@@ -289,11 +319,11 @@ export function testStore(t: Test, open: Open): void {
       },
     )
 
-    if (kind === 'token') continue // it does not cover its successors
-    t.test(
-      `after a revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no parallel use of its refresh tokens succeeds`,
+    if (kind === 'token') continue // it says nothing about its successors
+    promise(
+      `when the revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no use of its refresh tokens succeeds, however close`,
       async t => {
-        const [one, other] = await open(t)
+        const [one, other] = await open(t.context)
         const chains = Array.from({ length: 8 }, (_, index) => `g${index}`)
         for (const id of chains) await one.createGrant(grant(id), id)
         let revoked = false
@@ -326,10 +356,10 @@ export function testStore(t: Test, open: Open): void {
     )
   }
 
-  t.test(
-    'stores a revocation as long as an affected grant may be valid, even beyond its own expiry (DS12)',
+  promise(
+    'a revocation is remembered for as long as a grant lives that it stops, whatever it says itself (DS12)',
     async t => {
-      const [store] = await open(t)
+      const [store] = await open(t.context)
       await store.createGrant(grant('g1'), 'r1')
       await store.createGrant(grant('g2', { clientId: 'bob' }), 'r2')
       await store.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: 1600 })
@@ -340,8 +370,8 @@ export function testStore(t: Test, open: Open): void {
     },
   )
 
-  t.test('stores a revocation as long as a grant that was being created at the same time', async t => {
-    const [one, other] = await open(t)
+  promise('keeps a revocation for as long as a grant lives that was being created when it came', async t => {
+    const [one, other] = await open(t.context)
     const late = { created: 1499, expires: 1_000_000 }
     const rows = [
       ['client', 'alice', {}],
@@ -360,8 +390,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(removed, 9, '3 refresh tokens, 3 grants, 3 revocations')
   })
 
-  t.test('stores every kind of revocation until the last access token of its grants has expired', async t => {
-    const [one, other] = await open(t)
+  promise('remembers every kind of revocation until the last access token of its grants has expired', async t => {
+    const [one, other] = await open(t.context)
     for (const [kind, value] of [
       ['token', 'r1'],
       ['grant', 'g1'],
@@ -379,8 +409,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(heard.length, 5)
   })
 
-  t.test('refuses a grant that was being created when its client was revoked', async t => {
-    const [one, other] = await open(t)
+  promise('a grant is refused that was on its way when its client was revoked', async t => {
+    const [one, other] = await open(t.context)
     await one.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: forever })
     await other.createGrant(grant('g1', { created: 1499 }), 'r1')
     await other.createGrant(grant('g2', { created: 1500 }), 'r2')
@@ -388,8 +418,8 @@ export function testStore(t: Test, open: Open): void {
     t.match(await one.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
   })
 
-  t.test('finds the claims of an opaque access token by its hash', async t => {
-    const [one, other] = await open(t)
+  promise('the claims of an opaque access token are found by its hash', async t => {
+    const [one, other] = await open(t.context)
     const claims = JSON.stringify({ sub: 'a\u0000b\u{1f511}', cnf: { 'x5t#S256': 'x' } })
     await one.keepAccessToken('a1', claims, 5000)
     t.equal(await other.findAccessToken('a1'), claims)
@@ -400,8 +430,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(await other.findAccessToken('a1'), undefined)
   })
 
-  t.test('registers, changes, disables and removes clients, and reports each change', async t => {
-    const [one, other] = await open(t)
+  promise('clients are registered, changed, disabled and removed, and each change is told', async t => {
+    const [one, other] = await open(t.context)
     const { heard, stop } = await listen(one)
     await one.putClient('bob', '1')
     t.equal(await one.disableClient('alice', '2'), true, 'a client that is registered elsewhere')
@@ -442,8 +472,8 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('preserves all of several parallel changes of a client', async t => {
-    const [one, other] = await open(t)
+  promise('what is changed of a client at the same time takes nothing back of each other', async t => {
+    const [one, other] = await open(t.context)
     for (let round = 0; round < 20; round++) {
       const changes = [() => one.putClient(`c${round}`, 'new'), () => other.disableClient(`c${round}`, 'old')]
       await Promise.all((round % 2 ? changes : changes.toReversed()).map(change => change()))
@@ -453,8 +483,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(clients.length, 20)
   })
 
-  t.test('applies a new registration and its revocation completely or not at all', async t => {
-    const [one, other] = await open(t)
+  promise('a registration that takes away what was got by the one before does both or nothing', async t => {
+    const [one, other] = await open(t.context)
     await one.putClient('alice', '1')
     await one.createGrant(grant('g1'), 'r1')
     await one.createGrant(grant('g2', { clientId: 'bob' }), 'r2')
@@ -473,8 +503,8 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('stores two secrets per client at most; a new client inherits none', async t => {
-    const [one, other] = await open(t)
+  promise('a client has two secrets at most, one to follow the other; a new one inherits none', async t => {
+    const [one, other] = await open(t.context)
     await one.putSecret('alice', 's1', 'scrypt 1')
     await one.putSecret('alice', 's2', 'scrypt 2')
     await t.rejects(other.putSecret('alice', 's3', 'scrypt 3'), { name: 'ConflictError', message: /two secrets/ })
@@ -496,8 +526,8 @@ export function testStore(t: Test, open: Open): void {
     t.same(await one.listSecrets('nobody'), [])
   })
 
-  t.test('sends a follower all stored changes, then all new ones, in order and once', async t => {
-    const [one, other] = await open(t)
+  promise('who follows is told all that is kept, then all that is new, in order and once', async t => {
+    const [one, other] = await open(t.context)
     await one.putClient('alice', '{}')
     await one.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
     await one.revoke({ kind: 'token', value: 't1', notBefore: 5, expires: 1000 })
@@ -543,8 +573,8 @@ export function testStore(t: Test, open: Open): void {
     t.equal(heard.length, 44, 'a follower that left is not notified')
   })
 
-  t.test('notifies a listener that throws again, and does not affect others', async t => {
-    const [store] = await open(t)
+  promise('a listener that throws is told the same again, and keeps no other from being told', async t => {
+    const [store] = await open(t.context)
     const told: Change[] = []
     let isFailing = false
     await store.follow(change => {
@@ -566,8 +596,8 @@ export function testStore(t: Test, open: Open): void {
     t.same(told, other.heard, 'control: each once')
   })
 
-  t.test('removes expired records in small steps, and no others (DS12)', async t => {
-    const [store] = await open(t)
+  promise('what has expired goes in small steps, and what has not stays (DS12)', async t => {
+    const [store] = await open(t.context)
     for (let index = 0; index < 5; index++) {
       await store.createGrant(grant(`old${index}`, { expires: 3000 }), `o${index}`)
       t.match(await store.rotateRefreshToken(`o${index}`, `p${index}`, start), { outcome: 'rotated' })
@@ -596,8 +626,8 @@ export function testStore(t: Test, open: Open): void {
     stop()
   })
 
-  t.test('stores notes per client, and returns the requested number, newest first, whatever their text', async t => {
-    const [one, other] = await open(t)
+  promise('notes are kept per client, newest first, as many as are asked for, whatever their text', async t => {
+    const [one, other] = await open(t.context)
     for (let count = 1; count <= 5; count++) await one.addNote('alice', `note ${count}`, count)
     const note = await one.addNote('bob', 'of bob', 6)
     t.match(note, { id: Number, text: 'of bob', created: 6 })
@@ -620,8 +650,8 @@ export function testStore(t: Test, open: Open): void {
     }
   })
 
-  t.test('limits the notes of a client by count and octets, and removes the oldest first', async t => {
-    const [one, other] = await open(t)
+  promise('the notes of a client are bounded by count and octets, and its oldest ones go first', async t => {
+    const [one, other] = await open(t.context)
     await one.addNote('bob', 'of bob', 1)
     for (let count = 1; count <= notesLimit.count + 5; count++)
       await (count % 2 ? one : other).addNote('alice', `note ${count}`, count)
@@ -639,20 +669,22 @@ export function testStore(t: Test, open: Open): void {
     t.same(await texts('bob'), ['of bob'], 'of another client')
   })
 
-  t.test('reserves a notification for one claimant, in the order of their times, until it is done', async t => {
-    const [one, other] = await open(t)
-    for (const [id, due] of [
-      ['n1', 50],
-      ['n2', 40],
-      ['n3', 40],
-      ['later', 500],
-    ] as const)
-      t.equal(await one.spoolNotification(notification(id, { due })), true)
-    t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another', due: 400 })), true)
-    await t.rejects(other.spoolNotification(notification('n1')), ConflictError, 'an id is used once')
-    t.same(await other.findDueReceivers(39), [])
-    t.same(await other.findDueReceivers(100), ['receiver'])
-    t.same(await other.findDueReceivers(400), ['another', 'receiver'])
+  promise(
+    'a notification is claimed by one at a time, in the order of its time, until it is done (issue 6)',
+    async t => {
+      const [one, other] = await open(t.context)
+      for (const [id, due] of [
+        ['n1', 50],
+        ['n2', 40],
+        ['n3', 40],
+        ['later', 500],
+      ] as const)
+        t.equal(await one.spoolNotification(notification(id, { due })), true)
+      t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another', due: 400 })), true)
+      await t.rejects(other.spoolNotification(notification('n1')), ConflictError, 'an id is used once')
+      t.same(await other.findDueReceivers(39), [])
+      t.same(await other.findDueReceivers(100), ['receiver'])
+      t.same(await other.findDueReceivers(400), ['another', 'receiver'])
 
     const claim = (store: Store, now: number, limit = 10) =>
       store.claimNotifications('receiver', { now, until: now + 60, limit })
@@ -680,8 +712,8 @@ export function testStore(t: Test, open: Open): void {
     t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
   })
 
-  t.test('limits the queue of a receiver by number and age (DS12)', async t => {
-    const [one, other] = await open(t)
+  promise('no more wait for one receiver than may, nor longer than they should (issue 6, DS12)', async t => {
+    const [one, other] = await open(t.context)
     const kept = new Set<boolean>()
     for (let from = 0; from < spoolLimit; from += 20) {
       const ids = Array.from({ length: 20 }, (_, index) => `n${from + index}`)
@@ -698,8 +730,8 @@ export function testStore(t: Test, open: Open): void {
     t.match(await other.claimNotifications('receiver', { now: 100, until: 160, limit: 10 }), [{ id: 'has room' }])
   })
 
-  t.test('rejects all calls after closing, and can be closed twice (I8)', async t => {
-    const [store] = await open(t)
+  promise('a store that is closed refuses everything, and closing it twice is no mistake (I8)', async t => {
+    const [store] = await open(t.context)
     await t.resolves(store.check(), 'control')
     const last = store.createGrant(grant('g1'), 'r1')
     await store.close()
@@ -733,4 +765,15 @@ export function testStore(t: Test, open: Open): void {
     for (const [name, call] of calls) await t.rejects(call(), unavailable, name)
     await t.resolves(store.close())
   })
+
+  return tests
+}
+
+/** Waits until a condition holds. Rejects after ten seconds. */
+async function until(isTrue: () => boolean): Promise<void> {
+  const begin = performance.now()
+  while (!isTrue()) {
+    if (performance.now() - begin > 10_000) throw new Error('the store has not notified its listener within 10 s')
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
 }

@@ -1,5 +1,5 @@
-// A grant for tests.
-import type { Grant } from '../../src/store/store.ts'
+// A grant to test with.
+import type { Grant } from '../store/store.ts'
 
 /** Builds a grant of alice, created at second 1000, that expires at second 100 000. */
 export const grant = (id: string, change: Partial<Grant> = {}): Grant => ({

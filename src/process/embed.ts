@@ -1,0 +1,341 @@
+// `import { authorizationServer, startServer } from 'tlsbound/server'`: the authorization server inside a program of others. It
+// installs no signal handler, and never ends the process.
+import './require-node.js'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import type { SecurityEvent } from '../audit/event.ts'
+import { type Events, openEvents } from '../audit/open.ts'
+import { readClients } from '../core/client.ts'
+import { findSimilarName } from '../core/similar-name.ts'
+import { readTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
+import { embedServer, type RequireOwnToken } from '../server/server.ts'
+import { checkSettings, type Settings, SettingsError, type SettingsInput } from '../settings/settings.ts'
+import type { Store } from '../store/store.ts'
+import type { MutualTls } from '../tls/mutual-tls.ts'
+import { parseMaterial, type TlsMaterial } from '../tls/options.ts'
+import { readClientsFile, readTlsFiles } from './files.ts'
+import { createLog, describeEventFailures } from './log.ts'
+import { enforceProductionMode } from './production.ts'
+import { keysFileOf, openIssuer, startProcess } from './start.ts'
+
+export { generateTokenKey, type TokenJwk } from '../keys/token-keys.ts'
+export type { SettingsInput } from '../settings/settings.ts'
+export { openPostgres, type PostgresOptions } from '../store/postgres.ts'
+export { openSqlite, type SqliteOptions } from '../store/sqlite.ts'
+export {
+  type ClientRecord,
+  type ClientSecret,
+  ConflictError,
+  type Grant,
+  type KnownRefreshToken,
+  type Change,
+  type Note,
+  type Notification,
+  type Refresh,
+  type SpooledNotification,
+  type StateIdentity,
+  type Store,
+} from '../store/store.ts'
+
+interface IssuerOptions {
+  /** Client registrations, in place of `settings.clientsFile`; a function is called again by each reload. */
+  readonly clients?: readonly object[] | (() => readonly object[])
+  /** Private signing keys, in place of `settings.signingKeysFile`. They are not rotated. */
+  readonly keys?: readonly TokenJwk[]
+  /** In place of `settings.stateUrl`. The server closes it. */
+  readonly store?: Store
+  /**
+   * Receives each security event before the answer that it belongs to; what it throws makes that answer 503. With
+   * `settings.auditFile` the file is written first; without, events are written nowhere else.
+   */
+  readonly onEvent?: (event: SecurityEvent) => void
+}
+
+export interface StartServerOptions extends IssuerOptions {
+  /** The settings of `npm start`, as an object: `{ port: 8443, http2: false }`. None is read from the environment. */
+  readonly settings: SettingsInput
+  /** PEM texts, in place of the TLS files of the settings; a function is called again by each reload. */
+  readonly tls?: TlsMaterial | (() => TlsMaterial)
+  /** Your own routes. All of them require a token, of any level; a route's `config.requireToken` demands more. */
+  readonly routes?: (app: FastifyInstance) => void | Promise<void>
+  /** The application log. Default: JSON lines on stderr, from `settings.logLevel` on. */
+  readonly logger?: FastifyBaseLogger
+}
+
+export interface RunningServer {
+  /** Origin of the issuer: `https://HOST:PORT`. */
+  readonly origin: string
+  readonly app: FastifyInstance
+  /** The ops listener; undefined with `settings.opsPort: 0`. */
+  readonly ops: FastifyInstance | undefined
+  /** Stops listening, answers requests under way, and closes the store. It ends within seconds. */
+  close(): Promise<void>
+  /** Loads files and functions again, as SIGHUP does for `npm start`. What cannot be used is logged, and what was in use stays. */
+  reload(): Promise<void>
+}
+
+/**
+ * Starts a whole authorization server in this process, with your own routes on the same listener.
+ * @throws TypeError (rejects) with every wrong setting and option; Error when a file or the store cannot be used. Nothing that it opened
+ * stays open.
+ */
+export async function startServer(options: StartServerOptions): Promise<RunningServer> {
+  const problems: string[] = []
+  const known = {
+    settings: 'object',
+    tls: 'any',
+    clients: 'any',
+    keys: 'array',
+    store: 'object',
+    routes: 'function',
+    logger: 'object',
+    onEvent: 'function',
+  } as const
+  checkOptions(options, known, problems)
+  const { tls, clients, keys, logger } = options ?? {}
+  const input = isObject(options?.settings) ? options.settings : {}
+  const settings = checkSettings(input, problems)
+  checkSources(options ?? {}, input, problems)
+  checkTls(tls, input, problems)
+  if (logger !== undefined && input.logLevel !== undefined)
+    problems.push('logger and settings.logLevel exclude each other')
+  if (problems.length > 0) throw new SettingsError(problems)
+
+  const material = tls === undefined ? undefined : load(tls)
+  const exposures = enforceProductionMode(settings, process, keysFileOf(settings, keys), material)
+  const log = logger ?? createLog(settings.logLevel)
+  const { app, ops, reload, close } = await startProcess({
+    ...{ settings, log, exposures, keys, store: options.store, events: openSink(settings, options.onEvent, log) },
+    loadMaterial: () => (tls === undefined ? readTlsFiles(settings) : load(tls)),
+    loadClients: clientsOf(clients, settings),
+    ...(options.routes && { routes: options.routes }),
+  })
+  return { origin: new URL(settings.issuer).origin, app, ops, reload, close }
+}
+
+/** The settings that concern the issuer alone; listener, log and process are the app's. */
+type IssuerSettings = Pick<SettingsInput, (typeof issuerSettings)[number]>
+
+const issuerSettings = [
+  'issuer',
+  'audience',
+  'clientsFile',
+  'signingKeysFile',
+  'signingAlgorithm',
+  'signingKeyMaxAge',
+  'stateUrl',
+  'accessTokenLifetime',
+  'refreshTokenLifetime',
+  'trustedIssuersFile',
+  'auditFile',
+  'auditFormat',
+  'leakKeysFile',
+  'leakKeysUrl',
+] as const
+
+export interface AuthorizationServerOptions extends IssuerOptions {
+  /** The listener of the app: `Fastify({ serverFactory: tls })`. */
+  readonly tls: MutualTls
+  /** The settings of `npm start` that concern the issuer. `issuer` is required. */
+  readonly settings: IssuerSettings & { readonly issuer: string }
+}
+
+/** What `authorizationServer` adds to an app. */
+export interface EmbeddedServer {
+  /** Plugin that protects the routes of its scope, with the issuer's keys and revocations: every level works. */
+  readonly requireToken: RequireOwnToken
+  /** Loads the files and functions of the issuer again; that of the listener is `tls.reload`. Never rejects. */
+  reload(): Promise<void>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Present once `authorizationServer` is registered. */
+    authorizationServer: EmbeddedServer
+  }
+}
+
+const plugin: FastifyPluginAsync<AuthorizationServerOptions> = async (app, options) => {
+  const problems: string[] = []
+  const known = {
+    tls: 'function',
+    settings: 'object',
+    clients: 'any',
+    keys: 'array',
+    store: 'object',
+    onEvent: 'function',
+  } as const
+  checkOptions(options, known, problems)
+  const { tls, clients, keys, onEvent } = options
+  const input = isObject(options.settings) ? options.settings : ({} as IssuerSettings)
+  for (const name of Object.keys(input))
+    if (!issuerSettings.includes(name as keyof IssuerSettings))
+      problems.push(`settings.${name} is not a setting of the issuer: the app and its mutualTls decide that`)
+  if (input.issuer === undefined) problems.push('settings.issuer is required')
+  const settings = checkSettings(
+    Object.fromEntries(Object.entries(input).filter(([name]) => issuerSettings.includes(name as keyof IssuerSettings))),
+    problems,
+  )
+  checkSources(options, input, problems)
+  if (typeof tls?.hasServer !== 'function') problems.push('tls must be the result of mutualTls(…)')
+  else if (!tls.hasServer(app.server))
+    problems.push('tls is not the listener of this app: create it by Fastify({ serverFactory: tls })')
+  if (app.prefix !== '' || 'prefix' in options)
+    problems.push(
+      'the plugin must be registered without a prefix: the paths of the endpoints follow from settings.issuer',
+    )
+  if (problems.length > 0) throw new SettingsError(problems)
+
+  const { log } = app
+  const material = {
+    cert: tls.inUse().chain.map(String).join(''),
+    ca: tls
+      .inUse()
+      .trust.authorities.map(({ x509 }) => x509.toString())
+      .join(''),
+  }
+  const exposures = enforceProductionMode(settings, process, keysFileOf(settings, keys), material)
+  const issuer = await openIssuer({
+    ...{ settings, log, exposures, keys, store: options.store, events: openSink(settings, onEvent, log) },
+    loadClients: clientsOf(clients, settings),
+    tls,
+  })
+  app.addHook('onClose', () => issuer.close())
+  try {
+    app.decorate('authorizationServer', { requireToken: await embedServer(app, issuer.parts), reload: issuer.reload })
+  } catch (error) {
+    await issuer.close()
+    throw error
+  }
+}
+
+/**
+ * Fastify plugin: an authorization server in your own app on `mutualTls`. It adds the endpoints for tokens, introspection,
+ * revocation, leak reports, metadata, keys and `/binding`, and `app.authorizationServer.requireToken` for your own routes.
+ * @throws TypeError (rejects the registration) with every wrong setting and option; Error when a file or the store cannot be used.
+ */
+export const authorizationServer = fp(plugin, { name: 'tlsbound-authorization-server', fastify: '5.x' })
+
+type Kind = 'object' | 'function' | 'array' | 'any'
+
+/** Pushes each option that is unknown or of another type; only `settings` is required. */
+function checkOptions(options: unknown, known: Readonly<Record<string, Kind>>, problems: string[]): void {
+  if (!isObject(options)) return void problems.push('options must be an object')
+  const names = Object.keys(known)
+  for (const name of Object.keys(options)) {
+    if (names.includes(name) || name === 'prefix') continue
+    const similar = findSimilarName(name, names)
+    problems.push(`${name} is not an option${similar === undefined ? '' : `; did you mean ${similar}?`}`)
+  }
+  for (const [name, kind] of Object.entries(known)) {
+    const value = (options as Readonly<Record<string, unknown>>)[name]
+    if (value === undefined ? name === 'settings' : !isKind(value, kind))
+      problems.push(`${name} must be ${kind === 'array' || kind === 'object' ? 'an' : 'a'} ${kind}`)
+  }
+}
+
+function isKind(value: unknown, kind: Kind): boolean {
+  if (kind === 'any') return true
+  if (kind === 'array') return Array.isArray(value)
+  return kind === 'object' ? isObject(value) : typeof value === 'function'
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Pushes what is wrong with clients, keys and store, each of which comes from memory or from a setting. */
+function checkSources({ clients, keys, store }: IssuerOptions, input: SettingsInput, problems: string[]): void {
+  const given = { clients, keys, store }
+  const settings = { clients: 'clientsFile', keys: 'signingKeysFile', store: 'stateUrl' } as const
+  for (const name of ['clients', 'keys', 'store'] as const)
+    if (given[name] !== undefined && input[settings[name]] !== undefined)
+      problems.push(`${name} and settings.${settings[name]} exclude each other`)
+  if (clients === undefined && input.clientsFile === undefined)
+    problems.push('clients or settings.clientsFile is required')
+  if (clients !== undefined) {
+    const found: string[] = []
+    collect(found, () => {
+      const list: unknown = load(clients)
+      if (Array.isArray(list)) readClients(list, found)
+      else found.push('must be an array of registrations')
+    })
+    problems.push(...found.map(problem => `clients: ${problem}`))
+  }
+  if (Array.isArray(keys)) {
+    if (keys.length === 0) problems.push('keys must have at least one private key')
+    const found: string[] = []
+    for (const key of keys) collect(found, () => void readTokenJwk(key))
+    problems.push(...found.map(problem => `keys: ${problem}`))
+  }
+}
+
+const tlsSettings = [
+  'tlsCertFile',
+  'tlsKeyFile',
+  'tlsKeyPassphraseFile',
+  'tlsClientCaFile',
+  'tlsClientCrlFile',
+] as const
+
+/** Pushes what is wrong with the TLS material, which comes from memory or from files. */
+function checkTls(tls: StartServerOptions['tls'], input: SettingsInput, problems: string[]): void {
+  const files = tlsSettings.filter(name => input[name] !== undefined)
+  if (tls === undefined) {
+    const missing = (['tlsCertFile', 'tlsKeyFile', 'tlsClientCaFile'] as const).filter(
+      name => input[name] === undefined,
+    )
+    if (missing.length > 0)
+      problems.push(
+        `${missing.map(name => `settings.${name}`).join(', ')}: required, unless tls has certificate, key and authorities`,
+      )
+    return
+  }
+  if (files.length > 0) problems.push(`tls and ${files.map(name => `settings.${name}`).join(', ')} exclude each other`)
+  const found: string[] = []
+  collect(found, () => {
+    const material: unknown = load(tls)
+    if (!isObject(material)) throw new Error('must be an object with cert, key and ca')
+    const { cert, key, ca, crl = '' } = material as Partial<TlsMaterial>
+    for (const [name, text] of Object.entries({ cert, key, ca, crl }))
+      if (typeof text !== 'string') throw new Error(`${name} must be a PEM text`)
+    parseMaterial(material as TlsMaterial)
+  })
+  problems.push(...found.map(problem => `tls: ${problem}`))
+}
+
+function collect(found: string[], check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    found.push((error as Error).message)
+  }
+}
+
+function load<T extends object>(given: T | (() => T)): T {
+  return typeof given === 'function' ? given() : given
+}
+
+function clientsOf(clients: IssuerOptions['clients'], { clientsFile }: Settings): () => readonly object[] {
+  return () => (clients === undefined ? readClientsFile(clientsFile ?? '') : load(clients))
+}
+
+/** Where events go: the file of the settings, `onEvent`, or both; stdout only without either. */
+function openSink(settings: Settings, onEvent: IssuerOptions['onEvent'], log: FastifyBaseLogger): Events {
+  if (onEvent === undefined) return openEvents(settings, describeEventFailures(log))
+  const file = settings.auditFile === undefined ? undefined : openEvents(settings, describeEventFailures(log))
+  let isAccepted = true
+  return {
+    record(event) {
+      file?.record(event)
+      isAccepted = false
+      const result: unknown = onEvent(event)
+      // A promise is not waited for; its rejection must not end the process.
+      if (result instanceof Promise) result.catch(error => log.error({ err: error }, 'unhandled error in onEvent'))
+      isAccepted = true
+    },
+    isRecording: () => isAccepted && file?.isRecording() !== false,
+    followRename: () => file?.followRename(),
+    close: () => file?.close(),
+  }
+}

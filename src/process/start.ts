@@ -1,0 +1,298 @@
+// Starts one server: keys → store → wiring → listeners → reload, close. The program and `tlsbound/server` share it. It installs no
+// signal handler, and never ends the process.
+import { mkdirSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { dirname } from 'node:path'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Events } from '../audit/open.ts'
+import { logError } from '../core/guard.ts'
+import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
+import { importSigningKeys, readTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
+import type { Metrics } from '../ops/metrics/metrics.ts'
+import type { OpsOptions } from '../ops/parts.ts'
+import { revoke } from '../ops/revocations.ts'
+import { ClientRegistry } from '../server/clients/registry.ts'
+import { createOutsideIssuers } from '../server/grants/trusted-issuers.ts'
+import type { ServerOptions } from '../server/parts.ts'
+import { type Audit, createAudit } from '../server/record-events.ts'
+import type { Settings } from '../settings/settings.ts'
+import { openPostgres } from '../store/postgres.ts'
+import { openSqlite } from '../store/sqlite.ts'
+import type { Store } from '../store/store.ts'
+import type { MutualTls } from '../tls/mutual-tls.ts'
+import type { TlsMaterial } from '../tls/options.ts'
+import type { Exposure } from './exposures.ts'
+import { ensureOpsToken } from './files.ts'
+import { reportExposures } from './production.ts'
+import { createReload, describeRetired } from './reload.ts'
+import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
+import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
+import { reportTrust, warningDaysOf } from './trust-report.ts'
+import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
+
+/** Milliseconds that requests under way have to end when a server closes. */
+export const shutdownTimeout = 8000
+
+/** What an issuer is opened from, with a listener of its own or in the app of others. */
+interface Sources {
+  readonly settings: Settings
+  /** Called at the start and with each reload. */
+  readonly loadClients: () => readonly object[]
+  /** Default: those of the file of the settings. */
+  readonly keys?: readonly TokenJwk[] | undefined
+  /** Default: the one that the settings name. Closed with the server, and when the start fails. */
+  readonly store?: Store | undefined
+  readonly events: Events
+  readonly log: FastifyBaseLogger
+  /** What lets secrets out; each is logged. */
+  readonly exposures: readonly Exposure[]
+}
+
+export interface StartOptions extends Sources, Pick<ServerOptions, 'routes'>, Pick<OpsOptions, 'playThefts'> {
+  /** Called at the start and with each reload. */
+  readonly loadMaterial: () => TlsMaterial
+}
+
+export interface Started {
+  readonly app: FastifyInstance
+  readonly ops: FastifyInstance | undefined
+  readonly metrics: Metrics
+  /** Loads the files again. Never rejects: what cannot be used is logged, and what was in use stays. */
+  reload(): Promise<void>
+  /** Stops listening, answers the requests under way, closes the rest after `shutdownTimeout`, and then store and events. */
+  close(): Promise<void>
+}
+
+/** An issuer without a listener. */
+export interface OpenedIssuer {
+  readonly parts: ServerOptions
+  reload(): Promise<void>
+  /** Closes store and events. */
+  close(): Promise<void>
+}
+
+/** The file of the signing keys in use; undefined: the keys are in no file. */
+export function keysFileOf({ signingKeysFile }: Settings, keys?: readonly TokenJwk[]): string | undefined {
+  return keys === undefined ? (signingKeysFile ?? 'data/signing-keys.json') : undefined
+}
+
+/** Starts a server, which then listens. Rejects with all that is wrong; then nothing is left open. */
+export function startProcess(options: StartOptions): Promise<Started> {
+  return openAll(options, onClose => listen(options, onClose))
+}
+
+/** Opens an issuer on a listener that exists. Rejects with all that is wrong; then nothing is left open. */
+export function openIssuer(options: Sources & { readonly tls: MutualTls }): Promise<OpenedIssuer> {
+  return openAll(options, async onClose => {
+    const { settings, events, log, tls, loadClients } = options
+    const clients = new ClientRegistry(loadClients())
+    const opened = await openState(options, onClose)
+    const { audit, keys, store, files } = opened
+    const outsideIssuers = createOutsideIssuers(files.trustedIssuers)
+    const shared = { settings, tls, clients, keys, store, leakKeys: files.leakKeys, audit, log, clock: Date.now }
+    const parts = { ...shared, outsideIssuers }
+    reportExposures(options.exposures, parts)
+    return { parts, reload: followFiles(opened, events, createReload({ ...parts, loadClients }), onClose, log) }
+  })
+}
+
+type OnClose = (close: () => unknown) => void
+
+/** Opens one part after the other. When that rejects, and by `close`, what was opened is closed, the last one first. */
+async function openAll<T extends object>(
+  { events, store }: Sources,
+  open: (onClose: OnClose) => Promise<T>,
+): Promise<T & { close: () => Promise<void> }> {
+  const closers: (() => unknown)[] = [events.close, () => store?.close()]
+  /** Resolves when all is closed; rejects with the first error then. */
+  const closeAll = async () => {
+    const errors: unknown[] = []
+    for (const close of closers.reverse())
+      try {
+        await close()
+      } catch (error) {
+        errors.push(error)
+      }
+    if (errors.length > 0) throw errors[0]
+  }
+  try {
+    const opened = await open(close => void closers.push(close))
+    let closing: Promise<void> | undefined
+    return {
+      ...opened,
+      close() {
+        closing ??= closeAll()
+        return closing
+      },
+    }
+  } catch (error) {
+    await closeAll().catch(() => {}) // the first error is the cause
+    throw error
+  }
+}
+
+interface OpenedState {
+  readonly settings: Settings
+  readonly audit: Audit
+  readonly keys: KeyRing
+  readonly keysFile: string | undefined
+  readonly store: Store
+  readonly files: OptionalFiles
+}
+
+/** Opens events, keys and store, and finds out whether revocations were lost. */
+async function openState(options: Sources, onClose: OnClose): Promise<OpenedState> {
+  const { settings, events, log, store: given } = options
+  const audit = createAudit(events.record, log)
+  const files = readOptionalFiles(settings)
+  const keysFile = keysFileOf(settings, options.keys)
+  const keysAreNew =
+    keysFile !== undefined &&
+    settings.signingKeysFile === undefined &&
+    (await ensureKeysFile(keysFile, settings.signingAlgorithm))
+  const keys = await loadKeys(options.keys, keysFile)
+  const record =
+    keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
+  const store = given ?? openStore(settings.stateUrl, record?.isIntact === true)
+  if (record !== undefined) onClose(() => record.seal())
+  if (given === undefined) onClose(() => store.close())
+  await checkState(store, record, { keysAreNew, audit, log }).catch(error => {
+    throw explainStore(error)
+  })
+  return { settings, audit, keys, keysFile, store, files }
+}
+
+async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
+  const { settings, loadMaterial, loadClients, events, log, exposures, routes, playThefts } = options
+  const material = loadMaterial()
+  const registrations = loadClients()
+  const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
+  const opened = await openState(options, onClose)
+  const warningDays = warningDaysOf(settings)
+  const { app, parts, tls, notifier, metrics, createOps } = await wireServer({
+    ...{ ...opened, material, registrations, isRecording: events.isRecording, log, clock: Date.now },
+    ...(routes && { routes }),
+    tls: {
+      onEnd: retired => {
+        log.warn(`an authority or revocation list has ended; ${describeRetired(retired)}`)
+        reportTrust(log, tls.inUse(), Date.now(), warningDays)
+      },
+    },
+  })
+  onClose(() => notifier.close())
+  reportExposures(exposures, parts)
+  const ops = opsToken === undefined ? undefined : createOps({ token: opsToken, ...(playThefts && { playThefts }) })
+  if (ops !== undefined) onClose(() => ops.close())
+  const sockets = trackSockets(app)
+  onClose(() => closeInTime(app, tls, sockets))
+  await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
+  await app.listen({ host: settings.host, port: settings.port })
+  log.info(`listening for ${settings.issuer}`)
+  reportTrust(log, tls.inUse(), Date.now(), warningDays)
+  const reloadFiles = createReload({ ...parts, loadMaterial, loadClients })
+  return { app, ops, metrics, reload: followFiles(opened, events, reloadFiles, onClose, log) }
+}
+
+/** Follows the file of the signing keys. Returns what loads it, and all other files, again. */
+function followFiles(
+  { settings, keysFile, keys, audit }: OpenedState,
+  events: Events,
+  reloadFiles: () => Promise<void>,
+  onClose: OnClose,
+  log: FastifyBaseLogger,
+): () => Promise<void> {
+  const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log })
+  if (watch !== undefined) onClose(watch.stop)
+  return async () => {
+    for (const step of [events.followRename, watch?.poll, reloadFiles])
+      try {
+        await step?.()
+      } catch (error) {
+        logError(log, error, 'unhandled error while files are loaded again')
+      }
+  }
+}
+
+async function loadKeys(given: readonly TokenJwk[] | undefined, file: string | undefined): Promise<KeyRing> {
+  const now = Date.now() / 1000
+  if (file !== undefined) return loadKeyRing(file, now)
+  return createKeyRing(await importSigningKeys((given ?? []).map(readTokenJwk)), now)
+}
+
+/** Finds out whether revocations of before were lost, and whether the store can be used. Rejects as the store does. */
+async function checkState(
+  store: Store,
+  record: StateRecord | undefined,
+  { keysAreNew, audit, log }: { keysAreNew: boolean; audit: Audit; log: FastifyBaseLogger },
+): Promise<void> {
+  // Before anything is written to it, the check too: its position must still be that of the last run.
+  if (record !== undefined)
+    await watchState(record, store, {
+      keysAreNew,
+      async onLoss(sentence) {
+        log.warn(`${sentence}. Revoked tokens could be accepted again, so all tokens issued before now are revoked`)
+        await revoke(undefined, 'all', '', { store, audit, now: () => Math.floor(Date.now() / 1000) }, 'state')
+      },
+      report: problem =>
+        log.warn(`${problem}: a state that is lost is noticed only when it is new, a key that was added is not`),
+    })
+  await store.check()
+}
+
+function watchKeys(
+  file: string,
+  ring: KeyRing,
+  { settings, audit, log }: { settings: Settings; audit: Audit; log: FastifyBaseLogger },
+) {
+  const isOwn = settings.signingKeysFile === undefined
+  return watchKeysFile(file, ring, {
+    clock: Date.now,
+    maximumAge: isOwn && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
+    algorithm: settings.signingAlgorithm,
+    report: problem => log.error(problem),
+    onChange(key, change) {
+      audit.keyRotated(key, change)
+      const isExpected = change !== 'removed' && change !== 'changed'
+      log[isExpected ? 'info' : 'warn'](`signing key ${key.kid}: ${change}`)
+    },
+  })
+}
+
+/** The TCP connections of a server, those in their handshake too. */
+function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return sockets
+}
+
+/** Closes a server: requests under way are answered, and what is open after `shutdownTimeout` is destroyed. */
+async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets: ReadonlySet<Socket>): Promise<void> {
+  // Node closes idle connections once when it closes; one that becomes idle later must not delay the end.
+  const idle = setInterval(() => app.server.closeIdleConnections(), 100)
+  const deadline = setTimeout(() => {
+    for (const { socket } of tls.connections) socket.destroy()
+    for (const socket of sockets) socket.destroy()
+  }, shutdownTimeout)
+  try {
+    await app.close()
+  } finally {
+    clearInterval(idle)
+    clearTimeout(deadline)
+  }
+}
+
+/** Opens the store that the address names. @throws Error with one sentence. */
+function openStore(url: string, isIntact: boolean): Store {
+  const path = /^sqlite:(.+)$/s.exec(url)?.[1]
+  if (path !== undefined && path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  return path === undefined ? openPostgres(url) : openSqlite(path, { isIntact })
+}
+
+/** Returns an error with one sentence that says why the store cannot be used. */
+function explainStore(error: Error): Error {
+  const reason = error.cause instanceof Error ? error.cause.message : error.message
+  return new Error(`the store cannot be used: ${reason}`)
+}

@@ -1,0 +1,123 @@
+// Wires the parts of one server: registry, notifier, listener, metrics, routes and ops listener. Opens nothing, listens nowhere.
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { KeyRing } from '../keys/key-ring.ts'
+import { createNotifier, type Notifier } from '../notify/notifier.ts'
+import { createMetrics, type Metrics } from '../ops/metrics/metrics.ts'
+import type { OpsOptions } from '../ops/parts.ts'
+import { createOpsServer } from '../ops/server.ts'
+import { ClientRegistry } from '../server/clients/registry.ts'
+import {
+  createOutsideIssuers,
+  type OutsideIssuers,
+  type OutsideIssuersOptions,
+} from '../server/grants/trusted-issuers.ts'
+import type { ServerOptions } from '../server/parts.ts'
+import type { Audit } from '../server/record-events.ts'
+import { createServer } from '../server/server.ts'
+import type { Settings } from '../settings/settings.ts'
+import type { Store } from '../store/store.ts'
+import type { MutualTls, MutualTlsOptions } from '../tls/mutual-tls.ts'
+import type { TlsMaterial } from '../tls/options.ts'
+import { openReporterKeys, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
+import { createListener } from './listener.ts'
+import { warningDaysOf } from './trust-report.ts'
+
+/** What the optional files of the settings hold. */
+export type OptionalFiles = ReturnType<typeof readOptionalFiles>
+
+/** Reads trusted issuers, webhooks and keys of leak reporters, where the settings name any. @throws Error with every problem of a file. */
+export function readOptionalFiles(settings: Settings) {
+  const { trustedIssuersFile, issuer, webhooksFile } = settings
+  return {
+    trustedIssuers: trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, issuer),
+    webhooks: readWebhooksFile(webhooksFile),
+    leakKeys: openReporterKeys(settings),
+  }
+}
+
+export interface WireOptions extends Pick<ServerOptions, 'closeAfter' | 'routes'> {
+  readonly settings: Settings
+  readonly material: TlsMaterial
+  readonly registrations: readonly object[]
+  readonly keys: KeyRing
+  readonly store: Store
+  readonly files: OptionalFiles
+  readonly audit: Audit
+  /** Whether security events can be written. */
+  readonly isRecording: () => boolean
+  readonly log: FastifyBaseLogger
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Takes precedence over the settings. */
+  readonly tls?: Partial<MutualTlsOptions>
+  /** Clock and timeout for the keys of trusted issuers. */
+  readonly issuers?: OutsideIssuersOptions
+}
+
+export interface Wired {
+  readonly app: FastifyInstance
+  /** What `app` is built from. */
+  readonly parts: ServerOptions & { readonly outsideIssuers: OutsideIssuers; readonly notifier: Notifier }
+  readonly tls: MutualTls
+  readonly notifier: Notifier
+  readonly metrics: Metrics
+  /** Builds the ops listener. */
+  createOps(options: Pick<OpsOptions, 'token' | 'playThefts'>): FastifyInstance
+}
+
+/** Wires a server. Rejects when a route or the store fails; then it has closed the notifier, and nothing else is open. */
+export async function wireServer(options: WireOptions): Promise<Wired> {
+  const { settings, material, registrations, files, store, audit, isRecording, log, clock } = options
+  const clients = new ClientRegistry(registrations)
+  const tls = createListener(
+    settings,
+    { material, clients, audit, log },
+    {
+      onError: error => log.error({ err: error }, 'an unexpected exception has ended a connection'),
+      ...options.tls,
+    },
+  )
+  const metrics = createMetrics({ tls, store, isRecording, expiryWarning: warningDaysOf(settings) * 86_400 })
+  const notifier = createNotifier(files.webhooks, {
+    store,
+    clock,
+    report: audit.notificationFailed,
+    onError: error => log.error({ err: error }, 'notifications could not be sent; the next attempt follows'),
+  })
+  audit.observe(notifier.observe)
+  audit.observe(metrics.observe)
+  const parts = {
+    ...{
+      settings,
+      tls,
+      clients,
+      keys: options.keys,
+      store: metrics.store,
+      leakKeys: files.leakKeys,
+      audit,
+      log,
+      clock,
+    },
+    ...(options.closeAfter !== undefined && { closeAfter: options.closeAfter }),
+    ...(options.routes && { routes: options.routes }),
+    outsideIssuers: createOutsideIssuers(files.trustedIssuers, options.issuers),
+    notifier,
+  }
+  const app = await createServer(parts).catch(async error => {
+    await notifier.close()
+    throw error
+  })
+  return {
+    ...{ app, parts, tls, notifier, metrics },
+    createOps: more =>
+      createOpsServer({
+        ...{ ...parts, log: quietly(log), metrics, isRecording, isServing: () => app.server.listening },
+        ...more,
+      }),
+  }
+}
+
+/** Without the line about where it listens, which would come before we know that the server can start. */
+function quietly(log: FastifyBaseLogger): FastifyBaseLogger {
+  return /^(trace|debug|info)$/.test(log.level) ? log.child({}, { level: 'warn' }) : log
+}

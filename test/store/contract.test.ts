@@ -1,0 +1,76 @@
+// The store contract itself: it finds a store that breaks a promise, and runs under the test runner of Node.
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import t from 'tap'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { createTime, storeContract } from '../../src/testing/store-contract.ts'
+
+/** The titles of the tests that a store fails. */
+async function findBroken(change: (store: Store) => Partial<Store>, among: RegExp): Promise<string[]> {
+  const open = async () => {
+    const real = openSqlite(':memory:')
+    const store = { ...real, ...change(real) }
+    return [store, store, createTime()] as const
+  }
+  const tests = storeContract(open).filter(({ title }) => among.test(title))
+  if (tests.length === 0) throw new Error('no such test')
+  const broken: string[] = []
+  for (const { title, run } of tests) await run(undefined).catch(() => broken.push(title))
+  return broken
+}
+
+t.test('finds a store that breaks one promise, and passes one that keeps it', async t => {
+  const cases: readonly (readonly [string, RegExp, (store: Store) => Partial<Store>])[] = [
+    ['forgets', /claims of an opaque/, () => ({ findAccessToken: async () => undefined })],
+    ['takes an id twice', /used once only/, () => ({ createGrant: async () => {} })],
+    [
+      'rotates twice',
+      /rotated from one to the next/,
+      store => ({
+        rotateRefreshToken: async (hash, next, now) =>
+          ({ ...(await store.rotateRefreshToken(hash, next, now)), outcome: 'rotated' }) as never,
+      }),
+    ],
+    ['does not notify', /who follows is told/, () => ({ follow: async () => () => {} })],
+    ['revokes nothing', /when a client is revoked/, () => ({ revoke: async () => {} })],
+    [
+      'loses a member',
+      /has all|with all that it was given/,
+      store => ({
+        findRefreshToken: async hash => {
+          const known = await store.findRefreshToken(hash)
+          return known && { ...known, grant: { ...known.grant, subject: '' } }
+        },
+      }),
+    ],
+    ['answers after close', /closed refuses everything/, () => ({ listClients: async () => [] })],
+  ]
+  for (const [name, among, change] of cases) {
+    t.ok((await findBroken(change, among)).length > 0, name)
+    t.same(await findBroken(() => ({}), among), [], `control: ${name}`)
+  }
+})
+
+t.test('runs under the test runner of Node', async t => {
+  const file = join(t.testdir(), 'store.test.mjs')
+  const from = (name: string) => JSON.stringify(resolve(name))
+  writeFileSync(
+    file,
+    `import { test } from 'node:test'
+     import { openSqlite } from ${from('src/store/sqlite.ts')}
+     import { createTime, storeContract } from ${from('src/testing/store-contract.ts')}
+     const open = async t => {
+       const store = openSqlite(':memory:')
+       t.after(() => store.close())
+       return [store, store, createTime()]
+     }
+     for (const { title, run } of storeContract(open)) test(title, run)`,
+  )
+  const flags = ['--conditions=tlsbound-source', '--test', '--test-reporter=tap', file]
+  const { PATH = '' } = process.env
+  const { status, stdout } = spawnSync(process.execPath, flags, { encoding: 'utf8', env: { PATH }, timeout: 100_000 })
+  t.equal(status, 0, stdout.slice(-500))
+  t.match(stdout, /# fail 0/)
+})
