@@ -69,6 +69,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
   const { trustedIssuersFile } = settings
   const outsideIssuers = createOutsideIssuers(
     trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, settings.issuer),
+    { onWarning: message => log.warn(message) },
   )
   const ownKeys = settings.signingKeysFile === undefined
   const keysAreNew = ownKeys && (await ensureKeysFile(keysFile, settings.signingAlgorithm))

@@ -5,6 +5,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { isSameHost, parseAuthority } from '../core/authority.ts'
 import { malformed, OAuthError } from '../core/errors.ts'
 import { guardedWithLog, logError } from '../core/guard.ts'
+import { otherSpelling } from '../core/policy.ts'
 import { requireToken } from '../plugins/fastify.ts'
 import { type RefusalListener, refuse } from '../plugins/refuse.ts'
 import { connectionOf } from '../tls/connection.ts'
@@ -66,7 +67,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     ...options,
     onRefusal,
     now,
-    targets: { fallback: audience, has: name => name === audience || clients.hasResource(name) },
+    targets: {
+      fallback: audience,
+      find: resource =>
+        [resource, otherSpelling(resource)].find(name => name === audience || clients.hasResource(name)),
+    },
     secrets: new SecretChecker(clock),
     readToken,
     attachTokenFacts: createTokenRecognizer({ readToken, isRevoked: state.isRevoked, store, now }),

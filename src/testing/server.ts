@@ -70,6 +70,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const outsideIssuers = createOutsideIssuers(list === undefined ? [] : readTrustedIssuersFile(list, issuer), {
     clock,
     timeout: options.issuerTimeout,
+    onWarning: message => logger.warn(message),
   })
   const app = await createServer({
     settings,

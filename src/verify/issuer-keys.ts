@@ -17,9 +17,11 @@ export interface IssuerKeysOptions {
   readonly issuer: string
   readonly algorithms: readonly IssuerAlgorithm[]
   /** Milliseconds, monotonic. */
-  readonly clock?: () => number
+  readonly clock?: (() => number) | undefined
+  /** Milliseconds that the issuer has to answer. Default `issuerTimeout`. */
+  readonly timeout?: number | undefined
   /** Called with a sentence when keys of the set are left out, once for each change. */
-  readonly onWarning?: (message: string) => void
+  readonly onWarning?: ((message: string) => void) | undefined
 }
 
 export interface IssuerKeySource {
@@ -28,12 +30,12 @@ export interface IssuerKeySource {
   readonly generation: () => number
 }
 
-/** Milliseconds that the issuer has to answer. */
-export const timeout = 5000
+/** Milliseconds that an issuer has to answer. */
+export const issuerTimeout = 5000
 
 /** Opens the keys of an issuer; those behind a URL are fetched when the first token comes. @throws TypeError when they are unusable. */
 export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeysOptions): IssuerKeySource {
-  const { issuer, algorithms, clock = () => performance.now(), onWarning = () => {} } = options
+  const { issuer, algorithms, clock = () => performance.now(), timeout = issuerTimeout, onWarning = () => {} } = options
   let known: ReadonlySet<string> = new Set()
   let generation = 0
   let warned: string | undefined
