@@ -9,6 +9,7 @@ const generators: Readonly<Record<string, () => Promise<Generator>>> = {
   'command-line': () => import('./generate/command-line.ts'),
   man: () => import('./generate/man.ts'),
   library: () => import('./generate/library.ts'),
+  'issuer-profiles': () => import('./generate/issuer-profiles.ts'),
   refusals: () => import('./generate/refusals.ts'),
   'event-schemas': () => import('./generate/event-schemas.ts'),
   metrics: () => import('./generate/metrics.ts'),

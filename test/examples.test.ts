@@ -7,8 +7,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
+import { transform } from 'esbuild'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import t from 'tap'
+import { WebSocket } from 'ws'
 import { openConnection, type TestConnection } from '../src/testing/connection.ts'
 import { findFreePort, run, startTlsbound } from './helpers/process/process.ts'
 
@@ -64,7 +66,14 @@ const runClient = (name: string, env = {}) => run(process.execPath, [...flags, '
 /** Starts a resource server, and connects to it as a client. */
 async function startResource(t: Ending, name: string, changes = {}): Promise<(who: string) => Promise<TestConnection>> {
   const own = await findFreePort()
-  const source = `${adapt(name, { 'port: 8444': `port: ${own}`, ...changes })}\nprocess.stdout.write('listening')\n`
+  const typescript = `${adapt(name, { 'port: 8444': `port: ${own}`, ...changes })}\nprocess.stdout.write('listening')\n`
+  // Node strips types, and leaves decorators to a compiler.
+  const source = (
+    await transform(typescript, {
+      loader: 'ts',
+      tsconfigRaw: { compilerOptions: { experimentalDecorators: true, verbatimModuleSyntax: true } },
+    })
+  ).code
   const child = spawn(process.execPath, [...flags, '-e', source], {
     env: { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: join(folder, 'certs/ca.crt') },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -168,6 +177,47 @@ t.test(
     t.match(await alice.get('/notes', weaker), { status: 401, body: { reason: 'binding_too_weak' } })
   },
 )
+for (const name of ['express.ts', 'koa.ts', 'hono.ts', 'nest-fastify.ts', 'https.ts'])
+  t.test(`${name} accepts a token with its certificate alone, and requires its scope`, async t => {
+    const resource = await startResource(t, name)
+    const issuer = await connect(t, port, 'alice')
+    const token = await issuer.token({ token_binding: 'certificate', scope: 'notes:read' })
+    const alice = await resource('alice')
+    t.match(await alice.get('/notes', token), { status: 200, text: 'notes of alice\n' })
+    t.match(await (await resource('bob')).get('/notes', token), {
+      status: 401,
+      body: { reason: 'certificate_mismatch' },
+    })
+    const other = await issuer.token({ token_binding: 'certificate', scope: 'notes:write' })
+    t.match(await alice.get('/notes', other), { status: 403, body: { reason: 'scope_missing' } })
+    if (!readFileSync(`examples/${name}`, 'utf8').includes('notes:write')) return
+    t.match(await alice.call('/notes', { method: 'POST', token }), { status: 403, body: { reason: 'scope_missing' } })
+    t.match(
+      await alice.call('/notes', { method: 'POST', token: await issuer.token({ token_binding: 'certificate' }) }),
+      {
+        text: 'written by alice\n',
+      },
+    )
+  })
+
+t.test('websocket.ts accepts the upgrade request of its certificate alone', async t => {
+  const resource = await startResource(t, 'websocket.ts')
+  const token = await (await connect(t, port, 'alice')).token({ token_binding: 'certificate' })
+  const { remotePort } = (await resource('alice')).socket
+  const open = (who: string) =>
+    new WebSocket(`wss://localhost:${remotePort}/`, {
+      ...{ cert: pem(`${who}.crt`), key: pem(`${who}.key`), ca: pem('ca.crt') },
+      headers: { authorization: `Bearer ${token}` },
+    })
+  const alice = open('alice')
+  t.teardown(() => alice.terminate())
+  await once(alice, 'open')
+  alice.send('hello')
+  const [answer] = (await once(alice, 'message')) as [Buffer]
+  t.equal(answer.toString(), 'alice: hello')
+  const [error] = (await once(open('bob'), 'error')) as [Error]
+  t.match(error.message, /401/)
+})
 
 t.test('the tests of an app pass', async t => {
   const runTests = (path: string) =>

@@ -821,8 +821,8 @@ export const details = {
       remedy: 'Leave resource out when refreshing, or send the one of the grant.',
     },
     two_targets: {
-      cause: 'The parameters resource and audience name two targets.',
-      remedy: 'Send one of them.',
+      cause: 'The request names two targets: resource or audience twice, or the two with different values.',
+      remedy: 'Send one request for each target.',
       told: true,
     },
   },
@@ -888,18 +888,10 @@ export const details = {
       cause: 'No key of the issuer fits the kid and alg of the subject token.',
       remedy: 'Compare the facts kid and alg with the key set of the issuer.',
     },
-    several_keys: {
-      cause: 'The subject token has no kid, and several keys of its issuer fit its alg.',
-      remedy: 'Configure the issuer to write kid, or list one key for each algorithm.',
-    },
     wrong_signature: {
-      cause: 'The key that the subject token names did not make its signature.',
-      remedy: 'The token was forged or altered, or the key set is that of another issuer.',
-    },
-    not_verified: {
       cause:
-        'The signature of the subject token could not be verified; the fact code is the error of the JOSE library.',
-      remedy: 'Check that the key of this kid in the key set of the issuer is complete.',
+        'No key of the issuer for the kid and alg of the subject token made its signature, or its claims are not UTF-8.',
+      remedy: 'The token was forged or altered, or the key set is that of another issuer.',
     },
     typ: {
       cause: 'The typ of the subject token does not fit subject_token_type.',
@@ -908,6 +900,10 @@ export const details = {
     claim: {
       cause: 'A claim of the subject token is missing, malformed, or not the expected one.',
       remedy: 'The fact claim names it; compare found with expected.',
+    },
+    scope_elsewhere: {
+      cause: 'The subject token has no scope where its entry says, but another claim that limits it.',
+      remedy: 'Set scope_claim of the entry to the fact claim if that holds the scope, or let the issuer write scope.',
     },
     audience: {
       cause: 'The aud of the subject token does not contain the audience of its entry.',

@@ -16,7 +16,20 @@ export interface Wish {
 export interface Targets {
   /** Where a request names none. */
   readonly fallback: string
-  has(audience: string): boolean
+  /** The registered spelling of a target; undefined: there is no such target. */
+  find(resource: string): string | undefined
+}
+
+/** Whether two resource identifiers name one target: an empty path and `/` are the same (RFC 3986 §6.2.3). */
+export function isSameTarget(one: string, other: string): boolean {
+  return one === other || otherSpelling(one) === other
+}
+
+/** The same identifier with an empty path in the place of `/`, or the reverse; one with another path as it is. */
+export function otherSpelling(resource: string): string {
+  return resource.replace(/^(https:\/\/[^/?#]+)(\/?)(?=[?#]|$)/i, (_, authority: string, path: string) =>
+    path === '' ? `${authority}/` : authority,
+  )
 }
 
 export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
@@ -41,11 +54,12 @@ export function decide(client: Client, wish: Wish, targets: Targets): Permission
       found: binding,
       expected: client.bindings.join(' '),
     })
-  const audience = wish.resource ?? targets.fallback
-  if (!targets.has(audience))
+  const resource = wish.resource ?? targets.fallback
+  const aud = targets.find(resource)
+  if (aud === undefined)
     // RFC 8707 §2
-    throw new OAuthError('invalid_target', 'target_unknown', 'not_registered', { found: withoutQuery(audience) })
-  return { aud: audience, scope, binding }
+    throw new OAuthError('invalid_target', 'target_unknown', 'not_registered', { found: withoutQuery(resource) })
+  return { aud, scope, binding }
 }
 
 /** A query can hold a secret; what is compared of an address in events is the part before it. */

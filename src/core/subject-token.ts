@@ -29,6 +29,21 @@ type Claims = Readonly<Record<string, unknown>>
 const foreign = ['events', 'act']
 
 /**
+ * Claims in which issuers write what a token is good for (RFC 8693 §4.2, RFC 9068 §2.2.3.1, RFC 9396 §9.1). `groups` is none:
+ * it describes the user.
+ */
+const boundClaims = [
+  'scope',
+  'scp',
+  'scopes',
+  'roles',
+  'permissions',
+  'entitlements',
+  'authorities',
+  'authorization_details',
+]
+
+/**
  * Reads a token of an outside issuer, whose signature is verified, as presented by the client `clientId` at `now`, in seconds.
  * @throws OAuthError `subject_token_invalid`, with the first claim that is wrong.
  */
@@ -51,7 +66,7 @@ export function readOutsideSubject(
   if (mayAct !== undefined && !namesOnly(clientId, mayAct))
     throw refusal('may_act', { found: describeActor(mayAct), expected: clientId })
   if (Object.hasOwn(claims, 'cnf')) verifyOutsideConfirmation(claims.cnf, presenter)
-  const scope = Object.hasOwn(claims, rules.scopeClaim) ? readScopeClaim(claims, rules.scopeClaim) : undefined
+  const scope = findScope(claims, rules.scopeClaim)
   return { sub: subject, scope, expires, act: { sub: clientId } }
 }
 
@@ -123,6 +138,17 @@ function verifyOutsideConfirmation(cnf: unknown, presenter: Presenter): void {
   }
   if (level !== 'certificate')
     throw refusal('confirmation', { found: found ?? level, expected: presenter.certificate.thumbprint })
+}
+
+/**
+ * Returns the scope of the claim that the rules name; undefined: the token is not bounded.
+ * @throws OAuthError `subject_token_invalid` when another claim bounds it: without that the exchange would widen it.
+ */
+function findScope(claims: Claims, name: string): string[] | undefined {
+  if (Object.hasOwn(claims, name)) return readScopeClaim(claims, name)
+  const claim = boundClaims.find(other => Object.hasOwn(claims, other))
+  if (claim !== undefined) throw refusal('scope_elsewhere', { claim, expected: name })
+  return undefined
 }
 
 /** One text (RFC 8693 §4.2), or a list, as some issuers write it. */

@@ -1,5 +1,5 @@
 // The outside issuers whose tokens are exchanged for ours (RFC 8693), as they are listed; checked whole before they are used.
-// Where their keys come from is only named here: files.ts reads, keys/remote-keys.ts fetches.
+// Where their keys come from is only named here: files.ts reads, verify/issuer-keys.ts fetches.
 
 export interface TrustedIssuer {
   /** `iss` of its tokens, to the letter. */
@@ -18,7 +18,7 @@ export interface TrustedIssuer {
 
 /** Asymmetric ones only: whoever can verify must not be able to sign (RFC 8725 §3.1). */
 export const outsideAlgorithms = [
-  ...['ES256', 'ES384', 'ES512', 'EdDSA'],
+  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
 ]
 

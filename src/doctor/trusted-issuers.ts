@@ -1,9 +1,11 @@
 // Outside issuers: their rules, and the keys that they sign with, fetched where that is allowed.
-import { describeKey, findKeySetProblem } from '../core/issuer-key.ts'
+import { describeKey } from '../core/issuer-key.ts'
+import type { TrustedIssuer } from '../core/trusted-issuer.ts'
+import { type IssuerAlgorithm, parseKeySet } from '../keys/key-set.ts'
 import { readTrustedIssuersFile } from '../process/files.ts'
 import type { OutsideIssuer } from '../server/grants/trusted-issuers.ts'
 import type { Settings } from '../settings/settings.ts'
-import { type Finding, failure, failuresOf, good } from './finding.ts'
+import { type Finding, failure, failuresOf, good, warning } from './finding.ts'
 import { type ClockReading, fetchDocument } from './remote-json.ts'
 
 /** `readings`: undefined: nothing may be fetched. @throws Error (rejects) with every problem of the list. */
@@ -18,21 +20,27 @@ export async function checkTrustedIssuers(
 }
 
 async function checkIssuer({ rules, keys }: OutsideIssuer, readings: ClockReading[] | undefined): Promise<Finding[]> {
-  const { issuer, algorithms } = rules
-  if ('jwks' in keys) return [checkKeys(issuer, keys.jwks, algorithms)]
-  if (readings === undefined) return [good(`${issuer}: its keys are fetched from ${keys.uri}`)]
+  const { issuer } = rules
+  if ('keys' in keys) return checkKeys(keys, rules)
+  if (keys.uri === undefined || readings === undefined)
+    return [good(`${issuer}: its keys are fetched from ${keys.uri}`)]
   try {
-    return [checkKeys(issuer, await fetchDocument(new URL(keys.uri), keys.ca, readings), algorithms)]
+    return checkKeys(await fetchDocument(new URL(keys.uri), keys.ca, readings), rules)
   } catch (error) {
     return failuresOf(error).map(({ found, remedy }) => failure(`${issuer}: ${found}`, remedy))
   }
 }
 
-function checkKeys(issuer: string, document: unknown, algorithms: readonly string[]): Finding {
-  const { keys } = (document ?? {}) as { readonly keys?: unknown }
-  if (!Array.isArray(keys)) return failure(`${issuer}: its document has no list of keys`, 'give the address of a JWKS')
-  const problem = findKeySetProblem(keys, algorithms)
-  return problem === undefined
-    ? good(`${issuer}: keys ${keys.map(describeKey).join(', ')}`)
-    : failure(`${issuer}: ${problem.found}`, problem.remedy)
+function checkKeys(document: unknown, { issuer, algorithms }: TrustedIssuer): Finding[] {
+  try {
+    const { leftOut } = parseKeySet(document, algorithms as readonly IssuerAlgorithm[])
+    const { keys } = document as { readonly keys: readonly unknown[] }
+    return [
+      good(`${issuer}: keys ${keys.map(describeKey).join(', ')}`),
+      ...leftOut.map(sentence => warning(`${issuer}: left out is ${sentence}`)),
+    ]
+  } catch (error) {
+    const remedy = `give the address of its key set, and algorithms that its keys are for; allowed are ${algorithms.join(', ')}`
+    return [failure(`${issuer}: ${(error as Error).message}`, remedy)]
+  }
 }

@@ -8,11 +8,16 @@ import { endConnection } from '../tls/connection.ts'
 import type { TokenDemand } from '../verify/demand.ts'
 import { toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
 
+/** Type of the app's state: `new Koa<TokenState>()`, so that `ctx.state.token` is an AccessToken. */
+export interface TokenState {
+  token: AccessToken
+}
+
 /** What the middleware needs of Koa's context. */
 export interface KoaContext {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  readonly state: { token?: AccessToken }
+  readonly state: Partial<TokenState>
   status: number
   body: unknown
   /** Sets header fields of the response. */

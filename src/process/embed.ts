@@ -23,12 +23,12 @@ export type { SettingsInput } from '../settings/settings.ts'
 export { openPostgres, type PostgresOptions } from '../store/postgres.ts'
 export { openSqlite, type SqliteOptions } from '../store/sqlite.ts'
 export {
+  type Change,
   type ClientRecord,
   type ClientSecret,
   ConflictError,
   type Grant,
   type KnownRefreshToken,
-  type Change,
   type Note,
   type Notification,
   type Refresh,

@@ -1,12 +1,10 @@
 // Loads and creates the files that the settings name. Every error message names the file and never quotes it.
 
-import { createPublicKey, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import type { JSONWebKeySet } from 'jose'
 import { readClients } from '../core/client.ts'
-import { findKeySetProblem } from '../core/issuer-key.ts'
 import { readReporterKeys } from '../core/leak-signature.ts'
 import { readTrustedIssuers } from '../core/trusted-issuer.ts'
 import { readRegularFile } from '../files/file-access.ts'
@@ -21,6 +19,7 @@ import {
   renderCertificates,
   renderPrivateKey,
 } from '../files/pem-files.ts'
+import { type IssuerAlgorithm, parseKeySet } from '../keys/key-set.ts'
 import type { KnownReceiver } from '../notify/line.ts'
 import { parseReceivers } from '../notify/receiver.ts'
 import type { OutsideIssuer } from '../server/grants/trusted-issuers.ts'
@@ -121,8 +120,7 @@ export function readTrustedIssuersFile(path: string, ownIssuer: string): Outside
     readTrustedIssuers(list, ownIssuer, problems).flatMap(rules =>
       collectProblem(problems, `issuer ${JSON.stringify(rules.issuer)}`, () => {
         const { keys } = rules
-        if ('file' in keys)
-          return { rules, keys: { jwks: readPublicKeys(resolve(dirname(path), keys.file), rules.algorithms) } }
+        if ('file' in keys) return { rules, keys: readPublicKeys(resolve(dirname(path), keys.file), rules.algorithms) }
         return { rules, keys: { uri: keys.uri, ca: readAuthorities(keys.caFile, path) } }
       }),
     ),
@@ -172,43 +170,29 @@ function readAuthorities(caFile: string | undefined, list: string): string | und
   return caFile === undefined ? undefined : renderCertificates(loadCertificates(resolve(dirname(list), caFile)))
 }
 
-/** Loads a JWKS of public keys, at least one of them for the algorithms. @throws FileProblem that names the key. */
-function readPublicKeys(path: string, algorithms: readonly string[]): JSONWebKeySet {
-  const { keys } = readJsonFile(path, 'object') as { readonly keys?: unknown }
-  if (!Array.isArray(keys) || keys.length === 0)
-    throw new FileProblem(path, { found: 'keys must be a list of at least one JSON Web Key' })
-  keys.forEach((key: unknown, index) => {
-    const position = `key number ${index + 1}`
-    if (typeof key !== 'object' || key === null)
-      throw new FileProblem(path, { position, found: 'must be a JSON object' })
-    if ('d' in key || 'k' in key)
-      throw new FileProblem(path, {
-        position,
-        found: 'this is a private or secret key, a public key is needed here',
-        remedy: 'use the key set that the issuer publishes, and replace that key, since this file is not secret',
-      })
-    const { kid, kty } = key as { readonly kid?: unknown; readonly kty?: unknown }
-    const twin = keys.findIndex((other: unknown) => isKeyOf(other, kid, kty))
-    if (kid !== undefined && twin < index)
-      throw new FileProblem(path, {
-        position,
-        found: `key number ${twin + 1} has the same kid and kty, so neither can verify tokens`,
-        remedy: 'remove one of them, or give each key a unique kid',
-      })
-    try {
-      createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
-    } catch {
-      throw new FileProblem(path, { position, found: 'this is not a public key that OpenSSL can parse' })
-    }
-  })
-  const problem = findKeySetProblem(keys, algorithms)
-  if (problem !== undefined) throw new FileProblem(path, problem)
-  return { keys } as JSONWebKeySet
-}
-
-function isKeyOf(key: unknown, kid: unknown, kty: unknown): boolean {
-  const other = key as { readonly kid?: unknown; readonly kty?: unknown } | null
-  return other?.kid === kid && other?.kty === kty
+/**
+ * Reads a key set, of which one or more keys are for the algorithms; the others are left out, and named in the log.
+ * @throws FileProblem, naming a key that must not be in a file that is no secret.
+ */
+function readPublicKeys(path: string, algorithms: readonly string[]): { readonly keys: readonly unknown[] } {
+  const document = readJsonFile(path, 'object') as { readonly keys?: unknown }
+  const keys = Array.isArray(document.keys) ? document.keys : []
+  const secret = keys.findIndex(key => typeof key === 'object' && key !== null && ('d' in key || 'k' in key))
+  if (secret >= 0)
+    throw new FileProblem(path, {
+      position: `key number ${secret + 1}`,
+      found: 'this is a private or secret key, a public one is needed here',
+      remedy: 'give the key set that the issuer publishes, and replace that key: it was in a file that is no secret',
+    })
+  try {
+    parseKeySet(document, algorithms as readonly IssuerAlgorithm[])
+  } catch (error) {
+    throw new FileProblem(path, {
+      found: (error as Error).message,
+      remedy: `give algorithms that its keys are for; allowed are ${algorithms.join(', ')}`,
+    })
+  }
+  return { keys }
 }
 
 /**

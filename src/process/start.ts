@@ -88,7 +88,7 @@ export function openIssuer(options: Sources & { readonly tls: MutualTls }): Prom
     const clients = new ClientRegistry(loadClients())
     const opened = await openState(options, onClose)
     const { audit, keys, store, files } = opened
-    const outsideIssuers = createOutsideIssuers(files.trustedIssuers)
+    const outsideIssuers = createOutsideIssuers(files.trustedIssuers, { onWarning: message => log.warn(message) })
     const shared = { settings, tls, clients, keys, store, leakKeys: files.leakKeys, audit, log, clock: Date.now }
     const parts = { ...shared, outsideIssuers }
     reportExposures(options.exposures, parts)

@@ -100,7 +100,10 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
     },
     ...(options.closeAfter !== undefined && { closeAfter: options.closeAfter }),
     ...(options.routes && { routes: options.routes }),
-    outsideIssuers: createOutsideIssuers(files.trustedIssuers, options.issuers),
+    outsideIssuers: createOutsideIssuers(files.trustedIssuers, {
+      onWarning: message => options.log.warn(message),
+      ...options.issuers,
+    }),
     notifier,
   }
   const app = await createServer(parts).catch(async error => {

@@ -4,7 +4,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
-import { malformed, type OAuthError } from '../core/errors.ts'
+import { malformed, OAuthError } from '../core/errors.ts'
 import { isTooDeep, maximumDepth } from '../core/json-depth.ts'
 import { isAsciiOrUtf8, parseMediaType } from '../core/media-type.ts'
 import { countHeaders } from '../verify/bearer.ts'
@@ -110,7 +110,7 @@ const emptyParameters = Symbol('empty parameters')
 
 /**
  * Parses a form.
- * @throws OAuthError `malformed_request` for a parameter that is repeated, badly encoded, or too long.
+ * @throws OAuthError `malformed_request` for a parameter that is repeated, badly encoded, or too long; `target_unknown` for two targets.
  */
 export function readForm(body: unknown): Form {
   const text = typeof body === 'string' ? body : ''
@@ -118,7 +118,7 @@ export function readForm(body: unknown): Form {
   const seen = new Set<string>()
   let isSuspect = /%(?![0-9A-Fa-f]{2})|%00|[\0\ufffd]/.test(text)
   for (const [name, value] of new URLSearchParams(text)) {
-    if (seen.has(name)) throw malformed('parameter_repeated', { parameter: name })
+    if (seen.has(name)) throw refuseRepeated(name)
     if (value.length > maximumParameter && !name.endsWith('token'))
       throw malformed('parameter_too_long', { parameter: name, found: value.length, limit: maximumParameter })
     seen.add(name)
@@ -130,7 +130,13 @@ export function readForm(body: unknown): Form {
   return form
 }
 
-/** Returns a parameter that must be present and not empty. @throws OAuthError `malformed_request` */
+/** Several targets may be named (RFC 8707 §2, RFC 8693 §2.1), but a token is for one here; no other parameter may come twice. */
+function refuseRepeated(parameter: string): OAuthError {
+  if (parameter !== 'resource' && parameter !== 'audience') return malformed('parameter_repeated', { parameter })
+  return new OAuthError('invalid_target', 'target_unknown', 'two_targets', { found: `${parameter} twice` })
+}
+
+/** A parameter that must be there, and not empty. @throws OAuthError `malformed_request` */
 export function requireParameter(form: Form, parameter: string): string {
   const value = form[parameter]
   if (value !== undefined) return value

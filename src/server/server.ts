@@ -6,6 +6,7 @@ import fp from 'fastify-plugin'
 import { isSameHost, parseAuthority } from '../core/authority.ts'
 import { malformed, OAuthError } from '../core/errors.ts'
 import { guardedWithLog, logError } from '../core/guard.ts'
+import { otherSpelling } from '../core/policy.ts'
 import { requireToken } from '../plugins/fastify.ts'
 import { type RefusalListener, refuse } from '../plugins/refuse.ts'
 import { connectionOf } from '../tls/connection.ts'
@@ -161,7 +162,11 @@ async function createParts(options: ServerOptions): Promise<{ parts: ServerParts
     ...options,
     onRefusal,
     now,
-    targets: { fallback: audience, has: name => name === audience || clients.hasResource(name) },
+    targets: {
+      fallback: audience,
+      find: resource =>
+        [resource, otherSpelling(resource)].find(name => name === audience || clients.hasResource(name)),
+    },
     secrets: new SecretChecker(clock),
     readToken,
     attachTokenFacts: createTokenRecognizer({ readToken, isRevoked: state.isRevoked, store, now }),

@@ -4,7 +4,7 @@ import '../process/require-node.js'
 import { afterlife, buildRevocation, type Revocation } from '../core/revocations.ts'
 import { notesLimit } from '../store/notes.ts'
 import { spoolLimit } from '../store/notifications.ts'
-import { ConflictError, type Change, type Notification, type Store } from '../store/store.ts'
+import { type Change, ConflictError, type Notification, type Store } from '../store/store.ts'
 import { type Assertions, assertions } from './store-assertions.ts'
 import { grant } from './store-grant.ts'
 
@@ -686,31 +686,32 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
       t.same(await other.findDueReceivers(100), ['receiver'])
       t.same(await other.findDueReceivers(400), ['another', 'receiver'])
 
-    const claim = (store: Store, now: number, limit = 10) =>
-      store.claimNotifications('receiver', { now, until: now + 60, limit })
-    t.same(await claim(one, 100, 2), [
-      { id: 'n2', body: '{"id":"n2"}', attempts: 1 },
-      { id: 'n3', body: '{"id":"n3"}', attempts: 1 },
-    ])
-    t.same(await claim(other, 100), [{ id: 'n1', body: '{"id":"n1"}', attempts: 1 }])
-    t.same(await claim(one, 159), [], 'all of them are reserved')
-    await one.removeNotification('n2')
-    await one.postponeNotification('n3', 1, 300)
-    t.match(await claim(one, 160), [{ id: 'n1', attempts: 2 }], 'the first claimant was killed')
-    await other.postponeNotification('n1', 1, 161)
-    t.same(await claim(other, 161), [], 'and can no longer change it')
-    t.match(await claim(other, 300), [
-      { id: 'n1', attempts: 3 },
-      { id: 'n3', attempts: 2 },
-    ])
+      const claim = (store: Store, now: number, limit = 10) =>
+        store.claimNotifications('receiver', { now, until: now + 60, limit })
+      t.same(await claim(one, 100, 2), [
+        { id: 'n2', body: '{"id":"n2"}', attempts: 1 },
+        { id: 'n3', body: '{"id":"n3"}', attempts: 1 },
+      ])
+      t.same(await claim(other, 100), [{ id: 'n1', body: '{"id":"n1"}', attempts: 1 }])
+      t.same(await claim(one, 159), [], 'all of them are reserved')
+      await one.removeNotification('n2')
+      await one.postponeNotification('n3', 1, 300)
+      t.match(await claim(one, 160), [{ id: 'n1', attempts: 2 }], 'the first claimant was killed')
+      await other.postponeNotification('n1', 1, 161)
+      t.same(await claim(other, 161), [], 'and can no longer change it')
+      t.match(await claim(other, 300), [
+        { id: 'n1', attempts: 3 },
+        { id: 'n3', attempts: 2 },
+      ])
 
-    const racing = ['n4', 'n5', 'n6', 'n7', 'n8', 'n9']
-    for (const id of racing) await one.spoolNotification(notification(id))
-    const claims = racing.map((_, index) => claim(index % 2 ? one : other, 1000, 3))
-    const won = (await Promise.all(claims)).flat().map(({ id }) => id)
-    won.push(...(await claim(one, 1000)).map(({ id }) => id)) // those that all others skipped
-    t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
-  })
+      const racing = ['n4', 'n5', 'n6', 'n7', 'n8', 'n9']
+      for (const id of racing) await one.spoolNotification(notification(id))
+      const claims = racing.map((_, index) => claim(index % 2 ? one : other, 1000, 3))
+      const won = (await Promise.all(claims)).flat().map(({ id }) => id)
+      won.push(...(await claim(one, 1000)).map(({ id }) => id)) // those that all others skipped
+      t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
+    },
+  )
 
   promise('no more wait for one receiver than may, nor longer than they should (issue 6, DS12)', async t => {
     const [one, other] = await open(t.context)

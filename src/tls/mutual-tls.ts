@@ -99,7 +99,7 @@ export const defaultTimeouts = {
   headers: 10,
   request: 30,
   idle: 60,
-  /** For a peer to close its end of a connection over HTTP/2 that has ended. */
+  /** For a peer to close its end of a connection over HTTP/2 that has ended, and to take what was written before an end. */
   linger: 2,
   /** After a change of whom we trust, each connection ends with its next answer from some moment within these on … */
   retirement: 30,
@@ -136,6 +136,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const retirement = {
     within: timeouts.retirement,
     grace: timeouts.retirementGrace,
+    linger: timeouts.linger,
     revokedAfter: timeouts.revoked,
     onClose: (socket: TLSSocket, reason: Reason) => {
       for (const each of hooks) each.onClose?.(socket, reason)

@@ -12,6 +12,8 @@ export interface RetirementOptions {
   readonly within: number
   /** Seconds after that moment at which it is closed without an answer. */
   readonly grace: number
+  /** Seconds that a peer has to take what was written before its connection ended. */
+  readonly linger: number
   /** Seconds after which a connection is closed whose certificate a list names; until then its requests are refused. */
   readonly revokedAfter: number
   /** Called before a connection is closed because its certificate was revoked. */
@@ -87,9 +89,15 @@ function retire(connection: Connection, delay: number, options: RetirementOption
   ending.set(connection, 'told')
   after(delay + options.grace * 1000, connection, options, () => {
     if (connection.session !== undefined) connection.session.close()
-    else if (connection.underWay === 0) connection.socket.destroySoon()
+    else if (connection.underWay === 0) endSoon(connection, options)
     else ending.set(connection, 'due')
   })
+}
+
+/** Ends a connection once all that was written is sent. No timeout of HTTP ends an upgraded one whose peer takes nothing. */
+function endSoon(connection: Connection, options: RetirementOptions): void {
+  connection.socket.destroySoon()
+  after(options.linger * 1000, connection, options, () => connection.socket.destroy())
 }
 
 /** Called when an answer over HTTP/1.1 has ended. */

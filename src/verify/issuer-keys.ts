@@ -17,9 +17,11 @@ export interface IssuerKeysOptions {
   readonly issuer: string
   readonly algorithms: readonly IssuerAlgorithm[]
   /** Milliseconds, monotonic. */
-  readonly clock?: () => number
-  /** Is called with a message when keys of the set are ignored, once for each change. */
-  readonly onWarning?: (message: string) => void
+  readonly clock?: (() => number) | undefined
+  /** Milliseconds that the issuer has to answer. Default `issuerTimeout`. */
+  readonly timeout?: number | undefined
+  /** Called with a sentence when keys of the set are left out, once for each change. */
+  readonly onWarning?: ((message: string) => void) | undefined
 }
 
 export interface IssuerKeySource {
@@ -28,15 +30,15 @@ export interface IssuerKeySource {
   readonly generation: () => number
 }
 
-/** Milliseconds within which the issuer must respond. */
-export const timeout = 5000
+/** Milliseconds that an issuer has to answer. */
+export const issuerTimeout = 5000
 
 /**
  * Creates the key source of an issuer. Keys behind a URL are fetched for the first token.
  * @throws TypeError when an option is invalid.
  */
 export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeysOptions): IssuerKeySource {
-  const { issuer, algorithms, clock = () => performance.now(), onWarning = () => {} } = options
+  const { issuer, algorithms, clock = () => performance.now(), timeout = issuerTimeout, onWarning = () => {} } = options
   let known: ReadonlySet<string> = new Set()
   let generation = 0
   let warned: string | undefined

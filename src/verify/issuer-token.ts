@@ -59,7 +59,8 @@ function readHeader(token: string, { types, algorithms, maximumLength }: Resolve
   return { alg: alg as IssuerAlgorithm, kid: kid as string | undefined }
 }
 
-async function verifySignature(
+/** Returns the payload of a token that one of these keys signed; undefined: none did, or it is not UTF-8. */
+export async function verifySignature(
   token: string,
   alg: IssuerAlgorithm,
   candidates: readonly IssuerKey[],

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { isScope, readScope } from '../../src/core/access-token.ts'
 import type { Client } from '../../src/core/client.ts'
-import { decide, type Targets, type Wish } from '../../src/core/policy.ts'
+import { decide, isSameTarget, otherSpelling, type Targets, type Wish } from '../../src/core/policy.ts'
 
 const client: Client = {
   id: 'alice',
@@ -20,9 +20,43 @@ const client: Client = {
 }
 const audience = 'https://api.example'
 const other = 'https://other.example/path'
-const targets: Targets = { fallback: audience, has: name => name === audience || name === other }
+const targets: Targets = {
+  fallback: audience,
+  find: name => [name, otherSpelling(name)].find(spelling => spelling === audience || spelling === other),
+}
 const nothing: Wish = { scope: undefined, binding: undefined, resource: undefined }
 const decideOn = (wish: Partial<Wish>, who = client) => decide(who, { ...nothing, ...wish }, targets)
+
+t.test('an empty path and / are one target, and the token has the registered spelling (RFC 3986 §6.2.3)', async t => {
+  const slash = 'https://slash.example/'
+  const spelled: Targets = {
+    fallback: audience,
+    find: name => [name, otherSpelling(name)].find(spelling => spelling === audience || spelling === slash),
+  }
+  for (const [resource, aud] of [
+    [audience, audience],
+    [`${audience}/`, audience],
+    [slash, slash],
+    ['https://slash.example', slash],
+  ] as const)
+    t.equal(decide(client, { ...nothing, resource }, spelled).aud, aud, resource)
+  for (const resource of [
+    `${audience}//`,
+    `${audience}/?`,
+    `${audience}?`,
+    `${audience}/.`,
+    'https://API.example/',
+    `${audience}#`,
+    '',
+  ])
+    t.throws(
+      () => decide(client, { ...nothing, resource }, spelled),
+      { code: 'invalid_target', reason: 'target_unknown' },
+      resource,
+    )
+  t.equal(otherSpelling('https://a.example?b'), 'https://a.example/?b')
+  for (const same of [other, `${other}/`, 'x', 'https://', 'urn:x']) t.equal(otherSpelling(same), same, 'no empty path')
+})
 
 t.test('who asks for nothing gets all of its scope, its first level and our own audience', async t => {
   t.same(decideOn({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
@@ -69,7 +103,7 @@ t.test('a level is given when the client is registered for it', async t => {
 t.test('RFC 8707 §2, N-35: a token is for one resource server that is known here', async t => {
   for (const resource of [audience, other]) t.equal(decideOn({ resource }).aud, resource)
   for (const resource of [
-    `${audience}/`,
+    `${audience}//`,
     'https://API.example',
     'https://other.example',
     '',
@@ -102,8 +136,8 @@ t.test('whatever is asked for, nothing is given that the client is not registere
         const { aud, scope, binding } = decide(client, wanted, targets)
         given++
         return (
-          aud === (wanted.resource ?? audience) &&
-          targets.has(aud) &&
+          isSameTarget(aud, wanted.resource ?? audience) &&
+          [audience, other].includes(aud) &&
           isScope(scope) &&
           readScope(scope).every(token => client.scope.has(token)) &&
           client.bindings.includes(binding)

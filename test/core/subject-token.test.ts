@@ -80,6 +80,24 @@ t.test('scope is a text or a list, of scope tokens that each stand there once', 
   t.end()
 })
 
+t.test('a token that another claim than that of its scope bounds is not exchanged for more', t => {
+  const { scope: _, ...others } = goodClaims(now)
+  const readBy = (claims: object, scopeClaim = 'scope') =>
+    readOutsideSubject({ ...others, ...claims }, { ...rules, scopeClaim }, by).scope
+  for (const claim of ['scp', 'scopes', 'roles', 'permissions', 'entitlements', 'authorities', 'authorization_details'])
+    for (const value of [['a'], 'a', [], '', null, {}]) {
+      const name = `${claim}: ${JSON.stringify(value)}`
+      t.throws(() => readBy({ [claim]: value }), { ...invalid, detail: 'scope_elsewhere', facts: { claim } }, name)
+      t.same(readBy({ [claim]: value, scope: 'b' }), ['b'], `control: ${name} beside a scope`)
+    }
+  for (const claim of ['scp', 'roles', 'permissions', 'https://idp.example/scope'])
+    t.same(readBy({ [claim]: ['a', 'b'] }, claim), ['a', 'b'], `control: scope_claim ${claim}`)
+  t.throws(() => readBy({ scope: 'a' }, 'scp'), { ...invalid, facts: { claim: 'scope', expected: 'scp' } })
+  t.throws(() => readBy({ roles: ['a'] }, 'scp'), { ...invalid, detail: 'scope_elsewhere' })
+  t.equal(readBy({ groups: ['a'], email: 'b' }), undefined, 'control: claims that describe the user')
+  t.end()
+})
+
 t.test('claims that only a prototype has are not there (JW19)', t => {
   for (const name of Object.keys(goodClaims(now)).filter(name => !['scope', 'jti'].includes(name))) {
     const { [name]: value, ...others } = goodClaims(now) as Record<string, unknown>

@@ -18,7 +18,7 @@ import { notesLimit } from '../../src/store/notes.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { floodBudget } from '../../src/tls/http2-floods.ts'
 import { defaultTimeouts, maxConcurrentStreams } from '../../src/tls/mutual-tls.ts'
-import { timeout as issuerTimeout } from '../../src/verify/issuer-keys.ts'
+import { issuerTimeout } from '../../src/verify/issuer-keys.ts'
 import { maximumProven, maximumUsed } from '../../src/verify/proofs.ts'
 import { maximumRemembered } from '../../src/verify/token-verifier.ts'
 

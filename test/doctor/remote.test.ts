@@ -73,13 +73,18 @@ t.test('issuers: their keys are fetched, and one of them must be for an allowed 
     '✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA',
     '✓ https://idp.example/bare: keys ed-1 OKP Ed25519',
   ])
+  t.match(
+    await check([entry('/ec', { algorithms: ['ES256'] })]),
+    ['✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA', /ec: left out is key number 2: it is for no algorithm/],
+    'keys that cannot be used are named',
+  )
   t.match(readings, [{ of: new URL(origin).host }], 'and so is the clock of its server, once')
   t.match(await check([entry('/bare', { algorithms: ['ES256'] }), entry('/none')]), [
-    '✗ https://idp.example/bare: no key verifies a token: ed-1 OKP Ed25519: its kind is for none of the allowed algorithms; give algorithms that its keys are for; allowed are ES256',
-    /^✗ https:\/\/idp\.example\/none: no key verifies a token: there is none; /,
+    '✗ https://idp.example/bare: none of its keys can verify access tokens; key number 1: it is for no algorithm that is allowed here; give the address of its key set, and algorithms that its keys are for; allowed are ES256',
+    /^✗ https:\/\/idp\.example\/none: none of its keys can verify access tokens; give /,
   ])
   t.match(await check([entry('/other'), entry('/text'), entry('/missing'), entry('/ca', { ca_file: undefined })]), [
-    '✗ https://idp.example/other: its document has no list of keys; give the address of a JWKS',
+    /^✗ https:\/\/idp\.example\/other: it has no list of keys; give the address of its key set, /,
     /^✗ https:\/\/idp\.example\/text: https:\/\/localhost:\d+\/text: the answer is not JSON.*; check the address$/,
     /^✗ https:\/\/idp\.example\/missing: .*it answers 404.*; check the address$/,
     /^✗ https:\/\/idp\.example\/ca: .*not trusted by Node's own authorities.*; give the authority/,

@@ -8,7 +8,6 @@ import t from 'tap'
 import { verifySignature } from '../../src/cli/judge-token.ts'
 import { connect } from '../../src/client/client.ts'
 import { OAuthError } from '../../src/core/errors.ts'
-import { createRemoteKeys } from '../../src/keys/remote-keys.ts'
 import { deliver } from '../../src/notify/deliver.ts'
 import { largestDocument } from '../../src/outgoing/document.ts'
 import type { OutgoingProblem } from '../../src/outgoing/failure.ts'
@@ -224,7 +223,9 @@ t.test('whoever fetches something gives up a server that drips its body, and say
   t.match(delivery, { outcome: 'done' }, 'of a webhook the status counts, and the rest is given up')
   const found = await Promise.all([
     channel.token().catch(error => error),
-    createRemoteKeys({ uri, ca, clock, timeout })({ alg: 'ES256' }).catch(error => error.cause),
+    Promise.resolve(
+      openIssuerKeys({ uri, ca }, { issuer: uri, algorithms: ['ES256'], clock, timeout }).find('ES256', undefined),
+    ).catch(error => error.cause),
     Promise.resolve(createRemoteReporterKeys({ uri, ca, clock, timeout })('one')).catch(error => error.cause),
     verifySignature(token, uri, { ca }).then(({ ...signature }) => ({ message: 'why' in signature && signature.why })),
     verifySignature(token, uri, { identity }).then(({ ...signature }) => ({

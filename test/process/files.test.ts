@@ -253,12 +253,12 @@ t.test('reports every invalid entry of a list, and the position of invalid JSON'
   const jwk = publicKey.export({ format: 'jwk' })
   put('list.json', JSON.stringify([{ ...entry, jwks_file: 'keys.json', algorithms: ['ES256'] }]))
   const keys = [
-    [{ kid: 'a', use: 'enc' }, 'a EC P-256: its use is not sig'],
-    [{ kid: 'b', key_ops: ['sign'] }, 'b EC P-256: its key_ops do not contain verify'],
-    [{ kid: 'c', alg: 'ES384' }, 'c ES384: its alg is not one of the allowed algorithms'],
+    [{ kid: 'a', use: 'enc' }, 'key number 1: its use is not sig'],
+    [{ kid: 'b', key_ops: ['sign'] }, 'key number 2: its key_ops do not contain verify'],
+    [{ kid: 'c', alg: 'ES384' }, 'key number 3: it is for no algorithm that is allowed here'],
     [
       { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'd' },
-      'd OKP Ed25519: its kind is for none of the allowed algorithms',
+      'key number 4: it is for no algorithm that is allowed here',
     ],
   ] as const
   const put4 = (more: readonly object[]) =>
@@ -273,15 +273,13 @@ t.test('reports every invalid entry of a list, and the position of invalid JSON'
     () => readTrustedIssuersFile(path('list.json'), 'https://x.example'),
     {
       message: new RegExp(
-        `keys\\.json: no key verifies a token: ${keys.map(([, why]) => why).join('; ')}; give algorithms`,
+        `keys\\.json: none of its keys can verify access tokens; ${keys.map(([, why]) => why).join('; ')}; give algorithms`,
       ),
     },
     'a key set without a usable key, with the reason for each',
   )
   put4([{ ...jwk, kid: 'e' }])
-  t.match(readTrustedIssuersFile(path('list.json'), 'https://x.example'), [
-    { keys: { jwks: { keys: Array(5).fill({}) } } },
-  ])
+  t.match(readTrustedIssuersFile(path('list.json'), 'https://x.example'), [{ keys: { keys: Array(5).fill({}) } }])
   const webhook = { url: 'https://hooks.example', secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` }
   put('list.json', JSON.stringify([{ ...webhook, ca_file: 'ca.pem' }]))
   t.match(readWebhooksFile(path('list.json')), [{ ca: first.certificate + second.certificate }])

@@ -158,13 +158,13 @@ t.test('reports each added or removed key, whoever changed the file', async t =>
       onChange: ({ kid }, change) => told.push(`${change} ${kid}`),
     })
     await poll()
-    await use(look)
+    await use(poll)
     await poll()
     return told
   }
   t.same(await serve(), [`present ${first.kid}`], 'its first start')
   t.same(await serve(), [], 'nothing has changed')
-  const running = await serve(async look => {
+  const running = await serve(async poll => {
     write(first, stolen)
     const { mtime } = statSync(path)
     await poll()

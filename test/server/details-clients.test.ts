@@ -281,8 +281,12 @@ t.test(
         facts: { found: `resource ${issuer}, audience ${backend}` },
       },
     })
+    t.match(await exchanging({ resource: issuer, audience: `${issuer}/` })(), { status: 200 }, 'control: one target')
     t.match(await formOf({ resource: issuer }), { status: 200 }, 'control')
-    t.match(await refresh(alice, fresh.refresh, { resource: issuer }), { status: 200 }, 'control')
+    const renewed = await refresh(alice, fresh.refresh, { resource: issuer })
+    t.match(renewed, { status: 200 }, 'control')
+    const again = await refresh(alice, renewed.body.refresh_token as string, { resource: `${issuer}/` })
+    t.match(again, { status: 200 }, 'an empty path and / are one target')
   },
 )
 

@@ -335,7 +335,7 @@ t.test('reports all problems of the list of issuers together, and does not start
     [{ ...entry, jwks_file: 'missing.json' }, /missing\.json: there is no such file/],
     [{ ...entry, jwks_file: 'private.json' }, /private\.json, key number 1: this is a private or secret key/],
     [{ ...entry, jwks_file: 'secret.json' }, /secret\.json, key number 1: this is a private or secret key/],
-    [{ ...entry, jwks_file: 'none.json' }, /none\.json: keys must be a list/],
+    [{ ...entry, jwks_file: 'none.json' }, /none\.json: none of its keys can verify access tokens/],
     [{ ...entry, jwks_file: 'text.json' }, /text\.json, line 1, column 1: this word is not JSON/],
   ]
   for (const [wrong, problem] of rows) t.throws(() => read([wrong]), { message: problem }, String(problem))

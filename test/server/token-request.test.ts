@@ -45,7 +45,6 @@ t.test('rejects parameters that are missing, empty, repeated or in brackets (N-3
     `${good}&scope=notes:read&scope=notes:write`,
     `${good}&scope=&scope=`,
     `${good}&unknown=1&unknown=1`,
-    `${good}&resource=https://rs.example/api&resource=https://rs.example/api`,
     'grant_type[]=client_credentials&client_id=alice',
     'grant_type=client_credentials&client_id[]=alice',
     'grant_type=client_credentials&client_id[0]=alice',
@@ -58,6 +57,18 @@ t.test('rejects parameters that are missing, empty, repeated or in brackets (N-3
   ])
     t.match(await post(body), malformed, body)
   t.notOk('client_id' in {})
+})
+
+t.test('a request that names two targets is refused as such (RFC 8707 §2, RFC 8693 §2.1)', async t => {
+  const target = 'https://localhost:8443'
+  t.match(await post(`${good}&resource=${target}`), { status: 200 }, 'control')
+  for (const body of [
+    `${good}&resource=${target}&resource=${target}`,
+    `${good}&resource=${target}&resource=https://other.example`,
+    `${good}&resource=&resource=${target}`,
+    `${good}&audience=${target}&audience=${target}`,
+  ])
+    t.match(await post(body), refused('invalid_target', 'target_unknown'), body)
 })
 
 t.test('treats names of Object.prototype as unknown parameters', async t => {

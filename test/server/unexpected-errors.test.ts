@@ -394,7 +394,7 @@ t.test('checks the signing keys file again after a check that throws', async t =
   const problems: string[] = []
   let isFailing = true
   const replaced: unknown[] = []
-  const { look } = watchKeysFile(
+  const { poll } = watchKeysFile(
     path,
     { all: [], replace: (...keys: unknown[]) => void replaced.push(keys) } as unknown as KeyRing,
     {
@@ -408,10 +408,10 @@ t.test('checks the signing keys file again after a check that throws', async t =
       onChange() {},
     },
   )
-  await look()
+  await poll()
   t.same(problems, ['the signing keys stay as they are: the clock'])
   isFailing = false
-  await look()
+  await poll()
   t.equal(replaced.length, 1)
 })
 

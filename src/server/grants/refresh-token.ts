@@ -5,7 +5,7 @@ import { readScope } from '../../core/access-token.ts'
 import { confirm } from '../../core/confirmation.ts'
 import { OAuthError, type Why } from '../../core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
-import { decide, withoutQuery } from '../../core/policy.ts'
+import { decide, isSameTarget, withoutQuery } from '../../core/policy.ts'
 import { refreshReasons } from '../../core/refresh-token.ts'
 import type { Grant as Stored } from '../../store/store.ts'
 import { requireParameter } from '../bodies.ts'
@@ -32,14 +32,14 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const granted = readScope(grant.scope)
   if (!readScope(scope).every(token => granted.includes(token)))
     throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', { found: scope, expected: grant.scope })
-  if (resource !== grant.audience)
+  if (!isSameTarget(resource, grant.audience))
     // never wider than granted
     throw new OAuthError('invalid_target', 'target_unknown', 'other_than_granted', {
       found: withoutQuery(resource),
       expected: grant.audience,
     })
-  const permission = decide(client, { scope, binding, resource }, parts.targets)
-  const cnf = confirm(presenter, permission.binding) // before any change, since it can throw
+  const permission = decide(client, { scope, binding, resource: grant.audience }, parts.targets)
+  const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
 
   const successor = buildOpaqueToken('rt', randomBytes(32))
   const used = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)

@@ -78,7 +78,7 @@ async function readOurs(
   try {
     claims = (await parts.readToken(token)) as unknown as AccessTokenClaims
     const { aud, client_id: owner } = claims
-    if (!parts.targets.has(aud)) throw invalid('audience', { found: describeValue(aud) })
+    if (parts.targets.find(aud) === undefined) throw invalid('audience', { found: describeValue(aud) })
     checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: aud }, time)
     // Those of this server have whole seconds; in one that has not, what is left of the last second is nobody's.
     if (Math.floor(claims.exp) <= time)

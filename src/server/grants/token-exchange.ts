@@ -2,7 +2,7 @@
 // Never more scope than it had, never longer than it lasts, and bound as every token of ours is, never more weakly than it.
 import { confirm, isAtLeast } from '../../core/confirmation.ts'
 import { malformed, OAuthError } from '../../core/errors.ts'
-import { decide, withoutQuery } from '../../core/policy.ts'
+import { decide, isSameTarget, withoutQuery } from '../../core/policy.ts'
 import { narrowScope } from '../../core/subject-token.ts'
 import { type Form, requireParameter } from '../bodies.ts'
 import { type GrantRequest, startGrant } from './grant.ts'
@@ -53,7 +53,7 @@ export async function tokenExchange({ request, form, by, parts }: GrantRequest):
 
 /** A token is for one target, whichever parameter names it. @throws OAuthError `target_unknown` */
 function readTarget({ resource, audience }: Form): string | undefined {
-  if (resource !== undefined && audience !== undefined && resource !== audience)
+  if (resource !== undefined && audience !== undefined && !isSameTarget(resource, audience))
     throw new OAuthError('invalid_target', 'target_unknown', 'two_targets', {
       found: `resource ${withoutQuery(resource)}, audience ${withoutQuery(audience)}`,
     })

@@ -1,18 +1,21 @@
 // Tokens of outside issuers: which issuer one claims to come from, and whether that issuer signed it (RFC 8725 §3.1, §3.8).
-// Signatures are verified by jose, with the keys that were configured and nothing that a token points to (RFC 8725 §3.10).
-import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 'jose'
+// Signatures are verified with the keys that were configured, and with nothing that a token points to (RFC 8725 §3.10).
+import { decodeJwt } from 'jose'
 import { describeSegments, isCanonical, parseObject } from '../../core/compact-jws.ts'
 import { describeValue } from '../../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { isTooDeep, maximumDepth } from '../../core/json-depth.ts'
 import type { TrustedIssuer } from '../../core/trusted-issuer.ts'
-import { createRemoteKeys, type FindOutsideKey } from '../../keys/remote-keys.ts'
+import type { IssuerAlgorithm } from '../../keys/key-set.ts'
+import { type IssuerKeys, openIssuerKeys } from '../../verify/issuer-keys.ts'
+import { type FindIssuerKeys, verifySignature } from '../../verify/issuer-token.ts'
 import type { Claims } from '../../verify/token-reader.ts'
 
 export interface OutsideIssuer {
   readonly rules: TrustedIssuer
-  readonly keys: { readonly jwks: JSONWebKeySet } | { readonly uri: string; readonly ca: string | undefined }
+  /** The keys of a file, or where they are. */
+  readonly keys: IssuerKeys
 }
 
 export interface OutsideIssuers {
@@ -30,18 +33,23 @@ export interface OutsideIssuersOptions {
   readonly clock?: (() => number) | undefined
   /** Milliseconds that an issuer has to answer. */
   readonly timeout?: number | undefined
+  /** Called with a sentence when keys of an issuer are left out. */
+  readonly onWarning?: ((message: string) => void) | undefined
 }
 
 export function createOutsideIssuers(
   issuers: readonly OutsideIssuer[],
-  { clock = () => performance.now(), timeout = 5000 }: OutsideIssuersOptions = {},
+  options: OutsideIssuersOptions = {},
 ): OutsideIssuers {
   const index = (list: readonly OutsideIssuer[]) =>
-    new Map<unknown, { rules: TrustedIssuer; find: FindOutsideKey }>(
-      list.map(({ rules, keys }) => [
-        rules.issuer,
-        { rules, find: 'jwks' in keys ? createLocalJWKSet(keys.jwks) : createRemoteKeys({ ...keys, clock, timeout }) },
-      ]),
+    new Map<unknown, { rules: TrustedIssuer; find: FindIssuerKeys }>(
+      list.map(({ rules, keys }) => {
+        const algorithms = rules.algorithms as readonly IssuerAlgorithm[]
+        return [
+          rules.issuer,
+          { rules, find: openIssuerKeys(keys, { ...options, issuer: rules.issuer, algorithms }).find },
+        ]
+      }),
     )
   let trusted = index(issuers)
   return {
@@ -52,28 +60,17 @@ export function createOutsideIssuers(
       if (issuer === undefined) throw invalid('not_trusted', { issuer: describeValue(unverified.iss) })
       const { rules, find } = issuer
       const { alg, kid, type } = readHeader(token, rules)
-      try {
-        const { payload } = await compactVerify(token, find, { algorithms: [...rules.algorithms] })
-        const claims = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload)) as Claims
-        return { claims, rules, type }
-      } catch (error) {
-        if (error instanceof OAuthError) throw error
-        // The words of the library could quote the token, so only its code counts.
-        const code = String((error as { code?: unknown }).code ?? '')
-        throw invalid(verificationProblems[code] ?? 'not_verified', { issuer: rules.issuer, kid, alg, code })
-      }
+      const facts = { issuer: rules.issuer, kid, alg }
+      const candidates = await find(alg, kid)
+      if (candidates.length === 0) throw invalid('unknown_key', facts)
+      const payload = await verifySignature(token, alg, candidates)
+      if (payload === undefined) throw invalid('wrong_signature', facts)
+      return { claims: JSON.parse(payload) as Claims, rules, type }
     },
     replace: others => {
       trusted = index(others)
     },
   }
-}
-
-/** What the codes of jose mean for the operator. */
-const verificationProblems: Readonly<Record<string, DetailOf<'subject_token_invalid'>>> = {
-  ERR_JWKS_NO_MATCHING_KEY: 'unknown_key',
-  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'several_keys',
-  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: 'wrong_signature',
 }
 
 /**
@@ -83,7 +80,7 @@ const verificationProblems: Readonly<Record<string, DetailOf<'subject_token_inva
 function readHeader(
   token: string,
   rules: TrustedIssuer,
-): { alg: string; kid: string | undefined; type: string | undefined } {
+): { alg: IssuerAlgorithm; kid: string | undefined; type: string | undefined } {
   const segments = token.split('.')
   const header = segments.every(isCanonical)
     ? parseObject(Buffer.from(segments[0] as string, 'base64url').toString())
@@ -98,7 +95,7 @@ function readHeader(
   // An extension that must be understood (RFC 7515 §4.1.11): none is.
   if (Object.hasOwn(header, 'crit'))
     throw invalid('header_member', { header: 'crit', found: describeValue(header.crit) })
-  return { alg, kid, type: typ }
+  return { alg: alg as IssuerAlgorithm, kid, type: typ }
 }
 
 /** Returns `iss` of a token that is not verified yet; undefined when it is not a JWT. */

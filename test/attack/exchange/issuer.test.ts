@@ -61,7 +61,7 @@ t.test(
       'no keys': (_request, response) => response.end('{}'),
       'keys in another format': (_request, response) => response.end('{"keys":{}}'),
       null: (_request, response) => response.end('null'),
-      'too large, by its Content-Length': (_request, response) => response.end(`${keys}${' '.repeat(70_000)}`),
+      'too large, by its Content-Length': (_request, response) => response.end(`${keys}${' '.repeat(262_144)}`),
       'too large, without end': (_request, response) => {
         const timer = setInterval(() => response.write(' '.repeat(16_384)), 1)
         response.on('close', () => clearInterval(timer))
@@ -127,26 +127,63 @@ t.test(
   },
 )
 
-t.test('verifies nothing with symmetric, private, foreign or invalid keys of an issuer', async t => {
-  const keyServer = await startKeyServer(t, pki, good)
-  const { server, connection, ask } = await startAt(t, keyServer.uri)
-  t.match(await ask(), { status: 200 }, 'control')
-  const { kid, alg } = issuer.publicJwk
-  for (const [name, key] of [
-    ['symmetric', { kty: 'oct', k: Buffer.alloc(32).toString('base64url'), kid, alg: 'HS256' }],
-    ['private', { ...issuer.privateJwk, kid, alg }],
-    ['for encryption', { ...issuer.publicJwk, use: 'enc' }],
-    ['for another algorithm', { ...issuer.publicJwk, alg: 'ES384' }],
-    ['not on its curve', { ...issuer.publicJwk, x: issuer.publicJwk.y as string }],
-    ['empty', { kty: 'EC', kid }],
-  ] as const) {
-    keyServer.answer = give(key as never)
-    server.clock += 600
-    await refuseExchange(t, { server, connection }, name, await issuer.sign(server.clock))
+t.test(
+  'verifies nothing with symmetric, private, foreign or invalid keys of an issuer, and ignores them beside valid ones',
+  async t => {
+    const keyServer = await startKeyServer(t, pki, good)
+    const { server, ask } = await startAt(t, keyServer.uri)
+    t.match(await ask(), { status: 200 }, 'control')
+    const { kid, alg } = issuer.publicJwk
+    for (const [name, key] of [
+      ['symmetric', { kty: 'oct', k: Buffer.alloc(32).toString('base64url'), kid, alg: 'HS256' }],
+      ['private', { ...issuer.privateJwk, kid, alg }],
+      ['for encryption', { ...issuer.publicJwk, use: 'enc' }],
+      ['for another algorithm', { ...issuer.publicJwk, alg: 'ES384' }],
+      ['not on its curve', { ...issuer.publicJwk, x: issuer.publicJwk.y as string }],
+      ['empty', { kty: 'EC', kid }],
+    ] as const) {
+      keyServer.answer = give(key as never)
+      server.clock += 600
+      t.match(await ask(), unavailable, name)
+      keyServer.answer = give(key as never, issuer.publicJwk)
+      server.clock += 1
+      t.match(await ask(), { status: 200 }, `${name}, beside the right one`)
+      t.match(server.log.join(), 'keys of https://idp.example that are left out: key number 1: ', 'the log names it')
+    }
+  },
+)
+
+t.test('key sets as identity providers publish them verify tokens', async t => {
+  const { kid, alg, use, ...bare } = issuer.publicJwk
+  const [other, third] = [await makeIssuer('outside-1'), await makeIssuer('outside-1', 'RS256')]
+  const long = `CN=a b,O=x:@/+=${'k'.repeat(185)}`
+  const sets: Readonly<Record<string, { keys: unknown[]; header?: object }>> = {
+    'without alg and use': { keys: [{ ...bare, kid }] },
+    'with members that mean nothing here': {
+      keys: [{ ...issuer.publicJwk, x5t: 'x', x5c: ['x'], issuer: idp, key_ops: ['verify'], exp: '1.5', nbf: {} }],
+    },
+    'without kid, in key and token': { keys: [bare], header: { kid: undefined } },
+    'two keys, and a token without kid': { keys: [other.publicJwk, issuer.publicJwk], header: { kid: undefined } },
+    'one kid for several keys': { keys: [third.publicJwk, other.publicJwk, issuer.publicJwk] },
+    'one kid twice': { keys: [issuer.publicJwk, issuer.publicJwk] },
+    'a kid of 200 characters': { keys: [{ ...bare, kid: long }], header: { kid: long } },
+    'keys of unknown kinds beside it': {
+      keys: [null, 7, { kty: 'AKP', alg: 'ML-DSA-44', pub: 'x', kid }, { ...bare, kid, use: 'enc' }, issuer.publicJwk],
+    },
+    'ten keys with chains, 100 KiB': {
+      keys: [...Array.from({ length: 9 }, () => ({ ...bare, kid: 'x', x5c: ['A'.repeat(11_000)] })), issuer.publicJwk],
+    },
   }
-  keyServer.answer = give({ ...issuer.publicJwk }, { ...issuer.publicJwk })
-  server.clock += 600
-  await refuseExchange(t, { server, connection }, 'two keys of one kid', await issuer.sign(server.clock))
+  const keyServer = await startKeyServer(t, pki, good)
+  const { server, connection } = await startAt(t, keyServer.uri)
+  for (const [name, { keys, header = {} }] of Object.entries(sets)) {
+    keyServer.answer = give(...(keys as never[]))
+    server.clock += 600
+    const token = await issuer.sign(server.clock, { iat: server.clock - 0.5, exp: server.clock + 60.25 }, header)
+    t.match(await exchange(connection, token), { status: 200 }, name)
+    const foreign = await (await makeIssuer()).sign(server.clock, {}, header)
+    await refuseExchange(t, { server, connection }, `${name}, another key`, foreign)
+  }
 })
 
 t.test('fetches keys only over TLS from a host that its certificate names', async t => {

@@ -20,6 +20,7 @@ import {
 
 const issuer = await makeIssuer()
 const impostor = await makeIssuer() // another key under the same kid
+const ofRsa = await makeIssuer('rsa-1', 'RS256')
 const onlyRsa = 'https://rsa.example'
 const entries = [
   { issuer: idp, audience: outsideAudience, jwks_file: 'keys.json', subject_prefix: 'idp:' },
@@ -35,7 +36,7 @@ const clients = [
   ...exchangeClients,
   { ...exchangeClients[2], client_id: 'idp:bot', tls_client_auth_subject_dn: 'CN=bot' },
 ]
-const env = trust(t.testdir(), entries, { 'keys.json': { keys: [issuer.publicJwk] } })
+const env = trust(t.testdir(), entries, { 'keys.json': { keys: [issuer.publicJwk, ofRsa.publicJwk] } })
 const server = await startTestServer({ env, clients })
 t.teardown(() => server.close())
 const alice = await server.connect('alice')

@@ -13,7 +13,6 @@ import { chooseMatrix } from '../../../src/cli/lab/matrix.ts'
 import { command as token } from '../../../src/cli/token.ts'
 import { connect, createClient, type Identity } from '../../../src/client/client.ts'
 import { OAuthError } from '../../../src/core/errors.ts'
-import { createRemoteKeys } from '../../../src/keys/remote-keys.ts'
 import { openConnection as openLabConnection } from '../../../src/lab/connection.ts'
 import { deliver } from '../../../src/notify/deliver.ts'
 import { connectTls } from '../../../src/outgoing/connect.ts'
@@ -112,11 +111,7 @@ export const callers: Readonly<Record<string, (called: Called) => Promise<void>>
   lab: ({ port, identity }) => useConnection(openLabConnection, port, identity),
   'tlsbound/testing': ({ port, identity }) =>
     useConnection(options => openTestConnection(options, 'alice'), port, identity),
-  'keys of an outside issuer': ({ origin, identity: { ca } }) => {
-    const find = createRemoteKeys({ uri: `${origin}/jwks`, ca, clock: () => performance.now(), timeout: 5000 })
-    return withCause(find({ alg: 'ES256', kid: 'one' }))
-  },
-  'keys of the issuer of a resource': async ({ origin, identity: { ca } }) => {
+  'keys of an issuer': async ({ origin, identity: { ca } }) => {
     const { find } = openIssuerKeys({ uri: `${origin}/jwks`, ca }, { issuer: origin, algorithms: ['ES256'] })
     await withCause(Promise.resolve(find('ES256', 'one')))
   },

@@ -1,0 +1,69 @@
+// tlsbound/express in Express 5. N-24; CL13.
+import type { RequestListener } from 'node:http'
+import express, { type ErrorRequestHandler } from 'express'
+import t from 'tap'
+import { createVerifier, mutualTls } from 'tlsbound'
+import { requireToken } from 'tlsbound/express'
+import { accepted, connect, listen, material, reading, testFramework } from '../helpers/server/bound-api.ts'
+
+testFramework('Express', {
+  protocols: { mutualTls: ['http/1.1'], https: ['http/1.1'] },
+  start: (t, factory, { verifier }) => {
+    const app = express()
+    app.use(requireToken(verifier))
+    app.get('/notes', (request, response) => void response.send(`notes of ${request.token.claims.sub}`))
+    app.get('/write', requireToken(verifier, { scope: 'notes:write' }), (request, response) => {
+      response.send(`written by ${request.token.claims.sub}`)
+    })
+    app.get('/fault', () => {
+      throw new Error('a fault of the app')
+    })
+    const onError: ErrorRequestHandler = (_error, _request, response, _next) => void response.status(500).send('fault')
+    app.use(onError)
+    return listen(t, factory(app))
+  },
+})
+
+t.test('a client that offers h2 alone gets no connection, and the process serves on', async t => {
+  const app = express()
+  app.use(requireToken(accepted))
+  app.get('/notes', (_request, response) => void response.send('notes'))
+  const port = await listen(t, mutualTls(material)(app))
+  await t.rejects(connect(t, port, 'alice', 'h2'))
+  t.match(await (await connect(t, port)).get('/notes', reading), { status: 200, text: 'notes' })
+})
+
+t.test('http2: true is refused at the start, where the app is one of Express', t => {
+  t.throws(() => mutualTls({ ...material, http2: true })(express() as RequestListener), {
+    name: 'TypeError',
+    message: /^http2: true, but Express/,
+  })
+  mutualTls({ ...material, http2: false })(express()).close()
+  t.end()
+})
+
+t.test('a listener that throws in onRefusal reaches the error handler of the app', async t => {
+  const verifier = createVerifier({
+    ...accepted,
+    onRefusal: () => {
+      throw new RangeError('a fault of the app')
+    },
+  })
+  const app = express()
+  app.use(requireToken(verifier))
+  const onError: ErrorRequestHandler = ({ name }, _request, response, _next) => void response.status(500).send(name)
+  app.use(onError)
+  const here = await connect(t, await listen(t, mutualTls(material)(app)))
+  t.match(await here.get('/notes'), { status: 500, text: 'RangeError' })
+})
+
+t.test('an app that throws while it takes the token fails like any other', async t => {
+  const app = express()
+  app.use(requireToken(accepted), () => {
+    throw new RangeError('a fault of the app')
+  })
+  const onError: ErrorRequestHandler = ({ name }, _request, response, _next) => void response.status(500).send(name)
+  app.use(onError)
+  const here = await connect(t, await listen(t, mutualTls(material)(app)))
+  t.match(await here.get('/notes', reading), { status: 500, text: 'RangeError' })
+})
