@@ -82,14 +82,14 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
 }
 
 /** The scope tokens of a `scope` parameter or claim; an empty string has none (RFC 6749 §3.3). */
-export function readScope(scope: string): string[] {
+export function parseScope(scope: string): string[] {
   return scope === '' ? [] : scope.split(' ')
 }
 
 /** Whether a value is a list of scope tokens with single spaces between them, without repetition. */
 export function isScope(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > 1024) return false
-  const tokens = readScope(value)
+  const tokens = parseScope(value)
   return new Set(tokens).size === tokens.length && tokens.every(token => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(token))
 }
 

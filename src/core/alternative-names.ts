@@ -2,7 +2,7 @@
 // node:crypto decides (subject-rule.ts).
 import { readExtension, readFields, subjectAltName } from './certificate-fields.ts'
 import { readSequence } from './der.ts'
-import { printable } from './printable.ts'
+import { escapeForDisplay } from './escape-for-display.ts'
 
 export interface AlternativeName {
   /** By the context tag of GeneralName. */
@@ -27,7 +27,7 @@ export function readAlternativeNames(certificate: Buffer, limit: number): Altern
     .map(({ tag, content }) => {
       const kind = kinds.get(tag) ?? 'other'
       const value = kind === 'san_ip' ? describeAddress(content) : kind === 'other' ? '' : content.toString('latin1')
-      return { kind, value: printable(value) }
+      return { kind, value: escapeForDisplay(value) }
     })
 }
 

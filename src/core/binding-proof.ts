@@ -10,8 +10,8 @@ import type { Presenter } from './presenter.ts'
 import {
   describeKey,
   type ProofAlgorithm,
+  proofAlgorithmsOf,
   proofKeys,
-  readProofAlgorithms,
   signProof,
   verifyProofSignature,
 } from './proof-algorithm.ts'
@@ -57,7 +57,7 @@ export function hashToken(token: string): string {
  * @throws TypeError for a kind of key that no proof can be signed with.
  */
 export function buildBindingProof(claims: ProofClaims, key: KeyObject, thumbprint: string): string {
-  const [alg] = readProofAlgorithms(key)
+  const [alg] = proofAlgorithmsOf(key)
   if (alg === undefined)
     throw new TypeError(`a proof needs a key of one of these kinds: ${proofKeys}; this one is ${describeKey(key)}`)
   const header = { typ: type, alg, 'x5t#S256': thumbprint }
@@ -118,7 +118,7 @@ function readAlgorithm(
   key: KeyObject,
 ): ProofAlgorithm {
   const { typ, alg, 'x5t#S256': thumbprint, ...others } = header ?? {}
-  const algorithm = readProofAlgorithms(key).find(name => name === alg)
+  const algorithm = proofAlgorithmsOf(key).find(name => name === alg)
   if (algorithm === undefined) return refuse('header', { header: 'alg', found: describeValue(alg) })
   if (typ !== type) refuse('header', { header: 'typ', found: describeValue(typ) })
   if (thumbprint !== x5t) refuse('header', { header: 'x5t#S256', found: describeValue(thumbprint), expected: x5t })

@@ -2,11 +2,11 @@
 // Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation, theft_response, resource;
 // tls_session_bound_access_tokens is that of draft-mw-oauth-tls-session-bound-tokens §3.2: proof and nothing else.
 import { hash, type JsonWebKey } from 'node:crypto'
-import { isScope, readScope } from './access-token.ts'
+import { isScope, parseScope } from './access-token.ts'
 import { type TokenBinding, tokenBindings } from './confirmation.ts'
-import { agreesWith, readKeyCertificate } from './key-certificate.ts'
+import { agreesWith, parseKeyCertificate } from './key-certificate.ts'
 import type { Rotation } from './refresh-token.ts'
-import { readSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
+import { parseSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
 
 /** client_secret_basic comes on top of a certificate as for tls_client_auth, never in its place. */
 export const authenticationMethods = ['tls_client_auth', 'self_signed_tls_client_auth', 'client_secret_basic'] as const
@@ -45,7 +45,7 @@ export interface Client {
 export type Clients = ReadonlyMap<string, Client>
 
 /** Reads a list of registrations; `problems` receives a sentence for each thing that is wrong with it. */
-export function readClients(list: unknown, problems: string[]): Clients {
+export function parseClients(list: unknown, problems: string[]): Clients {
   const clients = new Map<string, Client>()
   /** The first client with each mark. */
   const owners = new Map<string, string>()
@@ -54,7 +54,7 @@ export function readClients(list: unknown, problems: string[]): Clients {
     return clients
   }
   list.forEach((registration: unknown, index) => {
-    const client = readClient(registration, sentence =>
+    const client = parseClient(registration, sentence =>
       problems.push(`client ${nameOf(registration, index)}: ${sentence}`),
     )
     if (client === undefined) return
@@ -88,7 +88,7 @@ export const registrationMembers: ReadonlySet<string> = new Set([
 ])
 
 /** Reads one registration. */
-export function readClient(registration: unknown, problem: (sentence: string) => void): Client | undefined {
+export function parseClient(registration: unknown, problem: (sentence: string) => void): Client | undefined {
   if (typeof registration !== 'object' || registration === null || Array.isArray(registration)) {
     problem('must be a JSON object')
     return undefined
@@ -130,13 +130,13 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
   ].filter(sentence => sentence !== false)
   wrong.forEach(problem)
   const identity =
-    method === 'self_signed_tls_client_auth' ? readCertificates(entry, problem) : readSubject(entry, problem)
+    method === 'self_signed_tls_client_auth' ? parseCertificates(entry, problem) : parseSubject(entry, problem)
   if (wrong.length > 0 || identity === undefined) return undefined
   return Object.freeze({
     id: id as string,
     method: method as Client['method'],
     ...identity,
-    scope: new Set(readScope(scope as string)),
+    scope: new Set(parseScope(scope as string)),
     grantTypes: new Set(grants as GrantType[]),
     bindings: bindings as [TokenBinding],
     format: format as Client['format'],
@@ -148,22 +148,22 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
 
 type Identity = Pick<Client, 'subject' | 'certificates'>
 
-function readSubject(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
+function parseSubject(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
   const [type, ...others] = subjectRules.filter(name => entry[`tls_client_auth_${name}`] !== undefined)
   if (type === undefined || others.length > 0 || entry.jwks !== undefined) {
     problem(`exactly one of ${subjectRules.map(name => `tls_client_auth_${name}`).join(', ')} must be given`)
     return undefined
   }
   const name = `tls_client_auth_${type}`
-  const subject = readSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
+  const subject = parseSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
   return subject && { subject, certificates: new Set() }
 }
 
 /** RFC 8705 §2.2.2: the certificates themselves, first entry of each key's `x5c`. */
-function readCertificates(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
+function parseCertificates(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
   const rules = subjectRules.some(name => entry[`tls_client_auth_${name}`] !== undefined)
   const keys = (entry.jwks as { keys?: unknown } | null | undefined)?.keys
-  const certificates = Array.isArray(keys) ? keys.map(readKeyCertificate) : []
+  const certificates = Array.isArray(keys) ? keys.map(parseKeyCertificate) : []
   const read = certificates.filter(certificate => certificate !== undefined)
   if (rules || read.length === 0 || read.length < certificates.length)
     problem('jwks must hold keys with a certificate in x5c, and no tls_client_auth_… must be given beside it')

@@ -16,7 +16,7 @@ const maximumLength = 4096
  * Reads the header of a token that is not verified yet.
  * @throws OAuthError `bad_signature` when the text is not a JWS of our form, `wrong_type` when it is not an access token.
  */
-export function readTokenHeader(token: string): TokenHeader {
+export function parseTokenHeader(token: string): TokenHeader {
   if (token.length > maximumLength) refuse('bad_signature', 'too_long', { found: token.length, limit: maximumLength })
   const segments = token.split('.')
   const isForm = segments.length === 3 && segments.every(isCanonical)

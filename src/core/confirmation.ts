@@ -6,7 +6,7 @@ import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
-import { describeKey, proofKeys, readProofAlgorithms } from './proof-algorithm.ts'
+import { describeKey, proofAlgorithmsOf, proofKeys } from './proof-algorithm.ts'
 
 /**
  * The levels, weakest first: bound to the client certificate; to it, with a proof for each connection that it is used on
@@ -69,7 +69,7 @@ export function isAtLeast(level: TokenBinding, demanded: TokenBinding): boolean 
 }
 
 function requireProofKey(key: KeyObject): void {
-  if (readProofAlgorithms(key).length > 0) return
+  if (proofAlgorithmsOf(key).length > 0) return
   const facts = { found: describeKey(key), expected: proofKeys }
   throw new OAuthError('invalid_request', 'binding_unavailable', 'no_proof_algorithm', facts)
 }

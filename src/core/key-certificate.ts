@@ -2,7 +2,7 @@
 import { type JsonWebKey, X509Certificate } from 'node:crypto'
 
 /** undefined when there is none that can be read. */
-export function readKeyCertificate(key: unknown): X509Certificate | undefined {
+export function parseKeyCertificate(key: unknown): X509Certificate | undefined {
   const encoded: unknown = (key as { x5c?: unknown[] } | null)?.x5c?.[0]
   try {
     return new X509Certificate(Buffer.from(encoded as string, 'base64'))

@@ -1,6 +1,6 @@
 // A report of leaked tokens, in the format of GitHub's secret scanning partner programme: a JSON array of what was found.
 // Its sender is known by then. What it says of places is text from anywhere, and any of its entries can be malformed.
-import { printable } from './printable.ts'
+import { escapeForDisplay } from './escape-for-display.ts'
 
 export interface Leak {
   readonly token: string
@@ -37,7 +37,7 @@ const maximumPlace = 256
  * Reads a report. Every entry with a token counts, whatever the others are; unknown members are ignored, and null is as good
  * as absent. Returns undefined for what is not an array with an entry.
  */
-export function readLeakReport(value: unknown): LeakReport | undefined {
+export function parseLeakReport(value: unknown): LeakReport | undefined {
   if (!Array.isArray(value) || value.length === 0) return undefined
   const leaks = new Map<string, Leak>()
   const problems: EntryProblem[] = []
@@ -68,10 +68,10 @@ function isPlace(value: unknown): boolean {
 }
 
 function describePlace(place: unknown): string | undefined {
-  return typeof place === 'string' ? printable(blotTokens(place)).slice(0, maximumPlace) : undefined
+  return typeof place === 'string' ? escapeForDisplay(redactTokens(place)).slice(0, maximumPlace) : undefined
 }
 
 /** Leaves of each text that looks like a token of ours only how it begins. */
-export function blotTokens(text: string): string {
+export function redactTokens(text: string): string {
   return text.replace(/(tlsbound_(?:rt|at)_)\w+|(eyJ)[\w.%-]+/g, (_, opaque = '', jwt = '') => `${opaque}${jwt}…`)
 }

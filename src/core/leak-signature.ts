@@ -19,12 +19,12 @@ export function isSignedBy(body: Buffer, signature: string, key: KeyObject): boo
  * Reads a document of the form `{ public_keys: [{ key_identifier, key }] }`, with keys in PEM. All that are listed count:
  * a reporter takes one out when it no longer does. @throws TypeError when one of them cannot be used.
  */
-export function readReporterKeys(document: unknown): ReporterKeys {
+export function parseReporterKeys(document: unknown): ReporterKeys {
   const entries = listOf(document)
   const keys = new Map(
     entries.map((entry, index) => {
       try {
-        return readReporterKey(entry)
+        return parseReporterKey(entry)
       } catch (error) {
         throw new TypeError(`public_keys number ${index + 1}: ${(error as Error).message}`)
       }
@@ -34,11 +34,11 @@ export function readReporterKeys(document: unknown): ReporterKeys {
   return keys
 }
 
-/** As `readReporterKeys`, for a document of somebody else's: keys of kinds that are not for us are left out. */
-export function readUsableReporterKeys(document: unknown): ReporterKeys {
+/** As `parseReporterKeys`, for a document of somebody else's: keys of kinds that are not for us are left out. */
+export function parseUsableReporterKeys(document: unknown): ReporterKeys {
   const usable = listOf(document).flatMap(entry => {
     try {
-      return [readReporterKey(entry)]
+      return [parseReporterKey(entry)]
     } catch {
       return []
     }
@@ -54,7 +54,7 @@ function listOf(document: unknown): readonly unknown[] {
   return entries
 }
 
-function readReporterKey(entry: unknown): readonly [identifier: string, key: KeyObject] {
+function parseReporterKey(entry: unknown): readonly [identifier: string, key: KeyObject] {
   const { key_identifier: identifier, key: pem } = (entry ?? {}) as Readonly<Record<string, unknown>>
   if (typeof identifier !== 'string' || !/^[\w.~-]{1,128}$/.test(identifier))
     throw new TypeError('key_identifier must have 1 to 128 characters of A-Z, a-z, 0-9 and _.~-')

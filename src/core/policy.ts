@@ -1,12 +1,12 @@
 // What a client may have now: asked when a token is issued, never remembered.
 import type { AccessTokenClaims } from './access-token.ts'
-import { isScope, readScope } from './access-token.ts'
+import { isScope, parseScope } from './access-token.ts'
 import type { Client } from './client.ts'
 import type { TokenBinding } from './confirmation.ts'
 import { OAuthError } from './errors.ts'
 
 /** What a token request asks for; what it leaves out is undefined. */
-export interface Wish {
+export interface TokenRequest {
   readonly scope: string | undefined
   readonly binding: string | undefined
   readonly resource: string | undefined
@@ -19,7 +19,7 @@ export interface Targets {
   has(audience: string): boolean
 }
 
-export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
+export interface Authorization extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
   readonly binding: TokenBinding
 }
 
@@ -27,21 +27,21 @@ export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
  * Decides what the client gets: its whole registered scope and its default binding where it asks for nothing else.
  * @throws OAuthError `scope_denied`, `binding_not_allowed` or `target_unknown`.
  */
-export function decide(client: Client, wish: Wish, targets: Targets): Permission {
-  const scope = wish.scope ?? [...client.scope].join(' ')
+export function authorize(client: Client, request: TokenRequest, targets: Targets): Authorization {
+  const scope = request.scope ?? [...client.scope].join(' ')
   if (!isScope(scope)) throw new OAuthError('invalid_scope', 'scope_denied', 'scope_malformed', { found: scope })
-  if (!readScope(scope).every(token => client.scope.has(token)))
+  if (!parseScope(scope).every(token => client.scope.has(token)))
     throw new OAuthError('invalid_scope', 'scope_denied', 'not_registered', {
       found: scope,
       expected: [...client.scope].join(' '),
     })
-  const binding = wish.binding ?? client.bindings[0]
+  const binding = request.binding ?? client.bindings[0]
   if (!isAllowed(binding, client))
     throw new OAuthError('invalid_request', 'binding_not_allowed', 'not_registered', {
       found: binding,
       expected: client.bindings.join(' '),
     })
-  const audience = wish.resource ?? targets.fallback
+  const audience = request.resource ?? targets.fallback
   if (!targets.has(audience))
     // RFC 8707 §2
     throw new OAuthError('invalid_target', 'target_unknown', 'not_registered', { found: withoutQuery(audience) })

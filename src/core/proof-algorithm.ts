@@ -8,7 +8,7 @@ export type ProofAlgorithm = 'ES256' | 'ES384' | 'EdDSA' | 'PS256' | 'RS256'
 export const proofAlgorithms: readonly ProofAlgorithm[] = ['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256']
 
 /** The algorithms that a key can be used with here, the preferred one first; none for a kind of key that is not taken. */
-export function readProofAlgorithms({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): ProofAlgorithm[] {
+export function proofAlgorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): ProofAlgorithm[] {
   const { namedCurve, modulusLength = 0 } = asymmetricKeyDetails ?? {}
   switch (asymmetricKeyType) {
     case 'ec':

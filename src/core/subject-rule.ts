@@ -19,7 +19,7 @@ export interface SubjectRule {
  * Reads the name that a registration demands; undefined when it is not of its form, and then `problem` receives what is wrong,
  * to be said after the name of the setting.
  */
-export function readSubjectRule(
+export function parseSubjectRule(
   type: SubjectRule['type'],
   value: unknown,
   problem: (sentence: string) => void = () => {},

@@ -1,6 +1,6 @@
 // The claims of a subject token → on whose behalf a token of ours may be issued, and within which bounds (RFC 8693 §2.1).
 // Its signature is verified elsewhere. Whatever would restrict it in a way that cannot be checked here refuses it.
-import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, readScope } from './access-token.ts'
+import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, parseScope } from './access-token.ts'
 import { type TokenBinding, verifyConfirmation } from './confirmation.ts'
 import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
@@ -32,7 +32,7 @@ const foreign = ['events', 'act']
  * Reads a token of an outside issuer, whose signature is verified, as presented by the client `clientId` at `now`, in seconds.
  * @throws OAuthError `subject_token_invalid`, with the first claim that is wrong.
  */
-export function readOutsideSubject(
+export function verifyOutsideSubject(
   claims: Claims,
   rules: TrustedIssuer,
   { clientId, presenter, now }: { clientId: string; presenter: Presenter; now: number },
@@ -80,13 +80,14 @@ function readTimes(claims: Claims, rules: TrustedIssuer, now: number): number {
  * @throws OAuthError `scope_denied` for more, or when nothing is left of a scope that there was.
  */
 export function narrowScope(
-  wish: string | undefined,
+  requested: string | undefined,
   ofSubject: readonly string[] | undefined,
   ofClient: ReadonlySet<string>,
 ): string {
   const allowed = ofSubject === undefined ? [...ofClient] : ofSubject.filter(token => ofClient.has(token))
   const nothingLeft = allowed.length === 0 && ofSubject !== undefined && ofSubject.length > 0
-  const widened = wish !== undefined && !(isScope(wish) && readScope(wish).every(token => allowed.includes(token)))
+  const widened =
+    requested !== undefined && !(isScope(requested) && parseScope(requested).every(token => allowed.includes(token)))
   if (nothingLeft)
     throw new OAuthError('invalid_scope', 'scope_denied', 'nothing_left', {
       found: ofSubject.join(' '),
@@ -94,10 +95,10 @@ export function narrowScope(
     })
   if (widened)
     throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', {
-      found: wish,
+      found: requested,
       expected: allowed.join(' '),
     })
-  return wish ?? allowed.join(' ')
+  return requested ?? allowed.join(' ')
 }
 
 /** RFC 8693 §4.4: where a token names who may act, that must be this client and say nothing else. */
@@ -128,8 +129,8 @@ function verifyOutsideConfirmation(cnf: unknown, presenter: Presenter): void {
 /** One text (RFC 8693 §4.2), or a list, as some issuers write it. */
 function readScopeClaim(claims: Claims, name: string): string[] {
   const claim = claims[name]
-  const list = Array.isArray(claim) ? claim : isScope(claim) ? readScope(claim) : [undefined]
-  if (!list.every(isText) || !isScope(list.join(' ')) || readScope(list.join(' ')).length !== list.length)
+  const list = Array.isArray(claim) ? claim : isScope(claim) ? parseScope(claim) : [undefined]
+  if (!list.every(isText) || !isScope(list.join(' ')) || parseScope(list.join(' ')).length !== list.length)
     throw refusedClaim(claims, name)
   return list
 }

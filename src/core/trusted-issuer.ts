@@ -28,14 +28,14 @@ const known = [
 ]
 
 /** Reads a list of outside issuers; `problems` receives a sentence for each thing that is wrong with it. */
-export function readTrustedIssuers(list: unknown, ours: string, problems: string[]): TrustedIssuer[] {
+export function parseTrustedIssuers(list: unknown, ours: string, problems: string[]): TrustedIssuer[] {
   if (!Array.isArray(list)) {
     problems.push('the list of issuers must be a JSON array')
     return []
   }
   const issuers = list.flatMap((entry: unknown, index) => {
     const found: string[] = []
-    const issuer = readTrustedIssuer(entry, ours, found)
+    const issuer = parseTrustedIssuer(entry, ours, found)
     const name = issuer?.issuer ?? (entry as { issuer?: unknown } | null)?.issuer
     for (const problem of found)
       problems.push(`issuer ${typeof name === 'string' ? JSON.stringify(name) : `number ${index + 1}`}: ${problem}`)
@@ -53,7 +53,7 @@ export function readTrustedIssuers(list: unknown, ours: string, problems: string
   return issuers
 }
 
-function readTrustedIssuer(value: unknown, ours: string, problems: string[]): TrustedIssuer | undefined {
+function parseTrustedIssuer(value: unknown, ours: string, problems: string[]): TrustedIssuer | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     problems.push('must be a JSON object')
     return undefined

@@ -1,7 +1,7 @@
 // /admin/clients: who is registered, and every change of it. A change is kept and in force when its answer is sent.
 // The file of clients is never written: what is changed of a client in it becomes a copy in the store, which goes first.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { findRival, readClient } from '../core/client.ts'
+import { findRival, parseClient } from '../core/client.ts'
 import { buildRevocation } from '../core/revocations.ts'
 import type { RegisteredClient } from '../server/clients/registry.ts'
 import type { ClientRecord } from '../store/store.ts'
@@ -85,7 +85,7 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
   /** @throws OpsRefusal naming everything that is wrong. Disabled clients count too: they may be enabled again. */
   function checkRegistration(id: string, body: unknown): void {
     const problems: string[] = []
-    const client = readClient(body, sentence => problems.push(sentence))
+    const client = parseClient(body, sentence => problems.push(sentence))
     if ((body as { client_id?: unknown } | null)?.client_id !== id)
       problems.push('client_id must be the one in the address')
     const others = new Map(clients.all.map(registered => [registered.client.id, registered.client]))

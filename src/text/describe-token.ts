@@ -3,7 +3,7 @@
 import { isTime } from '../core/access-token.ts'
 import { parseObject } from '../core/compact-jws.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -59,7 +59,7 @@ export function explainClaims(claims: Members, now: number): Explanation[] {
     if (name === 'iat') return explainTime(name, value, 'issued', now)
     if (name === 'nbf') return explainTime(name, value, 'valid from', now)
     if (name === 'exp') return explainTime(name, value, isTime(value) && value <= now ? 'expired' : 'expires', now)
-    return { name: printable(name), value: show(value), words: meaningOf(meanings, name) }
+    return { name: escapeForDisplay(name), value: show(value), words: meaningOf(meanings, name) }
   })
 }
 
@@ -90,7 +90,7 @@ function explainConfirmation(cnf: unknown): Explanation[] {
   const members = typeof cnf === 'object' && cnf !== null ? Object.entries(cnf) : []
   if (members.length === 0) return [{ name: 'cnf', value: show(cnf), words: 'names nobody who may present it' }]
   return members.map(([member, value]) => ({
-    name: printable(`cnf ${member}`),
+    name: escapeForDisplay(`cnf ${member}`),
     value: show(value),
     words: meaningOf(confirmations, member),
   }))
@@ -101,5 +101,5 @@ function meaningOf(table: Readonly<Record<string, string>>, name: string): strin
 }
 
 function show(value: unknown): string {
-  return printable(typeof value === 'string' ? value : JSON.stringify(value))
+  return escapeForDisplay(typeof value === 'string' ? value : JSON.stringify(value))
 }

@@ -1,6 +1,6 @@
 // Builds HTML and XML. Whatever is put in that is no markup itself is made printable and escaped, so that there is no way to
 // forget it.
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 
 /** A piece of HTML or XML. */
 export interface Markup {
@@ -20,5 +20,5 @@ function write(value: Value): string {
 }
 
 function escapeMarkup(text: string): string {
-  return printable(text).replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+  return escapeForDisplay(text).replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }

@@ -27,7 +27,7 @@ import {
   type TlsMaterial,
 } from './options.ts'
 import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
-import { endSlowPeers } from './slow-peers.ts'
+import { enforceTimeouts } from './timeouts.ts'
 import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
 
 export interface MutualTlsOptions extends TlsMaterial {
@@ -192,7 +192,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         socket.once('close', () => clearTimeout(timer))
       })
     })
-    endSlowPeers(server, timeouts)
+    enforceTimeouts(server, timeouts)
     limitFloods(server, (socket, found) =>
       guard(socket, () => options.onDrop?.(socket, malformed('http2_flood', { found, limit: floodBudget.burst }))),
     )

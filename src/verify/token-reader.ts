@@ -1,6 +1,6 @@
 // A token's text → the claims that its issuer gave it: by signature, or by the store for an opaque one.
 // Not whether they still hold, and not for whom: token-verifier.ts and routes/introspect.ts ask that.
-import { hasLowS, readTokenHeader } from '../core/compact-jws.ts'
+import { hasLowS, parseTokenHeader } from '../core/compact-jws.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
@@ -23,7 +23,7 @@ export function createTokenReader(
     // The checksum tells noise from a token before the store is asked.
     if (findOpaque !== undefined && isOpaqueToken(token) === 'at')
       return findOpaque(hashOpaqueToken(token)).then(claims => claims ?? refuse('not_stored'))
-    const { alg, kid } = readTokenHeader(token)
+    const { alg, kid } = parseTokenHeader(token)
     const verify = (key: VerificationKey | undefined) => {
       if (key === undefined) return refuse('unknown_key', { kid, alg })
       if (key.algorithm !== alg) return refuse('wrong_algorithm', { kid, alg, expected: key.algorithm })

@@ -9,7 +9,7 @@ import { buildOpaqueReport } from '../../src/cli/opaque-report.ts'
 import { buildReport, describeReport } from '../../src/cli/token-report.ts'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { readCertificate } from '../../src/core/presenter.ts'
-import { matchesSubject, readSubjectRule, type SubjectRule } from '../../src/core/subject-rule.ts'
+import { matchesSubject, parseSubjectRule, type SubjectRule } from '../../src/core/subject-rule.ts'
 import { generateTokenKey, type TokenJwk } from '../../src/keys/token-keys.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { decodeToken } from '../../src/text/describe-token.ts'
@@ -255,7 +255,7 @@ t.test('prints the names of a certificate in the form in which its client is reg
   ])
   for (const { member, value } of registrations) {
     const type = member.replace('tls_client_auth_', '') as SubjectRule['type']
-    const rule = readSubjectRule(type, value) as SubjectRule
+    const rule = parseSubjectRule(type, value) as SubjectRule
     t.ok(matchesSubject(rule, new X509Certificate(certificate)), `the server matches ${member}`)
   }
 })

@@ -3,7 +3,7 @@
 import { generateKeyPairSync, hash, type X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { findRival, readClient, readClients } from '../../src/core/client.ts'
+import { findRival, parseClient, parseClients } from '../../src/core/client.ts'
 import { parseName } from '../../src/core/distinguished-name.ts'
 import { agreesWith } from '../../src/core/key-certificate.ts'
 import { subjectRules } from '../../src/core/subject-rule.ts'
@@ -20,7 +20,7 @@ const alice = {
 const { tls_client_auth_subject_dn: _, ...nameless } = alice
 const read = (...list: unknown[]) => {
   const problems: string[] = []
-  const clients = readClients(list, problems)
+  const clients = parseClients(list, problems)
   return { clients, problems }
 }
 const problemsOf = (...list: unknown[]) => read(...list).problems
@@ -241,7 +241,7 @@ t.test('every other part is checked too, and each mistake is named (ASVS 10.4.16
 t.test('what is no list of objects is said to be none', async t => {
   for (const list of [undefined, null, {}, 'x', 1, { clients: [alice] }]) {
     const problems: string[] = []
-    t.equal(readClients(list, problems).size, 0)
+    t.equal(parseClients(list, problems).size, 0)
     t.same(problems, ['the list of clients must be a JSON array'])
   }
   for (const entry of [null, undefined, 'alice', 1, [], [alice]])
@@ -361,7 +361,7 @@ t.test('a certificate is registered for one client, and a client is no rival of 
   t.same(problemsOf(one, selfSigned([x5c(other.x509)], { client_id: 'eve' })), [])
   const { clients } = read(one, alice)
   const rivalOf = (registration: unknown) => {
-    const client = readClient(registration, problem => t.fail(problem))
+    const client = parseClient(registration, problem => t.fail(problem))
     return client && findRival(client, clients)?.id
   }
   t.equal(rivalOf(one), undefined, 'its own next registration')
@@ -391,7 +391,7 @@ t.test('no JSON whatever is anything but clients and problems', async t => {
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), fc.array(entry)), list => {
       const problems: string[] = []
-      const clients = readClients(list, problems)
+      const clients = parseClients(list, problems)
       if (Array.isArray(list) && problems.length === 0 && clients.size !== list.length) return false
       return (
         problems.every(problem => problem !== '') &&

@@ -1,9 +1,9 @@
 // What a client may have: its whole scope and its first level by default, never more than it is registered for (N-35).
 import fc from 'fast-check'
 import t from 'tap'
-import { isScope, readScope } from '../../src/core/access-token.ts'
+import { isScope, parseScope } from '../../src/core/access-token.ts'
 import type { Client } from '../../src/core/client.ts'
-import { decide, type Targets, type Wish } from '../../src/core/policy.ts'
+import { authorize, type Targets, type TokenRequest } from '../../src/core/policy.ts'
 
 const client: Client = {
   id: 'alice',
@@ -21,18 +21,19 @@ const client: Client = {
 const audience = 'https://api.example'
 const other = 'https://other.example/path'
 const targets: Targets = { fallback: audience, has: name => name === audience || name === other }
-const nothing: Wish = { scope: undefined, binding: undefined, resource: undefined }
-const decideOn = (wish: Partial<Wish>, who = client) => decide(who, { ...nothing, ...wish }, targets)
+const nothing: TokenRequest = { scope: undefined, binding: undefined, resource: undefined }
+const authorizeWith = (request: Partial<TokenRequest>, who = client) =>
+  authorize(who, { ...nothing, ...request }, targets)
 
 t.test('who asks for nothing gets all of its scope, its first level and our own audience', async t => {
-  t.same(decideOn({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
-  t.equal(decideOn({}, { ...client, bindings: ['certificate', 'connection'] }).binding, 'certificate')
-  t.equal(decideOn({}, { ...client, scope: new Set() }).scope, '')
+  t.same(authorizeWith({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
+  t.equal(authorizeWith({}, { ...client, bindings: ['certificate', 'connection'] }).binding, 'certificate')
+  t.equal(authorizeWith({}, { ...client, scope: new Set() }).scope, '')
 })
 
 t.test('a part of the scope can be asked for, and is given as it was asked for', async t => {
   for (const scope of ['notes:read', 'notes:write', 'notes:write notes:read', ''])
-    t.equal(decideOn({ scope }).scope, scope)
+    t.equal(authorizeWith({ scope }).scope, scope)
   const denied = { name: 'OAuthError', code: 'invalid_scope', reason: 'scope_denied' }
   for (const scope of [
     'notes:delete',
@@ -50,24 +51,24 @@ t.test('a part of the scope can be asked for, and is given as it was asked for',
     '\0',
     'x'.repeat(65_536),
   ])
-    t.throws(() => decideOn({ scope }), denied, JSON.stringify(scope).slice(0, 40))
-  t.throws(() => decideOn({ scope: 'notes:read' }, { ...client, scope: new Set() }), denied)
+    t.throws(() => authorizeWith({ scope }), denied, JSON.stringify(scope).slice(0, 40))
+  t.throws(() => authorizeWith({ scope: 'notes:read' }, { ...client, scope: new Set() }), denied)
 })
 
 t.test('a level is given when the client is registered for it', async t => {
-  for (const binding of ['connection', 'certificate']) t.equal(decideOn({ binding }).binding, binding)
+  for (const binding of ['connection', 'certificate']) t.equal(authorizeWith({ binding }).binding, binding)
   const refused = { name: 'OAuthError', code: 'invalid_request', reason: 'binding_not_allowed' }
   for (const binding of ['proof', '', 'none', 'Connection', 'connection ', '0', 'length', '__proto__'])
-    t.throws(() => decideOn({ binding }), refused, binding)
+    t.throws(() => authorizeWith({ binding }), refused, binding)
   t.throws(
-    () => decideOn({ binding: 'certificate' }, { ...client, bindings: ['connection'] }),
+    () => authorizeWith({ binding: 'certificate' }, { ...client, bindings: ['connection'] }),
     refused,
     'not a weaker one either',
   )
 })
 
 t.test('RFC 8707 §2, N-35: a token is for one resource server that is known here', async t => {
-  for (const resource of [audience, other]) t.equal(decideOn({ resource }).aud, resource)
+  for (const resource of [audience, other]) t.equal(authorizeWith({ resource }).aud, resource)
   for (const resource of [
     `${audience}/`,
     'https://API.example',
@@ -77,7 +78,7 @@ t.test('RFC 8707 §2, N-35: a token is for one resource server that is known her
     `${audience} ${other}`,
   ])
     t.throws(
-      () => decideOn({ resource }),
+      () => authorizeWith({ resource }),
       { name: 'OAuthError', code: 'invalid_target', reason: 'target_unknown' },
       resource,
     )
@@ -85,7 +86,7 @@ t.test('RFC 8707 §2, N-35: a token is for one resource server that is known her
 
 t.test('whatever is asked for, nothing is given that the client is not registered for (N-41)', async t => {
   const word = fc.oneof(fc.constantFrom(...client.scope, 'notes:delete', ''), fc.string())
-  const wish = fc.record({
+  const requests = fc.record({
     scope: fc.option(
       fc.array(word, { maxLength: 3 }).map(words => words.join(' ')),
       { nil: undefined },
@@ -97,15 +98,15 @@ t.test('whatever is asked for, nothing is given that the client is not registere
   })
   let given = 0
   fc.assert(
-    fc.property(wish, wanted => {
+    fc.property(requests, wanted => {
       try {
-        const { aud, scope, binding } = decide(client, wanted, targets)
+        const { aud, scope, binding } = authorize(client, wanted, targets)
         given++
         return (
           aud === (wanted.resource ?? audience) &&
           targets.has(aud) &&
           isScope(scope) &&
-          readScope(scope).every(token => client.scope.has(token)) &&
+          parseScope(scope).every(token => client.scope.has(token)) &&
           client.bindings.includes(binding)
         )
       } catch (error) {

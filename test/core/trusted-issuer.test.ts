@@ -1,6 +1,6 @@
 // The list of outside issuers: what an entry says, and that each thing that is wrong with it is named, once. RFC 8693 §2.1.
 import t from 'tap'
-import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
+import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 
 const ours = 'https://as.example'
 const entry = { issuer: 'https://idp.example', audience: 'us', jwks_file: 'keys.json' }
@@ -8,7 +8,7 @@ const { jwks_file: _, ...bare } = entry
 const remote = { ...bare, jwks_uri: 'https://idp.example/jwks' }
 const read = (list: unknown) => {
   const problems: string[] = []
-  return { issuers: readTrustedIssuers(list, ours, problems), problems }
+  return { issuers: parseTrustedIssuers(list, ours, problems), problems }
 }
 
 t.test('an entry is read with its defaults, and cannot be changed', t => {

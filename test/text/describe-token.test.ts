@@ -2,7 +2,7 @@
 // says can steer a terminal (LK03). N-25, RFC 9068 §2.2.
 import t from 'tap'
 import { levelOf } from '../../src/core/access-token.ts'
-import { printable } from '../../src/core/printable.ts'
+import { escapeForDisplay } from '../../src/core/escape-for-display.ts'
 import { decodeToken, describeDistance, explainClaims } from '../../src/text/describe-token.ts'
 import { encode, thumbprint } from '../helpers/tokens/forge-token.ts'
 
@@ -114,12 +114,12 @@ t.test('distances are in whole units, rounded to now', async t => {
 
 t.test('nothing of a token ends a line, steers a terminal or turns the writing round', async t => {
   const hostile = 'a\nVerdict\r\t\u001b[2J\u009b\u007f\u0000\u2028\u202e\u{e0041}\ud800\uffff'
-  const shown = printable(hostile)
+  const shown = escapeForDisplay(hostile)
   t.equal(
     shown,
     'a\\u{a}Verdict\\u{d}\\u{9}\\u{1b}[2J\\u{9b}\\u{7f}\\u{0}\\u{2028}\\u{202e}\\u{e0041}\\u{d800}\\u{ffff}',
   )
-  t.equal(printable('alice – Zürich 東京'), 'alice – Zürich 東京', 'control')
+  t.equal(escapeForDisplay('alice – Zürich 東京'), 'alice – Zürich 東京', 'control')
   for (const { name, value } of explainClaims({ [hostile]: hostile, sub: [hostile], cnf: { [hostile]: hostile } }, now))
     t.notMatch(name + value, /[\p{Cc}\p{Cf}\u2028]/u)
 })

@@ -2,7 +2,7 @@
 // the form of the report alone: it must not tell its sender which of the tokens live (docs/reference/leak-reports.md).
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../../core/errors.ts'
-import { type LeakReport, maximumReport, readLeakReport } from '../../core/leak-report.ts'
+import { type LeakReport, maximumReport, parseLeakReport } from '../../core/leak-report.ts'
 import { acceptJsonOctets } from '../bodies.ts'
 import { type Reporter, readReporter, verifyReport } from '../incidents/leak-reporter.ts'
 import { createLeakResponse } from '../incidents/leak-response.ts'
@@ -52,7 +52,7 @@ export function leaksRoute(app: FastifyInstance, parts: ServerParts): void {
 
 /** @throws OAuthError `malformed_request` */
 function readReport(body: Buffer): LeakReport {
-  const report = readLeakReport(parseJson(body))
+  const report = parseLeakReport(parseJson(body))
   if (report === undefined)
     throw new OAuthError('invalid_request', 'malformed_request', 'body_form', {
       expected: 'a JSON array of objects with the member token, at least one',

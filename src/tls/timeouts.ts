@@ -5,7 +5,7 @@ import { constants } from 'node:http2'
 import { TLSSocket } from 'node:tls'
 import { connectionOf } from './connection.ts'
 
-export interface Slowness {
+export interface Timeouts {
   /** Seconds that a request may take from its first octet to its last. */
   readonly request: number
   /** Seconds after which a connection without requests ends, and one that does not take what we have written on it. */
@@ -13,7 +13,7 @@ export interface Slowness {
 }
 
 /** Ends what slow peers keep open. */
-export function endSlowPeers(server: Http2SecureServer, limits: Slowness): void {
+export function enforceTimeouts(server: Http2SecureServer, limits: Timeouts): void {
   const during = limits.idle * 1000
   server.setTimeout(during)
   const onTimeout = (peer: TLSSocket | ServerHttp2Session) => {
@@ -33,7 +33,7 @@ interface Watched {
 }
 
 /** Looks at all streams of a connection every now and then, so that none of them needs a timer of its own. */
-function watchStreams(session: ServerHttp2Session, { request, idle }: Slowness): void {
+function watchStreams(session: ServerHttp2Session, { request, idle }: Timeouts): void {
   const streams = new Map<ServerHttp2Stream, Watched>()
   session.on('stream', stream => {
     const now = performance.now()
