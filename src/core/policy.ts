@@ -1,30 +1,31 @@
-// What a client may have now: asked when a token is issued, never remembered.
+// Decides which scope, binding and audience a token may have. Evaluated for every token request; the result is never cached.
 import type { AccessTokenClaims } from './access-token.ts'
 import { isScope, parseScope } from './access-token.ts'
 import type { Client } from './client.ts'
 import type { TokenBinding } from './confirmation.ts'
 import { OAuthError } from './errors.ts'
 
-/** What a token request asks for; what it leaves out is undefined. */
+/** The parameters of a token request; an absent one is undefined. */
 export interface TokenRequest {
   readonly scope: string | undefined
   readonly binding: string | undefined
   readonly resource: string | undefined
 }
 
-/** The resource servers that tokens are issued for. */
+/** The resource servers that this server issues tokens for. */
 export interface Targets {
-  /** Where a request names none. */
+  /** Used when a request names no resource. */
   readonly fallback: string
   has(audience: string): boolean
 }
 
+/** The values that the token will have. */
 export interface Authorization extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
   readonly binding: TokenBinding
 }
 
 /**
- * Decides what the client gets: its whole registered scope and its default binding where it asks for nothing else.
+ * Returns the scope, binding and audience of the token. Defaults: the whole registered scope, and the first registered binding.
  * @throws OAuthError `scope_denied`, `binding_not_allowed` or `target_unknown`.
  */
 export function authorize(client: Client, request: TokenRequest, targets: Targets): Authorization {
@@ -48,7 +49,7 @@ export function authorize(client: Client, request: TokenRequest, targets: Target
   return { aud: audience, scope, binding }
 }
 
-/** A query can hold a secret; what is compared of an address in events is the part before it. */
+/** Returns a URL without its query, which can contain a secret, for use in events. */
 export function withoutQuery(address: string): string {
   return address.split('?')[0] as string
 }

@@ -56,7 +56,7 @@ t.test('tls_client_certificate_bound_access_tokens is true, and can be said (RFC
   for (const wrong of [false, 'true', null, 0])
     t.match(
       problemsOf({ ...alice, tls_client_certificate_bound_access_tokens: wrong }),
-      [/only be true/],
+      [/bound_access_tokens must be true$/],
       String(wrong),
     )
 })
@@ -67,7 +67,11 @@ t.test('tls_session_bound_access_tokens means proof, and nothing beside it (N-61
   t.same(read({ ...proofOnly, token_bindings: ['proof'] }).clients.get('alice')?.bindings, ['proof'], 'said twice')
   t.same(read({ ...alice, tls_session_bound_access_tokens: false }).problems, [], 'false is the default')
   for (const token_bindings of [['certificate'], ['proof', 'certificate'], ['connection']])
-    t.match(problemsOf({ ...proofOnly, token_bindings }), [/proof alone/], String(token_bindings))
+    t.match(
+      problemsOf({ ...proofOnly, token_bindings }),
+      [/token_bindings must be \["proof"\] when/],
+      String(token_bindings),
+    )
   for (const wrong of ['true', 1, null, ['proof']])
     t.match(problemsOf({ ...alice, tls_session_bound_access_tokens: wrong }), [/true or false/])
 })
@@ -194,10 +198,13 @@ t.test('every other part is checked too, and each mistake is named (ASVS 10.4.16
       /refresh_token_rotation must be rotate or static/,
     ]),
     ...[null, '', 'api', '/api', 'http://a.test', 'https:', 'https://a.test/#x', 'https://', ['https://a.test']].map(
-      (resource): [object, RegExp] => [{ resource }, /resource must be an https address/],
+      (resource): [object, RegExp] => [{ resource }, /resource must be an https URL without a fragment/],
     ),
     ...[null, 'x', {}, { keys: [] }].map((jwks): [object, RegExp] => [{ jwks }, /exactly one of tls_client_auth_/]),
-    ...[null, 1, ['a'], ' ', 'a  b', 'a a', '"'].map((scope): [object, RegExp] => [{ scope }, /scope must be words/]),
+    ...[null, 1, ['a'], ' ', 'a  b', 'a a', '"'].map((scope): [object, RegExp] => [
+      { scope },
+      /scope must be a list of unique values/,
+    ]),
     ...[
       null,
       [],
@@ -317,7 +324,7 @@ t.test('N-23: a client without an authority is known by the certificates of its 
   const one = read(selfSigned([x5c(anna.x509, next.x509)])).clients.get('anna')
   t.same(one?.certificates, new Set([thumbprint(anna.x509)]), 'what follows the first in a chain is not its own')
 
-  const expected = [/client "anna": jwks must hold keys with a certificate in x5c, and no tls_client_auth_/]
+  const expected = [/client "anna": jwks must contain keys with a certificate in x5c, and tls_client_auth_/]
   const der = anna.x509.raw.toString('base64')
   for (const keys of [
     ...[undefined, null, 'x', {}, [], [null], [{}], [{ x5c: null }], [{ x5c: [] }], [{ x5c: der }], [{ x5c: [''] }]],
@@ -347,7 +354,7 @@ t.test('a key that is not that of its certificate is no registration (RFC 7517 �
     for (const members of rows)
       t.same(
         problemsOf(selfSigned([x5c(anna.x509), { ...jwk(identity), ...members, ...x5c(identity.x509) }])),
-        ['client "anna": a key of jwks is not that of its certificate in x5c (RFC 7517 §4.7)'],
+        ['client "anna": a key in jwks differs from the key of its certificate in x5c (RFC 7517 §4.7)'],
         JSON.stringify(members),
       )
   }
