@@ -1,6 +1,7 @@
-// Which keys of an outside issuer can verify its tokens: by use, operations, algorithm and curve (RFC 7517 §4, RFC 7518 §3.1).
+// Finds keys of an external issuer that cannot verify its tokens, by use, operations, algorithm and curve (RFC 7517 §4,
+// RFC 7518 §3.1).
 
-/** Explains why a key verifies no token that is signed with one of the algorithms; undefined: it does. */
+/** Explains why a key cannot verify tokens that are signed with these algorithms; undefined if it can. */
 function findKeyProblem(key: unknown, algorithms: readonly string[]): string | undefined {
   const { alg, kty, crv, use, key_ops: operations } = (key ?? {}) as Readonly<Record<string, unknown>>
   if (use !== undefined && use !== 'sig') return 'its use is not sig'
@@ -13,7 +14,7 @@ function findKeyProblem(key: unknown, algorithms: readonly string[]): string | u
   return fitting.includes(alg) ? undefined : 'its alg does not fit its kind'
 }
 
-/** Explains why none of these keys verifies a token; undefined: at least one does. */
+/** Explains why none of these keys can verify a token; undefined if at least one can. */
 export function findKeySetProblem(
   keys: readonly unknown[],
   algorithms: readonly string[],
@@ -27,7 +28,7 @@ export function findKeySetProblem(
   }
 }
 
-/** Describes a key by what is no secret even where it should not be published. */
+/** Describes a key without any secret member. */
 export function describeKey(key: unknown): string {
   const { kid, alg, kty, crv } = (key ?? {}) as Readonly<Record<string, unknown>>
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 100) : undefined)

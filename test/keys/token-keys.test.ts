@@ -268,7 +268,10 @@ t.test(
     await t.rejects(read('twice'), {
       message: `${join(folder, 'twice')}: two keys have the kid ${ec.kid}; remove one of them`,
     })
-    await t.rejects(read('ended'), /ended: no key signs now: each begins later \(nbf\) or has ended \(exp\)/)
+    await t.rejects(
+      read('ended'),
+      /ended: no signing key is valid now: each one starts later \(nbf\) or has expired \(exp\)/,
+    )
     await t.rejects(read('operations'), /operations: key .*: key_ops must be a list with sign or verify/)
     for (const name of ['empty', 'list', 'words', 'public', 'secret', 'certificate', 'missing'])
       await t.rejects(read(name), new RegExp(name), name)
