@@ -1,4 +1,4 @@
-// The public keys of an outside issuer behind its `jwks_uri` (RFC 7517 §5), for jose to verify with.
+// The public keys of an external issuer at its `jwks_uri` (RFC 7517 §5), for verification with jose.
 import {
   type CryptoKey,
   createLocalJWKSet,
@@ -9,10 +9,10 @@ import {
 } from 'jose'
 import { createRemoteDocument, type RemoteDocumentOptions } from './remote-document.ts'
 
-/** Finds the one key that a signature was made with; rejects when there is none. */
+/** Finds the key for a token; rejects if there is none. */
 export type FindOutsideKey = (header?: JWSHeaderParameters, token?: FlattenedJWSInput) => Promise<CryptoKey>
 
-/** @throws OAuthError (rejects) `issuer_unavailable` */
+/** Creates a function that finds keys. @throws OAuthError (rejects) `issuer_unavailable` */
 export function createRemoteKeys(options: RemoteDocumentOptions): FindOutsideKey {
   const lookUp = createRemoteDocument(options, json => {
     const find = createLocalJWKSet(json as JSONWebKeySet)

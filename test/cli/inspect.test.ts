@@ -57,7 +57,7 @@ t.test('a token is explained to the end, from stdin, and a connection with its c
   t.match({ code, stderr }, { code: 0, stderr: /^Using certs\/ca\.crt, [^\n]+\n$/ })
   for (const shown of [
     /^A signed token \(JWT\): .*alg ES256/,
-    new RegExp(`\n  iss +${origin} +who issued it\n`),
+    new RegExp(`\n  iss +${origin} +the issuer\n`),
     /\n {2}exp +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +expires in \d minutes\n/,
     new RegExp(`\n  cnf x5t#S256 +${certificateOf('alice').thumbprint} .*: that of certs/alice\\.crt\n`),
     /\nLevel certificate: /,

@@ -96,7 +96,7 @@ t.test('certificate: what the server would refuse is said as it says it', async 
   const { put, own } = prepare(t)
   put('server.key', upper.key)
   t.match(await own(), [
-    /^✗ server\.crt, line \d+: the certificate of the key in server\.key is not the first of the file; move it to the top/,
+    /^✗ server\.crt, line \d+: the certificate of the key in server\.key is not the first one in the file; move it to the top/,
   ])
   put('server.crt', 'x')
   t.match(await own(), ['✗ server.crt: there is no PEM block in this file, a CERTIFICATE block is needed here'])

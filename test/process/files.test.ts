@@ -89,7 +89,7 @@ t.test('authorities, chains and --ca that are joined without a line end count, e
     await running.seen(expected, since)
   }
   put('ca.crt', `${pem(first)}\nsecond: ${pem(second)}\n`)
-  await reload(/"level":50,[^\n]*certificates[^\n]* stay as they were: ca\.crt, line \d+: text stands before BEGIN/)
+  await reload(/"level":50,[^\n]*certificates[^\n]* stay as they were: ca\.crt, line \d+: there is text before BEGIN/)
   for (const name of ['alice', 'bob']) t.equal(await ask(running, folder, name), 'a token', `${name}, as before`)
   put('ca.crt', `${pem(first)} # the first\r\n\ufeff${pem(second)} # the second`)
   await reload(/"level":30,[^\n]*certificates[^\n]* were loaded again/)
@@ -141,7 +141,7 @@ t.test('a server takes an encrypted key with a passphrase file, at its start and
   fails(/^\S+\/server\.key, line 1: this private key is not encrypted, and TLSBOUND_TLS_KEY_PASSPHRASE_FILE gives/)
   put('server.key', encrypt(server.key, 'correct horse'))
   fails(
-    /^\S+\/server\.key, line 1: this private key is encrypted, and its passphrase is missing; give a file with it as TLSBOUND_TLS_KEY_PASSPHRASE_FILE, or decrypt the key: openssl pkey -in /,
+    /^\S+\/server\.key, line 1: this private key is encrypted, and its passphrase is missing; set TLSBOUND_TLS_KEY_PASSPHRASE_FILE to a file with the passphrase, or decrypt the key: openssl pkey -in /,
     false,
   )
   put('passphrase', 'battery staple\n')
@@ -212,7 +212,7 @@ t.test('what the server is given is written anew: its own, and nothing that stoo
   cpSync(path('server.key'), join(folder, 'copy.key'))
   put('server.crt', pem(server) + readFileSync(path('copy.key'), 'utf8'))
   t.throws(() => readTlsFiles(settings), {
-    message: /server\.crt, line \d+: text stands before BEGIN|this is a private key/,
+    message: /server\.crt, line \d+: there is text before BEGIN|this is a private key/,
   })
   put('server.crt', `${pem(lower)}\n${pem(server)}\n`)
   t.throws(() => readTlsFiles(settings), {
@@ -233,7 +233,7 @@ t.test('lists name every entry that is wrong, and the place of what is no JSON',
   })
   put('list.json', '[\n {"client_id": "alice",\n  "client_id": "bob"}]')
   t.throws(() => readClientsFile(path('list.json')), {
-    message: /list\.json, line 3, column 3: this member stands twice/,
+    message: /list\.json, line 3, column 3: this member occurs twice/,
   })
   put('list.json', '{}')
   t.throws(() => readClientsFile(path('list.json')), {
