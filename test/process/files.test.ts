@@ -179,7 +179,7 @@ t.test('clients and commands take an encrypted key with a passphrase file', asyn
   await t.rejects(ask(running, folder, 'alice'), {
     code: 'identity_unusable',
     message:
-      /alice\.key, line 1: this private key is encrypted, .* give a file with it as keyPassphraseFile \(--key-passphrase\)/,
+      /alice\.key, line 1: this private key is encrypted, .* set keyPassphraseFile \(--key-passphrase\) to a file with the passphrase/,
   })
   await t.rejects(ask(running, folder, 'bob', path('passphrase')), { message: /bob\.key, line 1: .* is not encrypted/ })
 
@@ -287,7 +287,7 @@ t.test('lists name every entry that is wrong, and the place of what is no JSON',
   t.match(readWebhooksFile(path('list.json')), [{ ca: first.certificate + second.certificate }])
   put('list.json', `[${JSON.stringify(webhook).replace('"}', '')}`)
   t.throws(() => readWebhooksFile(path('list.json')), {
-    message: /^(?!.*BwcH).*list\.json, line 1, column \d+: this text has no end/,
+    message: /^(?!.*BwcH).*list\.json, line 1, column \d+: this string has no closing quote/,
   })
   put('token', 'too short\n')
   t.throws(() => readOpsToken(path('token')), {
