@@ -117,11 +117,11 @@ function describeReason([reason, sentence]: [string, string]): string[] {
 }
 
 function buildSection([reason, entries]: [string, object]): string {
-  const rows = Object.entries(entries).map(([detail, { cause, remedy, told }]) => [
+  const rows = Object.entries(entries).map(([detail, { cause, remedy, isPublic }]) => [
     `\`${detail}\``,
     cause,
     remedy,
-    told === true ? 'yes' : '',
+    isPublic === true ? 'yes' : '',
   ])
   return `### ${reason}\n\n${table(['detail', 'cause', 'what to do', 'sent to the client'], rows)}`
 }

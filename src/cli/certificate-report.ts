@@ -2,7 +2,7 @@
 
 import { readAlternativeNames } from '../core/alternative-names.ts'
 import { readCertificate } from '../core/presenter.ts'
-import { describeSubject, readSubjectRule } from '../core/subject-rule.ts'
+import { describeSubject, parseSubjectRule } from '../core/subject-rule.ts'
 import { loadCertificates } from '../files/pem-files.ts'
 import { describeCertificate } from '../tls/certificate-rejection.ts'
 
@@ -28,7 +28,7 @@ export function buildCertificateReport(file: string): { readonly report: Certifi
   const { thumbprint, notBefore, notAfter } = readCertificate(x509)
   const { issuer, serial } = describeCertificate(x509)
   const subject = describeSubject(x509) ?? null
-  const names = readNames(x509.raw).filter(({ kind, value }) => kind !== 'other' && readSubjectRule(kind, value))
+  const names = readNames(x509.raw).filter(({ kind, value }) => kind !== 'other' && parseSubjectRule(kind, value))
   const report: CertificateReport = {
     type: 'certificate',
     subject,

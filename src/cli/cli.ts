@@ -3,7 +3,7 @@
 import '../process/check-node.js'
 import '../process/no-debugger.js'
 import { readFileSync } from 'node:fs'
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 import { type NamedCommand, suggest, UsageError } from './command.ts'
 import { commands, loadCommand } from './commands.ts'
 import { renderHelp, renderUsage } from './help.ts'
@@ -50,7 +50,7 @@ function write(text: string): void {
 run(process.argv.slice(2)).catch((error: unknown) => {
   clearProgress()
   const isUsage = error instanceof UsageError
-  const text = (error as Error).message.split('\n').map(printable).join('\n') // texts of a server are among them
+  const text = (error as Error).message.split('\n').map(escapeForDisplay).join('\n') // texts of a server are among them
   const advice = isUsage ? `see tlsbound ${called === undefined ? '' : `${called} `}--help\n` : ''
   process.stderr.write(`${paint('red', 'tlsbound:', process.stderr)} ${text}\n${advice}`)
   process.exitCode = isUsage ? 2 : 1

@@ -2,7 +2,7 @@
 // What only the server knows (revocation, what a route demands) is left to it.
 import { endpointOf } from '../client/metadata.ts'
 import { checkClaims, levelOf } from '../core/access-token.ts'
-import { readTokenHeader } from '../core/compact-jws.ts'
+import { parseTokenHeader } from '../core/compact-jws.ts'
 import { verifyConfirmation } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import type { PresenterCertificate } from '../core/presenter.ts'
@@ -59,7 +59,7 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
   if (certificate !== undefined && (now < certificate.notBefore || now > certificate.notAfter))
     return 'certificate_expired'
   try {
-    readTokenHeader(token)
+    parseTokenHeader(token)
     if (signature.verified && !signature.good) return 'bad_signature'
     checkClaims(claims, { issuer: issuer ?? textOf(claims.iss), audience: textOf([claims.aud].flat()[0]) }, now)
     const level = levelOf(claims.cnf)

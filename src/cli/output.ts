@@ -1,7 +1,7 @@
 // What a command writes: results to stdout, messages and progress to stderr. Never a token in a message, and nothing in any
 // of them that could steer a terminal.
 import { styleText } from 'node:util'
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 import type { Values } from './command.ts'
 
 /** Writes a result to stdout: with --json as JSON in one line, otherwise as text. */
@@ -18,7 +18,7 @@ function escapeControl(character: string): string {
 /** Writes one line to stderr. */
 export function writeMessage(text: string): void {
   clearProgress()
-  process.stderr.write(`${printable(text)}\n`)
+  process.stderr.write(`${escapeForDisplay(text)}\n`)
 }
 
 let hasProgress = false
@@ -31,7 +31,7 @@ export function showProgress(text: string): void {
   const { isTTY, columns } = process.stderr
   if (isTTY !== true || process.env.TERM === 'dumb') return
   hasProgress = true
-  process.stderr.write(`\r\u001b[K${printable(text).slice(0, (columns || 80) - 1)}`)
+  process.stderr.write(`\r\u001b[K${escapeForDisplay(text).slice(0, (columns || 80) - 1)}`)
 }
 
 /** Removes the line of `showProgress`. Call it before anything is written to stdout, which may be the same terminal. */

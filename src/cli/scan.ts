@@ -1,8 +1,8 @@
 // tlsbound scan: finds tokens of tlsbound in files, on stdin and in the history of a repository. It is offline without
 // --report.
 
-import { blotTokens } from '../core/leak-report.ts'
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
+import { redactTokens } from '../core/leak-report.ts'
 import { readFiles } from '../scan/files.ts'
 import { readHistory } from '../scan/git.ts'
 import { type Finding, type Scan, scan } from '../scan/scan.ts'
@@ -42,8 +42,8 @@ export const command: Command = {
     const to = readReceiver(values)
     const problems: string[] = []
     const onProblem = (problem: string) => {
-      problems.push(blotTokens(problem))
-      writeMessage(blotTokens(problem))
+      problems.push(redactTokens(problem))
+      writeMessage(redactTokens(problem))
     }
     const found = await scan(
       withProgress(readSources(values, paths, onProblem)),
@@ -84,7 +84,7 @@ async function* withProgress(sources: AsyncIterable<Source>): AsyncGenerator<Sou
     number++
     const now = performance.now()
     if (now - shownAt > progressInterval) {
-      showProgress(`${number}: ${blotTokens(source.path)}`)
+      showProgress(`${number}: ${redactTokens(source.path)}`)
       shownAt = now
     }
     yield source
@@ -116,7 +116,9 @@ function describeFinding(finding: Finding): string {
   const { path, line, column, object, commit, date, kind, begins, hash, remark } = finding
   const id = commit ?? object
   const where = id === undefined ? '' : `${id.slice(0, 12)}${date === undefined ? '' : ` of ${date}`}, `
-  return printable(`${where}${path}:${line}:${column}: ${kind} ${begins}…, SHA-256 ${hash.slice(0, 16)}…: ${remark}`)
+  return escapeForDisplay(
+    `${where}${path}:${line}:${column}: ${kind} ${begins}…, SHA-256 ${hash.slice(0, 16)}…: ${remark}`,
+  )
 }
 
 function count(number: number, thing: string): string {

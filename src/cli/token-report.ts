@@ -3,7 +3,7 @@
 import { levelOf } from '../core/access-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { type Reason, reasons } from '../core/errors.ts'
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 import { type DecodedToken, type Explanation, explainClaims, levels } from '../text/describe-token.ts'
 import { type Circumstances, findRefusal, type Signature } from './judge-token.ts'
 
@@ -63,7 +63,7 @@ function annotate(explanation: Explanation, certificate: TokenReport['certificat
 export function describeReport(report: TokenReport): string {
   const { header, explanations, level, signature } = report
   const described = Object.entries(header).map(([name, value]) =>
-    printable(`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`),
+    escapeForDisplay(`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`),
   )
   const width = Math.max(...explanations.map(({ name }) => name.length))
   const valueWidth = Math.min(44, Math.max(...explanations.map(({ value }) => value.length)))

@@ -1,5 +1,5 @@
-// The claims of an access token: built when one is issued, checked when one is presented (RFC 9068 §2.2, §4).
-// Not the signature (keys/token-keys.ts) and not to whom the token belongs (confirmation.ts).
+// The claims of an access token, and their verification when the token is presented (RFC 9068 §2.2, §4).
+// keys/token-keys.ts verifies the signature; confirmation.ts verifies the binding to the presenter.
 
 import { bindingTypes } from './channel-binding.ts'
 import { type Confirmation, type TokenBinding, verifyConfirmation } from './confirmation.ts'
@@ -7,7 +7,7 @@ import { describeValue } from './describe-value.ts'
 import { OAuthError, type Why } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 
-/** Times are seconds since 1970: whole in tokens of this server, while another issuer may write a fraction (RFC 7519 §2). */
+/** Times are seconds since 1970. This server writes integers; another issuer may write fractions (RFC 7519 §2). */
 export interface AccessTokenClaims {
   readonly iss: string
   readonly sub: string
@@ -17,43 +17,43 @@ export interface AccessTokenClaims {
   readonly iat: number
   readonly exp: number
   readonly jti: string
-  /** The family that it belongs to, where there is one. */
+  /** The grant that the token belongs to, if any. */
   readonly grant?: string
-  /** On whose behalf, after a token exchange (RFC 8693 §4.1). */
+  /** The actor, after a token exchange (RFC 8693 §4.1). */
   readonly act?: { readonly sub: string }
-  /** The number of the latest revocation by client, certificate or of all that it was issued after, soon after that. */
+  /** Only in tokens issued shortly after a revocation of kind client, certificate or all: the sequence number of that revocation. */
   readonly issued_after?: number
   readonly cnf: Confirmation
 }
 
-/** A verified token. It belongs to the connection that it was verified on. */
+/** A verified token. Valid only on the connection that it was verified on. */
 export interface AccessToken {
   readonly claims: AccessTokenClaims
   readonly scope: readonly string[]
   readonly binding: TokenBinding
-  /** The verifier whose expectations it meets. */
+  /** The verifier that accepted the token. */
   readonly verifier: object
 }
 
-/** What a resource server expects of a token. */
+/** The values that a resource server requires in a token. */
 export interface Expectations {
-  /** `iss`, to the letter. */
+  /** The exact `iss`. */
   readonly issuer: string
-  /** Its own name, or its names: one of them must be in `aud`. */
+  /** The identifiers of the resource server; `aud` must contain one of them. */
   readonly audience: string | readonly string[]
-  /** Seconds that a token may live. Default: a day. */
+  /** The longest accepted lifetime of a token, in seconds. Default: one day. */
   readonly maximumLifetime?: number | undefined
 }
 
-/** Seconds that a token may seem to come from the future (FAPI 2.0 §5.3.2.1); `exp` gets no tolerance. */
+/** Seconds by which `iat` and `nbf` may be in the future (FAPI 2.0 §5.3.2.1). `exp` has no tolerance. */
 export const clockTolerance = 10
 
-/** By default no token lives longer than a day, whatever its claims say: `exp` − `iat`, in seconds. */
+/** The default limit of the lifetime (`exp` − `iat`), in seconds: one day. */
 export const maximumLifetime = 86_400
 
 /**
- * Checks the claims of a token whose signature holds. `now` in seconds since 1970, with its fraction where tokens may have one.
- * The confirmation claim is left to verifyConfirmation.
+ * Verifies the claims of a token whose signature is already verified. `now` is in seconds since 1970; it includes the fraction if
+ * tokens may have fractions. `cnf` is verified by verifyConfirmation.
  * @throws OAuthError `wrong_issuer`, `wrong_audience`, `claims_malformed`, `not_yet_valid` or `expired`.
  */
 export function checkClaims(claims: Readonly<Record<string, unknown>>, expected: Expectations, now: number): void {
@@ -81,27 +81,29 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
   if (expires <= now) refuse('expired', 'ended', { found: expires, time: now })
 }
 
-/** The scope tokens of a `scope` parameter or claim; an empty string has none (RFC 6749 §3.3). */
-export function readScope(scope: string): string[] {
+/** Returns the scope tokens of a `scope` parameter or claim (RFC 6749 §3.3). The empty string has none. */
+export function parseScope(scope: string): string[] {
   return scope === '' ? [] : scope.split(' ')
 }
 
-/** Whether a value is a list of scope tokens with single spaces between them, without repetition. */
+/** Returns whether a value is a list of unique scope tokens separated by single spaces. */
 export function isScope(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > 1024) return false
-  const tokens = readScope(value)
+  const tokens = parseScope(value)
   return new Set(tokens).size === tokens.length && tokens.every(token => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(token))
 }
 
+/** Returns an own property, never an inherited one. */
 export function own(claims: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined
 }
 
+/** Returns whether a value is a string of 1 to 256 characters. */
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= 256
 }
 
-/** Whether a value is a NumericDate (RFC 7519 §2): a fraction is allowed; no negative, no infinite, no imprecise number is. */
+/** Returns whether a value is a NumericDate (RFC 7519 §2): not negative, at most the largest safe integer, fractions allowed. */
 export function isTime(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER
 }
@@ -116,8 +118,8 @@ function refuse(...why: Why): never {
 }
 
 /**
- * Returns the level of a token by the shape of its `cnf`; undefined when this server issues no such shape. It asks
- * verifyConfirmation, with the presenter that `cnf` names, so that one function alone decides on shapes.
+ * Returns the binding level of a token by the members of its `cnf`, or undefined if this server issues no such `cnf`. Calls
+ * verifyConfirmation with the presenter in `cnf`, so that only one function decides which members are valid.
  */
 export function levelOf(cnf: unknown): TokenBinding | undefined {
   const named = (typeof cnf === 'object' ? cnf : null) as Readonly<Record<string, string>> | null

@@ -1,13 +1,13 @@
-// The alternative names of a certificate (RFC 5280 §4.2.1.6), as text for people. Whether one of them is the registered one,
-// node:crypto decides (subject-rule.ts).
+// The alternative names of a certificate (RFC 5280 §4.2.1.6), as text for display. subject-rule.ts compares names with
+// node:crypto instead.
 import { readExtension, readFields, subjectAltName } from './certificate-fields.ts'
 import { readSequence } from './der.ts'
-import { printable } from './printable.ts'
+import { escapeForDisplay } from './escape-for-display.ts'
 
 export interface AlternativeName {
   /** By the context tag of GeneralName. */
   readonly kind: 'san_email' | 'san_dns' | 'san_uri' | 'san_ip' | 'other'
-  /** Printable. */
+  /** Escaped for display. */
   readonly value: string
 }
 
@@ -18,7 +18,7 @@ const kinds: ReadonlyMap<number, AlternativeName['kind']> = new Map([
   [0x87, 'san_ip'],
 ])
 
-/** Reads the alternative names of a certificate in DER, at most `limit`. @throws RangeError for what is not DER. */
+/** Reads at most `limit` alternative names of a certificate. @throws RangeError for invalid DER. */
 export function readAlternativeNames(certificate: Buffer, limit: number): AlternativeName[] {
   const names = readExtension(readFields(certificate), subjectAltName)
   if (names === undefined) return []
@@ -27,7 +27,7 @@ export function readAlternativeNames(certificate: Buffer, limit: number): Altern
     .map(({ tag, content }) => {
       const kind = kinds.get(tag) ?? 'other'
       const value = kind === 'san_ip' ? describeAddress(content) : kind === 'other' ? '' : content.toString('latin1')
-      return { kind, value: printable(value) }
+      return { kind, value: escapeForDisplay(value) }
     })
 }
 

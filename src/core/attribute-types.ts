@@ -1,6 +1,6 @@
-// The types of attributes in distinguished names: the names by which they are written, and their object identifiers.
+// The attribute types of distinguished names: their short names and object identifiers.
 
-/** By the name that is written, in the spelling of its specification; further names of the same type follow it. */
+/** By the name that is written, spelled as in its specification. Aliases follow the object identifier. */
 const types: Readonly<Record<string, readonly [oid: string, ...others: string[]]>> = {
   // RFC 4514 §3
   CN: ['2.5.4.3', 'commonName'],
@@ -47,7 +47,7 @@ const types: Readonly<Record<string, readonly [oid: string, ...others: string[]]
   userPassword: ['2.5.4.35'],
   x121Address: ['2.5.4.24'],
   x500UniqueIdentifier: ['2.5.4.45'],
-  // Neither lists these, and certificates have them: X.520, RFC 2985 §5, CA/Browser Forum EV Guidelines §7.1.4.2.
+  // In neither RFC, but used in certificates: X.520, RFC 2985 §5, CA/Browser Forum EV Guidelines §7.1.4.2.
   pseudonym: ['2.5.4.65'],
   role: ['2.5.4.72'],
   organizationIdentifier: ['2.5.4.97'],
@@ -65,12 +65,12 @@ const identifiers: ReadonlyMap<string, string> = new Map(
   entries.flatMap(([name, [oid, ...others]]) => [name, ...others].map(one => [one.toLowerCase(), oid])),
 )
 
-/** The name of a type; undefined: it is written as its object identifier. */
+/** Returns the name of a type, or undefined if it is written as an object identifier. */
 export function nameOfType(oid: string): string | undefined {
   return names.get(oid)
 }
 
-/** Returns the object identifier of a type as people write it: a name in any letter case, or the identifier. @throws RangeError */
+/** Parses an attribute type, a name in any letter case or an object identifier. Returns the identifier. @throws RangeError */
 export function parseAttributeType(text: string): string {
   // RFC 4512 §1.4 `numericoid`, within X.660: the first number is at most 2, the second below 40 under 0 and 1.
   if (/^(?:[01]\.[1-3]?\d|2\.(?:0|[1-9]\d*))(?:\.(?:0|[1-9]\d*))*$/.test(text)) return text
@@ -79,7 +79,7 @@ export function parseAttributeType(text: string): string {
   if (text === '') throw new RangeError('a type is missing before =')
   throw new RangeError(
     /^[A-Za-z][A-Za-z0-9-]*$/.test(text)
-      ? `the attribute type ${text} is not known by name; write its object identifier, such as 2.5.4.97`
-      : `${JSON.stringify(text)} is no attribute type; write a name such as CN, or an object identifier such as 2.5.4.3`,
+      ? `the attribute type ${text} is not known by name; use its object identifier, such as 2.5.4.97`
+      : `${JSON.stringify(text)} is not an attribute type; use a name such as CN, or an object identifier such as 2.5.4.3`,
   )
 }

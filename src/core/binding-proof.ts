@@ -1,5 +1,5 @@
-// The binding proof: whoever presents a token at level proof signs, with the key of its certificate, the token's hash and
-// keying material of this very connection. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3; stricter where it is silent.
+// Binding proofs: the presenter of a token at level proof signs the hash of the token and exported keying material of the
+// connection with its certificate key. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3; stricter where the draft is silent.
 import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { isText, isTime } from './access-token.ts'
 import { isCanonical, parseObject } from './compact-jws.ts'
@@ -10,54 +10,54 @@ import type { Presenter } from './presenter.ts'
 import {
   describeKey,
   type ProofAlgorithm,
+  proofAlgorithmsOf,
   proofKeys,
-  readProofAlgorithms,
   signProof,
   verifyProofSignature,
 } from './proof-algorithm.ts'
 
-/** What a proof says. The last three belong to one request; a proof without them serves all requests of its connection. */
+/** The claims of a proof. `jti`, `htm` and `htu` limit it to one request; without them it is valid for all requests of its connection. */
 export interface ProofClaims {
   /** base64url(SHA-256(access token)). */
   readonly ath: string
-  /** base64url of the 32 octets that both ends export. */
+  /** base64url of the 32 octets of exported keying material. */
   readonly ekm: string
   /** Seconds since 1970. */
   readonly iat: number
   readonly jti?: string
   readonly htm?: string
-  /** The path, or an https address whose path counts; without query. */
+  /** The path without query, or an https URL of which only the path is compared. */
   readonly htu?: string
 }
 
-/** The request that a proof comes with. */
+/** The request that carries a proof. */
 export interface ProvenRequest {
   readonly token: string
   readonly method: string
-  /** As it stands in the request line, or `:path`. */
+  /** The target in the request line, or `:path`. */
   readonly target: string
 }
 
-/** Seconds: how old a proof may be when it is first seen on a connection, and how far ahead of our clock. */
+/** Seconds that the `iat` of a proof may be in the past or future when the proof is first used on a connection. */
 export const proofWindow = { past: 60, future: 5 } as const
 
-/** Characters; ours have about 450 with ES256, 850 with RSA-3072. */
+/** Characters. Proofs built here have about 450 with ES256 and 850 with RSA-3072. */
 const maximumLength = 4096
 const type = 'tls-binding-proof+jwt'
 const required: readonly string[] = ['ath', 'ekm', 'iat']
 const optional: readonly string[] = ['jti', 'htm', 'htu']
 
-/** `ath`: the hash that stands for a token in its proof. */
+/** Returns the hash of a token for `ath`. */
 export function hashToken(token: string): string {
   return hash('sha256', token, 'base64url')
 }
 
 /**
  * Builds and signs a proof with the private key of a certificate, whose `x5t#S256` is `thumbprint`.
- * @throws TypeError for a kind of key that no proof can be signed with.
+ * @throws TypeError for a key type that cannot sign proofs.
  */
 export function buildBindingProof(claims: ProofClaims, key: KeyObject, thumbprint: string): string {
-  const [alg] = readProofAlgorithms(key)
+  const [alg] = proofAlgorithmsOf(key)
   if (alg === undefined)
     throw new TypeError(`a proof needs a key of one of these kinds: ${proofKeys}; this one is ${describeKey(key)}`)
   const header = { typ: type, alg, 'x5t#S256': thumbprint }
@@ -66,8 +66,8 @@ export function buildBindingProof(claims: ProofClaims, key: KeyObject, thumbprin
 }
 
 /**
- * Verifies that a proof was made by this presenter for this token, on this connection and within `proofWindow` of `now`, in
- * seconds since 1970. Whether its `jti` was used before is for the caller to know.
+ * Verifies that this presenter signed the proof for this token, on this connection and within `proofWindow` of `now`, in
+ * seconds since 1970. The caller must check whether `jti` was used before.
  * @throws OAuthError `proof_invalid`.
  */
 export function verifyBindingProof(
@@ -95,30 +95,30 @@ export function verifyBindingProof(
     refuse('other_request', { claim: 'htm', found: claims.htm, expected: request.method })
   if (claims.htu !== undefined && !isFor(claims.htu, request.target))
     refuse('other_request', { claim: 'htu', found: readPath(claims.htu), expected: pathOf(request.target) })
-  // Last, since it costs most: a client that lacks the connection's keys cannot cause it.
+  // Last, because it is the most expensive check: only a client with the keys of the connection can trigger it.
   if (!verifyProofSignature(algorithm, Buffer.from(`${segments[0]}.${segments[1]}`), key, signature))
     refuse('wrong_signature')
   return claims
 }
 
-/** Whether a proof was made for one request alone: `jti`, `htm` and `htu` are all there. */
+/** Returns whether a proof is for a single request: `jti`, `htm` and `htu` are all present. */
 export function isPerRequest({ jti, htm, htu }: ProofClaims): boolean {
   return jti !== undefined && htm !== undefined && htu !== undefined
 }
 
-/** Whether a proof can serve further requests of its connection. */
+/** Returns whether a proof is valid for further requests of its connection. */
 export function isReusable({ jti, htm, htu }: ProofClaims): boolean {
   return jti === undefined && htm === undefined && htu === undefined
 }
 
-/** Exactly the three members, so no `crit`, and none that would bring a key along (RFC 8725 §3.10). */
+/** Requires exactly three members. In particular, rejects `crit` and members that contain a key (RFC 8725 §3.10). */
 function readAlgorithm(
   header: Readonly<Record<string, unknown>> | undefined,
   x5t: string,
   key: KeyObject,
 ): ProofAlgorithm {
   const { typ, alg, 'x5t#S256': thumbprint, ...others } = header ?? {}
-  const algorithm = readProofAlgorithms(key).find(name => name === alg)
+  const algorithm = proofAlgorithmsOf(key).find(name => name === alg)
   if (algorithm === undefined) return refuse('header', { header: 'alg', found: describeValue(alg) })
   if (typ !== type) refuse('header', { header: 'typ', found: describeValue(typ) })
   if (thumbprint !== x5t) refuse('header', { header: 'x5t#S256', found: describeValue(thumbprint), expected: x5t })
@@ -127,7 +127,7 @@ function readAlgorithm(
   return algorithm
 }
 
-/** A claim that we do not know could be a restriction that we do not check. */
+/** Rejects unknown claims, because an unknown claim could be a restriction. */
 function readClaims(claims: Readonly<Record<string, unknown>> | undefined): ProofClaims {
   if (claims === undefined) return refuse('claim', { found: 'no JSON object' })
   const missing = required.find(name => !Object.hasOwn(claims, name))
@@ -139,11 +139,11 @@ function readClaims(claims: Readonly<Record<string, unknown>> | undefined): Proo
 
 function isWellFormed(name: string, value: unknown): boolean {
   if (name === 'iat') return isTime(value)
-  if (name === 'htu') return value === undefined || typeof value === 'string' // as long as a path may be
+  if (name === 'htu') return value === undefined || typeof value === 'string' // a path can exceed the limit of isText
   return (required.includes(name) || optional.includes(name)) && isText(value)
 }
 
-/** §2.3.2.2 calls it a URI and shows a path; the connection has settled the host, so the path is what counts. */
+/** §2.3.2.2 calls `htu` a URI but shows a path. Compares only the path, because the connection determines the host. */
 function isFor(htu: string, target: string): boolean {
   return readPath(htu) === readPath(pathOf(target))
 }
@@ -157,7 +157,7 @@ function readPath(address: string): string {
 }
 
 function isSame(one: string, other: string): boolean {
-  const [first, second] = [Buffer.from(one), Buffer.from(other)] // of equal texts; letters can take several octets
+  const [first, second] = [Buffer.from(one), Buffer.from(other)] // compares octets, because a character can have several
   return first.length === second.length && timingSafeEqual(first, second)
 }
 

@@ -1,9 +1,9 @@
-// With whose certificate a token was brought: a closed list, for events and for the rule of theft.ts.
+// Which certificate presented a token: a closed list, for events and for the rules in theft.ts.
 
 /**
- * The certificate that a token came with, compared with the one that it is bound to. `renewed`: another certificate that is
- * accepted and belongs to the same client. `perhaps_renewed`: one that is not accepted for the client, and that the client may
- * have got by a renewal: it has the registered name and is not trusted, or it comes with the client_id and has another name.
+ * The certificate that presented a token, compared with the one that the token is bound to. `renewed`: another certificate that is
+ * accepted for the same client. `perhaps_renewed`: a certificate that is not accepted, but may be a renewal. Either it has the
+ * registered name and is not trusted, or it was presented with the client_id and has another name.
  */
 export const cameWith = [
   'own_certificate',

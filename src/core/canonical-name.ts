@@ -1,12 +1,11 @@
-// Names as OpenSSL compares them: without regard to case, to white space, and to the string type that an encoder has chosen
-// (X509_NAME_cmp; RFC 5280 §7.1). Only to find which revocation list OpenSSL takes for which authority. Clients are
-// recognized by distinguished-name.ts, which is strict.
+// Normalizes names as OpenSSL compares them: ignoring case, white space and string type (X509_NAME_cmp; RFC 5280 §7.1).
+// Used only to find the revocation list that OpenSSL uses for an authority. distinguished-name.ts identifies clients, strictly.
 import { type Element, readElements } from './der.ts'
 
-/** A name in which OpenSSL sees no difference where two are equal. */
+/** Two names are equal exactly if OpenSSL considers them equal. */
 export type CanonicalName = string
 
-/** Reads the DER of a Name. @throws RangeError when it is not one. */
+/** Parses the DER of a Name. @throws RangeError if it is not a Name. */
 export function readCanonicalName(name: Element): CanonicalName {
   const relativeNames = readElements(name.content).map(relative =>
     readElements(relative.content)
@@ -26,17 +25,17 @@ function canonicalValue({ tag, content }: Element): string {
   return text
     .replace(/[\t\n\v\f\r ]+/g, ' ')
     .replace(/^ | $/g, '')
-    .replace(/[A-Z]+/g, letters => letters.toLowerCase()) // ASCII alone, as OpenSSL does
+    .replace(/[A-Z]+/g, letters => letters.toLowerCase()) // only ASCII, as OpenSSL does
 }
 
-/** The text of a value in one of the string types; undefined: it is no text. @throws RangeError for octets that are none. */
+/** Decodes a value. Returns undefined if its tag is not a string type. @throws RangeError for invalid octets. */
 export function decodeString({ tag, content }: Element): string | undefined {
   return decoders.get(tag)?.(content)
 }
 
 const latin1 = (content: Buffer) => content.toString('latin1')
 
-/** By tag: the string types that OpenSSL turns into UTF-8 before it compares. */
+/** By tag: the string types that OpenSSL converts to UTF-8 before it compares. */
 const decoders: ReadonlyMap<number, (content: Buffer) => string> = new Map([
   [0x0c, content => content.toString('utf8')],
   [0x13, latin1], // PrintableString

@@ -1,5 +1,5 @@
-// The fields of a certificate that Node does not give, or gives only as text to be taken apart (RFC 5280 §4.1).
-// Only for certificates that OpenSSL has accepted. Every function throws RangeError on a structure we do not know.
+// The fields of a certificate that Node does not provide, or provides only as text (RFC 5280 §4.1).
+// Only for certificates that OpenSSL has parsed. Every function throws RangeError for an unknown structure.
 import { type Element, readElements, readSequence } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
 
@@ -16,7 +16,7 @@ export interface CertificateFields {
 
 type Extended = Pick<CertificateFields, 'extensions'>
 
-/** What names the key of an issuer (RFC 5280 §4.2.1.1); in certificates and in revocation lists. */
+/** Identifies the key of an issuer, in certificates and revocation lists (RFC 5280 §4.2.1.1). */
 export interface AuthorityKey {
   /** The subjectKeyIdentifier of the issuer's certificate. */
   readonly identifier: Buffer | undefined
@@ -25,7 +25,7 @@ export interface AuthorityKey {
   readonly serial: Buffer | undefined
 }
 
-/** What a key may be used for, by the bits that matter here (RFC 5280 §4.2.1.3). */
+/** The usages of a key that are checked here (RFC 5280 §4.2.1.3). */
 export interface KeyUsage {
   readonly digitalSignature: boolean
   readonly keyAgreement: boolean
@@ -33,7 +33,7 @@ export interface KeyUsage {
   readonly cRLSign: boolean
 }
 
-/** Takes the DER of a certificate apart, down to the fields that something here asks for. */
+/** Parses the DER of a certificate into the fields that are used here. */
 export function readFields(certificate: Buffer): CertificateFields {
   const signed = readElements(readSequence(certificate)[0]?.content ?? Buffer.alloc(0))
   const [serial, , issuer, validity, subject, publicKey] = signed[0]?.tag === 0xa0 ? signed.slice(1) : signed // [0] version
@@ -50,7 +50,7 @@ export function readFields(certificate: Buffer): CertificateFields {
   }
 }
 
-/** Content of the extnValue of an extension (RFC 5280 §4.2), by its object identifier in DER; undefined: there is none. */
+/** Returns the content of the extnValue of an extension, by its object identifier in DER (RFC 5280 §4.2). */
 export function readExtension({ extensions }: Extended, id: Buffer): Buffer | undefined {
   for (const extension of extensions) {
     const [type, ...rest] = readElements(extension.content)
@@ -59,7 +59,7 @@ export function readExtension({ extensions }: Extended, id: Buffer): Buffer | un
   return undefined
 }
 
-/** Object identifiers of the critical extensions. */
+/** Returns the object identifiers of the critical extensions. */
 export function readCriticalExtensions({ extensions }: Extended): string[] {
   return extensions.flatMap(extension => {
     const [type, critical] = readElements(extension.content)
@@ -68,33 +68,33 @@ export function readCriticalExtensions({ extensions }: Extended): string[] {
   })
 }
 
-/** The basicConstraints (RFC 5280 §4.2.1.9), without their path length where it is none; undefined: there is no such extension. */
+/** Returns the basicConstraints (RFC 5280 §4.2.1.9), or undefined if the extension is absent. */
 export function readBasicConstraints(fields: Extended): { readonly pathLength: number | undefined } | undefined {
   const value = readExtension(fields, basicConstraints)
   if (value === undefined) return undefined
   const length = readSequence(value).find(({ tag }) => tag === 0x02)?.content
-  return { pathLength: length?.length === 1 ? length[0] : undefined } // a longer one limits nothing
+  return { pathLength: length?.length === 1 ? length[0] : undefined } // a length of 256 or more is no practical limit
 }
 
-/** Whether a key on a curve comes with the parameters of that curve instead of its name (RFC 5480 §2.1.1). */
+/** Returns whether an EC key contains the parameters of its curve instead of the name (RFC 5480 §2.1.1). */
 export function hasExplicitCurve({ publicKey }: Pick<CertificateFields, 'publicKey'>): boolean {
   const [type, parameters] = readElements(readElements(publicKey)[0]?.content ?? Buffer.alloc(0))
   return type?.content.equals(ecPublicKey) === true && parameters?.tag === 0x30
 }
 
-/** The uniformResourceIdentifier names, context tag [6], of the subject alternative names (RFC 5280 §4.2.1.6). */
+/** Returns the URIs, context tag [6], of the subject alternative names (RFC 5280 §4.2.1.6). */
 export function readUris(fields: Extended): Buffer[] {
   const names = readExtension(fields, subjectAltName)
   return names === undefined ? [] : urisOf(readSequence(names))
 }
 
-/** The subjectKeyIdentifier (RFC 5280 §4.2.1.2). */
+/** Returns the subjectKeyIdentifier (RFC 5280 §4.2.1.2). */
 export function readSubjectKeyIdentifier(fields: Extended): Buffer | undefined {
   const value = readExtension(fields, subjectKeyIdentifier)
   return value === undefined ? undefined : readElements(value)[0]?.content
 }
 
-/** The authorityKeyIdentifier of a certificate. */
+/** Returns the authorityKeyIdentifier of a certificate. */
 export function readAuthorityKey(fields: Extended): AuthorityKey | undefined {
   const value = readExtension(fields, authorityKeyIdentifier)
   return value === undefined ? undefined : parseAuthorityKey(value)
@@ -113,7 +113,7 @@ export function parseAuthorityKey(value: Buffer): AuthorityKey {
   }
 }
 
-/** The common names of the subject that are text (X.520 §6.2.2), in their order. */
+/** Returns the common names of the subject that are text, in order (X.520 §6.2.2). */
 export function readCommonNames({ subject }: CertificateFields): string[] {
   return readElements(subject.content)
     .flatMap(relative => readElements(relative.content))
@@ -124,7 +124,7 @@ export function readCommonNames({ subject }: CertificateFields): string[] {
     })
 }
 
-/** The keyUsage; undefined: there is no such extension, and any usage is allowed. */
+/** Returns the keyUsage, or undefined if the extension is absent and any usage is allowed. */
 export function readKeyUsage(fields: Extended): KeyUsage | undefined {
   const value = readExtension(fields, keyUsage)
   if (value === undefined) return undefined
@@ -134,8 +134,8 @@ export function readKeyUsage(fields: Extended): KeyUsage | undefined {
 }
 
 /**
- * The URIs of the distribution points that say where to find revocation lists of the certificate's own issuer for every
- * reason (RFC 5280 §4.2.1.13).
+ * Returns the URIs of the distribution points whose revocation lists are from the issuer of the certificate and cover all
+ * reasons (RFC 5280 §4.2.1.13).
  */
 export function readDistributionPoints(fields: Extended): string[] {
   const value = readExtension(fields, crlDistributionPoints)
@@ -146,7 +146,7 @@ export function readDistributionPoints(fields: Extended): string[] {
   })
 }
 
-/** The URIs of a DistributionPointName; none for a name that is relative to the issuer's. */
+/** Returns the URIs of a DistributionPointName; none for a name relative to that of the issuer. */
 export function readFullName(name: Buffer): string[] {
   const [form] = readElements(name)
   return form?.tag === 0xa0 ? urisOf(readElements(form.content)).map(uri => uri.toString('latin1')) : []

@@ -1,10 +1,10 @@
-// A TLS connection → the channel bindings that are defined for it, as SHA-256 thumbprints.
+// Computes the channel bindings of a TLS connection, as SHA-256 thumbprints.
 // RFC 9266 §2 (tls-exporter), RFC 5929 §3 (tls-unique), RFC 7627 §5.4 (why TLS 1.2 needs the extended master secret).
 import { hash } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { readElements, readSequence } from './der.ts'
 
-/** The channel binding types that exist here, in the order in which they are listed and compared. */
+/** The supported channel binding types, in the order in which they are listed and compared. */
 export const bindingTypes = ['tls-exporter', 'tls-unique'] as const
 
 export type BindingType = (typeof bindingTypes)[number]
@@ -15,32 +15,32 @@ export type ChannelBindings = Readonly<Partial<Record<BindingType, string>>>
 /** Which end of the connection the socket is. */
 export type End = 'server' | 'client'
 
-/** What is needed of a TLSSocket. */
+/** The required methods of a TLSSocket. */
 export type BindableSocket = Pick<
   TLSSocket,
   'getProtocol' | 'getSession' | 'isSessionReused' | 'getFinished' | 'getPeerFinished' | 'exportKeyingMaterial'
 >
 
 /**
- * Reads the channel bindings of an established connection, the same at both ends: `tls-exporter` on TLS 1.3, both types on
- * TLS 1.2 with the extended master secret, none on anything else. Never throws: what cannot be read is not offered.
+ * Computes the channel bindings of an established connection, which are the same at both ends: `tls-exporter` on TLS 1.3, both
+ * types on TLS 1.2 with the extended master secret, otherwise none. Never throws: a binding that cannot be computed is omitted.
  */
 export function readChannelBindings(socket: BindableSocket, end: End = 'server'): ChannelBindings {
   try {
     if (!exportsUniqueValues(socket)) return {}
     const exporter = { 'tls-exporter': thumbprint(exportValue(socket, 'EXPORTER-Channel-Binding')) }
-    // tls-unique is not defined for TLS 1.3 (RFC 8446 App. C.5), although Node would answer there.
+    // tls-unique is not defined for TLS 1.3 (RFC 8446 App. C.5), although Node returns a value.
     if (socket.getProtocol() === 'TLSv1.3') return exporter
     const finished = readFirstFinished(socket, end)
     return finished?.length === 12 ? { ...exporter, 'tls-unique': thumbprint(finished) } : {}
   } catch {
-    return {} // a connection that is already gone, or a structure we do not know: nothing can be bound or verified
+    return {} // closed connection or unknown structure: no token can be bound or verified
   }
 }
 
 /**
- * Reads what a binding proof is made over: 32 octets that both ends of this connection export, in base64url, where the
- * connection offers a channel binding at all (draft-mw-oauth-tls-session-bound-tokens §2.2). A secret: never to be logged.
+ * Exports the keying material for binding proofs: 32 octets in base64url, the same at both ends. Returns undefined if the
+ * connection has no channel binding (draft-mw-oauth-tls-session-bound-tokens §2.2). This is a secret: never log it.
  */
 export function readKeyingMaterial(socket: BindableSocket): string | undefined {
   try {
@@ -50,29 +50,29 @@ export function readKeyingMaterial(socket: BindableSocket): string | undefined {
   }
 }
 
-/** The exporter label of binding proofs, and what `tls_exp` says in a token that needs one. */
+/** The exporter label of binding proofs, and the value of `tls_exp` in a token that requires a proof. */
 export const proofExporterLabel = 'EXPORTER-oauth-tls-session-bound'
 
-/** RFC 9266 §1, RFC 7627 §5.4: only where no two connections can share a master secret. */
+/** RFC 9266 §1, RFC 7627 §5.4: exported values are unique only if no two connections can share a master secret. */
 function exportsUniqueValues(socket: BindableSocket): boolean {
   const protocol = socket.getProtocol()
   return protocol === 'TLSv1.3' || (protocol === 'TLSv1.2' && hasExtendedMasterSecret(socket))
 }
 
-/** 32 octets, with a context that is present and empty: leaving it out gives another value on TLS 1.2 (RFC 9266 §2). */
+/** The context is present and empty: omitting it gives another value on TLS 1.2 (RFC 9266 §2). */
 function exportValue(socket: BindableSocket, label: string): Buffer {
   return socket.exportKeyingMaterial(32, label, Buffer.alloc(0))
 }
 
-/** RFC 5929 §3.1: the first Finished message: the client's in a full handshake, the server's in a resumed one. */
+/** RFC 5929 §3.1: the client sends the first Finished message in a full handshake, the server in a resumed one. */
 function readFirstFinished(socket: BindableSocket, end: End): Buffer | undefined {
-  const isOurs = socket.isSessionReused() === (end === 'server')
-  return isOurs ? socket.getFinished() : socket.getPeerFinished()
+  const isLocal = socket.isSessionReused() === (end === 'server')
+  return isLocal ? socket.getFinished() : socket.getPeerFinished()
 }
 
 /**
- * Whether a TLS 1.2 connection uses the extended master secret (RFC 7627). Without it two connections can share a master
- * secret, and so their exporter. OpenSSL writes the fact into its SSL_SESSION as flags [13], bit 0; absent means no.
+ * Returns whether a TLS 1.2 connection uses the extended master secret (RFC 7627). Without it, two connections can share a
+ * master secret, and then exported values. OpenSSL stores this in SSL_SESSION as flags [13], bit 0; absent means no.
  */
 export function hasExtendedMasterSecret(socket: Pick<TLSSocket, 'getSession'>): boolean {
   const state = socket.getSession()
@@ -82,11 +82,11 @@ export function hasExtendedMasterSecret(socket: Pick<TLSSocket, 'getSession'>): 
     const integer = flags && readElements(flags.content)[0]
     return integer?.tag === 0x02 && ((integer.content.at(-1) ?? 0) & 1) === 1
   } finally {
-    state.fill(0) // it holds the master secret
+    state.fill(0) // contains the master secret
   }
 }
 
-/** At a client's end Node puts the server's name before it: a marker, two octets of length, the name. */
+/** In a client, Node prepends the server name: a marker, two octets of length, the name. */
 function unwrap(state: Buffer): Buffer {
   const at = clientMarker.length
   if (state.toString('latin1', 0, at) !== clientMarker) return state

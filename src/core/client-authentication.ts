@@ -1,5 +1,4 @@
-// Presenter × registration → authenticated or not: mutual-TLS client authentication (RFC 8705 §2).
-// A secret, where one is asked for besides, is server/clients/client-secret.ts.
+// Mutual-TLS client authentication (RFC 8705 §2). server/clients/client-secret.ts verifies a client secret.
 import type { Client } from './client.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
@@ -7,8 +6,8 @@ import type { Presenter } from './presenter.ts'
 import { createSubjectMatcher, explainMismatch, matchesSubject } from './subject-rule.ts'
 
 /**
- * Authenticates a registered client by the certificate that is presented: one of those that are registered themselves,
- * or one whose name an authority vouches for.
+ * Authenticates a client by its certificate: a registered certificate, or a certificate from a trusted authority with the
+ * registered name.
  * @throws OAuthError `client_mismatch`.
  */
 export function authenticateClient(client: Client, { certificate }: Presenter): void {
@@ -23,7 +22,7 @@ export function authenticateClient(client: Client, { certificate }: Presenter): 
   }
 }
 
-/** Finds the registration for which `authenticateClient` accepts this presenter; undefined: there is none. */
+/** Finds the registration for which `authenticateClient` accepts this presenter. */
 export function findRegistration<Registered extends { readonly client: Client }>(
   registrations: Iterable<Registered>,
   { certificate }: Presenter,

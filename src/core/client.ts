@@ -1,14 +1,14 @@
-// Clients as they are registered: names of RFC 7591 §2 and RFC 8705 §2, checked whole before they are used.
-// Ours are token_bindings (its first entry is the default), access_token_format, refresh_token_rotation, theft_response, resource;
-// tls_session_bound_access_tokens is that of draft-mw-oauth-tls-session-bound-tokens §3.2: proof and nothing else.
+// Parses client registrations, with the members of RFC 7591 §2 and RFC 8705 §2. Every member is validated before use.
+// Extensions of tlsbound: token_bindings (the first entry is the default), access_token_format, refresh_token_rotation,
+// theft_response, resource. tls_session_bound_access_tokens allows only proof (draft-mw-oauth-tls-session-bound-tokens §3.2).
 import { hash, type JsonWebKey } from 'node:crypto'
-import { isScope, readScope } from './access-token.ts'
+import { isScope, parseScope } from './access-token.ts'
 import { type TokenBinding, tokenBindings } from './confirmation.ts'
-import { agreesWith, readKeyCertificate } from './key-certificate.ts'
+import { agreesWith, parseKeyCertificate } from './key-certificate.ts'
 import type { Rotation } from './refresh-token.ts'
-import { readSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
+import { parseSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
 
-/** client_secret_basic comes on top of a certificate as for tls_client_auth, never in its place. */
+/** client_secret_basic requires a secret in addition to a certificate as for tls_client_auth. */
 export const authenticationMethods = ['tls_client_auth', 'self_signed_tls_client_auth', 'client_secret_basic'] as const
 
 export const grantTypes = [
@@ -17,7 +17,7 @@ export const grantTypes = [
   'urn:ietf:params:oauth:grant-type:token-exchange',
 ] as const
 
-/** What follows when a good token of a client comes from where it does not belong; each does what those before it do. */
+/** The response when a valid token is presented by another party. Each response includes the ones before it. */
 export const theftResponses = ['record', 'alert', 'revoke_token', 'revoke_grant', 'close'] as const
 
 export type TheftResponse = (typeof theftResponses)[number]
@@ -27,34 +27,34 @@ export type GrantType = (typeof grantTypes)[number]
 export interface Client {
   readonly id: string
   readonly method: (typeof authenticationMethods)[number]
-  /** Whose certificate it must be, where authorities vouch for it. */
+  /** The name that a certificate from a trusted authority must have. */
   readonly subject: SubjectRule | undefined
-  /** `x5t#S256` of the certificates that are registered themselves, for self_signed_tls_client_auth. */
+  /** `x5t#S256` of the registered certificates, for self_signed_tls_client_auth. */
   readonly certificates: ReadonlySet<string>
   readonly scope: ReadonlySet<string>
   readonly grantTypes: ReadonlySet<GrantType>
-  /** The first is the one in force where a request asks for none. */
+  /** The first is the default. */
   readonly bindings: readonly [TokenBinding, ...TokenBinding[]]
   readonly format: 'jwt' | 'opaque'
   readonly rotation: Rotation
   readonly theftResponse: TheftResponse
-  /** The audience that this client is the resource server of: it may introspect the tokens for it. */
+  /** The audience of the resource server that this client is; it may introspect the tokens for this audience. */
   readonly resource: string | undefined
 }
 
 export type Clients = ReadonlyMap<string, Client>
 
-/** Reads a list of registrations; `problems` receives a sentence for each thing that is wrong with it. */
-export function readClients(list: unknown, problems: string[]): Clients {
+/** Parses a list of registrations. Appends one sentence to `problems` for each error. */
+export function parseClients(list: unknown, problems: string[]): Clients {
   const clients = new Map<string, Client>()
-  /** The first client with each mark. */
+  /** The first client with each identifying mark. */
   const owners = new Map<string, string>()
   if (!Array.isArray(list)) {
     problems.push('the list of clients must be a JSON array')
     return clients
   }
   list.forEach((registration: unknown, index) => {
-    const client = readClient(registration, sentence =>
+    const client = parseClient(registration, sentence =>
       problems.push(`client ${nameOf(registration, index)}: ${sentence}`),
     )
     if (client === undefined) return
@@ -68,18 +68,18 @@ export function readClients(list: unknown, problems: string[]): Clients {
   return clients
 }
 
-/** A client that the same certificate would match. */
+/** Finds another client that the same certificate would match. */
 export function findRival(client: Client, clients: Clients): Client | undefined {
   const marks = new Set(marksOf(client))
   return [...clients.values()].find(other => other.id !== client.id && marksOf(other).some(mark => marks.has(mark)))
 }
 
-/** What a certificate is recognized by as one of the client's: its name, or its thumbprint. */
+/** Returns the names and thumbprints by which a certificate identifies the client. */
 function marksOf({ subject, certificates }: Client): string[] {
   return subject === undefined ? [...certificates] : [JSON.stringify(subject), ...certificates]
 }
 
-/** Every member that a registration may have. */
+/** The members that a registration may have. */
 export const registrationMembers: ReadonlySet<string> = new Set([
   ...['client_id', 'client_name', 'token_endpoint_auth_method', 'scope', 'grant_types', 'token_bindings', 'jwks'],
   ...['access_token_format', 'refresh_token_rotation', 'theft_response', 'resource', 'tls_session_bound_access_tokens'],
@@ -87,8 +87,8 @@ export const registrationMembers: ReadonlySet<string> = new Set([
   ...subjectRules.map(type => `tls_client_auth_${type}`),
 ])
 
-/** Reads one registration. */
-export function readClient(registration: unknown, problem: (sentence: string) => void): Client | undefined {
+/** Parses one registration. Calls `problem` for each error. */
+export function parseClient(registration: unknown, problem: (sentence: string) => void): Client | undefined {
   if (typeof registration !== 'object' || registration === null || Array.isArray(registration)) {
     problem('must be a JSON object')
     return undefined
@@ -112,31 +112,31 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
       .filter(name => !registrationMembers.has(name))
       .map(name => `${name} is not known`),
     (typeof id !== 'string' || !/^(?!\.{1,2}$)[\x20-\x7e]{1,128}$/.test(id)) &&
-      'client_id must have 1 to 128 printable characters, and not be . or .., which no address can name',
+      'client_id must have 1 to 128 printable ASCII characters, and must not be . or .., which URLs cannot contain',
     !isOneOf(method, authenticationMethods) &&
       `token_endpoint_auth_method must be one of ${authenticationMethods.join(', ')}`,
-    !isScope(scope) && 'scope must be words with single spaces between them, each once',
+    !isScope(scope) && 'scope must be a list of unique values separated by single spaces',
     !isListOf(grants, grantTypes) && `grant_types must be a list of ${grantTypes.join(', ')}`,
     !isListOf(bindings, tokenBindings) && `token_bindings must be a list of ${tokenBindings.join(', ')}`,
-    certificateBound !== true && 'tls_client_certificate_bound_access_tokens can only be true',
+    certificateBound !== true && 'tls_client_certificate_bound_access_tokens must be true',
     typeof proofOnly !== 'boolean' && 'tls_session_bound_access_tokens must be true or false',
     proofOnly === true &&
       String(bindings) !== 'proof' &&
-      'token_bindings must be proof alone beside tls_session_bound_access_tokens',
+      'token_bindings must be ["proof"] when tls_session_bound_access_tokens is true',
     !isOneOf(format, ['jwt', 'opaque']) && 'access_token_format must be jwt or opaque',
     !isOneOf(rotation, ['rotate', 'static']) && 'refresh_token_rotation must be rotate or static',
     !isOneOf(theftResponse, theftResponses) && `theft_response must be one of ${theftResponses.join(', ')}`,
-    resource !== undefined && !isHttps(resource) && 'resource must be an https address',
+    resource !== undefined && !isHttps(resource) && 'resource must be an https URL without a fragment',
   ].filter(sentence => sentence !== false)
   wrong.forEach(problem)
   const identity =
-    method === 'self_signed_tls_client_auth' ? readCertificates(entry, problem) : readSubject(entry, problem)
+    method === 'self_signed_tls_client_auth' ? parseCertificates(entry, problem) : parseSubject(entry, problem)
   if (wrong.length > 0 || identity === undefined) return undefined
   return Object.freeze({
     id: id as string,
     method: method as Client['method'],
     ...identity,
-    scope: new Set(readScope(scope as string)),
+    scope: new Set(parseScope(scope as string)),
     grantTypes: new Set(grants as GrantType[]),
     bindings: bindings as [TokenBinding],
     format: format as Client['format'],
@@ -148,27 +148,27 @@ export function readClient(registration: unknown, problem: (sentence: string) =>
 
 type Identity = Pick<Client, 'subject' | 'certificates'>
 
-function readSubject(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
+function parseSubject(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
   const [type, ...others] = subjectRules.filter(name => entry[`tls_client_auth_${name}`] !== undefined)
   if (type === undefined || others.length > 0 || entry.jwks !== undefined) {
     problem(`exactly one of ${subjectRules.map(name => `tls_client_auth_${name}`).join(', ')} must be given`)
     return undefined
   }
   const name = `tls_client_auth_${type}`
-  const subject = readSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
+  const subject = parseSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
   return subject && { subject, certificates: new Set() }
 }
 
-/** RFC 8705 §2.2.2: the certificates themselves, first entry of each key's `x5c`. */
-function readCertificates(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
+/** RFC 8705 §2.2.2: each certificate is the first entry of `x5c` of its key. */
+function parseCertificates(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
   const rules = subjectRules.some(name => entry[`tls_client_auth_${name}`] !== undefined)
   const keys = (entry.jwks as { keys?: unknown } | null | undefined)?.keys
-  const certificates = Array.isArray(keys) ? keys.map(readKeyCertificate) : []
+  const certificates = Array.isArray(keys) ? keys.map(parseKeyCertificate) : []
   const read = certificates.filter(certificate => certificate !== undefined)
   if (rules || read.length === 0 || read.length < certificates.length)
-    problem('jwks must hold keys with a certificate in x5c, and no tls_client_auth_… must be given beside it')
+    problem('jwks must contain keys with a certificate in x5c, and tls_client_auth_… members are not allowed')
   else if (!read.every((certificate, index) => agreesWith((keys as JsonWebKey[])[index] as JsonWebKey, certificate)))
-    problem('a key of jwks is not that of its certificate in x5c (RFC 7517 §4.7)')
+    problem('a key in jwks differs from the key of its certificate in x5c (RFC 7517 §4.7)')
   else return { subject: undefined, certificates: new Set(read.map(({ raw }) => hash('sha256', raw, 'base64url'))) }
   return undefined
 }

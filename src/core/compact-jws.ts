@@ -1,5 +1,5 @@
-// The outer form of an access token: three segments, one spelling each, and a header of exactly the three members we write.
-// RFC 7515 §7.1, RFC 8725 §3.1, §3.11. Whatever else a header could say (jwk, jku, x5c, crit …) is not for us to follow.
+// Parses the outer form of an access token: three segments in canonical base64url, and a header with exactly three members.
+// RFC 7515 §7.1, RFC 8725 §3.1, §3.11. All other header members (jwk, jku, x5c, crit …) are rejected.
 import { describeValue } from './describe-value.ts'
 import { OAuthError, type Why } from './errors.ts'
 import { isTooDeep } from './json-depth.ts'
@@ -9,14 +9,14 @@ export interface TokenHeader {
   readonly kid: string
 }
 
-/** The longest token that is looked at, in characters; ours have about 700 with ES256. */
+/** The longest accepted token, in characters. Tokens of this server have about 700 with ES256. */
 const maximumLength = 4096
 
 /**
- * Reads the header of a token that is not verified yet.
- * @throws OAuthError `bad_signature` when the text is not a JWS of our form, `wrong_type` when it is not an access token.
+ * Parses the header of an unverified token.
+ * @throws OAuthError `bad_signature` if the text is not a JWS of the accepted form, `wrong_type` if it is not an access token.
  */
-export function readTokenHeader(token: string): TokenHeader {
+export function parseTokenHeader(token: string): TokenHeader {
   if (token.length > maximumLength) refuse('bad_signature', 'too_long', { found: token.length, limit: maximumLength })
   const segments = token.split('.')
   const isForm = segments.length === 3 && segments.every(isCanonical)
@@ -35,14 +35,14 @@ export function readTokenHeader(token: string): TokenHeader {
 }
 
 /**
- * Whether an ECDSA signature over P-256 (64 octets, r and s) has the lower of its two possible values of s. Both would
- * verify; with one of them refused a token has one spelling. Other lengths are for the verification itself to refuse.
+ * Returns whether an ECDSA signature on P-256 (64 octets, r and s) has the lower of its two valid values of s. Both values
+ * verify; rejecting one of them gives each token one encoding. The signature verification rejects other lengths.
  */
 export function hasLowS(signature: Buffer): boolean {
   return signature.length !== 64 || signature.compare(halfOrder, 0, 32, 32, 64) <= 0
 }
 
-/** Gives an ECDSA signature over P-256 its lower s. */
+/** Returns an ECDSA signature on P-256 with the lower value of s. */
 export function withLowS(signature: Buffer): Buffer {
   if (hasLowS(signature)) return signature
   const s = order - BigInt(`0x${signature.toString('hex', 32)}`)
@@ -53,19 +53,19 @@ export function withLowS(signature: Buffer): Buffer {
 const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 const halfOrder = Buffer.from((order >> 1n).toString(16).padStart(64, '0'), 'hex')
 
-/** base64url without padding, in the one spelling that an encoder gives: no stray bits, no other alphabet. */
+/** Returns whether a segment is canonical base64url: no padding, no stray bits, no other alphabet. */
 export function isCanonical(segment: string): boolean {
   return segment !== '' && Buffer.from(segment, 'base64url').toString('base64url') === segment
 }
 
-/** Why segments are no JWS: five of them are an encrypted token, one is an opaque token or none at all. */
+/** Describes why segments are not a JWS. Five segments are an encrypted token; one segment can be an opaque token. */
 export function describeSegments(segments: readonly string[]): string {
   if (segments.length === 1) return 'one segment'
   if (segments.length !== 3) return `${segments.length} segments`
   return segments.every(isCanonical) ? 'a header that is not a JSON object' : 'a segment that is not base64url'
 }
 
-/** A JSON object as one of our own, else undefined; also for one that is nested too deep. */
+/** Parses a JSON object. Returns undefined for any other text, and if the object is nested too deep. */
 export function parseObject(json: string): Record<string, unknown> | undefined {
   try {
     if (isTooDeep(json)) return undefined

@@ -1,4 +1,4 @@
-// The idea of this project: a token says who may present it, and is good for nobody else.
+// The core of this project: a token names its presenter, and no other party can use it.
 // RFC 7800 §3.1 (cnf), RFC 8705 §3.1 (x5t#S256); tls_exp is that of draft-mw-oauth-tls-session-bound-tokens §2.4.
 import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import { type BindingType, bindingTypes, proofExporterLabel } from './channel-binding.ts'
@@ -6,28 +6,28 @@ import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
-import { describeKey, proofKeys, readProofAlgorithms } from './proof-algorithm.ts'
+import { describeKey, proofAlgorithmsOf, proofKeys } from './proof-algorithm.ts'
 
 /**
- * The levels, weakest first: bound to the client certificate; to it, with a proof for each connection that it is used on
- * (binding-proof.ts); to it and to the very TLS connection that it was issued on.
+ * The levels, weakest first. `certificate`: bound to the client certificate. `proof`: additionally requires a proof on each
+ * connection (binding-proof.ts). `connection`: bound to the certificate and to the TLS connection that the token was issued on.
  */
 export const tokenBindings = ['certificate', 'proof', 'connection'] as const
 
 export type TokenBinding = (typeof tokenBindings)[number]
 
-/** The `cnf` claim: the certificate's thumbprint, then nothing, the label of a proof, or each binding of the connection. */
+/** The `cnf` claim: the thumbprint of the certificate; at level proof the exporter label; at level connection each binding. */
 export type Confirmation = { readonly 'x5t#S256': string; readonly tls_exp?: typeof proofExporterLabel } & {
   readonly [type in BindingType as `${type}#S256`]?: string
 }
 
-/** The thumbprints that a `cnf` may hold. A member beyond these is a restriction that we cannot check: refused. */
+/** The thumbprints that `cnf` may contain. Other members are rejected, because they could be restrictions that are not checked. */
 const members: readonly string[] = ['x5t#S256', ...bindingTypes.map(type => `${type}#S256`)]
 
 /**
  * Builds the `cnf` claim that binds a token to its presenter.
- * @throws OAuthError `binding_unavailable` when the connection has no channel binding to be bound to, or no proof can be signed
- * with the key of the certificate.
+ * @throws OAuthError `binding_unavailable` if the connection has no channel binding, or the key type of the certificate cannot
+ * sign proofs.
  */
 export function confirm(presenter: Presenter, level: TokenBinding): Confirmation {
   const certificate = { 'x5t#S256': presenter.certificate.thumbprint }
@@ -42,9 +42,9 @@ export function confirm(presenter: Presenter, level: TokenBinding): Confirmation
 }
 
 /**
- * Verifies that `cnf` confirms this presenter, and returns the level at which it does. The shape of `cnf` is its level:
- * the certificate alone, the certificate and the label of a proof, or the certificate and precisely the bindings that the
- * presenter's connection offers. `prove` is called where a proof is needed, and throws unless there is a good one.
+ * Verifies that `cnf` confirms this presenter, and returns the level of the binding. The members of `cnf` determine the level:
+ * only the certificate, the certificate and the label of a proof, or the certificate and exactly the bindings of the connection.
+ * `prove` is called if a proof is required, and throws unless it is valid.
  * @throws OAuthError `confirmation_malformed`, `certificate_mismatch`, `connection_mismatch`, `proof_missing`.
  */
 export function verifyConfirmation(cnf: unknown, presenter: Presenter, prove: () => void = noProof): TokenBinding {
@@ -56,20 +56,20 @@ export function verifyConfirmation(cnf: unknown, presenter: Presenter, prove: ()
     return 'proof'
   }
   if (bindingTypes.every(type => confirmed[`${type}#S256`] === undefined)) return 'certificate'
-  // Each type is compared, whatever the others gave: absent with absent, value with value.
+  // Compares every type, without an early exit: absent with absent, value with value.
   const matches = bindingTypes.filter(type => same(confirmed[`${type}#S256`], presenter.bindings[type]))
   if (matches.length !== bindingTypes.length)
     throw new OAuthError('invalid_token', 'connection_mismatch', 'other_connection')
   return 'connection'
 }
 
-/** Whether a token of level `level` is good enough where `demanded` is asked for. */
+/** Returns whether `level` is at least as strong as `demanded`. */
 export function isAtLeast(level: TokenBinding, demanded: TokenBinding): boolean {
   return tokenBindings.indexOf(level) >= tokenBindings.indexOf(demanded)
 }
 
 function requireProofKey(key: KeyObject): void {
-  if (readProofAlgorithms(key).length > 0) return
+  if (proofAlgorithmsOf(key).length > 0) return
   const facts = { found: describeKey(key), expected: proofKeys }
   throw new OAuthError('invalid_request', 'binding_unavailable', 'no_proof_algorithm', facts)
 }
@@ -95,7 +95,7 @@ function noProof(): never {
   throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing')
 }
 
-/** 32 octets in base64url: 43 characters, of which the last carries four bits and so is one of sixteen. */
+/** 32 octets in base64url: 43 characters. The last one has four bits, so only 16 characters are possible. */
 function isThumbprint(value: unknown): boolean {
   return typeof value === 'string' && /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/.test(value)
 }

@@ -1,6 +1,4 @@
-// How a value of foreign JSON stands in the facts of a refusal.
-
-/** A value as a fact: a text as it is, the kind of anything else. */
+/** Describes a value of untrusted JSON in a fact: a string as it is, otherwise the type of the value. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') return value
   if (value === undefined) return 'absent'

@@ -1,27 +1,27 @@
-// Distinguished names, from a registration's text (RFC 4514) and from a certificate's DER, in one comparable form. Strict on
-// purpose: a name that cannot be read exactly is not equal to anything (RFC 8705 §2.1.2, "predictable"). Back into text:
-// name-text.ts.
+// Parses distinguished names, from the text of a registration (RFC 4514) and from the DER of a certificate, into one comparable
+// form. Strict on purpose: a name that cannot be parsed exactly equals no other name (RFC 8705 §2.1.2, "predictable").
+// name-text.ts converts names back into text.
 import { parseAttributeType } from './attribute-types.ts'
 import { decodeString } from './canonical-name.ts'
 import { type Element, encodeElement, readElements } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
 
 /**
- * A name as text in which each relative name, attribute type (as object identifier) and value has one place and one spelling:
- * `OID=TEXT` for a value that is plain text, `OID#DER` in hexadecimal for any other.
+ * A name in canonical text form: JSON of the relative names, with sorted attributes. An attribute is `OID=TEXT` if its value is
+ * plain text, otherwise `OID#DER` in hexadecimal.
  */
 export type ComparableName = string
 
-/** UTF8String, PrintableString, IA5String: what RFC 5280 §4.1.2.4 lets an authority use, compared by their text. */
+/** UTF8String, PrintableString, IA5String: the types that RFC 5280 §4.1.2.4 allows. They are compared by their text. */
 const textTags = [0x0c, 0x13, 0x16]
 
 /**
- * Reads a name as RFC 4514 writes it, the last part of the certificate's name first: `CN=alice,O=Example\, Inc.`. Spaces
- * around the parts are ignored.
- * @throws RangeError that says what cannot be read or compared.
+ * Parses a name in the format of RFC 4514, which starts with the last part of the name in the certificate:
+ * `CN=alice,O=Example\, Inc.`. Spaces around the parts are ignored.
+ * @throws RangeError whose message describes the invalid part.
  */
 export function parseName(text: string): ComparableName {
-  if (!text.isWellFormed()) throw new RangeError('it is not Unicode text')
+  if (!text.isWellFormed()) throw new RangeError('it is not well-formed Unicode')
   if (text.trim() === '') throw new RangeError('it is empty')
   const relativeNames: string[][] = [[]]
   let at = 0
@@ -40,8 +40,8 @@ export function parseName(text: string): ComparableName {
 }
 
 /**
- * Reads the DER of a Name. Returns undefined for an empty one, and for one with a part that is not a type and a value.
- * @throws RangeError for what is not DER.
+ * Parses the DER of a Name. Returns undefined if it is empty, or if a part is not a type and a value.
+ * @throws RangeError for invalid DER.
  */
 export function readName(name: Element): ComparableName | undefined {
   const relativeNames = readElements(name.content).map(relative => readElements(relative.content).map(readAttribute))
@@ -55,12 +55,12 @@ function readAttribute({ content }: Element): string | undefined {
   return readObjectIdentifier(type.content) + comparableValue(value)
 }
 
-/** Whether two names have the same parts in the opposite order. */
+/** Returns whether two names have the same parts in reverse order. */
 export function areReversed(one: ComparableName, other: ComparableName): boolean {
   return comparable(readComparable(one).reverse()) === other
 }
 
-/** The name with the text of each string value, whatever its string type: for people, never for a decision. */
+/** Returns the name with each string value as text, regardless of its string type. For display, never for a decision. */
 export function withoutStringTypes(name: ComparableName): ComparableName {
   return comparable(readComparable(name).map(attributes => attributes.map(withoutStringType)))
 }
@@ -71,7 +71,7 @@ function comparable(relativeNames: readonly (readonly string[])[]): ComparableNa
   return JSON.stringify(relativeNames.map(attributes => attributes.toSorted()))
 }
 
-/** The relative names of a name, in the order of the certificate, each with its attributes. */
+/** Returns the relative names of a name, each with its attributes, in the order of the certificate. */
 export function readComparable(name: ComparableName): string[][] {
   return JSON.parse(name) as string[][]
 }
@@ -85,7 +85,7 @@ function comparableValue(value: Element): string {
 const escapable = ' "#+,;<=>\\'
 const special = '"+,;<>\\'
 
-/** Reads a value from behind its `=` to the next separator or the end. @throws RangeError */
+/** Parses a value, from after its `=` to the next separator or the end. @throws RangeError */
 function scanValue(text: string, start: number): { value: string; end: number } {
   let at = start
   while (text[at] === ' ') at++
@@ -98,7 +98,7 @@ function scanValue(text: string, start: number): { value: string; end: number } 
       const pair = text.slice(at + 1, at + 3)
       const isHex = /^[0-9A-Fa-f]{2}$/.test(pair)
       if (!isHex && (pair === '' || !escapable.includes(pair[0] as string)))
-        throw new RangeError('a backslash stands before neither a special character nor two hexadecimal digits')
+        throw new RangeError('a backslash must be followed by a special character or two hexadecimal digits')
       octets.push(isHex ? Buffer.from(pair, 'hex') : Buffer.from(pair[0] as string))
       at += isHex ? 3 : 2
       length = octets.length
@@ -110,18 +110,18 @@ function scanValue(text: string, start: number): { value: string; end: number } 
       if (character !== ' ') length = octets.length
     }
   }
-  if (length === 0) throw new RangeError('a value is empty; the empty text is written as #0c00')
+  if (length === 0) throw new RangeError('a value is empty; write the empty string as #0c00')
   const value = decodeText(Buffer.concat(octets.slice(0, length)))
   if (value === undefined) throw new RangeError('the escaped octets are not UTF-8')
   return { value: `=${value}`, end: at }
 }
 
-/** RFC 4514 §2.4: the octets of the value as they stand in the certificate, in hexadecimal. @throws RangeError */
+/** Parses the octets of a value in hexadecimal, as they are in the certificate (RFC 4514 §2.4). @throws RangeError */
 function scanOctets(text: string, start: number): { value: string; end: number } {
   let end = start
   while (end < text.length && text[end] !== ',' && text[end] !== '+') end++
   const digits = text.slice(start, end).replaceAll(/^ +| +$/g, '')
-  if (!/^(?:[0-9A-Fa-f]{2})+$/.test(digits)) throw new RangeError('# stands before no pairs of hexadecimal digits')
+  if (!/^(?:[0-9A-Fa-f]{2})+$/.test(digits)) throw new RangeError('# must be followed by pairs of hexadecimal digits')
   const [value, ...more] = readValue(Buffer.from(digits, 'hex'))
   if (value === undefined || more.length > 0) throw new RangeError('the octets after # are more than one value')
   return { value: comparableValue(value), end }
@@ -132,11 +132,11 @@ function readValue(octets: Buffer): Element[] {
   try {
     return readElements(octets)
   } catch {
-    throw new RangeError('the octets after # are not a value in DER, so that no certificate can have it')
+    throw new RangeError('the octets after # are not valid DER, so no certificate can contain them')
   }
 }
 
-/** Takes an attribute of a comparable name apart: one of `text` and `der` is there. */
+/** Splits an attribute of a comparable name. Either `text` or `der` is present. */
 export function splitAttribute(attribute: string): { oid: string; text?: string; der?: Buffer } {
   const at = attribute.search(/[=#]/)
   const [oid, value] = [attribute.slice(0, at), attribute.slice(at + 1)]

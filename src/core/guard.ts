@@ -1,13 +1,13 @@
-// An exception that nothing catches, in a timer, a listener or an unawaited promise, ends the whole program. Each
-// such callback that a peer can set off is guarded: what it throws ends the one request or connection that it belongs to.
+// An uncaught exception in a timer, a listener or an unawaited promise ends the program. Every such callback that a peer can
+// trigger is guarded: an exception ends only the request or connection that the callback belongs to.
 
-/** Wraps a callback: what it throws, or rejects with, goes to `fail`, which must not throw. */
+/** Wraps a callback so that exceptions and rejections are passed to `fail`. `fail` must not throw. */
 export function guarded<Arguments extends readonly unknown[]>(
   callback: (...given: Arguments) => unknown,
   fail: (error: Error) => void,
 ): (...given: Arguments) => void {
   const failed = (error: unknown) =>
-    fail(error instanceof Error ? error : new Error('not an error was thrown', { cause: error }))
+    fail(error instanceof Error ? error : new Error('a value that is not an Error was thrown', { cause: error }))
   return (...given) => {
     try {
       const result = callback(...given)
@@ -18,12 +18,12 @@ export function guarded<Arguments extends readonly unknown[]>(
   }
 }
 
-/** What writes errors down, such as a logger of pino or Fastify. */
+/** A logger, such as that of pino or Fastify. */
 export interface ErrorLog {
   error(facts: object, message: string): void
 }
 
-/** Logs an unexpected exception. Never throws: a log that fails makes no second exception of the first. */
+/** Logs an unexpected exception. Never throws, so that a failing log does not cause a second exception. */
 export function logError(log: ErrorLog, error: unknown, message: string, facts: object = {}): void {
   try {
     log.error({ err: error, ...facts }, message)
@@ -31,8 +31,8 @@ export function logError(log: ErrorLog, error: unknown, message: string, facts: 
 }
 
 /**
- * Wraps a callback: what it throws, or rejects with, is logged with this message, and `end` ends what it belongs to, by what the
- * callback was given. `end` must not throw.
+ * Wraps a callback so that exceptions and rejections are logged with this message. Then `end` is called with the arguments of the
+ * callback, to close the request or connection. `end` must not throw.
  */
 export function guardedWithLog<Arguments extends readonly unknown[]>(
   log: ErrorLog,

@@ -1,10 +1,10 @@
-// How deep foreign JSON may be nested. JSON.parse accepts any depth, but JSON.stringify and structuredClone overflow the stack
-// at some thousands, wherever the value is written later: so it is refused where it is read.
+// Limits the nesting of untrusted JSON. JSON.parse accepts any depth, but JSON.stringify and structuredClone overflow the stack
+// at a few thousand levels. Therefore the text is rejected when it is parsed.
 
-/** Objects and arrays inside each other. */
+/** The maximum number of nested objects and arrays. */
 export const maximumDepth = 100
 
-/** Whether a JSON text is nested deeper than `maximumDepth`. Of a text that is not JSON the answer means nothing. */
+/** Returns whether a JSON text is nested deeper than `maximumDepth`. The result has no meaning for text that is not JSON. */
 export function isTooDeep(text: string): boolean {
   if (text.length <= maximumDepth) return false // each level has a character of its own
   let depth = 0

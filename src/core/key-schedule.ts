@@ -1,45 +1,45 @@
-// When a signing key is published, signs and goes: so that a rotation never makes a good token bad.
-// Published before it signs, for as long as others may keep our key set; kept until its last token has expired.
+// Schedules the publication, use and removal of signing keys, so that a rotation never invalidates a valid token. A key is
+// published before it signs, for as long as others may cache the key set, and removed after its last token has expired.
 
-/** Seconds since 1970. Both are members of the key in its file, in the words of RFC 7519. */
+/** Times in seconds since 1970. `nbf` and `exp` are members of the key in its file, named as in RFC 7519. */
 export interface Scheduled {
   readonly kid: string
-  /** It signs from then on, until a later one does. Absent: it always has. */
+  /** The key signs from this time until a later key does. Absent: without a start. */
   readonly nbf?: number | undefined
-  /** Nothing that it signed is alive then. Absent: no other key has been put in its place. */
+  /** All tokens that the key signed have expired at this time. Absent: the key has not been replaced. */
   readonly exp?: number | undefined
 }
 
-/** How long a new key is published before it signs, and how long an old one stays after it; in seconds. */
+/** Seconds that a new key is published before it signs, and that the old key stays published after that. */
 export interface Overlap {
   readonly before: number
   readonly after: number
 }
 
-/** The keys whose tokens may be alive at `now`, or that will sign later. */
+/** Returns the keys whose tokens may be valid at `now`, and those that will sign later. */
 export function findPublished<T extends Scheduled>(keys: readonly T[], now: number): T[] {
   return keys.filter(({ exp }) => exp === undefined || exp > now)
 }
 
-/** The key that signs at `now`: the latest one to have begun; of several, the first. @throws RangeError when none has. */
+/** Returns the key that signs at `now`: the one with the latest start; of several, the first. @throws RangeError if there is none. */
 export function findSigning<T extends Scheduled>(keys: readonly T[], now: number): T {
   const begun = findPublished(keys, now).filter(({ nbf = 0 }) => nbf <= now)
   const [first, ...others] = begun
   if (first === undefined)
     throw new RangeError(
-      'no key signs now: each begins later (nbf) or has ended (exp); compare the clocks, or add a key',
+      'no signing key is valid now: each one starts later (nbf) or has expired (exp); compare the clocks, or add a key',
     )
   return others.reduce((latest, key) => ((key.nbf ?? 0) > (latest.nbf ?? 0) ? key : latest), first)
 }
 
-/** The keys as they are after a rotation at `now`: `next` added, an end set for those before it, the dead removed. */
+/** Rotates the keys at `now`: adds `next`, sets an `exp` for the previous keys, and removes the expired ones. */
 export function rotate<T extends Scheduled>(keys: readonly T[], next: T, now: number, overlap: Overlap): T[] {
   const begins = now + overlap.before
   const kept = findPublished(keys, now).map(key => ({ ...key, exp: key.exp ?? begins + overlap.after }))
   return [...kept, { ...next, nbf: begins }]
 }
 
-/** Whether the newest key has signed, or will have signed, for `maximumAge` seconds by the time a next one could begin. */
+/** Returns whether the newest key will have signed for `maximumAge` seconds when the next key could start. */
 export function isRotationDue(keys: readonly Scheduled[], now: number, maximumAge: number, overlap: Overlap): boolean {
   const newest = Math.max(...keys.map(({ nbf = 0 }) => nbf))
   return now + overlap.before >= newest + maximumAge

@@ -1,43 +1,42 @@
-// A report of leaked tokens, in the format of GitHub's secret scanning partner programme: a JSON array of what was found.
-// Its sender is known by then. What it says of places is text from anywhere, and any of its entries can be malformed.
-import { printable } from './printable.ts'
+// Parses a report of leaked tokens, in the format of GitHub's secret scanning partner program: a JSON array of findings.
+// The sender is already authenticated. The locations are untrusted text, and any entry can be malformed.
+import { escapeForDisplay } from './escape-for-display.ts'
 
 export interface Leak {
   readonly token: string
-  /** Where it was found, as the reporter says; shortened, and without anything that looks like a token of this server. */
+  /** The reported location; shortened, and with everything redacted that looks like a token of this server. */
   readonly url: string | undefined
-  /** What kind of place that is, such as `commit`; likewise. */
+  /** The kind of location, such as `commit`; shortened and redacted in the same way. */
   readonly source: string | undefined
 }
 
-/** What of an entry was not understood. It depends on the form of the entry alone, never on what the server knows. */
+/** A malformed entry. Depends only on the form of the entry, never on the state of the server. */
 export interface EntryProblem {
-  /** Of the entry in the report, from 0. */
+  /** Index of the entry in the report, from 0. */
   readonly index: number
   readonly detail: 'not_an_object' | 'token_missing' | 'token_not_a_string' | 'url_not_a_string' | 'source_not_a_string'
 }
 
 export interface LeakReport {
-  /** Each token once, with the place that is named first. */
+  /** Each token once, with its first location. */
   readonly leaks: readonly Leak[]
   readonly problems: readonly EntryProblem[]
 }
 
 /**
- * Octets of a report that a server accepts. With each token looked at once, one after the other, this bounds what a report
- * costs: of the shortest opaque tokens it has room for about 1700, which are as many questions to the store; of signed ones for
- * about 500. The number of entries has no other bound.
+ * The maximum size of a report, in octets. It also limits the cost of a report: about 1700 opaque tokens, with one store query
+ * each, or about 500 signed tokens. The number of entries has no other limit.
  */
 export const maximumReport = 131_072
 
-/** Characters of a place that are kept. */
+/** The maximum length of a stored location, in characters. */
 const maximumPlace = 256
 
 /**
- * Reads a report. Every entry with a token counts, whatever the others are; unknown members are ignored, and null is as good
- * as absent. Returns undefined for what is not an array with an entry.
+ * Parses a report. Accepts every entry with a token, even if other entries are malformed. Ignores unknown members, and treats
+ * null as absent. Returns undefined unless the value is a non-empty array.
  */
-export function readLeakReport(value: unknown): LeakReport | undefined {
+export function parseLeakReport(value: unknown): LeakReport | undefined {
   if (!Array.isArray(value) || value.length === 0) return undefined
   const leaks = new Map<string, Leak>()
   const problems: EntryProblem[] = []
@@ -68,10 +67,10 @@ function isPlace(value: unknown): boolean {
 }
 
 function describePlace(place: unknown): string | undefined {
-  return typeof place === 'string' ? printable(blotTokens(place)).slice(0, maximumPlace) : undefined
+  return typeof place === 'string' ? escapeForDisplay(redactTokens(place)).slice(0, maximumPlace) : undefined
 }
 
-/** Leaves of each text that looks like a token of ours only how it begins. */
-export function blotTokens(text: string): string {
+/** Truncates everything that looks like a token of this server to its first characters. */
+export function redactTokens(text: string): string {
   return text.replace(/(tlsbound_(?:rt|at)_)\w+|(eyJ)[\w.%-]+/g, (_, opaque = '', jwt = '') => `${opaque}${jwt}…`)
 }

@@ -1,14 +1,14 @@
-// The signature over a report of leaked tokens, in the format of GitHub's secret scanning partner programme: ECDSA on P-256
-// with SHA-256 over the octets of the body as they came, DER in base64. Whose keys count, the operator says.
+// Verifies the signature of a report of leaked tokens, in the format of GitHub's secret scanning partner program: ECDSA on P-256
+// with SHA-256 over the octets of the body, in base64 DER. The operator configures the trusted keys.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 
 /** Public keys of reporters, by their identifiers. */
 export type ReporterKeys = ReadonlyMap<string, KeyObject>
 
-/** A signature on P-256 in DER has at most 72 octets. */
+/** Characters in base64; a P-256 signature in DER has at most 72 octets. */
 const maximumSignature = 96
 
-/** Whether a signature, in base64, is that of the body by the key. One spelling each: padded, and nothing around it. */
+/** Returns whether the key signed the body. Accepts only canonical base64, with padding. */
 export function isSignedBy(body: Buffer, signature: string, key: KeyObject): boolean {
   if (signature.length > maximumSignature) return false
   const der = Buffer.from(signature, 'base64')
@@ -16,15 +16,15 @@ export function isSignedBy(body: Buffer, signature: string, key: KeyObject): boo
 }
 
 /**
- * Reads a document of the form `{ public_keys: [{ key_identifier, key }] }`, with keys in PEM. All that are listed count:
- * a reporter takes one out when it no longer does. @throws TypeError when one of them cannot be used.
+ * Parses a document of the form `{ public_keys: [{ key_identifier, key }] }`, with keys in PEM. All listed keys are trusted.
+ * @throws TypeError if a key is invalid.
  */
-export function readReporterKeys(document: unknown): ReporterKeys {
+export function parseReporterKeys(document: unknown): ReporterKeys {
   const entries = listOf(document)
   const keys = new Map(
     entries.map((entry, index) => {
       try {
-        return readReporterKey(entry)
+        return parseReporterKey(entry)
       } catch (error) {
         throw new TypeError(`public_keys number ${index + 1}: ${(error as Error).message}`)
       }
@@ -34,11 +34,11 @@ export function readReporterKeys(document: unknown): ReporterKeys {
   return keys
 }
 
-/** As `readReporterKeys`, for a document of somebody else's: keys of kinds that are not for us are left out. */
-export function readUsableReporterKeys(document: unknown): ReporterKeys {
+/** Like `parseReporterKeys`, but for a document of an external reporter: skips keys of unsupported types. */
+export function parseUsableReporterKeys(document: unknown): ReporterKeys {
   const usable = listOf(document).flatMap(entry => {
     try {
-      return [readReporterKey(entry)]
+      return [parseReporterKey(entry)]
     } catch {
       return []
     }
@@ -54,11 +54,11 @@ function listOf(document: unknown): readonly unknown[] {
   return entries
 }
 
-function readReporterKey(entry: unknown): readonly [identifier: string, key: KeyObject] {
+function parseReporterKey(entry: unknown): readonly [identifier: string, key: KeyObject] {
   const { key_identifier: identifier, key: pem } = (entry ?? {}) as Readonly<Record<string, unknown>>
   if (typeof identifier !== 'string' || !/^[\w.~-]{1,128}$/.test(identifier))
     throw new TypeError('key_identifier must have 1 to 128 characters of A-Z, a-z, 0-9 and _.~-')
-  // Node would take a private key or a certificate for a public key, too.
+  // createPublicKey also accepts a private key or a certificate.
   if (typeof pem !== 'string' || !/^\s*-----BEGIN PUBLIC KEY-----/.test(pem))
     throw new TypeError('key must be a text with a PUBLIC KEY block in PEM')
   const key = parsePublicKey(pem)

@@ -1,11 +1,11 @@
-// Whether a key has signed a revocation list, by node:crypto. OpenSSL verifies the same in each handshake and then refuses every
-// client of the authority; here it is found out when the list is loaded, by name.
+// Verifies the signature of a revocation list when it is loaded, to report an invalid list. OpenSSL verifies it only in each
+// handshake, and then rejects every client of the authority.
 import { constants, type KeyObject, verify } from 'node:crypto'
 import { readElements } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
 import type { ListSignature } from './revocation-list.ts'
 
-/** `unknown`: with an algorithm that only OpenSSL knows, so that the handshake decides. */
+/** `unknown`: the algorithm is not supported here, so OpenSSL decides in the handshake. */
 export type SignatureVerdict = 'valid' | 'invalid' | 'unknown'
 
 /** Verifies the signature of a list. Never throws. */
@@ -28,14 +28,14 @@ interface Method {
   readonly saltLength?: number
 }
 
-/** Of the content of an AlgorithmIdentifier; undefined: none that is known here. */
+/** Parses the content of an AlgorithmIdentifier. Returns undefined for an unknown algorithm. */
 function readMethod(algorithm: Buffer): Method | undefined {
   const [id, parameters] = readElements(algorithm)
   const name = readObjectIdentifier(id?.content ?? Buffer.alloc(0))
   return name === rsassaPss ? readPss(parameters?.content) : methods.get(name)
 }
 
-/** RSASSA-PSS-params (RFC 4055 §3.1), where both digests are the same one, as they should be. */
+/** Parses RSASSA-PSS-params (RFC 4055 §3.1). Returns undefined unless both digests are the same. */
 function readPss(parameters: Buffer | undefined): Method | undefined {
   const members = readElements(parameters ?? Buffer.alloc(0))
   const inside = (tag: number) => members.find(member => member.tag === tag)?.content

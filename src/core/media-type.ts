@@ -1,18 +1,18 @@
-// The value of a Content-Type header (RFC 9110 §8.3.1, §5.6.6).
+// Parses a Content-Type header (RFC 9110 §8.3.1, §5.6.6).
 
 export interface MediaType {
   /** `type/subtype` in lower case. */
   readonly essence: string
-  /** The values of all charset parameters, in lower case. Any other parameter means nothing for the types that are read here. */
+  /** The values of all charset parameters, in lower case. Other parameters have no meaning for the supported types. */
   readonly charsets: readonly string[]
 }
 
 const essenceForm = /^[ \t]*([\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+)[ \t]*/
-/** One semicolon, and a parameter behind it, which may be missing. No whitespace around the equals sign. */
+/** A semicolon and an optional parameter. No whitespace around the equals sign. */
 const parameterForm =
   /;[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=([\w!#$%&'*+.^`|~-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?[ \t]*/y
 
-/** Parses a Content-Type; undefined when it is not one media type with well-formed parameters. */
+/** Parses a Content-Type. Returns undefined unless it is one media type with well-formed parameters. */
 export function parseMediaType(text: string): MediaType | undefined {
   const [start, essence] = essenceForm.exec(text) ?? []
   if (start === undefined || essence === undefined) return undefined
@@ -30,7 +30,7 @@ function unquote(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/gs, '$1') : value
 }
 
-/** Whether octets mean the same in this charset and in UTF-8: ASCII is a part of it. */
+/** Returns whether the charset is UTF-8 or its subset ASCII. */
 export function isAsciiOrUtf8(charset: string): boolean {
   return charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii'
 }

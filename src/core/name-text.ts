@@ -1,10 +1,10 @@
-// A distinguished name as people write it (RFC 4514 §2), the last part of the certificate's name first: the form in which it
-// is registered, and which `parseName` reads as the same name.
+// Formats distinguished names as in a registration (RFC 4514 §2), starting with the last part of the name in the certificate.
+// `parseName` parses the result into the same name.
 import { nameOfType } from './attribute-types.ts'
 import { type Element, encodeElement } from './der.ts'
 import { type ComparableName, readComparable, readName, splitAttribute } from './distinguished-name.ts'
 
-/** Writes the DER of a Name; empty for an empty one. @throws RangeError when it is not a Name. */
+/** Formats the DER of a Name; returns an empty string for an empty Name. @throws RangeError if it is not a Name. */
 export function formatName(name: Element): string {
   if (name.content.length === 0) return ''
   const read = readName(name)
@@ -12,7 +12,7 @@ export function formatName(name: Element): string {
   return writeName(read)
 }
 
-/** Writes a name. What is not printable is escaped. */
+/** Formats a name. Escapes characters that are not printable. */
 export function writeName(name: ComparableName): string {
   return readComparable(name)
     .reverse()
@@ -24,7 +24,7 @@ function writeAttribute(attribute: string): string {
   const { oid, text, der } = splitAttribute(attribute)
   const name = nameOfType(oid)
   if (text !== undefined && text !== '' && name !== undefined) return `${name}=${escapeText(text)}`
-  // RFC 4514 §2.4: of a type without a name, the value is always written as its octets.
+  // RFC 4514 §2.4: if the type has no name, the value is written as octets.
   const octets = der ?? encodeElement({ tag: 0x0c, content: Buffer.from(text ?? '') })
   return `${name ?? oid}=#${octets.toString('hex')}`
 }

@@ -1,5 +1,5 @@
-// A token that says nothing: random octets behind a prefix that scanners know, with a checksum that tells it from noise.
-// RFC 6749 §10.10 (256 bits cannot be guessed). The server keeps hashes only, so its store is of no use to a thief.
+// Opaque tokens: random octets with a prefix for secret scanners and a checksum that filters out other text.
+// RFC 6749 §10.10 (256 bits cannot be guessed). The server stores only hashes, so a stolen store contains no usable token.
 import { hash } from 'node:crypto'
 
 /** `rt`: refresh token, `at`: opaque access token. */
@@ -8,20 +8,20 @@ export type OpaqueTokenKind = 'rt' | 'at'
 /** 43 digits hold 256 bits, 6 hold 32. */
 const form = /^(tlsbound_(rt|at)_[0-9A-Za-z]{43})([0-9A-Za-z]{6})$/
 
-/** Builds `tlsbound_KIND_`, `random` in base62, and a checksum of all that. @throws TypeError unless `random` has 32 octets. */
+/** Builds `tlsbound_KIND_`, `random` in base62, and a checksum of both. @throws TypeError unless `random` has 32 octets. */
 export function buildOpaqueToken(kind: OpaqueTokenKind, random: Buffer): string {
   if (random.length !== 32) throw new TypeError(`buildOpaqueToken: 32 random octets are needed, not ${random.length}`)
   const body = `tlsbound_${kind}_${base62(BigInt(`0x${random.toString('hex')}`), 43)}`
   return body + base62(BigInt(crc32(body)), 6)
 }
 
-/** Which kind of opaque token a text has the form and the checksum of. It tells nothing about whether it was ever issued. */
+/** Returns the kind of opaque token, by form and checksum. Does not check whether the token was issued. */
 export function isOpaqueToken(text: string): OpaqueTokenKind | undefined {
   const [, body, kind, checksum] = form.exec(text) ?? []
   return body !== undefined && base62(BigInt(crc32(body)), 6) === checksum ? (kind as OpaqueTokenKind) : undefined
 }
 
-/** base64url(SHA-256(token)): what is kept of an opaque token, and what it is found by. */
+/** Returns base64url(SHA-256(token)), under which an opaque token is stored. */
 export function hashOpaqueToken(token: string): string {
   return hash('sha256', token, 'base64url')
 }

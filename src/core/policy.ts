@@ -1,20 +1,20 @@
-// What a client may have now: asked when a token is issued, never remembered.
+// Decides which scope, binding and audience a token may have. Evaluated for every token request; the result is never cached.
 import type { AccessTokenClaims } from './access-token.ts'
-import { isScope, readScope } from './access-token.ts'
+import { isScope, parseScope } from './access-token.ts'
 import type { Client } from './client.ts'
 import type { TokenBinding } from './confirmation.ts'
 import { OAuthError } from './errors.ts'
 
-/** What a token request asks for; what it leaves out is undefined. */
-export interface Wish {
+/** The parameters of a token request; an absent one is undefined. */
+export interface TokenRequest {
   readonly scope: string | undefined
   readonly binding: string | undefined
   readonly resource: string | undefined
 }
 
-/** The resource servers that tokens are issued for. */
+/** The resource servers that this server issues tokens for. */
 export interface Targets {
-  /** Where a request names none. */
+  /** Used when a request names no resource. */
   readonly fallback: string
   /** The registered spelling of a target; undefined: there is no such target. */
   find(resource: string): string | undefined
@@ -32,29 +32,30 @@ export function otherSpelling(resource: string): string {
   )
 }
 
-export interface Permission extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
+/** The values that the token will have. */
+export interface Authorization extends Pick<AccessTokenClaims, 'aud' | 'scope'> {
   readonly binding: TokenBinding
 }
 
 /**
- * Decides what the client gets: its whole registered scope and its default binding where it asks for nothing else.
+ * Returns the scope, binding and audience of the token. Defaults: the whole registered scope, and the first registered binding.
  * @throws OAuthError `scope_denied`, `binding_not_allowed` or `target_unknown`.
  */
-export function decide(client: Client, wish: Wish, targets: Targets): Permission {
-  const scope = wish.scope ?? [...client.scope].join(' ')
+export function authorize(client: Client, request: TokenRequest, targets: Targets): Authorization {
+  const scope = request.scope ?? [...client.scope].join(' ')
   if (!isScope(scope)) throw new OAuthError('invalid_scope', 'scope_denied', 'scope_malformed', { found: scope })
-  if (!readScope(scope).every(token => client.scope.has(token)))
+  if (!parseScope(scope).every(token => client.scope.has(token)))
     throw new OAuthError('invalid_scope', 'scope_denied', 'not_registered', {
       found: scope,
       expected: [...client.scope].join(' '),
     })
-  const binding = wish.binding ?? client.bindings[0]
+  const binding = request.binding ?? client.bindings[0]
   if (!isAllowed(binding, client))
     throw new OAuthError('invalid_request', 'binding_not_allowed', 'not_registered', {
       found: binding,
       expected: client.bindings.join(' '),
     })
-  const resource = wish.resource ?? targets.fallback
+  const resource = request.resource ?? targets.fallback
   const aud = targets.find(resource)
   if (aud === undefined)
     // RFC 8707 §2
@@ -62,7 +63,7 @@ export function decide(client: Client, wish: Wish, targets: Targets): Permission
   return { aud, scope, binding }
 }
 
-/** A query can hold a secret; what is compared of an address in events is the part before it. */
+/** Returns a URL without its query, which can contain a secret, for use in events. */
 export function withoutQuery(address: string): string {
   return address.split('?')[0] as string
 }

@@ -1,15 +1,15 @@
-// The presenter: what the TLS layer knows about whoever is talking to us (RFC 7800 §2).
+// The presenter of a token (RFC 7800 §2), as the TLS layer identifies it.
 import { hash, type X509Certificate } from 'node:crypto'
 import type { ChannelBindings } from './channel-binding.ts'
 
-/** The client certificate of a connection, which TLS has proved the possession of. */
+/** The client certificate of a connection. The TLS handshake proved possession of its key. */
 export interface PresenterCertificate {
   /** `x5t#S256`: base64url(SHA-256(DER)), 43 characters (RFC 8705 §3.1). */
   readonly thumbprint: string
-  /** Validity in seconds since 1970; both ends belong to it (RFC 5280 §4.1.2.5). */
+  /** Validity in seconds since 1970, inclusive (RFC 5280 §4.1.2.5). */
   readonly notBefore: number
   readonly notAfter: number
-  /** No authority vouches for it: it is registered itself (RFC 8705 §2.2). */
+  /** Whether the certificate itself is registered, without an authority (RFC 8705 §2.2). */
   readonly pinned: boolean
   readonly x509: X509Certificate
 }
@@ -17,11 +17,11 @@ export interface PresenterCertificate {
 export interface Presenter {
   readonly certificate: PresenterCertificate
   readonly bindings: ChannelBindings
-  /** What binding proofs are made over, 32 octets in base64url; undefined where the connection has no channel binding. */
+  /** Exported keying material for binding proofs: 32 octets in base64url. undefined without a channel binding. */
   readonly ekm?: string | undefined
 }
 
-/** Reads what we need of a certificate. Whether it is trusted is for others to say. */
+/** Extracts the fields of a certificate that tokens are bound to. Does not verify its trust. */
 export function readCertificate(x509: X509Certificate, pinned = false): PresenterCertificate {
   return {
     thumbprint: hash('sha256', x509.raw, 'base64url'),

@@ -1,14 +1,14 @@
-// Signatures with the key of a TLS certificate: the key decides the algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
-// Only for binding proofs; access tokens are signed by the issuer's keys (keys/token-keys.ts).
+// Signatures with the key of a TLS certificate, which determines the algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+// Only for binding proofs; keys/token-keys.ts signs access tokens.
 import { constants, type KeyObject, sign, type VerifyKeyObjectInput, verify } from 'node:crypto'
 
 export type ProofAlgorithm = 'ES256' | 'ES384' | 'EdDSA' | 'PS256' | 'RS256'
 
-/** All of them, for metadata. */
+/** All algorithms, for metadata. */
 export const proofAlgorithms: readonly ProofAlgorithm[] = ['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256']
 
-/** The algorithms that a key can be used with here, the preferred one first; none for a kind of key that is not taken. */
-export function readProofAlgorithms({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): ProofAlgorithm[] {
+/** Returns the algorithms for a key, the preferred one first; none for an unsupported key type. */
+export function proofAlgorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): ProofAlgorithm[] {
   const { namedCurve, modulusLength = 0 } = asymmetricKeyDetails ?? {}
   switch (asymmetricKeyType) {
     case 'ec':
@@ -22,10 +22,10 @@ export function readProofAlgorithms({ asymmetricKeyType, asymmetricKeyDetails }:
   }
 }
 
-/** The kinds of keys that proofs can be signed with, for people. */
+/** The key types that can sign proofs, for messages. */
 export const proofKeys = 'P-256, P-384, Ed25519, RSA of 2048 bits or more'
 
-/** The kind of a key, for people: `ec secp521r1`, `rsa 1024`, `ed448`. */
+/** Describes the type of a key for messages: `ec secp521r1`, `rsa 1024`, `ed448`. */
 export function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
   const { namedCurve, modulusLength } = asymmetricKeyDetails ?? {}
   return [asymmetricKeyType ?? 'unknown', namedCurve, modulusLength].filter(part => part !== undefined).join(' ')
@@ -36,7 +36,7 @@ export function signProof(algorithm: ProofAlgorithm, data: Buffer, key: KeyObjec
   return sign(hashes[algorithm], data, { ...forms[algorithm], key })
 }
 
-/** Whether a signature holds. The caller has seen to it that the algorithm is one of the key's. */
+/** Returns whether a signature is valid. The caller must pass an algorithm of the key. */
 export function verifyProofSignature(
   algorithm: ProofAlgorithm,
   data: Buffer,

@@ -1,29 +1,29 @@
-// The rotation rule: what the use of a refresh token means, from what is known about it. RFC 6749 §6, RFC 9700 §4.14.
-// A lost answer locks nobody out, of many uses at the same time at most one succeeds, and a replayed token ends its grant.
+// The rotation rule: evaluates the use of a refresh token. RFC 6749 §6, RFC 9700 §4.14. A lost response does not lock out the
+// client, at most one of several simultaneous uses succeeds, and a replay revokes the grant.
 
 import type { Why } from './errors.ts'
 
-/** Milliseconds after a use within which another one is a race: refused, and nothing else happens. */
+/** Milliseconds after a use within which another use is a race: it is rejected, without further consequences. */
 export const raceWindow = 1000
 
-/** Milliseconds after the first use within which a client may ask again, because the answer did not reach it. */
+/** Milliseconds after the first use within which a client may retry, because the response was lost. */
 export const retryWindow = 60_000
 
-/** `rotate`: each use gives the next refresh token. `static`: the same one until the grant ends (FAPI 2.0 §5.3.2.1). */
+/** `rotate`: each use returns a new refresh token. `static`: the token stays the same until the grant ends (FAPI 2.0 §5.3.2.1). */
 export type Rotation = 'rotate' | 'static'
 
-/** What is known about a presented refresh token and its grant. */
+/** The state of a presented refresh token and its grant. */
 export interface RefreshTokenFacts {
   readonly rotation: Rotation
   /** Seconds since 1970; never extended by a use. */
   readonly expires: number
-  /** Whether the grant, its client, its certificate or everything was revoked. */
+  /** Whether the grant, its client, its certificate or all tokens were revoked. */
   readonly revoked: boolean
-  /** Milliseconds since 1970 of the first use that succeeded and of the latest (a retry, or the first); undefined: none has. */
+  /** Milliseconds since 1970 of the first and the latest successful use; undefined if there is none. */
   readonly used: { readonly first: number; readonly latest: number } | undefined
-  /** Whether a retry put another one in its place before it was ever presented. */
+  /** Whether a retry replaced the token before it was ever presented. */
   readonly superseded: boolean
-  /** Whether the token that it was exchanged for has been presented. */
+  /** Whether the successor of the token was presented. */
   readonly successorUsed: boolean
 }
 
@@ -40,8 +40,8 @@ export const refreshReasons = {
 } as const satisfies Record<RefreshRefusal, Why>
 
 /**
- * Judges the use of a refresh token that arrives at `now`, in milliseconds since 1970. `reused` is theft: whoever asks
- * must revoke the grant in the same step. A clock that runs behind the one that noted the last use makes a race of it.
+ * Evaluates the use of a refresh token at `now`, in milliseconds since 1970. `reused` is a theft: the caller must revoke the
+ * grant in the same transaction. If the clock is behind the one that stored the latest use, the result is a race.
  */
 export function judgeRefresh(
   token: RefreshTokenFacts,
@@ -52,7 +52,7 @@ export function judgeRefresh(
   if (token.rotation === 'static') return 'static'
   if (token.superseded) return 'reused'
   if (token.used === undefined) return 'rotated'
-  // Retries race too: otherwise each of many at the same time would replace the token that the one before was given.
+  // Retries can race too: without this check, each of several simultaneous retries would replace the token of the previous one.
   if (now - token.used.latest < raceWindow) return 'raced'
   return now - token.used.first < retryWindow && !token.successorUsed ? 'retried' : 'reused'
 }

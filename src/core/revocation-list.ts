@@ -1,55 +1,55 @@
-// Certificate revocation lists (RFC 5280 §5): what one says, and whether OpenSSL applies all of it in a handshake. It does not
-// apply delta and indirect lists, and refuses every client where it meets a critical extension that it does not know: such a
-// list is refused here, by name, before it is in use (measured with OpenSSL 3.5: test/attack/certificate/lists.test.ts).
+// Parses certificate revocation lists (RFC 5280 §5), and rejects lists that OpenSSL would not apply fully in a handshake. OpenSSL
+// ignores delta and indirect lists, and rejects every client if a list has an unknown critical extension. Such a list is
+// rejected here when it is loaded (measured with OpenSSL 3.5: test/attack/certificate/lists.test.ts).
 import { type AuthorityKey, parseAuthorityKey, readExtension, readFullName } from './certificate-fields.ts'
 import { isTime, readTime } from './certificate-time.ts'
 import { type Element, ElementWalker, readElements, readSequence } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
 
-/** Which certificates of its authority a list is for. */
+/** The certificates of an authority that a list covers. */
 export interface ListScope {
   readonly certificates: 'all' | 'clients' | 'authorities'
-  /** Only those that name one of these distribution points; empty: no such restriction. */
+  /** Only certificates with one of these distribution points; empty: no restriction. */
   readonly uris: readonly string[]
 }
 
 export interface RevocationList {
   readonly issuer: Element
   readonly authorityKey: AuthorityKey | undefined
-  /** Milliseconds since 1970; the end is undefined where the list does not say. */
+  /** Milliseconds since 1970; `nextUpdate` is undefined if the list has none. */
   readonly thisUpdate: number
   readonly nextUpdate: number | undefined
   /** The cRLNumber in hexadecimal digits. */
   readonly number: string | undefined
   readonly scope: ListScope
   readonly signature: ListSignature
-  /** How many certificates it revokes. */
+  /** The number of revoked certificates. */
   readonly entries: number
-  /** The entry of a serial number; undefined: the list does not revoke it. */
+  /** Returns the entry of a serial number; undefined if it is not revoked. */
   find(serial: Buffer): RevokedEntry | undefined
 }
 
 export interface ListSignature {
   /** The AlgorithmIdentifier of the signature. */
   readonly algorithm: Buffer
-  /** What is signed. */
+  /** The signed octets. */
   readonly signed: Buffer
   readonly value: Buffer
 }
 
 export interface RevokedEntry {
-  /** Milliseconds since 1970; undefined: OpenSSL applies an entry whose date is none. */
+  /** Milliseconds since 1970; undefined if the date is invalid. OpenSSL applies the entry nevertheless. */
   readonly revokedAt: number | undefined
   /** The reasonCode, by its name in RFC 5280 §5.3.1. */
   readonly reason: string | undefined
 }
 
-/** A list that OpenSSL would not apply as it is meant. The message completes "the list …". */
+/** A list that OpenSSL would not apply as intended. The message completes "the list …". */
 export class UnusableListError extends Error {
   override readonly name = 'UnusableListError'
 }
 
-/** Parses the DER of a list. @throws RangeError when it is not one, UnusableListError when it must not be used. */
+/** Parses the DER of a list. @throws RangeError if it is not a list, UnusableListError if it must not be used. */
 export function parseRevocationList(der: Buffer): RevocationList {
   const [whole, outerAlgorithm, bits] = readSequence(der)
   const signed = readElements(whole?.content ?? Buffer.alloc(0))
@@ -75,13 +75,13 @@ export function parseRevocationList(der: Buffer): RevocationList {
     nextUpdate: nextUpdate && requireTime(nextUpdate, 'nextUpdate'),
     signature: readSignature(der, algorithm, outerAlgorithm, bits),
     number: number && readElements(number)[0]?.content.toString('hex'),
-    scope: scope === undefined ? { certificates: 'all', uris: [] } : readScope(scope),
+    scope: scope === undefined ? { certificates: 'all', uris: [] } : parseScope(scope),
     entries: index.size,
     find: serial => index.find(serial),
   }
 }
 
-/** Whether there are certificates that both scopes contain. */
+/** Returns whether two scopes overlap. */
 export function isOverlapping(one: ListScope, other: ListScope): boolean {
   const kinds = new Set([one.certificates, other.certificates])
   if (kinds.size === 2 && !kinds.has('all')) return false
@@ -99,12 +99,12 @@ function checkExtensions(extensions: readonly Element[]): void {
     if (hex === ids.deltaCrlIndicator.toString('hex'))
       throw new UnusableListError('is a delta list, which OpenSSL does not apply; use the complete list')
     if (critical?.tag === boolean && !critical.content.equals(no) && !known.has(hex))
-      throw new UnusableListError(`${unknownExtension(id.content)}; it would refuse every client`)
+      throw new UnusableListError(`${unknownExtension(id.content)}; it would reject every client`)
   }
 }
 
 /** RFC 5280 §5.2.5. */
-function readScope(value: Buffer): ListScope {
+function parseScope(value: Buffer): ListScope {
   let [uris, clients, authorities] = [[] as string[], false, false]
   for (const { tag, content } of readSequence(value)) {
     if (tag === 0xa0) {
@@ -113,7 +113,7 @@ function readScope(value: Buffer): ListScope {
       if (uris.length === 0 || uris.length !== names.length)
         throw new UnusableListError('has a scope (issuingDistributionPoint) whose names are not all URIs')
     } else if (tag === 0x83)
-      throw new UnusableListError('is for some reasons only (onlySomeReasons), which OpenSSL does not apply')
+      throw new UnusableListError('covers only some reasons (onlySomeReasons), which OpenSSL does not apply')
     else if (content.equals(no)) continue
     else if (tag === 0x81) clients = true
     else if (tag === 0x82) authorities = true
@@ -126,20 +126,20 @@ function readScope(value: Buffer): ListScope {
   }
   if (uris.length === 0 && !clients && !authorities)
     throw new UnusableListError(
-      'has an empty scope (issuingDistributionPoint), so that OpenSSL applies it to no certificate',
+      'has an empty scope (issuingDistributionPoint), so OpenSSL applies it to no certificate',
     )
   if (clients && authorities) throw new UnusableListError('has a scope that excludes every certificate')
   return { certificates: clients ? 'clients' : authorities ? 'authorities' : 'all', uris }
 }
 
 /**
- * The entries by serial number: a hash table of positions in their DER. A Map with a key for each of 300 000 entries would
- * take 40 MiB and half a second.
+ * An index of the entries by serial number: a hash table of positions in the DER. A Map with 300 000 keys would need 40 MiB and
+ * half a second.
  */
 class EntryIndex {
   readonly size: number
   readonly #der: Buffer
-  /** Where an entry starts, plus 1; 0: the slot is free. Their number is a power of two, and at least twice that of entries. */
+  /** The start of an entry plus 1, or 0 if free. The number of slots is a power of two, at least twice the number of entries. */
   readonly #slots: Uint32Array
 
   constructor(der: Buffer) {
@@ -181,14 +181,14 @@ class EntryIndex {
   }
 }
 
-/** FNV-1a: spreads consecutive numbers and random ones alike. */
+/** FNV-1a: distributes consecutive and random numbers equally well. */
 function hashOf(octets: Buffer, from: number, to: number): number {
   let hash = 0x811c9dc5
   for (let at = from; at < to; at++) hash = Math.imul(hash ^ (octets[at] as number), 0x01000193)
   return hash
 }
 
-/** Checks the extensions of an entry. Many lists give every entry a reasonCode, so no element is made of each. */
+/** Checks the extensions of an entry. Allocates no elements, because in many lists every entry has a reasonCode. */
 function checkEntryExtensions(der: Buffer, from: number, to: number): void {
   const [extension, field] = [new ElementWalker(der, from, to), new ElementWalker(der)]
   while (extension.next() !== undefined) {
@@ -200,24 +200,24 @@ function checkEntryExtensions(der: Buffer, from: number, to: number): void {
       throw new UnusableListError('has entries of other authorities (certificateIssuer), which OpenSSL does not apply')
     if (tag === boolean) {
       if (!field.content.equals(no))
-        throw new UnusableListError(`${unknownExtension(id)} in an entry; it would refuse every client`)
+        throw new UnusableListError(`${unknownExtension(id)} in an entry; it would reject every client`)
       tag = field.next()
     }
     if (tag !== octetString) throw new RangeError('not an extension')
     if (id.equals(ids.reasonCode) && der[field.end - 1] === removeFromCrl)
       throw new UnusableListError(
-        'takes back a revocation (removeFromCRL), as only a delta list may; use the complete list',
+        'withdraws a revocation (removeFromCRL), which only a delta list may do; use the complete list',
       )
   }
 }
 
-/** X.690 §8.3.2. OpenSSL refuses a whole list for one number that begins with an octet too many. */
+/** X.690 §8.3.2. OpenSSL rejects a whole list if one number has a redundant leading octet. */
 function isShortestInteger(der: Buffer, from: number, to: number): boolean {
   const [first, second] = [der[from] as number, der[from + 1] as number]
   return to > from && (to === from + 1 || (first === 0 ? second >= 0x80 : first !== 0xff || second < 0x80))
 }
 
-/** Whether these are 12 or 14 digits and Z: OpenSSL refuses a whole list for some other forms. */
+/** Returns whether these are 12 or 14 digits and Z. OpenSSL rejects a whole list for some other forms. */
 function isTimeText(der: Buffer, from: number, to: number): boolean {
   const digits = to - from - 1
   if ((digits !== 12 && digits !== 14) || der[to - 1] !== 0x5a) return false
@@ -229,12 +229,12 @@ function requireTime(element: Element, name: string): number {
   const time = readTime(element)
   if (time === undefined)
     throw new UnusableListError(
-      `has a ${name} that is no date of RFC 5280; OpenSSL would refuse every client of its authority`,
+      `has a ${name} that is not a date as in RFC 5280; OpenSSL would reject every client of its authority`,
     )
   return time
 }
 
-/** RFC 5280 §5.1.1.2: the algorithm stands inside and outside of what is signed, and OpenSSL compares them. */
+/** RFC 5280 §5.1.1.2: the algorithm is both inside and outside the signed part, and OpenSSL compares them. */
 function readSignature(
   der: Buffer,
   inner: Element,
@@ -244,7 +244,7 @@ function readSignature(
   if (outer?.tag !== sequence || bits?.tag !== bitString || bits.content[0] !== 0)
     throw new RangeError('not a certificate revocation list')
   if (!inner.content.equals(outer.content))
-    throw new UnusableListError('names two signature algorithms; OpenSSL would refuse every client of its authority')
+    throw new UnusableListError('names two signature algorithms; OpenSSL would reject every client of its authority')
   const list = new ElementWalker(der)
   list.next()
   const signed = new ElementWalker(der, list.start, list.end)
@@ -262,7 +262,7 @@ const bitString = 0x03
 const octetString = 0x04
 const objectIdentifier = 0x06
 const sequence = 0x30
-/** FALSE, which DER leaves out and not every encoder does. */
+/** FALSE. DER requires its omission, but some encoders write it. */
 const no = Buffer.from([0])
 
 /** Below 2.5.29, id-ce. */
@@ -275,12 +275,12 @@ const ids = {
   authorityKeyIdentifier: Buffer.from([0x55, 0x1d, 35]),
 }
 
-/** The critical extensions of a list that OpenSSL takes. */
+/** The critical extensions of a list that OpenSSL accepts. */
 const known = new Set([ids.issuingDistributionPoint, ids.authorityKeyIdentifier].map(id => id.toString('hex')))
 
 const removeFromCrl = 8
 
-/** By their numbers. */
+/** By number. */
 const reasonNames: Readonly<Record<number, string>> = {
   0: 'unspecified',
   1: 'keyCompromise',

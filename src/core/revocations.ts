@@ -1,60 +1,59 @@
-// Revocations: what can be revoked, for how long a revocation is remembered, and what is revoked now. `Revocations` is asked
-// on every request, so it costs a few look-ups however much was revoked. Where revocations are stored is store.ts.
+// Revocations in memory: their kinds, how long they are stored, and which tokens they revoke. `Revocations` is queried for every
+// request, so a query needs only a few lookups. store.ts persists revocations.
 import { clockTolerance, maximumLifetime } from './access-token.ts'
 
-/** What can be revoked: one token, all tokens of a grant, a client, a certificate, or all tokens. */
+/** The kinds: one token, all tokens of a grant, of a client, of a certificate, or all tokens. */
 export const revocationKinds = ['token', 'grant', 'client', 'certificate', 'all'] as const
 
 export type RevocationKind = (typeof revocationKinds)[number]
 
 export interface Revocation {
   readonly kind: RevocationKind
-  /** `jti` or hash of the token, id of the grant or client, `x5t#S256`; ignored for `all`. */
+  /** `jti` or hash of the token, id of the grant or client, or `x5t#S256`; ignored for `all`. */
   readonly value: string
   /**
-   * Seconds since 1970. For `client`, `certificate` and `all` the mark: tokens issued before this second are revoked. For
-   * `token` and `grant` every token is.
+   * Seconds since 1970. For `client`, `certificate` and `all`, tokens issued before this time (the mark) are revoked. For `token`
+   * and `grant`, every token is.
    */
   readonly notBefore: number
-  /** Seconds since 1970 after which no token that it revokes is alive. The store moves it later where it knows more. */
+  /** Seconds since 1970 at which all revoked tokens have expired. The store can postpone this time. */
   readonly expires: number
 }
 
-/** What is asked about: the claims of a token, and the certificate that it is bound to. */
+/** The claims of a token that revocations depend on. */
 export interface Revocable {
   readonly jti: string
   readonly grant?: string | undefined
   readonly client_id: string
   readonly iat: number
-  /** The number of the latest mark that was known when it was issued, if one lay ahead of `iat`. */
+  /** The sequence number of the latest mark when the token was issued, if that mark was after `iat`. */
   readonly issued_after?: number | undefined
   /** Not verified yet. */
   readonly cnf?: { readonly 'x5t#S256'?: string } | null
 }
 
 /**
- * How many seconds ahead of the clock a mark lies: a token is accepted whose `iat` is ahead by up to the clock tolerance.
- * What is issued before that time and after the mark carries the mark's number, which no clock decides about.
+ * Seconds between the clock and a mark, because the `iat` of an accepted token can be ahead by the clock tolerance. A token that is
+ * issued after the revocation but before the mark contains the sequence number of the mark, which is independent of clocks.
  */
 export const reach = clockTolerance + 1
 
 /**
- * Seconds after which every access token that exists now has expired, whatever lifetime was set when it was issued, on
- * servers whose clocks differ by up to the tolerance in both directions.
+ * Seconds after which every existing access token has expired, for every configured lifetime, on servers whose clocks differ by
+ * up to the tolerance in either direction.
  */
 export const afterlife = maximumLifetime + 2 * clockTolerance
 
 /**
- * Builds the revocation of everything that exists at `now`, in seconds since 1970. Every revocation is built here, or by
- * `buildTokenRevocation`, so that none is forgotten while an access token lives; grants are known to the store, which
- * remembers it for as long as one of them and its access tokens may live.
+ * Builds a revocation at `now`, in seconds since 1970. Every revocation is built here or by `buildTokenRevocation`, so that none
+ * expires before the access tokens that it revokes. The store extends it to the end of the grants and their access tokens.
  */
 export function buildRevocation(kind: RevocationKind, value: string, now: number): Revocation {
   const notBefore = kind === 'token' || kind === 'grant' ? now : now + reach
   return { kind, value, notBefore, expires: now + afterlife }
 }
 
-/** Builds the revocation of one access token that expires at `expires`, in seconds since 1970. */
+/** Builds the revocation of an access token that expires at `expires`, in seconds since 1970. */
 export function buildTokenRevocation(jti: string, expires: number, now: number): Revocation {
   return { kind: 'token', value: jti, notBefore: now, expires: expires + clockTolerance }
 }
@@ -71,10 +70,10 @@ export class Revocations {
     certificate: new Map(),
     all: new Map(),
   }
-  /** The keys by the minute in which they can go, so that removing them never looks at the others. */
+  /** The keys by the minute in which they expire, so that a removal does not scan the others. */
   readonly #due = new Map<number, [RevocationKind, string][]>()
 
-  /** Adds a revocation, by its number in the store. Of two of the same thing the later times count. */
+  /** Adds a revocation with its sequence number in the store. Two revocations with the same value are merged with the later times. */
   add(revocation: Revocation, sequence = 0): void {
     const { kind, value, notBefore, expires } = revocation
     const key = kind === 'all' ? '' : value
@@ -86,13 +85,13 @@ export class Revocations {
     }
     this.#entries[kind].set(key, merged)
     const minute = Math.floor(merged.expires / 60)
-    if (known !== undefined && Math.floor(known.expires / 60) === minute) return // it is due then already
+    if (known !== undefined && Math.floor(known.expires / 60) === minute) return // already in this minute
     const due = this.#due.get(minute)
     if (due === undefined) this.#due.set(minute, [[kind, key]])
     else due.push([kind, key])
   }
 
-  /** The kind of revocation that stops a token: of itself, or of what it belongs to. undefined: it is not revoked. */
+  /** Returns the kind of the revocation that revokes a token; undefined if it is not revoked. */
   find({ jti, grant, client_id, iat, issued_after: after, cnf }: Revocable): RevocationKind | undefined {
     const { token, grant: grants, client, certificate, all } = this.#entries
     if (token.has(jti)) return 'token'
@@ -102,14 +101,14 @@ export class Revocations {
     return isOlder(iat, after, all.get('')) ? 'all' : undefined
   }
 
-  /** Whether a token is revoked. */
+  /** Returns whether a token is revoked. */
   includes(token: Revocable): boolean {
     return this.find(token) !== undefined
   }
 
   /**
-   * The number of the latest mark against a client and a certificate, if one lies ahead of `now`, in seconds since 1970:
-   * what is issued now is issued after it, and has to say so (`issued_after`), since its `iat` does not.
+   * Returns the sequence number of the latest mark for a client and a certificate that is after `now`, in seconds since 1970. A
+   * token that is issued now must contain it as `issued_after`, because its `iat` is before the mark.
    */
   findMark(clientId: string, thumbprint: string, now: number): number | undefined {
     const { client, certificate, all } = this.#entries
@@ -118,7 +117,7 @@ export class Revocations {
     return ahead.length === 0 ? undefined : Math.max(...ahead)
   }
 
-  /** Removes the revocations that have expired. `now` in seconds since 1970. */
+  /** Removes expired revocations. `now` is in seconds since 1970. */
   removeExpired(now: number): void {
     for (const [minute, keys] of this.#due) {
       if ((minute + 1) * 60 > now) continue
@@ -134,7 +133,7 @@ export class Revocations {
   }
 }
 
-/** Whether something is older than a mark: by its time, unless it was issued shortly before that time and after the mark. */
+/** Returns whether a token is older than a mark, by its `iat`; shortly before the mark, `issued_after` decides. */
 function isOlder(issuedAt: number, issuedAfter: unknown, mark: Numbered | undefined): boolean {
   if (mark === undefined || issuedAt >= mark.notBefore) return false
   const isLater = typeof issuedAfter === 'number' && issuedAfter >= mark.sequence

@@ -1,6 +1,6 @@
-// The name that may have been meant by one that is unknown, for sentences that ask "did you mean".
+// Finds a known name that is similar to an unknown one, for "did you mean" messages.
 
-/** Finds the known name that has all words of the unknown one, or that is nearest; undefined: none is near enough. */
+/** Finds the shortest known name with all words of the unknown one, otherwise the one with the smallest edit distance, at most 2. */
 export function findSimilarName(name: string, known: readonly string[]): string | undefined {
   if (name.length > 100) return undefined
   const words = name.split('_')
@@ -14,7 +14,7 @@ export function findSimilarName(name: string, known: readonly string[]): string 
   return nearest !== undefined && nearest.distance <= 2 ? nearest.candidate : undefined
 }
 
-/** How many characters must be inserted, removed, replaced, or swapped with their neighbour. */
+/** Returns the edit distance: insertions, deletions, substitutions and transpositions of characters. */
 function distanceOf(one: string, other: string): number {
   const rows = [Array.from({ length: other.length + 1 }, (_, column) => column)]
   const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY

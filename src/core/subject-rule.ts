@@ -1,4 +1,4 @@
-// Whose certificate it must be: one name of one kind, as a registration gives it (RFC 8705 §2.1.2).
+// The name that a client certificate must have: one name of one kind, from the registration (RFC 8705 §2.1.2).
 import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { readAlternativeNames } from './alternative-names.ts'
@@ -11,15 +11,15 @@ export const subjectRules = ['subject_dn', 'san_dns', 'san_uri', 'san_ip', 'san_
 
 export interface SubjectRule {
   readonly type: (typeof subjectRules)[number]
-  /** In the one spelling that it is compared in. */
+  /** In normalized form. */
   readonly value: string
 }
 
 /**
- * Reads the name that a registration demands; undefined when it is not of its form, and then `problem` receives what is wrong,
- * to be said after the name of the setting.
+ * Parses the name in a registration. If it is malformed, calls `problem` with a sentence that follows the name of the member, and
+ * returns undefined.
  */
-export function readSubjectRule(
+export function parseSubjectRule(
   type: SubjectRule['type'],
   value: unknown,
   problem: (sentence: string) => void = () => {},
@@ -42,12 +42,12 @@ const formNames: Readonly<Record<SubjectRule['type'], string>> = {
   san_email: 'an email address',
 }
 
-/** Whether a certificate has the one name that a registration demands; no other name of it is looked at. */
+/** Returns whether a certificate has the registered name; its other names are ignored. */
 export function matchesSubject(rule: SubjectRule, certificate: X509Certificate): boolean {
   return createSubjectMatcher(certificate)(rule)
 }
 
-/** Returns `matchesSubject` for one certificate and many rules: its names are read once. */
+/** Returns `matchesSubject` for one certificate and many rules. Parses the names of the certificate only once. */
 export function createSubjectMatcher(certificate: X509Certificate): (rule: SubjectRule) => boolean {
   let read: ReturnType<typeof readNames> | undefined
   const names = () => {
@@ -72,13 +72,13 @@ export function createSubjectMatcher(certificate: X509Certificate): (rule: Subje
 
 const forms: Readonly<Record<SubjectRule['type'], (value: string) => string | undefined>> = {
   subject_dn: parseName,
-  // OpenSSL would take a leading dot as "any subdomain", so the form is checked to the letter.
+  // OpenSSL interprets a leading dot as "any subdomain", so the form is checked strictly.
   san_dns: value =>
     /^(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*$/.test(value) ? value.toLowerCase() : undefined,
   san_uri: value => (URL.canParse(value) ? value : undefined),
   san_ip: value => {
     if (isIP(value) === 0) return undefined
-    return isIP(value) === 4 ? value : new URL(`https://[${value}]`).hostname.slice(1, -1) // which takes no zone
+    return isIP(value) === 4 ? value : new URL(`https://[${value}]`).hostname.slice(1, -1) // throws for a zone
   },
   san_email: value => {
     const [, person, domain] = /^([^\s@\p{Cc}]+)@([A-Za-z0-9.-]+)$/u.exec(value) ?? []
@@ -86,7 +86,7 @@ const forms: Readonly<Record<SubjectRule['type'], (value: string) => string | un
   },
 }
 
-/** Not the structure that we know: no names, which are equal to nothing. */
+/** Parses the names of a certificate. If its structure is unknown, there are no names, and nothing matches. */
 function readNames(certificate: X509Certificate): { subject: string | undefined; uris: Buffer[] } {
   try {
     const fields = readFields(certificate.raw)
@@ -96,16 +96,16 @@ function readNames(certificate: X509Certificate): { subject: string | undefined;
   }
 }
 
-/** The subject of a certificate as RFC 4514 text, in the order in which it is registered; undefined: it has none that can be read. */
+/** Returns the subject of a certificate in the format of RFC 4514; undefined if it is absent or malformed. */
 export function describeSubject(certificate: X509Certificate): string | undefined {
   const { subject } = readNames(certificate)
   return subject && writeName(subject)
 }
 
-/** Alternative names that a fact lists. */
+/** The maximum number of alternative names in a fact. */
 const maximumNames = 10
 
-/** Why a certificate does not have the name of a rule, with both names. */
+/** Explains why a certificate does not match a rule, with both names. */
 export function explainMismatch(
   { type, value }: SubjectRule,
   certificate: X509Certificate,
@@ -152,7 +152,7 @@ function describeRule({ type, value }: SubjectRule): string {
   return type === 'subject_dn' ? writeName(value) : `${type.slice('san_'.length)}:${value}`
 }
 
-/** The subject, and the first alternative names. */
+/** Describes the first alternative names and the subject. */
 function describeAlternatives(certificate: X509Certificate): string {
   const subject = describeSubject(certificate)
   const names = readAlternativeNames(certificate.raw, maximumNames)

@@ -1,6 +1,6 @@
-// The claims of a subject token → on whose behalf a token of ours may be issued, and within which bounds (RFC 8693 §2.1).
-// Its signature is verified elsewhere. Whatever would restrict it in a way that cannot be checked here refuses it.
-import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, readScope } from './access-token.ts'
+// Verifies the claims of a subject token: its subject, and the limits of the token to issue (RFC 8693 §2.1). The signature is
+// verified elsewhere. A token with a restriction that cannot be checked is rejected.
+import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, parseScope } from './access-token.ts'
 import { type TokenBinding, verifyConfirmation } from './confirmation.ts'
 import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
@@ -8,16 +8,16 @@ import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
 
-/** What an exchange goes on with. */
+/** The subject of an exchange, and the limits of the issued token. */
 export interface Subject {
   readonly sub: string
-  /** What the new token may not go beyond; undefined: the subject token says nothing of scope. */
+  /** The maximum scope of the new token; undefined if the subject token has no scope. */
   readonly scope: readonly string[] | undefined
-  /** Seconds since 1970; no access token of the exchange outlives it. */
+  /** Seconds since 1970; the latest expiry of access tokens from the exchange. */
   readonly expires: number
-  /** Who acts for the subject (RFC 8693 §4.1); undefined: the subject itself does. */
+  /** The actor (RFC 8693 §4.1); undefined if the subject itself acts. */
   readonly act: AccessTokenClaims['act']
-  /** Only of a token of ours: what it was for, its level, and the grant that it belongs to and that ends it. */
+  /** Only for a token of this server: its audience, its level, and its grant. */
   readonly audience?: string | undefined
   readonly binding?: TokenBinding | undefined
   readonly grant?: string | undefined
@@ -25,7 +25,7 @@ export interface Subject {
 
 type Claims = Readonly<Record<string, unknown>>
 
-/** Claims that speak of an event or of other actors, not of a subject who may be acted for by this client. */
+/** Claims about an event or another actor. A token with such a claim does not allow this client to act for the subject. */
 const foreign = ['events', 'act']
 
 /**
@@ -47,7 +47,7 @@ const boundClaims = [
  * Reads a token of an outside issuer, whose signature is verified, as presented by the client `clientId` at `now`, in seconds.
  * @throws OAuthError `subject_token_invalid`, with the first claim that is wrong.
  */
-export function readOutsideSubject(
+export function verifyOutsideSubject(
   claims: Claims,
   rules: TrustedIssuer,
   { clientId, presenter, now }: { clientId: string; presenter: Presenter; now: number },
@@ -71,7 +71,7 @@ export function readOutsideSubject(
 }
 
 /**
- * Returns the last whole second that an access token may live to, since those of this server have no fraction.
+ * Verifies the times, and returns the expiry rounded down, because tokens of this server have no fractions.
  * @throws OAuthError `subject_token_invalid`
  */
 function readTimes(claims: Claims, rules: TrustedIssuer, now: number): number {
@@ -91,17 +91,18 @@ function readTimes(claims: Claims, rules: TrustedIssuer, now: number): number {
 }
 
 /**
- * What a subject token and a registration allow together. Asked for nothing, all of that.
- * @throws OAuthError `scope_denied` for more, or when nothing is left of a scope that there was.
+ * Returns the requested scope if both the subject token and the registration allow it. Default: everything that both allow.
+ * @throws OAuthError `scope_denied` if the request exceeds this, or if the scopes have nothing in common.
  */
 export function narrowScope(
-  wish: string | undefined,
+  requested: string | undefined,
   ofSubject: readonly string[] | undefined,
   ofClient: ReadonlySet<string>,
 ): string {
   const allowed = ofSubject === undefined ? [...ofClient] : ofSubject.filter(token => ofClient.has(token))
   const nothingLeft = allowed.length === 0 && ofSubject !== undefined && ofSubject.length > 0
-  const widened = wish !== undefined && !(isScope(wish) && readScope(wish).every(token => allowed.includes(token)))
+  const widened =
+    requested !== undefined && !(isScope(requested) && parseScope(requested).every(token => allowed.includes(token)))
   if (nothingLeft)
     throw new OAuthError('invalid_scope', 'scope_denied', 'nothing_left', {
       found: ofSubject.join(' '),
@@ -109,24 +110,24 @@ export function narrowScope(
     })
   if (widened)
     throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', {
-      found: wish,
+      found: requested,
       expected: allowed.join(' '),
     })
-  return wish ?? allowed.join(' ')
+  return requested ?? allowed.join(' ')
 }
 
-/** RFC 8693 §4.4: where a token names who may act, that must be this client and say nothing else. */
+/** RFC 8693 §4.4: `may_act` must contain only this client. */
 function namesOnly(clientId: string, mayAct: unknown): boolean {
   const members = typeof mayAct === 'object' && mayAct !== null ? Object.entries(mayAct) : []
   return members.length === 1 && members[0]?.[0] === 'sub' && members[0][1] === clientId
 }
 
-/** `sub` of an actor, or what stands in its place. */
+/** Describes an actor by its `sub`, otherwise by its value. */
 function describeActor(actor: unknown): string {
   return describeValue((actor as { sub?: unknown } | null)?.sub ?? actor)
 }
 
-/** An outside issuer can know the certificate of the presenter, never its connection. */
+/** Accepts only level certificate: an external issuer cannot know the connection of the presenter. */
 function verifyOutsideConfirmation(cnf: unknown, presenter: Presenter): void {
   let level: TokenBinding | undefined
   let found: string | undefined
@@ -154,8 +155,8 @@ function findScope(claims: Claims, name: string): string[] | undefined {
 /** One text (RFC 8693 §4.2), or a list, as some issuers write it. */
 function readScopeClaim(claims: Claims, name: string): string[] {
   const claim = claims[name]
-  const list = Array.isArray(claim) ? claim : isScope(claim) ? readScope(claim) : [undefined]
-  if (!list.every(isText) || !isScope(list.join(' ')) || readScope(list.join(' ')).length !== list.length)
+  const list = Array.isArray(claim) ? claim : isScope(claim) ? parseScope(claim) : [undefined]
+  if (!list.every(isText) || !isScope(list.join(' ')) || parseScope(list.join(' ')).length !== list.length)
     throw refusedClaim(claims, name)
   return list
 }

@@ -1,39 +1,39 @@
-// When a refusal is the alarm: a living token of this server came from where it does not belong. What follows, and how often,
-// so that an attacker who sprays a stolen token cannot lock its owner out with it.
+// Detects theft: a refusal is a signal if a valid token of this server was presented by another party. Decides the response, and
+// limits how often it happens, so that an attacker who replays stolen tokens cannot lock out their owner.
 import type { CameWith } from './came-with.ts'
 import { type TheftResponse, theftResponses } from './client.ts'
 import type { DetailOf } from './details.ts'
 import type { Reason } from './errors.ts'
 
-/** How sure it is that another party holds the token. `possible`: its own client may have caused the refusal. */
+/** The certainty that another party has the token. `possible`: the client itself may have caused the refusal. */
 export type Suspicion = 'certain' | 'possible'
 
-/** What a refusal says about who holds the token. */
+/** The meaning of a refusal for theft detection. */
 export interface Signal {
   readonly suspicion: Suspicion
-  /** How many such signals in a minute are no alarm yet. */
+  /** The number of such signals in a minute that are ignored. */
   readonly patience: number
-  /** What is done at most, whatever the client is registered for: mistakes must not cost a client its grants. */
+  /** The strongest response, regardless of the policy of the client: a mistake must not revoke grants. */
   readonly most: TheftResponse
 }
 
 const certain: Signal = { suspicion: 'certain', patience: 0, most: 'close' }
-/** The owner may have caused it, by a mistake of an operator. */
+/** The owner may have caused it through a configuration mistake. */
 const possible: Signal = { suspicion: 'possible', patience: 0, most: 'revoke_token' }
-/** Clients cause it by themselves: they renew or reconnect, and send the token that they have once more. */
+/** Honest clients cause it: they renew a certificate or reconnect, and send the old token again. */
 const repeatable: Signal = { suspicion: 'possible', patience: 2, most: 'revoke_token' }
-/** A resource server that is not registered as one asks about the tokens that it was sent. */
+/** A resource server without a registered resource introspects the tokens that it received. */
 const alert: Signal = { suspicion: 'possible', patience: 0, most: 'alert' }
 
 /**
- * What a refusal of a living token objects to: the certificate, the connection, the client that asks for something with it, or
- * that a client asks about it.
+ * The cause of the refusal of a valid token: the certificate, the connection, the client that uses it, or an introspection request
+ * of another client.
  */
 type Objection = 'certificate' | 'connection' | 'client' | 'question'
 
 /**
- * The refusals that can be signals. For some reasons only these details are. What is not here says nothing: the token is dead
- * (`expired`, `revoked`, …), not of this server (`bad_signature`, …), or with its owner (`scope_missing`, `proof_invalid`, …).
+ * The refusals that can be signals; for some reasons, only certain details. All others are no signals: the token is not valid
+ * (`expired`, `revoked`, …), not from this server (`bad_signature`, …), or used by its owner (`scope_missing`, `proof_invalid`, …).
  */
 export const objections: { readonly [R in Reason]?: Objection | { readonly [D in DetailOf<R>]?: Objection } } = {
   no_certificate: 'certificate',
@@ -63,7 +63,7 @@ export const objections: { readonly [R in Reason]?: Objection | { readonly [D in
   subject_token_invalid: { other_certificate: 'certificate', other_connection: 'connection', other_client: 'client' },
 }
 
-/** What follows from an objection, by the certificate that the token came with; undefined: nothing. */
+/** The signal of each objection, by the certificate that presented the token; undefined: no signal. */
 export const signals: Readonly<Record<CameWith, Readonly<Record<Objection, Signal | undefined>>>> = {
   own_certificate: { certificate: undefined, connection: repeatable, client: possible, question: undefined },
   renewed_certificate: { certificate: repeatable, connection: repeatable, client: possible, question: undefined },
@@ -72,7 +72,7 @@ export const signals: Readonly<Record<CameWith, Readonly<Record<Objection, Signa
   no_certificate: { certificate: certain, connection: certain, client: certain, question: alert },
 }
 
-/** What the refusal of a living token of this server says about who holds it; undefined: nothing. */
+/** Returns the signal of the refusal of a valid token of this server; undefined if it is no signal. */
 export function suspect(reason: string, detail: string, came: CameWith): Signal | undefined {
   const known = Object.hasOwn(objections, reason) ? objections[reason as Reason] : undefined
   const objection = typeof known === 'object' ? (known as Readonly<Record<string, Objection>>)[detail] : known
@@ -80,46 +80,46 @@ export function suspect(reason: string, detail: string, came: CameWith): Signal 
 }
 
 /**
- * What the reuse of a refresh token says, whose certificate was the right one. A client that lost an answer uses its token
- * once more; it cannot have used the next one.
+ * The signals of the reuse of a refresh token with its own certificate. A client that lost a response uses its token again, but
+ * cannot have used the successor.
  */
 export const reuseSignals: Readonly<Record<Exclude<DetailOf<'refresh_reused'>, 'raced'>, Signal>> = {
   reused: certain,
   answer_lost: possible,
 }
 
-/** Seconds in which equal signals are one, and in which patience counts. */
+/** Seconds within which equal signals are combined, and `patience` is counted. */
 const memory = 60
 
-/** How often in ten minutes something is taken from one client; beyond that there is only the alarm. */
+/** The maximum number of automatic revocations per client in ten minutes; after that, alerts only. */
 export const taken = { most: 3, within: 600 }
 
-/** Tokens that are watched at the same time; only real ones are, so their number is that of the tokens alive. */
+/** The maximum number of watched tokens. Only valid tokens are watched. */
 const watched = 10_000
 
 interface Watched {
   readonly since: number
   signals: number
-  /** Signals since the one that was answered; undefined: none was yet. */
+  /** Signals since the last response; undefined before the first response. */
   unheard: number | undefined
 }
 
-/** What is to be done, and how many equal signals before this one led to nothing, if any did. */
+/** The response, and the number of equal signals that it combines. */
 export interface Verdict {
   readonly response: TheftResponse
-  /** Whether the client's policy asked for more, which was held back. */
+  /** Whether the policy of the client requires a stronger response that the limit prevented. */
   readonly damped: boolean
   readonly count: number
 }
 
-/** Decides what follows from signals of theft. One for each server. */
+/** Decides the response to signals of theft. One instance per server. */
 export class TheftWatch {
   readonly #tokens = new Map<string, Watched>()
   readonly #takings = new Map<string, number[]>()
 
   /**
-   * Judges a signal about a token of `client`, given by its `jti` or grant; `policy` is what the client is registered for.
-   * undefined: nothing follows now. `now` in seconds since 1970.
+   * Evaluates a signal for a token of `client`, identified by its `jti` or grant. `policy` is the registered theft_response, `now` is
+   * in seconds since 1970. Returns undefined if there is no response.
    */
   judge(token: string, client: string, signal: Signal, policy: TheftResponse, now: number): Verdict | undefined {
     const { suspicion, patience, most } = signal
@@ -159,7 +159,7 @@ function rank(response: TheftResponse): number {
   return theftResponses.indexOf(response)
 }
 
-/** Whether less than so many seconds have passed; not when the clock was put back, since nobody knows then. */
+/** Returns whether fewer seconds have passed. Returns false if the clock was set back, because the elapsed time is unknown. */
 function isWithin(seconds: number, since: number, now: number): boolean {
   return now >= since && now - since < seconds
 }

@@ -2,21 +2,21 @@
 // Where their keys come from is only named here: files.ts reads, verify/issuer-keys.ts fetches.
 
 export interface TrustedIssuer {
-  /** `iss` of its tokens, to the letter. */
+  /** The exact `iss` of its tokens. */
   readonly issuer: string
   readonly keys: { readonly file: string } | { readonly uri: string; readonly caFile: string | undefined }
-  /** What `aud` of its tokens must contain. */
+  /** The required value in `aud` of its tokens. */
   readonly audience: string
   readonly algorithms: readonly string[]
-  /** The claim that holds the scope; `scope` or, for some, `scp`. */
+  /** The claim with the scope: `scope`, or `scp` for some issuers. */
   readonly scopeClaim: string
-  /** Seconds after `iat` within which a token is exchanged. */
+  /** Seconds after `iat` within which a token can be exchanged. */
   readonly maximumAge: number
-  /** Put before its `sub` in our tokens, so that the subjects of two issuers are never one. */
+  /** Prepended to `sub` in the issued tokens, so that the subjects of two issuers never collide. */
   readonly subjectPrefix: string
 }
 
-/** Asymmetric ones only: whoever can verify must not be able to sign (RFC 8725 §3.1). */
+/** Asymmetric algorithms only, because a verifier must not be able to sign (RFC 8725 §3.1). */
 export const outsideAlgorithms = [
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
@@ -27,15 +27,15 @@ const known = [
   ...['algorithms', 'scope_claim', 'maximum_age', 'subject_prefix'],
 ]
 
-/** Reads a list of outside issuers; `problems` receives a sentence for each thing that is wrong with it. */
-export function readTrustedIssuers(list: unknown, ours: string, problems: string[]): TrustedIssuer[] {
+/** Parses a list of external issuers. Appends one sentence to `problems` for each error. */
+export function parseTrustedIssuers(list: unknown, ours: string, problems: string[]): TrustedIssuer[] {
   if (!Array.isArray(list)) {
     problems.push('the list of issuers must be a JSON array')
     return []
   }
   const issuers = list.flatMap((entry: unknown, index) => {
     const found: string[] = []
-    const issuer = readTrustedIssuer(entry, ours, found)
+    const issuer = parseTrustedIssuer(entry, ours, found)
     const name = issuer?.issuer ?? (entry as { issuer?: unknown } | null)?.issuer
     for (const problem of found)
       problems.push(`issuer ${typeof name === 'string' ? JSON.stringify(name) : `number ${index + 1}`}: ${problem}`)
@@ -47,13 +47,13 @@ export function readTrustedIssuers(list: unknown, ours: string, problems: string
       problems.push(`issuer ${JSON.stringify(issuer)}: listed twice`)
     else if (others.some(other => other.issuer !== issuer && other.subjectPrefix.startsWith(subjectPrefix)))
       problems.push(
-        `issuer ${JSON.stringify(issuer)}: subject_prefix must be given, and must not begin that of another`,
+        `issuer ${JSON.stringify(issuer)}: subject_prefix is required, and must not be a prefix of another one`,
       )
   })
   return issuers
 }
 
-function readTrustedIssuer(value: unknown, ours: string, problems: string[]): TrustedIssuer | undefined {
+function parseTrustedIssuer(value: unknown, ours: string, problems: string[]): TrustedIssuer | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     problems.push('must be a JSON object')
     return undefined
@@ -67,18 +67,18 @@ function readTrustedIssuer(value: unknown, ours: string, problems: string[]): Tr
       .filter(name => !known.includes(name))
       .map(name => `${name} is not known`),
     !isHttps(issuer) && 'issuer must be an https address',
-    issuer === ours && 'issuer is this server, whose tokens need no entry',
+    issuer === ours && 'issuer must not be this server; its tokens need no entry',
     (file === undefined) === (uri === undefined) && 'exactly one of jwks_file, jwks_uri must be given',
     file !== undefined && !isText(file) && 'jwks_file must be a path',
     uri !== undefined && !isHttps(uri) && 'jwks_uri must be an https address',
     caFile !== undefined && !isText(caFile) && 'ca_file must be a path',
-    caFile !== undefined && uri === undefined && 'ca_file is for jwks_uri',
-    !isText(audience) && 'audience must be a text',
+    caFile !== undefined && uri === undefined && 'ca_file requires jwks_uri',
+    !isText(audience) && 'audience must be a string',
     !isListOf(algorithms, outsideAlgorithms) && `algorithms must be a list of ${outsideAlgorithms.join(', ')}`,
     !isText(scopeClaim) && 'scope_claim must be the name of a claim',
     !isSeconds(maximumAge) && 'maximum_age must be seconds from 1 to 86400',
     (typeof subjectPrefix !== 'string' || !/^[\x20-\x7e]{0,64}$/.test(subjectPrefix)) &&
-      'subject_prefix must have at most 64 printable characters',
+      'subject_prefix must have at most 64 printable ASCII characters',
   ].filter(sentence => sentence !== false)
   problems.push(...wrong)
   if (wrong.length > 0) return undefined

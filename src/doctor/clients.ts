@@ -4,11 +4,11 @@
 import type { X509Certificate } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Client, readClients } from '../core/client.ts'
+import { type Client, parseClients } from '../core/client.ts'
 import { authenticateClient } from '../core/client-authentication.ts'
 import { detailOf } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
-import { readKeyCertificate } from '../core/key-certificate.ts'
+import { parseKeyCertificate } from '../core/key-certificate.ts'
 import { type Presenter, type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { FileProblem } from '../files/file-problem.ts'
 import { loadCertificates } from '../files/pem-files.ts'
@@ -37,7 +37,7 @@ function checkRegistration(registration: Registration, { expiryWarningDays }: Se
   const { client_id: id, tls_client_auth_subject_dn: name, jwks } = registration
   const order = name !== undefined && looksReversed(name) ? [describeOrder(id, name)] : []
   const ends = (jwks?.keys ?? []).flatMap(key => {
-    const end = readKeyCertificate(key)?.validToDate.getTime()
+    const end = parseKeyCertificate(key)?.validToDate.getTime()
     const finding = checkEnd(
       `client ${id}: its registered certificate`,
       end,
@@ -89,7 +89,7 @@ export function checkCertificates(
 ): Finding[] {
   const problems: Finding[] = []
   const candidates = readCandidates(folder, problems)
-  const clients = [...readClients(registrations, []).values()]
+  const clients = [...parseClients(registrations, []).values()]
   const owners = clients.map(client => ({
     client,
     own: candidates.filter(candidate => explain(client, candidate) === undefined),

@@ -1,5 +1,5 @@
 // Whose signed reports of leaked tokens are accepted.
-import { readUsableReporterKeys } from '../core/leak-signature.ts'
+import { parseUsableReporterKeys } from '../core/leak-signature.ts'
 import { openReporterKeys } from '../process/files.ts'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good } from './finding.ts'
@@ -16,7 +16,7 @@ export async function checkLeakKeys(settings: Settings, readings: ClockReading[]
   if (readings === undefined) return [good(`fetched from ${url}`)]
   const document = await fetchDocument(new URL(url), undefined, readings)
   try {
-    return [good(`${url}: ${[...readUsableReporterKeys(document).keys()].join(', ')}`)]
+    return [good(`${url}: ${[...parseUsableReporterKeys(document).keys()].join(', ')}`)]
   } catch (error) {
     return [failure(`${url}: ${(error as Error).message}`, 'check the address')]
   }

@@ -1,5 +1,5 @@
 // The findings of the doctor as text, a line each, or as JSON.
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 import type { Checked } from './doctor.ts'
 import type { Verdict } from './finding.ts'
 
@@ -10,7 +10,7 @@ export function writeText(findings: readonly Checked[]): string {
   return findings
     .map(({ verdict, check, found, remedy }) => {
       const advice = remedy === undefined ? '' : `; ${remedy}`
-      return `${marks[verdict]} ${check}: ${printable(found)}${printable(advice)}\n`
+      return `${marks[verdict]} ${check}: ${escapeForDisplay(found)}${escapeForDisplay(advice)}\n`
     })
     .join('')
 }

@@ -1,18 +1,18 @@
-// Reads files, and says who can get at them: by their modes and owners. Every file that a setting or an option names is read
-// here, so that each is bounded, and a problem names the file, what was found, and what helps.
+// Reads files with a size limit, and checks their modes and owners. Every file in a setting or an option is read here. An error
+// contains the file, the finding, and a remedy.
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { FileProblem, type Finding, quoteForShell } from './file-problem.ts'
 
 export interface ReadOptions {
-  /** Octets that the file may have. */
+  /** The maximum size of the file, in octets. */
   readonly most: number
-  /** A secret that others on this machine can read is refused. */
+  /** Whether to reject a file that other users on this machine can read. */
   readonly isSecret?: boolean
 }
 
-/** Reads a regular file, whole. @throws FileProblem, which quotes nothing. */
+/** Reads a regular file. @throws FileProblem, which never quotes the content. */
 export function readRegularFile(path: string, { most, isSecret = false }: ReadOptions): Buffer {
   const file = open(path)
   try {
@@ -26,13 +26,13 @@ export function readRegularFile(path: string, { most, isSecret = false }: ReadOp
   }
 }
 
-/** Finds that others on this machine can read the file; undefined: they cannot. @throws Error of the system. */
+/** Returns a message if other users on this machine can read the file. @throws Error of the system. */
 export function findReaders(path: string): string | undefined {
   const finding = describeReaders(path, statSync(path))
   return finding && new FileProblem(path, finding).message
 }
 
-/** Finds that the file is another user's, who can read and change it; undefined: it is ours or root's. @throws Error of the system. */
+/** Returns a message if the file belongs to a user other than the current one and root. @throws Error of the system. */
 export function findForeignOwner(path: string): string | undefined {
   const { uid } = statSync(path)
   const ours = process.getuid?.()
@@ -48,13 +48,13 @@ function describeReaders(path: string, { mode }: Stats): Finding | undefined {
   return { found: `others can read this secret (mode ${modeOf(mode)})`, remedy: `chmod 600 ${name}` }
 }
 
-/** systemd may let our user at a credential by an access list, which the mode shows as a right of root's group. */
+/** systemd may grant access to a credential by an access list, which the mode shows as a permission of the group of root. */
 function isCredential(path: string): boolean {
   const folder = process.env.CREDENTIALS_DIRECTORY
   return folder !== undefined && dirname(resolve(path)) === resolve(folder)
 }
 
-/** Opens it without waiting for the other end of a FIFO. */
+/** Opens the file without waiting for the other end of a FIFO. */
 function open(path: string): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -63,7 +63,7 @@ function open(path: string): number {
   }
 }
 
-/** In parts: of some files the system does not say how long they are. */
+/** Reads in parts, because the system does not report the size of some files. */
 function readAll(file: number, path: string, most: number): Buffer {
   const parts: Buffer[] = []
   let length = 0
@@ -82,15 +82,17 @@ function readAll(file: number, path: string, most: number): Buffer {
   }
 }
 
-/** Why a file could not be opened. */
+/** Explains why a file could not be opened. */
 function describeFailure(path: string, code: string | undefined): Finding {
   switch (code) {
     case 'ENOENT':
-      return { found: `there is no such file (ENOENT)${isDangling(path) ? ': the symbolic link leads nowhere' : ''}` }
+      return {
+        found: `there is no such file (ENOENT)${isDangling(path) ? ': the target of the symbolic link does not exist' : ''}`,
+      }
     case 'ENOTDIR':
-      return { found: 'a part of this path is a file and no directory (ENOTDIR)' }
+      return { found: 'a part of this path is a file, not a directory (ENOTDIR)' }
     case 'ELOOP':
-      return { found: 'the symbolic links of this path lead in a circle (ELOOP)' }
+      return { found: 'the symbolic links in this path form a loop (ELOOP)' }
     case 'EACCES':
     case 'EPERM':
       return describeDenial(path, code)
@@ -112,7 +114,7 @@ function describeDenial(path: string, code: string): Finding {
     : { found: `${user} may not enter the directory ${denied} (${rights})`, remedy: 'change its owner or its mode' }
 }
 
-/** The last part of a path that can be seen is what cannot be entered, or read. */
+/** Returns the last visible part of a path, which is the one that cannot be entered or read. */
 function findDenied(path: string): readonly [path: string, stats: Stats | undefined] {
   for (let part = path; ; part = dirname(part)) {
     try {

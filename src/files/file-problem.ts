@@ -1,14 +1,14 @@
-// What is wrong with a file that was read: where, what was found there, and how to mend it. Never what the file holds.
+// An error in a file: its position, the finding, and a remedy. Never contains the content of the file.
 
 export interface Finding {
-  /** Where in the file, such as `line 3`; undefined for the file as a whole. */
+  /** The position in the file, such as `line 3`; undefined for the whole file. */
   readonly position?: string | undefined
   readonly found: string
-  /** What to do, often a command. */
+  /** The remedy, often a command. */
   readonly remedy?: string | undefined
 }
 
-/** Thrown by every reader of a file. The message is one sentence: `FILE, line N: FOUND; REMEDY`. */
+/** The error of all functions that read files. The message has the form `FILE, line N: FOUND; REMEDY`. */
 export class FileProblem extends Error {
   override readonly name = 'FileProblem'
   readonly file: string
@@ -23,13 +23,13 @@ export class FileProblem extends Error {
   }
 }
 
-/** Returns the name of a file as one word of a shell command. */
+/** Quotes the name of a file as one word of a shell command. */
 export function quoteForShell(path: string): string {
   const word = path.startsWith('-') ? `./${path}` : path
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
-/** Finds UTF-16, by its byte-order mark or by the NUL in each of the first two characters. */
+/** Detects UTF-16 by its byte-order mark, or by the NUL in each of the first two characters. */
 export function findUtf16(content: Buffer, file: string): Finding | undefined {
   const isMarked = content.subarray(0, 2).equals(littleEndian) || content.subarray(0, 2).equals(bigEndian)
   const nuls = [...content.subarray(0, 4)].map(octet => (octet === 0 ? '0' : 'x')).join('')

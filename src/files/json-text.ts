@@ -1,12 +1,12 @@
-// The one reader of JSON files (RFC 8259): what JSON.parse accepts, less members that stand twice, of which it would take
-// the last in silence; and of what is wrong, the line and column. Never the text itself: some of these files are secret.
+// Parses JSON files (RFC 8259). In contrast to JSON.parse, it rejects duplicate members, and reports the line and column of an
+// error. Errors never quote the text, because some of these files are secret.
 
 import { maximumDepth } from '../core/json-depth.ts'
 import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-problem.ts'
 
 /**
- * Parses a JSON text whose outermost value is of the wanted type. `file` is named in problems.
- * @throws FileProblem, which quotes nothing.
+ * Parses a JSON text whose outermost value has the type `wanted`. `file` is the name for errors.
+ * @throws FileProblem, which never quotes the content.
  */
 export function parseJsonText(content: Buffer, file: string, wanted: 'array' | 'object'): unknown {
   const utf16 = findUtf16(content, file)
@@ -20,7 +20,7 @@ export function parseJsonText(content: Buffer, file: string, wanted: 'array' | '
   throw new FileProblem(file, { found: `the outermost value is ${nameOf(type)}, ${nameOf(wanted)} is needed` })
 }
 
-/** Decodes UTF-8; a byte-order mark at its beginning is skipped, as RFC 8259 §8.1 allows. */
+/** Decodes UTF-8. Skips a leading byte-order mark, as RFC 8259 §8.1 allows. */
 function decode(content: Buffer, file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(content)
@@ -30,7 +30,7 @@ function decode(content: Buffer, file: string): string {
   }
 }
 
-/** Finds the first thing that is wrong with a JSON text, in time that grows with its length. It may be nested `maximumDepth` deep. */
+/** Finds the first error in a JSON text, in linear time. The text may be nested `maximumDepth` levels deep. */
 export function findJsonProblem(text: string): Finding | undefined {
   const open: { readonly isObject: boolean; readonly start: number; readonly names: Set<string> }[] = []
   let next: 'value' | 'value or end' | 'name' | 'name or end' | 'colon' | 'comma or end' | 'nothing' = 'value'
@@ -46,9 +46,9 @@ export function findJsonProblem(text: string): Finding | undefined {
       const began = positionOf(text, around.start)
       return fail(start, `the text ends inside the ${around.isObject ? 'object' : 'array'} that begins at ${began}`)
     }
-    if (next === 'nothing') return fail(start, 'something stands behind the end of the value', 'remove it')
+    if (next === 'nothing') return fail(start, 'there is text after the end of the value', 'remove it')
     if (kind === '}' || kind === ']') {
-      if (comma !== undefined) return fail(comma, `a comma stands before ${kind}`, 'remove the comma')
+      if (comma !== undefined) return fail(comma, `there is a comma before ${kind}`, 'remove the comma')
       if (around?.isObject !== (kind === '}') || !next.endsWith('end'))
         return fail(start, `${kind} is not expected here`)
       open.pop()
@@ -65,9 +65,9 @@ export function findJsonProblem(text: string): Finding | undefined {
       next = 'value'
     } else if (kind === ',' || kind === ':') return fail(start, `${kind} is not expected here`)
     else if (next === 'name' || next === 'name or end') {
-      if (kind !== 'string') return fail(start, 'the name of a member must be a text in double quotes')
+      if (kind !== 'string') return fail(start, 'the name of a member must be a string in double quotes')
       const name = JSON.parse(text.slice(start, token.end)) as string
-      if (around?.names.has(name)) return fail(start, 'this member stands twice in its object', 'leave one of them')
+      if (around?.names.has(name)) return fail(start, 'this member occurs twice in its object', 'remove one of them')
       around?.names.add(name)
       next = 'colon'
     } else if (kind === '{' || kind === '[') {
@@ -85,14 +85,14 @@ interface Token {
   readonly end: number
 }
 
-/** Reads the token that begins at `at`, or behind the white space there. */
+/** Scans the token at `at`, after optional white space. */
 function readToken(text: string, at: number): Token {
   const start = skip(whiteSpace, text, at)
   if (start === text.length) return { kind: 'end', start, end: start }
   const first = text.charAt(start)
   if ('{}[]:,'.includes(first)) return { kind: first as Token['kind'], start, end: start + 1 }
   if (first === '"') {
-    // Escape by escape: one expression for all of a text would overflow the stack for a long one.
+    // One escape at a time: a single expression for the whole string would overflow the stack for a long one.
     let end = skip(plainCharacters, text, start + 1)
     for (let next = skip(escaped, text, end); next > end; next = skip(escaped, text, end))
       end = skip(plainCharacters, text, next)
@@ -112,20 +112,21 @@ const plainCharacters = /[ !#-[\]-\uffff]*/y
 const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 const numberOrWord = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-])/y
 
-/** What stands at a place where no token does. */
+/** Describes invalid text at a position. */
 function describeOther(text: string, at: number): readonly [found: string, remedy?: string] {
   const rest = text.slice(at, at + 40)
   if (/^(\/\/|\/\*|#)/.test(rest)) return ['comments are not part of JSON', 'remove the comment']
   if (/^-----BEGIN /.test(rest)) return ['this is PEM, JSON is needed']
   if (/^<(?:!doctype|html|head|\?xml)/i.test(rest)) return ['this is a web page (HTML or XML), JSON is needed']
-  if (rest.startsWith('"')) return ['this text has no end, or a character that must be written with a backslash']
-  if (/^['\u2018-\u201f`]/.test(rest)) return ['texts and names need straight double quotes']
-  if (/^[A-Za-z_$]/.test(rest)) return ['this word is not JSON', 'texts and names need double quotes']
-  if (/^[-+.\d]/.test(rest)) return ['this number is not of the form that JSON has']
+  if (rest.startsWith('"'))
+    return ['this string has no closing quote, or contains a character that must be escaped with a backslash']
+  if (/^['\u2018-\u201f`]/.test(rest)) return ['strings and names need straight double quotes']
+  if (/^[A-Za-z_$]/.test(rest)) return ['this word is not JSON', 'put strings and names in double quotes']
+  if (/^[-+.\d]/.test(rest)) return ['this number is not valid JSON']
   return ['this character is not JSON']
 }
 
-/** Line and column, from 1; columns count characters. */
+/** Returns line and column, from 1; columns count characters. */
 function positionOf(text: string, at: number): string {
   const before = text.slice(0, at).split(/\r\n|[\r\n]/)
   return `line ${before.length}, column ${[...(before.at(-1) as string)].length + 1}`

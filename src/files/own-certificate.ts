@@ -1,5 +1,5 @@
-// The certificate that a server presents and the intermediate ones behind it: whether they belong to its key, to each other
-// and to a server. Who trusts them is for clients to say; no path is validated here.
+// Checks the certificate chain that a server presents: its key, its order, and its usage. Clients decide whether they trust it; no
+// path is validated here.
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { FileProblem } from './file-problem.ts'
 import type { CertificateBlock, CertificateBlocks } from './pem.ts'
@@ -10,8 +10,8 @@ interface Files {
 }
 
 /**
- * Checks that a private key belongs to the first of the certificates that a client or server presents.
- * @throws FileProblem, naming the certificate of the file that it belongs to, if any.
+ * Checks that a private key belongs to the first certificate of a chain.
+ * @throws FileProblem naming the certificate that the key belongs to, if any.
  */
 export function checkKeyOfLeaf(chain: CertificateBlocks, key: KeyObject, { certFile, keyFile }: Files): void {
   const owner = chain.findIndex(({ x509 }) => x509.checkPrivateKey(key))
@@ -20,35 +20,35 @@ export function checkKeyOfLeaf(chain: CertificateBlocks, key: KeyObject, { certF
   if (block === undefined)
     throw new FileProblem(keyFile, {
       found: `this key does not belong to any certificate in ${certFile}`,
-      remedy: 'give the key with which the certificate was requested',
+      remedy: 'use the key with which the certificate was requested',
     })
   throw new FileProblem(certFile, {
     position: `line ${block.line}`,
-    found: `the certificate of the key in ${keyFile} is not the first of the file`,
-    remedy: 'move it to the top, and its issuers behind it',
+    found: `the certificate of the key in ${keyFile} is not the first one in the file`,
+    remedy: 'move it to the top, followed by its issuers',
   })
 }
 
-/** Checks what a server presents with its key. @throws FileProblem when clients could not accept it. */
+/** Checks the chain that a server presents. @throws FileProblem if clients could not accept it. */
 export function checkServerCertificate(chain: CertificateBlocks, key: KeyObject, files: Files): void {
   checkKeyOfLeaf(chain, key, files)
   const [leaf] = chain
   const fail = ({ line }: CertificateBlock, found: string, remedy: string) =>
     new FileProblem(files.certFile, { position: `line ${line}`, found, remedy })
   if (leaf.x509.ca && leaf.x509.subjectAltName === undefined)
-    throw fail(leaf, 'this is the certificate of an authority', "give the server's own, which that authority issues")
+    throw fail(leaf, 'this is the certificate of an authority', 'use the server certificate that this authority issued')
   if (!hasTlsSignature(key))
     throw fail(
       leaf,
-      `TLS has no signatures of this kind of key (${describeKey(key)})`,
-      'get a certificate for a key on P-256',
+      `TLS has no signature scheme for this type of key (${describeKey(key)})`,
+      'get a certificate for a P-256 key',
     )
   const usages = leaf.x509.keyUsage as readonly string[] | undefined // Node calls the extended key usage `keyUsage`
   if (usages !== undefined && !usages.some(usage => usage === serverAuth || usage === anyUsage)) {
     const found = usages.includes(clientAuth)
       ? 'this certificate is for clients only'
       : 'this certificate is not for servers'
-    throw fail(leaf, `${found}: its extended key usage lacks serverAuth`, 'get one for a server from the authority')
+    throw fail(leaf, `${found}: its extended key usage lacks serverAuth`, 'get a server certificate from the authority')
   }
   chain.forEach((block, index) => {
     const before = chain.slice(0, index)
@@ -56,18 +56,18 @@ export function checkServerCertificate(chain: CertificateBlocks, key: KeyObject,
     if (chain.slice(index + 1).some(({ x509 }) => isIssuer(block.x509, x509)))
       throw fail(
         block,
-        'this certificate stands before one that it issued',
-        'order the file: each issuer behind what it issued',
+        'this certificate is before one that it issued',
+        'reorder the file: each issuer after the certificate that it issued',
       )
     throw fail(
       block,
-      'this certificate issued none of those before it: an intermediate one is missing between them, or it is of another chain',
-      'give the chain as the authority delivers it, without others',
+      'this certificate issued none of those before it: an intermediate certificate is missing, or this one belongs to another chain',
+      'use the chain as the authority provides it, without other certificates',
     )
   })
 }
 
-/** Whether TLS has a signature scheme for a key (RFC 8446 §4.2.3, RFC 8734): without, every handshake would fail. */
+/** Returns whether TLS has a signature scheme for a key (RFC 8446 §4.2.3, RFC 8734); without one, every handshake fails. */
 export function hasTlsSignature({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): boolean {
   return kind === 'ec' ? curves.includes(`${asymmetricKeyDetails?.namedCurve}`) : kinds.includes(`${kind}`)
 }
@@ -78,12 +78,12 @@ const curves = [
   ...['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
 ]
 
-/** Names the kind of a key, or its curve. */
+/** Returns the type of a key, or its curve. */
 export function describeKey({ asymmetricKeyType: kind, asymmetricKeyDetails }: KeyObject): string {
   return kind === 'ec' ? `${asymmetricKeyDetails?.namedCurve}` : `${kind}`
 }
 
-/** By name, key identifier and signature. */
+/** Compares name and key identifier, and verifies the signature. */
 function isIssuer(issuer: X509Certificate, certificate: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }

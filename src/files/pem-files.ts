@@ -1,5 +1,4 @@
-// Reads files of certificates, keys and revocation lists as files/pem.ts understands them, for the server, the client library
-// and the commands.
+// Loads files of certificates, keys and revocation lists, for the server, the client library and the commands. pem.ts parses them.
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { readRegularFile } from './file-access.ts'
 import { FileProblem, findUtf16, quoteForShell } from './file-problem.ts'
@@ -13,25 +12,25 @@ import {
   type RevocationListBlock,
 } from './pem.ts'
 
-/** Reads at least one certificate. @throws FileProblem */
+/** Loads at least one certificate. @throws FileProblem */
 export function loadCertificates(path: string): CertificateBlocks {
   return parseCertificates(readRegularFile(path, { most: mostPemOctets }), path)
 }
 
-/** Reads at least one revocation list. @throws FileProblem */
+/** Loads at least one revocation list. @throws FileProblem */
 export function loadRevocationLists(path: string): readonly RevocationListBlock[] {
   return parseRevocationLists(readRegularFile(path, { most: mostListOctets }), path)
 }
 
 export interface KeyFileOptions {
-  /** A key that others on this machine can read is refused. */
+  /** Whether to reject a key that other users on this machine can read. */
   readonly isSecret: boolean
   readonly passphraseFile?: string | undefined
-  /** What a passphrase file is given with, as people write it; undefined: none can be given. */
+  /** The name of the setting or option for a passphrase file; undefined if there is none. */
   readonly passphraseSetting?: string | undefined
 }
 
-/** Reads the one private key of a file and decrypts it. @throws FileProblem */
+/** Loads the private key of a file, and decrypts it. @throws FileProblem */
 export function loadPrivateKey(
   path: string,
   { isSecret, passphraseFile, passphraseSetting }: KeyFileOptions,
@@ -42,10 +41,10 @@ export function loadPrivateKey(
   return parsePrivateKey(content, path, { passphrase, passphraseSetting })
 }
 
-/** OpenSSL's own bound. */
+/** The limit of OpenSSL. */
 export const mostPassphraseOctets = 1024
 
-/** Reads a passphrase: one line, whose end does not belong to it. @throws FileProblem */
+/** Loads a passphrase: one line, without its line end. @throws FileProblem */
 function loadPassphrase(path: string): Buffer {
   const content = readRegularFile(path, { most: mostPassphraseOctets, isSecret: true })
   const utf16 = findUtf16(content, path)
@@ -60,12 +59,12 @@ function loadPassphrase(path: string): Buffer {
   return passphrase
 }
 
-/** Renders certificates as PEM, as Node needs them: block by block, in their order. */
+/** Renders certificates as PEM, one block for each, in order. */
 export function renderCertificates(certificates: readonly { readonly x509: X509Certificate }[]): string {
   return certificates.map(({ x509 }) => x509.toString()).join('')
 }
 
-/** Renders a private key as PEM, not encrypted. */
+/** Renders a private key as unencrypted PEM. */
 export function renderPrivateKey(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }

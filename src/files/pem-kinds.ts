@@ -1,10 +1,10 @@
-// What stands in a file or block that is not what was needed: recognized by its first octets or its label, and said in a
-// sentence with the command that converts it. Decides nothing: whatever comes here is refused.
+// Describes the content of a file or block that is not of the required kind, recognized by its first octets or its label, with a
+// command that converts it. Used only for the messages of rejected files.
 import { X509Certificate } from 'node:crypto'
 import { readElements } from '../core/der.ts'
 import { type Finding, quoteForShell } from './file-problem.ts'
 
-/** What a PEM file must hold. */
+/** The required content of a PEM file. */
 export type Wanted = 'certificates' | 'private key' | 'revocation lists'
 
 type Kind =
@@ -23,7 +23,7 @@ const needs: Readonly<Record<Wanted, string>> = {
   'revocation lists': 'an X509 CRL block is needed here',
 }
 
-/** What a block is by its label, where that is not what was wanted. */
+/** Describes a block of the wrong kind by its label. */
 export function describeLabel(label: string, wanted: Wanted, file: string, position: string): Finding {
   const { thing, remedies } = labels.get(label) ?? { thing: `a block of the type ${label}` }
   return {
@@ -33,7 +33,7 @@ export function describeLabel(label: string, wanted: Wanted, file: string, posit
   }
 }
 
-/** What a file is that has no PEM block at all. */
+/** Describes a file without any PEM block. */
 export function describeContent(content: Buffer, wanted: Wanted, file: string): Finding {
   const name = quoteForShell(file)
   const need = needs[wanted]
@@ -56,10 +56,10 @@ export function describeContent(content: Buffer, wanted: Wanted, file: string): 
   }
 }
 
-/** Of UTF-8, read as Latin-1. */
+/** The byte-order mark of UTF-8, decoded as Latin-1. */
 export const byteOrderMark = /^\xef\xbb\xbf/
 
-/** What helps when it was found where something else was wanted, by what was wanted; `name` is a word of a command. */
+/** Remedies by the required content; `name` is the quoted file name for a command. */
 type Remedies = Readonly<Partial<Record<Wanted, (name: string) => string>>>
 
 interface Thing {
@@ -67,15 +67,15 @@ interface Thing {
   readonly remedies?: Remedies
 }
 
-const keepApart = () => 'keep a private key in a file of its own with mode 0600'
+const keepApart = () => 'store a private key in a separate file with mode 0600'
 const privateKey: Thing = {
   thing: 'a private key',
   remedies: { certificates: keepApart, 'revocation lists': keepApart },
 }
-const publicKey: Remedies = { 'private key': () => 'give the private key that belongs to it' }
+const publicKey: Remedies = { 'private key': () => 'use the private key that belongs to it' }
 const request: Thing = {
   thing: 'a certificate request',
-  remedies: { certificates: () => 'give the certificate that an authority issues for it' },
+  remedies: { certificates: () => 'use the certificate that an authority issues for it' },
 }
 const outOfPkcs7 = (name: string) => `convert it: openssl pkcs7 -print_certs -in ${name} -out NEW.pem`
 const pkcs7: Thing = {
@@ -83,7 +83,7 @@ const pkcs7: Thing = {
   remedies: { certificates: outOfPkcs7, 'revocation lists': outOfPkcs7 },
 }
 
-/** By the label of a block, without BEGIN and END. */
+/** Descriptions by the label of a block, without BEGIN and END. */
 const labels: ReadonlyMap<string, Thing> = new Map([
   ['CERTIFICATE', { thing: 'a certificate' }],
   ['X509 CERTIFICATE', { thing: 'a certificate' }],
@@ -98,7 +98,7 @@ const labels: ReadonlyMap<string, Thing> = new Map([
   ['NEW CERTIFICATE REQUEST', request],
   [
     'X509 CRL',
-    { thing: 'a revocation list', remedies: { certificates: () => 'keep revocation lists in a file of their own' } },
+    { thing: 'a revocation list', remedies: { certificates: () => 'store revocation lists in a separate file' } },
   ],
   ['PRIVATE KEY', privateKey],
   ['EC PRIVATE KEY', privateKey],
@@ -121,7 +121,7 @@ const labels: ReadonlyMap<string, Thing> = new Map([
   ['CMS', pkcs7],
 ])
 
-/** By how a text begins. Each pattern sees 4096 characters. */
+/** Descriptions by the beginning of a text. Each pattern is applied to 4096 characters. */
 const texts: readonly (readonly [pattern: RegExp, thing: Thing])[] = [
   [/^\s*<(?:!doctype|html|head|\?xml)/i, { thing: 'a web page (HTML or XML)' }],
   [/^\s*(?:ssh-|ecdsa-sha2-|sk-)[\w@.-]{1,64} AAAA/, { thing: 'an SSH public key', remedies: publicKey }],
@@ -158,7 +158,7 @@ function everything(remedy: (name: string) => string): Remedies {
   return { certificates: remedy, 'private key': remedy, 'revocation lists': remedy }
 }
 
-/** The commands that make PEM of DER; `from` is empty or `-in FILE `. */
+/** The commands that convert DER to PEM; `from` is empty or `-in FILE `. */
 const fromDer: Readonly<Partial<Record<Kind, Remedies>>> = {
   certificate: { certificates: from => `openssl x509 -inform DER ${from}-out NEW.pem` },
   'revocation list': { 'revocation lists': from => `openssl crl -inform DER ${from}-out NEW.pem` },
@@ -174,7 +174,7 @@ const fromDer: Readonly<Partial<Record<Kind, Remedies>>> = {
   },
 }
 
-/** Recognizes DER, and BER with indefinite lengths, by structure. Nothing is verified. */
+/** Recognizes DER, and BER with indefinite lengths, by structure. Does not verify anything. */
 export function recognizeDer(octets: Buffer): Kind | undefined {
   const outer = skipHeader(octets)
   if (octets[0] !== 0x30 || outer === undefined) return undefined
@@ -199,7 +199,7 @@ function isCertificate(der: Buffer): boolean {
   }
 }
 
-/** Whether DER has the structure of a certificate revocation list (RFC 5280 §5.1), down to its dates. */
+/** Returns whether DER has the structure of a certificate revocation list (RFC 5280 §5.1), including its dates. */
 export function isRevocationList(der: Buffer): boolean {
   try {
     const [list, behind] = readElements(der, 2)
@@ -214,7 +214,7 @@ export function isRevocationList(der: Buffer): boolean {
   }
 }
 
-/** What stands behind the tag and length of the first element. */
+/** Returns the octets after the tag and length of the first element. */
 function skipHeader(octets: Buffer): Buffer | undefined {
   const [tag, length] = octets
   if (tag === undefined || length === undefined) return undefined
@@ -225,7 +225,7 @@ function beginsWith(octets: Buffer, hex: string): boolean {
   return octets.toString('hex', 0, hex.length / 2) === hex
 }
 
-/** Only of a text that has nothing else in it. */
+/** Decodes base64 if the text contains nothing else. */
 function decodeBase64(content: Buffer): Buffer {
   const text = content.toString('latin1')
   return /[^A-Za-z0-9+/=\s]/.test(text) ? Buffer.alloc(0) : Buffer.from(text, 'base64')

@@ -1,6 +1,6 @@
-// The one reader of PEM files (RFC 7468): certificates, one private key, revocation lists. What it returns is written again
-// block by block before Node gets it, so that OpenSSL sees exactly what was counted here: its own reader stops in silence
-// at the first line that it does not like. Everything but the wanted blocks is refused, with the line.
+// Parses PEM files (RFC 7468): certificates, one private key, or revocation lists. The result is rendered again, block by block,
+// before it is passed to Node, because the parser of OpenSSL silently stops at the first invalid line. Unexpected blocks are
+// rejected, with their line.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-problem.ts'
 import {
@@ -13,7 +13,7 @@ import {
 } from './pem-kinds.ts'
 
 export interface CertificateBlock {
-  /** Line of its BEGIN, from 1. */
+  /** The line of BEGIN, from 1. */
   readonly line: number
   readonly x509: X509Certificate
 }
@@ -26,13 +26,13 @@ export interface RevocationListBlock {
   readonly der: Buffer
 }
 
-/** Octets that a file of certificates or with a key may have: fifty times a chain, four times the roots of a browser. */
+/** The maximum size of a file with certificates or a key, in octets: 50 times a chain, 4 times the roots of a browser. */
 export const mostPemOctets = 1_048_576
 
-/** Octets that a file of revocation lists may have. 300 000 entries are 14 MB, which OpenSSL loads in 0.4 s (measured). */
+/** The maximum size of a file with revocation lists, in octets. 300 000 entries have 14 MB; OpenSSL loads them in 0.4 s (measured). */
 export const mostListOctets = 67_108_864
 
-/** Reads certificates, at least one. `file` is named in problems. @throws FileProblem */
+/** Parses at least one certificate. `file` is the name for errors. @throws FileProblem */
 export function parseCertificates(content: Buffer | string, file: string): CertificateBlocks {
   const certificates = parseBlocks(content, 'certificates', file).map(block => {
     if (!certificateLabels.includes(block.label)) throw otherBlock(block, 'certificates', file)
@@ -40,13 +40,13 @@ export function parseCertificates(content: Buffer | string, file: string): Certi
     try {
       const x509 = new X509Certificate(der)
       if (x509.raw.equals(der)) return { line: block.line, x509 }
-    } catch {} // not a certificate; or one with something behind it, which would be lost
+    } catch {} // not a certificate, or a certificate with trailing octets, which would be lost
     throw damaged(block, der, 'certificate', file)
   })
   return certificates as [CertificateBlock, ...CertificateBlock[]] // parseBlocks throws for a file without a block
 }
 
-/** Reads revocation lists, at least one. `file` is named in problems. @throws FileProblem */
+/** Parses at least one revocation list. `file` is the name for errors. @throws FileProblem */
 export function parseRevocationLists(content: Buffer | string, file: string): readonly RevocationListBlock[] {
   return parseBlocks(content, 'revocation lists', file).map(block => {
     if (block.label !== 'X509 CRL') throw otherBlock(block, 'revocation lists', file)
@@ -59,12 +59,12 @@ export function parseRevocationLists(content: Buffer | string, file: string): re
 export interface KeyOptions {
   /** The passphrase of an encrypted key, and the file that it was read from. */
   readonly passphrase?: { readonly value: Buffer; readonly file: string } | undefined
-  /** What a passphrase file is given with, for the sentences about it; undefined: none can be given. */
+  /** The name of the setting or option for a passphrase file, for messages; undefined if there is none. */
   readonly passphraseSetting?: string | undefined
 }
 
 /**
- * Reads the one private key of a file, and decrypts it. Certificates beside it do no harm: they are not used.
+ * Parses the only private key in a file, and decrypts it. Certificates in the file are ignored.
  * @throws FileProblem, which quotes neither the key nor the passphrase.
  */
 export function parsePrivateKey(content: Buffer | string, file: string, options: KeyOptions): KeyObject {
@@ -78,7 +78,7 @@ export function parsePrivateKey(content: Buffer | string, file: string, options:
     throw new FileProblem(file, {
       position: lineOf(second),
       found: `this is a second private key, the first is in line ${block.line}`,
-      remedy: 'leave one key in the file',
+      remedy: 'keep only one key in the file',
     })
   return decryptKey(block, file, options)
 }
@@ -94,19 +94,19 @@ export function renderRevocationList(der: Buffer): string {
 interface Block {
   readonly label: string
   readonly line: number
-  /** What stands between its BEGIN and END. */
+  /** The text between BEGIN and END. */
   readonly body: string
 }
 
 const certificateLabels = ['CERTIFICATE', 'X509 CERTIFICATE']
 const keyLabels = ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY', 'DSA PRIVATE KEY', 'ENCRYPTED PRIVATE KEY']
 
-/** Takes a file apart, in time that grows with its length alone. Text between blocks is skipped, as OpenSSL does. */
+/** Splits a file into blocks, in linear time. Skips text between blocks, as OpenSSL does. */
 function parseBlocks(content: Buffer | string, wanted: Wanted, file: string): Block[] {
   const octets = typeof content === 'string' ? Buffer.from(content) : content
   const utf16 = findUtf16(octets, file)
   if (utf16 !== undefined) throw new FileProblem(file, utf16)
-  const text = octets.toString('latin1') // one character for each octet, whatever the encoding of the text between blocks
+  const text = octets.toString('latin1') // one character per octet, for any encoding of the text between blocks
   const blocks: Block[] = []
   const lineAt = createLineCounter(text)
   let open: { label: string; line: number; start: number } | undefined
@@ -129,7 +129,10 @@ function parseBlocks(content: Buffer | string, wanted: Wanted, file: string): Bl
       if (!isComment) {
         if (kind === 'END') throw fail({ found: `END ${label} has no BEGIN line before it`, remedy: cut })
         if (before !== '')
-          throw fail({ found: 'text stands before BEGIN', remedy: 'begin a line with -----BEGIN, or remove the block' })
+          throw fail({
+            found: 'there is text before BEGIN',
+            remedy: 'start the line with -----BEGIN, or remove the block',
+          })
         open = { label, line, start: index + marker.length }
       }
     }
@@ -146,15 +149,15 @@ function parseBlocks(content: Buffer | string, wanted: Wanted, file: string): Bl
   return blocks
 }
 
-const cut = 'the file was cut or edited: copy it again'
+const cut = 'the file was truncated or edited: copy it again'
 
-/** Refuses what looks like the beginning of a block to people, and not to OpenSSL. */
+/** Rejects lines that look like the beginning of a block, but are not one for OpenSSL. */
 function checkBetween(text: string, from: number, to: number, file: string): void {
   const found = almostBegin.exec(text.slice(from, to))
   if (found === null) return
   throw new FileProblem(file, {
     position: `line ${createLineCounter(text)(from + found.index).line}`,
-    found: 'this looks like the first line of a block and is none',
+    found: 'this looks like the first line of a block, but is not',
     remedy:
       'a block begins with five hyphens, BEGIN and its type in upper case, and five hyphens, as -----BEGIN CERTIFICATE-----',
   })
@@ -164,7 +167,7 @@ function checkBetween(text: string, from: number, to: number, file: string): voi
 const almostBegin =
   /^[ \t]{0,32}(?:-|\xe2\x80[\x90-\x95]|[\x96\x97]){2,12}[ \t]{0,4}BEGIN[ \t]{1,4}[A-Z0-9#_ -]{0,32}(?:CERTIFICATE|KEY|CRL|PKCS|CMS)/im
 
-/** Takes the base64 of a block, which must have nothing else in it. */
+/** Decodes the base64 of a block, which must not contain anything else. */
 function decodeBody({ label, line, body }: Block, file: string): Buffer {
   const digits = body.replace(/[ \t\r\n]+/g, '')
   const der = Buffer.from(digits, 'base64')
@@ -176,14 +179,14 @@ function decodeBody({ label, line, body }: Block, file: string): Buffer {
   if (body.startsWith('\\n', stranger) || body.startsWith('\\r', stranger))
     throw fail(
       stranger,
-      'line ends are written as \\n in this block',
+      'this block contains \\n instead of line ends',
       `convert it: printf '%b' "$(cat ${quoteForShell(file)})" > NEW.pem`,
     )
   if (stranger !== -1) throw fail(stranger, `this line of the ${label} block is not base64`, cut)
-  throw fail(body.length, `the base64 of the ${label} block ends too early`, cut)
+  throw fail(body.length, `the base64 of the ${label} block is truncated`, cut)
 }
 
-/** Reads a private key with OpenSSL, which decrypts it if need be. */
+/** Parses a private key with OpenSSL, which decrypts it if necessary. */
 function decryptKey(block: Block, file: string, { passphrase, passphraseSetting }: KeyOptions): KeyObject {
   const fail = (found: string, remedy?: string) => new FileProblem(file, { position: lineOf(block), found, remedy })
   const name = quoteForShell(file)
@@ -193,12 +196,15 @@ function decryptKey(block: Block, file: string, { passphrase, passphraseSetting 
   if (isEncrypted && passphrase === undefined) {
     const decrypt = `decrypt the key: openssl pkey -in ${name} -out NEW.pem`
     const found = 'this private key is encrypted, and its passphrase is missing'
-    throw fail(found, passphraseSetting ? `give a file with it as ${passphraseSetting}, or ${decrypt}` : decrypt)
+    throw fail(
+      found,
+      passphraseSetting ? `set ${passphraseSetting} to a file with the passphrase, or ${decrypt}` : decrypt,
+    )
   }
   if (!isEncrypted && passphrase !== undefined)
     throw fail(
       `this private key is not encrypted, and ${passphraseSetting} gives a passphrase for it`,
-      `leave ${passphraseSetting} out, or encrypt the key: openssl pkey -in ${name} -aes256 -out NEW.pem`,
+      `omit ${passphraseSetting}, or encrypt the key: openssl pkey -in ${name} -aes256 -out NEW.pem`,
     )
   const head = header === '' ? '' : `Proc-Type: 4,ENCRYPTED\nDEK-Info: ${cipher},${vector}\n\n`
   const lines = der.toString('base64').replace(/.{1,64}/g, '$&\n')
@@ -211,30 +217,30 @@ function decryptKey(block: Block, file: string, { passphrase, passphraseSetting 
     if (/UNSUPPORTED|UNKNOWN/.test(String((error as NodeJS.ErrnoException).code)))
       throw fail(
         'this private key is encrypted with an algorithm that is not supported',
-        `encrypt it anew: openssl pkey -provider legacy -provider default -in ${name} -aes256 -out NEW.pem`,
+        `encrypt it again: openssl pkey -provider legacy -provider default -in ${name} -aes256 -out NEW.pem`,
       )
     throw fail(
       `the passphrase in ${passphrase.file} does not decrypt this private key`,
-      `find the right one with: openssl pkey -in ${name} -noout`,
+      `test the passphrase: openssl pkey -in ${name} -noout`,
     )
   }
 }
 
-/** RFC 1421 §4.6.1.1 and §4.6.1.3, as OpenSSL writes it into keys of the old form. */
+/** RFC 1421 §4.6.1.1 and §4.6.1.3, as OpenSSL writes it into keys of the traditional format. */
 const encryptionHeader = /^\s*Proc-Type: ?4, ?ENCRYPTED\s+DEK-Info: ?([\w-]{1,32}),([0-9A-Fa-f]{1,64})\s/
 
 function otherBlock(block: Block, wanted: Wanted, file: string): FileProblem {
   return new FileProblem(file, describeLabel(block.label, wanted, file, lineOf(block)))
 }
 
-/** A block that does not hold what its label says. */
+/** Returns the error for a block whose content does not match its label. */
 function damaged(block: Block, der: Buffer, wanted: string, file: string): FileProblem {
   const kind = recognizeDer(der)
   const found =
     kind === undefined || kind === wanted
-      ? `this ${block.label} block does not hold a ${wanted} that OpenSSL can read`
-      : `this ${block.label} block holds a ${kind}`
-  return new FileProblem(file, { position: lineOf(block), found, remedy: 'make the file anew' })
+      ? `this ${block.label} block does not contain a ${wanted} that OpenSSL can read`
+      : `this ${block.label} block contains a ${kind}`
+  return new FileProblem(file, { position: lineOf(block), found, remedy: 'create the file again' })
 }
 
 function lineOf({ line }: { readonly line: number }): string {
@@ -242,8 +248,8 @@ function lineOf({ line }: { readonly line: number }): string {
 }
 
 /**
- * Counts lines, which end in LF, CRLF or CR. Returns a function that gives the line of an index, from 1, and where that line
- * begins; each index it is asked for must not lie before the last one.
+ * Counts lines, which end in LF, CRLF or CR. Returns a function that returns the line of an index, from 1, and the start of that
+ * line. Each index must not be before the previous one.
  */
 function createLineCounter(text: string): (index: number) => { readonly line: number; readonly start: number } {
   let [at, line, start] = [0, 1, 0]

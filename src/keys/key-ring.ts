@@ -1,22 +1,22 @@
-// The keys that sign and verify access tokens now. Which one signs is a matter of time (core/key-schedule.ts).
+// The keys that sign and verify access tokens. core/key-schedule.ts decides which one signs.
 import { isDeepStrictEqual } from 'node:util'
 import { findPublished, findSigning } from '../core/key-schedule.ts'
 import type { SigningKey, TokenJwk } from './token-keys.ts'
 
 export interface KeyRing {
-  /** Signs claims with the key that signs at `now`, in seconds since 1970. */
+  /** Signs claims with the current signing key. `now` is in seconds since 1970. */
   sign(claims: object, now: number): string
   find(kid: string): SigningKey | undefined
   readonly all: readonly SigningKey[]
-  /** Changes whenever a key is gone or another one has its id: what was verified before has to be verified again. */
+  /** Changes when a key is removed or replaced. Tokens that were verified before must then be verified again. */
   readonly generation: number
-  /** The public keys at `now`, for `/oauth/jwks`. */
+  /** Returns the public keys at `now`, for `/oauth/jwks`. */
   published(now: number): TokenJwk[]
-  /** Replaces all keys. @throws TypeError or RangeError when they cannot be used; then nothing is changed. */
+  /** Replaces all keys. @throws TypeError or RangeError if they are invalid; nothing is changed then. */
   replace(keys: readonly SigningKey[], now: number): void
 }
 
-/** @throws TypeError when two keys have one id, RangeError when none signs at `now`. */
+/** Creates a key ring. @throws TypeError if two keys have the same kid, RangeError if no key signs at `now`. */
 export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing {
   let byId = index(keys, now)
   let generation = 0
@@ -48,7 +48,7 @@ function index(keys: readonly SigningKey[], now: number): ReadonlyMap<string, Si
   return byId
 }
 
-/** Whether two keys verify the same signatures. */
+/** Returns whether two keys verify the same signatures. */
 function isSameKey({ publicJwk }: SigningKey, other: SigningKey | undefined): boolean {
   return isDeepStrictEqual(publicJwk, other?.publicJwk)
 }

@@ -1,10 +1,10 @@
-// A key set as an identity provider publishes it (RFC 7517 §5) → the keys that can verify its access tokens. Keys of other
-// kinds stand beside them in the wild: each that cannot be used is left out with the reason, and the others work.
+// Parses the key set of an identity provider (RFC 7517 §5) into the keys that can verify its access tokens. Published key sets also
+// contain keys of other types. An unusable key is skipped with a reason, and the others work.
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 
 /**
- * The asymmetric algorithms of JOSE (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2), with the key that each needs. With a
- * symmetric one a resource server could sign what it verifies (RFC 8725 §3.1).
+ * The asymmetric algorithms of JOSE (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2), with the key type of each. With a symmetric
+ * algorithm, a resource server could forge tokens (RFC 8725 §3.1).
  */
 export const issuerAlgorithms = {
   RS256: 'RSA',
@@ -24,7 +24,7 @@ export type IssuerAlgorithm = keyof typeof issuerAlgorithms
 
 /** A key that can verify tokens of an issuer. */
 export interface IssuerKey {
-  /** Up to 256 characters; undefined: the key has no name. */
+  /** Up to 256 characters; undefined if the key has no kid. */
   readonly kid: string | undefined
   readonly algorithms: readonly IssuerAlgorithm[]
   readonly key: KeyObject
@@ -32,11 +32,11 @@ export interface IssuerKey {
 
 export interface KeySet {
   readonly keys: readonly IssuerKey[]
-  /** The keys that are not used, and why, one sentence each. */
+  /** One sentence for each unused key, with the reason. */
   readonly leftOut: readonly string[]
 }
 
-/** Reads a key set, keeping the keys for these algorithms. @throws TypeError when it is no key set, or has no such key. */
+/** Parses a key set, and returns the keys for these algorithms. @throws TypeError if it is not a key set, or has no such key. */
 export function parseKeySet(document: unknown, algorithms: readonly IssuerAlgorithm[]): KeySet {
   const { keys } = (document ?? {}) as { readonly keys?: unknown }
   if (!Array.isArray(keys)) throw new TypeError('it has no list of keys')
@@ -53,7 +53,7 @@ export function parseKeySet(document: unknown, algorithms: readonly IssuerAlgori
   return { keys: usable, leftOut }
 }
 
-/** How many keys are tried for one token: a `kid` may name several keys, or none. */
+/** The maximum number of keys to try for one token, because a `kid` may be absent or ambiguous. */
 const maximumCandidates = 4
 
 /** Finds the keys that may have signed a token with this header, at most four. */
@@ -63,19 +63,19 @@ export function findCandidates({ keys }: KeySet, alg: IssuerAlgorithm, kid: stri
     .slice(0, maximumCandidates)
 }
 
-/** @throws Error saying why the key is not used; it quotes nothing but names. */
+/** @throws Error with the reason why the key is not used; the message quotes only member names. */
 function parseIssuerKey(value: unknown, allowed: readonly IssuerAlgorithm[]): IssuerKey {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is no JSON object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not a JSON object')
   const { kid, kty, crv, alg, use, key_ops: operations } = value as JsonWebKey & Record<string, unknown>
   if ('d' in value || 'k' in value) throw new Error('it is a private or secret key')
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > 256))
-    throw new Error('its kid is no text of up to 256 characters')
+    throw new Error('its kid is not a string of up to 256 characters')
   if (use !== undefined && use !== 'sig') throw new Error('its use is not sig')
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
     throw new Error('its key_ops do not contain verify')
   const kind = kty === 'RSA' ? 'RSA' : crv
   const algorithms = allowed.filter(name => issuerAlgorithms[name] === kind && (alg === undefined || fits(alg, name)))
-  if (algorithms.length === 0) throw new Error('it is for no algorithm that is allowed here')
+  if (algorithms.length === 0) throw new Error('it is for none of the allowed algorithms')
   return { kid, algorithms, key: importPublicKey(value as JsonWebKey) }
 }
 
@@ -89,7 +89,7 @@ function importPublicKey({ kty, crv, x, y, n, e }: JsonWebKey): KeyObject {
   try {
     key = createPublicKey({ key: JSON.parse(JSON.stringify({ kty, crv, x, y, n, e })), format: 'jwk' })
   } catch {
-    throw new Error('OpenSSL does not read it') // the cause could quote the key
+    throw new Error('OpenSSL cannot read it') // the cause could quote the key
   }
   const { modulusLength = 2048, publicExponent = 65_537n } = key.asymmetricKeyDetails ?? {}
   if (modulusLength < 2048) throw new Error(`it is an RSA key of ${modulusLength} bits`)

@@ -1,5 +1,5 @@
-// A JSON document of an issuer behind an https address, such as its public keys (RFC 7517 §5): fetched when needed, and
-// stored for a while. When there is none, the issuer is unavailable, and the cause says what was found at the address.
+// A JSON document of an issuer at an https URL, such as its public keys (RFC 7517 §5): fetched on demand, and cached. If it cannot
+// be fetched, the issuer is unavailable, and the cause of the error describes the problem.
 import type { FetchDetail } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
@@ -7,21 +7,21 @@ import { fetchJson } from '../outgoing/request.ts'
 
 export interface RemoteDocumentOptions {
   readonly uri: string
-  /** PEM; without it Node's own authorities. */
+  /** PEM. Default: the authorities of Node. */
   readonly ca: string | undefined
-  /** Milliseconds, of a clock that need not be the time of day. */
+  /** Milliseconds; may be a monotonic clock. */
   readonly clock: () => number
-  /** Milliseconds from the name look-up to the last octet. */
+  /** Milliseconds from the DNS lookup to the last octet. */
   readonly timeout: number
 }
 
 /**
- * Milliseconds: how long a document is valid before it is fetched again, how long it is not fetched again because something
- * is not in it, and how long after a failure the next attempt is made.
+ * Milliseconds: `lifetime` of the cached document, `cooldown` before an entry that was not found causes another fetch, and
+ * `retry` after a failure.
  */
 export const remoteLimits = { lifetime: 600_000, cooldown: 30_000, retry: 1000 } as const
 
-/** The detail of a refusal by what happened at the address. */
+/** The detail of a refusal for each problem. */
 const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
   host_unknown: 'host_unknown',
   refused: 'unreachable',
@@ -48,12 +48,12 @@ const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
 }
 
 /**
- * Looks something up in the document; when it is not there, once more in a newer one, unless that was just done.
- * @throws OAuthError (rejects) `issuer_unavailable`; and what the look itself throws.
+ * Looks up a value in the document. If it is not found, fetches the document again, except during the cooldown, and retries.
+ * @throws OAuthError (rejects) `issuer_unavailable`, and everything that `look` throws.
  */
 export type LookUp<T> = <R>(look: (document: T) => R | undefined | Promise<R | undefined>) => Promise<R | undefined>
 
-/** `parse` makes of the JSON what is looked into, or throws an Error that says what is wrong with it. */
+/** Creates a lookup function. `parse` converts the JSON, or throws an Error that describes what is invalid. */
 export function createRemoteDocument<T>(
   { uri, ca, clock, timeout }: RemoteDocumentOptions,
   parse: (json: unknown) => T | Promise<T>,
@@ -76,7 +76,7 @@ export function createRemoteDocument<T>(
       const facts = { address: url.href, found: cause.status }
       const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable', details[cause.code], facts)
       const before = failure?.refusal.cause as OutgoingError | undefined
-      // The same cause stays the same object, so that it is logged once.
+      // Reuses the object of an equal cause, so that it is logged once.
       refusal.cause = before?.message === cause.message ? before : cause
       failure = { refusal, since: clock() }
       throw refusal
@@ -87,12 +87,12 @@ export function createRemoteDocument<T>(
     try {
       return await parse(json)
     } catch (cause) {
-      const finding = `the document cannot be used: ${(cause as Error).message}; check the address`
+      const finding = `the document is not valid: ${(cause as Error).message}; check the address`
       throw new OutgoingError('unexpected_content', url.href, finding, { cause })
     }
   }
 
-  /** One fetch at a time, however many ask. */
+  /** Fetches the document. Concurrent callers share one fetch. */
   async function renew(): Promise<T> {
     if (failure !== undefined && clock() - failure.since < remoteLimits.retry) throw failure.refusal
     underWay ??= load().finally(() => {

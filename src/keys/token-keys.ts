@@ -1,5 +1,5 @@
 // Keys that sign and verify access tokens, as JSON Web Keys (RFC 7517), each with exactly one algorithm (RFC 8725 §3.1).
-// The JOSE work is done by @fastify/jwt, one namespace for each key: it parses a key once, and only there is it cheap.
+// Uses @fastify/jwt with one namespace for each key, so that each key is parsed only once.
 import { createPrivateKey, createPublicKey, generateKeyPair, hash, type JsonWebKey } from 'node:crypto'
 import { promisify } from 'node:util'
 import jwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt'
@@ -20,7 +20,7 @@ export interface TokenJwk extends JsonWebKey, Scheduled {
 export interface VerificationKey {
   readonly kid: string
   readonly algorithm: Algorithm
-  /** The claims of a token whose signature holds, else undefined. Never throws. */
+  /** Returns the claims of a token, or undefined if its signature is invalid. Never throws. */
   verify(token: string): Record<string, unknown> | undefined
 }
 
@@ -30,7 +30,7 @@ export interface SigningKey extends VerificationKey, Scheduled {
   sign(claims: object): string
 }
 
-/** Makes a private key. Its `kid` is its thumbprint (RFC 7638). */
+/** Generates a private key. Its `kid` is its thumbprint (RFC 7638). */
 export async function generateTokenKey(algorithm: Algorithm): Promise<TokenJwk> {
   const generate = promisify(generateKeyPair) as (type: string, options: object) => Promise<{ privateKey: KeyLike }>
   const { privateKey } = await (algorithm === 'ES256'
@@ -43,7 +43,7 @@ export async function generateTokenKey(algorithm: Algorithm): Promise<TokenJwk> 
 }
 type KeyLike = { export(options: { format: 'jwk' }): JsonWebKey }
 
-/** Takes private keys into use. @throws Error naming the key when one is not usable. */
+/** Imports private keys. @throws Error naming the first invalid key. */
 export async function importSigningKeys(jwks: readonly TokenJwk[]): Promise<SigningKey[]> {
   const found = await createJwts(
     jwks.map(jwk => ({
@@ -55,26 +55,26 @@ export async function importSigningKeys(jwks: readonly TokenJwk[]): Promise<Sign
   return jwks.map((jwk, index) => buildSigningKey(jwk, found[index] as JWT))
 }
 
-/** As `importSigningKeys`, for one. */
+/** Imports one private key. */
 export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
   const [key] = await importSigningKeys([jwk])
   return key as SigningKey
 }
 
-/** Takes public keys into use. @throws Error naming the key when one is not usable. */
+/** Imports public keys. @throws Error naming the first invalid key. */
 export async function importVerificationKeys(jwks: readonly TokenJwk[]): Promise<VerificationKey[]> {
   const options = jwks.map(jwk => ({ secret: { public: publicPem(jwk) }, verify: verificationOf(jwk) }))
   const found = await createJwts(options)
   return jwks.map((jwk, index) => buildVerificationKey(jwk, found[index] as JWT))
 }
 
-/** As `importVerificationKeys`, for one. */
+/** Imports one public key. */
 export async function importVerificationKey(jwk: TokenJwk): Promise<VerificationKey> {
   const [key] = await importVerificationKeys([jwk])
   return key as VerificationKey
 }
 
-/** Makes signers of @fastify/jwt, all on one Fastify: one for each would take most of the time that a start takes. */
+/** Creates the signers of @fastify/jwt on one Fastify instance. An instance for each key would dominate the start time. */
 async function createJwts(options: readonly FastifyJWTOptions[]): Promise<JWT[]> {
   const app = Fastify()
   const nameOf = (index: number) => `key${index}`
@@ -84,7 +84,7 @@ async function createJwts(options: readonly FastifyJWTOptions[]): Promise<JWT[]>
   return options.map((_, index) => byName[nameOf(index)] as JWT)
 }
 
-// Times are judged in access-token.ts, by our clock; tokens are remembered in connection.ts, never by their text alone.
+// access-token.ts verifies the times, and connection.ts caches tokens per connection; @fastify/jwt must do neither.
 const verificationOf = ({ alg }: TokenJwk) => ({
   algorithms: [alg],
   ignoreExpiration: true,
@@ -106,7 +106,7 @@ function buildSigningKey(jwk: TokenJwk, signer: JWT): SigningKey {
     },
   }
   if (key.verify(key.sign({})) === undefined)
-    throw new Error(`key ${jwk.kid}: its private part does not belong to its public one`)
+    throw new Error(`key ${jwk.kid}: the private key does not belong to the public key`)
   return key
 }
 
@@ -120,34 +120,34 @@ function buildVerificationKey({ kid, alg }: TokenJwk, verifier: JWT): Verificati
       try {
         return verifier.verify<Record<string, unknown>>(token)
       } catch {
-        return undefined // whatever the library dislikes, it is not a token of ours
+        return undefined // every error means that this server did not issue the token
       }
     },
   }
 }
 
-/** Checks that a value is a JSON Web Key of a form that we take. @throws Error saying what is wrong. */
-export function readTokenJwk(value: unknown): TokenJwk {
+/** Parses a JSON Web Key for tokens. @throws Error that describes what is invalid. */
+export function parseTokenJwk(value: unknown): TokenJwk {
   const jwk = value as Partial<TokenJwk> | null
   if (typeof jwk?.kid !== 'string' || !/^[\w.~-]{1,128}$/.test(jwk.kid))
-    throw new Error('each key needs a kid of 1 to 128 letters, digits and -._~')
+    throw new Error('each key must have a kid of 1 to 128 letters, digits and -._~')
   const name = `key ${jwk.kid}`
   const expected = { ES256: ['EC', 'P-256'], EdDSA: ['OKP', 'Ed25519'], RS256: ['RSA', undefined] }[
     jwk.alg as Algorithm
   ]
   if (expected === undefined) throw new Error(`${name}: alg must be one of ${algorithms.join(', ')}`)
   if (jwk.kty !== expected[0] || jwk.crv !== expected[1])
-    throw new Error(`${name}: kty or crv does not fit alg ${jwk.alg}`)
+    throw new Error(`${name}: kty or crv does not match alg ${jwk.alg}`)
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new Error(`${name}: use must be sig`)
   const operations: unknown = jwk.key_ops ?? ['sign']
   if (!Array.isArray(operations) || !['sign', 'verify'].some(operation => operations.includes(operation)))
     throw new Error(`${name}: key_ops must be a list with sign or verify`)
   if (![jwk.nbf ?? 0, jwk.exp ?? 0].every(Number.isSafeInteger))
-    throw new Error(`${name}: nbf and exp must be whole seconds since 1970`)
+    throw new Error(`${name}: nbf and exp must be integers, in seconds since 1970`)
   return { ...jwk, use: 'sig' } as TokenJwk
 }
 
-/** The members of a public key, chosen one by one so that no private one can slip through. */
+/** Returns the public members of a key, from an explicit list so that no private member is included. */
 function toPublic({ kid, alg, use, kty, crv, x, y, n, e }: TokenJwk): TokenJwk {
   return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg, use }))
 }

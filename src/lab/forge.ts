@@ -3,7 +3,7 @@ import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject,
 import { readChannelBindings } from '../core/channel-binding.ts'
 import { type Confirmation, confirm } from '../core/confirmation.ts'
 import { readCertificate } from '../core/presenter.ts'
-import { type ProofAlgorithm, readProofAlgorithms, signProof } from '../core/proof-algorithm.ts'
+import { type ProofAlgorithm, proofAlgorithmsOf, signProof } from '../core/proof-algorithm.ts'
 import { NotTried } from './attempt.ts'
 import type { Identity } from './cast.ts'
 import type { Played, Stage } from './stage.ts'
@@ -48,7 +48,7 @@ export function makeKey(algorithm: unknown): { readonly key: KeyObject; readonly
 
 /** Signs a token with a private key; without `alg` in the header with the key's usual one. */
 export function signToken(header: Json, claims: unknown, key: KeyObject): string {
-  const algorithms = readProofAlgorithms(key)
+  const algorithms = proofAlgorithmsOf(key)
   const alg = algorithms.find(name => name === header.alg) ?? (algorithms[0] as ProofAlgorithm)
   const input = `${encode({ ...header, alg })}.${encode(claims)}`
   return `${input}.${encode(signProof(alg, Buffer.from(input), key))}`

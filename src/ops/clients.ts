@@ -1,7 +1,7 @@
 // /admin/clients: lists and changes client registrations. A change is stored and effective before its response. The clients
 // file is never written: a change to one of its clients is stored as a copy, which overrides the file.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { findRival, readClient } from '../core/client.ts'
+import { findRival, parseClient } from '../core/client.ts'
 import { buildRevocation } from '../core/revocations.ts'
 import type { RegisteredClient } from '../server/clients/registry.ts'
 import type { ClientRecord } from '../store/store.ts'
@@ -88,7 +88,7 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
    */
   function checkRegistration(id: string, body: unknown): void {
     const problems: string[] = []
-    const client = readClient(body, sentence => problems.push(sentence))
+    const client = parseClient(body, sentence => problems.push(sentence))
     if ((body as { client_id?: unknown } | null)?.client_id !== id)
       problems.push('client_id must be the one in the path')
     const others = new Map(clients.all.map(registered => [registered.client.id, registered.client]))

@@ -3,8 +3,8 @@
 import type { SecurityEvent } from '../audit/event.ts'
 import { describeForClient, detailOf, type RefusalFacts } from '../core/details.ts'
 import { type Reason, reasons } from '../core/errors.ts'
-import { blotTokens } from '../core/leak-report.ts'
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
+import { redactTokens } from '../core/leak-report.ts'
 import type { Audit } from '../server/record-events.ts'
 
 /** Maximum number of entries of each kind. The one that occurred least recently is dropped first. */
@@ -91,6 +91,6 @@ function explainDetail({ reason, detail = '', facts }: SecurityEvent): string {
  */
 export function readable(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined
-  const harmless = printable(blotTokens(text.slice(0, 4 * longest)))
+  const harmless = escapeForDisplay(redactTokens(text.slice(0, 4 * longest)))
   return harmless.length > longest ? `${harmless.slice(0, longest - 1)}…` : harmless
 }

@@ -1,7 +1,7 @@
 // Why an outgoing connection or request failed: one class with a closed list of codes. Each message names the address, what
 // was found there, and what to do. Text of the peer in it is bounded, and cannot steer a terminal.
 import { isIP } from 'node:net'
-import { printable } from '../core/printable.ts'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 
 /** Every code of an OutgoingError and what it means. The list is closed. */
 export const outgoingProblems = {
@@ -68,7 +68,7 @@ export function describeDuration(milliseconds: number): string {
 
 /** Text of a peer for a message: at most `longest` characters, on one line. */
 export function quote(text: string, longest = 200): string {
-  const line = printable(text.replaceAll('\n', ', '))
+  const line = escapeForDisplay(text.replaceAll('\n', ', '))
   return line.length > longest ? `${line.slice(0, longest)}…` : line
 }
 

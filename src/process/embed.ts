@@ -5,9 +5,9 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fas
 import fp from 'fastify-plugin'
 import type { SecurityEvent } from '../audit/event.ts'
 import { type Events, openEvents } from '../audit/open.ts'
-import { readClients } from '../core/client.ts'
+import { parseClients } from '../core/client.ts'
 import { findSimilarName } from '../core/similar-name.ts'
-import { readTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
+import { parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import { embedServer, type RequireOwnToken } from '../server/server.ts'
 import { checkSettings, type Settings, SettingsError, type SettingsInput } from '../settings/settings.ts'
 import type { Store } from '../store/store.ts'
@@ -257,7 +257,7 @@ function checkSources({ clients, keys, store }: IssuerOptions, input: SettingsIn
     const found: string[] = []
     collect(found, () => {
       const list: unknown = load(clients)
-      if (Array.isArray(list)) readClients(list, found)
+      if (Array.isArray(list)) parseClients(list, found)
       else found.push('must be an array of registrations')
     })
     problems.push(...found.map(problem => `clients: ${problem}`))
@@ -265,7 +265,7 @@ function checkSources({ clients, keys, store }: IssuerOptions, input: SettingsIn
   if (Array.isArray(keys)) {
     if (keys.length === 0) problems.push('keys must have at least one private key')
     const found: string[] = []
-    for (const key of keys) collect(found, () => void readTokenJwk(key))
+    for (const key of keys) collect(found, () => void parseTokenJwk(key))
     problems.push(...found.map(problem => `keys: ${problem}`))
   }
 }

@@ -4,9 +4,9 @@ import { type KeyObject, randomBytes } from 'node:crypto'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import { readClients } from '../core/client.ts'
-import { readReporterKeys } from '../core/leak-signature.ts'
-import { readTrustedIssuers } from '../core/trusted-issuer.ts'
+import { parseClients } from '../core/client.ts'
+import { parseReporterKeys } from '../core/leak-signature.ts'
+import { parseTrustedIssuers } from '../core/trusted-issuer.ts'
 import { readRegularFile } from '../files/file-access.ts'
 import { FileProblem, quoteForShell } from '../files/file-problem.ts'
 import { parseJsonText } from '../files/json-text.ts'
@@ -106,7 +106,7 @@ function checkWithOpenSsl(cert: string, key: string, certFile: string): void {
 /** Loads and validates the client registrations. @throws Error with every problem of the list. */
 export function readClientsFile(path: string): readonly object[] {
   return loadList(path, (list, problems) => {
-    readClients(list, problems)
+    parseClients(list, problems)
     return list as readonly object[]
   })
 }
@@ -117,7 +117,7 @@ export function readClientsFile(path: string): readonly object[] {
  */
 export function readTrustedIssuersFile(path: string, ownIssuer: string): OutsideIssuer[] {
   return loadList(path, (list, problems) =>
-    readTrustedIssuers(list, ownIssuer, problems).flatMap(rules =>
+    parseTrustedIssuers(list, ownIssuer, problems).flatMap(rules =>
       collectProblem(problems, `issuer ${JSON.stringify(rules.issuer)}`, () => {
         const { keys } = rules
         if ('file' in keys) return { rules, keys: readPublicKeys(resolve(dirname(path), keys.file), rules.algorithms) }
@@ -202,7 +202,7 @@ function readPublicKeys(path: string, algorithms: readonly string[]): { readonly
 export function openReporterKeys({ leakKeysFile, leakKeysUrl }: Settings): FindReporterKey | undefined {
   if (leakKeysUrl !== undefined) return createRemoteReporterKeys({ uri: leakKeysUrl })
   if (leakKeysFile === undefined) return undefined
-  const load = () => withFile(leakKeysFile, () => readReporterKeys(readJsonFile(leakKeysFile, 'object')))
+  const load = () => withFile(leakKeysFile, () => parseReporterKeys(readJsonFile(leakKeysFile, 'object')))
   let keys = load()
   const reload = () => {
     keys = load()

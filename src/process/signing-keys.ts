@@ -9,7 +9,7 @@ import {
   type Algorithm,
   generateTokenKey,
   importSigningKeys,
-  readTokenJwk,
+  parseTokenJwk,
   type SigningKey,
   type TokenJwk,
   thumbprint,
@@ -38,7 +38,7 @@ export function readKeysFile(path: string): TokenJwk[] {
   const { keys } = readJsonFile(path, 'object', { isSecret: true }) as { readonly keys?: unknown }
   if (!Array.isArray(keys) || keys.length === 0) throw new Error(`${path}: must be a JWKS with at least one key`)
   try {
-    return keys.map(readTokenJwk)
+    return keys.map(parseTokenJwk)
   } catch (error) {
     throw withPath(path, error)
   }

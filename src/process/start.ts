@@ -7,7 +7,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
 import { logError } from '../core/guard.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
-import { importSigningKeys, readTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
+import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import type { Metrics } from '../ops/metrics/metrics.ts'
 import type { OpsOptions } from '../ops/parts.ts'
 import { revoke } from '../ops/revocations.ts'
@@ -216,7 +216,7 @@ function followFiles(
 async function loadKeys(given: readonly TokenJwk[] | undefined, file: string | undefined): Promise<KeyRing> {
   const now = Date.now() / 1000
   if (file !== undefined) return loadKeyRing(file, now)
-  return createKeyRing(await importSigningKeys((given ?? []).map(readTokenJwk)), now)
+  return createKeyRing(await importSigningKeys((given ?? []).map(parseTokenJwk)), now)
 }
 
 /** Finds out whether revocations of before were lost, and whether the store can be used. Rejects as the store does. */

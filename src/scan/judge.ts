@@ -3,7 +3,7 @@
 
 import { levelOf } from '../core/access-token.ts'
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
-import { blotTokens } from '../core/leak-report.ts'
+import { redactTokens } from '../core/leak-report.ts'
 import { hashOpaqueToken, isOpaqueToken, type OpaqueTokenKind } from '../core/opaque-token.ts'
 import { decodeToken } from '../text/describe-token.ts'
 import type { PemCertificate } from './pem.ts'
@@ -69,8 +69,8 @@ function judgeSigned(token: string, hash: string, leaked: readonly PemCertificat
     kind: 'signed access token',
     begins: 'eyJ',
     hash,
-    ...(typeof jti === 'string' && { jti: blotTokens(jti) }),
-    ...(typeof client_id === 'string' && { client_id: blotTokens(client_id) }),
+    ...(typeof jti === 'string' && { jti: redactTokens(jti) }),
+    ...(typeof client_id === 'string' && { client_id: redactTokens(client_id) }),
     token_binding: level,
     'x5t#S256': thumbprint,
     ...(expires !== undefined && { expires }),

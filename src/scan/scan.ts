@@ -1,6 +1,6 @@
 // Looks for leaked tokens in sources, one after the other, and judges what was found when all is read: the key of a
 // certificate may lie in the last file.
-import { blotTokens } from '../core/leak-report.ts'
+import { redactTokens } from '../core/leak-report.ts'
 import { describeProblem } from './files.ts'
 import { Finder } from './find.ts'
 import { type Judgement, judgeToken } from './judge.ts'
@@ -67,7 +67,7 @@ export async function scan(sources: AsyncIterable<Source>, now: number, onProble
   const tokens = new Map<string, Finding>()
   for (const { token, source, position } of places) {
     const { parts: _, onFound: __, ...place } = source
-    const finding = { ...place, path: blotTokens(place.path), ...position, ...judgeToken(token, leaked, now) }
+    const finding = { ...place, path: redactTokens(place.path), ...position, ...judgeToken(token, leaked, now) }
     findings.push(finding)
     if (!tokens.has(token)) tokens.set(token, finding)
   }

@@ -8,7 +8,7 @@ import type { GrantType, TheftResponse } from '../core/client.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import { type ErrorLog, guardedWithLog } from '../core/guard.ts'
-import { blotTokens } from '../core/leak-report.ts'
+import { redactTokens } from '../core/leak-report.ts'
 import type { Revocation } from '../core/revocations.ts'
 import type { reuseSignals } from '../core/theft.ts'
 import type { Grant } from '../store/store.ts'
@@ -202,7 +202,7 @@ export function claimedClient(request: FastifyRequest): string | undefined {
 
 /** Shortens and redacts untrusted text, which may contain a token in the wrong place. */
 function shorten(text: string | undefined, length: number): string | undefined {
-  return text === undefined ? undefined : blotTokens(text).slice(0, length)
+  return text === undefined ? undefined : redactTokens(text).slice(0, length)
 }
 
 function describeRequest(request: FastifyRequest): Facts {

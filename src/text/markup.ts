@@ -1,6 +1,5 @@
-// Builds HTML and XML. Whatever is put in that is no markup itself is made printable and escaped, so that there is no way to
-// forget it.
-import { printable } from '../core/printable.ts'
+// Builds HTML and XML. Every value that is not markup is escaped automatically.
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 
 /** A piece of HTML or XML. */
 export interface Markup {
@@ -9,7 +8,7 @@ export interface Markup {
 
 type Value = string | number | Markup | readonly Markup[]
 
-/** A template: markup`<p>${text}</p>`. Pieces in a list stand on lines of their own. */
+/** Builds markup from a template: markup`<p>${text}</p>`. Pieces in a list are separated by line breaks. */
 export function markup(parts: TemplateStringsArray, ...values: readonly Value[]): Markup {
   return { markup: String.raw({ raw: parts }, ...values.map(write)) }
 }
@@ -20,5 +19,5 @@ function write(value: Value): string {
 }
 
 function escapeMarkup(text: string): string {
-  return printable(text).replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+  return escapeForDisplay(text).replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }

@@ -1,4 +1,5 @@
-// Connections of a `tls.Server` that mutualTls did not make: its own settings decide which client certificates are accepted.
+// Connections of a `tls.Server` that mutualTls did not create. The settings of that server decide which client certificates are
+// accepted.
 import { constants } from 'node:crypto'
 import type { Server, TLSSocket } from 'node:tls'
 import { type Connection, connectionOf, rememberConnection } from './connection.ts'
@@ -6,19 +7,19 @@ import { createCounts } from './counts.ts'
 import type { TrustInForce } from './evaluate-certificate.ts'
 import { loadTrust } from './trust.ts'
 
-/** What carries a connection: a request of HTTP/1.1 or HTTP/2, or an upgrade request. */
+/** An HTTP/1.1 or HTTP/2 request, or an upgrade request. */
 export interface ConnectionCarrier {
   readonly socket?: object | null
   readonly stream?: { readonly session?: { readonly socket?: object | null } | undefined } | undefined
 }
 
-/** OpenSSL judges by the authorities of that server. Nothing is known of them here, and no certificate is registered itself. */
+/** OpenSSL verifies with the authorities of that server, which are unknown here. No certificates are registered. */
 const unknownTrust: TrustInForce = { trust: loadTrust([], []), isPinned: () => false }
 const counts = createCounts()
 
 /**
- * Returns the connection that a request came on: as mutualTls remembers it, or, on another `tls.Server`, read now. undefined: it
- * has no TLS connection that this process terminates. `onAdopt` receives the server at the first request of a connection.
+ * Returns the connection of a request: stored by mutualTls or, for another `tls.Server`, read now. Returns undefined if no TLS
+ * connection is terminated here. Calls `onAdopt` with the server for the first request of a connection.
  */
 export function findConnection(
   request: ConnectionCarrier,
@@ -31,13 +32,13 @@ export function findConnection(
     | null
     | undefined
   if (socket?.encrypted !== true || typeof socket.getPeerX509Certificate !== 'function') return undefined
-  // After a renegotiation the connection could have another certificate than the one that is remembered.
+  // After a renegotiation, the certificate of the connection could differ from the stored one.
   socket.on('secure', () => socket.destroy())
   onAdopt(socket.server)
   return rememberConnection(socket, unknownTrust, counts)
 }
 
-/** Lists what is unsafe in the settings of a `tls.Server` of one's own, one sentence each. */
+/** Finds insecure settings of a `tls.Server`; returns one sentence for each. */
 export function inspectTlsServer(server: Server): readonly string[] {
   const {
     requestCert,
@@ -52,12 +53,12 @@ export function inspectTlsServer(server: Server): readonly string[] {
   }
   const has = (option: number) => (secureOptions & option) !== 0
   return [
-    requestCert !== true && 'requestCert is off, so that no client sends a certificate; set requestCert: true',
+    requestCert !== true && 'requestCert is off, so no client sends a certificate; set requestCert: true',
     requestCert === true &&
       rejectUnauthorized === false &&
-      'rejectUnauthorized is off, so that other routes see clients whose certificates are not trusted',
+      'rejectUnauthorized is off, so other routes accept clients with untrusted certificates',
     !has(constants.SSL_OP_NO_TICKET) &&
-      'sessions can be resumed, which does not look at the client certificate again; set secureOptions: SSL_OP_NO_TICKET',
+      'sessions can be resumed without verifying the client certificate again; set secureOptions: SSL_OP_NO_TICKET',
     minVersion !== 'TLSv1.3' &&
       !has(constants.SSL_OP_NO_RENEGOTIATION) &&
       'renegotiation is allowed on TLS 1.2; set minVersion: TLSv1.3, or secureOptions: SSL_OP_NO_RENEGOTIATION',

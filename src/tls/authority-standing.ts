@@ -1,6 +1,6 @@
-// Whether clients of each authority can be accepted at all, by what is certain without any client: dates, keys, usages, names,
-// signatures between authorities, and whether a revocation list is in force. For the log, for metrics, and to refuse files with
-// which no client could be accepted. It overrules nothing: OpenSSL decides in each handshake.
+// Checks whether clients of each authority can be accepted: dates, keys, usages, names, signatures between authorities, and
+// revocation lists. For the log and metrics, and to reject files with which no client could be accepted. OpenSSL still decides in
+// each handshake.
 import type { X509Certificate } from 'node:crypto'
 import {
   type Authority,
@@ -18,20 +18,20 @@ import {
 
 export interface Standing {
   readonly authority: Authority
-  /** Why none of its clients is accepted, and what to do; undefined: nothing is known against it. */
+  /** Why none of its clients can be accepted, with a remedy; undefined if no problem is known. */
   readonly problem: string | undefined
-  /** What keeps out some of its clients. */
+  /** Why some of its clients cannot be accepted. */
   readonly warning: string | undefined
 }
 
 /**
- * Finds for each authority whether its clients can be accepted at `now`, in milliseconds since 1970; without it, whether they
- * can be at some time.
+ * Assesses for each authority whether its clients can be accepted at `now`, in milliseconds since 1970; without `now`, whether they
+ * can be accepted at any time.
  */
 export function assessAuthorities(trust: Trust, now?: number): Standing[] {
   const assessor = createAssessor(trust, now)
   return trust.authorities.map(authority => {
-    // Of one that issues other authorities nobody knows whether it has clients of its own.
+    // An authority that issues other authorities may have no clients of its own.
     const isParent = trust.authorities.some(child => child !== authority && isIssuerOf(authority, child))
     const problem = assessor.findProblem(authority, isParent ? authority : undefined)
     return { authority, problem, warning: problem === undefined ? assessor.findWarning(authority) : undefined }
@@ -39,8 +39,8 @@ export function assessAuthorities(trust: Trust, now?: number): Standing[] {
 }
 
 /**
- * Finds why OpenSSL refuses the certificate of a client that some of these authorities may have issued, by their names, at
- * `now`; undefined: nothing is known against it.
+ * Finds why OpenSSL would reject a client certificate at `now`, for the authorities with the name of its issuer. Returns undefined
+ * if no problem is known.
  */
 export function findClientProblem(x509: X509Certificate, trust: Trust, now: number): string | undefined {
   const facts = readCertificateFacts(x509)
@@ -51,14 +51,14 @@ export function findClientProblem(x509: X509Certificate, trust: Trust, now: numb
   return problems.includes(undefined) ? undefined : problems[0]
 }
 
-/** @throws TrustProblem for files with which no client could be accepted, whatever the time. */
+/** @throws TrustProblem if no client could be accepted at any time. */
 export function requireAnyAuthority(trust: Trust): void {
   const problems = assessAuthorities(trust).map(({ problem }) => problem)
   if (problems.includes(undefined)) return
   throw new TrustProblem('authorities', `no client could be accepted: ${[...new Set(problems)].join(', and ')}`)
 }
 
-/** Whether there is an authority whose clients can be accepted. */
+/** Returns whether clients of any authority can be accepted. */
 export function acceptsAnyone(trust: Trust, now: number): boolean {
   return assessAuthorities(trust, now).some(({ problem }) => problem === undefined)
 }
@@ -66,7 +66,7 @@ export function acceptsAnyone(trust: Trust, now: number): boolean {
 function createAssessor({ authorities, lists }: Trust, now: number | undefined) {
   const hasLists = lists.length > 0
 
-  /** What keeps an authority from vouching: for clients, or for the authority `below`. */
+  /** Finds why an authority cannot issue: certificates for clients, or the certificate of the authority `below`. */
   function findProblem(
     authority: Authority,
     below?: CertificateFacts,
@@ -97,11 +97,12 @@ function createAssessor({ authorities, lists }: Trust, now: number | undefined) 
   function findProblemOnList(issuer: Authority, certificate: Authority): string | undefined {
     const own = lists.filter(list => isListOf(list, issuer) && (now === undefined || isInForce(list, now)))
     const isListed = own.some(list => list.find(certificate.serial) !== undefined)
-    if (isListed) return `the revocation list of ${issuer.subjectText} names ${certificate.subjectText}; remove it`
+    if (isListed)
+      return `the revocation list of ${issuer.subjectText} contains ${certificate.subjectText}; remove that authority`
     return issuer === certificate ? findListProblem(issuer, 'authorities', issuer.distributionPoints) : undefined
   }
 
-  /** `distributionPoints`: those of the certificate; undefined: of a client, so unknown. */
+  /** `distributionPoints` are those of the certificate; undefined for clients, because they are unknown. */
   function findListProblem(
     authority: Authority,
     kind: 'clients' | 'authorities',
@@ -125,11 +126,11 @@ function createAssessor({ authorities, lists }: Trust, now: number | undefined) 
 
   function findWarning(authority: Authority): string | undefined {
     if (authority.incapacity !== undefined)
-      return `${authority.subjectText} is accepted as a client, and vouches for no other: it ${authority.incapacity}`
+      return `${authority.subjectText} is accepted only as a client: it ${authority.incapacity}`
     const own = lists.filter(list => isListOf(list, authority) && list.scope.certificates !== 'authorities')
     if (own.length === 0 || own.some(({ scope }) => scope.uris.length === 0)) return undefined
     const uris = own.flatMap(({ scope }) => scope.uris).join(' ')
-    return `clients of ${authority.subjectText} are refused unless their certificate names a distribution point of its lists (${uris})`
+    return `clients of ${authority.subjectText} are rejected unless their certificate contains a distribution point of its lists (${uris})`
   }
 
   return { findProblem, findWarning }
@@ -141,19 +142,19 @@ function findOwnProblem(authority: Authority, now: number | undefined): string |
   if (now !== undefined && notBefore > now)
     return `the certificate of ${name} is not valid before ${dateOf(notBefore)}; compare the clocks`
   if (purposes?.includes(clientAuth) === false)
-    return `${name} may not issue certificates of TLS clients (extendedKeyUsage without clientAuth); replace it`
+    return `${name} may not issue client certificates (extendedKeyUsage without clientAuth); replace it`
   const flaw = authority.flaw ?? (isClient(authority) ? undefined : authority.incapacity)
   return flaw && `${name} ${flaw}`
 }
 
-/** Whether it may be the self-signed certificate of a client, which OpenSSL accepts where it is trusted itself. */
+/** Returns whether this may be a self-signed client certificate, which OpenSSL accepts if it is trusted. */
 function isClient(authority: Authority): boolean {
   const { purposes, keyUsage } = authority
   const isUsable = purposes?.includes(clientAuth) === true && keyUsage?.digitalSignature !== false
   return isUsable && isIssuerOf(authority, authority)
 }
 
-/** `below`: the authorities between this one and a client. */
+/** `below`: the authorities between this one and a client certificate. */
 function findLengthProblem({ subjectText, pathLength }: Authority, below: readonly Authority[]): string | undefined {
   const { length } = below.filter(({ subject, issuer }) => subject !== issuer)
   if (pathLength === undefined || length <= pathLength) return undefined
@@ -162,13 +163,13 @@ function findLengthProblem({ subjectText, pathLength }: Authority, below: readon
 
 type Issued = Pick<Authority, 'x509' | 'subjectText'>
 
-/** Whether OpenSSL takes an authority for the issuer of a certificate, whose names say so. */
+/** Finds why OpenSSL would not accept an authority as the issuer of a certificate, although the names match. */
 function findSignatureProblem(issuer: Authority, issued: Issued): string | undefined {
   const [name, by] = [issued.subjectText, issuer.subjectText]
   const { isSigned, isIssued } = compare(issued.x509, issuer.x509)
   if (!isSigned) return `the certificate of ${name} is not signed by the key of ${by}; replace one of them`
   if (isIssued || issuer.incapacity !== undefined) return undefined
-  return `OpenSSL does not take ${by} for the issuer of ${name}: an extension of either is malformed; replace it`
+  return `OpenSSL does not accept ${by} as the issuer of ${name}: an extension of one of them is malformed; replace it`
 }
 
 interface Comparison {
@@ -176,7 +177,7 @@ interface Comparison {
   readonly isIssued: boolean
 }
 
-/** What was compared before: metrics ask for the standings every few seconds. */
+/** Cached comparisons, because metrics request the standings every few seconds. */
 const compared = new WeakMap<X509Certificate, WeakMap<X509Certificate, Comparison>>()
 
 function compare(certificate: X509Certificate, issuer: X509Certificate): Comparison {

@@ -1,6 +1,6 @@
-// What keeps OpenSSL from accepting a certificate in every handshake, at any time and whatever else is trusted: its key, its
-// critical extensions, and for an authority that it is none. Found when files are loaded, so that operators learn it before
-// clients do. OpenSSL answers wherever Node passes the question on; it decides in each handshake, and nothing here overrules it.
+// Finds why OpenSSL would reject a certificate in every handshake: its key, its critical extensions, or missing rights of an
+// authority. Checked when files are loaded, so that operators are notified before clients fail. Uses OpenSSL itself where Node
+// allows it. OpenSSL still decides in each handshake.
 import { verify, type X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import {
@@ -13,8 +13,8 @@ import {
 } from '../core/certificate-fields.ts'
 
 /**
- * Finds what is wrong with the key of a certificate. The sentence completes "the certificate …", with what to
- * do after a semicolon; undefined: nothing.
+ * Finds a flaw in the key of a certificate. The sentence completes "the certificate …" and contains a remedy after a semicolon.
+ * Returns undefined if there is none.
  */
 export function findKeyFlaw(x509: X509Certificate, fields: CertificateFields): string | undefined {
   try {
@@ -24,21 +24,21 @@ export function findKeyFlaw(x509: X509Certificate, fields: CertificateFields): s
     return 'has no public key that OpenSSL can read; replace it'
   }
   if (hasExplicitCurve(fields))
-    return 'has a key with explicit curve parameters, which OpenSSL refuses in a chain; replace it by one for a named curve'
+    return 'has a key with explicit curve parameters, which OpenSSL rejects in a chain; replace it by one with a named curve'
   return undefined
 }
 
-/** What is said of those that findWeak finds; as above. */
+/** The sentence for certificates that findWeak finds; as above. */
 export const weakness =
   'has a key or a signature that is too weak for OpenSSL; replace it by one with a key of 2048 bits (RSA) or on P-256, and SHA-256'
 
-/** Finds a critical extension that OpenSSL does not know; a sentence as above. */
+/** Finds a critical extension that OpenSSL does not support; a sentence as above. */
 export function findExtensionFlaw(fields: CertificateFields): string | undefined {
   const unknown = readCriticalExtensions(fields).find(id => !supportedExtensions.has(id))
   return unknown && `has a critical extension that OpenSSL does not accept (${unknown}); replace it`
 }
 
-/** Finds why OpenSSL takes a certificate for no authority (RFC 5280 §4.2.1.3, §4.2.1.9); a sentence as above. */
+/** Finds why OpenSSL does not accept a certificate as an authority (RFC 5280 §4.2.1.3, §4.2.1.9); a sentence as above. */
 export function findAuthorityFlaw(
   x509: X509Certificate,
   fields: CertificateFields,
@@ -46,16 +46,16 @@ export function findAuthorityFlaw(
 ): string | undefined {
   const keyUsage = readKeyUsage(fields)
   if (keyUsage?.keyCertSign === false)
-    return 'may not issue certificates (keyUsage without keyCertSign); it is no authority'
+    return 'may not issue certificates (keyUsage without keyCertSign); use the certificate of an authority'
   if (x509.ca) return undefined
   if (readBasicConstraints(fields) !== undefined)
-    return 'may not issue certificates (basicConstraints without cA); it is no authority'
-  // OpenSSL takes a root for an authority by its age, its key usage, or an extension of Netscape's.
+    return 'may not issue certificates (basicConstraints without cA); use the certificate of an authority'
+  // OpenSSL accepts a root as an authority if it has no extensions, a key usage, or the Netscape certificate type.
   const isTaken = isRoot && (fields.extensions.length === 0 || keyUsage !== undefined || hasNetscapeType(fields))
-  return isTaken ? undefined : 'may not issue certificates (no basicConstraints); it is no authority'
+  return isTaken ? undefined : 'may not issue certificates (no basicConstraints); use the certificate of an authority'
 }
 
-/** Finds those among many certificates whose key is too weak: in one go where none is, since each question takes 2 ms. */
+/** Finds the certificates with a weak key, by bisection: each query takes 2 ms, and usually no key is weak. */
 export function findWeak(certificates: readonly X509Certificate[]): X509Certificate[] {
   const reason = certificates.length === 0 ? undefined : findTlsProblem(certificates)
   if (reason === undefined) return []
@@ -64,12 +64,12 @@ export function findWeak(certificates: readonly X509Certificate[]): X509Certific
   return [certificates.slice(0, half), certificates.slice(half)].flatMap(findWeak)
 }
 
-/** Whether a certificate, unless it is self-signed, has a signature with a digest that OpenSSL takes from no authority. */
+/** Returns whether the digest of the signature is too weak for OpenSSL. Irrelevant for self-signed certificates. */
 export function hasWeakSignature({ signatureAlgorithm }: X509Certificate): boolean {
   return /sha-?1(?!\d)|md[245]/i.test(signatureAlgorithm ?? '')
 }
 
-/** Why OpenSSL, at the security level that it is configured for here, presents none of these certificates. */
+/** Finds why OpenSSL, at its configured security level, cannot present these certificates. */
 function findTlsProblem(certificates: readonly X509Certificate[]): string | undefined {
   try {
     createSecureContext({ cert: certificates.map(String).join(''), ca: [] }) // without `ca`, Node loads the public roots
@@ -79,7 +79,7 @@ function findTlsProblem(certificates: readonly X509Certificate[]): string | unde
   }
 }
 
-/** Whether signatures can be verified with the key of a certificate: OpenSSL throws for keys that only agree on secrets. */
+/** Returns whether the key of a certificate can verify signatures. OpenSSL throws for key agreement keys. */
 function canVerify({ publicKey }: X509Certificate): boolean {
   try {
     verify(null, Buffer.alloc(0), publicKey, Buffer.alloc(1))

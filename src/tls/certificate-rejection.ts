@@ -1,5 +1,5 @@
-// Why OpenSSL refused a client certificate: its last error, which hides the ones before, beside what the certificate, the
-// authorities and the lists say. Explains a refusal, once for each refused handshake, and never makes one.
+// Explains why OpenSSL rejected a client certificate: combines its last error, which hides earlier ones, with the contents of the
+// certificate, the authorities and the lists. Runs once per rejected handshake, and never rejects a certificate itself.
 import type { X509Certificate } from 'node:crypto'
 import type { RefusalFacts } from '../core/details.ts'
 import type { Why } from '../core/errors.ts'
@@ -25,18 +25,18 @@ export type CertificateRejection = Extract<
 
 export interface RefusedHandshake {
   readonly x509: X509Certificate
-  /** OpenSSL's last error as Node names it; UNSPECIFIED where Node has no name. undefined: OpenSSL has accepted it. */
+  /** Node's name for the last OpenSSL error; UNSPECIFIED if it has no name. undefined if OpenSSL accepted the certificate. */
   readonly code: string | undefined
-  /** OpenSSL's own words for it. */
+  /** The error message of OpenSSL. */
   readonly message: string | undefined
-  /** The first certificate that the client sent after its own; it is not verified. */
+  /** The first certificate that the client sent after its own; not verified. */
   readonly sent: X509Certificate | undefined
   readonly trust: Trust
   /** Milliseconds since 1970. */
   readonly now: number
 }
 
-/** Explains why a certificate is refused: reason, detail, and the facts that were compared. Never throws. */
+/** Explains why a certificate was rejected: reason, detail, and the compared facts. Never throws. */
 export function explainCertificate(handshake: RefusedHandshake): CertificateRejection {
   const { x509, code, message } = handshake
   const facts = { ...describeCertificate(x509), code: code === 'UNSPECIFIED' ? message : code }
@@ -44,7 +44,7 @@ export function explainCertificate(handshake: RefusedHandshake): CertificateReje
     const [reason, detail, more] = findCause(handshake, readCertificateFacts(x509))
     return [reason, detail, { ...facts, ...more }] as CertificateRejection
   } catch {
-    // DER that only OpenSSL reads: what its code says is all there is.
+    // Only OpenSSL can parse this DER, so only its code is known.
     if (code === 'CERT_REVOKED') return ['certificate_revoked', 'listed', facts]
     if (code === 'CERT_HAS_EXPIRED') return ['certificate_expired', 'ended', facts]
     if (code === 'CERT_NOT_YET_VALID') return ['certificate_expired', 'not_yet_valid', facts]
@@ -52,7 +52,7 @@ export function explainCertificate(handshake: RefusedHandshake): CertificateReje
   }
 }
 
-/** Returns what names a certificate, as far as it can be read. Never throws. */
+/** Returns the names, serial number and thumbprint of a certificate, as far as they can be parsed. Never throws. */
 export function describeCertificate(x509: X509Certificate): RefusalFacts {
   const read = <T>(member: () => T): T | undefined => {
     try {
@@ -73,7 +73,7 @@ export function describeCertificate(x509: X509Certificate): RefusalFacts {
 function findCause(handshake: RefusedHandshake, leaf: CertificateFacts): CertificateRejection {
   const { code, trust, now, x509 } = handshake
   if (code === 'CERT_REVOKED') return explainRevocation(x509, trust, now) ?? explainRevokedAuthority(handshake)
-  const second = Math.floor(now / 1000) * 1000 // OpenSSL takes the last second for one after the end
+  const second = Math.floor(now / 1000) * 1000 // for OpenSSL, the last second is already after the end
   if (code === 'CERT_HAS_EXPIRED' && second >= leaf.notAfter)
     return ['certificate_expired', 'ended', { found: leaf.notAfter / 1000, time: second / 1000 }]
   if (code === 'CERT_NOT_YET_VALID' && second < leaf.notBefore)
@@ -143,7 +143,7 @@ type Cause =
     ? Rest
     : never
 
-/** By OpenSSL's words (X509_verify_cert_error_string), for what Node has no code for. */
+/** Uses the message of OpenSSL (X509_verify_cert_error_string) for errors without a code in Node. */
 function explainMessage(
   message: string,
   { signatureAlgorithm }: X509Certificate,
@@ -171,13 +171,13 @@ function explainMessage(
 }
 
 /**
- * The rejection of a certificate that a list in force names; undefined: none does.
- * @throws RangeError when the certificate is not the DER that we can read.
+ * Returns the rejection of a certificate that a current list revokes; undefined if no list does.
+ * @throws RangeError if the DER of the certificate cannot be parsed here.
  */
 export function explainRevocation(x509: X509Certificate, trust: Trust, now: number): CertificateRejection | undefined {
   const entry = findRevocation(trust, x509.raw, now)
   if (entry === undefined) return undefined
-  const date = entry.revokedAt === undefined ? 'on a date that is none' : new Date(entry.revokedAt).toISOString()
+  const date = entry.revokedAt === undefined ? 'on an invalid date' : new Date(entry.revokedAt).toISOString()
   const found = [date, entry.reason].filter(part => part !== undefined).join(' ')
   return ['certificate_revoked', 'listed', { ...describeCertificate(x509), found }]
 }
@@ -190,7 +190,7 @@ function explainRevokedAuthority({ trust, sent }: RefusedHandshake): Certificate
   return ['certificate_revoked', 'authority_listed', { authority: revoked?.subjectText }]
 }
 
-/** Errors behind which a missing issuer may hide: OpenSSL goes on after it, and looks for lists of what is there. */
+/** Returns whether the error may hide a missing issuer: OpenSSL continues after that error, and checks lists of the rest. */
 function isChainProblem(code: string | undefined): boolean {
   return code !== undefined && chainCodes.has(code)
 }
@@ -207,8 +207,8 @@ const chainCodes: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The certificate and its possible issuers, from what the client sent and what is trusted, as far as they are known. Names and
- * key identifiers only: a guess at the chain that OpenSSL built.
+ * Assembles the probable chain of OpenSSL: the certificate and its issuers, from the sent certificate and the trusted authorities.
+ * Compares only names and key identifiers.
  */
 function assembleChain(leaf: CertificateFacts, sent: CertificateFacts | undefined, trust: Trust): CertificateFacts[] {
   const pool = sent === undefined ? trust.authorities : [...trust.authorities, sent]
@@ -229,7 +229,7 @@ function explainChain(
 ): Cause | undefined {
   const isTrusted = (certificate: CertificateFacts) => trust.authorities.some(authority => authority === certificate)
   const last = chain.at(-1) as CertificateFacts
-  if (isTrusted(last) && isIssuerOf(last, last)) return undefined // it leads to a root that is trusted
+  if (isTrusted(last) && isIssuerOf(last, last)) return undefined // ends at a trusted root
   if (isIssuerOf(leaf, leaf)) return ['self_signed']
   const facts = { sent: sent?.subjectText }
   if (trust.authorities.some(({ subject }) => subject === last.issuer))
@@ -240,7 +240,7 @@ function explainChain(
   return ['issuer_unknown', { ...facts, authority: last.issuerText }]
 }
 
-/** Which certificate of the chain lacks a list, and why. */
+/** Finds the certificate in the chain that has no list, and why. */
 function explainLists(chain: readonly CertificateFacts[], trust: Trust): Cause {
   for (const [index, certificate] of chain.entries()) {
     const issuer = chain[index + 1] ?? certificate // a root is on its own list
@@ -253,7 +253,7 @@ function explainLists(chain: readonly CertificateFacts[], trust: Trust): Cause {
   return ['list_missing', { authority: chain[1]?.subjectText }]
 }
 
-/** The lists of the authorities of a chain. */
+/** Returns the lists of the authorities in a chain. */
 function findLists(chain: readonly CertificateFacts[], { lists }: Trust): TrustedList[] {
   return chain.flatMap((_certificate, index) => {
     const issuer = chain[index + 1] ?? chain[index]

@@ -1,11 +1,11 @@
-// CONNECT (RFC 9110 §9.3.6): Node gives such a request to a listener of its own, with a socket in the place of a response.
+// CONNECT (RFC 9110 §9.3.6): Node passes such a request to a separate listener, with a socket instead of a response.
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 
 /**
- * Makes of what Node gives to the listener of `connect` what it gives to that of `request`. Over HTTP/1.1 that is a socket,
- * which ends with the answer, since the octets that follow could belong to the tunnel.
+ * Converts the arguments of a `connect` listener into those of a `request` listener. Over HTTP/1.1, the response closes the socket,
+ * because the octets that follow could belong to the tunnel.
  */
 export function toResponse(request: IncomingMessage, peer: Http2ServerResponse | Socket): ServerResponse {
   if (!('remoteAddress' in peer)) {

@@ -1,5 +1,5 @@
-// What we remember of a TLS connection: its presenter, or why there is none, and the tokens verified on it.
-// It hangs on the TLSSocket, and on each request that came there, under a private symbol, and dies with them.
+// The state of a TLS connection: its presenter, or why there is none, and the tokens that were verified on it. Stored on the
+// TLSSocket and its requests under a private symbol, so that it has their lifetime.
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
@@ -13,39 +13,39 @@ import { evaluateCertificate, type TrustInForce } from './evaluate-certificate.t
 export interface Connection {
   readonly socket: TLSSocket
   readonly presenter: Presenter | undefined
-  /** `x5t#S256` of the certificate that was presented, whether or not it is accepted. */
+  /** `x5t#S256` of the presented certificate, accepted or not. */
   readonly thumbprint: string | undefined
-  /** Why the presenter may not act, if so: since the handshake, or since a list that was loaded names its certificate. */
+  /** Why the certificate is rejected, if so: in the handshake, or by a revocation list that was loaded later. */
   rejection: CertificateRejection | undefined
-  /** Whether the certificate of this thumbprint is registered itself, so that no authority needs to vouch for it. */
+  /** Returns whether the certificate with this thumbprint is registered, so that it needs no authority. */
   readonly isPinned: (thumbprint: string) => boolean
-  /** Where its listener counts what happens on connections of this TLS version. */
+  /** The counters of the listener for this TLS version. */
   readonly counts: VersionCounts
   /** When the handshake ended, in milliseconds of the monotonic clock. */
   readonly openedAt: number
-  /** From when on the connection ends with its next answer, in milliseconds of the monotonic clock. */
+  /** The time after which the next response closes the connection, in milliseconds of the monotonic clock. */
   endsAfter: number
-  /** How many requests over HTTP/1.1 wait for the end of their answer. */
+  /** The number of HTTP/1.1 requests whose response is not complete. */
   underWay: number
-  /** The session, once it is known that the connection speaks HTTP/2. */
+  /** The session of an HTTP/2 connection. */
   session: { close(): void } | undefined
-  /** The tokens that were verified here, by the Authorization header that brings them; made when there is one. */
+  /** The tokens that were verified on this connection, by Authorization header. Created on first use. */
   verified: Map<string, VerifiedToken> | undefined
-  /** The hashes of tokens whose proof was verified here, with the hash of that proof; made when there is one. */
+  /** The hashes of tokens with a verified proof, with the hash of that proof. Created on first use. */
   provenTokens: Map<string, string> | undefined
-  /** The ids of the proofs that were used here for one request alone, with when in seconds; made when there is one. */
+  /** The ids of single-request proofs that were used on this connection, with the time in seconds. Created on first use. */
   usedProofs: Map<string, number> | undefined
-  /** The client that was authenticated here; its certificate cannot change while the connection lives. */
+  /** The authenticated client. The certificate cannot change during the connection. */
   client: Client | undefined
-  /** The host that requests name here, once it was found to be the one of the handshake. */
+  /** The host of requests, once it has been compared with the handshake. */
   authority: string | undefined
 }
 
 export interface VerifiedToken {
   readonly token: AccessToken
-  /** The generation of the keys that it was verified with. */
+  /** The generation of the keys that verified the token. */
   readonly generation: number
-  /** The proof that goes with it here, once one was verified that serves more than one request. */
+  /** The latest verified proof that is valid for more than one request. */
   proof: string | undefined
 }
 
@@ -53,8 +53,8 @@ const key = Symbol('tlsbound connection')
 type Carrier = { [key]?: Connection }
 
 /**
- * Reads and keeps what is to be known of a connection whose handshake has just ended. Called once for each.
- * `maximumAge`: milliseconds after which it ends with its next answer.
+ * Reads and stores the state of a connection after its handshake. Called once per connection.
+ * `maximumAge`: milliseconds after which the next response closes the connection.
  */
 export function rememberConnection(
   socket: TLSSocket,
@@ -86,7 +86,7 @@ export function rememberConnection(
   return connection
 }
 
-/** What proofs are made over is read when there is one to verify: most connections never need it. */
+/** Exports the keying material only when a proof is verified, because most connections never need it. */
 function buildPresenter(socket: TLSSocket, certificate: PresenterCertificate): Presenter {
   let ekm: string | undefined
   return {
@@ -99,18 +99,18 @@ function buildPresenter(socket: TLSSocket, certificate: PresenterCertificate): P
   }
 }
 
-/** Keeps with a request what it came on: a stream of HTTP/2 that is reset knows its connection no longer. */
+/** Stores the connection on a request, because an HTTP/2 stream loses its connection when it is reset. */
 export function keepConnection(request: object, connection: Connection): void {
   ;(request as Carrier)[key] = connection
 }
 
-/** The connection of a request or a socket; undefined for one that is none of ours, such as a request of `inject()`. */
+/** Returns the connection of a request or a socket; undefined if there is none, such as for `inject()`. */
 export function connectionOf(carrier: object | null | undefined): Connection | undefined {
   return (carrier as Carrier | null | undefined)?.[key]
 }
 
 /**
- * The presenter of a connection, if it may act at `now` (seconds since 1970).
+ * Returns the presenter of a connection, if its certificate is acceptable at `now`, in seconds since 1970.
  * @throws OAuthError with `code` and `no_certificate` or `certificate_…`.
  */
 export function requirePresenter(connection: Connection | undefined, now: number, code: ErrorCode): Presenter {
@@ -120,7 +120,7 @@ export function requirePresenter(connection: Connection | undefined, now: number
   if (presenter === undefined) throw new OAuthError(code, 'no_certificate', 'not_sent')
   const { certificate } = presenter
   const { notBefore, notAfter, pinned, thumbprint, x509 } = certificate
-  // One that is registered itself can be taken back at any time.
+  // The registration of a certificate can be removed at any time.
   if (pinned && !connection.isPinned(thumbprint))
     throw new OAuthError(code, 'certificate_untrusted', 'registration_withdrawn', describeCertificate(x509))
   if (now > notAfter || now < notBefore) {
@@ -131,7 +131,7 @@ export function requirePresenter(connection: Connection | undefined, now: number
   return presenter
 }
 
-/** Lets a connection end with the answer to this request; on HTTP/2 with the answers to those under way. */
+/** Closes a connection with the response to this request; on HTTP/2, with the responses to all pending requests. */
 export function endConnection(request: Raw, response: { setHeader(name: string, value: string): unknown }): void {
   if (request.httpVersionMajor === 2) request.stream?.session?.close()
   else response.setHeader('connection', 'close')

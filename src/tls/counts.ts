@@ -1,20 +1,20 @@
-// What a listener counts where there is no security event, as plain numbers that metrics read when they are asked for:
-// adding one costs nothing that a request would feel.
+// Counters of a listener for things without a security event. They are plain numbers, so that counting costs a request nothing;
+// metrics read them on demand.
 import type { TokenBinding } from '../core/confirmation.ts'
 import { type HandshakeFailure, handshakeFailures } from './failed-handshakes.ts'
 
-/** Counted by TLS version, which a connection knows from its start. */
+/** Counters of connections with one TLS version. */
 export interface VersionCounts {
-  /** Handshakes that have ended well. */
+  /** Successful handshakes. */
   opened: number
-  /** Requests whose token was good, by its level. */
+  /** Requests with a valid token, by level. */
   readonly accepted: Record<TokenBinding, number>
 }
 
 export interface Counts {
   readonly 'TLSv1.2': VersionCounts
   readonly 'TLSv1.3': VersionCounts
-  /** Handshakes that have failed, or took too long, by what arrived. */
+  /** Handshakes that failed or timed out, by cause. */
   readonly failedHandshakes: Record<HandshakeFailure, number>
 }
 

@@ -1,15 +1,15 @@
-// Evaluates the certificate of a connection whose handshake has just ended, by the verdict of OpenSSL. Nothing here accepts what
-// OpenSSL refuses, but a certificate that is registered itself (RFC 8705 §2.2), for which no authority needs to vouch.
+// Evaluates the certificate of a connection after its handshake, by the verdict of OpenSSL. The only certificates that are accepted
+// although OpenSSL rejects them are registered ones (RFC 8705 §2.2), which need no authority.
 import type { TLSSocket } from 'node:tls'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { type CertificateRejection, explainCertificate } from './certificate-rejection.ts'
 import { clientAuth, type Trust } from './trust.ts'
 
-/** What a certificate is evaluated by. */
+/** The authorities, lists and registrations that apply to a certificate. */
 export interface TrustInForce {
-  /** A reload puts another one in its place. */
+  /** Replaced by a reload. */
   trust: Trust
-  /** Whether the certificate of this thumbprint is registered itself. */
+  /** Returns whether the certificate with this thumbprint is registered. */
   readonly isPinned: (thumbprint: string) => boolean
 }
 
@@ -18,15 +18,15 @@ export type Evaluation =
   | { readonly certificate?: undefined; readonly rejection: CertificateRejection }
 
 /**
- * Evaluates the presented certificate. Authenticated means: a certificate is there, OpenSSL has verified its chain, its purpose
- * is client authentication by name; never `authorized` alone.
+ * Evaluates the presented certificate. It is accepted if OpenSSL verified its chain and its extendedKeyUsage contains clientAuth.
+ * `authorized` alone is not sufficient.
  */
 export function evaluateCertificate(socket: TLSSocket, { trust, isPinned }: TrustInForce): Evaluation {
   const x509 = socket.getPeerX509Certificate()
   if (x509 === undefined) return { rejection: ['no_certificate', 'not_sent'] }
   const error = socket.authorizationError as string | Error | null | undefined
   const isVerified = socket.authorized === true && !error
-  // OpenSSL lets a certificate without extended key usage pass for every purpose. Node calls that usage `keyUsage`.
+  // OpenSSL accepts a certificate without extended key usage for every purpose. Node calls the extended key usage `keyUsage`.
   if (isVerified && x509.keyUsage?.includes(clientAuth)) return { certificate: readCertificate(x509) }
   const code = isVerified ? undefined : String(error)
   if (code !== undefined && !withoutAppeal.includes(code)) {
@@ -39,13 +39,13 @@ export function evaluateCertificate(socket: TLSSocket, { trust, isPinned }: Trus
 }
 
 /**
- * Why OpenSSL refuses the certificate of a handshake that has failed; undefined: it refuses none. With most certificates that
- * it refuses the handshake succeeds all the same, and requests get the reason. But where the verification leaves an error in
- * OpenSSL's queue, as a wrong signature or a malformed extension does, Node takes it for one of the connection and ends that.
+ * Explains why OpenSSL rejected the certificate of a failed handshake; undefined if it did not. With most rejected certificates the
+ * handshake succeeds, and requests get the reason. But a wrong signature or a malformed extension leaves an error in the queue of
+ * OpenSSL. Node then treats it as an error of the connection, and closes it.
  */
 export function explainFailedHandshake(socket: TLSSocket, trust: Trust): CertificateRejection | undefined {
   const x509 = socket.getPeerX509Certificate()
-  // First: without a certificate and a cipher that was agreed on, Node dereferences null when it is asked for the error.
+  // Check this first: without a certificate and a negotiated cipher, verifyError dereferences null in Node.
   if (x509 === undefined) return undefined
   const error = readVerifyError(socket)
   if (error === undefined) return undefined
@@ -53,7 +53,7 @@ export function explainFailedHandshake(socket: TLSSocket, trust: Trust): Certifi
   return explainCertificate({ x509, code, message, sent: x509.issuerCertificate, trust, now: Date.now() })
 }
 
-/** What is wrong with a certificate even where it is registered itself. */
+/** Errors for which a registered certificate is rejected too. */
 const withoutAppeal = [
   'CERT_HAS_EXPIRED',
   'CERT_NOT_YET_VALID',
@@ -63,12 +63,12 @@ const withoutAppeal = [
 ]
 
 /**
- * OpenSSL's last error about a certificate, with its words: Node has codes for some errors only, and keeps the words to itself.
- * Just for the explanation, which does without them where Node keeps them in another place.
+ * Reads the last OpenSSL error of a certificate with its message. Node has codes for some errors only, and does not expose the
+ * message publicly. Used only for explanations, which work without it if Node changes.
  */
 function readVerifyError(socket: TLSSocket): { readonly code: string; readonly message: string } | undefined {
   const { _handle: handle } = socket as { _handle?: { verifyError?: () => NodeJS.ErrnoException | null } | null }
   const error = typeof handle?.verifyError === 'function' ? handle.verifyError() : undefined
-  // Node adds advice of its own after a semicolon.
+  // Node appends advice after a semicolon.
   return error ? { code: String(error.code), message: error.message.replace(/;.*$/s, '') } : undefined
 }

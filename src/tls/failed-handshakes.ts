@@ -1,24 +1,24 @@
-// Handshakes that fail, by what arrived in their place: so that a load balancer that sends PROXY headers, a client that forgot
-// TLS, or one that does not trust the certificate of this server leaves a trace.
+// Classifies failed handshakes by the received data, for the log and metrics: a load balancer that sends PROXY headers, a client
+// without TLS, or a client that does not trust the server certificate.
 import type { Http2SecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type OctetKind, recognizeOctets } from './first-octets.ts'
 
-/** Why handshakes fail and what to do about it: a closed list, whose names are the label of a metric. */
+/** The causes of failed handshakes, with remedies. A closed list; the names are values of a metric label. */
 export const handshakeFailures = {
   proxy_v1:
-    'a PROXY protocol header, version 1, arrived: switch it off in the load balancer, this port does not read it',
+    'a PROXY protocol header, version 1, arrived: disable it in the load balancer, because this port does not support it',
   proxy_v2:
-    'a PROXY protocol header, version 2, arrived: switch it off in the load balancer, this port does not read it',
+    'a PROXY protocol header, version 2, arrived: disable it in the load balancer, because this port does not support it',
   http: 'an HTTP request without TLS arrived: use https',
   http2: 'an HTTP/2 request without TLS arrived: use https',
-  ssh: 'an SSH client connected: compare the port',
-  tls_version: 'the client offers only versions of TLS that are too old: compare TLSBOUND_TLS_MIN_VERSION',
+  ssh: 'an SSH client connected: check the port',
+  tls_version: 'the client offers only TLS versions that are too old: check TLSBOUND_TLS_MIN_VERSION',
   tls_alert: 'the client sent an alert: see the code; it may not trust the certificate of this server',
-  tls: 'OpenSSL refused the handshake: see the code',
-  cut: 'the client ended the handshake, or did not complete it in time: it may not trust the certificate of this server',
-  unknown: 'octets that are no TLS arrived',
+  tls: 'OpenSSL rejected the handshake: see the code',
+  cut: 'the client closed the connection during the handshake, or timed out: it may not trust the certificate of this server',
+  unknown: 'data that is not TLS arrived',
   nothing: 'the connection ended before its first octet, as the health check of a load balancer does',
 } as const satisfies Record<OctetKind, string> & Record<string, string>
 
@@ -26,7 +26,7 @@ export type HandshakeFailure = keyof typeof handshakeFailures
 
 export interface FailedHandshake {
   readonly failure: HandshakeFailure
-  /** OpenSSL's or Node's code. */
+  /** The error code of OpenSSL or Node. */
   readonly code?: string | undefined
   readonly peer: string | undefined
   readonly peer_port: number | undefined
@@ -49,7 +49,7 @@ export function watchHandshakes(
     socket.on('error', ignore).once('close', onSilence)
     socket.once('readable', () => {
       const octets: Buffer | null = socket.read()
-      if (octets === null) return void socket.destroy() // it has ended
+      if (octets === null) return void socket.destroy() // the connection has ended
       socket.off('close', onSilence)
       const kind = recognizeOctets(octets)
       if (kind !== 'tls') {
@@ -66,7 +66,7 @@ export function watchHandshakes(
   })
 }
 
-/** One for all connections, so that a connection that lives on keeps nothing of this file alive. */
+/** Shared by all connections, so that a connection does not retain a closure. */
 function ignore(): void {}
 
 function classify(code: string): HandshakeFailure {
@@ -75,17 +75,17 @@ function classify(code: string): HandshakeFailure {
   return /_ALERT_/.test(code) ? 'tls_alert' : 'tls'
 }
 
-/** Milliseconds between two lines about the same failure. */
+/** Milliseconds between two log lines for the same failure. */
 const pause = 60_000
 
-/** The part of a log that is needed. */
+/** The required part of a logger. */
 export interface HandshakeLog {
   warn(facts: object, text: string): void
 }
 
 /**
- * Writes failed handshakes to a log: of each failure the first, and then one line a minute at most, with how many there were
- * since the last. `monotonic` in milliseconds. Connections that end without an octet are only counted.
+ * Logs failed handshakes: the first of each failure, then at most one line per minute with the number since the last line.
+ * `monotonic` is in milliseconds. Connections that end without an octet are not logged.
  */
 export function createHandshakeLog(log: HandshakeLog, monotonic: () => number): (failed: FailedHandshake) => void {
   const lines = new Map<HandshakeFailure, { last: number; count: number }>()

@@ -1,8 +1,7 @@
-// What the first octets of a connection are, where they are not what its listener speaks: a load balancer that sends PROXY
-// headers, a client that forgot TLS, or one that speaks something else. Only for the log, the metrics and the refusal: nothing
-// is decided by it.
+// Recognizes the protocol of a connection by its first octets: PROXY headers of a load balancer, HTTP without TLS, or another
+// protocol. Used only for the log, metrics and refusals, never for a decision.
 
-/** Each kind, as people call it. */
+/** The description of each kind, for messages. */
 export const octetKinds = {
   tls: 'TLS',
   proxy_v1: 'a PROXY protocol header, version 1',
@@ -22,7 +21,7 @@ const beginnings: readonly (readonly [OctetKind, string])[] = [
   ['ssh', 'SSH-'],
 ]
 
-/** Recognizes what begins with these octets. */
+/** Recognizes a protocol by its first octets. */
 export function recognizeOctets(octets: Buffer): OctetKind {
   if (isTls(octets)) return 'tls'
   const start = octets.toString('latin1', 0, 32)
@@ -30,7 +29,7 @@ export function recognizeOctets(octets: Buffer): OctetKind {
   return known?.[0] ?? (/^[A-Z][A-Z-]{2,15} [^ ]/.test(start) ? 'http' : 'unknown')
 }
 
-/** Whether octets may begin a record of TLS, which may come octet by octet, or a hello of SSL 2.0 (RFC 5246 App. E.2). */
+/** Returns whether this may be the start of a TLS record, even a single octet, or an SSL 2.0 hello (RFC 5246 App. E.2). */
 function isTls([type = 0, , third]: Buffer): boolean {
   return (type >= 20 && type <= 24) || (type >= 0x80 && third === 1)
 }

@@ -1,5 +1,5 @@
-// The listener: a server for HTTP/2 and HTTP/1.1 on one port that ends mutual TLS and remembers each connection.
-// Given to Fastify as its serverFactory, so that every address it listens on gets the same treatment.
+// The listener: a server for HTTP/2 and HTTP/1.1 on one port that terminates mutual TLS and stores the state of each connection.
+// Fastify uses it as its serverFactory, so that every address that Fastify listens on is protected.
 
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -27,48 +27,48 @@ import {
   type TlsMaterial,
 } from './options.ts'
 import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
-import { endSlowPeers } from './slow-peers.ts'
+import { enforceTimeouts } from './timeouts.ts'
 import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
 
 export interface MutualTlsOptions extends TlsMaterial {
   /** Default TLSv1.3. */
   readonly minVersion?: MinimumVersion
-  /** Offer h2 beside http/1.1. Default true; false for Express and Connect, which cannot read such requests. */
+  /** Whether to offer h2 in addition to http/1.1. Default true; false for Express and Connect, which do not support HTTP/2. */
   readonly http2?: boolean
-  /** Drop a connection without an acceptable certificate after its handshake instead of answering in words. */
+  /** Whether to drop a connection without an acceptable certificate after its handshake, instead of sending an error response. */
   readonly dropUnacceptable?: boolean
-  /** Seconds after which a connection ends with its next answer. Default 3600. */
+  /** Seconds after which a connection closes with its next response. Default 3600. */
   readonly maximumAge?: number
-  /** Whether a certificate is registered itself (RFC 8705 §2.2), by its `x5t#S256`. Default: none is. */
+  /** Returns whether a certificate, given by its `x5t#S256`, is registered (RFC 8705 §2.2). Default: none is registered. */
   readonly isPinned?: (thumbprint: string) => boolean
   /** Seconds. Default: those of docs/reference/limits.md; tests shorten them. */
   readonly timeouts?: Partial<typeof defaultTimeouts>
-  /** Called for each connection that is dropped. */
+  /** Called for each dropped connection. */
   readonly onDrop?: (socket: TLSSocket, refusal: OAuthError) => void
-  /** Called before a live connection is closed whose certificate was revoked. */
+  /** Called before an open connection is closed because its certificate was revoked. */
   readonly onClose?: (socket: TLSSocket, reason: Reason) => void
-  /** Called when the time has come at which an authority or a revocation list ends, with what that ends. */
+  /** Called when an authority or a revocation list expires, with the numbers of connections that end. */
   readonly onEnd?: (retired: Retired) => void
-  /** Called for an unexpected exception; the connection that it belongs to is destroyed, if it belongs to one. */
+  /** Called for an unexpected exception. The connection of the exception, if any, is destroyed. */
   readonly onError?: (error: Error, socket: TLSSocket | undefined) => void
-  /** Called for each handshake that fails. */
+  /** Called for each failed handshake. */
   readonly onFailedHandshake?: (failed: FailedHandshake) => void
 }
 
-/** A `serverFactory` for Fastify. `reload` changes certificate, key, authorities and lists of all servers it made. */
+/** A `serverFactory` for Fastify. `reload` replaces certificate, key, authorities and lists of all servers that it created. */
 export interface MutualTls {
-  // Typed as Fastify types its HTTP/1.1 server: the two protocols look the same from a handler.
+  // The type of Fastify's HTTP/1.1 server, because handlers are the same for both protocols.
   (handler: Handler): Server
   /**
-   * Takes new material. When that trusts others than before, live connections end: see docs/reference/limits.md.
-   * @throws Error when the new material is not usable, or no client could be accepted; everything then stays as it was.
+   * Replaces the material. If the trusted authorities or lists change, open connections end; see docs/reference/limits.md.
+   * @throws Error if the new material is invalid, or no client could be accepted. Nothing is changed then.
    */
   reload(material: TlsMaterial): Retired
-  /** All connections whose handshake has ended and that are open. */
+  /** All open connections with a completed handshake. */
   readonly connections: ReadonlySet<Connection>
-  /** What has happened on them so far. */
+  /** Counters of handshakes and accepted requests. */
   readonly counts: Readonly<Counts>
-  /** The certificates and lists that are in use now. */
+  /** Returns the certificates and lists that are in use. */
   inUse(): InUse
   /** Whether it made a server, and so sees all of its connections. */
   hasServer(server: object): boolean
@@ -90,10 +90,10 @@ export interface InUse {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
-/** How many requests may be under way on one connection over HTTP/2. */
+/** The maximum number of concurrent requests on an HTTP/2 connection. */
 export const maxConcurrentStreams = 128
 
-/** Seconds. A peer that stays below these holds a socket, and nothing else. */
+/** Seconds. A peer that stays below these limits occupies only a socket. */
 export const defaultTimeouts = {
   handshake: 10,
   headers: 10,
@@ -101,18 +101,18 @@ export const defaultTimeouts = {
   idle: 60,
   /** For a peer to close its end of a connection over HTTP/2 that has ended, and to take what was written before an end. */
   linger: 2,
-  /** After a change of whom we trust, each connection ends with its next answer from some moment within these on … */
+  /** After a change of trust, each connection closes with its next response after a random time within this limit. */
   retirement: 30,
-  /** … and without an answer when these have passed as well. */
+  /** After that time, seconds until the connection closes without a response. */
   retirementGrace: 30,
-  /** A connection whose certificate a new list revokes is closed after these; until then its requests are refused. */
+  /** A connection is closed after this time if a new list revokes its certificate; until then its requests are rejected. */
   revoked: 0.5,
 }
 
-/** Milliseconds after which the clock is asked again whether something has ended: it may be set. */
+/** Milliseconds after which the expiry times are compared with the clock again, because the clock can be set. */
 const longestWait = 60_000
 
-/** Builds the listener. @throws Error when the material is not usable. */
+/** Creates the listener. @throws Error if the material is invalid. */
 export function mutualTls(options: MutualTlsOptions): MutualTls {
   const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
   const hooks = new Set<Partial<ListenerHooks>>([options])
@@ -148,11 +148,11 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const factory = (handler: Handler): Server => {
     const isConnect = isConnectApp(handler)
     if (isConnect && options.http2 === true)
-      throw new TypeError('http2: true, but Express and Connect cannot read requests over HTTP/2; leave http2 out')
+      throw new TypeError('http2: true, but Express and Connect do not support HTTP/2; omit http2')
     const server = createSecureServer({
       ...tlsOptions,
       allowHTTP1: true,
-      // Node puts its own list, h2 first, in the place of ALPNProtocols; only the callback is asked before.
+      // Node replaces ALPNProtocols by its own list with h2 first. Only the callback takes precedence.
       ...((options.http2 === false || isConnect) && {
         ALPNCallback: ({ protocols }: { protocols: string[] }) => protocols.find(name => name === 'http/1.1'),
       }),
@@ -160,8 +160,8 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       requestTimeout: timeouts.request * 1000,
       keepAliveTimeout: timeouts.idle * 1000,
       connectionsCheckingInterval: 2000,
-      settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; without, as many as there is memory for
-      requireHostHeader: false, // its absence is refused in server.ts, with a reason and an event
+      settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; the default is unlimited
+      requireHostHeader: false, // server.ts rejects a missing header, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
     watchHandshakes(server, (failed, socket) =>
       guard(socket, () => {
@@ -174,7 +174,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     const handshakes = new Map<string, Handshake>()
     server.on('connection', socket => {
       const peer = peerOf(socket)
-      // A deadline for the whole handshake: Node's own starts again with every octet.
+      // A deadline for the whole handshake: the timeout of Node restarts with every octet.
       const deadline = setTimeout(() => socket.destroy(), timeouts.handshake * 1000)
       const handshake = { deadline, trust: trusted.trust }
       handshakes.set(peer, handshake)
@@ -189,28 +189,28 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       const connection = rememberConnection(socket, trusted, counts, maximumAge * 1000)
       connections.add(connection)
       socket.once('close', () => connections.delete(connection))
-      // OpenSSL is told not to renegotiate; should it do so all the same, what we remember would be wrong.
+      // Renegotiation is disabled. If it happened nevertheless, the stored state would be wrong.
       socket.on('secure', () => socket.destroy())
       const { rejection } = connection
       if (options.dropUnacceptable === true && rejection !== undefined) {
         onDrop(socket, new OAuthError('invalid_client', ...rejection))
         socket.destroy()
-      } else if (handshake?.trust !== trusted.trust) retire([connection]) // judged by what was trusted when it began
+      } else if (handshake?.trust !== trusted.trust) retire([connection]) // was verified with the trust at the start of its handshake
     }
-    // Before HTTP's own listener, so that a request in the client's last flight finds its connection known.
+    // Before the listener of the HTTP server, because the last flight of the client can already contain a request.
     server.prependListener('secureConnection', socket => guard(socket, () => accept(socket)))
     server.on('session', session => {
       const connection = connectionOf(session.socket)
       if (connection === undefined) return
       connection.session = session
-      // Node waits for the peer to close its end, for ever if it does not.
+      // Without this timer, Node waits indefinitely for the peer to close its end.
       session.once('close', () => {
         const { socket } = connection
         const timer = setTimeout(() => socket.destroy(), timeouts.linger * 1000).unref()
         socket.once('close', () => clearTimeout(timer))
       })
     })
-    endSlowPeers(server, timeouts)
+    enforceTimeouts(server, timeouts)
     limitFloods(server, (socket, found) =>
       guard(socket, () => onDrop(socket, malformed('http2_flood', { found, limit: floodBudget.burst }))),
     )
@@ -229,7 +229,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     const serveGuarded: typeof serve = (request, response) =>
       guard(connectionOf(request.socket)?.socket, () => serve(request, response))
     server.on('request', serveGuarded)
-    server.on('checkExpectation', serveGuarded) // refused in server.ts; without a listener Node answers by itself
+    server.on('checkExpectation', serveGuarded) // server.ts rejects it; without a listener Node would respond
     server.on('connect', (request: IncomingMessage, peer: Http2ServerResponse | Socket) =>
       serveGuarded(
         request as unknown as Http2ServerRequest,
@@ -245,7 +245,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     return server as unknown as Server
   }
 
-  /** An error that is thrown here ends the connection that it belongs to and nothing else. */
+  /** Runs `work`; an exception destroys only the connection that it belongs to. */
   function guard(socket: TLSSocket | undefined, work: () => void): void {
     try {
       work()
@@ -255,7 +255,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     }
   }
 
-  /** Waits for the next end of an authority or list, after which OpenSSL's verdicts are others. */
+  /** Waits for the next expiry of an authority or list, because it changes the verdicts of OpenSSL. */
   let alarm: NodeJS.Timeout | undefined
   function awaitEnd(since: number): void {
     clearTimeout(alarm)
@@ -295,14 +295,14 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach })
 }
 
-/** Whether a handler is an app of Express or Connect: it replaces the prototype of each request by one of HTTP/1.1. */
+/** Returns whether a handler is an Express or Connect app, which replaces the prototype of each request by one for HTTP/1.1. */
 function isConnectApp(handler: Handler): boolean {
   return typeof (handler as { handle?: unknown }).handle === 'function'
 }
 
 interface Handshake {
   readonly deadline: NodeJS.Timeout
-  /** What was trusted when it began: OpenSSL judges it by that. */
+  /** The trust at the start of the handshake, with which OpenSSL verifies the certificate. */
   readonly trust: Trust
 }
 
@@ -311,7 +311,7 @@ function onAnswered(this: Http2ServerResponse): void {
   if (connection !== undefined) noteAnswered(connection)
 }
 
-/** @throws Error for material with which nobody could be served any more, while that in use serves somebody. */
+/** @throws Error if no client could connect with the new material, although clients can connect with the current one. */
 function requireUsable(
   next: ParsedMaterial,
   trust: Trust,
@@ -322,7 +322,9 @@ function requireUsable(
     validFromDate.getTime() <= now && now < validToDate.getTime()
   if (!isValid(next) && isValid(inUse.material)) {
     const { validFrom, validTo } = next.chain[0]
-    throw new Error(`the server's certificate is valid from ${validFrom} to ${validTo}, which is not now; renew it`)
+    throw new Error(
+      `the server's certificate is valid from ${validFrom} to ${validTo}, which does not include the current time; renew it`,
+    )
   }
   const standings = assessAuthorities(trust, now)
   if (standings.some(({ problem }) => problem === undefined) || !acceptsAnyone(inUse.trust, now)) return
@@ -330,7 +332,7 @@ function requireUsable(
   throw new Error(`no client could be accepted: ${problems.join(', and ')}`)
 }
 
-/** The two ends of a TCP connection. Node tells no other way which of them a TLS connection stands on. */
+/** Identifies a TCP connection by its two ends. Node has no other link from a TLS connection to its TCP connection. */
 function peerOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
   return [localAddress, localPort, remoteAddress, remotePort].join(' ')
 }

@@ -1,23 +1,23 @@
-// All TLS options of a listener, for its start and for every reload: what is not given again would be lost.
-// Which of them matter and why was measured; RFC 9266 §4.2 and RFC 7627 §5.4 forbid what is switched off here.
+// All TLS options of a listener, for its start and every reload, because a reload resets omitted options. Their effects were
+// measured; RFC 9266 §4.2 and RFC 7627 §5.4 forbid the features that are disabled here.
 import { constants, type KeyObject, type X509Certificate } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 import { parseCertificates, parsePrivateKey, parseRevocationLists, renderRevocationList } from '../files/pem.ts'
 
 /** PEM texts. */
 export interface TlsMaterial {
-  /** The server's certificate and the intermediate ones, leaf first. */
+  /** The server certificate and the intermediate ones, leaf first. */
   readonly cert: string
   readonly key: string
-  /** The authorities that client certificates are trusted from; no others are. */
+  /** The authorities that are trusted for client certificates; no others are. */
   readonly ca: string
-  /** Revocation lists; once there is one, every authority in use needs one. */
+  /** Revocation lists. If there is one, every authority needs one. */
   readonly crl?: string | undefined
 }
 
-/** The same, parsed: what is counted here is what OpenSSL gets. */
+/** The parsed material, exactly as it is passed to OpenSSL. */
 export interface ParsedMaterial {
-  /** The server's certificate, then the intermediate ones. */
+  /** The server certificate, then the intermediate ones. */
   readonly chain: readonly [X509Certificate, ...X509Certificate[]]
   readonly key: KeyObject
   readonly authorities: readonly X509Certificate[]
@@ -28,16 +28,16 @@ export interface ParsedMaterial {
 export type MinimumVersion = 'TLSv1.2' | 'TLSv1.3'
 
 /**
- * Parses what a listener is given.
- * @throws FileProblem, naming the option, when a text does not hold what it should; Error when key and certificate differ.
+ * Parses the material of a listener.
+ * @throws FileProblem naming the option if a text is invalid; Error if the key does not belong to the certificate.
  */
 export function parseMaterial({ cert, key, ca, crl }: TlsMaterial): ParsedMaterial {
   const parse = (pem: string, option: string) => parseCertificates(pem, option).map(({ x509 }) => x509)
   const [certificate, ...between] = parse(cert, 'cert')
   const privateKey = parsePrivateKey(key, 'key', {})
-  // Node would take empty texts, and fail at each handshake.
+  // Node accepts empty strings, and would then fail in each handshake.
   if (certificate?.checkPrivateKey(privateKey) !== true)
-    throw new Error('the private key is not that of the certificate')
+    throw new Error('the private key does not belong to the certificate')
   return {
     chain: [certificate, ...between],
     key: privateKey,
@@ -47,28 +47,28 @@ export function parseMaterial({ cert, key, ca, crl }: TlsMaterial): ParsedMateri
 }
 
 /**
- * Builds what `tls.createServer` and `setSecureContext` take. Certificates and lists are written anew, one by one: of a bundle
- * OpenSSL stops in silence at the first line that it does not like, and Node takes the first list only.
+ * Builds the options for `tls.createServer` and `setSecureContext`. Certificates and lists are rendered one by one, because OpenSSL
+ * silently stops at the first invalid line of a bundle, and Node uses only the first list.
  */
 export function buildTlsOptions(material: ParsedMaterial, minVersion: MinimumVersion): TlsOptions {
   const { chain, key, authorities, lists } = material
   return {
     cert: chain.map(String).join(''),
     key: key.export({ type: 'pkcs8', format: 'pem' }),
-    ca: authorities.map(String), // without it Node would trust the public roots, for clients
+    ca: authorities.map(String), // without it, Node would trust the public roots for clients
     ...(lists.length > 0 && { crl: lists.map(renderRevocationList) }),
     minVersion,
     maxVersion: 'TLSv1.3',
     ciphers,
-    // A renegotiation could change the certificate and the bindings of a live connection. A resumed connection would
-    // carry a certificate without its key and without a new look at its validity.
+    // A renegotiation could change the certificate and the bindings of an open connection. A resumed connection would have a
+    // certificate without proof of its key, and without a new validation.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET,
     requestCert: true,
-    rejectUnauthorized: false, // evaluated in evaluate-certificate.ts, so that a refusal can say why
+    rejectUnauthorized: false, // evaluate-certificate.ts decides, so that a refusal contains the reason
   }
 }
 
-/** TLS 1.3's suites in OpenSSL's order, and for TLS 1.2 those with forward secrecy and authenticated encryption. */
+/** The TLS 1.3 suites in the order of OpenSSL, and the TLS 1.2 suites with forward secrecy and authenticated encryption. */
 const ciphers = [
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',

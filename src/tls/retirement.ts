@@ -1,6 +1,5 @@
-// Ends live connections after a change of whom the listener trusts, so that a new handshake judges their certificates: nothing
-// but OpenSSL in a handshake can. Those that a list in force names are refused from then on, and closed at once. docs/reference/limits.md
-// states the times.
+// Ends open connections after a change of trust, because only OpenSSL can verify their certificates, in a new handshake. Requests
+// with a revoked certificate are rejected at once, and their connection is closed. docs/reference/limits.md lists the times.
 import type { TLSSocket } from 'node:tls'
 import type { Reason } from '../core/errors.ts'
 import { type CertificateRejection, explainRevocation } from './certificate-rejection.ts'
@@ -8,9 +7,9 @@ import type { Connection } from './connection.ts'
 import type { Trust } from './trust.ts'
 
 export interface RetirementOptions {
-  /** Seconds: each connection ends with its next answer from a moment of its own within these on. */
+  /** Seconds: each connection closes with its next response after a random time within this limit. */
   readonly within: number
-  /** Seconds after that moment at which it is closed without an answer. */
+  /** Seconds after that time until the connection closes without a response. */
   readonly grace: number
   /** Seconds that a peer has to take what was written before its connection ended. */
   readonly linger: number
@@ -18,21 +17,21 @@ export interface RetirementOptions {
   readonly revokedAfter: number
   /** Called before a connection is closed because its certificate was revoked. */
   readonly onClose: (socket: TLSSocket, reason: Reason) => void
-  /** Called for what is thrown while a connection ends, which is then destroyed. Must not throw. */
+  /** Called for an exception while a connection ends; the connection is destroyed. Must not throw. */
   readonly onError: (error: Error, socket: TLSSocket) => void
 }
 
-/** How many connections a change ends. */
+/** The numbers of connections that end. */
 export interface Retired {
-  /** Closed at once: a list names their certificate. */
+  /** Connections with a revoked certificate, which are closed at once. */
   readonly revoked: number
-  /** The others, which end within the stated time. */
+  /** All others. */
   readonly retired: number
 }
 
 /**
- * Ends each of these connections as the trust demands that is in force now. One whose certificate is registered itself and
- * self-signed stays: its registration decides, at each request.
+ * Ends connections according to the current trust. Connections with a registered self-signed certificate stay open, because their
+ * registration is checked for each request.
  */
 export function retireConnections(
   connections: Iterable<Connection>,
@@ -57,18 +56,18 @@ export function retireConnections(
 
 type Fate = 'stays' | 'soon' | 'at once' | CertificateRejection
 
-/** Connections that a change has told to end; `due`: those whose time is up, and that only wait for an answer under way. */
+/** Connections that are ending. `due`: the time has passed, and only a pending response is awaited. */
 const ending = new WeakMap<Connection, 'told' | 'due'>()
 
 function findFate({ presenter, rejection }: Connection, trust: Trust): Fate {
-  // One without a certificate, too: some clients send theirs only if the server names its authority.
+  // Also without a certificate, because some clients send theirs only if the server names its authority.
   if (presenter === undefined || rejection !== undefined) return 'at once'
   const { x509, pinned } = presenter.certificate
   try {
     const revocation = explainRevocation(x509, trust, Date.now())
     if (revocation !== undefined) return revocation
   } catch {
-    return 'at once' // DER that only OpenSSL reads
+    return 'at once' // only OpenSSL can parse this DER
   }
   return pinned && x509.subject === x509.issuer ? 'stays' : 'soon'
 }
@@ -82,7 +81,7 @@ function closeRevoked(connection: Connection, options: RetirementOptions): void 
   })
 }
 
-/** Lets the next answer from `delay` milliseconds on end the connection; after the grace it is closed without one. */
+/** Closes the connection with the next response after `delay` milliseconds, or without a response after the grace period. */
 function retire(connection: Connection, delay: number, options: RetirementOptions): void {
   connection.endsAfter = Math.min(connection.endsAfter, performance.now() + delay)
   if (ending.has(connection)) return // sooner

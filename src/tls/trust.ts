@@ -1,6 +1,6 @@
-// Which authorities and revocation lists a listener uses. OpenSSL decides in a handshake who is trusted; this file only makes
-// sure that it gets what was counted here, and refuses what it would not apply as it is meant. No chain is built here and no
-// signature verified.
+// The authorities and revocation lists of a listener. OpenSSL decides in each handshake which certificates are trusted. This file
+// only ensures that OpenSSL gets exactly these files, and rejects lists that OpenSSL would not apply as intended. It does not build
+// or verify chains.
 import { hash, type X509Certificate } from 'node:crypto'
 import { type CanonicalName, readCanonicalName } from '../core/canonical-name.ts'
 import {
@@ -32,17 +32,17 @@ import {
   weakness,
 } from './certificate-flaws.ts'
 
-/** What is trusted since the last load of the files; a load of anything else makes a new object. */
+/** The loaded authorities and lists. Loading other ones creates a new object. */
 export interface Trust {
   readonly authorities: readonly Authority[]
   readonly lists: readonly TrustedList[]
 }
 
-/** What identifies a certificate, its issuer and its key: all that is compared here. */
+/** The fields that identify a certificate, its issuer and its key. */
 export interface CertificateFacts {
   readonly subject: CanonicalName
   readonly issuer: CanonicalName
-  /** Both as RFC 4514 writes them. */
+  /** Both in the format of RFC 4514. */
   readonly subjectText: string
   readonly issuerText: string
   readonly serial: Buffer
@@ -50,7 +50,7 @@ export interface CertificateFacts {
   readonly authorityKey: AuthorityKey | undefined
   readonly distributionPoints: readonly string[]
   readonly keyUsage: ReturnType<typeof readKeyUsage>
-  /** Object identifiers of the extended key usage; undefined: there is no such extension. */
+  /** Object identifiers of the extended key usage; undefined without the extension. */
   readonly purposes: readonly string[] | undefined
   /** Content of the SubjectPublicKeyInfo. */
   readonly publicKey: Buffer
@@ -61,27 +61,27 @@ export interface CertificateFacts {
 
 export interface Authority extends CertificateFacts {
   readonly x509: X509Certificate
-  /** How many authorities may stand between it and a client (RFC 5280 §4.2.1.9); undefined: any number. */
+  /** The maximum number of authorities between this one and a client (RFC 5280 §4.2.1.9); undefined: no limit. */
   readonly pathLength: number | undefined
-  /** Why OpenSSL accepts it in no chain, and what to do; completes "the certificate …". */
+  /** Why OpenSSL rejects it in every chain, with a remedy; completes "the certificate …". */
   readonly flaw: string | undefined
-  /** Why OpenSSL accepts no certificate that it issued; likewise. */
+  /** Why OpenSSL rejects all certificates that it issued; same form. */
   readonly incapacity: string | undefined
 }
 
 export interface TrustedList extends RevocationList {
   readonly issuerName: CanonicalName
-  /** As RFC 4514 writes it. */
+  /** In the format of RFC 4514. */
   readonly issuerText: string
   /** SHA-256 of the DER. */
   readonly digest: string
 }
 
-/** An authority or a list that must not be used. The message names it within its file, and says what to do. */
+/** An authority or a list that must not be used. The message contains its number in the file, and a remedy. */
 export class TrustProblem extends Error {
   override readonly name = 'TrustProblem'
   readonly of: 'authorities' | 'lists'
-  /** Which one of them, from 0; undefined: several. */
+  /** The index, from 0; undefined if several are affected. */
   readonly index: number | undefined
 
   constructor(of: TrustProblem['of'], message: string, index?: number) {
@@ -95,8 +95,8 @@ export class TrustProblem extends Error {
 export const clientAuth = '1.3.6.1.5.5.7.3.2'
 
 /**
- * Reads authorities, and revocation lists in DER.
- * @throws TrustProblem for one that must not be used.
+ * Parses authorities, and revocation lists in DER.
+ * @throws TrustProblem if one of them must not be used.
  */
 export function loadTrust(authorities: readonly X509Certificate[], lists: readonly Buffer[]): Trust {
   const weak = new Set(findWeak(authorities))
@@ -109,35 +109,35 @@ export function loadTrust(authorities: readonly X509Certificate[], lists: readon
   return trust
 }
 
-/** @throws TrustProblem for a list that its authority has not signed. */
+/** @throws TrustProblem if the authority did not sign the list. */
 function checkSignature(list: TrustedList, authorities: readonly Authority[], index: number, total: number): void {
   const authority = authorities.find(candidate => isListOf(list, candidate) && candidate.flaw === undefined)
   if (authority === undefined || verifyListSignature(list.signature, authority.x509.publicKey) !== 'invalid') return
   const found = `revocation list ${index + 1} of ${total} is not signed by the key of ${authority.subjectText}`
-  throw new TrustProblem('lists', `${found}, whose clients OpenSSL would all refuse; fetch it again`, index)
+  throw new TrustProblem('lists', `${found}; OpenSSL would reject all its clients; fetch the list again`, index)
 }
 
 /**
- * Octets of the names of all authorities. OpenSSL sends them with each request for a certificate, whose extensions have 65 535
- * together (RFC 8446 §4.3.2); with more, it fails every handshake.
+ * The maximum size of the names of all authorities, in octets. OpenSSL sends them with each certificate request, whose extensions
+ * are limited to 65 535 octets (RFC 8446 §4.3.2). With more, every handshake fails.
  */
 const mostNameOctets = 65_000
 
-/** @throws TrustProblem for names with which every handshake would fail. */
+/** @throws TrustProblem if every handshake would fail because the names are too long. */
 function checkNames(authorities: readonly X509Certificate[]): void {
-  const lengths = 6 // of a name, at most: its own, and that of the list entry
+  const lengths = 6 // at most: the length of the name, and of its list entry
   const octets = authorities.reduce((sum, { raw }) => sum + readFields(raw).subject.content.length + lengths, 0)
   if (octets > mostNameOctets)
     throw new TrustProblem(
       'authorities',
-      `the subjects of all authorities take ${octets} octets, a TLS handshake has room for ${mostNameOctets}; leave out ` +
-        'authorities that issue no certificates of clients',
+      `the subjects of all authorities have ${octets} octets, but a TLS handshake has room for ${mostNameOctets}; remove ` +
+        'authorities that issue no client certificates',
     )
 }
 
 /**
- * Whether two loads trust the same: the same certificates and lists, whatever text surrounds them. The order of authorities
- * matters only among those of one name, of which OpenSSL tries the first.
+ * Returns whether two loads have the same certificates and lists. The order of authorities matters only among those with the same
+ * name, of which OpenSSL uses the first.
  */
 export function isSameTrust(one: Trust, other: Trust): boolean {
   const identify = ({ authorities, lists }: Trust) => {
@@ -147,7 +147,7 @@ export function isSameTrust(one: Trust, other: Trust): boolean {
   return identify(one) === identify(other)
 }
 
-/** When the next authority or list ends, in milliseconds since 1970: OpenSSL's verdicts change then. undefined: none does. */
+/** Returns when the next authority or list expires, in milliseconds since 1970; undefined if none does. */
 export function nextEndOf({ authorities, lists }: Trust, now: number): number | undefined {
   const ends = [...authorities.map(({ notAfter }) => notAfter), ...lists.map(({ nextUpdate }) => nextUpdate)]
   const ahead = ends.filter(end => end !== undefined && end > now)
@@ -155,8 +155,8 @@ export function nextEndOf({ authorities, lists }: Trust, now: number): number | 
 }
 
 /**
- * The entry of a client certificate in a list that is in force for it, as OpenSSL would find it. undefined: there is none.
- * @throws RangeError when the certificate is not the DER that we can read.
+ * Finds the entry of a client certificate in a current list, as OpenSSL would find it.
+ * @throws RangeError if the DER of the certificate cannot be parsed here.
  */
 export function findRevocation({ lists }: Trust, certificate: Buffer, now: number): RevokedEntry | undefined {
   const fields = readFields(certificate)
@@ -167,22 +167,22 @@ export function findRevocation({ lists }: Trust, certificate: Buffer, now: numbe
   return undefined
 }
 
-/** Whether a list has begun and not ended. OpenSSL takes a list without end for one that does not end. */
+/** Returns whether a list is current. Without nextUpdate it never expires, as in OpenSSL. */
 export function isInForce({ thisUpdate, nextUpdate }: TrustedList, now: number): boolean {
   return thisUpdate <= now && (nextUpdate === undefined || now < nextUpdate)
 }
 
-/** Whether OpenSSL takes a list for one of this authority: by its name, and by the key that the list names, if it names one. */
+/** Returns whether OpenSSL uses a list for this authority: by name, and by the key identifier of the list, if any. */
 export function isListOf(list: TrustedList, authority: CertificateFacts): boolean {
   return list.issuerName === authority.subject && matchesKey(list.authorityKey, authority)
 }
 
-/** Whether OpenSSL takes `issuer` for a possible issuer of `certificate`, before it looks at the signature. */
+/** Returns whether OpenSSL considers `issuer` a possible issuer of `certificate`, before it verifies the signature. */
 export function isIssuerOf(issuer: CertificateFacts, certificate: CertificateFacts): boolean {
   return certificate.issuer === issuer.subject && matchesKey(certificate.authorityKey, issuer)
 }
 
-/** Whether a list is for a certificate that names these distribution points. */
+/** Returns whether a list covers a certificate with these distribution points. */
 export function isInScope(
   { scope }: TrustedList,
   certificates: 'clients' | 'authorities',
@@ -192,7 +192,7 @@ export function isInScope(
   return isOfKind && (scope.uris.length === 0 || scope.uris.some(uri => distributionPoints.includes(uri)))
 }
 
-/** Reads what is compared of a certificate. @throws RangeError when it is not the DER that we can read. */
+/** Extracts the compared fields of a certificate. @throws RangeError if its DER cannot be parsed here. */
 export function readCertificateFacts(x509: X509Certificate): CertificateFacts {
   const fields = readFields(x509.raw)
   return {
@@ -205,7 +205,7 @@ export function readCertificateFacts(x509: X509Certificate): CertificateFacts {
     authorityKey: readAuthorityKey(fields),
     distributionPoints: readDistributionPoints(fields),
     keyUsage: readKeyUsage(fields),
-    purposes: x509.keyUsage, // which Node calls so
+    purposes: x509.keyUsage, // Node's name for the extended key usage
     publicKey: fields.publicKey,
     notBefore: x509.validFromDate.getTime(),
     notAfter: x509.validToDate.getTime(),
@@ -214,30 +214,30 @@ export function readCertificateFacts(x509: X509Certificate): CertificateFacts {
 
 function readAuthority(x509: X509Certificate, index: number, total: number, isWeak: boolean): Authority {
   const fail = (found: string) => {
-    const message = `authority ${index + 1} of ${total} ${found}; ask for it again where it was issued`
+    const message = `authority ${index + 1} of ${total} ${found}; get it again from its issuer`
     return new TrustProblem('authorities', message, index)
   }
   try {
     const fields = readFields(x509.raw)
     if (fields.validity.length !== 2 || fields.validity.some(time => readTime(time) === undefined))
-      throw fail('is valid from or to a date that is none of RFC 5280, so that OpenSSL would refuse its clients')
+      throw fail('has a validity date that is not in the form of RFC 5280, so OpenSSL would reject its clients')
     const facts = readCertificateFacts(x509)
     const pathLength = readBasicConstraints(fields)?.pathLength
     const isRoot = isIssuerOf(facts, facts)
     const incapacity = findAuthorityFlaw(x509, fields, isRoot)
     const isTooWeak = isWeak || (!isRoot && hasWeakSignature(x509))
     const flaw = findKeyFlaw(x509, fields) ?? (isTooWeak ? weakness : findExtensionFlaw(fields))
-    // OpenSSL compares the algorithm of the signature with the key; it also asks whether the key may sign certificates.
+    // OpenSSL compares the algorithm of the signature with the key, and checks whether the key may sign certificates.
     const isForeign = isRoot && incapacity === undefined && !x509.checkIssued(x509)
     return { ...facts, x509, pathLength, flaw: flaw ?? (isForeign ? foreignSignature : undefined), incapacity }
   } catch (error) {
     if (error instanceof TrustProblem) throw error
-    throw fail('is not a certificate in DER that can be read')
+    throw fail('is not a certificate in valid DER')
   }
 }
 
 const foreignSignature =
-  'is not self-signed as OpenSSL reads it: its signature is of no algorithm of its key, or an extension is malformed; replace it'
+  'is not self-signed for OpenSSL: the signature algorithm does not match its key, or an extension is malformed; replace it'
 
 function readList(der: Buffer, index: number, total: number): TrustedList {
   const fail = (found: string) => new TrustProblem('lists', `revocation list ${index + 1} of ${total} ${found}`, index)
@@ -251,16 +251,16 @@ function readList(der: Buffer, index: number, total: number): TrustedList {
     }
   } catch (error) {
     if (error instanceof UnusableListError) throw fail(error.message)
-    throw fail('is not a revocation list in DER that can be read; fetch it again')
+    throw fail('is not a revocation list in valid DER; fetch it again')
   }
 }
 
-/** OpenSSL takes a list that it has already for the same one. */
+/** Removes duplicate lists, which OpenSSL treats as one. */
 function distinct(lists: readonly TrustedList[]): TrustedList[] {
   return [...new Map(lists.map(list => [list.digest, list])).values()]
 }
 
-/** @throws TrustProblem for lists of which OpenSSL would look at one only, or at the wrong one. */
+/** @throws TrustProblem if OpenSSL would use only one of several lists, or the wrong one. */
 function checkLists({ authorities, lists }: Trust): void {
   for (const [index, list] of lists.entries()) {
     const other = lists.slice(index + 1).find(candidate => isRival(list, candidate, authorities))
@@ -268,14 +268,14 @@ function checkLists({ authorities, lists }: Trust): void {
       throw new TrustProblem(
         'lists',
         `there are two revocation lists of ${list.issuerText} for the same certificates (${describeNumber(list)} and ` +
-          `${describeNumber(other)}), of which OpenSSL looks at one only; keep the newer one`,
+          `${describeNumber(other)}), of which OpenSSL uses only one; keep the newer one`,
       )
     const [first, ...others] = authorities.filter(authority => isListOf(list, authority))
     if (others.some(({ publicKey }) => first?.publicKey.equals(publicKey) !== true))
       throw new TrustProblem(
         'lists',
         `there are two authorities named ${list.issuerText} with different keys, and the revocation list ` +
-          `${describeNumber(list)} does not say of which it is; use a list with an authorityKeyIdentifier, and ` +
+          `${describeNumber(list)} does not identify its key; use a list with an authorityKeyIdentifier, and ` +
           'certificates of the authorities with a subjectKeyIdentifier',
       )
   }
@@ -285,20 +285,20 @@ function describeNumber({ number }: TrustedList): string {
   return number === undefined ? 'without a number' : `number 0x${number}`
 }
 
-/** Whether there may be a certificate for which OpenSSL has to choose between two lists. */
+/** Returns whether a certificate may exist for which OpenSSL would choose between two lists. */
 function isRival(one: TrustedList, other: TrustedList, authorities: readonly Authority[]): boolean {
   if (one.issuerName !== other.issuerName || !isOverlapping(one.scope, other.scope)) return false
   if (!isOtherKey(one.authorityKey, other.authorityKey)) return true
   return authorities.some(authority => isListOf(one, authority) && isListOf(other, authority))
 }
 
-/** Whether no authority can be named by both. */
+/** Returns whether two key identifiers cannot belong to the same authority. */
 function isOtherKey(one: AuthorityKey | undefined, other: AuthorityKey | undefined): boolean {
   const differ = (a: Buffer | undefined, b: Buffer | undefined) => a !== undefined && b !== undefined && !a.equals(b)
   return differ(one?.identifier, other?.identifier) || differ(one?.serial, other?.serial)
 }
 
-/** As OpenSSL compares them (X509_check_akid): what is not said on one of the sides does not differ. */
+/** Compares as OpenSSL does (X509_check_akid): a field that is absent on one side matches. */
 function matchesKey(key: AuthorityKey | undefined, authority: CertificateFacts): boolean {
   if (key === undefined) return true
   const { identifier, issuer, serial } = key

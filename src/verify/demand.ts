@@ -1,5 +1,5 @@
 // What a route demands of a valid token: scope, binding level, proof.
-import { type AccessToken, isScope, readScope } from '../core/access-token.ts'
+import { type AccessToken, isScope, parseScope } from '../core/access-token.ts'
 import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import { type ErrorCode, OAuthError, type Why } from '../core/errors.ts'
 import { describeToken } from './token-facts.ts'
@@ -56,5 +56,5 @@ function parseDemand({ scope = '', binding = 'certificate', proof }: TokenDemand
   if (!isScope(scope)) throw new TypeError('scope must be scope tokens separated by single spaces')
   if (!tokenBindings.includes(binding)) throw new TypeError(`binding must be ${tokenBindings.join(' or ')}`)
   if (proof !== undefined && proof !== 'per-request') throw new TypeError('proof must be per-request or absent')
-  return { scope: readScope(scope), binding, perRequest: proof === 'per-request' }
+  return { scope: parseScope(scope), binding, perRequest: proof === 'per-request' }
 }

@@ -1,6 +1,6 @@
 // Reads a token and returns its claims: by signature, or from the store for an opaque token. It does not verify time,
 // audience or binding; token-verifier.ts and routes/introspect.ts do.
-import { hasLowS, readTokenHeader } from '../core/compact-jws.ts'
+import { hasLowS, parseTokenHeader } from '../core/compact-jws.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../core/opaque-token.ts'
@@ -27,7 +27,7 @@ export function createTokenReader(
     // The checksum rejects random text before a store lookup.
     if (findOpaque !== undefined && isOpaqueToken(token) === 'at')
       return findOpaque(hashOpaqueToken(token)).then(claims => claims ?? refuse('not_stored'))
-    const { alg, kid } = readTokenHeader(token)
+    const { alg, kid } = parseTokenHeader(token)
     const verify = (key: VerificationKey | undefined) => {
       if (key === undefined) return refuse('unknown_key', { kid, alg })
       if (key.algorithm !== alg) return refuse('wrong_algorithm', { kid, alg, expected: key.algorithm })

@@ -6,7 +6,7 @@ import {
   checkClaims,
   type Expectations,
   isTime,
-  readScope,
+  parseScope,
 } from '../core/access-token.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
 import type { DetailOf } from '../core/details.ts'
@@ -191,7 +191,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   ): AccessToken {
     const token = Object.freeze({
       claims: Object.freeze({ ...claims, cnf: Object.freeze(claims.cnf) }),
-      scope: Object.freeze(readScope(claims.scope)),
+      scope: Object.freeze(parseScope(claims.scope)),
       binding,
       verifier,
     })

@@ -76,7 +76,7 @@ t.test('what is wrong is shown all at once, with exit 1, and the server does not
     /^✗ certificate: certs\/server\.key: others can read this secret \(mode 644\); chmod 600 certs\/server\.key$/m,
   )
   t.match(stdout, /^✗ authorities: certs\/ca\.crt: there is no PEM block in this file/m)
-  t.match(stdout, /^✗ clients: clients\.json, line 1, column 23: a comma stands before \}; remove the comma$/m)
+  t.match(stdout, /^✗ clients: clients\.json, line 1, column 23: there is a comma before \}; remove the comma$/m)
   t.match(await run(['serve', '--check']), { code: 1, stdout: /^✗ clients: clients\.json, line 1/m })
   t.match(await run(['serve']), { code: 1 })
   t.same(

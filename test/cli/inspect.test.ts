@@ -9,7 +9,7 @@ import { buildOpaqueReport } from '../../src/cli/opaque-report.ts'
 import { buildReport, describeReport } from '../../src/cli/token-report.ts'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { readCertificate } from '../../src/core/presenter.ts'
-import { matchesSubject, readSubjectRule, type SubjectRule } from '../../src/core/subject-rule.ts'
+import { matchesSubject, parseSubjectRule, type SubjectRule } from '../../src/core/subject-rule.ts'
 import { generateTokenKey, type TokenJwk } from '../../src/keys/token-keys.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { decodeToken } from '../../src/text/describe-token.ts'
@@ -57,7 +57,7 @@ t.test('a token is explained to the end, from stdin, and a connection with its c
   t.match({ code, stderr }, { code: 0, stderr: /^Using certs\/ca\.crt, [^\n]+\n$/ })
   for (const shown of [
     /^A signed token \(JWT\): .*alg ES256/,
-    new RegExp(`\n  iss +${origin} +who issued it\n`),
+    new RegExp(`\n  iss +${origin} +the issuer\n`),
     /\n {2}exp +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +expires in \d minutes\n/,
     new RegExp(`\n  cnf x5t#S256 +${certificateOf('alice').thumbprint} .*: that of certs/alice\\.crt\n`),
     /\nLevel certificate: /,
@@ -255,7 +255,7 @@ t.test('prints the names of a certificate in the form in which its client is reg
   ])
   for (const { member, value } of registrations) {
     const type = member.replace('tls_client_auth_', '') as SubjectRule['type']
-    const rule = readSubjectRule(type, value) as SubjectRule
+    const rule = parseSubjectRule(type, value) as SubjectRule
     t.ok(matchesSubject(rule, new X509Certificate(certificate)), `the server matches ${member}`)
   }
 })

@@ -7,7 +7,7 @@ import t from 'tap'
 import { UsageError } from '../../src/cli/command.ts'
 import { command } from '../../src/cli/scan.ts'
 import { buildReports } from '../../src/cli/scan-report.ts'
-import { maximumReport, readLeakReport } from '../../src/core/leak-report.ts'
+import { maximumReport, parseLeakReport } from '../../src/core/leak-report.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
 import type { Finding } from '../../src/scan/scan.ts'
 import { issueCertificate } from '../../src/testing/server.ts'
@@ -290,7 +290,7 @@ t.test('reports are as few as hold all tokens, and each is one that a server tak
   const finding = { path: 'p'.repeat(5000), line: 1, column: 1, kind: 'signed access token' } as Finding
   const tokens = new Map(Array.from({ length: 250 }, (_, index) => [`${index}.${'x'.repeat(700)}`, finding]))
   const reports = [...buildReports(tokens)]
-  const leaks = reports.map(body => readLeakReport(JSON.parse(body))?.leaks ?? [])
+  const leaks = reports.map(body => parseLeakReport(JSON.parse(body))?.leaks ?? [])
   t.same(
     leaks.flat().map(({ token }) => token),
     [...tokens.keys()],

@@ -2,7 +2,7 @@
 // Through a server the same is done in test/attack/claims/values.test.ts.
 import fc from 'fast-check'
 import t from 'tap'
-import { checkClaims, isScope, maximumLifetime, readScope } from '../../src/core/access-token.ts'
+import { checkClaims, isScope, maximumLifetime, parseScope } from '../../src/core/access-token.ts'
 
 const now = 1_800_000_000
 const expected = { issuer: 'https://issuer.example', audience: 'https://api.example' }
@@ -171,8 +171,8 @@ t.test('a scope is words of RFC 6749 §3.3 with single spaces between them, each
     {},
   ])
     t.notOk(isScope(scope), JSON.stringify(scope)?.slice(0, 40))
-  t.same(readScope(''), [])
-  t.same(readScope('a b'), ['a', 'b'])
+  t.same(parseScope(''), [])
+  t.same(parseScope('a b'), ['a', 'b'])
 })
 
 t.test('no claims whatever do anything but pass or be refused as invalid_token', async t => {

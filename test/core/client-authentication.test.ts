@@ -1,6 +1,6 @@
 // Presenter × registration → authenticated or refused; N-21, N-22, N-23. Through real handshakes: test/attack/client-*.
 import t from 'tap'
-import { type Client, readClients } from '../../src/core/client.ts'
+import { type Client, parseClients } from '../../src/core/client.ts'
 import { authenticateClient, findRegistration } from '../../src/core/client-authentication.ts'
 import { readCertificate } from '../../src/core/presenter.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
@@ -9,7 +9,7 @@ const certificateOf = (name: string) => issueCertificate({ subject: [['CN', name
 const [alice, bob, anna] = [certificateOf('alice'), certificateOf('bob'), certificateOf('alice')]
 const presenter = (x509: typeof alice, pinned = false) => ({ certificate: readCertificate(x509, pinned), bindings: {} })
 const problems: string[] = []
-const clients = readClients(
+const clients = parseClients(
   [
     ...['tls_client_auth', 'client_secret_basic'].map((method, index) => ({
       client_id: ['alice', 'bob'][index],

@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, verify } from 'node:crypto'
 import fc from 'fast-check'
 import * as jose from 'jose'
 import t from 'tap'
-import { hasLowS, readTokenHeader, withLowS } from '../../src/core/compact-jws.ts'
+import { hasLowS, parseTokenHeader, withLowS } from '../../src/core/compact-jws.ts'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import {
   encode,
@@ -24,17 +24,17 @@ const withHeader = (value: unknown) => `${encode(value)}.${body}.${signature}`
 const refusal = (reason: string) => ({ name: 'OAuthError', code: 'invalid_token', reason })
 
 t.test('the header of a token of our form is read, whatever it says about algorithm and key', async t => {
-  t.same(readTokenHeader(token), { alg: 'ES256', kid: jwk.kid })
-  t.same(readTokenHeader(withHeader({ ...header, typ: 'application/at+jwt' })), { alg: 'ES256', kid: jwk.kid })
+  t.same(parseTokenHeader(token), { alg: 'ES256', kid: jwk.kid })
+  t.same(parseTokenHeader(withHeader({ ...header, typ: 'application/at+jwt' })), { alg: 'ES256', kid: jwk.kid })
   t.same(
-    readTokenHeader(withHeader({ ...header, alg: 'none', kid: '' })),
+    parseTokenHeader(withHeader({ ...header, alg: 'none', kid: '' })),
     { alg: 'none', kid: '' },
     'they are for the key to judge',
   )
   const jwt = await new jose.SignJWT({})
     .setProtectedHeader({ ...header })
     .sign(createPrivateKey({ key: jwk, format: 'jwk' }))
-  t.same(readTokenHeader(jwt), { alg: 'ES256', kid: jwk.kid }, 'as another library writes it')
+  t.same(parseTokenHeader(jwt), { alg: 'ES256', kid: jwk.kid }, 'as another library writes it')
 })
 
 t.test('another spelling of the same octets is not the same token', async t => {
@@ -62,7 +62,7 @@ t.test('another spelling of the same octets is not the same token', async t => {
     '\0',
     '😀.😀.😀',
   ])
-    t.throws(() => readTokenHeader(wrong), refusal('bad_signature'), JSON.stringify(wrong).slice(0, 40))
+    t.throws(() => parseTokenHeader(wrong), refusal('bad_signature'), JSON.stringify(wrong).slice(0, 40))
 })
 
 t.test('a header that is no JSON object of exactly typ, alg and kid is refused', async t => {
@@ -86,7 +86,7 @@ t.test('a header that is no JSON object of exactly typ, alg and kid is refused',
     `{"typ":"at+jwt","alg":"ES256","kid":"x","__proto__":{}}`,
   ]
   for (const value of wrong)
-    t.throws(() => readTokenHeader(withHeader(value)), refusal('bad_signature'), JSON.stringify(value))
+    t.throws(() => parseTokenHeader(withHeader(value)), refusal('bad_signature'), JSON.stringify(value))
   for (const value of [
     {},
     { ...header, typ: undefined },
@@ -95,16 +95,16 @@ t.test('a header that is no JSON object of exactly typ, alg and kid is refused',
     { ...header, typ: ['at+jwt'] },
     { ...header, typ: 1, x: 1 },
   ])
-    t.throws(() => readTokenHeader(withHeader(value)), refusal('wrong_type'), JSON.stringify(value))
+    t.throws(() => parseTokenHeader(withHeader(value)), refusal('wrong_type'), JSON.stringify(value))
 })
 
 t.test('a token is at most 4096 characters long', async t => {
   const ofLength = (length: number) => `${head}.${'A'.repeat(length - token.length + body.length)}.${signature}`
   const lengths = [4096, 4095, 4094].filter(length => (length - token.length + body.length) % 4 !== 1)
   for (const length of lengths)
-    t.same(readTokenHeader(ofLength(length)), { alg: 'ES256', kid: jwk.kid }, String(length))
+    t.same(parseTokenHeader(ofLength(length)), { alg: 'ES256', kid: jwk.kid }, String(length))
   for (const length of [4097, 4098, 4099, 1_000_000])
-    t.throws(() => readTokenHeader(ofLength(length)), refusal('bad_signature'), String(length))
+    t.throws(() => parseTokenHeader(ofLength(length)), refusal('bad_signature'), String(length))
 })
 
 t.test('no text whatever makes it do anything but read or refuse', async t => {
@@ -120,7 +120,7 @@ t.test('no text whatever makes it do anything but read or refuse', async t => {
   fc.assert(
     fc.property(text, value => {
       try {
-        readTokenHeader(value)
+        parseTokenHeader(value)
         return false // three values by chance are not a header of ours
       } catch (error) {
         return (error as { name?: string }).name === 'OAuthError'
@@ -128,7 +128,7 @@ t.test('no text whatever makes it do anything but read or refuse', async t => {
     }),
     { numRuns: 1000 },
   )
-  t.doesNotThrow(() => readTokenHeader(token))
+  t.doesNotThrow(() => parseTokenHeader(token))
 })
 
 t.test('JW11: of the two signatures of a text the one with the lower s counts, and each has just one twin', async t => {

@@ -242,9 +242,9 @@ t.test('each refusal says what is wrong', async t => {
   for (const [text, reason] of [
     ['', /empty/],
     ['alice', /"alice" is not TYPE=VALUE/],
-    ['organisationIdentifier=x', /organisationIdentifier is not known by name; write its object identifier/],
-    ['/CN=alice', /"\/CN" is no attribute type/],
-    ['OID.2.5.4.3=alice', /"OID.2.5.4.3" is no attribute type/],
+    ['organisationIdentifier=x', /organisationIdentifier is not known by name; use its object identifier/],
+    ['/CN=alice', /"\/CN" is not an attribute type/],
+    ['OID.2.5.4.3=alice', /"OID.2.5.4.3" is not an attribute type/],
     ['CN=', /a value is empty/],
     ['CN="alice"', /" must be escaped/],
     ['CN=a;O=b', /; must be escaped/],
@@ -252,7 +252,7 @@ t.test('each refusal says what is wrong', async t => {
     ['CN=\\z', /backslash/],
     ['CN=\\C3', /not UTF-8/],
     ['CN=#zz', /hexadecimal/],
-    ['CN=#0c05', /not a value in DER/],
+    ['CN=#0c05', /not valid DER/],
     ['CN=#0c00', undefined],
   ] as const)
     if (reason === undefined) t.doesNotThrow(() => parseName(text), `control: ${text}`)

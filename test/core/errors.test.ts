@@ -9,7 +9,7 @@ import { answers } from '../../scripts/generate/refusals.ts'
 import { type Detail, describeForClient, details, type RefusalFacts } from '../../src/core/details.ts'
 import { type ErrorCode, OAuthError, type Reason, reasons } from '../../src/core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
-import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
+import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
 import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
@@ -82,7 +82,7 @@ const app = await createServer({
   keys: createKeyRing([await importSigningKey(jwk)], clock),
   store,
   outsideIssuers: createOutsideIssuers(
-    readTrustedIssuers([silentIssuer], 'https://localhost:8443', []).map(rules => ({
+    parseTrustedIssuers([silentIssuer], 'https://localhost:8443', []).map(rules => ({
       rules,
       keys: { uri: silentIssuer.jwks_uri, ca: undefined },
     })),

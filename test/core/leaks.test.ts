@@ -1,8 +1,8 @@
 // Reports of leaked tokens and the signatures over them, by their form alone. N-64; LK03, LK11.
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
-import { blotTokens, readLeakReport } from '../../src/core/leak-report.ts'
-import { isSignedBy, readReporterKeys, readUsableReporterKeys } from '../../src/core/leak-signature.ts'
+import { parseLeakReport, redactTokens } from '../../src/core/leak-report.ts'
+import { isSignedBy, parseReporterKeys, parseUsableReporterKeys } from '../../src/core/leak-signature.ts'
 import { makeReporter, pemOf } from '../helpers/tokens/leaks.ts'
 
 t.test('a report is a list of tokens with their places, and nothing else is one', t => {
@@ -20,9 +20,9 @@ t.test('a report is a list of tokens with their places, and nothing else is one'
       [{ ...leak, url: 'a' }],
     ],
   ] as const)
-    t.same(readLeakReport(report), { leaks, problems: [] }, JSON.stringify(report))
+    t.same(parseLeakReport(report), { leaks, problems: [] }, JSON.stringify(report))
   for (const wrong of [undefined, null, {}, 'x', [], 7, true, { 0: { token: 'x' }, length: 1 }])
-    t.equal(readLeakReport(wrong), undefined, JSON.stringify(wrong)?.slice(0, 60))
+    t.equal(parseLeakReport(wrong), undefined, JSON.stringify(wrong)?.slice(0, 60))
   t.end()
 })
 
@@ -40,7 +40,7 @@ t.test('every entry with a token counts, whatever the others are, and each probl
     ],
     { token: 'good' },
   ]
-  const { leaks, problems } = readLeakReport(report) ?? { leaks: [], problems: [] }
+  const { leaks, problems } = parseLeakReport(report) ?? { leaks: [], problems: [] }
   t.same(
     leaks.map(({ token, url, source }) => [token, url, source]),
     ['a', 'b', 'c', 'd', 'good'].map(token => [token, undefined, undefined]),
@@ -58,11 +58,11 @@ t.test('every entry with a token counts, whatever the others are, and each probl
 })
 
 t.test('a place is kept short, in one line, and without what looks like a token of ours (LK03, LK11)', t => {
-  const place = (url: string) => readLeakReport([{ token: 'x', url, source: url }])?.leaks[0]
+  const place = (url: string) => parseLeakReport([{ token: 'x', url, source: url }])?.leaks[0]
   t.same(place('a'.repeat(257)), { token: 'x', url: 'a'.repeat(256), source: 'a'.repeat(256) })
   t.notMatch(place('a\nb\u202e')?.url, /[\n\u202e]/)
   t.equal(place('?t=tlsbound_at_abc&u=tlsbound_rt_d-eyJa.b%2F-c_d+f')?.url, '?t=tlsbound_at_…&u=tlsbound_rt_…-eyJ…+f')
-  t.equal(blotTokens('tlsbound_xt_abc tlsbound_at_ eyJ eyJa eyJb'), 'tlsbound_xt_abc tlsbound_at_ eyJ eyJ… eyJ…')
+  t.equal(redactTokens('tlsbound_xt_abc tlsbound_at_ eyJ eyJa eyJb'), 'tlsbound_xt_abc tlsbound_at_ eyJ eyJ… eyJ…')
   t.end()
 })
 
@@ -93,7 +93,7 @@ t.test('a document of keys is taken whole or not at all; of somebody else’s, w
     pemOf(generateKeyPairSync(type as 'ec', options as { namedCurve: string }).publicKey)
   const good = { key_identifier: 'a.b~c_d-1', key: pem('ec', { namedCurve: 'prime256v1' }) }
   const second = { key_identifier: 'x'.repeat(128), key: `\n${good.key}` }
-  for (const read of [readReporterKeys, readUsableReporterKeys]) {
+  for (const read of [parseReporterKeys, parseUsableReporterKeys]) {
     const keys = read({ public_keys: [good, second], more: 7 })
     t.same([...keys.keys()], [good.key_identifier, second.key_identifier])
     t.equal(keys.get(good.key_identifier)?.asymmetricKeyDetails?.namedCurve, 'prime256v1')
@@ -110,12 +110,12 @@ t.test('a document of keys is taken whole or not at all; of somebody else’s, w
     { ...second, key: `x ${good.key}` },
     { ...second, key: good.key.slice(0, 60) },
   ]) {
-    t.throws(() => readReporterKeys({ public_keys: [good, wrong] }), Error, JSON.stringify(wrong))
-    t.same([...readUsableReporterKeys({ public_keys: [wrong, good] }).keys()], [good.key_identifier])
-    t.throws(() => readUsableReporterKeys({ public_keys: [wrong] }), TypeError)
+    t.throws(() => parseReporterKeys({ public_keys: [good, wrong] }), Error, JSON.stringify(wrong))
+    t.same([...parseUsableReporterKeys({ public_keys: [wrong, good] }).keys()], [good.key_identifier])
+    t.throws(() => parseUsableReporterKeys({ public_keys: [wrong] }), TypeError)
   }
   t.throws(
-    () => readReporterKeys({ public_keys: [good, { ...second, key_identifier: good.key_identifier }] }),
+    () => parseReporterKeys({ public_keys: [good, { ...second, key_identifier: good.key_identifier }] }),
     TypeError,
   )
   t.end()

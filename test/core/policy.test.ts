@@ -1,9 +1,9 @@
 // What a client may have: its whole scope and its first level by default, never more than it is registered for (N-35).
 import fc from 'fast-check'
 import t from 'tap'
-import { isScope, readScope } from '../../src/core/access-token.ts'
+import { isScope, parseScope } from '../../src/core/access-token.ts'
 import type { Client } from '../../src/core/client.ts'
-import { decide, isSameTarget, otherSpelling, type Targets, type Wish } from '../../src/core/policy.ts'
+import { authorize, isSameTarget, otherSpelling, type Targets, type TokenRequest } from '../../src/core/policy.ts'
 
 const client: Client = {
   id: 'alice',
@@ -24,8 +24,8 @@ const targets: Targets = {
   fallback: audience,
   find: name => [name, otherSpelling(name)].find(spelling => spelling === audience || spelling === other),
 }
-const nothing: Wish = { scope: undefined, binding: undefined, resource: undefined }
-const decideOn = (wish: Partial<Wish>, who = client) => decide(who, { ...nothing, ...wish }, targets)
+const nothing: TokenRequest = { scope: undefined, binding: undefined, resource: undefined }
+const authorizeWith = (wish: Partial<TokenRequest>, who = client) => authorize(who, { ...nothing, ...wish }, targets)
 
 t.test('an empty path and / are one target, and the token has the registered spelling (RFC 3986 §6.2.3)', async t => {
   const slash = 'https://slash.example/'
@@ -39,7 +39,7 @@ t.test('an empty path and / are one target, and the token has the registered spe
     [slash, slash],
     ['https://slash.example', slash],
   ] as const)
-    t.equal(decide(client, { ...nothing, resource }, spelled).aud, aud, resource)
+    t.equal(authorize(client, { ...nothing, resource }, spelled).aud, aud, resource)
   for (const resource of [
     `${audience}//`,
     `${audience}/?`,
@@ -50,7 +50,7 @@ t.test('an empty path and / are one target, and the token has the registered spe
     '',
   ])
     t.throws(
-      () => decide(client, { ...nothing, resource }, spelled),
+      () => authorize(client, { ...nothing, resource }, spelled),
       { code: 'invalid_target', reason: 'target_unknown' },
       resource,
     )
@@ -59,14 +59,14 @@ t.test('an empty path and / are one target, and the token has the registered spe
 })
 
 t.test('who asks for nothing gets all of its scope, its first level and our own audience', async t => {
-  t.same(decideOn({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
-  t.equal(decideOn({}, { ...client, bindings: ['certificate', 'connection'] }).binding, 'certificate')
-  t.equal(decideOn({}, { ...client, scope: new Set() }).scope, '')
+  t.same(authorizeWith({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
+  t.equal(authorizeWith({}, { ...client, bindings: ['certificate', 'connection'] }).binding, 'certificate')
+  t.equal(authorizeWith({}, { ...client, scope: new Set() }).scope, '')
 })
 
 t.test('a part of the scope can be asked for, and is given as it was asked for', async t => {
   for (const scope of ['notes:read', 'notes:write', 'notes:write notes:read', ''])
-    t.equal(decideOn({ scope }).scope, scope)
+    t.equal(authorizeWith({ scope }).scope, scope)
   const denied = { name: 'OAuthError', code: 'invalid_scope', reason: 'scope_denied' }
   for (const scope of [
     'notes:delete',
@@ -84,24 +84,24 @@ t.test('a part of the scope can be asked for, and is given as it was asked for',
     '\0',
     'x'.repeat(65_536),
   ])
-    t.throws(() => decideOn({ scope }), denied, JSON.stringify(scope).slice(0, 40))
-  t.throws(() => decideOn({ scope: 'notes:read' }, { ...client, scope: new Set() }), denied)
+    t.throws(() => authorizeWith({ scope }), denied, JSON.stringify(scope).slice(0, 40))
+  t.throws(() => authorizeWith({ scope: 'notes:read' }, { ...client, scope: new Set() }), denied)
 })
 
 t.test('a level is given when the client is registered for it', async t => {
-  for (const binding of ['connection', 'certificate']) t.equal(decideOn({ binding }).binding, binding)
+  for (const binding of ['connection', 'certificate']) t.equal(authorizeWith({ binding }).binding, binding)
   const refused = { name: 'OAuthError', code: 'invalid_request', reason: 'binding_not_allowed' }
   for (const binding of ['proof', '', 'none', 'Connection', 'connection ', '0', 'length', '__proto__'])
-    t.throws(() => decideOn({ binding }), refused, binding)
+    t.throws(() => authorizeWith({ binding }), refused, binding)
   t.throws(
-    () => decideOn({ binding: 'certificate' }, { ...client, bindings: ['connection'] }),
+    () => authorizeWith({ binding: 'certificate' }, { ...client, bindings: ['connection'] }),
     refused,
     'not a weaker one either',
   )
 })
 
 t.test('RFC 8707 §2, N-35: a token is for one resource server that is known here', async t => {
-  for (const resource of [audience, other]) t.equal(decideOn({ resource }).aud, resource)
+  for (const resource of [audience, other]) t.equal(authorizeWith({ resource }).aud, resource)
   for (const resource of [
     `${audience}//`,
     'https://API.example',
@@ -111,7 +111,7 @@ t.test('RFC 8707 §2, N-35: a token is for one resource server that is known her
     `${audience} ${other}`,
   ])
     t.throws(
-      () => decideOn({ resource }),
+      () => authorizeWith({ resource }),
       { name: 'OAuthError', code: 'invalid_target', reason: 'target_unknown' },
       resource,
     )
@@ -119,7 +119,7 @@ t.test('RFC 8707 §2, N-35: a token is for one resource server that is known her
 
 t.test('whatever is asked for, nothing is given that the client is not registered for (N-41)', async t => {
   const word = fc.oneof(fc.constantFrom(...client.scope, 'notes:delete', ''), fc.string())
-  const wish = fc.record({
+  const requests = fc.record({
     scope: fc.option(
       fc.array(word, { maxLength: 3 }).map(words => words.join(' ')),
       { nil: undefined },
@@ -131,15 +131,15 @@ t.test('whatever is asked for, nothing is given that the client is not registere
   })
   let given = 0
   fc.assert(
-    fc.property(wish, wanted => {
+    fc.property(requests, wanted => {
       try {
-        const { aud, scope, binding } = decide(client, wanted, targets)
+        const { aud, scope, binding } = authorize(client, wanted, targets)
         given++
         return (
           isSameTarget(aud, wanted.resource ?? audience) &&
           [audience, other].includes(aud) &&
           isScope(scope) &&
-          readScope(scope).every(token => client.scope.has(token)) &&
+          parseScope(scope).every(token => client.scope.has(token)) &&
           client.bindings.includes(binding)
         )
       } catch (error) {

@@ -3,7 +3,7 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { buildBindingProof } from '../../src/core/binding-proof.ts'
-import { proofAlgorithms, readProofAlgorithms } from '../../src/core/proof-algorithm.ts'
+import { proofAlgorithms, proofAlgorithmsOf } from '../../src/core/proof-algorithm.ts'
 import type { KeyPair } from '../../src/pki/signing.ts'
 import { derSigner, proofSigners, pss, type Signer } from '../helpers/tokens/forge-proof.ts'
 import { signatureOf, withOtherS, withSignature } from '../helpers/tokens/forge-token.ts'
@@ -80,8 +80,8 @@ t.test('each kind of key that is taken proves, and proves with nothing but its o
     [['PS256', 'RS256'], rsa(3072)],
   ]
   for (const [algorithms, pair] of kinds) {
-    t.same(readProofAlgorithms(pair.publicKey), algorithms)
-    t.same(readProofAlgorithms(pair.privateKey), algorithms)
+    t.same(proofAlgorithmsOf(pair.publicKey), algorithms)
+    t.same(proofAlgorithmsOf(pair.privateKey), algorithms)
     const made = makePresenter(algorithms[0] as string, pair)
     t.equal(made.verdict(made.forge()), 'accepted', 'by hand')
     const { thumbprint } = made.presenter.certificate
@@ -104,7 +104,7 @@ t.test('no other kind of key proves anything, by us or to us', async t => {
     X25519: [generateKeyPairSync('x25519'), 'EdDSA', generateKeyPairSync('ed25519').privateKey],
   }
   for (const [name, [pair, alg, signingKey = pair.privateKey]] of Object.entries(pairs)) {
-    t.same(readProofAlgorithms(pair.publicKey), [], name)
+    t.same(proofAlgorithmsOf(pair.publicKey), [], name)
     t.throws(() => buildBindingProof(payload, pair.privateKey, 'x5t'), { name: 'TypeError' }, name)
     const made = makePresenter(alg, pair)
     t.equal(made.verdict(made.forge({ key: signingKey })), invalid, name)

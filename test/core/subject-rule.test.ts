@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { parseName } from '../../src/core/distinguished-name.ts'
-import { matchesSubject, readSubjectRule, type SubjectRule, subjectRules } from '../../src/core/subject-rule.ts'
+import { matchesSubject, parseSubjectRule, type SubjectRule, subjectRules } from '../../src/core/subject-rule.ts'
 import { type CertificateOrder, issueCertificate } from '../../src/pki/certificate.ts'
 
 const certificate = (order: Partial<CertificateOrder>) =>
@@ -20,10 +20,10 @@ t.test('a rule is read into the one spelling that it is compared in, or not at a
     ['san_ip', '192.0.2.1', '192.0.2.1'],
     ['san_email', 'A.b@C.Test', 'A.b@c.test'],
   ]
-  for (const [type, given, value] of rows) t.same(readSubjectRule(type, given), { type, value }, given)
+  for (const [type, given, value] of rows) t.same(parseSubjectRule(type, given), { type, value }, given)
   for (const type of subjectRules)
     for (const wrong of ['', ' ', 'a b', '*', '.a.test', 'CN=\\FF', 7, null, undefined, {}, ['a.test'], 'x\0y'])
-      t.equal(readSubjectRule(type, wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
+      t.equal(parseSubjectRule(type, wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
   for (const [type, wrongs] of Object.entries({
     san_dns: ['a..test', 'a.test.', '-a.test', 'a.-test', `${'a'.repeat(64)}.test`],
     san_uri: [['urn:a']],
@@ -31,7 +31,7 @@ t.test('a rule is read into the one spelling that it is compared in, or not at a
     san_email: ['x a@a.test', 'a@a@a.test', '@a.test', 'a@', 'a@a.test/x', 'a@a.test\n'],
   }))
     for (const wrong of wrongs)
-      t.equal(readSubjectRule(type as SubjectRule['type'], wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
+      t.equal(parseSubjectRule(type as SubjectRule['type'], wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
 })
 
 t.test('a rule that was read matches the certificate that has the name in another spelling (N-22)', async t => {
@@ -47,7 +47,7 @@ t.test('a rule that was read matches the certificate that has the name in anothe
     san_email: ['a@a.test', 'b@a.test'],
   }
   for (const type of subjectRules) {
-    const [same, other] = names[type].map(name => readSubjectRule(type, name) as SubjectRule) as [
+    const [same, other] = names[type].map(name => parseSubjectRule(type, name) as SubjectRule) as [
       SubjectRule,
       SubjectRule,
     ]

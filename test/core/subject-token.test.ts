@@ -1,21 +1,21 @@
 // What a subject token says to those who have verified its signature: the rules alone. RFC 8693 §2.1, §4; RFC 8725 §3.8, §3.9.
 import t from 'tap'
 import { readCertificate } from '../../src/core/presenter.ts'
-import { narrowScope, readOutsideSubject } from '../../src/core/subject-token.ts'
-import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
+import { narrowScope, verifyOutsideSubject } from '../../src/core/subject-token.ts'
+import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { goodClaims, idp, outsideAudience } from '../helpers/tokens/outside-issuer.ts'
 
 const now = 1_800_000_000
 const presenter = { certificate: readCertificate(makeDemoPki().alice.x509), bindings: {} }
-const [rules] = readTrustedIssuers(
+const [rules] = parseTrustedIssuers(
   [{ issuer: idp, audience: outsideAudience, jwks_file: 'x' }],
   'https://x.example',
   [],
 )
 if (rules === undefined) throw new Error('the rules are good')
 const by = { clientId: 'alice', presenter, now }
-const read = (claims: object) => readOutsideSubject({ ...goodClaims(now), ...claims }, rules, by)
+const read = (claims: object) => verifyOutsideSubject({ ...goodClaims(now), ...claims }, rules, by)
 const invalid = { code: 'invalid_request', reason: 'subject_token_invalid' }
 
 t.test('good claims give the subject, its bounds, and the client as the one who acts', t => {
@@ -74,7 +74,7 @@ t.test('scope is a text or a list, of scope tokens that each stand there once', 
   ] as const)
     t.same(read({ scope }).scope, expected)
   const { scope: _, ...others } = goodClaims(now)
-  t.equal(readOutsideSubject(others, rules, by).scope, undefined)
+  t.equal(verifyOutsideSubject(others, rules, by).scope, undefined)
   for (const scope of [null, 7, 'a  b', 'a a', ['a', 7], ['a', 'a'], ['a b'], ['a', 'b c'], ['ä'], [undefined]])
     t.throws(() => read({ scope }), invalid, JSON.stringify(scope))
   t.end()
@@ -83,7 +83,7 @@ t.test('scope is a text or a list, of scope tokens that each stand there once', 
 t.test('a token that another claim than that of its scope bounds is not exchanged for more', t => {
   const { scope: _, ...others } = goodClaims(now)
   const readBy = (claims: object, scopeClaim = 'scope') =>
-    readOutsideSubject({ ...others, ...claims }, { ...rules, scopeClaim }, by).scope
+    verifyOutsideSubject({ ...others, ...claims }, { ...rules, scopeClaim }, by).scope
   for (const claim of ['scp', 'scopes', 'roles', 'permissions', 'entitlements', 'authorities', 'authorization_details'])
     for (const value of [['a'], 'a', [], '', null, {}]) {
       const name = `${claim}: ${JSON.stringify(value)}`
@@ -102,7 +102,7 @@ t.test('claims that only a prototype has are not there (JW19)', t => {
   for (const name of Object.keys(goodClaims(now)).filter(name => !['scope', 'jti'].includes(name))) {
     const { [name]: value, ...others } = goodClaims(now) as Record<string, unknown>
     t.throws(
-      () => readOutsideSubject(Object.assign(Object.create({ [name]: value }), others), rules, by),
+      () => verifyOutsideSubject(Object.assign(Object.create({ [name]: value }), others), rules, by),
       invalid,
       name,
     )

@@ -1,6 +1,6 @@
 // The list of outside issuers: what an entry says, and that each thing that is wrong with it is named, once. RFC 8693 §2.1.
 import t from 'tap'
-import { readTrustedIssuers } from '../../src/core/trusted-issuer.ts'
+import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 
 const ours = 'https://as.example'
 const entry = { issuer: 'https://idp.example', audience: 'us', jwks_file: 'keys.json' }
@@ -8,7 +8,7 @@ const { jwks_file: _, ...bare } = entry
 const remote = { ...bare, jwks_uri: 'https://idp.example/jwks' }
 const read = (list: unknown) => {
   const problems: string[] = []
-  return { issuers: readTrustedIssuers(list, ours, problems), problems }
+  return { issuers: parseTrustedIssuers(list, ours, problems), problems }
 }
 
 t.test('an entry is read with its defaults, and cannot be changed', t => {
@@ -58,13 +58,13 @@ t.test('what is wrong with an entry is named, by its issuer or its place, and th
       { ...entry, issuer: 'https://idp.example/#a' },
       { ...entry, issuer: ['https://idp.example'] },
     ],
-    [/: issuer is this server/, { ...entry, issuer: ours }],
+    [/: issuer must not be this server/, { ...entry, issuer: ours }],
     [/: exactly one of jwks_file, jwks_uri/, bare, { ...remote, ...entry }],
     [/: jwks_file must be a path$/, { ...entry, jwks_file: '' }, { ...entry, jwks_file: 7 }],
     [/: jwks_uri must be an https address$/, { ...remote, jwks_uri: 'http://idp.example' }, { ...remote, jwks_uri: 7 }],
     [/: ca_file must be a path$/, { ...remote, ca_file: '' }, { ...remote, ca_file: 7 }],
-    [/: ca_file is for jwks_uri$/, { ...entry, ca_file: 'ca.pem' }],
-    [/: audience must be a text$/, { ...entry, audience: '' }, { ...entry, audience: ['us'] }],
+    [/: ca_file requires jwks_uri$/, { ...entry, ca_file: 'ca.pem' }],
+    [/: audience must be a string$/, { ...entry, audience: '' }, { ...entry, audience: ['us'] }],
     [
       /: algorithms must be a list of ES256, /,
       ...['ES256', [], ['none'], ['HS256'], ['ES256', 'HS256'], [7]].map(algorithms => ({ ...entry, algorithms })),
@@ -116,7 +116,7 @@ t.test('two issuers are two, and no subject of one can be one of the other', t =
   ] as const)
     t.match(
       read(entries).problems,
-      names.map(name => new RegExp(`^issuer "https://${name}\\.example": subject_prefix must be given`)),
+      names.map(name => new RegExp(`^issuer "https://${name}\\.example": subject_prefix is required`)),
     )
   const { problems } = read([entry, entry])
   t.same(problems, ['issuer "https://idp.example": listed twice'])

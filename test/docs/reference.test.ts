@@ -4,7 +4,7 @@ import t from 'tap'
 import {
   authenticationMethods,
   grantTypes,
-  readClients,
+  parseClients,
   registrationMembers,
   theftResponses,
 } from '../../src/core/client.ts'
@@ -33,10 +33,10 @@ t.test('lists each member of a registration with its values in client-registrati
 t.test('has the defaults of the code and a valid example in client-registration.md', async t => {
   const page = read('client-registration')
   const problems: string[] = []
-  readClients(JSON.parse(/```json\n([\s\S]*?)```/.exec(page)?.[1] ?? ''), problems)
+  parseClients(JSON.parse(/```json\n([\s\S]*?)```/.exec(page)?.[1] ?? ''), problems)
   t.same(problems, [])
   const least = { client_id: 'a', token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: 'CN=a' }
-  const client = readClients([least], problems).get('a')
+  const client = parseClients([least], problems).get('a')
   const defaults = Object.fromEntries(
     [...page.matchAll(/^\| `(\w+)` \| `(.*?)` \|/gm)].map(([, name, value]) => [name, value]),
   )

@@ -96,7 +96,7 @@ t.test('certificate: what the server would refuse is said as it says it', async 
   const { put, own } = prepare(t)
   put('server.key', upper.key)
   t.match(await own(), [
-    /^✗ server\.crt, line \d+: the certificate of the key in server\.key is not the first of the file; move it to the top/,
+    /^✗ server\.crt, line \d+: the certificate of the key in server\.key is not the first one in the file; move it to the top/,
   ])
   put('server.crt', 'x')
   t.match(await own(), ['✗ server.crt: there is no PEM block in this file, a CERTIFICATE block is needed here'])
@@ -255,7 +255,7 @@ t.test('clients: which certificate of a folder is whose, and why others are nobo
     '✗ client dave: certs/dave.crt is refused: it has no extended key usage; issue it with the usage clientAuth',
   ])
   t.match(about('client carol'), [
-    /^✗ client carol: no certificate of certs is its own; certs\/carol\.crt: The subject of the certificate has the parts of the registered name in the opposite order\. Registered: C=DE,O=Example,CN=carol\. Presented: CN=carol,O=Example,C=DE\.; Register /,
+    /^✗ client carol: no certificate of certs is its own; certs\/carol\.crt: The subject of the certificate has the parts of the registered name in reverse order\. Registered: C=DE,O=Example,CN=carol\. Presented: CN=carol,O=Example,C=DE\.; Register /,
   ])
   t.match(about('client erin'), [
     /^! client erin: no certificate of certs is its own; compare the names: CN=alice; CN=bob; .*CN=mallory$/,

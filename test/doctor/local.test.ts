@@ -61,7 +61,7 @@ t.test('files that the server makes: whether it can', async t => {
   t.same(linesOf([checkCreatable(path('open/data/x'), 'the state')], folder), [
     '✓ open/data/x: not there yet; the server makes the state at its start',
   ])
-  t.same(linesOf([checkCreatable(path('file/x'), 'the state')], folder), ['✗ file/x: file is a file and no directory'])
+  t.same(linesOf([checkCreatable(path('file/x'), 'the state')], folder), ['✗ file/x: file is a file, not a directory'])
   t.same(linesOf([checkWritable(path('file'), 'the state')], folder), ['✓ file: the state can be read and written'])
   if (process.geteuid?.() !== 0) return t.comment('only root can become another user')
   chmodSync(path('file'), 0o600)

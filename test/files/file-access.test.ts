@@ -50,9 +50,9 @@ t.test('refuses what is no file, is too large, or is not there, and says so', as
     socket: 'socket: this is a socket, a file is needed',
     large: 'large: this file is larger than 1000 octets',
     missing: 'missing: there is no such file (ENOENT)',
-    dangling: 'dangling: there is no such file (ENOENT): the symbolic link leads nowhere',
-    'loop-1': 'loop-1: the symbolic links of this path lead in a circle (ELOOP)',
-    'file/below': 'file/below: a part of this path is a file and no directory (ENOTDIR)',
+    dangling: 'dangling: there is no such file (ENOENT): the target of the symbolic link does not exist',
+    'loop-1': 'loop-1: the symbolic links in this path form a loop (ELOOP)',
+    'file/below': 'file/below: a part of this path is a file, not a directory (ENOTDIR)',
   }
   for (const [name, says] of Object.entries(refused)) t.equal(problemOf(name), says, name)
   t.throws(() => readRegularFile('/dev/zero', { most }), { message: '/dev/zero: this is a device, a file is needed' })

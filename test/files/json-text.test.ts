@@ -33,34 +33,40 @@ t.test('reads what JSON.parse reads, with or without a byte-order mark', t => {
 
 t.test('says where and what is wrong', t => {
   const wrong: Record<string, readonly [text: string | Buffer, says: string]> = {
-    'a comma before ]': ['[\n  1,\n  2,\n]', 'list.json, line 3, column 4: a comma stands before ]; remove the comma'],
-    'a comma before }': ['[{"a": 1,}]', 'list.json, line 1, column 9: a comma stands before }; remove the comma'],
+    'a comma before ]': [
+      '[\n  1,\n  2,\n]',
+      'list.json, line 3, column 4: there is a comma before ]; remove the comma',
+    ],
+    'a comma before }': ['[{"a": 1,}]', 'list.json, line 1, column 9: there is a comma before }; remove the comma'],
     'two commas': ['[1,,2]', 'list.json, line 1, column 4: , is not expected here'],
     'a missing comma': ['[{"a": 1\r\n"b": 2}]', 'list.json, line 2, column 1: a comma is missing before this'],
     'a missing colon': ['[{"a" 1}]', 'list.json, line 1, column 7: a colon is missing between a name and its value'],
     'a missing value': ['[{"a": }]', 'list.json, line 1, column 8: } is not expected here'],
     'a missing quote': [
       '[{"a: 1}]',
-      'list.json, line 1, column 3: this text has no end, or a character that must be written with a backslash',
+      'list.json, line 1, column 3: this string has no closing quote, or contains a character that must be escaped with a backslash',
     ],
     'a line end in a text': [
       '[{"a": "x\ny"}]',
-      'list.json, line 1, column 8: this text has no end, or a character that must be written with a backslash',
+      'list.json, line 1, column 8: this string has no closing quote, or contains a character that must be escaped with a backslash',
     ],
     'an unknown escape': [
       '["\\x"]',
-      'list.json, line 1, column 2: this text has no end, or a character that must be written with a backslash',
+      'list.json, line 1, column 2: this string has no closing quote, or contains a character that must be escaped with a backslash',
     ],
     'a name without quotes': [
       '[{a: 1}]',
-      'list.json, line 1, column 3: this word is not JSON; texts and names need double quotes',
+      'list.json, line 1, column 3: this word is not JSON; put strings and names in double quotes',
     ],
     'a name that is a number': [
       '[{1: 1}]',
-      'list.json, line 1, column 3: the name of a member must be a text in double quotes',
+      'list.json, line 1, column 3: the name of a member must be a string in double quotes',
     ],
-    'single quotes': ["[{'a': 1}]", 'list.json, line 1, column 3: texts and names need straight double quotes'],
-    'quotes of a word processor': ['[“a”]', 'list.json, line 1, column 2: texts and names need straight double quotes'],
+    'single quotes': ["[{'a': 1}]", 'list.json, line 1, column 3: strings and names need straight double quotes'],
+    'quotes of a word processor': [
+      '[“a”]',
+      'list.json, line 1, column 2: strings and names need straight double quotes',
+    ],
     'a comment of a line': [
       '// clients\n[]',
       'list.json, line 1, column 1: comments are not part of JSON; remove the comment',
@@ -75,15 +81,15 @@ t.test('says where and what is wrong', t => {
     ],
     'a member twice': [
       '[{"a": 1,\n "b": 2,\n "a": 3}]',
-      'list.json, line 3, column 2: this member stands twice in its object; leave one of them',
+      'list.json, line 3, column 2: this member occurs twice in its object; remove one of them',
     ],
     'a member twice in two spellings': [
       '[{"a": 1, "\\u0061": 3}]',
-      'list.json, line 1, column 11: this member stands twice in its object; leave one of them',
+      'list.json, line 1, column 11: this member occurs twice in its object; remove one of them',
     ],
     '__proto__ twice': [
       '[{"__proto__": 1, "__proto__": 3}]',
-      'list.json, line 1, column 19: this member stands twice in its object; leave one of them',
+      'list.json, line 1, column 19: this member occurs twice in its object; remove one of them',
     ],
     'an end that is missing': [
       '[{"a": 1}',
@@ -94,17 +100,14 @@ t.test('says where and what is wrong', t => {
       'list.json, line 2, column 7: the text ends inside the object that begins at line 2, column 2',
     ],
     'the wrong end': ['[1}', 'list.json, line 1, column 3: } is not expected here'],
-    'two values': ['[]\n[]', 'list.json, line 2, column 1: something stands behind the end of the value; remove it'],
-    'a number with a zero before it': [
-      '[01]',
-      'list.json, line 1, column 2: this number is not of the form that JSON has',
-    ],
-    'a number with a plus': ['[+1]', 'list.json, line 1, column 2: this number is not of the form that JSON has'],
-    NaN: ['[NaN]', 'list.json, line 1, column 2: this word is not JSON; texts and names need double quotes'],
+    'two values': ['[]\n[]', 'list.json, line 2, column 1: there is text after the end of the value; remove it'],
+    'a number with a zero before it': ['[01]', 'list.json, line 1, column 2: this number is not valid JSON'],
+    'a number with a plus': ['[+1]', 'list.json, line 1, column 2: this number is not valid JSON'],
+    NaN: ['[NaN]', 'list.json, line 1, column 2: this word is not JSON; put strings and names in double quotes'],
     'another character': ['[\u0000]', 'list.json, line 1, column 2: this character is not JSON'],
     'a column behind characters of two units': [
       '["😀" x]',
-      'list.json, line 1, column 6: this word is not JSON; texts and names need double quotes',
+      'list.json, line 1, column 6: this word is not JSON; put strings and names in double quotes',
     ],
     'nesting without end': [
       '['.repeat(101),

@@ -73,7 +73,7 @@ t.test('refuses a key with which TLS cannot sign, and accepts every other kind',
     const own = issue(lower, { keyPair })
     const says = check([own, lower], own)
     if (accepted) t.equal(says, 'accepted', name)
-    else t.match(says, /^server.crt, line 1: TLS has no signatures of this kind of key \(/, name)
+    else t.match(says, /^server.crt, line 1: TLS has no signature scheme for this type of key \(/, name)
   }
   t.end()
 })
@@ -83,47 +83,47 @@ t.test('refuses a chain that clients cannot accept, with the line of the certifi
     'the leaf is the last': [
       [root, upper, lower, server],
       server,
-      `server.crt, line ${lineOf(root, upper, lower)}: the certificate of the key in server.key is not the first of the file; move it to the top, and its issuers behind it`,
+      `server.crt, line ${lineOf(root, upper, lower)}: the certificate of the key in server.key is not the first one in the file; move it to the top, followed by its issuers`,
     ],
     'the key of another certificate': [
       [server, lower],
       client,
-      'server.key: this key does not belong to any certificate in server.crt; give the key with which the certificate was requested',
+      'server.key: this key does not belong to any certificate in server.crt; use the key with which the certificate was requested',
     ],
     'the key of the authority': [
       [server, lower],
       lower,
-      `server.crt, line ${lineOf(server)}: the certificate of the key in server.key is not the first of the file; move it to the top, and its issuers behind it`,
+      `server.crt, line ${lineOf(server)}: the certificate of the key in server.key is not the first one in the file; move it to the top, followed by its issuers`,
     ],
     'an authority': [
       [root],
       root,
-      "server.crt, line 1: this is the certificate of an authority; give the server's own, which that authority issues",
+      'server.crt, line 1: this is the certificate of an authority; use the server certificate that this authority issued',
     ],
     'a certificate for clients': [
       [client, lower],
       client,
-      'server.crt, line 1: this certificate is for clients only: its extended key usage lacks serverAuth; get one for a server from the authority',
+      'server.crt, line 1: this certificate is for clients only: its extended key usage lacks serverAuth; get a server certificate from the authority',
     ],
     'issuers in the wrong order': [
       [server, upper, lower],
       server,
-      `server.crt, line ${lineOf(server)}: this certificate stands before one that it issued; order the file: each issuer behind what it issued`,
+      `server.crt, line ${lineOf(server)}: this certificate is before one that it issued; reorder the file: each issuer after the certificate that it issued`,
     ],
     'an intermediate one that is missing': [
       [server, upper, root],
       server,
-      `server.crt, line ${lineOf(server)}: this certificate issued none of those before it: an intermediate one is missing between them, or it is of another chain; give the chain as the authority delivers it, without others`,
+      `server.crt, line ${lineOf(server)}: this certificate issued none of those before it: an intermediate certificate is missing, or this one belongs to another chain; use the chain as the authority provides it, without other certificates`,
     ],
     'a certificate of another chain': [
       [server, lower, stranger],
       server,
-      `server.crt, line ${lineOf(server, lower)}: this certificate issued none of those before it: an intermediate one is missing between them, or it is of another chain; give the chain as the authority delivers it, without others`,
+      `server.crt, line ${lineOf(server, lower)}: this certificate issued none of those before it: an intermediate certificate is missing, or this one belongs to another chain; use the chain as the authority provides it, without other certificates`,
     ],
     'the same certificate twice': [
       [server, server],
       server,
-      `server.crt, line ${lineOf(server)}: this certificate issued none of those before it: an intermediate one is missing between them, or it is of another chain; give the chain as the authority delivers it, without others`,
+      `server.crt, line ${lineOf(server)}: this certificate issued none of those before it: an intermediate certificate is missing, or this one belongs to another chain; use the chain as the authority provides it, without other certificates`,
     ],
   }
   for (const [name, [chain, key, says]] of Object.entries(wrong)) t.equal(check(chain, key), says, name)
@@ -134,6 +134,6 @@ t.test('asks of a client that its certificate is that of its key, and nothing of
   t.equal(check([client, lower], client, checkKeyOfLeaf), 'accepted')
   t.equal(check([client, upper], client, checkKeyOfLeaf), 'accepted')
   t.match(check([client, lower], server, checkKeyOfLeaf), /^server\.key: this key does not belong to any certificate/)
-  t.match(check([lower, client], client, checkKeyOfLeaf), /is not the first of the file/)
+  t.match(check([lower, client], client, checkKeyOfLeaf), /is not the first one in the file/)
   t.end()
 })

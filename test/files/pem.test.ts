@@ -132,7 +132,7 @@ t.test('reads every certificate of a file, however it was joined, indented or ex
   t.end()
 })
 
-t.test('refuses what two readers could see differently, and what was cut or edited, with its line', t => {
+t.test('refuses what two readers could see differently, and what was truncated or edited, with its line', t => {
   const lines = A.split('\n')
   const length = lines.length
   const without = (index: number) => lines.toSpliced(index, 1).join('\n')
@@ -146,7 +146,7 @@ t.test('refuses what two readers could see differently, and what was cut or edit
     ],
     'END is missing at the end of the file': [
       without(length - 1),
-      /line 1: the CERTIFICATE block has no END line; the file was cut/,
+      /line 1: the CERTIFICATE block has no END line; the file was truncated/,
     ],
     'BEGIN is missing': [without(0), new RegExp(`line ${length - 1}: END CERTIFICATE has no BEGIN line before it`)],
     'BEGIN alone is in a comment': [
@@ -157,9 +157,9 @@ t.test('refuses what two readers could see differently, and what was cut or edit
       withLine(length - 1, '#').replace('#\n', '#'),
       new RegExp(`line ${length}: this line of the CERTIFICATE block is not base64`),
     ],
-    'a note before BEGIN': [`${A}\nsecond: ${B}\n`, new RegExp(`line ${length + 1}: text stands before BEGIN`)],
-    'a quotation': [`> ${A}`, /line 1: text stands before BEGIN/],
-    'a note between END and BEGIN': [`${A} and ${B}`, new RegExp(`line ${length}: text stands before BEGIN`)],
+    'a note before BEGIN': [`${A}\nsecond: ${B}\n`, new RegExp(`line ${length + 1}: there is text before BEGIN`)],
+    'a quotation': [`> ${A}`, /line 1: there is text before BEGIN/],
+    'a note between END and BEGIN': [`${A} and ${B}`, new RegExp(`line ${length}: there is text before BEGIN`)],
     'a note behind BEGIN': [
       A.replace('E-----\n', 'E----- # first\n'),
       /line 1: this line of the CERTIFICATE block is not base64/,
@@ -170,23 +170,23 @@ t.test('refuses what two readers could see differently, and what was cut or edit
     ],
     'a stranger in the base64': [withLine(3, 'Müller'), /line 4: this line of the CERTIFICATE block is not base64/],
     'a comment in the base64': [withLine(2, '# line'), /line 3: this line of the CERTIFICATE block is not base64/],
-    'a lost character': [A.replace(/\n(.)/, '\n'), /the base64 of the CERTIFICATE block ends too early/],
-    'a lost line': [without(4), /line 1: this CERTIFICATE block does not hold a certificate that OpenSSL can read/],
+    'a lost character': [A.replace(/\n(.)/, '\n'), /the base64 of the CERTIFICATE block is truncated/],
+    'a lost line': [without(4), /line 1: this CERTIFICATE block does not contain a certificate that OpenSSL can read/],
     'an empty block': [
       '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n',
       /line 1: the CERTIFICATE block is empty/,
     ],
     'two certificates in one block': [
       `-----BEGIN CERTIFICATE-----\n${twice}\n-----END CERTIFICATE-----`,
-      /line 1: this CERTIFICATE block does not hold/,
+      /line 1: this CERTIFICATE block does not contain/,
     ],
     'line ends written as \\n': [
       A.replaceAll('\n', '\\n'),
-      /line 1: line ends are written as \\n in this block; convert it: printf '%b' "\$\(cat ca\.pem\)" > NEW\.pem$/,
+      /line 1: this block contains \\n instead of line ends; convert it: printf '%b' "\$\(cat ca\.pem\)" > NEW\.pem$/,
     ],
     'lower case': [
       two(A.replaceAll('CERTIFICATE', 'certificate').replace('BEGIN', 'begin').replace('END', 'end')),
-      /line 1: this looks like the first line of a block and is none/,
+      /line 1: this looks like the first line of a block, but is not/,
     ],
     'a label in lower case': [
       A.replaceAll('CERTIFICATE', 'certificate'),
@@ -225,7 +225,7 @@ t.test('names what was found in the place of certificates, and the command that 
   const found: Record<string, readonly [content: Buffer | string, says: RegExp]> = {
     'a private key': [
       `${A}\n${ca.key}`,
-      /^ca\.pem, line \d\d: this is a private key, a CERTIFICATE block is needed here; keep a private key in a file of its own/,
+      /^ca\.pem, line \d\d: this is a private key, a CERTIFICATE block is needed here; store a private key in a separate file/,
     ],
     'an EC private key': [text('sec1.pem'), /line 1: this is a private key, /],
     'an encrypted private key': [text('encrypted.pem'), /line 1: this is an encrypted private key, /],
@@ -235,11 +235,11 @@ t.test('names what was found in the place of certificates, and the command that 
     ],
     'a certificate request': [
       text('request.pem'),
-      /line 1: this is a certificate request, .*; give the certificate that an authority issues/,
+      /line 1: this is a certificate request, .*; use the certificate that an authority issues/,
     ],
     'a revocation list': [
       `${A}\n${list}`,
-      /line \d\d: this is a revocation list, .*; keep revocation lists in a file of their own/,
+      /line \d\d: this is a revocation list, .*; store revocation lists in a separate file/,
     ],
     'a public key': [text('public.pem'), /line 1: this is a public key, a CERTIFICATE/],
     'PKCS#7': [
@@ -290,7 +290,7 @@ t.test('names what was found in the place of certificates, and the command that 
     ],
     'a list that calls itself a certificate': [
       list.replaceAll('X509 CRL', 'CERTIFICATE'),
-      /line 1: this CERTIFICATE block holds a revocation list/,
+      /line 1: this CERTIFICATE block contains a revocation list/,
     ],
     'another type': [
       '-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----',
@@ -380,13 +380,16 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
   const passphraseSetting = 'TLSBOUND_TLS_KEY_PASSPHRASE_FILE'
   const refused: Record<string, readonly [content: Buffer | string, says: RegExp, passphrase?: typeof right]> = {
     'a certificate': [A, /^key\.pem, line 1: this is a certificate, a PRIVATE KEY block is needed here$/],
-    'a public key': [text('public.pem'), /this is a public key, .*; give the private key that belongs to it$/],
+    'a public key': [text('public.pem'), /this is a public key, .*; use the private key that belongs to it$/],
     'a request': [text('request.pem'), /this is a certificate request, /],
-    'an SSH public key': [text('ssh.pub'), /this is an SSH public key, .*; give the private key/],
-    'two keys': [`${ca.key}${other.key}`, /line 6: this is a second private key, the first is in line 1; leave one/],
+    'an SSH public key': [text('ssh.pub'), /this is an SSH public key, .*; use the private key/],
+    'two keys': [
+      `${ca.key}${other.key}`,
+      /line 6: this is a second private key, the first is in line 1; keep only one/,
+    ],
     'encrypted, without passphrase': [
       text('encrypted.pem'),
-      /line 1: this private key is encrypted, and its passphrase is missing; give a file with it as TLSBOUND_TLS_KEY_PASSPHRASE_FILE, or decrypt the key: openssl pkey -in key\.pem -out NEW\.pem$/,
+      /line 1: this private key is encrypted, and its passphrase is missing; set TLSBOUND_TLS_KEY_PASSPHRASE_FILE to a file with the passphrase, or decrypt the key: openssl pkey -in key\.pem -out NEW\.pem$/,
     ],
     'encrypted in the old form, without passphrase': [
       text('old.pem'),
@@ -404,12 +407,12 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
     ],
     'not encrypted, with passphrase': [
       ca.key,
-      /line 1: this private key is not encrypted, and TLSBOUND_TLS_KEY_PASSPHRASE_FILE gives a passphrase for it; leave TLSBOUND_TLS_KEY_PASSPHRASE_FILE out/,
+      /line 1: this private key is not encrypted, and TLSBOUND_TLS_KEY_PASSPHRASE_FILE gives a passphrase for it; omit TLSBOUND_TLS_KEY_PASSPHRASE_FILE/,
       right,
     ],
     'encrypted with an algorithm of old': [
       text('weak.pem'),
-      /encrypted with an algorithm that is not supported; encrypt it anew: openssl pkey -provider legacy/,
+      /encrypted with an algorithm that is not supported; encrypt it again: openssl pkey -provider legacy/,
       right,
     ],
     'encrypted, in DER': [
@@ -418,7 +421,7 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
     ],
     'something else': [
       ['-----BEGIN', 'PRIVATE KEY-----\nAAAA\n-----END', 'PRIVATE KEY-----'].join(' '),
-      /does not hold a private key that OpenSSL can read/,
+      /does not contain a private key that OpenSSL can read/,
     ],
     nothing: ['', /the file is empty, a PRIVATE KEY block is needed here$/],
   }
@@ -451,9 +454,9 @@ t.test('reads revocation lists, every one of a file, and renders them as OpenSSL
     'a certificate': [`${list}${A}`, /line \d\d?: this is a certificate, an X509 CRL block is needed here/],
     'a certificate that calls itself a list': [
       A.replaceAll('CERTIFICATE', 'X509 CRL'),
-      /line 1: this X509 CRL block holds a certificate/,
+      /line 1: this X509 CRL block contains a certificate/,
     ],
-    'half a list': [list.replace(/\n.{64}\n/, '\n'), /line 1: this X509 CRL block does not hold a revocation list/],
+    'half a list': [list.replace(/\n.{64}\n/, '\n'), /line 1: this X509 CRL block does not contain a revocation list/],
     'no list': ['', /the file is empty, an X509 CRL block is needed here/],
   }
   for (const [name, [content, says]] of Object.entries(refused))

@@ -12,7 +12,7 @@ import {
   generateTokenKey,
   importSigningKey,
   importVerificationKey,
-  readTokenJwk,
+  parseTokenJwk,
   type TokenJwk,
 } from '../../src/keys/token-keys.ts'
 import { requireToken } from '../../src/plugins/fastify.ts'
@@ -31,7 +31,7 @@ t.test('a key that is made is of its algorithm, and is named by its thumbprint',
   for (const [index, jwk] of keys.entries()) {
     t.match(jwk, { alg: algorithms[index], use: 'sig', d: String })
     t.equal(jwk.kid, await jose.calculateJwkThumbprint(publicOf(jwk) as jose.JWK))
-    t.same(readTokenJwk(jwk), jwk, 'and is of the form that we take')
+    t.same(parseTokenJwk(jwk), jwk, 'and is of the form that we take')
   }
   t.equal(rsa.n && Buffer.from(rsa.n, 'base64url').length, 384)
   t.not((await generateTokenKey('ES256')).kid, ec.kid)
@@ -140,17 +140,17 @@ t.test('JW32, N-36: a key that is weak, secret, of another kind or out of shape 
     'without coordinates': { ...named, alg: 'ES256', kty: 'EC', crv: 'P-256' },
   }
   for (const [name, jwk] of Object.entries(wrong))
-    await t.rejects(async () => importVerificationKey(readTokenJwk(jwk)), { message: /^key weak: / }, name)
+    await t.rejects(async () => importVerificationKey(parseTokenJwk(jwk)), { message: /^key weak: / }, name)
   for (const kid of [undefined, null, '', 1, ['a'], 'a b', 'a/b', '../a', 'a\n', 'ä', 'x'.repeat(129)])
     t.throws(
-      () => readTokenJwk({ ...p256, kid }),
-      /each key needs a kid of 1 to 128/,
+      () => parseTokenJwk({ ...p256, kid }),
+      /each key must have a kid of 1 to 128/,
       JSON.stringify(kid)?.slice(0, 20),
     )
   for (const nothing of [null, undefined, 'key', 1, [], {}])
-    t.throws(() => readTokenJwk(nothing), /each key needs a kid/)
-  for (const jwk of keys) await importVerificationKey(readTokenJwk(publicOf(jwk)))
-  await importVerificationKey(readTokenJwk({ ...publicOf(rsaOf(2048)), ...named, alg: 'RS256' }))
+    t.throws(() => parseTokenJwk(nothing), /each key must have a kid/)
+  for (const jwk of keys) await importVerificationKey(parseTokenJwk(publicOf(jwk)))
+  await importVerificationKey(parseTokenJwk({ ...publicOf(rsaOf(2048)), ...named, alg: 'RS256' }))
   t.pass('those that are in order are taken')
 })
 
@@ -179,7 +179,7 @@ t.test('no message about a key quotes it', async t => {
     { ...ec, use: secret },
   ]
   for (const jwk of spoiled) {
-    const problem = await (async () => importSigningKey(readTokenJwk(jwk)))().catch((error: Error) => error)
+    const problem = await (async () => importSigningKey(parseTokenJwk(jwk)))().catch((error: Error) => error)
     t.ok(problem instanceof Error && problem.message.startsWith('key '), 'it is refused')
     t.ok(!(problem as Error).message.includes(secret) && (problem as Error).cause === undefined, 'without a word of it')
   }
@@ -221,7 +221,7 @@ t.test(
 
 t.test('JW34: extra members of a configured key do not get into the published set', async t => {
   const jwk = { ...ec, k: 'secret', oth: [{ r: 'secret' }], x5c: ['secret'], comment: 'secret' } as TokenJwk
-  const { publicJwk } = await importSigningKey(readTokenJwk(jwk))
+  const { publicJwk } = await importSigningKey(parseTokenJwk(jwk))
   t.same(Object.keys(publicJwk).sort(), ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'])
 })
 
@@ -268,7 +268,10 @@ t.test(
     await t.rejects(read('twice'), {
       message: `${join(folder, 'twice')}: two keys have the kid ${ec.kid}; remove one of them`,
     })
-    await t.rejects(read('ended'), /ended: no key signs now: each begins later \(nbf\) or has ended \(exp\)/)
+    await t.rejects(
+      read('ended'),
+      /ended: no signing key is valid now: each one starts later \(nbf\) or has expired \(exp\)/,
+    )
     await t.rejects(read('operations'), /operations: key .*: key_ops must be a list with sign or verify/)
     for (const name of ['empty', 'list', 'words', 'public', 'secret', 'certificate', 'missing'])
       await t.rejects(read(name), new RegExp(name), name)

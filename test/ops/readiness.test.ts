@@ -46,7 +46,7 @@ t.test('is not ready with a read-only database, and says why', async t => {
     body: {
       reason: 'store_unavailable',
       problems: [
-        /^The store accepts no changes: its database, file or disk is read-only, or it is a standby\. Connect/,
+        /^The store is read-only: its database, file or disk does not allow writes, or it is a standby\. Connect/,
       ],
     },
   })
@@ -73,7 +73,7 @@ t.test('is not ready with a full disk, and says why', async t => {
   t.match(await callOps(server, 'GET', '/ready'), { status: 200 }, 'control')
   const ballast = join(disk.folder, 'ballast')
   t.throws(() => writeFileSync(ballast, Buffer.alloc(10_000_000)), { code: 'ENOSPC' })
-  const problem = /^The disk of the store has no room\. Free or add space; the server goes on by itself\.$/
+  const problem = /^The disk of the store is full\. Free or add disk space; the server recovers without a restart\.$/
   t.match(await becomes(server, 503), { body: { reason: 'store_unavailable', problems: [problem] } })
   t.match(await alice.requestToken(), { status: 503 })
   t.match(server.events.at(-1), { event: 'token.refused', reason: 'store_unavailable', detail: 'full' })

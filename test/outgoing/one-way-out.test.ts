@@ -26,7 +26,7 @@ function importsOf(text: string, module: string): string[] {
 const rules: Readonly<Record<string, readonly { readonly name: string; readonly places: readonly string[] }[]>> = {
   'node:tls': [
     { name: 'connect', places: ['outgoing/connect.ts'] },
-    { name: 'TLSSocket', places: ['outgoing/peer-certificate.ts', 'tls/slow-peers.ts'] },
+    { name: 'TLSSocket', places: ['outgoing/peer-certificate.ts', 'tls/timeouts.ts'] },
     { name: 'createSecureContext', places: [] },
     { name: 'rootCertificates', places: [] }, // which connects nowhere
     { name: 'createServer', places: ['lab/scenarios/relay.ts'] },

@@ -89,7 +89,7 @@ t.test('reads each of the authorities, chains and --ca files that are joined wit
     await running.seen(expected, since)
   }
   put('ca.crt', `${pem(first)}\nsecond: ${pem(second)}\n`)
-  await reload(/"level":50,[^\n]*certificates[^\n]* stay as they were: ca\.crt, line \d+: text stands before BEGIN/)
+  await reload(/"level":50,[^\n]*certificates[^\n]* stay as they were: ca\.crt, line \d+: there is text before BEGIN/)
   for (const name of ['alice', 'bob']) t.equal(await ask(running, folder, name), 'a token', `${name}, as before`)
   put('ca.crt', `${pem(first)} # the first\r\n\ufeff${pem(second)} # the second`)
   await reload(/"level":30,[^\n]*certificates[^\n]* were loaded again/)
@@ -141,7 +141,7 @@ t.test('loads an encrypted key with a passphrase file, at the start and at each 
   fails(/^\S+\/server\.key, line 1: this private key is not encrypted, and TLSBOUND_TLS_KEY_PASSPHRASE_FILE gives/)
   put('server.key', encrypt(server.key, 'correct horse'))
   fails(
-    /^\S+\/server\.key, line 1: this private key is encrypted, and its passphrase is missing; give a file with it as TLSBOUND_TLS_KEY_PASSPHRASE_FILE, or decrypt the key: openssl pkey -in /,
+    /^\S+\/server\.key, line 1: this private key is encrypted, and its passphrase is missing; set TLSBOUND_TLS_KEY_PASSPHRASE_FILE to a file with the passphrase, or decrypt the key: openssl pkey -in /,
     false,
   )
   put('passphrase', 'battery staple\n')
@@ -179,7 +179,7 @@ t.test('loads an encrypted key with a passphrase file in clients and commands', 
   await t.rejects(ask(running, folder, 'alice'), {
     code: 'identity_unusable',
     message:
-      /alice\.key, line 1: this private key is encrypted, .* give a file with it as keyPassphraseFile \(--key-passphrase\)/,
+      /alice\.key, line 1: this private key is encrypted, .* set keyPassphraseFile \(--key-passphrase\) to a file with the passphrase/,
   })
   await t.rejects(ask(running, folder, 'bob', path('passphrase')), { message: /bob\.key, line 1: .* is not encrypted/ })
 
@@ -212,7 +212,7 @@ t.test('re-encodes the given certificates, without the text around them', t => {
   cpSync(path('server.key'), join(folder, 'copy.key'))
   put('server.crt', pem(server) + readFileSync(path('copy.key'), 'utf8'))
   t.throws(() => readTlsFiles(settings), {
-    message: /server\.crt, line \d+: text stands before BEGIN|this is a private key/,
+    message: /server\.crt, line \d+: there is text before BEGIN|this is a private key/,
   })
   put('server.crt', `${pem(lower)}\n${pem(server)}\n`)
   t.throws(() => readTlsFiles(settings), {
@@ -233,7 +233,7 @@ t.test('reports every invalid entry of a list, and the position of invalid JSON'
   })
   put('list.json', '[\n {"client_id": "alice",\n  "client_id": "bob"}]')
   t.throws(() => readClientsFile(path('list.json')), {
-    message: /list\.json, line 3, column 3: this member stands twice/,
+    message: /list\.json, line 3, column 3: this member occurs twice/,
   })
   put('list.json', '{}')
   t.throws(() => readClientsFile(path('list.json')), {
@@ -285,7 +285,7 @@ t.test('reports every invalid entry of a list, and the position of invalid JSON'
   t.match(readWebhooksFile(path('list.json')), [{ ca: first.certificate + second.certificate }])
   put('list.json', `[${JSON.stringify(webhook).replace('"}', '')}`)
   t.throws(() => readWebhooksFile(path('list.json')), {
-    message: /^(?!.*BwcH).*list\.json, line 1, column \d+: this text has no end/,
+    message: /^(?!.*BwcH).*list\.json, line 1, column \d+: this string has no closing quote/,
   })
   put('token', 'too short\n')
   t.throws(() => readOpsToken(path('token')), {

@@ -2,7 +2,7 @@
 // or are clients with the required scope. N-64, OA27, I5.
 import { createPublicKey, randomBytes } from 'node:crypto'
 import t from 'tap'
-import { blotTokens } from '../../src/core/leak-report.ts'
+import { redactTokens } from '../../src/core/leak-report.ts'
 import { isSignedBy } from '../../src/core/leak-signature.ts'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { type Identity, issueCertificate, startTestServer } from '../../src/testing/server.ts'
@@ -218,7 +218,7 @@ t.test('records the places of a leak shortened, in one line, and without tokens 
   for (const secret of secrets)
     for (const part of secret.split(/[._]/).filter(segment => segment.length > 20 && !segment.startsWith('eyJ')))
       t.notOk(written.includes(part.slice(0, 24)))
-  t.equal(blotTokens(`${refreshToken}${other} eyJ`), 'tlsbound_rt_… eyJ')
+  t.equal(redactTokens(`${refreshToken}${other} eyJ`), 'tlsbound_rt_… eyJ')
   t.match(claimsOf(token), { client_id: 'plain' }, 'control: it is a token')
 })
 

@@ -104,7 +104,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   parameter_encoding: [
     {
       send: form(`${good}&scope=%zz`),
-      told: 'scope is badly encoded: it contains a percent sign',
+      told: 'The encoding of the parameter scope is invalid: it contains a percent sign',
       facts: { parameter: 'scope' },
     },
     { send: form(`${good}&scope=%`), told: 'a percent sign without two hexadecimal digits' },
@@ -113,7 +113,10 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     { send: form(`${good}&scope=%e9`), told: 'it contains octets that are not UTF-8' },
     { send: form(`${good}&scope=\xe9`), told: 'it contains octets that are not UTF-8' },
     { send: form(`${good}&scope=%ed%a0%80`), told: 'it contains octets that are not UTF-8' },
-    { send: form(`${good}&%ff=1`), told: 'The parameter is badly encoded: it contains octets that are not UTF-8' },
+    {
+      send: form(`${good}&%ff=1`),
+      told: 'The encoding of the parameter is invalid: it contains octets that are not UTF-8',
+    },
   ],
   parameter_too_long: {
     send: form(`${good}&scope=${'x'.repeat(8193)}`),
@@ -130,7 +133,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   authorization_repeated: { send: get('/api/whoami', bearer, bearer), told: 'more than one Authorization header' },
   authorization_malformed: {
     send: get('/api/whoami', 'Authorization: Bearer a b'),
-    told: 'not of the form of its scheme',
+    told: 'The Authorization header is malformed',
   },
   authorization_not_expected: {
     send: form(good, 'Authorization: Basic YWxpY2U6eA=='),
@@ -138,7 +141,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   },
   client_id_differs: {
     send: form(good, 'Authorization: Basic Ym9iOng='),
-    told: 'client_id in the form is not the one',
+    told: 'client_id in the form differs from the one',
   },
   header_repeated: [
     {
@@ -163,7 +166,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   content_type: [
     {
       send: post('/oauth/token', 'application/json', '{}'),
-      told: `application/json is not the one that this address accepts. Send the body as ${formType}`,
+      told: `This endpoint does not accept the Content-Type application/json. Send the body as ${formType}`,
       facts: { found: 'application/json', expected: formType },
     },
     { send: post('/oauth/revoke', 'multipart/form-data; boundary=x', good), told: `Send the body as ${formType}` },
@@ -171,7 +174,10 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     { send: post('/api/notes', 'text/plain', '{}', bearer), status: 415, told: 'Send the body as application/json' },
   ],
   charset: [
-    { send: post('/oauth/token', `${formType}; charset=utf-16`, good), told: 'charset utf-16. Send the body in UTF-8' },
+    {
+      send: post('/oauth/token', `${formType}; charset=utf-16`, good),
+      told: 'charset utf-16 of the Content-Type is not supported. Send the body in UTF-8',
+    },
     {
       send: post('/oauth/token', `${formType}; charset=UTF-8; charset="ISO-8859-1"`, good),
       told: 'charset iso-8859-1',
@@ -189,10 +195,10 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     { send: note('{"text":NaN}'), told: 'The request body is not valid JSON. Send' },
   ],
   body_too_deep: [
-    { send: note(`{"text":"x","more":${nested}}`), told: 'nested more than 100 deep', facts: { limit: 100 } },
+    { send: note(`{"text":"x","more":${nested}}`), told: 'nested more than 100 levels deep', facts: { limit: 100 } },
     {
       send: () => callOps(server, 'PUT', '/admin/clients/deep', { body: `{"client_id":"deep","jwks":${nested}}` }),
-      told: 'nested more than 100 deep',
+      told: 'nested more than 100 levels deep',
       facts: { limit: 100 },
     },
   ],
@@ -234,7 +240,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     told: 'Sec-Fetch-Site is cross-site',
     facts: { header: 'Sec-Fetch-Site', found: 'cross-site' },
   },
-  host_missing: { send: 'GET / HTTP/1.0\r\n\r\n', told: 'The request names no host' },
+  host_missing: { send: 'GET / HTTP/1.0\r\n\r\n', told: 'The request has no host' },
   host_repeated: { send: get('/', 'Host: localhost'), told: 'more than one host' },
   host_malformed: {
     send: async () =>
@@ -243,7 +249,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
         'GET / HTTP/1.1\r\nHost: a@b\r\n\r\n',
         { until: 1 },
       ),
-    told: 'The host a@b of the request is neither a name nor an address',
+    told: 'The host a@b of the request is not a valid host name or IP address',
     facts: { host: 'a@b' },
   },
   misdirected: {
@@ -269,11 +275,11 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   ],
   method_malformed: {
     send: get('/').replace('GET', 'get'),
-    told: 'does not begin with a method',
+    told: 'does not begin with an HTTP method',
     facts: { code: 'HPE_INVALID_METHOD' },
   },
   version_unsupported: [
-    { send: get('/').replace('HTTP/1.1', 'HTTP/1.2'), told: 'supported version of HTTP' },
+    { send: get('/').replace('HTTP/1.1', 'HTTP/1.2'), told: 'No supported HTTP version follows the request target' },
     { send: get('/').replace('HTTP/1.1', 'HTTP/2.0'), told: 'HTTP/2.0' },
     { send: get('/bind ing'), told: 'a request target contains no space' },
   ],
@@ -287,9 +293,12 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   ],
   line_end: { send: get('/').replace('localhost\r\n', 'localhost\n'), told: 'does not end with CR LF' },
   head_too_large: { send: get('/', `X-A: ${'a'.repeat(17_000)}`), status: 431, told: 'larger than the server accepts' },
-  request_incomplete: { send: () => sendAndEnd(form(good).slice(0, -1)), told: 'ended in the middle of a request' },
+  request_incomplete: {
+    send: () => sendAndEnd(form(good).slice(0, -1)),
+    told: 'The connection closed before the request was complete',
+  },
   after_close: { send: get('/', 'Connection: close') + get('/'), status: 0, told: '' },
-  not_found: { send: get('/nothing'), status: 404, told: 'There is no such address' },
+  not_found: { send: get('/nothing'), status: 404, told: 'This path does not exist' },
   method_not_allowed: {
     send: get('/oauth/token'),
     status: 405,
@@ -313,13 +322,13 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   },
   not_http: [
     { send: 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n', told: 'carries a PROXY protocol header, version 1' },
-    { send: '\x16\x03\x01\r\n\r\n', told: 'carries TLS where an HTTP request is expected' },
+    { send: '\x16\x03\x01\r\n\r\n', told: 'carries TLS; an HTTP request was expected' },
     { send: () => toOps('\x16\x03\x01\x02\x00'), status: 0, told: '', facts: { found: 'TLS' } },
   ],
   http_error: {
     send: get('/conflict', bearer),
     status: 409,
-    told: 'the code is CONFLICT',
+    told: 'the code CONFLICT',
     facts: { code: 'CONFLICT' },
   },
 }

@@ -320,7 +320,7 @@ t.test('reports all problems of the list of issuers together, and does not start
     [{ ...entry, jwks_file: undefined }, /exactly one of/],
     [{ ...entry, jwks_uri: 'https://idp.example/jwks' }, /exactly one of/],
     [{ ...entry, jwks_file: undefined, jwks_uri: 'http://idp.example/jwks' }, /jwks_uri must be/],
-    [{ ...entry, ca_file: 'ca.pem' }, /ca_file is for jwks_uri/],
+    [{ ...entry, ca_file: 'ca.pem' }, /ca_file requires jwks_uri/],
     [
       { ...entry, jwks_file: undefined, jwks_uri: 'https://idp.example/jwks', ca_file: 'text.json' },
       /text\.json: there is no PEM block in this file/,
@@ -340,13 +340,13 @@ t.test('reports all problems of the list of issuers together, and does not start
   ]
   for (const [wrong, problem] of rows) t.throws(() => read([wrong]), { message: problem }, String(problem))
   t.throws(() => read([entry, entry]), { message: /listed twice/ })
-  t.throws(() => read([entry, { ...entry, issuer: 'https://b.example' }]), { message: /subject_prefix must be given/ })
+  t.throws(() => read([entry, { ...entry, issuer: 'https://b.example' }]), { message: /subject_prefix is required/ })
   const prefixes = ['a', 'ab'].map(prefix => ({
     ...entry,
     issuer: `https://${prefix}.example`,
     subject_prefix: prefix,
   }))
-  t.throws(() => read(prefixes), { message: /must not begin that of another/ })
+  t.throws(() => read(prefixes), { message: /must not be a prefix of another one/ })
   t.throws(() => read([{ ...entry, audience: 1 }, { issuer: idp }]), {
     message: /audience must be.*\n.*exactly one of/s,
   })

@@ -2,7 +2,7 @@
 // says can steer a terminal (LK03). N-25, RFC 9068 §2.2.
 import t from 'tap'
 import { levelOf } from '../../src/core/access-token.ts'
-import { printable } from '../../src/core/printable.ts'
+import { escapeForDisplay } from '../../src/core/escape-for-display.ts'
 import { decodeToken, describeDistance, explainClaims } from '../../src/text/describe-token.ts'
 import { encode, thumbprint } from '../helpers/tokens/forge-token.ts'
 
@@ -50,10 +50,10 @@ t.test('each claim is explained, in the order of the token', async t => {
     { value: '2027-01-15T08:04:59Z', words: 'expires in 4 minutes' },
     { words: 'valid from now' },
     { value: '{"sub":"alice"}' },
-    { value: 'true', words: /nothing that tlsbound knows/ },
+    { value: 'true', words: /unknown to tlsbound/ },
     { value: x5t, words: /certificate/ },
     { value: exporter, words: /connection/ },
-    { words: /nothing that tlsbound knows/ },
+    { words: /unknown to tlsbound/ },
   ])
   t.match(
     explainClaims({ exp: now }, now),
@@ -73,10 +73,10 @@ t.test('values of any kind are explained, and none is taken for a time or a conf
   t.match(explainClaims({ exp: 8_640_000_000_000 }, now), [{ value: '+275760-09-13T00:00:00Z' }], 'the last second')
   t.match(explainClaims({ exp: now + 1.5 }, now), [{ value: /\.500Z$/, words: 'expires in 1 second' }], 'RFC 7519 §2')
   for (const name of ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'grant', 'act'])
-    t.notMatch(explainClaims({ [name]: 'x' }, now)[0]?.words, /^$|nothing/, name)
+    t.notMatch(explainClaims({ [name]: 'x' }, now)[0]?.words, /^$|unknown to tlsbound/, name)
   t.match(explainClaims(JSON.parse('{"__proto__":"x","toString":1}'), now), [
-    { words: /nothing/ },
-    { words: /nothing/ },
+    { words: /unknown to tlsbound/ },
+    { words: /unknown to tlsbound/ },
   ])
 })
 
@@ -114,12 +114,12 @@ t.test('distances are in whole units, rounded to now', async t => {
 
 t.test('nothing of a token ends a line, steers a terminal or turns the writing round', async t => {
   const hostile = 'a\nVerdict\r\t\u001b[2J\u009b\u007f\u0000\u2028\u202e\u{e0041}\ud800\uffff'
-  const shown = printable(hostile)
+  const shown = escapeForDisplay(hostile)
   t.equal(
     shown,
     'a\\u{a}Verdict\\u{d}\\u{9}\\u{1b}[2J\\u{9b}\\u{7f}\\u{0}\\u{2028}\\u{202e}\\u{e0041}\\u{d800}\\u{ffff}',
   )
-  t.equal(printable('alice – Zürich 東京'), 'alice – Zürich 東京', 'control')
+  t.equal(escapeForDisplay('alice – Zürich 東京'), 'alice – Zürich 東京', 'control')
   for (const { name, value } of explainClaims({ [hostile]: hostile, sub: [hostile], cnf: { [hostile]: hostile } }, now))
     t.notMatch(name + value, /[\p{Cc}\p{Cf}\u2028]/u)
 })

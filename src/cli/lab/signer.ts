@@ -2,7 +2,7 @@
 // says is judged, and not only whether somebody changed it.
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { withLowS } from '../../core/compact-jws.ts'
-import { readProofAlgorithms, signProof } from '../../core/proof-algorithm.ts'
+import { proofAlgorithmsOf, signProof } from '../../core/proof-algorithm.ts'
 import { FileProblem } from '../../files/file-problem.ts'
 import { NotTried } from '../../lab/attempt.ts'
 import type { Cast } from '../../lab/cast.ts'
@@ -14,7 +14,7 @@ export function readSigner(file: string): NonNullable<Cast['signClaims']> {
   return (header, claims) => {
     const { alg, kid } = header as { alg?: unknown; kid?: unknown }
     const key = keys.find(candidate => candidate.kid === kid) ?? (keys.length === 1 ? keys[0] : undefined)
-    const algorithm = key && readProofAlgorithms(key.key).find(known => known === alg)
+    const algorithm = key && proofAlgorithmsOf(key.key).find(known => known === alg)
     if (key === undefined || algorithm === undefined) throw new NotTried('the signing key is not the one of the server')
     const input = [header, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
     const signature = signProof(algorithm, Buffer.from(input), key.key)

@@ -1,7 +1,7 @@
 // The report for a terminal: one matrix of all scenarios and runs, and below it what needs a word: failures with their remedy,
 // thefts that the level does not promise to stop, and what could not be tried.
 
-import { printable } from '../../core/printable.ts'
+import { escapeForDisplay } from '../../core/escape-for-display.ts'
 import type { Outcome } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import {
@@ -71,7 +71,7 @@ function writeFailures(runs: readonly Run[], paint: PaintOutcome): string[] {
   const failures = listFindings(runs, 'failed')
   if (failures.length === 0) return []
   const lines = failures.flatMap(({ finding, run }) => [
-    `  ${paint(finding.scenario.id, 'failed')}, ${describeSetting(run)}: ${printable(finding.evidence)}`,
+    `  ${paint(finding.scenario.id, 'failed')}, ${describeSetting(run)}: ${escapeForDisplay(finding.evidence)}`,
     `    Remedy: ${remedyOf(finding)}.`,
   ])
   return ['', 'What the server must reject:', ...lines]
@@ -83,7 +83,7 @@ function writeGroups(heading: string, runs: readonly Run[], outcome: Outcome): s
   if (groups.size === 0) return []
   const lines = [...groups].map(([evidence, found]) => {
     const ids = [...new Set(found.map(({ finding }) => finding.scenario.id))]
-    return `  ${ids.join(', ')}: ${printable(evidence)}`
+    return `  ${ids.join(', ')}: ${escapeForDisplay(evidence)}`
   })
   return ['', heading, ...lines]
 }

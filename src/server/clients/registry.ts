@@ -1,5 +1,5 @@
 // The registered clients in memory: those of the file and those of the store, which override the file. Follows changes.
-import { type Client, readClient, readClients } from '../../core/client.ts'
+import { type Client, parseClient, parseClients } from '../../core/client.ts'
 import type { ClientRecord, ClientSecret } from '../../store/store.ts'
 
 export interface RegisteredClient {
@@ -104,7 +104,7 @@ const nothing: Omit<ClientRecord, 'id'> = { registration: undefined, disabled: f
 /** Parses registrations. @throws TypeError naming every problem. */
 function readFile(registrations: readonly object[]): Map<string, RegisteredClient> {
   const problems: string[] = []
-  const clients = [...readClients(registrations, problems).values()]
+  const clients = [...parseClients(registrations, problems).values()]
   if (problems.length > 0) throw new TypeError(problems.join('\n'))
   const registered = clients.map((client, index): [string, RegisteredClient] => {
     const registration = JSON.stringify(registrations[index])
@@ -117,7 +117,7 @@ function readFile(registrations: readonly object[]): Map<string, RegisteredClien
 function parse(registration: string, id: string): Client | undefined {
   const problems: string[] = []
   try {
-    const client = readClient(JSON.parse(registration), problem => problems.push(problem))
+    const client = parseClient(JSON.parse(registration), problem => problems.push(problem))
     return problems.length === 0 && client?.id === id ? client : undefined
   } catch {
     return undefined

@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { buildOpaqueToken, hashOpaqueToken } from '../../core/opaque-token.ts'
-import type { Wish } from '../../core/policy.ts'
+import type { TokenRequest } from '../../core/policy.ts'
 import type { Form } from '../bodies.ts'
 import type { ServerParts } from '../parts.ts'
 import type { Authenticated } from './authenticate.ts'
@@ -20,14 +20,14 @@ export interface GrantRequest {
 export type Grant = (request: GrantRequest) => Promise<TokenAnswer>
 
 /** The parameters of every grant (RFC 6749 §3.3, RFC 8707 §2, token_binding). */
-export function readWish({ scope, token_binding: binding, resource }: Form): Wish {
+export function tokenRequestOf({ scope, token_binding: binding, resource }: Form): TokenRequest {
   return { scope, binding, resource }
 }
 
 /** Stores a new grant with its first refresh token, which is bound to the presenter's certificate. */
 export async function startGrant(
   { at: created, issuedAfter, client, presenter }: Authenticated,
-  { permission, subject, act }: Issuance,
+  { authorization, subject, act }: Issuance,
   { store, settings }: Pick<ServerParts, 'store' | 'settings'>,
 ): Promise<{ grant: string; refreshToken: string }> {
   const grant = randomUUID()
@@ -37,9 +37,9 @@ export async function startGrant(
       id: grant,
       clientId: client.id,
       subject,
-      scope: permission.scope,
-      audience: permission.aud,
-      binding: permission.binding,
+      scope: authorization.scope,
+      audience: authorization.aud,
+      binding: authorization.binding,
       certificate: presenter.certificate.thumbprint,
       rotation: client.rotation,
       created,

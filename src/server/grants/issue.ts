@@ -6,7 +6,7 @@ import type { GrantType } from '../../core/client.ts'
 import type { Confirmation } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../core/opaque-token.ts'
-import type { Permission } from '../../core/policy.ts'
+import type { Authorization } from '../../core/policy.ts'
 import type { ServerParts } from '../parts.ts'
 import type { Authenticated } from './authenticate.ts'
 
@@ -23,7 +23,7 @@ export interface TokenAnswer {
 /** The contents of an access token after authorization. */
 export interface Issuance {
   readonly grantType: GrantType
-  readonly permission: Permission
+  readonly authorization: Authorization
   /** Built before anything is stored, since the connection may not support the binding. */
   readonly cnf: Confirmation
   readonly subject: string
@@ -39,10 +39,10 @@ type IssuanceParts = Pick<ServerParts, 'settings' | 'keys' | 'verifier' | 'store
 export async function issueAccessToken(
   request: FastifyRequest,
   { at: issuedAt, issuedAfter, client, connection }: Authenticated,
-  { grantType, permission, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
+  { grantType, authorization, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
   { settings, keys, verifier, store, state, audit }: IssuanceParts,
 ): Promise<TokenAnswer> {
-  const { aud, scope, binding } = permission
+  const { aud, scope, binding } = authorization
   const claims: AccessTokenClaims = {
     iss: settings.issuer,
     sub: subject,

@@ -1,11 +1,11 @@
 // grant_type refresh_token (RFC 6749 §6). The token is bound to the certificate, so a new connection can refresh. The
 // policy is evaluated again each time. Use is one atomic step, and a second use revokes the grant (RFC 9700 §4.14).
 import { randomBytes } from 'node:crypto'
-import { readScope } from '../../core/access-token.ts'
+import { parseScope } from '../../core/access-token.ts'
 import { confirm } from '../../core/confirmation.ts'
 import { OAuthError, type Why } from '../../core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
-import { decide, isSameTarget, withoutQuery } from '../../core/policy.ts'
+import { authorize, isSameTarget, withoutQuery } from '../../core/policy.ts'
 import { refreshReasons } from '../../core/refresh-token.ts'
 import type { Grant as Stored } from '../../store/store.ts'
 import { requireParameter } from '../bodies.ts'
@@ -29,8 +29,8 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
     throw refuse(['refresh_certificate_mismatch', 'other_certificate'], alive)
 
   const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
-  const granted = readScope(grant.scope)
-  if (!readScope(scope).every(token => granted.includes(token)))
+  const granted = parseScope(grant.scope)
+  if (!parseScope(scope).every(token => granted.includes(token)))
     throw new OAuthError('invalid_scope', 'scope_denied', 'wider_than_granted', { found: scope, expected: grant.scope })
   if (!isSameTarget(resource, grant.audience))
     // never wider than granted
@@ -38,8 +38,8 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
       found: withoutQuery(resource),
       expected: grant.audience,
     })
-  const permission = decide(client, { scope, binding, resource: grant.audience }, parts.targets)
-  const cnf = confirm(presenter, permission.binding) // before anything changes, since it may refuse
+  const authorization = authorize(client, { scope, binding, resource: grant.audience }, parts.targets)
+  const cnf = confirm(presenter, authorization.binding) // before anything changes, since it may refuse
 
   const successor = buildOpaqueToken('rt', randomBytes(32))
   const used = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
@@ -55,7 +55,14 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
     throw new OAuthError('invalid_grant', ...refreshReasons[outcome])
   audit.refreshRotated(request, grant, outcome)
   const { subject, id, actor } = grant
-  const issuance = { grantType: 'refresh_token', permission, cnf, subject, grant: id, act: readActor(actor) } as const
+  const issuance = {
+    grantType: 'refresh_token',
+    authorization,
+    cnf,
+    subject,
+    grant: id,
+    act: readActor(actor),
+  } as const
   const answer = await issueAccessToken(request, by, issuance, parts)
   return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
 }

@@ -1,13 +1,13 @@
 // The subject_token of an exchange → the subject (RFC 8693 §2.1). An outside issuer's token by that issuer's rules; one of
 // ours only from its own presenter, like anywhere else. It is written nowhere, and every refusal of it looks the same.
 
-import { type AccessTokenClaims, checkClaims, readScope } from '../../core/access-token.ts'
+import { type AccessTokenClaims, checkClaims, parseScope } from '../../core/access-token.ts'
 import { verifyConfirmation } from '../../core/confirmation.ts'
 import { describeValue } from '../../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { isOpaqueToken } from '../../core/opaque-token.ts'
-import { readOutsideSubject, type Subject } from '../../core/subject-token.ts'
+import { type Subject, verifyOutsideSubject } from '../../core/subject-token.ts'
 import { type Presentation, requireProof } from '../../verify/proofs.ts'
 import { describeToken } from '../../verify/token-facts.ts'
 import type { ServerParts } from '../parts.ts'
@@ -55,7 +55,7 @@ async function readOutside(token: string, type: string, by: Authenticated, parts
   if (read === undefined) throw invalid('not_trusted')
   if (!fits(read.type, type)) throw invalid('typ', { found: describeValue(read.type), expected: type })
   const { client, presenter } = by
-  const subject = readOutsideSubject(read.claims, read.rules, {
+  const subject = verifyOutsideSubject(read.claims, read.rules, {
     clientId: client.id,
     presenter,
     now: parts.clock() / 1000,
@@ -91,7 +91,7 @@ async function readOurs(
     if (owner !== client.id) throw invalid('other_client', { found: owner, expected: client.id })
     if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid('typ', { found: type })
     const { sub, scope, exp, act, grant } = claims
-    return { sub, scope: readScope(scope), expires: Math.floor(exp), act, audience: aud, grant, binding }
+    return { sub, scope: parseScope(scope), expires: Math.floor(exp), act, audience: aud, grant, binding }
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code === 'temporarily_unavailable') throw error
     const refusal = explainOurs(error)

@@ -2,7 +2,7 @@
 // Never more scope than it had, never longer than it lasts, and bound as every token of ours is, never more weakly than it.
 import { confirm, isAtLeast } from '../../core/confirmation.ts'
 import { malformed, OAuthError } from '../../core/errors.ts'
-import { decide, isSameTarget, withoutQuery } from '../../core/policy.ts'
+import { authorize, isSameTarget, withoutQuery } from '../../core/policy.ts'
 import { narrowScope } from '../../core/subject-token.ts'
 import { type Form, requireParameter } from '../bodies.ts'
 import { type GrantRequest, startGrant } from './grant.ts'
@@ -32,16 +32,16 @@ export async function tokenExchange({ request, form, by, parts }: GrantRequest):
   const scope = narrowScope(form.scope, subject.scope, client.scope)
   const { binding: least = 'certificate' } = subject
   const binding = form.token_binding ?? (isAtLeast(client.bindings[0], least) ? undefined : least)
-  const permission = decide(client, { scope, binding, resource }, parts.targets)
-  if (!isAtLeast(permission.binding, least))
+  const authorization = authorize(client, { scope, binding, resource }, parts.targets)
+  if (!isAtLeast(authorization.binding, least))
     throw new OAuthError('invalid_request', 'binding_not_allowed', 'weaker_than_subject', {
-      found: permission.binding,
+      found: authorization.binding,
       expected: least,
     })
-  const cnf = confirm(presenter, permission.binding)
+  const cnf = confirm(presenter, authorization.binding)
 
   const { sub, act, expires } = subject
-  const issuance = { grantType, permission, cnf, subject: sub, act, expires }
+  const issuance = { grantType, authorization, cnf, subject: sub, act, expires }
   const answer = { issued_token_type: accessToken }
   // What comes of a token of ours stays in its grant, if it has one, and never outlives it.
   if (subject.audience !== undefined || !client.grantTypes.has('refresh_token'))

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { FetchDetail } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
-import { readUsableReporterKeys } from '../../core/leak-signature.ts'
+import { parseUsableReporterKeys } from '../../core/leak-signature.ts'
 import { createRemoteDocument, type RemoteDocumentOptions } from '../../keys/remote-document.ts'
 
 export interface FindReporterKey {
@@ -17,7 +17,7 @@ export function createRemoteReporterKeys(
   options: Pick<RemoteDocumentOptions, 'uri'> & Partial<RemoteDocumentOptions>,
 ): FindReporterKey {
   const { uri, ca, clock = () => performance.now(), timeout = 5000 } = options
-  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, readUsableReporterKeys)
+  const lookUp = createRemoteDocument({ uri, ca, clock, timeout }, parseUsableReporterKeys)
   return identifier =>
     lookUp(keys => keys.get(identifier)).catch((cause: unknown) => {
       if (!(cause instanceof OAuthError)) throw cause

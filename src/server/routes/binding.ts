@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { hasExtendedMasterSecret, readChannelBindings } from '../../core/channel-binding.ts'
 import { confirm, type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
-import { readProofAlgorithms } from '../../core/proof-algorithm.ts'
+import { proofAlgorithmsOf } from '../../core/proof-algorithm.ts'
 import { describeSubject } from '../../core/subject-rule.ts'
 import { type Connection, connectionOf, requirePresenter } from '../../tls/connection.ts'
 import type { ServerParts } from '../parts.ts'
@@ -52,7 +52,7 @@ function describeCertificate(connection: Connection, now: number): object | null
       subject: describeSubject(x509),
       'x5t#S256': thumbprint,
       valid_to: x509.validToDate.toISOString(),
-      proof_algorithms: readProofAlgorithms(x509.publicKey),
+      proof_algorithms: proofAlgorithmsOf(x509.publicKey),
     }
   } catch (error) {
     if (error instanceof OAuthError) return { reason: error.reason }

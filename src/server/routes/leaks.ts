@@ -2,7 +2,7 @@
 // only on the form of the report, so that it does not reveal which tokens are valid (docs/reference/leak-reports.md).
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../../core/errors.ts'
-import { type LeakReport, maximumReport, readLeakReport } from '../../core/leak-report.ts'
+import { type LeakReport, maximumReport, parseLeakReport } from '../../core/leak-report.ts'
 import { acceptJsonOctets } from '../bodies.ts'
 import { type Reporter, readReporter, verifyReport } from '../incidents/leak-reporter.ts'
 import { createLeakResponse, type LeakResponseParts } from '../incidents/leak-response.ts'
@@ -55,7 +55,7 @@ export function leaksRoute(app: FastifyInstance, parts: LeakParts): void {
 
 /** Parses a report. @throws OAuthError `malformed_request` */
 function readReport(body: Buffer): LeakReport {
-  const report = readLeakReport(parseJson(body))
+  const report = parseLeakReport(parseJson(body))
   if (report === undefined)
     throw new OAuthError('invalid_request', 'malformed_request', 'body_form', {
       expected: 'a JSON array of objects with the member token, at least one',

@@ -4,7 +4,7 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { readReporterKeys } from '../../../src/core/leak-signature.ts'
+import { parseReporterKeys } from '../../../src/core/leak-signature.ts'
 import { makeDemoPki } from '../../../src/pki/demo.ts'
 import { createRemoteReporterKeys } from '../../../src/server/incidents/reporter-keys.ts'
 import { type Answer, issueCertificate, startTestServer } from '../../../src/testing/server.ts'
@@ -103,7 +103,7 @@ t.test("rejects a signature that is not the reporter's, over this body, in the s
 t.test('requires r and s of the signature in DER, not concatenated', async t => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const body = reportOf('x')
-  const key = readReporterKeys(JSON.parse(publicKeys({ identifier: 'a', publicPem: pemOf(publicKey) }))).get('a')
+  const key = parseReporterKeys(JSON.parse(publicKeys({ identifier: 'a', publicPem: pemOf(publicKey) }))).get('a')
   const own = await startTestServer({ clients, leakKeys: () => key })
   t.teardown(() => own.close())
   const connection = await own.connect(null)
@@ -250,7 +250,7 @@ t.test('accepts no signature without keys, and does not start with an invalid ke
   const { publicKey: rsa } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const { privateKey, publicKey: good } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const list = (publicPem: string, identifier = 'x') => publicKeys({ identifier, publicPem })
-  t.equal(readReporterKeys(JSON.parse(list(pemOf(good)))).size, 1, 'control')
+  t.equal(parseReporterKeys(JSON.parse(list(pemOf(good)))).size, 1, 'control')
   const unusable: Record<string, readonly [document: string, says: RegExp]> = {
     'no JSON': ['x', /line 1, column 1: this word is not JSON/],
     'no list': ['{}', /public_keys must be a list/],

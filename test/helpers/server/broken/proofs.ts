@@ -3,7 +3,7 @@ import { hashToken, type ProofClaims } from '../../../../src/core/binding-proof.
 import { proofExporterLabel } from '../../../../src/core/channel-binding.ts'
 import { parseObject } from '../../../../src/core/compact-jws.ts'
 import type { Presenter } from '../../../../src/core/presenter.ts'
-import { readProofAlgorithms, verifyProofSignature } from '../../../../src/core/proof-algorithm.ts'
+import { proofAlgorithmsOf, verifyProofSignature } from '../../../../src/core/proof-algorithm.ts'
 import { readProof } from '../../../../src/verify/proofs.ts'
 import type { Asker, Fault } from '../broken-server.ts'
 import { fitWhere, thumbprintOf } from './claims.ts'
@@ -30,7 +30,7 @@ function without(left: Check): Fault {
 
 function check(proof: string, { request, server }: Asker, presenter: Presenter): Record<Check, boolean> {
   const [header = '', payload = '', signature = ''] = proof.split('.')
-  const [algorithm] = readProofAlgorithms(presenter.certificate.x509.publicKey)
+  const [algorithm] = proofAlgorithmsOf(presenter.certificate.x509.publicKey)
   const claims = (parseObject(Buffer.from(payload, 'base64url').toString()) ?? {}) as Partial<ProofClaims>
   const token = /^bearer (.*)$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
   const octets = Buffer.from(signature, 'base64url')

@@ -1,39 +1,39 @@
-// Peers that are slow on purpose: a body that never ends, an answer that is never taken. Node bounds how long a request
-// over HTTP/1.1 takes to come, and nothing else. Whoever waits for us is not slow, and may wait as long as it likes.
+// Timeouts for slow peers: an incomplete request body, or a response that the peer does not read. Node limits only the time to
+// receive an HTTP/1.1 request. A peer that waits for a response never times out.
 import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
 import { TLSSocket } from 'node:tls'
 import { connectionOf } from './connection.ts'
 
-export interface Slowness {
-  /** Seconds that a request may take from its first octet to its last. */
+export interface Timeouts {
+  /** Seconds from the first to the last octet of a request. */
   readonly request: number
-  /** Seconds after which a connection without requests ends, and one that does not take what we have written on it. */
+  /** Seconds after which a connection is closed that has no requests, or whose peer does not read. */
   readonly idle: number
 }
 
-/** Ends what slow peers keep open. */
-export function endSlowPeers(server: Http2SecureServer, limits: Slowness): void {
+/** Closes streams and connections of slow peers. */
+export function enforceTimeouts(server: Http2SecureServer, limits: Timeouts): void {
   const during = limits.idle * 1000
   server.setTimeout(during)
   const onTimeout = (peer: TLSSocket | ServerHttp2Session) => {
     if (!(peer instanceof TLSSocket)) peer.close()
-    // During a request this is the timeout that a socket has; between two of them Node gives it another.
+    // A socket has this timeout during a request; between requests Node sets another one.
     else if (peer.timeout !== during || peer.writableLength > 0) peer.destroy()
   }
   server.on('timeout', onTimeout as () => void)
   server.on('session', session => watchStreams(session, limits))
 }
 
-/** What is known of a stream: since when it is open, and since when how much of an answer waits to be taken. */
+/** The state of a stream: when it was opened, the unread octets of its response, and the time of their last change. */
 interface Watched {
   readonly opened: number
   waiting: number
   since: number
 }
 
-/** Looks at all streams of a connection every now and then, so that none of them needs a timer of its own. */
-function watchStreams(session: ServerHttp2Session, { request, idle }: Slowness): void {
+/** Checks all streams of a connection at intervals, so that they do not need a timer each. */
+function watchStreams(session: ServerHttp2Session, { request, idle }: Timeouts): void {
   const streams = new Map<ServerHttp2Stream, Watched>()
   session.on('stream', stream => {
     const now = performance.now()
@@ -47,7 +47,7 @@ function watchStreams(session: ServerHttp2Session, { request, idle }: Slowness):
       if (!endAfterHeaders && !readableEnded && now - watched.opened > request * 1000)
         stream.close(constants.NGHTTP2_CANCEL)
       if (waiting === 0 || waiting !== watched.waiting) Object.assign(watched, { waiting, since: now })
-      else if (now - watched.since > idle * 1000) connectionOf(session.socket)?.socket.destroy() // else Node would wait for what is not taken to be written
+      else if (now - watched.since > idle * 1000) connectionOf(session.socket)?.socket.destroy() // otherwise Node would wait until the unread octets are written
     }
   }
   const timer = setInterval(look, (Math.min(request, idle) * 1000) / 4).unref()
