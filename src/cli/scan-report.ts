@@ -21,7 +21,7 @@ export async function reportLeaks(
     identity: readIdentityFiles(files)(),
     scope: 'leaks:report',
     connections: 1,
-    patience: 10,
+    timeout: 10,
     ...present({ clientId }),
   })
   try {

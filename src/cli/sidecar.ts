@@ -30,7 +30,7 @@ export const command: Command = {
     const read = createOptionReader(values, process.env)
     const origin = read(upstream)
     if (origin === undefined) throw new UsageError(`--${upstream.name} (${upstream.variable}) is missing`)
-    const patience = Math.min(30, (read(timeout) ?? 60) / 2) // so that a request without a connection learns that
+    const acquireTimeout = Math.min(30, (read(timeout) ?? 60) / 2) // shorter than that of a request, which then reports it
     const place = read(listen) ?? { path: 'run/tlsbound.sock' }
     const where = 'path' in place ? { ...place, ...present({ mode: read(socketMode) }) } : place
     const rules = present({ authorization: read(authorization), timeout: read(timeout) })
@@ -38,7 +38,14 @@ export const command: Command = {
     const { files, clientId } = requireIdentity(values)
 
     const identity = readIdentityFiles(files, ({ message }) => writeMessage(`The certificate in use stays: ${message}`))
-    const client = createClient({ origin, identity, connections, patience, ...tokens, ...present({ clientId }) })
+    const client = createClient({
+      origin,
+      identity,
+      connections,
+      timeout: acquireTimeout,
+      ...tokens,
+      ...present({ clientId }),
+    })
     const sidecar = await startSidecar({ client, listen: where, log: writeMessage, ...rules })
     const { address } = sidecar
     process.stdout.write(`${values.json === true ? JSON.stringify({ listen: address, upstream: origin }) : address}\n`)

@@ -68,7 +68,7 @@ function inTime<T>(socket: TLSSocket, ask: () => Promise<T>): Promise<T> {
   // Neither HTTP module reports the end of a socket that had ended before it was given it.
   if (socket.destroyed) return Promise.reject(new Error('the connection has ended'))
   return new Promise((resolve, reject) => {
-    const late = () => socket.destroy(new Error(`no whole answer within ${patience / 1000} s`))
+    const late = () => socket.destroy(new Error(`no complete response within ${patience / 1000} s`))
     const timer = setTimeout(late, patience)
     let reading: NodeJS.Timeout | undefined
     const onClose = () => {

@@ -39,8 +39,8 @@ const accessToken = [{ typ: 'at+jwt', alg: 'ES256', kid: 'one' }, {}, {}]
   .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
   .join('.')
 
-/** Seconds that a caller with patience of its own waits. */
-const patience = 5
+/** Seconds that a caller with timeout of its own waits. */
+const timeout = 5
 
 /** Key exchange groups, with some that are not offered by default: TLS 1.2 takes no key on a curve that is not offered. */
 export const groups = 'P-256:brainpoolP256r1:brainpoolP384r1:secp256k1:secp224k1:sect283k1'
@@ -81,7 +81,7 @@ export const callers: Readonly<Record<string, (called: Called) => Promise<void>>
   'client, HTTP/1.1': ({ origin, identity }) => useClient(origin, identity, false),
   sidecar: ({ origin, identity }) =>
     inFolder(async folder => {
-      const client = createClient({ origin, identity, clientId: 'alice', patience })
+      const client = createClient({ origin, identity, clientId: 'alice', timeout })
       const sidecar = await startSidecar({ client, listen: { path: join(folder, 's') } })
       try {
         const { status, text } = await get(join(folder, 's'))
@@ -151,7 +151,7 @@ async function useChannel(origin: string, identity: Identity, http2: boolean): P
 }
 
 async function useClient(origin: string, identity: Identity, http2: boolean): Promise<void> {
-  const client = createClient({ origin, identity, clientId: 'alice', http2, patience })
+  const client = createClient({ origin, identity, clientId: 'alice', http2, timeout })
   try {
     await (await client.fetch('/api/whoami')).text()
   } finally {
