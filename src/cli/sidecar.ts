@@ -8,17 +8,17 @@ import { writeMessage } from './output.ts'
 import { authorization, issuer, listen, sidecarOptions, socketMode, timeout, upstream } from './sidecar-options.ts'
 import { readTokenOptions, tokenOptions } from './token-options.ts'
 
-/** How many there are at most: over HTTP/1.1 each event stream keeps one to itself, over HTTP/2 they share one. */
+/** The maximum number of connections: over HTTP/1.1 each event stream occupies one. */
 const connections = 32
 
-/** Milliseconds from a signal to the end, whatever is still under way. */
+/** Milliseconds from a signal to the end, even with requests under way. */
 const longestGoodbye = 10_000
 
 export const command: Command = {
   usage: ['--upstream URL [OPTIONS]'],
   description: [
     'Lets any local program use one protected server over plain HTTP. The sidecar has the certificate and its key, keeps the connections open, requests the tokens and signs the proofs, also when the server restarts. GET /_status shows its state.',
-    'Certificate, key and authorities can be renewed at any time: the sidecar loads changed files by itself.',
+    'Certificate, key and authorities can be renewed at any time: the sidecar reloads changed files.',
   ],
   options: [...sidecarOptions, ...tokenOptions, ...identityOptions],
   groupNotes: identityNotes,
@@ -37,7 +37,9 @@ export const command: Command = {
     const tokens = { ...readTokenOptions(values), ...present({ issuer: read(issuer) }) }
     const { files, clientId } = requireIdentity(values)
 
-    const identity = readIdentityFiles(files, ({ message }) => writeMessage(`The certificate in use stays: ${message}`))
+    const identity = readIdentityFiles(files, ({ message }) =>
+      writeMessage(`The previous certificate stays in use: ${message}`),
+    )
     const client = createClient({
       origin,
       identity,
@@ -49,12 +51,12 @@ export const command: Command = {
     const sidecar = await startSidecar({ client, listen: where, log: writeMessage, ...rules })
     const { address } = sidecar
     process.stdout.write(`${values.json === true ? JSON.stringify({ listen: address, upstream: origin }) : address}\n`)
-    if ('port' in place) writeMessage('Every user of this machine can use it.')
+    if ('port' in place) writeMessage('Every user of this machine can use this port.')
     else writeMessage(`Try curl --unix-socket ${place.path} http://any/_status`)
 
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.once(signal, () => {
-        writeMessage(`${signal}: answering what is under way, then closing.`)
+        writeMessage(`${signal}: completing the requests under way, then closing.`)
         setTimeout(() => process.exit(0), longestGoodbye).unref()
         sidecar.close().catch((error: Error) => writeMessage(error.message))
       })

@@ -27,7 +27,7 @@ export const command: Command = {
   ],
   async run(values, [word, ...others]) {
     const issuer = word === undefined || others.length > 0 ? undefined : httpsUrl.read(word)
-    if (issuer === undefined) throw new UsageError('give the address of one issuer, such as https://localhost:8443')
+    if (issuer === undefined) throw new UsageError('expected the address of one issuer, such as https://localhost:8443')
     const { files, clientId } = requireIdentity(values)
     const wanted = readTokenOptions(values) // before any file: wrong usage is reported first
     const credentials = readCredentials(readIdentityFiles(files)())
@@ -44,7 +44,7 @@ export const command: Command = {
       const channel = endpoint.origin === home.origin ? home : await open(endpoint.origin)
       const { value, binding, answer } = await requestAccessToken(channel, endpoint, demand)
       process.stdout.write(`${values.json === true ? JSON.stringify(answer) : value}\n`)
-      writeMessage(`Level ${binding}: good ${levels[binding]}.`)
+      writeMessage(`Level ${binding}: valid ${levels[binding]}.`)
       writeMessage(describeUse(binding, files.certFile, answer.expires_in))
     } finally {
       for (const channel of channels) channel.destroy()

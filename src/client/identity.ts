@@ -88,7 +88,7 @@ export interface IdentityFiles {
 }
 
 /** Milliseconds between two checks of the files. */
-const lookInterval = 1000
+const pollInterval = 1000
 
 /**
  * Reads an identity from files, and again after they change. While the new files are invalid (for example, only one of
@@ -99,13 +99,13 @@ export function readIdentityFiles(
   files: IdentityFiles,
   onProblem: (problem: ClientError) => void = () => {},
 ): IdentitySource {
-  let state = look(files)
+  let state = fingerprintOf(files)
   let identity = read(files)
-  let lookedAt = performance.now()
+  let polledAt = performance.now()
   return () => {
-    if (performance.now() - lookedAt < lookInterval) return identity
-    lookedAt = performance.now()
-    const now = look(files)
+    if (performance.now() - polledAt < pollInterval) return identity
+    polledAt = performance.now()
+    const now = fingerprintOf(files)
     if (now === state) return identity
     state = now
     try {
@@ -132,7 +132,7 @@ function read({ certFile, keyFile, keyPassphraseFile: passphraseFile, caFile }: 
 }
 
 /** Returns a fingerprint of the files: modification time, size, and inode (for files that are replaced). */
-function look({ certFile, keyFile, keyPassphraseFile = keyFile, caFile }: IdentityFiles): string {
+function fingerprintOf({ certFile, keyFile, keyPassphraseFile = keyFile, caFile }: IdentityFiles): string {
   return [certFile, keyFile, keyPassphraseFile, caFile]
     .map(file => {
       try {

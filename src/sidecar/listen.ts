@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { umask } from 'node:process'
 
 export type Listen =
-  /** Mode 0o660 also admits the group of the process. Default 0o600. */
+  /** Mode 0o660 also admits the group of the sidecar’s user. Default 0o600. */
   | { readonly path: string; readonly mode?: 0o600 | 0o660 }
   /** 0 selects a free port. Every user of this machine can connect. */
   | { readonly port: number }

@@ -39,8 +39,9 @@ t.test(
     const thrown: string[] = places.filter((place: string) => !silent.includes(place))
     t.ok(thrown.length > 20, `${thrown.length} of ${places.length} places have thrown`)
     for (const file of [
-      ...['client/acquire', 'client/attempt', 'client/http1', 'client/http2', 'client/http2-stream', 'client/timeout'],
-      ...['client/pool', 'client/sidecar', 'client/sidecar/forward', 'notify/notifier', 'outgoing/connect'],
+      ...['client/request/acquire', 'client/request/attempt', 'client/request/timeout', 'client/request/pool'],
+      ...['client/connection/http1', 'client/connection/http2', 'client/connection/http2-stream'],
+      ...['sidecar/sidecar', 'sidecar/forward', 'notify/notifier', 'outgoing/connect'],
     ])
       t.ok(
         thrown.some(place => place.startsWith(`${file}.ts:`)),

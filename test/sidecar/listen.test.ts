@@ -57,7 +57,7 @@ t.test('does not replace a socket in use or another file', async t => {
   const path = join(makeFolder(t), 's.sock')
   const first = await startTestSidecar(t, upstream, { listen: { path } })
   const start = (path: string) => startTestSidecar(t, upstream, { listen: { path } })
-  await t.rejects(start(path), { message: /s\.sock.*answers there already/ })
+  await t.rejects(start(path), { message: /s\.sock.*already listening there/ })
   t.match(await ask(first.address, '/'), { status: 200 }, 'the first goes on')
 
   const file = join(makeFolder(t), 'file')
