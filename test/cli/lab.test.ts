@@ -151,9 +151,9 @@ t.test('options override the metadata, and a value that neither has is reported 
     t.equal(given.tokenEndpoint.href, tokenEndpoint)
     t.equal(given.resource.href, resource)
   }
-  await t.rejects(read({ resource }), /give --token-endpoint/)
-  await t.rejects(read({}, metadata), /give --resource/)
-  await t.rejects(read({ name: 'tlsbound' }, metadata), /give --profile rfc8705/)
+  await t.rejects(read({ resource }), /set --token-endpoint/)
+  await t.rejects(read({}, metadata), /set --resource/)
+  await t.rejects(read({ name: 'tlsbound' }, metadata), /set --profile rfc8705/)
 })
 
 t.test('reports wrong usage before any scenario runs', async t => {

@@ -92,7 +92,7 @@ t.test('finds tokens in files by file, line and column, and nothing else', async
   t.match(lines[1], /b\/binary\.bin:\d+:1: opaque access token tlsbound_at_…/)
   t.match(
     lines[2],
-    /b\/long:1:65501: signed access token eyJ…, .*: worthless elsewhere: it is good on the TLS connection/,
+    /b\/long:1:65501: signed access token eyJ…, .*: worthless elsewhere: it is valid only on the TLS connection/,
   )
   t.match(
     lines[3],

@@ -77,7 +77,7 @@ t.test(
     const wait = async (seconds: number) => {
       server.clock += seconds
     }
-    for (const id of ofClaims) t.match(await play(server, id), /^not tried: its tokens are no JWTs/, id)
+    for (const id of ofClaims) t.match(await play(server, id), /^not tried: its tokens are not JWTs/, id)
     for (const id of [...ofRequests, ...ofRefreshTokens, 'revoked-token', 'exchanged-token'])
       t.match(await play(server, id, { stage: { wait } }), /^passed: /, id)
   },
