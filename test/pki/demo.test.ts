@@ -67,7 +67,7 @@ t.test('writes a certificate and a private key per name, and only the owner can 
 
 t.test('writes nothing when a file exists, and names the file and the remedy', async t => {
   const folder = t.testdir({ 'mallory.key': 'precious' })
-  t.throws(() => writeDemoPki(folder), { message: /mallory\.key exists already.*--force/ })
+  t.throws(() => writeDemoPki(folder), { message: /mallory\.key exists, nothing was written; --force/ })
   t.same(readdirSync(folder), ['mallory.key'])
   t.equal(readFileSync(join(folder, 'mallory.key'), 'utf8'), 'precious')
 })
@@ -81,7 +81,7 @@ t.test('force replaces a file instead of writing into it', async t => {
   ]
   chmodSync(key, 0o666)
   symlinkSync(target, link)
-  t.throws(() => writeDemoPki(folder), /exists already/)
+  t.throws(() => writeDemoPki(folder), /exists, nothing was written/)
   writeDemoPki(folder, { force: true })
   t.equal(mode(key), 0o600)
   t.notOk(existsSync(target), 'a key is not written through a symbolic link')
