@@ -133,7 +133,7 @@ t.test('another server: old versions, metadata of somebody else, and no page tha
   const some = await look(bare, 'alice')
   t.match(of('metadata', some), [
     /^✓ the metadata is that of /,
-    /^✗ .*token_endpoint in the metadata of the issuer is "http:\/\/localhost\/token"; it must be an https address/,
+    /^✗ .*token_endpoint in the metadata of the issuer is "http:\/\/localhost\/token"; it must be an https URL/,
     /^✓ jwks_uri: /,
     '✗ the metadata says of no binding that its tokens have it',
     '✗ its key set has no keys',
