@@ -7,7 +7,7 @@ import { nameInput, readChunks } from './input.ts'
 import { jsonOption } from './option.ts'
 import { writeResult } from './output.ts'
 
-/** Findings that are shown; the others are counted. */
+/** How many findings are shown; the others are counted. */
 const shown = 100
 
 export const command: Command = {

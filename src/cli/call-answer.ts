@@ -1,4 +1,4 @@
-// The answer of `tlsbound call`: to stdout or a file, as it comes; and what carried it, in words.
+// The response of `tlsbound call`: written to stdout or a file as it arrives; and a description of its connection.
 import { createWriteStream } from 'node:fs'
 import { STATUS_CODES } from 'node:http'
 import { pipeline } from 'node:stream/promises'
@@ -9,13 +9,13 @@ import { describeDistance } from '../text/describe-token.ts'
 type Answer = Dispatcher.ResponseData
 
 export interface Shown {
-  /** Status line and headers before the body. */
+  /** Whether to write the status line and headers before the body. */
   readonly head: boolean
-  /** Default: stdout. */
+  /** The output file. Default: stdout. */
   readonly file: string | undefined
 }
 
-/** Writes an answer as it comes, which may take as long as the server likes. Rejects when one of the two ends breaks. */
+/** Writes a response as it arrives, without a deadline. Rejects when either end breaks. */
 export async function writeAnswer(answer: Answer, protocol: string, { head, file }: Shown): Promise<void> {
   const output = file === undefined ? process.stdout : createWriteStream(file)
   if (head) output.write(buildHead(answer, protocol))
@@ -25,12 +25,12 @@ export async function writeAnswer(answer: Answer, protocol: string, { head, file
   })
 }
 
-/** `200 OK`, whether the version of HTTP has such words or not. */
+/** Returns status and reason phrase, such as `200 OK`, also for HTTP/2, which has no phrase. */
 export function describeStatus(status: number): string {
   return `${status} ${STATUS_CODES[status] ?? ''}`.trim()
 }
 
-/** What carries the answer: connection, bindings, token, repetitions, a line each. Thumbprints only, and never the token. */
+/** Describes connection, bindings, token and retries, one per line. Contains thumbprints, and never the token. */
 export function describeTransport({ connections, binding: level, counts }: ClientState, now: number): string[] {
   const connection = connections.at(-1)
   if (connection === undefined) return ['the connection has ended already']
@@ -40,7 +40,7 @@ export function describeTransport({ connections, binding: level, counts }: Clien
     `x5t#S256 ${certificate}`,
     ...Object.entries(bindings).map(([type, thumbprint]) => `${type}#S256 ${thumbprint}`),
     token === null
-      ? `token of level ${level}, given up`
+      ? `token of level ${level}, discarded`
       : `token of level ${token.binding}, scope ${JSON.stringify(token.scope)}, expires ${distance(token.expires, now)}`,
     `connections ${counts.connections}, tokens ${counts.tokens}, repeated ${counts.repeated}`,
   ]

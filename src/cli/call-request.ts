@@ -1,4 +1,4 @@
-// The request of `tlsbound call`, with the options of curl: from the arguments to method, path, headers and body.
+// The request of `tlsbound call`: builds method, path, headers and body from options that are those of curl.
 import { UsageError, type Values } from './command.ts'
 import { readInput } from './input.ts'
 import { type Option, readList } from './option.ts'
@@ -34,27 +34,27 @@ export const requestOptions: readonly Option[] = [
   },
 ]
 
-/** What the client writes itself, or what would lead elsewhere. */
+/** Headers that the command sets itself. */
 const reserved: Readonly<Record<string, string>> = {
   authorization: 'this command requests a token and sends it; to send another token, use curl',
   'session-binding-proof': 'this command signs its proofs itself',
   host: 'the token is issued for the server in the address',
 }
 
-/** Reads what is to be sent. @throws UsageError (rejects) for what makes no request, Error for a file that cannot be read. */
+/** Builds the request. @throws UsageError (rejects) for invalid options, Error for an unreadable file. */
 export async function readCallRequest(values: Values): Promise<CallRequest> {
   const [kind, other] = kinds.filter(name => readList(values, name).length > 0)
   if (other !== undefined) throw new UsageError(`--${kind} and --${other} cannot both be the body`)
   const body = kind === undefined ? undefined : await readBody(readList(values, kind), kind)
   const method = String(values.request ?? (body === undefined ? 'GET' : 'POST'))
-  if (!isToken(method) || method === 'CONNECT') throw new UsageError('-X takes a method, such as PUT')
+  if (!isToken(method) || method === 'CONNECT') throw new UsageError('-X must be a method, such as PUT')
   return { method, headers: readHeaders(readList(values, 'header'), kind), body }
 }
 
 const kinds = ['data', 'data-binary', 'json'] as const
 type Kind = (typeof kinds)[number]
 
-/** As curl: the values of -d are joined by &, their files lose line ends; those of the others are taken as they are. */
+/** Builds the body as curl does: values of -d are joined by & and their files lose line ends; others are unchanged. */
 async function readBody(values: readonly string[], kind: Kind): Promise<Buffer> {
   const parts: Uint8Array[] = []
   for (const value of values) {
@@ -70,14 +70,14 @@ async function readBody(values: readonly string[], kind: Kind): Promise<Buffer> 
 
 const lineEnds = [...Buffer.from('\r\n\0')]
 
-/** The headers of curl, which those of `-H` go before; `Name:` leaves one out, `Name;` has no value. */
+/** Builds the headers as curl does: `-H` overrides defaults, `Name:` removes a header, `Name;` sends an empty one. */
 function readHeaders(given: readonly string[], kind: Kind | undefined): CallRequest['headers'] {
   const headers: Record<string, string[]> = {}
   for (const text of given) {
     const [, name = '', separator, value = ''] = /^([^:;]+)([:;])[\t ]*(.*)$/s.exec(text) ?? []
     const lower = name.toLowerCase()
     if (!isToken(name) || (separator === ';' && value !== ''))
-      throw new UsageError('-H takes a header, such as "Accept: text/plain"')
+      throw new UsageError('-H must be a header, such as "Accept: text/plain"')
     if (Object.hasOwn(reserved, lower)) throw new UsageError(`-H ${name}: ${reserved[lower]}`)
     headers[lower] ??= []
     if (value !== '' || separator === ';') headers[lower].push(value)

@@ -1,5 +1,5 @@
-// tlsbound call: sends one request with a bound token, with the options of curl. Unlike curl it requests the token on the
-// connection that the token is used on.
+// tlsbound call: sends one request with a bound token, with the options of curl. Unlike curl, it requests the token on
+// the connection that it uses the token on.
 import type { Dispatcher } from 'undici'
 import { type Client, createClient, readIdentityFiles } from '../client/client.ts'
 import { guarded } from '../core/guard.ts'
@@ -51,7 +51,7 @@ export const command: Command = {
     try {
       const { body = null, ...rest } = request
       const path = url.pathname + url.search
-      // No limit between two parts of a body: an event stream is silent as long as nothing happens.
+      // No limit between two parts of a body: an event stream may be silent for long.
       const answer = await send(client, { ...rest, path, body, bodyTimeout: 0 })
       const state = client.state()
       const now = Math.floor(Date.now() / 1000)
@@ -59,7 +59,7 @@ export const command: Command = {
       const protocol = state.connections.at(-1)?.protocol ?? 'http/1.1'
       const file = values.output === undefined ? undefined : String(values.output)
       await writeAnswer(answer, protocol, { head: values.include === true, file })
-      if (answer.statusCode >= 400) throw new Error(`the server answered ${describeStatus(answer.statusCode)}`)
+      if (answer.statusCode >= 400) throw new Error(`the server responded with ${describeStatus(answer.statusCode)}`)
     } finally {
       await client.close()
     }
@@ -71,19 +71,18 @@ function readUrl(text: string): URL | undefined {
   return url?.protocol === 'https:' && url.username === '' && url.password === '' ? url : undefined
 }
 
-/** Milliseconds. */
-const lookInterval = 50
+const pollInterval = 50
 
-/** Sends a request. A program waits until a server is back; a person wants to know at once that it is not there. */
+/** Sends a request. Fails at once when the server is unreachable: unlike a program, a person does not wait for it. */
 async function send(client: Client, options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> {
   const absence = new AbortController()
-  const look = () => {
+  const poll = () => {
     const { lastProblem } = client.state()
     if (lastProblem?.code === 'cannot_connect') absence.abort(new Error(lastProblem.message))
   }
   const timer = setInterval(
-    guarded(look, error => absence.abort(error)),
-    lookInterval,
+    guarded(poll, error => absence.abort(error)),
+    pollInterval,
   )
   try {
     return await client.dispatcher.request({ ...options, signal: absence.signal })

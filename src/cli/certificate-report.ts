@@ -1,4 +1,4 @@
-// What `tlsbound inspect` says of a client certificate: above all the members that register it, in the form that is compared.
+// The report of `tlsbound inspect` about a client certificate: mainly the registration members that match it.
 
 import { readAlternativeNames } from '../core/alternative-names.ts'
 import { readCertificate } from '../core/presenter.ts'
@@ -8,21 +8,21 @@ import { describeCertificate } from '../tls/certificate-rejection.ts'
 
 export interface CertificateReport {
   readonly type: 'certificate'
-  /** As RFC 4514 writes it; null: there is none, or none that can be read. */
+  /** The subject as RFC 4514 writes it; null when there is none, or it is unreadable. */
   readonly subject: string | null
   readonly issuer: string | null
   readonly serial: string | null
   readonly 'x5t#S256': string
   readonly not_before: string
   readonly not_after: string
-  /** Each registers the certificate with `tls_client_auth`; exactly one of them belongs into a registration. */
+  /** Registration members for `tls_client_auth`; a registration needs exactly one of them. */
   readonly registrations: readonly { readonly member: string; readonly value: string }[]
 }
 
-/** Alternative names that are listed. */
+/** How many alternative names are listed. */
 const mostNames = 100
 
-/** Reads the first certificate of a PEM file and describes it, as data and as text. @throws FileProblem */
+/** Reports the first certificate of a PEM file, as data and as text. @throws FileProblem */
 export function buildCertificateReport(file: string): { readonly report: CertificateReport; readonly words: string } {
   const [{ x509 }] = loadCertificates(file)
   const { thumbprint, notBefore, notAfter } = readCertificate(x509)
@@ -49,7 +49,7 @@ function readNames(certificate: Buffer): ReturnType<typeof readAlternativeNames>
   try {
     return readAlternativeNames(certificate, mostNames)
   } catch {
-    return [] // not DER that this program reads: the subject is missing as well
+    return [] // not strict DER; the subject is missing as well
   }
 }
 
@@ -62,8 +62,8 @@ function describe(report: CertificateReport, file: string): string {
   return [
     `A certificate: ${file}`,
     '',
-    `  subject   ${report.subject ?? 'none that can be read'}`,
-    `  issuer    ${report.issuer ?? 'none that can be read'}`,
+    `  subject   ${report.subject ?? 'none or unreadable'}`,
+    `  issuer    ${report.issuer ?? 'none or unreadable'}`,
     `  serial    ${report.serial ?? 'unknown'}`,
     `  x5t#S256  ${report['x5t#S256']}`,
     `  valid     from ${report.not_before} to ${report.not_after}`,

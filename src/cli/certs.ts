@@ -1,4 +1,4 @@
-// tlsbound certs: makes the demo's certificates and keys.
+// tlsbound certs: creates the demo certificates and keys.
 import { writeDemoPki } from '../pki/demo.ts'
 import { type Command, UsageError } from './command.ts'
 import { writeMessage } from './output.ts'
@@ -6,7 +6,7 @@ import { writeMessage } from './output.ts'
 export const command: Command = {
   usage: ['[OPTIONS]'],
   description: [
-    'Makes certificates and private keys for trying things out on one machine: ca, server, the clients alice and bob, mallory (same authority, not registered) and stranger (another authority).',
+    'Creates certificates and private keys for trials on one machine: ca, server, the clients alice and bob, mallory (same authority, not registered) and stranger (another authority).',
     'Files that exist are not overwritten without --force.',
   ],
   options: [

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// argv → one of the commands. Results on stdout, messages on stderr; exit code 0 success, 1 refused or failed, 2 wrong usage.
+// Runs one of the commands. Results go to stdout, messages to stderr. Exit code: 0 success, 1 rejected or failed, 2
+// wrong usage.
 import '../process/check-node.js'
 import '../process/no-debugger.js'
 import { readFileSync } from 'node:fs'
@@ -10,7 +11,7 @@ import { renderHelp, renderUsage } from './help.ts'
 import { clearProgress, paint } from './output.ts'
 import { parseArguments } from './parse.ts'
 
-/** The command whose help explains what was wrong; undefined until it is known. */
+/** The command to refer to in usage errors; undefined until it is known. */
 let called: string | undefined
 
 async function run([name, ...args]: readonly string[]): Promise<void> {
@@ -50,7 +51,7 @@ function write(text: string): void {
 run(process.argv.slice(2)).catch((error: unknown) => {
   clearProgress()
   const isUsage = error instanceof UsageError
-  const text = (error as Error).message.split('\n').map(escapeForDisplay).join('\n') // texts of a server are among them
+  const text = (error as Error).message.split('\n').map(escapeForDisplay).join('\n') // may contain text of a server
   const advice = isUsage ? `see tlsbound ${called === undefined ? '' : `${called} `}--help\n` : ''
   process.stderr.write(`${paint('red', 'tlsbound:', process.stderr)} ${text}\n${advice}`)
   process.exitCode = isUsage ? 2 : 1

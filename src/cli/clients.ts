@@ -75,7 +75,7 @@ const actions: readonly ClientAction[] = [
   {
     name: 'add-secret',
     positionals: ['ID'],
-    help: 'Makes a secret for client_secret_basic or client_secret_post, and shows it once. A client can have two',
+    help: 'Creates a secret for client_secret_basic or client_secret_post, and shows it once. A client can have two',
     async run(call, values, [id]) {
       const answer = await call('POST', at(id, '/secrets'))
       writeResult(values, answer, answer.secret)
@@ -121,7 +121,7 @@ function describe({ client_id: id, disabled, origin, secrets, registration }: Vi
   return [...columns, registration.token_endpoint_auth_method.padEnd(27), `${secrets.length} secrets`].join('  ')
 }
 
-/** Reads a registration. The server says whether it is valid. @throws FileProblem */
+/** Reads a registration, which the server validates. @throws FileProblem */
 function readRegistration(file: string): { client_id: string } {
   const registration = file === '-' ? parseJsonText(readFileSync(0), 'stdin', 'object') : readJsonFile(file, 'object')
   const { client_id: id } = registration as { client_id?: unknown }

@@ -1,4 +1,4 @@
-// What a command of the command line is. Help, completion, the man page and the reference page are made from this description.
+// The description of a command. Help, completion, the man page and the reference page are generated from it.
 import { findSimilarName } from '../core/similar-name.ts'
 
 export type Values = Readonly<Record<string, string | boolean | undefined>>
@@ -6,42 +6,42 @@ export type Values = Readonly<Record<string, string | boolean | undefined>>
 export interface Command {
   /** The arguments after the command's name, one line for each way to call it. */
   readonly usage: readonly string[]
-  /** Paragraphs. */
+  /** The description, in paragraphs. */
   readonly description: readonly string[]
-  /** The first positional argument names one of these. */
+  /** The actions that the first positional argument selects. */
   readonly actions?: readonly Action[]
-  /** Whether arguments may stand beside the options, and what they are; `run` checks how many there are. */
+  /** The positional arguments, if there are any; `run` checks their number. */
   readonly positionals?: Positionals
-  /** --help is added to each. */
+  /** The options; --help is added to each command. */
   readonly options: readonly Option[]
-  /** Paragraphs that follow a group of options, by its heading. */
+  /** Paragraphs after a group of options, by its heading. */
   readonly groupNotes?: Readonly<Record<string, string>>
-  /** Environment variables that no option stands for. */
+  /** Environment variables without an option. */
   readonly environment?: readonly EnvironmentVariable[]
-  /** When the exit code is 1; 0 and 2 mean the same for all commands. */
+  /** When the exit code is 1; 0 and 2 are the same for all commands. */
   readonly failure?: string
   /** Command lines to copy. */
   readonly examples: readonly string[]
-  /** @throws UsageError (or rejects) when the arguments are wrong. */
+  /** Runs the command. @throws UsageError (or rejects) when the arguments are wrong. */
   run(values: Values, positionals: readonly string[]): void | Promise<void>
 }
 
 export interface Option {
   readonly name: string
   readonly short?: string
-  /** What stands for the value in help, such as FILE. An option without it is a switch. */
+  /** The placeholder of the value in help, such as FILE. An option without it is a switch. */
   readonly value?: string
   /** May be given several times. */
   readonly multiple?: true
-  /** A sentence without its full stop. */
+  /** A sentence without a full stop. */
   readonly help: string
-  /** The environment variable that is read when the option is not given. */
+  /** The environment variable that sets the option when it is not given. */
   readonly variable?: string
-  /** In force without option and variable, as help shows it. */
+  /** The default, as help shows it. */
   readonly fallback?: string
-  /** All values, if there are few. */
+  /** The allowed values. */
   readonly choices?: readonly string[]
-  /** The heading in help below which the option stands. Default: Options. */
+  /** The heading of the option in help. Default: Options. */
   readonly group?: string
 }
 
@@ -53,7 +53,7 @@ export interface Action {
 }
 
 export interface Positionals {
-  /** Such as FILE. */
+  /** The placeholder, such as FILE. */
   readonly value: string
   readonly choices?: readonly string[]
 }
@@ -64,16 +64,16 @@ export interface EnvironmentVariable {
   readonly help: string
 }
 
-/** A command with its name and summary, as src/cli/commands.ts lists it. */
+/** A command with its name and summary from src/cli/commands.ts. */
 export interface NamedCommand extends Command {
   readonly name: string
   readonly summary: string
 }
 
-/** A mistake in the arguments of the call. */
+/** An error in the arguments of a call. */
 export class UsageError extends Error {}
 
-/** Finds the action that the first argument names. @throws UsageError */
+/** Returns the action that the first argument names. @throws UsageError */
 export function requireAction<T extends Action>(actions: readonly T[], name: string | undefined): T {
   const names = actions.map(action => action.name)
   const found = actions.find(action => action.name === name)
@@ -82,10 +82,10 @@ export function requireAction<T extends Action>(actions: readonly T[], name: str
   throw new UsageError(`there is no action ${name}${suggest(name, names) || `, expected: ${names.join(', ')}`}`)
 }
 
-/** Returns the end of a message about an unknown name: the known one that may be meant, or nothing. */
+/** Returns the end of a message about an unknown name: the similar known name, or nothing. */
 export function suggest(name: string, known: readonly string[], prefix = ''): string {
-  if (name.length < 3) return '' // anything short is near to it
-  const words = known.map(candidate => candidate.replaceAll('-', '_')) // which is how similar names are split
+  if (name.length < 3) return '' // every short name is similar
+  const words = known.map(candidate => candidate.replaceAll('-', '_')) // findSimilarName splits at underscores
   const similar = findSimilarName(name.replaceAll('-', '_'), words)
   return similar === undefined ? '' : `; did you mean ${prefix}${known[words.indexOf(similar)]}?`
 }

@@ -1,16 +1,16 @@
-// All commands, in the order of help. Each is imported when it is needed, so that help is quick and a command loads only what
-// it uses.
+// All commands in the order of help. Each is imported when it is used, so that help is fast and a command loads only
+// what it needs.
 import type { Command, NamedCommand } from './command.ts'
 
 interface Entry {
-  /** What the command does, in a line of help. */
+  /** The command's line in the list of help. */
   readonly summary: string
   readonly load: () => Promise<{ readonly command: Command }>
 }
 
 export const commands: Readonly<Record<string, Entry>> = {
   serve: { summary: 'runs the server, or checks its settings and files', load: () => import('./serve.ts') },
-  certs: { summary: 'makes the certificates and keys of the demo', load: () => import('./certs.ts') },
+  certs: { summary: 'creates the certificates and keys of the demo', load: () => import('./certs.ts') },
   doctor: {
     summary: 'finds what is wrong with settings, files or a running server',
     load: () => import('./doctor.ts'),
@@ -40,14 +40,14 @@ export const commands: Readonly<Record<string, Entry>> = {
   },
 }
 
-/** Loads one command; undefined if there is none of this name. */
+/** Loads a command; undefined for an unknown name. */
 export async function loadCommand(name: string): Promise<NamedCommand | undefined> {
   if (!Object.hasOwn(commands, name)) return undefined
   const { summary, load } = commands[name] as Entry
   return { ...(await load()).command, name, summary }
 }
 
-/** Loads every command, for what describes them all: completion, the man page, the reference page. */
+/** Loads every command, for completion, the man page and the reference page. */
 export async function loadCommands(): Promise<NamedCommand[]> {
   const loaded = await Promise.all(Object.keys(commands).map(loadCommand))
   return loaded.filter(command => command !== undefined)

@@ -1,4 +1,4 @@
-// tlsbound completion: the completion script for a shell, written from the descriptions of the commands.
+// tlsbound completion: prints the completion script for a shell, generated from the descriptions of the commands.
 import { type Command, type NamedCommand, UsageError } from './command.ts'
 import { renderBash } from './completion/bash.ts'
 import { renderFish } from './completion/fish.ts'
@@ -6,7 +6,7 @@ import { renderZsh } from './completion/zsh.ts'
 
 const shells = { bash: renderBash, zsh: renderZsh, fish: renderFish }
 
-/** Creates the command; `loadCommands` loads what is completed. */
+/** Creates the command; `loadCommands` loads the commands to complete. */
 export function createCompletion(loadCommands: () => Promise<readonly NamedCommand[]>): Command {
   return {
     usage: ['bash|zsh|fish'],

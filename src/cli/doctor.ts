@@ -41,7 +41,7 @@ export const command: Command = {
   },
 }
 
-/** Examines the server that this environment describes. */
+/** Examines the server that this environment configures. */
 export function examineHere(isOnline: boolean, certs?: string | boolean): Promise<Checked[]> {
   const { env, execArgv } = process
   const user = process.geteuid?.()
@@ -56,7 +56,7 @@ export function examineHere(isOnline: boolean, certs?: string | boolean): Promis
   })
 }
 
-/** Writes a report to stdout and its sum to stderr, and sets the exit code. */
+/** Writes a report to stdout and its summary to stderr, and sets the exit code. */
 export function report(findings: readonly Checked[], isJson: boolean): void {
   process.stdout.write(isJson ? writeJson(findings) : paintMarks(writeText(findings)))
   if (!isJson) writeMessage(sumUp(findings))

@@ -1,19 +1,19 @@
-// The help of the command line, written from the descriptions of the commands.
+// The help of the command line, generated from the descriptions of the commands.
 import type { NamedCommand, Option } from './command.ts'
 import { commands } from './commands.ts'
 import { helpOption } from './parse.ts'
 
-/** How a heading is shown. */
+/** Styles a heading. */
 export type Emphasize = (heading: string) => string
 
 const width = 100
-/** Where the explanations begin. */
+/** The column where explanations begin. */
 const column = 28
 
 const intro =
   'An OAuth 2.0 server and its tools. Its tokens work only on the TLS connection and for the client certificate that they were issued to.'
 
-/** The help of `tlsbound` itself. */
+/** Renders the help of `tlsbound` itself. */
 export function renderUsage(emphasize: Emphasize = heading => heading): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => renderRow(name, summary))
   return [
@@ -34,7 +34,7 @@ export function renderUsage(emphasize: Emphasize = heading => heading): string {
   ].join('\n')
 }
 
-/** The help of one command. */
+/** Renders the help of one command. */
 export function renderHelp(command: NamedCommand, emphasize: Emphasize = heading => heading): string {
   const { name, usage, description, actions, environment, examples } = command
   const section = (heading: string, lines: readonly string[]) => ['', emphasize(`${heading}:`), ...lines]
@@ -72,14 +72,14 @@ export function renderHelp(command: NamedCommand, emphasize: Emphasize = heading
   ].join('\n')
 }
 
-/** A group of options below one heading. */
+/** Renders a group of options with its heading. */
 export interface OptionGroup {
   readonly heading: string
   readonly options: readonly Option[]
   readonly note: string | undefined
 }
 
-/** The options of a command by their headings, --help among them. Those without a heading of their own are first. */
+/** Groups the options of a command with --help by heading; those without a heading come first. */
 export function groupOptions({ options, groupNotes = {} }: NamedCommand): OptionGroup[] {
   const first = 'Options'
   const groups = Map.groupBy([...options, helpOption], ({ group = first }) => group)
@@ -88,18 +88,18 @@ export function groupOptions({ options, groupNotes = {} }: NamedCommand): Option
     .map(([heading, members]) => ({ heading, options: members, note: groupNotes[heading] }))
 }
 
-/** Such as "-H, --header HEADER". */
+/** Renders an option, such as "-H, --header HEADER". */
 export function describeOption({ name, short, value }: Option): string {
   return `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`
 }
 
-/** The help of an option with its variable and its default. */
+/** Renders the help of an option with its variable and its default. */
 export function describeMeaning({ help, variable, fallback }: Option): string {
   const facts = [variable, fallback === undefined ? undefined : `default: ${fallback}`].filter(Boolean)
   return facts.length === 0 ? help : `${help} (${facts.join('; ')})`
 }
 
-/** What the exit codes of a command mean, as a sentence. */
+/** Describes the exit codes of a command in one sentence. */
 export function describeExit({ failure = 'the command failed' }: NamedCommand): string {
   return `0: success. 1: ${failure}. 2: wrong usage.`
 }
@@ -112,7 +112,7 @@ function renderRow(term: string, text: string): string {
   return [...lines, ...rest.map(line => indent + line)].join('\n')
 }
 
-/** Breaks a text into lines. */
+/** Wraps a text into lines. */
 function wrap(text: string, most: number): string[] {
   const lines: string[] = []
   let line = ''

@@ -1,4 +1,4 @@
-// The identity of a client command: its certificate, key and authorities as files, each by an option or an environment variable.
+// The identity of a client command: certificate, key and authorities as files, from options or environment variables.
 import { existsSync } from 'node:fs'
 import type { IdentityFiles } from '../client/client.ts'
 import { path } from '../settings/forms.ts'
@@ -61,16 +61,16 @@ export interface GivenIdentity {
   readonly clientId: string | undefined
 }
 
-/** In use when no file is given and those of the demo exist. */
+/** The demo files, used when no file is given and they exist. */
 const demo: IdentityFiles = { caFile: 'certs/ca.crt', certFile: 'certs/alice.crt', keyFile: 'certs/alice.key' }
 
-/** Reads who the command is. @throws UsageError naming what is missing. */
+/** Returns the identity of the command. @throws UsageError that names the missing options. */
 export function requireIdentity(values: Values, env: NodeJS.ProcessEnv = process.env): GivenIdentity {
   const read = createOptionReader(values, env)
   return complete(readFiles(read), read)
 }
 
-/** As `requireIdentity`, for a command that can do without, or with authorities alone. @throws UsageError for half of one. */
+/** Returns the identity if there is one, or only authorities. @throws UsageError for an incomplete one. */
 export function findIdentity(
   values: Values,
   env: NodeJS.ProcessEnv = process.env,

@@ -1,7 +1,7 @@
-// What a command reads: the file that was named, or stdin for -.
+// The input of a command: a named file, or stdin for -.
 import { createReadStream } from 'node:fs'
 
-/** Reads a file or stdin in parts. @throws Error (rejects) naming the file. */
+/** Reads a file or stdin in parts. @throws Error (rejects) that names the file. */
 export async function* readChunks(file: string): AsyncGenerator<Buffer> {
   try {
     yield* file === '-' ? process.stdin : createReadStream(file)
@@ -10,14 +10,14 @@ export async function* readChunks(file: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** Reads all of a file or of stdin. @throws Error (rejects) naming the file. */
+/** Reads a whole file, or all of stdin. @throws Error (rejects) that names the file. */
 export async function readInput(file: string): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of readChunks(file)) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 
-/** How messages name what `-` means. */
+/** Returns the name of an input for messages. */
 export function nameInput(file: string): string {
   return file === '-' ? 'stdin' : file
 }

@@ -1,5 +1,5 @@
-// tlsbound inspect: explains a token, and whether a new connection would be accepted with it; or how a client certificate is
-// registered.
+// tlsbound inspect: explains a token, and whether a new connection would be accepted with it; or how to register a
+// client certificate.
 import { existsSync } from 'node:fs'
 import { type Identity, readIdentityFiles } from '../client/client.ts'
 import { readCredentials } from '../client/identity.ts'
@@ -18,7 +18,7 @@ import { writeResult } from './output.ts'
 import { issuer } from './token-options.ts'
 import { buildReport, describeReport, type TokenReport } from './token-report.ts'
 
-/** Characters; more is no token. */
+/** The maximum length of a token in characters. */
 const longest = 65_536
 
 export const command: Command = {
@@ -40,11 +40,11 @@ export const command: Command = {
     'Client identity':
       'Without any of these files the command uses alice of the demo, if certs/ contains the files of the demo. Without --cert no certificate is compared. Without --ca the authorities of Node are trusted.',
   },
-  failure: 'the token would be rejected, or this is no token',
+  failure: 'the token would be rejected, or the input is not a token',
   examples: ['tlsbound token https://localhost:8443 | tlsbound inspect -', 'tlsbound inspect - --offline < token.txt'],
   async run(values, [word, ...others]) {
     if (word === undefined || others.length > 0)
-      throw new UsageError('inspect takes one token, - for stdin, or the file of a certificate')
+      throw new UsageError('expected one token, - for stdin, or a certificate file')
     if (word !== '-' && existsSync(word)) {
       const { report, words } = buildCertificateReport(word)
       writeResult(values, report, words)
@@ -57,11 +57,11 @@ export const command: Command = {
   },
 }
 
-/** Builds the report, and the same in words. Rejects with one sentence when it is no token. */
+/** Builds the report as data and as text. Rejects with a one-line error when it is not a token. */
 export async function inspectJwt(token: string, values: Values): Promise<{ report: TokenReport; words: string }> {
   const decoded = token.length > longest ? undefined : decodeToken(token)
   if (decoded === undefined)
-    throw new Error('this is no token and no file: neither the three parts of a JWT nor tlsbound_at_… or tlsbound_rt_…')
+    throw new Error('neither a token nor a file; expected a JWT of three parts, tlsbound_at_… or tlsbound_rt_…')
   const expected = createOptionReader(values, process.env)(issuer)
   const { files, caFile } = findIdentity(values)
   const identity = files && readIdentityFiles(files)()
@@ -82,6 +82,6 @@ function openAccess(identity: Identity | undefined, caFile: string | undefined):
 
 async function verify(token: string, from: unknown, access: Access): Promise<Signature> {
   const known = typeof from === 'string' ? httpsUrl.read(from) : undefined
-  if (known === undefined) return { verified: false, why: 'the token names no issuer that could be asked' }
+  if (known === undefined) return { verified: false, why: 'the token names no issuer to fetch keys from' }
   return verifySignature(token, known, access)
 }

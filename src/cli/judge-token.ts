@@ -1,5 +1,5 @@
-// Whether a server would take a token, as far as that can be told from outside: the same checks, in the same order.
-// What only the server knows (revocation, what a route demands) is left to it.
+// Whether a server would accept a token, as far as a client can tell: the same checks in the same order. Revocation and
+// the demands of a route are known only to the server.
 import { endpointOf } from '../client/metadata.ts'
 import { checkClaims, levelOf } from '../core/access-token.ts'
 import { parseTokenHeader } from '../core/compact-jws.ts'
@@ -13,12 +13,12 @@ import { type Access, readJson, readMetadata } from './issuer.ts'
 
 type Claims = Readonly<Record<string, unknown>>
 
-/** Whether the signature holds for a key of the issuer, and where its keys are; or why that could not be found out. */
+/** Whether a key of the issuer verifies the signature, and where its keys are; or why that is unknown. */
 export type Signature =
   | { readonly verified: true; readonly good: boolean; readonly keys: string }
   | { readonly verified: false; readonly why: string }
 
-/** Verifies the signature with the keys that the issuer publishes. Never rejects: what fails is why it is not verified. */
+/** Verifies the signature with the published keys of the issuer. Never rejects: an error becomes the reason. */
 export async function verifySignature(token: string, issuer: string, access: Access): Promise<Signature> {
   try {
     const address = endpointOf(await readMetadata(issuer, access), 'jwks_uri')
@@ -42,18 +42,18 @@ async function isSigned(token: string, issuer: string, jwks: { keys: unknown[] }
   }
 }
 
-/** What the judgement rests on. */
+/** The circumstances of a presentation. */
 export interface Circumstances {
-  /** Who must have issued it; undefined: whoever it says. */
+  /** The required issuer; undefined: the issuer that the token names. */
   readonly issuer: string | undefined
   readonly signature: Signature
-  /** With which it would be presented, on a connection made now; undefined: any. */
+  /** The certificate of a new connection that presents the token; undefined: any. */
   readonly certificate: PresenterCertificate | undefined
   /** Seconds since 1970. */
   readonly now: number
 }
 
-/** The reason for which a connection made now would be refused with this token; undefined when none is seen. */
+/** Returns the reason why a new connection with this token would be rejected; undefined when none is visible. */
 export function findRefusal(token: string, claims: Claims, circumstances: Circumstances): Reason | undefined {
   const { issuer, signature, certificate, now } = circumstances
   if (certificate !== undefined && (now < certificate.notBefore || now > certificate.notAfter))
@@ -63,7 +63,7 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
     if (signature.verified && !signature.good) return 'bad_signature'
     checkClaims(claims, { issuer: issuer ?? textOf(claims.iss), audience: textOf([claims.aud].flat()[0]) }, now)
     const level = levelOf(claims.cnf)
-    // A connection made now has bindings that no token names yet.
+    // A new connection has bindings that no token contains yet.
     if (certificate !== undefined) verifyConfirmation(claims.cnf, { certificate, bindings: {} }, () => {})
     else if (level === undefined) return 'confirmation_malformed'
     return level === 'connection' ? 'connection_mismatch' : undefined
@@ -73,7 +73,7 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
   }
 }
 
-/** A claim that should be text; what is not is refused by whoever compares it. */
+/** Returns a claim that should be text; the comparison rejects any other type. */
 function textOf(claim: unknown): string {
   return typeof claim === 'string' ? claim : ''
 }

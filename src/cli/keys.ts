@@ -1,4 +1,4 @@
-// tlsbound keys: lists and rotates the signing keys. It changes the file; running servers load it again by themselves.
+// tlsbound keys: lists and rotates the signing keys in their file, which running servers reload.
 import { findSigning } from '../core/key-schedule.ts'
 import { type Algorithm, algorithms } from '../keys/token-keys.ts'
 import { readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'

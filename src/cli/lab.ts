@@ -26,7 +26,7 @@ export const command: Command = {
   options: labOptions,
   groupNotes: { Reports: 'The variable of a switch is on or off, such as TLSBOUND_LAB_STRICT=on.' },
   failure:
-    'a stolen token was accepted that should be rejected, nothing could be tried, or with --strict a scenario could not be tried',
+    'a stolen token was accepted that should be rejected, no scenario could run, or with --strict some scenario could not run',
   examples: [
     'tlsbound lab https://localhost:8443 --pki certs',
     'tlsbound lab https://localhost:8443 --pki certs --tls 1.2 --html report.html --junit report.xml',
@@ -62,7 +62,7 @@ async function play(server: URL, chosen: readonly Scenario[], values: Values): P
   if (values.html !== undefined) write(String(values.html), writeHtml(report))
   const sums = sumUp(runs)
   const nothing = sums.passed + sums.failed + sums['accepted, not promised'] === 0
-  if (nothing) writeMessage('Nothing could be tried.')
+  if (nothing) writeMessage('No scenario could run.')
   if (values.strict === true && sums['not tried'] > 0)
     writeMessage(`${sums['not tried']} not tried, which --strict counts as a failure.`)
   if (sums.failed > 0 || nothing || (values.strict === true && sums['not tried'] > 0)) process.exitCode = 1
@@ -80,13 +80,13 @@ function paintOutcome(text: string, outcome: Outcome | undefined): string {
 }
 
 function readServer([url, ...more]: readonly string[]): URL {
-  if (url === undefined) throw new UsageError('the address of the server is missing')
-  if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}; give one server`)
-  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError(`${url} is not an https address`)
+  if (url === undefined) throw new UsageError('the URL of the server is missing')
+  if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}; expected one server`)
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError(`${url} is not an https URL`)
   return new URL(url)
 }
 
-/** In the order of the catalog. */
+/** Returns the chosen scenarios in the order of the catalog. */
 function chooseScenarios({ only }: Values): readonly Scenario[] {
   const chosen = only === undefined ? scenarios : String(only).split(',').map(findScenario)
   return scenarios.filter(scenario => chosen.includes(scenario))
@@ -109,7 +109,7 @@ function write(path: string, content: string): void {
   }
 }
 
-/** Shows how far the run is; writes a message for each setting that begins, and at once for each failure. */
+/** Reports progress: a message for each setting that begins, and for each failure at once. */
 function createReporter(total: number): (finding: Finding, setting: Setting) => void {
   let current: Setting | undefined
   let done = 0

@@ -1,4 +1,4 @@
-// Talks to the ops listener of a running server. Its token goes over plain HTTP, so only to this machine.
+// A client of the ops listener of a running server. The token is sent over plain HTTP, so only to this machine.
 import { readOpsToken } from '../process/files.ts'
 import { type Form, path } from '../settings/forms.ts'
 import type { Values } from './command.ts'
@@ -30,8 +30,8 @@ const opsTokenFile: ValueOption<string> = {
 
 export const opsOptions: readonly Option[] = [opsUrl, opsTokenFile, jsonOption]
 
-/** Sends a request and resolves with its answer, read from JSON. Rejects with what the server says against it. */
-// biome-ignore lint/suspicious/noExplicitAny: each route has an answer of its own
+/** Sends a request and resolves with its JSON response. Rejects with the reason of an error response. */
+// biome-ignore lint/suspicious/noExplicitAny: each route has its own response type
 export type CallOps = (method: string, path: string, body?: unknown) => Promise<any>
 
 /** @throws UsageError for an address of another machine, Error when the token cannot be read. */
@@ -51,7 +51,7 @@ export function openOps(values: Values, env: NodeJS.ProcessEnv = process.env): C
       redirect: 'error',
       signal: AbortSignal.timeout(30_000),
     }).catch((error: Error & { cause?: { code?: string } }) => {
-      throw new Error(`${url} does not answer (${error.cause?.code ?? error.name}): is the server running?`)
+      throw new Error(`${url} does not respond (${error.cause?.code ?? error.name}); check that the server is running`)
     })
     const answer = (await response.json().catch(() => undefined)) as Record<string, unknown> | undefined
     if (!response.ok) throw new Error(describeRefusal(response.status, answer))
@@ -64,5 +64,5 @@ function describeRefusal(status: number, answer: Record<string, unknown> = {}): 
   if (Array.isArray(problems)) return problems.join('\n  ')
   return typeof description === 'string'
     ? `${description} (${reason})`
-    : `the ops listener answered ${status} without a reason`
+    : `the ops listener responded with ${status} without a reason`
 }

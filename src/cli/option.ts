@@ -5,13 +5,13 @@ import { type Option, UsageError, type Values } from './command.ts'
 
 export type { Option } from './command.ts'
 
-/** An option whose value has a form. */
+/** An option whose value has a syntax. */
 export interface ValueOption<T> extends Option {
   readonly value: string
   readonly form: Form<T>
 }
 
-/** Declares an option that has one of a few values. */
+/** Declares an option with a fixed set of values. */
 export function choiceOption<const T extends string>(
   option: Option & { readonly value: string },
   ...choices: T[]
@@ -23,7 +23,7 @@ export const anyText: Form<string> = { words: 'a text', read: text => text }
 
 export const jsonOption: Option = { name: 'json', help: 'Writes the result as JSON' }
 
-/** The options in the form of util.parseArgs. */
+/** Converts options for util.parseArgs. */
 export function declareOptions(options: readonly Option[]): ParseArgsOptionsConfig {
   return Object.fromEntries(
     options.map(({ name, short, value, multiple = false }) => [
@@ -33,7 +33,7 @@ export function declareOptions(options: readonly Option[]): ParseArgsOptionsConf
   )
 }
 
-/** Reads an option, otherwise its variable; undefined without both. @throws UsageError when the text is not of its form. */
+/** Reads an option, else its variable; undefined without both. @throws UsageError for an invalid value. */
 export type ReadOption = <T>(option: ValueOption<T>) => T | undefined
 
 /** Creates a reader of the options of one call. */
@@ -49,13 +49,13 @@ export function createOptionReader(values: Values, env: NodeJS.ProcessEnv): Read
   }
 }
 
-/** What a repeatable option was given, in order. */
+/** Returns the values of a repeatable option in order. */
 export function readList(values: Values, name: string): string[] {
   const given: unknown = values[name]
   return Array.isArray(given) ? given.map(String) : []
 }
 
-/** Leaves out what was not given. */
+/** Removes undefined members. */
 export function present<T extends object>(members: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never
 }

@@ -1,10 +1,10 @@
-// What a command writes: results to stdout, messages and progress to stderr. Never a token in a message, and nothing in any
-// of them that could steer a terminal.
+// The output of commands: results to stdout, messages and progress to stderr. Messages never contain a token, and
+// control characters are escaped.
 import { styleText } from 'node:util'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
 import type { Values } from './command.ts'
 
-/** Writes a result to stdout: with --json as JSON in one line, otherwise as text. */
+/** Writes a result to stdout: with --json as one line of JSON, otherwise as text. */
 export function writeResult({ json }: Values, result: unknown, text: string): void {
   process.stdout.write(`${(json === true ? JSON.stringify(result) : text).replace(controls, escapeControl)}\n`)
 }
@@ -24,8 +24,8 @@ export function writeMessage(text: string): void {
 let hasProgress = false
 
 /**
- * Shows in the last line of a terminal how far a command is; each call replaces the line. Without a terminal on stderr it
- * writes nothing.
+ * Shows progress in the last line of a terminal; each call replaces the line. Does nothing when stderr is not a
+ * terminal.
  */
 export function showProgress(text: string): void {
   const { isTTY, columns } = process.stderr
@@ -34,7 +34,7 @@ export function showProgress(text: string): void {
   process.stderr.write(`\r\u001b[K${escapeForDisplay(text).slice(0, (columns || 80) - 1)}`)
 }
 
-/** Removes the line of `showProgress`. Call it before anything is written to stdout, which may be the same terminal. */
+/** Clears the line of `showProgress`. Call it before writing to stdout, which may be the same terminal. */
 export function clearProgress(): void {
   if (hasProgress) process.stderr.write('\r\u001b[K')
   hasProgress = false
@@ -42,7 +42,7 @@ export function clearProgress(): void {
 
 export type Style = 'bold' | 'green' | 'red' | 'yellow' | 'dim'
 
-/** Returns text with a style where the stream shows one: on a terminal without NO_COLOR, or with FORCE_COLOR. */
+/** Styles a text where the stream supports it: on a terminal without NO_COLOR, or with FORCE_COLOR. */
 export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
   return styleText(style, text, { stream, validateStream: true })
 }

@@ -1,5 +1,5 @@
-// The arguments of one command → options and positional arguments. util.parseArgs takes them apart; the messages are written
-// here, since they name what may be meant.
+// Parses the arguments of a command into options and positional arguments. It uses util.parseArgs, but its own
+// messages, which suggest similar names.
 import { parseArgs } from 'node:util'
 import { type Command, type Option, suggest, UsageError, type Values } from './command.ts'
 import { declareOptions } from './option.ts'

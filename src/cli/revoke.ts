@@ -7,7 +7,7 @@ import { writeResult } from './output.ts'
 export const command: Command = {
   usage: ['--token JTI | --grant ID | --client ID | --certificate X5T | --all [OPTIONS]'],
   description: [
-    'Revokes access tokens and refresh tokens of a running server at once, through its ops listener. Tokens that are issued afterwards are accepted.',
+    'Revokes access tokens and refresh tokens of a running server at once, through its ops listener. Tokens issued afterwards are accepted.',
   ],
   options: [
     { name: 'token', value: 'JTI', help: 'Revokes one access token, by its jti' },

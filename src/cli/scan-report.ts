@@ -1,5 +1,5 @@
-// Reports leaked tokens to a server, in the format of GitHub's secret scanning partner programme, as a client with the scope
-// for it.
+// Reports leaked tokens to a server, in the format of GitHub's secret scanning partner programme, as a client with the
+// required scope.
 import type { Dispatcher } from 'undici'
 import { createClient, readIdentityFiles } from '../client/client.ts'
 import { maximumReport } from '../core/leak-report.ts'
@@ -7,10 +7,9 @@ import type { Finding } from '../scan/scan.ts'
 import type { GivenIdentity } from './identity-options.ts'
 import { present } from './option.ts'
 
-/** Milliseconds. */
 const answerTimeout = 30_000
 
-/** Reports each token once. Rejects with one sentence when that was not possible for all of them. */
+/** Reports each token once. Rejects with a one-line error when some could not be reported. */
 export async function reportLeaks(
   tokens: ReadonlyMap<string, Finding>,
   url: string,
@@ -21,7 +20,7 @@ export async function reportLeaks(
     identity: readIdentityFiles(files)(),
     scope: 'leaks:report',
     connections: 1,
-    patience: 10,
+    timeout: 10,
     ...present({ clientId }),
   })
   try {
@@ -44,13 +43,13 @@ async function send(dispatcher: Dispatcher, body: string): Promise<void> {
   if (statusCode >= 300) throw new Error(`the server rejected the report with status ${statusCode}`)
 }
 
-/** The bodies of as few reports as hold them all. */
+/** Splits the entries into as few request bodies as possible. */
 export function* buildReports(tokens: ReadonlyMap<string, Finding>): Generator<string> {
   let entries: string[] = []
   let size = 0
   for (const [token, finding] of tokens) {
     const entry = JSON.stringify(buildEntry(token, finding))
-    const more = Buffer.byteLength(entry) + 1 // with the bracket or comma before it
+    const more = Buffer.byteLength(entry) + 1 // including the bracket or comma before it
     if (size + more + 1 > maximumReport) {
       yield `[${entries.join()}]`
       entries = []

@@ -1,5 +1,5 @@
-// tlsbound scan: finds tokens of tlsbound in files, on stdin and in the history of a repository. It is offline without
-// --report.
+// tlsbound scan: finds tlsbound tokens in files, on stdin and in the history of a repository. It works offline unless
+// --report is given.
 
 import { escapeForDisplay } from '../core/escape-for-display.ts'
 import { redactTokens } from '../core/leak-report.ts'
@@ -67,7 +67,7 @@ interface Receiver {
   readonly identity: GivenIdentity
 }
 
-/** Whom to report to; said before anything is scanned. @throws UsageError */
+/** Prepares the report, so that errors appear before the scan. @throws UsageError */
 function readReceiver(values: Values): Receiver | undefined {
   if (values.report === undefined) return undefined
   const url = httpsUrl.read(String(values.report))
@@ -76,7 +76,7 @@ function readReceiver(values: Values): Receiver | undefined {
   return { url, identity: requireIdentity(values) }
 }
 
-/** Passes the sources on, and shows which one is searched. */
+/** Passes the sources on and shows progress. */
 async function* withProgress(sources: AsyncIterable<Source>): AsyncGenerator<Source> {
   let number = 0
   let shownAt = 0
@@ -91,7 +91,6 @@ async function* withProgress(sources: AsyncIterable<Source>): AsyncGenerator<Sou
   }
 }
 
-/** Milliseconds. */
 const progressInterval = 100
 
 async function* readSources(values: Values, paths: readonly string[], onProblem: OnProblem): AsyncGenerator<Source> {
@@ -108,10 +107,10 @@ async function report({ tokens, dropped }: Scan, { url, identity }: Receiver): P
   writeMessage(
     `Reported ${count(tokens.size, 'token')} to ${url}. Tokens issued by this server are revoked, with their grants.`,
   )
-  if (dropped > 0) throw new Error('the places that are not listed were not reported')
+  if (dropped > 0) throw new Error('tokens in unlisted places were not reported')
 }
 
-/** In one line, whatever the names in it are. */
+/** Formats a finding as one line, with control characters escaped. */
 function describeFinding(finding: Finding): string {
   const { path, line, column, object, commit, date, kind, begins, hash, remark } = finding
   const id = commit ?? object

@@ -26,7 +26,7 @@ export const command: Command = {
   examples: ['tlsbound serve', 'TLSBOUND_PORT=9000 tlsbound serve', 'tlsbound serve --check'],
   async run(values) {
     if (values.check === true) {
-      const { examineHere, report } = await import('./doctor.ts') // a server that serves does not need it
+      const { examineHere, report } = await import('./doctor.ts') // not needed to run the server
       return report(await examineHere(false), values.json === true)
     }
     if (values.json === true) throw new UsageError('--json requires --check')

@@ -1,4 +1,4 @@
-// The options of tlsbound sidecar. They are apart from the command, since the server knows their variables too.
+// The options of tlsbound sidecar, separate from the command because the server knows their variables too.
 import { type Form, httpsUrl, seconds } from '../settings/forms.ts'
 import type { Listen } from '../sidecar/sidecar.ts'
 import { choiceOption, type Option, type ValueOption } from './option.ts'
@@ -51,7 +51,7 @@ export const authorization: ValueOption<'remove' | 'refuse'> = choiceOption(
     value: 'ACTION',
     variable: 'TLSBOUND_AUTHORIZATION',
     fallback: 'remove',
-    help: 'What happens to an Authorization header of a program: remove drops the header, refuse rejects the request',
+    help: 'What to do with an Authorization header of a program: remove the header, or refuse the request',
   },
   'remove',
   'refuse',
@@ -61,7 +61,7 @@ export const timeout: ValueOption<number> = {
   value: 'SECONDS',
   variable: 'TLSBOUND_TIMEOUT',
   fallback: '60',
-  help: 'The time without progress before an answer begins, after which a request fails',
+  help: 'The time without progress before the response, after which a request fails',
   form: seconds(1, 86_400),
 }
 export const issuer: ValueOption<string> = { ...tokenIssuer, fallback: 'the upstream' }

@@ -8,17 +8,17 @@ import { writeMessage } from './output.ts'
 import { authorization, issuer, listen, sidecarOptions, socketMode, timeout, upstream } from './sidecar-options.ts'
 import { readTokenOptions, tokenOptions } from './token-options.ts'
 
-/** How many there are at most: over HTTP/1.1 each event stream keeps one to itself, over HTTP/2 they share one. */
+/** The maximum number of connections: over HTTP/1.1 each event stream occupies one. */
 const connections = 32
 
-/** Milliseconds from a signal to the end, whatever is still under way. */
+/** Milliseconds from a signal to the end, even with requests under way. */
 const longestGoodbye = 10_000
 
 export const command: Command = {
   usage: ['--upstream URL [OPTIONS]'],
   description: [
     'Lets any local program use one protected server over plain HTTP. The sidecar has the certificate and its key, keeps the connections open, requests the tokens and signs the proofs, also when the server restarts. GET /_status shows its state.',
-    'Certificate, key and authorities can be renewed at any time: the sidecar loads changed files by itself.',
+    'Certificate, key and authorities can be renewed at any time: the sidecar reloads changed files.',
   ],
   options: [...sidecarOptions, ...tokenOptions, ...identityOptions],
   groupNotes: identityNotes,
@@ -30,24 +30,33 @@ export const command: Command = {
     const read = createOptionReader(values, process.env)
     const origin = read(upstream)
     if (origin === undefined) throw new UsageError(`--${upstream.name} (${upstream.variable}) is missing`)
-    const patience = Math.min(30, (read(timeout) ?? 60) / 2) // so that a request without a connection learns that
+    const acquireTimeout = Math.min(30, (read(timeout) ?? 60) / 2) // shorter than that of a request, which then reports it
     const place = read(listen) ?? { path: 'run/tlsbound.sock' }
     const where = 'path' in place ? { ...place, ...present({ mode: read(socketMode) }) } : place
     const rules = present({ authorization: read(authorization), timeout: read(timeout) })
     const tokens = { ...readTokenOptions(values), ...present({ issuer: read(issuer) }) }
     const { files, clientId } = requireIdentity(values)
 
-    const identity = readIdentityFiles(files, ({ message }) => writeMessage(`The certificate in use stays: ${message}`))
-    const client = createClient({ origin, identity, connections, patience, ...tokens, ...present({ clientId }) })
+    const identity = readIdentityFiles(files, ({ message }) =>
+      writeMessage(`The previous certificate stays in use: ${message}`),
+    )
+    const client = createClient({
+      origin,
+      identity,
+      connections,
+      timeout: acquireTimeout,
+      ...tokens,
+      ...present({ clientId }),
+    })
     const sidecar = await startSidecar({ client, listen: where, log: writeMessage, ...rules })
     const { address } = sidecar
     process.stdout.write(`${values.json === true ? JSON.stringify({ listen: address, upstream: origin }) : address}\n`)
-    if ('port' in place) writeMessage('Every user of this machine can use it.')
+    if ('port' in place) writeMessage('Every user of this machine can use this port.')
     else writeMessage(`Try curl --unix-socket ${place.path} http://any/_status`)
 
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.once(signal, () => {
-        writeMessage(`${signal}: answering what is under way, then closing.`)
+        writeMessage(`${signal}: completing the requests under way, then closing.`)
         setTimeout(() => process.exit(0), longestGoodbye).unref()
         sidecar.close().catch((error: Error) => writeMessage(error.message))
       })

@@ -1,4 +1,4 @@
-// Which token a client command asks for, by options or environment variables.
+// The options of client commands about the requested token.
 import type { TokenBinding } from '../core/confirmation.ts'
 import { httpsUrl } from '../settings/forms.ts'
 import type { Values } from './command.ts'
@@ -6,7 +6,6 @@ import { anyText, choiceOption, createOptionReader, present, type ValueOption } 
 
 const group = 'Token'
 
-/** Who issues the tokens. */
 export const issuer: ValueOption<string> = {
   name: 'issuer',
   value: 'URL',

@@ -1,4 +1,4 @@
-// What `tlsbound inspect` found out about a token: as data for programs, and the same in words.
+// The report of `tlsbound inspect` about a token, as data and as text.
 
 import { levelOf } from '../core/access-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
@@ -10,18 +10,18 @@ import { type Circumstances, findRefusal, type Signature } from './judge-token.t
 export interface TokenReport extends DecodedToken {
   readonly type: 'jwt'
   readonly explanations: readonly Explanation[]
-  /** null: of a shape that is none of ours. */
+  /** null when cnf has none of the known forms. */
   readonly level: TokenBinding | null
   readonly signature: Signature
-  /** The certificate that it would be presented with, if one was given, and whether it is the one that the token names. */
+  /** The certificate to present it with, if given, and whether it is the one that the token names. */
   readonly certificate: { readonly file: string; readonly 'x5t#S256': string; readonly named: boolean } | null
-  /** Whether a connection made now would be accepted; null: that depends on its certificate. */
+  /** Whether a new connection would be accepted; null: that depends on its certificate. */
   readonly accepted: boolean | null
   readonly reason: Reason | null
   readonly not_verified: readonly string[]
 }
 
-/** Builds the report; `certFile` is where the certificate of the circumstances comes from. */
+/** Builds the report; `certFile` is the file of the certificate. */
 export function buildReport(
   token: string,
   { header, claims }: DecodedToken,
@@ -47,8 +47,8 @@ export function buildReport(
     reason: refusal ?? null,
     not_verified: [
       ...(signature.verified ? [] : [`the signature: ${signature.why}`]),
-      'whether the token was revoked, its client disabled, or its certificate withdrawn',
-      'whether the resource is the one that it is for, and which scope and level it demands',
+      'whether the token or its certificate was revoked, or its client disabled',
+      'whether the token is for the resource, and which scope and level that demands',
     ],
   }
 }
@@ -59,7 +59,7 @@ function annotate(explanation: Explanation, certificate: TokenReport['certificat
   return { ...explanation, words: `${explanation.words}: ${named ? '' : 'not '}that of ${file}` }
 }
 
-/** The report in words, several lines. */
+/** Renders the report as text, several lines. */
 export function describeReport(report: TokenReport): string {
   const { header, explanations, level, signature } = report
   const described = Object.entries(header).map(([name, value]) =>
@@ -72,11 +72,9 @@ export function describeReport(report: TokenReport): string {
     '',
     ...explanations.map(({ name, value, words }) => `  ${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${words}`),
     '',
-    level === null ? 'Its cnf is none that tlsbound issues.' : `Level ${level}: valid ${levels[level]}.`,
+    level === null ? 'Its cnf has no form that tlsbound issues.' : `Level ${level}: valid ${levels[level]}.`,
     ...(signature.verified
-      ? [
-          `The signature is ${signature.good ? 'valid, by a key of' : 'INVALID, by none of the keys of'} ${signature.keys}.`,
-        ]
+      ? [`The signature is ${signature.good ? 'valid, by a key of' : 'INVALID, for all keys of'} ${signature.keys}.`]
       : []),
     describeVerdict(report),
     '',
@@ -86,8 +84,8 @@ export function describeReport(report: TokenReport): string {
 }
 
 function describeVerdict({ certificate, accepted, reason, level }: TokenReport): string {
-  const which = certificate === null ? 'Any connection made now' : `A connection made now with ${certificate.file}`
-  if (reason !== null) return `${which} would be refused: ${reason}. ${reasons[reason]}`
-  if (accepted === null) return 'Whether a connection made now would be accepted depends on its certificate: give one.'
+  const which = certificate === null ? 'Any new connection' : `A new connection with ${certificate.file}`
+  if (reason !== null) return `${which} would be rejected: ${reason}. ${reasons[reason]}`
+  if (accepted === null) return 'Whether a new connection would be accepted depends on its certificate; add --cert.'
   return `${which} would be accepted${level === 'proof' ? ', with a proof' : ''}, as far as could be verified.`
 }

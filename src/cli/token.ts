@@ -27,7 +27,7 @@ export const command: Command = {
   ],
   async run(values, [word, ...others]) {
     const issuer = word === undefined || others.length > 0 ? undefined : httpsUrl.read(word)
-    if (issuer === undefined) throw new UsageError('give the address of one issuer, such as https://localhost:8443')
+    if (issuer === undefined) throw new UsageError('expected the address of one issuer, such as https://localhost:8443')
     const { files, clientId } = requireIdentity(values)
     const wanted = readTokenOptions(values) // before any file: wrong usage is reported first
     const credentials = readCredentials(readIdentityFiles(files)())

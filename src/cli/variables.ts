@@ -1,5 +1,5 @@
-// The environment variables of the commands that are not settings of the server. In the environment of a server they are
-// valid: one shell can start a server and run clients.
+// The environment variables of commands that are not settings of the server. A server accepts them in its environment,
+// so that one shell can start a server and run clients.
 import { settingsTable } from '../settings/settings.ts'
 import { identityOptions } from './identity-options.ts'
 import { labOptions } from './lab/options.ts'

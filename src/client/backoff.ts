@@ -1,29 +1,27 @@
-// How long to wait before something is tried again: exponentially longer, with full jitter, or as the server says.
-// Full jitter spreads many clients whose server has just come back (RFC 9110 §10.2.3 for Retry-After).
+// How long to wait before a retry: exponential backoff with full jitter, or the server's Retry-After (RFC 9110
+// §10.2.3). Full jitter spreads the reconnects of many clients after a server restart.
 
-/** Milliseconds. */
 const base = 100
 const cap = 5000
 
-/** The longest time that a server's Retry-After is waited for, in milliseconds; beyond it the caller gets the answer. */
+/** The longest Retry-After that a client waits for, in milliseconds; beyond it the caller gets the response. */
 export const longestRetryAfter = 10_000
 
-/** A random time up to base × 2^failures, at most `atMost`, in milliseconds. */
+/** Returns a random time up to base × 2^failures, at most `atMost`, in milliseconds. */
 export function jitter(failures: number, atMost = cap): number {
   return Math.random() * Math.min(atMost, base * 2 ** failures)
 }
 
 /**
- * The longest wait after a refusal of our certificate, in milliseconds: a server that was repaired is found so soon, and
- * requests wait for that long.
+ * The longest wait after the server rejected the certificate, in milliseconds. Requests wait that long, so it is short.
  */
 export const refusalWait = 1000
 
-/** Remembers failures in a row, and until when to wait because of them. */
+/** Counts consecutive failures, and how long to wait because of them. */
 export interface Backoff {
-  /** Milliseconds that are left to wait; 0: go on. */
+  /** Milliseconds left to wait; 0 when a retry is due. */
   readonly left: number
-  /** Waits at least `atLeast` milliseconds, where the server says so, and beyond that at most `atMost`. */
+  /** Waits `atLeast` milliseconds, as the server demands, plus a random time of at most `atMost`. */
   failed(atLeast?: number, atMost?: number): void
   succeeded(): void
 }
@@ -46,7 +44,7 @@ export function createBackoff(): Backoff {
   }
 }
 
-/** What a Retry-After header asks for, in milliseconds: seconds, or a date by the server's own clock (`date` header). */
+/** Parses Retry-After into milliseconds. A date is relative to the server's clock (its `date` header). */
 export function readRetryAfter(value: unknown, date: unknown): number | undefined {
   if (typeof value !== 'string') return undefined
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000

@@ -1,4 +1,4 @@
-// `tlsbound/client`: a client whose tokens are bound to its TLS connections and certificate, and that takes care of both.
+// `tlsbound/client`: a client that binds its tokens to its TLS connections and certificate, and renews both.
 import '../process/require-node.js'
 
 import type { Dispatcher } from 'undici'
@@ -28,47 +28,51 @@ export interface ClientOptions {
   readonly origin: string
   /** Certificate, private key and authorities: PEM texts, or files with `readIdentityFiles`. */
   readonly identity: Identity | IdentitySource
-  /** Default: the common name of the certificate. */
+  /** The client_id. Default: the common name of the certificate. */
   readonly clientId?: string
-  /** The issuer of the tokens; its metadata (RFC 8414) names the token endpoint. Default: the origin. */
+  /** The identifier of the token issuer; its metadata (RFC 8414) names the token endpoint. Default: the origin. */
   readonly issuer?: string
-  /** The scope of the tokens. Default: all that the client is registered for. */
+  /** The scope of the tokens. Default: every scope that the client is registered for. */
   readonly scope?: string
-  /** The audience of the tokens (RFC 8707). Default: that of the issuer. */
+  /** The audience of the tokens (RFC 8707). Default: the default of the issuer. */
   readonly resource?: string
-  /** The level of the tokens; `connection` needs an origin that is the issuer. Default: the first of the registration. */
+  /**
+   * The binding level of the tokens. `connection` requires that the origin is the issuer.
+   * Default: the first level of the client's registration.
+   */
   readonly tokenBinding?: TokenBinding
-  /** The most connections at a time. Default 4. */
+  /** The maximum number of simultaneous connections. Default 4. */
   readonly connections?: number
   /** Use HTTP/2 where the server offers it. Default true. */
   readonly http2?: boolean
-  /** The lowest version of TLS. Default TLSv1.3. */
+  /** The minimum TLS version. Default TLSv1.3. */
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
-  /** Seconds that a request waits for a connection and a token. Default 30. */
-  readonly patience?: number
+  /** Seconds that a request may wait for a connection and a token. Default 30. */
+  readonly timeout?: number
 }
 
 export interface Client {
-  /** undici's fetch; paths are relative to the origin. */
+  /** undici's fetch; relative URLs are resolved against the origin. */
   readonly fetch: Fetch
-  /** For undici's own `request`, `stream` and `pipeline`. */
+  /** The dispatcher for undici's `request`, `stream` and `pipeline`. */
   readonly dispatcher: Dispatcher
-  /** Returns the connections, the level and end of their tokens, the last problem, and counts; no token and no key. */
+  /** Returns connections, token levels and expiry, the last problem and counters; never a token or a key. */
   state(): ClientState
-  /** Completes the requests under way, then closes all connections. */
+  /** Waits for the requests under way, then closes all connections. */
   close(): Promise<void>
 }
 
 /**
- * Creates a client. It connects with its first request, gets and renews its tokens, and reconnects. Over HTTP/1.1 an answer
- * that ends with its connection fails with `answer_endless`, since half of it would look whole.
- * @throws TypeError for options that cannot be right, ClientError `identity_unusable`.
+ * Creates a client. It connects on its first request, requests and renews tokens, and reconnects. Over HTTP/1.1 a
+ * response that ends with its connection fails with `answer_endless`, because a truncated one would look complete.
+ * @throws TypeError for invalid options, ClientError `identity_unusable`.
  */
 export function createClient(options: ClientOptions): Client {
-  const { origin, issuer, connections = 4, patience = 30, http2, minVersion } = options
+  const { origin, issuer, connections = 4, timeout = 30, http2, minVersion } = options
   const home = readOrigin(origin)
-  if (!Number.isInteger(connections) || connections < 1) throw new TypeError('connections must be a number from 1 on')
-  if (!(patience > 0)) throw new TypeError('patience must be a number of seconds')
+  if (!Number.isInteger(connections) || connections < 1)
+    throw new TypeError('connections must be an integer of at least 1')
+  if (!(timeout > 0)) throw new TypeError('timeout must be a positive number of seconds')
   let lastProblem: ClientState['lastProblem'] = null
   const onProblem = (problem: ClientError) => {
     lastProblem = describeProblem(problem)
@@ -81,7 +85,7 @@ export function createClient(options: ClientOptions): Client {
     resource,
     tokenBinding,
   })
-  demand(credentials()) // a certificate that names no client is a mistake to be told now
+  demand(credentials()) // fails early when the certificate names no client
   const counts = { requests: 0, tokens: 0, connections: 0, repeated: 0 }
   let binding: TokenBinding | null = null
   const open = async (to: string, of: Credentials): Promise<BoundChannel> => {
@@ -107,7 +111,7 @@ export function createClient(options: ClientOptions): Client {
     pool,
     tokens,
     proofs: createProofs(),
-    patience: patience * 1000,
+    timeout: timeout * 1000,
     onRequest: () => void counts.requests++,
     onRepeat: () => void counts.repeated++,
   })

@@ -1,4 +1,4 @@
-// `connect`: one channel for those who want to see it: its bindings, its token, its end. Nothing is replaced or repeated.
+// `connect`: one channel with its bindings and its token, for callers that manage connections themselves. No retries.
 import type { TokenBinding } from '../core/confirmation.ts'
 import { type Channel, type ChannelOptions, openChannel } from './connection/channel.ts'
 import { type Identity, readClientId, readCredentials } from './identity.ts'
@@ -9,18 +9,18 @@ import { createProofs } from './tokens/proofs.ts'
 import { readExpiry, type TokenDemand } from './tokens/request-token.ts'
 
 export interface ConnectOptions extends ChannelOptions, Partial<TokenDemand> {
-  /** Who gives the tokens. Default: the origin. */
+  /** The identifier of the token issuer. Default: the origin. */
   readonly issuer?: string | undefined
 }
 
-/** A channel that can get tokens. They are valid on it while both live; at level `connection` nowhere else. */
+/** A channel that can request tokens. They are valid while it is open; at level `connection`, only on it. */
 export interface TokenChannel extends Channel {
-  /** Gets a token, and checks that it names this channel. @throws ClientError (rejects). */
+  /** Requests a token and verifies that it names this channel. @throws ClientError (rejects). */
   token(): Promise<ChannelToken>
 }
 
 export interface ChannelToken {
-  /** What a request on this channel needs: `authorization`, and at level proof `session-binding-proof`. */
+  /** The headers that a request on this channel needs: `authorization`, and at level proof `session-binding-proof`. */
   readonly headers: Readonly<Record<string, string>>
   readonly binding: TokenBinding
   readonly scope: string
@@ -29,7 +29,7 @@ export interface ChannelToken {
 
 /**
  * Opens a channel to an origin. It never reconnects.
- * @throws ClientError (rejects) for what prevented it, TypeError for options that cannot be right.
+ * @throws ClientError (rejects) when the connection fails, TypeError for invalid options.
  */
 export async function connect(origin: string, identity: Identity, options: ConnectOptions = {}): Promise<TokenChannel> {
   const home = readOrigin(origin)
@@ -40,7 +40,7 @@ export async function connect(origin: string, identity: Identity, options: Conne
   const issuer = createIssuer(options.issuer ?? home, links)
   const proofs = createProofs()
   const { protocol, tls, cipher, bindings, certificate, since, dispatcher, capacity, closed } = channel
-  // Member by member: what else the channel has is not for others, nor for whoever prints it.
+  // Copied member by member, so that the internals of the channel (keys, presenter) are neither reachable nor printed.
   return {
     origin: home,
     protocol,

@@ -1,43 +1,42 @@
-// What can go wrong for a client, in words that say what to do. Refusals of a resource are answers, not errors.
+// The errors of a client, with messages that say what to do. A resource's error response is a response, not an error.
 import { explainFailure, OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
 
-/** Every problem that a client reports, with the sentence that tells what to do next. The list is closed. */
+/** Every problem that a client reports, with a sentence that says what to do. The list is closed. */
 export const problems = {
-  cannot_connect: 'No TLS connection came about; check the address of the server, and whether it runs',
-  server_untrusted: 'The certificate of the server is expired, or from none of the authorities in ca; check both',
-  server_name_mismatch: 'The certificate of the server is for another name; check the origin',
-  certificate_refused: 'The server refused our client certificate in the handshake; get one that it accepts',
-  identity_unusable: 'The certificate, private key or authorities of the client cannot be used',
-  issuer_unusable: 'The metadata of the issuer cannot be used; check the issuer',
-  token_refused: 'The issuer refused a token; see the reason',
-  token_unavailable: 'The issuer gives no token at the moment; try again later',
-  token_unusable: 'The issuer answered with something that is no token for us; check the issuer',
-  token_bound_elsewhere:
-    'The token names another connection or certificate than ours, and was not used; check the issuer',
-  proof_impossible: 'No binding proof can be made; it takes TLS 1.3 and a key of P-256, P-384, Ed25519 or RSA',
-  wrong_origin: 'The request is for another origin, where no token may go; use a client of that origin',
-  not_begun: 'Connections ended again and again before the server began with the request; try again later',
-  connection_lost: 'The connection broke while the request was under way, which the server may have executed',
+  cannot_connect: 'No TLS connection could be opened; check the address of the server, and whether it runs',
+  server_untrusted: 'The server certificate is expired, or not issued by an authority in ca; check both',
+  server_name_mismatch: 'The server certificate is for another name; check the origin',
+  certificate_refused: 'The server rejected the client certificate in the handshake; use one that it accepts',
+  identity_unusable: 'The certificate, private key or authorities of the client are invalid',
+  issuer_unusable: 'The metadata of the issuer is invalid; check the issuer',
+  token_refused: 'The issuer refused to issue a token; see the reason',
+  token_unavailable: 'The issuer cannot issue a token at the moment; try again later',
+  token_unusable: 'The response of the issuer contains no valid token; check the issuer',
+  token_bound_elsewhere: 'The token is bound to another connection or certificate and was not used; check the issuer',
+  proof_impossible: 'No binding proof can be built; it requires TLS 1.3 and a key of P-256, P-384, Ed25519 or RSA',
+  wrong_origin: 'The request is for another origin, to which no token may be sent; use a client of that origin',
+  not_begun: 'The connection closed repeatedly before the server processed the request; try again later',
+  connection_lost: 'The connection broke during the request, which the server may have processed',
   answer_endless:
-    'The server does not say where its answer ends, so that half of it would look whole; it must use Content-Length or chunks',
-  timed_out: 'Nothing came in time; check whether the server is there and answers',
-  closed: 'The client was closed',
+    'The response is not delimited, so a truncated one would look complete; the server must use Content-Length or chunks',
+  timed_out: 'The request timed out; check whether the server is reachable and responds',
+  closed: 'The client is closed',
 } as const
 
 export type Problem = keyof typeof problems
 
 /**
- * What a client rejects with; `cause` is what it was caused by. The message names the address, what was found there and what
- * to do, where that is known. Holds no token and no key.
+ * The error that a client rejects with. The message names the address, what was found and what to do, where known.
+ * It contains no token and no key.
  */
 export class ClientError extends Error {
   override readonly name = 'ClientError'
   readonly code: Problem
-  /** The `reason` of a server's refusal, else its `error`. */
+  /** The `reason` of a server's error response, else its `error`. */
   readonly reason: string | undefined
-  /** The status of that refusal. */
+  /** The status of that response. */
   readonly status: number | undefined
-  /** Milliseconds after which the server wants to be asked again, if it said so. */
+  /** Milliseconds after which the server allows a retry, from its Retry-After. */
   readonly retryAfter: number | undefined
 
   constructor(code: Problem, details: Details = {}) {
@@ -52,9 +51,9 @@ export class ClientError extends Error {
 
 interface Details {
   readonly cause?: unknown
-  /** `HOST:PORT` of the server that the problem is with. */
+  /** `HOST:PORT` of the server concerned. */
   readonly address?: string | undefined
-  /** The message, in the place of the general one. */
+  /** The message; replaces the general one. */
   readonly finding?: string | undefined
   readonly reason?: string | undefined
   readonly status?: number | undefined
@@ -68,7 +67,7 @@ function describe(code: Problem, { cause, address, reason }: Details): string {
   return address === undefined ? sentence : `${address}: ${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`
 }
 
-/** What prevented or ended a TLS connection to `address`, by the error of Node or undici. */
+/** Explains why a TLS connection to `address` failed or ended, from the error of Node or undici. */
 export function explainConnectProblem(error: unknown, address: string): ClientError {
   if (error instanceof ClientError) return error
   const cause = explainFailure(error, address)
@@ -83,17 +82,17 @@ const connectProblems: Readonly<Partial<Record<OutgoingProblem, Problem>>> = {
   own_files_unusable: 'identity_unusable',
 }
 
-/** Whether the reason of a refusal is about the certificate of the presenter, which a connection keeps for its life. */
+/** Returns whether a refusal is about the presenter's certificate, which is the same for the life of a connection. */
 export function namesCertificate(reason: unknown): boolean {
   return typeof reason === 'string' && /^(no_certificate|certificate_[a-z_]+)$/.test(reason)
 }
 
-/** Whether waiting does not help: somebody has to change something first. */
+/** Returns whether a retry cannot succeed until someone changes something. */
 export function isLasting({ code }: ClientError): boolean {
   return !['cannot_connect', 'token_unavailable', 'not_begun', 'connection_lost', 'timed_out'].includes(code)
 }
 
-/** The `code` of an error; empty when it has none. */
+/** Returns the `code` of an error; empty when it has none. */
 export function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' ? code : ''

@@ -1,14 +1,14 @@
-// undici's fetch through a client's dispatcher: paths are relative to its origin, redirects go nowhere else.
+// undici's fetch through a client's dispatcher. URLs are relative to its origin; other origins are rejected.
 import { type Dispatcher, fetch, Request, type RequestInit, type Response } from 'undici'
 import { ClientError } from './errors.ts'
 
-/** As the fetch of Node, but for errors: those of the client are thrown as they are, not as the cause of a TypeError. */
+/** Node's fetch, except that it throws a ClientError itself and not as the cause of a TypeError. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
 export function createFetch(dispatcher: Dispatcher, origin: string): Fetch {
   return async (input, init = {}) => {
     if (typeof input !== 'string' && !(input instanceof URL) && !(input instanceof Request))
-      throw new TypeError('fetch takes an address, or a Request of undici')
+      throw new TypeError('fetch accepts a URL, or a Request of undici')
     const target = input instanceof Request ? input : new URL(input, origin)
     if (new URL(target instanceof Request ? target.url : target).origin !== origin)
       throw new ClientError('wrong_origin')
@@ -23,7 +23,7 @@ export function createFetch(dispatcher: Dispatcher, origin: string): Fetch {
   }
 }
 
-/** fetch hands every body over as a stream, which cannot be sent twice. What was given as a whole is given on as such. */
+/** Passes on the original body: fetch converts every body to a stream, which cannot be sent twice. */
 function withBody(dispatcher: Dispatcher, body: Uint8Array): Dispatcher {
   return dispatcher.compose(
     dispatch => (options, handler) => dispatch(options.body === null ? options : { ...options, body }, handler),

@@ -1,13 +1,13 @@
-// The headers of a request. undici takes them in several forms; here they become one.
+// The headers of a request, from the forms that undici accepts to one list.
 import type { Dispatcher } from 'undici'
 
-/** Names and values in turn. */
+/** Alternating names and values. */
 export type HeaderList = (string | string[] | undefined)[]
 
-/** Headers that this client writes itself. Another Host would send the request to another server behind the same door. */
+/** Headers that only this client sets. Another Host would select another server at the same address. */
 const reserved: readonly string[] = ['authorization', 'session-binding-proof', 'host']
 
-/** Brings headers into one form, a new list. */
+/** Copies headers into a list. */
 export function listHeaders(headers: Dispatcher.DispatchOptions['headers']): HeaderList {
   if (headers === undefined || headers === null) return []
   if (Array.isArray(headers)) return [...headers]
@@ -15,7 +15,7 @@ export function listHeaders(headers: Dispatcher.DispatchOptions['headers']): Hea
   return Object.entries(headers).flat() as HeaderList
 }
 
-/** Fields that may stand once in a request (RFC 9110 and its successors). Over HTTP/2, Node sends nothing otherwise. */
+/** Fields that may occur once in a request (RFC 9110 and its successors). Over HTTP/2, Node rejects repeated ones. */
 const singleFields: ReadonlySet<string> = new Set([
   ...['access-control-request-method', 'content-length', 'content-location', 'content-md5', 'content-range'],
   ...['content-type', 'date', 'dnt', 'etag', 'expires', 'from', 'if-modified-since', 'if-range'],
@@ -24,12 +24,12 @@ const singleFields: ReadonlySet<string> = new Set([
   'x-content-type-options',
 ])
 
-/** Fields that hold a list: several are one with commas between (RFC 9110 §5.3), which Node leaves to us. */
+/** List fields (RFC 9110 §5.3) that Node does not join. */
 const listFields: ReadonlySet<string> = new Set(['content-encoding', 'content-language', 'if-match', 'if-none-match'])
 
 /**
- * Lists the headers of a caller of this client; a Host that says nothing new is left out.
- * @throws TypeError for one that this client writes itself, and for several where one may stand.
+ * Lists the headers of a caller, without a redundant Host.
+ * @throws TypeError for a header that this client sets itself, and for a repeated single field.
  */
 export function listCallersHeaders(headers: Dispatcher.DispatchOptions['headers'], host: string): HeaderList {
   const list = listHeaders(headers)
@@ -39,8 +39,7 @@ export function listCallersHeaders(headers: Dispatcher.DispatchOptions['headers'
     const [name, value] = [String(list[index]), list[index + 1]]
     const lower = name.toLowerCase()
     if (reserved.includes(lower)) {
-      if (lower !== 'host' || value !== host)
-        throw new TypeError(`this client writes the header ${name} itself; leave it out`)
+      if (lower !== 'host' || value !== host) throw new TypeError(`this client sets the header ${name} itself; omit it`)
     } else if (value === undefined || !(singleFields.has(lower) || listFields.has(lower))) kept.push(name, value)
     else {
       const place = places.get(lower)
@@ -52,9 +51,11 @@ export function listCallersHeaders(headers: Dispatcher.DispatchOptions['headers'
   return kept
 }
 
-/** The one value of a field. `*` is no member of a list (RFC 9110 §13.1.1). */
+/** Joins the values of a field. `*` is not a list member (RFC 9110 §13.1.1). */
 function join(name: string, values: readonly string[]): string {
   if (values.length > 1 && (singleFields.has(name) || values.some(value => value.trim() === '*')))
-    throw new TypeError(`the header ${name} may stand once in a request, and came ${values.length} times; send one`)
+    throw new TypeError(
+      `the header ${name} may occur once in a request, but was given ${values.length} times; send one`,
+    )
   return values.join(', ')
 }

@@ -1,5 +1,5 @@
-// Who the client is: its certificate and private key, and the authorities that it trusts servers from.
-// From texts, or from files that may change while the client runs.
+// The identity of a client: its certificate, its private key, and the authorities that it trusts for servers.
+// It comes from PEM texts, or from files that may change while the client runs.
 import type { KeyObject } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
@@ -11,35 +11,35 @@ import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey 
 import { secureOptions } from '../outgoing/connect.ts'
 import { ClientError } from './errors.ts'
 
-/** PEM texts. */
+/** An identity in PEM. */
 export interface Identity {
-  /** The client certificate, then the intermediate ones. */
+  /** The client certificate, followed by its intermediates. */
   readonly certificate: string
   readonly key: string
-  /** The authorities that servers are trusted from; no others are. */
+  /** The authorities that are trusted for servers; no others are. */
   readonly ca: string
 }
 
-/** An identity that may change, asked for often: the same object as long as it is the same identity. */
+/** Returns an identity that may change. It is called often and returns the same object until the identity changes. */
 export type IdentitySource = () => Identity
 
-/** An identity made ready for TLS and for signatures. */
+/** An identity prepared for TLS and for signatures. */
 export interface Credentials {
   readonly identity: Identity
   readonly certificate: PresenterCertificate
   readonly key: KeyObject
-  /** For connections with this lowest version. @throws ClientError `identity_unusable`. */
+  /** Returns a context with this minimum TLS version. @throws ClientError `identity_unusable`. */
   context(minVersion: 'TLSv1.2' | 'TLSv1.3'): SecureContext
 }
 
-/** Makes an identity ready. @throws ClientError `identity_unusable`. */
+/** Parses and verifies an identity. @throws ClientError `identity_unusable`. */
 export function readCredentials(identity: Identity): Credentials {
   try {
     const chain = parseCertificates(identity.certificate, 'certificate')
     const key = parsePrivateKey(identity.key, 'key', { passphraseSetting: 'keyPassphraseFile of readIdentityFiles' })
     const authorities = parseCertificates(identity.ca, 'ca')
     checkKeyOfLeaf(chain, key, { certFile: 'certificate', keyFile: 'key' })
-    // Written anew, so that OpenSSL gets all that was read, and nothing else.
+    // Rendered again, so that OpenSSL parses exactly what was verified.
     const [cert, ca] = [renderCertificates(chain), renderCertificates(authorities)]
     const contexts = new Map<string, SecureContext>()
     return {
@@ -55,7 +55,7 @@ export function readCredentials(identity: Identity): Credentials {
           contexts.set(minVersion, context)
           return context
         } catch (cause) {
-          throw new ClientError('identity_unusable', { cause }) // a key of a kind that TLS does not know
+          throw new ClientError('identity_unusable', { cause }) // a key type that TLS does not support
         }
       },
     }
@@ -64,16 +64,16 @@ export function readCredentials(identity: Identity): Credentials {
   }
 }
 
-/** @throws Error for a key that TLS 1.3 has no signature for: OpenSSL would then present no certificate at all. */
+/** @throws Error for a key type without a TLS 1.3 signature scheme: OpenSSL would silently present no certificate. */
 function requireTls13({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): void {
   const { namedCurve = 'without a name' } = details ?? {}
   if (type === 'ec' ? !curves.includes(namedCurve) : type === 'dsa')
     throw new Error(
-      `TLS 1.3 has no signatures of a key ${type === 'ec' ? `on the curve ${namedCurve}` : 'for DSA'}; use one on P-256`,
+      `TLS 1.3 has no signature scheme for a key ${type === 'ec' ? `on the curve ${namedCurve}` : 'of type DSA'}; use one on P-256`,
     )
 }
 
-/** RFC 8446 §4.2.3 and RFC 8734 §3, as OpenSSL names them. */
+/** The curves of RFC 8446 §4.2.3 and RFC 8734 §3, by their OpenSSL names. */
 const curves = [
   ...['prime256v1', 'secp384r1', 'secp521r1'],
   ...['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
@@ -82,30 +82,30 @@ const curves = [
 export interface IdentityFiles {
   readonly certFile: string
   readonly keyFile: string
-  /** The passphrase of the key, if it is encrypted: one line, in a file of mode 0600. */
+  /** The passphrase of an encrypted key: one line, in a file of mode 0600. */
   readonly keyPassphraseFile?: string | undefined
   readonly caFile: string
 }
 
-/** Milliseconds between two looks at the files. */
-const lookInterval = 1000
+/** Milliseconds between two checks of the files. */
+const pollInterval = 1000
 
 /**
- * Reads an identity from files, and again when they have changed. While what changed cannot be used (one file of two is
- * written already), the identity before it stays in use and `onProblem` is told once.
- * @throws ClientError `identity_unusable` when the files cannot be used at first.
+ * Reads an identity from files, and again after they change. While the new files are invalid (for example, only one of
+ * two is written), the previous identity stays in use and `onProblem` is called once.
+ * @throws ClientError `identity_unusable` when the files are invalid at first.
  */
 export function readIdentityFiles(
   files: IdentityFiles,
   onProblem: (problem: ClientError) => void = () => {},
 ): IdentitySource {
-  let state = look(files)
+  let state = fingerprintOf(files)
   let identity = read(files)
-  let lookedAt = performance.now()
+  let polledAt = performance.now()
   return () => {
-    if (performance.now() - lookedAt < lookInterval) return identity
-    lookedAt = performance.now()
-    const now = look(files)
+    if (performance.now() - polledAt < pollInterval) return identity
+    polledAt = performance.now()
+    const now = fingerprintOf(files)
     if (now === state) return identity
     state = now
     try {
@@ -117,7 +117,7 @@ export function readIdentityFiles(
   }
 }
 
-/** Reads the files; what they hold is written anew, with the key decrypted. */
+/** Reads the files, and renders them again with the key decrypted. */
 function read({ certFile, keyFile, keyPassphraseFile: passphraseFile, caFile }: IdentityFiles): Identity {
   try {
     const chain = loadCertificates(certFile)
@@ -131,8 +131,8 @@ function read({ certFile, keyFile, keyPassphraseFile: passphraseFile, caFile }: 
   }
 }
 
-/** What shows that a file was written: when, how long, and which one it is, for those that are put in another's place. */
-function look({ certFile, keyFile, keyPassphraseFile = keyFile, caFile }: IdentityFiles): string {
+/** Returns a fingerprint of the files: modification time, size, and inode (for files that are replaced). */
+function fingerprintOf({ certFile, keyFile, keyPassphraseFile = keyFile, caFile }: IdentityFiles): string {
   return [certFile, keyFile, keyPassphraseFile, caFile]
     .map(file => {
       try {
@@ -145,17 +145,17 @@ function look({ certFile, keyFile, keyPassphraseFile = keyFile, caFile }: Identi
     .join()
 }
 
-/** The `client_id` of an identity for which none was given: the one common name of its certificate. @throws TypeError */
+/** Returns the default `client_id`: the only common name of the certificate. @throws TypeError */
 export function readClientId({ certificate: { x509 } }: Credentials): string {
   const [name, ...others] = readCommonNames(readFields(x509.raw))
   if (name === undefined || name === '' || others.length > 0)
-    throw new TypeError('the certificate has no common name; give a clientId')
+    throw new TypeError('the certificate does not have exactly one common name; set clientId')
   return name
 }
 
 /**
- * The credentials of an identity, made ready once for each that a source gives. What cannot be used later changes nothing.
- * @throws ClientError `identity_unusable` when it cannot be used at first.
+ * Returns the credentials of an identity, prepared once per identity. A later invalid identity leaves them unchanged.
+ * @throws ClientError `identity_unusable` when the identity is invalid at first.
  */
 export function followIdentity(
   identity: Identity | IdentitySource,

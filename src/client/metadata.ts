@@ -1,4 +1,4 @@
-// The metadata of an issuer (RFC 8414): where it is published, whether it is that issuer's, and the addresses in it.
+// The metadata of an issuer (RFC 8414): its URL, its verification, and the endpoints in it.
 import type { Dispatcher } from 'undici'
 import { parseDocument, requireDocument } from '../outgoing/document.ts'
 import { OutgoingError, quote } from '../outgoing/failure.ts'
@@ -6,7 +6,7 @@ import { readDocument } from './read-document.ts'
 
 export type Metadata = Readonly<Record<string, unknown>>
 
-/** The address of the metadata of an issuer (RFC 8414 §3.1). */
+/** Returns the URL of an issuer's metadata (RFC 8414 §3.1). */
 export function metadataUrl(issuer: string): URL {
   const { origin, pathname } = new URL(issuer)
   return new URL(`/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`, origin)
@@ -22,7 +22,7 @@ export async function fetchMetadata(dispatcher: Dispatcher, issuer: string): Pro
 }
 
 /**
- * Checks that a document is the metadata of this issuer: of another spelling, it could be another's (RFC 8414 §3.3).
+ * Verifies that a document is the metadata of this issuer, compared octet by octet (RFC 8414 §3.3).
  * @throws OutgoingError `unexpected_content`.
  */
 export function verifyMetadata(document: unknown, issuer: string): Metadata {
@@ -30,21 +30,21 @@ export function verifyMetadata(document: unknown, issuer: string): Metadata {
   if (metadata.issuer === issuer) return metadata
   const found =
     metadata.issuer === undefined ? 'names no issuer' : `is that of ${quote(JSON.stringify(metadata.issuer))}`
-  const finding = `the document ${found}, not of the issuer ${issuer}; give the issuer exactly as it names itself`
+  const finding = `the document ${found}, not of the issuer ${issuer}; set the issuer exactly as it names itself`
   throw new OutgoingError('unexpected_content', metadataUrl(issuer).href, finding)
 }
 
-/** Takes an address out of metadata. @throws OutgoingError `unexpected_content` for one that a client must not use. */
+/** Returns an endpoint of the metadata. @throws OutgoingError `unexpected_content` for an invalid address. */
 export function endpointOf(metadata: Metadata, name: string): URL {
   const address = metadata[name]
   const url = typeof address === 'string' && URL.canParse(address) ? new URL(address) : undefined
   if (url?.protocol === 'https:' && url.username === '' && url.password === '') return url
   const found = address === undefined ? 'is missing' : `is ${quote(JSON.stringify(address))}`
-  const finding = `${name} in the metadata of the issuer ${found}; it must be an https address without a user`
+  const finding = `${name} in the metadata of the issuer ${found}; it must be an https URL without user information`
   throw new OutgoingError('unexpected_content', metadataUrl(String(metadata.issuer)).href, finding)
 }
 
-/** The token endpoint for clients that present a certificate (RFC 8705 §5). @throws OutgoingError `unexpected_content`. */
+/** Returns the token endpoint for mutual TLS (RFC 8705 §5). @throws OutgoingError `unexpected_content`. */
 export function tokenEndpointOf(metadata: Metadata): URL {
   return endpointOf({ ...metadata, ...(metadata.mtls_endpoint_aliases as object | null | undefined) }, 'token_endpoint')
 }

@@ -1,4 +1,4 @@
-// One request over a channel whose answer is a small document: of a token endpoint, or an issuer's metadata.
+// One request over a channel for a small document: a token response, or the metadata of an issuer.
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { readOctets } from '../outgoing/document.ts'
@@ -12,9 +12,9 @@ export interface DocumentAnswer {
 }
 
 /**
- * Sends a request to an address behind a dispatcher and reads its answer, whatever the status. Redirects are not followed;
- * the head and the whole answer have a deadline, however often an octet comes.
- * @throws OutgoingError (rejects), whose address is the URL.
+ * Sends a request and reads the response, whatever its status. Does not follow redirects. The head and the whole
+ * response have a deadline, even when octets keep arriving.
+ * @throws OutgoingError (rejects) with the URL as its address.
  */
 export async function readDocument(
   dispatcher: Dispatcher,
@@ -27,10 +27,10 @@ export async function readDocument(
   try {
     const timeouts = { headersTimeout: head, bodyTimeout: whole, signal: late }
     const { statusCode: status, headers, body } = await dispatcher.request({ ...request, ...timeouts, path })
-    return { status, headers, octets: await readOctets(url.href, body) } // reading no further ends the request
+    return { status, headers, octets: await readOctets(url.href, body) } // stopping early ends the request
   } catch (error) {
     if (!late.aborted) throw explainFailure(error, url.href)
-    const finding = `no whole answer within ${describeDuration(whole)}; check the server`
+    const finding = `no complete response within ${describeDuration(whole)}; check the server`
     throw new OutgoingError('timed_out', url.href, finding, { cause: error })
   }
 }

@@ -1,4 +1,4 @@
-// What a client says about itself, for a status page: plain JSON, without a token, a key or keying material.
+// The state of a client for a status page: plain JSON without tokens, keys or keying material.
 import type { ChannelBindings } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { BoundChannel } from './connection/channel.ts'
@@ -7,7 +7,7 @@ import { readExpiry, type Token } from './tokens/request-token.ts'
 
 export interface ClientState {
   readonly origin: string
-  /** The level of its tokens, once there was one. */
+  /** The binding level of its tokens; null before the first token. */
   readonly binding: TokenBinding | null
   readonly connections: readonly ConnectionState[]
   readonly lastProblem: { readonly code: Problem; readonly message: string; readonly at: string } | null
@@ -25,7 +25,7 @@ export interface ConnectionState {
   readonly token: { readonly binding: TokenBinding; readonly expires: string; readonly scope: string } | null
 }
 
-/** Since the client was created. */
+/** Counters since the client was created. */
 export interface Counts {
   readonly requests: number
   readonly tokens: number

@@ -1,4 +1,4 @@
-// The file of security events: whether the next event can be appended, and whether the chain of the last ones is whole.
+// The audit file: whether events can be appended, and whether the chain of the last ones is complete.
 import { createReadStream, statSync } from 'node:fs'
 import { describeFinding } from '../audit/findings.ts'
 import { readEnd } from '../audit/last-line.ts'
@@ -8,7 +8,7 @@ import type { Settings } from '../settings/settings.ts'
 import { checkCreatable, checkWritable, exists } from './creatable.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 
-/** Octets at the end of the file that are verified: `tlsbound audit verify` reads all of it. */
+/** How many octets at the end of the file are verified; `tlsbound audit verify` reads all of it. */
 const verified = 4_194_304
 
 /** Checks the file, unless events go to stdout. */
@@ -34,13 +34,13 @@ async function verifyEnd(file: string): Promise<Finding[]> {
   const verification = verifyChain([{ file, lines }])
   for (let step = await verification.next(); ; step = await verification.next()) {
     if (step.done) return [good(`${file}: the chain of its last ${step.value.events} events is whole`)]
-    // Of lines that are numbered from the middle of a file, the numbers say nothing.
+    // In the middle of a file, line numbers mean nothing.
     const words = size > verified ? 'an event does not refer to the one before it' : describeFinding(step.value)
     if (step.value.isProblem) return [failure(`${file}: ${words}`, `see what it is: tlsbound audit verify ${file}`)]
   }
 }
 
-/** Without the first line, which may be half of one. */
+/** Skips the first line, which may be incomplete. */
 async function* afterFirst<T>(lines: AsyncIterable<T>): AsyncGenerator<T> {
   let isFirst = true
   for await (const line of lines) {

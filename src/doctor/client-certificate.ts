@@ -1,5 +1,5 @@
-// Why a handshake refuses the certificate of a client, as far as that is certain without its private key: by the rules of the
-// server for authorities, and by what the client sends behind its own certificate. Constraints of names and policies are left
+// Explains why a handshake rejects a client certificate, as far as that is certain without its private key: by the
+// server's rules for authorities, and by the client's intermediate certificates. Name and policy constraints are left
 // to OpenSSL.
 import type { X509Certificate } from 'node:crypto'
 import { readFields, readKeyUsage } from '../core/certificate-fields.ts'
@@ -12,13 +12,13 @@ import { type Finding, failure, splitRemedy, warning } from './finding.ts'
 
 export interface ClientChain {
   readonly x509: X509Certificate
-  /** What the client sends behind its own certificate. */
+  /** The intermediate certificates that the client sends. */
   readonly sent: readonly X509Certificate[]
 }
 
 /**
- * Finds why OpenSSL refuses a certificate in every handshake, whoever registered it. `what` names it; `now` in milliseconds
- * since 1970.
+ * Explains why OpenSSL rejects a certificate in every handshake, whatever client has it. `what` names it; `now` in
+ * milliseconds since 1970.
  */
 export function findRefusals(chain: ClientChain, what: string, trust: Trust, caFile: string, now: number): Finding[] {
   const { x509 } = chain
@@ -30,7 +30,7 @@ export function findRefusals(chain: ClientChain, what: string, trust: Trust, caF
   try {
     return findRefusalsOfChain(chain, what, trust, caFile, now)
   } catch {
-    // DER that only OpenSSL reads, or not even that.
+    // DER that only OpenSSL reads, or not even OpenSSL.
     if (
       [...trust.authorities, ...chain.sent.map(sent => ({ x509: sent }))].some(issuer => x509.checkIssued(issuer.x509))
     )
@@ -64,7 +64,7 @@ function findFlaw(x509: X509Certificate): string | undefined {
     : 'may not sign handshakes (keyUsage without digitalSignature); issue it with that usage'
 }
 
-/** OpenSSL reads more than strict DER. */
+/** OpenSSL accepts more than strict DER. */
 function readUnlessForeign<T>(read: () => T): T | undefined {
   try {
     return read()
@@ -81,7 +81,7 @@ function findRefusalsOfChain(
   now: number,
 ): Finding[] {
   const facts = readCertificateFacts(x509)
-  // Roots are trusted from the file alone.
+  // Roots are trusted only from the file.
   const between = loadTrust(sent, []).authorities.filter(authority => !isIssuerOf(authority, authority))
   const pool = { authorities: [...trust.authorities, ...between], lists: trust.lists }
   const isKnown = pool.authorities.some(authority => isIssuerOf(authority, facts))

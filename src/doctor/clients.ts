@@ -1,5 +1,5 @@
-// Client registrations: the list itself, names that look as if written in the wrong order, certificates in it that end, and
-// which certificate of a folder matches which client, by the judge of the server.
+// Client registrations: the list itself, names that seem to be in the wrong order, expiring registered certificates,
+// and which certificate of a folder matches which client, by the server's own rules.
 
 import type { X509Certificate } from 'node:crypto'
 import { readdirSync } from 'node:fs'
@@ -81,7 +81,7 @@ export interface CertificatesOptions {
   readonly now: number
 }
 
-/** Finds which certificate of a folder is which client's, and why the others match no client. */
+/** Matches the certificates of a folder with clients, and explains mismatches. */
 export function checkCertificates(
   folder: string,
   registrations: readonly object[],
@@ -112,7 +112,7 @@ export function checkCertificates(
   ]
 }
 
-/** The first certificate of each file in a folder, and what stands behind it. */
+/** Reads the first certificate of each file in a folder, with the following ones. */
 function readCandidates(folder: string, problems: Finding[]): Candidate[] {
   const names = readNames(folder).filter(name => /\.(?:crt|pem|cer|cert)$/i.test(name))
   return names.flatMap(name => {
@@ -138,7 +138,7 @@ function readNames(folder: string): string[] {
   }
 }
 
-/** Why the server would not take a certificate as that of a client; undefined: it would. */
+/** Explains why the server would reject a certificate for a client; undefined if it would not. */
 function explain(client: Client, { certificate }: Candidate): OAuthError | undefined {
   try {
     authenticateClient(client, { certificate } as Presenter)
@@ -149,7 +149,7 @@ function explain(client: Client, { certificate }: Candidate): OAuthError | undef
   }
 }
 
-/** The certificate that comes nearest says most: one with the right name in the wrong form. */
+/** Reports the closest mismatch, such as the right name in the wrong form. */
 function describeUnmatched(client: Client, folder: string, candidates: readonly Candidate[]): Finding {
   const found = `client ${client.id}: no certificate of ${folder} is its own`
   const refusals = candidates.map(candidate => ({ candidate, refusal: explain(client, candidate) as OAuthError }))
@@ -163,7 +163,7 @@ function describeUnmatched(client: Client, folder: string, candidates: readonly 
   )
 }
 
-/** Details that are true of every certificate of another client. */
+/** Details that apply to every certificate of another client. */
 const tellsNothing: readonly string[] = ['other_name', 'no_name', 'other_subject', 'not_registered_certificate']
 
 function describeNames(candidates: readonly Candidate[]): string {
@@ -177,7 +177,7 @@ function nameOf({ x509 }: PresenterCertificate): string {
   return String(describeCertificate(x509).subject ?? 'a certificate without a name')
 }
 
-/** Checks a certificate that is a client's own, by what is certain without a handshake. */
+/** Checks the certificate of a client, as far as that is possible without a handshake. */
 function checkCandidate(
   client: Client,
   { file, certificate, sent }: Candidate,
@@ -195,7 +195,7 @@ function checkCandidate(
   const findings = dates.map(({ verdict, ...end }): Finding => {
     return { verdict: verdict === 'failure' ? 'warning' : verdict, ...end }
   })
-  // Of one that is registered itself, no authority and no usage counts.
+  // For a registered certificate, authority and usage do not count.
   if (client.subject === undefined) {
     const flaw = findTlsFlaw(x509)
     return flaw === undefined ? findings : [...findings, failure(`${what} is refused: it ${flaw}`)]

@@ -1,13 +1,13 @@
-// The clock of this machine, against everything else that was seen with a time of its own.
+// Compares this machine's clock with all other observed times.
 import { statSync } from 'node:fs'
 import { type Finding, failure, good, warning } from './finding.ts'
 import type { ClockReading } from './remote-json.ts'
 
-/** Milliseconds. A `Date` has whole seconds and has travelled; tokens are refused when they come from so far ahead. */
+/** Milliseconds. A `Date` header has whole seconds and a delay; tokens from further in the future are rejected. */
 const tolerated = 3000
 const harmful = 10_000
 
-/** Compares with readings of other clocks, and with the times of files, of which none can lie ahead. */
+/** Compares with readings of other clocks, and with file times, which cannot be in the future. */
 export function checkClock(readings: readonly ClockReading[], files: readonly string[], now: number): Finding[] {
   const remedy = 'set the clock by NTP, on both machines'
   const others = readings.map(({ of, theirs, ours }) => {

@@ -1,4 +1,4 @@
-// Files that the server makes at its start: whether it can.
+// Checks whether the server can create or write its files.
 import { accessSync, constants, lstatSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { quoteForShell } from '../files/file-problem.ts'
@@ -8,7 +8,7 @@ export function exists(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-/** Whether a file that is not there can be made, with the directories above it. */
+/** Checks whether a missing file can be created, with its parent directories. */
 export function checkCreatable(path: string, what: string): Finding {
   let directory = dirname(resolve(path))
   while (!exists(directory) && directory !== dirname(directory)) directory = dirname(directory)
@@ -23,7 +23,7 @@ export function checkCreatable(path: string, what: string): Finding {
   }
 }
 
-/** Whether a file that is there can be written. */
+/** Checks whether an existing file can be written. */
 export function checkWritable(path: string, what: string): Finding {
   try {
     accessSync(path, constants.R_OK | constants.W_OK)

@@ -1,5 +1,5 @@
-// The doctor: reads settings and files as the server would, and says of each what was found and what to do. No second judge: every
-// check uses the readers and rules of the server. Nothing is written, and no request but GET is sent.
+// The doctor: reads settings and files as the server does, and reports what was found and what to do. Every check uses
+// the server's own readers and rules. It writes nothing, and sends only GET requests.
 
 import type { Identity } from '../client/identity.ts'
 import { demoRegistrations } from '../process/demo.ts'
@@ -31,30 +31,30 @@ import { checkTlsContext, checkTrust } from './trust.ts'
 import { checkTrustedIssuers } from './trusted-issuers.ts'
 import { checkWebhooks } from './webhooks.ts'
 
-/** A finding, and the check that made it. */
+/** A finding with its check. */
 export interface Checked extends Finding {
   readonly check: string
 }
 
 export interface DoctorOptions {
   readonly env: NodeJS.ProcessEnv
-  /** TLSBOUND_ variables that are no settings, such as those of client commands. */
+  /** TLSBOUND_ variables that are not settings, such as those of client commands. */
   readonly otherVariables?: readonly string[]
-  /** Options that Node was started with. */
+  /** Options of the Node process. */
   readonly execArgv: readonly string[]
   /** The effective user of this process. */
   readonly user: number | undefined
   /** Milliseconds since 1970. */
   readonly now: number
-  /** Whether other machines may be asked: issuers, webhooks, the database. */
+  /** Whether to connect to other machines: issuers, webhooks, the database. */
   readonly isOnline: boolean
-  /** A folder of certificates that clients use. */
+  /** A folder with client certificates. */
   readonly certs?: string | undefined
 }
 
 type Check = () => readonly Finding[] | Promise<readonly Finding[]>
 
-/** Examines the server that these settings describe. Resolves with the findings, in a fixed order; never rejects. */
+/** Examines the server that these settings configure. Resolves with the findings in a fixed order; never rejects. */
 export async function examine(options: DoctorOptions): Promise<Checked[]> {
   const { env, otherVariables, execArgv, user, now, isOnline, certs } = options
   const { findings, settings } = checkSettings(env, otherVariables)
@@ -96,7 +96,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
 }
 
 export interface OutsideOptions {
-  /** The issuer, which is where the server is. */
+  /** The issuer, at whose origin the server is. */
   readonly url: string
   readonly identity: Identity | undefined
   /** PEM; only without an identity. */
@@ -115,7 +115,7 @@ export async function examineOutside(outside: OutsideOptions): Promise<Checked[]
   })
 }
 
-/** One check after the other: later ones use what those before have learned, and the report has their order. */
+/** Runs the checks in sequence: later ones use results of earlier ones, and the report has this order. */
 async function run(checks: Readonly<Record<string, Check>>): Promise<Checked[]> {
   const checked: Checked[] = []
   for (const [check, work] of Object.entries(checks))
@@ -137,7 +137,7 @@ function checkOwn(
   ])
 }
 
-/** What was read, or why it could not be: read once, and looked at by several checks. */
+/** A value that is read once for several checks, or the error of reading it. */
 interface Reading<T> {
   readonly value: T | undefined
   orFail(check: (value: T) => readonly Finding[]): readonly Finding[]
@@ -152,7 +152,7 @@ function read<T extends object>(reader: () => T): Reading<T> {
   }
 }
 
-/** Files whose time must not lie ahead. */
+/** Files whose modification time must not be in the future. */
 function filesOf(
   { tlsCertFile, tlsClientCaFile, clientsFile, auditFile, stateUrl }: Settings,
   keysFile: string,

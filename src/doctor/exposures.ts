@@ -1,5 +1,5 @@
-// What would let secrets out: modes and owners of secret files, debuggers, key logs, unsafe settings. In production it keeps the
-// server from starting.
+// Exposures of secrets: modes and owners of secret files, debuggers, key logs, unsafe settings. In production mode each
+// stops the server from starting.
 import { findAllExposures, isProduction } from '../process/production.ts'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
@@ -7,11 +7,11 @@ import { type Finding, failure, good, warning } from './finding.ts'
 interface Process {
   readonly env: NodeJS.ProcessEnv
   readonly execArgv: readonly string[]
-  /** The effective user of this process; undefined where the system has none. */
+  /** The effective user of this process; undefined if the system has no users. */
   readonly user: number | undefined
 }
 
-/** `keysFile` has the signing keys in use. */
+/** Checks for exposures. `keysFile` contains the signing keys in use. */
 export function checkExposures(settings: Settings, process: Process, keysFile: string): Finding[] {
   const find = isProduction(process.env) ? failure : warning
   const findings = findAllExposures(settings, process, keysFile).map(({ sentence }) => find(sentence))

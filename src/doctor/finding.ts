@@ -1,14 +1,14 @@
-// What a check of the doctor says: one sentence about one thing, with the remedy where it is not as it should be.
+// A finding of the doctor: one sentence, with a remedy for a problem.
 import { FileProblem } from '../files/file-problem.ts'
 import { OutgoingError } from '../outgoing/failure.ts'
 
-/** `failure`: the server does not start, or something of it cannot work. `warning`: it works, and should be checked. */
+/** `failure`: the server does not start, or a part of it cannot work. `warning`: it works, but should be checked. */
 export type Verdict = 'good' | 'warning' | 'failure'
 
 export interface Finding {
   readonly verdict: Verdict
   readonly found: string
-  /** What to do, for anything but `good`. */
+  /** What to do; only for problems. */
   readonly remedy?: string | undefined
 }
 
@@ -24,7 +24,7 @@ export function failure(found: string, remedy?: string): Finding {
   return { verdict: 'failure', found, remedy }
 }
 
-/** Turns what a reader of the server throws into a failure: each line of its message is one. */
+/** Converts an error of a reader into failures, one per line of its message. */
 export function failuresOf(error: unknown): Finding[] {
   if (error instanceof FileProblem) {
     const { file, finding } = error
@@ -36,7 +36,7 @@ export function failuresOf(error: unknown): Finding[] {
   return lines.length === 0 ? [failure(first)] : lines.map(line => failure(`${first} ${line.replace(/^ *- /, '')}`))
 }
 
-/** Runs a check; what its readers throw are its findings. */
+/** Runs a check; errors of its readers become findings. */
 export async function findingsOf(
   check: () => readonly Finding[] | Promise<readonly Finding[]>,
 ): Promise<readonly Finding[]> {
@@ -47,7 +47,7 @@ export async function findingsOf(
   }
 }
 
-/** Of a sentence `CAUSE; REMEDY`. */
+/** Splits a sentence `CAUSE; REMEDY`. */
 export function splitRemedy(sentence: string): readonly [cause: string, remedy: string | undefined] {
   const at = sentence.lastIndexOf('; ')
   return at === -1 ? [sentence, undefined] : [sentence.slice(0, at), sentence.slice(at + 2)]
@@ -55,7 +55,7 @@ export function splitRemedy(sentence: string): readonly [cause: string, remedy: 
 
 const day = 86_400_000
 
-/** Judges an end, in milliseconds since 1970, that a thing named by `what` has. */
+/** Checks the expiry of the thing named by `what`, in milliseconds since 1970. */
 export function checkEnd(
   what: string,
   end: number | undefined,

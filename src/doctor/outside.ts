@@ -1,5 +1,5 @@
-// A running server, as clients meet it: TLS versions, resumption, renegotiation, client certificates, metadata and clock. Sends
-// nothing but handshakes and GET requests.
+// A running server as clients see it: TLS versions, resumption, renegotiation, client certificates, metadata and clock.
+// Sends only handshakes and GET requests.
 import type { TLSSocket } from 'node:tls'
 import { connect } from '../client/connect.ts'
 import type { Identity } from '../client/identity.ts'
@@ -13,22 +13,22 @@ import { checkEnd, type Finding, failure, failuresOf, good, warning } from './fi
 import { type ClockReading, fetchDocument } from './remote-json.ts'
 
 export interface Outside {
-  /** The issuer, which is where the server is. */
+  /** The issuer, at whose origin the server is. */
   readonly url: string
-  /** Who asks; undefined: nobody, with these authorities, or with those that Node brings. */
+  /** The identity to connect with; undefined: none, with these authorities or Node's defaults. */
   readonly identity: Identity | undefined
   readonly ca: string | undefined
   /** Milliseconds since 1970. */
   readonly now: number
 }
 
-/** Days before the end of the server's certificate. */
+/** Days before the expiry of the server certificate. */
 const warningDays = 30
 
 /** Milliseconds that anything after a handshake may take. */
-const patience = 5000
+const answerTimeout = 5000
 
-/** Looks at the TLS of the server. Rejects with an OutgoingError when there is no connection. */
+/** Examines the TLS of the server. Rejects with an OutgoingError without a connection. */
 export async function checkTls(outside: Outside): Promise<Finding[]> {
   const open = (options: Partial<ConnectTlsOptions>) => connectTls({ ...addressOf(outside), ...options })
   const socket = await open({})
@@ -61,7 +61,7 @@ type Open = (options: Partial<ConnectTlsOptions>) => Promise<TLSSocket>
 type Version = NonNullable<ConnectTlsOptions['minVersion']>
 
 async function accepts(open: Open, version: Version): Promise<boolean> {
-  // The oldest versions need what OpenSSL calls security level 0.
+  // The oldest versions require OpenSSL's security level 0.
   const ciphers = version < 'TLSv1.2' ? { ciphers: 'DEFAULT:@SECLEVEL=0' } : {}
   return open({ minVersion: version, maxVersion: version, ...ciphers }).then(
     socket => socket.destroy() !== undefined,
@@ -69,7 +69,7 @@ async function accepts(open: Open, version: Version): Promise<boolean> {
   )
 }
 
-/** Whether a session can be taken up again, with the identity and the verdict of its first handshake. */
+/** Checks whether a session can be resumed, with the identity and the verdict of its first handshake. */
 async function checkResumption(open: Open, host: string): Promise<Finding> {
   const first = await open({})
   const isTls13 = first.getProtocol() === 'TLSv1.3'
@@ -91,7 +91,7 @@ async function checkResumption(open: Open, host: string): Promise<Finding> {
 async function checkRenegotiation(open: Open): Promise<Finding> {
   const socket = await open({ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', secureOptions: 0 })
   const isDone = await new Promise<boolean>(resolve => {
-    const timer = setTimeout(() => resolve(false), patience)
+    const timer = setTimeout(() => resolve(false), answerTimeout)
     const finish = (done: boolean) => {
       clearTimeout(timer)
       resolve(done)
@@ -107,7 +107,7 @@ async function checkRenegotiation(open: Open): Promise<Finding> {
 /** Writes a request, and waits for the first octets of its answer, or the end. */
 async function exchange(socket: TLSSocket, request: string): Promise<void> {
   await new Promise<void>(resolve => {
-    const timer = setTimeout(resolve, patience)
+    const timer = setTimeout(resolve, answerTimeout)
     const finish = () => {
       clearTimeout(timer)
       resolve()
@@ -165,7 +165,7 @@ async function checkKeys(metadata: Metadata, ca: string | undefined, readings: C
   }
 }
 
-/** Asks what the server sees of a connection with our certificate. Rejects with an OutgoingError or ClientError. */
+/** Compares what the server sees of a connection with our certificate. Rejects with an OutgoingError or ClientError. */
 export async function checkBinding({ url, identity }: Outside): Promise<Finding[]> {
   if (identity === undefined)
     return [good('no certificate was presented: give --cert, --key and --ca to learn what the server thinks of it')]

@@ -43,7 +43,7 @@ function checkUsage(x509: X509Certificate): Finding[] {
   return [failure(found, 'get a certificate with it from the authority')]
 }
 
-/** Where the chain ends: what clients must have as an authority. */
+/** Checks the end of the chain, which clients need as an authority. */
 function checkIssuer(certificates: readonly [X509Certificate, ...X509Certificate[]]): Finding {
   const last = certificates.at(-1) as X509Certificate
   const { issuer } = describeCertificate(last)

@@ -1,9 +1,9 @@
-// The addresses and ports of the two listeners: free, or in use, perhaps by this server.
+// The addresses and ports of the two listeners: whether they are free, or in use.
 import { createServer } from 'node:net'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 
-/** Listens on each of them for a moment. */
+/** Listens on each of them briefly. */
 export async function checkPorts({ host, port, opsPort }: Settings): Promise<Finding[]> {
   const listeners = [[host, port] as const, ...(opsPort === 0 ? [] : [['127.0.0.1', opsPort] as const])]
   return Promise.all(listeners.map(([address, number]) => checkPort(address, number)))

@@ -1,5 +1,5 @@
-// A PostgreSQL store: reachable, a connection as the server needs it, version and rights of its schema, and its clock. Nothing is
-// written.
+// A PostgreSQL store: whether it is reachable, has the required session settings, schema version and privileges, and
+// its clock. Writes nothing.
 import type { Client } from 'pg'
 import { PostgresClient } from '../store/postgres-client.ts'
 import { readConfig } from '../store/postgres-connection.ts'
@@ -8,7 +8,7 @@ import { describeRefusal, SessionError, verifyConnection } from '../store/postgr
 import { type Finding, failure, good } from './finding.ts'
 import type { ClockReading } from './remote-json.ts'
 
-/** Checks the database at `url`, which is in no finding: it has a password. `readings` receives its clock. */
+/** Checks the database at `url`, which contains a password and is never reported. `readings` receives its clock. */
 export async function checkPostgres(url: string, readings: ClockReading[]): Promise<Finding[]> {
   const { config, session } = readConfig(url)
   const client = new PostgresClient(config)
@@ -42,7 +42,7 @@ interface Status {
   readonly clock: string
   readonly server: string
   readonly role: string
-  /** Whether the schema is there, and whether this role may make it. */
+  /** Whether the schema exists, and whether this role may create it. */
   readonly there: boolean
   readonly may_create: boolean
 }
@@ -85,7 +85,7 @@ async function readVersion(client: Client, name: string): Promise<number> {
   return (await client.query(`SELECT version FROM ${name}.tlsbound_schema`)).rows[0].version
 }
 
-/** Tables of which this role lacks a right that the server needs. */
+/** Lists tables on which this role lacks a required privilege. */
 const missingRights = `
   SELECT relname AS name FROM pg_class
   WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)

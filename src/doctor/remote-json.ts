@@ -1,15 +1,15 @@
-// JSON documents of others, fetched as the server fetches them, and what their servers think of the time.
+// Remote JSON documents, fetched as the server fetches them, and the clocks of their servers.
 import { parseDocument, readOctets, requireDocument } from '../outgoing/document.ts'
 import { requestOnce } from '../outgoing/request.ts'
 
-/** What a clock elsewhere showed, beside ours at that moment; both in milliseconds since 1970. */
+/** A reading of another clock with the local time; both in milliseconds since 1970. */
 export interface ClockReading {
   readonly of: string
   readonly theirs: number
   readonly ours: number
 }
 
-/** Fetches a document; its `Date`, if it has one, becomes a reading of its server's clock. Rejects with an OutgoingError. */
+/** Fetches a document and records its `Date` header as a clock reading. Rejects with an OutgoingError. */
 export async function fetchDocument(url: URL, ca: string | undefined, readings: ClockReading[]): Promise<unknown> {
   const address = url.href
   const headers = { accept: 'application/jwk-set+json, application/json', 'accept-encoding': 'identity' }

@@ -1,11 +1,11 @@
-// The findings of the doctor as text, a line each, or as JSON.
+// The findings of the doctor as text, one line each, or as JSON.
 import { escapeForDisplay } from '../core/escape-for-display.ts'
 import type { Checked } from './doctor.ts'
 import type { Verdict } from './finding.ts'
 
 const marks: Readonly<Record<Verdict, string>> = { good: '✓', warning: '!', failure: '✗' }
 
-/** One line for each finding: mark, check, what was found, what to do. */
+/** Renders one line per finding: mark, check, finding, remedy. */
 export function writeText(findings: readonly Checked[]): string {
   return findings
     .map(({ verdict, check, found, remedy }) => {
@@ -15,7 +15,7 @@ export function writeText(findings: readonly Checked[]): string {
     .join('')
 }
 
-/** How many there are of each, as a sentence. */
+/** Counts findings by kind in one sentence. */
 export function sumUp(findings: readonly Checked[]): string {
   const count = (verdict: Verdict, one: string, many: string) => {
     const number = findings.filter(finding => finding.verdict === verdict).length
@@ -24,7 +24,7 @@ export function sumUp(findings: readonly Checked[]): string {
   return `${count('failure', 'failure', 'failures')}, ${count('warning', 'warning', 'warnings')}.`
 }
 
-/** The same for programs. */
+/** Renders the findings as JSON. */
 export function writeJson(findings: readonly Checked[]): string {
   const passed = !hasFailure(findings)
   return `${JSON.stringify({ passed, findings: findings.map(({ check, verdict, found, remedy }) => ({ check, verdict, found, remedy })) })}\n`

@@ -1,8 +1,8 @@
-// The settings: every TLSBOUND_ variable is one, and each is of its form.
+// The settings: every TLSBOUND_ variable must be a valid setting.
 import { readSettings, type Settings, SettingsError, settingsTable } from '../settings/settings.ts'
 import { type Finding, failure, good } from './finding.ts'
 
-/** Reads the settings as the server does. No settings: the other checks have nothing to look at. */
+/** Reads the settings as the server does. Without settings, the other checks are skipped. */
 export function checkSettings(
   env: NodeJS.ProcessEnv,
   otherVariables: readonly string[] = [],

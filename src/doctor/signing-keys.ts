@@ -1,11 +1,11 @@
-// The signing keys: which one signs now, which one next, and until when the others verify.
+// The signing keys: which one signs now, which one is next, and until when the others verify.
 import { findPublished, findSigning } from '../core/key-schedule.ts'
 import { importKeysFile } from '../process/signing-keys.ts'
 import type { Settings } from '../settings/settings.ts'
 import { checkCreatable, exists } from './creatable.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 
-/** `now` in seconds since 1970. Rejects when the file cannot be used. */
+/** Checks the keys. `now` in seconds since 1970. Rejects for an invalid file. */
 export async function checkSigningKeys(file: string, settings: Settings, now: number): Promise<Finding[]> {
   const isOwn = settings.signingKeysFile === undefined
   if (isOwn && !exists(file)) return [checkCreatable(file, 'the signing keys')]

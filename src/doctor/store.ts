@@ -1,11 +1,11 @@
-// Where state is kept.
+// The store of the server's state.
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, good } from './finding.ts'
 import { checkPostgres } from './postgres.ts'
 import type { ClockReading } from './remote-json.ts'
 import { checkSqlite } from './sqlite.ts'
 
-/** `readings`: undefined: nothing but this machine may be asked. */
+/** Checks the store. `readings` undefined: no connections to other machines. */
 export async function checkStore({ stateUrl }: Settings, readings: ClockReading[] | undefined): Promise<Finding[]> {
   const path = /^sqlite:(.+)$/s.exec(stateUrl)?.[1]
   if (path !== undefined) return checkSqlite(path)

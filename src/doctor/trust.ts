@@ -1,4 +1,4 @@
-// Authorities for clients and revocation lists: dates, scopes, and whether clients of each authority can be accepted.
+// Client authorities and revocation lists: dates, scopes, and whether clients of each authority can be accepted.
 
 import { createSecureContext } from 'node:tls'
 import type { TrustFiles } from '../process/files.ts'
@@ -39,7 +39,7 @@ export function checkTrust({ trust, lines }: TrustFiles, settings: Settings, now
   return [...findings, ...(trust.lists.length === 0 ? [none] : lists)]
 }
 
-/** Whether OpenSSL takes all of it, with the keys and signatures that it accepts. */
+/** Checks whether OpenSSL accepts all keys and signatures. */
 export function checkTlsContext(material: TlsMaterial, settings: Settings): Finding {
   try {
     createSecureContext(buildTlsOptions(parseMaterial(material), settings.tlsMinVersion))

@@ -1,4 +1,4 @@
-// Webhooks: each address resolves, is allowed, and has a certificate that is trusted. No notification is sent.
+// Webhooks: whether each address resolves, is allowed, and has a trusted certificate. Sends no notification.
 import { lookup } from 'node:dns'
 import { InternalAddress, refuseInternal } from '../notify/internal-address.ts'
 import type { KnownReceiver } from '../notify/line.ts'
@@ -8,7 +8,7 @@ import { readWebhooksFile } from '../process/files.ts'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, failuresOf, good } from './finding.ts'
 
-/** @throws Error (rejects) with every problem of the list. */
+/** Checks the receivers. @throws Error (rejects) with every problem of the list. */
 export async function checkWebhooks({ webhooksFile: file }: Settings, isOnline: boolean): Promise<Finding[]> {
   if (file === undefined) return [good('none: no receiver is notified')]
   const receivers = readWebhooksFile(file)

@@ -1,25 +1,25 @@
-// One thing that the lab tries, and what came of it. A connection that ends without an answer is a refusal as well; an error
-// of the server is none.
+// One attempt of the lab and its result. A connection that ends without a response counts as refused; a server error
+// does not.
 import { OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
 import type { Answer } from './connection.ts'
 
 export interface Attempt {
-  /** Such as "on a second connection". */
+  /** The description, such as "on a second connection". */
   readonly what: string
-  /** `fault`: the server answered with a 5xx, which is no refusal. */
+  /** `fault`: the server responded with a 5xx, which does not count as refused. */
   readonly result: 'accepted' | 'refused' | 'fault'
-  /** Such as "401 connection_mismatch". */
+  /** The response, such as "401 connection_mismatch". */
   readonly seen: string
 }
 
-/** Says why a scenario could not be played. */
+/** The reason why a scenario could not run. */
 export class NotTried extends Error {
   override readonly name = 'NotTried'
 }
 
 /**
- * Tries something that ends in an answer. A connection that ends without one is a refusal as well; a request that never
- * left is none: it rejects, as a TypeError.
+ * Makes an attempt that ends with a response. A connection that ends without one counts as refused; a request that was
+ * never sent does not: it rejects with a TypeError.
  */
 export async function attempt(what: string, play: () => Promise<Answer>): Promise<Attempt> {
   try {
@@ -30,27 +30,27 @@ export async function attempt(what: string, play: () => Promise<Answer>): Promis
   } catch (error) {
     if (isOurs(error)) throw error
     const { code, message } = (error instanceof OutgoingError ? (error.cause ?? error) : error) as NodeJS.ErrnoException
-    return { what, result: 'refused', seen: `no answer: ${code ?? message}` }
+    return { what, result: 'refused', seen: `no response: ${code ?? message}` }
   }
 }
 
-/** Such as "401 connection_mismatch". */
+/** Describes a response, such as "401 connection_mismatch". */
 export function tellAnswer({ status, body, headers }: Answer): string {
   const challenge = /error="([^"]+)"/.exec(String(headers['www-authenticate'] ?? ''))?.[1]
   return [status, word(body?.reason) ?? word(body?.error) ?? word(challenge)].filter(Boolean).join(' ')
 }
 
-/** A short word of a server's answer. Anything else, such as a token that it sends back, is not for a report. */
+/** Returns a short word of a response. Anything else, such as an echoed token, must not get into a report. */
 function word(value: unknown): string | undefined {
   return typeof value === 'string' && /^[\w.:-]{1,40}$/.test(value) ? value : undefined
 }
 
-/** Whether an error says nothing about the server: it was not asked at all. */
+/** Returns whether an error says nothing about the server, because no request was sent. */
 export function isOurs(error: unknown): boolean {
   return error instanceof NotTried || error instanceof TypeError || isOurRefusal(error)
 }
 
-/** It was the lab that refused the server, or could not even begin. */
+/** The lab rejected the server, or could not connect. */
 function isOurRefusal(error: unknown): boolean {
   return error instanceof OutgoingError && ourProblems.includes(error.code)
 }

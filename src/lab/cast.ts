@@ -1,52 +1,52 @@
-// Who plays in a scenario, and what they have: certificates, keys, and where it is at hand what only an issuer has.
+// The cast of a scenario and what they have: certificates, keys, and, if available, what only an issuer has.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { buildBindingProof, hashToken, type ProofClaims } from '../core/binding-proof.ts'
 import { readCertificate } from '../core/presenter.ts'
 
-/** PEM texts, and what token requests name. */
+/** An identity: PEM texts, and the client_id of token requests. */
 export interface Identity {
   readonly certificate: string
   readonly key: string
   readonly clientId: string
-  /** Where it knows one, and says who it is by that too. */
+  /** The client secret, if the client authenticates with one. */
   readonly secret?: string | undefined
-  /** What its files are called, where that is not its role. */
+  /** The name of its files, if it differs from its role. */
   readonly name?: string | undefined
 }
 
-/** Who plays. Alice is a registered client; without the others some scenarios cannot be tried. */
+/** The cast. Alice is a registered client. Without the others, some scenarios cannot run. */
 export interface Cast {
   readonly alice: Identity
   /** Another registered client. */
   readonly bob?: Identity | undefined
-  /** A certificate of the same authority that is not registered. */
+  /** An unregistered certificate of the same authority. */
   readonly mallory?: Identity | undefined
   /** A certificate of an authority that the server does not trust. */
   readonly stranger?: Identity | undefined
-  /** Issues further certificates of the authority, where its key is at hand. */
+  /** Issues further certificates, if the key of the authority is available. */
   readonly issue?: ((wish: CertificateWish) => Identity) | undefined
-  /** Signs a token with the issuer's own key, where a server lets one be configured: what only the issuer could do. */
+  /** Signs a token with the issuer's own key, if a test server has a configurable one. */
   readonly signClaims?: ((header: object, claims: object) => string) | undefined
-  /** The authorities of the server's certificate, PEM. */
+  /** The authorities of the server certificate, PEM. */
   readonly ca: string
 }
 
 export interface CertificateWish {
-  /** Whose subject it names. */
+  /** The identity whose subject the certificate has. */
   readonly like: Identity
-  /** Renewed for the same key; otherwise for a new one. */
+  /** Whether to keep the key; otherwise there is a new one. */
   readonly sameKey?: boolean
   readonly notAfter?: Date
 }
 
-/** A binding proof with the key of a certificate; `ekm` is what its connection exports, `claims` go before the right ones. */
+/** Builds a binding proof with the key of a certificate. `claims` override the valid ones. */
 export function buildProof(
   who: Identity | null,
   ekm: string | undefined,
   token: string,
   claims: Partial<ProofClaims> = {},
 ): string {
-  if (who === null) throw new TypeError('without a certificate nothing can be proven')
+  if (who === null) throw new TypeError('a proof requires a certificate')
   const { thumbprint } = readCertificate(new X509Certificate(who.certificate))
   const iat = Math.floor(Date.now() / 1000)
   const right = { ath: hashToken(token), ekm: ekm ?? 'none', iat }

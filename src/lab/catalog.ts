@@ -1,4 +1,4 @@
-// All scenarios, in the order in which they are played and reported: from the plainest thief to the best equipped one.
+// All scenarios, in the order in which they run and are reported: from the simplest theft to the most powerful one.
 import type { Scenario } from './scenario.ts'
 import { scenario as ambiguousToken } from './scenarios/ambiguous-token.ts'
 import { scenario as brokenConfirmation } from './scenarios/broken-confirmation.ts'

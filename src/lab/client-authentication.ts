@@ -1,5 +1,5 @@
-// How a client says who it is at the token endpoint: by its certificate alone (RFC 8705 §2), or by a secret beside it, where
-// the certificate is what tokens are bound to and no more (RFC 8705 §3, RFC 6749 §2.3.1). Names of RFC 7591 §2.
+// How a client authenticates at the token endpoint: by its certificate (RFC 8705 §2), or by a secret, while tokens are
+// bound to the certificate (RFC 8705 §3, RFC 6749 §2.3.1). Names of RFC 7591 §2.
 import type { Call } from './connection.ts'
 
 export const clientAuthentications = [
@@ -11,13 +11,13 @@ export const clientAuthentications = [
 
 export type ClientAuthentication = (typeof clientAuthentications)[number]
 
-/** What a request brings besides its certificate. */
+/** The credentials of a request besides its certificate. */
 export interface Credentials {
   readonly headers: NonNullable<Call['headers']>
   readonly parameters: Readonly<Record<string, string>>
 }
 
-/** The credentials of a client beside its certificate: none without a secret. */
+/** Builds the credentials of a client besides its certificate: none without a secret. */
 export function buildCredentials(how: ClientAuthentication, clientId: string, secret: string | undefined): Credentials {
   if (secret === undefined) return { headers: {}, parameters: {} }
   if (how === 'client_secret_post') return { headers: {}, parameters: { client_secret: secret } }
@@ -25,7 +25,7 @@ export function buildCredentials(how: ClientAuthentication, clientId: string, se
   return { headers: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` }, parameters: {} }
 }
 
-/** application/x-www-form-urlencoded, RFC 6749 appendix B. */
+/** Encodes as application/x-www-form-urlencoded, RFC 6749 appendix B. */
 function encode(text: string): string {
   return new URLSearchParams({ '': text }).toString().slice(1)
 }

@@ -1,5 +1,5 @@
-// One TLS connection of the lab, over HTTP/1.1 or HTTP/2, with nothing between the lab and the bytes: it never reconnects,
-// keeps no tokens and repeats no request. A second connection is a second object, as it is for a thief.
+// One TLS connection of the lab over HTTP/1.1 or HTTP/2, with full control over the octets: it never reconnects, stores
+// no tokens and repeats no request.
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { isIP } from 'node:net'
@@ -11,7 +11,7 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders
   readonly text: string
   /** The body as JSON; undefined when it is not. */
-  // biome-ignore lint/suspicious/noExplicitAny: whoever asks knows what it should be, and finds out
+  // biome-ignore lint/suspicious/noExplicitAny: each caller expects another type
   readonly body: any
 }
 
@@ -29,26 +29,26 @@ export interface Connection {
   readonly socket: TLSSocket
   /** Rejects when the connection ends without an answer. */
   call(path: string, call?: Call): Promise<Answer>
-  /** Whether another request can be sent: some servers end a connection with a refusal. */
+  /** Returns whether another request can be sent: some servers close a connection after a refusal. */
   isOpen(): boolean
   close(): void
 }
 
-/** Milliseconds for a handshake and for an answer, however slowly they come. */
-export const patience = 10_000
+/** Milliseconds for a handshake and for a response in total. */
+export const answerTimeout = 10_000
 
-/** Octets of the longest answer that is read. */
+/** The maximum length of a response in octets. */
 export const longestAnswer = 4_194_304
 
-/** Where an address points to, as TLS wants it: an IP address stands without brackets, and is no server name (RFC 6066 §3). */
+/** Converts a URL for TLS: an IP address has no brackets and is not a server name (RFC 6066 §3). */
 export function endpointOf({ hostname, port }: URL): Pick<ConnectTlsOptions, 'host' | 'port' | 'servername'> {
   const host = hostname.replace(/^\[|\]$/g, '')
   return { host, port: Number(port || 443), ...(isIP(host) === 0 && { servername: host }) }
 }
 
-/** Opens a connection, on which requests name `authority`, `HOST:PORT`. @throws OutgoingError (rejects). */
+/** Opens a connection whose requests have the authority `HOST:PORT`. @throws OutgoingError (rejects). */
 export async function openConnection(options: ConnectTlsOptions, authority?: string): Promise<Connection> {
-  const deadlines = { connect: patience, handshake: patience }
+  const deadlines = { connect: answerTimeout, handshake: answerTimeout }
   const socket = await connectTls({ ALPNProtocols: ['http/1.1'], deadlines, ...options })
   const host = authority ?? `localhost:${socket.remotePort}`
   const { call, isOpen } = socket.alpnProtocol === 'h2' ? speakHttp2(socket, host) : speakHttp1(socket, host)
@@ -60,19 +60,19 @@ export async function openConnection(options: ConnectTlsOptions, authority?: str
   }
 }
 
-/** Milliseconds after the end of a connection within which an answer that has arrived is read. */
+/** Milliseconds after the end of a connection within which a received response is read. */
 const readingTime = 1000
 
-/** Rejects when the connection ends without an answer, or has ended before; ends it when there is none in time. */
+/** Rejects when the connection ends without a response, or has ended before; destroys it after a timeout. */
 function inTime<T>(socket: TLSSocket, ask: () => Promise<T>): Promise<T> {
-  // Neither HTTP module reports the end of a socket that had ended before it was given it.
+  // Neither HTTP module reports the end of a socket that ended before it was passed in.
   if (socket.destroyed) return Promise.reject(new Error('the connection has ended'))
   return new Promise((resolve, reject) => {
-    const late = () => socket.destroy(new Error(`no whole answer within ${patience / 1000} s`))
-    const timer = setTimeout(late, patience)
+    const late = () => socket.destroy(new Error(`no complete response within ${answerTimeout / 1000} s`))
+    const timer = setTimeout(late, answerTimeout)
     let reading: NodeJS.Timeout | undefined
     const onClose = () => {
-      reading = setTimeout(() => reject(new Error('the connection ended without an answer')), readingTime)
+      reading = setTimeout(() => reject(new Error('the connection ended without a response')), readingTime)
     }
     socket.once('close', onClose)
     ask()
@@ -94,7 +94,7 @@ function speakHttp1(socket: TLSSocket, host: string): Speech {
     if (used) done?.(new Error('the connection has ended'), undefined as never)
     else done?.(null, socket)
     used = true
-    return undefined as never // what is handed to `done` counts
+    return undefined as never // only the call of `done` counts
   }
   const call: Connection['call'] = (path, { method = 'GET', body, ...rest } = {}) =>
     new Promise((resolve, reject) => {
@@ -108,11 +108,11 @@ function speakHttp1(socket: TLSSocket, host: string): Speech {
 }
 
 function speakHttp2(socket: TLSSocket, host: string): Speech {
-  const settings = { createConnection: () => socket, strictSingleValueFields: false } // a thief sends a header twice
+  const settings = { createConnection: () => socket, strictSingleValueFields: false } // thieves send headers twice
   let http2: ClientHttp2Session | undefined
   const call: Connection['call'] = (path, { method = 'GET', body, ...rest } = {}) =>
     new Promise((resolve, reject) => {
-      // Not before the first call: until then the socket is free for octets of any kind.
+      // Not before the first call: until then the socket can carry any octets.
       http2 ??= connectHttp2(`https://${host}`, settings).on('error', () => {})
       const options = { endStream: body === undefined }
       const stream = http2.request({ ':path': path, ':method': method, ...headersOf(rest, body) }, options)
@@ -125,7 +125,7 @@ function speakHttp2(socket: TLSSocket, host: string): Speech {
   return { call, isOpen: () => (http2 ? !http2.closed && !http2.destroyed : !socket.destroyed) }
 }
 
-/** The headers that a call is made of. */
+/** Builds the headers of a call. */
 export function headersOf(
   { headers, token, proof }: Call,
   body: string | undefined,
@@ -147,14 +147,14 @@ async function readAnswer(
   let length = 0
   for await (const chunk of stream) {
     length += chunk.length
-    if (length > longestAnswer) throw new Error('the answer is too long')
+    if (length > longestAnswer) throw new Error('the response is too long')
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString()
   return { status, headers, text, body: parse(text) }
 }
 
-/** A text as JSON; undefined when it is none. */
+/** Parses JSON; undefined for invalid JSON. */
 export function parse(text: string): unknown {
   try {
     return JSON.parse(text)

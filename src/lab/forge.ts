@@ -1,4 +1,4 @@
-// Tokens taken apart and put together again by hand: what anybody can do to a JWT who has one. RFC 7515 §7.1.
+// Takes tokens apart and reassembles them: what anyone with a JWT can do to it. RFC 7515 §7.1.
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readChannelBindings } from '../core/channel-binding.ts'
 import { type Confirmation, confirm } from '../core/confirmation.ts'
@@ -13,40 +13,40 @@ export type Json = Readonly<Record<string, unknown>>
 export interface TokenParts {
   readonly header: Json
   readonly claims: Json
-  /** Header and claims as they stand in the token, with the dot between them. */
+  /** The encoded header and claims with the dot between them. */
   readonly input: string
   readonly signature: string
 }
 
-/** @throws NotTried for a token that says nothing to whoever holds it. */
+/** Splits a token. @throws NotTried for an opaque token. */
 export function readToken(token: string): TokenParts {
   const [header = '', claims = '', signature, ...more] = token.split('.')
   try {
     if (signature === undefined || more.length > 0) throw new SyntaxError('not three segments')
     return { header: decode(header), claims: decode(claims), input: `${header}.${claims}`, signature }
   } catch {
-    throw new NotTried('its tokens are no JWTs, so there is nothing to change in them')
+    throw new NotTried('its tokens are not JWTs, so their claims cannot be changed')
   }
 }
 
-/** base64url of octets, of a text as it stands, or of anything else as JSON. */
+/** Encodes octets, a text, or any other value as JSON in base64url. */
 export function encode(value: unknown): string {
   const octets = Buffer.isBuffer(value) ? value : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
   return octets.toString('base64url')
 }
 
-/** A token of these parts. `signature` is base64url already. */
+/** Joins the parts of a token. `signature` is base64url already. */
 export function joinToken(header: unknown, claims: unknown, signature = ''): string {
   return `${encode(header)}.${encode(claims)}.${signature}`
 }
 
-/** A key of the thief's own, of the kind that `algorithm` needs. */
+/** Generates a key of the thief, of the type that `algorithm` requires. */
 export function makeKey(algorithm: unknown): { readonly key: KeyObject; readonly jwk: JsonWebKey } {
   const { privateKey, publicKey } = generate(algorithm)
   return { key: privateKey, jwk: publicKey.export({ format: 'jwk' }) }
 }
 
-/** Signs a token with a private key; without `alg` in the header with the key's usual one. */
+/** Signs a token with a private key, by default with the key's usual algorithm. */
 export function signToken(header: Json, claims: unknown, key: KeyObject): string {
   const algorithms = proofAlgorithmsOf(key)
   const alg = algorithms.find(name => name === header.alg) ?? (algorithms[0] as ProofAlgorithm)
@@ -58,16 +58,16 @@ export function keyOf(who: Identity): KeyObject {
   return createPrivateKey(who.key)
 }
 
-/** The `cnf` that would fit a connection at the level of the stage: anybody can compute it for their own. */
+/** Builds the `cnf` that fits a connection at the level of the stage, which anyone can compute. */
 export function confirmationOf({ socket, who }: Played, { level }: Stage): Confirmation {
-  if (who === null) throw new TypeError('without a certificate nothing can be confirmed')
+  if (who === null) throw new TypeError('a cnf requires a certificate')
   const certificate = readCertificate(new X509Certificate(who.certificate))
   return confirm({ certificate, bindings: readChannelBindings(socket, 'client') }, level)
 }
 
 function decode(segment: string): Json {
   const value: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString())
-  if (typeof value !== 'object' || value === null) throw new SyntaxError('no object')
+  if (typeof value !== 'object' || value === null) throw new SyntaxError('not an object')
   return value as Json
 }
 

@@ -1,4 +1,4 @@
-// What an attempted theft says about a server. A refusal counts only beside a control that was accepted.
+// The verdict on a server from the attempts of a scenario. A refusal counts only if the control was accepted.
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { Attempt } from './attempt.ts'
 import type { Evidence, Scenario } from './scenario.ts'
@@ -8,19 +8,19 @@ export type Outcome = 'passed' | 'failed' | 'accepted, not promised' | 'not trie
 export interface Finding extends Evidence {
   readonly scenario: Scenario
   readonly outcome: Outcome
-  /** One line that says why. */
+  /** One line with the reason. */
   readonly evidence: string
 }
 
-/** Judges what a scenario found at a level. */
+/** Judges the result of a scenario at a level. */
 export function judge(scenario: Scenario, { controls, thefts }: Evidence, level: TokenBinding): Finding {
   const find = (outcome: Outcome, evidence: string): Finding => ({ scenario, outcome, evidence, controls, thefts })
 
   const broken = controls.find(({ result }) => result !== 'accepted')
-  if (broken !== undefined) return find('not tried', `the control did not work: ${tell(broken)}`)
+  if (broken !== undefined) return find('not tried', `the control failed: ${tell(broken)}`)
   if (thefts.length === 0) return find('not tried', 'nothing was tried')
   const fault = thefts.find(({ result }) => result === 'fault')
-  if (fault !== undefined) return find('failed', `an error of the server is no refusal: ${tell(fault)}`)
+  if (fault !== undefined) return find('failed', `a server error is not a refusal: ${tell(fault)}`)
   const accepted = thefts.find(({ result }) => result === 'accepted')
   if (accepted === undefined) return find('passed', thefts.length === 1 ? tell(thefts[0] as Attempt) : tellAll(thefts))
   if (scenario.stoppedAt.includes(level)) return find('failed', `accepted: ${tell(accepted)}`)
@@ -31,7 +31,7 @@ function tell({ what, seen }: Attempt): string {
   return `${what}: ${seen}`
 }
 
-/** Such as "4 refused: 401 connection_mismatch, 401 bad_signature". */
+/** Counts results, such as "4 refused: 401 connection_mismatch, 401 bad_signature". */
 function tellAll(thefts: readonly Attempt[]): string {
   return `${thefts.length} refused: ${[...new Set(thefts.map(({ seen }) => seen))].join(', ')}`
 }

@@ -1,11 +1,11 @@
-// Plays scenarios at each level, over each version of TLS and of HTTP that was asked for: one run for each combination.
+// Runs scenarios at each requested level, TLS version and HTTP version: one run per combination.
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { Finding } from './judge.ts'
 import { type Report, runLab } from './run.ts'
 import type { Scenario } from './scenario.ts'
 import type { StageOptions } from './stage.ts'
 
-/** What differs from run to run. */
+/** What differs between runs. */
 export type Setting = Pick<StageOptions, 'level' | 'tls' | 'http'>
 
 export interface Matrix extends Omit<StageOptions, keyof Setting> {
@@ -14,10 +14,10 @@ export interface Matrix extends Omit<StageOptions, keyof Setting> {
   readonly http: readonly Setting['http'][]
 }
 
-/** What came of one combination. */
+/** The result of one combination. */
 export interface Run extends Setting, Report {}
 
-/** Plays `scenarios` in every combination. `tell` hears of each finding. */
+/** Runs `scenarios` in every combination. `tell` receives each finding. */
 export async function runMatrix(
   scenarios: readonly Scenario[],
   { levels, tls: versions, http: protocols, ...same }: Matrix,
@@ -32,7 +32,7 @@ export async function runMatrix(
   return runs
 }
 
-/** Such as "level connection, TLS 1.3, HTTP/2". */
+/** Describes a setting, such as "level connection, TLS 1.3, HTTP/2". */
 export function describeSetting({ level, tls, http }: Setting): string {
   return `level ${level}, TLS ${tls.slice('TLSv'.length)}, ${http === 'h2' ? 'HTTP/2' : 'HTTP/1.1'}`
 }

@@ -1,5 +1,5 @@
-// A client of TLS 1.2 and HTTP/1.1 that can renegotiate as somebody else, which Node's cannot: through Python and the
-// OpenSSL of the machine. Certificates and keys go there through a pipe; nothing of them is written anywhere.
+// A client of TLS 1.2 and HTTP/1.1 that can renegotiate with another certificate, which Node's cannot. It uses Python
+// and the system's OpenSSL. Certificates and keys are passed through a pipe and are never written to a file.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,19 +15,19 @@ import type { Speaker, Stage } from './stage.ts'
 const program = fileURLToPath(new URL('openssl-client.py', import.meta.url))
 
 export interface OpensslClient extends Speaker {
-  /** Renegotiates with another certificate. The connection ends when the server does not take part. */
+  /** Renegotiates with another certificate. The connection ends when the server refuses. */
   renegotiateAs(who: Identity): void
 }
 
 /**
- * Connects to where tokens are used.
- * @throws NotTried (rejects) when python3 or libssl is missing, or when they come to no connection.
+ * Connects to the resource.
+ * @throws NotTried (rejects) when python3 or libssl is missing, or the connection fails.
  */
 export async function connectOpenssl(stage: Stage, who: Identity): Promise<OpensslClient> {
   const child = spawn('python3', ['-IS', program], { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] })
   stage.keep({ close: () => void child.kill('SIGKILL') })
   const [stdin, stdout, , commands] = child.stdio as unknown as [Writable, Readable, null, Writable]
-  for (const pipe of [stdin, stdout, commands]) pipe.on('error', () => {}) // its end is told by what it writes
+  for (const pipe of [stdin, stdout, commands]) pipe.on('error', () => {}) // the end is detected by the output
   const { resource } = stage.options.profile
   const authorities = stage.cast.ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   const wish = { ...endpointOf(resource), authorities: authorities.map(encode), label: proofExporterLabel }
@@ -42,19 +42,18 @@ export async function connectOpenssl(stage: Stage, who: Identity): Promise<Opens
   }
 }
 
-/** The 32 octets that the program writes once its connection is there. */
+/** Reads the 32 octets that the program writes after connecting. */
 async function readStart(child: ChildProcess, stdout: Readable): Promise<Buffer> {
-  const gone = once(child, 'close').catch(() => {}) // an error to start it is an end as well
+  const gone = once(child, 'close').catch(() => {}) // failing to start counts as its end
   for (;;) {
     const octets: Buffer | null = stdout.read(32)
     if (octets?.length === 32) return octets
     const isOver = await Promise.race([gone.then(() => true), once(stdout, 'readable').then(() => false)])
-    if (isOver)
-      throw new NotTried('it takes python3 and libssl (Debian: python3, libssl3), and they came to no connection')
+    if (isOver) throw new NotTried('requires python3 and libssl (Debian: python3, libssl3), and a connection with them')
   }
 }
 
-/** DER in base64, as the program takes it. */
+/** Converts an identity to DER in base64, as the program expects it. */
 function describe({ certificate, key }: Identity): object {
   const der = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' })
   return { certificate: encode(certificate), key: der.toString('base64') }

@@ -1,9 +1,9 @@
-// Requests that are good as oneself, with something stolen beside: it is a theft only if the server takes them for those
-// of its victim. What it answers to whom tells.
+// Requests that are valid for the thief and contain stolen credentials as well. It is a theft only if the server takes
+// the thief for the victim, which its response shows.
 import { type Attempt, attempt } from './attempt.ts'
 import type { Answer } from './connection.ts'
 
-/** Plays it. Answered as `own` was, the thief has got nothing but their own. */
+/** Makes the attempt. A response equal to `own` means that the thief got only their own data. */
 export async function impersonate(what: string, own: Answer, play: () => Promise<Answer>): Promise<Attempt> {
   let isOwn = false
   const found = await attempt(what, async () => {
@@ -14,7 +14,7 @@ export async function impersonate(what: string, own: Answer, play: () => Promise
   return isOwn ? { ...found, result: 'refused', seen: `${found.seen} as themselves` } : found
 }
 
-/** Whether nobody could tell from these answers whom the server took its client for. */
+/** Returns whether two responses do not show which client the server saw. */
 export function isSame(one: Answer, other: Answer): boolean {
   return one.status === other.status && one.text === other.text
 }

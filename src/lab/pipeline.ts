@@ -1,9 +1,9 @@
-// HTTP/1.1 in octets of our own: each request is sent at once, however many before it are unanswered (RFC 9112 §9.3.2).
-// For pipelines, and for streams that no HTTP client would take.
+// HTTP/1.1 in raw octets: each request is sent at once, without waiting for responses (RFC 9112 §9.3.2). For
+// pipelining, and for streams that no HTTP client accepts.
 import type { Duplex } from 'node:stream'
-import { type Answer, type Connection, headersOf, longestAnswer, parse, patience } from './connection.ts'
+import { type Answer, answerTimeout, type Connection, headersOf, longestAnswer, parse } from './connection.ts'
 
-/** Speaks HTTP/1.1 to `host` on a stream that nobody has read from. Answers belong to requests in their order. */
+/** Speaks HTTP/1.1 to `host` on an unread stream. Responses belong to requests in their order. */
 export function pipeline(stream: Duplex, host: string): Connection['call'] {
   const waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = []
   let received: Buffer = Buffer.alloc(0)
@@ -17,7 +17,7 @@ export function pipeline(stream: Duplex, host: string): Connection['call'] {
       received = received.subarray(next.length)
       if (next.answer.status >= 200) waiting.shift()?.resolve(next.answer)
     }
-    if (received.length > longestAnswer) throw new Error('the answer is too long')
+    if (received.length > longestAnswer) throw new Error('the response is too long')
   }
   stream.on('data', chunk => {
     try {
@@ -27,13 +27,13 @@ export function pipeline(stream: Duplex, host: string): Connection['call'] {
     }
   })
   for (const event of ['end', 'close', 'error'])
-    stream.on(event, () => fail(new Error('the connection ended without an answer')))
+    stream.on(event, () => fail(new Error('the connection ended without a response')))
 
   return async (path, { method = 'GET', body, ...rest } = {}) => {
     if (stream.destroyed) throw new Error('the connection has ended')
     let timer: NodeJS.Timeout | undefined
     const answer = new Promise<Answer>((resolve, reject) => {
-      timer = setTimeout(() => fail(new Error('no answer in time')), patience)
+      timer = setTimeout(() => fail(new Error('no response in time')), answerTimeout)
       waiting.push({ resolve, reject })
     })
     const fields = Object.entries({ host, ...headersOf(rest, body) }).flatMap(([name, values]) =>
@@ -44,13 +44,13 @@ export function pipeline(stream: Duplex, host: string): Connection['call'] {
   }
 }
 
-/** The first answer, when it is all there, and its length in octets. @throws Error when it is none. */
+/** Parses the first response when it is complete, with its length in octets. @throws Error when it is invalid. */
 function readAnswer(octets: Buffer): { answer: Answer; length: number } | undefined {
   const end = octets.indexOf('\r\n\r\n')
   if (end === -1) return undefined
   const [line = '', ...fields] = octets.toString('latin1', 0, end).split('\r\n')
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(line)?.[1] ?? Number.NaN)
-  if (Number.isNaN(status)) throw new Error('the answer is not HTTP')
+  if (Number.isNaN(status)) throw new Error('the response is not HTTP')
   const headers: Record<string, string> = Object.fromEntries(
     fields.map(field => [field.split(':')[0]?.toLowerCase(), field.replace(/^[^:]*:\s*/, '')]),
   )
@@ -70,7 +70,7 @@ interface Body {
 function readBody(octets: Buffer, headers: Readonly<Record<string, string>>): Body | undefined {
   if (headers['transfer-encoding']?.toLowerCase() === 'chunked') return readChunks(octets)
   const given = headers['content-length'] ?? '0'
-  if (!/^\d{1,15}$/.test(given)) throw new Error('the answer is not HTTP')
+  if (!/^\d{1,15}$/.test(given)) throw new Error('the response is not HTTP')
   const length = Number(given)
   return octets.length < length ? undefined : { text: octets.toString('utf8', 0, length), length }
 }
@@ -82,7 +82,7 @@ function readChunks(octets: Buffer): Body | undefined {
     const end = octets.indexOf('\r\n', at)
     if (end === -1) return undefined
     const size = Number.parseInt(octets.toString('latin1', at, end), 16)
-    if (!(size >= 0)) throw new Error('the answer is not HTTP')
+    if (!(size >= 0)) throw new Error('the response is not HTTP')
     if (size === 0) {
       const last = octets.indexOf('\r\n\r\n', end)
       return last === -1 ? undefined : { text: Buffer.concat(chunks).toString(), length: last + 4 }

@@ -1,28 +1,28 @@
-// What is known of a server before a theft: where it gives tokens, where they are used, how it binds them.
-// Read from its metadata (RFC 8414, OpenID Connect Discovery), as an honest client would; options go before that.
+// What the lab knows about a server: where it issues tokens, where they are used, and how it binds them. From its
+// metadata (RFC 8414, OpenID Connect Discovery); options override it.
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
 import type { Answer } from './connection.ts'
 
-/** `tlsbound` chooses the level of a token; `rfc8705` knows certificate-bound tokens and nothing else. */
+/** With `tlsbound` the client chooses the level of a token; `rfc8705` has only certificate-bound tokens. */
 export type ProfileName = 'tlsbound' | 'rfc8705'
 
 export interface Profile {
   readonly name: ProfileName
   readonly issuer: URL
   readonly tokenEndpoint: URL
-  /** Where a token is used, with GET. */
+  /** The resource, requested with GET. */
   readonly resource: URL
-  /** RFC 7009; undefined: it revokes nothing. */
+  /** RFC 7009; undefined without revocation. */
   readonly revocationEndpoint: URL | undefined
-  /** Where its public keys are, RFC 7517. */
+  /** The URL of its public keys, RFC 7517. */
   readonly jwks: URL | undefined
-  /** RFC 8414 §2, as far as the server says. */
+  /** RFC 8414 §2, if stated. */
   readonly grantTypes: readonly string[]
   /** The levels that the server offers. */
   readonly levels: readonly TokenBinding[]
   readonly scope: string | undefined
-  /** Default: by the certificate alone. */
+  /** Default: by the certificate. */
   readonly clientAuthentication?: ClientAuthentication | undefined
 }
 
@@ -37,8 +37,8 @@ export interface ProfileOptions {
 const documents = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
 
 /**
- * Reads what a server says about itself. `get` asks it, without a token.
- * @throws Error (rejects) saying which option is needed.
+ * Reads the profile of a server. `get` fetches its metadata without a token.
+ * @throws Error (rejects) that names the missing option.
  */
 export async function readProfile(
   issuer: URL,
@@ -51,7 +51,7 @@ export async function readProfile(
   const aliases = metadata?.mtls_endpoint_aliases as Record<string, unknown> | undefined // RFC 8705 §5
   const endpoint = options.tokenEndpoint ?? aliases?.token_endpoint ?? metadata?.token_endpoint
   const resource = options.resource ?? (name === 'tlsbound' ? '/api/whoami' : undefined)
-  // Ours names the issuer, which in a test is not where it listens.
+  // A tlsbound server names its issuer, which in a test may differ from its address.
   const at = (address: string) =>
     name === 'tlsbound' ? new URL(new URL(address, issuer).pathname, issuer) : new URL(address, issuer)
   const find = (member: string) => {
@@ -59,9 +59,9 @@ export async function readProfile(
     return typeof address === 'string' ? at(address) : undefined
   }
   if (name === 'tlsbound' && !Array.isArray(bindings))
-    throw new Error('the server does not say which levels it offers: give --profile rfc8705')
-  if (typeof endpoint !== 'string') throw new Error('the server has no metadata: give --token-endpoint')
-  if (resource === undefined) throw new Error('where a token is used is not in the metadata: give --resource')
+    throw new Error('the metadata of the server has no levels; set --profile rfc8705')
+  if (typeof endpoint !== 'string') throw new Error('the server has no metadata; set --token-endpoint')
+  if (resource === undefined) throw new Error('the metadata does not name a resource; set --resource')
   return {
     name,
     issuer,

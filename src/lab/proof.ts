@@ -1,11 +1,12 @@
-// Forged and stolen binding proofs, presented where all else is right. draft-mw-oauth-tls-session-bound-tokens §2.3, §3.3.
+// Presents forged and stolen binding proofs with everything else valid. draft-mw-oauth-tls-session-bound-tokens §2.3,
+// §3.3.
 import { attempt, NotTried } from './attempt.ts'
 import type { Evidence } from './scenario.ts'
 import { playSeries } from './series.ts'
 import type { Stage } from './stage.ts'
 import type { Client } from './thief.ts'
 
-/** What stands in the place of a proof; undefined: nothing. */
+/** Builds what is sent instead of a valid proof; undefined: nothing. */
 export type Forgery = (client: Client) => Promise<string | undefined> | string | undefined
 
 /** @throws NotTried where tokens need no proof. */
@@ -14,14 +15,14 @@ export function requireProofs({ level }: Stage): void {
 }
 
 /**
- * Presents each of them with a token on its own connection: first with one that was never proven there, then with one that
- * was, since a server may remember that.
+ * Presents each forgery with a token on its own connection: first with a token never proven there, then with a proven
+ * one, because a server may cache that.
  */
 export async function presentProofs(stage: Stage, forgeries: Readonly<Record<string, Forgery>>): Promise<Evidence> {
   requireProofs(stage)
   const honest = await stage.victim()
   const control = (what: string) => attempt(what, () => stage.use(honest.connection, honest.token))
-  const controls = [await control('with a proof of its own')]
+  const controls = [await control('with its own proof')]
   const prove = async () => {
     const client = await stage.victim()
     await stage.use(client.connection, client.token)
@@ -33,7 +34,7 @@ export async function presentProofs(stage: Stage, forgeries: Readonly<Record<str
   }
   const thefts = [
     ...(await playSeries(() => stage.victim(), forgeries, present)),
-    ...(await playSeries(prove, forgeries, present, ', after a good one')),
+    ...(await playSeries(prove, forgeries, present, ', after a valid one')),
   ]
   return { controls: [...controls, await control('again')], thefts }
 }

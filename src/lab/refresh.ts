@@ -1,21 +1,21 @@
-// Refresh tokens, where a server gives any for this grant. RFC 6749 §6.
+// Refresh tokens, if a server issues any for this grant. RFC 6749 §6.
 import { NotTried, tellAnswer } from './attempt.ts'
 import type { Answer } from './connection.ts'
 import type { Speaker, Stage } from './stage.ts'
 
-/** A new grant of alice, and the connection to the token endpoint that it began on. @throws NotTried (rejects) */
+/** Requests a grant of alice; returns it with its connection to the token endpoint. @throws NotTried (rejects) */
 export async function startGrant(stage: Stage): Promise<{ connection: Speaker; refreshToken: string }> {
   const connection = await stage.connectTo(stage.options.profile.tokenEndpoint, stage.cast.alice)
   const answer = await stage.requestToken(connection)
   const refreshToken = refreshTokenOf(answer)
   if (refreshToken === undefined)
     throw new NotTried(
-      answer.status === 200 ? 'no refresh token was given' : `no token was given: ${tellAnswer(answer)}`,
+      answer.status === 200 ? 'no refresh token was issued' : `no token was issued: ${tellAnswer(answer)}`,
     )
   return { connection, refreshToken }
 }
 
-/** Uses a refresh token as whoever opened the connection; `parameters` go before. */
+/** Uses a refresh token as the client of the connection; `parameters` override the form. */
 export function refresh(
   stage: Stage,
   connection: Speaker,
@@ -25,7 +25,7 @@ export function refresh(
   return stage.requestToken(connection, { grant_type: 'refresh_token', refresh_token: refreshToken, ...parameters })
 }
 
-/** What an answer gives to refresh with. */
+/** Returns the refresh token of a response. */
 export function refreshTokenOf({ body }: Answer): string | undefined {
   return typeof body?.refresh_token === 'string' ? body.refresh_token : undefined
 }

@@ -1,4 +1,4 @@
-// Plays scenarios one after another, each on an empty stage, and tells what came of each as soon as it is known.
+// Runs scenarios one after another, each on a new stage, and reports each finding at once.
 import { NotTried } from './attempt.ts'
 import { type Finding, judge } from './judge.ts'
 import type { Scenario } from './scenario.ts'
@@ -6,16 +6,16 @@ import { Stage, type StageOptions } from './stage.ts'
 
 export interface Report {
   readonly findings: readonly Finding[]
-  /** How many connections were opened. */
+  /** The number of opened connections. */
   readonly connections: number
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly duration: number
 }
 
 /** Milliseconds that one scenario may take. */
-const patience = 20_000
+const scenarioTimeout = 20_000
 
-/** Plays `scenarios`. `tell` hears of each finding. */
+/** Runs `scenarios`. `tell` receives each finding. */
 export async function runLab(
   scenarios: readonly Scenario[],
   options: StageOptions,
@@ -38,13 +38,13 @@ export async function runLab(
 async function play(scenario: Scenario, stage: Stage): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NotTried(`it took more than ${patience / 1000} s`)), patience)
+    timer = setTimeout(() => reject(new NotTried(`it took more than ${scenarioTimeout / 1000} s`)), scenarioTimeout)
   })
   try {
     return judge(scenario, await Promise.race([scenario.run(stage), late]), stage.level)
   } catch (error) {
     const { message } = error as Error
-    const evidence = error instanceof NotTried ? message : `it could not be played: ${message}`
+    const evidence = error instanceof NotTried ? message : `it could not run: ${message}`
     return { scenario, outcome: 'not tried', evidence, controls: [], thefts: [] }
   } finally {
     clearTimeout(timer)

@@ -1,11 +1,11 @@
-// Many attempts of one kind, one after another. A server may end a connection with a refusal, and on a connection that has
-// ended everything looks refused: so each attempt gets one that is open, and where that ends without an answer another one.
+// Many attempts of one kind in sequence. A server may close a connection after a refusal, and on a closed connection
+// everything looks refused. So each attempt gets an open connection, and a new one if that ends without a response.
 import { type Attempt, attempt, isOurs } from './attempt.ts'
 import type { Answer, Connection } from './connection.ts'
 
 /**
- * Plays each variant with what `open` gives, and with what it gives next where the server has ended that. A variant is named
- * by its words, with `when` behind them.
+ * Runs each variant with the result of `open`, and opens again when the server has closed that. A variant is named by
+ * its key followed by `when`.
  */
 export async function playSeries<Client extends { readonly connection: Connection }, Variant>(
   open: () => Promise<Client>,
@@ -23,7 +23,7 @@ export async function playSeries<Client extends { readonly connection: Connectio
     if (client?.connection.isOpen() !== true) return playNew(variant)
     return play(client, variant).catch((error: unknown) => {
       if (isOurs(error)) throw error
-      return playNew(variant) // that connection may have been ending since the attempt before
+      return playNew(variant) // the previous attempt may have ended that connection
     })
   }
   for (const [what, variant] of Object.entries(variants))

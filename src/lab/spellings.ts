@@ -1,9 +1,9 @@
-// Other spellings of one token that a lenient reader takes for the same: same octets in base64url, same value as an ECDSA
-// signature. Whoever remembers tokens by their text does not know them again. RFC 7515 §2, RFC 4648 §3.5.
+// Other spellings of a token that a lenient parser accepts: the same octets in base64url, an equivalent ECDSA
+// signature. A server that identifies tokens by their text does not recognize them. RFC 7515 §2, RFC 4648 §3.5.
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** By the words that name them; those that this token has. */
+/** Returns the spellings that this token has, by name. */
 export function spellings(token: string): Readonly<Record<string, string>> {
   const at = token.lastIndexOf('.') + 1
   const [input, signature] = [token.slice(0, at), token.slice(at)]
@@ -19,7 +19,7 @@ export function spellings(token: string): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(other).filter(([, text]) => text !== token))
 }
 
-/** Another last digit for the same octets, where there is one. */
+/** Returns another last digit for the same octets, if there is one. */
 function withStrayBits(text: string, octets: Buffer): string {
   const others = [...alphabet].map(digit => text.slice(0, -1) + digit).filter(other => other !== text)
   return others.find(other => Buffer.from(other, 'base64url').equals(octets)) ?? text
@@ -28,7 +28,7 @@ function withStrayBits(text: string, octets: Buffer): string {
 /** The order of P-256 (SEC 2 §2.4.2). */
 const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 
-/** (r, s) → (r, n − s), which holds for the same text. */
+/** Converts (r, s) to (r, n − s), which is valid for the same text. */
 function withOtherS(signature: Buffer): Buffer {
   const s = order - BigInt(`0x${signature.toString('hex', 32)}`)
   return s < 0n

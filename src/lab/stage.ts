@@ -1,5 +1,5 @@
-// Where a scenario plays: connections as whoever the lab has certificates of, tokens got the honest way, and their use.
-// Everything that a scenario opens is closed when it has ended, and the number of connections is bounded.
+// The stage of a scenario: connections as each of the cast, honestly requested tokens, and their use. Everything that a
+// scenario opens is closed at its end, and the number of connections is limited.
 import type { ProofClaims } from '../core/binding-proof.ts'
 import { readKeyingMaterial } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
@@ -10,14 +10,14 @@ import { buildCredentials } from './client-authentication.ts'
 import { type Answer, type Call, type Connection, endpointOf, openConnection } from './connection.ts'
 import type { Profile } from './profile.ts'
 
-/** Enough of a connection to ask for a token on it, and to use that. */
+/** A connection on which a token can be requested and used. */
 export interface Speaker extends Pick<Connection, 'call'> {
   readonly who: Identity | null
-  /** A binding proof for a token on this connection, with the key of its certificate; `claims` go before the right ones. */
+  /** Builds a binding proof for a token on this connection; `claims` override the valid ones. */
   prove(token: string, claims?: Partial<ProofClaims>): string
 }
 
-/** A connection, and who opened it. */
+/** A connection with its identity. */
 export interface Played extends Connection, Speaker {}
 
 export interface StageOptions {
@@ -28,11 +28,11 @@ export interface StageOptions {
   readonly http: 'http/1.1' | 'h2'
   /** Milliseconds to wait before each connection. */
   readonly pause: number
-  /** How many connections one scenario may open. */
+  /** The maximum number of connections per scenario. */
   readonly maximumConnections: number
-  /** Lets seconds pass on the server's clock. Default: they are waited for. */
+  /** Advances the server's clock by seconds. Default: waits in real time. */
   readonly wait?: ((seconds: number) => Promise<void>) | undefined
-  /** Restarts the server, at the same address and with the same keys. */
+  /** Restarts the server at the same address with the same keys. */
   readonly restart?: (() => Promise<void>) | undefined
 }
 
@@ -40,14 +40,14 @@ interface Closable {
   close(): void
 }
 
-/** Seconds that a scenario can wait for in real time. */
+/** The maximum number of seconds that a scenario waits in real time. */
 const maximumWait = 10
 
 export class Stage {
   readonly options: StageOptions
   readonly #open = new Set<Closable>()
   #isOver = false
-  /** How many connections were opened so far. */
+  /** The number of opened connections. */
   connections = 0
 
   constructor(options: StageOptions) {
@@ -62,12 +62,12 @@ export class Stage {
     return this.options.level
   }
 
-  /** Opens a connection to where tokens are used. `options` go before those that the stage plays with. */
+  /** Opens a connection to the resource. `options` override those of the stage. */
   connect(who: Identity | null, options: Partial<ConnectTlsOptions> = {}): Promise<Played> {
     return this.connectTo(this.options.profile.resource, who, options)
   }
 
-  /** Opens a connection to an endpoint that may be at another origin than the resource. */
+  /** Opens a connection to an endpoint, possibly at another origin than the resource. */
   async connectTo(to: URL, who: Identity | null, options: Partial<ConnectTlsOptions> = {}): Promise<Played> {
     if (this.connections >= this.options.maximumConnections)
       throw new NotTried(`it needs more than ${this.options.maximumConnections} connections`)
@@ -94,7 +94,7 @@ export class Stage {
     }
   }
 
-  /** An honest client: its connection, and a token that is good there at the level of this stage. */
+  /** Opens a connection of an honest client, with a token that is valid on it at the level of this stage. */
   async victim(
     who: Identity = this.cast.alice,
     options: Partial<ConnectTlsOptions> = {},
@@ -103,33 +103,33 @@ export class Stage {
     return { connection, token: await this.tokenFor(connection) }
   }
 
-  /** A token that is good on this connection; issued on it, unless the server issues tokens at another origin. */
+  /** Requests a token that is valid on this connection; over it, unless the token endpoint has another origin. */
   async tokenFor(connection: Speaker): Promise<string> {
     return this.token(await this.reach(this.options.profile.tokenEndpoint, connection))
   }
 
-  /** A connection of the same client on which an endpoint can be asked: this one, unless that is at another origin. */
+  /** Returns a connection of the same client to an endpoint: this one, unless it has another origin. */
   async reach(endpoint: URL, connection: Speaker): Promise<Speaker> {
     return endpoint.origin === this.options.profile.resource.origin
       ? connection
       : this.connectTo(endpoint, connection.who)
   }
 
-  /** An access token for whoever opened the connection. @throws NotTried (rejects) when the server gives none. */
+  /** Requests an access token for the client of the connection. @throws NotTried (rejects) when the server refuses. */
   async token(connection: Speaker, parameters: Readonly<Record<string, string>> = {}): Promise<string> {
     const answer = await this.requestToken(connection, parameters)
     const token: unknown = answer.body?.access_token
-    if (typeof token !== 'string') throw new NotTried(`no token was given: ${tellAnswer(answer)}`)
+    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${tellAnswer(answer)}`)
     return token
   }
 
-  /** The path and query of the resource, for requests that bring their token in some other way than `use`. */
+  /** The path and query of the resource, for requests that send their token in another way than `use`. */
   get resourcePath(): string {
     const { pathname, search } = this.options.profile.resource
     return pathname + search
   }
 
-  /** POST to the token endpoint: client_credentials at the level of this stage, unless `parameters` say otherwise. */
+  /** Requests a token with client_credentials at the level of this stage; `parameters` override the form. */
   requestToken(
     connection: Speaker,
     parameters: Readonly<Record<string, string>> = {},
@@ -147,8 +147,8 @@ export class Stage {
   }
 
   /**
-   * POSTs a form to an endpoint of the server. `headers` go with it, and where clients have secrets that of the client whom
-   * it names: a thief knows it too, and what stops them must be something else.
+   * POSTs a form to an endpoint. Adds `headers`, and the secret of the client that the form names, if clients have
+   * secrets: the scenarios assume that a thief knows it.
    */
   post(
     connection: Speaker,
@@ -169,13 +169,13 @@ export class Stage {
     })
   }
 
-  /** Uses a token at the resource, with a proof where the level needs one and `call` does not say otherwise. */
+  /** Uses a token at the resource, with a proof where the level requires one; `call` overrides both. */
   use(connection: Speaker, token: string, call: Call = {}): Promise<Answer> {
     const proof = this.level === 'proof' && connection.who !== null ? { proof: connection.prove(token) } : {}
     return connection.call(this.resourcePath, { token, ...proof, ...call })
   }
 
-  /** Lets seconds pass. @throws NotTried (rejects) when they are too many to wait for. */
+  /** Waits for seconds to pass. @throws NotTried (rejects) when that takes too long. */
   async wait(seconds: number): Promise<void> {
     const { wait } = this.options
     if (wait !== undefined) return wait(seconds)
@@ -183,13 +183,13 @@ export class Stage {
     await new Promise(resolve => setTimeout(resolve, seconds * 1000))
   }
 
-  /** Closes something else with all that was opened; at once when the scenario was given up in the meantime. */
+  /** Registers something to close at the end; closes it at once when the scenario has timed out already. */
   keep(opened: Closable): void {
     if (this.#isOver) opened.close()
     else this.#open.add(opened)
   }
 
-  /** Closes all that was opened. */
+  /** Closes everything that was opened. */
   clear(): void {
     this.#isOver = true
     for (const connection of this.#open) connection.close()

@@ -1,5 +1,5 @@
-// A handful of thefts, one after the other, against one running server: what the live page plays at the press of a button.
-// The whole catalog, with its controls and its judgement, is run.ts.
+// A few thefts in sequence against a running server, for the live page. The complete catalog with controls and verdicts
+// is run.ts.
 import { setTimeout } from 'node:timers/promises'
 import { readChannelBindings } from '../core/channel-binding.ts'
 import type { Confirmation } from '../core/confirmation.ts'
@@ -8,25 +8,25 @@ import type { Cast, Identity } from './cast.ts'
 import { type Answer, type Connection, openConnection } from './connection.ts'
 import { joinToken, readToken } from './forge.ts'
 
-/** `control`: what must be accepted, or the refusals say nothing. */
+/** `control`: must be accepted, or the refusals prove nothing. */
 export interface Play extends Attempt {
   readonly kind: 'control' | 'theft'
-  /** Thumbprint of the connection that the token is bound to; undefined before there is one. */
+  /** The thumbprint of the connection that the token is bound to; undefined before there is one. */
   readonly boundTo: string | undefined
-  /** Thumbprint of the connection that it was tried on; undefined when there was none. */
+  /** The thumbprint of the connection of the attempt; undefined without one. */
   readonly triedOn: string | undefined
 }
 
 export interface Target {
   readonly host: string
   readonly port: number
-  /** All four are needed here. */
+  /** All four are required here. */
   readonly cast: Required<Pick<Cast, 'alice' | 'bob' | 'mallory' | 'stranger' | 'ca'>>
-  /** Milliseconds after each play, the last one too, in which its connections stay open and people can read. */
+  /** Milliseconds after each theft during which its connections stay open, so that people can follow. */
   readonly pause?: number
 }
 
-/** Plays the thefts, and yields the outcome of each. No token is in it. Closes its connections however it ends. */
+/** Runs the thefts and yields the outcome of each, without tokens. Closes its connections in any case. */
 export async function* playThefts({ pause = 0, ...target }: Target): AsyncGenerator<Play> {
   for await (const play of playAll(target)) {
     yield play

@@ -1,30 +1,30 @@
-// Thieves: what was stolen, and the best equipped one that a level promises to stop. Whoever may do less is not needed
-// where that one is refused.
+// Thieves: the stolen credentials, and the most powerful thief that a level promises to stop. A weaker thief need not
+// be tried where that one is refused.
 import type { ConnectTlsOptions } from '../outgoing/connect.ts'
 import { NotTried } from './attempt.ts'
 import type { Identity } from './cast.ts'
 import type { Played, Stage } from './stage.ts'
 
-/** A client and its token, which is good on its connection. */
+/** A client and its token, which is valid on its connection. */
 export interface Client {
   readonly connection: Played
   readonly token: string
 }
 
-/** What a request brings: a token, and at level proof the proof that came with it when it was stolen. */
+/** The stolen part of a request: a token, and at level proof the proof sent with it. */
 export interface Loot {
   readonly token: string
   readonly proof?: string
 }
 
-/** What can be read off a client's request, or out of a log of them. */
+/** Returns what can be read from a client's request or a log of it. */
 export function steal({ level }: Stage, { connection, token }: Client): Loot {
   return level === 'proof' ? { token, proof: connection.prove(token) } : { token }
 }
 
 /**
- * Opens the connection of a thief: with the certificate and the private key of the client too, unless the level is that of
- * the certificate alone.
+ * Opens the connection of a thief, with the certificate and the private key of the client unless the level is
+ * certificate.
  */
 export async function openThief(
   stage: Stage,
@@ -34,20 +34,20 @@ export async function openThief(
   return { connection: await stage.connect(who, options) }
 }
 
-/** Somebody with another certificate than alice; null when only she is there. */
+/** Returns an identity with another certificate than alice; null without one. */
 export function findOther({ cast: { bob, mallory, stranger } }: Stage): Identity | null {
   return bob ?? mallory ?? stranger ?? null
 }
 
-/** @throws NotTried when only alice is there. */
+/** @throws NotTried without a second identity. */
 export function requireOther(stage: Stage): Identity {
   const other = findOther(stage)
-  if (other === null) throw new NotTried('no second identity is there to play the thief')
+  if (other === null) throw new NotTried('there is no second identity for the thief')
   return other
 }
 
-/** @throws NotTried when no second client is registered. */
+/** @throws NotTried without a second registered client. */
 export function requireBob({ cast: { bob } }: Stage): Identity {
-  if (bob === undefined) throw new NotTried('no second registered client is there')
+  if (bob === undefined) throw new NotTried('there is no second registered client')
   return bob
 }

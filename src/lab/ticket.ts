@@ -1,4 +1,4 @@
-// TLS resumption as a thief plays it: with what a connection left behind, and without the private key of its certificate.
+// TLS resumption by a thief: with the state of a connection, but without the private key of its certificate.
 // RFC 8446 §2.2 and §4.6.1 (tickets of TLS 1.3), RFC 5077 and RFC 5246 §7.3 (tickets and session ids of TLS 1.2).
 import type { Attempt } from './attempt.ts'
 import { playSeries } from './series.ts'
@@ -6,27 +6,27 @@ import type { Played, Stage } from './stage.ts'
 import { type Client, steal } from './thief.ts'
 
 /**
- * Takes what a connection can be resumed with: its ticket or session id, and the secret that belongs to it. On TLS 1.3 the
- * ticket comes after the handshake, so the connection must have had an answer before.
+ * Returns the resumption state of a connection: its ticket or session id with the secret. In TLS 1.3 the ticket comes
+ * after the handshake, so the connection must have received a response before.
  */
 export function stealTicket({ socket }: Played): Buffer | undefined {
   return socket.getSession()
 }
 
 export interface Resumption {
-  /** Whether the server took the ticket; a connection without any certificate has come of it otherwise. */
+  /** Whether the server accepted the ticket; otherwise the connection has no client certificate. */
   readonly resumed: boolean
   readonly thefts: readonly Attempt[]
 }
 
-/** Opens a connection with the ticket of a client alone, uses its token there, and asks for a new one in its name. */
+/** Opens a connection with only the ticket of a client, uses its token there, and requests a new one in its name. */
 export async function playTicket(stage: Stage, client: Client, session: Buffer | undefined): Promise<Resumption> {
   const loot = steal(stage, client)
   const { tokenEndpoint, resource } = stage.options.profile
   const plays = {
-    'the token, with the ticket alone': (thief: Played) => thief.call(stage.resourcePath, loot),
+    'the token, with only the ticket': (thief: Played) => thief.call(stage.resourcePath, loot),
     ...(tokenEndpoint.origin === resource.origin && {
-      'a new token, with the ticket alone': (thief: Played) =>
+      'a new token, with only the ticket': (thief: Played) =>
         stage.requestToken(thief, { client_id: stage.cast.alice.clientId }),
     }),
   }

@@ -1,6 +1,5 @@
-// The one way out: every TLS connection that something of ours opens is opened here. Node never parses the chain of the
-// peer into its legacy object, the host is checked by us, nothing of the environment turns verification off, and
-// connecting and handshake have deadlines, however often the peer sends an octet.
+// Opens every outgoing TLS connection. Node never parses the peer's chain into its legacy object, the host is verified
+// here, the environment cannot disable verification, and connecting and handshake have total deadlines.
 import { constants } from 'node:crypto'
 import { isIP } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
@@ -9,7 +8,7 @@ import { addressOf, describeDuration, explainFailure, OutgoingError } from './fa
 import { protectPeerCertificate } from './peer-certificate.ts'
 import { explainMismatch, explainVerdict, isForHost, withoutDot } from './server-certificate.ts'
 
-/** Milliseconds until a TCP connection exists, name look-up included, and until its handshake is done. */
+/** Milliseconds for the TCP connection, including the DNS lookup, and for the handshake. */
 export interface ConnectDeadlines {
   readonly connect: number
   readonly handshake: number
@@ -17,33 +16,35 @@ export interface ConnectDeadlines {
 
 export const connectDeadlines: ConnectDeadlines = { connect: 5000, handshake: 5000 }
 
-/** Options of Node's `tls.connect`, but for those that could go round what is done here. */
+/** The options of Node's `tls.connect`, except those that would bypass the checks here. */
 export interface ConnectTlsOptions
   extends Omit<ConnectionOptions, 'checkServerIdentity' | 'pskCallback' | 'timeout' | 'signal' | 'path'> {
   readonly host: string
   readonly port: number
-  /** The name that the certificate must be for, and that is sent as SNI. Default: `host`. */
+  /** The name that the certificate must contain and that is sent as SNI. Default: `host`. */
   readonly servername?: string | undefined
-  /** What to call the server in messages. Default: `HOST:PORT`. */
+  /** The name of the server in messages. Default: `HOST:PORT`. */
   readonly address?: string | undefined
-  /** What to call the authorities in messages, such as the file they are from. */
+  /** The name of the authorities in messages, such as their file. */
   readonly trusted?: string | undefined
   readonly deadlines?: Partial<ConnectDeadlines> | undefined
-  /** Ends the attempt. Once there is a connection it has no effect. */
+  /** Aborts the attempt. It has no effect on an open connection. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** For contexts of outgoing connections: a server cannot start a second handshake, after which the bindings are others. */
+/** For outgoing contexts: no renegotiation, which would change the channel bindings. */
 export const secureOptions = constants.SSL_OP_NO_RENEGOTIATION
 
 /**
- * Opens a TLS connection to a server whose chain OpenSSL verifies and whose certificate is for the host.
- * `rejectUnauthorized: false`, said by the caller alone, leaves both out. Errors after the handshake are emitted as usual;
- * one without a listener ends nothing.
+ * Opens a TLS connection to a server with a chain that OpenSSL verifies and a certificate for the host.
+ * `rejectUnauthorized: false`, set by the caller, skips both. Errors after the handshake are emitted as usual, but do
+ * not end the process without a listener.
  * @throws OutgoingError (rejects).
  */
 export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
-  const { trusted = options.ca || options.secureContext ? 'the given authorities' : "Node's own authorities" } = options
+  const {
+    trusted = options.ca || options.secureContext ? 'the configured authorities' : "Node's default authorities",
+  } = options
   const { deadlines, signal, rejectUnauthorized, address = addressOf(options.host, options.port), ...given } = options
   const { connect: connectTimeout, handshake: handshakeTimeout } = { ...connectDeadlines, ...deadlines }
   const name = withoutDot(options.servername || options.host)
@@ -60,15 +61,15 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
         return connect({
           secureOptions,
           ...given,
-          servername: isIP(name) === 0 ? name : '', // RFC 6066 §3: an address is no server name
+          servername: isIP(name) === 0 ? name : '', // RFC 6066 §3: an address is not a server name
           rejectUnauthorized: verifies,
-          // Node calls it after each handshake that OpenSSL has accepted, but for a resumed one: a session that the caller
-          // gives has the verdict of its first handshake in it, and Node takes it for the same name alone.
+          // Node calls it after each handshake that OpenSSL has accepted, except a resumed one: a session of the caller
+          // contains the verdict of its first handshake, and Node uses it only for the same name.
           checkServerIdentity: findMismatch,
         })
       } catch (cause) {
         const { code, message } = cause as NodeJS.ErrnoException
-        const finding = `certificate, private key or authorities of this side cannot be used (${code ?? message})`
+        const finding = `the certificate, private key or authorities of the client are invalid (${code ?? message})`
         throw new OutgoingError('own_files_unusable', address, finding, { cause })
       }
     }
@@ -96,14 +97,14 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
       clearTimeout(timer)
       signal?.removeEventListener('abort', cancel)
       socket.off('connect', onConnect).off('secureConnect', onSecure).off('error', fail).off('close', onClose)
-      // Whether the caller listens already or not. Node leaves a connection open whose TLS failed after the handshake.
+      // Whether or not the caller listens. Node does not close a connection whose TLS fails after the handshake.
       socket.on('error', () => socket.destroy())
     }
 
     function fail(error: unknown): void {
       settle()
       socket.destroy()
-      // Of a verdict Node makes an error that has no class of its own.
+      // Node reports a verification error as an Error without a class of its own.
       const isVerdict = socket.authorizationError && !(error instanceof OutgoingError)
       reject(
         isVerdict
@@ -122,8 +123,8 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
       resolve(socket)
     }, fail)
 
-    // Before Node's own listener: what it rejects is destroyed, and then no longer has a certificate to speak of. Nothing may
-    // be destroyed in between; a certificate that cannot be read is missed a moment later.
+    // Runs before Node's listener, which destroys a rejected socket and its certificate. Nothing may be destroyed here;
+    // a certificate that cannot be read is detected later.
     socket.prependListener(
       'secure',
       guarded(readCertificate, () => {}),

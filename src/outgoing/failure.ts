@@ -1,45 +1,45 @@
-// Why an outgoing connection or request failed: one class with a closed list of codes. Each message names the address, what
-// was found there, and what to do. Text of the peer in it is bounded, and cannot steer a terminal.
+// Errors of outgoing connections and requests: one class with a closed list of codes. Each message names the address,
+// what was found, and what to do. Text from the peer is bounded and escaped.
 import { isIP } from 'node:net'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
 
 /** Every code of an OutgoingError and what it means. The list is closed. */
 export const outgoingProblems = {
   host_unknown: 'the name of the host has no address',
-  address_internal: 'the address is internal, and internal addresses are not allowed here',
+  address_internal: 'the address is internal, which is not allowed here',
   refused: 'nothing accepts connections at the address',
   unreachable: 'no route leads to the address, or a firewall rejects it',
-  timed_out: 'a deadline passed: connecting, handshake, head of the answer, or the whole',
+  timed_out: 'a deadline passed: connecting, handshake, response head, or complete response',
   closed: 'the server closed the connection too early',
   not_tls: 'the server does not speak TLS',
-  version: 'the server accepts none of the TLS versions that are offered',
+  version: 'the server accepts none of the offered TLS versions',
   handshake_failed: 'the TLS handshake failed for another reason',
-  own_files_unusable: 'certificate, private key or authorities of this side cannot be used',
-  own_certificate_refused: 'the server refused the client certificate',
-  untrusted: 'no given authority vouches for the certificate of the server',
-  outside_validity: 'a certificate of the server is expired or not valid yet',
-  name_mismatch: 'the certificate of the server is for other names',
-  not_http: 'the answer is not valid HTTP',
-  redirect: 'the answer is a redirect, and redirects are not followed',
-  status: 'the answer has an unexpected status',
-  encoded: 'the answer is compressed, which was not asked for',
-  too_large: 'the answer is larger than allowed',
-  not_json: 'the answer is not JSON in UTF-8',
-  unexpected_content: 'the answer is JSON, but not of the expected form',
-  cancelled: 'the caller ended it',
+  own_files_unusable: 'the certificate, private key or authorities of the client are invalid',
+  own_certificate_refused: 'the server rejected the client certificate',
+  untrusted: 'the server certificate is not issued by a configured authority',
+  outside_validity: 'a certificate in the chain of the server is expired or not valid yet',
+  name_mismatch: 'the server certificate is for other names',
+  not_http: 'the response is not valid HTTP',
+  redirect: 'the response is a redirect, and redirects are not followed',
+  status: 'the response has an unexpected status',
+  encoded: 'the response is compressed, which was not requested',
+  too_large: 'the response is larger than allowed',
+  not_json: 'the response is not JSON in UTF-8',
+  unexpected_content: 'the response is JSON, but not of the expected form',
+  cancelled: 'the caller cancelled it',
 } as const
 
 export type OutgoingProblem = keyof typeof outgoingProblems
 
-/** What an outgoing connection or request rejects with. Holds no token and no key. */
+/** The error that an outgoing connection or request rejects with. It contains no token and no key. */
 export class OutgoingError extends Error {
   override readonly name = 'OutgoingError'
   readonly code: OutgoingProblem
   /** `HOST:PORT`, or the URL of a document. */
   readonly address: string
-  /** What was found, and what to do, without the address. */
+  /** What was found and what to do, without the address. */
   readonly finding: string
-  /** The status of an answer that is not the expected one. */
+  /** The unexpected status of a response. */
   readonly status: number | undefined
 
   constructor(
@@ -56,23 +56,23 @@ export class OutgoingError extends Error {
   }
 }
 
-/** `HOST:PORT`, an IPv6 address in brackets. */
+/** Returns `HOST:PORT`, with an IPv6 address in brackets. */
 export function addressOf(host: string, port: number | string): string {
   return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
 }
 
-/** Milliseconds as people read them: `5 s`, `250 ms`. */
+/** Formats milliseconds for people: `5 s`, `250 ms`. */
 export function describeDuration(milliseconds: number): string {
   return milliseconds % 1000 === 0 ? `${milliseconds / 1000} s` : `${milliseconds} ms`
 }
 
-/** Text of a peer for a message: at most `longest` characters, on one line. */
+/** Escapes text of a peer for a message: one line of at most `longest` characters. */
 export function quote(text: string, longest = 200): string {
   const line = escapeForDisplay(text.replaceAll('\n', ', '))
   return line.length > longest ? `${line.slice(0, longest)}…` : line
 }
 
-/** Explains an error of Node's sockets, resolver, TLS or HTTP; an OutgoingError stays what it is. */
+/** Explains an error of Node's sockets, resolver, TLS or HTTP. Returns an OutgoingError unchanged. */
 export function explainFailure(error: unknown, address: string): OutgoingError {
   if (error instanceof OutgoingError) return error
   const [problem, finding] = explain(error as Cause)
@@ -82,9 +82,9 @@ export function explainFailure(error: unknown, address: string): OutgoingError {
 type Explanation = readonly [problem: OutgoingProblem, finding: string]
 
 interface Cause extends NodeJS.ErrnoException {
-  /** What OpenSSL calls it. */
+  /** The reason of OpenSSL. */
   readonly reason?: unknown
-  /** The name that was looked up. */
+  /** The name that was resolved. */
   readonly hostname?: unknown
 }
 
@@ -94,18 +94,12 @@ function explain({ code = '', reason, hostname, message }: Cause): Explanation {
   if (hostname !== undefined)
     return ['host_unknown', `the name ${hostname} has no address (${code}); check its spelling and the DNS`]
   if (code.startsWith('HPE_'))
-    return ['not_http', `the answer is not valid HTTP/1.1 (${code}); check that the port is one of an HTTPS server`]
+    return ['not_http', `the response is not valid HTTP/1.1 (${code}); check that the port is one of an HTTPS server`]
   const words = typeof reason === 'string' ? quote(reason) : code
   if (isCertificateAlert(code))
-    return [
-      'own_certificate_refused',
-      `the server refused the client certificate (${words}); present one that it accepts`,
-    ]
+    return ['own_certificate_refused', `the server rejected the client certificate (${words}); use one that it accepts`]
   if (/^ERR_SSL_(WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$/.test(code))
-    return [
-      'not_tls',
-      `what answers there is not TLS (${words}), but plain HTTP or another protocol; check scheme and port`,
-    ]
+    return ['not_tls', `the response is not TLS (${words}) but plain HTTP or another protocol; check scheme and port`]
   if (/^ERR_SSL_(.*PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE)$/.test(code))
     return ['version', `the server accepts none of the offered TLS versions (${words}); enable TLS 1.3 on both sides`]
   if (code.startsWith('ERR_SSL_'))
@@ -113,7 +107,7 @@ function explain({ code = '', reason, hostname, message }: Cause): Explanation {
   return ['closed', `the connection failed (${code === '' ? quote(message) : code}); try again, and check the server`]
 }
 
-/** The alerts of RFC 8446 §6.2 that are about a certificate, as OpenSSL names them. */
+/** The alerts of RFC 8446 §6.2 about a certificate, by their OpenSSL names. */
 export function isCertificateAlert(code: string): boolean {
   return /^ERR_SSL_.*ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)
 }
@@ -123,7 +117,7 @@ const forbidden: Explanation = ['unreachable', 'this machine does not allow the 
 const silent: Explanation = ['timed_out', 'nothing came in time; check network, firewall and server']
 const hungUp: Explanation = ['closed', 'the server closed the connection before it was done; check that it is healthy']
 
-/** By the codes of the operating system and of undici. */
+/** Findings by the codes of the operating system and of undici. */
 const errors: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: ['refused', 'nothing accepts connections there; check the port, and whether the server runs'],
   EHOSTUNREACH: noRoute,

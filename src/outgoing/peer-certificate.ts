@@ -1,16 +1,17 @@
-// The certificate of a server, in place of the object that Node's TLS client makes of its whole chain after a handshake:
-// Node cannot make that object where a key is on a curve without a name of NIST's.
+// Reads a server's certificate without the legacy object that Node's TLS client makes of its whole chain: Node crashes
+// on a key on a curve without a NIST name.
 import type { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import { readCommonNames, readFields } from '../core/certificate-fields.ts'
 
 /**
- * Keeps Node from parsing the chain of a server. Called before the handshake; returns what reads the server's certificate,
- * undefined while there is none. What asks the socket for the peer's certificate gets the names in it, and its DER.
+ * Stops Node from parsing the chain of a server. Call it before the handshake. Returns a function that reads the
+ * server's certificate, undefined while there is none. Reading the peer's certificate from the socket gives its names
+ * and DER.
  */
 export function protectPeerCertificate(socket: TLSSocket): () => X509Certificate | undefined {
   let certificate: X509Certificate | undefined
-  // At a client's end, Node takes the certificate out of the chain with the first call, and has none for the next one.
+  // On a client's socket, Node removes the certificate from the chain on the first call.
   const read = () => {
     certificate = TLSSocket.prototype.getPeerX509Certificate.call(socket) ?? certificate
     return certificate
@@ -20,7 +21,7 @@ export function protectPeerCertificate(socket: TLSSocket): () => X509Certificate
   return read
 }
 
-/** As much as Node's own check of the server's name, and a channel binding by the certificate, look at. */
+/** The members that Node's own name check and certificate channel bindings read. */
 function describe(certificate: X509Certificate | undefined): object {
   if (certificate === undefined) return {}
   const { raw, subjectAltName: subjectaltname } = certificate
@@ -31,6 +32,6 @@ function commonNamesOf(certificate: Buffer): string[] {
   try {
     return readCommonNames(readFields(certificate))
   } catch {
-    return [] // OpenSSL reads more than strict DER
+    return [] // OpenSSL accepts more than strict DER
   }
 }

@@ -1,11 +1,11 @@
-// One HTTP request over a TLS connection of its own: for documents that are fetched, and for notifications. No agent and no
-// proxy of the environment takes part, no redirect is followed, and each phase and the whole have a deadline.
+// One HTTP request over its own TLS connection, for documents and notifications. It uses no agent and no proxy, follows
+// no redirect, and has a deadline for each phase and in total.
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { type ConnectDeadlines, type ConnectTlsOptions, connectDeadlines, connectTls } from './connect.ts'
 import { parseDocument, readOctets, requireDocument } from './document.ts'
 import { describeDuration, explainFailure, OutgoingError, type OutgoingProblem } from './failure.ts'
 
-/** Milliseconds. `head`: from the request to the head of its answer; `whole`: from the name look-up to the last octet. */
+/** Milliseconds. `head`: from the request to the response head; `whole`: from the DNS lookup to the last octet. */
 export interface RequestDeadlines extends ConnectDeadlines {
   readonly head: number
   readonly whole: number
@@ -23,15 +23,15 @@ export interface RequestOptions extends Pick<ConnectTlsOptions, 'address' | 'ca'
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** Rejects when the answer is cut off or late. */
+  /** Rejects when the response is truncated or late. */
   readonly body: AsyncIterable<Buffer>
 }
 
-/** Interim answers (RFC 9110 §15.2) before the one that counts. */
+/** The maximum number of interim responses (RFC 9110 §15.2). */
 export const mostInterim = 10
 
 /**
- * Sends one request to an https address and gives its answer to `read`; the connection ends when that has settled.
+ * Sends one request to an https address and passes its response to `read`. The connection closes when that has settled.
  * @throws OutgoingError (rejects).
  */
 export async function requestOnce<T>(
@@ -45,7 +45,7 @@ export async function requestOnce<T>(
   const expire = (what: string, limit: number) =>
     end('timed_out', `no ${what} within ${describeDuration(limit)}; check the server`)
   const cancel = () => end('cancelled', 'the request was cancelled')
-  const wholeTimer = setTimeout(expire, limits.whole, 'whole answer', limits.whole)
+  const wholeTimer = setTimeout(expire, limits.whole, 'complete response', limits.whole)
   let headTimer: NodeJS.Timeout | undefined
   signal?.addEventListener('abort', cancel)
   if (signal?.aborted) cancel()
@@ -62,7 +62,7 @@ export async function requestOnce<T>(
     ending.signal.addEventListener('abort', () => socket.destroy(ending.signal.reason as Error))
     try {
       ending.signal.throwIfAborted()
-      headTimer = setTimeout(expire, limits.head, 'head of an answer', limits.head)
+      headTimer = setTimeout(expire, limits.head, 'response head', limits.head)
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
         let interim = 0
         request({
@@ -73,14 +73,14 @@ export async function requestOnce<T>(
         })
           .on('response', resolve)
           .on('information', () => {
-            if (++interim > mostInterim) end('not_http', `more than ${mostInterim} interim answers; check the server`)
+            if (++interim > mostInterim) end('not_http', `more than ${mostInterim} interim responses; check the server`)
           })
           .on('error', reject)
           .on('close', () => reject(Object.assign(new Error('no answer'), { code: 'ECONNRESET' })))
           .end(body)
       })
       clearTimeout(headTimer)
-      response.on('error', () => {}) // the reader of the body gets it
+      response.on('error', () => {}) // the reader of the body receives it
       return await read({ status: response.statusCode ?? 0, headers: response.headers, body: response })
     } finally {
       socket.destroy()
@@ -100,7 +100,7 @@ export type DocumentOptions = Pick<RequestOptions, 'ca' | 'trusted' | 'lookup' |
 }
 
 /**
- * Fetches a small JSON document: a 200 of at most `largestDocument` octets. The address in errors is the URL.
+ * Fetches a small JSON document: a 200 of at most `largestDocument` octets. The URL is the address in errors.
  * @throws OutgoingError (rejects).
  */
 export function fetchJson(

@@ -1,5 +1,5 @@
 // Issues X.509 certificates (RFC 5280 §4.1) for the demo, the tests and the bench, including invalid ones on request.
-// It does not check what it is asked to write, and it never reads a certificate that somebody else made.
+// It does not validate its input, and it never reads a certificate that other software made.
 
 import type { KeyObject } from 'node:crypto'
 import { randomBytes, X509Certificate } from 'node:crypto'
@@ -12,9 +12,9 @@ import { distinguishedName } from './names.ts'
 import type { Digest, KeyPair, KeyType } from './signing.ts'
 import { buildSigned, generateKeyPair, keyIdentifier } from './signing.ts'
 
-/** A certificate, its key, and both again as objects of node:crypto. */
+/** A certificate and its key, also as objects of node:crypto. */
 export type Identity = {
-  /** As it was ordered, so that an issuer's certificate need not be parsed to find its name. */
+  /** The requested subject, so that an issuer's certificate need not be parsed for its name. */
   readonly subject: DistinguishedName
   /** PEM. */
   readonly certificate: string
@@ -27,33 +27,33 @@ export type Identity = {
 
 export type CertificateOrder = {
   readonly subject: DistinguishedName
-  /** Without one, the certificate is self-signed. */
+  /** The issuer. Without one, the certificate is self-signed. */
   readonly issuer?: Identity
   readonly keyType?: KeyType
   /** An existing key pair, to renew its certificate; `keyType` is then ignored. */
   readonly keyPair?: KeyPair
-  /** Without it there is no basicConstraints extension at all. */
+  /** Without it there is no basicConstraints extension. */
   readonly ca?: boolean | { readonly pathLength: number }
-  /** Default: a CA signs certificates and lists, all others sign handshakes. Empty: no such extension. */
+  /** Default: a CA signs certificates and lists, others sign handshakes. Empty: no extension. */
   readonly keyUsage?: readonly KeyUsage[]
-  /** Absent or empty: no such extension, which means any purpose. */
+  /** Absent or empty: no extension, which allows any purpose. */
   readonly extendedKeyUsage?: readonly Purpose[]
   readonly altNames?: readonly AltName[]
-  /** The DNS subtrees a CA is confined to. */
+  /** The DNS subtrees that constrain a CA. */
   readonly permittedDns?: readonly string[]
-  /** URIs of revocation lists, each a distribution point of its own. */
+  /** URIs of revocation lists, one distribution point each. */
   readonly distributionPoints?: readonly string[]
-  /** Default: that of the key. null: no such extension. */
+  /** Default: the key's. null: no extension. */
   readonly subjectKeyIdentifier?: Buffer | null
-  /** Default: that of the issuer's key. null: no such extension. */
+  /** Default: the issuer key's. null: no extension. */
   readonly authorityKeyIdentifier?: AuthorityKey | null
-  /** Further extensions, written as they are. */
+  /** Further extensions, written unchanged. */
   readonly extensions?: readonly Der[]
-  /** Default: a random one. */
+  /** Default: random. */
   readonly serial?: bigint
-  /** A minute ago. */
+  /** Default: a minute ago. */
   readonly notBefore?: Date
-  /** In 30 days. */
+  /** Default: in 30 days. */
   readonly notAfter?: Date
   readonly digest?: Digest
 }
@@ -61,7 +61,7 @@ export type CertificateOrder = {
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
 
-/** Issues the certificate that was ordered, for a new key unless the order brings one. */
+/** Issues the requested certificate, by default for a new key. */
 export function issueCertificate(order: CertificateOrder): Identity {
   const { subject, notBefore = new Date(Date.now() - MINUTE), notAfter = new Date(Date.now() + 30 * DAY) } = order
   const { privateKey, publicKey } = order.keyPair ?? generateKeyPair(order.keyType ?? 'ec')
@@ -84,7 +84,7 @@ export function issueCertificate(order: CertificateOrder): Identity {
   return { subject, certificate: x509.toString(), key, x509, privateKey, publicKey }
 }
 
-/** 16 bytes. The first is 01, so that the number is positive, never zero, and of one length. */
+/** 16 octets. The first is 01, so that the number is positive, nonzero, and of constant length. */
 function serialNumber(): Der {
   return integer(BigInt(`0x01${randomBytes(15).toString('hex')}`))
 }

@@ -9,7 +9,7 @@ import { authorityKeyIdentifier, authorityKeyOf, crlNumber, issuingDistributionP
 import { distinguishedName } from './names.ts'
 import { buildSigned, type Digest } from './signing.ts'
 
-/** Of a certificate only the serial number is used, so that a test can revoke a million without issuing them. */
+/** Only the serial number of a certificate is used, so that a test can revoke a million without issuing them. */
 export type Revoked = Pick<X509Certificate, 'serialNumber'> & {
   /** Extensions of the entry. */
   readonly extensions?: readonly Der[]
@@ -18,18 +18,18 @@ export type Revoked = Pick<X509Certificate, 'serialNumber'> & {
 export type CrlOrder = {
   readonly issuer: Identity
   readonly revoked: readonly Revoked[]
-  /** A minute ago. */
+  /** Default: a minute ago. */
   readonly thisUpdate?: Date
-  /** A week after `thisUpdate`. null: none. */
+  /** Default: a week after `thisUpdate`. null: none. */
   readonly nextUpdate?: Date | null
-  /** Must grow from one list to the next; by default the milliseconds since 1970. */
+  /** Must increase from list to list. Default: the milliseconds since 1970. */
   readonly number?: number
   readonly scope?: ListScope
-  /** Default: that of the issuer's key. null: no such extension. */
+  /** Default: the issuer key's. null: no extension. */
   readonly authorityKeyIdentifier?: AuthorityKey | null
-  /** Further extensions of the list, written as they are. */
+  /** Further extensions of the list, written unchanged. */
   readonly extensions?: readonly Der[]
-  /** Version 1 has no extensions at all. Default 2. */
+  /** Version 1 has no extensions. Default 2. */
   readonly version?: 1 | 2
   readonly digest?: Digest
 }
@@ -37,7 +37,7 @@ export type CrlOrder = {
 const MINUTE = 60_000
 const WEEK = 7 * 24 * 60 * MINUTE
 
-/** Issues the list in PEM; every certificate on it counts as revoked since `thisUpdate`. */
+/** Issues the list in PEM; its entries are revoked since `thisUpdate`. */
 export function issueCrl(order: CrlOrder): string {
   const { issuer, version = 2, thisUpdate = new Date(Date.now() - MINUTE) } = order
   const { nextUpdate = new Date(thisUpdate.getTime() + WEEK) } = order

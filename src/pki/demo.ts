@@ -1,5 +1,5 @@
-// The demo's own little PKI: one CA, a server, three clients, and a stranger whom the CA has never seen.
-// Everything carries a marker by which a server in production recognizes it and refuses to start.
+// The demo PKI: one CA, a server, three clients, and a stranger with an unknown CA.
+// All of it has a marker, by which a server in production mode recognizes it and refuses to start.
 
 import { X509Certificate } from 'node:crypto'
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Identity } from './certificate.ts'
 import { issueCertificate } from './certificate.ts'
 
-/** The organization that every demo CA names as its own. */
+/** The organization in the name of every demo CA. */
 export const DEMO_MARKER = 'tlsbound demo, not for production'
 
 export const demoNames = ['ca', 'server', 'alice', 'bob', 'mallory', 'stranger'] as const
@@ -15,7 +15,7 @@ export type DemoName = (typeof demoNames)[number]
 export type DemoPki = Record<DemoName, Identity>
 export type DemoKeyType = 'ec' | 'rsa'
 
-/** Issues the demo's certificates, in memory only. */
+/** Issues the demo certificates in memory. */
 export function makeDemoPki({ keyType = 'ec' }: { keyType?: DemoKeyType } = {}): DemoPki {
   const authority = (name: string) =>
     issueCertificate({
@@ -50,19 +50,19 @@ export function makeDemoPki({ keyType = 'ec' }: { keyType?: DemoKeyType } = {}):
     alice: client('alice', ca),
     bob: client('bob', ca),
     mallory: client('mallory', ca),
-    // The stranger's CA is forgotten here: nobody can be made to trust it.
+    // The stranger's CA is discarded, so that it cannot become trusted.
     stranger: client('stranger', authority('tlsbound demo CA of strangers')),
   }
 }
 
 /**
- * Whether the PEM text holds a certificate of a demo CA or one that a demo CA issued.
- * @throws when one of its certificates cannot be read.
+ * Returns whether the PEM text contains a certificate of a demo CA, or one issued by a demo CA.
+ * @throws when one of its certificates is unreadable.
  */
 export function isDemoCertificate(pem: string): boolean {
-  // OpenSSL takes a certificate under three labels, and so must we.
+  // OpenSSL accepts a certificate under three labels, so all three are checked.
   const blocks = pem.match(/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----.*?-----END \1CERTIFICATE-----/gs) ?? []
-  // By the lines that OpenSSL writes: the legacy object crashes the process for a key on a curve without a NIST name.
+  // Reads OpenSSL's text: Node's legacy object crashes on a key on a curve without a NIST name.
   const line = `O=${DEMO_MARKER.replace(',', '\\,')}`
   return blocks.some(block => {
     const { subject, issuer } = new X509Certificate(block)
@@ -73,8 +73,8 @@ export function isDemoCertificate(pem: string): boolean {
 export type WrittenFile = { readonly path: string; readonly expires: Date }
 
 /**
- * Writes `NAME.crt` and `NAME.key` for every demo identity and says until when each is good.
- * @throws when one of the files is there already, before anything is written, unless told to `force`.
+ * Writes `NAME.crt` and `NAME.key` for every demo identity, and returns their expiry.
+ * @throws when one of the files exists, before anything is written, unless `force` is set.
  */
 export function writeDemoPki(
   folder: string,
@@ -84,15 +84,15 @@ export function writeDemoPki(
     { path: join(folder, `${name}.crt`), text: certificate, mode: 0o644, expires: x509.validToDate },
     { path: join(folder, `${name}.key`), text: key, mode: 0o600, expires: x509.validToDate },
   ])
-  // lstat, because a symbolic link to nowhere is in the way as well.
+  // lstat, because a dangling symbolic link also prevents writing.
   const obstacle = files.find(({ path }) => lstatSync(path, { throwIfNoEntry: false }) !== undefined)
   if (obstacle && !force) {
-    throw new Error(`${obstacle.path} exists already, so nothing was written; --force replaces the demo's files.`)
+    throw new Error(`${obstacle.path} exists, nothing was written; --force replaces the demo files.`)
   }
 
   mkdirSync(folder, { recursive: true })
   for (const { path, text, mode } of files) {
-    // A mode is only for new files: an old key must go first, or the new one would be as readable as that was.
+    // A mode applies only to new files, so an old key is removed first.
     if (force) rmSync(path, { force: true })
     writeFileSync(path, text, { flag: 'wx', mode })
   }

@@ -1,11 +1,11 @@
-// The few DER values that certificates and CRLs are made of (X.690), assembled by node-forge's `asn1`.
-// This file writes. The only bytes it ever reads are a public key that node:crypto exported a moment ago.
+// The DER values of certificates and CRLs (X.690), encoded with node-forge's `asn1`. It only writes, except that it
+// reads public keys that node:crypto has just exported.
 
 import type { KeyObject } from 'node:crypto'
 import type { asn1 as Forge } from 'node-forge'
 import asn1 from 'node-forge/lib/asn1.js'
 
-/** An ASN.1 value of node-forge. Described here, so that users of `tlsbound/testing` do not need node-forge's types. */
+/** An ASN.1 value of node-forge, declared here so that `tlsbound/testing` does not need node-forge's types. */
 export interface Der {
   tagClass: number
   type: number
@@ -16,7 +16,7 @@ export interface Der {
 
 const { Class, Type } = asn1
 
-// forge wants bytes as a string with one character per byte.
+// node-forge represents octets as a string with one character each.
 const binary = (bytes: Buffer) => bytes.toString('latin1')
 const primitive = (type: Forge.Type, value: string) => asn1.create(Class.UNIVERSAL, type, false, value)
 const constructed = (type: Forge.Type, parts: readonly (Der | undefined)[]) =>
@@ -27,7 +27,7 @@ const constructed = (type: Forge.Type, parts: readonly (Der | undefined)[]) =>
     parts.filter(part => part !== undefined),
   )
 
-/** A SEQUENCE; parts that are undefined are OPTIONAL ones left out. */
+/** Builds a SEQUENCE; undefined parts are absent OPTIONAL ones. */
 export const sequence = (parts: readonly (Der | undefined)[]): Der => constructed(Type.SEQUENCE, parts)
 
 export const set = (parts: readonly Der[]): Der => constructed(Type.SET, parts)
@@ -40,9 +40,9 @@ export const nothing = (): Der => primitive(Type.NULL, '')
 
 export const utf8String = (text: string): Der => primitive(Type.UTF8, binary(Buffer.from(text, 'utf8')))
 
-/** A character string of another type by its tag, whose octets are given. */
+/** Builds a character string of another type, by its tag and octets. */
 export const characterString = (tag: 19 | 20 | 22 | 28 | 30, octets: Buffer): Der =>
-  // forge wants a BMPString (30) as text, and writes two octets for each of its characters.
+  // node-forge expects a BMPString (30) as text, and writes two octets per character.
   asn1.create(
     Class.UNIVERSAL,
     tag as Forge.Type,
@@ -55,26 +55,26 @@ export const octetString = (bytes: Buffer): Der => primitive(Type.OCTETSTRING, b
 export const bitString = (bytes: Buffer, unusedBits = 0): Der =>
   primitive(Type.BITSTRING, String.fromCharCode(unusedBits) + binary(bytes))
 
-/** An INTEGER that is not negative. */
+/** Builds a non-negative INTEGER. */
 export function integer(value: bigint | number): Der {
   const hex = value.toString(16)
-  // One zero byte too many keeps a leading 1 bit from reading as a minus sign; forge drops it where it is not needed.
+  // A leading zero octet keeps the number positive; node-forge removes it where it is redundant.
   return primitive(Type.INTEGER, binary(Buffer.from(`00${hex.length % 2 ? '0' : ''}${hex}`, 'hex')))
 }
 
-/** An ENUMERATED of one octet. */
+/** Builds an ENUMERATED of one octet. */
 export const enumerated = (value: number): Der => primitive(Type.ENUMERATED, String.fromCharCode(value))
 
-/** A Time: UTCTime as long as two digits can tell the year, then GeneralizedTime (RFC 5280 §4.1.2.5). */
+/** Builds a Time: UTCTime until 2049, then GeneralizedTime (RFC 5280 §4.1.2.5). */
 export function time(date: Date): Der {
   const text = date.toISOString().replace(/[-:T]|\.\d+/g, '')
   const year = date.getUTCFullYear()
   return year >= 1950 && year < 2050 ? primitive(Type.UTCTIME, text.slice(2)) : primitive(Type.GENERALIZEDTIME, text)
 }
 
-/** A context-specific tag: around parts, or (IMPLICIT, over a primitive type) on bytes. */
+/** Builds a context-specific tag: explicit around parts, or IMPLICIT on octets. */
 export function context(tag: number, content: Der[] | Buffer): Der {
-  // The tag number goes in with the class: as a type of its own, forge would take [2] for an INTEGER and trim its zeros.
+  // The tag number is combined with the class: node-forge would treat type 2 as an INTEGER and trim its zeros.
   const identifier = Class.CONTEXT_SPECIFIC | tag
   return Array.isArray(content)
     ? asn1.create(identifier, Type.NONE, true, content)

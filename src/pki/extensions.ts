@@ -1,5 +1,5 @@
-// The extensions of certificates and CRLs that we write (RFC 5280 §4.2.1, §5.2, §5.3).
-// Each is critical where the RFC says that it must be, because `openssl verify -x509_strict` checks that.
+// The extensions of issued certificates and CRLs (RFC 5280 §4.2.1, §5.2, §5.3), critical where the RFC requires it, as
+// `openssl verify -x509_strict` checks.
 
 import type { KeyObject } from 'node:crypto'
 import type { Der } from './der.ts'
@@ -16,7 +16,7 @@ const purposes = {
 
 export type Purpose = keyof typeof purposes
 
-/** RFC 5280 §4.2.1.3, in the order of their bits. */
+/** Key usages of RFC 5280 §4.2.1.3 in the order of their bits. */
 const keyUsages = [
   'digitalSignature',
   'nonRepudiation',
@@ -29,25 +29,25 @@ const keyUsages = [
 
 export type KeyUsage = (typeof keyUsages)[number]
 
-/** What names the key of an issuer (RFC 5280 §4.2.1.1). */
+/** Identifies the key of an issuer (RFC 5280 §4.2.1.1). */
 export type AuthorityKey = {
   readonly key?: Buffer
   readonly issuer?: DistinguishedName
   readonly serial?: bigint
 }
 
-/** What a list is for (RFC 5280 §5.2.5). Nothing of it: everything that its authority has issued. */
+/** The scope of a list (RFC 5280 §5.2.5). Default: all certificates of its authority. */
 export type ListScope = {
   readonly uris?: readonly string[]
   readonly onlyUserCertificates?: boolean
   readonly onlyAuthorities?: boolean
   readonly onlyAttributeCertificates?: boolean
-  /** Whether it is for the reason keyCompromise alone. */
+  /** Whether it covers only the reason keyCompromise. */
   readonly onlySomeReasons?: boolean
   readonly indirect?: boolean
 }
 
-/** Any extension; its value is the DER of what the type prescribes. */
+/** Any extension with its DER value. */
 export function extension(id: string, value: Der, { critical = false } = {}): Der {
   return sequence([oid(id), critical ? boolean(true) : undefined, octetString(encode(value))])
 }
@@ -59,7 +59,7 @@ export function basicConstraints(pathLength?: number): Der {
 
 export function keyUsage(allowed: readonly KeyUsage[]): Der {
   const bits = keyUsages.map(usage => (allowed.includes(usage) ? '1' : '0')).join('')
-  const used = bits.slice(0, bits.lastIndexOf('1') + 1) // DER leaves out the zeros at the end
+  const used = bits.slice(0, bits.lastIndexOf('1') + 1) // DER omits trailing zeros
   const octet = Buffer.from([Number.parseInt(used.padEnd(8, '0'), 2)])
   return extension('2.5.29.15', bitString(octet, 8 - used.length), { critical: true })
 }
@@ -68,7 +68,7 @@ export function extendedKeyUsage(allowed: readonly Purpose[]): Der {
   return extension('2.5.29.37', sequence(allowed.map(purpose => oid(purposes[purpose]))))
 }
 
-/** Critical when there is no other name to go by (RFC 5280 §4.2.1.6). */
+/** Critical for an empty subject (RFC 5280 §4.2.1.6). */
 export function subjectAltName(names: readonly AltName[], onlyName: boolean): Der {
   return extension('2.5.29.17', sequence(names.map(generalName)), { critical: onlyName })
 }
@@ -78,7 +78,7 @@ export function nameConstraints(permittedDns: readonly string[]): Der {
   return extension('2.5.29.30', sequence([context(0, permitted)]), { critical: true })
 }
 
-/** One distribution point for each URI. */
+/** Builds one distribution point per URI. */
 export function crlDistributionPoints(uris: readonly string[]): Der {
   return extension('2.5.29.31', sequence(uris.map(uri => sequence([context(0, [fullName([uri])])]))))
 }
@@ -129,12 +129,12 @@ export function issuingDistributionPoint(scope: ListScope): Der {
   return extension('2.5.29.28', sequence(members), { critical: true })
 }
 
-/** The reason of an entry, by its number (RFC 5280 §5.3.1): 1 keyCompromise, 8 removeFromCRL … */
+/** The reason of an entry by number (RFC 5280 §5.3.1): 1 keyCompromise, 8 removeFromCRL … */
 export function reasonCode(reason: number): Der {
   return extension('2.5.29.21', enumerated(reason))
 }
 
-/** Whose certificate an entry of an indirect list is about (RFC 5280 §5.3.3). */
+/** The issuer of the certificate in an entry of an indirect list (RFC 5280 §5.3.3). */
 export function certificateIssuer(name: DistinguishedName): Der {
   return extension('2.5.29.29', sequence([context(4, [distinguishedName(name)])]), { critical: true })
 }

@@ -1,5 +1,5 @@
 // The names in a certificate: the distinguished name (RFC 5280 §4.1.2.4) and the alternative names (§4.2.1.6).
-// Values are written as they are given, NUL and newline included: tests need certificates that lie about their name.
+// Values are written unchanged, including NUL and newline: tests need certificates with forged names.
 
 import { isIP } from 'node:net'
 import type { Der } from './der.ts'
@@ -18,12 +18,12 @@ const attributeTypes = {
   emailAddress: '1.2.840.113549.1.9.1',
 }
 
-/** A value that is not text is written as it is: as another string type, say. */
+/** A value that is not text is written unchanged, for example as another string type. */
 export type DistinguishedName = readonly (readonly [type: keyof typeof attributeTypes, value: string | Der])[]
 
 export type AltName = { dns: string } | { ip: string } | { uri: string } | { email: string }
 
-/** A Name with one attribute in each relative distinguished name, in the order given; it may be empty. */
+/** Builds a Name with one attribute per relative distinguished name, in the given order; it may be empty. */
 export function distinguishedName(attributes: DistinguishedName): Der {
   return sequence(
     attributes.map(([type, value]) =>
@@ -33,7 +33,7 @@ export function distinguishedName(attributes: DistinguishedName): Der {
 }
 
 /**
- * A GeneralName.
+ * Builds a GeneralName.
  * @throws TypeError when the text of an `ip` is not an IP address.
  */
 export function generalName(name: AltName): Der {
@@ -46,7 +46,7 @@ export function generalName(name: AltName): Der {
 function addressBytes(ip: string): Buffer {
   if (isIP(ip) === 4) return Buffer.from(ip.split('.').map(Number))
   if (isIP(ip) !== 6) throw new TypeError(`not an IP address: ${ip}`)
-  // URL knows every way to write an IPv6 address and leaves one: hexadecimal groups, and at most one `::`.
+  // URL normalizes every notation of an IPv6 address to hexadecimal groups with at most one `::`.
   const [head = [], tail = []] = new URL(`http://[${ip}]`).hostname
     .slice(1, -1)
     .split('::')

@@ -1,5 +1,5 @@
-// The one part of node-forge that we load. The package's main file would load all of its cryptography as well,
-// which we do not use and which takes ten times as long.
+// The only part of node-forge that is loaded. Its main file would load all of its cryptography, which is unused and
+// takes ten times as long.
 
 declare module 'node-forge/lib/asn1.js' {
   import type { asn1 } from 'node-forge'

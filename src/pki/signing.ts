@@ -8,7 +8,7 @@ import { bitString, context, encode, integer, nothing, oid, sequence } from './d
 
 export type KeyPair = { readonly privateKey: KeyObject; readonly publicKey: KeyObject }
 
-/** `rsa1024` and `sha1` exist so that a test can see them refused. */
+/** `rsa1024` and `sha1` exist so that tests can verify their rejection. */
 export type KeyType = 'ec' | 'ec384' | 'ed25519' | 'rsa' | 'rsa1024'
 export type Digest = 'sha256' | 'sha1'
 
@@ -22,7 +22,7 @@ const keyPairs: Record<KeyType, () => KeyPair> = {
 
 export const generateKeyPair = (type: KeyType): KeyPair => keyPairs[type]()
 
-/** The hash of the whole SubjectPublicKeyInfo (RFC 7093 §2, method 4). */
+/** Hashes the SubjectPublicKeyInfo (RFC 7093 §2, method 4). */
 export function keyIdentifier(publicKey: KeyObject): Buffer {
   return createHash('sha256')
     .update(publicKey.export({ type: 'spki', format: 'der' }))
@@ -30,13 +30,13 @@ export function keyIdentifier(publicKey: KeyObject): Buffer {
 }
 
 /**
- * Signs what `build` makes of the algorithm, because the signed content has to name the algorithm as well.
+ * Signs what `build` returns for the algorithm, because the signed content contains the algorithm too.
  * @throws TypeError when the key cannot sign certificates.
  */
 export function buildSigned(key: KeyObject, digest: Digest, build: (algorithm: Der) => Der): Buffer {
   const algorithm = signatureAlgorithm(key, digest)
   const content = build(algorithm)
-  // These have their digest built in (RFC 8032 §5, RFC 9881 §3), and node:crypto wants to be told none.
+  // These include their digest (RFC 8032 §5, RFC 9881 §3), so node:crypto must not get one.
   const isPure = /^(ed25519|ed448|ml-dsa-65)$/.test(String(key.asymmetricKeyType))
   const signature = sign(isPure ? null : digest, encode(content), key)
   return encode(sequence([content, algorithm, bitString(signature)]))
@@ -47,7 +47,7 @@ function signatureAlgorithm(key: KeyObject, digest: Digest): Der {
     case 'ec':
       return sequence([oid({ sha256: '1.2.840.10045.4.3.2', sha1: '1.2.840.10045.4.1' }[digest])])
     case 'rsa':
-      // The NULL is required here and forbidden for the others (RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3).
+      // NULL is required here and forbidden for the others (RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3).
       return sequence([oid({ sha256: '1.2.840.113549.1.1.11', sha1: '1.2.840.113549.1.1.5' }[digest]), nothing()])
     case 'ed25519':
       return sequence([oid('1.3.101.112')])
@@ -64,7 +64,7 @@ function signatureAlgorithm(key: KeyObject, digest: Digest): Der {
   }
 }
 
-/** SHA-256 with a salt of 32 octets, as RFC 4055 §3.1 writes it; node:crypto signs so with a key that prescribes it. */
+/** SHA-256 with a salt of 32 octets (RFC 4055 §3.1), which node:crypto uses for a key that prescribes it. */
 function pssParameters(): Der {
   const sha256 = sequence([oid('2.16.840.1.101.3.4.2.1'), nothing()])
   const mgf1 = sequence([oid('1.2.840.113549.1.1.8'), sha256])

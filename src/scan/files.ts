@@ -1,13 +1,13 @@
-// The files of a scan: those that are named, and all below the folders that are named. Below these no link is followed, and
-// nothing is opened that is not a file, so that a scan ends and stays where it was sent.
+// The files of a scan: the named ones, and all files below named folders. Below these, links are not followed and only
+// regular files are opened, so that a scan terminates and stays within its folders.
 import { constants, createReadStream } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import type { OnProblem, Source } from './sighting.ts'
 
-/** Octets that are read at once. */
+/** Octets per read. */
 const highWaterMark = 65_536
 
-/** Gives the files of a path, which may itself be a link, or a pipe. */
+/** Yields the files of a path, which may itself be a link or a pipe. */
 export async function* readFiles(path: string, onProblem: OnProblem): AsyncGenerator<Source> {
   try {
     if ((await stat(path)).isDirectory()) {
@@ -20,7 +20,7 @@ export async function* readFiles(path: string, onProblem: OnProblem): AsyncGener
 }
 
 /**
- * The paths of all files below a folder, in the order of their octets: a path need not be text. `onOther` receives what is
+ * Lists all files below a folder in octet order, because a path need not be text. `onOther` receives everything that is
  * neither a file nor a folder.
  */
 export async function* walkFiles(
@@ -46,13 +46,13 @@ function joinPath(folder: Buffer, name: Buffer): Buffer {
 
 const slash = 0x2f
 
-/** By the time it is opened it may have become something else: a link fails then, and a pipe is at its end. */
+/** Opens a file that may have been replaced meanwhile: a link fails, and a pipe is at its end. */
 async function* readFile(path: Buffer): AsyncGenerator<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   yield* file.createReadStream({ highWaterMark })
 }
 
-/** A path as text. In one that is not UTF-8 each octet beyond ASCII is shown as `\xe9`. */
+/** Converts a path to text. In a path that is not UTF-8, each non-ASCII octet becomes `\xe9`. */
 export function describePath(path: Buffer): string {
   const text = path.toString()
   return Buffer.from(text).equals(path)
@@ -60,7 +60,7 @@ export function describePath(path: Buffer): string {
     : path.toString('latin1').replace(/[\u0080-\u00ff]/g, c => `\\x${c.charCodeAt(0).toString(16)}`)
 }
 
-/** One sentence. */
+/** Describes an error in one sentence. */
 export function describeProblem(path: string, error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   return `${path} cannot be read (${code ?? message})`

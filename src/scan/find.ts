@@ -1,39 +1,39 @@
-// Finds tokens, private keys and certificates in a stream of octets, whatever they stand in: a part may end anywhere, and
-// only so much of it is kept as the longest thing that is looked for. Every octet is one character here (latin1).
+// Finds tokens, private keys and certificates in a stream of octets. Chunks may end anywhere; only as many octets are
+// kept as the longest match needs. Every octet is one character here (latin1).
 import { isOpaqueToken } from '../core/opaque-token.ts'
 import { readLeakedJwt } from './jwt.ts'
 import { readPem } from './pem.ts'
 import type { Found, Sighting } from './sighting.ts'
 
-/** Octets of the longest thing that is found, and of what may stand before the place by which it is found. */
+/** Octets of the longest match, and octets that may precede the place by which it is found. */
 const reach = { after: 16_384, before: 512 } as const
 
-/** Each of these finds the beginning of a candidate and never costs more than its own length. */
+/** Patterns for the beginning of a candidate. Each costs at most linear time. */
 const patterns = [
   { begin: /tlsbound_(?=rt_|at_)/g, read: readOpaque, kind: 'token' },
   { begin: /\.(?=eyJ[\w-]{40})/g, read: readLeakedJwt, kind: 'token' },
   { begin: /-----BEGIN (?=(?:[A-Z]+ )?PRIVATE KEY-----|CERTIFICATE-----)/g, read: readPem, kind: 'pem' },
 ] as const
 
-/** Reads parts and gives what is in them, in the order of the stream. */
+/** Reads chunks and returns matches in the order of the stream. */
 export class Finder {
   #text = ''
-  /** From here on nothing was looked at yet. */
+  /** From here on, nothing has been searched yet. */
   #from = 0
   #line = 1
-  /** Where the line began that the text begins in, relative to it. */
+  /** Where the first line of the text begins, relative to the text. */
   #lineStart = 0
-  /** How far lines were counted. */
+  /** How far lines have been counted. */
   #counted = 0
 
-  /** Takes the next part. */
+  /** Searches the next chunk. */
   read(part: Buffer): Sighting[] {
     this.#text += part.toString('latin1')
     const until = this.#text.length - reach.after
-    return until - this.#from < reach.after ? [] : this.#look(until) // small parts are gathered
+    return until - this.#from < reach.after ? [] : this.#look(until) // small chunks are collected
   }
 
-  /** What was held back, since more could have come. */
+  /** Searches what was held back because more could have followed. */
   end(): Sighting[] {
     return this.#look(this.#text.length)
   }
@@ -62,7 +62,7 @@ export class Finder {
     return sightings
   }
 
-  /** Moves on to the line of a place. */
+  /** Advances to the line of a place. */
   #countLines(until: number): void {
     for (let end = this.#text.indexOf('\n', this.#counted); end !== -1 && end < until; ) {
       this.#line++
@@ -81,7 +81,7 @@ function placesOf(begin: RegExp, text: string, from: number, until: number): num
   return places
 }
 
-/** The checksum tells a token from noise, whatever stands around it. */
+/** The checksum distinguishes a token from noise. */
 function readOpaque(text: string, at: number): Found | undefined {
   const candidate = text.slice(at, at + opaqueLength)
   return isOpaqueToken(candidate) === undefined ? undefined : { start: at, text: candidate }

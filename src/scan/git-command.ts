@@ -1,16 +1,16 @@
-// One git command, whose output is read in parts and in lines. It is ended when it is silent for too long: a FIFO in the place
-// of an object would block it for ever.
+// One git command whose output is read in chunks and lines. It is killed after a timeout without output: a FIFO in
+// place of an object would block it forever.
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 
 export interface GitOptions {
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Milliseconds without output after which the command is ended. */
+  /** Milliseconds without output before the command is killed. */
   readonly silence: number
 }
 
-/** Octets of a line, and characters of git's error messages, that are kept. */
+/** The stored octets of a line, and characters of git's error messages. */
 const kept = { line: 16_384, complaint: 500 } as const
 
 export class GitCommand {
@@ -23,7 +23,7 @@ export class GitCommand {
 
   constructor(args: readonly string[], { cwd, env, silence }: GitOptions) {
     this.#child = spawn('git', args, { cwd, env })
-    this.#child.stdin?.on('error', () => {}) // git has ended; `end` says why
+    this.#child.stdin?.on('error', () => {}) // git has ended; `end` reports the reason
     this.#child.stderr?.setEncoding('utf8').on('data', text => {
       this.#complaint = (this.#complaint + text).slice(0, kept.complaint)
     })
@@ -41,12 +41,12 @@ export class GitCommand {
     this.#child.stdin?.write(text)
   }
 
-  /** Says that nothing more will be written. */
+  /** Ends the input. */
   endInput(): void {
     this.#child.stdin?.end()
   }
 
-  /** The next octets of the output, `most` at most; undefined at its end. Rejects when git is silent for too long. */
+  /** Reads up to `most` octets of the output; undefined at its end. Rejects when git is silent for too long. */
   async read(most: number): Promise<Buffer | undefined> {
     if (this.#unread.length === 0) this.#unread = await this.#receive()
     if (this.#unread.length === 0) return undefined
@@ -55,7 +55,7 @@ export class GitCommand {
     return part
   }
 
-  /** The next line without its end, cut when it is very long; undefined at the end of the output. */
+  /** Reads the next line without its end, truncated when it is very long; undefined at the end of the output. */
   async readLine(): Promise<Buffer | undefined> {
     const parts: Buffer[] = []
     let length = 0
@@ -71,12 +71,12 @@ export class GitCommand {
     }
   }
 
-  /** All lines. */
+  /** Reads all lines. */
   async *lines(): AsyncGenerator<Buffer> {
     for (let line = await this.readLine(); line !== undefined; line = await this.readLine()) yield line
   }
 
-  /** Waits for the end. Returns what went wrong, in one line; undefined when nothing did. */
+  /** Waits for the end. Returns the error in one line; undefined without one. */
   async end(): Promise<string | undefined> {
     const failure = await this.#ended
     return this.#complaint.trim().replaceAll('\n', '; ') || failure
@@ -95,7 +95,7 @@ export class GitCommand {
     }, this.#silence)
     try {
       const { value } = await this.#output.next()
-      if (isSilent) throw new Silence(`git said nothing for ${this.#silence / 1000} s`)
+      if (isSilent) throw new Silence(`no output of git for ${this.#silence / 1000} s`)
       return value ?? Buffer.alloc(0)
     } finally {
       clearTimeout(timer)
@@ -103,5 +103,5 @@ export class GitCommand {
   }
 }
 
-/** Git was silent for too long, and was ended. */
+/** git produced no output for too long and was killed. */
 export class Silence extends Error {}

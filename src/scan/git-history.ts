@@ -1,4 +1,4 @@
-// Where in the history of a repository the objects are in which a token was found; and what its history leads to and it lacks.
+// Locates the objects with tokens in the history of a repository, and reports the objects that its history lacks.
 import { describePath } from './files.ts'
 import { GitCommand, type GitOptions } from './git-command.ts'
 import type { Refs } from './git-files.ts'
@@ -12,7 +12,7 @@ export interface Finding {
   readonly source: LocatedSource
 }
 
-/** By the ids of the objects. */
+/** Keyed by object id. */
 export type Findings = Map<string, Finding>
 
 interface Target {
@@ -20,7 +20,7 @@ interface Target {
   readonly type: string
 }
 
-/** Fills in the places of the findings, and reports what is missing. Rejects when git cannot follow the history. */
+/** Fills in the places of the findings, and reports missing objects. Rejects when git cannot read the history. */
 export async function followHistory(
   { named, others }: Refs,
   findings: Findings,
@@ -36,11 +36,11 @@ export async function followHistory(
       if (finding !== undefined && finding.type !== 'commit') finding.source.path = describePlace(finding.type, name)
   }
   const commits = [...targets.values()].filter(({ type }) => type === 'commit')
-  const rest = [...targets.values()].filter(({ type }) => type !== 'commit') // with commits, they would seem to be in one
+  const rest = [...targets.values()].filter(({ type }) => type !== 'commit') // together with commits, git would attribute them to one
   for (const roots of [commits, rest]) if (roots.length > 0) await walk(roots, findings, options, report)
 }
 
-/** What each of these objects, when it is a tag, leads to in the end. */
+/** Returns the final target of each tag among these objects. */
 async function findTargets(ids: readonly string[], options: GitOptions): Promise<Map<string, Target>> {
   const targets = new Map<string, Target>()
   const git = new GitCommand(['cat-file', '--batch-check=%(objectname) %(objecttype)'], options)
@@ -58,7 +58,7 @@ async function findTargets(ids: readonly string[], options: GitOptions): Promise
   }
 }
 
-/** Each object once, with the first commit that has it and, up to its first line end, its path. */
+/** Reads each object once, with the first commit that contains it and the first line of its path. */
 const listing = [
   ...['rev-list', '--objects', '--in-commit-order', '--topo-order', '--reverse'],
   ...['--missing=print', '--format=%aI', '--stdin'],
@@ -80,7 +80,7 @@ async function walk(
       const [, mark, id = ''] = /^(commit |\?|)([0-9a-f]{40,64})/.exec(line.toString('latin1', 0, 72)) ?? []
       const finding = findings.get(id === '' ? commit : id)
       if (id === '') {
-        date = line.toString('latin1') // it follows its commit
+        date = line.toString('latin1') // the date follows its commit
         if (finding !== undefined) finding.source.date = date
       } else if (mark === '?') missing.push(id)
       else if (mark === 'commit ') [commit, date] = [id, '']
@@ -93,9 +93,7 @@ async function walk(
     const problem = await git.end()
     if (problem !== undefined) throw new Error(problem)
     if (missing.length > 0)
-      report(
-        `its history leads to ${missing.length} objects that it lacks, such as ${missing[0]}, as a partial clone does`,
-      )
+      report(`${missing.length} objects of its history are missing, such as ${missing[0]}, as in a partial clone`)
   } finally {
     git.kill()
   }

@@ -1,6 +1,6 @@
-// The folder in which git runs for a scan. It lends git the packs and loose objects of a repository, and nothing else of it:
-// no configuration, attributes, hooks, replacements, grafts, alternates or indexes that somebody wrote there can run a
-// program, name a file for git to read, or hide an object.
+// The folder in which git runs for a scan. It links only the packs and loose objects of a repository. No configuration,
+// attributes, hooks, replacements, grafts, alternates or indexes of the repository can run a program, make git read a
+// file, or hide an object.
 import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,18 +9,18 @@ import type { OnProblem } from './sighting.ts'
 
 export interface Mirror {
   readonly folder: string
-  /** The environment for git; nothing in it or in the folder makes git read a configuration but the mirror's own. */
+  /** The environment for git, with which it reads only the mirror's own configuration. */
   readonly env: Readonly<Record<string, string | undefined>>
   remove(): Promise<void>
 }
 
 /**
- * Octets. A larger object is read in parts, unless it is stored as a difference to another one; git makes no such differences
- * of objects that are larger than the second bound, and allocates no more at once.
+ * Octets. A larger object is read in chunks unless it is stored as a delta; git makes no deltas of objects above the
+ * second bound, and allocates no more at once.
  */
 const sizes = { inParts: '1m', most: '512m' } as const
 
-/** Makes a mirror of a repository. `env`: the environment of git. Rejects when it cannot be written. */
+/** Creates a mirror of a repository. `env` is the environment of git. Rejects when it cannot be written. */
 export async function createMirror(
   gitFolder: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -48,7 +48,7 @@ export async function createMirror(
     await remove()
     throw error
   }
-  // Within a hook, for one, some name another repository.
+  // In a hook, for example, some of these name another repository.
   const others = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('GIT_')))
   return {
     folder,
@@ -62,7 +62,7 @@ export async function createMirror(
   }
 }
 
-/** Links the folders of a store's objects. Returns whether these have ids of SHA-256. */
+/** Links the folders of a store's objects. Returns whether their ids are SHA-256. */
 async function linkObjects(store: string, copy: string): Promise<boolean> {
   await mkdir(copy, { recursive: true })
   let isSha256 = false

@@ -1,16 +1,16 @@
-// The objects of a repository, one after the other from `git cat-file --batch`, in parts as they come.
+// Reads the objects of a repository in sequence from `git cat-file --batch`, in chunks.
 import { GitCommand, type GitOptions } from './git-command.ts'
 
 export interface GitObject {
   /** `commit`, `tree`, `blob` or `tag`; `object` when it cannot be read. */
   readonly type: string
-  /** What it holds. It must be read to its end before the next object. Rejects when it cannot be read. */
+  /** Its content. It must be read completely before the next object. Rejects when it is unreadable. */
   readonly parts: AsyncIterable<Buffer>
 }
 
 export class ObjectReader {
   readonly #options: GitOptions
-  /** None at the beginning, and after a damaged object, at which git ends. */
+  /** Undefined at the beginning, and after a damaged object, at which git ends. */
   #git: GitCommand | undefined
 
   constructor(options: GitOptions) {
@@ -40,7 +40,7 @@ export class ObjectReader {
       left -= part.length
       yield part
     }
-    await this.#receive(git => git.readLine()) // the line end that follows each object
+    await this.#receive(git => git.readLine()) // the line end after each object
   }
 
   async #receive(read: (git: GitCommand) => Promise<Buffer | undefined>): Promise<Buffer> {
@@ -48,7 +48,7 @@ export class ObjectReader {
     if (git === undefined) throw new Error('an object was not read to its end')
     this.#git = undefined
     const octets = await read(git)
-    if (octets === undefined) throw new Error((await git.end()) ?? 'git has ended before its answer')
+    if (octets === undefined) throw new Error((await git.end()) ?? 'git ended before its response')
     this.#git = git
     return octets
   }

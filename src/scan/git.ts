@@ -1,5 +1,5 @@
-// A git repository: every object that it has, whether a branch, a tag, a note, the stash or nothing at all leads to it; and
-// the names of its refs. After that, for objects in which a token was found, the oldest commit that has them.
+// Scans a git repository: every object, reachable or not, and the names of its refs. Then it finds the oldest commit of
+// each object with a token.
 
 import { GitCommand, type GitOptions, Silence } from './git-command.ts'
 import { findGitFolder, readRefs } from './git-files.ts'
@@ -8,16 +8,16 @@ import { createMirror } from './git-mirror.ts'
 import { ObjectReader } from './git-objects.ts'
 import type { OnProblem, Source } from './sighting.ts'
 
-/** Problems of a repository that are reported. */
+/** The maximum number of reported problems. */
 const maximumProblems = 1000
 
-/** Objects that cannot be read, after which a repository is given up. */
+/** The number of unreadable objects after which a repository is abandoned. */
 const maximumUnreadable = 100
 
 /**
- * Gives what a repository holds; offline, and without reading its configuration. `env`: the environment of git, whose GIT_
- * variables are left out. `silence`: milliseconds without output after which git is ended. Rejects with one sentence when
- * there is no repository; what else cannot be read is reported.
+ * Yields the content of a repository, offline and without reading its configuration. GIT_ variables of `env` are
+ * ignored. `silence`: milliseconds without output before git is killed. Rejects with one sentence when there is no
+ * repository; reports everything else that is unreadable.
  */
 export async function* readHistory(
   repository: string,
@@ -51,7 +51,7 @@ async function* partsOf(whole: Buffer): AsyncGenerator<Buffer> {
   yield whole
 }
 
-/** Gives every object of a repository, and notes those in which a token is found. */
+/** Yields every object of a repository, and records those with a token. */
 async function* readObjects(options: GitOptions, findings: Findings, report: OnProblem): AsyncGenerator<Source> {
   const list = new GitCommand(
     ['cat-file', '--batch-all-objects', '--unordered', '--batch-check=%(objectname)'],
@@ -90,7 +90,7 @@ async function* readObjects(options: GitOptions, findings: Findings, report: OnP
   }
 }
 
-/** What is known of an object before the history is followed. */
+/** What is known about an object before the history is read. */
 function describeObject(object: string, type: string): Pick<Source, 'path' | 'object' | 'commit'> {
   if (type === 'commit') return { path: '(the commit itself)', object, commit: object }
   return { path: type === 'tag' ? '(the tag itself)' : `(a ${type} of no commit)`, object }

@@ -1,5 +1,5 @@
-// What a token that was found is worth to whoever else finds it. That depends on what it is bound to, and on whether the key
-// of that certificate lies about as well.
+// What a found token allows others to do. That depends on its binding, and on whether the key of its certificate was
+// found too.
 
 import { levelOf } from '../core/access-token.ts'
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
@@ -10,34 +10,34 @@ import type { PemCertificate } from './pem.ts'
 
 export interface Judgement {
   readonly kind: 'refresh token' | 'opaque access token' | 'signed access token'
-  /** How it begins, which tells nothing. */
+  /** Its beginning, which reveals nothing. */
   readonly begins: string
-  /** base64url(SHA-256(token)), by which the same token is known again. */
+  /** base64url(SHA-256(token)), which identifies the token. */
   readonly hash: string
   readonly jti?: string
   readonly client_id?: string
   readonly token_binding?: TokenBinding
   readonly 'x5t#S256'?: string
-  /** UTC; a token that has expired is worthless, but has leaked all the same. */
+  /** UTC. An expired token is worthless, but was leaked all the same. */
   readonly expires?: string
-  /** The certificate that it is bound to, whose private key was found too. */
+  /** The certificate that it is bound to, if its private key was found too. */
   readonly leaked_certificate?: Pick<PemCertificate, 'subject' | 'thumbprint'>
   readonly remark: string
 }
 
 const worth: Readonly<Record<TokenBinding, (thumbprint: string) => string>> = {
-  connection: () => 'worthless elsewhere: it is valid on the TLS connection that it was issued on, and on no other',
+  connection: () => 'worthless elsewhere: it is valid only on the TLS connection that it was issued on',
   proof: thumbprint => `worthless without the key of the certificate ${thumbprint}, which has to sign each proof`,
   certificate: thumbprint => `worthless without the key of the certificate ${thumbprint}`,
 }
 
-/** Of a token that does not say what it is bound to. */
+/** For opaque tokens, whose binding is unknown. */
 const worthOfOpaque = {
   rt: 'worthless without the key of the certificate of its client, which only its issuer knows',
   at: 'worthless elsewhere, or without the key of a certificate: which, only its issuer knows',
 } as const
 
-/** Judges a token. `leaked`: the certificates whose private keys were found; `now` in seconds since 1970. */
+/** Judges a token. `leaked`: certificates whose private keys were found; `now` in seconds since 1970. */
 export function judgeToken(token: string, leaked: readonly PemCertificate[], now: number): Judgement {
   const hash = hashOpaqueToken(token)
   const opaque = isOpaqueToken(token)

@@ -1,27 +1,27 @@
-// Access tokens that are JWTs, by their own form: a header of type at+jwt, and a cnf that binds them to a certificate.
-// Nothing is verified here: whose token it is, only its issuer can say. RFC 7515 §7.1, RFC 9068 §2.1, RFC 8705 §3.1.
+// Recognizes access tokens that are JWTs by their structure: a header of type at+jwt, and a cnf with a certificate. It
+// verifies nothing, because only the issuer can. RFC 7515 §7.1, RFC 9068 §2.1, RFC 8705 §3.1.
 
 import { levelOf } from '../core/access-token.ts'
 import { isCanonical, parseObject } from '../core/compact-jws.ts'
 import type { Found } from './sighting.ts'
 
-/** Characters of the longest header that is looked for; ours have about 100. */
+/** The longest header in characters; those of tlsbound have about 100. */
 const maximumHeader = 400
 
-/** A segment that has no other characters can be read; nothing of ours is longer. */
+/** The characters and the maximum length of a segment. */
 const maximumSegment = 4096
 
-/** The signatures of these algorithms have one length: what follows it stands beside the token. */
+/** The fixed signature lengths of these algorithms; any further characters are not part of the token. */
 const signatureLengths: Readonly<Record<string, number>> = { ES256: 86, EdDSA: 86 }
 const shortestSignature = 86
 
-/** Reads the token whose first dot stands at `at`. */
+/** Reads the token with its first dot at `at`. */
 export function readLeakedJwt(text: string, at: number): Found | undefined {
   const claims = readSegment(text, at + 1)
   if (text[at + 1 + claims.length] !== '.' || !isBound(claims)) return undefined
   const signature = readSegment(text, at + claims.length + 2)
   const run = /(?<![\w-])[\w-]*$/.exec(text.slice(Math.max(0, at - maximumHeader), at))?.[0] ?? ''
-  // What stands before a token may be of the same characters: a name and an underscore, or the n of \n.
+  // Preceding characters may look like part of the token: a name and an underscore, or the n of \n.
   for (let begin = run.indexOf('eyJ'); begin !== -1; begin = run.indexOf('eyJ', begin + 1)) {
     const header = run.slice(begin)
     const length = readSignatureLength(header, signature.length)
@@ -31,13 +31,13 @@ export function readLeakedJwt(text: string, at: number): Found | undefined {
   return undefined
 }
 
-/** Whether claims bind a token as ours do. */
+/** Returns whether the claims have a binding of tlsbound. */
 function isBound(segment: string): boolean {
   const claims = isCanonical(segment) ? parseSegment(segment) : undefined
   return levelOf(claims?.cnf) !== undefined
 }
 
-/** How long the signature is that belongs to a header; undefined when that is none of ours, or the signature not whole. */
+/** Returns the signature length for a header; undefined for an unknown one, or an incomplete signature. */
 function readSignatureLength(segment: string, available: number): number | undefined {
   const header = isCanonical(segment) ? parseSegment(segment) : undefined
   if (header?.typ !== 'at+jwt') return undefined

@@ -1,11 +1,11 @@
-// Private keys and certificates in PEM, also where their line ends are written as \n inside JSON or YAML. RFC 7468.
+// Private keys and certificates in PEM, including PEM in JSON or YAML with \n as line ends. RFC 7468.
 import { createPrivateKey, createPublicKey, hash, X509Certificate } from 'node:crypto'
 import type { Found } from './sighting.ts'
 
-/** Octets; the longest RSA keys in use have less than 13,000. */
+/** In octets; the longest RSA keys in use have less than 13,000. */
 const maximumPem = 16_000
 
-/** Reads the block that begins at `at`. Nothing in it has five dashes in a row but its end. */
+/** Reads the block that begins at `at`. Only its end contains five dashes in a row. */
 export function readPem(text: string, at: number): Found | undefined {
   const label = /^-----BEGIN ([A-Z ]{1,40})-----/.exec(text.slice(at, at + 64))?.[1]
   const end = `-----END ${label}-----`
@@ -19,11 +19,11 @@ export interface PemCertificate {
   readonly subject: string
   /** `x5t#S256` */
   readonly thumbprint: string
-  /** Hash of the public key, by which its private key is found. */
+  /** The hash of the public key, which identifies the private key. */
   readonly publicKey: string
 }
 
-/** Reads a certificate; undefined when it is none. */
+/** Parses a certificate; undefined for an invalid one. */
 export function readPemCertificate(block: string): PemCertificate | undefined {
   try {
     const x509 = new X509Certificate(withLines(block))
@@ -35,7 +35,7 @@ export function readPemCertificate(block: string): PemCertificate | undefined {
   }
 }
 
-/** The hash of the public key of a private one; undefined for one that is encrypted, or is none. */
+/** Returns the hash of a private key's public key; undefined for an encrypted or invalid key. */
 export function readPemKey(block: string): string | undefined {
   try {
     const key = createPrivateKey(withLines(block))
@@ -45,7 +45,7 @@ export function readPemKey(block: string): string | undefined {
   }
 }
 
-/** Line ends that are written as \n, and spaces before lines, as YAML has them. */
+/** Removes the \n line ends and the indentation of YAML. */
 function withLines(block: string): string {
   return block.replace(/(?:\\r)?\\n/g, '\n').replace(/^[ \t]+/gm, '')
 }

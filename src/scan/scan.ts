@@ -1,5 +1,5 @@
-// Looks for leaked tokens in sources, one after the other, and judges what was found when all is read: the key of a
-// certificate may lie in the last file.
+// Scans sources in sequence for leaked tokens. It judges them at the end, because the key of a certificate may be in
+// the last file.
 import { redactTokens } from '../core/leak-report.ts'
 import { describeProblem } from './files.ts'
 import { Finder } from './find.ts'
@@ -16,14 +16,14 @@ export interface Finding extends Judgement, Position {
 
 export interface Scan {
   readonly findings: readonly Finding[]
-  /** The tokens themselves, each once, with where it was seen first. To be shown to nobody but their issuer. */
+  /** The distinct tokens with their first places. Disclose them only to their issuer. */
   readonly tokens: ReadonlyMap<string, Finding>
-  /** How many findings there were beyond those that are kept. */
+  /** The number of findings that were not stored. */
   readonly dropped: number
   readonly sources: number
 }
 
-/** Findings, and certificates and keys beside them, that are kept; so that memory has a bound whatever is scanned. */
+/** The maximum numbers of stored findings, certificates and keys, which limit memory. */
 const maximumKept = 10_000
 
 /** Scans all sources. `now` in seconds since 1970. */
@@ -55,7 +55,7 @@ export async function scan(sources: AsyncIterable<Source>, now: number, onProble
       try {
         for await (const part of source.parts) for (const sighting of finder.read(part)) keep(sighting, source)
       } finally {
-        for (const sighting of finder.end()) keep(sighting, source) // also of what was read before it failed
+        for (const sighting of finder.end()) keep(sighting, source) // also after a read error
       }
     } catch (error) {
       onProblem(describeProblem(source.path, error))

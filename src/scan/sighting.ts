@@ -1,20 +1,20 @@
-// What a scan reads, and what it finds there.
+// The sources of a scan, and the places of its findings.
 
-/** Something that is read from its beginning to its end. */
+/** A source that is read sequentially. */
 export interface Source {
-  /** Its path, or a description of it. Final, like `commit` and `date`, when all sources have been read. */
+  /** Its path, or a description of it. Final, like `commit` and `date`, after all sources have been read. */
   readonly path: string
-  /** Id of the git object that it is. */
+  /** The id of its git object. */
   readonly object?: string
-  /** The oldest commit that has it, and when that was written (RFC 3339). */
+  /** The oldest commit that contains it, and its date (RFC 3339). */
   readonly commit?: string
   readonly date?: string
   readonly parts: AsyncIterable<Buffer>
-  /** Called when a token was found in it, so that its place in a history can be looked up. */
+  /** Called when a token was found in it, so that its place in the history is determined. */
   readonly onFound?: () => void
 }
 
-/** Where something stands in its source. Both count from 1; columns count octets. */
+/** A place in a source. Both count from 1; columns count octets. */
 export interface Position {
   readonly line: number
   readonly column: number
@@ -25,11 +25,11 @@ export interface Sighting extends Position {
   readonly text: string
 }
 
-/** What was found at a place of a text; it may begin before that. */
+/** A finding at a place of a text; it may begin before that. */
 export interface Found {
   readonly start: number
   readonly text: string
 }
 
-/** Receives one sentence for each thing that could not be read. */
+/** Receives one sentence for each unreadable item. */
 export type OnProblem = (problem: string) => void

@@ -1,9 +1,9 @@
-// What the sidecar says itself, as JSON: its status, and { error, error_description, reason? } for what failed.
+// The sidecar's own responses: JSON with its status, or { error, error_description, reason? } for an error.
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Failure } from './failures.ts'
 
-/** Answers with JSON; the response has then ended. */
+/** Sends a JSON response and ends it. */
 export function answer(
   response: ServerResponse,
   status: number,
@@ -20,7 +20,7 @@ export function answer(
   response.writeHead(status, { ...own, ...headers }).end(body)
 }
 
-/** Answers that a request failed. */
+/** Sends the error response for a failed request. */
 export function answerFailure(response: ServerResponse, failure: Failure): void {
   const { status, retryAfter } = failure
   answer(response, status, buildBody(failure), {
@@ -29,9 +29,9 @@ export function answerFailure(response: ServerResponse, failure: Failure): void 
   })
 }
 
-/** Answers what is no request, or none that could have a response, on the connection itself, which then ends. */
+/** Writes an error response to a connection without a valid request, and ends the connection. */
 export function answerBytes(socket: Duplex, failure: Failure): void {
-  socket.on('error', () => {}) // Node listens no longer: one that goes now must not end the process
+  socket.on('error', () => {}) // Node has removed its listener: an error must not end the process
   if (!socket.writable) return void socket.destroy()
   const { status } = failure
   const body = `${JSON.stringify(buildBody(failure))}\n`
@@ -40,7 +40,7 @@ export function answerBytes(socket: Duplex, failure: Failure): void {
   socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy())
 }
 
-/** Lets the connection end with this answer if there is more of the request's body, which nobody will read. */
+/** Ends the connection with this response if more of the request's body is coming, which will not be read. */
 export function endWithBody(response: ServerResponse): void {
   const { complete, headers } = response.req
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0

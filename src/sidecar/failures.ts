@@ -1,4 +1,4 @@
-// Why the sidecar answers itself: what a program may not ask for, and what came between it and the upstream's answer.
+// The sidecar's own error responses: for requests that it rejects, and for failures between it and the upstream.
 
 import { ClientError, codeOf, type Problem } from '../client/errors.ts'
 import { quote } from '../outgoing/failure.ts'
@@ -11,45 +11,49 @@ export interface Failure {
     | 'temporarily_unavailable'
     | 'upstream_failed'
     | 'upstream_timeout'
-  /** What to do next. */
+  /** What to do. */
   readonly description: string
-  /** Why the issuer refused a token, in its own machine word. */
+  /** The issuer's reason for refusing a token. */
   readonly reason?: string | undefined
-  /** Seconds after which it is worth trying again. */
+  /** Seconds until a retry makes sense. */
   readonly retryAfter?: number
 }
 
-const unknown = 'whether it has done what was asked is unknown'
+const unknown = 'the request may have been processed'
 
 export const failures = {
   malformed: invalid(400, 'Send a well-formed HTTP/1.1 request.'),
   host: invalid(400, 'Send exactly one Host header.'),
-  target: invalid(400, 'Ask for a path that begins with one slash, with everything beyond ASCII percent-encoded.'),
-  ownToken: invalid(400, 'Send no Authorization header: the sidecar gets the tokens.'),
-  page: invalid(403, 'Use a program: this sidecar is not for pages in a browser.'),
+  target: invalid(400, 'Request a path that begins with one slash, with non-ASCII characters percent-encoded.'),
+  ownToken: invalid(400, 'Send no Authorization header: the sidecar requests the tokens.'),
+  page: invalid(403, 'Use a local program: this sidecar rejects requests from web pages.'),
   statusIsRead: invalid(405, 'Read the status with GET or HEAD.'),
   late: invalid(408, 'Send a request without long pauses.'),
-  expectation: invalid(417, 'Expect nothing but 100-continue.'),
-  otherHost: invalid(421, 'Name the sidecar by a loopback address or localhost, and by its port.'),
+  expectation: invalid(417, 'Send no expectation other than 100-continue.'),
+  otherHost: invalid(421, 'Send a Host header with a loopback address or localhost, and the port of the sidecar.'),
   longHead: invalid(431, 'Send less than 16 KiB of headers.'),
-  noTrace: unsupported(501, 'Leave TRACE: it would show the token that the sidecar adds.'),
-  coding: unsupported(501, 'Send a body with Content-Length or in chunks, and in no other transfer coding.'),
-  noTunnel: unsupported(501, 'Send requests to the sidecar as to a server: it opens no tunnels.'),
-  noUpgrade: unsupported(501, 'Leave the Upgrade header out: the sidecar switches to no other protocol.'),
-  version: unsupported(505, 'Speak HTTP/1.1: HTTP/1.0 cannot tell an answer that was cut from a whole one.'),
-  busy: unavailable('Wait for answers: too many requests are under way.'),
-  noAnswer: { status: 504, error: 'upstream_timeout', description: `The upstream gave no answer in time; ${unknown}.` },
-  internal: failed(`The sidecar failed to pass the request on; ${unknown}. Its log has the cause.`),
-  unfit: failed('The answer of the upstream is not one that HTTP/1.1 can carry.'),
-  programGone: failed('The program has gone.'),
+  noTrace: unsupported(501, 'Use another method: TRACE would reveal the token that the sidecar adds.'),
+  coding: unsupported(501, 'Send the body with Content-Length or in chunks; no other transfer coding is supported.'),
+  noTunnel: unsupported(501, 'Send requests to the sidecar as to a server: CONNECT is not supported.'),
+  noUpgrade: unsupported(501, 'Omit the Upgrade header: the sidecar supports no other protocol.'),
+  version: unsupported(505, 'Use HTTP/1.1: in HTTP/1.0 a truncated response looks complete.'),
+  busy: unavailable('Wait for responses: too many requests are under way.'),
+  noAnswer: {
+    status: 504,
+    error: 'upstream_timeout',
+    description: `The upstream did not respond in time; ${unknown}.`,
+  },
+  internal: failed(`Internal error of the sidecar; ${unknown}. The cause is in its log.`),
+  unfit: failed('The response of the upstream cannot be sent over HTTP/1.1.'),
+  programGone: failed('The program has disconnected.'),
 } as const satisfies Record<string, Failure>
 
-/** The client's problems that pass by themselves. */
+/** Problems of the client that can end without a change. */
 const passing: readonly Problem[] = ['cannot_connect', 'token_unavailable', 'not_begun', 'timed_out', 'closed']
 
 /**
- * What a request failed of, by what the client rejected it with; undefined for an error that nobody expects. The client
- * throws before anything was sent where the request itself is not one that it can send.
+ * Explains why the client rejected a request; undefined for an unexpected error. The client throws a TypeError before
+ * anything is sent when the request is invalid.
  */
 export function explainRejection(error: unknown): Failure | undefined {
   if (error instanceof TypeError || codeOf(error) === 'UND_ERR_INVALID_ARG')
@@ -63,12 +67,12 @@ export function explainRejection(error: unknown): Failure | undefined {
   return { ...failed(description), reason }
 }
 
-/** The upstream gave no answer that is one, by the code of undici or of Node. */
+/** Builds the failure for an invalid response of the upstream, with the code of undici or of Node. */
 function cut(code: string): Failure {
-  return failed(`The upstream broke off before its answer, or gave none that is valid HTTP (${code}); ${unknown}.`)
+  return failed(`The upstream closed the connection without a valid HTTP response (${code}); ${unknown}.`)
 }
 
-/** What Node's parser has against the bytes that a program sent. */
+/** Explains an error of Node's HTTP parser. */
 export function readParserError({ code }: NodeJS.ErrnoException): Failure {
   if (code === 'HPE_HEADER_OVERFLOW') return failures.longHead
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? failures.late : failures.malformed

@@ -1,28 +1,28 @@
-// One request to the upstream, and its answer back to the program. Nothing is gathered on the way: whoever reads slowly
-// makes the other side write slowly, and whoever goes away ends the request on the other side too.
+// Forwards one request to the upstream, and its response to the program. Nothing is collected on the way: a slow reader
+// slows the writer down, and when one side disconnects, the request on the other side ends.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
+import { bodyLengthOf } from '../client/connection/answer-framing.ts'
 import { guarded } from '../core/guard.ts'
 import { answerFailure, endWithBody } from './answer.ts'
 import { readBody } from './body.ts'
 import { explainRejection, type Failure, failures } from './failures.ts'
-import { readLength } from './framing.ts'
 import { buildAnswerHeaders, buildRequestHeaders } from './headers.ts'
 
 export interface Forward {
   readonly dispatcher: Dispatcher
-  /** With its query. */
+  /** The path with its query. */
   readonly path: string
-  /** Seconds in which something must move until the answer begins. */
+  /** Seconds without progress until the response begins. */
   readonly timeout: number
-  /** Receives each unexpected error. */
+  /** Called for each unexpected error. */
   readonly onError: (error: Error) => void
 }
 
-/** Answers a request with what the upstream answers, or with what came in the way. Never rejects. */
+/** Sends the upstream's response or an error response. Never rejects. */
 export async function forward(request: IncomingMessage, response: ServerResponse, options: Forward): Promise<void> {
   const { dispatcher, path, timeout, onError } = options
-  const { method = 'GET', socket } = request // undici takes the socket out of a body that it has sent
+  const { method = 'GET', socket } = request // undici removes the socket from a body that it has sent
   let controller: Dispatcher.DispatchController | undefined
   let over = false
   let length: number | undefined
@@ -33,7 +33,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     over = true
     clearInterval(watch)
     if (response.headersSent)
-      response.destroy() // half an answer must not look like a whole one
+      response.destroy() // a truncated response must not look complete
     else if (!response.destroyed) answerFailure(response, failure)
     controller?.abort(new Error(failure.description))
   }
@@ -59,7 +59,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     },
     onResponseStart(_started, status, headers) {
       if (over || status < 200) return
-      length = readLength(method, status, headers)
+      length = bodyLengthOf(method, status, headers)
       clearInterval(watch)
       endWithBody(response)
       try {
@@ -67,7 +67,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
       } catch {
         return giveUp(failures.unfit)
       }
-      // A body that came with its head goes out with it; the head of an event stream goes out before any event.
+      // Sends head and first body octets together; but the head of an event stream goes out before its first event.
       queueMicrotask(guarded(() => passed > 0 || over || response.flushHeaders(), fail))
     },
     onResponseData(running, chunk) {
@@ -92,7 +92,7 @@ export async function forward(request: IncomingMessage, response: ServerResponse
   try {
     const headers = buildRequestHeaders(request)
     const body = await readBody(request)
-    // Time is watched here, and only until an answer begins: nobody knows when an event stream has its next event.
+    // The deadline ends with the head of the response, because an event stream may be silent for long.
     if (!over) dispatcher.dispatch({ path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }, handler)
   } catch (error) {
     fail(error)

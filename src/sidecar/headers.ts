@@ -1,9 +1,9 @@
-// Which headers pass. Each side of the sidecar has a connection of its own, and what is about a connection stays there
-// (RFC 9110 §7.6.1). What says who somebody is, the sidecar says itself; all else, Forwarded and Cookie too, is the
-// program's own word, which it could give without a sidecar as well.
+// Which headers are forwarded. Connection-specific ones are not, since each side has its own connection (RFC 9110
+// §7.6.1). The sidecar sets those that identify the client. All others, including Forwarded and Cookie, are passed on
+// as the program's own statements.
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 
-/** RFC 9110 §7.6.1, §11.7; `trailer`, because trailers are not passed on. */
+/** Connection-specific headers (RFC 9110 §7.6.1, §11.7), and `trailer`, because trailers are not forwarded. */
 const ofConnection = [
   'connection',
   'http2-settings',
@@ -16,21 +16,21 @@ const ofConnection = [
   'transfer-encoding',
   'upgrade',
 ]
-/** RFC 9110 §11.6.2, the draft of session-bound tokens §2.3, RFC 9440 §2. */
+/** Credentials: RFC 9110 §11.6.2, the draft of session-bound tokens §2.3, RFC 9440 §2. */
 const ofIdentity = ['authorization', 'session-binding-proof', 'client-cert', 'client-cert-chain']
-/** The upstream's own host, an answer to the program, and one that gets a member. */
+/** The upstream's host, a header that the sidecar answers, and one that gets a member. */
 const madeAnew = ['host', 'expect', 'via']
 
 const notForUpstream = new Set([...ofConnection, ...ofIdentity, ...madeAnew])
 const notForProgram = new Set(ofConnection)
 
-/** Builds what the upstream gets: names and values in turns, as they came. */
+/** Builds the headers for the upstream: alternating names and values, in the original order. */
 export function buildRequestHeaders({ rawHeaders, headers, httpVersion }: IncomingMessage): string[] {
   const nominated = readNominated(headers.connection)
   const passed: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = (rawHeaders[index] as string).toLowerCase()
-    // Programs behind an upstream may not tell an underscore from a hyphen.
+    // Programs behind an upstream may treat an underscore like a hyphen.
     if (notForUpstream.has(name.replaceAll('_', '-')) || nominated.has(name)) continue
     passed.push(name, rawHeaders[index + 1] as string)
   }
@@ -39,7 +39,7 @@ export function buildRequestHeaders({ rawHeaders, headers, httpVersion }: Incomi
   return passed
 }
 
-/** Builds what the program gets. A header that came several times, such as Set-Cookie, stays a list. */
+/** Builds the headers for the program. A repeated header, such as Set-Cookie, stays a list. */
 export function buildAnswerHeaders(headers: IncomingHttpHeaders, status: number): OutgoingHttpHeaders {
   const nominated = readNominated(headers.connection)
   const isFor = (name: string) => !notForProgram.has(name) && !nominated.has(name)
@@ -48,7 +48,7 @@ export function buildAnswerHeaders(headers: IncomingHttpHeaders, status: number)
   return passed
 }
 
-/** The names that a Connection header keeps to its connection. */
+/** Returns the names that a Connection header declares connection-specific. */
 function readNominated(connection: string | string[] = []): ReadonlySet<string> {
   return new Set(
     String(connection)

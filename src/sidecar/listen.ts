@@ -1,19 +1,19 @@
-// Where programs find the sidecar: a unix socket, which is its owner's alone, or a port of 127.0.0.1.
+// Where the sidecar listens: on a unix socket, by default for its owner only, or on a port of 127.0.0.1.
 import { lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, type ListenOptions, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { umask } from 'node:process'
 
 export type Listen =
-  /** With `mode` 0o660 the group of the process is let in as well. Default 0o600. */
+  /** Mode 0o660 also admits the group of the sidecar’s user. Default 0o600. */
   | { readonly path: string; readonly mode?: 0o600 | 0o660 }
-  /** 0 is any free one. Everybody on this machine is let in. */
+  /** 0 selects a free port. Every user of this machine can connect. */
   | { readonly port: number }
 
-/** The longest path of a socket on every system that has them, in octets. */
+/** The longest path of a unix socket that every system supports, in octets. */
 const longestPath = 103
 
-/** Begins to listen; resolves with the address. Rejects with one sentence. */
+/** Starts to listen, and resolves with the address. Rejects with a one-line error. */
 export async function listen(server: Server, where: Listen): Promise<string> {
   if ('port' in where) {
     await bind(server, { host: '127.0.0.1', port: where.port }).catch(error => refuse(`port ${where.port}`, error))
@@ -21,11 +21,11 @@ export async function listen(server: Server, where: Listen): Promise<string> {
   }
   const { path, mode = 0o600 } = where
   if (Buffer.byteLength(path) > longestPath)
-    throw new Error(`${path} is too long for a socket, which may have ${longestPath} octets`)
+    throw new Error(`${path} is too long for a socket: at most ${longestPath} octets`)
   try {
     mkdirSync(dirname(path), { recursive: true, mode: mode === 0o600 ? 0o700 : 0o750 })
     if (await isLeftBehind(path)) rmSync(path)
-    await withUmask(0o777 - mode, () => bind(server, { path })) // at no moment has the file another mode
+    await withUmask(0o777 - mode, () => bind(server, { path })) // the file never has another mode
   } catch (error) {
     refuse(path, error as NodeJS.ErrnoException)
   }
@@ -42,7 +42,7 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
   })
 }
 
-/** Node binds within the call, so that the mask need not last until the promise is kept. */
+/** Sets the umask for one call. Node binds synchronously, so it need not last until the promise settles. */
 function withUmask<T>(mask: number, call: () => T): T {
   const before = umask(mask)
   try {
@@ -52,11 +52,11 @@ function withUmask<T>(mask: number, call: () => T): T {
   }
 }
 
-/** Whether a socket is there that nobody answers on. @throws Error when somebody does, or when it is no socket. */
+/** Returns whether a stale socket exists. @throws Error when a process listens on it, or when it is not a socket. */
 async function isLeftBehind(path: string): Promise<boolean> {
   const file = lstatSync(path, { throwIfNoEntry: false })
   if (file === undefined) return false
-  if (!file.isSocket()) throw new Error('what is there is not a socket')
+  if (!file.isSocket()) throw new Error('the existing file is not a socket')
   const answers = await new Promise<boolean>((done, failed) => {
     const socket = connect(path, () => done(true))
     socket.once('close', () => socket.destroy())
@@ -64,7 +64,7 @@ async function isLeftBehind(path: string): Promise<boolean> {
       error.code === 'ECONNREFUSED' ? done(false) : failed(error),
     )
   })
-  if (answers) throw new Error('a sidecar answers there already')
+  if (answers) throw new Error('another process is already listening there')
   return true
 }
 

@@ -1,5 +1,5 @@
-// The local sidecar: programs speak plain HTTP to it, and it speaks to one upstream, with the key, the connections, the
-// tokens and the proofs that they then need not have (draft-mw-oauth-tls-session-bound-tokens, appendix B).
+// The local sidecar: accepts plain HTTP from programs, and talks to one upstream with its own key, connections, tokens
+// and proofs (draft-mw-oauth-tls-session-bound-tokens, appendix B).
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -14,35 +14,35 @@ import { readRequest } from './request.ts'
 export type { Listen } from './listen.ts'
 
 export interface SidecarOptions {
-  /** What speaks to the upstream, as `createClient` makes it. The sidecar closes it. */
+  /** The client for the upstream, from `createClient`. The sidecar closes it. */
   readonly client: SidecarClient
   readonly listen: Listen
-  /** What becomes of a program's own Authorization header: it is removed (the default), or the request is refused. */
+  /** Whether to remove a program's own Authorization header (default), or to reject the request. */
   readonly authorization?: 'remove' | 'refuse'
   /** Receives a line for each unexpected error. Default: none. */
   readonly log?: (line: string) => void
-  /** Seconds within which the upstream must go on taking a request, and then begin to answer it. Default 60. */
+  /** Seconds without progress in sending a request or waiting for its response. Default 60. */
   readonly timeout?: number
 }
 
 export interface SidecarClient {
   readonly dispatcher: Dispatcher
-  /** What a status page may show: no token, no key. */
+  /** The state for a status page: no token, no key. */
   state(): object
   close(): Promise<void>
 }
 
 export interface Sidecar {
-  /** Where it listens: `unix:PATH` or `http://127.0.0.1:PORT`. */
+  /** The address: `unix:PATH` or `http://127.0.0.1:PORT`. */
   readonly address: string
-  /** Lets in nobody any more, gives requests under way these seconds to end, and closes the client. Default 8. */
+  /** Accepts no more requests, waits these seconds for those under way, and closes the client. Default 8. */
   close(seconds?: number): Promise<void>
 }
 
-/** Whatever programs do, memory and descriptors stay bounded: one too many is told to wait, or not let in. `head`: seconds. */
+/** Bounds memory and descriptors: excess requests get 503, excess connections are refused. `head`: seconds. */
 const limits = { requests: 256, connections: 1024, head: 10 }
 
-/** Starts a sidecar. Rejects with one sentence when it cannot listen. */
+/** Starts a sidecar. Rejects with a one-line error when it cannot listen. */
 export async function startSidecar({
   client,
   timeout = 60,
@@ -56,8 +56,8 @@ export async function startSidecar({
   let closing: Promise<void> | undefined
 
   const onError = ({ stack, message }: Error) =>
-    log(`unexpected error, its request or connection ends: ${stack ?? message}`)
-  /** What a listener throws ends the connection that it is about. */
+    log(`unexpected error, closing its request or connection: ${stack ?? message}`)
+  /** An exception in a listener ends only its own connection. */
   const forSocket = <Given extends readonly unknown[]>(listener: (...given: Given) => void, at: number) => {
     return (...given: Given) =>
       guarded(listener, error => {
@@ -97,7 +97,7 @@ export async function startSidecar({
     guarded(serve, fail)(request, response)
   }
 
-  // A body may take as long as it likes; its head may not, and that has to be said: Node knows no deadline for it then.
+  // Bodies have no deadline, but heads do. Without a body deadline, Node needs the head deadline set explicitly.
   const deadlines = { requestTimeout: 0, headersTimeout: limits.head * 1000, connectionsCheckingInterval: 1000 }
   const server = createServer({ ...deadlines, requireHostHeader: false }, onRequest)
   server.maxConnections = limits.connections
@@ -120,7 +120,7 @@ export async function startSidecar({
   const end = async (seconds: number) => {
     const closed = new Promise(done => server.close(done))
     const busy = new Set([...underWay].map(({ socket }) => socket))
-    for (const socket of connections) if (!busy.has(socket)) socket.destroy() // also those that have never said a word
+    for (const socket of connections) if (!busy.has(socket)) socket.destroy() // including those without a request
     for (const response of underWay) response.shouldKeepAlive = false
     const deadline = setTimeout(() => server.closeAllConnections(), seconds * 1000)
     await closed
@@ -128,7 +128,7 @@ export async function startSidecar({
     await client.close()
   }
   const address = await listen(server, options.listen)
-  server.on('error', onError) // such as one more connection than the process may have files
+  server.on('error', onError) // for example, out of file descriptors
   return {
     address,
     close(seconds = 8) {

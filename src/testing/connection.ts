@@ -1,5 +1,5 @@
-// One TLS connection of a test's client. It never reconnects: a second connection is a second object, so that a test reads
-// like the threat it is about.
+// One TLS connection of a test's client. It never reconnects: a second connection is a second object, so that a test
+// reads like the threat that it covers.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { buildBindingProof, hashToken, type ProofClaims } from '../core/binding-proof.ts'
 import { readKeyingMaterial } from '../core/channel-binding.ts'
@@ -17,11 +17,11 @@ export interface TestConnection extends Connection {
   requestToken(parameters?: Readonly<Record<string, string>>): Promise<Answer>
   /** The access token of such a request. Rejects when none was issued. */
   token(parameters?: Readonly<Record<string, string>>): Promise<string>
-  /** A binding proof for a token on this connection, with the certificate's key; `claims` go before the right ones. */
+  /** Builds a binding proof for a token on this connection; `claims` override the valid ones. */
   prove(token: string, claims?: Partial<ProofClaims>): string
 }
 
-/** Opens a connection. `clientId` is what token requests name unless told otherwise; `now` in seconds since 1970. */
+/** Opens a connection. `clientId` is the default of token requests; `now` in seconds since 1970. */
 export async function openConnection(
   options: ConnectTlsOptions,
   clientId: string,

@@ -1,4 +1,4 @@
-// What a test server is asked for, and what it offers.
+// The options and the interface of a test server.
 import type { FastifyInstance } from 'fastify'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { TokenJwk } from '../keys/token-keys.ts'
@@ -12,26 +12,26 @@ import type { MutualTls, MutualTlsOptions } from '../tls/mutual-tls.ts'
 import type { TestConnection } from './connection.ts'
 
 export interface TestServerOptions {
-  /** Settings by name, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. Without a port: any free one. */
+  /** Settings by name, such as `{ TLSBOUND_ACCESS_TOKEN_LIFETIME: '60' }`. Default port: any free one. */
   readonly env?: Readonly<Record<string, string>>
-  /** Registrations. Default: alice and bob of the demo. */
+  /** Client registrations. Default: alice and bob of the demo. */
   readonly clients?: readonly object[]
   readonly pki?: DemoPki
-  /** Anything else about TLS, such as revocation lists. */
+  /** Other TLS options, such as revocation lists. */
   readonly tls?: Partial<MutualTlsOptions>
-  /** Routes of your own behind `requireToken`. */
+  /** Your own routes behind `requireToken`. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
-  /** Default: one in memory. The server closes it. */
+  /** Default: an in-memory store. The server closes it. */
   readonly store?: Store
   /** Private keys for tokens. Default: a new one. */
   readonly signingKeys?: readonly TokenJwk[]
-  /** Milliseconds after which connections are closed whose client may no longer act. Default 60000: see the refusals first. */
+  /** Milliseconds until connections of clients without access close. Default 60000, so that refusals are visible. */
   readonly closeAfter?: number
-  /** Start the ops listener too. */
+  /** Whether to start the ops listener. */
   readonly ops?: boolean
-  /** Whose signed reports of leaked tokens are taken. Default: those of the settings. */
+  /** The reporters whose signed leak reports are accepted. Default: those of the settings. */
   readonly leakKeys?: FindReporterKey
-  /** Milliseconds that an outside issuer has to give its keys. Default 5000. */
+  /** The timeout for fetching an outside issuer's keys, in milliseconds. Default 5000. */
   readonly issuerTimeout?: number
 }
 
@@ -43,21 +43,21 @@ export interface TestServer {
   readonly tls: MutualTls
   /** Its signing keys. */
   readonly keys: KeyRing
-  /** The security events of what was asked for and decided so far, oldest first. */
+  /** The security events of requests so far, oldest first. */
   // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
   readonly events: readonly any[]
-  /** What the server concluded and did by itself: `theft.suspected`, `connection.closed`. */
+  /** The events of the server's own actions: `theft.suspected`, `connection.closed`. */
   // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
   readonly alarms: readonly any[]
   /** The lines of the application log so far. */
   readonly log: readonly string[]
   readonly store: Store
   readonly notifier: Notifier
-  /** The ops listener, if it was asked for, and the token that it wants. */
+  /** The ops listener, if requested, and its token. */
   readonly ops: { readonly url: string; readonly token: string } | undefined
-  /** Seconds since 1970, by which this server judges tokens and certificates; move it to let them age. */
+  /** The server's clock in seconds since 1970; advance it to let tokens and certificates expire. */
   clock: number
-  /** Opens a connection as one of the demo's identities, as one of your own, or without certificate. */
+  /** Opens a connection with one of the demo identities, your own identity, or no certificate. */
   connect(
     who: keyof DemoPki | Identity | null,
     options?: Partial<ConnectTlsOptions> & { clientId?: string },

@@ -1,5 +1,5 @@
-// A whole tlsbound server inside a test: certificates and state in memory, port 0, and connections of its clients.
-// `import { startTestServer } from 'tlsbound/testing'`; our own tests use it too.
+// A complete tlsbound server inside a test: in-memory certificates and state, a free port, and connections of its
+// clients. `import { startTestServer } from 'tlsbound/testing'`; the project's own tests use it too.
 import '../process/require-node.js'
 
 import { randomBytes } from 'node:crypto'
@@ -54,7 +54,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     issuers: { clock, timeout: options.issuerTimeout },
     ...(routes && { routes }),
   })
-  // Its default issuer names this port, so that a client that discovers it comes back here.
+  // Its default issuer contains this port, so that discovery leads back here.
   await app.listen({ host: '127.0.0.1', port: options.env?.TLSBOUND_PORT === undefined ? 0 : settings.port })
   const { port } = app.server.address() as AddressInfo
   const token = randomBytes(32).toString('base64url')
@@ -111,7 +111,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   return server
 }
 
-/** Who plays the thefts of the live page. */
+/** The cast of the live page's thefts. */
 function castOf({ ca, alice, bob, mallory, stranger }: DemoPki) {
   const named = (clientId: string, identity: Identity) => ({ ...identity, clientId })
   const thieves = { bob: named('bob', bob), mallory: named('mallory', mallory), stranger: named('stranger', stranger) }

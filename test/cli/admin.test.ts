@@ -1,4 +1,4 @@
-// Administration from the command line: real processes against a real server, what is on which stream, exit codes.
+// Administration commands as processes against a real server: effects, streams and exit codes.
 // CF01, RE02, RE25.
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
@@ -11,13 +11,13 @@ import { type Ended, findFreePort, type RunningServer, runTlsbound, startTlsboun
 import { registrationOf } from '../helpers/server/ops.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(120_000) // every call is a process of its own
+t.setTimeout(120_000) // each call is a process
 
 interface Administered {
   readonly server: RunningServer
   readonly folder: string
   readonly ops: string
-  /** Runs `tlsbound …` beside the server. */
+  /** Runs `tlsbound …` in the folder of the server. */
   readonly run: (...args: string[]) => Promise<Ended>
 }
 
@@ -25,26 +25,26 @@ async function start(t: Pick<Test, 'teardown' | 'testdir'>, files: Record<string
   const folder = t.testdir(files)
   const TLSBOUND_OPS_PORT = String(await findFreePort())
   const ops = `http://127.0.0.1:${TLSBOUND_OPS_PORT}`
-  // A shell in which one administers may start a server too: the option of the one is no mistake of the other.
+  // An administrator's shell may also start a server, so the variables of commands are valid there.
   const server = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT, TLSBOUND_OPS_URL: ops })
   return { server, folder, ops, run: (...args) => runTlsbound(args, folder, { TLSBOUND_OPS_URL: ops }) }
 }
 
 const mallory = JSON.stringify(registrationOf('mallory'))
 const alice = registrationOf('alice', { token_endpoint_auth_method: 'client_secret_basic' })
-/** One server for the tests that leave it as it was. */
+/** One server for the tests that do not change it. */
 const shared = await start(t, {
   'mallory.json': mallory,
   'alice.json': JSON.stringify(alice),
   'wrong.json': '{"client_id":"mallory"}',
 })
 
-/** `tlsbound: …` and one line end. */
+/** Matches `tlsbound: …` in one line. */
 const oneLine = /^tlsbound: [^\n]+\n$/
 const done = (stdout: RegExp) => ({ code: 0, stdout })
 const refusal = (says: RegExp) => ({ code: 1, stdout: '', stderr: says })
 
-t.test('clients are listed, added, disabled, enabled and removed, with effect on the running server', async t => {
+t.test('lists, adds, disables, enables and removes clients of the running server', async t => {
   const { server, run } = shared
   const connection = await server.connect('mallory')
   t.match(await connection.requestToken(), { status: 401, body: { reason: 'unknown_client' } })
@@ -76,7 +76,7 @@ t.test('clients are listed, added, disabled, enabled and removed, with effect on
   t.match(await run('clients', 'show', 'mallory'), refusal(/^tlsbound: .*unknown_client\)\n$/))
   t.match(await run('clients', 'remove', 'alice'), refusal(/^tlsbound: alice is registered in the file/))
   const wrong = await run('clients', 'add', 'wrong.json')
-  t.match(wrong, refusal(/^tlsbound: token_endpoint_auth_method .*\n {2}exactly one of /), 'every problem is named')
+  t.match(wrong, refusal(/^tlsbound: token_endpoint_auth_method .*\n {2}exactly one of /), 'reports every problem')
 
   t.match(
     await run('clients', 'add', 'none.json'),
@@ -89,7 +89,7 @@ t.test('clients are listed, added, disabled, enabled and removed, with effect on
   t.match((await run('clients', 'list', '--json')).stdout, /^\{"clients":\[\{"client_id":"alice"[^\n]+\n$/)
 })
 
-t.test('secrets are made, shown once, and removed', async t => {
+t.test('creates secrets, shows them once, and removes them', async t => {
   const { server, run } = shared
   t.match(await run('clients', 'add', 'alice.json'), done(/client_secret_basic/))
   const connection = await server.connect('alice')
@@ -99,17 +99,17 @@ t.test('secrets are made, shown once, and removed', async t => {
     return connection.call('/oauth/token', { method: 'POST', headers, body: 'grant_type=client_credentials' })
   }
   const first = await run('clients', 'add-secret', 'alice')
-  t.match(first, { ...done(/^[\w-]{43}\n$/), stderr: /secret \w+ of alice/ }, 'the secret alone is on stdout')
+  t.match(first, { ...done(/^[\w-]{43}\n$/), stderr: /secret \w+ of alice/ }, 'stdout contains only the secret')
   const second = JSON.parse((await run('clients', 'add-secret', 'alice', '--json')).stdout)
   t.match(await run('clients', 'add-secret', 'alice'), refusal(/^tlsbound: client alice has two secrets/))
   for (const secret of [first.stdout.trim(), second.secret]) t.match(await request(secret), { status: 200 })
   t.match(await run('clients', 'remove-secret', 'alice', second.secret_id), done(/^removed: /))
   t.match(await request(second.secret), { status: 401, body: { reason: 'client_mismatch' } })
   t.match(await run('clients', 'remove-secret', 'alice', second.secret_id), refusal(/no secret with this id/))
-  t.notMatch(server.stdout() + server.stderr(), first.stdout.trim(), 'neither log nor events have it')
+  t.notMatch(server.stdout() + server.stderr(), first.stdout.trim(), 'neither log nor events contain it')
 })
 
-t.test('revoke ends what it names, and nothing that is issued afterwards', async t => {
+t.test('revokes the named tokens, but not those issued afterwards', async t => {
   const { server, run } = shared
   let bob = await server.connect('bob')
   const issue = async () => {
@@ -138,7 +138,7 @@ t.test('revoke ends what it names, and nothing that is issued afterwards', async
   t.match(await run('revoke', '--certificate', 'AB:CD'), refusal(/^tlsbound: value must be x5t#S256/))
 })
 
-t.test('wrong usage is exit 2, and never a request', async t => {
+t.test('exits with 2 for wrong usage, without a request', async t => {
   const folder = t.testdir()
   for (const args of [['clients'], ['clients', 'show'], ['revoke'], ['clients', 'list', '--ops', 'http://192.0.2.1']]) {
     const expected = { code: 2, stdout: '', stderr: /^tlsbound: [^\n]+\nsee tlsbound (clients|revoke) --help\n$/ }
@@ -171,7 +171,7 @@ async function isMisuse(command: Command, values: Values, words: readonly string
   }
 }
 
-t.test('without the right token, or without a server, it is one line and exit 1', async t => {
+t.test('exits with 1 and one line without the right token, or without a server', async t => {
   const { folder, ops, run } = shared
   const file = join(folder, 'data/ops-token')
   t.match(await run('clients', 'list'), { code: 0 }, 'control')
@@ -182,7 +182,7 @@ t.test('without the right token, or without a server, it is one line and exit 1'
   t.match(
     await runTlsbound(['clients', 'list', '--ops-token-file', file], '/', env),
     { code: 0 },
-    'an option goes first',
+    'an option takes precedence',
   )
   t.match(await run('clients', 'list', '--ops-token-file', 'none'), refusal(/^tlsbound: none: .*ENOENT/))
   chmodSync(file, 0o640)
@@ -197,44 +197,47 @@ t.test('without the right token, or without a server, it is one line and exit 1'
   )
 })
 
-t.test('the ops token is made once, for its owner only, and not without an ops listener (CF01, RE02)', async t => {
-  const { folder, ops, server, run } = await start(t)
-  const file = join(folder, 'data/ops-token')
-  t.equal(statSync(file).mode & 0o777, 0o600)
-  const token = readFileSync(file, 'utf8')
-  t.match(token, /^[\w-]{43}\n$/)
-  t.notMatch(server.stderr(), token.trim())
+t.test(
+  'creates the ops token once, readable only for its owner, and only for an ops listener (CF01, RE02)',
+  async t => {
+    const { folder, ops, server, run } = await start(t)
+    const file = join(folder, 'data/ops-token')
+    t.equal(statSync(file).mode & 0o777, 0o600)
+    const token = readFileSync(file, 'utf8')
+    t.match(token, /^[\w-]{43}\n$/)
+    t.notMatch(server.stderr(), token.trim())
 
-  const port = Number(new URL(ops).port)
-  const idle = connectTcp(port, '127.0.0.1')
-  idle.write(`GET /health HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
-  t.match(String(await new Promise(answer => idle.once('data', answer))), /^HTTP\/1\.1 200 .*"alive"/s)
-  const silent = connectTcp(port, '127.0.0.1')
-  await new Promise<void>(connected => silent.once('connect', () => connected()))
-  t.match(await server.end('SIGTERM', 6000), { code: 0 }, 'connections that say nothing do not hold it')
+    const port = Number(new URL(ops).port)
+    const idle = connectTcp(port, '127.0.0.1')
+    idle.write(`GET /health HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
+    t.match(String(await new Promise(answer => idle.once('data', answer))), /^HTTP\/1\.1 200 .*"alive"/s)
+    const silent = connectTcp(port, '127.0.0.1')
+    await new Promise<void>(connected => silent.once('connect', () => connected()))
+    t.match(await server.end('SIGTERM', 6000), { code: 0 }, 'connections that say nothing do not hold it')
 
-  const TLSBOUND_OPS_PORT = String(await findFreePort())
-  chmodSync(file, 0o644)
-  const opened = await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT })
-  t.match(opened, refusal(/^tlsbound: data\/ops-token: others can read this secret [^\n]+\n$/))
-  writeFileSync(file, 'short\n')
-  chmodSync(file, 0o600)
-  t.match(await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT }), refusal(oneLine), 'a secret has some length')
+    const TLSBOUND_OPS_PORT = String(await findFreePort())
+    chmodSync(file, 0o644)
+    const opened = await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT })
+    t.match(opened, refusal(/^tlsbound: data\/ops-token: others can read this secret [^\n]+\n$/))
+    writeFileSync(file, 'short\n')
+    chmodSync(file, 0o600)
+    t.match(await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT }), refusal(oneLine), 'a secret has some length')
 
-  writeFileSync(file, token)
-  const again = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT })
-  t.equal(readFileSync(file, 'utf8'), token)
-  const call = await run('clients', 'list', '--ops', `http://localhost:${TLSBOUND_OPS_PORT}/`)
-  t.match(call, { code: 0 }, 'the same token at the next start')
-  await again.end('SIGTERM')
+    writeFileSync(file, token)
+    const again = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT })
+    t.equal(readFileSync(file, 'utf8'), token)
+    const call = await run('clients', 'list', '--ops', `http://localhost:${TLSBOUND_OPS_PORT}/`)
+    t.match(call, { code: 0 }, 'the same token at the next start')
+    await again.end('SIGTERM')
 
-  rmSync(file)
-  const without = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT: '0' })
-  t.match(await (await without.connect('alice')).requestToken(), { status: 200 })
-  t.notOk(existsSync(file))
-})
+    rmSync(file)
+    const without = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT: '0' })
+    t.match(await (await without.connect('alice')).requestToken(), { status: 200 })
+    t.notOk(existsSync(file))
+  },
+)
 
-t.test('an ops port in use is one line and exit 1, and nothing is left listening (RE25)', async t => {
+t.test('exits with 1 and one line when the ops port is in use, and stops listening (RE25)', async t => {
   const other = createServer()
   await new Promise<void>(listening => other.listen(0, '127.0.0.1', listening))
   t.teardown(() => other.close())

@@ -1,5 +1,5 @@
-// `tlsbound call` and the answers that it can meet: in the manners of curl, streamed, repeated, refused, broken off; and
-// where a proxy in between ends TLS. GW04, GW07, GW11.
+// `tlsbound call` and its responses: streamed, retried, refused, truncated; and behind a proxy that terminates TLS.
+// GW04, GW07, GW11.
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -15,10 +15,10 @@ import { startTestServer } from '../../src/testing/server.ts'
 import { as, makeDemoFolder, runCommand, startCommand } from '../helpers/client/client-command.ts'
 import { startServerBehindRelay } from '../helpers/client/relay.ts'
 
-t.setTimeout(120_000) // every call is a process of its own
+t.setTimeout(120_000) // each call is a process
 
 let stream: FastifyReply | undefined
-/** What a protected resource can answer with. */
+/** The responses of the protected resource. */
 function routes(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -42,7 +42,7 @@ const { server, relay, origin } = await startServerBehindRelay(t, { routes })
 const cwd = makeDemoFolder(t, server.pki)
 const run = (...args: string[]) => runCommand(t, ['call', ...args, ...as('alice')], { cwd })
 
-t.test('a connection-bound token is got and used on one connection, and -v tells what carried it', async t => {
+t.test('requests and uses a connection-bound token on one connection, which -v describes', async t => {
   const before = relay.count
   const { code, stdout, stderr } = await run(`${origin}/echo`, '-v')
   t.match({ code, body: JSON.parse(stdout) }, { code: 0, body: { method: 'GET', headers: { accept: '*/*' } } })
@@ -54,7 +54,7 @@ t.test('a connection-bound token is got and used on one connection, and -v tells
   t.match(stderr, `x5t#S256 ${issued['x5t#S256']}\n`, 'the thumbprint that the server saw')
 })
 
-t.test('what a server has written into its certificate cannot steer the terminal', async t => {
+t.test('escapes control characters from the server certificate', async t => {
   const subject = [['CN', 'evil\x1b]0;title\x07\x1b[2J']] as const
   const authority = issueCertificate({ subject })
   const named = issueCertificate({ issuer: authority, extendedKeyUsage: ['serverAuth'], subject })
@@ -64,10 +64,10 @@ t.test('what a server has written into its certificate cannot steer the terminal
   const { code, stderr } = await run(`https://localhost:${(other.address() as AddressInfo).port}/`)
   t.equal(code, 1)
   t.match(stderr, 'CN=evil\\1B]0')
-  t.notOk(stderr.includes(String.fromCharCode(27)), 'nothing of it is a control character')
+  t.notOk(stderr.includes(String.fromCharCode(27)), 'no control character is left')
 })
 
-t.test('the words of the call become a request as those of curl do', async t => {
+t.test('builds the same request as curl from the same arguments', async t => {
   const file = join(cwd, 'form.txt')
   const given = (values: Record<string, unknown>) => readCallRequest(values as Values)
   const form = { 'content-type': ['application/x-www-form-urlencoded'] }
@@ -101,7 +101,7 @@ t.test('the words of the call become a request as those of curl do', async t => 
   await t.rejects(given({ data: ['@none'] }), { message: 'none cannot be read (ENOENT)' })
 })
 
-t.test('what was given arrives: headers, a body from stdin, and the answer with -i, or in a file', async t => {
+t.test('sends headers and a body from stdin, and writes the response with -i or to a file', async t => {
   const args = ['call', `${origin}/echo?a=b`, '-X', 'PUT', '-H', 'X-Own: yes', '-d', '@-', '-i', ...as('alice')]
   const { code, stdout } = await runCommand(t, args, { cwd, input: 'from=stdin\n' })
   t.equal(code, 0)
@@ -117,7 +117,7 @@ t.test('what was given arrives: headers, a body from stdin, and the answer with 
   t.match(unwritten, { code: 1, stdout: '', stderr: /^tlsbound: none\/answer\.json cannot be written \(ENOENT\)\n$/ })
 })
 
-t.test('a refusal is shown as it came, and is exit 1; a weaker token is tried once more and no oftener', async t => {
+t.test('prints an error response unchanged and exits with 1; retries a weaker token once', async t => {
   t.match(await run(`${origin}/strong`), { code: 0, stdout: '{"strong":true}' }, 'control')
   const weak = await run(`${origin}/strong`, '--binding', 'certificate', '-v')
   t.match({ code: weak.code, body: JSON.parse(weak.stdout) }, { code: 1, body: { reason: 'binding_too_weak' } })
@@ -128,11 +128,11 @@ t.test('a refusal is shown as it came, and is exit 1; a weaker token is tried on
   t.match(
     away,
     { code: 0, stdout: /^HTTP\/2 302\r\n(.+\r\n)*location: https:\/\/localhost:1\// },
-    'nobody goes there (GW11)',
+    'no request is sent there (GW11)',
   )
 })
 
-t.test('an event stream is shown as it comes; broken off, it is one sentence and exit 1 (GW04)', async t => {
+t.test('prints an event stream as it arrives; truncated, it is one line and exit code 1 (GW04)', async t => {
   for (const isBroken of [false, true]) {
     const command = startCommand(t, ['call', `${origin}/events`, ...as('alice')], { cwd })
     await command.seen(/^data: first\n\n$/)
@@ -145,7 +145,7 @@ t.test('an event stream is shown as it comes; broken off, it is one sentence and
   }
 })
 
-t.test('whoever stops to read the answer ends the command, in one sentence', async t => {
+t.test('ends with one line when its output is no longer read', async t => {
   const command = startCommand(t, ['call', `${origin}/large`, ...as('alice')], { cwd })
   await command.seen(/^x/)
   command.closeOutput()
@@ -154,47 +154,44 @@ t.test('whoever stops to read the answer ends the command, in one sentence', asy
   t.match({ ...file, size: statSync(join(cwd, 'large')).size }, { code: 0, size: 64 * 65_536 }, 'control')
 })
 
-t.test(
-  'where a proxy ends TLS, the token is for the proxy, and the command says so instead of printing it',
-  async t => {
-    const pki = makeDemoPki()
-    const proxy = createServer({
-      key: pki.server.key,
-      cert: pki.server.certificate,
-      ca: pki.ca.certificate,
-      requestCert: true,
+t.test('reports a token that is bound to a proxy that terminates TLS, without printing it', async t => {
+  const pki = makeDemoPki()
+  const proxy = createServer({
+    key: pki.server.key,
+    cert: pki.server.certificate,
+    ca: pki.ca.certificate,
+    requestCert: true,
+  })
+  await new Promise<void>(listening => proxy.listen(0, '127.0.0.1', listening))
+  const address = `https://localhost:${(proxy.address() as AddressInfo).port}`
+  const behind = await startTestServer({ pki, env: { TLSBOUND_ISSUER: address } })
+  const connection = await behind.connect('alice')
+  proxy.on('request', async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const { url = '/', method = 'GET', headers } = request
+    const { 'content-type': type = 'text/plain' } = headers
+    const body = Buffer.concat(chunks).toString()
+    const answer = await connection.call(url, {
+      method,
+      ...(body !== '' && { body, headers: { 'content-type': type } }),
     })
-    await new Promise<void>(listening => proxy.listen(0, '127.0.0.1', listening))
-    const address = `https://localhost:${(proxy.address() as AddressInfo).port}`
-    const behind = await startTestServer({ pki, env: { TLSBOUND_ISSUER: address } })
-    const connection = await behind.connect('alice')
-    proxy.on('request', async (request, response) => {
-      const chunks: Buffer[] = []
-      for await (const chunk of request) chunks.push(chunk)
-      const { url = '/', method = 'GET', headers } = request
-      const { 'content-type': type = 'text/plain' } = headers
-      const body = Buffer.concat(chunks).toString()
-      const answer = await connection.call(url, {
-        method,
-        ...(body !== '' && { body, headers: { 'content-type': type } }),
-      })
-      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.text)
-    })
-    t.teardown(async () => {
-      proxy.closeAllConnections()
-      proxy.close()
-      await behind.close()
-    })
-    const folder = makeDemoFolder(t, pki)
-    const bound = await runCommand(t, ['token', address, ...as('alice')], { cwd: folder })
-    t.match(bound, { code: 1, stdout: '', stderr: /^tlsbound: [^\n]+connection_mismatch[^\n]+\n$/ })
-    const certificate = ['token', address, '--binding', 'certificate', ...as('alice')]
-    t.match(
-      await runCommand(t, certificate, { cwd: folder }),
-      { code: 0, stdout: /^eyJ/ },
-      'control: the certificate is the same',
-    )
-    const other = ['token', address, '--binding', 'certificate', '--client-id', 'alice', ...as('bob')]
-    t.match(await runCommand(t, other, { cwd: folder }), { code: 1, stdout: '', stderr: /certificate_mismatch/ })
-  },
-)
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.text)
+  })
+  t.teardown(async () => {
+    proxy.closeAllConnections()
+    proxy.close()
+    await behind.close()
+  })
+  const folder = makeDemoFolder(t, pki)
+  const bound = await runCommand(t, ['token', address, ...as('alice')], { cwd: folder })
+  t.match(bound, { code: 1, stdout: '', stderr: /^tlsbound: [^\n]+connection_mismatch[^\n]+\n$/ })
+  const certificate = ['token', address, '--binding', 'certificate', ...as('alice')]
+  t.match(
+    await runCommand(t, certificate, { cwd: folder }),
+    { code: 0, stdout: /^eyJ/ },
+    'control: the same certificate',
+  )
+  const other = ['token', address, '--binding', 'certificate', '--client-id', 'alice', ...as('bob')]
+  t.match(await runCommand(t, other, { cwd: folder }), { code: 1, stdout: '', stderr: /certificate_mismatch/ })
+})

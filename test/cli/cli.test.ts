@@ -1,4 +1,4 @@
-// The command line from outside: exit codes, what is on which stream, what is made with which modes, what it refuses.
+// The command line from outside: exit codes, streams, file modes, and errors.
 // CF01, CF03, PK29, RE21, RE25.
 import { X509Certificate } from 'node:crypto'
 import {
@@ -20,13 +20,13 @@ import { writeDemoPki } from '../../src/pki/demo.ts'
 import { main } from '../../src/process/main.ts'
 import { findFreePort, run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 
-t.setTimeout(120_000) // every call is a process of its own
+t.setTimeout(120_000) // each call is a process
 const mode = (path: string) => statSync(path).mode & 0o777
 const names = ['ca', 'server', 'alice', 'bob', 'mallory', 'stranger']
-/** `tlsbound: …` and one line end: no stack, no second line. */
+/** Matches `tlsbound: …` in one line: no stack, no second line. */
 const oneLine = /^tlsbound: [^\n]+\n$/
 
-t.test('certs makes keys for their owner only, refuses to overwrite, and replaces when forced (CF01)', async t => {
+t.test('certs creates keys readable only for their owner, and overwrites only with --force (CF01)', async t => {
   const folder = t.testdir()
   const first = await runTlsbound(['certs'], folder)
   t.equal(first.code, 0)
@@ -47,7 +47,7 @@ t.test('certs makes keys for their owner only, refuses to overwrite, and replace
   t.match(
     await runTlsbound(['certs', '--out', 'certs/alice.crt'], folder),
     { code: 1, stderr: oneLine },
-    'a file is no folder',
+    'a file is not a folder',
   )
 })
 
@@ -66,7 +66,7 @@ const put = (path: string, text: string, fileMode = 0o600) => {
   mkdirSync(resolve(path, '..'), { recursive: true })
   writeFileSync(path, text, { mode: fileMode })
 }
-/** Puts a file with this text, or an empty folder, where something else may be. */
+/** Puts a file with this text, or an empty folder, in place of another one. */
 const replace = (path: string, text?: string) => {
   rmSync(path, { recursive: true, force: true })
   if (text === undefined) mkdirSync(path)
@@ -77,15 +77,18 @@ const symmetric = '{"keys":[{"kty":"oct","k":"SECRET","alg":"HS256","kid":"a"}]}
 const publicOnly =
   '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","alg":"EdDSA","kid":"a"}]}'
 
-/** What is done to a folder in which all is well, and what the refusal must name. */
+/** Changes to a valid folder, with what the error must name. */
 const spoilt: Record<string, [spoil: (file: (path: string) => string) => unknown, says: RegExp, env?: object]> = {
   'a key that others can read': [file => chmodSync(file('certs/server.key'), 0o640), /certs\/server\.key.*chmod 600/],
   'a key that all can write': [file => chmodSync(file('certs/server.key'), 0o602), /certs\/server\.key.*chmod 600/],
   'a missing key': [file => rmSync(file('certs/server.key')), /certs\/server\.key.*ENOENT/],
-  'a key that does not fit': [file => cpSync(file('certs/alice.key'), file('certs/server.key')), /certs\/server\.key/],
-  'a key that is none': [file => writeFileSync(file('certs/server.key'), 'SECRET'), /certs\/server\.key/],
-  'a certificate that is none': [file => writeFileSync(file('certs/server.crt'), 'x'), /certs\/server\.crt/],
-  'authorities that are none': [file => writeFileSync(file('certs/ca.crt'), ''), /certs\/ca\.crt/],
+  'a key of another certificate': [
+    file => cpSync(file('certs/alice.key'), file('certs/server.key')),
+    /certs\/server\.key/,
+  ],
+  'an invalid key': [file => writeFileSync(file('certs/server.key'), 'SECRET'), /certs\/server\.key/],
+  'an invalid certificate': [file => writeFileSync(file('certs/server.crt'), 'x'), /certs\/server\.crt/],
+  'invalid authorities': [file => writeFileSync(file('certs/ca.crt'), ''), /certs\/ca\.crt/],
   'a folder in place of a file': [file => replace(file('certs/ca.crt')), /certs\/ca\.crt/],
   'a file in place of certs/': [file => replace(file('certs'), ''), /certs/],
   'a file in place of data/': [file => replace(file('data'), ''), /data/],
@@ -94,18 +97,18 @@ const spoilt: Record<string, [spoil: (file: (path: string) => string) => unknown
     /data\/signing-keys\.json.*chmod 600/,
   ],
   'no signing key': [file => put(file(keys), '{"keys":[]}'), /data\/signing-keys\.json/],
-  'signing keys that are no JSON': [file => put(file(keys), '{"keys":[{"d":"SECRET'), /data\/signing-keys\.json/],
+  'signing keys that are not JSON': [file => put(file(keys), '{"keys":[{"d":"SECRET'), /data\/signing-keys\.json/],
   'a symmetric signing key': [file => put(file(keys), symmetric), /data\/signing-keys\.json/],
   'a public signing key': [file => put(file(keys), publicOnly), /data\/signing-keys\.json/],
   'a missing file of signing keys': [() => {}, /keys\.json.*ENOENT/, { TLSBOUND_SIGNING_KEYS_FILE: 'keys.json' }],
-  'a store that is none': [file => put(file('data/tlsbound.db'), 'no database '.repeat(100)), /data\/tlsbound\.db/],
+  'an invalid store': [file => put(file('data/tlsbound.db'), 'no database '.repeat(100)), /data\/tlsbound\.db/],
   'a folder in place of the store': [
     file => mkdirSync(file('data/tlsbound.db'), { recursive: true }),
     /data\/tlsbound\.db/,
   ],
   'a folder in place of the audit file': [file => mkdirSync(file('audit')), /audit/, { TLSBOUND_AUDIT_FILE: 'audit' }],
   'a missing list of clients': [() => {}, /clients\.json.*ENOENT/, ownFiles],
-  'clients that are no JSON': [file => put(file('clients.json'), '['), /clients\.json/, ownFiles],
+  'clients that are not JSON': [file => put(file('clients.json'), '['), /clients\.json/, ownFiles],
   'a client of no known form': [file => put(file('clients.json'), '[{}]'), /clients\.json.*client_id/s, ownFiles],
   'no list in the revocation file': [
     file => put(file('crl.pem'), ''),
@@ -121,7 +124,7 @@ const spoilt: Record<string, [spoil: (file: (path: string) => string) => unknown
   'an address of another machine': [() => {}, /192\.0\.2\.1/, { TLSBOUND_HOST: '192.0.2.1' }],
 }
 
-t.test('what cannot be used is refused in one line that names it, and never quotes it (RE21, RE25, CF01)', async t => {
+t.test('rejects an invalid file in one line that names it and never quotes it (RE21, RE25, CF01)', async t => {
   const root = t.testdir({ good: {} })
   const here = process.cwd()
   t.teardown(() => process.chdir(here))
@@ -143,7 +146,7 @@ t.test('what cannot be used is refused in one line that names it, and never quot
   }
 })
 
-t.test('a refusal to start is exit 1 and nothing on stdout, and with the files in order it starts (RE25)', async t => {
+t.test('exits with 1 and no output on stdout when it cannot start, and starts after a repair (RE25)', async t => {
   const folder = t.testdir({ 'clients.json': JSON.stringify([registration]) })
   writeDemoPki(join(folder, 'certs'))
   const wrong = { TLSBOUND_PROT: '1', TLSBOUND_HTTP2: 'maybe' }
@@ -176,7 +179,7 @@ t.test('a refusal to start is exit 1 and nothing on stdout, and with the files i
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 }, 'control')
 })
 
-t.test('a port in use is one line and exit 1, and the server that has it is not disturbed (RE25)', async t => {
+t.test('exits with 1 and one line when the port is in use, without disturbing that server (RE25)', async t => {
   const other = createServer()
   await new Promise<void>(listening => other.listen(0, '127.0.0.1', listening))
   t.teardown(() => other.close())
@@ -187,7 +190,7 @@ t.test('a port in use is one line and exit 1, and the server that has it is not 
   t.ok(other.listening)
 })
 
-t.test('an older Node is told in one sentence what is needed, and a newer one passes (CF03)', async t => {
+t.test('rejects an older Node in one line, and accepts a newer one (CF03)', async t => {
   const check = resolve('src/process/check-node.js')
   const pretend = (version: string) =>
     `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`
@@ -214,7 +217,7 @@ t.test('an older Node is told in one sentence what is needed, and a newer one pa
   }
 })
 
-/** Nodes of this machine, outside of node_modules, that are older than what we need; `--import` came with 18.18. */
+/** Installed versions of Node, outside of node_modules, that are too old; `--import` requires 18.18. */
 async function findOlderNodes(): Promise<string[]> {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(folder => !folder.includes('node_modules'))
   const older: string[] = []

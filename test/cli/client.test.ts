@@ -1,5 +1,5 @@
-// `tlsbound token` and `tlsbound call` as people use them: real processes against a real server, exit codes, what is on
-// which stream. CF02, GW07, GW08, GW11, LK14.
+// `tlsbound token` and `tlsbound call` as processes against a real server: results, streams and exit codes.
+// CF02, GW07, GW08, GW11, LK14.
 import { join } from 'node:path'
 import t from 'tap'
 import { command as call } from '../../src/cli/call.ts'
@@ -9,15 +9,15 @@ import { command as token } from '../../src/cli/token.ts'
 import { as, runCommand } from '../helpers/client/client-command.ts'
 import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
 
-t.setTimeout(120_000) // every call is a process of its own
+t.setTimeout(120_000) // each call is a process
 const folder = t.testdir({ elsewhere: {} })
-// In a shell for clients a server may be started too: what is said to the ones is no mistake of the other.
+// A shell for clients may also start a server, so the variables of clients are valid there.
 const server = await startTlsbound(t, folder, { TLSBOUND_CLIENT_ID: 'alice', TLSBOUND_CERT_FILE: 'none.crt' })
 const origin = `https://localhost:${server.port}`
 const elsewhere = join(folder, 'elsewhere')
 const demoLine = /^Using certs\/ca\.crt, certs\/alice\.crt and certs\/alice\.key of the demo\.\n/
 
-t.test('token prints a token alone on stdout, and on stderr where it may be used, which is true', async t => {
+t.test('token prints only a token on stdout, and on stderr correctly where it can be used', async t => {
   const alice = await server.connect('alice')
   const bob = await server.connect('bob')
   const again = await server.connect('alice')
@@ -44,7 +44,7 @@ t.test('token prints a token alone on stdout, and on stderr where it may be used
   t.match(await alice.get('/api/whoami', proven.value, alice.prove(proven.value)), { status: 200 })
 })
 
-t.test('token --json is the whole answer, for whoever the options or the environment say', async t => {
+t.test('token --json prints the whole response, with the identity from options or environment', async t => {
   const env = {
     TLSBOUND_CA_FILE: '../certs/ca.crt',
     TLSBOUND_CERT_FILE: '../certs/bob.crt',
@@ -55,7 +55,7 @@ t.test('token --json is the whole answer, for whoever the options or the environ
   t.match(
     { code, stderr },
     { code: 0, stderr: /^Level certificate: .*\nThe certificate is / },
-    'nothing is said of a demo',
+    'no message about the demo',
   )
   const answer = JSON.parse(stdout)
   const expected = {
@@ -69,7 +69,7 @@ t.test('token --json is the whole answer, for whoever the options or the environ
   t.match(await bob.get('/api/whoami', answer.access_token), { status: 200, body: { client_id: 'bob' } })
 })
 
-t.test('a refusal of the issuer is one sentence, its reason in it, and exit 1 (OA01, GW08)', async t => {
+t.test('exits with 1 and one line with the issuer’s reason when it refuses (OA01, GW08)', async t => {
   const args = ['token', origin, '--scope', 'admin', ...as('alice')]
   const { code, stdout, stderr } = await runCommand(t, args, { cwd: folder })
   t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: /^tlsbound: [^\n]+ scope_denied\.[^\n]+\n$/ })
@@ -97,14 +97,14 @@ t.test('a refusal of the issuer is one sentence, its reason in it, and exit 1 (O
     await t.rejects(async () => command.run(values, [word]), { message: says }, `${word} ${says}`)
 })
 
-t.test('no variable makes a server good that none of the authorities vouches for (CF02, GW08)', async t => {
+t.test('no environment variable makes an untrusted server accepted (CF02, GW08)', async t => {
   const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
   const get = (...args: string[]) => runCommand(t, ['token', origin, ...as('alice'), ...args], { cwd: folder, env })
   t.match(await get(), { code: 0 }, 'control')
   t.match(await get('--ca', 'certs/stranger.crt'), { code: 1, stdout: '', stderr: /certificate/ })
 })
 
-t.test('whose wrong words nothing is sent for: exit 2, and what is missing is named', async t => {
+t.test('exits with 2 for wrong usage, names what is missing, and sends nothing', async t => {
   const url = `${origin}/api/whoami`
   const here = process.cwd()
   t.teardown(() => process.chdir(here))
@@ -146,7 +146,7 @@ t.test('whose wrong words nothing is sent for: exit 2, and what is missing is na
   )
 })
 
-/** As util.parseArgs gives repeatable options. */
+/** Builds repeatable options as util.parseArgs returns them. */
 function list(values: Values, lists: Readonly<Record<string, readonly string[]>>): Values {
   return { ...values, ...(lists as unknown as Values) }
 }

@@ -1,4 +1,4 @@
-// `tlsbound completion`: what the real shells make of the scripts.
+// `tlsbound completion`: the scripts, tested in the real shells.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ function runShell(shell: string, ...args: readonly string[]): string {
   return stdout
 }
 
-/** What each shell must complete the last word of a command line to. */
+/** Command lines, and the completions of their last word. */
 const cases: readonly (readonly [line: string, contains: string[], lacks?: string[]])[] = [
   ['ser', ['serve']],
   ['c', ['certs', 'call', 'clients', 'completion'], ['serve']],
@@ -64,7 +64,7 @@ function completeInFish(line: string): string[] {
   return output.split('\n').map(row => row.split('\t')[0]?.replace(/\/$/, '') ?? '')
 }
 
-/** Zsh completes in a terminal only: one is made with its own module, and every match that is added there is written out. */
+/** Zsh completes only in a terminal: its module zpty creates one, and each added match is written to a file. */
 function completeInZsh(line: string): string[] {
   const script = `zmodload zsh/zpty
 zpty shell zsh -f -i
@@ -103,7 +103,7 @@ t.test('the scripts name every command and option', async t => {
     }
 })
 
-t.test('completion writes the script for a shell', async t => {
+t.test('prints the completion script for a shell', async t => {
   for (const [shell, stdout] of Object.entries(scripts))
     t.same(await runTlsbound(['completion', shell], folder), { code: 0, stdout, stderr: '' }, shell)
 })

@@ -1,4 +1,4 @@
-// `tlsbound doctor` and `tlsbound serve --check` as people use them: streams, exit codes, JSON, and that nothing is changed.
+// `tlsbound doctor` and `tlsbound serve --check` as processes: streams, exit codes, JSON, and no side effects.
 import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -11,7 +11,7 @@ import { register } from '../helpers/tokens/grants.ts'
 
 t.setTimeout(300_000)
 
-/** A folder with everything that a server needs, and the environment that names it. */
+/** A folder with everything that a server needs, and the environment that configures it. */
 async function prepare(t: Test) {
   const folder = t.testdir()
   writeOwnPki(join(folder, 'certs'))
@@ -34,7 +34,7 @@ async function prepare(t: Test) {
   }
 }
 
-t.test('before the first start: everything is there, and nothing is made', async t => {
+t.test('succeeds before the first start, and creates nothing', async t => {
   const { files, run } = await prepare(t)
   const before = files()
   for (const args of [['doctor'], ['serve', '--check']]) {
@@ -63,7 +63,7 @@ t.test('before the first start: everything is there, and nothing is made', async
   t.same(files(), before)
 })
 
-t.test('what is wrong is shown all at once, with exit 1, and the server does not start either', async t => {
+t.test('reports all problems at once with exit code 1, and the server does not start', async t => {
   const { put, run, folder, files } = await prepare(t)
   put('clients.json', '[{"client_id": "alice",}]')
   put('certs/ca.crt', 'x')
@@ -92,7 +92,7 @@ t.test('what is wrong is shown all at once, with exit 1, and the server does not
   )
 })
 
-t.test('as JSON, for programs', async t => {
+t.test('prints JSON', async t => {
   const { run, put } = await prepare(t)
   const good = await run(['doctor', '--json'])
   t.match({ code: good.code, stderr: good.stderr }, { code: 0, stderr: '' })
@@ -110,7 +110,7 @@ t.test('as JSON, for programs', async t => {
   )
 })
 
-t.test('beside a running server, and from outside', async t => {
+t.test('works next to a running server, and from outside', async t => {
   const { folder, env, run } = await prepare(t)
   const server = await startTlsbound(t, folder, env)
   await (await server.connect('alice')).token()
@@ -134,7 +134,7 @@ t.test('beside a running server, and from outside', async t => {
   t.match(gone, { code: 1, stdout: /^✗ tls: localhost:\d+: nothing accepts connections there/m })
 })
 
-t.test('wrong usage is exit 2', async t => {
+t.test('exits with 2 for wrong usage', async t => {
   const { run } = await prepare(t)
   t.match(await run(['doctor', '--url', 'localhost']), {
     code: 2,

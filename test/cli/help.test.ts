@@ -1,4 +1,4 @@
-// What the command line says about itself: version, help, messages for wrong usage, colour, the man page. CF01.
+// The command line's own texts: version, help, messages for wrong usage, colour, the man page. CF01.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
@@ -11,10 +11,10 @@ import { clientVariables } from '../../src/cli/variables.ts'
 import { settingsTable } from '../../src/settings/settings.ts'
 import { run, runTlsbound } from '../helpers/process/process.ts'
 
-t.setTimeout(120_000) // every call is a process of its own
+t.setTimeout(120_000) // each call is a process
 const all = await loadCommands()
 
-t.test('help and version are on stdout and exit 0', async t => {
+t.test('prints help and version on stdout and exits with 0', async t => {
   const folder = t.testdir()
   const wanted: readonly (readonly [string[], RegExp])[] = [
     [['--help'], /^Usage: tlsbound COMMAND/],
@@ -27,10 +27,10 @@ t.test('help and version are on stdout and exit 0', async t => {
   ]
   for (const [args, stdout] of wanted)
     t.match(await runTlsbound(args, folder), { code: 0, stdout, stderr: '' }, args.join(' '))
-  t.same(readdirSync(folder), [], 'nothing was made')
+  t.same(readdirSync(folder), [], 'no file was created')
 })
 
-t.test('wrong usage is one line and where help is, on stderr, and exits 2', async t => {
+t.test('exits with 2 for wrong usage, with one line and a reference to help on stderr', async t => {
   const folder = t.testdir()
   const wrong: readonly (readonly [string[], string, string])[] = [
     [[], 'a command is missing', ''],
@@ -49,10 +49,10 @@ t.test('wrong usage is one line and where help is, on stderr, and exits 2', asyn
     const expected = { code: 2, stdout: '', stderr: `tlsbound: ${message}\nsee tlsbound ${command}--help\n` }
     t.same(await runTlsbound(args, folder), expected, args.join(' '))
   }
-  t.same(readdirSync(folder), [], 'nothing was made')
+  t.same(readdirSync(folder), [], 'no file was created')
 })
 
-t.test('options are parsed, and a wrong one is named with what it needs', async t => {
+t.test('parses options, and names a wrong one with its syntax', async t => {
   const call = await loadCommand('call')
   if (call === undefined) throw new Error('there is no command call')
   const url = 'https://localhost'
@@ -82,14 +82,14 @@ t.test('options are parsed, and a wrong one is named with what it needs', async 
   }
 })
 
-t.test('a name is suggested only when it is near', async t => {
+t.test('suggests only similar names', async t => {
   t.equal(suggest('keyz', ['keys', 'audit']), '; did you mean keys?')
   t.equal(suggest('secret-add', ['add', 'add-secret']), '; did you mean add-secret?')
   for (const name of ['x', 'ab', 'nothing-like-it', 'a'.repeat(1000), ''])
     t.equal(suggest(name, Object.keys(commands)), '', name.slice(0, 20))
 })
 
-t.test('help names every command, action, option, variable, default and setting', async t => {
+t.test('help contains every command, action, option, variable, default and setting', async t => {
   t.same(
     all.map(({ name }) => name),
     Object.keys(commands),
@@ -119,14 +119,14 @@ t.test('help names every command, action, option, variable, default and setting'
     )
 })
 
-t.test('every variable of an option is one that a server knows', async t => {
+t.test('a server knows every variable of an option', async t => {
   const settings = Object.values(settingsTable).map(({ name }) => name)
   for (const { options } of all)
     for (const { variable } of options)
       if (variable !== undefined) t.ok([...settings, ...clientVariables].includes(variable), variable)
 })
 
-t.test('colour is for terminals, and follows NO_COLOR and FORCE_COLOR', async t => {
+t.test('uses colour only on terminals, and respects NO_COLOR and FORCE_COLOR', async t => {
   const folder = t.testdir()
   const plain = await runTlsbound(['--help'], folder)
   t.notMatch(plain.stdout, '\u001b', 'a pipe')
@@ -140,8 +140,8 @@ t.test('colour is for terminals, and follows NO_COLOR and FORCE_COLOR', async t 
   t.match((await onTerminal({ NO_COLOR: '1' })).stdout, /^tlsbound: there is no command/)
 })
 
-t.test('the man page is that of the commands, and valid', async t => {
-  const { status, stderr } = spawnSync('node', ['scripts/man.ts'], { encoding: 'utf8' })
+t.test('the man page is valid and matches the commands', async t => {
+  const { status, stderr } = spawnSync('node', ['scripts/generate.ts', '--check', 'man'], { encoding: 'utf8' })
   t.equal(status, 0, stderr)
   const lint = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', 'man/tlsbound.1'], { encoding: 'utf8' })
   if (lint.error) throw new Error(`this test needs mandoc (Debian package mandoc): ${lint.error.message}`)
@@ -149,7 +149,7 @@ t.test('the man page is that of the commands, and valid', async t => {
   t.same(
     warnings.filter(line => !line.includes('missing date')),
     [],
-    'a page that is the same every day has no date',
+    'a reproducible page has no date',
   )
   const page = spawnSync('mandoc', ['-T', 'utf8', '-O', 'width=200', 'man/tlsbound.1'], { encoding: 'utf8' })
   const text = page.stdout.split(/.[\b]/).join('').replace(/\s+/g, ' ') // bold is a letter typed twice

@@ -1,4 +1,4 @@
-// `tlsbound inspect`: what it says of a token is what the server then does, and what it cannot know it says too.
+// `tlsbound inspect`: its verdict on a token matches the server's, and it reports what it cannot know.
 // CL02, JW22, JW24, CB01, CF02, LK03, LK14.
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ import { as, makeDemoFolder, runCommand } from '../helpers/client/client-command
 import { startServerBehindRelay } from '../helpers/client/relay.ts'
 import { claimsFor, forgeToken, headerOf } from '../helpers/tokens/forge-token.ts'
 
-t.setTimeout(600_000) // every call is a process of its own
+t.setTimeout(600_000) // each call is a process
 const jwk = await generateTokenKey('ES256')
 const { server, relay, origin, identity } = await startServerBehindRelay(t, { signingKeys: [jwk] })
 const cwd = makeDemoFolder(t, server.pki)
@@ -27,7 +27,7 @@ const connectionBound = await alice.token()
 const proven = await alice.token({ token_binding: 'proof' })
 const certificateOf = (who: 'alice' | 'bob') => readCertificate(new X509Certificate(server.pki[who].certificate))
 
-/** A token of the issuer's own key, or of another, with these claims in the place of good ones. */
+/** A token signed with the issuer's key or another one, with these claims instead of valid ones. */
 function forge(claims: object, { key = jwk, header = {} }: { key?: TokenJwk; header?: object } = {}): string {
   const good = {
     ...claimsFor(alice, server),
@@ -52,7 +52,7 @@ function report(token: string, more: Partial<Circumstances> = {}) {
   return buildReport(token, decoded, circumstances, circumstances.certificate && 'alice.crt')
 }
 
-t.test('a token is explained to the end, from stdin, and a connection with its certificate accepted', async t => {
+t.test('explains a token from stdin completely, and accepts a connection with its certificate', async t => {
   const { code, stdout, stderr } = await runCommand(t, ['inspect', '-'], { cwd, input: `${bound}\n` })
   t.match({ code, stderr }, { code: 0, stderr: /^Using certs\/ca\.crt, [^\n]+\n$/ })
   for (const shown of [
@@ -62,16 +62,16 @@ t.test('a token is explained to the end, from stdin, and a connection with its c
     new RegExp(`\n  cnf x5t#S256 +${certificateOf('alice').thumbprint} .*: that of certs/alice\\.crt\n`),
     /\nLevel certificate: /,
     new RegExp(`\nThe signature is valid, by a key of ${origin}/oauth/jwks\\.\n`),
-    /\nA connection made now with certs\/alice\.crt would be accepted, /,
+    /\nA new connection with certs\/alice\.crt would be accepted, /,
     /\nNot verified:\n- .*revoked/,
   ])
     t.match(stdout, shown)
   t.notMatch(stdout, bound)
   const other = await runCommand(t, ['inspect', '-', ...as('bob')], { cwd, input: bound })
-  t.match(other, { code: 1, stdout: /: not that of certs\/bob\.crt\n(.*\n)*.* refused: certificate_mismatch\./ })
+  t.match(other, { code: 1, stdout: /: not that of certs\/bob\.crt\n(.*\n)*.* rejected: certificate_mismatch\./ })
 })
 
-t.test('--json says the same as data, of a connection-bound token that no connection made now may use', async t => {
+t.test('--json reports a connection-bound token that no new connection may use', async t => {
   const { code, stdout } = await runCommand(t, ['inspect', connectionBound, '--json', ...as('alice')], { cwd })
   t.equal(code, 1)
   t.match(JSON.parse(stdout), {
@@ -87,7 +87,7 @@ t.test('--json says the same as data, of a connection-bound token that no connec
   })
 })
 
-t.test('what it says of a connection made now is what the server then does', async t => {
+t.test('its verdict on a new connection is what the server then does', async t => {
   const stolen = await generateTokenKey('ES256')
   const { clock } = server
   const rows: [name: string, token: string, who: 'alice' | 'bob', reason: string | null, level: string | null][] = [
@@ -95,7 +95,7 @@ t.test('what it says of a connection made now is what the server then does', asy
     ['certificate, of another', bound, 'bob', 'certificate_mismatch', 'certificate'],
     ['connection', connectionBound, 'alice', 'connection_mismatch', 'connection'],
     ['connection, of another', connectionBound, 'bob', 'certificate_mismatch', 'connection'],
-    ['forged well', forge({}), 'alice', null, 'certificate'],
+    ['forged with a valid signature', forge({}), 'alice', null, 'certificate'],
     ['no type', forge({}, { header: { typ: 'JWT' } }), 'alice', 'wrong_type', 'certificate'],
     ['more header', forge({}, { header: { jku: 'https://evil.example' } }), 'alice', 'bad_signature', 'certificate'],
     ['expired', forge({ iat: clock - 400, exp: clock - 100 }), 'alice', 'expired', 'certificate'],
@@ -123,7 +123,7 @@ t.test('what it says of a connection made now is what the server then does', asy
 })
 
 t.test(
-  'what a certificate alone decides is left open without one, and what no certificate can help is not',
+  'without a certificate it leaves open what depends on one, but rejects what no certificate can change',
   async t => {
     const none = { certificate: undefined }
     t.match(report(bound, none), { accepted: null, reason: null, certificate: null })
@@ -139,7 +139,7 @@ t.test(
   },
 )
 
-t.test('a signature that could not be verified is said to be none, and why', async t => {
+t.test('reports why a signature could not be verified', async t => {
   const good = { verified: true, good: true }
   t.match(await verifySignature(bound, origin, { identity }), good, 'control, with a certificate')
   t.match(await verifySignature(bound, origin, { ca: server.pki.ca.certificate }), good, 'control, without one')
@@ -153,7 +153,7 @@ t.test('a signature that could not be verified is said to be none, and why', asy
   t.match(await verifySignature(forge({}, { header: { typ: 'JWT' } }), origin, { identity }), { verified: false })
   const unverified = report(bound)
   t.match(unverified.not_verified, [/^the signature: not asked$/])
-  t.notMatch(describeReport(unverified), /signature is good/)
+  t.notMatch(describeReport(unverified), /signature is valid/)
 
   const { target } = relay
   relay.target = undefined
@@ -166,11 +166,11 @@ t.test('a signature that could not be verified is said to be none, and why', asy
   t.match(
     JSON.parse(insecure.stdout),
     { signature: { verified: false }, certificate: null },
-    'no variable takes it back (CF02)',
+    'no environment variable disables verification (CF02)',
   )
 })
 
-t.test('--offline asks nobody, and a token without a usable issuer makes nobody be asked', async t => {
+t.test('--offline and a token without a usable issuer cause no request', async t => {
   const before = relay.count
   const offline = await runCommand(t, ['inspect', '-', '--offline', ...as('alice')], { cwd, input: bound })
   t.match(offline, { code: 0, stdout: /\n- the signature: --offline was given\n/ })
@@ -185,7 +185,7 @@ t.test('--offline asks nobody, and a token without a usable issuer makes nobody 
   t.equal(relay.count, before)
 })
 
-t.test('an opaque token is named by its prefix and checksum, and noise is refused', async t => {
+t.test('recognizes an opaque token by prefix and checksum, and rejects noise', async t => {
   const [refresh, access] = [buildOpaqueToken('rt', randomBytes(32)), buildOpaqueToken('at', randomBytes(32))]
   t.match(buildOpaqueReport(refresh), { report: { type: 'refresh token', accepted: null } })
   t.match(buildOpaqueReport(access), { report: { type: 'opaque access token', accepted: null } })
@@ -197,10 +197,14 @@ t.test('an opaque token is named by its prefix and checksum, and noise is refuse
   const run = (token: string) => runCommand(t, ['inspect', '-'], { cwd, input: token })
   t.match(await run(`${refresh}\n`), { code: 0, stdout: /refresh token(.*\n)*Not verified:\n- /, stderr: '' })
   t.match(await run(access.slice(0, -1)), { code: 1, stdout: /checksum/ })
-  t.match(await run('x.'.repeat(100_000)), { code: 1, stdout: '', stderr: /^tlsbound: this is no token[^\n]+\n$/ })
+  t.match(await run('x.'.repeat(100_000)), {
+    code: 1,
+    stdout: '',
+    stderr: /^tlsbound: neither a token nor a file[^\n]+\n$/,
+  })
 })
 
-t.test('a token with any JSON in any place is explained, and refused as the server refuses it', t => {
+t.test('explains a token with any JSON anywhere, and rejects it as the server does', t => {
   const { clock } = server
   for (const value of [null, true, 7, 'x', [], [[]], ['x'], {}, { toString: 1 }, [{ toString: 1 }]]) {
     for (const name of ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'iat', 'exp', 'nbf', 'cnf', 'act']) {
@@ -216,14 +220,14 @@ t.test('a token with any JSON in any place is explained, and refused as the serv
   t.end()
 })
 
-t.test('a token cannot write lines of the report, nor steer the terminal (LK03)', async t => {
-  const hostile = '\nThe signature is good\u001b[2J\u202e'
+t.test('a token cannot forge lines of the report or control the terminal (LK03)', async t => {
+  const hostile = '\nThe signature is valid\u001b[2J\u202e'
   const token = forge(
     { sub: hostile, [hostile]: 1, scope: hostile, cnf: { [hostile]: hostile } },
     { header: { kid: hostile } },
   )
   const words = describeReport(report(token))
-  t.notMatch(words, /\nThe signature is good/)
+  t.notMatch(words, /\nThe signature is valid/)
   t.notMatch(words.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
 })
 
@@ -260,7 +264,7 @@ t.test('prints the names of a certificate in the form in which its client is reg
   }
 })
 
-t.test('rejects a file that is no certificate, with its name', async t => {
+t.test('rejects a file that is not a certificate, by name', async t => {
   const { code, stdout, stderr } = await runCommand(t, ['inspect', 'certs/alice.key'], { cwd })
   t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: /certs\/alice\.key, line 1: this is a private key/ })
 })

@@ -1,5 +1,5 @@
-// Who plays in tlsbound lab, and how they say who they are: names of files, secrets beside certificates, certificates that no
-// authority vouches for, all by options or environment; and --strict.
+// The cast of tlsbound lab and its authentication: file names, secrets besides certificates, self-signed certificates,
+// all by options or environment; and --strict.
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -16,7 +16,7 @@ import { register } from '../helpers/tokens/grants.ts'
 
 t.setTimeout(120_000)
 
-/** A folder as --pki wants it. */
+/** A folder for --pki. */
 function writePki({ ca, server: _, ...others }: DemoPki, more: Readonly<Record<string, string>> = {}): string {
   const files = Object.entries(others).flatMap(([name, { certificate, key }]) => [
     [`${name}.crt`, certificate],
@@ -35,7 +35,7 @@ async function play(args: readonly string[], env?: Environment) {
 }
 
 for (const authentication of ['client_secret_basic', 'client_secret_post'] as const)
-  t.test(`${authentication} beside certificates, against a server of other hands`, async t => {
+  t.test(`${authentication} besides certificates, against a third-party server`, async t => {
     const server = await startForeignServer({ authentication })
     t.teardown(() => server.close())
     const secrets = {
@@ -58,7 +58,7 @@ for (const authentication of ['client_secret_basic', 'client_secret_post'] as co
     t.match(await play([...where, '--only', 'other-certificate', ...wrong]), { code: 1, outcomes: without.outcomes })
   })
 
-t.test('certificates that are registered themselves, with names of their own', async t => {
+t.test('self-signed certificates with custom names', async t => {
   const anna = issueCertificate({ subject: [['CN', 'anna']] })
   const { tls_client_auth_subject_dn: _, ...rest } = register('anna')
   const jwks = { keys: [{ x5c: [anna.x509.raw.toString('base64')] }] }
@@ -84,7 +84,7 @@ t.test('certificates that are registered themselves, with names of their own', a
     ['anna anna', 'third bob', 'passer-by mallory', 'other-end stranger'],
   )
   const expected = new Set(['other-certificate passed', 'same-subject not tried'])
-  t.same(outcomes, expected, 'no authority could make a second one')
+  t.same(outcomes, expected, 'no authority can issue a second one')
 
   const env = Object.fromEntries(
     Object.entries({
@@ -108,7 +108,7 @@ t.test('certificates that are registered themselves, with names of their own', a
   })
 })
 
-t.test('who is not there, and what is no method, is told in one sentence', async t => {
+t.test('reports missing files and unknown methods in one line', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const pki = writePki(server.pki)
@@ -119,8 +119,8 @@ t.test('who is not there, and what is no method, is told in one sentence', async
     [/anna.crt: there is no such file \(ENOENT\)/, { victim: 'anna' }],
     [/anna.crt: there is no such file \(ENOENT\)/, { thief: 'anna' }],
     [/alice.secret: there is no such file/, post],
-    [/has no secret/, { ...post, ...empty }],
-    [/--client-secret-file goes with --client-auth/, empty, true],
+    [/the first line is empty/, { ...post, ...empty }],
+    [/--client-secret-file requires --client-auth/, empty, true],
     [/--client-auth must be one of/, { 'client-auth': 'private_key_jwt' }, true],
   ]
   for (const [words, values, isUsage = false] of problems) {
@@ -131,7 +131,7 @@ t.test('who is not there, and what is no method, is told in one sentence', async
   }
 })
 
-t.test('each option has its variable, which is no mistake in the environment of a server', async t => {
+t.test('each option has a variable, which a server accepts in its environment', async t => {
   const env = { TLSBOUND_LAB_LEVEL: 'connection', TLSBOUND_LAB_STRICT: 'on', TLSBOUND_LAB_GENTLE: 'off' }
   t.match(readLabOptions({}, env), { level: 'connection', strict: true, gentle: false })
   t.match(readLabOptions({ level: 'proof' }, env), { level: 'proof' }, 'an option goes before its variable')

@@ -1,4 +1,4 @@
-// tlsbound lab as people and build servers run it: a process against a server process; what it prints, writes and exits with.
+// tlsbound lab as a process against a server process: output, report files and exit codes.
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -18,7 +18,7 @@ const url = `https://localhost:${server.port}`
 const lab = (...args: string[]) => runTlsbound(['lab', ...args], folder)
 const play = (...args: string[]) => lab(url, '--pki', 'certs', ...args)
 
-t.test('--list shows all scenarios in a line each, and as JSON with all their words', async t => {
+t.test('--list prints one line per scenario, or all details as JSON', async t => {
   const { code, stdout } = await lab('--list')
   t.equal(code, 0)
   t.same(
@@ -30,14 +30,14 @@ t.test('--list shows all scenarios in a line each, and as JSON with all their wo
   t.match(listed[0], { id: String, stolen: String, control: String, demanded_by: Array, stopped_at: Array })
 })
 
-t.test('--explain tells one of them in words', async t => {
+t.test('--explain describes one scenario', async t => {
   const { code, stdout } = await lab('--explain', 'other-connection')
   t.equal(code, 0)
   for (const word of ['second connection', 'stolen', 'control', 'RFC 9266 §2', 'promised at level'])
     t.match(stdout, word)
 })
 
-t.test('it plays at every level over both versions of HTTP, and exits 0 when all was refused', async t => {
+t.test('runs at every level over both HTTP versions, and exits with 0 when all thefts were rejected', async t => {
   const { code, stdout, stderr } = await play('--only', 'no-certificate,other-connection')
   t.equal(code, 0, stderr)
   for (const level of ['certificate', 'proof', 'connection'])
@@ -48,7 +48,7 @@ t.test('it plays at every level over both versions of HTTP, and exits 0 when all
   t.match(stderr, 'running at level connection, TLS 1.3, HTTP/2')
 })
 
-t.test('report on stdout as JSON, JUnit XML and the page as files', async t => {
+t.test('prints JSON, and writes JUnit XML and the HTML report to files', async t => {
   const files = ['--junit', 'lab.xml', '--html', 'lab.html', '--json']
   const { code, stdout } = await play('--level', 'connection', '--http', '2', '--only', 'relay', ...files)
   t.equal(code, 0)
@@ -61,10 +61,10 @@ t.test('report on stdout as JSON, JUnit XML and the page as files', async t => {
   const written = ['lab.xml', 'lab.html'].map(name => readFileSync(join(folder, name), 'utf8'))
   t.match(written[0], /<testcase classname="tlsbound.lab.connection" name="relay">/)
   t.match(written[1], /<h3>relay<\/h3>/)
-  t.notMatch([stdout, ...written].join(), /eyJ|PRIVATE KEY/, 'and no token or key in any of them')
+  t.notMatch([stdout, ...written].join(), /eyJ|PRIVATE KEY/, 'no report contains a token or key')
 })
 
-t.test('with the keys of a test setup more can be tried', async t => {
+t.test('the keys of a test setup enable more scenarios', async t => {
   const only = ['--only', 'same-subject,broken-confirmation', '--level', 'certificate', '--http', '1.1', '--json']
   const outcomes = async (...args: string[]) =>
     JSON.parse((await lab(url, ...only, ...args)).stdout).runs[0].findings.map(
@@ -77,7 +77,7 @@ t.test('with the keys of a test setup more can be tried', async t => {
   t.same(new Set(await outcomes('--pki', 'few')), new Set(['same-subject not tried', 'broken-confirmation not tried']))
 })
 
-t.test('it exits 1 when something was accepted, and says what', async t => {
+t.test('exits with 1 when a theft was accepted, and reports it', async t => {
   const broken = await startBrokenServer('ignoresConnection')
   t.teardown(() => broken.close())
   const { ca, alice } = broken.pki
@@ -96,14 +96,14 @@ t.test('it exits 1 when something was accepted, and says what', async t => {
   )
 })
 
-t.test('it exits 1 when nothing could be tried', async t => {
+t.test('exits with 1 when no scenario could run', async t => {
   const { code, stdout, stderr } = await play('--only', 'stolen-proof', '--level', 'certificate', '--http', '1.1')
   t.equal(code, 1)
   t.match(stdout, /^stolen-proof +–$/m)
-  t.match(stderr, 'Nothing could be tried')
+  t.match(stderr, 'No scenario could run')
 })
 
-t.test('progress is shown on a terminal only', async t => {
+t.test('shows progress only on a terminal', async t => {
   const only = ['--only', 'no-certificate,relay', '--level', 'certificate', '--http', '1.1']
   const words = ['lab', url, '--pki', 'certs', ...only]
   const command = [process.execPath, resolve('src/cli/cli.ts'), ...words].join(' ')
@@ -115,7 +115,7 @@ t.test('progress is shown on a terminal only', async t => {
   t.notMatch(piped.stdout + piped.stderr, '\u001b')
 })
 
-t.test('--gentle takes its time', async t => {
+t.test('--gentle waits between connections', async t => {
   const only = ['--only', 'no-certificate', '--level', 'connection', '--http', '1.1', '--json']
   const [quick, gentle] = [await play(...only), await play(...only, '--gentle')].map(({ stdout }) => JSON.parse(stdout))
   t.match([quick.sums.passed, gentle.sums.passed], [1, 1])
@@ -123,7 +123,7 @@ t.test('--gentle takes its time', async t => {
   t.ok(gentle.runs[0].duration >= 250 * gentle.connections)
 })
 
-t.test('any server is met by its metadata, with what that does not say from options', async t => {
+t.test('reads the server’s metadata, and the rest from options', async t => {
   const rest = ['--only', 'other-certificate,other-connection', '--http', '1.1', '--scope', 'notes:read']
   const { code, stdout } = await play('--profile', 'rfc8705', '--resource', `${url}/api/notes`, ...rest)
   t.equal(code, 0)
@@ -131,7 +131,7 @@ t.test('any server is met by its metadata, with what that does not say from opti
   t.match(stdout, /^ +certificate\n +TLS 1.3\n +HTTP\/1.1$/m)
 })
 
-t.test('options go before the metadata of a server, and what neither says is asked for', async t => {
+t.test('options override the metadata, and a value that neither has is reported as missing', async t => {
   const issuer = new URL('https://idp.example')
   const read = (options: ProfileOptions, metadata?: object) =>
     readProfile(issuer, options, async () => ({ status: metadata ? 200 : 404, headers: {}, text: '', body: metadata }))
@@ -151,18 +151,18 @@ t.test('options go before the metadata of a server, and what neither says is ask
     t.equal(given.tokenEndpoint.href, tokenEndpoint)
     t.equal(given.resource.href, resource)
   }
-  await t.rejects(read({ resource }), /give --token-endpoint/)
-  await t.rejects(read({}, metadata), /give --resource/)
-  await t.rejects(read({ name: 'tlsbound' }, metadata), /give --profile rfc8705/)
+  await t.rejects(read({ resource }), /set --token-endpoint/)
+  await t.rejects(read({}, metadata), /set --resource/)
+  await t.rejects(read({ name: 'tlsbound' }, metadata), /set --profile rfc8705/)
 })
 
-t.test('wrong usage is told before anything is played', async t => {
+t.test('reports wrong usage before any scenario runs', async t => {
   const pki = join(folder, 'certs')
   const wrong: readonly (readonly [RegExp, Values, string[]])[] = [
-    [/address of the server is missing/, { pki }, []],
-    [/unexpected argument .*; give one server/, { pki }, [url, url]],
-    [/is not an https address/, { pki }, ['http://localhost']],
-    [/is not an https address/, { pki }, ['nonsense']],
+    [/URL of the server is missing/, { pki }, []],
+    [/unexpected argument .*; expected one server/, { pki }, [url, url]],
+    [/is not an https URL/, { pki }, ['http://localhost']],
+    [/is not an https URL/, { pki }, ['nonsense']],
     [/--pki FOLDER \(TLSBOUND_LAB_PKI\) is missing/, {}, [url]],
     [/no scenario other-conection; did you mean other-connection\?/, { explain: 'other-conection' }, []],
     [/no scenario nonsense/, { pki, only: 'relay,nonsense' }, [url]],
@@ -171,7 +171,7 @@ t.test('wrong usage is told before anything is played', async t => {
     [/--http must be one of 1.1, 2/, { pki, http: '3' }, [url]],
     [/--level must be one of/, { pki, level: 'bearer' }, [url]],
     [/--profile must be one of/, { pki, profile: 'oauth' }, [url]],
-    [/offers no level proof/, { pki, profile: 'rfc8705', resource: '/api/whoami', level: 'proof' }, [url]],
+    [/does not offer level proof/, { pki, profile: 'rfc8705', resource: '/api/whoami', level: 'proof' }, [url]],
   ]
   for (const [words, values, names] of wrong) {
     const refused = async () => command.run(values, names)
@@ -181,10 +181,10 @@ t.test('wrong usage is told before anything is played', async t => {
   }
   const { code, stderr } = await lab()
   t.equal(code, 2)
-  t.match(stderr, 'address of the server is missing')
+  t.match(stderr, 'URL of the server is missing')
 })
 
-t.test('what prevents the play is told in one sentence', async t => {
+t.test('reports an error before the first scenario in one line', async t => {
   const pki = join(folder, 'certs')
   writeDemoPki(join(folder, 'others'))
   const mixed = t.testdir({ 'ca.crt': readFileSync(join(folder, 'others', 'ca.crt'), 'utf8') })

@@ -1,5 +1,5 @@
-// `tlsbound scan`: our tokens in files, on stdin and in the history of a repository; reported, they end. The real command as
-// a process of its own, a real repository, a real server. OA27, LK01, LK03, CF11.
+// `tlsbound scan` as a process: finds tokens in files, on stdin and in the history of a real repository; the real
+// server revokes reported ones. OA27, LK01, LK03, CF11.
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ import { type Ended, run } from '../helpers/process/process.ts'
 import { register, startGrant } from '../helpers/tokens/grants.ts'
 import { leaksOf } from '../helpers/tokens/leaks.ts'
 
-t.setTimeout(600_000) // every call is a process of its own
+t.setTimeout(600_000) // each call is a process
 const plain = { grant_types: ['client_credentials'], token_bindings: ['certificate'] }
 const clients = [
   register('alice'),
@@ -37,20 +37,20 @@ for (const name of ['scanner', 'carol']) {
   writeFileSync(join(cwd, 'certs', `${name}.key`), key, { mode: 0o600 })
 }
 const as = (who: string) => ['--ca', 'certs/ca.crt', '--cert', `certs/${who}.crt`, '--key', `certs/${who}.key`]
-/** Connected anew where it is needed: a connection on which nothing is asked for long ends. */
+/** Connects anew where needed: idle connections are closed. */
 const connect = (who: 'alice' | 'bob') => server.connect(who)
 const [refreshToken, opaque] = [buildOpaqueToken('rt', randomBytes(32)), buildOpaqueToken('at', randomBytes(32))]
 
-/** Runs the command; whatever it finds, it shows no token. */
+/** Runs the command, and verifies that its output contains no token. */
 async function scan(args: readonly string[], secrets: readonly string[], input?: string): Promise<Ended> {
   const ended = await runCommand(t, ['scan', ...args], { cwd, ...(input !== undefined && { input }) })
   for (const secret of secrets)
     for (const part of secret.split(/[._]/).filter(text => text.length > 8))
-      t.notOk((ended.stdout + ended.stderr).includes(part), 'no part of a token is shown')
+      t.notOk((ended.stdout + ended.stderr).includes(part), 'output contains no part of a token')
   return ended
 }
 
-/** What a call rejects with. */
+/** Returns the error that a call rejects with. */
 const problemOf = async (call: () => unknown): Promise<unknown> => {
   try {
     return await call()
@@ -59,7 +59,7 @@ const problemOf = async (call: () => unknown): Promise<unknown> => {
   }
 }
 
-/** A folder of files, by their paths. */
+/** Creates a folder with files by their paths. */
 function makeFolder(files: Readonly<Record<string, string | Buffer>>): string {
   const folder = mkdtempSync(join(cwd, 'scan-'))
   for (const [path, content] of Object.entries(files)) {
@@ -69,7 +69,7 @@ function makeFolder(files: Readonly<Record<string, string | Buffer>>): string {
   return folder.slice(cwd.length + 1)
 }
 
-t.test('tokens in files are found by file, line and column, and nothing else is', async t => {
+t.test('finds tokens in files by file, line and column, and nothing else', async t => {
   const alice = await connect('alice')
   const { access, refresh } = await startGrant(alice)
   const bound = await alice.token({ token_binding: 'certificate' })
@@ -77,7 +77,7 @@ t.test('tokens in files are found by file, line and column, and nothing else is'
   const folder = makeFolder({
     'a/.env': `NAME=x\nTOKEN=${refresh}\n`,
     'b/binary.bin': Buffer.concat([randomBytes(70_000), Buffer.from(`\n${opaque}`), randomBytes(100)]),
-    'b/long': `${'x'.repeat(65_500)}${access}${'-x'.repeat(40_000)}`, // over the end of what is read at once
+    'b/long': `${'x'.repeat(65_500)}${access}${'-x'.repeat(40_000)}`, // crosses the end of a chunk
     'b/none': `${opaque.slice(0, -1)}\ntlsbound_at_${'x'.repeat(49)}\n`,
     'c.log': `{"authorization":"Bearer ${bound}"}`,
   })
@@ -92,7 +92,7 @@ t.test('tokens in files are found by file, line and column, and nothing else is'
   t.match(lines[1], /b\/binary\.bin:\d+:1: opaque access token tlsbound_at_…/)
   t.match(
     lines[2],
-    /b\/long:1:65501: signed access token eyJ…, .*: worthless elsewhere: it is valid on the TLS connection/,
+    /b\/long:1:65501: signed access token eyJ…, .*: worthless elsewhere: it is valid only on the TLS connection/,
   )
   t.match(
     lines[3],
@@ -120,7 +120,7 @@ t.test('tokens in files are found by file, line and column, and nothing else is'
   ])
 })
 
-t.test('links are not followed, what cannot be read is named, and is no good news (LK03)', async t => {
+t.test('does not follow links, and reports unreadable files as a failure (LK03)', async t => {
   const inner = makeFolder({ secret: opaque })
   const outer = makeFolder({ good: 'nothing', '\u001b[2Jsteer\nme': opaque })
   symlinkSync(join(cwd, inner, 'secret'), join(cwd, outer, 'link'))
@@ -144,7 +144,7 @@ t.test('links are not followed, what cannot be read is named, and is no good new
   }
 })
 
-t.test('a token that a commit brought and a later one took away is found in the history (CF11)', async t => {
+t.test('finds a token in the history that a later commit removed (CF11)', async t => {
   const folder = makeFolder({ 'src/a b.txt': 'nothing\n', 'certs/key.pem': server.pki.alice.key })
   const repository = join(cwd, folder)
   const time = '2026-03-01T12:00:00+01:00'
@@ -217,7 +217,7 @@ t.test('a token that a commit brought and a later one took away is found in the 
   t.match(await scan(['--git', 'certs'], []), { code: 1, stdout: '', stderr: /^tlsbound: git cannot read certs: / })
 })
 
-t.test('what is reported ends, and the report says so; nothing else is sent', async t => {
+t.test('reported tokens are revoked; nothing else is sent', async t => {
   const [alice, bob] = [await connect('alice'), await connect('bob')]
   const [signed, opaqueGrant] = [await startGrant(alice), await startGrant(bob)]
   const other = await startGrant(alice)
@@ -230,7 +230,7 @@ t.test('what is reported ends, and the report says so; nothing else is sent', as
   const secrets = [signed.access, opaqueGrant.refresh, refreshToken]
   const since = server.events.length
   t.match(await scan([folder], secrets), { code: 1 })
-  t.same(server.events.slice(since), [], 'without --report nobody is told')
+  t.same(server.events.slice(since), [], 'without --report nothing is sent')
 
   const { code, stdout, stderr } = await scan([folder, '--report', origin, ...as('scanner')], secrets)
   t.match(
@@ -254,7 +254,7 @@ t.test('what is reported ends, and the report says so; nothing else is sent', as
   t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'what has not leaked lives')
 
   const again = await scan([folder, '--report', origin, ...as('scanner')], secrets)
-  t.match(again.stderr, /\nReported 3 tokens/, 'again it is the same')
+  t.match(again.stderr, /\nReported 3 tokens/, 'a second report has the same result')
   t.equal(leaksOf(server, since).length, 2)
   t.match(await scan(['certs/ca.crt', '--report', origin, ...as('scanner')], []), {
     code: 0,
@@ -262,7 +262,7 @@ t.test('what is reported ends, and the report says so; nothing else is sent', as
   })
 })
 
-t.test('a report that is not taken is a failure, told in one sentence', async t => {
+t.test('a rejected report is a failure with one line', async t => {
   const alice = await connect('alice')
   const { access } = await startGrant(alice)
   const folder = makeFolder({ a: access })
@@ -274,7 +274,7 @@ t.test('a report that is not taken is a failure, told in one sentence', async t 
   t.match(await alice.get('/api/whoami', access), { status: 200 })
 })
 
-t.test('wrong usage is told before anything is read', async t => {
+t.test('reports wrong usage before anything is read', async t => {
   for (const [values, words] of [
     [{}, []],
     [{ report: origin }, []],
@@ -286,7 +286,7 @@ t.test('wrong usage is told before anything is read', async t => {
   t.match(await scan([], []), { code: 2, stdout: '', stderr: /^tlsbound: a path to search/ })
 })
 
-t.test('reports are as few as hold all tokens, and each is one that a server takes', t => {
+t.test('uses as few reports as possible, each of a size that a server accepts', t => {
   const finding = { path: 'p'.repeat(5000), line: 1, column: 1, kind: 'signed access token' } as Finding
   const tokens = new Map(Array.from({ length: 250 }, (_, index) => [`${index}.${'x'.repeat(700)}`, finding]))
   const reports = [...buildReports(tokens)]
@@ -296,12 +296,12 @@ t.test('reports are as few as hold all tokens, and each is one that a server tak
     [...tokens.keys()],
   )
   for (const body of reports) t.ok(Buffer.byteLength(body) <= maximumReport)
-  for (const body of reports.slice(0, -1)) t.ok(Buffer.byteLength(body) > maximumReport - 2000, 'and is full')
+  for (const body of reports.slice(0, -1)) t.ok(Buffer.byteLength(body) > maximumReport - 2000, 'and is nearly full')
   const short = new Map(Array.from({ length: 250 }, (_, index) => [`${index}`, { ...finding, path: 'x' }]))
   t.same(
     [...buildReports(short)].map(body => JSON.parse(body).length),
     [250],
-    'the server has no limit of entries',
+    'the server does not limit the number of entries',
   )
   t.end()
 })

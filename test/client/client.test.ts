@@ -1,4 +1,4 @@
-// createClient against the real server: every level over both protocols, in every form that undici has, and its end.
+// createClient against the real server: every level over both protocols, every API of undici, and closing.
 import { Readable, Writable } from 'node:stream'
 import t from 'tap'
 import { FormData, fetch, Request, request, stream } from 'undici'
@@ -12,7 +12,7 @@ const note = { method: 'POST', headers: { 'content-type': 'application/json' }, 
 for (const http2 of [true, false]) {
   const protocol = http2 ? 'h2' : 'http/1.1'
   for (const tokenBinding of ['connection', 'certificate', 'proof'] as const)
-    t.test(`over ${protocol} a client at level ${tokenBinding} gets its tokens by itself`, async t => {
+    t.test(`over ${protocol} a client at level ${tokenBinding} requests its own tokens`, async t => {
       const { server, origin, identity } = await startServerBehindRelay(t)
       const scope = 'notes:read notes:write'
       const client = createClient({ origin, identity, http2, tokenBinding, scope })
@@ -34,7 +34,7 @@ for (const http2 of [true, false]) {
       )
     })
 
-  t.test(`over ${protocol} undici's own functions work through the dispatcher`, async t => {
+  t.test(`over ${protocol} supports undici's request, stream and pipeline through the dispatcher`, async t => {
     const { origin, identity } = await startServerBehindRelay(t)
     const client = createClient({ origin, identity, http2 })
     t.teardown(() => client.close())
@@ -65,7 +65,7 @@ for (const http2 of [true, false]) {
     t.equal(client.state().counts.repeated, 0)
   })
 
-  t.test(`over ${protocol} forms, HEAD, compressed and empty answers pass`, async t => {
+  t.test(`over ${protocol} supports forms, HEAD, compressed and empty responses`, async t => {
     const upstream = await startFakeUpstream(
       t,
       async (request, response, seen) => {
@@ -96,10 +96,10 @@ for (const http2 of [true, false]) {
     t.match([head.status, await head.text()], [200, ''])
     t.equal((await client.fetch('/any', { method: 'DELETE' })).status, 204)
     t.equal(await (await client.fetch('/any')).text(), 'answer')
-    t.equal(upstream.handshakes, 1, 'all over one connection, HEAD too')
+    t.equal(upstream.handshakes, 1, 'all requests use one connection, including HEAD')
   })
 
-  t.test(`over ${protocol} a client that is closed finishes what is under way, and takes nothing new`, async t => {
+  t.test(`over ${protocol} a closed client completes the requests under way and rejects new ones`, async t => {
     let answer: () => void = () => {}
     const upstream = await startFakeUpstream(
       t,
@@ -121,7 +121,7 @@ for (const http2 of [true, false]) {
     t.same(client.state().connections, [])
   })
 
-  t.test(`over ${protocol} a client that is destroyed ends what is under way`, async t => {
+  t.test(`over ${protocol} a destroyed client aborts the requests under way`, async t => {
     const upstream = await startFakeUpstream(t, () => {}, { http2 })
     const client = createClient({ ...upstream, http2 })
     const underWay = client.fetch('/never')
@@ -131,7 +131,7 @@ for (const http2 of [true, false]) {
   })
 }
 
-t.test('an idle client keeps no process alive', async t => {
+t.test('an idle client does not keep the process alive', async t => {
   const { origin, identity } = await startServerBehindRelay(t)
   const script = `
     import { createClient } from './src/client/client.ts'
@@ -145,11 +145,11 @@ t.test('an idle client keeps no process alive', async t => {
   t.match(ended, { code: 0, stdout: 'alice\nalice\nsoon\n' }, 'long before its connections would time out')
 })
 
-t.test('state() is what a status page may show', async t => {
+t.test('state() returns only what a status page may show', async t => {
   const { origin, identity } = await startServerBehindRelay(t)
   const client = createClient({ origin, identity })
   t.teardown(() => client.close())
-  t.same(client.state().connections, [], 'nothing before the first request')
+  t.same(client.state().connections, [], 'no connection before the first request')
   const seen = (await (await client.fetch('/binding')).json()) as {
     bindings: object
     certificate: { 'x5t#S256': string }

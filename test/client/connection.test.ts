@@ -1,4 +1,4 @@
-// Whom the client speaks to, and what it says when nobody is there. GW04, GW08.
+// Which servers the client connects to, and its errors when none responds. GW04, GW08.
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { inspect } from 'node:util'
@@ -20,7 +20,7 @@ const identity = { certificate: pki.alice.certificate, key: pki.alice.key, ca: p
 const serverCertificate = { issuer: pki.ca, extendedKeyUsage: ['serverAuth'] } as const
 const day = 86_400_000
 
-t.test('a server that is not the one that was asked for gets no request', async t => {
+t.test('sends no request to a server whose certificate does not match', async t => {
   const subject = [['CN', 'localhost']] as const // which no longer names a server (RFC 9110 §4.3.4)
   const named = (dns: string) => issueCertificate({ ...serverCertificate, subject, altNames: [{ dns }] })
   const expired = issueCertificate({
@@ -51,7 +51,7 @@ t.test('a server that is not the one that was asked for gets no request', async 
       for (const failure of failures) t.match(failure, { name: 'ClientError', code, cause: Error })
       t.match(client.state().lastProblem, { code })
       await t.rejects(client.fetch('/'), { code }, 'it is not worth waiting for')
-      t.ok(upstream.handshakes <= 2, 'nor worth many connections')
+      t.ok(upstream.handshakes <= 2, 'and opens few connections')
       t.same(upstream.seen, [])
       letPass(t, 10)
       upstream.server.setSecureContext({ cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate })
@@ -60,7 +60,7 @@ t.test('a server that is not the one that was asked for gets no request', async 
     }
 })
 
-t.test('an address serves as a name where the certificate has it, and nothing switches the check off', async t => {
+t.test('accepts an IP address that the certificate contains, and the check cannot be disabled', async t => {
   const upstream = await startFakeUpstream(t, answer, { pki, http2: true })
   const byAddress = { ...upstream, origin: `https://127.0.0.1:${upstream.port}`, issuer: upstream.origin }
   const client = createClient({ ...byAddress, tokenBinding: 'certificate' })
@@ -78,15 +78,15 @@ t.test('an address serves as a name where the certificate has it, and nothing sw
   await t.rejects(trusting.fetch('/'), { code: 'server_untrusted' }, 'GW08')
 })
 
-t.test('a server that refuses our certificate is told apart from one that is not there', async t => {
+t.test('distinguishes a server that rejects the certificate from an unreachable one', async t => {
   const folder = writePki(t, { pki })
   const port = await findFreePort()
-  // OpenSSL says why in an alert; TLS 1.3 sends it after the client has finished its handshake.
+  // OpenSSL gives the reason in an alert; TLS 1.3 sends it after the client has finished its handshake.
   const files = ['-cert', 'server.crt', '-key', 'server.key', '-CAfile', 'ca.crt']
   const options = ['-accept', `127.0.0.1:${port}`, '-Verify', '1', '-verify_return_error', '-quiet', '-www']
   startProgram(t, 'openssl', ['s_server', ...files, ...options], folder)
   const stranger = { certificate: pki.stranger.certificate, key: pki.stranger.key, ca: pki.ca.certificate }
-  const client = createClient({ origin: `https://localhost:${port}`, identity: stranger, patience: 10 })
+  const client = createClient({ origin: `https://localhost:${port}`, identity: stranger, timeout: 10 })
   t.teardown(() => client.close())
   await t.rejects(client.fetch('/'), {
     code: 'certificate_refused',
@@ -94,7 +94,7 @@ t.test('a server that refuses our certificate is told apart from one that is not
   })
 })
 
-t.test('where nothing answers, a request waits as long as it has patience, and names the last cause', async t => {
+t.test('without a server, a request waits for its timeout and then reports the last cause', async t => {
   const port = await findFreePort()
   const sockets = new Set<Socket>()
   const listen = async (serve: (socket: Socket) => void) => {
@@ -116,22 +116,22 @@ t.test('where nothing answers, a request waits as long as it has patience, and n
   }
   const table: [string, string, RegExp][] = [
     ['a closed port', `https://localhost:${port}`, /ECONNREFUSED/],
-    ['a server that hangs up', await listen(hangUp), /ECONNRESET|disconnected/],
+    ['a server that closes connections', await listen(hangUp), /ECONNRESET|disconnected/],
     [
-      'a server that speaks something else',
+      'a server with another protocol',
       await listen(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
       /SSL|EPROTO|wrong version/i,
     ],
-    ['a server that says nothing', await listen(() => {}), /./],
+    ['a silent server', await listen(() => {}), /./],
   ]
   await Promise.all(
     table.map(async ([name, origin, cause]) => {
-      const client = createClient({ origin, identity, patience: 2 })
+      const client = createClient({ origin, identity, timeout: 2 })
       const started = performance.now()
       const failure = await client.fetch('/').catch((error: ClientError) => error)
       t.match(failure, { name: 'ClientError', code: 'timed_out' }, name)
       t.ok(performance.now() - started >= 1900, name)
-      if (name !== 'a server that says nothing') {
+      if (name !== 'a silent server') {
         t.match(failure, { cause: { code: 'cannot_connect', cause: Error } }, name)
         t.match(`${(failure as ClientError).message}`, cause, name)
         t.match(client.state().lastProblem, { code: 'cannot_connect' }, name)
@@ -139,10 +139,10 @@ t.test('where nothing answers, a request waits as long as it has patience, and n
       await client.close()
     }),
   )
-  t.ok(attempts > 1 && attempts < 50, `it tries again, but not all the time: ${attempts} times in two seconds`)
+  t.ok(attempts > 1 && attempts < 50, `it retries, with pauses: ${attempts} times in two seconds`)
 })
 
-t.test('no connection is resumed, whatever the server offers', async t => {
+t.test('resumes no TLS session, even when the server offers tickets', async t => {
   const upstream = await startFakeUpstream(t, (_request, response, seen) => response.end('answer', () => seen.cut()), {
     pki,
   })
@@ -157,7 +157,7 @@ t.test('no connection is resumed, whatever the server offers', async t => {
   t.same(reused, [false, false, false])
 })
 
-t.test('a server that speaks TLS and then nonsense is an error in time', async t => {
+t.test('a server that sends garbage after the handshake causes an error before the timeout', async t => {
   const nonsense: [string, string][] = [
     ['http/1.1', 'nonsense'],
     ['http/1.1', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 7\r\n\r\n{}'],
@@ -179,7 +179,7 @@ t.test('a server that speaks TLS and then nonsense is an error in time', async t
       })
       await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
       const origin = `https://localhost:${(server.address() as AddressInfo).port}`
-      const client = createClient({ origin, identity, patience: 3 })
+      const client = createClient({ origin, identity, timeout: 3 })
       const failure = await client.fetch('/').catch((error: ClientError) => error)
       t.match(
         failure,
@@ -192,7 +192,7 @@ t.test('a server that speaks TLS and then nonsense is an error in time', async t
   )
 })
 
-t.test('a signal ends waiting too', async t => {
+t.test('a signal also ends a wait', async t => {
   const client = createClient({ origin: `https://localhost:${await findFreePort()}`, identity })
   t.teardown(() => client.close())
   await t.rejects(client.fetch('/', { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
@@ -200,7 +200,7 @@ t.test('a signal ends waiting too', async t => {
   await t.rejects(late, { name: 'TimeoutError' })
 })
 
-t.test('a server that comes back is found again, by requests that wait and by later ones', async t => {
+t.test('reconnects to a restarted server, for waiting and for later requests', async t => {
   for (const http2 of [true, false]) {
     const { relay, origin, identity: alice, server } = await startServerBehindRelay(t)
     const client = createClient({ origin, identity: alice, http2 })
@@ -217,7 +217,7 @@ t.test('a server that comes back is found again, by requests that wait and by la
   }
 })
 
-t.test('twenty clients come back after a restart without storming the server', async t => {
+t.test('twenty clients reconnect after a restart without flooding the server', async t => {
   const { relay, origin, identity: alice, server } = await startServerBehindRelay(t)
   const clients = Array.from({ length: 20 }, () => createClient({ origin, identity: alice }))
   t.teardown(() => Promise.all(clients.map(client => client.close())))
@@ -230,10 +230,10 @@ t.test('twenty clients come back after a restart without storming the server', a
   const before = relay.count
   relay.target = server.port
   t.ok((await back).every(status => status === 200))
-  t.equal(relay.count - before, 20, 'one connection each')
+  t.equal(relay.count - before, 20, 'one connection per client')
 })
 
-t.test('waiting grows with failures, is spread at random, and ends with the first success', async t => {
+t.test('the backoff grows with failures, is random, and ends with the first success', async t => {
   const [{ random }, { now }] = [Math, performance]
   performance.now = () => 1000
   t.teardown(() => {
@@ -251,11 +251,11 @@ t.test('waiting grows with failures, is spread at random, and ends with the firs
     backoff.succeeded()
     t.equal(backoff.left, 0)
     backoff.failed(2000)
-    t.equal(backoff.left, 2000 + fraction * 100, 'or as the server says, and a little')
+    t.equal(backoff.left, 2000 + fraction * 100, 'or the server’s delay plus jitter')
   }
 })
 
-t.test('a channel never reconnects, and says when it has ended', async t => {
+t.test('a channel never reconnects, and reports its end', async t => {
   for (const http2 of [true, false]) {
     const { relay, origin, identity: alice } = await startServerBehindRelay(t)
     const channel = await connect(origin, alice, { http2 })
@@ -272,12 +272,12 @@ t.test('a channel never reconnects, and says when it has ended', async t => {
 
     const other = await connect(origin, alice, { http2 })
     await other.close()
-    t.match([await other.closed, other.open], [undefined, false], 'an end of its own is no problem')
+    t.match([await other.closed, other.open], [undefined, false], 'closing it is not reported as a problem')
     await t.rejects(ask())
   }
 })
 
-t.test('what is printed of a channel or a client holds no secret', async t => {
+t.test('printing a channel or a client reveals no secret', async t => {
   const { server, origin, identity: alice } = await startServerBehindRelay(t)
   for (const http2 of [true, false])
     for (const tokenBinding of ['proof', 'connection'] as const) {

@@ -1,4 +1,4 @@
-// Certificate and key from files that change while the client runs.
+// Certificate and key files that change while the client runs.
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { startServerBehindRelay } from '../helpers/client/relay.ts'
 import { letPass } from '../helpers/monotonic.ts'
 import { until } from '../helpers/until.ts'
 
-/** Files of an identity, and what rewrites them, each time with another mtime or inode. */
+/** Files of an identity, with functions that rewrite them, each time with another mtime or inode. */
 function writeFiles(t: Test, { certificate, key }: Identity, ca: Identity) {
   const folder = mkdtempSync(join(tmpdir(), 'identity-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
@@ -28,7 +28,7 @@ function writeFiles(t: Test, { certificate, key }: Identity, ca: Identity) {
 const renew = (ca: Identity, name = 'alice') =>
   issueCertificate({ issuer: ca, subject: [['CN', name]], extendedKeyUsage: ['clientAuth'] })
 
-t.test('a renewed certificate is used within a second, and what is under way is finished with the old one', async t => {
+t.test('uses a renewed certificate within a second, and completes requests under way with the old one', async t => {
   for (const http2 of [true, false]) {
     let finish = () => {}
     const upstream = await startFakeUpstream(
@@ -69,7 +69,7 @@ t.test('a renewed certificate is used within a second, and what is under way is 
   }
 })
 
-t.test('a token for the old certificate is not used with the new one', async t => {
+t.test('does not use a token of the old certificate with the new one', async t => {
   const { server, origin } = await startServerBehindRelay(t)
   const { alice, ca } = server.pki
   for (const tokenBinding of ['certificate', 'proof', 'connection'] as const) {
@@ -87,7 +87,7 @@ t.test('a token for the old certificate is not used with the new one', async t =
   t.notOk(server.events.some(({ event }) => event === 'token.refused'))
 })
 
-t.test('files that cannot be used at first are a mistake; later ones leave things as they were', async t => {
+t.test('rejects invalid files at the start; later, invalid files leave the identity unchanged', async t => {
   const upstream = await startFakeUpstream(t, (_request, response) => response.end())
   const { alice, bob, ca } = upstream.pki
   const { write, path, files } = writeFiles(t, alice, ca)
@@ -125,7 +125,7 @@ t.test('files that cannot be used at first are a mistake; later ones leave thing
   t.match([upstream.handshakes, problems.length], [2, changes.length])
 })
 
-t.test('the common name of the certificate is the client_id, unless one is given', async t => {
+t.test('the client_id defaults to the common name of the certificate', async t => {
   const upstream = await startFakeUpstream(t, (_request, response) => response.end())
   const { ca } = upstream.pki
   const ids: (string | null)[] = []

@@ -1,4 +1,4 @@
-// No token goes anywhere but to the client's own origin, and the client's own headers are nobody else's. GW03, GW11.
+// Tokens are sent only to the client's own origin, and callers cannot set the client's own headers. GW03, GW11.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
@@ -6,7 +6,7 @@ import { type Dispatcher, Request } from 'undici'
 import { connect, createClient } from '../../src/client/client.ts'
 import { json, startFakeUpstream } from '../helpers/client/fake-upstream.ts'
 
-t.test('a request that could go elsewhere is refused before anything is sent', async t => {
+t.test('rejects a request to another origin before anything is sent', async t => {
   const upstream = await startFakeUpstream(t, (_request, response) => response.end('answer'))
   const elsewhere = await startFakeUpstream(t, (_request, response) => response.end('elsewhere'))
   const client = createClient(upstream)
@@ -30,7 +30,7 @@ t.test('a request that could go elsewhere is refused before anything is sent', a
   const asked = (options: Partial<Dispatcher.RequestOptions>) =>
     client.dispatcher.request({ path: '/', method: 'GET', ...options })
   await t.rejects(asked({ origin: elsewhere.origin }), { code: 'wrong_origin' })
-  await t.rejects(asked({ path: `${elsewhere.origin}/` }), TypeError, 'an absolute address is no path')
+  await t.rejects(asked({ path: `${elsewhere.origin}/` }), TypeError, 'an absolute URL is not a path')
   await t.rejects(asked({ path: 'relative' }), TypeError)
   await t.rejects(asked({ method: 'CONNECT' }))
   await t.rejects(client.dispatcher.upgrade({ path: '/', protocol: 'websocket' }), TypeError)
@@ -44,12 +44,12 @@ t.test('a request that could go elsewhere is refused before anything is sent', a
     `${upstream.origin}/`,
     `HTTPS://LOCALHOST:${port}/%2e%2e//x`,
   ])
-    t.equal((await client.fetch(address)).status, 200, `but ${address} is ours`)
+    t.equal((await client.fetch(address)).status, 200, `but ${address} is the own origin`)
   t.equal((await asked({ path: '//evil.example/@x', origin: upstream.origin })).statusCode, 200)
   t.equal(upstream.seen.at(-1)?.path, '//evil.example/@x', 'a path is a path, whatever it looks like')
 })
 
-t.test('a redirect elsewhere ends with an error, and the token stays here', async t => {
+t.test('rejects a redirect to another origin, which gets no token', async t => {
   const elsewhere = await startFakeUpstream(t, (_request, response) => response.end('elsewhere'))
   const plain = createServer((request, response) => response.end(request.headers.authorization ?? 'nothing'))
   await new Promise<void>(resolve => plain.listen(0, '127.0.0.1', resolve))
@@ -67,17 +67,17 @@ t.test('a redirect elsewhere ends with an error, and the token stays here', asyn
     await t.rejects(client.fetch(`/302?to=${encodeURIComponent(to)}`), { code: 'wrong_origin' }, to)
   t.equal(elsewhere.handshakes, 0)
   const followed = await client.fetch('/302?to=/here')
-  t.match([followed.status, followed.redirected], [200, true], 'here it is followed')
+  t.match([followed.status, followed.redirected], [200, true], 'a redirect within the origin is followed')
   const again = await client.fetch('/307?to=/here', { method: 'POST', body: 'text' })
   t.match(await again.json(), { method: 'POST' })
   t.equal(
     (await client.dispatcher.request({ path: '/302?to=/here', method: 'GET' })).statusCode,
     302,
-    'undici leaves it alone',
+    'undici does not follow it',
   )
 })
 
-t.test('a request with a header that is the client’s to write is a mistake', async t => {
+t.test('rejects a request with a header that only the client sets', async t => {
   const upstream = await startFakeUpstream(t, (request, response) => json(response, 200, request.headers))
   const client = createClient(upstream)
   t.teardown(() => client.close())
@@ -113,10 +113,10 @@ t.test('a request with a header that is the client’s to write is a mistake', a
     { 'transfer-encoding': 'chunked' },
   ])
     await t.rejects(client.dispatcher.request({ path: '/', method: 'GET', headers }), { code: 'UND_ERR_INVALID_ARG' })
-  t.equal(upstream.handshakes, 1, 'a request that cannot be right costs no connection')
+  t.equal(upstream.handshakes, 1, 'an invalid request opens no connection')
 })
 
-t.test('options that cannot be right are told at once', async t => {
+t.test('rejects invalid options at creation', async t => {
   const upstream = await startFakeUpstream(t, () => {})
   const { identity, pki } = upstream
   const origins = [
@@ -133,7 +133,7 @@ t.test('options that cannot be right are told at once', async t => {
   }
   t.throws(() => createClient({ ...upstream, connections: 0 }), TypeError)
   t.throws(() => createClient({ ...upstream, connections: 1.5 }), TypeError)
-  t.throws(() => createClient({ ...upstream, patience: Number.NaN }), TypeError)
+  t.throws(() => createClient({ ...upstream, timeout: Number.NaN }), TypeError)
   const unusable = { name: 'ClientError', code: 'identity_unusable' }
   t.throws(() => createClient({ ...upstream, identity: { ...identity, key: pki.bob.key } }), unusable)
   t.throws(() => createClient({ ...upstream, identity: { ...identity, ca: '' } }), unusable)

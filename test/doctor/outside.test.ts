@@ -122,7 +122,7 @@ t.test('another server: old versions, metadata of somebody else, and no page tha
     /^✗ TLS 1\.1 or TLS 1\.0 is accepted; switch both off/,
   ])
   t.match(of('metadata', findings), [
-    /^✗ .*the document is that of "https:\/\/as\.example", not of the issuer .*; give the issuer exactly as it names itself$/,
+    /^✗ .*the document is that of "https:\/\/as\.example", not of the issuer .*; set the issuer exactly as it names itself$/,
   ])
   t.match(of('binding', findings), [/^✗ /])
 
@@ -133,7 +133,7 @@ t.test('another server: old versions, metadata of somebody else, and no page tha
   const some = await look(bare, 'alice')
   t.match(of('metadata', some), [
     /^✓ the metadata is that of /,
-    /^✗ .*token_endpoint in the metadata of the issuer is "http:\/\/localhost\/token"; it must be an https address/,
+    /^✗ .*token_endpoint in the metadata of the issuer is "http:\/\/localhost\/token"; it must be an https URL/,
     /^✓ jwks_uri: /,
     '✗ the metadata says of no binding that its tokens have it',
     '✗ its key set has no keys',
@@ -173,10 +173,10 @@ t.test('nobody there, another name, another authority: one failure that says so'
   const ca = pki.ca.certificate
   const name = await examineOutside({ url: `https://127.0.0.2:${port}`, identity: undefined, ca, now: Date.now() })
   t.match(of('tls', name), [
-    /^✗ 127\.0\.0\.2:\d+: (the certificate of the server is for .*it is not for 127\.0\.0\.2|nothing accepts connections)/,
+    /^✗ 127\.0\.0\.2:\d+: (the server certificate is for .*, not for 127\.0\.0\.2|nothing accepts connections)/,
   ])
   const stranger = issueCertificate({ ca: true, subject: [['CN', 'x']] }).certificate
   const other = await examineOutside({ url: server.origin, identity: undefined, ca: stranger, now: Date.now() })
-  t.match(of('tls', other), [/^✗ localhost:\d+: the certificate of the server is not trusted/])
+  t.match(of('tls', other), [/^✗ localhost:\d+: the server certificate is not trusted/])
   t.ok(other.every(({ verdict, remedy, check }) => verdict !== 'failure' || remedy !== undefined || check === ''))
 })

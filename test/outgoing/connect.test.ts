@@ -1,4 +1,4 @@
-// The one function that opens TLS connections: which servers it accepts, and what it says of the others. RFC 9525.
+// The only function that opens TLS connections: which servers it accepts, and its errors for the others. RFC 9525.
 import { once } from 'node:events'
 import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -14,7 +14,7 @@ import { authority, drip, serverIdentity, startTcpServer, startTlsServer } from 
 const ca = authority.certificate
 const hour = 3_600_000
 
-/** What becomes of a connection: the socket, which the test closes, or the error. */
+/** The result of a connection attempt: the socket, which the test closes, or the error. */
 async function open(t: { teardown(end: () => unknown): void }, options: ConnectTlsOptions): Promise<TLSSocket | Error> {
   try {
     const socket = await connectTls(options)
@@ -25,7 +25,7 @@ async function open(t: { teardown(end: () => unknown): void }, options: ConnectT
   }
 }
 
-t.test('accepts a certificate by its alternative names alone, and names them when none is the host', async t => {
+t.test('accepts a certificate only by its alternative names, and reports them on a mismatch', async t => {
   const rows: [altNames: AltName[], host: string, accepted: boolean][] = [
     [[{ dns: 'localhost' }], 'localhost', true],
     [[{ dns: 'localhost' }], 'LOCALHOST', true],
@@ -44,7 +44,7 @@ t.test('accepts a certificate by its alternative names alone, and names them whe
     [[{ dns: 'localhost.other.example' }], 'localhost', false],
     [[{ dns: 'localhost\0.other.example' }], 'localhost', false],
     [[{ dns: '*' }], 'localhost', false],
-    [[{ dns: '*.example' }], 'b.example', false], // a public suffix, for all we know
+    [[{ dns: '*.example' }], 'b.example', false], // possibly a public suffix
     [[{ dns: '*.b.example' }], 'b.example', false],
     [[{ dns: '*.b.example' }], 'x.a.b.example', false],
     [[{ dns: 'a*.b.example' }], 'ab.b.example', false],
@@ -60,9 +60,9 @@ t.test('accepts a certificate by its alternative names alone, and names them whe
     t.equal(!(found instanceof Error), accepted, name)
     if (accepted) continue
     t.match(found, { name: 'OutgoingError', code: 'name_mismatch', address: `127.0.0.1:${port}` }, name)
-    t.match((found as Error).message, `it is not for ${servername.replace(/\.$/, '')}: `)
+    t.match((found as Error).message, `not for ${servername.replace(/\.$/, '')}; `)
     for (const names of altNames.slice(0, 1).flatMap(Object.values))
-      t.match((found as Error).message, String(names).split('\0')[0] as string, 'says which names it has')
+      t.match((found as Error).message, String(names).split('\0')[0] as string, 'the message lists its names')
   }
 })
 
@@ -81,30 +81,30 @@ const expiredAuthority = issueCertificate({
   ...past,
 })
 
-/** A server of each kind that is not accepted, and what is said of it. */
+/** Servers of each kind that is rejected, with their errors. */
 const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => Promise<Partial<ConnectTlsOptions>>]>> =
   {
-    'a name that no DNS has': [
+    'an unknown host name': [
       'host_unknown',
       /^nosuch\.example:1: the name nosuch\.example has no address \(ENOTFOUND\); check its spelling/,
       async () => ({ host: 'nosuch.example', port: 1, lookup: byLookup('ENOTFOUND') }),
     ],
-    'a DNS that is away': [
+    'an unreachable DNS': [
       'host_unknown',
       /\(EAI_AGAIN\)/,
       async () => ({ host: 'nosuch.example', port: 1, lookup: byLookup('EAI_AGAIN') }),
     ],
-    'a port where nothing listens': [
+    'a closed port': [
       'refused',
       /: nothing accepts connections there \(ECONNREFUSED\); check the port/,
       async () => ({ port: await findFreePort() }),
     ],
-    'a name whose look-up never ends': [
+    'a name whose lookup never ends': [
       'timed_out',
       /: no TCP connection within 50 ms; check network/,
       async () => ({ host: 'slow.example', port: 1, lookup: () => {}, deadlines: { connect: 50 } }),
     ],
-    'a server that says nothing': [
+    'a silent server': [
       'timed_out',
       /: no TLS handshake within 100 ms; check network/,
       async t => ({ port: await startTcpServer(t, () => {}), deadlines: { handshake: 100 } }),
@@ -120,7 +120,7 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
         deadlines: { handshake: 300 },
       }),
     ],
-    'a server that hangs up': [
+    'a server that closes connections': [
       'closed',
       /: the server closed the connection before it was done \(ECONNRESET\); check/,
       async t => ({ port: await startTcpServer(t, socket => socket.once('data', () => socket.end())) }),
@@ -132,7 +132,7 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
     ],
     'plain HTTP': [
       'not_tls',
-      /: what answers there is not TLS \(wrong version number\), but plain HTTP or another protocol; check scheme and port/,
+      /: the response is not TLS \(wrong version number\) but plain HTTP or another protocol; check scheme and port/,
       async t => ({
         port: await startTcpServer(t, socket =>
           socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
@@ -144,7 +144,7 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
       /is not TLS/,
       async t => ({ port: await startTcpServer(t, socket => void socket.write('220 mail.example ESMTP\r\n')) }),
     ],
-    'TLS 1.2 alone where 1.3 is wanted': [
+    'only TLS 1.2 where 1.3 is required': [
       'version',
       /: the server accepts none of the offered TLS versions \(tlsv1 alert protocol version\); enable TLS 1\.3/,
       async t => ({ port: await startTlsServer(t, () => {}, { maxVersion: 'TLSv1.2' }), minVersion: 'TLSv1.3' }),
@@ -158,9 +158,9 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
         maxVersion: 'TLSv1.2',
       }),
     ],
-    'a server that wants a certificate (TLS 1.2)': [
+    'a server that requires a certificate (TLS 1.2)': [
       'own_certificate_refused',
-      /: the server refused the client certificate \(.*\); present one that it accepts/,
+      /: the server rejected the client certificate \(.*\); use one that it accepts/,
       async t => ({
         port: await startTcpServer(
           t,
@@ -170,7 +170,7 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
     ],
     'another authority': [
       'untrusted',
-      /: the certificate of the server is not trusted by ca\.crt: unable to verify the first certificate \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\), subject CN=server, issuer CN=other; give the authority/,
+      /: the server certificate is not trusted by ca\.crt: unable to verify the first certificate \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\), subject CN=server, issuer CN=other; configure the authority/,
       async t => {
         const other = issueCertificate({ subject: [['CN', 'other']], ca: true })
         return {
@@ -181,17 +181,17 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
     ],
     'a self-signed certificate': [
       'untrusted',
-      /not trusted by the given authorities: self-signed certificate \(DEPTH_ZERO_SELF_SIGNED_CERT\)/,
+      /not trusted by the configured authorities: self-signed certificate \(DEPTH_ZERO_SELF_SIGNED_CERT\)/,
       async t => ({ port: await startTlsServer(t, () => {}, { identity: selfSigned() }) }),
     ],
-    'an authority that is not given': [
+    'an authority that is not configured': [
       'untrusted',
-      /not trusted by Node's own authorities: /,
+      /not trusted by Node's default authorities: /,
       async t => ({ port: await startTlsServer(t, () => {}), ca: undefined }),
     ],
     'a certificate for clients': [
       'untrusted',
-      /\(INVALID_PURPOSE\), .*; replace the certificate of the chain/,
+      /\(INVALID_PURPOSE\), .*; replace this certificate of the chain/,
       async t => ({
         port: await startTlsServer(t, () => {}, { identity: serverIdentity({ extendedKeyUsage: ['clientAuth'] }) }),
       }),
@@ -199,7 +199,7 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
     'an expired certificate': [
       'outside_validity',
       new RegExp(
-        `: the certificate of the server expired at ${before.toISOString().slice(0, 16)}.*, subject CN=server, .*; renew it`,
+        `: the server certificate expired at ${before.toISOString().slice(0, 16)}.*, subject CN=server, .*; renew it`,
       ),
       async t => ({ port: await startTlsServer(t, () => {}, { identity: serverIdentity(past) }) }),
     ],
@@ -210,24 +210,24 @@ const refused: Readonly<Record<string, [OutgoingProblem, RegExp, (t: never) => P
     ],
     'an expired authority': [
       'outside_validity',
-      /the certificate of an authority of the server has expired; that of the server itself has not/,
+      /the certificate of an authority of the server has expired, but not the server certificate itself/,
       async t => {
         const identity = serverIdentity({ issuer: expiredAuthority })
         const cert = identity.certificate + expiredAuthority.certificate
         return { port: await startTlsServer(t, () => {}, { identity, cert }) }
       },
     ],
-    'authorities that are none': [
+    'invalid authorities': [
       'own_files_unusable',
-      /certificate, private key or authorities of this side cannot be used/,
+      /the certificate, private key or authorities of the client are invalid/,
       async t => ({ port: await startTlsServer(t, () => {}), cert: 'no PEM', key: 'no PEM' }),
     ],
-    'a caller who has lost interest before': [
+    'a caller that cancelled before': [
       'cancelled',
       /the connection was cancelled/,
       async t => ({ port: await startTlsServer(t, () => {}), signal: AbortSignal.abort() }),
     ],
-    'a caller who loses interest': [
+    'a caller that cancels': [
       'cancelled',
       /the connection was cancelled/,
       async t => {
@@ -244,7 +244,7 @@ function selfSigned(): Identity {
   return issueCertificate({ subject: [['CN', 'server']], altNames: [{ dns: 'localhost' }] })
 }
 
-t.test('says of a server that is not accepted its address, what was found there, and what to do', async t => {
+t.test('reports the address, the finding and the remedy for a rejected server', async t => {
   await Promise.all(
     Object.entries(refused).map(async ([name, [code, message, build]]) => {
       const options = { host: '127.0.0.1', servername: 'localhost', ca, ...(await build(t as never)) }
@@ -252,12 +252,12 @@ t.test('says of a server that is not accepted its address, what was found there,
       t.ok(found instanceof OutgoingError, name)
       t.match(found, { code, message }, name)
       t.ok(Object.hasOwn(outgoingProblems, code))
-      t.notMatch((found as Error).message, /[\n\r]|error:0A/, 'in one line, without the words of OpenSSL')
+      t.notMatch((found as Error).message, /[\n\r]|error:0A/, 'in one line, without OpenSSL’s error string')
     }),
   )
 })
 
-t.test('does not take text of a server into a message unbounded or as it is', async t => {
+t.test('limits and escapes text of a server in messages', async t => {
   const subject = [['CN', `red \x1b[31m\u202e${'x'.repeat(5000)}`]] as const
   const identity = issueCertificate({ subject, altNames: [{ dns: `\x07.${'a'.repeat(5000)}` }] })
   for (const [issuer, options] of [
@@ -274,7 +274,7 @@ t.test('does not take text of a server into a message unbounded or as it is', as
   }
 })
 
-t.test('no variable of the environment makes a server acceptable', async t => {
+t.test('no environment variable disables verification', async t => {
   const { NODE_TLS_REJECT_UNAUTHORIZED: before } = process.env
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
   t.teardown(() => {
@@ -286,13 +286,13 @@ t.test('no variable of the environment makes a server acceptable', async t => {
   t.match(
     await open(t, { host: '127.0.0.1', port, servername: 'localhost', ca, rejectUnauthorized: undefined as never }),
     { code: 'untrusted' },
-    'nor an option that is not said',
+    'nor does an undefined option',
   )
   const found = await open(t, { host: '127.0.0.1', port, servername: 'other', ca, rejectUnauthorized: false })
-  t.notOk(found instanceof Error, 'the caller alone can')
+  t.notOk(found instanceof Error, 'only the caller can')
 })
 
-t.test('an error after the handshake ends nothing but its connection, whether somebody listens or not', async t => {
+t.test('an error after the handshake ends only its connection, with or without a listener', async t => {
   const sockets: Socket[] = []
   const relay = createServer(socket => {
     sockets.push(socket.on('error', () => {}))
@@ -321,7 +321,7 @@ t.test('an error after the handshake ends nothing but its connection, whether so
   }
 })
 
-t.test('a server of TLS 1.2 that asks for a second handshake gets none', async t => {
+t.test('refuses renegotiation with a TLS 1.2 server', async t => {
   const port = await startTlsServer(
     t,
     socket => {
@@ -343,7 +343,7 @@ t.test('a server of TLS 1.2 that asks for a second handshake gets none', async t
   t.same(readChannelBindings(found, 'client'), bindings)
 })
 
-t.test('the certificate of the server can be read as often as one likes, and the chain never', async t => {
+t.test('the server certificate can be read repeatedly, and its chain never', async t => {
   const port = await startTlsServer(t, () => {})
   const found = (await open(t, { host: '127.0.0.1', port, servername: 'localhost', ca })) as TLSSocket
   t.equal(found.getPeerX509Certificate()?.subject, 'CN=server')

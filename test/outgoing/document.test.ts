@@ -1,4 +1,4 @@
-// Documents that are fetched: a small JSON document or a reason, in bounded time and memory, whatever the server does.
+// Fetching documents: a small JSON document or an error, in limited time and memory, whatever the server does.
 import { once } from 'node:events'
 import { createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
@@ -21,7 +21,7 @@ const ca = authority.certificate
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
 const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n`
 
-/** An answer with this body and its length. */
+/** A response with this body and its length. */
 function answer(body: string | Buffer, fields = 'Content-Type: application/json', status = '200 OK'): Buffer {
   const length = Buffer.byteLength(body)
   return Buffer.concat([
@@ -32,13 +32,13 @@ function answer(body: string | Buffer, fields = 'Content-Type: application/json'
 
 const end = (bytes: string | Buffer) => (socket: TLSSocket) => void socket.end(bytes)
 
-t.test('gives the JSON of a 200, in either framing', async t => {
+t.test('returns the JSON of a 200, in each framing', async t => {
   for (const [name, bytes] of Object.entries({
     'with a length': answer('{"a":"\u00e9"}'),
     'in chunks': `${chunked}3\r\n{"a\r\n5\r\n":1}\n\r\n0\r\n\r\n`,
     'ended by the connection': `${head}\r\n[1]`,
     'after interim answers': `${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(3)}${answer('1')}`,
-    'at the bound': answer(`"${'x'.repeat(largestDocument - 2)}"`),
+    'at the limit': answer(`"${'x'.repeat(largestDocument - 2)}"`),
   })) {
     const port = await startTlsServer(t, end(bytes))
     t.not(await fetchJson(new URL(`https://localhost:${port}/`), { ca }), undefined, name)
@@ -47,7 +47,7 @@ t.test('gives the JSON of a 200, in either framing', async t => {
   t.same(await fetchJson(new URL(`https://127.0.0.1:${port}/`), { ca }), {}, 'from an IP address')
 })
 
-t.test('asks for the path and the query, for JSON, uncompressed, and sends nothing else of its own', async t => {
+t.test('requests path and query as uncompressed JSON, and sends no other header', async t => {
   const seen: string[] = []
   const identity = serverIdentity()
   const server = createSecureServer({ cert: identity.certificate, key: identity.key, allowHTTP1: true })
@@ -66,35 +66,39 @@ t.test('asks for the path and the query, for JSON, uncompressed, and sends nothi
 const bad: Readonly<Record<string, [OutgoingProblem, RegExp, (socket: TLSSocket) => void]>> = {
   'a redirect': [
     'redirect',
-    /: it answers 302 and refers to https:\/\/other\.example\/; redirects are not followed: give the final address$/,
+    /: it responds with 302 and redirects to https:\/\/other\.example\/; redirects are not followed: configure the final address$/,
     end(answer('', 'Location: https://other.example/', '302 Found')),
   ],
-  'a redirect to nowhere': ['redirect', /: it answers 304; redirects/, end(answer('', 'X: y', '304 Not Modified'))],
-  'no document': [
+  'a redirect without Location': [
+    'redirect',
+    /: it responds with 304; redirects/,
+    end(answer('', 'X: y', '304 Not Modified')),
+  ],
+  'not found': [
     'status',
-    /: it answers 404 where a document is expected; check the address$/,
+    /: it responds with 404 instead of a document; check the address$/,
     end(answer('', 'X: y', '404 Not Found')),
   ],
-  'a fault of the server': ['status', /: it answers 503 .*; try again later$/, end(answer('{}', 'X: y', '503 Busy'))],
-  'another success': ['status', /: it answers 203 /, end(answer('{}', 'X: y', '203 Other'))],
-  'no content': ['status', /: it answers 204 /, end('HTTP/1.1 204 No Content\r\n\r\n')],
+  'a server error': ['status', /: it responds with 503 .*; try again later$/, end(answer('{}', 'X: y', '503 Busy'))],
+  'another success': ['status', /: it responds with 203 /, end(answer('{}', 'X: y', '203 Other'))],
+  'no content': ['status', /: it responds with 204 /, end('HTTP/1.1 204 No Content\r\n\r\n')],
   'a page': [
     'not_json',
-    /: the answer is not JSON in UTF-8, but 6 octets of text\/html; check the address$/,
+    /: the response is not JSON in UTF-8, but 6 octets of text\/html; check the address$/,
     end(answer('<html>', 'Content-Type: text/html')),
   ],
   nothing: ['not_json', /but 0 octets of content without a type/, end(answer('', 'X: y'))],
-  'JSON that is cut': ['not_json', /but 5 octets of application\/json/, end(answer('{"a":'))],
+  'truncated JSON': ['not_json', /but 5 octets of application\/json/, end(answer('{"a":'))],
   'Latin-1': ['not_json', /not JSON in UTF-8/, end(answer(Buffer.from('{"a":"\xe9"}', 'latin1')))],
   'UTF-16': ['not_json', /not JSON in UTF-8/, end(answer(Buffer.from('\ufeff{}', 'utf16le')))],
   'compressed JSON': [
     'encoded',
-    /: the answer is in gzip, which was not asked for/,
+    /: the response is encoded as gzip, which was not requested/,
     end(answer(gzipSync('{}'), 'Content-Encoding: gzip')),
   ],
   'too much at once': [
     'too_large',
-    /: the answer has more than 262144 octets; check/,
+    /: the response has more than 262144 octets; check/,
     end(answer(' '.repeat(largestDocument + 1))),
   ],
   'chunks without end': [
@@ -106,16 +110,16 @@ const bad: Readonly<Record<string, [OutgoingProblem, RegExp, (socket: TLSSocket)
       socket.once('close', () => clearInterval(timer))
     },
   ],
-  'half of it': [
+  'half of the body': [
     'closed',
     /closed the connection before it was done \(ECONNRESET\)/,
     end(`${head}Content-Length: 9\r\n\r\n[1]`),
   ],
-  'chunks that are cut': ['closed', /ECONNRESET/, end(`${chunked}3\r\n[1]\r\n`)],
+  'truncated chunks': ['closed', /ECONNRESET/, end(`${chunked}3\r\n[1]\r\n`)],
   'half a head': ['closed', /ECONNRESET/, end('HTTP/1.1 200 OK\r\nContent-')],
-  'no answer': ['closed', /ECONNRESET/, socket => socket.end()],
-  'an end without a word': ['closed', /ECONNRESET/, socket => void socket.destroy()],
-  'another protocol': ['not_http', /: the answer is not valid HTTP\/1\.1 \(HPE_/, end('SSH-2.0-OpenSSH_9.2\r\n')],
+  'no response': ['closed', /ECONNRESET/, socket => socket.end()],
+  'an abrupt end': ['closed', /ECONNRESET/, socket => void socket.destroy()],
+  'another protocol': ['not_http', /: the response is not valid HTTP\/1\.1 \(HPE_/, end('SSH-2.0-OpenSSH_9.2\r\n')],
   'two lengths': ['not_http', /HPE_/, end(`${head}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`)],
   'a head without end': [
     'not_http',
@@ -137,7 +141,7 @@ const bad: Readonly<Record<string, [OutgoingProblem, RegExp, (socket: TLSSocket)
   ],
 }
 
-t.test('says of an answer that is no document the address, what it is, and what to do', async t => {
+t.test('reports the address, the finding and the remedy for a response without a document', async t => {
   await Promise.all(
     Object.entries(bad).map(async ([name, [code, message, speak]]) => {
       const url = new URL(`https://localhost:${await startTlsServer(t, speak)}/keys`)
@@ -148,7 +152,7 @@ t.test('says of an answer that is no document the address, what it is, and what 
   )
 })
 
-/** Servers that never come to an end, each in another phase; they send an octet every 20 milliseconds. */
+/** Servers that never finish, each in another phase; they send one octet every 20 milliseconds. */
 const endless: Readonly<Record<string, [RegExp, (t: never) => Promise<number>]>> = {
   'before the handshake': [/no TLS handshake within 400 ms/, t => startTcpServer(t, () => {})],
   'in the handshake': [
@@ -159,17 +163,14 @@ const endless: Readonly<Record<string, [RegExp, (t: never) => Promise<number>]>>
         drip(socket, '\x02\x00\x3f\xfc')
       }),
   ],
-  'before the head': [/no head of an answer within 500 ms/, t => startTlsServer(t, () => {})],
-  'in the head': [
-    /no head of an answer within 500 ms/,
-    t => startTlsServer(t, socket => drip(socket, `${head}X-A: a`)),
-  ],
+  'before the head': [/no response head within 500 ms/, t => startTlsServer(t, () => {})],
+  'in the head': [/no response head within 500 ms/, t => startTlsServer(t, socket => drip(socket, `${head}X-A: a`))],
   'in interim answers': [
-    /no head of an answer within 500 ms/,
+    /no response head within 500 ms/,
     t => startTlsServer(t, socket => drip(socket, `HTTP/1.1 103 Early Hints\r\nX-A: ${'a'.repeat(2000)}`)),
   ],
   'in a body with a length': [
-    /no whole answer within 1500 ms/,
+    /no complete response within 1500 ms/,
     t =>
       startTlsServer(t, socket => {
         socket.write(`${head}Content-Length: 60000\r\n\r\n`)
@@ -177,7 +178,7 @@ const endless: Readonly<Record<string, [RegExp, (t: never) => Promise<number>]>>
       }),
   ],
   'in chunks': [
-    /no whole answer within 1500 ms/,
+    /no complete response within 1500 ms/,
     t =>
       startTlsServer(t, socket => {
         socket.write(chunked)
@@ -186,11 +187,11 @@ const endless: Readonly<Record<string, [RegExp, (t: never) => Promise<number>]>>
   ],
 }
 
-t.test('gives up a server that drips an octet at a time, in whatever phase', async t => {
+t.test('times out on a server that sends one octet at a time, in each phase', async t => {
   t.same(
     requestDeadlines,
     { connect: 5000, handshake: 5000, head: 10_000, whole: 15_000 },
-    'as docs/reference/limits.md says',
+    'as in docs/reference/limits.md',
   )
   const deadlines = { connect: 300, handshake: 400, head: 500, whole: 1500 }
   await Promise.all(
@@ -205,13 +206,13 @@ t.test('gives up a server that drips an octet at a time, in whatever phase', asy
 const client = issueCertificate({ subject: [['CN', 'alice']], extendedKeyUsage: ['clientAuth'] })
 const identity = { certificate: client.certificate, key: client.key, ca }
 
-t.test('whoever fetches something gives up a server that drips its body, and says so', async t => {
+t.test('each caller times out on a server that sends its body slowly, and reports it', async t => {
   const port = await startTlsServer(t, socket => {
     socket.write(chunked)
     drip(socket, '1\r\n \r\n')
   })
   const uri = `https://localhost:${port}`
-  const late = /no whole answer within 15 s|no whole answer within 1 s/
+  const late = /no complete response within 15 s|no complete response within 1 s/
   const timeout = 1000
   const clock = () => performance.now()
   const channel = await connect(uri, identity)
@@ -235,7 +236,7 @@ t.test('whoever fetches something gives up a server that drips its body, and say
   for (const [index, { message }] of found.entries()) t.match(message, late, `${index}`)
 })
 
-t.test('keys that cannot be had are a refusal with a detail for each cause, and the address', async t => {
+t.test('rejects tokens when keys cannot be fetched, with a detail for each cause and the address', async t => {
   const rows: [detail: string, start: () => Promise<number>, found?: number | undefined, host?: string][] = [
     ['host_unknown', async () => 1, undefined, 'no-such-host.invalid'],
     ['unreachable', async () => 1],

@@ -1,5 +1,5 @@
-// Nothing in src opens a TLS connection but src/outgoing/connect.ts, and nothing has Node make the legacy object of a
-// certificate, or of a chain: read off the source text, so that it stays so.
+// Only src/outgoing/connect.ts opens TLS connections, and no code makes Node build the legacy object of a certificate
+// or of a chain. Checked in the source text.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -12,7 +12,7 @@ function withoutComments(text: string): string {
   return text.replace(/\/\*.*?\*\/|(?<=^|\s)\/\/[^\n]*/gs, '')
 }
 
-/** The values, not the types, that a source imports from a module, by their own names; `*` for all of it. */
+/** The values that a source imports from a module, by their names; `*` for all. Types do not count. */
 function importsOf(text: string, module: string): string[] {
   const statement = new RegExp(`^import (?!type )([^']*?) from '${module}'|\\b(import|require)\\('${module}'\\)`, 'gms')
   return [...text.matchAll(statement)].flatMap(([, what]) => {
@@ -22,31 +22,31 @@ function importsOf(text: string, module: string): string[] {
   })
 }
 
-/** What may be imported from a module that can connect, and where. Names that connect have a place of their own. */
+/** What may be imported from a module that can connect, and where. Names that connect list their places. */
 const rules: Readonly<Record<string, readonly { readonly name: string; readonly places: readonly string[] }[]>> = {
   'node:tls': [
     { name: 'connect', places: ['outgoing/connect.ts'] },
     { name: 'TLSSocket', places: ['outgoing/peer-certificate.ts', 'tls/timeouts.ts'] },
     { name: 'createSecureContext', places: [] },
-    { name: 'rootCertificates', places: [] }, // which connects nowhere
+    { name: 'rootCertificates', places: [] }, // does not connect
     { name: 'createServer', places: ['lab/scenarios/relay.ts'] },
   ],
   'node:https': [],
   'node:http2': [
-    // Both are given the connection that they speak on.
+    // Both use an existing connection.
     { name: 'connect', places: ['client/connection/http2.ts', 'lab/connection.ts'] },
     { name: 'constants', places: [] },
     { name: 'createSecureServer', places: [] },
   ],
   pg: [
-    { name: 'Client', places: ['store/postgres-client.ts', 'store/postgres-connection.ts'] }, // the latter reads a URL with it
+    { name: 'Client', places: ['store/postgres-client.ts', 'store/postgres-connection.ts'] }, // the latter parses a URL with it
     { name: 'Pool', places: ['store/postgres-connection.ts'] }, // of PostgresClient
     { name: 'DatabaseError', places: [] },
     { name: 'types', places: [] },
   ],
   undici: [
-    { name: 'Client', places: ['client/connection/http1.ts'] }, // whose connector gives it a connection of ours
-    { name: 'fetch', places: ['client/fetch.ts'] }, // through the dispatcher of the client
+    { name: 'Client', places: ['client/connection/http1.ts'] }, // its connector returns an existing connection
+    { name: 'fetch', places: ['client/fetch.ts'] }, // uses the dispatcher of the client
     { name: 'Dispatcher', places: [] },
     { name: 'errors', places: [] },
     { name: 'Request', places: [] },
@@ -66,7 +66,7 @@ t.test('only src/outgoing/connect.ts opens TLS connections', async t => {
       }
 })
 
-t.test('each place that may connect by a library of others hands a connection over, or is no TLS', async t => {
+t.test('each library that can connect gets an existing connection, or does not use TLS', async t => {
   const textOf = (name: string) => sources.find(source => source.name === name)?.text ?? ''
   t.match(textOf('client/connection/http2.ts'), /connect\(origin, \{\s*createConnection: \(\) => socket,/)
   t.match(textOf('lab/connection.ts'), /createConnection: \(\) => socket/)
@@ -79,12 +79,12 @@ t.test('each place that may connect by a library of others hands a connection ov
   t.same(callers.sort(), ['cli/ops.ts', 'client/fetch.ts'], 'nobody else calls fetch')
 })
 
-t.test('nothing has Node make the legacy object of a certificate', async t => {
+t.test('no code makes Node build the legacy object of a certificate', async t => {
   for (const { name, text } of sources) {
     if (name !== 'outgoing/peer-certificate.ts') t.notMatch(text, /getPeerCertificate/, name)
     t.notMatch(text, /toLegacyObject|\.getCertificate\(|translatePeerCertificate|checkServerIdentity\(/, name)
     t.notMatch(text, /buildConnector/, name)
-    // The listener, which judges clients by itself; and the relay of the lab, whose victim cannot tell it from the server.
+    // The listener, which verifies clients itself; and the lab's relay, which must look like the server to its victim.
     if (!['tls/options.ts', 'lab/scenarios/relay.ts'].includes(name))
       t.notMatch(text, /rejectUnauthorized: false/, name)
   }

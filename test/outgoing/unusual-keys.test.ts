@@ -1,5 +1,5 @@
-// Servers whose certificates, or those of their authorities, have keys that one seldom meets: everything of ours that
-// connects to somebody else either connects or says why not. In a process of its own, whose end counts too.
+// Servers whose certificates or authorities have unusual keys: each outgoing connection succeeds or fails with a
+// reason. Runs in a separate process, which must exit normally.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createSecureServer } from 'node:http2'
@@ -20,7 +20,7 @@ const client = issueCertificate({ subject: [['CN', 'alice']], extendedKeyUsage: 
 const issuerKey = issueCertificate({ subject: [['CN', 'key']] }).publicKey
 const positions: readonly Position[] = ['server', 'intermediate', 'root']
 const all = Object.keys(callers)
-/** For kinds that only the verification of the chain tells apart. */
+/** Kinds that differ only in chain verification. */
 const few = [
   'connectTls',
   'connectTls, TLS 1.2',
@@ -31,10 +31,10 @@ const few = [
   'PostgreSQL',
 ]
 
-/** Those that present a certificate and get a token with it. */
+/** Callers that present a certificate and request a token with it. */
 const clients = ['connect, HTTP/2', 'client, HTTP/1.1', 'sidecar', 'tlsbound token', 'tlsbound call']
 
-/** Starts what all callers are after, with this chain, and says how it is called. */
+/** Starts the server that all callers connect to, with this chain, and returns its address. */
 async function serve(chain: Chain, wanted: readonly string[]): Promise<Order> {
   const { name, certificate, key, ca } = chain
   const server = createSecureServer({
@@ -87,7 +87,7 @@ async function serve(chain: Chain, wanted: readonly string[]): Promise<Order> {
   }
 }
 
-/** A database that answers a request for TLS with yes, and everything after it with no. */
+/** A database that accepts a request for TLS and rejects everything after it. */
 async function serveDatabase({ certificate, key }: Chain): Promise<number> {
   const secureContext = createSecureContext({ cert: certificate, key, ecdhCurve: groups })
   const refusal = Buffer.from(`SFATAL\0C28000\0M${letsNobodyIn}\0\0`)
@@ -111,7 +111,7 @@ async function serveDatabase({ certificate, key }: Chain): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** What a process sees that makes all these calls, and how it ends. */
+/** Runs all these calls in a process; returns its output and how it ends. */
 async function callAll(orders: readonly Order[]): Promise<{ code: unknown; outcomes: Outcome[]; stderr: string }> {
   const child = spawn(process.execPath, [resolve('test/helpers/server/call-servers.ts')], {
     env: { PATH: process.env.PATH ?? '' },
@@ -127,10 +127,10 @@ async function callAll(orders: readonly Order[]): Promise<{ code: unknown; outco
   return { code: code ?? signal, outcomes: lines.map(line => JSON.parse(line) as Outcome), stderr: output.stderr }
 }
 
-/** An address, what was found there, and what to do. */
+/** An address, the finding, and the remedy. */
 const reason = /(?:localhost|127\.0\.0\.1):\d+\S*: [^;]+;/
 
-/** Whether a chain is one that OpenSSL accepts, and that this caller can get through a handshake with. */
+/** Whether OpenSSL accepts the chain, and this caller can complete a handshake with it. */
 function isAcceptable(name: string, caller: string): boolean {
   const isServer = name.endsWith('as server')
   if (/explicit parameters|17408/.test(name)) return false
@@ -139,7 +139,7 @@ function isAcceptable(name: string, caller: string): boolean {
   return caller === 'connectTls, TLS 1.2' && /^sec/.test(name) // on a curve that both sides offer
 }
 
-t.test('connects to, or rejects with a reason, servers whose chain has unusual keys', async t => {
+t.test('connects to servers with unusual keys in their chain, or rejects them with a reason', async t => {
   const orders: Order[] = []
   for (const kind of ['P-256', 'brainpoolP256r1', 'secp256k1'])
     for (const position of positions) orders.push(await serve(buildChain(kind, position), all))
@@ -147,7 +147,7 @@ t.test('connects to, or rejects with a reason, servers whose chain has unusual k
     for (const position of positions)
       if (canServe(kind) || position !== 'server') orders.push(await serve(buildChain(kind, position), few))
   const { code, outcomes, stderr } = await callAll(orders)
-  t.equal(code, 0, 'the process ends by itself')
+  t.equal(code, 0, 'the process exits normally')
   if (code !== 0) t.comment(`after ${JSON.stringify(outcomes.at(-1))}: ${stderr.slice(-2000)}`)
   t.equal(
     outcomes.length,
@@ -158,7 +158,7 @@ t.test('connects to, or rejects with a reason, servers whose chain has unusual k
     else t.match(problem, reason, `${caller}: ${name}`)
 })
 
-t.test('a client whose own key is unusual is served, or told what is wrong with its key', async t => {
+t.test('a client with an unusual key is served, or gets an error about its key', async t => {
   const pki = makeDemoPki()
   const server = await startTestServer({
     pki,
@@ -182,7 +182,7 @@ t.test('a client whose own key is unusual is served, or told what is wrong with 
     ['ML-DSA-65', undefined],
     ['secp256k1', /on the curve secp256k1; use one on P-256/],
     ['brainpoolP512t1', /on the curve brainpoolP512t1; use one on P-256/],
-    ['DSA', /for DSA; use one on P-256/],
+    ['DSA', /of type DSA; use one on P-256/],
     ['brainpoolP256r1 with explicit parameters', /certificate_untrusted/],
   ]
   const orders = rows.map(([kind]): Order => {
@@ -196,7 +196,7 @@ t.test('a client whose own key is unusual is served, or told what is wrong with 
     return { name: kind, origin, port, callers: clients, identity: { certificate, key, ca: pki.ca.certificate } }
   })
   const { code, outcomes, stderr } = await callAll(orders)
-  t.equal(code, 0, 'the process ends by itself')
+  t.equal(code, 0, 'the process exits normally')
   if (code !== 0) t.comment(`after ${JSON.stringify(outcomes.at(-1))}: ${stderr.slice(-2000)}`)
   t.equal(outcomes.length, rows.length * clients.length)
   for (const { name, caller, problem } of outcomes) {

@@ -1,4 +1,4 @@
-// The demo's PKI in memory and on disk.
+// The demo PKI in memory and on disk.
 
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const clients = ['alice', 'bob', 'mallory', 'stranger'] as const
 const names = ['ca', 'server', ...clients]
 const mode = (path: string) => statSync(path).mode & 0o777
 
-t.test('the demo CA vouches for everybody but the stranger', async t => {
+t.test('the demo CA issued all certificates except the stranger’s', async t => {
   for (const name of clients) {
     t.equal(pki[name].x509.subject, `CN=${name}`)
     t.equal(verifyChain(pki[name], pki.ca, [], '-purpose', 'sslclient').ok, name !== 'stranger', name)
@@ -21,22 +21,22 @@ t.test('the demo CA vouches for everybody but the stranger', async t => {
   t.match(verifyChain(pki.alice, pki.ca, [], '-purpose', 'sslserver'), { ok: false })
 })
 
-t.test('the demo server is localhost under its name and both its addresses', async t => {
+t.test('the demo server certificate is for localhost and both loopback addresses', async t => {
   const { x509 } = pki.server
   t.equal(x509.checkHost('localhost'), 'localhost')
   t.equal(x509.checkIP('127.0.0.1'), '127.0.0.1')
   t.equal(x509.checkIP('::1'), '::1')
 })
 
-t.test('the demo can have RSA keys', async t => {
+t.test('can issue RSA keys', async t => {
   const { ca, alice } = makeDemoPki({ keyType: 'rsa' })
   t.equal(alice.publicKey.asymmetricKeyDetails?.modulusLength, 2048)
   t.match(verifyChain(alice, ca), { ok: true })
 })
 
-t.test('every demo certificate is recognized, wherever in a bundle it hides', async t => {
+t.test('recognizes every demo certificate, anywhere in a bundle', async t => {
   const real = issueCertificate({ subject: [['CN', DEMO_MARKER]], ca: true }).certificate
-  t.notOk(isDemoCertificate(real), 'the marker counts as an organization only')
+  t.notOk(isDemoCertificate(real), 'the marker counts only as an organization')
   t.notOk(isDemoCertificate(''))
   for (const { certificate, key } of Object.values(pki)) {
     t.ok(isDemoCertificate(certificate))
@@ -47,7 +47,7 @@ t.test('every demo certificate is recognized, wherever in a bundle it hides', as
   t.throws(() => isDemoCertificate('-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'))
 })
 
-t.test('the files are a certificate and a private key for each name, and nobody else can read the keys', async t => {
+t.test('writes a certificate and a private key per name, and only the owner can read the keys', async t => {
   const folder = join(t.testdir(), 'new', 'certs')
   const written = writeDemoPki(folder)
   t.same(readdirSync(folder).sort(), names.flatMap(name => [`${name}.crt`, `${name}.key`]).sort())
@@ -65,9 +65,9 @@ t.test('the files are a certificate and a private key for each name, and nobody 
   }
 })
 
-t.test('a file that is there already stops everything, and the refusal names it and the way out', async t => {
+t.test('writes nothing when a file exists, and names the file and the remedy', async t => {
   const folder = t.testdir({ 'mallory.key': 'precious' })
-  t.throws(() => writeDemoPki(folder), { message: /mallory\.key exists already.*--force/ })
+  t.throws(() => writeDemoPki(folder), { message: /mallory\.key exists, nothing was written; --force/ })
   t.same(readdirSync(folder), ['mallory.key'])
   t.equal(readFileSync(join(folder, 'mallory.key'), 'utf8'), 'precious')
 })
@@ -81,10 +81,10 @@ t.test('force replaces a file instead of writing into it', async t => {
   ]
   chmodSync(key, 0o666)
   symlinkSync(target, link)
-  t.throws(() => writeDemoPki(folder), /exists already/)
+  t.throws(() => writeDemoPki(folder), /exists, nothing was written/)
   writeDemoPki(folder, { force: true })
   t.equal(mode(key), 0o600)
-  t.notOk(existsSync(target), 'a key does not follow a link to where others may read')
+  t.notOk(existsSync(target), 'a key is not written through a symbolic link')
 
   writeFileSync(join(folder, 'unrelated'), '')
   writeDemoPki(folder, { force: true })

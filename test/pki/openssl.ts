@@ -1,4 +1,4 @@
-// A second opinion on what src/pki issues: the openssl command. Without it these tests fail; they never skip.
+// Verifies what src/pki issues with the openssl command. Without it these tests fail; they are never skipped.
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 export type Opinion = { readonly ok: boolean; readonly output: string }
 
-/** Runs openssl in a folder that holds these texts as files. */
+/** Runs openssl in a folder with these texts as files. */
 export function openssl(files: Record<string, string>, ...args: string[]): Opinion {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-openssl-'))
   try {
@@ -22,7 +22,7 @@ export function openssl(files: Record<string, string>, ...args: string[]): Opini
 
 type Pem = { readonly certificate: string }
 
-/** `openssl verify -x509_strict` for a certificate, the root it should lead to, and what lies between. */
+/** Runs `openssl verify -x509_strict` for a certificate, with its root and intermediates. */
 export function verifyChain(leaf: Pem, root: Pem, between: readonly Pem[] = [], ...options: string[]): Opinion {
   const untrusted = between.map(({ certificate }) => certificate).join('')
   const chain = untrusted === '' ? [] : ['-untrusted', 'between.crt']

@@ -1,4 +1,4 @@
-// What src/pki issues, as two strangers to it read it: OpenSSL's command line and node:crypto.
+// What src/pki issues, as read by OpenSSL's command line and by node:crypto.
 
 import { createPrivateKey } from 'node:crypto'
 import fc from 'fast-check'
@@ -12,7 +12,7 @@ const ca = issueCertificate({ subject: [['CN', 'a test CA']], ca: true })
 const alice = issueCertificate({ subject: [['CN', 'alice']], issuer: ca, extendedKeyUsage: ['clientAuth'] })
 const bob = issueCertificate({ subject: [['CN', 'bob']], issuer: ca, extendedKeyUsage: ['clientAuth'] })
 
-t.test('a chain of any kind of key is good under the strict rules of X.509', async t => {
+t.test('issues strictly valid chains for each kind of key', async t => {
   for (const keyType of ['ec', 'ec384', 'ed25519', 'rsa'] as const) {
     const root = issueCertificate({ subject: [['O', 'root']], ca: true, keyType })
     const between = issueCertificate({ subject: [['O', 'sub']], ca: { pathLength: 0 }, issuer: root, keyType })
@@ -27,7 +27,7 @@ t.test('a chain of any kind of key is good under the strict rules of X.509', asy
   }
 })
 
-t.test('what an order asks to be wrong is found wrong, and for the reason asked', async t => {
+t.test('issues invalid certificates with exactly the requested flaw', async t => {
   const pathLength0 = issueCertificate({ subject: [['CN', 'sub']], ca: { pathLength: 0 }, issuer: ca })
   const subSub = issueCertificate({ subject: [['CN', 'sub sub']], ca: true, issuer: pathLength0 })
   const deep = issueCertificate({ subject: [['CN', 'deep']], issuer: subSub })
@@ -49,7 +49,7 @@ t.test('what an order asks to be wrong is found wrong, and for the reason asked'
   t.match(verifyChain(rsa1024, ca, [], '-auth_level', '2'), { ok: false, output: /key too weak/ })
 })
 
-t.test('a CA that is confined to some DNS names is believed about those only', async t => {
+t.test('a CA with name constraints is trusted only for its DNS names', async t => {
   const confined = issueCertificate({
     subject: [['CN', 'sub']],
     ca: true,
@@ -62,16 +62,16 @@ t.test('a CA that is confined to some DNS names is believed about those only', a
   t.match(verifyChain(server('c.test'), ca, [confined]), { ok: false, output: /permitted subtree violation/ })
 })
 
-t.test('a hostile name arrives as it was written', async t => {
+t.test('writes a hostile name unchanged', async t => {
   const names = ['alice\0.evil', '\0alice', 'alice\n', 'x\nCN=alice', 'mallory/CN=alice', 'mallory, CN=alice']
   for (const name of [...names, ' alice ', '\u0430lice', '\u202eecila', '😀', 'a'.repeat(70_000)]) {
     const { x509 } = issueCertificate({ subject: [['CN', name]], issuer: ca, altNames: [{ dns: name }] })
     t.equal(x509.toLegacyObject().subject.CN, name)
-    t.equal(x509.raw.indexOf(name, x509.raw.indexOf(name) + 1) > 0, true, 'and once more as a DNS name')
+    t.equal(x509.raw.indexOf(name, x509.raw.indexOf(name) + 1) > 0, true, 'and again as a DNS name')
   }
 })
 
-t.test('every kind of alternative name can be read back', async t => {
+t.test('every kind of alternative name can be read', async t => {
   const altNames = [{ dns: 'a.test' }, { ip: '192.0.2.1' }, { uri: 'urn:example:a' }, { email: 'a@a.test' }]
   const { x509 } = issueCertificate({ subject: [], altNames })
   t.equal(x509.subjectAltName, 'DNS:a.test, IP Address:192.0.2.1, URI:urn:example:a, email:a@a.test')
@@ -79,7 +79,7 @@ t.test('every kind of alternative name can be read back', async t => {
   t.throws(() => issueCertificate({ subject: [], altNames: [{ ip: 'localhost' }] }), TypeError)
 })
 
-t.test('an IP address stays the same address however it is written', async t => {
+t.test('encodes each notation of an IP address equally', async t => {
   const { privateKey, publicKey } = ca
   const survives = (ip: string) => {
     const { x509 } = issueCertificate({ subject: [], keyPair: { privateKey, publicKey }, altNames: [{ ip }] })
@@ -89,7 +89,7 @@ t.test('an IP address stays the same address however it is written', async t => 
   fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), survives))
 })
 
-t.test('the dates are those of the order, beyond 2049 as well', async t => {
+t.test('writes the requested dates, also beyond 2049', async t => {
   for (const [end, written] of [
     ['2049-12-31T23:59:59.000Z', '\x17\x0d491231235959Z'],
     ['2050-01-01T00:00:00.000Z', '\x18\x0f20500101000000Z'],
@@ -97,19 +97,19 @@ t.test('the dates are those of the order, beyond 2049 as well', async t => {
   ] as const) {
     const leaf = issueCertificate({ subject: [['CN', 'alice']], issuer: ca, notAfter: new Date(end) })
     t.equal(leaf.x509.validToDate.toISOString(), end)
-    t.ok(leaf.x509.raw.includes(written), 'as UTCTime or GeneralizedTime, as RFC 5280 §4.1.2.5 wants it')
+    t.ok(leaf.x509.raw.includes(written), 'as UTCTime or GeneralizedTime, as RFC 5280 §4.1.2.5 requires')
     t.match(verifyChain(leaf, ca), { ok: true })
   }
 })
 
-t.test('a renewed certificate has the old key and a new serial number', async t => {
+t.test('renews a certificate with the old key and a new serial number', async t => {
   const renewed = issueCertificate({ subject: alice.subject, issuer: ca, keyPair: alice })
   t.ok(renewed.x509.publicKey.equals(alice.x509.publicKey))
   t.not(renewed.x509.serialNumber, alice.x509.serialNumber)
   t.match(alice.x509.serialNumber, /^01[0-9A-F]{30}$/)
 })
 
-t.test('a revocation list revokes whom it names and nobody else', async t => {
+t.test('a revocation list revokes only its entries', async t => {
   const trusting = (files: Record<string, string>, command: string, ...args: string[]) =>
     openssl({ ...files, 'ca.crt': ca.certificate }, command, '-CAfile', 'ca.crt', ...args)
   const read = (list: string, what: string) => trusting({ list }, 'crl', '-noout', '-in', 'list', what)
@@ -124,7 +124,7 @@ t.test('a revocation list revokes whom it names and nobody else', async t => {
   t.match(verify(alice, list), { ok: false, output: /certificate revoked/ })
 
   const empty = issueCrl({ issuer: ca, revoked: [] })
-  t.match(verify(alice, empty), { ok: true }, 'an empty list revokes nobody')
+  t.match(verify(alice, empty), { ok: true }, 'an empty list revokes nothing')
 
   const past = { thisUpdate: new Date('2020-01-01'), nextUpdate: new Date('2020-01-02') }
   t.match(verify(bob, issueCrl({ issuer: ca, revoked: [], ...past })), { ok: false, output: /CRL has expired/ })
@@ -134,6 +134,6 @@ t.test('a revocation list revokes whom it names and nobody else', async t => {
   t.match(
     verify(bob, forged),
     { ok: false, output: /unable to get certificate CRL/ },
-    "a namesake's list counts as none",
+    'a list of another authority with the same name does not count',
   )
 })

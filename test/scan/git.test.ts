@@ -290,6 +290,6 @@ t.test('a shallow clone is what it is; what a partial one lacks is missing, and 
   const url = `file://${folder}`
   git('clone', '-q', '--filter=blob:none', '--no-checkout', url, join(beside, 'partial'))
   const partial = await scanRepository(t, join(beside, 'partial'))
-  t.match(partial, { tokens: [message], problems: [/its history leads to 3 objects that it lacks, .* partial clone/] })
+  t.match(partial, { tokens: [message], problems: [/3 objects of its history are missing, .* partial clone/] })
   t.match(await scanRepository(t, folder), { problems: [] }, 'control: the whole lacks nothing')
 })

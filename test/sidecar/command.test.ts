@@ -1,4 +1,4 @@
-// `tlsbound sidecar` as people run it: its words, its signals, its memory. GW04, HT21, RE02.
+// `tlsbound sidecar` as a process: its options, its signals, its memory. GW04, HT21, RE02.
 import { once } from 'node:events'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ t.setTimeout(120_000) // processes, each slow to start on a busy machine
 const megabyte = Buffer.alloc(1_048_576, 'x')
 const hundred = 100
 
-/** A source and a sink of 100 MiB, and an answer that never ends. */
+/** A source and a sink of 100 MiB, and an endless response. */
 const routes = (app: FastifyInstance) => {
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
   app.get('/source', () => Readable.from(Array<Buffer>(hundred).fill(megabyte)))
@@ -30,15 +30,15 @@ const routes = (app: FastifyInstance) => {
 }
 const { server, origin } = await startServerBehindRelay(t, { routes })
 const folder = makeDemoFolder(t, server.pki)
-/** Where a sidecar listens, seen from here. */
+/** The address of a sidecar, for this process. */
 const inside = (address: string) => address.replace('unix:', `unix:${folder}/`)
 
 const first = await startSidecarCommand(t, folder, ['--upstream', origin, '--listen', 'unix:first.sock'])
-// Both take their time, so they are begun first and looked at last.
+// Both are slow, so they start first and are checked last.
 const slowHead = sendSlowHead(inside(first.address))
 const farewell = sayFarewell()
 
-t.test('it says where it listens, in words or as JSON, and takes the environment for its options', async t => {
+t.test('prints its address as text or JSON, and reads its options from the environment', async t => {
   const sidecar = await startSidecarCommand(t, folder, ['--upstream', origin])
   t.equal(sidecar.address, 'unix:run/tlsbound.sock')
   t.match(sidecar.stderr(), /certs\/alice\.key of the demo/)
@@ -69,7 +69,7 @@ t.test('it says where it listens, in words or as JSON, and takes the environment
   t.match(await second.end('SIGINT'), { code: 0 })
 })
 
-t.test('what is wrong with its words is told with exit code 2, what is wrong elsewhere with 1', async t => {
+t.test('exits with 2 for wrong usage, and with 1 for other errors', async t => {
   const files = {
     ca: join(folder, 'certs/ca.crt'),
     cert: join(folder, 'certs/alice.crt'),
@@ -98,7 +98,7 @@ t.test('what is wrong with its words is told with exit code 2, what is wrong els
   t.match(failure, { code: 1, stdout: '', stderr: /certs\/ca\.crt: .*not a socket\n$/ })
 })
 
-t.test('100 MiB in each direction leave its memory flat (GW04)', async t => {
+t.test('its memory stays flat for 100 MiB in each direction (GW04)', async t => {
   const sidecar = await startSidecarCommand(t, folder, ['--upstream', origin])
   const address = inside(sidecar.address)
   await ask(address, '/api/whoami')
@@ -110,26 +110,23 @@ t.test('100 MiB in each direction leave its memory flat (GW04)', async t => {
   const headers = { 'content-type': 'application/octet-stream' }
   t.match((await ask(address, '/sink', { method: 'PUT', headers, body })).body, { received: hundred * megabyte.length })
   const grown = peakOf(sidecar.pid) - before
-  t.ok(grown < 80 * megabyte.length, `its peak has grown by ${grown} octets`)
+  t.ok(grown < 80 * megabyte.length, `its peak grew by ${grown} octets`)
 })
 
-t.test('a head that does not come to its end is answered with 408, and its connection ends (HT21)', async t => {
+t.test('answers an incomplete head with 408 and closes the connection (HT21)', async t => {
   const { answer, seconds } = await slowHead
   t.match(answer, /^HTTP\/1\.1 408 /)
-  t.ok(seconds > 5, `a slow one has had time: ${seconds} s`)
+  t.ok(seconds > 5, `slow clients have time: ${seconds} s`)
 })
 
-t.test(
-  'SIGTERM waits for answers for some seconds, cuts what has no end, and the process ends well (RE02)',
-  async t => {
-    const { error, ended } = await farewell
-    t.match(error, { code: 'ECONNRESET' })
-    t.match(ended, { code: 0, stderr: /SIGTERM/ })
-    t.notMatch(ended.stderr, /Warning|eyJ/)
-  },
-)
+t.test('after SIGTERM it waits some seconds for responses, cuts endless ones, and exits with 0 (RE02)', async t => {
+  const { error, ended } = await farewell
+  t.match(error, { code: 'ECONNRESET' })
+  t.match(ended, { code: 0, stderr: /SIGTERM/ })
+  t.notMatch(ended.stderr, /Warning|eyJ/)
+})
 
-/** Asks for an answer without end, sends SIGTERM in the middle of it, and waits for both to be over. */
+/** Requests an endless response, sends SIGTERM in the middle of it, and waits for both to end. */
 async function sayFarewell() {
   const sidecar = await startSidecarCommand(t, folder, ['--upstream', origin, '--listen', 'unix:last.sock'])
   const answer = await open(inside(sidecar.address), '/endless')
@@ -138,7 +135,7 @@ async function sayFarewell() {
   return { error, ended }
 }
 
-/** Begins a request and leaves it at that. */
+/** Begins a request and never completes it. */
 async function sendSlowHead(address: string): Promise<{ answer: string; seconds: number }> {
   const socket = await connectTo(t, address)
   const start = performance.now()
@@ -148,7 +145,7 @@ async function sendSlowHead(address: string): Promise<{ answer: string; seconds:
   return { answer: String(answer), seconds: (performance.now() - start) / 1000 }
 }
 
-/** The most memory that a process has had, in octets. */
+/** The peak memory of a process in octets. */
 function peakOf(pid: number): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 }

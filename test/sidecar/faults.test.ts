@@ -1,5 +1,5 @@
-// Upstreams and programs that cut, stall and garble: a cut answer never looks whole, and nobody waits for ever.
-// RFC 9112 §6.3, §8; GW04, GW14, HT21.
+// Upstreams and programs that truncate, stall and send garbage: a truncated response never looks complete, and no wait
+// is endless. RFC 9112 §6.3, §8; GW04, GW14, HT21.
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -8,12 +8,12 @@ import { Dispatcher } from 'undici'
 import { ask, connectTo, startTestSidecar, startUpstream } from '../helpers/client/sidecar.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 
-/** Bytes of an upstream in place of an answer, after which its connection ends. */
+/** Octets that an upstream sends instead of a response before it closes the connection. */
 const cut: Readonly<Record<string, string>> = {
-  'a length that is not reached': 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
-  'chunks without the last': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n',
-  'a chunk that is none': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0x4\r\n',
-  'a chunk that is cut': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nha',
+  'fewer octets than the length': 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
+  'chunks without the last one': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n',
+  'an invalid chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0x4\r\n',
+  'a truncated chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nha',
 }
 const bad: Readonly<Record<string, string>> = {
   nothing: '',
@@ -23,13 +23,13 @@ const bad: Readonly<Record<string, string>> = {
   'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi',
   'a length and chunks':
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
-  'a header that Node would not write (GW14)': 'HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nhi',
+  'a header that Node does not write (GW14)': 'HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nhi',
   'a line feed in a header (GW14)': 'HTTP/1.1 200 OK\r\nX-A: a\nX-B: b\rX-C: c\r\nContent-Length: 2\r\n\r\nhi',
   'headers without end': `HTTP/1.1 200 OK\r\n${`X-A: ${'a'.repeat(1000)}\r\n`.repeat(100)}\r\n`,
   'a switch of protocols': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
 }
 
-t.test('half an answer reaches the program as half an answer, never as a whole one (GW04)', async t => {
+t.test('a truncated response reaches the program as a truncated one (GW04)', async t => {
   for (const [name, bytes] of Object.entries(cut)) {
     const upstream = await startUpstream(t, request => void request.socket.end(bytes, 'latin1'))
     const { address } = await startTestSidecar(t, upstream)
@@ -37,7 +37,7 @@ t.test('half an answer reaches the program as half an answer, never as a whole o
   }
 })
 
-t.test('whatever carries an answer, one that is shorter or longer than it says ends its connection', async t => {
+t.test('a response shorter or longer than its length ends the connection, over each protocol', async t => {
   for (const length of [3, 4, 5]) {
     class Careless extends Dispatcher {
       override dispatch(_options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -59,28 +59,25 @@ t.test('whatever carries an answer, one that is shorter or longer than it says e
   }
 })
 
-t.test(
-  'what a program sends that is no request ends its connection, and is not answered within another answer',
-  async t => {
-    const upstream = await startUpstream(t, (_request, response) => void response.write('half'))
-    const { address } = await startTestSidecar(t, upstream)
-    const socket = await connectTo(t, address)
-    let received = ''
-    const half = new Promise<void>(done =>
-      socket.on('data', chunk => {
-        received += chunk
-        if (received.includes('half')) done()
-      }),
-    )
-    socket.write(requestText('GET /', []))
-    await half
-    socket.write('no request\r\n\r\n')
-    await once(socket, 'close')
-    t.match(received, /^HTTP\/1\.1 200 .*half\r\n$/s)
-  },
-)
+t.test('octets that are not a request end the connection, without a response inside another response', async t => {
+  const upstream = await startUpstream(t, (_request, response) => void response.write('half'))
+  const { address } = await startTestSidecar(t, upstream)
+  const socket = await connectTo(t, address)
+  let received = ''
+  const half = new Promise<void>(done =>
+    socket.on('data', chunk => {
+      received += chunk
+      if (received.includes('half')) done()
+    }),
+  )
+  socket.write(requestText('GET /', []))
+  await half
+  socket.write('no request\r\n\r\n')
+  await once(socket, 'close')
+  t.match(received, /^HTTP\/1\.1 200 .*half\r\n$/s)
+})
 
-t.test('what is no answer becomes a 502, and the next request has its answer (GW04, GW14)', async t => {
+t.test('an invalid response becomes a 502, and the next request succeeds (GW04, GW14)', async t => {
   const upstream = await startUpstream(t, ({ url, socket }, response) => {
     const bytes = Object.values(bad)[Number(url?.slice(1))]
     if (bytes === undefined) response.end('well')
@@ -94,7 +91,7 @@ t.test('what is no answer becomes a 502, and the next request has its answer (GW
   }
 })
 
-t.test('an upstream that says nothing gets no more than its time (GW04)', async t => {
+t.test('times out on a silent upstream (GW04)', async t => {
   const upstream = await startUpstream(t, ({ url }, response) => url === '/well' && response.end())
   const { address } = await startTestSidecar(t, upstream, { timeout: 0.2 })
   const gone = once(upstream.events, 'gone')
@@ -103,7 +100,7 @@ t.test('an upstream that says nothing gets no more than its time (GW04)', async 
   t.match(await ask(address, '/well'), { status: 200 }, 'control')
 })
 
-t.test('a program that stops in the middle of its body gets no more than its time either (HT21)', async t => {
+t.test('times out on a program that stops within its body (HT21)', async t => {
   const upstream = await startUpstream(t, (_request, response) => response.end())
   const { address } = await startTestSidecar(t, upstream, { timeout: 0.2 })
   const short = await connectTo(t, address)
@@ -125,7 +122,7 @@ t.test('a program that stops in the middle of its body gets no more than its tim
   t.match(stopped, { answers: [{ status: 504, body: { error: 'upstream_timeout' } }], closed: true })
 })
 
-t.test('a body that comes slowly, but comes, may take longer than that', async t => {
+t.test('a slow but steady body may take longer than the timeout', async t => {
   const upstream = await startUpstream(t, (request, response) => {
     request.resume().once('end', () => response.end('all'))
   })

@@ -1,4 +1,4 @@
-// Where the sidecar listens, for whom, and how it ends. RE02; the files of unix sockets.
+// Where the sidecar listens, which users it admits, and how it closes. RE02; the files of unix sockets.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { ask, connectTo, makeFolder, open, startTestSidecar, startUpstream } fro
 const hello = (_request: unknown, response: ServerResponse) => void response.end('hello')
 const mode = (path: string) => statSync(path).mode & 0o777
 
-t.test('the socket is its owner’s alone, in a folder of its own, whatever the mask of the process', async t => {
+t.test('the socket and its folder are only for their owner, whatever the umask', async t => {
   for (const [mask, socketMode, folderMode] of [
     [0o000, 0o600, 0o700],
     [0o077, 0o600, 0o700],
@@ -22,17 +22,17 @@ t.test('the socket is its owner’s alone, in a folder of its own, whatever the 
     const before = umask(mask)
     const listen = { path, mode: socketMode }
     const { address, close } = await startTestSidecar(t, await startUpstream(t, hello), { listen })
-    t.equal(umask(before), mask, 'the mask is as it was')
+    t.equal(umask(before), mask, 'the umask is restored')
     t.equal(address, `unix:${path}`)
     t.equal(mode(path), socketMode)
     t.equal(mode(join(path, '..')), folderMode)
     t.match(await ask(address, '/'), { status: 200, text: 'hello' })
     await close()
-    t.notOk(existsSync(path), 'it goes with the sidecar')
+    t.notOk(existsSync(path), 'the sidecar removes it')
   }
 })
 
-t.test('a folder that is there keeps its mode', async t => {
+t.test('an existing folder keeps its mode', async t => {
   const folder = join(makeFolder(t), 'run')
   mkdirSync(folder)
   chmodSync(folder, 0o755)
@@ -40,24 +40,24 @@ t.test('a folder that is there keeps its mode', async t => {
   t.equal(mode(folder), 0o755)
 })
 
-t.test('a socket that a killed process has left behind is replaced', async t => {
+t.test('replaces the stale socket of a killed process', async t => {
   const path = join(makeFolder(t), 's.sock')
   const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.send('ready'))`
   const child = fork('-e', [script], { execArgv: [], stdio: 'ignore' })
   await once(child, 'message')
   child.kill('SIGKILL')
   await once(child, 'exit')
-  t.ok(statSync(path).isSocket(), 'it is there')
+  t.ok(statSync(path).isSocket(), 'it exists')
   const { address } = await startTestSidecar(t, await startUpstream(t, hello), { listen: { path } })
   t.match(await ask(address, '/'), { status: 200 })
 })
 
-t.test('a socket that somebody answers on is left alone, and so is what is no socket', async t => {
+t.test('does not replace a socket in use or another file', async t => {
   const upstream = await startUpstream(t, hello)
   const path = join(makeFolder(t), 's.sock')
   const first = await startTestSidecar(t, upstream, { listen: { path } })
   const start = (path: string) => startTestSidecar(t, upstream, { listen: { path } })
-  await t.rejects(start(path), { message: /s\.sock.*answers there already/ })
+  await t.rejects(start(path), { message: /s\.sock.*already listening there/ })
   t.match(await ask(first.address, '/'), { status: 200 }, 'the first goes on')
 
   const file = join(makeFolder(t), 'file')
@@ -68,7 +68,7 @@ t.test('a socket that somebody answers on is left alone, and so is what is no so
   await t.rejects(start(`/${'a'.repeat(200)}`), { message: /too long/ })
 })
 
-t.test('a port is one of 127.0.0.1, and one in use is an error that says so', async t => {
+t.test('listens on ports of 127.0.0.1 only, and reports a port in use', async t => {
   const upstream = await startUpstream(t, hello)
   const { address } = await startTestSidecar(t, upstream, { listen: { port: 0 } })
   t.match(address, /^http:\/\/127\.0\.0\.1:\d+$/)
@@ -80,7 +80,7 @@ t.test('a port is one of 127.0.0.1, and one in use is an error that says so', as
   await t.rejects(startTestSidecar(t, upstream, { listen: { port } }), { message: /EADDRINUSE/ })
 })
 
-t.test('closing lets answers end, and ends what is idle or silent at once (RE02)', async t => {
+t.test('closing completes responses, and closes idle and silent connections at once (RE02)', async t => {
   const answers = new Map<string | undefined, ServerResponse>()
   const upstream = await startUpstream(t, ({ url }, response) => {
     answers.set(url, response)
@@ -111,13 +111,13 @@ t.test('closing lets answers end, and ends what is idle or silent at once (RE02)
     answers.get(path)?.end('rest')
     const start = performance.now()
     const chunks = await socket.toArray()
-    t.ok(performance.now() - start < 4000, 'not only when Node gives up an idle connection')
-    t.match(Buffer.concat(chunks).toString(), expected, `${path} is answered, and then its connection ends`)
+    t.ok(performance.now() - start < 4000, 'before Node closes an idle connection')
+    t.match(Buffer.concat(chunks).toString(), expected, `${path} gets its response, and then its connection closes`)
   }
   await closed
 })
 
-t.test('what does not end in time is cut when it closes, and is not a whole answer (RE02)', async t => {
+t.test('closing cuts responses that do not end in time, and they do not look complete (RE02)', async t => {
   const upstream = await startUpstream(t, (_request, response) => void response.write('half'))
   const { address, close } = await startTestSidecar(t, upstream)
   const answer = await open(address, '/')

@@ -1,18 +1,18 @@
-// What a program may not ask for, and bytes that two parsers could read in two ways: refused in words, and never seen by
-// the upstream. RFC 9112 §2.2, §3.2, §6, §7.1; GW03, HT04, HT05, HT07, HT12, HT14, HT18, HT21.
+// Requests that are rejected, and octets that two parsers could read differently: rejected with an error response, and
+// never sent to the upstream. RFC 9112 §2.2, §3.2, §6, §7.1; GW03, HT04, HT05, HT07, HT12, HT14, HT18, HT21.
 import t, { type Test } from 'tap'
 import { ask, connectTo, startTestSidecar, startUpstream } from '../helpers/client/sidecar.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 
 const startEcho = (t: Test) => startUpstream(t, (request, response) => void request.pipe(response))
 
-/** Sends bytes over a connection of their own, and reads until it is closed or has answered `until` times. */
+/** Sends octets over a new connection, and reads until it closes or has `until` responses. */
 async function send(t: Test, address: string, bytes: string | readonly string[], until: number | 'closed' = 'closed') {
   const socket = await connectTo(t, address)
   return exchange({ socket } as unknown as Parameters<typeof exchange>[0], bytes, { until })
 }
 
-/** What an attacker would hide behind a request: it must never be answered. */
+/** A request that an attacker would smuggle: it must never be answered. */
 const smuggled = requestText('GET /smuggled', [])
 const get = (...headers: string[]) => requestText('GET /first', headers)
 const post = (headers: readonly string[], body: string) => requestText('POST /first', headers, body)
@@ -36,25 +36,25 @@ const malformed: Record<string, string> = {
   'a TLS handshake': '\x16\x03\x01\x00\xff\r\n\r\n',
 }
 
-t.test('malformed requests get 400 and the end of their connection, and are not passed on', async t => {
+t.test('answers malformed requests with 400, closes their connection, and does not forward them', async t => {
   const upstream = await startEcho(t)
   const { address } = await startTestSidecar(t, upstream)
   for (const [name, bytes] of Object.entries(malformed)) {
     const { answers, closed } = await send(t, address, bytes + smuggled)
     t.match({ answers, closed }, { answers: [{ status: 400, body: { error: 'invalid_request' } }], closed: true }, name)
-    t.equal(answers.length, 1, `${name}: nothing behind it is answered`)
+    t.equal(answers.length, 1, `${name}: no smuggled request is answered`)
   }
   t.same(upstream.seen, [])
   const two = await send(t, address, get() + post([chunked], '2\r\n{}\r\n0\r\n\r\n') + smuggled, 3)
   t.match(
     two.answers,
     [{ status: 200 }, { status: 200, text: '{}' }, { status: 200 }],
-    'control: well formed, in a row',
+    'control: well-formed, in a row',
   )
   t.same(upstream.seen.slice().sort(), ['GET /first', 'GET /smuggled', 'POST /first'])
 })
 
-t.test('a body that turns out malformed ends its request, and is no whole body for the upstream (HT05)', async t => {
+t.test('a malformed body ends its request, and never looks complete to the upstream (HT05)', async t => {
   for (const chunks of [
     '0x2\r\n{}\r\n0\r\n\r\n',
     '2\r\n{}x\r\n0\r\n\r\n',
@@ -83,16 +83,16 @@ const refused: readonly (readonly [what: string, line: string, headers: readonly
   ['another scheme (GW03)', 'GET https://evil.example/', [], 400],
   ['a fragment', 'GET /a#b', [], 400],
   ['octets beyond ASCII', 'GET /\xc3\xa9', [], 400],
-  ['no resource at all', 'OPTIONS *', [], 400],
+  ['no resource', 'OPTIONS *', [], 400],
   ['two hosts', 'GET /', ['Host: other'], 400],
-  ['TRACE, which would show the token (HT12)', 'TRACE /', [], 501],
+  ['TRACE, which would reveal the token (HT12)', 'TRACE /', [], 501],
   ['another protocol (HT14)', 'GET /', ['Connection: Upgrade', 'Upgrade: websocket'], 501],
   ['a tunnel (HT12)', 'CONNECT evil.example:443', [], 501],
   ['another transfer coding around the chunks (HT05)', 'POST /', ['Transfer-Encoding: gzip, chunked'], 501],
   ['an unknown expectation (HT14)', 'GET /', ['Expect: junk'], 417],
 ]
 
-t.test('what cannot be passed on is refused with what to do instead', async t => {
+t.test('rejects requests that cannot be forwarded, and says what to do instead', async t => {
   const upstream = await startEcho(t)
   const { address } = await startTestSidecar(t, upstream)
   for (const [what, line, headers, status] of refused) {
@@ -104,14 +104,14 @@ t.test('what cannot be passed on is refused with what to do instead', async t =>
     )
   }
   const old = await send(t, address, get().replace('HTTP/1.1', 'HTTP/1.0'))
-  t.match(old, { answers: [{ status: 505 }], closed: true }, 'HTTP/1.0, in which a cut answer looks whole')
+  t.match(old, { answers: [{ status: 505 }], closed: true }, 'HTTP/1.0, in which a truncated response looks complete')
   t.match((await send(t, address, get().replace('Host: localhost\r\n', ''), 1)).answers, [{ status: 400 }], 'no host')
   const long = await send(t, address, get(`X-A: ${'a'.repeat(17_000)}`))
   t.match(long.answers, [{ status: 431, body: { error: 'invalid_request' } }], 'long headers (HT07)')
   t.same(upstream.seen, [])
 })
 
-t.test('a path stays a path at the one upstream, however much it looks like an address (GW03)', async t => {
+t.test('treats a path that looks like a URL as a path of the upstream (GW03)', async t => {
   const upstream = await startEcho(t)
   const { address } = await startTestSidecar(t, upstream)
   const paths = [
@@ -131,7 +131,7 @@ t.test('a path stays a path at the one upstream, however much it looks like an a
   t.same(upstream.seen, [...paths.flatMap(path => [`GET ${path}`, `GET ${path}`]), 'GET /', 'GET /?q'])
 })
 
-t.test('a program that offers HTTP/2 goes on without it (RFC 9110 §7.8)', async t => {
+t.test('ignores an offer of HTTP/2 (RFC 9110 §7.8)', async t => {
   const { address } = await startTestSidecar(t, await startEcho(t))
   const offer = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA']
   t.match((await send(t, address, post([...offer, 'Content-Length: 2'], '{}'), 1)).answers, [
@@ -139,7 +139,7 @@ t.test('a program that offers HTTP/2 goes on without it (RFC 9110 §7.8)', async
   ])
 })
 
-t.test('on a port, only what names this machine is answered, and no page in a browser', async t => {
+t.test('on a port, rejects other host names and requests of web pages', async t => {
   const upstream = await startEcho(t)
   const { address } = await startTestSidecar(t, upstream, { listen: { port: 0 } })
   const { port } = new URL(address)
@@ -159,7 +159,7 @@ t.test('on a port, only what names this machine is answered, and no page in a br
         host,
       )
   t.match((await send(t, address, get().replace('localhost', ''), 1)).answers, [{ status: 421 }], 'an empty host')
-  t.match(await ask(address, `http://evil.example:${port}/`), { status: 421 }, 'the absolute form goes before Host')
+  t.match(await ask(address, `http://evil.example:${port}/`), { status: 421 }, 'the absolute form overrides Host')
   t.match(await ask(address, `http://localhost:${port}/`, { headers: { host: 'evil.example' } }), { status: 200 })
   for (const headers of [{ origin: 'http://evil.example' }, { origin: 'null' }, { 'sec-fetch-site': 'same-origin' }])
     for (const path of ['/', '/_status']) t.match(await ask(address, path, { headers }), { status: 403 })
@@ -170,7 +170,7 @@ t.test('on a port, only what names this machine is answered, and no page in a br
   t.match(await ask(onSocket.address, '/', { headers: free }), { status: 200 }, 'a unix socket needs none of this')
 })
 
-t.test('requests in one piece, or one in pieces of an octet, are answered in their order (HT18)', async t => {
+t.test('answers requests in order, whether sent in one piece or octet by octet (HT18)', async t => {
   const { address } = await startTestSidecar(t, await startEcho(t))
   const bodies = Array.from({ length: 100 }, (_empty, index) => String(index))
   const all = bodies.map(body => post([`Content-Length: ${body.length}`], body)).join('')
@@ -182,7 +182,7 @@ t.test('requests in one piece, or one in pieces of an octet, are answered in the
   t.match((await send(t, address, [...post(['Content-Length: 2'], '{}')], 1)).answers, [{ status: 200, text: '{}' }])
 })
 
-t.test('too many requests under way are told to wait, and the others are served (GW04)', async t => {
+t.test('rejects too many requests under way with 503, and serves the others (GW04)', async t => {
   let release = () => {}
   const released = new Promise<void>(resolve => (release = resolve))
   const upstream = await startUpstream(t, async (_request, response) => {
@@ -192,7 +192,7 @@ t.test('too many requests under way are told to wait, and the others are served 
   const { address } = await startTestSidecar(t, upstream)
   const first = Array.from({ length: 256 }, () => ask(address, '/'))
   const isFull = async (): Promise<boolean> => (await ask(address, '/_status')).body.requests_under_way === 256
-  while (!(await isFull())); // each look is a request of its own, so this ends
+  while (!(await isFull())); // each check is a request, so this ends
   const refusal = { status: 503, headers: { 'retry-after': '1' }, body: { error: 'temporarily_unavailable' } }
   t.match(await ask(address, '/'), refusal)
   release()

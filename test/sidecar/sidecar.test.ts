@@ -1,21 +1,21 @@
-// What passes through the sidecar, in both directions, and what does not. RFC 9110 §7.6, §11.6; GW11, GW14, HT01, HT12.
+// What the sidecar forwards in both directions, and what it does not. RFC 9110 §7.6, §11.6; GW11, GW14, HT01, HT12.
 import { Agent, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import t from 'tap'
 import { ask, startTestSidecar, startUpstream } from '../helpers/client/sidecar.ts'
 
-/** Says what it was asked, and with which headers. */
+/** Echoes requests with their headers. */
 const mirror = async (request: IncomingMessage, response: ServerResponse) => {
   const { method, url, rawHeaders } = request
   const body = (await buffer(request)).toString()
   response.setHeader('content-type', 'application/json')
   response.end(JSON.stringify({ method, url, headers: rawHeaders, body }))
 }
-/** The values of a header in a list of names and values. */
+/** Returns the values of a header in a list of names and values. */
 const valuesOf = (headers: readonly string[], name: string) =>
   headers.filter((_value, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === name)
 
-t.test('methods, paths, queries and bodies reach the upstream as they are', async t => {
+t.test('forwards methods, paths, queries and bodies unchanged', async t => {
   const upstream = await startUpstream(t, mirror)
   const { address } = await startTestSidecar(t, upstream)
   for (const method of ['GET', 'DELETE', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND']) {
@@ -33,49 +33,46 @@ t.test('methods, paths, queries and bodies reach the upstream as they are', asyn
   t.same(valuesOf(empty.body.headers, 'content-length'), ['0'])
 })
 
-t.test(
-  'the upstream sees its own host, and nothing that is about the local connection or says who somebody is',
-  async t => {
-    const upstream = await startUpstream(t, mirror)
-    const { address } = await startTestSidecar(t, upstream)
-    const removed = {
-      Authorization: 'Bearer stolen',
-      'Session-Binding-Proof': 'x',
-      Session_Binding_Proof: 'x',
-      'Client-Cert': ':MII=:',
-      'Client-Cert-Chain': ':MII=:',
-      'Proxy-Authorization': 'Basic x',
-      'Proxy-Connection': 'keep-alive',
-      'Keep-Alive': 'timeout=1',
-      TE: 'trailers',
-      Trailer: 'X-Sum',
-      Expect: '100-continue',
-      Connection: 'keep-alive, X-Private, x-other',
-      'X-Private': '1',
-      'X-Other': '1',
-    }
-    const kept = {
-      Cookie: 'a=1',
-      Forwarded: 'for=1.2.3.4',
-      'X-Forwarded-For': '1.2.3.4',
-      'X-Twice': ['1', '2'],
-      Accept: '*/*',
-    }
-    const { body } = await ask(address, '/', {
-      method: 'POST',
-      headers: { ...removed, ...kept, Via: '1.1 before', 'Transfer-Encoding': 'chunked' },
-    })
-    t.same(valuesOf(body.headers, 'host'), [new URL(upstream.origin).host])
-    t.same(valuesOf(body.headers, 'via'), ['1.1 before, 1.1 tlsbound'], 'RFC 9110 §7.6.3')
-    for (const name of Object.keys(removed).filter(name => name !== 'Connection'))
-      t.same(valuesOf(body.headers, name.toLowerCase()), [], name)
-    t.notMatch(String(valuesOf(body.headers, 'connection')), /private/i)
-    for (const [name, value] of Object.entries(kept))
-      t.same(valuesOf(body.headers, name.toLowerCase()), [value].flat(), name)
-  },
-)
+t.test('the upstream gets its own host, no hop-by-hop headers and no client identity headers', async t => {
+  const upstream = await startUpstream(t, mirror)
+  const { address } = await startTestSidecar(t, upstream)
+  const removed = {
+    Authorization: 'Bearer stolen',
+    'Session-Binding-Proof': 'x',
+    Session_Binding_Proof: 'x',
+    'Client-Cert': ':MII=:',
+    'Client-Cert-Chain': ':MII=:',
+    'Proxy-Authorization': 'Basic x',
+    'Proxy-Connection': 'keep-alive',
+    'Keep-Alive': 'timeout=1',
+    TE: 'trailers',
+    Trailer: 'X-Sum',
+    Expect: '100-continue',
+    Connection: 'keep-alive, X-Private, x-other',
+    'X-Private': '1',
+    'X-Other': '1',
+  }
+  const kept = {
+    Cookie: 'a=1',
+    Forwarded: 'for=1.2.3.4',
+    'X-Forwarded-For': '1.2.3.4',
+    'X-Twice': ['1', '2'],
+    Accept: '*/*',
+  }
+  const { body } = await ask(address, '/', {
+    method: 'POST',
+    headers: { ...removed, ...kept, Via: '1.1 before', 'Transfer-Encoding': 'chunked' },
+  })
+  t.same(valuesOf(body.headers, 'host'), [new URL(upstream.origin).host])
+  t.same(valuesOf(body.headers, 'via'), ['1.1 before, 1.1 tlsbound'], 'RFC 9110 §7.6.3')
+  for (const name of Object.keys(removed).filter(name => name !== 'Connection'))
+    t.same(valuesOf(body.headers, name.toLowerCase()), [], name)
+  t.notMatch(String(valuesOf(body.headers, 'connection')), /private/i)
+  for (const [name, value] of Object.entries(kept))
+    t.same(valuesOf(body.headers, name.toLowerCase()), [value].flat(), name)
+})
 
-t.test('a sidecar that is told to refuses a program that brings its own token (HT01)', async t => {
+t.test('rejects a program’s own token when configured so (HT01)', async t => {
   const upstream = await startUpstream(t, mirror)
   const { address } = await startTestSidecar(t, upstream, { authorization: 'refuse' })
   t.match(await ask(address, '/'), { status: 200 }, 'control')
@@ -84,7 +81,7 @@ t.test('a sidecar that is told to refuses a program that brings its own token (H
   t.equal(upstream.seen.length, 1)
 })
 
-t.test('answers keep their status, lists of cookies and octets, and lose what is about their connection', async t => {
+t.test('forwards status, cookie lists and octets of responses, without hop-by-hop headers', async t => {
   const octets = Buffer.from([...Array(256).keys()])
   const upstream = await startUpstream(t, (_request, response) => {
     response.writeHead(418, 'I am a teapot', [
@@ -132,7 +129,7 @@ t.test('answers keep their status, lists of cookies and octets, and lose what is
   t.equal(text, Buffer.concat([octets, octets]).toString())
 })
 
-t.test('answers without a body are answers without a body, and the connection goes on after each', async t => {
+t.test('forwards responses without a body, and keeps the connection after each', async t => {
   const upstream = await startUpstream(t, (request, response) => {
     const status = Number(/\d+/.exec(request.url ?? '')?.[0])
     response.writeHead(status, { etag: '"1"', 'content-length': 5 })
@@ -152,10 +149,10 @@ t.test('answers without a body are answers without a body, and the connection go
   t.match(empty, { status: 204, text: '' })
   t.notOk('content-length' in empty.headers || 'transfer-encoding' in empty.headers, 'RFC 9110 §8.6')
   t.match(await get('/200'), { status: 200, text: 'hello' })
-  t.equal(sockets.size, 1, 'one connection of the program')
+  t.equal(sockets.size, 1, 'the program used one connection')
 })
 
-t.test('redirects are the program’s to follow, and none leads the sidecar elsewhere (GW11)', async t => {
+t.test('passes redirects to the program and does not follow them (GW11)', async t => {
   const location = 'https://evil.example/steal'
   const upstream = await startUpstream(t, (_request, response) => response.writeHead(307, { location }).end())
   const { address } = await startTestSidecar(t, upstream)
@@ -163,7 +160,7 @@ t.test('redirects are the program’s to follow, and none leads the sidecar else
   t.equal(upstream.seen.length, 1)
 })
 
-t.test('interim answers are not taken for the answer, however many there are (GW04)', async t => {
+t.test('does not take interim responses for the final one, however many there are (GW04)', async t => {
   const upstream = await startUpstream(t, (request, response) => {
     request.socket.cork()
     for (let count = 0; count < 500; count++) response.writeProcessing()
@@ -175,7 +172,7 @@ t.test('interim answers are not taken for the answer, however many there are (GW
   t.match(await ask(address, '/'), { status: 200, text: 'final' })
 })
 
-t.test('the sidecar tells its state under one path, and asks nobody for it', async t => {
+t.test('returns its state under one path, without a request to the upstream', async t => {
   const upstream = await startUpstream(t, mirror)
   const { address } = await startTestSidecar(t, upstream)
   const { status, headers, body } = await ask(address, '/_status')

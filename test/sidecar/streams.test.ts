@@ -1,4 +1,4 @@
-// Bodies on their way through the sidecar: at once, no faster than they are read, and ended on both sides together.
+// Bodies through the sidecar: forwarded at once, no faster than they are read, and ended on both sides together.
 // RFC 9110 §15.6; GW04.
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -11,7 +11,7 @@ import { exchange, requestText } from '../helpers/server/raw-http.ts'
 const megabyte = Buffer.alloc(1_048_576, 'x')
 const longest = 48
 
-t.test('what a program sends reaches the upstream while it still sends', async t => {
+t.test('forwards a body to the upstream while the program sends it', async t => {
   for (const headers of [{ 'transfer-encoding': 'chunked' }, { 'content-length': '30000' }] as const) {
     const upstream = await startUpstream(t, (request, response) => {
       request.once('data', () => response.writeHead(200).write('seen'))
@@ -27,29 +27,26 @@ t.test('what a program sends reaches the upstream while it still sends', async t
   }
 })
 
-t.test(
-  'events reach the program one by one, their head before the first, and its leaving reaches the upstream',
-  async t => {
-    let stream: ServerResponse | undefined
-    const upstream = await startUpstream(t, (_request, response) => {
-      stream = response
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
-    })
-    const { address } = await startTestSidecar(t, upstream)
-    const answer = await open(address, '/events')
-    t.match(answer.headers, { 'content-type': 'text/event-stream' }, 'there is no event yet')
-    for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
-      stream?.write(event)
-      t.equal(String((await once(answer, 'data'))[0]), event)
-    }
-    const gone = once(upstream.events, 'gone')
-    answer.destroy()
-    await gone
-    t.match(await ask(address, '/_status'), { body: { requests_under_way: 0 } })
-  },
-)
+t.test('forwards events one by one, the head before the first, and the disconnect of the program', async t => {
+  let stream: ServerResponse | undefined
+  const upstream = await startUpstream(t, (_request, response) => {
+    stream = response
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+  })
+  const { address } = await startTestSidecar(t, upstream)
+  const answer = await open(address, '/events')
+  t.match(answer.headers, { 'content-type': 'text/event-stream' }, 'there is no event yet')
+  for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
+    stream?.write(event)
+    t.equal(String((await once(answer, 'data'))[0]), event)
+  }
+  const gone = once(upstream.events, 'gone')
+  answer.destroy()
+  await gone
+  t.match(await ask(address, '/_status'), { body: { requests_under_way: 0 } })
+})
 
-t.test('a slow program makes a fast upstream slow (GW04)', async t => {
+t.test('a slow program slows a fast upstream down (GW04)', async t => {
   let sent = 0
   const upstream = await startUpstream(t, async (_request, response) => {
     for (let count = 0; count < longest; count++) {
@@ -70,7 +67,7 @@ t.test('a slow program makes a fast upstream slow (GW04)', async t => {
   t.ok(furthest < 16 * megabyte.length, `${furthest} octets were under way`)
 })
 
-t.test('a slow upstream makes a fast program slow (GW04)', async t => {
+t.test('a slow upstream slows a fast program down (GW04)', async t => {
   let received = 0
   let furthest = 0
   let sent = 0
@@ -95,32 +92,35 @@ t.test('a slow upstream makes a fast program slow (GW04)', async t => {
   t.ok(furthest < 24 * megabyte.length, `${furthest} octets were under way`)
 })
 
-t.test('a program that goes away ends its request at the upstream, before the answer and in its own body', async t => {
-  const upstream = await startUpstream(t, request => void request.resume())
-  const { address } = await startTestSidecar(t, upstream)
-  for (const bytes of [
-    requestText('GET /', []),
-    requestText('POST /', ['Content-Length: 2'], '{}'),
-    requestText('POST /', ['Content-Length: 50000'], 'part'),
-    requestText('POST /', ['Transfer-Encoding: chunked'], '4\r\npart\r\n'),
-  ]) {
+t.test(
+  'a program that disconnects ends its request at the upstream, before the response and within its body',
+  async t => {
+    const upstream = await startUpstream(t, request => void request.resume())
+    const { address } = await startTestSidecar(t, upstream)
+    for (const bytes of [
+      requestText('GET /', []),
+      requestText('POST /', ['Content-Length: 2'], '{}'),
+      requestText('POST /', ['Content-Length: 50000'], 'part'),
+      requestText('POST /', ['Transfer-Encoding: chunked'], '4\r\npart\r\n'),
+    ]) {
+      const socket = await connectTo(t, address)
+      const [arrived, gone] = [once(upstream.events, 'request'), once(upstream.events, 'gone')]
+      socket.write(bytes)
+      const [request] = (await arrived) as [IncomingMessage]
+      socket.destroy()
+      await gone
+      t.equal(request.complete, !bytes.includes('part'))
+    }
+    const before = upstream.seen.length
     const socket = await connectTo(t, address)
-    const [arrived, gone] = [once(upstream.events, 'request'), once(upstream.events, 'gone')]
-    socket.write(bytes)
-    const [request] = (await arrived) as [IncomingMessage]
-    socket.destroy()
-    await gone
-    t.equal(request.complete, !bytes.includes('part'))
-  }
-  const before = upstream.seen.length
-  const socket = await connectTo(t, address)
-  socket.end(requestText('POST /', ['Content-Length: 9'], 'part'))
-  await once(socket.resume(), 'close')
-  t.match(await ask(address, '/_status'), { body: { requests_under_way: 0 } })
-  t.equal(upstream.seen.length, before, 'a short body that is not all there is not sent at all')
-})
+    socket.end(requestText('POST /', ['Content-Length: 9'], 'part'))
+    await once(socket.resume(), 'close')
+    t.match(await ask(address, '/_status'), { body: { requests_under_way: 0 } })
+    t.equal(upstream.seen.length, before, 'an incomplete short body is not sent')
+  },
+)
 
-t.test('an answer that comes before the body has ended reaches the program, whose connection then ends', async t => {
+t.test('forwards a response that arrives before the end of the body, and then closes the connection', async t => {
   const upstream = await startUpstream(t, (_request, response) => response.writeHead(413).end('too much'))
   const { address } = await startTestSidecar(t, upstream)
   const socket = await connectTo(t, address)

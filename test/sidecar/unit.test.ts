@@ -1,4 +1,4 @@
-// The example unit: systemd takes it as it stands, it shuts the sidecar in, and its words are words of the command.
+// The example unit: systemd accepts it unchanged, it confines the sidecar, and its options exist.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { parseArgs, promisify } from 'node:util'
@@ -21,14 +21,14 @@ async function analyze(...args: readonly string[]): Promise<string> {
   }
 }
 
-t.test('systemd finds nothing wrong with the unit, and little that it is exposed to', async t => {
+t.test('systemd accepts the unit and reports little exposure', async t => {
   t.equal(await analyze('verify'), '')
   const exposure = /Overall exposure level for \S+: ([\d.]+)/.exec(await analyze('security', '--offline=true'))?.[1]
   t.ok(Number(exposure) < 2, `exposure ${exposure} of 10`)
-  t.notMatch(text, /^MemoryDenyWriteExecute/m, 'the JIT needs what this forbids')
+  t.notMatch(text, /^MemoryDenyWriteExecute/m, 'the JIT needs writable executable memory')
 })
 
-t.test('the unit calls the command with options and variables that it has', async t => {
+t.test('the unit uses only existing options and variables', async t => {
   const [, words = ''] = /^ExecStart=\/usr\/bin\/env tlsbound sidecar (.*)$/m.exec(text) ?? []
   const { values } = parseArgs({ args: words.split(' '), options: declareOptions(command.options) })
   t.match(values, { listen: 'unix:/run/tlsbound/notes.sock', 'socket-mode': '0660', key: '%d/key', cert: '%d/crt' })

@@ -1,8 +1,8 @@
-// The completion script for bash. It needs nothing but bash itself: no package bash-completion.
+// The completion script for bash. It does not need the package bash-completion.
 import type { NamedCommand } from '../command.ts'
 import { optionsOf, positionalKindOf, quote, spellingsOf, type ValueKind, valueKindOf } from './described.ts'
 
-/** Writes the completion script. */
+/** Generates the completion script. */
 export function renderBash(commands: readonly NamedCommand[]): string {
   const names = [...commands.map(({ name }) => name), 'help']
   return `# Completion of tlsbound for bash. Written by: tlsbound completion bash

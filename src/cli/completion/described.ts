@@ -1,8 +1,8 @@
-// What the completion of every shell needs from the descriptions of the commands.
+// What the completion scripts of all shells derive from the descriptions of the commands.
 import type { NamedCommand, Option } from '../command.ts'
 import { helpOption } from '../parse.ts'
 
-/** What completes a value: one of a list, the name of a file or folder, or nothing. */
+/** How a value is completed: from a list, with a file or folder name, or not at all. */
 export type ValueKind = { readonly kind: 'list'; readonly choices: readonly string[] } | { readonly kind: Kind }
 type Kind = 'file' | 'folder' | 'other'
 
@@ -13,7 +13,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   FOLDER: 'folder',
 }
 
-/** What completes the value of an option or a positional argument. */
+/** Returns how the value of an option or a positional argument is completed. */
 export function valueKindOf({
   value,
   choices,
@@ -25,17 +25,17 @@ export function valueKindOf({
   return { kind: (value === undefined ? undefined : kinds[value]) ?? 'other' }
 }
 
-/** All options of a command. */
+/** Returns all options of a command. */
 export function optionsOf({ options }: NamedCommand): readonly Option[] {
   return [...options, helpOption]
 }
 
-/** How an option is written on a command line: `-X` and `--request`. */
+/** Returns the spellings of an option: `-X` and `--request`. */
 export function spellingsOf({ name, short }: Option): string[] {
   return [...(short === undefined ? [] : [`-${short}`]), `--${name}`]
 }
 
-/** What completes a positional argument of a command. */
+/** Returns how a positional argument of a command is completed. */
 export function positionalKindOf({ actions, positionals }: NamedCommand): ValueKind {
   if (positionals !== undefined) return valueKindOf(positionals)
   return actions?.some(action => action.positionals.some(value => kinds[value] === 'file'))
@@ -43,7 +43,7 @@ export function positionalKindOf({ actions, positionals }: NamedCommand): ValueK
     : { kind: 'other' }
 }
 
-/** Quotes a text for a shell, in single quotes. Bash and zsh end the quotes for a quote; fish escapes it. */
+/** Quotes a text for a shell in single quotes. Bash and zsh close the quotes for a quote; fish escapes it. */
 export function quote(text: string, escaped = `'\\''`): string {
   return `'${text.replaceAll("'", escaped)}'`
 }

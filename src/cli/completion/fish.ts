@@ -2,7 +2,7 @@
 import type { NamedCommand, Option } from '../command.ts'
 import { optionsOf, positionalKindOf, quote, type ValueKind, valueKindOf } from './described.ts'
 
-/** Writes the completion script. */
+/** Generates the completion script. */
 export function renderFish(commands: readonly NamedCommand[]): string {
   const first = [...commands, { name: 'help', summary: 'shows the help of a command' }]
   const names = commands.map(({ name }) => name).join(' ')

@@ -2,7 +2,7 @@
 import type { NamedCommand, Option } from '../command.ts'
 import { optionsOf, positionalKindOf, quote, spellingsOf, type ValueKind, valueKindOf } from './described.ts'
 
-/** Writes the completion script. */
+/** Generates the completion script. */
 export function renderZsh(commands: readonly NamedCommand[]): string {
   const summaries = [...commands, { name: 'help', summary: 'shows the help of a command' }].map(describe)
   return `#compdef tlsbound
@@ -66,7 +66,7 @@ function describe({ name, summary }: { readonly name: string; readonly summary: 
   return quote(`${name}:${summary}`)
 }
 
-/** In a specification of _arguments these characters have a meaning. */
+/** Escapes the characters with a meaning in specifications of _arguments. */
 function escapeText(text: string): string {
   return text.replace(/[\\:[\]() "]/g, character => `\\${character}`)
 }

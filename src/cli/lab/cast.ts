@@ -1,4 +1,4 @@
-// Who plays in the lab: the identities of a folder like certs/, and what their authority's key allows besides.
+// Loads the cast of the lab: the identities in a folder like certs/, and what the authority's key makes possible.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readClientId, readCredentials } from '../../client/identity.ts'
@@ -16,20 +16,20 @@ import { readClientAuthentication } from './matrix.ts'
 import { readSigner } from './signer.ts'
 
 export interface CastOptions {
-  /** Whose files play which part, where it is not the one of their name. */
+  /** File names of the parts that differ from the defaults. */
   readonly names: Readonly<Partial<Record<Part, string>>>
-  /** What alice is called in token requests. Default: the common name of her certificate, as for the others. */
+  /** The client_id of alice. Default: the common name of her certificate, as for the others. */
   readonly clientId: string | undefined
   readonly clientAuthentication: ClientAuthentication
-  /** Alice's secret. Default: the file of her name in the folder, as for bob. */
+  /** The file of alice's secret. Default: the file with her name in the folder, as for bob. */
   readonly secretFile: string | undefined
-  /** A private key that the server takes tokens of. */
+  /** A private key that the server trusts for tokens. */
   readonly signingKeyFile: string | undefined
 }
 
 type Part = 'alice' | 'bob' | 'mallory' | 'stranger'
 
-/** The options that say who plays. @throws UsageError */
+/** Parses the options about the cast. @throws UsageError */
 export function readCastOptions(values: Values): CastOptions {
   const textOf = (name: string) => (values[name] === undefined ? undefined : String(values[name]))
   const parts = { alice: 'victim', bob: 'thief', mallory: 'nobody', stranger: 'stranger' }
@@ -41,7 +41,7 @@ export function readCastOptions(values: Values): CastOptions {
     signingKeyFile: textOf('signing-key'),
   }
   if (options.secretFile !== undefined && !usesSecret(options))
-    throw new UsageError('--client-secret-file goes with --client-auth client_secret_basic or client_secret_post')
+    throw new UsageError('--client-secret-file requires --client-auth client_secret_basic or client_secret_post')
   return options
 }
 
@@ -49,14 +49,14 @@ function usesSecret({ clientAuthentication }: CastOptions): boolean {
   return clientAuthentication.startsWith('client_secret_')
 }
 
-/** Reads the cast: `ca.crt`, `alice.crt`, `alice.key`, and what there is of the others. @throws Error naming the file. */
+/** Loads `ca.crt`, `alice.crt`, `alice.key`, and the existing files of the others. @throws Error naming the file. */
 export function readCast(folder: string, options: CastOptions): Cast {
   const { names, clientId, clientAuthentication, secretFile, signingKeyFile } = options
   const caFile = join(folder, 'ca.crt')
   const authorities = loadCertificates(caFile)
   const ca = renderCertificates(authorities)
   const authorityKey = join(folder, 'ca.key')
-  const isIssued = clientAuthentication !== 'self_signed_tls_client_auth' // else no authority could issue another one
+  const isIssued = clientAuthentication !== 'self_signed_tls_client_auth' // a self-signed certificate has no authority to issue others
   const find = (part: Part) => {
     const name = names[part]
     if (name === undefined && !existsSync(join(folder, `${part}.crt`))) return undefined
@@ -89,10 +89,10 @@ function findSecret(path: string): string | undefined {
   return existsSync(path) ? readSecret(path) : undefined
 }
 
-/** The first line of a file, which must have one. */
+/** Reads the first line of a file, which must not be empty. */
 function readSecret(path: string): string {
   const [secret = ''] = readRegularFile(path, { most: 4096 }).toString().split(/\r?\n/)
-  if (secret === '') throw new Error(`${path} has no secret: it must be the first line`)
+  if (secret === '') throw new Error(`${path}: the first line is empty, the secret must be there`)
   return secret
 }
 

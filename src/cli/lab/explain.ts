@@ -1,8 +1,8 @@
-// The scenarios of the lab in words: all in a line each, or one in full.
+// The scenarios of the lab as text: a list, or one in full.
 import { describeScenario } from '../../lab/report/json.ts'
 import type { Scenario } from '../../lab/scenario.ts'
 
-/** Lists scenarios: for people, or as JSON with all that is known of them. */
+/** Lists scenarios: one line each, or complete as JSON. */
 export function list(scenarios: readonly Scenario[], json: boolean): string {
   if (json) return `${JSON.stringify(scenarios.map(describeScenario), null, 2)}\n`
   const width = Math.max(...scenarios.map(({ id }) => id.length))

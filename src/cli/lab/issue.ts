@@ -1,4 +1,4 @@
-// Further certificates for the lab, of the authority whose key is at hand: renewed ones, and others of the same subject.
+// Issues further certificates for the lab with the authority's key: renewed ones, and others with the same subject.
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { NotTried } from '../../lab/attempt.ts'
 import type { Cast, CertificateWish, Identity } from '../../lab/cast.ts'
@@ -7,7 +7,7 @@ import { type DistinguishedName, distinguishedName } from '../../pki/names.ts'
 
 const day = 86_400_000
 
-/** Makes an issuer of client certificates, which throws NotTried for a subject that it cannot write. */
+/** Creates an issuer of client certificates, which throws NotTried for an unsupported subject. */
 export function createIssuer(authority: X509Certificate, privateKey: KeyObject): NonNullable<Cast['issue']> {
   const { publicKey } = authority
   const certificate = authority.toString()
@@ -23,18 +23,18 @@ export function createIssuer(authority: X509Certificate, privateKey: KeyObject):
   }
 }
 
-/** A name as Node spells it, one attribute a line; names with several attributes in a part are beyond us. */
+/** Parses a name as Node prints it, one attribute per line; multi-valued RDNs are not supported. */
 function readName(text: string): DistinguishedName {
   const name = text.split('\n').map(readAttribute)
   try {
-    distinguishedName(name) // does not know every type of attribute
+    distinguishedName(name) // throws for an unknown attribute type
     return name
   } catch {
     throw new NotTried(`no certificate can be issued for or by ${JSON.stringify(text)}`)
   }
 }
 
-/** `TYPE=VALUE`, where RFC 4514 §2.4 puts a backslash before some characters. Octets in hexadecimal are beyond us. */
+/** Parses `TYPE=VALUE` with the escapes of RFC 4514 §2.4; hexadecimal escapes are not supported. */
 function readAttribute(line: string): DistinguishedName[number] {
   const [, type, value] = /^(\w+)=((?:[^\\+]|\\[^\dA-Fa-f])+)$/.exec(line) ?? []
   return [type, value?.replace(/\\(.)/g, '$1')] as unknown as DistinguishedName[number]

@@ -1,4 +1,4 @@
-// What is to be played, from the words of the call and from what the server says about itself.
+// Which settings the lab runs, from the options and from the metadata of the server.
 import { type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
 import type { Cast } from '../../lab/cast.ts'
 import { type ClientAuthentication, clientAuthentications } from '../../lab/client-authentication.ts'
@@ -15,7 +15,7 @@ const tlsVersions = { '1.3': 'TLSv1.3', '1.2': 'TLSv1.2' } as const
 const httpVersions = { '1.1': 'http/1.1', '2': 'h2' } as const
 const allHttp: readonly Http[] = ['http/1.1', 'h2']
 
-/** @throws UsageError for words that are none (or rejects), Error when the server does not answer or not say enough. */
+/** @throws UsageError (or rejects) for invalid options, Error when the server does not respond or lacks metadata. */
 export async function chooseMatrix(server: URL, cast: Cast, values: Values): Promise<Matrix> {
   const tls = tlsVersions[choose(values, 'tls', '1.3', '1.2') ?? '1.3']
   const http = choose(values, 'http', '1.1', '2')
@@ -38,7 +38,7 @@ export async function chooseMatrix(server: URL, cast: Cast, values: Values): Pro
   }
 }
 
-/** @throws UsageError for a method that the lab does not play. */
+/** @throws UsageError for an unsupported method. */
 export function readClientAuthentication(values: Values): ClientAuthentication {
   return choose(values, 'client-auth', ...clientAuthentications) ?? 'tls_client_auth'
 }
@@ -53,11 +53,12 @@ function choose<const T extends string>(values: Values, name: string, ...allowed
 }
 
 function requireLevel(level: TokenBinding, { levels }: Profile): TokenBinding {
-  if (!levels.includes(level)) throw new UsageError(`the server offers no level ${level}, but ${levels.join(', ')}`)
+  if (!levels.includes(level))
+    throw new UsageError(`the server does not offer level ${level}; it offers ${levels.join(', ')}`)
   return level
 }
 
-/** Every HTTP that is spoken where tokens are used and where they come from, or the one that was asked for. */
+/** Returns the HTTP versions that both the resource and the token endpoint support, or the requested one. */
 async function chooseHttp(
   wanted: Http | undefined,
   { resource, tokenEndpoint }: Profile,
@@ -72,13 +73,13 @@ async function chooseHttp(
   return spoken
 
   function speaks(at: URL, http: Http): Promise<boolean> {
-    // A server that knows no ALPN speaks HTTP/1.1; one that does ends the handshake, or the connection after it.
+    // A server without ALPN speaks HTTP/1.1; one that rejects the offer ends the handshake or the connection.
     const told = (connection: Connection) => (connection.socket.alpnProtocol || 'http/1.1') === http
     return meet(at, cast, tls, [http], async connection => told(connection)).catch(() => false)
   }
 }
 
-/** Opens a connection as alice for one question. @throws Error (rejects) saying that the server does not answer. */
+/** Opens a connection as alice for one request. @throws Error (rejects) when the server does not respond. */
 async function meet<T>(
   at: URL,
   { ca, alice }: Cast,

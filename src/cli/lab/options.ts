@@ -27,7 +27,7 @@ const withVariable: readonly Option[] = (
       name: 'http',
       value: 'VERSION',
       choices: ['1.1', '2'],
-      fallback: 'each that the server speaks',
+      fallback: 'each that the server supports',
       help: 'The HTTP version: 1.1 or 2',
     },
     { name: 'only', value: 'IDS', fallback: 'all', help: 'The scenarios to run, separated by commas' },
@@ -35,7 +35,7 @@ const withVariable: readonly Option[] = (
       name: 'profile',
       value: 'NAME',
       choices: ['tlsbound', 'rfc8705'],
-      fallback: 'by the metadata of the server',
+      fallback: 'derived from the metadata of the server',
       help: 'tlsbound, or rfc8705 for any server that issues certificate-bound tokens',
     },
     { name: 'token-endpoint', value: 'URL', fallback: 'that of the metadata', help: 'Where tokens are requested' },
@@ -48,7 +48,7 @@ const withVariable: readonly Option[] = (
     { name: 'scope', value: 'SCOPE', fallback: 'none', help: 'The scope that tokens are requested with' },
     {
       name: 'gentle',
-      help: 'For production: waits 250 ms before each connection and opens at most 10 in a scenario',
+      help: 'For production: waits 250 ms before each connection and opens at most 10 per scenario',
     },
     { name: 'strict', help: 'Also fails when a control was rejected or a scenario could not be tried' },
     {
@@ -86,7 +86,7 @@ const withVariable: readonly Option[] = (
       choices: clientAuthentications,
       fallback: 'tls_client_auth',
       group: identities,
-      help: 'How clients authenticate: tls_client_auth, self_signed_tls_client_auth, or with a secret beside the certificate client_secret_basic or client_secret_post',
+      help: 'How clients authenticate: tls_client_auth, self_signed_tls_client_auth, or with a secret besides the certificate: client_secret_basic or client_secret_post',
     },
     {
       name: 'client-secret-file',

@@ -1,5 +1,5 @@
-// The server's own signing key in the hands of the lab: for a test server that lets one configure it, so that what a token
-// says is judged, and not only whether somebody changed it.
+// Signs tokens with the server's own key, for a test server whose key can be configured: the server must then reject a
+// token for its claims, and not only for its signature.
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { withLowS } from '../../core/compact-jws.ts'
 import { proofAlgorithmsOf, signProof } from '../../core/proof-algorithm.ts'
@@ -8,14 +8,14 @@ import { NotTried } from '../../lab/attempt.ts'
 import type { Cast } from '../../lab/cast.ts'
 import { readJsonFile } from '../../process/files.ts'
 
-/** Reads a JSON Web Key, or a set of them (RFC 7517), with private parts. @throws Error naming the file. */
+/** Loads a private JSON Web Key, or a set of them (RFC 7517). @throws Error that names the file. */
 export function readSigner(file: string): NonNullable<Cast['signClaims']> {
   const keys = readKeys(file)
   return (header, claims) => {
     const { alg, kid } = header as { alg?: unknown; kid?: unknown }
     const key = keys.find(candidate => candidate.kid === kid) ?? (keys.length === 1 ? keys[0] : undefined)
     const algorithm = key && proofAlgorithmsOf(key.key).find(known => known === alg)
-    if (key === undefined || algorithm === undefined) throw new NotTried('the signing key is not the one of the server')
+    if (key === undefined || algorithm === undefined) throw new NotTried('the signing key is not a key of the server')
     const input = [header, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
     const signature = signProof(algorithm, Buffer.from(input), key.key)
     return `${input}.${(algorithm === 'ES256' ? withLowS(signature) : signature).toString('base64url')}`
@@ -37,7 +37,7 @@ function readKeys(file: string): NamedKey[] {
     } catch {
       throw new FileProblem(file, {
         position: `key number ${index + 1}`,
-        found: 'this is no private JSON Web Key that OpenSSL can read',
+        found: 'this is not a private JSON Web Key that OpenSSL can read',
       })
     }
   })

@@ -1,5 +1,5 @@
-// A channel: one TLS connection to one origin, with its certificate, its bindings and its end. It never reconnects, so
-// that whatever belongs to the connection can never be sent over another one.
+// A channel: one TLS connection to one origin, with its certificate and bindings. It never reconnects, so nothing that
+// is bound to the connection can be sent over another one.
 import type { Dispatcher } from 'undici'
 import { buildBindingProof, hashToken } from '../../core/binding-proof.ts'
 import { type ChannelBindings, readChannelBindings, readKeyingMaterial } from '../../core/channel-binding.ts'
@@ -12,55 +12,55 @@ import { openHttp1 } from './http1.ts'
 import { openHttp2 } from './http2.ts'
 
 export interface ChannelOptions {
-  /** Offer h2. Default true. */
+  /** Whether to offer h2. Default true. */
   readonly http2?: boolean | undefined
-  /** Default TLSv1.3. */
+  /** The minimum TLS version. Default TLSv1.3. */
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
 }
 
 export interface Channel {
   readonly origin: string
   readonly protocol: 'h2' | 'http/1.1'
-  /** Such as TLSv1.3. */
+  /** The TLS version, such as TLSv1.3. */
   readonly tls: string
-  /** Its name in the registry of IANA, such as TLS_AES_128_GCM_SHA256. */
+  /** The IANA name of the cipher suite, such as TLS_AES_128_GCM_SHA256. */
   readonly cipher: string
-  /** Thumbprints of its channel bindings, the same as the server sees. */
+  /** The thumbprints of its channel bindings, equal to those that the server computes. */
   readonly bindings: ChannelBindings
-  /** `x5t#S256` of our certificate. */
+  /** The `x5t#S256` of the client certificate. */
   readonly certificate: string
   readonly since: Date
-  /** Sends requests over this connection as they are, without a token. */
+  /** Sends requests over this connection unchanged, without a token. */
   readonly dispatcher: Dispatcher
-  /** How many requests it carries at a time. */
+  /** The number of simultaneous requests. */
   readonly capacity: number
-  /** Whether it takes new requests. */
+  /** Whether it accepts new requests. */
   readonly open: boolean
-  /** Resolves when the connection is gone or is about to go; with what ended it, if that was no plan of ours. */
+  /** Resolves when the connection is closed or closing, with the cause unless the client closed it. */
   readonly closed: Promise<Error | undefined>
-  /** Takes no new requests, and ends when those under way have their answers. */
+  /** Accepts no new requests, and closes after the requests under way. */
   close(): Promise<void>
-  /** Ends at once. */
+  /** Closes at once. */
   destroy(): void
 }
 
-/** What we know of a channel and nobody else may: who presents a token there, and what its proofs are made with. */
+/** A channel with what only the client may use: the presenter of its tokens, and the signer of its proofs. */
 export interface BoundChannel extends Channel {
   readonly credentials: Credentials
   readonly presenter: Presenter
   /**
-   * Signs a binding proof for a token on this connection; `iat` in seconds since 1970 by the server's clock.
+   * Signs a binding proof for a token on this connection. `iat` is in seconds since 1970 by the server's clock.
    * @throws ClientError `proof_impossible`.
    */
   prove(token: string, iat: number): string
 }
 
-/** Milliseconds without traffic after which the system asks the server's machine whether it is there. */
+/** Milliseconds without traffic before the system sends TCP keep-alive probes. */
 const keepAliveDelay = 60_000
 
 /**
- * Opens one TLS connection, with a full handshake: nothing is resumed.
- * @throws ClientError (rejects) for what prevented it.
+ * Opens one TLS connection with a full handshake, without session resumption.
+ * @throws ClientError (rejects) when the connection fails.
  */
 export async function openChannel(
   origin: string,
@@ -77,7 +77,7 @@ export async function openChannel(
     throw explainConnectProblem(error, host)
   })
   socket.setNoDelay(true).setKeepAlive(true, keepAliveDelay)
-  // The first one says most: an alert, for example, which is followed by a mere end.
+  // The first error is the most specific: a TLS alert, for example, is followed by a plain end.
   let problem: Error | undefined = socket.errored ?? undefined
   socket.once('error', error => {
     problem = error
@@ -118,7 +118,7 @@ export async function openChannel(
         throw new ClientError('proof_impossible', { cause })
       }
     },
-    // undici rejects when it has ended already, which is what was wanted.
+    // undici rejects when the connection has ended already, which is the wanted state.
     close: async () => {
       try {
         await transport.dispatcher.close()

@@ -1,11 +1,11 @@
-// HTTP/1.1 over one TLS connection: an undici Client whose connector works once. Asked for a second connection, which a
-// Client would open without a word and send the old token over, it fails, and what has not been written fails with it.
+// HTTP/1.1 over one TLS connection: an undici Client whose connector works once. undici would silently open a second
+// connection and send the old token over it; here that attempt fails, and so do the unwritten requests.
 import type { TLSSocket } from 'node:tls'
 import { Client, type Dispatcher } from 'undici'
 import { guarded } from '../../core/guard.ts'
 import { endedError, type Transport } from './transport.ts'
 
-/** Carries requests over a connection, one at a time. @throws Error (rejects) when the connection is gone already. */
+/** Creates a transport for one request at a time. @throws Error (rejects) when the connection has ended already. */
 export async function openHttp1(origin: string, socket: TLSSocket): Promise<Transport> {
   let used = false
   let open = true
@@ -19,7 +19,7 @@ export async function openHttp1(origin: string, socket: TLSSocket): Promise<Tran
     connect(_options, done) {
       const answer = used ? ([endedError(), null] as const) : ([null, socket] as const)
       used = true
-      // An answer on the spot goes unnoticed.
+      // undici ignores a synchronous call of `done`.
       queueMicrotask(
         guarded(
           () => done(...answer),
@@ -48,8 +48,8 @@ export async function openHttp1(origin: string, socket: TLSSocket): Promise<Tran
 }
 
 /**
- * Lets the client take its connection now: it does so when there is something to send, and this is taken back before
- * anything of it is written. From then on it sees what the server does, such as ending the connection.
+ * Makes the client adopt its connection now. It does so only with a request to send, so this one is cancelled before it
+ * is written. From then on the client notices when the server ends the connection.
  */
 function attach(client: Dispatcher): Promise<void> {
   const nothing = new Error('nothing to send')

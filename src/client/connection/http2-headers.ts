@@ -4,14 +4,14 @@ import { stringify } from 'node:querystring'
 import { type Dispatcher, errors } from 'undici'
 import { listHeaders } from '../headers.ts'
 
-/** Fields that belong to a connection of HTTP/1.1 and have no place here (§8.2.2). */
+/** Connection-specific fields of HTTP/1.1, which HTTP/2 forbids (§8.2.2). */
 const hopByHop: readonly string[] = [
   ...['keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'expect', 'http2-settings'],
 ]
 
 /**
- * Builds the header section. `length` is that of the body in octets: 0 for none, undefined when it is not known.
- * @throws InvalidArgumentError (of undici) for what would not be one request.
+ * Builds the header section. `length` is the length of the body in octets: 0 without one, undefined when unknown.
+ * @throws InvalidArgumentError (of undici) for an invalid request.
  */
 export function buildHttp2Headers(
   { path, query, method, headers }: Dispatcher.DispatchOptions,
@@ -23,7 +23,7 @@ export function buildHttp2Headers(
     throw new errors.InvalidArgumentError('invalid request path')
   if (!isToken(method)) throw new errors.InvalidArgumentError('invalid request method')
   const section: Record<string, string | string[]> = {
-    __proto__: null as never, // a field may be called constructor
+    __proto__: null as never, // a field may be named constructor
     ':method': method,
     ':path': target,
     ':scheme': 'https',
@@ -49,7 +49,7 @@ export function buildHttp2Headers(
   return section
 }
 
-/** A length where there is a body, or where the server expects one (RFC 9110 §8.6). */
+/** Sets content-length for a body, and where the method implies one (RFC 9110 §8.6). */
 function setLength(section: Record<string, string | string[]>, method: string, length: number): void {
   const given = section['content-length']
   if (given !== undefined && Number(given) !== length) throw new errors.RequestContentLengthMismatchError()

@@ -1,21 +1,21 @@
-// Whether a connection over HTTP/2 is still there. A NAT or a firewall forgets an idle one without a word to either end,
-// and a request sent over it would wait for its timeout; so after a silence a PING goes first (RFC 9113 §6.7).
+// Detects dead HTTP/2 connections. A NAT or a firewall drops an idle connection without notice, and a request over it
+// would wait for its timeout. So after a silence, a PING is sent first (RFC 9113 §6.7).
 import type { ClientHttp2Session } from 'node:http2'
 import { guarded } from '../../core/guard.ts'
 
-/** Milliseconds without a word of the server after which it is asked, and until it has to have answered. */
+/** Milliseconds of silence before a PING, and milliseconds that its answer may take. */
 const longestSilence = 10_000
 const pingTimeout = 3000
 
 export interface Silence {
-  /** The server has said something. */
+  /** Records that the server has sent something. */
   broken(): void
-  /** Asks the server whether it is there, if it has been silent; resolves when it has answered, or the session is destroyed. */
+  /** Sends a PING if the server has been silent. Resolves on its answer, or when the session is destroyed. */
   ask(): Promise<void> | undefined
 }
 
 export function watchSilence(http2: ClientHttp2Session): Silence {
-  // The clock of the day, which goes on while a machine sleeps.
+  // Wall-clock time, which advances while a machine sleeps.
   let heardAt = Date.now()
   let asked: Promise<void> | undefined
 

@@ -1,5 +1,5 @@
-// HTTP/2 over one TLS connection. Not undici's Client: a request that its server refused with GOAWAY waits there, silently,
-// for as long as other answers of that connection go on; here it fails at once, and the pool sends it elsewhere (RFC 9113 §6.8).
+// HTTP/2 over one TLS connection. undici's Client silently holds a request that the server refused with GOAWAY until
+// other responses end. Here it fails at once, and the pool sends it over another connection (RFC 9113 §6.8).
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { Dispatcher } from 'undici'
@@ -8,19 +8,19 @@ import { watchSilence } from './http2-silence.ts'
 import { openStream } from './http2-stream.ts'
 import { endedError, type Transport } from './transport.ts'
 
-/** Streams at a time, where the server allows more: the number that RFC 9113 §6.5.2 recommends as the least. */
+/** Simultaneous streams, where the server allows more: the recommended minimum of RFC 9113 §6.5.2. */
 const mostStreams = 100
 
-/** Octets that may be under way to us, for each stream and for the connection: four times the defaults. */
+/** Receive windows in octets, for each stream and for the connection: about four times the defaults. */
 const windows = { stream: 262_144, connection: 1_048_576 }
 
-/** Milliseconds for the server's first frame. */
+/** Milliseconds that the server's first frame may take. */
 const settingsTimeout = 10_000
 
-/** Milliseconds that the server has to end a connection after its last answer; nothing may reach it any more. */
+/** Milliseconds between the last response and the forced close of the connection, which the server may not see. */
 const goodbyeTimeout = 3000
 
-/** Carries requests over a connection. @throws Error (rejects) when it ends before the server has said a word. */
+/** Creates a transport. @throws Error (rejects) when the connection ends before the server's settings. */
 export async function openHttp2(origin: string, socket: TLSSocket): Promise<Transport> {
   const http2 = connect(origin, {
     createConnection: () => socket,
@@ -37,7 +37,7 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
       resolve(planned ? undefined : (problem ?? new Error('the server closed the connection')))
     }
     const onGoaway = (code: number) => {
-      planned ||= code === 0 // the server ends it in good order: with the answers under way
+      planned ||= code === 0 // a graceful shutdown: responses under way are still sent
       end()
     }
     http2.on('goaway', guarded(onGoaway, failed)).on('close', guarded(end, failed))
@@ -47,10 +47,10 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
   })
   await ready(http2)
   http2.setLocalWindowSize(windows.connection)
-  http2.unref() // an idle connection keeps no process alive
+  http2.unref() // an idle connection does not keep the process alive
 
   const silence = watchSilence(http2)
-  /** Requests under way, and those that wait for the answer to a PING. */
+  /** Requests under way, and requests that wait for the answer to a PING. */
   const streams = new Set<ClientHttp2Stream>()
   let waiting = 0
   let closing = false
@@ -65,7 +65,7 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
     else if (!http2.destroyed) isIdle() ? http2.unref() : http2.ref()
   }
   const leave = () => {
-    if (!isIdle()) return // GOAWAY would overtake what has not been written
+    if (!isIdle()) return // GOAWAY would overtake unwritten requests
     http2.close()
     setTimeout(() => socket.destroy(), goodbyeTimeout).unref()
   }
@@ -75,7 +75,7 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
     closing = true
     return new Promise(resolve => {
       if (http2.destroyed) return resolve()
-      http2.ref() // whoever awaits this is not left behind by the end of the process
+      http2.ref() // keeps the process alive until the promise settles
       http2.once('close', resolve)
     })
   }
@@ -124,7 +124,7 @@ export async function openHttp2(origin: string, socket: TLSSocket): Promise<Tran
   }
 }
 
-/** The server begins with its settings (RFC 9113 §3.4), which say how many streams it allows. */
+/** Waits for the server's settings (RFC 9113 §3.4), which limit the number of streams. */
 function ready(http2: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => http2.destroy(new Error('no HTTP/2 settings within 10 seconds')), settingsTimeout)

@@ -1,26 +1,26 @@
-// What carries the requests of one TLS connection, whatever its protocol.
+// The common interface of HTTP/1.1 and HTTP/2 over one TLS connection.
 import { type Dispatcher, errors } from 'undici'
 
 export interface Transport {
   readonly dispatcher: Dispatcher
-  /** How many requests it carries at a time. */
+  /** The number of simultaneous requests. */
   readonly capacity: number
-  /** Whether it takes new requests. */
+  /** Whether it accepts new requests. */
   readonly open: boolean
-  /** Resolves when the connection is gone, or about to go; with what ended it, if that was no plan of ours. */
+  /** Resolves when the connection is closed or closing, with the cause unless the client closed it. */
   readonly closed: Promise<Error | undefined>
 }
 
-/** The server has said that it did not begin with a request (RFC 9113 §8.7), so it may be sent again, whatever it is. */
+/** The server did not process the request (RFC 9113 §8.7), so any request may be sent again. */
 export class UnprocessedError extends Error {
   readonly code = 'connection_lost'
 
   constructor(options?: ErrorOptions) {
-    super('the server refused the request before it began with it', options)
+    super('the server refused the request before it processed it', options)
   }
 }
 
-/** What a request fails with that came too late for its connection; nothing of it was sent. */
+/** Builds the error for a request that came after the end of its connection; nothing of it was sent. */
 export function endedError(): Error {
-  return new errors.ClientClosedError('the channel has ended, and never reconnects')
+  return new errors.ClientClosedError('the channel has ended and does not reconnect')
 }

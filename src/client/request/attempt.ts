@@ -1,56 +1,56 @@
-// One sending of a request over one channel. It borrows the channel until its answer has ended, and swallows an answer
-// that is not for the caller, because the request is sent again.
+// One attempt to send a request over one channel. It holds the channel until the response has ended, and discards a
+// response after which the request is sent again.
 import { type Dispatcher, errors } from 'undici'
 import { parseObject } from '../../core/compact-jws.ts'
 import { guarded } from '../../core/guard.ts'
+import { isDelimited } from '../connection/answer-framing.ts'
 import type { BoundChannel } from '../connection/channel.ts'
-import { showsEnd } from '../connection/http1-end.ts'
 import { UnprocessedError } from '../connection/transport.ts'
 import { ClientError, namesCertificate } from '../errors.ts'
-import type { Means } from './acquire.ts'
+import type { Lease } from './acquire.ts'
 import type { AnswerHeaders, Caller } from './caller.ts'
-import { describeBreak, type Fate, isBreak, isTimeout } from './repeat.ts'
+import { describeBreak, type FailurePoint, isBreak, isTimeout } from './retry.ts'
 
-/** The request that an attempt is one of. */
+/** The request that an attempt belongs to. */
 export interface Attempted {
   readonly caller: Caller
   readonly method: string
-  /** From here on the server may have seen something of it. */
+  /** Called when the server may have seen part of the request. */
   start(below: Dispatcher.DispatchController): void
-  /** What follows this answer instead of its being given to the caller; undefined: the caller gets it. */
-  planAfterAnswer(status: number, headers: AnswerHeaders, means: Means): (() => void) | undefined
-  /** Where it is sent to, as `HOST:PORT`. */
+  /** Returns what follows this response when the caller does not get it; undefined when the caller gets it. */
+  planAfterAnswer(status: number, headers: AnswerHeaders, lease: Lease): (() => void) | undefined
+  /** The `HOST:PORT` that the request is sent to. */
   readonly host: string
-  /** The server refused the certificate that its channel presents. */
+  /** Called when the server refused the certificate of the channel. */
   refuse(channel: BoundChannel): void
-  /** It broke before the answer began. */
-  breakOff(error: Error, fate: Fate): void
-  /** The channel is free again, or broken: nothing more is sent over it. */
+  /** Called when the attempt failed before the response began. */
+  breakOff(error: Error, point: FailurePoint): void
+  /** Called when the channel is free again, or broken: nothing more is sent over it. */
   release(channel: BoundChannel, isBroken?: boolean): void
 }
 
-/** Octets of an answer that are read for nothing, to keep its connection. */
+/** Octets of a discarded response that are read to keep its connection open. */
 const longestSwallowed = 65_536
 
-/** Octets of a refusal in which its reason is looked for. */
+/** Octets of an error response that are searched for its reason. */
 const longestRefusal = 4096
 
 export class Attempt implements Dispatcher.DispatchHandler {
   readonly #exchange: Attempted
-  readonly #means: Means
+  readonly #lease: Lease
   #written = false
   #answers = false
   #swallowed = 0
   #refusal: Buffer[] | undefined
   #after: (() => void) | undefined
 
-  constructor(exchange: Attempted, means: Means) {
+  constructor(exchange: Attempted, lease: Lease) {
     this.#exchange = exchange
-    this.#means = means
+    this.#lease = lease
   }
 
   onRequestStart(below: Dispatcher.DispatchController): void {
-    // Aborted while it waited in the queue: thrown here, nothing is written, and the connection lives.
+    // Aborted while queued. Throwing here writes nothing and keeps the connection.
     if (this.#exchange.caller.ended) throw new errors.RequestAbortedError()
     this.#written = true
     this.#exchange.start(below)
@@ -66,13 +66,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#exchange.caller.inform(status, headers)
       return
     }
-    // Our servers give the reason of a refusal in its body alone.
+    // tlsbound servers give the reason of a refusal only in the body.
     if (status === 401 && Number(headers['content-length']) <= longestRefusal) this.#refusal = []
-    this.#after = this.#exchange.planAfterAnswer(status, headers, this.#means)
+    this.#after = this.#exchange.planAfterAnswer(status, headers, this.#lease)
     if (this.#after !== undefined) return
-    const { channel } = this.#means
-    if (channel.protocol === 'http/1.1' && !showsEnd(this.#exchange.method, status, headers))
-      throw new ClientError('answer_endless', { address: this.#exchange.host }) // which ends the connection
+    const { channel } = this.#lease
+    if (channel.protocol === 'http/1.1' && !isDelimited(this.#exchange.method, status, headers))
+      throw new ClientError('answer_endless', { address: this.#exchange.host }) // ends the connection
     this.#answers = true
     this.#exchange.caller.answer(below, status, headers, message)
   }
@@ -88,7 +88,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(below: Dispatcher.DispatchController, trailers: AnswerHeaders): void {
-    const { channel } = this.#means
+    const { channel } = this.#lease
     const { reason } = (this.#refusal && parseObject(Buffer.concat(this.#refusal).toString())) ?? {}
     if (namesCertificate(reason)) this.#exchange.refuse(channel)
     this.#exchange.release(channel)
@@ -99,20 +99,20 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseError(_below: Dispatcher.DispatchController | null, error: Error): void {
     const { caller, host } = this.#exchange
     const end = () => {
-      // Over HTTP/1.1 the connection breaks with its request. Over HTTP/2 a stream can break alone.
-      const breaksBoth = this.#means.channel.protocol === 'http/1.1' && (this.#written || isBreak(error))
+      // An HTTP/1.1 connection breaks with its request. An HTTP/2 stream can break alone.
+      const breaksBoth = this.#lease.channel.protocol === 'http/1.1' && (this.#written || isBreak(error))
       const isBroken = breaksBoth || isTimeout(error)
-      this.#exchange.release(this.#means.channel, isBroken)
+      this.#exchange.release(this.#lease.channel, isBroken)
       if (caller.ended) return
       if (this.#after !== undefined) this.#after()
       else if (this.#answers) caller.fail(describeBreak(error, 'unknown', host))
-      else this.#exchange.breakOff(error, this.#readFate(error))
+      else this.#exchange.breakOff(error, this.#failurePointOf(error))
     }
-    // Later, since undici is in the midst of its own clearing up, where a next request would not be expected.
+    // Deferred: undici is still cleaning up, and does not expect another request here.
     queueMicrotask(guarded(end, problem => caller.fail(problem)))
   }
 
-  #readFate(error: Error): Fate {
+  #failurePointOf(error: Error): FailurePoint {
     if (!this.#written) return 'unwritten'
     return error instanceof UnprocessedError ? 'unprocessed' : 'unknown'
   }

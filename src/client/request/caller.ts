@@ -1,8 +1,8 @@
-// Who gave a request to the client: what they may do while it is under way, and what they are told of it. For undici's
-// handler it is the controller, the same one from the beginning to the end, however often the request is sent below.
+// The caller of a request: it can abort and pause, and receives the events. It is the controller that undici's handler
+// sees, the same one for every attempt.
 import { type Dispatcher, errors } from 'undici'
 
-/** As undici gives them: names in lower case. */
+/** Headers as undici passes them: names in lower case. */
 export type AnswerHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
 type RawHeaders = Exclude<Dispatcher.DispatchController['rawHeaders'], undefined>
@@ -13,9 +13,9 @@ export class Caller implements Dispatcher.DispatchController {
   reason: Error | null = null
   rawHeaders: RawHeaders = null
   rawTrailers: RawHeaders = null
-  /** Nothing more is told. */
+  /** No more events are passed on. */
   ended = false
-  /** Of the attempt under way. */
+  /** The controller of the current attempt. */
   below: Dispatcher.DispatchController | undefined
   readonly #handler: Dispatcher.DispatchHandler
   readonly #onEnd: () => void
@@ -25,7 +25,7 @@ export class Caller implements Dispatcher.DispatchController {
     this.#onEnd = onEnd
   }
 
-  // What the caller may do.
+  // Actions of the caller.
 
   abort(reason?: Error): void {
     if (this.ended) return
@@ -45,13 +45,13 @@ export class Caller implements Dispatcher.DispatchController {
     this.below?.resume()
   }
 
-  // What the caller is told. What a handler throws ends its request, and nothing else.
+  // Events for the caller. An exception in a handler ends its request only.
 
   begin(): void {
     this.#tell(() => this.#handler.onRequestStart?.(this, null))
   }
 
-  /** An interim answer. */
+  /** Passes on an interim response. */
   inform(status: number, headers: AnswerHeaders): void {
     if (!this.ended) this.#tell(() => this.#handler.onResponseStart?.(this, status, headers))
   }
@@ -83,7 +83,7 @@ export class Caller implements Dispatcher.DispatchController {
     try {
       event()
     } catch (error) {
-      this.abort(error as Error) // once it has ended, nothing is left to end
+      this.abort(error as Error) // does nothing after the end
     }
   }
 

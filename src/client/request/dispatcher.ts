@@ -1,4 +1,4 @@
-// The heart of a client: an undici Dispatcher, so that its fetch, request, stream and pipeline all do the same thing.
+// The core of a client: an undici Dispatcher, so that undici's fetch, request, stream and pipeline all use it.
 import { Dispatcher } from 'undici'
 import { ClientError } from '../errors.ts'
 import { listCallersHeaders } from '../headers.ts'
@@ -9,7 +9,7 @@ export interface DispatcherParts extends Omit<ExchangeParts, 'host' | 'onEnd'> {
   onRequest(): void
 }
 
-/** A dispatcher for one origin; requests that were begun before `close` are finished. */
+/** Creates a dispatcher for one origin. Requests that began before `close` are completed. */
 export function createDispatcher({ origin, onRequest, ...parts }: DispatcherParts): Dispatcher {
   const { host } = new URL(origin)
   const exchanges = new Set<Exchange>()
@@ -31,10 +31,10 @@ export function createDispatcher({ origin, onRequest, ...parts }: DispatcherPart
       checkTarget(options, origin)
       const headers = listCallersHeaders(options.headers, host)
       onRequest()
-      // undici ends a connection after HEAD, in case the server sends a body; with the connection the token would go.
+      // undici closes a connection after HEAD in case the server sends a body; the bound token would be lost with it.
       const reset = options.reset ?? (options.method === 'HEAD' ? false : undefined)
-      const order = { ...options, origin, headers, ...(reset !== undefined && { reset }) }
-      exchange = new Exchange(order, handler, exchangeParts)
+      const request = { ...options, origin, headers, ...(reset !== undefined && { reset }) }
+      exchange = new Exchange(request, handler, exchangeParts)
       exchanges.add(exchange)
       exchange.begin()
     } catch (error) {
@@ -60,16 +60,16 @@ export function createDispatcher({ origin, onRequest, ...parts }: DispatcherPart
   return Object.assign(new Dispatcher(), { dispatch, close: withCallback(close), destroy: withCallback(destroy) })
 }
 
-/** @throws ClientError `wrong_origin`; TypeError for what is no plain request. */
+/** @throws ClientError `wrong_origin`; TypeError for an unsupported request. */
 function checkTarget({ origin, path, method, upgrade }: Dispatcher.DispatchOptions, ours: string): void {
   if (origin !== undefined && origin !== ours && new URL(origin).origin !== ours) throw new ClientError('wrong_origin')
-  // An absolute address in its place would be one of the server's choice, or of a proxy's.
-  if (!path.startsWith('/')) throw new TypeError('the path of a request begins with /')
+  // An absolute URL as path could address another server or a proxy.
+  if (!path.startsWith('/')) throw new TypeError('the path of a request must begin with /')
   if (method === 'CONNECT' || (upgrade ?? false) !== false)
     throw new TypeError('connections of this client cannot be upgraded to other protocols')
 }
 
-/** undici's own form: a callback, last, or a promise. */
+/** Supports both forms of undici: a callback as last argument, or a promise. */
 function withCallback(end: () => Promise<void>): Dispatcher['close'] & Dispatcher['destroy'] {
   return ((...given: unknown[]) => {
     const callback = given.findLast(argument => typeof argument === 'function') as (() => void) | undefined

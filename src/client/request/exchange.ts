@@ -1,4 +1,4 @@
-// One request of the caller, until it has its answer: it waits for a channel and a token, is sent, and is sent again where
+// One request of the caller until its response: it acquires a channel and a token, is sent, and is sent again where
 // that is safe.
 import type { Dispatcher } from 'undici'
 import { guarded } from '../../core/guard.ts'
@@ -7,39 +7,39 @@ import { ClientError } from '../errors.ts'
 import type { HeaderList } from '../headers.ts'
 import type { Proofs } from '../tokens/proofs.ts'
 import type { TokenSupply } from '../tokens/token-supply.ts'
-import { type Acquisition, acquire, type Means } from './acquire.ts'
+import { type Acquisition, acquire, type Lease } from './acquire.ts'
 import { Attempt, type Attempted } from './attempt.ts'
 import { type AnswerHeaders, Caller } from './caller.ts'
-import { createPatience, type Patience } from './patience.ts'
 import type { Pool } from './pool.ts'
 import {
   announcesEnd,
   describeBreak,
-  type Fate,
+  type FailurePoint,
   isSafeAfter,
   maximumTries,
   maximumUnwritten,
-  type Remedy,
-  readRemedy,
+  parseRetryWith,
+  type RetryWith,
   waitAfterAnswer,
-} from './repeat.ts'
+} from './retry.ts'
+import { createTimeout, type Timeout } from './timeout.ts'
 
 export interface ExchangeParts {
-  /** Where requests go, as `HOST:PORT`. */
+  /** The `HOST:PORT` of the origin. */
   readonly host: string
   readonly pool: Pool
   readonly tokens: TokenSupply
   readonly proofs: Proofs
-  /** Milliseconds that a request waits for a connection and a token. */
-  readonly patience: number
+  /** Milliseconds that a request may wait for a connection and a token. */
+  readonly timeout: number
   onRepeat(): void
   onEnd(exchange: Exchange): void
 }
 
-/** What the caller gave to `dispatch`, with the headers in one form. */
-export type Order = Omit<Dispatcher.DispatchOptions, 'headers'> & { readonly headers: HeaderList }
+/** The options given to `dispatch`, with normalized headers. */
+export type NormalizedRequest = Omit<Dispatcher.DispatchOptions, 'headers'> & { readonly headers: HeaderList }
 
-/** What stood in the way as long as there was patience. */
+/** Builds the error for a timeout, from the cause of the delay. */
 function describeDelay(cause: Error | undefined, address: string): ClientError {
   return new ClientError('timed_out', { cause, ...(cause === undefined && { address }) })
 }
@@ -50,31 +50,31 @@ export class Exchange implements Acquisition, Attempted {
   readonly host: string
   readonly pool: Pool
   readonly tokens: TokenSupply
-  #patience: Patience | undefined
+  #timeout: Timeout | undefined
   readonly #parts: ExchangeParts
-  readonly #order: Order
-  readonly #tried: Remedy[] = []
-  /** How often it was sent, and how often its channel had ended before anything was. */
+  readonly #request: NormalizedRequest
+  readonly #tried: RetryWith[] = []
+  /** How often it was sent, and how often its channel ended before anything was written. */
   #tries = 0
   #unwritten = 0
 
-  constructor(order: Order, handler: Dispatcher.DispatchHandler, parts: ExchangeParts) {
+  constructor(request: NormalizedRequest, handler: Dispatcher.DispatchHandler, parts: ExchangeParts) {
     this.caller = new Caller(handler, () => {
-      this.#patience?.leave()
+      this.#timeout?.leave()
       parts.onEnd(this)
     })
-    this.#order = order
-    this.method = order.method
+    this.#request = request
+    this.method = request.method
     this.#parts = parts
     this.host = parts.host
     this.pool = parts.pool
     this.tokens = parts.tokens
   }
 
-  /** Made when there is something to wait for, which is seldom. */
-  get patience(): Patience {
-    this.#patience ??= createPatience(this.#parts.patience, cause => this.fail(describeDelay(cause, this.host)))
-    return this.#patience
+  /** Created on the first wait; most requests need none. */
+  get timeout(): Timeout {
+    this.#timeout ??= createTimeout(this.#parts.timeout, cause => this.fail(describeDelay(cause, this.host)))
+    return this.#timeout
   }
 
   begin(): void {
@@ -82,16 +82,16 @@ export class Exchange implements Acquisition, Attempted {
     this.#next()
   }
 
-  // What becomes of waiting for a channel and a token.
+  // Results of acquiring a channel and a token.
 
-  send(means: Means): void {
-    const { channel, token } = means
+  send(lease: Lease): void {
+    const { channel, token } = lease
     try {
-      const headers = [...this.#order.headers, 'authorization', token.authorization]
+      const headers = [...this.#request.headers, 'authorization', token.authorization]
       const proof = this.#parts.proofs.find(channel, token)
       if (proof !== undefined) headers.push('session-binding-proof', proof)
-      const options = { ...this.#order, headers } as Dispatcher.DispatchOptions
-      channel.dispatcher.dispatch(options, new Attempt(this, means))
+      const options = { ...this.#request, headers } as Dispatcher.DispatchOptions
+      channel.dispatcher.dispatch(options, new Attempt(this, lease))
     } catch (error) {
       this.pool.release(channel)
       this.fail(error as Error)
@@ -102,33 +102,33 @@ export class Exchange implements Acquisition, Attempted {
     this.caller.fail(error)
   }
 
-  // What becomes of an attempt.
+  // Results of an attempt.
 
   start(below: Dispatcher.DispatchController): void {
     this.caller.below = below
     if (this.#tries > 0) this.#parts.onRepeat()
     this.#tries += 1
-    this.#patience?.renew()
+    this.#timeout?.renew()
   }
 
-  planAfterAnswer(status: number, headers: AnswerHeaders, { channel, token }: Means): (() => void) | undefined {
-    // A server that refuses us is well, but gives no reason to come back faster.
+  planAfterAnswer(status: number, headers: AnswerHeaders, { channel, token }: Lease): (() => void) | undefined {
+    // A 401 shows that the server works, but must not reset the backoff.
     if (status !== 401) this.pool.answered(channel)
     if (announcesEnd(headers)) this.pool.retire(channel)
-    const wait = waitAfterAnswer(this.#order, status, headers, this.#tries, this.#tried)
-    const remedy = readRemedy(status, headers)
-    if (remedy === 'token') this.tokens.discard(token)
-    if (remedy === 'proof') this.#parts.proofs.renew(channel, token)
-    if (remedy !== undefined) this.#tried.push(remedy)
+    const wait = waitAfterAnswer(this.#request, status, headers, this.#tries, this.#tried)
+    const retryWith = parseRetryWith(status, headers)
+    if (retryWith === 'token') this.tokens.discard(token)
+    if (retryWith === 'proof') this.#parts.proofs.renew(channel, token)
+    if (retryWith !== undefined) this.#tried.push(retryWith)
     if (wait === undefined) return undefined
     return () => (wait === 0 ? this.#next() : this.#pause(wait))
   }
 
-  breakOff(error: Error, fate: Fate): void {
-    if (fate === 'unwritten') this.#unwritten += 1
+  breakOff(error: Error, point: FailurePoint): void {
+    if (point === 'unwritten') this.#unwritten += 1
     const isLast = this.#tries >= maximumTries || this.#unwritten >= maximumUnwritten
-    if (isSafeAfter(error, fate, this.#order) && !isLast) this.#next()
-    else this.fail(describeBreak(error, fate, this.host))
+    if (isSafeAfter(error, point, this.#request) && !isLast) this.#next()
+    else this.fail(describeBreak(error, point, this.host))
   }
 
   refuse(channel: BoundChannel): void {
@@ -142,7 +142,7 @@ export class Exchange implements Acquisition, Attempted {
     this.pool.release(channel)
   }
 
-  // What it does by itself.
+  // Own steps.
 
   #next(): void {
     if (!this.caller.ended) acquire(this)
@@ -155,6 +155,6 @@ export class Exchange implements Acquisition, Attempted {
     }
     const fail = (error: Error) => this.fail(error)
     const timer = setTimeout(guarded(again, fail), milliseconds)
-    const stop = this.patience.wait(() => clearTimeout(timer))
+    const stop = this.timeout.wait(() => clearTimeout(timer))
   }
 }

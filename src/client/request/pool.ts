@@ -1,5 +1,5 @@
-// The channels of a client: one over HTTP/2, a few over HTTP/1.1. Each request is lent the least busy one; requests for
-// which there is none wait in order, while new connections are opened, one after a failure no sooner than jitter says.
+// The channels of a client: one over HTTP/2, several over HTTP/1.1. Each request gets the least busy channel. Others
+// wait in order while connections are opened, with backoff after failures.
 
 import { guarded } from '../../core/guard.ts'
 import { isCertificateAlert } from '../../outgoing/failure.ts'
@@ -9,16 +9,16 @@ import { type ClientError, codeOf, explainConnectProblem, isLasting } from '../e
 import type { Credentials } from '../identity.ts'
 
 export interface PoolOptions {
-  /** Where the channels lead. */
+  /** The origin of the channels. */
   readonly origin: string
   readonly connections: number
-  /** Of now; when they are others than before, channels of the old ones are replaced. */
+  /** Returns the current credentials. After a change, the channels of the old ones are replaced. */
   readonly credentials: () => Credentials
   readonly open: (credentials: Credentials) => Promise<BoundChannel>
   readonly onProblem: (problem: ClientError) => void
 }
 
-/** Told once: of a channel, which is then lent, or of a problem that waiting does not help. */
+/** Called once, with a channel or with a problem that waiting does not solve. */
 export interface Waiter {
   onChannel(channel: BoundChannel): void
   onProblem(problem: ClientError): void
@@ -26,18 +26,18 @@ export interface Waiter {
 
 export interface Pool {
   readonly channels: readonly BoundChannel[]
-  /** Why there is no connection, if that is so. */
+  /** Why there is no connection, if there is none. */
   readonly problem: ClientError | undefined
-  /** Lends a channel, if one is free. Give it back with `release`. */
+  /** Lends a free channel, if there is one. Return it with `release`. */
   take(): BoundChannel | undefined
   wait(waiter: Waiter): void
   leave(waiter: Waiter): void
   release(channel: BoundChannel): void
-  /** The channel gave an answer: what lies behind it is well. */
+  /** The channel carried a response: the server works. */
   answered(channel: BoundChannel): void
-  /** No new requests for a channel that the server is about to end. */
+  /** Sends no new requests over a channel that the server is about to close. */
   retire(channel: BoundChannel): void
-  /** The presenter of the channel was refused for its certificate: the next request gets another one, though not at any pace. */
+  /** The server refused the certificate of the channel. The next request gets a new channel, after a backoff. */
   refuse(channel: BoundChannel): void
   close(): Promise<void>
   destroy(): void
@@ -83,7 +83,7 @@ export function createPool(options: PoolOptions): Pool {
     for (const entry of entries.values()) retire(entry)
   }
 
-  /** Lets those who wait have what is free, and opens what they still need. */
+  /** Gives free channels to waiting requests, and opens the channels that are still needed. */
   function serve(): void {
     for (const waiter of waiters) {
       const channel = take()
@@ -91,7 +91,7 @@ export function createPool(options: PoolOptions): Pool {
       waiters.delete(waiter)
       waiter.onChannel(channel)
     }
-    // Whether one connection carries many requests is not known before the first one stands.
+    // Whether one connection carries many requests is unknown until the first one is open.
     const useful = multiplexes === false ? waiters.size : Math.min(waiters.size, 1)
     while (opening < useful && live() + opening < options.connections && !ended) {
       if (backoff.left > 0) {
@@ -99,7 +99,7 @@ export function createPool(options: PoolOptions): Pool {
           timer = undefined
           serve()
         }
-        timer ??= setTimeout(guarded(again, report), backoff.left).unref() // whoever waits has a timer of their own
+        timer ??= setTimeout(guarded(again, report), backoff.left).unref() // waiting requests have their own timers
         return
       }
       open().catch(report)
@@ -131,7 +131,7 @@ export function createPool(options: PoolOptions): Pool {
 
   function onEnd(entry: Entry, cause: Error | undefined): void {
     entries.delete(entry.channel)
-    // A server that goes away under many clients shall not have them all back in the same instant.
+    // Avoids that all clients of a stopped server reconnect at the same instant.
     if (cause !== undefined && (entry.active > 0 || !entry.answered)) {
       if (isCertificateAlert(codeOf(cause))) report(cause)
       else backoff.failed()
@@ -164,7 +164,7 @@ export function createPool(options: PoolOptions): Pool {
     },
     take: () => (waiters.size > 0 ? undefined : take()),
     wait(waiter) {
-      // Nobody waits long for what would fail again, but each time that it is due it is tried.
+      // Requests do not wait for a long backoff after a lasting problem, but a due retry is made.
       if (problem !== undefined && isLasting(problem) && backoff.left > refusalWait && live() === 0) {
         waiter.onProblem(problem)
         return

@@ -1,5 +1,5 @@
-// The issuer of a client's tokens: where its token endpoint is (RFC 8414 §3, RFC 8705 §5), and over which channel it is
-// asked. A connection-bound token can only be got over the channel that it is to be used on.
+// The issuer of a client's tokens: finds its token endpoint (RFC 8414 §3, RFC 8705 §5) and the channel to request over.
+// A connection-bound token must be requested over the channel that it is used on.
 import type { OutgoingError } from '../../outgoing/failure.ts'
 import type { BoundChannel } from '../connection/channel.ts'
 import { ClientError, namesCertificate } from '../errors.ts'
@@ -8,11 +8,11 @@ import type { Links } from './links.ts'
 import { requestToken, type Token, type TokenDemand } from './request-token.ts'
 
 export interface Issuer {
-  /** Gets a token that is good on this channel. @throws ClientError (rejects). */
+  /** Requests a token that is valid on this channel. @throws ClientError (rejects). */
   token(channel: BoundChannel, demand: TokenDemand): Promise<Token>
 }
 
-/** Knows an issuer by its identifier. `links` lead to it when it is not at the origin of the channels themselves. */
+/** Creates an issuer from its identifier. `links` lead to it when it has another origin than the channels. */
 export function createIssuer(issuer: string, links: Pick<Links, 'to'>): Issuer {
   let endpoint: Promise<URL> | undefined
 
@@ -23,7 +23,7 @@ export function createIssuer(issuer: string, links: Pick<Links, 'to'>): Issuer {
     try {
       return await findTokenEndpoint(await channelTo(new URL(issuer).origin, channel), issuer)
     } catch (error) {
-      endpoint = undefined // so that the next one looks again
+      endpoint = undefined // the next request tries again
       throw error
     }
   }
@@ -34,20 +34,20 @@ export function createIssuer(issuer: string, links: Pick<Links, 'to'>): Issuer {
       const url = await endpoint
       const by = await channelTo(url.origin, channel)
       const token = await requestToken(by, url, demand).catch((problem: ClientError) => {
-        // A server judges a certificate once for each connection: this one would be refused for its whole life.
+        // A server evaluates a certificate once per connection, so this connection would be refused until it closes.
         if (namesCertificate(problem.reason)) void by.close()
         throw problem
       })
       if (token.binding === 'connection' && by !== channel)
         throw new ClientError('token_bound_elsewhere', {
-          finding: `${url.href}: the token is bound to the connection to the issuer, and the resource is at ${channel.origin}; use level proof or certificate`,
+          finding: `${url.href}: the token is bound to the connection to the issuer, but the resource is at ${channel.origin}; use level proof or certificate`,
         })
       return token
     },
   }
 }
 
-/** @throws ClientError (rejects) `token_unavailable` when there is no answer, `issuer_unusable` when it is no metadata. */
+/** @throws ClientError (rejects) `token_unavailable` without a response, `issuer_unusable` for invalid metadata. */
 async function findTokenEndpoint(channel: BoundChannel, issuer: string): Promise<URL> {
   try {
     return tokenEndpointOf(await fetchMetadata(channel.dispatcher, issuer))

@@ -1,16 +1,16 @@
-// Channels to other origins than the client's own: to an issuer that has its own address. One for each, opened anew when
+// Channels to origins other than the client's own, for an issuer with its own address. One per origin, reopened after
 // it has ended.
 import type { BoundChannel } from '../connection/channel.ts'
 import type { Credentials } from '../identity.ts'
 
 export interface Links {
-  /** @throws ClientError (rejects) when it cannot be opened. */
+  /** Returns a channel to an origin. @throws ClientError (rejects) when it cannot be opened. */
   to(origin: string, credentials: Credentials): Promise<BoundChannel>
   close(): Promise<void>
 }
 
 export function createLinks(open: (origin: string, credentials: Credentials) => Promise<BoundChannel>): Links {
-  /** One after the other for each origin, so that nobody opens what another one is opening. */
+  /** Chained per origin, so that no channel is opened twice. */
   const channels = new Map<string, Promise<BoundChannel | undefined>>()
   return {
     to(origin, credentials) {

@@ -1,12 +1,12 @@
-// The binding proofs of a client: one for each channel and token, made when first needed and sent with each request
+// The binding proofs of a client: one per channel and token, built on first use and sent with each request
 // (draft-mw-oauth-tls-session-bound-tokens §3.3).
 import type { BoundChannel } from '../connection/channel.ts'
 import type { Token } from './request-token.ts'
 
 export interface Proofs {
-  /** The proof to send with a token on this channel; undefined where none is needed. */
+  /** Returns the proof to send with a token on this channel; undefined where none is needed. */
   find(channel: BoundChannel, token: Token): string | undefined
-  /** A resource refused the proof, or missed one: the next one is new. */
+  /** Discards a proof that a resource refused or required; the next one is new. */
   renew(channel: BoundChannel, token: Token): void
 }
 

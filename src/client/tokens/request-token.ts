@@ -1,5 +1,5 @@
-// Asks an issuer for an access token over one channel, and looks whether it names that very channel before it is used.
-// RFC 6749 §4.4, §5; RFC 8705 §3; the level is what `token_binding` or `cnf` says.
+// Requests an access token over one channel, and verifies that it names this channel before it is used.
+// RFC 6749 §4.4, §5; RFC 8705 §3. `token_binding` or `cnf` states the level.
 import type { Dispatcher } from 'undici'
 import { parseObject } from '../../core/compact-jws.ts'
 import { type TokenBinding, tokenBindings, verifyConfirmation } from '../../core/confirmation.ts'
@@ -10,7 +10,7 @@ import type { BoundChannel } from '../connection/channel.ts'
 import { ClientError } from '../errors.ts'
 import { type DocumentAnswer, readDocument } from '../read-document.ts'
 
-/** What to ask for. */
+/** The parameters of a token request. */
 export interface TokenDemand {
   readonly clientId: string
   readonly scope?: string | undefined
@@ -22,22 +22,22 @@ export interface TokenDemand {
 
 export interface Token {
   readonly value: string
-  /** The header that presents it; made once, since each request needs it. */
+  /** The header that presents the token, built once. */
   readonly authorization: string
   readonly binding: TokenBinding
   readonly scope: string
-  /** The channel that it was got over; at level connection the only one that it is good on. */
+  /** The channel that it was requested over; at level connection, the only one that it is valid on. */
   readonly channel: BoundChannel
-  /** When it was asked for, in milliseconds of the monotonic clock; its lifetime cannot have begun before. */
+  /** The time of the request on the monotonic clock, in milliseconds; its lifetime cannot have begun earlier. */
   readonly askedAt: number
   /** Milliseconds. */
   readonly lifetime: number
-  /** The server's clock, in seconds since 1970. */
+  /** Returns the time by the server's clock, in seconds since 1970. */
   serverTime(): number
 }
 
 /**
- * Gets an access token of the client credentials grant from an endpoint over a channel that leads there.
+ * Requests an access token with the client credentials grant over a channel to the endpoint.
  * @throws ClientError (rejects) `token_refused`, `token_unavailable`, `token_unusable` or `token_bound_elsewhere`.
  */
 export async function requestToken(channel: BoundChannel, endpoint: URL, demand: TokenDemand): Promise<Token> {
@@ -46,7 +46,7 @@ export async function requestToken(channel: BoundChannel, endpoint: URL, demand:
   const arrivedAt = performance.now()
   const { expires_in: lifetime, scope } = answer
   if (typeof lifetime !== 'number' || !(lifetime > 0))
-    return unusable(endpoint, `has ${describe(lifetime)} expires_in, and not a positive number`)
+    return unusable(endpoint, `has ${describe(lifetime)} expires_in, expected a positive number`)
   const issuedAt = typeof claims?.iat === 'number' ? claims.iat : Date.parse(String(date)) / 1000
   const clock = Number.isFinite(issuedAt) ? issuedAt : Date.now() / 1000
   return {
@@ -61,18 +61,18 @@ export async function requestToken(channel: BoundChannel, endpoint: URL, demand:
   }
 }
 
-/** A token for a channel, and what came with it. */
+/** A token for a channel, with the response that contained it. */
 interface AccessToken {
   readonly value: string
   readonly binding: TokenBinding
-  /** The whole answer of the issuer. */
+  /** The response of the issuer. */
   readonly answer: Members
   readonly claims: Members | undefined
-  /** The issuer's clock, as its Date header gives it. */
+  /** The issuer's time from its Date header. */
   readonly date: string | undefined
 }
 
-/** As `requestToken`, for who does not need to know when the token ends. @throws ClientError (rejects). */
+/** Requests a token as `requestToken` does, but without its expiry. @throws ClientError (rejects). */
 export async function requestAccessToken(
   channel: BoundChannel,
   endpoint: URL,
@@ -80,17 +80,17 @@ export async function requestAccessToken(
 ): Promise<AccessToken> {
   const { headers, body } = await ask(channel.dispatcher, endpoint, demand)
   const { access_token: value, token_type: type } = body
-  // The form of RFC 6750 §2.1, so that it cannot be more than one header.
+  // Only the form of RFC 6750 §2.1, which cannot inject another header.
   if (typeof value !== 'string' || value.length > 8192 || !/^[A-Za-z0-9\-._~+/]+=*$/.test(value))
     return unusable(endpoint, 'has no access_token of the form of RFC 6750 §2.1')
   if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
-    return unusable(endpoint, `has ${describe(type)} token_type, and not Bearer`)
+    return unusable(endpoint, `has ${describe(type)} token_type, expected Bearer`)
   const claims = readClaims(value)
   const binding = verifyLevel(body.token_binding, claims, channel, demand.tokenBinding, endpoint)
   return { value, binding, answer: body, claims, date: headers.date }
 }
 
-/** When a token expires, by the server's clock. */
+/** Returns when a token expires, by the server's clock. */
 export function readExpiry({ askedAt, lifetime, serverTime }: Token): Date {
   return new Date(serverTime() * 1000 + askedAt + lifetime - performance.now())
 }
@@ -118,7 +118,7 @@ async function ask(
   if (status !== 200) throw refusalOf(endpoint, status, headers, body)
   if (body !== undefined) return { headers, body }
   const { 'content-type': type = 'content without a type' } = headers
-  return unusable(endpoint, `is no JSON object, but ${octets.length} octets of ${quote(type)}`)
+  return unusable(endpoint, `is not a JSON object, but ${octets.length} octets of ${quote(type)}`)
 }
 
 function refusalOf(
@@ -131,12 +131,12 @@ function refusalOf(
   const words = reason === undefined ? '' : ` ${reason}`
   if (status === 429 || status >= 500) {
     const retryAfter = readRetryAfter(headers['retry-after'], headers.date)
-    const finding = `${endpoint.href}: the issuer gives no token at the moment (${status}${words}); try again later`
+    const finding = `${endpoint.href}: the issuer cannot issue a token at the moment (${status}${words}); try again later`
     return new ClientError('token_unavailable', { status, reason, retryAfter, finding })
   }
   if (status < 400) {
-    const where = headers.location === undefined ? '' : `, which refers to ${quote(headers.location)}`
-    const finding = `${endpoint.href}: the issuer answers ${status}${where}, and no token; check its token_endpoint`
+    const where = headers.location === undefined ? '' : `, which redirects to ${quote(headers.location)}`
+    const finding = `${endpoint.href}: the issuer responds with ${status}${where} instead of a token; check its token_endpoint`
     return new ClientError('token_unusable', { status, finding })
   }
   const remedy =
@@ -146,25 +146,25 @@ function refusalOf(
   return new ClientError('token_refused', {
     status,
     reason,
-    finding: `${endpoint.href}: the token is refused: ${remedy}`,
+    finding: `${endpoint.href}: the issuer refused to issue a token: ${remedy}`,
   })
 }
 
-/** Our servers say precisely why; any other says it in the codes of RFC 6749 §5.2. */
+/** Returns the reason of a refusal: the precise one of a tlsbound server, else the error code of RFC 6749 §5.2. */
 function readReason(body: Members | undefined): string | undefined {
   return [body?.reason, body?.error].find(text => typeof text === 'string' && /^[\x21-\x7e]{1,64}$/.test(text)) as
     | string
     | undefined
 }
 
-/** The claims of a JWT, which its issuer signed for others to verify; undefined for a token that says nothing to us. */
+/** Returns the claims of a JWT, unverified; undefined for an opaque token. */
 function readClaims(token: string): Members | undefined {
   const [, payload, signature, ...others] = token.split('.')
   if (payload === undefined || signature === undefined || others.length > 0) return undefined
   return parseObject(Buffer.from(payload, 'base64url').toString())
 }
 
-/** @throws ClientError `token_bound_elsewhere` when the token is none for us on this channel, at the level asked for. */
+/** @throws ClientError `token_bound_elsewhere` unless the token is bound to this channel at the requested level. */
 function verifyLevel(
   stated: unknown,
   claims: Members | undefined,
@@ -176,24 +176,24 @@ function verifyLevel(
     new ClientError('token_bound_elsewhere', { reason, finding: `${endpoint.href}: ${finding}` })
   try {
     const said = tokenBindings.find(level => level === stated)
-    // A token that says nothing is at least bound to the certificate that it was asked for with, or the resource refuses it.
+    // An opaque token is at least bound to the certificate of its request, or the resource rejects it.
     const level = claims === undefined ? (said ?? 'certificate') : verifyConfirmation(claims.cnf, presenter, () => {})
     if ((said ?? level) !== level)
-      throw elsewhere(`the issuer says level ${said}, and its token is of level ${level}; check the issuer`, level)
+      throw elsewhere(`the issuer states level ${said}, but its token has level ${level}; check the issuer`, level)
     if ((wanted ?? level) !== level)
-      throw elsewhere(`the issuer gave a token of level ${level} instead of ${wanted}; check the registration`, level)
+      throw elsewhere(`the issuer issued a token of level ${level} instead of ${wanted}; check the registration`, level)
     return level
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
     const { reason } = error
     throw elsewhere(
-      `the token is not for this certificate and connection (${reason}); check whether a proxy ends TLS in between`,
+      `the token is not for this certificate and connection (${reason}); check whether a proxy terminates TLS in between`,
       reason,
     )
   }
 }
 
-/** A member of an answer by its kind: its text could be a token. */
+/** Describes a member by its type, because its value could be a token. */
 function describe(value: unknown): string {
   return value === undefined ? 'no' : typeof value === 'number' ? String(value) : `a ${typeof value} as`
 }

@@ -1,5 +1,5 @@
-// The tokens of a client: at level connection one for each channel, else one for all channels of a certificate.
-// Got when needed, renewed without a timer when a request finds one old, and asked for by one request at a time.
+// The tokens of a client: at level connection one per channel, else one per certificate. They are requested on demand,
+// by one request at a time, and renewed without a timer when a request finds one old.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TokenBinding } from '../../core/confirmation.ts'
 import { type Backoff, createBackoff, refusalWait } from '../backoff.ts'
@@ -10,21 +10,21 @@ import type { Issuer } from './issuer.ts'
 import type { Token, TokenDemand } from './request-token.ts'
 
 export interface TokenSupply {
-  /** A token that is good on this channel now, if there is one. */
+  /** Returns a token that is valid on this channel now, if there is one. */
   find(channel: BoundChannel): Token | undefined
-  /** Gets one. @throws ClientError (rejects). */
+  /** Requests a token. @throws ClientError (rejects). */
   get(channel: BoundChannel): Promise<Token>
-  /** Renews the channel's token in the background when it is old; called when a request has ended. */
+  /** Renews the channel's token in the background when it is old. Called at the end of a request. */
   renew(channel: BoundChannel): void
-  /** Milliseconds until the issuer is asked again, after it failed. */
+  /** Returns the milliseconds until the next token request, after a failure. */
   left(channel: BoundChannel): number
-  /** Forgets a token that a resource refused. */
+  /** Discards a token that a resource refused. */
   discard(token: Token): void
 }
 
 export interface SupplyOptions {
   readonly issuer: Issuer
-  /** The level of the tokens, where it is known before there is one. */
+  /** The level of the tokens, if it is known in advance. */
   readonly level: TokenBinding | undefined
   readonly demand: (credentials: Credentials) => TokenDemand
   readonly onToken: (token: Token) => void
@@ -34,7 +34,7 @@ export interface SupplyOptions {
 interface Slot {
   token: Token | undefined
   pending: Promise<Token> | undefined
-  /** Why there is no token until `backoff` is over. */
+  /** Why there is no token until `backoff` has passed. */
   problem: ClientError | undefined
   readonly backoff: Backoff
 }
@@ -45,7 +45,7 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
   const own = new WeakMap<BoundChannel, Slot>()
   let { level } = options
 
-  /** Until the first answer shows the level, all channels wait for it together. */
+  /** Until the first response shows the level, all channels share one slot. */
   function slotOf(channel: BoundChannel): Slot {
     return level === 'connection' ? slotIn(own, channel) : slotIn(shared, channel.credentials)
   }
@@ -63,7 +63,7 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
         return token
       },
       (error: unknown) => {
-        const code = error instanceof TypeError ? 'identity_unusable' : 'token_unavailable' // it names no client
+        const code = error instanceof TypeError ? 'identity_unusable' : 'token_unavailable' // the certificate names no client
         const problem = error instanceof ClientError ? error : new ClientError(code, { cause: error })
         const atMost = namesCertificate(problem.reason) ? refusalWait : undefined
         slot.backoff.failed(problem.retryAfter, atMost)
@@ -75,7 +75,7 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
     return slot.pending
   }
 
-  /** Async, so that a certificate without a name for the demand is a problem like any other. */
+  /** Async, so that a certificate without a client name rejects like any other problem. */
   async function askIssuer(channel: BoundChannel): Promise<Token> {
     return issuer.token(channel, demand(channel.credentials))
   }
@@ -87,11 +87,11 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
     },
 
     async get(channel) {
-      // Once more when the first answer shows that each channel needs a token of its own.
+      // Tries again when the first response shows that each channel needs its own token.
       for (let turn = 0; turn < 2; turn++) {
         const slot = slotOf(channel)
         if (slot.pending === undefined && slot.problem !== undefined && slot.backoff.left > 0) {
-          // What was refused on another connection may be accepted on this one.
+          // A certificate that was refused on another connection may be accepted on this one.
           if (!namesCertificate(slot.problem.reason)) throw slot.problem
           await pause(slot.backoff.left)
         }
@@ -104,7 +104,7 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
     renew(channel) {
       const slot = slotOf(channel)
       if (slot.token === undefined || slot.pending !== undefined || slot.backoff.left > 0 || !channel.open) return
-      if (isOld(slot.token)) request(slot, channel).catch(() => {}) // told to onProblem; the old token goes on
+      if (isOld(slot.token)) request(slot, channel).catch(() => {}) // reported to onProblem; the old token stays in use
     },
 
     left: channel => slotOf(channel).backoff.left,
@@ -116,12 +116,12 @@ export function createTokenSupply(options: SupplyOptions): TokenSupply {
   }
 }
 
-/** The part of its lifetime that has passed. */
+/** Returns the elapsed fraction of a token's lifetime. */
 function ageOf({ askedAt, lifetime }: Token): number {
   return (performance.now() - askedAt) / lifetime
 }
 
-/** A fifth of the lifetime, at least five seconds, but never more than half of it: what is left when a token is renewed. */
+/** Returns whether less than a fifth of the lifetime is left; at least five seconds, at most half of it. */
 function isOld(token: Token): boolean {
   const margin = Math.min(Math.max(token.lifetime / 5, 5000), token.lifetime / 2)
   return token.lifetime * (1 - ageOf(token)) < margin

@@ -1,12 +1,12 @@
-// What an auditor reads first: what was accepted that must be rejected, with its remedy; and folded below it, what the levels do
-// not promise and what could not be tried.
+// The first part of the report: accepted thefts that must be rejected, with their remedies; and, folded, what the
+// levels do not promise and what could not be tried.
 
 import { type Markup, markup } from '../../text/markup.ts'
 import type { Outcome } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import { listFindings, remedyOf } from './report.ts'
 
-/** The failures, each with what the server did and what to do; nothing when there is none. */
+/** Renders the failures with the server's response and the remedy; nothing without failures. */
 export function writeFailures(runs: readonly Run[]): Markup {
   const failures = listFindings(runs, 'failed')
   if (failures.length === 0) return markup``
@@ -19,7 +19,7 @@ ${failures.map(
 </ul>`
 }
 
-/** The scenarios of an outcome by their reason, folded; nothing when there is none. */
+/** Renders the scenarios of an outcome grouped by reason, folded; nothing when there is none. */
 export function writeGroups(heading: string, runs: readonly Run[], outcome: Outcome): Markup {
   const groups = Map.groupBy(listFindings(runs, outcome), ({ finding }) => finding.evidence)
   if (groups.size === 0) return markup``

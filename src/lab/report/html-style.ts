@@ -1,4 +1,4 @@
-// How the page of the report looks: by day, by night, on a telephone and on paper. Nothing in it comes from elsewhere.
+// The style of the HTML report: light, dark, small screens and print. It has no external resources.
 import { type Markup, markup } from '../../text/markup.ts'
 
 export const style: Markup = markup`

@@ -1,5 +1,5 @@
-// The report to hand to an auditor: one HTML page that needs nothing else. No scripts, no links to anywhere, and all that
-// came from the server is escaped; the policy at its head says so to the browser too.
+// The HTML report for auditors: one self-contained page without scripts and links. All data from the server is escaped,
+// and a Content-Security-Policy forbids everything else.
 
 import { type Markup, markup } from '../../text/markup.ts'
 import type { Attempt } from '../attempt.ts'
@@ -18,7 +18,7 @@ import {
   sumUp,
 } from './report.ts'
 
-/** Writes the report as an HTML page. It is well-formed XML too, so that any tool can read it. */
+/** Renders the report as an HTML page that is also well-formed XML. */
 export function writeHtml(report: LabReport): string {
   const { server, scenarios, runs } = report
   const page = markup`<!DOCTYPE html>
@@ -40,8 +40,8 @@ ${writeFacts(report)}
 ${explanation}
 ${writeOverview(scenarios, runs)}
 </details>
-${writeGroups('What was accepted, and is not promised', runs, 'accepted, not promised')}
-${writeGroups('What was not tried, and why', runs, 'not tried')}
+${writeGroups('Accepted, but the level does not promise to stop it', runs, 'accepted, not promised')}
+${writeGroups('Not tried', runs, 'not tried')}
 <h2>Scenario by scenario</h2>
 ${scenarios.map(scenario => writeScenario(scenario, runs))}
 </body>
@@ -54,8 +54,8 @@ function writeVerdict(runs: readonly Run[]): Markup {
   const sums = sumUp(runs)
   if (sums.failed > 0)
     return markup`<p class="verdict failed">The server accepted what it must reject: ${describeSums(sums)}.</p>`
-  if (sums.passed === 0) return markup`<p class="verdict">Nothing could be tried: ${describeSums(sums)}.</p>`
-  return markup`<p class="verdict passed">The server rejected every theft that was tried and that it must reject: ${describeSums(sums)}.</p>`
+  if (sums.passed === 0) return markup`<p class="verdict">No scenario could run: ${describeSums(sums)}.</p>`
+  return markup`<p class="verdict passed">The server rejected every tried theft that it must reject: ${describeSums(sums)}.</p>`
 }
 
 function writeFacts(report: LabReport): Markup {

@@ -1,9 +1,9 @@
-// The report for programs.
+// The report as JSON.
 import type { Run } from '../matrix.ts'
 import type { Scenario } from '../scenario.ts'
 import { countConnections, type LabReport, remedyOf, type Sums, sumUp } from './report.ts'
 
-/** Writes the report as one JSON object. */
+/** Renders the report as one JSON object. */
 export function writeJson({ date, identities, scenarios, runs, ...where }: LabReport): string {
   const report = {
     ...where,
@@ -17,12 +17,12 @@ export function writeJson({ date, identities, scenarios, runs, ...where }: LabRe
   return `${JSON.stringify(report, null, 2)}\n`
 }
 
-/** A scenario in words, as `--list --json` shows it too. */
+/** Describes a scenario, also for `--list --json`. */
 export function describeScenario({ demandedBy, stoppedAt, run: _, ...words }: Scenario): object {
   return { ...words, demanded_by: demandedBy, stopped_at: stoppedAt }
 }
 
-/** `duration` in milliseconds. */
+/** Describes a run; `duration` in milliseconds. */
 function describeRun({ findings, duration, ...run }: Run): object {
   return {
     ...run,

@@ -1,11 +1,12 @@
-// The report for build servers: JUnit XML, one suite for each run. What was not tried or is not promised is skipped there.
+// The report as JUnit XML for build servers: one suite per run. What was not tried or is not promised counts as
+// skipped.
 
 import { type Markup, markup } from '../../text/markup.ts'
 import type { Finding } from '../judge.ts'
 import { describeSetting, type Run } from '../matrix.ts'
 import { describeSeconds, type LabReport, remedyOf, sumUp } from './report.ts'
 
-/** Writes the report as JUnit XML. */
+/** Renders the report as JUnit XML. */
 export function writeJunit({ server, resource, profile, date, runs }: LabReport): string {
   const { tests, failures, skipped } = count(runs)
   const document = markup`<?xml version="1.0" encoding="UTF-8"?>
@@ -18,7 +19,7 @@ ${runs.map(run => writeSuite(run, { server, resource, profile }, date))}
 
 function writeSuite(run: Run, where: Readonly<Record<string, string>>, date: Date): Markup {
   const { tests, failures, skipped } = count([run])
-  const started = date.toISOString().slice(0, 19) // the schema wants no zone
+  const started = date.toISOString().slice(0, 19) // the schema forbids a zone
   return markup`  <testsuite name="${describeSetting(run)}" tests="${tests}" failures="${failures}" errors="0" skipped="${skipped}" time="${describeSeconds([run])}" timestamp="${started}">
     <properties>
 ${Object.entries({ ...where, connections: String(run.connections) }).map(writeProperty)}

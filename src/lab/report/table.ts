@@ -1,5 +1,5 @@
-// The report for a terminal: one matrix of all scenarios and runs, and below it what needs a word: failures with their remedy,
-// thefts that the level does not promise to stop, and what could not be tried.
+// The report for a terminal: a matrix of all scenarios and runs; below it failures with remedies, thefts that the level
+// does not promise to stop, and what could not be tried.
 
 import { escapeForDisplay } from '../../core/escape-for-display.ts'
 import type { Outcome } from '../judge.ts'
@@ -15,17 +15,17 @@ import {
   sumUp,
 } from './report.ts'
 
-/** How an outcome is shown, such as in colour. */
+/** Styles an outcome, for example with a colour. */
 export type PaintOutcome = (text: string, outcome: Outcome | undefined) => string
 
 const cells: Readonly<Record<Outcome, string>> = {
   passed: 'passed',
-  failed: 'FAILED', // to be found at a glance
+  failed: 'FAILED', // to stand out
   'accepted, not promised': 'accepted',
   'not tried': '–',
 }
 
-/** Writes the report as lines of text. */
+/** Renders the report as lines of text. */
 export function writeTable(report: LabReport, paint: PaintOutcome = text => text): string {
   const { server, resource, profile, runs } = report
   const lines = [
@@ -77,7 +77,7 @@ function writeFailures(runs: readonly Run[], paint: PaintOutcome): string[] {
   return ['', 'What the server must reject:', ...lines]
 }
 
-/** The findings of an outcome by their reason, so that each reason stands there once. */
+/** Groups the findings of an outcome by their reason. */
 function writeGroups(heading: string, runs: readonly Run[], outcome: Outcome): string[] {
   const groups = Map.groupBy(listFindings(runs, outcome), ({ finding }) => finding.evidence)
   if (groups.size === 0) return []

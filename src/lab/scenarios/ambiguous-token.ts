@@ -1,16 +1,16 @@
-// Two Authorization headers say two things. A proxy may look at one and the server at the other, so neither should guess.
-// RFC 6750 §3.1 wants such a request refused, with a SHOULD; the stronger levels do it.
+// Of two Authorization headers, a proxy may read one and the server the other, so no server should guess.
+// RFC 6750 §3.1 recommends to reject such a request (SHOULD); the stronger levels do so.
 import { attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'ambiguous-token',
-  sentence: 'A client sends two Authorization headers, or two tokens in one, of which one is good.',
-  stolen: 'nothing: what is asked is whether the server guesses',
-  thief: 'whoever can make a proxy and the server read different tokens',
-  control: 'the good token alone',
-  expected: 'refused, whichever comes first',
+  sentence: 'A client sends two Authorization headers, or two tokens in one, one of which is valid.',
+  stolen: 'nothing: the question is whether the server guesses',
+  thief: 'anyone who can make a proxy and the server read different tokens',
+  control: 'only the valid token',
+  expected: 'refused, in any order',
   demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §5.3'],
   stoppedAt: ['proof', 'connection'],
   remedy: 'Reject a request with more than one Authorization header or more than one token, with status 400',

@@ -1,4 +1,4 @@
-// What if the issuer itself makes a mistake? A token that says nothing of whom it belongs to must belong to nobody.
+// Errors of the issuer itself: a token without a complete cnf must not be usable by anyone.
 import { attempt, NotTried } from '../attempt.ts'
 import { readToken } from '../forge.ts'
 import type { Scenario } from '../scenario.ts'
@@ -7,17 +7,17 @@ import { findOther } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'broken-confirmation',
-  sentence: 'Tokens of the issuer, with a good signature, have no cnf, an empty one, or half of one.',
+  sentence: 'Tokens of the issuer with a valid signature have no cnf, or an empty or incomplete one.',
   stolen: 'such a token',
-  thief: 'a certificate of their own, or none; and the client, where its certificate is only half named',
-  control: "the same claims with their right cnf, signed with the issuer's key, on the connection of the client",
+  thief: 'their own certificate, or none; and the client, if its certificate is incompletely named',
+  control: "the same claims with the right cnf, signed with the issuer's key, on the connection of the client",
   expected: 'refused',
   demandedBy: ['RFC 8705 §3', 'RFC 7800 §3.1', 'FAPI 2.0 §5.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Reject every token without a complete cnf; a missing member must not switch the check off',
+  remedy: 'Reject every token without a complete cnf; a missing member must not disable the check',
   async run(stage) {
     const { signClaims } = stage.cast
-    if (signClaims === undefined) throw new NotTried("the issuer's key is not at hand")
+    if (signClaims === undefined) throw new NotTried("the issuer's key is not available")
     const victim = await stage.victim()
     const { header, claims } = readToken(victim.token)
     const sign = (changes: object) => signClaims(header, { ...claims, ...changes })
@@ -63,7 +63,7 @@ const nothing: Readonly<Record<string, unknown>> = {
   'a thumbprint that is null': { 'x5t#S256': null },
 }
 
-/** What the thumbprint of nothing could be. */
+/** Thumbprints that stand for nothing. */
 const empty: Readonly<Record<string, string>> = {
   'an empty thumbprint': '',
   'the thumbprint of nothing': '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU',

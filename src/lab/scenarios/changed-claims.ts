@@ -1,4 +1,4 @@
-// The claims of a JWT can be read and written by anybody; only the signature says whose they are.
+// Anyone can read and rewrite the claims of a JWT; only the signature protects them.
 import { attempt } from '../attempt.ts'
 import { confirmationOf, encode, joinToken, readToken } from '../forge.ts'
 import type { Scenario } from '../scenario.ts'
@@ -8,11 +8,11 @@ import { findOther } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'changed-claims',
-  sentence: 'The cnf of a stolen token is cut out, emptied or made to fit the thief; its signature stays as it was.',
+  sentence: 'The cnf of a stolen token is removed, emptied or changed to fit the thief, with the old signature.',
   stolen: 'the token',
-  thief: 'a certificate of their own; and a client that would like its token to say more',
-  control: 'the token as it was issued, on the connection of its client',
-  expected: 'refused, since the signature does not hold any longer',
+  thief: 'their own certificate; and a client that extends its own token',
+  control: 'the unchanged token, on the connection of its client',
+  expected: 'refused, because the signature is no longer valid',
   demandedBy: ['RFC 7515 §5.2', 'RFC 9068 §4', 'RFC 8725 §3.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy:
@@ -55,7 +55,7 @@ async function byAThief(stage: Stage, token: string) {
   )
 }
 
-/** Where the connection is right, the signature is all that stands in the way. */
+/** On the right connection, only the signature prevents these. */
 const ofTheClient: Readonly<Record<string, (token: string) => string>> = {
   'cnf extended': changing(claims => ({ ...claims, cnf: { ...(claims.cnf as object), note: 'x' } })),
   'cnf cut short': changing(claims => ({ ...claims, cnf: cutShort(claims.cnf as object) })),

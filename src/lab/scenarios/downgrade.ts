@@ -1,5 +1,5 @@
-// Somebody asks for a token in a way that might give one that is bound less than it seems, and uses it as that binding is
-// made to prevent. A black box shows no registrations, but it shows what a token is good for.
+// Requests a token in ways that may result in a weaker binding, and uses it where that binding must prevent it. From
+// outside, registrations are unknown, but the binding of a token can be observed.
 import { attempt } from '../attempt.ts'
 import type { Identity } from '../cast.ts'
 import type { Answer } from '../connection.ts'
@@ -11,12 +11,11 @@ import { findOther } from '../thief.ts'
 export const scenario: Scenario = {
   id: 'downgrade',
   sentence:
-    'A token is asked for at no level, at unknown ones, or without a certificate, and used where no bound one is good.',
+    'A token is requested at no level, at unknown levels or without a certificate, and used where no bound token is valid.',
   stolen: 'the token',
-  thief:
-    'a certificate of their own; for a token that says it is bound to more, that of the client and its private key',
-  control: 'a token that was asked for at a level of the server',
-  expected: 'no token, or one that is bound as the answer says, to the certificate at least',
+  thief: 'their own certificate; for a token with a stronger binding, the certificate and private key of the client',
+  control: 'a token that was requested at a level of the server',
+  expected: 'no token, or one bound as the response states, at least to the certificate',
   demandedBy: ['RFC 8705 §2', 'RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Issue tokens only on connections with a client certificate, and reject every token without a cnf',
@@ -39,7 +38,7 @@ export const scenario: Scenario = {
   },
 }
 
-/** What comes of a request for a token: its refusal, or that of the token, which a thief uses without a proof. */
+/** The result of a token request: its refusal, or that of the token, which a thief uses without a proof. */
 async function useWhatIsGiven(stage: Stage, request: Promise<Answer>): Promise<Answer> {
   const answer = await request
   const { access_token: token, token_binding: level = stage.level } = answer.body ?? {}

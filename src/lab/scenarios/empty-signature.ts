@@ -1,4 +1,4 @@
-// Signatures that hold for everything, or for nothing, where a library forgets to look: zeros above all (CVE-2022-21449).
+// Signatures that a careless library accepts for every text, above all zeros (CVE-2022-21449).
 import { attempt } from '../attempt.ts'
 import { encode, readToken } from '../forge.ts'
 import type { Scenario } from '../scenario.ts'
@@ -7,10 +7,10 @@ import { playSeries } from '../series.ts'
 export const scenario: Scenario = {
   id: 'empty-signature',
   sentence: 'The signature of a token is replaced by zeros, by the order of the curve, by too little or too much.',
-  stolen: 'nothing: the claims are what the client may say of itself, so that the signature alone is in question',
+  stolen: "nothing: the claims are the client's own, so only the signature is tested",
   thief: 'a registered client, on its own connection',
   control: 'the same token with its own signature',
-  expected: 'refused, and no error of the server',
+  expected: 'refused, without a server error',
   demandedBy: ['RFC 7515 §5.2', 'RFC 7518 §3.4'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy:

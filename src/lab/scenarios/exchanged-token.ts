@@ -1,4 +1,4 @@
-// Token exchange makes a new token of an old one. If anybody may bring that, a stolen token becomes an honest one.
+// Token exchange must not turn a stolen token into a valid new one.
 import { attempt, NotTried } from '../attempt.ts'
 import type { Answer } from '../connection.ts'
 import type { Scenario } from '../scenario.ts'
@@ -9,17 +9,17 @@ export const scenario: Scenario = {
   id: 'exchanged-token',
   sentence: 'A stolen token is exchanged for a new one: by another client, and on another connection.',
   stolen: 'the token',
-  thief: 'a registered client; where the level promises it, the private key too',
-  control: 'the exchange of a token by its own client, for either of the two',
+  thief: 'a registered client; if the level promises to stop it, with the private key too',
+  control: 'the exchange of a token by its own client, for both clients',
   expected: 'refused',
   demandedBy: ['RFC 8693 §2.1', 'every level'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Verify the cnf of a subject_token as you do for an access token, before you exchange it',
   async run(stage) {
     if (stage.options.profile.name === 'rfc8705')
-      throw new NotTried('RFC 8693 leaves it to a server who may exchange the token of whom')
+      throw new NotTried('RFC 8693 lets the server decide which client may exchange a token')
     if (!stage.options.profile.grantTypes.includes(tokenExchange))
-      throw new NotTried('the server does not say that it exchanges tokens')
+      throw new NotTried('the metadata of the server does not list token exchange')
     const bob = await stage.victim(requireBob(stage))
     const victim = await stage.victim()
     const control = (what: string, { connection, token }: typeof victim) =>

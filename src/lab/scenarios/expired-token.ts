@@ -1,4 +1,4 @@
-// A token ends when it says, on a connection that has seen it a hundred times too.
+// A token expires at its exp, also on a connection that has used it many times.
 import { attempt, NotTried, tellAnswer } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { steal } from '../thief.ts'
@@ -6,7 +6,7 @@ import { steal } from '../thief.ts'
 export const scenario: Scenario = {
   id: 'expired-token',
   sentence: 'A token is used after its lifetime.',
-  stolen: 'the token and the client that it works from',
+  stolen: 'the token and access to its client',
   thief: 'the connection of its client',
   control: 'the token before its end',
   expected: 'refused',
@@ -19,8 +19,8 @@ export const scenario: Scenario = {
     const issuer = await stage.reach(stage.options.profile.tokenEndpoint, connection)
     const answer = await stage.requestToken(issuer)
     const { access_token: token, expires_in: lifetime } = answer.body ?? {}
-    if (typeof token !== 'string') throw new NotTried(`no token was given: ${tellAnswer(answer)}`)
-    if (typeof lifetime !== 'number') throw new NotTried('the server does not say how long a token lives')
+    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${tellAnswer(answer)}`)
+    if (typeof lifetime !== 'number') throw new NotTried('the token response has no expires_in')
     const loot = steal(stage, { connection, token })
     const use = (what: string) => attempt(what, () => connection.call(stage.resourcePath, loot))
     const controls = [await use('before its end')]

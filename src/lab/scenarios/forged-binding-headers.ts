@@ -1,4 +1,4 @@
-// A channel binding is what both ends of a connection know of it. Told by one of them, it is a word like any other.
+// Both ends compute a channel binding themselves. A binding sent by the client proves nothing.
 import { hash } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { attempt } from '../attempt.ts'
@@ -11,9 +11,9 @@ export const scenario: Scenario = {
   id: 'forged-binding-headers',
   sentence:
     'A stolen token is sent with headers that claim the channel binding of its own connection, or prove another one.',
-  stolen: 'the token and the binding of its connection, where the level promises it the private key too',
-  thief: 'a connection of their own',
-  control: 'the token on the connection of its client, the same headers beside it',
+  stolen: 'the token and the binding of its connection, if the level promises to stop it, the private key too',
+  thief: 'their own connection',
+  control: 'the token on the connection of its client, with the same headers',
   expected: 'refused: the binding is that of the connection itself',
   demandedBy: ['RFC 9266 §2', 'RFC 9729', 'RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -39,12 +39,12 @@ export const scenario: Scenario = {
   },
 }
 
-/** Where a token needs no proof, one must not make up for anything, whoever signed it. */
+/** Where a token needs no proof, a proof must not replace the binding, whoever signed it. */
 function proofsOf(
   { level }: Stage,
   { connection, token }: Client,
 ): Readonly<Record<string, (thief: Played) => Headers>> {
-  if (level === 'proof') return {} // there those of the thief would be good ones
+  if (level === 'proof') return {} // there the thief's own proofs are valid
   const proof = connection.prove(token)
   return {
     'Session-Binding-Proof of the client': () => ({ 'session-binding-proof': proof }),

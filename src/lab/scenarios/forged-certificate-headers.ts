@@ -1,4 +1,4 @@
-// Behind a proxy that ends TLS, a header says who the client is. Whoever believes it without a proxy believes anybody.
+// Behind a proxy that terminates TLS, a header contains the client certificate. Without that proxy, anyone can send it.
 import { X509Certificate } from 'node:crypto'
 import { attempt } from '../attempt.ts'
 import type { Identity } from '../cast.ts'
@@ -9,16 +9,15 @@ import { findOther, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'forged-certificate-headers',
-  sentence:
-    "A stolen token is sent with headers in which proxies pass on a client's certificate, and they name its client.",
+  sentence: 'A stolen token is sent with headers that proxies use to pass on a client certificate, naming its client.',
   stolen: 'the token; certificates are no secret',
-  thief: 'a certificate of their own, or none',
-  control: 'the token on the connection of its client, the same headers beside it',
+  thief: 'their own certificate, or none',
+  control: 'the token on the connection of its client, with the same headers',
   expected: 'refused: the certificate is that of the connection',
   demandedBy: ['RFC 8705 §3, §6.5', 'RFC 9440 §4', 'RFC 9700 §4.13'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy:
-    'Take the certificate from the TLS connection itself. Behind a proxy, accept the header from that proxy only, and let it remove what clients send',
+    'Take the certificate from the TLS connection itself. Behind a proxy, accept the header only from that proxy, and let it remove such headers of clients',
   async run(stage) {
     const victim = await stage.victim()
     const headers = buildHeaders(stage.cast.alice)
@@ -44,7 +43,7 @@ export const scenario: Scenario = {
 
 type Headers = Readonly<Record<string, string>>
 
-/** In the forms that one knows of proxies: nginx, Apache, HAProxy, Envoy, Traefik, those of clouds. */
+/** The headers of known proxies: nginx, Apache, HAProxy, Envoy, Traefik, and those of clouds. */
 function buildHeaders({ certificate }: Identity): Readonly<Record<string, Headers>> {
   const x509 = new X509Certificate(certificate)
   const der = x509.raw.toString('base64')
@@ -73,7 +72,7 @@ function buildHeaders({ certificate }: Identity): Readonly<Record<string, Header
   }
 }
 
-/** Without a certificate each may cost a connection of its own. */
+/** Fewer headers, since without a certificate each attempt may need a new connection. */
 function fewOf(headers: Readonly<Record<string, Headers>>, { options }: Stage): typeof headers {
   return Object.fromEntries(Object.entries(headers).slice(0, options.maximumConnections < 20 ? 2 : 6))
 }

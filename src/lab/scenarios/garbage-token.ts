@@ -1,4 +1,5 @@
-// What is no token at all: too long, too deep, too many dots. A refusal is the only answer; an error of the server is none.
+// Texts that are not tokens: too long, too deeply nested, too many dots. They must be refused, and not cause a server
+// error.
 import { attempt } from '../attempt.ts'
 import { encode } from '../forge.ts'
 import type { Scenario } from '../scenario.ts'
@@ -6,14 +7,14 @@ import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'garbage-token',
-  sentence: 'Texts that are no tokens are presented: oversized, nested, of octets beyond ASCII, of other kinds.',
+  sentence: 'Texts that are not tokens are presented: oversized, nested, non-ASCII, of other kinds.',
   stolen: 'nothing',
   thief: 'a client, on its own connection',
   control: 'its token, before all that',
-  expected: 'refused, never an error of the server, which goes on serving its client',
+  expected: 'refused, without a server error; the client is still served',
   demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §15.6'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Answer a malformed token with 401 or 400, and limit the size of headers',
+  remedy: 'Respond to a malformed token with 401 or 400, and limit the size of headers',
   async run(stage) {
     const before = await stage.victim()
     const controls = [await attempt('before', () => stage.use(before.connection, before.token))]
@@ -26,7 +27,7 @@ export const scenario: Scenario = {
       const { connection, token } = before.connection.isOpen() ? before : await stage.victim()
       return stage.use(connection, token)
     })
-    // A server that no longer serves its client has not refused anything.
+    // A server that no longer serves its client has not merely refused.
     return { controls, thefts: after.result === 'accepted' ? thefts : [...thefts, { ...after, result: 'fault' }] }
   },
 }

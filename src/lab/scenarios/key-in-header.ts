@@ -1,5 +1,5 @@
-// A header can bring a key along, or say where one lies. Whoever believes it lets everybody sign, and asks for addresses
-// that somebody else has chosen.
+// A token header can contain a key or its URL. A server that trusts it lets anyone sign, and sends requests to URLs of
+// the attacker's choice.
 import { type KeyObject, X509Certificate } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,14 +12,14 @@ import type { Stage } from '../stage.ts'
 
 export const scenario: Scenario = {
   id: 'key-in-header',
-  sentence: 'A token is signed with a key that its own header brings along, or says where to get.',
-  stolen: 'nothing: the claims are what the client may say of itself, so that the signature alone is in question',
-  thief: 'a registered client, on its own connection, with a key of its own and its TLS certificate',
+  sentence: 'A token is signed with a key that its own header contains or refers to.',
+  stolen: "nothing: the claims are the client's own, so only the signature is tested",
+  thief: 'a registered client, on its own connection, with its own key and TLS certificate',
   control: 'the same claims as the issuer signed them',
-  expected: 'refused, and no address is asked',
+  expected: 'refused, without a request to any URL in the header',
   demandedBy: ['RFC 8725 §3.10', 'RFC 7515 §10.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Ignore jwk, jku, x5c and x5u in the header of a token; use the keys of the issuer only',
+  remedy: 'Ignore jwk, jku, x5c and x5u in the header of a token; use only the keys of the issuer',
   async run(stage) {
     const victim = await stage.victim()
     const { header } = readToken(victim.token)
@@ -77,12 +77,12 @@ function addresses(key: KeyObject, address: string): Readonly<Record<string, For
   }
 }
 
-/** An address of this machine means something to a server on this machine only. */
+/** A URL on this machine can be reached only by a server on this machine. */
 function isHere({ options }: Stage): boolean {
   return ['localhost', '127.0.0.1', '[::1]'].includes(options.profile.resource.hostname)
 }
 
-/** Serves the keys of the thief, and tells whether anybody came for them. */
+/** Serves the thief's keys, and reports whether they were requested. */
 async function openCanary(keys: object): Promise<{ server: Server; address: string; tell: () => Attempt }> {
   let asked = 0
   const server = createServer((_request, response) => {

@@ -1,5 +1,5 @@
-// One token, everywhere at once: a verdict that is remembered in the wrong place, or made while another is under way, lets
-// a thief in beside its client.
+// One token on many connections at once: a verdict that is cached in the wrong place, or shared between concurrent
+// requests, lets a thief in.
 import { type Attempt, attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { openThief, steal } from '../thief.ts'
@@ -7,10 +7,10 @@ import { openThief, steal } from '../thief.ts'
 export const scenario: Scenario = {
   id: 'many-connections',
   sentence: 'A token is used on many connections at the same time, while its client uses it too.',
-  stolen: 'the token, at level proof a proof as well',
-  thief: 'certificates of their own; at level proof and connection the certificate and the private key of its client',
-  control: 'the token on the connection of its client, all the while',
-  expected: 'refused on every connection but that one',
+  stolen: 'the token, at level proof also a proof',
+  thief: 'their own certificates; at level proof and connection the certificate and the private key of its client',
+  control: 'the token on the connection of its client, at the same time',
+  expected: 'refused on every other connection',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy:
@@ -25,7 +25,7 @@ export const scenario: Scenario = {
     await control()
     const count = Math.min(crowd, stage.options.maximumConnections - stage.connections)
     const thieves = Array.from({ length: count }, () => openThief(stage))
-    await Promise.allSettled(thieves) // so that they all come at once
+    await Promise.allSettled(thieves) // so that all requests are concurrent
     const played = thieves.map(thief =>
       attempt('on another connection', async () => (await thief).connection.call(stage.resourcePath, loot)),
     )

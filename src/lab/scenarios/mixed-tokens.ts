@@ -1,5 +1,5 @@
-// Own and stolen tokens on one connection, all on their way at once: what was found out about one request must not be used
-// for another. Over HTTP/1.1 they are pipelined, over HTTP/2 each has its own stream.
+// Own and stolen tokens on one connection at the same time: the verdict on one request must not be used for another.
+// Over HTTP/1.1 they are pipelined, over HTTP/2 each has its own stream.
 import { type Attempt, attempt } from '../attempt.ts'
 import { pipeline } from '../pipeline.ts'
 import type { Scenario } from '../scenario.ts'
@@ -7,9 +7,9 @@ import { openThief, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'mixed-tokens',
-  sentence: 'Own and stolen tokens are sent in turns on one connection, pipelined or on parallel streams of HTTP/2.',
-  stolen: 'the token, at level proof a proof as well',
-  thief: 'a certificate and tokens of their own; at level proof and connection of the very client',
+  sentence: 'Own and stolen tokens are sent alternately on one connection, pipelined or on parallel streams of HTTP/2.',
+  stolen: 'the token, at level proof also a proof',
+  thief: 'their own certificate and tokens; at level proof and connection those of the client',
   control: 'the own tokens among them',
   expected: 'each request is judged by its own token',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
@@ -32,7 +32,7 @@ export const scenario: Scenario = {
       controls.push(honest)
       thefts.push(theft)
     }
-    // Once while the server knows no token of this connection, and once when it does.
+    // Once while the server has not seen a token on this connection, and once afterwards.
     for (let round = 0; round < 2; round += 1) await Promise.all(Array.from({ length: turns }, play))
     return { controls, thefts }
   },

@@ -1,4 +1,4 @@
-// The plainest thief: a token and a TLS connection, nothing else.
+// The simplest theft: only a token, on any TLS connection.
 import { attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 

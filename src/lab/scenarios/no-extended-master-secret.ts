@@ -1,5 +1,5 @@
-// TLS 1.2 without the extended master secret: a man in the middle can give two connections the same master secret, and so
-// the same exporter (the triple handshake). No channel binding is defined there.
+// In TLS 1.2 without the extended master secret, a man in the middle can give two connections the same master secret
+// and exporter (triple handshake attack). No channel binding is defined there.
 import { proofExporterLabel } from '../../core/channel-binding.ts'
 import { attempt, NotTried } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
@@ -7,11 +7,11 @@ import type { Played } from '../stage.ts'
 
 export const scenario: Scenario = {
   id: 'no-extended-master-secret',
-  sentence: 'A token is asked for, and one is used, on a TLS 1.2 connection without the extended master secret.',
+  sentence: 'A token is requested, and one is used, on a TLS 1.2 connection without the extended master secret.',
   stolen: 'the token',
-  thief: 'a place between client and server; here also the certificate and the private key of the client',
+  thief: 'a position between client and server; here also the certificate and the private key of the client',
   control: 'the same with the extended master secret',
-  expected: 'nothing is issued there, and nothing accepted',
+  expected: 'no token is issued or accepted there',
   demandedBy: ['RFC 7627 §5.4', 'RFC 9266 §4.2', 'level proof', 'level connection'],
   stoppedAt: ['proof', 'connection'],
   remedy: 'Require TLS 1.3, or with TLS 1.2 the extended master secret (RFC 7627), for connection-bound tokens',
@@ -35,7 +35,7 @@ export const scenario: Scenario = {
 /** SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name. */
 const noExtendedMasterSecret = 1
 
-/** A proof over what OpenSSL exports all the same. */
+/** Builds a proof with the keying material that OpenSSL exports anyway. */
 function prove({ socket, prove }: Played, token: string): string {
   const ekm = socket.exportKeyingMaterial(32, proofExporterLabel, Buffer.alloc(0))
   return prove(token, { ekm: ekm.toString('base64url') })

@@ -1,14 +1,14 @@
-// The theft that every level stops: the token was found in a log, the private key was not.
+// The theft that every level stops: the token leaked, for example in a log, but the private key did not.
 import { attempt, NotTried } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 
 export const scenario: Scenario = {
   id: 'other-certificate',
-  sentence: 'A token is used on a connection with a certificate of somebody else.',
+  sentence: 'A token is used on a connection with another certificate.',
   stolen: 'the token',
-  thief: 'certificates of their own: registered, not registered, of an unknown authority',
+  thief: 'their own certificates: registered, unregistered, of an untrusted authority',
   control: 'the token on a connection of its client',
-  expected: 'refused for every certificate but that of its client',
+  expected: 'refused with every certificate except that of its client',
   demandedBy: ['RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Compare x5t#S256 in the cnf of the token with the certificate of the connection (RFC 8705 section 3)',
@@ -23,7 +23,7 @@ export const scenario: Scenario = {
         thefts.push(
           await attempt(`with a certificate ${whose}`, async () => stage.use(await stage.connect(thief), token)),
         )
-    if (thefts.length === 0) throw new NotTried('no second identity is there to play the thief')
+    if (thefts.length === 0) throw new NotTried('there is no second identity for the thief')
     return { controls, thefts }
   },
 }

@@ -1,4 +1,4 @@
-// The theft that level connection is made for: token and private key are stolen, the connection cannot be.
+// The theft that level connection stops: token and private key are stolen, but a connection cannot be.
 import { attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 

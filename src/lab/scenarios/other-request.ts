@@ -1,4 +1,4 @@
-// A check that sits on one spelling of an address, or on one method, is not on the others.
+// A check for one method or one spelling of a path may be missing for the others.
 import { type Attempt, attempt } from '../attempt.ts'
 import type { Answer, Call } from '../connection.ts'
 import type { Scenario } from '../scenario.ts'
@@ -8,11 +8,11 @@ import { type Loot, openThief, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'other-request',
-  sentence: 'A stolen token is used with other methods, other spellings of the address, other names of the host.',
+  sentence: 'A stolen token is used with other methods, other spellings of the path, other host names.',
   stolen: 'the token',
-  thief: 'a connection of their own; methods that could delete something are not tried',
-  control: 'the token on the connection of its client, as always',
-  expected: 'refused everywhere; a path that answers without any token as well counts for nothing',
+  thief: 'their own connection; methods that could delete data are not tried',
+  control: 'the token on the connection of its client, unchanged',
+  expected: 'refused everywhere; a path that needs no token does not count',
   demandedBy: ['RFC 8705 §3', 'RFC 9110 §4.2.3, §7.4'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Verify the token before routing, for every method, path and host name',
@@ -58,7 +58,7 @@ function hostsOf({ options: { http, profile } }: Stage): Readonly<Record<string,
   }
 }
 
-/** Other spellings of the path, without those that are public: what needs no token is no resource. */
+/** Other spellings of the path, without those that need no token. */
 async function useElsewhere(stage: Stage, loot: Loot): Promise<Attempt[]> {
   const isGood = ({ status }: Answer) => status >= 200 && status < 300
   const open = new Set<string>()

@@ -1,4 +1,4 @@
-// The key of a proof is that of the connection's certificate, not one that the proof itself brings.
+// A proof must be verified with the key of the connection's certificate, not with a key that the proof contains.
 import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { hashToken } from '../../core/binding-proof.ts'
 import { readKeyingMaterial } from '../../core/channel-binding.ts'
@@ -11,10 +11,10 @@ import { findOther } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'proof-by-another-key',
-  sentence: 'A token is presented with a proof whose every word is right, signed with another key.',
-  stolen: 'the token, and the connection for as long as its client lends it',
-  thief: 'keys of their own; not that of the certificate',
-  control: 'the same words, signed with the key of the certificate',
+  sentence: 'A token is presented with a proof with valid claims, signed with another key.',
+  stolen: 'the token, and use of the connection',
+  thief: 'their own keys; not that of the certificate',
+  control: 'the same claims, signed with the key of the certificate',
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.1, §3.3', 'RFC 8725 §3.10'],
   stoppedAt: ['proof'],

@@ -1,13 +1,13 @@
-// A proof is made for one token: with a proof of their own a client cannot use what belongs to another one.
+// A proof is made for one token: it must not be accepted with another one.
 import { presentProofs } from '../proof.ts'
 import type { Scenario } from '../scenario.ts'
 
 export const scenario: Scenario = {
   id: 'proof-of-another-token',
   sentence: 'A token is presented with a proof that was made for another token of the same client and connection.',
-  stolen: 'the token; the proof is one that the connection has for something else',
+  stolen: 'the token; the proof was made on the connection for another token',
   thief: 'the connection, but not the key',
-  control: 'the token with a proof of its own',
+  control: 'the token with its own proof',
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.2, §3.3'],
   stoppedAt: ['proof'],

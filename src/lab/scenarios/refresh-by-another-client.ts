@@ -1,4 +1,4 @@
-// A refresh token lives long, so it must not be worth anything to anybody but the client that it was given to.
+// A refresh token is long-lived, so only the client that it was issued to may use it.
 import { attempt } from '../attempt.ts'
 import type { Identity } from '../cast.ts'
 import { refresh, startGrant } from '../refresh.ts'
@@ -7,9 +7,9 @@ import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'refresh-by-another-client',
-  sentence: 'A stolen refresh token is used with other certificates, as oneself and as its client, and without any.',
+  sentence: 'A stolen refresh token is used with other certificates, with both client_ids, and without a certificate.',
   stolen: 'the refresh token',
-  thief: 'certificates of their own: of another client, of no client, none',
+  thief: 'their own certificates: of another client, unregistered, or none',
   control: 'a refresh by its client, on another connection',
   expected: 'refused',
   demandedBy: ['RFC 6749 §6, §10.4', 'RFC 8705 §7.1', 'RFC 9700 §4.14'],

@@ -1,4 +1,4 @@
-// Whoever checks first and marks later gives two answers to two who come at the same time.
+// A server that checks first and marks later issues tokens for two concurrent uses.
 import { attempt, NotTried } from '../attempt.ts'
 import { refresh, refreshTokenOf, startGrant } from '../refresh.ts'
 import type { Scenario } from '../scenario.ts'
@@ -12,13 +12,13 @@ export const scenario: Scenario = {
   expected: 'all the others refused',
   demandedBy: ['RFC 9700 §4.14.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Use up a refresh token in one atomic step of the database',
+  remedy: 'Invalidate a refresh token in one atomic step of the database',
   async run(stage) {
     const { connection, refreshToken: first } = await startGrant(stage)
     const answer = await refresh(stage, connection, first)
     const refreshToken = refreshTokenOf(answer)
     if (answer.status === 200 && (refreshToken ?? first) === first)
-      throw new NotTried('refresh tokens stay the same here, so a second use is meant to succeed')
+      throw new NotTried('refresh tokens are not rotated here, so a second use is allowed')
     const { tokenEndpoint } = stage.options.profile
     const connections = [connection]
     while (connections.length < lanes) connections.push(await stage.connectTo(tokenEndpoint, stage.cast.alice))
@@ -33,5 +33,4 @@ export const scenario: Scenario = {
   },
 }
 
-/** Connections. */
 const lanes = 4

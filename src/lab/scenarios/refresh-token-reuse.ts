@@ -1,15 +1,15 @@
-// Of two who have the same refresh token one is a thief. The second use shows it, and then neither may go on.
+// When two parties present the same refresh token, one is a thief. The second use shows it, and must end both.
 import { attempt, NotTried } from '../attempt.ts'
 import { refresh, refreshTokenOf, startGrant } from '../refresh.ts'
 import type { Scenario } from '../scenario.ts'
 
 export const scenario: Scenario = {
   id: 'refresh-token-reuse',
-  sentence: 'A thief refreshes first, and goes on; then the client comes with the refresh token that was used already.',
+  sentence: 'A thief refreshes first, and continues; then the client presents the refresh token that was already used.',
   stolen: 'the refresh token, the certificate and the private key of its client',
   thief: 'a connection as that client',
-  control: 'the two refreshes before that, each with the token that the last one gave',
-  expected: 'the used token is refused, and from then on so is what came of it',
+  control: 'the two refreshes before, each with the latest token',
+  expected: 'the used token is refused, and afterwards all tokens issued from it',
   demandedBy: ['RFC 9700 §4.14.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Revoke the whole grant when a used refresh token is presented again',
@@ -26,7 +26,7 @@ export const scenario: Scenario = {
           return answer
         }),
       )
-    if (token === first) throw new NotTried('refresh tokens stay the same here, so a second use is meant to succeed')
+    if (token === first) throw new NotTried('refresh tokens are not rotated here, so a second use is allowed')
     await stage.wait(pause)
     const thefts = [
       await attempt('the used one', () => refresh(stage, connection, first)),
@@ -36,5 +36,5 @@ export const scenario: Scenario = {
   },
 }
 
-/** Seconds: two uses at the same time may be a race of one client, and are no reason to end a grant. */
+/** Seconds to wait: simultaneous uses may be a race of one client, and do not end a grant. */
 const pause = 2

@@ -1,5 +1,5 @@
-// A man in the middle: the client believes that it talks to the server, and talks to a relay, which ends its TLS connection
-// and passes everything on over a connection of its own.
+// A man in the middle: the client connects to a relay that it takes for the server. The relay terminates TLS and
+// forwards everything over its own connection.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
@@ -12,11 +12,11 @@ import { requireOther } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'relay',
-  sentence: 'A client is lured to a relay, which passes on all that it sends, over a TLS connection of its own.',
+  sentence: 'A client is lured to a relay, which forwards its requests over its own TLS connection.',
   stolen: 'requests of the client, with token and proof',
-  thief: 'a certificate of their own; at level proof and connection, once more, that of the client and its private key',
-  control: 'the token on the straight connection of its client',
-  expected: 'what belongs to one leg of a relay is refused on the other',
+  thief: 'their own certificate; at level proof and connection also that of the client with its private key',
+  control: 'the token on the direct connection of its client',
+  expected: 'a token bound to one side of the relay is refused on the other',
   demandedBy: ['RFC 8705 §3', 'RFC 5056 §2', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy:
@@ -39,7 +39,7 @@ export const scenario: Scenario = {
   },
 }
 
-/** Opens a connection of alice's to a relay that is `relay` to the server. She cannot tell it from the server. */
+/** Connects alice to a relay, which is `relay` to the server. To her, it looks like the server. */
 async function lure(stage: Stage, relay: Identity, to: URL): Promise<Played> {
   const onward = (await stage.connectTo(to, relay)).socket
   const { certificate: cert, key } = relay
@@ -50,6 +50,6 @@ async function lure(stage: Stage, relay: Identity, to: URL): Promise<Played> {
   stage.keep(server)
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { address: host, port } = server.address() as AddressInfo
-  // How a relay comes to a certificate that its victim trusts is another matter.
+  // Assumes that the relay has a certificate that its victim trusts.
   return stage.connectTo(to, stage.cast.alice, { host, port, rejectUnauthorized: false })
 }

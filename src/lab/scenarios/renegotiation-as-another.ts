@@ -1,5 +1,5 @@
-// The second handshake of a TLS 1.2 connection may bring another certificate. A server that has remembered the first one
-// takes whoever holds the connection now for whoever opened it.
+// The second handshake of a TLS 1.2 connection can present another certificate. A server that stored the first one
+// takes the thief for the client that opened the connection.
 import { attempt, NotTried } from '../attempt.ts'
 import { connectOpenssl } from '../openssl-client.ts'
 import type { Scenario } from '../scenario.ts'
@@ -7,10 +7,9 @@ import { requireOther } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'renegotiation-as-another',
-  sentence:
-    'A TLS 1.2 connection is renegotiated with the certificate of somebody else, and the token of before used on it.',
-  stolen: 'the token, at level proof a proof as well',
-  thief: 'a connection that its client has opened, and a certificate of their own',
+  sentence: 'A TLS 1.2 connection is renegotiated with another certificate, and the earlier token is used on it.',
+  stolen: 'the token, at level proof also a proof',
+  thief: 'a connection that its client opened, and their own certificate',
   control: 'the token before the renegotiation',
   expected: 'no renegotiation, or the token refused after it',
   demandedBy: ['RFC 8705 §3', 'RFC 9266 §4.2'],
@@ -19,7 +18,7 @@ export const scenario: Scenario = {
   async run(stage) {
     const { tls, http } = stage.options
     if (tls !== 'TLSv1.2') throw new NotTried('TLS 1.3 has no renegotiation')
-    if (http === 'h2') throw new NotTried('HTTP/2 forbids renegotiation (RFC 9113 §9.2.1), and the lab keeps to that')
+    if (http === 'h2') throw new NotTried('HTTP/2 forbids renegotiation (RFC 9113 §9.2.1), so the lab does not try it')
     const thief = requireOther(stage)
     const client = await connectOpenssl(stage, stage.cast.alice)
     const token = await stage.tokenFor(client)

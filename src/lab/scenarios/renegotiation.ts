@@ -1,15 +1,15 @@
-// A TLS 1.2 connection can go through a second handshake, after which its exporter is another: what a token was bound to is
-// gone, although the connection is still there. RFC 9266 allows no tls-exporter binding where that can happen.
+// After a second handshake a TLS 1.2 connection has another exporter: the binding of its tokens is gone, although the
+// connection is still open. RFC 9266 forbids tls-exporter bindings where that can happen.
 import type { TLSSocket } from 'node:tls'
 import { attempt, NotTried } from '../attempt.ts'
-import { patience } from '../connection.ts'
+import { answerTimeout } from '../connection.ts'
 import type { Scenario } from '../scenario.ts'
 import { steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'renegotiation',
   sentence:
-    'A TLS 1.2 connection is renegotiated, and the token of before used on it, at level proof with the old proof.',
+    'A TLS 1.2 connection is renegotiated, and the earlier token is used on it, at level proof with the old proof.',
   stolen: 'the token',
   thief: 'the connection itself, the certificate and its private key',
   control: 'the token before the renegotiation',
@@ -20,8 +20,8 @@ export const scenario: Scenario = {
   async run(stage) {
     const { tls, http } = stage.options
     if (tls !== 'TLSv1.2') throw new NotTried('TLS 1.3 has no renegotiation')
-    if (http === 'h2') throw new NotTried('HTTP/2 forbids renegotiation (RFC 9113 §9.2.1), and the lab keeps to that')
-    const client = await stage.victim(stage.cast.alice, { secureOptions: 0 }) // else OpenSSL would take no part
+    if (http === 'h2') throw new NotTried('HTTP/2 forbids renegotiation (RFC 9113 §9.2.1), so the lab does not try it')
+    const client = await stage.victim(stage.cast.alice, { secureOptions: 0 }) // otherwise OpenSSL refuses
     const { connection, token } = client
     const controls = [await attempt('before it', () => stage.use(connection, token))]
     const loot = steal(stage, client)
@@ -35,14 +35,14 @@ export const scenario: Scenario = {
   },
 }
 
-/** Rejects when the server does not take part. */
+/** Rejects when the server refuses. */
 function renegotiate(socket: TLSSocket): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (error: Error | null) => {
       clearTimeout(timer)
       error === null ? resolve() : reject(error)
     }
-    const timer = setTimeout(() => end(new Error('no answer in time')), patience)
+    const timer = setTimeout(() => end(new Error('no response in time')), answerTimeout)
     const ended = new Error('the connection ended')
     socket.once('error', end).once('close', () => end(ended))
     if (socket.destroyed) end(ended)

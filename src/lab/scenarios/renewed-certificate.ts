@@ -1,4 +1,4 @@
-// A certificate that was renewed is another certificate, even for the same key: its thumbprint is what a token names.
+// A renewed certificate has another thumbprint, even for the same key, so the token is bound to another certificate.
 import { attempt, NotTried } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 
@@ -8,13 +8,13 @@ export const scenario: Scenario = {
   stolen: 'the token',
   thief: 'the private key of its client, and a later certificate for it',
   control: 'the token with the certificate that it was issued to',
-  expected: 'refused: whoever renews a certificate asks for new tokens',
+  expected: 'refused: after a renewal the client requests new tokens',
   demandedBy: ['RFC 8705 §3.1', 'RFC 8705 §6.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Compare the hash of the whole certificate, not its subject or its public key',
   async run(stage) {
     const { alice, issue } = stage.cast
-    if (issue === undefined) throw new NotTried('no key of the authority is there to issue a certificate')
+    if (issue === undefined) throw new NotTried('the key of the authority is not available to issue a certificate')
     const { connection, token } = await stage.victim()
     const controls = [await attempt('with its own certificate', () => stage.use(connection, token))]
     const renewed = issue({ like: alice, sameKey: true })

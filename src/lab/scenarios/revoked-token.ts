@@ -1,4 +1,4 @@
-// What was revoked must stay revoked, however it is spelled: a token is what it says, not its text.
+// A revoked token must stay revoked in every spelling: its claims identify it, not its text.
 import { attempt, NotTried, tellAnswer } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
@@ -8,10 +8,10 @@ import type { Client } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'revoked-token',
-  sentence: 'A token is used after its client has revoked it: as it is, and in other spellings.',
-  stolen: 'the token and the client that it works from',
+  sentence: 'A token is used after its client has revoked it: unchanged, and in other spellings.',
+  stolen: 'the token and access to its client',
   thief: 'the connection of its client',
-  control: 'the token before it is revoked, and another one of the same client after that',
+  control: 'the token before its revocation, and another one of the same client afterwards',
   expected: 'refused within a second',
   demandedBy: ['RFC 7009 §2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -25,7 +25,7 @@ export const scenario: Scenario = {
     await untilRefused(() => use(victim.token))
     const thefts = [await attempt('as it is', () => use(victim.token))]
     const connect = async () => ({ connection: await stage.connect(stage.cast.alice) })
-    // Where its own connection has ended, the same certificate is as good below level connection.
+    // If its own connection has ended, another one with the same certificate is equivalent below level connection.
     const open = async () => (victim.connection.isOpen() ? victim : connect())
     thefts.push(
       ...(await playSeries(open, spellings(victim.token), ({ connection }, text) => stage.use(connection, text))),
@@ -52,7 +52,7 @@ async function revoke(stage: Stage, { connection, token }: Client): Promise<void
   if (answer.status !== 200) throw new NotTried(`the server does not revoke such a token: ${tellAnswer(answer)}`)
 }
 
-/** A group of servers has a second to tell one another. */
+/** Servers of a group have one second to notify each other. */
 async function untilRefused(use: () => Promise<{ readonly status: number }>): Promise<void> {
   for (let tries = 0; tries < 10; tries++) {
     if ((await use()).status >= 400) return

@@ -1,5 +1,5 @@
-// The client goes, and a thief comes from the same address and port. To whoever knows connections by their ends it looks
-// like the one that was there.
+// The client disconnects, and a thief connects from the same address and port. A server that identifies connections by
+// their endpoints cannot tell them apart.
 import { once } from 'node:events'
 import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { attempt, NotTried } from '../attempt.ts'
@@ -11,15 +11,15 @@ import { openThief, steal } from '../thief.ts'
 export const scenario: Scenario = {
   id: 'same-port',
   sentence: 'When the client of a token has left, it is used on a connection from the same address and port.',
-  stolen: 'the token, at level proof a proof as well',
-  thief: 'a certificate of their own; at level proof and connection the certificate and the private key of its client',
+  stolen: 'the token, at level proof also a proof',
+  thief: 'their own certificate; at level proof and connection the certificate and the private key of its client',
   control: 'the token before its client leaves',
-  expected: 'refused: a connection is not its address',
+  expected: 'refused: an address does not identify a connection',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Identify a connection by its channel binding, never by address and port',
   async run(stage) {
-    // Somebody else may have the port, to speak to whomever; then it is tried with another one. Often, where ports are scarce.
+    // Another process may take the port; then another port is tried, repeatedly where ports are scarce.
     for (let left = 9; ; left--)
       try {
         return await play(stage)
@@ -36,10 +36,10 @@ async function play(stage: Stage): ReturnType<Scenario['run']> {
   const controls = [await attempt('before its client left', () => stage.use(connection, client.token))]
   const loot = steal(stage, client)
   const ends = endsOf(first)
-  first.resetAndDestroy() // a port that was left in the usual way would not be free for a minute
+  first.resetAndDestroy() // after a regular close the port stays occupied for a minute
   await once(first, 'close')
   const second = await connectTcp(stage, ends).catch(({ message }) => {
-    throw new NotTried(`the port was not to be had again: ${message}`)
+    throw new NotTried(`the port could not be used again: ${message}`)
   })
   const thefts = [
     await attempt('from the same address and port', async () => {
@@ -50,7 +50,7 @@ async function play(stage: Stage): ReturnType<Scenario['run']> {
   return { controls, thefts }
 }
 
-/** What a socket takes to be told apart from all others, as `connect` takes it. */
+/** The endpoints that identify a socket, as options of `connect`. */
 function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): object {
   return { host: remoteAddress, port: remotePort, localAddress, localPort }
 }
@@ -59,5 +59,5 @@ async function connectTcp(stage: Stage, options: object): Promise<Socket> {
   const socket = connect(options as TcpNetConnectOpts)
   stage.keep({ close: () => socket.destroy() })
   await once(socket, 'connect')
-  return socket.on('error', () => {}) // TLS tells of them
+  return socket.on('error', () => {}) // reported by the TLS socket
 }

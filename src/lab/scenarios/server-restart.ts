@@ -1,4 +1,4 @@
-// After a restart a server has forgotten its connections; what it has not forgotten must not bring them back to life.
+// After a restart all connections are gone; stored state must not make their tokens valid again.
 import { attempt, NotTried } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 
@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   stolen: 'the token',
   thief: 'the certificate and the private key of its client too',
   control: 'the token before the restart, and a new one after it',
-  expected: 'refused, since its connection is gone',
+  expected: 'refused, because its connection is closed',
   demandedBy: ['RFC 9266 §2', 'level connection'],
   stoppedAt: ['connection'],
   remedy: 'Do not accept a connection-bound token after its connection is closed; store no binding across restarts',

@@ -1,18 +1,18 @@
-// A proof belongs to the minute in which it is first shown: one that was made for later, or long ago, may be a stolen stock.
+// A proof is valid only close to its iat: one signed for another time may come from a stolen stock.
 import { presentProofs } from '../proof.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Client } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'stale-proof',
-  sentence: 'A token is presented with a proof that is minutes old, or from the future, in any case not from now.',
-  stolen: 'the token and a proof out of a stock that was signed for other times',
+  sentence: 'A token is presented with a proof whose iat is minutes in the past or in the future.',
+  stolen: 'the token and a proof from a stock that was signed for other times',
   thief: 'the connection, but not the key',
   control: 'the token with a proof of this minute',
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.2, §3.3'],
   stoppedAt: ['proof'],
-  remedy: 'Compare iat in the proof with the clock, and accept a few seconds only',
+  remedy: 'Compare iat in the proof with the clock, and accept only a few seconds',
   run: stage =>
     presentProofs(stage, {
       'ten minutes old': from(-600),

@@ -1,4 +1,4 @@
-// A proof is signed over what only its own connection exports: on another one it proves nothing.
+// A proof is signed over keying material of its own connection, so it is invalid on any other.
 import { attempt } from '../attempt.ts'
 import { requireProofs } from '../proof.ts'
 import type { Scenario } from '../scenario.ts'
@@ -6,7 +6,7 @@ import { findOther, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'stolen-proof',
-  sentence: 'A token is used on another connection, with the binding proof that it came with on its own.',
+  sentence: 'A token is used on another connection, with the binding proof of its own connection.',
   stolen: 'the token and its proof',
   thief: 'a connection with the same certificate and private key, or with others',
   control: 'the same token and proof on their own connection, more than once',
@@ -27,7 +27,7 @@ export const scenario: Scenario = {
     const thefts = [await steals('on a second connection', alice), await steals('without a certificate', null)]
     if (other !== null) thefts.push(await steals('with another certificate', other))
 
-    // A thief who has used the token there, with a proof of their own, before theirs is replaced by the stolen one.
+    // A thief who has used the token there with their own proof replaces that by the stolen one.
     const second = await stage.connect(alice)
     controls.push(await attempt('a new proof on a second connection', () => stage.use(second, loot.token)))
     thefts.push(await attempt('there, after a good one', () => second.call(stage.resourcePath, loot)))

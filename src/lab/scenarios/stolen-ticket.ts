@@ -1,5 +1,5 @@
-// Whoever can resume a connection is, for TLS, the client that opened it: the certificate comes out of the ticket, nobody
-// asks for its key. A token that is bound to the certificate alone goes with it.
+// In TLS, anyone who can resume a connection counts as the client that opened it: the certificate comes from the
+// ticket, and its key is not needed. A token that is bound only to the certificate is then valid.
 import { attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { playTicket, stealTicket } from '../ticket.ts'
@@ -7,11 +7,11 @@ import { playTicket, stealTicket } from '../ticket.ts'
 export const scenario: Scenario = {
   id: 'stolen-ticket',
   sentence:
-    'A TLS connection is resumed with a stolen ticket, without any private key; a token is used and asked for there.',
-  stolen: 'the token, the TLS ticket and its secret, at level proof a proof as well',
+    'A TLS connection is resumed with a stolen ticket, without any private key; a token is used and requested there.',
+  stolen: 'the token, the TLS ticket and its secret, at level proof also a proof',
   thief: 'nothing',
-  control: 'the token on the connection that the ticket was given on',
-  expected: 'a server that resumes nothing, or trusts nobody on what was resumed',
+  control: 'the token on the connection that the ticket was issued on',
+  expected: 'no resumption, or no authentication on resumed connections',
   demandedBy: ['level proof', 'level connection'],
   stoppedAt: ['proof', 'connection'],
   remedy: 'Disable TLS session resumption, with tickets and with session ids, on listeners that accept bound tokens',

@@ -1,4 +1,4 @@
-// A public key is public: whoever takes it for the secret of an HMAC lets everybody sign.
+// A server that uses a public key as an HMAC secret lets anyone sign.
 import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto'
 import { attempt, NotTried } from '../attempt.ts'
 import { encode, type Json, readToken } from '../forge.ts'
@@ -9,8 +9,8 @@ import type { Client } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'symmetric-signature',
-  sentence: "A token is signed with HS256, and the issuer's public key is the secret, in each form that keys have.",
-  stolen: 'nothing: the public key is published, and the claims are what the client may say of itself',
+  sentence: "A token is signed with HS256 and the issuer's public key as the secret, in each key format.",
+  stolen: "nothing: the public key is published, and the claims are the client's own",
   thief: 'a registered client, on its own connection',
   control: 'the same claims as the issuer signed them',
   expected: 'refused',
@@ -36,7 +36,7 @@ export const scenario: Scenario = {
 
 type Secret = { readonly secret: Buffer | string; readonly alg?: string; readonly kid?: string }
 
-/** The key that signs, in its forms; and keys that a `kid` could be made to name. */
+/** The public key as a secret in each format; and secrets that a `kid` could refer to. */
 async function readSecrets(stage: Stage, { connection, token }: Client): Promise<Readonly<Record<string, Secret>>> {
   const { kid } = readToken(token).header
   const jwk = await readKey(stage, connection, kid)
@@ -62,7 +62,7 @@ async function readSecrets(stage: Stage, { connection, token }: Client): Promise
 
 async function readKey(stage: Stage, at: Speaker, kid: unknown): Promise<JsonWebKey> {
   const { jwks } = stage.options.profile
-  if (jwks === undefined) throw new NotTried('the server does not say where its public keys are')
+  if (jwks === undefined) throw new NotTried('the metadata of the server has no jwks_uri')
   const { body } = await (await stage.reach(jwks, at)).call(jwks.pathname + jwks.search)
   const keys: readonly (JsonWebKey & { readonly kid?: unknown })[] = Array.isArray(body?.keys) ? body.keys : []
   const key = keys.find(candidate => candidate.kid === kid) ?? keys[0]

@@ -1,5 +1,5 @@
-// A resumed connection carries the verdict of the first handshake along: nobody looks at the certificate again, so a ticket
-// can outlive it.
+// A resumed connection keeps the verdict of its first handshake: the certificate is not checked again, so a ticket can
+// outlive it.
 import { attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { issueShortLived, outlive } from '../short-lived.ts'
@@ -7,11 +7,11 @@ import { playTicket, stealTicket } from '../ticket.ts'
 
 export const scenario: Scenario = {
   id: 'ticket-after-expiry',
-  sentence: 'A TLS connection is resumed after its certificate has expired; a token is used and asked for there.',
-  stolen: 'the token, the TLS ticket and its secret, at level proof a proof as well',
+  sentence: 'A TLS connection is resumed after its certificate has expired; a token is used and requested there.',
+  stolen: 'the token, the TLS ticket and its secret, at level proof also a proof',
   thief: 'nothing',
   control: 'the token while the certificate is valid',
-  expected: 'a server that resumes nothing, or trusts nobody on what was resumed',
+  expected: 'no resumption, or no authentication on resumed connections',
   demandedBy: ['RFC 5280 §6.1.3', 'level proof', 'level connection'],
   stoppedAt: ['proof', 'connection'],
   remedy: 'Disable TLS session resumption, or compare notAfter of the certificate with the clock in every request',
@@ -22,7 +22,7 @@ export const scenario: Scenario = {
     const controls = [await attempt('while the certificate is valid', () => stage.use(connection, token))]
     const ticket = stealTicket(connection)
     const early = await playTicket(stage, client, ticket)
-    // Where nothing is resumed in time nothing is to be waited for.
+    // Without resumption there is no expiry to wait for.
     if (!early.resumed) return { controls, thefts: early.thefts }
     await outlive(stage, shortLived)
     return { controls, thefts: (await playTicket(stage, client, ticket)).thefts }

@@ -1,4 +1,4 @@
-// One place for tokens is one place to guard. Whatever else a server looks at, browsers send along and proxies let pass.
+// A token must be accepted in one place only. Browsers send cookies and forms by themselves, and proxies forward them.
 import { attempt } from '../attempt.ts'
 import type { Call } from '../connection.ts'
 import type { Scenario } from '../scenario.ts'
@@ -9,12 +9,12 @@ export const scenario: Scenario = {
   id: 'token-elsewhere',
   sentence: 'A token is presented in a cookie, a body, or another header than Authorization.',
   stolen: 'the token',
-  thief: 'a connection of their own; and pages that can make the client send a cookie or a form',
+  thief: 'their own connection; and web pages that make the client send a cookie or a form',
   control: 'the token in the header, on the connection of its client',
-  expected: 'refused; a form in the body of a POST only on the connection of the thief',
+  expected: 'refused; in the form of a POST at least on the connection of the thief',
   demandedBy: ['RFC 6750 §2, §2.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Accept tokens in the Authorization header only',
+  remedy: 'Accept tokens only in the Authorization header',
   async run(stage) {
     const victim = await stage.victim()
     const control = () => attempt('in the header', () => stage.use(victim.connection, victim.token))
@@ -40,7 +40,7 @@ const inHeaders =
   (headers: (token: string) => Record<string, string>): Place =>
   ({ token, ...proof }) => ({ ...proof, headers: headers(token) })
 
-/** No specification knows these. */
+/** Places without a specification. */
 const places: Readonly<Record<string, Place>> = {
   'in a cookie': inHeaders(token => ({ cookie: `access_token=${token}; token=${token}; jwt=${token}` })),
   'in X-Access-Token': inHeaders(token => ({ 'x-access-token': token, 'x-auth-token': token, 'access-token': token })),
@@ -60,7 +60,7 @@ const places: Readonly<Record<string, Place>> = {
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
-/** RFC 6750 §2.2 knows the form, so the client itself may do that where a server takes it. */
+/** RFC 6750 §2.2 defines the form, so a server may accept it from the client itself. */
 const bodies: Readonly<Record<string, Place>> = {
   'in a form': ({ token, ...proof }) => ({ ...proof, method: 'POST', headers: form, body: `access_token=${token}` }),
   'in JSON': ({ token, ...proof }) => ({

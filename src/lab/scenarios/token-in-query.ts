@@ -1,4 +1,4 @@
-// Addresses are written down everywhere: in logs, in histories, in Referer. A token in one of them is as good as published.
+// URLs are stored in logs, browser histories and Referer headers, and so is a token in one of them.
 import { attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
@@ -6,14 +6,14 @@ import { type Client, openThief, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'token-in-query',
-  sentence: 'A token is presented in the query of an address.',
-  stolen: 'the token, out of an access log',
-  thief: 'a connection of their own; and the client itself, whose token must not get into logs in the first place',
+  sentence: 'A token is presented in the query of a URL.',
+  stolen: 'the token, from an access log',
+  thief: 'their own connection; and the client itself, whose token must not get into logs at all',
   control: 'the token in the header, on the connection of its client',
   expected: 'refused, on the connection of the client too',
   demandedBy: ['RFC 6750 §2.3, §5.3', 'RFC 9700 §4.3.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Ignore tokens in the query of a URL; accept the Authorization header only',
+  remedy: 'Ignore tokens in the query of a URL; accept only the Authorization header',
   async run(stage) {
     const victim = await stage.victim()
     const control = () => attempt('in the header', () => stage.use(victim.connection, victim.token))

@@ -1,4 +1,4 @@
-// Of two headers one may be checked and the other believed, by two programs or by two lines of one.
+// Of two headers, one may be verified and the other used, by two programs or by two parts of one.
 import { attempt } from '../attempt.ts'
 import { impersonate, isSame } from '../own-answer.ts'
 import type { Scenario } from '../scenario.ts'
@@ -8,11 +8,11 @@ import { type Client, openThief, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'two-authorization-headers',
-  sentence: 'A stolen token is sent beside another one, in a second Authorization header, before and behind it.',
+  sentence: 'A stolen token is sent with another one in a second Authorization header, in both orders.',
   stolen: 'the token',
-  thief: 'a connection and, if they are a client, a good token of their own',
+  thief: 'their own connection and, if they are a client, their own valid token',
   control: 'the token on the connection of its client, and the one of the thief on theirs',
-  expected: 'refused, or answered as the thief',
+  expected: "refused, or answered for the thief's own token",
   demandedBy: ['RFC 6750 §2, §3.1', 'RFC 9110 §5.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Reject a request with more than one Authorization header, with status 400',

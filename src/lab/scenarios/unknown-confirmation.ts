@@ -1,5 +1,5 @@
-// A member of cnf that a server does not know is a restriction that it cannot check. RFC 7800 §3.1 lets it be ignored, unless
-// the application says otherwise; the stronger levels do.
+// An unknown member of cnf is a restriction that the server cannot check. RFC 7800 §3.1 lets a server ignore it unless
+// the application requires otherwise; the stronger levels do.
 import { attempt, NotTried } from '../attempt.ts'
 import { confirmationOf, readToken } from '../forge.ts'
 import type { Scenario } from '../scenario.ts'
@@ -8,17 +8,18 @@ import { findOther } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'unknown-confirmation',
-  sentence: 'Tokens of the issuer, with a good signature, have a cnf with members too many, or of two clients.',
+  sentence:
+    'Tokens of the issuer with a valid signature have a cnf with additional members, or with members of two clients.',
   stolen: 'such a token',
-  thief: 'its own client; and another one, to whom half of it belongs',
-  control: "the same claims with their right cnf, signed with the issuer's key, on the connection of the client",
+  thief: 'its own client; and another one that half of the cnf names',
+  control: "the same claims with the right cnf, signed with the issuer's key, on the connection of the client",
   expected: 'refused',
   demandedBy: ['level connection', 'level proof'],
   stoppedAt: ['proof', 'connection'],
   remedy: 'Reject a token whose cnf has a member that you do not know or more than one certificate',
   async run(stage) {
     const { signClaims } = stage.cast
-    if (signClaims === undefined) throw new NotTried("the issuer's key is not at hand")
+    if (signClaims === undefined) throw new NotTried("the issuer's key is not available")
     const victim = await stage.victim()
     const { header, claims } = readToken(victim.token)
     const control = () => attempt('with its cnf', () => stage.use(victim.connection, signClaims(header, claims)))

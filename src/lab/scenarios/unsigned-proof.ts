@@ -7,7 +7,7 @@ import type { Scenario } from '../scenario.ts'
 export const scenario: Scenario = {
   id: 'unsigned-proof',
   sentence: 'A token is presented without a proof, or with one whose signature is missing, empty or of zeros.',
-  stolen: 'the token, and the connection for as long as its client lends it',
+  stolen: 'the token, and use of the connection',
   thief: 'no key at all',
   control: 'the token with a signed proof',
   expected: 'refused',

@@ -1,4 +1,4 @@
-// The oldest trick against JWTs: a token that says of itself that it needs no signature.
+// The oldest attack on JWTs: a token whose header demands no signature.
 import { attempt } from '../attempt.ts'
 import { type Json, joinToken, readToken } from '../forge.ts'
 import type { Scenario } from '../scenario.ts'
@@ -6,14 +6,14 @@ import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'unsigned-token',
-  sentence: 'A token names no algorithm, in every spelling of none, with and without a signature.',
-  stolen: 'nothing: the claims are what the client may say of itself, so that the signature alone is in question',
+  sentence: 'A token has no algorithm or none in any spelling, with and without a signature.',
+  stolen: "nothing: the claims are the client's own, so only the signature is tested",
   thief: 'a registered client, on its own connection',
   control: 'the same claims as the issuer signed them',
   expected: 'refused',
   demandedBy: ['RFC 8725 §2.1, §3.1', 'RFC 9068 §4'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Reject alg none in every spelling; allow named algorithms only',
+  remedy: 'Reject alg none in every spelling; allow only listed algorithms',
   async run(stage) {
     const victim = await stage.victim()
     readToken(victim.token)

@@ -1,4 +1,4 @@
-// Answers as no server of Node's sends them, frame by frame: head and body in one piece (RFC 9113 §4.1, §8.1).
+// Responses that Node's servers never send: head and body in one TLS record (RFC 9113 §4.1, §8.1).
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import t from 'tap'
@@ -9,7 +9,7 @@ const [data, headers, settings] = [0, 1, 4]
 const [endStream, endHeaders, ack] = [1, 4, 1]
 const status200 = Buffer.from([0x88]) // RFC 7541 App. A, entry 8
 const preface = 24
-/** Answers that come in one piece. */
+/** Responses that arrive in one piece. */
 const together = 20
 
 function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
@@ -21,7 +21,7 @@ function frame(type: number, flags: number, stream: number, payload: Buffer = Bu
   return Buffer.concat([head, payload])
 }
 
-/** Calls `onRequest` with the stream of each HEADERS frame that comes. */
+/** Calls `onRequest` with the stream of each HEADERS frame that arrives. */
 function readFrames(socket: TLSSocket, onRequest: (stream: number) => void): void {
   let unread = Buffer.alloc(0)
   let at = preface
@@ -36,7 +36,7 @@ function readFrames(socket: TLSSocket, onRequest: (stream: number) => void): voi
     })
 }
 
-t.test('head and body that come in one piece are both there', async t => {
+t.test('reads head and body that arrive in one piece', async t => {
   const { server: identity, ca } = makeDemoPki()
   const tls = { cert: identity.certificate, key: identity.key, ALPNProtocols: ['h2'] }
   const server = createServer(tls, socket => {

@@ -1,10 +1,10 @@
-// Connections over HTTP/2 that a NAT or a firewall has forgotten: nothing passes any more, and neither end is told. GW04.
+// HTTP/2 connections that a NAT or a firewall dropped: no packet passes, and neither end is notified. GW04.
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { type Client, connect, createClient } from '../../../src/client/client.ts'
 import { startServerBehindRelay } from '../../helpers/client/relay.ts'
 
-/** Lets `seconds` pass on the clock of the day, as if the machine had slept, until the test ends. */
+/** Advances the wall clock by `seconds` until the test ends, as if the machine had slept. */
 function sleep(t: Test, seconds: number): void {
   const { now } = Date
   Date.now = () => now() + seconds * 1000
@@ -19,12 +19,12 @@ async function start(t: Test, { clients = 1 } = {}) {
   server.app.server.on('session', session => session.on('ping', () => pings++))
   const all = Array.from({ length: clients }, () => createClient({ origin, identity }))
   t.teardown(() => Promise.all(all.map(client => client.close())))
-  t.teardown(() => relay.cut()) // first: the server waits for what it takes for connections
+  t.teardown(() => relay.cut()) // first: the server waits for its open connections
   for (const client of all) t.equal((await client.fetch('/api/whoami')).status, 200)
   return { relay, clients: all, client: all[0] as Client, pings: () => pings }
 }
 
-t.test('a request after a silence goes over a connection that is there, whatever its method and body', async t => {
+t.test('sends a request after a silence over a live connection, whatever its method and body', async t => {
   const { relay, clients } = await start(t, { clients: 3 })
   const note = JSON.stringify({ text: 'once' })
   const stream = new PassThrough()
@@ -37,8 +37,8 @@ t.test('a request after a silence goes over a connection that is there, whatever
     clients.map(async ({ dispatcher, state }, index) => {
       const { statusCode, body } = await dispatcher.request({ path: '/api/notes', ...orders[index] } as never)
       await body.dump()
-      t.match([statusCode, state().counts.repeated], [index === 0 ? 200 : 201, 0], 'none was sent twice')
-      t.equal(state().connections.length, 1, 'the old one is gone')
+      t.match([statusCode, state().counts.repeated], [index === 0 ? 200 : 201, 0], 'no request was repeated')
+      t.equal(state().connections.length, 1, 'the dead connection is removed')
     }),
   )
   t.equal(relay.count, 6)
@@ -46,21 +46,21 @@ t.test('a request after a silence goes over a connection that is there, whatever
   t.equal(notes.length, 2)
 })
 
-t.test('a connection that is still there is used on, and asked no more often than it was silent', async t => {
+t.test('keeps using a live connection, with one PING per silence', async t => {
   const { relay, client, pings } = await start(t)
   const ask = async () => t.equal((await client.fetch('/api/whoami')).status, 200)
   await Promise.all([ask(), ask()])
-  t.equal(pings(), 0, 'one that is busy is not asked')
+  t.equal(pings(), 0, 'a busy connection gets no PING')
   sleep(t, 11)
   await Promise.all([ask(), ask(), ask()])
   await ask()
   t.match([pings(), relay.count], [1, 1])
-  sleep(t, -3600) // a clock that is put back says nothing of the silence
+  sleep(t, -3600) // a clock set back does not hide the silence
   await ask()
   t.match([pings(), relay.count], [2, 1])
 })
 
-t.test('what waits for a connection that is asked can be given up, and is finished before it is closed', async t => {
+t.test('a request that waits for a PING can be aborted, and is completed before its connection closes', async t => {
   const { relay, origin, identity } = await startServerBehindRelay(t)
   const channel = await connect(origin, identity)
   const ask = (signal?: AbortSignal) =>
@@ -78,7 +78,7 @@ t.test('what waits for a connection that is asked can be given up, and is finish
   t.equal(relay.count, 1)
 })
 
-t.test('what is under way when a channel is closed has its answer, and nothing after it is sent', async t => {
+t.test('a closed channel completes the requests under way and sends no new ones', async t => {
   const { relay, origin, identity } = await startServerBehindRelay(t)
   for (const http2 of [true, false]) {
     const channel = await connect(origin, identity, { http2 })
@@ -94,7 +94,7 @@ t.test('what is under way when a channel is closed has its answer, and nothing a
   t.equal(relay.count, 2)
 })
 
-t.test('closing does not wait for the goodbye of a server that nothing reaches', async t => {
+t.test('closing does not wait for an unreachable server', async t => {
   const { relay, client } = await start(t)
   relay.forget()
   await client.close()

@@ -1,4 +1,4 @@
-// HTTP/2 as this client speaks it: streams both ways, answers that break off, and servers that end a connection. GW04.
+// HTTP/2 in this client: streams in both directions, truncated responses, and servers that end a connection. GW04.
 import { constants, type Http2Stream } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -14,7 +14,7 @@ async function start(t: Test, serve: Serve, options: FakeOptions & { connections
   return { upstream, client, dispatcher: client.dispatcher }
 }
 
-t.test('a request and its answer stream at the same time', async t => {
+t.test('streams a request and its response at the same time', async t => {
   const { dispatcher } = await start(t, (request, response) => void request.pipe(response))
   const sent = new PassThrough()
   sent.write('one')
@@ -29,7 +29,7 @@ t.test('a request and its answer stream at the same time', async t => {
   t.same(received, ['one', 'two', 'three'])
 })
 
-t.test('a reader that pauses stops the server, and gets everything in the end', async t => {
+t.test('a paused reader pauses the server, and finally gets everything', async t => {
   const size = 8_000_000
   let sending: Http2Stream | undefined
   const { dispatcher } = await start(t, (_request, response) => {
@@ -42,12 +42,12 @@ t.test('a reader that pauses stops the server, and gets everything in the end', 
       (sending?.state.localWindowSize ?? 1) >= 0 &&
       (sending as unknown as { writableLength: number }).writableLength > 0,
   )
-  await new Promise(resolve => setTimeout(resolve, 400)) // more than bodyTimeout: it is the reader who is slow
+  await new Promise(resolve => setTimeout(resolve, 400)) // longer than bodyTimeout: the reader is slow, not the server
   t.ok((sending as unknown as { writableLength: number }).writableLength > size / 4, 'most of it has not been sent')
   t.equal((await body.arrayBuffer()).byteLength, size)
 })
 
-t.test('an abort ends its stream and nothing else', async t => {
+t.test('an abort ends only its own stream', async t => {
   const streams: Http2Stream[] = []
   const { upstream, client, dispatcher } = await start(t, (request, response) => {
     streams.push(response.stream)
@@ -75,7 +75,7 @@ t.test('an abort ends its stream and nothing else', async t => {
 })
 
 t.test(
-  'a request that GOAWAY refused is sent elsewhere at once, whatever its method, while other answers go on',
+  'a request refused by GOAWAY is sent over another connection at once, while other responses continue',
   async t => {
     let finish = () => {}
     const { upstream, client } = await start(t, async (request, response, seen) => {
@@ -84,7 +84,7 @@ t.test(
         finish = () => response.end('ended')
         return
       }
-      // Streams have odd numbers: 1 was the metadata, 3 the token, 5 the long answer.
+      // Streams have odd numbers: 1 was the metadata, 3 the token, 5 the long response.
       if (seen.connection === 1) return request.stream.session?.goaway(constants.NGHTTP2_NO_ERROR, 5)
       response.end(await read(request))
     })
@@ -106,7 +106,7 @@ t.test(
   },
 )
 
-t.test('a server that ends its connections in good order loses no request', async t => {
+t.test('loses no request when the server shuts connections down gracefully', async t => {
   const { upstream, client } = await start(t, async (request, response) => {
     if (upstream.seen.length === 20 || upstream.seen.length === 100) request.stream.session?.close()
     response.end(await read(request))
@@ -124,7 +124,7 @@ t.test('a server that ends its connections in good order loses no request', asyn
   t.equal(client.state().lastProblem, null)
 })
 
-t.test('a connection that ended while it was idle costs no request, whatever its method and body', async t => {
+t.test('loses no request when an idle connection ends, whatever its method and body', async t => {
   const { upstream, client } = await start(t, async (request, response) => response.end(await read(request)))
   for (let round = 1; round <= 3; round++) {
     const body = new PassThrough()
@@ -137,7 +137,7 @@ t.test('a connection that ended while it was idle costs no request, whatever its
   }
 })
 
-t.test('a stream that the server refuses is sent again, whatever its method', async t => {
+t.test('sends the request of a refused stream again, whatever its method', async t => {
   const { upstream, client } = await start(t, (request, response) => {
     if (upstream.seen.length === 1) request.stream.close(constants.NGHTTP2_REFUSED_STREAM)
     else response.end('executed')
@@ -146,7 +146,7 @@ t.test('a stream that the server refuses is sent again, whatever its method', as
   t.match([upstream.seen.length, upstream.handshakes], [2, 1])
 })
 
-t.test('an answer that is cut off is never taken for a whole one', async t => {
+t.test('never takes a truncated response for a complete one', async t => {
   const cuts: Record<string, (response: Parameters<Serve>[1]) => void> = {
     'stream destroyed': response => response.stream.destroy(),
     'session destroyed': response => response.stream.session?.destroy(),
@@ -171,7 +171,7 @@ t.test('an answer that is cut off is never taken for a whole one', async t => {
   }
 })
 
-t.test('whole answers of every form are whole', async t => {
+t.test('returns complete responses of every form', async t => {
   const forms: Record<string, Serve> = {
     trailers: (_request, response) => {
       response.addTrailers({ 'x-sum': '7' })
@@ -201,14 +201,14 @@ t.test('whole answers of every form are whole', async t => {
       body: form.startsWith('before') ? 'x'.repeat(1_000_000) : null,
       onInfo: ({ statusCode }) => interim.push(statusCode),
     })
-    if (form === 'slow') await new Promise(setImmediate) // and a reader that comes late
+    if (form === 'slow') await new Promise(setImmediate) // and a late reader
     t.equal((await body.text()).trim(), form === 'empty' ? '' : 'text', form)
     t.match([trailers, interim], [form === 'trailers' ? { 'x-sum': '7' } : {}, form === 'early' ? [103] : []], form)
   }
   t.equal(upstream.handshakes, 1)
 })
 
-t.test('a server that is silent is given up, and its connection gets nothing more', async t => {
+t.test('times out on a silent server, and no longer uses its connection', async t => {
   const { upstream, dispatcher } = await start(t, (request, response) => {
     if (request.url === '/half') response.write('half')
     if (request.url === '/well') response.end('well')
@@ -228,7 +228,7 @@ t.test('a server that is silent is given up, and its connection gets nothing mor
   )
 })
 
-t.test('what would not be one request is refused before it is sent, and the connection lives', async t => {
+t.test('rejects an invalid request before it is sent, and keeps the connection', async t => {
   const upstream = await startFakeUpstream(t, async (request, response) => response.end(await read(request)), {
     http2: true,
   })

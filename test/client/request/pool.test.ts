@@ -1,4 +1,4 @@
-// Many requests over few connections, and a token on none but its own. GW07.
+// Many requests over few connections; each token is used only on its own connection. GW07.
 import t, { type Test } from 'tap'
 import { createClient } from '../../../src/client/client.ts'
 import {
@@ -18,7 +18,7 @@ async function start(t: Test, serve: Serve, options: FakeOptions & { connections
   return { upstream, client }
 }
 
-/** Holds every answer until it is told to go on. */
+/** Holds every response until it is released. */
 function hold(): { serve: Serve; held: Map<string, () => void>; go(path: string): void } {
   const held = new Map<string, () => void>()
   return {
@@ -31,7 +31,7 @@ function hold(): { serve: Serve; held: Map<string, () => void>; go(path: string)
   }
 }
 
-/** Every token came on one connection, and every connection brought one token. */
+/** Returns whether each token came over one connection, and each connection carried one token. */
 function isFaithful({ seen }: FakeUpstream): boolean {
   const pairs = new Set(seen.map(({ token, connection }) => `${connection} ${token}`))
   return (
@@ -40,7 +40,7 @@ function isFaithful({ seen }: FakeUpstream): boolean {
   )
 }
 
-t.test('each connection has its own token, however connections come and go', async t => {
+t.test('each connection has its own token, however often connections are replaced', async t => {
   for (const http2 of [false, true]) {
     let count = 0
     let isDue = false
@@ -63,12 +63,12 @@ t.test('each connection has its own token, however connections come and go', asy
       t.ok(answers.every(({ status }) => status === 200))
     }
     t.ok(upstream.handshakes > 4, `${upstream.handshakes} connections`)
-    t.ok(isFaithful(upstream), 'no token came on two connections')
+    t.ok(isFaithful(upstream), 'no token was used on two connections')
     t.ok(upstream.handshakes >= upstream.tokenRequests)
   }
 })
 
-t.test('the real server refuses no request of a client whose connections are cut', async t => {
+t.test('the real server rejects no request of a client whose connections are cut', async t => {
   const { server, relay, origin, identity } = await startServerBehindRelay(t)
   for (const http2 of [true, false]) {
     const client = createClient({ origin, identity, http2 })
@@ -86,28 +86,25 @@ t.test('the real server refuses no request of a client whose connections are cut
   )
 })
 
-t.test(
-  'over HTTP/1.1 there are at most as many requests at a time as connections, and the rest waits in order',
-  async t => {
-    const { serve, held, go } = hold()
-    const { upstream, client } = await start(t, serve, { connections: 2 })
-    const paths = Array.from({ length: 6 }, (_, index) => `/${index}`)
-    const answers = paths.map(path => client.fetch(path).then(answer => answer.text()))
-    for (const [index, path] of paths.entries()) {
-      await until(() => held.has(path) && held.size === Math.min(2, 6 - index))
-      go(path)
-      t.equal(await answers[index], path)
-    }
-    t.same(
-      upstream.seen.map(({ path }) => path),
-      paths,
-      'in order',
-    )
-    t.equal(upstream.handshakes, 2)
-  },
-)
+t.test('over HTTP/1.1 each connection carries one request at a time, and the rest wait in order', async t => {
+  const { serve, held, go } = hold()
+  const { upstream, client } = await start(t, serve, { connections: 2 })
+  const paths = Array.from({ length: 6 }, (_, index) => `/${index}`)
+  const answers = paths.map(path => client.fetch(path).then(answer => answer.text()))
+  for (const [index, path] of paths.entries()) {
+    await until(() => held.has(path) && held.size === Math.min(2, 6 - index))
+    go(path)
+    t.equal(await answers[index], path)
+  }
+  t.same(
+    upstream.seen.map(({ path }) => path),
+    paths,
+    'in order',
+  )
+  t.equal(upstream.handshakes, 2)
+})
 
-t.test('over HTTP/2 one connection carries all, up to what the server allows', async t => {
+t.test('over HTTP/2 one connection carries all requests, up to the server’s limit', async t => {
   const { serve, held, go } = hold()
   const options = { http2: true, settings: { maxConcurrentStreams: 5 }, connections: 2 }
   const { upstream, client } = await start(t, serve, options)
@@ -127,7 +124,7 @@ t.test('over HTTP/2 one connection carries all, up to what the server allows', a
   t.equal(many.upstream.handshakes, 1)
 })
 
-t.test('a connection that the server announces to close gets nothing more', async t => {
+t.test('sends nothing more over a connection that the server announced to close', async t => {
   const { upstream, client } = await start(
     t,
     (_request, response) => {
@@ -140,12 +137,12 @@ t.test('a connection that the server announces to close gets nothing more', asyn
     t.equal(
       (await client.fetch('/', { method: 'POST', body: 'text' })).status,
       200,
-      'not even what could not be repeated',
+      'not even a request that cannot be repeated',
     )
   t.match([upstream.handshakes, client.state().counts.repeated], [5, 0])
 })
 
-t.test('whoever gives up waiting leaves the queue to the others', async t => {
+t.test('an aborted request leaves the queue', async t => {
   const { serve, held, go } = hold()
   const { upstream, client } = await start(t, serve, { connections: 1 })
   const first = client.fetch('/first')
@@ -155,11 +152,11 @@ t.test('whoever gives up waiting leaves the queue to the others', async t => {
   const third = client.fetch('/third')
   abort.abort(new Error('enough'))
   await t.rejects(second, { message: 'enough' })
-  const impatient = createClient({ ...upstream, connections: 1, patience: 0.1 })
+  const impatient = createClient({ ...upstream, connections: 1, timeout: 0.1 })
   t.teardown(() => impatient.close())
   const holding = impatient.fetch('/holding')
   await until(() => held.has('/holding'))
-  await t.rejects(impatient.fetch('/late'), { name: 'ClientError', code: 'timed_out' }, 'patience is for the queue too')
+  await t.rejects(impatient.fetch('/late'), { name: 'ClientError', code: 'timed_out' }, 'timeout is for the queue too')
   for (const path of ['/first', '/third', '/holding']) {
     await until(() => held.has(path))
     go(path)
@@ -171,7 +168,7 @@ t.test('whoever gives up waiting leaves the queue to the others', async t => {
   )
 })
 
-t.test('an aborted request over HTTP/1.1 costs its connection, and nobody else anything', async t => {
+t.test('an aborted HTTP/1.1 request ends its connection and affects no other request', async t => {
   const { serve, held, go } = hold()
   const { upstream, client } = await start(t, serve, { connections: 1 })
   const abort = new AbortController()

@@ -1,5 +1,5 @@
-// Fields that come several times, and requests that cannot be sent as they are: joined where the definition of the field
-// allows it, or refused before anything is sent. What was never sent is never unknown, and never sent again. RFC 9110 §5.3.
+// Repeated fields and invalid requests: joined where the definition of the field allows it, else rejected before
+// anything is sent. An unsent request is never reported as unknown, and never repeated. RFC 9110 §5.3.
 
 import { once } from 'node:events'
 import { connect as connectHttp2, constants, createServer } from 'node:http2'
@@ -11,7 +11,7 @@ import { listCallersHeaders } from '../../../src/client/headers.ts'
 import { startFakeUpstream } from '../../helpers/client/fake-upstream.ts'
 import { ask, makeFolder, startTestSidecar } from '../../helpers/client/sidecar.ts'
 
-/** A sidecar before an upstream that tells which fields came. */
+/** A sidecar in front of an upstream that reports the received fields. */
 async function start(t: Test, http2: boolean) {
   const upstream = await startFakeUpstream(
     t,
@@ -28,13 +28,13 @@ async function start(t: Test, http2: boolean) {
   return { upstream, client, address }
 }
 
-/** The values of a field that the upstream saw. */
+/** Returns the values of a field that the upstream received. */
 const valuesOf = (body: string[][], name: string) => body.filter(([field]) => field === name).map(([, value]) => value)
 
 for (const http2 of [true, false]) {
   const protocol = http2 ? 'HTTP/2' : 'HTTP/1.1'
 
-  t.test(`the sidecar refuses a field twice that may stand once, and sends nothing, over ${protocol}`, async t => {
+  t.test(`the sidecar rejects a repeated single field, and sends nothing, over ${protocol}`, async t => {
     const { upstream, client, address } = await start(t, http2)
     t.match(await ask(address, '/'), { status: 200 }, 'control')
     const names = ['Referer', 'User-Agent', 'Content-Type', 'Date', 'From', 'If-Range', 'Range', 'DNT', 'Max-Forwards']
@@ -50,19 +50,19 @@ for (const http2 of [true, false]) {
         status: 400,
         body: {
           error: 'invalid_request',
-          error_description: `Nothing was sent: the header ${name.toLowerCase()} may stand once in a request, and came 2 times; send one.`,
+          error_description: `Nothing was sent: the header ${name.toLowerCase()} may occur once in a request, but was given 2 times; send one.`,
         },
       }
       t.match(await ask(address, '/', { headers: { [name]: ['a', 'b'] } }), refusal, name)
       t.match(await ask(address, '/', { headers: { [name]: ['a', 'a'] } }), refusal, `${name}, equal values`)
       t.match(await ask(address, '/', { headers: { [name]: 'a' } }), { status: 200 }, `${name} once`)
     }
-    t.equal(upstream.handshakes, 1, 'the connection lives')
+    t.equal(upstream.handshakes, 1, 'the connection stays open')
     t.equal(client.state().counts.repeated, 0)
-    t.equal(upstream.seen.length, 1 + 14, 'nothing of them was sent')
+    t.equal(upstream.seen.length, 1 + 14, 'no octet of them was sent')
   })
 
-  t.test(`the sidecar joins what is a list, over ${protocol}`, async t => {
+  t.test(`the sidecar joins list fields, over ${protocol}`, async t => {
     const { address } = await start(t, http2)
     for (const name of ['if-match', 'if-none-match', 'content-encoding', 'content-language']) {
       const { body } = await ask(address, '/', { headers: { [name]: ['"a"', '"b"', '"c", "d"'] } })
@@ -70,17 +70,17 @@ for (const http2 of [true, false]) {
       t.match(
         await ask(address, '/', { headers: { [name]: ['*', '"b"'] } }),
         { status: 400 },
-        `${name}: * is no member`,
+        `${name}: * is not a list member`,
       )
       t.match(await ask(address, '/', { headers: { [name]: '*' } }), { status: 200 }, `${name}: *`)
     }
     for (const name of ['accept', 'x-anything', 'forwarded', 'cache-control', 'cookie']) {
       const { body } = await ask(address, '/', { headers: { [name]: ['a=1', 'b=2'] } })
-      t.match(valuesOf(body, name).join(), /a=1.*b=2/, `${name} is the program's own matter`)
+      t.match(valuesOf(body, name).join(), /a=1.*b=2/, `${name} is passed on unchanged`)
     }
   })
 
-  t.test(`fields with the names of members of objects are fields like any other, over ${protocol}`, async t => {
+  t.test(`passes fields named like object members, over ${protocol}`, async t => {
     const { address, upstream } = await start(t, http2)
     for (const name of ['constructor', '__proto__', 'tostring', 'hasownproperty', 'valueof']) {
       const headers = JSON.parse(`{"${name}":["a","b"]}`)
@@ -91,7 +91,7 @@ for (const http2 of [true, false]) {
     t.equal(upstream.handshakes, 1)
   })
 
-  t.test(`what belongs to a connection goes no further, and costs no request, over ${protocol}`, async t => {
+  t.test(`removes hop-by-hop fields without failing the request, over ${protocol}`, async t => {
     const { address, client, upstream } = await start(t, http2)
     for (const headers of [
       { 'http2-settings': 'AAMAAABkAAQCAAAAAAIAAAAA' },
@@ -107,7 +107,7 @@ for (const http2 of [true, false]) {
     t.match([client.state().counts.repeated, upstream.handshakes], [0, 1])
   })
 
-  t.test(`the library refuses the same, before anything is sent, over ${protocol}`, async t => {
+  t.test(`the library rejects the same before anything is sent, over ${protocol}`, async t => {
     const { client, upstream } = await start(t, http2)
     const send = (headers: [string, string][]) =>
       client.dispatcher.request({ path: '/', method: 'GET', headers: headers.flat() })
@@ -116,7 +116,7 @@ for (const http2 of [true, false]) {
         ['Referer', 'a'],
         ['referer', 'b'],
       ]),
-      { name: 'TypeError', message: /referer may stand once/ },
+      { name: 'TypeError', message: /referer may occur once/ },
     )
     await t.rejects(
       client.dispatcher.request({ path: '/', method: 'GET', headers: { 'user-agent': ['a', 'b'] } }),
@@ -139,7 +139,7 @@ for (const http2 of [true, false]) {
   })
 }
 
-t.test('no field that Node lets stand once over HTTP/2 gets as far as Node twice', async t => {
+t.test('no field that Node accepts once over HTTP/2 reaches Node twice', async t => {
   const server = createServer((_request, response) => response.end())
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
@@ -151,7 +151,7 @@ t.test('no field that Node lets stand once over HTTP/2 gets as far as Node twice
     /^HTTP2_HEADER_/.test(constant) && typeof name === 'string' && !name.startsWith(':') ? [name] : [],
   )
   t.ok(names.length > 60, `${names.length} names`)
-  const ours = ['authorization', 'host', 'proxy-authorization'] // which the client or the sidecar leaves out
+  const ours = ['authorization', 'host', 'proxy-authorization'] // set or removed by the client or the sidecar
   let single = 0
   for (const name of names) {
     let refused: unknown

@@ -1,5 +1,5 @@
-// A server judges the certificate of a client once for each connection. A connection on which it was refused is no longer
-// used: the next request gets a new one, and with it a new verdict.
+// A server evaluates a client certificate once per connection. A connection on which it was refused is no longer used:
+// the next request opens a new one, and the certificate is evaluated again.
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createClient } from '../../../src/client/client.ts'
@@ -11,14 +11,14 @@ import { json, type Serve, startFakeUpstream } from '../../helpers/client/fake-u
 import { ask, makeFolder, startTestSidecar } from '../../helpers/client/sidecar.ts'
 import { findFreePort } from '../../helpers/process/process.ts'
 
-/** A server whose authorities and lists the test reloads, and a sidecar before it. */
+/** A server whose authorities and lists the test reloads, with a sidecar in front of it. */
 async function start(t: Test, http2: boolean, tokenBinding: 'connection' | 'certificate') {
   const pki = makeDemoPki()
   const server = await startTestServer({
     pki,
     env: { TLSBOUND_PORT: String(await findFreePort()) },
     closeAfter: 0,
-    tls: { timeouts: { idle: 3600, retirement: 0 } }, // after a change of authorities every connection ends at once
+    tls: { timeouts: { idle: 3600, retirement: 0 } }, // a change of authorities ends every connection at once
   })
   t.teardown(() => server.close())
   const identity = { certificate: pki.alice.certificate, key: pki.alice.key, ca: pki.ca.certificate }
@@ -43,7 +43,7 @@ for (const http2 of [true, false])
       ] as const) {
         t.match(await ask(address, '/api/whoami'), { status: 200 }, 'control')
         reload(broken)
-        // Until the connection of before has ended, which no list names, its requests are served.
+        // Until the previous connection has ended, which no list names, its requests are served.
         while ((await ask(address, '/api/whoami')).status === 200) await new Promise(setImmediate)
         t.match(await ask(address, '/api/whoami'), {
           status: 502,
@@ -52,12 +52,12 @@ for (const http2 of [true, false])
         reload(repaired)
         t.match(await ask(address, '/api/whoami'), { status: 200, body: { client_id: 'alice' } }, `after ${reason}`)
       }
-      t.ok(client.state().connections.length <= 1, 'nothing that was refused is left')
+      t.ok(client.state().connections.length <= 1, 'no refused connection is left')
       t.ok(server.tls.connections.size <= 2)
     })
   }
 
-t.test('a sidecar that connected while a list had ended recovers when the list is renewed', async t => {
+t.test('a sidecar that connected with an expired revocation list recovers after its renewal', async t => {
   const { pki, server, address, reload } = await start(t, true, 'connection')
   reload({ crl: issueCrl({ issuer: pki.ca, revoked: [], nextUpdate: new Date(Date.now() + 2000) }) })
   const isRefused = async () => (await (await server.connect('alice')).requestToken()).status === 401
@@ -72,7 +72,7 @@ for (const http2 of [true, false]) {
   const protocol = http2 ? 'HTTP/2' : 'HTTP/1.1'
   const challenge = { 'www-authenticate': 'Bearer error="invalid_token"' }
 
-  /** What a client sees whose first connection is refused so, and how many connections it opens. */
+  /** What a client whose first connection is refused receives, and how many connections it opens. */
   const see = async (t: Test, body: object, headers: Record<string, string>) => {
     const serve: Serve = (_request, response, { connection }) => {
       if (connection === 1)
@@ -90,20 +90,20 @@ for (const http2 of [true, false]) {
     return { statuses: [first.status, second.status], text, handshakes: upstream.handshakes }
   }
 
-  t.test(`a resource that refuses the certificate is asked again on a new connection, over ${protocol}`, async t => {
+  t.test(`after a refused certificate the next request uses a new connection, over ${protocol}`, async t => {
     for (const reason of ['no_certificate', 'certificate_untrusted', 'certificate_expired', 'certificate_revoked']) {
       const said = { statuses: [401, 200], text: JSON.stringify({ reason }), handshakes: 2 }
       t.same(
         await see(t, { reason }, {}),
         said,
-        `${reason}: the caller gets the answer, and the next one a new connection`,
+        `${reason}: the caller gets the response, and the next request a new connection`,
       )
       const again = { statuses: [200, 200], text: 'well', handshakes: 2 }
-      t.same(await see(t, { reason }, challenge), again, `${reason}: what is sent again goes over a new one`)
+      t.same(await see(t, { reason }, challenge), again, `${reason}: a retry uses a new connection`)
     }
   })
 
-  t.test(`any other refusal leaves a connection in use, over ${protocol}`, async t => {
+  t.test(`after any other refusal the connection stays in use, over ${protocol}`, async t => {
     for (const body of [
       { reason: 'expired' },
       { reason: 'scope_missing' },
@@ -116,7 +116,7 @@ for (const http2 of [true, false]) {
   })
 }
 
-t.test('a certificate that stays refused does not become a flood of connections', async t => {
+t.test('a permanently refused certificate does not cause a flood of connections', async t => {
   const upstream = await startFakeUpstream(t, (_request, response) => response.end('never'), { http2: true })
   upstream.issue = () => ({ status: 401, body: { error: 'invalid_client', reason: 'certificate_untrusted' } })
   const client = createClient({ ...upstream, connections: 1 })
@@ -127,7 +127,7 @@ t.test('a certificate that stays refused does not become a flood of connections'
     await t.rejects(client.fetch('/'), { code: 'token_refused', reason: 'certificate_untrusted' })
     requests += 1
   }
-  t.ok(upstream.handshakes >= 2, 'it is tried again')
+  t.ok(upstream.handshakes >= 2, 'the client retries')
   t.ok(upstream.handshakes < 40, `${upstream.handshakes} connections for ${requests} requests`)
   upstream.issue = () => ({})
   t.equal((await client.fetch('/')).status, 200, 'and the next request after the repair is served')

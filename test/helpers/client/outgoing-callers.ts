@@ -38,8 +38,8 @@ const accessToken = [{ typ: 'at+jwt', alg: 'ES256', kid: 'one' }, {}, {}]
   .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
   .join('.')
 
-/** Seconds that a caller with a timeout of its own waits. */
-const patience = 5
+/** Seconds that a caller with its own timeout waits. */
+const timeout = 5
 
 /**
  * Key exchange groups, including some that are not offered by default: TLS 1.2 accepts no key on a curve that is not offered.
@@ -82,7 +82,7 @@ export const callers: Readonly<Record<string, (called: Called) => Promise<void>>
   'client, HTTP/1.1': ({ origin, identity }) => useClient(origin, identity, false),
   sidecar: ({ origin, identity }) =>
     inFolder(async folder => {
-      const client = createClient({ origin, identity, clientId: 'alice', patience })
+      const client = createClient({ origin, identity, clientId: 'alice', timeout })
       const sidecar = await startSidecar({ client, listen: { path: join(folder, 's') } })
       try {
         const { status, text } = await get(join(folder, 's'))
@@ -148,7 +148,7 @@ async function useChannel(origin: string, identity: Identity, http2: boolean): P
 }
 
 async function useClient(origin: string, identity: Identity, http2: boolean): Promise<void> {
-  const client = createClient({ origin, identity, clientId: 'alice', http2, patience })
+  const client = createClient({ origin, identity, clientId: 'alice', http2, timeout })
   try {
     await (await client.fetch('/api/whoami')).text()
   } finally {

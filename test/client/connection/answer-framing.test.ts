@@ -1,32 +1,32 @@
-// Over HTTP/1.1 half an answer never looks whole: one that only the end of its connection ends is refused, to programs
-// behind a sidecar as well. RFC 9112 §6.3, §8; GW04.
+// A truncated HTTP/1.1 response never looks complete: a body that ends with its connection is rejected, also behind a
+// sidecar. RFC 9112 §6.3, §8; GW04.
 import t from 'tap'
 import { createClient } from '../../../src/client/client.ts'
 import { startFakeUpstream } from '../../helpers/client/fake-upstream.ts'
 import { ask, startTestSidecar } from '../../helpers/client/sidecar.ts'
 
-/** Heads of answers whose body ends with the connection, for undici too. */
+/** Heads of responses whose body ends with the connection, for undici too. */
 const endless: Readonly<Record<string, string>> = {
   'neither length nor chunks': '',
   'another coding in place of chunks': 'Transfer-Encoding: gzip\r\n',
-  'the coding that is none': 'Transfer-Encoding: identity\r\n',
+  'the coding identity': 'Transfer-Encoding: identity\r\n',
   'another coding around chunks': 'Transfer-Encoding: chunked, gzip\r\n',
-  'the same in two headers': 'Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n',
+  'the same in two fields': 'Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n',
   'a coding without a name': 'Transfer-Encoding:\r\n',
   'chunks and a tab': 'Transfer-Encoding: chunked\t\r\n',
   'chunks and a parameter': 'Transfer-Encoding: chunked;q=1\r\n',
 }
-/** This one shows its end, but who has not asked for gzip would take what comes for the body. */
+/** Its end is visible, but a client that did not request gzip would take the compressed octets for the body. */
 const packed = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n'
 
 const whole: Readonly<Record<string, readonly [text: string, bytes: string]>> = {
   'a length': ['whole', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole'],
   chunks: ['whole', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked \r\n\r\n5\r\nwhole\r\n0\r\n\r\n'],
   'a status without a body': ['', 'HTTP/1.1 204 No Content\r\n\r\n'],
-  'another one': ['', 'HTTP/1.1 304 Not Modified\r\n\r\n'],
+  'another such status': ['', 'HTTP/1.1 304 Not Modified\r\n\r\n'],
 }
 
-t.test('an answer that does not show its end is refused, and one that does is whole', async t => {
+t.test('rejects a response without a delimiter, and returns a delimited one completely', async t => {
   const bytes = [
     ...Object.values(endless).map(head => `HTTP/1.1 200 OK\r\n${head}\r\nhalf`),
     packed,
@@ -52,6 +52,6 @@ t.test('an answer that does not show its end is refused, and one that does is wh
       t.match(await ask(address, order.path, { method: 'POST', body: 'text' }), { text: expected }, name)
     }
   }
-  t.equal(upstream.seen.length, 2 * names.length, 'none was sent twice')
+  t.equal(upstream.seen.length, 2 * names.length, 'no request was repeated')
   t.match(await ask(address, '/', { method: 'HEAD' }), { status: 200 }, 'nor has HEAD a body')
 })

@@ -1,20 +1,20 @@
-// How long a request waits for a connection and a token: all its waiting together, until it is sent.
+// Limits how long a request waits for a connection and a token in total, until it is sent.
 import { guarded } from '../../core/guard.ts'
 
-export interface Patience {
+export interface Timeout {
   /**
-   * Waits until what it returns is called, the caller gives up, or patience is over. `leave` stops what is waited for;
-   * `why` says at the end what it was that did not come.
+   * Starts a wait, which lasts until the returned function is called, the caller cancels, or the time is over.
+   * `leave` cancels what is waited for; `why` returns the cause of the delay.
    */
   wait(leave: () => void, why?: () => Error | undefined): () => void
-  /** It was sent: should it have to wait again, it may do so as long again. */
+  /** Starts the time anew, after the request was sent. */
   renew(): void
-  /** The caller gives up. */
+  /** Cancels the wait for the caller. */
   leave(): void
 }
 
-/** `onOver` is called when `milliseconds` are over, with the reason for the wait. */
-export function createPatience(milliseconds: number, onOver: (why: Error | undefined) => void): Patience {
+/** Creates a timeout. `onOver` is called after `milliseconds` of waiting, with the cause of the delay. */
+export function createTimeout(milliseconds: number, onOver: (why: Error | undefined) => void): Timeout {
   let since: number | undefined
   let leaveNow: (() => void) | undefined
   return {

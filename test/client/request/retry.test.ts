@@ -1,4 +1,4 @@
-// What is sent again and what is not: nothing that may have been executed, nothing for ever, nothing lost in silence. GW10.
+// What is sent again: nothing that may have been processed, nothing endlessly, and no failure is hidden. GW10.
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Dispatcher } from 'undici'
@@ -13,7 +13,7 @@ const refuse = (error: string): Serve => {
 const hangUp: Serve = (_request, _response, seen) => seen.cut()
 const executed: Serve = (_request, response) => response.end('executed')
 
-/** Serves the first requests so, the others well; each after its body. */
+/** Serves the first requests as given and the others normally, each after its body. */
 const first = (...serves: Serve[]): { upstream?: FakeUpstream; serve: Serve } => {
   let count = 0
   return {
@@ -33,7 +33,7 @@ const bodyOf = (method: string) =>
 for (const http2 of [true, false]) {
   const protocol = http2 ? 'h2' : 'http/1.1'
 
-  /** What becomes of one request when the first ones are served so. */
+  /** The result of one request when the first ones are served as given. */
   async function send(
     t: { teardown(end: () => unknown): void },
     serves: Serve[],
@@ -50,7 +50,7 @@ for (const http2 of [true, false]) {
     }
   }
 
-  t.test(`over ${protocol} a request that was refused for its token is sent again with another`, async t => {
+  t.test(`over ${protocol} sends a request again with a new token after its token was refused`, async t => {
     for (const method of methods) {
       const { upstream, status, client } = await send(t, [refuse('invalid_token')], { method, ...bodyOf(method) })
       t.equal(status, 200, method)
@@ -68,7 +68,7 @@ for (const http2 of [true, false]) {
     t.match(fetched.seen, [{ body: 'a=b' }, { body: 'a=b' }])
   })
 
-  t.test(`over ${protocol} a request that was refused for its proof is sent again with a new one`, async t => {
+  t.test(`over ${protocol} sends a request again with a new proof after its proof was refused`, async t => {
     for (const error of ['use_session_binding', 'invalid_proof']) {
       const { upstream, status } = await send(t, [refuse(error)], { method: 'POST', body: 'a body' })
       const [before, after] = upstream.seen
@@ -77,22 +77,22 @@ for (const http2 of [true, false]) {
       t.match(after?.headers['session-binding-proof'], /^ey/)
     }
     const both = await send(t, [refuse('invalid_proof'), refuse('invalid_token')], { method: 'GET' })
-    t.match([both.status, both.upstream.seen.length], [200, 3], 'one remedy after the other')
+    t.match([both.status, both.upstream.seen.length], [200, 3], 'one retry for each')
   })
 
-  t.test(`over ${protocol} a refusal that comes back, or that no token would change, is for the caller`, async t => {
+  t.test(`over ${protocol} passes on a repeated refusal, and one that no token would change`, async t => {
     const forever = Array.from({ length: 9 }, () => refuse('invalid_token'))
     const lasting = await send(t, forever, { method: 'GET' })
     t.match([lasting.status, lasting.upstream.seen.length, lasting.upstream.tokenRequests], [401, 2, 2])
     t.match(JSON.parse(lasting.text ?? ''), { error: 'invalid_token' }, 'the last answer, whole')
     t.equal((await lasting.client.fetch('/')).status, 401)
-    t.ok(lasting.upstream.tokenRequests <= 4, 'and the next request costs no more')
+    t.ok(lasting.upstream.tokenRequests <= 4, 'and the next request costs as few')
 
     const long: Serve = (_request, response) => {
       json(response, 401, { padding: 'x'.repeat(200_000) }, { 'www-authenticate': 'Bearer error="invalid_token"' })
     }
     const swallowed = await send(t, [long], { method: 'POST', body: 'a body' })
-    t.match([swallowed.status, swallowed.upstream.seen.length], [200, 2], 'however long its refusal is')
+    t.match([swallowed.status, swallowed.upstream.seen.length], [200, 2], 'however long the error response is')
 
     const others: Serve[] = [
       refuse('insufficient_user_authentication'),
@@ -112,13 +112,13 @@ for (const http2 of [true, false]) {
     t.equal(begun.upstream.tokenRequests, 2)
   })
 
-  t.test(`over ${protocol} after a broken connection only what is idempotent is sent again`, async t => {
+  t.test(`over ${protocol} after a broken connection sends only idempotent requests again`, async t => {
     for (const method of methods) {
       const { upstream, status, error, client } = await send(t, [hangUp], { method, ...bodyOf(method) })
       if (isIdempotent(method)) t.match([status, upstream.seen.length], [200, 2], method)
       else {
         t.match(error, { name: 'ClientError', code: 'connection_lost', cause: Error }, method)
-        t.equal(upstream.seen.length, 1, 'N: nothing is sent twice that may not be')
+        t.equal(upstream.seen.length, 1, 'no unsafe request is sent twice')
       }
       t.equal((await client.fetch('/')).status, 200, 'over another connection, with its own token')
       t.match([upstream.handshakes, upstream.tokenRequests], [2, 2])
@@ -142,7 +142,7 @@ for (const http2 of [true, false]) {
     )
   })
 
-  t.test(`over ${protocol} an answer that has begun is never asked for again`, async t => {
+  t.test(`over ${protocol} never repeats a request whose response has begun`, async t => {
     const half: Serve = (_request, response, seen) => {
       response.writeHead(200, { 'content-length': 100 })
       response.write('half', () => setImmediate(() => seen.cut()))
@@ -156,7 +156,7 @@ for (const http2 of [true, false]) {
     }
   })
 
-  t.test(`over ${protocol} a server that is busy is asked again when it wants to be`, async t => {
+  t.test(`over ${protocol} retries a busy server after its Retry-After`, async t => {
     const busy = (status: number, headers?: Record<string, string>): Serve => {
       return (_request, response) => json(response, status, { error: 'busy' }, headers)
     }
@@ -180,10 +180,10 @@ for (const http2 of [true, false]) {
     ])
     t.match([forever.status, forever.upstream.seen.length], [503, 3], 'never more than three times')
     t.match([soon.status, performance.now() - started >= 1000], [200, true], 'Retry-After is honoured')
-    t.match([late.status, late.upstream.seen.length], [503, 1], 'and what is too long is for the caller to wait')
+    t.match([late.status, late.upstream.seen.length], [503, 1], 'and a longer wait is left to the caller')
   })
 
-  t.test(`over ${protocol} a server that closes after each answer is served, one connection each`, async t => {
+  t.test(`over ${protocol} supports a server that closes after each response, with one connection each`, async t => {
     const close: Serve = (_request, response, seen) => {
       response.on('finish', () => setImmediate(() => seen.cut()))
       response.end('answer')
@@ -198,7 +198,7 @@ for (const http2 of [true, false]) {
   })
 }
 
-t.test('Retry-After is seconds, or a date by the server’s own clock', async t => {
+t.test('parses Retry-After as seconds, or as a date by the server’s own clock', async t => {
   const date = 'Tue, 24 Nov 2026 10:00:00 GMT'
   const table: [unknown, unknown, number | undefined][] = [
     ['0', undefined, 0],
