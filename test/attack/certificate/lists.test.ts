@@ -119,7 +119,7 @@ const rows: Record<string, Row> = {
     verdict: 'UNSPECIFIED',
     refused: /critical extension .*2\.5\.29\.46/,
   },
-  'a critical extension in the entry of somebody else': {
+  'a critical extension in another entry': {
     lists: [
       list({
         revoked: [
@@ -321,7 +321,7 @@ function namesakes(): Record<string, Row> {
       lists: [list({ revoked })],
       verdict: 'CERT_REVOKED',
     },
-    'a list by somebody else of that name': {
+    'a list of another signer with that name': {
       lists: [listOf(other, unnamed)],
       verdict: 'CRL_SIGNATURE_FAILURE',
       refused: /revocation list 1 of 1 is not signed by the key of CN=root/,
