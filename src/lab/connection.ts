@@ -50,6 +50,7 @@ export function endpointOf({ hostname, port }: URL): Pick<ConnectTlsOptions, 'ho
 export async function openConnection(options: ConnectTlsOptions, authority?: string): Promise<Connection> {
   const deadlines = { connect: answerTimeout, handshake: answerTimeout }
   const socket = await connectTls({ ALPNProtocols: ['http/1.1'], deadlines, ...options })
+  socket.setMaxListeners(0) // each of many parallel calls listens for the end of the connection
   const host = authority ?? `localhost:${socket.remotePort}`
   const { call, isOpen } = socket.alpnProtocol === 'h2' ? speakHttp2(socket, host) : speakHttp1(socket, host)
   return {
