@@ -325,9 +325,9 @@ t.test('records the detail and the certificate of a refusal, and sends the clien
     [
       clientOf(foreign),
       'issuer_unknown',
-      /The issuer CN=foreign is no authority .* Send the intermediate certificates/,
+      /This server does not trust the issuer CN=foreign, .* intermediate certificates/,
     ],
-    [selfSigned, 'self_signed', /^Connect with a client certificate of an authority/],
+    [selfSigned, 'self_signed', /^Connect with a client certificate from an authority/],
     [clientOf(ca, { extendedKeyUsage: [] }), 'usage_missing', /no extendedKeyUsage extension\. Issue/],
     [clientOf(ca, { digest: 'sha1' }), 'signature_too_weak', /weak algorithm/],
   ]

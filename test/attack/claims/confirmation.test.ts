@@ -222,11 +222,12 @@ t.test('accepts a token only for the client whose certificate it is bound to (CL
 })
 
 t.test('issues tokens for the one resource, named or not, and for no other (N-35)', async t => {
-  for (const parameters of [{}, { resource: issuer }]) {
+  // An empty path and / are one target (RFC 3986 §6.2.3); the token has the registered spelling.
+  for (const parameters of [{}, { resource: issuer }, { resource: `${issuer}/` }]) {
     const [, payload = ''] = (await alice.token(parameters)).split('.')
     t.match(JSON.parse(Buffer.from(payload, 'base64url').toString()), { aud: issuer })
   }
-  for (const resource of [`${issuer}/`, 'https://other.example', 'urn:x'])
+  for (const resource of [`${issuer}/a`, 'https://other.example', 'urn:x'])
     t.match(await alice.requestToken({ resource }), {
       status: 400,
       body: { error: 'invalid_target', reason: 'target_unknown' },

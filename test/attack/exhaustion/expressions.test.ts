@@ -55,7 +55,7 @@ t.test('finds slow expressions of every kind with the inputs', async t => {
 t.test('finds every expression in the source, and takes no division for one', async t => {
   t.ok(literals.length > 100, String(literals.length))
   const found = literals.map(({ file, expression }) => `${file} ${expression}`)
-  t.ok(found.includes('src/verify/bearer.ts /^bearer ([A-Za-z0-9\\-._~+/]+=*)$/i'))
+  t.ok(found.includes('src/verify/bearer.ts /^[!-~]+ ([A-Za-z0-9\\-._~+/]+=*)$/'))
   t.same(built, [], 'no expression is built from text, which the test could not find')
 })
 
