@@ -52,7 +52,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
     clientErrorHandler: guardedWithLog(
       log,
-      'unhandled error while bytes are refused',
+      'unhandled error while refusing bytes',
       (error, socket) =>
         refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
       (_error, socket) => socket.destroy(),

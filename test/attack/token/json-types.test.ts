@@ -127,7 +127,8 @@ t.test('rejects a typ that is not a string by name, and exchanges the right one'
     const token = outside({ header: withText(headerOf(outsideKey), 'typ', json) })
     const answer = await exchange(alice, token)
     t.match(answer, { status: 400, body: { reason: 'subject_token_invalid' } }, json.slice(0, 40))
-    t.match(server.events.at(-1), { reason: 'subject_token_invalid', detail: 'typ' })
+    const detail = json.startsWith('[[[[') ? 'not_jws' : 'typ' // a header that is nested too deep is not parsed
+    t.match(server.events.at(-1), { reason: 'subject_token_invalid', detail })
   }
 })
 
