@@ -74,7 +74,7 @@ t.test('lists, adds, disables, enables and removes clients of the running server
   t.match(await run('clients', 'remove', 'mallory'), done(/^removed: mallory\n$/))
   t.match(await again.requestToken(), { status: 401, body: { reason: 'unknown_client' } })
   t.match(await run('clients', 'show', 'mallory'), refusal(/^tlsbound: .*unknown_client\)\n$/))
-  t.match(await run('clients', 'remove', 'alice'), refusal(/^tlsbound: alice is registered in the file/))
+  t.match(await run('clients', 'remove', 'alice'), refusal(/^tlsbound: alice is registered in the clients file/))
   const wrong = await run('clients', 'add', 'wrong.json')
   t.match(wrong, refusal(/^tlsbound: token_endpoint_auth_method .*\n {2}exactly one of /), 'reports every problem')
 
@@ -193,7 +193,7 @@ t.test('exits with 1 and one line without the right token, or without a server',
   chmodSync(file, 0o600)
   t.match(
     await run('clients', 'list', '--ops', `http://127.0.0.1:${await findFreePort()}`),
-    refusal(/^tlsbound: http:\/\/127\.0\.0\.1:\d+ does not answer \(ECONNREFUSED\)[^\n]+\n$/),
+    refusal(/^tlsbound: http:\/\/127\.0\.0\.1:\d+ does not respond \(ECONNREFUSED\)[^\n]+\n$/),
   )
 })
 

@@ -31,7 +31,7 @@ t.test('what reads foreign JSON refuses it in time: the parts of tokens and proo
   t.equal(decodeToken(`${encode('{}')}.${encode(deep)}.x`), undefined)
   t.throws(() => parseDocument('https://idp.example', {}, Buffer.from(deep)), {
     code: 'unexpected_content',
-    message: /nested more than 100 deep/,
+    message: /nested more than 100 levels deep/,
   })
   const fine = `{"a":${arrays(maximumDepth - 1)}}`
   t.ok(parseObject(fine), 'control')
