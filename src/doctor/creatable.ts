@@ -13,7 +13,7 @@ export function checkCreatable(path: string, what: string): Finding {
   let directory = dirname(resolve(path))
   while (!exists(directory) && directory !== dirname(directory)) directory = dirname(directory)
   try {
-    if (!statSync(directory).isDirectory()) return failure(`${path}: ${directory} is a file and no directory`)
+    if (!statSync(directory).isDirectory()) return failure(`${path}: ${directory} is a file, not a directory`)
     accessSync(directory, constants.W_OK | constants.X_OK)
     return good(`${path}: not there yet; the server makes ${what} at its start`)
   } catch (error) {

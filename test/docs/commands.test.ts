@@ -1,6 +1,6 @@
 // Runs the commands of the tutorial and the how-to pages, and compares their output. service.test.ts covers the pages of an
 // installed service. Needs the Debian packages curl, git, golang-go, jq, openssl and python3.
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseBlocks, runPages } from '../helpers/process/page.ts'
@@ -39,7 +39,9 @@ t.test('reads blocks and the comments above them', async t => {
 
 t.test('runs each page in its folder, and has no folder without a page', async t => {
   const pages = ['tutorial', 'how-to'].flatMap(folder =>
-    readdirSync(join('docs', folder)).map(name => `${folder}/${name.replace('.md', '')}`),
+    readdirSync(join('docs', folder))
+      .filter(name => /^```(?:sh|console)$/m.test(readFileSync(join('docs', folder, name), 'utf8')))
+      .map(name => `${folder}/${name.replace('.md', '')}`),
   )
   t.same(Object.keys({ ...setups, ...serviceSetups }).sort(), pages.sort())
 })

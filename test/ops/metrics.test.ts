@@ -231,7 +231,7 @@ t.test(
     const ofList = (name: string) => `tlsbound_list_${name}{authority="${demo}",key="${key}",scope="all"}`
     const end = ({ x509 }: Identity) => Math.floor(x509.validToDate.getTime() / 1000)
     t.same(Object.fromEntries(metrics), {
-      tlsbound_warning_before_end_seconds: 30 * 86_400,
+      tlsbound_warning_before_end_seconds: 86_400, // of the demo
       [ofAuthority('end_timestamp_seconds', demo, pki.ca)]: end(pki.ca),
       [ofAuthority('end_timestamp_seconds', 'CN=another CA', other)]: end(other),
       [ofAuthority('usable', demo, pki.ca)]: 1,

@@ -128,7 +128,7 @@ const bad: Readonly<Record<string, [OutgoingProblem, RegExp, (socket: TLSSocket)
   ],
   'interim answers without end': [
     'not_http',
-    /more than 10 interim answers/,
+    /more than 10 interim responses/,
     socket => {
       const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(8)), 5)
       socket.once('close', () => clearInterval(timer))

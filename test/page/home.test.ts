@@ -76,7 +76,7 @@ t.test('names what each kind of connection lacks', async t => {
     notAfter: new Date(Date.now() - 3_600_000),
   })
   const rows = [
-    ['stranger', {}, /Your certificate is rejected.*of an authority that this server trusts/s],
+    ['stranger', {}, /Your certificate is rejected.*from an authority that this server trusts/s],
     [expired, {}, /Your certificate is rejected.*outside its validity period/s],
     ['alice', { maxVersion: 'TLSv1.2' }, /TLSv1\.2, HTTP\/1\.1.*tls-unique#S256/s],
     [

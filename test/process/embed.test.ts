@@ -194,7 +194,7 @@ t.test('every wrong option and setting is named in one TypeError, and nothing is
   )
   await named(
     { ...good, tls: { ...material, key: pki.alice.key } },
-    /tls: the private key is not that of the certificate/,
+    /tls: the private key does not belong to the certificate/,
   )
   await named({ ...good, tls: { ...material, ca: undefined } }, /tls: ca must be a PEM text/)
   await named({ ...good, keys: [] }, /keys must have at least one private key/)
