@@ -93,7 +93,7 @@ t.test('streams connections, tokens and refusals as they happen, by thumbprints 
   await bob.get('/api/whoami', token)
   const refused = await stream.next(line => line.refusals.length > 0)
   t.match(refused.refusals, [
-    { reason: 'certificate_mismatch', sentence: /belongs to another/, token: jti, status: 401 },
+    { reason: 'certificate_mismatch', sentence: /is bound to another/, token: jti, status: 401 },
   ])
   server.clock += 301
   const id = opened.connections[0].id

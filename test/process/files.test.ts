@@ -255,10 +255,10 @@ t.test('reports every invalid entry of a list, and the position of invalid JSON'
   const keys = [
     [{ kid: 'a', use: 'enc' }, 'key number 1: its use is not sig'],
     [{ kid: 'b', key_ops: ['sign'] }, 'key number 2: its key_ops do not contain verify'],
-    [{ kid: 'c', alg: 'ES384' }, 'key number 3: it is for no algorithm that is allowed here'],
+    [{ kid: 'c', alg: 'ES384' }, 'key number 3: it is for none of the allowed algorithms'],
     [
       { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'd' },
-      'key number 4: it is for no algorithm that is allowed here',
+      'key number 4: it is for none of the allowed algorithms',
     ],
   ] as const
   const put4 = (more: readonly object[]) =>
