@@ -47,7 +47,7 @@ t.test('contains what it needs and what its README refers to, and nothing else',
   for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(published.scripts[script], script)
   const unexpected = tarball.files.filter(
     name =>
-      !/^(dist|docs|examples|rules|deploy|test\/vectors)\/|^(certs\/README|README|CHANGELOG|SECURITY|CONTRIBUTING)\.md$|^(LICENSE|package\.json|src\/core\/confirmation\.ts)$/.test(
+      !/^(dist|docs|man|examples|rules|deploy|test\/vectors)\/|^(certs\/README|README|CHANGELOG|SECURITY|CONTRIBUTING)\.md$|^(LICENSE|package\.json|src\/core\/confirmation\.ts)$/.test(
         name,
       ),
   )

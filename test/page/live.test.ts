@@ -97,7 +97,7 @@ t.test('shows and announces a refusal with its reason as a sentence', async () =
   await bob.get('/api/whoami', tokens[0])
   const jti = jtiOf(tokens[0] ?? '')
   const refusal = page.locator('#refusal-list > li').filter({ hasText: jti })
-  for (const part of ['certificate_mismatch', '401', 'belongs to another client certificate', 'alice', 'GET /api'])
+  for (const part of ['certificate_mismatch', '401', 'is bound to another client certificate', 'alice', 'GET /api'])
     await refusal.getByText(part).first().waitFor()
   await page.locator('[aria-live=polite]').getByText('Refused, certificate mismatch').waitFor()
   bob.close()
