@@ -206,15 +206,18 @@ t.test('JW34: the published set holds public keys alone, each once, with its alg
     if (secret !== undefined) t.notOk(text.includes(secret as string))
 })
 
-t.test('accepts a key set of an issuer in which two keys have one kid: all of them are tried (RFC 7517 §4.5)', async t => {
-  const register = async (...list: unknown[]) => {
-    const app = Fastify()
-    await app.register(requireToken, { issuer, audience: issuer, jwks: { keys: list } })
-    await app.close()
-  }
-  await t.resolves(register(publicOf(ec), { ...publicOf(rsa), kid: ec.kid }))
-  await t.rejects(register(), { message: /^jwks: / }, 'control: no key')
-})
+t.test(
+  'accepts a key set of an issuer in which two keys have one kid: all of them are tried (RFC 7517 §4.5)',
+  async t => {
+    const register = async (...list: unknown[]) => {
+      const app = Fastify()
+      await app.register(requireToken, { issuer, audience: issuer, jwks: { keys: list } })
+      await app.close()
+    }
+    await t.resolves(register(publicOf(ec), { ...publicOf(rsa), kid: ec.kid }))
+    await t.rejects(register(), { message: /^jwks: / }, 'control: no key')
+  },
+)
 
 t.test('JW34: extra members of a configured key do not get into the published set', async t => {
   const jwk = { ...ec, k: 'secret', oth: [{ r: 'secret' }], x5c: ['secret'], comment: 'secret' } as TokenJwk

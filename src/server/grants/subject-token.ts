@@ -79,7 +79,8 @@ async function readOurs(
     claims = (await parts.readToken(token)) as unknown as AccessTokenClaims
     const { aud, client_id: owner } = claims
     // The claims are not checked yet: aud can have any type.
-    if (typeof aud !== 'string' || parts.targets.find(aud) === undefined) throw invalid('audience', { found: describeValue(aud) })
+    if (typeof aud !== 'string' || parts.targets.find(aud) === undefined)
+      throw invalid('audience', { found: describeValue(aud) })
     checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: aud }, time)
     // Those of this server have whole seconds; in one that has not, what is left of the last second is nobody's.
     if (Math.floor(claims.exp) <= time)
