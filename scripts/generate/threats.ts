@@ -5,7 +5,7 @@ import { threatGroups } from '../requirements/threats.ts'
 import { type Files, generatedFrom, table } from './generator.ts'
 
 /** The form of a code: a rule, or two letters and two digits. Numbers of requirements (N-…) are in compliance.md. */
-const code = /(?<![\w%-])(?:I[1-8]|(?:CB|TS|PK|JW|CL|OA|HT|LK|DS|RE|CF)\d\d)(?!\w)/g
+const code = /(?<![\w%-])(?:I[1-8]|[A-Z]{2}\d\d)(?!\w)/g
 
 /** Throws if a code of a test is not defined, or a defined code is in no test. */
 export function generate(): Files {

@@ -209,6 +209,24 @@ export const threatGroups: readonly ThreatGroup[] = [
     },
   },
   {
+    title: 'Client and sidecar',
+    threats: {
+      GW03: ['A path or host tries to redirect a request to another server', 'only the configured server is called'],
+      GW04: [
+        'The server is down, slow, ends an answer early, or answers with garbage',
+        '502 or 504 in time, in bounded memory',
+      ],
+      GW07: [
+        'Several connections to a server are in use',
+        'a token is sent only on the connection that it is bound to',
+      ],
+      GW08: ['Another server answers under the name of the server', 'refused; nothing is sent to it'],
+      GW10: ['The server refuses every token, or answers 429 or 503', 'at most three attempts, with growing pauses'],
+      GW11: ['The server redirects to another host', 'no token is sent there'],
+      GW14: ['The server sends header fields that must not reach the caller', 'removed'],
+    },
+  },
+  {
     title: 'Leaks',
     threats: {
       LK01: ['Searches every output for planted secrets', 'none is found'],

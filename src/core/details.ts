@@ -894,7 +894,7 @@ export const details = {
     wrong_signature: {
       cause:
         'No key of the issuer for the kid and alg of the subject token made its signature, or its claims are not UTF-8.',
-      remedy: 'The token was forged or altered, or the key set is that of another issuer.',
+      remedy: 'The token was forged or altered, or the key set belongs to another issuer.',
     },
     typ: {
       cause: 'The typ of the subject token does not match subject_token_type.',

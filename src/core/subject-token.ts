@@ -44,8 +44,9 @@ const boundClaims = [
 ]
 
 /**
- * Reads a token of an outside issuer, whose signature is verified, as presented by the client `clientId` at `now`, in seconds.
- * @throws OAuthError `subject_token_invalid`, with the first claim that is wrong.
+ * Verifies the claims of a token from an external issuer, presented by the client `clientId` at `now`, in seconds since 1970. The
+ * signature must already be verified.
+ * @throws OAuthError `subject_token_invalid`, with the first invalid claim.
  */
 export function verifyOutsideSubject(
   claims: Claims,
@@ -152,7 +153,7 @@ function findScope(claims: Claims, name: string): string[] | undefined {
   return undefined
 }
 
-/** One text (RFC 8693 §4.2), or a list, as some issuers write it. */
+/** Parses a scope claim: a string (RFC 8693 §4.2), or an array, as some issuers write it. */
 function readScopeClaim(claims: Claims, name: string): string[] {
   const claim = claims[name]
   const list = Array.isArray(claim) ? claim : isScope(claim) ? parseScope(claim) : [undefined]

@@ -1,4 +1,4 @@
-// The outside issuers whose tokens are exchanged for ours (RFC 8693), as they are listed; checked whole before they are used.
+// Parses the list of external issuers whose tokens this server exchanges (RFC 8693). Every member is validated before use.
 // Where their keys come from is only named here: files.ts reads, verify/issuer-keys.ts fetches.
 
 export interface TrustedIssuer {

@@ -71,7 +71,7 @@ async function* playAll({ host, port, cast }: Target): AsyncGenerator<Play> {
     yield play('theft', 'Bob finds it, and brings his own certificate', connect(bob))
     yield play('theft', 'Mallory, whom the authority knows too', connect(mallory))
     yield play('theft', 'A stranger, with a certificate of their own making', connect(stranger))
-    yield play('theft', 'Somebody without any certificate', connect(undefined))
+    yield play('theft', 'A client without a certificate', connect(undefined))
     yield play('theft', 'A thief of her private key as well, on a second connection', connect(alice))
     const both = { ALPNProtocols: ['h2', 'http/1.1'] }
     yield play('theft', 'The same thief, over HTTP/2', connect(alice, both))

@@ -1,4 +1,4 @@
-// The server process: settings of the environment, log on stderr, demo, signals. What a server is: start.ts.
+// The server process: settings of the environment, log on stderr, demo, signals. start.ts starts the server.
 import './check-node.js'
 import './no-debugger.js'
 import { openEvents } from '../audit/open.ts'
@@ -14,7 +14,7 @@ import { keysFileOf, shutdownTimeout, startProcess } from './start.ts'
 
 /**
  * Starts the server with the settings of the environment. `otherVariables` are TLSBOUND_ variables that are no settings.
- * Rejects, before anything listens, with all that is wrong.
+ * Rejects with every problem before it listens.
  */
 export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly string[] = []): Promise<void> {
   const settings = readSettings(env, otherVariables)

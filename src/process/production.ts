@@ -76,8 +76,8 @@ function findUnsafeSettings(settings: Settings): Exposure[] {
 }
 
 /**
- * Secrets that somebody else can read or change. Files that do not exist are reported where they are loaded. `isKeyInMemory`: the
- * key of the server is in no file.
+ * Finds secret files that other users can read or change. Ignores missing files. `isKeyInMemory`: the key of the server is in no
+ * file.
  */
 function findOpenSecrets(settings: Settings, isKeyInMemory: boolean): Exposure[] {
   return entriesOf(settings)
@@ -91,7 +91,7 @@ function findOpenSecrets(settings: Settings, isKeyInMemory: boolean): Exposure[]
     )
 }
 
-/** Certificates of the server, or of authorities for clients: how they are called, and how they are loaded. */
+/** Certificates of the server or of authorities for clients: their name in messages, and how to load them. */
 interface Source {
   readonly name: string
   readonly where: string
@@ -113,11 +113,11 @@ function findDemoCertificates(sources: readonly Source[]): Exposure[] {
     .filter(({ load }) => unlessMissing(() => isDemoCertificate(renderCertificates(load()))))
     .map(({ name, where }) => ({
       name,
-      sentence: `${name}: ${where} is of the demo, whose keys anybody may have: give one of your own`,
+      sentence: `${name}: ${where} is a demo certificate, whose key others may have: use your own`,
     }))
 }
 
-/** A server's certificate outside its validity, which every client refuses. */
+/** Finds a server certificate outside its validity, which every client rejects. */
 function findInvalidCertificate({ name, where, load }: Source): Exposure[] {
   const certificate = unlessMissing(() => load()[0].x509)
   if (certificate === undefined) return []

@@ -1,5 +1,5 @@
-// Loads the files again while the server runs: TLS, clients, trusted issuers, webhooks, and keys of leak reporters, each
-// whole or not at all. Of what cannot be used the log says why, and what was in use stays.
+// Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, and leak reporters' keys. Each is replaced
+// completely or not at all. The log explains a failure, and the old content stays in use.
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
 import type { OutsideIssuers } from '../server/grants/trusted-issuers.ts'
@@ -42,15 +42,15 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
     }
   }
 
-  /** Revokes what these clients hold. A failed revocation is retried with the next reload. */
+  /** Revokes the tokens of these clients. A failed revocation is retried with the next reload. */
   async function revokeChanged(): Promise<void> {
     for (const id of changed)
       try {
         await revoke(undefined, 'client', id, { ...parts, now })
         changed.delete(id)
-        log.info(`client ${id} has changed or is gone: what it held is revoked`)
+        log.info(`client ${id} has changed or was removed: its tokens are revoked`)
       } catch {
-        log.error(`what client ${id} holds could not be revoked: send SIGHUP again when the store answers`)
+        log.error(`the tokens of client ${id} could not be revoked: send SIGHUP again when the store responds`)
       }
   }
 

@@ -30,10 +30,10 @@ import { readStateRecord, type StateRecord, watchState } from './state-record.ts
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
 
-/** Milliseconds that requests under way have to end when a server closes. */
+/** Milliseconds after which open requests are ended when a server closes. */
 export const shutdownTimeout = 8000
 
-/** What an issuer is opened from, with a listener of its own or in the app of others. */
+/** The sources of an issuer, on its own listener or in another app. */
 interface Sources {
   readonly settings: Settings
   /** Called at the start and with each reload. */
@@ -44,7 +44,7 @@ interface Sources {
   readonly store?: Store | undefined
   readonly events: Events
   readonly log: FastifyBaseLogger
-  /** What lets secrets out; each is logged. */
+  /** Exposures of secrets; each is logged. */
   readonly exposures: readonly Exposure[]
 }
 
@@ -57,7 +57,7 @@ export interface Started {
   readonly app: FastifyInstance
   readonly ops: FastifyInstance | undefined
   readonly metrics: Metrics
-  /** Loads the files again. Never rejects: what cannot be used is logged, and what was in use stays. */
+  /** Reloads the files. Never rejects: an invalid file is logged, and the old content stays in use. */
   reload(): Promise<void>
   /** Stops listening, answers the requests under way, closes the rest after `shutdownTimeout`, and then store and events. */
   close(): Promise<void>
@@ -76,12 +76,12 @@ export function keysFileOf({ signingKeysFile }: Settings, keys?: readonly TokenJ
   return keys === undefined ? (signingKeysFile ?? 'data/signing-keys.json') : undefined
 }
 
-/** Starts a server, which then listens. Rejects with all that is wrong; then nothing is left open. */
+/** Starts a server, which then listens. Rejects with every problem; then nothing is left open. */
 export function startProcess(options: StartOptions): Promise<Started> {
   return openAll(options, onClose => listen(options, onClose))
 }
 
-/** Opens an issuer on a listener that exists. Rejects with all that is wrong; then nothing is left open. */
+/** Opens an issuer on a listener that exists. Rejects with every problem; then nothing is left open. */
 export function openIssuer(options: Sources & { readonly tls: MutualTls }): Promise<OpenedIssuer> {
   return openAll(options, async onClose => {
     const { settings, events, log, tls, loadClients } = options
@@ -140,7 +140,7 @@ interface OpenedState {
   readonly files: OptionalFiles
 }
 
-/** Opens events, keys and store, and finds out whether revocations were lost. */
+/** Opens events, keys and store, and checks whether revocations were lost. */
 async function openState(options: Sources, onClose: OnClose): Promise<OpenedState> {
   const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
@@ -193,7 +193,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   return { app, ops, metrics, reload: followFiles(opened, events, reloadFiles, onClose, log) }
 }
 
-/** Follows the file of the signing keys. Returns what loads it, and all other files, again. */
+/** Follows the file of the signing keys. Returns the function that reloads it and all other files. */
 function followFiles(
   { settings, keysFile, keys, audit }: OpenedState,
   events: Events,
@@ -219,7 +219,7 @@ async function loadKeys(given: readonly TokenJwk[] | undefined, file: string | u
   return createKeyRing(await importSigningKeys((given ?? []).map(parseTokenJwk)), now)
 }
 
-/** Finds out whether revocations of before were lost, and whether the store can be used. Rejects as the store does. */
+/** Checks whether earlier revocations were lost, and whether the store works. Rejects as the store does. */
 async function checkState(
   store: Store,
   record: StateRecord | undefined,
@@ -258,7 +258,7 @@ function watchKeys(
   })
 }
 
-/** The TCP connections of a server, those in their handshake too. */
+/** Returns the TCP connections of a server, including those in their handshake. */
 function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -268,7 +268,7 @@ function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
   return sockets
 }
 
-/** Closes a server: requests under way are answered, and what is open after `shutdownTimeout` is destroyed. */
+/** Closes a server: open requests are answered; connections still open after `shutdownTimeout` are destroyed. */
 async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets: ReadonlySet<Socket>): Promise<void> {
   // Node closes idle connections once when it closes; one that becomes idle later must not delay the end.
   const idle = setInterval(() => app.server.closeIdleConnections(), 100)

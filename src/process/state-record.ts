@@ -42,8 +42,8 @@ export interface StateRecord {
 }
 
 /**
- * Reads what is remembered beside the signing keys of the state at `url`, whose file is not open yet; undefined: the state of a
- * store that the program gave.
+ * Loads the record beside the signing keys for the state at `url`, whose file is not open yet. Undefined: the state of a store
+ * that the program provided.
  */
 export function readStateRecord(keysFile: string, url: string | undefined): StateRecord {
   const stateFile = url === undefined ? undefined : /^sqlite:(.+)$/s.exec(url)?.[1]

@@ -22,7 +22,7 @@ import { openReporterKeys, readTrustedIssuersFile, readWebhooksFile } from './fi
 import { createListener } from './listener.ts'
 import { warningDaysOf } from './trust-report.ts'
 
-/** What the optional files of the settings hold. */
+/** The content of the optional files of the settings. */
 export type OptionalFiles = ReturnType<typeof readOptionalFiles>
 
 /** Reads trusted issuers, webhooks and keys of leak reporters, where the settings name any. @throws Error with every problem of a file. */
@@ -56,7 +56,7 @@ export interface WireOptions extends Pick<ServerOptions, 'closeAfter' | 'routes'
 
 export interface Wired {
   readonly app: FastifyInstance
-  /** What `app` is built from. */
+  /** The parts of `app`. */
   readonly parts: ServerOptions & { readonly outsideIssuers: OutsideIssuers; readonly notifier: Notifier }
   readonly tls: MutualTls
   readonly notifier: Notifier
@@ -120,7 +120,7 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
   }
 }
 
-/** Without the line about where it listens, which would come before we know that the server can start. */
+/** Returns the log without Fastify's line about the address, which would precede a failed start. */
 function quietly(log: FastifyBaseLogger): FastifyBaseLogger {
   return /^(trace|debug|info)$/.test(log.level) ? log.child({}, { level: 'warn' }) : log
 }

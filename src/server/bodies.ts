@@ -136,7 +136,7 @@ function refuseRepeated(parameter: string): OAuthError {
   return new OAuthError('invalid_target', 'target_unknown', 'two_targets', { found: `${parameter} twice` })
 }
 
-/** A parameter that must be there, and not empty. @throws OAuthError `malformed_request` */
+/** Returns a parameter that must be present and not empty. @throws OAuthError `malformed_request` */
 export function requireParameter(form: Form, parameter: string): string {
   const value = form[parameter]
   if (value !== undefined) return value

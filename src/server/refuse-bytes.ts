@@ -23,7 +23,7 @@ export function refuseBytes(socket: Socket, error: ClientError, onRefusal: (refu
   const [status, phrase, refusal] = describeClientError(error)
   onRefusal(refusal)
   const body = JSON.stringify(buildBody(refusal))
-  const fields = ['content-type: application/json', `content-length: ${body.length}`, 'connection: close']
+  const fields = ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`, 'connection: close']
   socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${fields.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }
 

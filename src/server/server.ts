@@ -44,9 +44,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   const { onRefusal } = parts
   const app = Fastify({
     serverFactory: handler => options.tls((request, response) => handler(normalizeRequest(request), response)),
-    logger: false, // every decision is a security event; a logger for each request would cost more than its check
+    logger: false, // every decision is a security event; request logs would cost more than the token check
     bodyLimit: 65_536,
-    return503OnClosing: false, // what still comes in on a live connection is answered, and then the connection ends
+    return503OnClosing: false, // a request on a live connection is still answered, then the connection is closed
     routerOptions: { maxParamLength: 100 },
     frameworkErrors: ({ code }, request, reply) =>
       void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
@@ -78,7 +78,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
     await options.routes?.(scope)
   })
-  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an app of its own has a page there
+  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an additional route has this path
   return app
 }
 

@@ -1,5 +1,5 @@
 // Every setting: name, form, default, meaning. readSettings and checkSettings are pure; all problems are reported at once.
-// docs/reference/settings.md is generated from this table. Secrets come as files, never as values.
+// docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
 import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 
@@ -75,7 +75,7 @@ export interface Settings extends Values {
 /** The settings as an object: the members of `settingsTable`, with numbers and booleans as such. */
 export type SettingsInput = { readonly [key in keyof Values]?: Values[key] | undefined }
 
-/** Settings that nothing can be started with. The message names every problem. */
+/** Invalid settings. The message lists every problem. */
 export class SettingsError extends TypeError {
   override readonly name = 'SettingsError'
   readonly problems: readonly string[]
@@ -169,13 +169,16 @@ function describeUnknown(name: string, known: readonly string[], nameOf = (name:
   return similar === undefined ? problem : `${problem}; did you mean ${nameOf(similar)}?`
 }
 
-/** Whether the demo is meant: without any TLS file. Half of them is a mistake, and so is the demo in production. */
+/**
+ * Checks whether the server runs as the demo: without any TLS file. Some of the files without the others are an error, and
+ * so is the demo in production.
+ */
 function findDemo(env: Readonly<Record<string, string | undefined>>, isGiven: (key: Key) => boolean, problems: string[]): boolean {
   const given = (['tlsCertFile', 'tlsKeyFile', 'tlsClientCaFile'] as const).filter(isGiven).length
   const demo = given === 0
   const files = 'TLSBOUND_TLS_CERT_FILE, TLSBOUND_TLS_KEY_FILE and TLSBOUND_TLS_CLIENT_CA_FILE'
   if (given > 0 && given < 3) problems.push(`${files} must be given together`)
-  if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are refused: give ${files}`)
-  if (!demo && !isGiven('clientsFile')) problems.push('TLSBOUND_CLIENTS_FILE is needed beside TLS files of your own')
+  if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are rejected: set ${files}`)
+  if (!demo && !isGiven('clientsFile')) problems.push('TLSBOUND_CLIENTS_FILE is required with your own TLS files')
   return demo
 }

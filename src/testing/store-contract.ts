@@ -94,34 +94,31 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
   const promise = (title: string, check: (t: Assertions<Context>) => Promise<void>) =>
     void tests.push({ title, run: context => check({ ...assertions, context }) })
 
-  promise(
-    'a grant is found by the hash of its refresh token, with all that it was given, and by nothing else',
-    async t => {
-      const [one, other] = await open(t.context)
-      const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
-      const grants = [
-        grant('g1'),
-        grant('g2', odd),
-        grant('g3', {
-          binding: 'certificate',
-          rotation: 'static',
-          clientId: 'bob',
-          created: 0,
-          expires: 4_102_444_800,
-        }),
-      ]
-      for (const each of grants) await one.createGrant(each, `hash of ${each.id}`)
-      for (const store of [one, other])
-        for (const each of grants)
-          t.same(await store.findRefreshToken(`hash of ${each.id}`), {
-            grant: each,
-            state: each.rotation === 'static' ? 'static' : 'unused',
-          })
-      for (const hash of ['', 'g1', "' OR 1=1 --"]) t.equal(await one.findRefreshToken(hash), undefined, hash)
-    },
-  )
+  promise('finds a grant by the hash of its refresh token only, with all its members', async t => {
+    const [one, other] = await open(t.context)
+    const odd = { subject: `O'Neil "\\ \u2028 \u{1f511}`, scope: '', actor: '{"sub":"proxy","act":{"sub":"é"}}' }
+    const grants = [
+      grant('g1'),
+      grant('g2', odd),
+      grant('g3', {
+        binding: 'certificate',
+        rotation: 'static',
+        clientId: 'bob',
+        created: 0,
+        expires: 4_102_444_800,
+      }),
+    ]
+    for (const each of grants) await one.createGrant(each, `hash of ${each.id}`)
+    for (const store of [one, other])
+      for (const each of grants)
+        t.same(await store.findRefreshToken(`hash of ${each.id}`), {
+          grant: each,
+          state: each.rotation === 'static' ? 'static' : 'unused',
+        })
+    for (const hash of ['', 'g1', "' OR 1=1 --"]) t.equal(await one.findRefreshToken(hash), undefined, hash)
+  })
 
-  promise('an id or a hash is used once only, and a refused grant leaves nothing behind', async t => {
+  promise('accepts an id or a hash only once, and stores nothing of a refused grant', async t => {
     const [store] = await open(t.context)
     await store.createGrant(grant('g1'), 'r1')
     await t.rejects(store.createGrant(grant('g1'), 'r2'), ConflictError, 'the same id')
@@ -135,7 +132,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     await t.rejects(store.keepAccessToken('a1', '{}', 1), ConflictError)
   })
 
-  promise('one that is refused does not harm what is asked for at the same time', async t => {
+  promise('isolates a refused call from parallel ones', async t => {
     const [store] = await open(t.context)
     await store.createGrant(grant('taken'), 'taken')
     const ids = Array.from({ length: 20 }, (_, index) => `g${index}`)
@@ -149,23 +146,20 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     for (const id of ids) t.match(await store.findRefreshToken(id), { grant: { id } })
   })
 
-  promise(
-    'a refresh token is rotated from one to the next, and within a second of its use it is a race (N-42)',
-    async t => {
-      const [one, other, time] = await open(t.context)
-      await one.createGrant(grant('g1'), 'r1')
-      t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
-      t.match(await one.findRefreshToken('r1'), { state: 'used' })
-      await time.pass(500)
-      t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
-      t.equal(await one.findRefreshToken('x1'), undefined, 'nothing came of it')
-      t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is untouched')
-      t.match(await one.findRefreshToken('r3'), { state: 'unused' })
-      t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
-    },
-  )
+  promise('rotates a refresh token, and treats a second use within a second as a race (N-42)', async t => {
+    const [one, other, time] = await open(t.context)
+    await one.createGrant(grant('g1'), 'r1')
+    t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
+    t.match(await one.findRefreshToken('r1'), { state: 'used' })
+    await time.pass(500)
+    t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
+    t.equal(await one.findRefreshToken('x1'), undefined, 'it has no effect')
+    t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is not affected')
+    t.match(await one.findRefreshToken('r3'), { state: 'unused' })
+    t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
+  })
 
-  promise('who lost the answer may ask again for a minute, and gets a token that works (N-43)', async t => {
+  promise('accepts a retry within a minute, with a token that works (N-43)', async t => {
     const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
     t.match(await one.rotateRefreshToken('r1', 'lost1', time.now), { outcome: 'rotated' })
@@ -207,7 +201,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
       },
     ],
   ] as [string, (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>][])
-    promise(`a refresh token that comes again ${words} ends its grant, and all are told (N-42)`, async t => {
+    promise(`revokes the grant of a refresh token that is used again ${words}, and notifies all (N-42)`, async t => {
       const [one, other, time] = await open(t.context)
       await one.createGrant(grant('g1'), 'r1')
       await one.createGrant(grant('bystander'), 'b1')
@@ -237,7 +231,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
       far.stop()
     })
 
-  promise('a static refresh token stays the same until its grant ends (N-43)', async t => {
+  promise('does not rotate a static refresh token before its grant ends (N-43)', async t => {
     const [one, other] = await open(t.context)
     await one.createGrant(grant('g1', { rotation: 'static' }), 'r1')
     for (const [index, now] of [start, start, start + 1, start + 70_000, 99_999_999].entries())
@@ -251,7 +245,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
   })
 
-  promise('no use extends the life of a grant', async t => {
+  promise('does not extend a grant by its use', async t => {
     const [store] = await open(t.context)
     await store.createGrant(grant('g1'), 'r1')
     t.match(await store.rotateRefreshToken('r1', 'r2', 99_999_999), { outcome: 'rotated' }, 'control')
@@ -262,7 +256,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.equal(await store.findRefreshToken('r3'), undefined)
   })
 
-  promise('of fifty uses of one refresh token at the same time exactly one succeeds (N-42)', async t => {
+  promise('lets exactly one of fifty parallel uses of a refresh token succeed (N-42)', async t => {
     const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
     const race = async (hash: string) => {
@@ -295,7 +289,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     ['all', 'whatever'],
   ] as const) {
     promise(
-      `when ${kind === 'all' ? 'everything' : `a ${kind}`} is revoked, its refresh tokens are refused, and what does not belong to it goes on`,
+      `refuses the refresh tokens of ${kind === 'all' ? 'everything' : `a ${kind}`} that is revoked, and no others`,
       async t => {
         const [one, other] = await open(t.context)
         const bob = { clientId: 'bob', certificate: 'certificate-of-bob' }
@@ -319,9 +313,9 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
       },
     )
 
-    if (kind === 'token') continue // it says nothing about its successors
+    if (kind === 'token') continue // it does not cover its successors
     promise(
-      `when the revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no use of its refresh tokens succeeds, however close`,
+      `after a revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no parallel use of its refresh tokens succeeds`,
       async t => {
         const [one, other] = await open(t.context)
         const chains = Array.from({ length: 8 }, (_, index) => `g${index}`)
@@ -357,7 +351,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
   }
 
   promise(
-    'a revocation is remembered for as long as a grant lives that it stops, whatever it says itself (DS12)',
+    'stores a revocation as long as an affected grant may be valid, even beyond its own expiry (DS12)',
     async t => {
       const [store] = await open(t.context)
       await store.createGrant(grant('g1'), 'r1')
@@ -370,7 +364,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     },
   )
 
-  promise('keeps a revocation for as long as a grant lives that was being created when it came', async t => {
+  promise('stores a revocation as long as a grant that was being created at the same time', async t => {
     const [one, other] = await open(t.context)
     const late = { created: 1499, expires: 1_000_000 }
     const rows = [
@@ -390,7 +384,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.equal(removed, 9, '3 refresh tokens, 3 grants, 3 revocations')
   })
 
-  promise('remembers every kind of revocation until the last access token of its grants has expired', async t => {
+  promise('stores every kind of revocation until the last access token of its grants has expired', async t => {
     const [one, other] = await open(t.context)
     for (const [kind, value] of [
       ['token', 'r1'],
@@ -409,7 +403,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.equal(heard.length, 5)
   })
 
-  promise('a grant is refused that was on its way when its client was revoked', async t => {
+  promise('refuses a grant that was being created when its client was revoked', async t => {
     const [one, other] = await open(t.context)
     await one.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: forever })
     await other.createGrant(grant('g1', { created: 1499 }), 'r1')
@@ -418,7 +412,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.match(await one.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
   })
 
-  promise('the claims of an opaque access token are found by its hash', async t => {
+  promise('finds the claims of an opaque access token by its hash', async t => {
     const [one, other] = await open(t.context)
     const claims = JSON.stringify({ sub: 'a\u0000b\u{1f511}', cnf: { 'x5t#S256': 'x' } })
     await one.keepAccessToken('a1', claims, 5000)
@@ -430,7 +424,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.equal(await other.findAccessToken('a1'), undefined)
   })
 
-  promise('clients are registered, changed, disabled and removed, and each change is told', async t => {
+  promise('registers, changes, disables and removes clients, and reports each change', async t => {
     const [one, other] = await open(t.context)
     const { heard, stop } = await listen(one)
     await one.putClient('bob', '1')
@@ -472,7 +466,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     stop()
   })
 
-  promise('what is changed of a client at the same time takes nothing back of each other', async t => {
+  promise('preserves all of several parallel changes of a client', async t => {
     const [one, other] = await open(t.context)
     for (let round = 0; round < 20; round++) {
       const changes = [() => one.putClient(`c${round}`, 'new'), () => other.disableClient(`c${round}`, 'old')]
@@ -483,7 +477,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.equal(clients.length, 20)
   })
 
-  promise('a registration that takes away what was got by the one before does both or nothing', async t => {
+  promise('applies a new registration and its revocation completely or not at all', async t => {
     const [one, other] = await open(t.context)
     await one.putClient('alice', '1')
     await one.createGrant(grant('g1'), 'r1')
@@ -503,7 +497,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     stop()
   })
 
-  promise('a client has two secrets at most, one to follow the other; a new one inherits none', async t => {
+  promise('stores two secrets per client at most; a new client inherits none', async t => {
     const [one, other] = await open(t.context)
     await one.putSecret('alice', 's1', 'scrypt 1')
     await one.putSecret('alice', 's2', 'scrypt 2')
@@ -526,7 +520,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.same(await one.listSecrets('nobody'), [])
   })
 
-  promise('who follows is told all that is kept, then all that is new, in order and once', async t => {
+  promise('sends a follower all stored changes, then all new ones, in order and once', async t => {
     const [one, other] = await open(t.context)
     await one.putClient('alice', '{}')
     await one.revoke({ kind: 'token', value: 't1', notBefore: 1, expires: 2000 })
@@ -573,7 +567,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.equal(heard.length, 44, 'a follower that left is not notified')
   })
 
-  promise('a listener that throws is told the same again, and keeps no other from being told', async t => {
+  promise('notifies a listener that throws again, and does not affect others', async t => {
     const [store] = await open(t.context)
     const told: Change[] = []
     let isFailing = false
@@ -596,7 +590,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.same(told, other.heard, 'control: each once')
   })
 
-  promise('what has expired goes in small steps, and what has not stays (DS12)', async t => {
+  promise('removes expired records in small steps, and no others (DS12)', async t => {
     const [store] = await open(t.context)
     for (let index = 0; index < 5; index++) {
       await store.createGrant(grant(`old${index}`, { expires: 3000 }), `o${index}`)
@@ -626,7 +620,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     stop()
   })
 
-  promise('notes are kept per client, newest first, as many as are asked for, whatever their text', async t => {
+  promise('stores notes per client, and returns the requested number, newest first, whatever their text', async t => {
     const [one, other] = await open(t.context)
     for (let count = 1; count <= 5; count++) await one.addNote('alice', `note ${count}`, count)
     const note = await one.addNote('bob', 'of bob', 6)
@@ -650,7 +644,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     }
   })
 
-  promise('the notes of a client are bounded by count and octets, and its oldest ones go first', async t => {
+  promise('limits the notes of a client by count and octets, and removes the oldest first', async t => {
     const [one, other] = await open(t.context)
     await one.addNote('bob', 'of bob', 1)
     for (let count = 1; count <= notesLimit.count + 5; count++)
@@ -669,51 +663,48 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.same(await texts('bob'), ['of bob'], 'of another client')
   })
 
-  promise(
-    'a notification is claimed by one at a time, in the order of its time, until it is done (issue 6)',
-    async t => {
-      const [one, other] = await open(t.context)
-      for (const [id, due] of [
-        ['n1', 50],
-        ['n2', 40],
-        ['n3', 40],
-        ['later', 500],
-      ] as const)
-        t.equal(await one.spoolNotification(notification(id, { due })), true)
-      t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another', due: 400 })), true)
-      await t.rejects(other.spoolNotification(notification('n1')), ConflictError, 'an id is used once')
-      t.same(await other.findDueReceivers(39), [])
-      t.same(await other.findDueReceivers(100), ['receiver'])
-      t.same(await other.findDueReceivers(400), ['another', 'receiver'])
+  promise('reserves a notification for one claimant, in the order of their times, until it is done', async t => {
+    const [one, other] = await open(t.context)
+    for (const [id, due] of [
+      ['n1', 50],
+      ['n2', 40],
+      ['n3', 40],
+      ['later', 500],
+    ] as const)
+      t.equal(await one.spoolNotification(notification(id, { due })), true)
+    t.equal(await one.spoolNotification(notification('elsewhere', { receiver: 'another', due: 400 })), true)
+    await t.rejects(other.spoolNotification(notification('n1')), ConflictError, 'an id is used once')
+    t.same(await other.findDueReceivers(39), [])
+    t.same(await other.findDueReceivers(100), ['receiver'])
+    t.same(await other.findDueReceivers(400), ['another', 'receiver'])
 
-      const claim = (store: Store, now: number, limit = 10) =>
-        store.claimNotifications('receiver', { now, until: now + 60, limit })
-      t.same(await claim(one, 100, 2), [
-        { id: 'n2', body: '{"id":"n2"}', attempts: 1 },
-        { id: 'n3', body: '{"id":"n3"}', attempts: 1 },
-      ])
-      t.same(await claim(other, 100), [{ id: 'n1', body: '{"id":"n1"}', attempts: 1 }])
-      t.same(await claim(one, 159), [], 'all of them are reserved')
-      await one.removeNotification('n2')
-      await one.postponeNotification('n3', 1, 300)
-      t.match(await claim(one, 160), [{ id: 'n1', attempts: 2 }], 'the first claimant was killed')
-      await other.postponeNotification('n1', 1, 161)
-      t.same(await claim(other, 161), [], 'and can no longer change it')
-      t.match(await claim(other, 300), [
-        { id: 'n1', attempts: 3 },
-        { id: 'n3', attempts: 2 },
-      ])
+    const claim = (store: Store, now: number, limit = 10) =>
+      store.claimNotifications('receiver', { now, until: now + 60, limit })
+    t.same(await claim(one, 100, 2), [
+      { id: 'n2', body: '{"id":"n2"}', attempts: 1 },
+      { id: 'n3', body: '{"id":"n3"}', attempts: 1 },
+    ])
+    t.same(await claim(other, 100), [{ id: 'n1', body: '{"id":"n1"}', attempts: 1 }])
+    t.same(await claim(one, 159), [], 'all of them are reserved')
+    await one.removeNotification('n2')
+    await one.postponeNotification('n3', 1, 300)
+    t.match(await claim(one, 160), [{ id: 'n1', attempts: 2 }], 'the first claimant was killed')
+    await other.postponeNotification('n1', 1, 161)
+    t.same(await claim(other, 161), [], 'and can no longer change it')
+    t.match(await claim(other, 300), [
+      { id: 'n1', attempts: 3 },
+      { id: 'n3', attempts: 2 },
+    ])
 
-      const racing = ['n4', 'n5', 'n6', 'n7', 'n8', 'n9']
-      for (const id of racing) await one.spoolNotification(notification(id))
-      const claims = racing.map((_, index) => claim(index % 2 ? one : other, 1000, 3))
-      const won = (await Promise.all(claims)).flat().map(({ id }) => id)
-      won.push(...(await claim(one, 1000)).map(({ id }) => id)) // those that all others skipped
-      t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
-    },
-  )
+    const racing = ['n4', 'n5', 'n6', 'n7', 'n8', 'n9']
+    for (const id of racing) await one.spoolNotification(notification(id))
+    const claims = racing.map((_, index) => claim(index % 2 ? one : other, 1000, 3))
+    const won = (await Promise.all(claims)).flat().map(({ id }) => id)
+    won.push(...(await claim(one, 1000)).map(({ id }) => id)) // those that all others skipped
+    t.same(won.filter(id => racing.includes(id)).toSorted(), racing, 'each once')
+  })
 
-  promise('no more wait for one receiver than may, nor longer than they should (issue 6, DS12)', async t => {
+  promise('limits the queue of a receiver by number and age (DS12)', async t => {
     const [one, other] = await open(t.context)
     const kept = new Set<boolean>()
     for (let from = 0; from < spoolLimit; from += 20) {
@@ -731,7 +722,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.match(await other.claimNotifications('receiver', { now: 100, until: 160, limit: 10 }), [{ id: 'has room' }])
   })
 
-  promise('a store that is closed refuses everything, and closing it twice is no mistake (I8)', async t => {
+  promise('rejects all calls after closing, and can be closed twice (I8)', async t => {
     const [store] = await open(t.context)
     await t.resolves(store.check(), 'control')
     const last = store.createGrant(grant('g1'), 'r1')

@@ -1,4 +1,4 @@
-// A grant to test with.
+// A grant for tests.
 import type { Grant } from '../store/store.ts'
 
 /** Builds a grant of alice, created at second 1000, that expires at second 100 000. */

@@ -13,7 +13,7 @@ export interface RetirementOptions {
   readonly grace: number
   /** Seconds that a peer has to take what was written before its connection ended. */
   readonly linger: number
-  /** Seconds after which a connection is closed whose certificate a list names; until then its requests are refused. */
+  /** Seconds until a connection with a revoked certificate is closed; until then its requests are rejected. */
   readonly revokedAfter: number
   /** Called before a connection is closed because its certificate was revoked. */
   readonly onClose: (socket: TLSSocket, reason: Reason) => void
@@ -99,7 +99,7 @@ function endSoon(connection: Connection, options: RetirementOptions): void {
   after(options.linger * 1000, connection, options, () => connection.socket.destroy())
 }
 
-/** Called when an answer over HTTP/1.1 has ended. */
+/** Called when an HTTP/1.1 response is complete. */
 export function noteAnswered(connection: Connection): void {
   connection.underWay--
   if (connection.underWay === 0 && ending.get(connection) === 'due') connection.socket.destroySoon()

@@ -33,6 +33,9 @@ export interface IssuerKeySource {
 /** Milliseconds that an issuer has to answer. */
 export const issuerTimeout = 5000
 
+/** Milliseconds between two checks of the age of a key set: `generation` is called for every request. */
+const checkInterval = 1000
+
 /**
  * Creates the key source of an issuer. Keys behind a URL are fetched for the first token.
  * @throws TypeError when an option is invalid.
@@ -41,6 +44,7 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
   const { issuer, algorithms, clock = () => performance.now(), timeout = issuerTimeout, onWarning = () => {} } = options
   let known: ReadonlySet<string> = new Set()
   let generation = 0
+  let nextCheck = Number.NEGATIVE_INFINITY
   let warned: string | undefined
   const parse = (document: unknown): KeySet => {
     const set = parseKeySet(document, algorithms)
@@ -73,7 +77,11 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
         return candidates.length > 0 ? candidates : undefined
       })) ?? [],
     generation: () => {
-      lookUp(() => true).catch(() => {}) // refreshes an outdated set without delaying a request
+      const now = clock()
+      if (now >= nextCheck) {
+        nextCheck = now + checkInterval
+        lookUp(() => true).catch(() => {}) // an old key set is fetched again, and no request waits for it
+      }
       return generation
     },
   }

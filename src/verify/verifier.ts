@@ -112,6 +112,9 @@ export function createTokenCheck(
   options: VerifierOptions | (VerifierSettings & { verifier: TokenVerifier }),
 ): TokenCheck {
   const demandOf = createDemands(options)
+  // It is part of a header field of each refusal, where another character would make that a 500.
+  if (options.resourceMetadata !== undefined && !/^https:\/\/[\x21\x23-\x5b\x5d-\x7e]+$/.test(options.resourceMetadata))
+    throw new TypeError('resourceMetadata must be an https URL')
   const verifier = 'verifier' in options ? options.verifier : createVerifierOf(options)
   const inspected = new WeakSet<Server>()
   const warn = options.onWarning ?? warnProcess

@@ -12,7 +12,11 @@ export type NodeResponse = ServerResponse | Http2ServerResponse | Duplex
 /** Sends a response. Closes the connection of a response whose header was already sent. */
 export function writeRefusal(response: NodeResponse, answer: RefusalAnswer): void {
   const body = JSON.stringify(answer.body)
-  const headers = { ...answer.headers, 'content-type': 'application/json', 'content-length': String(body.length) }
+  const headers = {
+    ...answer.headers,
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+  }
   if (!('writeHead' in response)) {
     const fields = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`)
     const { status } = answer

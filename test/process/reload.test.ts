@@ -220,7 +220,7 @@ t.test('revokes at the next reload what an unavailable store could not revoke', 
   writeFileSync(list, JSON.stringify([register('alice', { scope: '' })]))
   await reload()
   t.equal(clients.get('bob'), undefined, 'effective all the same')
-  t.equal(log.filter(line => /"level":50.*client (alice|bob) holds could not be revoked/.test(line)).length, 2)
+  t.equal(log.filter(line => /"level":50.*tokens of client (alice|bob) could not be revoked/.test(line)).length, 2)
   t.same(events, [])
   broken = false
   await reload()

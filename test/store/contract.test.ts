@@ -24,20 +24,20 @@ async function findBroken(change: (store: Store) => Partial<Store>, among: RegEx
 t.test('finds a store that breaks one promise, and passes one that keeps it', async t => {
   const cases: readonly (readonly [string, RegExp, (store: Store) => Partial<Store>])[] = [
     ['forgets', /claims of an opaque/, () => ({ findAccessToken: async () => undefined })],
-    ['takes an id twice', /used once only/, () => ({ createGrant: async () => {} })],
+    ['takes an id twice', /only once/, () => ({ createGrant: async () => {} })],
     [
       'rotates twice',
-      /rotated from one to the next/,
+      /^rotates a refresh token/,
       store => ({
         rotateRefreshToken: async (hash, next, now) =>
           ({ ...(await store.rotateRefreshToken(hash, next, now)), outcome: 'rotated' }) as never,
       }),
     ],
-    ['does not notify', /who follows is told/, () => ({ follow: async () => () => {} })],
-    ['revokes nothing', /when a client is revoked/, () => ({ revoke: async () => {} })],
+    ['does not notify', /sends a follower all stored changes/, () => ({ follow: async () => () => {} })],
+    ['revokes nothing', /refresh tokens of a client that is revoked/, () => ({ revoke: async () => {} })],
     [
       'loses a member',
-      /has all|with all that it was given/,
+      /with all its members/,
       store => ({
         findRefreshToken: async hash => {
           const known = await store.findRefreshToken(hash)
@@ -45,7 +45,7 @@ t.test('finds a store that breaks one promise, and passes one that keeps it', as
         },
       }),
     ],
-    ['answers after close', /closed refuses everything/, () => ({ listClients: async () => [] })],
+    ['answers after close', /rejects all calls after closing/, () => ({ listClients: async () => [] })],
   ]
   for (const [name, among, change] of cases) {
     t.ok((await findBroken(change, among)).length > 0, name)

@@ -258,6 +258,8 @@ t.test('throws a TypeError that names the invalid option', t => {
     [{ scope: 'a  b' }, /^scope /],
     [{ binding: 'none' }, /^binding /],
     [{ proof: 'once' }, /^proof /],
+    [{ resourceMetadata: 'http://x' }, /^resourceMetadata /],
+    [{ resourceMetadata: 'https://x/"é' }, /^resourceMetadata /],
     [{ issuers: [] }, /^issuers /],
     [{ issuers: [options, options] }, /^issuer .* twice/],
   ]

@@ -39,7 +39,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
       expected: grant.audience,
     })
   const authorization = authorize(client, { scope, binding, resource: grant.audience }, parts.targets)
-  const cnf = confirm(presenter, authorization.binding) // before anything changes, since it may refuse
+  const cnf = confirm(presenter, authorization.binding) // before any change, since it can throw
 
   const successor = buildOpaqueToken('rt', randomBytes(32))
   const used = await store.rotateRefreshToken(hash, hashOpaqueToken(successor), arrived.time, arrived.monotonic)
