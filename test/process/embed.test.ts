@@ -216,7 +216,7 @@ t.test('with NODE_ENV=production it refuses what npm start refuses', async t => 
   const store = openSqlite(':memory:')
   t.teardown(() => store.close())
   const options = { settings: { opsPort: 0 }, tls: material, clients: demoRegistrations, keys, store, logger: silent }
-  await t.rejects(startServer(options), { name: 'SettingsError', message: /tls\.cert: memory is of the demo/ })
+  await t.rejects(startServer(options), { name: 'SettingsError', message: /tls\.cert: memory is a demo certificate/ })
 })
 
 t.test('an event that onEvent refuses keeps the token back', async t => {
