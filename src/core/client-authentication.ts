@@ -3,37 +3,34 @@ import type { Client } from './client.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
 import type { Presenter } from './presenter.ts'
-import { createSubjectMatcher, explainMismatch, matchesSubject } from './subject-rule.ts'
+import { explainMismatch, matchesSubject } from './subject-rule.ts'
 
 /**
  * Authenticates a client by its certificate: a registered certificate, or a certificate from a trusted authority with the
  * registered name.
  * @throws OAuthError `client_mismatch`.
  */
-export function authenticateClient(client: Client, { certificate }: Presenter): void {
-  const { subject, certificates } = client
-  if (subject === undefined) {
-    if (!certificates.has(certificate.thumbprint))
-      refuse('not_registered_certificate', { thumbprint: certificate.thumbprint })
-  } else if (certificate.pinned) refuse('not_vouched_for')
-  else if (!matchesSubject(subject, certificate.x509)) {
-    const { detail, facts } = explainMismatch(subject, certificate.x509)
-    refuse(detail, facts)
-  }
+export function authenticateClient(client: Client, presenter: Presenter): void {
+  if (isPresenterOf(client, presenter)) return
+  const { thumbprint, pinned, x509 } = presenter.certificate
+  if (client.subject === undefined) refuse('not_registered_certificate', { thumbprint })
+  if (pinned) refuse('not_vouched_for')
+  const { detail, facts } = explainMismatch(client.subject, x509)
+  refuse(detail, facts)
+}
+
+/** Returns whether `authenticateClient` accepts this presenter for this client. */
+export function isPresenterOf({ subject, certificates }: Client, { certificate }: Presenter): boolean {
+  if (subject === undefined) return certificates.has(certificate.thumbprint)
+  return !certificate.pinned && matchesSubject(subject, certificate.x509)
 }
 
 /** Finds the registration for which `authenticateClient` accepts this presenter. */
 export function findRegistration<Registered extends { readonly client: Client }>(
   registrations: Iterable<Registered>,
-  { certificate }: Presenter,
+  presenter: Presenter,
 ): Registered | undefined {
-  const matches = createSubjectMatcher(certificate.x509)
-  for (const registered of registrations) {
-    const { subject, certificates } = registered.client
-    const isIt =
-      subject === undefined ? certificates.has(certificate.thumbprint) : !certificate.pinned && matches(subject)
-    if (isIt) return registered
-  }
+  for (const registered of registrations) if (isPresenterOf(registered.client, presenter)) return registered
   return undefined
 }
 

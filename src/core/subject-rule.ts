@@ -43,30 +43,18 @@ const formNames: Readonly<Record<SubjectRule['type'], string>> = {
 }
 
 /** Returns whether a certificate has the registered name; its other names are ignored. */
-export function matchesSubject(rule: SubjectRule, certificate: X509Certificate): boolean {
-  return createSubjectMatcher(certificate)(rule)
-}
-
-/** Returns `matchesSubject` for one certificate and many rules. Parses the names of the certificate only once. */
-export function createSubjectMatcher(certificate: X509Certificate): (rule: SubjectRule) => boolean {
-  let read: ReturnType<typeof readNames> | undefined
-  const names = () => {
-    read ??= readNames(certificate)
-    return read
-  }
-  return ({ type, value }) => {
-    switch (type) {
-      case 'subject_dn':
-        return names().subject === value
-      case 'san_dns':
-        return certificate.checkHost(value, { subject: 'never', wildcards: false }) !== undefined
-      case 'san_ip':
-        return certificate.checkIP(value) !== undefined // in binary, as RFC 8705 §2.1.2 says
-      case 'san_email':
-        return certificate.checkEmail(value, { subject: 'never' }) !== undefined
-      case 'san_uri':
-        return names().uris.some(uri => uri.equals(Buffer.from(value)))
-    }
+export function matchesSubject({ type, value }: SubjectRule, certificate: X509Certificate): boolean {
+  switch (type) {
+    case 'subject_dn':
+      return namesOf(certificate).subject === value
+    case 'san_dns':
+      return certificate.checkHost(value, { subject: 'never', wildcards: false }) !== undefined
+    case 'san_ip':
+      return certificate.checkIP(value) !== undefined // in binary, as RFC 8705 §2.1.2 says
+    case 'san_email':
+      return certificate.checkEmail(value, { subject: 'never' }) !== undefined
+    case 'san_uri':
+      return namesOf(certificate).uris.some(uri => uri.equals(Buffer.from(value)))
   }
 }
 
@@ -86,8 +74,24 @@ const forms: Readonly<Record<SubjectRule['type'], (value: string) => string | un
   },
 }
 
-/** Parses the names of a certificate. If its structure is unknown, there are no names, and nothing matches. */
-function readNames(certificate: X509Certificate): { subject: string | undefined; uris: Buffer[] } {
+interface Names {
+  readonly subject: ComparableName | undefined
+  readonly uris: readonly Buffer[]
+}
+
+/** The names of certificates in use: one certificate is compared at each request of its connection, or with each client. */
+const knownNames = new WeakMap<X509Certificate, Names>()
+
+/** Returns the names of a certificate. If its structure is unknown, there are no names, and nothing matches. */
+function namesOf(certificate: X509Certificate): Names {
+  const known = knownNames.get(certificate)
+  if (known !== undefined) return known
+  const names = readNames(certificate)
+  knownNames.set(certificate, names)
+  return names
+}
+
+function readNames(certificate: X509Certificate): Names {
   try {
     const fields = readFields(certificate.raw)
     return { subject: readName(fields.subject), uris: readUris(fields) }
@@ -98,7 +102,7 @@ function readNames(certificate: X509Certificate): { subject: string | undefined;
 
 /** Returns the subject of a certificate in the format of RFC 4514; undefined if it is absent or malformed. */
 export function describeSubject(certificate: X509Certificate): string | undefined {
-  const { subject } = readNames(certificate)
+  const { subject } = namesOf(certificate)
   return subject && writeName(subject)
 }
 

@@ -2,10 +2,8 @@
 // renewed certificate.
 
 import type { CameWith } from '../../core/came-with.ts'
-import type { Client } from '../../core/client.ts'
-import { authenticateClient } from '../../core/client-authentication.ts'
-import { OAuthError, type TokenFacts } from '../../core/errors.ts'
-import type { Presenter } from '../../core/presenter.ts'
+import { isPresenterOf } from '../../core/client-authentication.ts'
+import type { TokenFacts } from '../../core/errors.ts'
 import { matchesSubject } from '../../core/subject-rule.ts'
 import type { Connection } from '../../tls/connection.ts'
 import type { ClientRegistry } from '../clients/registry.ts'
@@ -28,20 +26,10 @@ export function compareCertificates(
   const client = typeof owner === 'string' ? clients.get(owner)?.client : undefined
   if (client === undefined) return 'other_certificate'
   if (presenter !== undefined && rejection === undefined) {
-    if (isOf(client, presenter)) return 'renewed_certificate'
+    if (isPresenterOf(client, presenter)) return 'renewed_certificate'
     return claimed === client.id ? 'perhaps_renewed_certificate' : 'other_certificate'
   }
   // No authority vouches for its names. A client whose certificates themselves are registered has no name to compare.
   const mayBeOwners = client.subject === undefined || matchesSubject(client.subject, x509)
   return mayBeOwners ? 'perhaps_renewed_certificate' : 'other_certificate'
-}
-
-function isOf(client: Client, presenter: Presenter): boolean {
-  try {
-    authenticateClient(client, presenter)
-    return true
-  } catch (error) {
-    if (error instanceof OAuthError) return false
-    throw error
-  }
 }
