@@ -16,10 +16,10 @@ export interface Child<Q extends Questions> {
   stop(): Promise<void>
 }
 
-/** Starts the module at `file`, which calls `answer`, with this process's own Node options. */
-export function startChild<Q extends Questions>(file: URL): Child<Q> {
+/** Starts the module at `file`, which calls `answer`, with this process's own Node options and these arguments. */
+export function startChild<Q extends Questions>(file: URL, args: readonly string[] = []): Child<Q> {
   // Without stdout: the server still has the cost of logging, and no process reads the log.
-  const child = fork(file, {
+  const child = fork(file, args, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     execArgv: [...process.execArgv, '--expose-gc'],
   })

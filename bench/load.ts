@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { answer } from './child.ts'
 import { type Aim, Client } from './load/client.ts'
 import type { Connection } from './load/connection.ts'
-import { type Kind, type Lane, lanes, openIdle } from './load/lanes.ts'
+import { type Kind, type Lane, openIdle, prepareLanes } from './load/lanes.ts'
 import { type Counts, Tally } from './load/tally.ts'
 import type { Pki } from './pki.ts'
 
@@ -12,10 +12,29 @@ let ready: Lane[] = []
 let idle: Connection[] = []
 
 /**
+ * Never lets this process sleep while it runs: on a virtual machine, waking it would cost the server tens of microseconds per
+ * response, which is the machine's cost and not the server's.
+ */
+function stayAwake(isRunning: () => boolean): void {
+  const turn = () => {
+    if (isRunning()) setImmediate(turn)
+  }
+  turn()
+}
+
+/**
  * Keeps every lane busy for `seconds`; requests in progress at the end are awaited and counted. Between two pieces of work a
  * lane may pause, for that many times as long as the piece took.
  */
-async function run({ seconds, rest = 0 }: { seconds: number; rest?: number }): Promise<Counts> {
+async function run({
+  seconds,
+  rest = 0,
+  awake = false,
+}: {
+  seconds: number
+  rest?: number
+  awake?: boolean
+}): Promise<Counts> {
   const tally = new Tally()
   const end = performance.now() + seconds * 1000
   const drive = async (lane: Lane) => {
@@ -27,8 +46,11 @@ async function run({ seconds, rest = 0 }: { seconds: number; rest?: number }): P
       before = rest > 0 ? performance.now() : after
     }
   }
+  let running = true
+  if (awake) stayAwake(() => running)
   // A lane that fails ends; the gap is reported, not repaired.
   await Promise.all(ready.map(lane => drive(lane).catch(error => tally.fail(String(error)))))
+  running = false
   return tally.read()
 }
 
@@ -37,7 +59,7 @@ const questions = {
     client = new Client(aim, pki)
   },
   prepare: async ({ kind, connections }: { kind: Kind; connections: number }): Promise<void> => {
-    ready = await Promise.all(Array.from({ length: connections }, () => lanes[kind](client)))
+    ready = await prepareLanes(client, kind, connections)
   },
   run,
   openIdle: async ({ count, used }: { count: number; used: boolean }): Promise<void> => {

@@ -1,14 +1,19 @@
-// The bench: the cost of tlsbound relative to the floor and to peers, as ratios within one run. Servers alternate, A B C A B
+// The bench: the cost of tlsbound relative to a floor and to peers, as ratios within one run. Servers alternate, A B C A B
 // C …, one at a time; tables are written to stdout and to bench/results, progress to stderr.
 import { mkdirSync, writeFileSync } from 'node:fs'
+import type { Profiler } from 'node:inspector/promises'
 import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { type Measurement, measure } from './measure.ts'
 import { type Options, readOptions, usage } from './options.ts'
 import { makePki } from './pki.ts'
+import { describeProfile } from './profile.ts'
 import { buildTables, listProblems, type Results } from './report.ts'
-import { rows } from './rows.ts'
+import { type Load, rows } from './rows.ts'
 import { soak } from './soak.ts'
-import { targets } from './targets.ts'
+import { type TargetName, targets } from './targets.ts'
+
+const results = new URL('results/', import.meta.url)
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
@@ -17,26 +22,42 @@ function describe({ values, problems }: Measurement): string {
   return [...numbers, ...problems.map(problem => `PROBLEM: ${problem}`)].join(', ')
 }
 
+/** Returns the targets of a row that the options ask for, and those that they are compared with. */
+function chooseTargets(compared: Load['targets'], options: Options): TargetName[] {
+  const all = Object.entries(compared) as [TargetName, TargetName][]
+  const chosen = all.filter(([target]) => options.targets.includes(target))
+  const needed = new Set<TargetName>(options.profile ? chosen.map(([target]) => target) : chosen.flat())
+  return all.map(([target]) => target).filter(target => needed.has(target))
+}
+
+function writeProfile(name: string, profile: Profiler.Profile): void {
+  const file = new URL(`${name}.cpuprofile`, results)
+  mkdirSync(results, { recursive: true })
+  writeFileSync(file, JSON.stringify(profile))
+  console.log(`${name}: ${fileURLToPath(file)}\n${describeProfile(profile)}\n`)
+}
+
 async function measureAll(options: Options): Promise<Results> {
-  const results: Results = {}
+  const measured: Results = {}
   const pki = makePki()
   for (const name of options.only) {
     const row = rows[name]
-    const able = options.targets.filter(target => !row.readsWhoami || targets[target].whoami !== 'none')
-    const byTarget: Results[typeof name] = Object.fromEntries(able.map(target => [target, []]))
-    results[name] = byTarget
+    const compared = chooseTargets(row.targets, options)
+    const byTarget: Results[typeof name] = Object.fromEntries(compared.map(target => [target, []]))
+    measured[name] = byTarget
     for (let round = 1; round <= options.rounds; round++) {
-      for (const target of able) {
+      for (const target of compared) {
         const measurement = await measure(targets[target], row, options, pki)
         byTarget[target]?.push(measurement)
+        if (measurement.profile !== undefined) writeProfile(`${name}-${target}`, measurement.profile)
         say(`${name}, round ${round} of ${options.rounds}, ${target}: ${describe(measurement)}`)
       }
     }
   }
-  return results
+  return measured
 }
 
-function write(options: Options, results: Results, problems: string[]): void {
+function write(options: Options, measured: Results, problems: string[]): void {
   const about = {
     date: new Date().toISOString(),
     node: process.version,
@@ -48,14 +69,16 @@ function write(options: Options, results: Results, problems: string[]): void {
   const report = [
     `Node ${about.node}, OpenSSL ${about.openssl}, ${about.cpu}, ${about.date}.`,
     `Medians of ${rounds} rounds of ${seconds} s with ${connections} connections; ${idle} idle connections. Only the ratios mean anything.`,
-    buildTables(results),
+    buildTables(measured),
     ...(problems.length > 0 ? ['**Not clean:**', problems.map(problem => `- ${problem}`).join('\n')] : []),
   ].join('\n\n')
 
-  const folder = new URL('results/', import.meta.url)
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(new URL('latest.md', folder), `${report}\n`)
-  writeFileSync(new URL('latest.json', folder), `${JSON.stringify({ ...about, problems, results }, null, 2)}\n`)
+  mkdirSync(results, { recursive: true })
+  writeFileSync(new URL('latest.md', results), `${report}\n`)
+  writeFileSync(
+    new URL('latest.json', results),
+    `${JSON.stringify({ ...about, problems, results: measured }, null, 2)}\n`,
+  )
   console.log(report)
 }
 
@@ -75,8 +98,8 @@ if (options !== undefined && options.soak > 0) {
   console.log([report, ...problems.map(problem => `NOT CLEAN: ${problem}`)].join('\n'))
   if (problems.length > 0) process.exitCode = 1
 } else if (options !== undefined) {
-  const results = await measureAll(options)
-  const problems = listProblems(results)
-  write(options, results, problems)
+  const measured = await measureAll(options)
+  const problems = listProblems(measured)
+  if (!options.profile) write(options, measured, problems)
   if (problems.length > 0) process.exitCode = 1
 }

@@ -1,5 +1,7 @@
 // One measurement: one row against one new server, with the load in a separate process.
+import type { Profiler } from 'node:inspector/promises'
 import { type Child, type Questions, startChild } from './child.ts'
+import type { Kind } from './load/lanes.ts'
 import type { LoadQuestions } from './load.ts'
 import type { Options } from './options.ts'
 import type { Pki } from './pki.ts'
@@ -8,8 +10,8 @@ import type { TargetQuestions } from './targets/target.ts'
 import type { Target } from './targets.ts'
 
 /**
- * Requests per second; microseconds of server CPU per request; milliseconds; the share of one core that the load used (near
- * 1, the load was measured and not the server); bytes per connection.
+ * Requests per second; microseconds of server CPU per request; milliseconds; the share of one core that the load used; bytes per
+ * connection.
  */
 export type Unit = 'rate' | 'cpu' | 'p50' | 'p99' | 'load' | 'memory'
 
@@ -17,23 +19,29 @@ export interface Measurement {
   values: Partial<Record<Unit, number>>
   /** Empty when the measurement was clean. */
   problems: string[]
+  profile?: Profiler.Profile
 }
 
 type Ask<Q extends Questions> = Child<Q>['ask']
 
+/** The share of one core beyond which the load was measured, and not the server. */
+const busyLoad = 0.9
+
 const SERVER_WARM_UP = 200 // connections before the measurement of memory, for what a server allocates once
 
 async function measureLoad(
-  row: Load,
-  { seconds, connections }: Options,
+  kind: Kind,
+  { seconds, connections, awake, profile }: Options,
   server: Ask<TargetQuestions>,
   load: Ask<LoadQuestions>,
 ): Promise<Measurement> {
-  await load('prepare', { kind: row.load, connections })
-  const warmUp = await load('run', { seconds: seconds / 3 }, seconds + 40)
+  await load('prepare', { kind, connections })
+  const warmUp = await load('run', { seconds: seconds / 3, awake }, seconds + 40)
+  if (profile) await server('startProfile', null)
   const before = await server('usage', null)
-  const counts = await load('run', { seconds }, seconds + 40)
+  const counts = await load('run', { seconds, awake }, seconds + 40)
   const after = await server('usage', null)
+  const share = counts.cpu / counts.seconds
   const unexpected = [warmUp, counts].flatMap(({ statuses }) =>
     Object.keys(statuses).filter(status => status !== '200'),
   )
@@ -43,14 +51,16 @@ async function measureLoad(
       cpu: (after.cpu - before.cpu) / counts.requests,
       p50: counts.p50,
       p99: counts.p99,
-      load: counts.cpu / counts.seconds,
+      load: share,
     },
     problems: [
       ...warmUp.problems,
       ...counts.problems,
       ...unexpected.map(status => `unexpected status ${status}`),
       ...(counts.requests === 0 ? ['no response'] : []),
+      ...(share > busyLoad && !awake ? [`the load used ${share.toFixed(2)} of a core, and may limit the result`] : []),
     ],
+    ...(profile && { profile: await server('stopProfile', null) }),
   }
 }
 
@@ -78,12 +88,12 @@ async function measureIdle(
 
 /** Never throws: a failure is a problem of this measurement, and the bench continues. */
 export async function measure(target: Target, row: Load | Idle, options: Options, pki: Pki): Promise<Measurement> {
-  const server = startChild<TargetQuestions>(target.file)
+  const server = startChild<TargetQuestions>(target.file, target.args)
   const load = startChild<LoadQuestions>(new URL('load.ts', import.meta.url))
   try {
     const port = await server.ask('start', pki)
-    await load.ask('aim', { aim: { port, needsToken: target.whoami === 'protected' }, pki })
-    if ('load' in row) return await measureLoad(row, options, server.ask, load.ask)
+    await load.ask('aim', { aim: { port, token: target.token, plain: target.plain === true }, pki })
+    if ('load' in row) return await measureLoad(target.load ?? row.load, options, server.ask, load.ask)
     return await measureIdle(row, options, server.ask, load.ask)
   } catch (error) {
     return { values: {}, problems: [error instanceof Error ? error.message : String(error)] }

@@ -9,7 +9,12 @@ export interface Options {
   connections: number
   idle: number
   only: RowName[]
+  /** Those that each row compares, or some of them. */
   targets: TargetName[]
+  /** Whether the load never sleeps. */
+  awake: boolean
+  /** Whether to profile the servers, instead of comparing them. */
+  profile: boolean
   /** Minutes; 0: measure instead. */
   soak: number
 }
@@ -38,7 +43,9 @@ export const usage = [
     describe(`--${name} N`, `${meaning} (${value}; ${from} to ${to})`),
   ),
   describe('--only ROWS', `some of ${rowNames}`),
-  describe('--targets TARGETS', `some of ${targetNames}; the floor is always among them`),
+  describe('--targets TARGETS', `some of ${targetNames}; what they are compared with is always among them`),
+  describe('--awake', 'the load never sleeps, so that waking it costs the server nothing; it needs a core of its own'),
+  describe('--profile ROW', 'writes a .cpuprofile of each target, and prints the functions that used most time'),
 ].join('\n')
 
 function readNumber(name: keyof typeof NUMBERS, text: string | undefined): number {
@@ -60,7 +67,17 @@ export function readOptions(args: string[]): Options {
   const text = { type: 'string' } as const
   const { values } = parseArgs({
     args,
-    options: { rounds: text, seconds: text, connections: text, idle: text, soak: text, only: text, targets: text },
+    options: {
+      rounds: text,
+      seconds: text,
+      connections: text,
+      idle: text,
+      soak: text,
+      only: text,
+      targets: text,
+      profile: text,
+      awake: { type: 'boolean' },
+    },
   })
   return {
     rounds: readNumber('rounds', values.rounds),
@@ -68,7 +85,9 @@ export function readOptions(args: string[]): Options {
     connections: readNumber('connections', values.connections),
     idle: readNumber('idle', values.idle),
     soak: readNumber('soak', values.soak),
-    only: readNames('only', values.only, rowNames),
-    targets: readNames('targets', values.targets && `floor,${values.targets}`, targetNames),
+    only: readNames('only', values.profile ?? values.only, rowNames),
+    targets: readNames('targets', values.targets, targetNames),
+    awake: values.awake ?? false,
+    profile: values.profile !== undefined,
   }
 }

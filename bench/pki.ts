@@ -8,10 +8,11 @@ export interface Pki {
   ca: Pem
   server: Pem
   alice: Pem
+  bob: Pem
 }
 
 export function makePki(): Pki {
-  const { ca, server, alice } = makeDemoPki()
+  const { ca, server, alice, bob } = makeDemoPki()
   const pem = ({ certificate, key }: Identity): Pem => ({ certificate, key })
-  return { ca: pem(ca), server: pem(server), alice: pem(alice) }
+  return { ca: pem(ca), server: pem(server), alice: pem(alice), bob: pem(bob) }
 }

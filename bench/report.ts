@@ -1,7 +1,7 @@
 // Builds tables from measurements. A ratio is taken within a round, in which both sides had the same machine; the tables have
 // the median of the rounds.
 import type { Measurement, Unit } from './measure.ts'
-import { type RowName, rows } from './rows.ts'
+import { type Load, type RowName, rows } from './rows.ts'
 import { type TargetName, targets } from './targets.ts'
 
 /** By row and target, one measurement for each round. */
@@ -14,11 +14,14 @@ interface Column {
 
 const KIB = 1024
 
-function median(values: number[]): number {
+function quantile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
-  const middle = (sorted.length - 1) / 2
-  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2
+  const at = (sorted.length - 1) * share
+  const [low = Number.NaN, high = Number.NaN] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]]
+  return low + (high - low) * (at % 1)
 }
+
+const median = (values: number[]) => quantile(values, 0.5)
 
 function write(value: number, digits: number): string {
   if (!Number.isFinite(value)) return '–'
@@ -32,14 +35,17 @@ const value = (heading: string, unit: Unit, digits: number, scale = 1): Column =
   cell: own => write(median(own.flatMap(({ values }) => values[unit] ?? [])) / scale, digits),
 })
 
-/** A column that compares the target's value with the floor's of the same round. */
+/** A column that compares the target's value with the floor's of the same round: the median, and the quartiles of the rounds. */
 const against = (heading: string, unit: Unit, digits: number, set: (own: number, floor: number) => number): Column => ({
   heading,
   cell: (own, floor) => {
     const rounds = own.map(({ values }, round) =>
       set(values[unit] ?? Number.NaN, floor[round]?.values[unit] ?? Number.NaN),
     )
-    return write(median(rounds.filter(Number.isFinite)), digits)
+    const finite = rounds.filter(Number.isFinite)
+    const spread =
+      finite.length > 2 ? ` (${write(quantile(finite, 0.25), digits)} to ${write(quantile(finite, 0.75), digits)})` : ''
+    return write(median(finite), digits) + spread
   },
 })
 
@@ -65,13 +71,14 @@ const line = (cells: string[]) => `| ${cells.join(' | ')} |`
 
 function buildTable(name: RowName, byTarget: Partial<Record<TargetName, Measurement[]>>): string {
   const { title, ...row } = rows[name]
+  const floors: Load['targets'] = row.targets
   const columns = 'load' in row ? loadColumns : idleColumns
   const entries = Object.entries(byTarget) as [TargetName, Measurement[]][]
   return [
     line([`**${title}**`, ...columns.map(({ heading }) => heading)]),
     line(['---', ...columns.map(() => '--:')]),
     ...entries.map(([target, own]) =>
-      line([targets[target].title, ...columns.map(({ cell }) => cell(own, byTarget.floor ?? []))]),
+      line([targets[target].title, ...columns.map(({ cell }) => cell(own, byTarget[floors[target] ?? target] ?? []))]),
     ),
   ].join('\n')
 }

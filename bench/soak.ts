@@ -25,7 +25,7 @@ export async function soak(
     const port = await server.ask('start', pki)
     const kinds = Object.entries(lanes) as [keyof typeof lanes, number][]
     for (const [at, [kind, connections]] of kinds.entries()) {
-      await loads[at]?.ask('aim', { aim: { port, needsToken: true }, pki })
+      await loads[at]?.ask('aim', { aim: { port, token: true, plain: false }, pki })
       await loads[at]?.ask('prepare', { kind, connections })
     }
     const seconds = minutes * 60

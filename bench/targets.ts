@@ -1,25 +1,57 @@
-// The servers that are compared, and the requests that each supports.
+// The servers that are compared, and how the load uses each.
+import type { Kind } from './load/lanes.ts'
+
 export interface Target {
   title: string
   file: URL
-  /** The protected resource: none, open to every client, or only for a token issued on the same connection. */
-  whoami: 'none' | 'open' | 'protected'
+  /** Arguments of its process. */
+  args?: readonly string[]
+  /** Whether the server speaks HTTP without TLS. */
+  plain?: true
+  /** Whether the load gets a token first, on the same connection, and sends it with each GET. */
+  token: boolean
+  /** A load of its own, for targets that compare clients and not servers. */
+  load?: Kind
 }
 
 const file = (name: string) => new URL(`targets/${name}.ts`, import.meta.url)
 
+const app = (title: string, ...args: string[]): Target => ({ title, file: file('app'), args, token: true })
+
 /** In this order within every round. */
 export const targets = {
-  floor: { title: 'bare Fastify, no tokens (**the floor**)', file: file('floor'), whoami: 'open' },
-  'floor-https': { title: 'bare Fastify, no HTTP/2 offered', file: file('floor-https'), whoami: 'open' },
-  tlsbound: { title: '**tlsbound**', file: file('tlsbound'), whoami: 'protected' },
-  'tlsbound-grants': {
-    title: '**tlsbound** with refresh tokens, in SQLite',
-    file: file('tlsbound-grants'),
-    whoami: 'protected',
+  floor: {
+    title: 'bare Fastify: the same octets on the wire, nothing verified (**the floor**)',
+    file: file('floor'),
+    token: true,
   },
-  jose: { title: 'Fastify + jose, verified on each request', file: file('jose'), whoami: 'protected' },
-  'oidc-provider': { title: 'node-oidc-provider 9', file: file('oidc-provider'), whoami: 'none' },
+  bare: { title: 'bare Fastify, requests without a token', file: file('floor'), token: false },
+  https: { title: 'bare Fastify, no HTTP/2 offered', file: file('floor-https'), token: true },
+  tlsbound: { title: '**tlsbound**', file: file('tlsbound'), token: true },
+  grants: { title: '**tlsbound** with refresh tokens, in SQLite', file: file('tlsbound-grants'), token: true },
+  jose: { title: 'Fastify + jose, verified on each request', file: file('jose'), token: true },
+  'oidc-provider': { title: 'node-oidc-provider 9', file: file('oidc-provider'), token: false },
+  sidecar: {
+    title: '**the sidecar** in front of tlsbound; the CPU time is its own',
+    file: file('sidecar'),
+    token: false,
+    plain: true,
+  },
+  undici: {
+    title: 'tlsbound, called with undici; the load is the client',
+    file: file('tlsbound'),
+    token: true,
+    load: 'undici',
+  },
+  client: { title: 'tlsbound, called with **createClient**', file: file('tlsbound'), token: true, load: 'client' },
+  fastify: app('Fastify', 'fastify'),
+  'fastify-bound': app('Fastify + **requireToken**', 'fastify', 'bound'),
+  express: app('Express', 'express'),
+  'express-bound': app('Express + **requireToken**', 'express', 'bound'),
+  koa: app('Koa', 'koa'),
+  'koa-bound': app('Koa + **requireToken**', 'koa', 'bound'),
+  hono: app('Hono', 'hono'),
+  'hono-bound': app('Hono + **requireToken**', 'hono', 'bound'),
 } as const satisfies Record<string, Target>
 
 export type TargetName = keyof typeof targets

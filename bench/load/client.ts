@@ -1,53 +1,106 @@
-// The load on a connection: alice requests a token, and reads her identity.
+// The load on a connection: a client requests a token, and uses it.
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { buildBindingProof, hashToken } from '../../src/core/binding-proof.ts'
+import { readKeyingMaterial } from '../../src/core/channel-binding.ts'
+import { readCertificate } from '../../src/core/presenter.ts'
 import type { Pki } from '../pki.ts'
 import { type Answer, Connection } from './connection.ts'
+import { type Http2Connection, openHttp2 } from './http2.ts'
 
 /** How to use a server under measurement. */
 export interface Aim {
   port: number
-  /** Whether GET needs a token that was issued on the same connection. */
-  needsToken: boolean
+  /** Whether to get a token first, on the same connection, and to send it with each GET. */
+  token: boolean
+  /** The server speaks HTTP without TLS. */
+  plain: boolean
 }
 
-const FORM = 'grant_type=client_credentials&client_id=alice&scope=notes%3Aread'
+/** alice gets JSON Web Tokens; bob gets opaque tokens, and is the resource server that introspects alice's. */
+export type Who = 'alice' | 'bob'
 
-const TOKEN_REQUEST = Buffer.from(
-  `POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${FORM.length}\r\n\r\n${FORM}`,
-)
+export const api = 'https://api.bench.example'
 
-const buildWhoamiRequest = (token: string | undefined): Buffer =>
+/** Returns a POST with a form. */
+export function buildPost(port: number, path: string, form: Record<string, string>): Buffer {
+  const body = new URLSearchParams(form).toString()
+  return Buffer.from(
+    `POST ${path} HTTP/1.1\r\nHost: localhost:${port}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+}
+
+export const buildTokenRequest = (port: number, who: Who, more: Record<string, string> = {}): Buffer =>
+  buildPost(port, '/oauth/token', { grant_type: 'client_credentials', client_id: who, scope: 'notes:read', ...more })
+
+/** Returns a GET with these header fields. */
+const buildGet = (port: number, fields: Record<string, string> = {}): Buffer =>
   Buffer.from(
-    `GET /api/whoami HTTP/1.1\r\nHost: localhost\r\n${token === undefined ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`,
+    `GET /api/whoami HTTP/1.1\r\nHost: localhost:${port}\r\n${Object.entries(fields)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}\r\n`,
   )
 
-function readToken({ status, body }: Answer): string {
-  const token = status === 200 ? JSON.parse(body).access_token : undefined
-  if (typeof token !== 'string') throw new Error(`expected a token, got ${status} ${body.slice(0, 200)}`)
-  return token
+interface TokenAnswer {
+  access_token: string
+  refresh_token?: string
+}
+
+function parseToken({ status, body }: Answer): TokenAnswer {
+  const answer = status === 200 ? JSON.parse(body) : undefined
+  if (typeof answer?.access_token !== 'string') throw new Error(`expected a token, got ${status} ${body.slice(0, 200)}`)
+  return answer
 }
 
 export class Client {
-  readonly tokenRequest = TOKEN_REQUEST
-  readonly #aim: Aim
-  readonly #secureContext: SecureContext
+  readonly aim: Aim
+  readonly pki: Pki
+  readonly #contexts: Partial<Record<Who, SecureContext>> = {}
+  #http2: Promise<Http2Connection> | undefined
 
-  constructor(aim: Aim, { alice }: Pki) {
-    this.#aim = aim
-    this.#secureContext = createSecureContext({
-      cert: alice.certificate,
-      key: alice.key,
-      minVersion: 'TLSv1.3',
-    })
+  constructor(aim: Aim, pki: Pki) {
+    this.aim = aim
+    this.pki = pki
   }
 
-  connect(): Promise<Connection> {
-    return Connection.open(this.#aim.port, this.#secureContext)
+  connect(who: Who = 'alice'): Promise<Connection> {
+    return Connection.open(this.aim.port, this.aim.plain ? undefined : this.#contextOf(who))
   }
 
-  /** Returns the request of the protected resource, and gets the token first if it needs one. */
-  async prepareWhoami(connection: Connection): Promise<Buffer> {
-    if (!this.#aim.needsToken) return buildWhoamiRequest(undefined)
-    return buildWhoamiRequest(readToken(await connection.exchange(this.tokenRequest)))
+  /** Returns the one HTTP/2 connection of this load. */
+  connectHttp2(): Promise<Http2Connection> {
+    this.#http2 ??= openHttp2(this.aim.port, this.#contextOf('alice'))
+    return this.#http2
+  }
+
+  async requestToken(connection: Connection, who: Who = 'alice', more?: Record<string, string>): Promise<TokenAnswer> {
+    return parseToken(await connection.exchange(buildTokenRequest(this.aim.port, who, more)))
+  }
+
+  /** Returns the request of the protected resource, and gets the token first if the server takes one. */
+  async prepareGet(connection: Connection, who?: Who): Promise<Buffer> {
+    if (!this.aim.token) return buildGet(this.aim.port)
+    const { access_token } = await this.requestToken(connection, who)
+    return buildGet(this.aim.port, { Authorization: `Bearer ${access_token}` })
+  }
+
+  /** Returns the request of the protected resource with a binding proof, which is valid for the life of the connection. */
+  async prepareProvenGet(connection: Connection): Promise<Buffer> {
+    const { access_token } = await this.requestToken(connection, 'alice', { token_binding: 'proof' })
+    const claims = {
+      ath: hashToken(access_token),
+      ekm: readKeyingMaterial(connection.tls()) ?? '',
+      iat: Math.floor(Date.now() / 1000),
+    }
+    const { certificate, key } = this.pki.alice
+    const { thumbprint } = readCertificate(new X509Certificate(certificate))
+    const proof = buildBindingProof(claims, createPrivateKey(key), thumbprint)
+    return buildGet(this.aim.port, { Authorization: `Bearer ${access_token}`, 'Session-Binding-Proof': proof })
+  }
+
+  #contextOf(who: Who): SecureContext {
+    const { certificate, key } = this.pki[who]
+    this.#contexts[who] ??= createSecureContext({ cert: certificate, key, minVersion: 'TLSv1.3' })
+    return this.#contexts[who]
   }
 }

@@ -1,6 +1,7 @@
-// One mutual-TLS 1.3 connection of the load: HTTP/1.1 over a bare socket, one request at a time, and only enough HTTP parsing
+// One connection of the load, with mutual TLS 1.3 or plain: HTTP/1.1 over a bare socket, one request at a time, and only enough HTTP parsing
 // to find the end of a response. This leaves the CPU time to the server.
-import { connect, type SecureContext, type TLSSocket } from 'node:tls'
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls'
 
 export interface Answer {
   status: number
@@ -16,12 +17,12 @@ const PATIENCE = 20_000 // milliseconds without a byte while a response is due
 const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)\r\n/i
 
 export class Connection {
-  readonly #socket: TLSSocket
+  readonly #socket: Socket
   #received = ''
   #waiting: Waiting | undefined
   #ended: Error | undefined
 
-  private constructor(socket: TLSSocket) {
+  private constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', chunk => this.#read(chunk))
     socket.on('error', error => this.#end(error))
@@ -29,27 +30,33 @@ export class Connection {
     socket.on('timeout', () => this.#waiting && socket.destroy(new Error('no response in time')))
   }
 
-  static open(port: number, secureContext: SecureContext): Promise<Connection> {
+  /** Without a context, the connection has no TLS. */
+  static open(port: number, secureContext: SecureContext | undefined): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({
-        host: '127.0.0.1',
-        port,
+      const where = { host: '127.0.0.1', port, timeout: PATIENCE }
+      const tls = {
         servername: 'localhost',
-        secureContext,
         ALPNProtocols: ['http/1.1'],
         rejectUnauthorized: false, // the bench started this server; verifying its certificate would take CPU time from it
-        timeout: PATIENCE,
-      })
+      }
+      const socket: Socket =
+        secureContext === undefined ? connectPlain(where) : connectTls({ ...where, ...tls, secureContext })
       const timer = setTimeout(() => socket.destroy(new Error('no handshake in time')), PATIENCE)
       socket.once('error', reject)
       socket.once('close', () => clearTimeout(timer))
-      socket.once('secureConnect', () => {
+      socket.once(secureContext === undefined ? 'connect' : 'secureConnect', () => {
         clearTimeout(timer)
         socket.off('error', reject)
         socket.setNoDelay()
         resolve(new Connection(socket))
       })
     })
+  }
+
+  /** @throws on a connection without TLS. */
+  tls(): TLSSocket {
+    if (this.#socket instanceof TLSSocket) return this.#socket
+    throw new Error('this connection has no TLS')
   }
 
   get isOpen(): boolean {

@@ -1,5 +1,7 @@
 // The kinds of load. A lane does one piece of work after the other; there are as many lanes as connections.
-import type { Client } from './client.ts'
+import { type Dispatcher, Pool, request } from 'undici'
+import { createClient } from '../../src/client/client.ts'
+import { api, buildPost, buildTokenRequest, type Client, type Who } from './client.ts'
 import type { Connection } from './connection.ts'
 
 /** Does one piece of work; returns the status of its last response. */
@@ -9,9 +11,9 @@ export type Lane = () => Promise<number>
 const longest = 60_000
 
 /** The same request repeatedly on a connection; each minute there is a new one, as clients have. */
-async function repeat(client: Client, prepare: (connection: Connection) => Promise<Buffer>): Promise<Lane> {
+async function repeat(client: Client, prepare: (connection: Connection) => Promise<Buffer>, who?: Who): Promise<Lane> {
   const open = async () => {
-    const connection = await client.connect()
+    const connection = await client.connect(who)
     return { connection, request: await prepare(connection), since: performance.now() }
   }
   let current = await open()
@@ -25,26 +27,100 @@ async function repeat(client: Client, prepare: (connection: Connection) => Promi
 }
 
 /** Keep-alive GET: the token, if any, was issued on this connection. */
-const get = (client: Client) => repeat(client, connection => client.prepareWhoami(connection))
+const get = (client: Client) => repeat(client, connection => client.prepareGet(connection))
+
+const opaque = (client: Client) => repeat(client, connection => client.prepareGet(connection, 'bob'), 'bob')
+
+const proof = (client: Client) => repeat(client, connection => client.prepareProvenGet(connection))
 
 /** Keep-alive POST to the token endpoint. */
-const token = (client: Client) => repeat(client, async () => client.tokenRequest)
+const token = (client: Client) => repeat(client, async () => buildTokenRequest(client.aim.port, 'alice'))
 
-/** A new connection each time, with a token if GET needs one, and one GET. */
+/** The introspection of one token of alice by bob. */
+async function introspect(client: Client): Promise<Lane> {
+  const prepare = async () => {
+    const alice = await client.connect()
+    const { access_token } = await client.requestToken(alice, 'alice', { resource: api })
+    alice.close()
+    return buildPost(client.aim.port, '/oauth/introspect', { client_id: 'bob', token: access_token })
+  }
+  return repeat(client, prepare, 'bob')
+}
+
+/** Each request uses the refresh token of the response before it. */
+async function refresh(client: Client): Promise<Lane> {
+  const connection = await client.connect()
+  let { refresh_token = '' } = await client.requestToken(connection)
+  return async () => {
+    const more = { grant_type: 'refresh_token', refresh_token }
+    const { status, body } = await connection.exchange(buildTokenRequest(client.aim.port, 'alice', more))
+    if (status === 200) refresh_token = JSON.parse(body).refresh_token
+    return status
+  }
+}
+
+/** A new connection each time, with a token if the server takes one, and one GET. */
 async function connect(client: Client): Promise<Lane> {
   return async () => {
     const connection = await client.connect()
     try {
-      return (await connection.exchange(await client.prepareWhoami(connection))).status
+      return (await connection.exchange(await client.prepareGet(connection))).status
     } finally {
       connection.close()
     }
   }
 }
 
-export const lanes = { get, token, connect }
+/** GET over HTTP/2; all lanes share one connection. */
+async function http2(client: Client): Promise<Lane> {
+  const connection = await client.connectHttp2()
+  const form = 'grant_type=client_credentials&client_id=alice&scope=notes%3Aread'
+  const post = { ':method': 'POST', ':path': '/oauth/token', 'content-type': 'application/x-www-form-urlencoded' }
+  const { status, body } = await connection.exchange(post, form)
+  if (status !== 200) throw new Error(`expected a token, got ${status} ${body.slice(0, 200)}`)
+  const headers = { ':path': '/api/whoami', authorization: `Bearer ${JSON.parse(body).access_token}` }
+  return async () => (await connection.exchange(headers)).status
+}
 
-export type Kind = keyof typeof lanes
+/** Does GETs with a client library; all lanes share its pool of connections. */
+const libraries = {
+  /** undici with a token that its user got; bound to the certificate, so that each connection of the pool may send it. */
+  async undici({ aim, pki }: Client, connections: number): Promise<Lane> {
+    const { certificate: cert, key } = pki.alice
+    const origin = `https://localhost:${aim.port}`
+    const dispatcher = new Pool(origin, { connections, pipelining: 1, connect: { cert, key, ca: pki.ca.certificate } })
+    const body = 'grant_type=client_credentials&client_id=alice&token_binding=certificate'
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const answer = await request(`${origin}/oauth/token`, { dispatcher, method: 'POST', headers, body })
+    const { access_token } = (await answer.body.json()) as { access_token: string }
+    return () => getWith(dispatcher, origin, { authorization: `Bearer ${access_token}` })
+  },
+  async client({ aim, pki }: Client, connections: number): Promise<Lane> {
+    const origin = `https://localhost:${aim.port}`
+    const identity = { ...pki.alice, ca: pki.ca.certificate }
+    const client = createClient({ origin, identity, tokenBinding: 'certificate', http2: false, connections })
+    return () => getWith(client.dispatcher, origin, {})
+  },
+}
+
+async function getWith(dispatcher: Dispatcher, origin: string, headers: Record<string, string>): Promise<number> {
+  const { statusCode, body } = await request(`${origin}/api/whoami`, { dispatcher, headers })
+  await body.text()
+  return statusCode
+}
+
+const lanes = { get, opaque, proof, token, introspect, refresh, connect, http2 }
+
+export type Kind = keyof typeof lanes | keyof typeof libraries
+
+/** Prepares as many lanes as there are connections. */
+export async function prepareLanes(client: Client, kind: Kind, connections: number): Promise<Lane[]> {
+  if (kind === 'undici' || kind === 'client') {
+    const lane = await libraries[kind](client, connections)
+    return Array.from({ length: connections }, () => lane)
+  }
+  return Promise.all(Array.from({ length: connections }, () => lanes[kind](client)))
+}
 
 /** Opens `count` connections, a few at a time, optionally uses each once, and leaves them open. */
 export async function openIdle(client: Client, count: number, used: boolean): Promise<Connection[]> {
@@ -55,7 +131,7 @@ export async function openIdle(client: Client, count: number, used: boolean): Pr
       const connection = await client.connect()
       connections.push(connection)
       if (!used) continue
-      const { status } = await connection.exchange(await client.prepareWhoami(connection))
+      const { status } = await connection.exchange(await client.prepareGet(connection))
       if (status !== 200) throw new Error(`status ${status} on an idle connection`)
     }
   }

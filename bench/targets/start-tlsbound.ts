@@ -6,15 +6,16 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { main } from '../../src/process/main.ts'
+import { api, type Who } from '../load/client.ts'
 import type { Pki } from '../pki.ts'
 
-const buildAlice = (grantTypes: readonly string[]) => ({
-  client_id: 'alice',
+const register = (name: Who, more: object) => ({
+  client_id: name,
   token_endpoint_auth_method: 'tls_client_auth',
-  tls_client_auth_subject_dn: 'CN=alice',
+  tls_client_auth_subject_dn: `CN=${name}`,
   scope: 'notes:read',
-  grant_types: grantTypes,
-  token_bindings: ['connection'],
+  token_bindings: ['connection', 'certificate', 'proof'],
+  ...more,
 })
 
 async function findFreePort(): Promise<string> {
@@ -32,19 +33,23 @@ function write(name: string, text: string): string {
   return name
 }
 
-/** Starts it with alice registered for these grants; resolves with its port. */
+/** Starts it with alice registered for these grants, and bob for opaque tokens; resolves with its port. */
 export async function startTlsbound({ ca, server }: Pki, grantTypes: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   process.chdir(folder)
   const port = await findFreePort()
+  const clients = [
+    register('alice', { grant_types: grantTypes }),
+    register('bob', { access_token_format: 'opaque', resource: api }),
+  ]
   await main({
     TLSBOUND_PORT: port,
     TLSBOUND_OPS_PORT: '0',
     TLSBOUND_TLS_CERT_FILE: write('server.crt', server.certificate),
     TLSBOUND_TLS_KEY_FILE: write('server.key', server.key),
     TLSBOUND_TLS_CLIENT_CA_FILE: write('ca.crt', ca.certificate),
-    TLSBOUND_CLIENTS_FILE: write('clients.json', JSON.stringify([buildAlice(grantTypes)])),
+    TLSBOUND_CLIENTS_FILE: write('clients.json', JSON.stringify(clients)),
   })
   return Number(port)
 }

@@ -1,6 +1,7 @@
 // Shared by every server under measurement: its TLS, and the questions it answers.
 import { constants } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
+import { type Profiler, Session } from 'node:inspector/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { answer } from '../child.ts'
 import type { Pki } from '../pki.ts'
@@ -34,6 +35,8 @@ export type TargetQuestions = {
   start(pki: Pki): Promise<number>
   usage(_: null): Usage
   collectGarbage(_: null): Promise<void>
+  startProfile(_: null): Promise<void>
+  stopProfile(_: null): Promise<Profiler.Profile>
 }
 
 function countFiles(): number {
@@ -42,6 +45,7 @@ function countFiles(): number {
 
 /** `start` listens on 127.0.0.1 and returns the port. */
 export function serveTarget(start: (pki: Pki) => Promise<number>): void {
+  const session = new Session()
   const questions: TargetQuestions = {
     start,
     usage: () => {
@@ -60,6 +64,12 @@ export function serveTarget(start: (pki: Pki) => Promise<number>): void {
         await pause(100)
       }
     },
+    startProfile: async () => {
+      session.connect()
+      await session.post('Profiler.enable')
+      await session.post('Profiler.start')
+    },
+    stopProfile: async () => (await session.post('Profiler.stop')).profile,
   }
   answer(questions)
 }
