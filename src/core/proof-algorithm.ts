@@ -1,6 +1,7 @@
 // Signatures with the key of a TLS certificate, which determines the algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
 // Only for binding proofs; keys/token-keys.ts signs access tokens.
-import { constants, type KeyObject, sign, type VerifyKeyObjectInput, verify } from 'node:crypto'
+import { constants, type KeyObject, sign, verify } from 'node:crypto'
+import { type EcdsaHash, signEcdsa, verifyEcdsa } from './ecdsa.ts'
 
 export type ProofAlgorithm = 'ES256' | 'ES384' | 'EdDSA' | 'PS256' | 'RS256'
 
@@ -33,7 +34,9 @@ export function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObje
 
 /** Signs with a private key. */
 export function signProof(algorithm: ProofAlgorithm, data: Buffer, key: KeyObject): Buffer {
-  return sign(hashes[algorithm], data, { ...forms[algorithm], key })
+  const hash = ecdsaHashes[algorithm]
+  if (hash !== undefined) return signEcdsa(hash, data, key)
+  return algorithm === 'EdDSA' ? sign(undefined, data, key) : sign('sha256', data, { ...paddings[algorithm], key })
 }
 
 /** Returns whether a signature is valid. The caller must pass an algorithm of the key. */
@@ -43,16 +46,17 @@ export function verifyProofSignature(
   key: KeyObject,
   signature: Buffer,
 ): boolean {
-  return verify(hashes[algorithm], data, { ...forms[algorithm], key }, signature)
+  const hash = ecdsaHashes[algorithm]
+  if (hash !== undefined) return verifyEcdsa(hash, data, key, signature)
+  return algorithm === 'EdDSA'
+    ? verify(undefined, data, key, signature)
+    : verify('sha256', data, { ...paddings[algorithm], key }, signature)
 }
 
-const hashes = { ES256: 'sha256', ES384: 'sha384', EdDSA: undefined, PS256: 'sha256', RS256: 'sha256' } as const
+const ecdsaHashes: Readonly<Partial<Record<ProofAlgorithm, EcdsaHash>>> = { ES256: 'sha256', ES384: 'sha384' }
 
-/** RFC 7518 §3.4: r and s side by side. §3.5: a salt as long as the hash. */
-const forms: Readonly<Record<ProofAlgorithm, Omit<VerifyKeyObjectInput, 'key'>>> = {
-  ES256: { dsaEncoding: 'ieee-p1363' },
-  ES384: { dsaEncoding: 'ieee-p1363' },
-  EdDSA: {},
+/** RFC 7518 §3.5: a salt as long as the hash. */
+const paddings: Readonly<Record<string, object>> = {
   PS256: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST },
   RS256: { padding: constants.RSA_PKCS1_PADDING },
 }

@@ -1,10 +1,13 @@
 // Keys that sign and verify access tokens, as JSON Web Keys (RFC 7517), each with exactly one algorithm (RFC 8725 §3.1).
-// Uses @fastify/jwt with one namespace for each key, so that each key is parsed only once.
-import { createPrivateKey, createPublicKey, generateKeyPair, hash, type JsonWebKey } from 'node:crypto'
+// Uses @fastify/jwt with one namespace for each key, so that each key is parsed only once. Only ES256, the default, goes around
+// it, which saves a fifth of the time of a signature and of a verification: with Node 24.21 it is 38 µs instead of 46, and 84 µs
+// instead of 107 (medians, in turn, with 400 octets of claims).
+import { createPrivateKey, createPublicKey, generateKeyPair, hash, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
-import jwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt'
+import jwt, { type FastifyJWTOptions } from '@fastify/jwt'
 import Fastify from 'fastify'
-import { hasLowS, withLowS } from '../core/compact-jws.ts'
+import { hasLowS, isCanonical, parseObject, withLowS } from '../core/compact-jws.ts'
+import { signEcdsa, verifyEcdsa } from '../core/ecdsa.ts'
 import type { Scheduled } from '../core/key-schedule.ts'
 
 export const algorithms = ['ES256', 'EdDSA', 'RS256'] as const
@@ -45,14 +48,8 @@ type KeyLike = { export(options: { format: 'jwk' }): JsonWebKey }
 
 /** Imports private keys. @throws Error naming the first invalid key. */
 export async function importSigningKeys(jwks: readonly TokenJwk[]): Promise<SigningKey[]> {
-  const found = await createJwts(
-    jwks.map(jwk => ({
-      secret: { private: privatePem(jwk), public: publicPem(jwk) },
-      sign: { algorithm: jwk.alg, header: { typ: 'at+jwt', alg: jwk.alg, kid: jwk.kid } },
-      verify: verificationOf(jwk),
-    })),
-  )
-  return jwks.map((jwk, index) => buildSigningKey(jwk, found[index] as JWT))
+  const found = await createJwts(jwks, importPrivateKey)
+  return jwks.map((jwk, index) => buildSigningKey(jwk, found[index] as Jws))
 }
 
 /** Imports one private key. */
@@ -63,9 +60,8 @@ export async function importSigningKey(jwk: TokenJwk): Promise<SigningKey> {
 
 /** Imports public keys. @throws Error naming the first invalid key. */
 export async function importVerificationKeys(jwks: readonly TokenJwk[]): Promise<VerificationKey[]> {
-  const options = jwks.map(jwk => ({ secret: { public: publicPem(jwk) }, verify: verificationOf(jwk) }))
-  const found = await createJwts(options)
-  return jwks.map((jwk, index) => buildVerificationKey(jwk, found[index] as JWT))
+  const found = await createJwts(jwks, () => undefined)
+  return jwks.map((jwk, index) => buildVerificationKey(jwk, found[index] as Jws))
 }
 
 /** Imports one public key. */
@@ -74,57 +70,99 @@ export async function importVerificationKey(jwk: TokenJwk): Promise<Verification
   return key as VerificationKey
 }
 
-/** Creates the signers of @fastify/jwt on one Fastify instance. An instance for each key would dominate the start time. */
-async function createJwts(options: readonly FastifyJWTOptions[]): Promise<JWT[]> {
-  const app = Fastify()
-  const nameOf = (index: number) => `key${index}`
-  for (const [index, one] of options.entries()) app.register(jwt, { ...one, namespace: nameOf(index) })
-  await app.ready()
-  const { jwt: byName } = app as unknown as { readonly jwt: Readonly<Record<string, JWT>> }
-  return options.map((_, index) => byName[nameOf(index)] as JWT)
+interface Jws {
+  sign(claims: object): string
+  /** Returns the claims. Throws, or returns undefined, for a token that this key did not sign. */
+  verify(token: string): Record<string, unknown> | undefined
 }
 
-// access-token.ts verifies the times, and connection.ts caches tokens per connection; @fastify/jwt must do neither.
-const verificationOf = ({ alg }: TokenJwk) => ({
-  algorithms: [alg],
-  ignoreExpiration: true,
-  ignoreNotBefore: true,
-  cache: false,
-})
+const headerOf = ({ alg, kid }: TokenJwk) => ({ typ: 'at+jwt', alg, kid })
 
-function buildSigningKey(jwk: TokenJwk, signer: JWT): SigningKey {
-  const key: SigningKey = {
-    ...buildVerificationKey(jwk, signer),
-    nbf: jwk.nbf,
-    exp: jwk.exp,
-    publicJwk: toPublic(jwk),
-    sign: claims => {
-      const token = signer.sign(claims)
-      if (jwk.alg !== 'ES256') return token
-      const at = token.lastIndexOf('.') + 1
-      return token.slice(0, at) + withLowS(Buffer.from(token.slice(at), 'base64url')).toString('base64url')
+/**
+ * Creates the signers of all keys, those of @fastify/jwt on one Fastify instance. An instance for each key would dominate the
+ * start time.
+ */
+async function createJwts(
+  jwks: readonly TokenJwk[],
+  privateKeyOf: (jwk: TokenJwk) => KeyObject | undefined,
+): Promise<Jws[]> {
+  const app = Fastify()
+  const own = new Map<string, Jws>()
+  for (const [index, jwk] of jwks.entries()) {
+    const [namespace, publicKey, privateKey] = [`key${index}`, importPublicKey(jwk), privateKeyOf(jwk)]
+    if (jwk.alg === 'ES256') own.set(namespace, createEs256(jwk, publicKey, privateKey))
+    else app.register(jwt, { namespace, ...buildOptions(jwk, publicKey, privateKey) })
+  }
+  await app.ready()
+  const { jwt: registered } = app as unknown as { readonly jwt?: Readonly<Record<string, Jws>> }
+  return jwks.map((_, index) => (own.get(`key${index}`) ?? registered?.[`key${index}`]) as Jws)
+}
+
+function buildOptions(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject | undefined): FastifyJWTOptions {
+  return {
+    secret: {
+      public: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      ...(privateKey && { private: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }),
+    },
+    ...(privateKey && { sign: { algorithm: jwk.alg, header: headerOf(jwk) } }),
+    // access-token.ts verifies the times, and connection.ts caches tokens per connection; @fastify/jwt must do neither.
+    verify: { algorithms: [jwk.alg], ignoreExpiration: true, ignoreNotBefore: true, cache: false },
+  }
+}
+
+/** Signs and verifies with ES256. Each token has one signature: the one with the lower s. */
+function createEs256(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject | undefined): Jws {
+  const header = encode(JSON.stringify(headerOf(jwk)))
+  return {
+    sign(claims) {
+      const input = `${header}.${encode(JSON.stringify(claims))}`
+      const signature = signEcdsa('sha256', Buffer.from(input, 'latin1'), privateKey as KeyObject)
+      return `${input}.${withLowS(signature).toString('base64url')}`
+    },
+    verify(token) {
+      const [head = '', payload = '', text = '', ...more] = token.split('.')
+      const signature = Buffer.from(text, 'base64url')
+      const isEs256 = head === header || parseObject(decode(head))?.alg === 'ES256'
+      if (more.length > 0 || !isEs256 || !isCanonical(text) || !hasLowS(signature)) return undefined
+      const isSigned = verifyEcdsa('sha256', Buffer.from(`${head}.${payload}`, 'latin1'), publicKey, signature)
+      return isSigned ? parseObject(decode(payload)) : undefined
     },
   }
-  if (key.verify(key.sign({})) === undefined)
-    throw new Error(`key ${jwk.kid}: the private key does not belong to the public key`)
+}
+
+function buildSigningKey(jwk: TokenJwk, jws: Jws): SigningKey {
+  const { nbf, exp } = jwk
+  const sign = (claims: object) => jws.sign(claims)
+  const key: SigningKey = { ...buildVerificationKey(jwk, jws), nbf, exp, publicJwk: toPublic(jwk), sign }
+  if (!canSign(key)) throw new Error(`key ${jwk.kid}: the private key does not belong to the public key`)
   return key
 }
 
-function buildVerificationKey({ kid, alg }: TokenJwk, verifier: JWT): VerificationKey {
+function canSign(key: SigningKey): boolean {
+  try {
+    return key.verify(key.sign({})) !== undefined
+  } catch {
+    return false // the cause could quote the key
+  }
+}
+
+function buildVerificationKey({ kid, alg }: TokenJwk, jws: Jws): VerificationKey {
   return {
     kid,
     algorithm: alg,
     verify: token => {
-      if (alg === 'ES256' && !hasLowS(Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url')))
-        return undefined
       try {
-        return verifier.verify<Record<string, unknown>>(token)
+        return jws.verify(token)
       } catch {
         return undefined // every error means that this server did not issue the token
       }
     },
   }
 }
+
+const encode = (text: string) => Buffer.from(text).toString('base64url')
+
+const decode = (text: string) => Buffer.from(text, 'base64url').toString()
 
 /** Parses a JSON Web Key for tokens. @throws Error that describes what is invalid. */
 export function parseTokenJwk(value: unknown): TokenJwk {
@@ -152,22 +190,22 @@ function toPublic({ kid, alg, use, kty, crv, x, y, n, e }: TokenJwk): TokenJwk {
   return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg, use }))
 }
 
-function privatePem(jwk: TokenJwk): string {
-  return readKey(jwk, () => createPrivateKey({ key: jwk, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' }))
+function importPrivateKey(jwk: TokenJwk): KeyObject {
+  return importKey(jwk, () => createPrivateKey({ key: jwk, format: 'jwk' }))
 }
 
-function publicPem(jwk: TokenJwk): string {
-  return readKey(jwk, () => {
+function importPublicKey(jwk: TokenJwk): KeyObject {
+  return importKey(jwk, () => {
     const key = createPublicKey({ key: toPublic(jwk), format: 'jwk' })
     const { modulusLength = 2048, publicExponent = 65_537n } = key.asymmetricKeyDetails ?? {}
     if (modulusLength < 2048 || publicExponent < 65_537n || publicExponent % 2n === 0n) throw new RangeError('weak')
-    return key.export({ type: 'spki', format: 'pem' })
+    return key
   })
 }
 
-function readKey(jwk: TokenJwk, read: () => string | Buffer): string {
+function importKey(jwk: TokenJwk, read: () => KeyObject): KeyObject {
   try {
-    return read().toString()
+    return read()
   } catch {
     throw new Error(`key ${jwk.kid}: not a usable key`) // the cause could quote the key
   }
