@@ -144,7 +144,7 @@ t.test('accepts only the low-s form of the two equivalent signatures (JW11)', as
   t.same(withLowS(low), low)
 })
 
-t.test('places the boundary between (n − 1) / 2 and the next number', async t => {
+t.test('treats s as low up to (n − 1) / 2, and as high from the next number', async t => {
   const half = p256Order / 2n
   const withS = (s: bigint) => Buffer.concat([Buffer.alloc(32, 0xff), numberBytes(s)])
   for (const s of [0n, 1n, half - 1n, half]) t.ok(hasLowS(withS(s)), `${s}`)

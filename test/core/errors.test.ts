@@ -317,7 +317,7 @@ t.test('has for every reason a row and a description without quotes and backslas
 })
 
 for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][])
-  t.test(`answers ${reason} as the specifications require (N-14, N-40, N-46, N-52)`, async t => {
+  t.test(`responds with ${reason} as the specifications require (N-14, N-40, N-46, N-52)`, async t => {
     for (const { at, error, status, meet } of cases) {
       const before = events.length
       const answer = await meet()

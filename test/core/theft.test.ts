@@ -11,7 +11,7 @@ const possible = { suspicion: 'possible', patience: 0, most: 'revoke_token' } as
 const repeatable = { suspicion: 'possible', patience: 2, most: 'revoke_token' } as const
 const alert = { suspicion: 'possible', patience: 0, most: 'alert' } as const
 
-t.test('never takes a certificate renewal or reconnect of an honest client for certain theft', async t => {
+t.test('never classifies a certificate renewal or reconnect of an honest client as certain theft', async t => {
   for (const [what, reason, detail, came, expected] of [
     [
       'a renewed certificate with an old token',
@@ -64,7 +64,7 @@ t.test('never takes a certificate renewal or reconnect of an honest client for c
         t.not(suspect(reason, detail, came)?.suspicion, 'certain', `${reason} ${detail} ${came}`)
 })
 
-t.test('is certain of theft when a valid token arrives with the certificate of another client, or none', async t => {
+t.test('classifies a valid token with the certificate of another client, or none, as certain theft', async t => {
   for (const came of ['other_certificate', 'no_certificate'] as const)
     for (const [reason, detail] of [
       ['no_certificate', 'not_sent'],

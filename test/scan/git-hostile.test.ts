@@ -70,7 +70,7 @@ t.test('reads no file that a configuration names', async t => {
     }
 })
 
-t.test('blocks in git itself on a file that a configuration names (control)', t => {
+t.test('shows that git itself blocks on a file that a configuration names (control)', t => {
   const { folder, git, own } = makeVictim(t)
   makeFifo(join(own, 'fifo'))
   git('config', 'diff.orderFile', join(own, 'fifo'))
