@@ -45,7 +45,7 @@ function word(value: unknown): string | undefined {
   return typeof value === 'string' && /^[\w.:-]{1,40}$/.test(value) ? value : undefined
 }
 
-/** Returns whether an error says nothing about the server, because no request was sent. */
+/** Returns whether an error has its cause in the lab, because no request was sent. */
 export function isOurs(error: unknown): boolean {
   return error instanceof NotTried || error instanceof TypeError || isOurRefusal(error)
 }

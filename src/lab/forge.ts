@@ -25,7 +25,7 @@ export function readToken(token: string): TokenParts {
     if (signature === undefined || more.length > 0) throw new SyntaxError('not three segments')
     return { header: decode(header), claims: decode(claims), input: `${header}.${claims}`, signature }
   } catch {
-    throw new NotTried('its tokens are not JWTs, so their claims cannot be changed')
+    throw new NotTried('the tokens of the server are not JWTs, so their claims cannot be changed')
   }
 }
 

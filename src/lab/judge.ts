@@ -18,7 +18,7 @@ export function judge(scenario: Scenario, { controls, thefts }: Evidence, level:
 
   const broken = controls.find(({ result }) => result !== 'accepted')
   if (broken !== undefined) return find('not tried', `the control failed: ${tell(broken)}`)
-  if (thefts.length === 0) return find('not tried', 'nothing was tried')
+  if (thefts.length === 0) return find('not tried', 'no attempt was made')
   const fault = thefts.find(({ result }) => result === 'fault')
   if (fault !== undefined) return find('failed', `a server error is not a refusal: ${tell(fault)}`)
   const accepted = thefts.find(({ result }) => result === 'accepted')

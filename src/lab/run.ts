@@ -38,13 +38,16 @@ export async function runLab(
 async function play(scenario: Scenario, stage: Stage): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NotTried(`it took more than ${scenarioTimeout / 1000} s`)), scenarioTimeout)
+    timer = setTimeout(
+      () => reject(new NotTried(`the scenario took more than ${scenarioTimeout / 1000} s`)),
+      scenarioTimeout,
+    )
   })
   try {
     return judge(scenario, await Promise.race([scenario.run(stage), late]), stage.level)
   } catch (error) {
     const { message } = error as Error
-    const evidence = error instanceof NotTried ? message : `it could not run: ${message}`
+    const evidence = error instanceof NotTried ? message : `the scenario could not run: ${message}`
     return { scenario, outcome: 'not tried', evidence, controls: [], thefts: [] }
   } finally {
     clearTimeout(timer)

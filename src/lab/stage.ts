@@ -70,7 +70,7 @@ export class Stage {
   /** Opens a connection to an endpoint, possibly at another origin than the resource. */
   async connectTo(to: URL, who: Identity | null, options: Partial<ConnectTlsOptions> = {}): Promise<Played> {
     if (this.connections >= this.options.maximumConnections)
-      throw new NotTried(`it needs more than ${this.options.maximumConnections} connections`)
+      throw new NotTried(`the scenario needs more than ${this.options.maximumConnections} connections`)
     if (this.options.pause > 0) await new Promise(resolve => setTimeout(resolve, this.options.pause))
     const { tls, http, cast } = this.options
     const connection = await openConnection(
@@ -179,7 +179,7 @@ export class Stage {
   async wait(seconds: number): Promise<void> {
     const { wait } = this.options
     if (wait !== undefined) return wait(seconds)
-    if (seconds > maximumWait) throw new NotTried(`it would have to wait ${seconds} s`)
+    if (seconds > maximumWait) throw new NotTried(`the scenario would have to wait ${seconds} s`)
     await new Promise(resolve => setTimeout(resolve, seconds * 1000))
   }
 

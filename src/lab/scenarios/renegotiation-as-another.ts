@@ -22,7 +22,7 @@ export const scenario: Scenario = {
     const thief = requireOther(stage)
     const client = await connectOpenssl(stage, stage.cast.alice)
     const token = await stage.tokenFor(client)
-    const controls = [await attempt('before it', () => stage.use(client, token))]
+    const controls = [await attempt('before the renegotiation', () => stage.use(client, token))]
     const proof = stage.level === 'proof' ? { proof: client.prove(token) } : {}
     client.renegotiateAs(thief)
     const thefts = [

@@ -23,7 +23,7 @@ export const scenario: Scenario = {
     const other = await stage.victim()
     await revoke(stage, victim)
     await untilRefused(() => use(victim.token))
-    const thefts = [await attempt('as it is', () => use(victim.token))]
+    const thefts = [await attempt('unchanged', () => use(victim.token))]
     const connect = async () => ({ connection: await stage.connect(stage.cast.alice) })
     // If its own connection has ended, another one with the same certificate is equivalent below level connection.
     const open = async () => (victim.connection.isOpen() ? victim : connect())
@@ -34,13 +34,17 @@ export const scenario: Scenario = {
       )),
     )
     return {
-      controls: [...controls, await attempt('another one', () => stage.use(other.connection, other.token))],
+      controls: [...controls, await attempt('another token', () => stage.use(other.connection, other.token))],
       thefts,
     }
   },
 }
 
-const schemes = { 'in small letters': 'bearer ', 'in capitals': 'BEARER ', 'behind two spaces': 'Bearer  ' }
+const schemes = {
+  'with the scheme in lower case': 'bearer ',
+  'with the scheme in upper case': 'BEARER ',
+  'with two spaces after the scheme': 'Bearer  ',
+}
 
 /** @throws NotTried when the server revokes no access tokens. */
 async function revoke(stage: Stage, { connection, token }: Client): Promise<void> {

@@ -10,10 +10,11 @@ import { openThief, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'same-port',
-  sentence: 'When the client of a token has left, it is used on a connection from the same address and port.',
+  sentence:
+    'After the client of a token has disconnected, the token is used on a connection from the same address and port.',
   stolen: 'the token, at level proof also a proof',
   thief: 'their own certificate; at level proof and connection the certificate and the private key of its client',
-  control: 'the token before its client leaves',
+  control: 'the token before its client disconnects',
   expected: 'refused: an address does not identify a connection',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -33,7 +34,7 @@ async function play(stage: Stage): ReturnType<Scenario['run']> {
   const first = await connectTcp(stage, endpointOf(stage.options.profile.resource))
   const connection = await stage.connect(stage.cast.alice, { socket: first })
   const client = { connection, token: await stage.tokenFor(connection) }
-  const controls = [await attempt('before its client left', () => stage.use(connection, client.token))]
+  const controls = [await attempt('before its client disconnected', () => stage.use(connection, client.token))]
   const loot = steal(stage, client)
   const ends = endsOf(first)
   first.resetAndDestroy() // after a regular close the port stays occupied for a minute
