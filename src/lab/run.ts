@@ -15,11 +15,11 @@ export interface Report {
 /** Milliseconds that one scenario may take. */
 const scenarioTimeout = 20_000
 
-/** Runs `scenarios`. `tell` receives each finding. */
+/** Runs `scenarios`. `onFinding` receives each finding. */
 export async function runLab(
   scenarios: readonly Scenario[],
   options: StageOptions,
-  tell: (finding: Finding) => void = () => {},
+  onFinding: (finding: Finding) => void = () => {},
 ): Promise<Report> {
   const begun = performance.now()
   const findings: Finding[] = []
@@ -30,7 +30,7 @@ export async function runLab(
     stage.clear()
     connections += stage.connections
     findings.push(finding)
-    tell(finding)
+    onFinding(finding)
   }
   return { findings, connections, duration: performance.now() - begun }
 }

@@ -4,7 +4,7 @@ import type { ProofClaims } from '../core/binding-proof.ts'
 import { readKeyingMaterial } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { ConnectTlsOptions } from '../outgoing/connect.ts'
-import { NotTried, tellAnswer } from './attempt.ts'
+import { describeAnswer, NotTried } from './attempt.ts'
 import { buildProof, type Cast, type Identity } from './cast.ts'
 import { buildCredentials } from './client-authentication.ts'
 import { type Answer, type Call, type Connection, endpointOf, openConnection } from './connection.ts'
@@ -119,7 +119,7 @@ export class Stage {
   async token(connection: Speaker, parameters: Readonly<Record<string, string>> = {}): Promise<string> {
     const answer = await this.requestToken(connection, parameters)
     const token: unknown = answer.body?.access_token
-    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${tellAnswer(answer)}`)
+    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${describeAnswer(answer)}`)
     return token
   }
 

@@ -74,7 +74,7 @@ async function play(faults: readonly FaultName[], where: LabOptions, ids: readon
       findings.map(({ scenario: { id }, outcome, evidence }) => ({
         id,
         outcome,
-        told: `${describeSetting(setting)}: ${evidence}`,
+        description: `${describeSetting(setting)}: ${evidence}`,
       })),
     )
   } finally {
@@ -86,13 +86,14 @@ for (const [faults, where, ...ids] of caught)
   t.test(`catches a server that ${[faults].flat().join(' and ')}`, async t => {
     const found = await play([faults].flat(), where, ids)
     t.equal(found.length, ids.length)
-    for (const { id, outcome, told } of found) t.equal(outcome, 'failed', `${id}, ${told}`)
+    for (const { id, outcome, description } of found) t.equal(outcome, 'failed', `${id}, ${description}`)
   })
 
 t.test('passes the same scenarios at the same levels against a server without faults', async t => {
   for (const where of [certificate, proof, connection, older]) {
     const ids = caught.filter(([, there]) => there === where).flatMap(([, , ...ids]) => ids)
-    for (const { id, outcome, told } of await play([], where, ids)) t.equal(outcome, 'passed', `${id}, ${told}`)
+    for (const { id, outcome, description } of await play([], where, ids))
+      t.equal(outcome, 'passed', `${id}, ${description}`)
   }
 })
 

@@ -28,10 +28,10 @@ const { user, system } = process.cpuUsage(before)
 t.test('rejects every theft that a level promises to stop', async t => {
   t.equal(runs.length, 12)
   for (const run of runs) t.equal(run.findings.length, scenarios.length, describeSetting(run))
-  const told = listFindings(runs, 'failed').map(
+  const problems = listFindings(runs, 'failed').map(
     ({ finding: { scenario, evidence }, run }) => `${scenario.id}, ${describeSetting(run)}: ${evidence}`,
   )
-  t.same(told, [])
+  t.same(problems, [])
 })
 
 /** Returns the required outcome of a scenario against tlsbound. */

@@ -1,5 +1,5 @@
 // A token expires at its exp, also on a connection that has used it many times.
-import { attempt, NotTried, tellAnswer } from '../attempt.ts'
+import { attempt, describeAnswer, NotTried } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { steal } from '../thief.ts'
 
@@ -19,7 +19,7 @@ export const scenario: Scenario = {
     const issuer = await stage.reach(stage.options.profile.tokenEndpoint, connection)
     const answer = await stage.requestToken(issuer)
     const { access_token: token, expires_in: lifetime } = answer.body ?? {}
-    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${tellAnswer(answer)}`)
+    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${describeAnswer(answer)}`)
     if (typeof lifetime !== 'number') throw new NotTried('the token response has no expires_in')
     const loot = steal(stage, { connection, token })
     const use = (what: string) => attempt(what, () => connection.call(stage.resourcePath, loot))

@@ -40,7 +40,7 @@ export const scenario: Scenario = {
           return stage.use(connection, signToken({ ...kept, ...changes }, claims, key))
         },
       )
-      if (canary !== undefined) thefts.push(canary.tell())
+      if (canary !== undefined) thefts.push(canary.report())
       return { controls: [...controls, await control()], thefts }
     } finally {
       canary?.server.close()
@@ -83,7 +83,7 @@ function isHere({ options }: Stage): boolean {
 }
 
 /** Serves the thief's keys, and reports whether they were requested. */
-async function openCanary(keys: object): Promise<{ server: Server; address: string; tell: () => Attempt }> {
+async function openCanary(keys: object): Promise<{ server: Server; address: string; report: () => Attempt }> {
   let asked = 0
   const server = createServer((_request, response) => {
     asked += 1
@@ -91,10 +91,10 @@ async function openCanary(keys: object): Promise<{ server: Server; address: stri
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`
-  const tell = (): Attempt => ({
+  const report = (): Attempt => ({
     what: 'the URL of the thief',
     result: asked > 0 ? 'accepted' : 'refused',
     seen: asked > 0 ? `requested ${asked} times` : 'not requested',
   })
-  return { server, address, tell }
+  return { server, address, report }
 }

@@ -1,5 +1,5 @@
 // A revoked token must stay revoked in every spelling: its claims identify it, not its text.
-import { attempt, NotTried, tellAnswer } from '../attempt.ts'
+import { attempt, describeAnswer, NotTried } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
 import { spellings } from '../spellings.ts'
@@ -53,7 +53,7 @@ async function revoke(stage: Stage, { connection, token }: Client): Promise<void
   const at = await stage.reach(revocationEndpoint, connection)
   const form = { client_id: connection.who?.clientId ?? '', token, token_type_hint: 'access_token' }
   const answer = await stage.post(at, revocationEndpoint, form)
-  if (answer.status !== 200) throw new NotTried(`the server does not revoke such a token: ${tellAnswer(answer)}`)
+  if (answer.status !== 200) throw new NotTried(`the server does not revoke such a token: ${describeAnswer(answer)}`)
 }
 
 /** Servers of a group have one second to notify each other. */
