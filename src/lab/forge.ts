@@ -1,4 +1,4 @@
-// Takes tokens apart and reassembles them: what anyone with a JWT can do to it. RFC 7515 §7.1.
+// Splits tokens and assembles changed ones, as anyone with a JWT can. RFC 7515 §7.1.
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readChannelBindings } from '../core/channel-binding.ts'
 import { type Confirmation, confirm } from '../core/confirmation.ts'

@@ -1,5 +1,5 @@
-// Requests that are valid for the thief and contain stolen credentials as well. It is a theft only if the server takes
-// the thief for the victim, which its response shows.
+// Requests that are valid for the thief and contain stolen credentials as well. It is a theft only if the server identifies
+// the thief as the victim, which its response shows.
 import { type Attempt, attempt } from './attempt.ts'
 import type { Answer } from './connection.ts'
 

@@ -1,5 +1,5 @@
-// Many attempts of one kind in sequence. A server may close a connection after a refusal, and on a closed connection
-// everything looks refused. So each attempt gets an open connection, and a new one if that ends without a response.
+// Many attempts of one kind in sequence. A server may close a connection after a refusal, and on a closed connection every
+// attempt fails. So each attempt uses an open connection, and a new one if that ends without a response.
 import { type Attempt, attempt, isLabError } from './attempt.ts'
 import type { Answer, Connection } from './connection.ts'
 

@@ -6,8 +6,8 @@ import type { Played, Stage } from './stage.ts'
 import { type Client, steal } from './thief.ts'
 
 /**
- * Returns the resumption state of a connection: its ticket or session id with the secret. In TLS 1.3 the ticket comes
- * after the handshake, so the connection must have received a response before.
+ * Returns the resumption state of a connection: its ticket or session id with the secret. In TLS 1.3 the server sends the
+ * ticket after the handshake, so the connection must have received a response before.
  */
 export function stealTicket({ socket }: Played): Buffer | undefined {
   return socket.getSession()

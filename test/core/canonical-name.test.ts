@@ -73,7 +73,7 @@ t.test('throws RangeError for malformed names and for text that is invalid in it
   t.doesNotThrow(() => read(nameOf(Buffer.from('1e020061', 'hex'))), 'control')
 })
 
-/** Returns the content of a name with one attribute of the type 2.5.4.3, whose value is given in DER. */
+/** Returns the content of a name with one attribute of the type 2.5.4.3 and this value in DER. */
 function nameOf(value: Buffer): Buffer {
   const wrap = (tag: number, ...parts: Buffer[]) => {
     const content = Buffer.concat(parts)

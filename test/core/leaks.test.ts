@@ -57,7 +57,7 @@ t.test('parses every entry that has a token, and reports each invalid entry by i
   t.end()
 })
 
-t.test('shortens a location to one line, and removes what looks like a token (LK03, LK11)', t => {
+t.test('shortens a location to one line, and removes text in the form of a token (LK03, LK11)', t => {
   const place = (url: string) => parseLeakReport([{ token: 'x', url, source: url }])?.leaks[0]
   t.same(place('a'.repeat(257)), { token: 'x', url: 'a'.repeat(256), source: 'a'.repeat(256) })
   t.notMatch(place('a\nb\u202e')?.url, /[\n\u202e]/)

@@ -42,7 +42,7 @@ t.test('labels the keys as public, and pairs them with their certificates', asyn
   }
 })
 
-t.test('gives each proof the outcome of its vector (N-57, N-59)', async t => {
+t.test('verifies each proof with the outcome of its vector (N-57, N-59)', async t => {
   t.ok(proofs.vectors.length > 100)
   t.equal(new Set(proofs.vectors.map(({ name }) => name)).size, proofs.vectors.length, 'names are unique')
   for (const vector of proofs.vectors) {
@@ -109,7 +109,7 @@ t.test('issues to each connection the cnf of its vector (N-58)', async t => {
     else t.throws(() => confirm(presenterOf(connection), level), { name: 'OAuthError', reason: outcome })
 })
 
-t.test('gives each presented cnf the outcome of its vector', async t => {
+t.test('verifies each presented cnf with the outcome of its vector', async t => {
   for (const { name, connection, proof, claims, outcome } of confirmations.present) {
     const decide = () => verifyConfirmation(claims.cnf, presenterOf(connection), proof ? () => {} : undefined)
     t.equal(outcomeOf(decide), outcome, name)

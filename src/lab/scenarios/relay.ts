@@ -1,5 +1,5 @@
-// A man in the middle: the client connects to a relay that it takes for the server. The relay terminates TLS and
-// forwards everything over its own connection.
+// A man in the middle: the client connects to a relay instead of the server. The relay terminates TLS and forwards everything
+// over its own connection.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
@@ -39,7 +39,7 @@ export const scenario: Scenario = {
   },
 }
 
-/** Connects alice to a relay that she takes for the server, and that authenticates to the server as `relay`. */
+/** Connects alice to a relay instead of the server. The relay authenticates to the server as `relay`. */
 async function lure(stage: Stage, relay: Identity, to: URL): Promise<Played> {
   const onward = (await stage.connectTo(to, relay)).socket
   const { certificate: cert, key } = relay

@@ -1,5 +1,5 @@
-// The client disconnects, and a thief connects from the same address and port. A server that identifies connections by
-// their endpoints cannot tell them apart.
+// The client disconnects, and a thief connects from the same address and port. A server that identifies connections by their
+// endpoints cannot distinguish them.
 import { once } from 'node:events'
 import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { attempt, NotTried } from '../attempt.ts'
@@ -20,7 +20,7 @@ export const scenario: Scenario = {
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Identify a connection by its channel binding, never by address and port',
   async run(stage) {
-    // Another process may take the port; then another port is tried, repeatedly where ports are scarce.
+    // Another process may use the port; then the lab tries another port, repeatedly if ports are scarce.
     for (let left = 9; ; left--)
       try {
         return await play(stage)

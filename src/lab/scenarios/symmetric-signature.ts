@@ -16,7 +16,7 @@ export const scenario: Scenario = {
   expected: 'refused',
   demandedBy: ['RFC 8725 §2.1, §3.1'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Accept only asymmetric algorithms, and take the algorithm from the key, not from the token',
+  remedy: 'Accept only asymmetric algorithms, and derive the algorithm from the key, not from the token',
   async run(stage) {
     const victim = await stage.victim()
     const control = () => attempt('signed by the issuer', () => stage.use(victim.connection, victim.token))
