@@ -25,17 +25,17 @@ export async function attempt(what: string, play: () => Promise<Answer>): Promis
   try {
     const answer = await play()
     const { status } = answer
-    const seen = tellAnswer(answer)
+    const seen = describeAnswer(answer)
     return { what, result: status >= 500 ? 'fault' : status >= 200 && status < 300 ? 'accepted' : 'refused', seen }
   } catch (error) {
-    if (isOurs(error)) throw error
+    if (isLabError(error)) throw error
     const { code, message } = (error instanceof OutgoingError ? (error.cause ?? error) : error) as NodeJS.ErrnoException
     return { what, result: 'refused', seen: `no response: ${code ?? message}` }
   }
 }
 
 /** Describes a response, such as "401 connection_mismatch". */
-export function tellAnswer({ status, body, headers }: Answer): string {
+export function describeAnswer({ status, body, headers }: Answer): string {
   const challenge = /error="([^"]+)"/.exec(String(headers['www-authenticate'] ?? ''))?.[1]
   return [status, word(body?.reason) ?? word(body?.error) ?? word(challenge)].filter(Boolean).join(' ')
 }
@@ -45,17 +45,17 @@ function word(value: unknown): string | undefined {
   return typeof value === 'string' && /^[\w.:-]{1,40}$/.test(value) ? value : undefined
 }
 
-/** Returns whether an error says nothing about the server, because no request was sent. */
-export function isOurs(error: unknown): boolean {
-  return error instanceof NotTried || error instanceof TypeError || isOurRefusal(error)
+/** Returns whether an error has its cause in the lab, because no request was sent. */
+export function isLabError(error: unknown): boolean {
+  return error instanceof NotTried || error instanceof TypeError || isLabRefusal(error)
 }
 
 /** The lab rejected the server, or could not connect. */
-function isOurRefusal(error: unknown): boolean {
-  return error instanceof OutgoingError && ourProblems.includes(error.code)
+function isLabRefusal(error: unknown): boolean {
+  return error instanceof OutgoingError && labProblems.includes(error.code)
 }
 
-const ourProblems: readonly OutgoingProblem[] = [
+const labProblems: readonly OutgoingProblem[] = [
   'host_unknown',
   'own_files_unusable',
   'untrusted',

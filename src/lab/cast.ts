@@ -34,7 +34,7 @@ export interface Cast {
 export interface CertificateWish {
   /** The identity whose subject the certificate has. */
   readonly like: Identity
-  /** Whether to keep the key; otherwise there is a new one. */
+  /** Whether the certificate has the same key; otherwise it has a new one. */
   readonly sameKey?: boolean
   readonly notAfter?: Date
 }

@@ -1,4 +1,4 @@
-// Takes tokens apart and reassembles them: what anyone with a JWT can do to it. RFC 7515 §7.1.
+// Splits tokens and assembles changed ones, as anyone with a JWT can. RFC 7515 §7.1.
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readChannelBindings } from '../core/channel-binding.ts'
 import { type Confirmation, confirm } from '../core/confirmation.ts'
@@ -25,7 +25,7 @@ export function readToken(token: string): TokenParts {
     if (signature === undefined || more.length > 0) throw new SyntaxError('not three segments')
     return { header: decode(header), claims: decode(claims), input: `${header}.${claims}`, signature }
   } catch {
-    throw new NotTried('its tokens are not JWTs, so their claims cannot be changed')
+    throw new NotTried('the tokens of the server are not JWTs, so their claims cannot be changed')
   }
 }
 

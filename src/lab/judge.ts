@@ -17,21 +17,22 @@ export function judge(scenario: Scenario, { controls, thefts }: Evidence, level:
   const find = (outcome: Outcome, evidence: string): Finding => ({ scenario, outcome, evidence, controls, thefts })
 
   const broken = controls.find(({ result }) => result !== 'accepted')
-  if (broken !== undefined) return find('not tried', `the control failed: ${tell(broken)}`)
-  if (thefts.length === 0) return find('not tried', 'nothing was tried')
+  if (broken !== undefined) return find('not tried', `the control failed: ${describeAttempt(broken)}`)
+  if (thefts.length === 0) return find('not tried', 'no attempt was made')
   const fault = thefts.find(({ result }) => result === 'fault')
-  if (fault !== undefined) return find('failed', `a server error is not a refusal: ${tell(fault)}`)
+  if (fault !== undefined) return find('failed', `a server error is not a refusal: ${describeAttempt(fault)}`)
   const accepted = thefts.find(({ result }) => result === 'accepted')
-  if (accepted === undefined) return find('passed', thefts.length === 1 ? tell(thefts[0] as Attempt) : tellAll(thefts))
-  if (scenario.stoppedAt.includes(level)) return find('failed', `accepted: ${tell(accepted)}`)
-  return find('accepted, not promised', `level ${level} does not promise to stop this; ${tell(accepted)}`)
+  if (accepted === undefined)
+    return find('passed', thefts.length === 1 ? describeAttempt(thefts[0] as Attempt) : summarize(thefts))
+  if (scenario.stoppedAt.includes(level)) return find('failed', `accepted: ${describeAttempt(accepted)}`)
+  return find('accepted, not promised', `level ${level} does not promise to stop this; ${describeAttempt(accepted)}`)
 }
 
-function tell({ what, seen }: Attempt): string {
+function describeAttempt({ what, seen }: Attempt): string {
   return `${what}: ${seen}`
 }
 
 /** Counts results, such as "4 refused: 401 connection_mismatch, 401 bad_signature". */
-function tellAll(thefts: readonly Attempt[]): string {
+function summarize(thefts: readonly Attempt[]): string {
   return `${thefts.length} refused: ${[...new Set(thefts.map(({ seen }) => seen))].join(', ')}`
 }

@@ -17,16 +17,16 @@ export interface Matrix extends Omit<StageOptions, keyof Setting> {
 /** The result of one combination. */
 export interface Run extends Setting, Report {}
 
-/** Runs `scenarios` in every combination. `tell` receives each finding. */
+/** Runs `scenarios` in every combination. `onFinding` receives each finding. */
 export async function runMatrix(
   scenarios: readonly Scenario[],
   { levels, tls: versions, http: protocols, ...same }: Matrix,
-  tell: (finding: Finding, setting: Setting) => void = () => {},
+  onFinding: (finding: Finding, setting: Setting) => void = () => {},
 ): Promise<Run[]> {
   const settings = levels.flatMap(level => versions.flatMap(tls => protocols.map(http => ({ level, tls, http }))))
   const runs: Run[] = []
   for (const setting of settings) {
-    const report = await runLab(scenarios, { ...same, ...setting }, finding => tell(finding, setting))
+    const report = await runLab(scenarios, { ...same, ...setting }, finding => onFinding(finding, setting))
     runs.push({ ...setting, ...report })
   }
   return runs

@@ -1,5 +1,5 @@
-// Requests that are valid for the thief and contain stolen credentials as well. It is a theft only if the server takes
-// the thief for the victim, which its response shows.
+// Requests that are valid for the thief and contain stolen credentials as well. It is a theft only if the server identifies
+// the thief as the victim, which its response shows.
 import { type Attempt, attempt } from './attempt.ts'
 import type { Answer } from './connection.ts'
 
@@ -11,10 +11,10 @@ export async function impersonate(what: string, own: Answer, play: () => Promise
     isOwn = isSame(answer, own)
     return answer
   })
-  return isOwn ? { ...found, result: 'refused', seen: `${found.seen} as themselves` } : found
+  return isOwn ? { ...found, result: 'refused', seen: `${found.seen} (the thief's own data)` } : found
 }
 
-/** Returns whether two responses do not show which client the server saw. */
+/** Returns whether two responses are equal, so that they do not show which client the server identified. */
 export function isSame(one: Answer, other: Answer): boolean {
   return one.status === other.status && one.text === other.text
 }

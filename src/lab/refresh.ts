@@ -1,5 +1,5 @@
 // Refresh tokens, if a server issues any for this grant. RFC 6749 §6.
-import { NotTried, tellAnswer } from './attempt.ts'
+import { describeAnswer, NotTried } from './attempt.ts'
 import type { Answer } from './connection.ts'
 import type { Speaker, Stage } from './stage.ts'
 
@@ -10,7 +10,7 @@ export async function startGrant(stage: Stage): Promise<{ connection: Speaker; r
   const refreshToken = refreshTokenOf(answer)
   if (refreshToken === undefined)
     throw new NotTried(
-      answer.status === 200 ? 'no refresh token was issued' : `no token was issued: ${tellAnswer(answer)}`,
+      answer.status === 200 ? 'no refresh token was issued' : `no token was issued: ${describeAnswer(answer)}`,
     )
   return { connection, refreshToken }
 }

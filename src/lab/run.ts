@@ -15,11 +15,11 @@ export interface Report {
 /** Milliseconds that one scenario may take. */
 const scenarioTimeout = 20_000
 
-/** Runs `scenarios`. `tell` receives each finding. */
+/** Runs `scenarios`. `onFinding` receives each finding. */
 export async function runLab(
   scenarios: readonly Scenario[],
   options: StageOptions,
-  tell: (finding: Finding) => void = () => {},
+  onFinding: (finding: Finding) => void = () => {},
 ): Promise<Report> {
   const begun = performance.now()
   const findings: Finding[] = []
@@ -30,7 +30,7 @@ export async function runLab(
     stage.clear()
     connections += stage.connections
     findings.push(finding)
-    tell(finding)
+    onFinding(finding)
   }
   return { findings, connections, duration: performance.now() - begun }
 }
@@ -38,13 +38,16 @@ export async function runLab(
 async function play(scenario: Scenario, stage: Stage): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NotTried(`it took more than ${scenarioTimeout / 1000} s`)), scenarioTimeout)
+    timer = setTimeout(
+      () => reject(new NotTried(`the scenario took more than ${scenarioTimeout / 1000} s`)),
+      scenarioTimeout,
+    )
   })
   try {
     return judge(scenario, await Promise.race([scenario.run(stage), late]), stage.level)
   } catch (error) {
     const { message } = error as Error
-    const evidence = error instanceof NotTried ? message : `it could not run: ${message}`
+    const evidence = error instanceof NotTried ? message : `the scenario could not run: ${message}`
     return { scenario, outcome: 'not tried', evidence, controls: [], thefts: [] }
   } finally {
     clearTimeout(timer)

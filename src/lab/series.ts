@@ -1,6 +1,6 @@
-// Many attempts of one kind in sequence. A server may close a connection after a refusal, and on a closed connection
-// everything looks refused. So each attempt gets an open connection, and a new one if that ends without a response.
-import { type Attempt, attempt, isOurs } from './attempt.ts'
+// Many attempts of one kind in sequence. A server may close a connection after a refusal, and on a closed connection every
+// attempt fails. So each attempt uses an open connection, and a new one if that ends without a response.
+import { type Attempt, attempt, isLabError } from './attempt.ts'
 import type { Answer, Connection } from './connection.ts'
 
 /**
@@ -22,7 +22,7 @@ export async function playSeries<Client extends { readonly connection: Connectio
   const playOn = (variant: Variant) => {
     if (client?.connection.isOpen() !== true) return playNew(variant)
     return play(client, variant).catch((error: unknown) => {
-      if (isOurs(error)) throw error
+      if (isLabError(error)) throw error
       return playNew(variant) // the previous attempt may have ended that connection
     })
   }

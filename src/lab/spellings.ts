@@ -11,15 +11,15 @@ export function spellings(token: string): Readonly<Record<string, string>> {
   const other = {
     'with padding': `${token}=`,
     'with more padding': `${token}==`,
-    'with a dot behind it': `${token}.`,
-    'in the other alphabet': input + signature.replaceAll('-', '+').replaceAll('_', '/'),
-    'with stray bits': input + withStrayBits(signature, octets),
-    'with the other s': octets.length === 64 ? input + withOtherS(octets).toString('base64url') : token,
+    'with a trailing dot': `${token}.`,
+    'in the base64 alphabet': input + signature.replaceAll('-', '+').replaceAll('_', '/'),
+    'with trailing bits set': input + withStrayBits(signature, octets),
+    'with the equivalent s': octets.length === 64 ? input + withOtherS(octets).toString('base64url') : token,
   }
   return Object.fromEntries(Object.entries(other).filter(([, text]) => text !== token))
 }
 
-/** Returns another last digit for the same octets, if there is one. */
+/** Returns another last digit that decodes to the same octets, if there is one. */
 function withStrayBits(text: string, octets: Buffer): string {
   const others = [...alphabet].map(digit => text.slice(0, -1) + digit).filter(other => other !== text)
   return others.find(other => Buffer.from(other, 'base64url').equals(octets)) ?? text

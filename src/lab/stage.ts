@@ -4,7 +4,7 @@ import type { ProofClaims } from '../core/binding-proof.ts'
 import { readKeyingMaterial } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { ConnectTlsOptions } from '../outgoing/connect.ts'
-import { NotTried, tellAnswer } from './attempt.ts'
+import { describeAnswer, NotTried } from './attempt.ts'
 import { buildProof, type Cast, type Identity } from './cast.ts'
 import { buildCredentials } from './client-authentication.ts'
 import { type Answer, type Call, type Connection, endpointOf, openConnection } from './connection.ts'
@@ -70,7 +70,7 @@ export class Stage {
   /** Opens a connection to an endpoint, possibly at another origin than the resource. */
   async connectTo(to: URL, who: Identity | null, options: Partial<ConnectTlsOptions> = {}): Promise<Played> {
     if (this.connections >= this.options.maximumConnections)
-      throw new NotTried(`it needs more than ${this.options.maximumConnections} connections`)
+      throw new NotTried(`the scenario needs more than ${this.options.maximumConnections} connections`)
     if (this.options.pause > 0) await new Promise(resolve => setTimeout(resolve, this.options.pause))
     const { tls, http, cast } = this.options
     const connection = await openConnection(
@@ -119,7 +119,7 @@ export class Stage {
   async token(connection: Speaker, parameters: Readonly<Record<string, string>> = {}): Promise<string> {
     const answer = await this.requestToken(connection, parameters)
     const token: unknown = answer.body?.access_token
-    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${tellAnswer(answer)}`)
+    if (typeof token !== 'string') throw new NotTried(`no token was issued: ${describeAnswer(answer)}`)
     return token
   }
 
@@ -179,7 +179,7 @@ export class Stage {
   async wait(seconds: number): Promise<void> {
     const { wait } = this.options
     if (wait !== undefined) return wait(seconds)
-    if (seconds > maximumWait) throw new NotTried(`it would have to wait ${seconds} s`)
+    if (seconds > maximumWait) throw new NotTried(`the scenario would have to wait ${seconds} s`)
     await new Promise(resolve => setTimeout(resolve, seconds * 1000))
   }
 

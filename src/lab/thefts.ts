@@ -61,28 +61,28 @@ async function* playAll({ host, port, cast }: Target): AsyncGenerator<Play> {
   }
   try {
     const hers = connect(alice)
-    yield play('control', 'Alice gets a token on her connection', hers, async connection => {
+    yield play('control', 'Alice requests a token on her connection', hers, async connection => {
       const answer = await requestToken(connection, alice.clientId)
       token = String(answer.body?.access_token ?? '')
       if (token !== '') boundTo = thumbprintOf(token)
       return answer
     })
-    yield play('control', 'Alice uses it there', hers)
-    yield play('theft', 'Bob finds it, and brings his own certificate', connect(bob))
-    yield play('theft', 'Mallory, whom the authority knows too', connect(mallory))
-    yield play('theft', 'A stranger, with a certificate of their own making', connect(stranger))
-    yield play('theft', 'A client without a certificate', connect(undefined))
-    yield play('theft', 'A thief of her private key as well, on a second connection', connect(alice))
+    yield play('control', 'Alice uses it on this connection', hers)
+    yield play('theft', 'Bob presents it with his own certificate', connect(bob))
+    yield play('theft', 'Mallory presents it with an unregistered certificate', connect(mallory))
+    yield play('theft', 'A thief presents it with a certificate of an untrusted authority', connect(stranger))
+    yield play('theft', 'A thief presents it without a certificate', connect(undefined))
+    yield play('theft', 'A thief with her private key opens a second connection', connect(alice))
     const both = { ALPNProtocols: ['h2', 'http/1.1'] }
-    yield play('theft', 'The same thief, over HTTP/2', connect(alice, both))
+    yield play('theft', 'The same thief uses HTTP/2', connect(alice, both))
     const session = (await hers).socket.getSession()
-    yield play('theft', 'The same thief, resuming her connection', connect(alice, session && { session }))
-    yield play('theft', 'Alice’s token with its binding cut out', hers, on => present(on, withoutConfirmation(token)))
-    yield play('theft', 'Alice’s token without a signature', hers, on => present(on, withoutSignature(token)))
-    yield play('theft', 'Mallory asks for a token in Alice’s name', connect(mallory), on =>
-      requestToken(on, alice.clientId),
+    yield play('theft', 'The same thief resumes her TLS connection', connect(alice, session && { session }))
+    yield play('theft', 'A thief removes cnf from Alice’s token', hers, on => present(on, withoutConfirmation(token)))
+    yield play('theft', 'A thief removes the signature of Alice’s token', hers, on =>
+      present(on, withoutSignature(token)),
     )
-    yield play('control', 'Alice goes on working', hers)
+    yield play('theft', 'Mallory requests a token as Alice', connect(mallory), on => requestToken(on, alice.clientId))
+    yield play('control', 'Alice continues to work', hers)
   } finally {
     for (const connection of open) connection.close()
   }

@@ -6,8 +6,8 @@ import type { Played, Stage } from './stage.ts'
 import { type Client, steal } from './thief.ts'
 
 /**
- * Returns the resumption state of a connection: its ticket or session id with the secret. In TLS 1.3 the ticket comes
- * after the handshake, so the connection must have received a response before.
+ * Returns the resumption state of a connection: its ticket or session id with the secret. In TLS 1.3 the server sends the
+ * ticket after the handshake, so the connection must have received a response before.
  */
 export function stealTicket({ socket }: Played): Buffer | undefined {
   return socket.getSession()
@@ -24,9 +24,9 @@ export async function playTicket(stage: Stage, client: Client, session: Buffer |
   const loot = steal(stage, client)
   const { tokenEndpoint, resource } = stage.options.profile
   const plays = {
-    'the token, with only the ticket': (thief: Played) => thief.call(stage.resourcePath, loot),
+    'the token, with the ticket alone': (thief: Played) => thief.call(stage.resourcePath, loot),
     ...(tokenEndpoint.origin === resource.origin && {
-      'a new token, with only the ticket': (thief: Played) =>
+      'a new token, with the ticket alone': (thief: Played) =>
         stage.requestToken(thief, { client_id: stage.cast.alice.clientId }),
     }),
   }
@@ -37,6 +37,6 @@ export async function playTicket(stage: Stage, client: Client, session: Buffer |
     return { connection }
   }
   const found = await playSeries(open, plays, ({ connection }, play) => play(connection))
-  const how = resumed ? 'resumed' : 'nothing was resumed'
+  const how = resumed ? 'resumed' : 'not resumed'
   return { resumed, thefts: found.map(theft => ({ ...theft, seen: `${theft.seen} (${how})` })) }
 }

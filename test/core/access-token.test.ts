@@ -1,5 +1,5 @@
 // The claims of a token, without signature or connection: RFC 9068 §2.2, §4; N-33, N-34, JW22 … JW24, JW28, CL11.
-// Through a server the same is done in test/attack/claims/values.test.ts.
+// test/attack/claims/values.test.ts repeats it against a server.
 import fc from 'fast-check'
 import t from 'tap'
 import { checkClaims, isScope, maximumLifetime, parseScope } from '../../src/core/access-token.ts'
@@ -21,39 +21,36 @@ const check = (changes: Claims, time = now) => checkClaims({ ...good, ...changes
 const refusal = (reason: string) => ({ name: 'OAuthError', code: 'invalid_token', reason })
 const without = (name: string): Claims => Object.fromEntries(Object.entries(good).filter(([claim]) => claim !== name))
 
-t.test(
-  'good claims are good from their first second to their last, with a tolerance at the beginning alone (N-34)',
-  async t => {
-    t.doesNotThrow(() => check({}))
-    t.doesNotThrow(() => check({}, now - 10))
-    t.doesNotThrow(() => check({}, now + 299))
-    t.throws(() => check({}, now - 11), refusal('not_yet_valid'))
-    t.throws(() => check({}, now + 300), refusal('expired'))
-    t.doesNotThrow(() => check({ nbf: now + 100 }, now + 90))
-    t.throws(() => check({ nbf: now + 100 }, now + 89), refusal('not_yet_valid'))
-    t.doesNotThrow(() => check({ nbf: now - 100 }))
-  },
-)
+t.test('accepts valid claims to the second, with a tolerance only at the start (N-34)', async t => {
+  t.doesNotThrow(() => check({}))
+  t.doesNotThrow(() => check({}, now - 10))
+  t.doesNotThrow(() => check({}, now + 299))
+  t.throws(() => check({}, now - 11), refusal('not_yet_valid'))
+  t.throws(() => check({}, now + 300), refusal('expired'))
+  t.doesNotThrow(() => check({ nbf: now + 100 }, now + 90))
+  t.throws(() => check({ nbf: now + 100 }, now + 89), refusal('not_yet_valid'))
+  t.doesNotThrow(() => check({ nbf: now - 100 }))
+})
 
-t.test('claims that are unknown are ignored, and cnf is left to others', async t => {
+t.test('ignores unknown claims, and leaves cnf to the confirmation', async t => {
   t.doesNotThrow(() => check({ cnf: undefined, act: {}, azp: 'bob', x: 1, constructor: 1, toString: null }))
 })
 
-t.test('every required claim is required, and of the object itself (N-33)', async t => {
+t.test('requires every required claim as an own property (N-33)', async t => {
   const reasons = { iss: 'wrong_issuer', aud: 'wrong_audience' } as Record<string, string>
   for (const name of Object.keys(good)) {
     const refused = refusal(reasons[name] ?? 'claims_malformed')
     t.throws(() => checkClaims(without(name), expected, now), refused, `without ${name}`)
     const inherited = Object.assign(Object.create({ [name]: good[name as 'iss'] }), without(name))
-    t.throws(() => checkClaims(inherited, expected, now), refused, `${name} from the prototype`)
+    t.throws(() => checkClaims(inherited, expected, now), refused, `${name} on the prototype`)
     for (const value of [null, '', true, {}, []])
       if (name !== 'scope' || value !== '')
         t.throws(() => check({ [name]: value }), refused, `${name} ${JSON.stringify(value)}`)
   }
-  t.doesNotThrow(() => check({ scope: '' }), 'a token may have no scope')
+  t.doesNotThrow(() => check({ scope: '' }), 'a token may have an empty scope')
 })
 
-t.test('the issuer is compared to the letter (N-34)', async t => {
+t.test('compares the issuer exactly (N-34)', async t => {
   for (const iss of [
     `${expected.issuer}/`,
     'https://ISSUER.example',
@@ -64,7 +61,7 @@ t.test('the issuer is compared to the letter (N-34)', async t => {
     t.throws(() => check({ iss }), refusal('wrong_issuer'), JSON.stringify(iss))
 })
 
-t.test('the audience is ours or a list of texts with ours among them (N-34)', async t => {
+t.test('requires the expected audience, alone or in a list of strings (N-34)', async t => {
   const { audience } = expected
   for (const aud of [audience, [audience], ['https://other.example', audience]]) t.doesNotThrow(() => check({ aud }))
   for (const aud of [
@@ -81,7 +78,7 @@ t.test('the audience is ours or a list of texts with ours among them (N-34)', as
     t.throws(() => check({ aud }), refusal('wrong_audience'), JSON.stringify(aud))
 })
 
-t.test('texts have 1 to 256 characters', async t => {
+t.test('accepts strings of 1 to 256 characters', async t => {
   for (const name of ['sub', 'client_id', 'jti']) {
     t.doesNotThrow(() => check({ [name]: 'x'.repeat(256) }))
     for (const value of ['x'.repeat(257), 1, ['alice']])
@@ -90,7 +87,7 @@ t.test('texts have 1 to 256 characters', async t => {
 })
 
 t.test(
-  'accepts times in seconds with a fraction or without, not negative, in order, and not more than a day apart',
+  'accepts times in seconds, with fractions, that are not negative, in order, and at most a day apart',
   async t => {
     t.equal(maximumLifetime, 86_400)
     t.doesNotThrow(() => check({ exp: now + maximumLifetime }))
@@ -141,11 +138,11 @@ t.test(
   },
 )
 
-t.test('a nbf that is there must be a time, null too', async t => {
+t.test('rejects a nbf that is not a time, including null', async t => {
   t.throws(() => check({ nbf: null }), refusal('claims_malformed'))
 })
 
-t.test('a scope is words of RFC 6749 §3.3 with single spaces between them, each once', async t => {
+t.test('accepts as scope unique words of RFC 6749 §3.3, separated by single spaces', async t => {
   for (const scope of ['', 'a', 'a b', 'notes:read', '!#$%&()*+,-./:;<=>?@[]^_`{|}~', 'x'.repeat(1024)])
     t.ok(isScope(scope), scope.slice(0, 40))
   for (const scope of [
@@ -175,7 +172,7 @@ t.test('a scope is words of RFC 6749 §3.3 with single spaces between them, each
   t.same(parseScope('a b'), ['a', 'b'])
 })
 
-t.test('no claims whatever do anything but pass or be refused as invalid_token', async t => {
+t.test('either accepts arbitrary claims or rejects them as invalid_token', async t => {
   const claim = fc.constantFrom(...Object.keys(good), 'nbf')
   const value = fc.oneof(
     fc.jsonValue(),
@@ -209,7 +206,7 @@ t.test('no claims whatever do anything but pass or be refused as invalid_token',
   t.doesNotThrow(() => checkClaims(good, expected, now))
 })
 
-t.test('a grant, where a token has one, is a text', async t => {
+t.test('requires a grant to be a non-empty string', async t => {
   t.doesNotThrow(() => check({ grant: 'g' }))
   for (const grant of [1, '', null, undefined, {}, ['g']])
     t.throws(() => check({ grant }), refusal('claims_malformed'), JSON.stringify(grant))

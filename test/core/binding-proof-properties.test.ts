@@ -1,5 +1,5 @@
-// Properties of proofs over all that fast-check can think of: nothing changed is good, and what one presenter proves for one
-// token and one time is good for no other. N-57, N-59; JW37 for proofs.
+// Properties of proofs, over generated input: a changed proof is invalid, and a proof of one presenter for one token and one
+// time is invalid for any other. N-57, N-59; JW37 for proofs.
 import { generateKeyPairSync } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
@@ -14,7 +14,7 @@ const pairs: [alg: string, pair: KeyPair][] = [
   ['PS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
 ]
 const [exported, exportedLater] = ['E'.repeat(43), 'I'.repeat(43)]
-/** For each key two certificates, and a connection of a third that exports something else. */
+/** For each key: two certificates on equal connections, and a third on a connection with other keying material. */
 const presenters: ProofPresenter[] = pairs.flatMap(([alg, pair]) =>
   [exported, exported, exportedLater].map(ekm => makePresenter(alg, pair, ekm)),
 )
@@ -29,7 +29,7 @@ t.beforeEach(t => {
   for (const { one, proof } of proofs) t.equal(one.verdict(proof), 'accepted', 'control')
 })
 
-t.test('a proof with one letter changed, left out or put in is refused', async t => {
+t.test('rejects a proof with one letter changed, removed or inserted', async t => {
   const property = fc.property(good, place, letter, fc.constantFrom(0, 1, 2), ({ one, proof }, where, by, how) => {
     const at = Math.floor(proof.length * where)
     const text = proof.slice(0, at) + (how === 2 ? '' : by) + proof.slice(how === 0 ? at : at + 1)
@@ -40,11 +40,11 @@ t.test('a proof with one letter changed, left out or put in is refused', async t
   const changed = [...proof].map((old, at) => proof.slice(0, at) + (old === 'A' ? 'B' : 'A') + proof.slice(at + 1))
   t.ok(
     changed.every(text => refused(one.verdict(text))),
-    'each letter of one of them',
+    'each letter of one proof',
   )
 })
 
-t.test('pieces of several proofs, cut and put together, are refused', async t => {
+t.test('rejects a proof that is assembled from pieces of several proofs', async t => {
   const splice = fc.tuple(good, good, place).map(([a, b, where]) => {
     const at = Math.floor(a.proof.length * where)
     return { one: a.one, text: a.proof.slice(0, at) + b.proof.slice(at), was: a.proof }
@@ -60,7 +60,7 @@ t.test('pieces of several proofs, cut and put together, are refused', async t =>
   t.ok(fc.sample(splice, 100).some(({ text, was }) => text !== was))
 })
 
-t.test('no text, and no signed JSON, is taken for a proof', async t => {
+t.test('rejects arbitrary text and signed JSON as a proof', async t => {
   const anything = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...letters, '.') }))
   const json = fc.oneof(fc.jsonValue(), fc.dictionary(fc.constantFrom('ath', 'ekm', 'iat', 'jti'), fc.jsonValue()))
   const verdicts = (make: (one: ProofPresenter, value: unknown) => string, values: fc.Arbitrary<unknown>) =>
@@ -70,7 +70,7 @@ t.test('no text, and no signed JSON, is taken for a proof', async t => {
   t.doesNotThrow(() => verdicts((one, header) => one.forge({ header }), json))
 })
 
-t.test('a member of another value is refused, one by one, although the signature holds', async t => {
+t.test('rejects a correctly signed proof in which any one member has another value', async t => {
   const member = fc.constantFrom('typ', 'alg', 'x5t#S256', 'ath', 'ekm', 'htm', 'htu')
   const value = fc.oneof(fc.jsonValue(), fc.string(), fc.string({ minLength: 43, maxLength: 43 }))
   const property = fc.property(good, member, value, ({ one }, name, changed) => {
@@ -83,7 +83,7 @@ t.test('a member of another value is refused, one by one, although the signature
   t.doesNotThrow(() => fc.assert(property, { numRuns: 1000 }))
 })
 
-t.test('what one presenter proves for one token, request and time is refused for every other (N-59)', async t => {
+t.test('rejects a proof with any other presenter, token, request or time (N-59)', async t => {
   const use = fc.record({
     by: fc.constantFrom(...presenters),
     token: fc.constantFrom(request.token, 'another.token.here'),
@@ -113,5 +113,5 @@ t.test('what one presenter proves for one token, request and time is refused for
     return fits ? verdict === 'accepted' : refused(verdict)
   })
   fc.assert(property, { numRuns: 1500 })
-  t.ok(accepted > 50, `${accepted} of them were in place`)
+  t.ok(accepted > 50, `${accepted} proofs were accepted`)
 })

@@ -1,5 +1,5 @@
-// Every member of a proof, in every form that it could have; everything that a JWS could be instead. Signatures and keys are
-// proof-algorithm.test.ts, fixed examples test/vectors/. N-56, N-57, N-59, N-63; binding-proof draft §2.3, §3.3.
+// Every member of a proof with valid and invalid values, and other forms of a JWS. Signatures and keys:
+// proof-algorithm.test.ts; fixed examples: test/vectors/. N-56, N-57, N-59, N-63; binding-proof draft §2.3, §3.3.
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { buildBindingProof, hashToken, isPerRequest, isReusable } from '../../src/core/binding-proof.ts'
@@ -13,9 +13,9 @@ const invalid = 'proof_invalid'
 
 t.beforeEach(t => void t.equal(verdict(forge()), 'accepted', 'control'))
 
-const quote = (value: unknown) => JSON.stringify(value)?.slice(0, 60) ?? 'left out'
+const quote = (value: unknown) => JSON.stringify(value)?.slice(0, 60) ?? 'missing'
 
-/** Each value in turn as a member of an otherwise good payload. */
+/** Verifies a proof with each value as a member of an otherwise valid payload. */
 function tryClaim(t: Test, name: string, values: readonly unknown[], wanted = invalid, target = request.target) {
   for (const value of values) {
     const proof = forge({ payload: { ...payload, [name]: value } })
@@ -23,7 +23,7 @@ function tryClaim(t: Test, name: string, values: readonly unknown[], wanted = in
   }
 }
 
-/** What may stand in the place of a text: other types, and the text spelled otherwise. */
+/** Returns invalid values for a string: other types, and other spellings. */
 function spoil(right: string): unknown[] {
   const types: unknown[] = [undefined, null, 0, 1, true, [], {}, [right], { toString: right }, '', ' ']
   const cut = [right.slice(0, -1), right.slice(1), right + right, `${right}A`, `${right}\0`]
@@ -31,12 +31,12 @@ function spoil(right: string): unknown[] {
   return [...types, ...cut, ...spelled].filter(value => value !== right)
 }
 
-t.test('each member of the header is needed, to the letter (N-57)', async t => {
+t.test('requires each member of the header with its exact value (N-57)', async t => {
   for (const [name, right] of Object.entries(header)) {
     for (const value of spoil(right))
       t.equal(verdict(forge({ header: { ...header, [name]: value } })), invalid, `${name} ${quote(value)}`)
     const twice = withMember(header, `"${name}":"x"`, 'last')
-    t.equal(verdict(forge({ header: twice })), invalid, `${name} twice, the last is wrong`)
+    t.equal(verdict(forge({ header: twice })), invalid, `${name} twice, the last value is wrong`)
     const inherited = withMember({ ...header, [name]: undefined }, `"__proto__":{"${name}":"${right}"}`, 'last')
     t.equal(verdict(forge({ header: inherited })), invalid, `${name} on the prototype`)
   }
@@ -44,7 +44,7 @@ t.test('each member of the header is needed, to the letter (N-57)', async t => {
     t.equal(verdict(forge({ header: { ...header, typ } })), invalid, typ)
 })
 
-t.test('a header has no other member, whatever it would say (N-63)', async t => {
+t.test('rejects every other member of the header (N-63)', async t => {
   const keys = {
     jwk: createPublicKey(pair.privateKey).export({ format: 'jwk' }),
     x5c: [presenter.certificate.x509.raw],
@@ -62,44 +62,41 @@ t.test('a header has no other member, whatever it would say (N-63)', async t => 
   }
 })
 
-t.test('ath and ekm are needed, in their one spelling (N-57)', async t => {
+t.test('requires ath and ekm in their only spelling (N-57)', async t => {
   for (const name of ['ath', 'ekm'] as const) {
     tryClaim(t, name, spoil(payload[name]))
     const twice = withMember(payload, `"${name}":"${'A'.repeat(43)}"`, 'last')
-    t.equal(verdict(forge({ payload: twice })), invalid, `${name} twice, the last is wrong`)
+    t.equal(verdict(forge({ payload: twice })), invalid, `${name} twice, the last value is wrong`)
     const octets = Buffer.from(payload[name], 'base64url')
     tryClaim(t, name, [octets.toString('hex'), octets.toString('base64'), [...octets], octets])
   }
   tryClaim(t, 'ath', [hashToken(`Bearer ${request.token}`), hashToken(''), hashToken(`${request.token}=`)])
 })
 
-t.test('letters of several octets in ath and ekm are a refusal, and not a fault of ours (I2)', async t => {
+t.test('rejects multi-octet characters in ath and ekm without an internal error (I2)', async t => {
   for (const name of ['ath', 'ekm'] as const)
     for (const letter of ['\u00e9', '\u20ac', '\ud800', '\ufffd']) tryClaim(t, name, [letter + payload[name].slice(1)])
 })
 
-t.test(
-  'accepts an iat in seconds within the window, both ends included, with a fraction or without (N-57)',
-  async t => {
-    tryClaim(t, 'iat', [now - 60, now - 1, now, now + 5, now + 0.5, now - 59.999, now + 4.999], 'accepted')
-    tryClaim(t, 'iat', [now - 61, now + 6, now - 60.5, now + 5.5, 0, -now, now / 1000, now * 1000])
-    tryClaim(t, 'iat', [Number.MAX_SAFE_INTEGER, 2 ** 53, -0.5])
-    tryClaim(t, 'iat', [undefined, null, `${now}`, true, [now], {}, '', new Date(now * 1000).toISOString()])
-    for (const literal of ['1e400', '-1e400', '18e8.0', '0x6b49d200', '1_800_000_000', 'NaN'])
-      t.equal(verdict(forge({ payload: JSON.stringify(payload).replace(`${now}`, literal) })), invalid, literal)
-    t.equal(verdict(forge({ payload: withMember(payload, `"iat":${now - 61}`, 'last') })), invalid, 'twice')
-    const proof = forge()
-    for (const later of [-5, 60]) t.equal(verdict(proof, now + later), 'accepted', `seen after ${later} s`)
-    for (const later of [-6, 61]) t.equal(verdict(proof, now + later), invalid, `seen after ${later} s`)
-  },
-)
+t.test('accepts an iat in seconds within the window, including both ends and fractions (N-57)', async t => {
+  tryClaim(t, 'iat', [now - 60, now - 1, now, now + 5, now + 0.5, now - 59.999, now + 4.999], 'accepted')
+  tryClaim(t, 'iat', [now - 61, now + 6, now - 60.5, now + 5.5, 0, -now, now / 1000, now * 1000])
+  tryClaim(t, 'iat', [Number.MAX_SAFE_INTEGER, 2 ** 53, -0.5])
+  tryClaim(t, 'iat', [undefined, null, `${now}`, true, [now], {}, '', new Date(now * 1000).toISOString()])
+  for (const literal of ['1e400', '-1e400', '18e8.0', '0x6b49d200', '1_800_000_000', 'NaN'])
+    t.equal(verdict(forge({ payload: JSON.stringify(payload).replace(`${now}`, literal) })), invalid, literal)
+  t.equal(verdict(forge({ payload: withMember(payload, `"iat":${now - 61}`, 'last') })), invalid, 'twice')
+  const proof = forge()
+  for (const later of [-5, 60]) t.equal(verdict(proof, now + later), 'accepted', `verified after ${later} s`)
+  for (const later of [-6, 61]) t.equal(verdict(proof, now + later), invalid, `verified after ${later} s`)
+})
 
-t.test('jti is any text of 1 to 256 characters (N-57)', async t => {
+t.test('accepts as jti any string of 1 to 256 characters (N-57)', async t => {
   tryClaim(t, 'jti', ['a', 'j'.repeat(256), '\u00e9\n "', '__proto__'], 'accepted')
   tryClaim(t, 'jti', ['', 'j'.repeat(257), null, 0, 1, true, [], ['a'], {}])
 })
 
-t.test('htm is the method, letter by letter (N-57)', async t => {
+t.test('requires htm to equal the method exactly (N-57)', async t => {
   const methods = ['GET', 'POST', 'DELETE', 'PROPFIND']
   for (const method of methods)
     for (const htm of methods) {
@@ -109,7 +106,7 @@ t.test('htm is the method, letter by letter (N-57)', async t => {
   tryClaim(t, 'htm', ['get', 'Get', ' GET', 'GET ', 'HEAD', '*', '', 'G'.repeat(257), null, 0, ['GET'], { GET: 1 }])
 })
 
-t.test('htu is the path, alone or behind an https address, spelled as the request spells it (N-57)', async t => {
+t.test('requires htu to be the path, alone or in an https URL, as the request spells it (N-57)', async t => {
   const long = `/${'a'.repeat(1500)}`
   const origins = ['', 'https://api.example', 'HTTPS://API.example:8443', 'https://[::1]:8443']
   const spelled = origins.map(origin => `${origin}/notes`)
@@ -131,13 +128,13 @@ t.test('htu is the path, alone or behind an https address, spelled as the reques
     tryClaim(t, 'htu', ['/notes'], invalid, target)
 })
 
-t.test('a claim that is not known is refused, since it could be a restriction', async t => {
+t.test('rejects an unknown claim, because it could be a restriction', async t => {
   for (const name of ['exp', 'nbf', 'iss', 'aud', 'sub', 'nonce', 'cnf', 'ATH', 'Ekm', '', 'toString', '__proto__'])
     for (const value of ['null', '0', '"x"', '{}'])
       t.equal(verdict(forge({ payload: withMember(payload, `"${name}":${value}`, 'first') })), invalid, name + value)
 })
 
-t.test('what is no JSON object in header or payload is refused', async t => {
+t.test('rejects a header or payload that is not a JSON object', async t => {
   const texts = [
     '',
     'null',
@@ -157,11 +154,11 @@ t.test('what is no JSON object in header or payload is refused', async t => {
     const around = [`[${text}]`, `\ufeff${text}`, `${text}\0`, `${text},`, text + text, JSON.stringify(text)]
     for (const wrong of [...texts, ...around]) t.equal(verdict(forge({ [part]: wrong })), invalid, part + quote(wrong))
     const notUtf8 = Buffer.from(text.replace('"', '"\u00ff'), 'latin1')
-    t.equal(verdict(forge({ [part]: notUtf8 })), invalid, `${part} with an octet that is no UTF-8`)
+    t.equal(verdict(forge({ [part]: notUtf8 })), invalid, `${part} with an octet that is invalid in UTF-8`)
   }
 })
 
-t.test('a proof has three segments, each in the one spelling that an encoder gives', async t => {
+t.test('requires three segments, each in the canonical encoding', async t => {
   const proof = forge()
   const [head, body, signature] = proof.split('.') as [string, string, string]
   const stray = (text: string) => text.slice(0, -1) + { A: 'B', Q: 'R', g: 'h', w: 'x' }[text.at(-1) as string]
@@ -175,7 +172,7 @@ t.test('a proof has three segments, each in the one spelling that an encoder giv
     t.equal(verdict(text), invalid, `${quote(text.slice(0, 20))}…${quote(text.slice(-10))}`)
 })
 
-t.test('a proof has at most 4096 characters (N-63)', async t => {
+t.test('rejects a proof of more than 4096 characters (N-63)', async t => {
   const text = JSON.stringify(payload)
   const padded = Array.from({ length: 1000 }, (_, spaces) => forge({ payload: text + ' '.repeat(2500 + spaces) }))
   const longest = padded.findLast(({ length }) => length <= 4096) as string
@@ -186,13 +183,13 @@ t.test('a proof has at most 4096 characters (N-63)', async t => {
   for (const letter of ['a', '.']) t.equal(verdict(letter.repeat(1_000_000)), invalid)
 })
 
-t.test('where a connection exports nothing, nothing is proven (N-63)', async t => {
+t.test('rejects every proof on a connection that exports nothing (N-63)', async t => {
   const nowhere = makePresenter('ES256', pair, null)
   for (const ekm of [undefined, 'undefined', '', 'none', payload.ekm])
     t.equal(nowhere.verdict(nowhere.forge({ payload: { ...payload, ekm } })), invalid, `${ekm}`)
 })
 
-t.test('a proof says whether it is for one request, for all, or for some', async t => {
+t.test('distinguishes proofs for one request, for all, and for some', async t => {
   const { jti, htm, htu } = { jti: 'a', htm: 'GET', htu: '/' }
   for (const some of [{ jti }, { htm }, { htu }, { htm, htu }, { jti, htm }, { jti, htu }])
     t.notOk(isPerRequest({ ...payload, ...some }) || isReusable({ ...payload, ...some }), JSON.stringify(some))
@@ -201,7 +198,7 @@ t.test('a proof says whether it is for one request, for all, or for some', async
   t.same([isPerRequest(payload), isReusable(payload)], [false, true])
 })
 
-t.test('what is built is what the draft shows, and nothing more (§2.3, N-57)', async t => {
+t.test('builds the proof of the draft, with no other members (§2.3, N-57)', async t => {
   const proof = buildBindingProof({ ...payload, jti: 'a' }, pair.privateKey, presenter.certificate.thumbprint)
   const [head, body] = proof.split('.').map(segment => Buffer.from(segment, 'base64url').toString())
   t.same(JSON.parse(head as string), header)

@@ -1,5 +1,4 @@
-// Names as OpenSSL compares them, in every string type: checked against OpenSSL, which says by checkIssued whether a name is
-// that of an issuer.
+// Names as OpenSSL compares them, in every string type. OpenSSL's checkIssued decides whether a name is that of an issuer.
 import t from 'tap'
 import { readCanonicalName } from '../../src/core/canonical-name.ts'
 import { readFields } from '../../src/core/certificate-fields.ts'
@@ -28,24 +27,24 @@ const names: Record<string, DistinguishedName> = {
   UniversalString: cn(universal('Root CA')),
   BMPString: cn(bmp('Root CA')),
   'a letter beyond ASCII': cn('Röot CA'),
-  'the same in TeletexString': cn(latin1(20, 'Röot CA')),
-  'the same in BMPString': cn(bmp('röot CA')),
-  'the same in UniversalString': cn(universal('RöOT ca')),
-  'that letter in upper case, which is another': cn('RÖot CA'),
+  'the same letter in TeletexString': cn(latin1(20, 'Röot CA')),
+  'the same letter in BMPString': cn(bmp('röot CA')),
+  'the same letter in UniversalString': cn(universal('RöOT ca')),
+  'that letter in upper case, which is a different one': cn('RÖot CA'),
   'another attribute': [['O', 'Root CA']],
   'one more attribute': cn('Root CA', 'Root CA'),
   'two attributes': [
     ['O', 'a'],
     ['CN', 'b'],
   ],
-  'in another order': [
+  'two attributes in another order': [
     ['CN', 'b'],
     ['O', 'a'],
   ],
   empty: [],
 }
 
-t.test('sees two names as equal exactly where OpenSSL does', async t => {
+t.test('treats two names as equal exactly if OpenSSL does', async t => {
   const key = issueCertificate({ subject: [] })
   // Without key identifiers, so that the names alone decide.
   const bare = { subjectKeyIdentifier: null, authorityKeyIdentifier: null, keyPair: key, ca: true } as const
@@ -62,10 +61,10 @@ t.test('sees two names as equal exactly where OpenSSL does', async t => {
       t.equal(a === b, expected, `${one.name}, ${other.name}`)
       if (expected) equal++
     }
-  t.ok(equal > identities.length, 'control: some names of two spellings are equal')
+  t.ok(equal > identities.length, 'control: some names with different spellings are equal')
 })
 
-t.test('what is no name, or no text of its type, is a RangeError', async t => {
+t.test('throws RangeError for malformed names and for text that is invalid in its string type', async t => {
   const read = (content: Buffer) => readCanonicalName({ tag: 0x30, content })
   for (const content of ['ff', '3101', '310430020600', '3100ff'])
     t.throws(() => read(Buffer.from(content, 'hex')), RangeError, content)
@@ -74,7 +73,7 @@ t.test('what is no name, or no text of its type, is a RangeError', async t => {
   t.doesNotThrow(() => read(nameOf(Buffer.from('1e020061', 'hex'))), 'control')
 })
 
-/** The content of a name with one attribute, of the type 2.5.4.3, whose value is given in DER. */
+/** Returns the content of a name with one attribute of the type 2.5.4.3 and this value in DER. */
 function nameOf(value: Buffer): Buffer {
   const wrap = (tag: number, ...parts: Buffer[]) => {
     const content = Buffer.concat(parts)

@@ -1,4 +1,4 @@
-// Serial number, names and extensions out of DER: the same as node:crypto says, where it says anything.
+// Serial number, names and extensions from DER, compared with node:crypto wherever it reads them.
 
 import { createHash, type KeyObject } from 'node:crypto'
 import fc from 'fast-check'
@@ -31,7 +31,7 @@ const uri = (text: string) => context(6, Buffer.from(text))
 const subjectAltName = (names: Der[], ...critical: Der[]) =>
   sequence([oid('2.5.29.17'), ...critical, octetString(encode(sequence(names)))])
 
-t.test('the fields of a certificate are those that node:crypto reads', async t => {
+t.test('reads the same fields of a certificate as node:crypto', async t => {
   for (const keyType of ['ec', 'rsa', 'ed25519'] as const) {
     const leaf = issueCertificate({
       subject: [['CN', 'alice']],
@@ -48,7 +48,7 @@ t.test('the fields of a certificate are those that node:crypto reads', async t =
   t.equal(readName(readFields(issueCertificate({ subject: [] }).x509.raw).subject), undefined, 'an empty subject')
 })
 
-t.test('a certificate of version 1 has no version field and no extensions', async t => {
+t.test('reads a certificate of version 1, without a version field or extensions', async t => {
   const signed = sequence([integer(7), sequence([]), name('issuer'), sequence([]), name('subject'), sequence([])])
   const fields = readFields(encode(sequence([signed])))
   t.same(fields.serial, Buffer.from([7]))
@@ -58,7 +58,7 @@ t.test('a certificate of version 1 has no version field and no extensions', asyn
   t.equal(readName(fields.subject), '[["2.5.4.3=subject"]]')
 })
 
-t.test('the URIs are those of the subject alternative names, whether or not these are critical', async t => {
+t.test('reads the URIs of the subject alternative names, whether or not the extension is critical', async t => {
   const uris = (order: object) =>
     readUris(readFields(issueCertificate({ subject: [['CN', 'alice']], ...order }).x509.raw)).map(String)
   t.same(uris({}), [])
@@ -66,18 +66,22 @@ t.test('the URIs are those of the subject alternative names, whether or not thes
   t.same(uris({ altNames: [{ uri: 'urn:a' }, { dns: 'a.test' }, { uri: 'urn:\0b' }] }), ['urn:a', 'urn:\0b'])
   t.same(uris({ subject: [], altNames: [{ uri: 'urn:critical' }] }), ['urn:critical'])
 
-  /** Short extensions, so that two octets stand before their content. */
+  /** Uses short extensions, whose content starts at the third octet. */
   const from = (...written: Der[]) => {
     const extensions = written.map(encode).map(der => ({ tag: 0x30, content: der.subarray(2) }))
     return readUris({ extensions })
   }
   const other = sequence([oid('2.5.29.15'), octetString(encode(sequence([uri('urn:elsewhere')])))])
-  t.same(from(other).map(String), [], 'not of another extension')
+  t.same(from(other).map(String), [], 'not those of another extension')
   t.same(from(other, subjectAltName([uri('urn:a')])).map(String), ['urn:a'])
-  t.same(from(sequence([]), subjectAltName([uri('urn:a')])).map(String), ['urn:a'], 'not of one without a type')
+  t.same(from(sequence([]), subjectAltName([uri('urn:a')])).map(String), ['urn:a'], 'skips an extension without a type')
   t.same(from(subjectAltName([uri('urn:a')], boolean(true))).map(String), ['urn:a'])
   t.throws(() => from(sequence([oid('2.5.29.17')])), RangeError, 'an extension without a value')
-  t.throws(() => from(sequence([oid('2.5.29.17'), octetString(Buffer.from('names'))])), RangeError, 'no list of names')
+  t.throws(
+    () => from(sequence([oid('2.5.29.17'), octetString(Buffer.from('names'))])),
+    RangeError,
+    'not a list of names',
+  )
 })
 
 t.test('reads key identifiers, usages and distribution points as OpenSSL writes them', async t => {
@@ -103,7 +107,7 @@ t.test('reads key identifiers, usages and distribution points as OpenSSL writes 
   t.same(readKeyUsage(leaf), { digitalSignature: true, keyAgreement: true, keyCertSign: false, cRLSign: false })
   t.same(readKeyUsage(root), { digitalSignature: false, keyAgreement: false, keyCertSign: true, cRLSign: true })
   t.same(readDistributionPoints(leaf), ['http://a.test/1', 'http://a.test/2'])
-  t.same(leaf.publicKey.subarray(0, 2), Buffer.from([0x30, 0x13]), 'the key begins with its algorithm')
+  t.same(leaf.publicKey.subarray(0, 2), Buffer.from([0x30, 0x13]), 'the key starts with its algorithm')
 
   const bare = readFields(
     issueCertificate({
@@ -120,7 +124,7 @@ t.test('reads key identifiers, usages and distribution points as OpenSSL writes 
   t.same(readDistributionPoints(bare), [])
 })
 
-t.test('takes no distribution point for one of every certificate and reason that is confined', async t => {
+t.test('reads only distribution points for every certificate and every reason', async t => {
   const point = (...parts: Der[]) => sequence([context(0, [context(0, [uri('http://a.test/1')])]), ...parts])
   const read = (...points: Der[]) => {
     const extension = sequence([oid('2.5.29.31'), octetString(encode(sequence(points)))])
@@ -133,7 +137,7 @@ t.test('takes no distribution point for one of every certificate and reason that
   t.same(read(sequence([context(0, [context(1, [integer(1)])])])), [], 'relative to the issuer')
 })
 
-t.test('what is no certificate is a RangeError', async t => {
+t.test('throws RangeError for octets that are not a certificate', async t => {
   const certificate = issueCertificate({ subject: [['CN', 'alice']], issuer: ca }).x509.raw
   const list = decode(issueCrl({ issuer: ca, revoked: [] }))
   const wrong = [
@@ -148,30 +152,30 @@ t.test('what is no certificate is a RangeError', async t => {
     encode(integer(1)),
   ]
   for (const der of wrong) t.throws(() => readFields(der), RangeError)
-  t.throws(() => readFields(list), RangeError, 'a list is no certificate')
+  t.throws(() => readFields(list), RangeError, 'a revocation list')
   t.throws(
     () => readFields(encode(sequence([sequence([integer(7), sequence([]), name('x'), sequence([])])]))),
     RangeError,
-    'there is no subject',
+    'no subject',
   )
   t.throws(
     () => readFields(encode(sequence([sequence([integer(7), sequence([]), name('x'), sequence([]), integer(1)])]))),
     RangeError,
-    'the subject is no name',
+    'the subject is not a name',
   )
   t.throws(
     () => readFields(encode(sequence([sequence([integer(7), sequence([]), integer(1), sequence([]), name('x')])]))),
     RangeError,
-    'the issuer is no name',
+    'the issuer is not a name',
   )
   t.throws(
     () => readFields(encode(sequence([sequence([sequence([]), sequence([]), name('x'), sequence([]), name('x')])]))),
     RangeError,
-    'the serial number is no number',
+    'the serial number is not a number',
   )
 })
 
-t.test('a changed certificate is read, or is a RangeError, and nothing else', async t => {
+t.test('either reads a changed certificate or throws RangeError', async t => {
   const certificate = issueCertificate({
     subject: [['CN', 'alice']],
     issuer: ca,
@@ -200,5 +204,5 @@ t.test('a changed certificate is read, or is a RangeError, and nothing else', as
     }),
     { numRuns: 2000 },
   )
-  t.same(readUris(readFields(certificate)).map(String), ['urn:a'], 'unchanged they are read')
+  t.same(readUris(readFields(certificate)).map(String), ['urn:a'], 'control: the unchanged certificate')
 })

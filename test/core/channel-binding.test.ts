@@ -1,5 +1,5 @@
-// Which channel bindings a TLS connection offers, and that both of its ends compute the same ones.
-// RFC 9266 §2, RFC 5929 §3, RFC 7627 §5.4; requirements N-01, N-02, N-03, N-05, N-09, N-16, N-17, N-18.
+// The channel bindings that a TLS connection offers; both ends compute the same values. RFC 9266 §2, RFC 5929 §3, RFC 7627
+// §5.4; requirements N-01, N-02, N-03, N-05, N-09, N-16, N-17, N-18.
 import { hash } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls'
@@ -17,7 +17,7 @@ const pki = makeDemoPki()
 const anyVersion = { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
 const withoutExtendedMasterSecret = 1 // SSL_OP_NO_EXTENDED_MASTER_SECRET
 
-// A plain server of Node's, which resumes; it writes an octet so that TLS 1.3 clients read their tickets.
+// A plain Node server, which resumes sessions; it writes an octet so that TLS 1.3 clients read their tickets.
 const accepted: ((socket: TLSSocket) => void)[] = []
 const server = createServer({ cert: pki.server.certificate, key: pki.server.key, ...anyVersion }, socket => {
   socket.on('error', () => {}).write('.')
@@ -26,7 +26,7 @@ const server = createServer({ cert: pki.server.certificate, key: pki.server.key,
 await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
 t.teardown(() => server.close())
 
-/** The two ends of a new connection. */
+/** Opens a connection, and returns its two ends. */
 async function openPair(options: ConnectionOptions = {}): Promise<{ ours: TLSSocket; theirs: TLSSocket }> {
   const { port } = server.address() as AddressInfo
   const ours = new Promise<TLSSocket>(resolve => accepted.push(resolve))
@@ -41,26 +41,26 @@ const exporter = (socket: TLSSocket, context?: Buffer) =>
   socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', context as Buffer)
 const empty = Buffer.alloc(0)
 
-t.test('TLS 1.3 offers tls-exporter, which both ends agree on, and nothing else', async t => {
+t.test('offers only tls-exporter on TLS 1.3, with the same value at both ends', async t => {
   const { ours, theirs } = await openPair()
   t.equal(ours.getProtocol(), 'TLSv1.3')
   t.same(readChannelBindings(ours), { 'tls-exporter': thumbprint(exporter(theirs, empty)) }, 'N-01, N-12, N-19')
-  t.ok((ours.getPeerFinished()?.length ?? 0) > 0, 'Node would give a Finished, but tls-unique is not defined (N-05)')
+  t.ok((ours.getPeerFinished()?.length ?? 0) > 0, 'Node returns a Finished, but tls-unique is not defined (N-05)')
   t.equal(exporter(theirs, empty).length, 32, 'N-16')
 })
 
-t.test('TLS 1.2 with the extended master secret offers tls-exporter and tls-unique', async t => {
+t.test('offers tls-exporter and tls-unique on TLS 1.2 with the extended master secret', async t => {
   const { ours, theirs } = await openPair({ maxVersion: 'TLSv1.2' })
   const both = {
     'tls-exporter': thumbprint(exporter(theirs, empty)),
     'tls-unique': thumbprint(theirs.getFinished()),
   }
   t.same(readChannelBindings(ours), both, 'N-12')
-  t.equal(theirs.getFinished()?.length, 12, 'the first Finished is the client’s (N-09)')
-  t.notSame(exporter(theirs, empty), exporter(theirs), 'an empty context is not the same as none (N-02)')
+  t.equal(theirs.getFinished()?.length, 12, 'the client’s Finished is the first (N-09)')
+  t.notSame(exporter(theirs, empty), exporter(theirs), 'an empty context differs from none (N-02)')
 })
 
-t.test('the two types do not share a value, and no two connections share one (N-10)', async t => {
+t.test('derives different values for both types and for every connection (N-10)', async t => {
   const values: string[] = []
   for (const maxVersion of ['TLSv1.3', 'TLSv1.2', 'TLSv1.3', 'TLSv1.2'] as const)
     values.push(...Object.values(readChannelBindings((await openPair({ maxVersion })).ours)))
@@ -68,7 +68,7 @@ t.test('the two types do not share a value, and no two connections share one (N-
   t.equal(new Set(values).size, 6)
 })
 
-t.test('a resumed TLS 1.2 connection offers the server’s Finished, which is then the first (N-09)', async t => {
+t.test('uses the server’s Finished, which is the first, on a resumed TLS 1.2 connection (N-09)', async t => {
   const first = await openPair({ maxVersion: 'TLSv1.2' })
   const session = first.theirs.getSession() as Buffer
   const { ours, theirs } = await openPair({ maxVersion: 'TLSv1.2', session })
@@ -80,11 +80,11 @@ t.test('a resumed TLS 1.2 connection offers the server’s Finished, which is th
   t.strictNotSame(
     readChannelBindings(ours),
     readChannelBindings(first.ours),
-    'bindings are of a connection, not of a session',
+    'bindings belong to a connection, not to a session',
   )
 })
 
-t.test('a resumed TLS 1.3 connection has an exporter of its own (CB05)', async t => {
+t.test('derives a new exporter on a resumed TLS 1.3 connection (CB05)', async t => {
   const first = await openPair()
   const session = await new Promise<Buffer>(resolve => {
     first.theirs.once('session', resolve)
@@ -96,18 +96,18 @@ t.test('a resumed TLS 1.3 connection has an exporter of its own (CB05)', async t
   t.strictNotSame(readChannelBindings(ours), readChannelBindings(first.ours))
 })
 
-t.test('TLS 1.2 without the extended master secret offers nothing, resumed or not (N-03, N-18)', async t => {
+t.test('offers nothing on TLS 1.2 without the extended master secret, resumed or not (N-03, N-18)', async t => {
   const options = { maxVersion: 'TLSv1.2', secureOptions: withoutExtendedMasterSecret } as const
   const first = await openPair(options)
   t.notOk(hasExtendedMasterSecret(first.ours))
-  t.equal(exporter(first.ours, empty).length, 32, 'Node would export without complaint')
+  t.equal(exporter(first.ours, empty).length, 32, 'Node exports a value all the same')
   t.same(readChannelBindings(first.ours), {})
   const { ours } = await openPair({ ...options, session: first.theirs.getSession() as Buffer })
   t.ok(ours.isSessionReused())
   t.same(readChannelBindings(ours), {})
 })
 
-t.test('TLS 1.0 and 1.1 offer nothing (N-03)', async t => {
+t.test('offers nothing on TLS 1.0 and 1.1 (N-03)', async t => {
   for (const maxVersion of ['TLSv1.1', 'TLSv1'] as const) {
     const { ours } = await openPair({ maxVersion })
     t.equal(ours.getProtocol(), maxVersion)
@@ -115,7 +115,7 @@ t.test('TLS 1.0 and 1.1 offer nothing (N-03)', async t => {
   }
 })
 
-t.test('both ends read the same bindings and the same keying material for proofs (N-01, N-09, N-56)', async t => {
+t.test('reads the same bindings and the same keying material for proofs at both ends (N-01, N-09, N-56)', async t => {
   const seen = new Set<string>()
   for (const [offered, options] of [
     [1, {}],
@@ -139,13 +139,13 @@ t.test('both ends read the same bindings and the same keying material for proofs
       }
     }
   }
-  t.equal(seen.size, 3, 'no two connections share it')
+  t.equal(seen.size, 3, 'every connection has its own')
   const gone = await openPair()
   await new Promise<void>(resolve => gone.ours.once('close', resolve).destroy())
   t.equal(readKeyingMaterial(gone.ours), undefined)
 })
 
-t.test('a connection that is gone offers nothing, and asking does not throw', async t => {
+t.test('offers nothing on a closed connection, and does not throw', async t => {
   for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
     const { ours } = await openPair({ maxVersion })
     t.not(Object.keys(readChannelBindings(ours)).length, 0)
@@ -154,7 +154,7 @@ t.test('a connection that is gone offers nothing, and asking does not throw', as
   }
 })
 
-t.test('what a connection says strangely, or not at all, is not offered', async t => {
+t.test('offers nothing when a connection reports unknown values, or none', async t => {
   const { ours } = await openPair({ maxVersion: 'TLSv1.2' })
   const but = (changes: Partial<BindableSocket>): BindableSocket => ({
     getProtocol: () => ours.getProtocol(),
@@ -167,7 +167,7 @@ t.test('what a connection says strangely, or not at all, is not offered', async 
   })
   const state = ours.getSession() as Buffer
   const flags = state.indexOf(Buffer.from('ad03020101', 'hex'))
-  t.ok(flags > 0, 'the flags of an SSL_SESSION stand where we look for them')
+  t.ok(flags > 0, 'the flags of an SSL_SESSION are at the expected offset')
   t.strictSame(readChannelBindings(but({})), readChannelBindings(ours))
   t.equal(Object.keys(readChannelBindings(ours)).length, 2)
 
@@ -176,13 +176,13 @@ t.test('what a connection says strangely, or not at all, is not offered', async 
   const rows: [string, Partial<BindableSocket>][] = [
     ['no session', { getSession: () => undefined }],
     ['an empty session', { getSession: () => Buffer.alloc(0) }],
-    ['a session cut short', { getSession: () => Buffer.from(state.subarray(0, flags + 4)) }],
+    ['a truncated session', { getSession: () => Buffer.from(state.subarray(0, flags + 4)) }],
     ['flags that are zero', { getSession: () => Buffer.from(cleared) }],
     ['no flags', { getSession: () => Buffer.from(hidden) }],
     ['no Finished', { getPeerFinished: () => undefined }],
-    ['a Finished of TLS 1.3’s length', { getPeerFinished: () => Buffer.alloc(48) }],
+    ['a Finished with the length of TLS 1.3', { getPeerFinished: () => Buffer.alloc(48) }],
     ['no version', { getProtocol: () => null }],
-    ['a version to come', { getProtocol: () => 'TLSv1.4' as never }],
+    ['a future version', { getProtocol: () => 'TLSv1.4' as never }],
     [
       'no exporter',
       {
@@ -195,7 +195,7 @@ t.test('what a connection says strangely, or not at all, is not offered', async 
   for (const [name, changes] of rows) t.same(readChannelBindings(but(changes)), {}, name)
 })
 
-t.test('the session, which holds the master secret, is wiped after the look at it', async t => {
+t.test('wipes the session, which contains the master secret, after use', async t => {
   const { ours } = await openPair({ maxVersion: 'TLSv1.2' })
   const state = ours.getSession() as NonNullable<ReturnType<TLSSocket['getSession']>>
   t.ok(hasExtendedMasterSecret({ getSession: () => state }))
@@ -204,6 +204,6 @@ t.test('the session, which holds the master secret, is wiped after the look at i
   t.throws(() => hasExtendedMasterSecret({ getSession: () => broken }))
   t.ok(
     broken.every(octet => octet === 0),
-    'also when it cannot be read',
+    'also when it cannot be parsed',
   )
 })

@@ -1,4 +1,4 @@
-// Presenter × registration → authenticated or refused; N-21, N-22, N-23. Through real handshakes: test/attack/client-*.
+// Presenter × registration → authenticated or rejected; N-21, N-22, N-23. Over real handshakes: test/attack/client.
 import t from 'tap'
 import { type Client, parseClients } from '../../src/core/client.ts'
 import { authenticateClient, findRegistration } from '../../src/core/client-authentication.ts'
@@ -27,7 +27,7 @@ const clients = parseClients(
 const client = (id: string) => clients.get(id) as Client
 const mismatch = { name: 'OAuthError', code: 'invalid_client', reason: 'client_mismatch' }
 
-t.test('N-21, N-22: a client is authenticated by the name that an authority vouches for', async t => {
+t.test('authenticates a client by the name in a certificate of a trusted authority (N-21, N-22)', async t => {
   t.same(problems, [])
   for (const [id, x509] of [
     ['alice', alice],
@@ -40,19 +40,22 @@ t.test('N-21, N-22: a client is authenticated by the name that an authority vouc
   t.throws(() => authenticateClient(client('alice'), presenter(bob)), mismatch)
 })
 
-t.test('N-23: a client without an authority is authenticated by its very certificate', async t => {
+t.test('authenticates a client with a self-signed certificate by that exact certificate (N-23)', async t => {
   for (const pinned of [true, false]) t.doesNotThrow(() => authenticateClient(client('anna'), presenter(anna, pinned)))
   for (const other of [alice, bob, certificateOf('anna')])
     t.throws(() => authenticateClient(client('anna'), presenter(other)), mismatch)
 })
 
-t.test('a certificate that nobody vouches for is not taken by its name', async t => {
+t.test('does not match a pinned certificate by its name', async t => {
   t.equal(anna.subject, alice.subject)
   t.throws(() => authenticateClient(client('alice'), presenter(anna, true)), mismatch)
-  t.doesNotThrow(() => authenticateClient(client('alice'), presenter(anna)), 'control: the pin makes the difference')
+  t.doesNotThrow(
+    () => authenticateClient(client('alice'), presenter(anna)),
+    'control: only the pin makes the difference',
+  )
 })
 
-t.test('the registration of a presenter is found exactly where one would authenticate it', async t => {
+t.test('finds the registration of a presenter exactly if it authenticates the presenter', async t => {
   const registrations = [...clients.values()].map(client => ({ client }))
   for (const x509 of [alice, bob, anna, certificateOf('mallory')])
     for (const pinned of [true, false]) {
@@ -65,7 +68,11 @@ t.test('the registration of a presenter is found exactly where one would authent
           return false
         }
       })
-      t.equal(findRegistration(registrations, who), accepting, `${x509.subject}, ${pinned ? 'pinned' : 'vouched for'}`)
+      t.equal(
+        findRegistration(registrations, who),
+        accepting,
+        `${x509.subject}, ${pinned ? 'pinned' : 'issued by a trusted authority'}`,
+      )
     }
   t.equal(findRegistration(registrations, presenter(bob))?.client.id, 'bob', 'control')
 })

@@ -1,5 +1,4 @@
-// Registrations of clients: read whole, with a sentence for each thing that is wrong.
-// N-22, N-23; RFC 7591 §2, RFC 8705 §2.1.2, §2.2.2.
+// Client registrations: parsed completely, with one problem for each fault. N-22, N-23; RFC 7591 §2, RFC 8705 §2.1.2, §2.2.2.
 import { generateKeyPairSync, hash, type X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
@@ -25,7 +24,7 @@ const read = (...list: unknown[]) => {
 }
 const problemsOf = (...list: unknown[]) => read(...list).problems
 
-t.test('a registration becomes a client', async t => {
+t.test('parses a registration into a client', async t => {
   const { clients, problems } = read(alice, {
     ...alice,
     client_id: 'bob',
@@ -48,10 +47,10 @@ t.test('a registration becomes a client', async t => {
     resource: undefined,
   })
   t.ok(Object.isFrozen(clients.get('alice')))
-  t.same(read().clients.size, 0, 'an empty list is a list')
+  t.same(read().clients.size, 0, 'an empty list is valid')
 })
 
-t.test('tls_client_certificate_bound_access_tokens is true, and can be said (RFC 8705 §3.4)', async t => {
+t.test('accepts tls_client_certificate_bound_access_tokens only as true (RFC 8705 §3.4)', async t => {
   t.same(problemsOf({ ...alice, tls_client_certificate_bound_access_tokens: true }), [])
   for (const wrong of [false, 'true', null, 0])
     t.match(
@@ -61,10 +60,10 @@ t.test('tls_client_certificate_bound_access_tokens is true, and can be said (RFC
     )
 })
 
-t.test('tls_session_bound_access_tokens means proof, and nothing beside it (N-61)', async t => {
+t.test('parses tls_session_bound_access_tokens as level proof only (N-61)', async t => {
   const proofOnly = { ...alice, tls_session_bound_access_tokens: true, token_bindings: undefined }
   t.same(read(proofOnly).clients.get('alice')?.bindings, ['proof'])
-  t.same(read({ ...proofOnly, token_bindings: ['proof'] }).clients.get('alice')?.bindings, ['proof'], 'said twice')
+  t.same(read({ ...proofOnly, token_bindings: ['proof'] }).clients.get('alice')?.bindings, ['proof'], 'given twice')
   t.same(read({ ...alice, tls_session_bound_access_tokens: false }).problems, [], 'false is the default')
   for (const token_bindings of [['certificate'], ['proof', 'certificate'], ['connection']])
     t.match(
@@ -76,7 +75,7 @@ t.test('tls_session_bound_access_tokens means proof, and nothing beside it (N-61
     t.match(problemsOf({ ...alice, tls_session_bound_access_tokens: wrong }), [/true or false/])
 })
 
-t.test('what is left out has a default: no scope, the one grant, signed tokens of the connection', async t => {
+t.test('applies defaults: no scope, one grant type, signed tokens bound to the connection', async t => {
   const { clients, problems } = read({
     client_id: 'a',
     token_endpoint_auth_method: 'tls_client_auth',
@@ -89,7 +88,7 @@ t.test('what is left out has a default: no scope, the one grant, signed tokens o
   t.match(clients.get('a'), { rotation: 'rotate', resource: undefined, certificates: new Set() })
 })
 
-t.test('a member is one of what it may be, each of a list too', async t => {
+t.test('accepts only the allowed values of a member, and of each item of a list', async t => {
   const members: Readonly<Record<string, { good: unknown[]; wrong: unknown[] }>> = {
     client_id: { good: ['.a', '..a', 'a.', '...', 'x'.repeat(128)], wrong: ['.', '..', '', 'ä', 'x'.repeat(129), 7] },
     theft_response: { good: ['record', 'close'], wrong: ['', 'revoke', null, ['alert']] },
@@ -103,17 +102,17 @@ t.test('a member is one of what it may be, each of a list too', async t => {
   }
 })
 
-t.test('a key says the same as its certificate, or nothing (RFC 7517 §4.7)', async t => {
+t.test('rejects a key that differs from its certificate (RFC 7517 §4.7)', async t => {
   const certified = (pair: { publicKey: X509Certificate['publicKey'] }) => pair as unknown as X509Certificate
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const jwk = pair.publicKey.export({ format: 'jwk' })
   for (const key of [jwk, {}, { kty: 'EC' }]) t.ok(agreesWith(key, certified(pair)), 'control')
   t.notOk(agreesWith({ ...jwk, x: jwk.y as string }, certified(pair)))
   const dsa = generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 })
-  t.notOk(agreesWith({ kty: 'EC' }, certified(dsa)), 'one that no JWK can stand for')
+  t.notOk(agreesWith({ kty: 'EC' }, certified(dsa)), 'a key that has no JWK form')
 })
 
-t.test('N-22: a client has exactly one name to be known by', async t => {
+t.test('requires exactly one name of a client (N-22)', async t => {
   const names = { subject_dn: 'CN=a', san_dns: 'a.test', san_uri: 'urn:a', san_ip: '192.0.2.1', san_email: 'a@a.test' }
   const expected = /exactly one of tls_client_auth_subject_dn, .*tls_client_auth_san_email must be given/
   t.match(problemsOf(nameless), [expected])
@@ -135,7 +134,7 @@ t.test('N-22: a client has exactly one name to be known by', async t => {
   }
 })
 
-t.test('a name is of the form of its rule', async t => {
+t.test('requires a name in the format of its rule', async t => {
   const good = {
     subject_dn: ['CN=alice', 'CN=alice,O=Example\\, Inc.', '2.5.4.3=alice'],
     san_dns: ['a', 'a.test', 'A-1.test', 'xn--rzte-koa.test', '1.2.3.4', `${'a'.repeat(63)}.test`],
@@ -175,7 +174,7 @@ t.test('a name is of the form of its rule', async t => {
   }
 })
 
-t.test('every other part is checked too, and each mistake is named (ASVS 10.4.16)', async t => {
+t.test('validates every other member, and reports each fault (ASVS 10.4.16)', async t => {
   const mistakes: [object, RegExp][] = [
     [{ client_id: undefined }, /^client number 1: client_id must/],
     ...['', 'ä', 'a\n', 'x'.repeat(129)].map((client_id): [object, RegExp] => [
@@ -229,13 +228,13 @@ t.test('every other part is checked too, and each mistake is named (ASVS 10.4.16
     const { problems, clients } = read({ ...alice, ...changes })
     t.equal(problems.length, 1, JSON.stringify(changes))
     t.match(problems[0], sentence)
-    t.equal(clients.size, 0, 'and it is no client')
+    t.equal(clients.size, 0, 'the client is left out')
   }
-  t.equal(problemsOf({ client_id: '', scope: 1, x: 1 }).length, 5, 'all mistakes of one registration')
+  t.equal(problemsOf({ client_id: '', scope: 1, x: 1 }).length, 5, 'all faults of one registration')
   t.match(
     problemsOf({ ...alice, scope: 1 }, { ...alice, client_id: 'bob', scope: 2 }),
     [/alice.*scope/, /bob.*scope/],
-    'and of all',
+    'the faults of all registrations',
   )
   t.match(problemsOf(JSON.parse('{"__proto__":{"client_id":"x"}}')), [
     /__proto__ is not known/,
@@ -245,7 +244,7 @@ t.test('every other part is checked too, and each mistake is named (ASVS 10.4.16
   ])
 })
 
-t.test('what is no list of objects is said to be none', async t => {
+t.test('rejects anything but a list of objects', async t => {
   for (const list of [undefined, null, {}, 'x', 1, { clients: [alice] }]) {
     const problems: string[] = []
     t.equal(parseClients(list, problems).size, 0)
@@ -255,7 +254,7 @@ t.test('what is no list of objects is said to be none', async t => {
     t.same(problemsOf(entry), ['client number 1: must be a JSON object'])
 })
 
-t.test('no two clients have one id, and no certificate is good for two clients', async t => {
+t.test('rejects two clients with one id, and two clients that one certificate matches', async t => {
   t.same(problemsOf(alice, { ...alice, tls_client_auth_subject_dn: 'CN=bob' }), ['client alice: registered twice'])
   t.same(problemsOf(alice, { ...alice, client_id: 'bob' }), ['client bob: one certificate would match alice as well'])
   const same = [
@@ -280,7 +279,7 @@ t.test('no two clients have one id, and no certificate is good for two clients',
   )
 })
 
-t.test('N-22: two spellings of one address, host or domain are one name', async t => {
+t.test('treats different spellings of an address, host or domain as one name (N-22)', async t => {
   const same = [
     ['san_ip', '::1', '0:0:0:0:0:0:0:1'],
     ['san_ip', '2001:db8::1', '2001:DB8::0001'],
@@ -299,7 +298,7 @@ t.test('N-22: two spellings of one address, host or domain are one name', async 
     { ...nameless, tls_client_auth_san_email: 'a@a.test' },
     { ...nameless, client_id: 'b', tls_client_auth_san_email: 'A@a.test' },
   ]
-  t.same(problemsOf(...emails), [], 'two people may differ in one capital letter')
+  t.same(problemsOf(...emails), [], 'the local part of an email address is case-sensitive')
 })
 
 const [anna, other] = ['anna', 'other'].map(name => issueCertificate({ subject: [['CN', name]] })) as [
@@ -314,15 +313,15 @@ const selfSigned = (keys: unknown, changes: object = {}) => ({
   ...changes,
 })
 
-t.test('N-23: a client without an authority is known by the certificates of its keys, the first of each', async t => {
+t.test('identifies a self-signed client by the first certificate of each of its keys (N-23)', async t => {
   const next = issueCertificate({ subject: [['CN', 'anna']] })
   const thumbprint = ({ raw }: { raw: Buffer }) => hash('sha256', raw, 'base64url')
   const { clients, problems } = read(selfSigned([x5c(anna.x509, next.x509), { kty: 'EC', ...x5c(next.x509) }]))
   t.same(problems, [])
   t.same(clients.get('anna')?.certificates, new Set([thumbprint(anna.x509), thumbprint(next.x509)]))
-  t.equal(clients.get('anna')?.subject, undefined, 'and by no name')
+  t.equal(clients.get('anna')?.subject, undefined, 'it has no name')
   const one = read(selfSigned([x5c(anna.x509, next.x509)])).clients.get('anna')
-  t.same(one?.certificates, new Set([thumbprint(anna.x509)]), 'what follows the first in a chain is not its own')
+  t.same(one?.certificates, new Set([thumbprint(anna.x509)]), 'later certificates of a chain do not count')
 
   const expected = [/client "anna": jwks must contain keys with a certificate in x5c, and tls_client_auth_/]
   const der = anna.x509.raw.toString('base64')
@@ -337,7 +336,7 @@ t.test('N-23: a client without an authority is known by the certificates of its 
   t.match(problemsOf(selfSigned([x5c(anna.x509)], { tls_client_auth_subject_dn: 'CN=anna' })), expected)
 })
 
-t.test('a key that is not that of its certificate is no registration (RFC 7517 §4.7)', async t => {
+t.test('rejects a key that is not the key of its certificate (RFC 7517 §4.7)', async t => {
   const rsa = issueCertificate({ subject: [['CN', 'rsa']], keyType: 'rsa' })
   const jwk = (identity: Identity) => identity.x509.publicKey.export({ format: 'jwk' })
   for (const identity of [anna, rsa]) {
@@ -360,7 +359,7 @@ t.test('a key that is not that of its certificate is no registration (RFC 7517 �
   }
 })
 
-t.test('a certificate is registered for one client, and a client is no rival of itself', async t => {
+t.test('rejects one certificate for two clients, but not for a new registration of the same client', async t => {
   const one = selfSigned([x5c(anna.x509)])
   t.same(problemsOf(one, selfSigned([x5c(anna.x509)], { client_id: 'eve' })), [
     'client eve: one certificate would match anna as well',
@@ -371,26 +370,26 @@ t.test('a certificate is registered for one client, and a client is no rival of 
     const client = parseClient(registration, problem => t.fail(problem))
     return client && findRival(client, clients)?.id
   }
-  t.equal(rivalOf(one), undefined, 'its own next registration')
+  t.equal(rivalOf(one), undefined, 'a new registration of the same client')
   t.equal(rivalOf({ ...one, client_id: 'eve' }), 'anna')
   t.equal(rivalOf({ ...alice, client_id: 'eve' }), 'alice')
 })
 
-t.test('a client that has a secret is known by its certificate all the same', async t => {
+t.test('requires a certificate name of a client with a secret as well', async t => {
   const secret = { ...alice, token_endpoint_auth_method: 'client_secret_basic' }
   t.match(read(secret).clients.get('alice'), { method: 'client_secret_basic', subject: { type: 'subject_dn' } })
   const { tls_client_auth_subject_dn: _, ...without } = secret
   t.match(problemsOf(without), [/exactly one of/])
 })
 
-t.test('what is ours in a registration is read as it stands', async t => {
+t.test('parses the members that this server defines', async t => {
   const changes = { access_token_format: 'opaque', refresh_token_rotation: 'static', resource: 'https://a.test/x?y' }
   const { clients, problems } = read({ ...alice, ...changes, grant_types: ['refresh_token', 'client_credentials'] })
   t.same(problems, [])
   t.match(clients.get('alice'), { format: 'opaque', rotation: 'static', resource: 'https://a.test/x?y' })
 })
 
-t.test('no JSON whatever is anything but clients and problems', async t => {
+t.test('parses arbitrary JSON into clients and problems', async t => {
   const entry = fc.oneof(
     fc.jsonValue(),
     fc.dictionary(fc.constantFrom(...Object.keys(alice)), fc.jsonValue()).map(changes => ({ ...alice, ...changes })),

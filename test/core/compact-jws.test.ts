@@ -23,13 +23,13 @@ const [head, body, signature] = token.split('.') as [string, string, string]
 const withHeader = (value: unknown) => `${encode(value)}.${body}.${signature}`
 const refusal = (reason: string) => ({ name: 'OAuthError', code: 'invalid_token', reason })
 
-t.test('the header of a token of our form is read, whatever it says about algorithm and key', async t => {
+t.test('parses the header of a well-formed token, whatever its algorithm and key identifier', async t => {
   t.same(parseTokenHeader(token), { alg: 'ES256', kid: jwk.kid })
   t.same(parseTokenHeader(withHeader({ ...header, typ: 'application/at+jwt' })), { alg: 'ES256', kid: jwk.kid })
   t.same(
     parseTokenHeader(withHeader({ ...header, alg: 'none', kid: '' })),
     { alg: 'none', kid: '' },
-    'they are for the key to judge',
+    'the key decides about them later',
   )
   const jwt = await new jose.SignJWT({})
     .setProtectedHeader({ ...header })
@@ -37,7 +37,7 @@ t.test('the header of a token of our form is read, whatever it says about algori
   t.same(parseTokenHeader(jwt), { alg: 'ES256', kid: jwk.kid }, 'as another library writes it')
 })
 
-t.test('another spelling of the same octets is not the same token', async t => {
+t.test('rejects other spellings of the same octets', async t => {
   for (const wrong of [
     `${token}=`,
     `${token}\n`,
@@ -65,7 +65,7 @@ t.test('another spelling of the same octets is not the same token', async t => {
     t.throws(() => parseTokenHeader(wrong), refusal('bad_signature'), JSON.stringify(wrong).slice(0, 40))
 })
 
-t.test('a header that is no JSON object of exactly typ, alg and kid is refused', async t => {
+t.test('rejects a header that is not a JSON object with exactly typ, alg and kid', async t => {
   const wrong: unknown[] = [
     '',
     '{',
@@ -98,7 +98,7 @@ t.test('a header that is no JSON object of exactly typ, alg and kid is refused',
     t.throws(() => parseTokenHeader(withHeader(value)), refusal('wrong_type'), JSON.stringify(value))
 })
 
-t.test('a token is at most 4096 characters long', async t => {
+t.test('rejects a token of more than 4096 characters', async t => {
   const ofLength = (length: number) => `${head}.${'A'.repeat(length - token.length + body.length)}.${signature}`
   const lengths = [4096, 4095, 4094].filter(length => (length - token.length + body.length) % 4 !== 1)
   for (const length of lengths)
@@ -107,7 +107,7 @@ t.test('a token is at most 4096 characters long', async t => {
     t.throws(() => parseTokenHeader(ofLength(length)), refusal('bad_signature'), String(length))
 })
 
-t.test('no text whatever makes it do anything but read or refuse', async t => {
+t.test('either parses or rejects arbitrary text', async t => {
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc
@@ -121,7 +121,7 @@ t.test('no text whatever makes it do anything but read or refuse', async t => {
     fc.property(text, value => {
       try {
         parseTokenHeader(value)
-        return false // three values by chance are not a header of ours
+        return false // three random values are never a valid header
       } catch (error) {
         return (error as { name?: string }).name === 'OAuthError'
       }
@@ -131,29 +131,29 @@ t.test('no text whatever makes it do anything but read or refuse', async t => {
   t.doesNotThrow(() => parseTokenHeader(token))
 })
 
-t.test('JW11: of the two signatures of a text the one with the lower s counts, and each has just one twin', async t => {
+t.test('accepts only the low-s form of the two equivalent signatures (JW11)', async t => {
   const publicKey = createPublicKey(createPrivateKey({ key: jwk, format: 'jwk' }))
   const input = Buffer.from(`${head}.${body}`)
   const holds = (bytes: Buffer) => verify('sha256', input, { key: publicKey, dsaEncoding: 'ieee-p1363' }, bytes)
   const low = signatureOf(token)
   const high = withOtherS(low)
-  t.ok(holds(low) && holds(high), 'both hold, for a library that does not look')
+  t.ok(holds(low) && holds(high), 'both verify with a library that does not check s')
   t.ok(hasLowS(low))
   t.notOk(hasLowS(high))
   t.same(withLowS(high), low)
   t.same(withLowS(low), low)
 })
 
-t.test('the border lies between (n − 1) / 2 and the number behind it', async t => {
+t.test('treats s as low up to (n − 1) / 2, and as high from the next number', async t => {
   const half = p256Order / 2n
   const withS = (s: bigint) => Buffer.concat([Buffer.alloc(32, 0xff), numberBytes(s)])
   for (const s of [0n, 1n, half - 1n, half]) t.ok(hasLowS(withS(s)), `${s}`)
   for (const s of [half + 1n, half + 2n, p256Order - 1n, p256Order, 2n ** 256n - 1n]) t.notOk(hasLowS(withS(s)), `${s}`)
   t.same(withLowS(withS(half + 1n)), withS(half))
-  t.same(withLowS(withS(p256Order - 1n)), withS(1n), 'with its zeros in front')
+  t.same(withLowS(withS(p256Order - 1n)), withS(1n), 'padded with leading zeros')
 })
 
-t.test('signatures of other lengths are left for the verification to refuse', async t => {
+t.test('leaves signatures of other lengths for the verification to reject', async t => {
   for (const length of [0, 1, 63, 65, 384]) {
     const bytes = Buffer.alloc(length, 0xff)
     t.ok(hasLowS(bytes))
@@ -161,7 +161,7 @@ t.test('signatures of other lengths are left for the verification to refuse', as
   }
 })
 
-t.test('whatever s a signature has, exactly one of it and its twin is low', async t => {
+t.test('finds exactly one of a signature and its equivalent low, for every s', async t => {
   const s = fc.bigInt({ min: 1n, max: p256Order - 1n })
   fc.assert(
     fc.property(s, value => {

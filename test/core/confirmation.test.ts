@@ -1,4 +1,4 @@
-// The idea itself: whom a token is confirmed for, and that it is refused for everybody else.
+// The core of the binding: a token is confirmed for its presenter, and rejected for every other one.
 import t from 'tap'
 import { confirm, isAtLeast, type TokenBinding, verifyConfirmation } from '../../src/core/confirmation.ts'
 import type { Presenter } from '../../src/core/presenter.ts'
@@ -17,7 +17,7 @@ const onTls12 = presenterOn({ 'tls-exporter': thumbprintA, 'tls-unique': thumbpr
 const onNothing = presenterOn({})
 const refusal = (reason: string) => ({ code: 'invalid_token', reason })
 
-t.test('a token is confirmed for its presenter, at the level it was made for', async t => {
+t.test('verifies a token for its presenter, at the level that it was issued at', async t => {
   for (const presenter of [onTls13, onTls12])
     for (const level of ['certificate', 'proof', 'connection'] as TokenBinding[])
       t.equal(
@@ -26,13 +26,13 @@ t.test('a token is confirmed for its presenter, at the level it was made for', a
       )
 })
 
-t.test('a connection without channel binding gets no connection-bound token, but a certificate-bound one', async t => {
+t.test('issues only certificate-bound tokens on a connection without channel bindings', async t => {
   t.equal(verifyConfirmation(confirm(onNothing, 'certificate'), onNothing), 'certificate')
   for (const level of ['proof', 'connection'] as const)
     t.throws(() => confirm(onNothing, level), { code: 'invalid_request', reason: 'binding_unavailable' })
 })
 
-t.test('cnf holds one member for each binding of the connection, and no more', async t => {
+t.test('writes one member for each binding of the connection into cnf, and no other', async t => {
   const x5t = alice.x509 && readCertificate(alice.x509).thumbprint
   t.same(confirm(onTls13, 'connection'), { 'x5t#S256': x5t, 'tls-exporter#S256': thumbprintA })
   t.same(confirm(onTls12, 'connection'), {
@@ -45,13 +45,13 @@ t.test('cnf holds one member for each binding of the connection, and no more', a
     t.same(confirm(presenter, 'proof'), { 'x5t#S256': x5t, tls_exp: 'EXPORTER-oauth-tls-session-bound' }, 'N-58')
 })
 
-t.test('another certificate is refused at every level', async t => {
+t.test('rejects another certificate at every level', async t => {
   const thief = presenterOn(onTls13.bindings, bob)
   for (const level of ['certificate', 'proof', 'connection'] as const)
     t.throws(() => verifyConfirmation(confirm(onTls13, level), thief, () => {}), refusal('certificate_mismatch'))
 })
 
-t.test('a token at level proof is good with a proof only, and whoever asks for none gets a refusal', async t => {
+t.test('rejects a token at level proof without a valid proof', async t => {
   const cnf = confirm(onTls13, 'proof')
   t.equal(
     verifyConfirmation(cnf, onTls13, () => {}),
@@ -59,12 +59,16 @@ t.test('a token at level proof is good with a proof only, and whoever asks for n
     'control',
   )
   t.throws(() => verifyConfirmation(cnf, onTls13), { code: 'use_session_binding', reason: 'proof_missing' })
-  const refused = new Error('whatever the proof lacks')
+  const refused = new Error('any fault of the proof')
   const prove = () => {
     throw refused
   }
   t.throws(() => verifyConfirmation(cnf, onTls13, prove), refused)
-  t.equal(verifyConfirmation(confirm(onTls13, 'certificate'), onTls13, prove), 'certificate', 'not asked elsewhere')
+  t.equal(
+    verifyConfirmation(confirm(onTls13, 'certificate'), onTls13, prove),
+    'certificate',
+    'proof not verified at other levels',
+  )
   t.equal(verifyConfirmation(confirm(onTls13, 'connection'), onTls13, prove), 'connection')
   for (const wrong of [
     { ...cnf, tls_exp: 'EXPORTER-Channel-Binding' },
@@ -81,26 +85,30 @@ t.test('a token at level proof is good with a proof only, and whoever asks for n
     )
 })
 
-t.test('another connection of the same certificate is refused at level connection only', async t => {
+t.test('rejects another connection with the same certificate at level connection only', async t => {
   const elsewhere = presenterOn({ 'tls-exporter': thumbprintB })
   t.throws(() => verifyConfirmation(confirm(onTls13, 'connection'), elsewhere), refusal('connection_mismatch'))
   t.equal(verifyConfirmation(confirm(onTls13, 'certificate'), elsewhere), 'certificate')
 })
 
-t.test('the members must be precisely the bindings that the connection offers', async t => {
+t.test('requires the members to match exactly the bindings that the connection offers', async t => {
   const full = confirm(onTls12, 'connection')
   const { 'tls-unique#S256': _unique, ...withoutUnique } = full
   const { 'tls-exporter#S256': _exporter, ...withoutExporter } = full
   t.equal(verifyConfirmation(full, onTls12), 'connection')
-  t.throws(() => verifyConfirmation(withoutUnique, onTls12), refusal('connection_mismatch'), 'one is left out')
-  t.throws(() => verifyConfirmation(withoutExporter, onTls12), refusal('connection_mismatch'), 'the other is left out')
-  t.throws(() => verifyConfirmation(full, onTls13), refusal('connection_mismatch'), 'one that is not offered')
+  t.throws(() => verifyConfirmation(withoutUnique, onTls12), refusal('connection_mismatch'), 'tls-unique is missing')
+  t.throws(
+    () => verifyConfirmation(withoutExporter, onTls12),
+    refusal('connection_mismatch'),
+    'tls-exporter is missing',
+  )
+  t.throws(() => verifyConfirmation(full, onTls13), refusal('connection_mismatch'), 'tls-unique is not offered')
   t.throws(() => verifyConfirmation(full, onNothing), refusal('connection_mismatch'), 'no binding is offered')
   const oneWrong = { ...full, 'tls-unique#S256': thumbprintA }
-  t.throws(() => verifyConfirmation(oneWrong, onTls12), refusal('connection_mismatch'), 'one right, one wrong')
+  t.throws(() => verifyConfirmation(oneWrong, onTls12), refusal('connection_mismatch'), 'one matches, one does not')
 })
 
-t.test('a cnf that is not of one of our shapes is refused, whatever else it holds', async t => {
+t.test('rejects a cnf of an unknown shape, whatever its other members', async t => {
   const good = confirm(onTls13, 'connection')
   t.equal(verifyConfirmation(good, onTls13), 'connection')
   const { 'x5t#S256': x5t, ...withoutCertificate } = good
@@ -137,7 +145,7 @@ t.test('a cnf that is not of one of our shapes is refused, whatever else it hold
     t.throws(() => verifyConfirmation(cnf, onTls13), refusal('confirmation_malformed'), JSON.stringify(cnf))
 })
 
-t.test('a level is good enough for itself and for weaker demands', async t => {
+t.test('ranks a level as sufficient for itself and for weaker requirements', async t => {
   t.ok(isAtLeast('connection', 'connection'))
   t.ok(isAtLeast('connection', 'certificate'))
   t.ok(isAtLeast('certificate', 'certificate'))

@@ -1,5 +1,5 @@
-// Distinguished names as people register them (RFC 4514) and as certificates have them: equal only when the same.
-// OpenSSL is the second opinion: it writes the DER from its own syntax, and prints it in RFC 2253's, which we read.
+// Distinguished names in registrations (RFC 4514) and in certificates: equal only if they are the same. OpenSSL is the
+// reference: it writes the DER from its own syntax, and prints it in the syntax of RFC 2253, which the parser reads.
 import { X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
@@ -29,7 +29,7 @@ const oidOctets = (oid: string) => {
     number < 0x80n ? [Number(number)] : [...groups(number / 128n).map(group => group | 0x80), Number(number % 128n)]
   return Buffer.from([first * 40n + second, ...others].flatMap(groups))
 }
-/** A Name in DER; each inner list is one part, UTF8String unless another tag is given. */
+/** Returns a Name in DER; each inner list is one part, as UTF8String unless another tag is given. */
 const write = (parts: readonly (readonly Attribute[])[]): Element => ({
   tag: 0x30,
   content: Buffer.concat(
@@ -51,7 +51,7 @@ const utf16 = (text: string) => Buffer.from(text, 'utf16le').swap16()
 const cn = (value: string | Buffer, tag?: number) =>
   readName(write([[[CN, value, ...(tag === undefined ? [] : [tag])] as unknown as Attribute]]))
 
-t.test('a registered name equals that of the certificate it describes', async t => {
+t.test('reads a registered name and the certificate that it describes as equal', async t => {
   const names: [string, readonly (readonly Attribute[])[]][] = [
     ['CN=alice', [[[CN, 'alice']]]],
     ['cn=alice', [[[CN, 'alice']]]],
@@ -116,7 +116,7 @@ t.test('a registered name equals that of the certificate it describes', async t 
   for (const [text, parts] of names) t.equal(parseName(text), readName(write(parts)), text)
 })
 
-t.test('names that differ anywhere are not equal', async t => {
+t.test('distinguishes names that differ anywhere', async t => {
   const different = [
     'CN=alice',
     'CN=Alice',
@@ -142,7 +142,7 @@ t.test('names that differ anywhere are not equal', async t => {
   t.equal(new Set(different.map(parseName)).size, different.length)
 })
 
-t.test('what cannot be read exactly is a RangeError', async t => {
+t.test('throws RangeError for malformed names', async t => {
   const wrong = [
     '',
     ' ',
@@ -194,17 +194,17 @@ t.test('what cannot be read exactly is a RangeError', async t => {
   for (const text of wrong) t.throws(() => parseName(text), RangeError, JSON.stringify(text))
 })
 
-t.test('what RFC 4514 §3 does not let stand without a backslash is not guessed at', async t => {
+t.test('rejects characters that RFC 4514 §3 requires to be escaped', async t => {
   for (const text of ['CN="alice"', 'CN=alice;O=x', 'CN=a<b', 'CN=a>b', 'CN=a\0b', 'CN=\\zz', 'CN=\\a'])
     t.throws(() => parseName(text), RangeError, JSON.stringify(text))
 })
 
-t.test('of a certificate, text in the types of today is read, and is the same text in each of them', async t => {
+t.test('reads the current string types of a certificate as the same text', async t => {
   for (const tag of [0x0c, 0x13, 0x16]) t.equal(cn('alice', tag), parseName('CN=alice'), `tag ${tag}`)
-  t.equal(cn(''), '[["2.5.4.3="]]', 'an empty value has a name of its own')
+  t.equal(cn(''), '[["2.5.4.3="]]', 'an empty value is a name as well')
 })
 
-t.test('a name that is empty, or without a type or value in a part, is equal to nothing', async t => {
+t.test('matches nothing with a name that is empty, or that lacks a type or value', async t => {
   t.equal(readName(write([])), undefined)
   const attribute = (content: Buffer) => ({ tag: 0x30, content: octets(0x31, octets(0x30, content)) })
   t.equal(readName(attribute(Buffer.alloc(0))), undefined, 'an attribute without type and value')
@@ -212,8 +212,8 @@ t.test('a name that is empty, or without a type or value in a part, is equal to 
   const [type, value] = [octets(0x06, oidOctets(CN)), octets(0x0c, Buffer.from('alice'))]
   t.equal(readName(attribute(Buffer.concat([type, value]))), parseName('CN=alice'), 'control')
   t.equal(readName(attribute(Buffer.concat([type, value, value]))), undefined, 'an attribute with two values')
-  t.equal(readName(attribute(Buffer.concat([value, value]))), undefined, 'an attribute with a text for its type')
-  t.throws(() => readName({ tag: 0x30, content: Buffer.from([0x31, 5, 0]) }), RangeError, 'cut short')
+  t.equal(readName(attribute(Buffer.concat([value, value]))), undefined, 'an attribute with a string as its type')
+  t.throws(() => readName({ tag: 0x30, content: Buffer.from([0x31, 5, 0]) }), RangeError, 'truncated')
   for (const oid of ['', '80', '8001', '2a80', '2a8001', '550480'])
     t.throws(
       () => readName(attribute(Buffer.concat([octets(0x06, Buffer.from(oid, 'hex')), value]))),
@@ -222,23 +222,23 @@ t.test('a name that is empty, or without a type or value in a part, is equal to 
     )
 })
 
-t.test('a value that is not plain text is equal to its own octets and to no text', async t => {
+t.test('compares a value of another type by its octets, never as text', async t => {
   const spellings = (tag: number, content: Buffer) => [`CN=#${octets(tag, content).toString('hex')}`]
   for (const tag of [0x1e, 0x14, 0x1c, 0x04, 0x02, 0x12, 0x1a]) {
     const content = Buffer.from('alice')
     t.not(cn('alice', tag), parseName('CN=alice'), `tag ${tag}`)
     for (const text of spellings(tag, content)) t.equal(cn(content, tag), parseName(text), text)
-    t.not(cn('alice', tag), cn('alice', tag === 0x04 ? 0x1e : 0x04), `tag ${tag} is another one than others`)
+    t.not(cn('alice', tag), cn('alice', tag === 0x04 ? 0x1e : 0x04), `tag ${tag} differs from other tags`)
   }
   for (const hex of ['ff', 'c3', 'c080', 'eda080', 'f4908080', '616c6963e9']) {
     const content = Buffer.from(hex, 'hex')
     for (const text of spellings(0x0c, content)) t.equal(cn(content), parseName(text), text)
-    t.not(cn(content), parseName(`CN=${content.toString()}`), `${hex} is not UTF-8`)
-    t.not(cn(content), parseName(`CN=${content.toString('latin1')}`), `nor read as Latin-1`)
+    t.not(cn(content), parseName(`CN=${content.toString()}`), `${hex} is invalid UTF-8`)
+    t.not(cn(content), parseName(`CN=${content.toString('latin1')}`), `and is not read as Latin-1`)
   }
 })
 
-t.test('each refusal says what is wrong', async t => {
+t.test('reports the fault of a malformed name', async t => {
   for (const [text, reason] of [
     ['', /empty/],
     ['alice', /"alice" is not TYPE=VALUE/],
@@ -259,7 +259,7 @@ t.test('each refusal says what is wrong', async t => {
     else t.throws(() => parseName(text), { name: 'RangeError', message: reason }, text)
 })
 
-t.test('the examples of RFC 4514 section 4 are read, and written with the same meaning', async t => {
+t.test('parses the examples of RFC 4514 section 4, and writes equivalent text', async t => {
   const rows: [string, string][] = [
     ['UID=jsmith,DC=example,DC=net', 'UID=jsmith,DC=example,DC=net'],
     ['OU=Sales+CN=J.  Smith,DC=example,DC=net', 'OU=Sales+CN=J.  Smith,DC=example,DC=net'],
@@ -275,7 +275,7 @@ t.test('the examples of RFC 4514 section 4 are read, and written with the same m
   }
 })
 
-t.test('every type is known by the object identifier that OpenSSL has for it', async t => {
+t.test('knows every attribute type by the object identifier that OpenSSL uses', async t => {
   const { key } = issueCertificate({ subject: [] })
   const known = (
     'CN commonName L localityName ST stateOrProvinceName O organizationName OU organizationalUnitName C countryName ' +
@@ -298,7 +298,7 @@ t.test('every type is known by the object identifier that OpenSSL has for it', a
   }
 })
 
-t.test('a subject of any string type that OpenSSL writes is registered as it is written, and matches', async t => {
+t.test('writes a subject of any string type as text that parses to the same name', async t => {
   const { key } = issueCertificate({ subject: [] })
   const masks: Readonly<Record<string, readonly [tag: number, isText: boolean]>> = {
     'MASK:0x2': [0x13, true],
@@ -316,12 +316,12 @@ t.test('a subject of any string type that OpenSSL writes is registered as it is 
       t.equal(text.includes('CN=#'), !isText, text)
       t.equal(text.includes('CN=alice') || text.includes('CN=x y'), isText, text)
       const plain = withoutStringTypes(name)
-      t.equal(plain === name, isText, 'what it would be as plain text')
+      t.equal(plain === name, isText, 'the name with plain strings')
       t.match(writeName(plain), /CN=(alice|x y)/)
     }
 })
 
-t.test('any octets that are a name are written so that they are read as the same name', async t => {
+t.test('writes every name as text that parses to the same name', async t => {
   const value = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 8 }).map(text => [text.toWellFormed(), 0x0c] as const),
     fc.string({ unit: fc.constantFrom(...' ,+"\\<>;=#a\0\n\u202e'), maxLength: 8 }).map(text => [text, 0x0c] as const),
@@ -347,7 +347,7 @@ t.test('any octets that are a name are written so that they are read as the same
   t.ok(writeName(cn('alice') as string))
 })
 
-t.test('the text of every string type is found for people', async t => {
+t.test('finds the text of every string type, to display it', async t => {
   const wide = Buffer.concat([...'alice'].map(letter => Buffer.from([0, 0, 0, letter.charCodeAt(0)])))
   for (const [tag, content] of [
     [0x14, 'alice'],
@@ -355,17 +355,17 @@ t.test('the text of every string type is found for people', async t => {
     [0x1e, utf16('alice')],
   ] as const)
     t.equal(withoutStringTypes(cn(content, tag) as string), parseName('CN=alice'), `tag ${tag}`)
-  t.equal(withoutStringTypes(cn('alice', 0x04) as string), cn('alice', 0x04), 'an OCTET STRING is no text')
+  t.equal(withoutStringTypes(cn('alice', 0x04) as string), cn('alice', 0x04), 'an OCTET STRING is not text')
 })
 
-t.test('the opposite order is told from another name', async t => {
+t.test('detects a name in reverse order', async t => {
   const name = parseName('CN=alice,O=Example,C=CH')
   t.equal(areReversed(name, parseName('C=CH,O=Example,CN=alice')), true)
   t.equal(areReversed(name, name), false)
   t.equal(areReversed(name, parseName('C=CH,CN=alice,O=Example')), false)
 })
 
-/** A certificate that OpenSSL makes for a subject in its own syntax. */
+/** Returns a self-signed certificate that OpenSSL makes for a subject in its own syntax. */
 function makeSelfSigned(key: string, subject: string, stringMask: string): { x509: X509Certificate } {
   const config = `[req]\ndistinguished_name=dn\nstring_mask=${stringMask}\n[dn]\n`
   const options = ['-config', 'config', '-key', 'key', '-subj', subject, '-multivalue-rdn']
@@ -375,7 +375,7 @@ function makeSelfSigned(key: string, subject: string, stringMask: string): { x50
   return { x509: new X509Certificate(pem) }
 }
 
-t.test('any name, written as RFC 4514 has it, is read as the certificate has it', async t => {
+t.test('parses RFC 4514 text of any name as the certificate contains it', async t => {
   const types = { CN, O: '2.5.4.10', UID: '0.9.2342.19200300.100.1.1', '1.2.3.4567': '1.2.3.4567' }
   const value = fc.oneof(
     fc.string({ unit: 'grapheme', minLength: 1, maxLength: 8 }),
@@ -402,7 +402,7 @@ t.test('any name, written as RFC 4514 has it, is read as the certificate has it'
   t.equal(escaped(' #a, '), '\\ #a\\,\\ ')
 })
 
-t.test('two names are equal as text only when they are equal', async t => {
+t.test('treats names as equal only if their text is equal', async t => {
   const value = fc.string({ unit: fc.constantFrom(...'a=",[]\\+'), minLength: 1, maxLength: 4 })
   const attribute = fc.tuple(fc.constantFrom(CN, '2.5.4.10'), value)
   const name = fc.array(fc.array(attribute, { minLength: 1, maxLength: 2 }), { minLength: 1, maxLength: 2 })
@@ -419,7 +419,7 @@ t.test('two names are equal as text only when they are equal', async t => {
   t.equal(sorted([[[CN, 'a']]]), sorted([[[CN, 'a']]]))
 })
 
-t.test('no octets whatever in a name make it do anything but read, refuse or throw RangeError', async t => {
+t.test('either reads arbitrary octets of a name or throws RangeError', async t => {
   const { content } = write([
     [
       [CN, 'alice'],
@@ -449,7 +449,7 @@ t.test('no octets whatever in a name make it do anything but read, refuse or thr
   t.ok(readName({ tag: 0x30, content }))
 })
 
-t.test('OpenSSL writes and prints names that we read as the same', async t => {
+t.test('parses the names that OpenSSL prints as its certificates contain them', async t => {
   const { key } = issueCertificate({ subject: [] })
   const subjects = [
     '/CN=alice',

@@ -1,5 +1,6 @@
-// Every reason for a refusal, met over HTTP: its status, its error code, its sentence, its challenge, and its one event.
-// RFC 6749 §5.2, RFC 6750 §3, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9728 §5.1; N-40, N-46, N-52, I7, OA30. A reason without a row fails here.
+// Every reason for a refusal, provoked over HTTP: its status, error code, description, challenge, and single event. RFC 6749
+// §5.2, RFC 6750 §3, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9728 §5.1; N-40, N-46, N-52, I7, OA30. A reason without a row fails
+// here.
 import { hash, randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -35,7 +36,7 @@ const clock = Math.floor(Date.now() / 1000)
 const events: object[] = []
 const log: string[] = []
 
-// rita may refresh and exchange; dana is disabled.
+// rita may refresh and exchange tokens; dana is disabled.
 const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const rita = issueCertificate({ subject: [['CN', 'rita']], issuer: pki.ca, extendedKeyUsage: ['clientAuth'] })
 const registrations = [
@@ -47,7 +48,7 @@ const registrations = [
 ]
 await store.disableClient('dana', JSON.stringify({ ...demoRegistrations[0], client_id: 'dana' }))
 
-/** A refresh token of rita's. */
+/** Returns a refresh token of rita. */
 const keepGrant = async (changes: Partial<Grant> = {}): Promise<{ id: string; token: string }> => {
   const [id, token] = [randomUUID(), buildOpaqueToken('rt', randomBytes(32))]
   const certificate = hash('sha256', rita.x509.raw, 'base64url')
@@ -62,10 +63,10 @@ const keepGrant = async (changes: Partial<Grant> = {}): Promise<{ id: string; to
   await store.createGrant({ ...whose, ...how, ...changes }, hashOpaqueToken(token))
   return { id, token }
 }
-const findSilentKey = createRemoteReporterKeys({ uri: 'https://127.0.0.1:1/keys' }) // nobody listens on port 1
+const findSilentKey = createRemoteReporterKeys({ uri: 'https://127.0.0.1:1/keys' }) // no server listens on port 1
 const silentIssuer = {
   issuer: 'https://silent.example',
-  jwks_uri: 'https://127.0.0.1:1/jwks', // nobody listens on port 1
+  jwks_uri: 'https://127.0.0.1:1/jwks', // no server listens on port 1
   audience: 'x',
 }
 
@@ -126,20 +127,20 @@ const expired = issueCertificate({
   notBefore: new Date((clock - 7200) * 1000),
   notAfter: new Date((clock - 3600) * 1000),
 })
-/** A token by the issuer's own key whose claims differ from a good one's; presented on its own connection. */
+/** Presents, on its own connection, a token signed by the issuer's key with changed claims. */
 const present = (claims: object, header: object = headerOf(jwk)) =>
   alice.get('/api/whoami', forgeToken({ jwk, header, claims: { ...claimsFor(alice, { clock }), ...claims } }))
 const ask = (parameters: Record<string, string>) => alice.requestToken(parameters)
 const resourceMetadata = 'https://localhost:8443/.well-known/oauth-protected-resource'
 
-/** The real store fails for real from here on. */
+/** Closes the real store, which fails from then on. */
 const afterClosing = async (meet: () => Promise<Answer>) => {
   await store.close()
   return meet()
 }
 
 interface Row {
-  /** `token`: the token endpoint, which gives no challenge of RFC 6750. */
+  /** `token`: the token endpoint, which sends no RFC 6750 challenge. */
   readonly at: 'resource' | 'token'
   readonly error: ErrorCode | undefined
   readonly status: number
@@ -275,10 +276,10 @@ const rows: Record<Reason, readonly Row[]> = {
   ],
 }
 
-/** What a case may do rightly before it is refused. */
+/** Events of requests that succeed before the refusal. */
 const good = new Set(['token.issued', 'refresh.rotated'])
 
-t.test('control: the same token, client and store are good where nothing is wrong', async t => {
+t.test('accepts the same token, client and store when nothing is wrong (control)', async t => {
   t.match(await alice.get('/api/whoami', token), { status: 200 })
   t.match(await present({}), { status: 200 })
   t.match(await alice.get('/strict', await alice.token()), { status: 200 })
@@ -293,7 +294,7 @@ t.test('control: the same token, client and store are good where nothing is wron
   )
 })
 
-t.test('docs/reference/refusals.md has the status and the error code of every reason', async t => {
+t.test('matches docs/reference/refusals.md in the status and error code of every reason', async t => {
   for (const [reason, cases] of Object.entries(rows))
     for (const { at, error, status } of cases) {
       const { atToken, ...documented } = answers[reason as Reason]
@@ -305,7 +306,7 @@ t.test('docs/reference/refusals.md has the status and the error code of every re
     }
 })
 
-t.test('every reason has a row here and one sentence without quotes and backslashes (N-40, N-46)', t => {
+t.test('has for every reason a row and a description without quotes and backslashes (N-40, N-46)', t => {
   t.same(Object.keys(rows).sort(), Object.keys(reasons).sort())
   for (const [reason, sentence] of Object.entries(reasons)) {
     t.match(reason, /^[a-z]+(_[a-z]+)*$/)
@@ -316,7 +317,7 @@ t.test('every reason has a row here and one sentence without quotes and backslas
 })
 
 for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][])
-  t.test(`${reason} is met and told as the specifications want (N-14, N-40, N-46, N-52)`, async t => {
+  t.test(`responds with ${reason} as the specifications require (N-14, N-40, N-46, N-52)`, async t => {
     for (const { at, error, status, meet } of cases) {
       const before = events.length
       const answer = await meet()
@@ -338,7 +339,7 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
         `resource_metadata="${resourceMetadata}"`,
       ]
       if (at === 'resource') t.equal(challenge, status === 503 ? undefined : `Bearer ${parameters.join(', ')}`)
-      else t.equal(challenge !== undefined, status === 401, 'a 401 has a challenge (RFC 9110 §15.5.2), a 400 none')
+      else t.equal(challenge !== undefined, status === 401, 'a 401 has a challenge (RFC 9110 §15.5.2), a 400 has none')
 
       const event = error === 'invalid_client' ? 'client.refused' : 'token.refused'
       t.match(seen, [{ event, outcome: 'refused', reason, status, peer: '127.0.0.1', request_id: String }])
@@ -346,7 +347,7 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
     }
   })
 
-t.test('without its store the server does what needs none, and the trouble is in the log, not in answers', async t => {
+t.test('serves requests that do not need the store when it fails, and writes the error to the log only', async t => {
   t.match(await alice.get('/api/notes', token), { status: 503, body: { reason: 'store_unavailable' } })
   t.match(await alice.get('/api/whoami', token), { status: 200 })
   t.match(await alice.requestToken({ token_binding: 'certificate' }), { status: 200 })
@@ -355,7 +356,7 @@ t.test('without its store the server does what needs none, and the trouble is in
   for (const line of told) t.match(line, { level: 50, err: { message: String, stack: String }, request_id: String })
 })
 
-t.test('an OAuthError says its reason in its sentence and carries no token', t => {
+t.test('describes the reason of an OAuthError in its message, without the token', t => {
   const error = new OAuthError('invalid_token', 'expired', 'ended')
   t.match(error, {
     name: 'OAuthError',

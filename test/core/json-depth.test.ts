@@ -1,4 +1,4 @@
-// Foreign JSON is bounded in its nesting where it is read, since it could not be written again: JSON.stringify overflows.
+// JSON of other parties has a maximum depth when it is parsed, because JSON.stringify overflows the stack on deeper values.
 import t from 'tap'
 import { parseObject } from '../../src/core/compact-jws.ts'
 import { isTooDeep, maximumDepth } from '../../src/core/json-depth.ts'
@@ -8,24 +8,24 @@ import { decodeToken } from '../../src/text/describe-token.ts'
 const arrays = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
 const objects = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
-t.test('a hundred levels are accepted, and not one more', async t => {
+t.test('accepts a hundred levels, and no more', async t => {
   for (const nest of [arrays, objects]) {
     t.notOk(isTooDeep(nest(maximumDepth)))
     t.ok(isTooDeep(nest(maximumDepth + 1)))
     t.ok(isTooDeep(nest(30_000)))
   }
-  t.notOk(isTooDeep(`[${'[],{},'.repeat(1000)}0]`), 'beside each other, as many as there are')
+  t.notOk(isTooDeep(`[${'[],{},'.repeat(1000)}0]`), 'siblings do not count')
 })
 
-t.test('brackets in texts are no levels, whatever is escaped there', async t => {
+t.test('ignores brackets in strings, whatever is escaped there', async t => {
   t.notOk(isTooDeep(JSON.stringify(arrays(1000))))
   t.notOk(isTooDeep(JSON.stringify({ a: `\\"${arrays(200)}`, b: `"${arrays(200)}\\` })))
-  t.ok(isTooDeep(`{"a":"\\\\","b":${arrays(101)}}`), 'behind a text that ends with a backslash')
+  t.ok(isTooDeep(`{"a":"\\\\","b":${arrays(101)}}`), 'after a string that ends with a backslash')
 })
 
-t.test('what reads foreign JSON refuses it in time: the parts of tokens and proofs, and fetched documents', async t => {
+t.test('rejects deep JSON when it parses parts of tokens and proofs, and fetched documents', async t => {
   const deep = `{"a":${arrays(30_000)}}`
-  t.throws(() => JSON.stringify(JSON.parse(deep)), RangeError, 'why it matters')
+  t.throws(() => JSON.stringify(JSON.parse(deep)), RangeError, 'why depth matters')
   const encode = (text: string) => Buffer.from(text).toString('base64url')
   t.equal(parseObject(deep), undefined)
   t.equal(decodeToken(`${encode('{}')}.${encode(deep)}.x`), undefined)

@@ -1,11 +1,11 @@
-// Reports of leaked tokens and the signatures over them, by their form alone. N-64; LK03, LK11.
+// Reports of leaked tokens and their signatures, by form alone. N-64; LK03, LK11.
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { parseLeakReport, redactTokens } from '../../src/core/leak-report.ts'
 import { isSignedBy, parseReporterKeys, parseUsableReporterKeys } from '../../src/core/leak-signature.ts'
 import { makeReporter, pemOf } from '../helpers/tokens/leaks.ts'
 
-t.test('a report is a list of tokens with their places, and nothing else is one', t => {
+t.test('parses a report as a list of tokens with their locations, and rejects any other JSON', t => {
   const leak = { token: 'x', url: undefined, source: undefined }
   for (const [report, leaks] of [
     [[{ token: 'x' }], [leak]],
@@ -26,7 +26,7 @@ t.test('a report is a list of tokens with their places, and nothing else is one'
   t.end()
 })
 
-t.test('every entry with a token counts, whatever the others are, and each problem is named by its index', t => {
+t.test('parses every entry that has a token, and reports each invalid entry by its index', t => {
   const deep = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`)
   const report = [
     ...[null, 7, 'x', true, [{ token: 'in a list' }], deep],
@@ -57,7 +57,7 @@ t.test('every entry with a token counts, whatever the others are, and each probl
   t.end()
 })
 
-t.test('a place is kept short, in one line, and without what looks like a token of ours (LK03, LK11)', t => {
+t.test('shortens a location to one line, and removes text in the form of a token (LK03, LK11)', t => {
   const place = (url: string) => parseLeakReport([{ token: 'x', url, source: url }])?.leaks[0]
   t.same(place('a'.repeat(257)), { token: 'x', url: 'a'.repeat(256), source: 'a'.repeat(256) })
   t.notMatch(place('a\nb\u202e')?.url, /[\n\u202e]/)
@@ -66,7 +66,7 @@ t.test('a place is kept short, in one line, and without what looks like a token 
   t.end()
 })
 
-t.test('a signature is that of the body by the key, in one spelling', t => {
+t.test('accepts only a signature of the body by the key, in one spelling', t => {
   const [reporter, other] = [makeReporter(), makeReporter()]
   const key = createPublicKey(reporter.publicPem)
   const body = Buffer.from('[]')
@@ -88,7 +88,7 @@ t.test('a signature is that of the body by the key, in one spelling', t => {
   t.end()
 })
 
-t.test('a document of keys is taken whole or not at all; of somebody else’s, what can be used', t => {
+t.test('rejects a configured document with an invalid key, and skips invalid keys in a fetched one', t => {
   const pem = (type: 'ec' | 'ed25519', options = {}) =>
     pemOf(generateKeyPairSync(type as 'ec', options as { namedCurve: string }).publicKey)
   const good = { key_identifier: 'a.b~c_d-1', key: pem('ec', { namedCurve: 'prime256v1' }) }

@@ -1,4 +1,4 @@
-// Distinguished names as text (RFC 4514 §2): what is written is read back as the same name, and OpenSSL writes the same.
+// Distinguished names as text (RFC 4514 §2): the text parses back to the same name, and OpenSSL writes the same text.
 import t from 'tap'
 import { readFields } from '../../src/core/certificate-fields.ts'
 import { type Element, readElements } from '../../src/core/der.ts'
@@ -11,7 +11,7 @@ import type { DistinguishedName } from '../../src/pki/names.ts'
 const elementOf = (name: Der) => readElements(encode(name))[0] as Element
 const subjectOf = (subject: DistinguishedName) => readFields(issueCertificate({ subject }).x509.raw).subject
 
-t.test('writes a name most specific part first, and escapes what RFC 4514 says', async t => {
+t.test('writes a name with its most specific part first, escaped as RFC 4514 requires', async t => {
   const rows: [DistinguishedName, string][] = [
     [[['CN', 'alice']], 'CN=alice'],
     [
@@ -42,27 +42,31 @@ t.test('writes a name most specific part first, and escapes what RFC 4514 says',
   for (const [name, expected] of rows) {
     const element = subjectOf(name)
     t.equal(formatName(element), expected)
-    if (expected !== '') t.equal(parseName(expected), readName(element), 'and is read back as the same name')
+    if (expected !== '') t.equal(parseName(expected), readName(element), 'parses back to the same name')
   }
 })
 
-t.test('writes types without a short name, and values that are no text, in hexadecimal digits', async t => {
+t.test('writes types without a short name, and values that are not text, in hexadecimal digits', async t => {
   t.equal(formatName(subjectOf([['CN', characterString(30, Buffer.from('0061', 'hex'))]])), 'CN=#1e020061')
   t.equal(formatName(subjectOf([['CN', sequence([integer(5)])]])), 'CN=#3003020105')
   const long = characterString(30, Buffer.alloc(300, 'a'))
   t.match(formatName(subjectOf([['CN', long]])), /^CN=#1e82012c6161/)
   const nameless = sequence([oid('2.999.3'), characterString(19, Buffer.from('X'))])
-  t.equal(formatName(elementOf(sequence([set([nameless])]))), '2.999.3=#0c0158', 'text is compared whatever its type')
+  t.equal(
+    formatName(elementOf(sequence([set([nameless])]))),
+    '2.999.3=#0c0158',
+    'text is compared whatever its string type',
+  )
   const identifier = sequence([oid('2.5.4.97'), characterString(19, Buffer.from('X'))])
   t.equal(formatName(elementOf(sequence([set([identifier])]))), 'organizationIdentifier=X', 'control')
 })
 
-t.test('writes several attributes of one relative name with a plus', async t => {
+t.test('joins the attributes of one relative name with a plus sign', async t => {
   const attributes = [sequence([oid('2.5.4.3'), utf8String('alice')]), sequence([oid('2.5.4.5'), utf8String('1')])]
   t.equal(formatName(elementOf(sequence([set(attributes)]))), 'CN=alice+serialNumber=1')
 })
 
-t.test('what is no name is a RangeError', async t => {
+t.test('throws RangeError for malformed names', async t => {
   for (const content of ['ff', '31023000', '3100ff'])
     t.throws(() => formatName({ tag: 0x30, content: Buffer.from(content, 'hex') }), RangeError, content)
 })

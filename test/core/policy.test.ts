@@ -1,4 +1,4 @@
-// What a client may have: its whole scope and its first level by default, never more than it is registered for (N-35).
+// What a client may request: by default its whole scope and its first level, never more than it is registered for (N-35).
 import fc from 'fast-check'
 import t from 'tap'
 import { isScope, parseScope } from '../../src/core/access-token.ts'
@@ -27,7 +27,7 @@ const targets: Targets = {
 const nothing: TokenRequest = { scope: undefined, binding: undefined, resource: undefined }
 const authorizeWith = (wish: Partial<TokenRequest>, who = client) => authorize(who, { ...nothing, ...wish }, targets)
 
-t.test('an empty path and / are one target, and the token has the registered spelling (RFC 3986 §6.2.3)', async t => {
+t.test('treats an empty path and / as one target, and issues the registered spelling (RFC 3986 §6.2.3)', async t => {
   const slash = 'https://slash.example/'
   const spelled: Targets = {
     fallback: audience,
@@ -55,16 +55,17 @@ t.test('an empty path and / are one target, and the token has the registered spe
       resource,
     )
   t.equal(otherSpelling('https://a.example?b'), 'https://a.example/?b')
-  for (const same of [other, `${other}/`, 'x', 'https://', 'urn:x']) t.equal(otherSpelling(same), same, 'no empty path')
+  for (const same of [other, `${other}/`, 'x', 'https://', 'urn:x'])
+    t.equal(otherSpelling(same), same, 'not an empty path')
 })
 
-t.test('who asks for nothing gets all of its scope, its first level and our own audience', async t => {
+t.test('grants the whole scope, the first level and the default audience to a request without parameters', async t => {
   t.same(authorizeWith({}), { aud: audience, scope: 'notes:read notes:write', binding: 'connection' })
   t.equal(authorizeWith({}, { ...client, bindings: ['certificate', 'connection'] }).binding, 'certificate')
   t.equal(authorizeWith({}, { ...client, scope: new Set() }).scope, '')
 })
 
-t.test('a part of the scope can be asked for, and is given as it was asked for', async t => {
+t.test('grants the requested part of the scope, in the requested order', async t => {
   for (const scope of ['notes:read', 'notes:write', 'notes:write notes:read', ''])
     t.equal(authorizeWith({ scope }).scope, scope)
   const denied = { name: 'OAuthError', code: 'invalid_scope', reason: 'scope_denied' }
@@ -88,7 +89,7 @@ t.test('a part of the scope can be asked for, and is given as it was asked for',
   t.throws(() => authorizeWith({ scope: 'notes:read' }, { ...client, scope: new Set() }), denied)
 })
 
-t.test('a level is given when the client is registered for it', async t => {
+t.test('grants each level that the client is registered for', async t => {
   for (const binding of ['connection', 'certificate']) t.equal(authorizeWith({ binding }).binding, binding)
   const refused = { name: 'OAuthError', code: 'invalid_request', reason: 'binding_not_allowed' }
   for (const binding of ['proof', '', 'none', 'Connection', 'connection ', '0', 'length', '__proto__'])
@@ -96,11 +97,11 @@ t.test('a level is given when the client is registered for it', async t => {
   t.throws(
     () => authorizeWith({ binding: 'certificate' }, { ...client, bindings: ['connection'] }),
     refused,
-    'not a weaker one either',
+    'a weaker level as well',
   )
 })
 
-t.test('RFC 8707 §2, N-35: a token is for one resource server that is known here', async t => {
+t.test('issues a token for one known resource server (RFC 8707 §2, N-35)', async t => {
   for (const resource of [audience, other]) t.equal(authorizeWith({ resource }).aud, resource)
   for (const resource of [
     `${audience}//`,
@@ -117,7 +118,7 @@ t.test('RFC 8707 §2, N-35: a token is for one resource server that is known her
     )
 })
 
-t.test('whatever is asked for, nothing is given that the client is not registered for (N-41)', async t => {
+t.test('grants nothing that the client is not registered for, whatever it requests (N-41)', async t => {
   const word = fc.oneof(fc.constantFrom(...client.scope, 'notes:delete', ''), fc.string())
   const requests = fc.record({
     scope: fc.option(
@@ -148,5 +149,5 @@ t.test('whatever is asked for, nothing is given that the client is not registere
     }),
     { numRuns: 500 },
   )
-  t.ok(given > 20, 'and some of it was given')
+  t.ok(given > 20, 'some requests were granted')
 })

@@ -1,5 +1,5 @@
-// Signatures of proofs: by the key of the certificate, with its algorithm, in its form; and the kinds of key that are taken.
-// N-57, N-63; draft-mw-oauth-tls-session-bound-tokens §2.3.1, §2.3.3; RFC 7518 §3.1, RFC 8725 §2.1.
+// Signatures of proofs: the key of the certificate, its algorithm and its encoding; and the accepted kinds of key. N-57, N-63;
+// draft-mw-oauth-tls-session-bound-tokens §2.3.1, §2.3.3; RFC 7518 §3.1, RFC 8725 §2.1.
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { buildBindingProof } from '../../src/core/binding-proof.ts'
@@ -17,7 +17,7 @@ const invalid = 'proof_invalid'
 
 t.beforeEach(t => void t.equal(verdict(forge()), 'accepted', 'control'))
 
-t.test('a signature is by the key of the certificate, in the form of its algorithm', async t => {
+t.test('accepts only a signature by the key of the certificate, in the encoding of its algorithm', async t => {
   const proof = forge()
   const signature = signatureOf(proof)
   const half = signature.subarray(0, 32)
@@ -33,14 +33,14 @@ t.test('a signature is by the key of the certificate, in the form of its algorit
     ...{ swapped: Buffer.concat([signature.subarray(32), half]), DER: derSigner(Buffer.from(proof), key) },
   }))
     t.equal(verdict(withSignature(proof, octets)), invalid, name)
-  t.equal(verdict(withSignature(proof, withOtherS(signature))), 'accepted', 'both of (r, s) and (r, n - s) hold')
+  t.equal(verdict(withSignature(proof, withOtherS(signature))), 'accepted', 'both (r, s) and (r, n - s) verify')
   t.equal(verdict(forge({ key: curve('P-256').privateKey })), invalid, 'another key')
   t.equal(verdict(forge({ sign: derSigner })), invalid, 'DER')
   const other = forge({ payload: { ...payload, jti: 'other' } })
   t.equal(verdict(withSignature(proof, signatureOf(other))), invalid, 'the signature of another proof')
 })
 
-t.test('the key of the certificate decides the algorithm, not the header (N-57, N-63)', async t => {
+t.test('derives the algorithm from the key of the certificate, not from the header (N-57, N-63)', async t => {
   const hmac: Signer = (input, by) =>
     createHmac('sha256', createPublicKey(by).export({ type: 'spki', format: 'pem' }))
       .update(input)
@@ -72,7 +72,7 @@ t.test('the key of the certificate decides the algorithm, not the header (N-57, 
     t.equal(withRsa.verdict(ofRsa(alg, sign)), wanted, `${alg}`)
 })
 
-t.test('each kind of key that is taken proves, and proves with nothing but its own algorithms (N-63)', async t => {
+t.test('accepts each supported kind of key with its own algorithms only (N-63)', async t => {
   const kinds: [algorithms: string[], pair: KeyPair][] = [
     [['ES256'], curve('P-256')],
     [['ES384'], curve('P-384')],
@@ -83,15 +83,19 @@ t.test('each kind of key that is taken proves, and proves with nothing but its o
     t.same(proofAlgorithmsOf(pair.publicKey), algorithms)
     t.same(proofAlgorithmsOf(pair.privateKey), algorithms)
     const made = makePresenter(algorithms[0] as string, pair)
-    t.equal(made.verdict(made.forge()), 'accepted', 'by hand')
+    t.equal(made.verdict(made.forge()), 'accepted', 'forged')
     const { thumbprint } = made.presenter.certificate
-    t.equal(made.verdict(buildBindingProof(made.payload, pair.privateKey, thumbprint)), 'accepted', 'by our own')
+    t.equal(
+      made.verdict(buildBindingProof(made.payload, pair.privateKey, thumbprint)),
+      'accepted',
+      'built by buildBindingProof',
+    )
     for (const alg of [...proofAlgorithms, 'ES512', 'none'].filter(name => !algorithms.includes(name)))
       t.equal(made.verdict(made.forge({ header: { ...made.header, alg } })), invalid, `${alg} by ${algorithms}`)
   }
 })
 
-t.test('no other kind of key proves anything, by us or to us', async t => {
+t.test('rejects other kinds of key, both to build and to verify a proof', async t => {
   const pairs: Record<string, [KeyPair, alg: string, signingKey?: KeyObject]> = {
     'P-521': [curve('P-521'), 'ES512'],
     secp256k1: [curve('secp256k1'), 'ES256K'],

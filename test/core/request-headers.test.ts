@@ -1,11 +1,11 @@
-// Hosts and media types as requests name them: every spelling of one is the same one, and what is none is nothing.
-// RFC 3986 §3.2.2, §3.2.3; RFC 9110 §4.2.3, §5.6.6, §8.3.1.
+// Hosts and media types in requests: all spellings of one compare as equal, and malformed ones are rejected. RFC 3986 §3.2.2,
+// §3.2.3; RFC 9110 §4.2.3, §5.6.6, §8.3.1.
 import fc from 'fast-check'
 import t from 'tap'
 import { isSameHost, parseAuthority } from '../../src/core/authority.ts'
 import { isAsciiOrUtf8, parseMediaType } from '../../src/core/media-type.ts'
 
-t.test('a host has one form, whatever its spelling', async t => {
+t.test('parses every spelling of a host into one form', async t => {
   for (const [text, host, port] of [
     ['localhost', 'localhost', undefined],
     ['LocalHost.', 'localhost', undefined],
@@ -26,7 +26,7 @@ t.test('a host has one form, whatever its spelling', async t => {
     t.same(parseAuthority(text), { host, port }, text)
 })
 
-t.test('what is no host with a port is none', async t => {
+t.test('rejects malformed hosts and ports', async t => {
   const texts = [
     '',
     '.',
@@ -67,7 +67,7 @@ t.test('what is no host with a port is none', async t => {
     t.equal(parseAuthority(text), undefined, JSON.stringify(text))
 })
 
-t.test('a host is the same as itself, in any case and with any port, and as no other', async t => {
+t.test('matches a host with itself in any case and with any port, and with no other host', async t => {
   const name = fc.domain()
   const port = fc.oneof(
     fc.constant(''),
@@ -97,7 +97,7 @@ t.test('a host is the same as itself, in any case and with any port, and as no o
     t.notOk(isSameHost(one, other), `${one} and ${other}`)
 })
 
-t.test('a media type has an essence, and its charsets are found wherever they are', async t => {
+t.test('parses the essence of a media type, and finds every charset', async t => {
   for (const [text, essence, charsets] of [
     ['text/plain', 'text/plain', []],
     [' Text/PLAIN\t', 'text/plain', []],

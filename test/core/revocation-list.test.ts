@@ -1,4 +1,4 @@
-// Certificate revocation lists: what one says is read, and one that OpenSSL would not apply as it is meant is refused by name.
+// Certificate revocation lists: parses them, and rejects by name each kind that OpenSSL would not apply as intended.
 import fc from 'fast-check'
 import t from 'tap'
 import { readFields } from '../../src/core/certificate-fields.ts'
@@ -23,7 +23,7 @@ const parse = (order: Partial<CrlOrder> = {}) =>
   parseRevocationList(decode(issueCrl({ issuer: ca, revoked: [], ...order })))
 const name = distinguishedName([['CN', 'issuer']])
 const [now, later] = [time(new Date('2026-11-24T12:34:56Z')), time(new Date('2026-12-01T01:02:03Z'))]
-/** A list of version 1, with a signature of no octets. */
+/** Returns a list of version 1, with an empty signature. */
 const version1 = (...fields: Der[]) =>
   encode(sequence([sequence([sequence([]), name, ...fields]), sequence([]), bitString(Buffer.alloc(0))]))
 
@@ -52,7 +52,7 @@ t.test('reads issuer, dates, number, key, scope and entries of a list', async t 
     t.equal(list.find(Buffer.from(other, 'hex')), undefined)
 })
 
-t.test('finds each of many entries, and none that is not there', async t => {
+t.test('finds each of many entries, and no other serial number', async t => {
   const serial = (number: number) => Buffer.from([1, number >> 8, number & 0xff])
   const revoked = Array.from({ length: 5000 }, (_, number) => ({ serialNumber: serial(2 * number).toString('hex') }))
   const list = parse({ revoked })
@@ -63,7 +63,7 @@ t.test('finds each of many entries, and none that is not there', async t => {
   t.equal(parse().find(serial(0)), undefined)
 })
 
-t.test('reads a list of version 1, one without an end, and both forms of a time', async t => {
+t.test('reads a list of version 1, a list without an end, and both forms of a time', async t => {
   const entries = sequence([sequence([integer(5), now])])
   t.match(parseRevocationList(version1(now, later, entries)), {
     nextUpdate: Date.parse('2026-12-01T01:02:03Z'),
@@ -95,7 +95,7 @@ t.test('reads a list of version 1, one without an end, and both forms of a time'
   t.match(parseRevocationList(leap), { nextUpdate: Date.parse('2028-02-29T00:00:00Z') })
 })
 
-t.test('refuses by name what OpenSSL does not apply as it is meant', async t => {
+t.test('rejects by name the lists that OpenSSL does not apply as intended', async t => {
   const entry = (...written: Der[]) => ({ revoked: [{ serialNumber: '01', extensions: written }] })
   const unknown = (critical: boolean) => extensions.extension('1.2.3.4', sequence([]), { critical })
   const refused: Record<string, [order: Partial<CrlOrder>, message: RegExp]> = {
@@ -104,15 +104,18 @@ t.test('refuses by name what OpenSSL does not apply as it is meant', async t => 
     'for some reasons': [{ scope: { onlySomeReasons: true } }, /some reasons/],
     'for attribute certificates': [{ scope: { onlyAttributeCertificates: true } }, /attribute certificates/],
     'an empty scope': [{ scope: {} }, /empty scope/],
-    'a scope of nothing': [{ scope: { onlyUserCertificates: true, onlyAuthorities: true } }, /excludes every/],
+    'a scope that excludes everything': [
+      { scope: { onlyUserCertificates: true, onlyAuthorities: true } },
+      /excludes every/,
+    ],
     'a critical extension': [{ extensions: [unknown(true)] }, /critical extension .*\(1\.2\.3\.4\)/],
-    'a critical number': [
+    'a critical extension with a known identifier': [
       { extensions: [extensions.extension('2.5.29.46', sequence([]), { critical: true })] },
       /critical extension .*\(2\.5\.29\.46\)/,
     ],
     'an entry with a critical extension': [entry(unknown(true)), /critical extension .*\(1\.2\.3\.4\) in an entry/],
     'an entry of another authority': [entry(extensions.certificateIssuer([['CN', 'x']])), /certificateIssuer/],
-    'an entry that takes a revocation back': [entry(extensions.reasonCode(8)), /removeFromCRL/],
+    'an entry that removes a revocation': [entry(extensions.reasonCode(8)), /removeFromCRL/],
   }
   for (const [what, [order, message]] of Object.entries(refused))
     t.throws(() => parse(order), { name: 'UnusableListError', message }, what)
@@ -128,17 +131,17 @@ t.test('refuses by name what OpenSSL does not apply as it is meant', async t => 
 
   const accepted: Record<string, Partial<CrlOrder>> = {
     'an extension that is not critical': { extensions: [unknown(false)] },
-    'an entry with one': entry(unknown(false)),
+    'an entry with a non-critical extension': entry(unknown(false)),
     'an entry on hold': entry(extensions.reasonCode(6)),
-    'for certificates of clients': { scope: { onlyUserCertificates: true } },
-    'for those of authorities': { scope: { onlyAuthorities: true } },
+    'for client certificates': { scope: { onlyUserCertificates: true } },
+    'for authorities': { scope: { onlyAuthorities: true } },
     'for a distribution point': { scope: { uris: ['http://a.test'] } },
     'without a key of its authority': { authorityKeyIdentifier: null },
   }
   for (const [what, order] of Object.entries(accepted)) t.doesNotThrow(() => parse(order), what)
 })
 
-t.test('says whether two scopes have certificates in common', async t => {
+t.test('reports whether two scopes have certificates in common', async t => {
   const scope = (certificates: ListScope['certificates'], ...uris: string[]) => ({ certificates, uris })
   const [all, clients, authorities] = [scope('all'), scope('clients'), scope('authorities')]
   for (const [one, other, expected] of [
@@ -157,7 +160,7 @@ t.test('says whether two scopes have certificates in common', async t => {
   }
 })
 
-t.test('what is no list is a RangeError', async t => {
+t.test('throws RangeError for octets that are not a list', async t => {
   const list = decode(issueCrl({ issuer: ca, revoked: [ca.x509] }))
   const entry = (...fields: Der[]) => version1(now, later, sequence([sequence(fields)]))
   const wrong = [
@@ -187,7 +190,7 @@ t.test('what is no list is a RangeError', async t => {
     t.throws(() => parseRevocationList(der), { name: 'RangeError' }, String(index))
 })
 
-t.test('a changed list is read, or refused in one of the two ways, and nothing else', async t => {
+t.test('either reads a changed list, or rejects it with one of two errors', async t => {
   const list = decode(
     issueCrl({
       issuer: ca,
@@ -214,5 +217,5 @@ t.test('a changed list is read, or refused in one of the two ways, and nothing e
     }),
     { numRuns: 3000 },
   )
-  t.match(parseRevocationList(list).find(serial), { reason: 'superseded' }, 'unchanged it is read')
+  t.match(parseRevocationList(list).find(serial), { reason: 'superseded' }, 'control: the unchanged list')
 })

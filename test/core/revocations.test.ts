@@ -1,5 +1,4 @@
-// Revocations in memory: what each kind stops, until when it is remembered, and that nothing else of them is kept.
-// DS12, OA25, I5.
+// Revocations in memory: the tokens that each kind rejects, when it expires, and that nothing remains of it. DS12, OA25, I5.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
@@ -30,14 +29,17 @@ const having = (...list: Revocation[]) => {
   return revocations
 }
 
-t.test('each kind stops what belongs to it, and nothing else', async t => {
+t.test('rejects the tokens that each kind names, and no others', async t => {
   t.notOk(new Revocations().includes(token))
   for (const kind of revocationKinds) {
     t.ok(having(revocation(kind)).includes(token), kind)
     t.equal(having(revocation(kind, { value: 'other' })).includes(token), kind === 'all', `another ${kind}`)
     for (const other of revocationKinds)
       if (other !== kind && other !== 'all')
-        t.notOk(having(revocation(other, { value: values[kind] })).includes(token), `${other} of the name of a ${kind}`)
+        t.notOk(
+          having(revocation(other, { value: values[kind] })).includes(token),
+          `${other} with the value of a ${kind}`,
+        )
   }
   t.notOk(having(revocation('grant')).includes(grantless), 'a token without a grant')
   t.notOk(having(revocation('grant', { value: 'undefined' })).includes(grantless))
@@ -45,7 +47,7 @@ t.test('each kind stops what belongs to it, and nothing else', async t => {
     t.notOk(having(revocation('token', { value })).includes(token))
 })
 
-t.test('a client, a certificate and all are stopped up to a second; a token and a grant altogether', async t => {
+t.test('revokes a client, a certificate and all up to a second, and a token and a grant entirely', async t => {
   for (const kind of revocationKinds) {
     const whole = kind === 'token' || kind === 'grant'
     for (const [notBefore, stopped] of [
@@ -57,7 +59,7 @@ t.test('a client, a certificate and all are stopped up to a second; a token and 
   }
 })
 
-t.test('a mark reaches tokens from clocks that are ahead, and none that were issued after it', async t => {
+t.test('rejects tokens issued before a revocation by clocks that are ahead, and none issued after it', async t => {
   const now = 1000
   for (const kind of ['client', 'certificate', 'all'] as const) {
     const revocations = new Revocations()
@@ -67,7 +69,7 @@ t.test('a mark reaches tokens from clocks that are ahead, and none that were iss
     const after = revocations.findMark('c', 'x', now)
     t.equal(after, 7, kind)
     t.notOk(revocations.includes({ ...token, iat: now, issued_after: 7 }), 'issued after it within the same second')
-    t.notOk(revocations.includes({ ...token, iat: now, issued_after: 8 }), 'after a later one')
+    t.notOk(revocations.includes({ ...token, iat: now, issued_after: 8 }), 'issued after a later one')
     for (const issued_after of [6, -1, Number.NaN, '7', null, [7], true])
       t.ok(
         revocations.includes({ ...token, iat: now, issued_after: issued_after as number }),
@@ -75,21 +77,21 @@ t.test('a mark reaches tokens from clocks that are ahead, and none that were iss
       )
     t.ok(
       revocations.includes({ ...token, iat: now - 1, issued_after: 1e15 }),
-      'no claim saves a token from later marks',
+      'the claim does not protect a token from later revocations',
     )
-    t.equal(revocations.findMark('c', 'x', now + clockTolerance + 1), undefined, 'afterwards the time is enough')
+    t.equal(revocations.findMark('c', 'x', now + clockTolerance + 1), undefined, 'later tokens need no claim')
     t.equal(revocations.findMark('other', 'other', now), kind === 'all' ? 7 : undefined)
 
     revocations.add(buildRevocation(kind, values[kind], now), 9)
-    t.ok(revocations.includes({ ...token, iat: now, issued_after: 7 }), 'a second mark within the same second')
+    t.ok(revocations.includes({ ...token, iat: now, issued_after: 7 }), 'a second revocation within the same second')
     revocations.add(buildRevocation('all', '', now - 5), 12)
-    t.ok(revocations.includes({ ...token, iat: now, issued_after: 9 }), 'a mark by a clock that is behind')
+    t.ok(revocations.includes({ ...token, iat: now, issued_after: 9 }), 'a revocation by a clock that is behind')
     t.equal(revocations.findMark('c', 'x', now), 12)
     t.notOk(revocations.includes({ ...token, iat: now, issued_after: 12 }))
   }
 })
 
-t.test('a second one about the same thing goes on with the later of both times, in either order', async t => {
+t.test('combines two revocations of one value into the later of both times, in either order', async t => {
   for (const kind of ['client', 'certificate', 'all'] as const) {
     const early = revocation(kind, { notBefore: 900, expires: 9000 })
     const late = revocation(kind, { notBefore: 1001, expires: 2000 })
@@ -101,14 +103,14 @@ t.test('a second one about the same thing goes on with the later of both times, 
       t.equal(revocations.size, 1)
       t.ok(revocations.includes(token))
       revocations.removeExpired(8900)
-      t.ok(revocations.includes(token), 'for as long as the longer one')
+      t.ok(revocations.includes(token), 'until the later expiry')
       revocations.removeExpired(9060)
       t.equal(revocations.size, 0)
     }
   }
 })
 
-t.test('it is forgotten when it can stop nothing any longer, at most a minute later, and never before', async t => {
+t.test('removes a revocation within a minute after its expiry, and never before', async t => {
   for (const kind of revocationKinds)
     for (const expires of [5000, 5039, 5040, 5041]) {
       const revocations = having(revocation(kind, { expires }))
@@ -124,7 +126,7 @@ t.test('it is forgotten when it can stop nothing any longer, at most a minute la
     }
 })
 
-t.test('whatever comes and goes, it stops what a plain list of the same revocations would', async () => {
+t.test('rejects what a plain list of the same revocations rejects, in any order of changes', async () => {
   const small = fc.constantFrom('a', 'b')
   const entry = fc.record({
     kind: fc.constantFrom(...revocationKinds),
@@ -149,7 +151,7 @@ t.test('whatever comes and goes, it stops what a plain list of the same revocati
         revocations.removeExpired(now)
         const subject = { ...ask, cnf: { 'x5t#S256': thumbprint } }
         const of = { token: ask.jti, grant: ask.grant, client: ask.client_id, certificate: thumbprint, all: '' }
-        // One thing is stopped as long as the longest-lived word about it, by the strictest.
+        // A value is revoked until the last revocation of it expires, by the strictest of them.
         const stops = revocationKinds.some(kind => {
           const about = list.filter(one => one.kind === kind && (kind === 'all' || one.value === of[kind]))
           const alive = about.some(({ expires }) => expires > now)
@@ -162,7 +164,7 @@ t.test('whatever comes and goes, it stops what a plain list of the same revocati
   )
 })
 
-t.test('DS12: it grows with what is revoked, not with how often, and shrinks again', async t => {
+t.test('grows with the number of revoked values, not of revocations, and shrinks again (DS12)', async t => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const used = () => {
@@ -179,8 +181,8 @@ t.test('DS12: it grows with what is revoked, not with how often, and shrinks aga
     revocations.add(revocation('grant', { value: `g${each}`, expires: 10_000 + each }))
   t.equal(revocations.size, 20_001)
   revocations.removeExpired(20_000)
-  t.ok(revocations.size < 10_100, 'half of them are gone')
+  t.ok(revocations.size < 10_100, 'half of them are removed')
   revocations.removeExpired(200_000)
   t.equal(revocations.size, 0)
-  t.ok(used() - before < 4_000_000, 'and so is what they took')
+  t.ok(used() - before < 4_000_000, 'their memory is released')
 })

@@ -1,11 +1,11 @@
-// Which setting may have been meant.
+// The suggestion of a setting for a misspelled name.
 import t from 'tap'
 import { findSimilarName } from '../../src/core/similar-name.ts'
 import { settingsTable } from '../../src/settings/settings.ts'
 
 const known = Object.values(settingsTable).map(({ name }) => name)
 
-t.test('finds the setting that was meant, and none for a name of another kind', t => {
+t.test('finds the setting with a similar name, and none for a different name', t => {
   const meant: Record<string, string | undefined> = {
     TLSBOUND_PROT: 'TLSBOUND_PORT',
     TLSBOUND_TLS_CERT_FILES: 'TLSBOUND_TLS_CERT_FILE',

@@ -1,4 +1,4 @@
-// One name of one kind, as a registration gives it, against the names of a certificate; N-22, RFC 8705 §2.1.2.
+// The one name of a registration against the names of a certificate; N-22, RFC 8705 §2.1.2.
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { parseName } from '../../src/core/distinguished-name.ts'
@@ -9,7 +9,7 @@ const certificate = (order: Partial<CertificateOrder>) =>
   issueCertificate({ subject: [['CN', 'mallory']], ...order }).x509
 const alice = certificate({ subject: [['CN', 'alice']] })
 
-t.test('a rule is read into the one spelling that it is compared in, or not at all', async t => {
+t.test('parses a rule into the spelling that it is compared in, and rejects malformed rules', async t => {
   const rows: [SubjectRule['type'], string, string][] = [
     ['subject_dn', '2.5.4.3 = alice', parseName('CN=alice')],
     ['san_dns', 'A.Test', 'a.test'],
@@ -34,7 +34,7 @@ t.test('a rule is read into the one spelling that it is compared in, or not at a
       t.equal(parseSubjectRule(type as SubjectRule['type'], wrong), undefined, `${type} ${JSON.stringify(wrong)}`)
 })
 
-t.test('a rule that was read matches the certificate that has the name in another spelling (N-22)', async t => {
+t.test('matches a parsed rule with a certificate that spells the name differently (N-22)', async t => {
   const x509 = certificate({
     subject: [['CN', 'alice']],
     altNames: [{ dns: 'A.test' }, { uri: 'urn:a' }, { ip: '2001:db8::1' }, { email: 'a@A.test' }],
@@ -52,11 +52,11 @@ t.test('a rule that was read matches the certificate that has the name in anothe
       SubjectRule,
     ]
     t.ok(matchesSubject(same, x509), type)
-    t.notOk(matchesSubject(other, x509), `${type}, another one`)
+    t.notOk(matchesSubject(other, x509), `${type}, another name`)
   }
 })
 
-t.test('each rule looks at its own kind of name (N-22)', async t => {
+t.test('compares each rule with its own kind of name only (N-22)', async t => {
   const x509 = certificate({
     subject: [['CN', 'alice']],
     altNames: [{ dns: 'a.test' }, { uri: 'urn:a' }, { ip: '192.0.2.1' }, { ip: '2001:db8::1' }, { email: 'a@a.test' }],
@@ -74,14 +74,14 @@ t.test('each rule looks at its own kind of name (N-22)', async t => {
   }
 })
 
-t.test('the subject is never taken for an alternative name, nor a wildcard for a name', async t => {
+t.test('does not use the subject as an alternative name, nor match wildcards', async t => {
   const x509 = certificate({
     subject: [
       ['CN', 'a.test'],
       ['emailAddress', 'a@a.test'],
     ],
   })
-  t.ok(x509.checkHost('a.test'), 'which node:crypto would do if it were not told otherwise')
+  t.ok(x509.checkHost('a.test'), 'node:crypto matches it by default')
   t.notOk(matchesSubject({ type: 'san_dns', value: 'a.test' }, x509))
   t.notOk(matchesSubject({ type: 'san_email', value: 'a@a.test' }, x509))
   const wildcard = certificate({ altNames: [{ dns: '*.a.test' }] })
@@ -89,8 +89,8 @@ t.test('the subject is never taken for an alternative name, nor a wildcard for a
   t.notOk(matchesSubject({ type: 'san_dns', value: 'x.a.test' }, wildcard))
 })
 
-t.test('a certificate whose names cannot be read matches no name', async t => {
-  // A PrintableString may not have this octet; OpenSSL takes it for Latin-1, we take the name for none.
+t.test('matches no name of a certificate whose names cannot be parsed', async t => {
+  // This octet is invalid in a PrintableString. OpenSSL reads it as Latin-1; this parser rejects the name.
   const raw = Buffer.from(alice.raw)
   for (const at of [raw.indexOf('alice'), raw.lastIndexOf('alice')]) {
     raw[at - 2] = 0x13
@@ -104,7 +104,7 @@ t.test('a certificate whose names cannot be read matches no name', async t => {
   const named = certificate({ altNames: [{ uri: 'urn:a' }] })
   t.ok(matchesSubject({ type: 'san_uri', value: 'urn:a' }, named))
   const der = Buffer.from(named.raw)
-  der[der.indexOf(Buffer.from('551d11', 'hex')) + 5] = 0x31 // a SET where the names are a SEQUENCE
+  der[der.indexOf(Buffer.from('551d11', 'hex')) + 5] = 0x31 // a SET instead of a SEQUENCE of names
   t.notOk(matchesSubject({ type: 'san_uri', value: 'urn:a' }, new X509Certificate(der)))
   const empty = certificate({ subject: [], altNames: [{ uri: 'urn:a' }] })
   t.notOk(matchesSubject({ type: 'subject_dn', value: parseName('CN=alice') }, empty), 'an empty subject')

@@ -1,4 +1,4 @@
-// What a subject token says to those who have verified its signature: the rules alone. RFC 8693 §2.1, §4; RFC 8725 §3.8, §3.9.
+// The rules for the claims of a subject token whose signature is verified. RFC 8693 §2.1, §4; RFC 8725 §3.8, §3.9.
 import t from 'tap'
 import { readCertificate } from '../../src/core/presenter.ts'
 import { narrowScope, verifyOutsideSubject } from '../../src/core/subject-token.ts'
@@ -13,22 +13,22 @@ const [rules] = parseTrustedIssuers(
   'https://x.example',
   [],
 )
-if (rules === undefined) throw new Error('the rules are good')
+if (rules === undefined) throw new Error('the rules are valid')
 const by = { clientId: 'alice', presenter, now }
 const read = (claims: object) => verifyOutsideSubject({ ...goodClaims(now), ...claims }, rules, by)
 const invalid = { code: 'invalid_request', reason: 'subject_token_invalid' }
 
-t.test('good claims give the subject, its bounds, and the client as the one who acts', t => {
+t.test('returns the subject, its scope and lifetime, and the client as the actor', t => {
   t.same(read({}), { sub: 'carol', scope: ['notes:read', 'openid'], expires: now + 120, act: { sub: 'alice' } })
   t.end()
 })
 
-t.test('only the issuer whose rules they are judged by may have made them', t => {
+t.test('rejects a token of an issuer other than that of the rules', t => {
   for (const iss of [undefined, `${idp}/`, 'https://other.example', [idp]]) t.throws(() => read({ iss }), invalid)
   t.end()
 })
 
-t.test('each claim counts to its last second and its last letter, and none may be of another kind', t => {
+t.test('checks each claim to the second and to the letter, and rejects values of another type', t => {
   const x5t = presenter.certificate.thumbprint
   const bound = (thumbprint: string, more = {}) => ({ cnf: { 'x5t#S256': thumbprint, ...more } })
   for (const claims of [
@@ -62,7 +62,7 @@ t.test('each claim counts to its last second and its last letter, and none may b
   t.end()
 })
 
-t.test('scope is a text or a list, of scope tokens that each stand there once', t => {
+t.test('accepts scope as a string or a list of unique scope tokens', t => {
   for (const [scope, expected] of [
     ['', []],
     ['a b', ['a', 'b']],
@@ -80,7 +80,7 @@ t.test('scope is a text or a list, of scope tokens that each stand there once', 
   t.end()
 })
 
-t.test('a token that another claim than that of its scope bounds is not exchanged for more', t => {
+t.test('rejects a token whose scope is in a claim other than the configured one', t => {
   const { scope: _, ...others } = goodClaims(now)
   const readBy = (claims: object, scopeClaim = 'scope') =>
     verifyOutsideSubject({ ...others, ...claims }, { ...rules, scopeClaim }, by).scope
@@ -88,7 +88,7 @@ t.test('a token that another claim than that of its scope bounds is not exchange
     for (const value of [['a'], 'a', [], '', null, {}]) {
       const name = `${claim}: ${JSON.stringify(value)}`
       t.throws(() => readBy({ [claim]: value }), { ...invalid, detail: 'scope_elsewhere', facts: { claim } }, name)
-      t.same(readBy({ [claim]: value, scope: 'b' }), ['b'], `control: ${name} beside a scope`)
+      t.same(readBy({ [claim]: value, scope: 'b' }), ['b'], `control: ${name} with a scope`)
     }
   for (const claim of ['scp', 'roles', 'permissions', 'https://idp.example/scope'])
     t.same(readBy({ [claim]: ['a', 'b'] }, claim), ['a', 'b'], `control: scope_claim ${claim}`)
@@ -98,7 +98,7 @@ t.test('a token that another claim than that of its scope bounds is not exchange
   t.end()
 })
 
-t.test('claims that only a prototype has are not there (JW19)', t => {
+t.test('ignores inherited claims (JW19)', t => {
   for (const name of Object.keys(goodClaims(now)).filter(name => !['scope', 'jti'].includes(name))) {
     const { [name]: value, ...others } = goodClaims(now) as Record<string, unknown>
     t.throws(
@@ -110,7 +110,7 @@ t.test('claims that only a prototype has are not there (JW19)', t => {
   t.end()
 })
 
-t.test('scope narrows and never widens, whatever is asked for', t => {
+t.test('narrows the scope and never widens it, whatever is requested', t => {
   const client = new Set(['a', 'b', 'c'])
   for (const [wish, subject, expected] of [
     [undefined, undefined, 'a b c'],
@@ -121,7 +121,7 @@ t.test('scope narrows and never widens, whatever is asked for', t => {
     ['c', undefined, 'c'],
   ] as const)
     t.equal(narrowScope(wish, subject, client), expected)
-  t.equal(narrowScope(undefined, undefined, new Set()), '', 'a client without any')
+  t.equal(narrowScope(undefined, undefined, new Set()), '', 'a client without a scope')
   for (const [wish, subject] of [
     ['x', undefined],
     ['c', ['a', 'b']],

@@ -1,4 +1,4 @@
-// The list of outside issuers: what an entry says, and that each thing that is wrong with it is named, once. RFC 8693 §2.1.
+// The list of trusted issuers: the entries, and one problem for each fault of an entry. RFC 8693 §2.1.
 import t from 'tap'
 import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 
@@ -11,7 +11,7 @@ const read = (list: unknown) => {
   return { issuers: parseTrustedIssuers(list, ours, problems), problems }
 }
 
-t.test('an entry is read with its defaults, and cannot be changed', t => {
+t.test('parses an entry with its defaults, and freezes it', t => {
   const defaults = {
     algorithms: ['ES256', 'RS256', 'EdDSA'],
     ...{ issuer: entry.issuer, audience: 'us', scopeClaim: 'scope', maximumAge: 3600, subjectPrefix: '' },
@@ -43,7 +43,7 @@ t.test('an entry is read with its defaults, and cannot be changed', t => {
   t.end()
 })
 
-t.test('what is wrong with an entry is named, by its issuer or its place, and then it is not there', t => {
+t.test('reports an invalid entry by its issuer or index, and leaves it out', t => {
   const wrong: readonly (readonly [about: RegExp, ...entries: unknown[]])[] = [
     [/number 2: must be a JSON object$/, null, 7, 'x', []],
     [/: jwks is not known$/, { ...entry, jwks: {} }],
@@ -93,13 +93,17 @@ t.test('what is wrong with an entry is named, by its issuer or its place, and th
         ),
       )
     }
-  t.equal(read([{ ...entry, audience: '', scope_claim: '', algorithms: [] }]).problems.length, 3, 'all at once')
+  t.equal(
+    read([{ ...entry, audience: '', scope_claim: '', algorithms: [] }]).problems.length,
+    3,
+    'all problems at once',
+  )
   for (const none of [undefined, null, {}, 'x'])
     t.same(read(none), { issuers: [], problems: ['the list of issuers must be a JSON array'] })
   t.end()
 })
 
-t.test('two issuers are two, and no subject of one can be one of the other', t => {
+t.test('requires distinct issuers, with subject prefixes of which none starts with another', t => {
   const list = (...prefixes: (string | undefined)[]) =>
     prefixes.map((subject_prefix, index) => ({
       ...entry,

@@ -1,5 +1,5 @@
-// Every test vector of test/vectors/ through our code, through jose as far as signatures go, and through Python and OpenSSL.
-// N-56 – N-59, N-63; draft-mw-oauth-tls-session-bound-tokens §2.3, §2.4, §3.3.
+// Checks every test vector of test/vectors/ with this implementation, its signatures with jose, and its proofs with Python and
+// OpenSSL. N-56 – N-59, N-63; draft-mw-oauth-tls-session-bound-tokens §2.3, §2.4, §3.3.
 import { spawnSync } from 'node:child_process'
 import { createPrivateKey, createPublicKey, hash, X509Certificate } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
@@ -20,7 +20,7 @@ const find = (kid: string) => keys.find(key => key.kid === kid) as TestKey
 const certificateOf = (kid: string) => new X509Certificate(Buffer.from(find(kid).x5c?.[0] as string, 'base64'))
 const s256 = (octets: string) => hash('sha256', Buffer.from(octets, 'base64url'), 'base64url')
 
-/** The outcome as the vectors say it; anything thrown that is no refusal goes on. */
+/** Returns the outcome in the form of the vectors; rethrows any error that is not a refusal. */
 function outcomeOf(decide: () => string): string {
   try {
     return decide()
@@ -30,7 +30,7 @@ function outcomeOf(decide: () => string): string {
   }
 }
 
-t.test('the keys say of themselves that they are public, and belong to their certificates', async t => {
+t.test('labels the keys as public, and pairs them with their certificates', async t => {
   t.match(readVectors('keys.json').about, /PUBLIC TEST KEYS/)
   for (const key of keys) {
     t.match(key.kid, /^PUBLIC-TEST-KEY-/)
@@ -42,7 +42,7 @@ t.test('the keys say of themselves that they are public, and belong to their cer
   }
 })
 
-t.test('each proof has the outcome that its vector says (N-57, N-59)', async t => {
+t.test('verifies each proof with the outcome of its vector (N-57, N-59)', async t => {
   t.ok(proofs.vectors.length > 100)
   t.equal(new Set(proofs.vectors.map(({ name }) => name)).size, proofs.vectors.length, 'names are unique')
   for (const vector of proofs.vectors) {
@@ -59,20 +59,24 @@ t.test('each proof has the outcome that its vector says (N-57, N-59)', async t =
       claims = verifyBindingProof(proof, { token, method, target }, presenter, vector.now)
     }
     const prove = vector.proof === null ? undefined : verify(vector.proof)
-    const label = `${vector.name}: ${vector.wrong ?? 'good'}`
+    const label = `${vector.name}: ${vector.wrong ?? 'valid'}`
     t.equal(
       outcomeOf(() => verifyConfirmation(cnf, presenter, prove)),
       vector.outcome,
       label,
     )
-    t.equal(vector.wrong === undefined, vector.outcome === 'proof', `${label}: says what is wrong, if something is`)
+    t.equal(
+      vector.wrong === undefined,
+      vector.outcome === 'proof',
+      `${label}: a rejected proof has a description of its fault`,
+    )
     if (claims === undefined) continue
     t.equal(isPerRequest(claims), vector.per_request, label)
     t.equal(isReusable(claims), vector.reusable, label)
   }
 })
 
-t.test('jose says the same of the signatures', async t => {
+t.test('agrees with jose about the signatures', async t => {
   const algorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256', 'RS256']
   for (const { name, connection, proof, jws } of proofs.vectors) {
     if (proof === null || jws === 'varies') continue
@@ -83,7 +87,7 @@ t.test('jose says the same of the signatures', async t => {
   }
 })
 
-t.test('the tokens are of the issuer, and carry the cnf that stands beside them', async t => {
+t.test('has tokens of the issuer that carry the cnf in the file', async t => {
   const key = createPublicKey(createPrivateKey({ key: find('PUBLIC-TEST-KEY-issuer'), format: 'jwk' }))
   const currentDate = new Date(1000 * (proofs.vectors[0]?.now as number))
   for (const [name, { text, cnf }] of Object.entries(proofs.tokens)) {
@@ -99,25 +103,25 @@ function presenterOf(connection: string): Presenter {
   return { certificate: readCertificate(certificateOf(kid)), bindings: Object.fromEntries(offered) as ChannelBindings }
 }
 
-t.test('what is issued to a connection is the cnf that its vector says (N-58)', async t => {
+t.test('issues to each connection the cnf of its vector (N-58)', async t => {
   for (const { connection, level, outcome, cnf } of confirmations.issue)
     if (cnf !== undefined) t.same(confirm(presenterOf(connection), level), cnf, `${connection}, ${level}`)
     else t.throws(() => confirm(presenterOf(connection), level), { name: 'OAuthError', reason: outcome })
 })
 
-t.test('each presented cnf has the outcome that its vector says', async t => {
+t.test('verifies each presented cnf with the outcome of its vector', async t => {
   for (const { name, connection, proof, claims, outcome } of confirmations.present) {
     const decide = () => verifyConfirmation(claims.cnf, presenterOf(connection), proof ? () => {} : undefined)
     t.equal(outcomeOf(decide), outcome, name)
   }
 })
 
-t.test('an implementation in Python and OpenSSL gives every proof the same outcome (N-57)', async t => {
+t.test('agrees with an implementation in Python and OpenSSL about every proof (N-57)', async t => {
   const { status, stdout } = await run(t, 'python3', ['verify.py'], { cwd: fileURLToPath(vectorFolder) })
   t.match({ status, stdout }, { status: 0, stdout: `${proofs.vectors.length} vectors, 0 differ` }, stdout)
 })
 
-t.test('the files are what their tables say', async t => {
+t.test('generates the files from their tables', async t => {
   const { status, stderr } = spawnSync(process.execPath, ['scripts/vectors.ts'], { encoding: 'utf8' })
   t.equal(status, 0, stderr)
 })

@@ -1,4 +1,4 @@
-// A value or its promise: used at once where it is there, with one place for the errors of both.
+// A value or a promise of it: a value is used at once, and both share one error handler.
 import t from 'tap'
 import { whenReady } from '../../src/core/when-ready.ts'
 

@@ -1,4 +1,4 @@
-// Files as the system gives them, or does not: every problem names the file and what was found, and nothing waits.
+// Reading files: every problem names the file and what was found, and no read blocks.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -23,18 +23,22 @@ const problemOf = (name: string, isSecret = false) => {
   }
 }
 
-t.test('reads regular files, through links too, whatever their length says', t => {
+t.test('reads regular files, also through links and whatever their reported length', t => {
   writeFileSync(path('file'), 'content')
   symlinkSync('file', path('link'))
   t.equal(problemOf('file'), 'read: content')
   t.equal(problemOf('link'), 'read: content')
   writeFileSync(path('largest'), 'x'.repeat(most))
   t.equal(readRegularFile(path('largest'), { most }).length, most)
-  t.match(readRegularFile('/proc/self/status', { most: 100_000 }).toString(), /^Name:/, 'a file whose length is 0')
+  t.match(
+    readRegularFile('/proc/self/status', { most: 100_000 }).toString(),
+    /^Name:/,
+    'a file with a reported length of 0',
+  )
   t.end()
 })
 
-t.test('refuses what is no file, is too large, or is not there, and says so', async t => {
+t.test('rejects a path that is not a file, is too large or does not exist, and reports why', async t => {
   mkdirSync(path('folder'))
   symlinkSync('loop-2', path('loop-1'))
   symlinkSync('loop-1', path('loop-2'))
@@ -59,7 +63,7 @@ t.test('refuses what is no file, is too large, or is not there, and says so', as
   t.throws(() => readRegularFile('/dev/null', { most }), { message: '/dev/null: this is a device, a file is needed' })
 })
 
-t.test('names the user and the mode of what may not be read, and of the directory that may not be entered', async t => {
+t.test('names the user and the mode of an unreadable file or directory', async t => {
   if (process.geteuid?.() !== 0) return t.comment('only root can become another user')
   writeFileSync(path('private'), 'x', { mode: 0o600 })
   mkdirSync(path('closed/inner'), { recursive: true })
@@ -81,7 +85,7 @@ t.test('names the user and the mode of what may not be read, and of the director
   t.equal(problemOf('private'), 'read: x', 'control')
 })
 
-t.test('refuses a secret that others can read, by the mode of the very file that was read', t => {
+t.test('rejects a secret that others can read, by the mode of the opened file', t => {
   writeFileSync(path('secret'), 'x')
   for (const [mode, says] of [
     [0o600, 'read: x'],
@@ -92,7 +96,7 @@ t.test('refuses a secret that others can read, by the mode of the very file that
   ] as const) {
     chmodSync(path('secret'), mode)
     t.ok(problemOf('secret', true).startsWith(says), mode.toString(8))
-    t.equal(problemOf('secret'), 'read: x', 'what is no secret may be read by all')
+    t.equal(problemOf('secret'), 'read: x', 'accepts the same file if it is not a secret')
   }
   t.end()
 })

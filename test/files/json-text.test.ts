@@ -1,4 +1,4 @@
-// The reader of JSON files: what JSON.parse accepts, less members that stand twice; and the place of what is wrong.
+// The parser of JSON files: accepts what JSON.parse accepts, except duplicate members, and reports the position of an error.
 import fc from 'fast-check'
 import t from 'tap'
 import { FileProblem } from '../../src/files/file-problem.ts'
@@ -13,7 +13,7 @@ const problemOf = (content: string | Buffer, wanted: 'array' | 'object' = 'array
   }
 }
 
-t.test('reads what JSON.parse reads, with or without a byte-order mark', t => {
+t.test('parses what JSON.parse parses, with or without a byte-order mark', t => {
   const good = [
     '[]',
     ' [ {"a": [1, -2.5e+7, true, false, null, "\\u00e9\\n\\"/\u2028\u007f"]} ]\r\n',
@@ -24,14 +24,14 @@ t.test('reads what JSON.parse reads, with or without a byte-order mark', t => {
       t.same(
         parseJsonText(Buffer.from(mark + text), 'list.json', 'array'),
         JSON.parse(text),
-        `of ${text.length} characters`,
+        `text of ${text.length} characters`,
       )
   const { a } = parseJsonText(Buffer.from('{"__proto__": 1, "a": 2}'), 'x', 'object') as { a: number }
   t.equal(a, 2)
   t.end()
 })
 
-t.test('says where and what is wrong', t => {
+t.test('reports the position and the kind of an error', t => {
   const wrong: Record<string, readonly [text: string | Buffer, says: string]> = {
     'a comma before ]': [
       '[\n  1,\n  2,\n]',
@@ -46,7 +46,7 @@ t.test('says where and what is wrong', t => {
       '[{"a: 1}]',
       'list.json, line 1, column 3: this string has no closing quote, or contains a character that must be escaped with a backslash',
     ],
-    'a line end in a text': [
+    'a line end in a string': [
       '[{"a": "x\ny"}]',
       'list.json, line 1, column 8: this string has no closing quote, or contains a character that must be escaped with a backslash',
     ],
@@ -62,61 +62,64 @@ t.test('says where and what is wrong', t => {
       '[{1: 1}]',
       'list.json, line 1, column 3: the name of a member must be a string in double quotes',
     ],
-    'single quotes': ["[{'a': 1}]", 'list.json, line 1, column 3: strings and names need straight double quotes'],
-    'quotes of a word processor': [
+    'single quotation marks': [
+      "[{'a': 1}]",
+      'list.json, line 1, column 3: strings and names need straight double quotes',
+    ],
+    'typographic quotation marks': [
       '[“a”]',
       'list.json, line 1, column 2: strings and names need straight double quotes',
     ],
-    'a comment of a line': [
+    'a line comment': [
       '// clients\n[]',
       'list.json, line 1, column 1: comments are not part of JSON; remove the comment',
     ],
-    'a comment of a shell': [
+    'a shell comment': [
       '[\n# alice\n]',
       'list.json, line 2, column 1: comments are not part of JSON; remove the comment',
     ],
-    'a comment in between': [
+    'an inline comment': [
       '[1 /* one */]',
       'list.json, line 1, column 4: comments are not part of JSON; remove the comment',
     ],
-    'a member twice': [
+    'a duplicate member': [
       '[{"a": 1,\n "b": 2,\n "a": 3}]',
       'list.json, line 3, column 2: this member occurs twice in its object; remove one of them',
     ],
-    'a member twice in two spellings': [
+    'a duplicate member in two spellings': [
       '[{"a": 1, "\\u0061": 3}]',
       'list.json, line 1, column 11: this member occurs twice in its object; remove one of them',
     ],
-    '__proto__ twice': [
+    'a duplicate __proto__': [
       '[{"__proto__": 1, "__proto__": 3}]',
       'list.json, line 1, column 19: this member occurs twice in its object; remove one of them',
     ],
-    'an end that is missing': [
+    'a missing closing bracket': [
       '[{"a": 1}',
       'list.json, line 1, column 10: the text ends inside the array that begins at line 1, column 1',
     ],
-    'an object that was cut': [
+    'a truncated object': [
       '[\n {"a":',
       'list.json, line 2, column 7: the text ends inside the object that begins at line 2, column 2',
     ],
-    'the wrong end': ['[1}', 'list.json, line 1, column 3: } is not expected here'],
+    'the wrong closing bracket': ['[1}', 'list.json, line 1, column 3: } is not expected here'],
     'two values': ['[]\n[]', 'list.json, line 2, column 1: there is text after the end of the value; remove it'],
-    'a number with a zero before it': ['[01]', 'list.json, line 1, column 2: this number is not valid JSON'],
-    'a number with a plus': ['[+1]', 'list.json, line 1, column 2: this number is not valid JSON'],
+    'a number with a leading zero': ['[01]', 'list.json, line 1, column 2: this number is not valid JSON'],
+    'a number with a plus sign': ['[+1]', 'list.json, line 1, column 2: this number is not valid JSON'],
     NaN: ['[NaN]', 'list.json, line 1, column 2: this word is not JSON; put strings and names in double quotes'],
-    'another character': ['[\u0000]', 'list.json, line 1, column 2: this character is not JSON'],
-    'a column behind characters of two units': [
+    'an invalid character': ['[\u0000]', 'list.json, line 1, column 2: this character is not JSON'],
+    'a column after characters of two UTF-16 units': [
       '["😀" x]',
       'list.json, line 1, column 6: this word is not JSON; put strings and names in double quotes',
     ],
-    'nesting without end': [
+    'deep nesting': [
       '['.repeat(101),
       'list.json, line 1, column 101: objects and arrays are nested more than 100 deep',
     ],
     nothing: ['', 'list.json: the file is empty, JSON is needed'],
     'white space': [' \r\n', 'list.json: the file is empty, JSON is needed'],
     'an object': ['{}', 'list.json: the outermost value is an object, an array is needed'],
-    'a text': ['"x"', 'list.json: the outermost value is a string, an array is needed'],
+    'a string': ['"x"', 'list.json: the outermost value is a string, an array is needed'],
     null: ['null', 'list.json: the outermost value is null, an array is needed'],
     PEM: [['-----BEGIN', 'PRIVATE KEY-----\n'].join(' '), 'list.json, line 1, column 1: this is PEM, JSON is needed'],
     'a web page': ['<!doctype html>', 'list.json, line 1, column 1: this is a web page (HTML or XML), JSON is needed'],
@@ -124,7 +127,7 @@ t.test('says where and what is wrong', t => {
       Buffer.from('\ufeff[]', 'utf16le'),
       'list.json: this is UTF-16 text, UTF-8 is needed; convert it: iconv -f UTF-16 -t UTF-8 list.json > NEW-FILE',
     ],
-    'UTF-16 without a mark': [
+    'UTF-16 without a byte-order mark': [
       Buffer.from('[{}]', 'utf16le').swap16(),
       'list.json: this is UTF-16 text, UTF-8 is needed; convert it: iconv -f UTF-16BE -t UTF-8 list.json > NEW-FILE',
     ],
@@ -138,7 +141,7 @@ t.test('says where and what is wrong', t => {
   t.end()
 })
 
-t.test('quotes nothing of what stands in a file', t => {
+t.test('quotes no content of a file', t => {
   for (const text of [
     '[{"secret": "whsec_CANARY}',
     '{"CANARY": 1, "CANARY": 2}',
@@ -150,7 +153,7 @@ t.test('quotes nothing of what stands in a file', t => {
   t.end()
 })
 
-t.test('finds a problem exactly where JSON.parse does, in all texts that fast-check thinks of', t => {
+t.test('finds an error exactly if JSON.parse does, in generated texts', t => {
   const parses = (text: string) => {
     try {
       JSON.parse(text)
@@ -177,12 +180,12 @@ t.test('finds a problem exactly where JSON.parse does, in all texts that fast-ch
   t.end()
 })
 
-t.test('takes time that grows with the length of a text alone', t => {
+t.test('takes time linear in the length of a text', t => {
   const size = 4 << 20
   const hostile = {
     brackets: '['.repeat(size),
     spaces: `[${' '.repeat(size)}x`,
-    'a long text': `["${'a'.repeat(size)}`,
+    'a long string': `["${'a'.repeat(size)}`,
     'many escapes': `["${'\\n'.repeat(size / 2)}"]`,
     'many names': `{${Array.from({ length: size / 16 }, (_, index) => `"${index}":1`).join()},}`,
     'a long number': `[1${'0'.repeat(size)}x]`,

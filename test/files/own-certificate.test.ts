@@ -1,4 +1,5 @@
-// What a server or client presents: the certificate of its key first, its issuers behind it, and a server's for a server.
+// The certificate chain of a server or client: the certificate of its key first, then its issuers, and a server certificate
+// for a server.
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { FileProblem } from '../../src/files/file-problem.ts'
@@ -20,7 +21,7 @@ const server = issue(lower)
 const client = issue(lower, { extendedKeyUsage: ['clientAuth'] })
 const selfSigned = issueCertificate({ ca: true, subject: [['CN', 'localhost']], altNames })
 const stranger = authority('stranger')
-/** The same authority, certified by another one as well. */
+/** The same authority, also certified by another one. */
 const { privateKey, publicKey } = lower
 const crossSigned = authority('lower', stranger, { keyPair: { privateKey, publicKey } })
 
@@ -41,13 +42,13 @@ t.test('accepts every chain that clients accept', t => {
   const chains: Record<string, readonly Identity[]> = {
     'the whole chain': [server, lower, upper, root],
     'without the root': [server, lower, upper],
-    'its issuer alone': [server, lower],
+    'with its issuer': [server, lower],
     'the certificate alone': [server],
-    'an issuer that two authorities certify': [server, lower, crossSigned, upper],
-    'both of them the other way round': [server, crossSigned, lower, stranger],
+    'an issuer with certificates of two authorities': [server, lower, crossSigned, upper],
+    'both of them in the opposite order': [server, crossSigned, lower, stranger],
   }
   for (const [name, chain] of Object.entries(chains)) t.equal(check(chain, server), 'accepted', name)
-  t.equal(check([selfSigned], selfSigned), 'accepted', 'self-signed, as openssl req -x509 makes it')
+  t.equal(check([selfSigned], selfSigned), 'accepted', 'self-signed, as openssl req -x509 creates it')
   for (const extendedKeyUsage of [[], ['serverAuth', 'clientAuth']] as const) {
     const other = issue(lower, { extendedKeyUsage })
     t.equal(check([other, lower], other), 'accepted', `usage: ${extendedKeyUsage}`)
@@ -55,7 +56,7 @@ t.test('accepts every chain that clients accept', t => {
   t.end()
 })
 
-t.test('refuses a key with which TLS cannot sign, and accepts every other kind', t => {
+t.test('rejects a key type that TLS cannot sign with, and accepts every other', t => {
   const curves: Record<string, boolean> = {
     ...{ 'P-256': true, 'P-384': true, 'P-521': true, brainpoolP256r1: true },
     ...{ 'P-224': false, secp256k1: false, sect233r1: false, brainpoolP256t1: false },
@@ -78,9 +79,9 @@ t.test('refuses a key with which TLS cannot sign, and accepts every other kind',
   t.end()
 })
 
-t.test('refuses a chain that clients cannot accept, with the line of the certificate that is wrong', t => {
+t.test('rejects a chain that clients cannot verify, and names the line of the wrong certificate', t => {
   const wrong: Record<string, readonly [chain: readonly Identity[], key: Identity, says: string]> = {
-    'the leaf is the last': [
+    'the leaf is last': [
       [root, upper, lower, server],
       server,
       `server.crt, line ${lineOf(root, upper, lower)}: the certificate of the key in server.key is not the first one in the file; move it to the top, followed by its issuers`,
@@ -100,7 +101,7 @@ t.test('refuses a chain that clients cannot accept, with the line of the certifi
       root,
       'server.crt, line 1: this is the certificate of an authority; use the server certificate that this authority issued',
     ],
-    'a certificate for clients': [
+    'a client certificate': [
       [client, lower],
       client,
       'server.crt, line 1: this certificate is for clients only: its extended key usage lacks serverAuth; get a server certificate from the authority',
@@ -110,7 +111,7 @@ t.test('refuses a chain that clients cannot accept, with the line of the certifi
       server,
       `server.crt, line ${lineOf(server)}: this certificate is before one that it issued; reorder the file: each issuer after the certificate that it issued`,
     ],
-    'an intermediate one that is missing': [
+    'a missing intermediate certificate': [
       [server, upper, root],
       server,
       `server.crt, line ${lineOf(server)}: this certificate issued none of those before it: an intermediate certificate is missing, or this one belongs to another chain; use the chain as the authority provides it, without other certificates`,
@@ -130,7 +131,7 @@ t.test('refuses a chain that clients cannot accept, with the line of the certifi
   t.end()
 })
 
-t.test('asks of a client that its certificate is that of its key, and nothing of a server', t => {
+t.test('requires only that the certificate of a client matches its key', t => {
   t.equal(check([client, lower], client, checkKeyOfLeaf), 'accepted')
   t.equal(check([client, upper], client, checkKeyOfLeaf), 'accepted')
   t.match(check([client, lower], server, checkKeyOfLeaf), /^server\.key: this key does not belong to any certificate/)

@@ -1,5 +1,5 @@
-// The reader of PEM files: what it reads is what OpenSSL gets, and everything else is refused with its line, what was found
-// and the command that converts it. Real files, made by the openssl command and by Node.
+// The parser of PEM files: reads what OpenSSL reads, and rejects everything else with the line, what was found and the command
+// that converts it. Real files, made by the openssl command and by Node.
 import { spawnSync } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { issueCrl } from '../../src/pki/crl.ts'
 const folder = mkdtempSync(join(tmpdir(), 'pem-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 
-/** Runs a command in the folder. What it writes to stdout comes back. */
+/** Runs a command in the folder, and returns its stdout. */
 function run(command: string, ...args: string[]): Buffer {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder })
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`)
@@ -86,7 +86,7 @@ const jwk = JSON.stringify(ca.privateKey.export({ format: 'jwk' }))
 const subjects = (content: Buffer | string) => parseCertificates(content, 'ca.pem').map(({ x509 }) => x509.subject)
 const both = ['CN=authority', 'CN=Müller']
 
-/** The problem of a reader, as its sentence. */
+/** Returns the message of the problem of a parser. */
 function problemOf(parse: () => unknown): string {
   try {
     parse()
@@ -97,26 +97,26 @@ function problemOf(parse: () => unknown): string {
   return 'no problem'
 }
 
-t.test('reads every certificate of a file, however it was joined, indented or explained', t => {
+t.test('reads every certificate of a file with any separators, indentation and text in between', t => {
   const accepted: Record<string, Buffer | string> = {
-    'one after the other': `${A}\n${B}\n`,
-    'without a line end at the end': `${A}\n${B}`,
-    'joined without a line end': A + B,
-    'joined by a space': `${A} ${B}`,
+    consecutive: `${A}\n${B}\n`,
+    'without a final line end': `${A}\n${B}`,
+    'concatenated without a line end': A + B,
+    'separated by a space': `${A} ${B}`,
     'line ends of Windows': `${A}\n${B}\n`.replaceAll('\n', '\r\n'),
-    'line ends of old Macs': `${A}\n${B}\n`.replaceAll('\n', '\r'),
-    'a byte-order mark of UTF-8': `\ufeff${A}\n${B}\n`,
-    'a byte-order mark in the middle, as of files joined on Windows': `${A}\r\n\ufeff${B}\r\n`,
+    'line ends of classic Mac OS': `${A}\n${B}\n`.replaceAll('\n', '\r'),
+    'a UTF-8 byte-order mark': `\ufeff${A}\n${B}\n`,
+    'a byte-order mark in the middle, as of files concatenated on Windows': `${A}\r\n\ufeff${B}\r\n`,
     'blank lines and spaces at line ends': `\n\n${A.replaceAll('\n', ' \n')}\n\n\t\n${B.replaceAll('\n', '\n\n')}\n`,
     'indented, as in YAML': `${A}\n${B}\n`.replace(/^/gm, '    '),
-    'a note behind END': `${A} # first\n${B} # second\n`,
-    'text between': `Müller's authorities\n${A}\nthe other one: -- CERTIFICATE --\n${B}\nend`,
-    'text between in Latin-1': Buffer.from(`Bag Attributes\n  friendlyName: Müller\n${A}\n${B}`, 'latin1'),
-    'what openssl x509 -text writes': `${text('explained.pem')}${B}`,
+    'a note after END': `${A} # first\n${B} # second\n`,
+    'text in between': `Müller's authorities\n${A}\nthe other one: -- CERTIFICATE --\n${B}\nend`,
+    'text in between in Latin-1': Buffer.from(`Bag Attributes\n  friendlyName: Müller\n${A}\n${B}`, 'latin1'),
+    'output of openssl x509 -text': `${text('explained.pem')}${B}`,
     'the old label X509 CERTIFICATE': `${A.replaceAll(' CERTIFICATE', ' X509 CERTIFICATE')}\n${B}`,
     'one long line each': [A, B].map(pem => pem.replace(/\n(?!-)/g, '').replace(/E-----(?=M)/, 'E-----\n')).join('\n'),
-    'a block in comments is none': `${A}\n${A.replace(/^/gm, '# ')}\n${B}\n`,
-    'a comment that speaks of blocks': `# --- BEGIN internal CAs ---\n${A}\n# -----BEGIN CERTIFICATE----- was here\n${B}`,
+    'ignores a block in comments': `${A}\n${A.replace(/^/gm, '# ')}\n${B}\n`,
+    'a comment that mentions blocks': `# --- BEGIN internal CAs ---\n${A}\n# -----BEGIN CERTIFICATE----- was here\n${B}`,
   }
   for (const [name, content] of Object.entries(accepted)) {
     t.same(subjects(content), both, name)
@@ -132,7 +132,7 @@ t.test('reads every certificate of a file, however it was joined, indented or ex
   t.end()
 })
 
-t.test('refuses what two readers could see differently, and what was truncated or edited, with its line', t => {
+t.test('rejects ambiguous, truncated and edited files, and names the line', t => {
   const lines = A.split('\n')
   const length = lines.length
   const without = (index: number) => lines.toSpliced(index, 1).join('\n')
@@ -149,18 +149,18 @@ t.test('refuses what two readers could see differently, and what was truncated o
       /line 1: the CERTIFICATE block has no END line; the file was truncated/,
     ],
     'BEGIN is missing': [without(0), new RegExp(`line ${length - 1}: END CERTIFICATE has no BEGIN line before it`)],
-    'BEGIN alone is in a comment': [
+    'only BEGIN is in a comment': [
       two(`# ${A}`),
       new RegExp(`line ${length}: END CERTIFICATE has no BEGIN line before it`),
     ],
-    'END alone is in a comment': [
+    'only END is in a comment': [
       withLine(length - 1, '#').replace('#\n', '#'),
       new RegExp(`line ${length}: this line of the CERTIFICATE block is not base64`),
     ],
     'a note before BEGIN': [`${A}\nsecond: ${B}\n`, new RegExp(`line ${length + 1}: there is text before BEGIN`)],
-    'a quotation': [`> ${A}`, /line 1: there is text before BEGIN/],
+    'a quoted message': [`> ${A}`, /line 1: there is text before BEGIN/],
     'a note between END and BEGIN': [`${A} and ${B}`, new RegExp(`line ${length}: there is text before BEGIN`)],
-    'a note behind BEGIN': [
+    'a note after BEGIN': [
       A.replace('E-----\n', 'E----- # first\n'),
       /line 1: this line of the CERTIFICATE block is not base64/,
     ],
@@ -168,10 +168,16 @@ t.test('refuses what two readers could see differently, and what was truncated o
       A.replace('END CERTIFICATE', 'END X509 CRL'),
       new RegExp(`line ${length}: END X509 CRL closes the CERTIFICATE block of line 1`),
     ],
-    'a stranger in the base64': [withLine(3, 'Müller'), /line 4: this line of the CERTIFICATE block is not base64/],
+    'an invalid character in the base64': [
+      withLine(3, 'Müller'),
+      /line 4: this line of the CERTIFICATE block is not base64/,
+    ],
     'a comment in the base64': [withLine(2, '# line'), /line 3: this line of the CERTIFICATE block is not base64/],
-    'a lost character': [A.replace(/\n(.)/, '\n'), /the base64 of the CERTIFICATE block is truncated/],
-    'a lost line': [without(4), /line 1: this CERTIFICATE block does not contain a certificate that OpenSSL can read/],
+    'a missing character': [A.replace(/\n(.)/, '\n'), /the base64 of the CERTIFICATE block is truncated/],
+    'a missing line': [
+      without(4),
+      /line 1: this CERTIFICATE block does not contain a certificate that OpenSSL can read/,
+    ],
     'an empty block': [
       '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n',
       /line 1: the CERTIFICATE block is empty/,
@@ -196,16 +202,16 @@ t.test('refuses what two readers could see differently, and what was truncated o
       `\n${A.replace('-----BEGIN CERTIFICATE-----', '----BEGIN CERTIFICATE----')}`,
       /line 2: this looks like the first line of a block/,
     ],
-    'a hyphen lost at the end': [
+    'a missing hyphen at the end': [
       A.replace('CERTIFICATE-----\n', 'CERTIFICATE----\n'),
       /line 1: this looks like the first line of a block/,
     ],
-    'dashes of a word processor': [A.replaceAll('-----', '—–—'), /line 1: this looks like the first line of a block/],
+    'typographic dashes': [A.replaceAll('-----', '—–—'), /line 1: this looks like the first line of a block/],
     'spaces around BEGIN': [
       A.replace('-----BEGIN CERTIFICATE-----', '----- BEGIN CERTIFICATE -----'),
       /line 1: this looks like the first line of a block/,
     ],
-    'a label that objects inherit': [
+    'a label that is a property of every object': [
       '-----BEGIN constructor-----\nAAAA\n-----END constructor-----\n',
       /line 1: this is a block of the type constructor/,
     ],
@@ -221,7 +227,7 @@ t.test('refuses what two readers could see differently, and what was truncated o
   t.end()
 })
 
-t.test('names what was found in the place of certificates, and the command that converts it', t => {
+t.test('names what was found instead of certificates, and the command that converts it', t => {
   const found: Record<string, readonly [content: Buffer | string, says: RegExp]> = {
     'a private key': [
       `${A}\n${ca.key}`,
@@ -258,10 +264,10 @@ t.test('names what was found in the place of certificates, and the command that 
       read('a.der'),
       /^ca\.pem: this is a certificate in DER, a CERTIFICATE block in PEM is needed here; convert it: openssl x509 -inform DER -in ca\.pem -out NEW\.pem$/,
     ],
-    'a list in DER': [read('list.der'), /this is a revocation list in DER, [^;]*$/],
+    'a revocation list in DER': [read('list.der'), /this is a revocation list in DER, [^;]*$/],
     'a key in DER': [read('key.der'), /this is a private key in DER, [^;]*$/],
     'a request in DER': [read('request.der'), /this is a certificate request in DER/],
-    'base64 alone': [
+    'base64 without BEGIN and END': [
       read('a.der').toString('base64'),
       /a certificate in base64 without BEGIN and END lines, .*; convert it: openssl base64 -d -A -in ca\.pem \| openssl x509 -inform DER -out NEW\.pem$/,
     ],
@@ -279,8 +285,8 @@ t.test('names what was found in the place of certificates, and the command that 
       /this is UTF-16 text, UTF-8 is needed; convert it: iconv -f UTF-16 -t UTF-8 ca\.pem > NEW-FILE$/,
     ],
     'UTF-16, big-endian': [utf16(A, true, true), /iconv -f UTF-16 -t UTF-8/],
-    'UTF-16 without a mark, little-endian': [utf16(A, false, false), /iconv -f UTF-16LE -t UTF-8/],
-    'UTF-16 without a mark, big-endian': [utf16(A, true, false), /iconv -f UTF-16BE -t UTF-8/],
+    'UTF-16 without a byte-order mark, little-endian': [utf16(A, false, false), /iconv -f UTF-16LE -t UTF-8/],
+    'UTF-16 without a byte-order mark, big-endian': [utf16(A, true, false), /iconv -f UTF-16BE -t UTF-8/],
     'an empty file': ['', /^ca\.pem: the file is empty, a CERTIFICATE block is needed here$/],
     'white space': [' \r\n\t\n', /the file is empty/],
     'other text': ['hello', /there is no PEM block in this file, /],
@@ -288,7 +294,7 @@ t.test('names what was found in the place of certificates, and the command that 
       Buffer.from(Array.from({ length: 999 }, (_, index) => (index * 37) & 0xff)),
       /there is no PEM block in this file, /,
     ],
-    'a list that calls itself a certificate': [
+    'a revocation list labelled as a certificate': [
       list.replaceAll('X509 CRL', 'CERTIFICATE'),
       /line 1: this CERTIFICATE block contains a revocation list/,
     ],
@@ -306,12 +312,12 @@ t.test('names what was found in the place of certificates, and the command that 
   t.match(
     problemOf(() => parseCertificates(read('a.der'), "-it's mine")),
     /-in '\.\/-it'\\''s mine' /,
-    'as one word of a command',
+    'as a single shell word',
   )
   t.end()
 })
 
-t.test('each command that a problem names makes a file that is accepted', t => {
+t.test('names commands that produce an accepted file', t => {
   const cases: readonly (readonly [file: string, parse: (content: Buffer, file: string) => unknown])[] = [
     ['a.der', parseCertificates],
     ['bundle.p7b', parseCertificates],
@@ -348,7 +354,7 @@ t.test('each command that a problem names makes a file that is accepted', t => {
   t.end()
 })
 
-t.test('reads the one private key of a file, in every form that OpenSSL writes', t => {
+t.test('reads the only private key of a file, in every format that OpenSSL writes', t => {
   const passphrase = { value: Buffer.from('correct horse'), file: 'secret' }
   const keyOf = (content: Buffer | string) => parsePrivateKey(content, 'key.pem', {})
   const crlf = ca.key.replaceAll('\n', '\r\n')
@@ -374,7 +380,7 @@ t.test('reads the one private key of a file, in every form that OpenSSL writes',
   t.end()
 })
 
-t.test('says what is wrong with a private key or its passphrase, and quotes neither', t => {
+t.test('reports what is wrong with a private key or its passphrase, and quotes neither', t => {
   const right = { value: Buffer.from('correct horse'), file: 'pass.txt' }
   const wrong = { value: Buffer.from('battery staple'), file: 'pass.txt' }
   const passphraseSetting = 'TLSBOUND_TLS_KEY_PASSPHRASE_FILE'
@@ -391,7 +397,7 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
       text('encrypted.pem'),
       /line 1: this private key is encrypted, and its passphrase is missing; set TLSBOUND_TLS_KEY_PASSPHRASE_FILE to a file with the passphrase, or decrypt the key: openssl pkey -in key\.pem -out NEW\.pem$/,
     ],
-    'encrypted in the old form, without passphrase': [
+    'encrypted in the traditional format, without passphrase': [
       text('old.pem'),
       /line 1: this private key is encrypted, and its passphrase/,
     ],
@@ -400,7 +406,7 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
       /line 1: the passphrase in pass\.txt does not decrypt this private key/,
       wrong,
     ],
-    'encrypted in the old form, wrong passphrase': [
+    'encrypted in the traditional format, wrong passphrase': [
       text('old.pem'),
       /the passphrase in pass\.txt does not decrypt/,
       wrong,
@@ -410,7 +416,7 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
       /line 1: this private key is not encrypted, and TLSBOUND_TLS_KEY_PASSPHRASE_FILE gives a passphrase for it; omit TLSBOUND_TLS_KEY_PASSPHRASE_FILE/,
       right,
     ],
-    'encrypted with an algorithm of old': [
+    'encrypted with an obsolete algorithm': [
       text('weak.pem'),
       /encrypted with an algorithm that is not supported; encrypt it again: openssl pkey -provider legacy/,
       right,
@@ -419,7 +425,7 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
       read('encrypted.der'),
       /this is an encrypted private key in DER, .*; convert it: openssl pkey -inform DER/,
     ],
-    'something else': [
+    'an invalid key': [
       ['-----BEGIN', 'PRIVATE KEY-----\nAAAA\n-----END', 'PRIVATE KEY-----'].join(' '),
       /does not contain a private key that OpenSSL can read/,
     ],
@@ -431,12 +437,13 @@ t.test('says what is wrong with a private key or its passphrase, and quotes neit
   for (const [name, [content, says, passphrase]] of Object.entries(refused)) {
     const problem = problemOf(() => parsePrivateKey(content, 'key.pem', { passphrase, passphraseSetting }))
     t.match(problem, says, name)
-    for (const secret of [...secrets, 'correct', 'battery']) t.notOk(problem.includes(secret), `${name} quotes nothing`)
+    for (const secret of [...secrets, 'correct', 'battery'])
+      t.notOk(problem.includes(secret), `${name} does not quote it`)
   }
   t.end()
 })
 
-t.test('reads revocation lists, every one of a file, and renders them as OpenSSL reads them', t => {
+t.test('reads every revocation list of a file, and writes it as OpenSSL reads it', t => {
   const second = issueCrl({ issuer: other, revoked: [] })
   const both = parseRevocationLists(list.trim() + second, 'crl.pem')
   t.same(
@@ -444,7 +451,7 @@ t.test('reads revocation lists, every one of a file, and renders them as OpenSSL
     [1, list.trim().split('\n').length],
   )
   for (const { der } of both) writeFileSync(join(folder, 'one.pem'), renderRevocationList(der))
-  t.equal(text('one.pem'), second, 'as they were')
+  t.equal(text('one.pem'), second, 'unchanged')
   t.match(run('openssl', 'crl', '-in', 'one.pem', '-noout', '-issuer').toString(), /CN ?=/)
   const refused: Record<string, readonly [content: Buffer | string, says: RegExp]> = {
     DER: [
@@ -452,12 +459,15 @@ t.test('reads revocation lists, every one of a file, and renders them as OpenSSL
       /^crl\.pem: this is a revocation list in DER, an X509 CRL block in PEM is needed here; convert it: openssl crl -inform DER -in crl\.pem -out NEW\.pem$/,
     ],
     'a certificate': [`${list}${A}`, /line \d\d?: this is a certificate, an X509 CRL block is needed here/],
-    'a certificate that calls itself a list': [
+    'a certificate labelled as a revocation list': [
       A.replaceAll('CERTIFICATE', 'X509 CRL'),
       /line 1: this X509 CRL block contains a certificate/,
     ],
-    'half a list': [list.replace(/\n.{64}\n/, '\n'), /line 1: this X509 CRL block does not contain a revocation list/],
-    'no list': ['', /the file is empty, an X509 CRL block is needed here/],
+    'a truncated list': [
+      list.replace(/\n.{64}\n/, '\n'),
+      /line 1: this X509 CRL block does not contain a revocation list/,
+    ],
+    'an empty file': ['', /the file is empty, an X509 CRL block is needed here/],
   }
   for (const [name, [content, says]] of Object.entries(refused))
     t.match(
@@ -468,7 +478,7 @@ t.test('reads revocation lists, every one of a file, and renders them as OpenSSL
   t.end()
 })
 
-t.test('takes time that grows with the length of a file alone, whatever is in it', t => {
+t.test('takes time linear in the length of a file, whatever its content', t => {
   const size = 10 << 20
   const fill = (part: string) => part.repeat(Math.ceil(size / part.length))
   const begin = '-----BEGIN CERTIFICATE-----'
@@ -478,20 +488,20 @@ t.test('takes time that grows with the length of a file alone, whatever is in it
     spaces: fill(' '),
     'line ends': fill('\n'),
     returns: fill('\r'),
-    'BEGIN alone': fill('-----BEGIN '),
-    'many BEGIN': fill(begin),
-    'many END': fill(end),
-    'almost BEGIN': fill('----BEGIN '),
+    'repeated BEGIN without a label': fill('-----BEGIN '),
+    'repeated BEGIN': fill(begin),
+    'repeated END': fill(end),
+    'BEGIN with four hyphens': fill('----BEGIN '),
     'hyphens in lines': fill('------------\n'),
-    'comments with blocks': fill(`#${begin}${end}`),
-    'one line of comments': `#${fill(`${begin} `)}`,
+    'blocks in comments': fill(`#${begin}${end}`),
+    'blocks in one comment line': `#${fill(`${begin} `)}`,
     'empty blocks': fill(`${begin}\n${end}\n`),
     'blocks in one line': fill(begin + end),
-    'blocks behind spaces': `${' '.repeat(size / 2)}${(begin + end).repeat(size / 100)}`,
-    'a body of spaces and a stranger': `${begin}\n${fill(' ')}!\n${end}`,
+    'blocks after spaces': `${' '.repeat(size / 2)}${(begin + end).repeat(size / 100)}`,
+    'a body of spaces with an invalid character': `${begin}\n${fill(' ')}!\n${end}`,
     'a body of base64': `${begin}\n${fill('A')}\n${end}`,
     open: `${begin}\n${fill('A\n')}`,
-    'base64 alone': fill('MIIB'),
+    'base64 without BEGIN and END': fill('MIIB'),
     braces: fill('{"kty'),
     'tabs before BEGIN': fill('\t\t\t-'),
   }
@@ -504,12 +514,12 @@ t.test('takes time that grows with the length of a file alone, whatever is in it
       return [name, performance.now() - began] as [string, number]
     }),
   )
-  // What is quadratic in 10 MiB takes hours.
+  // Quadratic time in 10 MiB would take hours.
   for (const [name, took] of times) t.ok(took < 20_000, `${name}: ${Math.round(took)} ms`)
   t.end()
 })
 
-t.test('throws nothing but a problem, whichever octets of a file are changed', t => {
+t.test('throws no error other than FileProblem for a changed file', t => {
   let seed = 20261129
   const random = (below: number) => {
     seed = (Math.imul(seed, 1103515245) + 12345) >>> 0
@@ -526,6 +536,6 @@ t.test('throws nothing but a problem, whichever octets of a file are changed', t
       if (!(error instanceof FileProblem)) throw error
     }
   }
-  t.ok(read > 0, 'control: some still can be read')
+  t.ok(read > 0, 'control: some files are still readable')
   t.end()
 })

@@ -1,5 +1,5 @@
-// The lab's own test: it can fail. Every fault of the broken server is caught by a scenario, every scenario catches a fault,
-// and the same scenarios pass at the same levels against the server without faults.
+// Shows that the lab can fail: a scenario catches each fault of the broken server, each scenario catches a fault, and the same
+// scenarios pass at the same levels against the server without faults.
 import t from 'tap'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import { describeSetting } from '../../src/lab/matrix.ts'
@@ -13,7 +13,7 @@ const proof: LabOptions = { levels: ['proof'] }
 const connection: LabOptions = { levels: ['connection'] }
 const older: LabOptions = { levels: ['connection'], tls: ['TLSv1.2'] }
 
-/** Which scenarios catch which faults, and where. */
+/** The scenarios that catch each fault, and the settings. */
 const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, ...ids: string[]])[] = [
   // cnf
   ['ignoresConfirmation', certificate, 'other-certificate', 'relay'],
@@ -51,7 +51,7 @@ const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, 
   ['trustsKeyInHeader', connection, 'key-in-header'],
   ['ignoresSignatures', connection, 'changed-claims', 'empty-signature'],
   ['readsLoosely', connection, 'revoked-token'],
-  // what is kept
+  // stored state
   ['refreshesForAnybody', connection, 'refresh-by-another-client'],
   ['refreshesTwice', connection, 'refresh-token-reuse', 'refresh-token-race'],
   ['revokesNothing', connection, 'revoked-token'],
@@ -74,7 +74,7 @@ async function play(faults: readonly FaultName[], where: LabOptions, ids: readon
       findings.map(({ scenario: { id }, outcome, evidence }) => ({
         id,
         outcome,
-        told: `${describeSetting(setting)}: ${evidence}`,
+        description: `${describeSetting(setting)}: ${evidence}`,
       })),
     )
   } finally {
@@ -83,21 +83,22 @@ async function play(faults: readonly FaultName[], where: LabOptions, ids: readon
 }
 
 for (const [faults, where, ...ids] of caught)
-  t.test(`a server that ${[faults].flat().join(' and ')} is caught`, async t => {
+  t.test(`catches a server that ${[faults].flat().join(' and ')}`, async t => {
     const found = await play([faults].flat(), where, ids)
     t.equal(found.length, ids.length)
-    for (const { id, outcome, told } of found) t.equal(outcome, 'failed', `${id}, ${told}`)
+    for (const { id, outcome, description } of found) t.equal(outcome, 'failed', `${id}, ${description}`)
   })
 
-t.test('without any fault the same scenarios pass at the same levels', async t => {
+t.test('passes the same scenarios at the same levels against a server without faults', async t => {
   for (const where of [certificate, proof, connection, older]) {
     const ids = caught.filter(([, there]) => there === where).flatMap(([, , ...ids]) => ids)
-    for (const { id, outcome, told } of await play([], where, ids)) t.equal(outcome, 'passed', `${id}, ${told}`)
+    for (const { id, outcome, description } of await play([], where, ids))
+      t.equal(outcome, 'passed', `${id}, ${description}`)
   }
 })
 
-t.test('every fault is caught, and every scenario catches one', async t => {
+t.test('catches every fault, and a fault with every scenario', async t => {
   t.same(new Set(caught.flatMap(([faults]) => faults)), new Set(faultNames))
-  const restarts = ['server-restart'] // in connection-scenarios.test.ts, with a server that is restarted
+  const restarts = ['server-restart'] // in connection-scenarios.test.ts, with a server that restarts
   t.same(new Set([...caught.flatMap(([, , ...ids]) => ids), ...restarts]), new Set(catalog.map(({ id }) => id)))
 })

@@ -1,5 +1,5 @@
-// The scenarios about connections, certificates and TLS: a server with the fault that a scenario is about is found out, and
-// what cannot be played says why. That our own server stops them: matrix.test.ts. CB26, CB27, CB29, TS08, TS09, TS14, PK01.
+// The scenarios about connections, certificates and TLS: each catches a server with its fault, and names the reason if it
+// cannot run. matrix.test.ts runs them against tlsbound. CB26, CB27, CB29, TS08, TS09, TS14, PK01.
 import { hash } from 'node:crypto'
 import type { Http2SecureServer } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
@@ -21,7 +21,7 @@ const find = (...wanted: readonly string[]) => catalog.filter(({ id }) => wanted
 const env = { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }
 const everything = { tls: ['TLSv1.3', 'TLSv1.2'], http: ['http/1.1', 'h2'] } as const
 
-/** Plays one scenario against a server with faults, and tells in which settings it did not fail. */
+/** Runs one scenario against a server with faults, and returns the settings in which the scenario did not fail. */
 async function findSurvivors(faults: readonly FaultName[], id: string, matrix: Parameters<typeof playLab>[2]) {
   const server = await startBrokenServer(...faults)
   try {
@@ -35,7 +35,7 @@ async function findSurvivors(faults: readonly FaultName[], id: string, matrix: P
   }
 }
 
-/** Where the binding to a certificate is all that there is. */
+/** Levels that bind a token to the certificate but not to the connection. */
 const unbound = { levels: ['certificate', 'proof'] } as const
 const bound = { levels: ['proof', 'connection'] } as const
 const older = { tls: ['TLSv1.2'] } as const
@@ -58,18 +58,18 @@ const caught: readonly (readonly [string, readonly FaultName[], Parameters<typeo
 ]
 
 for (const [id, faults, matrix] of caught)
-  t.test(`${id} fails where a server ${faults.join(' and ')}`, async t => {
+  t.test(`${id} catches a server that ${faults.join(' and ')}`, async t => {
     t.same(await findSurvivors(faults, id, matrix), [])
   })
 
-t.test('what level certificate does not promise is told, and is no failure', async t => {
+t.test('reports what level certificate does not promise, and does not count it as a failure', async t => {
   const server = await startBrokenServer('resumes')
   t.teardown(() => server.close())
   const [run] = await playLab(server, find('stolen-ticket'), { levels: ['certificate'] })
   t.match(run?.findings, [{ outcome: 'accepted, not promised', evidence: /200 \(resumed\)/ }])
 })
 
-t.test('without an authority or a second identity some scenarios cannot be tried, and say so', async t => {
+t.test('skips scenarios that need an authority or a second identity, and names the reason', async t => {
   const server = await startTestServer({ env })
   t.teardown(() => server.close())
   const { alice, ca } = castOf(server.pki)
@@ -82,7 +82,7 @@ t.test('without an authority or a second identity some scenarios cannot be tried
   t.match(found['other-connection'], { outcome: 'passed' })
 })
 
-t.test('without Python there is no renegotiation as somebody else', async t => {
+t.test('skips the renegotiation as another client without Python', async t => {
   const server = await startTestServer({ env })
   t.teardown(() => server.close())
   const { PATH } = process.env
@@ -93,7 +93,7 @@ t.test('without Python there is no renegotiation as somebody else', async t => {
   t.match(run?.findings, [{ outcome: 'passed' }, { outcome: 'not tried', evidence: /python3/ }])
 })
 
-/** At level connection over TLS 1.3 and HTTP/1.1, with everybody there. */
+/** Returns level connection over TLS 1.3 and HTTP/1.1, with the complete cast. */
 async function readMatrix({ origin, pki, connect }: Pick<TestServer, 'origin' | 'pki' | 'connect'>): Promise<Matrix> {
   const asker = await connect('alice')
   const profile = await readProfile(new URL(origin), {}, path => asker.get(path))
@@ -102,7 +102,7 @@ async function readMatrix({ origin, pki, connect }: Pick<TestServer, 'origin' | 
   return { ...settings, profile, cast: castOf(pki), pause: 0, maximumConnections: 20 }
 }
 
-/** Has bound its connections to their number since it started. */
+/** Replaces the bindings of connections by their number since the server started. */
 function countConnections({ app }: TestServer): void {
   let count = 0
   const listener = app.server as unknown as Http2SecureServer
@@ -116,8 +116,8 @@ function countConnections({ app }: TestServer): void {
 }
 
 for (const [words, outcome, prepare] of [
-  ['no token of a connection lives through a restart (CB29)', 'passed', () => {}],
-  ['a server that counts its connections from the start again is found out', 'failed', countConnections],
+  ['rejects connection-bound tokens after a restart (CB29)', 'passed', () => {}],
+  ['catches a server that numbers its connections from the start again', 'failed', countConnections],
 ] as const)
   t.test(words, async t => {
     const relay = await startRelay(t)
@@ -135,7 +135,7 @@ for (const [words, outcome, prepare] of [
       server = await start()
     }
     const { profile, ...matrix } = await readMatrix(server)
-    await restart() // whoever asked for the profile was a connection too
+    await restart() // the connection for the profile counts as well
     const at = (url: URL) => new URL(url.pathname, relay.origin)
     const { tokenEndpoint, resource } = profile
     const behind = { ...profile, tokenEndpoint: at(tokenEndpoint), resource: at(resource) }
@@ -147,7 +147,7 @@ for (const [words, outcome, prepare] of [
     )
   })
 
-t.test('a server that cannot be restarted is not', async t => {
+t.test('skips the restart of a server that cannot be restarted', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const [run] = await playLab(server, find('server-restart'), { levels: ['connection'] })

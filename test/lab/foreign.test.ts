@@ -1,5 +1,6 @@
-// The lab against a server that is not ours: node-oidc-provider with certificate-bound tokens, and a resource that checks
-// them with jose. What RFC 8705 promises is kept there; what only a connection binding stops is told, and is no failure.
+// The lab against a server of another project: node-oidc-provider with certificate-bound tokens, and a resource server that
+// verifies them with jose. It stops what RFC 8705 promises to stop; the report lists what only a connection binding stops,
+// without failures.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { describeSetting, type Run } from '../../src/lab/matrix.ts'
@@ -14,20 +15,20 @@ function find({ findings }: Run, id: string) {
   return findings.find(({ scenario }) => scenario.id === id)
 }
 
-t.test('it is met by its metadata alone, at level certificate', async t => {
+t.test('runs at level certificate, by the metadata alone', async t => {
   t.same(
     runs.map(run => describeSetting(run)),
     ['level certificate, TLS 1.3, HTTP/1.1', 'level certificate, TLS 1.2, HTTP/1.1'],
   )
 })
 
-t.test('it accepts nothing that RFC 8705 wants refused', async t => {
-  const told = listFindings(runs, 'failed').map(({ finding }) => `${finding.scenario.id}: ${finding.evidence}`)
-  t.same(told, [])
-  t.ok(sumUp(runs).passed > 40, 'and was asked often enough')
+t.test('finds nothing accepted that RFC 8705 requires to be rejected', async t => {
+  const problems = listFindings(runs, 'failed').map(({ finding }) => `${finding.scenario.id}: ${finding.evidence}`)
+  t.same(problems, [])
+  t.ok(sumUp(runs).passed > 40, 'enough scenarios ran')
 })
 
-t.test('a token and a TLS ticket are enough there to be its client, without any private key', async t => {
+t.test('authenticates as a client with its token and TLS ticket, without any private key', async t => {
   for (const run of runs)
     for (const id of ['stolen-ticket', 'ticket-after-expiry', 'other-connection'])
       t.match(
@@ -37,8 +38,8 @@ t.test('a token and a TLS ticket are enough there to be its client, without any 
       )
 })
 
-t.test('docs/reference/replay-lab.md says of it what came of it', async t => {
+t.test('matches the column of docs/reference/replay-lab.md', async t => {
   const page = readFileSync('docs/reference/replay-lab.md', 'utf8')
   const column = readColumn(page, 'node-oidc-provider, certificate')
-  t.same(column, judgeColumn(runs), 'scripts/compare.ts writes the table anew')
+  t.same(column, judgeColumn(runs), 'scripts/compare.ts writes the table')
 })

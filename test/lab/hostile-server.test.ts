@@ -1,4 +1,4 @@
-// Servers that the lab is pointed at owe it nothing: one that is silent, slow without end or garbled costs it some seconds.
+// Hostile servers: one that is silent, endlessly slow or sends malformed data delays the lab by a few seconds only.
 import { createServer, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
@@ -9,7 +9,7 @@ import { makeDemoPki } from '../../src/pki/demo.ts'
 
 const { server: identity, ca } = makeDemoPki()
 
-/** Starts a server of raw bytes, over TLS or without, and tells where it is. */
+/** Starts a server of raw bytes, over TLS or without, and returns its address. */
 async function serve(t: Test, onSocket: (socket: Socket) => void, protocol?: 'h2' | 'http/1.1') {
   const tls = protocol && { cert: identity.certificate, key: identity.key, ALPNProtocols: [protocol] }
   const server = tls === undefined ? createServer(onSocket) : createTlsServer(tls, onSocket)
@@ -28,18 +28,18 @@ async function serve(t: Test, onSocket: (socket: Socket) => void, protocol?: 'h2
   }
 }
 
-/** Sends `octets` for ever, ten times a second. */
+/** Sends `octets` ten times a second without end. */
 const drip = (octets: Buffer) => (socket: Socket) => {
   const timer = setInterval(() => socket.write(octets), 100)
   socket.on('error', () => {}).once('close', () => clearInterval(timer))
 }
 
-t.test('a server that never comes to an end is given up', async t => {
+t.test('times out on a server that never completes a response', async t => {
   const head = (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n')
   const settings = Buffer.from('000000040000000000', 'hex')
   const ping = Buffer.from('0000080600000000000000000000000000', 'hex')
   await Promise.all([
-    t.rejects(openConnection(await serve(t, () => {})), /no TLS handshake within/, 'in the handshake'),
+    t.rejects(openConnection(await serve(t, () => {})), /no TLS handshake within/, 'during the handshake'),
     ...[
       await serve(t, socket => socket.on('error', () => {}), 'http/1.1'),
       await serve(
@@ -66,7 +66,7 @@ t.test('a server that never comes to an end is given up', async t => {
   ])
 })
 
-t.test('a length that is none is not waited for, nor gone round', async t => {
+t.test('rejects an invalid content length', async t => {
   for (const length of ['-1000', 'abc', '1e3', '0x5', '5, 5', '']) {
     const server = new Duplex({
       read() {},

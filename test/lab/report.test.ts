@@ -1,5 +1,4 @@
-// The forms of the lab's report: each says the same, sums are right, and what a hostile server puts into its answers stays
-// text in every one of them.
+// The formats of the lab's report: all have the same content and correct sums, and escape the responses of a hostile server.
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { attempt } from '../../src/lab/attempt.ts'
@@ -20,10 +19,10 @@ const evil = `</td></testcase><script>alert("'&")</script> ]]> \u001b[2J\u202e\u
 const scenarios = outcomes.map(
   (outcome): Scenario => ({
     id: outcome.replace(/\W+/g, '-'),
-    sentence: `What comes of it is: ${outcome} <b>.`,
+    sentence: `The outcome is: ${outcome} <b>.`,
     stolen: 'the token',
     thief: 'nothing & nobody',
-    control: 'the token at home',
+    control: 'the token where it is valid',
     expected: 'refused',
     demandedBy: ['RFC 8705 §3', 'level connection'],
     stoppedAt: ['connection'],
@@ -58,19 +57,19 @@ const report: LabReport = {
   ],
 }
 
-/** What Python's parser finds in XML: for each expression its value, where `root` is the document. */
+/** Returns the value of each Python expression in which `root` is the parsed XML document. */
 function readXml(xml: string, expressions: Readonly<Record<string, string>>) {
   const pairs = Object.entries(expressions).map(([name, expression]) => `"${name}": ${expression}`)
   const program = `import sys, json, xml.etree.ElementTree as E
 root = E.fromstring(sys.stdin.buffer.read())
 print(json.dumps({${pairs.join(', ')}}))`
   const { stdout, stderr, error } = spawnSync('python3', ['-c', program], { input: xml, encoding: 'utf8' })
-  if (error) throw new Error(`this test needs python3 (Debian package python3): ${error.message}`)
+  if (error) throw new Error(`requires python3 (Debian package python3): ${error.message}`)
   if (stderr !== '') throw new Error(stderr)
   return JSON.parse(stdout)
 }
 
-t.test('the table is one matrix, with failures and their remedy, reasons and sums below it', async t => {
+t.test('prints one matrix, followed by failures with remedies, reasons and sums', async t => {
   const lines = writeTable(report).split('\n')
   t.same(lines.slice(2, 9), [
     '                       connection  connection',
@@ -91,15 +90,15 @@ t.test('the table is one matrix, with failures and their remedy, reasons and sum
   const accepted = below('Accepted, and the level does not promise to stop it:')
   t.match(accepted, [/^ {2}accepted-not-promised: evidence of accepted, not promised/])
   t.match(below('Not tried:'), [/^ {2}not-tried: evidence of not tried/])
-  t.equal(accepted.length, 1, 'a reason stands there once')
+  t.equal(accepted.length, 1, 'each reason is printed once')
   t.equal(lines.at(-2), '2 passed, 2 failed, 2 accepted (not promised), 2 not tried; 14 connections, 2.5 s')
   const passing = { ...report, runs: report.runs.map(one => ({ ...one, findings: one.findings.slice(0, 1) })) }
   t.notMatch(writeTable(passing), /must reject|Accepted|Not tried/)
   const painted = writeTable(report, (text, outcome) => (outcome === undefined ? text : `<${outcome}>${text}</>`))
-  t.match(painted, '<failed>FAILED</>      <failed>FAILED</>', 'what is painted is as wide as before')
+  t.match(painted, '<failed>FAILED</>      <failed>FAILED</>', 'styles do not change the width')
 })
 
-t.test('a remedy follows from what the server did', async t => {
+t.test('derives the remedy from the response of the server', async t => {
   const failed = scenarios[1] as Scenario
   t.equal(remedyOf(find(failed, 'failed')), 'Reject it: failed')
   const thefts = [{ what: 'x', result: 'fault', seen: '500' }] as const
@@ -107,14 +106,14 @@ t.test('a remedy follows from what the server did', async t => {
   for (const { id, remedy } of catalog) t.match(remedy, /^[A-Z].{20,}[^.]$/s, id)
 })
 
-t.test('nothing that a server answers can steer a terminal or make lines of its own', async t => {
+t.test('escapes control characters and line breaks in responses of a server', async t => {
   const table = writeTable(report)
-  t.notMatch(table.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u, 'no controls but the ends of lines')
+  t.notMatch(table.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u, 'no control characters except line ends')
   t.notMatch(table, /^next/m)
-  t.match(table, '\\u{1b}[2J', 'they are spelled out')
+  t.match(table, '\\u{1b}[2J', 'control characters are escaped')
 })
 
-t.test('JSON holds everything, scenarios in words once, findings by their ids', async t => {
+t.test('writes all data as JSON, with scenarios once and findings by id', async t => {
   const read = JSON.parse(writeJson(report))
   t.match(read, {
     server: report.server,
@@ -135,7 +134,7 @@ t.test('JSON holds everything, scenarios in words once, findings by their ids', 
   t.equal(read.runs[0].findings[1].evidence, `evidence of failed ${evil}`)
 })
 
-t.test('JUnit XML is read by a parser, with a suite for each run and a case for each scenario', async t => {
+t.test('writes valid JUnit XML, with a suite for each run and a case for each scenario', async t => {
   const { sums, suites, cases, failure } = readXml(writeJunit(report), {
     sums: 'root.attrib',
     suites: '[suite.get("name") for suite in root]',
@@ -153,7 +152,7 @@ t.test('JUnit XML is read by a parser, with a suite for each run and a case for 
   t.match(failure, `</testcase><script>alert("'&")</script> ]]>`)
 })
 
-t.test('the page for an auditor is well-formed, complete, and asks for nothing from elsewhere', async t => {
+t.test('writes a well-formed, complete HTML page that loads nothing', async t => {
   const html = writeHtml(report)
   const { tags, addresses, listeners, text } = readXml(html.replace('<!DOCTYPE html>', ''), {
     tags: 'sorted({e.tag for e in root.iter()})',
@@ -172,20 +171,20 @@ t.test('the page for an auditor is well-formed, complete, and asks for nothing f
   t.match(text, 'accepted what it must reject: 2 passed, 2 failed')
   t.match(
     text,
-    /What the server must reject\s+failed\s+, level connection, TLS 1.3, HTTP\/1.1\s+What comes of it is: failed[\s\S]*?Remedy:\s+Reject it: failed/,
+    /What the server must reject\s+failed\s+, level connection, TLS 1.3, HTTP\/1.1\s+The outcome is: failed[\s\S]*?Remedy:\s+Reject it: failed/,
   )
   t.match(text, /Not tried\s+evidence of not tried/)
   const good = { ...report, runs: report.runs.map(one => ({ ...one, findings: one.findings.slice(0, 1) })) }
   t.ok(html.indexOf('class="failures"') < html.indexOf('<dl>'), 'failures are first')
-  t.ok(html.indexOf('</ul>') < html.indexOf('<details'), 'and not folded')
+  t.ok(html.indexOf('</ul>') < html.indexOf('<details'), 'failures are not folded')
   t.match(html, /<details class="scenario" id="failed" open="open">/)
-  t.match(html, /<details class="scenario" id="passed">/, 'the rest is folded')
+  t.match(html, /<details class="scenario" id="passed">/, 'passed scenarios are folded')
   t.match(text, /Accepted, but the level does not promise to stop it\s+evidence of accepted, not promised/)
-  t.notMatch(writeHtml(good), /<h2>What /, 'nothing of it where there is none')
+  t.notMatch(writeHtml(good), /<h2>What /, 'no heading without failures')
   t.match(writeHtml(good), /<details class="part" open="open">\s*<summary><h2>At a glance/)
 })
 
-t.test('what a server says beyond short words does not get into a report', async t => {
+t.test('copies only short words of a response into a report', async t => {
   const answer = (body: object) => attempt('x', async () => ({ status: 401, headers: {}, text: '', body }))
   t.equal((await answer({ error: 'invalid_token', reason: 'expired' })).seen, '401 expired')
   const token = `ey${'J'.repeat(60)}.${'a'.repeat(200)}.b`
@@ -193,7 +192,7 @@ t.test('what a server says beyond short words does not get into a report', async
     t.equal((await answer({ error: echo, reason: echo })).seen, '401')
 })
 
-t.test('a refusal counts only beside a control that was accepted', async t => {
+t.test('counts a refusal only if its control was accepted', async t => {
   const [scenario] = scenarios as [Scenario]
   const accepted = { what: 'a', result: 'accepted', seen: '200' } as const
   const refused = { what: 'b', result: 'refused', seen: '401' } as const

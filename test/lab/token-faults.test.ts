@@ -1,5 +1,5 @@
-// The scenarios about tokens, proofs, refresh tokens and HTTP can fail: a server with the fault that one of them is about is
-// found out, here by what broken.test.ts does not have. CB20, JW05, JW11, I6.
+// The scenarios about tokens, proofs, refresh tokens and HTTP catch a server with their fault, in cases that broken.test.ts
+// does not cover. CB20, JW05, JW11, I6.
 import { createPublicKey, verify } from 'node:crypto'
 import { get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Http2SecureServer, Http2ServerRequest } from 'node:http2'
@@ -24,11 +24,11 @@ t.setTimeout(120_000)
 const signingKey = await generateTokenKey('ES256')
 const find = (...wanted: readonly string[]) => scenarios.filter(({ id }) => wanted.includes(id))
 
-/** What came of each scenario of a run; with its evidence, so that a test that fails says why. */
+/** Returns the outcome and evidence of each scenario of a run; the evidence explains a failed test. */
 const outcomes = ({ findings }: Pick<Run, 'findings'>) =>
   findings.map(({ scenario: { id }, outcome, evidence }) => ({ id, outcome, evidence }))
 
-/** broken.test.ts has each of them find its fault at one level and over HTTP/1.1; these find it at others too. */
+/** broken.test.ts runs each of them at one level over HTTP/1.1; these run at other levels as well. */
 const caught: readonly (readonly [string, FaultName, ...Run['level'][]])[] = [
   ['token-in-query', 'takesTokensFromQuery', 'certificate'],
   ['two-authorization-headers', 'believesSecondHeader', 'certificate'],
@@ -44,7 +44,7 @@ const caught: readonly (readonly [string, FaultName, ...Run['level'][]])[] = [
   ['revoked-token', 'readsLoosely', 'certificate'],
 ]
 
-t.test('a server with the fault that a scenario is about is found out over HTTP/2 too', async t => {
+t.test('catches the fault of each scenario over HTTP/2 as well', async t => {
   for (const [id, fault, ...levels] of caught) {
     const server = await startBrokenServer(fault)
     for (const run of await playLab(server, find(id), { levels, http: ['h2'], signingKey: server.signingKey }))
@@ -53,7 +53,7 @@ t.test('a server with the fault that a scenario is about is found out over HTTP/
   }
 })
 
-t.test('what level certificate does not promise is told there, and is no failure', async t => {
+t.test('reports what level certificate does not promise, and does not count it as a failure', async t => {
   for (const [id, fault] of [
     ['ambiguous-token', 'believesSecondHeader'],
     ['unknown-confirmation', 'acceptsUnknownMembers'],
@@ -67,17 +67,17 @@ t.test('what level certificate does not promise is told there, and is no failure
   }
 })
 
-t.test('what is called another spelling of a token has the same octets, or a signature that holds as well', t => {
+t.test('respells a token with the same octets, or with an equivalent signature', t => {
   for (let time = 0; time < 8; time++) {
     const token = forgeToken({ jwk: signingKey, claims: { time } })
     const [input, signature] = [token.slice(0, token.lastIndexOf('.')), signatureOf(token)]
-    const { 'with a dot behind it': dotted, 'with the other s': other = '', ...same } = spellings(token)
+    const { 'with a trailing dot': dotted, 'with the equivalent s': other = '', ...same } = spellings(token)
     t.equal(dotted, `${token}.`)
     for (const [what, text] of Object.entries(same)) {
       t.not(text, token)
       t.ok(text.startsWith(`${input}.`) && signatureOf(text).equals(signature), what)
     }
-    t.ok(Object.keys(same).includes('with stray bits'))
+    t.ok(Object.keys(same).includes('with trailing bits set'))
     const key = { key: createPublicKey({ key: signingKey, format: 'jwk' }), dsaEncoding: 'ieee-p1363' } as const
     t.ok(verify('sha256', Buffer.from(input), key, signatureOf(other)) && !signatureOf(other).equals(signature))
   }
@@ -86,11 +86,11 @@ t.test('what is called another spelling of a token has the same octets, or a sig
 
 type Hook = (request: IncomingMessage & Http2ServerRequest, response: ServerResponse) => void
 
-/** Looks at requests before anybody else does. */
+/** Handles requests before the server does. */
 const spy = (server: TestServer, hook: Hook) =>
   (server.app.server as unknown as Http2SecureServer).prependListener('request', hook as never)
 
-t.test('a server is found out that asks an address of the thief, even if it then refuses (JW05)', async t => {
+t.test('catches a server that requests a URL of the thief, even if it then rejects the token (JW05)', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   spy(server, ({ headers }) => {
@@ -99,10 +99,10 @@ t.test('a server is found out that asks an address of the thief, even if it then
     if (address !== undefined) get(address, answer => answer.resume())
   })
   const [run] = await playLab(server, find('key-in-header'), { levels: ['connection'] })
-  t.match(outcomes(run as Run), [{ outcome: 'failed', evidence: /^accepted: the address of the thief: asked/ }])
+  t.match(outcomes(run as Run), [{ outcome: 'failed', evidence: /^accepted: the URL of the thief: requested/ }])
 })
 
-t.test('a server is found out that takes a good proof for the connection that a token belongs to (CB20)', async t => {
+t.test('catches a server that accepts a valid proof instead of the connection of a token (CB20)', async t => {
   const server = await startTestServer({ signingKeys: [signingKey] })
   t.teardown(() => server.close())
   spy(server, request => {
@@ -122,7 +122,7 @@ t.test('a server is found out that takes a good proof for the connection that a 
   t.match(outcomes(run as Run), [{ outcome: 'failed', evidence: 'accepted: Session-Binding-Proof of the thief: 200' }])
 })
 
-t.test('a server is found out that looks first and writes later: two get what one should (I6)', async t => {
+t.test('catches a server that checks a refresh token before it marks it, so that two uses succeed (I6)', async t => {
   const store = openSqlite(':memory:')
   const { rotateRefreshToken } = store
   store.rotateRefreshToken = async (hash, successor, now) => {
@@ -136,7 +136,7 @@ t.test('a server is found out that looks first and writes later: two get what on
   t.match(outcomes(run as Run), [{ outcome: 'failed' }])
 })
 
-t.test('a server that garbage has silenced has not refused it', async t => {
+t.test('does not count a server as rejecting garbage if it no longer responds', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   let silent = false
@@ -145,10 +145,10 @@ t.test('a server that garbage has silenced has not refused it', async t => {
     if (silent) socket.destroy()
   })
   const [run] = await playLab(server, find('garbage-token'), { levels: ['connection'] })
-  t.match(outcomes(run as Run), [{ outcome: 'failed', evidence: /the client, after all that/ }])
+  t.match(outcomes(run as Run), [{ outcome: 'failed', evidence: /the client, after these texts/ }])
 })
 
-t.test('a server that ends a connection with each refusal is asked again on another one', async t => {
+t.test('repeats an attempt on another connection if the server closes one with each refusal', async t => {
   const server = await startTestServer({ clients: labClients, signingKeys: [signingKey] })
   t.teardown(() => server.close())
   spy(server, (request, response) => {
@@ -171,6 +171,6 @@ t.test('a server that ends a connection with each refusal is asked again on anot
       found.map(finding => ({ ...finding, outcome: 'passed' })),
       describeSetting(run),
     )
-    t.notMatch(JSON.stringify(run), /no answer/, 'each attempt was answered')
+    t.notMatch(JSON.stringify(run), /no response/, 'each attempt received a response')
   }
 })

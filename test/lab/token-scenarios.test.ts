@@ -1,5 +1,5 @@
-// The scenarios about tokens, proofs, refresh tokens and HTTP: what cannot be played says why. That our own server stops them:
-// matrix.test.ts. That each of them can fail: broken.test.ts, token-faults.test.ts.
+// The scenarios about tokens, proofs, refresh tokens and HTTP name the reason if they cannot run. matrix.test.ts runs them
+// against tlsbound; broken.test.ts and token-faults.test.ts show that each can fail.
 import t from 'tap'
 import type { Cast } from '../../src/lab/cast.ts'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
@@ -22,7 +22,7 @@ const ofRequests = [
 ]
 const find = (...wanted: readonly string[]) => catalog.filter(({ id }) => wanted.includes(id))
 
-/** Plays one scenario with a cast, a profile and a patience of its own. */
+/** Runs one scenario with its own cast, profile and time limit. */
 async function play(
   server: TestServer,
   id: string,
@@ -45,14 +45,14 @@ async function play(
   return `${finding?.outcome}: ${finding?.evidence}`
 }
 
-t.test('what cannot be played is not tried, and says why', async t => {
+t.test('skips scenarios that cannot run, and names the reason', async t => {
   const server = await startTestServer() // without refresh tokens and token exchange
   t.teardown(() => server.close())
   for (const id of ofRefreshTokens) t.equal(await play(server, id), 'not tried: no refresh token was issued', id)
   for (const id of ofConfirmations) t.equal(await play(server, id), "not tried: the issuer's key is not available", id)
   for (const id of ofProofs)
     t.equal(await play(server, id), 'not tried: a token at level connection needs no proof', id)
-  t.equal(await play(server, 'expired-token'), 'not tried: it would have to wait 301 s')
+  t.equal(await play(server, 'expired-token'), 'not tried: the scenario would have to wait 301 s')
   t.match(
     await play(server, 'exchanged-token'),
     /^not tried: the control failed: .*unauthorized_client|grant_type_not_allowed/,
@@ -61,29 +61,29 @@ t.test('what cannot be played is not tried, and says why', async t => {
   t.equal(await play(server, 'exchanged-token', { cast: alone }), 'not tried: there is no second registered client')
   for (const id of ['two-authorization-headers', 'changed-claims', 'forged-certificate-headers'])
     t.match(await play(server, id, { cast: alone, stage: { level: 'certificate' } }), /^passed: /, `${id}, alice alone`)
-  t.match(await play(server, 'garbage-token', { stage: { maximumConnections: 0 } }), /^not tried: it needs more than 0/)
+  t.match(
+    await play(server, 'garbage-token', { stage: { maximumConnections: 0 } }),
+    /^not tried: the scenario needs more than 0/,
+  )
   t.match(
     await play(server, 'garbage-token', { cast: { alice: castOf(server.pki).mallory as Cast['alice'] } }),
     /^not tried: no token was issued: 401/,
   )
 })
 
-t.test(
-  'tokens that say nothing cannot be changed; where and whether they may be used is tried all the same',
-  async t => {
-    const opaque = labClients.map(client => ({ ...client, access_token_format: 'opaque' }))
-    const server = await startTestServer({ clients: opaque })
-    t.teardown(() => server.close())
-    const wait = async (seconds: number) => {
-      server.clock += seconds
-    }
-    for (const id of ofClaims) t.match(await play(server, id), /^not tried: its tokens are not JWTs/, id)
-    for (const id of [...ofRequests, ...ofRefreshTokens, 'revoked-token', 'exchanged-token'])
-      t.match(await play(server, id, { stage: { wait } }), /^passed: /, id)
-  },
-)
+t.test('skips changes of opaque tokens, and runs the other scenarios with them', async t => {
+  const opaque = labClients.map(client => ({ ...client, access_token_format: 'opaque' }))
+  const server = await startTestServer({ clients: opaque })
+  t.teardown(() => server.close())
+  const wait = async (seconds: number) => {
+    server.clock += seconds
+  }
+  for (const id of ofClaims) t.match(await play(server, id), /^not tried: the tokens of the server are not JWTs/, id)
+  for (const id of [...ofRequests, ...ofRefreshTokens, 'revoked-token', 'exchanged-token'])
+    t.match(await play(server, id, { stage: { wait } }), /^passed: /, id)
+})
 
-t.test('a server like others, which knows certificate-bound tokens only, is played as far as it goes', async t => {
+t.test('runs every possible scenario against a server with certificate-bound tokens only', async t => {
   const clients = labClients.map(client => ({ ...client, token_bindings: ['certificate'] }))
   const server = await startTestServer({ clients, routes: app => void app.get('/same', async () => 'hello') })
   t.teardown(() => server.close())
@@ -100,6 +100,6 @@ t.test('a server like others, which knows certificate-bound tokens only, is play
   t.match(
     await play(server, 'two-authorization-headers', alike),
     /^passed: 4 refused/,
-    'nobody could tell whom it knew',
+    'the responses do not show which client the server identified',
   )
 })

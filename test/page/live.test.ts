@@ -168,7 +168,7 @@ t.test('runs the theft demo against this server, which refuses each theft', asyn
   await page.getByText('No client is connected').waitFor()
   await page.getByRole('button', { name: 'Steal a token' }).click()
   const played = page.locator('#plays > li')
-  await played.filter({ hasText: 'over HTTP/2' }).waitFor()
+  await played.filter({ hasText: 'uses HTTP/2' }).waitFor()
   // During the demo, the connections of Alice and of the thieves are side by side, with the pictures of the rows.
   await page.getByRole('link', { name: /^[4-9] connections/ }).waitFor()
   const pictures = (places: string) =>

@@ -1,4 +1,4 @@
-// What the scan finds in octets, and what it does not take for a token; wherever the parts end that it reads. LK, DS09.
+// Tokens that the scan finds in octets, and similar text that it ignores, wherever the chunks that it reads end. LK, DS09.
 import { randomBytes, X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
@@ -45,7 +45,7 @@ const tokensIn = (text: string | Buffer) =>
     .filter(({ kind }) => kind === 'token')
     .map(({ text: token }) => token)
 
-t.test('each kind of token is found, whatever stands beside it', t => {
+t.test('finds each kind of token, whatever the surrounding text', t => {
   const tokens = [
     refreshToken,
     opaque,
@@ -57,56 +57,60 @@ t.test('each kind of token is found, whatever stands beside it', t => {
   for (const token of tokens) {
     const surroundings = {
       alone: token,
-      'a line': `TOKEN=${token}\n`,
+      'in a line': `TOKEN=${token}\n`,
       JSON: JSON.stringify({ access_token: token, more: JSON.stringify({ inner: `x\n${token}\n` }) }),
       XML: `<token>${token}</token>`,
-      'a url': `https://x/?access_token=${token}&more`,
-      'a sentence': `It was ${token}.`,
-      'an encoded url': `%22${token}%22`,
-      'behind an underscore': `MY_${token}`,
-      'behind a domain': `www.example.${token}`,
-      'octets that are no text': `\u0000\u0001\xff${token}\u0000`,
+      'in a URL': `https://x/?access_token=${token}&more`,
+      'in a sentence': `It was ${token}.`,
+      'in an encoded URL': `%22${token}%22`,
+      'after an underscore': `MY_${token}`,
+      'after a domain': `www.example.${token}`,
+      'in octets that are not text': `\u0000\u0001\xff${token}\u0000`,
     }
     for (const [name, text] of Object.entries(surroundings))
       t.same([...new Set(tokensIn(Buffer.from(text, 'latin1')))], [token], `${token.slice(0, 12)} ${name}`)
   }
-  t.same(tokensIn(`${refreshToken}${opaque}${refreshToken}`), [refreshToken, opaque, refreshToken], 'without a gap')
-  t.same(tokensIn(`${opaque}more ${makeJwt()}-and-more`).length, 2, 'with more behind it')
+  t.same(
+    tokensIn(`${refreshToken}${opaque}${refreshToken}`),
+    [refreshToken, opaque, refreshToken],
+    'without a separator',
+  )
+  t.same(tokensIn(`${opaque}more ${makeJwt()}-and-more`).length, 2, 'with text directly after it')
   t.end()
 })
 
-t.test('what is no token of ours is not taken for one', t => {
+t.test('ignores everything that is not a token of this server', t => {
   const jwt = makeJwt()
   const [head, claims, signature] = jwt.split('.') as [string, string, string]
   const others = {
     'a wrong checksum': `${opaque.slice(0, -1)}${opaque.at(-1) === '0' ? '1' : '0'}`,
-    'a mistyped token': opaque.replace(/(?<=_at_.{20})./, c => (c === 'x' ? 'y' : 'x')),
-    'one of another kind': opaque.replace('_at_', '_rt_'),
-    'a token cut short': refreshToken.slice(0, -1),
+    'a changed token': opaque.replace(/(?<=_at_.{20})./, c => (c === 'x' ? 'y' : 'x')),
+    'a token with the prefix of another kind': opaque.replace('_at_', '_rt_'),
+    'a truncated token': refreshToken.slice(0, -1),
     'an unknown kind': refreshToken.replace('_rt_', '_xt_'),
-    'other letters': refreshToken.toUpperCase(),
-    'its prefix': 'tlsbound_rt_ tlsbound_at_',
-    'an example from a page': `tlsbound_rt_${'x'.repeat(49)}`,
+    'upper case': refreshToken.toUpperCase(),
+    'prefixes alone': 'tlsbound_rt_ tlsbound_at_',
+    'a placeholder in documentation': `tlsbound_rt_${'x'.repeat(49)}`,
     'a plain JWT': makeJwt(bindings.certificate, es256, { typ: 'JWT', alg: 'ES256', kid: 'a' }),
     'a bearer token': makeJwt(null),
-    'a token of DPoP': makeJwt({ jkt: digest }),
+    'a DPoP token': makeJwt({ jkt: digest }),
     'a thumbprint of another length': makeJwt({ 'x5t#S256': 'abc' }),
     'a binding proof': makeJwt(bindings.certificate, es256, { typ: 'tls-binding-proof+jwt', alg: 'ES256' }),
     'a JWT without signature': `${head}.${claims}.`,
-    'a JWT with half a signature': `${head}.${claims}.${signature.slice(0, 60)}`,
+    'a JWT with a truncated signature': `${head}.${claims}.${signature.slice(0, 60)}`,
     'a JWT without header': `.${claims}.${signature}`,
-    'claims that are no JSON': `${head}.${encode('{"cnf":')}.${signature}`,
-    'claims that are a list': `${head}.${encode([1, 2, 3, 4, 5, 6, 7, 8, 9])}.${signature}`,
+    'claims that are not JSON': `${head}.${encode('{"cnf":')}.${signature}`,
+    'claims that are an array': `${head}.${encode([1, 2, 3, 4, 5, 6, 7, 8, 9])}.${signature}`,
     'a JWE': `${head}.${signature}.${claims}.${signature}.${signature}`,
     'the public key': pki.alice.x509.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     nothing: '',
   }
   for (const [name, text] of Object.entries(others)) t.same(find(text), [], name)
-  t.same(tokensIn(Object.values(others).join('\n') + jwt).slice(-1), [jwt], 'control: beside one it is found')
+  t.same(tokensIn(Object.values(others).join('\n') + jwt).slice(-1), [jwt], 'control: a token among them is found')
   t.end()
 })
 
-t.test('a token is found once and in its place, wherever the parts end', t => {
+t.test('finds a token once and at its position, wherever a chunk ends', t => {
   const jwt = makeJwt(bindings.connection, keys.get('RS256'))
   const filler = `${'abcdefgh.ijk\n'.repeat(3000)}`
   const text = `${opaque}\n${filler}  ${jwt}\n${filler}${pki.alice.key}${filler}x ${refreshToken}`
@@ -133,19 +137,19 @@ t.test('a token is found once and in its place, wherever the parts end', t => {
   t.end()
 })
 
-t.test('DS09: octets that are made to be slow are not', t => {
+t.test('takes linear time for worst-case octets (DS09)', t => {
   const size = 2_000_000
   const [head, claims] = makeJwt().split('.') as [string, string]
   const worst = {
     'one long word': 'a'.repeat(size),
-    'the beginning of a JWT, again and again': 'eyJ'.repeat(size / 3),
-    'claims, again and again': `.${claims}`.repeat(size / (claims.length + 1)),
-    'header and claims, again and again': `${head}.${claims}.`.repeat(size / (head.length + claims.length + 2)),
-    'many beginnings before good claims': `${'eyJ'.repeat(133)}.${claims}.${'A'.repeat(86)}`.repeat(1000),
+    'the start of a JWT, repeated': 'eyJ'.repeat(size / 3),
+    'claims, repeated': `.${claims}`.repeat(size / (claims.length + 1)),
+    'header and claims, repeated': `${head}.${claims}.`.repeat(size / (head.length + claims.length + 2)),
+    'many starts before valid claims': `${'eyJ'.repeat(133)}.${claims}.${'A'.repeat(86)}`.repeat(1000),
     dots: '.'.repeat(size),
     prefixes: 'tlsbound_rt_'.repeat(size / 12),
-    'beginnings of keys': `-----BEGIN ${'PRIVATE'} KEY-----`.repeat(size / 27),
-    'beginnings of keys with lines': `-----BEGIN ${'PRIVATE'} KEY-----\n`.repeat(size / 28),
+    'starts of keys': `-----BEGIN ${'PRIVATE'} KEY-----`.repeat(size / 27),
+    'starts of keys on separate lines': `-----BEGIN ${'PRIVATE'} KEY-----\n`.repeat(size / 28),
     dashes: '-'.repeat(size),
     'line ends': '\n'.repeat(size),
   }
@@ -158,7 +162,7 @@ t.test('DS09: octets that are made to be slow are not', t => {
   t.end()
 })
 
-/** Scans texts as if they were files. */
+/** Scans texts as the content of files. */
 const scanTexts = (texts: Readonly<Record<string, string>>, time = now) => {
   const problems: string[] = []
   async function* sources() {
@@ -173,7 +177,7 @@ const scanTexts = (texts: Readonly<Record<string, string>>, time = now) => {
   return scan(sources(), time, problem => problems.push(problem))
 }
 
-t.test('a token with any JSON in its header or claims does not end a scan', async t => {
+t.test('continues after a token with arbitrary JSON in its header or claims', async t => {
   const values: unknown[] = [null, true, 7, 'x', [], [[]], {}, { toString: 1 }, [{ toString: 1 }]]
   for (const value of values) {
     const header = { alg: 'ES256', kid: 'a', typ: 'at+jwt' }
@@ -191,7 +195,7 @@ t.test('a token with any JSON in its header or claims does not end a scan', asyn
   }
 })
 
-t.test('a signed token is worth nothing elsewhere, unless the key of its certificate lies there too', async t => {
+t.test('reports a signed token as unusable elsewhere, unless the key of its certificate is found as well', async t => {
   const { certificate, key } = pki.alice
   const escaped = (pem: string) => JSON.stringify({ pem })
   const indented = (pem: string) => pem.replace(/^/gm, '    ')
@@ -223,11 +227,11 @@ t.test('a signed token is worth nothing elsewhere, unless the key of its certifi
   }
   for (const [name, files] of Object.entries({
     nothing: {},
-    'the certificate alone': { certificate },
-    'the key alone': { key },
-    'the key of another': { certificate, key: pki.bob.key },
+    'only the certificate': { certificate },
+    'only the key': { key },
+    'the key of another certificate': { certificate, key: pki.bob.key },
     'another certificate and its key': { certificate: pki.bob.certificate, key: pki.bob.key },
-    'half of the key': { certificate, key: key.slice(0, -30) },
+    'a truncated key': { certificate, key: key.slice(0, -30) },
   }))
     for (const [level, cnf] of Object.entries(bindings)) {
       const { findings } = await scanTexts({ token: makeJwt(cnf), ...files })
@@ -241,7 +245,7 @@ t.test('a signed token is worth nothing elsewhere, unless the key of its certifi
   t.match((await scanTexts({ token: makeJwt() }, now + 60)).findings[0]?.remark, /; it has expired$/)
 })
 
-t.test('nothing of what is told of a token is the token, and what is kept has a bound', async t => {
+t.test('includes no part of a token in its findings, and limits their number', async t => {
   const nested = forgeToken({
     jwk: es256,
     claims: { jti: opaque, client_id: refreshToken, cnf: bindings.certificate, exp: 'soon' },

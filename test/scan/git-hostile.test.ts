@@ -1,5 +1,5 @@
-// A repository whose owner means harm, or whose files are damaged: nothing that it names is run, read or waited for, no damage
-// hides what lies beside it, and neither git nor the scan needs much memory.
+// Malicious and damaged repositories: the scan runs no program and reads no file that they name, and does not block. Damage
+// does not hide other objects, and the memory of git and of the scan is limited.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -22,14 +22,14 @@ import { makeRepository, makeToken, openRepository, scanRepository } from '../he
 
 t.setTimeout(600_000)
 
-/** Where the scan puts what it makes. */
+/** The folder for temporary files of the scan. */
 const temporary = join(t.testdir(), 'temporary')
 mkdirSync(temporary)
 process.env.TMPDIR = temporary
 
 const makeFifo = (path: string) => execFileSync('mkfifo', [path])
 
-/** With three tokens: in a file, in the name of a file that is not UTF-8, and in the message of a tag. */
+/** A repository with three tokens: in a file, in a file name that is not UTF-8, and in the message of a tag. */
 const original = makeRepository(join(temporary, '../original'))
 const [file, name, message] = [makeToken(), makeToken(), makeToken()]
 original.put('file', file)
@@ -38,7 +38,7 @@ original.commit('x')
 original.git('tag', '-a', 'v1', '-m', message)
 const tokens = [file, name, message].toSorted()
 
-/** A copy of it. */
+/** Copies that repository. */
 function makeVictim(t: Test) {
   const folder = join(t.testdir(), 'victim')
   execFileSync('cp', ['-a', original.folder, folder])
@@ -47,11 +47,11 @@ function makeVictim(t: Test) {
 
 const expectTokens = async (t: Test, folder: string, tokens: readonly string[], env?: object) => {
   const scanned = await scanRepository(t, folder, env)
-  t.same(scanned.tokens.toSorted(), tokens, 'all is found')
+  t.same(scanned.tokens.toSorted(), tokens, 'every token is found')
   return scanned
 }
 
-/** Settings that name a file which git reads. */
+/** Settings that name a file that git reads. */
 const fileSettings = [
   ...['diff.orderFile', 'mailmap.file', 'include.path', 'includeIf.gitdir:/**.path', 'core.attributesFile'],
   ...['core.excludesFile', 'blame.ignoreRevsFile', 'commit.template', 'gpg.ssh.allowedSignersFile', 'http.cookieFile'],
@@ -70,7 +70,7 @@ t.test('reads no file that a configuration names', async t => {
     }
 })
 
-t.test('control: git itself waits for such a file', t => {
+t.test('shows that git itself blocks on a file that a configuration names (control)', t => {
   const { folder, git, own } = makeVictim(t)
   makeFifo(join(own, 'fifo'))
   git('config', 'diff.orderFile', join(own, 'fifo'))
@@ -104,37 +104,37 @@ t.test('runs no program that a configuration or an attribute names', async t => 
   git('config', 'remote.origin.promisor', 'true')
   git('config', 'protocol.allow', 'always')
   git('config', 'extensions.partialClone', 'origin')
-  const unneeded = git('rev-parse', 'main:readme') // what lacks is what git would fetch
+  const unneeded = git('rev-parse', 'main:readme') // git fetches missing objects
   rmSync(join(own, 'objects', unneeded.slice(0, 2), unneeded.slice(2)))
   rmSync(marker, { force: true })
   const { problems } = await expectTokens(t, folder, tokens)
   t.match(problems, [/1 objects? of its history are missing/])
-  t.notOk(existsSync(marker), 'nothing was run')
+  t.notOk(existsSync(marker), 'no program was run')
   for (const command of [['status'], ['log', '-p'], ['cat-file', '-p', unneeded]]) {
     spawnSync('git', ['-C', folder, ...command], { timeout: 60_000, killSignal: 'SIGKILL' })
-    t.ok(existsSync(marker), `control: git ${command[0]} runs one`)
+    t.ok(existsSync(marker), `control: git ${command[0]} runs the program`)
     rmSync(marker, { force: true })
   }
 })
 
-/** What may lie in the folder of a repository, and is not needed to look at its objects. */
+/** Content of a repository that is not needed to read its objects. */
 const traps: Readonly<Record<string, (own: string) => void>> = {
   'a configuration that blocks': own => replaceByFifo(join(own, 'config')),
-  'a configuration without end': own => replaceByZero(join(own, 'config')),
-  'a configuration that git refuses': own => writeFileSync(join(own, 'config'), '[core\n'),
-  'a version that git does not know': own =>
+  'an endless configuration': own => replaceByZero(join(own, 'config')),
+  'an invalid configuration': own => writeFileSync(join(own, 'config'), '[core\n'),
+  'an unknown repository format version': own =>
     writeFileSync(join(own, 'config'), '[core]\nrepositoryformatversion = 9\n[extensions]\nodd = true\n'),
-  'another folder as working tree': own => writeFileSync(join(own, 'config'), '[core]\nworktree = /nowhere\n'),
-  'a configuration that shows no merges': own =>
+  'another working tree': own => writeFileSync(join(own, 'config'), '[core]\nworktree = /nowhere\n'),
+  'a configuration that hides merges': own =>
     writeFileSync(join(own, 'config'), '[log]\ndiffMerges = off\nshowRoot = false\n'),
   'grafts that block': own => replaceByFifo(join(own, 'info/grafts')),
   'attributes that block': own => replaceByFifo(join(own, 'info/attributes')),
-  'attributes without end in the working tree': own => replaceByZero(join(own, '../.gitattributes')),
-  'names of authors that block': own => replaceByFifo(join(own, '../.mailmap')),
-  'a list of files that blocks': own => replaceByFifo(join(own, 'index')),
-  'a graph of commits that blocks': own => replaceByFifo(join(own, 'objects/info/commit-graph')),
-  'an index of packs that blocks': own => replaceByFifo(join(own, 'objects/pack/multi-pack-index')),
-  'lenders over http that block': own => replaceByFifo(join(own, 'objects/info/http-alternates')),
+  'endless attributes in the working tree': own => replaceByZero(join(own, '../.gitattributes')),
+  'a mailmap that blocks': own => replaceByFifo(join(own, '../.mailmap')),
+  'an index that blocks': own => replaceByFifo(join(own, 'index')),
+  'a commit graph that blocks': own => replaceByFifo(join(own, 'objects/info/commit-graph')),
+  'a multi-pack index that blocks': own => replaceByFifo(join(own, 'objects/pack/multi-pack-index')),
+  'HTTP alternates that block': own => replaceByFifo(join(own, 'objects/info/http-alternates')),
 }
 
 function replaceByFifo(path: string): void {
@@ -153,13 +153,13 @@ function prepare(path: string): void {
 }
 
 for (const [trap, set] of Object.entries(traps))
-  t.test(`is not stopped by ${trap}`, async t => {
+  t.test(`is not affected by ${trap}`, async t => {
     const { folder, own } = makeVictim(t)
     set(own)
     t.same((await expectTokens(t, folder, tokens)).problems, [])
   })
 
-/** What a scan needs; it is named then, and all objects are looked at. */
+/** Damage to content that a scan needs. The scan reports it, and still reads all objects. */
 const damages: Readonly<Record<string, (own: string, git: (...args: string[]) => string) => RegExp>> = {
   'a HEAD that blocks': own => {
     replaceByFifo(join(own, 'HEAD'))
@@ -169,15 +169,15 @@ const damages: Readonly<Record<string, (own: string, git: (...args: string[]) =>
     replaceByFifo(join(own, 'refs/heads/x'))
     return /refs\/heads\/x is neither a file nor a folder/
   },
-  'a ref without end': own => {
+  'an endless ref': own => {
     replaceByZero(join(own, 'refs/heads/x'))
     return /refs\/heads\/x is neither a file nor a folder/
   },
-  'a ref that leads to no object': own => {
+  'a ref to a missing object': own => {
     writeFileSync(join(own, 'refs/heads/x'), `${'1'.repeat(40)}\n`)
     return /refs\/heads\/x leads to 1{40}, which is not in the repository/
   },
-  'a ref that is none': own => {
+  'an invalid ref': own => {
     writeFileSync(join(own, 'refs/heads/x'), 'x')
     return /refs\/heads\/x leads to nothing/
   },
@@ -185,7 +185,7 @@ const damages: Readonly<Record<string, (own: string, git: (...args: string[]) =>
     replaceByFifo(join(own, 'packed-refs'))
     return /packed-refs cannot be read \(not a regular file\)/
   },
-  'packed refs without end': own => {
+  'endless packed refs': own => {
     replaceByZero(join(own, 'packed-refs'))
     return /packed-refs cannot be read \(not a regular file\)/
   },
@@ -194,7 +194,7 @@ const damages: Readonly<Record<string, (own: string, git: (...args: string[]) =>
     truncateSync(join(own, 'packed-refs'), 1e11)
     return /packed-refs cannot be read \(more than \d+ octets\)/
   },
-  'refs that are stored as reftable': own => {
+  'refs in the reftable format': own => {
     mkdirSync(join(own, 'reftable'))
     return /stores its refs as reftable, which a scan cannot read/
   },
@@ -202,36 +202,36 @@ const damages: Readonly<Record<string, (own: string, git: (...args: string[]) =>
     replaceByFifo(join(own, 'logs/HEAD'))
     return /logs\/HEAD is neither a file nor a folder/
   },
-  'a list of shallow commits that blocks': own => {
+  'a shallow file that blocks': own => {
     replaceByFifo(join(own, 'shallow'))
     return /shallow cannot be read \(not a regular file\)/
   },
-  'lenders that block': own => {
+  'alternates that block': own => {
     replaceByFifo(join(own, 'objects/info/alternates'))
     return /alternates cannot be read \(not a regular file\)/
   },
-  'lenders without end': own => {
+  'endless alternates': own => {
     replaceByZero(join(own, 'objects/info/alternates'))
     return /alternates cannot be read \(not a regular file\)/
   },
-  'a lender that is not there': own => {
+  'a missing alternate': own => {
     writeFileSync(join(own, 'objects/info/alternates'), '# comment\n../../nowhere\n')
     return /the folder of objects .*nowhere cannot be read/
   },
-  'a lender that is a device': own => {
+  'an alternate that is a device': own => {
     writeFileSync(join(own, 'objects/info/alternates'), '/dev/zero\n')
     return /the folder of objects \/dev\/zero cannot be read/
   },
-  'a thousand lenders': own => {
+  'a thousand alternates': own => {
     const lines = Array.from({ length: 1000 }, (_, index) => `../${index}\n`)
     writeFileSync(join(own, 'objects/info/alternates'), lines.join(''))
     return /borrows objects from more than 100 folders/
   },
-  'an object that is damaged': (own, git) => {
+  'a damaged object': (own, git) => {
     writeFileSync(looseObject(own, git('rev-parse', 'main:readme')), 'damaged', { flag: 'r+' })
     return /object [0-9a-f]{40} cannot be read \(/
   },
-  'an object that is cut': (own, git) => {
+  'a truncated object': (own, git) => {
     truncateSync(looseObject(own, git('rev-parse', 'main:readme')), 12)
     return /object [0-9a-f]{40} cannot be read \(/
   },
@@ -239,7 +239,7 @@ const damages: Readonly<Record<string, (own: string, git: (...args: string[]) =>
     replaceByZero(looseObject(own, git('rev-parse', 'main:readme')))
     return /object [0-9a-f]{40} cannot be read \(/
   },
-  'a pack that is damaged': own => {
+  'a damaged pack': own => {
     writeFileSync(join(own, 'objects/pack/pack-1.idx'), 'x')
     writeFileSync(join(own, 'objects/pack/pack-1.pack'), 'x')
     return /pack-1\.idx/
@@ -253,7 +253,7 @@ function looseObject(own: string, id: string): string {
 }
 
 for (const [damage, make] of Object.entries(damages))
-  t.test(`names ${damage}, and looks at all objects`, async t => {
+  t.test(`reports ${damage}, and reads all objects`, async t => {
     const { folder, own, git } = makeVictim(t)
     const expected = make(own, git)
     const { problems } = await expectTokens(t, folder, tokens)
@@ -263,7 +263,7 @@ for (const [damage, make] of Object.entries(damages))
     )
   })
 
-t.test('lenders that lend to each other are looked at once', async t => {
+t.test('reads circular alternates once', async t => {
   const { folder, own } = makeVictim(t)
   const other = makeRepository(join(folder, '../other'))
   const token = makeToken()
@@ -273,7 +273,7 @@ t.test('lenders that lend to each other are looked at once', async t => {
   t.same((await expectTokens(t, folder, [...tokens, token].toSorted())).problems, [])
 })
 
-t.test('ends a git that is silent for too long, and says what it was silent about', async t => {
+t.test('stops git after a timeout without output, and reports what it was reading', async t => {
   const { folder, own, git } = makeVictim(t)
   const id = git('rev-parse', 'main:readme')
   const path = looseObject(own, id)
@@ -293,7 +293,7 @@ t.test('ends a git that is silent for too long, and says what it was silent abou
   t.ok(problems.includes(`${folder}: no output of git for 1.5 s`), problems.join('\n'))
 })
 
-/** An environment in which git may take no more than this. */
+/** Returns an environment that limits the virtual memory of git. */
 function limitMemory(t: Test, kibibytes: number): { PATH: string } {
   const folder = t.testdir()
   const real = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim()
@@ -301,7 +301,7 @@ function limitMemory(t: Test, kibibytes: number): { PATH: string } {
   return { PATH: `${folder}:${process.env.PATH}` }
 }
 
-t.test('reads a large file in parts: neither git nor the scan has it in memory', async t => {
+t.test('reads a large file in chunks, so that neither git nor the scan loads it into memory', async t => {
   const token = makeToken()
   const env = limitMemory(t, 100_000)
   const { folder, git, put, commit } = makeRepository(join(t.testdirName, 'large'))
@@ -314,23 +314,23 @@ t.test('reads a large file in parts: neither git nor the scan has it in memory',
     t.same({ tokens, problems }, { tokens: [token], problems: [] }, form)
     t.match(findings, [{ path: 'large', commit: id }])
     const grown = (process.memoryUsage.rss() - before) / 1e6
-    t.ok(grown < 100, `the scan took ${Math.round(grown)} MB more`)
+    t.ok(grown < 100, `the scan used ${Math.round(grown)} MB more`)
   }
   const { status } = spawnSync('git', ['-C', folder, 'cat-file', '-p', 'main:large'], {
     env: { ...process.env, ...env },
     stdio: 'ignore',
   })
-  t.not(status, 0, 'control: a git that has it in memory fails')
+  t.not(status, 0, 'control: git fails if it loads the file into memory')
 })
 
-t.test('a small difference that makes gigabytes of an object is named, and costs no memory', async t => {
+t.test('reports a small delta that expands to gigabytes, without using the memory', async t => {
   const { folder, own } = makeVictim(t)
   writeBomb(join(own, 'objects/pack'), 3000)
   const { problems } = await expectTokens(t, folder, tokens)
   t.match(problems, [/object e{40} cannot be read \(.*attempting to allocate \d+ over limit 536870912/])
 })
 
-/** Writes a pack of two objects: 1 MB of zeros, and one that says to take this so many times. */
+/** Writes a pack of two objects: 1 MB of zeros, and a delta that repeats it this many times. */
 function writeBomb(folder: string, times: number): void {
   const base = Buffer.alloc(0x100000)
   const baseId = createHash('sha1').update(`blob ${base.length}\0`).update(base).digest('hex')
@@ -372,7 +372,7 @@ function varint(value: number): Buffer {
   return Buffer.from([...octets, rest])
 }
 
-/** Type and size of an entry. */
+/** Returns the type and size of an entry. */
 function packHeader(type: number, size: number): Buffer {
   if (size < 16) return Buffer.from([(type << 4) | size])
   return Buffer.concat([Buffer.from([0x80 | (type << 4) | (size & 15)]), varint(size >> 4)])
@@ -386,7 +386,7 @@ function uint32(value: number): Buffer {
 
 const withHash = (content: Buffer) => Buffer.concat([content, createHash('sha1').update(content).digest()])
 
-t.test('shows the octets of a name that is not UTF-8, in a repository and in a folder', async t => {
+t.test('escapes the octets of a name that is not UTF-8, in a repository and in a folder', async t => {
   const { folder, put, commit } = makeRepository(t.testdir())
   const token = makeToken()
   put(Buffer.from([0x61, 0xe9, 0xff]), token)
@@ -399,7 +399,7 @@ t.test('shows the octets of a name that is not UTF-8, in a repository and in a f
   t.match(files.findings, [{ path: `${folder}/a\\xe9\\xff` }])
 })
 
-t.test('a name of a file that is very long is read, and shown in part', async t => {
+t.test('reads a very long file name, and shortens it in the report', async t => {
   const { folder, git, gitWith } = makeRepository(t.testdir())
   const token = makeToken()
   const name = `${'x'.repeat(2_000_000)}.${token}`
@@ -413,7 +413,7 @@ t.test('a name of a file that is very long is read, and shown in part', async t 
   t.ok(findings.every(({ path }) => path.length < 20_000))
 })
 
-t.test('gives up a repository of which a hundred objects cannot be read, and says so', async t => {
+t.test('stops after a hundred unreadable objects, and reports it', async t => {
   const { folder, own } = makeVictim(t)
   for (let number = 0; number < 150; number++) {
     const id = number.toString(16).padStart(40, '0')
@@ -425,7 +425,7 @@ t.test('gives up a repository of which a hundred objects cannot be read, and say
   t.ok(problems.some(problem => /the objects after this one were not looked at/.test(problem)))
 })
 
-t.test('reports a thousand refs that lead to nothing, and that there are more', async t => {
+t.test('reports a thousand dangling refs, and that there are more', async t => {
   const { folder, own } = makeVictim(t)
   const lines = Array.from({ length: 3000 }, (_, number) => `${'1'.repeat(40)} refs/heads/${number}\n`)
   writeFileSync(join(own, 'packed-refs'), lines.join(''))
@@ -434,7 +434,7 @@ t.test('reports a thousand refs that lead to nothing, and that there are more', 
   t.equal(problems.at(-1), `${folder}: more could not be read`)
 })
 
-t.test('rejects what is no repository, and names a git that is missing', async t => {
+t.test('rejects a folder that is not a repository, and reports a missing git', async t => {
   const folder = t.testdir()
   mkdirSync(join(folder, '.git/HEAD'), { recursive: true })
   await t.rejects(scanRepository(t, '/dev'), { message: 'git cannot read /dev: it is in no git repository' })
@@ -443,7 +443,7 @@ t.test('rejects what is no repository, and names a git that is missing', async t
   t.match(problems, [/git is needed for this, and is not installed/])
 })
 
-t.test('nothing is left behind', t => {
+t.test('removes all temporary files', t => {
   t.same(readdirSync(temporary), [])
   t.end()
 })

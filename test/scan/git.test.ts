@@ -1,29 +1,29 @@
-// All that a repository holds is looked at: what a clone of it brings, and what a copy of its folder brings besides. Nothing in
-// the folder of the repository, and nothing in the environment, hides a token from a scan. CF11.
+// The scan reads everything in a repository: what a clone contains, and what only a copy of its folder contains. Neither the
+// content of the repository nor the environment hides a token. CF11.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { makeRepository, makeToken, scanRepository, type TestRepository, time } from '../helpers/process/repository.ts'
 
-t.setTimeout(600_000) // git is started some hundred times
+t.setTimeout(600_000) // runs git several hundred times
 
 /**
- * Puts a token into a repository, and leaves the working tree clean. Returns what a scan shows of it: its path, and the commit
- * unless that does not matter.
+ * Puts a token into a repository, and leaves the working tree clean. Returns the expected path of the finding, and its
+ * commit if that is determined.
  */
 type Place = (repository: TestRepository, token: string) => { path: string | RegExp; commit?: string | undefined }
 
-/** What a clone brings, when it is one of all refs. */
+/** Places that a clone of all refs contains. */
 const clonedPlaces: Readonly<Record<string, Place>> = {
-  'a file that a later commit takes away': ({ git, put, commit }, token) => {
+  'a file that a later commit removes': ({ git, put, commit }, token) => {
     put('a/b.txt', `x\n${token}`)
     const brought = commit('with it')
     git('rm', '-q', 'a/b.txt')
     commit('without it')
     return { path: 'a/b.txt', commit: brought }
   },
-  'a file that only a merge brings': ({ git, put, commit }, token) => {
+  'a file that only a merge adds': ({ git, put, commit }, token) => {
     git('checkout', '-qb', 'side')
     put('side', 'x')
     commit('beside')
@@ -44,7 +44,7 @@ const clonedPlaces: Readonly<Record<string, Place>> = {
     git('-c', `user.email=${token}@example`, 'commit', '-qm', 'x', '--allow-empty')
     return { path: '(the commit itself)', commit: git('rev-parse', 'HEAD') }
   },
-  'a header of a commit that git does not know': ({ git, gitWith }, token) => {
+  'an unknown header of a commit': ({ git, gitWith }, token) => {
     const [head, body] = git('cat-file', 'commit', 'main').split('\n\n')
     const changed = `${head}\nx-note ${token}\n\n${body}\n`
     const id = gitWith(changed, 'hash-object', '-t', 'commit', '-w', '--stdin')
@@ -59,39 +59,39 @@ const clonedPlaces: Readonly<Record<string, Place>> = {
     git('-c', `user.name=${token}`, 'tag', '-a', 'tagger', '-m', 'x')
     return { path: 'refs/tags/tagger (the tag itself)' }
   },
-  'the message of a tag of a tag': ({ git }, token) => {
+  'the message of a nested tag': ({ git }, token) => {
     git('tag', '-a', 'inner', '-m', token)
     git('tag', '-a', 'outer', '-m', 'x', 'inner')
     git('tag', '-d', 'inner')
     return { path: '(the tag itself)' }
   },
-  'a blob with a tag': ({ git, gitWith }, token) => {
+  'a tagged blob': ({ git, gitWith }, token) => {
     git('tag', 'blob', gitWith(token, 'hash-object', '-w', '--stdin'))
     return { path: 'refs/tags/blob', commit: undefined }
   },
-  'a blob with an annotated tag of an annotated tag': ({ git, gitWith }, token) => {
+  'a blob with nested annotated tags': ({ git, gitWith }, token) => {
     git('tag', '-a', 'within', '-m', 'x', gitWith(token, 'hash-object', '-w', '--stdin'))
     git('tag', '-a', 'around', '-m', 'x', 'within')
     git('tag', '-d', 'within')
     return { path: 'refs/tags/around', commit: undefined }
   },
-  'a file of a tree with a tag': ({ git, put }, token) => {
+  'a file of a tagged tree': ({ git, put }, token) => {
     put('tagged/b.txt', token)
     git('tag', '-a', 'folder', '-m', 'x', git('write-tree'))
     git('reset', '-q', '--hard')
     return { path: 'tagged/b.txt', commit: undefined }
   },
-  'the name of a file of a tree with a tag': ({ git, put }, token) => {
+  'a file name in a tagged tree': ({ git, put }, token) => {
     put(`names/${token}`, 'x')
     git('tag', 'tree', git('write-tree'))
     git('reset', '-q', '--hard')
     return { path: 'names (names in this folder)', commit: undefined }
   },
-  'the name of a file': ({ put, commit }, token) => {
+  'a file name': ({ put, commit }, token) => {
     put(token, 'x')
     return { path: '. (names in this folder)', commit: commit('x') }
   },
-  'the name of a folder': ({ put, commit }, token) => {
+  'a folder name': ({ put, commit }, token) => {
     put(`folders/${token}/b`, 'x')
     return { path: 'folders (names in this folder)', commit: commit('x') }
   },
@@ -112,7 +112,7 @@ const clonedPlaces: Readonly<Record<string, Place>> = {
     git('stash', '-q')
     return { path: 'readme' }
   },
-  'a file that stands in the place of another': ({ git, gitWith }, token) => {
+  'a replacement of an object': ({ git, gitWith }, token) => {
     git('replace', git('rev-parse', 'main:readme'), gitWith(token, 'hash-object', '-w', '--stdin'))
     return { path: /^refs\/replace\// }
   },
@@ -123,44 +123,44 @@ const clonedPlaces: Readonly<Record<string, Place>> = {
     git('reset', '-q', '--hard', 'HEAD~1')
     return { path: 'pull', commit: id }
   },
-  'a ref of no known kind': ({ git, gitWith }, token) => {
+  'a ref outside the usual namespaces': ({ git, gitWith }, token) => {
     git('update-ref', 'refs/odd', gitWith(token, 'hash-object', '-w', '--stdin'))
     return { path: 'refs/odd' }
   },
-  'the name of a tag': ({ git }, token) => {
+  'a tag name': ({ git }, token) => {
     git('tag', token)
     return { path: 'refs/tags/tlsbound_rt_…' }
   },
-  'the name of a branch': ({ git }, token) => {
+  'a branch name': ({ git }, token) => {
     git('branch', `a/${token}`)
     return { path: 'refs/heads/a/tlsbound_rt_…' }
   },
-  'the name of a ref to a ref': ({ git }, token) => {
+  'the name of a symbolic ref': ({ git }, token) => {
     git('symbolic-ref', `refs/heads/${token}`, 'refs/heads/main')
     return { path: 'refs/heads/tlsbound_rt_…' }
   },
-  'a file of many octets': ({ put, commit }, token) => {
+  'a large file': ({ put, commit }, token) => {
     put('large', Buffer.concat([randomBytes(3_000_000), Buffer.from(token), randomBytes(3_000_000)]))
     return { path: 'large', commit: commit('x') }
   },
 }
 
-/** What a clone does not bring, but a copy of the folder does. */
+/** Places that a clone does not contain, but a copy of the folder does. */
 const localPlaces: Readonly<Record<string, Place>> = {
-  'a stash beneath another': ({ git, put }, token) => {
+  'an older stash': ({ git, put }, token) => {
     put('readme', token)
     git('stash', '-q')
     put('readme', 'other')
     git('stash', '-q')
     return { path: 'readme' }
   },
-  'a commit that only the reflog leads to': ({ git, put, commit }, token) => {
+  'a commit that only the reflog refers to': ({ git, put, commit }, token) => {
     put('reflogged', token)
     const id = commit('x')
     git('reset', '-q', '--hard', 'HEAD~1')
     return { path: 'reflogged', commit: id }
   },
-  'a commit that only a further working tree leads to': ({ git, folder }, token) => {
+  'a commit that only a linked working tree refers to': ({ git, folder }, token) => {
     const other = join(folder, 'other')
     git('worktree', 'add', '-q', '--detach', other)
     writeFileSync(join(other, 'beside'), token)
@@ -169,7 +169,7 @@ const localPlaces: Readonly<Record<string, Place>> = {
     rmSync(join(folder, '.git/worktrees/other/logs'), { recursive: true })
     return { path: 'beside', commit: git('-C', other, 'rev-parse', 'HEAD') }
   },
-  'a commit that nothing leads to': ({ git, put, commit }, token) => {
+  'an unreachable commit': ({ git, put, commit }, token) => {
     put('unreachable', token)
     commit('x')
     git('reset', '-q', '--hard', 'HEAD~1')
@@ -177,7 +177,7 @@ const localPlaces: Readonly<Record<string, Place>> = {
     rmSync(join(git('rev-parse', '--absolute-git-dir'), 'ORIG_HEAD'))
     return { path: '(a blob of no commit)', commit: undefined }
   },
-  'a file that is staged': ({ put }, token) => {
+  'a staged file': ({ put }, token) => {
     put('staged', token)
     return { path: '(a blob of no commit)', commit: undefined }
   },
@@ -186,7 +186,7 @@ const localPlaces: Readonly<Record<string, Place>> = {
 const allPlaces = { ...clonedPlaces, ...localPlaces }
 
 for (const [place, put] of Object.entries(allPlaces))
-  t.test(`finds a token in ${place}, and where that is`, async t => {
+  t.test(`finds and locates a token in ${place}`, async t => {
     const repository = makeRepository(t.testdir())
     const token = makeToken()
     const expected = put(repository, token)
@@ -200,7 +200,7 @@ for (const [place, put] of Object.entries(allPlaces))
     if (expected.commit !== undefined) t.equal(found?.date, time)
   })
 
-/** A repository with a token in each place; `cloned` are those that a clone of all refs brings. */
+/** Creates a repository with a token in each place; `cloned` are those that a clone of all refs contains. */
 function fillRepository(t: Test, ...initOptions: string[]) {
   const repository = makeRepository(join(t.testdir(), 'full'), ...initOptions)
   const fill = (places: Readonly<Record<string, Place>>) =>
@@ -210,86 +210,93 @@ function fillRepository(t: Test, ...initOptions: string[]) {
       repository.git('reset', '-q', '--hard')
       return [token, place] as const
     })
-  const local = fill(localPlaces) // first: one stash goes beneath another
+  const local = fill(localPlaces) // first: one stash becomes the older one
   const cloned = new Map(fill(clonedPlaces))
   return { ...repository, cloned, all: new Map([...cloned, ...local]) }
 }
 
-/** Scans a folder, and asks for every token to be found. Returns the problems. */
+/** Scans a folder, and expects every token to be found. Returns the problems. */
 async function expectAll(t: Test, folder: string, expected: ReadonlyMap<string, string>, env?: object) {
   const { tokens, problems } = await scanRepository(t, folder, env)
   const missed = [...expected].filter(([token]) => !tokens.includes(token)).map(([, place]) => place)
-  t.same(missed, [], 'nothing is missed')
-  t.equal(tokens.length, expected.size, 'and nothing else found')
+  t.same(missed, [], 'every token is found')
+  t.equal(tokens.length, expected.size, 'nothing else is found')
   return problems
 }
 
-t.test('finds nothing where nothing is', async t => {
+t.test('finds nothing in a repository without tokens', async t => {
   const repository = makeRepository(t.testdir())
   for (const put of Object.values(allPlaces)) {
-    put(repository, makeToken().slice(0, -1)) // without the last digit it is no token
+    put(repository, makeToken().slice(0, -1)) // a token without its last character is invalid
     repository.git('reset', '-q', '--hard')
   }
   t.same(await scanRepository(t, repository.folder), { tokens: [], findings: [], problems: [] })
 })
 
-t.test('finds everything in packs, in further working trees, from any folder and in any environment', async t => {
+t.test('finds everything in packs and linked working trees, from any folder and in any environment', async t => {
   const { folder, git, all } = fillRepository(t)
-  t.same(await expectAll(t, folder, all), [], 'loose')
+  t.same(await expectAll(t, folder, all), [], 'loose objects')
   git('repack', '-qad', '--keep-unreachable')
   git('pack-refs', '--all', '--prune')
-  t.same(await expectAll(t, folder, all), [], 'packed')
+  t.same(await expectAll(t, folder, all), [], 'packs')
   mkdirSync(join(folder, 'sub/sub'), { recursive: true })
-  t.same(await expectAll(t, join(folder, 'sub/sub'), all), [], 'from a folder within it')
-  t.same(await expectAll(t, join(folder, '.git'), all), [], 'the folder of git itself')
+  t.same(await expectAll(t, join(folder, 'sub/sub'), all), [], 'from a subfolder')
+  t.same(await expectAll(t, join(folder, '.git'), all), [], 'from the .git folder')
   const tree = join(folder, '../tree')
   git('worktree', 'add', '-q', '--detach', tree)
-  t.same(await expectAll(t, tree, all), [], 'from a further working tree')
+  t.same(await expectAll(t, tree, all), [], 'from a linked working tree')
   const other = makeRepository(join(folder, '../other'))
   const foreign = { GIT_DIR: join(other.folder, '.git'), GIT_OBJECT_DIRECTORY: join(other.folder, '.git/objects') }
-  t.same(await expectAll(t, folder, all, foreign), [], 'from a hook of another repository')
-  t.same((await scanRepository(t, other.folder)).tokens, [], 'control: there is nothing in that')
+  t.same(await expectAll(t, folder, all, foreign), [], 'in the environment of a hook of another repository')
+  t.same((await scanRepository(t, other.folder)).tokens, [], 'control: the other repository contains none')
   renameSync(join(folder, '.git'), join(folder, '../elsewhere'))
   writeFileSync(join(folder, '.git'), 'gitdir: ../elsewhere\n')
-  t.same(await expectAll(t, folder, all), [], 'with its folder elsewhere, as in a submodule')
+  t.same(await expectAll(t, folder, all), [], 'with a separate git directory, as of a submodule')
 })
 
-t.test('finds everything in a repository of SHA-256', async t => {
+t.test('finds everything in a SHA-256 repository', async t => {
   const { folder, git, all } = fillRepository(t, '--object-format=sha256')
   t.match(git('rev-parse', 'main'), /^[0-9a-f]{64}$/)
-  t.same(await expectAll(t, folder, all), [], 'loose')
+  t.same(await expectAll(t, folder, all), [], 'loose objects')
   git('repack', '-qad', '--keep-unreachable')
-  t.same(await expectAll(t, folder, all), [], 'packed')
+  t.same(await expectAll(t, folder, all), [], 'packs')
 })
 
-t.test('finds in a clone what it brings, and in one that borrows also what its lender has', async t => {
+t.test('finds everything that a clone contains or borrows from its alternates', async t => {
   const { folder, git, cloned, all } = fillRepository(t)
   const beside = join(folder, '..')
   git('clone', '-q', '--mirror', `file://${folder}`, join(beside, 'mirror'))
   t.same(await expectAll(t, join(beside, 'mirror'), cloned), [], 'a bare clone')
   git('clone', '-q', '--mirror', '--shared', folder, join(beside, 'shared'))
   git('clone', '-q', '--shared', join(beside, 'shared'), join(beside, 'twice'))
-  t.same(await expectAll(t, join(beside, 'twice'), all), [], 'from a lender that borrows itself')
+  t.same(await expectAll(t, join(beside, 'twice'), all), [], 'from an alternate with an alternate')
   rmSync(join(beside, 'shared'), { recursive: true })
   const { problems } = await scanRepository(t, join(beside, 'twice'))
-  t.match(problems, [/the folder of objects .*shared\/objects cannot be read/], 'a lender that is gone')
+  t.match(problems, [/the folder of objects .*shared\/objects cannot be read/], 'a missing alternate')
 })
 
-t.test('a shallow clone is what it is; what a partial one lacks is missing, and is not fetched', async t => {
-  const { folder, git, put, commit } = makeRepository(join(t.testdir(), 'full'))
-  const [early, late, message] = [makeToken(), makeToken(), makeToken()]
-  put('early', early)
-  commit(message)
-  git('rm', '-q', 'early')
-  put('late', late)
-  commit('late')
-  const beside = join(folder, '..')
-  git('clone', '-q', '--depth=1', `file://${folder}`, join(beside, 'shallow'))
-  t.match(await scanRepository(t, join(beside, 'shallow')), { tokens: [late], problems: [] })
-  git('config', 'uploadpack.allowFilter', 'true')
-  const url = `file://${folder}`
-  git('clone', '-q', '--filter=blob:none', '--no-checkout', url, join(beside, 'partial'))
-  const partial = await scanRepository(t, join(beside, 'partial'))
-  t.match(partial, { tokens: [message], problems: [/3 objects of its history are missing, .* partial clone/] })
-  t.match(await scanRepository(t, folder), { problems: [] }, 'control: the whole lacks nothing')
-})
+t.test(
+  'scans a shallow clone without problems, and reports missing objects of a partial one without fetching them',
+  async t => {
+    const { folder, git, put, commit } = makeRepository(join(t.testdir(), 'full'))
+    const [early, late, message] = [makeToken(), makeToken(), makeToken()]
+    put('early', early)
+    commit(message)
+    git('rm', '-q', 'early')
+    put('late', late)
+    commit('late')
+    const beside = join(folder, '..')
+    git('clone', '-q', '--depth=1', `file://${folder}`, join(beside, 'shallow'))
+    t.match(await scanRepository(t, join(beside, 'shallow')), { tokens: [late], problems: [] })
+    git('config', 'uploadpack.allowFilter', 'true')
+    const url = `file://${folder}`
+    git('clone', '-q', '--filter=blob:none', '--no-checkout', url, join(beside, 'partial'))
+    const partial = await scanRepository(t, join(beside, 'partial'))
+    t.match(partial, { tokens: [message], problems: [/3 objects of its history are missing, .* partial clone/] })
+    t.match(
+      await scanRepository(t, folder),
+      { problems: [] },
+      'control: the complete repository has no missing objects',
+    )
+  },
+)

@@ -1,5 +1,5 @@
-// rules/gitleaks.toml: its expressions find our tokens and nothing that only looks like them, in JavaScript and in Python.
-// gitleaks itself does not run here; what it reads is read by a real TOML parser, and its entropy is computed as it does.
+// rules/gitleaks.toml: its expressions match tokens of this server and no similar text, in JavaScript and in Python. gitleaks
+// itself does not run here; a TOML parser reads the rules, and the test computes the entropy as gitleaks does.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
@@ -19,7 +19,7 @@ const digest = randomBytes(32).toString('base64url')
 const jwks = await Promise.all((['ES256', 'EdDSA', 'RS256'] as const).map(generateTokenKey))
 const [jwk] = jwks as [TokenJwk, ...TokenJwk[]]
 
-/** Tokens as the server signs them, with ids and claims of so many lengths that each place in base64 occurs. */
+/** Tokens as the server signs them, with ids and claims of many lengths, so that each base64 alignment occurs. */
 const signed: string[] = []
 for (const key of jwks)
   for (const kid of ['a', 'ab', 'abc', key.kid, 'x'.repeat(128)])
@@ -53,7 +53,7 @@ const samples: Readonly<Record<string, { readonly good: readonly string[]; reado
   },
 }
 
-/** Reads the rules, and tells of each which of its samples Python finds, whole. */
+/** Reads the rules, and prints for each rule the complete matches of Python in its samples. */
 const python = `
 import json, re, sys, tomllib
 rules = tomllib.load(open('rules/gitleaks.toml', 'rb'))['rules']
@@ -64,10 +64,10 @@ def find(rule, text):
 print(json.dumps({'rules': rules, 'found': {rule['id']: {kind: [find(rule, 'x="' + text + '"') for text in texts]
   for kind, texts in samples[rule['id']].items()} for rule in rules}}))`
 
-t.test('each rule finds each of its tokens whole, and no other text', async t => {
+t.test('matches each token of a rule completely, and no other text', async t => {
   const script = `import io,sys\nsys.stdin = io.StringIO(${JSON.stringify(JSON.stringify(samples))})\n${python}`
   const { code, stdout, stderr } = await run('python3', ['-c', script], process.cwd())
-  t.equal(code, 0, `python3 from 3.11 on is needed (Debian package python3): ${stderr}`)
+  t.equal(code, 0, `requires python3 3.11 or newer (Debian package python3): ${stderr}`)
   const { rules, found } = JSON.parse(stdout) as {
     rules: Rule[]
     found: Record<string, Record<'good' | 'bad', (string | null)[]>>
@@ -79,21 +79,21 @@ t.test('each rule finds each of its tokens whole, and no other text', async t =>
     const look = (text: string) => new RegExp(regex).exec(`x="${text}"`)?.[0] ?? null
     t.same(good.map(look), good, `${id} in JavaScript`)
     t.same(found[id]?.good, good, `${id} in Python`)
-    t.same([...new Set(bad.map(look))], [null], `${id} in JavaScript: others`)
-    t.same([...new Set(found[id]?.bad)], [null], `${id} in Python: others`)
+    t.same([...new Set(bad.map(look))], [null], `${id} in JavaScript: no match`)
+    t.same([...new Set(found[id]?.bad)], [null], `${id} in Python: no match`)
     for (const text of good) {
       t.ok(
         keywords.some(word => text.toLowerCase().includes(word)),
-        `${id}: a keyword, in small letters`,
+        `${id}: contains a keyword in lower case`,
       )
       t.ok(entropyOf(text) > entropy + 0.3, `${id}: ${entropyOf(text)}`)
     }
   }
   const example = `tlsbound_rt_${'x'.repeat(49)}`
-  t.ok(entropyOf(example) < 4, 'an example from a page is told from a token by its entropy')
+  t.ok(entropyOf(example) < 4, 'the entropy of a placeholder in documentation is too low')
 })
 
-t.test('DS09: no text makes an expression slow', async t => {
+t.test('matches worst-case text in linear time (DS09)', async t => {
   const { stdout } = await run(
     'python3',
     ['-c', "import json,tomllib; print(json.dumps(tomllib.load(open('rules/gitleaks.toml','rb'))))"],
@@ -117,7 +117,7 @@ t.test('DS09: no text makes an expression slow', async t => {
     }
 })
 
-/** Shannon entropy in bits for each character. */
+/** Returns the Shannon entropy in bits per character. */
 function entropyOf(text: string): number {
   const counts = new Map<string, number>()
   for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1)

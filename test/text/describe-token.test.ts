@@ -1,5 +1,5 @@
-// A token in words: what is decoded, how each claim is explained, which level a shape has, and that nothing which a token
-// says can steer a terminal (LK03). N-25, RFC 9068 §2.2.
+// Descriptions of tokens: decoding, explanations of claims, the level of a cnf, and the removal of control characters (LK03).
+// N-25, RFC 9068 §2.2.
 import t from 'tap'
 import { levelOf } from '../../src/core/access-token.ts'
 import { escapeForDisplay } from '../../src/core/escape-for-display.ts'
@@ -10,7 +10,7 @@ const now = 1_800_000_000
 const x5t = thumbprint('a certificate')
 const exporter = thumbprint('a connection')
 
-t.test('a JWT is decoded whatever its signature is, and nothing else is', async t => {
+t.test('decodes a JWT whatever its signature, and rejects other text', async t => {
   const decoded = { header: { alg: 'none' }, claims: { sub: 'ä' } }
   t.same(decodeToken(`${encode({ alg: 'none' })}.${encode({ sub: 'ä' })}.`), decoded)
   const others = [
@@ -26,7 +26,7 @@ t.test('a JWT is decoded whatever its signature is, and nothing else is', async 
   for (const text of others) t.equal(decodeToken(text), undefined, text)
 })
 
-t.test('each claim is explained, in the order of the token', async t => {
+t.test('explains each claim, in the order of the token', async t => {
   const claims = {
     iss: 'https://issuer.example',
     aud: ['https://a.example', 'https://b.example'],
@@ -55,14 +55,10 @@ t.test('each claim is explained, in the order of the token', async t => {
     { value: exporter, words: /connection/ },
     { words: /unknown to tlsbound/ },
   ])
-  t.match(
-    explainClaims({ exp: now }, now),
-    [{ words: 'expired now' }],
-    'exp itself is no longer good (RFC 7519 §4.1.4)',
-  )
+  t.match(explainClaims({ exp: now }, now), [{ words: 'expired now' }], 'a token is expired at exp (RFC 7519 §4.1.4)')
 })
 
-t.test('values of any kind are explained, and none is taken for a time or a confirmation that is none', async t => {
+t.test('explains values of any type, and does not read malformed ones as times or confirmations', async t => {
   for (const value of [null, '1', 1e300, -1, -0.5, [], {}, true, 8_640_000_000_001])
     t.match(explainClaims({ exp: value }, now), [{ name: 'exp', words: 'not a time' }], JSON.stringify(value))
   for (const cnf of [null, '', 'x', 0, [], {}, true])
@@ -70,7 +66,11 @@ t.test('values of any kind are explained, and none is taken for a time or a conf
       explainClaims({ cnf }, now).map(({ name, value }) => [name, value]),
       [['cnf', typeof cnf === 'string' ? cnf : JSON.stringify(cnf)]],
     )
-  t.match(explainClaims({ exp: 8_640_000_000_000 }, now), [{ value: '+275760-09-13T00:00:00Z' }], 'the last second')
+  t.match(
+    explainClaims({ exp: 8_640_000_000_000 }, now),
+    [{ value: '+275760-09-13T00:00:00Z' }],
+    'the last representable second',
+  )
   t.match(explainClaims({ exp: now + 1.5 }, now), [{ value: /\.500Z$/, words: 'expires in 1 second' }], 'RFC 7519 §2')
   for (const name of ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'grant', 'act'])
     t.notMatch(explainClaims({ [name]: 'x' }, now)[0]?.words, /^$|unknown to tlsbound/, name)
@@ -80,7 +80,7 @@ t.test('values of any kind are explained, and none is taken for a time or a conf
   ])
 })
 
-t.test('the shape of cnf is the level', async t => {
+t.test('derives the level from the members of cnf', async t => {
   const label = 'EXPORTER-oauth-tls-session-bound'
   const rows: [unknown, string | undefined][] = [
     [{ 'x5t#S256': x5t }, 'certificate'],
@@ -96,7 +96,7 @@ t.test('the shape of cnf is the level', async t => {
   for (const [cnf, level] of rows) t.equal(levelOf(cnf), level, JSON.stringify(cnf))
 })
 
-t.test('distances are in whole units, rounded to now', async t => {
+t.test('describes times in whole units, and rounds to now', async t => {
   const rows: [number, string][] = [
     [0, 'now'],
     [0.5, 'now'],
@@ -112,7 +112,7 @@ t.test('distances are in whole units, rounded to now', async t => {
   for (const [distance, words] of rows) t.equal(describeDistance(now + distance, now), words)
 })
 
-t.test('nothing of a token ends a line, steers a terminal or turns the writing round', async t => {
+t.test('escapes line breaks, terminal controls and text direction marks in the content of a token', async t => {
   const hostile = 'a\nVerdict\r\t\u001b[2J\u009b\u007f\u0000\u2028\u202e\u{e0041}\ud800\uffff'
   const shown = escapeForDisplay(hostile)
   t.equal(

@@ -1,5 +1,5 @@
-// Whether clients of an authority can be accepted at all: what is said without any client agrees with the handshake of a client
-// that nothing else is wrong with.
+// Whether clients of an authority can be accepted at all: the assessment without a client agrees with the handshake of a
+// client whose own certificate is valid.
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import type { CertificateOrder } from '../../src/pki/certificate.ts'
@@ -49,24 +49,36 @@ const short = authority('short', undefined, { ca: { pathLength: 0 } })
 const belowShort = authority('below short', short)
 const forged = authority('forged', authority('root'), { authorityKeyIdentifier: null })
 
-/** Authorities, lists, and what is said of each authority in turn: undefined, or words of the problem. */
+/** Authorities, lists, and the expected problem of each authority in turn; undefined: none. */
 const rows: Record<string, [authorities: Identity[], lists: string[], problems: (RegExp | undefined)[]]> = {
   'a root': [[root], [], [undefined]],
   'a root and an intermediate authority': [[root, sub], [], [undefined, undefined]],
-  'one for clients only': [[clientOnly], [], [undefined]],
-  'one that has ended': [[ended], [], [/certificate of CN=ended ended on/]],
-  'one whose time has not come': [[early], [], [/not valid before/]],
-  'an intermediate one that has ended': [[root, endedSub], [], [undefined, /certificate of CN=ended sub ended on/]],
-  'one for servers only': [[serverOnly], [], [/extendedKeyUsage without clientAuth/]],
-  'an intermediate one for servers only': [[root, serverSub], [], [undefined, /CN=server sub may not issue/]],
-  'one that may not issue certificates': [[root, noIssuing], [], [undefined, /keyUsage without keyCertSign/]],
-  'an intermediate one whose root is missing': [[sub], [], [/issuer CN=root is missing/]],
-  'one with a critical extension that nobody knows': [[strange, root], [], [/critical extension .*99999/, undefined]],
-  'one that is none by its basicConstraints': [[notOne, root], [], [/basicConstraints without cA/, undefined]],
-  'a root that is one by its keyUsage alone': [[byUsage], [], [undefined]],
-  'one below a root that allows none': [[short, belowShort], [], [undefined, /CN=short allows 0 authorities below it/]],
-  'one that is signed by another of that name': [[root, forged], [], [undefined, /CN=forged is not signed by/]],
-  'one that is signed by two, of which one has ended': [
+  'an authority for clients only': [[clientOnly], [], [undefined]],
+  'an expired authority': [[ended], [], [/certificate of CN=ended ended on/]],
+  'an authority that is not valid yet': [[early], [], [/not valid before/]],
+  'an expired intermediate authority': [[root, endedSub], [], [undefined, /certificate of CN=ended sub ended on/]],
+  'an authority for servers only': [[serverOnly], [], [/extendedKeyUsage without clientAuth/]],
+  'an intermediate authority for servers only': [[root, serverSub], [], [undefined, /CN=server sub may not issue/]],
+  'an authority that may not issue certificates': [[root, noIssuing], [], [undefined, /keyUsage without keyCertSign/]],
+  'an intermediate authority whose root is missing': [[sub], [], [/issuer CN=root is missing/]],
+  'an authority with an unknown critical extension': [[strange, root], [], [/critical extension .*99999/, undefined]],
+  'a certificate that basicConstraints excludes as an authority': [
+    [notOne, root],
+    [],
+    [/basicConstraints without cA/, undefined],
+  ],
+  'a root that only keyUsage marks as an authority': [[byUsage], [], [undefined]],
+  'an authority below a root that allows none': [
+    [short, belowShort],
+    [],
+    [undefined, /CN=short allows 0 authorities below it/],
+  ],
+  'an authority signed by another one of the same name': [
+    [root, forged],
+    [],
+    [undefined, /CN=forged is not signed by/],
+  ],
+  'an authority signed by two, of which one has expired': [
     [ended, crossed, root, sub],
     [],
     [/ended/, /ended/, undefined, undefined],
@@ -74,25 +86,25 @@ const rows: Record<string, [authorities: Identity[], lists: string[], problems: 
 
   'a root with its list': [[root], [listOf(root)], [undefined]],
   'a root that may not sign its list': [[noLists], [listOf(noLists)], [/may not sign revocation lists/]],
-  'the list of somebody else': [[root], [listOf(other)], [/no revocation list of CN=root/]],
-  'a list that has ended': [[root], [listOf(root, endedList)], [/revocation list of CN=root ended on/]],
-  'a list of tomorrow': [[root], [listOf(root, { thisUpdate: future.notBefore })], [/is not valid before/]],
-  'a list for clients, which the root is not': [
+  'a list of another authority': [[root], [listOf(other)], [/no revocation list of CN=root/]],
+  'an expired list': [[root], [listOf(root, endedList)], [/revocation list of CN=root ended on/]],
+  'a list that is not valid yet': [[root], [listOf(root, { thisUpdate: future.notBefore })], [/is not valid before/]],
+  'a list for clients, which excludes the root': [
     [root],
     [listOf(root, { scope: { onlyUserCertificates: true } })],
     [/scope .* excludes the certificates of authorities/],
   ],
-  'a list for authorities, which clients are not': [
+  'a list for authorities, which excludes clients': [
     [root],
     [listOf(root, { scope: { onlyAuthorities: true } })],
     [/scope .* excludes certificates of clients/],
   ],
-  'both of these': [
+  'both lists': [
     [root],
     [listOf(root, { scope: { onlyAuthorities: true } }), listOf(root, { scope: { onlyUserCertificates: true } })],
     [undefined],
   ],
-  'one of two lists': [[root, other], [listOf(root)], [undefined, /no revocation list of CN=other/]],
+  'a list of one of two authorities': [[root, other], [listOf(root)], [undefined, /no revocation list of CN=other/]],
   'lists for root and intermediate authority': [
     [root, sub],
     [listOf(root), listOf(sub)],
@@ -100,16 +112,16 @@ const rows: Record<string, [authorities: Identity[], lists: string[], problems: 
   ],
   'no list of the root': [[root, sub], [listOf(sub)], [/of CN=root/, /no revocation list of CN=root/]],
   'no list of the intermediate authority': [[root, sub], [listOf(root)], [undefined, /of CN=sub/]],
-  'an intermediate authority that is revoked': [
+  'a revoked intermediate authority': [
     [root, sub],
     [listOf(root, { revoked: [sub.x509] }), listOf(sub)],
     [undefined, /list of CN=root contains CN=sub/],
   ],
   'a root on its own list': [[root], [listOf(root, { revoked: [root.x509] })], [/list of CN=root contains CN=root/]],
-  'a list for another key of that name': [[root], [listOf(authority('root'))], [/no revocation list of CN=root/]],
+  'a list of another key of the same name': [[root], [listOf(authority('root'))], [/no revocation list of CN=root/]],
 }
 
-t.test('what is said of each authority agrees with the handshake of one of its clients', async t => {
+t.test('assesses each authority as the handshake of one of its clients does', async t => {
   for (const [name, [authorities, lists, expected]] of Object.entries(rows)) {
     const standings = assessAuthorities(load(authorities, lists), Date.now())
     for (const [index, { problem, warning }] of standings.entries()) {
@@ -118,7 +130,7 @@ t.test('what is said of each authority agrees with the handshake of one of its c
       const verdict = await verdictOf({ authorities, lists, who })
       const pattern = expected[index]
       t.match(problem ?? '', pattern ?? /^$/, `${name}: ${index}`)
-      // Of two certificates for one key OpenSSL takes the one that is valid.
+      // Of two certificates for one key, OpenSSL uses the valid one.
       const isDouble = authorities.filter(({ publicKey }) => publicKey.equals(issuer.publicKey)).length > 1
       if (!isDouble) t.equal(verdict === 'accepted', pattern === undefined, `${name}: handshake: ${verdict}`)
       t.equal(warning, undefined)
@@ -127,26 +139,23 @@ t.test('what is said of each authority agrees with the handshake of one of its c
   }
 })
 
-t.test(
-  'a list for some distribution points is a warning, since it depends on the certificate of the client',
-  async t => {
-    const lists = [listOf(root), listOf(sub, { scope: { uris: ['http://crl.test/1'] } })]
-    const [, standing] = assessAuthorities(load([root, sub], lists), Date.now())
-    t.match(standing, { problem: undefined, warning: /clients of CN=sub are rejected unless .*http:\/\/crl\.test\/1/ })
-    for (const [distributionPoints, expected] of [
-      [['http://crl.test/1'], 'accepted'],
-      [[], 'UNABLE_TO_GET_CRL'],
-    ] as const) {
-      const order = { issuer: sub, extendedKeyUsage: ['clientAuth'], distributionPoints } as const
-      const who = issueCertificate({ subject: [['CN', 'alice']], ...order })
-      t.equal(await verdictOf({ authorities: [root, sub], lists, who }), expected)
-    }
-    const own = [listOf(root, { scope: { uris: ['http://crl.test/1'] } })]
-    t.match(assessAuthorities(load([root], own), Date.now()), [{ problem: /excludes the certificates of authorities/ }])
-  },
-)
+t.test('warns of a list for some distribution points, because it depends on the client certificate', async t => {
+  const lists = [listOf(root), listOf(sub, { scope: { uris: ['http://crl.test/1'] } })]
+  const [, standing] = assessAuthorities(load([root, sub], lists), Date.now())
+  t.match(standing, { problem: undefined, warning: /clients of CN=sub are rejected unless .*http:\/\/crl\.test\/1/ })
+  for (const [distributionPoints, expected] of [
+    [['http://crl.test/1'], 'accepted'],
+    [[], 'UNABLE_TO_GET_CRL'],
+  ] as const) {
+    const order = { issuer: sub, extendedKeyUsage: ['clientAuth'], distributionPoints } as const
+    const who = issueCertificate({ subject: [['CN', 'alice']], ...order })
+    t.equal(await verdictOf({ authorities: [root, sub], lists, who }), expected)
+  }
+  const own = [listOf(root, { scope: { uris: ['http://crl.test/1'] } })]
+  t.match(assessAuthorities(load([root], own), Date.now()), [{ problem: /excludes the certificates of authorities/ }])
+})
 
-t.test('a self-signed certificate of a client vouches for itself alone, which is a warning', async t => {
+t.test('warns of a self-signed client certificate, which can accept only itself', async t => {
   const alone = issueCertificate({ subject: [['CN', 'alone']], extendedKeyUsage: ['clientAuth'] })
   const issued = issueCertificate({ subject: [['CN', 'alice']], issuer: alone, extendedKeyUsage: ['clientAuth'] })
   const [standing] = assessAuthorities(load([alone]), Date.now())
@@ -155,18 +164,18 @@ t.test('a self-signed certificate of a client vouches for itself alone, which is
   t.not(await verdictOf({ authorities: [alone], who: issued }), 'accepted')
 })
 
-t.test('files with which no client could ever be accepted are refused, whatever the time', async t => {
+t.test('rejects files with which no client could ever be accepted, regardless of the time', async t => {
   t.throws(() => requireAnyAuthority(load([notOne, strange])), {
     name: 'TrustProblem',
     message: /^no client could be accepted: CN=not one .*, and CN=strange /,
   })
   t.throws(() => requireAnyAuthority(load([root], [listOf(other)])), { message: /no revocation list of CN=root/ })
   t.doesNotThrow(() => requireAnyAuthority(load([notOne, root])))
-  t.doesNotThrow(() => requireAnyAuthority(load([early])), 'time passes')
-  t.doesNotThrow(() => requireAnyAuthority(load([root], [listOf(root, endedList)])), 'a list can be fetched')
+  t.doesNotThrow(() => requireAnyAuthority(load([early])), 'it becomes valid later')
+  t.doesNotThrow(() => requireAnyAuthority(load([root], [listOf(root, endedList)])), 'a new list can be fetched')
 })
 
-t.test('authorities that vouch for each other in a circle are no way to a root', async t => {
+t.test('does not accept authorities that certify each other as a path to a root', async t => {
   const [a, b] = [authority('a'), authority('b')]
   const aByB = authority('a', b, { keyPair: a })
   const bByA = authority('b', a, { keyPair: b })
@@ -174,21 +183,21 @@ t.test('authorities that vouch for each other in a circle are no way to a root',
   t.match(standings, [{ problem: /is missing/ }, { problem: /is missing/ }])
 })
 
-t.test('two loads are the same when they have the same certificates and lists', async t => {
+t.test('treats two loads as equal if they have the same certificates and lists', async t => {
   const lists = [listOf(root), listOf(other)] as [string, string]
   const one = load([root, other], lists)
   t.ok(isSameTrust(one, load([root, other], lists)))
   t.ok(isSameTrust(one, load([other, root], lists.toReversed())), 'in another order')
-  t.ok(isSameTrust(one, load([root, other], [...lists, lists[0]])), 'a list twice')
+  t.ok(isSameTrust(one, load([root, other], [...lists, lists[0]])), 'a duplicate list')
   t.notOk(isSameTrust(one, load([root], lists)))
   t.notOk(isSameTrust(one, load([root, sub], lists)))
   t.notOk(isSameTrust(one, load([root, other], [lists[0]])))
   t.notOk(isSameTrust(one, load([root, other], [lists[0], listOf(other, { number: 1 })])))
   const [first, second] = [authority('same'), authority('same')]
-  t.notOk(isSameTrust(load([first, second]), load([second, first])), 'of one name, OpenSSL tries the first')
+  t.notOk(isSameTrust(load([first, second]), load([second, first])), 'OpenSSL tries the first of two equal names')
 })
 
-t.test('the next end is that of an authority or of a list, of those that are still to come', async t => {
+t.test('finds the next expiry among the authorities and lists that have not expired', async t => {
   const [soon, late] = [new Date(Date.now() + DAY), new Date(Date.now() + 2 * DAY)]
   const short = authority('short', undefined, { notAfter: late })
   const trust = load([short, ended], [listOf(short, { nextUpdate: soon }), listOf(ended, { nextUpdate: null })])

@@ -1,4 +1,4 @@
-// What is said against a certificate before any handshake: which critical extensions OpenSSL accepts is measured in handshakes.
+// Flaws of a certificate that are found before a handshake; handshakes measure which critical extensions OpenSSL accepts.
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { readFields } from '../../src/core/certificate-fields.ts'
@@ -13,7 +13,7 @@ const root = issueCertificate({ subject: [['CN', 'root']], ca: true })
 
 t.test('accepts the critical extensions that OpenSSL accepts, and no other', async t => {
   const arcs = (base: string, count: number) => Array.from({ length: count }, (_, arc) => `${base}.${arc + 1}`)
-  // Those that the certificate has already are left out: none may occur twice.
+  // Extensions that the certificate already has are left out: duplicates are invalid.
   const usual = ['2.5.29.14', '2.5.29.15', '2.5.29.19', '2.5.29.35', '2.5.29.37']
   const ids = [...arcs('2.5.29', 60), ...arcs('1.3.6.1.5.5.7.1', 34), '1.3.6.1.5.5.7.48.1.5', '1.3.6.1.4.1.11129.2.4.3']
   for (const id of ids.filter(id => !usual.includes(id))) {
@@ -30,7 +30,7 @@ t.test('accepts the critical extensions that OpenSSL accepts, and no other', asy
   }
 })
 
-t.test('finds the weak ones among many certificates', async t => {
+t.test('finds the certificates with weak keys', async t => {
   const good = Array.from(
     { length: 5 },
     (_, at) => new X509Certificate(buildAuthority(`good ${at}`, { key: 'other' }).der),
@@ -43,7 +43,7 @@ t.test('finds the weak ones among many certificates', async t => {
   t.same(findWeak([unusual, weak, ...good, weak]), [weak, weak])
 })
 
-t.test('tells weak signatures from others by their name', async t => {
+t.test('distinguishes weak signatures by the name of the algorithm', async t => {
   const signedWith = (signatureAlgorithm: string | undefined) =>
     hasWeakSignature({ signatureAlgorithm } as X509Certificate)
   for (const name of ['ecdsa-with-SHA1', 'sha1WithRSAEncryption', 'md5WithRSAEncryption', 'dsa_with_SHA1'])

@@ -1,5 +1,5 @@
-// Handshakes that fail leave a trace that names what arrived: a count by kind, and a line of the log that is not repeated
-// more than once a minute. PROXY protocol §2; RFC 8446 §6.2.
+// Failed handshakes are counted by what arrived, and logged at most once a minute for each kind. PROXY protocol §2; RFC 8446
+// §6.2.
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -15,19 +15,19 @@ import { until } from '../helpers/until.ts'
 const server = await startTestServer({ ops: true })
 t.teardown(() => server.close())
 
-/** Sends octets before any TLS, and waits until the server has ended the connection. */
+/** Sends octets without TLS, and waits until the server closes the connection. */
 async function send(octets: string | Buffer): Promise<void> {
   const socket = connect(server.port, '127.0.0.1', () => (octets.length === 0 ? socket.end() : socket.write(octets)))
   await closed(socket.resume())
 }
 
-/** Begins a handshake that does not come to a good end. */
+/** Starts a handshake that fails. */
 async function shake(options: ConnectionOptions): Promise<void> {
   const socket = connectTls({ host: '127.0.0.1', port: server.port, servername: 'localhost', ...options })
   await closed(socket)
 }
 
-/** A client that checks the certificate of the server during the handshake, as most do but Node. */
+/** Runs a client that verifies the certificate of the server during the handshake, unlike Node. */
 async function distrust(): Promise<void> {
   const other = join(t.testdir({ 'ca.crt': makeDemoPki().ca.certificate }), 'ca.crt')
   const options = ['-verify_return_error', '-CAfile', other, '-no-CApath', '-no-CAstore']
@@ -50,21 +50,17 @@ const rows: readonly [failure: HandshakeFailure, name: string, fail: () => Promi
   ['http2', 'the preface of HTTP/2', () => send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')],
   ['ssh', 'SSH', () => send('SSH-2.0-OpenSSH_9.2\r\n')],
   ['unknown', 'a remote desktop', () => send(Buffer.from('030000130ee000000000000100080003000000', 'hex'))],
-  ['unknown', 'a single octet', () => send('P')],
+  ['unknown', 'an alert instead of a hello', () => send('P')],
   ['nothing', 'no octet', () => send('')],
-  ['tls', 'an alert in place of a hello', () => send(Buffer.from('15030300020228', 'hex'))],
-  [
-    'tls',
-    'a protocol that the server does not speak',
-    () => shake({ ...old, minVersion: 'TLSv1.3', ALPNProtocols: ['ftp'] }),
-  ],
+  ['tls', 'the HTTP/2 preface', () => send(Buffer.from('15030300020228', 'hex'))],
+  ['tls', 'a remote desktop client', () => shake({ ...old, minVersion: 'TLSv1.3', ALPNProtocols: ['ftp'] })],
   ['tls_version', 'TLS 1.0', () => shake({ ...old, maxVersion: 'TLSv1' })],
-  ['tls_version', 'TLS 1.2, where 1.3 is the least', () => shake({ ...old, maxVersion: 'TLSv1.2' })],
+  ['tls_version', 'TLS 1.2, if 1.3 is the minimum', () => shake({ ...old, maxVersion: 'TLSv1.2' })],
   ['tls_alert', 'a client that trusts another authority', distrust],
-  ['cut', 'a client that hangs up, since it trusts another authority', () => shake({})],
+  ['cut', 'a client that closes, because it trusts another authority', () => shake({})],
 ]
 
-t.test('each failed handshake is counted by what arrived', async t => {
+t.test('counts each failed handshake by what arrived', async t => {
   for (const [failure, name, fail] of rows) {
     const before = { ...server.tls.counts.failedHandshakes }
     await fail()
@@ -78,11 +74,11 @@ t.test('each failed handshake is counted by what arrived', async t => {
     t.equal(
       shown.get(`tlsbound_handshakes_failed_total{arrived="${failure}"}`),
       server.tls.counts.failedHandshakes[failure as HandshakeFailure],
-      `the metric has ${failure}, also where there is none`,
+      `the metric has ${failure}, also if it is zero`,
     )
 })
 
-t.test('the log names what arrived, from where, and what to do', async t => {
+t.test('logs what arrived, from which address, and what to do', async t => {
   const lines = server.log.filter(line => line.includes('TLS handshake failed')).map(line => JSON.parse(line))
   t.match(
     lines.find(({ failure }) => failure === 'proxy_v1'),
@@ -101,16 +97,16 @@ t.test('the log names what arrived, from where, and what to do', async t => {
   t.equal(lines.filter(({ failure }) => failure === 'http').length, 1, 'three requests without TLS are one line')
   t.notOk(
     lines.some(({ failure }) => failure === 'nothing'),
-    'a health check is none',
+    'a health check is not logged',
   )
-  t.notMatch(server.log.join(''), /192\.0\.2\.1|OpenSSH/, 'nothing of what was sent is in it')
+  t.notMatch(server.log.join(''), /192\.0\.2\.1|OpenSSH/, 'no received octets are logged')
   t.same(
     server.events.filter(({ event }) => event === 'connection.refused'),
     [],
   )
 })
 
-t.test('one line a minute for each failure says how many there were', async t => {
+t.test('logs one line a minute for each failure, with a count', async t => {
   let now = 0
   const lines: object[] = []
   const note = createHandshakeLog({ warn: facts => void lines.push(facts) }, () => now)
@@ -127,7 +123,7 @@ t.test('one line a minute for each failure says how many there were', async t =>
   t.equal(lines.length, 4)
 })
 
-t.test('a handshake that comes octet by octet is answered', async t => {
+t.test('completes a handshake that arrives octet by octet', async t => {
   const port = await startRelay(t, server.port, async function* (bytes) {
     for await (const part of bytes) for (const octet of part) yield Buffer.from([octet])
   })

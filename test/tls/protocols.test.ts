@@ -1,5 +1,5 @@
-// Which HTTP a connection speaks: h2 where both can, HTTP/1.1 elsewhere, and no h2 where that is switched off.
-// RFC 7301 §3.2; TLSBOUND_HTTP2.
+// The HTTP version of a connection: h2 if both ends support it, otherwise HTTP/1.1; never h2 if it is switched off. RFC 7301
+// §3.2; TLSBOUND_HTTP2.
 import t from 'tap'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
 
@@ -14,14 +14,14 @@ const speak = async (server: TestServer, ALPNProtocols: string[]) => {
   return connection.socket.alpnProtocol
 }
 
-t.test('a client that can both gets h2, and HTTP/1.1 where h2 is switched off', async t => {
+t.test('negotiates h2 with a client that supports both, and HTTP/1.1 if h2 is switched off', async t => {
   t.equal(await speak(both, ['h2', 'http/1.1']), 'h2')
   t.equal(await speak(both, ['http/1.1', 'h2']), 'h2', 'the server chooses')
   t.equal(await speak(both, ['http/1.1']), 'http/1.1')
   t.equal(await speak(one, ['h2', 'http/1.1']), 'http/1.1')
 })
 
-t.test('a client that can h2 alone gets no connection where it is switched off, also after a reload', async t => {
+t.test('rejects a client that supports only h2 if it is switched off, also after a reload', async t => {
   t.equal(await speak(both, ['h2']), 'h2', 'control')
   const refused = () =>
     t.rejects(one.connect('alice', { ALPNProtocols: ['h2'] }), { cause: { code: /ALERT_NO_APPLICATION_PROTOCOL/ } })
@@ -32,6 +32,6 @@ t.test('a client that can h2 alone gets no connection where it is switched off, 
   t.equal(await speak(one, ['h2', 'http/1.1']), 'http/1.1')
 })
 
-t.test('a client that names no protocol speaks HTTP/1.1', async t => {
+t.test('uses HTTP/1.1 with a client that offers no protocol', async t => {
   for (const server of [both, one]) t.notOk(await speak(server, []))
 })

@@ -28,7 +28,7 @@ export function explain({
   the thief also has    ${thief}
   control               ${control}
   expected              ${expected}
-  demanded by           ${demandedBy.join('; ')}
+  required by           ${demandedBy.join('; ')}
   promised at level     ${stoppedAt.join(', ')}
   remedy                ${remedy}
 `

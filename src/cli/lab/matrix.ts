@@ -74,8 +74,8 @@ async function chooseHttp(
 
   function speaks(at: URL, http: Http): Promise<boolean> {
     // A server without ALPN speaks HTTP/1.1; one that rejects the offer ends the handshake or the connection.
-    const told = (connection: Connection) => (connection.socket.alpnProtocol || 'http/1.1') === http
-    return meet(at, cast, tls, [http], async connection => told(connection)).catch(() => false)
+    const isChosen = (connection: Connection) => (connection.socket.alpnProtocol || 'http/1.1') === http
+    return meet(at, cast, tls, [http], async connection => isChosen(connection)).catch(() => false)
   }
 }
 

@@ -81,7 +81,7 @@ function unique(runs: readonly Run[], read: (run: Run) => string): string {
   return [...new Set(runs.map(read))].join(', ')
 }
 
-const explanation = markup`<p>A rejection counts only beside a control: the same token, accepted where it belongs.
+const explanation = markup`<p>A refusal counts only if its control was accepted: the same token, where it is valid.
 <b>Accepted, not promised</b>: the theft succeeded, and the level does not promise to stop it.
 <b>Not tried</b>: this server, these identities or this machine did not allow it.</p>`
 
@@ -117,7 +117,7 @@ function writeScenario(scenario: Scenario, runs: readonly Run[]): Markup {
 <dt>The thief also has</dt><dd>${thief}</dd>
 <dt>Control</dt><dd>${control}</dd>
 <dt>Expected</dt><dd>${expected}</dd>
-<dt>Demanded by</dt><dd>${demandedBy.join('; ')}</dd>
+<dt>Required by</dt><dd>${demandedBy.join('; ')}</dd>
 <dt>Promised at level</dt><dd>${stoppedAt.join(', ')}</dd>
 <dt>Remedy</dt><dd>${remedy}</dd>
 </dl>

@@ -7,7 +7,7 @@ import type { ProfileName } from '../profile.ts'
 import type { Scenario } from '../scenario.ts'
 
 export interface LabReport {
-  /** The URL that was given to the lab. */
+  /** The URL of the server, as the user entered it. */
   readonly server: string
   /** Where tokens were used. */
   readonly resource: string

@@ -20,7 +20,7 @@ export type PaintOutcome = (text: string, outcome: Outcome | undefined) => strin
 
 const cells: Readonly<Record<Outcome, string>> = {
   passed: 'passed',
-  failed: 'FAILED', // to stand out
+  failed: 'FAILED', // so that failures are conspicuous
   'accepted, not promised': 'accepted',
   'not tried': '–',
 }

@@ -6,10 +6,10 @@ import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'ambiguous-token',
-  sentence: 'A client sends two Authorization headers, or two tokens in one, one of which is valid.',
-  stolen: 'nothing: the question is whether the server guesses',
-  thief: 'anyone who can make a proxy and the server read different tokens',
-  control: 'only the valid token',
+  sentence: 'A client sends two Authorization headers, or two tokens in one header, one of which is valid.',
+  stolen: 'nothing; the server must not choose between two tokens',
+  thief: 'a way to make a proxy and the server read different tokens',
+  control: 'the valid token alone',
   expected: 'refused, in any order',
   demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §5.3'],
   stoppedAt: ['proof', 'connection'],
@@ -29,11 +29,11 @@ export const scenario: Scenario = {
 }
 
 const pairs: Readonly<Record<string, (good: string) => string | string[]>> = {
-  'a bad one, a good one': good => ['Bearer x', good],
-  'a good one, a bad one': good => [good, 'Bearer x'],
-  'a password, a good one': good => ['Basic eDp4', good],
-  'a good one, a password': good => [good, 'Basic eDp4'],
-  'a good one twice': good => [good, good],
-  'a bad one and a good one in one header': good => `Bearer x, ${good}`,
-  'a good one and a bad one in one header': good => `${good}, Bearer x`,
+  'an invalid token, then a valid one': good => ['Bearer x', good],
+  'a valid token, then an invalid one': good => [good, 'Bearer x'],
+  'Basic credentials, then a valid token': good => ['Basic eDp4', good],
+  'a valid token, then Basic credentials': good => [good, 'Basic eDp4'],
+  'the valid token twice': good => [good, good],
+  'an invalid and a valid token in one header': good => `Bearer x, ${good}`,
+  'a valid and an invalid token in one header': good => `${good}, Bearer x`,
 }

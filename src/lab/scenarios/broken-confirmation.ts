@@ -9,8 +9,8 @@ export const scenario: Scenario = {
   id: 'broken-confirmation',
   sentence: 'Tokens of the issuer with a valid signature have no cnf, or an empty or incomplete one.',
   stolen: 'such a token',
-  thief: 'their own certificate, or none; and the client, if its certificate is incompletely named',
-  control: "the same claims with the right cnf, signed with the issuer's key, on the connection of the client",
+  thief: 'their own certificate, or none; for an incomplete thumbprint the connection of the client',
+  control: "the same claims with a complete cnf, signed with the issuer's key, on the connection of the client",
   expected: 'refused',
   demandedBy: ['RFC 8705 §3', 'RFC 7800 §3.1', 'FAPI 2.0 §5.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -53,28 +53,28 @@ export const scenario: Scenario = {
 
 const nothing: Readonly<Record<string, unknown>> = {
   'no cnf': undefined,
-  'cnf null': null,
-  'cnf empty': {},
-  'cnf a list': [],
-  'cnf a text': 'x5t#S256',
-  'cnf true': true,
-  'cnf zero': 0,
-  'a key in its place': { jkt: 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs' },
-  'a thumbprint that is null': { 'x5t#S256': null },
+  'cnf is null': null,
+  'cnf is empty': {},
+  'cnf is an array': [],
+  'cnf is a string': 'x5t#S256',
+  'cnf is true': true,
+  'cnf is zero': 0,
+  'cnf with jkt alone': { jkt: 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs' },
+  'x5t#S256 is null': { 'x5t#S256': null },
 }
 
-/** Thumbprints that stand for nothing. */
+/** Values that a faulty server may compute when there is no certificate. */
 const empty: Readonly<Record<string, string>> = {
-  'an empty thumbprint': '',
-  'the thumbprint of nothing': '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU',
-  'a thumbprint undefined': 'undefined',
+  'x5t#S256 is empty': '',
+  'x5t#S256 is the hash of empty input': '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU',
+  'x5t#S256 is the string undefined': 'undefined',
 }
 
 type Half = (cnf: Readonly<Record<string, string>>, x5t: string) => object
 
 const halves: Readonly<Record<string, Half>> = {
-  'a thumbprint cut short': (cnf, x5t) => ({ ...cnf, 'x5t#S256': x5t.slice(0, 20) }),
-  'a thumbprint with something behind it': (cnf, x5t) => ({ ...cnf, 'x5t#S256': `${x5t}AA` }),
-  'a thumbprint in small letters': (cnf, x5t) => ({ ...cnf, 'x5t#S256': x5t.toLowerCase() }),
-  'a thumbprint under another name': ({ 'x5t#S256': x5t, ...cnf }) => ({ ...cnf, x5t, 'x5t#s256': x5t }),
+  'x5t#S256 is truncated': (cnf, x5t) => ({ ...cnf, 'x5t#S256': x5t.slice(0, 20) }),
+  'x5t#S256 with additional characters': (cnf, x5t) => ({ ...cnf, 'x5t#S256': `${x5t}AA` }),
+  'x5t#S256 in lower case': (cnf, x5t) => ({ ...cnf, 'x5t#S256': x5t.toLowerCase() }),
+  'x5t#S256 under another name': ({ 'x5t#S256': x5t, ...cnf }) => ({ ...cnf, x5t, 'x5t#s256': x5t }),
 }

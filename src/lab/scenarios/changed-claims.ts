@@ -20,7 +20,7 @@ export const scenario: Scenario = {
   async run(stage) {
     const victim = await stage.victim()
     readToken(victim.token)
-    const control = () => attempt('as it was issued', () => stage.use(victim.connection, victim.token))
+    const control = () => attempt('unchanged', () => stage.use(victim.connection, victim.token))
     const controls = [await control()]
     const thefts = [
       ...(await byAThief(stage, victim.token)),
@@ -41,10 +41,10 @@ async function byAThief(stage: Stage, token: string) {
   const { header, claims, signature } = readToken(token)
   const { cnf, ...rest } = claims
   const changes: Record<string, (own: object) => unknown> = {
-    'cnf cut out': () => rest,
-    'cnf emptied': () => ({ ...rest, cnf: {} }),
-    'cnf null': () => ({ ...rest, cnf: null }),
-    "cnf of the thief's own": own => ({ ...rest, cnf: own }),
+    'cnf removed': () => rest,
+    'cnf is empty': () => ({ ...rest, cnf: {} }),
+    'cnf is null': () => ({ ...rest, cnf: null }),
+    'cnf of the thief': own => ({ ...rest, cnf: own }),
     'cnf twice': own => `{"cnf":${JSON.stringify(cnf)},${JSON.stringify({ ...rest, cnf: own }).slice(1)}`,
   }
   return playSeries(
@@ -55,20 +55,20 @@ async function byAThief(stage: Stage, token: string) {
   )
 }
 
-/** On the right connection, only the signature prevents these. */
+/** On the connection of the client, only the signature prevents these changes. */
 const ofTheClient: Readonly<Record<string, (token: string) => string>> = {
-  'cnf extended': changing(claims => ({ ...claims, cnf: { ...(claims.cnf as object), note: 'x' } })),
-  'cnf cut short': changing(claims => ({ ...claims, cnf: cutShort(claims.cnf as object) })),
-  'more scope': changing(claims => ({ ...claims, scope: `${claims.scope ?? ''} admin`.trim() })),
-  'a later end': changing(claims => ({ ...claims, exp: Number(claims.exp) + 3600 })),
-  'claims written with spaces': changing(claims => JSON.stringify(claims, null, 1)),
+  'cnf with an additional member': changing(claims => ({ ...claims, cnf: { ...(claims.cnf as object), note: 'x' } })),
+  'cnf with truncated values': changing(claims => ({ ...claims, cnf: cutShort(claims.cnf as object) })),
+  'additional scope': changing(claims => ({ ...claims, scope: `${claims.scope ?? ''} admin`.trim() })),
+  'a later expiry': changing(claims => ({ ...claims, exp: Number(claims.exp) + 3600 })),
+  'claims with white space': changing(claims => JSON.stringify(claims, null, 1)),
   'claims with padding': token => token.replace(/\.([^.]*)\./, '.$1=.'),
   'another header': token => {
     const { header, claims, signature } = readToken(token)
     return joinToken({ ...header, cty: 'x' }, claims, signature)
   },
-  'cut off at its end': token => token.slice(0, -4),
-  'without its signature': token => token.slice(0, token.lastIndexOf('.')),
+  'truncated token': token => token.slice(0, -4),
+  'signature removed': token => token.slice(0, token.lastIndexOf('.')),
 }
 
 function changing(change: (claims: Readonly<Record<string, unknown>>) => unknown): (token: string) => string {

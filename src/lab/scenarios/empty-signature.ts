@@ -6,7 +6,8 @@ import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'empty-signature',
-  sentence: 'The signature of a token is replaced by zeros, by the order of the curve, by too little or too much.',
+  sentence:
+    'The signature of a token is replaced by zeros, by the order of the curve, or by too few or too many octets.',
   stolen: "nothing: the claims are the client's own, so only the signature is tested",
   thief: 'a registered client, on its own connection',
   control: 'the same token with its own signature',
@@ -18,7 +19,7 @@ export const scenario: Scenario = {
   async run(stage) {
     const victim = await stage.victim()
     readToken(victim.token)
-    const control = () => attempt('with its own', () => stage.use(victim.connection, victim.token))
+    const control = () => attempt('with its own signature', () => stage.use(victim.connection, victim.token))
     const controls = [await control()]
     const thefts = await playSeries(
       () => stage.victim(),
@@ -41,15 +42,15 @@ one[31] = 1
 const signatures: Readonly<Record<string, (own: Buffer) => Buffer>> = {
   zeros: own => Buffer.alloc(own.length),
   ones: own => Buffer.alloc(own.length, 0xff),
-  'r and s zero': () => Buffer.alloc(64),
-  'r and s the order': () => Buffer.concat([order, order]),
-  'r zero': own => Buffer.concat([zero, own.subarray(32)]),
-  's zero': own => Buffer.concat([own.subarray(0, 32), zero]),
-  'r and s one': () => Buffer.concat([one, one]),
+  'r = 0, s = 0': () => Buffer.alloc(64),
+  'r and s equal to the order': () => Buffer.concat([order, order]),
+  'r = 0': own => Buffer.concat([zero, own.subarray(32)]),
+  's = 0': own => Buffer.concat([own.subarray(0, 32), zero]),
+  'r = 1, s = 1': () => Buffer.concat([one, one]),
   'zeros in DER': () => Buffer.from('3006020100020100', 'hex'),
   'the first half': own => own.subarray(0, own.length / 2),
-  'one octet less': own => own.subarray(0, -1),
+  'one octet fewer': own => own.subarray(0, -1),
   'one octet more': own => Buffer.concat([own, Buffer.alloc(1)]),
-  'one bit different': own => Buffer.concat([own.subarray(0, -1), Buffer.from([(own.at(-1) ?? 0) ^ 0x10])]),
+  'one bit changed': own => Buffer.concat([own.subarray(0, -1), Buffer.from([(own.at(-1) ?? 0) ^ 0x10])]),
   'a single octet': () => Buffer.alloc(1),
 }

@@ -9,8 +9,8 @@ export const scenario: Scenario = {
   id: 'exchanged-token',
   sentence: 'A stolen token is exchanged for a new one: by another client, and on another connection.',
   stolen: 'the token',
-  thief: 'a registered client; if the level promises to stop it, with the private key too',
-  control: 'the exchange of a token by its own client, for both clients',
+  thief: 'a registered client; where the level promises to stop it, also the private key',
+  control: 'for each of two clients, the exchange of its own token',
   expected: 'refused',
   demandedBy: ['RFC 8693 §2.1', 'every level'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -24,11 +24,14 @@ export const scenario: Scenario = {
     const victim = await stage.victim()
     const control = (what: string, { connection, token }: typeof victim) =>
       attempt(what, () => exchange(stage, connection, steal(stage, { connection, token })))
-    const controls = [await control('by its client', victim), await control('by the other one, its own', bob)]
+    const controls = [
+      await control('by its client', victim),
+      await control('by the other client, with its own token', bob),
+    ]
     const loot = steal(stage, victim)
     const thefts = [
       await attempt('by another client', () => exchange(stage, bob.connection, loot)),
-      await attempt('by another client, with a proof of its own', () =>
+      await attempt('by another client, with its own proof', () =>
         exchange(stage, bob.connection, steal(stage, { ...bob, token: loot.token })),
       ),
     ]

@@ -6,11 +6,11 @@ import { issueShortLived, outlive } from '../short-lived.ts'
 
 export const scenario: Scenario = {
   id: 'expired-certificate',
-  sentence: 'A token is used with the certificate that it was issued to, after that has expired.',
+  sentence: 'A token is used with the certificate that it was issued to, after the certificate has expired.',
   stolen: 'the token',
   thief: 'the expired certificate and its private key, for example from an old backup',
   control: 'the token while the certificate is valid',
-  expected: 'refused after the expiry; by tlsbound also on connections opened before',
+  expected: 'refused after the expiry; tlsbound also refuses it on connections opened before',
   demandedBy: ['RFC 5280 §6.1.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Compare notAfter of the client certificate with the clock in every request, not only in the handshake',

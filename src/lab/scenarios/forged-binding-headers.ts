@@ -11,13 +11,13 @@ export const scenario: Scenario = {
   id: 'forged-binding-headers',
   sentence:
     'A stolen token is sent with headers that claim the channel binding of its own connection, or prove another one.',
-  stolen: 'the token and the binding of its connection, if the level promises to stop it, the private key too',
+  stolen: 'the token and the binding of its connection; where the level promises to stop it, also the private key',
   thief: 'their own connection',
   control: 'the token on the connection of its client, with the same headers',
   expected: 'refused: the binding is that of the connection itself',
   demandedBy: ['RFC 9266 §2', 'RFC 9729', 'RFC 8705 §3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Take the channel binding from the TLS connection itself; remove such headers from requests',
+  remedy: 'Read the channel binding from the TLS connection itself; remove such headers from requests',
   async run(stage) {
     const victim = await stage.victim()
     const forged = buildHeaders(victim.connection.socket)
@@ -28,7 +28,7 @@ export const scenario: Scenario = {
     const present = (thief: Played, headers: Headers) => thief.call(stage.resourcePath, { ...loot, headers })
     const open = () => openThief(stage)
     const thefts = [
-      ...(await playSeries(open, { ...forged, 'all of them': all }, ({ connection }, headers) =>
+      ...(await playSeries(open, { ...forged, 'all of these headers': all }, ({ connection }, headers) =>
         present(connection, headers),
       )),
       ...(await playSeries(open, proofsOf(stage, victim), ({ connection }, prove) =>
@@ -39,7 +39,7 @@ export const scenario: Scenario = {
   },
 }
 
-/** Where a token needs no proof, a proof must not replace the binding, whoever signed it. */
+/** Returns proofs for levels at which a token needs none: no proof may replace the binding. */
 function proofsOf(
   { level }: Stage,
   { connection, token }: Client,
@@ -66,7 +66,7 @@ function buildHeaders(socket: TLSSocket): Readonly<Record<string, Headers>> {
     'TLS-Exporter': { 'tls-exporter': text },
     'X-TLS-Exporter': { 'x-tls-exporter': thumbprint, 'x-tls-unique': finished },
     'Channel-Binding': { 'channel-binding': `tls-exporter:${text}`, 'x-channel-binding': thumbprint },
-    'cnf by name': { 'tls-exporter-s256': thumbprint, 'x-tls-exporter-s256': thumbprint },
+    'names of cnf members': { 'tls-exporter-s256': thumbprint, 'x-tls-exporter-s256': thumbprint },
     'Sec-Token-Binding': { 'sec-token-binding': text, 'sec-provided-token-binding-id': text },
     'Concealed-Auth-Export': { 'concealed-auth-export': `:${value.toString('base64')}:` },
     'X-TLS-Session-Id': { 'x-tls-session-id': thumbprint, 'x-ssl-session-id': text, 'x-tls-connection': thumbprint },

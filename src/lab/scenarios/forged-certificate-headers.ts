@@ -10,18 +10,18 @@ import { findOther, steal } from '../thief.ts'
 export const scenario: Scenario = {
   id: 'forged-certificate-headers',
   sentence: 'A stolen token is sent with headers that proxies use to pass on a client certificate, naming its client.',
-  stolen: 'the token; certificates are no secret',
+  stolen: 'the token; certificates are public',
   thief: 'their own certificate, or none',
   control: 'the token on the connection of its client, with the same headers',
   expected: 'refused: the certificate is that of the connection',
   demandedBy: ['RFC 8705 §3, §6.5', 'RFC 9440 §4', 'RFC 9700 §4.13'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy:
-    'Take the certificate from the TLS connection itself. Behind a proxy, accept the header only from that proxy, and let it remove such headers of clients',
+    'Read the certificate from the TLS connection itself. Behind a proxy, accept the header only from that proxy, and configure it to remove such headers from client requests',
   async run(stage) {
     const victim = await stage.victim()
     const headers = buildHeaders(stage.cast.alice)
-    const all = Object.assign({}, headers['as RFC 9440 has it'], headers['as Envoy has it'])
+    const all = Object.assign({}, headers['in the format of RFC 9440'], headers['in the format of Envoy'])
     const control = () => attempt('by its client', () => stage.use(victim.connection, victim.token, { headers: all }))
     const controls = [await control()]
     const loot = steal(stage, victim)
@@ -35,7 +35,7 @@ export const scenario: Scenario = {
     const other = findOther(stage)
     const thefts = [
       ...(other === null ? [] : await play(other, headers, ', with another certificate')),
-      ...(await play(null, fewOf(headers, stage), ', without one')),
+      ...(await play(null, fewOf(headers, stage), ', without a certificate')),
     ]
     return { controls: [...controls, await control()], thefts }
   },
@@ -61,18 +61,21 @@ function buildHeaders({ certificate }: Identity): Readonly<Record<string, Header
   ]
   const forms = { PEM: pem, DER: der, 'x5t#S256': x5t, 'a subject': subject }
   const grouped = groups.flatMap(names =>
-    Object.entries(forms).map(([form, value]) => [`${names[0]} … as ${form}`, { ...verified, ...named(names, value) }]),
+    Object.entries(forms).map(([form, value]) => [
+      `${names[0]} and others, as ${form}`,
+      { ...verified, ...named(names, value) },
+    ]),
   )
   return {
-    'as RFC 9440 has it': { 'client-cert': `:${der}:`, 'client-cert-chain': `:${der}:` },
-    'as Envoy has it': { 'x-forwarded-client-cert': `Hash=${hex};Cert="${pem}";Subject="${subject}"` },
+    'in the format of RFC 9440': { 'client-cert': `:${der}:`, 'client-cert-chain': `:${der}:` },
+    'in the format of Envoy': { 'x-forwarded-client-cert': `Hash=${hex};Cert="${pem}";Subject="${subject}"` },
     'as fingerprints': named(['x-ssl-client-sha256', 'x-client-fingerprint', 'x-ssl-client-fingerprint'], hex),
     'as subjects': { ...verified, ...named(['x-ssl-client-s-dn', 'ssl-client-subject-dn', 'x-client-dn'], subject) },
     ...Object.fromEntries(grouped),
   }
 }
 
-/** Fewer headers, since without a certificate each attempt may need a new connection. */
+/** Returns fewer headers, because without a certificate each attempt may need a new connection. */
 function fewOf(headers: Readonly<Record<string, Headers>>, { options }: Stage): typeof headers {
   return Object.fromEntries(Object.entries(headers).slice(0, options.maximumConnections < 20 ? 2 : 6))
 }

@@ -7,10 +7,10 @@ import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'garbage-token',
-  sentence: 'Texts that are not tokens are presented: oversized, nested, non-ASCII, of other kinds.',
+  sentence: 'Texts that are not tokens are presented: oversized, nested, non-ASCII, or in other formats.',
   stolen: 'nothing',
   thief: 'a client, on its own connection',
-  control: 'its token, before all that',
+  control: 'a valid token, before these texts',
   expected: 'refused, without a server error; the client is still served',
   demandedBy: ['RFC 6750 §3.1', 'RFC 9110 §15.6'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -23,7 +23,7 @@ export const scenario: Scenario = {
       garbage,
       ({ connection }, token) => stage.use(connection, token),
     )
-    const after = await attempt('the client, after all that', async () => {
+    const after = await attempt('the client, after these texts', async () => {
       const { connection, token } = before.connection.isOpen() ? before : await stage.victim()
       return stage.use(connection, token)
     })
@@ -43,17 +43,17 @@ const garbage: Readonly<Record<string, string>> = {
   '8 KiB': 'a'.repeat(8192),
   '12 KiB in three segments': jws(header, { sub: 'x'.repeat(9000) }),
   '40 KiB': 'a'.repeat(40_960),
-  'octets beyond ASCII': '\xff\xfe\x80\xc3\x28'.repeat(40),
-  'a header of brackets': jws('['.repeat(4000), {}),
-  'claims of brackets': jws(header, `{"cnf":${'['.repeat(3000)}`),
+  'non-ASCII octets': '\xff\xfe\x80\xc3\x28'.repeat(40),
+  'a deeply nested header': jws('['.repeat(4000), {}),
+  'deeply nested claims': jws(header, `{"cnf":${'['.repeat(3000)}`),
   'claims that are a number': jws(header, '1e400'),
   'claims that are null': jws(header, null),
-  'claims with a prototype': jws(header, '{"__proto__":{"cnf":{}},"constructor":{"prototype":{}}}'),
+  'claims with __proto__': jws(header, '{"__proto__":{"cnf":{}},"constructor":{"prototype":{}}}'),
   'a header that is null': jws(null, {}),
-  'a header without JSON': jws('{"alg":', {}),
+  'a header that is not JSON': jws('{"alg":', {}),
   'an algorithm that is an object': jws({ ...header, alg: { toString: 'none' } }, {}),
   'a kid of 3 KiB': jws({ ...header, kid: 'k'.repeat(3000) }, {}),
-  'five segments, encrypted': `${encode({ alg: 'dir', enc: 'A256GCM', zip: 'DEF' })}..AAAA.AAAA.AAAA`,
+  'a JWE of five segments': `${encode({ alg: 'dir', enc: 'A256GCM', zip: 'DEF' })}..AAAA.AAAA.AAAA`,
   'JSON serialization': JSON.stringify({ payload: 'e30', signatures: [] }).replaceAll('"', "'"),
   'an opaque token': 'tlsbound_at_00000000000000000000000000000000000000000000000000',
   'a PASETO': 'v4.public.eyJzdWIiOiJhbGljZSJ9',

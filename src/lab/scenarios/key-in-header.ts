@@ -15,7 +15,7 @@ export const scenario: Scenario = {
   sentence: 'A token is signed with a key that its own header contains or refers to.',
   stolen: "nothing: the claims are the client's own, so only the signature is tested",
   thief: 'a registered client, on its own connection, with its own key and TLS certificate',
-  control: 'the same claims as the issuer signed them',
+  control: 'the same claims, signed by the issuer',
   expected: 'refused, without a request to any URL in the header',
   demandedBy: ['RFC 8725 §3.10', 'RFC 7515 §10.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -23,7 +23,7 @@ export const scenario: Scenario = {
   async run(stage) {
     const victim = await stage.victim()
     const { header } = readToken(victim.token)
-    const control = () => attempt('as the issuer signed it', () => stage.use(victim.connection, victim.token))
+    const control = () => attempt('signed by the issuer', () => stage.use(victim.connection, victim.token))
     const controls = [await control()]
     const { key, jwk } = makeKey(header.alg)
     const canary = isHere(stage)
@@ -40,7 +40,7 @@ export const scenario: Scenario = {
           return stage.use(connection, signToken({ ...kept, ...changes }, claims, key))
         },
       )
-      if (canary !== undefined) thefts.push(canary.tell())
+      if (canary !== undefined) thefts.push(canary.report())
       return { controls: [...controls, await control()], thefts }
     } finally {
       canary?.server.close()
@@ -48,7 +48,7 @@ export const scenario: Scenario = {
   },
 }
 
-/** Members of the header, and who signs. */
+/** The members of the header, and the signing key. */
 type Forgery = Json & { readonly key: KeyObject; readonly drop?: readonly string[] }
 
 function ownKeys(key: KeyObject, jwk: object, alice: Identity): Readonly<Record<string, Forgery>> {
@@ -73,7 +73,7 @@ function addresses(key: KeyObject, address: string): Readonly<Record<string, For
     'jku, under the same kid': { key, jku: address },
     'jku, no kid': { key, jku: address, drop: ['kid'] },
     x5u: { key, x5u: address },
-    'kid as an address': { key, kid: address },
+    'kid is a URL': { key, kid: address },
   }
 }
 
@@ -83,7 +83,7 @@ function isHere({ options }: Stage): boolean {
 }
 
 /** Serves the thief's keys, and reports whether they were requested. */
-async function openCanary(keys: object): Promise<{ server: Server; address: string; tell: () => Attempt }> {
+async function openCanary(keys: object): Promise<{ server: Server; address: string; report: () => Attempt }> {
   let asked = 0
   const server = createServer((_request, response) => {
     asked += 1
@@ -91,10 +91,10 @@ async function openCanary(keys: object): Promise<{ server: Server; address: stri
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`
-  const tell = (): Attempt => ({
-    what: 'the address of the thief',
+  const report = (): Attempt => ({
+    what: 'the URL of the thief',
     result: asked > 0 ? 'accepted' : 'refused',
-    seen: asked > 0 ? `asked ${asked} times` : 'never asked',
+    seen: asked > 0 ? `requested ${asked} times` : 'not requested',
   })
-  return { server, address, tell }
+  return { server, address, report }
 }

@@ -35,5 +35,5 @@ export const scenario: Scenario = {
   },
 }
 
-/** How many thieves there are. */
+/** The number of thieves. */
 const crowd = 8

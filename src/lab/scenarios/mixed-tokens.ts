@@ -10,8 +10,8 @@ export const scenario: Scenario = {
   sentence: 'Own and stolen tokens are sent alternately on one connection, pipelined or on parallel streams of HTTP/2.',
   stolen: 'the token, at level proof also a proof',
   thief: 'their own certificate and tokens; at level proof and connection those of the client',
-  control: 'the own tokens among them',
-  expected: 'each request is judged by its own token',
+  control: "the thief's own tokens",
+  expected: 'each request is decided by its own token',
   demandedBy: ['RFC 8705 §3', 'level proof', 'level connection'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Verify the token of each request, and do not store the result on the connection',
@@ -27,16 +27,16 @@ export const scenario: Scenario = {
     const use = { own: () => stage.use(thief, own), stolen: () => thief.call(stage.resourcePath, loot) }
     const thefts: Attempt[] = []
     const play = async () => {
-      const both = [attempt('an own token', use.own), attempt('a stolen token', use.stolen)] as const
+      const both = [attempt("the thief's own token", use.own), attempt('a stolen token', use.stolen)] as const
       const [honest, theft] = await Promise.all(both)
       controls.push(honest)
       thefts.push(theft)
     }
-    // Once while the server has not seen a token on this connection, and once afterwards.
+    // First while the server has not seen a token on this connection, then again.
     for (let round = 0; round < 2; round += 1) await Promise.all(Array.from({ length: turns }, play))
     return { controls, thefts }
   },
 }
 
-/** How often both are sent at a time. */
+/** The number of pairs that are sent at once. */
 const turns = 4

@@ -7,9 +7,10 @@ import type { Played } from '../stage.ts'
 
 export const scenario: Scenario = {
   id: 'no-extended-master-secret',
-  sentence: 'A token is requested, and one is used, on a TLS 1.2 connection without the extended master secret.',
+  sentence:
+    'A token is requested, and another one is used, on a TLS 1.2 connection without the extended master secret.',
   stolen: 'the token',
-  thief: 'a position between client and server; here also the certificate and the private key of the client',
+  thief: 'a position between client and server; the lab uses the certificate and the private key of the client instead',
   control: 'the same with the extended master secret',
   expected: 'no token is issued or accepted there',
   demandedBy: ['RFC 7627 §5.4', 'RFC 9266 §4.2', 'level proof', 'level connection'],
@@ -22,8 +23,8 @@ export const scenario: Scenario = {
     const { resource, tokenEndpoint } = stage.options.profile
     const connectTo = (to: URL) => stage.connectTo(to, stage.cast.alice, { secureOptions: noExtendedMasterSecret })
     const thefts = [
-      await attempt('a token asked for without it', async () => stage.requestToken(await connectTo(tokenEndpoint))),
-      await attempt('a token of another connection without it', async () => {
+      await attempt('a token requested without it', async () => stage.requestToken(await connectTo(tokenEndpoint))),
+      await attempt('a token of another connection, used without it', async () => {
         const bare = await connectTo(resource)
         return stage.use(bare, token, stage.level === 'proof' ? { proof: prove(bare, token) } : {})
       }),
@@ -35,7 +36,7 @@ export const scenario: Scenario = {
 /** SSL_OP_NO_EXTENDED_MASTER_SECRET, for which Node has no name. */
 const noExtendedMasterSecret = 1
 
-/** Builds a proof with the keying material that OpenSSL exports anyway. */
+/** Builds a proof with the keying material that OpenSSL exports all the same. */
 function prove({ socket, prove }: Played, token: string): string {
   const ekm = socket.exportKeyingMaterial(32, proofExporterLabel, Buffer.alloc(0))
   return prove(token, { ekm: ekm.toString('base64url') })

@@ -16,7 +16,11 @@ export const scenario: Scenario = {
     const { connection, token } = await stage.victim()
     const controls = [await attempt('with its own certificate', () => stage.use(connection, token))]
     const { bob, mallory, stranger } = stage.cast
-    const thieves = Object.entries({ 'of another client': bob, 'of no client': mallory, 'of a stranger': stranger })
+    const thieves = Object.entries({
+      'of another client': bob,
+      'that is not registered': mallory,
+      'of an untrusted authority': stranger,
+    })
     const thefts = []
     for (const [whose, thief] of thieves)
       if (thief !== undefined)

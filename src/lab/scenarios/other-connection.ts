@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   id: 'other-connection',
   sentence: 'A token is used on a second connection that was opened with the same certificate and private key.',
   stolen: 'the token',
-  thief: 'the certificate and the private key of its client too',
+  thief: 'also the certificate and the private key of its client',
   control: 'the token on the connection that it was issued on',
   expected: 'refused on every other connection',
   demandedBy: ['RFC 9266 §2', 'level connection'],

@@ -8,7 +8,7 @@ import { type Loot, openThief, steal } from '../thief.ts'
 
 export const scenario: Scenario = {
   id: 'other-request',
-  sentence: 'A stolen token is used with other methods, other spellings of the path, other host names.',
+  sentence: 'A stolen token is used with other methods, other spellings of the path, and other host names.',
   stolen: 'the token',
   thief: 'their own connection; methods that could delete data are not tried',
   control: 'the token on the connection of its client, unchanged',
@@ -18,7 +18,7 @@ export const scenario: Scenario = {
   remedy: 'Verify the token before routing, for every method, path and host name',
   async run(stage) {
     const victim = await stage.victim()
-    const control = () => attempt('as always', () => stage.use(victim.connection, victim.token))
+    const control = () => attempt('unchanged', () => stage.use(victim.connection, victim.token))
     const controls = [await control()]
     const loot = steal(stage, victim)
     const open = () => openThief(stage)
@@ -38,23 +38,27 @@ export const scenario: Scenario = {
 const methods: Readonly<Record<string, Call>> = {
   GET: {},
   HEAD: { method: 'HEAD' },
-  'POST of nothing': { method: 'POST', body: '' },
-  'POST of JSON': { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } },
+  'POST without a body': { method: 'POST', body: '' },
+  'POST with JSON': { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } },
   PROPFIND: { method: 'PROPFIND' },
-  'GET as OPTIONS': { headers: { 'x-http-method-override': 'OPTIONS' } },
-  'GET of an upgrade': { headers: { 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' } },
-  'GET of the past': { headers: { 'if-modified-since': 'Thu, 01 Jan 1970 00:00:00 GMT', 'if-none-match': '"x"' } },
+  'GET with X-HTTP-Method-Override': { headers: { 'x-http-method-override': 'OPTIONS' } },
+  'GET with WebSocket headers': {
+    headers: { 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' },
+  },
+  'GET with conditional headers': {
+    headers: { 'if-modified-since': 'Thu, 01 Jan 1970 00:00:00 GMT', 'if-none-match': '"x"' },
+  },
 }
 
 function hostsOf({ options: { http, profile } }: Stage): Readonly<Record<string, Record<string, string>>> {
   const name = http === 'h2' ? ':authority' : 'host'
   const { host, hostname } = profile.resource
   return {
-    'the host in capitals': { [name]: host.toUpperCase() },
-    'the host with a dot': { [name]: host.replace(hostname, `${hostname}.`) },
+    'the host in upper case': { [name]: host.toUpperCase() },
+    'the host with a trailing dot': { [name]: host.replace(hostname, `${hostname}.`) },
     'the host without a port': { [name]: hostname },
     'another host': { [name]: 'evil.example' },
-    'another host passed on': { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' },
+    'another host in X-Forwarded-Host': { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' },
   }
 }
 
@@ -79,16 +83,16 @@ function pathsOf({ options }: Stage): Readonly<Record<string, string>> {
   const at = pathname.lastIndexOf('/') + 1
   const [folder, name] = [pathname.slice(0, at), pathname.slice(at)]
   return {
-    'a slash behind the path': `${pathname}/`,
-    'two slashes before it': `/${pathname}`,
-    'two slashes within it': `${folder}/${name}`,
-    'a dot in the path': `${folder}./${name}`,
-    'two dots in the path': `${folder}x/../${name}`,
-    'a letter by its code': `${folder}${name.replace(/^./, letter => `%${letter.charCodeAt(0).toString(16)}`)}`,
-    'the path in capitals': `${folder}${name.toUpperCase()}`,
-    'a parameter in the path': `${pathname};a=b`,
-    'an extension': `${pathname}.json`,
-    'a query': `${pathname}${search === '' ? '?' : `${search}&`}a=b`,
-    ...(options.http === 'http/1.1' && { 'the whole address': `${origin}${pathname}${search}` }),
+    'a trailing slash': `${pathname}/`,
+    'two leading slashes': `/${pathname}`,
+    'two slashes within the path': `${folder}/${name}`,
+    'a dot segment': `${folder}./${name}`,
+    'a double-dot segment': `${folder}x/../${name}`,
+    'a percent-encoded letter': `${folder}${name.replace(/^./, letter => `%${letter.charCodeAt(0).toString(16)}`)}`,
+    'the path in upper case': `${folder}${name.toUpperCase()}`,
+    'a path parameter': `${pathname};a=b`,
+    'a file extension': `${pathname}.json`,
+    'an additional query parameter': `${pathname}${search === '' ? '?' : `${search}&`}a=b`,
+    ...(options.http === 'http/1.1' && { 'an absolute URL': `${origin}${pathname}${search}` }),
   }
 }

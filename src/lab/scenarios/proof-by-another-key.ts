@@ -13,7 +13,7 @@ export const scenario: Scenario = {
   id: 'proof-by-another-key',
   sentence: 'A token is presented with a proof with valid claims, signed with another key.',
   stolen: 'the token, and use of the connection',
-  thief: 'their own keys; not that of the certificate',
+  thief: 'their own keys, but not the key of the certificate',
   control: 'the same claims, signed with the key of the certificate',
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.1, §3.3', 'RFC 8725 §3.10'],
@@ -27,12 +27,12 @@ export const scenario: Scenario = {
     const x5t = thumbprintOf(alice)
     return presentProofs(stage, {
       'a new key': sign(own, { 'x5t#S256': x5t }),
-      'a new key, brought along': sign(own, { 'x5t#S256': x5t, jwk }),
-      'a new key, nothing of a certificate': sign(own, {}),
+      'a new key, contained in the header': sign(own, { 'x5t#S256': x5t, jwk }),
+      'a new key, without x5t#S256': sign(own, {}),
       ...(other !== null && {
-        'the key of somebody else': sign(keyOf(other), { 'x5t#S256': x5t }),
-        'key and certificate of somebody else': sign(keyOf(other), { 'x5t#S256': thumbprintOf(other) }),
-        'the chain of somebody else': sign(keyOf(other), { 'x5t#S256': x5t, x5c: chainOf(other) }),
+        'the key of another identity': sign(keyOf(other), { 'x5t#S256': x5t }),
+        'the key and the certificate of another identity': sign(keyOf(other), { 'x5t#S256': thumbprintOf(other) }),
+        'the certificate chain of another identity': sign(keyOf(other), { 'x5t#S256': x5t, x5c: chainOf(other) }),
       }),
     })
   },

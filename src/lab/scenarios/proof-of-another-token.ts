@@ -21,8 +21,8 @@ export const scenario: Scenario = {
         await connection.call(stage.resourcePath, { token, proof })
         return proof
       },
-      'a proof of no token': ({ connection }) => connection.prove(''),
-      'a proof of the token without its signature': ({ connection, token }) =>
+      'the proof of an empty token': ({ connection }) => connection.prove(''),
+      'the proof of the token without its signature': ({ connection, token }) =>
         connection.prove(token.slice(0, token.lastIndexOf('.'))),
     }),
 }

@@ -24,9 +24,12 @@ export const scenario: Scenario = {
     const { refreshToken } = await startGrant(stage)
     const thieves: Record<string, readonly [Identity | null, string]> = {
       'without a certificate': [null, alice.clientId],
-      ...(bob && { 'by another client': [bob, bob.clientId], 'by another client, as its own': [bob, alice.clientId] }),
-      ...(mallory && { 'by nobody that is known': [mallory, alice.clientId] }),
-      ...(stranger && { 'by a stranger': [stranger, alice.clientId] }),
+      ...(bob && {
+        'by another client': [bob, bob.clientId],
+        'by another client, with the client_id of the victim': [bob, alice.clientId],
+      }),
+      ...(mallory && { 'with an unregistered certificate': [mallory, alice.clientId] }),
+      ...(stranger && { 'with a certificate of an untrusted authority': [stranger, alice.clientId] }),
     }
     const thefts = []
     for (const [what, [who, client_id]] of Object.entries(thieves))

@@ -9,7 +9,7 @@ export const scenario: Scenario = {
   stolen: 'the refresh token, the certificate and the private key of its client',
   thief: 'connections as that client',
   control: 'one of the uses',
-  expected: 'all the others refused',
+  expected: 'every other use is refused',
   demandedBy: ['RFC 9700 §4.14.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Invalidate a refresh token in one atomic step of the database',
@@ -18,7 +18,7 @@ export const scenario: Scenario = {
     const answer = await refresh(stage, connection, first)
     const refreshToken = refreshTokenOf(answer)
     if (answer.status === 200 && (refreshToken ?? first) === first)
-      throw new NotTried('refresh tokens are not rotated here, so a second use is allowed')
+      throw new NotTried('the server does not rotate refresh tokens, so it allows a second use')
     const { tokenEndpoint } = stage.options.profile
     const connections = [connection]
     while (connections.length < lanes) connections.push(await stage.connectTo(tokenEndpoint, stage.cast.alice))

@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   sentence: 'A thief refreshes first, and continues; then the client presents the refresh token that was already used.',
   stolen: 'the refresh token, the certificate and the private key of its client',
   thief: 'a connection as that client',
-  control: 'the two refreshes before, each with the latest token',
+  control: 'two earlier refreshes, each with the latest token',
   expected: 'the used token is refused, and afterwards all tokens issued from it',
   demandedBy: ['RFC 9700 §4.14.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -18,7 +18,7 @@ export const scenario: Scenario = {
     const thief = await stage.connectTo(stage.options.profile.tokenEndpoint, stage.cast.alice)
     let token = first
     const controls = []
-    for (const what of ['the first refresh', 'the second one'])
+    for (const what of ['the first refresh', 'the second refresh'])
       controls.push(
         await attempt(what, async () => {
           const answer = await refresh(stage, thief, token)
@@ -26,15 +26,15 @@ export const scenario: Scenario = {
           return answer
         }),
       )
-    if (token === first) throw new NotTried('refresh tokens are not rotated here, so a second use is allowed')
+    if (token === first) throw new NotTried('the server does not rotate refresh tokens, so it allows a second use')
     await stage.wait(pause)
     const thefts = [
-      await attempt('the used one', () => refresh(stage, connection, first)),
-      await attempt('what came of it', () => refresh(stage, thief, token)),
+      await attempt('the used refresh token', () => refresh(stage, connection, first)),
+      await attempt('the latest refresh token', () => refresh(stage, thief, token)),
     ]
     return { controls, thefts }
   },
 }
 
-/** Seconds to wait: simultaneous uses may be a race of one client, and do not end a grant. */
+/** Seconds to wait: simultaneous uses may be a race of one client, and do not revoke a grant. */
 const pause = 2

@@ -1,5 +1,5 @@
-// A man in the middle: the client connects to a relay that it takes for the server. The relay terminates TLS and
-// forwards everything over its own connection.
+// A man in the middle: the client connects to a relay instead of the server. The relay terminates TLS and forwards everything
+// over its own connection.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
@@ -24,12 +24,12 @@ export const scenario: Scenario = {
   async run(stage) {
     const other = requireOther(stage)
     const { connection, token } = await stage.victim()
-    const controls = [await attempt('on a straight connection', () => stage.use(connection, token))]
+    const controls = [await attempt('on a direct connection', () => stage.use(connection, token))]
     const { resource, tokenEndpoint } = stage.options.profile
     const use = async (relay: Identity) => stage.use(await lure(stage, relay, resource), token)
     const thefts = [
       await attempt('through a relay', () => use(other)),
-      await attempt('asked for through a relay', async () =>
+      await attempt('requested through a relay', async () =>
         stage.requestToken(await lure(stage, other, tokenEndpoint)),
       ),
     ]
@@ -39,7 +39,7 @@ export const scenario: Scenario = {
   },
 }
 
-/** Connects alice to a relay, which is `relay` to the server. To her, it looks like the server. */
+/** Connects alice to a relay instead of the server. The relay authenticates to the server as `relay`. */
 async function lure(stage: Stage, relay: Identity, to: URL): Promise<Played> {
   const onward = (await stage.connectTo(to, relay)).socket
   const { certificate: cert, key } = relay

@@ -1,5 +1,5 @@
-// The second handshake of a TLS 1.2 connection can present another certificate. A server that stored the first one
-// takes the thief for the client that opened the connection.
+// The second handshake of a TLS 1.2 connection can present another certificate. A server that stored the first one identifies
+// the thief as the client that opened the connection.
 import { attempt, NotTried } from '../attempt.ts'
 import { connectOpenssl } from '../openssl-client.ts'
 import type { Scenario } from '../scenario.ts'
@@ -22,7 +22,7 @@ export const scenario: Scenario = {
     const thief = requireOther(stage)
     const client = await connectOpenssl(stage, stage.cast.alice)
     const token = await stage.tokenFor(client)
-    const controls = [await attempt('before it', () => stage.use(client, token))]
+    const controls = [await attempt('before the renegotiation', () => stage.use(client, token))]
     const proof = stage.level === 'proof' ? { proof: client.prove(token) } : {}
     client.renegotiateAs(thief)
     const thefts = [

@@ -23,7 +23,7 @@ export const scenario: Scenario = {
     if (http === 'h2') throw new NotTried('HTTP/2 forbids renegotiation (RFC 9113 §9.2.1), so the lab does not try it')
     const client = await stage.victim(stage.cast.alice, { secureOptions: 0 }) // otherwise OpenSSL refuses
     const { connection, token } = client
-    const controls = [await attempt('before it', () => stage.use(connection, token))]
+    const controls = [await attempt('before the renegotiation', () => stage.use(connection, token))]
     const loot = steal(stage, client)
     const thefts = [
       await attempt('on the renegotiated connection', async () => {

@@ -1,5 +1,5 @@
 // A revoked token must stay revoked in every spelling: its claims identify it, not its text.
-import { attempt, NotTried, tellAnswer } from '../attempt.ts'
+import { attempt, describeAnswer, NotTried } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { playSeries } from '../series.ts'
 import { spellings } from '../spellings.ts'
@@ -23,7 +23,7 @@ export const scenario: Scenario = {
     const other = await stage.victim()
     await revoke(stage, victim)
     await untilRefused(() => use(victim.token))
-    const thefts = [await attempt('as it is', () => use(victim.token))]
+    const thefts = [await attempt('unchanged', () => use(victim.token))]
     const connect = async () => ({ connection: await stage.connect(stage.cast.alice) })
     // If its own connection has ended, another one with the same certificate is equivalent below level connection.
     const open = async () => (victim.connection.isOpen() ? victim : connect())
@@ -34,13 +34,17 @@ export const scenario: Scenario = {
       )),
     )
     return {
-      controls: [...controls, await attempt('another one', () => stage.use(other.connection, other.token))],
+      controls: [...controls, await attempt('another token', () => stage.use(other.connection, other.token))],
       thefts,
     }
   },
 }
 
-const schemes = { 'in small letters': 'bearer ', 'in capitals': 'BEARER ', 'behind two spaces': 'Bearer  ' }
+const schemes = {
+  'with the scheme in lower case': 'bearer ',
+  'with the scheme in upper case': 'BEARER ',
+  'with two spaces after the scheme': 'Bearer  ',
+}
 
 /** @throws NotTried when the server revokes no access tokens. */
 async function revoke(stage: Stage, { connection, token }: Client): Promise<void> {
@@ -49,7 +53,7 @@ async function revoke(stage: Stage, { connection, token }: Client): Promise<void
   const at = await stage.reach(revocationEndpoint, connection)
   const form = { client_id: connection.who?.clientId ?? '', token, token_type_hint: 'access_token' }
   const answer = await stage.post(at, revocationEndpoint, form)
-  if (answer.status !== 200) throw new NotTried(`the server does not revoke such a token: ${tellAnswer(answer)}`)
+  if (answer.status !== 200) throw new NotTried(`the server does not revoke such a token: ${describeAnswer(answer)}`)
 }
 
 /** Servers of a group have one second to notify each other. */

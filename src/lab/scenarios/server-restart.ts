@@ -4,9 +4,9 @@ import type { Scenario } from '../scenario.ts'
 
 export const scenario: Scenario = {
   id: 'server-restart',
-  sentence: 'The server restarts, and a token from before is used on a new connection.',
+  sentence: 'The server restarts, and a token that was issued before is used on a new connection.',
   stolen: 'the token',
-  thief: 'the certificate and the private key of its client too',
+  thief: 'also the certificate and the private key of its client',
   control: 'the token before the restart, and a new one after it',
   expected: 'refused, because its connection is closed',
   demandedBy: ['RFC 9266 §2', 'level connection'],
@@ -23,7 +23,7 @@ export const scenario: Scenario = {
     const after = await stage.victim()
     const controls = [
       first,
-      await attempt('a new one after the restart', () => stage.use(after.connection, after.token)),
+      await attempt('a new token after the restart', () => stage.use(after.connection, after.token)),
     ]
     return { controls, thefts }
   },

@@ -1,4 +1,4 @@
-// A proof is valid only close to its iat: one signed for another time may come from a stolen stock.
+// A proof is valid only close to its iat: a proof for another time may have been signed in advance, and stolen.
 import { presentProofs } from '../proof.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Client } from '../thief.ts'
@@ -6,9 +6,9 @@ import type { Client } from '../thief.ts'
 export const scenario: Scenario = {
   id: 'stale-proof',
   sentence: 'A token is presented with a proof whose iat is minutes in the past or in the future.',
-  stolen: 'the token and a proof from a stock that was signed for other times',
+  stolen: 'the token, and a proof that was signed for another time',
   thief: 'the connection, but not the key',
-  control: 'the token with a proof of this minute',
+  control: 'the token with a current proof',
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §2.3.2, §3.3'],
   stoppedAt: ['proof'],

@@ -30,7 +30,7 @@ export const scenario: Scenario = {
     // A thief who has used the token there with their own proof replaces that by the stolen one.
     const second = await stage.connect(alice)
     controls.push(await attempt('a new proof on a second connection', () => stage.use(second, loot.token)))
-    thefts.push(await attempt('there, after a good one', () => second.call(stage.resourcePath, loot)))
-    return { controls: [...controls, await control('and again')], thefts }
+    thefts.push(await attempt('on that connection, after a valid proof', () => second.call(stage.resourcePath, loot)))
+    return { controls: [...controls, await control('on their own connection, again')], thefts }
   },
 }

@@ -12,14 +12,14 @@ export const scenario: Scenario = {
   sentence: "A token is signed with HS256 and the issuer's public key as the secret, in each key format.",
   stolen: "nothing: the public key is published, and the claims are the client's own",
   thief: 'a registered client, on its own connection',
-  control: 'the same claims as the issuer signed them',
+  control: 'the same claims, signed by the issuer',
   expected: 'refused',
   demandedBy: ['RFC 8725 §2.1, §3.1'],
   stoppedAt: ['certificate', 'proof', 'connection'],
-  remedy: 'Accept only asymmetric algorithms, and take the algorithm from the key, not from the token',
+  remedy: 'Accept only asymmetric algorithms, and derive the algorithm from the key, not from the token',
   async run(stage) {
     const victim = await stage.victim()
-    const control = () => attempt('as the issuer signed it', () => stage.use(victim.connection, victim.token))
+    const control = () => attempt('signed by the issuer', () => stage.use(victim.connection, victim.token))
     const controls = [await control()]
     const secrets = await readSecrets(stage, victim)
     const thefts = await playSeries(
@@ -44,19 +44,19 @@ async function readSecrets(stage: Stage, { connection, token }: Client): Promise
   const pem = String(key.export({ type: 'spki', format: 'pem' }))
   const der = key.export({ type: 'spki', format: 'der' }) as Buffer
   return {
-    'its PEM': { secret: pem },
-    'its PEM, by HS512': { secret: pem, alg: 'HS512' },
-    'its PEM without the last line end': { secret: pem.trim() },
-    'its DER': { secret: der },
-    'its DER in base64': { secret: der.toString('base64') },
-    'its DER in base64url': { secret: der.toString('base64url') },
-    'its JWK': { secret: JSON.stringify(jwk) },
-    'the coordinate or the modulus of its JWK': { secret: Buffer.from(jwk.x ?? jwk.n ?? '', 'base64url') },
-    'its kid': { secret: String(kid) },
-    nothing: { secret: '' },
-    'nothing, with the kid of an empty file': { secret: '', kid: '../../../../../../dev/null' },
-    'nothing, with an unknown kid': { secret: '', kid: 'unknown' },
-    'nothing, with a kid that objects have': { secret: '', kid: '__proto__' },
+    'the key in PEM': { secret: pem },
+    'the key in PEM, with HS512': { secret: pem, alg: 'HS512' },
+    'the key in PEM without the last line end': { secret: pem.trim() },
+    'the key in DER': { secret: der },
+    'the key in DER, as base64': { secret: der.toString('base64') },
+    'the key in DER, as base64url': { secret: der.toString('base64url') },
+    'the key as a JWK': { secret: JSON.stringify(jwk) },
+    'the coordinate or the modulus of the JWK': { secret: Buffer.from(jwk.x ?? jwk.n ?? '', 'base64url') },
+    'the kid': { secret: String(kid) },
+    'an empty secret': { secret: '' },
+    'an empty secret, with the kid of an empty file': { secret: '', kid: '../../../../../../dev/null' },
+    'an empty secret, with an unknown kid': { secret: '', kid: 'unknown' },
+    'an empty secret, with kid __proto__': { secret: '', kid: '__proto__' },
   }
 }
 

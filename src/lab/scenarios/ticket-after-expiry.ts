@@ -1,5 +1,5 @@
-// A resumed connection keeps the verdict of its first handshake: the certificate is not checked again, so a ticket can
-// outlive it.
+// A resumed connection has the verdict of its first handshake: the certificate is not checked again, so a ticket can outlive
+// it.
 import { attempt } from '../attempt.ts'
 import type { Scenario } from '../scenario.ts'
 import { issueShortLived, outlive } from '../short-lived.ts'

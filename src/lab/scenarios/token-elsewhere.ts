@@ -11,7 +11,7 @@ export const scenario: Scenario = {
   stolen: 'the token',
   thief: 'their own connection; and web pages that make the client send a cookie or a form',
   control: 'the token in the header, on the connection of its client',
-  expected: 'refused; in the form of a POST at least on the connection of the thief',
+  expected: 'refused; a form may be accepted on the connection of the client',
   demandedBy: ['RFC 6750 §2, §2.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Accept tokens only in the Authorization header',
@@ -40,7 +40,7 @@ const inHeaders =
   (headers: (token: string) => Record<string, string>): Place =>
   ({ token, ...proof }) => ({ ...proof, headers: headers(token) })
 
-/** Places without a specification. */
+/** Places that no specification defines. */
 const places: Readonly<Record<string, Place>> = {
   'in a cookie': inHeaders(token => ({ cookie: `access_token=${token}; token=${token}; jwt=${token}` })),
   'in X-Access-Token': inHeaders(token => ({ 'x-access-token': token, 'x-auth-token': token, 'access-token': token })),
@@ -51,8 +51,8 @@ const places: Readonly<Record<string, Place>> = {
     'x-original-authorization': `Bearer ${token}`,
   })),
   'without a scheme': inHeaders(token => ({ authorization: token })),
-  'as Token': inHeaders(token => ({ authorization: `Token ${token}` })),
-  'as a password': inHeaders(token => ({
+  'with the scheme Token': inHeaders(token => ({ authorization: `Token ${token}` })),
+  'as a Basic password': inHeaders(token => ({
     authorization: `Basic ${Buffer.from(`token:${token}`).toString('base64')}`,
   })),
   'in the body of a GET': ({ token, ...proof }) => ({ ...proof, headers: form, body: `access_token=${token}` }),

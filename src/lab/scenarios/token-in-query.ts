@@ -8,9 +8,9 @@ export const scenario: Scenario = {
   id: 'token-in-query',
   sentence: 'A token is presented in the query of a URL.',
   stolen: 'the token, from an access log',
-  thief: 'their own connection; and the client itself, whose token must not get into logs at all',
+  thief: 'their own connection; also the connection of the client, because a token must not get into logs at all',
   control: 'the token in the header, on the connection of its client',
-  expected: 'refused, on the connection of the client too',
+  expected: 'refused, also on the connection of the client',
   demandedBy: ['RFC 6750 §2.3, §5.3', 'RFC 9700 §4.3.2'],
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Ignore tokens in the query of a URL; accept only the Authorization header',
@@ -41,7 +41,7 @@ export const scenario: Scenario = {
 
 const names = {
   'as access_token': 'access_token',
-  'as access_token in other letters': 'acc%65ss_token',
+  'as access_token, percent-encoded': 'acc%65ss_token',
   'as token': 'token',
   'as jwt': 'jwt',
 }

@@ -11,7 +11,7 @@ export const scenario: Scenario = {
   sentence: 'A stolen token is sent with another one in a second Authorization header, in both orders.',
   stolen: 'the token',
   thief: 'their own connection and, if they are a client, their own valid token',
-  control: 'the token on the connection of its client, and the one of the thief on theirs',
+  control: 'each token alone, on the connection of its own client',
   expected: "refused, or answered for the thief's own token",
   demandedBy: ['RFC 6750 §2, §3.1', 'RFC 9110 §5.3'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -23,9 +23,9 @@ export const scenario: Scenario = {
     const control = () => attempt('alone, by its client', () => stage.use(victim.connection, victim.token))
     const controls = [await control()]
     const pairs = {
-      'behind a bad one': ['Bearer x', stolen],
-      'before a bad one': [stolen, 'Bearer x'],
-      'behind a password': ['Basic eDp4', stolen],
+      'after an invalid token': ['Bearer x', stolen],
+      'before an invalid token': [stolen, 'Bearer x'],
+      'after Basic credentials': ['Basic eDp4', stolen],
       twice: [stolen, stolen],
     }
     const thefts = await playSeries(
@@ -35,7 +35,7 @@ export const scenario: Scenario = {
     )
     if (stage.cast.bob !== undefined) {
       const thief = await stage.victim(stage.cast.bob)
-      controls.push(await attempt('the one of the thief alone', () => stage.use(thief.connection, thief.token)))
+      controls.push(await attempt("the thief's own token alone", () => stage.use(thief.connection, thief.token)))
       thefts.push(...(await besideTheirOwn(stage, victim, thief)))
     }
     return { controls: [...controls, await control()], thefts }
@@ -46,7 +46,7 @@ async function besideTheirOwn(stage: Stage, victim: Client, thief: Client) {
   const own = await stage.use(thief.connection, thief.token)
   if (isSame(own, await stage.use(victim.connection, victim.token))) return []
   const [mine, theirs] = [`Bearer ${thief.token}`, `Bearer ${victim.token}`]
-  const pairs = { 'behind a good one': [mine, theirs], 'before a good one': [theirs, mine] }
+  const pairs = { "after the thief's own token": [mine, theirs], "before the thief's own token": [theirs, mine] }
   const found = []
   for (const [what, authorization] of Object.entries(pairs)) {
     const at = thief.connection.isOpen() ? thief : await stage.victim(thief.connection.who ?? undefined)

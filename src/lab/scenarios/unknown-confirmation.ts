@@ -11,8 +11,8 @@ export const scenario: Scenario = {
   sentence:
     'Tokens of the issuer with a valid signature have a cnf with additional members, or with members of two clients.',
   stolen: 'such a token',
-  thief: 'its own client; and another one that half of the cnf names',
-  control: "the same claims with the right cnf, signed with the issuer's key, on the connection of the client",
+  thief: 'its own client; and a client that matches only half of the cnf',
+  control: "the same claims with the unchanged cnf, signed with the issuer's key, on the connection of the client",
   expected: 'refused',
   demandedBy: ['level connection', 'level proof'],
   stoppedAt: ['proof', 'connection'],
@@ -51,17 +51,23 @@ export const scenario: Scenario = {
 const value = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs'
 
 const members: Readonly<Record<string, object>> = {
-  'a member that nobody knows': { note: 'x' },
-  'a key besides': { jkt: value },
-  'a key of its own besides': { jwk: { kty: 'oct', k: 'AA' } },
-  'a binding that TLS does not have here': { 'tls-server-end-point#S256': value },
+  'an unknown member': { note: 'x' },
+  'an additional jkt': { jkt: value },
+  'an additional jwk': { jwk: { kty: 'oct', k: 'AA' } },
+  'an additional tls-server-end-point#S256': { 'tls-server-end-point#S256': value },
   'an exporter with another label': { tls_exp: 'EXPORTER-Channel-Binding' },
-  'a thumbprint by another hash': { 'x5t#S512': value },
+  'a thumbprint with another hash': { 'x5t#S512': value },
 }
 
 type Members = Readonly<Record<string, string>>
 
 const mixtures: Readonly<Record<string, (own: Members, stolen: Members) => object>> = {
-  "the thief's certificate, the rest of the client": (own, stolen) => ({ ...stolen, 'x5t#S256': own['x5t#S256'] }),
-  "the client's certificate, the rest of the thief": (own, stolen) => ({ ...own, 'x5t#S256': stolen['x5t#S256'] }),
+  'the certificate of the thief, the other members of the client': (own, stolen) => ({
+    ...stolen,
+    'x5t#S256': own['x5t#S256'],
+  }),
+  'the certificate of the client, the other members of the thief': (own, stolen) => ({
+    ...own,
+    'x5t#S256': stolen['x5t#S256'],
+  }),
 }

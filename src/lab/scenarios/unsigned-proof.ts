@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   id: 'unsigned-proof',
   sentence: 'A token is presented without a proof, or with one whose signature is missing, empty or of zeros.',
   stolen: 'the token, and use of the connection',
-  thief: 'no key at all',
+  thief: 'no key',
   control: 'the token with a signed proof',
   expected: 'refused',
   demandedBy: ['draft-mw-oauth-tls-session-bound-tokens §3.3, §3.5', 'RFC 8725 §3.1'],
@@ -19,26 +19,26 @@ export const scenario: Scenario = {
     const secret = certificate.export({ type: 'spki', format: 'pem' })
     return presentProofs(stage, {
       'no proof': () => undefined,
-      'an empty one': () => '',
+      'an empty proof': () => '',
       'a word': () => 'proof',
       'the token itself': ({ token }) => token,
-      'one without signature': changing(({ header, claims }) => joinToken(header, claims)),
-      'one with an empty octet': changing(({ input }) => `${input}.AA`),
-      'one with zeros': changing(
+      'a proof without a signature': changing(({ header, claims }) => joinToken(header, claims)),
+      'a signature of one octet': changing(({ input }) => `${input}.AA`),
+      'a signature of zeros': changing(
         ({ input, signature }) => `${input}.${encode(Buffer.alloc(Buffer.from(signature, 'base64url').length))}`,
       ),
-      'one by none': changing(({ header, claims }) => joinToken({ ...header, alg: 'none' }, claims)),
-      'one by none with a signature': changing(({ header, claims, signature }) =>
+      'alg none, without a signature': changing(({ header, claims }) => joinToken({ ...header, alg: 'none' }, claims)),
+      'alg none, with a signature': changing(({ header, claims, signature }) =>
         joinToken({ ...header, alg: 'none' }, claims, signature),
       ),
-      'one by HS256 and the public key': changing(({ header, claims }) => {
+      'HS256, with the public key as the secret': changing(({ header, claims }) => {
         const input = `${encode({ ...header, alg: 'HS256' })}.${encode(claims)}`
         return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
       }),
-      'one whose claims were changed': changing(({ header, claims, signature }) =>
+      'changed claims': changing(({ header, claims, signature }) =>
         joinToken(header, { ...claims, jti: 'x' }, signature),
       ),
-      'one that was cut off': changing(({ input, signature }) => `${input}.${signature.slice(0, -4)}`),
+      'a truncated signature': changing(({ input, signature }) => `${input}.${signature.slice(0, -4)}`),
     })
   },
 }

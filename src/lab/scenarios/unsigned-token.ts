@@ -6,10 +6,10 @@ import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'unsigned-token',
-  sentence: 'A token has no algorithm or none in any spelling, with and without a signature.',
+  sentence: 'A token has no alg, or alg none in any spelling, with and without a signature.',
   stolen: "nothing: the claims are the client's own, so only the signature is tested",
   thief: 'a registered client, on its own connection',
-  control: 'the same claims as the issuer signed them',
+  control: 'the same claims, signed by the issuer',
   expected: 'refused',
   demandedBy: ['RFC 8725 §2.1, §3.1', 'RFC 9068 §4'],
   stoppedAt: ['certificate', 'proof', 'connection'],
@@ -17,7 +17,7 @@ export const scenario: Scenario = {
   async run(stage) {
     const victim = await stage.victim()
     readToken(victim.token)
-    const control = () => attempt('as it was signed', () => stage.use(victim.connection, victim.token))
+    const control = () => attempt('signed by the issuer', () => stage.use(victim.connection, victim.token))
     const controls = [await control()]
     const thefts = await playSeries(
       () => stage.victim(),
@@ -40,12 +40,12 @@ const variants: Readonly<Record<string, Change>> = {
     spellings.flatMap((alg): [string, Change][] => [
       [`${JSON.stringify(alg)} without signature`, (header, claims) => joinToken({ ...header, alg }, claims)],
       [
-        `${JSON.stringify(alg)} with the old signature`,
+        `${JSON.stringify(alg)} with the original signature`,
         (header, claims, signature) => joinToken({ ...header, alg }, claims, signature),
       ],
     ]),
   ),
-  'no alg at all': ({ alg: _, ...header }, claims) => joinToken(header, claims),
-  'no kid either': ({ alg: _, kid: __, ...header }, claims) => joinToken({ ...header, alg: 'none' }, claims),
-  'the right alg without signature': (header, claims) => joinToken(header, claims),
+  'no alg': ({ alg: _, ...header }, claims) => joinToken(header, claims),
+  'alg none, no kid': ({ alg: _, kid: __, ...header }, claims) => joinToken({ ...header, alg: 'none' }, claims),
+  'the original alg without signature': (header, claims) => joinToken(header, claims),
 }
