@@ -1,0 +1,118 @@
+// The resource servers in examples/verifiers, which verify tokens without tlsbound: with jose, PyJWT, and Go's standard library.
+// RFC 8705 §3, RFC 9068 §4, RFC 8725 §3. Needs the Debian packages python3-jwt, python3-cryptography and golang-go.
+import { execFile } from 'node:child_process'
+import { hash, X509Certificate } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { decodeJwt, exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
+import t from 'tap'
+import { connectAs, readExample, startExample } from '../helpers/process/example.ts'
+import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+
+t.setTimeout(300_000) // Go may have to compile its standard library first
+
+const folder = t.testdir()
+const certs = join(folder, 'certs')
+const server = await startTlsbound(t, folder)
+const thumbprint = (who: string) =>
+  hash('sha256', new X509Certificate(readFileSync(join(certs, `${who}.crt`))).raw, 'base64url')
+
+const alice = await server.connect('alice')
+const genuine = await alice.token({ token_binding: 'certificate' })
+const payload = decodeJwt(genuine)
+const [own] = (JSON.parse(readFileSync(join(folder, 'data/signing-keys.json'), 'utf8')) as { keys: [JWK] }).keys
+const kid = own.kid as string
+const now = Math.floor(Date.now() / 1000)
+
+/** A token with the issuer's own signature: what a verifier refuses in it, it refuses for the changed claim alone. */
+async function sign(claims: JWTPayload, header: { typ?: string } = {}, key = own): Promise<string> {
+  const jwt = new SignJWT({ ...payload, ...claims })
+  return jwt.setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header }).sign(await importJWK(key, 'ES256'))
+}
+const segment = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+const other = await generateKeyPair('ES256', { extractable: true })
+const rsa = await generateKeyPair('RS256')
+const publicPem = await exportSPKI(
+  (await importJWK({ ...own, d: undefined }, 'ES256', { extractable: true })) as CryptoKey,
+)
+const withAlg = (alg: string, key: CryptoKey | Uint8Array) =>
+  new SignJWT(payload).setProtectedHeader({ alg, typ: 'at+jwt', kid }).sign(key)
+
+const refused: Readonly<Record<string, string>> = {
+  'of level connection': await alice.token(),
+  'of level proof': await alice.token({ token_binding: 'proof' }),
+  'without cnf': await sign({ cnf: undefined }),
+  'with an empty cnf': await sign({ cnf: {} }),
+  'with the thumbprint of another certificate': await sign({ cnf: { 'x5t#S256': thumbprint('bob') } }),
+  'with a second member of cnf': await sign({ cnf: { 'x5t#S256': thumbprint('alice'), jkt: 'x' } }),
+  'with a thumbprint in a list': await sign({ cnf: { 'x5t#S256': [thumbprint('alice')] } }),
+  'that has expired': await sign({ iat: now - 600, exp: now - 300 }),
+  'without exp': await sign({ exp: undefined }),
+  'for another audience': await sign({ aud: 'https://other.example' }),
+  'without aud': await sign({ aud: undefined }),
+  'of another issuer': await sign({ iss: 'https://other.example' }),
+  'without iss': await sign({ iss: undefined }),
+  'that is not an access token': await sign({}, { typ: 'JWT' }),
+  'signed with another key': await sign({}, {}, await exportJWK(other.privateKey)),
+  'with a changed claim': genuine.replace(/\..*\./, `.${segment({ ...payload, client_id: 'mallory' })}.`),
+  'with alg none': `${segment({ alg: 'none', typ: 'at+jwt', kid })}.${segment(payload)}.`,
+  'with alg HS256 and the public key as its secret': await withAlg('HS256', Buffer.from(publicPem)),
+  'with alg RS256': await withAlg('RS256', rsa.privateKey),
+  'that is no JWT': 'x',
+  'with three empty parts': '..',
+}
+
+type Start = (name: string, port: number) => Promise<readonly [string, ...string[]]>
+
+/** Writes an example for other ports, and returns its path. */
+function write(name: string, port: number): string {
+  const path = join(folder, basename(name))
+  const text = readExample(name, server.port)
+  writeFileSync(path, text.replace(/8444/, String(port)))
+  return path
+}
+
+const verifiers: Readonly<Record<string, Start>> = {
+  'jose.ts': async (name, port) => {
+    if (!existsSync(join(folder, 'node_modules'))) symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
+    return [process.execPath, write(name, port)]
+  },
+  // Not the first python3 of PATH, which may be one without the Debian packages.
+  'pyjwt.py': async (name, port) => ['/usr/bin/python3', write(name, port)],
+  go: async (name, port) => {
+    const sources = readdirSync(join('examples', name)).map(file => write(join(name, file), port))
+    const program = join(folder, 'verifier')
+    await promisify(execFile)('go', ['build', '-o', program, ...sources])
+    return [program]
+  },
+}
+
+t.test('has a test for each verifier', async t => {
+  t.same(readdirSync('examples/verifiers').sort(), Object.keys(verifiers).sort())
+})
+
+for (const [name, start] of Object.entries(verifiers))
+  t.test(`${name} accepts a token of level certificate on a connection of its certificate alone`, async t => {
+    const port = await findFreePort()
+    const command = await start(`verifiers/${name}`, port)
+    await startExample(t, port, command, folder, { NODE_EXTRA_CA_CERTS: join(certs, 'ca.crt'), HOME: folder })
+    const use = async (token: string | undefined, who: string | null = 'alice') => {
+      const connection = await connectAs(t, port, who, certs)
+      return connection.get('/notes', token)
+    }
+    const accepted = { status: 200, text: 'notes of alice\n' }
+    t.match(await use(genuine), accepted, 'the token of the server')
+    t.match(await use(await sign({})), accepted, 'control: the same claims, signed here')
+    t.match(await use(genuine, 'bob'), { status: 401 }, 'with another trusted certificate')
+    await t.rejects(use(genuine, null), 'without a certificate')
+    await t.rejects(use(genuine, 'stranger'), 'with a certificate of another authority')
+    for (const [what, token] of Object.entries(refused)) {
+      const { status, headers } = await use(token)
+      t.match([status, headers['www-authenticate']], [401, /^Bearer error="invalid_token"/], `a token ${what}`)
+    }
+    t.match(await use(undefined), { status: 401 }, 'without a token')
+    t.match(await use(await sign({ scope: 'notes:write' })), { status: 403 }, 'without the scope')
+    t.match(await use(genuine), accepted, 'and it still accepts the first one')
+  })
