@@ -1,11 +1,11 @@
 // The resource servers in examples/verifiers, which verify tokens without tlsbound: with jose, PyJWT, and Go's standard library.
 // RFC 8705 §3, RFC 9068 §4, RFC 8725 §3. Needs the Debian packages python3-jwt, python3-cryptography and golang-go.
 import { execFile } from 'node:child_process'
-import { hash, X509Certificate } from 'node:crypto'
+import { createPublicKey, hash, type JsonWebKey, X509Certificate } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { decodeJwt, exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
+import { decodeJwt, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
 import t from 'tap'
 import { connectAs, readExample, startExample } from '../helpers/process/example.ts'
 import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
@@ -26,7 +26,7 @@ const kid = own.kid as string
 const now = Math.floor(Date.now() / 1000)
 
 /** A token with the issuer's own signature: what a verifier refuses in it, it refuses for the changed claim alone. */
-async function sign(claims: JWTPayload, header: { typ?: string } = {}, key = own): Promise<string> {
+async function sign(claims: object, header: { typ?: string } = {}, key = own): Promise<string> {
   const jwt = new SignJWT({ ...payload, ...claims })
   return jwt.setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header }).sign(await importJWK(key, 'ES256'))
 }
@@ -34,10 +34,8 @@ const segment = (value: object) => Buffer.from(JSON.stringify(value)).toString('
 
 const other = await generateKeyPair('ES256', { extractable: true })
 const rsa = await generateKeyPair('RS256')
-const publicPem = await exportSPKI(
-  (await importJWK({ ...own, d: undefined }, 'ES256', { extractable: true })) as CryptoKey,
-)
-const withAlg = (alg: string, key: CryptoKey | Uint8Array) =>
+const publicPem = createPublicKey({ key: own as JsonWebKey, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
+const withAlg = (alg: string, key: Parameters<SignJWT['sign']>[0]) =>
   new SignJWT(payload).setProtectedHeader({ alg, typ: 'at+jwt', kid }).sign(key)
 
 const refused: Readonly<Record<string, string>> = {
