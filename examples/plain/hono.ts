@@ -9,7 +9,7 @@ import type { JwtVariables } from 'hono/jwt'
 
 const issuer = 'https://localhost:8443'
 const pem = (name: string) => readFileSync(`certs/${name}`, 'utf8')
-const verification = { iss: issuer, aud: issuer }
+const verification = { iss: issuer, aud: issuer, typ: 'at+jwt' }
 
 const requireScope =
   (scope: string): MiddlewareHandler<{ Variables: JwtVariables }> =>
