@@ -1,6 +1,6 @@
 // Keys that sign and verify access tokens, as JSON Web Keys (RFC 7517), each with exactly one algorithm (RFC 8725 §3.1).
 // Uses @fastify/jwt with one namespace for each key, so that each key is parsed only once.
-import { createPrivateKey, createPublicKey, generateKeyPair, hash, type JsonWebKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPair, hash, type JsonWebKeyInput } from 'node:crypto'
 import { promisify } from 'node:util'
 import jwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
@@ -10,6 +10,9 @@ import type { Scheduled } from '../core/key-schedule.ts'
 export const algorithms = ['ES256', 'EdDSA', 'RS256'] as const
 
 export type Algorithm = (typeof algorithms)[number]
+
+// @types/node 24 exports JsonWebKey from node:crypto, and later versions do not.
+type JsonWebKey = JsonWebKeyInput['key']
 
 export interface TokenJwk extends JsonWebKey, Scheduled {
   readonly kid: string

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -30,7 +31,10 @@ func main() {
 	serve := func(response http.ResponseWriter, request *http.Request) {
 		scheme, token, _ := strings.Cut(request.Header.Get("Authorization"), " ")
 		claims, err := verify(token, request.TLS.PeerCertificates[0], keys.find)
+		_, unreachable := err.(*url.Error) // from fetching the keys
 		switch {
+		case unreachable:
+			response.WriteHeader(http.StatusServiceUnavailable)
 		case err != nil || !strings.EqualFold(scheme, "Bearer"):
 			response.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 			response.WriteHeader(http.StatusUnauthorized)
