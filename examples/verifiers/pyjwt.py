@@ -1,7 +1,7 @@
 """A notes server that verifies certificate-bound tokens (RFC 8705) with PyJWT: signature, claims, then cnf.
 
-It accepts level certificate only: levels connection and proof need keying material of the connection, which Python's ssl does
-not export. For them use tlsbound. Run it beside `npm start`: python3 examples/verifiers/pyjwt.py
+It accepts level certificate only: levels connection and proof need keying material of the connection. For them use tlsbound.
+Without the issuer's keys it answers 401, too. Run it beside `npm start`: python3 examples/verifiers/pyjwt.py
 """
 
 import base64

@@ -2,8 +2,12 @@
 // RFC 8705 §3, RFC 9068 §4, RFC 8725 §3. Needs the Debian packages python3-jwt, python3-cryptography and golang-go.
 import { execFile } from 'node:child_process'
 import { createPublicKey, hash, type JsonWebKey, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { basename, join, resolve } from 'node:path'
+import { connect } from 'node:tls'
 import { promisify } from 'node:util'
 import { decodeJwt, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
 import t from 'tap'
@@ -26,7 +30,7 @@ const kid = own.kid as string
 const now = Math.floor(Date.now() / 1000)
 
 /** A token with the issuer's own signature: what a verifier refuses in it, it refuses for the changed claim alone. */
-async function sign(claims: object, header: { typ?: string } = {}, key = own): Promise<string> {
+async function sign(claims: object, header: { typ?: string; kid?: string } = {}, key = own): Promise<string> {
   const jwt = new SignJWT({ ...payload, ...claims })
   return jwt.setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header }).sign(await importJWK(key, 'ES256'))
 }
@@ -53,6 +57,7 @@ const refused: Readonly<Record<string, string>> = {
   'of another issuer': await sign({ iss: 'https://other.example' }),
   'without iss': await sign({ iss: undefined }),
   'that is not an access token': await sign({}, { typ: 'JWT' }),
+  'with an unknown kid': await sign({}, { kid: 'unknown' }),
   'signed with another key': await sign({}, {}, await exportJWK(other.privateKey)),
   'with a changed claim': genuine.replace(/\..*\./, `.${segment({ ...payload, client_id: 'mallory' })}.`),
   'with alg none': `${segment({ alg: 'none', typ: 'at+jwt', kid })}.${segment(payload)}.`,
@@ -62,25 +67,25 @@ const refused: Readonly<Record<string, string>> = {
   'with three empty parts': '..',
 }
 
-type Start = (name: string, port: number) => Promise<readonly [string, ...string[]]>
+type Start = (name: string, port: number, issuerPort?: number) => Promise<readonly [string, ...string[]]>
 
 /** Writes an example for other ports, and returns its path. */
-function write(name: string, port: number): string {
+function write(name: string, port: number, issuerPort = server.port): string {
   const path = join(folder, basename(name))
-  const text = readExample(name, server.port)
+  const text = readExample(name, issuerPort)
   writeFileSync(path, text.replace(/8444/, String(port)))
   return path
 }
 
 const verifiers: Readonly<Record<string, Start>> = {
-  'jose.ts': async (name, port) => {
+  'jose.ts': async (name, port, issuerPort) => {
     if (!existsSync(join(folder, 'node_modules'))) symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
-    return [process.execPath, write(name, port)]
+    return [process.execPath, write(name, port, issuerPort)]
   },
   // Not the first python3 of PATH, which may be one without the Debian packages.
-  'pyjwt.py': async (name, port) => ['/usr/bin/python3', write(name, port)],
-  go: async (name, port) => {
-    const sources = readdirSync(join('examples', name)).map(file => write(join(name, file), port))
+  'pyjwt.py': async (name, port, issuerPort) => ['/usr/bin/python3', write(name, port, issuerPort)],
+  go: async (name, port, issuerPort) => {
+    const sources = readdirSync(join('examples', name)).map(file => write(join(name, file), port, issuerPort))
     const program = join(folder, 'verifier')
     await promisify(execFile)('go', ['build', '-o', program, ...sources])
     return [program]
@@ -91,11 +96,28 @@ t.test('has a test for each verifier', async t => {
   t.same(readdirSync('examples/verifiers').sort(), Object.keys(verifiers).sort())
 })
 
+const environment = { NODE_EXTRA_CA_CERTS: join(certs, 'ca.crt'), HOME: folder }
+const pem = (name: string) => readFileSync(join(certs, name), 'utf8')
+const identity = { cert: pem('alice.crt'), key: pem('alice.key'), ca: pem('ca.crt') }
+
+/** Sends one request on a new connection as alice. Returns the session for the next one, and whether this one was resumed. */
+async function openSession(port: number, session?: Buffer): Promise<{ session: Buffer | undefined; resumed: boolean }> {
+  const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', ...identity, ...(session && { session }) })
+  let next: Buffer | undefined
+  socket.on('session', given => (next = given))
+  await once(socket, 'secureConnect')
+  const resumed = socket.isSessionReused()
+  socket.resume().write('GET /notes HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  await once(socket, 'close')
+  return { session: next, resumed }
+}
+const resumes = async (port: number) => (await openSession(port, (await openSession(port)).session)).resumed
+
 for (const [name, start] of Object.entries(verifiers))
   t.test(`${name} accepts a token of level certificate on a connection of its certificate alone`, async t => {
     const port = await findFreePort()
     const command = await start(`verifiers/${name}`, port)
-    await startExample(t, port, command, folder, { NODE_EXTRA_CA_CERTS: join(certs, 'ca.crt'), HOME: folder })
+    await startExample(t, port, command, folder, environment)
     const use = async (token: string | undefined, who: string | null = 'alice') => {
       const connection = await connectAs(t, port, who, certs)
       return connection.get('/notes', token)
@@ -114,3 +136,21 @@ for (const [name, start] of Object.entries(verifiers))
     t.match(await use(await sign({ scope: 'notes:write' })), { status: 403 }, 'without the scope')
     t.match(await use(genuine), accepted, 'and it still accepts the first one')
   })
+
+for (const [name, start] of Object.entries(verifiers))
+  t.test(`${name} resumes no TLS connection, and accepts no token without the keys of the issuer`, async t => {
+    const port = await findFreePort()
+    await startExample(t, port, await start(`verifiers/${name}`, port, await findFreePort()), folder, environment)
+    t.equal(await resumes(port), false)
+    const { status } = await (await connectAs(t, port, 'alice', certs)).get('/notes', genuine)
+    t.equal(status, name === 'pyjwt.py' ? 401 : 503)
+  })
+
+t.test('control: a server with the defaults of Node resumes TLS connections', async t => {
+  const defaults = createServer({ cert: pem('server.crt'), key: pem('server.key') }, (_request, response) =>
+    response.end(),
+  )
+  await new Promise<void>(done => defaults.listen(0, '127.0.0.1', done))
+  t.teardown(() => defaults.close())
+  t.equal(await resumes((defaults.address() as AddressInfo).port), true)
+})
