@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process'
 import { createPublicKey, hash, type JsonWebKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { basename, join, resolve } from 'node:path'
@@ -94,6 +94,8 @@ const verifiers: Readonly<Record<string, Start>> = {
 
 t.test('has a test for each verifier', async t => {
   t.same(readdirSync('examples/verifiers').sort(), Object.keys(verifiers).sort())
+  for (const path of globSync('examples/verifiers/**/*.*'))
+    t.ok(readFileSync(path, 'utf8').trimEnd().split('\n').length <= 60, `${path} is short enough to be copied`)
 })
 
 const environment = { NODE_EXTRA_CA_CERTS: join(certs, 'ca.crt'), HOME: folder }
