@@ -1,13 +1,12 @@
 // A notes server that accepts a token only from its own client: a stolen token is refused.
-// Run it beside `npm start`: NODE_EXTRA_CA_CERTS=certs/ca.crt npx node --conditions=tlsbound-source examples/bound.ts
-import type { JsonWebKey } from 'node:crypto'
+// Run it beside `npm start`: npx node --conditions=tlsbound-source examples/bound.ts
 import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import { mutualTls, requireToken } from 'tlsbound'
 
 const issuer = 'https://localhost:8443'
-const jwks = (await (await fetch(`${issuer}/oauth/jwks`)).json()) as { keys: [JsonWebKey] }
 const pem = (name: string) => readFileSync(`certs/${name}`, 'utf8')
+const jwks = { uri: `${issuer}/oauth/jwks`, ca: pem('ca.crt') } // follows the rotation of the keys
 
 const tls = mutualTls({ cert: pem('server.crt'), key: pem('server.key'), ca: pem('ca.crt') })
 const app = Fastify({ serverFactory: tls })

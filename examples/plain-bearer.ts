@@ -1,12 +1,12 @@
 // A notes server that accepts bearer tokens, stolen ones too. bound.ts shows what to change.
 // Run it beside `npm start`: NODE_EXTRA_CA_CERTS=certs/ca.crt npx node examples/plain-bearer.ts
-import { createPublicKey, type JsonWebKey } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import jwt from '@fastify/jwt'
 import Fastify from 'fastify'
 
 const issuer = 'https://localhost:8443'
-const jwks = (await (await fetch(`${issuer}/oauth/jwks`)).json()) as { keys: [JsonWebKey] }
+const jwks = (await (await fetch(`${issuer}/oauth/jwks`)).json()) as { keys: [{ kty: string }] }
 const publicKey = createPublicKey({ key: jwks.keys[0], format: 'jwk' })
   .export({ type: 'spki', format: 'pem' })
   .toString()

@@ -1,21 +1,38 @@
-// The examples in TypeScript, with other ports, issuer names and certificate folder. Those in other languages:
-// test/interop/languages.test.ts.
-import { type ChildProcess, spawn } from 'node:child_process'
+// The examples in TypeScript, in a project of their own outside of this tree: with the packed package, the packages that
+// examples/README.md names, and the certificates of the demo. Only ports and names of issuers differ. Examples in other languages
+// are tested in test/interop.
 import { hash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { join, resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { transform } from 'esbuild'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { openConnection, type TestConnection } from '../src/testing/connection.ts'
+import type { TestConnection } from '../src/testing/connection.ts'
+import { connectAs, readExample, startExample } from './helpers/process/example.ts'
+import { copyTree, installInto, manifest, pack } from './helpers/process/package.ts'
 import { findFreePort, run, startTlsbound } from './helpers/process/process.ts'
 
-t.setTimeout(120_000) // each example is a process
-const folder = t.testdir()
+t.setTimeout(600_000) // npm, tsc, and each example is a process
+
+const root = realpathSync(mkdtempSync(join(tmpdir(), 'tlsbound-examples-')))
+t.teardown(() => rmSync(root, { recursive: true, force: true }))
+const folder = join(root, 'app')
+
+/** The packages that examples/README.md names for each example in TypeScript. */
+const named = readPackages(readFileSync('examples/README.md', 'utf8'))
+const compilers = ['typescript', '@types/node']
+const tarball = await pack(copyTree(join(root, 'repository')).path, root)
+await installInto(folder, `file:${tarball.path}`, [...new Set([...named.values()].flat()), ...compilers])
+writeFileSync(
+  join(folder, 'package.json'),
+  JSON.stringify({ ...JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')), type: 'module' }),
+)
+cpSync(join(folder, 'node_modules/tlsbound/examples'), join(folder, 'examples'), { recursive: true })
 const pem = (name: string) => readFileSync(join(folder, 'certs', name), 'utf8')
 
 // An identity provider and issuer of certificate-bound tokens that is not tlsbound.
@@ -39,66 +56,89 @@ writeFileSync(
   join(folder, 'issuers.json'),
   JSON.stringify([{ ...idp, audience: `https://localhost:${port}`, jwks_file: 'keys.json' }]),
 )
-await startTlsbound(t, folder, {
+const environment = {
   TLSBOUND_PORT: String(port),
-  TLSBOUND_CLIENTS_FILE: resolve('examples/clients.json'),
+  TLSBOUND_CLIENTS_FILE: 'examples/clients.json',
   TLSBOUND_TRUSTED_ISSUERS_FILE: 'issuers.json',
-})
-
-/** The source of an example, adapted to the server of this test. */
-function adapt(name: string, changes: Readonly<Record<string, string>> = {}): string {
-  const source = readFileSync(`examples/${name}`, 'utf8')
-    .replaceAll('localhost:8443', `localhost:${port}`)
-    .replaceAll(/(['`])certs\//g, `$1${folder}/certs/`)
-  return Object.entries(changes).reduce((text, [from, to]) => {
-    if (!text.includes(from)) throw new Error(`${name} does not contain ${from}`)
-    return text.replaceAll(from, to)
-  }, source)
 }
+await startTlsbound(t, folder, environment, 1, [process.execPath, 'node_modules/tlsbound/dist/cli/cli.js', 'serve'])
+
+/** Writes an example into the project, with other ports and with changes. Returns its path there. */
+function place(name: string, changes: Readonly<Record<string, string>> = {}): string {
+  writeFileSync(join(folder, 'examples', name), readExample(name, port, changes))
+  return `examples/${name}`
+}
+
+const trust = { NODE_EXTRA_CA_CERTS: 'certs/ca.crt' }
+const runExample = (path: string, env = {}) => run(process.execPath, [path], folder, { ...trust, ...env })
+/** Runs a client as alice, or with the certificate of bob, for whom the server has no client. */
+const runClient = (name: string, env = {}) => runExample(place(name), env)
+const runThief = (name: string) => runExample(place(name, { 'alice.crt': 'bob.crt', 'alice.key': 'bob.key' }))
 
 interface Ending {
   teardown(end: () => unknown): void
 }
 
-const flags = ['--conditions=tlsbound-source', '--input-type=module-typescript']
-const runClient = (name: string, env = {}) => run(process.execPath, [...flags, '-e', adapt(name)], process.cwd(), env)
-
 /** Starts a resource server, and connects to it as a client. */
-async function startResource(t: Ending, name: string, changes = {}): Promise<(who: string) => Promise<TestConnection>> {
+async function startResource(t: Ending, name: string, changes = {}) {
   const own = await findFreePort()
-  const typescript = `${adapt(name, { 'port: 8444': `port: ${own}`, ...changes })}\nprocess.stdout.write('listening')\n`
-  // Node strips types, and leaves decorators to a compiler.
-  const source = (
-    await transform(typescript, {
-      loader: 'ts',
-      tsconfigRaw: { compilerOptions: { experimentalDecorators: true, verbatimModuleSyntax: true } },
-    })
-  ).code
-  const child = spawn(process.execPath, [...flags, '-e', source], {
-    env: { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: join(folder, 'certs/ca.crt') },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => end(child))
-  let errors = ''
-  child.stderr.on('data', chunk => (errors += chunk))
-  const ended = once(child, 'close').then(() => Promise.reject(new Error(`${name} ended: ${errors}`)))
-  ended.catch(() => {}) // a failed test ends it too
-  await Promise.race([once(child.stdout, 'data'), ended])
-  return who => connect(t, own, who)
+  const path = place(name, { 'port: 8444': `port: ${own}`, ...changes })
+  await startExample(t, own, [process.execPath, await compile(path)], folder, trust)
+  return (who: string | null): Promise<TestConnection> => connect(t, own, who)
 }
 
-async function end(child: ChildProcess): Promise<void> {
-  const closed = once(child, 'close')
-  child.kill('SIGKILL')
-  if (child.exitCode === null) await closed
+/** Compiles an example with decorators, which Node does not run, to JavaScript beside it. */
+async function compile(path: string): Promise<string> {
+  const source = readFileSync(join(folder, path), 'utf8')
+  if (!source.includes('@Controller')) return path
+  const tsconfigRaw = { compilerOptions: { experimentalDecorators: true } }
+  const { code } = await transform(source, { loader: 'ts', format: 'esm', tsconfigRaw })
+  writeFileSync(join(folder, `${path}.mjs`), code)
+  return `${path}.mjs`
 }
 
-async function connect(t: Ending, to: number, who: string): Promise<TestConnection> {
-  const identity = { cert: pem(`${who}.crt`), key: pem(`${who}.key`), ca: pem('ca.crt') }
-  const connection = await openConnection({ host: '127.0.0.1', port: to, servername: 'localhost', ...identity }, who)
-  t.teardown(() => connection.close())
-  return connection
-}
+const connect = (t: Ending, to: number, who: string | null) => connectAs(t, to, who, join(folder, 'certs'))
+
+t.test('names the packages of each example in its README', async t => {
+  const examples = globSync('examples/**/*.ts').map(path => path.replace('examples/', ''))
+  t.same([...named.keys()].sort(), examples.sort(), 'each example has a row')
+  const rows = new Map<readonly string[], string[]>() // an example and its plain version have one row
+  for (const [name, packages] of named) rows.set(packages, [...(rows.get(packages) ?? []), name])
+  const installed = (name: string) =>
+    JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8')) as Partial<typeof manifest>
+  for (const [packages, names] of rows) {
+    const imported = names.flatMap(name => importedPackages(readFileSync(join('examples', name), 'utf8')))
+    const types = imported.map(name => `@types/${name}`).filter(name => name in manifest.devDependencies)
+    const needed = new Set([...imported, ...types])
+    t.same(
+      [...needed].filter(name => !packages.includes(name)),
+      [],
+      `${names} needs no other package`,
+    )
+    const peers = [...imported, 'tlsbound'].flatMap(name => Object.keys(installed(name).peerDependencies ?? {}))
+    t.same(
+      packages.filter(name => !needed.has(name) && !peers.includes(name)),
+      [],
+      `${names} needs all of them`,
+    )
+  }
+})
+
+t.test('compiles in a strict TypeScript project, types of libraries included', async t => {
+  const compilerOptions = {
+    ...{ target: 'es2024', module: 'nodenext', types: ['node'], noEmit: true },
+    ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
+    experimentalDecorators: true, // of NestJS
+  }
+  const compile = (include: string) => {
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: [include] }))
+    return run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], folder)
+  }
+  const compiled = await compile('examples')
+  t.match(compiled, { code: 0, stdout: '' }, compiled.stdout)
+  const changed = place('bound.ts', { 'claims.client_id': 'claims.nothing' })
+  t.match(await compile(changed), { stdout: /'nothing' does not exist/ }, 'control: a mistake is found')
+})
 
 t.test('gets tokens with each client and uses them, without printing a secret', async t => {
   const fetched = await runClient('client-fetch.ts')
@@ -109,6 +149,12 @@ t.test('gets tokens with each client and uses them, without printing a secret', 
   t.match(token, { code: 0, stdout: /^200 \{.*client_id: 'alice'.*token_binding: 'connection'/s }, token.stderr)
   const refreshed = await runClient('client-refresh.ts')
   t.match(refreshed, { code: 0, stdout: /^200 \{.*client_id: 'alice'.*token_binding: 'connection'/s }, refreshed.stderr)
+  for (const name of ['client-fetch.ts', 'client-stream.ts', 'client-token.ts', 'client-refresh.ts'])
+    t.match(
+      await runThief(name),
+      { code: 1, stdout: '', stderr: /client_mismatch|unknown_client/ },
+      `${name} with another certificate`,
+    )
   const outputs = [fetched, streamed, token, refreshed].map(({ stdout }) => stdout)
   t.notMatch(outputs.join(), /ey[A-Za-z]|tlsbound_rt_|PRIVATE/)
 })
@@ -162,12 +208,7 @@ t.test('accepts tokens of its own issuer with their certificate only', async t =
 t.test(
   'issuer and API in one process: a token works on the connection that it was issued on, and on no other',
   async t => {
-    const own = (name: string) => join(folder, name)
-    const resource = await startResource(t, 'own-api.ts', {
-      'examples/clients.json': resolve('examples/clients.json'),
-      'sqlite:data/own-api.db': `sqlite:${own('own-api.db')}`,
-      'opsPort: 0,': `opsPort: 0, auditFile: '${own('own-api.jsonl')}',`,
-    })
+    const resource = await startResource(t, 'own-api.ts')
     const alice = await resource('alice')
     const token = await alice.token()
     t.match(await alice.get('/notes', token), { status: 200, text: 'notes of alice\n' })
@@ -177,7 +218,7 @@ t.test(
     t.match(await alice.get('/notes', weaker), { status: 401, body: { reason: 'binding_too_weak' } })
   },
 )
-for (const name of ['express.ts', 'koa.ts', 'hono.ts', 'nest-fastify.ts', 'https.ts'])
+for (const name of ['bound.ts', 'express.ts', 'koa.ts', 'hono.ts', 'nest-fastify.ts', 'https.ts'])
   t.test(`${name} accepts a token with its certificate alone, and requires its scope`, async t => {
     const resource = await startResource(t, name)
     const issuer = await connect(t, port, 'alice')
@@ -200,28 +241,90 @@ for (const name of ['express.ts', 'koa.ts', 'hono.ts', 'nest-fastify.ts', 'https
     )
   })
 
-t.test('websocket.ts accepts the upgrade request of its certificate alone', async t => {
-  const resource = await startResource(t, 'websocket.ts')
+t.test(
+  'websocket.ts accepts the upgrade request of its certificate alone, and its plain version that of everyone',
+  async t => {
+    const token = await (await connect(t, port, 'alice')).token({ token_binding: 'certificate' })
+    for (const name of ['websocket.ts', 'plain/websocket.ts']) {
+      const resource = await startResource(t, name)
+      const { remotePort } = (await resource('alice')).socket
+      const open = (who: string, token: string) => {
+        const identity = { cert: pem(`${who}.crt`), key: pem(`${who}.key`), ca: pem('ca.crt') }
+        const headers = { authorization: `Bearer ${token}` }
+        const socket = new WebSocket(`wss://localhost:${remotePort}/`, { ...identity, headers })
+        t.teardown(() => socket.terminate())
+        return socket
+      }
+      for (const who of name === 'websocket.ts' ? ['alice'] : ['alice', 'bob']) {
+        const peer = open(who, token)
+        await once(peer, 'open')
+        peer.send('hello')
+        const [answer] = (await once(peer, 'message')) as [Buffer]
+        t.equal(answer.toString(), 'alice: hello', `${name}, as ${who}`)
+      }
+      const refused = name === 'websocket.ts' ? open('bob', token) : open('alice', `${token.slice(0, -8)}AAAAAAAA`)
+      const [error] = (await once(refused, 'error')) as [Error]
+      t.match(error.message, /401/)
+    }
+  },
+)
+
+t.test('verifiers/jose.ts accepts a token of level certificate with its certificate alone', async t => {
+  const resource = await startResource(t, 'verifiers/jose.ts')
   const token = await (await connect(t, port, 'alice')).token({ token_binding: 'certificate' })
-  const { remotePort } = (await resource('alice')).socket
-  const open = (who: string) =>
-    new WebSocket(`wss://localhost:${remotePort}/`, {
-      ...{ cert: pem(`${who}.crt`), key: pem(`${who}.key`), ca: pem('ca.crt') },
-      headers: { authorization: `Bearer ${token}` },
-    })
-  const alice = open('alice')
-  t.teardown(() => alice.terminate())
-  await once(alice, 'open')
-  alice.send('hello')
-  const [answer] = (await once(alice, 'message')) as [Buffer]
-  t.equal(answer.toString(), 'alice: hello')
-  const [error] = (await once(open('bob'), 'error')) as [Error]
-  t.match(error.message, /401/)
+  t.match(await (await resource('alice')).get('/notes', token), { status: 200, text: 'notes of alice\n' })
+  t.match(await (await resource('bob')).get('/notes', token), { status: 401 })
 })
 
+for (const name of ['plain-bearer.ts', 'express.ts', 'koa.ts', 'hono.ts', 'nest-fastify.ts', 'https.ts'])
+  t.test(`the plain version of ${name} accepts a token from everyone, and requires its signature`, async t => {
+    const resource = await startResource(t, name === 'plain-bearer.ts' ? name : `plain/${name}`)
+    const token = await (await connect(t, port, 'alice')).token({ scope: 'notes:read' })
+    for (const who of ['alice', 'bob', null])
+      t.match(await (await resource(who)).get('/notes', token), { status: 200, text: 'notes of alice\n' }, `${who}`)
+    t.match(await (await resource('alice')).get('/notes', `${token.slice(0, -8)}AAAAAAAA`), { status: 401 })
+    t.match(await (await resource('alice')).get('/notes'), { status: 401 })
+    const plain = readFileSync(join('examples/plain', name === 'plain-bearer.ts' ? 'https.ts' : name), 'utf8')
+    if (!plain.includes('notes:write')) return
+    const post = async (token: string) => (await resource('bob')).call('/notes', { method: 'POST', token })
+    t.match(await post(token), { status: 403 })
+    t.match(await post(await (await connect(t, port, 'alice')).token()), { text: 'written by alice\n' })
+  })
+
+for (const name of ['undici.ts', 'axios.ts', 'got.ts', 'oauth4webapi.ts', 'openid-client.ts'])
+  t.test(`clients/${name} gets and uses tokens with its own certificate alone`, async t => {
+    const ended = await runClient(`clients/${name}`)
+    t.match(ended, { code: 0, stdout: /^level certificate.*: 200 200 200 200\nlevel connection.*: 200 200 200 200\n$/ })
+    t.match(await runThief(`clients/${name}`), { code: 1, stdout: '' })
+  })
+
 t.test('the tests of an app pass', async t => {
-  const runTests = (path: string) =>
-    run(process.execPath, ['--conditions=tlsbound-source', '--test', path], process.cwd())
   for (const name of ['plain-bearer.test.ts', 'bound.test.ts'])
-    t.match(await runTests(`examples/${name}`), { code: 0, stdout: /pass 1\n/ }, name)
+    t.match(await run(process.execPath, ['--test', `examples/${name}`], folder), { code: 0, stdout: /pass 1\n/ }, name)
+  const changed = place('bound.test.ts', { "server.connect('bob')": "server.connect('alice')" })
+  const failed = await run(process.execPath, ['--test', '--test-force-exit', changed], folder)
+  t.match(failed, { code: 1, stdout: /fail 1\n/ }, 'control')
 })
+
+/** Maps the path of each example in TypeScript to the packages in the last column of its row. */
+function readPackages(page: string): Map<string, readonly string[]> {
+  const packages = new Map<string, readonly string[]>()
+  for (const table of page.split(/\n\n/).filter(text => text.startsWith('| file |'))) {
+    const [header = '', , ...rows] = table.trimEnd().split('\n')
+    for (const row of rows) {
+      const cells = row.split(' | ')
+      const last = header.endsWith('| packages |') ? (cells.at(-1) ?? '') : ''
+      const names = [...last.matchAll(/`([^`]+)`/g)].map(([, name]) => name as string)
+      for (const [, file] of (cells[0] ?? '').matchAll(/\]\(([^)]+\.ts)\)/g)) packages.set(file as string, names)
+    }
+  }
+  return packages
+}
+
+/** The packages that a source imports, except those of Node and tlsbound. */
+function importedPackages(source: string): string[] {
+  const specifiers = [...source.matchAll(/^(?:import .*|\} )?from '([^']+)'|^import '([^']+)'/gm)]
+  return specifiers
+    .map(([, named, bare]) => /^(@[^/]+\/)?[^/]+/.exec(named ?? bare ?? '')?.[0] ?? '')
+    .filter(name => !name.startsWith('node:') && name !== 'tlsbound')
+}

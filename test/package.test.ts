@@ -1,20 +1,10 @@
 // The package as users install it: packed from a copy of this tree, installed with npm into folders outside of it, and used.
-import { spawnSync } from 'node:child_process'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join, relative, resolve } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 import t from 'tap'
-import { type Ended, findFreePort, run } from './helpers/process/process.ts'
+import { copyTree, installInto, type Manifest, manifest, npm, pack } from './helpers/process/package.ts'
+import { findFreePort, run } from './helpers/process/process.ts'
 
 t.setTimeout(900_000) // npm, tsc and esbuild, each in a process of its own
 
@@ -23,21 +13,10 @@ t.teardown(() => rmSync(root, { recursive: true, force: true }))
 const bin = (name: string) => resolve('node_modules/.bin', name)
 const entries = ['tlsbound', 'tlsbound/client', 'tlsbound/server', 'tlsbound/store-contract', 'tlsbound/testing']
 
-interface Manifest {
-  readonly version: string
-  readonly engines: { readonly node: string }
-  readonly scripts: Readonly<Record<string, string>>
-  readonly exports: Readonly<Record<string, object>>
-  readonly bin: Readonly<Record<string, string>>
-  readonly dependencies: Readonly<Record<string, string>>
-  readonly peerDependencies: Readonly<Record<string, string>>
-  readonly devDependencies: Readonly<Record<string, string>>
-}
-const manifest: Manifest = JSON.parse(readFileSync('package.json', 'utf8'))
-
-const repository = copyTree()
-const tarball = await pack()
-const app = await installInto('app', `file:${tarball.path}`)
+const repository = copyTree(join(root, 'repository'))
+const tarball = await pack(repository.path, root)
+const app = join(root, 'app')
+await installInto(app, `file:${tarball.path}`, ['fastify', '@types/node'])
 
 t.test('contains what it needs and what its README refers to, and nothing else', async t => {
   const published: Manifest & { workspaces?: unknown } = JSON.parse(
@@ -207,7 +186,8 @@ t.test('is bundled by esbuild for Node, in both module formats', async t => {
 })
 
 t.test('builds dist/ when it is installed from a git repository', async t => {
-  const folder = await installInto('from-git', `git+file://${repository.path}#${repository.commit}`)
+  const folder = join(root, 'from-git')
+  await installInto(folder, `git+file://${repository.path}#${repository.commit}`, ['fastify', '@types/node'])
   t.ok(existsSync(join(folder, 'node_modules/tlsbound/dist/index.js')))
   t.notOk(existsSync(join(folder, 'node_modules/tlsbound-runtime')), 'no Node')
   t.notOk(existsSync(join(folder, 'node_modules/typescript')), 'nor anything that only contributors need')
@@ -241,72 +221,6 @@ t.test('names the required version on an older Node, in each entry point', async
     })
   }
 })
-
-/** A git repository with the current files of this tree. */
-function copyTree(): { readonly path: string; readonly commit: string } {
-  const copy = join(root, 'repository')
-  const left = /^(node_modules|dist|data|run|reports|\.git|\.tap|\.stryker-tmp|bench\/results)$/
-  cpSync('.', copy, { recursive: true, filter: path => !left.test(relative('.', path)) })
-  const git = (...args: string[]): string => {
-    const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.com', '-c', 'commit.gpgsign=false']
-    const { status, stdout, stderr } = spawnSync('git', [...identity, ...args], { cwd: copy, encoding: 'utf8' })
-    if (status !== 0) throw new Error(`git ${args[0]} failed: ${stderr}`)
-    return stdout.trim()
-  }
-  git('init', '-q')
-  git('add', '-A')
-  git('commit', '-q', '-m', 'unchanged')
-  return { path: copy, commit: git('rev-parse', 'HEAD') }
-}
-
-/** Packs a second copy, since packing writes dist/. The build uses the packages of this tree. */
-async function pack(): Promise<{ readonly path: string; readonly files: readonly string[] }> {
-  const copy = join(root, 'packed')
-  cpSync(repository.path, copy, { recursive: true })
-  symlinkSync(resolve('node_modules'), join(copy, 'node_modules'))
-  const { code, stdout, stderr } = await npm(['pack', '--json', '--pack-destination', root], copy)
-  if (code !== 0) throw new Error(`npm pack failed: ${stderr}`)
-  const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [
-    { filename: string; files: { path: string }[] },
-  ]
-  return { path: join(root, filename), files: files.map(({ path }) => path) }
-}
-
-/**
- * Installs the package into an empty folder, with the versions of this lockfile, so that npm finds them in its cache and asks
- * the registry only for the others.
- */
-async function installInto(name: string, source: string): Promise<string> {
-  const folder = join(root, name)
-  mkdirSync(folder)
-  const { fastify = '', '@types/node': types = '' } = manifest.devDependencies
-  const dependencies = { '@types/node': types, fastify, tlsbound: source }
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, private: true, dependencies }))
-  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, object> }
-  const { '': _, 'tools/runtime': __, 'node_modules/tlsbound-runtime': ___, ...packages } = lock.packages
-  // Without a package.json, npm would prepare a git repository twice: for its manifest, and for its files.
-  const { version, dependencies: needed, peerDependencies, bin } = manifest
-  const tlsbound = { version, resolved: source, dependencies: needed, peerDependencies, bin }
-  const all = { '': { name, dependencies }, 'node_modules/tlsbound': tlsbound, ...packages }
-  const file = { name, lockfileVersion: 3, requires: true, packages: all }
-  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(file))
-  const { code, stdout, stderr } = await npm(['install', '--prefer-offline', '--no-audit', '--no-fund'], folder)
-  if (code !== 0) throw new Error(`npm install failed: ${stdout}${stderr}`)
-  return folder
-}
-
-/** Runs npm as a user would: without the environment that `npm test` passes to its children. */
-function npm(args: readonly string[], cwd: string): Promise<Ended> {
-  const env = Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_OPTIONS$|^TAP/i.test(name))
-  return new Promise(done => {
-    const { status, stdout, stderr } = spawnSync('npm', [...args], {
-      cwd,
-      encoding: 'utf8',
-      env: Object.fromEntries(env),
-    })
-    done({ code: status ?? 'killed', stdout, stderr })
-  })
-}
 
 /** Versions of Node on this machine that are too old for the package. If there is none, npm installs one. */
 async function findOlderNodes(): Promise<string[]> {

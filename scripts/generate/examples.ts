@@ -8,6 +8,12 @@ const steps: Readonly<Record<string, readonly string[]>> = {
   'bound.ts': ['proof.ts', 'own-issuer.ts'],
   'client-token.ts': ['client-refresh.ts', 'client-exchange.ts'],
   'plain-bearer.test.ts': ['bound.test.ts'],
+  ...Object.fromEntries(
+    ['express.ts', 'koa.ts', 'hono.ts', 'nest-fastify.ts', 'https.ts', 'websocket.ts'].map(name => [
+      `plain/${name}`,
+      [name],
+    ]),
+  ),
 }
 
 export function generate(): Files {

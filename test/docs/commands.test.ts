@@ -1,5 +1,6 @@
 // Runs the commands of the tutorial and the how-to pages, and compares their output. service.test.ts covers the pages of an
-// installed service. Needs the Debian packages curl, git, golang-go, jq, openssl and python3.
+// installed service. Needs the Debian packages curl, git, golang-go, jq, openssl and python3; for the page about other libraries
+// also python3-requests and golang-golang-x-oauth2-dev.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,11 +1,12 @@
 // The environment in which the commands of each page of the documentation run: what the page expects its reader to have.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
 import { type DemoPki, makeDemoPki } from '../../../src/pki/demo.ts'
 import { makeIssuer } from '../tokens/outside-issuer.ts'
+import { readExample } from './example.ts'
 import type { PageOptions, Setup } from './page.ts'
 import { type Environment, findFreePort, startTlsbound } from './process.ts'
 import { makeRepository } from './repository.ts'
@@ -132,6 +133,18 @@ export const setups: Readonly<Record<string, Setup>> = {
     },
     { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2', TLSBOUND_UNSAFE_TOKEN_COOKIE: 'on' },
   ),
+  'how-to/use-other-libraries': async t => {
+    const place = await demo(({ folder, env }) => {
+      install(folder, 'undici')
+      for (const name of ['undici.ts', 'python-requests.py', 'go/main.go']) {
+        const path = join(folder, 'examples/clients', name)
+        mkdirSync(dirname(path), { recursive: true })
+        writeFileSync(path, readExample(`clients/${name}`, Number(env.TLSBOUND_PORT)))
+      }
+    })(t)
+    // Not the first python3 of PATH, which may be one without the Debian packages.
+    return { ...place, prelude: `${commands}\npython3() { /usr/bin/python3 "$@"; }\n` }
+  },
   'how-to/run-the-sidecar': demo(),
   'how-to/exchange-tokens': certificates(async ({ folder, env }) => {
     const issuer = await makeIssuer()
