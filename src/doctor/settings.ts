@@ -10,8 +10,13 @@ export function checkSettings(
   try {
     const settings = readSettings(env, otherVariables)
     const given = Object.values(settingsTable).filter(({ name }) => env[name] !== undefined && env[name] !== '')
-    const mode = settings.demo ? 'no certificate is given, so this is the demo' : `the issuer is ${settings.issuer}`
-    return { settings, findings: [good(`${given.length} of ${Object.keys(settingsTable).length} are given; ${mode}`)] }
+    const mode = settings.demo
+      ? 'no certificate is configured, so this is the demo'
+      : `the issuer is ${settings.issuer}`
+    return {
+      settings,
+      findings: [good(`${given.length} of ${Object.keys(settingsTable).length} settings are set; ${mode}`)],
+    }
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
     return { findings: error.problems.map(problem => failure(problem)) }
