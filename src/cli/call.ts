@@ -14,13 +14,13 @@ import { issuer, readTokenOptions, tokenOptions } from './token-options.ts'
 export const command: Command = {
   usage: ['URL [OPTIONS]'],
   description: [
-    'Sends one request with a token that is requested on the same connection, with the options of curl. The answer is written to stdout while it arrives. Redirects are not followed.',
+    'Sends one request with a token that is requested on the same connection, with the options of curl. The response is written to stdout as it arrives. Redirects are not followed.',
   ],
   positionals: { value: 'URL' },
   options: [
     ...requestOptions,
     { name: 'include', short: 'i', help: 'Writes the status line and the headers before the body' },
-    { name: 'output', short: 'o', value: 'FILE', fallback: 'stdout', help: 'Where the answer is written' },
+    { name: 'output', short: 'o', value: 'FILE', fallback: 'stdout', help: 'The file for the response' },
     {
       name: 'verbose',
       short: 'v',
@@ -38,7 +38,7 @@ export const command: Command = {
   ],
   async run(values, [word, ...others]) {
     const url = word === undefined || others.length > 0 ? undefined : readUrl(word)
-    if (url === undefined) throw new UsageError('give one address, such as https://localhost:8443/api/notes')
+    if (url === undefined) throw new UsageError('expected one https URL, such as https://localhost:8443/api/notes')
     const request = await readCallRequest(values)
     const given = { issuer: createOptionReader(values, process.env)(issuer), ...readTokenOptions(values) }
     const { files, clientId } = requireIdentity(values)

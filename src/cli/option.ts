@@ -19,7 +19,7 @@ export function choiceOption<const T extends string>(
   return { ...option, choices, form: oneOf(...choices) }
 }
 
-export const anyText: Form<string> = { words: 'a text', read: text => text }
+export const anyText: Form<string> = { words: 'text', read: text => text }
 
 export const jsonOption: Option = { name: 'json', help: 'Writes the result as JSON' }
 

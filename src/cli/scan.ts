@@ -34,7 +34,7 @@ export const command: Command = {
     ...identityOptions,
   ],
   groupNotes: identityNotes,
-  failure: 'a token was found, or something could not be read',
+  failure: 'a token was found, or a file or object could not be read',
   examples: ['tlsbound scan .', 'tlsbound scan --git', 'tlsbound scan . --report https://localhost:8443'],
   async run(values, paths) {
     if (paths.length === 0 && values.git !== true)

@@ -68,6 +68,6 @@ export const issuer: ValueOption<string> = { ...tokenIssuer, fallback: 'the upst
 
 export const sidecarOptions: readonly Option[] = [
   ...[upstream, listen, socketMode, authorization, timeout],
-  { name: 'json', help: 'Writes the address it listens on as JSON' },
+  { name: 'json', help: 'Writes the listen address as JSON' },
   issuer,
 ]

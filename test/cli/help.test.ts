@@ -43,7 +43,7 @@ t.test('exits with 2 for wrong usage, with one line and a reference to help on s
     [['certs', '--key-type', 'dsa'], '--key-type must be ec or rsa', 'certs '],
     [['clients', 'disabel', 'x'], 'there is no action disabel; did you mean disable?', 'clients '],
     [['keys'], 'an action is missing, expected: list, rotate', 'keys '],
-    [['completion', 'tcsh'], 'give one shell: bash, zsh, fish', 'completion '],
+    [['completion', 'tcsh'], 'expected one shell: bash, zsh, fish', 'completion '],
   ]
   for (const [args, message, command] of wrong) {
     const expected = { code: 2, stdout: '', stderr: `tlsbound: ${message}\nsee tlsbound ${command}--help\n` }

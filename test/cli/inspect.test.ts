@@ -61,7 +61,7 @@ t.test('explains a token from stdin completely, and accepts a connection with it
     /\n {2}exp +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +expires in \d minutes\n/,
     new RegExp(`\n  cnf x5t#S256 +${certificateOf('alice').thumbprint} .*: that of certs/alice\\.crt\n`),
     /\nLevel certificate: /,
-    new RegExp(`\nThe signature is valid, by a key of ${origin}/oauth/jwks\\.\n`),
+    new RegExp(`\nThe signature is valid: verified with a key of ${origin}/oauth/jwks\\.\n`),
     /\nA new connection with certs\/alice\.crt would be accepted, /,
     /\nNot verified:\n- .*revoked/,
   ])

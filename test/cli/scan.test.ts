@@ -87,7 +87,7 @@ t.test('finds tokens in files by file, line and column, and nothing else', async
   t.equal(lines.length, 4)
   t.equal(
     lines[0],
-    `${folder}/a/.env:2:7: refresh token tlsbound_rt_…, SHA-256 ${hashOpaqueToken(refresh).slice(0, 16)}…: worthless without the key of the certificate of its client, which only its issuer knows`,
+    `${folder}/a/.env:2:7: refresh token tlsbound_rt_…, SHA-256 ${hashOpaqueToken(refresh).slice(0, 16)}…: worthless without the private key of its client, which only the issuer can identify`,
   )
   t.match(lines[1], /b\/binary\.bin:\d+:1: opaque access token tlsbound_at_…/)
   t.match(
@@ -96,7 +96,7 @@ t.test('finds tokens in files by file, line and column, and nothing else', async
   )
   t.match(
     lines[3],
-    /c\.log:1:26: signed access token eyJ…, .*: worthless without the key of the certificate [\w-]{43}$/,
+    /c\.log:1:26: signed access token eyJ…, .*: worthless without the private key of the certificate [\w-]{43}$/,
   )
   t.match(stderr, /^4 tokens in 4 places; searched 5 files\.\n$/)
 
@@ -115,7 +115,7 @@ t.test('finds tokens in files by file, line and column, and nothing else', async
       ...{ path: `${folder}/c.log`, line: 1, column: 26, token_binding: 'certificate', jti: String },
       hash: hashOpaqueToken(bound),
       leaked_certificate: { subject: 'CN=alice', thumbprint: String },
-      remark: /^its key has leaked with it: certificate CN=alice, /,
+      remark: /^the private key of its certificate was found too: CN=alice, /,
     },
   ])
 })

@@ -272,7 +272,7 @@ t.test('finds in a clone what it brings, and in one that borrows also what its l
   t.same(await expectAll(t, join(beside, 'twice'), all), [], 'from a lender that borrows itself')
   rmSync(join(beside, 'shared'), { recursive: true })
   const { problems } = await scanRepository(t, join(beside, 'twice'))
-  t.match(problems, [/the folder of objects .*shared\/objects cannot be read/], 'a lender that is gone')
+  t.match(problems, [/the object folder .*shared\/objects cannot be read/], 'a lender that is gone')
 })
 
 t.test('a shallow clone is what it is; what a partial one lacks is missing, and is not fetched', async t => {
@@ -290,6 +290,6 @@ t.test('a shallow clone is what it is; what a partial one lacks is missing, and 
   const url = `file://${folder}`
   git('clone', '-q', '--filter=blob:none', '--no-checkout', url, join(beside, 'partial'))
   const partial = await scanRepository(t, join(beside, 'partial'))
-  t.match(partial, { tokens: [message], problems: [/3 objects of its history are missing, .* partial clone/] })
+  t.match(partial, { tokens: [message], problems: [/objects missing in the history: 3, .* partial clone/] })
   t.match(await scanRepository(t, folder), { problems: [] }, 'control: the whole lacks nothing')
 })
