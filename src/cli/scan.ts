@@ -70,7 +70,7 @@ interface Receiver {
 /** Prepares the report, so that errors appear before the scan. @throws UsageError */
 function readReceiver(values: Values): Receiver | undefined {
   if (values.report === undefined) return undefined
-  const url = httpsUrl.read(String(values.report))
+  const url = httpsUrl.parse(String(values.report))
   if (url === undefined)
     throw new UsageError('--report must be the address of a server, such as https://localhost:8443')
   return { url, identity: requireIdentity(values) }

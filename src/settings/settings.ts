@@ -1,4 +1,4 @@
-// Every setting: name, form, default, meaning. readSettings and checkSettings are pure; all problems are reported at once.
+// Every setting: name, form, default, meaning. parseSettings and checkSettings are pure; all problems are reported at once.
 // docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
 import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
@@ -91,7 +91,7 @@ export class SettingsError extends TypeError {
  * contains it: client commands have variables of their own.
  * @throws SettingsError
  */
-export function readSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = []): Settings {
+export function parseSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = []): Settings {
   const problems: string[] = []
   const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...otherVariables])
   for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(describeUnknown(name, [...names]))
@@ -99,7 +99,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
   const entries = Object.entries(settingsTable).map(([key, { name, form, fallback }]) => {
     const text = env[name]
     if (text === undefined || text === '') return [key, fallback]
-    const value = form.read(text)
+    const value = form.parse(text)
     if (value === undefined) problems.push(`${name} must be ${form.words}${describeWrongText(text, form)}`)
     return [key, value]
   })
@@ -125,7 +125,7 @@ export function checkSettings(input: SettingsInput, problems: string[]): Setting
     if (value === undefined) return [key, fallback]
     // The text by which the environment would give this value: a wrong type has none that yields it again.
     const text = value === true ? 'on' : value === false ? 'off' : typeof value === 'object' ? '' : String(value)
-    if (text !== '' && form.read(text) === value) return [key, value]
+    if (text !== '' && form.parse(text) === value) return [key, value]
     const words = typeof fallback === 'boolean' ? 'true or false' : form.words
     problems.push(`${nameOf(key)} must be ${words}${describeWrong(value, form)}`)
     return [key, fallback]

@@ -138,7 +138,8 @@ function createAssessor({ authorities, lists }: Trust, now: number | undefined) 
 
 function findOwnProblem(authority: Authority, now: number | undefined): string | undefined {
   const { subjectText: name, notBefore, notAfter, purposes } = authority
-  if (now !== undefined && notAfter <= now) return `the certificate of ${name} expired on ${dateOf(notAfter)}; replace it`
+  if (now !== undefined && notAfter <= now)
+    return `the certificate of ${name} expired on ${dateOf(notAfter)}; replace it`
   if (now !== undefined && notBefore > now)
     return `the certificate of ${name} is not valid before ${dateOf(notBefore)}; compare the clocks`
   if (purposes?.includes(clientAuth) === false)

@@ -8,7 +8,7 @@ import { readLabOptions } from '../../src/cli/lab/options.ts'
 import { command } from '../../src/cli/lab.ts'
 import { clientVariables } from '../../src/cli/variables.ts'
 import type { DemoPki } from '../../src/pki/demo.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { issueCertificate, startTestServer } from '../../src/testing/server.ts'
 import { foreignSecret, startForeignServer } from '../helpers/lab/foreign-server.ts'
 import { type Environment, runTlsbound } from '../helpers/process/process.ts'
@@ -140,6 +140,6 @@ t.test('each option has a variable, which a server accepts in its environment', 
   t.equal(variables.length, command.options.length - 2, 'all but --list and --explain')
   t.ok(variables.every(([, variable = '']) => clientVariables.includes(variable)))
   const server = Object.fromEntries(variables.map(([, variable]) => [variable, 'x']))
-  t.doesNotThrow(() => readSettings(server, clientVariables))
-  t.throws(() => readSettings({ TLSBOUND_LAB_NONSENSE: 'x' }, clientVariables), /NONSENSE is not a setting/, 'control')
+  t.doesNotThrow(() => parseSettings(server, clientVariables))
+  t.throws(() => parseSettings({ TLSBOUND_LAB_NONSENSE: 'x' }, clientVariables), /NONSENSE is not a setting/, 'control')
 })

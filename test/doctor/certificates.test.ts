@@ -9,7 +9,7 @@ import { checkTlsContext, checkTrust } from '../../src/doctor/trust.ts'
 import { type CertificateOrder, type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 import { issueCrl } from '../../src/pki/crl.ts'
 import { readClientsFile, readOwnCertificate, readTlsFiles, readTrustFiles } from '../../src/process/files.ts'
-import { readSettings, type Settings } from '../../src/settings/settings.ts'
+import { parseSettings, type Settings } from '../../src/settings/settings.ts'
 import { linesOf } from '../helpers/process/findings.ts'
 import { register } from '../helpers/tokens/grants.ts'
 
@@ -40,7 +40,7 @@ function prepare(t: Test, server = issue(), chain: readonly Identity[] = [upper]
   put('server.key', server.key)
   put('ca.crt', pem(root, upper))
   const settings: Settings = {
-    ...readSettings({}),
+    ...parseSettings({}),
     tlsCertFile: path('server.crt'),
     tlsKeyFile: path('server.key'),
     tlsClientCaFile: path('ca.crt'),

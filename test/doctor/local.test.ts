@@ -14,10 +14,10 @@ import { checkOpsToken } from '../../src/doctor/ops-token.ts'
 import { checkPorts } from '../../src/doctor/ports.ts'
 import { checkSettings } from '../../src/doctor/settings.ts'
 import { ensureOpsToken } from '../../src/process/files.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { linesOf } from '../helpers/process/findings.ts'
 
-const settings = readSettings({})
+const settings = parseSettings({})
 const now = Date.now()
 
 t.test('reports each unknown or invalid setting, with the most similar name', t => {

@@ -15,7 +15,7 @@ import { checkTrustedIssuers } from '../../src/doctor/trusted-issuers.ts'
 import { checkWebhooks } from '../../src/doctor/webhooks.ts'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { ensureKeysFile, readKeysFile, rotateKeysFile } from '../../src/process/signing-keys.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { linesOf } from '../helpers/process/findings.ts'
@@ -26,7 +26,7 @@ import { makeReporter, publicKeys } from '../helpers/tokens/leaks.ts'
 import { makeIssuer, trust } from '../helpers/tokens/outside-issuer.ts'
 
 t.setTimeout(120_000)
-const settings = readSettings({})
+const settings = parseSettings({})
 
 /** Starts an HTTPS server that returns documents by path. */
 async function serveDocuments(t: Test, documents: Readonly<Record<string, string>>) {
