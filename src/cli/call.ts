@@ -3,6 +3,7 @@
 import type { Dispatcher } from 'undici'
 import { type Client, createClient, readIdentityFiles } from '../client/client.ts'
 import { guarded } from '../core/guard.ts'
+import { parseHttpsUrl } from '../core/https-url.ts'
 import { describeStatus, describeTransport, writeAnswer } from './call-answer.ts'
 import { readCallRequest, requestOptions } from './call-request.ts'
 import { type Command, UsageError } from './command.ts'
@@ -37,7 +38,7 @@ export const command: Command = {
     `tlsbound call https://localhost:8443/api/notes --json '{"text":"hello"}'`,
   ],
   async run(values, [word, ...others]) {
-    const url = word === undefined || others.length > 0 ? undefined : readUrl(word)
+    const url = others.length > 0 ? undefined : parseHttpsUrl(word)
     if (url === undefined) throw new UsageError('expected one https URL, such as https://localhost:8443/api/notes')
     const request = await readCallRequest(values)
     const given = { issuer: createOptionReader(values, process.env)(issuer), ...readTokenOptions(values) }
@@ -64,11 +65,6 @@ export const command: Command = {
       await client.close()
     }
   },
-}
-
-function readUrl(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  return url?.protocol === 'https:' && url.username === '' && url.password === '' ? url : undefined
 }
 
 const pollInterval = 50

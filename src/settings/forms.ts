@@ -1,5 +1,6 @@
 // The forms of a setting's value: a description, a parser, and whether an invalid value may be shown.
 import { isIP } from 'node:net'
+import { parseHttpsUrl } from '../core/https-url.ts'
 
 export interface Form<T> {
   /** Completes "NAME must be …". */
@@ -23,9 +24,9 @@ export const onOff = form<boolean>('on or off', text => (text === 'on' ? true : 
 
 /** An identifier by RFC 8414 §2 and RFC 9728 §2, in its normalized spelling. */
 export const httpsUrl = form('an https address without query, in its normal spelling', text => {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const plain = url?.protocol === 'https:' && url.search === '' && url.hash === '' && url.username === ''
-  return plain && (url.href === text || url.href === `${text}/`) ? text : undefined
+  const url = parseHttpsUrl(text)
+  const isNormal = url?.search === '' && url.hash === '' && (url.href === text || url.href === `${text}/`)
+  return isNormal ? text : undefined
 })
 
 export const storeUrl: Form<string> = {

@@ -161,8 +161,8 @@ t.test('reports wrong usage before any scenario runs', async t => {
   const wrong: readonly (readonly [RegExp, Values, string[]])[] = [
     [/URL of the server is missing/, { pki }, []],
     [/unexpected argument .*; expected one server/, { pki }, [url, url]],
-    [/is not an https URL/, { pki }, ['http://localhost']],
-    [/is not an https URL/, { pki }, ['nonsense']],
+    [/expected an https URL/, { pki }, ['http://localhost']],
+    [/expected an https URL/, { pki }, ['nonsense']],
     [/--pki FOLDER \(TLSBOUND_LAB_PKI\) is missing/, {}, [url]],
     [/no scenario other-conection; did you mean other-connection\?/, { explain: 'other-conection' }, []],
     [/no scenario nonsense/, { pki, only: 'relay,nonsense' }, [url]],
