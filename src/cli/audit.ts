@@ -14,13 +14,13 @@ export const command: Command = {
   usage: ['verify FILE... [OPTIONS]'],
   description: [
     'Verifies the security events that a server wrote with TLSBOUND_AUDIT_FILE, in each of their formats. Every line contains the hash of the line before it. A line that was changed, removed, inserted or moved is therefore found.',
-    'Give the files in the order in which they were written; - means stdin. The command ends with the hash that the next line will refer to. Store that hash elsewhere: a file alone cannot show that its end was cut off, or that all of it was rewritten.',
+    'Pass the files in the order in which they were written; - means stdin. The last line is the hash that the next line will refer to. Store that hash elsewhere: a file alone cannot show that its end was cut off, or that all of it was rewritten.',
   ],
   actions: [{ name: 'verify', positionals: ['FILE...'], help: 'Verifies the files' }],
   positionals: { value: 'FILE' },
   options: [
     { name: 'after', value: 'HASH', help: 'The hash that the first line must refer to' },
-    { name: 'expect', value: 'HASH', help: 'A hash that was the end before; the line it belongs to must still exist' },
+    { name: 'expect', value: 'HASH', help: 'A hash that an earlier verification printed; its line must still exist' },
     jsonOption,
   ],
   failure: 'an event is missing or was changed, or a file cannot be read',
@@ -44,7 +44,7 @@ export const command: Command = {
     if (unshown > 0) lines.push(`and ${unshown} more`)
     lines.push(
       verdict.problems === 0
-        ? `good: ${verdict.events} events`
+        ? `valid: ${verdict.events} events`
         : `${verdict.problems} ${verdict.problems === 1 ? 'problem' : 'problems'}`,
     )
     lines.push(`the next line refers to ${verdict.end}`)

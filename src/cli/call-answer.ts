@@ -33,7 +33,7 @@ export function describeStatus(status: number): string {
 /** Describes connection, bindings, token and retries, one per line. Contains thumbprints, and never the token. */
 export function describeTransport({ connections, binding: level, counts }: ClientState, now: number): string[] {
   const connection = connections.at(-1)
-  if (connection === undefined) return ['the connection has ended already']
+  if (connection === undefined) return ['the connection is already closed']
   const { tls, cipher, protocol, certificate, bindings, token } = connection
   return [
     `${tls}, ${cipher}, ${protocol}`,

@@ -30,7 +30,7 @@ export const requestOptions: readonly Option[] = [
     name: 'json',
     value: 'DATA',
     multiple: true,
-    help: 'The same, sent as application/json, which is also the accepted type of the answer',
+    help: 'The same, sent as application/json, which is also the accepted type of the response',
   },
 ]
 

@@ -3,6 +3,7 @@
 import type { Dispatcher } from 'undici'
 import { type Client, createClient, readIdentityFiles } from '../client/client.ts'
 import { guarded } from '../core/guard.ts'
+import { parseHttpsUrl } from '../core/https-url.ts'
 import { describeStatus, describeTransport, writeAnswer } from './call-answer.ts'
 import { readCallRequest, requestOptions } from './call-request.ts'
 import { type Command, UsageError } from './command.ts'
@@ -14,13 +15,13 @@ import { issuer, readTokenOptions, tokenOptions } from './token-options.ts'
 export const command: Command = {
   usage: ['URL [OPTIONS]'],
   description: [
-    'Sends one request with a token that is requested on the same connection, with the options of curl. The answer is written to stdout while it arrives. Redirects are not followed.',
+    'Sends one request with a token that is requested on the same connection, with the options of curl. The response is written to stdout as it arrives. Redirects are not followed.',
   ],
   positionals: { value: 'URL' },
   options: [
     ...requestOptions,
     { name: 'include', short: 'i', help: 'Writes the status line and the headers before the body' },
-    { name: 'output', short: 'o', value: 'FILE', fallback: 'stdout', help: 'Where the answer is written' },
+    { name: 'output', short: 'o', value: 'FILE', fallback: 'stdout', help: 'The file for the response' },
     {
       name: 'verbose',
       short: 'v',
@@ -37,8 +38,8 @@ export const command: Command = {
     `tlsbound call https://localhost:8443/api/notes --json '{"text":"hello"}'`,
   ],
   async run(values, [word, ...others]) {
-    const url = word === undefined || others.length > 0 ? undefined : readUrl(word)
-    if (url === undefined) throw new UsageError('give one address, such as https://localhost:8443/api/notes')
+    const url = others.length > 0 ? undefined : parseHttpsUrl(word)
+    if (url === undefined) throw new UsageError('expected one https URL, such as https://localhost:8443/api/notes')
     const request = await readCallRequest(values)
     const given = { issuer: createOptionReader(values, process.env)(issuer), ...readTokenOptions(values) }
     const { files, clientId } = requireIdentity(values)
@@ -64,11 +65,6 @@ export const command: Command = {
       await client.close()
     }
   },
-}
-
-function readUrl(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  return url?.protocol === 'https:' && url.username === '' && url.password === '' ? url : undefined
 }
 
 const pollInterval = 50

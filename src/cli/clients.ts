@@ -126,5 +126,5 @@ function readRegistration(file: string): { client_id: string } {
   const registration = file === '-' ? parseJsonText(readFileSync(0), 'stdin', 'object') : readJsonFile(file, 'object')
   const { client_id: id } = registration as { client_id?: unknown }
   if (typeof id === 'string' && id !== '') return registration as { client_id: string }
-  throw new FileProblem(file, { found: 'client_id is missing, this must be one registration' })
+  throw new FileProblem(file, { found: 'client_id is missing', remedy: 'the file must contain one registration' })
 }

@@ -22,7 +22,7 @@ export function createCompletion(loadCommands: () => Promise<readonly NamedComma
     ],
     async run(_, [shell, ...others]) {
       if (shell === undefined || !Object.hasOwn(shells, shell) || others.length > 0)
-        throw new UsageError(`give one shell: ${Object.keys(shells).join(', ')}`)
+        throw new UsageError(`expected one shell: ${Object.keys(shells).join(', ')}`)
       process.stdout.write(shells[shell as keyof typeof shells](await loadCommands()))
     },
   }

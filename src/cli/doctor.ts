@@ -70,7 +70,7 @@ function paintMarks(text: string): string {
 }
 
 async function examineUrl(values: Values): Promise<Checked[]> {
-  const url = httpsUrl.read(String(values.url))
+  const url = httpsUrl.parse(String(values.url))
   if (url === undefined) throw new UsageError(`--url must be ${httpsUrl.words}`)
   const { files, caFile } = findIdentity(values)
   const identity = files && readIdentityFiles(files)()

@@ -81,7 +81,7 @@ function openAccess(identity: Identity | undefined, caFile: string | undefined):
 }
 
 async function verify(token: string, from: unknown, access: Access): Promise<Signature> {
-  const known = typeof from === 'string' ? httpsUrl.read(from) : undefined
+  const known = typeof from === 'string' ? httpsUrl.parse(from) : undefined
   if (known === undefined) return { verified: false, why: 'the token names no issuer to fetch keys from' }
   return verifySignature(token, known, access)
 }

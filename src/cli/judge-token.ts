@@ -1,5 +1,5 @@
-// Whether a server would accept a token, as far as a client can tell: the same checks in the same order. Revocation and
-// the demands of a route are known only to the server.
+// Predicts whether a server would accept a token, with the checks of the server in the same order. Revocation and the
+// requirements of a route are known only to the server.
 import { endpointOf } from '../client/metadata.ts'
 import { checkClaims, levelOf } from '../core/access-token.ts'
 import { parseTokenHeader } from '../core/compact-jws.ts'

@@ -50,7 +50,7 @@ export const command: Command = {
     const rows = keys.map(({ kid, alg, nbf, exp }) => ({ kid, alg, signs: kid === signing, nbf, exp }))
     for (const { kid, alg, signs, nbf, exp } of json ? [] : rows) {
       const state = signs ? 'signs' : (nbf ?? 0) > now ? `signs from ${date(nbf)}` : 'verifies'
-      process.stdout.write(`${kid}  ${alg}  ${state}${exp === undefined ? '' : `, kept until ${date(exp)}`}\n`)
+      process.stdout.write(`${kid}  ${alg}  ${state}${exp === undefined ? '' : `, removed on ${date(exp)}`}\n`)
     }
     if (json) process.stdout.write(`${JSON.stringify(rows)}\n`)
   },

@@ -1,5 +1,6 @@
 // tlsbound lab: tests from outside whether a server rejects stolen tokens.
 import { writeFileSync } from 'node:fs'
+import { parseHttpsUrl } from '../core/https-url.ts'
 import { scenarios } from '../lab/catalog.ts'
 import type { Finding, Outcome } from '../lab/judge.ts'
 import { describeSetting, type Matrix, runMatrix, type Setting } from '../lab/matrix.ts'
@@ -82,8 +83,10 @@ function paintOutcome(text: string, outcome: Outcome | undefined): string {
 function readServer([url, ...more]: readonly string[]): URL {
   if (url === undefined) throw new UsageError('the URL of the server is missing')
   if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}; expected one server`)
-  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError(`${url} is not an https URL`)
-  return new URL(url)
+  const server = parseHttpsUrl(url)
+  if (server === undefined)
+    throw new UsageError(`expected an https URL without user information, such as https://localhost:8443`)
+  return server
 }
 
 /** Returns the chosen scenarios in the order of the catalog. */

@@ -7,7 +7,7 @@ import { createOptionReader, jsonOption, type Option, type ValueOption } from '.
 const group = 'Ops listener'
 const opsForm: Form<string> = {
   words: 'an http address of this machine, such as http://127.0.0.1:9443',
-  read: text => (/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\/?$/.test(text) ? text : undefined),
+  parse: text => (/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\/?$/.test(text) ? text : undefined),
 }
 const opsUrl: ValueOption<string> = {
   name: 'ops',

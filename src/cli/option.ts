@@ -19,7 +19,7 @@ export function choiceOption<const T extends string>(
   return { ...option, choices, form: oneOf(...choices) }
 }
 
-export const anyText: Form<string> = { words: 'a text', read: text => text }
+export const anyText: Form<string> = { words: 'text', parse: text => text }
 
 export const jsonOption: Option = { name: 'json', help: 'Writes the result as JSON' }
 
@@ -42,7 +42,7 @@ export function createOptionReader(values: Values, env: NodeJS.ProcessEnv): Read
     const option = values[name]
     const given = option ?? (variable === undefined ? undefined : env[variable] || undefined)
     if (given === undefined) return undefined
-    const value = form.read(String(given))
+    const value = form.parse(String(given))
     if (value === undefined)
       throw new UsageError(`${option === undefined ? variable : `--${name}`} must be ${form.words}`)
     return value

@@ -29,7 +29,7 @@ export const command: Command = {
   async run(values) {
     const [kind, ...others] = revocationKinds.filter(name => values[name] !== undefined)
     if (kind === undefined || others.length > 0)
-      throw new UsageError(`give exactly one of --${revocationKinds.join(', --')}`)
+      throw new UsageError(`expected exactly one of --${revocationKinds.join(', --')}`)
     const target = kind === 'all' ? { kind } : { kind, value: values[kind] }
     const answer = await openOps(values)('POST', '/admin/revocations', target)
     writeResult(values, answer, `revoked: ${kind === 'all' ? 'all tokens' : `${kind} ${values[kind]}`}`)

@@ -34,7 +34,7 @@ export const command: Command = {
     ...identityOptions,
   ],
   groupNotes: identityNotes,
-  failure: 'a token was found, or something could not be read',
+  failure: 'a token was found, or a file or object could not be read',
   examples: ['tlsbound scan .', 'tlsbound scan --git', 'tlsbound scan . --report https://localhost:8443'],
   async run(values, paths) {
     if (paths.length === 0 && values.git !== true)
@@ -70,7 +70,7 @@ interface Receiver {
 /** Prepares the report, so that errors appear before the scan. @throws UsageError */
 function readReceiver(values: Values): Receiver | undefined {
   if (values.report === undefined) return undefined
-  const url = httpsUrl.read(String(values.report))
+  const url = httpsUrl.parse(String(values.report))
   if (url === undefined)
     throw new UsageError('--report must be the address of a server, such as https://localhost:8443')
   return { url, identity: requireIdentity(values) }

@@ -1,4 +1,4 @@
-// tlsbound serve: runs the server until a signal ends it, or checks its settings and files.
+// tlsbound serve: runs the server until a signal stops it, or checks its settings and files.
 import { main } from '../process/main.ts'
 import { settingsTable } from '../settings/settings.ts'
 import { type Command, UsageError } from './command.ts'
@@ -8,7 +8,7 @@ export const command: Command = {
   usage: ['[--check [--json]]'],
   description: [
     'Runs the server. Its settings are environment variables. Without any it runs the demo: certificates in certs/, state in data/, address https://localhost:8443.',
-    'SIGHUP loads the files again. SIGTERM ends the server after the requests under way.',
+    'SIGHUP reloads the files. SIGTERM stops the server after the requests under way.',
   ],
   options: [
     {

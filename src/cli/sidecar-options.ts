@@ -6,11 +6,11 @@ import { issuer as tokenIssuer } from './token-options.ts'
 
 const originForm: Form<string> = {
   words: 'an https address without a path',
-  read: text => (httpsUrl.read(text) !== undefined && new URL(text).pathname === '/' ? text : undefined),
+  parse: text => (httpsUrl.parse(text) !== undefined && new URL(text).pathname === '/' ? text : undefined),
 }
 const placeForm: Form<Listen> = {
   words: 'unix:PATH or a port number',
-  read(text) {
+  parse(text) {
     const [, path, port = ''] = /^(?:unix:(.+)|(\d{1,5}))$/s.exec(text) ?? []
     if (path !== undefined) return { path }
     return port !== '' && Number(port) <= 65_535 ? { port: Number(port) } : undefined
@@ -18,7 +18,7 @@ const placeForm: Form<Listen> = {
 }
 const modeForm: Form<0o600 | 0o660> = {
   words: '0600 or 0660',
-  read: text => (text === '0600' ? 0o600 : text === '0660' ? 0o660 : undefined),
+  parse: text => (text === '0600' ? 0o600 : text === '0660' ? 0o660 : undefined),
 }
 
 export const upstream: ValueOption<string> = {
@@ -68,6 +68,6 @@ export const issuer: ValueOption<string> = { ...tokenIssuer, fallback: 'the upst
 
 export const sidecarOptions: readonly Option[] = [
   ...[upstream, listen, socketMode, authorization, timeout],
-  { name: 'json', help: 'Writes the address it listens on as JSON' },
+  { name: 'json', help: 'Writes the listen address as JSON' },
   issuer,
 ]

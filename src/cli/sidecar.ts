@@ -11,13 +11,13 @@ import { readTokenOptions, tokenOptions } from './token-options.ts'
 /** The maximum number of connections: over HTTP/1.1 each event stream occupies one. */
 const connections = 32
 
-/** Milliseconds from a signal to the end, even with requests under way. */
-const longestGoodbye = 10_000
+/** Milliseconds from a signal to the exit, even with requests under way. */
+const shutdownTimeout = 10_000
 
 export const command: Command = {
   usage: ['--upstream URL [OPTIONS]'],
   description: [
-    'Lets any local program use one protected server over plain HTTP. The sidecar has the certificate and its key, keeps the connections open, requests the tokens and signs the proofs, also when the server restarts. GET /_status shows its state.',
+    'Lets any local program use one protected server over plain HTTP. The sidecar loads the certificate and its key, opens the connections, requests tokens and signs proofs, and reconnects when the server restarts. GET /_status shows its state.',
     'Certificate, key and authorities can be renewed at any time: the sidecar reloads changed files.',
   ],
   options: [...sidecarOptions, ...tokenOptions, ...identityOptions],
@@ -57,7 +57,7 @@ export const command: Command = {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.once(signal, () => {
         writeMessage(`${signal}: completing the requests under way, then closing.`)
-        setTimeout(() => process.exit(0), longestGoodbye).unref()
+        setTimeout(() => process.exit(0), shutdownTimeout).unref()
         sidecar.close().catch((error: Error) => writeMessage(error.message))
       })
   },

@@ -48,7 +48,7 @@ export function buildReport(
     not_verified: [
       ...(signature.verified ? [] : [`the signature: ${signature.why}`]),
       'whether the token or its certificate was revoked, or its client disabled',
-      'whether the token is for the resource, and which scope and level that demands',
+      'whether the token is for the resource, and which scope and level the resource requires',
     ],
   }
 }
@@ -72,9 +72,11 @@ export function describeReport(report: TokenReport): string {
     '',
     ...explanations.map(({ name, value, words }) => `  ${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${words}`),
     '',
-    level === null ? 'Its cnf has no form that tlsbound issues.' : `Level ${level}: valid ${levels[level]}.`,
+    level === null ? 'Its cnf claim has no form that tlsbound issues.' : `Level ${level}: valid ${levels[level]}.`,
     ...(signature.verified
-      ? [`The signature is ${signature.good ? 'valid, by a key of' : 'INVALID, for all keys of'} ${signature.keys}.`]
+      ? [
+          `The signature is ${signature.good ? 'valid: verified with a key of' : 'INVALID: it matches no key of'} ${signature.keys}.`,
+        ]
       : []),
     describeVerdict(report),
     '',

@@ -26,7 +26,7 @@ export const command: Command = {
     'curl --cacert certs/ca.crt --cert certs/alice.crt --key certs/alice.key -H "Authorization: Bearer $TOKEN" https://localhost:8443/api/notes',
   ],
   async run(values, [word, ...others]) {
-    const issuer = word === undefined || others.length > 0 ? undefined : httpsUrl.read(word)
+    const issuer = word === undefined || others.length > 0 ? undefined : httpsUrl.parse(word)
     if (issuer === undefined) throw new UsageError('expected the address of one issuer, such as https://localhost:8443')
     const { files, clientId } = requireIdentity(values)
     const wanted = readTokenOptions(values) // before any file: wrong usage is reported first

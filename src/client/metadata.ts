@@ -1,5 +1,6 @@
 // The metadata of an issuer (RFC 8414): its URL, its verification, and the endpoints in it.
 import type { Dispatcher } from 'undici'
+import { parseHttpsUrl } from '../core/https-url.ts'
 import { parseDocument, requireDocument } from '../outgoing/document.ts'
 import { OutgoingError, quote } from '../outgoing/failure.ts'
 import { readDocument } from './read-document.ts'
@@ -37,8 +38,8 @@ export function verifyMetadata(document: unknown, issuer: string): Metadata {
 /** Returns an endpoint of the metadata. @throws OutgoingError `unexpected_content` for an invalid address. */
 export function endpointOf(metadata: Metadata, name: string): URL {
   const address = metadata[name]
-  const url = typeof address === 'string' && URL.canParse(address) ? new URL(address) : undefined
-  if (url?.protocol === 'https:' && url.username === '' && url.password === '') return url
+  const url = parseHttpsUrl(address)
+  if (url !== undefined) return url
   const found = address === undefined ? 'is missing' : `is ${quote(JSON.stringify(address))}`
   const finding = `${name} in the metadata of the issuer ${found}; it must be an https URL without user information`
   throw new OutgoingError('unexpected_content', metadataUrl(String(metadata.issuer)).href, finding)

@@ -4,6 +4,7 @@
 import { hash, type JsonWebKey } from 'node:crypto'
 import { isScope, parseScope } from './access-token.ts'
 import { type TokenBinding, tokenBindings } from './confirmation.ts'
+import { isHttpsUrl } from './https-url.ts'
 import { agreesWith, parseKeyCertificate } from './key-certificate.ts'
 import type { Rotation } from './refresh-token.ts'
 import { parseSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
@@ -126,7 +127,9 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     !isOneOf(format, ['jwt', 'opaque']) && 'access_token_format must be jwt or opaque',
     !isOneOf(rotation, ['rotate', 'static']) && 'refresh_token_rotation must be rotate or static',
     !isOneOf(theftResponse, theftResponses) && `theft_response must be one of ${theftResponses.join(', ')}`,
-    resource !== undefined && !isHttps(resource) && 'resource must be an https URL without a fragment',
+    resource !== undefined &&
+      !isHttpsUrl(resource) &&
+      'resource must be an https URL without user information and fragment',
   ].filter(sentence => sentence !== false)
   wrong.forEach(problem)
   const identity =
@@ -184,11 +187,6 @@ function isListOf(value: unknown, allowed: readonly string[]): boolean {
     value.every(entry => isOneOf(entry, allowed)) &&
     new Set(value).size === value.length
   )
-}
-
-/** RFC 8707 §2: an absolute URI without fragment. */
-function isHttps(value: unknown): boolean {
-  return typeof value === 'string' && URL.canParse(value) && /^https:[^#]+$/.test(value)
 }
 
 function nameOf(registration: unknown, index: number): string {

@@ -1,5 +1,6 @@
 // Parses the list of external issuers whose tokens this server exchanges (RFC 8693). Every member is validated before use.
 // Where their keys come from is only named here: files.ts reads, verify/issuer-keys.ts fetches.
+import { isHttpsUrl } from './https-url.ts'
 
 export interface TrustedIssuer {
   /** The exact `iss` of its tokens. */
@@ -66,11 +67,11 @@ function parseTrustedIssuer(value: unknown, ours: string, problems: string[]): T
     ...Object.keys(entry)
       .filter(name => !known.includes(name))
       .map(name => `${name} is not known`),
-    !isHttps(issuer) && 'issuer must be an https address',
+    !isHttpsUrl(issuer) && 'issuer must be an https address',
     issuer === ours && 'issuer must not be this server; its tokens need no entry',
     (file === undefined) === (uri === undefined) && 'exactly one of jwks_file, jwks_uri must be given',
     file !== undefined && !isText(file) && 'jwks_file must be a path',
-    uri !== undefined && !isHttps(uri) && 'jwks_uri must be an https address',
+    uri !== undefined && !isHttpsUrl(uri) && 'jwks_uri must be an https address',
     caFile !== undefined && !isText(caFile) && 'ca_file must be a path',
     caFile !== undefined && uri === undefined && 'ca_file requires jwks_uri',
     !isText(audience) && 'audience must be a string',
@@ -91,12 +92,6 @@ function parseTrustedIssuer(value: unknown, ours: string, problems: string[]): T
     maximumAge: maximumAge as number,
     subjectPrefix: subjectPrefix as string,
   })
-}
-
-function isHttps(value: unknown): value is string {
-  if (typeof value !== 'string' || !URL.canParse(value)) return false
-  const { protocol, username, password, hash } = new URL(value)
-  return protocol === 'https:' && username === '' && password === '' && hash === ''
 }
 
 function isText(value: unknown): value is string {

@@ -14,17 +14,19 @@ const verified = 4_194_304
 /** Checks the file, unless events go to stdout. */
 export async function checkAuditFile({ auditFile: file }: Settings): Promise<Finding[]> {
   if (file === undefined) return [good('events go to stdout')]
-  if (!exists(file)) return [checkCreatable(file, 'the file of events')]
-  const access = checkWritable(file, 'the file of events')
+  if (!exists(file)) return [checkCreatable(file, 'the event file')]
+  const access = checkWritable(file, 'the event file')
   if (access.verdict !== 'good' || !statSync(file).isFile()) return [access]
   return [access, checkEndOf(file), ...(await verifyEnd(file))]
 }
 
 function checkEndOf(file: string): Finding {
   const { lastLine, isCut } = readEnd(file)
-  if (!isCut) return good(lastLine === undefined ? `${file}: no event yet` : `${file}: ends with a whole event`)
-  const remedy = 'nothing is to be done: the server ends the line, and the next event refers to the last whole one'
-  return warning(`${file}: ends within a line, as after a crash or a full disk`, remedy)
+  if (!isCut)
+    return good(lastLine === undefined ? `${file}: contains no event yet` : `${file}: the last event is complete`)
+  const remedy =
+    'no action is needed: the server terminates the line, and the next event refers to the last complete one'
+  return warning(`${file}: the last line is incomplete, as after a crash or a full disk`, remedy)
 }
 
 async function verifyEnd(file: string): Promise<Finding[]> {
@@ -33,10 +35,11 @@ async function verifyEnd(file: string): Promise<Finding[]> {
   const lines = size > verified ? afterFirst(readLines(stream)) : readLines(stream)
   const verification = verifyChain([{ file, lines }])
   for (let step = await verification.next(); ; step = await verification.next()) {
-    if (step.done) return [good(`${file}: the chain of its last ${step.value.events} events is whole`)]
+    if (step.done) return [good(`${file}: the chain of the last ${step.value.events} events is intact`)]
     // In the middle of a file, line numbers mean nothing.
-    const words = size > verified ? 'an event does not refer to the one before it' : describeFinding(step.value)
-    if (step.value.isProblem) return [failure(`${file}: ${words}`, `see what it is: tlsbound audit verify ${file}`)]
+    const words = size > verified ? 'an event does not refer to the previous one' : describeFinding(step.value)
+    if (step.value.isProblem)
+      return [failure(`${file}: ${words}`, `find the cause with: tlsbound audit verify ${file}`)]
   }
 }
 

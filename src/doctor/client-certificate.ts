@@ -25,7 +25,7 @@ export function findRefusals(chain: ClientChain, what: string, trust: Trust, caF
   const flaw = findFlaw(x509)
   if (flaw !== undefined) {
     const [cause, remedy] = splitRemedy(flaw)
-    return [failure(`${what} is refused: it ${cause}`, remedy)]
+    return [failure(`${what} is rejected: it ${cause}`, remedy)]
   }
   try {
     return findRefusalsOfChain(chain, what, trust, caFile, now)
@@ -35,14 +35,14 @@ export function findRefusals(chain: ClientChain, what: string, trust: Trust, caF
       [...trust.authorities, ...chain.sent.map(sent => ({ x509: sent }))].some(issuer => x509.checkIssued(issuer.x509))
     )
       return []
-    return [warning(`${what} is refused: OpenSSL takes none in ${caFile} for its issuer`, 'issue another one')]
+    return [warning(`${what} is rejected: OpenSSL accepts no authority in ${caFile} as its issuer`, 'issue a new one')]
   }
 }
 
-/** Why TLS has no use for the key of a certificate, registered or not; completes "it …". */
+/** Explains why TLS cannot use the key of a certificate, registered or not; completes "it …". */
 export function findTlsFlaw({ publicKey }: X509Certificate): string | undefined {
   if (hasTlsSignature(publicKey)) return undefined
-  return `has a key of a kind that TLS has no signatures of (${describeKey(publicKey)}); replace it by one on P-256`
+  return `has a key that TLS cannot sign with (${describeKey(publicKey)}); replace it by one on P-256`
 }
 
 function findFlaw(x509: X509Certificate): string | undefined {
@@ -54,10 +54,11 @@ function findFlaw(x509: X509Certificate): string | undefined {
   if (key !== '') return key
   if (findWeak([x509]).length > 0 || hasWeakSignature(x509)) return weakness
   if (fields?.validity.some(time => readTime(time) === undefined))
-    return 'is valid from or to a date that is none of RFC 5280; replace it'
+    return 'has a validity date in a form that RFC 5280 does not allow; replace it'
   const purposes = x509.keyUsage as readonly string[] | undefined // Node calls the extended key usage `keyUsage`
   if (purposes === undefined) return 'has no extended key usage; issue it with the usage clientAuth'
-  if (!purposes.includes(clientAuth)) return 'is not for clients (extendedKeyUsage); issue it with the usage clientAuth'
+  if (!purposes.includes(clientAuth))
+    return 'is not a client certificate (extendedKeyUsage without clientAuth); issue it with that usage'
   const usage = fields && readUnlessForeign(() => readKeyUsage(fields))
   return usage === undefined || usage.digitalSignature || usage.keyAgreement
     ? undefined
@@ -92,12 +93,12 @@ function findRefusalsOfChain(
       ? []
       : [
           warning(
-            `${what} was issued by ${facts.issuerText}, which is no authority in ${caFile}`,
-            'add that authority, or put the intermediate certificate of it behind the certificate',
+            `${what} was issued by ${facts.issuerText}, which is not an authority in ${caFile}`,
+            'add that authority, or append the intermediate certificate to the client certificate',
           ),
         ]),
-    ...(problem === undefined ? [] : [warning(...prefix(`${what} is refused`, problem))]),
-    ...(isRevoked ? [warning(`${what} is revoked`, 'issue another one')] : []),
+    ...(problem === undefined ? [] : [warning(...prefix(`${what} is rejected`, problem))]),
+    ...(isRevoked ? [warning(`${what} is revoked`, 'issue a new one')] : []),
   ]
 }
 

@@ -39,18 +39,18 @@ function checkRegistration(registration: Registration, { expiryWarningDays }: Se
   const ends = (jwks?.keys ?? []).flatMap(key => {
     const end = parseKeyCertificate(key)?.validToDate.getTime()
     const finding = checkEnd(
-      `client ${id}: its registered certificate`,
+      `client ${id}: the registered certificate`,
       end,
       now,
       expiryWarningDays,
-      'register its renewed one',
+      'register the renewed one',
     )
     return finding.verdict === 'good' ? [] : [{ ...finding, verdict: 'warning' as const }]
   })
   return [...order, ...ends]
 }
 
-/** Whether a name begins with what RFC 4514 writes last, and ends with what it writes first, as OpenSSL's own form does. */
+/** Returns whether a name seems to list its parts in the order of the certificate, as OpenSSL prints them by default. */
 function looksReversed(name: string): boolean {
   const [, first] = /^\s*(\w+)\s*=/.exec(name) ?? []
   const [, last] = /,\s*(\w+)\s*=[^,]*$/.exec(name) ?? []
@@ -61,16 +61,16 @@ function describeOrder(id: string, name: string): Finding {
   const found = `client ${id}: the registered name ${name} may be in the wrong order`
   return warning(
     found,
-    'RFC 4514 writes the last part of the certificate first: openssl x509 -noout -subject -nameopt RFC2253',
+    'RFC 4514 starts with the last part of the subject; print it with: openssl x509 -noout -subject -nameopt RFC2253',
   )
 }
 
 interface Candidate {
   readonly file: string
   readonly certificate: PresenterCertificate
-  /** The other certificates of its file, which the client sends behind it. */
+  /** The other certificates of its file, which the client sends after it. */
   readonly sent: readonly X509Certificate[]
-  /** Whether it may be one, by its usage; a registered certificate is one in any case. */
+  /** Whether its usages allow a client certificate. A registered certificate needs no usage. */
   readonly isClient: boolean
 }
 
@@ -104,7 +104,7 @@ export function checkCertificates(
         : own.flatMap(candidate => checkCandidate(client, candidate, { trust, settings, now })),
     ),
     ...unowned.flatMap(({ file, certificate, sent }) => [
-      warning(`${file}: ${nameOf(certificate)} is registered for no client`, 'register it, if it is a client’s'),
+      warning(`${file}: ${nameOf(certificate)} matches no registered client`, 'register it if it belongs to a client'),
       ...(trust === undefined
         ? []
         : findRefusals({ x509: certificate.x509, sent }, file, trust, settings.tlsClientCaFile, now)),
@@ -151,9 +151,9 @@ function explain(client: Client, { certificate }: Candidate): OAuthError | undef
 
 /** Reports the closest mismatch, such as the right name in the wrong form. */
 function describeUnmatched(client: Client, folder: string, candidates: readonly Candidate[]): Finding {
-  const found = `client ${client.id}: no certificate of ${folder} is its own`
+  const found = `client ${client.id}: no certificate in ${folder} matches`
   const refusals = candidates.map(candidate => ({ candidate, refusal: explain(client, candidate) as OAuthError }))
-  const near = refusals.find(({ refusal }) => !tellsNothing.includes(refusal.detail))
+  const near = refusals.find(({ refusal }) => !unrelated.includes(refusal.detail))
   if (near === undefined) return warning(found, `compare the names: ${describeNames(candidates)}`)
   const { cause, remedy } = detailOf(near.refusal.reason, near.refusal.detail)
   const { registered, presented } = near.refusal.facts
@@ -164,12 +164,12 @@ function describeUnmatched(client: Client, folder: string, candidates: readonly 
 }
 
 /** Details that apply to every certificate of another client. */
-const tellsNothing: readonly string[] = ['other_name', 'no_name', 'other_subject', 'not_registered_certificate']
+const unrelated: readonly string[] = ['other_name', 'no_name', 'other_subject', 'not_registered_certificate']
 
 function describeNames(candidates: readonly Candidate[]): string {
   const names = candidates.map(({ certificate }) => nameOf(certificate))
   const shown = names.slice(0, 10).join('; ')
-  if (names.length === 0) return 'the folder has no certificate of a client'
+  if (names.length === 0) return 'the folder contains no client certificate'
   return names.length > 10 ? `${shown}; and ${names.length - 10} more` : shown
 }
 
@@ -198,7 +198,7 @@ function checkCandidate(
   // For a registered certificate, authority and usage do not count.
   if (client.subject === undefined) {
     const flaw = findTlsFlaw(x509)
-    return flaw === undefined ? findings : [...findings, failure(`${what} is refused: it ${flaw}`)]
+    return flaw === undefined ? findings : [...findings, failure(`${what} is rejected: it ${flaw}`)]
   }
   return trust === undefined
     ? findings

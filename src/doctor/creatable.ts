@@ -15,11 +15,11 @@ export function checkCreatable(path: string, what: string): Finding {
   try {
     if (!statSync(directory).isDirectory()) return failure(`${path}: ${directory} is a file, not a directory`)
     accessSync(directory, constants.W_OK | constants.X_OK)
-    return good(`${path}: not there yet; the server makes ${what} at its start`)
+    return good(`${path}: does not exist yet; the server creates ${what} when it starts`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    const remedy = `let this user write in ${directory}, or make the file`
-    return failure(`${path}: ${what} cannot be made, since ${directory} cannot be written (${code})`, remedy)
+    const remedy = `allow this user to write to ${directory}, or create the file`
+    return failure(`${path}: the server cannot create ${what}, because ${directory} is not writable (${code})`, remedy)
   }
 }
 
@@ -27,11 +27,11 @@ export function checkCreatable(path: string, what: string): Finding {
 export function checkWritable(path: string, what: string): Finding {
   try {
     accessSync(path, constants.R_OK | constants.W_OK)
-    return good(`${path}: ${what} can be read and written`)
+    return good(`${path}: ${what} is readable and writable`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     return failure(
-      `${path}: ${what} cannot be read and written (${code})`,
+      `${path}: ${what} is not readable and writable (${code})`,
       `change its mode or owner: ls -l ${quoteForShell(path)}`,
     )
   }

@@ -1,5 +1,5 @@
-// The doctor: reads settings and files as the server does, and reports what was found and what to do. Every check uses
-// the server's own readers and rules. It writes nothing, and sends only GET requests.
+// The doctor: loads settings and files as the server does, and reports findings with their remedies. Every check uses the
+// server's own loaders and rules. It writes nothing, and sends only GET requests.
 
 import type { Identity } from '../client/identity.ts'
 import { demoRegistrations } from '../process/demo.ts'
@@ -123,7 +123,7 @@ async function run(checks: Readonly<Record<string, Check>>): Promise<Checked[]> 
   return checked
 }
 
-const demoFinding = good('the demo makes its certificates at the start')
+const demoFinding = good('the demo creates its certificates when it starts')
 
 function checkOwn(
   own: Reading<OwnCertificate>,

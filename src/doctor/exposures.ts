@@ -16,6 +16,8 @@ export function checkExposures(settings: Settings, process: Process, keysFile: s
   const find = isProduction(process.env) ? failure : warning
   const findings = findAllExposures(settings, process, keysFile).map(({ sentence }) => find(sentence))
   if (process.user === 0)
-    findings.push(warning('this runs as root, who can read every file', 'run it as the user of the server'))
-  return findings.length > 0 ? findings : [good('nothing lets secrets out: modes, owners, debuggers, key logs')]
+    findings.push(warning('this check runs as root, which can read every file', 'run it as the user of the server'))
+  return findings.length > 0
+    ? findings
+    : [good('no secret is exposed: file modes, owners, debuggers and key logs are in order')]
 }

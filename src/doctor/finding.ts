@@ -24,7 +24,7 @@ export function failure(found: string, remedy?: string): Finding {
   return { verdict: 'failure', found, remedy }
 }
 
-/** Converts an error of a reader into failures, one per line of its message. */
+/** Converts the error of a loader into failures, one per line of its message. */
 export function failuresOf(error: unknown): Finding[] {
   if (error instanceof FileProblem) {
     const { file, finding } = error
@@ -36,7 +36,7 @@ export function failuresOf(error: unknown): Finding[] {
   return lines.length === 0 ? [failure(first)] : lines.map(line => failure(`${first} ${line.replace(/^ *- /, '')}`))
 }
 
-/** Runs a check; errors of its readers become findings. */
+/** Runs a check and converts its errors into findings. */
 export async function findingsOf(
   check: () => readonly Finding[] | Promise<readonly Finding[]>,
 ): Promise<readonly Finding[]> {
@@ -63,9 +63,9 @@ export function checkEnd(
   warningDays: number,
   remedy: string,
 ): Finding {
-  if (end === undefined) return good(`${what}, without an end`)
+  if (end === undefined) return good(`${what} does not expire`)
   const date = new Date(end).toISOString()
-  if (end <= now) return failure(`${what}, ended on ${date}`, remedy)
-  if (end - now > warningDays * day) return good(`${what}, ends ${date}`)
-  return warning(`${what}, ends in ${Math.floor((end - now) / day)} days, on ${date}`, remedy)
+  if (end <= now) return failure(`${what} expired on ${date}`, remedy)
+  if (end - now > warningDays * day) return good(`${what} expires on ${date}`)
+  return warning(`${what} expires in ${Math.floor((end - now) / day)} days, on ${date}`, remedy)
 }

@@ -1,19 +1,19 @@
-// Whose signed reports of leaked tokens are accepted.
+// The keys of the reporters whose signed reports of leaked tokens are accepted.
 import { parseUsableReporterKeys } from '../core/leak-signature.ts'
 import { openReporterKeys } from '../process/files.ts'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good } from './finding.ts'
 import { type ClockReading, fetchDocument } from './remote-json.ts'
 
-/** `readings`: undefined: nothing may be fetched. @throws Error (rejects) when the keys cannot be used. */
+/** Checks the keys. `readings` undefined: fetches nothing. Rejects when the keys are invalid. */
 export async function checkLeakKeys(settings: Settings, readings: ClockReading[] | undefined): Promise<Finding[]> {
   const { leakKeysFile: file, leakKeysUrl: url } = settings
   if (url === undefined) {
-    if (file === undefined) return [good('none: signed reports of leaked tokens are refused')]
+    if (file === undefined) return [good('not configured: signed reports of leaked tokens are rejected')]
     openReporterKeys(settings)
-    return [good(`${file}: can be used`)]
+    return [good(`${file}: valid`)]
   }
-  if (readings === undefined) return [good(`fetched from ${url}`)]
+  if (readings === undefined) return [good(`the keys are fetched from ${url}`)]
   const document = await fetchDocument(new URL(url), undefined, readings)
   try {
     return [good(`${url}: ${[...parseUsableReporterKeys(document).keys()].join(', ')}`)]

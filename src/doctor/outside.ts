@@ -25,7 +25,7 @@ export interface Outside {
 /** Days before the expiry of the server certificate. */
 const warningDays = 30
 
-/** Milliseconds that anything after a handshake may take. */
+/** The timeout after a handshake, in milliseconds. */
 const answerTimeout = 5000
 
 /** Examines the TLS of the server. Rejects with an OutgoingError without a connection. */
@@ -41,19 +41,19 @@ export async function checkTls(outside: Outside): Promise<Finding[]> {
   const hasTls13 = await accepts(open, 'TLSv1.3')
   return [
     good(`connected with ${protocol}, ${cipher}`),
-    checkEnd('the certificate of the server', end, outside.now, warningDays, 'renew it'),
+    checkEnd('the server certificate', end, outside.now, warningDays, 'renew it'),
     hasTls13 ? good('TLS 1.3 is accepted') : failure('TLS 1.3 is not accepted', 'enable it'),
     hasTls12
       ? warning(
           'TLS 1.2 is accepted: without the extended master secret it offers no channel binding',
-          'leave it off if no client needs it',
+          'disable it if no client needs it',
         )
       : good('TLS 1.2 is not accepted'),
     isOld
-      ? failure('TLS 1.1 or TLS 1.0 is accepted', 'switch both off (RFC 8996)')
+      ? failure('TLS 1.1 or TLS 1.0 is accepted', 'disable both (RFC 8996)')
       : good('TLS 1.1 and TLS 1.0 are not accepted'),
     await checkResumption(open, new URL(outside.url).host),
-    hasTls12 ? await checkRenegotiation(open) : good('no renegotiation: TLS 1.3 has none'),
+    hasTls12 ? await checkRenegotiation(open) : good('renegotiation is not possible: TLS 1.3 does not have it'),
   ]
 }
 
@@ -69,7 +69,7 @@ async function accepts(open: Open, version: Version): Promise<boolean> {
   )
 }
 
-/** Checks whether a session can be resumed, with the identity and the verdict of its first handshake. */
+/** Checks whether a session can be resumed: the server then skips the client certificate. */
 async function checkResumption(open: Open, host: string): Promise<Finding> {
   const first = await open({})
   const isTls13 = first.getProtocol() === 'TLSv1.3'
@@ -80,12 +80,15 @@ async function checkResumption(open: Open, host: string): Promise<Finding> {
   await exchange(first, `GET /binding HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`) // TLS 1.3 sends tickets late
   const session = isTls13 ? ticket : (ticket ?? first.getSession())
   first.destroy()
-  if (session === undefined) return good('no sessions are resumed: the server gives no tickets')
+  if (session === undefined) return good('sessions are not resumed: the server issues no tickets')
   const second = await open({ session, ...(!isTls13 && { maxVersion: 'TLSv1.2' }) })
   const isReused = second.isSessionReused()
   second.destroy()
-  if (!isReused) return good('no sessions are resumed')
-  return failure('sessions are resumed: a thief of a ticket acts as its client without the key', 'switch tickets off')
+  if (!isReused) return good('sessions are not resumed')
+  return failure(
+    'sessions are resumed: with a stolen ticket, an attacker needs no private key',
+    'disable session tickets',
+  )
 }
 
 async function checkRenegotiation(open: Open): Promise<Finding> {
@@ -100,11 +103,11 @@ async function checkRenegotiation(open: Open): Promise<Finding> {
     socket.renegotiate({}, error => finish(error === null))
   })
   socket.destroy()
-  if (!isDone) return good('renegotiation is refused')
-  return failure('renegotiation is accepted: a connection can change its certificate', `set SSL_OP_NO_RENEGOTIATION`)
+  if (!isDone) return good('renegotiation is rejected')
+  return failure('renegotiation is accepted: the certificate of a connection can change', 'set SSL_OP_NO_RENEGOTIATION')
 }
 
-/** Writes a request, and waits for the first octets of its answer, or the end. */
+/** Writes a request, and waits for the first octets of the response, or the end of the connection. */
 async function exchange(socket: TLSSocket, request: string): Promise<void> {
   await new Promise<void>(resolve => {
     const timer = setTimeout(resolve, answerTimeout)
@@ -130,7 +133,7 @@ function addressOf({ url, identity, ca }: Outside): ConnectTlsOptions {
   }
 }
 
-/** Reads what the server says about itself, without a certificate. Rejects with an OutgoingError when that is nothing. */
+/** Checks the metadata and the key set, without a client certificate. Rejects with an OutgoingError without metadata. */
 export async function checkMetadata({ url, identity, ca }: Outside, readings: ClockReading[]): Promise<Finding[]> {
   const authorities = identity?.ca ?? ca
   const metadata = verifyMetadata(await fetchDocument(metadataUrl(url), authorities, readings), url)
@@ -138,10 +141,10 @@ export async function checkMetadata({ url, identity, ca }: Outside, readings: Cl
   const levels = Array.isArray(bindings) ? bindings.join(', ') : isBound === true ? 'certificate' : undefined
   const endpoints = ['token_endpoint', 'jwks_uri'].map(name => checkEndpoint(metadata, name))
   return [
-    good(`the metadata is that of ${url}`),
+    good(`the metadata names the issuer ${url}`),
     ...endpoints,
     levels === undefined
-      ? failure('the metadata says of no binding that its tokens have it')
+      ? failure('the metadata declares no binding of tokens', 'declare it as in RFC 8705 section 3.3')
       : good(`tokens are bound to: ${quote(levels)}`),
     await checkKeys(metadata, authorities, readings),
   ]
@@ -158,22 +161,22 @@ function checkEndpoint(metadata: Metadata, name: string): Finding {
 async function checkKeys(metadata: Metadata, ca: string | undefined, readings: ClockReading[]): Promise<Finding> {
   try {
     const { keys } = (await fetchDocument(endpointOf(metadata, 'jwks_uri'), ca, readings)) as { keys?: unknown }
-    if (!Array.isArray(keys) || keys.length === 0) return failure('its key set has no keys')
-    return good(`its keys: ${quote(keys.map(describeKey).join(', '))}`)
+    if (!Array.isArray(keys) || keys.length === 0) return failure('the key set contains no keys')
+    return good(`keys: ${quote(keys.map(describeKey).join(', '))}`)
   } catch (error) {
     return failuresOf(error)[0] as Finding
   }
 }
 
-/** Compares what the server sees of a connection with our certificate. Rejects with an OutgoingError or ClientError. */
+/** Compares the server's view of a connection with the client's. Rejects with an OutgoingError or ClientError. */
 export async function checkBinding({ url, identity }: Outside): Promise<Finding[]> {
   if (identity === undefined)
-    return [good('no certificate was presented: give --cert, --key and --ca to learn what the server thinks of it')]
+    return [good('no certificate was presented: pass --cert, --key and --ca to check how the server evaluates it')]
   const channel = await connect(new URL(url).origin, identity)
   try {
     const address = new URL('/binding', url)
     const { status, headers, octets } = await readDocument(channel.dispatcher, address, { method: 'GET' })
-    if (status === 404) return [warning(`${address.href}: there is no such page; what the server thinks is unknown`)]
+    if (status === 404) return [warning(`${address.href}: no such page, so the channel bindings cannot be compared`)]
     requireDocument(address.href, status, headers)
     return describeBinding(parseDocument(address.href, headers, octets), channel.certificate, channel.bindings)
   } finally {
@@ -185,19 +188,19 @@ function describeBinding(seen: unknown, thumbprint: string, ours: object): Findi
   const { certificate, bindings } = (seen ?? {}) as { readonly certificate?: unknown; readonly bindings?: unknown }
   const binding = sameBindings(bindings, ours)
     ? good('both ends see the same channel bindings')
-    : failure('the channel bindings differ: something between the two ends TLS', 'pass TCP through (layer 4)')
+    : failure('the channel bindings differ: a proxy in between terminates TLS', 'make it forward TCP (layer 4)')
   return [describeCertificate(certificate, thumbprint), binding]
 }
 
 function describeCertificate(certificate: unknown, thumbprint: string): Finding {
   if (certificate === null)
-    return failure('the server saw no client certificate, although one was ready', 'let it ask for one')
+    return failure('the server received no client certificate', 'make it request client certificates')
   const { reason, 'x5t#S256': seen, subject } = (certificate ?? {}) as Readonly<Record<string, unknown>>
   if (reason !== undefined) {
-    const found = `the server refuses the certificate that was presented: ${quote(String(reason))}`
-    return failure(found, 'see the event of the refusal at the server, whose detail names the cause')
+    const found = `the server rejects the presented certificate: ${quote(String(reason))}`
+    return failure(found, 'read the detail of the refusal in the events of the server')
   }
-  if (seen !== thumbprint) return failure('the server saw another certificate: something between the two ends TLS')
+  if (seen !== thumbprint) return failure('the server received another certificate: a proxy in between terminates TLS')
   return good(`the server accepts the certificate of ${quote(String(subject))}, ${thumbprint}`)
 }
 

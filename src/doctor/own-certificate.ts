@@ -22,44 +22,44 @@ export function checkOwnCertificate({ chain }: OwnCertificate, settings: Setting
 function checkDates(x509: X509Certificate, index: number, settings: Settings, now: number): Finding {
   const { tlsCertFile: file, expiryWarningDays } = settings
   const { subject, issuer } = describeCertificate(x509)
-  const what = `${file}: ${index === 0 ? '' : 'intermediate '}certificate ${subject}, issued by ${issuer}`
+  const what = `${file}: ${index === 0 ? '' : 'intermediate '}certificate ${subject} (issuer ${issuer})`
   const begin = x509.validFromDate
-  if (begin.getTime() > now) return failure(`${what}, is not valid before ${begin.toISOString()}`, 'compare the clocks')
+  if (begin.getTime() > now) return failure(`${what} is not valid before ${begin.toISOString()}`, 'compare the clocks')
   return checkEnd(what, x509.validToDate.getTime(), now, expiryWarningDays, 'renew it')
 }
 
 function checkNames(x509: X509Certificate, { issuer, tlsCertFile: file }: Settings): Finding {
   const host = new URL(issuer).hostname.replace(/^\[|\]$/g, '')
-  const names = x509.subjectAltName ?? 'no subject alternative name, without which no client accepts it'
-  if (isForHost(x509, host)) return good(`${file}: for ${host}, the host of the issuer, among ${names}`)
-  const remedy = `get a certificate for ${host}, or give the address of this server as TLSBOUND_ISSUER`
-  return failure(`${file}: not for ${host}, the host of the issuer; it has ${names}`, remedy)
+  const names = x509.subjectAltName ?? 'none (no subjectAltName), so no client accepts it'
+  if (isForHost(x509, host)) return good(`${file}: the names include ${host}, the host of the issuer: ${names}`)
+  const remedy = `get a certificate for ${host}, or set TLSBOUND_ISSUER to an address with one of the names`
+  return failure(`${file}: the names do not include ${host}, the host of the issuer: ${names}`, remedy)
 }
 
 function checkUsage(x509: X509Certificate): Finding[] {
   const usage = readKeyUsage(readFields(x509.raw))
   if (usage === undefined || usage.digitalSignature) return []
-  const found = 'the key usage of the certificate lacks digitalSignature, which TLS 1.3 needs'
-  return [failure(found, 'get a certificate with it from the authority')]
+  const found = 'the keyUsage of the certificate lacks digitalSignature, which TLS 1.3 requires'
+  return [failure(found, 'get a certificate with that usage')]
 }
 
-/** Checks the end of the chain, which clients need as an authority. */
+/** Checks the end of the chain, which clients must trust. */
 function checkIssuer(certificates: readonly [X509Certificate, ...X509Certificate[]]): Finding {
   const last = certificates.at(-1) as X509Certificate
   const { issuer } = describeCertificate(last)
   const isAlone = certificates.length === 1
   if (last.subject === last.issuer && last.verify(last.publicKey)) {
-    const found = isAlone ? 'the certificate is self-signed' : 'the chain holds its root'
-    const advice = isAlone ? 'give it to clients as their authority, or get one of an authority' : undefined
-    return isAlone ? warning(found, advice) : good(`${found}, which clients must have as an authority`)
+    const found = isAlone ? 'the certificate is self-signed' : 'the chain includes its root'
+    const advice = isAlone ? 'configure clients to trust it, or get a certificate from an authority' : undefined
+    return isAlone ? warning(found, advice) : good(`${found}, which clients must trust`)
   }
   const isRoot = (pem: string) => last.checkIssued(new X509Certificate(pem))
   if (rootCertificates.some(isRoot)) return good(`the chain leads to ${issuer}, a public root`)
   const [, address] = /^CA Issuers - URI:(\S+)$/m.exec(last.infoAccess ?? '') ?? []
-  if (address === undefined) return good(`the chain leads to ${issuer}, which clients must have as an authority`)
-  const remedy = `put the certificate of ${issuer} behind the others; it is published at ${address}`
+  if (address === undefined) return good(`the chain leads to ${issuer}, which clients must trust`)
+  const remedy = `append the certificate of ${issuer} to the file; it is published at ${address}`
   return warning(
-    `the chain ends before ${issuer}, which is no public root: an intermediate certificate may be missing`,
+    `the chain ends before ${issuer}, which is not a public root: an intermediate certificate may be missing`,
     remedy,
   )
 }

@@ -18,17 +18,20 @@ async function checkPort(host: string, port: number): Promise<Finding> {
     case 'EADDRINUSE':
       return warning(
         `${place}: in use (${code})`,
-        'if the server does not run, end what listens there or use another port',
+        'if the server is not running, stop the process that listens there, or use another port',
       )
     case 'EACCES':
-      return failure(`${place}: this user may not listen there (${code})`, 'use a port from 1024 on, or give the right')
+      return failure(
+        `${place}: this user may not listen there (${code})`,
+        'use port 1024 or higher, or grant CAP_NET_BIND_SERVICE',
+      )
     case 'EADDRNOTAVAIL':
       return failure(
         `${place}: this machine does not have the address (${code})`,
-        'give one of its own as TLSBOUND_HOST',
+        'set TLSBOUND_HOST to an address of this machine',
       )
     default:
-      return failure(`${place}: the address cannot be listened on (${code})`)
+      return failure(`${place}: cannot listen there (${code})`)
   }
 }
 

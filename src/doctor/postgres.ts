@@ -12,7 +12,7 @@ import type { ClockReading } from './remote-json.ts'
 export async function checkPostgres(url: string, readings: ClockReading[]): Promise<Finding[]> {
   const { config, session } = readConfig(url)
   const client = new PostgresClient(config)
-  client.on('error', () => {}) // a connection that is lost shows in its query
+  client.on('error', () => {}) // a lost connection fails its query
   const where = `${client.database} at ${client.host}:${client.port}`
   try {
     await client.connect()
@@ -22,7 +22,7 @@ export async function checkPostgres(url: string, readings: ClockReading[]): Prom
     const findings = [good(`${where}: PostgreSQL ${status.server}, as ${status.role}`)]
     try {
       await verifyConnection(client, session)
-      findings.push(good(`${where}: the connection is what was asked for, and can write`))
+      findings.push(good(`${where}: the connection has the required settings and can write`))
     } catch (error) {
       if (!(error instanceof SessionError)) throw error
       findings.push(failure(`${where}: ${error.message}`))
@@ -59,23 +59,23 @@ async function checkSchema(
 ): Promise<Finding> {
   const [name, owner] = [client.escapeIdentifier(schema), client.escapeIdentifier(role)]
   if (!there) {
-    if (mayCreate) return good(`schema ${schema}: not there yet; the server makes it at its start`)
+    if (mayCreate) return good(`schema ${schema}: does not exist yet; the server creates it when it starts`)
     const remedy = `create it as the owner of the database: CREATE SCHEMA ${name} AUTHORIZATION ${owner}`
-    return failure(`schema ${schema}: not there, and ${role} may not create it`, remedy)
+    return failure(`schema ${schema}: does not exist, and ${role} may not create it`, remedy)
   }
   const { rows: rights } = await client.query("SELECT has_schema_privilege($1, 'USAGE') AS usage", [schema])
   if (!rights[0].usage)
     return failure(`schema ${schema}: ${role} may not use it`, `GRANT USAGE ON SCHEMA ${name} TO ${owner}`)
   const version = await readVersion(client, name)
-  const found = `schema ${schema}: version ${version}, this program writes ${schemaVersion}`
-  if (version > schemaVersion) return failure(`${found}: it was written by a newer version`, 'install that version')
+  const found = `schema ${schema}: version ${version}, this release uses ${schemaVersion}`
+  if (version > schemaVersion) return failure(`${found}: it was written by a newer release`, 'install that release')
   const { rows: tables } = await client.query<{ name: string }>(missingRights, [schema])
   if (tables.length > 0) {
     const names = tables.map(table => table.name).join(', ')
     const remedy = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO ${owner}`
     return failure(`schema ${schema}: ${role} may not read and write ${names}`, remedy)
   }
-  return good(version < schemaVersion ? `${found}: the server brings it up to date at its start` : found)
+  return good(version < schemaVersion ? `${found}: the server migrates it when it starts` : found)
 }
 
 /** `name`: the schema as an identifier. */

@@ -1,5 +1,5 @@
 // The settings: every TLSBOUND_ variable must be a valid setting.
-import { readSettings, type Settings, SettingsError, settingsTable } from '../settings/settings.ts'
+import { parseSettings, type Settings, SettingsError, settingsTable } from '../settings/settings.ts'
 import { type Finding, failure, good } from './finding.ts'
 
 /** Reads the settings as the server does. Without settings, the other checks are skipped. */
@@ -8,10 +8,15 @@ export function checkSettings(
   otherVariables: readonly string[] = [],
 ): { readonly findings: Finding[]; readonly settings?: Settings } {
   try {
-    const settings = readSettings(env, otherVariables)
+    const settings = parseSettings(env, otherVariables)
     const given = Object.values(settingsTable).filter(({ name }) => env[name] !== undefined && env[name] !== '')
-    const mode = settings.demo ? 'no certificate is given, so this is the demo' : `the issuer is ${settings.issuer}`
-    return { settings, findings: [good(`${given.length} of ${Object.keys(settingsTable).length} are given; ${mode}`)] }
+    const mode = settings.demo
+      ? 'no certificate is configured, so this is the demo'
+      : `the issuer is ${settings.issuer}`
+    return {
+      settings,
+      findings: [good(`${given.length} of ${Object.keys(settingsTable).length} settings are set; ${mode}`)],
+    }
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
     return { findings: error.problems.map(problem => failure(problem)) }

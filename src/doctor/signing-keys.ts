@@ -16,14 +16,14 @@ export async function checkSigningKeys(file: string, settings: Settings, now: nu
   const published = findPublished(keys, now)
   const begun = published.filter(({ nbf = 0 }) => nbf <= now)
   if (begun.length === 0)
-    return [failure(`${file}: no key signs now`, 'compare the clocks, or add a key: tlsbound keys rotate')]
+    return [failure(`${file}: no key may sign at this time`, 'check the clock, or add a key: tlsbound keys rotate')]
   const signing = findSigning(keys, now)
   return keys.map(key => {
-    const name = `${file}: key ${key.kid}, ${key.algorithm}`
-    if (key === signing) return good(`${name}, signs`)
-    if (!published.includes(key)) return warning(`${name}, has ended and verifies nothing`, 'remove it')
-    if (!begun.includes(key)) return good(`${name}, signs from ${dateOf(key.nbf as number)} on`)
-    return good(`${name}, verifies ${key.exp === undefined ? 'without an end' : `until ${dateOf(key.exp)}`}`)
+    const name = `${file}: key ${key.kid} (${key.algorithm})`
+    if (key === signing) return good(`${name} signs`)
+    if (!published.includes(key)) return warning(`${name} has expired and verifies no tokens`, 'remove it')
+    if (!begun.includes(key)) return good(`${name} signs from ${dateOf(key.nbf as number)} on`)
+    return good(`${name} verifies${key.exp === undefined ? ' and does not expire' : ` until ${dateOf(key.exp)}`}`)
   })
 }
 

@@ -10,6 +10,6 @@ export async function checkStore({ stateUrl }: Settings, readings: ClockReading[
   const path = /^sqlite:(.+)$/s.exec(stateUrl)?.[1]
   if (path !== undefined) return checkSqlite(path)
   return readings === undefined
-    ? [good('a PostgreSQL database, which was not asked')]
+    ? [good('a PostgreSQL database; not contacted in this check')]
     : checkPostgres(stateUrl, readings)
 }

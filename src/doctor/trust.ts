@@ -21,21 +21,23 @@ export function checkTrust({ trust, lines }: TrustFiles, settings: Settings, now
         notAfter,
         now,
         expiryWarningDays,
-        'get its renewed certificate',
+        'install the renewed certificate',
       )
       return some === undefined ? [end] : [end, warning(`${where}: ${some}`)]
     }
     const [cause, remedy] = splitRemedy(problem)
     const isOld = notAfter <= now && standings.some(({ problem: other }) => other === undefined)
-    return [(isOld ? warning : failure)(`${where}: all clients of the authority ${name} are refused: ${cause}`, remedy)]
+    return [
+      (isOld ? warning : failure)(`${where}: all clients of the authority ${name} are rejected: ${cause}`, remedy),
+    ]
   })
   const lists = trust.lists.map(list => {
     const what = `${crlFile}: ${describeList(list)}`
     if (list.thisUpdate > now)
-      return failure(`${what}, not valid before ${new Date(list.thisUpdate).toISOString()}`, 'compare the clocks')
+      return failure(`${what} is not valid before ${new Date(list.thisUpdate).toISOString()}`, 'compare the clocks')
     return checkEnd(what, list.nextUpdate, now, expiryWarningDays, 'fetch the current one')
   })
-  const none = good('no revocation lists are given: a certificate is accepted until it ends')
+  const none = good('no revocation lists are configured: a certificate is accepted until it expires')
   return [...findings, ...(trust.lists.length === 0 ? [none] : lists)]
 }
 
@@ -43,20 +45,19 @@ export function checkTrust({ trust, lines }: TrustFiles, settings: Settings, now
 export function checkTlsContext(material: TlsMaterial, settings: Settings): Finding {
   try {
     createSecureContext(buildTlsOptions(parseMaterial(material), settings.tlsMinVersion))
-    return good('OpenSSL takes certificate, key, authorities and lists')
+    return good('OpenSSL accepts the certificate, key, authorities and revocation lists')
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    return failure(`OpenSSL does not take certificate, key, authorities or lists: ${message} (${code})`)
+    return failure(`OpenSSL rejects the certificate, key, authorities or revocation lists: ${message} (${code})`)
   }
 }
 
 function describeList({ issuerText, number, entries, scope }: TrustedList): string {
   const parts = [
-    `revocation list of ${issuerText}`,
     number !== undefined && `number 0x${number}`,
     `${entries} ${entries === 1 ? 'entry' : 'entries'}`,
     scope.certificates !== 'all' && `for ${scope.certificates} only`,
     scope.uris.length > 0 && `for distribution point ${scope.uris.join(' ')} only`,
   ]
-  return parts.filter(part => part !== false).join(', ')
+  return `revocation list of ${issuerText} (${parts.filter(part => part !== false).join(', ')})`
 }

@@ -1,4 +1,4 @@
-// Outside issuers: their rules, and the keys that they sign with, fetched where that is allowed.
+// Outside issuers: their rules and their key sets.
 import { describeKey } from '../core/issuer-key.ts'
 import type { TrustedIssuer } from '../core/trusted-issuer.ts'
 import { type IssuerAlgorithm, parseKeySet } from '../keys/key-set.ts'
@@ -8,13 +8,13 @@ import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, failuresOf, good, warning } from './finding.ts'
 import { type ClockReading, fetchDocument } from './remote-json.ts'
 
-/** `readings`: undefined: nothing may be fetched. @throws Error (rejects) with every problem of the list. */
+/** Checks the list and the keys. `readings` undefined: fetches nothing. Rejects with every problem of the list. */
 export async function checkTrustedIssuers(
   settings: Settings,
   readings: ClockReading[] | undefined,
 ): Promise<Finding[]> {
   const { trustedIssuersFile: file, issuer } = settings
-  if (file === undefined) return [good('none: no tokens of others are exchanged')]
+  if (file === undefined) return [good('not configured: no tokens of other issuers are exchanged')]
   const issuers = readTrustedIssuersFile(file, issuer)
   return (await Promise.all(issuers.map(outside => checkIssuer(outside, readings)))).flat()
 }
@@ -37,10 +37,10 @@ function checkKeys(document: unknown, { issuer, algorithms }: TrustedIssuer): Fi
     const { keys } = document as { readonly keys: readonly unknown[] }
     return [
       good(`${issuer}: keys ${keys.map(describeKey).join(', ')}`),
-      ...leftOut.map(sentence => warning(`${issuer}: left out is ${sentence}`)),
+      ...leftOut.map(sentence => warning(`${issuer}: ignored ${sentence}`)),
     ]
   } catch (error) {
-    const remedy = `give the address of its key set, and algorithms that its keys are for; allowed are ${algorithms.join(', ')}`
+    const remedy = `check the address of its key set, and the allowed algorithms: ${algorithms.join(', ')}`
     return [failure(`${issuer}: ${(error as Error).message}`, remedy)]
   }
 }

@@ -8,11 +8,11 @@ import { readWebhooksFile } from '../process/files.ts'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, failuresOf, good } from './finding.ts'
 
-/** Checks the receivers. @throws Error (rejects) with every problem of the list. */
+/** Checks the receivers. Rejects with every problem of the list. */
 export async function checkWebhooks({ webhooksFile: file }: Settings, isOnline: boolean): Promise<Finding[]> {
-  if (file === undefined) return [good('none: no receiver is notified')]
+  if (file === undefined) return [good('not configured: no receiver is notified')]
   const receivers = readWebhooksFile(file)
-  if (receivers.length === 0) return [good(`${file}: an empty list, no receiver is notified`)]
+  if (receivers.length === 0) return [good(`${file}: the list is empty, so no receiver is notified`)]
   return Promise.all(receivers.map(receiver => (isOnline ? checkReceiver(receiver) : describe(receiver))))
 }
 
@@ -31,11 +31,11 @@ async function checkReceiver(receiver: KnownReceiver): Promise<Finding> {
       ...(!allowInternal && { lookup: refuseInternal(lookup) }),
     })
     socket.destroy()
-    return good(`${describe(receiver).found}; it can be reached`)
+    return good(`${describe(receiver).found}; it is reachable`)
   } catch (error) {
     if (error instanceof OutgoingError && error.cause instanceof InternalAddress) {
-      const found = `${url.host}: has an internal address, which no notification goes to`
-      return failure(found, 'give allow_internal: true if that is right')
+      const found = `${url.host}: has an internal address, to which no notifications are sent`
+      return failure(found, 'set allow_internal: true if this is intended')
     }
     return failuresOf(error)[0] as Finding
   }

@@ -36,7 +36,7 @@ export function findJsonProblem(text: string): Finding | undefined {
   let next: 'value' | 'value or end' | 'name' | 'name or end' | 'colon' | 'comma or end' | 'nothing' = 'value'
   let comma: number | undefined
   const fail = (at: number, found: string, remedy?: string) => ({ position: positionOf(text, at), found, remedy })
-  for (let token = readToken(text, 0); ; token = readToken(text, token.end)) {
+  for (let token = parseToken(text, 0); ; token = parseToken(text, token.end)) {
     const { kind, start } = token
     const around = open.at(-1)
     if (kind === 'other') return fail(start, ...describeOther(text, start))
@@ -86,7 +86,7 @@ interface Token {
 }
 
 /** Scans the token at `at`, after optional white space. */
-function readToken(text: string, at: number): Token {
+function parseToken(text: string, at: number): Token {
   const start = skip(whiteSpace, text, at)
   if (start === text.length) return { kind: 'end', start, end: start }
   const first = text.charAt(start)

@@ -2,6 +2,7 @@
 // specification 1.0.0: whsec_ and 24 to 64 random octets in base64.
 import { hash } from 'node:crypto'
 import { type EventName, eventNames } from '../audit/event.ts'
+import { isHttpsUrl } from '../core/https-url.ts'
 import { isInternalHost } from './internal-address.ts'
 
 export interface Receiver {
@@ -84,9 +85,7 @@ function parseReceiver(value: unknown, number: number, problems: string[]): Rece
 }
 
 function parseUrl(value: unknown): URL | undefined {
-  if (typeof value !== 'string' || !URL.canParse(value)) return undefined
-  const url = new URL(value)
-  return url.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '' ? url : undefined
+  return isHttpsUrl(value) ? new URL(value) : undefined
 }
 
 function isSecret(value: unknown): boolean {

@@ -15,15 +15,15 @@ export function ensureDemoPki(folder: string, now: number): string[] {
     writeDemoPki(folder)
     return []
   }
-  const ended = demoNames
+  const expired = demoNames
     .map(name => join(folder, `${name}.crt`))
     .find(path => existsSync(path) && !isValidTomorrow(path, now))
-  if (ended === undefined) return []
+  if (expired === undefined) return []
   if (!isDemoCertificate(renderCertificates(loadCertificates(ca))))
-    return [`${ended} has ended or ends within a day, and is not renewed, since ${ca} is not a demo authority`]
+    return [`${expired} has expired or expires within a day; it is not renewed, because ${ca} is not a demo authority`]
   writeDemoPki(folder, { force: true })
   return [
-    `the demo certificates in ${folder}/ were renewed with new keys, since ${ended} has ended or ends within a day: ` +
+    `the demo certificates in ${folder}/ were renewed with new keys, because ${expired} has expired or expires within a day; ` +
       'restart clients that use the old ones',
   ]
 }

@@ -4,7 +4,7 @@ import './no-debugger.js'
 import { openEvents } from '../audit/open.ts'
 import { guardedWithLog } from '../core/guard.ts'
 import { registerRuntimeMetrics } from '../ops/metrics/runtime.ts'
-import { readSettings } from '../settings/settings.ts'
+import { parseSettings } from '../settings/settings.ts'
 import { demoRegistrations, describeDemo, ensureDemoPki } from './demo.ts'
 import { demoThefts } from './demo-thefts.ts'
 import { readClientsFile, readTlsFiles } from './files.ts'
@@ -17,7 +17,7 @@ import { keysFileOf, shutdownTimeout, startProcess } from './start.ts'
  * Rejects with every problem before it listens.
  */
 export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly string[] = []): Promise<void> {
-  const settings = readSettings(env, otherVariables)
+  const settings = parseSettings(env, otherVariables)
   const log = createLog(settings.logLevel)
   // From the start on: a SIGHUP that nothing listens for ends a process.
   let isReloadDue = false

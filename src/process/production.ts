@@ -124,7 +124,7 @@ function findInvalidCertificate({ name, where, load }: Source): Exposure[] {
   const { validFromDate, validToDate } = certificate
   const problem =
     validToDate.getTime() <= Date.now()
-      ? `ended on ${validToDate.toISOString()}: renew it`
+      ? `expired on ${validToDate.toISOString()}: renew it`
       : validFromDate.getTime() > Date.now()
         ? `is not valid before ${validFromDate.toISOString()}: compare the clocks`
         : undefined

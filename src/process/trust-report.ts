@@ -1,5 +1,5 @@
 // Logs what the listener uses: its certificate, the authorities for clients, the revocation lists, and when each expires.
-// Warns before an expiry, and names each authority whose clients are all refused.
+// Warns before an expiry, and names each authority whose clients are all rejected.
 import type { X509Certificate } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../settings/settings.ts'
@@ -19,8 +19,8 @@ export function reportTrust(log: FastifyBaseLogger, { chain, trust }: InUse, now
   const say = (name: string, sentence: string, begin: number, end: number | undefined) => {
     const left = end === undefined ? Number.POSITIVE_INFINITY : end - now
     if (begin > now) log.error(`${name} is not valid before ${dateOf(begin)}: ${sentence}`)
-    else if (left <= 0) log.error(`${name} ended on ${dateOf(end)}: ${sentence}`)
-    else if (left <= warningDays * day) log.warn(`${name} ends in ${describeDays(left)}: ${sentence}`)
+    else if (left <= 0) log.error(`${name} expired on ${dateOf(end)}: ${sentence}`)
+    else if (left <= warningDays * day) log.warn(`${name} expires in ${describeDays(left)}: ${sentence}`)
     else log.info(`${name}: ${sentence}`)
   }
 
@@ -41,20 +41,20 @@ export function reportTrust(log: FastifyBaseLogger, { chain, trust }: InUse, now
       scope.certificates !== 'all' && `for ${scope.certificates} only`,
       scope.uris.length > 0 && `for distribution point ${scope.uris.join(' ')} only`,
       `from ${dateOf(thisUpdate)}`,
-      nextUpdate === undefined ? 'without an end' : `ends ${dateOf(nextUpdate)}`,
+      nextUpdate === undefined ? 'does not expire' : `expires on ${dateOf(nextUpdate)}`,
     ]
     say('revocation list', parts.filter(part => part !== false).join(', '), thisUpdate, nextUpdate)
   }
   for (const { authority, problem, warning } of assessAuthorities(trust, now)) {
     if (problem !== undefined)
-      log.error(`all clients of the authority ${authority.subjectText} are refused: ${problem}`)
+      log.error(`all clients of the authority ${authority.subjectText} are rejected: ${problem}`)
     if (warning !== undefined) log.warn(warning)
   }
 }
 
 function describe(x509: X509Certificate): string {
   const { subject, issuer, serial } = describeCertificate(x509)
-  return `${subject}, serial ${serial}, issued by ${issuer}, ends ${dateOf(x509.validToDate.getTime())}`
+  return `${subject}, serial ${serial}, issued by ${issuer}, expires on ${dateOf(x509.validToDate.getTime())}`
 }
 
 function describeDays(milliseconds: number): string {

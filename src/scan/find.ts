@@ -1,11 +1,11 @@
 // Finds tokens, private keys and certificates in a stream of octets. Chunks may end anywhere; only as many octets are
-// kept as the longest match needs. Every octet is one character here (latin1).
+// buffered as the longest match needs. Every octet is one character here (latin1).
 import { isOpaqueToken } from '../core/opaque-token.ts'
 import { readLeakedJwt } from './jwt.ts'
 import { readPem } from './pem.ts'
 import type { Found, Sighting } from './sighting.ts'
 
-/** Octets of the longest match, and octets that may precede the place by which it is found. */
+/** Octets of the longest match, and octets of a match that may precede its pattern. */
 const reach = { after: 16_384, before: 512 } as const
 
 /** Patterns for the beginning of a candidate. Each costs at most linear time. */
@@ -18,27 +18,27 @@ const patterns = [
 /** Reads chunks and returns matches in the order of the stream. */
 export class Finder {
   #text = ''
-  /** From here on, nothing has been searched yet. */
+  /** The index of the first octet that has not been searched. */
   #from = 0
   #line = 1
   /** Where the first line of the text begins, relative to the text. */
   #lineStart = 0
-  /** How far lines have been counted. */
+  /** The index up to which lines have been counted. */
   #counted = 0
 
   /** Searches the next chunk. */
   read(part: Buffer): Sighting[] {
     this.#text += part.toString('latin1')
     const until = this.#text.length - reach.after
-    return until - this.#from < reach.after ? [] : this.#look(until) // small chunks are collected
+    return until - this.#from < reach.after ? [] : this.#search(until) // small chunks are collected
   }
 
-  /** Searches what was held back because more could have followed. */
+  /** Searches the rest of the text, which could have been the beginning of a match. */
   end(): Sighting[] {
-    return this.#look(this.#text.length)
+    return this.#search(this.#text.length)
   }
 
-  #look(until: number): Sighting[] {
+  #search(until: number): Sighting[] {
     if (until <= this.#from) return []
     const text = this.#text
     const found = patterns

@@ -10,8 +10,8 @@ export interface GitOptions {
   readonly silence: number
 }
 
-/** The stored octets of a line, and characters of git's error messages. */
-const kept = { line: 16_384, complaint: 500 } as const
+/** The maximum lengths of a stored line in octets, and of git's error messages in characters. */
+const maximum = { line: 16_384, errors: 500 } as const
 
 export class GitCommand {
   readonly #child: ChildProcess
@@ -19,21 +19,21 @@ export class GitCommand {
   readonly #silence: number
   readonly #ended: Promise<string | undefined>
   #unread: Buffer = Buffer.alloc(0)
-  #complaint = ''
+  #errors = ''
 
   constructor(args: readonly string[], { cwd, env, silence }: GitOptions) {
     this.#child = spawn('git', args, { cwd, env })
-    this.#child.stdin?.on('error', () => {}) // git has ended; `end` reports the reason
+    this.#child.stdin?.on('error', () => {}) // git has exited; `end` reports the reason
     this.#child.stderr?.setEncoding('utf8').on('data', text => {
-      this.#complaint = (this.#complaint + text).slice(0, kept.complaint)
+      this.#errors = (this.#errors + text).slice(0, maximum.errors)
     })
     this.#output = (this.#child.stdout as Readable)[Symbol.asyncIterator]()
     this.#silence = silence
     this.#ended = new Promise(resolve => {
       this.#child.once('error', (error: NodeJS.ErrnoException) =>
-        resolve(error.code === 'ENOENT' ? 'git is needed for this, and is not installed' : error.message),
+        resolve(error.code === 'ENOENT' ? 'git is not installed; install it, or scan files instead' : error.message),
       )
-      this.#child.once('close', (code, signal) => resolve(code === 0 ? undefined : `git ended with ${code ?? signal}`))
+      this.#child.once('close', (code, signal) => resolve(code === 0 ? undefined : `git exited with ${code ?? signal}`))
     })
   }
 
@@ -64,7 +64,7 @@ export class GitCommand {
       if (this.#unread.length === 0) return parts.length === 0 ? undefined : Buffer.concat(parts)
       const end = this.#unread.indexOf(10)
       const part = end === -1 ? this.#unread : this.#unread.subarray(0, end)
-      if (length < kept.line) parts.push(part.subarray(0, kept.line - length))
+      if (length < maximum.line) parts.push(part.subarray(0, maximum.line - length))
       length += part.length
       this.#unread = this.#unread.subarray(end === -1 ? part.length : end + 1)
       if (end !== -1) return Buffer.concat(parts)
@@ -79,14 +79,14 @@ export class GitCommand {
   /** Waits for the end. Returns the error in one line; undefined without one. */
   async end(): Promise<string | undefined> {
     const failure = await this.#ended
-    return this.#complaint.trim().replaceAll('\n', '; ') || failure
+    return this.#errors.trim().replaceAll('\n', '; ') || failure
   }
 
   kill(): void {
     this.#child.kill('SIGKILL')
   }
 
-  /** Empty at the end. */
+  /** Resolves with an empty buffer at the end of the output. */
   async #receive(): Promise<Buffer> {
     let isSilent = false
     const timer = setTimeout(() => {
@@ -95,7 +95,7 @@ export class GitCommand {
     }, this.#silence)
     try {
       const { value } = await this.#output.next()
-      if (isSilent) throw new Silence(`no output of git for ${this.#silence / 1000} s`)
+      if (isSilent) throw new Silence(`git wrote nothing for ${this.#silence / 1000} s and was stopped`)
       return value ?? Buffer.alloc(0)
     } finally {
       clearTimeout(timer)

@@ -1,34 +1,30 @@
-// The files of a git repository that lie beside its objects, as far as a scan needs them: where the objects are, and which of
-// them a name leads to. Its configuration is not among them. Nothing here waits for a file that blocks, or reads one that has
-// no end.
+// Finds the folders of objects and the refs of a git repository, without git and without reading the configuration of the
+// repository. Never waits for a file that blocks, and never reads an endless one.
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { describePath, describeProblem, walkFiles } from './files.ts'
 import type { OnProblem } from './sighting.ts'
 
-/** Octets; `packed-refs` of a hundred thousand refs has 8 MB. */
+/** The maximum size of a file in octets. A `packed-refs` with a hundred thousand refs has 8 MB. */
 const maximumFile = 67_108_864
 
-/** Object folders that one repository borrows from. */
+/** The maximum number of object folders of one repository. */
 const maximumStores = 100
 
-/**
- * Finds the folder that holds the objects and refs of a repository, from a folder of it, or below. Rejects with one sentence
- * when there is none.
- */
+/** Finds the git folder of the repository that contains `folder`. Rejects with one sentence without a repository. */
 export async function findGitFolder(folder: string): Promise<string> {
   for (let at = await realpath(folder); ; at = dirname(at)) {
     const found = (await followGitFile(join(at, '.git'))) ?? ((await isGitFolder(at)) ? at : undefined)
     if (found !== undefined) {
-      const common = await readSmallFile(join(found, 'commondir')) // of a further working tree
+      const common = await readSmallFile(join(found, 'commondir')) // of a linked working tree
       return common === undefined ? found : resolve(found, common.toString().trimEnd())
     }
-    if (at === dirname(at)) throw new Error('it is in no git repository')
+    if (at === dirname(at)) throw new Error('it is not in a git repository')
   }
 }
 
-/** `.git` is the folder itself or, in a further working tree and in a submodule, a file that names it. */
+/** Resolves `.git`: the folder itself, or in a linked working tree and in a submodule a file that names it. */
 async function followGitFile(path: string): Promise<string | undefined> {
   if (await isGitFolder(path)) return path
   const target = /^gitdir: (.+)/.exec((await readSmallFile(path))?.toString() ?? '')?.[1]
@@ -40,7 +36,7 @@ async function isGitFolder(path: string): Promise<boolean> {
   return (await has('HEAD')) && ((await has('objects')) || (await has('commondir')))
 }
 
-/** The folders of objects of a repository: its own, and those that it borrows from (gitrepository-layout, alternates). */
+/** Finds the object folders of a repository: its own, and those of its alternates (gitrepository-layout). */
 export async function findStores(gitFolder: string, onProblem: OnProblem): Promise<string[]> {
   const stores = new Set([join(gitFolder, 'objects')])
   for (const store of stores) {
@@ -48,7 +44,7 @@ export async function findStores(gitFolder: string, onProblem: OnProblem): Promi
     for (const line of alternates.toString().split('\n'))
       if (line !== '' && !line.startsWith('#')) stores.add(resolve(store, line))
     if (stores.size > maximumStores) {
-      onProblem(`${gitFolder} borrows objects from more than ${maximumStores} folders`)
+      onProblem(`${gitFolder} has more than ${maximumStores} object folders; the others were not searched`)
       break
     }
   }
@@ -56,13 +52,13 @@ export async function findStores(gitFolder: string, onProblem: OnProblem): Promi
 }
 
 export interface Refs {
-  /** What each ref leads to, by its name; undefined where that is another ref. */
+  /** The object id of each ref by its name; undefined for a symbolic ref. */
   readonly named: ReadonlyMap<string, string | undefined>
-  /** What else is pointed at: by HEAD, by what fetching and merging leave, and by the reflogs. */
+  /** Other object ids: in HEAD, FETCH_HEAD and similar files, and in the reflogs. */
   readonly others: ReadonlySet<string>
 }
 
-/** Reads the refs of a repository and of its further working trees. */
+/** Reads the refs of a repository and of its linked working trees. */
 export async function readRefs(gitFolder: string, onProblem: OnProblem): Promise<Refs> {
   const named = new Map<string, string | undefined>()
   const others = new Set<string>()
@@ -70,7 +66,9 @@ export async function readRefs(gitFolder: string, onProblem: OnProblem): Promise
     for (const id of idsIn(await readOrReport(path, onProblem))) others.add(id)
   }
   if (await exists(join(gitFolder, 'reftable'))) {
-    onProblem(`${gitFolder} stores its refs as reftable, which a scan cannot read; their names were not looked at`)
+    onProblem(
+      `${gitFolder} stores its refs as reftable, which scan does not support; the names of refs were not searched`,
+    )
     return { named, others }
   }
   const worktrees = await listFolder(join(gitFolder, 'worktrees'))
@@ -84,24 +82,24 @@ export async function readRefs(gitFolder: string, onProblem: OnProblem): Promise
       const content = (await readOrReport(path, onProblem)).toString('latin1')
       const [id] = idsIn(content)
       const name = describePath(path.subarray(Buffer.byteLength(folder) + 1))
-      if (id === undefined && !content.startsWith('ref: ')) onProblem(`${name} leads to nothing`)
+      if (id === undefined && !content.startsWith('ref: ')) onProblem(`${name} contains no object id`)
       named.set(name, id)
     }
   }
   return { named, others }
 }
 
-/** The ids in a file, without the one of zeros, which stands for nothing. */
+/** Returns the object ids in a file, except the null id. */
 function idsIn(content: Buffer | string): string[] {
   const ids = content.toString('latin1').match(/(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{40})(?![0-9a-f])/g) ?? []
   return ids.filter(id => !/^0+$/.test(id))
 }
 
-/** The files below a folder of refs or reflogs. git follows links there; a scan names them. */
+/** Lists the files below a folder of refs or reflogs. git follows links there; a scan only reports them. */
 async function* walkRefs(folder: string, name: string, onProblem: OnProblem): AsyncGenerator<Buffer> {
   if (!(await exists(join(folder, name)))) return
   yield* walkFiles(Buffer.from(join(folder, name)), onProblem, path =>
-    onProblem(`${describePath(path)} is neither a file nor a folder, and was not looked at`),
+    onProblem(`${describePath(path)} is neither a file nor a folder, and was not searched`),
   )
 }
 
@@ -112,12 +110,12 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** The names in a folder; none when there is no such folder. */
+/** Lists the names in a folder; none if the folder does not exist. */
 export async function listFolder(path: string): Promise<string[]> {
   return readdir(path).catch(() => [])
 }
 
-/** The content of a file; nothing when there is none, or when it is reported. */
+/** Reads a file; empty if the file does not exist, or after reporting that it is unreadable. */
 export async function readOrReport(path: Buffer | string, onProblem: OnProblem): Promise<Buffer> {
   try {
     return (await readSmallFile(path)) ?? Buffer.alloc(0)
@@ -127,7 +125,7 @@ export async function readOrReport(path: Buffer | string, onProblem: OnProblem):
   }
 }
 
-/** Undefined when there is no such file. Rejects with one sentence when it is none that can be read to its end. */
+/** Reads a file; undefined if it does not exist. Rejects with one sentence if it is not a regular file, or too large. */
 async function readSmallFile(path: Buffer | string): Promise<Buffer | undefined> {
   let file: FileHandle | undefined
   try {

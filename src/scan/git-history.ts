@@ -31,7 +31,7 @@ export async function followHistory(
   const targets = await findTargets(ids, options)
   for (const [name, id = ''] of named) {
     const target = targets.get(id)
-    if (id !== '' && target === undefined) report(`${name} leads to ${id}, which is not in the repository`)
+    if (id !== '' && target === undefined) report(`${name} refers to ${id}, which is not in the repository`)
     for (const finding of [findings.get(id), findings.get(target?.id ?? '')])
       if (finding !== undefined && finding.type !== 'commit') finding.source.path = describePlace(finding.type, name)
   }
@@ -93,7 +93,7 @@ async function walk(
     const problem = await git.end()
     if (problem !== undefined) throw new Error(problem)
     if (missing.length > 0)
-      report(`${missing.length} objects of its history are missing, such as ${missing[0]}, as in a partial clone`)
+      report(`objects missing in the history: ${missing.length}, such as ${missing[0]}; this may be a partial clone`)
   } finally {
     git.kill()
   }

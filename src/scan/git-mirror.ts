@@ -33,7 +33,7 @@ export async function createMirror(
     let isSha256 = false
     for (const store of await findStores(gitFolder, onProblem)) {
       const copy = join(folder, 'stores', String(stores.length))
-      if (!(await isFolder(store))) onProblem(`the folder of objects ${store} cannot be read`)
+      if (!(await isFolder(store))) onProblem(`the object folder ${store} cannot be read`)
       isSha256 = (await linkObjects(store, copy)) || isSha256
       stores.push(copy)
     }

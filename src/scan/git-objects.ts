@@ -10,7 +10,7 @@ export interface GitObject {
 
 export class ObjectReader {
   readonly #options: GitOptions
-  /** Undefined at the beginning, and after a damaged object, at which git ends. */
+  /** Undefined at the beginning, and after a damaged object, at which git exits. */
   #git: GitCommand | undefined
 
   constructor(options: GitOptions) {
@@ -48,13 +48,13 @@ export class ObjectReader {
     if (git === undefined) throw new Error('an object was not read to its end')
     this.#git = undefined
     const octets = await read(git)
-    if (octets === undefined) throw new Error((await git.end()) ?? 'git ended before its response')
+    if (octets === undefined) throw new Error((await git.end()) ?? 'git exited before its response')
     this.#git = git
     return octets
   }
 }
 
-// biome-ignore lint/correctness/useYield: it has nothing to give
+// biome-ignore lint/correctness/useYield: it only throws
 async function* failWith(error: unknown): AsyncGenerator<Buffer> {
   throw error
 }

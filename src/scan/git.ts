@@ -28,7 +28,7 @@ export async function* readHistory(
   let reported = 0
   const report = (problem: string) => {
     if (++reported <= maximumProblems) onProblem(`${repository}: ${problem}`)
-    else if (reported === maximumProblems + 1) onProblem(`${repository}: more could not be read`)
+    else if (reported === maximumProblems + 1) onProblem(`${repository}: further problems are not listed`)
   }
   const reject = (error: Error) => Promise.reject(new Error(`git cannot read ${repository}: ${error.message}`))
   const gitFolder = await findGitFolder(repository).catch(reject)
@@ -40,7 +40,7 @@ export async function* readHistory(
     const findings: Findings = new Map()
     yield* readObjects(options, findings, report)
     await followHistory(refs, findings, options, report).catch(error =>
-      report(`its history cannot be followed, so that places are missing: ${error.message}`),
+      report(`the history cannot be read, so findings lack their commits: ${error.message}`),
     )
   } finally {
     await mirror.remove()
@@ -78,7 +78,7 @@ async function* readObjects(options: GitOptions, findings: Findings, report: OnP
         onFound: () => findings.set(id, { type, source }),
       }
       yield source
-      if (unreadable >= maximumUnreadable) return report('the objects after this one were not looked at')
+      if (unreadable >= maximumUnreadable) return report('the remaining objects were not searched')
     }
     const problem = await list.end()
     if (problem !== undefined) report(problem)

@@ -1,5 +1,5 @@
-// What a found token allows others to do. That depends on its binding, and on whether the key of its certificate was
-// found too.
+// Assesses what others can do with a found token: this depends on its binding, and on whether the private key of its
+// certificate was found too.
 
 import { levelOf } from '../core/access-token.ts'
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
@@ -18,7 +18,7 @@ export interface Judgement {
   readonly client_id?: string
   readonly token_binding?: TokenBinding
   readonly 'x5t#S256'?: string
-  /** UTC. An expired token is worthless, but was leaked all the same. */
+  /** UTC. An expired token is worthless, but shows that tokens leak. */
   readonly expires?: string
   /** The certificate that it is bound to, if its private key was found too. */
   readonly leaked_certificate?: Pick<PemCertificate, 'subject' | 'thumbprint'>
@@ -27,14 +27,14 @@ export interface Judgement {
 
 const worth: Readonly<Record<TokenBinding, (thumbprint: string) => string>> = {
   connection: () => 'worthless elsewhere: it is valid only on the TLS connection that it was issued on',
-  proof: thumbprint => `worthless without the key of the certificate ${thumbprint}, which has to sign each proof`,
-  certificate: thumbprint => `worthless without the key of the certificate ${thumbprint}`,
+  proof: thumbprint => `worthless without the private key of the certificate ${thumbprint}, which signs each proof`,
+  certificate: thumbprint => `worthless without the private key of the certificate ${thumbprint}`,
 }
 
 /** For opaque tokens, whose binding is unknown. */
 const worthOfOpaque = {
-  rt: 'worthless without the key of the certificate of its client, which only its issuer knows',
-  at: 'worthless elsewhere, or without the key of a certificate: which, only its issuer knows',
+  rt: 'worthless without the private key of its client, which only the issuer can identify',
+  at: 'worthless without the private key of its client or, depending on its binding, on another connection',
 } as const
 
 /** Judges a token. `leaked`: certificates whose private keys were found; `now` in seconds since 1970. */
@@ -46,7 +46,7 @@ export function judgeToken(token: string, leaked: readonly PemCertificate[], now
 
 function judgeOpaque(opaque: OpaqueTokenKind, hash: string, leaked: readonly PemCertificate[]): Judgement {
   const subjects = leaked.map(({ subject }) => subject).slice(0, 3)
-  const suspicion = `; keys have leaked that could be it: ${subjects.join(', ')}${leaked.length > 3 ? ' …' : ''}`
+  const suspicion = `; a private key that was found may be that of its client: ${subjects.join(', ')}${leaked.length > 3 ? ' …' : ''}`
   return {
     kind: opaque === 'rt' ? 'refresh token' : 'opaque access token',
     begins: `tlsbound_${opaque}_`,
@@ -80,7 +80,7 @@ function judgeSigned(token: string, hash: string, leaked: readonly PemCertificat
 }
 
 function describeLeaked({ subject, thumbprint }: PemCertificate, level: TokenBinding): string {
-  const named = `its key has leaked with it: certificate ${subject}, ${thumbprint}`
+  const named = `the private key of its certificate was found too: ${subject}, ${thumbprint}`
   if (level !== 'connection') return named
-  return `${named}; this token is good on its own TLS connection only, but whoever has the key gets new ones`
+  return `${named}; the token is valid only on its own TLS connection, but the key suffices to request new ones`
 }

@@ -1,21 +1,22 @@
 // The forms of a setting's value: a description, a parser, and whether an invalid value may be shown.
 import { isIP } from 'node:net'
+import { parseHttpsUrl } from '../core/https-url.ts'
 
 export interface Form<T> {
   /** Completes "NAME must be …". */
   readonly words: string
   /** Parses the text. Returns undefined if it is not of this form. */
-  readonly read: (text: string) => T | undefined
+  readonly parse: (text: string) => T | undefined
   /** Whether a value of this form is secret, so that an invalid one is not shown either. */
   readonly holdsSecret?: true
 }
 
-const form = <T>(words: string, read: Form<T>['read']): Form<T> => ({ words, read })
+const form = <T>(words: string, parse: Form<T>['parse']): Form<T> => ({ words, parse })
 
-const readPath = (text: string) => (looksLikeContent(text) ? undefined : text)
-export const path = form('the path of a file', readPath)
+const parsePath = (text: string) => (looksLikeContent(text) ? undefined : text)
+export const path = form('the path of a file', parsePath)
 /** Path of a file that only its owner may read. */
-export const secretPath = form('the path of a file, not the secret itself', readPath)
+export const secretPath = form('the path of a file, not the secret itself', parsePath)
 export const address = form('an IP address', text => (isIP(text) === 0 ? undefined : text))
 export const port = wholeNumber('a port number', 1, 65_535)
 export const portOrOff = wholeNumber('a port number, or 0 for none', 0, 65_535)
@@ -23,15 +24,15 @@ export const onOff = form<boolean>('on or off', text => (text === 'on' ? true : 
 
 /** An identifier by RFC 8414 §2 and RFC 9728 §2, in its normalized spelling. */
 export const httpsUrl = form('an https address without query, in its normal spelling', text => {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const plain = url?.protocol === 'https:' && url.search === '' && url.hash === '' && url.username === ''
-  return plain && (url.href === text || url.href === `${text}/`) ? text : undefined
+  const url = parseHttpsUrl(text)
+  const isNormal = url?.search === '' && url.hash === '' && (url.href === text || url.href === `${text}/`)
+  return isNormal ? text : undefined
 })
 
 export const storeUrl: Form<string> = {
   words:
     'sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded (# is %23, / is %2F, @ is %40)',
-  read: text => ((/^sqlite:.+$/s.test(text) ? !hasUserinfo(text) : isPostgresUrl(text)) ? text : undefined),
+  parse: text => ((/^sqlite:.+$/s.test(text) ? !hasUserinfo(text) : isPostgresUrl(text)) ? text : undefined),
   holdsSecret: true,
 }
 
@@ -85,8 +86,8 @@ export function days(least: number, most: number): Form<number> {
 
 /** Like `seconds`, or 0. */
 export function secondsOrOff(least: number, most: number): Form<number> {
-  const { words, read } = seconds(least, most)
-  return form(`0, or ${words}`, text => (text === '0' ? 0 : read(text)))
+  const { words, parse } = seconds(least, most)
+  return form(`0, or ${words}`, text => (text === '0' ? 0 : parse(text)))
 }
 
 function wholeNumber(words: string, least: number, most: number): Form<number> {

@@ -1,4 +1,4 @@
-// Every setting: name, form, default, meaning. readSettings and checkSettings are pure; all problems are reported at once.
+// Every setting: name, form, default, meaning. parseSettings and checkSettings are pure; all problems are reported at once.
 // docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
 import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
@@ -27,22 +27,22 @@ function optional<T>(name: string, form: Form<T>, shown: string, meaning: string
 export const settingsTable = {
   host: setting('HOST', address, '127.0.0.1', 'address that the mutual-TLS listener binds to'),
   port: setting('PORT', port, 8443, 'port of the mutual-TLS listener'),
-  opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener: plain HTTP on 127.0.0.1; 0 switches it off'),
+  opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener: plain HTTP on 127.0.0.1; 0 disables it'),
   opsTokenFile: setting('OPS_TOKEN_FILE', secretPath, 'data/ops-token', 'file with the ops token, mode 0600; created if missing'),
   issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', 'issuer of the tokens (`iss`), and base of the endpoints’ addresses'),
   audience: optional('AUDIENCE', httpsUrl, 'the issuer', 'audience of the tokens (`aud`)'),
   tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'PEM: certificate of the server, then intermediate certificates'),
   tlsKeyFile: optional('TLS_KEY_FILE', secretPath, 'certs/server.key in the demo, else required', 'PEM: private key of that certificate, mode 0600'),
   tlsKeyPassphraseFile: optional('TLS_KEY_PASSPHRASE_FILE', secretPath, 'none', 'passphrase of an encrypted key: one line, mode 0600'),
-  tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'PEM: the authorities that client certificates are trusted from; no others are'),
+  tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'PEM: the authorities that may issue client certificates; no others are trusted'),
   tlsClientCrlFile: optional('TLS_CLIENT_CRL_FILE', path, 'none', 'PEM: revocation lists, one for each of these authorities'),
   tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'lowest version of TLS; on TLS 1.2, connection-bound tokens need the extended master secret'),
-  tlsDropUnacceptable: setting('TLS_DROP_UNACCEPTABLE', onOff, false, 'drop a connection without an acceptable client certificate, instead of answering with an error response'),
-  connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection is closed with its next answer'),
-  expiryWarningDays: setting('EXPIRY_WARNING_DAYS', days(1, 3650), 30, 'days before the end of a certificate, an authority or a revocation list from which on start and reload log a warning'),
+  tlsDropUnacceptable: setting('TLS_DROP_UNACCEPTABLE', onOff, false, 'close connections without an acceptable client certificate, instead of sending an error response'),
+  connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection is closed with its next response'),
+  expiryWarningDays: setting('EXPIRY_WARNING_DAYS', days(1, 3650), 30, 'days before the expiry of a certificate, an authority or a revocation list from which start and reload log a warning'),
   http2: setting('HTTP2', onOff, true, 'offer HTTP/2 beside HTTP/1.1 on the same port'),
   clientsFile: optional('CLIENTS_FILE', path, 'the demo clients in the demo, else required', 'JSON list of client registrations'),
-  signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'data/signing-keys.json, generated', 'JWKS with private keys, mode 0600; the key with the latest `nbf` that has passed signs, all verify'),
+  signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'data/signing-keys.json, generated', 'JWKS with private keys, mode 0600; the key with the latest `nbf` in the past signs, and all verify'),
   signingAlgorithm: setting('SIGNING_ALGORITHM', oneOf('ES256', 'EdDSA', 'RS256'), 'ES256', 'algorithm of a generated signing key'),
   signingKeyMaxAge: setting('SIGNING_KEY_MAX_AGE', secondsOrOff(3600, 315_360_000), 7_776_000, 'seconds after which a generated signing key is rotated; 0: only by `tlsbound keys rotate`'),
   stateUrl: setting('STATE_URL', storeUrl, 'sqlite:data/tlsbound.db', 'store: an SQLite file of one server, or a PostgreSQL database that several servers share'),
@@ -52,8 +52,8 @@ export const settingsTable = {
   webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of the receivers of notifications, mode 0600'),
   logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'lowest level of the application log on stderr'),
   auditFile: optional('AUDIT_FILE', path, 'stdout', 'file that security events are appended to, one JSON line each'),
-  auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'form of the security events: tlsbound’s own, Elastic Common Schema, or OCSF'),
-  leakKeysFile: optional('LEAK_KEYS_FILE', path, 'none: signed reports are refused', 'public keys of the reporters of leaked tokens, in the form of GitHub’s `public_keys` document'),
+  auditFormat: setting('AUDIT_FORMAT', oneOf('plain', 'ecs', 'ocsf'), 'plain', 'format of the security events: plain, Elastic Common Schema (ecs) or OCSF (ocsf)'),
+  leakKeysFile: optional('LEAK_KEYS_FILE', path, 'none: signed reports are refused', 'public keys of the reporters of leaked tokens, in the format of GitHub’s `public_keys` document'),
   leakKeysUrl: optional('LEAK_KEYS_URL', httpsUrl, 'none', 'https address of such a document, fetched when needed; excludes the file'),
   unsafeTokenCookie: setting('UNSAFE_TOKEN_COOKIE', onOff, false, 'demo only: `GET /demo/token-cookie` sets a token as a cookie, which is accepted in place of an Authorization header'),
 }
@@ -91,7 +91,7 @@ export class SettingsError extends TypeError {
  * contains it: client commands have variables of their own.
  * @throws SettingsError
  */
-export function readSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = []): Settings {
+export function parseSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = []): Settings {
   const problems: string[] = []
   const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...otherVariables])
   for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(describeUnknown(name, [...names]))
@@ -99,7 +99,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
   const entries = Object.entries(settingsTable).map(([key, { name, form, fallback }]) => {
     const text = env[name]
     if (text === undefined || text === '') return [key, fallback]
-    const value = form.read(text)
+    const value = form.parse(text)
     if (value === undefined) problems.push(`${name} must be ${form.words}${describeWrongText(text, form)}`)
     return [key, value]
   })
@@ -125,7 +125,7 @@ export function checkSettings(input: SettingsInput, problems: string[]): Setting
     if (value === undefined) return [key, fallback]
     // The text by which the environment would give this value: a wrong type has none that yields it again.
     const text = value === true ? 'on' : value === false ? 'off' : typeof value === 'object' ? '' : String(value)
-    if (text !== '' && form.read(text) === value) return [key, value]
+    if (text !== '' && form.parse(text) === value) return [key, value]
     const words = typeof fallback === 'boolean' ? 'true or false' : form.words
     problems.push(`${nameOf(key)} must be ${words}${describeWrong(value, form)}`)
     return [key, fallback]

@@ -13,7 +13,7 @@ import { type DemoPki, makeDemoPki } from '../pki/demo.ts'
 import { demoRegistrations } from '../process/demo.ts'
 import { readOptionalFiles, wireServer } from '../process/wire.ts'
 import { createAudit } from '../server/record-events.ts'
-import { readSettings } from '../settings/settings.ts'
+import { parseSettings } from '../settings/settings.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import { openConnection, type TestConnection } from './connection.ts'
 import type { TestServer, TestServerOptions } from './offer.ts'
@@ -26,7 +26,7 @@ export type { TestServer, TestServerOptions } from './offer.ts'
 /** Starts a server on a free port of 127.0.0.1. Close it when the test ends. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const pki = options.pki ?? makeDemoPki()
-  const settings = readSettings({ ...options.env })
+  const settings = parseSettings({ ...options.env })
   const keys = options.signingKeys ?? [await generateTokenKey(settings.signingAlgorithm)]
   const ring = createKeyRing(await importSigningKeys(keys), Date.now() / 1000)
   const store = options.store ?? openSqlite(':memory:')

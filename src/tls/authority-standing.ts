@@ -121,7 +121,7 @@ function createAssessor({ authorities, lists }: Trust, now: number | undefined) 
     const [list] = forThese as [TrustedList]
     if (list.thisUpdate > now)
       return `the revocation list of ${name} is not valid before ${dateOf(list.thisUpdate)}; compare the clocks`
-    return `the revocation list of ${name} ended on ${dateOf(list.nextUpdate as number)}; fetch the current one`
+    return `the revocation list of ${name} expired on ${dateOf(list.nextUpdate as number)}; fetch the current one`
   }
 
   function findWarning(authority: Authority): string | undefined {
@@ -138,7 +138,8 @@ function createAssessor({ authorities, lists }: Trust, now: number | undefined) 
 
 function findOwnProblem(authority: Authority, now: number | undefined): string | undefined {
   const { subjectText: name, notBefore, notAfter, purposes } = authority
-  if (now !== undefined && notAfter <= now) return `the certificate of ${name} ended on ${dateOf(notAfter)}; replace it`
+  if (now !== undefined && notAfter <= now)
+    return `the certificate of ${name} expired on ${dateOf(notAfter)}; replace it`
   if (now !== undefined && notBefore > now)
     return `the certificate of ${name} is not valid before ${dateOf(notBefore)}; compare the clocks`
   if (purposes?.includes(clientAuth) === false)

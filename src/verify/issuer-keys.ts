@@ -1,6 +1,7 @@
 // The public keys of an issuer that a resource server accepts: configured, fetched from a URL, or found through the
 // issuer's metadata. Key rotation is followed. Keys that a token contains or points to are never used (RFC 8725 §3.10).
 
+import { isHttpsUrl } from '../core/https-url.ts'
 import { findCandidates, type IssuerAlgorithm, type IssuerKey, type KeySet, parseKeySet } from '../keys/key-set.ts'
 import { createRemoteDocument, type LookUp, type RemoteDocumentOptions } from '../keys/remote-document.ts'
 import type { FindIssuerKeys } from './issuer-token.ts'
@@ -65,8 +66,8 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
   const { uri, ca, ...others } = jwks ?? {}
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) throw new TypeError(`jwks.${unknown} is unknown; expected: keys, or uri and ca`)
-  if (uri !== undefined && !isHttps(uri)) throw new TypeError('jwks.uri must begin with https://')
-  if (uri === undefined && !isHttps(issuer))
+  if (uri !== undefined && !isHttpsUrl(uri)) throw new TypeError('jwks.uri must begin with https://')
+  if (uri === undefined && !isHttpsUrl(issuer))
     throw new TypeError('jwks must have keys or uri, since the issuer is not an https URL')
   const shared = { ca, clock, timeout }
   const lookUp = uri === undefined ? discover(issuer, shared, parse) : fetchKeys(uri, shared, parse)
@@ -100,7 +101,7 @@ function discover(issuer: string, shared: Shared, parse: (document: unknown) => 
   const readMetadata = (json: unknown): string => {
     const metadata = (json ?? {}) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
     if (metadata.issuer !== issuer) throw new TypeError(`the metadata belongs to another issuer than ${issuer}`)
-    if (!isHttps(metadata.jwks_uri)) throw new TypeError('jwks_uri in the metadata is not an https URL')
+    if (!isHttpsUrl(metadata.jwks_uri)) throw new TypeError('jwks_uri in the metadata is not an https URL')
     return metadata.jwks_uri
   }
   const documents = [
@@ -138,8 +139,4 @@ function withName<T>(read: () => T): T {
   } catch (error) {
     throw new TypeError(`jwks: ${(error as Error).message}`)
   }
-}
-
-function isHttps(value: unknown): value is string {
-  return typeof value === 'string' && /^https:\/\//i.test(value) && URL.canParse(value)
 }

@@ -245,7 +245,7 @@ t.test('reports for people and programs, with an exit code for scripts', async t
     run('none.jsonl'),
     run('odd\u001b.jsonl'),
   ])
-  t.match(good, { code: 0, stderr: '', stdout: `good: 9 events\nthe next line refers to ${hashOf(9)}\n` })
+  t.match(good, { code: 0, stderr: '', stdout: `valid: 9 events\nthe next line refers to ${hashOf(9)}\n` })
   t.match(JSON.parse(json.stdout), {
     good: true,
     events: 9,

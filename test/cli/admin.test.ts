@@ -182,7 +182,7 @@ t.test('exits with 1 and one line without the right token, or without a server',
   t.match(
     await runTlsbound(['clients', 'list', '--ops-token-file', file], '/', env),
     { code: 0 },
-    'an option takes precedence',
+    'the option takes precedence over its variable',
   )
   t.match(await run('clients', 'list', '--ops-token-file', 'none'), refusal(/^tlsbound: none: .*ENOENT/))
   chmodSync(file, 0o640)
@@ -213,7 +213,7 @@ t.test(
     t.match(String(await new Promise(answer => idle.once('data', answer))), /^HTTP\/1\.1 200 .*"alive"/s)
     const silent = connectTcp(port, '127.0.0.1')
     await new Promise<void>(connected => silent.once('connect', () => connected()))
-    t.match(await server.end('SIGTERM', 6000), { code: 0 }, 'connections that say nothing do not hold it')
+    t.match(await server.end('SIGTERM', 6000), { code: 0 }, 'silent connections do not delay the exit')
 
     const TLSBOUND_OPS_PORT = String(await findFreePort())
     chmodSync(file, 0o644)
@@ -221,13 +221,13 @@ t.test(
     t.match(opened, refusal(/^tlsbound: data\/ops-token: others can read this secret [^\n]+\n$/))
     writeFileSync(file, 'short\n')
     chmodSync(file, 0o600)
-    t.match(await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT }), refusal(oneLine), 'a secret has some length')
+    t.match(await runTlsbound(['serve'], folder, { TLSBOUND_OPS_PORT }), refusal(oneLine), 'the ops token is too short')
 
     writeFileSync(file, token)
     const again = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT })
     t.equal(readFileSync(file, 'utf8'), token)
     const call = await run('clients', 'list', '--ops', `http://localhost:${TLSBOUND_OPS_PORT}/`)
-    t.match(call, { code: 0 }, 'the same token at the next start')
+    t.match(call, { code: 0 }, 'the next start uses the same token')
     await again.end('SIGTERM')
 
     rmSync(file)

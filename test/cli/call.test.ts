@@ -64,7 +64,7 @@ t.test('escapes control characters from the server certificate', async t => {
   const { code, stderr } = await run(`https://localhost:${(other.address() as AddressInfo).port}/`)
   t.equal(code, 1)
   t.match(stderr, 'CN=evil\\1B]0')
-  t.notOk(stderr.includes(String.fromCharCode(27)), 'no control character is left')
+  t.notOk(stderr.includes(String.fromCharCode(27)), 'stderr contains no control character')
 })
 
 t.test('builds the same request as curl from the same arguments', async t => {
@@ -128,11 +128,11 @@ t.test('prints an error response unchanged and exits with 1; retries a weaker to
   t.match(
     away,
     { code: 0, stdout: /^HTTP\/2 302\r\n(.+\r\n)*location: https:\/\/localhost:1\// },
-    'no request is sent there (GW11)',
+    'no request is sent to the target of the redirect (GW11)',
   )
 })
 
-t.test('prints an event stream as it arrives; truncated, it is one line and exit code 1 (GW04)', async t => {
+t.test('prints an event stream as it arrives, and exits with 1 and one line when it is truncated (GW04)', async t => {
   for (const isBroken of [false, true]) {
     const command = startCommand(t, ['call', `${origin}/events`, ...as('alice')], { cwd })
     await command.seen(/^data: first\n\n$/)
@@ -145,7 +145,7 @@ t.test('prints an event stream as it arrives; truncated, it is one line and exit
   }
 })
 
-t.test('ends with one line when its output is no longer read', async t => {
+t.test('exits with one line when its output is closed', async t => {
   const command = startCommand(t, ['call', `${origin}/large`, ...as('alice')], { cwd })
   await command.seen(/^x/)
   command.closeOutput()

@@ -47,7 +47,7 @@ t.test('certs creates keys readable only for their owner, and overwrites only wi
   t.match(
     await runTlsbound(['certs', '--out', 'certs/alice.crt'], folder),
     { code: 1, stderr: oneLine },
-    'a file is not a folder',
+    'the path is a file, not a folder',
   )
 })
 
@@ -66,7 +66,7 @@ const put = (path: string, text: string, fileMode = 0o600) => {
   mkdirSync(resolve(path, '..'), { recursive: true })
   writeFileSync(path, text, { mode: fileMode })
 }
-/** Puts a file with this text, or an empty folder, in place of another one. */
+/** Replaces a file by one with this text, or by an empty folder. */
 const replace = (path: string, text?: string) => {
   rmSync(path, { recursive: true, force: true })
   if (text === undefined) mkdirSync(path)
@@ -172,7 +172,7 @@ t.test('exits with 1 and no output on stdout when it cannot start, and starts af
   chmodSync(join(folder, 'certs/server.key'), 0o644)
   const key = await runTlsbound(['serve'], folder, ownFiles)
   t.match(key, { code: 1, stdout: '', stderr: oneLine })
-  t.notOk(existsSync(join(folder, 'data')), 'and nothing was made')
+  t.notOk(existsSync(join(folder, 'data')), 'no file was created')
 
   chmodSync(join(folder, 'certs/server.key'), 0o600)
   const server = await startTlsbound(t, folder, ownFiles)

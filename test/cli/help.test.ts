@@ -1,4 +1,4 @@
-// The command line's own texts: version, help, messages for wrong usage, colour, the man page. CF01.
+// Texts of the command line: version, help, usage errors, colour, the man page. CF01.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
@@ -43,7 +43,7 @@ t.test('exits with 2 for wrong usage, with one line and a reference to help on s
     [['certs', '--key-type', 'dsa'], '--key-type must be ec or rsa', 'certs '],
     [['clients', 'disabel', 'x'], 'there is no action disabel; did you mean disable?', 'clients '],
     [['keys'], 'an action is missing, expected: list, rotate', 'keys '],
-    [['completion', 'tcsh'], 'give one shell: bash, zsh, fish', 'completion '],
+    [['completion', 'tcsh'], 'expected one shell: bash, zsh, fish', 'completion '],
   ]
   for (const [args, message, command] of wrong) {
     const expected = { code: 2, stdout: '', stderr: `tlsbound: ${message}\nsee tlsbound ${command}--help\n` }
@@ -64,7 +64,7 @@ t.test('parses options, and names a wrong one with its syntax', async t => {
       values: { include: true, request: 'PUT', data: ['-'], output: '-x', header: ['a: 1', 'b: 2'] },
     },
   )
-  t.same(parseArguments(['--', '--json'], call).positionals, ['--json'], 'after -- nothing is an option')
+  t.same(parseArguments(['--', '--json'], call).positionals, ['--json'], 'no argument after -- is an option')
   const wrong: readonly (readonly [string[], RegExp])[] = [
     [['--passphrase', 'x'], /^there is no option --passphrase; did you mean --key-passphrase\?$/],
     [['-q'], /^there is no option -q$/],
@@ -129,7 +129,7 @@ t.test('a server knows every variable of an option', async t => {
 t.test('uses colour only on terminals, and respects NO_COLOR and FORCE_COLOR', async t => {
   const folder = t.testdir()
   const plain = await runTlsbound(['--help'], folder)
-  t.notMatch(plain.stdout, '\u001b', 'a pipe')
+  t.notMatch(plain.stdout, '\u001b', 'no colour on a pipe')
   const forced = await runTlsbound(['--help'], folder, { FORCE_COLOR: '1' })
   t.match(forced.stdout, '\u001b[1mUsage:\u001b[22m')
   t.equal(stripVTControlCharacters(forced.stdout), plain.stdout, 'the text is the same')

@@ -1,4 +1,4 @@
-// `tlsbound inspect`: its verdict on a token matches the server's, and it reports what it cannot know.
+// `tlsbound inspect`: its verdict on a token matches that of the server, and it reports what it could not verify.
 // CL02, JW22, JW24, CB01, CF02, LK03, LK14.
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ const connectionBound = await alice.token()
 const proven = await alice.token({ token_binding: 'proof' })
 const certificateOf = (who: 'alice' | 'bob') => readCertificate(new X509Certificate(server.pki[who].certificate))
 
-/** A token signed with the issuer's key or another one, with these claims instead of valid ones. */
+/** Signs a token with the issuer's key or another one, with these claims in place of valid ones. */
 function forge(claims: object, { key = jwk, header = {} }: { key?: TokenJwk; header?: object } = {}): string {
   const good = {
     ...claimsFor(alice, server),
@@ -61,7 +61,7 @@ t.test('explains a token from stdin completely, and accepts a connection with it
     /\n {2}exp +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +expires in \d minutes\n/,
     new RegExp(`\n  cnf x5t#S256 +${certificateOf('alice').thumbprint} .*: that of certs/alice\\.crt\n`),
     /\nLevel certificate: /,
-    new RegExp(`\nThe signature is valid, by a key of ${origin}/oauth/jwks\\.\n`),
+    new RegExp(`\nThe signature is valid: verified with a key of ${origin}/oauth/jwks\\.\n`),
     /\nA new connection with certs\/alice\.crt would be accepted, /,
     /\nNot verified:\n- .*revoked/,
   ])
@@ -87,7 +87,7 @@ t.test('--json reports a connection-bound token that no new connection may use',
   })
 })
 
-t.test('its verdict on a new connection is what the server then does', async t => {
+t.test('predicts the response of the server on a new connection', async t => {
   const stolen = await generateTokenKey('ES256')
   const { clock } = server
   const rows: [name: string, token: string, who: 'alice' | 'bob', reason: string | null, level: string | null][] = [
@@ -123,7 +123,7 @@ t.test('its verdict on a new connection is what the server then does', async t =
 })
 
 t.test(
-  'without a certificate it leaves open what depends on one, but rejects what no certificate can change',
+  'without a certificate reports an undecided verdict, and rejects a token that no certificate could make valid',
   async t => {
     const none = { certificate: undefined }
     t.match(report(bound, none), { accepted: null, reason: null, certificate: null })
@@ -144,7 +144,11 @@ t.test('reports why a signature could not be verified', async t => {
   t.match(await verifySignature(bound, origin, { identity }), good, 'control, with a certificate')
   t.match(await verifySignature(bound, origin, { ca: server.pki.ca.certificate }), good, 'control, without one')
   const ca = server.pki.stranger.certificate
-  t.match(await verifySignature(bound, origin, { ca }), { verified: false, why: /certificate/ }, 'another authority')
+  t.match(
+    await verifySignature(bound, origin, { ca }),
+    { verified: false, why: /certificate/ },
+    'the server certificate was issued by another authority',
+  )
   t.match(await verifySignature(bound, `${origin}/other`, { identity }), { verified: false, why: /404/ })
   t.match(await verifySignature(bound, `https://localhost:${server.port}`, { identity }), {
     verified: false,

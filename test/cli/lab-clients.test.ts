@@ -8,7 +8,7 @@ import { readLabOptions } from '../../src/cli/lab/options.ts'
 import { command } from '../../src/cli/lab.ts'
 import { clientVariables } from '../../src/cli/variables.ts'
 import type { DemoPki } from '../../src/pki/demo.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { issueCertificate, startTestServer } from '../../src/testing/server.ts'
 import { foreignSecret, startForeignServer } from '../helpers/lab/foreign-server.ts'
 import { type Environment, runTlsbound } from '../helpers/process/process.ts'
@@ -16,7 +16,7 @@ import { register } from '../helpers/tokens/grants.ts'
 
 t.setTimeout(120_000)
 
-/** A folder for --pki. */
+/** Creates a folder for --pki. */
 function writePki({ ca, server: _, ...others }: DemoPki, more: Readonly<Record<string, string>> = {}): string {
   const files = Object.entries(others).flatMap(([name, { certificate, key }]) => [
     [`${name}.crt`, certificate],
@@ -35,7 +35,7 @@ async function play(args: readonly string[], env?: Environment) {
 }
 
 for (const authentication of ['client_secret_basic', 'client_secret_post'] as const)
-  t.test(`${authentication} besides certificates, against a third-party server`, async t => {
+  t.test(`plays with ${authentication} in addition to certificates, against a third-party server`, async t => {
     const server = await startForeignServer({ authentication })
     t.teardown(() => server.close())
     const secrets = {
@@ -50,7 +50,7 @@ for (const authentication of ['client_secret_basic', 'client_secret_post'] as co
     t.equal(code, 0)
     const refused = ['no-certificate', 'other-certificate', 'downgrade', 'token-elsewhere'].map(id => `${id} passed`)
     t.same(outcomes, new Set([...refused, 'other-connection accepted, not promised']))
-    t.notOk(stdout.includes('a+secret'), 'and no secret in the report')
+    t.notOk(stdout.includes('a+secret'), 'the report contains no secret')
 
     const without = await play([...where, '--only', 'other-certificate', '--client-auth', 'tls_client_auth'])
     t.match(without, { code: 1, outcomes: new Set(['other-certificate not tried']) })
@@ -58,7 +58,7 @@ for (const authentication of ['client_secret_basic', 'client_secret_post'] as co
     t.match(await play([...where, '--only', 'other-certificate', ...wrong]), { code: 1, outcomes: without.outcomes })
   })
 
-t.test('self-signed certificates with custom names', async t => {
+t.test('plays with self-signed certificates and custom file names', async t => {
   const anna = issueCertificate({ subject: [['CN', 'anna']] })
   const { tls_client_auth_subject_dn: _, ...rest } = register('anna')
   const jwks = { keys: [{ x5c: [anna.x509.raw.toString('base64')] }] }
@@ -84,7 +84,7 @@ t.test('self-signed certificates with custom names', async t => {
     ['anna anna', 'third bob', 'passer-by mallory', 'other-end stranger'],
   )
   const expected = new Set(['other-certificate passed', 'same-subject not tried'])
-  t.same(outcomes, expected, 'no authority can issue a second one')
+  t.same(outcomes, expected, 'no authority can issue a second certificate')
 
   const env = Object.fromEntries(
     Object.entries({
@@ -100,7 +100,7 @@ t.test('self-signed certificates with custom names', async t => {
   })
 
   const strict = [server.origin, '--strict', '--level', 'certificate', '--http', '1.1']
-  t.match(await play(strict, env), { code: 0 }, 'without a gap')
+  t.match(await play(strict, env), { code: 0 }, 'control: every scenario could run')
   t.match(await play([...strict, '--only', 'other-certificate,same-subject'], env), {
     code: 1,
     stderr: /1 not tried, which --strict counts as a failure/,
@@ -134,12 +134,12 @@ t.test('reports missing files and unknown methods in one line', async t => {
 t.test('each option has a variable, which a server accepts in its environment', async t => {
   const env = { TLSBOUND_LAB_LEVEL: 'connection', TLSBOUND_LAB_STRICT: 'on', TLSBOUND_LAB_GENTLE: 'off' }
   t.match(readLabOptions({}, env), { level: 'connection', strict: true, gentle: false })
-  t.match(readLabOptions({ level: 'proof' }, env), { level: 'proof' }, 'an option goes before its variable')
+  t.match(readLabOptions({ level: 'proof' }, env), { level: 'proof' }, 'an option takes precedence over its variable')
   t.throws(() => readLabOptions({}, { TLSBOUND_LAB_STRICT: 'yes' }), /TLSBOUND_LAB_STRICT must be on or off/)
   const variables = command.options.flatMap(({ name, variable }) => (variable === undefined ? [] : [[name, variable]]))
-  t.equal(variables.length, command.options.length - 2, 'all but --list and --explain')
+  t.equal(variables.length, command.options.length - 2, 'every option except --list and --explain has a variable')
   t.ok(variables.every(([, variable = '']) => clientVariables.includes(variable)))
   const server = Object.fromEntries(variables.map(([, variable]) => [variable, 'x']))
-  t.doesNotThrow(() => readSettings(server, clientVariables))
-  t.throws(() => readSettings({ TLSBOUND_LAB_NONSENSE: 'x' }, clientVariables), /NONSENSE is not a setting/, 'control')
+  t.doesNotThrow(() => parseSettings(server, clientVariables))
+  t.throws(() => parseSettings({ TLSBOUND_LAB_NONSENSE: 'x' }, clientVariables), /NONSENSE is not a setting/, 'control')
 })

@@ -109,8 +109,8 @@ t.test('shows progress only on a terminal', async t => {
   const command = [process.execPath, resolve('src/cli/cli.ts'), ...words].join(' ')
   const { code, stdout } = await run('script', ['-qec', command, '/dev/null'], folder, { TERM: 'xterm' })
   t.equal(code, 0)
-  t.match(stdout, '\r\u001b[K  2 of 2: relay\r\u001b[K', 'and removed before the report')
-  t.match(stdout, '\u001b[32mpassed\u001b[39m', 'which has colours')
+  t.match(stdout, '\r\u001b[K  2 of 2: relay\r\u001b[K', 'progress is removed before the report')
+  t.match(stdout, '\u001b[32mpassed\u001b[39m', 'the report has colours')
   const piped = await play(...only)
   t.notMatch(piped.stdout + piped.stderr, '\u001b')
 })
@@ -161,8 +161,8 @@ t.test('reports wrong usage before any scenario runs', async t => {
   const wrong: readonly (readonly [RegExp, Values, string[]])[] = [
     [/URL of the server is missing/, { pki }, []],
     [/unexpected argument .*; expected one server/, { pki }, [url, url]],
-    [/is not an https URL/, { pki }, ['http://localhost']],
-    [/is not an https URL/, { pki }, ['nonsense']],
+    [/expected an https URL/, { pki }, ['http://localhost']],
+    [/expected an https URL/, { pki }, ['nonsense']],
     [/--pki FOLDER \(TLSBOUND_LAB_PKI\) is missing/, {}, [url]],
     [/no scenario other-conection; did you mean other-connection\?/, { explain: 'other-conection' }, []],
     [/no scenario nonsense/, { pki, only: 'relay,nonsense' }, [url]],

@@ -37,7 +37,7 @@ for (const name of ['scanner', 'carol']) {
   writeFileSync(join(cwd, 'certs', `${name}.key`), key, { mode: 0o600 })
 }
 const as = (who: string) => ['--ca', 'certs/ca.crt', '--cert', `certs/${who}.crt`, '--key', `certs/${who}.key`]
-/** Connects anew where needed: idle connections are closed. */
+/** Opens a connection if needed, because the server closes idle ones. */
 const connect = (who: 'alice' | 'bob') => server.connect(who)
 const [refreshToken, opaque] = [buildOpaqueToken('rt', randomBytes(32)), buildOpaqueToken('at', randomBytes(32))]
 
@@ -87,7 +87,7 @@ t.test('finds tokens in files by file, line and column, and nothing else', async
   t.equal(lines.length, 4)
   t.equal(
     lines[0],
-    `${folder}/a/.env:2:7: refresh token tlsbound_rt_…, SHA-256 ${hashOpaqueToken(refresh).slice(0, 16)}…: worthless without the key of the certificate of its client, which only its issuer knows`,
+    `${folder}/a/.env:2:7: refresh token tlsbound_rt_…, SHA-256 ${hashOpaqueToken(refresh).slice(0, 16)}…: worthless without the private key of its client, which only the issuer can identify`,
   )
   t.match(lines[1], /b\/binary\.bin:\d+:1: opaque access token tlsbound_at_…/)
   t.match(
@@ -96,7 +96,7 @@ t.test('finds tokens in files by file, line and column, and nothing else', async
   )
   t.match(
     lines[3],
-    /c\.log:1:26: signed access token eyJ…, .*: worthless without the key of the certificate [\w-]{43}$/,
+    /c\.log:1:26: signed access token eyJ…, .*: worthless without the private key of the certificate [\w-]{43}$/,
   )
   t.match(stderr, /^4 tokens in 4 places; searched 5 files\.\n$/)
 
@@ -115,7 +115,7 @@ t.test('finds tokens in files by file, line and column, and nothing else', async
       ...{ path: `${folder}/c.log`, line: 1, column: 26, token_binding: 'certificate', jti: String },
       hash: hashOpaqueToken(bound),
       leaked_certificate: { subject: 'CN=alice', thumbprint: String },
-      remark: /^its key has leaked with it: certificate CN=alice, /,
+      remark: /^the private key of its certificate was found too: CN=alice, /,
     },
   ])
 })
@@ -132,7 +132,11 @@ t.test('does not follow links, and reports unreadable files as a failure (LK03)'
     { code, stdout },
     { code: 1, stdout: /^scan-\w+\/\\u\{1b\}\[2Jsteer\\u\{a\}me:1:1: opaque access token [^\n]*\n$/ },
   )
-  t.match(await scan([join(outer, 'link')], [opaque]), { code: 1, stdout: /link:1:1: / }, 'but one that is named is')
+  t.match(
+    await scan([join(outer, 'link')], [opaque]),
+    { code: 1, stdout: /link:1:1: / },
+    'a link that is named as an argument is followed',
+  )
   t.match(await scan(['nowhere', `${outer}/good`], []), {
     code: 1,
     stdout: '',
@@ -188,7 +192,11 @@ t.test('finds a token in the history that a later commit removed (CF11)', async 
   const removed = await commit('undone')
   await git('reset', '-q', '--hard', 'HEAD~1')
 
-  t.match(await scan([`${folder}/src`, `${folder}/certs`], [bound]), { code: 0, stdout: '' }, 'control: in no file')
+  t.match(
+    await scan([`${folder}/src`, `${folder}/certs`], [bound]),
+    { code: 0, stdout: '' },
+    'control: no file contains a token',
+  )
   const { code, stdout, stderr } = await scan(['--git', folder, '--json'], secrets)
   t.match({ code, stderr }, { code: 1, stderr: /^5 tokens in 5 places; searched \d+ objects\.\n$/ })
   const { findings } = JSON.parse(stdout) as { findings: Finding[] }
@@ -217,7 +225,7 @@ t.test('finds a token in the history that a later commit removed (CF11)', async 
   t.match(await scan(['--git', 'certs'], []), { code: 1, stdout: '', stderr: /^tlsbound: git cannot read certs: / })
 })
 
-t.test('reported tokens are revoked; nothing else is sent', async t => {
+t.test('reports tokens, which the server revokes, and sends nothing else', async t => {
   const [alice, bob] = [await connect('alice'), await connect('bob')]
   const [signed, opaqueGrant] = [await startGrant(alice), await startGrant(bob)]
   const other = await startGrant(alice)
@@ -230,7 +238,7 @@ t.test('reported tokens are revoked; nothing else is sent', async t => {
   const secrets = [signed.access, opaqueGrant.refresh, refreshToken]
   const since = server.events.length
   t.match(await scan([folder], secrets), { code: 1 })
-  t.same(server.events.slice(since), [], 'without --report nothing is sent')
+  t.same(server.events.slice(since), [], 'nothing is sent without --report')
 
   const { code, stdout, stderr } = await scan([folder, '--report', origin, ...as('scanner')], secrets)
   t.match(
@@ -251,7 +259,7 @@ t.test('reported tokens are revoked; nothing else is sent', async t => {
     [bob, opaqueGrant.access],
   ] as const)
     t.match(await connection.get('/api/whoami', token), { status: 401, body: { reason: 'revoked' } })
-  t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'what has not leaked lives')
+  t.match(await alice.get('/api/whoami', other.access), { status: 200 }, 'other tokens stay valid')
 
   const again = await scan([folder, '--report', origin, ...as('scanner')], secrets)
   t.match(again.stderr, /\nReported 3 tokens/, 'a second report has the same result')
@@ -262,7 +270,7 @@ t.test('reported tokens are revoked; nothing else is sent', async t => {
   })
 })
 
-t.test('a rejected report is a failure with one line', async t => {
+t.test('exits with 1 and one line when the server rejects the report', async t => {
   const alice = await connect('alice')
   const { access } = await startGrant(alice)
   const folder = makeFolder({ a: access })
@@ -296,7 +304,8 @@ t.test('uses as few reports as possible, each of a size that a server accepts', 
     [...tokens.keys()],
   )
   for (const body of reports) t.ok(Buffer.byteLength(body) <= maximumReport)
-  for (const body of reports.slice(0, -1)) t.ok(Buffer.byteLength(body) > maximumReport - 2000, 'and is nearly full')
+  for (const body of reports.slice(0, -1))
+    t.ok(Buffer.byteLength(body) > maximumReport - 2000, 'each report except the last is nearly full')
   const short = new Map(Array.from({ length: 250 }, (_, index) => [`${index}`, { ...finding, path: 'x' }]))
   t.same(
     [...buildReports(short)].map(body => JSON.parse(body).length),

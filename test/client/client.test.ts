@@ -1,4 +1,4 @@
-// createClient against the real server: every level over both protocols, every API of undici, and closing.
+// createClient with the real server: every level over both protocols, the APIs of undici, and closing.
 import { Readable, Writable } from 'node:stream'
 import t from 'tap'
 import { FormData, fetch, Request, request, stream } from 'undici'
@@ -26,11 +26,15 @@ for (const http2 of [true, false]) {
       t.equal(binding, tokenBinding)
       t.equal(lastProblem, null)
       t.ok(connections.length >= 1 && connections.length <= (http2 ? 1 : 4))
-      t.equal(counts.tokens, tokenBinding === 'connection' ? connections.length : 1, 'one token where one is enough')
+      t.equal(
+        counts.tokens,
+        tokenBinding === 'connection' ? connections.length : 1,
+        'no more tokens than the level needs',
+      )
       t.match(counts, { requests: 13, repeated: 0, connections: connections.length })
       t.notOk(
         server.events.some(({ event }) => event === 'token.refused'),
-        'GW07: nothing was refused',
+        'no request was refused (GW07)',
       )
     })
 
@@ -142,7 +146,7 @@ t.test('an idle client does not keep the process alive', async t => {
     const answered = performance.now()
     process.on('exit', () => console.log(performance.now() - answered < 4000 ? 'soon' : 'late'))`
   const ended = await run(process.execPath, ['--input-type=module-typescript', '-e', script], process.cwd())
-  t.match(ended, { code: 0, stdout: 'alice\nalice\nsoon\n' }, 'long before its connections would time out')
+  t.match(ended, { code: 0, stdout: 'alice\nalice\nsoon\n' }, 'the process exits before its connections time out')
 })
 
 t.test('state() returns only what a status page may show', async t => {
@@ -169,6 +173,6 @@ t.test('state() returns only what a status page may show', async t => {
     ],
     lastProblem: null,
   })
-  t.same(JSON.parse(JSON.stringify(state)), state, 'plain JSON')
+  t.same(JSON.parse(JSON.stringify(state)), state, 'the state is plain JSON')
   t.notMatch(JSON.stringify(state), /eyJ|PRIVATE|Bearer/, 'LK01')
 })

@@ -21,7 +21,7 @@ const serverCertificate = { issuer: pki.ca, extendedKeyUsage: ['serverAuth'] } a
 const day = 86_400_000
 
 t.test('sends no request to a server whose certificate does not match', async t => {
-  const subject = [['CN', 'localhost']] as const // which no longer names a server (RFC 9110 §4.3.4)
+  const subject = [['CN', 'localhost']] as const // the subject does not identify a server (RFC 9110 §4.3.4)
   const named = (dns: string) => issueCertificate({ ...serverCertificate, subject, altNames: [{ dns }] })
   const expired = issueCertificate({
     ...serverCertificate,
@@ -50,12 +50,12 @@ t.test('sends no request to a server whose certificate does not match', async t 
       const failures = await Promise.all([1, 2, 3].map(() => client.fetch('/').catch((error: ClientError) => error)))
       for (const failure of failures) t.match(failure, { name: 'ClientError', code, cause: Error })
       t.match(client.state().lastProblem, { code })
-      await t.rejects(client.fetch('/'), { code }, 'it is not worth waiting for')
-      t.ok(upstream.handshakes <= 2, 'and opens few connections')
+      await t.rejects(client.fetch('/'), { code }, 'the request fails without a wait')
+      t.ok(upstream.handshakes <= 2, 'few connections are opened')
       t.same(upstream.seen, [])
       letPass(t, 10)
       upstream.server.setSecureContext({ cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate })
-      t.equal((await client.fetch('/')).status, 200, 'until it is the right one')
+      t.equal((await client.fetch('/')).status, 200, 'the request succeeds with the correct certificate')
       await client.close()
     }
 })
@@ -139,7 +139,7 @@ t.test('without a server, a request waits for its timeout and then reports the l
       await client.close()
     }),
   )
-  t.ok(attempts > 1 && attempts < 50, `it retries, with pauses: ${attempts} times in two seconds`)
+  t.ok(attempts > 1 && attempts < 50, `${attempts} attempts in two seconds, with pauses`)
 })
 
 t.test('resumes no TLS session, even when the server offers tickets', async t => {
@@ -251,7 +251,7 @@ t.test('the backoff grows with failures, is random, and ends with the first succ
     backoff.succeeded()
     t.equal(backoff.left, 0)
     backoff.failed(2000)
-    t.equal(backoff.left, 2000 + fraction * 100, 'or the server’s delay plus jitter')
+    t.equal(backoff.left, 2000 + fraction * 100, 'the delay is that of the server plus jitter')
   }
 })
 

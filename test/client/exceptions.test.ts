@@ -128,7 +128,7 @@ for (const http2 of [true, false]) {
     for (const [name, build] of Object.entries(bodies)) {
       const sent = client.dispatcher.request({ path: '/', method: 'POST', body: build() })
       await t.rejects(sent, name)
-      t.equal(await (await client.fetch('/')).text(), 'well', `after one that throws ${name}`)
+      t.equal(await (await client.fetch('/')).text(), 'well', `the next request after an exception ${name}`)
     }
   })
 }
@@ -151,7 +151,7 @@ t.test(
     const identity = { certificate: nameless.certificate, key: nameless.key, ca: upstream.identity.ca }
     give = () => identity
     const problem = await client.fetch('/').catch(error => error)
-    t.match(problem, { message: /set clientId/ }, 'a request fails, with the reason')
+    t.match(problem, { message: /set clientId/ }, 'the request fails with the reason')
   },
 )
 

@@ -197,7 +197,10 @@ t.test('validates every other member, and reports each fault (ASVS 10.4.16)', as
       /refresh_token_rotation must be rotate or static/,
     ]),
     ...[null, '', 'api', '/api', 'http://a.test', 'https:', 'https://a.test/#x', 'https://', ['https://a.test']].map(
-      (resource): [object, RegExp] => [{ resource }, /resource must be an https URL without a fragment/],
+      (resource): [object, RegExp] => [
+        { resource },
+        /resource must be an https URL without user information and fragment/,
+      ],
     ),
     ...[null, 'x', {}, { keys: [] }].map((jwks): [object, RegExp] => [{ jwks }, /exactly one of tls_client_auth_/]),
     ...[null, 1, ['a'], ' ', 'a  b', 'a a', '"'].map((scope): [object, RegExp] => [

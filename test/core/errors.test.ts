@@ -22,7 +22,7 @@ import { createOutsideIssuers } from '../../src/server/grants/trusted-issuers.ts
 import { createRemoteReporterKeys } from '../../src/server/incidents/reporter-keys.ts'
 import { createAudit } from '../../src/server/record-events.ts'
 import { createServer } from '../../src/server/server.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Grant } from '../../src/store/store.ts'
 import { type Answer, openConnection, type TestConnection } from '../../src/testing/connection.ts'
@@ -71,7 +71,7 @@ const silentIssuer = {
 }
 
 const app = await createServer({
-  settings: readSettings({ TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
+  settings: parseSettings({ TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
   tls: mutualTls({
     cert: pki.server.certificate,
     key: pki.server.key,

@@ -1,4 +1,4 @@
-// The server's certificate, whom it trusts, and whose certificates clients have: names, dates, usages, lists, and who matches.
+// Checks of the server certificate, the authorities and the clients' certificates: names, dates, usages, lists, matches.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -9,7 +9,7 @@ import { checkTlsContext, checkTrust } from '../../src/doctor/trust.ts'
 import { type CertificateOrder, type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 import { issueCrl } from '../../src/pki/crl.ts'
 import { readClientsFile, readOwnCertificate, readTlsFiles, readTrustFiles } from '../../src/process/files.ts'
-import { readSettings, type Settings } from '../../src/settings/settings.ts'
+import { parseSettings, type Settings } from '../../src/settings/settings.ts'
 import { linesOf } from '../helpers/process/findings.ts'
 import { register } from '../helpers/tokens/grants.ts'
 
@@ -40,7 +40,7 @@ function prepare(t: Test, server = issue(), chain: readonly Identity[] = [upper]
   put('server.key', server.key)
   put('ca.crt', pem(root, upper))
   const settings: Settings = {
-    ...readSettings({}),
+    ...parseSettings({}),
     tlsCertFile: path('server.crt'),
     tlsKeyFile: path('server.key'),
     tlsClientCaFile: path('ca.crt'),
@@ -53,46 +53,49 @@ function prepare(t: Test, server = issue(), chain: readonly Identity[] = [upper]
   return { folder, path, put, settings, own, trust }
 }
 
-t.test('certificate: names, dates and chain as clients of the issuer see them', async t => {
+t.test('checks names, dates and chain of the server certificate as clients of the issuer do', async t => {
   t.match(await prepare(t).own(), [
-    /^✓ server\.crt: certificate CN=localhost, issued by CN=upper, ends /,
-    /^✓ server\.crt: intermediate certificate CN=upper, issued by CN=root, ends /,
-    '✓ server.crt: for localhost, the host of the issuer, among DNS:localhost, IP Address:127.0.0.1',
-    '✓ the chain leads to CN=root, which clients must have as an authority',
+    /^✓ server\.crt: certificate CN=localhost \(issuer CN=upper\) expires on /,
+    /^✓ server\.crt: intermediate certificate CN=upper \(issuer CN=root\) expires on /,
+    '✓ server.crt: the names include localhost, the host of the issuer: DNS:localhost, IP Address:127.0.0.1',
+    '✓ the chain leads to CN=root, which clients must trust',
   ])
   const elsewhere = { issuer: 'https://as.example:8443' }
   t.match(
     (await prepare(t, issue(), [upper], elsewhere).own())[2],
-    /^✗ server\.crt: not for as\.example, the host of the issuer; it has DNS:localhost.*; get a certificate for as\.example, or/,
+    /^✗ server\.crt: the names do not include as\.example, the host of the issuer: DNS:localhost.*; get a certificate for as\.example, or/,
   )
   for (const issuer of ['https://127.0.0.1:8443', 'https://LOCALHOST'])
     t.match((await prepare(t, issue(), [upper], { issuer }).own())[2], /^✓ /, issuer)
   const nameless = issue({ altNames: [] })
-  t.match((await prepare(t, nameless).own())[2], /^✗ .*no subject alternative name, without which no client accepts it/)
+  t.match((await prepare(t, nameless).own())[2], /^✗ .*: none \(no subjectAltName\), so no client accepts it/)
 
   const soon = issue({ notAfter: new Date(now + 5.5 * day) })
   t.match(
     (await prepare(t, soon).own())[0],
-    /^! server\.crt: certificate CN=localhost, .*, ends in 5 days, on .*; renew it$/,
+    /^! server\.crt: certificate CN=localhost .* expires in 5 days, on .*; renew it$/,
   )
   const ended = issue({ notBefore: new Date(now - 2 * day), notAfter: new Date(now - day) })
-  t.match((await prepare(t, ended).own())[0], /^✗ server\.crt: .*, ended on .*; renew it$/)
+  t.match((await prepare(t, ended).own())[0], /^✗ server\.crt: .* expired on .*; renew it$/)
   const later = issue({ notBefore: new Date(now + day) })
-  t.match((await prepare(t, later).own())[0], /^✗ server\.crt: .*, is not valid before .*; compare the clocks$/)
+  t.match((await prepare(t, later).own())[0], /^✗ server\.crt: .* is not valid before .*; compare the clocks$/)
 
   const selfSigned = issueCertificate({
     subject: [['CN', 'localhost']],
     altNames: [{ dns: 'localhost' }],
     ...longLived,
   })
-  t.match((await prepare(t, selfSigned, []).own()).at(-1), /^! the certificate is self-signed; give it to clients/)
+  t.match(
+    (await prepare(t, selfSigned, []).own()).at(-1),
+    /^! the certificate is self-signed; configure clients to trust it/,
+  )
   t.match(
     (await prepare(t, issue(), [upper, root]).own()).at(-1),
-    '✓ the chain holds its root, which clients must have as an authority',
+    '✓ the chain includes its root, which clients must trust',
   )
 })
 
-t.test('certificate: what the server would refuse is said as it says it', async t => {
+t.test('reports invalid certificate files in the words of the server', async t => {
   const { put, own } = prepare(t)
   put('server.key', upper.key)
   t.match(await own(), [
@@ -102,78 +105,81 @@ t.test('certificate: what the server would refuse is said as it says it', async 
   t.match(await own(), ['✗ server.crt: there is no PEM block in this file, a CERTIFICATE block is needed here'])
 })
 
-t.test('certificate: OpenSSL has the last word on keys and signatures', async t => {
-  const right = prepare(t)
-  const material = readTlsFiles(right.settings)
-  t.same(linesOf([checkTlsContext(material, right.settings)]), [
-    '✓ OpenSSL takes certificate, key, authorities and lists',
+t.test('reports keys and signatures that OpenSSL rejects', async t => {
+  const valid = prepare(t)
+  const material = readTlsFiles(valid.settings)
+  t.same(linesOf([checkTlsContext(material, valid.settings)]), [
+    '✓ OpenSSL accepts the certificate, key, authorities and revocation lists',
   ])
   const server = issue({ keyType: 'rsa1024' })
   const weak = { ...material, cert: server.certificate, key: server.key }
-  t.match(linesOf([checkTlsContext(weak, right.settings)]), [
-    /^✗ OpenSSL does not take .*key too small.*ERR_SSL_EE_KEY_TOO_SMALL/i,
+  t.match(linesOf([checkTlsContext(weak, valid.settings)]), [
+    /^✗ OpenSSL rejects the .*key too small.*ERR_SSL_EE_KEY_TOO_SMALL/i,
   ])
   t.match(await prepare(t, server).own(), [
     /^✗ server\.crt: OpenSSL rejects this certificate, .*: ee key too small; use/,
   ])
 })
 
-t.test('authorities: dates, lists that are missing or have ended, and whom that locks out', async t => {
-  const { put, trust, path, settings } = prepare(t)
-  t.match(await trust(), [
-    /^✓ ca\.crt, line \d+: authority CN=root, ends /,
-    /^✓ ca\.crt, line \d+: authority CN=upper, ends /,
-    '✓ no revocation lists are given: a certificate is accepted until it ends',
-  ])
-  const withLists = { ...settings, tlsClientCrlFile: path('lists.crl') }
-  const check = async (...lists: string[]) => {
-    put('lists.crl', lists.join(''))
-    return linesOf(await findingsOf(() => checkTrust(readTrustFiles(withLists), withLists, now)), t.testdirName)
-  }
-  const list = (issuer: Identity, more = {}) => issueCrl({ issuer, revoked: [], ...more })
-  const long = { nextUpdate: new Date(now + 100 * day) }
-  t.match(await check(list(root, long), list(upper, long)), [
-    /^✓ ca\.crt, line \d+: authority CN=root/,
-    /^✓ ca\.crt, line \d+: authority CN=upper/,
-    /^✓ lists\.crl: revocation list of CN=root, number 0x\w+, 0 entries, ends /,
-    /^✓ lists\.crl: revocation list of CN=upper, number 0x\w+, 0 entries, ends /,
-  ])
-  t.match(await check(list(upper, long)), [
-    /^✗ ca\.crt: no client could be accepted: there is no revocation list of CN=root; add it$/,
-  ])
-  const old = { thisUpdate: new Date(now - 9 * day), nextUpdate: new Date(now - day) }
-  const ended = await check(list(root, long), list(upper, old))
-  t.match(
-    ended[1],
-    /^✗ ca\.crt, line \d+: all clients of the authority CN=upper are refused: the revocation list of CN=upper ended on .*; fetch the current one$/,
-  )
-  t.match(ended.at(-1), /^✗ lists\.crl: revocation list of CN=upper.*, ended on .*; fetch the current one$/)
-  const soon = await check(list(root, long), list(upper))
-  t.match(soon.at(-1), /^! lists\.crl: revocation list of CN=upper.*, ends in 6 days, .*; fetch the current one$/)
+t.test(
+  'reports authorities and revocation lists that expire or are missing, and whose clients are rejected',
+  async t => {
+    const { put, trust, path, settings } = prepare(t)
+    t.match(await trust(), [
+      /^✓ ca\.crt, line \d+: authority CN=root expires on /,
+      /^✓ ca\.crt, line \d+: authority CN=upper expires on /,
+      '✓ no revocation lists are configured: a certificate is accepted until it expires',
+    ])
+    const withLists = { ...settings, tlsClientCrlFile: path('lists.crl') }
+    const check = async (...lists: string[]) => {
+      put('lists.crl', lists.join(''))
+      return linesOf(await findingsOf(() => checkTrust(readTrustFiles(withLists), withLists, now)), t.testdirName)
+    }
+    const list = (issuer: Identity, more = {}) => issueCrl({ issuer, revoked: [], ...more })
+    const long = { nextUpdate: new Date(now + 100 * day) }
+    t.match(await check(list(root, long), list(upper, long)), [
+      /^✓ ca\.crt, line \d+: authority CN=root/,
+      /^✓ ca\.crt, line \d+: authority CN=upper/,
+      /^✓ lists\.crl: revocation list of CN=root \(number 0x\w+, 0 entries\) expires on /,
+      /^✓ lists\.crl: revocation list of CN=upper \(number 0x\w+, 0 entries\) expires on /,
+    ])
+    t.match(await check(list(upper, long)), [
+      /^✗ ca\.crt: no client could be accepted: there is no revocation list of CN=root; add it$/,
+    ])
+    const old = { thisUpdate: new Date(now - 9 * day), nextUpdate: new Date(now - day) }
+    const ended = await check(list(root, long), list(upper, old))
+    t.match(
+      ended[1],
+      /^✗ ca\.crt, line \d+: all clients of the authority CN=upper are rejected: the revocation list of CN=upper expired on .*; fetch the current one$/,
+    )
+    t.match(ended.at(-1), /^✗ lists\.crl: revocation list of CN=upper .* expired on .*; fetch the current one$/)
+    const soon = await check(list(root, long), list(upper))
+    t.match(soon.at(-1), /^! lists\.crl: revocation list of CN=upper .* expires in 6 days, .*; fetch the current one$/)
 
-  const gone = issueCertificate({
-    ca: true,
-    subject: [['CN', 'gone']],
-    notBefore: new Date(now - 2 * day),
-    notAfter: new Date(now - day),
-  })
-  put('ca.crt', pem(root, upper, gone))
-  t.match(
-    (await trust())[2],
-    /^! ca\.crt, line \d+: all clients of the authority CN=gone are refused: the certificate of CN=gone ended on .*; replace it$/,
-  )
-  put('ca.crt', pem(gone))
-  t.match(
-    (await trust())[0],
-    /^✗ ca\.crt, line \d+: all clients of the authority CN=gone are refused/,
-    'nobody is left',
-  )
-})
+    const gone = issueCertificate({
+      ca: true,
+      subject: [['CN', 'gone']],
+      notBefore: new Date(now - 2 * day),
+      notAfter: new Date(now - day),
+    })
+    put('ca.crt', pem(root, upper, gone))
+    t.match(
+      (await trust())[2],
+      /^! ca\.crt, line \d+: all clients of the authority CN=gone are rejected: the certificate of CN=gone expired on .*; replace it$/,
+    )
+    put('ca.crt', pem(gone))
+    t.match(
+      (await trust())[0],
+      /^✗ ca\.crt, line \d+: all clients of the authority CN=gone are rejected/,
+      'a failure, because no other authority is valid',
+    )
+  },
+)
 
 const client = (subject: CertificateOrder['subject'], more: Partial<CertificateOrder> = {}) =>
   issueCertificate({ issuer: upper, subject, extendedKeyUsage: ['clientAuth'], ...longLived, ...more })
 
-t.test('clients: registrations, and names that look as if OpenSSL had written them', async t => {
+t.test('warns of registered names in the order of OpenSSL, and of registered certificates that expire', async t => {
   const { settings } = prepare(t)
   const registered = client([['CN', 'pinned']], { notAfter: new Date(now + 3.5 * day) })
   const jwks = {
@@ -183,22 +189,22 @@ t.test('clients: registrations, and names that look as if OpenSSL had written th
   const dn = (name: string) => register('alice', { tls_client_auth_subject_dn: name })
   t.match(check([register('alice'), register('bob')]), [/^✓ .*clients\.json: 2 clients$/])
   t.match(check([]), [/^! .*clients\.json: no client is registered; register one$/])
-  for (const right of ['CN=alice,O=Example\\, Inc.,C=DE', 'CN=alice,DC=example,DC=org', 'O=alice', 'UID=a+CN=b,O=c'])
-    t.equal(check([dn(right)]).length, 1, right)
-  for (const wrong of ['C=DE, O=Example, CN=alice', 'DC=org,DC=example,UID=alice', 'O=x,CN=a'])
+  for (const valid of ['CN=alice,O=Example\\, Inc.,C=DE', 'CN=alice,DC=example,DC=org', 'O=alice', 'UID=a+CN=b,O=c'])
+    t.equal(check([dn(valid)]).length, 1, valid)
+  for (const reversed of ['C=DE, O=Example, CN=alice', 'DC=org,DC=example,UID=alice', 'O=x,CN=a'])
     t.match(
-      check([dn(wrong)])[1],
+      check([dn(reversed)])[1],
       /^! client alice: the registered name .* may be in the wrong order; RFC 4514 .*-nameopt RFC2253$/,
-      wrong,
+      reversed,
     )
   const pinned = { client_id: 'pinned', token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks }
   t.match(
     check([pinned])[1],
-    /^! client pinned: its registered certificate, ends in 3 days, .*; register its renewed one$/,
+    /^! client pinned: the registered certificate expires in 3 days, .*; register the renewed one$/,
   )
 })
 
-t.test('clients: which certificate of a folder is whose, and why others are nobody’s', async t => {
+t.test('matches the certificates of a folder with the clients, and explains those that match none', async t => {
   const { put, path, settings } = prepare(t)
   mkdirSync(path('certs'))
   const name: CertificateOrder['subject'] = [
@@ -243,30 +249,30 @@ t.test('clients: which certificate of a folder is whose, and why others are nobo
   const lines = linesOf(checkCertificates(path('certs'), readClientsFile(path('clients.json')), options), t.testdirName)
   const about = (what: string) => lines.filter(line => line.includes(what))
   t.match(about('client alice'), [
-    /^✓ client alice: certs\/alice\.crt, ends /,
-    '! client alice: certs/alice.crt is revoked; issue another one',
+    /^✓ client alice: certs\/alice\.crt expires on /,
+    '! client alice: certs/alice.crt is revoked; issue a new one',
   ])
   t.match(about('client bob'), [
-    /^✓ client bob: certs\/bob\.crt, ends /,
-    '! client bob: certs/bob.crt was issued by CN=other, which is no authority in ca.crt; add that authority, or put the intermediate certificate of it behind the certificate',
+    /^✓ client bob: certs\/bob\.crt expires on /,
+    '! client bob: certs/bob.crt was issued by CN=other, which is not an authority in ca.crt; add that authority, or append the intermediate certificate to the client certificate',
   ])
   t.match(about('client dave'), [
-    /^! client dave: certs\/dave\.crt, ended on .*; renew it$/,
-    '✗ client dave: certs/dave.crt is refused: it has no extended key usage; issue it with the usage clientAuth',
+    /^! client dave: certs\/dave\.crt expired on .*; renew it$/,
+    '✗ client dave: certs/dave.crt is rejected: it has no extended key usage; issue it with the usage clientAuth',
   ])
   t.match(about('client carol'), [
-    /^✗ client carol: no certificate of certs is its own; certs\/carol\.crt: The subject of the certificate has the parts of the registered name in reverse order\. Registered: C=DE,O=Example,CN=carol\. Presented: CN=carol,O=Example,C=DE\.; Register /,
+    /^✗ client carol: no certificate in certs matches; certs\/carol\.crt: The subject of the certificate has the parts of the registered name in reverse order\. Registered: C=DE,O=Example,CN=carol\. Presented: CN=carol,O=Example,C=DE\.; Register /,
   ])
   t.match(about('client erin'), [
-    /^! client erin: no certificate of certs is its own; compare the names: CN=alice; CN=bob; .*CN=mallory$/,
+    /^! client erin: no certificate in certs matches; compare the names: CN=alice; CN=bob; .*CN=mallory$/,
   ])
-  t.match(about('is registered for no client').sort(), [
-    /^! certs\/carol\.crt: CN=carol,O=Example,C=DE is registered for no client/,
-    '! certs/mallory.crt: CN=mallory is registered for no client; register it, if it is a client’s',
+  t.match(about('matches no registered client').sort(), [
+    /^! certs\/carol\.crt: CN=carol,O=Example,C=DE matches no registered client/,
+    '! certs/mallory.crt: CN=mallory matches no registered client; register it if it belongs to a client',
   ])
   t.match(about('broken.pem'), [/^! certs\/broken\.pem: there is no PEM block in this file/])
   t.equal(about('notes.txt').length + about('ca.crt is').length + about('server.crt').length, 0)
   const none = await findingsOf(() => checkCertificates(path('none'), registrations, options))
   t.match(linesOf(none, t.testdirName), ['✗ none: this directory cannot be read (ENOENT)'])
-  t.match(readFileSync(path('certs/alice.crt'), 'utf8'), alice.certificate, 'nothing was changed')
+  t.match(readFileSync(path('certs/alice.crt'), 'utf8'), alice.certificate, 'the check changes no file')
 })

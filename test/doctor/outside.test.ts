@@ -1,4 +1,4 @@
-// A running server as the doctor sees it from outside: the real one, and the same with faults that servers have.
+// Checks of a running server from outside: the real server, and servers with common faults.
 import { constants, hash } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -12,78 +12,78 @@ import { startBrokenServer } from '../helpers/server/broken-server.ts'
 
 t.setTimeout(120_000)
 
-async function look({ origin: url, pki }: TestServer, who: 'alice' | 'stranger' | null) {
+async function examine({ origin: url, pki }: TestServer, who: 'alice' | 'stranger' | null) {
   const identity = who === null ? undefined : { ...pki[who], ca: pki.ca.certificate }
   return examineOutside({ url, identity, ca: identity === undefined ? pki.ca.certificate : undefined, now: Date.now() })
 }
-const of = (check: string, findings: Awaited<ReturnType<typeof look>>) =>
+const of = (check: string, findings: Awaited<ReturnType<typeof examine>>) =>
   linesOf(findings.filter(finding => finding.check === check))
 
-t.test('a server as it should be: nothing fails, and what it is is said', async t => {
+t.test('reports no failure for the real server, and describes it', async t => {
   const server = await startTestServer({ env: { TLSBOUND_PORT: String(await findFreePort()) } })
   t.teardown(() => server.close())
-  const findings = await look(server, 'alice')
+  const findings = await examine(server, 'alice')
   t.match(of('tls', findings), [
     /^✓ connected with TLSv1\.3, TLS_/,
-    /^! the certificate of the server, ends in \d+ days/,
+    /^! the server certificate expires in \d+ days/,
     '✓ TLS 1.3 is accepted',
     '✓ TLS 1.2 is not accepted',
     '✓ TLS 1.1 and TLS 1.0 are not accepted',
-    /^✓ no sessions are resumed/,
-    '✓ no renegotiation: TLS 1.3 has none',
+    /^✓ sessions are not resumed/,
+    '✓ renegotiation is not possible: TLS 1.3 does not have it',
   ])
   t.match(of('metadata', findings), [
-    `✓ the metadata is that of ${server.origin}`,
+    `✓ the metadata names the issuer ${server.origin}`,
     `✓ token_endpoint: ${server.origin}/oauth/token`,
     `✓ jwks_uri: ${server.origin}/oauth/jwks`,
     /^✓ tokens are bound to: .*connection/,
-    /^✓ its keys: \S+ ES256$/,
+    /^✓ keys: \S+ ES256$/,
   ])
   t.match(of('binding', findings), [
     /^✓ the server accepts the certificate of CN=alice, [\w-]{43}$/,
     '✓ both ends see the same channel bindings',
   ])
-  t.match(of('clock', findings), [/^✓ this clock agrees with that of localhost:\d+$/])
+  t.match(of('clock', findings), [/^✓ this clock agrees with the clock of localhost:\d+$/])
   t.same(
     server.events.filter(({ outcome }) => outcome === 'refused'),
     [],
-    'and the server has nothing to complain of',
+    'the server refuses none of the requests',
   )
 })
 
-t.test('without a certificate, and with one that is not trusted', async t => {
+t.test('connects without a certificate, and reports a certificate that the server rejects', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
-  t.match(of('binding', await look(server, null)), [/^✓ no certificate was presented: give --cert, --key and --ca/])
-  t.match(of('binding', await look(server, 'stranger')), [
-    /^✗ the server refuses the certificate that was presented: certificate_untrusted; see the event of the refusal/,
+  t.match(of('binding', await examine(server, null)), [/^✓ no certificate was presented: pass --cert, --key and --ca/])
+  t.match(of('binding', await examine(server, 'stranger')), [
+    /^✗ the server rejects the presented certificate: certificate_untrusted; read the detail of the refusal/,
     /^(✓|✗) /,
   ])
 })
 
-t.test('what a server does wrong with TLS is found', async t => {
+t.test('reports resumption and renegotiation', async t => {
   const resuming = await startBrokenServer('resumes')
   t.teardown(() => resuming.close())
-  const found = of('tls', await look(resuming, 'alice'))
+  const found = of('tls', await examine(resuming, 'alice'))
   t.match(found, [
     /^✓/,
     /^!/,
     '✓ TLS 1.3 is accepted',
     /^! TLS 1\.2 is accepted: /,
     /^✓/,
-    /^✗ sessions are resumed: a thief of a ticket/,
-    '✓ renegotiation is refused',
+    /^✗ sessions are resumed: with a stolen ticket/,
+    '✓ renegotiation is rejected',
   ])
 
   const renegotiating = await startBrokenServer('renegotiates')
   t.teardown(() => renegotiating.close())
   t.match(
-    of('tls', await look(renegotiating, 'alice')).at(-1),
-    /^✗ renegotiation is accepted: a connection can change its certificate/,
+    of('tls', await examine(renegotiating, 'alice')).at(-1),
+    /^✗ renegotiation is accepted: the certificate of a connection can change/,
   )
 })
 
-/** Another HTTPS server, with documents by their paths. */
+/** Starts an HTTPS server that returns documents by path. */
 async function serve(
   t: Test,
   server: TestServer,
@@ -103,7 +103,7 @@ async function serve(
   return { ...server, origin } as TestServer
 }
 
-t.test('another server: old versions, metadata of somebody else, and no page that says what it sees', async t => {
+t.test('reports old TLS versions, metadata of another issuer, and missing pages of another server', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const wellKnown = '/.well-known/oauth-authorization-server'
@@ -114,12 +114,12 @@ t.test('another server: old versions, metadata of somebody else, and no page tha
     secureOptions: constants.SSL_OP_NO_TICKET,
   } as const
   const other = await serve(t, server, () => ({ [wellKnown]: { issuer: 'https://as.example' } }), old)
-  const findings = await look(other, 'alice')
+  const findings = await examine(other, 'alice')
   const tls = of('tls', findings)
   t.match(tls.slice(2, 5), [
     '✗ TLS 1.3 is not accepted; enable it',
     /^! TLS 1\.2 is accepted/,
-    /^✗ TLS 1\.1 or TLS 1\.0 is accepted; switch both off/,
+    /^✗ TLS 1\.1 or TLS 1\.0 is accepted; disable both/,
   ])
   t.match(of('metadata', findings), [
     /^✗ .*the document is that of "https:\/\/as\.example", not of the issuer .*; set the issuer exactly as it names itself$/,
@@ -130,43 +130,46 @@ t.test('another server: old versions, metadata of somebody else, and no page tha
     [wellKnown]: { issuer: origin, token_endpoint: 'http://localhost/token', jwks_uri: `${origin}/keys` },
     '/keys': { keys: [] },
   }))
-  const some = await look(bare, 'alice')
+  const some = await examine(bare, 'alice')
   t.match(of('metadata', some), [
-    /^✓ the metadata is that of /,
+    /^✓ the metadata names the issuer /,
     /^✗ .*token_endpoint in the metadata of the issuer is "http:\/\/localhost\/token"; it must be an https URL/,
     /^✓ jwks_uri: /,
-    '✗ the metadata says of no binding that its tokens have it',
-    '✗ its key set has no keys',
+    '✗ the metadata declares no binding of tokens; declare it as in RFC 8705 section 3.3',
+    '✗ the key set contains no keys',
   ])
-  t.match(of('binding', some), [/^! https:\/\/localhost:\d+\/binding: there is no such page/])
+  t.match(of('binding', some), [/^! https:\/\/localhost:\d+\/binding: no such page/])
   t.match(
     of('tls', some).find(line => line.includes('sessions')),
     /^✗ sessions are resumed/,
-    'as Node does by default',
+    'the default of Node',
   )
 })
 
-t.test('something between the two that ends TLS is found by what it cannot pass on', async t => {
+t.test('detects a proxy that terminates TLS by channel binding and certificate', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const thumbprint = hash('sha256', server.pki.alice.x509.raw, 'base64url')
   const seen = async (certificate: unknown) => {
     const document = { certificate, bindings: { 'tls-exporter': 'of another connection' } }
-    return of('binding', await look(await serve(t, server, () => ({ '/binding': document })), 'alice'))
+    return of('binding', await examine(await serve(t, server, () => ({ '/binding': document })), 'alice'))
   }
-  const differ = /^✗ the channel bindings differ: something between the two ends TLS; pass TCP through/
+  const differ = /^✗ the channel bindings differ: a proxy in between terminates TLS; make it forward TCP/
   t.match(await seen({ subject: 'CN=alice', 'x5t#S256': thumbprint }), [
     /^✓ the server accepts the certificate of CN=alice/,
     differ,
   ])
   t.match(await seen(null), [
-    '✗ the server saw no client certificate, although one was ready; let it ask for one',
+    '✗ the server received no client certificate; make it request client certificates',
     differ,
   ])
-  t.match(await seen({ subject: 'CN=proxy', 'x5t#S256': 'x' }), [/^✗ the server saw another certificate: /, differ])
+  t.match(await seen({ subject: 'CN=proxy', 'x5t#S256': 'x' }), [
+    /^✗ the server received another certificate: /,
+    differ,
+  ])
 })
 
-t.test('nobody there, another name, another authority: one failure that says so', async t => {
+t.test('reports an unreachable server, a wrong name and an untrusted authority', async t => {
   const server = await startTestServer()
   const { pki, port } = server
   t.teardown(() => server.close())

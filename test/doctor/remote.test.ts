@@ -1,4 +1,4 @@
-// The checks that ask others: issuers, reporters and webhooks as real HTTPS servers, and the two stores.
+// The checks of other machines: issuers, reporters and webhooks as real HTTPS servers, and the two stores.
 import { chmodSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -15,7 +15,7 @@ import { checkTrustedIssuers } from '../../src/doctor/trusted-issuers.ts'
 import { checkWebhooks } from '../../src/doctor/webhooks.ts'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { ensureKeysFile, readKeysFile, rotateKeysFile } from '../../src/process/signing-keys.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { linesOf } from '../helpers/process/findings.ts'
@@ -26,9 +26,9 @@ import { makeReporter, publicKeys } from '../helpers/tokens/leaks.ts'
 import { makeIssuer, trust } from '../helpers/tokens/outside-issuer.ts'
 
 t.setTimeout(120_000)
-const settings = readSettings({})
+const settings = parseSettings({})
 
-/** A server for one document, by the path that is asked for. */
+/** Starts an HTTPS server that returns documents by path. */
 async function serveDocuments(t: Test, documents: Readonly<Record<string, string>>) {
   const { certificate, key } = receiverIdentity()
   const server = createServer({ cert: certificate, key }, (request, response) => {
@@ -40,7 +40,7 @@ async function serveDocuments(t: Test, documents: Readonly<Record<string, string
   return `https://localhost:${(server.address() as AddressInfo).port}`
 }
 
-t.test('issuers: their keys are fetched, and one of them must be for an allowed algorithm', async t => {
+t.test('fetches the keys of trusted issuers, and requires one for an allowed algorithm', async t => {
   const [ec, ed] = [await makeIssuer('ec-1', 'ES256'), await makeIssuer('ed-1', 'EdDSA')]
   const { alg: _alg, use: _use, ...bare } = ed.publicJwk
   const origin = await serveDocuments(t, {
@@ -67,7 +67,9 @@ t.test('issuers: their keys are fetched, and one of them must be for an allowed 
     })
     return linesOf(await findingsOf(() => checkTrustedIssuers({ ...settings, trustedIssuersFile }, readings)), folder)
   }
-  t.same(linesOf(await checkTrustedIssuers(settings, [])), ['✓ none: no tokens of others are exchanged'])
+  t.same(linesOf(await checkTrustedIssuers(settings, [])), [
+    '✓ not configured: no tokens of other issuers are exchanged',
+  ])
   const readings: ClockReading[] = []
   t.match(await check([entry('/ec'), entry('/bare')], readings), [
     '✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA',
@@ -75,16 +77,16 @@ t.test('issuers: their keys are fetched, and one of them must be for an allowed 
   ])
   t.match(
     await check([entry('/ec', { algorithms: ['ES256'] })]),
-    ['✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA', /ec: left out is key number 2: it is for none of the/],
-    'keys that cannot be used are named',
+    ['✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA', /ec: ignored key number 2: it is for none of the/],
+    'names unusable keys',
   )
-  t.match(readings, [{ of: new URL(origin).host }], 'and so is the clock of its server, once')
+  t.match(readings, [{ of: new URL(origin).host }], 'reads the clock of the server once')
   t.match(await check([entry('/bare', { algorithms: ['ES256'] }), entry('/none')]), [
-    '✗ https://idp.example/bare: none of its keys can verify access tokens; key number 1: it is for none of the allowed algorithms; give the address of its key set, and algorithms that its keys are for; allowed are ES256',
-    /^✗ https:\/\/idp\.example\/none: none of its keys can verify access tokens; give /,
+    '✗ https://idp.example/bare: none of its keys can verify access tokens; key number 1: it is for none of the allowed algorithms; check the address of its key set, and the allowed algorithms: ES256',
+    /^✗ https:\/\/idp\.example\/none: none of its keys can verify access tokens; check /,
   ])
   t.match(await check([entry('/other'), entry('/text'), entry('/missing'), entry('/ca', { ca_file: undefined })]), [
-    /^✗ https:\/\/idp\.example\/other: it has no list of keys; give the address of its key set, /,
+    /^✗ https:\/\/idp\.example\/other: it has no list of keys; check the address of its key set, /,
     /^✗ https:\/\/idp\.example\/text: https:\/\/localhost:\d+\/text: the response is not JSON.*; check the address$/,
     /^✗ https:\/\/idp\.example\/missing: .*it responds with 404.*; check the address$/,
     /^✗ https:\/\/idp\.example\/ca: .*not trusted by Node's default authorities.*; configure the authority/,
@@ -103,7 +105,7 @@ t.test('issuers: their keys are fetched, and one of them must be for an allowed 
   )
 })
 
-t.test('webhooks: each address resolves, is allowed and trusted, and nothing is sent there', async t => {
+t.test('reports whether each webhook resolves, is allowed and trusted, and sends nothing to it', async t => {
   const receiver = await startReceiver(t)
   const folder = t.testdir({ 'ca.pem': receiver.ca })
   const webhooksFile = join(folder, 'webhooks.json')
@@ -111,61 +113,61 @@ t.test('webhooks: each address resolves, is allowed and trusted, and nothing is 
     writeFileSync(webhooksFile, JSON.stringify(entries), { mode: 0o600 })
     return linesOf(await findingsOf(() => checkWebhooks({ ...settings, webhooksFile }, isOnline)), folder)
   }
-  const right = { ...receiver.entry(), ca_file: 'ca.pem', allow_internal: true }
+  const valid = { ...receiver.entry(), ca_file: 'ca.pem', allow_internal: true }
   const { host } = new URL(receiver.url)
-  t.same(linesOf(await checkWebhooks(settings, true)), ['✓ none: no receiver is notified'])
-  t.match(await check([]), ['✓ webhooks.json: an empty list, no receiver is notified'])
-  t.match(await check([right]), [new RegExp(`^✓ ${host}: is notified of theft\\.suspected, .*; it can be reached$`)])
-  const named = { ...right, url: `https://localhost:${receiver.port}/`, allow_internal: false }
+  t.same(linesOf(await checkWebhooks(settings, true)), ['✓ not configured: no receiver is notified'])
+  t.match(await check([]), ['✓ webhooks.json: the list is empty, so no receiver is notified'])
+  t.match(await check([valid]), [new RegExp(`^✓ ${host}: is notified of theft\\.suspected, .*; it is reachable$`)])
+  const named = { ...valid, url: `https://localhost:${receiver.port}/`, allow_internal: false }
   t.match(await check([named]), [
-    `✗ localhost:${receiver.port}: has an internal address, which no notification goes to; give allow_internal: true if that is right`,
+    `✗ localhost:${receiver.port}: has an internal address, to which no notifications are sent; set allow_internal: true if this is intended`,
   ])
-  t.match(await check([{ ...right, ca_file: undefined }]), [/^✗ .*not trusted by Node's default authorities/])
-  t.match(await check([{ ...right, url: `https://localhost:${await findFreePort()}/` }]), [
+  t.match(await check([{ ...valid, ca_file: undefined }]), [/^✗ .*not trusted by Node's default authorities/])
+  t.match(await check([{ ...valid, url: `https://localhost:${await findFreePort()}/` }]), [
     /^✗ localhost:\d+: nothing accepts connections there/,
   ])
-  t.match(await check([{ ...right, url: 'https://nowhere.invalid/' }]), [
+  t.match(await check([{ ...valid, url: 'https://nowhere.invalid/' }]), [
     /^✗ nowhere\.invalid: the name nowhere\.invalid has no address/,
   ])
-  t.match(await check([right], false), [new RegExp(`^✓ ${host}: is notified of [a-z., ]+$`)])
-  t.match(await check([{ ...right, secret: 'x' }]), [/^✗ webhooks\.json: webhook number 1: secret must be/])
+  t.match(await check([valid], false), [new RegExp(`^✓ ${host}: is notified of [a-z., ]+$`)])
+  t.match(await check([{ ...valid, secret: 'x' }]), [/^✗ webhooks\.json: webhook number 1: secret must be/])
   t.same(receiver.delivered, [])
 })
 
-t.test('leak keys: a file that can be used, or an address that is asked', async t => {
+t.test('checks the keys of leak reporters in a file or at an address', async t => {
   const document = publicKeys(makeReporter('first'), makeReporter('second'))
   const folder = t.testdir({ 'keys.json': document, 'wrong.json': '{}' })
   const check = async (more: object, isOnline = true) =>
     linesOf(await findingsOf(() => checkLeakKeys({ ...settings, ...more }, isOnline ? [] : undefined)), folder)
-  t.match(await check({}), ['✓ none: signed reports of leaked tokens are refused'])
-  t.match(await check({ leakKeysFile: join(folder, 'keys.json') }), ['✓ keys.json: can be used'])
+  t.match(await check({}), ['✓ not configured: signed reports of leaked tokens are rejected'])
+  t.match(await check({ leakKeysFile: join(folder, 'keys.json') }), ['✓ keys.json: valid'])
   t.match(await check({ leakKeysFile: join(folder, 'wrong.json') }), [/^✗ wrong\.json: public_keys must be a list/])
   const origin = await serveDocuments(t, { '/keys': document })
-  t.match(await check({ leakKeysUrl: `${origin}/keys` }, false), [`✓ fetched from ${origin}/keys`])
+  t.match(await check({ leakKeysUrl: `${origin}/keys` }, false), [`✓ the keys are fetched from ${origin}/keys`])
   t.match(await check({ leakKeysUrl: `${origin}/keys` }), [/^✗ .*not trusted by Node's default authorities/])
 })
 
-t.test('signing keys: which one signs, and which are for later or no more', async t => {
+t.test('reports which signing key signs, which one is next, and which have expired', async t => {
   const folder = t.testdir()
   const file = join(folder, 'keys.json')
   const now = Math.floor(Date.now() / 1000)
   const check = async (at = now, more = {}) =>
     linesOf(await findingsOf(() => checkSigningKeys(file, { ...settings, ...more }, at)), folder)
-  t.same(await check(), ['✓ keys.json: not there yet; the server makes the signing keys at its start'])
+  t.same(await check(), ['✓ keys.json: does not exist yet; the server creates the signing keys when it starts'])
   t.match(await check(now, { signingKeysFile: file }), [/^✗ keys\.json: there is no such file/])
   await ensureKeysFile(file, 'ES256')
   const { kid } = await rotateKeysFile(file, 'EdDSA', now)
   const [first] = readKeysFile(file)
   t.match(await check(), [
-    `✓ keys.json: key ${first?.kid}, ES256, signs`,
-    new RegExp(`^✓ keys\\.json: key ${kid}, EdDSA, signs from \\S+ on$`),
+    `✓ keys.json: key ${first?.kid} (ES256) signs`,
+    new RegExp(`^✓ keys\\.json: key ${kid} \\(EdDSA\\) signs from \\S+ on$`),
   ])
   t.match(await check(now + 400), [
-    new RegExp(`^✓ .*${first?.kid}, ES256, verifies until `),
-    new RegExp(`${kid}, EdDSA, signs$`),
+    new RegExp(`^✓ .*${first?.kid} \\(ES256\\) verifies until `),
+    new RegExp(`${kid} \\(EdDSA\\) signs$`),
   ])
-  t.match((await check(now + 400_000))[0], /^! .*has ended and verifies nothing; remove it$/)
-  t.match(await check(now - 400_000), [/^✗ keys\.json: no key signs now; compare the clocks/])
+  t.match((await check(now + 400_000))[0], /^! .*has expired and verifies no tokens; remove it$/)
+  t.match(await check(now - 400_000), [/^✗ keys\.json: no key may sign at this time; check the clock/])
   const key = await generateTokenKey('ES256')
   writeFileSync(file, JSON.stringify({ keys: [key, key] }))
   t.match(await check(), [`✗ keys.json: two keys have the kid ${key.kid}; remove one of them`])
@@ -173,19 +175,19 @@ t.test('signing keys: which one signs, and which are for later or no more', asyn
   t.match(await check(), [/^✗ keys\.json: others can read this secret/])
 })
 
-t.test('state in SQLite: what the file is, without opening it', async t => {
+t.test('checks the SQLite file without opening the database', async t => {
   const folder = t.testdir()
   const path = join(folder, 'state.db')
   const check = async (name = 'state.db') =>
     linesOf(await checkStore({ ...settings, stateUrl: `sqlite:${join(folder, name)}` }, undefined), folder)
-  t.same(await check(), ['✓ state.db: not there yet; the server makes the state at its start'])
+  t.same(await check(), ['✓ state.db: does not exist yet; the server creates the state when it starts'])
   const store = openSqlite(path)
   await store.check()
-  t.match((await check()).at(-1), /^✓ state\.db: /, 'while it is in use')
+  t.match((await check()).at(-1), /^✓ state\.db: /, 'while the database is in use')
   await store.close()
   t.match(await check(), [
-    '✓ state.db: the state can be read and written',
-    /^✓ state\.db: schema (\d+), this program writes \1$/,
+    '✓ state.db: the state is readable and writable',
+    /^✓ state\.db: schema (\d+), this release uses \1$/,
   ])
   const whole = readFileSync(path)
   const edit = (at: number, value: number) => {
@@ -196,47 +198,47 @@ t.test('state in SQLite: what the file is, without opening it', async t => {
   edit(60, 99)
   t.match(
     (await check()).at(-1),
-    /^✗ state\.db: schema 99, this program writes \d+: it was written by a newer version; install that version$/,
+    /^✗ state\.db: schema 99, this release uses \d+: it was written by a newer release; install that release$/,
   )
   edit(60, 1)
-  t.match((await check()).at(-1), /^✓ state\.db: schema 1, this program writes \d+: the server brings it up to date/)
+  t.match((await check()).at(-1), /^✓ state\.db: schema 1, this release uses \d+: the server migrates it/)
   edit(68, 7)
   t.match((await check()).at(-1), /^✗ state\.db: this is the database of another program/)
   writeFileSync(path, whole)
   truncateSync(path, whole.length - 4096)
-  t.match((await check()).at(-1), /^✗ state\.db: the file was cut: \d+ of \d+ octets are there; restore a backup/)
+  t.match((await check()).at(-1), /^✗ state\.db: the file is truncated to \d+ of \d+ octets; restore a backup/)
   writeFileSync(path, 'no database '.repeat(100))
   t.match((await check()).at(-1), /^✗ state\.db: this is not an SQLite database/)
   writeFileSync(path, '')
-  t.match((await check()).at(-1), /^! state\.db: empty, the server makes a new state in it/)
+  t.match((await check()).at(-1), /^! state\.db: this file is empty, and the server creates new state in it/)
   rmSync(path)
   new DatabaseSync(path).exec('CREATE TABLE other (a)')
   t.match((await check()).at(-1), /^✗ state\.db: this is the database of another program/)
   mkdirSync(join(folder, 'folder'))
-  t.match(await check('folder'), [/^✗ folder: this is no file/])
+  t.match(await check('folder'), [/^✗ folder: this is not a regular file/])
   t.match(linesOf(await checkStore({ ...settings, stateUrl: 'sqlite::memory:' }, undefined)), [
     /^! the state is in memory/,
   ])
 })
 
-t.test('state in PostgreSQL: reachable, writable, of the right schema, with the rights that are needed', async t => {
+t.test('checks connection, settings, schema version and privileges in PostgreSQL', async t => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
   const readings: ClockReading[] = []
   const check = async (stateUrl: string) => linesOf(await checkStore({ ...settings, stateUrl }, readings))
   const url = postgres.url('tlsbound')
   t.same(linesOf(await checkStore({ ...settings, stateUrl: url }, undefined)), [
-    '✓ a PostgreSQL database, which was not asked',
+    '✓ a PostgreSQL database; not contacted in this check',
   ])
   t.match(await check(url), [
     /^✓ postgres at 127\.0\.0\.1:\d+: PostgreSQL \d+.*, as tester$/,
-    /^✓ .*the connection is what was asked for, and can write$/,
-    '✓ schema tlsbound: not there yet; the server makes it at its start',
+    /^✓ .*the connection has the required settings and can write$/,
+    '✓ schema tlsbound: does not exist yet; the server creates it when it starts',
   ])
   const store = openPostgres(url)
   await store.check()
   await store.close()
-  t.match((await check(url)).at(-1), /^✓ schema tlsbound: version (\d+), this program writes \1$/)
+  t.match((await check(url)).at(-1), /^✓ schema tlsbound: version (\d+), this release uses \1$/)
   t.ok(Math.abs((readings[0] as ClockReading).theirs - Date.now()) < 60_000)
 
   const admin = new Client({ connectionString: url })
@@ -252,18 +254,18 @@ t.test('state in PostgreSQL: reachable, writable, of the right schema, with the 
   )
   t.match(
     (await check(guest.replace('tlsbound', 'other'))).at(-1),
-    /^✗ schema other: not there, and guest may not create it; .*CREATE SCHEMA "other" AUTHORIZATION "guest"$/,
+    /^✗ schema other: does not exist, and guest may not create it; .*CREATE SCHEMA "other" AUTHORIZATION "guest"$/,
   )
   await admin.query('REVOKE USAGE ON SCHEMA tlsbound FROM guest')
   t.match((await check(guest)).at(-1), /^✗ schema tlsbound: guest may not use it; GRANT USAGE/)
   await admin.query('UPDATE tlsbound.tlsbound_schema SET version = 99')
-  t.match((await check(url)).at(-1), /^✗ schema tlsbound: version 99, .*it was written by a newer version/)
+  t.match((await check(url)).at(-1), /^✗ schema tlsbound: version 99, .*it was written by a newer release/)
   await admin.query(
     'UPDATE tlsbound.tlsbound_schema SET version = 1; ALTER ROLE tester SET default_transaction_read_only = on',
   )
   const readOnly = await check(url)
   t.match(readOnly[1], /^✗ .*the database is read-only/)
-  t.match(readOnly[2], /^✓ schema tlsbound: version 1, .*the server brings it up to date/)
+  t.match(readOnly[2], /^✓ schema tlsbound: version 1, .*the server migrates it/)
 
   const wrong = await check(url.replace(/\/\/[^@]*@/, '//tester:CANARY@'))
   t.match(wrong, [

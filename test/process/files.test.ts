@@ -15,7 +15,7 @@ import {
   readTrustedIssuersFile,
   readWebhooksFile,
 } from '../../src/process/files.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { type RunningServer, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { register } from '../helpers/tokens/grants.ts'
 
@@ -128,7 +128,7 @@ t.test('loads an encrypted key with a passphrase file, at the start and at each 
   const passphrase = { ...env, TLSBOUND_TLS_KEY_PASSPHRASE_FILE: 'passphrase' }
   const fails = (says: RegExp, isGiven = true) => {
     const settings = {
-      ...readSettings({}),
+      ...parseSettings({}),
       tlsCertFile: path('server.crt'),
       tlsKeyFile: path('server.key'),
       tlsClientCaFile: path('ca.crt'),
@@ -199,7 +199,7 @@ t.test('loads an encrypted key with a passphrase file in clients and commands', 
 t.test('re-encodes the given certificates, without the text around them', t => {
   const { folder, put, path } = makeFolder(t)
   const settings = {
-    ...readSettings({}),
+    ...parseSettings({}),
     tlsCertFile: path('server.crt'),
     tlsKeyFile: path('server.key'),
     tlsClientCaFile: path('ca.crt'),

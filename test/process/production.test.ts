@@ -7,7 +7,7 @@ import { writeDemoPki } from '../../src/pki/demo.ts'
 import { findExposures } from '../../src/process/exposures.ts'
 import { enforceProductionMode } from '../../src/process/production.ts'
 import { secretPath } from '../../src/settings/forms.ts'
-import { readSettings, settingsTable } from '../../src/settings/settings.ts'
+import { parseSettings, settingsTable } from '../../src/settings/settings.ts'
 import { type Environment, run, startTlsbound } from '../helpers/process/process.ts'
 import { writeOwnPki } from '../helpers/process/production.ts'
 import { register } from '../helpers/tokens/grants.ts'
@@ -122,7 +122,7 @@ t.test('finds secret files that others can read or own, for every setting', asyn
   const files = Object.fromEntries(secrets.map(({ name }) => [name, join(folder, name)]))
   const find = () => {
     const { TLSBOUND_TLS_KEY_FILE: tlsKeyFile = '', TLSBOUND_SIGNING_KEYS_FILE: keysFile = '', ...others } = files
-    const settings = { ...readSettings(others), tlsKeyFile }
+    const settings = { ...parseSettings(others), tlsKeyFile }
     return enforceProductionMode(settings, { env: {}, execArgv: [] }, keysFile).map(({ sentence }) => sentence)
   }
   t.same(find(), [], 'missing files are not reported here')
@@ -153,7 +153,7 @@ t.test(
     const folder = t.testdir()
     const path = join(folder, 'tls-key')
     const find = () => {
-      const settings = { ...readSettings({}), tlsKeyFile: path }
+      const settings = { ...parseSettings({}), tlsKeyFile: path }
       return enforceProductionMode(settings, { env: {}, execArgv: [] }, join(folder, 'none')).length
     }
     const { CREDENTIALS_DIRECTORY: before } = process.env
@@ -186,13 +186,13 @@ t.test('excludes the environment from a diagnostic report (LK08)', async t => {
   const canary = { TLSBOUND_STATE_URL: 'postgres://somebody:canary4711@127.0.0.1/none' }
   const report = async (guard: string) => {
     const script = `const { enforceProductionMode } = await import(${JSON.stringify(resolve('src/process/production.ts'))})
-      const { readSettings } = await import(${JSON.stringify(resolve('src/settings/settings.ts'))})
+      const { parseSettings } = await import(${JSON.stringify(resolve('src/settings/settings.ts'))})
       ${guard}
       process.stdout.write(JSON.stringify(process.report.getReport()))`
     return run(process.execPath, ['--input-type=module', '-e', script], t.testdir(), canary)
   }
   t.match(await report(''), { code: 0, stdout: /canary4711/ }, 'control: included by default')
-  const { code, stdout } = await report("enforceProductionMode(readSettings(process.env), process, 'none')")
+  const { code, stdout } = await report("enforceProductionMode(parseSettings(process.env), process, 'none')")
   t.match({ code, stdout }, { code: 0, stdout: /"nodejsVersion"/ })
   t.notMatch(stdout, 'canary4711')
 })

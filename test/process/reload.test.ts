@@ -12,7 +12,7 @@ import { createReload } from '../../src/process/reload.ts'
 import { ClientRegistry } from '../../src/server/clients/registry.ts'
 import { createOutsideIssuers } from '../../src/server/grants/trusted-issuers.ts'
 import { createAudit } from '../../src/server/record-events.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { mutualTls } from '../../src/tls/mutual-tls.ts'
 import { startTlsbound } from '../helpers/process/process.ts'
@@ -187,7 +187,11 @@ t.test('revokes at the next reload what an unavailable store could not revoke', 
   writeDemoPki(join(folder, 'certs'))
   const list = join(folder, 'clients.json')
   const env = Object.fromEntries(Object.entries(ofFiles).map(([name, file]) => [name, join(folder, file)]))
-  const settings = readSettings({ ...env, TLSBOUND_TRUSTED_ISSUERS_FILE: '', TLSBOUND_ISSUER: ofFiles.TLSBOUND_ISSUER })
+  const settings = parseSettings({
+    ...env,
+    TLSBOUND_TRUSTED_ISSUERS_FILE: '',
+    TLSBOUND_ISSUER: ofFiles.TLSBOUND_ISSUER,
+  })
   const log: string[] = []
   const events: object[] = []
   const audit = createAudit(event => void events.push(event))

@@ -49,23 +49,23 @@ t.test('reports each certificate and list with its expiry, at a level according 
   const told = say(30)
   const serial = server.x509.serialNumber.toLowerCase()
   const own = new RegExp(
-    `^the server's certificate ends in 2[89] days: CN=localhost, serial ${serial}, issued by CN=good, ends 20`,
+    `^the server's certificate expires in 2[89] days: CN=localhost, serial ${serial}, issued by CN=good, expires on 20`,
   )
   t.equal(told(40, own), 1)
-  t.equal(told(30, /^authority for clients: CN=good, serial [0-9a-f]+, issued by CN=good, ends 20/), 1)
-  t.equal(told(40, /^authority for clients ends in (19|20) days: CN=soon/), 1)
-  t.equal(told(50, /^authority for clients ended on 20.*CN=ended/), 1)
-  t.equal(told(30, /^revocation list: of CN=good, number 0x07, 1 entry, from 20.*, ends 20/), 1)
-  t.equal(told(50, /^revocation list ended on 20.*of CN=soon/), 1)
-  t.equal(told(30, /^revocation list: of CN=ended, .*0 entries, .*without an end/), 1)
+  t.equal(told(30, /^authority for clients: CN=good, serial [0-9a-f]+, issued by CN=good, expires on 20/), 1)
+  t.equal(told(40, /^authority for clients expires in (19|20) days: CN=soon/), 1)
+  t.equal(told(50, /^authority for clients expired on 20.*CN=ended/), 1)
+  t.equal(told(30, /^revocation list: of CN=good, number 0x07, 1 entry, from 20.*, expires on 20/), 1)
+  t.equal(told(50, /^revocation list expired on 20.*of CN=soon/), 1)
+  t.equal(told(30, /^revocation list: of CN=ended, .*0 entries, .*does not expire/), 1)
   t.equal(
-    told(50, /^all clients of the authority CN=no list are refused: there is no revocation list of CN=no list/),
+    told(50, /^all clients of the authority CN=no list are rejected: there is no revocation list of CN=no list/),
     1,
   )
-  t.equal(told(50, /^all clients of the authority CN=soon are refused: the revocation list of CN=soon ended/), 1)
-  t.equal(told(50, /^all clients of the authority CN=ended are refused/), 1)
-  t.equal(told(50, /CN=good are refused/), 0)
-  t.equal(say(10)(40, /ends in/), 0, 'by the configured number of days')
+  t.equal(told(50, /^all clients of the authority CN=soon are rejected: the revocation list of CN=soon expired/), 1)
+  t.equal(told(50, /^all clients of the authority CN=ended are rejected/), 1)
+  t.equal(told(50, /CN=good are rejected/), 0)
+  t.equal(say(10)(40, /expires in/), 0, 'by the configured number of days')
 })
 
 t.test('rejects a reload with which no client could be served, and uses the old files', async t => {
@@ -82,12 +82,12 @@ t.test('rejects a reload with which no client could be served, and uses the old 
   const alice = await server.connect('alice')
   const token = await alice.token()
   for (const [change, message] of [
-    [{ crl: listOf(pki.ca, past) }, /no client could be accepted: the revocation list of .*demo CA ended on/],
+    [{ crl: listOf(pki.ca, past) }, /no client could be accepted: the revocation list of .*demo CA expired on/],
     [{ crl: listOf(authority('other')) }, /no client could be accepted: there is no revocation list of .*demo CA/],
     [{ crl: listOf(pki.ca, { thisUpdate: inDays(1) }) }, /not valid before/],
     [{ crl: listOf(pki.ca, { scope: { onlyUserCertificates: true } }) }, /scope of the revocation list/],
     [{ crl: listOf(pki.ca, { scope: { uris: ['http://crl.test'], onlyUserCertificates: true } }) }, /scope of the/],
-    [{ ca: authority('ended', inDays(-1)).certificate }, /certificate of CN=ended ended on/],
+    [{ ca: authority('ended', inDays(-1)).certificate }, /certificate of CN=ended expired on/],
     [{ ca: sub.certificate }, /issuer CN=root of sub is missing/],
     [
       { cert: endedOwn.certificate, key: endedOwn.key },
@@ -146,11 +146,11 @@ t.test('reports at the start and on SIGHUP what is in use, and why it is kept', 
   t.notMatch(await reload(`# a comment\n${ca}`, /were loaded again/), /connections end/)
   await reload(
     authority('ended', inDays(-1)).certificate,
-    /"level":50[^\n]*stay as they were[^\n]*certificate of CN=ended ended on/,
+    /"level":50[^\n]*stay as they were[^\n]*certificate of CN=ended expired on/,
   )
   await reload(
     ca + authority('soon', inDays(20)).certificate,
-    /"level":40[^\n]*ends in (19|20) days: CN=soon/,
+    /"level":40[^\n]*expires in (19|20) days: CN=soon/,
     /were loaded again/,
   )
 })
@@ -169,7 +169,7 @@ t.test('does not start in production with a certificate that has expired or is n
   for (const [dates, pattern] of [
     [
       { notBefore: inDays(-20), notAfter: inDays(-10) },
-      /TLSBOUND_TLS_CERT_FILE: the certificate in certs\/own\.crt ended on 20/,
+      /TLSBOUND_TLS_CERT_FILE: the certificate in certs\/own\.crt expired on 20/,
     ],
     [{ notBefore: inDays(1) }, /TLSBOUND_TLS_CERT_FILE: the certificate in certs\/own\.crt is not valid before 20/],
   ] as const) {
@@ -208,7 +208,7 @@ t.test('the demo renews certificates that expire within a day, and reports it; o
     notBefore: inDays(-2),
   })
   writeFileSync(join(folder, 'ca.crt'), own.certificate)
-  t.match(ensureDemoPki(folder, Date.now()), [/is not renewed, since .*ca\.crt is not a demo authority/])
+  t.match(ensureDemoPki(folder, Date.now()), [/is not renewed, because .*ca\.crt is not a demo authority/])
   t.equal(read('ca.crt'), own.certificate)
   t.throws(() => writeDemoPki(folder), /exists, nothing was written/, 'control: nothing is replaced without need')
 })

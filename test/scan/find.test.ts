@@ -214,7 +214,7 @@ t.test('reports a signed token as unusable elsewhere, unless the key of its cert
             ...{ path: 'token', line: 1, column: 1, kind: 'signed access token', begins: 'eyJ', jti: 'id-1' },
             ...{ token_binding: level, 'x5t#S256': owner, client_id: 'alice', expires: '2023-11-14T22:14:20.000Z' },
             leaked_certificate: { subject: 'CN=alice', thumbprint: owner },
-            remark: new RegExp(`^its key has leaked with it: certificate CN=alice, ${owner}`),
+            remark: new RegExp(`^the private key of its certificate was found too: CN=alice, ${owner}`),
           },
         ],
         `${name}, ${level}`,
@@ -222,7 +222,9 @@ t.test('reports a signed token as unusable elsewhere, unless the key of its cert
     }
   for (const token of [refreshToken, opaque]) {
     const { findings } = await scanTexts({ token, certificate, key, other: pki.bob.certificate })
-    t.match(findings, [{ remark: /^worthless [^;]+; keys have leaked that could be it: CN=alice$/ }])
+    t.match(findings, [
+      { remark: /^worthless [^;]+; a private key that was found may be that of its client: CN=alice$/ },
+    ])
     t.match((await scanTexts({ token, certificate })).findings, [{ remark: /^worthless [^;]+$/ }], 'control')
   }
   for (const [name, files] of Object.entries({
@@ -239,7 +241,7 @@ t.test('reports a signed token as unusable elsewhere, unless the key of its cert
       t.equal(findings[0]?.leaked_certificate, undefined, `${name}, ${level}`)
       t.match(
         findings[0]?.remark,
-        level === 'connection' ? /^worthless elsewhere/ : `without the key of the certificate ${owner}`,
+        level === 'connection' ? /^worthless elsewhere/ : `without the private key of the certificate ${owner}`,
       )
     }
   t.match((await scanTexts({ token: makeJwt() }, now + 60)).findings[0]?.remark, /; it has expired$/)

@@ -2,7 +2,7 @@
 // CF01, CF09, PK29, RE25.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { readSettings, SettingsError, settingsTable } from '../../src/settings/settings.ts'
+import { parseSettings, SettingsError, settingsTable } from '../../src/settings/settings.ts'
 
 const tlsFiles = {
   TLSBOUND_TLS_CERT_FILE: 'server.crt',
@@ -14,7 +14,7 @@ const ownFiles = { ...tlsFiles, TLSBOUND_CLIENTS_FILE: 'clients.json' }
 /** The names at the beginning of the lines of a SettingsError. */
 function complaints(env: Record<string, string>): string[] {
   try {
-    readSettings(env)
+    parseSettings(env)
     return []
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
@@ -23,7 +23,7 @@ function complaints(env: Record<string, string>): string[] {
 }
 
 t.test('runs the demo on loopback without any variable, with short lifetimes and TLS 1.3 (CF09)', t => {
-  const settings = readSettings({})
+  const settings = parseSettings({})
   t.ok(Object.isFrozen(settings))
   t.same(settings, {
     host: '127.0.0.1',
@@ -59,24 +59,24 @@ t.test('runs the demo on loopback without any variable, with short lifetimes and
     demo: true,
   })
   t.same(
-    readSettings({ PATH: '/bin', NODE_ENV: 'test', XTLSBOUND_PORT: '1', tlsbound_port: '1' }),
+    parseSettings({ PATH: '/bin', NODE_ENV: 'test', XTLSBOUND_PORT: '1', tlsbound_port: '1' }),
     settings,
     'unrelated names',
   )
   const empty = Object.fromEntries(Object.values(settingsTable).map(({ name }) => [name, '']))
-  t.same(readSettings(empty), settings, 'an empty value counts as absent')
+  t.same(parseSettings(empty), settings, 'an empty value counts as absent')
   t.end()
 })
 
 t.test('derives issuer and audience from the other settings', t => {
-  t.match(readSettings({ TLSBOUND_PORT: '9000' }), {
+  t.match(parseSettings({ TLSBOUND_PORT: '9000' }), {
     issuer: 'https://localhost:9000',
     audience: 'https://localhost:9000',
   })
   const issuer = { TLSBOUND_PORT: '9000', TLSBOUND_ISSUER: 'https://as.example' }
-  t.match(readSettings(issuer), { issuer: 'https://as.example', audience: 'https://as.example' })
+  t.match(parseSettings(issuer), { issuer: 'https://as.example', audience: 'https://as.example' })
   const both = { ...issuer, TLSBOUND_AUDIENCE: 'https://rs.example/api' }
-  t.match(readSettings(both), { issuer: 'https://as.example', audience: 'https://rs.example/api' })
+  t.match(parseSettings(both), { issuer: 'https://as.example', audience: 'https://rs.example/api' })
   t.end()
 })
 
@@ -186,7 +186,7 @@ for (const [key, { name }] of Object.entries(settingsTable))
   t.test(`${name} accepts valid values, and is named for invalid ones`, t => {
     const { good, bad } = texts[key as keyof typeof texts] ?? t.fail('no row')
     for (const text of good) {
-      const value = readSettings({ ...ownFiles, [name]: text })[key as keyof typeof texts]
+      const value = parseSettings({ ...ownFiles, [name]: text })[key as keyof typeof texts]
       t.ok(String(value) === text || value === (text === 'on'), text)
     }
     for (const text of bad) t.same(complaints({ ...ownFiles, [name]: text }), [name], JSON.stringify(text))
@@ -219,7 +219,7 @@ t.test('reports all problems in one message, including unknown names (RE25)', t 
 t.test('shows an invalid value only if it is short and plain, and never if it may contain a secret', t => {
   const message = (env: Record<string, string>) => {
     try {
-      readSettings(env)
+      parseSettings(env)
       return undefined
     } catch (error) {
       return (error as Error).message
@@ -268,7 +268,7 @@ t.test('shows an invalid value only if it is short and plain, and never if it ma
 
 t.test('escapes a value that could end a line', t => {
   try {
-    readSettings({ TLSBOUND_LOG_LEVEL: 'a\nb\u001b[31m' })
+    parseSettings({ TLSBOUND_LOG_LEVEL: 'a\nb\u001b[31m' })
     t.fail('must throw')
   } catch (error) {
     for (const raw of ['\nb', '\u001b']) t.notOk((error as Error).message.includes(raw))
@@ -277,7 +277,7 @@ t.test('escapes a value that could end a line', t => {
 })
 
 t.test('requires the TLS files together, which disable the demo (PK29)', t => {
-  t.match(readSettings(ownFiles), { demo: false, tlsCertFile: 'server.crt', clientsFile: 'clients.json' }, 'control')
+  t.match(parseSettings(ownFiles), { demo: false, tlsCertFile: 'server.crt', clientsFile: 'clients.json' }, 'control')
   for (const missing of Object.keys(tlsFiles)) {
     const { [missing as keyof typeof ownFiles]: _, ...some } = ownFiles
     t.equal(complaints(some).length, 1, `without ${missing}`)
@@ -295,8 +295,8 @@ t.test('accepts one source for the keys of leak reporters', t => {
 })
 
 t.test('rejects the demo in production (PK29, CF01)', t => {
-  t.match(readSettings({ ...ownFiles, NODE_ENV: 'production' }), { demo: false }, 'control')
+  t.match(parseSettings({ ...ownFiles, NODE_ENV: 'production' }), { demo: false }, 'control')
   t.equal(complaints({ NODE_ENV: 'production' }).length, 1)
-  t.match(readSettings({ NODE_ENV: 'Production' }), { demo: true }, 'the one spelling that Node programs agree on')
+  t.match(parseSettings({ NODE_ENV: 'Production' }), { demo: true }, 'the one spelling that Node programs agree on')
   t.end()
 })

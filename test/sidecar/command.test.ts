@@ -30,11 +30,11 @@ const routes = (app: FastifyInstance) => {
 }
 const { server, origin } = await startServerBehindRelay(t, { routes })
 const folder = makeDemoFolder(t, server.pki)
-/** The address of a sidecar, for this process. */
+/** Converts the address of a sidecar to one for this process. */
 const inside = (address: string) => address.replace('unix:', `unix:${folder}/`)
 
 const first = await startSidecarCommand(t, folder, ['--upstream', origin, '--listen', 'unix:first.sock'])
-// Both are slow, so they start first and are checked last.
+// Both runs are slow, so they start first and are awaited last.
 const slowHead = sendSlowHead(inside(first.address))
 const farewell = sayFarewell()
 
@@ -135,7 +135,7 @@ async function sayFarewell() {
   return { error, ended }
 }
 
-/** Begins a request and never completes it. */
+/** Starts a request and never completes it. */
 async function sendSlowHead(address: string): Promise<{ answer: string; seconds: number }> {
   const socket = await connectTo(t, address)
   const start = performance.now()

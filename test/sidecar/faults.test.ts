@@ -1,5 +1,5 @@
-// Upstreams and programs that truncate, stall and send garbage: a truncated response never looks complete, and no wait
-// is endless. RFC 9112 §6.3, §8; GW04, GW14, HT21.
+// Upstreams and programs that truncate, stall and send garbage: a truncated response never looks complete, and every wait
+// times out. RFC 9112 §6.3, §8; GW04, GW14, HT21.
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'

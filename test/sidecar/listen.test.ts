@@ -28,7 +28,7 @@ t.test('the socket and its folder are only for their owner, whatever the umask',
     t.equal(mode(join(path, '..')), folderMode)
     t.match(await ask(address, '/'), { status: 200, text: 'hello' })
     await close()
-    t.notOk(existsSync(path), 'the sidecar removes it')
+    t.notOk(existsSync(path), 'the sidecar removes the socket')
   }
 })
 
@@ -47,7 +47,7 @@ t.test('replaces the stale socket of a killed process', async t => {
   await once(child, 'message')
   child.kill('SIGKILL')
   await once(child, 'exit')
-  t.ok(statSync(path).isSocket(), 'it exists')
+  t.ok(statSync(path).isSocket(), 'the stale socket still exists')
   const { address } = await startTestSidecar(t, await startUpstream(t, hello), { listen: { path } })
   t.match(await ask(address, '/'), { status: 200 })
 })
@@ -58,7 +58,7 @@ t.test('does not replace a socket in use or another file', async t => {
   const first = await startTestSidecar(t, upstream, { listen: { path } })
   const start = (path: string) => startTestSidecar(t, upstream, { listen: { path } })
   await t.rejects(start(path), { message: /s\.sock.*already listening there/ })
-  t.match(await ask(first.address, '/'), { status: 200 }, 'the first goes on')
+  t.match(await ask(first.address, '/'), { status: 200 }, 'the first sidecar continues to serve')
 
   const file = join(makeFolder(t), 'file')
   writeFileSync(file, 'precious')
@@ -112,7 +112,7 @@ t.test('closing completes responses, and closes idle and silent connections at o
     const start = performance.now()
     const chunks = await socket.toArray()
     t.ok(performance.now() - start < 4000, 'before Node closes an idle connection')
-    t.match(Buffer.concat(chunks).toString(), expected, `${path} gets its response, and then its connection closes`)
+    t.match(Buffer.concat(chunks).toString(), expected, `${path}: the connection closes after the response`)
   }
   await closed
 })

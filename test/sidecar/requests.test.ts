@@ -1,5 +1,5 @@
-// Requests that are rejected, and octets that two parsers could read differently: rejected with an error response, and
-// never sent to the upstream. RFC 9112 §2.2, §3.2, §6, §7.1; GW03, HT04, HT05, HT07, HT12, HT14, HT18, HT21.
+// Invalid requests, and octets that two parsers could read differently: the sidecar answers them with an error response and
+// never sends them to the upstream. RFC 9112 §2.2, §3.2, §6, §7.1; GW03, HT04, HT05, HT07, HT12, HT14, HT18, HT21.
 import t, { type Test } from 'tap'
 import { ask, connectTo, startTestSidecar, startUpstream } from '../helpers/client/sidecar.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
@@ -49,7 +49,7 @@ t.test('answers malformed requests with 400, closes their connection, and does n
   t.match(
     two.answers,
     [{ status: 200 }, { status: 200, text: '{}' }, { status: 200 }],
-    'control: well-formed, in a row',
+    'control: well-formed requests in a row',
   )
   t.same(upstream.seen.slice().sort(), ['GET /first', 'GET /smuggled', 'POST /first'])
 })
@@ -105,7 +105,11 @@ t.test('rejects requests that cannot be forwarded, and says what to do instead',
   }
   const old = await send(t, address, get().replace('HTTP/1.1', 'HTTP/1.0'))
   t.match(old, { answers: [{ status: 505 }], closed: true }, 'HTTP/1.0, in which a truncated response looks complete')
-  t.match((await send(t, address, get().replace('Host: localhost\r\n', ''), 1)).answers, [{ status: 400 }], 'no host')
+  t.match(
+    (await send(t, address, get().replace('Host: localhost\r\n', ''), 1)).answers,
+    [{ status: 400 }],
+    'a request without Host',
+  )
   const long = await send(t, address, get(`X-A: ${'a'.repeat(17_000)}`))
   t.match(long.answers, [{ status: 431, body: { error: 'invalid_request' } }], 'long headers (HT07)')
   t.same(upstream.seen, [])
@@ -167,7 +171,7 @@ t.test('on a port, rejects other host names and requests of web pages', async t 
 
   const onSocket = await startTestSidecar(t, await startEcho(t))
   const free = { host: 'any.example', origin: 'http://any.example' }
-  t.match(await ask(onSocket.address, '/', { headers: free }), { status: 200 }, 'a unix socket needs none of this')
+  t.match(await ask(onSocket.address, '/', { headers: free }), { status: 200 }, 'a unix socket accepts such requests')
 })
 
 t.test('answers requests in order, whether sent in one piece or octet by octet (HT18)', async t => {
@@ -198,5 +202,5 @@ t.test('rejects too many requests under way with 503, and serves the others (GW0
   release()
   for (const { status, text } of await Promise.all(first))
     if (status !== 200 || text !== 'late') t.fail(`${status} ${text}`)
-  t.match(await ask(address, '/'), { status: 200 }, 'there is room again')
+  t.match(await ask(address, '/'), { status: 200 }, 'requests are accepted again')
 })

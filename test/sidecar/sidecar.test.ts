@@ -1,4 +1,4 @@
-// What the sidecar forwards in both directions, and what it does not. RFC 9110 §7.6, §11.6; GW11, GW14, HT01, HT12.
+// The headers and bodies that the sidecar forwards, removes or rejects in both directions. RFC 9110 §7.6, §11.6; GW11, GW14, HT01, HT12.
 import { Agent, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import t from 'tap'
@@ -187,5 +187,5 @@ t.test('returns its state under one path, without a request to the upstream', as
   })
   t.same(upstream.seen, [])
   await ask(address, '/_status/')
-  t.same(upstream.seen, ['GET /_status/'], 'control: any other path is the upstream’s')
+  t.same(upstream.seen, ['GET /_status/'], 'control: any other path is forwarded')
 })

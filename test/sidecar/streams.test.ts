@@ -21,7 +21,7 @@ t.test('forwards a body to the upstream while the program sends it', async t => 
     const body = new PassThrough()
     body.write('a'.repeat(10_000))
     const answer = await open(address, '/', { method: 'POST', headers, body })
-    t.equal(String((await once(answer, 'data'))[0]), 'seen', 'the answer begins before the body has ended')
+    t.equal(String((await once(answer, 'data'))[0]), 'seen', 'the response begins before the end of the body')
     body.end('b'.repeat(20_000))
     t.equal(String((await once(answer, 'data'))[0]), ' all')
   }
@@ -35,7 +35,7 @@ t.test('forwards events one by one, the head before the first, and the disconnec
   })
   const { address } = await startTestSidecar(t, upstream)
   const answer = await open(address, '/events')
-  t.match(answer.headers, { 'content-type': 'text/event-stream' }, 'there is no event yet')
+  t.match(answer.headers, { 'content-type': 'text/event-stream' }, 'the head arrives before the first event')
   for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
     stream?.write(event)
     t.equal(String((await once(answer, 'data'))[0]), event)

@@ -47,11 +47,11 @@ t.test('replaces a revoked token, and sends a short body again with the new one 
     t.match(
       await ask(address, '/api/notes', chunked),
       { status: 401, body: { reason: 'expired' } },
-      'a stream can be sent only once: the program gets the response',
+      'a stream can be sent only once, so the program receives the refusal',
     )
     t.match(await ask(address, '/api/notes', note), { status: 201 })
     const { notes } = (await ask(address, '/api/notes')).body
-    t.equal(notes.length, 3, 'no request was processed twice, and refused ones were not processed')
+    t.equal(notes.length, 3, 'no request was processed twice, and no refused request was processed')
   }
 })
 

@@ -1,4 +1,4 @@
-// The example unit: systemd accepts it unchanged, it confines the sidecar, and its options exist.
+// The example unit for systemd: it is valid, it confines the sidecar, and its options exist.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { parseArgs, promisify } from 'node:util'

@@ -47,7 +47,7 @@ function choose<const T extends string>(values: Values, name: string, ...allowed
   const given = values[name]
   if (given === undefined) return undefined
   const form = oneOf(...allowed)
-  const value = form.read(String(given))
+  const value = form.parse(String(given))
   if (value === undefined) throw new UsageError(`--${name} must be ${form.words}`)
   return value
 }

@@ -115,7 +115,7 @@ export function readLabOptions(values: Values, env: NodeJS.ProcessEnv): Values {
   for (const { name, variable = '', value: takesValue } of withVariable) {
     const text = env[variable]
     if (text === undefined || text === '') continue
-    const value = takesValue === undefined ? onOff.read(text) : text
+    const value = takesValue === undefined ? onOff.parse(text) : text
     if (value === undefined) throw new UsageError(`${variable} must be ${onOff.words}`)
     found[name] = value
   }

@@ -91,6 +91,6 @@ function findProblems(client: ClientEntry, answer: Answer, trusted: Readonly<Rec
 /** Whether the doctor reports that a handshake is refused. The handshake does not check which client a certificate names. */
 function isRefusal({ check, verdict, found }: Checked): boolean {
   if (check === 'authorities') return verdict === 'failure'
-  const isAboutOwner = /is registered for no client|: no certificate of .* is its own/.test(found)
+  const isAboutOwner = /matches no registered client|: no certificate in .* matches/.test(found)
   return check === 'clients' && verdict !== 'good' && found.includes(cert) && !isAboutOwner
 }

@@ -33,7 +33,7 @@ t.test('applies authorities and lists that a running server has loaded, or refus
       const { load, log } = await server.load(files)
       problems.push(...findProblems(folder, entry, start))
       // A reload refuses files that would lock out all clients, and keeps the current ones; a start cannot.
-      const isForNow = /no client could be accepted: .* (?:ended on|is not valid before) /.test(log)
+      const isForNow = /no client could be accepted: .* (?:expired on|is not valid before) /.test(log)
       if (start.load !== load && !(start.load === 'loaded' && isForNow))
         problems.push(`${name}: ${start.load} at the start, ${load} at a reload: ${log}`)
       const failures = failuresOf(start)
@@ -81,7 +81,7 @@ function findContradictions(
     const isFailure = failures.some(found => found.includes(`ca.crt, line ${line}: all clients of the authority`))
     if (isWorking !== isFailure || (!isWorking && name in milder)) return []
     const who = own.map(([client, verdict]) => `${client.name} ${verdict}`).join(', ')
-    return [`line ${line}: the doctor reports ${isFailure ? 'that all clients are refused' : 'nothing'}: ${who}`]
+    return [`line ${line}: the doctor reports ${isFailure ? 'that all clients are rejected' : 'nothing'}: ${who}`]
   })
 }
 

@@ -1,11 +1,10 @@
-// A truncated HTTP/1.1 response never looks complete: a body that ends with its connection is rejected, also behind a
-// sidecar. RFC 9112 §6.3, §8; GW04.
+// A truncated HTTP/1.1 response never looks complete: client and sidecar reject a body that ends with its connection. RFC 9112 §6.3, §8; GW04.
 import t from 'tap'
 import { createClient } from '../../../src/client/client.ts'
 import { startFakeUpstream } from '../../helpers/client/fake-upstream.ts'
 import { ask, startTestSidecar } from '../../helpers/client/sidecar.ts'
 
-/** Heads of responses whose body ends with the connection, for undici too. */
+/** Heads of responses whose body ends with the connection, according to undici as well. */
 const endless: Readonly<Record<string, string>> = {
   'neither length nor chunks': '',
   'another coding in place of chunks': 'Transfer-Encoding: gzip\r\n',
@@ -16,7 +15,7 @@ const endless: Readonly<Record<string, string>> = {
   'chunks and a tab': 'Transfer-Encoding: chunked\t\r\n',
   'chunks and a parameter': 'Transfer-Encoding: chunked;q=1\r\n',
 }
-/** Its end is visible, but a client that did not request gzip would take the compressed octets for the body. */
+/** This response has a delimiter, but a client that did not request gzip would mistake the compressed octets for the body. */
 const packed = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n'
 
 const whole: Readonly<Record<string, readonly [text: string, bytes: string]>> = {
@@ -53,5 +52,5 @@ t.test('rejects a response without a delimiter, and returns a delimited one comp
     }
   }
   t.equal(upstream.seen.length, 2 * names.length, 'no request was repeated')
-  t.match(await ask(address, '/', { method: 'HEAD' }), { status: 200 }, 'nor has HEAD a body')
+  t.match(await ask(address, '/', { method: 'HEAD' }), { status: 200 }, 'control: the response to HEAD has no body')
 })

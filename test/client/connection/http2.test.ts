@@ -1,4 +1,4 @@
-// HTTP/2 in this client: streams in both directions, truncated responses, and servers that end a connection. GW04.
+// HTTP/2: streams in both directions, truncated responses, and servers that close a connection. GW04.
 import { constants, type Http2Stream } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -201,7 +201,7 @@ t.test('returns complete responses of every form', async t => {
       body: form.startsWith('before') ? 'x'.repeat(1_000_000) : null,
       onInfo: ({ statusCode }) => interim.push(statusCode),
     })
-    if (form === 'slow') await new Promise(setImmediate) // and a late reader
+    if (form === 'slow') await new Promise(setImmediate) // delays the reader
     t.equal((await body.text()).trim(), form === 'empty' ? '' : 'text', form)
     t.match([trailers, interim], [form === 'trailers' ? { 'x-sum': '7' } : {}, form === 'early' ? [103] : []], form)
   }

@@ -18,7 +18,7 @@ async function start(t: Test, serve: Serve, options: FakeOptions & { connections
   return { upstream, client }
 }
 
-/** Holds every response until it is released. */
+/** Delays every response until it is released. */
 function hold(): { serve: Serve; held: Map<string, () => void>; go(path: string): void } {
   const held = new Map<string, () => void>()
   return {
@@ -99,7 +99,7 @@ t.test('over HTTP/1.1 each connection carries one request at a time, and the res
   t.same(
     upstream.seen.map(({ path }) => path),
     paths,
-    'in order',
+    'the requests are sent in order',
   )
   t.equal(upstream.handshakes, 2)
 })
@@ -111,7 +111,11 @@ t.test('over HTTP/2 one connection carries all requests, up to the server’s li
   const answers = Array.from({ length: 12 }, (_, index) => client.fetch(`/${index}`))
   await until(() => held.size === 10)
   for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate)
-  t.match([held.size, upstream.handshakes], [10, 2], 'five on each of two, and two wait')
+  t.match(
+    [held.size, upstream.handshakes],
+    [10, 2],
+    'each of two connections carries five requests, and two requests wait',
+  )
   for (let index = 0; index < 12; index++) {
     await until(() => held.has(`/${index}`))
     go(`/${index}`)
@@ -137,7 +141,7 @@ t.test('sends nothing more over a connection that the server announced to close'
     t.equal(
       (await client.fetch('/', { method: 'POST', body: 'text' })).status,
       200,
-      'not even a request that cannot be repeated',
+      'this includes a request that cannot be repeated',
     )
   t.match([upstream.handshakes, client.state().counts.repeated], [5, 0])
 })
@@ -156,7 +160,11 @@ t.test('an aborted request leaves the queue', async t => {
   t.teardown(() => impatient.close())
   const holding = impatient.fetch('/holding')
   await until(() => held.has('/holding'))
-  await t.rejects(impatient.fetch('/late'), { name: 'ClientError', code: 'timed_out' }, 'timeout is for the queue too')
+  await t.rejects(
+    impatient.fetch('/late'),
+    { name: 'ClientError', code: 'timed_out' },
+    'the timeout includes the time in the queue',
+  )
   for (const path of ['/first', '/third', '/holding']) {
     await until(() => held.has(path))
     go(path)
@@ -164,7 +172,7 @@ t.test('an aborted request leaves the queue', async t => {
   await Promise.all([first, third, holding])
   t.notOk(
     upstream.seen.some(({ path }) => path === '/second' || path === '/late'),
-    'and is never sent',
+    'the aborted request is never sent',
   )
 })
 

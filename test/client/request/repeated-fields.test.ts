@@ -1,5 +1,5 @@
-// Repeated fields and invalid requests: joined where the definition of the field allows it, else rejected before
-// anything is sent. An unsent request is never reported as unknown, and never repeated. RFC 9110 §5.3.
+// Repeated fields are joined where the definition of the field allows it; other repeated fields and invalid requests are
+// rejected before anything is sent. RFC 9110 §5.3.
 
 import { once } from 'node:events'
 import { connect as connectHttp2, constants, createServer } from 'node:http2'
@@ -11,7 +11,7 @@ import { listCallersHeaders } from '../../../src/client/headers.ts'
 import { startFakeUpstream } from '../../helpers/client/fake-upstream.ts'
 import { ask, makeFolder, startTestSidecar } from '../../helpers/client/sidecar.ts'
 
-/** A sidecar in front of an upstream that reports the received fields. */
+/** Starts a sidecar in front of an upstream that reports the received fields. */
 async function start(t: Test, http2: boolean) {
   const upstream = await startFakeUpstream(
     t,
@@ -59,7 +59,7 @@ for (const http2 of [true, false]) {
     }
     t.equal(upstream.handshakes, 1, 'the connection stays open')
     t.equal(client.state().counts.repeated, 0)
-    t.equal(upstream.seen.length, 1 + 14, 'no octet of them was sent')
+    t.equal(upstream.seen.length, 1 + 14, 'no octet of the rejected requests was sent')
   })
 
   t.test(`the sidecar joins list fields, over ${protocol}`, async t => {

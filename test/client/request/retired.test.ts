@@ -1,5 +1,5 @@
-// A server evaluates a client certificate once per connection. A connection on which it was refused is no longer used:
-// the next request opens a new one, and the certificate is evaluated again.
+// A server evaluates a client certificate once per connection. The client closes a connection on which it was refused and
+// opens a new one for the next request, so the server evaluates the certificate again.
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createClient } from '../../../src/client/client.ts'
@@ -11,7 +11,7 @@ import { json, type Serve, startFakeUpstream } from '../../helpers/client/fake-u
 import { ask, makeFolder, startTestSidecar } from '../../helpers/client/sidecar.ts'
 import { findFreePort } from '../../helpers/process/process.ts'
 
-/** A server whose authorities and lists the test reloads, with a sidecar in front of it. */
+/** Starts a server whose authorities and lists the test reloads, with a sidecar in front of it. */
 async function start(t: Test, http2: boolean, tokenBinding: 'connection' | 'certificate') {
   const pki = makeDemoPki()
   const server = await startTestServer({
@@ -43,7 +43,7 @@ for (const http2 of [true, false])
       ] as const) {
         t.match(await ask(address, '/api/whoami'), { status: 200 }, 'control')
         reload(broken)
-        // Until the previous connection has ended, which no list names, its requests are served.
+        // The previous connection, whose certificate no list names, serves requests until it ends.
         while ((await ask(address, '/api/whoami')).status === 200) await new Promise(setImmediate)
         t.match(await ask(address, '/api/whoami'), {
           status: 502,
@@ -52,7 +52,7 @@ for (const http2 of [true, false])
         reload(repaired)
         t.match(await ask(address, '/api/whoami'), { status: 200, body: { client_id: 'alice' } }, `after ${reason}`)
       }
-      t.ok(client.state().connections.length <= 1, 'no refused connection is left')
+      t.ok(client.state().connections.length <= 1, 'the client has closed the refused connection')
       t.ok(server.tls.connections.size <= 2)
     })
   }
@@ -72,7 +72,7 @@ for (const http2 of [true, false]) {
   const protocol = http2 ? 'HTTP/2' : 'HTTP/1.1'
   const challenge = { 'www-authenticate': 'Bearer error="invalid_token"' }
 
-  /** What a client whose first connection is refused receives, and how many connections it opens. */
+  /** Returns the responses of a client whose first connection is refused, and the number of its connections. */
   const see = async (t: Test, body: object, headers: Record<string, string>) => {
     const serve: Serve = (_request, response, { connection }) => {
       if (connection === 1)
@@ -112,7 +112,11 @@ for (const http2 of [true, false]) {
       [],
     ])
       t.same((await see(t, body, {})).handshakes, 1, JSON.stringify(body))
-    t.same((await see(t, { reason: 'certificate_untrusted', more: 'x'.repeat(5000) }, {})).handshakes, 1, 'too long')
+    t.same(
+      (await see(t, { reason: 'certificate_untrusted', more: 'x'.repeat(5000) }, {})).handshakes,
+      1,
+      'a refusal with a long body is not parsed',
+    )
   })
 }
 
@@ -130,5 +134,5 @@ t.test('a permanently refused certificate does not cause a flood of connections'
   t.ok(upstream.handshakes >= 2, 'the client retries')
   t.ok(upstream.handshakes < 40, `${upstream.handshakes} connections for ${requests} requests`)
   upstream.issue = () => ({})
-  t.equal((await client.fetch('/')).status, 200, 'and the next request after the repair is served')
+  t.equal((await client.fetch('/')).status, 200, 'after the repair the next request is served')
 })

@@ -1,4 +1,4 @@
-// What is sent again: nothing that may have been processed, nothing endlessly, and no failure is hidden. GW10.
+// Retries: the client repeats no request that may have been processed, limits its attempts, and reports every failure. GW10.
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Dispatcher } from 'undici'
@@ -33,7 +33,7 @@ const bodyOf = (method: string) =>
 for (const http2 of [true, false]) {
   const protocol = http2 ? 'h2' : 'http/1.1'
 
-  /** The result of one request when the first ones are served as given. */
+  /** Returns the result of a request when the first requests are served as given. */
   async function send(
     t: { teardown(end: () => unknown): void },
     serves: Serve[],
@@ -55,7 +55,7 @@ for (const http2 of [true, false]) {
       const { upstream, status, client } = await send(t, [refuse('invalid_token')], { method, ...bodyOf(method) })
       t.equal(status, 200, method)
       const [before, after] = upstream.seen
-      t.match([before?.body, after?.body], ['body' in bodyOf(method) ? 'a body' : ''], 'with its body')
+      t.match([before?.body, after?.body], ['body' in bodyOf(method) ? 'a body' : ''], 'the retry contains the body')
       t.not(before?.token, after?.token)
       t.match([upstream.seen.length, upstream.tokenRequests, upstream.handshakes], [2, 2, 1])
       t.equal(client.state().counts.repeated, 1)
@@ -64,7 +64,7 @@ for (const http2 of [true, false]) {
     const client = createClient({ ...fetched, http2 })
     t.teardown(() => client.close())
     const form = new URLSearchParams({ a: 'b' })
-    t.equal((await client.fetch('/', { method: 'POST', body: form })).status, 200, 'fetch hands bodies over as streams')
+    t.equal((await client.fetch('/', { method: 'POST', body: form })).status, 200, 'fetch passes bodies as streams')
     t.match(fetched.seen, [{ body: 'a=b' }, { body: 'a=b' }])
   })
 
@@ -77,22 +77,22 @@ for (const http2 of [true, false]) {
       t.match(after?.headers['session-binding-proof'], /^ey/)
     }
     const both = await send(t, [refuse('invalid_proof'), refuse('invalid_token')], { method: 'GET' })
-    t.match([both.status, both.upstream.seen.length], [200, 3], 'one retry for each')
+    t.match([both.status, both.upstream.seen.length], [200, 3], 'one retry for each refusal')
   })
 
   t.test(`over ${protocol} passes on a repeated refusal, and one that no token would change`, async t => {
     const forever = Array.from({ length: 9 }, () => refuse('invalid_token'))
     const lasting = await send(t, forever, { method: 'GET' })
     t.match([lasting.status, lasting.upstream.seen.length, lasting.upstream.tokenRequests], [401, 2, 2])
-    t.match(JSON.parse(lasting.text ?? ''), { error: 'invalid_token' }, 'the last answer, whole')
+    t.match(JSON.parse(lasting.text ?? ''), { error: 'invalid_token' }, 'the complete last response')
     t.equal((await lasting.client.fetch('/')).status, 401)
-    t.ok(lasting.upstream.tokenRequests <= 4, 'and the next request costs as few')
+    t.ok(lasting.upstream.tokenRequests <= 4, 'the next request needs no more attempts')
 
     const long: Serve = (_request, response) => {
       json(response, 401, { padding: 'x'.repeat(200_000) }, { 'www-authenticate': 'Bearer error="invalid_token"' })
     }
     const swallowed = await send(t, [long], { method: 'POST', body: 'a body' })
-    t.match([swallowed.status, swallowed.upstream.seen.length], [200, 2], 'however long the error response is')
+    t.match([swallowed.status, swallowed.upstream.seen.length], [200, 2], 'a long error response changes nothing')
 
     const others: Serve[] = [
       refuse('insufficient_user_authentication'),
@@ -108,7 +108,7 @@ for (const http2 of [true, false]) {
     }
     const begun = await send(t, [refuse('invalid_token')], { method: 'POST', body: Readable.from(['a ', 'body']) })
     t.match([begun.status, begun.upstream.seen.length], [401, 1], 'a stream cannot be sent twice')
-    t.equal((await begun.client.fetch('/')).status, 200, 'but the next request has another token')
+    t.equal((await begun.client.fetch('/')).status, 200, 'the next request has another token')
     t.equal(begun.upstream.tokenRequests, 2)
   })
 
@@ -120,7 +120,7 @@ for (const http2 of [true, false]) {
         t.match(error, { name: 'ClientError', code: 'connection_lost', cause: Error }, method)
         t.equal(upstream.seen.length, 1, 'no unsafe request is sent twice')
       }
-      t.equal((await client.fetch('/')).status, 200, 'over another connection, with its own token')
+      t.equal((await client.fetch('/')).status, 200, 'the next request uses another connection with its own token')
       t.match([upstream.handshakes, upstream.tokenRequests], [2, 2])
       t.not(upstream.seen[0]?.token, upstream.seen.at(-1)?.token)
     }
@@ -138,7 +138,7 @@ for (const http2 of [true, false]) {
     t.match(
       [forever.error, forever.upstream.seen.length],
       [{ code: 'connection_lost' }, 3],
-      'and never more than three times',
+      'a request is sent at most three times',
     )
   })
 
@@ -178,9 +178,9 @@ for (const http2 of [true, false]) {
       send(t, [busy(503, { 'retry-after': '1' })], { method: 'GET' }),
       send(t, [busy(503, { 'retry-after': '11' })], { method: 'GET' }),
     ])
-    t.match([forever.status, forever.upstream.seen.length], [503, 3], 'never more than three times')
+    t.match([forever.status, forever.upstream.seen.length], [503, 3], 'a request is sent at most three times')
     t.match([soon.status, performance.now() - started >= 1000], [200, true], 'Retry-After is honoured')
-    t.match([late.status, late.upstream.seen.length], [503, 1], 'and a longer wait is left to the caller')
+    t.match([late.status, late.upstream.seen.length], [503, 1], 'a long Retry-After is passed on to the caller')
   })
 
   t.test(`over ${protocol} supports a server that closes after each response, with one connection each`, async t => {

@@ -25,7 +25,7 @@ t.test('renews a token in the background when a fifth of its lifetime is left', 
   const [old] = tokens()
   letPass(t, 200)
   await client.fetch('/')
-  t.equal(upstream.tokenRequests, 1, 'not earlier')
+  t.equal(upstream.tokenRequests, 1, 'the token is not renewed earlier')
   letPass(t, 50)
   let release = () => {}
   upstream.issue = () => ({ when: new Promise<void>(resolve => (release = resolve)) })
@@ -36,7 +36,7 @@ t.test('renews a token in the background when a fifth of its lifetime is left', 
     tokens().every(token => token === old),
     'the old token is used until the new one arrives',
   )
-  t.equal(upstream.tokenRequests, 2, 'which is requested once')
+  t.equal(upstream.tokenRequests, 2, 'the new token is requested once')
   release()
   await until(() => client.state().counts.tokens === 2)
   await client.fetch('/')
@@ -51,7 +51,7 @@ t.test('requests wait for a new token after the old one has expired', async t =>
   await Promise.all(Array.from({ length: 20 }, () => client.fetch('/')))
   t.equal(upstream.tokenRequests, 2)
   t.equal(new Set(tokens()).size, 2)
-  t.equal(client.state().counts.repeated, 0, 'none was sent with the old one')
+  t.equal(client.state().counts.repeated, 0, 'no request was sent with the old token')
 })
 
 t.test('uses a valid token while the token endpoint fails', async t => {
@@ -69,7 +69,7 @@ t.test('uses a valid token while the token endpoint fails', async t => {
     letPass(t, 10)
     for (let count = 0; client.state().counts.tokens < 2 && count < 1000; count++) await client.fetch('/')
     await client.fetch('/')
-    t.equal(new Set(tokens()).size, 2, 'a new token follows when it works again')
+    t.equal(new Set(tokens()).size, 2, 'the client requests a new token when the endpoint works again')
     await client.close()
   }
 })
@@ -121,11 +121,11 @@ t.test('the timeout limits the total wait of a request', async t => {
   t.teardown(() => {
     Math.random = random
   })
-  Math.random = () => 0.05 // each single wait is shorter
+  Math.random = () => 0.05 // keeps each backoff short
   upstream.issue = () => ({ hangUp: true })
   const asked = client.fetch('/', { signal: AbortSignal.timeout(10_000) })
   await t.rejects(asked, { code: 'timed_out', cause: { code: 'token_unavailable' } })
-  t.ok(upstream.tokenRequests > 1 && upstream.tokenRequests < 60, `asked ${upstream.tokenRequests} times`)
+  t.ok(upstream.tokenRequests > 1 && upstream.tokenRequests < 60, `${upstream.tokenRequests} token requests`)
 })
 
 t.test('never uses a token that names another connection or certificate', async t => {
@@ -149,7 +149,7 @@ t.test('never uses a token that names another connection or certificate', async 
     upstream.issue = () => ({ ...reply, ...(cnf && { cnf }) })
     letPass(t, 400)
     await t.rejects(client.fetch('/'), { code: 'token_bound_elsewhere', reason }, message ?? reason)
-    t.equal(upstream.seen.length, 1, 'it was not sent')
+    t.equal(upstream.seen.length, 1, 'the request was not sent')
     await client.close()
   }
   const weaker = await start(t, { tokenBinding: 'connection' })
@@ -162,7 +162,7 @@ t.test('never uses a token that names another connection or certificate', async 
   const plain = await start(t)
   const claims = Buffer.from('{"iat":1}').toString('base64url')
   plain.upstream.issue = () => ({ body: { access_token: `e30.${claims}.c2ln` } })
-  await t.rejects(plain.client.fetch('/'), { code: 'token_bound_elsewhere' }, 'a token that is bound to nothing')
+  await t.rejects(plain.client.fetch('/'), { code: 'token_bound_elsewhere' }, 'an unbound token')
 })
 
 t.test('takes the level of an opaque token from the issuer', async t => {
@@ -202,7 +202,7 @@ t.test('fetches the metadata of the issuer once, and verifies its issuer', async
     await t.rejects(other.fetch('/'), { name: 'ClientError', ...expected }, JSON.stringify(metadata))
     upstream.metadata = {}
     letPass(t, 10)
-    t.equal((await other.fetch('/')).status, 200, 'and is looked at again after it was wrong')
+    t.equal((await other.fetch('/')).status, 200, 'invalid metadata is fetched again')
     await other.close()
   }
   const { origin } = upstream
@@ -211,7 +211,7 @@ t.test('fetches the metadata of the issuer once, and verifies its issuer', async
     mtls_endpoint_aliases: { token_endpoint: `${origin}/oauth/token` },
   }
   const aliased = createClient(upstream)
-  t.equal((await aliased.fetch('/')).status, 200, 'RFC 8705 §5: the alias goes first (N-29)')
+  t.equal((await aliased.fetch('/')).status, 200, 'the mTLS alias takes precedence (RFC 8705 §5, N-29)')
   await aliased.close()
 })
 
@@ -327,7 +327,7 @@ t.test('over TLS 1.2 both ends compute the same two bindings', async t => {
   t.match(connection, { tls: 'TLSv1.2', bindings: { 'tls-exporter': /^.{43}$/, 'tls-unique': /^.{43}$/ } })
   const strict = createClient({ ...upstream, timeout: 0.2 })
   t.teardown(() => strict.close())
-  await t.rejects(strict.fetch('/'), { cause: { code: 'cannot_connect' } }, 'by default there is no TLS 1.2')
+  await t.rejects(strict.fetch('/'), { cause: { code: 'cannot_connect' } }, 'TLS 1.2 is disabled by default')
 })
 
 t.test('requests tokens that are valid only on their channel', async t => {

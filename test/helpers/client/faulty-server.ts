@@ -16,7 +16,7 @@ import { ClientRegistry } from '../../../src/server/clients/registry.ts'
 import type { ServerOptions } from '../../../src/server/parts.ts'
 import { type Audit, createAudit } from '../../../src/server/record-events.ts'
 import { createServer } from '../../../src/server/server.ts'
-import { readSettings } from '../../../src/settings/settings.ts'
+import { parseSettings } from '../../../src/settings/settings.ts'
 import { openSqlite } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { openConnection, type TestConnection } from '../../../src/testing/connection.ts'
@@ -88,7 +88,7 @@ export async function startFaultyServer(
     return Date.now()
   }
 
-  const settings = readSettings({})
+  const settings = parseSettings({})
   const pki = makeDemoPki()
   const real = openSqlite(':memory:')
   const store: Store = new Proxy(real, {

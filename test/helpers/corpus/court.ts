@@ -52,7 +52,7 @@ const mostMegabytes = 700
 const mostMilliseconds = 20_000
 
 /** The failures that the doctor reports for files that a server loads: its clients would refuse it, or its clock does. */
-const refusedByOthers = /is not valid before|ended on|, the host of the issuer; it has/
+const refusedByOthers = /is not valid before|expired on|: the names do not include/
 
 /** Kinds of files that only their owner may read. */
 const secretKinds = ['signing keys', 'private key', 'server certificate']

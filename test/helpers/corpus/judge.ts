@@ -18,7 +18,7 @@ import { readFiles } from '../../../src/scan/files.ts'
 import { scan } from '../../../src/scan/scan.ts'
 import { ClientRegistry } from '../../../src/server/clients/registry.ts'
 import { createOutsideIssuers } from '../../../src/server/grants/trusted-issuers.ts'
-import { readSettings } from '../../../src/settings/settings.ts'
+import { parseSettings } from '../../../src/settings/settings.ts'
 import { mutualTls } from '../../../src/tls/mutual-tls.ts'
 
 export interface Question {
@@ -98,7 +98,7 @@ async function scanFolder(folder: string): Promise<NonNullable<Answer['scanned']
 }
 
 async function load(env: Question['env'], token: string | undefined): Promise<boolean | undefined> {
-  const settings = readSettings(env)
+  const settings = parseSettings(env)
   if (env.TLSBOUND_TLS_CERT_FILE !== undefined) mutualTls(readTlsFiles(settings))(() => {}).close()
   if (env.TLSBOUND_CLIENTS_FILE !== undefined) new ClientRegistry(readClientsFile(env.TLSBOUND_CLIENTS_FILE))
   if (settings.signingKeysFile !== undefined) await loadKeyRing(settings.signingKeysFile, Date.now() / 1000)
