@@ -10,10 +10,10 @@ import type { TargetQuestions } from './targets/target.ts'
 import type { Target } from './targets.ts'
 
 /**
- * Requests per second; microseconds of server CPU per request; milliseconds; the share of one core that the load used; bytes per
- * connection.
+ * Requests per second; microseconds of server CPU per request; milliseconds; the share of one core that the load used; resident
+ * bytes, and bytes of JavaScript's heap, per connection.
  */
-export type Unit = 'rate' | 'cpu' | 'p50' | 'p99' | 'load' | 'memory'
+export type Unit = 'rate' | 'cpu' | 'p50' | 'p99' | 'load' | 'memory' | 'heap'
 
 export interface Measurement {
   values: Partial<Record<Unit, number>>
@@ -72,7 +72,8 @@ async function measureIdle(
 ): Promise<Measurement> {
   const weigh = async () => {
     await server('collectGarbage', null)
-    return (await server('usage', null)).memory
+    const { memory, heap } = await server('usage', null)
+    return { memory, heap }
   }
   await load('openIdle', { count: SERVER_WARM_UP, used }, 60)
   await load('closeIdle', undefined)
@@ -81,7 +82,7 @@ async function measureIdle(
   const after = await weigh()
   const open = await load('countIdle', undefined)
   return {
-    values: { memory: (after - before) / count },
+    values: { memory: (after.memory - before.memory) / count, heap: (after.heap - before.heap) / count },
     problems: open === count ? [] : [`${count - open} of ${count} idle connections were closed`],
   }
 }

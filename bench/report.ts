@@ -65,6 +65,7 @@ const idleColumns = [
   against('above the floor, KiB', 'memory', 1, (own, floor) => (own - floor) / KIB),
   against('relative to the floor', 'memory', 2, ratio),
   value('KiB per connection', 'memory', 1, KIB),
+  value('of them in the heap', 'heap', 1, KIB),
 ]
 
 const line = (cells: string[]) => `| ${cells.join(' | ')} |`
