@@ -104,10 +104,10 @@ function checkWithOpenSsl(cert: string, key: string, certFile: string): void {
   }
 }
 
-/** Loads and validates the client registrations. @throws Error with every problem of the list. */
-export function readClientsFile(path: string): readonly object[] {
+/** Loads and validates the client registrations. `audience`: that of this server. @throws Error with every problem of the list. */
+export function readClientsFile(path: string, audience?: string): readonly object[] {
   return loadList(path, (list, problems) => {
-    parseClients(list, problems)
+    parseClients(list, problems, audience)
     return list as readonly object[]
   })
 }

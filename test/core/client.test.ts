@@ -280,6 +280,34 @@ t.test('no two clients have one id, and no certificate is good for two clients',
   )
 })
 
+t.test('no two clients spell one resource differently, and none the audience of the server', async t => {
+  const of = (id: string, resource?: string) => ({
+    ...{ ...nameless, client_id: id, tls_client_auth_subject_dn: `CN=${id}` },
+    ...(resource !== undefined && { resource }),
+  })
+  const read = (audience: string | undefined, ...list: object[]) => {
+    const problems: string[] = []
+    parseClients(list, problems, audience)
+    return problems
+  }
+  for (const [one, two] of [
+    ['https://a.test', 'https://a.test/'],
+    ['https://a.test/', 'https://a.test'],
+    ['https://a.test?b=c', 'https://a.test/?b=c'],
+    ['https://a.test', 'https://A.test'],
+    ['https://a.test/b', 'https://a.test:443/b'],
+  ] as const) {
+    const problem = `resource ${two} is another spelling of ${one}, the resource of client a; write both alike`
+    t.same(read(undefined, of('a', one), of('c'), of('b', two)), [`client b: ${problem}`])
+    t.same(read(two, of('a', one)), [
+      `client a: resource ${one} is another spelling of ${two}, the audience of this server; write both alike`,
+    ])
+    t.same(read(one, of('a', one), of('b', one)), [], 'control: one spelling of one target')
+  }
+  for (const two of ['https://a.test/b/', 'https://a.test/B', 'https://a.test:8443/b', 'https://a.test/b?c'])
+    t.same(read(undefined, of('a', 'https://a.test/b'), of('b', two)), [], `control: ${two} is another target`)
+})
+
 t.test('N-22: two spellings of one address, host or domain are one name', async t => {
   const same = [
     ['san_ip', '::1', '0:0:0:0:0:0:0:1'],
