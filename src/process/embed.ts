@@ -56,7 +56,10 @@ export interface StartServerOptions extends IssuerOptions {
   readonly settings: SettingsInput
   /** PEM texts, in place of the TLS files of the settings; a function is called again by each reload. */
   readonly tls?: TlsMaterial | (() => TlsMaterial)
-  /** Your own routes. All of them require a token, of any level; a route's `config.requireToken` demands more. */
+  /**
+   * Your own routes. All of them require a token, of any level, and unmatched paths too; a route's `config.requireToken` demands
+   * more.
+   */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
   /** The application log. Default: JSON lines on stderr, from `settings.logLevel` on. */
   readonly logger?: FastifyBaseLogger
