@@ -75,12 +75,15 @@ t.test('issuers: their keys are fetched, and one of them must be for an allowed 
   ])
   t.match(
     await check([entry('/ec', { algorithms: ['ES256'] })]),
-    ['✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA', /ec: left out is key number 2: it is for none of the/],
+    [
+      '✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA',
+      /ec: left out is key number 2 \(kid "ed-1"\): it is for none of the/,
+    ],
     'keys that cannot be used are named',
   )
   t.match(readings, [{ of: new URL(origin).host }], 'and so is the clock of its server, once')
   t.match(await check([entry('/bare', { algorithms: ['ES256'] }), entry('/none')]), [
-    '✗ https://idp.example/bare: none of its keys can verify access tokens; key number 1: it is for none of the allowed algorithms; give the address of its key set, and algorithms that its keys are for; allowed are ES256',
+    '✗ https://idp.example/bare: none of its keys can verify access tokens; key number 1 (kid "ed-1"): it is for none of the allowed algorithms; give the address of its key set, and algorithms that its keys are for; allowed are ES256',
     /^✗ https:\/\/idp\.example\/none: none of its keys can verify access tokens; give /,
   ])
   t.match(await check([entry('/other'), entry('/text'), entry('/missing'), entry('/ca', { ca_file: undefined })]), [

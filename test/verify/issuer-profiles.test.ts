@@ -264,6 +264,20 @@ t.test('accepts real-world key sets', async t => {
   t.match(await alice.get('/', await use([...(odd as object[]), ...keys], 'r')), { status: 200 })
   t.equal(warnings.length, 1)
   t.equal(warnings[0]?.split(';').length, odd.length, 'a warning names each ignored key')
+  t.match(warnings[0], /key number 1 \(kid "r"\): its use is not sig; .*key number 3: it is not a JSON object/)
+  t.ok(
+    warnings[0]?.endsWith(`key number 8 (kid "${'x'.repeat(64)}…"): its kid is not a string of up to 256 characters`),
+  )
+  for (const [kid, quoted] of [
+    ['a\n"b\u001b[31m\u202e', 'a\\u{a}"b\\u{1b}[31m\\u{202e}'],
+    ['k'.repeat(64), 'k'.repeat(64)],
+    ['', ''],
+  ] as const) {
+    await use([{ kty: 'AKP', kid }, ...keys])
+    t.match(warnings.at(-1), `key number 1 (kid "${quoted}"): it is for none`, quoted)
+  }
+  await use([{ kty: 'AKP', kid: { toString: 'x' } }, ...keys])
+  t.match(warnings.at(-1), 'key number 1: its kid is not a string')
   for (const kid of ['a+/=:@ b', 'CN=Keys, O=Example', 'k'.repeat(200)])
     t.match(await alice.get('/', await use([{ ...jwk, kid }], kid)), { status: 200 }, kid)
   t.match(await alice.get('/', await use([jwk])), { status: 200 }, 'neither key nor token have a kid')
