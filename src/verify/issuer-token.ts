@@ -102,22 +102,22 @@ export function findOtherKind(claims: Claims, kinds: readonly string[]): string 
 /** Maps the claims to the names and forms of RFC 9068. Missing or malformed claims stay so; checkClaims rejects them. */
 function normalize(claims: Claims, token: string, profile: ResolvedProfile): Claims {
   const { clientClaims, scopeClaims, idClaim, optional, name, maximumLifetime } = profile
-  const may = (claim: string) => optional.includes(claim)
+  /** A claim, or what takes its place when it is absent. One of another type, such as null, is not absent. */
+  const claimOr = (name: string, permission: string, replacement: () => unknown) =>
+    !Object.hasOwn(claims, name) && optional.includes(permission) ? replacement() : own(claims, name)
   const client = clientClaims.map(claim => own(claims, claim)).find(value => value !== undefined)
-  const id = own(claims, idClaim) ?? (may('id') ? hashOpaqueToken(token) : undefined)
   const scope = scopeClaims.map(claim => own(claims, claim)).find(value => value !== undefined)
-  const { iat, exp } = claims
-  // Without a time of issue, assume the earliest possible one, so that a revocation by time covers the token.
-  const issued = iat === undefined && may('iat') && typeof exp === 'number' ? Math.max(0, exp - maximumLifetime) : iat
+  const { exp } = claims
   const { grant: _grant, issued_after: _after, ...others } = claims
   return {
     // `grant` and `issued_after` have a meaning only in tokens of tlsbound.
     ...(name === 'rfc9068' ? claims : others),
     client_id: client,
-    sub: own(claims, 'sub') ?? (may('sub') ? client : undefined),
-    jti: id,
-    iat: issued,
-    scope: scope === undefined && may('scope') ? '' : joinScope(scope),
+    sub: claimOr('sub', 'sub', () => client),
+    jti: claimOr(idClaim, 'id', () => hashOpaqueToken(token)),
+    // Without a time of issue, assume the earliest possible one, so that a revocation by time covers the token.
+    iat: claimOr('iat', 'iat', () => (typeof exp === 'number' ? Math.max(0, exp - maximumLifetime) : undefined)),
+    scope: scope === undefined && optional.includes('scope') ? '' : joinScope(scope),
   }
 }
 
