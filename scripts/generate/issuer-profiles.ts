@@ -42,7 +42,8 @@ export function generate(): Files {
 const page = `# Issuer profiles
 
 ${generatedFrom('src/verify/issuer-profiles.ts', 'issuer-profiles')}
-This page lists the profiles that \`createVerifier\` and \`requireToken\` accept as \`profile\`: how the access tokens of an issuer look.
+This page lists the profiles that \`createVerifier\`, \`requireToken\` and the entries of \`TLSBOUND_TRUSTED_ISSUERS_FILE\` accept as
+\`profile\`: how the access tokens of an issuer look.
 
 {table}
 Where several claims are listed, the first one that the token has counts. The scope is one text or a list. If the subject is absent,
@@ -72,6 +73,12 @@ In every profile:
 | \`schemes\` | schemes of the Authorization header beside Bearer |
 | \`maximumLifetime\` | seconds, at most 31536000 |
 | \`maximumLength\` | characters, at most 16384 |
+
+## In the token exchange
+
+An entry of \`TLSBOUND_TRUSTED_ISSUERS_FILE\` takes a name of the table. Of the profile, \`typ\`, scope and algorithms apply, and the
+rejection of other tokens. A subject token needs \`sub\` and \`iat\`, and may be without \`cnf\`: it becomes a bound one
+([exchange tokens](../how-to/exchange-tokens.md)).
 
 [Protect your API](../how-to/protect-your-api.md) shows how to use a profile.
 `

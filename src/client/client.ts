@@ -3,6 +3,7 @@ import '../process/require-node.js'
 
 import type { Dispatcher } from 'undici'
 import type { TokenBinding } from '../core/confirmation.ts'
+import { checkMembers, clientRules, originRule } from './check-options.ts'
 import { type BoundChannel, openChannel } from './connection/channel.ts'
 import type { ClientError } from './errors.ts'
 import { createFetch, type Fetch } from './fetch.ts'
@@ -65,14 +66,12 @@ export interface Client {
 /**
  * Creates a client. It connects on its first request, requests and renews tokens, and reconnects. Over HTTP/1.1 a
  * response that ends with its connection fails with `answer_endless`, because a truncated one would look complete.
- * @throws TypeError for invalid options, ClientError `identity_unusable`.
+ * @throws TypeError that names the invalid option, ClientError `identity_unusable`.
  */
 export function createClient(options: ClientOptions): Client {
+  checkMembers(options, undefined, originRule, clientRules)
   const { origin, issuer, connections = 4, timeout = 30, http2, minVersion } = options
   const home = readOrigin(origin)
-  if (!Number.isInteger(connections) || connections < 1)
-    throw new TypeError('connections must be an integer of at least 1')
-  if (!(timeout > 0)) throw new TypeError('timeout must be a positive number of seconds')
   let lastProblem: ClientState['lastProblem'] = null
   const onProblem = (problem: ClientError) => {
     lastProblem = describeProblem(problem)

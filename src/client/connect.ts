@@ -1,5 +1,6 @@
 // `connect`: one channel with its bindings and its token, for callers that manage connections themselves. No retries.
 import type { TokenBinding } from '../core/confirmation.ts'
+import { checkMembers, originRule, tokenRules } from './check-options.ts'
 import { type Channel, type ChannelOptions, openChannel } from './connection/channel.ts'
 import { type Identity, readClientId, readCredentials } from './identity.ts'
 import { readOrigin } from './origin.ts'
@@ -29,9 +30,11 @@ export interface ChannelToken {
 
 /**
  * Opens a channel to an origin. It never reconnects.
- * @throws ClientError (rejects) when the connection fails, TypeError for invalid options.
+ * @throws ClientError (rejects) when the connection fails, TypeError that names the invalid option.
  */
 export async function connect(origin: string, identity: Identity, options: ConnectOptions = {}): Promise<TokenChannel> {
+  checkMembers({ origin }, undefined, originRule)
+  checkMembers(options, undefined, {}, tokenRules)
   const home = readOrigin(origin)
   const credentials = readCredentials(identity)
   const channel = await openChannel(home, credentials, options)

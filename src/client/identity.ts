@@ -9,6 +9,7 @@ import { checkKeyOfLeaf } from '../files/own-certificate.ts'
 import { parseCertificates, parsePrivateKey } from '../files/pem.ts'
 import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../files/pem-files.ts'
 import { secureOptions } from '../outgoing/connect.ts'
+import { checkMembers, fileRules, identityRules, optionalFileRules } from './check-options.ts'
 import { ClientError } from './errors.ts'
 
 /** An identity in PEM. */
@@ -32,8 +33,12 @@ export interface Credentials {
   context(minVersion: 'TLSv1.2' | 'TLSv1.3'): SecureContext
 }
 
-/** Parses and verifies an identity. @throws ClientError `identity_unusable`. */
-export function readCredentials(identity: Identity): Credentials {
+/**
+ * Parses and verifies an identity, which messages call `name`.
+ * @throws TypeError that names the member that is no text; ClientError `identity_unusable`.
+ */
+export function readCredentials(identity: Identity, name = 'identity'): Credentials {
+  checkMembers(identity, name, identityRules)
   try {
     const chain = parseCertificates(identity.certificate, 'certificate')
     const key = parsePrivateKey(identity.key, 'key', { passphraseSetting: 'keyPassphraseFile of readIdentityFiles' })
@@ -93,12 +98,13 @@ const pollInterval = 1000
 /**
  * Reads an identity from files, and again after they change. While the new files are invalid (for example, only one of
  * two is written), the previous identity stays in use and `onProblem` is called once.
- * @throws ClientError `identity_unusable` when the files are invalid at first.
+ * @throws TypeError for a member that is no path; ClientError `identity_unusable` when the files are invalid at first.
  */
 export function readIdentityFiles(
   files: IdentityFiles,
   onProblem: (problem: ClientError) => void = () => {},
 ): IdentitySource {
+  checkMembers(files, 'files', fileRules, optionalFileRules)
   let state = fingerprintOf(files)
   let identity = read(files)
   let polledAt = performance.now()
@@ -155,7 +161,7 @@ export function readClientId({ certificate: { x509 } }: Credentials): string {
 
 /**
  * Returns the credentials of an identity, prepared once per identity. A later invalid identity leaves them unchanged.
- * @throws ClientError `identity_unusable` when the identity is invalid at first.
+ * @throws TypeError or ClientError as `readCredentials` does, when the identity is invalid at first.
  */
 export function followIdentity(
   identity: Identity | IdentitySource,
@@ -165,14 +171,15 @@ export function followIdentity(
     const credentials = readCredentials(identity)
     return () => credentials
   }
+  const name = 'the result of identity()'
   let given = identity()
-  let current = readCredentials(given)
+  let current = readCredentials(given, name)
   return () => {
     try {
       const now = identity()
       if (now === given) return current
       given = now
-      current = readCredentials(now)
+      current = readCredentials(now, name)
     } catch (cause) {
       onProblem(cause instanceof ClientError ? cause : new ClientError('identity_unusable', { cause }))
     }

@@ -45,11 +45,15 @@ export interface Client {
 
 export type Clients = ReadonlyMap<string, Client>
 
-/** Parses a list of registrations. Appends one sentence to `problems` for each error. */
-export function parseClients(list: unknown, problems: string[]): Clients {
+/**
+ * Parses a list of registrations. Appends one sentence to `problems` for each error. `audience`: that of the server itself, which
+ * no registration may spell in another way.
+ */
+export function parseClients(list: unknown, problems: string[], audience?: string): Clients {
   const clients = new Map<string, Client>()
   /** The first client with each identifying mark. */
   const owners = new Map<string, string>()
+  const targets = indexTargets([], audience)
   if (!Array.isArray(list)) {
     problems.push('the list of clients must be a JSON array')
     return clients
@@ -64,6 +68,9 @@ export function parseClients(list: unknown, problems: string[]): Clients {
     const rival = marks.map(mark => owners.get(mark)).find(owner => owner !== undefined && owner !== client.id)
     if (rival !== undefined) problems.push(`client ${client.id}: one certificate would match ${rival} as well`)
     for (const mark of marks) if (!owners.has(mark)) owners.set(mark, client.id)
+    const spelling = findOtherSpelling(client, targets)
+    if (spelling !== undefined) problems.push(`client ${client.id}: ${spelling}`)
+    addTarget(client, targets)
     clients.set(client.id, client)
   })
   return clients
@@ -73,6 +80,37 @@ export function parseClients(list: unknown, problems: string[]): Clients {
 export function findRival(client: Client, clients: Clients): Client | undefined {
   const marks = new Set(marksOf(client))
   return [...clients.values()].find(other => other.id !== client.id && marksOf(other).some(mark => marks.has(mark)))
+}
+
+/** The first spelling of each target, and what it belongs to. */
+type Targets = Map<string, { readonly spelling: string; readonly of: string }>
+
+/** Indexes the targets of a server: its own audience, and those of its clients. */
+export function indexTargets(clients: Iterable<Client>, audience: string | undefined): Targets {
+  const targets: Targets = new Map()
+  if (audience !== undefined) targets.set(targetOf(audience), { spelling: audience, of: 'the audience of this server' })
+  for (const client of clients) addTarget(client, targets)
+  return targets
+}
+
+function addTarget({ id, resource }: Client, targets: Targets): void {
+  if (resource === undefined || targets.has(targetOf(resource))) return
+  targets.set(targetOf(resource), { spelling: resource, of: `the resource of client ${id}` })
+}
+
+/**
+ * Returns a sentence when the resource of a client is another spelling of a known target (RFC 3986 §6.2.3): a request could mean
+ * either, and its token would be for one of them only.
+ */
+export function findOtherSpelling({ resource }: Client, targets: Targets): string | undefined {
+  const known = resource === undefined ? undefined : targets.get(targetOf(resource))
+  if (known === undefined || known.spelling === resource) return undefined
+  return `resource ${resource} is another spelling of ${known.spelling}, ${known.of}; write both alike`
+}
+
+/** Returns a URL in the form that its other spellings have too: an empty path is `/`, and a default port is absent. */
+function targetOf(resource: string): string {
+  return new URL(resource).href
 }
 
 /** Returns the names and thumbprints by which a certificate identifies the client. */

@@ -884,7 +884,7 @@ export const details = {
       remedy: 'If the fact alg is an asymmetric algorithm, add it to the algorithms of the entry.',
     },
     header_member: {
-      cause: 'The header of the subject token has a crit member, or a kid that is not a string.',
+      cause: 'The header of the subject token has a member crit or b64, or a kid that is not a string.',
       remedy: 'Get a token without extensions from the issuer; see the fact header.',
     },
     unknown_key: {
@@ -897,8 +897,14 @@ export const details = {
       remedy: 'The token was forged or altered, or the key set belongs to another issuer.',
     },
     typ: {
-      cause: 'The typ of the subject token does not match subject_token_type.',
-      remedy: 'Set subject_token_type to the type of the token.',
+      cause:
+        'The typ of the subject token does not match subject_token_type, or the profile of its issuer does not have it.',
+      remedy: 'Set subject_token_type to the type of the token; compare the fact found with the profile of the entry.',
+    },
+    other_token: {
+      cause: 'By its claims, the subject token is not of the kind that subject_token_type names.',
+      remedy:
+        'Send the access token of the user, or set subject_token_type to id_token for an ID token; see the fact found.',
     },
     claim: {
       cause: 'A claim of the subject token is missing, is malformed, or has an unexpected value.',
@@ -906,7 +912,8 @@ export const details = {
     },
     scope_elsewhere: {
       cause: 'The subject token has no scope where its entry says, but another claim that limits it.',
-      remedy: 'Set scope_claim of the entry to the fact claim if that holds the scope, or let the issuer write scope.',
+      remedy:
+        'Set scope_claim or profile of the entry so that the fact claim is read, or let the issuer write the fact expected.',
     },
     audience: {
       cause: 'The aud of the subject token does not contain the audience of the issuer entry.',

@@ -67,7 +67,7 @@ export function verifyOutsideSubject(
   if (mayAct !== undefined && !namesOnly(clientId, mayAct))
     throw refusal('may_act', { found: describeActor(mayAct), expected: clientId })
   if (Object.hasOwn(claims, 'cnf')) verifyOutsideConfirmation(claims.cnf, presenter)
-  const scope = findScope(claims, rules.scopeClaim)
+  const scope = findScope(claims, rules.scopeClaims)
   return { sub: subject, scope, expires, act: { sub: clientId } }
 }
 
@@ -143,13 +143,14 @@ function verifyOutsideConfirmation(cnf: unknown, presenter: Presenter): void {
 }
 
 /**
- * Returns the scope of the claim that the rules name; undefined: the token is not bounded.
- * @throws OAuthError `subject_token_invalid` when another claim bounds it: without that the exchange would widen it.
+ * Returns the scope of the first claim that the rules name and the token has; undefined: the token is not bounded.
+ * @throws OAuthError `subject_token_invalid` when only another claim bounds it: without that the exchange would widen it.
  */
-function findScope(claims: Claims, name: string): string[] | undefined {
-  if (Object.hasOwn(claims, name)) return readScopeClaim(claims, name)
+function findScope(claims: Claims, names: readonly string[]): string[] | undefined {
+  const name = names.find(one => Object.hasOwn(claims, one))
+  if (name !== undefined) return readScopeClaim(claims, name)
   const claim = boundClaims.find(other => Object.hasOwn(claims, other))
-  if (claim !== undefined) throw refusal('scope_elsewhere', { claim, expected: name })
+  if (claim !== undefined) throw refusal('scope_elsewhere', { claim, expected: names.join(' ') })
   return undefined
 }
 

@@ -69,7 +69,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
   const own = isNew ? undefined : read(() => readOwnCertificate(settings))
   const trust = isNew ? undefined : read(() => readTrustFiles(settings))
   const clients = read(() =>
-    settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile),
+    settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile, settings.audience),
   )
   const checks: Readonly<Record<string, Check>> = {
     secrets: () => checkExposures(settings, { env, execArgv, user }, keysFile),

@@ -1,6 +1,7 @@
 // Parses the key set of an identity provider (RFC 7517 §5) into the keys that can verify its access tokens. Published key sets also
 // contain keys of other types. An unusable key is skipped with a reason, and the others work.
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { escapeForDisplay } from '../core/escape-for-display.ts'
 
 /**
  * The asymmetric algorithms of JOSE (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2), with the key type of each. With a symmetric
@@ -46,11 +47,21 @@ export function parseKeySet(document: unknown, algorithms: readonly IssuerAlgori
     try {
       usable.push(parseIssuerKey(jwk, algorithms))
     } catch (error) {
-      leftOut.push(`key number ${index + 1}: ${(error as Error).message}`)
+      leftOut.push(`key number ${index + 1}${describeKid(jwk)}: ${(error as Error).message}`)
     }
   }
   if (usable.length === 0) throw new TypeError(['none of its keys can verify access tokens', ...leftOut].join('; '))
   return { keys: usable, leftOut }
+}
+
+/** The characters of a `kid` that messages quote at most. */
+const quotedKid = 64
+
+/** Returns the `kid` of a key that is not valid, quoted for a message; empty if it has none that could be searched for. */
+function describeKid(jwk: unknown): string {
+  const { kid } = (jwk ?? {}) as { readonly kid?: unknown }
+  if (typeof kid !== 'string') return ''
+  return ` (kid "${escapeForDisplay(kid.length > quotedKid ? `${kid.slice(0, quotedKid)}…` : kid)}")`
 }
 
 /** The maximum number of keys to try for one token, because a `kid` may be absent or ambiguous. */

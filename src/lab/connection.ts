@@ -4,13 +4,14 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:ht
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { isTooDeep } from '../core/json-depth.ts'
 import { type ConnectTlsOptions, connectTls } from '../outgoing/connect.ts'
 
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string
-  /** The body as JSON; undefined when it is not. */
+  /** The body as JSON; undefined when it is not, or nested too deep. */
   // biome-ignore lint/suspicious/noExplicitAny: each caller expects another type
   readonly body: any
 }
@@ -155,10 +156,10 @@ async function readAnswer(
   return { status, headers, text, body: parse(text) }
 }
 
-/** Parses JSON; undefined for invalid JSON. */
+/** Parses JSON; undefined for invalid JSON, and for JSON that is nested too deep. */
 export function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return isTooDeep(text) ? undefined : JSON.parse(text)
   } catch {
     return undefined
   }

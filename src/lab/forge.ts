@@ -1,6 +1,7 @@
 // Splits tokens and assembles changed ones, as anyone with a JWT can. RFC 7515 §7.1.
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readChannelBindings } from '../core/channel-binding.ts'
+import { parseObject } from '../core/compact-jws.ts'
 import { type Confirmation, confirm } from '../core/confirmation.ts'
 import { readCertificate } from '../core/presenter.ts'
 import { type ProofAlgorithm, proofAlgorithmsOf, signProof } from '../core/proof-algorithm.ts'
@@ -66,9 +67,9 @@ export function confirmationOf({ socket, who }: Played, { level }: Stage): Confi
 }
 
 function decode(segment: string): Json {
-  const value: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString())
-  if (typeof value !== 'object' || value === null) throw new SyntaxError('not an object')
-  return value as Json
+  const value = parseObject(Buffer.from(segment, 'base64url').toString())
+  if (value === undefined) throw new SyntaxError('not an object')
+  return value
 }
 
 function generate(algorithm: unknown): { privateKey: KeyObject; publicKey: KeyObject } {

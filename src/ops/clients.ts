@@ -94,6 +94,8 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
     const others = new Map(clients.all.map(registered => [registered.client.id, registered.client]))
     const rival = client && findRival(client, others)
     if (rival !== undefined) problems.push(`one certificate would match ${rival.id} as well`)
+    const spelling = client && clients.findOtherSpelling(client)
+    if (spelling !== undefined) problems.push(spelling)
     if (problems.length > 0) throw new OpsRefusal(400, problems)
   }
 }

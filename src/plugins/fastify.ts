@@ -1,5 +1,5 @@
 // Fastify plugin that requires a token bound to the connection on every request. It protects every route in its scope and
-// in nested scopes, including unmatched paths. A route may demand more.
+// in nested scopes, and unmatched paths where its scope answers them. A route may demand more.
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AccessToken } from '../core/access-token.ts'
@@ -62,7 +62,8 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
  * Requires a valid token on every request: `app.register(requireToken, { issuer, audience, jwks, scope })`.
  * The server must come from `mutualTls`, or be a `tls.Server` that requests client certificates. Requests by `inject()`
  * have no connection and are refused.
- * A route's `config.requireToken` replaces members of the demand in the options.
+ * A route's `config.requireToken` replaces members of the demand in the options. Unmatched paths require a token if the plugin is
+ * registered at the root of the app, or if its scope has a prefix and calls `setNotFoundHandler`.
  * @throws TypeError (rejects the registration) when an option is invalid.
  */
 export const requireToken = fp(plugin, { name: 'tlsbound-require-token', fastify: '5.x' })

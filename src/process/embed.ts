@@ -56,7 +56,10 @@ export interface StartServerOptions extends IssuerOptions {
   readonly settings: SettingsInput
   /** PEM texts, in place of the TLS files of the settings; a function is called again by each reload. */
   readonly tls?: TlsMaterial | (() => TlsMaterial)
-  /** Your own routes. All of them require a token, of any level; a route's `config.requireToken` demands more. */
+  /**
+   * Your own routes. All of them require a token, of any level, and unmatched paths too; a route's `config.requireToken` demands
+   * more.
+   */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
   /** The application log. Default: JSON lines on stderr, from `settings.logLevel` on. */
   readonly logger?: FastifyBaseLogger
@@ -95,7 +98,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   const { tls, clients, keys, logger } = options ?? {}
   const input = isObject(options?.settings) ? options.settings : {}
   const settings = checkSettings(input, problems)
-  checkSources(options ?? {}, input, problems)
+  checkSources(options ?? {}, input, settings.audience, problems)
   checkTls(tls, input, problems)
   if (logger !== undefined && input.logLevel !== undefined)
     problems.push('logger and settings.logLevel exclude each other')
@@ -176,7 +179,7 @@ const plugin: FastifyPluginAsync<AuthorizationServerOptions> = async (app, optio
     Object.fromEntries(Object.entries(input).filter(([name]) => issuerSettings.includes(name as keyof IssuerSettings))),
     problems,
   )
-  checkSources(options, input, problems)
+  checkSources(options, input, settings.audience, problems)
   if (typeof tls?.hasServer !== 'function') problems.push('tls must be the result of mutualTls(…)')
   else if (!tls.hasServer(app.server))
     problems.push('tls is not the listener of this app: create it by Fastify({ serverFactory: tls })')
@@ -245,7 +248,12 @@ function isObject(value: unknown): value is object {
 }
 
 /** Pushes what is wrong with clients, keys and store, each of which comes from memory or from a setting. */
-function checkSources({ clients, keys, store }: IssuerOptions, input: SettingsInput, problems: string[]): void {
+function checkSources(
+  { clients, keys, store }: IssuerOptions,
+  input: SettingsInput,
+  audience: string,
+  problems: string[],
+): void {
   const given = { clients, keys, store }
   const settings = { clients: 'clientsFile', keys: 'signingKeysFile', store: 'stateUrl' } as const
   for (const name of ['clients', 'keys', 'store'] as const)
@@ -257,7 +265,7 @@ function checkSources({ clients, keys, store }: IssuerOptions, input: SettingsIn
     const found: string[] = []
     collect(found, () => {
       const list: unknown = load(clients)
-      if (Array.isArray(list)) parseClients(list, found)
+      if (Array.isArray(list)) parseClients(list, found, audience)
       else found.push('must be an array of registrations')
     })
     problems.push(...found.map(problem => `clients: ${problem}`))
@@ -316,8 +324,8 @@ function load<T extends object>(given: T | (() => T)): T {
   return typeof given === 'function' ? given() : given
 }
 
-function clientsOf(clients: IssuerOptions['clients'], { clientsFile }: Settings): () => readonly object[] {
-  return () => (clients === undefined ? readClientsFile(clientsFile ?? '') : load(clients))
+function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }: Settings): () => readonly object[] {
+  return () => (clients === undefined ? readClientsFile(clientsFile ?? '', audience) : load(clients))
 }
 
 /** Where events go: the file of the settings, `onEvent`, or both; stdout only without either. */

@@ -28,6 +28,7 @@ import type { Settings } from '../settings/settings.ts'
 import { requireAnyAuthority } from '../tls/authority-standing.ts'
 import type { TlsMaterial } from '../tls/options.ts'
 import { loadTrust, type Trust, TrustProblem } from '../tls/trust.ts'
+import { resolvedProfiles } from '../verify/issuer-profiles.ts'
 
 /** Maximum size of a JSON file in octets: tens of thousands of registrations. */
 export const mostJsonOctets = 16_777_216
@@ -103,10 +104,10 @@ function checkWithOpenSsl(cert: string, key: string, certFile: string): void {
   }
 }
 
-/** Loads and validates the client registrations. @throws Error with every problem of the list. */
-export function readClientsFile(path: string): readonly object[] {
+/** Loads and validates the client registrations. `audience`: that of this server. @throws Error with every problem of the list. */
+export function readClientsFile(path: string, audience?: string): readonly object[] {
   return loadList(path, (list, problems) => {
-    parseClients(list, problems)
+    parseClients(list, problems, audience)
     return list as readonly object[]
   })
 }
@@ -116,8 +117,9 @@ export function readClientsFile(path: string): readonly object[] {
  * @throws Error with every problem of the list and of these files.
  */
 export function readTrustedIssuersFile(path: string, ownIssuer: string): OutsideIssuer[] {
+  const context = { ours: ownIssuer, profiles: resolvedProfiles }
   return loadList(path, (list, problems) =>
-    parseTrustedIssuers(list, ownIssuer, problems).flatMap(rules =>
+    parseTrustedIssuers(list, context, problems).flatMap(rules =>
       collectProblem(problems, `issuer ${JSON.stringify(rules.issuer)}`, () => {
         const { keys } = rules
         if ('file' in keys) return { rules, keys: readPublicKeys(resolve(dirname(path), keys.file), rules.algorithms) }

@@ -34,7 +34,8 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
   const server = await startProcess({
     ...{ settings, events, log, exposures },
     loadMaterial: () => readTlsFiles(settings),
-    loadClients: () => (clientsFile === undefined ? demoRegistrations : readClientsFile(clientsFile)),
+    loadClients: () =>
+      clientsFile === undefined ? demoRegistrations : readClientsFile(clientsFile, settings.audience),
     ...(settings.demo && { playThefts: demoThefts(settings) }),
   })
   registerRuntimeMetrics(server.metrics.registry)

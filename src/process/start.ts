@@ -85,7 +85,7 @@ export function startProcess(options: StartOptions): Promise<Started> {
 export function openIssuer(options: Sources & { readonly tls: MutualTls }): Promise<OpenedIssuer> {
   return openAll(options, async onClose => {
     const { settings, events, log, tls, loadClients } = options
-    const clients = new ClientRegistry(loadClients())
+    const clients = new ClientRegistry(loadClients(), settings.audience)
     const opened = await openState(options, onClose)
     const { audit, keys, store, files } = opened
     const outsideIssuers = createOutsideIssuers(files.trustedIssuers, { onWarning: message => log.warn(message) })

@@ -68,7 +68,7 @@ export interface Wired {
 /** Wires a server. Rejects when a route or the store fails; then it has closed the notifier, and nothing else is open. */
 export async function wireServer(options: WireOptions): Promise<Wired> {
   const { settings, material, registrations, files, store, audit, isRecording, log, clock } = options
-  const clients = new ClientRegistry(registrations)
+  const clients = new ClientRegistry(registrations, settings.audience)
   const tls = createListener(
     settings,
     { material, clients, audit, log },

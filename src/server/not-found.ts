@@ -2,10 +2,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from './errors.ts'
 
-export function notFound(this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
-  const url = request.url.split('?')[0] as string
+export function notFound(this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): never {
+  const url = pathOf(request)
   const allowed = (['GET', 'HEAD', 'POST'] as const).filter(method => this.hasRoute({ method, url }))
   if (allowed.length === 0) throw new RequestError(404, 'not_found')
   reply.header('allow', allowed.join(', '))
   throw new RequestError(405, 'method_not_allowed', { found: request.method, expected: allowed.join(', ') })
+}
+
+/** Returns the target of a request without its query. */
+export function pathOf(request: FastifyRequest): string {
+  return request.url.split('?')[0] as string
 }

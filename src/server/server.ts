@@ -21,7 +21,7 @@ import { answerUnexpected, describeFrameworkError, guardErrorHandler, RequestErr
 import { createClosing } from './incidents/closing.ts'
 import { compareCertificates } from './incidents/compare-certificates.ts'
 import { createContainment } from './incidents/containment.ts'
-import { notFound } from './not-found.ts'
+import { notFound, pathOf } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
 import { claimedClient, explain } from './record-events.ts'
 import { refuseBytes } from './refuse-bytes.ts'
@@ -59,26 +59,41 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     ),
   })
   app.addHook('onClose', async () => stop())
-  app.setNotFoundHandler(notFound)
   useErrorHandler(app, parts)
   app.addHook('onRequest', (request, reply, done) => {
     if (checkRequest(request, reply)) done()
   })
 
-  await registerEndpoints(app, parts)
-  if (settings.unsafeTokenCookie)
-    await app.register(async scope => tokenCookieRoute(scope.addHook('onRequest', refuseCrossSite), parts))
+  /** The paths of the issuer's own endpoints, most of which need no token. */
+  const endpoints = new Set<string>()
+  await app.register(async scope => {
+    scope.addHook('onRoute', ({ url }) => void endpoints.add(url))
+    await registerEndpoints(scope, parts)
+    if (settings.unsafeTokenCookie)
+      await scope.register(async part => tokenCookieRoute(part.addHook('onRequest', refuseCrossSite), parts))
+  })
   const api = async (scope: FastifyInstance) => {
     if (settings.unsafeTokenCookie) readTokenCookie(scope)
     await apiRoutes(scope, parts)
   }
   await app.register(api, { prefix: '/api' })
-  await app.register(async scope => {
-    const { verifier, resourceMetadata } = parts
-    await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
-    await options.routes?.(scope)
-  })
-  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an additional route has this path
+  const { routes } = options
+  if (routes === undefined) app.setNotFoundHandler(notFound)
+  else
+    await app.register(async scope => {
+      const { verifier, resourceMetadata } = parts
+      scope.addHook('onRequest', (request, reply, done) => {
+        if (request.is404 && endpoints.has(pathOf(request))) notFound.call(scope, request, reply)
+        done()
+      })
+      await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
+      scope.setNotFoundHandler(notFound) // within this scope, so that unmatched paths require a token too
+      await scope.register(async own => routes(own)) // hooks and error handlers of these routes are theirs alone
+    })
+  if (!app.hasRoute({ method: 'GET', url: '/' })) {
+    homeRoute(app, parts) // unless an additional route has this path
+    endpoints.add('/')
+  }
   return app
 }
 

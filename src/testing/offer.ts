@@ -36,6 +36,7 @@ export interface TestServerOptions {
 }
 
 export interface TestServer {
+  /** `https://localhost:PORT`. */
   readonly origin: string
   readonly port: number
   readonly pki: DemoPki

@@ -1,5 +1,5 @@
 // A complete tlsbound server inside a test: in-memory certificates and state, a free port, and connections of its
-// clients. `import { startTestServer } from 'tlsbound/testing'`; the project's own tests use it too.
+// clients. Its issuer name is a constant, for which tests can sign tokens; users get start.ts.
 import '../process/require-node.js'
 
 import { randomBytes } from 'node:crypto'
@@ -54,8 +54,14 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     issuers: { clock, timeout: options.issuerTimeout },
     ...(routes && { routes }),
   })
-  // Its default issuer contains this port, so that discovery leads back here.
-  await app.listen({ host: '127.0.0.1', port: options.env?.TLSBOUND_PORT === undefined ? 0 : settings.port })
+  try {
+    await app.listen({ host: '127.0.0.1', port: options.env?.TLSBOUND_PORT === undefined ? 0 : settings.port })
+  } catch (error) {
+    await app.close()
+    await notifier.close()
+    if (options.store === undefined) await store.close()
+    throw error
+  }
   const { port } = app.server.address() as AddressInfo
   const token = randomBytes(32).toString('base64url')
   const play = () => playThefts({ host: '127.0.0.1', port, cast: castOf(pki), pause: 200 })

@@ -9,11 +9,25 @@ import { OAuthError } from '../core/errors.ts'
 export function readBearerToken(authorization: string | undefined, schemes: readonly string[] = []): string {
   if (authorization === undefined) throw new OAuthError(undefined, 'no_token', 'authorization_missing')
   const scheme = /^[!-~]+/.exec(authorization)?.[0].toLowerCase() ?? ''
-  if (scheme !== 'bearer' && !schemes.includes(scheme)) throw new OAuthError(undefined, 'no_token', 'scheme_not_bearer')
+  if (scheme !== 'bearer' && !schemes.includes(scheme))
+    throw new OAuthError(undefined, 'no_token', 'scheme_not_bearer', { found: findScheme(authorization) })
   const token = /^[!-~]+ ([A-Za-z0-9\-._~+/]+=*)$/.exec(authorization)?.[1]
   if (token === undefined) throw new OAuthError('invalid_request', 'malformed_request', 'authorization_malformed')
   return token
 }
+
+/**
+ * Returns the scheme of an Authorization header, for an event. A client that omits the scheme sends its token in that place;
+ * therefore only a word in the form of a scheme, such as `AWS4-HMAC-SHA256`, with credentials behind it, is one.
+ */
+function findScheme(authorization: string): string | undefined {
+  const [, scheme] =
+    /^(?=[A-Za-z])((?:[A-Za-z]+\d{0,3}|\d{1,3})(?:[-_](?:[A-Za-z]+\d{0,3}|\d{1,3}))*) ./.exec(authorization) ?? []
+  return scheme !== undefined && scheme.length <= longestScheme ? scheme : undefined
+}
+
+/** Characters; shorter than any token or secret of this server. */
+const longestScheme = 32
 
 /**
  * Rejects a request with a token in its query or with two Authorization headers, because it is ambiguous.

@@ -1,6 +1,7 @@
 // The public keys of an issuer that a resource server accepts: configured, fetched from a URL, or found through the
 // issuer's metadata. Key rotation is followed. Keys that a token contains or points to are never used (RFC 8725 §3.10).
 
+import type { OAuthError } from '../core/errors.ts'
 import { isHttpsUrl } from '../core/https-url.ts'
 import { findCandidates, type IssuerAlgorithm, type IssuerKey, type KeySet, parseKeySet } from '../keys/key-set.ts'
 import { createRemoteDocument, type LookUp, type RemoteDocumentOptions } from '../keys/remote-document.ts'
@@ -96,28 +97,23 @@ function fetchKeys(uri: string, shared: Shared, parse: (document: unknown) => Ke
 
 /** Finds the key set through the issuer's metadata, which must name the same issuer (RFC 8414 §3.3). */
 function discover(issuer: string, shared: Shared, parse: (document: unknown) => KeySet): LookUp<KeySet> {
-  const { origin, pathname } = new URL(issuer)
-  const path = pathname.replace(/\/$/, '')
-  const readMetadata = (json: unknown): string => {
-    const metadata = (json ?? {}) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
-    if (metadata.issuer !== issuer) throw new TypeError(`the metadata belongs to another issuer than ${issuer}`)
-    if (!isHttpsUrl(metadata.jwks_uri)) throw new TypeError('jwks_uri in the metadata is not an https URL')
-    return metadata.jwks_uri
-  }
-  const documents = [
-    `${origin}${path}/.well-known/openid-configuration`,
-    `${origin}/.well-known/oauth-authorization-server${path}`,
-  ].map(uri => createRemoteDocument({ ...shared, uri }, readMetadata))
+  let documents = metadataAddressesOf(issuer).map(uri =>
+    createRemoteDocument({ ...shared, uri }, json => parseIssuerMetadata(json, issuer)),
+  )
   const sets = new Map<string, LookUp<KeySet>>()
   const findAddress = async (): Promise<string> => {
-    let refusal: unknown
+    const refusals: OAuthError[] = []
     for (const lookUp of documents)
       try {
-        return (await lookUp(uri => uri)) as string
+        const uri = (await lookUp(uri => uri)) as string
+        // Most issuers have one of the two. It is asked first from now on, so that no request waits for the other one.
+        documents = [lookUp, ...documents.filter(other => other !== lookUp)]
+        return uri
       } catch (error) {
-        refusal ??= error
+        refusals.push(error as OAuthError)
       }
-    throw refusal
+    // That one of the two does not exist explains nothing.
+    throw refusals.find(({ facts }) => facts.found !== 404) ?? refusals[0]
   }
   return async look => {
     const uri = await findAddress()
@@ -126,6 +122,24 @@ function discover(issuer: string, shared: Shared, parse: (document: unknown) => 
     sets.set(uri, lookUp)
     return lookUp(look)
   }
+}
+
+/** Returns the addresses of an issuer's metadata: OpenID Connect Discovery §4.1, then RFC 8414 §3.1. */
+export function metadataAddressesOf(issuer: string): [string, string] {
+  const { origin, pathname } = new URL(issuer)
+  const path = pathname.replace(/\/$/, '')
+  return [
+    `${origin}${path}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ]
+}
+
+/** Returns the address of the key set. @throws TypeError if the metadata is another issuer's, or has no such address. */
+export function parseIssuerMetadata(json: unknown, issuer: string): string {
+  const metadata = (json ?? {}) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
+  if (metadata.issuer !== issuer) throw new TypeError(`the metadata belongs to another issuer than ${issuer}`)
+  if (!isHttpsUrl(metadata.jwks_uri)) throw new TypeError('jwks_uri in the metadata is not an https URL')
+  return metadata.jwks_uri
 }
 
 /** Returns a text that identifies a key. */

@@ -87,12 +87,17 @@ const members = [
   ...['schemes', 'maximumLifetime', 'maximumLength'],
 ]
 
+/** Every built-in profile with defaults applied, by its name. */
+export const resolvedProfiles = Object.fromEntries(
+  Object.entries<IssuerProfile>(issuerProfiles).map(([name, profile]) => [name, fill(profile, name)]),
+) as Readonly<Record<IssuerProfileName, ResolvedProfile>>
+
 /** Applies the defaults to a profile. @throws TypeError that names the invalid member. */
 export function resolveProfile(given: IssuerProfileName | IssuerProfile = 'rfc9068'): ResolvedProfile {
   if (typeof given === 'string') {
     if (!Object.hasOwn(issuerProfiles, given))
       throw new TypeError(`profile must be one of ${Object.keys(issuerProfiles).join(', ')}, or an object`)
-    return fill(issuerProfiles[given], given)
+    return resolvedProfiles[given]
   }
   if (typeof given !== 'object' || given === null) throw new TypeError('profile must be a name or an object')
   for (const name of Object.keys(given))

@@ -28,7 +28,8 @@ export function createIssuerReader(profile: ResolvedProfile, findKeys: FindIssue
     if (payload === undefined) return refuse('bad_signature', 'wrong_signature', { kid, alg })
     const claims = parseObject(payload)
     if (claims === undefined) return refuse('bad_signature', 'not_jws')
-    refuseOtherTokens(claims, profile)
+    const found = findOtherToken(claims, profile)
+    if (found !== undefined) refuse('wrong_type', 'other_token', { found })
     return normalize(claims, token, profile)
   }
 }
@@ -48,8 +49,8 @@ function readHeader(token: string, { types, algorithms, maximumLength }: Resolve
       : undefined
   if (header === undefined) return refuse('bad_signature', 'not_jws')
   const { alg, kid, typ } = header
-  const type = typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : typ
-  if (!types.includes(type as string | undefined)) refuse('wrong_type', 'typ', { found: describeValue(typ) })
+  if (!types.includes(normalizeType(typ) as string | undefined))
+    refuse('wrong_type', 'typ', { found: describeValue(typ) })
   if (!algorithms.includes(alg as IssuerAlgorithm))
     refuse('bad_signature', 'wrong_algorithm', { alg: describeValue(alg), expected: algorithms.join(' ') })
   if (kid !== undefined && typeof kid !== 'string') refuse('bad_signature', 'header_member', { header: 'kid' })
@@ -73,51 +74,50 @@ export async function verifySignature(
   return undefined
 }
 
-/**
- * Detects other tokens of the issuer whose `typ` is that of an access token (RFC 9068 §4, OpenID Connect Core §2,
- * Back-Channel Logout §2.4).
- * @throws OAuthError `wrong_type`
- */
-function refuseOtherTokens(claims: Claims, { clientClaims }: ResolvedProfile): void {
-  const has = (name: string) => Object.hasOwn(claims, name)
-  const ofIdTokens = ['at_hash', 'c_hash', 's_hash'].find(has)
-  const namesClient = clientClaims.some(has)
-  const withoutClient = namesClient ? undefined : ['nonce', 'auth_time'].find(has)
-  // Keycloak writes the kind of token into the payload; other issuers write it into token_use.
-  const otherKind = ['typ', 'token_use']
-    .map(name => own(claims, name))
-    .find(kind => kind !== undefined && !isAccess(kind))
-  const found =
-    ofIdTokens ??
-    withoutClient ??
-    (has('events') ? 'events' : undefined) ??
-    (otherKind === undefined ? undefined : describeValue(otherKind))
-  if (found !== undefined) refuse('wrong_type', 'other_token', { found })
+/** Returns a `typ` in lower case and without `application/` (RFC 7515 §4.1.9); one that is no string unchanged. */
+export function normalizeType(typ: unknown): unknown {
+  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : typ
 }
 
-function isAccess(kind: unknown): boolean {
-  return typeof kind === 'string' && ['bearer', 'dpop', 'access'].includes(kind.toLowerCase())
+/**
+ * Detects other tokens of the issuer whose `typ` is that of an access token (RFC 9068 §4, OpenID Connect Core §2,
+ * Back-Channel Logout §2.4). Returns the claim that shows it, or the kind that the token names.
+ */
+export function findOtherToken(claims: Claims, { clientClaims }: ResolvedProfile): string | undefined {
+  const has = (name: string) => Object.hasOwn(claims, name)
+  const withoutClient = clientClaims.some(has) ? [] : ['nonce', 'auth_time']
+  return (
+    ['at_hash', 'c_hash', 's_hash', ...withoutClient, 'events'].find(has) ??
+    findOtherKind(claims, ['bearer', 'dpop', 'access'])
+  )
+}
+
+/** Returns the kind of token that the claims name, unless it is one of these: Keycloak has `typ`, others `token_use`. */
+export function findOtherKind(claims: Claims, kinds: readonly string[]): string | undefined {
+  const named = ['typ', 'token_use'].map(name => own(claims, name)).filter(kind => kind !== undefined)
+  const other = named.findIndex(kind => !(typeof kind === 'string' && kinds.includes(kind.toLowerCase())))
+  return other === -1 ? undefined : describeValue(named[other])
 }
 
 /** Maps the claims to the names and forms of RFC 9068. Missing or malformed claims stay so; checkClaims rejects them. */
 function normalize(claims: Claims, token: string, profile: ResolvedProfile): Claims {
   const { clientClaims, scopeClaims, idClaim, optional, name, maximumLifetime } = profile
-  const may = (claim: string) => optional.includes(claim)
+  /** A claim, or what takes its place when it is absent. One of another type, such as null, is not absent. */
+  const claimOr = (name: string, permission: string, replacement: () => unknown) =>
+    !Object.hasOwn(claims, name) && optional.includes(permission) ? replacement() : own(claims, name)
   const client = clientClaims.map(claim => own(claims, claim)).find(value => value !== undefined)
-  const id = own(claims, idClaim) ?? (may('id') ? hashOpaqueToken(token) : undefined)
   const scope = scopeClaims.map(claim => own(claims, claim)).find(value => value !== undefined)
-  const { iat, exp } = claims
-  // Without a time of issue, assume the earliest possible one, so that a revocation by time covers the token.
-  const issued = iat === undefined && may('iat') && typeof exp === 'number' ? Math.max(0, exp - maximumLifetime) : iat
+  const { exp } = claims
   const { grant: _grant, issued_after: _after, ...others } = claims
   return {
     // `grant` and `issued_after` have a meaning only in tokens of tlsbound.
     ...(name === 'rfc9068' ? claims : others),
     client_id: client,
-    sub: own(claims, 'sub') ?? (may('sub') ? client : undefined),
-    jti: id,
-    iat: issued,
-    scope: scope === undefined && may('scope') ? '' : joinScope(scope),
+    sub: claimOr('sub', 'sub', () => client),
+    jti: claimOr(idClaim, 'id', () => hashOpaqueToken(token)),
+    // Without a time of issue, assume the earliest possible one, so that a revocation by time covers the token.
+    iat: claimOr('iat', 'iat', () => (typeof exp === 'number' ? Math.max(0, exp - maximumLifetime) : undefined)),
+    scope: scope === undefined && optional.includes('scope') ? '' : joinScope(scope),
   }
 }
 

@@ -282,6 +282,34 @@ t.test('rejects two clients with one id, and two clients that one certificate ma
   )
 })
 
+t.test('rejects two spellings of one resource, or of the audience of the server', async t => {
+  const of = (id: string, resource?: string) => ({
+    ...{ ...nameless, client_id: id, tls_client_auth_subject_dn: `CN=${id}` },
+    ...(resource !== undefined && { resource }),
+  })
+  const read = (audience: string | undefined, ...list: object[]) => {
+    const problems: string[] = []
+    parseClients(list, problems, audience)
+    return problems
+  }
+  for (const [one, two] of [
+    ['https://a.test', 'https://a.test/'],
+    ['https://a.test/', 'https://a.test'],
+    ['https://a.test?b=c', 'https://a.test/?b=c'],
+    ['https://a.test', 'https://A.test'],
+    ['https://a.test/b', 'https://a.test:443/b'],
+  ] as const) {
+    const problem = `resource ${two} is another spelling of ${one}, the resource of client a; write both alike`
+    t.same(read(undefined, of('a', one), of('c'), of('b', two)), [`client b: ${problem}`])
+    t.same(read(two, of('a', one)), [
+      `client a: resource ${one} is another spelling of ${two}, the audience of this server; write both alike`,
+    ])
+    t.same(read(one, of('a', one), of('b', one)), [], 'control: one spelling of one target')
+  }
+  for (const two of ['https://a.test/b/', 'https://a.test/B', 'https://a.test:8443/b', 'https://a.test/b?c'])
+    t.same(read(undefined, of('a', 'https://a.test/b'), of('b', two)), [], `control: ${two} is another target`)
+})
+
 t.test('treats different spellings of an address, host or domain as one name (N-22)', async t => {
   const same = [
     ['san_ip', '::1', '0:0:0:0:0:0:0:1'],

@@ -83,7 +83,7 @@ const app = await createServer({
   keys: createKeyRing([await importSigningKey(jwk)], clock),
   store,
   outsideIssuers: createOutsideIssuers(
-    parseTrustedIssuers([silentIssuer], 'https://localhost:8443', []).map(rules => ({
+    parseTrustedIssuers([silentIssuer], { ours: 'https://localhost:8443', profiles: {} }, []).map(rules => ({
       rules,
       keys: { uri: silentIssuer.jwks_uri, ca: undefined },
     })),

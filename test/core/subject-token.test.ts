@@ -10,7 +10,7 @@ const now = 1_800_000_000
 const presenter = { certificate: readCertificate(makeDemoPki().alice.x509), bindings: {} }
 const [rules] = parseTrustedIssuers(
   [{ issuer: idp, audience: outsideAudience, jwks_file: 'x' }],
-  'https://x.example',
+  { ours: 'https://x.example', profiles: {} },
   [],
 )
 if (rules === undefined) throw new Error('the rules are valid')
@@ -82,8 +82,8 @@ t.test('accepts scope as a string or a list of unique scope tokens', t => {
 
 t.test('rejects a token whose scope is in a claim other than the configured one', t => {
   const { scope: _, ...others } = goodClaims(now)
-  const readBy = (claims: object, scopeClaim = 'scope') =>
-    verifyOutsideSubject({ ...others, ...claims }, { ...rules, scopeClaim }, by).scope
+  const readBy = (claims: object, scopeClaim: string | readonly string[] = 'scope') =>
+    verifyOutsideSubject({ ...others, ...claims }, { ...rules, scopeClaims: [scopeClaim].flat() }, by).scope
   for (const claim of ['scp', 'scopes', 'roles', 'permissions', 'entitlements', 'authorities', 'authorization_details'])
     for (const value of [['a'], 'a', [], '', null, {}]) {
       const name = `${claim}: ${JSON.stringify(value)}`
@@ -94,6 +94,11 @@ t.test('rejects a token whose scope is in a claim other than the configured one'
     t.same(readBy({ [claim]: ['a', 'b'] }, claim), ['a', 'b'], `control: scope_claim ${claim}`)
   t.throws(() => readBy({ scope: 'a' }, 'scp'), { ...invalid, facts: { claim: 'scope', expected: 'scp' } })
   t.throws(() => readBy({ roles: ['a'] }, 'scp'), { ...invalid, detail: 'scope_elsewhere' })
+  const list = ['scp', 'roles']
+  t.same(readBy({ roles: ['a'], permissions: ['b'] }, list), ['a'], 'control: the second claim of a profile')
+  t.same(readBy({ roles: ['a'], scp: 'b' }, list), ['b'], 'the first claim that the token has')
+  t.throws(() => readBy({ roles: ['a'], scp: null }, list), { ...invalid, detail: 'claim' }, 'and no other one instead')
+  t.throws(() => readBy({ permissions: ['a'] }, list), { ...invalid, facts: { expected: 'scp roles' } })
   t.equal(readBy({ groups: ['a'], email: 'b' }), undefined, 'control: claims that describe the user')
   t.end()
 })

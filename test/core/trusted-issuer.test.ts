@@ -3,22 +3,47 @@ import t from 'tap'
 import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 
 const ours = 'https://as.example'
+const profiles = { odd: { algorithms: ['PS256', 'ES512'], scopeClaims: ['scp', 'roles'] } }
 const entry = { issuer: 'https://idp.example', audience: 'us', jwks_file: 'keys.json' }
 const { jwks_file: _, ...bare } = entry
 const remote = { ...bare, jwks_uri: 'https://idp.example/jwks' }
 const read = (list: unknown) => {
   const problems: string[] = []
-  return { issuers: parseTrustedIssuers(list, ours, problems), problems }
+  return { issuers: parseTrustedIssuers(list, { ours, profiles }, problems), problems }
 }
 
 t.test('parses an entry with its defaults, and freezes it', t => {
   const defaults = {
     algorithms: ['ES256', 'RS256', 'EdDSA'],
-    ...{ issuer: entry.issuer, audience: 'us', scopeClaim: 'scope', maximumAge: 3600, subjectPrefix: '' },
+    ...{
+      issuer: entry.issuer,
+      audience: 'us',
+      scopeClaims: ['scope'],
+      profile: undefined,
+      maximumAge: 3600,
+      subjectPrefix: '',
+    },
   }
   for (const [given, expected] of [
     [entry, { ...defaults, keys: { file: 'keys.json' } }],
     [remote, { ...defaults, keys: { uri: remote.jwks_uri, caFile: undefined } }],
+    [bare, { ...defaults, keys: { uri: undefined, caFile: undefined } }],
+    [
+      { ...bare, ca_file: 'ca.pem' },
+      { ...defaults, keys: { uri: undefined, caFile: 'ca.pem' } },
+    ],
+    [
+      { ...entry, profile: 'odd' },
+      { ...defaults, ...profiles.odd, profile: 'odd', keys: { file: 'keys.json' } },
+    ],
+    [
+      { ...entry, profile: 'odd', algorithms: ['ES256'] },
+      { ...defaults, ...profiles.odd, profile: 'odd', algorithms: ['ES256'], keys: { file: 'keys.json' } },
+    ],
+    [
+      { ...remote, issuer: 'https://idp.example/?a=b' },
+      { ...defaults, issuer: 'https://idp.example/?a=b', keys: { uri: remote.jwks_uri, caFile: undefined } },
+    ],
     [
       { ...remote, ca_file: 'ca.pem' },
       { ...defaults, keys: { uri: remote.jwks_uri, caFile: 'ca.pem' } },
@@ -27,7 +52,7 @@ t.test('parses an entry with its defaults, and freezes it', t => {
       { ...entry, algorithms: [alg], scope_claim: 'scp', maximum_age: 1, subject_prefix: 'x'.repeat(64) },
       {
         ...{ ...defaults, keys: { file: 'keys.json' }, algorithms: [alg] },
-        ...{ scopeClaim: 'scp', maximumAge: 1, subjectPrefix: 'x'.repeat(64) },
+        ...{ scopeClaims: ['scp'], maximumAge: 1, subjectPrefix: 'x'.repeat(64) },
       },
     ]),
     [
@@ -59,17 +84,26 @@ t.test('reports an invalid entry by its issuer or index, and leaves it out', t =
       { ...entry, issuer: ['https://idp.example'] },
     ],
     [/: issuer must not be this server/, { ...entry, issuer: ours }],
-    [/: exactly one of jwks_file, jwks_uri/, bare, { ...remote, ...entry }],
+    [/: jwks_file and jwks_uri exclude each other$/, { ...remote, ...entry }],
+    [
+      /: jwks_file or jwks_uri is required, since an issuer with a query/,
+      { ...bare, issuer: 'https://idp.example/?a=b' },
+    ],
+    [
+      /: profile must be one of odd$/,
+      ...['even', '', 7, null, {}, ['odd'], 'toString', '__proto__'].map(profile => ({ ...entry, profile })),
+    ],
+    [/: scope_claim and profile exclude each other$/, { ...entry, profile: 'odd', scope_claim: 'scp' }],
     [/: jwks_file must be a path$/, { ...entry, jwks_file: '' }, { ...entry, jwks_file: 7 }],
     [/: jwks_uri must be an https address$/, { ...remote, jwks_uri: 'http://idp.example' }, { ...remote, jwks_uri: 7 }],
     [/: ca_file must be a path$/, { ...remote, ca_file: '' }, { ...remote, ca_file: 7 }],
-    [/: ca_file requires jwks_uri$/, { ...entry, ca_file: 'ca.pem' }],
+    [/: ca_file and jwks_file exclude each other$/, { ...entry, ca_file: 'ca.pem' }],
     [/: audience must be a string$/, { ...entry, audience: '' }, { ...entry, audience: ['us'] }],
     [
       /: algorithms must be a list of ES256, /,
       ...['ES256', [], ['none'], ['HS256'], ['ES256', 'HS256'], [7]].map(algorithms => ({ ...entry, algorithms })),
     ],
-    [/: scope_claim must be/, { ...entry, scope_claim: '' }, { ...entry, scope_claim: 7 }],
+    [/: scope_claim must be/, ...['', 7, null].map(scope_claim => ({ ...entry, scope_claim }))],
     [
       /: maximum_age must be seconds/,
       ...[0, -1, 86_401, 1.5, '60', null].map(maximum_age => ({ ...entry, maximum_age })),

@@ -77,12 +77,15 @@ t.test('fetches the keys of trusted issuers, and requires one for an allowed alg
   ])
   t.match(
     await check([entry('/ec', { algorithms: ['ES256'] })]),
-    ['✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA', /ec: ignored key number 2: it is for none of the/],
+    [
+      '✓ https://idp.example/ec: keys ec-1 ES256, ed-1 EdDSA',
+      /ec: ignored key number 2 \(kid "ed-1"\): it is for none of the/,
+    ],
     'names unusable keys',
   )
   t.match(readings, [{ of: new URL(origin).host }], 'reads the clock of the server once')
   t.match(await check([entry('/bare', { algorithms: ['ES256'] }), entry('/none')]), [
-    '✗ https://idp.example/bare: none of its keys can verify access tokens; key number 1: it is for none of the allowed algorithms; check the address of its key set, and the allowed algorithms: ES256',
+    '✗ https://idp.example/bare: none of its keys can verify access tokens; key number 1 (kid "ed-1"): it is for none of the allowed algorithms; check the address of its key set, and the allowed algorithms: ES256',
     /^✗ https:\/\/idp\.example\/none: none of its keys can verify access tokens; check /,
   ])
   t.match(await check([entry('/other'), entry('/text'), entry('/missing'), entry('/ca', { ca_file: undefined })]), [

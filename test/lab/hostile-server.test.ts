@@ -3,7 +3,9 @@ import { createServer, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
+import { NotTried } from '../../src/lab/attempt.ts'
 import { endpointOf, openConnection } from '../../src/lab/connection.ts'
+import { readToken } from '../../src/lab/forge.ts'
 import { pipeline } from '../../src/lab/pipeline.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 
@@ -76,5 +78,26 @@ t.test('rejects an invalid content length', async t => {
       },
     })
     await t.rejects(pipeline(server, 'localhost')('/'), /not HTTP/, JSON.stringify(length))
+  }
+})
+
+t.test('an answer and a token that are nested without end are not read as JSON', async t => {
+  const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+  const answer = (body: string) => (socket: Socket) =>
+    void socket.on('error', () => {}).write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  for (const [depth, isRead] of [
+    [100, true],
+    [101, false],
+    [100_000, false],
+  ] as const) {
+    const text = nested(depth)
+    const connection = await openConnection(await serve(t, answer(text), 'http/1.1'))
+    const { body, ...whole } = await connection.call('/')
+    t.match({ ...whole, isRead: body !== undefined }, { status: 200, text, isRead }, `an answer, ${depth}`)
+    connection.close()
+    const claims = Buffer.from(`{"a":${nested(depth - 1)}}`).toString('base64url')
+    const read = () => readToken(`e30.${claims}.AA`)
+    if (isRead) t.match(read(), { signature: 'AA' }, 'control')
+    else t.throws(read, NotTried, `a token, ${depth}`)
   }
 })

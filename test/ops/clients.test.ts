@@ -360,3 +360,30 @@ t.test('disables a client for all certificates with its name', async t => {
   t.match(await renewed.get('/api/whoami', token), revoked)
   t.match(await renewed.requestToken(), refused('client_disabled'))
 })
+
+t.test('refuses a resource that is another spelling of a known one, and names both', async t => {
+  const resource = 'https://backend.example'
+  const server = await start(t, { clients: [registrationOf('alice', { resource }), registrationOf('bob')] })
+  const put = (id: string, changes: object) => callOps(server, 'PUT', at(id), { body: registrationOf(id, changes) })
+  t.match(await put('bob', { resource: `${resource}/` }), {
+    status: 400,
+    body: {
+      problems: [/^resource https:\/\/backend\.example\/ is another spelling of https:\/\/backend\.example, the/],
+    },
+  })
+  t.match(await put('bob', { resource: 'https://localhost:8443/' }), {
+    status: 400,
+    body: {
+      problems: [/is another spelling of https:\/\/localhost:8443, the audience of this server; write both alike$/],
+    },
+  })
+  t.match(await put('bob', { resource }), { status: 200 }, 'control: the same spelling')
+  t.match(await put('bob', {}), { status: 200 })
+  t.match(await put('alice', { resource: `${resource}/` }), { status: 200 }, 'control: a client may change its own')
+  t.match(await put('bob', { resource }), { status: 400 }, 'and then that is the known one')
+  await t.rejects(
+    start(t, { clients: [registrationOf('alice', { resource }), registrationOf('bob', { resource: `${resource}/` })] }),
+    { message: /client bob: resource https:\/\/backend\.example\/ is another spelling of/ },
+    'at the start too',
+  )
+})

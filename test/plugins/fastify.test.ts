@@ -90,6 +90,32 @@ t.test('enforces a route’s scope and level, and protects unmatched paths (HT25
   }
 })
 
+t.test('protects unmatched paths below a prefix if the scope answers them itself', async t => {
+  const own = Fastify({ serverFactory: mutualTls(material) })
+  for (const [prefix, isAnswered] of [
+    ['/answered', true],
+    ['/left', false],
+  ] as const)
+    await own.register(
+      async scope => {
+        await scope.register(requireToken, trusting)
+        scope.get('/', () => 'here')
+        if (isAnswered) scope.setNotFoundHandler((_request, reply) => void reply.code(404).send('none'))
+      },
+      { prefix },
+    )
+  await own.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => own.close())
+  const here = await connect(portOf(own))
+  for (const prefix of ['/answered', '/left']) {
+    t.match(await here.get(prefix), noToken)
+    t.match(await here.get(prefix, token), { status: 200 }, 'control')
+    t.match(await here.get(`${prefix}/x`, token), { status: 404 })
+  }
+  t.match(await here.get('/answered/x'), noToken)
+  t.match(await here.get('/left/x'), { status: 404 }, 'the app answers it')
+})
+
 t.test('calls onRefusal once for every refusal, with its status', async t => {
   const here = await connect(portOf(app))
   refusals.length = 0

@@ -44,7 +44,11 @@ async function connect(t: Test, port: number, who: 'alice' | 'bob' | Identity, c
 }
 
 /** Starts a server in memory, with own routes. */
-async function start(t: Test, options: Partial<StartServerOptions> = {}) {
+async function start(
+  t: Test,
+  options: Partial<StartServerOptions> = {},
+  own: Pick<StartServerOptions, 'routes'> = { routes },
+) {
   const port = options.settings?.port ?? (await findFreePort())
   const events: SecurityEvent[] = []
   const server = await startServer({
@@ -53,7 +57,7 @@ async function start(t: Test, options: Partial<StartServerOptions> = {}) {
     keys,
     store: openSqlite(':memory:'),
     logger: silent,
-    routes,
+    ...own,
     onEvent: event => void events.push(event),
     ...options,
     settings: { port, opsPort: 0, ...options.settings },
@@ -73,7 +77,7 @@ t.test(
     t.match(await (await as('alice')).get('/mine', token), { status: 401, body: { reason: 'connection_mismatch' } })
     t.match(await (await as('bob')).get('/mine', token), { status: 401, body: { reason: 'certificate_mismatch' } })
     t.match(await alice.get('/mine'), { status: 401, body: { reason: 'no_token' } })
-    t.match(await alice.get('/elsewhere'), { status: 404 })
+    t.match(await alice.get('/elsewhere', token), { status: 404, body: { reason: 'malformed_request' } })
     const proof = await alice.token({ token_binding: 'proof' })
     t.match(await alice.get('/proved', proof, alice.prove(proof)), { status: 200, text: 'proved' })
     const certificate = await alice.token({ token_binding: 'certificate' })
@@ -82,6 +86,42 @@ t.test(
     t.match(events, [{ event: 'token.issued', client_id: 'alice' }, { event: 'token.refused' }])
   },
 )
+
+t.test('beside own routes, unmatched paths require a token, and the endpoints of the issuer do not', async t => {
+  const noToken = { status: 401, body: { reason: 'no_token' } }
+  const own = await start(t, {
+    routes: app => {
+      app.setErrorHandler((_error, _request, reply) => void reply.code(500).send('mine'))
+      app.get('/mine', () => 'mine')
+      app.get('/fault', () => Promise.reject(new Error('x')))
+    },
+  })
+  const plain = await start(t, {}, {})
+  const alice = await own.as('alice')
+  const token = await alice.token()
+  t.match(await alice.get('/fault', token), { status: 500, text: 'mine' }, 'control: their error handler')
+  for (const path of ['/elsewhere', '/mine/', '/mine/x', '/oauth', '/oauth/token/', '/.well-known/x', '/api/x']) {
+    t.match(await alice.get(path), noToken, path)
+    t.match(await alice.call(path, { method: 'POST', body: '{', headers: { 'content-type': 'text/x' } }), noToken, path)
+    t.match(
+      await alice.get(path, token),
+      { status: 404, body: { reason: 'malformed_request' } },
+      `${path} with a token`,
+    )
+  }
+  t.match(await alice.call('/mine', { method: 'DELETE' }), noToken, 'another method of an own route')
+  t.match(await alice.call('/mine', { method: 'DELETE', token }), { status: 405, headers: { allow: 'GET, HEAD' } })
+  const other = await plain.as('alice')
+  t.match(await other.get('/elsewhere'), { status: 404 }, 'control: without own routes nothing is protected')
+  for (const server of [alice, other]) {
+    for (const path of ['/', '/binding', '/oauth/jwks', '/.well-known/oauth-authorization-server'])
+      t.match(await server.get(path), { status: 200 }, path)
+    t.match(await server.requestToken(), { status: 200 })
+    t.match(await server.get('/oauth/token'), { status: 405, headers: { allow: 'POST' } })
+    t.match(await server.call('/binding?x=1', { method: 'DELETE' }), { status: 405, headers: { allow: 'GET, HEAD' } })
+    t.match(await server.call('/', { method: 'PUT' }), { status: 405, headers: { allow: 'GET, HEAD' } })
+  }
+})
 
 t.test('two servers in one process are strangers to each other', async t => {
   const [one, other] = [await start(t), await start(t, { keys: [await generateTokenKey('ES256')] })]

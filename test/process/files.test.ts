@@ -253,12 +253,12 @@ t.test('reports every invalid entry of a list, and the position of invalid JSON'
   const jwk = publicKey.export({ format: 'jwk' })
   put('list.json', JSON.stringify([{ ...entry, jwks_file: 'keys.json', algorithms: ['ES256'] }]))
   const keys = [
-    [{ kid: 'a', use: 'enc' }, 'key number 1: its use is not sig'],
-    [{ kid: 'b', key_ops: ['sign'] }, 'key number 2: its key_ops do not contain verify'],
-    [{ kid: 'c', alg: 'ES384' }, 'key number 3: it is for none of the allowed algorithms'],
+    [{ kid: 'a', use: 'enc' }, 'key number 1 (kid "a"): its use is not sig'],
+    [{ kid: 'b', key_ops: ['sign'] }, 'key number 2 (kid "b"): its key_ops do not contain verify'],
+    [{ kid: 'c', alg: 'ES384' }, 'key number 3 (kid "c"): it is for none of the allowed algorithms'],
     [
       { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'd' },
-      'key number 4: it is for none of the allowed algorithms',
+      'key number 4 (kid "d"): it is for none of the allowed algorithms',
     ],
   ] as const
   const put4 = (more: readonly object[]) =>
@@ -273,7 +273,7 @@ t.test('reports every invalid entry of a list, and the position of invalid JSON'
     () => readTrustedIssuersFile(path('list.json'), 'https://x.example'),
     {
       message: new RegExp(
-        `keys\\.json: none of its keys can verify access tokens; ${keys.map(([, why]) => why).join('; ')}; give algorithms`,
+        `keys\\.json: none of its keys can verify access tokens; ${keys.map(([, why]) => why.replace(/[()]/g, '\\$&')).join('; ')}; give algorithms`,
       ),
     },
     'a key set without a usable key, with the reason for each',

@@ -25,6 +25,7 @@ const grants = { grant_types: ['client_credentials', exchangeGrant] }
 const { tls_client_auth_subject_dn: __, ...named } = register('named', grants)
 const pki = makeDemoPki()
 const remote = 'https://remote.example'
+const profiled = 'https://profiled.example'
 const keyServer = await startKeyServer(t, pki, give(one.publicJwk, cut))
 const entry = { audience: outsideAudience, algorithms: ['ES256'], maximum_age: 600 }
 const server = await startTestServer({
@@ -34,6 +35,7 @@ const server = await startTestServer({
     [
       { ...entry, issuer: idp, jwks_file: 'idp.json', subject_prefix: 'idp:' },
       { ...entry, issuer: remote, jwks_uri: keyServer.uri, ca_file: 'ca.pem', subject_prefix: 'remote:' },
+      { ...entry, issuer: profiled, jwks_file: 'idp.json', subject_prefix: 'profiled:', profile: 'keycloak' },
     ],
     { 'idp.json': { keys: [one.publicJwk, two.publicJwk, rsa.publicJwk] }, 'ca.pem': pki.ca.certificate },
   ),
@@ -106,6 +108,11 @@ t.test('subject_token_invalid: reports each detail with what was found', async t
         header: 'crit',
         found: 'x',
       }),
+      row(`${encode({ alg: 'ES256', b64: true })}.${claims}.${signature}`, {
+        issuer: idp,
+        header: 'b64',
+        found: 'boolean',
+      }),
     ],
     unknown_key: [
       row(unlisted.sign(clock), { issuer: idp, kid: 'unlisted', alg: 'ES256' }),
@@ -122,6 +129,18 @@ t.test('subject_token_invalid: reports each detail with what was found', async t
         ...row(good, { issuer: idp, found: 'at+jwt', expected: tokenType('id_token') }),
         send: ask(good, alice, { subject_token_type: tokenType('id_token') }),
       },
+    ],
+    other_token: [
+      row(sign({ iss: profiled, typ: 'Refresh' }), {
+        issuer: profiled,
+        found: 'Refresh',
+        expected: tokenType('access_token'),
+      }),
+      row(sign({ iss: profiled, at_hash: 'x' }), {
+        issuer: profiled,
+        found: 'at_hash',
+        expected: tokenType('access_token'),
+      }),
     ],
     claim: [
       row(sign({ sub: undefined }), { issuer: idp, claim: 'sub', found: 'absent' }),

@@ -68,7 +68,13 @@ t.test('control: accepts the tokens of this file without their one change', asyn
 t.test('no_token: reports each detail', t =>
   provokeEach(t, server, 'no_token', {
     authorization_missing: { send: () => withHeader() },
-    scheme_not_bearer: { send: () => withHeader(`DPoP ${token}`) },
+    scheme_not_bearer: [
+      { send: () => withHeader(`DPoP ${token}`), facts: { found: 'DPoP' } },
+      { send: () => withHeader('Basic YWxpY2U6eA=='), facts: { found: 'Basic' } },
+      { send: () => withHeader(token) },
+      { send: () => withHeader(buildOpaqueToken('at', Buffer.alloc(32, 7))) },
+      { send: () => withHeader(`${buildOpaqueToken('at', Buffer.alloc(32, 7))} x`) },
+    ],
   }),
 )
 

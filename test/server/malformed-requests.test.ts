@@ -298,7 +298,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     told: 'The connection closed before the request was complete',
   },
   after_close: { send: get('/', 'Connection: close') + get('/'), status: 0, told: '' },
-  not_found: { send: get('/nothing'), status: 404, told: 'This path does not exist' },
+  not_found: { send: get('/nothing', bearer), status: 404, told: 'This path does not exist' },
   method_not_allowed: {
     send: get('/oauth/token'),
     status: 405,

@@ -1,89 +1,27 @@
 // Tokens in the form of each identity provider (test/vectors/issuer-tokens.json), over a real connection: accepted with
 // their profile and bound certificate, rejected with another one; and tokens that no profile accepts.
 // RFC 8705 §3, RFC 9068 §2, RFC 8725 §3; JW01 – JW10, CL03.
-import { createHmac, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { CompactSign } from 'jose'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
+import { createVerifier, type IssuerProfile, type IssuerProfileName, issuerProfiles, type Verifier } from 'tlsbound'
 import {
-  createVerifier,
-  type IssuerProfile,
-  type IssuerProfileName,
-  issuerProfiles,
-  mutualTls,
-  OAuthError,
-  type Verifier,
-} from 'tlsbound'
-import { readCertificate } from '../../src/core/presenter.ts'
-import { makeDemoPki } from '../../src/pki/demo.ts'
-import { openConnection } from '../../src/testing/connection.ts'
-
-interface Fixture {
-  readonly issuer: string
-  readonly profile: IssuerProfileName
-  readonly header: Record<string, unknown>
-  readonly payload: Record<string, unknown>
-}
-const fixtures = JSON.parse(readFileSync('test/vectors/issuer-tokens.json', 'utf8')) as Fixture[]
-
-const pki = makeDemoPki()
-const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
-const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-const keys = [
-  { ...rsa.publicKey.export({ format: 'jwk' }), kid: 'r', x5c: ['MIIB'], x5t: 'abc' },
-  { ...ec.publicKey.export({ format: 'jwk' }), kid: 'e' },
-]
-const now = Math.floor(Date.now() / 1000)
-const cnf = { 'x5t#S256': readCertificate(new X509Certificate(pki.alice.certificate)).thumbprint }
+  cnf,
+  ec,
+  type Fixture,
+  fixtures,
+  keys,
+  now,
+  rsa,
+  sign,
+  startVerifying,
+} from '../helpers/tokens/issuer-fixtures.ts'
 
 /** Reason, detail and found value of each refusal. */
 const refusals: unknown[][] = []
 /** The current verifier, and the server that uses it. */
 let verifier: Verifier
-const server = mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate })(
-  (request: IncomingMessage, response: ServerResponse) => {
-    verifier.verify(request).then(
-      ({ claims, scope }) => response.end(JSON.stringify({ ...claims, list: scope })),
-      error => {
-        if (error instanceof OAuthError) verifier.sendRefusal(response, error)
-        else response.writeHead(500).end()
-      },
-    )
-  },
-)
-await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
-t.teardown(() => server.close())
-const connect = async (who: 'alice' | 'bob') => {
-  const { port } = server.address() as AddressInfo
-  const identity = { cert: pki[who].certificate, key: pki[who].key, ca: pki.ca.certificate }
-  const connection = await openConnection({ host: '127.0.0.1', port, servername: 'localhost', ...identity }, 'alice')
-  t.teardown(() => connection.close())
-  return connection
-}
+const connect = await startVerifying(t, () => verifier)
 const [alice, bob] = await Promise.all([connect('alice'), connect('bob')])
-
-interface Changes {
-  readonly header?: Record<string, unknown>
-  readonly payload?: Record<string, unknown>
-  readonly key?: KeyObject
-}
-
-/** Signs a fixture with its times moved to now. Omits undefined members. */
-async function sign(
-  { header, payload }: Fixture,
-  { header: h, payload: p, key = rsa.privateKey }: Changes = {},
-): Promise<string> {
-  const times = Object.fromEntries(
-    ['iat', 'nbf', 'exp', 'auth_time'].flatMap(name =>
-      name in payload ? [[name, (payload[name] as number) + now]] : [],
-    ),
-  )
-  const body = Buffer.from(JSON.stringify({ ...payload, ...times, cnf, ...p }))
-  const full = JSON.parse(JSON.stringify({ ...header, kid: 'r', ...h }))
-  return new CompactSign(body).setProtectedHeader(full).sign(key, { crit: { exp: true } })
-}
 
 const accept = (
   fixture: Fixture,
@@ -264,6 +202,20 @@ t.test('accepts real-world key sets', async t => {
   t.match(await alice.get('/', await use([...(odd as object[]), ...keys], 'r')), { status: 200 })
   t.equal(warnings.length, 1)
   t.equal(warnings[0]?.split(';').length, odd.length, 'a warning names each ignored key')
+  t.match(warnings[0], /key number 1 \(kid "r"\): its use is not sig; .*key number 3: it is not a JSON object/)
+  t.ok(
+    warnings[0]?.endsWith(`key number 8 (kid "${'x'.repeat(64)}…"): its kid is not a string of up to 256 characters`),
+  )
+  for (const [kid, quoted] of [
+    ['a\n"b\u001b[31m\u202e', 'a\\u{a}"b\\u{1b}[31m\\u{202e}'],
+    ['k'.repeat(64), 'k'.repeat(64)],
+    ['', ''],
+  ] as const) {
+    await use([{ kty: 'AKP', kid }, ...keys])
+    t.match(warnings.at(-1), `key number 1 (kid "${quoted}"): it is for none`, quoted)
+  }
+  await use([{ kty: 'AKP', kid: { toString: 'x' } }, ...keys])
+  t.match(warnings.at(-1), 'key number 1: its kid is not a string')
   for (const kid of ['a+/=:@ b', 'CN=Keys, O=Example', 'k'.repeat(200)])
     t.match(await alice.get('/', await use([{ ...jwk, kid }], kid)), { status: 200 }, kid)
   t.match(await alice.get('/', await use([jwk])), { status: 200 }, 'neither key nor token have a kid')

@@ -226,6 +226,61 @@ t.test('accepts a token in one well-formed Authorization header only (N-45, HT01
   t.end()
 })
 
+t.test('the scheme in place of Bearer is a fact, and credentials in its place are none', async t => {
+  const foundIn = (authorization: string) => {
+    try {
+      readBearerToken(authorization)
+    } catch (error) {
+      return (error as OAuthError).facts.found
+    }
+    throw new Error('accepted')
+  }
+  const schemes = [
+    ...[
+      'DPoP',
+      'Basic',
+      'basic',
+      'Negotiate',
+      'OAuth',
+      'mtls_pop',
+      'AWS4-HMAC-SHA256',
+      'SCRAM-SHA-256',
+      'PrivateToken',
+    ],
+    'a'.repeat(32),
+  ]
+  for (const scheme of schemes) t.equal(foundIn(`${scheme} x`), scheme)
+  const secrets = [
+    ...['eyJhbGciOiJFUzI1NiJ9.e30.AAAA', 'tlsbound_at_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG', 'YWxpY2U6eA=='],
+    ...[
+      '550e8400-e29b-41d4-a716-446655440000',
+      '9f86d081884c7d659a2feaa0c55ad015',
+      'sk_live_4eC39HqLyjWDarjt',
+      'a'.repeat(33),
+    ],
+    ...[
+      '',
+      '-',
+      '_',
+      '12',
+      '1a',
+      'a-',
+      'a--b',
+      'a.b',
+      'a:b',
+      'a=b',
+      'a/b',
+      'a1234',
+      '§',
+      'a\u0000',
+      'Basic\tx',
+      'B\u00e4r',
+    ],
+  ]
+  for (const secret of secrets) for (const rest of [' x', '']) t.equal(foundIn(`${secret}${rest}`), undefined, secret)
+  for (const scheme of schemes) t.equal(foundIn(scheme), undefined, `${scheme} without credentials may be one`)
+})
+
 t.test('reads a token with its key and that key’s algorithm, or from the store if it is opaque', async t => {
   const alice = await connect()
   const own = claims(alice, 'certificate')

@@ -1,5 +1,5 @@
 // The registered clients in memory: those of the file and those of the store, which override the file. Follows changes.
-import { type Client, parseClient, parseClients } from '../../core/client.ts'
+import { type Client, findOtherSpelling, indexTargets, parseClient, parseClients } from '../../core/client.ts'
 import type { ClientRecord, ClientSecret } from '../../store/store.ts'
 
 export interface RegisteredClient {
@@ -20,9 +20,12 @@ export class ClientRegistry {
   #pins: ReadonlySet<string> = new Set()
   #resources: ReadonlySet<string> = new Set()
 
-  /** Creates the registry from the registrations of the file. @throws TypeError naming every problem. */
-  constructor(registrations: readonly object[]) {
-    this.#ofFile = readFile(registrations)
+  readonly #audience: string | undefined
+
+  /** Creates the registry from the registrations of the file. `audience`: that of this server. @throws TypeError naming every problem. */
+  constructor(registrations: readonly object[], audience?: string) {
+    this.#audience = audience
+    this.#ofFile = readFile(registrations, audience)
     this.#inForce = new Map(this.#ofFile)
     this.#index()
   }
@@ -32,7 +35,7 @@ export class ClientRegistry {
    * @throws TypeError naming every problem; the registry is then unchanged.
    */
   replaceFile(registrations: readonly object[]): string[] {
-    const ofFile = readFile(registrations)
+    const ofFile = readFile(registrations, this.#audience)
     const before = new Map(this.#inForce)
     this.#ofFile = ofFile
     for (const id of new Set([...before.keys(), ...ofFile.keys()])) this.#judge(id)
@@ -92,6 +95,12 @@ export class ClientRegistry {
     return this.#resources.has(audience)
   }
 
+  /** Returns a sentence when the resource of a client is another spelling of that of another one, or of the audience of this server. */
+  findOtherSpelling(client: Client): string | undefined {
+    const others = this.all.map(registered => registered.client).filter(({ id }) => id !== client.id)
+    return findOtherSpelling(client, indexTargets(others, this.#audience))
+  }
+
   #index(): void {
     this.#pins = new Set(this.enabled.flatMap(({ certificates }) => [...certificates]))
     this.#resources = new Set(this.enabled.map(({ resource }) => resource).filter(resource => resource !== undefined))
@@ -102,9 +111,9 @@ export class ClientRegistry {
 const nothing: Omit<ClientRecord, 'id'> = { registration: undefined, disabled: false, secrets: [] }
 
 /** Parses registrations. @throws TypeError naming every problem. */
-function readFile(registrations: readonly object[]): Map<string, RegisteredClient> {
+function readFile(registrations: readonly object[], audience: string | undefined): Map<string, RegisteredClient> {
   const problems: string[] = []
-  const clients = [...parseClients(registrations, problems).values()]
+  const clients = [...parseClients(registrations, problems, audience).values()]
   if (problems.length > 0) throw new TypeError(problems.join('\n'))
   const registered = clients.map((client, index): [string, RegisteredClient] => {
     const registration = JSON.stringify(registrations[index])

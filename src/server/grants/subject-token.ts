@@ -8,6 +8,9 @@ import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { isOpaqueToken } from '../../core/opaque-token.ts'
 import { type Subject, verifyOutsideSubject } from '../../core/subject-token.ts'
+import type { TrustedIssuer } from '../../core/trusted-issuer.ts'
+import { type IssuerProfileName, type ResolvedProfile, resolveProfile } from '../../verify/issuer-profiles.ts'
+import { findOtherKind, findOtherToken, normalizeType } from '../../verify/issuer-token.ts'
 import { type Presentation, requireProof } from '../../verify/proofs.ts'
 import { describeToken } from '../../verify/token-facts.ts'
 import type { ServerParts } from '../parts.ts'
@@ -53,7 +56,11 @@ export async function readSubject(
 async function readOutside(token: string, type: string, by: Authenticated, parts: ServerParts): Promise<Subject> {
   const read = await parts.outsideIssuers?.read(token)
   if (read === undefined) throw invalid('not_trusted')
-  if (!fits(read.type, type)) throw invalid('typ', { found: describeValue(read.type), expected: type })
+  const profile = findProfile(read.rules)
+  if (!fits(read.type, type, profile)) throw invalid('typ', { found: describeValue(read.type), expected: type })
+  const found =
+    profile && (type === idToken ? findOtherKind(read.claims, ['id']) : findOtherToken(read.claims, profile))
+  if (found !== undefined) throw invalid('other_token', { found, expected: type })
   const { client, presenter } = by
   const subject = verifyOutsideSubject(read.claims, read.rules, {
     clientId: client.id,
@@ -111,17 +118,18 @@ function explainOurs(refusal: OAuthError): OAuthError {
   return invalid('own_token', { ...facts, reason: `${reason} ${detail}` })
 }
 
-/** Whether the `typ` of a header is one of a token that may be exchanged, and that it was said to be (RFC 8725 §3.11). */
-function fits(typ: string | undefined, type: string): boolean {
-  switch (typ?.toLowerCase().replace(/^application\//, '')) {
-    case undefined:
-    case 'jwt':
-      return true
-    case 'at+jwt':
-      return type !== idToken
-    default:
-      return false // a logout token, a proof, an event …
-  }
+function findProfile({ profile }: TrustedIssuer): ResolvedProfile | undefined {
+  return profile === undefined ? undefined : resolveProfile(profile as IssuerProfileName)
+}
+
+/**
+ * Whether the `typ` of a header is one of a token that may be exchanged, and that it was said to be (RFC 8725 §3.11). A profile
+ * describes access tokens only.
+ */
+function fits(typ: string | undefined, type: string, profile: ResolvedProfile | undefined): boolean {
+  const name = normalizeType(typ) as string | undefined
+  if (type === idToken) return name === undefined || name === 'jwt'
+  return (profile?.types ?? [undefined, 'jwt', 'at+jwt']).includes(name) // no logout token, proof, event …
 }
 
 function invalid(detail: DetailOf<'subject_token_invalid'>, facts?: RefusalFacts): OAuthError {

@@ -14,7 +14,7 @@ import type { Claims } from '../../verify/token-reader.ts'
 
 export interface OutsideIssuer {
   readonly rules: TrustedIssuer
-  /** The keys of a file, or where they are. */
+  /** The keys of a file, or where they are; without an address, the issuer's metadata names it. */
   readonly keys: IssuerKeys
 }
 
@@ -92,9 +92,10 @@ function readHeader(
   if (kid !== undefined && typeof kid !== 'string')
     throw invalid('header_member', { header: 'kid', found: describeValue(kid) })
   if (typ !== undefined && typeof typ !== 'string') throw invalid('typ', { found: describeValue(typ) })
-  // An extension that must be understood (RFC 7515 §4.1.11): none is.
-  if (Object.hasOwn(header, 'crit'))
-    throw invalid('header_member', { header: 'crit', found: describeValue(header.crit) })
+  // RFC 7515 §4.1.11, RFC 7797 §6: an extension must be understood, and none is supported.
+  for (const name of ['crit', 'b64'])
+    if (Object.hasOwn(header, name))
+      throw invalid('header_member', { header: name, found: describeValue(header[name]) })
   return { alg: alg as IssuerAlgorithm, kid, type: typ }
 }
 

@@ -148,7 +148,11 @@ t.test(
       keyServer.answer = give(key as never, issuer.publicJwk)
       server.clock += 1
       t.match(await ask(), { status: 200 }, `${name}, beside the right one`)
-      t.match(server.log.join(), 'ignored keys of https://idp.example: key number 1: ', 'the log names it')
+      t.match(
+        server.log.join(),
+        `ignored keys of https://idp.example: key number 1 (kid \\"${kid}\\"): `,
+        'the log names it',
+      )
     }
   },
 )

@@ -120,7 +120,8 @@ t.test('answers successful, refused and failed requests', async t => {
     [alice.get('/fault', portable), 500],
     [alice.get('/binding'), 200],
     [alice.get('/oauth/jwks'), 200],
-    [alice.get(`/nothing?${body}`), 404],
+    [alice.get(`/nothing?${body}`), 401],
+    [alice.get(`/nothing?${body}`, portable), 404],
     [
       server
         .connect('alice')

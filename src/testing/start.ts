@@ -1,0 +1,38 @@
+// `import { startTestServer } from 'tlsbound/testing'`: a test server whose issuer name has the port that it listens on, so that
+// clients and resource servers find its metadata. The project's own tests use server.ts, where that name is a constant.
+
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import type { TestServer, TestServerOptions } from './offer.ts'
+import { startTestServer as start } from './server.ts'
+
+export { type Identity, issueCertificate } from '../pki/certificate.ts'
+export { issueCrl } from '../pki/crl.ts'
+export type { Answer, Call, TestConnection } from './connection.ts'
+export type { TestServer, TestServerOptions } from './offer.ts'
+
+/** Attempts to use a port that was free a moment ago. */
+const attempts = 3
+
+/**
+ * Starts a server on a free port of 127.0.0.1. Its issuer is `https://localhost:PORT`, its `origin`, unless `env` has
+ * `TLSBOUND_ISSUER`. Close it when the test ends.
+ */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const { env = {} } = options
+  if (env.TLSBOUND_PORT !== undefined || env.TLSBOUND_ISSUER !== undefined) return start(options)
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await start({ ...options, env: { ...env, TLSBOUND_PORT: String(await findFreePort()) } })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === attempts) throw error
+    }
+}
+
+async function findFreePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise(resolve => probe.close(resolve))
+  return port
+}
