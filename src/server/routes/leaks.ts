@@ -1,8 +1,7 @@
 // POST /leaks: reports of leaked tokens, in the format of GitHub's secret scanning partner program. The response depends
 // only on the form of the report, so that it does not reveal which tokens are valid (docs/reference/leak-reports.md).
 import type { FastifyInstance } from 'fastify'
-import { malformed } from '../../core/errors.ts'
-import { isTooDeep, maximumDepth } from '../../core/json-depth.ts'
+import { OAuthError } from '../../core/errors.ts'
 import { type LeakReport, maximumReport, parseLeakReport } from '../../core/leak-report.ts'
 import { acceptJsonOctets } from '../bodies.ts'
 import { type Reporter, readReporter, verifyReport } from '../incidents/leak-reporter.ts'
@@ -58,20 +57,17 @@ export function leaksRoute(app: FastifyInstance, parts: LeakParts): void {
 function readReport(body: Buffer): LeakReport {
   const report = parseLeakReport(parseJson(body))
   if (report === undefined)
-    throw malformed('body_form', { expected: 'a JSON array of objects with the member token, at least one' })
+    throw new OAuthError('invalid_request', 'malformed_request', 'body_form', {
+      expected: 'a JSON array of objects with the member token, at least one',
+    })
   return report
 }
 
 /** Parses JSON in UTF-8. @throws OAuthError `malformed_request` */
 function parseJson(body: Buffer): unknown {
-  let text: string
-  let report: unknown
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
-    report = JSON.parse(text)
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
   } catch {
-    throw malformed('body_not_json')
+    throw new OAuthError('invalid_request', 'malformed_request', 'body_not_json')
   }
-  if (isTooDeep(text)) throw malformed('body_too_deep', { limit: maximumDepth })
-  return report
 }

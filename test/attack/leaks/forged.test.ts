@@ -146,19 +146,6 @@ t.test('rejects a well-signed body that is not a report', async t => {
   })
 })
 
-const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
-
-t.test('refuses a report with an entry that is nested too deep, and ends nothing', async t => {
-  const token = await alice.token()
-  const refused = { status: 400, error: 'invalid_request', reason: 'malformed_request' } as const
-  for (const bad of [nested(100), nested(30_000), `{"token":"x","url":${nested(99)}}`, `{"url":${nested(30_000)}}`]) {
-    const body = `[${bad},${JSON.stringify(entry(token))}]`
-    await refuseReport(t, server, `${bad.length} characters`, () => sendSigned(nobody, reporter, body), refused)
-    t.match(server.events.at(-1), { detail: 'body_too_deep', facts: { limit: 100 } })
-  }
-  t.match(await alice.get('/api/whoami', token), { status: 200 })
-})
-
 t.test('ends the token of each valid entry of a signed report, whatever the other entries are', async t => {
   const rows: Readonly<Record<string, readonly [bad: unknown[] | string, problems: object[]]>> = {
     'a null url and source': [[entry('x', { url: null, source: null, type: null })], []],
@@ -177,8 +164,11 @@ t.test('ends the token of each valid entry of a signed report, whatever the othe
         { index: 2, detail: 'not_an_object' },
       ],
     ],
-    'the deepest nesting': [nested(99), [{ index: 0, detail: 'not_an_object' }]],
-    'a url of the deepest nesting': [`{"token":"x","url":${nested(98)}}`, [{ index: 0, detail: 'url_not_a_string' }]],
+    'deep nesting': [`${'['.repeat(30_000)}${']'.repeat(30_000)}`, [{ index: 0, detail: 'not_an_object' }]],
+    'a url of deep nesting': [
+      `{"token":"x","url":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
+      [{ index: 0, detail: 'url_not_a_string' }],
+    ],
     'a thousand others': [Array.from({ length: 1000 }, (_, index) => ({ token: `tlsbound_at_${index}` })), []],
   }
   for (const [name, [bad, not_understood]] of Object.entries(rows)) {
