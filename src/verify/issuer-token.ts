@@ -85,7 +85,9 @@ export function normalizeType(typ: unknown): unknown {
  */
 export function findOtherToken(claims: Claims, { clientClaims }: ResolvedProfile): string | undefined {
   const has = (name: string) => Object.hasOwn(claims, name)
-  const withoutClient = clientClaims.some(has) ? [] : ['nonce', 'auth_time']
+  // An ID token has `sub` too, which names its client in the access tokens of some issuers.
+  const namesClient = clientClaims.some(claim => claim !== 'sub' && has(claim))
+  const withoutClient = namesClient ? [] : ['nonce', 'auth_time']
   return (
     ['at_hash', 'c_hash', 's_hash', ...withoutClient, 'events'].find(has) ??
     findOtherKind(claims, ['bearer', 'dpop', 'access'])
