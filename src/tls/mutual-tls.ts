@@ -211,6 +211,9 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       })
     })
     enforceTimeouts(server, timeouts)
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      if (server.listenerCount('clientError') === 1) answerMalformed(error, socket) // else the app does it
+    })
     limitFloods(server, (socket, found) =>
       guard(socket, () => onDrop(socket, malformed('http2_flood', { found, limit: floodBudget.burst }))),
     )
@@ -330,6 +333,22 @@ function requireUsable(
   if (standings.some(({ problem }) => problem === undefined) || !acceptsAnyone(inUse.trust, now)) return
   const problems = [...new Set(standings.map(({ problem }) => problem))]
   throw new Error(`no client could be accepted: ${problems.join(', and ')}`)
+}
+
+/**
+ * Answers octets that are not a request, and closes the connection. Node's own answer is lost: it destroys the TLS connection before
+ * the answer is sent.
+ */
+function answerMalformed({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  if (code === 'ECONNRESET' || !socket.writable || socket.bytesRead === 0) return void socket.destroy()
+  const status = malformedStatuses[code ?? ''] ?? '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy())
+}
+
+/** By the code of Node's error. */
+const malformedStatuses: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
 /** Identifies a TCP connection by its two ends. Node has no other link from a TLS connection to its TCP connection. */

@@ -56,6 +56,7 @@ testFramework('NestJS on Express', {
 })
 
 testFramework('NestJS on Fastify', {
+  answersMalformed: true,
   protocols: { mutualTls: ['http/1.1', 'h2'], https: ['http/1.1'] },
   start: async (t, factory, { options }) => {
     const adapter = new FastifyAdapter({ serverFactory: (handler: RequestListener) => factory(handler) })

@@ -128,6 +128,8 @@ export interface Protection {
 export interface Framework {
   /** Where it runs: the name of a listener → the protocols that it must speak there. */
   readonly protocols: Readonly<Record<'mutualTls' | 'https', readonly ('h2' | 'http/1.1')[]>>
+  /** Whether it answers octets that are not a request itself, as Fastify does; its answer may be lost with the connection. */
+  readonly answersMalformed?: true
   /**
    * Starts an app that requires a token on every route: `/notes` answers with the subject, `/write` requires the scope
    * `notes:write`, `/fault` throws. Returns its port.
@@ -136,7 +138,7 @@ export interface Framework {
 }
 
 /** Tests what an adapter must do, in the real framework. */
-export function testFramework(name: string, { protocols, start }: Framework): void {
+export function testFramework(name: string, { protocols, answersMalformed, start }: Framework): void {
   const factories = { mutualTls: onMutualTls, https: onHttps }
   for (const listener of ['mutualTls', 'https'] as const)
     for (const protocol of protocols[listener])
@@ -253,6 +255,27 @@ export function testFramework(name: string, { protocols, start }: Framework): vo
           t.equal(headers['www-authenticate'], undefined)
           t.match(await here.get('/notes', reading), { status: 200 }, 'and the connection serves on')
         })
+        if (listener === 'mutualTls' && protocol === 'http/1.1')
+          await t.test('answers what is not a request, and closes the connection (HT07)', async t => {
+            for (const [octets, status] of [
+              [`GET /notes HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+              ['GET /notes HTTP/9.9\r\nhost: x\r\n\r\n', 400],
+              ['GET /notes HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n', 400],
+            ] as const) {
+              const { socket } = await connect(t, port, 'alice', protocol)
+              let answer = ''
+              socket.on('data', chunk => {
+                answer += chunk
+              })
+              const ended = new Promise<void>(resolve => socket.once('close', () => resolve()))
+              socket.on('error', () => {})
+              socket.write(octets)
+              await ended
+              const expected = new RegExp(`^HTTP/1\\.1 ${status} ${answersMalformed ? '|^$' : ''}`)
+              t.match(answer, expected, octets.slice(0, 40))
+            }
+            t.match(await here.get('/notes', reading), { status: 200 }, 'control')
+          })
         if (listener === 'https') return // OpenSSL refuses the certificate there, in the handshake
         await t.test('ends a connection whose certificate is not accepted', async t => {
           const stranger = await connect(t, port, 'stranger', protocol)
