@@ -1,4 +1,4 @@
-// A notes server in Express 5 that takes tokens from their presenter alone. The listener offers no HTTP/2, which Express cannot read.
+// A notes server in Express 5 that accepts a token only from its own client. The listener offers no HTTP/2, which Express does not support.
 // Run it beside `npm start`: npx node --conditions=tlsbound-source examples/express.ts
 import { readFileSync } from 'node:fs'
 import express from 'express'

@@ -1,4 +1,4 @@
-// A notes server in Hono on Node that takes tokens from their presenter alone.
+// A notes server in Hono on Node that accepts a token only from its own client.
 // Run it beside `npm start`: npx node --conditions=tlsbound-source examples/hono.ts
 import { readFileSync } from 'node:fs'
 import { getRequestListener } from '@hono/node-server'

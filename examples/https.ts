@@ -1,4 +1,4 @@
-// A notes server on Node's own https, with TLS settings of its own, that takes tokens from their presenter alone.
+// A notes server on Node's own https, with TLS settings of its own, that accepts a token only from its own client.
 // Run it beside `npm start`: npx node --conditions=tlsbound-source examples/https.ts
 import { constants } from 'node:crypto'
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// A notes server in Koa that takes tokens from their presenter alone.
+// A notes server in Koa that accepts a token only from its own client.
 // Run it beside `npm start`: npx node --conditions=tlsbound-source examples/koa.ts
 import { readFileSync } from 'node:fs'
 import Koa from 'koa'

@@ -1,4 +1,4 @@
-// A notes server in NestJS on Fastify that takes tokens from their presenter alone. Node does not run decorators: compile it as
+// A notes server in NestJS on Fastify that accepts a token only from its own client. Node does not run decorators: compile it as
 // your Nest project does, or run it beside `npm start` as examples/README.md says.
 import 'reflect-metadata'
 import { readFileSync } from 'node:fs'

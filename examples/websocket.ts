@@ -1,4 +1,4 @@
-// A WebSocket server with ws: the token comes with the upgrade request, and every message then belongs to its presenter.
+// A WebSocket server with ws: the upgrade request presents the token, so that every message comes from its own client.
 // Run it beside `npm start`: npx node --conditions=tlsbound-source examples/websocket.ts
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'

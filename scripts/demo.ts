@@ -30,7 +30,7 @@ tell(
 )
 
 tell('The thief changes the token, or requests one:')
-await use('cnf cut out of the token', alice, 401, 'bad_signature', withoutConfirmation(token))
+await use('cnf removed from the token', alice, 401, 'bad_signature', withoutConfirmation(token))
 const mallory = await connect('mallory')
 show('mallory requests one as alice', await mallory.requestToken({ client_id: 'alice' }), 401, 'client_mismatch')
 show('mallory requests one as mallory', await mallory.requestToken(), 401, 'unknown_client')

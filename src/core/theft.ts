@@ -12,18 +12,18 @@ export type Suspicion = 'certain' | 'possible'
 export interface Signal {
   readonly suspicion: Suspicion
   /** The number of such signals in a minute that are ignored. */
-  readonly patience: number
+  readonly ignored: number
   /** The strongest response, regardless of the policy of the client: a mistake must not revoke grants. */
   readonly most: TheftResponse
 }
 
-const certain: Signal = { suspicion: 'certain', patience: 0, most: 'close' }
+const certain: Signal = { suspicion: 'certain', ignored: 0, most: 'close' }
 /** The owner may have caused it through a configuration mistake. */
-const possible: Signal = { suspicion: 'possible', patience: 0, most: 'revoke_token' }
+const possible: Signal = { suspicion: 'possible', ignored: 0, most: 'revoke_token' }
 /** Honest clients cause it: they renew a certificate or reconnect, and send the old token again. */
-const repeatable: Signal = { suspicion: 'possible', patience: 2, most: 'revoke_token' }
+const repeatable: Signal = { suspicion: 'possible', ignored: 2, most: 'revoke_token' }
 /** A resource server without a registered resource introspects the tokens that it received. */
-const alert: Signal = { suspicion: 'possible', patience: 0, most: 'alert' }
+const alert: Signal = { suspicion: 'possible', ignored: 0, most: 'alert' }
 
 /**
  * The cause of the refusal of a valid token: the certificate, the connection, the client that uses it, or an introspection request
@@ -88,11 +88,11 @@ export const reuseSignals: Readonly<Record<Exclude<DetailOf<'refresh_reused'>, '
   answer_lost: possible,
 }
 
-/** Seconds within which equal signals are combined, and `patience` is counted. */
+/** Seconds within which equal signals are combined, and `ignored` is counted. */
 const memory = 60
 
 /** The maximum number of automatic revocations per client in ten minutes; after that, alerts only. */
-export const taken = { most: 3, within: 600 }
+export const revocationLimit = { most: 3, within: 600 }
 
 /** The maximum number of watched tokens. Only valid tokens are watched. */
 const watched = 10_000
@@ -101,7 +101,7 @@ interface Watched {
   readonly since: number
   signals: number
   /** Signals since the last response; undefined before the first response. */
-  unheard: number | undefined
+  sinceResponse: number | undefined
 }
 
 /** The response, and the number of equal signals that it combines. */
@@ -115,24 +115,24 @@ export interface Verdict {
 /** Decides the response to signals of theft. One instance per server. */
 export class TheftWatch {
   readonly #tokens = new Map<string, Watched>()
-  readonly #takings = new Map<string, number[]>()
+  readonly #revocations = new Map<string, number[]>()
 
   /**
    * Evaluates a signal for a token of `client`, identified by its `jti` or grant. `policy` is the registered theft_response, `now` is
    * in seconds since 1970. Returns undefined if there is no response.
    */
-  judge(token: string, client: string, signal: Signal, policy: TheftResponse, now: number): Verdict | undefined {
-    const { suspicion, patience, most } = signal
-    const seen = this.#watch(`${suspicion} ${patience} ${most} ${token}`, now)
+  evaluate(token: string, client: string, signal: Signal, policy: TheftResponse, now: number): Verdict | undefined {
+    const { suspicion, ignored, most } = signal
+    const seen = this.#watch(`${suspicion} ${ignored} ${most} ${token}`, now)
     seen.signals++
-    if (policy === 'record' || seen.signals <= patience) return undefined
-    if (seen.unheard !== undefined) {
-      seen.unheard++
+    if (policy === 'record' || seen.signals <= ignored) return undefined
+    if (seen.sinceResponse !== undefined) {
+      seen.sinceResponse++
       return undefined
     }
-    seen.unheard = 0
+    seen.sinceResponse = 0
     const wanted = theftResponses[Math.min(rank(policy), rank(most))] as TheftResponse
-    const damped = rank(wanted) > rank('alert') && !this.#take(client, now)
+    const damped = rank(wanted) > rank('alert') && !this.#mayRevoke(client, now)
     return { response: damped ? 'alert' : wanted, damped, count: seen.signals }
   }
 
@@ -141,16 +141,16 @@ export class TheftWatch {
     if (known !== undefined && isWithin(memory, known.since, now)) return known
     this.#tokens.delete(key)
     if (this.#tokens.size >= watched) this.#tokens.delete(this.#tokens.keys().next().value as string) // the oldest
-    const fresh: Watched = { since: now, signals: known?.unheard ?? 0, unheard: undefined }
+    const fresh: Watched = { since: now, signals: known?.sinceResponse ?? 0, sinceResponse: undefined }
     this.#tokens.set(key, fresh)
     return fresh
   }
 
-  #take(client: string, now: number): boolean {
-    const recent = (this.#takings.get(client) ?? []).filter(time => isWithin(taken.within, time, now))
-    const may = recent.length < taken.most
+  #mayRevoke(client: string, now: number): boolean {
+    const recent = (this.#revocations.get(client) ?? []).filter(time => isWithin(revocationLimit.within, time, now))
+    const may = recent.length < revocationLimit.most
     if (may) recent.push(now)
-    this.#takings.set(client, recent)
+    this.#revocations.set(client, recent)
     return may
   }
 }

@@ -76,7 +76,7 @@ export async function requestOnce<T>(
             if (++interim > mostInterim) end('not_http', `more than ${mostInterim} interim responses; check the server`)
           })
           .on('error', reject)
-          .on('close', () => reject(Object.assign(new Error('no answer'), { code: 'ECONNRESET' })))
+          .on('close', () => reject(Object.assign(new Error('no response'), { code: 'ECONNRESET' })))
           .end(body)
       })
       clearTimeout(headTimer)

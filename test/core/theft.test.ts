@@ -6,10 +6,10 @@ import { theftResponses } from '../../src/core/client.ts'
 import { details } from '../../src/core/details.ts'
 import { reuseSignals, type Signal, signals, suspect, TheftWatch } from '../../src/core/theft.ts'
 
-const certain = { suspicion: 'certain', patience: 0, most: 'close' } as const
-const possible = { suspicion: 'possible', patience: 0, most: 'revoke_token' } as const
-const repeatable = { suspicion: 'possible', patience: 2, most: 'revoke_token' } as const
-const alert = { suspicion: 'possible', patience: 0, most: 'alert' } as const
+const certain = { suspicion: 'certain', ignored: 0, most: 'close' } as const
+const possible = { suspicion: 'possible', ignored: 0, most: 'revoke_token' } as const
+const repeatable = { suspicion: 'possible', ignored: 2, most: 'revoke_token' } as const
+const alert = { suspicion: 'possible', ignored: 0, most: 'alert' } as const
 
 t.test('never classifies a certificate renewal or reconnect of an honest client as certain theft', async t => {
   for (const [what, reason, detail, came, expected] of [
@@ -105,8 +105,8 @@ t.test('ignores refusals that do not show who has the token, whatever the certif
 t.test('follows the table in docs/explanation/theft-response.md', async t => {
   const words = (signal: Signal | undefined) => {
     if (signal === undefined) return 'nothing'
-    const { suspicion, patience, most } = signal
-    return `${suspicion}${patience === 2 ? ', from the third in a minute' : ''}${most === 'alert' ? ', an alert only' : ''}`
+    const { suspicion, ignored, most } = signal
+    return `${suspicion}${ignored === 2 ? ', from the third in a minute' : ''}${most === 'alert' ? ', an alert only' : ''}`
   }
   const rows = Object.entries(signals).map(
     ([came, { certificate, connection, client, question }]) =>
@@ -118,75 +118,79 @@ t.test('follows the table in docs/explanation/theft-response.md', async t => {
 })
 
 t.test('responds by the policy of the client, and revokes no grant for a possible theft', async t => {
-  const responses = theftResponses.map(policy => new TheftWatch().judge('1', 'alice', certain, policy, 0)?.response)
+  const responses = theftResponses.map(policy => new TheftWatch().evaluate('1', 'alice', certain, policy, 0)?.response)
   t.same(responses, [undefined, 'alert', 'revoke_token', 'revoke_grant', 'close'])
   const damped = theftResponses.map(policy => {
     const watch = new TheftWatch()
-    watch.judge('1', 'alice', repeatable, policy, 0)
-    watch.judge('1', 'alice', repeatable, policy, 1)
-    return watch.judge('1', 'alice', repeatable, policy, 2)?.response
+    watch.evaluate('1', 'alice', repeatable, policy, 0)
+    watch.evaluate('1', 'alice', repeatable, policy, 1)
+    return watch.evaluate('1', 'alice', repeatable, policy, 2)?.response
   })
   t.same(damped, [undefined, 'alert', 'revoke_token', 'revoke_token', 'revoke_token'])
 })
 
 t.test('responds to another connection from the third time in a minute', async t => {
   const watch = new TheftWatch()
-  const judge = (now: number, token = '1') => watch.judge(token, 'alice', repeatable, 'alert', now)
-  t.same([judge(0), judge(30), judge(61)], [undefined, undefined, undefined], 'the third is in the next minute')
-  t.same([judge(62), judge(63)], [undefined, { response: 'alert', damped: false, count: 3 }])
-  t.equal(judge(64, '2'), undefined, 'another token')
+  const evaluate = (now: number, token = '1') => watch.evaluate(token, 'alice', repeatable, 'alert', now)
+  t.same(
+    [evaluate(0), evaluate(30), evaluate(61)],
+    [undefined, undefined, undefined],
+    'the third is in the next minute',
+  )
+  t.same([evaluate(62), evaluate(63)], [undefined, { response: 'alert', damped: false, count: 3 }])
+  t.equal(evaluate(64, '2'), undefined, 'another token')
 })
 
 t.test('raises one alarm a minute for equal signals, and counts them in the next', async t => {
   const watch = new TheftWatch()
-  const judge = (now: number) => watch.judge('1', 'alice', certain, 'alert', now)
-  t.match(judge(0), { response: 'alert', count: 1 })
-  for (let now = 1; now < 60; now++) t.equal(judge(now), undefined)
-  t.match(judge(60), { response: 'alert', count: 60 })
-  t.equal(judge(119), undefined)
-  t.match(judge(120), { count: 2 })
+  const evaluate = (now: number) => watch.evaluate('1', 'alice', certain, 'alert', now)
+  t.match(evaluate(0), { response: 'alert', count: 1 })
+  for (let now = 1; now < 60; now++) t.equal(evaluate(now), undefined)
+  t.match(evaluate(60), { response: 'alert', count: 60 })
+  t.equal(evaluate(119), undefined)
+  t.match(evaluate(120), { count: 2 })
 })
 
 t.test('revokes at most three stolen tokens of a client in ten minutes, and raises alarms for the rest', async t => {
   const watch = new TheftWatch()
-  const judge = (token: number, now: number, client = 'alice') =>
-    watch.judge(String(token), client, certain, 'close', now)
+  const evaluate = (token: number, now: number, client = 'alice') =>
+    watch.evaluate(String(token), client, certain, 'close', now)
   t.same(
-    [1, 2, 3, 4, 5].map(token => judge(token, token)),
+    [1, 2, 3, 4, 5].map(token => evaluate(token, token)),
     [
       ...Array(3).fill({ response: 'close', damped: false, count: 1 }),
       ...Array(2).fill({ response: 'alert', damped: true, count: 1 }),
     ],
   )
-  t.match(judge(6, 6, 'bob'), { response: 'close', damped: false }, 'other clients are not affected')
-  t.match(judge(7, 600), { response: 'alert' })
-  t.match(judge(8, 601), { response: 'close' }, 'ten minutes after the first')
-  t.match(judge(9, 601), { response: 'alert' }, 'the second one was less than ten minutes ago')
+  t.match(evaluate(6, 6, 'bob'), { response: 'close', damped: false }, 'other clients are not affected')
+  t.match(evaluate(7, 600), { response: 'alert' })
+  t.match(evaluate(8, 601), { response: 'close' }, 'ten minutes after the first')
+  t.match(evaluate(9, 601), { response: 'alert' }, 'the second one was less than ten minutes ago')
 })
 
 t.test('responds at once to a possible theft that no client causes alone, and revokes at most a token', async t => {
-  t.match(new TheftWatch().judge('1', 'alice', possible, 'close', 0), { response: 'revoke_token', count: 1 })
+  t.match(new TheftWatch().evaluate('1', 'alice', possible, 'close', 0), { response: 'revoke_token', count: 1 })
 })
 
 t.test('never limits alarms, which revoke nothing', async t => {
   const watch = new TheftWatch()
   for (let token = 0; token < 5; token++)
-    t.match(watch.judge(String(token), 'alice', certain, 'alert', 0), { response: 'alert', damped: false })
-  t.match(watch.judge('5', 'alice', certain, 'close', 0), { response: 'close', damped: false })
+    t.match(watch.evaluate(String(token), 'alice', certain, 'alert', 0), { response: 'alert', damped: false })
+  t.match(watch.evaluate('5', 'alice', certain, 'close', 0), { response: 'close', damped: false })
 })
 
 t.test('limits the number of watched tokens', async t => {
   const watch = new TheftWatch()
-  for (let token = 0; token < 20_000; token++) watch.judge(String(token), 'alice', certain, 'alert', 0)
-  t.match(watch.judge('0', 'alice', certain, 'alert', 0), { count: 1 }, 'the oldest was removed')
-  t.equal(watch.judge('19999', 'alice', certain, 'alert', 0), undefined, 'control: the newest was not removed')
+  for (let token = 0; token < 20_000; token++) watch.evaluate(String(token), 'alice', certain, 'alert', 0)
+  t.match(watch.evaluate('0', 'alice', certain, 'alert', 0), { count: 1 }, 'the oldest was removed')
+  t.equal(watch.evaluate('19999', 'alice', certain, 'alert', 0), undefined, 'control: the newest was not removed')
 })
 
 t.test('raises alarms and revokes tokens after the clock was set back (RE09)', async t => {
   const watch = new TheftWatch()
-  const judge = (token: string, now: number) => watch.judge(token, 'alice', certain, 'close', now)
-  for (const token of ['1', '2', '3']) t.match(judge(token, 8000), { response: 'close' })
-  t.match(judge('4', 8000), { damped: true }, 'control')
-  t.equal(judge('1', 8001), undefined, 'control')
-  t.match(judge('1', 800), { response: 'close', count: 2 })
+  const evaluate = (token: string, now: number) => watch.evaluate(token, 'alice', certain, 'close', now)
+  for (const token of ['1', '2', '3']) t.match(evaluate(token, 8000), { response: 'close' })
+  t.match(evaluate('4', 8000), { damped: true }, 'control')
+  t.equal(evaluate('1', 8001), undefined, 'control')
+  t.match(evaluate('1', 800), { response: 'close', count: 2 })
 })

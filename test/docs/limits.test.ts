@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { mostKinds, written, writtenInAll } from '../../src/audit/flood.ts'
 import { maximumReport } from '../../src/core/leak-report.ts'
-import { taken } from '../../src/core/theft.ts'
+import { revocationLimit } from '../../src/core/theft.ts'
 import { mostListOctets, mostPemOctets } from '../../src/files/pem.ts'
 import { mostPassphraseOctets } from '../../src/files/pem-files.ts'
 import { remoteLimits } from '../../src/keys/remote-document.ts'
@@ -77,7 +77,7 @@ const limits: Readonly<Record<string, string>> = {
   'report of leaked tokens': octets(maximumReport),
   'notes of one client of the demo': `${notesLimit.count}, and ${octets(notesLimit.octets)} as JSON`,
   'notifications waiting for one receiver': grouped(outboxLimit),
-  'automatic revocations for one client': `${taken.most} in ${taken.within} s`,
+  'automatic revocations for one client': `${revocationLimit.most} in ${revocationLimit.within} s`,
 }
 
 t.test('documents every limit of the source with its value', async t => {

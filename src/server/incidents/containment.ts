@@ -40,7 +40,7 @@ export function createContainment(parts: ContainmentParts): Observer {
     // A signal that the client itself may have caused revokes the token only.
     const takesAny = signal.suspicion === 'certain' || typeof jti === 'string'
     const policy = registered === 'record' || takesAny ? registered : 'alert'
-    const verdict = watch.judge(token, clientId, signal, policy, now())
+    const verdict = watch.evaluate(token, clientId, signal, policy, now())
     if (verdict === undefined) return
     const { response, damped, count } = verdict
     audit.theftSuspected(event, response, {
