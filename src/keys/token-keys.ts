@@ -27,7 +27,8 @@ export interface VerificationKey {
 export interface SigningKey extends VerificationKey, Scheduled {
   readonly kid: string
   readonly publicJwk: TokenJwk
-  sign(claims: object): string
+  /** Signs a token. `type`: the `typ` of its header, default `at+jwt`. */
+  sign(claims: object, type?: string): string
 }
 
 /** Generates a private key. Its `kid` is its thumbprint (RFC 7638). */
@@ -98,8 +99,9 @@ function buildSigningKey(jwk: TokenJwk, signer: JWT): SigningKey {
     nbf: jwk.nbf,
     exp: jwk.exp,
     publicJwk: toPublic(jwk),
-    sign: claims => {
-      const token = signer.sign(claims)
+    sign: (claims, type) => {
+      const header = type === undefined ? undefined : { typ: type, alg: jwk.alg, kid: jwk.kid }
+      const token = header === undefined ? signer.sign(claims) : signer.sign(claims, { algorithm: jwk.alg, header })
       if (jwk.alg !== 'ES256') return token
       const at = token.lastIndexOf('.') + 1
       return token.slice(0, at) + withLowS(Buffer.from(token.slice(at), 'base64url')).toString('base64url')

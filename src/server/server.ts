@@ -10,10 +10,12 @@ import { otherSpelling } from '../core/policy.ts'
 import { requireToken } from '../plugins/fastify.ts'
 import { type RefusalListener, refuse } from '../plugins/refuse.ts'
 import { connectionOf } from '../tls/connection.ts'
+import { isSlowBodyAllowed } from '../tls/timeouts.ts'
 import type { TokenDemand } from '../verify/demand.ts'
 import { createTokenRecognizer } from '../verify/token-facts.ts'
 import { type Claims, createTokenReader } from '../verify/token-reader.ts'
 import { createTokenVerifier } from '../verify/token-verifier.ts'
+import { createTokenCheck } from '../verify/verifier.ts'
 import { SecretChecker } from './clients/client-secret.ts'
 import { methods, refuseConnect } from './connect-requests.ts'
 import { refuseCrossSite } from './cross-site.ts'
@@ -53,8 +55,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     clientErrorHandler: guardedWithLog(
       log,
       'unhandled error while refusing bytes',
-      (error, socket) =>
-        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
+      (error, socket) => {
+        if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isSlowBodyAllowed(socket)) return
+        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal))
+      },
       (_error, socket) => socket.destroy(),
     ),
   })
@@ -63,6 +67,15 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   useErrorHandler(app, parts)
   app.addHook('onRequest', (request, reply, done) => {
     if (checkRequest(request, reply)) done()
+  })
+
+  const { verifier, resourceMetadata } = parts
+  options.gateway?.mount(app, {
+    check: createTokenCheck({ verifier, resourceMetadata, onWarning: message => log.warn(message) }),
+    signer: { issuer: settings.issuer, sign: options.keys.sign, now: parts.now },
+    refusal: { resourceMetadata, onRefusal },
+    onTunnelEnd: audit.connectionClosed,
+    onError: error => logError(log, error, 'unhandled error in the gateway'),
   })
 
   await registerEndpoints(app, parts)
@@ -74,11 +87,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   }
   await app.register(api, { prefix: '/api' })
   await app.register(async scope => {
-    const { verifier, resourceMetadata } = parts
     await scope.register(requireToken, { verifier, resourceMetadata, onRefusal })
     await options.routes?.(scope)
   })
-  if (!app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts) // unless an additional route has this path
+  // Unless an additional route has this path, or a route of the gateway may have it.
+  if (options.gateway === undefined && !app.hasRoute({ method: 'GET', url: '/' })) homeRoute(app, parts)
   return app
 }
 

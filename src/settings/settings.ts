@@ -49,6 +49,7 @@ export const settingsTable = {
   accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'lifetime of an access token in seconds'),
   refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'lifetime of a grant in seconds, from its first token; refreshing does not extend it'),
   trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of other issuers whose tokens are exchanged'),
+  gatewayFile: optional('GATEWAY_FILE', path, 'none', 'JSON list of routes: requests that are forwarded to other services'),
   webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of the receivers of notifications, mode 0600'),
   logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'lowest level of the application log on stderr'),
   auditFile: optional('AUDIT_FILE', path, 'stdout', 'file that security events are appended to, one JSON line each'),
