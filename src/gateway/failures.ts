@@ -1,6 +1,6 @@
 // The refusals for failures between the gateway and an upstream. The log and the event have the cause, the client only the reason.
 import { malformed, OAuthError, type Why } from '../core/errors.ts'
-import { OutgoingError, type OutgoingProblem } from '../outgoing/failure.ts'
+import { OutgoingError, type OutgoingProblem, quote } from '../outgoing/failure.ts'
 import type { RelayFailure } from '../relay/relay.ts'
 import type { Route } from './routes.ts'
 
@@ -31,11 +31,11 @@ export function describeFailure(
     if (ofTls.has(code)) return refuse(503, 'upstream_unavailable', 'not_trusted', { address, found })
     return refuse(503, 'upstream_unavailable', 'unreachable', { address, found })
   }
-  const { code = '' } = error as NodeJS.ErrnoException
+  const { code = '', name, message } = error as NodeJS.ErrnoException
   // undici checks the request before it opens a connection.
   if (code === 'UND_ERR_INVALID_ARG') return { status: 400, refusal: malformed('header_malformed', { code }) }
-  if (/^HPE_|OVERFLOW|LENGTH_MISMATCH/.test(code))
-    return refuse(502, 'upstream_failed', 'response_malformed', { address, found: code })
+  if (name === 'HTTPParserError' || /^HPE_|OVERFLOW|LENGTH_MISMATCH/.test(code))
+    return refuse(502, 'upstream_failed', 'response_malformed', { address, found: quote(message) })
   return code === '' ? undefined : refuse(502, 'upstream_failed', 'cut_off', { address, found: code })
 }
 
