@@ -3,7 +3,7 @@ import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
 import { parseRoutes } from '../gateway/routes.ts'
 import type { LoadedRoute } from '../gateway/upstream.ts'
 import { readGatewayFile } from '../process/files.ts'
-import { gatewaySettings, isDemoOf, prepareDemo, startGateway } from '../process/gateway.ts'
+import { gatewaySettings, isDemoOf, ownKeysFile, prepareDemo, startGateway } from '../process/gateway.ts'
 import { levelsElsewhere } from '../server/gateway-server.ts'
 import { settingsTable } from '../settings/settings.ts'
 import { type Command, UsageError } from './command.ts'
@@ -23,7 +23,7 @@ export const command: Command = {
   options: option.gatewayOptions,
   environment: settings.map(({ name, shown, meaning }) => ({
     name,
-    fallback: shown.replaceAll('`', ''),
+    fallback: name === settingsTable.signingKeysFile.name ? `${ownKeysFile}, generated` : shown.replaceAll('`', ''),
     help: meaning.replaceAll('`', ''),
   })),
   failure: 'the gateway could not start',

@@ -16,7 +16,7 @@ import { createLog, describeEventFailures } from './log.ts'
 import { enforceProductionMode } from './production.ts'
 import { describeRetired } from './reload.ts'
 import { ensureKeysFile, loadKeyRing } from './signing-keys.ts'
-import { closeInTime, keysFileOf, shutdownTimeout, trackSockets, watchKeys } from './start.ts'
+import { closeInTime, shutdownTimeout, trackSockets, watchKeys } from './start.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 export interface GatewayProcessOptions {
@@ -39,6 +39,9 @@ export const gatewaySettings = [
   ...(['signingKeysFile', 'signingAlgorithm', 'signingKeyMaxAge', 'logLevel', 'auditFile', 'auditFormat'] as const),
 ] satisfies readonly (keyof typeof settingsTable)[]
 
+/** The keys of assertions, by default. */
+export const ownKeysFile = 'data/gateway-keys.json'
+
 /** Whether the certificates of the demo are used: without any TLS file in the environment. */
 export function isDemoOf(env: NodeJS.ProcessEnv): boolean {
   return !['CERT', 'KEY', 'CLIENT_CA'].some(name => env[`TLSBOUND_TLS_${name}_FILE`])
@@ -55,7 +58,8 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   const url = options.url ?? `https://localhost:${port}`
   const settings = readSettings({ ...env, TLSBOUND_PORT: String(port), TLSBOUND_ISSUER: url }, [], false)
   const log = createLog(settings.logLevel)
-  const keysFile = keysFileOf(settings) as string
+  // Not the file of an issuer in the same folder: an assertion is no token of it.
+  const keysFile = settings.signingKeysFile ?? ownKeysFile
   const exposures = enforceProductionMode(settings, { env, execArgv: process.execArgv }, keysFile)
   for (const { sentence } of exposures) log.warn(sentence)
   const gateway = createGateway(loadRoutes())
