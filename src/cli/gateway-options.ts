@@ -60,6 +60,7 @@ export const url: ValueOption<string> = {
 }
 
 const group = 'Issuer of the tokens'
+const profiles = Object.keys(issuerProfiles) as IssuerProfileName[]
 export const issuer: ValueOption<string> = {
   name: 'issuer',
   value: 'URL',
@@ -86,10 +87,10 @@ export const profile: ValueOption<IssuerProfileName> = choiceOption(
     name: 'profile',
     value: 'NAME',
     fallback: 'rfc9068',
-    help: 'The form of its tokens, by the product of the issuer',
+    help: `The form of its tokens, by the product of the issuer: ${profiles.join(', ')}`,
     group,
   },
-  ...(Object.keys(issuerProfiles) as IssuerProfileName[]),
+  ...profiles,
 )
 export const issuerCa: ValueOption<string> = {
   name: 'issuer-ca',

@@ -65,6 +65,6 @@ export const command: Command = {
       ...{ env, port: read(option.port) ?? 8444, url: read(option.url), issuer, audience, loadRoutes },
       verifier: { issuer, audience, jwks, ...present({ profile }) },
     })
-    process.stdout.write(`${origin}\n`)
+    writeMessage(`The gateway listens on ${origin}.`) // stdout has the events
   },
 }

@@ -53,8 +53,10 @@ const members = [
   ...['identity_fields', 'client_cert', 'timeout', 'ca_file', 'cert_file', 'key_file'],
 ]
 
-const mostRoutes = 1000
-const defaultTimeout = 60
+export const mostRoutes = 1000
+
+/** Seconds. */
+export const defaultTimeout = 60
 
 /** CONNECT and TRACE are refused before a route is selected. */
 const knownMethods = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')

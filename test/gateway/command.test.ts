@@ -1,5 +1,5 @@
 // `tlsbound gateway` as a process, for tokens of a server elsewhere; and the reload of routes, by the command and by the server.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
@@ -39,7 +39,11 @@ t.test('protects a service with the tokens of the issuer, and states the identit
     status: 403,
   })
   const refused = await alice.get('/a')
-  t.equal(gateway.stdout(), `https://localhost:${gateway.port}\n`)
+  t.match(gateway.stderr(), `The gateway listens on https://localhost:${gateway.port}.\n`)
+  t.match(
+    readFileSync(join(folder, 'gateway.jsonl'), 'utf8'),
+    /"event":"token.refused".*"reason":"connection_mismatch"/,
+  )
   t.match(refused, { status: 401, headers: { 'www-authenticate': /resource_metadata=/ } })
 
   const assertion = String(upstream.seen.at(-1)?.headers['tlsbound-assertion'])
