@@ -38,9 +38,10 @@ const forgeableFamilies = forgeable.filter(name => name.endsWith('-'))
 /** `x-http-method` and `x-user` begin names too. */
 const forgeableBeginnings = /^(?:x-http-method|x-user|client-cert|x-ms-client-principal|remote-user)/
 
-/** The verdict for each name that was met, because clients send the same ones. Bounded: a client can invent names. */
+/** The verdict for each name that was met, because clients send the same ones. Bounded, since a client can invent names. */
 const verdicts = new Map<string, Verdict>()
 const mostVerdicts = 4096
+const longestKept = 64
 type Verdict = 'pass' | 'drop' | 'authorization' | 'content-length' | 'cookie'
 
 function judge(name: string): Verdict {
@@ -48,7 +49,7 @@ function judge(name: string): Verdict {
   if (known !== undefined) return known
   if (verdicts.size >= mostVerdicts) verdicts.clear()
   const verdict = judgeAnew(name.toLowerCase())
-  verdicts.set(name, verdict)
+  if (name.length <= longestKept) verdicts.set(name, verdict)
   return verdict
 }
 

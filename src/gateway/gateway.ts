@@ -97,6 +97,9 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
   function mount(app: FastifyInstance, host: GatewayHost): void {
     const { server } = app
     const state = createStatement(host.signer)
+    // With another method than theirs, they are refused by the app, not forwarded.
+    const ownPaths = new Set<string>()
+    app.addHook('onRoute', ({ url }) => void ownPaths.add(url))
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
       awaiting.add(request)
       server.emit('request', request, response)
@@ -115,8 +118,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       const { url = '/', method = '' } = request.raw
       const query = url.indexOf('?')
       const path = query === -1 ? url : url.slice(0, query)
-      if (!request.is404 || ['GET', 'HEAD', 'POST'].some(known => app.hasRoute({ method: known, url: path })))
-        return done()
+      if (!request.is404 || ownPaths.has(path)) return done()
       const authority = authorityOf(request.raw)
       const found = table.find(authority, path)
       if (found === undefined) return done()

@@ -2,6 +2,7 @@
 // deadlines; that of an https upstream is verified as all outgoing ones are. No proxy is used, and no redirect followed.
 import { connect as connectPlain, type Socket } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
+import { guarded } from '../core/guard.ts'
 import { connectDeadlines, connectTls } from '../outgoing/connect.ts'
 import { explainFailure, OutgoingError } from '../outgoing/failure.ts'
 import type { Route } from './routes.ts'
@@ -42,9 +43,14 @@ export function openUpstream({ upstream: { text, isTls, at }, material }: Loaded
     pipelining: 1,
     allowH2: false,
     connect(_options, done) {
+      const fail = (error: Error) => void done(error, null)
       connect().then(
-        socket => done(null, socket),
-        error => done(error, null),
+        socket =>
+          guarded(
+            () => done(null, socket),
+            error => void socket.destroy(error),
+          )(),
+        guarded(fail, () => {}),
       )
     },
   })

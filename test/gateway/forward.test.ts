@@ -1,6 +1,9 @@
 // Requests through a gateway: verified as by requireToken, forwarded as they are, and answered as the upstream answers.
 import { createPublicKey, createVerify } from 'node:crypto'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
 import t from 'tap'
+import { makeFolder } from '../helpers/client/sidecar.ts'
 import { type Seen, startGateway, startUpstream } from '../helpers/server/gateway.ts'
 
 const decode = (part = '') => JSON.parse(Buffer.from(part, 'base64url').toString())
@@ -125,4 +128,34 @@ t.test('routes: the longest path, its host, its methods, and what it strips', as
   const unnamed = await server.connect('alice', { servername: '', host: '127.0.0.1' })
   await unnamed.call('/two/x', { headers: { host: '127.0.0.1:8443' } })
   t.match(three.seen, [{ url: '/two/x' }])
+})
+
+t.test('a unix socket as upstream, and a route that needs a proof for each request', async t => {
+  const path = join(makeFolder(t), 'u.sock')
+  const hosts: unknown[] = []
+  const upstream = createServer((request, response) => {
+    hosts.push(request.headers.host)
+    response.end('unix')
+  })
+  await new Promise<void>(done => upstream.listen(path, done))
+  t.teardown(() => {
+    upstream.closeAllConnections()
+    upstream.close()
+  })
+  const server = await startGateway(t, [
+    { path: '/', upstream: `unix:${path}` },
+    { path: '/strict', upstream: `unix:${path}`, binding: 'proof', proof: 'per-request' },
+  ])
+  const alice = await server.connect('alice')
+  const token = await alice.token({ token_binding: 'proof' })
+  const proof = alice.prove(token)
+  t.match(await alice.get('/a', token, proof), { status: 200, text: 'unix' })
+  t.match(await alice.get('/a', token, proof), { status: 200 })
+  t.same(hosts, ['localhost', 'localhost'])
+  t.match(await alice.get('/strict', token, proof), { status: 401, body: { reason: 'proof_invalid' } })
+  const once = alice.prove(token, { jti: 'one', htm: 'GET', htu: 'https://localhost/strict' })
+  const answer = await alice.get('/strict', token, once)
+  t.match(answer, { status: 200 }, answer.text)
+  t.match(await alice.get('/strict', token, once), { status: 401, body: { reason: 'proof_invalid' } }, 'used again')
+  t.equal(hosts.length, 3)
 })

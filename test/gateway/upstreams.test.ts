@@ -238,6 +238,22 @@ t.test('a request that waits for a connection is not sent after its client has g
   )
 })
 
+t.test('a request on a kept connection that the upstream closes is answered with 502, and not sent again', async t => {
+  const upstream = await startRawUpstream(t, (socket, received) => {
+    if (received.includes('/second')) socket.destroy()
+    else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi')
+  })
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address, public: true }])
+  const alice = await server.connect('alice')
+  t.match(await alice.get('/first'), { status: 200 })
+  for (const method of ['GET', 'POST']) {
+    t.match(await alice.call('/second', { method, ...(method === 'POST' && { body: 'x' }) }), { status: 502 }, method)
+    t.match(server.events.at(-1), { detail: 'cut_off' })
+  }
+  t.equal(upstream.received.join('').match(/ \/second /g)?.length, 2, 'each was sent once')
+  t.match(upstream.received[0], /first.*second/s, 'the first of them on the kept connection')
+})
+
 t.test('a client that goes away ends its request to the upstream', async t => {
   const upstream = await startRawUpstream(t, socket => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')
