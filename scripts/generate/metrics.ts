@@ -1,5 +1,6 @@
 // docs/reference/metrics.md: every metric of tlsbound, from the registry of a server.
 import Fastify from 'fastify'
+import { createGateway } from '../../src/gateway/gateway.ts'
 import { createMetrics } from '../../src/ops/metrics/metrics.ts'
 import { metricsRoute } from '../../src/ops/metrics/route.ts'
 import { registerRuntimeMetrics } from '../../src/ops/metrics/runtime.ts'
@@ -56,6 +57,7 @@ async function readMetrics(): Promise<Metric[]> {
   const server = await startTestServer()
   const { registry } = createMetrics({
     tls: server.tls,
+    gateway: createGateway([]).counts,
     store: server.store,
     isRecording: () => true,
     expiryWarning: 0,

@@ -65,6 +65,9 @@ export const answers: Readonly<Record<Reason, Answer>> = {
   report_signature_invalid: badClient,
   reporter_unavailable: unavailable,
   store_unavailable: unavailable,
+  upstream_unavailable: unavailable,
+  upstream_failed: answer(502, 'temporarily_unavailable'),
+  upstream_timeout: answer(504, 'temporarily_unavailable'),
 }
 
 export function generate(): Files {

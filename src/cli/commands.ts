@@ -22,6 +22,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'lets local programs use a protected server over plain HTTP',
     load: () => import('./sidecar.ts'),
   },
+  gateway: {
+    summary: 'protects services in any language: verifies requests, and forwards them',
+    load: () => import('./gateway.ts'),
+  },
   clients: { summary: 'lists and changes the clients of a running server', load: () => import('./clients.ts') },
   revoke: { summary: 'revokes tokens of a running server', load: () => import('./revoke.ts') },
   scan: { summary: 'finds leaked tokens in files and git history', load: () => import('./scan.ts') },

@@ -1,6 +1,7 @@
 // The environment variables of commands that are not settings of the server. A server accepts them in its environment,
 // so that one shell can start a server and run clients.
 import { settingsTable } from '../settings/settings.ts'
+import { gatewayOptions } from './gateway-options.ts'
 import { identityOptions } from './identity-options.ts'
 import { labOptions } from './lab/options.ts'
 import { opsOptions } from './ops.ts'
@@ -13,6 +14,7 @@ const options: readonly Option[] = [
   ...tokenOptions,
   ...opsOptions,
   ...sidecarOptions,
+  ...gatewayOptions,
   ...labOptions,
 ]
 const settings = new Set(Object.values(settingsTable).map(({ name }) => name))

@@ -267,6 +267,11 @@ export const details = {
       remedy: 'Request a path that begins with a slash, percent-encoded, without a fragment.',
       isPublic: true,
     },
+    path_ambiguous: {
+      cause: 'The path can be read in several ways: it has {found}.',
+      remedy: 'Send the path without it, so that gateway and upstream read the same path.',
+      isPublic: true,
+    },
     method_malformed: {
       cause: 'The request does not begin with an HTTP method.',
       remedy: 'Use HTTP/1.1 or HTTP/2; methods are case-sensitive.',
@@ -1004,6 +1009,48 @@ export const details = {
     event_not_written: {
       cause: 'Security events cannot be written, so no token is issued or accepted.',
       remedy: 'Check the disk and the permissions of TLSBOUND_AUDIT_FILE; see the error in the log.',
+    },
+  },
+  upstream_unavailable: {
+    unreachable: {
+      cause: 'No connection to the upstream {address} could be opened: {found}.',
+      remedy: 'Check that the upstream runs, its address in the routes, the network and the firewall.',
+    },
+    not_trusted: {
+      cause: 'TLS with the upstream {address} failed: {found}.',
+      remedy: 'Check ca_file, cert_file and key_file of the route, and the certificate of the upstream.',
+    },
+    busy: {
+      cause: 'As many requests as allowed are under way to the upstream {address}.',
+      remedy: 'Make the upstream faster or start more of it; see docs/reference/limits.md.',
+    },
+    tunnels: {
+      cause: 'As many upgraded connections as allowed are open.',
+      remedy: 'Close some, or start more gateways; see docs/reference/limits.md.',
+    },
+  },
+  upstream_failed: {
+    response_malformed: {
+      cause: 'The response of the upstream {address} is not valid HTTP/1.1: {found}.',
+      remedy: 'Check that the address is that of an HTTP server, and update the upstream.',
+    },
+    cut_off: {
+      cause: 'The upstream {address} closed the connection before its response: {found}.',
+      remedy: 'See the log of the upstream.',
+    },
+    unfit: {
+      cause: 'The response of the upstream {address} cannot be sent to the client.',
+      remedy: 'Check the header fields and the length of the response.',
+    },
+  },
+  upstream_timeout: {
+    no_response: {
+      cause: 'The upstream {address} did not respond for {limit} seconds.',
+      remedy: 'See the log of the upstream, or set timeout in the route.',
+    },
+    connect: {
+      cause: 'The connection to the upstream {address} timed out.',
+      remedy: 'Check the address in the routes, the network and the firewall.',
     },
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, DetailEntry>>>>

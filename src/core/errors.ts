@@ -51,6 +51,9 @@ export const reasons = {
   report_signature_invalid: 'No known key verifies the signature of this report; sign the body exactly as it is sent.',
   reporter_unavailable: 'The keys of the reporter could not be fetched; try again later.',
   store_unavailable: 'The server cannot reach its store; try again later.',
+  upstream_unavailable: 'The service behind this gateway accepts no more requests now; try again later.',
+  upstream_failed: 'The service behind this gateway sent no usable response; the request may have been processed.',
+  upstream_timeout: 'The service behind this gateway did not respond in time; the request may have been processed.',
 } as const satisfies Readonly<Record<keyof typeof details, string>>
 
 export type Reason = keyof typeof reasons

@@ -18,6 +18,7 @@ import { checkClock } from './clock.ts'
 import { exists } from './creatable.ts'
 import { checkExposures } from './exposures.ts'
 import { type Finding, failuresOf, findingsOf, good } from './finding.ts'
+import { checkGateway } from './gateway.ts'
 import { checkLeakKeys } from './leak-keys.ts'
 import { checkOpsToken } from './ops-token.ts'
 import { checkBinding, checkMetadata, checkTls } from './outside.ts'
@@ -85,6 +86,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
     'signing keys': () => checkSigningKeys(keysFile, settings, seconds),
     issuers: () => checkTrustedIssuers(settings, remote),
     webhooks: () => checkWebhooks(settings, isOnline),
+    gateway: () => checkGateway(settings, isOnline),
     'leak keys': () => checkLeakKeys(settings, remote),
     'ops token': () => checkOpsToken(settings),
     state: () => checkStore(settings, remote),

@@ -4,8 +4,11 @@ import { findPublished, findSigning } from '../core/key-schedule.ts'
 import type { SigningKey, TokenJwk } from './token-keys.ts'
 
 export interface KeyRing {
-  /** Signs claims with the current signing key. `now` is in seconds since 1970. */
-  sign(claims: object, now: number): string
+  /**
+   * Signs claims with the current signing key. `now` is in seconds since 1970. `type`: the `typ` of the header, default
+   * `at+jwt`.
+   */
+  sign(claims: object, now: number, type?: string): string
   find(kid: string): SigningKey | undefined
   readonly all: readonly SigningKey[]
   /** Changes when a key is removed or replaced. Tokens that were verified before must then be verified again. */
@@ -21,7 +24,7 @@ export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing
   let byId = index(keys, now)
   let generation = 0
   return {
-    sign: (claims, time) => findSigning([...byId.values()], time).sign(claims),
+    sign: (claims, time, type) => findSigning([...byId.values()], time).sign(claims, type),
     find: kid => byId.get(kid),
     get all() {
       return [...byId.values()]

@@ -11,7 +11,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { promisify } from 'node:util'
-import jwt, { type FastifyJWTOptions } from '@fastify/jwt'
+import jwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
 import { hasLowS, isCanonical, parseObject, withLowS } from '../core/compact-jws.ts'
 import { signEcdsa, verifyEcdsa } from '../core/ecdsa.ts'
@@ -40,7 +40,8 @@ export interface VerificationKey {
 export interface SigningKey extends VerificationKey, Scheduled {
   readonly kid: string
   readonly publicJwk: TokenJwk
-  sign(claims: object): string
+  /** Signs a token. `type`: the `typ` of its header, default `at+jwt`. */
+  sign(claims: object, type?: string): string
 }
 
 /** Generates a private key. Its `kid` is its thumbprint (RFC 7638). */
@@ -81,12 +82,12 @@ export async function importVerificationKey(jwk: TokenJwk): Promise<Verification
 }
 
 interface Jws {
-  sign(claims: object): string
+  sign(claims: object, type?: string): string
   /** Returns the claims. Throws, or returns undefined, for a token that this key did not sign. */
   verify(token: string): Record<string, unknown> | undefined
 }
 
-const headerOf = ({ alg, kid }: TokenJwk) => ({ typ: 'at+jwt', alg, kid })
+const headerOf = ({ alg, kid }: TokenJwk, typ = 'at+jwt') => ({ typ, alg, kid })
 
 /**
  * Creates the signers of all keys, those of @fastify/jwt on one Fastify instance. An instance for each key would dominate the
@@ -104,8 +105,18 @@ async function createJwts(
     else app.register(jwt, { namespace, ...buildOptions(jwk, publicKey, privateKey) })
   }
   await app.ready()
-  const { jwt: registered } = app as unknown as { readonly jwt?: Readonly<Record<string, Jws>> }
-  return jwks.map((_, index) => (own.get(`key${index}`) ?? registered?.[`key${index}`]) as Jws)
+  const { jwt: registered } = app as unknown as { readonly jwt: Readonly<Record<string, JWT>> }
+  return jwks.map((jwk, index) => own.get(`key${index}`) ?? useFastifyJwt(jwk, registered[`key${index}`] as JWT))
+}
+
+function useFastifyJwt(jwk: TokenJwk, signer: JWT): Jws {
+  return {
+    sign: (claims, type) =>
+      type === undefined
+        ? signer.sign(claims)
+        : signer.sign(claims, { algorithm: jwk.alg, header: headerOf(jwk, type) }),
+    verify: token => signer.verify<Record<string, unknown>>(token),
+  }
 }
 
 function buildOptions(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject | undefined): FastifyJWTOptions {
@@ -124,8 +135,9 @@ function buildOptions(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject
 function createEs256(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject | undefined): Jws {
   const header = encode(JSON.stringify(headerOf(jwk)))
   return {
-    sign(claims) {
-      const input = `${header}.${encode(JSON.stringify(claims))}`
+    sign(claims, type) {
+      const head = type === undefined ? header : encode(JSON.stringify(headerOf(jwk, type)))
+      const input = `${head}.${encode(JSON.stringify(claims))}`
       const signature = signEcdsa('sha256', Buffer.from(input, 'latin1'), privateKey as KeyObject)
       return `${input}.${withLowS(signature).toString('base64url')}`
     },
@@ -142,7 +154,7 @@ function createEs256(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject 
 
 function buildSigningKey(jwk: TokenJwk, jws: Jws): SigningKey {
   const { nbf, exp } = jwk
-  const sign = (claims: object) => jws.sign(claims)
+  const sign: SigningKey['sign'] = (claims, type) => jws.sign(claims, type)
   const key: SigningKey = { ...buildVerificationKey(jwk, jws), nbf, exp, publicJwk: toPublic(jwk), sign }
   if (!canSign(key)) throw new Error(`key ${jwk.kid}: the private key does not belong to the public key`)
   return key

@@ -19,6 +19,8 @@ import {
   renderCertificates,
   renderPrivateKey,
 } from '../files/pem-files.ts'
+import { parseRoutes, type Route, type RouteRules } from '../gateway/routes.ts'
+import type { LoadedRoute, UpstreamMaterial } from '../gateway/upstream.ts'
 import { type IssuerAlgorithm, parseKeySet } from '../keys/key-set.ts'
 import type { KnownReceiver } from '../notify/line.ts'
 import { parseReceivers } from '../notify/receiver.ts'
@@ -147,6 +149,29 @@ export function readWebhooksFile(path: string | undefined): KnownReceiver[] {
       ),
     { isSecret },
   )
+}
+
+/**
+ * Loads the routes of a gateway and the certificates and keys that they name. Relative paths are relative to the list.
+ * @throws Error with every problem of the list and of these files.
+ */
+export function readGatewayFile(path: string, rules: RouteRules): LoadedRoute[] {
+  return loadList(path, (list, problems) =>
+    parseRoutes(list, problems, rules).flatMap(route =>
+      collectProblem(problems, `route ${route.name}`, () => ({ ...route, material: readUpstreamFiles(route, path) })),
+    ),
+  )
+}
+
+function readUpstreamFiles({ caFile, certFile, keyFile }: Route, list: string): UpstreamMaterial {
+  const ca = readAuthorities(caFile, list)
+  if (certFile === undefined || keyFile === undefined) return { ca, cert: undefined, key: undefined }
+  const [certPath, keyPath] = [resolve(dirname(list), certFile), resolve(dirname(list), keyFile)]
+  const chain = loadCertificates(certPath)
+  const key = loadPrivateKey(keyPath, { isSecret: true })
+  if (!chain[0].x509.checkPrivateKey(key))
+    throw new FileProblem(keyPath, { found: `this key does not belong to the certificate in ${certPath}` })
+  return { ca, cert: renderCertificates(chain), key: renderPrivateKey(key) }
 }
 
 /** Loads a list and the files that its entries name. @throws Error with every problem, one per line. */

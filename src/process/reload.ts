@@ -1,4 +1,4 @@
-// Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, and leak reporters' keys. Each is replaced
+// Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, leak reporters' keys, and routes. Each is replaced
 // completely or not at all. The log explains a failure, and the old content stays in use.
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
@@ -6,8 +6,9 @@ import type { OutsideIssuers } from '../server/grants/trusted-issuers.ts'
 import type { ServerOptions } from '../server/parts.ts'
 import type { TlsMaterial } from '../tls/options.ts'
 import type { Retired } from '../tls/retirement.ts'
-import { readTrustedIssuersFile, readWebhooksFile } from './files.ts'
+import { readGatewayFile, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
+import { ofIssuer } from './wire.ts'
 
 export interface ReloadParts extends ServerOptions {
   /** Default: the listener stays as it is. */
@@ -26,9 +27,9 @@ export function describeRetired({ revoked, retired }: Retired): string {
 
 /** Returns a function that reloads once and never rejects. */
 export function createReload(parts: ReloadParts): () => Promise<void> {
-  const { settings, tls, clients, outsideIssuers, notifier, leakKeys, log, clock } = parts
+  const { settings, tls, clients, outsideIssuers, notifier, gateway, leakKeys, log, clock } = parts
   const { loadMaterial, loadClients } = parts
-  const { trustedIssuersFile, webhooksFile, issuer } = settings
+  const { trustedIssuersFile, webhooksFile, gatewayFile, issuer } = settings
   const now = () => Math.floor(clock() / 1000)
   /** Clients whose registration has changed, so that their earlier tokens must be revoked. */
   const changed = new Set<string>()
@@ -69,6 +70,8 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
       load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
     if (leakKeys?.reload !== undefined) load('keys of leak reporters', leakKeys.reload)
     if (webhooksFile !== undefined) load('webhooks', () => notifier?.replace(readWebhooksFile(webhooksFile)))
+    if (gatewayFile !== undefined)
+      load('routes of the gateway', () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
     await revokeChanged()
   }
 }

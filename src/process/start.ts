@@ -239,7 +239,8 @@ async function checkState(
   await store.check()
 }
 
-function watchKeys(
+/** Follows the file of the signing keys: reads it again when it changes, and rotates keys that were generated. */
+export function watchKeys(
   file: string,
   ring: KeyRing,
   { settings, audit, log }: { settings: Settings; audit: Audit; log: FastifyBaseLogger },
@@ -259,7 +260,7 @@ function watchKeys(
 }
 
 /** Returns the TCP connections of a server, including those in their handshake. */
-function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
+export function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -269,7 +270,7 @@ function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
 }
 
 /** Closes a server: open requests are answered; connections still open after `shutdownTimeout` are destroyed. */
-async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets: ReadonlySet<Socket>): Promise<void> {
+export async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets: ReadonlySet<Socket>): Promise<void> {
   // Node closes idle connections once when it closes; one that becomes idle later must not delay the end.
   const idle = setInterval(() => app.server.closeIdleConnections(), 100)
   const deadline = setTimeout(() => {

@@ -1,5 +1,7 @@
 // Wires the parts of one server: registry, notifier, listener, metrics, routes and ops listener. Opens nothing, listens nowhere.
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { tokenBindings } from '../core/confirmation.ts'
+import { createGateway } from '../gateway/gateway.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import { createNotifier, type Notifier } from '../notify/notifier.ts'
 import { createMetrics, type Metrics } from '../ops/metrics/metrics.ts'
@@ -18,20 +20,24 @@ import type { Settings } from '../settings/settings.ts'
 import type { Store } from '../store/store.ts'
 import type { MutualTls, MutualTlsOptions } from '../tls/mutual-tls.ts'
 import type { TlsMaterial } from '../tls/options.ts'
-import { openReporterKeys, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
+import { openReporterKeys, readGatewayFile, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import { createListener } from './listener.ts'
 import { warningDaysOf } from './trust-report.ts'
+
+/** Every level works on the listener of the issuer. */
+export const ofIssuer = { levels: tokenBindings }
 
 /** The content of the optional files of the settings. */
 export type OptionalFiles = ReturnType<typeof readOptionalFiles>
 
-/** Reads trusted issuers, webhooks and keys of leak reporters, where the settings name any. @throws Error with every problem of a file. */
+/** Reads trusted issuers, webhooks, keys of leak reporters and routes of the gateway, where the settings name any. @throws Error with every problem of a file. */
 export function readOptionalFiles(settings: Settings) {
-  const { trustedIssuersFile, issuer, webhooksFile } = settings
+  const { trustedIssuersFile, issuer, webhooksFile, gatewayFile } = settings
   return {
     trustedIssuers: trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, issuer),
     webhooks: readWebhooksFile(webhooksFile),
     leakKeys: openReporterKeys(settings),
+    gatewayRoutes: gatewayFile === undefined ? undefined : readGatewayFile(gatewayFile, ofIssuer),
   }
 }
 
@@ -77,7 +83,14 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
       ...options.tls,
     },
   )
-  const metrics = createMetrics({ tls, store, isRecording, expiryWarning: warningDaysOf(settings) * 86_400 })
+  const gateway = files.gatewayRoutes && createGateway(files.gatewayRoutes)
+  const metrics = createMetrics({
+    tls,
+    gateway: gateway?.counts,
+    store,
+    isRecording,
+    expiryWarning: warningDaysOf(settings) * 86_400,
+  })
   const notifier = createNotifier(files.webhooks, {
     store,
     clock,
@@ -97,6 +110,7 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
       audit,
       log,
       clock,
+      gateway,
     },
     ...(options.closeAfter !== undefined && { closeAfter: options.closeAfter }),
     ...(options.routes && { routes: options.routes }),

@@ -1,6 +1,7 @@
 // What a server is assembled from, and what its routes receive.
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Targets } from '../core/policy.ts'
+import type { Gateway } from '../gateway/gateway.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { RefusalListener } from '../plugins/refuse.ts'
 import type { Settings } from '../settings/settings.ts'
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly clock: () => number
   /** Milliseconds after which connections of a client that may no longer act are closed. Default 500. */
   readonly closeAfter?: number
+  /** Forwards what no route here answers. Default: nothing is forwarded. */
+  readonly gateway?: Gateway | undefined
   /** Additional routes, registered behind `requireToken` on the same listener, so that every level works there. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
 }

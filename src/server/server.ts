@@ -1,7 +1,13 @@
 // Assembles the server. Never listens, never reads the environment, and chooses no store, clock or logger.
 
 import type { TLSSocket } from 'node:tls'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import fp from 'fastify-plugin'
 import { isSameHost, parseAuthority } from '../core/authority.ts'
 import { malformed, OAuthError } from '../core/errors.ts'
@@ -10,10 +16,12 @@ import { otherSpelling } from '../core/policy.ts'
 import { requireToken } from '../plugins/fastify.ts'
 import { type RefusalListener, refuse } from '../plugins/refuse.ts'
 import { connectionOf } from '../tls/connection.ts'
+import { isSlowBodyAllowed } from '../tls/timeouts.ts'
 import type { TokenDemand } from '../verify/demand.ts'
 import { createTokenRecognizer } from '../verify/token-facts.ts'
 import { type Claims, createTokenReader } from '../verify/token-reader.ts'
 import { createTokenVerifier } from '../verify/token-verifier.ts'
+import { createTokenCheck } from '../verify/verifier.ts'
 import { SecretChecker } from './clients/client-secret.ts'
 import { methods, refuseConnect } from './connect-requests.ts'
 import { refuseCrossSite } from './cross-site.ts'
@@ -23,7 +31,7 @@ import { compareCertificates } from './incidents/compare-certificates.ts'
 import { createContainment } from './incidents/containment.ts'
 import { notFound, pathOf } from './not-found.ts'
 import type { ServerOptions, ServerParts } from './parts.ts'
-import { claimedClient, explain } from './record-events.ts'
+import { type Audit, claimedClient, explain } from './record-events.ts'
 import { refuseBytes } from './refuse-bytes.ts'
 import { isServerWide, normalizeRequest, requireAuthority, requireOriginForm } from './request-target.ts'
 import { apiRoutes } from './routes/api.ts'
@@ -42,26 +50,15 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   const { settings, audit, log } = options
   const { parts, stop } = await createParts(options)
   const { onRefusal } = parts
-  const app = Fastify({
-    serverFactory: handler => options.tls((request, response) => handler(normalizeRequest(request), response)),
-    logger: false, // every decision is a security event; request logs would cost more than the token check
-    bodyLimit: 65_536,
-    return503OnClosing: false, // a request on a live connection is still answered, then the connection is closed
-    routerOptions: { maxParamLength: 100 },
-    frameworkErrors: ({ code }, request, reply) =>
-      void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
-    clientErrorHandler: guardedWithLog(
-      log,
-      'unhandled error while refusing bytes',
-      (error, socket) =>
-        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal)),
-      (_error, socket) => socket.destroy(),
-    ),
-  })
+  const { verifier, resourceMetadata } = parts
+  const app = createApp({ ...options, onRefusal, resourceMetadata })
   app.addHook('onClose', async () => stop())
-  useErrorHandler(app, parts)
-  app.addHook('onRequest', (request, reply, done) => {
-    if (checkRequest(request, reply)) done()
+  options.gateway?.mount(app, {
+    check: createTokenCheck({ verifier, resourceMetadata, onWarning: message => log.warn(message) }),
+    signer: { issuer: settings.issuer, sign: options.keys.sign, now: parts.now },
+    refusal: { resourceMetadata, onRefusal },
+    onTunnelEnd: audit.connectionClosed,
+    onError: error => logError(log, error, 'unhandled error in the gateway'),
   })
 
   /** The paths of the issuer's own endpoints, most of which need no token. */
@@ -81,7 +78,6 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   if (routes === undefined) app.setNotFoundHandler(notFound)
   else
     await app.register(async scope => {
-      const { verifier, resourceMetadata } = parts
       scope.addHook('onRequest', (request, reply, done) => {
         if (request.is404 && endpoints.has(pathOf(request))) notFound.call(scope, request, reply)
         done()
@@ -90,10 +86,42 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       scope.setNotFoundHandler(notFound) // within this scope, so that unmatched paths require a token too
       await scope.register(async own => routes(own)) // hooks and error handlers of these routes are theirs alone
     })
-  if (!app.hasRoute({ method: 'GET', url: '/' })) {
-    homeRoute(app, parts) // unless an additional route has this path
+  // Unless an additional route has this path, or a route of the gateway may have it.
+  if (options.gateway === undefined && !app.hasRoute({ method: 'GET', url: '/' })) {
+    homeRoute(app, parts)
     endpoints.add('/')
   }
+  return app
+}
+
+/** What an app needs. */
+export type AppParts = Pick<ServerParts, 'tls' | 'audit' | 'log' | 'onRefusal' | 'resourceMetadata'>
+
+/** Builds an app on the listener. It checks the head of each request, and answers errors. Its user answers unmatched paths. */
+export function createApp(parts: AppParts): FastifyInstance {
+  const { tls, audit, log, onRefusal } = parts
+  const app = Fastify({
+    serverFactory: handler => tls((request, response) => handler(normalizeRequest(request), response)),
+    logger: false, // every decision is a security event; request logs would cost more than the token check
+    bodyLimit: 65_536,
+    return503OnClosing: false, // a request on a live connection is still answered, then the connection is closed
+    routerOptions: { maxParamLength: 100 },
+    frameworkErrors: ({ code }, request, reply) =>
+      void refuse(request, reply, describeFrameworkError(code, request), { onRefusal }),
+    clientErrorHandler: guardedWithLog(
+      log,
+      'unhandled error while refusing bytes',
+      (error, socket) => {
+        if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isSlowBodyAllowed(socket)) return
+        refuseBytes(socket as TLSSocket, error, refusal => audit.connectionRefused(socket as TLSSocket, refusal))
+      },
+      (_error, socket) => socket.destroy(),
+    ),
+  })
+  useErrorHandler(app, parts)
+  app.addHook('onRequest', (request, reply, done) => {
+    if (checkRequest(request, reply)) done()
+  })
   return app
 }
 
@@ -161,17 +189,12 @@ async function createParts(options: ServerOptions): Promise<{ parts: ServerParts
   const { closeCertificate: closeConnections } = closing
   audit.observe(createContainment({ clients, store, audit, log, closeConnections, now }))
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
-  const logged = new WeakSet<object>() // requests that fail by the same cause, such as an unreachable issuer, are logged once
+  const record = recordRefusals(audit, log)
   const onRefusal: RefusalListener = (request, refusal, status) => {
-    const { reason, cause, token } = refusal
+    const { token } = refusal
     if (token !== undefined)
       token.came_with = compareCertificates(connectionOf(request.raw), token, claimedClient(request), clients)
-    const isNew = typeof cause === 'object' && cause !== null && !logged.has(cause)
-    if (isNew) {
-      logged.add(cause)
-      logError(log, cause, reason, { request_id: request.id, ...explain(refusal) })
-    } else if (log.level === 'debug') log.debug({ request_id: request.id, status, ...explain(refusal) }, reason)
-    audit.refused(request, refusal, status)
+    record(request, refusal, status)
   }
   const parts: ServerParts = {
     ...options,
@@ -196,8 +219,24 @@ async function createParts(options: ServerOptions): Promise<{ parts: ServerParts
   return { parts, stop: state.stop }
 }
 
+/** Creates the listener that records each refusal as an event, and logs its cause. */
+export function recordRefusals(audit: Audit, log: FastifyBaseLogger): RefusalListener {
+  const logged = new WeakSet<object>() // requests that fail by the same cause, such as an unreachable issuer, are logged once
+  return (request, refusal, status) => {
+    const { reason, cause } = refusal
+    const isNew = typeof cause === 'object' && cause !== null && !logged.has(cause)
+    if (isNew) {
+      logged.add(cause)
+      logError(log, cause, reason, { request_id: request.id, ...explain(refusal) })
+    } else if (log.level === 'debug') log.debug({ request_id: request.id, status, ...explain(refusal) }, reason)
+    audit.refused(request, refusal, status)
+  }
+}
+
+type ErrorParts = Pick<ServerParts, 'log' | 'onRefusal' | 'resourceMetadata'>
+
 /** Answers what the routes of this scope throw. */
-function useErrorHandler(app: FastifyInstance, parts: ServerParts): void {
+function useErrorHandler(app: FastifyInstance, parts: ErrorParts): void {
   app.setErrorHandler(
     guardErrorHandler(parts.log, (error, request, reply) => answerError(error, request, reply, parts)),
   )
@@ -207,7 +246,7 @@ function answerError(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  { log, resourceMetadata, onRefusal }: ServerParts,
+  { log, resourceMetadata, onRefusal }: ErrorParts,
 ): unknown {
   // The client has cut the request off: no answer arrives. A decision is an event all the same.
   if (request.raw.aborted && !(error instanceof OAuthError)) return void reply.hijack()

@@ -49,6 +49,7 @@ export const settingsTable = {
   accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'lifetime of an access token in seconds'),
   refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'lifetime of a grant in seconds, from its first token; refreshing does not extend it'),
   trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of other issuers whose tokens are exchanged; without keys, an issuer is discovered'),
+  gatewayFile: optional('GATEWAY_FILE', path, 'none', 'JSON list of routes: requests that are forwarded to other services'),
   webhooksFile: optional('WEBHOOKS_FILE', secretPath, 'none', 'JSON list of the receivers of notifications, mode 0600'),
   logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent'), 'info', 'lowest level of the application log on stderr'),
   auditFile: optional('AUDIT_FILE', path, 'stdout', 'file that security events are appended to, one JSON line each'),
@@ -88,10 +89,10 @@ export class SettingsError extends TypeError {
 
 /**
  * Parses the settings from environment variables. An unknown TLSBOUND_ variable is an error unless `otherVariables`
- * contains it: client commands have variables of their own.
+ * contains it: client commands have variables of their own. `hasClients`: whether the server has registered clients.
  * @throws SettingsError
  */
-export function parseSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = []): Settings {
+export function parseSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = [], hasClients = true): Settings {
   const problems: string[] = []
   const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...otherVariables])
   for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(describeUnknown(name, [...names]))
@@ -106,7 +107,7 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>,
   const values = Object.fromEntries(entries) as Values
   const isGiven = (key: Key) => env[settingsTable[key].name] !== undefined && env[settingsTable[key].name] !== ''
   const nameOf = (key: Key) => settingsTable[key].name
-  const demo = findDemo(env, isGiven, problems)
+  const demo = findDemo(env, isGiven, problems, hasClients)
   problems.push(...findContradictions(values, nameOf))
   if (problems.length > 0) throw new SettingsError(problems)
   return complete(values, demo)
@@ -173,12 +174,12 @@ function describeUnknown(name: string, known: readonly string[], nameOf = (name:
  * Checks whether the server runs as the demo: without any TLS file. Some of the files without the others are an error, and
  * so is the demo in production.
  */
-function findDemo(env: Readonly<Record<string, string | undefined>>, isGiven: (key: Key) => boolean, problems: string[]): boolean {
+function findDemo(env: Readonly<Record<string, string | undefined>>, isGiven: (key: Key) => boolean, problems: string[], hasClients: boolean): boolean {
   const given = (['tlsCertFile', 'tlsKeyFile', 'tlsClientCaFile'] as const).filter(isGiven).length
   const demo = given === 0
   const files = 'TLSBOUND_TLS_CERT_FILE, TLSBOUND_TLS_KEY_FILE and TLSBOUND_TLS_CLIENT_CA_FILE'
   if (given > 0 && given < 3) problems.push(`${files} must be given together`)
   if (demo && env.NODE_ENV === 'production') problems.push(`NODE_ENV is production, where the demo certificates are rejected: set ${files}`)
-  if (!demo && !isGiven('clientsFile')) problems.push('TLSBOUND_CLIENTS_FILE is required with your own TLS files')
+  if (hasClients && !demo && !isGiven('clientsFile')) problems.push('TLSBOUND_CLIENTS_FILE is required with your own TLS files')
   return demo
 }

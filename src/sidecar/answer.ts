@@ -1,6 +1,7 @@
 // The sidecar's own responses: JSON with its status, or { error, error_description, reason? } for an error.
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { endWithBody } from '../relay/relay.ts'
 import type { Failure } from './failures.ts'
 
 /** Sends a JSON response and ends it. */
@@ -11,7 +12,7 @@ export function answer(
   headers: OutgoingHttpHeaders = {},
 ): void {
   const body = `${JSON.stringify(members)}\n`
-  endWithBody(response)
+  endWithBody(response.req, response)
   const own = {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -38,13 +39,6 @@ export function answerBytes(socket: Duplex, failure: Failure): void {
   const fields = ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`, 'connection: close']
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...fields].join('\r\n')
   socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy())
-}
-
-/** Ends the connection with this response if more of the request's body is coming, which will not be read. */
-export function endWithBody(response: ServerResponse): void {
-  const { complete, headers } = response.req
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-  if (hasBody && !complete) response.shouldKeepAlive = false
 }
 
 function buildBody({ error, description, reason }: Failure): object {

@@ -82,7 +82,7 @@ export async function startSidecar({
       if (closing !== undefined) server.closeIdleConnections()
     }
     response.once('close', guarded(onClose, onError))
-    forward(request, response, { dispatcher: client.dispatcher, path: asked.path, timeout, onError }).catch(onError)
+    forward(request, response, { dispatcher: client.dispatcher, path: asked.path, timeout, onError })
   }
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const fail = (error: Error) => {

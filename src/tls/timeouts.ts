@@ -1,6 +1,7 @@
 // Timeouts for slow peers: an incomplete request body, or a response that the peer does not read. Node limits only the time to
 // receive an HTTP/1.1 request. A peer that waits for a response never times out.
-import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { IncomingMessage } from 'node:http'
+import type { Http2SecureServer, Http2ServerRequest, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
 import { TLSSocket } from 'node:tls'
 import { connectionOf } from './connection.ts'
@@ -10,6 +11,21 @@ export interface Timeouts {
   readonly request: number
   /** Seconds after which a connection is closed that has no requests, or whose peer does not read. */
   readonly idle: number
+}
+
+/** HTTP/2 streams, and sockets of HTTP/1.1 connections, whose request may take longer than `Timeouts.request`. */
+const slow = new WeakSet<object>()
+
+/** Exempts the body of a request from the timeout of a whole request. The caller must require progress. */
+export function allowSlowBody(request: IncomingMessage): void {
+  const carrier = (request as unknown as Partial<Http2ServerRequest>).stream ?? request.socket
+  slow.add(carrier)
+  request.once('close', () => slow.delete(carrier))
+}
+
+/** Returns whether the request under way on an HTTP/1.1 connection may take longer. */
+export function isSlowBodyAllowed(socket: object): boolean {
+  return slow.has(socket)
 }
 
 /** Closes streams and connections of slow peers. */
@@ -44,7 +60,7 @@ function watchStreams(session: ServerHttp2Session, { request, idle }: Timeouts):
     const now = performance.now()
     for (const [stream, watched] of streams) {
       const { writableLength: waiting, readableEnded, endAfterHeaders } = stream
-      if (!endAfterHeaders && !readableEnded && now - watched.opened > request * 1000)
+      if (!endAfterHeaders && !readableEnded && !slow.has(stream) && now - watched.opened > request * 1000)
         stream.close(constants.NGHTTP2_CANCEL)
       if (waiting === 0 || waiting !== watched.waiting) Object.assign(watched, { waiting, since: now })
       else if (now - watched.since > idle * 1000) connectionOf(session.socket)?.socket.destroy() // otherwise Node would wait until the unread octets are written

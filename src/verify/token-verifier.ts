@@ -44,6 +44,12 @@ export interface TokenVerifier {
     connection: Connection | undefined,
     perRequest?: boolean,
   ): AccessToken | Promise<AccessToken>
+  /**
+   * Verifies what can have changed since a token was verified on this connection, for a request that goes on, such as a
+   * WebSocket. Its proof is not verified again. Returns a promise only if the issuer's keys have changed.
+   * @throws OAuthError (or rejects) with the reason.
+   */
+  recheck(request: Presentation, token: AccessToken, connection: Connection): void | Promise<void>
   /** Remembers a token that this process has just bound to this connection, so that it needs no verification. */
   remember(token: string, claims: AccessTokenClaims, binding: TokenBinding, connection: Connection): void
 }
@@ -74,9 +80,18 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       if (refusal !== undefined) return refusal
       if (isKnown) connection?.verified?.delete(authorization as string)
       return whenReady(
-        () => (isKnown ? readAgain(remembered, token) : readToken(token)),
+        () => (isKnown ? readAgain(remembered.token, token) : readToken(token)),
         claims =>
           withTokenFacts(claims, () => verifyClaims(claims, token, request, connection as Connection, perRequest)),
+      )
+    },
+    recheck(request, token, connection) {
+      withTokenFacts(token.claims, () => requireStillValid(token, connection))
+      const { authorization } = request.headers
+      if (connection.verified?.get(authorization as string)?.generation === keyGeneration()) return undefined
+      return whenReady(
+        () => readAgain(token, readBearerToken(authorization, schemes)),
+        () => {},
       )
     },
     remember(token, claims, binding, connection) {
@@ -101,7 +116,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   }
 
   /** Reads a remembered token again after a key was removed, since that key may have signed it. */
-  function readAgain({ token: { claims } }: VerifiedToken, token: string): ReturnType<TokenReader> {
+  function readAgain({ claims }: AccessToken, token: string): ReturnType<TokenReader> {
     const explain = (error: unknown): never => {
       if (!(error instanceof OAuthError) || error.reason !== 'bad_signature') throw error
       const refusal = new OAuthError('invalid_token', 'revoked', 'key_removed', { kid: error.facts.kid })
@@ -123,16 +138,21 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     perRequest: boolean,
   ): AccessToken {
     const { token } = remembered
-    const time = now()
-    requireActing(connection, time)
-    if (token.claims.exp <= time)
-      throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, time })
-    requireUnrevoked(token.claims)
+    const time = requireStillValid(token, connection)
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
       const text = readBearerToken(request.headers.authorization, schemes)
       remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
     }
     return token
+  }
+
+  /** Returns the time of the check. */
+  function requireStillValid({ claims }: AccessToken, connection: Connection): number {
+    const time = now()
+    requireActing(connection, time)
+    if (claims.exp <= time) throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, time })
+    requireUnrevoked(claims)
+    return time
   }
 
   function verifyClaims(

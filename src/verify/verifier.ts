@@ -8,6 +8,7 @@ import { describeValue } from '../core/describe-value.ts'
 import { OAuthError } from '../core/errors.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { findConnection, inspectTlsServer } from '../tls/adopt.ts'
+import type { Connection } from '../tls/connection.ts'
 import { refuseSecondToken } from './bearer.ts'
 import { createDemands, requireDemand, type TokenDemand } from './demand.ts'
 import { type IssuerKeySource, type IssuerKeys, openIssuerKeys } from './issuer-keys.ts'
@@ -105,7 +106,11 @@ export function toVerifier(verifier: Verifier | VerifierOptions): Verifier {
 }
 
 /** Verifies the token of a request. Returns a promise only if a fetch or a store lookup is needed for its first use. */
-export type TokenCheck = (request: NodeRequest, demand?: TokenDemand) => AccessToken | Promise<AccessToken>
+export interface TokenCheck {
+  (request: NodeRequest, demand?: TokenDemand): AccessToken | Promise<AccessToken>
+  /** Verifies again the token of a request that goes on (token-verifier.ts). @throws OAuthError (or rejects) */
+  recheck(request: NodeRequest, token: AccessToken): void | Promise<void>
+}
 
 /** Creates the check that a verifier and the Fastify plugin share. */
 export function createTokenCheck(
@@ -123,7 +128,7 @@ export function createTokenCheck(
     inspected.add(server)
     for (const problem of inspectTlsServer(server)) warn(`this TLS server is unsafe: ${problem}`)
   }
-  return (request, route) => {
+  const check = (request: NodeRequest, route?: TokenDemand) => {
     const demand = demandOf(route)
     const connection = findConnection(request, inspect)
     const accept = (token: AccessToken) => {
@@ -134,6 +139,9 @@ export function createTokenCheck(
     refuseSecondToken(request)
     return whenReady(() => verifier.verify(request, connection, demand.perRequest), accept)
   }
+  const recheck: TokenCheck['recheck'] = (request, token) =>
+    verifier.recheck(request, token, findConnection(request, inspect) as Connection)
+  return Object.assign(check, { recheck })
 }
 
 /** An accepted issuer with its keys. */

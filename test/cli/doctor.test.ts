@@ -50,6 +50,7 @@ t.test('succeeds before the first start, and creates nothing', async t => {
       'signing keys',
       'issuers',
       'webhooks',
+      'gateway',
       'leak keys',
       'ops token',
       'state',

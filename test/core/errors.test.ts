@@ -2,7 +2,8 @@
 // §5.2, RFC 6750 §3, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9728 §5.1; N-40, N-46, N-52, I7, OA30. A reason without a row fails
 // here.
 import { hash, randomBytes, randomUUID } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
@@ -11,6 +12,8 @@ import { type Detail, describeForClient, details, type RefusalFacts } from '../.
 import { type ErrorCode, OAuthError, type Reason, reasons } from '../../src/core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../src/core/opaque-token.ts'
 import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
+import { createGateway } from '../../src/gateway/gateway.ts'
+import { parseRoutes } from '../../src/gateway/routes.ts'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
 import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
@@ -70,7 +73,25 @@ const silentIssuer = {
   audience: 'x',
 }
 
+/** An upstream that closes each connection, or accepts it and says nothing. */
+const startBroken = async (isSilent: boolean): Promise<number> => {
+  const broken = createTcpServer(socket => void (isSilent ? socket.resume() : socket.once('data', () => socket.end())))
+  broken.listen(0, '127.0.0.1')
+  await once(broken, 'listening')
+  t.teardown(() => broken.close())
+  return (broken.address() as AddressInfo).port
+}
+const upstreams = [
+  { path: '/refused', upstream: 'unix:/nowhere/socket' },
+  { path: '/closing', upstream: `http://127.0.0.1:${await startBroken(false)}` },
+  { path: '/silent', upstream: `http://127.0.0.1:${await startBroken(true)}`, timeout: 1 },
+]
+const noFiles = { material: { ca: undefined, cert: undefined, key: undefined } }
+
 const app = await createServer({
+  gateway: createGateway(
+    parseRoutes(upstreams, [], { levels: ['certificate'] }).map(route => ({ ...route, ...noFiles })),
+  ),
   settings: parseSettings({ TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
   tls: mutualTls({
     cert: pki.server.certificate,
@@ -269,6 +290,9 @@ const rows: Record<Reason, readonly Row[]> = {
   ],
   report_signature_invalid: [atToken(() => report('nobody'), 'invalid_client', 401)],
   reporter_unavailable: [atToken(() => report('silent'), 'temporarily_unavailable', 503)],
+  upstream_unavailable: [atResource(() => alice.get('/refused', token), 'temporarily_unavailable', 503)],
+  upstream_failed: [atResource(() => alice.get('/closing', token), 'temporarily_unavailable', 502)],
+  upstream_timeout: [atResource(() => alice.get('/silent', token), 'temporarily_unavailable', 504)],
   store_unavailable: [
     atResource(() => afterClosing(() => alice.get('/api/notes', token)), 'temporarily_unavailable', 503),
     atResource(() => alice.call('/api/notes', note), 'temporarily_unavailable', 503),
@@ -338,7 +362,7 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
         ...(error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]),
         `resource_metadata="${resourceMetadata}"`,
       ]
-      if (at === 'resource') t.equal(challenge, status === 503 ? undefined : `Bearer ${parameters.join(', ')}`)
+      if (at === 'resource') t.equal(challenge, status >= 500 ? undefined : `Bearer ${parameters.join(', ')}`)
       else t.equal(challenge !== undefined, status === 401, 'a 401 has a challenge (RFC 9110 §15.5.2), a 400 has none')
 
       const event = error === 'invalid_client' ? 'client.refused' : 'token.refused'

@@ -6,6 +6,10 @@ import { maximumReport } from '../../src/core/leak-report.ts'
 import { revocationLimit } from '../../src/core/theft.ts'
 import { mostListOctets, mostPemOctets } from '../../src/files/pem.ts'
 import { mostPassphraseOctets } from '../../src/files/pem-files.ts'
+import { assertionLifetime } from '../../src/gateway/assertion.ts'
+import { tunnelLimits } from '../../src/gateway/gateway.ts'
+import { defaultTimeout, mostRoutes } from '../../src/gateway/routes.ts'
+import { upstreamLimits } from '../../src/gateway/upstream.ts'
 import { remoteLimits } from '../../src/keys/remote-document.ts'
 import { outboxLimit } from '../../src/notify/outbox.ts'
 import { deliveryTimeout } from '../../src/notify/sender.ts'
@@ -36,6 +40,13 @@ const seconds = (milliseconds: number) => `${milliseconds / 1000} s`
 const checked = `checked every ${Math.min(request, idle) / 4} s`
 
 const limits: Readonly<Record<string, string>> = {
+  routes: grouped(mostRoutes),
+  'connections to one upstream': grouped(upstreamLimits.connections),
+  'requests under way to one upstream, those that wait for a connection too': `${grouped(upstreamLimits.requests)}; further ones get 503`,
+  'time without progress until the response begins': `\`timeout\` of the route, ${defaultTimeout} s`,
+  'open WebSockets': `${grouped(tunnelLimits.open)}; further ones get 503`,
+  'end of a WebSocket whose token is no longer valid': seconds(tunnelLimits.recheck),
+  'lifetime of an assertion': `${assertionLifetime.most} s`,
   'TCP connection without a completed handshake': `${handshake} s`,
   'head of a request over HTTP/1.1': `${headers} s`,
   'whole request over HTTP/1.1': `${request} s`,

@@ -1,6 +1,8 @@
 // Every detail of malformed_request with a request that causes it. The client and the event learn which parameter, header
 // or octet is wrong. A detail without a row here fails.
+import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import { type DetailOf, details, type RefusalFacts } from '../../src/core/details.ts'
 import { startTestServer } from '../../src/testing/server.ts'
@@ -26,7 +28,10 @@ interface Row {
 
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const alices = register('alice', { grant_types: ['client_credentials', 'refresh_token', exchangeGrant] })
+const routesFile = join(t.testdir(), 'routes.json')
+writeFileSync(routesFile, JSON.stringify([{ path: '/x', upstream: 'unix:/nowhere/socket' }]))
 const server = await startTestServer({
+  env: { TLSBOUND_GATEWAY_FILE: routesFile },
   ops: true,
   clients: [alices, register('bob', { token_endpoint_auth_method: 'client_secret_basic' })],
   tls: { timeouts: { headers: 2, request: 2, idle: 60 } },
@@ -273,6 +278,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     { send: () => callOps(server, 'GET', `/admin/clients/${'x'.repeat(600)}`), told: 'a segment that is too long' },
     { send: () => callOps(server, 'GET', '*'), told: 'an asterisk' },
   ],
+  path_ambiguous: { send: get('/x//y'), told: 'it has an empty segment' },
   method_malformed: {
     send: get('/').replace('GET', 'get'),
     told: 'does not begin with an HTTP method',
@@ -297,7 +303,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     send: () => sendAndEnd(form(good).slice(0, -1)),
     told: 'The connection closed before the request was complete',
   },
-  after_close: { send: get('/', 'Connection: close') + get('/'), status: 0, told: '' },
+  after_close: { send: get('/binding', 'Connection: close') + get('/binding'), status: 0, told: '' },
   not_found: { send: get('/nothing', bearer), status: 404, told: 'This path does not exist' },
   method_not_allowed: {
     send: get('/oauth/token'),

@@ -49,6 +49,7 @@ t.test('runs the demo on loopback without any variable, with short lifetimes and
     accessTokenLifetime: 300,
     refreshTokenLifetime: 86_400,
     trustedIssuersFile: undefined,
+    gatewayFile: undefined,
     webhooksFile: undefined,
     logLevel: 'info',
     auditFile: undefined,
@@ -170,6 +171,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   accessTokenLifetime: { good: ['1', '300', '86400'], bad: ['0', '86401', '-300', '5m', '3e2', '300s'] },
   refreshTokenLifetime: { good: ['1', '86400', '31536000'], bad: ['0', '31536001', '-300', '1d'] },
   trustedIssuersFile: paths,
+  gatewayFile: paths,
   webhooksFile: paths,
   logLevel: {
     good: ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],

@@ -2,9 +2,11 @@
 // scraped. Labels come from closed lists, never from clients.
 import { Registry } from 'prom-client'
 import type { Observer } from '../../audit/event.ts'
+import type { GatewayCounts } from '../../gateway/gateway.ts'
 import type { Store } from '../../store/store.ts'
 import { registerCheckMetrics } from './checks.ts'
 import { countEvents } from './events.ts'
+import { watchGateway } from './gateway.ts'
 import { type Watched, watchListener } from './listener.ts'
 import { measureStore, watchStore } from './store.ts'
 
@@ -16,9 +18,15 @@ export interface Metrics {
   readonly store: Store
 }
 
-export function createMetrics(parts: Watched & { readonly store: Store }): Metrics {
+interface Measured extends Watched {
+  readonly store: Store
+  readonly gateway?: GatewayCounts | undefined
+}
+
+export function createMetrics(parts: Measured): Metrics {
   const registry = new Registry()
   watchListener(registry, parts)
+  if (parts.gateway !== undefined) watchGateway(registry, parts.gateway)
   const store = measureStore(parts.store, watchStore(registry))
   const observers = [registerCheckMetrics(registry, parts.tls.counts), countEvents(registry)]
   return {

@@ -125,6 +125,15 @@ const leaks: More = ({ folder, env }) => {
 export const setups: Readonly<Record<string, Setup>> = {
   'tutorial/first-ten-minutes': clone,
   'how-to/protect-your-api': demo(({ folder }) => install(folder, 'fastify')),
+  'how-to/put-a-gateway-in-front': async t => {
+    const place = await prepareDemo(t)
+    const [python, go] = await Promise.all([findFreePort(), findFreePort()])
+    const env = {
+      ...place.env,
+      GOCACHE: process.env.GOCACHE ?? join(process.env.HOME ?? place.folder, '.cache/go-build'),
+    }
+    return { ...place, env, places: [...place.places, ['9000', String(python)], ['9001', String(go)]] }
+  },
   'how-to/embed-the-issuer': certificates(({ folder }) => install(folder, 'fastify')),
   'how-to/use-a-token': demo(
     ({ folder }) => {

@@ -1,0 +1,107 @@
+// The options of tlsbound gateway, separate from the command because the server knows their variables too.
+
+import { isScope } from '../core/access-token.ts'
+import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
+import { parseUpstream } from '../gateway/routes.ts'
+import { type Form, httpsUrl, path, port as portForm } from '../settings/forms.ts'
+import { type IssuerProfileName, issuerProfiles } from '../verify/issuer-profiles.ts'
+import { choiceOption, type Option, type ValueOption } from './option.ts'
+
+const upstreamForm: Form<string> = {
+  words: 'http://HOST:PORT, https://HOST:PORT or unix:/PATH, without a path',
+  parse: text => parseUpstream(text)?.text,
+}
+const scopeForm: Form<string> = {
+  words: 'scope tokens separated by single spaces',
+  parse: text => (isScope(text) ? text : undefined),
+}
+
+export const upstream: ValueOption<string> = {
+  name: 'upstream',
+  value: 'URL',
+  help: 'The service that every request is forwarded to: http://HOST:PORT, https://HOST:PORT or unix:/PATH',
+  form: upstreamForm,
+}
+export const routes: ValueOption<string> = {
+  name: 'routes',
+  value: 'FILE',
+  variable: 'TLSBOUND_GATEWAY_FILE',
+  help: 'A JSON list of routes, in place of --upstream, --scope and --binding',
+  form: path,
+}
+export const scope: ValueOption<string> = {
+  name: 'scope',
+  value: 'SCOPE',
+  help: 'With --upstream: the scopes that a token needs, separated by spaces',
+  form: scopeForm,
+}
+export const binding: ValueOption<TokenBinding> = choiceOption(
+  {
+    name: 'binding',
+    value: 'LEVEL',
+    fallback: 'certificate',
+    help: 'With --upstream: the weakest accepted level, certificate or proof',
+  },
+  ...tokenBindings.filter(level => level !== 'connection'),
+)
+export const port: ValueOption<number> = {
+  name: 'port',
+  value: 'PORT',
+  fallback: '8444',
+  help: 'The port to listen on',
+  form: portForm,
+}
+export const url: ValueOption<string> = {
+  name: 'url',
+  value: 'URL',
+  fallback: 'https://localhost:PORT',
+  help: 'The address of this gateway, which is the issuer of its assertions',
+  form: httpsUrl,
+}
+
+const group = 'Issuer of the tokens'
+const profiles = Object.keys(issuerProfiles) as IssuerProfileName[]
+export const issuer: ValueOption<string> = {
+  name: 'issuer',
+  value: 'URL',
+  variable: 'TLSBOUND_ISSUER',
+  fallback: 'that of the demo, if its certificates are used',
+  help: 'The iss of the tokens; its metadata names its keys',
+  form: {
+    words: 'an https address',
+    parse: text => (/^https:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined),
+  },
+  group,
+}
+export const audience: ValueOption<string> = {
+  name: 'audience',
+  value: 'URL',
+  variable: 'TLSBOUND_AUDIENCE',
+  fallback: 'the issuer',
+  help: 'The aud of the tokens: the name of this resource server',
+  form: httpsUrl,
+  group,
+}
+export const profile: ValueOption<IssuerProfileName> = choiceOption(
+  {
+    name: 'profile',
+    value: 'NAME',
+    fallback: 'rfc9068',
+    help: `The form of its tokens, by the product of the issuer: ${profiles.join(', ')}`,
+    group,
+  },
+  ...profiles,
+)
+export const issuerCa: ValueOption<string> = {
+  name: 'issuer-ca',
+  value: 'FILE',
+  fallback: "Node's authorities, or that of the demo",
+  help: 'The authorities that the server of the issuer is verified with, PEM',
+  form: path,
+  group,
+}
+
+export const gatewayOptions: readonly Option[] = [
+  ...[upstream, routes, scope, binding, port, url],
+  ...[issuer, audience, profile, issuerCa],
+]

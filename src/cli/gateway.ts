@@ -1,0 +1,70 @@
+// tlsbound gateway: forwards requests with a bound token to services in any language, until a signal ends it.
+import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
+import { parseRoutes } from '../gateway/routes.ts'
+import type { LoadedRoute } from '../gateway/upstream.ts'
+import { readGatewayFile } from '../process/files.ts'
+import { gatewaySettings, isDemoOf, ownKeysFile, prepareDemo, startGateway } from '../process/gateway.ts'
+import { levelsElsewhere } from '../server/gateway-server.ts'
+import { settingsTable } from '../settings/settings.ts'
+import { type Command, UsageError } from './command.ts'
+import * as option from './gateway-options.ts'
+import { createOptionReader, present } from './option.ts'
+import { writeMessage } from './output.ts'
+
+const settings = gatewaySettings.map(key => settingsTable[key])
+
+export const command: Command = {
+  usage: ['--upstream URL [OPTIONS]', '--routes FILE [OPTIONS]'],
+  description: [
+    'Forwards requests to services that know nothing of tlsbound. It ends TLS, verifies certificate and token of each request, and states the identity in Tlsbound-Assertion, which it signs. GET /oauth/jwks returns the keys for that.',
+    'The tokens are of an issuer elsewhere, so that levels certificate and proof are possible. For level connection, set TLSBOUND_GATEWAY_FILE for tlsbound serve.',
+    'SIGHUP loads the files again. SIGTERM ends the gateway after the requests under way.',
+  ],
+  options: option.gatewayOptions,
+  environment: settings.map(({ name, shown, meaning }) => ({
+    name,
+    fallback: name === settingsTable.signingKeysFile.name ? `${ownKeysFile}, generated` : shown.replaceAll('`', ''),
+    help: meaning.replaceAll('`', ''),
+  })),
+  failure: 'the gateway could not start',
+  examples: [
+    'tlsbound gateway --upstream http://127.0.0.1:9000',
+    'tlsbound gateway --routes routes.json --issuer https://login.example --audience https://api.example',
+  ],
+  async run(values) {
+    const read = createOptionReader(values, process.env)
+    const upstream = read(option.upstream)
+    const file = upstream === undefined ? read(option.routes) : undefined
+    if (upstream === undefined && file === undefined)
+      throw new UsageError(`--${option.upstream.name} or --${option.routes.name} is missing`)
+    if (upstream !== undefined && values[option.routes.name] !== undefined)
+      throw new UsageError(`--${option.upstream.name} and --${option.routes.name} exclude each other`)
+    const route = present({ scope: read(option.scope), binding: read(option.binding) })
+    if (file !== undefined && Object.keys(route).length > 0)
+      throw new UsageError(`--${Object.keys(route)[0]} belongs into the routes of ${file}`)
+    const issuer = read(option.issuer) ?? (isDemoOf(process.env) ? 'https://localhost:8443' : undefined)
+    if (issuer === undefined) throw new UsageError(`--${option.issuer.name} (${option.issuer.variable}) is missing`)
+    const audience = read(option.audience) ?? issuer
+    for (const sentence of prepareDemo(process.env)) writeMessage(sentence)
+    const caFile = read(option.issuerCa) ?? (isDemoOf(process.env) ? 'certs/ca.crt' : undefined)
+    const profile = read(option.profile)
+    const loadRoutes = (): readonly LoadedRoute[] => {
+      if (file !== undefined) return readGatewayFile(file, { levels: levelsElsewhere })
+      const noFiles = { ca: undefined, cert: undefined, key: undefined }
+      return parseRoutes([{ path: '/', upstream, ...route }], [], { levels: levelsElsewhere }).map(parsed => ({
+        ...parsed,
+        material: noFiles,
+      }))
+    }
+    const jwks = caFile === undefined ? {} : { ca: renderCertificates(loadCertificates(caFile)) }
+    const names = new Set([...settings.map(({ name }) => name), 'NODE_ENV', 'NODE_OPTIONS'])
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => names.has(name) || !name.startsWith('TLSBOUND_')),
+    )
+    const origin = await startGateway({
+      ...{ env, port: read(option.port) ?? 8444, url: read(option.url), issuer, audience, loadRoutes },
+      verifier: { issuer, audience, jwks, ...present({ profile }) },
+    })
+    writeMessage(`The gateway listens on ${origin}.`) // stdout has the events
+  },
+}

@@ -1,0 +1,320 @@
+// The gateway: verifies a request as `requireToken` does, and forwards it to the upstream of its route. It answers what no route of
+// its app answers, and leaves a request without a route of its own to the app, which refuses it.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, type Http2ServerRequest } from 'node:http2'
+import { type Duplex, PassThrough, type Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { AccessToken } from '../core/access-token.ts'
+import { malformed, OAuthError, type Reason } from '../core/errors.ts'
+import { guarded } from '../core/guard.ts'
+import { whenReady } from '../core/when-ready.ts'
+import { type RefusalOptions, refuse } from '../plugins/refuse.ts'
+import { endWithBody, type RelayFailure, relay } from '../relay/relay.ts'
+import { connectionOf } from '../tls/connection.ts'
+import { allowSlowBody } from '../tls/timeouts.ts'
+import type { TokenCheck } from '../verify/verifier.ts'
+import { type AssertionSigner, createStatement, type StateIdentity } from './assertion.ts'
+import { describeFailure, tooMany, type UpstreamRefusal } from './failures.ts'
+import { buildFields, hasBody, originFields } from './fields.ts'
+import { createRouteTable } from './routes.ts'
+import { isWebSocket, upgrade } from './tunnel.ts'
+import { type LoadedRoute, openUpstream, type Upstream, upstreamLimits } from './upstream.ts'
+
+/** What the gateway needs of its app. */
+export interface GatewayHost {
+  readonly check: TokenCheck
+  readonly signer: AssertionSigner
+  readonly refusal: Pick<RefusalOptions, 'resourceMetadata' | 'onRefusal'>
+  /** Called before an open tunnel is closed because its token is no longer valid. */
+  readonly onTunnelEnd: (socket: TLSSocket, reason: Reason) => void
+  /** Called for an unexpected exception of a request, with the reply that is then pending. */
+  readonly onError: (error: Error) => void
+}
+
+export type Outcome = 'answered' | 'refused' | 'failed' | 'aborted'
+export const outcomes: readonly Outcome[] = ['answered', 'refused', 'failed', 'aborted']
+
+export interface GatewayCounts {
+  /** Requests by the name of their route. */
+  readonly requests: ReadonlyMap<string, Readonly<Record<Outcome, number>>>
+  /** Failures of upstreams by their detail. */
+  readonly failures: ReadonlyMap<string, number>
+  readonly tunnels: number
+}
+
+export interface Gateway {
+  /** Adds the gateway to an app, once, before the app listens. */
+  mount(app: FastifyInstance, host: GatewayHost): void
+  /** Replaces all routes. Requests under way end on the old ones. */
+  replace(routes: readonly LoadedRoute[]): void
+  readonly counts: GatewayCounts
+}
+
+/** Open tunnels of one gateway, and milliseconds between two checks of their tokens. */
+export const tunnelLimits = { open: 4096, recheck: 1000 }
+
+/** A route whose upstream is open. */
+interface OpenRoute extends LoadedRoute {
+  readonly pool: Upstream
+}
+
+interface Tunnel {
+  readonly request: IncomingMessage
+  readonly socket: TLSSocket
+  /** Undefined on a public route. */
+  readonly token: AccessToken | undefined
+  readonly end: () => void
+}
+
+/** Requests for a WebSocket, whose connection Node has handed over. */
+const upgrading = new WeakSet<object>()
+
+/** Requests that wait for 100 Continue. Its answer waits for the verification, so that a refused body is not sent. */
+const awaiting = new WeakSet<object>()
+
+export function createGateway(initial: readonly LoadedRoute[]): Gateway {
+  let table = createRouteTable(open(initial))
+  const requests = new Map<string, Record<Outcome, number>>()
+  const failures = new Map<string, number>()
+  const tunnels = new Set<Tunnel>()
+  for (const { name } of initial) countersOf(name)
+
+  function open(routes: readonly LoadedRoute[]): OpenRoute[] {
+    return routes.map(route => ({ ...route, pool: openUpstream(route) }))
+  }
+
+  function countersOf(name: string): Record<Outcome, number> {
+    const known = requests.get(name) ?? { answered: 0, refused: 0, failed: 0, aborted: 0 }
+    requests.set(name, known)
+    return known
+  }
+
+  function closeTable(): Promise<unknown> {
+    return Promise.allSettled(table.routes.map(({ pool }) => pool.close()))
+  }
+
+  function mount(app: FastifyInstance, host: GatewayHost): void {
+    const { server } = app
+    const state = createStatement(host.signer)
+    // With another method than theirs, they are refused by the app, not forwarded.
+    const ownPaths = new Set<string>()
+    app.addHook('onRoute', ({ url }) => void ownPaths.add(url))
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      awaiting.add(request)
+      server.emit('request', request, response)
+    })
+    ;(server as unknown as { shouldUpgradeCallback: typeof isWebSocket }).shouldUpgradeCallback = isWebSocket
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, first: Buffer) => {
+      upgrading.add(request)
+      if (first.length > 0) socket.unshift(first)
+      server.emit('connect', request, socket) // the listener answers on a bare socket
+    })
+    app.addHook('preParsing', (request, reply, _payload, done) => {
+      acceptBody(request.raw, reply.raw)
+      done()
+    })
+    app.addHook('onRequest', (request, reply, done) => {
+      const { url = '/', method = '' } = request.raw
+      const query = url.indexOf('?')
+      const path = query === -1 ? url : url.slice(0, query)
+      if (!request.is404 || ownPaths.has(path)) return done()
+      const authority = authorityOf(request.raw)
+      const found = table.find(authority, path)
+      if (found === undefined) return done()
+      const { route, rest } = found
+      serve({ ...{ request, reply, route, method, authority }, target: rest + (query === -1 ? '' : url.slice(query)) })
+    })
+    app.addHook('onClose', () => closeTable())
+    const timer = setInterval(recheckTunnels, tunnelLimits.recheck).unref()
+    app.addHook('preClose', async () => {
+      clearInterval(timer)
+      for (const { end } of tunnels) end()
+    })
+
+    const serve = (exchange: Exchange) => {
+      const { request, reply, route, method } = exchange
+      const { raw } = request
+      const stop = (error: unknown, status?: number) => {
+        countersOf(route.name).refused++
+        if (error instanceof OAuthError) refuse(request, reply, error, { ...host.refusal, status, challenge: true })
+        else reply.send(error)
+      }
+      if (!isAllowed(route, method)) {
+        const expected = [...(route.methods ?? [])].join(', ')
+        reply.header('allow', expected)
+        return stop(malformed('method_not_allowed', { found: method, expected }), 405)
+      }
+      const pass = (token: AccessToken | undefined) => {
+        try {
+          forward(exchange, token, host, state)
+        } catch (error) {
+          stop(error)
+        }
+      }
+      if (route.demand === undefined) pass(undefined)
+      else void whenReady(() => host.check(raw, route.demand), pass, stop)
+    }
+
+    function recheckTunnels(): void {
+      for (const tunnel of tunnels) {
+        const { request, token, socket, end } = tunnel
+        if (token === undefined) continue
+        const close = (error: unknown) => {
+          if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason)
+          else host.onError(error as Error)
+          end()
+        }
+        void whenReady(
+          () => host.check.recheck(request, token),
+          () => {},
+          close,
+        )
+      }
+    }
+  }
+
+  function forward(exchange: Exchange, token: AccessToken | undefined, host: GatewayHost, state: StateIdentity): void {
+    const { request, reply, route, method, authority, target } = exchange
+    const { raw } = request
+    const response = reply.raw
+    const { pool, timeout } = route
+    const connection = connectionOf(raw)
+    const stated = token === undefined ? [] : state(route, token, connection)
+    const headers = buildFields(raw, route, [...originFields(raw, authority), ...stated])
+    let outcome: Outcome = 'answered'
+    response.once('close', () => countersOf(route.name)[outcome]++)
+    const answerRefusal = ({ status, refusal }: UpstreamRefusal) => {
+      outcome = 'failed'
+      failures.set(refusal.detail, (failures.get(refusal.detail) ?? 0) + 1)
+      if (!response.headersSent) refuse(request, reply, refusal, { ...host.refusal, status, challenge: true })
+    }
+    const onFailure = (failure: RelayFailure, error?: Error) => {
+      const described = describeFailure(failure, error, route)
+      if (failure === 'gone') outcome = 'aborted'
+      else if (described !== undefined) answerRefusal(described)
+      else {
+        outcome = 'failed'
+        if (!response.headersSent) reply.send(error)
+        else host.onError(error as Error)
+      }
+    }
+    const { text: address } = route.upstream
+    if (upgrading.has(raw)) {
+      if (tunnels.size >= tunnelLimits.open) {
+        answerRefusal(tooMany('upstream_unavailable', 'tunnels', { limit: tunnelLimits.open }))
+        return
+      }
+      const socket = raw.socket as TLSSocket
+      let tunnel: Tunnel | undefined
+      upgrade(socket, response, {
+        ...{ connect: pool.connect, path: target, timeout, onFailure },
+        headers: ['host', pool.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...headers],
+        onAnswer: () => void reply.hijack(),
+        onOpen(end) {
+          socket.setKeepAlive(true, 60_000)
+          tunnel = { request: raw, socket, token, end }
+          tunnels.add(tunnel)
+        },
+        onEnd: () => void (tunnel !== undefined && tunnels.delete(tunnel)),
+      })
+      return
+    }
+    if (pool.underWay >= upstreamLimits.requests) {
+      answerRefusal(tooMany('upstream_unavailable', 'busy', { address, limit: upstreamLimits.requests }))
+      return
+    }
+    const withBody = hasBody(raw)
+    let received = 0
+    pool.underWay++
+    response.once('close', () => pool.underWay--)
+    relay(response, {
+      ...{ dispatcher: pool.dispatcher, method, path: target, timeout },
+      build() {
+        if (!withBody) return { headers, body: null }
+        acceptBody(raw, response)
+        allowSlowBody(raw)
+        const body = readBody(raw, length => {
+          received += length
+        })
+        response.once('close', () => body.destroy())
+        return { headers, body }
+      },
+      received: () => received,
+      onHead() {
+        reply.hijack()
+        if (withBody) endUnread(raw, response)
+      },
+      onFailure(failure, error) {
+        if (withBody && !response.headersSent) endUnread(raw, response)
+        onFailure(failure, error)
+      },
+    })
+  }
+
+  return {
+    mount,
+    replace(routes) {
+      const next = createRouteTable(open(routes))
+      void closeTable()
+      table = next
+      for (const { name } of routes) countersOf(name)
+    },
+    counts: {
+      requests,
+      failures,
+      get tunnels() {
+        return tunnels.size
+      },
+    },
+  }
+}
+
+interface Exchange {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly route: OpenRoute
+  readonly method: string
+  readonly authority: string
+  /** The path for the upstream, with the query. */
+  readonly target: string
+}
+
+/** HEAD is allowed where GET is (RFC 9110 §9.3.2). TRACE would return to the client what the gateway adds. */
+function isAllowed({ methods }: OpenRoute, method: string): boolean {
+  if (method === 'TRACE') return false
+  return methods === undefined || methods.has(method) || (method === 'HEAD' && methods.has('GET'))
+}
+
+/** The host of a request; the app has compared it with the handshake. */
+function authorityOf({ headers }: FastifyRequest['raw']): string {
+  return (headers[':authority'] as string | undefined) ?? headers.host ?? ''
+}
+
+/** Sends 100 Continue if the client waits for it. */
+function acceptBody(request: IncomingMessage, response: ServerResponse): void {
+  if (awaiting.delete(request) && !response.headersSent) response.writeContinue()
+}
+
+/** Returns the body as a stream of its own: undici destroys a body that it cannot send, and here the connection must not go with it. */
+function readBody(request: Readable, onData: (length: number) => void): Readable {
+  const body = new PassThrough()
+  request.on('data', (chunk: Buffer) => onData(chunk.length))
+  request.once('error', error => body.destroy(error))
+  request.once('aborted', () => body.destroy(new Error('aborted')))
+  body.on(
+    'error',
+    guarded(
+      () => request.unpipe(body),
+      () => {},
+    ),
+  )
+  return request.pipe(body)
+}
+
+/** Ends the rest of a body that will not be read: the connection over HTTP/1.1, the stream over HTTP/2. */
+function endUnread(request: IncomingMessage, response: ServerResponse): void {
+  const { stream } = request as unknown as Partial<Http2ServerRequest>
+  if (stream === undefined) endWithBody(request, response)
+  else response.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
+}

@@ -1,0 +1,107 @@
+// A gateway without an issuer of its own: settings of the environment, log on stderr, signals.
+import './check-node.js'
+import './no-debugger.js'
+import { openEvents } from '../audit/open.ts'
+import { guardedWithLog } from '../core/guard.ts'
+import { createGateway } from '../gateway/gateway.ts'
+import type { LoadedRoute } from '../gateway/upstream.ts'
+import { createGatewayServer } from '../server/gateway-server.ts'
+import { createAudit } from '../server/record-events.ts'
+import { parseSettings, type settingsTable } from '../settings/settings.ts'
+import type { VerifierOptions } from '../verify/verifier.ts'
+import { ensureDemoPki } from './demo.ts'
+import { readTlsFiles } from './files.ts'
+import { createListener } from './listener.ts'
+import { createLog, describeEventFailures } from './log.ts'
+import { enforceProductionMode } from './production.ts'
+import { describeRetired } from './reload.ts'
+import { ensureKeysFile, loadKeyRing } from './signing-keys.ts'
+import { closeInTime, shutdownTimeout, trackSockets, watchKeys } from './start.ts'
+import { reportTrust, warningDaysOf } from './trust-report.ts'
+
+export interface GatewayProcessOptions {
+  /** The variables of `gatewaySettings`, and NODE_ENV. */
+  readonly env: NodeJS.ProcessEnv
+  readonly port: number
+  /** Default: https://localhost:PORT. */
+  readonly url: string | undefined
+  readonly issuer: string
+  readonly audience: string
+  readonly verifier: VerifierOptions
+  /** Called at the start and with SIGHUP. @throws Error with every problem. */
+  readonly loadRoutes: () => readonly LoadedRoute[]
+}
+
+/** The settings of a server that a gateway has too: its listener, its log and its events. */
+export const gatewaySettings = [
+  ...(['host', 'tlsCertFile', 'tlsKeyFile', 'tlsKeyPassphraseFile', 'tlsClientCaFile', 'tlsClientCrlFile'] as const),
+  ...(['tlsMinVersion', 'tlsDropUnacceptable', 'connectionMaxAge', 'expiryWarningDays', 'http2'] as const),
+  ...(['signingKeysFile', 'signingAlgorithm', 'signingKeyMaxAge', 'logLevel', 'auditFile', 'auditFormat'] as const),
+] satisfies readonly (keyof typeof settingsTable)[]
+
+/** The keys of assertions, by default. */
+export const ownKeysFile = 'data/gateway-keys.json'
+
+/** Whether the certificates of the demo are used: without any TLS file in the environment. */
+export function isDemoOf(env: NodeJS.ProcessEnv): boolean {
+  return !['CERT', 'KEY', 'CLIENT_CA'].some(name => env[`TLSBOUND_TLS_${name}_FILE`])
+}
+
+/** Creates the certificates of the demo where they are missing, before a command reads them. */
+export function prepareDemo(env: NodeJS.ProcessEnv): string[] {
+  return isDemoOf(env) && env.NODE_ENV !== 'production' ? ensureDemoPki('certs', Date.now()) : []
+}
+
+/** Starts a gateway. Rejects with every problem before it listens. Resolves with its origin. */
+export async function startGateway(options: GatewayProcessOptions): Promise<string> {
+  const { env, port, loadRoutes } = options
+  const url = options.url ?? `https://localhost:${port}`
+  const settings = parseSettings({ ...env, TLSBOUND_PORT: String(port), TLSBOUND_ISSUER: url }, [], false)
+  const log = createLog(settings.logLevel)
+  // Not the file of an issuer in the same folder: an assertion is no token of it.
+  const keysFile = settings.signingKeysFile ?? ownKeysFile
+  const exposures = enforceProductionMode(settings, { env, execArgv: process.execArgv }, keysFile)
+  for (const { sentence } of exposures) log.warn(sentence)
+  const gateway = createGateway(loadRoutes())
+  const material = readTlsFiles(settings)
+  if (settings.signingKeysFile === undefined) await ensureKeysFile(keysFile, settings.signingAlgorithm)
+  const keys = await loadKeyRing(keysFile, Date.now() / 1000)
+  const events = openEvents(settings, describeEventFailures(log))
+  process.once('exit', events.close) // however it ends, what is only counted so far is written
+  const audit = createAudit(events.record, log)
+  const tls = createListener(settings, { material, clients: { isPinned: () => false }, audit, log })
+  const app = createGatewayServer({ ...options, url, tls, gateway, keys, audit, log })
+  const sockets = trackSockets(app)
+  const watch = watchKeys(keysFile, keys, { settings, audit, log })
+
+  const load = (what: string, files: () => void) => {
+    try {
+      files()
+      log.info(`${what} were loaded again`)
+    } catch (error) {
+      log.error(`${what} stay as they were: ${(error as Error).message}`)
+    }
+  }
+  const reload = async () => {
+    events.followRename()
+    await watch.poll()
+    load('certificates, authorities and revocation lists', () => {
+      const retired = tls.reload(readTlsFiles(settings))
+      if (retired.revoked + retired.retired > 0) log.info(describeRetired(retired))
+    })
+    load('routes of the gateway', () => gateway.replace(loadRoutes()))
+  }
+  process.on('SIGHUP', guardedWithLog(log, 'unhandled error while files are loaded again', reload))
+  await app.listen({ host: settings.host, port })
+  log.info(`listening for ${url}`)
+  reportTrust(log, tls.inUse(), Date.now(), warningDaysOf(settings))
+  const close = async (signal: string) => {
+    log.info(`${signal}: answering what is under way, then closing`)
+    setTimeout(() => process.exit(0), shutdownTimeout).unref()
+    watch.stop()
+    await closeInTime(app, tls, sockets)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, guardedWithLog(log, 'unhandled error while the gateway closes', close))
+  return url
+}
