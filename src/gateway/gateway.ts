@@ -28,7 +28,7 @@ export interface GatewayHost {
   readonly refusal: Pick<RefusalOptions, 'resourceMetadata' | 'onRefusal'>
   /** Called before an open tunnel is closed because its token is no longer valid. */
   readonly onTunnelEnd: (socket: TLSSocket, reason: Reason) => void
-  /** Called for an unexpected exception of a request, with the reply that is then pending. */
+  /** Called for an unexpected exception. Must not throw. */
   readonly onError: (error: Error) => void
 }
 
@@ -53,6 +53,9 @@ export interface Gateway {
 
 /** Open tunnels of one gateway, and milliseconds between two checks of their tokens. */
 export const tunnelLimits = { open: 4096, recheck: 1000 }
+
+/** Milliseconds without octets after which the peer of a tunnel is probed. */
+const keepAliveDelay = 60_000
 
 /** A route whose upstream is open. */
 interface OpenRoute extends LoadedRoute {
@@ -175,56 +178,80 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
   }
 
   function forward(exchange: Exchange, token: AccessToken | undefined, host: GatewayHost, state: StateIdentity): void {
-    const { request, reply, route, method, authority, target } = exchange
+    const { request, route, authority } = exchange
     const { raw } = request
-    const response = reply.raw
-    const { pool, timeout } = route
-    const connection = connectionOf(raw)
-    const stated = token === undefined ? [] : state(route, token, connection)
+    const withBody = hasBody(raw)
+    const stated = token === undefined ? [] : state(route, token, connectionOf(raw))
     const headers = buildFields(raw, route, [...originFields(raw, authority), ...stated])
+    const answers = answerFailures(exchange, host)
+    if (upgrading.has(raw)) openTunnel(exchange, token, headers, answers)
+    else sendRequest(exchange, withBody, headers, answers)
+  }
+
+  /** Answers failures of the upstream, and counts the request when it is over. */
+  function answerFailures({ request, reply, route }: Exchange, host: GatewayHost): Answers {
+    const response = reply.raw
     let outcome: Outcome = 'answered'
     response.once('close', () => countersOf(route.name)[outcome]++)
-    const answerRefusal = ({ status, refusal }: UpstreamRefusal) => {
+    const answer = ({ status, refusal }: UpstreamRefusal) => {
       outcome = 'failed'
       failures.set(refusal.detail, (failures.get(refusal.detail) ?? 0) + 1)
       if (!response.headersSent) refuse(request, reply, refusal, { ...host.refusal, status, challenge: true })
     }
-    const onFailure = (failure: RelayFailure, error?: Error) => {
-      const described = describeFailure(failure, error, route)
-      if (failure === 'gone') outcome = 'aborted'
-      else if (described !== undefined) answerRefusal(described)
-      else {
-        outcome = 'failed'
-        if (!response.headersSent) reply.send(error)
-        else host.onError(error as Error)
-      }
+    return {
+      answer,
+      onFailure(failure, error) {
+        const described = describeFailure(failure, error, route)
+        if (failure === 'gone') outcome = 'aborted'
+        else if (described !== undefined) answer(described)
+        else {
+          outcome = 'failed'
+          if (response.headersSent) host.onError(error as Error)
+          else reply.send(error)
+        }
+      },
     }
-    const { text: address } = route.upstream
-    if (upgrading.has(raw)) {
-      if (tunnels.size >= tunnelLimits.open) {
-        answerRefusal(tooMany('upstream_unavailable', 'tunnels', { limit: tunnelLimits.open }))
-        return
-      }
-      const socket = raw.socket as TLSSocket
-      let tunnel: Tunnel | undefined
-      upgrade(socket, response, {
-        ...{ connect: pool.connect, path: target, timeout, onFailure },
-        headers: ['host', pool.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...headers],
-        onAnswer: () => void reply.hijack(),
-        onOpen(end) {
-          socket.setKeepAlive(true, 60_000)
-          tunnel = { request: raw, socket, token, end }
-          tunnels.add(tunnel)
-        },
-        onEnd: () => void (tunnel !== undefined && tunnels.delete(tunnel)),
-      })
+  }
+
+  function openTunnel(
+    { request, reply, route, target }: Exchange,
+    token: AccessToken | undefined,
+    headers: readonly string[],
+    { answer, onFailure }: Answers,
+  ): void {
+    if (tunnels.size >= tunnelLimits.open) {
+      answer(tooMany('upstream_unavailable', 'tunnels', { limit: tunnelLimits.open }))
       return
     }
+    const { pool, timeout } = route
+    const socket = request.raw.socket as TLSSocket
+    let tunnel: Tunnel | undefined
+    upgrade(socket, reply.raw, {
+      ...{ connect: pool.connect, path: target, timeout, onFailure },
+      headers: ['host', pool.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...headers],
+      onAnswer: () => void reply.hijack(),
+      onOpen(end) {
+        socket.setKeepAlive(true, keepAliveDelay)
+        tunnel = { request: request.raw, socket, token, end }
+        tunnels.add(tunnel)
+      },
+      onEnd: () => void (tunnel !== undefined && tunnels.delete(tunnel)),
+    })
+  }
+
+  function sendRequest(
+    { request, reply, route, method, target }: Exchange,
+    withBody: boolean,
+    headers: string[],
+    { answer, onFailure }: Answers,
+  ): void {
+    const { pool, timeout, upstream } = route
     if (pool.underWay >= upstreamLimits.requests) {
-      answerRefusal(tooMany('upstream_unavailable', 'busy', { address, limit: upstreamLimits.requests }))
+      answer(tooMany('upstream_unavailable', 'busy', { address: upstream.text, limit: upstreamLimits.requests }))
       return
     }
-    const withBody = hasBody(raw)
+    const { raw } = request
+    const response = reply.raw
     let received = 0
     pool.underWay++
     response.once('close', () => pool.underWay--)
@@ -278,6 +305,12 @@ interface Exchange {
   readonly authority: string
   /** The path for the upstream, with the query. */
   readonly target: string
+}
+
+interface Answers {
+  /** Answers a refusal of the gateway itself. */
+  readonly answer: (refused: UpstreamRefusal) => void
+  readonly onFailure: (failure: RelayFailure, error?: Error) => void
 }
 
 /** HEAD is allowed where GET is (RFC 9110 §9.3.2). TRACE would return to the client what the gateway adds. */

@@ -1,4 +1,4 @@
-// The header that an upstream receives: nothing that a client could forge, on any kind of route, and what the gateway states itself.
+// The header that an upstream receives: nothing that a client could forge, on any kind of route, and what the gateway states itself. HT13.
 import { connect as connectHttp2 } from 'node:http2'
 import t from 'tap'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'

@@ -1,5 +1,5 @@
 // Ambiguous requests, sent as octets: what the parsers of real upstreams see is compared with what the gateway has verified. Each is
-// followed by a control on the same connection, so that a request that is hidden in another one would be seen. HT01 to HT20, GW03.
+// followed by a control on the same connection, so that a request that is hidden in another one would be seen. HT04, HT05, HT14, GW03.
 // Needs the Debian packages python3 and golang-go.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
