@@ -27,6 +27,7 @@ import { startSidecar } from '../../src/sidecar/sidecar.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { openLine } from '../helpers/client/undici-fetch.ts'
 import { findFreePort, run } from '../helpers/process/process.ts'
+import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000) // each example is a process
 
@@ -51,34 +52,40 @@ const origin = `https://localhost:${port}`
 const url = new URL('/mcp', origin)
 const flags = ['--conditions=tlsbound-source', '--input-type=module-typescript', '-e']
 
-/** The source of an example, for the port and the files of this test. */
-function adapt(name: string): string {
-  const changes = {
-    '8444': String(port),
+/** The source of an example, for the files of this test. */
+function adapt(name: string, changes: Readonly<Record<string, string>>): string {
+  const all = {
     'examples/clients.json': join(folder, 'clients.json'),
-    'sqlite:data/': `sqlite:${folder}/`,
+    'sqlite:data/mcp.db': 'sqlite::memory:',
     "'certs/": `'${folder}/certs/`,
+    ...changes,
   }
   const source = readFileSync(`examples/mcp/${name}`, 'utf8')
-  return Object.entries(changes).reduce((text, [from, to]) => text.replaceAll(from, to), source)
+  return Object.entries(all).reduce((text, [from, to]) => text.replaceAll(from, to), source)
 }
 
-const child = spawn(process.execPath, [...flags, adapt('server.ts')], { cwd: resolve('.') })
-t.teardown(async () => {
+/** Starts the example's server on a port, and waits until it listens. */
+async function startExample(t: Pick<Test, 'teardown'>, port: number, changes = {}): Promise<void> {
+  const source = adapt('server.ts', { '8444': String(port), ...changes })
+  const child = spawn(process.execPath, [...flags, source], { cwd: resolve('.') })
   const closed = once(child, 'close')
-  child.kill('SIGTERM')
-  await closed
-})
-let output = ''
-await new Promise<void>((listening, failed) => {
-  const read = (chunk: Buffer) => {
-    output += chunk
-    if (output.includes(`MCP server: ${url}`)) listening()
-  }
-  child.stdout.on('data', read)
-  child.stderr.on('data', read)
-  child.once('close', () => failed(new Error(output)))
-})
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await closed
+  })
+  let output = ''
+  await new Promise<void>((listening, failed) => {
+    const read = (chunk: Buffer) => {
+      output += chunk
+      if (output.includes('MCP server: https:')) listening()
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    child.once('close', () => failed(new Error(output)))
+  })
+}
+
+await startExample(t, port)
 
 const identityOf = (who: 'alice' | 'bob') => ({
   certificate: pki[who].certificate,
@@ -119,7 +126,7 @@ function openPlain(
 const printed = /\[ 'list_notes', 'add_note' \]\n\[.*type: 'text', text: 'written at \d{4}-/s
 
 t.test('lists and calls tools with the client that uses client.fetch', async t => {
-  const ended = await run(process.execPath, [...flags, adapt('client.ts')], process.cwd())
+  const ended = await run(process.execPath, [...flags, adapt('client.ts', { '8444': String(port) })], process.cwd())
   t.match(ended, { code: 0, stdout: printed, stderr: '' })
 })
 
@@ -176,6 +183,54 @@ t.test('refuses a stolen token on every other connection', async t => {
   t.match(await agent.listTools(), { tools: [{}, {}] }, 'the client continues to work')
 })
 
+t.test('an agent that turns against its sidecar gets no token, and cannot widen its scope', async t => {
+  const client = createClient({ origin, identity: identityOf('alice'), scope: 'notes:read' })
+  const sidecar = await startSidecar({ client, listen: { port: 0 } })
+  t.teardown(() => sidecar.close(0))
+  const at = new URL('/mcp', sidecar.address)
+  const { agent } = await connectAgent(t, fetch, {}, at)
+  t.match(await agent.callTool({ name: 'list_notes' }), { content: Array }, 'control: it uses the API within its scope')
+  t.notMatch(await (await fetch(new URL('/_status', sidecar.address))).text(), /\bey[A-Z]|PRIVATE/, 'no token, no key')
+
+  // The sidecar adds its token to every request, and the issuer refuses a client that sends one. So the agent gets no token of its own.
+  const form = { grant_type: 'client_credentials', client_id: 'alice', token_binding: 'certificate', token: 'x' }
+  const request = { method: 'POST', body: new URLSearchParams(form) }
+  for (const path of ['/oauth/token', '/oauth/introspect', '/oauth/revoke']) {
+    const refused = await fetch(new URL(path, sidecar.address), request)
+    t.match([refused.status, await refused.json()], [400, { reason: 'malformed_request' }], path)
+  }
+  const direct = await openPlain(t, 'alice').fetch(new URL('/oauth/token', origin), request)
+  t.equal(direct.status, 200, 'control: with the certificate, and without the sidecar')
+
+  // A token that the agent has from elsewhere changes nothing.
+  const { access_token } = (await direct.json()) as { access_token: string }
+  const headers = { authorization: `Bearer ${access_token}` }
+  const { agent: wide } = await connectAgent(t, fetch, headers, at)
+  const add = { name: 'add_note', arguments: { text: 'injected' } }
+  t.match(await wide.callTool(add), { isError: true, content: [{ text: /notes:write/ }] }, 'the sidecar replaces it')
+  t.match(await agent.listTools(), { tools: [{}, {}] }, 'control: the sidecar continues to work')
+})
+
+t.test('a route that requires a proof for each request cannot be used through a sidecar', async t => {
+  const own = await findFreePort()
+  const server = await startTestServer({
+    env: { TLSBOUND_PORT: String(own) },
+    clients: [{ ...clients[0], token_bindings: ['proof'] }],
+    pki,
+    routes: app => {
+      app.get('/each', { config: { requireToken: { proof: 'per-request' } } }, () => 'reached')
+      app.get('/once', { config: { requireToken: { binding: 'proof' } } }, () => 'reached')
+    },
+  })
+  t.teardown(() => server.close())
+  const client = createClient({ origin: server.origin, identity: identityOf('alice') })
+  const sidecar = await startSidecar({ client, listen: { port: 0 } })
+  t.teardown(() => sidecar.close(0))
+  t.match(await fetch(new URL('/once', sidecar.address)), { status: 200 }, 'control: one proof for the connection')
+  const refused = await fetch(new URL('/each', sidecar.address))
+  t.match([refused.status, await refused.json()], [401, { reason: 'proof_invalid' }])
+})
+
 t.test('refuses a token of a weaker level', async t => {
   const client = createClient({ origin, identity: identityOf('alice'), tokenBinding: 'certificate' })
   t.teardown(() => client.close())
@@ -215,6 +270,27 @@ t.test('ends the oldest session of a client with too many, and none of another c
   for (let count = 0; count < 10; count++) await connectAgent(t, fetch)
   await t.rejects(first.listTools(), { code: 404 })
   t.match(await bob.listTools(), { tools: [{}, {}] })
+})
+
+t.test('the stream to a client ends with its token, and the SDK opens another one', async t => {
+  const own = await findFreePort()
+  await startExample(t, own, { 'opsPort: 0,': 'opsPort: 0, accessTokenLifetime: 3,' })
+  const { origin } = new URL(`https://localhost:${own}`)
+  const client = createClient({ origin, identity: identityOf('alice') })
+  t.teardown(() => client.close())
+  const ended: string[] = []
+  let streams = 0
+  const fetch: Fetch = async (input, init) => {
+    const answer = await (client.fetch as Fetch)(input, init)
+    if (init?.method !== 'GET' || answer.body === null) return answer
+    streams++
+    const watched = answer.body.pipeThrough(new TransformStream({ flush: () => void ended.push('whole') }))
+    return new Response(watched, answer)
+  }
+  const { agent } = await connectAgent(t, fetch, {}, new URL('/mcp', origin))
+  await until(() => ended.length > 0 && streams > 1)
+  t.equal(ended[0], 'whole')
+  t.match(await agent.listTools(), { tools: [{}, {}] }, 'the session continues')
 })
 
 /** An MCP client that requests its own token for client_credentials, as the SDK's providers do. */
