@@ -28,11 +28,13 @@ function createNotesServer(): McpServer {
 const sessions = new Map<string, { clientId: string; transport: StreamableHTTPServerTransport }>()
 
 async function openSession(clientId: string): Promise<StreamableHTTPServerTransport> {
-  const own = [...sessions.values()].filter(session => session.clientId === clientId)
-  if (own.length >= 10) await own[0]?.transport.close() // the oldest
   const transport = new StreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
-    onsessioninitialized: id => void sessions.set(id, { clientId, transport }),
+    onsessioninitialized(id) {
+      const own = [...sessions.values()].filter(session => session.clientId === clientId)
+      if (own.length >= 10) void own[0]?.transport.close() // the oldest
+      sessions.set(id, { clientId, transport })
+    },
   })
   transport.onclose = () => void sessions.delete(transport.sessionId ?? '')
   await createNotesServer().connect(transport)
@@ -68,7 +70,7 @@ const { origin, close } = await startServer({
           const timer = setTimeout(() => transport.closeStandaloneSSEStream(), exp * 1000 - Date.now())
           reply.raw.once('close', () => clearTimeout(timer))
         }
-        // The tools learn who calls, and never receive the token.
+        // The tools need to know who calls. The token is among the headers that the SDK gives them; it is useless elsewhere.
         const auth: AuthInfo = { token: '', clientId, scopes: [...token.scope], expiresAt: exp }
         reply.hijack()
         await transport.handleRequest(Object.assign(raw, { auth }), reply.raw, body)

@@ -267,7 +267,7 @@ t.test('ends the oldest session of a client with too many, and none of another c
   const fetch = openBound(t, 'alice')
   const { agent: first } = await connectAgent(t, fetch)
   t.match(await first.listTools(), { tools: [{}, {}] }, 'control')
-  for (let count = 0; count < 10; count++) await connectAgent(t, fetch)
+  await Promise.all(Array.from({ length: 10 }, () => connectAgent(t, fetch)))
   await t.rejects(first.listTools(), { code: 404 })
   t.match(await bob.listTools(), { tools: [{}, {}] })
 })
