@@ -786,6 +786,11 @@ export const details = {
       cause: 'The grant_types of the registration do not contain this grant_type.',
       remedy: 'Add it to the grant_types of the registration.',
     },
+    authorization_endpoint: {
+      cause: 'No client can be registered for the authorization endpoint: this server has no users.',
+      remedy: 'Request a token at the token endpoint, with a client certificate.',
+      isPublic: true,
+    },
   },
   scope_denied: {
     scope_malformed: {

@@ -35,6 +35,7 @@ import { type Audit, claimedClient, explain } from './record-events.ts'
 import { refuseBytes } from './refuse-bytes.ts'
 import { isServerWide, normalizeRequest, requireAuthority, requireOriginForm } from './request-target.ts'
 import { apiRoutes } from './routes/api.ts'
+import { authorizeRoute } from './routes/authorize.ts'
 import { bindingRoute } from './routes/binding.ts'
 import { homeRoute } from './routes/home.ts'
 import { introspectRoute } from './routes/introspect.ts'
@@ -128,6 +129,7 @@ export function createApp(parts: AppParts): FastifyInstance {
 /** Registers what makes a server an authorization server: its documents, tokens, and reports of leaks. */
 async function registerEndpoints(app: FastifyInstance, parts: ServerParts): Promise<void> {
   metadataRoutes(app, parts)
+  authorizeRoute(app)
   bindingRoute(app, parts)
   for (const route of [tokenRoute, introspectRoute, revokeRoute, leaksRoute])
     await app.register(async scope => route(scope.addHook('onRequest', refuseCrossSite), parts))

@@ -269,7 +269,12 @@ t.test(
     const as = await discover(nobody)
     for (const [name, address] of Object.entries(as)) {
       if (name === 'jwks_uri') t.match(await (await nobody.fetch(address as string)).json(), { keys: [{ use: 'sig' }] })
-      else if (name.endsWith('_uri') || name.endsWith('_endpoint')) {
+      else if (name === 'authorization_endpoint') {
+        // The metadata lists no grant that uses it.
+        t.notOk(as.grant_types_supported?.includes('authorization_code'))
+        const answer = await nobody.fetch(`${address}?response_type=${as.response_types_supported?.[0]}`)
+        t.match([answer.status, await answer.json()], [400, { error: 'unauthorized_client' }], name)
+      } else if (name.endsWith('_uri') || name.endsWith('_endpoint')) {
         const answer = await nobody.fetch(address as string, {
           method: 'POST',
           body: new URLSearchParams({ token: 'x' }),

@@ -200,6 +200,7 @@ t.test('unknown_client, client_disabled and the grant types: reports each detail
       status: 400,
       facts: { found: exchangeGrant, expected: 'client_credentials refresh_token' },
     },
+    authorization_endpoint: { send: () => connected.get('/oauth/authorize'), status: 400 },
   })
 })
 

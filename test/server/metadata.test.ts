@@ -32,6 +32,8 @@ t.test(
     t.match(as, { status: 200, headers: { 'content-type': /^application\/json(;|$)/ } })
     t.match(as.body, {
       issuer,
+      authorization_endpoint: `${issuer}/oauth/authorize`,
+      response_types_supported: ['none'],
       token_endpoint: `${issuer}/oauth/token`,
       jwks_uri: `${issuer}/oauth/jwks`,
       scopes_supported: ['notes:read', 'notes:write'],
@@ -99,10 +101,32 @@ t.test('answers every address in the documents, for every form of issuer', async
   for (const issuer of ['https://as.example', 'https://as.example/', 'https://as.example/tenant']) {
     const server = await start(t, named(issuer))
     const path = new URL(issuer).pathname.replace(/\/$/, '')
-    const { token_endpoint, jwks_uri } = (await read(server, `${authorizationServer}${path}`)).body
+    const { authorization_endpoint, token_endpoint, jwks_uri } = (await read(server, `${authorizationServer}${path}`))
+      .body
     t.match(await endpoint(server, jwks_uri), { status: 200, body: { keys: [{}] } }, jwks_uri)
     t.match(await endpoint(server, token_endpoint), { status: 405, headers: { allow: 'POST' } }, token_endpoint)
+    t.match(await endpoint(server, authorization_endpoint), { status: 400 }, authorization_endpoint)
   }
+})
+
+t.test('refuses each request at the authorization endpoint, and never redirects (RFC 6749 §3.1, §4.1.2.1)', async t => {
+  const server = await start(t)
+  const alice = await server.connect('alice')
+  t.match(await alice.requestToken(), { status: 200 }, 'control: the same client at the token endpoint')
+  for (const connection of [alice, await server.connect(null)])
+    for (const type of ['code', 'token', 'none', undefined]) {
+      const parameters = { client_id: 'alice', redirect_uri: 'https://evil.example/', state: 'x' }
+      const query = new URLSearchParams({ ...parameters, ...(type && { response_type: type }) })
+      const answer = await connection.get(`/oauth/authorize?${query}`)
+      t.match(
+        answer,
+        { status: 400, body: { error: 'unauthorized_client', reason: 'grant_type_not_allowed' } },
+        `${type}`,
+      )
+      t.match(answer.body.error_description, /token endpoint/)
+      t.notOk('location' in answer.headers)
+      t.notMatch(answer.text, /evil/)
+    }
 })
 
 t.test(

@@ -27,6 +27,11 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, 
   // RFC 8414 §3.1 removes the slash at the end of the issuer. RFC 9728 has no such rule.
   document(wellKnown('oauth-authorization-server', issuer.replace(/\/$/, '')), () => ({
     issuer,
+    // RFC 8414 §2 requires response_types_supported, and §3.2 forbids an empty list. `none` is the registered response type
+    // without a code or a token (OAuth 2.0 Multiple Response Type Encoding Practices §4), and here that endpoint issues neither.
+    // Clients such as the MCP SDK reject metadata without these two members, even if they request client_credentials.
+    authorization_endpoint: at('/oauth/authorize'),
+    response_types_supported: ['none'],
     token_endpoint: at('/oauth/token'),
     introspection_endpoint: at('/oauth/introspect'),
     revocation_endpoint: at('/oauth/revoke'),

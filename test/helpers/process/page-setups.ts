@@ -155,6 +155,11 @@ export const setups: Readonly<Record<string, Setup>> = {
     return { ...place, prelude: `${commands}\npython3() { /usr/bin/python3 "$@"; }\n` }
   },
   'how-to/run-the-sidecar': demo(),
+  'how-to/run-an-mcp-server': async t => {
+    const place = await prepareDemo(t, ({ folder }) => install(folder, 'fastify', '@modelcontextprotocol', 'zod'))
+    const ports = ['8080', '8081'].map(async port => [port, String(await findFreePort())] as const)
+    return { ...place, places: [...place.places, ...(await Promise.all(ports))] }
+  },
   'how-to/exchange-tokens': certificates(async ({ folder, env }) => {
     const issuer = await makeIssuer()
     writeFileSync(join(folder, 'idp-keys.json'), JSON.stringify({ keys: [issuer.publicJwk] }))
