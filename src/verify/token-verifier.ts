@@ -9,8 +9,7 @@ import {
   parseScope,
 } from '../core/access-token.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
-import type { DetailOf } from '../core/details.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError, type WhyRevoked } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from '../tls/connection.ts'
@@ -25,8 +24,8 @@ export interface TokenVerifierOptions extends Expectations {
   readonly expectationsOf?: ((claims: Claims) => Expectations) | undefined
   /** Authorization schemes accepted besides Bearer, in lower case. */
   readonly schemes?: readonly string[] | undefined
-  /** Returns the detail of a token's revocation. Throws when the state is unknown. Default: no token is revoked. */
-  readonly findRevocation?: (claims: AccessTokenClaims) => DetailOf<'revoked'> | undefined
+  /** Returns why a token is revoked. Throws when the state is unknown. Default: no token is revoked. */
+  readonly findRevocation?: (claims: AccessTokenClaims) => WhyRevoked | undefined
   /** Changes when a key that verified tokens is removed. Default: never. */
   readonly keyGeneration?: () => number
   /** Seconds since 1970, with fraction, so that a token with a fractional `exp` expires exactly then. */
@@ -70,7 +69,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           verifyAgain(remembered, request, connection as Connection, perRequest),
         )
       const token = readBearerToken(authorization, schemes)
-      const refusal = refusePresenter(token, connection)
+      const refusal = refusePresenter(token, request, connection)
       if (refusal !== undefined) return refusal
       if (isKnown) connection?.verified?.delete(authorization as string)
       return whenReady(
@@ -89,9 +88,13 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
    * Returns undefined if the presenter may act.
    * @throws OAuthError (or rejects) `no_certificate` or `certificate_…`.
    */
-  function refusePresenter(token: string, connection: Connection | undefined): Promise<never> | undefined {
+  function refusePresenter(
+    token: string,
+    request: Presentation,
+    connection: Connection | undefined,
+  ): Promise<never> | undefined {
     try {
-      requireActing(connection, now())
+      requireActing(connection, now(), request)
       return undefined
     } catch (error) {
       const recognised = attachTokenFacts(token, error as OAuthError)
@@ -124,7 +127,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   ): AccessToken {
     const { token } = remembered
     const time = now()
-    requireActing(connection, time)
+    requireActing(connection, time, request)
     if (token.claims.exp <= time)
       throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, time })
     requireUnrevoked(token.claims)
@@ -152,14 +155,14 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const prove = () => {
       proof = requireProof(request, token, connection, time, perRequest)
     }
-    const binding = verifyConfirmation(claims.cnf, requireActing(connection, time), prove)
+    const binding = verifyConfirmation(claims.cnf, requireActing(connection, time, request), prove)
     if (perRequest && binding !== 'proof') prove()
     return store(request.headers.authorization as string, known, binding, connection, proof)
   }
 
   function requireUnrevoked(claims: AccessTokenClaims): void {
     const revocation = findRevocation(claims)
-    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
+    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', ...revocation)
   }
 
   /** Adds the facts of a token of this issuer to a refusal by `check`, for its event. */
@@ -205,6 +208,6 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 }
 
 /** Returns the presenter if its certificate is valid, in whole seconds including the last one (RFC 5280 §4.1.2.5). */
-function requireActing(connection: Connection | undefined, time: number): Presenter {
-  return requirePresenter(connection, Math.floor(time), 'invalid_token')
+function requireActing(connection: Connection | undefined, time: number, request: Presentation): Presenter {
+  return requirePresenter(connection, Math.floor(time), 'invalid_token', request)
 }
