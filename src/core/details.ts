@@ -618,16 +618,17 @@ export const details = {
       sign: 'attack',
     },
     high_s: {
-      cause: 'The ECDSA signature of the token has the higher of the two valid values of s.',
+      cause:
+        'The value s of the ECDSA signature is above half the order of the curve, so the signature was not verified.',
       remedy:
-        'Configure the issuer to write the lower value, which gives a token one encoding; otherwise the token was altered.',
-      actor: 'issuer',
+        'Configure the issuer to write the lower of the two values of s, which gives a token one encoding; otherwise the token was forged or altered.',
+      actor: 'operator or issuer',
       sign: 'attack',
     },
     wrong_signature: {
       cause: 'The key with the kid of the token does not verify its signature.',
       remedy:
-        'The token was forged or altered, the key was replaced under the same kid, or the ECDSA signature is in DER, not R and S (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
+        'The token was forged or altered, another key has the same kid (a replaced key, or another server), or the ECDSA signature is in DER (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
       actor: 'operator or issuer',
       sign: 'attack',
     },
@@ -816,7 +817,7 @@ export const details = {
     order_differs: {
       cause: 'The subject of the certificate has the parts of the registered name in reverse order.',
       remedy:
-        'The operator of the server registers the fact presented with tlsbound clients add: RFC 4514 writes the last part of the certificate first. tlsbound inspect CERTIFICATE-FILE prints the name to register.',
+        'Register the fact presented with tlsbound clients add FILE: RFC 4514 writes the last part of the certificate first. tlsbound inspect CERTIFICATE-FILE prints that name.',
       actor: 'operator',
     },
     string_type: {
@@ -992,7 +993,7 @@ export const details = {
     answer_lost: {
       cause: 'The refresh token was used more than a minute ago, and its successor was never used.',
       remedy:
-        'The client probably lost a response and retried too late. Within a second of a use, another use is a race; up to a minute after the first one, a retry gets a new token; later the grant is revoked. Request a new grant.',
+        'The client probably lost a response and retried too late. Within a second of a use, another use is a race. Within a minute of the first use, a retry gets a new token. Later, the grant is revoked; request a new one.',
       sign: 'attack',
     },
   },
@@ -1042,7 +1043,7 @@ export const details = {
       cause:
         'No key of the issuer for the kid and alg of the subject token made its signature, or its claims are not UTF-8.',
       remedy:
-        'The token was forged or altered, the key was replaced under the same kid, or the ECDSA signature is in DER, not R and S (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
+        'The token was forged or altered, another key has the same kid (a replaced key, or another server), or the ECDSA signature is in DER (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
       actor: 'operator or issuer',
       sign: 'attack',
     },
@@ -1091,7 +1092,7 @@ export const details = {
     },
     confirmation: {
       cause: 'The cnf of the subject token does not match the x5t#S256 of the client certificate.',
-      remedy: 'Only the client that the token is bound to can exchange it; see the fact found.',
+      remedy: 'Only the client that the token is bound to can exchange it; see the facts.',
       actor: 'client or issuer',
       sign: 'attack',
     },

@@ -19,7 +19,7 @@ export const reasons = {
     'The token is bound to another client certificate; get a token with the certificate you present.',
   connection_mismatch: 'The token is bound to another TLS connection; get a token on the connection you use it on.',
   binding_unavailable:
-    'The requested token_binding is not available on this connection or with this client certificate.',
+    'This connection or client certificate does not support the token_binding; use TLS 1.3, or request another one.',
   confirmation_malformed: 'The token has no cnf claim in a supported form; get a new token.',
   bad_signature: 'The form of the token is not valid, or no key of its issuer verifies its signature; get a new token.',
   wrong_type: 'The token is not an access token of a type that this resource server accepts.',

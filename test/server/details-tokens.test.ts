@@ -103,10 +103,10 @@ t.test('bad_signature: reports each detail with what was found', async t => {
       facts: { kid: jwk.kid, alg: 'RS256', expected: 'ES256' },
     },
     high_s: { send: () => use(highS), facts: { kid: jwk.kid, alg: 'ES256' } },
-    wrong_signature: {
-      send: () => use(forge({}, { kid: jwk.kid }, stranger)),
-      facts: { kid: jwk.kid, alg: 'ES256' },
-    },
+    wrong_signature: [
+      { send: () => use(forge({}, { kid: jwk.kid }, stranger)), facts: { kid: jwk.kid, alg: 'ES256' } },
+      { send: () => use(withSignature(token, inDer(signatureOf(token)))), facts: { kid: jwk.kid, alg: 'ES256' } },
+    ],
     not_stored: { send: () => use(buildOpaqueToken('at', randomBytes(32))) },
     ops_token: { send: () => callOps(server, 'GET', '/admin/clients', { headers: { authorization: 'Bearer x' } }) },
   }
@@ -358,6 +358,16 @@ async function throughListener(listener: http.Server | https.Server, path: strin
   const text = Buffer.concat(await response.toArray()).toString()
   listener.close()
   return { status: response.statusCode, headers: response.headers, text, body: JSON.parse(text) } as Answer
+}
+
+/** Encodes an ECDSA signature on P-256 in DER, as libraries outside JOSE do. */
+function inDer(signature: Buffer): string {
+  const numbers = [signature.subarray(0, 32), signature.subarray(32)].map(number => {
+    const bytes = (number[0] as number) < 0x80 ? number : Buffer.concat([Buffer.of(0), number])
+    return Buffer.concat([Buffer.of(2, bytes.length), bytes])
+  })
+  const content = Buffer.concat(numbers)
+  return Buffer.concat([Buffer.of(0x30, content.length), content]).toString('base64url')
 }
 
 /** Replaces the header or the claims of a proof, which invalidates its signature. */
