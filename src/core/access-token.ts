@@ -77,8 +77,8 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
   if (expires <= issuedAt || expires - issuedAt > longest)
     refuse('claims_malformed', 'lifetime', { found: expires - issuedAt, limit: longest })
   const begins = Math.max(issuedAt, notBefore)
-  if (begins > now + clockTolerance) refuse('not_yet_valid', 'in_the_future', { found: begins, time: now })
-  if (expires <= now) refuse('expired', 'ended', { found: expires, time: now })
+  if (begins > now + clockTolerance) refuse('not_yet_valid', 'in_the_future', { found: begins, now })
+  if (expires <= now) refuse('expired', 'ended', { found: expires, now })
 }
 
 /** Returns the scope tokens of a `scope` parameter or claim (RFC 6749 §3.3). The empty string has none. */

@@ -91,7 +91,7 @@ export function verifyBindingProof(
   const ath = hashToken(request.token)
   if (!isSame(claims.ath, ath)) refuse('other_token', { found: claims.ath, expected: ath })
   if (claims.iat < now - proofWindow.past || claims.iat > now + proofWindow.future)
-    refuse('outside_window', { found: claims.iat, time: now })
+    refuse('outside_window', { found: claims.iat, now })
   if (claims.htm !== undefined && claims.htm !== request.method)
     refuse('other_request', { claim: 'htm', found: claims.htm, expected: request.method })
   if (claims.htu !== undefined && !isFor(claims.htu, request.target))

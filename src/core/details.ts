@@ -1252,7 +1252,7 @@ export const factNames = {
   server_name: 'server name (SNI) of the TLS handshake',
   address: 'address that was fetched',
   fetched: 'time at which the address was fetched, seconds since 1970',
-  time: 'time of this server with which found was compared, seconds since 1970',
+  now: 'time of this server with which found was compared, seconds since 1970',
   mark: 'mark of a revocation: tokens with an earlier iat are revoked; seconds since 1970, a few seconds after the revocation',
   first_use: 'seconds since the first use of the refresh token',
   grant_revoked: 'whether this refusal revoked the grant: yes or no',

@@ -94,10 +94,10 @@ function readTimes(claims: Claims, rules: TrustedIssuer, now: number): number {
   if (!isTime(notBefore)) throw refusedClaim(claims, 'nbf')
   if (exp <= issued) throw refusal('claim', { claim: 'exp', found: exp, expected: `after iat ${issued}` })
   const expires = Math.floor(exp)
-  if (expires <= now) throw refusal('ended', { found: exp, time: now })
+  if (expires <= now) throw refusal('ended', { found: exp, now })
   const begins = Math.max(issued, notBefore)
-  if (begins > now + clockTolerance) throw refusal('in_the_future', { found: begins, time: now })
-  if (now - issued > rules.maximumAge) throw refusal('too_old', { found: issued, limit: rules.maximumAge, time: now })
+  if (begins > now + clockTolerance) throw refusal('in_the_future', { found: begins, now })
+  if (now - issued > rules.maximumAge) throw refusal('too_old', { found: issued, limit: rules.maximumAge, now })
   return expires
 }
 

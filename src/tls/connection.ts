@@ -152,7 +152,7 @@ export function requirePresenter(
   if (now > notAfter || now < notBefore) {
     const found = now > notAfter ? notAfter : notBefore
     const detail = now > notAfter ? 'ended' : 'not_yet_valid'
-    throw new OAuthError(code, 'certificate_expired', detail, { ...describeCertificate(x509), found, time: now })
+    throw new OAuthError(code, 'certificate_expired', detail, { ...describeCertificate(x509), found, now })
   }
   return presenter
 }

@@ -129,7 +129,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const time = now()
     requireActing(connection, time, request)
     if (token.claims.exp <= time)
-      throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, time })
+      throw new OAuthError('invalid_token', 'expired', 'ended', { found: token.claims.exp, now: time })
     requireUnrevoked(token.claims)
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
       const text = readBearerToken(request.headers.authorization, schemes)

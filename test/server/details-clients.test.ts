@@ -363,7 +363,7 @@ t.test('refresh tokens: reports each detail of each reason', async t => {
   await provoke(t, server, 'refresh_expired', 'ended', {
     send: () => refresh(durable, last.refresh),
     status: 400,
-    facts: { found: clock + 86_400, limit: 86_400, time: server.clock },
+    facts: { found: clock + 86_400, limit: 86_400, now: server.clock },
   })
   t.match(server.events.at(-1), { client_id: 'alice', grant: claimsOf(last.access).grant }, 'the event names the grant')
   server.clock = clock

@@ -148,9 +148,9 @@ t.test('subject_token_invalid: reports each detail with what was found', async t
       row(sign({ aud: undefined }), { issuer: idp, found: 'no aud', expected: outsideAudience }),
       row(sign({ aud: null }), { issuer: idp, found: 'no aud', expected: outsideAudience }),
     ],
-    ended: row(sign({ iat: clock - 60, exp: clock - 1 }), { issuer: idp, found: clock - 1, time: clock }),
-    in_the_future: row(sign({ nbf: clock + 60 }), { issuer: idp, found: clock + 60, time: clock }),
-    too_old: row(sign({ iat: clock - 601 }), { issuer: idp, found: clock - 601, limit: 600, time: clock }),
+    ended: row(sign({ iat: clock - 60, exp: clock - 1 }), { issuer: idp, found: clock - 1, now: clock }),
+    in_the_future: row(sign({ nbf: clock + 60 }), { issuer: idp, found: clock + 60, now: clock }),
+    too_old: row(sign({ iat: clock - 601 }), { issuer: idp, found: clock - 601, limit: 600, now: clock }),
     foreign_claim: [
       row(sign({ act: { sub: 'x' } }), { issuer: idp, claim: 'act', typ: 'at+jwt' }),
       row(sign({ events: {} }, { typ: undefined }), { issuer: idp, claim: 'events', typ: 'absent' }),

@@ -136,12 +136,12 @@ t.test('claims: reports each detail with the claim', async t => {
     ],
   })
   await provokeEach(t, server, 'not_yet_valid', {
-    in_the_future: { send: () => use(forge({ nbf: clock + 60 })), facts: { found: clock + 60, time: clock } },
+    in_the_future: { send: () => use(forge({ nbf: clock + 60 })), facts: { found: clock + 60, now: clock } },
   })
   await provokeEach(t, server, 'expired', {
     ended: {
       send: () => use(forge({ iat: clock - 60, exp: clock - 1 })),
-      facts: { found: clock - 1, time: clock },
+      facts: { found: clock - 1, now: clock },
     },
   })
   await provokeEach(t, server, 'claims_malformed', {
@@ -236,8 +236,8 @@ t.test('proof_missing and proof_invalid: reports each detail with what was found
       facts: { found: hashToken(other), expected: hashToken(bound) },
     },
     outside_window: [
-      { ...changed({ iat: clock - 61 }), facts: { found: clock - 61, time: clock } },
-      { ...changed({ iat: clock + 6 }), facts: { found: clock + 6, time: clock } },
+      { ...changed({ iat: clock - 61 }), facts: { found: clock - 61, now: clock } },
+      { ...changed({ iat: clock + 6 }), facts: { found: clock + 6, now: clock } },
     ],
     other_request: [
       { ...changed({ htm: 'POST' }), facts: { claim: 'htm', found: 'POST', expected: 'GET' } },

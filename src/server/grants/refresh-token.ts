@@ -52,7 +52,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   if (outcome === 'raced') throw refuse([...refreshReasons.raced, describeReuse(used, 'no')], grant, true)
   if (outcome === 'expired') {
     const { expires, created } = grant
-    throw refuse([...refreshReasons.expired, { found: expires, limit: expires - created, time: by.at }], grant, false)
+    throw refuse([...refreshReasons.expired, { found: expires, limit: expires - created, now: by.at }], grant, false)
   }
   if (outcome === 'revoked') throw refuse(refreshReasons.revoked, grant, false)
   if (outcome === 'unknown') throw new OAuthError('invalid_grant', ...refreshReasons.unknown)

@@ -85,7 +85,7 @@ async function readOurs(
     checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: aud }, time)
     // Those of this server have whole seconds; in one that has not, what is left of the last second is nobody's.
     if (Math.floor(claims.exp) <= time)
-      throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, time })
+      throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, now: time })
     // Before the presenter is compared: a token that is dead already is no alarm in wrong hands.
     const revocation = parts.state.findRevocation(claims)
     if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', ...revocation)
