@@ -612,8 +612,9 @@ export const details = {
       sign: 'routine',
     },
     wrong_algorithm: {
-      cause: 'The alg of the token differs from the algorithm of the key with its kid.',
-      remedy: 'The token was forged or altered: this issuer signs with the algorithm of the key.',
+      cause: 'The alg of the token is not that of the key with its kid, or is not one of the algorithms of its issuer.',
+      remedy:
+        'Compare the facts alg and expected. If they are those of the issuer, add the algorithm to its profile; otherwise the token was forged or altered.',
       actor: 'operator or issuer',
       sign: 'attack',
     },
@@ -984,7 +985,7 @@ export const details = {
       sign: 'routine',
     },
     reused: {
-      cause: 'The refresh token was used before, and its successor was then used or replaced.',
+      cause: 'The refresh token was used again after its successor was used, or after a retry replaced it.',
       remedy:
         'The grant was revoked. Another party has the token, or the client runs with a copy or an old backup of its stored tokens; see the events with this grant.',
       actor: 'client or operator',
@@ -1007,7 +1008,8 @@ export const details = {
   refresh_certificate_mismatch: {
     other_certificate: {
       cause: 'The refresh token is bound to the certificate in bound_to; the connection presents another one.',
-      remedy: 'After a renewal of the certificate, the client must request a new grant.',
+      remedy:
+        'After a renewal of the certificate, the client must request a new grant; otherwise another party has the token and a certificate of the client.',
       actor: 'client or operator',
       sign: 'attack',
     },
