@@ -1,5 +1,5 @@
 // docs/reference/refusals.md: every reason of a refusal with its status and error code, every detail, every fact.
-import { details, factNames } from '../../src/core/details.ts'
+import { classify, type DetailEntry, details, factNames } from '../../src/core/details.ts'
 import { type ErrorCode, type Reason, reasons } from '../../src/core/errors.ts'
 import { type Files, generatedFrom, table } from './generator.ts'
 
@@ -82,11 +82,28 @@ This page lists every reason and every detail of a refusal, with what to do abou
 
 A refusal is answered with JSON: \`{ "error", "error_description", "reason" }\`. \`error\` is the code of the specification,
 \`reason\` is one of the closed list below. A protected resource adds \`WWW-Authenticate: Bearer\` with the address of its
-metadata. Every refusal is one [security event](events.md).
+metadata. Every refusal is one [security event](events.md), except that of a reused refresh token.
 
-The event has the \`reason\`, and a \`detail\` that says exactly why. It also has \`facts\`: what was compared. So has the
+The event has the \`reason\`, and a \`detail\` that says exactly why. It also has \`facts\` where something was compared. So has the
 log of the server at level debug. The client receives the detail only where it is about the form of its own request or about
-its own certificate.
+its own certificate. Where the sentence of the reason is false for a detail, the client receives another one.
+
+These members of the event identify the parties:
+
+| member | meaning |
+|---|---|
+| \`client_id\` | the owner of the token, if the server recognized the token; otherwise the client that the request names, authenticated or not. A request to a resource names none |
+| \`by\` | the client that the request names, if it is not the owner of the token |
+| \`jti\`, \`grant\` | the recognized token and its grant |
+| \`bound_to\` | the certificate that the recognized token is bound to |
+| \`x5t#S256\` | the certificate of the connection that presented it |
+| \`came_with\` | how the two certificates compare; absent if the refresh token had expired or was revoked |
+| \`token_binding\` | the level of the recognized token; the fact of the same name is the requested one |
+| \`peer\`, \`peer_port\` | the address that the request came from |
+
+The refusal of a reused refresh token writes two events if it revokes the grant. \`refresh.reused\` is the alarm, with \`detail\` but
+without \`reason\`, \`facts\` and \`status\`. \`token.refused\` is the answer, with all of them. Both have \`client_id\`, \`grant\`, \`bound_to\` and
+\`request_id\`. A race writes only \`token.refused\`.
 
 If an event cannot be written, the request is answered with 503 and \`store_unavailable\`. Requests that produce no event still
 succeed.
@@ -94,12 +111,23 @@ succeed.
 ## Reasons
 
 Where HTTP has a status of its own, the reason is \`malformed_request\` with that status: 404, 405, 408, 413, 415, 417, 421, 431,
-and 403 for a page of another origin.
+and 403 for a page of another origin. The details \`other_owner\` and \`not_a_resource\` of \`client_mismatch\` have status 200: the
+response does not tell the client that the token belongs to another one.
 
 ${table(['reason', 'status', 'error', 'what to do'], Object.entries(reasons).map(describeReason))}
 ## Details
 
 \`{name}\` in a sentence stands for a [fact](#facts).
+
+*Who acts* is the party that can remove the cause: the operator of the \`client\`, the \`operator\` of this server, the \`developer\` of the
+program that embeds it, the \`issuer\` of the token or subject token, or the \`reporter\` of leaked tokens. *Kind* is one of:
+
+- \`attack\`: may be a sign of an attack. Find out first who sent the request. An event \`theft.suspected\` says how certain a theft is.
+- \`fault\`: a mistake in a program, a setting or a certificate, or an outage.
+- \`routine\`: expected in normal operation, such as an expired token.
+
+*Sent to the client* says \`yes\` where the client receives cause and remedy, or is the sentence that it receives in place of that of the
+reason.
 
 ${Object.entries(details).map(buildSection).join('\n')}
 ## Facts
@@ -119,12 +147,10 @@ function describeReason([reason, sentence]: [string, string]): string[] {
   return [`[\`${reason}\`](#${reason})`, String(status), codes, sentence]
 }
 
-function buildSection([reason, entries]: [string, object]): string {
-  const rows = Object.entries(entries).map(([detail, { cause, remedy, isPublic }]) => [
-    `\`${detail}\``,
-    cause,
-    remedy,
-    isPublic === true ? 'yes' : '',
-  ])
-  return `### ${reason}\n\n${table(['detail', 'cause', 'what to do', 'sent to the client'], rows)}`
+function buildSection([reason, entries]: [string, Readonly<Record<string, DetailEntry>>]): string {
+  const rows = Object.entries(entries).map(([detail, { cause, remedy, isPublic, sentence = '' }]) => {
+    const { actor, sign } = classify(reason as Reason, detail)
+    return [`\`${detail}\``, cause, remedy, actor, sign, isPublic === true ? 'yes' : sentence]
+  })
+  return `### ${reason}\n\n${table(['detail', 'cause', 'what to do', 'who acts', 'kind', 'sent to the client'], rows)}`
 }

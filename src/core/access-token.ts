@@ -63,7 +63,7 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
   const audiences = [own(claims, 'aud')].flat()
   const accepted = [expected.audience].flat()
   if (!audiences.every(isText) || !accepted.some(audience => audiences.includes(audience)))
-    refuse('wrong_audience', 'aud', { found: describeValue(own(claims, 'aud')), expected: accepted.join(' ') })
+    refuse('wrong_audience', 'aud', { found: describeAudience(own(claims, 'aud')), expected: accepted.join(' ') })
   for (const name of ['sub', 'client_id', 'jti']) if (!isText(own(claims, name))) throw refusedClaim(claims, name)
   if (!isScope(own(claims, 'scope'))) throw refusedClaim(claims, 'scope')
   if (Object.hasOwn(claims, 'grant') && !isText(claims.grant)) throw refusedClaim(claims, 'grant')
@@ -77,8 +77,8 @@ export function checkClaims(claims: Readonly<Record<string, unknown>>, expected:
   if (expires <= issuedAt || expires - issuedAt > longest)
     refuse('claims_malformed', 'lifetime', { found: expires - issuedAt, limit: longest })
   const begins = Math.max(issuedAt, notBefore)
-  if (begins > now + clockTolerance) refuse('not_yet_valid', 'in_the_future', { found: begins, time: now })
-  if (expires <= now) refuse('expired', 'ended', { found: expires, time: now })
+  if (begins > now + clockTolerance) refuse('not_yet_valid', 'in_the_future', { found: begins, now })
+  if (expires <= now) refuse('expired', 'ended', { found: expires, now })
 }
 
 /** Returns the scope tokens of a `scope` parameter or claim (RFC 6749 §3.3). The empty string has none. */
@@ -96,6 +96,11 @@ export function isScope(value: unknown): value is string {
 /** Returns an own property, never an inherited one. */
 export function own(claims: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined
+}
+
+/** Describes an `aud` in a fact. */
+export function describeAudience(aud: unknown): string {
+  return (aud ?? undefined) === undefined ? 'no aud' : describeValue(aud)
 }
 
 /** Returns whether a value is a string of 1 to 256 characters. */

@@ -88,16 +88,17 @@ export function verifyBindingProof(
   const algorithm = readAlgorithm(parseObject(header.toString()), certificate.thumbprint, key)
   const claims = readClaims(parseObject(payload.toString()))
   if (ekm === undefined || !isSame(claims.ekm, ekm)) refuse('other_connection')
-  if (!isSame(claims.ath, hashToken(request.token))) refuse('other_token')
+  const ath = hashToken(request.token)
+  if (!isSame(claims.ath, ath)) refuse('other_token', { found: claims.ath, expected: ath })
   if (claims.iat < now - proofWindow.past || claims.iat > now + proofWindow.future)
-    refuse('outside_window', { found: claims.iat, time: now })
+    refuse('outside_window', { found: claims.iat, now })
   if (claims.htm !== undefined && claims.htm !== request.method)
     refuse('other_request', { claim: 'htm', found: claims.htm, expected: request.method })
   if (claims.htu !== undefined && !isFor(claims.htu, request.target))
     refuse('other_request', { claim: 'htu', found: readPath(claims.htu), expected: pathOf(request.target) })
   // Last, because it is the most expensive check: only a client with the keys of the connection can trigger it.
   if (!verifyProofSignature(algorithm, Buffer.from(`${segments[0]}.${segments[1]}`), key, signature))
-    refuse('wrong_signature')
+    refuse('wrong_signature', { alg: algorithm })
   return claims
 }
 

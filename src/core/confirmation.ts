@@ -21,6 +21,9 @@ export type Confirmation = { readonly 'x5t#S256': string; readonly tls_exp?: typ
   readonly [type in BindingType as `${type}#S256`]?: string
 }
 
+/** The header that carries a proof (binding-proof draft §3.3). */
+export const proofHeader = 'Session-Binding-Proof'
+
 /** The thumbprints that `cnf` may contain. Other members are rejected, because they could be restrictions that are not checked. */
 const members: readonly string[] = ['x5t#S256', ...bindingTypes.map(type => `${type}#S256`)]
 
@@ -33,7 +36,8 @@ export function confirm(presenter: Presenter, level: TokenBinding): Confirmation
   const certificate = { 'x5t#S256': presenter.certificate.thumbprint }
   if (level === 'certificate') return certificate
   const offered = Object.entries(presenter.bindings)
-  if (offered.length === 0) throw new OAuthError('invalid_request', 'binding_unavailable', 'no_channel_binding')
+  if (offered.length === 0)
+    throw new OAuthError('invalid_request', 'binding_unavailable', 'no_channel_binding', { token_binding: level })
   if (level === 'proof') {
     requireProofKey(presenter.certificate.x509.publicKey)
     return { ...certificate, tls_exp: proofExporterLabel }
@@ -70,7 +74,7 @@ export function isAtLeast(level: TokenBinding, demanded: TokenBinding): boolean 
 
 function requireProofKey(key: KeyObject): void {
   if (proofAlgorithmsOf(key).length > 0) return
-  const facts = { found: describeKey(key), expected: proofKeys }
+  const facts = { token_binding: 'proof', found: describeKey(key), expected: proofKeys }
   throw new OAuthError('invalid_request', 'binding_unavailable', 'no_proof_algorithm', facts)
 }
 
@@ -92,7 +96,7 @@ function refuse(detail: DetailOf<'confirmation_malformed'>, facts?: RefusalFacts
 }
 
 function noProof(): never {
-  throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing')
+  throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing', { header: proofHeader })
 }
 
 /** 32 octets in base64url: 43 characters. The last one has four bits, so only 16 characters are possible. */

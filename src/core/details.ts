@@ -12,7 +12,30 @@ export interface DetailEntry {
    * its own certificate, so that the text does not help an attacker.
    */
   readonly isPublic?: true
+  /**
+   * The sentence for the client in place of the one of the reason, where that is false for this detail. It must not help an
+   * attacker more than the reason does.
+   */
+  readonly sentence?: string
+  /** Who can fix it. Default: as `actors` says for the reason. */
+  readonly actor?: Actor
+  /** Default `fault`. */
+  readonly sign?: Sign
 }
+
+type Party = 'client' | 'operator' | 'developer' | 'issuer' | 'reporter'
+
+/**
+ * Who can fix the cause: the operator of the client, the operator of this server, the developer of the program that embeds
+ * it, the issuer of the token, or the reporter of leaked tokens.
+ */
+export type Actor = Party | `${Party} or ${Party}`
+
+/**
+ * `attack`: may be a sign of an attack, so find out first who sent the request. `fault`: a mistake in a program, a setting or a
+ * certificate, or an outage. `routine`: expected in normal operation, such as an expired token.
+ */
+export type Sign = 'attack' | 'fault' | 'routine'
 
 /** Why a document could not be fetched. The fact address is its URL; the log has the full error. */
 const fetchDetails = {
@@ -144,6 +167,7 @@ export const details = {
       cause: 'The query contains an access_token.',
       remedy: 'Send the token in the Authorization header only; treat the token in the query as leaked.',
       isPublic: true,
+      sign: 'attack',
     },
     authorization_repeated: {
       cause: 'The request has more than one Authorization header.',
@@ -206,6 +230,7 @@ export const details = {
       cause: 'The request body has a member named __proto__ or constructor.prototype.',
       remedy: 'Send JSON without such a member.',
       isPublic: true,
+      sign: 'attack',
     },
     body_form: {
       cause: 'The request body is JSON, but does not have the form that this endpoint accepts.',
@@ -221,6 +246,7 @@ export const details = {
       cause: 'Content-Length and Transfer-Encoding do not define where the request body ends: {found}.',
       remedy: 'Send exactly one of them, with one valid value.',
       isPublic: true,
+      sign: 'attack',
     },
     chunk_malformed: {
       cause: 'The chunks of the request body are malformed: {found}.',
@@ -236,6 +262,7 @@ export const details = {
       cause: 'A page of another origin caused a browser to send the request; {header} is {found}.',
       remedy: 'Send it from a program, which sends neither Origin nor Sec-Fetch-Site, or from a page of this origin.',
       isPublic: true,
+      sign: 'attack',
     },
     host_missing: {
       cause: 'The request has no host.',
@@ -261,6 +288,7 @@ export const details = {
       cause: 'The ops listener does not accept requests for the host {host}.',
       remedy: 'Send Host: {expected}; through a port forward, set the Host header to it (curl -H).',
       isPublic: true,
+      sign: 'attack',
     },
     target_malformed: {
       cause: 'The request target has {found}.',
@@ -271,6 +299,7 @@ export const details = {
       cause: 'The path can be read in several ways: it has {found}.',
       remedy: 'Send the path without it, so that gateway and upstream read the same path.',
       isPublic: true,
+      sign: 'attack',
     },
     method_malformed: {
       cause: 'The request does not begin with an HTTP method.',
@@ -326,6 +355,7 @@ export const details = {
       cause: 'The HTTP/2 connection exceeded the limit of {limit} stream resets, PING frames and SETTINGS frames.',
       remedy: 'Cancel fewer requests on one connection and send fewer PING frames; see docs/reference/limits.md.',
       isPublic: true,
+      sign: 'attack',
     },
     request_timed_out: {
       cause: 'The request was not complete in time.',
@@ -350,9 +380,13 @@ export const details = {
       remedy: 'Configure the client with a certificate and its private key.',
     },
     not_mutual_tls: {
-      cause: 'The request did not arrive on a TLS connection that this process terminates.',
+      cause:
+        'The request did not arrive on a TLS connection that this process terminates; the fact found says how it arrived.',
       remedy:
-        'Listen with mutualTls(), or with a tls.Server that requests client certificates; inject() has no connection.',
+        'Use mutualTls() as the serverFactory, or a tls.Server that requests client certificates. A proxy that terminates TLS hides the certificate; plain HTTP and inject() have none.',
+      sentence:
+        'The server does not terminate the TLS connection of this request, so it cannot see a client certificate; connect to it directly.',
+      actor: 'developer',
     },
   },
   certificate_untrusted: {
@@ -361,27 +395,34 @@ export const details = {
       remedy:
         'Send the intermediate certificates with the certificate, or add its issuer to TLSBOUND_TLS_CLIENT_CA_FILE.',
       isPublic: true,
+      actor: 'client or operator',
     },
     authority_unknown: {
       cause: 'The chain that the client sent ends at an authority that this server does not trust.',
       remedy: 'Use a certificate from an authority in TLSBOUND_TLS_CLIENT_CA_FILE, or add the root of the chain there.',
+      actor: 'client or operator',
     },
     same_name: {
       cause: 'An authority named {authority} is trusted, but another key with the same name issued this certificate.',
       remedy:
         'Add the other authority too; both need a subjectKeyIdentifier, and their certificates an authorityKeyIdentifier.',
+      actor: 'operator',
     },
     chain_incomplete: {
       cause: 'The authority {authority} is trusted, but its own issuer is missing.',
       remedy: 'Add its issuer, up to the self-signed root, to TLSBOUND_TLS_CLIENT_CA_FILE.',
+      actor: 'operator',
     },
     self_signed: {
       cause: 'The certificate is self-signed, and no enabled client is registered with it.',
       remedy: 'Compare the fact thumbprint with the registered certificates; after a renewal, register the new one.',
+      actor: 'client or operator',
     },
     registration_withdrawn: {
       cause: 'The certificate was registered when the connection began, but no longer is.',
       remedy: 'Register the certificate again, or enable its client.',
+      actor: 'operator',
+      sign: 'routine',
     },
     usage_missing: {
       cause: 'The certificate has no extendedKeyUsage extension.',
@@ -419,57 +460,71 @@ export const details = {
     signature: {
       cause: 'The key of the named issuer does not verify the signature of the certificate.',
       remedy: 'The certificate was altered, or another authority has the same name and key identifier as {authority}.',
+      actor: 'client or operator',
+      sign: 'attack',
     },
     authority_ended: {
       cause: 'The certificate itself is valid, but the certificate of its authority {authority} has expired.',
       remedy: 'Replace the certificate of the authority in TLSBOUND_TLS_CLIENT_CA_FILE and in the chain of the client.',
+      actor: 'operator',
     },
     authority_not_yet_valid: {
       cause: 'The certificate itself is valid, but the certificate of its authority {authority} is not valid yet.',
       remedy: 'Compare the clocks; use an authority that is valid now.',
+      actor: 'operator',
     },
     authority_usage: {
       cause: 'The authority {authority} may not issue client certificates: its extendedKeyUsage lacks clientAuth.',
       remedy: 'Use an authority without extendedKeyUsage, or one with clientAuth in it.',
+      actor: 'operator',
     },
     authority_key_usage: {
       cause: 'A certificate in the chain may not issue others: it is not a CA, or its keyUsage lacks keyCertSign.',
       remedy: 'Use an authority with basicConstraints CA and keyUsage keyCertSign.',
+      actor: 'operator',
     },
     authority_constraints: {
       cause:
         'The constraints of an authority in the chain exclude the name in the certificate or the length of the chain.',
       remedy: 'Compare the certificate with nameConstraints and pathLenConstraint of its authorities.',
+      actor: 'client or operator',
     },
     authority_too_weak: {
       cause: 'An authority in the chain has a weak key, or its certificate has a weak signature.',
       remedy: 'Use an authority with an EC key of 256 bits or an RSA key of 2048 bits, signed with SHA-256 or better.',
+      actor: 'operator',
     },
     list_missing: {
       cause: 'Revocation lists are configured, but none from the authority {authority}.',
       remedy:
         'Add its list to TLSBOUND_TLS_CLIENT_CRL_FILE; every authority needs one, including root and intermediates.',
+      actor: 'operator',
     },
     list_ended: {
       cause: 'The revocation list of the authority {authority} has expired.',
       remedy: 'Fetch its current list, replace it in TLSBOUND_TLS_CLIENT_CRL_FILE, and reload.',
+      actor: 'operator',
     },
     list_not_yet_valid: {
       cause: 'The revocation list of the authority {authority} is not valid yet.',
       remedy: 'Compare the clocks; use a list that is valid now.',
+      actor: 'operator',
     },
     list_scope: {
       cause: 'The scope of the revocation list of {authority} excludes a certificate of the chain.',
       remedy:
         'Compare the issuingDistributionPoint of the list with the certificate; add the list that covers the others.',
+      actor: 'operator',
     },
     list_signature: {
       cause: 'The authority {authority} did not sign its revocation list, or may not sign lists (keyUsage cRLSign).',
       remedy: 'Fetch the list again from the authority; compare the authorityKeyIdentifier of the list with its key.',
+      actor: 'operator',
     },
     not_verified: {
       cause: 'OpenSSL could not verify the client certificate; the fact code is its error code.',
       remedy: 'Compare the issuer of the certificate with the authorities in TLSBOUND_TLS_CLIENT_CA_FILE.',
+      actor: 'client or operator',
     },
   },
   certificate_expired: {
@@ -488,16 +543,19 @@ export const details = {
     listed: {
       cause: 'A revocation list of its authority contains the client certificate.',
       remedy: 'Issue a new certificate with a new key.',
+      sign: 'attack',
     },
     authority_listed: {
       cause: 'A revocation list contains an authority in the chain, not the client certificate.',
       remedy: 'Issue a new certificate from an authority that is not revoked.',
+      sign: 'attack',
     },
   },
   certificate_mismatch: {
     other_certificate: {
       cause: 'The token is bound to the certificate in bound_to; the connection presents the certificate in x5t#S256.',
       remedy: 'If both belong to one client, it must get a new token after a renewal; otherwise the token was stolen.',
+      sign: 'attack',
     },
   },
   connection_mismatch: {
@@ -505,12 +563,14 @@ export const details = {
       cause: 'The token is bound to another TLS connection of the same certificate.',
       remedy:
         'Get the token on the connection that uses it. If the client did not reconnect, its token and key were stolen.',
+      sign: 'attack',
     },
   },
   binding_unavailable: {
     no_channel_binding: {
       cause: 'The connection has no channel binding: it is TLS 1.2 without the extended master secret.',
       remedy: 'Use TLS 1.3, or TLS 1.2 with the extended master secret (RFC 7627).',
+      isPublic: true,
     },
     no_proof_algorithm: {
       cause: 'The key type of the client certificate cannot sign proofs: {found}.',
@@ -518,8 +578,11 @@ export const details = {
       isPublic: true,
     },
     not_mutual_tls: {
-      cause: 'The request did not arrive on a connection of mutualTls().',
-      remedy: 'Use mutualTls() as the serverFactory of the Fastify app; inject() has no TLS connection.',
+      cause: 'The request did not arrive on a connection of mutualTls(); the fact found says how it arrived.',
+      remedy:
+        'Use mutualTls() as the serverFactory of the Fastify app. A proxy that terminates TLS hides the connection of the client; plain HTTP and inject() have no TLS connection.',
+      sentence: 'The server does not terminate the TLS connection of this request; connect to it directly.',
+      actor: 'developer',
     },
   },
   confirmation_malformed: {
@@ -545,31 +608,48 @@ export const details = {
     header_member: {
       cause: 'The header of the token has a member that is not accepted, or a member of the wrong type.',
       remedy: 'See the fact header; tokens of tlsbound have exactly typ, alg and kid, and no token may have crit.',
+      actor: 'client or issuer',
+      sign: 'attack',
     },
     unknown_key: {
       cause: 'No key of the issuer has the kid of the token.',
       remedy: 'Compare kid with the key set of the issuer; after a rotation that removed the key, get a new token.',
+      actor: 'client or issuer',
+      sign: 'routine',
     },
     wrong_algorithm: {
-      cause: 'The alg of the token differs from the algorithm of the key with its kid.',
-      remedy: 'The token was forged or altered: this issuer signs with the algorithm of the key.',
+      cause: 'The alg of the token is not that of the key with its kid, or is not one of the algorithms of its issuer.',
+      remedy:
+        'Compare the facts alg and expected. If they are those of the issuer, add the algorithm to its profile; otherwise the token was forged or altered.',
+      actor: 'operator or issuer',
+      sign: 'attack',
     },
     high_s: {
-      cause: 'The ECDSA signature of the token has the higher of the two valid values of s.',
+      cause:
+        'The value s of the ECDSA signature is above half the order of the curve, so the signature was not verified.',
       remedy:
-        'Configure the issuer to write the lower value, which gives a token one encoding; otherwise the token was altered.',
+        'Configure the issuer to write the lower of the two values of s, which gives a token one encoding; otherwise the token was forged or altered.',
+      actor: 'operator or issuer',
+      sign: 'attack',
     },
     wrong_signature: {
       cause: 'The key with the kid of the token does not verify its signature.',
-      remedy: 'The token was forged or altered, or two servers use different keys with the same kid.',
+      remedy:
+        'The token was forged or altered, another key has the same kid (a replaced key, or another server), or the ECDSA signature is in DER (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
+      actor: 'operator or issuer',
+      sign: 'attack',
     },
     not_stored: {
       cause: 'The token is opaque, and the store does not contain it.',
       remedy: 'It expired and was removed, or a server with another store issued it.',
+      sentence: 'This server does not store the token; get a new one.',
+      sign: 'routine',
     },
     ops_token: {
       cause: 'The token is not the ops token of this server.',
       remedy: 'Send the content of the file that TLSBOUND_OPS_TOKEN_FILE names.',
+      sentence: 'The token is not the ops token of this server.',
+      sign: 'attack',
     },
   },
   wrong_type: {
@@ -590,18 +670,21 @@ export const details = {
     aud: {
       cause: 'The aud claim does not contain the expected audience.',
       remedy: 'Request the token with this resource; compare the facts found and expected.',
+      actor: 'client or issuer',
     },
   },
   not_yet_valid: {
     in_the_future: {
       cause: 'The iat or nbf of the token is in the future.',
       remedy: 'Compare the clocks of issuer and resource server.',
+      actor: 'operator or issuer',
     },
   },
   expired: {
     ended: {
       cause: 'The exp of the token has passed.',
       remedy: 'Get a new token; if it was issued just now, compare the clocks.',
+      sign: 'routine',
     },
   },
   claims_malformed: {
@@ -644,10 +727,11 @@ export const details = {
     other_connection: {
       cause: 'The ekm of the proof is for another connection.',
       remedy: 'Sign a proof on each connection; a proof from another connection is a replay.',
+      sign: 'attack',
     },
     other_token: {
-      cause: 'The ath of the proof is not the hash of this token.',
-      remedy: 'Sign a proof for each token.',
+      cause: 'The ath of the proof is not the SHA-256 hash of this token.',
+      remedy: 'Sign a proof for each token; compare the facts found and expected.',
     },
     outside_window: {
       cause: 'The iat of the proof is too old, or in the future.',
@@ -658,55 +742,70 @@ export const details = {
       remedy: 'Sign a proof for this request, or omit htm and htu.',
     },
     wrong_signature: {
-      cause: 'The key of the client certificate did not sign the proof.',
-      remedy: 'Sign with the private key of the certificate of this connection.',
+      cause: 'The key of the client certificate does not verify the signature of the proof.',
+      remedy:
+        'Sign with the private key of the certificate of this connection. An ECDSA signature is R and S (RFC 7518 section 3.4), not DER.',
+      sign: 'attack',
     },
     not_per_request: {
       cause: 'The route requires a proof for each request, and this proof lacks jti, htm or htu.',
       remedy: 'Sign a proof with jti, htm and htu for each request.',
+      sentence: 'This resource requires a proof with jti, htm and htu that was signed for this request.',
     },
     used_already: {
       cause: 'The jti of the proof was already used on this connection.',
       remedy: 'Use a new jti for each proof.',
+      sign: 'attack',
     },
     too_many: {
       cause: 'The connection used more single-request proofs in one minute than the server stores.',
       remedy: 'Send fewer requests per connection, or use a proof for all requests of the connection.',
+      sentence:
+        'The connection used too many single-request proofs in one minute; send fewer, or a proof for all its requests.',
     },
   },
   revoked: {
     token: {
       cause: 'The token itself was revoked.',
       remedy: 'Get a new token; the event token.revoked with this jti as value shows who revoked it.',
+      sign: 'routine',
     },
     grant: {
       cause: 'The grant of the token was revoked.',
       remedy: 'Request a new grant; the event token.revoked with this grant as value shows who revoked it.',
+      sign: 'routine',
     },
     client: {
-      cause: 'All tokens of the client were revoked after this one was issued.',
+      cause: 'Every token of the client that was issued before the time in the fact mark was revoked.',
       remedy:
         'Get a new token; the event token.revoked with this client_id as value, or client.changed, shows who did it.',
+      sign: 'routine',
     },
     certificate: {
-      cause: 'All tokens of the certificate were revoked after this one was issued.',
+      cause: 'Every token of the certificate that was issued before the time in the fact mark was revoked.',
       remedy: 'Get a new token; the event token.revoked with the x5t#S256 as value shows who revoked them.',
+      sign: 'routine',
     },
     all: {
-      cause: 'All tokens of this server were revoked after this one was issued.',
+      cause: 'Every token that this server issued before the time in the fact mark was revoked.',
       remedy: 'Get a new token; the event token.revoked of kind all shows who revoked them.',
+      sign: 'routine',
     },
     client_disabled: {
       cause: 'The client of the token is disabled, or is no longer registered.',
       remedy: 'Run tlsbound clients list; tlsbound clients enable CLIENT_ID enables the client again.',
+      actor: 'operator',
+      sign: 'routine',
     },
     by_hook: {
       cause: 'The isRevoked function of this resource server returned true for the token.',
       remedy: 'Get a new token; check the system behind isRevoked for who revoked it.',
+      sign: 'routine',
     },
     key_removed: {
       cause: 'The key that signed the token was removed from the signing keys after the token was first used here.',
       remedy: 'Get a new token; the event key.rotated with this kid shows when the key was removed.',
+      sign: 'routine',
     },
   },
   scope_missing: {
@@ -724,7 +823,9 @@ export const details = {
   client_mismatch: {
     order_differs: {
       cause: 'The subject of the certificate has the parts of the registered name in reverse order.',
-      remedy: 'Register the fact presented: RFC 4514 writes the last part of the certificate first.',
+      remedy:
+        'Register the fact presented with tlsbound clients add FILE: RFC 4514 writes the last part of the certificate first. tlsbound inspect CERTIFICATE-FILE prints that name.',
+      actor: 'operator',
     },
     string_type: {
       cause: 'The subject has the text of the registered name, but in a string type that is not compared.',
@@ -745,6 +846,7 @@ export const details = {
     name_unreadable: {
       cause: 'The names in the certificate are not valid DER and cannot be compared.',
       remedy: 'Issue a new certificate in valid DER (X.690).',
+      actor: 'client',
     },
     not_registered_certificate: {
       cause: 'The client is not registered with this certificate.',
@@ -753,26 +855,42 @@ export const details = {
     not_vouched_for: {
       cause: 'The client is registered by name, and no trusted authority issued the certificate.',
       remedy: 'Present a certificate from a trusted authority.',
+      actor: 'client',
     },
     secret: {
       cause: 'The client secret is missing or wrong.',
       remedy: 'Send the secret of the client with Authorization: Basic.',
+      actor: 'client',
     },
     secret_delayed: {
       cause: 'The secret was not checked, because the client recently sent a wrong one.',
       remedy: 'Wait 90 seconds; find out who sends wrong secrets with the certificate of this client.',
+      actor: 'client or operator',
+      sign: 'attack',
     },
     other_owner: {
       cause: 'The client that requests the revocation does not own the token.',
-      remedy: 'Find out how the client got the token; an administrator can revoke it with tlsbound revoke.',
+      remedy:
+        'The token stays valid, and the response is 200 as for every token. Find out how the client in by got the token; an administrator can revoke it with tlsbound revoke.',
+      sentence: 'The token belongs to another client.',
+      actor: 'operator',
+      sign: 'attack',
     },
     not_a_resource: {
       cause: 'A client without a registered resource requests the introspection of a token of another client.',
-      remedy: 'If the client is a resource server, register its resource; otherwise find out how it got the token.',
+      remedy:
+        'The response is 200 and says that the token is inactive. If the client in by is a resource server, register its resource; otherwise find out how it got the token.',
+      sentence: 'The token belongs to another client, and this client has no registered resource.',
+      actor: 'operator',
+      sign: 'attack',
     },
   },
   client_disabled: {
-    disabled: { cause: 'An administrator disabled the client.', remedy: 'Run tlsbound clients enable CLIENT_ID.' },
+    disabled: {
+      cause: 'An administrator disabled the client.',
+      remedy: 'Run tlsbound clients enable CLIENT_ID.',
+      sign: 'routine',
+    },
   },
   grant_type_unsupported: {
     grant_type: {
@@ -797,18 +915,23 @@ export const details = {
       cause: 'The scope is not a list of unique values separated by single spaces.',
       remedy: 'Separate the values with one space, and send each value once.',
       isPublic: true,
+      actor: 'client',
     },
     not_registered: {
       cause: 'The scope of the registration lacks a value that the client requests.',
       remedy: 'Compare the facts found and expected; add the value to the registration, or request less.',
     },
     wider_than_granted: {
-      cause: 'The client requests more scope than the refresh token or the subject token has.',
-      remedy: 'Request only the granted scope or a part of it.',
+      cause:
+        'The client requests more scope than the refresh token has, or than the subject token and the registration have in common.',
+      remedy: 'Request only the scope in the fact expected or a part of it.',
+      sentence: 'The request has more scope than was granted; request a part of the granted scope.',
+      actor: 'client',
     },
     nothing_left: {
       cause: 'The subject token and the registration have no scope in common.',
       remedy: 'Compare the scope of the subject token with that of the registration.',
+      sentence: 'The subject token and the registration of the client have no scope in common.',
     },
   },
   binding_not_allowed: {
@@ -819,6 +942,8 @@ export const details = {
     weaker_than_subject: {
       cause: 'The client requests a weaker binding than the subject token has.',
       remedy: 'Request the level of the subject token or a stronger one.',
+      sentence: 'The token_binding is weaker than that of the subject token; request an equal or stronger one.',
+      actor: 'client',
     },
   },
   target_unknown: {
@@ -829,11 +954,14 @@ export const details = {
     other_than_granted: {
       cause: 'The grant is for another resource.',
       remedy: 'Omit resource when refreshing, or send the resource of the grant.',
+      sentence: 'The grant is for another resource; omit resource, or send that of the grant.',
+      actor: 'client',
     },
     two_targets: {
       cause: 'The request names two targets: resource or audience twice, or the two with different values.',
       remedy: 'Send one request for each target.',
       isPublic: true,
+      actor: 'client',
     },
   },
   refresh_unknown: {
@@ -844,39 +972,57 @@ export const details = {
     not_stored: {
       cause: 'The store does not contain the refresh token.',
       remedy: 'It expired and was removed, or a server with another store issued it.',
+      sign: 'routine',
     },
     other_client: {
       cause: 'The refresh token belongs to another client.',
       remedy: 'The token was stolen or mixed up; compare client_id with by.',
+      actor: 'client or operator',
+      sign: 'attack',
     },
   },
   refresh_expired: {
-    ended: { cause: 'The grant of the refresh token has expired.', remedy: 'Request a new grant.' },
+    ended: {
+      cause: 'The lifetime of the grant has ended. No use extends it, and there is no idle limit.',
+      remedy:
+        'Request a new grant. TLSBOUND_REFRESH_TOKEN_LIFETIME is the lifetime of new grants; the fact limit is that of this one.',
+      sign: 'routine',
+    },
   },
   refresh_reused: {
     raced: {
-      cause: 'Another request used the refresh token within the last second.',
-      remedy: 'Share one refresh among all requests of the client.',
+      cause: 'Another request used the refresh token less than a second before.',
+      remedy: 'The grant stays valid. Share one refresh among all requests of the client.',
+      sign: 'routine',
     },
     reused: {
-      cause: 'The refresh token was used before, and its successor was then used or replaced.',
-      remedy: 'Two parties have the token, so the grant was revoked; see the event refresh.reused.',
+      cause: 'The refresh token was used again after its successor was used, or after a retry replaced it.',
+      remedy:
+        'The grant was revoked. Another party has the token, or the client runs with a copy or an old backup of its stored tokens; see the events with this grant.',
+      actor: 'client or operator',
+      sign: 'attack',
     },
     answer_lost: {
       cause: 'The refresh token was used more than a minute ago, and its successor was never used.',
-      remedy: 'The client probably lost a response and retried too late. The grant was revoked; request a new one.',
+      remedy:
+        'The client probably lost a response and retried too late. Within a second of a use, another use is a race. Within a minute of the first use, a retry gets a new token. Later, the grant is revoked; request a new one.',
+      sign: 'attack',
     },
   },
   refresh_revoked: {
     revoked: {
       cause: 'The grant, its client, its certificate or all tokens were revoked.',
       remedy: 'Request a new grant; the event token.revoked shows who revoked it.',
+      sign: 'routine',
     },
   },
   refresh_certificate_mismatch: {
     other_certificate: {
       cause: 'The refresh token is bound to the certificate in bound_to; the connection presents another one.',
-      remedy: 'After a renewal of the certificate, the client must request a new grant.',
+      remedy:
+        'After a renewal of the certificate, the client must request a new grant; otherwise another party has the token and a certificate of the client.',
+      actor: 'client or operator',
+      sign: 'attack',
     },
   },
   subject_token_invalid: {
@@ -888,23 +1034,31 @@ export const details = {
     not_trusted: {
       cause: 'The iss of the subject token is not a trusted issuer.',
       remedy: 'Compare the fact issuer with the entries of TLSBOUND_TRUSTED_ISSUERS_FILE; they must be identical.',
+      actor: 'client or operator',
     },
     wrong_algorithm: {
       cause: 'The algorithms of the issuer do not contain the alg of the subject token.',
       remedy: 'If the fact alg is an asymmetric algorithm, add it to the algorithms of the entry.',
+      actor: 'operator or issuer',
     },
     header_member: {
       cause: 'The header of the subject token has a member crit or b64, or a kid that is not a string.',
       remedy: 'Get a token without extensions from the issuer; see the fact header.',
+      actor: 'issuer',
     },
     unknown_key: {
       cause: 'No key of the issuer matches the kid and alg of the subject token.',
       remedy: 'Compare the facts kid and alg with the key set of the issuer.',
+      actor: 'operator or issuer',
+      sign: 'routine',
     },
     wrong_signature: {
       cause:
         'No key of the issuer for the kid and alg of the subject token made its signature, or its claims are not UTF-8.',
-      remedy: 'The token was forged or altered, or the key set belongs to another issuer.',
+      remedy:
+        'The token was forged or altered, another key has the same kid (a replaced key, or another server), or the ECDSA signature is in DER (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
+      actor: 'operator or issuer',
+      sign: 'attack',
     },
     typ: {
       cause:
@@ -919,27 +1073,33 @@ export const details = {
     claim: {
       cause: 'A claim of the subject token is missing, is malformed, or has an unexpected value.',
       remedy: 'See the fact claim; compare found with expected.',
+      actor: 'issuer',
     },
     scope_elsewhere: {
       cause: 'The subject token has no scope where its entry says, but another claim that limits it.',
       remedy:
         'Set scope_claim or profile of the entry so that the fact claim is read, or let the issuer write the fact expected.',
+      actor: 'operator or issuer',
     },
     audience: {
       cause: 'The aud of the subject token does not contain the audience of the issuer entry.',
       remedy: 'Compare the facts found and expected; the audience in TLSBOUND_TRUSTED_ISSUERS_FILE must be identical.',
+      actor: 'client or operator',
     },
     ended: {
       cause: 'The exp of the subject token has passed.',
       remedy: 'Get a new token from its issuer; if it was issued just now, compare the clocks.',
+      sign: 'routine',
     },
     in_the_future: {
       cause: 'The iat or nbf of the subject token is in the future.',
       remedy: 'Compare the clocks of the issuer and this server.',
+      actor: 'operator or issuer',
     },
     too_old: {
       cause: 'The subject token is older than the maximum_age of the issuer entry.',
       remedy: 'Get a new token from its issuer, or raise maximum_age.',
+      sign: 'routine',
     },
     foreign_claim: {
       cause: 'The subject token has the claim act or events, so it is about another actor or an event.',
@@ -948,30 +1108,41 @@ export const details = {
     may_act: {
       cause: 'The may_act of the subject token does not contain only this client.',
       remedy: 'Compare the facts found and expected; get a token that names this client in may_act.',
+      actor: 'client or issuer',
     },
     confirmation: {
       cause: 'The cnf of the subject token does not match the x5t#S256 of the client certificate.',
-      remedy: 'Only the client that the token is bound to can exchange it; see the fact found.',
+      remedy: 'Only the client that the token is bound to can exchange it; see the facts.',
+      actor: 'client or issuer',
+      sign: 'attack',
     },
     names_a_client: {
       cause: 'The subject of the token is equal to the client_id of a registered client.',
       remedy: 'Set a subject_prefix in the entry of the issuer.',
+      actor: 'operator',
+      sign: 'attack',
     },
     other_certificate: {
       cause: 'This server issued the subject token to another certificate.',
       remedy: 'Only the client that the token was issued to can exchange it; another client that has it has stolen it.',
+      actor: 'client or operator',
+      sign: 'attack',
     },
     other_connection: {
       cause: 'This server issued the subject token on another TLS connection of the same certificate.',
       remedy: 'Get the token on the connection that exchanges it.',
+      sign: 'attack',
     },
     other_client: {
       cause: 'This server issued the subject token to another client with the same certificate.',
       remedy: 'Send the client_id that the token was issued to.',
+      actor: 'client or operator',
+      sign: 'attack',
     },
     own_token: {
-      cause: 'This server issued the subject token, and rejects it for the reason in the fact reason.',
-      remedy: 'See the details of that reason.',
+      cause:
+        'The iss of the subject token is this server, or the token is opaque; it is rejected for the reason and detail in the facts.',
+      remedy: 'See the detail of that reason.',
     },
   },
   issuer_unavailable: fetchDetails,
@@ -979,10 +1150,13 @@ export const details = {
     unknown_key: {
       cause: 'No reporter has a key with this identifier.',
       remedy: 'Add the key to TLSBOUND_LEAK_KEYS_FILE.',
+      actor: 'operator or reporter',
     },
     wrong_signature: {
       cause: 'The key does not verify the signature of the received body.',
       remedy: 'Sign the exact octets of the body, and check that no proxy changes them.',
+      actor: 'reporter',
+      sign: 'attack',
     },
   },
   reporter_unavailable: fetchDetails,
@@ -1062,6 +1236,53 @@ export const details = {
 
 type Reason = keyof typeof details
 
+/** Who can fix a refusal, unless its detail says otherwise. */
+const actors: Readonly<Record<Reason, Actor>> = {
+  no_token: 'client',
+  malformed_request: 'client',
+  no_certificate: 'client',
+  certificate_untrusted: 'client',
+  certificate_expired: 'client',
+  certificate_revoked: 'client or operator',
+  certificate_mismatch: 'client or operator',
+  connection_mismatch: 'client or operator',
+  binding_unavailable: 'client',
+  confirmation_malformed: 'issuer',
+  bad_signature: 'client',
+  wrong_type: 'client or operator',
+  wrong_issuer: 'client or operator',
+  wrong_audience: 'client',
+  not_yet_valid: 'issuer',
+  expired: 'client',
+  claims_malformed: 'issuer',
+  binding_too_weak: 'client',
+  proof_missing: 'client',
+  proof_invalid: 'client',
+  revoked: 'client',
+  scope_missing: 'client or operator',
+  unknown_client: 'client or operator',
+  client_mismatch: 'client or operator',
+  client_disabled: 'operator',
+  grant_type_unsupported: 'client',
+  grant_type_not_allowed: 'client or operator',
+  scope_denied: 'client or operator',
+  binding_not_allowed: 'client or operator',
+  target_unknown: 'client or operator',
+  refresh_unknown: 'client',
+  refresh_expired: 'client',
+  refresh_reused: 'client',
+  refresh_revoked: 'client',
+  refresh_certificate_mismatch: 'client',
+  subject_token_invalid: 'client',
+  issuer_unavailable: 'operator or issuer',
+  report_signature_invalid: 'reporter',
+  reporter_unavailable: 'operator or reporter',
+  store_unavailable: 'operator',
+  upstream_unavailable: 'operator',
+  upstream_failed: 'operator',
+  upstream_timeout: 'operator',
+}
+
 /** The names of the details of a reason. */
 export type DetailOf<R extends Reason> = R extends Reason ? keyof (typeof details)[R] & string : never
 
@@ -1073,11 +1294,13 @@ export const factNames = {
   member: 'name of the member',
   claim: 'name of the claim',
   header: 'name of the header or header member',
+  typ: 'typ of the token',
   found: 'what was found',
   expected: 'what was expected',
-  limit: 'the limit that was exceeded',
+  limit: 'the limit that was exceeded: a number of characters, octets, items or seconds, as the cause says',
   code: 'error code of OpenSSL, the HTTP parser or the network',
   reason: 'the underlying reason',
+  detail: 'the detail of the underlying reason',
   subject: 'subject of the presented certificate, in the format of RFC 4514',
   issuer: 'issuer of the certificate or token',
   serial: 'serial number of the certificate, hexadecimal',
@@ -1088,11 +1311,16 @@ export const factNames = {
   registered: 'the name that the client is registered with',
   presented: 'the name in the certificate',
   kid: 'kid of the token',
-  alg: 'alg of the token',
+  alg: 'alg of the token or proof',
+  token_binding: 'the requested token_binding',
   host: 'host of the request',
   server_name: 'server name (SNI) of the TLS handshake',
   address: 'address that was fetched',
-  time: 'the time that was compared, seconds since 1970',
+  fetched: 'time at which the address was fetched, seconds since 1970',
+  now: 'time of this server with which found was compared, seconds since 1970',
+  mark: 'mark of a revocation: tokens with an earlier iat are revoked; seconds since 1970, a few seconds after the revocation',
+  first_use: 'seconds since the first use of the refresh token',
+  grant_revoked: 'whether this refusal revoked the grant: yes or no',
 } as const
 
 /** The compared values. Strings may come from the client; the event writer shortens and redacts them. */
@@ -1103,10 +1331,16 @@ export function detailOf(reason: Reason, detail: string): DetailEntry {
   return (details[reason] as Readonly<Record<string, DetailEntry>>)[detail] as DetailEntry
 }
 
-/** Returns the text for the client, or undefined if the detail is only for the operator. ASCII without quotes (RFC 6749 §5.2). */
+/** Returns who can fix a refusal, and whether it may be a sign of an attack. */
+export function classify(reason: Reason, detail: string): { readonly actor: Actor; readonly sign: Sign } {
+  const { actor = actors[reason], sign = 'fault' } = detailOf(reason, detail)
+  return { actor, sign }
+}
+
+/** Returns the text for the client, or undefined if it receives the sentence of the reason. ASCII without quotes (RFC 6749 §5.2). */
 export function describeForClient(reason: Reason, detail: string, facts: RefusalFacts): string | undefined {
-  const { cause, remedy, isPublic } = detailOf(reason, detail)
-  if (isPublic !== true) return undefined
+  const { cause, remedy, isPublic, sentence } = detailOf(reason, detail)
+  if (isPublic !== true) return sentence
   const fill = (text: string) =>
     text.replace(/ ?\{(\w+)\}/g, (whole, name: keyof RefusalFacts) => {
       const fact = facts[name]?.toString()

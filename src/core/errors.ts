@@ -11,30 +11,31 @@ export const reasons = {
   malformed_request: 'The request is malformed; see the description of the parameters of this endpoint.',
   no_certificate: 'Connect with a client certificate; it must be sent in the TLS handshake.',
   certificate_untrusted:
-    'Connect with a client certificate from an authority that this server trusts for client authentication.',
+    'The client certificate cannot be verified; connect with one from an authority that this server trusts for clients.',
   certificate_expired: 'The client certificate is outside its validity period; connect with a renewed one.',
-  certificate_revoked: 'The client certificate was revoked; connect with another one.',
+  certificate_revoked:
+    'The client certificate or one of its authorities was revoked; connect with another certificate.',
   certificate_mismatch:
     'The token is bound to another client certificate; get a token with the certificate you present.',
   connection_mismatch: 'The token is bound to another TLS connection; get a token on the connection you use it on.',
   binding_unavailable:
-    'This connection has no channel binding; use TLS 1.3, or TLS 1.2 with the extended master secret.',
-  confirmation_malformed: 'The form of the cnf claim of the token is not supported; get a new token.',
-  bad_signature: 'No key of the issuer verifies the signature of the token; get a new token.',
-  wrong_type: 'The token is not an access token of type at+jwt.',
+    'This connection or client certificate does not support the token_binding; use TLS 1.3, or request another one.',
+  confirmation_malformed: 'The token has no cnf claim in a supported form; get a new token.',
+  bad_signature: 'The form of the token is not valid, or no key of its issuer verifies its signature; get a new token.',
+  wrong_type: 'The token is not an access token of a type that this resource server accepts.',
   wrong_issuer: 'The token is from another issuer.',
   wrong_audience: 'The token is for another resource server.',
   not_yet_valid: 'The token is not valid yet; compare the clocks.',
   expired: 'The token has expired; get a new one.',
-  claims_malformed: 'A claim of the token is missing or malformed; get a new token.',
+  claims_malformed: 'A claim of the token is missing, malformed or out of range; get a new token.',
   binding_too_weak: 'This resource requires a token with a stronger binding; request another token_binding.',
   proof_missing:
     'The token requires a binding proof; sign one for this connection and send it as Session-Binding-Proof.',
-  proof_invalid: 'The binding proof is not valid for this token, connection and time; sign a new one.',
-  revoked: 'The token was revoked; get a new one.',
+  proof_invalid: 'The binding proof is not valid for this token, connection, request and time; sign a new one.',
+  revoked: 'The token, its client or its signing key was revoked; get a new token.',
   scope_missing: 'The token lacks a scope that this resource requires.',
   unknown_client: 'No client is registered with this client_id.',
-  client_mismatch: 'The client certificate or the secret does not match the registration of this client_id.',
+  client_mismatch: 'The client certificate or the secret is not accepted for this client_id.',
   client_disabled: 'The client is disabled; contact the operator of this server.',
   grant_type_unsupported: 'This server does not support the grant_type.',
   grant_type_not_allowed: 'The client is not registered for this grant_type.',
@@ -50,7 +51,7 @@ export const reasons = {
   issuer_unavailable: 'The keys of the token issuer could not be fetched; try again later.',
   report_signature_invalid: 'No known key verifies the signature of this report; sign the body exactly as it is sent.',
   reporter_unavailable: 'The keys of the reporter could not be fetched; try again later.',
-  store_unavailable: 'The server cannot reach its store; try again later.',
+  store_unavailable: 'The server cannot use its store or write its security events; try again later.',
   upstream_unavailable: 'The service behind this gateway accepts no more requests now; try again later.',
   upstream_failed: 'The service behind this gateway sent no usable response; the request may have been processed.',
   upstream_timeout: 'The service behind this gateway did not respond in time; the request may have been processed.',
@@ -87,6 +88,9 @@ export interface TokenFacts {
 /** Why a request is refused: the reason for the client, the exact cause for the operator, and the compared values. */
 export type Why = { [R in Reason]: readonly [reason: R, detail: DetailOf<R>, facts?: RefusalFacts | undefined] }[Reason]
 
+/** Why a token is revoked: detail and facts. */
+export type WhyRevoked = readonly [detail: DetailOf<'revoked'>, facts?: RefusalFacts | undefined]
+
 /**
  * A refusal. `code` is undefined only for `no_token`: a request without a token gets no error code (RFC 6750 §3.1).
  * `reason` is for the client; `detail` and `facts` are for the operator, in the event and the log.
@@ -99,6 +103,8 @@ export class OAuthError extends Error {
   readonly facts: RefusalFacts
   /** The refused token; set once its signature is verified. */
   token: TokenFacts | undefined
+  /** The refused token if it is no longer valid; the event names it like `token`, but it never raises an alarm. */
+  endedToken: TokenFacts | undefined
 
   constructor(code: ErrorCode | undefined, ...[reason, detail, facts = {}]: Why) {
     super(describeForClient(reason, detail, facts) ?? reasons[reason])

@@ -91,14 +91,17 @@ export class Revocations {
     else due.push([kind, key])
   }
 
-  /** Returns the kind of the revocation that revokes a token; undefined if it is not revoked. */
-  find({ jti, grant, client_id, iat, issued_after: after, cnf }: Revocable): RevocationKind | undefined {
+  /** Returns the revocation that revokes a token; undefined if it is not revoked. */
+  find({ jti, grant, client_id, iat, issued_after: after, cnf }: Revocable): Revocation | undefined {
     const { token, grant: grants, client, certificate, all } = this.#entries
-    if (token.has(jti)) return 'token'
-    if (grant !== undefined && grants.has(grant)) return 'grant'
-    if (isOlder(iat, after, client.get(client_id))) return 'client'
-    if (isOlder(iat, after, certificate.get(cnf?.['x5t#S256'] ?? ''))) return 'certificate'
-    return isOlder(iat, after, all.get('')) ? 'all' : undefined
+    const single = token.get(jti) ?? (grant === undefined ? undefined : grants.get(grant))
+    if (single !== undefined) return single
+    const ofClient = client.get(client_id)
+    if (isOlder(iat, after, ofClient)) return ofClient
+    const ofCertificate = certificate.get(cnf?.['x5t#S256'] ?? '')
+    if (isOlder(iat, after, ofCertificate)) return ofCertificate
+    const ofAll = all.get('')
+    return isOlder(iat, after, ofAll) ? ofAll : undefined
   }
 
   /** Returns whether a token is revoked. */

@@ -1,6 +1,15 @@
 // Verifies the claims of a subject token: its subject, and the limits of the token to issue (RFC 8693 §2.1). The signature is
 // verified elsewhere. A token with a restriction that cannot be checked is rejected.
-import { type AccessTokenClaims, clockTolerance, isScope, isText, isTime, own, parseScope } from './access-token.ts'
+import {
+  type AccessTokenClaims,
+  clockTolerance,
+  describeAudience,
+  isScope,
+  isText,
+  isTime,
+  own,
+  parseScope,
+} from './access-token.ts'
 import { type TokenBinding, verifyConfirmation } from './confirmation.ts'
 import { describeValue } from './describe-value.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
@@ -45,13 +54,13 @@ const boundClaims = [
 
 /**
  * Verifies the claims of a token from an external issuer, presented by the client `clientId` at `now`, in seconds since 1970. The
- * signature must already be verified.
+ * signature must already be verified. `typ` is that of its header.
  * @throws OAuthError `subject_token_invalid`, with the first invalid claim.
  */
 export function verifyOutsideSubject(
   claims: Claims,
   rules: TrustedIssuer,
-  { clientId, presenter, now }: { clientId: string; presenter: Presenter; now: number },
+  { clientId, presenter, typ, now }: { clientId: string; presenter: Presenter; typ?: string | undefined; now: number },
 ): Subject {
   const issuer = own(claims, 'iss')
   if (issuer !== rules.issuer) throw refusedClaim(claims, 'iss', rules.issuer)
@@ -60,9 +69,10 @@ export function verifyOutsideSubject(
   if (!isText(sub) || !isText(subject)) throw refusedClaim(claims, 'sub')
   const audiences = [own(claims, 'aud')].flat()
   if (!audiences.every(isText) || !audiences.includes(rules.audience))
-    throw refusal('audience', { found: describeValue(own(claims, 'aud')), expected: rules.audience })
+    throw refusal('audience', { found: describeAudience(own(claims, 'aud')), expected: rules.audience })
   const expires = readTimes(claims, rules, now)
-  for (const claim of foreign) if (Object.hasOwn(claims, claim)) throw refusal('foreign_claim', { claim })
+  for (const claim of foreign)
+    if (Object.hasOwn(claims, claim)) throw refusal('foreign_claim', { claim, typ: describeValue(typ) })
   const mayAct = own(claims, 'may_act')
   if (mayAct !== undefined && !namesOnly(clientId, mayAct))
     throw refusal('may_act', { found: describeActor(mayAct), expected: clientId })
@@ -84,10 +94,10 @@ function readTimes(claims: Claims, rules: TrustedIssuer, now: number): number {
   if (!isTime(notBefore)) throw refusedClaim(claims, 'nbf')
   if (exp <= issued) throw refusal('claim', { claim: 'exp', found: exp, expected: `after iat ${issued}` })
   const expires = Math.floor(exp)
-  if (expires <= now) throw refusal('ended', { found: exp, time: now })
+  if (expires <= now) throw refusal('ended', { found: exp, now })
   const begins = Math.max(issued, notBefore)
-  if (begins > now + clockTolerance) throw refusal('in_the_future', { found: begins, time: now })
-  if (now - issued > rules.maximumAge) throw refusal('too_old', { found: issued, limit: rules.maximumAge, time: now })
+  if (begins > now + clockTolerance) throw refusal('in_the_future', { found: begins, now })
+  if (now - issued > rules.maximumAge) throw refusal('too_old', { found: issued, limit: rules.maximumAge, now })
   return expires
 }
 
@@ -131,15 +141,15 @@ function describeActor(actor: unknown): string {
 /** Accepts only level certificate: an external issuer cannot know the connection of the presenter. */
 function verifyOutsideConfirmation(cnf: unknown, presenter: Presenter): void {
   let level: TokenBinding | undefined
-  let found: string | undefined
+  let refused: RefusalFacts | undefined
   try {
     level = verifyConfirmation(cnf, presenter)
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
-    found = `${error.reason} ${error.detail}`
+    refused = { reason: error.reason, detail: error.detail, ...error.facts }
   }
   if (level !== 'certificate')
-    throw refusal('confirmation', { found: found ?? level, expected: presenter.certificate.thumbprint })
+    throw refusal('confirmation', { found: level, ...refused, expected: presenter.certificate.thumbprint })
 }
 
 /**

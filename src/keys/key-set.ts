@@ -2,6 +2,7 @@
 // contain keys of other types. An unusable key is skipped with a reason, and the others work.
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
+import type { Origin } from './remote-document.ts'
 
 /**
  * The asymmetric algorithms of JOSE (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2), with the key type of each. With a symmetric
@@ -29,6 +30,8 @@ export interface IssuerKey {
   readonly kid: string | undefined
   readonly algorithms: readonly IssuerAlgorithm[]
   readonly key: KeyObject
+  /** Where the key set was fetched; undefined if it was configured. */
+  readonly origin: Origin | undefined
 }
 
 export interface KeySet {
@@ -37,15 +40,18 @@ export interface KeySet {
   readonly leftOut: readonly string[]
 }
 
-/** Parses a key set, and returns the keys for these algorithms. @throws TypeError if it is not a key set, or has no such key. */
-export function parseKeySet(document: unknown, algorithms: readonly IssuerAlgorithm[]): KeySet {
+/**
+ * Parses a key set, and returns the keys for these algorithms. `origin`: where it was fetched.
+ * @throws TypeError if it is not a key set, or has no such key.
+ */
+export function parseKeySet(document: unknown, algorithms: readonly IssuerAlgorithm[], origin?: Origin): KeySet {
   const { keys } = (document ?? {}) as { readonly keys?: unknown }
   if (!Array.isArray(keys)) throw new TypeError('it has no list of keys')
   const usable: IssuerKey[] = []
   const leftOut: string[] = []
   for (const [index, jwk] of keys.entries()) {
     try {
-      usable.push(parseIssuerKey(jwk, algorithms))
+      usable.push({ ...parseIssuerKey(jwk, algorithms), origin })
     } catch (error) {
       leftOut.push(`key number ${index + 1}${describeKid(jwk)}: ${(error as Error).message}`)
     }
@@ -75,7 +81,7 @@ export function findCandidates({ keys }: KeySet, alg: IssuerAlgorithm, kid: stri
 }
 
 /** @throws Error with the reason why the key is not used; the message quotes only member names. */
-function parseIssuerKey(value: unknown, allowed: readonly IssuerAlgorithm[]): IssuerKey {
+function parseIssuerKey(value: unknown, allowed: readonly IssuerAlgorithm[]): Omit<IssuerKey, 'origin'> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not a JSON object')
   const { kid, kty, crv, alg, use, key_ops: operations } = value as JsonWebKey & Record<string, unknown>
   if ('d' in value || 'k' in value) throw new Error('it is a private or secret key')

@@ -21,6 +21,12 @@ export interface RemoteDocumentOptions {
  */
 export const remoteLimits = { lifetime: 600_000, cooldown: 30_000, retry: 1000 } as const
 
+/** Where a document was fetched, and when, in seconds since 1970. The names are those of facts (core/details.ts). */
+export interface Origin {
+  readonly address: string
+  readonly fetched: number
+}
+
 /** The detail of a refusal for each problem. */
 const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
   host_unknown: 'host_unknown',
@@ -56,7 +62,7 @@ export type LookUp<T> = <R>(look: (document: T) => R | undefined | Promise<R | u
 /** Creates a lookup function. `parse` converts the JSON, or throws an Error that describes what is invalid. */
 export function createRemoteDocument<T>(
   { uri, ca, clock, timeout }: RemoteDocumentOptions,
-  parse: (json: unknown) => T | Promise<T>,
+  parse: (json: unknown, origin: Origin) => T | Promise<T>,
 ): LookUp<T> {
   const url = new URL(uri)
   let known: { document: T; since: number } | undefined
@@ -85,7 +91,7 @@ export function createRemoteDocument<T>(
 
   async function parseDocument(json: unknown): Promise<T> {
     try {
-      return await parse(json)
+      return await parse(json, { address: url.href, fetched: Math.floor(Date.now() / 1000) })
     } catch (cause) {
       const finding = `the document is not valid: ${(cause as Error).message}; check the address`
       throw new OutgoingError('unexpected_content', url.href, finding, { cause })

@@ -68,7 +68,7 @@ function describe({ id, count, latest }: Entry): object {
     event,
     reason,
     detail,
-    sentence: event === 'admin.refused' ? explainDetail(latest) : (reasons[reason as Reason] ?? ''),
+    sentence: event === 'admin.refused' ? explainDetail(latest) : explainReason(reason as Reason, detail),
     status,
     client: readable(latest.client_id),
     token: readable(latest.jti),
@@ -77,6 +77,11 @@ function describe({ id, count, latest }: Entry): object {
     suspicion: latest.suspicion,
     response: latest.response,
   }
+}
+
+/** Explains a refusal by its reason, or by its detail where the sentence of the reason is false. */
+function explainReason(reason: Reason, detail: string): string {
+  return detailOf(reason, detail)?.sentence ?? reasons[reason] ?? ''
 }
 
 /** Explains a refusal of the ops listener by its detail, since the sentences in `reasons` are about client tokens. */

@@ -141,7 +141,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
       }),
     refused: (request, refusal, status) => {
       if (refusal instanceof UnwrittenEvent) return
-      const { code, reason, token } = refusal
+      const { code, reason, token = refusal.endedToken } = refusal
       const claimed = claimedClient(request)
       write(code === 'invalid_client' ? 'client.refused' : 'token.refused', 'refused', {
         reason,

@@ -1,7 +1,6 @@
 // Revocations and clients in memory, following the store. Every request reads them.
 import type { AccessTokenClaims } from '../core/access-token.ts'
-import type { DetailOf } from '../core/details.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError, type WhyRevoked } from '../core/errors.ts'
 import { type ErrorLog, guardedWithLog, logError } from '../core/guard.ts'
 import { Revocations } from '../core/revocations.ts'
 import type { Change, Store } from '../store/store.ts'
@@ -23,7 +22,7 @@ export interface State {
    * Returns why a token is refused before it expires, if it is; also for tokens of disabled clients. @throws OAuthError as
    * above.
    */
-  findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined
+  findRevocation(claims: AccessTokenClaims): WhyRevoked | undefined
   /** Checks whether a token is refused before it expires. @throws OAuthError as above. */
   isRevoked(claims: AccessTokenClaims): boolean
   /** Returns the number of the revocation that tokens issued at `now` must carry as `issued_after`, if any. */
@@ -80,10 +79,14 @@ export async function followStore(
       throw new OAuthError('temporarily_unavailable', 'store_unavailable', 'stale')
   }
 
-  function findRevocation(claims: AccessTokenClaims): DetailOf<'revoked'> | undefined {
+  function findRevocation(claims: AccessTokenClaims): WhyRevoked | undefined {
     requireSync()
     // First, because disabling a client also revokes its tokens, and the operator must learn the cause.
-    return clients.isEnabled(claims.client_id) ? revocations.find(claims) : 'client_disabled'
+    if (!clients.isEnabled(claims.client_id)) return ['client_disabled']
+    const found = revocations.find(claims)
+    if (found === undefined) return undefined
+    const { kind, notBefore: mark } = found
+    return kind === 'token' || kind === 'grant' ? [kind] : [kind, { found: claims.iat, mark }]
   }
 
   return {

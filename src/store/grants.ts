@@ -70,6 +70,7 @@ export function* rotateRefreshToken(
   const ahead = clock === undefined ? 0 : time - (performance.now() - arrived) - now
   const facts = readFacts(row, ahead)
   const outcome = judgeRefresh(facts, now)
+  const sinceFirstUse = facts.used && { sinceFirstUse: Math.max(0, now - facts.used.first) }
   if (outcome === 'rotated' || outcome === 'retried') {
     if (row.successor !== null)
       yield* ask('UPDATE refresh_tokens SET superseded = 1 WHERE hash = ?', row.successor as string)
@@ -84,9 +85,9 @@ export function* rotateRefreshToken(
   }
   if (outcome === 'reused') {
     yield* keepRevocation(buildRevocation('grant', grant.id, Math.ceil(now / 1000)))
-    return { outcome, grant, answerLost: !facts.superseded && !facts.successorUsed }
+    return { outcome, grant, ...sinceFirstUse, answerLost: !facts.superseded && !facts.successorUsed }
   }
-  return { outcome, grant }
+  return { outcome, grant, ...(outcome === 'raced' && sinceFirstUse) }
 }
 
 export function* keepAccessToken(hash: string, claims: string, expires: number): Work<void> {

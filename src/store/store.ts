@@ -41,6 +41,8 @@ export type Refresh =
       readonly grant?: Grant
       /** For `reused`: no sign that another party has the token, since its successor was neither used nor replaced. */
       readonly answerLost?: boolean
+      /** For `raced` and `reused`: milliseconds since the first use; undefined if a retry replaced the token unused. */
+      readonly sinceFirstUse?: number
     }
 
 /** A client secret, as its scrypt hash. */

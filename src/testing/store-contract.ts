@@ -152,7 +152,10 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
     t.match(await one.findRefreshToken('r1'), { state: 'used' })
     await time.pass(500)
-    t.same(await other.rotateRefreshToken('r1', 'x1', time.now), { outcome: 'raced', grant: grant('g1') })
+    const race = await other.rotateRefreshToken('r1', 'x1', time.now)
+    const { sinceFirstUse, ...raced } = race as { readonly sinceFirstUse: number }
+    t.same(raced, { outcome: 'raced', grant: grant('g1') })
+    t.ok(sinceFirstUse >= 499 && sinceFirstUse < 1000, `${sinceFirstUse} milliseconds since the first use`)
     t.equal(await one.findRefreshToken('x1'), undefined, 'it has no effect')
     t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is not affected')
     t.match(await one.findRefreshToken('r3'), { state: 'unused' })
@@ -176,13 +179,14 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.match(await other.rotateRefreshToken('r3', 'r4', time.now), { outcome: 'rotated' })
   })
 
-  for (const [words, steal] of [
+  for (const [words, steal, isSince] of [
     [
       'after a minute',
       async (store, time) => {
         await time.pass(60_000)
         return store.rotateRefreshToken('r1', 'x', time.now)
       },
+      since => Number(since) >= 60_000,
     ],
     [
       'after its successor was used',
@@ -191,6 +195,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
         await time.pass(1500)
         return store.rotateRefreshToken('r1', 'x', time.now)
       },
+      since => Number(since) >= 1500 && Number(since) < 60_000,
     ],
     [
       'after a retry has replaced it',
@@ -199,8 +204,13 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
         await store.rotateRefreshToken('r1', 'r2b', time.now)
         return store.rotateRefreshToken('r2', 'x', time.now)
       },
+      since => since === undefined, // it was never used
     ],
-  ] as [string, (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>][])
+  ] as [
+    string,
+    (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>,
+    (sinceFirstUse: number | undefined) => boolean,
+  ][])
     promise(`revokes the grant of a refresh token that is used again ${words}, and notifies all (N-42)`, async t => {
       const [one, other, time] = await open(t.context)
       await one.createGrant(grant('g1'), 'r1')
@@ -208,7 +218,9 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
       const { heard, stop } = await listen(one)
       const far = await listen(other)
       t.match(await one.rotateRefreshToken('r1', 'r2', start), { outcome: 'rotated' }, 'control')
-      t.match(await steal(one, time), { outcome: 'reused', grant: { id: 'g1' } })
+      const reuse = await steal(one, time)
+      t.match(reuse, { outcome: 'reused', grant: { id: 'g1' } })
+      t.ok(isSince((reuse as { readonly sinceFirstUse?: number }).sinceFirstUse), 'milliseconds since the first use')
       t.match(
         heard,
         [{ kind: 'revocation', revocation: { kind: 'grant', value: 'g1' } }],

@@ -2,16 +2,10 @@
 // accepted.
 import { constants } from 'node:crypto'
 import type { Server, TLSSocket } from 'node:tls'
-import { type Connection, connectionOf, rememberConnection } from './connection.ts'
+import { type Connection, type ConnectionCarrier, connectionOf, rememberConnection, socketOf } from './connection.ts'
 import { createCounts } from './counts.ts'
 import type { TrustInForce } from './evaluate-certificate.ts'
 import { loadTrust } from './trust.ts'
-
-/** An HTTP/1.1 or HTTP/2 request, or an upgrade request. */
-export interface ConnectionCarrier {
-  readonly socket?: object | null
-  readonly stream?: { readonly session?: { readonly socket?: object | null } | undefined } | undefined
-}
 
 /** OpenSSL verifies with the authorities of that server, which are unknown here. No certificates are registered. */
 const unknownTrust: TrustInForce = { trust: loadTrust([], []), isPinned: () => false }
@@ -27,10 +21,7 @@ export function findConnection(
 ): Connection | undefined {
   const known = connectionOf(request) ?? connectionOf(request.socket)
   if (known !== undefined) return known
-  const socket = (request.stream?.session?.socket ?? request.socket) as
-    | (TLSSocket & { server?: Server })
-    | null
-    | undefined
+  const socket = socketOf(request) as (TLSSocket & { server?: Server }) | null | undefined
   if (socket?.encrypted !== true || typeof socket.getPeerX509Certificate !== 'function') return undefined
   // After a renegotiation, the certificate of the connection could differ from the stored one.
   socket.on('secure', () => socket.destroy())

@@ -75,9 +75,9 @@ function findCause(handshake: RefusedHandshake, leaf: CertificateFacts): Certifi
   if (code === 'CERT_REVOKED') return explainRevocation(x509, trust, now) ?? explainRevokedAuthority(handshake)
   const second = Math.floor(now / 1000) * 1000 // for OpenSSL, the last second is already after the end
   if (code === 'CERT_HAS_EXPIRED' && second >= leaf.notAfter)
-    return ['certificate_expired', 'ended', { found: leaf.notAfter / 1000, time: second / 1000 }]
+    return ['certificate_expired', 'ended', { found: leaf.notAfter / 1000, now: second / 1000 }]
   if (code === 'CERT_NOT_YET_VALID' && second < leaf.notBefore)
-    return ['certificate_expired', 'not_yet_valid', { found: leaf.notBefore / 1000, time: second / 1000 }]
+    return ['certificate_expired', 'not_yet_valid', { found: leaf.notBefore / 1000, now: second / 1000 }]
 
   const sent = handshake.sent && readCertificateFacts(handshake.sent)
   const chain = assembleChain(leaf, sent, trust)

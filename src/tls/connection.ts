@@ -1,5 +1,6 @@
 // The state of a TLS connection: its presenter, or why there is none, and the tokens that were verified on it. Stored on the
 // TLSSocket and its requests under a private symbol, so that it has their lifetime.
+import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
@@ -109,12 +110,37 @@ export function connectionOf(carrier: object | null | undefined): Connection | u
   return (carrier as Carrier | null | undefined)?.[key]
 }
 
+/** An HTTP/1.1 or HTTP/2 request, or an upgrade request. */
+export interface ConnectionCarrier {
+  readonly socket?: object | null
+  readonly stream?: { readonly session?: { readonly socket?: object | null } | undefined } | undefined
+}
+
+/** Returns the socket of a request; that of an HTTP/2 request is the one of its session. */
+export function socketOf({ stream, socket }: ConnectionCarrier): object | null | undefined {
+  return stream?.session?.socket ?? socket
+}
+
+/** Describes how a request arrived that has no connection of mutualTls. */
+export function describeTransport(request: ConnectionCarrier): string {
+  const socket = socketOf(request) as Partial<TLSSocket> | null | undefined
+  if (socket?.encrypted === true) return 'TLS without mutualTls'
+  return socket instanceof Socket ? 'plain HTTP' : 'no socket, as by inject'
+}
+
 /**
- * Returns the presenter of a connection, if its certificate is acceptable at `now`, in seconds since 1970.
+ * Returns the presenter of a connection, if its certificate is acceptable at `now`, in seconds since 1970. `request`
+ * describes how it arrived if there is no connection.
  * @throws OAuthError with `code` and `no_certificate` or `certificate_…`.
  */
-export function requirePresenter(connection: Connection | undefined, now: number, code: ErrorCode): Presenter {
-  if (connection === undefined) throw new OAuthError(code, 'no_certificate', 'not_mutual_tls')
+export function requirePresenter(
+  connection: Connection | undefined,
+  now: number,
+  code: ErrorCode,
+  request: ConnectionCarrier,
+): Presenter {
+  if (connection === undefined)
+    throw new OAuthError(code, 'no_certificate', 'not_mutual_tls', { found: describeTransport(request) })
   const { presenter, rejection } = connection
   if (rejection !== undefined) throw new OAuthError(code, ...rejection)
   if (presenter === undefined) throw new OAuthError(code, 'no_certificate', 'not_sent')
@@ -126,7 +152,7 @@ export function requirePresenter(connection: Connection | undefined, now: number
   if (now > notAfter || now < notBefore) {
     const found = now > notAfter ? notAfter : notBefore
     const detail = now > notAfter ? 'ended' : 'not_yet_valid'
-    throw new OAuthError(code, 'certificate_expired', detail, { ...describeCertificate(x509), found, time: now })
+    throw new OAuthError(code, 'certificate_expired', detail, { ...describeCertificate(x509), found, now })
   }
   return presenter
 }

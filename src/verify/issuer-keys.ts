@@ -4,7 +4,7 @@
 import type { OAuthError } from '../core/errors.ts'
 import { isHttpsUrl } from '../core/https-url.ts'
 import { findCandidates, type IssuerAlgorithm, type IssuerKey, type KeySet, parseKeySet } from '../keys/key-set.ts'
-import { createRemoteDocument, type LookUp, type RemoteDocumentOptions } from '../keys/remote-document.ts'
+import { createRemoteDocument, type LookUp, type Origin, type RemoteDocumentOptions } from '../keys/remote-document.ts'
 import type { FindIssuerKeys } from './issuer-token.ts'
 
 /**
@@ -48,8 +48,8 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
   let generation = 0
   let nextCheck = Number.NEGATIVE_INFINITY
   let warned: string | undefined
-  const parse = (document: unknown): KeySet => {
-    const set = parseKeySet(document, algorithms)
+  const parse = (document: unknown, origin?: Origin): KeySet => {
+    const set = parseKeySet(document, algorithms, origin)
     const names = new Set(set.keys.map(nameOf))
     if ([...known].some(name => !names.has(name))) generation++
     known = names
@@ -89,14 +89,16 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
   }
 }
 
+type ParseKeys = (document: unknown, origin: Origin) => KeySet
+
 type Shared = Pick<RemoteDocumentOptions, 'ca' | 'clock' | 'timeout'>
 
-function fetchKeys(uri: string, shared: Shared, parse: (document: unknown) => KeySet): LookUp<KeySet> {
+function fetchKeys(uri: string, shared: Shared, parse: ParseKeys): LookUp<KeySet> {
   return createRemoteDocument({ ...shared, uri }, parse)
 }
 
 /** Finds the key set through the issuer's metadata, which must name the same issuer (RFC 8414 §3.3). */
-function discover(issuer: string, shared: Shared, parse: (document: unknown) => KeySet): LookUp<KeySet> {
+function discover(issuer: string, shared: Shared, parse: ParseKeys): LookUp<KeySet> {
   let documents = metadataAddressesOf(issuer).map(uri =>
     createRemoteDocument({ ...shared, uri }, json => parseIssuerMetadata(json, issuer)),
   )

@@ -25,7 +25,7 @@ export function createIssuerReader(profile: ResolvedProfile, findKeys: FindIssue
     const candidates = await findKeys(alg, kid)
     if (candidates.length === 0) return refuse('bad_signature', 'unknown_key', { kid, alg })
     const payload = await verifySignature(token, alg, candidates)
-    if (payload === undefined) return refuse('bad_signature', 'wrong_signature', { kid, alg })
+    if (payload === undefined) return refuse('bad_signature', 'wrong_signature', { kid, alg, ...candidates[0]?.origin })
     const claims = parseObject(payload)
     if (claims === undefined) return refuse('bad_signature', 'not_jws')
     const found = findOtherToken(claims, profile)

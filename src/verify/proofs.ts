@@ -2,13 +2,14 @@
 // proof for a single request is valid for that request only, and only once (binding-proof draft §3.3).
 import type { IncomingMessage } from 'node:http'
 import { hashToken, isPerRequest, isReusable, proofWindow, verifyBindingProof } from '../core/binding-proof.ts'
+import { proofHeader } from '../core/confirmation.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
-import type { Connection, VerifiedToken } from '../tls/connection.ts'
+import type { Connection, ConnectionCarrier, VerifiedToken } from '../tls/connection.ts'
 
-/** The parts of a request that a proof refers to. */
-export type Presentation = Pick<IncomingMessage, 'headers' | 'method' | 'url'>
+/** The parts of a request that a proof refers to, and how it arrived. */
+export type Presentation = Pick<IncomingMessage, 'headers' | 'method' | 'url'> & ConnectionCarrier
 
 /**
  * Maximum number of remembered ids per connection, about 250 single-request proofs per second. Further ones are refused.
@@ -39,7 +40,8 @@ export function requireProof(
   perRequest = false,
 ): string | undefined {
   const proof = readProof(request)
-  if (proof === undefined) throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing')
+  if (proof === undefined)
+    throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing', { header: proofHeader })
   const ath = hashToken(token)
   // Verified on this connection before: its time window applied to the first use and has passed.
   if (!perRequest && connection.provenTokens?.get(ath) === hashToken(proof)) return proof

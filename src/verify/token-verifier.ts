@@ -9,8 +9,7 @@ import {
   parseScope,
 } from '../core/access-token.ts'
 import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
-import type { DetailOf } from '../core/details.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError, type WhyRevoked } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from '../tls/connection.ts'
@@ -25,8 +24,8 @@ export interface TokenVerifierOptions extends Expectations {
   readonly expectationsOf?: ((claims: Claims) => Expectations) | undefined
   /** Authorization schemes accepted besides Bearer, in lower case. */
   readonly schemes?: readonly string[] | undefined
-  /** Returns the detail of a token's revocation. Throws when the state is unknown. Default: no token is revoked. */
-  readonly findRevocation?: (claims: AccessTokenClaims) => DetailOf<'revoked'> | undefined
+  /** Returns why a token is revoked. Throws when the state is unknown. Default: no token is revoked. */
+  readonly findRevocation?: (claims: AccessTokenClaims) => WhyRevoked | undefined
   /** Changes when a key that verified tokens is removed. Default: never. */
   readonly keyGeneration?: () => number
   /** Seconds since 1970, with fraction, so that a token with a fractional `exp` expires exactly then. */
@@ -76,7 +75,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           verifyAgain(remembered, request, connection as Connection, perRequest),
         )
       const token = readBearerToken(authorization, schemes)
-      const refusal = refusePresenter(token, connection)
+      const refusal = refusePresenter(token, request, connection)
       if (refusal !== undefined) return refusal
       if (isKnown) connection?.verified?.delete(authorization as string)
       return whenReady(
@@ -86,7 +85,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       )
     },
     recheck(request, token, connection) {
-      withTokenFacts(token.claims, () => requireStillValid(token, connection))
+      withTokenFacts(token.claims, () => requireStillValid(token, connection, request))
       const { authorization } = request.headers
       if (connection.verified?.get(authorization as string)?.generation === keyGeneration()) return undefined
       return whenReady(
@@ -104,9 +103,13 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
    * Returns undefined if the presenter may act.
    * @throws OAuthError (or rejects) `no_certificate` or `certificate_…`.
    */
-  function refusePresenter(token: string, connection: Connection | undefined): Promise<never> | undefined {
+  function refusePresenter(
+    token: string,
+    request: Presentation,
+    connection: Connection | undefined,
+  ): Promise<never> | undefined {
     try {
-      requireActing(connection, now())
+      requireActing(connection, now(), request)
       return undefined
     } catch (error) {
       const recognised = attachTokenFacts(token, error as OAuthError)
@@ -138,7 +141,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     perRequest: boolean,
   ): AccessToken {
     const { token } = remembered
-    const time = requireStillValid(token, connection)
+    const time = requireStillValid(token, connection, request)
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
       const text = readBearerToken(request.headers.authorization, schemes)
       remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
@@ -147,10 +150,10 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   }
 
   /** Returns the time of the check. */
-  function requireStillValid({ claims }: AccessToken, connection: Connection): number {
+  function requireStillValid({ claims }: AccessToken, connection: Connection, request: Presentation): number {
     const time = now()
-    requireActing(connection, time)
-    if (claims.exp <= time) throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, time })
+    requireActing(connection, time, request)
+    if (claims.exp <= time) throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, now: time })
     requireUnrevoked(claims)
     return time
   }
@@ -172,14 +175,14 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const prove = () => {
       proof = requireProof(request, token, connection, time, perRequest)
     }
-    const binding = verifyConfirmation(claims.cnf, requireActing(connection, time), prove)
+    const binding = verifyConfirmation(claims.cnf, requireActing(connection, time, request), prove)
     if (perRequest && binding !== 'proof') prove()
     return store(request.headers.authorization as string, known, binding, connection, proof)
   }
 
   function requireUnrevoked(claims: AccessTokenClaims): void {
     const revocation = findRevocation(claims)
-    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
+    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', ...revocation)
   }
 
   /** Adds the facts of a token of this issuer to a refusal by `check`, for its event. */
@@ -225,6 +228,6 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 }
 
 /** Returns the presenter if its certificate is valid, in whole seconds including the last one (RFC 5280 §4.1.2.5). */
-function requireActing(connection: Connection | undefined, time: number): Presenter {
-  return requirePresenter(connection, Math.floor(time), 'invalid_token')
+function requireActing(connection: Connection | undefined, time: number, request: Presentation): Presenter {
+  return requirePresenter(connection, Math.floor(time), 'invalid_token', request)
 }

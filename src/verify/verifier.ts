@@ -174,7 +174,9 @@ function createVerifierOf(options: VerifierOptions): TokenVerifier {
     readToken: all.length === 1 ? first.readToken : token => select(readUnverifiedIssuer(token)).readToken(token),
     expectationsOf: all.length === 1 ? () => first : (claims: Claims) => select(claims.iss),
     schemes: [...new Set(all.flatMap(({ profile }) => profile.schemes))],
-    ...(isRevoked && { findRevocation: (claims: AccessTokenClaims) => (isRevoked(claims) ? 'by_hook' : undefined) }),
+    ...(isRevoked && {
+      findRevocation: (claims: AccessTokenClaims) => (isRevoked(claims) ? (['by_hook'] as const) : undefined),
+    }),
     keyGeneration:
       all.length === 1 ? first.keys.generation : () => all.reduce((sum, { keys }) => sum + keys.generation(), 0),
     now: () => Date.now() / 1000,

@@ -7,6 +7,9 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import type { Observer, SecurityEvent } from '../../src/audit/event.ts'
+import { reasons } from '../../src/core/errors.ts'
+import { collectRefusals } from '../../src/ops/live-refusals.ts'
 import { createOpsServer } from '../../src/ops/server.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { ClientRegistry } from '../../src/server/clients/registry.ts'
@@ -17,7 +20,8 @@ import { findUnnamed, readTree, runInPage, untilInPage, watchViolations } from '
 import { startChromium } from '../helpers/browser/chromium.ts'
 import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
 import { writeOwnPki } from '../helpers/process/production.ts'
-import { register } from '../helpers/tokens/grants.ts'
+import { register, revoke } from '../helpers/tokens/grants.ts'
+import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000) // a browser
 
@@ -101,6 +105,23 @@ t.test('shows and announces a refusal with its reason as a sentence', async () =
     await refusal.getByText(part).first().waitFor()
   await page.locator('[aria-live=polite]').getByText('Refused, certificate mismatch').waitFor()
   bob.close()
+})
+
+t.test('explains a refusal by its detail where the sentence of the reason is false', async t => {
+  const own = await startTestServer({ clients: [register('alice'), register('bob')] })
+  t.teardown(() => own.close())
+  const [owner, other] = [await own.connect('alice'), await own.connect('bob')]
+  const seen = own.events.length
+  await revoke(other, await owner.token(), 'bob')
+  await until(() => own.events.slice(seen).some(({ detail }) => detail === 'other_owner'))
+  await other.requestToken({ client_id: 'alice' })
+  const observers: Observer[] = []
+  const list = collectRefusals({ observe: observer => void observers.push(observer) })
+  for (const event of own.events.slice(seen)) for (const observe of observers) observe(event as SecurityEvent)
+  t.match(list.since(0), [
+    { detail: 'other_owner', sentence: 'The token belongs to another client.' },
+    { detail: 'other_name', sentence: reasons.client_mismatch },
+  ])
 })
 
 t.test('shows a suspected theft above the refusals, unlike a 404', async t => {

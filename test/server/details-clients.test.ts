@@ -15,7 +15,7 @@ import { root } from '../helpers/corpus/world.ts'
 import { provoke, provokeEach } from '../helpers/server/details.ts'
 import { at, callOps } from '../helpers/server/ops.ts'
 import { issuer, thumbprint } from '../helpers/tokens/forge-token.ts'
-import { introspect, refresh, register, revoke, startGrant } from '../helpers/tokens/grants.ts'
+import { claimsOf, introspect, refresh, register, revoke, startGrant } from '../helpers/tokens/grants.ts'
 import {
   makeReporter,
   publicKeys,
@@ -306,7 +306,14 @@ t.test('refresh tokens: reports each detail of each reason', async t => {
         facts: { found: `${known.length - 1} characters` },
       },
     ],
-    not_stored: { send: () => refresh(alice, unknown), status: 400 },
+    not_stored: {
+      send: async () => {
+        const answer = await refresh(alice, unknown)
+        t.notOk('grant' in (server.events.at(-1) as object), 'an unknown token names no grant')
+        return answer
+      },
+      status: 400,
+    },
     other_client: { send: () => refresh(connected, known), status: 400 },
   })
   t.match(server.events.at(-1), { client_id: 'alice', by: 'connected' }, 'its owner, and the client that presented it')
@@ -314,22 +321,40 @@ t.test('refresh tokens: reports each detail of each reason', async t => {
   await provokeEach(t, server, 'refresh_certificate_mismatch', {
     other_certificate: { send: () => refresh(renewed, mine.refresh), status: 400 },
   })
-  t.match(server.events.at(-1), { bound_to: thumbprint(server.pki.alice.x509.raw), 'x5t#S256': String })
+  const own = { client_id: 'alice', bound_to: thumbprint(server.pki.alice.x509.raw) }
+  t.match(server.events.at(-1), { ...own, grant: claimsOf(mine.access).grant, 'x5t#S256': String })
   const used = await startGrant(alice)
   const next = await refresh(alice, used.refresh)
   t.match(next, { status: 200 }, 'control')
-  await provoke(t, server, 'refresh_reused', 'raced', { send: () => refresh(alice, used.refresh), status: 400 })
+  const grant = { ...own, grant: claimsOf(used.access).grant }
+  await provoke(t, server, 'refresh_reused', 'raced', {
+    send: () => refresh(alice, used.refresh),
+    status: 400,
+    facts: { first_use: 0, grant_revoked: 'no' },
+  })
+  t.match(server.events.at(-1), grant, 'the event names the grant')
   server.clock += 2
   t.match(await refresh(alice, next.body.refresh_token), { status: 200 })
-  const provokeReuse = (detail: 'reused' | 'answer_lost', token: string) =>
-    provokeWithReuse(t, detail, () => refresh(alice, token))
-  await provokeReuse('reused', used.refresh)
+  const provokeReuse = (detail: 'reused' | 'answer_lost', token: string, facts: object) =>
+    provokeWithReuse(t, detail, () => refresh(alice, token), facts)
+  await provokeReuse('reused', used.refresh, { ...grant, facts: { first_use: 2, grant_revoked: 'yes' } })
   await provoke(t, server, 'refresh_revoked', 'revoked', { send: () => refresh(alice, used.refresh), status: 400 })
+  t.match(server.events.at(-1), grant, 'the event names the grant')
+  const alarms = server.alarms.length
+  await provoke(t, server, 'refresh_certificate_mismatch', 'other_certificate', {
+    send: () => refresh(renewed, used.refresh),
+    status: 400,
+  })
+  t.match(server.events.at(-1), grant, 'also after its revocation')
+  t.notOk('came_with' in (server.events.at(-1) as object), 'a revoked grant is no sign of theft')
+  await pause(50)
+  t.equal(server.alarms.length, alarms)
   const lost = await startGrant(alice)
   t.match(await refresh(alice, lost.refresh), { status: 200 })
   server.clock += 61
   await pause(1)
-  await provokeReuse('answer_lost', lost.refresh)
+  const lostGrant = { ...own, grant: claimsOf(lost.access).grant }
+  await provokeReuse('answer_lost', lost.refresh, { ...lostGrant, facts: { first_use: 61, grant_revoked: 'yes' } })
   const durable = await server.connect(identity({ notAfter: new Date(Date.now() + 365 * 86_400_000) }), {
     clientId: 'alice',
   })
@@ -339,8 +364,9 @@ t.test('refresh tokens: reports each detail of each reason', async t => {
   await provoke(t, server, 'refresh_expired', 'ended', {
     send: () => refresh(durable, last.refresh),
     status: 400,
-    facts: { found: Number, time: server.clock },
+    facts: { found: clock + 86_400, limit: 86_400, now: server.clock },
   })
+  t.match(server.events.at(-1), { client_id: 'alice', grant: claimsOf(last.access).grant }, 'the event names the grant')
   server.clock = clock
 })
 
@@ -349,6 +375,7 @@ async function provokeWithReuse(
   t: { match(found: unknown, wanted: unknown, name: string): boolean },
   detail: 'reused' | 'answer_lost',
   ask: () => Promise<Answer>,
+  refused: object,
 ): Promise<void> {
   const before = server.events.length
   t.match(await ask(), { status: 400, body: { reason: 'refresh_reused' } }, detail)
@@ -357,7 +384,7 @@ async function provokeWithReuse(
     events,
     [
       { event: 'refresh.reused', detail, grant: String },
-      { event: 'token.refused', reason: 'refresh_reused', detail },
+      { event: 'token.refused', reason: 'refresh_reused', detail, ...refused },
     ],
     detail,
   )

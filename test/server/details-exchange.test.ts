@@ -60,6 +60,11 @@ const row = (token: string | Promise<string>, facts?: Provocation['facts']): Pro
   ...(facts && { facts }),
 })
 
+const withOtherSignature = (token: string) => {
+  const signature = token.slice(token.lastIndexOf('.') + 1)
+  return withSignature(token, `${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`)
+}
+
 t.test('subject_token_invalid: reports each detail with what was found', async t => {
   const good = await sign()
   const [header, claims, signature] = good.split('.') as [string, string, string]
@@ -118,11 +123,16 @@ t.test('subject_token_invalid: reports each detail with what was found', async t
       row(unlisted.sign(clock), { issuer: idp, kid: 'unlisted', alg: 'ES256' }),
       row(sign({ iss: remote }, { kid: 'cut' }), { issuer: remote, kid: 'cut', alg: 'ES256' }),
     ],
-    wrong_signature: row(withSignature(good, `${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`), {
-      issuer: idp,
-      kid: 'outside-1',
-      alg: 'ES256',
-    }),
+    wrong_signature: [
+      row(withOtherSignature(good), { issuer: idp, kid: 'outside-1', alg: 'ES256' }),
+      row(sign({ iss: remote }).then(withOtherSignature), {
+        issuer: remote,
+        kid: 'outside-1',
+        alg: 'ES256',
+        address: keyServer.uri,
+        fetched: Number,
+      }),
+    ],
     typ: [
       row(sign({}, { typ: 'logout+jwt' }), { issuer: idp, found: 'logout+jwt', expected: tokenType('access_token') }),
       {
@@ -152,31 +162,42 @@ t.test('subject_token_invalid: reports each detail with what was found', async t
       claim: 'roles',
       expected: 'scope',
     }),
-    audience: row(sign({ aud: 'https://a.example' }), {
-      issuer: idp,
-      found: 'https://a.example',
-      expected: outsideAudience,
-    }),
-    ended: row(sign({ iat: clock - 60, exp: clock - 1 }), { issuer: idp, found: clock - 1, time: clock }),
-    in_the_future: row(sign({ nbf: clock + 60 }), { issuer: idp, found: clock + 60, time: clock }),
-    too_old: row(sign({ iat: clock - 601 }), { issuer: idp, found: clock - 601, limit: 600, time: clock }),
+    audience: [
+      row(sign({ aud: 'https://a.example' }), { issuer: idp, found: 'https://a.example', expected: outsideAudience }),
+      row(sign({ aud: undefined }), { issuer: idp, found: 'no aud', expected: outsideAudience }),
+      row(sign({ aud: null }), { issuer: idp, found: 'no aud', expected: outsideAudience }),
+    ],
+    ended: row(sign({ iat: clock - 60, exp: clock - 1 }), { issuer: idp, found: clock - 1, now: clock }),
+    in_the_future: row(sign({ nbf: clock + 60 }), { issuer: idp, found: clock + 60, now: clock }),
+    too_old: row(sign({ iat: clock - 601 }), { issuer: idp, found: clock - 601, limit: 600, now: clock }),
     foreign_claim: [
-      row(sign({ act: { sub: 'x' } }), { issuer: idp, claim: 'act' }),
-      row(sign({ events: {} }), { issuer: idp, claim: 'events' }),
+      row(sign({ act: { sub: 'x' } }), { issuer: idp, claim: 'act', typ: 'at+jwt' }),
+      row(sign({ events: {} }, { typ: undefined }), { issuer: idp, claim: 'events', typ: 'absent' }),
     ],
     may_act: row(sign({ may_act: { sub: 'bob' } }), { issuer: idp, found: 'bob', expected: 'alice' }),
-    confirmation: row(sign({ cnf: { jkt: 'x' } }), {
-      issuer: idp,
-      found: 'confirmation_malformed cnf_malformed',
-      expected: own,
-    }),
+    confirmation: [
+      row(sign({ cnf: { jkt: 'x' } }), {
+        issuer: idp,
+        reason: 'confirmation_malformed',
+        detail: 'cnf_malformed',
+        found: 'object',
+        expected: own,
+      }),
+      row(sign({ cnf: { 'x5t#S256': 'A'.repeat(43) } }), {
+        issuer: idp,
+        reason: 'certificate_mismatch',
+        detail: 'other_certificate',
+        expected: own,
+      }),
+    ],
     names_a_client: row(sign({ sub: 'bob' }), { issuer: idp, found: 'idp:bob' }),
     other_certificate: { send: ask(mine, bob, { client_id: 'bob' }), status: 400 },
     other_connection: { send: ask(bound, second), status: 400 },
     other_client: { send: ask(issuedToAlice, shared), status: 400, facts: { found: 'alice', expected: 'named' } },
     own_token: [
       row(`${mine.slice(0, -4)}AAAA`, {
-        reason: /^bad_signature (wrong_signature|high_s)$/,
+        reason: 'bad_signature',
+        detail: /^(wrong_signature|high_s)$/,
         kid: String,
         alg: 'ES256',
       }),

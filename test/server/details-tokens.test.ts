@@ -1,9 +1,15 @@
 // Why a token is refused: each detail of each such reason, caused over real TLS, with the facts in its event. RFC 9068 §4,
 // RFC 7800 §3.1, binding-proof draft §2.3.
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { hashToken } from '../../src/core/binding-proof.ts'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
+import { reach } from '../../src/core/revocations.ts'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { type Answer, issueCertificate, startTestServer } from '../../src/testing/server.ts'
 import { connectionOf } from '../../src/tls/connection.ts'
@@ -103,10 +109,10 @@ t.test('bad_signature: reports each detail with what was found', async t => {
       facts: { kid: jwk.kid, alg: 'RS256', expected: 'ES256' },
     },
     high_s: { send: () => use(highS), facts: { kid: jwk.kid, alg: 'ES256' } },
-    wrong_signature: {
-      send: () => use(forge({}, { kid: jwk.kid }, stranger)),
-      facts: { kid: jwk.kid, alg: 'ES256' },
-    },
+    wrong_signature: [
+      { send: () => use(forge({}, { kid: jwk.kid }, stranger)), facts: { kid: jwk.kid, alg: 'ES256' } },
+      { send: () => use(withSignature(token, inDer(signatureOf(token)))), facts: { kid: jwk.kid, alg: 'ES256' } },
+    ],
     not_stored: { send: () => use(buildOpaqueToken('at', randomBytes(32))) },
     ops_token: { send: () => callOps(server, 'GET', '/admin/clients', { headers: { authorization: 'Bearer x' } }) },
   }
@@ -129,15 +135,19 @@ t.test('claims: reports each detail with the claim', async t => {
     },
   })
   await provokeEach(t, server, 'wrong_audience', {
-    aud: { send: () => use(forge({ aud: ['x', 'y'] })), facts: { found: 'x y', expected: issuer } },
+    aud: [
+      { send: () => use(forge({ aud: ['x', 'y'] })), facts: { found: 'x y', expected: issuer } },
+      { send: () => use(forge({ aud: undefined })), facts: { found: 'no aud', expected: issuer } },
+      { send: () => use(forge({ aud: null })), facts: { found: 'no aud', expected: issuer } },
+    ],
   })
   await provokeEach(t, server, 'not_yet_valid', {
-    in_the_future: { send: () => use(forge({ nbf: clock + 60 })), facts: { found: clock + 60, time: clock } },
+    in_the_future: { send: () => use(forge({ nbf: clock + 60 })), facts: { found: clock + 60, now: clock } },
   })
   await provokeEach(t, server, 'expired', {
     ended: {
       send: () => use(forge({ iat: clock - 60, exp: clock - 1 })),
-      facts: { found: clock - 1, time: clock },
+      facts: { found: clock - 1, now: clock },
     },
   })
   await provokeEach(t, server, 'claims_malformed', {
@@ -199,7 +209,9 @@ t.test('proof_missing and proof_invalid: reports each detail with what was found
   const alone = (jti: string) => changed({ ...full, jti }, '/alone')
   const proof = alice.prove(bound)
   const [, , signature] = proof.split('.') as [string, string, string]
-  await provokeEach(t, server, 'proof_missing', { header_missing: { send: () => use(bound) } })
+  await provokeEach(t, server, 'proof_missing', {
+    header_missing: { send: () => use(bound), facts: { header: 'Session-Binding-Proof' } },
+  })
   const { clock } = server
   t.match(await alone('used').send(), { status: 200 }, 'control')
   const reusedId = alone('used')
@@ -225,10 +237,13 @@ t.test('proof_missing and proof_invalid: reports each detail with what was found
       { ...prove(withPart(proof, 1, undefined)), facts: { found: 'no JSON object' } },
     ],
     other_connection: prove(second.prove(bound)),
-    other_token: prove(alice.prove(other)),
+    other_token: {
+      ...prove(alice.prove(other)),
+      facts: { found: hashToken(other), expected: hashToken(bound) },
+    },
     outside_window: [
-      { ...changed({ iat: clock - 61 }), facts: { found: clock - 61, time: clock } },
-      { ...changed({ iat: clock + 6 }), facts: { found: clock + 6, time: clock } },
+      { ...changed({ iat: clock - 61 }), facts: { found: clock - 61, now: clock } },
+      { ...changed({ iat: clock + 6 }), facts: { found: clock + 6, now: clock } },
     ],
     other_request: [
       { ...changed({ htm: 'POST' }), facts: { claim: 'htm', found: 'POST', expected: 'GET' } },
@@ -237,7 +252,10 @@ t.test('proof_missing and proof_invalid: reports each detail with what was found
         facts: { claim: 'htu', found: '/api/notes', expected: whoami },
       },
     ],
-    wrong_signature: prove(withSignature(proof, `${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`)),
+    wrong_signature: {
+      ...prove(withSignature(proof, `${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`)),
+      facts: { alg: 'ES256' },
+    },
     not_per_request: {
       ...changed({ jti: 'new' }, '/alone'),
       facts: { found: 'ath ekm iat jti', expected: 'jti htm htu' },
@@ -265,19 +283,33 @@ t.test('no_certificate and binding_unavailable: reports each detail', async t =>
     })
     return { status, headers, text, body: JSON.parse(text) } as Answer
   }
+  const { certificate: cert, key } = server.pki.server
+  const plain = (path: string) => () => throughListener(http.createServer(), path)
+  const foreignTls = (path: string) => () => throughListener(https.createServer({ cert, key }), path)
   await provokeEach(t, server, 'no_certificate', {
     not_sent: { send: () => nobody.get(whoami, token) },
-    not_mutual_tls: { send: () => inject(whoami) },
+    not_mutual_tls: [
+      { send: () => inject(whoami), facts: { found: 'no socket, as by inject' } },
+      { send: plain(whoami), facts: { found: 'plain HTTP' } },
+    ],
   })
   const weak = await server.connect('alice', { maxVersion: 'TLSv1.2', secureOptions: noExtendedMasterSecret })
   await provokeEach(t, server, 'binding_unavailable', {
-    no_channel_binding: { send: () => weak.requestToken({ token_binding: 'connection' }), status: 400 },
+    no_channel_binding: {
+      send: () => weak.requestToken({ token_binding: 'connection' }),
+      status: 400,
+      facts: { token_binding: 'connection' },
+    },
     no_proof_algorithm: {
       send: async () => (await server.connect(large)).requestToken({ token_binding: 'proof' }),
       status: 400,
-      facts: { found: 'ec secp521r1', expected: /^P-256/ },
+      facts: { token_binding: 'proof', found: 'ec secp521r1', expected: /^P-256/ },
     },
-    not_mutual_tls: { send: () => inject('/binding'), status: 400 },
+    not_mutual_tls: [
+      { send: () => inject('/binding'), status: 400, facts: { found: 'no socket, as by inject' } },
+      { send: plain('/binding'), status: 400, facts: { found: 'plain HTTP' } },
+      { send: foreignTls('/binding'), status: 400, facts: { found: 'TLS without mutualTls' } },
+    ],
   })
   const strong = await server.connect('alice', { maxVersion: 'TLSv1.2' })
   t.match(await strong.requestToken({ token_binding: 'connection' }), { status: 200 }, 'control')
@@ -297,14 +329,17 @@ t.test('revoked: reports each detail', async t => {
     const before = await alice.token()
     t.match(await use(before), served, 'control')
     await revoke(kind, value)
-    await provoke(t, server, 'revoked', kind, { send: () => use(before) })
+    const { iat } = claimsOf(before)
+    const facts = { found: iat, mark: server.clock + reach }
+    await provoke(t, server, 'revoked', kind, { send: () => use(before), facts })
     server.clock += 1
   }
   const last = await alice.token()
   await callOps(server, 'POST', at('alice', '/disable'))
   await provoke(t, server, 'revoked', 'client_disabled', { send: () => use(last) })
   await callOps(server, 'POST', at('alice', '/enable'))
-  await provoke(t, server, 'revoked', 'client', { send: () => use(last) })
+  const mark = { found: claimsOf(last).iat, mark: Number }
+  await provoke(t, server, 'revoked', 'client', { send: () => use(last), facts: mark })
   server.clock += 1
   const fresh = await alice.token()
   t.match(await use(fresh), served, 'control')
@@ -315,6 +350,31 @@ t.test('revoked: reports each detail', async t => {
   )
   await provoke(t, server, 'revoked', 'key_removed', { send: () => use(fresh), facts: { kid: removed?.kid } })
 })
+
+/** Sends a request to another listener, which hands its requests to the server, as in a program that embeds it. */
+async function throughListener(listener: http.Server | https.Server, path: string): Promise<Answer> {
+  listener.on('request', (raw, response) => server.app.routing(raw, response))
+  await once(listener.listen(0, '127.0.0.1'), 'listening')
+  const { port } = listener.address() as AddressInfo
+  const headers = { authorization: `Bearer ${token}`, host: `localhost:${server.port}`, connection: 'close' }
+  const { get } = listener instanceof https.Server ? https : http
+  const options = { port, host: '127.0.0.1', path, headers, servername: 'localhost', ca: server.pki.ca.certificate }
+  const sent = get(options)
+  const [response] = (await once(sent, 'response')) as [http.IncomingMessage]
+  const text = Buffer.concat(await response.toArray()).toString()
+  listener.close()
+  return { status: response.statusCode, headers: response.headers, text, body: JSON.parse(text) } as Answer
+}
+
+/** Encodes an ECDSA signature on P-256 in DER, as libraries outside JOSE do. */
+function inDer(signature: Buffer): string {
+  const numbers = [signature.subarray(0, 32), signature.subarray(32)].map(number => {
+    const bytes = (number[0] as number) < 0x80 ? number : Buffer.concat([Buffer.of(0), number])
+    return Buffer.concat([Buffer.of(2, bytes.length), bytes])
+  })
+  const content = Buffer.concat(numbers)
+  return Buffer.concat([Buffer.of(0x30, content.length), content]).toString('base64url')
+}
 
 /** Replaces the header or the claims of a proof, which invalidates its signature. */
 function withPart(proof: string, at: 0 | 1, changes: object | undefined): string {

@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
-import { type IssuerKeys, mutualTls, requireToken } from 'tlsbound'
+import { type IssuerKeys, mutualTls, type OAuthError, requireToken } from 'tlsbound'
 import { remoteLimits } from '../../src/keys/remote-document.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
 import type { RequireTokenInternals } from '../../src/plugins/fastify.ts'
@@ -26,10 +26,14 @@ const uri = `${issuer.origin}/oauth/jwks`
 const expected = { issuer: 'https://localhost:8443', audience: 'https://localhost:8443' }
 const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
 
+/** The refusals of all resource servers. */
+const refusals: OAuthError[] = []
+
 /** A resource server and alice's connection to it. */
 async function startResourceServer(jwks: IssuerKeys, internals?: RequireTokenInternals) {
   const app = Fastify({ serverFactory: mutualTls({ cert: pki.server.certificate, key: pki.server.key, ca }) })
-  await app.register(requireToken, internals ?? { ...expected, jwks })
+  const onRefusal = (_request: unknown, refusal: OAuthError) => void refusals.push(refusal)
+  await app.register(requireToken, internals ?? { ...expected, jwks, onRefusal })
   app.get('/', request => request.token.binding)
   app.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict')
   await app.listen({ host: '127.0.0.1', port: 0 })
@@ -46,6 +50,9 @@ t.test('accepts tokens of the issuer, and no others, with the address of its key
   const token = await alice.token({ token_binding: 'proof' })
   t.match(await there.get('/', token, there.prove(token)), { status: 200, text: 'proof' })
   t.match(await there.get('/', `${token.slice(0, -8)}AAAAAAAA`), { status: 401, body: { reason: 'bad_signature' } })
+  const { detail, facts } = refusals.at(-1) as OAuthError
+  t.match({ detail, facts }, { detail: 'wrong_signature', facts: { kid: kidOf(token), alg: 'ES256', address: uri } })
+  t.ok(Math.abs((facts.fetched as number) - Date.now() / 1000) < 60, 'the time at which the keys were fetched')
   const portable = await alice.token({ token_binding: 'certificate' })
   t.match(await there.get('/', portable), { status: 200, text: 'certificate' })
   t.match(await (await startResourceServer({ uri, ca })).get('/strict', portable), {

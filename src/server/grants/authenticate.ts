@@ -50,7 +50,7 @@ export async function authenticate(
 async function findClient(request: FastifyRequest, form: Form, parts: AuthenticationParts): Promise<Authenticated> {
   const at = parts.now()
   const connection = connectionOf(request.raw) as Connection // a presenter has a connection
-  const presenter = requirePresenter(connection, at, 'invalid_client')
+  const presenter = requirePresenter(connection, at, 'invalid_client', request.raw)
   for (const parameter of ['client_secret', 'client_assertion'])
     if (form[parameter] !== undefined)
       throw malformed('parameter_not_supported', {

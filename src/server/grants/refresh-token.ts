@@ -23,10 +23,10 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const known = await store.findRefreshToken(hash)
   if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown', 'not_stored')
   const { grant, state } = known
-  const alive = state !== 'revoked' && grant.expires > by.at ? grant : undefined
-  if (grant.clientId !== client.id) throw refuse(['refresh_unknown', 'other_client'], alive)
+  const isAlive = state !== 'revoked' && grant.expires > by.at
+  if (grant.clientId !== client.id) throw refuse(['refresh_unknown', 'other_client'], grant, isAlive)
   if (grant.certificate !== presenter.certificate.thumbprint)
-    throw refuse(['refresh_certificate_mismatch', 'other_certificate'], alive)
+    throw refuse(['refresh_certificate_mismatch', 'other_certificate'], grant, isAlive)
 
   const { scope = grant.scope, token_binding: binding = grant.binding, resource = grant.audience } = form
   const granted = parseScope(grant.scope)
@@ -47,12 +47,15 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   if (outcome === 'reused') {
     const detail = used.answerLost === true ? 'answer_lost' : 'reused'
     audit.refreshReused(request, grant, detail)
-    throw new OAuthError('invalid_grant', 'refresh_reused', detail)
+    throw refuse(['refresh_reused', detail, describeReuse(used, 'yes')], grant, false)
   }
-  if (outcome === 'expired')
-    throw new OAuthError('invalid_grant', ...refreshReasons.expired, { found: grant.expires, time: by.at })
-  if (outcome !== 'rotated' && outcome !== 'retried' && outcome !== 'static')
-    throw new OAuthError('invalid_grant', ...refreshReasons[outcome])
+  if (outcome === 'raced') throw refuse([...refreshReasons.raced, describeReuse(used, 'no')], grant, true)
+  if (outcome === 'expired') {
+    const { expires, created } = grant
+    throw refuse([...refreshReasons.expired, { found: expires, limit: expires - created, now: by.at }], grant, false)
+  }
+  if (outcome === 'revoked') throw refuse(refreshReasons.revoked, grant, false)
+  if (outcome === 'unknown') throw new OAuthError('invalid_grant', ...refreshReasons.unknown)
   audit.refreshRotated(request, grant, outcome)
   const { subject, id, actor } = grant
   const issuance = {
@@ -67,13 +70,15 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   return { ...answer, refresh_token: outcome === 'static' ? presented : successor }
 }
 
-/**
- * Builds a refusal. Its event names a grant that is still valid, so that it raises an alarm and the grant can be revoked.
- */
-function refuse(why: Why, alive: Stored | undefined): OAuthError {
+/** Builds a refusal whose event names the grant. Only a grant that is still valid can raise an alarm. */
+function refuse(why: Why, { id, clientId, certificate }: Stored, isAlive: boolean): OAuthError {
   const refusal = new OAuthError('invalid_grant', ...why)
-  if (alive !== undefined) refusal.token = { client_id: alive.clientId, grant: alive.id, bound_to: alive.certificate }
+  refusal[isAlive ? 'token' : 'endedToken'] = { client_id: clientId, grant: id, bound_to: certificate }
   return refusal
+}
+
+function describeReuse({ sinceFirstUse: since }: { readonly sinceFirstUse?: number }, revoked: 'yes' | 'no') {
+  return { first_use: since === undefined ? undefined : Math.round(since / 1000), grant_revoked: revoked }
 }
 
 /** Describes a text in place of a refresh token without quoting it. */

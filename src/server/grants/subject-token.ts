@@ -1,7 +1,7 @@
 // The subject_token of an exchange → the subject (RFC 8693 §2.1). An outside issuer's token by that issuer's rules; one of
 // ours only from its own presenter, like anywhere else. It is written nowhere, and every refusal of it looks the same.
 
-import { type AccessTokenClaims, checkClaims, parseScope } from '../../core/access-token.ts'
+import { type AccessTokenClaims, checkClaims, describeAudience, parseScope } from '../../core/access-token.ts'
 import { verifyConfirmation } from '../../core/confirmation.ts'
 import { describeValue } from '../../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../../core/details.ts'
@@ -65,6 +65,7 @@ async function readOutside(token: string, type: string, by: Authenticated, parts
   const subject = verifyOutsideSubject(read.claims, read.rules, {
     clientId: client.id,
     presenter,
+    typ: read.type,
     now: parts.clock() / 1000,
   })
   // A user of the name of a client could be taken for that client (RFC 9700 §4.15).
@@ -87,14 +88,14 @@ async function readOurs(
     const { aud, client_id: owner } = claims
     // The claims are not checked yet: aud can have any type.
     if (typeof aud !== 'string' || parts.targets.find(aud) === undefined)
-      throw invalid('audience', { found: describeValue(aud) })
+      throw invalid('audience', { found: describeAudience(aud) })
     checkClaims({ ...claims }, { issuer: parts.settings.issuer, audience: aud }, time)
     // Those of this server have whole seconds; in one that has not, what is left of the last second is nobody's.
     if (Math.floor(claims.exp) <= time)
-      throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, time })
+      throw new OAuthError('invalid_token', 'expired', 'ended', { found: claims.exp, now: time })
     // Before the presenter is compared: a token that is dead already is no alarm in wrong hands.
     const revocation = parts.state.findRevocation(claims)
-    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', revocation)
+    if (revocation !== undefined) throw new OAuthError('invalid_token', 'revoked', ...revocation)
     const prove = () => void requireProof(request, token, connection, time)
     const binding = verifyConfirmation(claims.cnf, presenter, prove)
     if (owner !== client.id) throw invalid('other_client', { found: owner, expected: client.id })
@@ -115,7 +116,7 @@ function explainOurs(refusal: OAuthError): OAuthError {
   if (reason === 'subject_token_invalid') return refusal
   if (reason === 'certificate_mismatch') return invalid('other_certificate', facts)
   if (reason === 'connection_mismatch') return invalid('other_connection', facts)
-  return invalid('own_token', { ...facts, reason: `${reason} ${detail}` })
+  return invalid('own_token', { ...facts, reason, detail })
 }
 
 function findProfile({ profile }: TrustedIssuer): ResolvedProfile | undefined {

@@ -64,7 +64,7 @@ export function createOutsideIssuers(
       const candidates = await find(alg, kid)
       if (candidates.length === 0) throw invalid('unknown_key', facts)
       const payload = await verifySignature(token, alg, candidates)
-      if (payload === undefined) throw invalid('wrong_signature', facts)
+      if (payload === undefined) throw invalid('wrong_signature', { ...facts, ...candidates[0]?.origin })
       return { claims: JSON.parse(payload) as Claims, rules, type }
     },
     replace: others => {

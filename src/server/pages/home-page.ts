@@ -1,7 +1,7 @@
 // The page that shows users how the server sees their connection. It has no script, and every value of a certificate is
 // escaped.
 import { confirm, type TokenBinding } from '../../core/confirmation.ts'
-import { detailOf } from '../../core/details.ts'
+import { detailOf, details } from '../../core/details.ts'
 import { OAuthError, type Reason, reasons } from '../../core/errors.ts'
 import type { Presenter } from '../../core/presenter.ts'
 import { describeSubject } from '../../core/subject-rule.ts'
@@ -91,7 +91,8 @@ function writeProblem(sentence: Markup): Markup {
 }
 
 function writeBindingNote(bindings: ConnectionFacts['bindings']): Markup {
-  if (Object.keys(bindings).length === 0) return markup`<p>${reasons.binding_unavailable}</p>`
+  const { cause, remedy } = details.binding_unavailable.no_channel_binding
+  if (Object.keys(bindings).length === 0) return markup`<p>${cause} ${remedy}</p>`
   return markup`<p class="note">Both ends derive this value from the keys of the connection; it is never sent, and no other
 connection has it. A new connection has a new value.</p>`
 }

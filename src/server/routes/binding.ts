@@ -6,7 +6,7 @@ import { confirm, type TokenBinding, tokenBindings } from '../../core/confirmati
 import { OAuthError } from '../../core/errors.ts'
 import { proofAlgorithmsOf } from '../../core/proof-algorithm.ts'
 import { describeSubject } from '../../core/subject-rule.ts'
-import { type Connection, connectionOf, requirePresenter } from '../../tls/connection.ts'
+import { type Connection, connectionOf, describeTransport, requirePresenter } from '../../tls/connection.ts'
 import type { ServerParts } from '../parts.ts'
 
 export function bindingRoute(app: FastifyInstance, { now }: Pick<ServerParts, 'now'>): void {
@@ -18,7 +18,10 @@ export function bindingRoute(app: FastifyInstance, { now }: Pick<ServerParts, 'n
 /** Describes a connection at `now`, in seconds since 1970. @throws OAuthError for a connection of another listener. */
 export function describeBinding(socket: TLSSocket, now: number) {
   const connection = connectionOf(socket)
-  if (connection === undefined) throw new OAuthError('invalid_request', 'binding_unavailable', 'not_mutual_tls')
+  if (connection === undefined)
+    throw new OAuthError('invalid_request', 'binding_unavailable', 'not_mutual_tls', {
+      found: describeTransport({ socket }),
+    })
   const protocol = socket.getProtocol()
   return {
     protocol,
@@ -36,7 +39,7 @@ export function describeBinding(socket: TLSSocket, now: number) {
 function findLevels(connection: Connection, now: number): TokenBinding[] {
   return tokenBindings.filter(level => {
     try {
-      return confirm(requirePresenter(connection, now, 'invalid_client'), level) !== undefined
+      return confirm(requirePresenter(connection, now, 'invalid_client', connection), level) !== undefined
     } catch (error) {
       if (error instanceof OAuthError) return false
       throw error
@@ -47,7 +50,7 @@ function findLevels(connection: Connection, now: number): TokenBinding[] {
 function describeCertificate(connection: Connection, now: number): object | null {
   if (connection.socket.getPeerX509Certificate() === undefined) return null
   try {
-    const { thumbprint, x509 } = requirePresenter(connection, now, 'invalid_client').certificate
+    const { thumbprint, x509 } = requirePresenter(connection, now, 'invalid_client', connection).certificate
     return {
       subject: describeSubject(x509),
       'x5t#S256': thumbprint,

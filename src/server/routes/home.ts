@@ -27,7 +27,7 @@ export function homeRoute(app: FastifyInstance, { now, clients }: Pick<ServerPar
 
 function findPresenter(socket: object, now: number): Presenter | Reason {
   try {
-    return requirePresenter(connectionOf(socket), now, 'invalid_client')
+    return requirePresenter(connectionOf(socket), now, 'invalid_client', { socket })
   } catch (error) {
     if (error instanceof OAuthError) return error.reason
     throw error

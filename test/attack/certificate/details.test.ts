@@ -327,7 +327,7 @@ t.test('records the detail and the certificate of a refusal, and sends the clien
       'issuer_unknown',
       /This server does not trust the issuer CN=foreign, .* intermediate certificates/,
     ],
-    [selfSigned, 'self_signed', /^Connect with a client certificate from an authority/],
+    [selfSigned, 'self_signed', /^The client certificate cannot be verified; connect with one from an authority/],
     [clientOf(ca, { extendedKeyUsage: [] }), 'usage_missing', /no extendedKeyUsage extension\. Issue/],
     [clientOf(ca, { digest: 'sha1' }), 'signature_too_weak', /weak algorithm/],
   ]

@@ -91,7 +91,7 @@ for (const protocol of ['http/1.1', 'h2']) {
     await alice.areGood('the last second')
     server.clock = end + 1
     await alice.areRefused('certificate_expired')
-    t.match(server.events.at(-1), { detail: 'ended', facts: { subject: 'CN=alice', found: end, time: end + 1 } })
+    t.match(server.events.at(-1), { detail: 'ended', facts: { subject: 'CN=alice', found: end, now: end + 1 } })
     const late = await server.connect(short, options)
     t.match(await late.get('/api/whoami', alice.moving), refusal('certificate_expired'), 'on a new connection too')
     await bob.areGood('other connections stay open')

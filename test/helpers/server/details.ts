@@ -1,8 +1,8 @@
 // Tables with a row for each detail of a reason. The type requires every row, so that a new detail without a test does not
 // compile. Each row is a real request to a real server, whose event must have the detail and exactly these facts.
 import type { TAP } from 'tap'
-import type { DetailOf, RefusalFacts } from '../../../src/core/details.ts'
-import type { Reason } from '../../../src/core/errors.ts'
+import { type DetailOf, describeForClient, type RefusalFacts } from '../../../src/core/details.ts'
+import { type Reason, reasons } from '../../../src/core/errors.ts'
 import type { Answer, TestServer } from '../../../src/testing/server.ts'
 import { until } from '../until.ts'
 
@@ -47,7 +47,10 @@ export async function provoke<R extends Reason>(
   const isRefused = (event: { outcome: string }) => event.outcome === 'refused'
   await until(() => server.events.slice(before).some(isRefused))
   const [event, ...others] = server.events.slice(before).filter(isRefused)
-  if (answer !== undefined && status !== 200) t.match(answer, { status, body: { reason } }, name)
+  if (answer !== undefined && status !== 200) {
+    const error_description = describeForClient(reason, detail, event?.facts ?? {}) ?? reasons[reason]
+    t.match(answer, { status, body: { reason, error_description } }, name)
+  }
   t.match(event, { reason, detail, status }, name)
   t.same(Object.keys(event.facts ?? {}).sort(), Object.keys(facts).sort(), `${name}: the names of its facts`)
   t.match(event.facts ?? {}, facts, `${name}: its facts`)
