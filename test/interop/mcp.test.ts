@@ -350,9 +350,9 @@ for (const [issuer, audience] of [
     const server = await startTestServer({ env: { TLSBOUND_ISSUER: issuer, TLSBOUND_AUDIENCE: audience } })
     t.teardown(() => server.close())
     const { fetch } = openPlain(t, null, server, 'https://localhost:8443')
-    const resource = await discoverOAuthProtectedResourceMetadata(new URL('/mcp', audience), undefined, fetch).catch(
-      () => discoverOAuthProtectedResourceMetadata(audience, undefined, fetch),
-    )
+    // The SDK tries the path of its URL first, then the root: an audience without a path is that of every MCP server there.
+    const at = new URL(audience).pathname === '/' ? new URL('/mcp', audience) : audience
+    const resource = await discoverOAuthProtectedResourceMetadata(at, undefined, fetch)
     t.match(resource, { resource: audience, authorization_servers: [issuer], bearer_methods_supported: ['header'] })
     const found = await discoverAuthorizationServerMetadata(issuer, { fetchFn: fetch })
     t.match(found, { issuer, response_types_supported: ['none'] })
