@@ -1,7 +1,7 @@
 // The gateway: verifies a request as `requireToken` does, and forwards it to the upstream of its route. It answers what no route of
 // its app answers, and leaves a request without a route of its own to the app, which refuses it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { constants, type Http2ServerRequest } from 'node:http2'
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { type Duplex, PassThrough, type Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -149,6 +149,10 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         return stop(malformed('method_not_allowed', { found: method, expected }), 405)
       }
       const pass = (token: AccessToken | undefined) => {
+        if (isGone(reply.raw)) {
+          countersOf(route.name).aborted++ // while its token was verified
+          return
+        }
         try {
           forward(exchange, token, host, state)
         } catch (error) {
@@ -322,6 +326,13 @@ function isAllowed({ methods }: OpenRoute, method: string): boolean {
 /** The host of a request; the app has compared it with the handshake. */
 function authorityOf({ headers }: FastifyRequest['raw']): string {
   return (headers[':authority'] as string | undefined) ?? headers.host ?? ''
+}
+
+/** Returns whether the client of a response has disconnected. No event will announce it any more. */
+function isGone(response: ServerResponse): boolean {
+  const { stream } = response as unknown as Partial<Http2ServerResponse>
+  if (stream !== undefined) return stream.destroyed || stream.closed
+  return response.destroyed || response.socket === null || response.socket.destroyed
 }
 
 /** Sends 100 Continue if the client waits for it. */

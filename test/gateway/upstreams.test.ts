@@ -7,8 +7,12 @@ import { type AddressInfo, createServer as createPlain } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { makeDemoPki } from '../../src/pki/demo.ts'
+import { demoRegistrations } from '../../src/process/demo.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
 import { makeFolder } from '../helpers/client/sidecar.ts'
 import { startGateway, startRawUpstream, startUpstream } from '../helpers/server/gateway.ts'
+import { scrape } from '../helpers/server/metrics.ts'
 import { requestText } from '../helpers/server/raw-http.ts'
 import { until } from '../helpers/until.ts'
 
@@ -274,4 +278,39 @@ t.test('a client that goes away ends its request to the upstream', async t => {
   bob.close()
   await until(() => silent.sockets.size === 0)
   t.equal(silent.received.length, 1)
+})
+
+t.test('a request whose client goes away while its token is verified is not sent', async t => {
+  const inner = openSqlite(':memory:')
+  let release: (() => void)[] = []
+  let isSlow = false
+  const store: Store = {
+    ...inner,
+    async findAccessToken(hash) {
+      if (isSlow) await new Promise<void>(done => void release.push(done))
+      return inner.findAccessToken(hash)
+    },
+  }
+  const [alices] = demoRegistrations
+  const clients = [{ ...alices, access_token_format: 'opaque' }]
+  const upstream = await startUpstream(t)
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address }], { store, clients, ops: true })
+  const token = await (await server.connect('alice')).token({ token_binding: 'certificate' })
+  isSlow = true
+  for (const protocol of protocols) {
+    const alice = await server.connect('alice', { ALPNProtocols: [protocol] })
+    const answer = alice.get('/gone', token)
+    await until(() => release.length === 1)
+    alice.close()
+    await t.rejects(answer)
+    await new Promise(resolve => setTimeout(resolve, 100))
+    for (const done of release) done()
+    release = []
+    await new Promise(resolve => setTimeout(resolve, 100))
+    t.same(upstream.seen, [], protocol)
+  }
+  const counted = await scrape(server)
+  t.equal(counted.get('tlsbound_gateway_requests_total{route="/",outcome="aborted"}'), 2)
+  isSlow = false
+  t.match(await (await server.connect('alice')).get('/control', token), { status: 200 })
 })
