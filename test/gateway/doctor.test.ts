@@ -3,14 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { checkGateway } from '../../src/doctor/gateway.ts'
-import { readSettings } from '../../src/settings/settings.ts'
+import { parseSettings } from '../../src/settings/settings.ts'
 import { startUpstream } from '../helpers/server/gateway.ts'
 
 t.test('names where each route leads, and with a connection whether it can be reached', async t => {
   const upstream = await startUpstream(t)
   const file = join(t.testdir(), 'routes.json')
   const write = (routes: unknown) => writeFileSync(file, JSON.stringify(routes))
-  const settings = readSettings({ TLSBOUND_GATEWAY_FILE: file })
+  const settings = parseSettings({ TLSBOUND_GATEWAY_FILE: file })
   write([
     { path: '/a', upstream: upstream.address },
     { path: '/b', upstream: 'unix:/nowhere/x.sock', public: true },
@@ -24,7 +24,7 @@ t.test('names where each route leads, and with a connection whether it can be re
     { verdict: 'failure', found: /unix:\/nowhere\/x\.sock/ },
   ])
   t.equal(upstream.seen.length, 0, 'no request is sent')
-  t.match(await checkGateway(readSettings({}), true), [{ verdict: 'good', found: /^none/ }])
+  t.match(await checkGateway(parseSettings({}), true), [{ verdict: 'good', found: /^none/ }])
   write([{ path: '/a' }])
   await t.rejects(checkGateway(settings, false), /routes\.json:\n.*route number 1 \("\/a"\): upstream must/)
 })

@@ -1,5 +1,6 @@
 // Upstreams that lie, stall, break off or are not there: the client gets 502, 503 or 504 in time with a reason, a truncated response
 // never looks complete, and no request is sent twice. GW03, GW04, GW08, GW11, GW14.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer as createTls } from 'node:https'
@@ -313,4 +314,42 @@ t.test('a request whose client goes away while its token is verified is not sent
   t.equal(counted.get('tlsbound_gateway_requests_total{route="/",outcome="aborted"}'), 2)
   isSlow = false
   t.match(await (await server.connect('alice')).get('/control', token), { status: 200 })
+})
+
+t.test('answers 502 where the upstream switches to another protocol than that of the request', async t => {
+  const upstream = await startRawUpstream(t, socket => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
+  })
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address, public: true }])
+  const { socket } = await server.connect('alice')
+  const upgrade = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' }
+  const lines = Object.entries(upgrade).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.write(`GET /chat HTTP/1.1\r\nHost: localhost:${server.port}\r\n${lines.join('')}\r\n`)
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  t.match(answer.toString(), /^HTTP\/1\.1 502 /)
+  t.match(server.events.at(-1), { reason: 'upstream_failed', detail: 'unfit', status: 502 })
+})
+
+t.test('answers 504 where the upstream completes no connection', async t => {
+  // It accepts none, and its queue is full.
+  const full = [
+    'import socket, sys',
+    'server = socket.socket()',
+    'server.bind(("127.0.0.1", 0))',
+    'server.listen(0)',
+    'port = server.getsockname()[1]',
+    'waiting = [socket.socket() for _ in range(4)]',
+    'for one in waiting:',
+    '    one.setblocking(False)',
+    '    one.connect_ex(("127.0.0.1", port))',
+    'print(port, flush=True)',
+    'sys.stdin.read()',
+  ]
+  const python = spawn('python3', ['-c', full.join('\n')])
+  t.teardown(() => python.kill())
+  const [line] = (await once(python.stdout, 'data')) as [Buffer]
+  const upstream = `http://127.0.0.1:${Number(line.toString())}`
+  const server = await startGateway(t, [{ path: '/', upstream, public: true }])
+  t.match(await (await server.connect('alice')).get('/x'), { status: 504, body: { reason: 'upstream_timeout' } })
+  t.match(server.events.at(-1), { reason: 'upstream_timeout', detail: 'connect', facts: { address: upstream } })
 })

@@ -229,3 +229,23 @@ t.test('ends both sides when one is gone, and with the server', async t => {
   await ended
   t.pass('the server closes although a WebSocket was open')
 })
+
+t.test('opens no more WebSockets than its limit', async t => {
+  const { server } = await start(t, { public: true })
+  const { open: most } = tunnelLimits
+  t.teardown(() => {
+    tunnelLimits.open = most
+  })
+  tunnelLimits.open = 1
+  const first = open(t, await server.connect('alice'), '/chat')
+  await once(first, 'open')
+  const second = open(t, await server.connect('alice'), '/chat')
+  const [, answer] = (await once(second, 'unexpected-response')) as [unknown, IncomingMessage]
+  t.equal(answer.statusCode, 503)
+  t.match(server.events.at(-1), { reason: 'upstream_unavailable', detail: 'tunnels', facts: { limit: 1 } })
+  first.close()
+  await once(first, 'close')
+  const third = open(t, await server.connect('alice'), '/chat')
+  await once(third, 'open')
+  t.equal(await echo(third, 'one'), 'one', 'control: after the first one has closed')
+})
