@@ -147,7 +147,8 @@ function createEs256(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject 
       const isEs256 = head === header || parseObject(decode(head))?.alg === 'ES256'
       if (more.length > 0 || !isEs256 || !isCanonical(text) || !hasLowS(signature)) return undefined
       const isSigned = verifyEcdsa('sha256', Buffer.from(`${head}.${payload}`, 'latin1'), publicKey, signature)
-      return isSigned ? parseObject(decode(payload)) : undefined
+      const claims: unknown = isSigned ? JSON.parse(decode(payload)) : undefined
+      return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? { ...claims } : undefined
     },
   }
 }
