@@ -71,6 +71,26 @@ t.test('requires a token for an undecodable path, and does not echo the path (HT
   }
 })
 
+t.test('answers 404 to a path in the form of a route pattern (HT25)', async t => {
+  for (const path of [
+    '/:',
+    '/:(',
+    '/:a(',
+    '/:a([)',
+    '/:a(^.*$',
+    '/a:(b',
+    '/(',
+    '/*',
+    '/a*b',
+    '/:a(\\',
+    '/::',
+    '/:a(((.*)*)*)',
+  ])
+    for (const method of ['GET', 'POST', 'DELETE'])
+      t.match(await call(path, { method }), refused(404), `${method} ${path}`)
+  t.match(await call('/oauth/token', { method: 'DELETE' }), refused(405), 'control: a path that exists')
+})
+
 t.test('answers 405 with Allow to a method that a path does not support, TRACE included (HT12)', async t => {
   t.match(await send('GET /api/whoami', [authorization]), { status: 200, body: { client_id: 'alice' } }, 'control')
   t.match(await send('HEAD /api/whoami', [authorization]), { status: 200, headers: { 'content-length': /^\d+$/ } })
