@@ -11,7 +11,7 @@ import { type Ended, findFreePort, type RunningServer, runTlsbound, startTlsboun
 import { registrationOf } from '../helpers/server/ops.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(120_000) // each call is a process
+t.setTimeout(240_000) // each call is a process
 
 interface Administered {
   readonly server: RunningServer
