@@ -1,4 +1,5 @@
 // Checks the options of callers, many of which have no types. A misspelt option would otherwise disable a protection silently.
+import { X509Certificate } from 'node:crypto'
 import { escapeForDisplay } from './escape-for-display.ts'
 import { findSimilarName } from './similar-name.ts'
 
@@ -28,6 +29,18 @@ export const listRule: Rule = { expected: 'a list', isValid: Array.isArray }
 export const pemRule: Rule = {
   expected: 'PEM text with a -----BEGIN line (the content of a file, not its path)',
   isValid: value => typeof value === 'string' && isPem(value),
+}
+
+/** Certificates in PEM. Only the first is parsed here. */
+export const certificatesRule: Rule = {
+  expected: 'valid certificates in PEM (the content of a file, not its path)',
+  isValid: value => {
+    try {
+      return pemRule.isValid(value) && new X509Certificate(value as string).raw.length > 0
+    } catch {
+      return false
+    }
+  },
 }
 
 /** Returns the rule of an option with few possible values. */
@@ -80,7 +93,7 @@ export function describeUnknown(name: string, known: readonly string[], prefix =
 /** Describes what was found in the place of something else. A text that may be a key or a whole file is not quoted. */
 export function describeFound(value: unknown): string {
   if (typeof value === 'string') {
-    if (isPem(value)) return 'PEM text'
+    if (isPem(value)) return `PEM text (${/-----BEGIN ([A-Z0-9 ]{1,40})-----/.exec(value)?.[1] ?? 'without a label'})`
     return /[\r\n]/.test(value) ? 'a text of several lines' : `"${shorten(value)}"`
   }
   if (typeof value === 'number' || typeof value === 'boolean' || value === undefined || value === null)

@@ -58,8 +58,11 @@ t.test('quotes at most 40 characters, and neither PEM nor several lines', async 
   t.equal(messageOf({ name: 'a', level: 'x'.repeat(41) }), `level must be one of low, high, not "${'x'.repeat(40)}…"`)
   t.equal(messageOf({ name: 'a', level: 'x'.repeat(40) }), `level must be one of low, high, not "${'x'.repeat(40)}"`)
   t.match(messageOf({ name: 'a', ['x'.repeat(41)]: 1 }), `${'x'.repeat(40)}… is not an option`)
-  t.equal(messageOf({ name: 'a', level: pem }), 'level must be one of low, high, not PEM text')
-  t.equal(messageOf({ name: 'a', level: pem.replaceAll('\n', ' ') }), 'level must be one of low, high, not PEM text')
+  t.equal(messageOf({ name: 'a', level: pem }), 'level must be one of low, high, not PEM text (PRIVATE KEY)')
+  t.equal(
+    messageOf({ name: 'a', level: pem.replaceAll('\n', ' ') }),
+    'level must be one of low, high, not PEM text (PRIVATE KEY)',
+  )
   t.equal(messageOf({ name: 'a', level: 'MIIsecret\n' }), 'level must be one of low, high, not a text of several lines')
   t.match(messageOf({ name: 'a', level: '\u001b[31m' }), 'not "\\u{1b}[31m"')
   t.notMatch(messageOf(pem), /secret/)

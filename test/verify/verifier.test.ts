@@ -194,6 +194,38 @@ t.test('calls isRevoked on every request', async t => {
   t.match(await here.get('/', other), { status: 200 }, 'control')
 })
 
+t.test('rejects an isRevoked that returns a promise, and does not refuse its tokens as revoked', async t => {
+  const start = (isRevoked: unknown) => {
+    const verifier = createVerifier({ ...options, isRevoked } as VerifierOptions)
+    const errors: unknown[] = []
+    const listener = mutualTls(own)((request, response) => {
+      verifier.verify(request).then(
+        () => response.end('{}'),
+        error => {
+          errors.push(error)
+          response.writeHead(500).end('{}')
+        },
+      )
+    })
+    return { errors, port: listen(t, listener) }
+  }
+  const control = start(() => false)
+  t.match(await (await connect(t, await control.port)).get('/', token), { status: 200 }, 'control')
+  const { errors, port } = start(() => Promise.reject(new Error('no database')))
+  t.match(await (await connect(t, await port)).get('/', token), { status: 500 })
+  t.match(errors, [{ name: 'TypeError', message: /^isRevoked must return true or false from memory, not a promise/ }])
+})
+
+t.test('a member of a demand that is undefined does not drop that of the options', async t => {
+  const start = (demand: object) =>
+    listen(t, mutualTls(own)(handle(createVerifier({ ...options, scope: 'notes:delete' }), demand)))
+  t.match(await (await connect(t, await start({ scope: '' }))).get('/', token), { status: 200 }, 'control')
+  t.match(await (await connect(t, await start({ scope: undefined }))).get('/', token), {
+    status: 403,
+    body: { reason: 'scope_missing' },
+  })
+})
+
 t.test('accepts several issuers, each with its own keys', async t => {
   const second = await startTestServer({
     pki,
@@ -241,6 +273,7 @@ t.test('throws an unhandled error again instead of answering it as a refusal', a
 })
 
 t.test('throws a TypeError that names the invalid option', t => {
+  const none = { issuer: undefined, audience: undefined, jwks: undefined }
   const rows: [object, RegExp][] = [
     [{ issuer: '' }, /^issuer /],
     [{ audience: [] }, /^audience /],
@@ -261,7 +294,7 @@ t.test('throws a TypeError that names the invalid option', t => {
     [{ resourceMetadata: 'http://x' }, /^resourceMetadata /],
     [{ resourceMetadata: 'https://x/"é' }, /^resourceMetadata /],
     [{ issuers: [] }, /^issuers /],
-    [{ issuers: [options, options] }, /^issuer .* twice/],
+    [{ ...none, issuers: [options, options] }, /^issuers\[1\]: issuer .* twice/],
   ]
   t.doesNotThrow(() => createVerifier(options), 'control')
   for (const [wrong, message] of rows)
