@@ -146,7 +146,7 @@ export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules
   const inspect = (server: Server | undefined) => {
     if (server === undefined || inspected.has(server)) return
     inspected.add(server)
-    for (const problem of inspectTlsServer(server)) warn(`this TLS server is unsafe: ${problem}`)
+    for (const warning of inspectTlsServer(server)) warn(warning)
   }
   const check = (request: NodeRequest, route?: TokenDemand) => {
     const demand = demandOf(route)

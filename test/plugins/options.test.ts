@@ -110,7 +110,13 @@ t.test('Fastify rejects a route whose demand is wrong, and names it', async t =>
 t.test('startServer rejects routes whose demand is wrong', async t => {
   const start = async (config: object) =>
     startServer({
-      settings: { port: await findFreePort(), host: '127.0.0.1', opsPort: 0, stateUrl: 'sqlite::memory:', logLevel: 'silent' },
+      settings: {
+        port: await findFreePort(),
+        host: '127.0.0.1',
+        opsPort: 0,
+        stateUrl: 'sqlite::memory:',
+        logLevel: 'silent',
+      },
       tls: material,
       clients: demoRegistrations,
       routes: app => addRoute(app, config),

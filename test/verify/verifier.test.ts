@@ -2,10 +2,16 @@
 // upgrade requests. N-24, N-34, N-57; I1, I2, I7; CL13.
 
 import { constants } from 'node:crypto'
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { createVerifier, mutualTls, type NodeRequest, OAuthError, type Verifier, type VerifierOptions } from 'tlsbound'
 import { openConnection } from '../../src/testing/connection.ts'
@@ -163,8 +169,31 @@ t.test('warns of a TLS server with unsafe settings, and rejects its requests', a
   })
   t.match(await (await connect(t, lax, null)).get('/', token), { status: 401, body: { reason: 'no_certificate' } })
   t.match(await (await connect(t, lax)).get('/', token), { status: 200 }, 'control')
-  t.match(warnings.splice(0), [/rejectUnauthorized is off/, /resumed/, /renegotiation/])
+  t.match(warnings.splice(0), [
+    /rejectUnauthorized is off.*; set rejectUnauthorized: true$/,
+    /resumed/,
+    /renegotiation/,
+  ])
 })
+
+t.test(
+  'warns once that it cannot read the settings of a TLS server whose connections an HTTP server reads',
+  async t => {
+    const warnings: string[] = []
+    const verifier = createVerifier({ ...options, onWarning: message => warnings.push(message) })
+    const http = createHttpServer(handle(verifier))
+    const port = await listen(
+      t,
+      createTlsServer(safe, socket => http.emit('connection', socket)),
+    )
+    const here = await connect(t, port)
+    t.match(await here.get('/', token), { status: 200 })
+    t.match(await here.get('/', token), { status: 200 })
+    t.match(await (await connect(t, port)).get('/', token), { status: 200 })
+    t.same(warnings.length, 1)
+    t.match(warnings, [/^the settings of this TLS server cannot be read, .*; it needs requestCert: true, /])
+  },
+)
 
 t.test('rejects plain HTTP, which has no TLS connection', async t => {
   const verifier = createVerifier(options)
