@@ -28,7 +28,7 @@ export type ExpressMiddleware = (
  * @throws TypeError when an option is wrong.
  */
 export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): ExpressMiddleware {
-  const { verify, sendRefusal } = toVerifier(verifier)
+  const { verify, sendRefusal } = toVerifier(verifier, demand)
   return (request, response, next) => {
     verify(request, demand).then(
       token => {

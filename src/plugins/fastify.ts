@@ -3,11 +3,13 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AccessToken } from '../core/access-token.ts'
+import { anyRule, describeUnknown, type Rules } from '../core/check-options.ts'
 import { OAuthError } from '../core/errors.ts'
+import { findSimilarName } from '../core/similar-name.ts'
 import { whenReady } from '../core/when-ready.ts'
-import { createDemands, type TokenDemand } from '../verify/demand.ts'
+import { checkDemand, type TokenDemand } from '../verify/demand.ts'
 import type { TokenVerifier } from '../verify/token-verifier.ts'
-import { createTokenCheck, type VerifierOptions } from '../verify/verifier.ts'
+import { createTokenCheck, type TokenCheckOptions, type VerifierOptions } from '../verify/verifier.ts'
 import { type RefusalListener, refuse } from './refuse.ts'
 
 /** Options of `createVerifier`. `onRefusal` receives Fastify's request; warnings go to the app's log. */
@@ -33,13 +35,26 @@ declare module 'fastify' {
   }
 }
 
+/** Options that Fastify itself reads of every registration. */
+const registrationRules: Rules = { prefix: anyRule, logLevel: anyRule, logSerializers: anyRule }
+
+/** Checks the demand of a route, so that an invalid one fails the registration of the route. @throws TypeError that names the member. */
+function checkRoute(config: object = {}): void {
+  const names = ['requireToken']
+  // Other plugins have members of their own, so that only a similar name is a mistake.
+  for (const name of Object.keys(config))
+    if (!names.includes(name) && findSimilarName(name, names) !== undefined)
+      throw new TypeError(describeUnknown(name, names, 'config.'))
+  const { requireToken: demand } = config as { readonly requireToken?: unknown }
+  if (demand !== undefined) checkDemand(demand, 'config.requireToken')
+}
+
 const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = async (app, options) => {
-  const { onRefusal, ...rest } = options
-  const refusal = { resourceMetadata: options.resourceMetadata, challenge: true, onRefusal }
-  const check = createTokenCheck({ onWarning: message => app.log.warn(message), ...rest } as VerifierOptions)
-  const parse = createDemands(options)
-  // An invalid demand fails the registration of its route.
-  app.addHook('onRoute', route => void parse(route.config?.requireToken))
+  const onWarning = (message: string) => app.log.warn(message)
+  const check = createTokenCheck({ onWarning, ...options } as TokenCheckOptions, registrationRules)
+  const { resourceMetadata, onRefusal } = options
+  const refusal = { resourceMetadata, challenge: true, onRefusal }
+  app.addHook('onRoute', route => checkRoute(route.config))
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
     const pass = (token: AccessToken) => {

@@ -30,7 +30,7 @@ export type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) =
  * @throws TypeError when an option is wrong.
  */
 export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): HonoMiddleware {
-  const { verify, describeRefusal } = toVerifier(verifier)
+  const { verify, describeRefusal } = toVerifier(verifier, demand)
   return async (context, next) => {
     const { incoming, outgoing } = context.env
     try {

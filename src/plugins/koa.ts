@@ -32,7 +32,7 @@ export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) 
  * @throws TypeError when an option is wrong.
  */
 export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): KoaMiddleware {
-  const { verify, describeRefusal } = toVerifier(verifier)
+  const { verify, describeRefusal } = toVerifier(verifier, demand)
   return async (context, next) => {
     try {
       context.state.token = await verify(context.req, demand)

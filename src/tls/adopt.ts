@@ -1,7 +1,7 @@
 // Connections of a `tls.Server` that mutualTls did not create. The settings of that server decide which client certificates are
 // accepted.
 import { constants } from 'node:crypto'
-import type { Server, TLSSocket } from 'node:tls'
+import { Server, type TLSSocket } from 'node:tls'
 import { type Connection, type ConnectionCarrier, connectionOf, rememberConnection, socketOf } from './connection.ts'
 import { createCounts } from './counts.ts'
 import type { TrustInForce } from './evaluate-certificate.ts'
@@ -29,8 +29,13 @@ export function findConnection(
   return rememberConnection(socket, unknownTrust, counts)
 }
 
-/** Finds insecure settings of a `tls.Server`; returns one sentence for each. */
-export function inspectTlsServer(server: Server): readonly string[] {
+/** Finds insecure settings of the server of a connection; returns one sentence for each. */
+export function inspectTlsServer(server: object): readonly string[] {
+  // A `tls.Server` that passes its connections to an `http.Server` is no longer known.
+  if (!(server instanceof Server))
+    return [
+      'the settings of this TLS server cannot be read, because another server reads its connections; it needs requestCert: true, rejectUnauthorized: true, minVersion: TLSv1.3 and secureOptions: SSL_OP_NO_TICKET',
+    ]
   const {
     requestCert,
     rejectUnauthorized,
@@ -47,11 +52,13 @@ export function inspectTlsServer(server: Server): readonly string[] {
     requestCert !== true && 'requestCert is off, so no client sends a certificate; set requestCert: true',
     requestCert === true &&
       rejectUnauthorized === false &&
-      'rejectUnauthorized is off, so other routes accept clients with untrusted certificates',
+      'rejectUnauthorized is off, so other routes accept clients with untrusted certificates; set rejectUnauthorized: true',
     !has(constants.SSL_OP_NO_TICKET) &&
       'sessions can be resumed without verifying the client certificate again; set secureOptions: SSL_OP_NO_TICKET',
     minVersion !== 'TLSv1.3' &&
       !has(constants.SSL_OP_NO_RENEGOTIATION) &&
       'renegotiation is allowed on TLS 1.2; set minVersion: TLSv1.3, or secureOptions: SSL_OP_NO_RENEGOTIATION',
-  ].filter(problem => problem !== false)
+  ]
+    .filter(problem => problem !== false)
+    .map(problem => `this TLS server is unsafe: ${problem}`)
 }

@@ -33,7 +33,10 @@ import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
 export interface MutualTlsOptions extends TlsMaterial {
   /** Default TLSv1.3. */
   readonly minVersion?: MinimumVersion
-  /** Whether to offer h2 in addition to http/1.1. Default true; false for Express and Connect, which do not support HTTP/2. */
+  /**
+   * Whether to offer h2 in addition to http/1.1. Default true; false if the handler is an app of Express or Connect, which do not
+   * support HTTP/2. Behind a wrapper of yours such an app is not detected: set `http2: false`.
+   */
   readonly http2?: boolean
   /** Whether to drop a connection without an acceptable certificate after its handshake, instead of sending an error response. */
   readonly dropUnacceptable?: boolean
@@ -57,7 +60,11 @@ export interface MutualTlsOptions extends TlsMaterial {
 
 /** A `serverFactory` for Fastify. `reload` replaces certificate, key, authorities and lists of all servers that it created. */
 export interface MutualTls {
-  // The type of Fastify's HTTP/1.1 server, because handlers are the same for both protocols.
+  /**
+   * Creates a server. Its type is that of an HTTP/1.1 server, as Fastify and other frameworks expect. Over HTTP/2, the handler
+   * receives an `Http2ServerRequest` and an `Http2ServerResponse`. `setHeader` then returns nothing, so that it cannot be chained,
+   * and header fields of one connection, such as `connection`, do not exist. Set `http2: false` for a handler that needs HTTP/1.1.
+   */
   (handler: Handler): Server
   /**
    * Replaces the material. If the trusted authorities or lists change, open connections end; see docs/reference/limits.md.
@@ -128,7 +135,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()
   const counts = createCounts()
+  let isWarned = false
   const onError = (error: Error, socket: TLSSocket | undefined) => {
+    if (error.message === wrappedExpress && !isWarned) {
+      isWarned = true
+      process.emitWarning(wrappedExpress, 'TlsboundWarning')
+    }
     try {
       options.onError?.(error, socket)
     } catch {} // no recipient is left
@@ -227,7 +239,9 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
           response.on('close', onAnswered)
         }
       }
-      handler(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+      const given = [request as unknown as IncomingMessage, response as unknown as ServerResponse] as const
+      if (request.httpVersionMajor === 1) handler(...given)
+      else callOverHttp2(handler, ...given)
     }
     const serveGuarded: typeof serve = (request, response) =>
       guard(connectionOf(request.socket)?.socket, () => serve(request, response))
@@ -297,6 +311,30 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   }
   return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach })
 }
+
+/**
+ * Calls a handler over HTTP/2. An Express app behind a wrapper replaces the prototypes by those of HTTP/1.1, whose methods would
+ * throw in callbacks of Node and so end the process. They are restored.
+ * @throws TypeError for such a handler.
+ */
+function callOverHttp2(handler: Handler, request: IncomingMessage, response: ServerResponse): void {
+  const ofRequest = Object.getPrototypeOf(request)
+  const ofResponse = Object.getPrototypeOf(response)
+  let isReplaced = false
+  try {
+    handler(request, response)
+  } finally {
+    isReplaced = Object.getPrototypeOf(request) !== ofRequest || Object.getPrototypeOf(response) !== ofResponse
+    if (isReplaced) {
+      Object.setPrototypeOf(request, ofRequest)
+      Object.setPrototypeOf(response, ofResponse)
+    }
+  }
+  if (isReplaced) throw new TypeError(wrappedExpress)
+}
+
+const wrappedExpress =
+  'the handler passes HTTP/2 requests to Express, which does not support them; set http2: false, or pass the app itself to mutualTls(…)'
 
 /** Returns whether a handler is an Express or Connect app, which replaces the prototype of each request by one for HTTP/1.1. */
 function isConnectApp(handler: Handler): boolean {

@@ -1,5 +1,6 @@
 // What a route demands of a valid token: scope, binding level, proof.
 import { type AccessToken, isScope, parseScope } from '../core/access-token.ts'
+import { checkOptions, oneOf, type Rules } from '../core/check-options.ts'
 import { isAtLeast, type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import { type ErrorCode, OAuthError, type Why } from '../core/errors.ts'
 import { describeToken } from './token-facts.ts'
@@ -20,7 +21,21 @@ export interface Demand {
   readonly perRequest: boolean
 }
 
-/** Returns a function that parses each demand once. A route's demand replaces members of `general`. */
+export const demandRules: Rules = {
+  scope: { expected: 'scope tokens separated by single spaces', isValid: isScope },
+  binding: oneOf(tokenBindings),
+  proof: { expected: 'per-request or absent', isValid: value => value === 'per-request' },
+}
+
+/** Checks the demand of a route, which messages call `name`. @throws TypeError that names each wrong member. */
+export function checkDemand(demand: unknown, name: string): void {
+  checkOptions(demand, name, {}, demandRules)
+}
+
+/**
+ * Returns a function that checks and parses each demand once. A route's demand replaces members of `general`, which has been
+ * checked. A member that is undefined replaces none, since it would silently drop a demand.
+ */
 export function createDemands(general: TokenDemand): (route: TokenDemand | undefined) => Demand {
   const base = parseDemand(general)
   const demands = new WeakMap<TokenDemand, Demand>()
@@ -28,7 +43,9 @@ export function createDemands(general: TokenDemand): (route: TokenDemand | undef
     if (route === undefined) return base
     const known = demands.get(route)
     if (known !== undefined) return known
-    const demand = parseDemand({ ...general, ...route })
+    checkDemand(route, 'demand')
+    const given = Object.entries(route).filter(([, value]) => value !== undefined)
+    const demand = parseDemand({ ...general, ...Object.fromEntries(given) })
     demands.set(route, demand)
     return demand
   }
@@ -51,10 +68,6 @@ function refusal({ claims }: AccessToken, code: ErrorCode, ...why: Why): OAuthEr
   return error
 }
 
-/** Parses a demand. @throws TypeError that names the invalid member. */
 function parseDemand({ scope = '', binding = 'certificate', proof }: TokenDemand): Demand {
-  if (!isScope(scope)) throw new TypeError('scope must be scope tokens separated by single spaces')
-  if (!tokenBindings.includes(binding)) throw new TypeError(`binding must be ${tokenBindings.join(' or ')}`)
-  if (proof !== undefined && proof !== 'per-request') throw new TypeError('proof must be per-request or absent')
   return { scope: parseScope(scope), binding, perRequest: proof === 'per-request' }
 }

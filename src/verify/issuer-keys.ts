@@ -1,6 +1,7 @@
 // The public keys of an issuer that a resource server accepts: configured, fetched from a URL, or found through the
 // issuer's metadata. Key rotation is followed. Keys that a token contains or points to are never used (RFC 8725 §3.10).
 
+import { anyRule, certificatesRule, checkOptions, isObject, type Rules } from '../core/check-options.ts'
 import type { OAuthError } from '../core/errors.ts'
 import { isHttpsUrl } from '../core/https-url.ts'
 import { findCandidates, type IssuerAlgorithm, type IssuerKey, type KeySet, parseKeySet } from '../keys/key-set.ts'
@@ -60,14 +61,16 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
     }
     return set
   }
-  if (jwks !== undefined && 'keys' in jwks) {
+  if (isObject(jwks) && 'keys' in jwks) {
+    // Other members may exist in a key set (RFC 7517 §5), but these two would be ignored.
+    for (const name of ['uri', 'ca'])
+      if (name in jwks) throw new TypeError(`jwks.${name} and jwks.keys exclude each other; omit one of them`)
+
     const set = withName(() => parse(jwks))
     return { find: (alg, kid) => findCandidates(set, alg, kid), generation: () => 0 }
   }
-  const { uri, ca, ...others } = jwks ?? {}
-  const [unknown] = Object.keys(others)
-  if (unknown !== undefined) throw new TypeError(`jwks.${unknown} is unknown; expected: keys, or uri and ca`)
-  if (uri !== undefined && !isHttpsUrl(uri)) throw new TypeError('jwks.uri must begin with https://')
+  if (jwks !== undefined) checkOptions(jwks, 'jwks', {}, addressRules)
+  const { uri, ca } = jwks ?? {}
   if (uri === undefined && !isHttpsUrl(issuer))
     throw new TypeError('jwks must have keys or uri, since the issuer is not an https URL')
   const shared = { ca, clock, timeout }
@@ -90,6 +93,12 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
 }
 
 type ParseKeys = (document: unknown, origin: Origin) => KeySet
+
+const addressRules: Rules = {
+  keys: anyRule, // parsed above
+  uri: { expected: 'an https URL', isValid: isHttpsUrl },
+  ca: certificatesRule,
+}
 
 type Shared = Pick<RemoteDocumentOptions, 'ca' | 'clock' | 'timeout'>
 

@@ -1,6 +1,7 @@
 // The form of an issuer's access tokens: strict RFC 9068, or the variant of an identity provider. Every profile requires
 // and verifies `cnf`, rejects `crit`, and ignores other header members.
 import { maximumLifetime } from '../core/access-token.ts'
+import { checkOptions, filledRule, type Rule, type Rules } from '../core/check-options.ts'
 import { type IssuerAlgorithm, issuerAlgorithms } from '../keys/key-set.ts'
 
 export interface IssuerProfile {
@@ -82,10 +83,47 @@ export interface ResolvedProfile {
   readonly maximumLength: number
 }
 
-const members = [
-  ...['types', 'algorithms', 'clientClaim', 'scopeClaim', 'idClaim', 'optional'],
-  ...['schemes', 'maximumLifetime', 'maximumLength'],
-]
+/** Returns the rule of a list whose entries are all valid. */
+function listOf(expected: string, isEntry: (value: unknown) => boolean, fewest = 0): Rule {
+  return { expected, isValid: value => Array.isArray(value) && value.length >= fewest && value.every(isEntry) }
+}
+
+/** Returns the rule of a positive integer. */
+function countOf(unit: string, most: number): Rule {
+  const isValid = (value: unknown) => Number.isInteger(value) && (value as number) > 0 && (value as number) <= most
+  return { expected: `${unit}, at most ${most}`, isValid }
+}
+
+const isName = filledRule.isValid
+const claimNames: Rule = {
+  expected: 'the name of a claim, or a list of names',
+  isValid: value => [value].flat().every(isName),
+}
+
+const requiredMembers: Rules = {
+  types: listOf(
+    'a list of at least one typ, in lower case and without application/ at the start',
+    entry => entry === undefined || isName(entry),
+    1,
+  ),
+}
+
+const optionalMembers: Rules = {
+  algorithms: listOf(
+    `a list of ${Object.keys(issuerAlgorithms).join(', ')}`,
+    entry => Object.hasOwn(issuerAlgorithms, entry as string),
+    1,
+  ),
+  clientClaim: claimNames,
+  scopeClaim: claimNames,
+  idClaim: { ...filledRule, expected: 'the name of a claim' },
+  optional: listOf('a list of sub, iat, id, scope', entry => ['sub', 'iat', 'id', 'scope'].includes(entry as string)),
+  schemes: listOf('a list of schemes of the Authorization header', entry =>
+    /^[!#$%&'*+.^_`|~\w-]+$/.test(entry as string),
+  ),
+  maximumLifetime: countOf('seconds', 31_536_000),
+  maximumLength: countOf('characters', 16_384),
+}
 
 /** Every built-in profile with defaults applied, by its name. */
 export const resolvedProfiles = Object.fromEntries(
@@ -99,15 +137,12 @@ export function resolveProfile(given: IssuerProfileName | IssuerProfile = 'rfc90
       throw new TypeError(`profile must be one of ${Object.keys(issuerProfiles).join(', ')}, or an object`)
     return resolvedProfiles[given]
   }
-  if (typeof given !== 'object' || given === null) throw new TypeError('profile must be a name or an object')
-  for (const name of Object.keys(given))
-    if (!members.includes(name))
-      throw new TypeError(`profile.${name} is unknown; expected one of ${members.join(', ')}`)
+  checkOptions(given, 'profile', requiredMembers, optionalMembers)
   return fill(given, 'own')
 }
 
 function fill(profile: IssuerProfile, name: string): ResolvedProfile {
-  const resolved = {
+  return {
     name,
     types: profile.types,
     algorithms: profile.algorithms ?? (Object.keys(issuerAlgorithms) as IssuerAlgorithm[]),
@@ -119,28 +154,4 @@ function fill(profile: IssuerProfile, name: string): ResolvedProfile {
     maximumLifetime: profile.maximumLifetime ?? maximumLifetime,
     maximumLength: profile.maximumLength ?? 8192,
   }
-  const isList = (value: unknown, isMember: (entry: unknown) => boolean) =>
-    Array.isArray(value) && value.every(isMember)
-  const isName = (entry: unknown) => typeof entry === 'string' && entry !== ''
-  const isCount = (value: unknown, most: number) =>
-    Number.isInteger(value) && (value as number) > 0 && (value as number) <= most
-  const wrong = [
-    !(isList(resolved.types, entry => entry === undefined || isName(entry)) && resolved.types.length > 0) &&
-      'types must be a list of at least one typ, in lower case and without application/ at the start',
-    !(
-      isList(resolved.algorithms, entry => Object.hasOwn(issuerAlgorithms, entry as string)) &&
-      resolved.algorithms.length > 0
-    ) && `algorithms must be a list of ${Object.keys(issuerAlgorithms).join(', ')}`,
-    !isList(resolved.clientClaims, isName) && 'clientClaim must be the name of a claim, or a list of names',
-    !isList(resolved.scopeClaims, isName) && 'scopeClaim must be the name of a claim, or a list of names',
-    !isName(resolved.idClaim) && 'idClaim must be the name of a claim',
-    !isList(resolved.optional, entry => ['sub', 'iat', 'id', 'scope'].includes(entry as string)) &&
-      'optional must be a list of sub, iat, id, scope',
-    !isList(resolved.schemes, entry => /^[!#$%&'*+.^_`|~\w-]+$/.test(entry as string)) &&
-      'schemes must be a list of schemes of the Authorization header',
-    !isCount(resolved.maximumLifetime, 31_536_000) && 'maximumLifetime must be seconds, at most 31536000',
-    !isCount(resolved.maximumLength, 16_384) && 'maximumLength must be characters, at most 16384',
-  ].filter(sentence => sentence !== false)
-  if (wrong.length > 0) throw new TypeError(`profile.${wrong.join('; profile.')}`)
-  return resolved
 }

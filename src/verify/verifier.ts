@@ -2,7 +2,17 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { Server } from 'node:tls'
+import { isAsyncFunction } from 'node:util/types'
 import type { AccessToken, AccessTokenClaims, Expectations } from '../core/access-token.ts'
+import {
+  anyRule,
+  checkOptions,
+  filledRule,
+  functionRule,
+  isObject,
+  type Rule,
+  type Rules,
+} from '../core/check-options.ts'
 import { parseObject } from '../core/compact-jws.ts'
 import { describeValue } from '../core/describe-value.ts'
 import { OAuthError } from '../core/errors.ts'
@@ -10,7 +20,7 @@ import { whenReady } from '../core/when-ready.ts'
 import { findConnection, inspectTlsServer } from '../tls/adopt.ts'
 import type { Connection } from '../tls/connection.ts'
 import { refuseSecondToken } from './bearer.ts'
-import { createDemands, requireDemand, type TokenDemand } from './demand.ts'
+import { checkDemand, createDemands, demandRules, requireDemand, type TokenDemand } from './demand.ts'
 import { type IssuerKeySource, type IssuerKeys, openIssuerKeys } from './issuer-keys.ts'
 import { type IssuerProfile, type IssuerProfileName, type ResolvedProfile, resolveProfile } from './issuer-profiles.ts'
 import { createIssuerReader } from './issuer-token.ts'
@@ -41,8 +51,8 @@ export interface VerifierSettings extends TokenDemand {
   /** URL of the protected resource's metadata, for the challenge (RFC 9728 §5.1). */
   readonly resourceMetadata?: string
   /**
-   * Returns whether a token is revoked. Called on every request, so it must answer from memory. Default: no token is
-   * revoked.
+   * Returns whether a token is revoked. Called on every request, so it must answer from memory: an async function is rejected.
+   * Default: no token is revoked.
    */
   readonly isRevoked?: (claims: AccessTokenClaims) => boolean
   /** Is called for every refusal, before the promise of `verify` rejects. */
@@ -76,8 +86,8 @@ export interface Verifier {
 
 /** Creates a verifier. @throws TypeError that names the invalid option. */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { onRefusal, resourceMetadata } = options
   const check = createTokenCheck(options)
+  const { onRefusal, resourceMetadata } = options
   const describeRefusal: Verifier['describeRefusal'] = (error, request) => {
     if (!(error instanceof OAuthError)) throw error
     const authorization = request?.headers.authorization
@@ -100,9 +110,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 }
 
-/** Returns a verifier unchanged, or creates one from options. @throws TypeError that names the invalid option. */
-export function toVerifier(verifier: Verifier | VerifierOptions): Verifier {
-  return 'verify' in verifier ? verifier : createVerifier(verifier)
+/**
+ * Returns a verifier unchanged, or creates one from options. Checks the demand that `verify` is called with.
+ * @throws TypeError that names the invalid option.
+ */
+export function toVerifier(verifier: Verifier | VerifierOptions, demand: TokenDemand | undefined): Verifier {
+  if (demand !== undefined) checkDemand(demand, 'demand')
+  return isObject(verifier) && 'verify' in verifier ? verifier : createVerifier(verifier)
 }
 
 /** Verifies the token of a request. Returns a promise only if a fetch or a store lookup is needed for its first use. */
@@ -112,21 +126,27 @@ export interface TokenCheck {
   recheck(request: NodeRequest, token: AccessToken): void | Promise<void>
 }
 
-/** Creates the check that a verifier and the Fastify plugin share. */
-export function createTokenCheck(
-  options: VerifierOptions | (VerifierSettings & { verifier: TokenVerifier }),
-): TokenCheck {
+/** Of a verifier, or of a server that shares its own token verifier. Each adapter calls `onRefusal` itself. */
+export type TokenCheckOptions = Omit<VerifierSettings, 'onRefusal'> & { readonly onRefusal?: unknown } & (
+    | AcceptedIssuer
+    | { readonly issuers: readonly AcceptedIssuer[] }
+    | { readonly verifier: TokenVerifier }
+  )
+
+/**
+ * Creates the check that a verifier and the Fastify plugin share. `adapterRules`: further options of the adapter.
+ * @throws TypeError that names the invalid option.
+ */
+export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules = {}): TokenCheck {
+  checkVerifierOptions(options, adapterRules)
   const demandOf = createDemands(options)
-  // It is part of a header field of each refusal, where another character would make that a 500.
-  if (options.resourceMetadata !== undefined && !/^https:\/\/[\x21\x23-\x5b\x5d-\x7e]+$/.test(options.resourceMetadata))
-    throw new TypeError('resourceMetadata must be an https URL')
   const verifier = 'verifier' in options ? options.verifier : createVerifierOf(options)
   const inspected = new WeakSet<Server>()
   const warn = options.onWarning ?? warnProcess
   const inspect = (server: Server | undefined) => {
     if (server === undefined || inspected.has(server)) return
     inspected.add(server)
-    for (const problem of inspectTlsServer(server)) warn(`this TLS server is unsafe: ${problem}`)
+    for (const warning of inspectTlsServer(server)) warn(warning)
   }
   const check = (request: NodeRequest, route?: TokenDemand) => {
     const demand = demandOf(route)
@@ -151,15 +171,73 @@ interface KnownIssuer extends Expectations {
   readonly readToken: TokenReader
 }
 
-function createVerifierOf(options: VerifierOptions): TokenVerifier {
+const settingRules: Rules = {
+  ...demandRules,
+  resourceMetadata: {
+    // It is part of a header field of each refusal, where another character would make that a 500.
+    expected: 'an https URL',
+    isValid: value => typeof value === 'string' && /^https:\/\/[\x21\x23-\x5b\x5d-\x7e]+$/.test(value),
+  },
+  isRevoked: {
+    expected: 'a function that answers from memory and is not async',
+    isValid: value => typeof value === 'function' && !isAsyncFunction(value),
+  },
+  onRefusal: functionRule,
+  onWarning: functionRule,
+}
+
+const issuerRules: Rules = {
+  issuer: { ...filledRule, expected: 'a non-empty string: the iss of the tokens' },
+  audience: {
+    expected: 'a non-empty string or a list of such strings: the name of this resource server',
+    isValid: value => [value].flat().length > 0 && [value].flat().every(filledRule.isValid),
+  },
+}
+
+/** Parsed where they are used. */
+const optionalIssuerRules: Rules = { jwks: anyRule, profile: anyRule }
+
+const issuersRule: Rule = {
+  expected: 'a list of at least one issuer',
+  isValid: value => Array.isArray(value) && value.length > 0,
+}
+
+/** Beside `issuers`, it would be unclear which issuer a member belongs to. */
+const absentRule: Rule = { expected: 'absent, since each entry of issuers has its own', isValid: () => false }
+const absentRules = Object.fromEntries(
+  Object.keys({ ...issuerRules, ...optionalIssuerRules }).map(name => [name, absentRule]),
+)
+
+const sharedRules: Rules = {
+  verifier: {
+    expected: 'absent: the options of createVerifier belong here',
+    isValid: value => isObject(value) && 'recheck' in value,
+  },
+}
+
+function checkVerifierOptions(options: unknown, adapterRules: Rules): void {
+  const optional = { ...settingRules, ...adapterRules }
+  const given = isObject(options) ? options : {}
+  if ('verifier' in given) checkOptions(options, undefined, sharedRules, optional)
+  else if ('issuers' in given)
+    checkOptions(options, undefined, { issuers: issuersRule }, { ...optional, ...absentRules })
+  else checkOptions(options, undefined, issuerRules, { ...optional, ...optionalIssuerRules })
+}
+
+function createVerifierOf(options: Exclude<TokenCheckOptions, { readonly verifier: TokenVerifier }>): TokenVerifier {
   const { isRevoked, onWarning = warnProcess } = options
-  const given = 'issuers' in options ? options.issuers : [options]
-  if (!Array.isArray(given) || given.length === 0) throw new TypeError('issuers must be a list of at least one issuer')
   const issuers = new Map<unknown, KnownIssuer>()
-  for (const issuer of given) {
+  const add = (issuer: AcceptedIssuer) => {
     if (issuers.has(issuer.issuer)) throw new TypeError(`issuer ${issuer.issuer} is given twice`)
     issuers.set(issuer.issuer, openIssuer(issuer, onWarning))
   }
+  if ('issuers' in options)
+    for (const [index, issuer] of options.issuers.entries()) {
+      const name = `issuers[${index}]`
+      checkOptions(issuer, name, issuerRules, optionalIssuerRules)
+      withPrefix(`${name}: `, () => add(issuer))
+    }
+  else add(options)
   const all = [...issuers.values()] as [KnownIssuer, ...KnownIssuer[]]
   const select = (iss: unknown): KnownIssuer => {
     const found = issuers.get(iss)
@@ -175,7 +253,8 @@ function createVerifierOf(options: VerifierOptions): TokenVerifier {
     expectationsOf: all.length === 1 ? () => first : (claims: Claims) => select(claims.iss),
     schemes: [...new Set(all.flatMap(({ profile }) => profile.schemes))],
     ...(isRevoked && {
-      findRevocation: (claims: AccessTokenClaims) => (isRevoked(claims) ? (['by_hook'] as const) : undefined),
+      findRevocation: (claims: AccessTokenClaims) =>
+        requireAnswer(isRevoked(claims)) ? (['by_hook'] as const) : undefined,
     }),
     keyGeneration:
       all.length === 1 ? first.keys.generation : () => all.reduce((sum, { keys }) => sum + keys.generation(), 0),
@@ -187,23 +266,31 @@ function openIssuer(
   { issuer, audience, jwks, profile: given }: AcceptedIssuer,
   onWarning: (message: string) => void,
 ): KnownIssuer {
-  const isText = (value: unknown) => typeof value === 'string' && value !== ''
-  const audiences = [audience].flat()
-  if (!isText(issuer)) throw new TypeError('issuer must be a non-empty string: the iss of the tokens')
-  if (audiences.length === 0 || !audiences.every(isText))
-    throw new TypeError(
-      'audience must be a non-empty string or a list of such strings: the name of this resource server',
-    )
   const profile = resolveProfile(given)
   const keys = openIssuerKeys(jwks, { issuer, algorithms: profile.algorithms, onWarning })
   const { maximumLifetime } = profile
   return {
     issuer,
-    audience: audiences,
+    audience: [audience].flat(),
     maximumLifetime,
     profile,
     keys,
     readToken: createIssuerReader(profile, keys.find),
+  }
+}
+
+/** Returns the answer of `isRevoked`. @throws TypeError for a promise, which would refuse every token as revoked. */
+function requireAnswer(answer: unknown): unknown {
+  if (!(answer instanceof Promise)) return answer
+  answer.catch(() => {}) // an unhandled rejection would end the process
+  throw new TypeError('isRevoked must return true or false from memory, not a promise')
+}
+
+function withPrefix(prefix: string, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    throw new TypeError(`${prefix}${(error as Error).message}`)
   }
 }
 

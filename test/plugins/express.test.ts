@@ -33,6 +33,39 @@ t.test('a client that offers h2 alone gets no connection, and the process serves
   t.match(await (await connect(t, port)).get('/notes', reading), { status: 200, text: 'notes' })
 })
 
+t.test(
+  'a wrapped app ends the connection of an HTTP/2 request, not the process, and the error names the remedy',
+  async t => {
+    const app = express()
+    app.use(requireToken(accepted))
+    app.get('/notes', (_request, response) => void response.send('notes'))
+    const errors: Error[] = []
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => void (warning.name === 'TlsboundWarning' && warnings.push(warning))
+    process.on('warning', onWarning)
+    t.teardown(() => process.off('warning', onWarning))
+    const start = (options: object, wrap: (request: never, response: never) => void) =>
+      listen(t, mutualTls({ ...material, onError: error => errors.push(error), ...options })(wrap as RequestListener))
+    const port = await start({}, (request, response) => app(request, response))
+    for (const who of ['alice', null] as const) {
+      const here = await connect(t, port, who as 'alice', 'h2')
+      await t.rejects(here.get('/notes', reading))
+    }
+    await new Promise(resolve => setTimeout(resolve, 100)) // the callbacks in which the process would end
+    t.match(errors, [{ name: 'TypeError', message: /set http2: false/ }, { name: 'TypeError' }])
+    t.match(warnings, [{ message: /^the handler passes HTTP\/2 requests to Express, .* set http2: false/ }])
+    t.equal(warnings.length, 1)
+    const here = await connect(t, port)
+    t.match(await here.get('/notes', reading), { status: 200, text: 'notes' }, 'control: over HTTP/1.1')
+    const only = await start({ http2: false }, (request, response) => app(request, response))
+    t.match(
+      await (await connect(t, only)).get('/notes', reading),
+      { status: 200, text: 'notes' },
+      'control: the remedy',
+    )
+  },
+)
+
 t.test('http2: true is refused at the start, where the app is one of Express', t => {
   t.throws(() => mutualTls({ ...material, http2: true })(express() as RequestListener), {
     name: 'TypeError',

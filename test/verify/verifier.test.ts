@@ -2,10 +2,16 @@
 // upgrade requests. N-24, N-34, N-57; I1, I2, I7; CL13.
 
 import { constants } from 'node:crypto'
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { createVerifier, mutualTls, type NodeRequest, OAuthError, type Verifier, type VerifierOptions } from 'tlsbound'
 import { openConnection } from '../../src/testing/connection.ts'
@@ -163,8 +169,31 @@ t.test('warns of a TLS server with unsafe settings, and rejects its requests', a
   })
   t.match(await (await connect(t, lax, null)).get('/', token), { status: 401, body: { reason: 'no_certificate' } })
   t.match(await (await connect(t, lax)).get('/', token), { status: 200 }, 'control')
-  t.match(warnings.splice(0), [/rejectUnauthorized is off/, /resumed/, /renegotiation/])
+  t.match(warnings.splice(0), [
+    /rejectUnauthorized is off.*; set rejectUnauthorized: true$/,
+    /resumed/,
+    /renegotiation/,
+  ])
 })
+
+t.test(
+  'warns once that it cannot read the settings of a TLS server whose connections an HTTP server reads',
+  async t => {
+    const warnings: string[] = []
+    const verifier = createVerifier({ ...options, onWarning: message => warnings.push(message) })
+    const http = createHttpServer(handle(verifier))
+    const port = await listen(
+      t,
+      createTlsServer(safe, socket => http.emit('connection', socket)),
+    )
+    const here = await connect(t, port)
+    t.match(await here.get('/', token), { status: 200 })
+    t.match(await here.get('/', token), { status: 200 })
+    t.match(await (await connect(t, port)).get('/', token), { status: 200 })
+    t.same(warnings.length, 1)
+    t.match(warnings, [/^the settings of this TLS server cannot be read, .*; it needs requestCert: true, /])
+  },
+)
 
 t.test('rejects plain HTTP, which has no TLS connection', async t => {
   const verifier = createVerifier(options)
@@ -192,6 +221,38 @@ t.test('calls isRevoked on every request', async t => {
   t.match(await here.get('/', one), { status: 401, body: { reason: 'revoked' } })
   t.same(refusals, [['revoked', 'by_hook']])
   t.match(await here.get('/', other), { status: 200 }, 'control')
+})
+
+t.test('rejects an isRevoked that returns a promise, and does not refuse its tokens as revoked', async t => {
+  const start = (isRevoked: unknown) => {
+    const verifier = createVerifier({ ...options, isRevoked } as VerifierOptions)
+    const errors: unknown[] = []
+    const listener = mutualTls(own)((request, response) => {
+      verifier.verify(request).then(
+        () => response.end('{}'),
+        error => {
+          errors.push(error)
+          response.writeHead(500).end('{}')
+        },
+      )
+    })
+    return { errors, port: listen(t, listener) }
+  }
+  const control = start(() => false)
+  t.match(await (await connect(t, await control.port)).get('/', token), { status: 200 }, 'control')
+  const { errors, port } = start(() => Promise.reject(new Error('no database')))
+  t.match(await (await connect(t, await port)).get('/', token), { status: 500 })
+  t.match(errors, [{ name: 'TypeError', message: /^isRevoked must return true or false from memory, not a promise/ }])
+})
+
+t.test('a member of a demand that is undefined does not drop that of the options', async t => {
+  const start = (demand: object) =>
+    listen(t, mutualTls(own)(handle(createVerifier({ ...options, scope: 'notes:delete' }), demand)))
+  t.match(await (await connect(t, await start({ scope: '' }))).get('/', token), { status: 200 }, 'control')
+  t.match(await (await connect(t, await start({ scope: undefined }))).get('/', token), {
+    status: 403,
+    body: { reason: 'scope_missing' },
+  })
 })
 
 t.test('accepts several issuers, each with its own keys', async t => {
@@ -241,6 +302,7 @@ t.test('throws an unhandled error again instead of answering it as a refusal', a
 })
 
 t.test('throws a TypeError that names the invalid option', t => {
+  const none = { issuer: undefined, audience: undefined, jwks: undefined }
   const rows: [object, RegExp][] = [
     [{ issuer: '' }, /^issuer /],
     [{ audience: [] }, /^audience /],
@@ -261,7 +323,7 @@ t.test('throws a TypeError that names the invalid option', t => {
     [{ resourceMetadata: 'http://x' }, /^resourceMetadata /],
     [{ resourceMetadata: 'https://x/"é' }, /^resourceMetadata /],
     [{ issuers: [] }, /^issuers /],
-    [{ issuers: [options, options] }, /^issuer .* twice/],
+    [{ ...none, issuers: [options, options] }, /^issuers\[1\]: issuer .* twice/],
   ]
   t.doesNotThrow(() => createVerifier(options), 'control')
   for (const [wrong, message] of rows)
