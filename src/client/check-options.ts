@@ -1,6 +1,7 @@
 // Checks the options of callers without types. A wrong one is a TypeError that names the member and what was found there.
 import { isScope } from '../core/access-token.ts'
 import { tokenBindings } from '../core/confirmation.ts'
+import { describeFileContent, isFileContent } from '../core/file-content.ts'
 import { isHttpsUrl } from '../core/https-url.ts'
 import { quote } from '../outgoing/failure.ts'
 
@@ -14,6 +15,7 @@ export type Rules = Readonly<Record<string, Rule>>
 
 const isText = (value: unknown) => typeof value === 'string'
 const isFilled = (value: unknown) => typeof value === 'string' && value !== ''
+const isLine = (value: unknown) => isFilled(value) && !isFileContent(value as string)
 const oneOf = (values: readonly string[]): Rule => ({
   expected: `one of ${values.join(', ')}`,
   isValid: value => values.includes(value as string),
@@ -23,7 +25,7 @@ const oneOf = (values: readonly string[]): Rule => ({
 const longestTimeout = 2_147_483
 
 export const originRule: Rules = {
-  origin: { expected: 'an origin such as https://api.example:8443', isValid: isText },
+  origin: { expected: 'an origin such as https://api.example:8443', isValid: value => value === '' || isLine(value) },
 }
 
 /** PEM texts. Their content is checked where it is parsed, so that no message quotes a key. */
@@ -32,17 +34,17 @@ export const identityRules: Rules = Object.fromEntries(
 )
 
 export const fileRules: Rules = Object.fromEntries(
-  ['certFile', 'keyFile', 'caFile'].map(name => [name, { expected: 'the path of a file', isValid: isFilled }]),
+  ['certFile', 'keyFile', 'caFile'].map(name => [name, { expected: 'the path of a file', isValid: isLine }]),
 )
 
 export const optionalFileRules: Rules = { keyPassphraseFile: fileRules.keyFile as Rule }
 
 /** The options that `createClient` and `connect` share. */
 export const tokenRules: Rules = {
-  clientId: { expected: 'a non-empty string', isValid: isFilled },
+  clientId: { expected: 'a non-empty string', isValid: isLine },
   issuer: { expected: 'an https URL', isValid: isHttpsUrl },
   scope: { expected: 'scope tokens with one space between them', isValid: isScope },
-  resource: { expected: 'a non-empty string', isValid: isFilled },
+  resource: { expected: 'a non-empty string', isValid: isLine },
   tokenBinding: oneOf(tokenBindings),
   http2: { expected: 'true or false', isValid: value => typeof value === 'boolean' },
   minVersion: oneOf(['TLSv1.2', 'TLSv1.3']),
@@ -80,7 +82,7 @@ export function checkMembers(object: unknown, of: string | undefined, required: 
 
 /** Describes what was found in the place of something else. */
 function describeFound(value: unknown): string {
-  if (typeof value === 'string') return `"${quote(value)}"`
+  if (typeof value === 'string') return isFileContent(value) ? describeFileContent(value) : `"${quote(value)}"`
   if (typeof value === 'number' || typeof value === 'boolean' || value === undefined || value === null)
     return String(value)
   if (Array.isArray(value)) return 'a list'

@@ -1,6 +1,7 @@
 // Opens the file of an embedded store for this process alone, migrates its schema, and explains in one sentence why a file
 // is unusable.
 import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
+import { describeFileContent, isFileContent } from '../core/file-content.ts'
 import { DatabaseSync } from './node-sqlite.ts'
 
 /** Marks the file as one of tlsbound: "tlsb" (https://www.sqlite.org/fileformat2.html#application_id). */
@@ -67,6 +68,7 @@ export const schemaVersion = migrations.length
  * @throws Error with one sentence about why it is unusable.
  */
 export function openDatabase(path: string, isIntact = false): DatabaseSync {
+  if (isFileContent(path)) throw new TypeError(`path must be the path of a file, not ${describeFileContent(path)}`)
   let database: DatabaseSync | undefined
   try {
     if (path !== ':memory:') ensureFile(path)
@@ -145,7 +147,7 @@ const words: Readonly<Record<string | number, string>> = {
   EACCES: 'cannot be read and written: permission denied',
   EPERM: 'cannot be read and written: permission denied',
   ENOSPC: 'cannot be created, since the disk is full',
-  5: 'is in use by another process',
+  5: 'is in use by another process: stop that process, or set TLSBOUND_STATE_URL to another file',
   8: 'cannot be written',
   11: `is damaged: ${restore}`,
   13: 'cannot be used, since the disk is full',

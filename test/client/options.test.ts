@@ -31,7 +31,7 @@ const wrong: Readonly<Record<string, readonly (readonly [value: unknown, name: s
   ],
   scope: [
     ['a  b', '"a  b"'],
-    ['a\nb', '"a, b"'],
+    ['a\nb', 'a text of several lines'],
   ],
   resource: [['', '""']],
   tokenBinding: [
