@@ -6,8 +6,11 @@ import { createServer } from 'node:net'
 import type { TestServer, TestServerOptions } from './offer.ts'
 import { startTestServer as start } from './server.ts'
 
-export { type Identity, issueCertificate } from '../pki/certificate.ts'
-export { issueCrl } from '../pki/crl.ts'
+export { type CertificateOrder, type Identity, issueCertificate } from '../pki/certificate.ts'
+export { type CrlOrder, issueCrl, type Revoked } from '../pki/crl.ts'
+export type { KeyUsage, ListScope, Purpose } from '../pki/extensions.ts'
+export type { AltName, DistinguishedName } from '../pki/names.ts'
+export type { KeyType } from '../pki/signing.ts'
 export type { Answer, Call, TestConnection } from './connection.ts'
 export type { TestServer, TestServerOptions } from './offer.ts'
 
