@@ -2,8 +2,9 @@
 import '../process/require-node.js'
 
 import type { Dispatcher } from 'undici'
+import { anyRule, checkOptions } from '../core/check-options.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { checkMembers, clientRules, originRule } from './check-options.ts'
+import { clientRules, originRule } from './check-options.ts'
 import { type BoundChannel, openChannel } from './connection/channel.ts'
 import type { ClientError } from './errors.ts'
 import { createFetch, type Fetch } from './fetch.ts'
@@ -69,7 +70,7 @@ export interface Client {
  * @throws TypeError that names the invalid option, ClientError `identity_unusable`.
  */
 export function createClient(options: ClientOptions): Client {
-  checkMembers(options, undefined, originRule, clientRules)
+  checkOptions(options, undefined, { ...originRule, identity: anyRule }, clientRules)
   const { origin, issuer, connections = 4, timeout = 30, http2, minVersion } = options
   const home = readOrigin(origin)
   let lastProblem: ClientState['lastProblem'] = null

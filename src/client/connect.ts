@@ -1,6 +1,7 @@
 // `connect`: one channel with its bindings and its token, for callers that manage connections themselves. No retries.
+import { checkOptions } from '../core/check-options.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { checkMembers, originRule, tokenRules } from './check-options.ts'
+import { originRule, tokenRules } from './check-options.ts'
 import { type Channel, type ChannelOptions, openChannel } from './connection/channel.ts'
 import { type Identity, readClientId, readCredentials } from './identity.ts'
 import { readOrigin } from './origin.ts'
@@ -33,8 +34,8 @@ export interface ChannelToken {
  * @throws ClientError (rejects) when the connection fails, TypeError that names the invalid option.
  */
 export async function connect(origin: string, identity: Identity, options: ConnectOptions = {}): Promise<TokenChannel> {
-  checkMembers({ origin }, undefined, originRule)
-  checkMembers(options, undefined, {}, tokenRules)
+  checkOptions({ origin }, undefined, originRule)
+  checkOptions(options, undefined, {}, tokenRules)
   const home = readOrigin(origin)
   const credentials = readCredentials(identity)
   const channel = await openChannel(home, credentials, options)

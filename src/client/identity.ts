@@ -4,12 +4,13 @@ import type { KeyObject } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readCommonNames, readFields } from '../core/certificate-fields.ts'
+import { checkOptions } from '../core/check-options.ts'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { checkKeyOfLeaf } from '../files/own-certificate.ts'
 import { parseCertificates, parsePrivateKey } from '../files/pem.ts'
 import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../files/pem-files.ts'
 import { secureOptions } from '../outgoing/connect.ts'
-import { checkMembers, fileRules, identityRules, optionalFileRules } from './check-options.ts'
+import { fileRules, identityRules, optionalFileRules } from './check-options.ts'
 import { ClientError } from './errors.ts'
 
 /** An identity in PEM. */
@@ -38,7 +39,7 @@ export interface Credentials {
  * @throws TypeError that names the member that is no text; ClientError `identity_unusable`.
  */
 export function readCredentials(identity: Identity, name = 'identity'): Credentials {
-  checkMembers(identity, name, identityRules)
+  checkOptions(identity, name, identityRules)
   try {
     const chain = parseCertificates(identity.certificate, 'certificate')
     const key = parsePrivateKey(identity.key, 'key', { passphraseSetting: 'keyPassphraseFile of readIdentityFiles' })
@@ -104,7 +105,7 @@ export function readIdentityFiles(
   files: IdentityFiles,
   onProblem: (problem: ClientError) => void = () => {},
 ): IdentitySource {
-  checkMembers(files, 'files', fileRules, optionalFileRules)
+  checkOptions(files, 'files', fileRules, optionalFileRules)
   let state = fingerprintOf(files)
   let identity = read(files)
   let polledAt = performance.now()

@@ -5,8 +5,16 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fas
 import fp from 'fastify-plugin'
 import type { SecurityEvent } from '../audit/event.ts'
 import { type Events, openEvents } from '../audit/open.ts'
+import {
+  anyRule,
+  findWrongOptions,
+  functionRule,
+  isObject,
+  listRule,
+  objectRule,
+  type Rules,
+} from '../core/check-options.ts'
 import { parseClients } from '../core/client.ts'
-import { findSimilarName } from '../core/similar-name.ts'
 import { parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import { embedServer, type RequireOwnToken } from '../server/server.ts'
 import { checkSettings, type Settings, SettingsError, type SettingsInput } from '../settings/settings.ts'
@@ -84,17 +92,8 @@ export interface RunningServer {
  */
 export async function startServer(options: StartServerOptions): Promise<RunningServer> {
   const problems: string[] = []
-  const known = {
-    settings: 'object',
-    tls: 'any',
-    clients: 'any',
-    keys: 'array',
-    store: 'object',
-    routes: 'function',
-    logger: 'object',
-    onEvent: 'function',
-  } as const
-  checkOptions(options, known, problems)
+  const own = { tls: anyRule, routes: functionRule, logger: objectRule }
+  problems.push(...findWrongOptions(options, undefined, settingsRule, { ...issuerRules, ...own }))
   const { tls, clients, keys, logger } = options ?? {}
   const input = isObject(options?.settings) ? options.settings : {}
   const settings = checkSettings(input, problems)
@@ -160,15 +159,8 @@ declare module 'fastify' {
 
 const plugin: FastifyPluginAsync<AuthorizationServerOptions> = async (app, options) => {
   const problems: string[] = []
-  const known = {
-    tls: 'function',
-    settings: 'object',
-    clients: 'any',
-    keys: 'array',
-    store: 'object',
-    onEvent: 'function',
-  } as const
-  checkOptions(options, known, problems)
+  const own = { tls: anyRule, prefix: anyRule }
+  problems.push(...findWrongOptions(options, undefined, settingsRule, { ...issuerRules, ...own }))
   const { tls, clients, keys, onEvent } = options
   const input = isObject(options.settings) ? options.settings : ({} as IssuerSettings)
   for (const name of Object.keys(input))
@@ -219,33 +211,10 @@ const plugin: FastifyPluginAsync<AuthorizationServerOptions> = async (app, optio
  */
 export const authorizationServer = fp(plugin, { name: 'tlsbound-authorization-server', fastify: '5.x' })
 
-type Kind = 'object' | 'function' | 'array' | 'any'
+const settingsRule: Rules = { settings: objectRule }
 
-/** Pushes each option that is unknown or of another type; only `settings` is required. */
-function checkOptions(options: unknown, known: Readonly<Record<string, Kind>>, problems: string[]): void {
-  if (!isObject(options)) return void problems.push('options must be an object')
-  const names = Object.keys(known)
-  for (const name of Object.keys(options)) {
-    if (names.includes(name) || name === 'prefix') continue
-    const similar = findSimilarName(name, names)
-    problems.push(`${name} is not an option${similar === undefined ? '' : `; did you mean ${similar}?`}`)
-  }
-  for (const [name, kind] of Object.entries(known)) {
-    const value = (options as Readonly<Record<string, unknown>>)[name]
-    if (value === undefined ? name === 'settings' : !isKind(value, kind))
-      problems.push(`${name} must be ${kind === 'array' || kind === 'object' ? 'an' : 'a'} ${kind}`)
-  }
-}
-
-function isKind(value: unknown, kind: Kind): boolean {
-  if (kind === 'any') return true
-  if (kind === 'array') return Array.isArray(value)
-  return kind === 'object' ? isObject(value) : typeof value === 'function'
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+/** The options of `IssuerOptions`. */
+const issuerRules: Rules = { clients: anyRule, keys: listRule, store: objectRule, onEvent: functionRule }
 
 /** Pushes what is wrong with clients, keys and store, each of which comes from memory or from a setting. */
 function checkSources(

@@ -82,7 +82,7 @@ for (const http2 of [true, false]) {
       },
       { http2 },
     )
-    const client = createClient({ ...upstream, http2, connections: 1 })
+    const client = createClient({ ...upstream.target, http2, connections: 1 })
     t.teardown(() => client.close())
     const form = new FormData()
     form.set('name', 'value')
@@ -114,7 +114,7 @@ for (const http2 of [true, false]) {
         http2,
       },
     )
-    const client = createClient({ ...upstream, http2 })
+    const client = createClient({ ...upstream.target, http2 })
     const underWay = client.fetch('/slow')
     while (upstream.seen.length === 0) await new Promise(setImmediate)
     const closed = client.close()
@@ -127,7 +127,7 @@ for (const http2 of [true, false]) {
 
   t.test(`over ${protocol} a destroyed client aborts the requests under way`, async t => {
     const upstream = await startFakeUpstream(t, () => {}, { http2 })
-    const client = createClient({ ...upstream, http2 })
+    const client = createClient({ ...upstream.target, http2 })
     const underWay = client.fetch('/never')
     while (upstream.seen.length === 0) await new Promise(setImmediate)
     void client.dispatcher.destroy()

@@ -46,7 +46,7 @@ t.test('sends no request to a server whose certificate does not match', async t 
         key: server.key,
         http2: true,
       })
-      const client = createClient({ ...upstream, http2 })
+      const client = createClient({ ...upstream.target, http2 })
       const failures = await Promise.all([1, 2, 3].map(() => client.fetch('/').catch((error: ClientError) => error)))
       for (const failure of failures) t.match(failure, { name: 'ClientError', code, cause: Error })
       t.match(client.state().lastProblem, { code })
@@ -62,7 +62,7 @@ t.test('sends no request to a server whose certificate does not match', async t 
 
 t.test('accepts an IP address that the certificate contains, and the check cannot be disabled', async t => {
   const upstream = await startFakeUpstream(t, answer, { pki, http2: true })
-  const byAddress = { ...upstream, origin: `https://127.0.0.1:${upstream.port}`, issuer: upstream.origin }
+  const byAddress = { ...upstream.target, origin: `https://127.0.0.1:${upstream.port}`, issuer: upstream.origin }
   const client = createClient({ ...byAddress, tokenBinding: 'certificate' })
   t.teardown(() => client.close())
   upstream.issue = () => ({ binding: 'certificate' })
@@ -73,7 +73,7 @@ t.test('accepts an IP address that the certificate contains, and the check canno
     else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
   })
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
-  const trusting = createClient({ ...upstream, identity: { ...identity, ca: makeDemoPki().ca.certificate } })
+  const trusting = createClient({ ...upstream.target, identity: { ...identity, ca: makeDemoPki().ca.certificate } })
   t.teardown(() => trusting.close())
   await t.rejects(trusting.fetch('/'), { code: 'server_untrusted' }, 'GW08')
 })
@@ -148,7 +148,7 @@ t.test('resumes no TLS session, even when the server offers tickets', async t =>
   })
   const reused: boolean[] = []
   upstream.server.on('secureConnection', socket => reused.push(socket.isSessionReused()))
-  const client = createClient(upstream)
+  const client = createClient(upstream.target)
   t.teardown(() => client.close())
   for (let count = 0; count < 3; count++) {
     await (await client.fetch('/')).text()

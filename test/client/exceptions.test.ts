@@ -88,7 +88,7 @@ for (const http2 of [true, false]) {
       (_request, response, { path, cut }) => (path === '/cut' ? cut() : response.end('well')),
       { http2 },
     )
-    const client = createClient({ ...upstream, http2, connections: 2, timeout: 5 })
+    const client = createClient({ ...upstream.target, http2, connections: 2, timeout: 5 })
     t.teardown(() => client.close())
     for (const method of methods)
       for (const path of ['/', '/cut']) {
@@ -107,7 +107,7 @@ for (const http2 of [true, false]) {
       (request, response) => request.resume().on('end', () => response.end('well')),
       { http2 },
     )
-    const client = createClient({ ...upstream, http2, timeout: 5 })
+    const client = createClient({ ...upstream.target, http2, timeout: 5 })
     t.teardown(() => client.close())
     const bodies = {
       'in a generator': () =>
@@ -139,7 +139,7 @@ t.test(
     const upstream = await startFakeUpstream(t, (_request, response) => response.end('well'), { http2: true })
     upstream.issue = () => ({ lifetime: 0.05, binding: 'certificate' })
     let give: () => Identity = () => upstream.identity
-    const client = createClient({ ...upstream, identity: () => give(), timeout: 3 })
+    const client = createClient({ ...upstream.target, identity: () => give(), timeout: 3 })
     t.teardown(() => client.close())
     t.equal((await client.fetch('/')).status, 200)
     give = () => {

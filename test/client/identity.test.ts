@@ -45,7 +45,7 @@ t.test('uses a renewed certificate within a second, and completes requests under
     const { write, files } = writeFiles(t, alice, ca)
     const problems: ClientError[] = []
     const identity = readIdentityFiles(files, problem => problems.push(problem))
-    const client = createClient({ ...upstream, identity, http2 })
+    const client = createClient({ ...upstream.target, identity, http2 })
     t.teardown(() => client.close())
     const long = await client.fetch('/long')
     const before = client.state().connections[0]?.certificate
@@ -98,7 +98,7 @@ t.test('rejects invalid files at the start; later, invalid files leave the ident
 
   const problems: ClientError[] = []
   const identity = readIdentityFiles(files, problem => problems.push(problem))
-  const client = createClient({ ...upstream, identity, clientId: 'alice' })
+  const client = createClient({ ...upstream.target, identity, clientId: 'alice' })
   t.teardown(() => client.close())
   const changes: (() => void)[] = [
     () => write('crt', 'nothing'),
@@ -133,7 +133,7 @@ t.test('the client_id defaults to the common name of the certificate', async t =
     ids.push(form.get('client_id'))
     return {}
   }
-  const as = ({ certificate, key }: Identity) => ({ ...upstream, identity: { certificate, key, ca: ca.certificate } })
+  const as = ({ certificate, key }: Identity) => ({ ...upstream.target, identity: { certificate, key, ca: ca.certificate } })
   for (const options of [as(renew(ca, 'carol')), { ...as(renew(ca, 'carol')), clientId: 'other' }]) {
     const client = createClient(options)
     await client.fetch('/')

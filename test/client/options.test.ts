@@ -109,7 +109,7 @@ t.test('names a wrong identity and its wrong member', async t => {
 
 t.test('an identity that becomes wrong later is a problem, and the one before stays in use', async t => {
   let given: unknown = identity
-  const client = create({ ...upstream, identity: () => given })
+  const client = create({ origin, identity: () => given })
   t.equal((await client.fetch('/')).status, 200, 'control')
   given = { ...identity, key: undefined }
   t.equal((await client.fetch('/')).status, 200)
@@ -124,7 +124,7 @@ t.test('options that are no object', async t => {
     ['x', '"x"'],
     [[], 'a list'],
   ] as const) {
-    const message = `options must be an object with origin, not ${description}`
+    const message = `options must be an object with origin, identity, not ${description}`
     t.throws(() => create(value), { name: 'TypeError', message })
   }
   await t.rejects(connect(origin, identity, 7 as never), { name: 'TypeError', message: /^options must be an object/ })

@@ -9,7 +9,7 @@ import { json, startFakeUpstream } from '../helpers/client/fake-upstream.ts'
 t.test('rejects a request to another origin before anything is sent', async t => {
   const upstream = await startFakeUpstream(t, (_request, response) => response.end('answer'))
   const elsewhere = await startFakeUpstream(t, (_request, response) => response.end('elsewhere'))
-  const client = createClient(upstream)
+  const client = createClient(upstream.target)
   t.teardown(() => client.close())
   const { port } = new URL(upstream.origin)
 
@@ -60,7 +60,7 @@ t.test('rejects a redirect to another origin, which gets no token', async t => {
     if (to === null) return json(response, 200, { method: request.method })
     response.writeHead(request.url.startsWith('/307') ? 307 : 302, { location: to }).end()
   })
-  const client = createClient(upstream)
+  const client = createClient(upstream.target)
   t.teardown(() => client.close())
 
   for (const to of [`${elsewhere.origin}/`, `http://127.0.0.1:${port}/`, '//evil.example/'])
@@ -79,7 +79,7 @@ t.test('rejects a redirect to another origin, which gets no token', async t => {
 
 t.test('rejects a request with a header that only the client sets', async t => {
   const upstream = await startFakeUpstream(t, (request, response) => json(response, 200, request.headers))
-  const client = createClient(upstream)
+  const client = createClient(upstream.target)
   t.teardown(() => client.close())
   const forms = (name: string, value: string): Dispatcher.DispatchOptions['headers'][] => [
     { [name]: value },
@@ -132,8 +132,8 @@ t.test('rejects invalid options at creation', async t => {
     await t.rejects(connect(origin, identity), TypeError)
   }
   const unusable = { name: 'ClientError', code: 'identity_unusable' }
-  t.throws(() => createClient({ ...upstream, identity: { ...identity, key: pki.bob.key } }), unusable)
-  t.throws(() => createClient({ ...upstream, identity: { ...identity, ca: '' } }), unusable)
-  t.throws(() => createClient({ ...upstream, identity: { ...identity, certificate: 'nothing' } }), unusable)
-  await createClient({ ...upstream, origin: 'https://localhost:8443/' }).close()
+  t.throws(() => createClient({ ...upstream.target, identity: { ...identity, key: pki.bob.key } }), unusable)
+  t.throws(() => createClient({ ...upstream.target, identity: { ...identity, ca: '' } }), unusable)
+  t.throws(() => createClient({ ...upstream.target, identity: { ...identity, certificate: 'nothing' } }), unusable)
+  await createClient({ ...upstream.target, origin: 'https://localhost:8443/' }).close()
 })

@@ -35,7 +35,7 @@ t.test('rejects a response without a delimiter, and returns a delimited one comp
     if (request.method === 'HEAD') response.socket.end('HTTP/1.1 200 OK\r\n\r\n')
     else response.socket.end(bytes[Number(request.url.slice(1))] ?? '', 'latin1')
   })
-  const client = createClient(upstream)
+  const client = createClient(upstream.target)
   const { address } = await startTestSidecar(t, { client })
   const names = [...Object.keys(endless), 'another coding below chunks', ...Object.keys(whole)]
   for (const [index, name] of names.entries()) {

@@ -9,7 +9,7 @@ import { until } from '../../helpers/until.ts'
 async function start(t: Test, serve: Serve, options: FakeOptions & { connections?: number } = {}) {
   const { connections = 4, ...rest } = options
   const upstream = await startFakeUpstream(t, serve, { http2: true, ...rest })
-  const client = createClient({ ...upstream, connections })
+  const client = createClient({ ...upstream.target, connections })
   t.teardown(() => client.close())
   return { upstream, client, dispatcher: client.dispatcher }
 }

@@ -13,7 +13,7 @@ import { until } from '../../helpers/until.ts'
 async function start(t: Test, serve: Serve, options: FakeOptions & { connections?: number } = {}) {
   const { connections = 4, ...rest } = options
   const upstream = await startFakeUpstream(t, serve, rest)
-  const client = createClient({ ...upstream, connections })
+  const client = createClient({ ...upstream.target, connections })
   t.teardown(() => client.close())
   return { upstream, client }
 }
@@ -156,7 +156,7 @@ t.test('an aborted request leaves the queue', async t => {
   const third = client.fetch('/third')
   abort.abort(new Error('enough'))
   await t.rejects(second, { message: 'enough' })
-  const impatient = createClient({ ...upstream, connections: 1, timeout: 0.1 })
+  const impatient = createClient({ ...upstream.target, connections: 1, timeout: 0.1 })
   t.teardown(() => impatient.close())
   const holding = impatient.fetch('/holding')
   await until(() => held.has('/holding'))

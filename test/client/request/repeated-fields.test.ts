@@ -23,7 +23,7 @@ async function start(t: Test, http2: boolean) {
     },
     { http2 },
   )
-  const client = createClient({ ...upstream, http2, connections: 1 })
+  const client = createClient({ ...upstream.target, http2, connections: 1 })
   const { address } = await startTestSidecar(t, { client }, { listen: { path: join(makeFolder(t), 's.sock') } })
   return { upstream, client, address }
 }

@@ -81,7 +81,7 @@ for (const http2 of [true, false]) {
     }
     const upstream = await startFakeUpstream(t, serve, { http2 })
     upstream.issue = () => ({ binding: 'certificate' })
-    const client = createClient({ ...upstream, http2, connections: 1 })
+    const client = createClient({ ...upstream.target, http2, connections: 1 })
     t.teardown(() => client.close())
     const first = await client.fetch('/')
     const text = await first.text()
@@ -123,7 +123,7 @@ for (const http2 of [true, false]) {
 t.test('a permanently refused certificate does not cause a flood of connections', async t => {
   const upstream = await startFakeUpstream(t, (_request, response) => response.end('never'), { http2: true })
   upstream.issue = () => ({ status: 401, body: { error: 'invalid_client', reason: 'certificate_untrusted' } })
-  const client = createClient({ ...upstream, connections: 1 })
+  const client = createClient({ ...upstream.target, connections: 1 })
   t.teardown(() => client.close())
   const started = performance.now()
   let requests = 0

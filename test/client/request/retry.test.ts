@@ -40,7 +40,7 @@ for (const http2 of [true, false]) {
     options: Partial<Dispatcher.RequestOptions> & { method: Dispatcher.HttpMethod },
   ): Promise<{ upstream: FakeUpstream; client: Client; status?: number; text?: string; error?: Error }> {
     const upstream = await startFakeUpstream(t, first(...serves).serve, { http2 })
-    const client = createClient({ ...upstream, http2, connections: 1 })
+    const client = createClient({ ...upstream.target, http2, connections: 1 })
     t.teardown(() => client.close())
     try {
       const { statusCode: status, body } = await client.dispatcher.request({ path: '/', ...options })
@@ -61,7 +61,7 @@ for (const http2 of [true, false]) {
       t.equal(client.state().counts.repeated, 1)
     }
     const fetched = await startFakeUpstream(t, first(refuse('invalid_token')).serve, { http2 })
-    const client = createClient({ ...fetched, http2 })
+    const client = createClient({ ...fetched.target, http2 })
     t.teardown(() => client.close())
     const form = new URLSearchParams({ a: 'b' })
     t.equal((await client.fetch('/', { method: 'POST', body: form })).status, 200, 'fetch passes bodies as streams')
@@ -189,7 +189,7 @@ for (const http2 of [true, false]) {
       response.end('answer')
     }
     const upstream = await startFakeUpstream(t, close, { http2 })
-    const client = createClient({ ...upstream, http2, connections: 2 })
+    const client = createClient({ ...upstream.target, http2, connections: 2 })
     t.teardown(() => client.close())
     for (let count = 0; count < 4; count++) t.equal(await (await client.fetch('/')).text(), 'answer')
     t.equal(upstream.handshakes, upstream.tokenRequests)

@@ -12,7 +12,7 @@ const answer = (_request: unknown, response: { end(text: string): unknown }) => 
 
 async function start(t: Test, options: object = {}) {
   const upstream = await startFakeUpstream(t, answer, { http2: true })
-  const client = createClient({ ...upstream, ...options })
+  const client = createClient({ ...upstream.target, ...options })
   t.teardown(() => client.close())
   const tokens = () => upstream.seen.map(({ token }) => token)
   return { upstream, client, tokens }
@@ -197,7 +197,7 @@ t.test('fetches the metadata of the issuer once, and verifies its issuer', async
     [{ mtls_endpoint_aliases: { token_endpoint: 17 } }, { code: 'issuer_unusable' }],
   ]
   for (const [metadata, expected] of table) {
-    const other = createClient({ ...upstream, timeout: 1 })
+    const other = createClient({ ...upstream.target, timeout: 1 })
     upstream.metadata = { issuer: upstream.origin, ...metadata }
     await t.rejects(other.fetch('/'), { name: 'ClientError', ...expected }, JSON.stringify(metadata))
     upstream.metadata = {}
@@ -210,7 +210,7 @@ t.test('fetches the metadata of the issuer once, and verifies its issuer', async
     token_endpoint: 'https://nowhere.invalid/',
     mtls_endpoint_aliases: { token_endpoint: `${origin}/oauth/token` },
   }
-  const aliased = createClient(upstream)
+  const aliased = createClient(upstream.target)
   t.equal((await aliased.fetch('/')).status, 200, 'the mTLS alias takes precedence (RFC 8705 §5, N-29)')
   await aliased.close()
 })
@@ -220,14 +220,14 @@ t.test('an issuer with its own origin can issue certificate-bound tokens, but no
   const upstream = await startFakeUpstream(t, answer, { pki: issuer.pki })
   for (const binding of ['certificate', 'proof'] as const) {
     issuer.issue = () => ({ binding })
-    const client = createClient({ ...upstream, issuer: issuer.origin, resource: upstream.origin })
+    const client = createClient({ ...upstream.target, issuer: issuer.origin, resource: upstream.origin })
     await Promise.all(Array.from({ length: 8 }, () => client.fetch('/')))
     t.match(client.state(), { binding, counts: { tokens: 1 } })
     t.equal(new Set(upstream.seen.splice(0).map(({ token }) => token)).size, 1)
     await client.close()
   }
   issuer.issue = () => ({ binding: 'connection' })
-  const client = createClient({ ...upstream, issuer: issuer.origin })
+  const client = createClient({ ...upstream.target, issuer: issuer.origin })
   t.teardown(() => client.close())
   await t.rejects(client.fetch('/'), { code: 'token_bound_elsewhere' })
   t.same([upstream.seen, upstream.tokenRequests], [[], 0])
@@ -246,7 +246,7 @@ t.test('sends the configured token parameters', async t => {
     return {}
   }
   await client.fetch('/')
-  const plain = createClient(upstream)
+  const plain = createClient(upstream.target)
   t.teardown(() => plain.close())
   await plain.fetch('/')
   t.same(
@@ -297,7 +297,7 @@ t.test('a proof for an opaque token uses the clock of the issuer’s Date header
   const clock = () => Math.floor(Date.now() / 1000) - 3600
   const upstream = await startFakeUpstream(t, answer, { clock })
   upstream.issue = () => ({ body: { access_token: 'opaque', token_binding: 'proof' } })
-  const client = createClient(upstream)
+  const client = createClient(upstream.target)
   t.teardown(() => client.close())
   await client.fetch('/')
   const [, claims] = String(upstream.seen[0]?.headers['session-binding-proof']).split('.')
@@ -320,12 +320,12 @@ t.test('requests a new token when a server considers the old one expired', async
 
 t.test('over TLS 1.2 both ends compute the same two bindings', async t => {
   const upstream = await startFakeUpstream(t, answer, { maxVersion: 'TLSv1.2' })
-  const client = createClient({ ...upstream, minVersion: 'TLSv1.2' })
+  const client = createClient({ ...upstream.target, minVersion: 'TLSv1.2' })
   t.teardown(() => client.close())
   t.equal((await client.fetch('/')).status, 200)
   const [connection] = client.state().connections
   t.match(connection, { tls: 'TLSv1.2', bindings: { 'tls-exporter': /^.{43}$/, 'tls-unique': /^.{43}$/ } })
-  const strict = createClient({ ...upstream, timeout: 0.2 })
+  const strict = createClient({ ...upstream.target, timeout: 0.2 })
   t.teardown(() => strict.close())
   await t.rejects(strict.fetch('/'), { cause: { code: 'cannot_connect' } }, 'TLS 1.2 is disabled by default')
 })

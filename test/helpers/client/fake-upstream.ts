@@ -46,6 +46,8 @@ export interface TokenReply {
 }
 
 export interface FakeUpstream {
+  /** Origin and identity: the options of a client of this upstream. */
+  readonly target: Pick<FakeUpstream, 'origin' | 'identity'>
   readonly origin: string
   readonly port: number
   readonly pki: DemoPki
@@ -170,11 +172,15 @@ export async function startFakeUpstream(t: Test, serve: Serve, options: FakeOpti
 
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const upstream: FakeUpstream = {
+  const target = {
     origin: `https://localhost:${port}`,
+    identity: { certificate: pki.alice.certificate, key: pki.alice.key, ca: pki.ca.certificate },
+  }
+  const upstream: FakeUpstream = {
+    ...target,
+    target,
     port,
     pki,
-    identity: { certificate: pki.alice.certificate, key: pki.alice.key, ca: pki.ca.certificate },
     seen: [],
     get handshakes() {
       return handshakes

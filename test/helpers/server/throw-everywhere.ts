@@ -49,7 +49,7 @@ async function startUpstream(http2: boolean): Promise<FakeUpstream> {
 
 /** Sends requests of every kind through one client; each settles. */
 async function useClient(upstream: FakeUpstream, http2: boolean): Promise<void> {
-  const client = createClient({ ...upstream, http2, connections: 2, timeout: 2 })
+  const client = createClient({ ...upstream.target, http2, connections: 2, timeout: 2 })
   const send = async (path: string, init: object = {}) => {
     try {
       await (await client.fetch(path, { signal: AbortSignal.timeout(2000), ...init })).text()
@@ -68,7 +68,7 @@ async function useClient(upstream: FakeUpstream, http2: boolean): Promise<void> 
   await Promise.race([client.close(), new Promise(resolve => setTimeout(resolve, 1000))])
   await client.dispatcher.destroy()
 
-  const away = createClient({ ...upstream, origin: 'https://localhost:1', timeout: 0.3 })
+  const away = createClient({ ...upstream.target, origin: 'https://localhost:1', timeout: 0.3 })
   await away.dispatcher.request({ path: '/', method: 'GET' }).catch(() => {})
   await away.dispatcher.destroy()
 }
@@ -109,7 +109,7 @@ const notifier = createNotifier([entry], { store, clock: Date.now, report: facts
 
 async function runAll(): Promise<void> {
   const folder = makeFolder(scope)
-  const client = createClient({ ...upstreams.h2, timeout: 2 })
+  const client = createClient({ ...upstreams.h2.target, timeout: 2 })
   const sidecar = await startSidecar({
     client,
     listen: { path: join(folder, 's') },
@@ -146,7 +146,7 @@ for (const place of left) {
   left.delete(place)
 }
 await runAll()
-const answer = createClient({ ...upstreams.h2, timeout: 10 })
+const answer = createClient({ ...upstreams.h2.target, timeout: 10 })
 const { status } = await answer.fetch('/')
 await answer.close()
 process.stdout.write(`${JSON.stringify({ places: [...guards.called].sort(), silent: [...left], status, log })}\n`)
