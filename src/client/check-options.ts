@@ -1,6 +1,6 @@
 // The rules of the options of the client.
 import { isScope } from '../core/access-token.ts'
-import { booleanRule, lineRule, oneOf, pathRule, type Rules, textRule } from '../core/check-options.ts'
+import { booleanRule, countRule, lineRule, oneOf, pathRule, type Rules, textRule } from '../core/check-options.ts'
 import { tokenBindings } from '../core/confirmation.ts'
 import { isHttpsUrl } from '../core/https-url.ts'
 
@@ -33,10 +33,7 @@ export const tokenRules: Rules = {
 
 export const clientRules: Rules = {
   ...tokenRules,
-  connections: {
-    expected: 'an integer of at least 1',
-    isValid: value => Number.isSafeInteger(value) && (value as number) >= 1,
-  },
+  connections: countRule,
   timeout: {
     expected: `a positive number of seconds, at most ${longestTimeout}`,
     isValid: value => typeof value === 'number' && value > 0 && value <= longestTimeout,

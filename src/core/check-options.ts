@@ -26,6 +26,10 @@ export const lineRule: Rule = {
   isValid: value => typeof value === 'string' && value !== '' && !isFileContent(value),
 }
 export const pathRule: Rule = { ...lineRule, expected: 'the path of a file' }
+export const countRule: Rule = {
+  expected: 'an integer of at least 1',
+  isValid: value => Number.isSafeInteger(value) && (value as number) >= 1,
+}
 export const booleanRule: Rule = { expected: 'true or false', isValid: value => typeof value === 'boolean' }
 export const functionRule: Rule = { expected: 'a function', isValid: value => typeof value === 'function' }
 export const objectRule: Rule = { expected: 'an object', isValid: isObject }

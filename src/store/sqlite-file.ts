@@ -1,7 +1,6 @@
 // Opens the file of an embedded store for this process alone, migrates its schema, and explains in one sentence why a file
 // is unusable.
 import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
-import { describeFileContent, isFileContent } from '../core/file-content.ts'
 import { DatabaseSync } from './node-sqlite.ts'
 
 /** Marks the file as one of tlsbound: "tlsb" (https://www.sqlite.org/fileformat2.html#application_id). */
@@ -68,7 +67,6 @@ export const schemaVersion = migrations.length
  * @throws Error with one sentence about why it is unusable.
  */
 export function openDatabase(path: string, isIntact = false): DatabaseSync {
-  if (isFileContent(path)) throw new TypeError(`path must be the path of a file, not ${describeFileContent(path)}`)
   let database: DatabaseSync | undefined
   try {
     if (path !== ':memory:') ensureFile(path)
