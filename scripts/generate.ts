@@ -1,4 +1,4 @@
-// Writes the files that are derived from the code: `npm run generate`. `npm run generate:check` names each file that differs
+// Writes the files that are derived from the code, and prints the changed ones: `npm run generate`. `npm run generate:check` names each file that differs
 // and exits 1. Arguments select generators: `node scripts/generate.ts refusals`.
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Generator } from './generate/generator.ts'
@@ -33,7 +33,10 @@ for (const [name, load] of Object.entries(generators)) {
     const found = readIfThere(path)
     if (found === content) continue
     if (isCheck) report(path, name, found, content)
-    else writeFileSync(path, content)
+    else {
+      writeFileSync(path, content)
+      console.log(`${path}: written`)
+    }
   }
 }
 

@@ -3,8 +3,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
+import { stripTypeScriptTypes } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 import { decodeJwt } from 'jose'
@@ -99,6 +100,28 @@ t.test('has the results of the replay lab in its table, for tlsbound and for a c
   }
 })
 
+t.test('has code that compiles in a strict TypeScript project', async t => {
+  const [check = '', app = ''] = ['getPeerX509Certificate', "from 'tlsbound'"].map(text =>
+    blocks(readme, 'ts').find(block => block.includes(text)),
+  )
+  const compile = (code: string) => {
+    const folder = t.testdir({
+      'app.mts': app,
+      'check.mts': `import { hash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
+export function check(request: IncomingMessage, claims: { cnf?: unknown }) {
+${code}}
+`,
+      'tsconfig.json': JSON.stringify({ extends: resolve('tsconfig.json'), include: ['*.mts'] }),
+    })
+    return spawnSync('node_modules/.bin/tsc', ['-p', folder], { encoding: 'utf8' }).stdout
+  }
+  t.equal(compile(check), '')
+  t.match(compile(check.replace(' as TLSSocket', '')), /getPeerX509Certificate.*does not exist/, 'control')
+})
+
 t.test('protects an app with its code: accepts the token of its presenter only', async t => {
   const demo = await startDemo(t)
   const [code = ''] = blocks(readme, 'ts').filter(block => block.includes("from 'tlsbound'"))
@@ -129,7 +152,7 @@ t.test('accepts only the presenter of a certificate-bound token with the check f
   const demo = await startDemo(t)
   const [code = ''] = blocks(readme, 'ts').filter(block => block.includes('getPeerX509Certificate'))
   t.ok(code.trim().split('\n').length <= 3, 'three lines')
-  const check = new Function('request', 'claims', 'hash', 'isDeepStrictEqual', code)
+  const check = new Function('request', 'claims', 'hash', 'isDeepStrictEqual', stripTypeScriptTypes(code))
   const pem = (name: string) => readFileSync(join(demo.folder, 'certs', name), 'utf8')
   const options = { cert: pem('server.crt'), key: pem('server.key'), ca: pem('ca.crt'), requestCert: true }
   const server = createServer({ ...options, rejectUnauthorized: false }, (request, response) => {

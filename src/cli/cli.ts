@@ -5,7 +5,7 @@ import '../process/check-node.js'
 import '../process/no-debugger.js'
 import { readFileSync } from 'node:fs'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
-import { type NamedCommand, suggest, UsageError } from './command.ts'
+import { type NamedCommand, showArgument, suggest, UsageError } from './command.ts'
 import { commands, loadCommand } from './commands.ts'
 import { renderHelp, renderUsage } from './help.ts'
 import { clearProgress, paint } from './output.ts'
@@ -32,8 +32,8 @@ async function requireCommand(name: string | undefined): Promise<NamedCommand> {
   const command = await loadCommand(name)
   if (command !== undefined) return command
   const known = [...Object.keys(commands), 'help']
-  if (name.startsWith('-')) throw new UsageError(`there is no option ${name} before a command`)
-  throw new UsageError(`there is no command ${name}${suggest(name, known)}`)
+  if (name.startsWith('-')) throw new UsageError(`there is no option ${showArgument(name)} before a command`)
+  throw new UsageError(`there is no command ${showArgument(name)}${suggest(name, known)}`)
 }
 
 function readVersion(): string {

@@ -1,4 +1,5 @@
 // The description of a command. Help, completion, the man page and the reference page are generated from it.
+import { describeFileContent, isFileContent } from '../core/file-content.ts'
 import { findSimilarName } from '../core/similar-name.ts'
 
 export type Values = Readonly<Record<string, string | boolean | undefined>>
@@ -73,13 +74,20 @@ export interface NamedCommand extends Command {
 /** An error in the arguments of a call. */
 export class UsageError extends Error {}
 
+/** Returns an argument for a message; the content of a file, which may be a key, is described instead. */
+export function showArgument(argument: string): string {
+  return isFileContent(argument) ? `(${describeFileContent(argument)}, not shown)` : argument
+}
+
 /** Returns the action that the first argument names. @throws UsageError */
 export function requireAction<T extends Action>(actions: readonly T[], name: string | undefined): T {
   const names = actions.map(action => action.name)
   const found = actions.find(action => action.name === name)
   if (found !== undefined) return found
   if (name === undefined) throw new UsageError(`an action is missing, expected: ${names.join(', ')}`)
-  throw new UsageError(`there is no action ${name}${suggest(name, names) || `, expected: ${names.join(', ')}`}`)
+  throw new UsageError(
+    `there is no action ${showArgument(name)}${suggest(name, names) || `, expected: ${names.join(', ')}`}`,
+  )
 }
 
 /** Returns the end of a message about an unknown name: the similar known name, or nothing. */

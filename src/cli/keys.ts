@@ -2,7 +2,7 @@
 import { findSigning } from '../core/key-schedule.ts'
 import { type Algorithm, algorithms } from '../keys/token-keys.ts'
 import { readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
-import { type Command, requireAction, UsageError } from './command.ts'
+import { type Command, requireAction, showArgument, UsageError } from './command.ts'
 import { jsonOption } from './option.ts'
 
 export const command: Command = {
@@ -36,7 +36,7 @@ export const command: Command = {
   async run({ file, algorithm = 'ES256', json }, [action, ...others]) {
     const path = String(file ?? (process.env.TLSBOUND_SIGNING_KEYS_FILE || 'data/signing-keys.json'))
     const { name } = requireAction(command.actions ?? [], action)
-    if (others.length > 0) throw new UsageError(`unexpected argument ${others[0]}`)
+    if (others.length > 0) throw new UsageError(`unexpected argument ${showArgument(String(others[0]))}`)
     if (!algorithms.includes(algorithm as Algorithm))
       throw new UsageError(`--algorithm must be one of ${algorithms.join(', ')}`)
     const now = Math.floor(Date.now() / 1000)

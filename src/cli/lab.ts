@@ -10,7 +10,7 @@ import { writeJunit } from '../lab/report/junit.ts'
 import { describeCast, type LabReport, sumUp } from '../lab/report/report.ts'
 import { writeTable } from '../lab/report/table.ts'
 import type { Scenario } from '../lab/scenario.ts'
-import { type Command, suggest, UsageError, type Values } from './command.ts'
+import { type Command, showArgument, suggest, UsageError, type Values } from './command.ts'
 import { readCast, readCastOptions } from './lab/cast.ts'
 import { explain, list } from './lab/explain.ts'
 import { chooseMatrix } from './lab/matrix.ts'
@@ -82,7 +82,7 @@ function paintOutcome(text: string, outcome: Outcome | undefined): string {
 
 function readServer([url, ...more]: readonly string[]): URL {
   if (url === undefined) throw new UsageError('the URL of the server is missing')
-  if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}; expected one server`)
+  if (more.length > 0) throw new UsageError(`unexpected argument ${showArgument(String(more[0]))}; expected one server`)
   const server = parseHttpsUrl(url)
   if (server === undefined)
     throw new UsageError(`expected an https URL without user information, such as https://localhost:8443`)
@@ -99,7 +99,9 @@ function findScenario(id: string): Scenario {
   const found = scenarios.find(scenario => scenario.id === id)
   if (found === undefined) {
     const ids = scenarios.map(scenario => scenario.id)
-    throw new UsageError(`there is no scenario ${id}${suggest(id, ids) || '; tlsbound lab --list shows all'}`)
+    throw new UsageError(
+      `there is no scenario ${showArgument(id)}${suggest(id, ids) || '; tlsbound lab --list shows all'}`,
+    )
   }
   return found
 }

@@ -1,7 +1,8 @@
 // Parses the arguments of a command into options and positional arguments. It uses util.parseArgs, but its own
 // messages, which suggest similar names.
 import { parseArgs } from 'node:util'
-import { type Command, type Option, suggest, UsageError, type Values } from './command.ts'
+import { describeFileContent, isFileContent } from '../core/file-content.ts'
+import { type Command, type Option, showArgument, suggest, UsageError, type Values } from './command.ts'
 import { declareOptions } from './option.ts'
 
 export const helpOption: Option = { name: 'help', short: 'h', help: 'Shows this help' }
@@ -22,9 +23,10 @@ export function parseArguments(args: readonly string[], { options, positionals, 
     allowPositionals: true,
   })
   for (const token of parsed.tokens) if (token.kind === 'option') checkOption(token, known)
+  for (const positional of parsed.positionals) checkPath(positional, positionals?.value, positionals?.value)
   const [first] = parsed.positionals
   const isWanted = positionals !== undefined || actions !== undefined || parsed.values.help === true
-  if (first !== undefined && !isWanted) throw new UsageError(`unexpected argument ${first}`)
+  if (first !== undefined && !isWanted) throw new UsageError(`unexpected argument ${showArgument(first)}`)
   return { values: parsed.values as Values, positionals: parsed.positionals }
 }
 
@@ -36,14 +38,25 @@ interface OptionToken {
 }
 
 function checkOption({ name, rawName, value, inlineValue }: OptionToken, known: readonly Option[]): void {
+  const shown = showArgument(rawName)
   const option = known.find(candidate => candidate.name === name)
   if (option === undefined) {
     const names = known.map(candidate => candidate.name)
-    throw new UsageError(`there is no option ${rawName}${suggest(name, names, '--')}`)
+    throw new UsageError(`there is no option ${shown}${suggest(name, names, '--')}`)
   }
   if (option.value === undefined) {
     if (value !== undefined) throw new UsageError(`${rawName} is a switch and takes no value`)
   } else if (value === undefined) throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}`)
-  else if (inlineValue !== true && /^-./s.test(value))
+  else if (inlineValue !== true && /^-./s.test(value) && !isFileContent(value))
     throw new UsageError(`${rawName} is followed by ${value}; if that is its value, write --${name}=${value}`)
+  checkPath(value, option.value, rawName)
+}
+
+/** The placeholders of arguments that are paths. */
+const pathPlaceholders: readonly unknown[] = ['FILE', 'FOLDER', 'PATH']
+
+/** @throws UsageError for the content of a file in the place of its path: it may be a key, and later messages quote paths. */
+function checkPath(value: string | undefined, placeholder: string | undefined, name: string | undefined): void {
+  if (value !== undefined && pathPlaceholders.includes(placeholder) && isFileContent(value))
+    throw new UsageError(`${name} must be a path, not ${describeFileContent(value)}`)
 }

@@ -1,6 +1,6 @@
 // The rules of the options of the client.
 import { isScope } from '../core/access-token.ts'
-import { booleanRule, filledRule, oneOf, type Rule, type Rules, textRule } from '../core/check-options.ts'
+import { booleanRule, countRule, lineRule, oneOf, pathRule, type Rules, textRule } from '../core/check-options.ts'
 import { tokenBindings } from '../core/confirmation.ts'
 import { isHttpsUrl } from '../core/https-url.ts'
 
@@ -8,7 +8,7 @@ import { isHttpsUrl } from '../core/https-url.ts'
 const longestTimeout = 2_147_483
 
 export const originRule: Rules = {
-  origin: { ...textRule, expected: 'an origin such as https://api.example:8443' },
+  origin: { ...lineRule, expected: 'an origin such as https://api.example:8443' },
 }
 
 /** PEM texts. Their content is checked where it is parsed, so that no message quotes a key. */
@@ -16,18 +16,16 @@ export const identityRules: Rules = Object.fromEntries(
   ['certificate', 'key', 'ca'].map(name => [name, { ...textRule, expected: 'a PEM text' }]),
 )
 
-export const fileRules: Rules = Object.fromEntries(
-  ['certFile', 'keyFile', 'caFile'].map(name => [name, { ...filledRule, expected: 'the path of a file' }]),
-)
+export const fileRules: Rules = Object.fromEntries(['certFile', 'keyFile', 'caFile'].map(name => [name, pathRule]))
 
-export const optionalFileRules: Rules = { keyPassphraseFile: fileRules.keyFile as Rule }
+export const optionalFileRules: Rules = { keyPassphraseFile: pathRule }
 
 /** The options that `createClient` and `connect` share. */
 export const tokenRules: Rules = {
-  clientId: filledRule,
+  clientId: lineRule,
   issuer: { expected: 'an https URL', isValid: isHttpsUrl },
   scope: { expected: 'scope tokens with one space between them', isValid: isScope },
-  resource: filledRule,
+  resource: lineRule,
   tokenBinding: oneOf(tokenBindings),
   http2: booleanRule,
   minVersion: oneOf(['TLSv1.2', 'TLSv1.3']),
@@ -35,10 +33,7 @@ export const tokenRules: Rules = {
 
 export const clientRules: Rules = {
   ...tokenRules,
-  connections: {
-    expected: 'an integer of at least 1',
-    isValid: value => Number.isSafeInteger(value) && (value as number) >= 1,
-  },
+  connections: countRule,
   timeout: {
     expected: `a positive number of seconds, at most ${longestTimeout}`,
     isValid: value => typeof value === 'number' && value > 0 && value <= longestTimeout,

@@ -1,6 +1,7 @@
 // Checks the options of callers, many of which have no types. A misspelt option would otherwise disable a protection silently.
 import { X509Certificate } from 'node:crypto'
 import { escapeForDisplay } from './escape-for-display.ts'
+import { isFileContent } from './file-content.ts'
 import { findSimilarName } from './similar-name.ts'
 
 /** What a valid value is, for messages, and whether a value is one. */
@@ -19,6 +20,16 @@ export const textRule: Rule = { expected: 'a text', isValid: value => typeof val
 export const filledRule: Rule = {
   expected: 'a non-empty string',
   isValid: value => typeof value === 'string' && value !== '',
+}
+/** One line of text. The content of a file in its place could be a key, and is not quoted by later messages either. */
+export const lineRule: Rule = {
+  expected: 'a non-empty string',
+  isValid: value => typeof value === 'string' && value !== '' && !isFileContent(value),
+}
+export const pathRule: Rule = { ...lineRule, expected: 'the path of a file' }
+export const countRule: Rule = {
+  expected: 'an integer of at least 1',
+  isValid: value => Number.isSafeInteger(value) && (value as number) >= 1,
 }
 export const booleanRule: Rule = { expected: 'true or false', isValid: value => typeof value === 'boolean' }
 export const functionRule: Rule = { expected: 'a function', isValid: value => typeof value === 'function' }

@@ -949,7 +949,7 @@ export const details = {
   target_unknown: {
     not_registered: {
       cause: 'The resource is neither the audience of this server nor the resource of a registered client.',
-      remedy: 'Compare the spelling with the registered resources.',
+      remedy: 'Compare the spelling with the registered resources, or register the API as a client with this resource.',
     },
     other_than_granted: {
       cause: 'The grant is for another resource.',

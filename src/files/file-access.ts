@@ -3,6 +3,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import { isFileContent } from '../core/file-content.ts'
 import { FileProblem, type Finding, quoteForShell } from './file-problem.ts'
 
 export interface ReadOptions {
@@ -12,8 +13,10 @@ export interface ReadOptions {
   readonly isSecret?: boolean
 }
 
-/** Reads a regular file. @throws FileProblem, which never quotes the content. */
+/** Reads a regular file. @throws FileProblem, which never quotes the content, not even in the place of the path. */
 export function readRegularFile(path: string, { most, isSecret = false }: ReadOptions): Buffer {
+  if (isFileContent(path))
+    throw new FileProblem(path, { found: 'this is the content of a file', remedy: 'pass the path of the file' })
   const file = open(path)
   try {
     const stats = fstatSync(file)

@@ -1,4 +1,5 @@
 // An error in a file: its position, the finding, and a remedy. Never contains the content of the file.
+import { describeFileContent, isFileContent } from '../core/file-content.ts'
 
 export interface Finding {
   /** The position in the file, such as `line 3`; undefined for the whole file. */
@@ -8,14 +9,18 @@ export interface Finding {
   readonly remedy?: string | undefined
 }
 
-/** The error of all functions that read files. The message has the form `FILE, line N: FOUND; REMEDY`. */
+/**
+ * The error of all functions that read files. The message has the form `FILE, line N: FOUND; REMEDY`. A text that is the content of
+ * a file in the place of its path is described, not quoted.
+ */
 export class FileProblem extends Error {
   override readonly name = 'FileProblem'
   readonly file: string
   readonly finding: Finding
 
-  constructor(file: string, finding: Finding) {
+  constructor(path: string, finding: Finding) {
     const { position, found, remedy } = finding
+    const file = isFileContent(path) ? describeFileContent(path) : path
     const where = position === undefined ? file : `${file}, ${position}`
     super(`${where}: ${found}${remedy === undefined ? '' : `; ${remedy}`}`)
     this.file = file

@@ -13,6 +13,7 @@ import {
 import { promisify } from 'node:util'
 import jwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
+import { describeFound } from '../core/check-options.ts'
 import { hasLowS, isCanonical, parseObject, withLowS } from '../core/compact-jws.ts'
 import { signEcdsa, verifyEcdsa } from '../core/ecdsa.ts'
 import type { Scheduled } from '../core/key-schedule.ts'
@@ -44,8 +45,10 @@ export interface SigningKey extends VerificationKey, Scheduled {
   sign(claims: object, type?: string): string
 }
 
-/** Generates a private key. Its `kid` is its thumbprint (RFC 7638). */
+/** Generates a private key. Its `kid` is its thumbprint (RFC 7638). @throws TypeError (rejects) for an unknown algorithm. */
 export async function generateTokenKey(algorithm: Algorithm): Promise<TokenJwk> {
+  if (!algorithms.includes(algorithm))
+    throw new TypeError(`algorithm must be one of ${algorithms.join(', ')}, not ${describeFound(algorithm)}`)
   const generate = promisify(generateKeyPair) as (type: string, options: object) => Promise<{ privateKey: KeyLike }>
   const { privateKey } = await (algorithm === 'ES256'
     ? generate('ec', { namedCurve: 'P-256' })

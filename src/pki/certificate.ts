@@ -25,6 +25,7 @@ export type Identity = {
   readonly publicKey: KeyObject
 }
 
+/** The certificate to issue: `{ subject: [['CN', 'carol']], issuer: server.pki.ca, extendedKeyUsage: ['clientAuth'] }`. */
 export type CertificateOrder = {
   readonly subject: DistinguishedName
   /** The issuer. Without one, the certificate is self-signed. */

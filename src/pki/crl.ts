@@ -15,6 +15,7 @@ export type Revoked = Pick<X509Certificate, 'serialNumber'> & {
   readonly extensions?: readonly Der[]
 }
 
+/** The list to issue: `{ issuer: server.pki.ca, revoked: [server.pki.bob.x509] }`. */
 export type CrlOrder = {
   readonly issuer: Identity
   readonly revoked: readonly Revoked[]

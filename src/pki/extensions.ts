@@ -8,16 +8,17 @@ import type { AltName, DistinguishedName } from './names.ts'
 import { distinguishedName, generalName } from './names.ts'
 import { keyIdentifier } from './signing.ts'
 
-const purposes = {
+/** A purpose of the extended key usage (RFC 5280 §4.2.1.12). */
+export type Purpose = 'serverAuth' | 'clientAuth' | 'anyExtendedKeyUsage'
+
+const purposes: Readonly<Record<Purpose, string>> = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   anyExtendedKeyUsage: '2.5.29.37.0',
 }
 
-export type Purpose = keyof typeof purposes
-
-/** Key usages of RFC 5280 §4.2.1.3 in the order of their bits. */
-const keyUsages = [
+/** The key usages of RFC 5280 §4.2.1.3 in the order of their bits. */
+const keyUsages: readonly KeyUsage[] = [
   'digitalSignature',
   'nonRepudiation',
   'keyEncipherment',
@@ -25,9 +26,17 @@ const keyUsages = [
   'keyAgreement',
   'keyCertSign',
   'cRLSign',
-] as const
+]
 
-export type KeyUsage = (typeof keyUsages)[number]
+/** A key usage (RFC 5280 §4.2.1.3). */
+export type KeyUsage =
+  | 'digitalSignature'
+  | 'nonRepudiation'
+  | 'keyEncipherment'
+  | 'dataEncipherment'
+  | 'keyAgreement'
+  | 'keyCertSign'
+  | 'cRLSign'
 
 /** Identifies the key of an issuer (RFC 5280 §4.2.1.1). */
 export type AuthorityKey = {

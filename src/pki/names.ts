@@ -18,9 +18,13 @@ const attributeTypes = {
   emailAddress: '1.2.840.113549.1.9.1',
 }
 
-/** A value that is not text is written unchanged, for example as another string type. */
+/**
+ * A subject or an issuer, such as `[['O', 'Example'], ['CN', 'carol']]`. The types are CN, serialNumber, C, L, ST, O, OU, UID, DC and
+ * emailAddress. A value that is not text is written unchanged, for example as another string type.
+ */
 export type DistinguishedName = readonly (readonly [type: keyof typeof attributeTypes, value: string | Der])[]
 
+/** A subject alternative name. */
 export type AltName = { dns: string } | { ip: string } | { uri: string } | { email: string }
 
 /** Builds a Name with one attribute per relative distinguished name, in the given order; it may be empty. */

@@ -20,7 +20,7 @@ import { embedServer, type RequireOwnToken } from '../server/server.ts'
 import { checkSettings, type Settings, SettingsError, type SettingsInput } from '../settings/settings.ts'
 import type { Store } from '../store/store.ts'
 import type { MutualTls } from '../tls/mutual-tls.ts'
-import { parseMaterial, type TlsMaterial } from '../tls/options.ts'
+import { materialRules, optionalMaterialRules, parseMaterial, type TlsMaterial } from '../tls/options.ts'
 import { readClientsFile, readTlsFiles } from './files.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { enforceProductionMode } from './production.ts'
@@ -101,6 +101,9 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   checkTls(tls, input, problems)
   if (logger !== undefined && input.logLevel !== undefined)
     problems.push('logger and settings.logLevel exclude each other')
+  const missing = loggerMethods.filter(name => isObject(logger) && typeof logger[name] !== 'function')
+  if (missing.length > 0)
+    problems.push(`logger must be a logger of Fastify, such as pino(): it has no method ${missing.join(', ')}`)
   if (problems.length > 0) throw new SettingsError(problems)
 
   const material = tls === undefined ? undefined : load(tls)
@@ -114,6 +117,9 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   })
   return { origin: new URL(settings.issuer).origin, app, ops, reload, close }
 }
+
+/** The methods that Fastify requires of a logger. */
+const loggerMethods = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'child'] as const
 
 /** The settings that concern the issuer alone; listener, log and process are the app's. */
 type IssuerSettings = Pick<SettingsInput, (typeof issuerSettings)[number]>
@@ -269,14 +275,16 @@ function checkTls(tls: StartServerOptions['tls'], input: SettingsInput, problems
     return
   }
   if (files.length > 0) problems.push(`tls and ${files.map(name => `settings.${name}`).join(', ')} exclude each other`)
+  if ('hasServer' in tls)
+    return void problems.push(
+      'tls must be an object with cert, key, ca, or a function that returns one: startServer calls mutualTls itself',
+    )
   const found: string[] = []
   collect(found, () => {
-    const material: unknown = load(tls)
-    if (!isObject(material)) throw new Error('must be an object with cert, key and ca')
-    const { cert, key, ca, crl = '' } = material as Partial<TlsMaterial>
-    for (const [name, text] of Object.entries({ cert, key, ca, crl }))
-      if (typeof text !== 'string') throw new Error(`${name} must be a PEM text`)
-    parseMaterial(material as TlsMaterial)
+    const material = load(tls)
+    const wrong = findWrongOptions(material, 'tls', materialRules, optionalMaterialRules)
+    problems.push(...wrong)
+    if (wrong.length === 0) parseMaterial(material)
   })
   problems.push(...found.map(problem => `tls: ${problem}`))
 }

@@ -1,11 +1,12 @@
 // Starts one server: keys → store → wiring → listeners → reload, close. The program and `tlsbound/server` share it. It installs no
 // signal handler, and never ends the process.
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
 import { logError } from '../core/guard.ts'
+import { FileProblem } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import type { Metrics } from '../ops/metrics/metrics.ts'
@@ -150,6 +151,7 @@ async function openState(options: Sources, onClose: OnClose): Promise<OpenedStat
     keysFile !== undefined &&
     settings.signingKeysFile === undefined &&
     (await ensureKeysFile(keysFile, settings.signingAlgorithm))
+  if (settings.signingKeysFile !== undefined && options.keys === undefined) requireKeysFile(settings.signingKeysFile)
   const keys = await loadKeys(options.keys, keysFile)
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
@@ -210,6 +212,25 @@ function followFiles(
       } catch (error) {
         logError(log, error, 'unhandled error while files are loaded again')
       }
+  }
+}
+
+/** @throws FileProblem that names the setting if the file does not exist: only the default file is created. */
+function requireKeysFile(path: string): void {
+  if (!isMissing(path)) return
+  throw new FileProblem(path, {
+    found: 'there is no such file (ENOENT)',
+    remedy:
+      'omit TLSBOUND_SIGNING_KEYS_FILE (settings.signingKeysFile) once, so that the server creates data/signing-keys.json, and ' +
+      'move that file here',
+  })
+}
+
+function isMissing(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false // its reader explains why it cannot be read
   }
 }
 

@@ -1,5 +1,6 @@
 // The forms of a setting's value: a description, a parser, and whether an invalid value may be shown.
 import { isIP } from 'node:net'
+import { isFileContent } from '../core/file-content.ts'
 import { parseHttpsUrl } from '../core/https-url.ts'
 
 export interface Form<T> {
@@ -65,7 +66,7 @@ function isPlainUrl(text: string): boolean {
 /** Checks whether a value is the content of a file instead of its path: PEM, JSON, a URL with a password, or a token. */
 function looksLikeContent(text: string): boolean {
   const isToken = /^(eyJ[\w-]*\.|tlsbound_)/.test(text) || /^(?=.{40})[\w+=~-]+$|^(?=.{40})[\w+/]+=+$/.test(text)
-  return /[\n\r\0{}]|-----BEGIN/.test(text) || hasUserinfo(text) || isToken
+  return isFileContent(text) || /[{}]/.test(text) || hasUserinfo(text) || isToken
 }
 
 function hasUserinfo(text: string): boolean {

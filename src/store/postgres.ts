@@ -1,6 +1,7 @@
 // The shared store: one PostgreSQL database for many servers. Each change is one transaction. Revocations and client
 // changes reach every following server within a second (LISTEN, NOTIFY), or by polling twice a second if a pooler drops
 // notifications.
+import { checkOptions, countRule } from '../core/check-options.ts'
 import { Followers } from './followers.ts'
 import { createConnections, readConfig, translate } from './postgres-connection.ts'
 import { createLink } from './postgres-link.ts'
@@ -17,9 +18,11 @@ export interface PostgresOptions {
 /**
  * Opens the store at `url`, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. The schema is the first of the `search_path` in
  * the URL's `options`, by default `tlsbound`. Connects on first use, and reconnects when needed.
- * @throws TypeError for a URL of another form, without showing it.
+ * @throws TypeError for a URL of another form, without showing it, and for a wrong or unknown option.
  */
-export function openPostgres(url: string, { connections: max = 10 }: PostgresOptions = {}): Store {
+export function openPostgres(url: string, options: PostgresOptions = {}): Store {
+  checkOptions(options, undefined, {}, { connections: countRule })
+  const { connections: max = 10 } = options
   const { config, session } = readConfig(url)
   const connections = createConnections(config, session, max)
   const followers = new Followers()

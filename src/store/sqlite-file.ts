@@ -145,7 +145,7 @@ const words: Readonly<Record<string | number, string>> = {
   EACCES: 'cannot be read and written: permission denied',
   EPERM: 'cannot be read and written: permission denied',
   ENOSPC: 'cannot be created, since the disk is full',
-  5: 'is in use by another process',
+  5: 'is in use by another process: stop that process, or set TLSBOUND_STATE_URL to another file',
   8: 'cannot be written',
   11: `is damaged: ${restore}`,
   13: 'cannot be used, since the disk is full',

@@ -1,5 +1,6 @@
 // The embedded store: one SQLite file that one process uses. Every promise resolves after the write has reached the disk.
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { booleanRule, checkOptions, countRule, describeFound, pathRule, type Rules } from '../core/check-options.ts'
 import { Followers } from './followers.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { nextSequence, readChanges } from './revocations.ts'
@@ -16,6 +17,8 @@ export interface SqliteOptions {
   readonly isIntact?: boolean
 }
 
+const optionRules: Rules = { maximumPages: countRule, isIntact: booleanRule }
+
 const everything = -1
 
 /** Maximum number of changes in one read for a new follower. */
@@ -25,10 +28,13 @@ const portion = 5000
 const retryAfter = 500
 
 /**
- * Opens or creates the store at `path`; `:memory:` stores nothing. @throws Error with one sentence when the file is
- * unusable.
+ * Opens or creates the store at `path`; `:memory:` stores nothing.
+ * @throws TypeError for a path that is no text, and for a wrong or unknown option; Error with one sentence when the file is unusable.
  */
-export function openSqlite(path: string, { maximumPages, isIntact }: SqliteOptions = {}): Store {
+export function openSqlite(path: string, options: SqliteOptions = {}): Store {
+  if (!pathRule.isValid(path)) throw new TypeError(`path must be ${pathRule.expected}, not ${describeFound(path)}`)
+  checkOptions(options, undefined, {}, optionRules)
+  const { maximumPages, isIntact } = options
   const database = openDatabase(path, isIntact)
   if (maximumPages !== undefined) database.exec(`PRAGMA max_page_count = ${maximumPages}`)
   const perform = createPerformer(database)

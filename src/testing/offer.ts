@@ -58,7 +58,7 @@ export interface TestServer {
   readonly ops: { readonly url: string; readonly token: string } | undefined
   /** The server's clock in seconds since 1970; advance it to let tokens and certificates expire. */
   clock: number
-  /** Opens a connection with one of the demo identities, your own identity, or no certificate. */
+  /** Opens a connection with one of the demo identities, your own identity, or (null) no certificate. @throws TypeError (rejects) */
   connect(
     who: keyof DemoPki | Identity | null,
     options?: Partial<ConnectTlsOptions> & { clientId?: string },

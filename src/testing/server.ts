@@ -5,6 +5,7 @@ import '../process/require-node.js'
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
+import { describeFound } from '../core/check-options.ts'
 import { createKeyRing } from '../keys/key-ring.ts'
 import { generateTokenKey, importSigningKeys } from '../keys/token-keys.ts'
 import { playThefts } from '../lab/thefts.ts'
@@ -90,6 +91,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     async connect(who, { clientId, ...tlsOptions } = {}) {
       const identity = typeof who === 'string' ? pki[who] : who
+      // Without this check a misspelt name would connect without a certificate.
+      if (typeof identity?.certificate !== 'string' && who !== null)
+        throw new TypeError(
+          `who must be ${Object.keys(pki).join(', ')}, an identity or null, not ${describeFound(who)}`,
+        )
       const name = typeof who === 'string' ? who : 'alice'
       const connection = await openConnection(
         {

@@ -11,6 +11,15 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import {
+  anyRule,
+  booleanRule,
+  checkOptions,
+  describeFound,
+  functionRule,
+  type Rule,
+  type Rules,
+} from '../core/check-options.ts'
 import { malformed, OAuthError, type Reason } from '../core/errors.ts'
 import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
@@ -22,6 +31,9 @@ import { floodBudget, limitFloods } from './http2-floods.ts'
 import {
   buildTlsOptions,
   type MinimumVersion,
+  materialRules,
+  minimumVersionRule,
+  optionalMaterialRules,
   type ParsedMaterial,
   parseMaterial,
   type TlsMaterial,
@@ -68,7 +80,7 @@ export interface MutualTls {
   (handler: Handler): Server
   /**
    * Replaces the material. If the trusted authorities or lists change, open connections end; see docs/reference/limits.md.
-   * @throws Error if the new material is invalid, or no client could be accepted. Nothing is changed then.
+   * @throws TypeError that names each wrong or unknown member; Error if the new material is invalid, or no client could be accepted. Nothing is changed then.
    */
   reload(material: TlsMaterial): Retired
   /** All open connections with a completed handshake. */
@@ -116,18 +128,45 @@ export const defaultTimeouts = {
   revoked: 0.5,
 }
 
+/** A longer timer of Node would end at once. */
+const longestSeconds = 2_147_483
+
+const secondsRule: Rule = {
+  expected: `a number of seconds from 0 to ${longestSeconds}`,
+  isValid: value => typeof value === 'number' && value >= 0 && value <= longestSeconds,
+}
+
+const optionRules: Rules = {
+  ...optionalMaterialRules,
+  minVersion: minimumVersionRule,
+  http2: booleanRule,
+  dropUnacceptable: booleanRule,
+  maximumAge: secondsRule,
+  timeouts: anyRule, // by timeoutRules
+  isPinned: functionRule,
+  onDrop: functionRule,
+  onClose: functionRule,
+  onEnd: functionRule,
+  onError: functionRule,
+  onFailedHandshake: functionRule,
+}
+
+const timeoutRules: Rules = Object.fromEntries(Object.keys(defaultTimeouts).map(name => [name, secondsRule]))
+
 /** Milliseconds after which the expiry times are compared with the clock again, because the clock can be set. */
 const longestWait = 60_000
 
-/** Creates the listener. @throws Error if the material is invalid. */
+/** Creates the listener. @throws TypeError that names each wrong or unknown option; Error if the material is invalid. */
 export function mutualTls(options: MutualTlsOptions): MutualTls {
+  checkOptions(options, undefined, materialRules, optionRules)
+  checkOptions(options.timeouts ?? {}, 'timeouts', {}, timeoutRules)
   const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
   const hooks = new Set<Partial<ListenerHooks>>([options])
   const isPinned = (thumbprint: string) => [...hooks].some(each => each.isPinned?.(thumbprint) === true)
   const onDrop: ListenerHooks['onDrop'] = (socket, refusal) => {
     for (const each of hooks) each.onDrop?.(socket, refusal)
   }
-  const timeouts = { ...defaultTimeouts, ...options.timeouts }
+  const timeouts = { ...defaultTimeouts, ...definedOf(options.timeouts) }
   let material = parseMaterial(options)
   const trusted: TrustInForce = { trust: loadTrust(material.authorities, material.lists), isPinned }
   requireAnyAuthority(trusted.trust)
@@ -158,6 +197,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   const retire = (some: Iterable<Connection>) => retireConnections(some, trusted.trust, retirement)
 
   const factory = (handler: Handler): Server => {
+    if (typeof handler !== 'function') throw new TypeError(`handler must be a function, not ${describeFound(handler)}`)
     const isConnect = isConnectApp(handler)
     if (isConnect && options.http2 === true)
       throw new TypeError('http2: true, but Express and Connect do not support HTTP/2; omit http2')
@@ -290,6 +330,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   }
 
   const reload = (texts: TlsMaterial): Retired => {
+    checkOptions(texts, 'material', materialRules, optionalMaterialRules)
     const next = parseMaterial(texts)
     const trust = loadTrust(next.authorities, next.lists)
     const isSame = isSameTrust(trust, trusted.trust)
@@ -335,6 +376,11 @@ function callOverHttp2(handler: Handler, request: IncomingMessage, response: Ser
 
 const wrappedExpress =
   'the handler passes HTTP/2 requests to Express, which does not support them; set http2: false, or pass the app itself to mutualTls(…)'
+
+/** Returns the members that are not undefined, so that they do not replace a default. */
+function definedOf<T extends object>(members: T = {} as T): T {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T
+}
 
 /** Returns whether a handler is an Express or Connect app, which replaces the prototype of each request by one for HTTP/1.1. */
 function isConnectApp(handler: Handler): boolean {

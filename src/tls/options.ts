@@ -2,6 +2,7 @@
 // measured; RFC 9266 §4.2 and RFC 7627 §5.4 forbid the features that are disabled here.
 import { constants, type KeyObject, type X509Certificate } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
+import { oneOf, pemRule, type Rules } from '../core/check-options.ts'
 import { parseCertificates, parsePrivateKey, parseRevocationLists, renderRevocationList } from '../files/pem.ts'
 
 /** PEM texts. */
@@ -15,6 +16,10 @@ export interface TlsMaterial {
   readonly crl?: string | undefined
 }
 
+/** The required and the optional members of the material. */
+export const materialRules: Rules = { cert: pemRule, key: pemRule, ca: pemRule }
+export const optionalMaterialRules: Rules = { crl: pemRule }
+
 /** The parsed material, exactly as it is passed to OpenSSL. */
 export interface ParsedMaterial {
   /** The server certificate, then the intermediate ones. */
@@ -25,7 +30,11 @@ export interface ParsedMaterial {
   readonly lists: readonly Buffer[]
 }
 
-export type MinimumVersion = 'TLSv1.2' | 'TLSv1.3'
+const minimumVersions = ['TLSv1.2', 'TLSv1.3'] as const
+
+export type MinimumVersion = (typeof minimumVersions)[number]
+
+export const minimumVersionRule = oneOf(minimumVersions)
 
 /**
  * Parses the material of a listener.

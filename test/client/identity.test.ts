@@ -133,7 +133,10 @@ t.test('the client_id defaults to the common name of the certificate', async t =
     ids.push(form.get('client_id'))
     return {}
   }
-  const as = ({ certificate, key }: Identity) => ({ ...upstream, identity: { certificate, key, ca: ca.certificate } })
+  const as = ({ certificate, key }: Identity) => ({
+    ...upstream.target,
+    identity: { certificate, key, ca: ca.certificate },
+  })
   for (const options of [as(renew(ca, 'carol')), { ...as(renew(ca, 'carol')), clientId: 'other' }]) {
     const client = createClient(options)
     await client.fetch('/')

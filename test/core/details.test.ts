@@ -105,5 +105,9 @@ t.test('has a test for each detail', async t => {
       .filter(detail => !isExpected(detail))
       .map(detail => `${reason} ${detail}`)
   })
-  t.same(missing, [])
+  t.same(
+    missing,
+    [],
+    'add a row for each to a provokeEach table in test/server/details-clients.test.ts or details-tokens.test.ts',
+  )
 })

@@ -295,3 +295,12 @@ t.test('creates a missing key file once, for its owner only, and does not replac
   }
   t.equal(statSync(join(path, '..')).mode & 0o777, 0o700)
 })
+
+t.test('generates no key for an unknown algorithm', async t => {
+  for (const algorithm of ['HS256', 'es256', 'none', '', undefined, null, ['ES256']])
+    await t.rejects(generateTokenKey(algorithm as never), {
+      name: 'TypeError',
+      message: /^algorithm must be one of ES256, EdDSA, RS256, not /,
+    })
+  t.match(await generateTokenKey('EdDSA'), { alg: 'EdDSA' }, 'control')
+})

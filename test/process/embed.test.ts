@@ -189,6 +189,7 @@ t.test('every wrong option and setting is named in one TypeError, and nothing is
     return String(error?.message)
   }
   const good = { settings: { opsPort: 0 }, tls: material, clients: demoRegistrations, keys, logger: silent }
+  const store = openSqlite(':memory:')
   await named(
     {
       ...good,
@@ -236,8 +237,36 @@ t.test('every wrong option and setting is named in one TypeError, and nothing is
     { ...good, tls: { ...material, key: pki.alice.key } },
     /tls: the private key does not belong to the certificate/,
   )
-  await named({ ...good, tls: { ...material, ca: undefined } }, /tls: ca must be a PEM text/)
+  await named({ ...good, tls: { ...material, ca: undefined } }, /tls\.ca must be PEM text .*, not undefined/)
+  await named(
+    { ...good, tls: { ...material, crls: material.ca } },
+    /tls\.crls is not an option; did you mean tls\.crl\?/,
+  )
+  await named(
+    { ...good, tls: { ...material, ca: 'certs/ca.crt' } },
+    /tls\.ca must be PEM text .*, not "certs\/ca\.crt"/,
+  )
+  await named({ ...good, tls: () => ({ ...material, crls: '' }) }, /tls\.crls is not an option/)
+  await named({ ...good, tls: async () => material }, /tls must be an object with cert, key, ca, not a promise/)
+  await named({ ...good, tls: mutualTls(material) }, /tls must be an object .*: startServer calls mutualTls itself/)
+  await named(
+    { ...good, logger: {} },
+    /logger must be a logger of Fastify, such as pino\(\): it has no method trace, debug, /,
+  )
   await named({ ...good, keys: [] }, /keys must have at least one private key/)
+  await t.rejects(
+    startServer({
+      ...good,
+      keys: undefined,
+      store,
+      settings: { opsPort: 0, signingKeysFile: join(folder, 'none.json') },
+    } as never),
+    {
+      name: 'FileProblem',
+      message:
+        /none\.json: there is no such file \(ENOENT\); omit TLSBOUND_SIGNING_KEYS_FILE \(settings\.signingKeysFile\) once, /,
+    },
+  )
   const leaked = await named({
     ...good,
     settings: { tlsKeyFile: pki.server.key, stateUrl: 'postgres://u:secret@h/d#x' },

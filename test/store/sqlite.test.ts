@@ -117,7 +117,10 @@ t.test('refuses a second process while the first uses the file, and accepts it a
     }).stdout
   const store = openSqlite(path)
   await store.addNote('alice', 'x', 1)
-  t.match(open(), `the state file ${path} is in use by another process`)
+  t.match(
+    open(),
+    `the state file ${path} is in use by another process: stop that process, or set TLSBOUND_STATE_URL to another file`,
+  )
   t.throws(() => openSqlite(path), { message: /in use by another process/ }, 'nor twice in one process')
   t.match(await store.addNote('alice', 'y', 1), { id: 2 }, 'the first is not affected')
   t.match(open(), 'is in use', 'and still holds the lock')
