@@ -355,7 +355,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
 
 /**
  * Calls a handler over HTTP/2. An Express app behind a wrapper replaces the prototypes by those of HTTP/1.1, whose methods would
- * throw in callbacks of Node and so end the process. They are restored.
+ * throw in callbacks of Node outside of any request, which would end the process, so that they are restored.
  * @throws TypeError for such a handler.
  */
 function callOverHttp2(handler: Handler, request: IncomingMessage, response: ServerResponse): void {
