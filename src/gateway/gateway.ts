@@ -233,7 +233,6 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     upgrade(socket, reply.raw, {
       ...{ connect: pool.connect, path: target, timeout, onFailure },
       headers: ['host', pool.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...headers],
-      onAnswer: () => void reply.hijack(),
       onOpen(end) {
         socket.setKeepAlive(true, keepAliveDelay)
         tunnel = { request: request.raw, socket, token, end }
@@ -273,7 +272,6 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       },
       received: () => received,
       onHead() {
-        reply.hijack()
         if (withBody) endUnread(raw, response)
       },
       onFailure(failure, error) {

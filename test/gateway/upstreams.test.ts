@@ -68,6 +68,26 @@ for (const [name, [octets, detail]] of Object.entries(bad))
     }
   })
 
+t.test('answers a head that HTTP/2 cannot send with 502, and serves the next one', async t => {
+  const heads = {
+    'a status above 599': '600 X\r\nX-Odd: 1',
+    'a second value': '200 OK\r\nX-Odd: 1\r\nETag: "a"\r\nETag: "b"',
+  }
+  let head = ''
+  const upstream = await startRawUpstream(t, socket => socket.end(`HTTP/1.1 ${head}\r\nContent-Length: 2\r\n\r\nhi`))
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address, public: true }])
+  const alice = await server.connect('alice', { ALPNProtocols: ['h2'] })
+  for (const [name, octets] of Object.entries(heads)) {
+    head = octets
+    const { status, body, headers } = await alice.get('/x')
+    t.match({ status, body }, { status: 502, body: { reason: 'upstream_failed' } }, name)
+    t.notOk('x-odd' in headers, 'no field of the upstream')
+    t.match(server.events.at(-1), { reason: 'upstream_failed', detail: 'unfit', status: 502 })
+    head = '200 OK'
+    t.match(await alice.get('/x'), { status: 200, text: 'hi' }, 'the connection of the client goes on')
+  }
+})
+
 const truncated: Readonly<Record<string, string>> = {
   'fewer octets than the length': 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
   'chunks without the last one': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n',
