@@ -208,7 +208,8 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
   function answerFailures({ request, reply, route }: Exchange, host: GatewayHost): Answers {
     const response = reply.raw
     let outcome: Outcome = 'answered'
-    response.once('close', () => countersOf(route.name)[outcome]++)
+    // After the other listeners, one of which finds that the client has disconnected.
+    response.once('close', () => queueMicrotask(() => countersOf(route.name)[outcome]++))
     const answer = ({ status, refusal }: UpstreamRefusal) => {
       outcome = 'failed'
       failures.set(refusal.detail, (failures.get(refusal.detail) ?? 0) + 1)

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { constants, type Http2ServerResponse } from 'node:http2'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { bodyLengthOf } from '../client/connection/answer-framing.ts'
+import { bodyLengthOf, hasOtherCoding } from '../client/connection/answer-framing.ts'
 import { guarded } from '../core/guard.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { connectionFields, writeAnswerHead } from './connection-fields.ts'
@@ -74,6 +74,7 @@ export function relay(response: ServerResponse, options: Relay): void {
     },
     onResponseStart(_started, status, answered) {
       if (over || status < 200) return
+      if (hasOtherCoding(answered)) return giveUp('unfit') // the client would not learn of it
       length = bodyLengthOf(method, status, answered)
       clearInterval(watch)
       onHead?.()

@@ -29,6 +29,10 @@ const bad: Readonly<Record<string, readonly [octets: string, detail: string]>> =
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
     'response_malformed',
   ],
+  'a transfer coding besides chunks': [
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
+    'unfit',
+  ],
   'a control character in a field (GW14)': [
     'HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nhi',
     'response_malformed',
@@ -292,13 +296,24 @@ t.test('a client that goes away ends its request to the upstream', async t => {
   alice.close()
   await until(() => upstream.sockets.size === 0)
   const silent = await startRawUpstream(t, () => {})
-  const other = await startGateway(t, [{ path: '/', upstream: silent.address, public: true }])
-  const bob = await other.connect('bob')
-  bob.socket.write(requestText('GET /x', []))
-  await until(() => silent.sockets.size === 1)
-  bob.close()
-  await until(() => silent.sockets.size === 0)
-  t.equal(silent.received.length, 1)
+  const other = await startGateway(t, [{ path: '/', upstream: silent.address, public: true }], { ops: true })
+  const gone = {
+    'http/1.1': [],
+    h2: [],
+    'WebSocket over http/1.1': ['Connection: Upgrade', 'Upgrade: websocket'],
+  }
+  for (const [index, [kind, fields]] of Object.entries(gone).entries()) {
+    const protocol = kind === 'h2' ? 'h2' : 'http/1.1'
+    const bob = await other.connect('bob', { ALPNProtocols: [protocol] })
+    if (protocol === 'h2') bob.get('/x').catch(() => {})
+    else bob.socket.write(requestText('GET /x', fields))
+    await until(() => silent.sockets.size === 1)
+    bob.close()
+    await until(() => silent.sockets.size === 0)
+    t.equal(silent.received.length, index + 1)
+    const counted = await scrape(other)
+    t.equal(counted.get('tlsbound_gateway_requests_total{route="/",outcome="aborted"}'), index + 1, kind)
+  }
 })
 
 t.test('a request whose client goes away while its token is verified is not sent', async t => {
