@@ -13,30 +13,56 @@ import type { Route } from './routes.ts'
 const ofHop = new Set([...connectionFields, 'host', 'expect', 'via', 'content-length'])
 
 /**
- * Fields that proxies write about a client: its certificate, its identity, its address, the original request. Those of the
- * beginning of a family end with a hyphen.
+ * Fields that proxies write about a client: its certificate, its identity, its address, the original request. Those with a
+ * hyphen at their end are the beginning of a family.
  */
 const forgeable = [
   ...['authorization', 'session-binding-proof', 'client-cert', 'client-cert-chain', 'forwarded', 'tlsbound-'],
+  ...['x-forwarded-', 'x-auth-', 'x-ssl-', 'ssl-', 'x-tls-', 'x-client-', 'x-proxy-', 'x-jwt-'],
+  ...['x-authenticated-', 'x-webauth-', 'x-remote-', 'remote-', 'x-token-', 'x-scope-', 'x-id-token', 'x-access-token'],
+  // Addresses and schemes.
   ...[
-    'x-forwarded-',
-    'x-auth-',
-    'x-ssl-',
-    'ssl-client-',
-    'x-client-',
     'x-real-ip',
     'x-cluster-client-ip',
     'true-client-ip',
+    'client-ip',
+    'fastly-client-ip',
+    'fly-client-ip',
+    'x-originating-ip',
   ],
-  ...['remote-user', 'x-remote-', 'x-user', 'x-authenticated-', 'x-webauth-', 'x-envoy-', 'x-amzn-', 'x-arr-'],
-  ...['x-goog-authenticated-', 'x-goog-iap-', 'x-ms-client-principal', 'x-token-', 'x-scope-', 'cf-connecting-ip'],
-  // With these, a client chooses another path or method than the one that its route was selected by.
-  ...['x-original-', 'x-rewrite-url', 'x-http-method', 'x-method-override'],
+  ...[
+    'cf-connecting-',
+    'cf-pseudo-ipv4',
+    'x-scheme',
+    'x-url-scheme',
+    'front-end-https',
+    'x-host',
+    'x-http-host-override',
+  ],
+  // Clouds, other gateways and single sign-on.
+  ...[
+    'cf-access-',
+    'x-envoy-',
+    'x-amzn-',
+    'x-arr-',
+    'x-azure-',
+    'x-goog-authenticated-',
+    'x-goog-iap-',
+    'x-appengine-',
+  ],
+  ...['x-endpoint-api-userinfo', 'x-apigateway-api-userinfo', 'x-ms-client-principal', 'x-ms-token-', 'wl-proxy-'],
+  ...['x-authentik-', 'x-pomerium-', 'x-vouch-', 'x-consumer-', 'x-credential-', 'x-anonymous-consumer', 'tailscale-'],
+  ...['oidc-', 'shib-', 'iv-', 'sm-', 'smuser', 'oam-remote-user'],
+  // With these, a client chooses another path, method or file than that of the route, or skips a check.
+  ...['x-original-', 'x-rewrite-url', 'x-http-method', 'x-method-override', 'x-script-name', 'script-name'],
+  ...['x-sendfile-type', 'x-accel-', 'x-middleware-'],
+  // The name of a variable with which CGI programs select a proxy; and other fields for a proxy.
+  'proxy-',
 ]
 const forgeableNames = new Set(forgeable)
 const forgeableFamilies = forgeable.filter(name => name.endsWith('-'))
 /** `x-http-method` and `x-user` begin names too. */
-const forgeableBeginnings = /^(?:x-http-method|x-user|client-cert|x-ms-client-principal|remote-user)/
+const forgeableBeginnings = /^(?:x-http-method|x-user|client-cert|x-ms-client-principal)/
 
 /** The verdict for each name that was met, because clients send the same ones. Bounded, since a client can invent names. */
 const verdicts = new Map<string, Verdict>()

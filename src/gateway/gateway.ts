@@ -117,17 +117,28 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       acceptBody(request.raw, reply.raw)
       done()
     })
-    app.addHook('onRequest', (request, reply, done) => {
+    const handle = (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       const { url = '/', method = '' } = request.raw
       const query = url.indexOf('?')
       const path = query === -1 ? url : url.slice(0, query)
       if (!request.is404 || ownPaths.has(path)) return done()
       const authority = authorityOf(request.raw)
-      const found = table.find(authority, path)
+      const selectedFrom = table
+      const found = selectedFrom.find(authority, path)
       if (found === undefined) return done()
       const { route, rest } = found
-      serve({ ...{ request, reply, route, method, authority }, target: rest + (query === -1 ? '' : url.slice(query)) })
-    })
+      const exchange = {
+        request,
+        reply,
+        route,
+        method,
+        authority,
+        target: rest + (query === -1 ? '' : url.slice(query)),
+      }
+      // Routes that were replaced during the verification are closed, and the new ones can demand more.
+      serve(exchange, { isCurrent: () => table === selectedFrom, again: () => handle(request, reply, done) })
+    }
+    app.addHook('onRequest', handle)
     app.addHook('onClose', () => closeTable())
     const timer = setInterval(recheckTunnels, tunnelLimits.recheck).unref()
     app.addHook('preClose', async () => {
@@ -135,7 +146,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       for (const { end } of tunnels) end()
     })
 
-    const serve = (exchange: Exchange) => {
+    const serve = (exchange: Exchange, { isCurrent, again }: Selection) => {
       const { request, reply, route, method } = exchange
       const { raw } = request
       const stop = (error: unknown, status?: number) => {
@@ -154,7 +165,8 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
           return
         }
         try {
-          forward(exchange, token, host, state)
+          if (isCurrent()) forward(exchange, token, host, state)
+          else again()
         } catch (error) {
           stop(error)
         }
@@ -196,7 +208,8 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
   function answerFailures({ request, reply, route }: Exchange, host: GatewayHost): Answers {
     const response = reply.raw
     let outcome: Outcome = 'answered'
-    response.once('close', () => countersOf(route.name)[outcome]++)
+    // After the other listeners, one of which finds that the client has disconnected.
+    response.once('close', () => queueMicrotask(() => countersOf(route.name)[outcome]++))
     const answer = ({ status, refusal }: UpstreamRefusal) => {
       outcome = 'failed'
       failures.set(refusal.detail, (failures.get(refusal.detail) ?? 0) + 1)
@@ -233,7 +246,6 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     upgrade(socket, reply.raw, {
       ...{ connect: pool.connect, path: target, timeout, onFailure },
       headers: ['host', pool.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...headers],
-      onAnswer: () => void reply.hijack(),
       onOpen(end) {
         socket.setKeepAlive(true, keepAliveDelay)
         tunnel = { request: request.raw, socket, token, end }
@@ -273,7 +285,6 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       },
       received: () => received,
       onHead() {
-        reply.hijack()
         if (withBody) endUnread(raw, response)
       },
       onFailure(failure, error) {
@@ -309,6 +320,13 @@ interface Exchange {
   readonly authority: string
   /** The path for the upstream, with the query. */
   readonly target: string
+}
+
+interface Selection {
+  /** Returns whether the routes that the route was selected from are still in use. */
+  readonly isCurrent: () => boolean
+  /** Selects a route anew. @throws OAuthError as the selection */
+  readonly again: () => void
 }
 
 interface Answers {

@@ -222,6 +222,9 @@ export function createRouteTable<T extends Route>(routes: readonly T[]): RouteTa
       // Some frameworks compare paths without regard to case.
       if (select(byFoldedPlace, host, normal.toLowerCase()) !== route)
         throw ambiguous('the path of a route in other upper or lower case')
+      // Some frameworks select their handler by the encoded path.
+      if (route !== undefined && path.includes('%') && !upperCodes(path).startsWith(encodePath(route.path)))
+        throw ambiguous('a needlessly percent-encoded character in the path of a route')
       return route && { route, rest: restOf(route, path) }
     },
   }
@@ -229,6 +232,15 @@ export function createRouteTable<T extends Route>(routes: readonly T[]): RouteTa
 
 function placeOf(host: string | undefined, path: string): string {
   return host === undefined ? path : `${host}${path}`
+}
+
+/** Encodes what a URI must encode. */
+function encodePath(path: string): string {
+  return encodeURI(path).replace(/[?#]/g, encodeURIComponent)
+}
+
+function upperCodes(path: string): string {
+  return path.replace(/%[0-9a-f]{2}/gi, code => code.toUpperCase())
 }
 
 /** Returns the path for the upstream, as the client has encoded it. */

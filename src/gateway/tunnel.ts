@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream'
 import { guarded } from '../core/guard.ts'
 import { mostInterim } from '../outgoing/request.ts'
-import { buildAnswerHeaders, connectionFields, readNominated } from '../relay/connection-fields.ts'
+import { connectionFields, readNominated, writeAnswerHead } from '../relay/connection-fields.ts'
 import type { RelayFailure } from '../relay/relay.ts'
 
 /** Returns whether a request asks for a WebSocket (RFC 6455 §4.1). Any other Upgrade field is ignored (RFC 9110 §7.8). */
@@ -28,8 +28,6 @@ export interface Upgrade {
   readonly onOpen: (end: () => void) => void
   /** Called when the tunnel has ended, if it was open. */
   readonly onEnd: () => void
-  /** Called before the answer of the upstream is passed on, with or without an upgrade. */
-  readonly onAnswer: () => void
   /** Called at most once, before anything was sent to the client. */
   readonly onFailure: (failure: RelayFailure, error?: Error) => void
 }
@@ -71,11 +69,9 @@ export function upgrade(client: Duplex, response: ServerResponse, options: Upgra
       'response',
       guarded((answer: IncomingMessage) => {
         if (over) return
-        settle()
-        options.onAnswer()
         response.shouldKeepAlive = false
-        const { statusCode = 502 } = answer
-        response.writeHead(statusCode, buildAnswerHeaders(answer.headers, statusCode))
+        if (!writeAnswerHead(response, answer.statusCode ?? 502, answer.headers)) return giveUp('unfit')
+        settle()
         pipeline(answer, response, () => socket.destroy()) // a truncated answer destroys the response
       }, fail),
     )
@@ -85,7 +81,6 @@ export function upgrade(client: Duplex, response: ServerResponse, options: Upgra
         if (over) return void socket.destroy()
         if (answer.headers.upgrade?.toLowerCase() !== 'websocket') return giveUp('unfit')
         settle()
-        options.onAnswer()
         const end = join(client, socket, options.onEnd)
         // From here on, Node writes nothing to the connection, and the listener counts the request as answered.
         response.detachSocket(client as never)

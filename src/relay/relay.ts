@@ -4,10 +4,10 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { constants, type Http2ServerResponse } from 'node:http2'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { bodyLengthOf } from '../client/connection/answer-framing.ts'
+import { bodyLengthOf, hasOtherCoding } from '../client/connection/answer-framing.ts'
 import { guarded } from '../core/guard.ts'
 import { whenReady } from '../core/when-ready.ts'
-import { buildAnswerHeaders, connectionFields } from './connection-fields.ts'
+import { connectionFields, writeAnswerHead } from './connection-fields.ts'
 
 export interface Relay {
   readonly dispatcher: Dispatcher
@@ -74,14 +74,11 @@ export function relay(response: ServerResponse, options: Relay): void {
     },
     onResponseStart(_started, status, answered) {
       if (over || status < 200) return
+      if (hasOtherCoding(answered)) return giveUp('unfit') // the client would not learn of it
       length = bodyLengthOf(method, status, answered)
       clearInterval(watch)
       onHead?.()
-      try {
-        response.writeHead(status, buildAnswerHeaders(answered, status))
-      } catch {
-        return giveUp('unfit')
-      }
+      if (!writeAnswerHead(response, status, answered)) return giveUp('unfit')
       // Sends head and first body octets together; but the head of an event stream goes out before its first event.
       queueMicrotask(guarded(() => passed > 0 || over || response.flushHeaders(), fail))
     },

@@ -37,6 +37,47 @@ const forged = [
   ...['True-Client-IP', 'Remote-User', 'X-Remote-User', 'X-Original-URL', 'X-Rewrite-URL', 'X-HTTP-Method-Override'],
   ...['X-Method-Override', 'X-User', 'X-User-Id', 'X-Authenticated-Userid', 'X-WebAuth-User', 'X-Envoy-Internal'],
   ...['X-MS-Client-Principal', 'X-Goog-Authenticated-User-Email', 'X-Amzn-Oidc-Identity', 'X-Token-Subject'],
+  // Of single sign-on, clouds and other gateways.
+  ...[
+    'Remote-Groups',
+    'Remote-Email',
+    'Remote-Name',
+    'X-Authentik-Username',
+    'X-Vouch-User',
+    'X-Pomerium-Jwt-Assertion',
+  ],
+  ...[
+    'Cf-Access-Authenticated-User-Email',
+    'X-Consumer-Username',
+    'X-Credential-Identifier',
+    'X-Endpoint-API-UserInfo',
+  ],
+  ...[
+    'OIDC-Claim-Sub',
+    'Shib-Session-ID',
+    'IV-User',
+    'SM-User',
+    'SMUSER',
+    'Tailscale-User-Login',
+    'X-MS-Token-AAD-Id-Token',
+  ],
+  ...['X-Appengine-User-Id', 'X-Proxy-User', 'X-TLS-Client-Cert', 'X-JWT-Assertion', 'X-Id-Token', 'X-Access-Token'],
+  ...[
+    'WL-Proxy-Client-Cert',
+    'Client-IP',
+    'Fastly-Client-IP',
+    'X-Originating-IP',
+    'CF-Connecting-IPv6',
+    'SSL-Verified',
+  ],
+  ...[
+    'Proxy',
+    'X-Accel-Mapping',
+    'X-Sendfile-Type',
+    'X-Middleware-Subrequest',
+    'X-Script-Name',
+    'X-HTTP-Host-Override',
+  ],
 ].filter(name => name !== 'Session-Binding-Proof-X')
 const spellings = (name: string) => [
   name,

@@ -82,6 +82,7 @@ t.test('selects the longest path at the boundary of a segment, and the host befo
       { path: '/a/b', upstream },
       { path: '/a/b', host: 'one.example', upstream },
       { path: '/caf%C3%A9', upstream, strip_path: true },
+      { path: '/q%3F%23%5B', upstream },
       { path: '/', host: '[::1]', upstream },
     ),
   )
@@ -90,7 +91,9 @@ t.test('selects the longest path at the boundary of a segment, and the host befo
     ['x', '/ab', '/', '/ab'],
     ['x', '/a', '/a/', '/a'],
     ['x', '/a/', '/a/', '/a/'],
-    ['x', '/%61/c', '/a/', '/%61/c'],
+    ['x', '/a/%63', '/a/', '/a/%63'],
+    ['x', '/%61b', '/', '/%61b'],
+    ['x', '/q%3f%23%5b/%40', '/q%3F%23%5B', '/q%3f%23%5b/%40'],
     ['x', '/a/bc', '/a/', '/a/bc'],
     ['x', '/a/b/c', '/a/b', '/a/b/c'],
     ['ONE.example.:8443', '/a/b/c', 'one.example/a/b', '/a/b/c'],
@@ -102,6 +105,8 @@ t.test('selects the longest path at the boundary of a segment, and the host befo
     t.match(table.find(host, path), { route: { name }, rest }, `${host} ${path}`)
   for (const path of ['/A', '/A/b', '/a/B/c', '/CAF%C3%89'])
     t.throws(() => table.find('x', path), { message: /upper or lower case/ }, `${path} in another case`)
+  for (const path of ['/%61', '/%61/c', '/a/%62', '/a/%62/c', '/caf%C3%A9'.replace('c', '%63')])
+    t.throws(() => table.find('x', path), { message: /needlessly percent-encoded/ }, `${path}, encoded`)
   t.match(table.find('x', '/a/C'), { route: { name: '/a/' } }, 'control')
   t.equal(createRouteTable(parse({ path: '/a', upstream })).find('x', '/b'), undefined)
   t.end()

@@ -29,6 +29,10 @@ const bad: Readonly<Record<string, readonly [octets: string, detail: string]>> =
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
     'response_malformed',
   ],
+  'a transfer coding besides chunks': [
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
+    'unfit',
+  ],
   'a control character in a field (GW14)': [
     'HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nhi',
     'response_malformed',
@@ -67,6 +71,26 @@ for (const [name, [octets, detail]] of Object.entries(bad))
       t.match(await alice.get('/x'), { status: 200, text: 'hi' }, 'the connection of the client goes on')
     }
   })
+
+t.test('answers a head that HTTP/2 cannot send with 502, and serves the next one', async t => {
+  const heads = {
+    'a status above 599': '600 X\r\nX-Odd: 1',
+    'a second value': '200 OK\r\nX-Odd: 1\r\nETag: "a"\r\nETag: "b"',
+  }
+  let head = ''
+  const upstream = await startRawUpstream(t, socket => socket.end(`HTTP/1.1 ${head}\r\nContent-Length: 2\r\n\r\nhi`))
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address, public: true }])
+  const alice = await server.connect('alice', { ALPNProtocols: ['h2'] })
+  for (const [name, octets] of Object.entries(heads)) {
+    head = octets
+    const { status, body, headers } = await alice.get('/x')
+    t.match({ status, body }, { status: 502, body: { reason: 'upstream_failed' } }, name)
+    t.notOk('x-odd' in headers, 'no field of the upstream')
+    t.match(server.events.at(-1), { reason: 'upstream_failed', detail: 'unfit', status: 502 })
+    head = '200 OK'
+    t.match(await alice.get('/x'), { status: 200, text: 'hi' }, 'the connection of the client goes on')
+  }
+})
 
 const truncated: Readonly<Record<string, string>> = {
   'fewer octets than the length': 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
@@ -272,13 +296,24 @@ t.test('a client that goes away ends its request to the upstream', async t => {
   alice.close()
   await until(() => upstream.sockets.size === 0)
   const silent = await startRawUpstream(t, () => {})
-  const other = await startGateway(t, [{ path: '/', upstream: silent.address, public: true }])
-  const bob = await other.connect('bob')
-  bob.socket.write(requestText('GET /x', []))
-  await until(() => silent.sockets.size === 1)
-  bob.close()
-  await until(() => silent.sockets.size === 0)
-  t.equal(silent.received.length, 1)
+  const other = await startGateway(t, [{ path: '/', upstream: silent.address, public: true }], { ops: true })
+  const gone = {
+    'http/1.1': [],
+    h2: [],
+    'WebSocket over http/1.1': ['Connection: Upgrade', 'Upgrade: websocket'],
+  }
+  for (const [index, [kind, fields]] of Object.entries(gone).entries()) {
+    const protocol = kind === 'h2' ? 'h2' : 'http/1.1'
+    const bob = await other.connect('bob', { ALPNProtocols: [protocol] })
+    if (protocol === 'h2') bob.get('/x').catch(() => {})
+    else bob.socket.write(requestText('GET /x', fields))
+    await until(() => silent.sockets.size === 1)
+    bob.close()
+    await until(() => silent.sockets.size === 0)
+    t.equal(silent.received.length, index + 1)
+    const counted = await scrape(other)
+    t.equal(counted.get('tlsbound_gateway_requests_total{route="/",outcome="aborted"}'), index + 1, kind)
+  }
 })
 
 t.test('a request whose client goes away while its token is verified is not sent', async t => {

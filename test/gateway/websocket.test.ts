@@ -138,6 +138,17 @@ t.test('refuses an upgrade like any other request, and passes on the refusal of 
   t.equal(answer.statusCode, 502)
 })
 
+t.test('answers a refusal with an invalid status with 502', async t => {
+  const upstream = await startRawUpstream(t, socket =>
+    socket.end('HTTP/1.1 050 X\r\nX-Odd: 1\r\nContent-Length: 2\r\n\r\nno'),
+  )
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address, public: true }])
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket']
+  const { answers } = await exchange(await server.connect('alice'), requestText('GET /x', upgrade), { until: 1 })
+  t.match(answers[0], { status: 502, body: { reason: 'upstream_failed' } })
+  t.notOk('x-odd' in (answers[0]?.headers ?? {}), 'no field of the upstream')
+})
+
 t.test('an upgrade to anything else, or with a body, is a request without an upgrade', async t => {
   const { upstream, server } = await start(t, { public: true })
   for (const fields of [

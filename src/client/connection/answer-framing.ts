@@ -8,8 +8,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 export function isDelimited(method: string, status: number, headers: IncomingHttpHeaders): boolean {
   if (hasNoBody(method, status)) return true
   const { 'transfer-encoding': codings, 'content-length': length } = headers
-  if (codings === undefined) return length !== undefined
-  return /^ *chunked *$/i.test(String(codings)) // only this coding: the client requests no other and decodes no other
+  return codings === undefined ? length !== undefined : !hasOtherCoding(headers)
+}
+
+/** Returns whether a body has a transfer coding besides chunks. The client requests no other and decodes no other. */
+export function hasOtherCoding({ 'transfer-encoding': codings = 'chunked' }: IncomingHttpHeaders): boolean {
+  return !/^ *chunked *$/i.test(String(codings))
 }
 
 /** Returns the length of a body in octets; undefined when chunks or frames delimit it. */
