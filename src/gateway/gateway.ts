@@ -160,7 +160,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         return stop(malformed('method_not_allowed', { found: method, expected }), 405)
       }
       const pass = (token: AccessToken | undefined) => {
-        if (isGone(reply.raw)) {
+        if (isGone(raw, reply.raw)) {
           countersOf(route.name).aborted++ // while its token was verified
           return
         }
@@ -346,11 +346,14 @@ function authorityOf({ headers }: FastifyRequest['raw']): string {
   return (headers[':authority'] as string | undefined) ?? headers.host ?? ''
 }
 
-/** Returns whether the client of a response has disconnected. No event will announce it any more. */
-function isGone(response: ServerResponse): boolean {
+/**
+ * Returns whether the client of a request has disconnected. No event will announce it any more. Over HTTP/1.1 the connection is that
+ * of the request: the response to a pipelined request has none before its turn.
+ */
+function isGone(request: IncomingMessage, response: ServerResponse): boolean {
   const { stream } = response as unknown as Partial<Http2ServerResponse>
   if (stream !== undefined) return stream.destroyed || stream.closed
-  return response.destroyed || response.socket === null || response.socket.destroyed
+  return response.destroyed || request.socket.destroyed
 }
 
 /** Sends 100 Continue if the client waits for it. */
