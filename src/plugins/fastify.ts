@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import type { AccessToken } from '../core/access-token.ts'
 import { anyRule, describeUnknown, type Rules } from '../core/check-options.ts'
 import { OAuthError } from '../core/errors.ts'
+import { logError } from '../core/guard.ts'
 import { findSimilarName } from '../core/similar-name.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { checkDemand, type TokenDemand } from '../verify/demand.ts'
@@ -53,7 +54,12 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
   const onWarning = (message: string) => app.log.warn(message)
   const check = createTokenCheck({ onWarning, ...options } as TokenCheckOptions, registrationRules)
   const { resourceMetadata, onRefusal } = options
-  const refusal = { resourceMetadata, challenge: true, onRefusal }
+  const report: RefusalListener = (request, refused, status) => {
+    const result: unknown = onRefusal?.(request, refused, status)
+    // The response does not wait for an async listener, but its rejection must not end the process.
+    if (result instanceof Promise) result.catch(error => logError(app.log, error, 'onRefusal rejected'))
+  }
+  const refusal = { resourceMetadata, challenge: true, onRefusal: report }
   app.addHook('onRoute', route => checkRoute(route.config))
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {

@@ -98,7 +98,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       try {
         return await check(request, demand)
       } catch (error) {
-        if (error instanceof OAuthError) onRefusal?.(request, error, describeRefusal(error, request).status)
+        // Awaited, so that the rejection of an async listener is that of this request, and does not end the process.
+        if (error instanceof OAuthError) await onRefusal?.(request, error, describeRefusal(error, request).status)
         throw error
       }
     },

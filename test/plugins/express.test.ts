@@ -90,6 +90,21 @@ t.test('a listener that throws in onRefusal reaches the error handler of the app
   t.match(await here.get('/notes'), { status: 500, text: 'RangeError' })
 })
 
+t.test('a listener that rejects in onRefusal reaches it too, and does not end the process', async t => {
+  const verifier = createVerifier({
+    ...accepted,
+    onRefusal: () => Promise.reject(new RangeError('a fault of the app')),
+  })
+  const app = express()
+  app.use(requireToken(verifier))
+  const onError: ErrorRequestHandler = ({ name }, _request, response, _next) => void response.status(500).send(name)
+  app.use(onError)
+  app.get('/notes', (_request, response) => void response.send('notes'))
+  const here = await connect(t, await listen(t, mutualTls(material)(app)))
+  t.match(await here.get('/notes'), { status: 500, text: 'RangeError' })
+  t.match(await here.get('/notes', reading), { status: 200 }, 'control')
+})
+
 t.test('an app that throws while it takes the token fails like any other', async t => {
   const app = express()
   app.use(requireToken(accepted), () => {

@@ -307,3 +307,20 @@ t.test('rejects invalid TLS material before listening', t => {
     t.throws(() => mutualTls({ ...material, ...wrong })(() => {}), { message: /./ }, JSON.stringify(wrong).slice(0, 30))
   t.end()
 })
+
+t.test('a listener that rejects in onRefusal is logged, and does not end the process', async t => {
+  const lines: string[] = []
+  const own = Fastify({
+    serverFactory: mutualTls(material) as FastifyServerFactory,
+    logger: { level: 'error', stream: { write: line => void lines.push(line) } },
+  })
+  const rejecting: unknown = () => Promise.reject(new RangeError('a fault of the app'))
+  await own.register(requireToken, { ...trusting, onRefusal: rejecting as RefusalListener })
+  own.get('/', () => 'notes')
+  await own.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => own.close())
+  const here = await connect(portOf(own as unknown as FastifyInstance))
+  t.match(await here.get('/'), { status: 401, body: { reason: 'no_token' } })
+  t.match(await here.get('/', token), { status: 200 }, 'control')
+  t.match(lines.join(), /a fault of the app.*onRefusal rejected/)
+})
