@@ -27,8 +27,8 @@ function section(title: string): string {
 
 const roomOf = (path: string) => path.split('/')[1] as string
 
-t.test('describes each room once', async t => {
-  const described = [...section('Rooms').matchAll(/^- `(\w+)`: .+\.$/gm)].map(([, room]) => room)
+t.test('describes each folder once', async t => {
+  const described = [...section('Folders').matchAll(/^- `(\w+)`: .+\.$/gm)].map(([, room]) => room)
   const folders = readdirSync('src', { withFileTypes: true }).filter(entry => entry.isDirectory())
   t.same(described, folders.map(({ name }) => name).sort())
 })
