@@ -11,8 +11,8 @@ const identity = readIdentityFiles({
 })
 const bound = createClient({ origin: 'https://localhost:8444', identity, scope: 'notes:read notes:write' })
 
-// undici's types and Node's differ in FormData only, which the transport does not send.
-const fetch = bound.fetch as typeof globalThis.fetch
+// The types of undici and of Node differ in members that the transport does not use.
+const fetch = bound.fetch as unknown as typeof globalThis.fetch
 const transport = new StreamableHTTPClientTransport(new URL('https://localhost:8444/mcp'), { fetch })
 const agent = new Client({ name: 'agent', version: '1.0.0' })
 await agent.connect(transport)

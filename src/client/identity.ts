@@ -4,7 +4,7 @@ import type { KeyObject } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readCommonNames, readFields } from '../core/certificate-fields.ts'
-import { checkOptions } from '../core/check-options.ts'
+import { checkOptions, isObject } from '../core/check-options.ts'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { checkKeyOfLeaf } from '../files/own-certificate.ts'
 import { parseCertificates, parsePrivateKey } from '../files/pem.ts'
@@ -39,7 +39,10 @@ export interface Credentials {
  * @throws TypeError that names the member that is no text; ClientError `identity_unusable`.
  */
 export function readCredentials(identity: Identity, name = 'identity'): Credentials {
-  checkOptions(identity, name, identityRules)
+  // Other members are ignored, such as those of an identity of tlsbound/testing.
+  const isWhole = isObject(identity) && !(identity instanceof Promise)
+  const members = isWhole ? { certificate: identity.certificate, key: identity.key, ca: identity.ca } : identity
+  checkOptions(members, name, identityRules)
   try {
     const chain = parseCertificates(identity.certificate, 'certificate')
     const key = parsePrivateKey(identity.key, 'key', { passphraseSetting: 'keyPassphraseFile of readIdentityFiles' })

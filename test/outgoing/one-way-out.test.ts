@@ -26,6 +26,7 @@ function importsOf(text: string, module: string): string[] {
 const rules: Readonly<Record<string, readonly { readonly name: string; readonly places: readonly string[] }[]>> = {
   'node:tls': [
     { name: 'connect', places: ['outgoing/connect.ts'] },
+    { name: 'Server', places: ['tls/adopt.ts'] }, // for instanceof
     { name: 'TLSSocket', places: ['outgoing/peer-certificate.ts', 'tls/timeouts.ts'] },
     { name: 'createSecureContext', places: [] },
     { name: 'rootCertificates', places: [] }, // does not connect
@@ -46,6 +47,7 @@ const rules: Readonly<Record<string, readonly { readonly name: string; readonly 
   ],
   undici: [
     { name: 'Client', places: ['client/connection/http1.ts'] }, // its connector returns an existing connection
+    { name: 'Pool', places: ['gateway/upstream.ts'] }, // its connector opens connections with connect.ts, or plain ones
     { name: 'fetch', places: ['client/fetch.ts'] }, // uses the dispatcher of the client
     { name: 'Dispatcher', places: [] },
     { name: 'errors', places: [] },
