@@ -90,7 +90,8 @@ interface Jws {
   verify(token: string): Record<string, unknown> | undefined
 }
 
-const headerOf = ({ alg, kid }: TokenJwk, typ = 'at+jwt') => ({ typ, alg, kid })
+/** In this order, by whose octets the scanner rules recognise a token. */
+const headerOf = ({ alg, kid }: TokenJwk, typ = 'at+jwt') => ({ alg, typ, kid })
 
 /**
  * Creates the signers of all keys, those of @fastify/jwt on one Fastify instance. An instance for each key would dominate the
