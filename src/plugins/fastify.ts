@@ -56,7 +56,7 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
   const { resourceMetadata, onRefusal } = options
   const report: RefusalListener = (request, refused, status) => {
     const result: unknown = onRefusal?.(request, refused, status)
-    // The response does not wait for an async listener, but its rejection must not end the process.
+    // The response does not wait for an async listener, but its rejection must end nothing else.
     if (result instanceof Promise) result.catch(error => logError(app.log, error, 'onRefusal rejected'))
   }
   const refusal = { resourceMetadata, challenge: true, onRefusal: report }

@@ -98,7 +98,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       try {
         return await check(request, demand)
       } catch (error) {
-        // Awaited, so that the rejection of an async listener is that of this request, and does not end the process.
+        // Awaited, so that the rejection of an async listener is that of this request and ends nothing else.
         if (error instanceof OAuthError) await onRefusal?.(request, error, describeRefusal(error, request).status)
         throw error
       }
