@@ -15,6 +15,7 @@ import { connectionOf } from '../tls/connection.ts'
 import { allowSlowBody } from '../tls/timeouts.ts'
 import type { TokenCheck } from '../verify/verifier.ts'
 import { type AssertionSigner, createStatement, type StateIdentity } from './assertion.ts'
+import type { GatewayCounts, Outcome } from './counts.ts'
 import { describeFailure, tooMany, type UpstreamRefusal } from './failures.ts'
 import { buildFields, hasBody, originFields } from './fields.ts'
 import { createRouteTable } from './routes.ts'
@@ -30,17 +31,6 @@ export interface GatewayHost {
   readonly onTunnelEnd: (socket: TLSSocket, reason: Reason) => void
   /** Called for an unexpected exception. Must not throw. */
   readonly onError: (error: Error) => void
-}
-
-export type Outcome = 'answered' | 'refused' | 'failed' | 'aborted'
-export const outcomes: readonly Outcome[] = ['answered', 'refused', 'failed', 'aborted']
-
-export interface GatewayCounts {
-  /** Requests by the name of their route. */
-  readonly requests: ReadonlyMap<string, Readonly<Record<Outcome, number>>>
-  /** Failures of upstreams by their detail. */
-  readonly failures: ReadonlyMap<string, number>
-  readonly tunnels: number
 }
 
 export interface Gateway {

@@ -1,7 +1,6 @@
 // Wires the parts of one server: registry, notifier, listener, metrics, routes and ops listener. Opens nothing, listens nowhere.
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { tokenBindings } from '../core/confirmation.ts'
-import { createGateway } from '../gateway/gateway.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import { createNotifier, type Notifier } from '../notify/notifier.ts'
 import { createMetrics, type Metrics } from '../ops/metrics/metrics.ts'
@@ -83,7 +82,8 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
       ...options.tls,
     },
   )
-  const gateway = files.gatewayRoutes && createGateway(files.gatewayRoutes)
+  // Loaded only where it is used: undici takes memory and start time.
+  const gateway = files.gatewayRoutes && (await import('../gateway/gateway.ts')).createGateway(files.gatewayRoutes)
   const metrics = createMetrics({
     tls,
     gateway: gateway?.counts,

@@ -1,6 +1,6 @@
 // Metrics of the gateway, read from its counts when scraped. Routes are those of the operator's file.
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { type GatewayCounts, outcomes } from '../../gateway/gateway.ts'
+import { type GatewayCounts, outcomes } from '../../gateway/counts.ts'
 
 export function watchGateway(registry: Registry, counts: GatewayCounts): void {
   const registers = [registry]

@@ -2,7 +2,7 @@
 // scraped. Labels come from closed lists, never from clients.
 import { Registry } from 'prom-client'
 import type { Observer } from '../../audit/event.ts'
-import type { GatewayCounts } from '../../gateway/gateway.ts'
+import type { GatewayCounts } from '../../gateway/counts.ts'
 import type { Store } from '../../store/store.ts'
 import { registerCheckMetrics } from './checks.ts'
 import { countEvents } from './events.ts'

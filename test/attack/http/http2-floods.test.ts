@@ -191,5 +191,5 @@ t.test('serves others in time while clients reset streams at full rate', async t
   t.ok((flooded.outcomes.ENHANCE_YOUR_CALM ?? 0) > 0, 'control: there was a flood')
   t.same(Object.keys(waits.statuses), ['200'])
   t.ok(waits.p99 < 2000)
-  t.ok(weigh(process).memory - before.memory < 192 * 1_048_576)
+  t.ok(weigh(process).memory - before.memory < 128 * 1_048_576)
 })
