@@ -352,10 +352,15 @@ export const details = {
       isPublic: true,
     },
     http2_flood: {
-      cause: 'The HTTP/2 connection exceeded the limit of {limit} stream resets, PING frames and SETTINGS frames.',
+      cause: 'The HTTP/2 connection carried too many {found}.',
       remedy: 'Cancel fewer requests on one connection and send fewer PING frames; see docs/reference/limits.md.',
       isPublic: true,
       sign: 'attack',
+    },
+    http2_error: {
+      cause: 'The HTTP/2 connection broke the protocol: {found}.',
+      remedy: 'Use an HTTP/2 client that follows RFC 9113.',
+      isPublic: true,
     },
     request_timed_out: {
       cause: 'The request was not complete in time.',

@@ -1,8 +1,10 @@
 // Limits HTTP/2 floods that do not count as concurrent streams: streams that the peer resets before the response (rapid reset,
 // CVE-2023-44487), streams that Node resets after an invalid frame (CVE-2025-8671), and PING and SETTINGS frames, which must be
-// acknowledged (CVE-2019-9512, CVE-2019-9515). A connection that exceeds the budget is closed. Node itself stops other floods.
+// acknowledged (CVE-2019-9512, CVE-2019-9515). A connection that exceeds the budget is closed. Node itself ends the other floods
+// and the connections that break the protocol, without a word: this file tells of them too.
 import { constants, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import { malformed, type OAuthError } from '../core/errors.ts'
 import { connectionOf } from './connection.ts'
 
 /** The token bucket of a connection. The burst is twice the number of concurrent streams. */
@@ -13,9 +15,14 @@ const linger = 1000
 
 const advice = Buffer.from('too many streams were reset, or too many PING or SETTINGS frames were sent')
 
-/** Closes connections that flood the server. Calls `onFlood` with the socket and the kind of the last frame. */
-export function limitFloods(server: Http2SecureServer, onFlood?: (socket: TLSSocket, found: string) => void): void {
+/** Closes connections that flood the server. Calls `onRefusal` for each, and for each that Node closes because of its frames. */
+export function limitFloods(
+  server: Http2SecureServer,
+  onRefusal: (socket: TLSSocket, refusal: OAuthError) => void,
+): void {
   server.on('session', session => {
+    const socket = connectionOf(session.socket)?.socket
+    const refuse = (refusal: OAuthError) => socket !== undefined && onRefusal(socket, refusal)
     let left: number = floodBudget.burst
     let since = performance.now()
     const spend = (found: string) => {
@@ -24,9 +31,8 @@ export function limitFloods(server: Http2SecureServer, onFlood?: (socket: TLSSoc
       left = Math.min(floodBudget.burst, left + ((now - since) / 1000) * floodBudget.perSecond) - 1
       since = now
       if (left >= 0) return
-      const socket = connectionOf(session.socket)?.socket
       endSession(session, socket)
-      if (socket !== undefined) onFlood?.(socket, found)
+      refuse(malformed('http2_flood', { found, limit: floodBudget.burst }))
     }
     session.on('stream', stream =>
       stream.once('close', () => {
@@ -35,8 +41,17 @@ export function limitFloods(server: Http2SecureServer, onFlood?: (socket: TLSSoc
     )
     session.on('ping', () => spend('PING frames'))
     session.on('remoteSettings', () => spend('SETTINGS frames'))
+    session.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.errno === callbackFailed)
+        refuse(malformed('http2_flood', { found: 'frames that are empty, invalid or open too many streams' }))
+      else if (error.code === 'ERR_HTTP2_ERROR' || error.code === 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES')
+        refuse(malformed('http2_error', { found: error.message }))
+    })
   })
 }
+
+/** NGHTTP2_ERR_CALLBACK_FAILURE: a limit of Node's, such as `maxSessionRejectedStreams` and `maxSessionInvalidFrames`. */
+const callbackFailed = -902
 
 /**
  * Ends a session with GOAWAY and ENHANCE_YOUR_CALM (RFC 9113 §7). Closes it before destroying it, so that no stream begins and Node

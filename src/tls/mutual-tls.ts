@@ -20,14 +20,14 @@ import {
   type Rule,
   type Rules,
 } from '../core/check-options.ts'
-import { malformed, OAuthError, type Reason } from '../core/errors.ts'
+import { OAuthError, type Reason } from '../core/errors.ts'
 import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
 import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
-import { floodBudget, limitFloods } from './http2-floods.ts'
+import { limitFloods } from './http2-floods.ts'
 import {
   buildTlsOptions,
   type MinimumVersion,
@@ -266,9 +266,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       if (server.listenerCount('clientError') === 1) answerMalformed(error, socket) // else the app does it
     })
-    limitFloods(server, (socket, found) =>
-      guard(socket, () => onDrop(socket, malformed('http2_flood', { found, limit: floodBudget.burst }))),
-    )
+    limitFloods(server, (socket, refusal) => guard(socket, () => onDrop(socket, refusal)))
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined) {

@@ -326,6 +326,16 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     told: '',
     facts: { found: 'PING frames', limit: 256 },
   },
+  http2_error: {
+    send: async () => {
+      const peer = await openRawHttp2({ port: server.port, ca: server.pki.ca.certificate })
+      peer.send(buildFrame(frameTypes.windowUpdate, 0, 0, Buffer.alloc(4))) // RFC 9113 §6.9: an increment of 0
+      await peer.closed()
+    },
+    status: 0,
+    told: '',
+    facts: { found: 'Protocol error' },
+  },
   not_http: [
     { send: 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n', told: 'carries a PROXY protocol header, version 1' },
     { send: '\x16\x03\x01\r\n\r\n', told: 'carries TLS; an HTTP request was expected' },

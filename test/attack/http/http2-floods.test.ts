@@ -34,12 +34,14 @@ const many = (count: number, build: (index: number) => Buffer) =>
 /** The frames of a flood in each round. */
 type Round = (round: number) => Buffer
 
+const streamOf = (round: number, index: number) => 2 * (64 * round + index) + 1
+
 /** Requests, each with a frame behind it that ends its stream; fewer in a round than may be concurrent. */
 const askAnd =
   (end: (stream: number) => Buffer): Round =>
   round =>
     many(64, index => {
-      const stream = 2 * (64 * round + index) + 1
+      const stream = streamOf(round, index)
       return Buffer.concat([ask(stream), end(stream)])
     })
 
@@ -52,7 +54,14 @@ const continueWith =
       many(100, () => frame),
     ])
 
-const reset = askAnd(stream => buildFrame(frames.reset, 0, stream, uint32(8)))
+const cancel = (stream: number) => buildFrame(frames.reset, 0, stream, uint32(8))
+const resets = askAnd(cancel)
+
+/** The first one is answered. That tells when the server has read the round; Node ends a connection that is far ahead of it. */
+const reset: Round = round => {
+  const first = ask(streamOf(round, 0))
+  return Buffer.concat([first, resets(round).subarray(first.length + cancel(0).length)])
+}
 const maximum = uint32(2 ** 31 - 1)
 
 const ours: Readonly<Record<string, { round: Round; found: string }>> = {
@@ -88,6 +97,7 @@ const ofNode: Readonly<Record<string, Round>> = {
   'a connection window that grows too large': () => buildFrame(frames.windowUpdate, 0, 0, maximum),
   PRIORITY: () => many(5000, () => buildFrame(frames.priority, 0, 1, Buffer.from('0000000310', 'hex'))),
   'frames of an unknown type': () => many(5000, () => buildFrame(0x77, 0, 0, Buffer.alloc(8))),
+  'requests that are reset all at once': round => many(16, index => resets(16 * round + index)),
   'more requests than the limit': round => many(500, index => ask(2 * (500 * round + index) + 1)),
   'headers that HTTP/2 forbids': round =>
     many(100, index => ask(2 * (100 * round + index) + 1, buildRequest('/binding', [['connection', 'close']]))),
@@ -99,6 +109,7 @@ async function flood(peer: RawHttp2, build: Round, most = 1000): Promise<number>
   for (; round < most && peer.socket.writable && peer.goaway() === undefined; round++) {
     peer.send(build(round))
     await new Promise(setImmediate)
+    if (build === reset) await peer.next(({ type, stream }) => type === frames.goaway || stream === streamOf(round, 0))
   }
   return round
 }
@@ -137,16 +148,20 @@ t.test('answers nothing after the GOAWAY, and closes the connection', async t =>
   }
   await peer.closed()
   t.equal(streams, before, 'no request was started')
-  t.notOk(peer.frames.some(({ type }) => type === frames.headers || type === frames.data))
+  t.notOk(peer.frames.some(({ stream }) => stream >= streamOf(rounds, 0)))
   await isServed(t)
 })
 
-t.test('lets Node end other floods', async t => {
+t.test('lets Node end other floods, with one event', async t => {
   for (const [name, round] of Object.entries(ofNode)) {
+    const before = server.events.length
     const peer = await open()
     const rounds = await flood(peer, round)
     await peer.closed()
     t.ok(rounds < 1000, `${name}: ended after ${rounds} rounds`)
+    const told = server.events.slice(before).filter(({ event }) => event === 'connection.refused')
+    t.match(told, [{ reason: 'malformed_request', detail: /^http2_/, peer: '127.0.0.1' }])
+    t.equal(told.length, 1)
     await isServed(t)
   }
 })
