@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { answer } from './child.ts'
 import { type Aim, Client } from './load/client.ts'
 import type { Connection } from './load/connection.ts'
-import { type Kind, type Lane, openIdle, prepareLanes } from './load/lanes.ts'
+import { type First, type Kind, type Lane, openIdle, prepareLanes } from './load/lanes.ts'
 import { type Counts, Tally } from './load/tally.ts'
 import type { Pki } from './pki.ts'
 
@@ -62,8 +62,8 @@ const questions = {
     ready = await prepareLanes(client, kind, connections)
   },
   run,
-  openIdle: async ({ count, used }: { count: number; used: boolean }): Promise<void> => {
-    idle = await openIdle(client, count, used)
+  openIdle: async ({ count, first }: { count: number; first: First }): Promise<void> => {
+    idle = await openIdle(client, count, first)
   },
   countIdle: (): number => idle.filter(connection => connection.isOpen).length,
   closeIdle: (): void => {

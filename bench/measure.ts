@@ -65,7 +65,7 @@ async function measureLoad(
 }
 
 async function measureIdle(
-  { used }: Idle,
+  { first }: Idle,
   { idle: count }: Options,
   server: Ask<TargetQuestions>,
   load: Ask<LoadQuestions>,
@@ -75,10 +75,10 @@ async function measureIdle(
     const { memory, heap } = await server('usage', null)
     return { memory, heap }
   }
-  await load('openIdle', { count: SERVER_WARM_UP, used }, 60)
+  await load('openIdle', { count: SERVER_WARM_UP, first }, 60)
   await load('closeIdle', undefined)
   const before = await weigh()
-  await load('openIdle', { count, used }, 120)
+  await load('openIdle', { count, first }, 120)
   const after = await weigh()
   const open = await load('countIdle', undefined)
   return {

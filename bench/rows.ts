@@ -1,5 +1,5 @@
 // The rows of the tables: a load, and the targets that are compared under it.
-import type { Kind } from './load/lanes.ts'
+import type { First, Kind } from './load/lanes.ts'
 import type { TargetName } from './targets.ts'
 
 interface Row {
@@ -13,8 +13,8 @@ export interface Load extends Row {
 }
 
 export interface Idle extends Row {
-  /** Whether each connection got its token and made one GET before it became idle. */
-  used: boolean
+  /** What each connection does before it is idle: nothing, a token and one GET, or a token and a WebSocket. */
+  first: First
 }
 
 export const rows = {
@@ -60,6 +60,21 @@ export const rows = {
       'hono-bound': 'hono',
     },
   },
+  forward: {
+    title: 'Keep-alive GET of 1 KiB through a reverse proxy',
+    load: 'forward',
+    targets: { relay: 'relay', nginx: 'relay', gateway: 'relay' },
+  },
+  download: {
+    title: 'GET of 64 MiB through a reverse proxy',
+    load: 'download',
+    targets: { nginx: 'nginx', gateway: 'nginx' },
+  },
+  upload: {
+    title: 'POST of 64 MiB through a reverse proxy',
+    load: 'upload',
+    targets: { nginx: 'nginx', gateway: 'nginx' },
+  },
   sidecar: {
     title: 'Keep-alive GET through the sidecar',
     load: 'get',
@@ -72,13 +87,18 @@ export const rows = {
   },
   idle: {
     title: 'An idle connection, never used',
-    used: false,
+    first: 'nothing',
     targets: { floor: 'floor', tlsbound: 'floor', grants: 'floor', jose: 'floor' },
   },
   'idle-used': {
     title: 'An idle connection after its token and one GET',
-    used: true,
+    first: 'get',
     targets: { floor: 'floor', tlsbound: 'floor', grants: 'floor', jose: 'floor' },
+  },
+  websockets: {
+    title: 'An idle WebSocket through a reverse proxy',
+    first: 'websocket',
+    targets: { nginx: 'nginx', gateway: 'nginx' },
   },
 } as const satisfies Record<string, Load | Idle>
 

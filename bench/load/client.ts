@@ -1,5 +1,5 @@
 // The load on a connection: a client requests a token, and uses it.
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { buildBindingProof, hashToken } from '../../src/core/binding-proof.ts'
 import { readKeyingMaterial } from '../../src/core/channel-binding.ts'
@@ -33,10 +33,13 @@ export function buildPost(port: number, path: string, form: Record<string, strin
 export const buildTokenRequest = (port: number, who: Who, more: Record<string, string> = {}): Buffer =>
   buildPost(port, '/oauth/token', { grant_type: 'client_credentials', client_id: who, scope: 'notes:read', ...more })
 
+/** Octets of a large body. */
+export const transferSize = 64 * 1024 * 1024
+
 /** Returns a GET with these header fields. */
-const buildGet = (port: number, fields: Record<string, string> = {}): Buffer =>
+const buildGet = (port: number, fields: Record<string, string> = {}, path = '/api/whoami'): Buffer =>
   Buffer.from(
-    `GET /api/whoami HTTP/1.1\r\nHost: localhost:${port}\r\n${Object.entries(fields)
+    `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\n${Object.entries(fields)
       .map(([name, value]) => `${name}: ${value}\r\n`)
       .join('')}\r\n`,
   )
@@ -78,10 +81,30 @@ export class Client {
   }
 
   /** Returns the request of the protected resource, and gets the token first if the server takes one. */
-  async prepareGet(connection: Connection, who?: Who): Promise<Buffer> {
-    if (!this.aim.token) return buildGet(this.aim.port)
+  async prepareGet(connection: Connection, who?: Who, path?: string): Promise<Buffer> {
+    return buildGet(this.aim.port, await this.#authorize(connection, who), path)
+  }
+
+  async prepareUpload(connection: Connection, path: string): Promise<Buffer> {
+    const fields = { ...(await this.#authorize(connection)), 'Content-Length': String(transferSize) }
+    const head = buildGet(this.aim.port, fields, path).toString().replace('GET', 'POST')
+    return Buffer.concat([Buffer.from(head), Buffer.alloc(transferSize)])
+  }
+
+  async prepareWebSocket(connection: Connection, path: string): Promise<Buffer> {
+    const upgrade = {
+      Connection: 'Upgrade',
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Version': '13',
+      'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+    }
+    return buildGet(this.aim.port, { ...(await this.#authorize(connection)), ...upgrade }, path)
+  }
+
+  async #authorize(connection: Connection, who?: Who): Promise<Record<string, string>> {
+    if (!this.aim.token) return {}
     const { access_token } = await this.requestToken(connection, who)
-    return buildGet(this.aim.port, { Authorization: `Bearer ${access_token}` })
+    return { Authorization: `Bearer ${access_token}` }
   }
 
   /** Returns the request of the protected resource with a binding proof, which is valid for the life of the connection. */

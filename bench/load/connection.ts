@@ -14,11 +14,13 @@ interface Waiting {
 }
 
 const PATIENCE = 20_000 // milliseconds without a byte while a response is due
+const KEPT = 65_536 // octets of a body; a larger one is only counted
 const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)\r\n/i
 
 export class Connection {
   readonly #socket: Socket
   #received = ''
+  #uncounted = 0 // octets of a large body that are still to come
   #waiting: Waiting | undefined
   #ended: Error | undefined
 
@@ -78,15 +80,22 @@ export class Connection {
   }
 
   #read(chunk: Buffer): void {
-    this.#received += chunk.toString('latin1')
+    if (this.#uncounted > chunk.length) {
+      this.#uncounted -= chunk.length
+      return
+    }
+    this.#received += chunk.toString('latin1', this.#uncounted)
     const text = this.#received
     const headEnd = text.indexOf('\r\n\r\n')
     if (headEnd < 0) return
-    const length = CONTENT_LENGTH.exec(text)?.[1]
     const bodyStart = headEnd + 4
-    const missing = bodyStart + Number(length) - text.length
+    const isUpgraded = text.startsWith('HTTP/1.1 101 ')
+    const length = isUpgraded ? '0' : CONTENT_LENGTH.exec(text)?.[1]
+    const missing = this.#uncounted > 0 ? 0 : bodyStart + Number(length) - text.length
+    if (missing > KEPT) this.#uncounted = missing
     if (missing > 0) return
     this.#received = ''
+    this.#uncounted = 0
     const waiting = this.#waiting
     this.#waiting = undefined
     if (missing === 0 && waiting) waiting.resolve({ status: Number(text.slice(9, 12)), body: text.slice(bodyStart) })

@@ -29,6 +29,13 @@ async function repeat(client: Client, prepare: (connection: Connection) => Promi
 /** Keep-alive GET: the token, if any, was issued on this connection. */
 const get = (client: Client) => repeat(client, connection => client.prepareGet(connection))
 
+/** As `get`, for what a proxy forwards. */
+const forward = (client: Client) => repeat(client, connection => client.prepareGet(connection, 'alice', '/up/'))
+
+const download = (client: Client) => repeat(client, connection => client.prepareGet(connection, 'alice', '/up/large'))
+
+const upload = (client: Client) => repeat(client, connection => client.prepareUpload(connection, '/up/sink'))
+
 const opaque = (client: Client) => repeat(client, connection => client.prepareGet(connection, 'bob'), 'bob')
 
 const proof = (client: Client) => repeat(client, connection => client.prepareProvenGet(connection))
@@ -109,7 +116,7 @@ async function getWith(dispatcher: Dispatcher, origin: string, headers: Record<s
   return statusCode
 }
 
-const lanes = { get, opaque, proof, token, introspect, refresh, connect, http2 }
+const lanes = { get, forward, download, upload, opaque, proof, token, introspect, refresh, connect, http2 }
 
 export type Kind = keyof typeof lanes | keyof typeof libraries
 
@@ -122,17 +129,21 @@ export async function prepareLanes(client: Client, kind: Kind, connections: numb
   return Promise.all(Array.from({ length: connections }, () => lanes[kind](client)))
 }
 
-/** Opens `count` connections, a few at a time, optionally uses each once, and leaves them open. */
-export async function openIdle(client: Client, count: number, used: boolean): Promise<Connection[]> {
+/** What an idle connection did before. */
+export type First = 'nothing' | 'get' | 'websocket'
+
+/** Opens `count` connections, a few at a time, uses each for its first request, and leaves them open. */
+export async function openIdle(client: Client, count: number, first: First): Promise<Connection[]> {
   const connections: Connection[] = []
   let left = count
   const open = async () => {
     while (left-- > 0) {
       const connection = await client.connect()
       connections.push(connection)
-      if (!used) continue
-      const { status } = await connection.exchange(await client.prepareGet(connection))
-      if (status !== 200) throw new Error(`status ${status} on an idle connection`)
+      if (first === 'nothing') continue
+      const request = first === 'get' ? client.prepareGet(connection) : client.prepareWebSocket(connection, '/sockets/')
+      const { status } = await connection.exchange(await request)
+      if (status !== (first === 'get' ? 200 : 101)) throw new Error(`status ${status} on an idle connection`)
     }
   }
   await Promise.all(Array.from({ length: 16 }, open))

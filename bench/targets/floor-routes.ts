@@ -17,7 +17,11 @@ const CLAIMS = {
 }
 
 /** Not verified: as long as an ES256 access token with a connection-bound confirmation. */
-const TOKEN = [encode({ alg: 'ES256', typ: 'at+jwt', kid: 'k'.repeat(43) }), encode(CLAIMS), 's'.repeat(86)].join('.')
+export const TOKEN = [
+  encode({ alg: 'ES256', typ: 'at+jwt', kid: 'k'.repeat(43) }),
+  encode(CLAIMS),
+  's'.repeat(86),
+].join('.')
 
 /** As long as the tokens that tlsbound stores. */
 const OPAQUE = `tlsbound_at_${'o'.repeat(49)}`

@@ -1,13 +1,12 @@
 // Starts tlsbound as in production: src/process/main.ts with every default, security events and state included, in a
 // temporary folder.
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { main } from '../../src/process/main.ts'
 import { api, type Who } from '../load/client.ts'
 import type { Pki } from '../pki.ts'
+import { findFreePort } from './free-port.ts'
 
 const register = (name: Who, more: object) => ({
   client_id: name,
@@ -18,23 +17,18 @@ const register = (name: Who, more: object) => ({
   ...more,
 })
 
-async function findFreePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return String(port)
-}
-
 /** Writes a file that only its owner can read, and returns its path for a setting. */
 function write(name: string, text: string): string {
   writeFileSync(name, text, { mode: 0o600 })
   return name
 }
 
-/** Starts it with alice registered for these grants, and bob for opaque tokens; resolves with its port. */
-export async function startTlsbound({ ca, server }: Pki, grantTypes: readonly string[]): Promise<number> {
+/** Starts it with alice registered for these grants, and bob for opaque tokens; resolves with its port. `routes`: of the gateway. */
+export async function startTlsbound(
+  { ca, server }: Pki,
+  grantTypes: readonly string[],
+  routes?: readonly object[],
+): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   process.chdir(folder)
@@ -44,12 +38,13 @@ export async function startTlsbound({ ca, server }: Pki, grantTypes: readonly st
     register('bob', { access_token_format: 'opaque', resource: api }),
   ]
   await main({
-    TLSBOUND_PORT: port,
+    TLSBOUND_PORT: String(port),
     TLSBOUND_OPS_PORT: '0',
     TLSBOUND_TLS_CERT_FILE: write('server.crt', server.certificate),
     TLSBOUND_TLS_KEY_FILE: write('server.key', server.key),
     TLSBOUND_TLS_CLIENT_CA_FILE: write('ca.crt', ca.certificate),
     TLSBOUND_CLIENTS_FILE: write('clients.json', JSON.stringify(clients)),
+    ...(routes && { TLSBOUND_GATEWAY_FILE: write('gateway.json', JSON.stringify(routes)) }),
   })
-  return Number(port)
+  return port
 }
