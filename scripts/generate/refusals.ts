@@ -82,7 +82,7 @@ This page lists every reason and every detail of a refusal, with what to do abou
 
 A refusal is answered with JSON: \`{ "error", "error_description", "reason" }\`. \`error\` is the code of the specification,
 \`reason\` is one of the closed list below. A protected resource adds \`WWW-Authenticate: Bearer\` with the address of its
-metadata. Every refusal is one [security event](events.md), except that of a reused refresh token.
+metadata, and for a missing scope with the scopes that the request needs. Every refusal is one [security event](events.md), except that of a reused refresh token.
 
 The event has the \`reason\`, and a \`detail\` that says exactly why. It also has \`facts\` where something was compared. So has the
 log of the server at level debug. The client receives the detail only where it is about the form of its own request or about

@@ -36,7 +36,7 @@ export interface GatewayHost {
 export interface Gateway {
   /** Adds the gateway to an app, once, before the app listens. */
   mount(app: FastifyInstance, host: GatewayHost): void
-  /** Replaces all routes. Requests under way end on the old ones. */
+  /** Replaces all routes. Requests under way end on the old ones; open tunnels end unless their route is unchanged. */
   replace(routes: readonly LoadedRoute[]): void
   readonly counts: GatewayCounts
 }
@@ -53,6 +53,7 @@ interface OpenRoute extends LoadedRoute {
 }
 
 interface Tunnel {
+  readonly route: OpenRoute
   readonly request: IncomingMessage
   readonly socket: TLSSocket
   /** Undefined on a public route. */
@@ -71,6 +72,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
   const requests = new Map<string, Record<Outcome, number>>()
   const failures = new Map<string, number>()
   const tunnels = new Set<Tunnel>()
+  let opening = 0 // tunnels that the upstream has not accepted yet
   for (const { name } of initial) countersOf(name)
 
   function open(routes: readonly LoadedRoute[]): OpenRoute[] {
@@ -226,19 +228,21 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     headers: readonly string[],
     { answer, onFailure }: Answers,
   ): void {
-    if (tunnels.size >= tunnelLimits.open) {
+    if (tunnels.size + opening >= tunnelLimits.open) {
       answer(tooMany('upstream_unavailable', 'tunnels', { limit: tunnelLimits.open }))
       return
     }
     const { pool, timeout } = route
     const socket = request.raw.socket as TLSSocket
     let tunnel: Tunnel | undefined
+    opening++
     upgrade(socket, reply.raw, {
       ...{ connect: pool.connect, path: target, timeout, onFailure },
       headers: ['host', pool.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...headers],
+      onSettled: () => void opening--,
       onOpen(end) {
         socket.setKeepAlive(true, keepAliveDelay)
-        tunnel = { request: request.raw, socket, token, end }
+        tunnel = { route, request: request.raw, socket, token, end }
         tunnels.add(tunnel)
       },
       onEnd: () => void (tunnel !== undefined && tunnels.delete(tunnel)),
@@ -291,6 +295,8 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       void closeTable()
       table = next
       for (const { name } of routes) countersOf(name)
+      const kept = new Set(routes.map(rulesOf))
+      for (const { route, end } of tunnels) if (!kept.has(rulesOf(route))) end()
     },
     counts: {
       requests,
@@ -323,6 +329,11 @@ interface Answers {
   /** Answers a refusal of the gateway itself. */
   readonly answer: (refused: UpstreamRefusal) => void
   readonly onFailure: (failure: RelayFailure, error?: Error) => void
+}
+
+/** What a tunnel depends on: a route that reads the same allows it still. */
+function rulesOf({ name, upstream, demand, methods, material }: LoadedRoute): string {
+  return JSON.stringify([name, upstream.text, demand, methods && [...methods], material.ca])
 }
 
 /** HEAD is allowed where GET is (RFC 9110 §9.3.2). TRACE would return to the client what the gateway adds. */

@@ -24,6 +24,8 @@ export interface Upgrade {
   readonly headers: string[]
   /** Seconds until the upstream must have answered. */
   readonly timeout: number
+  /** Called once, when the upstream has answered or is given up. */
+  readonly onSettled: () => void
   /** Called when octets begin to pass, with a function that ends the tunnel. */
   readonly onOpen: (end: () => void) => void
   /** Called when the tunnel has ended, if it was open. */
@@ -37,13 +39,14 @@ const linger = 2000
 
 /** Asks the upstream for a WebSocket, and connects both. Never throws. */
 export function upgrade(client: Duplex, response: ServerResponse, options: Upgrade): void {
-  const { connect, path, headers, timeout, onFailure } = options
+  const { connect, path, headers, timeout, onSettled, onFailure } = options
   let over = false
   let upstream: Duplex | undefined
   const settle = () => {
     over = true
     clearTimeout(timer)
     client.off('close', onGone)
+    onSettled()
   }
   const giveUp = (failure: RelayFailure, error?: Error) => {
     upstream?.destroy()

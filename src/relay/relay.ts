@@ -45,6 +45,7 @@ export function relay(response: ServerResponse, options: Relay): void {
   let over = false
   let length: number | undefined
   let passed = 0
+  let hints = 0
 
   const giveUp = (failure: RelayFailure, error?: Error) => {
     if (over) return
@@ -73,7 +74,11 @@ export function relay(response: ServerResponse, options: Relay): void {
       if (over) started.abort(new Error('gone')) // while it waited for a connection
     },
     onResponseStart(_started, status, answered) {
-      if (over || status < 200) return
+      if (over) return
+      if (status < 200) {
+        if (status === 103 && hints++ < mostHints) passHints(response, answered)
+        return
+      }
       if (hasOtherCoding(answered)) return giveUp('unfit') // the client would not learn of it
       length = bodyLengthOf(method, status, answered)
       clearInterval(watch)
@@ -107,6 +112,17 @@ export function relay(response: ServerResponse, options: Relay): void {
   }
   const start = () => whenReady(build, guarded(send, fail), error => fail(error as Error))
   guarded(start, fail)()
+}
+
+/** The most early hints that are passed on for one response: the client may read them slowly. */
+export const mostHints = 10
+
+/** Passes early hints on (RFC 8297). No other interim response has anything to say to the client of a gateway. */
+function passHints(response: ServerResponse, { link }: IncomingHttpHeaders): void {
+  if (link === undefined || response.req.httpVersion === '1.0') return
+  try {
+    response.writeEarlyHints({ link })
+  } catch {} // Node passes only the form of RFC 8288 §3 on
 }
 
 /** Ends a response whose head was sent, so that it does not look complete. */

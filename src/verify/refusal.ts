@@ -68,13 +68,17 @@ export function buildBody({ code, message, reason }: OAuthError): RefusalBody {
 }
 
 /**
- * Builds the challenge. A client that authenticated with Basic is challenged with Basic (RFC 6749 §5.2). A request without
+ * Builds the challenge. With a missing scope it names the scopes that the request needs (RFC 6750 §3). A client that authenticated with Basic is challenged with Basic (RFC 6749 §5.2). A request without
  * a token learns where to get one, without an error code (RFC 6750 §3).
  */
-function buildChallenge({ code, message }: OAuthError, { authorization, resourceMetadata }: RefusalContext): string {
+function buildChallenge(
+  { code, message, detail, facts }: OAuthError,
+  { authorization, resourceMetadata }: RefusalContext,
+): string {
   if (code === 'invalid_client' && /^basic /i.test(authorization ?? '')) return 'Basic realm="tlsbound"'
   const parameters = [
     ...(code === undefined ? [] : [`error="${code}"`, `error_description="${message}"`]),
+    ...(code === 'insufficient_scope' && detail === 'scope' ? [`scope="${facts.expected}"`] : []),
     ...(resourceMetadata === undefined ? [] : [`resource_metadata="${resourceMetadata}"`]),
   ]
   return parameters.length > 0 ? `Bearer ${parameters.join(', ')}` : 'Bearer realm="tlsbound"'

@@ -16,6 +16,7 @@ import { deliveryTimeout } from '../../src/notify/sender.ts'
 import { largestDocument } from '../../src/outgoing/document.ts'
 import { mostInterim, requestDeadlines } from '../../src/outgoing/request.ts'
 import { mostJsonOctets } from '../../src/process/files.ts'
+import { mostHints } from '../../src/relay/relay.ts'
 import { maximumForm, maximumParameter } from '../../src/server/bodies.ts'
 import { settingsTable } from '../../src/settings/settings.ts'
 import { notesLimit } from '../../src/store/notes.ts'
@@ -44,7 +45,7 @@ const limits: Readonly<Record<string, string>> = {
   'connections to one upstream': grouped(upstreamLimits.connections),
   'requests under way to one upstream, those that wait for a connection too': `${grouped(upstreamLimits.requests)}; further ones get 503`,
   'time without progress until the response begins': `\`timeout\` of the route, ${defaultTimeout} s`,
-  'open WebSockets': `${grouped(tunnelLimits.open)}; further ones get 503`,
+  'open WebSockets, accepted by the upstream or not yet': `${grouped(tunnelLimits.open)}; further ones get 503`,
   'end of a WebSocket whose token is no longer valid': seconds(tunnelLimits.recheck),
   'lifetime of an assertion': `${assertionLifetime.most} s`,
   'TCP connection without a completed handshake': `${handshake} s`,
@@ -66,6 +67,7 @@ const limits: Readonly<Record<string, string>> = {
   'keys of an issuer': seconds(issuerTimeout),
   'notification with its response': seconds(deliveryTimeout),
   'size of a document: metadata, keys, response of a token endpoint': octets(largestDocument),
+  'early hints of one response': grouped(mostHints),
   'interim responses before the final one': grouped(mostInterim),
   redirects: 'none', // test/outgoing/document.test.ts
   'fetches of an issuer’s keys because of an unknown key id': `one in ${seconds(remoteLimits.cooldown)}`,

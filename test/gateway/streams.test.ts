@@ -155,6 +155,42 @@ t.test('trailers of the response are passed on, those that could be taken for th
   t.notOk(trailers['set-cookie'])
 })
 
+t.test('early hints reach the client, ten of them and no other interim response', async t => {
+  const upstream = await startRawUpstream(t, socket => {
+    const hint = (link: string) => `HTTP/1.1 103 Early Hints\r\nLink: ${link}\r\nSet-Cookie: a=b\r\n\r\n`
+    const good = hint('</a.css>; rel=preload; as=style')
+    const others = ['HTTP/1.1 102 Processing\r\n\r\n', hint('no link'), 'HTTP/1.1 103 Early Hints\r\n\r\n']
+    socket.write(`${others.join('')}${good.repeat(20)}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi`)
+  })
+  const server = await startGateway(t, [{ ...open, upstream: upstream.address }])
+  const expected = { link: '</a.css>; rel=preload; as=style' }
+  const seen: object[] = []
+  const request = httpsRequest({ ...clientOf(server, t), path: '/x' }).end()
+  request.on('information', ({ statusCode, headers }) => void seen.push({ statusCode, ...headers }))
+  const [answer] = await once(request, 'response')
+  t.equal(answer.statusCode, 200)
+  answer.resume()
+  t.same(
+    seen,
+    Array.from({ length: 8 }, () => ({ statusCode: 103, ...expected })),
+    'two of ten could not be passed on',
+  )
+  const { ca, alice } = server.pki
+  const session = connectHttp2(server.origin, { ca: ca.certificate, cert: alice.certificate, key: alice.key })
+  t.teardown(() => session.destroy())
+  const stream = session.request({ ':path': '/x' }).resume()
+  const hints: object[] = []
+  stream.on('headers', headers => void hints.push({ ...headers }))
+  const [head] = await once(stream, 'response')
+  t.equal(head[':status'], 200)
+  t.equal(hints.length, 8)
+  t.match(hints[0], { ':status': 103, ...expected })
+  t.notOk('set-cookie' in (hints[0] ?? {}))
+  const old = 'GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n'
+  const { answers } = await exchange(await server.connect('alice'), old, { until: 1 })
+  t.match(answers, [{ status: 200, text: 'hi' }], 'HTTP/1.0 has no interim responses')
+})
+
 async function startWaiting(t: Test) {
   const upstream = await startUpstream(t)
   const server = await startGateway(t, [{ path: '/', upstream: upstream.address, scope: 'notes:read' }])

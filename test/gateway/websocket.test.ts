@@ -2,11 +2,16 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { buildRevocation } from '../../src/core/revocations.ts'
-import { tunnelLimits } from '../../src/gateway/gateway.ts'
+import { createGateway, tunnelLimits } from '../../src/gateway/gateway.ts'
+import { parseRoutes } from '../../src/gateway/routes.ts'
+import type { UpstreamMaterial } from '../../src/gateway/upstream.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
 import type { TestConnection, TestServer } from '../../src/testing/server.ts'
+import { mutualTls } from '../../src/tls/mutual-tls.ts'
 import { startGateway, startRawUpstream } from '../helpers/server/gateway.ts'
 import { scrape } from '../helpers/server/metrics.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
@@ -241,6 +246,37 @@ t.test('ends both sides when one is gone, and with the server', async t => {
   t.pass('the server closes although a WebSocket was open')
 })
 
+t.test('a reload ends the WebSockets of a route that is gone or has changed, and no other', async t => {
+  const upstream = await startEcho(t)
+  const route = (path: string, more: object = {}) => ({ path, upstream: upstream.address, public: true, ...more })
+  const load = (...list: readonly object[]) =>
+    parseRoutes(list, [], { levels: ['certificate'] }).map(one => ({ ...one, material: {} as UpstreamMaterial }))
+  const gateway = createGateway(load(route('/kept'), route('/gone'), route('/changed')))
+  const { ca, server: own } = makeDemoPki()
+  const app = Fastify({ serverFactory: mutualTls({ cert: own.certificate, key: own.key, ca: ca.certificate }) })
+  gateway.mount(app, {
+    check: Object.assign(() => t.fail('a token was verified') as never, { recheck: () => {} }),
+    signer: { issuer: 'https://issuer.example', sign: () => 'signed', now: () => 0 },
+    refusal: { onRefusal: () => {} },
+    onTunnelEnd: () => {},
+    onError: error => t.fail(error.message),
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const on = async (path: string) => {
+    const socket = new WebSocket(`wss://localhost:${port}${path}`, { ca: ca.certificate })
+    t.teardown(() => socket.terminate())
+    await once(socket, 'open')
+    return socket
+  }
+  const [kept, gone, changed] = [await on('/kept'), await on('/gone'), await on('/changed')]
+  const closed = Promise.all([once(gone, 'close'), once(changed, 'close')])
+  gateway.replace(load(route('/new'), route('/kept'), { ...route('/changed'), public: false, scope: 'notes:write' }))
+  await closed
+  t.equal(await echo(kept, 'one'), 'one')
+})
+
 t.test('opens no more WebSockets than its limit', async t => {
   const { server } = await start(t, { public: true })
   const { open: most } = tunnelLimits
@@ -259,4 +295,18 @@ t.test('opens no more WebSockets than its limit', async t => {
   const third = open(t, await server.connect('alice'), '/chat')
   await once(third, 'open')
   t.equal(await echo(third, 'one'), 'one', 'control: after the first one has closed')
+
+  const silent = await startRawUpstream(t, () => {})
+  const other = await startGateway(t, [{ path: '/', upstream: silent.address, public: true }], { closeAfter: 200 })
+  const waiting = open(t, await other.connect('alice'), '/chat')
+  await until(() => silent.received.some(octets => octets !== ''))
+  const refused = open(t, await other.connect('alice'), '/chat')
+  const [full] = (await once(refused, 'unexpected-response').then(([, answer]) => [answer])) as [IncomingMessage]
+  t.equal(full.statusCode, 503, 'one that the upstream has not accepted counts too')
+  waiting.terminate()
+  await until(() => silent.sockets.size === 0)
+  const next = open(t, await other.connect('alice'), '/chat')
+  await until(() => silent.sockets.size === 1)
+  t.pass('control: after it was given up')
+  next.terminate()
 })

@@ -198,7 +198,7 @@ t.test('applies the general demand to routes without one, and keeps several issu
   t.match(weak, refused('scope_missing', 'insufficient_scope', 403))
   t.match(weak.headers, {
     'www-authenticate':
-      /^Bearer error="insufficient_scope", error_description="[^"\\]+", resource_metadata="https:\/\/rs\.example\/about"$/,
+      /^Bearer error="insufficient_scope", error_description="[^"\\]+", scope="notes:write", resource_metadata="https:\/\/rs\.example\/about"$/,
   })
   t.match(await here.get('/own', reading), { status: 200 })
   t.match(await here.get('/inner', token), { status: 200 })
