@@ -3,9 +3,10 @@
 //
 // Runs each file as `node FILE` and parses its TAP. tap's own runner redraws its lines in log files too, and loses results of
 // other files after one that times out.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
 /** Files that run at the same time. */
@@ -17,6 +18,8 @@ const killAfter = 3 * timeout
 
 /** The temporary folder of the tests. It outlives each test, since a server may still write into it after the test. */
 const folders = '.tap/fixtures'
+
+const compiled = resolve('node_modules/.cache/tlsbound-tests')
 
 const chosen = process.argv.slice(2).map(path => path.replace(/^\.\/|\/+$/g, ''))
 const files = globSync('test/**/*.test.ts')
@@ -32,12 +35,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.exit(1)
   })
 
-const checks = spawnSync('npm', ['run', '--silent', 'check'], { stdio: 'inherit', shell: process.platform === 'win32' })
-if (checks.status !== 0) failures.push('npm run check')
 if (files.length === 0) failures.push('no test file was found')
 const queue = files.values() // shared by all workers: each file is run once
 await Promise.all(
-  Array.from({ length: jobs }, async () => {
+  Array.from({ length: jobs }, async (_job, index) => {
+    if (index === 0) await runChecks()
     for (const file of queue) {
       const start = performance.now()
       const result = await runFile(file)
@@ -56,6 +58,15 @@ for (const failure of failures.sort()) console.log(`not ok: ${failure}`)
 console.log(`${passed} passed, ${failures.length} failed`)
 process.exitCode = failures.length > 0 ? 1 : 0
 
+async function runChecks(): Promise<void> {
+  const options = { stdio: 'inherit', shell: process.platform === 'win32' } as const
+  const checks = spawn('npm', ['run', '--silent', 'check'], options)
+  running.add(checks)
+  const [status] = await once(checks, 'exit')
+  running.delete(checks)
+  if (status !== 0) failures.push('npm run check')
+}
+
 interface Result {
   passed: number
   /** The failures, with their details. */
@@ -65,7 +76,12 @@ interface Result {
 async function runFile(file: string): Promise<Result> {
   const child = spawn(process.execPath, ['--conditions=tlsbound-source', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, TAP_TIMEOUT: String(timeout), TAP_SAVE_FIXTURE: '1' },
+    env: {
+      ...process.env,
+      TAP_TIMEOUT: String(timeout),
+      TAP_SAVE_FIXTURE: '1',
+      NODE_COMPILE_CACHE: compiled, // a tenth to a third of what starting a process costs
+    },
   })
   running.add(child)
   const timer = setTimeout(() => child.kill('SIGKILL'), killAfter * 1000)
