@@ -97,7 +97,7 @@ These members of the event identify the parties:
 | \`jti\`, \`grant\` | the recognized token and its grant |
 | \`bound_to\` | the certificate that the recognized token is bound to |
 | \`x5t#S256\` | the certificate of the connection that presented it |
-| \`came_with\` | how the two certificates compare; absent if the refresh token had expired or was revoked |
+| \`came_with\` | how the two certificates compare. Absent if the refresh token had expired or was revoked, if the token is not the cause, such as for a malformed body, or if the server cannot see the certificate, such as behind a proxy that terminates TLS |
 | \`token_binding\` | the level of the recognized token; the fact of the same name is the requested one |
 | \`peer\`, \`peer_port\` | the address that the request came from |
 

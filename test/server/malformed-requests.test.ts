@@ -9,7 +9,7 @@ import { startTestServer } from '../../src/testing/server.ts'
 import { callOps } from '../helpers/server/ops.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 import { buildFrame, frameTypes, openRawHttp2 } from '../helpers/server/raw-http2.ts'
-import { register } from '../helpers/tokens/grants.ts'
+import { claimsOf, register } from '../helpers/tokens/grants.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000)
@@ -359,3 +359,25 @@ for (const detail of Object.keys(details.malformed_request) as Detail[])
       t.equal(server.events.length, before + 1, 'one event')
     }
   })
+
+t.test('names the owner of an accepted token in the event, without an alarm', async t => {
+  const { jti } = claimsOf(token)
+  const rows = [note(''), note('{"note":"x"}'), note('x'.repeat(65_537)), get('/nothing', bearer)]
+  for (const send of rows) {
+    await exchange(await server.connect('alice'), send, { until: 1 })
+    const event = server.events.at(-1)
+    t.match(
+      event,
+      { reason: 'malformed_request', client_id: 'alice', jti, token_binding: 'certificate' },
+      send.slice(0, 40),
+    )
+    t.notOk('by' in event || 'came_with' in event)
+  }
+  await exchange(await server.connect('alice'), note('').replace(token, `${token}x`), { until: 1 })
+  t.match(
+    server.events.at(-1),
+    { reason: 'bad_signature', client_id: undefined },
+    'control: a token that is not accepted',
+  )
+  t.same(server.alarms, [])
+})
