@@ -126,6 +126,13 @@ program that embeds it, the \`issuer\` of the token or subject token, or the \`r
 - \`fault\`: a mistake in a program, a setting or a certificate, or an outage.
 - \`routine\`: expected in normal operation, such as an expired token.
 
+The kind is that of the detail, not of the single request. Whatever the kind, \`came_with\` \`other_certificate\` or \`no_certificate\` means
+that another party has the token, even if it has expired or was revoked. After a theft, compare \`peer\` with the addresses of the client:
+the thief can present a revoked token too.
+
+Before you trust an authority, or register a name or a certificate because of a refusal, make sure that the request came from that client.
+An attacker causes the same refusals.
+
 *Sent to the client* says \`yes\` where the client receives cause and remedy, or is the sentence that it receives in place of that of the
 reason.
 

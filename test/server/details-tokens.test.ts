@@ -78,8 +78,11 @@ t.test('no_token: reports each detail', t =>
     scheme_not_bearer: [
       { send: () => withHeader(`DPoP ${token}`), facts: { found: 'DPoP' } },
       { send: () => withHeader('Basic YWxpY2U6eA=='), facts: { found: 'Basic' } },
-      { send: () => withHeader(token) },
-      { send: () => withHeader(buildOpaqueToken('at', Buffer.alloc(32, 7))) },
+      { send: () => withHeader(token), facts: { found: 'one word without a scheme' } },
+      {
+        send: () => withHeader(buildOpaqueToken('at', Buffer.alloc(32, 7))),
+        facts: { found: 'one word without a scheme' },
+      },
       { send: () => withHeader(`${buildOpaqueToken('at', Buffer.alloc(32, 7))} x`) },
     ],
   }),
@@ -94,6 +97,10 @@ t.test('bad_signature: reports each detail with what was found', async t => {
       { send: () => use('opaque'), facts: { found: 'one segment' } },
       { send: () => use(`${header}.${claims}.${signature}.a.b`), facts: { found: '5 segments' } },
       { send: () => use(`${header}.${claims}.${signature}=`), facts: { found: 'a segment that is not base64url' } },
+      {
+        send: () => use(`${encode({ ...headerOf(jwk), alg: 'none' })}.${claims}.`),
+        facts: { found: 'an empty signature' },
+      },
       {
         send: () => use(`${encode('[]')}.${claims}.${signature}`),
         facts: { found: 'a header that is not a JSON object' },
