@@ -186,7 +186,7 @@ export const details = {
       isPublic: true,
     },
     client_id_differs: {
-      cause: 'The client_id in the form differs from the client_id {found} in the Authorization header.',
+      cause: 'The client_id in the form differs from the one in the Authorization header.',
       remedy: 'Send the same client_id in both, or send it only once.',
       isPublic: true,
     },
@@ -446,7 +446,7 @@ export const details = {
       isPublic: true,
     },
     key_too_weak: {
-      cause: 'The key of the certificate is too weak.',
+      cause: 'The key {found} of the certificate is too weak.',
       remedy: 'Use an EC key of 256 bits, an Ed25519 key, or an RSA key of 2048 bits or more.',
       isPublic: true,
     },
@@ -847,7 +847,8 @@ export const details = {
     other_name: {
       cause: 'The name in the certificate differs from the registered one.',
       remedy:
-        'Compare the facts registered and presented; letter case and spaces count. If presented is the name of another client, that client sends the wrong client_id, or tries to get tokens of this one.',
+        'Compare the facts registered and presented; letter case and spaces count. If the certificate is not that of the client, another party uses its client_id, by mistake or to get its tokens.',
+      sign: 'attack',
     },
     other_kind_of_name: {
       cause: 'The certificate has the registered name, but as another kind of name.',
@@ -1147,7 +1148,8 @@ export const details = {
     },
     names_a_client: {
       cause: 'The subject of the token is equal to the client_id of a registered client.',
-      remedy: 'Set a subject_prefix in the entry of the issuer.',
+      remedy:
+        'Set a subject_prefix in the entry of the issuer with which no client_id begins. The fact found is the subject with its prefix: a user with this name could pass for the client.',
       actor: 'operator',
       sign: 'attack',
     },

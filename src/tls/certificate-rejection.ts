@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { RefusalFacts } from '../core/details.ts'
 import type { Why } from '../core/errors.ts'
 import { readCertificate } from '../core/presenter.ts'
+import { describeKey } from '../core/proof-algorithm.ts'
 import {
   type CertificateFacts,
   clientAuth,
@@ -152,11 +153,12 @@ type Cause =
 /** Uses the message of OpenSSL (X509_verify_cert_error_string) for errors without a code in Node. */
 function explainMessage(
   message: string,
-  { signatureAlgorithm }: X509Certificate,
+  x509: X509Certificate,
   chain: readonly CertificateFacts[],
   trust: Trust,
 ): Cause {
-  if (message.startsWith('EE certificate key too weak')) return ['key_too_weak']
+  const { signatureAlgorithm } = x509
+  if (message.startsWith('EE certificate key too weak')) return ['key_too_weak', { found: describeKeyOf(x509) }]
   if (message.startsWith('CA certificate key too weak')) return ['authority_too_weak']
   if (/digest algorithm too weak/.test(message))
     return /sha-?1|md5/i.test(signatureAlgorithm ?? '')
@@ -174,6 +176,15 @@ function explainMessage(
   if (/subtree violation|name constraint|path length/.test(message)) return ['authority_constraints']
   if (/CRL scope/.test(message)) return explainLists(chain, trust)
   return ['not_verified']
+}
+
+/** Describes the key of a certificate; undefined if only OpenSSL can parse it. */
+function describeKeyOf(x509: X509Certificate): string | undefined {
+  try {
+    return describeKey(x509.publicKey)
+  } catch {
+    return undefined
+  }
 }
 
 /**

@@ -31,7 +31,7 @@ function describeCredentials(rest: string): string {
  * therefore only a word in the form of a scheme, such as `AWS4-HMAC-SHA256`, with credentials behind it, is one.
  */
 function findScheme(authorization: string): string | undefined {
-  if (!authorization.includes(' ')) return 'one word without a scheme'
+  if (!authorization.includes(' ')) return authorization === '' ? 'an empty value' : 'one word without a scheme'
   const [, scheme] =
     /^(?=[A-Za-z])((?:[A-Za-z]+\d{0,3}|\d{1,3})(?:[-_](?:[A-Za-z]+\d{0,3}|\d{1,3}))*) ./.exec(authorization) ?? []
   return scheme !== undefined && scheme.length <= longestScheme ? scheme : undefined

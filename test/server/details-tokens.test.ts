@@ -79,6 +79,7 @@ t.test('no_token: reports each detail', t =>
       { send: () => withHeader(`DPoP ${token}`), facts: { found: 'DPoP' } },
       { send: () => withHeader('Basic YWxpY2U6eA=='), facts: { found: 'Basic' } },
       { send: () => withHeader(token), facts: { found: 'one word without a scheme' } },
+      { send: () => withHeader(''), facts: { found: 'an empty value' } },
       {
         send: () => withHeader(buildOpaqueToken('at', Buffer.alloc(32, 7))),
         facts: { found: 'one word without a scheme' },

@@ -155,7 +155,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   },
   client_id_differs: {
     send: form(good, 'Authorization: Basic Ym9iOng='),
-    told: 'client_id in the form differs from the client_id bob in the Authorization header.',
+    told: 'client_id in the form differs from the one',
     facts: { found: 'bob' },
   },
   header_repeated: [

@@ -113,7 +113,8 @@ export class SecretChecker {
     const { count, since, until } = this.#failures.get(clientId) ?? { count: 0, since: 0, until: 0 }
     const passed = this.#clock() - since
     const wait = (until - since) * (this.#suspects.has(connection) ? 1.5 : 1)
-    if (passed >= 0 && passed < wait) throw mismatch('secret_delayed') // negative: the clock was set back
+    const isStored = known.length > 0
+    if (passed >= 0 && passed < wait) throw mismatch(isStored ? 'secret_delayed' : 'secret_none_stored') // negative: the clock was set back
     const hash = secret.length <= maximumLength ? await findMatch(secret, known) : undefined
     if (hash !== undefined) {
       this.#failures.delete(clientId)
@@ -123,7 +124,7 @@ export class SecretChecker {
     const now = this.#clock()
     const delay = Math.min(delays.first * 2 ** count, delays.longest)
     this.#failures.set(clientId, { count: count + 1, since: now, until: now + delay })
-    throw mismatch(known.length === 0 ? 'secret_none_stored' : 'secret')
+    throw mismatch(isStored ? 'secret' : 'secret_none_stored')
   }
 
   #isRemembered(clientId: string, secret: string, known: readonly ClientSecret[]): boolean {

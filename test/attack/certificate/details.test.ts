@@ -130,7 +130,7 @@ const untrusted: Record<string, Row> = {
   'a weak key': {
     detail: 'key_too_weak',
     who: clientOf(root, { keyType: 'rsa1024' }),
-    facts: { code: /EE certificate key/ },
+    facts: { code: /EE certificate key/, found: 'rsa 1024' },
   },
   'a weak signature': {
     detail: 'signature_too_weak',
