@@ -471,13 +471,13 @@ export const details = {
     },
     authority_ended: {
       cause:
-        'The certificate itself is valid, but the certificate of its authority {authority} has expired; the fact found is its end.',
+        'The certificate itself is valid, but the certificate of its authority {authority} has expired; the fact found is the end of its validity.',
       remedy: 'Replace the certificate of the authority in TLSBOUND_TLS_CLIENT_CA_FILE and in the chain of the client.',
       actor: 'operator',
     },
     authority_not_yet_valid: {
       cause:
-        'The certificate itself is valid, but the certificate of its authority {authority} is not valid yet; the fact found is its begin.',
+        'The certificate itself is valid, but the certificate of its authority {authority} is not valid yet; the fact found is the beginning of its validity.',
       remedy: 'Compare the clocks; use an authority that is valid now.',
       actor: 'operator',
     },

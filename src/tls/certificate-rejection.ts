@@ -112,7 +112,7 @@ function findCause(handshake: RefusedHandshake, leaf: CertificateFacts): Certifi
     case 'CERT_SIGNATURE_FAILURE': {
       const names = trust.authorities.filter(({ subject }) => subject === leaf.issuer)
       const facts = { authority: leaf.issuerText }
-      if (names.length === 1) return ['certificate_untrusted', 'signature', facts]
+      if (names.length <= 1) return ['certificate_untrusted', 'signature', facts]
       return ['certificate_untrusted', 'same_name', { ...facts, ...describeKeys(leaf, names) }]
     }
     case 'PATH_LENGTH_EXCEEDED':

@@ -117,6 +117,12 @@ const untrusted: Record<string, Row> = {
     facts: { found: 'absent', expected: `${keyOf(root)} ${keyOf(namesake)}` },
   },
   'a wrong signature': { detail: 'signature', who: altered(alice), facts: { authority: 'CN=root' } },
+  'a wrong signature, of an authority that the client sends': {
+    detail: 'signature',
+    who: altered(clientOf(sub)),
+    chain: [sub],
+    facts: { authority: 'CN=sub', expected: undefined },
+  },
   'self-signed': { detail: 'self_signed', who: selfSigned, facts: { subject: 'CN=alice', issuer: 'CN=alice' } },
   "self-signed with the authority's name": {
     detail: 'self_signed',
