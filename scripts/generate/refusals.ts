@@ -97,7 +97,7 @@ These members of the event identify the parties:
 | \`jti\`, \`grant\` | the recognized token and its grant |
 | \`bound_to\` | the certificate that the recognized token is bound to |
 | \`x5t#S256\` | the certificate of the connection that presented it |
-| \`came_with\` | how the two certificates compare; absent if the refresh token had expired or was revoked |
+| \`came_with\` | how the two certificates compare. Absent if the refresh token had expired or was revoked, if the token is not the cause, such as for a malformed body, or if the server cannot see the certificate, such as behind a proxy that terminates TLS |
 | \`token_binding\` | the level of the recognized token; the fact of the same name is the requested one |
 | \`peer\`, \`peer_port\` | the address that the request came from |
 
@@ -125,6 +125,13 @@ program that embeds it, the \`issuer\` of the token or subject token, or the \`r
 - \`attack\`: may be a sign of an attack. Find out first who sent the request. An event \`theft.suspected\` says how certain a theft is.
 - \`fault\`: a mistake in a program, a setting or a certificate, or an outage.
 - \`routine\`: expected in normal operation, such as an expired token.
+
+The kind is that of the detail, not of the single request. Whatever the kind, \`came_with\` \`other_certificate\` or \`no_certificate\` means
+that another party has the token, even if it has expired or was revoked. After a theft, compare \`peer\` with the addresses of the client:
+the thief can present a revoked token too.
+
+Before you trust an authority, or register a name or a certificate because of a refusal, make sure that the request came from that client.
+An attacker causes the same refusals.
 
 *Sent to the client* says \`yes\` where the client receives cause and remedy, or is the sentence that it receives in place of that of the
 reason.

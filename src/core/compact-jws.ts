@@ -62,6 +62,7 @@ export function isCanonical(segment: string): boolean {
 export function describeSegments(segments: readonly string[]): string {
   if (segments.length === 1) return 'one segment'
   if (segments.length !== 3) return `${segments.length} segments`
+  if (segments[2] === '') return 'an empty signature'
   return segments.every(isCanonical) ? 'a header that is not a JSON object' : 'a segment that is not base64url'
 }
 

@@ -101,7 +101,7 @@ const fetchDetails = {
   },
   no_usable_key: {
     cause: 'The document contains no usable key.',
-    remedy: 'Check the address and the types of the published keys.',
+    remedy: 'Check the address and the types of the published keys; the log has the reason for each key.',
   },
 } as const satisfies Readonly<Record<string, DetailEntry>>
 
@@ -113,7 +113,8 @@ export const details = {
   no_token: {
     authorization_missing: {
       cause: 'The request has no Authorization header.',
-      remedy: 'Send the access token as Authorization: Bearer TOKEN.',
+      remedy:
+        'Send the access token as Authorization: Bearer TOKEN. Check the path: one that does not exist can require a token too.',
       isPublic: true,
     },
     scheme_not_bearer: {
@@ -175,7 +176,7 @@ export const details = {
       isPublic: true,
     },
     authorization_malformed: {
-      cause: 'The Authorization header is malformed.',
+      cause: 'The Authorization header is malformed: it has {found}.',
       remedy: 'Send Bearer TOKEN, or Basic with the base64 of CLIENT_ID:SECRET; one space, no comma.',
       isPublic: true,
     },
@@ -308,7 +309,8 @@ export const details = {
     },
     version_unsupported: {
       cause: 'No supported HTTP version follows the request target: {found}.',
-      remedy: 'Use HTTP/1.1, or HTTP/2 with the ALPN protocol h2; a request target contains no space.',
+      remedy:
+        'Use HTTP/1.1, or HTTP/2 with the ALPN protocol h2; a request target contains no space, and each line ends with CR LF.',
       isPublic: true,
     },
     header_malformed: {
@@ -322,7 +324,7 @@ export const details = {
       isPublic: true,
     },
     head_too_large: {
-      cause: 'The request line and headers are larger than the server accepts.',
+      cause: 'The request line and headers are larger than the {limit} octets that the server accepts.',
       remedy: 'Send fewer or shorter headers; see docs/reference/limits.md.',
       isPublic: true,
     },
@@ -370,8 +372,9 @@ export const details = {
     not_http: {
       cause: 'The connection carries {found}; an HTTP request was expected.',
       remedy:
-        'Use HTTP/1.1 or HTTP/2; check the address and port in the client, and whether it must use https or http.',
+        'Use HTTP/1.1 or HTTP/2; check the address and port in the client, and whether it must use https or http. A load balancer must neither send a PROXY protocol header nor open TLS inside TLS.',
       isPublic: true,
+      actor: 'client or operator',
     },
     http_error: {
       cause: 'The HTTP layer rejected the request with the code {code}.',
@@ -382,7 +385,8 @@ export const details = {
   no_certificate: {
     not_sent: {
       cause: 'The client sent no certificate in the TLS handshake.',
-      remedy: 'Configure the client with a certificate and its private key.',
+      remedy:
+        'Configure the client with a certificate and its private key. If the event has a jti, the request presented a valid token: treat it as stolen.',
     },
     not_mutual_tls: {
       cause:
@@ -410,8 +414,9 @@ export const details = {
     same_name: {
       cause: 'An authority named {authority} is trusted, but another key with the same name issued this certificate.',
       remedy:
-        'Add the other authority too; both need a subjectKeyIdentifier, and their certificates an authorityKeyIdentifier.',
+        'Find out first who issued the certificate: an attacker can create an authority with this name. If the authority has a new key, trust its new certificate too. Both need a subjectKeyIdentifier, and their certificates an authorityKeyIdentifier; the facts found and expected are those of the certificate and of the trusted authorities.',
       actor: 'operator',
+      sign: 'attack',
     },
     chain_incomplete: {
       cause: 'The authority {authority} is trusted, but its own issuer is missing.',
@@ -420,7 +425,8 @@ export const details = {
     },
     self_signed: {
       cause: 'The certificate is self-signed, and no enabled client is registered with it.',
-      remedy: 'Compare the fact thumbprint with the registered certificates; after a renewal, register the new one.',
+      remedy:
+        'Compare the fact thumbprint with the certificate of the client. If the client renewed it, register the new one; a name in it proves nothing.',
       actor: 'client or operator',
     },
     registration_withdrawn: {
@@ -445,7 +451,7 @@ export const details = {
       isPublic: true,
     },
     key_too_weak: {
-      cause: 'The key of the certificate is too weak.',
+      cause: 'The key {found} of the certificate is too weak.',
       remedy: 'Use an EC key of 256 bits, an Ed25519 key, or an RSA key of 2048 bits or more.',
       isPublic: true,
     },
@@ -469,12 +475,14 @@ export const details = {
       sign: 'attack',
     },
     authority_ended: {
-      cause: 'The certificate itself is valid, but the certificate of its authority {authority} has expired.',
+      cause:
+        'The certificate itself is valid, but the certificate of its authority {authority} has expired; the fact found is the end of its validity.',
       remedy: 'Replace the certificate of the authority in TLSBOUND_TLS_CLIENT_CA_FILE and in the chain of the client.',
       actor: 'operator',
     },
     authority_not_yet_valid: {
-      cause: 'The certificate itself is valid, but the certificate of its authority {authority} is not valid yet.',
+      cause:
+        'The certificate itself is valid, but the certificate of its authority {authority} is not valid yet; the fact found is the beginning of its validity.',
       remedy: 'Compare the clocks; use an authority that is valid now.',
       actor: 'operator',
     },
@@ -485,8 +493,10 @@ export const details = {
     },
     authority_key_usage: {
       cause: 'A certificate in the chain may not issue others: it is not a CA, or its keyUsage lacks keyCertSign.',
-      remedy: 'Use an authority with basicConstraints CA and keyUsage keyCertSign.',
+      remedy:
+        'Issue the certificate with an authority that has basicConstraints CA and keyUsage keyCertSign. If the fact authority is the name of a client, that client issued the certificate itself, or its key was stolen.',
       actor: 'operator',
+      sign: 'attack',
     },
     authority_constraints: {
       cause:
@@ -559,7 +569,8 @@ export const details = {
   certificate_mismatch: {
     other_certificate: {
       cause: 'The token is bound to the certificate in bound_to; the connection presents the certificate in x5t#S256.',
-      remedy: 'If both belong to one client, it must get a new token after a renewal; otherwise the token was stolen.',
+      remedy:
+        'If both belong to one client, it must get a new token after a renewal; otherwise the token was stolen. The member came_with compares the two.',
       sign: 'attack',
     },
   },
@@ -567,7 +578,7 @@ export const details = {
     other_connection: {
       cause: 'The token is bound to another TLS connection of the same certificate.',
       remedy:
-        'Get the token on the connection that uses it. If the client did not reconnect, its token and key were stolen.',
+        'Get the token on the connection that uses it, and again after a reconnect. Compare peer with that of the event token.issued with this jti: if the client did not reconnect, its token and key were stolen.',
       sign: 'attack',
     },
   },
@@ -618,7 +629,8 @@ export const details = {
     },
     unknown_key: {
       cause: 'No key of the issuer has the kid of the token.',
-      remedy: 'Compare kid with the key set of the issuer; after a rotation that removed the key, get a new token.',
+      remedy:
+        'Compare kid with the key set of the issuer. If another server issued the token, such as one for tests, get it from the issuer of this server. If a rotation removed the key, get a new token.',
       actor: 'client or issuer',
       sign: 'routine',
     },
@@ -731,7 +743,8 @@ export const details = {
     },
     other_connection: {
       cause: 'The ekm of the proof is for another connection.',
-      remedy: 'Sign a proof on each connection; a proof from another connection is a replay.',
+      remedy:
+        'Sign a proof on each connection, and again after a reconnect. If the client did not reconnect, another party has its token and key, and replays a proof.',
       sign: 'attack',
     },
     other_token: {
@@ -759,7 +772,7 @@ export const details = {
     },
     used_already: {
       cause: 'The jti of the proof was already used on this connection.',
-      remedy: 'Use a new jti for each proof.',
+      remedy: 'Use a new jti for each proof, also when an HTTP library sends a request again.',
       sign: 'attack',
     },
     too_many: {
@@ -838,7 +851,9 @@ export const details = {
     },
     other_name: {
       cause: 'The name in the certificate differs from the registered one.',
-      remedy: 'Compare the facts registered and presented; letter case and spaces count.',
+      remedy:
+        'Compare the facts registered and presented; letter case and spaces count. If the certificate is not that of the client, another party uses its client_id, by mistake or to get its tokens.',
+      sign: 'attack',
     },
     other_kind_of_name: {
       cause: 'The certificate has the registered name, but as another kind of name.',
@@ -846,7 +861,8 @@ export const details = {
     },
     no_name: {
       cause: 'The certificate has no name of the registered kind.',
-      remedy: 'Register one of the names in the fact presented, or issue another certificate.',
+      remedy:
+        'If the certificate is that of the client, register one of the names in the fact presented; otherwise issue another certificate.',
     },
     name_unreadable: {
       cause: 'The names in the certificate are not valid DER and cannot be compared.',
@@ -855,7 +871,8 @@ export const details = {
     },
     not_registered_certificate: {
       cause: 'The client is not registered with this certificate.',
-      remedy: 'Add the certificate to x5c in the jwks of the registration.',
+      remedy:
+        'Compare the fact thumbprint with the certificate of the client. If the client renewed it, add it to x5c in the jwks of the registration.',
     },
     not_vouched_for: {
       cause: 'The client is registered by name, and no trusted authority issued the certificate.',
@@ -863,9 +880,21 @@ export const details = {
       actor: 'client',
     },
     secret: {
-      cause: 'The client secret is missing or wrong.',
+      cause: 'The client secret is wrong.',
+      remedy:
+        'Send a current secret of the client. If the client did not send the request, another party has its certificate and guesses its secret.',
+      actor: 'client or operator',
+      sign: 'attack',
+    },
+    secret_missing: {
+      cause: 'The request has no client secret, or an empty one.',
       remedy: 'Send the secret of the client with Authorization: Basic.',
       actor: 'client',
+    },
+    secret_none_stored: {
+      cause: 'The client is registered for a secret, but has none.',
+      remedy: 'Run tlsbound clients add-secret CLIENT_ID, and give the secret to the client.',
+      actor: 'operator',
     },
     secret_delayed: {
       cause: 'The secret was not checked, because the client recently sent a wrong one.',
@@ -972,7 +1001,7 @@ export const details = {
   refresh_unknown: {
     form: {
       cause: 'The refresh_token does not have the form of a refresh token of this server.',
-      remedy: 'Send it exactly as it was issued.',
+      remedy: 'Send it exactly as it was issued; compare the facts found and expected.',
     },
     not_stored: {
       cause: 'The store does not contain the refresh token.',
@@ -1112,7 +1141,8 @@ export const details = {
     },
     may_act: {
       cause: 'The may_act of the subject token does not contain only this client.',
-      remedy: 'Compare the facts found and expected; get a token that names this client in may_act.',
+      remedy:
+        'Compare the facts found and expected; get a token that names this client in may_act. A token that names another client is meant for that client: find out how this one got it.',
       actor: 'client or issuer',
     },
     confirmation: {
@@ -1123,7 +1153,8 @@ export const details = {
     },
     names_a_client: {
       cause: 'The subject of the token is equal to the client_id of a registered client.',
-      remedy: 'Set a subject_prefix in the entry of the issuer.',
+      remedy:
+        'Set a subject_prefix in the entry of the issuer with which no client_id begins. The fact found is the subject with its prefix: a user with this name could pass for the client.',
       actor: 'operator',
       sign: 'attack',
     },
@@ -1135,7 +1166,8 @@ export const details = {
     },
     other_connection: {
       cause: 'This server issued the subject token on another TLS connection of the same certificate.',
-      remedy: 'Get the token on the connection that exchanges it.',
+      remedy:
+        'Get the token on the connection that exchanges it, and again after a reconnect. Compare peer with that of the event token.issued with this jti: if the client did not reconnect, its token and key were stolen.',
       sign: 'attack',
     },
     other_client: {
@@ -1159,7 +1191,8 @@ export const details = {
     },
     wrong_signature: {
       cause: 'The key does not verify the signature of the received body.',
-      remedy: 'Sign the exact octets of the body, and check that no proxy changes them.',
+      remedy:
+        'Sign the exact octets of the body, and check that no proxy changes them. If the reporter did not send the report, it was forged.',
       actor: 'reporter',
       sign: 'attack',
     },
@@ -1202,7 +1235,8 @@ export const details = {
     },
     not_trusted: {
       cause: 'TLS with the upstream {address} failed: {found}.',
-      remedy: 'Check ca_file, cert_file and key_file of the route, and the certificate of the upstream.',
+      remedy:
+        'See the fact found. Check scheme and port of the address, ca_file, cert_file and key_file of the route, and the certificate of the upstream.',
     },
     busy: {
       cause: 'As many requests as allowed are under way to the upstream {address}.',
@@ -1319,6 +1353,7 @@ export const factNames = {
   alg: 'alg of the token or proof',
   token_binding: 'the requested token_binding',
   host: 'host of the request',
+  origin: 'Origin header of the request',
   server_name: 'server name (SNI) of the TLS handshake',
   address: 'address that was fetched',
   fetched: 'time at which the address was fetched, seconds since 1970',

@@ -82,7 +82,7 @@ export interface TokenFacts {
   readonly bound_to?: string
   readonly token_binding?: string
   /** The certificate that presented the token, compared with the one that it is bound to (theft.ts). */
-  came_with?: CameWith
+  came_with?: CameWith | undefined
 }
 
 /** Why a request is refused: the reason for the client, the exact cause for the operator, and the compared values. */

@@ -147,6 +147,8 @@ function verifyOutsideConfirmation(cnf: unknown, presenter: Presenter): void {
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
     refused = { reason: error.reason, detail: error.detail, ...error.facts }
+    if (error.reason === 'certificate_mismatch')
+      refused = { ...refused, found: describeValue((cnf as Record<string, unknown>)['x5t#S256']) }
   }
   if (level !== 'certificate')
     throw refusal('confirmation', { found: level, ...refused, expected: presenter.certificate.thumbprint })

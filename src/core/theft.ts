@@ -56,6 +56,8 @@ export const objections: { readonly [R in Reason]?: Objection | { readonly [D in
     not_registered_certificate: 'certificate',
     not_vouched_for: 'certificate',
     secret: 'certificate',
+    secret_missing: 'certificate',
+    secret_none_stored: 'certificate',
     secret_delayed: 'certificate',
   },
   refresh_unknown: { other_client: 'client' },

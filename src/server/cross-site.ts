@@ -19,7 +19,7 @@ export function findCrossSite(request: IncomingMessage): RequestError | undefine
   const { 'sec-fetch-site': site, origin } = request.headers
   // Sec-Fetch-Site takes precedence: behind a proxy that rewrites Host, Origin differs from the listener's.
   if (site !== undefined)
-    return ownSites.includes(site as string) ? undefined : crossSite('Sec-Fetch-Site', String(site))
+    return ownSites.includes(site as string) ? undefined : crossSite('Sec-Fetch-Site', String(site), origin)
   return origin === undefined || isOwn(origin, request) ? undefined : crossSite('Origin', origin)
 }
 
@@ -37,6 +37,6 @@ function isOwn(origin: string, request: IncomingMessage): boolean {
   )
 }
 
-function crossSite(header: string, found: string): RequestError {
-  return new RequestError(403, 'cross_site', { header, found })
+function crossSite(header: string, found: string, origin?: string): RequestError {
+  return new RequestError(403, 'cross_site', { header, found, origin })
 }

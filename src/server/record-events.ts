@@ -6,13 +6,14 @@ import type { EventName, Facts, Observer, Outcome, RecordEvent, SecurityEvent } 
 import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { GrantType, TheftResponse } from '../core/client.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
-import { OAuthError, type Reason } from '../core/errors.ts'
+import { OAuthError, type Reason, type TokenFacts } from '../core/errors.ts'
 import { type ErrorLog, guardedWithLog } from '../core/guard.ts'
 import { redactTokens } from '../core/leak-report.ts'
 import type { Revocation } from '../core/revocations.ts'
 import type { reuseSignals } from '../core/theft.ts'
 import type { Grant } from '../store/store.ts'
 import { connectionOf } from '../tls/connection.ts'
+import { describeToken } from '../verify/token-facts.ts'
 import { readBasic } from './clients/client-secret.ts'
 
 export interface Audit {
@@ -141,7 +142,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
       }),
     refused: (request, refusal, status) => {
       if (refusal instanceof UnwrittenEvent) return
-      const { code, reason, token = refusal.endedToken } = refusal
+      const { code, reason, token = refusal.endedToken ?? acceptedToken(request) } = refusal
       const claimed = claimedClient(request)
       write(code === 'invalid_client' ? 'client.refused' : 'token.refused', 'refused', {
         reason,
@@ -192,6 +193,11 @@ export function explain({ detail, facts }: OAuthError): { readonly detail: strin
       known.map(([name, fact]) => [name, typeof fact === 'string' ? shorten(fact, 256) : fact]),
     ),
   }
+}
+
+/** Returns the facts of the token with which the request was accepted before it was refused, as for a malformed body. */
+function acceptedToken({ token }: FastifyRequest): TokenFacts | undefined {
+  return token && describeToken({ ...token.claims })
 }
 
 /** Returns the client_id of a request, not authenticated. */

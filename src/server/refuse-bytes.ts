@@ -1,4 +1,5 @@
 // Refuses octets that Node's parser rejects. There is no request, so the refusal is written to the socket.
+import { maxHeaderSize } from 'node:http'
 import type { Socket } from 'node:net'
 import type { DetailOf } from '../core/details.ts'
 import { malformed, type OAuthError } from '../core/errors.ts'
@@ -35,7 +36,8 @@ function describeClientError({ code, reason, rawPacket }: ClientError): [number,
     ? ['not_http', octetKinds[arrived]]
     : (parserErrors[code ?? ''] ?? ['not_http', octetKinds[arrived]])
   const [detail, found = reason] = known
-  return [status, phrase, malformed(detail, { code, found })]
+  const limit = detail === 'head_too_large' ? maxHeaderSize : undefined
+  return [status, phrase, malformed(detail, { code, found, limit })]
 }
 
 /** Node's error codes with an HTTP status of their own. */

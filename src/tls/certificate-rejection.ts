@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { RefusalFacts } from '../core/details.ts'
 import type { Why } from '../core/errors.ts'
 import { readCertificate } from '../core/presenter.ts'
+import { describeKey } from '../core/proof-algorithm.ts'
 import {
   type CertificateFacts,
   clientAuth,
@@ -90,11 +91,15 @@ function findCause(handshake: RefusedHandshake, leaf: CertificateFacts): Certifi
   switch (code) {
     case undefined:
       return ['certificate_untrusted', leaf.purposes === undefined ? 'usage_missing' : 'usage_not_client']
-    case 'CERT_HAS_EXPIRED':
-      return ['certificate_untrusted', 'authority_ended', about(authorities.find(({ notAfter }) => notAfter <= second))]
+    case 'CERT_HAS_EXPIRED': {
+      const authority = authorities.find(({ notAfter }) => notAfter <= second)
+      const found = authority && authority.notAfter / 1000
+      return ['certificate_untrusted', 'authority_ended', { ...about(authority), found, now: second / 1000 }]
+    }
     case 'CERT_NOT_YET_VALID': {
       const authority = authorities.find(({ notBefore }) => notBefore > second)
-      return ['certificate_untrusted', 'authority_not_yet_valid', about(authority)]
+      const found = authority && authority.notBefore / 1000
+      return ['certificate_untrusted', 'authority_not_yet_valid', { ...about(authority), found, now: second / 1000 }]
     }
     case 'INVALID_PURPOSE': {
       if (leaf.purposes?.includes(clientAuth) === false) return ['certificate_untrusted', 'usage_not_client']
@@ -106,7 +111,9 @@ function findCause(handshake: RefusedHandshake, leaf: CertificateFacts): Certifi
     }
     case 'CERT_SIGNATURE_FAILURE': {
       const names = trust.authorities.filter(({ subject }) => subject === leaf.issuer)
-      return ['certificate_untrusted', names.length > 1 ? 'same_name' : 'signature', { authority: leaf.issuerText }]
+      const facts = { authority: leaf.issuerText }
+      if (names.length <= 1) return ['certificate_untrusted', 'signature', facts]
+      return ['certificate_untrusted', 'same_name', { ...facts, ...describeKeys(leaf, names) }]
     }
     case 'PATH_LENGTH_EXCEEDED':
       return ['certificate_untrusted', 'authority_constraints']
@@ -146,11 +153,12 @@ type Cause =
 /** Uses the message of OpenSSL (X509_verify_cert_error_string) for errors without a code in Node. */
 function explainMessage(
   message: string,
-  { signatureAlgorithm }: X509Certificate,
+  x509: X509Certificate,
   chain: readonly CertificateFacts[],
   trust: Trust,
 ): Cause {
-  if (message.startsWith('EE certificate key too weak')) return ['key_too_weak']
+  const { signatureAlgorithm } = x509
+  if (message.startsWith('EE certificate key too weak')) return ['key_too_weak', { found: describeKeyOf(x509) }]
   if (message.startsWith('CA certificate key too weak')) return ['authority_too_weak']
   if (/digest algorithm too weak/.test(message))
     return /sha-?1|md5/i.test(signatureAlgorithm ?? '')
@@ -168,6 +176,15 @@ function explainMessage(
   if (/subtree violation|name constraint|path length/.test(message)) return ['authority_constraints']
   if (/CRL scope/.test(message)) return explainLists(chain, trust)
   return ['not_verified']
+}
+
+/** Describes the key of a certificate; undefined if only OpenSSL can parse it. */
+function describeKeyOf(x509: X509Certificate): string | undefined {
+  try {
+    return describeKey(x509.publicKey)
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -232,12 +249,19 @@ function explainChain(
   if (isTrusted(last) && isIssuerOf(last, last)) return undefined // ends at a trusted root
   if (isIssuerOf(leaf, leaf)) return ['self_signed']
   const facts = { sent: sent?.subjectText }
-  if (trust.authorities.some(({ subject }) => subject === last.issuer))
-    return ['same_name', { ...facts, authority: last.issuerText }]
+  const names = trust.authorities.filter(({ subject }) => subject === last.issuer)
+  if (names.length > 0) return ['same_name', { ...facts, authority: last.issuerText, ...describeKeys(last, names) }]
   if (isTrusted(last)) return ['chain_incomplete', { ...facts, authority: last.subjectText }]
   if (code === 'SELF_SIGNED_CERT_IN_CHAIN' || isIssuerOf(last, last))
     return ['authority_unknown', { ...facts, authority: last.issuerText }]
   return ['issuer_unknown', { ...facts, authority: last.issuerText }]
+}
+
+/** Describes the key identifier of a certificate's issuer, and those of the trusted authorities with the name of that issuer. */
+function describeKeys({ authorityKey }: CertificateFacts, names: readonly CertificateFacts[]): RefusalFacts {
+  const describe = (identifier: Buffer | undefined) => identifier?.toString('hex') ?? 'absent'
+  const expected = names.map(({ subjectKeyIdentifier }) => describe(subjectKeyIdentifier)).join(' ')
+  return { found: describe(authorityKey?.identifier), expected }
 }
 
 /** Finds the certificate in the chain that has no list, and why. */

@@ -12,8 +12,18 @@ export function readBearerToken(authorization: string | undefined, schemes: read
   if (scheme !== 'bearer' && !schemes.includes(scheme))
     throw new OAuthError(undefined, 'no_token', 'scheme_not_bearer', { found: findScheme(authorization) })
   const token = /^[!-~]+ ([A-Za-z0-9\-._~+/]+=*)$/.exec(authorization)?.[1]
-  if (token === undefined) throw new OAuthError('invalid_request', 'malformed_request', 'authorization_malformed')
+  if (token === undefined)
+    throw new OAuthError('invalid_request', 'malformed_request', 'authorization_malformed', {
+      found: describeCredentials(authorization.slice(scheme.length)),
+    })
   return token
+}
+
+/** Describes what follows the scheme, without quoting it: it can contain a token. */
+function describeCredentials(rest: string): string {
+  if (rest.trim() === '') return 'no token'
+  if (/^(?! \S)/.test(rest)) return 'more than one space, or another character, behind the scheme'
+  return 'a space, a comma or another character that no token has'
 }
 
 /**
@@ -21,6 +31,7 @@ export function readBearerToken(authorization: string | undefined, schemes: read
  * therefore only a word in the form of a scheme, such as `AWS4-HMAC-SHA256`, with credentials behind it, is one.
  */
 function findScheme(authorization: string): string | undefined {
+  if (!authorization.includes(' ')) return authorization === '' ? 'an empty value' : 'one word without a scheme'
   const [, scheme] =
     /^(?=[A-Za-z])((?:[A-Za-z]+\d{0,3}|\d{1,3})(?:[-_](?:[A-Za-z]+\d{0,3}|\d{1,3}))*) ./.exec(authorization) ?? []
   return scheme !== undefined && scheme.length <= longestScheme ? scheme : undefined

@@ -109,8 +109,9 @@ t.test('verifies a previously matched secret again after the secret or the clien
   const [hash = ''] = await Promise.all([hashSecret('first')])
   const refused = async (name: string, known: readonly ClientSecret[]) => {
     const wrong = await checker.check('a', 'x'.repeat(257), known, other).catch(error => error)
-    t.equal(wrong.detail, 'secret', name)
-    await t.rejects(checker.check('a', 'first', known, own), { ...mismatch, detail: 'secret_delayed' }, name)
+    const [first, next] = known.length > 0 ? ['secret', 'secret_delayed'] : ['secret_none_stored', 'secret_none_stored']
+    t.equal(wrong.detail, first, name)
+    await t.rejects(checker.check('a', 'first', known, own), { ...mismatch, detail: next }, name)
     now += 90_000
   }
   const matched = () => checker.check('a', 'first', both, own)
@@ -141,6 +142,15 @@ t.test('serves another connection before the one with the wrong secret', async t
     await t.rejects(checker.check('a', 'first', first, own), mismatch)
   t.equal(await refusal(), 'secret_delayed')
   await t.resolves(checker.check('a', 'first', first, own), 'the owner, who was not served before')
+})
+
+t.test('refuses a missing secret at once, and delays no valid attempt for it', async t => {
+  const checker = new SecretChecker(() => 0)
+  for (let attempt = 0; attempt < 10; attempt++)
+    await t.rejects(checker.check('a', '', first, own), { ...mismatch, detail: 'secret_missing' })
+  await t.resolves(checker.check('a', 'first', first, own))
+  await t.rejects(checker.check('a', 'x'.repeat(257), first, other), { ...mismatch, detail: 'secret' }, 'control')
+  await t.rejects(checker.check('a', '', [], own), { ...mismatch, detail: 'secret_none_stored' })
 })
 
 t.test('accepts parallel valid attempts', async t => {

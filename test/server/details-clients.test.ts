@@ -67,6 +67,7 @@ const server = await startTestServer({
     register('secret', {
       token_endpoint_auth_method: 'client_secret_basic',
     }),
+    register('none', { token_endpoint_auth_method: 'client_secret_basic' }),
     by('parts', { tls_client_auth_subject_dn: 'CN=alice,O=Example' }),
     by('dns', { tls_client_auth_san_dns: 'alice.example' }),
     by('mail', { tls_client_auth_san_email: 'alice@example.org' }),
@@ -107,13 +108,14 @@ t.test('client_mismatch: reports each detail with the registered and the present
   const dns = (...altNames: NonNullable<CertificateOrder['altNames']>) => ({ altNames })
   const token = await alice.token({ token_binding: 'certificate' })
   const secret = (await callOps(server, 'POST', at('secret', '/secrets'))).body
-  const basic = (value: string) => ({ authorization: `Basic ${Buffer.from(`secret:${value}`).toString('base64')}` })
-  const ask = async (value: string) =>
-    (await server.connect(identity({ subject: [['CN', 'secret']] }))).call('/oauth/token', {
+  const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+  const request = async (id: string, authorization: object) =>
+    (await server.connect(identity({ subject: [['CN', id]] }))).call('/oauth/token', {
       method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', ...basic(value) },
-      body: 'grant_type=client_credentials',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...authorization },
+      body: `grant_type=client_credentials&client_id=${id}`,
     })
+  const ask = (value: string) => request('secret', basic(`secret:${value}`))
   await provokeEach(t, server, 'client_mismatch', {
     order_differs: {
       send: as('parts', {
@@ -155,6 +157,12 @@ t.test('client_mismatch: reports each detail with the registered and the present
       facts: { thumbprint: /^[\w-]{43}$/ },
     },
     not_vouched_for: { send: async () => (await server.connect(selfSigned, { clientId: 'alice' })).requestToken() },
+    secret_missing: [{ send: () => request('secret', {}) }, { send: () => ask('') }],
+    secret_none_stored: [
+      { send: () => request('none', {}) },
+      { send: () => request('none', basic('none:')) },
+      { send: () => request('none', basic('none:x')) },
+    ],
     secret: { send: () => ask('wrong') },
     secret_delayed: { send: () => ask('wrong again') },
     other_owner: { send: () => revoke(bob, token, 'bob'), status: 200 },
@@ -296,14 +304,16 @@ t.test('refresh tokens: reports each detail of each reason', async t => {
   const { refresh: known, access } = await startGrant(alice)
   const unknown = buildOpaqueToken('rt', randomBytes(32))
   const opaque = buildOpaqueToken('at', randomBytes(32))
+  const expected = 'tlsbound_rt_ and 49 letters or digits'
+  t.match(known, /^tlsbound_rt_[0-9A-Za-z]{49}$/)
   await provokeEach(t, server, 'refresh_unknown', {
     form: [
-      { send: () => refresh(alice, access), status: 400, facts: { found: 'a JWT' } },
-      { send: () => refresh(alice, opaque), status: 400, facts: { found: 'an access token' } },
+      { send: () => refresh(alice, access), status: 400, facts: { found: 'a JWT', expected } },
+      { send: () => refresh(alice, opaque), status: 400, facts: { found: 'an access token', expected } },
       {
         send: () => refresh(alice, known.slice(0, -1)),
         status: 400,
-        facts: { found: `${known.length - 1} characters` },
+        facts: { found: `${known.length - 1} characters`, expected },
       },
     ],
     not_stored: {

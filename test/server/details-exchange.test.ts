@@ -187,6 +187,7 @@ t.test('subject_token_invalid: reports each detail with what was found', async t
         issuer: idp,
         reason: 'certificate_mismatch',
         detail: 'other_certificate',
+        found: 'A'.repeat(43),
         expected: own,
       }),
     ],

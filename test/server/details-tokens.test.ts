@@ -27,6 +27,7 @@ import {
   withSignature,
 } from '../helpers/tokens/forge-token.ts'
 import { claimsOf, register } from '../helpers/tokens/grants.ts'
+import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000)
 const jwk = await generateTokenKey('ES256')
@@ -77,8 +78,12 @@ t.test('no_token: reports each detail', t =>
     scheme_not_bearer: [
       { send: () => withHeader(`DPoP ${token}`), facts: { found: 'DPoP' } },
       { send: () => withHeader('Basic YWxpY2U6eA=='), facts: { found: 'Basic' } },
-      { send: () => withHeader(token) },
-      { send: () => withHeader(buildOpaqueToken('at', Buffer.alloc(32, 7))) },
+      { send: () => withHeader(token), facts: { found: 'one word without a scheme' } },
+      { send: () => withHeader(''), facts: { found: 'an empty value' } },
+      {
+        send: () => withHeader(buildOpaqueToken('at', Buffer.alloc(32, 7))),
+        facts: { found: 'one word without a scheme' },
+      },
       { send: () => withHeader(`${buildOpaqueToken('at', Buffer.alloc(32, 7))} x`) },
     ],
   }),
@@ -93,6 +98,10 @@ t.test('bad_signature: reports each detail with what was found', async t => {
       { send: () => use('opaque'), facts: { found: 'one segment' } },
       { send: () => use(`${header}.${claims}.${signature}.a.b`), facts: { found: '5 segments' } },
       { send: () => use(`${header}.${claims}.${signature}=`), facts: { found: 'a segment that is not base64url' } },
+      {
+        send: () => use(`${encode({ ...headerOf(jwk), alg: 'none' })}.${claims}.`),
+        facts: { found: 'an empty signature' },
+      },
       {
         send: () => use(`${encode('[]')}.${claims}.${signature}`),
         facts: { found: 'a header that is not a JSON object' },
@@ -159,7 +168,13 @@ t.test('claims: reports each detail with the claim', async t => {
     lifetime: { send: () => use(forge({ exp: clock + 90_000 })), facts: { found: 90_000, limit: 86_400 } },
   })
   await provokeEach(t, server, 'confirmation_malformed', {
-    cnf_missing: { send: () => use(forge({ cnf: undefined })) },
+    cnf_missing: {
+      send: async () => {
+        const answer = await use(forge({ cnf: undefined }))
+        t.notOk('came_with' in server.events.at(-1), 'a token that is bound to no certificate has none to compare')
+        return answer
+      },
+    },
     cnf_malformed: { send: () => use(forge({ cnf: { jkt: 'x' } })), facts: { found: 'object' } },
     cnf_member: [
       {
@@ -293,6 +308,15 @@ t.test('no_certificate and binding_unavailable: reports each detail', async t =>
       { send: plain(whoami), facts: { found: 'plain HTTP' } },
     ],
   })
+  const alarms = server.alarms.length
+  const whole = await alice.token({ token_binding: 'certificate' })
+  await throughListener(http.createServer(), whoami, whole)
+  t.match(server.events.at(-1), { detail: 'not_mutual_tls', client_id: 'alice', jti: claimsOf(whole).jti })
+  t.notOk('came_with' in server.events.at(-1), 'a certificate that the server cannot see is not compared')
+  await nobody.get(whoami, whole)
+  t.match(server.events.at(-1), { detail: 'not_sent', client_id: 'alice', came_with: 'no_certificate' }, 'control')
+  await until(() => server.alarms.length > alarms)
+  t.match(server.alarms.slice(alarms), [{ detail: 'not_sent', suspicion: 'certain' }], 'only the control is a theft')
   const weak = await server.connect('alice', { maxVersion: 'TLSv1.2', secureOptions: noExtendedMasterSecret })
   await provokeEach(t, server, 'binding_unavailable', {
     no_channel_binding: {
@@ -352,15 +376,14 @@ t.test('revoked: reports each detail', async t => {
 })
 
 /** Sends a request to another listener, which hands its requests to the server, as in a program that embeds it. */
-async function throughListener(listener: http.Server | https.Server, path: string): Promise<Answer> {
+async function throughListener(listener: http.Server | https.Server, path: string, sent = token): Promise<Answer> {
   listener.on('request', (raw, response) => server.app.routing(raw, response))
   await once(listener.listen(0, '127.0.0.1'), 'listening')
   const { port } = listener.address() as AddressInfo
-  const headers = { authorization: `Bearer ${token}`, host: `localhost:${server.port}`, connection: 'close' }
+  const headers = { authorization: `Bearer ${sent}`, host: `localhost:${server.port}`, connection: 'close' }
   const { get } = listener instanceof https.Server ? https : http
   const options = { port, host: '127.0.0.1', path, headers, servername: 'localhost', ca: server.pki.ca.certificate }
-  const sent = get(options)
-  const [response] = (await once(sent, 'response')) as [http.IncomingMessage]
+  const [response] = (await once(get(options), 'response')) as [http.IncomingMessage]
   const text = Buffer.concat(await response.toArray()).toString()
   listener.close()
   return { status: response.statusCode, headers: response.headers, text, body: JSON.parse(text) } as Answer

@@ -9,7 +9,7 @@ import { startTestServer } from '../../src/testing/server.ts'
 import { callOps } from '../helpers/server/ops.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 import { buildFrame, frameTypes, openRawHttp2 } from '../helpers/server/raw-http2.ts'
-import { register } from '../helpers/tokens/grants.ts'
+import { claimsOf, register } from '../helpers/tokens/grants.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000)
@@ -136,10 +136,19 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   query_not_allowed: { send: post('/oauth/token?a=b', formType, good), told: 'The request has a query' },
   token_in_query: { send: get(`/api/whoami?access_token=x`), told: 'The query contains an access_token' },
   authorization_repeated: { send: get('/api/whoami', bearer, bearer), told: 'more than one Authorization header' },
-  authorization_malformed: {
-    send: get('/api/whoami', 'Authorization: Bearer a b'),
-    told: 'The Authorization header is malformed',
-  },
+  authorization_malformed: [
+    {
+      send: get('/api/whoami', 'Authorization: Bearer a b'),
+      told: 'The Authorization header is malformed: it has a space, a comma or another character that no token has.',
+    },
+    { send: get('/api/whoami', 'Authorization: Bearer'), told: 'it has no token.', facts: { found: 'no token' } },
+    { send: get('/api/whoami', `Authorization: Bearer  ${token}`), told: 'it has more than one space' },
+    { send: get('/api/whoami', `Authorization: Bearer ${token},`), told: 'a comma' },
+    {
+      send: form('grant_type=client_credentials&client_id=bob', 'Authorization: Basic !'),
+      told: 'it has no valid Basic credentials.',
+    },
+  ],
   authorization_not_expected: {
     send: form(good, 'Authorization: Basic YWxpY2U6eA=='),
     told: 'not registered for a secret',
@@ -147,6 +156,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   client_id_differs: {
     send: form(good, 'Authorization: Basic Ym9iOng='),
     told: 'client_id in the form differs from the one',
+    facts: { found: 'bob' },
   },
   header_repeated: [
     {
@@ -239,12 +249,20 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     send: post('/leaks', 'application/json', '[]', 'Github-Public-Key-Signature: x'),
     told: 'exactly one key identifier',
   },
-  cross_site: {
-    send: form(good, 'Sec-Fetch-Site: cross-site'),
-    status: 403,
-    told: 'Sec-Fetch-Site is cross-site',
-    facts: { header: 'Sec-Fetch-Site', found: 'cross-site' },
-  },
+  cross_site: [
+    {
+      send: form(good, 'Sec-Fetch-Site: cross-site'),
+      status: 403,
+      told: 'Sec-Fetch-Site is cross-site',
+      facts: { header: 'Sec-Fetch-Site', found: 'cross-site' },
+    },
+    {
+      send: form(good, 'Sec-Fetch-Site: cross-site', 'Origin: https://evil.example'),
+      status: 403,
+      told: 'Sec-Fetch-Site is cross-site',
+      facts: { header: 'Sec-Fetch-Site', found: 'cross-site', origin: 'https://evil.example' },
+    },
+  ],
   host_missing: { send: 'GET / HTTP/1.0\r\n\r\n', told: 'The request has no host' },
   host_repeated: { send: get('/', 'Host: localhost'), told: 'more than one host' },
   host_malformed: {
@@ -288,6 +306,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     { send: get('/').replace('HTTP/1.1', 'HTTP/1.2'), told: 'No supported HTTP version follows the request target' },
     { send: get('/').replace('HTTP/1.1', 'HTTP/2.0'), told: 'HTTP/2.0' },
     { send: get('/bind ing'), told: 'a request target contains no space' },
+    { send: get('/').replace('\r\n', '\n'), told: 'each line ends with CR LF', facts: { code: 'HPE_INVALID_VERSION' } },
   ],
   header_malformed: [
     {
@@ -298,7 +317,12 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     { send: get('/', 'X-A: 1\x002'), told: 'A header of the request is malformed' },
   ],
   line_end: { send: get('/').replace('localhost\r\n', 'localhost\n'), told: 'does not end with CR LF' },
-  head_too_large: { send: get('/', `X-A: ${'a'.repeat(17_000)}`), status: 431, told: 'larger than the server accepts' },
+  head_too_large: {
+    send: get('/', `X-A: ${'a'.repeat(17_000)}`),
+    status: 431,
+    told: 'larger than the 16384 octets that the server accepts',
+    facts: { limit: 16_384 },
+  },
   request_incomplete: {
     send: () => sendAndEnd(form(good).slice(0, -1)),
     told: 'The connection closed before the request was complete',
@@ -369,3 +393,25 @@ for (const detail of Object.keys(details.malformed_request) as Detail[])
       t.equal(server.events.length, before + 1, 'one event')
     }
   })
+
+t.test('names the owner of an accepted token in the event, without an alarm', async t => {
+  const { jti } = claimsOf(token)
+  const rows = [note(''), note('{"note":"x"}'), note('x'.repeat(65_537)), get('/nothing', bearer)]
+  for (const send of rows) {
+    await exchange(await server.connect('alice'), send, { until: 1 })
+    const event = server.events.at(-1)
+    t.match(
+      event,
+      { reason: 'malformed_request', client_id: 'alice', jti, token_binding: 'certificate' },
+      send.slice(0, 40),
+    )
+    t.notOk('by' in event || 'came_with' in event)
+  }
+  await exchange(await server.connect('alice'), note('').replace(token, `${token}x`), { until: 1 })
+  t.match(
+    server.events.at(-1),
+    { reason: 'bad_signature', client_id: undefined },
+    'control: a token that is not accepted',
+  )
+  t.same(server.alarms, [])
+})

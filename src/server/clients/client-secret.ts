@@ -2,6 +2,7 @@
 // stored as scrypt hashes. Two are valid at once, so that they can be rotated. Failed attempts delay the client's next one.
 import { createHmac, hash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
+import type { DetailOf } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import type { ClientSecret } from '../../store/store.ts'
 
@@ -86,10 +87,12 @@ export class SecretChecker {
 
   /**
    * Verifies a client's secret against the stored ones. A failure delays the client's next attempt, and delays it further
-   * on the same connection, so that other connections come first. A secret that matched before is not delayed.
+   * on the same connection, so that other connections come first. A secret that matched before is not delayed. A missing secret is
+   * no guess: it is refused at once, and delays no other attempt.
    * @throws OAuthError (rejects) `client_mismatch`.
    */
   async check(clientId: string, secret: string, known: readonly ClientSecret[], connection: object): Promise<void> {
+    if (secret === '') throw mismatch(known.length === 0 ? 'secret_none_stored' : 'secret_missing')
     if (this.#isRemembered(clientId, secret, known)) return
     const before = this.#tries.get(clientId)?.catch(() => {})
     const turn = Promise.resolve(before).then(() => this.#try(clientId, secret, known, connection))
@@ -110,7 +113,8 @@ export class SecretChecker {
     const { count, since, until } = this.#failures.get(clientId) ?? { count: 0, since: 0, until: 0 }
     const passed = this.#clock() - since
     const wait = (until - since) * (this.#suspects.has(connection) ? 1.5 : 1)
-    if (passed >= 0 && passed < wait) throw mismatch('secret_delayed') // negative: the clock was set back
+    const isStored = known.length > 0
+    if (passed >= 0 && passed < wait) throw mismatch(isStored ? 'secret_delayed' : 'secret_none_stored') // negative: the clock was set back
     const hash = secret.length <= maximumLength ? await findMatch(secret, known) : undefined
     if (hash !== undefined) {
       this.#failures.delete(clientId)
@@ -120,7 +124,7 @@ export class SecretChecker {
     const now = this.#clock()
     const delay = Math.min(delays.first * 2 ** count, delays.longest)
     this.#failures.set(clientId, { count: count + 1, since: now, until: now + delay })
-    throw mismatch('secret')
+    throw mismatch(isStored ? 'secret' : 'secret_none_stored')
   }
 
   #isRemembered(clientId: string, secret: string, known: readonly ClientSecret[]): boolean {
@@ -165,6 +169,6 @@ async function findMatch(secret: string, known: readonly ClientSecret[]): Promis
   return hashes[matches.indexOf(true)]
 }
 
-function mismatch(detail: 'secret' | 'secret_delayed'): OAuthError {
+function mismatch(detail: DetailOf<'client_mismatch'> & `secret${string}`): OAuthError {
   return new OAuthError('invalid_client', 'client_mismatch', detail)
 }

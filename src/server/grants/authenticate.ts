@@ -64,14 +64,15 @@ async function findClient(request: FastifyRequest, form: Form, parts: Authentica
   if (countHeaders(request.raw.rawHeaders, 'authorization') > 1) throw malformed('authorization_repeated')
   const basic = readBasic(authorization)
   const id = form.client_id ?? basic?.id ?? requireParameter(form, 'client_id')
-  if (basic !== undefined && basic.id !== id) throw malformed('client_id_differs')
+  if (basic !== undefined && basic.id !== id) throw malformed('client_id_differs', { found: basic.id })
   const issuedAfter = parts.state.findMark(id, presenter.certificate.thumbprint, at)
   const registered = parts.clients.get(id)
   if (registered === undefined) throw new OAuthError('invalid_client', 'unknown_client', 'not_registered')
   const { client, disabled, secrets } = registered
   const usesSecret = client.method === 'client_secret_basic'
   if (authorization !== undefined && !usesSecret) throw malformed('authorization_not_expected')
-  if (authorization !== undefined && basic === undefined) throw malformed('authorization_malformed')
+  if (authorization !== undefined && basic === undefined)
+    throw malformed('authorization_malformed', { found: 'no valid Basic credentials' })
 
   if (connection.client !== client) {
     authenticateClient(client, presenter)

@@ -19,7 +19,10 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   const hash = hashOpaqueToken(presented)
   // The checksum rejects random text before a store lookup.
   if (isOpaqueToken(presented) !== 'rt')
-    throw new OAuthError('invalid_grant', 'refresh_unknown', 'form', { found: describe(presented) })
+    throw new OAuthError('invalid_grant', 'refresh_unknown', 'form', {
+      found: describe(presented),
+      expected: 'tlsbound_rt_ and 49 letters or digits',
+    })
   const known = await store.findRefreshToken(hash)
   if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown', 'not_stored')
   const { grant, state } = known

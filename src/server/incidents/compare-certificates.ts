@@ -10,15 +10,16 @@ import type { ClientRegistry } from '../clients/registry.ts'
 
 /**
  * Compares the certificate of a connection with the one that a token is bound to. `claimed`: the client_id in the request,
- * authenticated or not.
+ * authenticated or not. Returns undefined where there is nothing to compare: the request came by no connection of the mutual-TLS
+ * listener, as through a proxy that hides the certificate, or the token is bound to no certificate and its own client presents it.
  */
 export function compareCertificates(
   connection: Connection | undefined,
   { client_id: owner, bound_to: bound }: TokenFacts,
   claimed: string | undefined,
   clients: ClientRegistry,
-): CameWith {
-  if (connection === undefined) return 'no_certificate'
+): CameWith | undefined {
+  if (connection === undefined) return undefined
   const { presenter, rejection, socket, thumbprint } = connection
   if (thumbprint !== undefined && thumbprint === bound) return 'own_certificate'
   const x509 = presenter?.certificate.x509 ?? socket.getPeerX509Certificate()
@@ -26,7 +27,7 @@ export function compareCertificates(
   const client = typeof owner === 'string' ? clients.get(owner)?.client : undefined
   if (client === undefined) return 'other_certificate'
   if (presenter !== undefined && rejection === undefined) {
-    if (isPresenterOf(client, presenter)) return 'renewed_certificate'
+    if (isPresenterOf(client, presenter)) return bound === undefined ? undefined : 'renewed_certificate'
     return claimed === client.id ? 'perhaps_renewed_certificate' : 'other_certificate'
   }
   // No authority vouches for its names. A client whose certificates themselves are registered has no name to compare.

@@ -8,6 +8,7 @@ import type { CertificateOrder } from '../../../src/pki/certificate.ts'
 import type { CrlOrder } from '../../../src/pki/crl.ts'
 import { sequence } from '../../../src/pki/der.ts'
 import * as extensions from '../../../src/pki/extensions.ts'
+import { keyIdentifier } from '../../../src/pki/signing.ts'
 import { type Identity, issueCertificate, issueCrl, startTestServer } from '../../../src/testing/server.ts'
 import type { CertificateRejection } from '../../../src/tls/certificate-rejection.ts'
 import { loadTrust } from '../../../src/tls/trust.ts'
@@ -36,6 +37,8 @@ const below = (name: string, order: Partial<CertificateOrder>) => {
   return { who: clientOf(between), chain: [between] }
 }
 const unknown = { extensions: [extensions.extension('1.2.3.4', sequence([]), { critical: true })] }
+/** The key identifier of an authority, hexadecimal. */
+const keyOf = ({ publicKey }: Identity) => keyIdentifier(publicKey).toString('hex')
 /** Replaces the authority's signature with another one. */
 const altered = (identity: Identity): Identity => {
   const der = Buffer.from(identity.x509.raw)
@@ -104,15 +107,22 @@ const untrusted: Record<string, Row> = {
   'of another authority of the same name': {
     detail: 'same_name',
     who: clientOf(namesake),
-    facts: { authority: 'CN=root' },
+    facts: { authority: 'CN=root', found: keyOf(namesake), expected: keyOf(root) },
   },
   'the same, sent to its root': { detail: 'same_name', who: clientOf(namesake), chain: [namesake] },
   'of the second of two authorities of one name, without a key identifier': {
     detail: 'same_name',
     who: clientOf(namesake, { authorityKeyIdentifier: null }),
     authorities: [root, namesake],
+    facts: { found: 'absent', expected: `${keyOf(root)} ${keyOf(namesake)}` },
   },
   'a wrong signature': { detail: 'signature', who: altered(alice), facts: { authority: 'CN=root' } },
+  'a wrong signature, of an authority that the client sends': {
+    detail: 'signature',
+    who: altered(clientOf(sub)),
+    chain: [sub],
+    facts: { authority: 'CN=sub', expected: undefined },
+  },
   'self-signed': { detail: 'self_signed', who: selfSigned, facts: { subject: 'CN=alice', issuer: 'CN=alice' } },
   "self-signed with the authority's name": {
     detail: 'self_signed',
@@ -126,7 +136,7 @@ const untrusted: Record<string, Row> = {
   'a weak key': {
     detail: 'key_too_weak',
     who: clientOf(root, { keyType: 'rsa1024' }),
-    facts: { code: /EE certificate key/ },
+    facts: { code: /EE certificate key/, found: 'rsa 1024' },
   },
   'a weak signature': {
     detail: 'signature_too_weak',
@@ -138,13 +148,18 @@ const untrusted: Record<string, Row> = {
   'an authority that has ended': {
     detail: 'authority_ended',
     ...below('ended', past),
-    facts: { authority: 'CN=ended', issuer: 'CN=ended', code: 'CERT_HAS_EXPIRED' },
+    facts: {
+      authority: 'CN=ended',
+      issuer: 'CN=ended',
+      code: 'CERT_HAS_EXPIRED',
+      found: Math.floor(past.notAfter.getTime() / 1000),
+    },
   },
   'a root that has ended': rootWith('ended root', past, 'authority_ended'),
   'an authority that is not yet valid': {
     detail: 'authority_not_yet_valid',
     ...below('early', future),
-    facts: { authority: 'CN=early' },
+    facts: { authority: 'CN=early', found: Math.floor(future.notBefore.getTime() / 1000) },
   },
   'an authority for servers': {
     detail: 'authority_usage',
