@@ -26,7 +26,7 @@ const clients = [
 const fault = { status: 500, body: { error: 'server_error', error_description: 'Internal server error.' } }
 
 for (const protocol of ['http/1.1', 'h2'])
-  t.test(`${protocol}: answers a request with 500 when a part throws, and continues to serve`, async t => {
+  t.test(`${protocol}: answers 500 when a part of the server throws, and continues to serve`, async t => {
     const server = await startFaultyServer(t, clients)
     const [alice, bob] = [
       await server.connect('alice', { ALPNProtocols: [protocol] }),
