@@ -53,7 +53,7 @@ const actions: readonly ClientAction[] = [
   {
     name: 'add',
     positionals: ['FILE'],
-    help: 'Registers the client in a JSON file (- is stdin), or replaces its registration. A registration that differs revokes everything issued to the client',
+    help: 'Registers the client in a JSON file (- is stdin), or replaces its registration. If the registration differs, everything issued to the client is revoked',
     async run(call, values, [file]) {
       const registration = readRegistration(file)
       const answer = await call('PUT', at(registration.client_id), registration)
@@ -75,7 +75,7 @@ const actions: readonly ClientAction[] = [
   {
     name: 'add-secret',
     positionals: ['ID'],
-    help: 'Creates a secret for client_secret_basic or client_secret_post, and shows it once. A client can have two',
+    help: 'Creates a secret for a client with client_secret_basic, and shows it once. A client can have two',
     async run(call, values, [id]) {
       const answer = await call('POST', at(id, '/secrets'))
       writeResult(values, answer, answer.secret)

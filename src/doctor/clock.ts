@@ -22,5 +22,5 @@ export function checkClock(readings: readonly ClockReading[], files: readonly st
     warning(`${file} has a modification time in the future: this clock was set back`, 'synchronize it with NTP'),
   )
   const findings = [...others, ...ahead]
-  return findings.length > 0 ? findings : [good(`${new Date(now).toISOString()}; no file is newer`)]
+  return findings.length > 0 ? findings : [good(`${new Date(now).toISOString()}; no file has a later time`)]
 }

@@ -7,7 +7,7 @@ import { type Finding, failuresOf, good } from './finding.ts'
 
 /** Checks the routes. @throws Error (rejects) with every problem of the list. */
 export async function checkGateway({ gatewayFile: file }: Settings, isOnline: boolean): Promise<Finding[]> {
-  if (file === undefined) return [good('none: no request is forwarded')]
+  if (file === undefined) return [good('not configured: no request is forwarded')]
   return Promise.all(
     readGatewayFile(file, ofIssuer).map(async route => {
       const { name, upstream, demand } = route

@@ -56,5 +56,5 @@ function checkHeader(path: string, header: Buffer, size: number): Finding[] {
   if (version > schemaVersion) return [failure(`${schema}: it was written by a newer release`, 'install that release')]
   if (version === schemaVersion) return [good(schema)]
   if (log === 0) return [good(`${schema}: the server migrates it when it starts`)]
-  return [good(`${path}: the latest changes are in ${path}-wal, as while a server runs; they were not read`)]
+  return [good(`${path}: the latest changes are in ${path}-wal, as is normal while a server runs; they were not read`)]
 }

@@ -4,7 +4,7 @@ import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
 import { buildRefusal, type RefusalContext } from '../verify/refusal.ts'
 
-/** Is called for every refusal, which it records as one security event. */
+/** Is called for every refusal, before its response. In the server it records the refusal as one security event. */
 export type RefusalListener = (request: FastifyRequest, refusal: OAuthError, status: number) => void
 
 export interface RefusalOptions extends Omit<RefusalContext, 'authorization'> {

@@ -1,5 +1,5 @@
-// Security events of the servers: one function each (audit/event.ts). docs/reference/events.md lists the names. Whatever a
-// client writes into a name or address stays inside its JSON string.
+// Security events of the servers: one function each (audit/event.ts). docs/reference/events.md lists the names. An event is
+// written as JSON, so text of a client cannot leave its string.
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { EventName, Facts, Observer, Outcome, RecordEvent, SecurityEvent } from '../audit/event.ts'

@@ -89,16 +89,16 @@ export interface MutualTls {
   readonly counts: Readonly<Counts>
   /** Returns the certificates and lists that are in use. */
   inUse(): InUse
-  /** Whether it made a server, and so sees all of its connections. */
+  /** Returns whether this listener created a server, and so has the state of all of its connections. */
   hasServer(server: object): boolean
   /**
-   * Adds what an authorization server needs of a listener that exists: certificates that are registered themselves, and
-   * notice of connections that end. Returns what removes it again.
+   * Adds the hooks of an authorization server to an existing listener: which certificates are registered, and what to call when a
+   * connection is dropped or closed. Returns a function that removes them.
    */
   attach(hooks: ListenerHooks): () => void
 }
 
-/** As the options of these names. */
+/** The options of the same names. */
 export type ListenerHooks = Required<Pick<MutualTlsOptions, 'isPinned' | 'onDrop' | 'onClose'>>
 
 export interface InUse {
@@ -118,7 +118,7 @@ export const defaultTimeouts = {
   headers: 10,
   request: 30,
   idle: 60,
-  /** For a peer to close its end of a connection over HTTP/2 that has ended, and to take what was written before an end. */
+  /** After the end of a connection: for the peer to receive what was written, and over HTTP/2 to close its end. */
   linger: 2,
   /** After a change of trust, each connection closes with its next response after a random time within this limit. */
   retirement: 30,
@@ -128,7 +128,7 @@ export const defaultTimeouts = {
   revoked: 0.5,
 }
 
-/** A longer timer of Node would end at once. */
+/** Node fires a timer at once if its delay is longer. */
 const longestSeconds = 2_147_483
 
 const secondsRule: Rule = {

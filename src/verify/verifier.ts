@@ -127,7 +127,7 @@ export interface TokenCheck {
   recheck(request: NodeRequest, token: AccessToken): void | Promise<void>
 }
 
-/** Of a verifier, or of a server that shares its own token verifier. Each adapter calls `onRefusal` itself. */
+/** The options of a verifier, or those of a server that passes its own token verifier. Each adapter calls `onRefusal` itself. */
 export type TokenCheckOptions = Omit<VerifierSettings, 'onRefusal'> & { readonly onRefusal?: unknown } & (
     | AcceptedIssuer
     | { readonly issuers: readonly AcceptedIssuer[] }

@@ -161,7 +161,7 @@ t.test('leaves signatures of other lengths for the verification to reject', asyn
   }
 })
 
-t.test('finds exactly one of a signature and its equivalent low, for every s', async t => {
+t.test('accepts as low-s exactly one of a signature and the equivalent one with the other s, for every s', async t => {
   const s = fc.bigInt({ min: 1n, max: p256Order - 1n })
   fc.assert(
     fc.property(s, value => {

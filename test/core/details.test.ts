@@ -108,6 +108,6 @@ t.test('has a test for each detail', async t => {
   t.same(
     missing,
     [],
-    'add a row for each to a provokeEach table in test/server/details-clients.test.ts or details-tokens.test.ts',
+    'add a row for each, as CONTRIBUTING.md says: to test/server/malformed-requests.test.ts, or to a provokeEach table',
   )
 })

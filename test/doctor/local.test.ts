@@ -101,7 +101,7 @@ t.test('compares the clock with other clocks, and with the times of files', t =>
   const check = (...readings: Parameters<typeof checkClock>[0]) =>
     linesOf(checkClock(readings, [file, 'none'], now), folder)
   utimesSync(file, now / 1000, now / 1000)
-  t.same(check(), [`✓ ${new Date(now).toISOString()}; no file is newer`])
+  t.same(check(), [`✓ ${new Date(now).toISOString()}; no file has a later time`])
   t.same(check(reading(2000)), ['✓ this clock agrees with the clock of idp.example'])
   t.same(check(reading(4000)), [
     '! this clock is 4 s ahead of the clock of idp.example; synchronize both clocks with NTP',

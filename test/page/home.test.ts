@@ -67,7 +67,7 @@ t.test('returns the JSON of /binding to clients that do not ask for HTML', async
   t.match((await alice.call('/', html)).headers['set-cookie'], undefined)
 })
 
-t.test('names what each kind of connection lacks', async t => {
+t.test('states on the page what each kind of connection lacks for a token', async t => {
   const expired = issueCertificate({
     issuer: server.pki.ca,
     subject: [['CN', 'alice']],

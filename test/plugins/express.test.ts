@@ -24,7 +24,7 @@ testFramework('Express', {
   },
 })
 
-t.test('a client that offers h2 alone gets no connection, and the process serves on', async t => {
+t.test('closes the connection of a client that offers h2 alone, and continues to serve', async t => {
   const app = express()
   app.use(requireToken(accepted))
   app.get('/notes', (_request, response) => void response.send('notes'))

@@ -150,7 +150,7 @@ for (const [form, addressOf] of Object.entries(forms))
     }
   })
 
-t.test('exchanges nothing of an issuer whose metadata is not to be had or not its own, and says why', async t => {
+t.test('rejects tokens of an issuer whose metadata is missing or names another issuer, and states why', async t => {
   const other = await startIssuer(t)
   const [openid, oauth] = Object.values(forms).map(addressOf => addressOf('')) as [string, string]
   const set = (first?: object | string, second?: object | string) => {

@@ -26,7 +26,7 @@ const clients = [
 const fault = { status: 500, body: { error: 'server_error', error_description: 'Internal server error.' } }
 
 for (const protocol of ['http/1.1', 'h2'])
-  t.test(`${protocol}: answers a request with 500 when a part throws, and continues to serve`, async t => {
+  t.test(`${protocol}: answers 500 when a part of the server throws, and continues to serve`, async t => {
     const server = await startFaultyServer(t, clients)
     const [alice, bob] = [
       await server.connect('alice', { ALPNProtocols: [protocol] }),
@@ -92,7 +92,7 @@ t.test('notifies all observers when one throws, and sends the response unchanged
   t.match(await alice.requestToken(), { status: 200 }, 'while the log throws too')
 })
 
-t.test('closes only the connection of a handshake after which a part throws', async t => {
+t.test('closes only the connection of a client whose check after the handshake throws', async t => {
   const server = await startFaultyServer(t, clients)
   const alice = await server.connect('alice')
   server.fail('pins')
@@ -104,7 +104,7 @@ t.test('closes only the connection of a handshake after which a part throws', as
   t.match(await (await server.connect('stranger')).get('/binding'), { status: 200 }, 'control')
 })
 
-t.test('closes a connection to be dropped even if a part throws', async t => {
+t.test('closes a connection that it drops even if recording that throws', async t => {
   const server = await startFaultyServer(t, clients, { isDropping: true })
   server.fail('drop')
   const stranger = await server.connect('stranger')
@@ -191,7 +191,7 @@ t.test('closes the connections of a disabled client even if a part throws', asyn
   t.match(await bob.get('/binding'), { status: 200 })
 })
 
-t.test('refuses all requests until a change that cannot be applied is applied', async t => {
+t.test('refuses all requests while a change of the state cannot be applied, and accepts them afterwards', async t => {
   const server = await startFaultyServer(t, clients)
   const alice = await server.connect('alice')
   const token = await alice.token({ token_binding: 'certificate' })
@@ -206,7 +206,7 @@ t.test('refuses all requests until a change that cannot be applied is applied', 
   t.equal(server.errors.filter(({ message }) => /change of the state/.test(message)).length, 1, 'it is logged once')
 })
 
-t.test('removes expired records again after a removal in which a part throws', async t => {
+t.test('continues to remove expired records after a removal that throws', async t => {
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const server = await startFaultyServer(t, clients)

@@ -185,7 +185,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
 }
 
 for (const [key, { name }] of Object.entries(settingsTable))
-  t.test(`${name} accepts valid values, and is named for invalid ones`, t => {
+  t.test(`${name} accepts valid values, and is named in the error for invalid ones`, t => {
     const { good, bad } = texts[key as keyof typeof texts] ?? t.fail('no row')
     for (const text of good) {
       const value = parseSettings({ ...ownFiles, [name]: text })[key as keyof typeof texts]

@@ -245,7 +245,7 @@ t.test('migrates a file of an earlier version', async t => {
   }
 })
 
-t.test('is always up to date', async t => {
+t.test('reports no delay of its knowledge of revocations, because it is the only server', async t => {
   const store = openSqlite(':memory:')
   t.equal(store.millisecondsSinceSync(), 0)
   await store.close()

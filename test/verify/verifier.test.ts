@@ -245,7 +245,7 @@ t.test('rejects an isRevoked that returns a promise, and does not refuse its tok
   t.match(errors, [{ name: 'TypeError', message: /^isRevoked must return true or false from memory, not a promise/ }])
 })
 
-t.test('a member of a demand that is undefined does not drop that of the options', async t => {
+t.test('does not drop a demand of the options for an undefined member of the demand of a route', async t => {
   const start = (demand: object) =>
     listen(t, mutualTls(own)(handle(createVerifier({ ...options, scope: 'notes:delete' }), demand)))
   t.match(await (await connect(t, await start({ scope: '' }))).get('/', token), { status: 200 }, 'control')

@@ -16,7 +16,7 @@ export class ClientRegistry {
   #ofFile: ReadonlyMap<string, RegisteredClient>
   readonly #ofStore = new Map<string, ClientRecord>()
   readonly #inForce: Map<string, RegisteredClient>
-  /** The clients that may act. Stored, because requests need it. */
+  /** The certificates and resources of enabled clients. Derived with each change, because requests need them. */
   #pins: ReadonlySet<string> = new Set()
   #resources: ReadonlySet<string> = new Set()
 

@@ -371,7 +371,7 @@ t.test('records the detail and the certificate of a refusal, and sends the clien
   t.notOk('x5t#S256' in server.events.at(-1))
 })
 
-t.test('ends only the connection when a handshake fails before any certificate', async t => {
+t.test('closes only the connection of a handshake that fails before the client certificate', async t => {
   const server = await startTestServer()
   t.teardown(() => server.close())
   const { port, pki } = server

@@ -198,7 +198,7 @@ t.test('requires certificate, name and registration of the client for an exchang
   })
 })
 
-t.test('writes neither token to any output, issued or refused (I4, LK01)', async t => {
+t.test('writes neither the subject token nor the issued tokens to any output (I4, LK01)', async t => {
   const token = await issuer.sign(server.clock)
   const { body } = await exchange(bob, token)
   const written = JSON.stringify([server.events, server.log])

@@ -57,7 +57,7 @@ async function partsAndForgeries(): Promise<Record<string, string>> {
   }
 }
 
-t.test('answers alike to anything but a complete token, and changes nothing (OA27)', async t => {
+t.test('sends the same response for everything that is not a complete token, and changes nothing (OA27)', async t => {
   const texts = await partsAndForgeries()
   const before = await contentsOf(store)
   const since = server.events.length
@@ -82,7 +82,7 @@ t.test('answers live, dead and unknown tokens with identical octets (OA27)', asy
   t.match(await alice.get('/api/whoami', signed.access), { status: 401, body: { reason: 'revoked' } }, 'control')
 })
 
-t.test('answers a replayed report alike, and changes nothing', async t => {
+t.test('sends the same response to a replayed report, and changes nothing', async t => {
   const { access } = await startGrant(alice, wish)
   const since = server.events.length
   t.match(await report(access), accepted)
@@ -131,7 +131,7 @@ t.test('serves other clients while it processes the largest report (DS18)', asyn
   t.same(order, ['other', 'report'])
 })
 
-t.test('lists unparsable entries alike, whatever the other tokens are (OA27)', async t => {
+t.test('lists unparsable entries in the same way, whatever the other tokens are (OA27)', async t => {
   const shown = new Set<string>()
   for (const token of [(await startGrant(alice, wish)).access, (await startGrant(bob, wish)).refresh, 'x']) {
     const body = JSON.stringify([null, { token }, { token: 7 }])

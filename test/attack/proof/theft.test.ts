@@ -64,7 +64,7 @@ for (const [kind, tls] of kinds)
   })
 
 t.test(
-  'accepts a proof for another connection only from the private key, which level connection stops too',
+  'accepts the stolen private key on another connection at level proof, and rejects it at level connection',
   async t => {
     const victim = await server.connect('alice')
     const [proven, bound] = [await victim.token(level), await victim.token()]

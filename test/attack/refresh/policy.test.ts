@@ -59,7 +59,7 @@ t.test('allows a refresh without a removed scope, which does not return by itsel
   await put()
 })
 
-t.test('ends a grant for another resource server with that resource server', async t => {
+t.test('refuses a refresh while the resource server of the grant is disabled, and accepts it afterwards', async t => {
   const resource = 'https://api.example'
   await putClient(server.store, register('api', { resource }))
   const { access, refresh: token } = await startGrant(alice, { resource })
@@ -71,7 +71,7 @@ t.test('ends a grant for another resource server with that resource server', asy
   t.same(await contentsOf(server.store, [token]), before)
   await putClient(server.store, register('api', { resource }))
   const again = tokensOf(await refresh(alice, token))
-  t.equal(claimsOf(again.access).aud, resource, 'it stays ended')
+  t.equal(claimsOf(again.access).aud, resource, 'for the same resource server')
   await server.store.removeClient('api')
 })
 

@@ -139,7 +139,7 @@ t.test('closes an unused connection without an event, and records one for half a
   t.equal(impatient.events.length, 6)
 })
 
-t.test('serves public resources only on unacceptable connections, where they are answered', async t => {
+t.test('serves only public resources without an acceptable certificate, unless it drops such connections', async t => {
   for (const [who, reason] of [
     [null, 'no_certificate'],
     ['stranger', 'certificate_untrusted'],

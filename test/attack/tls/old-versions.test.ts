@@ -7,7 +7,7 @@ import { startTlsbound } from '../../helpers/process/process.ts'
 
 t.setTimeout(120_000)
 
-t.test('ends only the connection when a handshake fails before a certificate', async t => {
+t.test('closes only the connection of a handshake that fails before the client certificate', async t => {
   const server = await startTlsbound(t, t.testdir())
   const alice = await server.connect('alice')
   const { port } = server
