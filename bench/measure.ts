@@ -92,7 +92,7 @@ export async function measure(target: Target, row: Load | Idle, options: Options
   const server = startChild<TargetQuestions>(target.file, target.args)
   const load = startChild<LoadQuestions>(new URL('load.ts', import.meta.url))
   try {
-    const port = await server.ask('start', pki)
+    const port = await server.ask('start', pki, 1800) // a grown state takes minutes to make
     await load.ask('aim', { aim: { port, token: target.token, plain: target.plain === true }, pki })
     if ('load' in row) return await measureLoad(target.load ?? row.load, options, server.ask, load.ask)
     return await measureIdle(row, options, server.ask, load.ask)

@@ -1,6 +1,6 @@
 // The options of the bench: name, default, bounds, meaning. Everything that loops or waits is bounded here.
 import { parseArgs } from 'node:util'
-import { type RowName, rows } from './rows.ts'
+import { grownRows, type RowName, rows } from './rows.ts'
 import { type TargetName, targets } from './targets.ts'
 
 export interface Options {
@@ -33,6 +33,7 @@ const NUMBERS = {
 }
 
 const rowNames = Object.keys(rows) as RowName[]
+const usualRows = rowNames.filter(name => !grownRows.includes(name))
 const targetNames = Object.keys(targets) as TargetName[]
 
 const describe = (option: string, meaning: string) => `  ${option.padEnd(20)}${meaning}`
@@ -43,6 +44,10 @@ export const usage = [
     describe(`--${name} N`, `${meaning} (${value}; ${from} to ${to})`),
   ),
   describe('--only ROWS', `some of ${rowNames}`),
+  describe(
+    '--grown',
+    `the same as --only ${grownRows}, which are not measured otherwise; their state takes minutes to make`,
+  ),
   describe('--targets TARGETS', `some of ${targetNames}; what they are compared with is always among them`),
   describe('--awake', 'the load never sleeps, so that waking it costs the server nothing; it needs a core of its own'),
   describe('--profile ROW', 'writes a .cpuprofile of each target, and prints the functions that used most time'),
@@ -77,6 +82,7 @@ export function readOptions(args: string[]): Options {
       targets: text,
       profile: text,
       awake: { type: 'boolean' },
+      grown: { type: 'boolean' },
     },
   })
   return {
@@ -85,7 +91,7 @@ export function readOptions(args: string[]): Options {
     connections: readNumber('connections', values.connections),
     idle: readNumber('idle', values.idle),
     soak: readNumber('soak', values.soak),
-    only: readNames('only', values.profile ?? values.only, rowNames),
+    only: readNames('only', values.profile ?? values.only ?? String(values.grown ? grownRows : usualRows), rowNames),
     targets: readNames('targets', values.targets, targetNames),
     awake: values.awake ?? false,
     profile: values.profile !== undefined,

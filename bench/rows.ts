@@ -85,6 +85,26 @@ export const rows = {
     load: 'get',
     targets: { undici: 'undici', client: 'undici' },
   },
+  'grown-get': {
+    title: 'Keep-alive GET, as the state grows',
+    load: 'get',
+    targets: { grants: 'grants', grown: 'grants' },
+  },
+  'grown-token': {
+    title: 'Token endpoint POST, as the state grows',
+    load: 'token',
+    targets: { grants: 'grants', grown: 'grants' },
+  },
+  'grown-refresh': {
+    title: 'Refresh token POST, as the state grows',
+    load: 'refresh',
+    targets: { grants: 'grants', grown: 'grants' },
+  },
+  'grown-connect': {
+    title: 'New connection each time, as the state grows',
+    load: 'connect',
+    targets: { grants: 'grants', grown: 'grants' },
+  },
   idle: {
     title: 'An idle connection, never used',
     first: 'nothing',
@@ -103,3 +123,6 @@ export const rows = {
 } as const satisfies Record<string, Load | Idle>
 
 export type RowName = keyof typeof rows
+
+/** Rows that need minutes of preparation, and are measured only if they are named. */
+export const grownRows = (Object.keys(rows) as RowName[]).filter(name => name.startsWith('grown-'))

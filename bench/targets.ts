@@ -29,6 +29,11 @@ export const targets = {
   https: { title: 'bare Fastify, no HTTP/2 offered', file: file('floor-https'), token: true },
   tlsbound: { title: '**tlsbound**', file: file('tlsbound'), token: true },
   grants: { title: '**tlsbound** with refresh tokens, in SQLite', file: file('tlsbound-grants'), token: true },
+  grown: {
+    title: '**tlsbound** with 10⁶ grants, 10⁶ revocations and 10⁵ clients',
+    file: file('tlsbound-grown'),
+    token: true,
+  },
   jose: { title: 'Fastify + jose, verified on each request', file: file('jose'), token: true },
   'oidc-provider': { title: 'node-oidc-provider 9', file: file('oidc-provider'), token: false },
   sidecar: {

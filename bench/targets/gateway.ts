@@ -22,7 +22,9 @@ const proxies: Record<string, Start> = {
     const route = (path: string, port: number) => ({
       ...{ path, upstream: `http://127.0.0.1:${port}`, scope: 'notes:read', binding: 'connection' },
     })
-    return startTlsbound(pki, ['client_credentials'], [route('/up/', upstream), route('/sockets/', sockets)])
+    return startTlsbound(pki, ['client_credentials'], {
+      routes: [route('/up/', upstream), route('/sockets/', sockets)],
+    })
   },
   nginx: async (pki, upstream, sockets) => {
     const nginx = await startNginxProxy(pki, upstream, sockets, TOKEN)

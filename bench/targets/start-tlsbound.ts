@@ -1,12 +1,13 @@
 // Starts tlsbound as in production: src/process/main.ts with every default, security events and state included, in a
 // temporary folder.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { main } from '../../src/process/main.ts'
 import { api, type Who } from '../load/client.ts'
 import type { Pki } from '../pki.ts'
 import { findFreePort } from './free-port.ts'
+import { copyGrownState, grown, grownClients } from './grown.ts'
 
 const register = (name: Who, more: object) => ({
   client_id: name,
@@ -23,11 +24,18 @@ function write(name: string, text: string): string {
   return name
 }
 
-/** Starts it with alice registered for these grants, and bob for opaque tokens; resolves with its port. `routes`: of the gateway. */
+interface Options {
+  /** Routes of the gateway. */
+  routes?: readonly object[]
+  /** With a state that has grown for years. */
+  isGrown?: boolean
+}
+
+/** Starts it with alice registered for these grants, and bob for opaque tokens; resolves with its port. */
 export async function startTlsbound(
   { ca, server }: Pki,
   grantTypes: readonly string[],
-  routes?: readonly object[],
+  { routes, isGrown = false }: Options = {},
 ): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -36,7 +44,13 @@ export async function startTlsbound(
   const clients = [
     register('alice', { grant_types: grantTypes }),
     register('bob', { access_token_format: 'opaque', resource: api }),
+    ...(isGrown ? grownClients() : []),
   ]
+  if (isGrown) {
+    mkdirSync('data')
+    await copyGrownState('data/tlsbound.db')
+  }
+  const start = performance.now()
   await main({
     TLSBOUND_PORT: String(port),
     TLSBOUND_OPS_PORT: '0',
@@ -46,5 +60,6 @@ export async function startTlsbound(
     TLSBOUND_CLIENTS_FILE: write('clients.json', JSON.stringify(clients)),
     ...(routes && { TLSBOUND_GATEWAY_FILE: write('gateway.json', JSON.stringify(routes)) }),
   })
+  if (isGrown) console.error(`started in ${Math.round(performance.now() - start)} ms, with ${JSON.stringify(grown)}`)
   return port
 }
