@@ -7,6 +7,7 @@ import { octetString, oid, sequence } from '../../src/pki/der.ts'
 import { issueCertificate, issueCrl, startTestServer } from '../../src/testing/server.ts'
 import { provoke } from '../helpers/server/details.ts'
 import { fieldOf, issueProxy, through, thumbprintOf } from '../helpers/server/proxies.ts'
+import { exchange, requestText } from '../helpers/server/raw-http.ts'
 import { claimsOf, introspect, post, register } from '../helpers/tokens/grants.ts'
 
 t.setTimeout(120_000)
@@ -384,6 +385,40 @@ t.test('follows a reload: proxies that were removed or renewed, and revocation l
   t.throws(() => server.tls.reload({ ...material, clientCertFrom: [{ form: 'nginx' }] }), /exactly one of x5t#S256/)
   t.match(await behind(alice, await server.connect(renewed)).get(whoami, token), served, 'what was in use stays')
   server.tls.reload(material)
+})
+
+t.test('takes the certificate of a request from its own header only, however it is spelled', async t => {
+  const own = await server.connect(edge)
+  const token = await behind(alice, own).token({ client_id: 'alice' })
+  const get = (...lines: string[]) => requestText('GET /api/whoami', [`Authorization: Bearer ${token}`, ...lines])
+  const [hers, his] = [field(alice), field(bob)]
+  const requests = [[`Client-Cert: ${hers}`], [`Client-Cert: ${his}`], [], [`CLIENT-CERT:\t${hers} `]]
+  const { answers } = await exchange(await server.connect(edge), requests.map(lines => get(...lines)).join(''), {
+    until: 4,
+  })
+  t.same(
+    answers.map(({ status }) => status),
+    [200, 401, 401, 200],
+    'pipelined on one connection',
+  )
+
+  const trailer = `0\r\nClient-Cert: ${hers}\r\n\r\n`
+  const chunked = ['Transfer-Encoding: chunked', 'Trailer: Client-Cert', 'Content-Type: application/json']
+  for (const [octets, status] of [
+    [requestText('POST /api/notes', [`Authorization: Bearer ${token}`, ...chunked], trailer), 401],
+    [get(`Client-Cert: ${his}`, `client-cert: ${hers}`), 401],
+    [get('Client-Cert: ', `client-cert: ${hers}`), 401],
+    [get(`Client-Cert : ${hers}`), 400],
+    [get(`Client-Cert:\r\n ${hers}`), 400],
+    [get(`Client-Cert\0: ${hers}`), 400],
+  ] as const) {
+    const { answers: refused } = await exchange(await server.connect(edge), octets, { until: 1 })
+    t.equal(refused[0]?.status, status, `${octets.slice(0, 60)} …`)
+  }
+  const multiplexed = await server.connect(edge, { ALPNProtocols: ['h2'] })
+  const twice = through(multiplexed, { 'client-cert': [hers, his] })
+  t.match(await twice.get(whoami, token), { status: 401, body: { reason: 'certificate_untrusted' } })
+  t.match(await behind(alice, multiplexed).get(whoami, token), served, 'control')
 })
 
 t.test('serves many clients of one proxy over HTTP/2 at the same time', async t => {
