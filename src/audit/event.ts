@@ -16,6 +16,7 @@ export const eventNames = [
   'connection.refused',
   'connection.closed',
   'theft.suspected',
+  'proxy.suspected',
   'notification.failed',
   'admin.refused',
   'key.rotated',
@@ -39,6 +40,8 @@ export interface Facts {
   readonly came_with?: CameWith | undefined
   readonly 'x5t#S256'?: string | undefined
   readonly bindings?: object | undefined
+  /** The request arrived through a proxy that ended TLS: `x5t#S256` is the certificate that it stated, `peer` its address. */
+  readonly attested?: 'proxy' | undefined
   readonly tls?: string | null | undefined
   readonly cipher?: string | undefined
   readonly resumed?: boolean | undefined

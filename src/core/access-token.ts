@@ -23,6 +23,8 @@ export interface AccessTokenClaims {
   readonly act?: { readonly sub: string }
   /** Only in tokens issued shortly after a revocation of kind client, certificate or all: the sequence number of that revocation. */
   readonly issued_after?: number
+  /** Present if the token was requested through a proxy that ended TLS: the certificate is the one that the proxy stated. */
+  readonly attested?: 'proxy'
   readonly cnf: Confirmation
 }
 
@@ -31,6 +33,8 @@ export interface AccessToken {
   readonly claims: AccessTokenClaims
   readonly scope: readonly string[]
   readonly binding: TokenBinding
+  /** Present if the request arrived through a proxy that ended TLS: the proxy stated the certificate of the client. */
+  readonly attested?: 'proxy' | undefined
   /** The verifier that accepted the token. */
   readonly verifier: object
 }

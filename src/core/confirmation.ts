@@ -35,6 +35,8 @@ const members: readonly string[] = ['x5t#S256', ...bindingTypes.map(type => `${t
 export function confirm(presenter: Presenter, level: TokenBinding): Confirmation {
   const certificate = { 'x5t#S256': presenter.certificate.thumbprint }
   if (level === 'certificate') return certificate
+  if (presenter.attested !== undefined)
+    throw new OAuthError('invalid_request', 'binding_unavailable', 'attested', { token_binding: level })
   const offered = Object.entries(presenter.bindings)
   if (offered.length === 0)
     throw new OAuthError('invalid_request', 'binding_unavailable', 'no_channel_binding', { token_binding: level })
@@ -48,6 +50,7 @@ export function confirm(presenter: Presenter, level: TokenBinding): Confirmation
 /**
  * Verifies that `cnf` confirms this presenter, and returns the level of the binding. The members of `cnf` determine the level:
  * only the certificate, the certificate and the label of a proof, or the certificate and exactly the bindings of the connection.
+ * Behind a proxy that ends TLS, only the first is verified.
  * `prove` is called if a proof is required, and throws unless it is valid.
  * @throws OAuthError `confirmation_malformed`, `certificate_mismatch`, `connection_mismatch`, `proof_missing`.
  */
@@ -55,16 +58,22 @@ export function verifyConfirmation(cnf: unknown, presenter: Presenter, prove: ()
   const confirmed = readConfirmation(cnf)
   if (!same(confirmed['x5t#S256'], presenter.certificate.thumbprint))
     throw new OAuthError('invalid_token', 'certificate_mismatch', 'other_certificate')
+  if (Object.keys(confirmed).length === 1) return 'certificate'
+  requireOwnConnection(presenter)
   if (confirmed.tls_exp !== undefined) {
     prove()
     return 'proof'
   }
-  if (bindingTypes.every(type => confirmed[`${type}#S256`] === undefined)) return 'certificate'
   // Compares every type, without an early exit: absent with absent, value with value.
   const matches = bindingTypes.filter(type => same(confirmed[`${type}#S256`], presenter.bindings[type]))
   if (matches.length !== bindingTypes.length)
     throw new OAuthError('invalid_token', 'connection_mismatch', 'other_connection')
   return 'connection'
+}
+
+/** @throws OAuthError `connection_mismatch` if the connection is that of a proxy, for which no binding or proof is made. */
+export function requireOwnConnection({ attested }: Presenter): void {
+  if (attested !== undefined) throw new OAuthError('invalid_token', 'connection_mismatch', 'attested')
 }
 
 /** Returns whether `level` is at least as strong as `demanded`. */

@@ -343,6 +343,12 @@ export const details = {
       remedy: 'Compare the path with the list of endpoints.',
       isPublic: true,
     },
+    not_a_proxy: {
+      cause: 'Only a proxy in TLSBOUND_CLIENT_CERT_FROM may ask this endpoint, and this connection is of none.',
+      remedy: 'Compare the certificate in x5t#S256 with that file; send it from the proxy in the TLS handshake.',
+      sentence: 'Only a proxy that this server knows may ask this endpoint.',
+      actor: 'operator',
+    },
     method_not_allowed: {
       cause: 'This endpoint does not support the method {found}.',
       remedy: 'Use one of: {expected}.',
@@ -387,6 +393,14 @@ export const details = {
       cause: 'The client sent no certificate in the TLS handshake.',
       remedy:
         'Configure the client with a certificate and its private key. If the event has a jti, the request presented a valid token: treat it as stolen.',
+    },
+    not_forwarded: {
+      cause: 'The request arrived through a proxy that ends TLS, without a certificate of its client in {header}.',
+      remedy:
+        'Configure the client with a certificate, and the proxy to request it and to forward it in that field on every path.',
+      sentence:
+        'This request arrived through a proxy, which forwarded no client certificate; configure the client with one.',
+      actor: 'client or operator',
     },
     not_mutual_tls: {
       cause:
@@ -536,6 +550,30 @@ export const details = {
       remedy: 'Fetch the list again from the authority; compare the authorityKeyIdentifier of the list with its key.',
       actor: 'operator',
     },
+    forwarded_repeated: {
+      cause: 'The request of the proxy has {found} fields {header}, so that the client may have sent one of them.',
+      remedy: 'Configure the proxy to replace the field, not to add one.',
+      sentence: 'The proxy in front of this server must forward exactly one client certificate.',
+      actor: 'operator',
+      sign: 'attack',
+    },
+    forwarded_malformed: {
+      cause: 'The field {header} of the proxy is not a certificate in the form {expected}: {found}.',
+      remedy: 'Compare the configuration of the proxy with form and header in TLSBOUND_CLIENT_CERT_FROM.',
+      sentence: 'The proxy in front of this server forwarded something that is not a client certificate.',
+      actor: 'operator',
+    },
+    forwarded_unverifiable: {
+      cause: 'The certificate that a proxy forwards has {found}.',
+      remedy:
+        'Issue the client certificate without that extension, with an RSA, Ed25519 or NIST curve key; or connect directly.',
+      sentence: 'Behind a proxy that ends TLS, this server cannot verify a certificate of this kind.',
+    },
+    authority_problem: {
+      cause: 'The authority {authority} cannot vouch for a forwarded certificate: {found}.',
+      remedy: 'Correct what the fact found names in TLSBOUND_TLS_CLIENT_CA_FILE or TLSBOUND_TLS_CLIENT_CRL_FILE.',
+      actor: 'operator',
+    },
     not_verified: {
       cause: 'OpenSSL could not verify the client certificate; the fact code is its error code.',
       remedy: 'Compare the issuer of the certificate with the authorities in TLSBOUND_TLS_CLIENT_CA_FILE.',
@@ -581,8 +619,20 @@ export const details = {
         'Get the token on the connection that uses it, and again after a reconnect. Compare peer with that of the event token.issued with this jti: if the client did not reconnect, its token and key were stolen.',
       sign: 'attack',
     },
+    attested: {
+      cause:
+        'The request arrived through a proxy that ends TLS, and the token or the route needs the TLS connection of the client.',
+      remedy: 'Request a token with token_binding certificate there, or connect to this server directly.',
+      sentence:
+        'This request arrived through a proxy that ends TLS; only tokens with token_binding certificate are accepted there.',
+    },
   },
   binding_unavailable: {
+    attested: {
+      cause: 'The request arrived through a proxy that ends TLS, so that the token cannot be bound to the connection.',
+      remedy: 'Request token_binding certificate, or connect to the server directly.',
+      isPublic: true,
+    },
     no_channel_binding: {
       cause: 'The connection has no channel binding: it is TLS 1.2 without the extended master secret.',
       remedy: 'Use TLS 1.3, or TLS 1.2 with the extended master secret (RFC 7627).',
@@ -1361,6 +1411,8 @@ export const factNames = {
   mark: 'mark of a revocation: tokens with an earlier iat are revoked; seconds since 1970, a few seconds after the revocation',
   first_use: 'seconds since the first use of the refresh token',
   grant_revoked: 'whether this refusal revoked the grant: yes or no',
+  ignored_header:
+    'a header field with a client certificate that was ignored, because no known proxy wrote it; in any refusal',
 } as const
 
 /** The compared values. Strings may come from the client; the event writer shortens and redacts them. */

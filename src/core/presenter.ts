@@ -2,7 +2,7 @@
 import { hash, type X509Certificate } from 'node:crypto'
 import type { ChannelBindings } from './channel-binding.ts'
 
-/** The client certificate of a connection. The TLS handshake proved possession of its key. */
+/** The client certificate of a connection. The TLS handshake proved possession of its key: here, or to the proxy of `attested`. */
 export interface PresenterCertificate {
   /** `x5t#S256`: base64url(SHA-256(DER)), 43 characters (RFC 8705 §3.1). */
   readonly thumbprint: string
@@ -19,6 +19,11 @@ export interface Presenter {
   readonly bindings: ChannelBindings
   /** Exported keying material for binding proofs: 32 octets in base64url. undefined without a channel binding. */
   readonly ekm?: string | undefined
+  /**
+   * Present if a proxy ended the TLS connection and states whose certificate it was. The connection here is that of the proxy: it is
+   * shared by its clients, so that no token is bound to it and no proof is made for it.
+   */
+  readonly attested?: 'proxy' | undefined
 }
 
 /** Extracts the fields of a certificate that tokens are bound to. Does not verify its trust. */

@@ -41,7 +41,7 @@ export const objections: { readonly [R in Reason]?: Objection | { readonly [D in
   certificate_expired: 'certificate',
   certificate_revoked: 'certificate',
   certificate_mismatch: 'certificate',
-  connection_mismatch: 'connection',
+  connection_mismatch: { other_connection: 'connection' },
   wrong_audience: 'certificate',
   unknown_client: 'certificate',
   client_mismatch: {

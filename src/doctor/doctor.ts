@@ -24,6 +24,7 @@ import { checkOpsToken } from './ops-token.ts'
 import { checkBinding, checkMetadata, checkTls } from './outside.ts'
 import { checkOwnCertificate } from './own-certificate.ts'
 import { checkPorts } from './ports.ts'
+import { checkProxies } from './proxies.ts'
 import type { ClockReading } from './remote-json.ts'
 import { checkSettings } from './settings.ts'
 import { checkSigningKeys } from './signing-keys.ts'
@@ -87,6 +88,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
     issuers: () => checkTrustedIssuers(settings, remote),
     webhooks: () => checkWebhooks(settings, isOnline),
     gateway: () => checkGateway(settings, isOnline),
+    proxies: () => checkProxies(settings),
     'leak keys': () => checkLeakKeys(settings, remote),
     'ops token': () => checkOpsToken(settings),
     state: () => checkStore(settings, remote),
@@ -135,7 +137,9 @@ function checkOwn(
 ): readonly Finding[] {
   return own.orFail(read => [
     ...checkOwnCertificate(read, settings, now),
-    ...(trust?.value === undefined ? [] : [checkTlsContext(readTlsFiles(settings), settings)]),
+    ...(trust?.value === undefined
+      ? []
+      : [checkTlsContext(readTlsFiles({ ...settings, clientCertFrom: undefined }), settings)]),
   ])
 }
 

@@ -3,7 +3,7 @@
 import type { AccessToken } from '../core/access-token.ts'
 import type { Connection } from '../tls/connection.ts'
 import { certificateFields, identityFields } from './fields.ts'
-import type { Route } from './routes.ts'
+import type { Address, Route } from './routes.ts'
 
 /** The `typ` of assertions. Not that of access tokens, so that no resource server takes an assertion for one (RFC 8725 §3.11). */
 export const assertionType = 'tlsbound-assertion+jwt'
@@ -20,17 +20,24 @@ export interface AssertionSigner {
   readonly now: () => number
 }
 
+/** For whom an identity is stated: a route. */
+export type Recipient = Pick<Route, 'identityFields' | 'clientCert'> & { readonly upstream: Pick<Address, 'text'> }
+
 interface Stated {
   readonly fields: readonly string[]
   readonly renewAt: number
 }
 
 /** Returns the fields that state the identity of a verified token to the upstream of a route. */
-export type StateIdentity = (route: Route, token: AccessToken, connection: Connection | undefined) => readonly string[]
+export type StateIdentity = (
+  route: Recipient,
+  token: AccessToken,
+  connection: Connection | undefined,
+) => readonly string[]
 
 export function createStatement({ issuer, sign, now }: AssertionSigner): StateIdentity {
   // A verified token is an object of its connection.
-  const stated = new WeakMap<AccessToken, Map<Route, Stated>>()
+  const stated = new WeakMap<AccessToken, Map<Recipient, Stated>>()
   return (route, token, connection) => {
     const time = Math.floor(now())
     const known = stated.get(token)
@@ -41,6 +48,7 @@ export function createStatement({ issuer, sign, now }: AssertionSigner): StateId
     const claims = {
       ...{ iss: issuer, aud: route.upstream.text, sub, client_id, scope, cnf, jti },
       ...{ token_binding: token.binding, token_exp: exp, iat: time, exp: end },
+      ...(token.attested !== undefined && { attested: token.attested }),
     }
     const fields = [
       'tlsbound-assertion',

@@ -158,7 +158,7 @@ export function originFields(request: ClientRequest, authority: string): readonl
  * Returns the plain fields with the identity of a token.
  * @throws OAuthError `claims_malformed` if a claim cannot be a field value, so that it is never changed on its way.
  */
-export function identityFields({ claims, binding }: AccessToken): string[] {
+export function identityFields({ claims, binding, attested }: AccessToken): string[] {
   const { sub, client_id, scope } = claims
   for (const [claim, value] of Object.entries({ sub, client_id }))
     if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value))
@@ -166,6 +166,7 @@ export function identityFields({ claims, binding }: AccessToken): string[] {
   return [
     ...['x-forwarded-user', sub, 'x-auth-request-user', sub],
     ...['tlsbound-client-id', client_id, 'tlsbound-scope', scope, 'tlsbound-token-binding', binding],
+    ...(attested === undefined ? [] : ['tlsbound-attested', attested]),
   ]
 }
 

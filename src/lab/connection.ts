@@ -118,10 +118,16 @@ function speakHttp2(socket: TLSSocket, host: string): Speech {
       http2 ??= connectHttp2(`https://${host}`, settings).on('error', () => {})
       const options = { endStream: body === undefined }
       const stream = http2.request({ ':path': path, ':method': method, ...headersOf(rest, body) }, options)
-      stream.on('error', reject).on('response', headers => {
-        readAnswer(headers[':status'] as number, headers as IncomingHttpHeaders, stream).then(resolve, reject)
+      const lost = () => reject(new Error('the stream ended without an answer'))
+      // A response that arrives at once is read after its stream has closed.
+      stream.on('close', lost).on('error', reject)
+      stream.once('response', headers => {
+        stream.off('close', lost)
+        readAnswer(headers[':status'] as number, headers as IncomingHttpHeaders, stream).then(
+          answer => (stream.rstCode ? lost() : resolve(answer)),
+          reject,
+        )
       })
-      stream.on('close', () => reject(new Error('the stream ended without an answer')))
       if (body !== undefined) stream.end(body)
     })
   return { call, isOpen: () => (http2 ? !http2.closed && !http2.destroyed : !socket.destroyed) }

@@ -52,7 +52,7 @@ function parseReceiver(value: unknown, number: number, problems: string[]): Rece
     ca_file: caFile,
     allow_internal: allowInternal = false,
   } = entry
-  const { events = ['theft.suspected', 'token.leaked', 'refresh.reused'] } = entry
+  const { events = ['theft.suspected', 'proxy.suspected', 'token.leaked', 'refresh.reused'] } = entry
   const url = parseUrl(entry.url)
   const wrong = [
     ...Object.keys(entry)

@@ -1,7 +1,7 @@
 // Sends a refusal as a Fastify reply.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError } from '../core/errors.ts'
-import { endConnection } from '../tls/connection.ts'
+import { endRefused } from '../tls/connection.ts'
 import { buildRefusal, type RefusalContext } from '../verify/refusal.ts'
 
 /** Is called for every refusal, before its response. In the server it records the refusal as one security event. */
@@ -26,6 +26,6 @@ export function refuse(
     if (!(error instanceof OAuthError) || error === refusal) throw error
     return refuse(request, reply, error, { ...options, status: undefined }) // the event could not be written
   }
-  if (endsConnection) endConnection(request.raw, reply.raw)
+  if (endsConnection) endRefused(request.raw, reply.raw)
   return reply.code(status).headers(headers).send(body)
 }

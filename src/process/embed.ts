@@ -62,7 +62,7 @@ interface IssuerOptions {
 export interface StartServerOptions extends IssuerOptions {
   /** The settings of `npm start`, as an object: `{ port: 8443, http2: false }`. None is read from the environment. */
   readonly settings: SettingsInput
-  /** PEM texts, in place of the TLS files of the settings; a function is called again by each reload. */
+  /** PEM texts and proxies, in place of the TLS files of the settings; a function is called again by each reload. */
   readonly tls?: TlsMaterial | (() => TlsMaterial)
   /**
    * Your own routes. All of them require a token, of any level, and unmatched paths too; a route's `config.requireToken` demands
@@ -259,6 +259,7 @@ const tlsSettings = [
   'tlsKeyPassphraseFile',
   'tlsClientCaFile',
   'tlsClientCrlFile',
+  'clientCertFrom',
 ] as const
 
 /** Pushes what is wrong with the TLS material, which comes from memory or from files. */

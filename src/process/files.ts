@@ -4,6 +4,7 @@ import { type KeyObject, randomBytes } from 'node:crypto'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
+import { parseCertificateProxies } from '../core/certificate-proxy.ts'
 import { parseClients } from '../core/client.ts'
 import { parseReporterKeys } from '../core/leak-signature.ts'
 import { parseTrustedIssuers } from '../core/trusted-issuer.ts'
@@ -83,14 +84,18 @@ export function readTrustFiles({ tlsClientCaFile: caFile, tlsClientCrlFile: crlF
 }
 
 /**
- * Loads the TLS files. The result is re-encoded block by block, so that OpenSSL sees exactly the blocks that were parsed
- * here.
- * @throws FileProblem
+ * Loads the TLS files, and the list of proxies. The result is re-encoded block by block, so that OpenSSL sees exactly the
+ * blocks that were parsed here.
+ * @throws FileProblem, or Error with every problem of the list of proxies.
  */
 export function readTlsFiles(settings: Settings): TlsMaterial {
   const { chain, key } = readOwnCertificate(settings)
   const { ca, crl } = readTrustFiles(settings)
-  return { cert: renderCertificates(chain), key: renderPrivateKey(key), ca, crl }
+  const { clientCertFrom: proxiesFile } = settings
+  return {
+    ...{ cert: renderCertificates(chain), key: renderPrivateKey(key), ca, crl },
+    ...(proxiesFile !== undefined && { clientCertFrom: readProxiesFile(proxiesFile) }),
+  }
 }
 
 /** Verifies that OpenSSL, as configured here, accepts a certificate, its key and its chain. @throws FileProblem */
@@ -104,6 +109,17 @@ function checkWithOpenSsl(cert: string, key: string, certFile: string): void {
       remedy: 'use keys of 2048 bits (RSA) or on P-256, and signatures with SHA-256, in the whole chain',
     })
   }
+}
+
+/**
+ * Loads and validates the list of proxies that state the certificates of their clients.
+ * @throws Error with every problem of the list.
+ */
+export function readProxiesFile(path: string): readonly object[] {
+  return loadList(path, (list, problems) => {
+    parseCertificateProxies(list, problems)
+    return list as readonly object[]
+  })
 }
 
 /** Loads and validates the client registrations. `audience`: that of this server. @throws Error with every problem of the list. */

@@ -7,8 +7,10 @@ import type { AccessTokenClaims } from '../core/access-token.ts'
 import type { GrantType, TheftResponse } from '../core/client.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { OAuthError, type Reason, type TokenFacts } from '../core/errors.ts'
+import { findCertificateField } from '../core/forwarded-certificate.ts'
 import { type ErrorLog, guardedWithLog } from '../core/guard.ts'
 import { redactTokens } from '../core/leak-report.ts'
+import type { SuspectedProxy } from '../core/proxy-watch.ts'
 import type { Revocation } from '../core/revocations.ts'
 import type { reuseSignals } from '../core/theft.ts'
 import type { Grant } from '../store/store.ts'
@@ -42,6 +44,8 @@ export interface Audit {
   connectionClosed(socket: TLSSocket, reason: Reason): void
   /** A valid token was presented on the wrong connection. `signal`: the refusal that showed it. */
   theftSuspected(signal: SecurityEvent, response: TheftResponse, facts?: Facts): void
+  /** Tokens of several clients were presented from one source: probably a proxy that ends TLS. `signal`: the last refusal. */
+  proxySuspected(signal: SecurityEvent, found: Pick<SuspectedProxy, 'clients' | 'count'>): void
   /** A token was reported as leaked and was revoked. `request`: the report. */
   tokenLeaked(request: FastifyRequest, facts: Facts): void
   /** A notification was discarded after its last attempt. */
@@ -146,7 +150,7 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
       const claimed = claimedClient(request)
       write(code === 'invalid_client' ? 'client.refused' : 'token.refused', 'refused', {
         reason,
-        ...explain(refusal),
+        ...explain(withIgnoredField(refusal, request)),
         status,
         client_id: claimed,
         ...(token && { ...token, by: claimed === token.client_id ? undefined : claimed }), // its owner, and the claimed client
@@ -165,6 +169,8 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
       const { time: _time, event, outcome: _outcome, count: _count, ...about } = signal
       note('theft.suspected', 'unknown', { ...about, signal: event, response, ...facts })
     },
+    proxySuspected: ({ 'x5t#S256': certificate, peer, peer_port, came_with }, { clients, count }) =>
+      note('proxy.suspected', 'unknown', { 'x5t#S256': certificate, peer, peer_port, came_with, clients, count }),
     tokenLeaked: (request, facts) => write('token.leaked', 'success', { ...facts, ...describeRequest(request) }),
     notificationFailed: facts => note('notification.failed', 'refused', facts),
     keyRotated: ({ kid, nbf }, change) => write('key.rotated', 'success', { kid, nbf, change }),
@@ -184,7 +190,10 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
 }
 
 /** Describes the detail and the compared facts of a refusal. Text from a client is shortened and contains no token. */
-export function explain({ detail, facts }: OAuthError): { readonly detail: string; readonly facts?: object } {
+export function explain({ detail, facts }: Pick<OAuthError, 'detail' | 'facts'>): {
+  readonly detail: string
+  readonly facts?: object
+} {
   const known = Object.entries(facts).filter(([, fact]) => fact !== undefined)
   if (known.length === 0) return { detail }
   return {
@@ -198,6 +207,18 @@ export function explain({ detail, facts }: OAuthError): { readonly detail: strin
 /** Returns the facts of the token with which the request was accepted before it was refused, as for a malformed body. */
 function acceptedToken({ token }: FastifyRequest): TokenFacts | undefined {
   return token && describeToken({ ...token.claims })
+}
+
+/**
+ * Adds the name of a header field by which the sender states a certificate, although it is not a known proxy, or not the field of that
+ * proxy.
+ */
+function withIgnoredField(
+  { detail, facts }: OAuthError,
+  { raw }: FastifyRequest,
+): Pick<OAuthError, 'detail' | 'facts'> {
+  const ignored = findCertificateField(raw.rawHeaders, connectionOf(raw)?.forwarded?.header)
+  return { detail, facts: ignored === undefined ? facts : { ...facts, ignored_header: ignored } }
 }
 
 /** Returns the client_id of a request, not authenticated. */
@@ -217,16 +238,16 @@ function describeRequest(request: FastifyRequest): Facts {
     request_id: request.id,
     method: request.method,
     path,
-    ...describeConnection(connectionOf(request.raw)?.socket ?? (request.raw.socket as TLSSocket)),
+    ...describeConnection(request.raw.socket as TLSSocket, connectionOf(request.raw)),
   }
 }
 
-function describeConnection(socket: TLSSocket): Facts {
-  const { presenter, thumbprint } = connectionOf(socket) ?? {}
+function describeConnection(carrier: TLSSocket, connection = connectionOf(carrier)): Facts {
+  const { presenter, thumbprint, forwarded, socket = carrier } = connection ?? {}
   const tls = typeof socket?.getProtocol === 'function' && !socket.destroyed
   return {
     'x5t#S256': thumbprint,
-    bindings: presenter?.bindings,
+    ...(forwarded === undefined ? { bindings: presenter?.bindings } : { attested: 'proxy' }),
     ...(tls && { tls: socket.getProtocol(), cipher: socket.getCipher()?.name, resumed: socket.isSessionReused() }),
     peer: socket?.remoteAddress,
     peer_port: socket?.remotePort,

@@ -36,6 +36,7 @@ import { refuseBytes } from './refuse-bytes.ts'
 import { isServerWide, normalizeRequest, requireAuthority, requireOriginForm } from './request-target.ts'
 import { apiRoutes } from './routes/api.ts'
 import { authorizeRoute } from './routes/authorize.ts'
+import { authzRoute } from './routes/authz.ts'
 import { bindingRoute } from './routes/binding.ts'
 import { homeRoute } from './routes/home.ts'
 import { introspectRoute } from './routes/introspect.ts'
@@ -131,6 +132,8 @@ async function registerEndpoints(app: FastifyInstance, parts: ServerParts): Prom
   metadataRoutes(app, parts)
   authorizeRoute(app)
   bindingRoute(app, parts)
+  // Without proxies in the settings, the path is free for other routes.
+  if (parts.tls.hasProxies) await app.register(async scope => authzRoute(scope, parts))
   for (const route of [tokenRoute, introspectRoute, revokeRoute, leaksRoute])
     await app.register(async scope => route(scope.addHook('onRequest', refuseCrossSite), parts))
 }

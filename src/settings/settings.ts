@@ -36,6 +36,7 @@ export const settingsTable = {
   tlsKeyPassphraseFile: optional('TLS_KEY_PASSPHRASE_FILE', secretPath, 'none', 'passphrase of an encrypted key: one line, mode 0600'),
   tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'PEM: the authorities that may issue client certificates; no others are trusted'),
   tlsClientCrlFile: optional('TLS_CLIENT_CRL_FILE', path, 'none', 'PEM: revocation lists, one for each of these authorities'),
+  clientCertFrom: optional('CLIENT_CERT_FROM', path, 'none: such header fields are ignored', 'JSON list of the proxies that end TLS for their clients and forward the client certificate; each is known by its own certificate'),
   tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'lowest version of TLS; on TLS 1.2, connection-bound tokens need the extended master secret'),
   tlsDropUnacceptable: setting('TLS_DROP_UNACCEPTABLE', onOff, false, 'close connections without an acceptable client certificate, instead of sending an error response'),
   connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection is closed with its next response'),

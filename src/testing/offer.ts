@@ -47,7 +47,7 @@ export interface TestServer {
   /** The security events of requests so far, oldest first. */
   // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
   readonly events: readonly any[]
-  /** The events of the server's own actions: `theft.suspected`, `connection.closed`. */
+  /** The events of the server's own actions: `theft.suspected`, `proxy.suspected`, `connection.closed`. */
   // biome-ignore lint/suspicious/noExplicitAny: each event has its own members
   readonly alarms: readonly any[]
   /** The lines of the application log so far. */

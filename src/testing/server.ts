@@ -38,7 +38,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const logger = pino({ level: 'info' }, { write: line => void log.push(line) })
   const clock = () => seconds * 1000
   const audit = createAudit(event => {
-    const list = event.event === 'theft.suspected' || event.event === 'connection.closed' ? alarms : events
+    const list = /^(?:theft\.suspected|proxy\.suspected|connection\.closed)$/.test(event.event) ? alarms : events
     list.push(JSON.parse(JSON.stringify(event)))
   }, logger)
   const { closeAfter = 60_000, leakKeys, routes } = options

@@ -51,6 +51,14 @@ export function findClientProblem(x509: X509Certificate, trust: Trust, now: numb
   return problems.includes(undefined) ? undefined : problems[0]
 }
 
+/**
+ * Finds why OpenSSL would reject every client of an authority at `now`: the authority itself, its lists, or what is above it. Does not
+ * decide whether it may issue at all (`incapacity`).
+ */
+export function findIssuerProblem(issuer: Authority, trust: Trust, now: number): string | undefined {
+  return createAssessor(trust, now).findProblem(issuer)
+}
+
 /** @throws TrustProblem if no client could be accepted at any time. */
 export function requireAnyAuthority(trust: Trust): void {
   const problems = assessAuthorities(trust).map(({ problem }) => problem)

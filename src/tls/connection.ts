@@ -1,15 +1,16 @@
 // The state of a TLS connection: its presenter, or why there is none, and the tokens that were verified on it. Stored on the
 // TLSSocket and its requests under a private symbol, so that it has their lifetime.
+import type { X509Certificate } from 'node:crypto'
 import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
 import { type ErrorCode, OAuthError } from '../core/errors.ts'
-import type { Presenter, PresenterCertificate } from '../core/presenter.ts'
+import { type Presenter, type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { type CertificateRejection, describeCertificate } from './certificate-rejection.ts'
 import type { Counts, VersionCounts } from './counts.ts'
-import { evaluateCertificate, type TrustInForce } from './evaluate-certificate.ts'
+import { type Evaluation, evaluateCertificate, type TrustInForce } from './evaluate-certificate.ts'
 
 export interface Connection {
   readonly socket: TLSSocket
@@ -40,6 +41,17 @@ export interface Connection {
   client: Client | undefined
   /** The host of requests, once it has been compared with the handshake. */
   authority: string | undefined
+  /** Present if this is the connection of a client of a proxy: `socket` is that of the proxy (forwarding.ts). */
+  readonly forwarded?: Forwarded | undefined
+}
+
+export interface Forwarded {
+  /** The connection of the proxy. */
+  readonly by: Connection
+  /** The field in which the proxy states the certificate, in lower case. */
+  readonly header: string
+  /** The certificate that the proxy states, accepted or not. */
+  readonly x509: X509Certificate | undefined
 }
 
 export interface VerifiedToken {
@@ -85,6 +97,39 @@ export function rememberConnection(
   connection.counts.opened++
   ;(socket as Carrier)[key] = connection
   return connection
+}
+
+/** What a proxy states about the client of a request. */
+type Statement = Evaluation & {
+  readonly header: string
+  readonly x509?: X509Certificate | undefined
+  /** As for `Connection`. */
+  readonly isPinned?: Connection['isPinned']
+}
+
+/** Returns the connection of a client whose certificate a proxy states, on the connection of that proxy. */
+export function forwardedConnection(
+  by: Connection,
+  { certificate, rejection, header, x509, isPinned }: Statement,
+): Connection {
+  return {
+    ...by,
+    presenter: certificate && { certificate, bindings: {}, attested: 'proxy' },
+    thumbprint: certificate?.thumbprint ?? (x509 && readCertificate(x509).thumbprint),
+    rejection,
+    isPinned: isPinned ?? by.isPinned,
+    verified: undefined,
+    provenTokens: undefined,
+    usedProofs: undefined,
+    client: undefined,
+    forwarded: { by, header, x509 },
+  }
+}
+
+/** Returns the certificate of the client of a connection, accepted or not. */
+export function presentedCertificate({ presenter, forwarded, socket }: Connection): X509Certificate | undefined {
+  if (presenter !== undefined) return presenter.certificate.x509
+  return forwarded === undefined ? socket.getPeerX509Certificate() : forwarded.x509
 }
 
 /** Exports the keying material only when a proof is verified, because most connections never need it. */
@@ -155,6 +200,11 @@ export function requirePresenter(
     throw new OAuthError(code, 'certificate_expired', detail, { ...describeCertificate(x509), found, now })
   }
   return presenter
+}
+
+/** Closes the connection of a client whose certificate is refused, unless it is that of a proxy, which other clients share. */
+export function endRefused(request: Raw, response: Parameters<typeof endConnection>[1]): void {
+  if (connectionOf(request)?.forwarded === undefined) endConnection(request, response)
 }
 
 /** Closes a connection with the response to this request; on HTTP/2, with the responses to all pending requests. */

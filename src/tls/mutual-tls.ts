@@ -27,6 +27,7 @@ import { type Connection, connectionOf, endConnection, keepConnection, rememberC
 import { type Counts, createCounts } from './counts.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
 import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
+import { createForwarding } from './forwarding.ts'
 import { limitFloods } from './http2-floods.ts'
 import {
   buildTlsOptions,
@@ -85,6 +86,8 @@ export interface MutualTls {
   reload(material: TlsMaterial): Retired
   /** All open connections with a completed handshake. */
   readonly connections: ReadonlySet<Connection>
+  /** Whether it was created with proxies that state the certificates of their clients, if only an empty list. */
+  readonly hasProxies: boolean
   /** Counters of handshakes and accepted requests. */
   readonly counts: Readonly<Counts>
   /** Returns the certificates and lists that are in use. */
@@ -162,7 +165,10 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   checkOptions(options.timeouts ?? {}, 'timeouts', {}, timeoutRules)
   const { minVersion = 'TLSv1.3', maximumAge = 3600 } = options
   const hooks = new Set<Partial<ListenerHooks>>([options])
-  const isPinned = (thumbprint: string) => [...hooks].some(each => each.isPinned?.(thumbprint) === true)
+  const isRegistered = (thumbprint: string) => [...hooks].some(each => each.isPinned?.(thumbprint) === true)
+  // The certificate of a proxy that is given itself needs no authority either.
+  const isPinned = (thumbprint: string) =>
+    material.proxies.some(({ certificates }) => certificates.has(thumbprint)) || isRegistered(thumbprint)
   const onDrop: ListenerHooks['onDrop'] = (socket, refusal) => {
     for (const each of hooks) each.onDrop?.(socket, refusal)
   }
@@ -170,6 +176,13 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   let material = parseMaterial(options)
   const trusted: TrustInForce = { trust: loadTrust(material.authorities, material.lists), isPinned }
   requireAnyAuthority(trusted.trust)
+  const ofClients: TrustInForce = {
+    get trust() {
+      return trusted.trust
+    },
+    isPinned: isRegistered,
+  }
+  const findClientConnection = createForwarding(ofClients, () => material.proxies)
   let tlsOptions = buildTlsOptions(material, minVersion)
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()
@@ -270,7 +283,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined) {
-        keepConnection(request, connection)
+        keepConnection(request, findClientConnection(connection, request))
         if (performance.now() > connection.endsAfter) endConnection(request, response)
         if (request.httpVersionMajor === 1) {
           connection.underWay++
@@ -348,7 +361,8 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     hooks.add(more)
     return () => void hooks.delete(more)
   }
-  return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach })
+  const hasProxies = options.clientCertFrom !== undefined
+  return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach, hasProxies })
 }
 
 /**
@@ -393,7 +407,7 @@ interface Handshake {
 
 function onAnswered(this: Http2ServerResponse): void {
   const connection = connectionOf(this.req)
-  if (connection !== undefined) noteAnswered(connection)
+  if (connection !== undefined) noteAnswered(connection.forwarded?.by ?? connection)
 }
 
 /** @throws Error if no client could connect with the new material, although clients can connect with the current one. */

@@ -2,10 +2,11 @@
 // measured; RFC 9266 §4.2 and RFC 7627 §5.4 forbid the features that are disabled here.
 import { constants, type KeyObject, type X509Certificate } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
-import { oneOf, pemRule, type Rules } from '../core/check-options.ts'
+import { type CertificateProxy, parseCertificateProxies } from '../core/certificate-proxy.ts'
+import { listRule, oneOf, pemRule, type Rules } from '../core/check-options.ts'
 import { parseCertificates, parsePrivateKey, parseRevocationLists, renderRevocationList } from '../files/pem.ts'
 
-/** PEM texts. */
+/** PEM texts, and proxies. */
 export interface TlsMaterial {
   /** The server certificate and the intermediate ones, leaf first. */
   readonly cert: string
@@ -14,11 +15,16 @@ export interface TlsMaterial {
   readonly ca: string
   /** Revocation lists. If there is one, every authority needs one. */
   readonly crl?: string | undefined
+  /**
+   * The proxies that end TLS for their clients and state whose certificate it was, as in the file of `TLSBOUND_CLIENT_CERT_FROM`.
+   * Default: none, and such header fields are ignored.
+   */
+  readonly clientCertFrom?: readonly object[] | undefined
 }
 
 /** The required and the optional members of the material. */
 export const materialRules: Rules = { cert: pemRule, key: pemRule, ca: pemRule }
-export const optionalMaterialRules: Rules = { crl: pemRule }
+export const optionalMaterialRules: Rules = { crl: pemRule, clientCertFrom: listRule }
 
 /** The parsed material, exactly as it is passed to OpenSSL. */
 export interface ParsedMaterial {
@@ -28,6 +34,7 @@ export interface ParsedMaterial {
   readonly authorities: readonly X509Certificate[]
   /** In DER. */
   readonly lists: readonly Buffer[]
+  readonly proxies: readonly CertificateProxy[]
 }
 
 const minimumVersions = ['TLSv1.2', 'TLSv1.3'] as const
@@ -38,20 +45,25 @@ export const minimumVersionRule = oneOf(minimumVersions)
 
 /**
  * Parses the material of a listener.
- * @throws FileProblem naming the option if a text is invalid; Error if the key does not belong to the certificate.
+ * @throws FileProblem naming the option if a text is invalid; Error if the key does not belong to the certificate, or a proxy is
+ * invalid.
  */
-export function parseMaterial({ cert, key, ca, crl }: TlsMaterial): ParsedMaterial {
+export function parseMaterial({ cert, key, ca, crl, clientCertFrom = [] }: TlsMaterial): ParsedMaterial {
   const parse = (pem: string, option: string) => parseCertificates(pem, option).map(({ x509 }) => x509)
   const [certificate, ...between] = parse(cert, 'cert')
   const privateKey = parsePrivateKey(key, 'key', {})
   // Node accepts empty strings, and would then fail in each handshake.
   if (certificate?.checkPrivateKey(privateKey) !== true)
     throw new Error('the private key does not belong to the certificate')
+  const problems: string[] = []
+  const proxies = parseCertificateProxies(clientCertFrom, problems)
+  if (problems.length > 0) throw new Error(`clientCertFrom: ${problems.join('; ')}`)
   return {
     chain: [certificate, ...between],
     key: privateKey,
     authorities: parse(ca, 'ca'),
     lists: crl === undefined ? [] : parseRevocationLists(crl, 'crl').map(({ der }) => der),
+    proxies,
   }
 }
 

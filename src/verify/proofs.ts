@@ -2,7 +2,7 @@
 // proof for a single request is valid for that request only, and only once (binding-proof draft §3.3).
 import type { IncomingMessage } from 'node:http'
 import { hashToken, isPerRequest, isReusable, proofWindow, verifyBindingProof } from '../core/binding-proof.ts'
-import { proofHeader } from '../core/confirmation.ts'
+import { proofHeader, requireOwnConnection } from '../core/confirmation.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
@@ -30,7 +30,7 @@ export function readProof({ headers }: Presentation): string | undefined {
 /**
  * Verifies the proof of a request for `token`, at `now` in seconds since 1970. Returns the proof if later requests of this
  * connection can reuse it. `perRequest`: the proof must be made for this request alone.
- * @throws OAuthError `proof_missing` or `proof_invalid`.
+ * @throws OAuthError `proof_missing` or `proof_invalid`; `connection_mismatch` behind a proxy that ends TLS.
  */
 export function requireProof(
   request: Presentation,
@@ -39,6 +39,7 @@ export function requireProof(
   now: number,
   perRequest = false,
 ): string | undefined {
+  requireOwnConnection(connection.presenter as Presenter)
   const proof = readProof(request)
   if (proof === undefined)
     throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing', { header: proofHeader })

@@ -212,10 +212,12 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     connection: Connection,
     proof?: string,
   ): AccessToken {
+    const attested = connection.presenter?.attested
     const token = Object.freeze({
       claims: Object.freeze({ ...claims, cnf: Object.freeze(claims.cnf) }),
       scope: Object.freeze(parseScope(claims.scope)),
       binding,
+      ...(attested !== undefined && { attested }),
       verifier,
     })
     connection.verified ??= new Map()

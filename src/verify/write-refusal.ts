@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import { endConnection } from '../tls/connection.ts'
+import { endRefused } from '../tls/connection.ts'
 import type { RefusalAnswer } from './refusal.ts'
 
 /** A response of `http`, `https` or `http2`, or the socket of an upgrade request. */
@@ -24,6 +24,6 @@ export function writeRefusal(response: NodeResponse, answer: RefusalAnswer): voi
     return
   }
   if (response.headersSent) return void response.destroy()
-  if (answer.endsConnection) endConnection(response.req, response)
+  if (answer.endsConnection) endRefused(response.req, response)
   ;(response as ServerResponse).writeHead(answer.status, headers).end(body)
 }

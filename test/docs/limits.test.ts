@@ -21,6 +21,7 @@ import { maximumForm, maximumParameter } from '../../src/server/bodies.ts'
 import { settingsTable } from '../../src/settings/settings.ts'
 import { notesLimit } from '../../src/store/notes.ts'
 import { startTestServer } from '../../src/testing/server.ts'
+import { rememberedClients } from '../../src/tls/forwarding.ts'
 import { floodBudget } from '../../src/tls/http2-floods.ts'
 import { defaultTimeouts, maxConcurrentStreams } from '../../src/tls/mutual-tls.ts'
 import { issuerTimeout } from '../../src/verify/issuer-keys.ts'
@@ -82,6 +83,7 @@ const limits: Readonly<Record<string, string>> = {
   'JSON body': octets(bodyLimit),
   'path parameter': `${routerOptions?.maxParamLength} characters`,
   'verified tokens remembered on one connection': grouped(maximumRemembered),
+  'clients remembered on one connection of a proxy': grouped(rememberedClients),
   'verified proofs remembered on one connection': grouped(maximumProven),
   'ids of single-use proofs remembered on one connection': grouped(maximumUsed),
   'equal refusals written to the audit log one by one': `${written} per second`,

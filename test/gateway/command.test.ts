@@ -1,9 +1,11 @@
 // `tlsbound gateway` as a process, for tokens of a server elsewhere; and the reload of routes, by the command and by the server.
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
+import { readCertificate } from '../../src/core/presenter.ts'
 import { importVerificationKeys } from '../../src/keys/token-keys.ts'
 import { findFreePort, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { startUpstream } from '../helpers/server/gateway.ts'
@@ -62,6 +64,32 @@ t.test('protects a service with the tokens of the issuer, and states the identit
   const { code, stderr } = await gateway.end('SIGTERM')
   t.equal(code, 0)
   t.match(stderr, /SIGTERM/)
+})
+
+t.test('accepts tokens of level certificate behind a proxy that ends TLS, and says so to the service', async t => {
+  const x509 = (name: string) => new X509Certificate(readFileSync(join(folder, `certs/${name}.crt`)))
+  const proxies = [{ form: 'client-cert', 'x5t#S256': readCertificate(x509('mallory')).thumbprint }]
+  writeFileSync(join(folder, 'proxies.json'), JSON.stringify(proxies))
+  const gateway = await start(t, ['--upstream', upstream.address, '--issuer', origin], {
+    TLSBOUND_CLIENT_CERT_FROM: 'proxies.json',
+  })
+  const client = await issuer.connect('alice')
+  const [weak, strong] = [
+    await client.token({ token_binding: 'certificate' }),
+    await client.token({ token_binding: 'proof' }),
+  ]
+  const proxy = await gateway.connect('mallory')
+  const behind = (who: string, token: string) =>
+    proxy.call('/a', { token, headers: { 'client-cert': `:${x509(who).raw.toString('base64')}:` } })
+  t.match(await behind('alice', weak), { status: 200 })
+  const headers = upstream.seen.at(-1)?.headers ?? {}
+  t.notOk('client-cert' in headers)
+  const [, payload = ''] = String(headers['tlsbound-assertion']).split('.')
+  t.match(JSON.parse(Buffer.from(payload, 'base64url').toString()), { attested: 'proxy', client_id: 'alice' })
+  t.match(await behind('bob', weak), { status: 401, body: { reason: 'certificate_mismatch' } })
+  t.match(await behind('alice', strong), { status: 401, body: { reason: 'connection_mismatch' } })
+  t.match(await proxy.get('/a', weak), { status: 401, body: { reason: 'no_certificate' } })
+  await gateway.end('SIGTERM')
 })
 
 t.test('a wrong file at a reload keeps the old routes, and says why; a good one replaces them', async t => {

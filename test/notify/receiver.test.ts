@@ -17,7 +17,10 @@ t.test('accepts an https URL and a secret, with thefts, leaks and reuse of all c
     allowInternal: false,
     caFile: undefined,
   })
-  t.same([...readKnown({ url, secret }, undefined).events], ['theft.suspected', 'token.leaked', 'refresh.reused'])
+  t.same(
+    [...readKnown({ url, secret }, undefined).events],
+    ['theft.suspected', 'proxy.suspected', 'token.leaked', 'refresh.reused'],
+  )
   const other = { url, secrets: [secret, `whsec_${Buffer.alloc(24).toString('base64')}`], client_id: 'alice' }
   t.match(readKnown({ ...other, events: ['key.rotated'] }, undefined), {
     clientId: 'alice',

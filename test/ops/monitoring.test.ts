@@ -99,6 +99,7 @@ const turns = (series: string, values: string) => [{ series: `${series}{${instan
 /** Each alert with series of one value a minute, a minute at which it is quiet, and one at which it fires. */
 const alerts: Readonly<Record<string, readonly [series: readonly object[], quiet: number, fires: number]>> = {
   TlsboundTheft: [grows('tlsbound_theft_signals_total{suspicion="certain",response="close"}'), 19, 22],
+  TlsboundProxySuspected: [grows('tlsbound_events_total{event="proxy.suspected"}'), 19, 22],
   TlsboundTheftPossible: [grows('tlsbound_theft_signals_total{suspicion="possible",response="alert"}'), 19, 22],
   TlsboundRefreshReused: [grows('tlsbound_refreshes_total{how="reused"}'), 19, 22],
   TlsboundTokenLeaked: [grows('tlsbound_leaks_total{kind="access_token"}'), 19, 22],

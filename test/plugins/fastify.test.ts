@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
 import t from 'tap'
 import { mutualTls, type RequireTokenOptions, requireToken } from 'tlsbound'
+import { readCertificate } from '../../src/core/presenter.ts'
 import type { RefusalListener } from '../../src/plugins/refuse.ts'
 import { openConnection } from '../../src/testing/connection.ts'
 import { startTestServer } from '../../src/testing/server.ts'
@@ -323,4 +324,25 @@ t.test('a listener that rejects in onRefusal is logged, and does not end the pro
   t.match(await here.get('/'), { status: 401, body: { reason: 'no_token' } })
   t.match(await here.get('/', token), { status: 200 }, 'control')
   t.match(lines.join(), /a fault of the app.*onRefusal rejected/)
+})
+
+t.test('accepts level certificate behind a proxy that ends TLS, and says so to the route', async t => {
+  const { thumbprint } = readCertificate(pki.bob.x509)
+  const behind = Fastify({
+    serverFactory: mutualTls({ ...material, clientCertFrom: [{ form: 'client-cert', 'x5t#S256': thumbprint }] }),
+  })
+  await behind.register(requireToken, { ...trusting })
+  behind.get('/', ({ token: { claims, attested } }) => ({ sub: claims.sub, attested: attested ?? null }))
+  await behind.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => behind.close())
+  const field = (who: 'alice' | 'mallory') => ({ 'client-cert': `:${pki[who].x509.raw.toString('base64')}:` })
+  for (const protocol of ['http/1.1', 'h2']) {
+    const proxy = await connect(portOf(behind), 'bob', protocol)
+    const own = await connect(portOf(behind), 'alice', protocol)
+    t.match(await proxy.call('/', { token, headers: field('alice') }), { status: 200, body: { attested: 'proxy' } })
+    t.match(await own.call('/', { token, headers: field('mallory') }), { status: 200, body: { attested: null } })
+    t.match(await proxy.call('/', { token, headers: field('mallory') }), refused('certificate_mismatch'))
+    t.match(await proxy.call('/', { token: bound, headers: field('alice') }), refused('connection_mismatch'))
+    t.match(await proxy.call('/', { token }), refused('no_certificate'))
+  }
 })

@@ -15,6 +15,7 @@ import { type Answer, issueCertificate, startTestServer } from '../../src/testin
 import { connectionOf } from '../../src/tls/connection.ts'
 import { type Provocations, provoke, provokeEach } from '../helpers/server/details.ts'
 import { at, callOps } from '../helpers/server/ops.ts'
+import { fieldOf, through, thumbprintOf } from '../helpers/server/proxies.ts'
 import {
   claimsFor,
   confirmationOf,
@@ -33,8 +34,10 @@ t.setTimeout(120_000)
 const jwk = await generateTokenKey('ES256')
 const stranger = await generateTokenKey('ES256')
 const rsa = await generateTokenKey('RS256')
+const edge = issueCertificate({ subject: [['CN', 'edge']], extendedKeyUsage: ['clientAuth'] })
 const server = await startTestServer({
   ops: true,
+  tls: { clientCertFrom: [{ form: 'client-cert', 'x5t#S256': thumbprintOf(edge) }] },
   signingKeys: [jwk, rsa],
   clients: [register('alice', { token_bindings: ['connection', 'certificate', 'proof'] }), register('bob')],
   env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' },
@@ -48,6 +51,8 @@ t.teardown(() => server.close())
 const sockets: TLSSocket[] = []
 server.app.server.on('secureConnection', (socket: TLSSocket) => void sockets.push(socket))
 const whoami = '/api/whoami'
+const proxy = await server.connect(edge)
+const behindProxy = through(proxy, { 'client-cert': fieldOf['client-cert'](server.pki.alice) })
 const alice = await server.connect('alice')
 const good = claimsFor(alice, server)
 const forge = (claims: object = {}, header: object = {}, key = jwk) =>
@@ -193,7 +198,10 @@ t.test('issuer, audience and binding: reports each detail', async t => {
   const certificate = await alice.token({ token_binding: 'certificate' })
   const scope = { scope: 'notes:read', token_binding: 'certificate' }
   const [narrow, strong] = [await alice.token(scope), await alice.token()]
-  await provokeEach(t, server, 'connection_mismatch', { other_connection: { send: () => use(strong, second) } })
+  await provokeEach(t, server, 'connection_mismatch', {
+    other_connection: { send: () => use(strong, second) },
+    attested: { send: () => behindProxy.get(whoami, strong) },
+  })
   await provokeEach(t, server, 'certificate_mismatch', { other_certificate: { send: () => use(certificate, bob) } })
   t.match(
     server.events.at(-1),
@@ -303,6 +311,7 @@ t.test('no_certificate and binding_unavailable: reports each detail', async t =>
   const foreignTls = (path: string) => () => throughListener(https.createServer({ cert, key }), path)
   await provokeEach(t, server, 'no_certificate', {
     not_sent: { send: () => nobody.get(whoami, token) },
+    not_forwarded: { send: () => proxy.get(whoami, token), facts: { header: 'client-cert' } },
     not_mutual_tls: [
       { send: () => inject(whoami), facts: { found: 'no socket, as by inject' } },
       { send: plain(whoami), facts: { found: 'plain HTTP' } },
@@ -319,6 +328,11 @@ t.test('no_certificate and binding_unavailable: reports each detail', async t =>
   t.match(server.alarms.slice(alarms), [{ detail: 'not_sent', suspicion: 'certain' }], 'only the control is a theft')
   const weak = await server.connect('alice', { maxVersion: 'TLSv1.2', secureOptions: noExtendedMasterSecret })
   await provokeEach(t, server, 'binding_unavailable', {
+    attested: {
+      send: () => behindProxy.requestToken({ client_id: 'alice' }),
+      status: 400,
+      facts: { token_binding: 'connection' },
+    },
     no_channel_binding: {
       send: () => weak.requestToken({ token_binding: 'connection' }),
       status: 400,

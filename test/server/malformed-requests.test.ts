@@ -7,6 +7,7 @@ import t from 'tap'
 import { type DetailOf, details, type RefusalFacts } from '../../src/core/details.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { callOps } from '../helpers/server/ops.ts'
+import { thumbprintOf } from '../helpers/server/proxies.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 import { buildFrame, frameTypes, openRawHttp2 } from '../helpers/server/raw-http2.ts'
 import { claimsOf, register } from '../helpers/tokens/grants.ts'
@@ -34,7 +35,7 @@ const server = await startTestServer({
   env: { TLSBOUND_GATEWAY_FILE: routesFile },
   ops: true,
   clients: [alices, register('bob', { token_endpoint_auth_method: 'client_secret_basic' })],
-  tls: { timeouts: { headers: 2, request: 2, idle: 60 } },
+  tls: { clientCertFrom: [], timeouts: { headers: 2, request: 2, idle: 60 } },
   routes: app =>
     void app.get('/conflict', () => {
       throw Object.assign(new Error('not told'), { statusCode: 409, code: 'CONFLICT' })
@@ -329,6 +330,12 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   },
   after_close: { send: get('/binding', 'Connection: close') + get('/binding'), status: 0, told: '' },
   not_found: { send: get('/nothing', bearer), status: 404, told: 'This path does not exist' },
+  not_a_proxy: {
+    send: get('/authz', bearer),
+    status: 403,
+    told: 'Only a proxy that this server knows',
+    facts: { thumbprint: thumbprintOf(server.pki.alice) },
+  },
   method_not_allowed: {
     send: get('/oauth/token'),
     status: 405,

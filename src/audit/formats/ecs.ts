@@ -25,6 +25,7 @@ const classes: Readonly<Record<EventName, Class>> = {
   'connection.refused': { kind: 'event', category: ['network'], type: ['connection', 'denied'] },
   'connection.closed': { kind: 'event', category: ['network'], type: ['connection', 'end'] },
   'theft.suspected': { kind: 'alert', category: ['intrusion_detection'], type: ['denied'] },
+  'proxy.suspected': { kind: 'alert', category: ['intrusion_detection'], type: ['info'] },
   'notification.failed': { kind: 'event', category: ['web'], type: ['error'] },
   'admin.refused': { kind: 'event', category: ['iam', 'api'], type: ['admin', 'denied'] },
   'key.rotated': { kind: 'event', category: ['configuration'], type: ['change'] },

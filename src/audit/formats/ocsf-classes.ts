@@ -31,6 +31,7 @@ const classes: Readonly<Record<EventName, Class | ((event: SecurityEvent) => Cla
   'connection.refused': { uid: 4001, activity: 5, severity: low },
   'connection.closed': { uid: 4001, activity: 2, severity: informational },
   'theft.suspected': finding,
+  'proxy.suspected': { ...finding, severity: medium },
   'notification.failed': { uid: 0, activity: 'Notify', severity: medium },
   'admin.refused': ({ method }) => ({ uid: 6003, activity: byMethod(method), severity: medium }),
   'key.rotated': { uid: 0, activity: 'Rotate Key', severity: informational },

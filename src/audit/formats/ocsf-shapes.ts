@@ -23,6 +23,7 @@ const titles: Partial<Record<EventName, string>> = {
   'token.leaked': 'A token was found where others can read it',
   'refresh.reused': 'A used refresh token was used again',
   'theft.suspected': 'A token was presented on the wrong connection or with the wrong certificate',
+  'proxy.suspected': 'Tokens of several clients come from one other certificate or address',
 }
 
 export const shapes: Readonly<Record<ClassUid, Shape>> = {

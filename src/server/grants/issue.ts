@@ -38,7 +38,7 @@ type IssuanceParts = Pick<ServerParts, 'settings' | 'keys' | 'verifier' | 'store
 
 export async function issueAccessToken(
   request: FastifyRequest,
-  { at: issuedAt, issuedAfter, client, connection }: Authenticated,
+  { at: issuedAt, issuedAfter, client, presenter, connection }: Authenticated,
   { grantType, authorization, cnf, subject, grant, act, expires = Number.POSITIVE_INFINITY }: Issuance,
   { settings, keys, verifier, store, state, audit }: IssuanceParts,
 ): Promise<TokenAnswer> {
@@ -55,6 +55,7 @@ export async function issueAccessToken(
     ...(grant !== undefined && { grant }),
     ...(act !== undefined && { act }),
     ...(issuedAfter !== undefined && { issued_after: issuedAfter }),
+    ...(presenter.attested !== undefined && { attested: presenter.attested }),
     cnf,
   }
   let token: string

@@ -115,7 +115,7 @@ function explainOurs(refusal: OAuthError): OAuthError {
   const { reason, detail, facts } = refusal
   if (reason === 'subject_token_invalid') return refusal
   if (reason === 'certificate_mismatch') return invalid('other_certificate', facts)
-  if (reason === 'connection_mismatch') return invalid('other_connection', facts)
+  if (reason === 'connection_mismatch' && detail === 'other_connection') return invalid('other_connection', facts)
   return invalid('own_token', { ...facts, reason, detail })
 }
 

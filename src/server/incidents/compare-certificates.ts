@@ -5,7 +5,7 @@ import type { CameWith } from '../../core/came-with.ts'
 import { isPresenterOf } from '../../core/client-authentication.ts'
 import type { TokenFacts } from '../../core/errors.ts'
 import { matchesSubject } from '../../core/subject-rule.ts'
-import type { Connection } from '../../tls/connection.ts'
+import { type Connection, presentedCertificate } from '../../tls/connection.ts'
 import type { ClientRegistry } from '../clients/registry.ts'
 
 /**
@@ -20,9 +20,9 @@ export function compareCertificates(
   clients: ClientRegistry,
 ): CameWith | undefined {
   if (connection === undefined) return undefined
-  const { presenter, rejection, socket, thumbprint } = connection
+  const { presenter, rejection, thumbprint } = connection
   if (thumbprint !== undefined && thumbprint === bound) return 'own_certificate'
-  const x509 = presenter?.certificate.x509 ?? socket.getPeerX509Certificate()
+  const x509 = presentedCertificate(connection)
   if (x509 === undefined) return 'no_certificate'
   const client = typeof owner === 'string' ? clients.get(owner)?.client : undefined
   if (client === undefined) return 'other_certificate'

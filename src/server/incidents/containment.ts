@@ -3,6 +3,7 @@
 import type { Observer, SecurityEvent } from '../../audit/event.ts'
 import type { Reason } from '../../core/errors.ts'
 import { type ErrorLog, guardedWithLog, logError } from '../../core/guard.ts'
+import { ProxyWatch, type SuspectedProxy } from '../../core/proxy-watch.ts'
 import { buildRevocation } from '../../core/revocations.ts'
 import { reuseSignals, type Signal, suspect, TheftWatch } from '../../core/theft.ts'
 import type { Store } from '../../store/store.ts'
@@ -27,6 +28,7 @@ const retry = { pause: 1000, times: 60 }
 export function createContainment(parts: ContainmentParts): Observer {
   const { clients, audit, log, now, closeConnections } = parts
   const watch = new TheftWatch()
+  const proxies = new ProxyWatch()
   const revoke = guardedWithLog(log, 'unhandled error while revoking a stolen token', revokeStolen)
 
   return event => {
@@ -35,7 +37,26 @@ export function createContainment(parts: ContainmentParts): Observer {
     if (found !== undefined) setImmediate(follow, event, found)
   }
 
-  function follow(event: SecurityEvent, { token, clientId, signal, jti }: FoundSignal): void {
+  function follow(event: SecurityEvent, found: FoundSignal): void {
+    const proxy = findProxy(event, found)
+    if (proxy === undefined) contain(event, found)
+    else if (proxy.isDue) {
+      audit.proxySuspected(event, proxy)
+      log.error(
+        { 'x5t#S256': event['x5t#S256'], peer: event.peer, clients: proxy.clients },
+        'tokens of several clients come from one other certificate or address: is it a proxy that ends TLS? See docs/how-to/run-behind-a-proxy-that-ends-tls.md',
+      )
+    }
+  }
+
+  /** Returns what is known if the presenter of a token seems to be a proxy. The client itself is none, nor is its renewed certificate. */
+  function findProxy(event: SecurityEvent, { clientId }: FoundSignal): SuspectedProxy | undefined {
+    const { came_with: came, 'x5t#S256': certificate, peer } = event
+    if (came !== 'other_certificate' && came !== 'no_certificate') return undefined
+    return proxies.note({ certificate, peer }, clientId, now())
+  }
+
+  function contain(event: SecurityEvent, { token, clientId, signal, jti }: FoundSignal): void {
     const registered = clients.get(clientId)?.client.theftResponse ?? 'alert'
     // A signal that the client itself may have caused revokes the token only.
     const takesAny = signal.suspicion === 'certain' || typeof jti === 'string'

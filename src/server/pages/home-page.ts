@@ -16,6 +16,8 @@ export interface ConnectionFacts {
   readonly resumed: boolean
   readonly certificate: object | null
   readonly bindings: Readonly<Partial<Record<string, string>>>
+  /** Present if the connection is that of a proxy. */
+  readonly attested?: string
 }
 
 type Registration = Pick<RegisteredClient, 'client' | 'disabled'> | undefined
@@ -51,7 +53,7 @@ ${writeVerdict(presenter, registration)}
 <dt>Handshake</dt><dd>${facts.resumed ? 'resumed from an earlier one' : 'full, not resumed from an earlier one'}</dd>
 ${Object.entries(facts.bindings).map(([type, print]) => markup`<dt>${type}</dt><dd>${writePrint(print ?? '')}</dd>`)}
 </dl>
-${writeBindingNote(facts.bindings)}
+${writeBindingNote(facts)}
 </section>
 <section class="panel" aria-labelledby="certificate">
 <h2 id="certificate">Your certificate</h2>
@@ -90,8 +92,8 @@ function writeProblem(sentence: Markup): Markup {
   return markup`<p class="verdict bad"><span aria-hidden="true">!</span> ${sentence}</p>`
 }
 
-function writeBindingNote(bindings: ConnectionFacts['bindings']): Markup {
-  const { cause, remedy } = details.binding_unavailable.no_channel_binding
+function writeBindingNote({ bindings, attested }: ConnectionFacts): Markup {
+  const { cause, remedy } = details.binding_unavailable[attested === undefined ? 'no_channel_binding' : 'attested']
   if (Object.keys(bindings).length === 0) return markup`<p>${cause} ${remedy}</p>`
   return markup`<p class="note">Both ends derive this value from the keys of the connection; it is never sent, and no other
 connection has it. A new connection has a new value.</p>`

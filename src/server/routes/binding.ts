@@ -1,28 +1,39 @@
 // GET /binding: what the server sees of this connection. Requires no token; shows thumbprints, never the values.
 import type { TLSSocket } from 'node:tls'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { hasExtendedMasterSecret, readChannelBindings } from '../../core/channel-binding.ts'
 import { confirm, type TokenBinding, tokenBindings } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { proofAlgorithmsOf } from '../../core/proof-algorithm.ts'
 import { describeSubject } from '../../core/subject-rule.ts'
-import { type Connection, connectionOf, describeTransport, requirePresenter } from '../../tls/connection.ts'
+import {
+  type Connection,
+  connectionOf,
+  describeTransport,
+  presentedCertificate,
+  requirePresenter,
+} from '../../tls/connection.ts'
 import type { ServerParts } from '../parts.ts'
 
 export function bindingRoute(app: FastifyInstance, { now }: Pick<ServerParts, 'now'>): void {
   app.get('/binding', (request, reply) => {
-    reply.header('cache-control', 'no-store').send(describeBinding(request.raw.socket as TLSSocket, now()))
+    reply.header('cache-control', 'no-store').send(describeBinding(request.raw, now()))
   })
 }
 
-/** Describes a connection at `now`, in seconds since 1970. @throws OAuthError for a connection of another listener. */
-export function describeBinding(socket: TLSSocket, now: number) {
-  const connection = connectionOf(socket)
+/**
+ * Describes the connection of a request at `now`, in seconds since 1970. Behind a proxy that ends TLS, version and cipher are those of
+ * the proxy's connection. @throws OAuthError for a connection of another listener.
+ */
+export function describeBinding(request: FastifyRequest['raw'], now: number) {
+  const socket = request.socket as TLSSocket
+  const connection = connectionOf(request) ?? connectionOf(socket)
   if (connection === undefined)
     throw new OAuthError('invalid_request', 'binding_unavailable', 'not_mutual_tls', {
       found: describeTransport({ socket }),
     })
   const protocol = socket.getProtocol()
+  const isOwn = connection.forwarded === undefined
   return {
     protocol,
     cipher: socket.getCipher().standardName,
@@ -30,7 +41,8 @@ export function describeBinding(socket: TLSSocket, now: number) {
     // TLS 1.3 has no such extension; its key schedule always provides the same protection (RFC 8446 App. D).
     extended_master_secret: protocol === 'TLSv1.3' || hasExtendedMasterSecret(socket),
     certificate: describeCertificate(connection, now),
-    bindings: readChannelBindings(socket),
+    bindings: isOwn ? readChannelBindings(socket) : {},
+    ...(!isOwn && { attested: 'proxy' }),
     token_bindings: findLevels(connection, now),
   }
 }
@@ -48,7 +60,7 @@ function findLevels(connection: Connection, now: number): TokenBinding[] {
 }
 
 function describeCertificate(connection: Connection, now: number): object | null {
-  if (connection.socket.getPeerX509Certificate() === undefined) return null
+  if (presentedCertificate(connection) === undefined) return null
   try {
     const { thumbprint, x509 } = requirePresenter(connection, now, 'invalid_client', connection).certificate
     return {

@@ -76,6 +76,15 @@ function recordOthers(): SecurityEvent[] {
     audit.keyRotated({ kid, nbf: 1_795_506_354 }, change)
   audit.keyRotated({ kid }, 'added')
   audit.settingsUnsafe('TLSBOUND_UNSAFE_TOKEN_COOKIE')
+  const source = {
+    'x5t#S256': kid.slice(-43),
+    peer: '192.0.2.7',
+    peer_port: 40_000,
+    came_with: 'other_certificate',
+  } as const
+  const signal = { time: '', event: 'token.refused', outcome: 'refused', ...source } as const
+  audit.proxySuspected(signal, { clients: 5, count: 5 })
+  audit.proxySuspected({ ...signal, 'x5t#S256': undefined, came_with: 'no_certificate' }, { clients: 12, count: 1 })
   const about = { type: 'theft.suspected', client_id: 'alice', jti: '597bfc72-81fd-45c4-871f-5d1ae48907b6' }
   const problem = { attempts: 9, problem: 'the receiver answers 500' }
   audit.notificationFailed({

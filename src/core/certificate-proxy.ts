@@ -1,0 +1,113 @@
+// The proxies whose statement about the certificate of their client is believed. Each is identified by its own client certificate.
+import { isObject } from './check-options.ts'
+import { type CertificateForm, certificateForms } from './forwarded-certificate.ts'
+import type { PresenterCertificate } from './presenter.ts'
+import { findSimilarName } from './similar-name.ts'
+import { matchesSubject, parseSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
+
+export interface CertificateProxy {
+  /** The name that its certificate must have; undefined: the certificate itself is given. */
+  readonly subject: SubjectRule | undefined
+  /** `x5t#S256` of its certificates. */
+  readonly certificates: ReadonlySet<string>
+  readonly form: CertificateForm
+  /** The name of the field that is read, in lower case. */
+  readonly header: string
+}
+
+const subjectMembers = subjectRules.map(type => [`tls_client_auth_${type}`, type] as const)
+const members = ['form', 'header', 'x5t#S256', ...subjectMembers.map(([name]) => name)]
+
+export const mostProxies = 100
+
+/** Fields that mean something else to this server or to HTTP. */
+const otherFields =
+  /^(?:authorization|cookie|host|expect|connection|session-binding-proof|te|trailer|upgrade|content-.*)$/
+
+/** Parses a list of proxies. `problems` receives a sentence for each error. */
+export function parseCertificateProxies(list: unknown, problems: string[]): CertificateProxy[] {
+  if (!Array.isArray(list) || list.length > mostProxies) {
+    problems.push(`the list of proxies must be a JSON array of at most ${mostProxies}`)
+    return []
+  }
+  const parsed = list.flatMap((entry, index) => {
+    const problem = (sentence: string) => void problems.push(`proxy number ${index + 1}: ${sentence}`)
+    return parseProxy(entry, problem) ?? []
+  })
+  const marks = parsed.flatMap(({ subject, certificates }) => [
+    ...certificates,
+    ...(subject === undefined ? [] : [JSON.stringify(subject)]),
+  ])
+  // The form of its field would be a matter of order.
+  if (new Set(marks).size < marks.length) problems.push('two proxies have the same certificate or name')
+  return parsed
+}
+
+function parseProxy(entry: unknown, problem: (sentence: string) => void): CertificateProxy | undefined {
+  if (!isObject(entry)) {
+    problem('must be a JSON object')
+    return undefined
+  }
+  const { form, header } = entry as Record<string, unknown>
+  const given = entry as Record<string, unknown>
+  const problems: string[] = []
+  for (const name of Object.keys(given)) if (!members.includes(name)) problems.push(describeUnknown(name))
+  const isForm = typeof form === 'string' && Object.hasOwn(certificateForms, form)
+  if (!isForm) problems.push(`form must be one of ${Object.keys(certificateForms).join(', ')}`)
+  if (header !== undefined && !isFieldName(header))
+    problems.push(
+      'header must be the name of a field of at most 64 letters, digits and hyphens that has no other meaning',
+    )
+  const identity = parseIdentity(given, sentence => void problems.push(sentence))
+  problems.forEach(problem)
+  if (problems.length > 0 || identity === undefined) return undefined
+  const known = form as CertificateForm
+  return { ...identity, form: known, header: ((header as string) ?? certificateForms[known].header).toLowerCase() }
+}
+
+function isFieldName(value: unknown): boolean {
+  return (
+    typeof value === 'string' && /^[A-Za-z][A-Za-z0-9-]{0,63}$/.test(value) && !otherFields.test(value.toLowerCase())
+  )
+}
+
+function parseIdentity(
+  entry: Record<string, unknown>,
+  problem: (sentence: string) => void,
+): Pick<CertificateProxy, 'subject' | 'certificates'> | undefined {
+  const names = ['x5t#S256', ...subjectMembers.map(([name]) => name)].filter(name => entry[name] !== undefined)
+  const [name] = names
+  if (name === undefined || names.length > 1) {
+    problem(`exactly one of x5t#S256 and ${subjectMembers.map(([member]) => member).join(', ')} must be given`)
+    return undefined
+  }
+  if (name === 'x5t#S256') {
+    const thumbprints = [entry[name]].flat()
+    if (thumbprints.length > 0 && thumbprints.every(isThumbprint))
+      return { subject: undefined, certificates: new Set(thumbprints as string[]) }
+    problem('x5t#S256 must be a thumbprint, or a list of thumbprints: SHA-256 of the DER, 43 characters of base64url')
+    return undefined
+  }
+  const type = subjectRules.find(rule => name === `tls_client_auth_${rule}`) as SubjectRule['type']
+  const subject = parseSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
+  return subject && { subject, certificates: new Set() }
+}
+
+function isThumbprint(value: unknown): boolean {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{43}$/.test(value)
+}
+
+function describeUnknown(name: string): string {
+  const similar = findSimilarName(name, members)
+  return `unknown member ${JSON.stringify(name).slice(0, 40)}${similar === undefined ? '' : `; did you mean ${similar}?`}`
+}
+
+/** Finds the proxy that an accepted certificate identifies. A name counts only if an authority vouches for it. */
+export function findCertificateProxy(
+  proxies: readonly CertificateProxy[],
+  { thumbprint, pinned, x509 }: PresenterCertificate,
+): CertificateProxy | undefined {
+  return proxies.find(({ subject, certificates }) =>
+    subject === undefined ? certificates.has(thumbprint) : !pinned && matchesSubject(subject, x509),
+  )
+}

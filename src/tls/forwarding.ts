@@ -1,0 +1,94 @@
+// Requests of a proxy that ends TLS for its clients. On a connection of a known proxy, each request has a connection object of its own
+// client: its presenter is the certificate that the proxy states, without the bindings of the socket. The certificate of the proxy itself
+// is never the presenter of a request.
+import type { IncomingMessage } from 'node:http'
+import { type CertificateProxy, findCertificateProxy } from '../core/certificate-proxy.ts'
+import { parseForwardedCertificate } from '../core/forwarded-certificate.ts'
+import type { CertificateRejection } from './certificate-rejection.ts'
+import { type Connection, forwardedConnection } from './connection.ts'
+import type { TrustInForce } from './evaluate-certificate.ts'
+import { nextEndOf, type Trust } from './trust.ts'
+import { evaluateForwarded } from './verify-forwarded.ts'
+
+/** The clients that are remembered for each connection of a proxy, with their verified tokens. */
+export const rememberedClients = 256
+
+/** Returns the connection of the client of a request: the given one, unless it is that of a known proxy. */
+export type FindClientConnection = (connection: Connection, request: Pick<IncomingMessage, 'rawHeaders'>) => Connection
+
+interface ProxyState {
+  /** The list that `proxy` was found in. A reload replaces the list. */
+  readonly of: readonly CertificateProxy[]
+  readonly proxy: CertificateProxy | undefined
+  /** The connections of accepted clients, by the value of the field. */
+  readonly clients: Map<string, Remembered>
+}
+
+interface Remembered {
+  readonly connection: Connection
+  readonly trust: Trust
+  /** When an authority or a list ends, so that the certificate is verified again. Milliseconds since 1970. */
+  readonly until: number
+}
+
+/** `proxies` returns the list in force; `trusted` is what certificates of clients are verified with. */
+export function createForwarding(
+  trusted: TrustInForce,
+  proxies: () => readonly CertificateProxy[],
+): FindClientConnection {
+  const states = new WeakMap<Connection, ProxyState>()
+
+  return (connection, request) => {
+    const list = proxies()
+    if (list.length === 0) return connection
+    const { proxy, clients } = stateOf(connection, list)
+    // A proxy whose certificate was revoked, or has expired, states nothing any more: the request is refused for that.
+    if (proxy === undefined || !mayAct(connection, Date.now())) return connection
+    const { header, form } = proxy
+    const values = valuesOf(request.rawHeaders, header)
+    const refuse = (...rejection: CertificateRejection) => forwardedConnection(connection, { header, rejection })
+    if (values.length > 1)
+      return refuse('certificate_untrusted', 'forwarded_repeated', { header, found: values.length })
+    const [value = ''] = values
+    const known = clients.get(value)
+    if (known !== undefined && known.trust === trusted.trust && Date.now() < known.until) return known.connection
+    clients.delete(value)
+    const parsed = parseForwardedCertificate(form, value)
+    if (parsed.kind === 'none') return refuse('no_certificate', 'not_forwarded', { header })
+    if (parsed.kind === 'malformed')
+      return refuse('certificate_untrusted', 'forwarded_malformed', { header, found: parsed.found, expected: form })
+    const { x509 } = parsed
+    const now = Date.now()
+    const evaluation = evaluateForwarded(x509, trusted, now)
+    const forwarded = forwardedConnection(connection, { ...evaluation, header, x509, isPinned: trusted.isPinned })
+    if (evaluation.certificate === undefined) return forwarded
+    if (clients.size >= rememberedClients) clients.delete(clients.keys().next().value as string) // the oldest
+    const until = nextEndOf(trusted.trust, now) ?? Number.POSITIVE_INFINITY
+    clients.set(value, { connection: forwarded, trust: trusted.trust, until })
+    return forwarded
+  }
+
+  function stateOf(connection: Connection, list: readonly CertificateProxy[]): ProxyState {
+    const known = states.get(connection)
+    if (known?.of === list) return known
+    const certificate = connection.presenter?.certificate
+    const state = { of: list, proxy: certificate && findCertificateProxy(list, certificate), clients: new Map() }
+    states.set(connection, state)
+    return state
+  }
+}
+
+function mayAct({ rejection, presenter }: Connection, now: number): boolean {
+  const { notBefore = 0, notAfter = 0 } = presenter?.certificate ?? {}
+  return rejection === undefined && now >= notBefore * 1000 && now < (notAfter + 1) * 1000
+}
+
+/** Returns the values of a field, each as it was sent: `headers` joins several. The name must be exact, with hyphens. */
+function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const found = rawHeaders[at] as string
+    if (found.length === name.length && found.toLowerCase() === name) values.push(rawHeaders[at + 1] as string)
+  }
+  return values
+}
