@@ -76,6 +76,9 @@ function recordOthers(): SecurityEvent[] {
     audit.keyRotated({ kid, nbf: 1_795_506_354 }, change)
   audit.keyRotated({ kid }, 'added')
   audit.settingsUnsafe('TLSBOUND_UNSAFE_TOKEN_COOKIE')
+  audit.workerChanged('started', 1, 'EhZJVerFz9C_')
+  audit.workerChanged('stopped', 1, 'EhZJVerFz9C_', 'qwt03bI8hl5cQR7Rz_QxcY5H52NkYwf4aBJ4r-0FYcE')
+  audit.workerChanged('crashed', 2, 'SbkOgNFhdYeo')
   const about = { type: 'theft.suspected', client_id: 'alice', jti: '597bfc72-81fd-45c4-871f-5d1ae48907b6' }
   const problem = { attempts: 9, problem: 'the receiver answers 500' }
   audit.notificationFailed({
