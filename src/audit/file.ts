@@ -107,9 +107,21 @@ function open(path: string, isShared: boolean): number {
   return openSync(path, isShared ? 'a+' : 'a', 0o640) // for the user of the server, and a group that ships the events
 }
 
+/** Checks of an incomplete line, and milliseconds between them: the system may be writing it just now. */
+const looks = 5
+const lookAgainAfter = 1
+
 /** Whether another process has left an incomplete line, after a full disk or a crash. */
 function isCutNow(file: number): boolean {
-  return endsWithinLine(file, fstatSync(file).size)
+  for (let look = 1; endsWithinLine(file, fstatSync(file).size); look++) {
+    if (look === looks) return true
+    sleep(lookAgainAfter)
+  }
+  return false
+}
+
+function sleep(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
 function isRegularFile(file: number): boolean {
@@ -136,6 +148,6 @@ function writeSome(file: number, bytes: Buffer, limit: number): number {
       return writeSync(file, bytes)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || attempt === limit) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
+      sleep(pause)
     }
 }

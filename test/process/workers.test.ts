@@ -151,7 +151,10 @@ t.test('a primary that is killed loses nothing that was acknowledged, and its wo
   await until(() => !workers.some(isAlive))
   await stop()
 
-  const second = await startWorkers(t, folder, { TLSBOUND_PORT: String(server.port) })
+  const issuers = join(folder, 'issuers.json')
+  writeFileSync(issuers, '[]')
+  const env = { TLSBOUND_PORT: String(server.port), TLSBOUND_TRUSTED_ISSUERS_FILE: 'issuers.json' }
+  const second = await startWorkers(t, folder, env)
   t.ok(journal.revoked.length > 5)
   const [one, other] = await second.connectBoth('alice')
   const isOdd = (_: string, index: number) => index % 2 === 1
@@ -169,6 +172,21 @@ t.test('a primary that is killed loses nothing that was acknowledged, and its wo
   await second.seen(/worker \d was replaced/, since)
   renameSync(join(folder, 'server.key'), join(folder, 'certs/server.key'))
   for (const connection of await second.connectBoth('bob')) t.match(await connection.requestToken(), { status: 200 })
+
+  t.comment('one that cannot start is tried again, and the other one serves meanwhile')
+  const [next = 0] = await second.pids()
+  writeFileSync(issuers, '{')
+  const begin = second.stderr().length
+  process.kill(next, 'SIGTERM')
+  await second.seen(/worker \d cannot start: issuers.json, line 1.*\n.*replaced in 200 ms/, begin)
+  t.match(await (await second.connect('bob')).requestToken(), { status: 200 })
+  writeFileSync(issuers, '[]')
+  await second.seen(/worker \d was replaced/, begin)
+  t.match(
+    second.events().findLast(({ change }) => change === 'stopped'),
+    { last: String },
+    'it was asked to end',
+  )
   t.match(await second.end('SIGTERM', 10_000), { code: 0 })
   t.match(await second.verify(), { code: 0 })
 })

@@ -5,8 +5,11 @@ import { guarded } from '../../core/guard.ts'
 import { ConflictError } from '../../store/store.ts'
 import { unavailable } from '../../store/work.ts'
 
-/** Maximum number of messages that are sent together, so that a long list does not stop the other process. */
-const portion = 2000
+/** Maximum number of messages and items that are sent together, so that a long list does not stop the other process. */
+const portion = 5000
+
+/** Maximum number of items in a message. */
+const mostItems = 1000
 
 /** Milliseconds after which a call is given up. */
 const patience = 5000
@@ -22,6 +25,7 @@ interface SentError {
 export type Message =
   | { readonly call: number; readonly name: string; readonly parameters: readonly unknown[] }
   | { readonly name: string; readonly parameters: readonly unknown[] }
+  | { readonly name: string; readonly id: number; readonly items: unknown[] }
   | { readonly done: number; readonly value: unknown }
   | { readonly failed: number; readonly error: SentError }
 
@@ -42,6 +46,8 @@ export interface Peer {
   call(name: string, parameters?: readonly unknown[], limit?: number): Promise<unknown>
   /** Calls a handler without waiting for it. */
   tell(name: string, ...parameters: readonly unknown[]): void
+  /** Calls a handler with a list, to which items are appended as long as no other message follows. */
+  tellItem(name: string, id: number, item: unknown): void
   /** Passes what has arrived. */
   receive(messages: readonly Message[]): void
   /** Sends the messages of this turn now. */
@@ -70,8 +76,10 @@ export function createPeer(
   }
 
   function flush(): void {
-    const messages = outgoing.slice(0, portion)
-    outgoing = outgoing.slice(portion)
+    let count = 0
+    for (let size = 0; count < outgoing.length && size < portion; count++) size += sizeOf(outgoing[count] as Message)
+    const messages = outgoing.slice(0, count)
+    outgoing = outgoing.slice(count)
     if (outgoing.length > 0) setImmediate(flush)
     if (messages.length > 0 && !isClosed) send(messages)
   }
@@ -116,11 +124,19 @@ export function createPeer(
     tell(name, ...parameters) {
       post({ name, parameters })
     },
+    tellItem(name, id, item) {
+      const last = outgoing.at(-1)
+      const items =
+        last !== undefined && 'items' in last && last.name === name && last.id === id ? last.items : undefined
+      if (items === undefined || items.length >= mostItems) post({ name, id, items: [item] })
+      else items.push(item)
+    },
     receive(messages) {
       for (const message of messages)
         if ('done' in message) settle(message.done)?.resolve(message.value)
         else if ('failed' in message) settle(message.failed)?.reject(buildError(message.error))
         else if ('call' in message) answer(message.call, message.name, message.parameters)
+        else if ('items' in message) guarded(handle, onError)(message.name, [message.id, message.items])
         else guarded(handle, onError)(message.name, message.parameters)
     },
     flush,
@@ -130,6 +146,10 @@ export function createPeer(
       for (const id of [...waiting.keys()]) settle(id)?.reject(gone())
     },
   }
+}
+
+function sizeOf(message: Message): number {
+  return 'items' in message ? message.items.length : 1
 }
 
 function gone(): OAuthError {

@@ -105,12 +105,14 @@ export function createRemoteStore(getPeer: () => Peer, toShared: (time: number) 
   }
 
   const handlers: Handlers = {
-    change(id: number, change: Change) {
+    changes(id: number, changes: readonly Change[]) {
       const follower = followers.get(id)
       if (follower === undefined) return
       try {
-        follower.listener(change)
-        follower.position = change.sequence
+        for (const change of changes) {
+          follower.listener(change)
+          follower.position = change.sequence
+        }
       } catch {
         unsubscribe(follower)
         catchUp(follower)

@@ -62,7 +62,7 @@ export function shareStore(store: Store, fromShared: (time: number) => number): 
         const stops = following.get(peer) ?? new Map<number, () => void>()
         stops.get(id)?.()
         following.set(peer, stops)
-        stops.set(id, await store.follow((change: Change) => peer.tell('change', id, change), since))
+        stops.set(id, await store.follow((change: Change) => peer.tellItem('changes', id, change), since))
       }
       return {
         ...(calls as unknown as Handlers),
