@@ -113,6 +113,15 @@ t.test('a listener that throws is outdated until it has received what it missed,
   t.ok(one.store.millisecondsSinceSync() < 1000)
 })
 
+t.test('a value that cannot be sent rejects its call, and ends nothing else', async t => {
+  const owned = openSqlite(':memory:')
+  const { one } = start(t, owned)
+  t.teardown(() => owned.close())
+  await t.rejects(one.peer.call('check', [() => {}]), unavailable)
+  await t.resolves(one.store.check())
+  await t.rejects(one.peer.call('close'), /cannot be asked for close/, 'a worker cannot close the store')
+})
+
 t.test('rejects what the owner has not answered when it ends, and everything after that', async t => {
   const owned = openSqlite(':memory:')
   const { one } = start(t, owned)

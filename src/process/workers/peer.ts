@@ -57,7 +57,7 @@ export interface Peer {
 }
 
 /**
- * Creates one end. `send` passes messages to the other process, and must not throw. `onError` receives what a handler throws
+ * Creates one end. `send` passes messages to the other process. `onError` receives what it throws, and what a handler throws
  * that no caller waits for.
  */
 export function createPeer(
@@ -81,7 +81,14 @@ export function createPeer(
     const messages = outgoing.slice(0, count)
     outgoing = outgoing.slice(count)
     if (outgoing.length > 0) setImmediate(flush)
-    if (messages.length > 0 && !isClosed) send(messages)
+    if (messages.length === 0 || isClosed) return
+    try {
+      send(messages)
+    } catch (error) {
+      // A value that cannot be sent must end its calls, and not the process.
+      for (const message of messages) if ('call' in message) settle(message.call)?.reject(unavailable(error))
+      onError(error as Error)
+    }
   }
 
   function answer(id: number, name: string, parameters: readonly unknown[]): void {

@@ -61,8 +61,9 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
     tls: { onEnd: retired => log.warn(`an authority or revocation list has ended; ${describeRetired(retired)}`) },
   })
   const hasReceivers = config.settings.webhooksFile !== undefined
+  const pass = createRelay(peer)
   audit.observe(event => {
-    if (hasReceivers || isIncident(event)) peer.tell('event', event)
+    if (hasReceivers || isIncident(event)) pass(event)
   })
   registerRuntimeMetrics(metrics.registry)
   const connections = describeConnections(tls.connections, serial * idsOfWorker)
@@ -103,6 +104,30 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
       events.close()
       return events.end()
     },
+  }
+}
+
+/** Events that the primary may have to process at once; and after how many it is asked whether it has. */
+const relayed = { most: 10_000, step: 500 }
+
+/** Milliseconds after which that question is given up. */
+const longestRelay = 60_000
+
+/**
+ * Creates what passes events to the primary. While that is too slow, a flood must not fill the memory: then only events about
+ * a token of this server are passed, which may be thefts. The file of events has all of them.
+ */
+function createRelay(peer: Peer): (event: SecurityEvent) => void {
+  let pending = 0
+  return event => {
+    if (pending >= relayed.most && event.jti === undefined && event.grant === undefined) return
+    peer.tell('event', event)
+    pending++
+    if (pending % relayed.step !== 0) return
+    const done = () => {
+      pending -= relayed.step
+    }
+    peer.call('sync', [], longestRelay).then(done, done)
   }
 }
 
