@@ -33,8 +33,8 @@ export interface SharedEvents {
 const second = 1000
 
 /**
- * `shared`: other processes write to the same place. `onChange` receives the error when writes begin to fail, and undefined when they succeed again. @throws Error of the
- * system.
+ * `onChange` receives the error when writes begin to fail, and undefined when they succeed again. `shared`: other processes
+ * write to the same place. @throws Error of the system.
  */
 export function openEvents(
   { auditFile, auditFormat }: { readonly auditFile: string | undefined; readonly auditFormat: keyof typeof formats },

@@ -42,25 +42,31 @@ export function watchWorkers(registry: Registry, read: () => WorkerCounts): void
 export interface MetricsSum {
   /** Returns the text of the metrics of all processes. `workers`: those of each running worker, by a key of the worker. */
   write(own: ProcessMetrics, workers: ReadonlyMap<number, ProcessMetrics>): Promise<string>
-  /** A worker has ended: its counters are added to the sum from now on. */
-  end(worker: number): Promise<void>
+  /** A worker has ended: its counters, as they were last read, stay in the sum. */
+  end(worker: number): void
 }
 
 /** Creates the sum. It remembers the latest metrics of each worker, so that one that is slow or has ended is counted. */
 export function sumMetrics(): MetricsSum {
   const latest = new Map<number, ProcessMetrics>()
-  let ended: ProcessMetrics = []
+  /** One after the other, since each adds to the sum before it. */
+  let ended: Promise<ProcessMetrics> = Promise.resolve([])
   return {
-    write(own, workers) {
+    async write(own, workers) {
       for (const [worker, metrics] of workers) latest.set(worker, metrics)
-      return aggregate([own, ...latest.values(), ended]).metrics()
+      const former = await ended
+      return aggregate([own, ...latest.values(), former]).metrics()
     },
-    async end(worker) {
+    end(worker) {
       const last = latest.get(worker)
       if (last === undefined) return
       latest.delete(worker)
       const counted = last.filter(({ type }) => String(type) === 'counter' || String(type) === 'histogram')
-      ended = await aggregate([ended, counted]).getMetricsAsJSON()
+      ended = ended.then(former =>
+        aggregate([former, counted])
+          .getMetricsAsJSON()
+          .catch(() => former),
+      )
     },
   }
 }

@@ -66,7 +66,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
     onEnd(worker, change, last) {
       shared.remove(worker.peer)
       failing.delete(worker)
-      sum.end(worker.serial).catch(error => logError(log, error, 'the metrics of a worker are lost'))
+      sum.end(worker.serial)
       try {
         audit.workerChanged(change, worker.number, worker.writer, last ?? findLast(settings, worker.writer, log))
       } catch (error) {
@@ -113,12 +113,18 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
           connections: connectionsOf(supervisor, log),
           async writeMetrics(registry) {
             const own = await registry.getMetricsAsJSON()
-            return sum.write(own, (await askAll(supervisor, 'metrics', [])) as Map<number, ProcessMetrics>)
+            const answers = (await askAll(supervisor, 'metrics', [])) as Map<number, ProcessMetrics>
+            // One that has ended meanwhile is in the sum already.
+            const running = [...supervisor.workers].flatMap(({ serial }) => {
+              const metrics = answers.get(serial)
+              return metrics === undefined ? [] : [[serial, metrics] as const]
+            })
+            return sum.write(own, new Map(running))
           },
           ...(playThefts && { playThefts }),
         })
   if (ops !== undefined) onClose(() => ops.close())
-  onClose(() => supervisor.close(shutdownTimeout))
+  onClose(() => supervisor.close(shutdownTimeout + 500)) // a worker ends its connections after shutdownTimeout
   await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
   await supervisor.start()
   log.info(`listening for ${settings.issuer} with ${count} workers`)
