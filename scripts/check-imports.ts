@@ -70,6 +70,8 @@ const reserved: Readonly<Record<string, readonly string[]>> = { ops: ['ops', 'pr
 
 const problems: string[] = []
 const imports = new Map<string, string[]>()
+/** Files whose imports were followed: without this, the time grows exponentially with the depth of the imports. */
+const explored = new Set<string>()
 const paths = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(name => /\.[tj]s$/.test(name))
 
 for (const path of paths) {
@@ -113,13 +115,17 @@ function mayImport(room: string, known: readonly string[], target: string): bool
   return roomOf(target) === room || known.includes(target) || known.includes(roomOf(target))
 }
 
-/** Reports each cycle once, from its alphabetically first file. */
+/** Reports cycles, each from its alphabetically first file. */
 function findCycle(path: string, trail: readonly string[]): void {
   const start = trail.indexOf(path)
   if (start !== -1) {
     const cycle = trail.slice(start)
-    if (path === [...cycle].sort()[0]) problems.push(`cycle: ${[...cycle, path].join(' → ')}`)
+    const first = cycle.indexOf([...cycle].sort()[0] as string)
+    const turned = [...cycle.slice(first), ...cycle.slice(0, first)]
+    problems.push(`cycle: ${[...turned, turned[0]].join(' → ')}`)
     return
   }
+  if (explored.has(path)) return // through it no cycle is found that was not found before
   for (const target of imports.get(path) ?? []) findCycle(target, [...trail, path])
+  explored.add(path)
 }

@@ -4,6 +4,7 @@ import { createGateway } from '../../src/gateway/gateway.ts'
 import { createMetrics } from '../../src/ops/metrics/metrics.ts'
 import { metricsRoute } from '../../src/ops/metrics/route.ts'
 import { registerRuntimeMetrics } from '../../src/ops/metrics/runtime.ts'
+import { watchWorkers } from '../../src/ops/metrics/workers.ts'
 import type { OpsParts } from '../../src/ops/parts.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { handshakeFailures } from '../../src/tls/failed-handshakes.ts'
@@ -63,6 +64,7 @@ async function readMetrics(): Promise<Metric[]> {
     expiryWarning: 0,
   })
   registerRuntimeMetrics(registry)
+  watchWorkers(registry, () => ({ running: 0, crashed: 0 }))
   metricsRoute(Fastify(), {} as OpsParts, registry)
   await server.close()
   return (registry.getMetricsAsArray() as unknown as Metric[]).map(({ name, help, type, labelNames }) => ({

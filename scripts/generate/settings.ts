@@ -30,7 +30,7 @@ given together, and \`TLSBOUND_CLIENTS_FILE\` with them. With \`NODE_ENV=product
 | signal | effect |
 |---|---|
 | \`SIGHUP\` | loads the files below again, without dropping a request |
-| \`SIGTERM\`, \`SIGINT\` | completes the requests under way, then exits; after eight seconds at the latest |
+| \`SIGTERM\`, \`SIGINT\` | completes the requests under way, then exits; after eight seconds at the latest, nine with workers |
 | \`SIGUSR1\` | ignored: no debugger starts |
 
 \`SIGHUP\` loads each of these whole or not at all. If one is invalid, the log says why, and the previous one stays in use:

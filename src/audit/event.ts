@@ -21,6 +21,7 @@ export const eventNames = [
   'admin.refused',
   'key.rotated',
   'settings.unsafe',
+  'worker.changed',
 ] as const
 
 export type EventName = (typeof eventNames)[number]

@@ -2,7 +2,7 @@
 // event cannot be written, the caller gets the error immediately and the event is not retried.
 import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { readEnd } from './last-line.ts'
+import { endsWithinLine, readEnd } from './last-line.ts'
 import type { EventSink } from './recorder.ts'
 
 export interface EventFile extends EventSink {
@@ -20,21 +20,34 @@ const pause = 10
 
 const endOfLine = 0x0a
 
+/** Octets that one write to a pipe does not mix with those of other processes: PIPE_BUF of Linux (pipe(7)). */
+const atomicOnPipe = 4096
+
 /**
  * Opens the file, or standard output if no path is given. `onChange` receives the error when writes begin to fail, and
- * undefined when they succeed again. It must not throw. @throws Error of the system.
+ * undefined when they succeed again. It must not throw. `isShared`: other processes append to it too, so that each line is one
+ * write, and may follow an incomplete line of theirs. @throws Error of the system.
  */
-export function openEventFile(path: string | undefined, onChange: (error: unknown) => void): EventFile {
-  let file: number | undefined = path === undefined ? 1 : open(path)
+export function openEventFile(
+  path: string | undefined,
+  onChange: (error: unknown) => void,
+  isShared = false,
+): EventFile {
+  let file: number | undefined = path === undefined ? 1 : open(path, isShared)
+  const isRegular = isShared && isRegularFile(file)
   const { lastLine, isCut } = path === undefined ? { lastLine: undefined, isCut: false } : readEnd(path)
   /** Whether the last line is incomplete, after a full disk or a crash: the next line must not be appended to it. */
   let cut = isCut
   let failing = false
+  const longest = isShared && !isRegular ? atomicOnPipe : undefined
 
   function append(line: string): void {
     if (file === undefined) file = reopen()
+    if (isRegular && path !== undefined) cut = isCutNow(file)
     // A file that log rotation has emptied since then has no incomplete line.
     const bytes = Buffer.from(cut && !isEmpty(file) ? `\n${line}` : line)
+    // Two writes could be mixed with those of other processes.
+    if (longest !== undefined && bytes.length > longest) throw new Error(`an event has more than ${longest} octets`)
     for (let done = 0; done < bytes.length; ) {
       try {
         done += writeSome(file, bytes.subarray(done), failing ? 1 : attempts)
@@ -49,7 +62,7 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
   }
 
   function reopen(): number {
-    const opened = open(path as string)
+    const opened = open(path as string, isShared)
     cut = readEnd(path as string).isCut
     return opened
   }
@@ -68,6 +81,7 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
 
   return {
     lastLine,
+    longest,
     write,
     retry() {
       if (!failing) return
@@ -88,9 +102,30 @@ export function openEventFile(path: string | undefined, onChange: (error: unknow
   }
 }
 
-function open(path: string): number {
+function open(path: string, isShared: boolean): number {
   mkdirSync(dirname(path), { recursive: true })
-  return openSync(path, 'a', 0o640) // for the user of the server, and a group that ships the events
+  return openSync(path, isShared ? 'a+' : 'a', 0o640) // for the user of the server, and a group that ships the events
+}
+
+/** Checks of an incomplete line, and milliseconds between them: the system may be writing it just now. */
+const looks = 5
+const lookAgainAfter = 1
+
+/** Whether another process has left an incomplete line, after a full disk or a crash. */
+function isCutNow(file: number): boolean {
+  for (let look = 1; endsWithinLine(file, fstatSync(file).size); look++) {
+    if (look === looks) return true
+    sleep(lookAgainAfter)
+  }
+  return false
+}
+
+function sleep(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
+function isRegularFile(file: number): boolean {
+  return fstatSync(file).isFile()
 }
 
 function isEmpty(file: number): boolean {
@@ -113,6 +148,6 @@ function writeSome(file: number, bytes: Buffer, limit: number): number {
       return writeSync(file, bytes)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || attempt === limit) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
+      sleep(pause)
     }
 }

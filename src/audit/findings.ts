@@ -11,6 +11,9 @@ const words: Readonly<Record<What, (other: string) => string>> = {
   swapped: other => `is swapped with ${other}`,
   foreign: () => 'is not a security event of tlsbound: it was inserted or changed',
   cut_off: () => 'no line has the hash named by --expect: the end was cut off, or the line was changed',
+  cut_short: () =>
+    'names the end of the events of a worker, which is another one: the last of them are missing or were changed',
+  unannounced: () => 'is of a worker that no line before it announces: it was inserted',
   new_chain: () => 'a new chain starts here: earlier lines, if any, cannot be verified',
   later_chain: () => 'the chain starts before this line: pass the earlier files, or their last hash as --after',
   torn: () => 'incomplete line, as after a full disk or a crash: it was not an event',

@@ -29,7 +29,12 @@ export interface FloodGate {
   flush(): void
 }
 
-export function createFloodGate(record: RecordEvent): FloodGate {
+/** Creates the gate. `processes`: how many write to the same place, and so share the limits; each writes at least one of a kind. */
+export function createFloodGate(record: RecordEvent, processes = 1): FloodGate {
+  const most = {
+    ofKind: Math.max(1, Math.floor(written / processes)),
+    inAll: Math.max(1, Math.floor(writtenInAll / processes)),
+  }
   const kinds = new Map<string, Kind>()
   let writtenSoFar = 0
   /** Counted refusals could not be written. Until they are, no other event is accepted. */
@@ -66,7 +71,7 @@ export function createFloodGate(record: RecordEvent): FloodGate {
       if (behind) flush()
       if (event.outcome !== 'refused') return record(event)
       const { kind, reduced } = sort(event)
-      if (kind.counted === 0 && kind.written < written && writtenSoFar < writtenInAll) {
+      if (kind.counted === 0 && kind.written < most.ofKind && writtenSoFar < most.inAll) {
         record(event)
         kind.written++
         writtenSoFar++

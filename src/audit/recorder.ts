@@ -9,6 +9,8 @@ export type Format = (event: SecurityEvent, chain: string) => object
 export interface EventSink {
   /** The last complete line of the file, without its line end; undefined if there is none. */
   readonly lastLine?: string | undefined
+  /** Octets of the longest line with its end that is written as a whole; undefined: every line is. */
+  readonly longest?: number | undefined
   /** Writes one line with its end. @throws Error of the system when it cannot be written. */
   write(line: string): void
 }
@@ -21,14 +23,34 @@ export function hashLine(line: string | Buffer): string {
   return hash('sha256', line, 'base64url')
 }
 
-/** Returns a function that appends events to `sink` in this format, after the existing lines. */
-export function createRecorder(sink: EventSink, format: Format): RecordEvent {
-  let chain = sink.lastLine === undefined ? chainStart : hashLine(sink.lastLine)
-  return event => {
-    const line = escapeControls(JSON.stringify(format(event, chain)))
+/** The chain of one of several processes that append to one file. */
+export interface Writer {
+  /** Identifies it in each of its lines. */
+  readonly id: string
+  /** The hash that its first line refers to: that of the line that announces it. */
+  readonly chain: string
+}
+
+/** A function that appends events. `end` returns the hash that the next line refers to. */
+export type Recorder = RecordEvent & { readonly end: () => string }
+
+/** Returns a function that appends events to `sink` in this format, after the existing lines, or as the chain of `writer`. */
+export function createRecorder(sink: EventSink, format: Format, writer?: Writer): Recorder {
+  let chain = writer?.chain ?? (sink.lastLine === undefined ? chainStart : hashLine(sink.lastLine))
+  const render = (event: SecurityEvent) =>
+    escapeControls(JSON.stringify(format(writer === undefined ? event : { ...event, writer: writer.id }, chain)))
+  const record: RecordEvent = event => {
+    let line = render(event)
+    // The compared values are what a client can make long. The event itself is never left out.
+    if (sink.longest !== undefined && Buffer.byteLength(line) >= sink.longest) line = render(withoutFacts(event))
     sink.write(`${line}\n`)
     chain = hashLine(line)
   }
+  return Object.assign(record, { end: () => chain })
+}
+
+function withoutFacts({ facts: _facts, ...event }: SecurityEvent): SecurityEvent {
+  return event
 }
 
 /**

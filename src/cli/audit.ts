@@ -1,7 +1,7 @@
 // tlsbound audit: verifies that the security events in files are complete, unchanged and in order.
 import { describeFinding } from '../audit/findings.ts'
 import { readLines } from '../audit/lines.ts'
-import { type EventLines, type Finding, verifyChain } from '../audit/verify.ts'
+import { type EventLines, endsPattern, type Finding, verifyChain } from '../audit/verify.ts'
 import { type Command, requireAction, UsageError, type Values } from './command.ts'
 import { nameInput, readChunks } from './input.ts'
 import { jsonOption } from './option.ts'
@@ -14,7 +14,7 @@ export const command: Command = {
   usage: ['verify FILE... [OPTIONS]'],
   description: [
     'Verifies the security events that a server wrote with TLSBOUND_AUDIT_FILE, in each of their formats. Every line contains the hash of the line before it. A line that was changed, removed, inserted or moved is therefore found.',
-    'Pass the files in the order in which they were written; - means stdin. The last line is the hash that the next line will refer to. Store that hash elsewhere: a file alone cannot show that its end was cut off, or that all of it was rewritten.',
+    'Pass the files in the order in which they were written; - means stdin. The last line is the hash that the next line will refer to. With TLSBOUND_WORKERS each worker has a chain of its own, and the last line has the end of each. Store that line elsewhere: a file alone cannot show that its end was cut off, or that all of it was rewritten.',
   ],
   actions: [{ name: 'verify', positionals: ['FILE...'], help: 'Verifies the files' }],
   positionals: { value: 'FILE' },
@@ -61,7 +61,9 @@ function openLines(file: string): EventLines {
 /** @throws UsageError */
 function readHash(values: Values, name: string): string | undefined {
   const hash = values[name]
-  if (hash !== undefined && !/^[\w-]{43}$/.test(String(hash)))
-    throw new UsageError(`--${name} must be a hash as audit verify prints it: 43 characters of base64url`)
+  if (hash !== undefined && !endsPattern.test(String(hash)))
+    throw new UsageError(
+      `--${name} must be a hash as audit verify prints it: 43 characters of base64url, and with workers one more for each of them`,
+    )
   return hash as string | undefined
 }

@@ -8,6 +8,45 @@ import { readable } from './live-refusals.ts'
 /** Maximum number of tokens shown per connection. The others are counted. */
 const maximumTokens = 8
 
+/** The live connections of a server, for the page. */
+export interface LiveConnections {
+  /** The number of open connections. */
+  total(): number
+  /** Describes the newest ones, oldest first. `now` in seconds since 1970. */
+  newest(most: number, now: number): readonly DescribedConnection[]
+  /** Whether a connection that was described before, and is not now, is still open. */
+  isOpen(id: number): boolean
+}
+
+export interface DescribedConnection {
+  readonly id: number
+  /** RFC 3339, in UTC. */
+  readonly opened: string
+  /** JSON. */
+  readonly text: string
+}
+
+/** Describes the connections of a listener. `firstId`: numbers begin after it. */
+export function describeConnections(connections: ReadonlySet<Connection>, firstId = 0): LiveConnections {
+  const describe = createDescriber(firstId)
+  let described = new Map<number, Connection>()
+  return {
+    total: () => connections.size,
+    newest(most, now) {
+      const before = described
+      described = new Map()
+      const newest = [...connections].slice(-most).map(connection => {
+        const description = describe(connection, now)
+        described.set(description.id, connection)
+        return { id: description.id, opened: description.opened, text: JSON.stringify(description) }
+      })
+      for (const [id, connection] of before) if (connections.has(connection)) described.set(id, connection)
+      return newest
+    },
+    isOpen: id => connections.has(described.get(id) as Connection),
+  }
+}
+
 /** The constant properties of a connection, read once. */
 interface Fixed {
   readonly id: number
@@ -20,12 +59,12 @@ interface Fixed {
   readonly bindings: object
 }
 
-export type Describe = (connection: Connection, now: number) => object & { readonly id: number }
+type Describe = (connection: Connection, now: number) => object & Pick<Fixed, 'id' | 'opened'>
 
 /** Creates a function that describes connections, each with a permanent number. */
-export function createDescriber(): Describe {
+function createDescriber(firstId: number): Describe {
   const known = new WeakMap<Connection, Fixed>()
-  let last = 0
+  let last = firstId
   return (connection, now) => {
     const fixed = known.get(connection) ?? readFixed(connection, ++last)
     known.set(connection, fixed)

@@ -2,8 +2,7 @@
 // events are only counted. A watcher that reads too slowly is disconnected; its page reconnects.
 import { Readable } from 'node:stream'
 import { guardedWithLog } from '../core/guard.ts'
-import type { Connection } from '../tls/connection.ts'
-import { createDescriber } from './live-connections.ts'
+import { describeConnections } from './live-connections.ts'
 import { collectRefusals, collectThefts } from './live-refusals.ts'
 import { createStatus } from './live-status.ts'
 import type { OpsParts } from './parts.ts'
@@ -24,12 +23,6 @@ export interface Feed {
   close(): void
 }
 
-/** A connection as last sent. */
-interface Told {
-  readonly connection: Connection
-  readonly text: string
-}
-
 interface Changes {
   /** New and changed connections, as JSON. */
   readonly changed: readonly string[]
@@ -41,37 +34,32 @@ interface Changes {
 
 export function createFeed(parts: OpsParts): Feed {
   const { tls, audit, log, now, playThefts } = parts
-  const describe = createDescriber()
+  const connections = parts.connections ?? describeConnections(tls?.connections ?? new Set())
   const refusals = collectRefusals(audit)
   const thefts = collectThefts(audit)
   const status = createStatus(parts)
   const watchers = new Set<Readable>()
   /** What the watchers have received: connections by number, counts and status, and the numbers of the latest events. */
-  let shown = new Map<number, Told>()
+  let shown = new Map<number, string>()
   let toldState = ''
   let sent = { refused: 0, suspected: 0 }
   let timer: NodeJS.Timeout | undefined
 
   /** Reads the connections again, and returns what has changed. */
   function look(): Changes {
-    const time = now()
     const before = shown
-    const newest = [...(tls?.connections ?? [])].slice(-maximumShown)
-    shown = new Map(
-      newest.map(connection => {
-        const description = describe(connection, time)
-        return [description.id, { connection, text: JSON.stringify(description) }]
-      }),
-    )
-    const changed = [...shown].filter(([id, { text }]) => before.get(id)?.text !== text).map(([, { text }]) => text)
-    const left = [...before].filter(([id]) => !shown.has(id))
-    const find = (isLive: boolean) =>
-      left.filter(([, { connection }]) => tls?.connections.has(connection) === isLive).map(([id]) => id)
-    return { changed, gone: find(false), overtaken: find(true) }
+    shown = new Map(connections.newest(maximumShown, now()).map(({ id, text }) => [id, text]))
+    const changed = [...shown].filter(([id, text]) => before.get(id) !== text).map(([, text]) => text)
+    const left = [...before.keys()].filter(id => !shown.has(id))
+    return {
+      changed,
+      gone: left.filter(id => !connections.isOpen(id)),
+      overtaken: left.filter(id => connections.isOpen(id)),
+    }
   }
 
   function readState(): object {
-    const counts = { total: tls?.connections.size ?? 0, refused: refusals.count(), suspected: thefts.count() }
+    const counts = { total: connections.total(), refused: refusals.count(), suspected: thefts.count() }
     return { ...counts, status: status() }
   }
 
@@ -105,7 +93,7 @@ export function createFeed(parts: OpsParts): Feed {
     watch() {
       update() // brings the other watchers up to date, so that all continue from the same state
       const watcher = new Readable({ read() {} })
-      const everything = { changed: [...shown.values()].map(({ text }) => text), gone: [], overtaken: [] }
+      const everything = { changed: [...shown.values()], gone: [], overtaken: [] }
       const state = { canPlay: playThefts !== undefined, ...readState() }
       watcher.push(write(everything, state, { refused: 0, suspected: 0 }))
       watchers.add(watcher)

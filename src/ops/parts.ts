@@ -4,6 +4,7 @@ import type { ClientRegistry } from '../server/clients/registry.ts'
 import type { Audit } from '../server/record-events.ts'
 import type { Store } from '../store/store.ts'
 import type { MutualTls } from '../tls/mutual-tls.ts'
+import type { LiveConnections } from './live-connections.ts'
 import type { Metrics } from './metrics/metrics.ts'
 
 export interface OpsOptions {
@@ -24,6 +25,10 @@ export interface OpsOptions {
   readonly metrics?: Pick<Metrics, 'registry'>
   /** The live connections and the certificate in use, for the page. Default: shows none. */
   readonly tls?: Pick<MutualTls, 'connections' | 'inUse'>
+  /** Default: those of `tls`. */
+  readonly connections?: LiveConnections
+  /** Writes the metrics of `/metrics`. Default: those of the registry. */
+  readonly writeMetrics?: (registry: Metrics['registry']) => Promise<string>
   /** Runs thefts against this server and reports each one; in the demo only. */
   readonly playThefts?: () => AsyncIterable<object>
 }

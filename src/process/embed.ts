@@ -97,6 +97,10 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   const { tls, clients, keys, logger } = options ?? {}
   const input = isObject(options?.settings) ? options.settings : {}
   const settings = checkSettings(input, problems)
+  if (settings.workers !== 1)
+    problems.push(
+      'settings.workers must be 1: workers are processes of `tlsbound serve`, and this server is part of your process',
+    )
   checkSources(options ?? {}, input, settings.audience, problems)
   checkTls(tls, input, problems)
   if (logger !== undefined && input.logLevel !== undefined)
@@ -322,6 +326,7 @@ function openSink(settings: Settings, onEvent: IssuerOptions['onEvent'], log: Fa
     },
     isRecording: () => isAccepted && file?.isRecording() !== false,
     followRename: () => file?.followRename(),
+    end: () => file?.end() ?? '',
     close: () => file?.close(),
   }
 }

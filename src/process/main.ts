@@ -11,6 +11,7 @@ import { readClientsFile, readTlsFiles } from './files.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { enforceProductionMode } from './production.ts'
 import { keysFileOf, shutdownTimeout, startProcess } from './start.ts'
+import { countWorkers } from './workers/count.ts'
 
 /**
  * Starts the server with the settings of the environment. `otherVariables` are TLSBOUND_ variables that are no settings.
@@ -25,13 +26,17 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
     isReloadDue = true
   }
   process.on('SIGHUP', () => reload())
-  const events = openEvents(settings, describeEventFailures(log))
+  const workers = countWorkers(settings)
+  const shared = workers > 1 ? { processes: workers + 1 } : undefined
+  const events = openEvents(settings, describeEventFailures(log), shared)
   process.once('exit', events.close) // however it ends, what is only counted so far is written
 
   const exposures = enforceProductionMode(settings, { env, execArgv: process.execArgv }, keysFileOf(settings))
   if (settings.demo) for (const sentence of ensureDemoPki('certs', Date.now())) log.warn(sentence)
   const { clientsFile } = settings
-  const server = await startProcess({
+  // Loaded only where it is used: cluster takes memory and start time.
+  const start = workers > 1 ? (await import('./workers/primary.ts')).startPrimary : startProcess
+  const server = await start({
     ...{ settings, events, log, exposures },
     loadMaterial: () => readTlsFiles(settings),
     loadClients: () =>
@@ -45,7 +50,8 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
   if (isReloadDue) reload()
   const close = async (signal: string) => {
     log.info(`${signal}: answering what is under way, then closing`)
-    setTimeout(() => process.exit(0), shutdownTimeout).unref()
+    // The workers have that time; the process that waits for them needs a little more.
+    setTimeout(() => process.exit(0), workers > 1 ? shutdownTimeout + 1000 : shutdownTimeout).unref()
     await server.close()
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)

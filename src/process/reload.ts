@@ -10,11 +10,21 @@ import { readGatewayFile, readTrustedIssuersFile, readWebhooksFile } from './fil
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 import { ofIssuer } from './wire.ts'
 
+/** What was loaded and is in use; undefined: what was in use before stays. */
+export interface Loaded {
+  material: TlsMaterial | undefined
+  registrations: readonly object[] | undefined
+}
+
 export interface ReloadParts extends ServerOptions {
   /** Default: the listener stays as it is. */
   readonly loadMaterial?: (() => TlsMaterial) | undefined
   /** Default: the clients stay as they are. */
   readonly loadClients?: (() => readonly object[]) | undefined
+  /** Called with what is in use, when all files are loaded and before tokens of changed clients are revoked. Never rejects. */
+  readonly onLoaded?: ((loaded: Loaded) => Promise<void>) | undefined
+  /** Whether tokens of changed clients are revoked. Default true. */
+  readonly revokeChanged?: boolean
   readonly outsideIssuers: OutsideIssuers
   readonly notifier?: Pick<Notifier, 'replace'>
 }
@@ -56,15 +66,20 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
   }
 
   return async () => {
+    const loaded: Loaded = { material: undefined, registrations: undefined }
     if (loadMaterial !== undefined)
       load('certificates, authorities and revocation lists', () => {
-        const { revoked, retired } = tls.reload(loadMaterial())
+        const material = loadMaterial()
+        const { revoked, retired } = tls.reload(material)
+        loaded.material = material
         reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
         if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
       })
     if (loadClients !== undefined)
       load('clients', () => {
-        for (const id of clients.replaceFile(loadClients())) changed.add(id)
+        const registrations = loadClients()
+        for (const id of clients.replaceFile(registrations)) changed.add(id)
+        loaded.registrations = registrations
       })
     if (trustedIssuersFile !== undefined)
       load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
@@ -72,6 +87,7 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
     if (webhooksFile !== undefined) load('webhooks', () => notifier?.replace(readWebhooksFile(webhooksFile)))
     if (gatewayFile !== undefined)
       load('routes of the gateway', () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
-    await revokeChanged()
+    await parts.onLoaded?.(loaded)
+    if (parts.revokeChanged !== false) await revokeChanged()
   }
 }

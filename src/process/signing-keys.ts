@@ -91,7 +91,7 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
-  { clock, maximumAge, algorithm, report, onChange }: WatchOptions,
+  { clock, maximumAge, algorithm, report, onChange, onReplace }: WatchOptions,
 ): KeysWatch {
   let seen: string | undefined // not the current version: the file may have changed since it was loaded
   const remember = createKeyMemory(path)
@@ -113,9 +113,11 @@ export function watchKeysFile(
       const { ino, mtimeMs, ctimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
       const version = `${ino} ${mtimeMs} ${ctimeMs}`
       if (version === seen) return isPending ? takeOver(ring.all) : undefined
-      const keys = await importKeysFile(path)
+      const jwks = readKeysFile(path)
+      const keys = await prefixError(path, () => importSigningKeys(jwks))
       await prefixError(path, () => ring.replace(keys, now))
       seen = version
+      onReplace?.(jwks)
       takeOver(keys)
     } catch (error) {
       report(`the signing keys stay as they are: ${(error as Error).message}`)
@@ -138,6 +140,8 @@ export interface WatchOptions {
   readonly algorithm: Algorithm
   readonly report: (problem: string) => void
   readonly onChange: (key: KnownKey, change: KeyChange) => void
+  /** Receives the private keys that the ring has from now on. Must not throw. */
+  readonly onReplace?: ((keys: readonly TokenJwk[]) => void) | undefined
 }
 
 /** What is recorded of a key: enough to notice that another key has its id, or that its times have changed. */

@@ -26,7 +26,7 @@ import type { Exposure } from './exposures.ts'
 import { ensureOpsToken } from './files.ts'
 import { reportExposures } from './production.ts'
 import { createReload, describeRetired } from './reload.ts'
-import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
+import { ensureKeysFile, loadKeyRing, type WatchOptions, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
@@ -97,10 +97,10 @@ export function openIssuer(options: Sources & { readonly tls: MutualTls }): Prom
   })
 }
 
-type OnClose = (close: () => unknown) => void
+export type OnClose = (close: () => unknown) => void
 
 /** Opens one part after the other. When that rejects, and by `close`, what was opened is closed, the last one first. */
-async function openAll<T extends object>(
+export async function openAll<T extends object>(
   { events, store }: Sources,
   open: (onClose: OnClose) => Promise<T>,
 ): Promise<T & { close: () => Promise<void> }> {
@@ -132,7 +132,7 @@ async function openAll<T extends object>(
   }
 }
 
-interface OpenedState {
+export interface OpenedState {
   readonly settings: Settings
   readonly audit: Audit
   readonly keys: KeyRing
@@ -142,7 +142,7 @@ interface OpenedState {
 }
 
 /** Opens events, keys and store, and checks whether revocations were lost. */
-async function openState(options: Sources, onClose: OnClose): Promise<OpenedState> {
+export async function openState(options: Sources, onClose: OnClose): Promise<OpenedState> {
   const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
   const files = readOptionalFiles(settings)
@@ -196,14 +196,15 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
 }
 
 /** Follows the file of the signing keys. Returns the function that reloads it and all other files. */
-function followFiles(
+export function followFiles(
   { settings, keysFile, keys, audit }: OpenedState,
   events: Events,
   reloadFiles: () => Promise<void>,
   onClose: OnClose,
   log: FastifyBaseLogger,
+  onReplace?: WatchOptions['onReplace'],
 ): () => Promise<void> {
-  const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log })
+  const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log, onReplace })
   if (watch !== undefined) onClose(watch.stop)
   return async () => {
     for (const step of [events.followRename, watch?.poll, reloadFiles])
@@ -260,18 +261,21 @@ async function checkState(
   await store.check()
 }
 
+interface WatchParts extends Pick<WatchOptions, 'onReplace'> {
+  readonly settings: Settings
+  readonly audit: Audit
+  readonly log: FastifyBaseLogger
+}
+
 /** Follows the file of the signing keys: reads it again when it changes, and rotates keys that were generated. */
-export function watchKeys(
-  file: string,
-  ring: KeyRing,
-  { settings, audit, log }: { settings: Settings; audit: Audit; log: FastifyBaseLogger },
-) {
+export function watchKeys(file: string, ring: KeyRing, { settings, audit, log, onReplace }: WatchParts) {
   const isOwn = settings.signingKeysFile === undefined
   return watchKeysFile(file, ring, {
     clock: Date.now,
     maximumAge: isOwn && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
     algorithm: settings.signingAlgorithm,
     report: problem => log.error(problem),
+    onReplace,
     onChange(key, change) {
       audit.keyRotated(key, change)
       const isExpected = change !== 'removed' && change !== 'changed'

@@ -40,7 +40,7 @@ export function readOptionalFiles(settings: Settings) {
   }
 }
 
-export interface WireOptions extends Pick<ServerOptions, 'closeAfter' | 'routes'> {
+export interface WireOptions extends Pick<ServerOptions, 'closeAfter' | 'routes' | 'secrets' | 'contain'> {
   readonly settings: Settings
   readonly material: TlsMaterial
   readonly registrations: readonly object[]
@@ -67,8 +67,12 @@ export interface Wired {
   readonly notifier: Notifier
   readonly metrics: Metrics
   /** Builds the ops listener. */
-  createOps(options: Pick<OpsOptions, 'token' | 'playThefts'>): FastifyInstance
+  createOps(options: MoreOpsOptions): FastifyInstance
 }
+
+/** What the ops listener does not get from the parts of the server. */
+export type MoreOpsOptions = Pick<OpsOptions, 'token' | 'playThefts'> &
+  Partial<Pick<OpsOptions, 'isServing' | 'connections' | 'writeMetrics'>>
 
 /** Wires a server. Rejects when a route or the store fails; then it has closed the notifier, and nothing else is open. */
 export async function wireServer(options: WireOptions): Promise<Wired> {
@@ -98,7 +102,7 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
     onError: error => log.error({ err: error }, 'notifications could not be sent; the next attempt follows'),
   })
   audit.observe(notifier.observe)
-  audit.observe(metrics.observe)
+  audit.observe(metrics.observe, 'own') // each worker has metrics of its own
   const parts = {
     ...{
       settings,
@@ -114,6 +118,8 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
     },
     ...(options.closeAfter !== undefined && { closeAfter: options.closeAfter }),
     ...(options.routes && { routes: options.routes }),
+    ...(options.secrets && { secrets: options.secrets }),
+    ...(options.contain && { contain: options.contain }),
     outsideIssuers: createOutsideIssuers(files.trustedIssuers, {
       onWarning: message => options.log.warn(message),
       ...options.issuers,

@@ -13,6 +13,7 @@ import type { TokenVerifier } from '../verify/token-verifier.ts'
 import type { SecretChecker } from './clients/client-secret.ts'
 import type { ClientRegistry } from './clients/registry.ts'
 import type { OutsideIssuers } from './grants/trusted-issuers.ts'
+import type { ContainmentParts } from './incidents/containment.ts'
 import type { FindReporterKey } from './incidents/reporter-keys.ts'
 import type { Audit } from './record-events.ts'
 import type { State } from './state.ts'
@@ -35,6 +36,10 @@ export interface ServerOptions {
   readonly closeAfter?: number
   /** Forwards what no route here answers. Default: nothing is forwarded. */
   readonly gateway?: Gateway | undefined
+  /** Checks client secrets. Default: one of this server, which counts what fails here. */
+  readonly secrets?: SecretChecker
+  /** Installs the response to thefts. Default: observes the events of this server, and closes its connections. */
+  readonly contain?: (parts: ContainmentParts) => void
   /** Additional routes, registered behind `requireToken` on the same listener, so that every level works there. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
 }

@@ -21,9 +21,11 @@ import { readBasic } from './clients/client-secret.ts'
 export interface Audit {
   /**
    * Calls `observer` with each event after it was written. The observer must not block. What it throws is logged; other
-   * observers and the response are not affected.
+   * observers and the response are not affected. `own`: only those that were written here.
    */
-  observe(observer: Observer): void
+  observe(observer: Observer, origin?: 'own'): void
+  /** Passes an event that a worker has written to the observers, except those of own events. */
+  relay(event: SecurityEvent): void
   tokenIssued(request: FastifyRequest, claims: AccessTokenClaims, binding: TokenBinding, grantType: GrantType): void
   tokenIntrospected(request: FastifyRequest, by: string, claims: AccessTokenClaims | undefined): void
   /** `by`: the client that asked for it, or the token's owner if there is a `cause`. Undefined: an administrator. */
@@ -53,6 +55,8 @@ export interface Audit {
   /** A signing key has changed. @throws UnwrittenEvent; the caller must then retry. */
   keyRotated(key: { readonly kid: string; readonly nbf?: number | undefined }, change: KeyChange): void
   settingsUnsafe(setting: string): void
+  /** A worker process has started or ended. @throws UnwrittenEvent; then no worker is started. */
+  workerChanged(change: WorkerChange, worker: number, chainOf: string, last?: string): void
   /** An administrator changed a client. */
   clientChanged(request: FastifyRequest, clientId: string, change: ClientChange, secretId?: string): void
   /** The ops listener refused a request. */
@@ -64,6 +68,9 @@ export interface Audit {
  * earlier keys were recorded.
  */
 export type KeyChange = 'added' | 'changed' | 'rescheduled' | 'removed' | 'present'
+
+/** `stopped`: with the server, or because it was asked to; `crashed`: in any other way. */
+export type WorkerChange = 'started' | 'stopped' | 'crashed'
 
 export type ClientChange = 'added' | 'replaced' | 'disabled' | 'enabled' | 'removed' | 'secret_added' | 'secret_removed'
 
@@ -84,6 +91,8 @@ export class UnwrittenEvent extends OAuthError {
  */
 export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} }): Audit {
   const observers: Observer[] = []
+  /** Those that also receive the events of workers. */
+  const all = new Set<Observer>()
   const write = (event: EventName, outcome: Outcome, facts: Facts) => {
     const written = { time: new Date().toISOString(), event, outcome, ...facts }
     try {
@@ -100,7 +109,14 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
   }
 
   return {
-    observe: observer => void observers.push(guardedWithLog(log, 'unhandled error in an event observer', observer)),
+    observe(observer, origin) {
+      const observe = guardedWithLog(log, 'unhandled error in an event observer', observer)
+      observers.push(observe)
+      if (origin !== 'own') all.add(observe)
+    },
+    relay(event) {
+      for (const observe of all) observe(event)
+    },
     tokenIssued: (request, { client_id, sub, act, jti, grant, scope, exp }, token_binding, grant_type) =>
       write('token.issued', 'success', {
         client_id,
@@ -175,6 +191,8 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
     notificationFailed: facts => note('notification.failed', 'refused', facts),
     keyRotated: ({ kid, nbf }, change) => write('key.rotated', 'success', { kid, nbf, change }),
     settingsUnsafe: setting => note('settings.unsafe', 'unknown', { setting }),
+    workerChanged: (change, worker, chain_of, last) =>
+      write('worker.changed', change === 'crashed' ? 'unknown' : 'success', { change, worker, chain_of, last }),
     clientChanged: (request, client_id, change, secret_id) =>
       write('client.changed', 'success', { client_id, change, secret_id, ...describeRequest(request) }),
     adminRefused: (request, refusal, status) => {

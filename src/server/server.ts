@@ -192,7 +192,8 @@ async function createParts(options: ServerOptions): Promise<{ parts: ServerParts
   })
   const state = await followStore(store, clients, now, closing.onChange, log)
   const { closeCertificate: closeConnections } = closing
-  audit.observe(createContainment({ clients, store, audit, log, closeConnections, now }))
+  const contain = options.contain ?? (own => audit.observe(createContainment(own)))
+  contain({ clients, store, audit, log, closeConnections, now })
   const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)))
   const record = recordRefusals(audit, log)
   const onRefusal: RefusalListener = (request, refusal, status) => {
@@ -210,7 +211,7 @@ async function createParts(options: ServerOptions): Promise<{ parts: ServerParts
       find: resource =>
         [resource, otherSpelling(resource)].find(name => name === audience || clients.hasResource(name)),
     },
-    secrets: new SecretChecker(clock),
+    secrets: options.secrets ?? new SecretChecker(clock),
     readToken,
     attachTokenFacts: createTokenRecognizer({ readToken, isRevoked: state.isRevoked, store, now }),
     state,

@@ -91,6 +91,12 @@ export function secondsOrOff(least: number, most: number): Form<number> {
   return form(`0, or ${words}`, text => (text === '0' ? 0 : parse(text)))
 }
 
+/** A number of processes, or `auto`: one for each core. */
+export function processes(most: number): Form<number | 'auto'> {
+  const { words, parse } = wholeNumber(`auto, or a whole number from 1 to ${most}`, 1, most)
+  return form(words, text => (text === 'auto' ? text : parse(text)))
+}
+
 function wholeNumber(words: string, least: number, most: number): Form<number> {
   return form(words, text => {
     const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN

@@ -23,6 +23,9 @@ const now = Date.now()
 t.test('reports each unknown or invalid setting, with the most similar name', t => {
   const check = (env: Record<string, string>) => linesOf(checkSettings(env).findings)
   t.match(check({}), [/^✓ 0 of \d+ settings are set; no certificate is configured, so this is the demo$/])
+  t.match(check({ TLSBOUND_WORKERS: '2' }).at(-1), / 2 workers answer requests, on \d+ cores?/)
+  t.match(check({ TLSBOUND_WORKERS: '64' }).at(-1), /^! 64 workers .*; set TLSBOUND_WORKERS to auto$/)
+  t.equal(check({ TLSBOUND_WORKERS: '1' }).length, 1)
   t.match(check({ TLSBOUND_PORT: '1', TLSBOUND_ISSUER: 'https://as.example' }), [/^✓ 2 of \d+ settings are set/])
   t.match(check({ TLSBOUND_PROT: '1', TLSBOUND_HTTP2: 'yes', TLSBOUND_CRL_FILE: 'x' }), [
     '✗ TLSBOUND_PROT is not a setting; did you mean TLSBOUND_PORT?',

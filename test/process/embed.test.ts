@@ -226,6 +226,8 @@ t.test('every wrong option and setting is named in one TypeError, and nothing is
   await named(undefined as unknown as object, /options must be an object/)
   await named({ ...good, settings: { TLSBOUND_PORT: 8443 } }, /settings\.TLSBOUND_PORT is not a setting/)
   await named({ ...good, settings: { port: 0 } }, /settings\.port must be a port number, not 0/)
+  for (const workers of [2, 'auto'])
+    await named({ ...good, settings: { workers } }, /settings\.workers must be 1: workers/)
   await named(
     { ...good, settings: { tlsCertFile: 'a', clientsFile: 'b', signingKeysFile: 'c', logLevel: 'info' } },
     /tls and settings\.tlsCertFile exclude each other/,

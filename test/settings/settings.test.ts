@@ -28,6 +28,7 @@ t.test('runs the demo on loopback without any variable, with short lifetimes and
   t.same(settings, {
     host: '127.0.0.1',
     port: 8443,
+    workers: 1,
     opsPort: 9443,
     opsTokenFile: 'data/ops-token',
     issuer: 'https://localhost:8443',
@@ -137,6 +138,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
     good: ['1', '443', '65535'],
     bad: ['0', '-1', '65536', '8443.0', '0x1', '1e3', ' 1', '1 ', '+1', 'a', '99999999999999999999'],
   },
+  workers: { good: ['1', '2', '64', 'auto'], bad: ['0', '65', '-1', '1.5', 'all', 'AUTO', ' 2', '2x'] },
   opsPort: { good: ['0', '1', '9443', '65535'], bad: ['-1', '65536', 'off', '1e3', ' 1'] },
   opsTokenFile: paths,
   issuer: addresses,

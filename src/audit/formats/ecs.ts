@@ -30,6 +30,7 @@ const classes: Readonly<Record<EventName, Class>> = {
   'admin.refused': { kind: 'event', category: ['iam', 'api'], type: ['admin', 'denied'] },
   'key.rotated': { kind: 'event', category: ['configuration'], type: ['change'] },
   'settings.unsafe': { kind: 'event', category: ['configuration'], type: ['info'] },
+  'worker.changed': { kind: 'event', category: ['process'], type: ['change'] },
 }
 
 const outcomes: Readonly<Record<Outcome, string>> = { success: 'success', refused: 'failure', unknown: 'unknown' }

@@ -36,6 +36,11 @@ const classes: Readonly<Record<EventName, Class | ((event: SecurityEvent) => Cla
   'admin.refused': ({ method }) => ({ uid: 6003, activity: byMethod(method), severity: medium }),
   'key.rotated': { uid: 0, activity: 'Rotate Key', severity: informational },
   'settings.unsafe': { uid: 0, activity: 'Start Unsafely', severity: medium },
+  'worker.changed': ({ change }) => ({
+    uid: 0,
+    activity: 'Change Worker',
+    severity: change === 'crashed' ? medium : informational,
+  }),
 }
 
 /** Returns the class of an event. */

@@ -1,6 +1,6 @@
 // Metrics read from the server when scraped: connections, the age of its state, whether events can be written, and the
 // expiry of its certificate, client authorities and revocation lists.
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { type Aggregator, Counter, Gauge, type Registry } from 'prom-client'
 import type { Store } from '../../store/store.ts'
 import type { MutualTls } from '../../tls/mutual-tls.ts'
 import { tlsVersions } from './checks.ts'
@@ -17,10 +17,11 @@ export interface Watched {
 
 export function watchListener(registry: Registry, { tls, store, isRecording, expiryWarning }: Watched): void {
   const registers = [registry]
-  const gauge = (name: string, help: string, read: () => number) =>
+  const gauge = (name: string, help: string, read: () => number, aggregator: Aggregator = 'sum') =>
     new Gauge({
       name,
       help,
+      aggregator,
       registers,
       collect() {
         this.set(read())
@@ -32,11 +33,13 @@ export function watchListener(registry: Registry, { tls, store, isRecording, exp
     'tlsbound_revocation_lag_seconds',
     'Time since all revocations of the store were last known here; from 5 on every token is refused.',
     () => store.millisecondsSinceSync() / 1000,
+    'max',
   )
   gauge(
     'tlsbound_events_writable',
     '1: security events can be written; 0: requests that produce one are refused.',
     () => Number(isRecording()),
+    'min',
   )
 
   new Counter({
@@ -69,6 +72,7 @@ function watchEnds(registry: Registry, tls: MutualTls, expiryWarning: number): v
       name,
       help,
       labelNames,
+      aggregator: 'max', // the same in each process, except during a reload
       registers: [registry],
       collect() {
         this.reset()

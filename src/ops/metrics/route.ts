@@ -15,6 +15,6 @@ export function metricsRoute(app: FastifyInstance, parts: OpsParts, registry: Re
     },
   })
   app.get('/metrics', { config: { openOnLoopback: true } }, async (_request, reply) =>
-    reply.type(registry.contentType).send(await registry.metrics()),
+    reply.type(registry.contentType).send(await (parts.writeMetrics?.(registry) ?? registry.metrics())),
   )
 }

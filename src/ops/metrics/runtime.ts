@@ -12,6 +12,7 @@ export function registerRuntimeMetrics(registry: Registry): void {
   new Gauge({
     name: 'tlsbound_event_loop_utilisation_ratio',
     help: 'Share of the time since the last scrape that the event loop was busy.',
+    aggregator: 'max',
     registers: [registry],
     collect() {
       const now = performance.eventLoopUtilization()

@@ -66,10 +66,21 @@ interface Match {
   readonly tag: Buffer
 }
 
+/**
+ * Tries a secret, and counts the failure. Resolves with the stored hash that it matches. `isSuspect`: a wrong secret was sent
+ * on the same connection before. @throws OAuthError (rejects) `client_mismatch`.
+ */
+export type TrySecret = (
+  clientId: string,
+  secret: string,
+  known: readonly ClientSecret[],
+  isSuspect: boolean,
+) => Promise<string>
+
 export class SecretChecker {
   readonly #failures = new Map<string, Failures>()
   /** The attempt in progress of each client. The next one waits for it, so that parallel attempts guess no faster. */
-  readonly #tries = new Map<string, Promise<void>>()
+  readonly #tries = new Map<string, Promise<unknown>>()
   readonly #clock: () => number
   /**
    * Secrets that matched before. Their owner is served while another party tries wrong ones. They are stored as tags only,
@@ -80,9 +91,12 @@ export class SecretChecker {
   /** The connections on which a wrong secret was sent. */
   readonly #suspects = new WeakSet<object>()
 
-  /** `clock` in milliseconds. */
-  constructor(clock: () => number) {
+  readonly #trySecret: TrySecret
+
+  /** `clock` in milliseconds. `trySecret`: counts the failures of all workers of a server. Default: counts its own. */
+  constructor(clock: () => number, trySecret?: TrySecret) {
     this.#clock = clock
+    this.#trySecret = trySecret ?? ((...given) => this.#attempt(...given))
   }
 
   /**
@@ -94,11 +108,19 @@ export class SecretChecker {
   async check(clientId: string, secret: string, known: readonly ClientSecret[], connection: object): Promise<void> {
     if (secret === '') throw mismatch(known.length === 0 ? 'secret_none_stored' : 'secret_missing')
     if (this.#isRemembered(clientId, secret, known)) return
+    await this.#inTurn(clientId, () => this.#try(clientId, secret, known, connection))
+  }
+
+  /** Tries a secret that a worker has received. */
+  readonly trySecret: TrySecret = (clientId, secret, known, isSuspect) =>
+    this.#inTurn(clientId, () => this.#attempt(clientId, secret, known, isSuspect))
+
+  async #inTurn<T>(clientId: string, attempt: () => Promise<T>): Promise<T> {
     const before = this.#tries.get(clientId)?.catch(() => {})
-    const turn = Promise.resolve(before).then(() => this.#try(clientId, secret, known, connection))
+    const turn = Promise.resolve(before).then(attempt)
     this.#tries.set(clientId, turn)
     try {
-      await turn
+      return await turn
     } finally {
       if (this.#tries.get(clientId) === turn) this.#tries.delete(clientId)
     }
@@ -110,17 +132,31 @@ export class SecretChecker {
   }
 
   async #try(clientId: string, secret: string, known: readonly ClientSecret[], connection: object): Promise<void> {
+    try {
+      const hash = await this.#trySecret(clientId, secret, known, this.#suspects.has(connection))
+      this.#remember(clientId, secret, hash, known)
+    } catch (error) {
+      if (error instanceof OAuthError && isWrong(error.detail)) this.#suspects.add(connection)
+      throw error
+    }
+  }
+
+  async #attempt(
+    clientId: string,
+    secret: string,
+    known: readonly ClientSecret[],
+    isSuspect: boolean,
+  ): Promise<string> {
     const { count, since, until } = this.#failures.get(clientId) ?? { count: 0, since: 0, until: 0 }
     const passed = this.#clock() - since
-    const wait = (until - since) * (this.#suspects.has(connection) ? 1.5 : 1)
+    const wait = (until - since) * (isSuspect ? 1.5 : 1)
     const isStored = known.length > 0
     if (passed >= 0 && passed < wait) throw mismatch(isStored ? 'secret_delayed' : 'secret_none_stored') // negative: the clock was set back
     const hash = secret.length <= maximumLength ? await findMatch(secret, known) : undefined
     if (hash !== undefined) {
       this.#failures.delete(clientId)
-      return this.#remember(clientId, secret, hash, known)
+      return hash
     }
-    this.#suspects.add(connection)
     const now = this.#clock()
     const delay = Math.min(delays.first * 2 ** count, delays.longest)
     this.#failures.set(clientId, { count: count + 1, since: now, until: now + delay })
@@ -151,6 +187,8 @@ export class SecretChecker {
       .digest()
   }
 }
+
+const isWrong = (detail: string) => detail === 'secret' || detail === 'secret_none_stored'
 
 /**
  * Returns the stored hash that a secret matches. Compares with all of them, or with a dummy if there are none, so that the

@@ -174,6 +174,7 @@ export const setups: Readonly<Record<string, Setup>> = {
   'how-to/notify': certificates(),
   'how-to/ship-events-to-a-siem': demo(),
   'how-to/monitor': demo(),
+  'how-to/use-all-cores': demo(undefined, { TLSBOUND_WORKERS: '2' }),
   'how-to/watch-the-live-page': demo(),
   'how-to/run-the-replay-lab': demo(undefined, { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
   'how-to/find-out-what-is-wrong': demo(),

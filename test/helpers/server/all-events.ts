@@ -85,6 +85,9 @@ function recordOthers(): SecurityEvent[] {
   const signal = { time: '', event: 'token.refused', outcome: 'refused', ...source } as const
   audit.proxySuspected(signal, { clients: 5, count: 5 })
   audit.proxySuspected({ ...signal, 'x5t#S256': undefined, came_with: 'no_certificate' }, { clients: 12, count: 1 })
+  audit.workerChanged('started', 1, 'EhZJVerFz9C_')
+  audit.workerChanged('stopped', 1, 'EhZJVerFz9C_', 'qwt03bI8hl5cQR7Rz_QxcY5H52NkYwf4aBJ4r-0FYcE')
+  audit.workerChanged('crashed', 2, 'SbkOgNFhdYeo')
   const about = { type: 'theft.suspected', client_id: 'alice', jti: '597bfc72-81fd-45c4-871f-5d1ae48907b6' }
   const problem = { attempts: 9, problem: 'the receiver answers 500' }
   audit.notificationFailed({
