@@ -1,4 +1,5 @@
-// A client that uses its refresh token to get a token for each new connection. The refresh token is bound to the certificate.
+// A client that uses its refresh token to get a token for each new connection. The refresh token is bound to the client: it also works
+// with a renewed certificate.
 // Run it beside `TLSBOUND_CLIENTS_FILE=examples/clients.json npm start`, where alice is registered for refresh tokens:
 // npx node --conditions=tlsbound-source examples/client-refresh.ts
 import { connect, readIdentityFiles } from 'tlsbound/client'
@@ -26,7 +27,8 @@ async function requestTokens(parameters: Record<string, string>) {
 
 const first = await requestTokens({ grant_type: 'client_credentials' })
 
-// The connection ends, and with it the access token. Each refresh token is used once: store the new one that comes back.
+// The connection ends, and with it the access token. Each refresh token has one successor: store it. If the answer is lost, the same
+// token gets the same successor again for a minute.
 await channel.close()
 channel = await connect(origin, identity())
 const tokens = await requestTokens({ grant_type: 'refresh_token', refresh_token: first.refresh_token })

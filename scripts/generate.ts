@@ -11,6 +11,7 @@ const generators: Readonly<Record<string, () => Promise<Generator>>> = {
   library: () => import('./generate/library.ts'),
   'issuer-profiles': () => import('./generate/issuer-profiles.ts'),
   refusals: () => import('./generate/refusals.ts'),
+  'refresh-rule': () => import('./generate/refresh-rule.ts'),
   'event-schemas': () => import('./generate/event-schemas.ts'),
   metrics: () => import('./generate/metrics.ts'),
   compliance: () => import('./generate/compliance.ts'),

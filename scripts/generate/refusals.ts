@@ -101,9 +101,9 @@ These members of the event identify the parties:
 | \`token_binding\` | the level of the recognized token; the fact of the same name is the requested one |
 | \`peer\`, \`peer_port\` | the address that the request came from |
 
-The refusal of a reused refresh token writes two events if it revokes the grant. \`refresh.reused\` is the alarm, with \`detail\` but
+The refusal of a reused refresh token writes two events. \`refresh.reused\` is the alarm, with \`detail\` but
 without \`reason\`, \`facts\` and \`status\`. \`token.refused\` is the answer, with all of them. Both have \`client_id\`, \`grant\`, \`bound_to\` and
-\`request_id\`. A race writes only \`token.refused\`.
+\`request_id\`.
 
 If an event cannot be written, the request is answered with 503 and \`store_unavailable\`. Requests that produce no event still
 succeed.

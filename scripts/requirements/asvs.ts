@@ -75,7 +75,7 @@ export const asvsItems: readonly Requirement[] = [
     number: 'ASVS 10.4.5',
     level: 'level 1',
     source: 'V10.4',
-    says: 'A refresh token is sender-constrained, and rotated unless the client is registered for static ones. A reused one ends its grant, except in a race or a retry.',
+    says: 'A refresh token is sender-constrained, and rotated unless the client is registered for static ones. A reused one is refused, and ends its grant where `theft_response` says so.',
     provenBy: ['OA07', 'OA09'],
   },
   {

@@ -50,7 +50,7 @@ export const certificateRequirements: readonly Requirement[] = [
     number: 'N-28',
     level: 'SHOULD',
     source: 'RFC 8705 §4, §7.1',
-    says: 'A refresh token is bound to its client and to its certificate.',
+    says: 'A refresh token works with any certificate that authenticates as its client, so that it survives a renewal, or only with the one that it was issued to, as the registration says; with no other.',
   },
   {
     number: 'N-29',

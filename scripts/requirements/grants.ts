@@ -31,7 +31,7 @@ export const grantRequirements: readonly Requirement[] = [
     number: 'N-42',
     level: 'MUST',
     source: 'RFC 9700 §2.2.2, §4.14',
-    says: 'A refresh token is bound and rotated; a reused one ends its grant, except in a race or a retry.',
+    says: 'A refresh token is bound and rotated; a reused one is refused, except for a retry, and ends its grant where `theft_response` says so.',
   },
   {
     number: 'N-43',

@@ -10,6 +10,7 @@ export const eventNames = [
   'token.introspected',
   'token.leaked',
   'refresh.rotated',
+  'refresh.rebound',
   'refresh.reused',
   'client.refused',
   'client.changed',
@@ -37,6 +38,8 @@ export interface Facts {
   readonly grant?: unknown
   /** The certificate that a refused token is bound to. `x5t#S256` is the certificate of the client that presented it. */
   readonly bound_to?: string | undefined
+  /** The certificate that a grant was bound to before `bound_to`. */
+  readonly bound_before?: string | undefined
   /** Compares the certificate that presented a refused token with the certificate in `bound_to`. */
   readonly came_with?: CameWith | undefined
   readonly 'x5t#S256'?: string | undefined

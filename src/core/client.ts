@@ -1,6 +1,6 @@
 // Parses client registrations, with the members of RFC 7591 §2 and RFC 8705 §2. Every member is validated before use.
 // Extensions of tlsbound: token_bindings (the first entry is the default), access_token_format, refresh_token_rotation,
-// theft_response, resource. tls_session_bound_access_tokens allows only proof (draft-mw-oauth-tls-session-bound-tokens §3.2).
+// refresh_token_binding, theft_response, resource. tls_session_bound_access_tokens allows only proof (draft-mw-oauth-tls-session-bound-tokens §3.2).
 import { hash, type JsonWebKey } from 'node:crypto'
 import { isScope, parseScope } from './access-token.ts'
 import { type TokenBinding, tokenBindings } from './confirmation.ts'
@@ -21,6 +21,14 @@ export const grantTypes = [
 /** The response when a valid token is presented by another party. Each response includes the ones before it. */
 export const theftResponses = ['record', 'alert', 'revoke_token', 'revoke_grant', 'close'] as const
 
+/**
+ * What a refresh token is bound to (RFC 8705 §7.1). `certificate`: the certificate that it was issued to. `client`: any certificate
+ * that authenticates as the client, so that the token survives a renewal.
+ */
+export const refreshTokenBindings = ['certificate', 'client'] as const
+
+export type RefreshTokenBinding = (typeof refreshTokenBindings)[number]
+
 export type TheftResponse = (typeof theftResponses)[number]
 
 export type GrantType = (typeof grantTypes)[number]
@@ -38,6 +46,7 @@ export interface Client {
   readonly bindings: readonly [TokenBinding, ...TokenBinding[]]
   readonly format: 'jwt' | 'opaque'
   readonly rotation: Rotation
+  readonly refreshTokenBinding: RefreshTokenBinding
   readonly theftResponse: TheftResponse
   /** The audience of the resource server that this client is; it may introspect the tokens for this audience. */
   readonly resource: string | undefined
@@ -122,7 +131,7 @@ function marksOf({ subject, certificates }: Client): string[] {
 export const registrationMembers: ReadonlySet<string> = new Set([
   ...['client_id', 'client_name', 'token_endpoint_auth_method', 'scope', 'grant_types', 'token_bindings', 'jwks'],
   ...['access_token_format', 'refresh_token_rotation', 'theft_response', 'resource', 'tls_session_bound_access_tokens'],
-  'tls_client_certificate_bound_access_tokens',
+  ...['tls_client_certificate_bound_access_tokens', 'refresh_token_binding'],
   ...subjectRules.map(type => `tls_client_auth_${type}`),
 ])
 
@@ -143,6 +152,8 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     token_bindings: bindings = proofOnly === true ? ['proof'] : ['connection'],
     access_token_format: format = 'jwt',
     refresh_token_rotation: rotation = 'rotate',
+    // A self-signed certificate is registered itself: with another one, the registration changes.
+    refresh_token_binding: refreshTokenBinding = method === 'self_signed_tls_client_auth' ? 'certificate' : 'client',
     theft_response: theftResponse = 'alert',
     resource,
   } = entry
@@ -164,6 +175,7 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
       'token_bindings must be ["proof"] when tls_session_bound_access_tokens is true',
     !isOneOf(format, ['jwt', 'opaque']) && 'access_token_format must be jwt or opaque',
     !isOneOf(rotation, ['rotate', 'static']) && 'refresh_token_rotation must be rotate or static',
+    !isOneOf(refreshTokenBinding, refreshTokenBindings) && 'refresh_token_binding must be certificate or client',
     !isOneOf(theftResponse, theftResponses) && `theft_response must be one of ${theftResponses.join(', ')}`,
     resource !== undefined &&
       !isHttpsUrl(resource) &&
@@ -182,6 +194,7 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     bindings: bindings as [TokenBinding],
     format: format as Client['format'],
     rotation: rotation as Rotation,
+    refreshTokenBinding: refreshTokenBinding as RefreshTokenBinding,
     theftResponse: theftResponse as TheftResponse,
     resource: resource as string | undefined,
   })

@@ -1074,22 +1074,18 @@ export const details = {
     },
   },
   refresh_reused: {
-    raced: {
-      cause: 'Another request used the refresh token less than a second before.',
-      remedy: 'The grant stays valid. Share one refresh among all requests of the client.',
-      sign: 'routine',
-    },
     reused: {
-      cause: 'The refresh token was used again after its successor was used, or after a retry replaced it.',
+      cause: 'The refresh token was used again after its successor was used.',
       remedy:
-        'The grant was revoked. Another party has the token, or the client runs with a copy or an old backup of its stored tokens; see the events with this grant.',
+        'Two processes of the client may use copies of its tokens, or it restored an old backup; otherwise another party has the token and the key of the client. theft_response decides whether the grant is revoked; see the fact grant_revoked and the events with this grant.',
       actor: 'client or operator',
       sign: 'attack',
     },
     answer_lost: {
-      cause: 'The refresh token was used more than a minute ago, and its successor was never used.',
+      cause: 'The refresh token was used again, and its unused successor can no longer be issued again.',
       remedy:
-        'The client probably lost a response and retried too late. Within a second of a use, another use is a race. Within a minute of the first use, a retry gets a new token. Later, the grant is revoked; request a new one.',
+        'The client probably lost a response and retried too late. Within a minute of the first use, a retry gets the same successor. Later, request a new grant.',
+      actor: 'client or operator',
       sign: 'attack',
     },
   },
@@ -1104,7 +1100,7 @@ export const details = {
     other_certificate: {
       cause: 'The refresh token is bound to the certificate in bound_to; the connection presents another one.',
       remedy:
-        'After a renewal of the certificate, the client must request a new grant; otherwise another party has the token and a certificate of the client.',
+        'After a renewal of the certificate, the client must request a new grant, unless its registration has refresh_token_binding client; otherwise another party has the token and a certificate of the client.',
       actor: 'client or operator',
       sign: 'attack',
     },

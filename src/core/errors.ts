@@ -44,7 +44,7 @@ export const reasons = {
   target_unknown: 'This server issues no tokens for this resource.',
   refresh_unknown: 'The client has no such refresh token; request a new grant.',
   refresh_expired: 'The grant has expired; request a new one.',
-  refresh_reused: 'The refresh token was already used; a second use revokes its grant, except in a race or a retry.',
+  refresh_reused: 'The refresh token was already used; use its successor, or request a new grant.',
   refresh_revoked: 'The grant was revoked; request a new one.',
   refresh_certificate_mismatch: 'The refresh token is bound to another client certificate; request a new grant.',
   subject_token_invalid: 'This server cannot exchange the subject_token for this client.',

@@ -34,12 +34,16 @@ function base62(value: bigint, length: number): string {
   return text
 }
 
-/** CRC-32 of ISO 3309, the one of gzip and PNG, bit by bit. */
+/** The CRC-32 of each octet. */
+const crcs = Uint32Array.from({ length: 256 }, (_, octet) => {
+  let crc = octet
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  return crc
+})
+
+/** CRC-32 of ISO 3309, the one of gzip and PNG. */
 function crc32(text: string): number {
   let crc = ~0
-  for (const octet of Buffer.from(text)) {
-    crc ^= octet
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
-  }
+  for (const octet of Buffer.from(text)) crc = (crc >>> 8) ^ (crcs[(crc ^ octet) & 0xff] as number)
   return ~crc >>> 0
 }

@@ -82,12 +82,20 @@ export function suspect(reason: string, detail: string, came: CameWith): Signal 
 }
 
 /**
- * The signals of the reuse of a refresh token with its own certificate. A client that lost a response uses its token again, but
- * cannot have used the successor.
+ * A client can reuse its own refresh token by mistake: it is late with a retry, restores a backup, or runs two processes. The
+ * operator decides whether that ends the grant; it closes no connection.
  */
-export const reuseSignals: Readonly<Record<Exclude<DetailOf<'refresh_reused'>, 'raced'>, Signal>> = {
-  reused: certain,
-  answer_lost: possible,
+const reuse: Signal = { suspicion: 'possible', ignored: 0, most: 'revoke_grant' }
+
+/** The signals of the reuse of a refresh token by the certificate or client that it is bound to. */
+export const reuseSignals: Readonly<Record<DetailOf<'refresh_reused'>, Signal>> = { reused: reuse, answer_lost: reuse }
+
+/**
+ * Returns whether the reuse of a refresh token revokes its grant, by the registered theft_response. The store does it in the same
+ * step as the refusal, so that no use in between succeeds.
+ */
+export function reuseRevokesGrant(policy: TheftResponse): boolean {
+  return rank(strongest(reuse, policy)) >= rank('revoke_grant')
 }
 
 /** Seconds within which equal signals are combined, and `ignored` is counted. */
@@ -133,7 +141,7 @@ export class TheftWatch {
       return undefined
     }
     seen.sinceResponse = 0
-    const wanted = theftResponses[Math.min(rank(policy), rank(most))] as TheftResponse
+    const wanted = strongest(signal, policy)
     const damped = rank(wanted) > rank('alert') && !this.#mayRevoke(client, now)
     return { response: damped ? 'alert' : wanted, damped, count: seen.signals }
   }
@@ -155,6 +163,11 @@ export class TheftWatch {
     this.#revocations.set(client, recent)
     return may
   }
+}
+
+/** Returns the response that both the policy and the signal allow. */
+function strongest({ most }: Signal, policy: TheftResponse): TheftResponse {
+  return rank(policy) < rank(most) ? policy : most
 }
 
 function rank(response: TheftResponse): number {

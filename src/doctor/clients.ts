@@ -177,6 +177,24 @@ function nameOf({ x509 }: PresenterCertificate): string {
   return String(describeCertificate(x509).subject ?? 'a certificate without a name')
 }
 
+/** Reports refresh tokens that end with a certificate, since they are bound to it. */
+function checkRefreshTokens(
+  { id, grantTypes, refreshTokenBinding }: Client,
+  file: string,
+  { x509 }: PresenterCertificate,
+  { settings, now }: CertificatesOptions,
+): Finding[] {
+  const isBound = refreshTokenBinding === 'certificate' && grantTypes.has('refresh_token')
+  const left = x509.validToDate.getTime() - now
+  if (!isBound || !(left > 0 && left < settings.refreshTokenLifetime * 1000)) return []
+  return [
+    warning(
+      `client ${id}: ${file} expires before the refresh tokens that are bound to it`,
+      'register refresh_token_binding client, or request new grants after the renewal',
+    ),
+  ]
+}
+
 /** Checks the certificate of a client, as far as that is possible without a handshake. */
 function checkCandidate(
   client: Client,
@@ -195,6 +213,7 @@ function checkCandidate(
   const findings = dates.map(({ verdict, ...end }): Finding => {
     return { verdict: verdict === 'failure' ? 'warning' : verdict, ...end }
   })
+  findings.push(...checkRefreshTokens(client, file, certificate, options))
   // For a registered certificate, authority and usage do not count.
   if (client.subject === undefined) {
     const flaw = findTlsFlaw(x509)

@@ -36,6 +36,8 @@ export interface CertificateWish {
   readonly like: Identity
   /** Whether the certificate has the same key; otherwise it has a new one. */
   readonly sameKey?: boolean
+  /** Whether another authority issues it, which has the name of the real one and a key of its own. */
+  readonly isForged?: boolean
   readonly notAfter?: Date
 }
 

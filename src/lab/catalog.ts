@@ -21,7 +21,10 @@ import { scenario as otherConnection } from './scenarios/other-connection.ts'
 import { scenario as otherRequest } from './scenarios/other-request.ts'
 import { scenario as proofByAnotherKey } from './scenarios/proof-by-another-key.ts'
 import { scenario as proofOfAnotherToken } from './scenarios/proof-of-another-token.ts'
+import { scenario as refreshAfterRenewal } from './scenarios/refresh-after-renewal.ts'
+import { scenario as refreshBeforeRenewal } from './scenarios/refresh-before-renewal.ts'
 import { scenario as refreshByAnotherClient } from './scenarios/refresh-by-another-client.ts'
+import { scenario as refreshDuringRenewal } from './scenarios/refresh-during-renewal.ts'
 import { scenario as refreshTokenRace } from './scenarios/refresh-token-race.ts'
 import { scenario as refreshTokenReuse } from './scenarios/refresh-token-reuse.ts'
 import { scenario as relay } from './scenarios/relay.ts'
@@ -74,8 +77,11 @@ export const scenarios: readonly Scenario[] = [
   staleProof,
   stolenProof,
   refreshByAnotherClient,
+  refreshBeforeRenewal,
+  refreshDuringRenewal,
   refreshTokenReuse,
   refreshTokenRace,
+  refreshAfterRenewal,
   exchangedToken,
   revokedToken,
   stolenTicket,

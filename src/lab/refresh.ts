@@ -15,6 +15,13 @@ export async function startGrant(stage: Stage): Promise<{ connection: Speaker; r
   return { connection, refreshToken }
 }
 
+/** Returns a connection of alice with a renewed certificate: a new key under the same name. @throws NotTried (rejects) */
+export async function renew(stage: Stage): Promise<Speaker> {
+  const { alice, issue } = stage.cast
+  if (issue === undefined) throw new NotTried('the key of the authority is not available to issue a certificate')
+  return stage.connectTo(stage.options.profile.tokenEndpoint, issue({ like: alice }))
+}
+
 /** Uses a refresh token as the client of the connection; `parameters` override the form. */
 export function refresh(
   stage: Stage,

@@ -39,10 +39,13 @@ export {
   type KnownRefreshToken,
   type Note,
   type Notification,
+  type Rebinding,
   type Refresh,
+  type RefreshUse,
   type SpooledNotification,
   type StateIdentity,
   type Store,
+  type Successor,
 } from '../store/store.ts'
 
 interface IssuerOptions {

@@ -36,8 +36,10 @@ export interface Audit {
     cause?: 'theft' | 'leak' | 'state',
   ): void
   refreshRotated(request: FastifyRequest, grant: Grant, outcome: string): void
-  /** A used refresh token was used again, and its grant was revoked. */
-  refreshReused(request: FastifyRequest, grant: Grant, detail: keyof typeof reuseSignals): void
+  /** A grant was bound to another certificate of its client. `before`: the one that it was bound to. */
+  refreshRebound(request: FastifyRequest, grant: Grant, before: string): void
+  /** A used refresh token was used again, and was refused. */
+  refreshReused(request: FastifyRequest, grant: Grant, detail: keyof typeof reuseSignals, isRevoked: boolean): void
   /** A refusal over HTTP: `client.refused` if the client was not authenticated, else `token.refused`. */
   refused(request: FastifyRequest, refusal: OAuthError, status: number): void
   /** A connection was dropped without a response. */
@@ -152,9 +154,18 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
         how: outcome,
         ...describeRequest(request),
       }),
-    refreshReused: (request, { id, clientId, certificate }, detail) =>
+    refreshRebound: (request, { id, clientId, certificate }, before) =>
+      write('refresh.rebound', 'success', {
+        client_id: clientId,
+        grant: id,
+        bound_to: certificate,
+        bound_before: before,
+        ...describeRequest(request),
+      }),
+    refreshReused: (request, { id, clientId, certificate }, detail, isRevoked) =>
       write('refresh.reused', 'refused', {
         detail,
+        grant_revoked: isRevoked,
         client_id: clientId,
         grant: id,
         bound_to: certificate,

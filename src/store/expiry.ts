@@ -2,6 +2,9 @@
 import { afterlife } from '../core/revocations.ts'
 import { ask, type Work } from './work.ts'
 
+/** The time that a revocation mark is compared with: `Grant.rebound`, else `Grant.created`. */
+const since = 'coalesce(rebound, created)'
+
 /**
  * In this order, because a grant is removed after its refresh tokens. Each statement needs a time in seconds and a number
  * of rows. A grant stays while its access tokens may be valid, so that they can be revoked by it.
@@ -23,9 +26,9 @@ const steps: readonly (readonly [sql: string, delay: number])[] = [
   [
     `DELETE FROM revocations WHERE sequence IN (
        SELECT r.sequence FROM revocations r WHERE r.expires < ?
-         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'client' AND client_id = r.value AND created < r.not_before)
-         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'certificate' AND certificate = r.value AND created < r.not_before)
-         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'all' AND created < r.not_before)
+         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'client' AND client_id = r.value AND ${since} < r.not_before)
+         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'certificate' AND certificate = r.value AND ${since} < r.not_before)
+         AND NOT EXISTS (SELECT 1 FROM grants WHERE r.kind = 'all' AND ${since} < r.not_before)
        LIMIT ?) RETURNING 1`,
     0,
   ],

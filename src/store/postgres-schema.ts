@@ -49,6 +49,11 @@ const migrations = [
   'ALTER TABLE grants ADD COLUMN issued_after bigint',
   `CREATE TABLE state (id text NOT NULL, is_new integer NOT NULL);
    INSERT INTO state VALUES (replace(gen_random_uuid()::text, '-', ''), 0)`,
+  // A token that a retry had replaced counts as used long ago. Successors of before have no sealed copy.
+  `ALTER TABLE grants ADD COLUMN rebound bigint;
+   ALTER TABLE refresh_tokens ADD COLUMN sealed text;
+   UPDATE refresh_tokens SET first_used = 0 WHERE superseded = 1 AND first_used IS NULL;
+   ALTER TABLE refresh_tokens DROP COLUMN superseded, DROP COLUMN last_used`,
 ]
 
 /** The schema version that this program writes. */

@@ -38,9 +38,9 @@ export function buildStore(
     identify: () => read(() => identify()),
     createGrant: (grant, hash) => write(() => createGrant(grant, hash)),
     findRefreshToken: hash => read(() => findRefreshToken(hash)),
-    async rotateRefreshToken(hash, successorHash, now, arrived = performance.now()) {
-      const refresh = await write(() => rotateRefreshToken(hash, successorHash, { now, arrived }, database))
-      if (refresh.outcome === 'reused') await notified()
+    async rotateRefreshToken(hash, successor, now, { arrived = performance.now(), ...use } = {}) {
+      const refresh = await write(() => rotateRefreshToken(hash, successor, { now, arrived, ...use }, database))
+      if (refresh.outcome === 'reused' && use.revokesReused === true) await notified()
       return refresh
     },
     keepAccessToken: (hash, claims, expires) => write(() => keepAccessToken(hash, claims, expires)),

@@ -56,6 +56,12 @@ const migrations = [
    DROP INDEX revocations_by_expiry;
    CREATE INDEX revocations_by_expiry ON revocations (expires, not_before);
    CREATE INDEX clients_as_a_whole ON clients (id, registration, disabled, secrets);`,
+  // A token that a retry had replaced counts as used long ago. Successors of before have no sealed copy.
+  `ALTER TABLE grants ADD COLUMN rebound INTEGER;
+   ALTER TABLE refresh_tokens ADD COLUMN sealed TEXT;
+   UPDATE refresh_tokens SET first_used = 0 WHERE superseded = 1 AND first_used IS NULL;
+   ALTER TABLE refresh_tokens DROP COLUMN superseded;
+   ALTER TABLE refresh_tokens DROP COLUMN last_used;`,
 ]
 
 /** The schema version that this program writes. */

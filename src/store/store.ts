@@ -1,7 +1,7 @@
 // The store as an interface; sqlite.ts and postgres.ts implement it. Tokens are stored as hashes only. A store that is
 // unavailable rejects with OAuthError temporarily_unavailable, store_unavailable, and its cause.
 import type { TokenBinding } from '../core/confirmation.ts'
-import type { RefreshOutcome, RefreshRefusal, Rotation } from '../core/refresh-token.ts'
+import type { Rotation } from '../core/refresh-token.ts'
 import type { Revocation } from '../core/revocations.ts'
 
 /** The family of all tokens of one authorization. */
@@ -17,7 +17,11 @@ export interface Grant {
   readonly rotation: Rotation
   /** Seconds since 1970. */
   readonly created: number
-  /** Number of the latest revocation mark that the grant was created after, if the mark's time was later than `created`. */
+  /** Seconds since 1970 at which the grant was last bound to another certificate; undefined: never. */
+  readonly rebound?: number | undefined
+  /**
+   * Number of the latest revocation mark that the grant was created or rebound after, if the mark's time was later than that.
+   */
   readonly issuedAfter?: number | undefined
   /** Seconds since 1970; never extended. */
   readonly expires: number
@@ -28,22 +32,54 @@ export interface Grant {
 /** The state of a refresh token. `grant.expires` says whether its grant has expired. */
 export interface KnownRefreshToken {
   readonly grant: Grant
-  /**
-   * `used` and `superseded` tokens may still be used if the rotation rule allows it. `unused` and `static` ones are valid.
-   */
-  readonly state: 'unused' | 'static' | 'used' | 'superseded' | 'revoked'
+  /** `used` tokens may still be used if the rotation rule allows it. `unused` and `static` ones are valid. */
+  readonly state: 'unused' | 'static' | 'used' | 'revoked'
+}
+
+/** The next refresh token: its hash, and the token itself, encrypted under a key that is derived from the one before it. */
+export interface Successor {
+  readonly hash: string
+  readonly sealed: string
+}
+
+/** How a refresh token is used. */
+export interface RefreshUse {
+  /** The time of arrival in milliseconds of the monotonic clock. */
+  readonly arrived?: number
+  /** The certificate that a successful use binds the grant to. Default: the one that it is bound to. */
+  readonly bindTo?: Rebinding
+  /** Whether a reuse revokes the grant. Default false. */
+  readonly revokesReused?: boolean
+}
+
+/** A certificate by its `x5t#S256`, and what `rebound` and `issuedAfter` of the grant become if it is another one. */
+export interface Rebinding {
+  readonly certificate: string
+  readonly at: number
+  readonly issuedAfter?: number | undefined
 }
 
 export type Refresh =
-  | { readonly outcome: RefreshOutcome; readonly grant: Grant }
-  | {
-      readonly outcome: RefreshRefusal
-      readonly grant?: Grant
-      /** For `reused`: no sign that another party has the token, since its successor was neither used nor replaced. */
-      readonly answerLost?: boolean
-      /** For `raced` and `reused`: milliseconds since the first use; undefined if a retry replaced the token unused. */
-      readonly sinceFirstUse?: number
-    }
+  | (Used & { readonly outcome: 'rotated' })
+  | (Used & { readonly outcome: 'static' })
+  /** `sealed`: what was stored with the first use. */
+  | (Used & { readonly outcome: 'retried'; readonly sealed: string })
+  | (Reuse & { readonly outcome: 'reused'; readonly grant: Grant })
+  | { readonly outcome: 'expired'; readonly grant: Grant }
+  | { readonly outcome: 'revoked'; readonly grant: Grant }
+  | { readonly outcome: 'unknown' }
+
+interface Reuse {
+  readonly detail: 'reused' | 'answer_lost'
+  /** Milliseconds since the first use. */
+  readonly sinceFirstUse: number
+}
+
+interface Used {
+  readonly grant: Grant
+  /** The `x5t#S256` that the grant was bound to, if this use has changed that. */
+  readonly boundBefore?: string
+}
 
 /** A client secret, as its scrypt hash. */
 export interface ClientSecret {
@@ -128,14 +164,14 @@ export interface Store {
   /** Finds a refresh token and its grant, also one that was used or revoked, until its grant is removed. */
   findRefreshToken(hash: string): Promise<KnownRefreshToken | undefined>
   /**
-   * Uses a refresh token, in one atomic step with the rotation rule and with all revocations. `rotated`, `retried`:
-   * `successorHash` is the next token. `static`: the same token stays valid. `reused`: the grant is revoked, and all
-   * servers are notified. The request arrived at `now`, in whole milliseconds since 1970, which decides whether the grant
-   * has expired. A shared store decides by its own clock between race and retry, since its servers' clocks may differ.
-   * There `arrived`, the same moment in milliseconds of the monotonic clock, keeps a race that had to wait from counting as
-   * a retry.
+   * Uses a refresh token, in one atomic step with the rotation rule and with all revocations. `rotated`: `successor` is stored
+   * as the next token. `retried`: a successor was stored earlier and is unused; its `sealed` is returned. `static`: the same
+   * token stays valid. `reused`: the use is refused; with `revokesReused` the grant is revoked, and all servers are notified.
+   * A sealed copy is removed with the first use of its token. The request arrived at `now`, in whole milliseconds since 1970,
+   * which decides whether the grant has expired. A shared store decides by its own clock how long ago the first use was,
+   * since its servers' clocks may differ. There `arrived` keeps a retry that had to wait from counting as a late one.
    */
-  rotateRefreshToken(hash: string, successorHash: string, now: number, arrived?: number): Promise<Refresh>
+  rotateRefreshToken(hash: string, successor: Successor, now: number, use?: RefreshUse): Promise<Refresh>
 
   /** Stores the claims of an opaque access token, as JSON. `expires` in seconds since 1970. @throws ConflictError */
   keepAccessToken(hash: string, claims: string, expires: number): Promise<void>

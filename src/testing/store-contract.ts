@@ -4,9 +4,9 @@ import '../process/require-node.js'
 import { afterlife, buildRevocation, type Revocation } from '../core/revocations.ts'
 import { notesLimit } from '../store/notes.ts'
 import { spoolLimit } from '../store/notifications.ts'
-import { type Change, ConflictError, type Notification, type Store } from '../store/store.ts'
+import { type Change, ConflictError, type Notification, type RefreshUse, type Store } from '../store/store.ts'
 import { type Assertions, assertions } from './store-assertions.ts'
-import { grant } from './store-grant.ts'
+import { grant, successor } from './store-grant.ts'
 
 /**
  * Opens two stores that share one new, empty state: two servers, as far as the kind of store allows that. `context` is what the
@@ -125,9 +125,9 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     await t.rejects(store.createGrant(grant('g2'), 'r1'), ConflictError, 'the same hash')
     t.equal(await store.findRefreshToken('r2'), undefined)
     await store.createGrant(grant('g2'), 'r2')
-    await t.rejects(store.rotateRefreshToken('r1', 'r2', start), ConflictError, 'a successor that exists')
+    await t.rejects(store.rotateRefreshToken('r1', successor('r2'), start), ConflictError, 'a successor that exists')
     t.match(await store.findRefreshToken('r1'), { state: 'unused' })
-    t.match(await store.rotateRefreshToken('r1', 'r3', start), { outcome: 'rotated' })
+    t.match(await store.rotateRefreshToken('r1', successor('r3'), start), { outcome: 'rotated' })
     await store.keepAccessToken('a1', '{}', 1)
     await t.rejects(store.keepAccessToken('a1', '{}', 1), ConflictError)
   })
@@ -146,81 +146,81 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     for (const id of ids) t.match(await store.findRefreshToken(id), { grant: { id } })
   })
 
-  promise('rotates a refresh token, and treats a second use within a second as a race (N-42)', async t => {
+  promise('rotates a refresh token, and returns the same successor to each later use (N-42, N-43)', async t => {
     const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
-    t.same(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'rotated', grant: grant('g1') })
+    t.same(await one.rotateRefreshToken('r1', successor('r2'), time.now), { outcome: 'rotated', grant: grant('g1') })
     t.match(await one.findRefreshToken('r1'), { state: 'used' })
-    await time.pass(500)
-    const race = await other.rotateRefreshToken('r1', 'x1', time.now)
-    const { sinceFirstUse, ...raced } = race as { readonly sinceFirstUse: number }
-    t.same(raced, { outcome: 'raced', grant: grant('g1') })
-    t.ok(sinceFirstUse >= 499 && sinceFirstUse < 1000, `${sinceFirstUse} milliseconds since the first use`)
-    t.equal(await one.findRefreshToken('x1'), undefined, 'it has no effect')
-    t.match(await other.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' }, 'the grant is not affected')
+    const again = { outcome: 'retried', grant: grant('g1'), sealed: 'sealed r2' }
+    for (const [index, wait] of [0, 500, 1000, 30_000, 28_000].entries()) {
+      await time.pass(wait)
+      t.same(await (index % 2 ? one : other).rotateRefreshToken('r1', successor(`x${index}`), time.now), again)
+      t.equal(await one.findRefreshToken(`x${index}`), undefined, 'no other successor is stored')
+    }
+    t.match(await one.findRefreshToken('r2'), { state: 'unused' })
+    t.match(await other.rotateRefreshToken('r2', successor('r3'), time.now), { outcome: 'rotated' }, 'it works')
     t.match(await one.findRefreshToken('r3'), { state: 'unused' })
-    t.same(await one.rotateRefreshToken('never', 'x2', start), { outcome: 'unknown' })
+    t.same(await one.rotateRefreshToken('never', successor('x'), start), { outcome: 'unknown' })
   })
 
-  promise('accepts a retry within a minute, with a token that works (N-43)', async t => {
-    const [one, other, time] = await open(t.context)
-    await one.createGrant(grant('g1'), 'r1')
-    t.match(await one.rotateRefreshToken('r1', 'lost1', time.now), { outcome: 'rotated' })
-    await time.pass(1000)
-    t.match(await other.rotateRefreshToken('r1', 'lost2', time.now), { outcome: 'retried', grant: { id: 'g1' } })
-    t.match(await one.findRefreshToken('lost1'), { state: 'superseded' })
-    await time.pass(300)
-    t.match(await one.rotateRefreshToken('r1', 'x', time.now), { outcome: 'raced' }, 'retries race too')
-    await time.pass(50_000)
-    t.match(await one.rotateRefreshToken('r1', 'r2', time.now), { outcome: 'retried' })
-    await time.pass(10_000)
-    t.match(await one.rotateRefreshToken('r2', 'r3', time.now), { outcome: 'rotated' })
-    await time.pass(400_000)
-    t.match(await other.rotateRefreshToken('r3', 'r4', time.now), { outcome: 'rotated' })
-  })
-
-  for (const [words, steal, isSince] of [
+  for (const [words, detail, reuse, isSince] of [
     [
       'after a minute',
-      async (store, time) => {
+      'answer_lost',
+      async (store, time, use) => {
         await time.pass(60_000)
-        return store.rotateRefreshToken('r1', 'x', time.now)
+        return store.rotateRefreshToken('r1', successor('x'), time.now, use)
       },
-      since => Number(since) >= 60_000,
+      since => since >= 60_000,
     ],
     [
       'after its successor was used',
-      async (store, time) => {
-        await store.rotateRefreshToken('r2', 'r3', time.now)
-        await time.pass(1500)
-        return store.rotateRefreshToken('r1', 'x', time.now)
+      'reused',
+      async (store, time, use) => {
+        await store.rotateRefreshToken('r2', successor('r3'), time.now)
+        return store.rotateRefreshToken('r1', successor('x'), time.now, use)
       },
-      since => Number(since) >= 1500 && Number(since) < 60_000,
+      since => since < 60_000,
     ],
     [
-      'after a retry has replaced it',
-      async (store, time) => {
-        await time.pass(1500)
-        await store.rotateRefreshToken('r1', 'r2b', time.now)
-        return store.rotateRefreshToken('r2', 'x', time.now)
+      'a minute after its successor was used',
+      'reused',
+      async (store, time, use) => {
+        await store.rotateRefreshToken('r2', successor('r3'), time.now)
+        await time.pass(60_000)
+        return store.rotateRefreshToken('r1', successor('x'), time.now, use)
       },
-      since => since === undefined, // it was never used
+      since => since >= 60_000,
     ],
   ] as [
     string,
-    (store: Store, time: Time) => ReturnType<Store['rotateRefreshToken']>,
-    (sinceFirstUse: number | undefined) => boolean,
-  ][])
-    promise(`revokes the grant of a refresh token that is used again ${words}, and notifies all (N-42)`, async t => {
+    string,
+    (store: Store, time: Time, use?: RefreshUse) => ReturnType<Store['rotateRefreshToken']>,
+    (sinceFirstUse: number) => boolean,
+  ][]) {
+    promise(`refuses a refresh token that is used again ${words}, and changes nothing (N-42)`, async t => {
+      const [one, other, time] = await open(t.context)
+      await one.createGrant(grant('g1'), 'r1')
+      const { heard, stop } = await listen(one)
+      await one.rotateRefreshToken('r1', successor('r2'), time.now)
+      const { sinceFirstUse, ...reused } = (await reuse(other, time)) as { readonly sinceFirstUse: number }
+      t.same(reused, { outcome: 'reused', grant: grant('g1'), detail })
+      t.ok(isSince(sinceFirstUse), `${sinceFirstUse} milliseconds since the first use`)
+      t.same(heard, [], 'nothing is revoked')
+      t.equal(await one.findRefreshToken('x'), undefined)
+      const last = detail === 'reused' ? 'r3' : 'r2'
+      t.match(await other.rotateRefreshToken(last, successor('r4'), time.now), { outcome: 'rotated' }, 'the last token')
+      stop()
+    })
+
+    promise(`revokes the grant of a refresh token that is used again ${words}, if asked to (N-42)`, async t => {
       const [one, other, time] = await open(t.context)
       await one.createGrant(grant('g1'), 'r1')
       await one.createGrant(grant('bystander'), 'b1')
       const { heard, stop } = await listen(one)
       const far = await listen(other)
-      t.match(await one.rotateRefreshToken('r1', 'r2', start), { outcome: 'rotated' }, 'control')
-      const reuse = await steal(one, time)
-      t.match(reuse, { outcome: 'reused', grant: { id: 'g1' } })
-      t.ok(isSince((reuse as { readonly sinceFirstUse?: number }).sinceFirstUse), 'milliseconds since the first use')
+      t.match(await one.rotateRefreshToken('r1', successor('r2'), start), { outcome: 'rotated' }, 'control')
+      t.match(await reuse(one, time, { revokesReused: true }), { outcome: 'reused', grant: { id: 'g1' }, detail })
       t.match(
         heard,
         [{ kind: 'revocation', revocation: { kind: 'grant', value: 'g1' } }],
@@ -231,66 +231,117 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
         'outlives its access tokens',
       )
       await far.until(change => change.kind === 'revocation' && change.revocation.value === 'g1')
-      for (const hash of ['r1', 'r2', 'r2b', 'r3'])
+      for (const hash of ['r1', 'r2', 'r3'])
         for (const store of [one, other]) {
-          const { outcome } = await store.rotateRefreshToken(hash, `${hash}x`, start + 60_001)
+          const { outcome } = await store.rotateRefreshToken(hash, successor(`${hash}x`), start + 60_001)
           t.match(outcome, /^(revoked|unknown)$/, hash)
         }
       t.equal(await one.findRefreshToken('x'), undefined)
       t.match(await one.findRefreshToken('r2'), { state: 'revoked' })
-      t.match(await one.rotateRefreshToken('b1', 'b2', start), { outcome: 'rotated' }, 'another grant is not affected')
+      t.match(await one.rotateRefreshToken('b1', successor('b2'), start), { outcome: 'rotated' }, 'another grant')
       stop()
       far.stop()
     })
+  }
+
+  promise('binds a grant to another certificate with a use, and says which one it was bound to', async t => {
+    const [one, other, time] = await open(t.context)
+    await one.createGrant(grant('g1', { issuedAfter: 3 }), 'r1')
+    const use = (certificate: string, at: number, issuedAfter?: number): RefreshUse => ({
+      bindTo: { certificate, at, issuedAfter },
+    })
+    const bound = (certificate: string, rebound: number) => grant('g1', { certificate, rebound })
+    t.same(
+      await one.rotateRefreshToken('r1', successor('r2'), time.now, use('certificate-of-alice', 1500)),
+      { outcome: 'rotated', grant: grant('g1', { issuedAfter: 3 }) },
+      'the same certificate',
+    )
+    t.same(await other.rotateRefreshToken('r1', successor('x'), time.now, use('renewed', 1600, 7)), {
+      outcome: 'retried',
+      sealed: 'sealed r2',
+      grant: { ...bound('renewed', 1600), issuedAfter: 7 },
+      boundBefore: 'certificate-of-alice',
+    })
+    t.match(await one.findRefreshToken('r2'), { grant: { certificate: 'renewed', rebound: 1600, issuedAfter: 7 } })
+    t.same(await one.rotateRefreshToken('r2', successor('r3'), time.now, use('third', 1700)), {
+      outcome: 'rotated',
+      grant: bound('third', 1700),
+      boundBefore: 'renewed',
+    })
+    t.match(await one.rotateRefreshToken('r3', successor('r4'), time.now), { grant: bound('third', 1700) }, 'no other')
+    const reused = await other.rotateRefreshToken('r1', successor('x'), time.now, use('fourth', 1800))
+    t.match(reused, { outcome: 'reused', grant: bound('third', 1700) })
+    t.match(await one.findRefreshToken('r4'), { grant: bound('third', 1700) }, 'a refused use binds nothing')
+    await one.createGrant(grant('g2', { rotation: 'static' }), 's1')
+    t.match(await one.rotateRefreshToken('s1', successor('x'), time.now, use('renewed', 1600)), {
+      outcome: 'static',
+      boundBefore: 'certificate-of-alice',
+    })
+  })
+
+  promise('revokes a grant with the certificate that it was last bound to', async t => {
+    const [one, other, time] = await open(t.context)
+    await one.revoke({ kind: 'certificate', value: 'renewed', notBefore: 1500, expires: forever })
+    const rebinding = { bindTo: { certificate: 'renewed', at: 1600 } }
+    for (const id of ['g1', 'g2']) {
+      await one.createGrant(grant(id), id)
+      const moved = await other.rotateRefreshToken(id, successor(`${id}b`), time.now, rebinding)
+      t.match(moved, { outcome: 'rotated' }, 'a mark from before counts for tokens from before')
+    }
+    t.match(await one.findRefreshToken('g1b'), { state: 'unused' })
+    await one.revoke({ kind: 'certificate', value: 'certificate-of-alice', notBefore: 1700, expires: forever })
+    t.match(await other.rotateRefreshToken('g1b', successor('g1c'), time.now), { outcome: 'rotated' })
+    await one.revoke({ kind: 'certificate', value: 'renewed', notBefore: 1700, expires: 1800 })
+    t.equal(await one.removeExpired(99_999, 100), 0, 'the marks are stored as long as the grants')
+    for (const hash of ['g1c', 'g2b'])
+      t.match(await other.rotateRefreshToken(hash, successor('x'), time.now, rebinding), { outcome: 'revoked' }, hash)
+    await one.createGrant(grant('g3', { certificate: 'renewed', created: 1650 }), 'g3')
+    const away = { bindTo: { certificate: 'third', at: 1750 } }
+    t.match(await one.rotateRefreshToken('g3', successor('x'), time.now, away), { outcome: 'revoked' }, 'no way out')
+  })
 
   promise('does not rotate a static refresh token before its grant ends (N-43)', async t => {
     const [one, other] = await open(t.context)
     await one.createGrant(grant('g1', { rotation: 'static' }), 'r1')
     for (const [index, now] of [start, start, start + 1, start + 70_000, 99_999_999].entries())
-      t.match(await (index % 2 ? one : other).rotateRefreshToken('r1', `x${index}`, now), { outcome: 'static' })
+      t.match(await (index % 2 ? one : other).rotateRefreshToken('r1', successor(`x${index}`), now), {
+        outcome: 'static',
+      })
     t.equal(await one.findRefreshToken('x0'), undefined)
-    t.same(await one.rotateRefreshToken('r1', 'x', 100_000_000), {
+    t.same(await one.rotateRefreshToken('r1', successor('x'), 100_000_000), {
       outcome: 'expired',
       grant: grant('g1', { rotation: 'static' }),
     })
     await one.revoke({ kind: 'grant', value: 'g1', notBefore: 0, expires: forever })
-    t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
+    t.match(await other.rotateRefreshToken('r1', successor('x'), start), { outcome: 'revoked' })
   })
 
   promise('does not extend a grant by its use', async t => {
     const [store] = await open(t.context)
     await store.createGrant(grant('g1'), 'r1')
-    t.match(await store.rotateRefreshToken('r1', 'r2', 99_999_999), { outcome: 'rotated' }, 'control')
-    t.match(await store.rotateRefreshToken('r2', 'r3', 100_000_000), {
+    t.match(await store.rotateRefreshToken('r1', successor('r2'), 99_999_999), { outcome: 'rotated' }, 'control')
+    t.match(await store.rotateRefreshToken('r2', successor('r3'), 100_000_000), {
       outcome: 'expired',
       grant: { expires: 100_000 },
     })
     t.equal(await store.findRefreshToken('r3'), undefined)
   })
 
-  promise('lets exactly one of fifty parallel uses of a refresh token succeed (N-42)', async t => {
+  promise('returns one successor to fifty parallel uses of a refresh token (N-42)', async t => {
     const [one, other, time] = await open(t.context)
     await one.createGrant(grant('g1'), 'r1')
-    const race = async (hash: string) => {
-      const { now } = time
-      const uses = Array.from({ length: 50 }, (_, index) =>
-        (index % 2 ? one : other).rotateRefreshToken(hash, `${now}-${index}`, now + index),
-      )
-      const outcomes = (await Promise.all(uses)).map(({ outcome }) => outcome)
-      const winner = outcomes.findIndex(outcome => outcome !== 'raced')
-      return {
-        winner: `${now}-${winner}`,
-        outcome: outcomes[winner],
-        raced: outcomes.filter(it => it === 'raced').length,
-      }
-    }
-    const first = await race('r1')
-    t.match(first, { outcome: 'rotated', raced: 49 })
-    await time.pass(2000)
-    const second = await race('r1')
-    t.match(second, { outcome: 'retried', raced: 49 }, 'the same for retries')
-    t.match(await other.findRefreshToken(first.winner), { state: 'superseded' })
-    t.match(await other.rotateRefreshToken(second.winner, 'next', time.now), { outcome: 'rotated' })
+    const { now } = time
+    const uses = Array.from({ length: 50 }, (_, index) =>
+      (index % 2 ? one : other).rotateRefreshToken('r1', successor(`${index}`), now + index),
+    )
+    const found = await Promise.all(uses)
+    const winner = found.findIndex(({ outcome }) => outcome === 'rotated')
+    const { hash, sealed } = successor(`${winner}`)
+    for (const [index, refresh] of found.entries())
+      if (index !== winner) t.match(refresh, { outcome: 'retried', sealed })
+    for (const index of found.keys())
+      if (index !== winner) t.equal(await one.findRefreshToken(`${index}`), undefined, 'only one successor is stored')
+    t.match(await other.rotateRefreshToken(hash, successor('next'), time.now), { outcome: 'rotated' })
   })
 
   for (const [kind, value] of [
@@ -311,12 +362,15 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
         t.match(await one.findRefreshToken('r1'), { state: 'unused' }, 'control')
         await one.revoke({ kind, value, notBefore: 1500, expires: forever })
         t.match(await other.findRefreshToken('r1'), { state: 'revoked' })
-        t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked', grant: { id: 'g1' } })
+        t.match(await other.rotateRefreshToken('r1', successor('x'), start), {
+          outcome: 'revoked',
+          grant: { id: 'g1' },
+        })
         t.equal(await one.findRefreshToken('x'), undefined)
-        const { outcome } = await other.rotateRefreshToken('r2', 'r2b', start)
+        const { outcome } = await other.rotateRefreshToken('r2', successor('r2b'), start)
         t.equal(outcome, kind === 'all' ? 'revoked' : 'rotated', 'of another client with another certificate')
         t.match(
-          await other.rotateRefreshToken('r3', 'r3b', start),
+          await other.rotateRefreshToken('r3', successor('r3b'), start),
           { outcome: 'rotated' },
           'not issued before that second',
         )
@@ -339,7 +393,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
           const store = index % 2 ? one : other
           for (let count = 0, hash = id; count < 10_000; count++) {
             const next = `${id}-${count}`
-            const { outcome } = await store.rotateRefreshToken(hash, next, start + count)
+            const { outcome } = await store.rotateRefreshToken(hash, successor(next), start + count)
             if (outcome !== 'rotated') return outcome
             used++
             if (revoked) afterwards++
@@ -371,8 +425,8 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
       await store.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: 1600 })
       await store.revoke({ kind: 'token', value: 'an access token', notBefore: 0, expires: 1600 })
       t.equal(await store.removeExpired(99_999, 100), 1, 'that of the access token')
-      t.match(await store.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
-      t.match(await store.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
+      t.match(await store.rotateRefreshToken('r1', successor('x'), start), { outcome: 'revoked' })
+      t.match(await store.rotateRefreshToken('r2', successor('x'), start), { outcome: 'rotated' }, 'control')
     },
   )
 
@@ -390,7 +444,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     }
     t.equal(await one.removeExpired(900_000, 100), 0)
     for (const [kind] of rows)
-      t.match(await other.rotateRefreshToken(`late ${kind}`, 'x', start), { outcome: 'revoked' }, kind)
+      t.match(await other.rotateRefreshToken(`late ${kind}`, successor('x'), start), { outcome: 'revoked' }, kind)
     let removed = 0
     for (let step = 1; step > 0; removed += step) step = await one.removeExpired(1_000_001 + afterlife, 100)
     t.equal(removed, 9, '3 refresh tokens, 3 grants, 3 revocations')
@@ -420,8 +474,8 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     await one.revoke({ kind: 'client', value: 'alice', notBefore: 1500, expires: forever })
     await other.createGrant(grant('g1', { created: 1499 }), 'r1')
     await other.createGrant(grant('g2', { created: 1500 }), 'r2')
-    t.match(await one.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
-    t.match(await one.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' }, 'control')
+    t.match(await one.rotateRefreshToken('r1', successor('x'), start), { outcome: 'revoked' })
+    t.match(await one.rotateRefreshToken('r2', successor('x'), start), { outcome: 'rotated' }, 'control')
   })
 
   promise('finds the claims of an opaque access token by its hash', async t => {
@@ -499,8 +553,8 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.match(await other.findRefreshToken('r1'), { state: 'unused' }, 'control')
     const revocation = { kind: 'client', value: 'alice', notBefore: 1500, expires: forever } as const
     await one.putClient('alice', '3', revocation)
-    t.match(await other.rotateRefreshToken('r1', 'x', start), { outcome: 'revoked' })
-    t.match(await other.rotateRefreshToken('r2', 'x', start), { outcome: 'rotated' })
+    t.match(await other.rotateRefreshToken('r1', successor('x'), start), { outcome: 'revoked' })
+    t.match(await other.rotateRefreshToken('r2', successor('x'), start), { outcome: 'rotated' })
     t.match(heard.slice(1), [{ client: { registration: '2' } }, { revocation }, { client: { registration: '3' } }])
     await t.rejects(one.putClient(null as unknown as string, '4', { ...revocation, value: 'bob' }), unavailable)
     t.match(await other.findRefreshToken('x'), { state: 'unused' })
@@ -606,7 +660,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     const [store] = await open(t.context)
     for (let index = 0; index < 5; index++) {
       await store.createGrant(grant(`old${index}`, { expires: 3000 }), `o${index}`)
-      t.match(await store.rotateRefreshToken(`o${index}`, `p${index}`, start), { outcome: 'rotated' })
+      t.match(await store.rotateRefreshToken(`o${index}`, successor(`p${index}`), start), { outcome: 'rotated' })
     }
     await store.createGrant(grant('g1'), 'r1')
     await store.keepAccessToken('a1', '{}', 3000)
@@ -624,7 +678,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     for (let removed = 1; removed > 0; steps.push(removed)) removed = await store.removeExpired(3001 + afterlife, 4)
     t.same(steps, [4, 4, 4, 3, 0], '10 refresh tokens, 5 grants')
     t.equal(await store.findRefreshToken('p0'), undefined)
-    t.match(await store.rotateRefreshToken('p0', 'x', start), { outcome: 'unknown' })
+    t.match(await store.rotateRefreshToken('p0', successor('x'), start), { outcome: 'unknown' })
     t.match(await store.findRefreshToken('r1'), { state: 'unused' })
     const { heard, stop } = await listen(store)
     t.match(heard, [{ revocation: { value: 't3' } }])
@@ -744,7 +798,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
       ['check', () => store.check()],
       ['createGrant', () => store.createGrant(grant('g2'), 'r2')],
       ['findRefreshToken', () => store.findRefreshToken('r1')],
-      ['rotateRefreshToken', () => store.rotateRefreshToken('r1', 'r3', start)],
+      ['rotateRefreshToken', () => store.rotateRefreshToken('r1', successor('r3'), start)],
       ['keepAccessToken', () => store.keepAccessToken('a1', '{}', 1)],
       ['findAccessToken', () => store.findAccessToken('a1')],
       ['revoke', () => store.revoke({ kind: 'all', value: '', notBefore: 1, expires: 1 })],

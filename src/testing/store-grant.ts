@@ -1,5 +1,5 @@
-// A grant for tests.
-import type { Grant } from '../store/store.ts'
+// A grant and a next refresh token for tests.
+import type { Grant, Successor } from '../store/store.ts'
 
 /** Builds a grant of alice, created at second 1000, that expires at second 100 000. */
 export const grant = (id: string, change: Partial<Grant> = {}): Grant => ({
@@ -15,3 +15,6 @@ export const grant = (id: string, change: Partial<Grant> = {}): Grant => ({
   expires: 100_000,
   ...change,
 })
+
+/** Builds a next refresh token with this hash. */
+export const successor = (hash: string): Successor => ({ hash, sealed: `sealed ${hash}` })

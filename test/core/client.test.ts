@@ -43,6 +43,7 @@ t.test('parses a registration into a client', async t => {
     bindings: ['certificate', 'connection'],
     format: 'jwt',
     rotation: 'rotate',
+    refreshTokenBinding: 'client',
     theftResponse: 'alert',
     resource: undefined,
   })
@@ -191,6 +192,10 @@ t.test('validates every other member, and reports each fault (ASVS 10.4.16)', as
     ...[null, '', 'JWT', ['jwt'], 'toString'].map((access_token_format): [object, RegExp] => [
       { access_token_format },
       /access_token_format must be jwt or opaque/,
+    ]),
+    ...[null, '', 'Client', ['client'], true].map((refresh_token_binding): [object, RegExp] => [
+      { refresh_token_binding },
+      /refresh_token_binding must be certificate or client/,
     ]),
     ...[null, '', 'Static', ['rotate'], true].map((refresh_token_rotation): [object, RegExp] => [
       { refresh_token_rotation },

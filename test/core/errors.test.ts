@@ -46,6 +46,7 @@ const registrations = [
   ...demoRegistrations,
   {
     ...{ ...demoRegistrations[0], client_id: 'rita', tls_client_auth_subject_dn: 'CN=rita' },
+    refresh_token_binding: 'certificate',
     grant_types: ['client_credentials', 'refresh_token', exchange],
   },
 ]
@@ -263,7 +264,8 @@ const rows: Record<Reason, readonly Row[]> = {
   refresh_reused: [
     atToken(async () => {
       const { token: once } = await keepGrant()
-      t.match(await refresh(once), { status: 200 })
+      const next = await refresh(once)
+      t.match(await refresh(next.body.refresh_token), { status: 200 })
       return refresh(once)
     }, 'invalid_grant'),
   ],
@@ -347,7 +349,7 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
       const answer = await meet()
       const seen = events.slice(before).filter(event => !good.has((event as { event: string }).event))
       const { headers } = answer
-      const { detail, facts = {} } = seen[0] as { detail: Detail; facts?: RefusalFacts }
+      const { detail, facts = {} } = seen.at(-1) as { detail: Detail; facts?: RefusalFacts }
       t.ok(Object.hasOwn(details[reason], detail), `${detail} is a detail of ${reason}`)
       const description = describeForClient(reason, detail, facts) ?? reasons[reason]
 
@@ -366,8 +368,10 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
       else t.equal(challenge !== undefined, status === 401, 'a 401 has a challenge (RFC 9110 §15.5.2), a 400 has none')
 
       const event = error === 'invalid_client' ? 'client.refused' : 'token.refused'
-      t.match(seen, [{ event, outcome: 'refused', reason, status, peer: '127.0.0.1', request_id: String }])
-      t.equal(seen.length, 1, 'exactly one event')
+      const alarm = reason === 'refresh_reused' ? [{ event: 'refresh.reused', outcome: 'refused' }] : []
+      const refused = { event, outcome: 'refused', reason, status, peer: '127.0.0.1', request_id: String }
+      t.match(seen, [...alarm, refused])
+      t.equal(seen.length, alarm.length + 1, 'exactly one event, or two for a reuse')
     }
   })
 

@@ -15,6 +15,7 @@ const client: Client = {
   bindings: ['connection', 'certificate'],
   format: 'jwt',
   rotation: 'rotate',
+  refreshTokenBinding: 'client',
   theftResponse: 'alert',
   resource: undefined,
 }

@@ -4,7 +4,7 @@ import t from 'tap'
 import { cameWith } from '../../src/core/came-with.ts'
 import { theftResponses } from '../../src/core/client.ts'
 import { details } from '../../src/core/details.ts'
-import { reuseSignals, type Signal, signals, suspect, TheftWatch } from '../../src/core/theft.ts'
+import { reuseRevokesGrant, reuseSignals, type Signal, signals, suspect, TheftWatch } from '../../src/core/theft.ts'
 
 const certain = { suspicion: 'certain', ignored: 0, most: 'close' } as const
 const possible = { suspicion: 'possible', ignored: 0, most: 'revoke_token' } as const
@@ -99,7 +99,9 @@ t.test('ignores refusals that do not show who has the token, whatever the certif
       ['toString', 'length'],
     ] as const)
       t.equal(suspect(reason, detail, came), undefined, `${reason} ${detail} ${came}`)
-  t.same(reuseSignals, { reused: certain, answer_lost: possible })
+  const reuse = { suspicion: 'possible', ignored: 0, most: 'revoke_grant' }
+  t.same(reuseSignals, { reused: reuse, answer_lost: reuse }, 'by its own certificate')
+  t.same(theftResponses.map(reuseRevokesGrant), [false, false, false, true, true])
 })
 
 t.test('follows the table in docs/explanation/theft-response.md', async t => {

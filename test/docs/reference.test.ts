@@ -5,6 +5,7 @@ import {
   authenticationMethods,
   grantTypes,
   parseClients,
+  refreshTokenBindings,
   registrationMembers,
   theftResponses,
 } from '../../src/core/client.ts'
@@ -24,6 +25,7 @@ t.test('lists each member of a registration with its values in client-registrati
     grant_types: grantTypes,
     token_bindings: tokenBindings,
     theft_response: theftResponses,
+    refresh_token_binding: refreshTokenBindings,
   }))
     for (const value of values) t.match(valuesOf(member), `\`${value}\``, `${member} ${value}`)
   for (const value of theftResponses) t.match(page, `\n| \`${value}\` |`)

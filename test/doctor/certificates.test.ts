@@ -276,3 +276,27 @@ t.test('matches the certificates of a folder with the clients, and explains thos
   t.match(linesOf(none, t.testdirName), ['✗ none: this directory cannot be read (ENOENT)'])
   t.match(readFileSync(path('certs/alice.crt'), 'utf8'), alice.certificate, 'the check changes no file')
 })
+
+t.test('warns of refresh tokens that are bound to a certificate and outlive it', async t => {
+  const { put, path, settings } = prepare(t)
+  mkdirSync(path('certs'))
+  const hour = 3_600_000
+  const short = { notAfter: new Date(now + hour) }
+  const bound = { refresh_token_binding: 'certificate' }
+  const registrations = [
+    register('bound', bound),
+    register('free'),
+    register('without', { ...bound, grant_types: ['client_credentials'] }),
+    register('long', bound),
+  ]
+  for (const { client_id: id } of registrations)
+    put(`certs/${id}.crt`, client([['CN', id]], id === 'long' ? {} : short).certificate)
+  const options = { trust: undefined, settings, now }
+  const lines = linesOf(checkCertificates(path('certs'), registrations, options), t.testdirName)
+  t.same(
+    lines.filter(line => line.includes('refresh')),
+    [
+      '! client bound: certs/bound.crt expires before the refresh tokens that are bound to it; register refresh_token_binding client, or request new grants after the renewal',
+    ],
+  )
+})

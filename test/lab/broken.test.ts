@@ -53,6 +53,8 @@ const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, 
   ['readsLoosely', connection, 'revoked-token'],
   // stored state
   ['refreshesForAnybody', connection, 'refresh-by-another-client'],
+  ['repeatsForAnybody', connection, 'refresh-during-renewal'],
+  ['copiesOnRenewal', connection, 'refresh-after-renewal'],
   ['refreshesTwice', connection, 'refresh-token-reuse', 'refresh-token-race'],
   ['revokesNothing', connection, 'revoked-token'],
   // TLS
@@ -60,6 +62,7 @@ const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, 
   ['resumes', connection, 'stolen-ticket'],
   [['resumes', 'ignoresExpiry'], connection, 'ticket-after-expiry'],
   ['ignoresExpiry', certificate, 'expired-certificate'],
+  ['comparesIssuerNames', connection, 'refresh-before-renewal'],
   ['knowsConnectionsByAddress', connection, 'same-port'],
   ['renegotiates', older, 'renegotiation', 'renegotiation-as-another'],
   ['bindsWithoutExtendedMasterSecret', older, 'no-extended-master-secret'],
@@ -88,6 +91,19 @@ for (const [faults, where, ...ids] of caught)
     t.equal(found.length, ids.length)
     for (const { id, outcome, description } of found) t.equal(outcome, 'failed', `${id}, ${description}`)
   })
+
+t.test('catches a fault in refreshes around a renewal with one scenario only', async t => {
+  const alone = ['repeatsForAnybody', 'copiesOnRenewal', 'comparesIssuerNames'] as const
+  const about = catalog.filter(({ id }) => /refresh|renew|subject|certificate/.test(id)).map(({ id }) => id)
+  for (const fault of alone) {
+    const failed = (await play([fault], connection, about)).filter(({ outcome }) => outcome === 'failed')
+    t.same(
+      failed.map(({ id }) => id),
+      caught.filter(([faults]) => faults === fault).flatMap(([, , ...ids]) => ids),
+      fault,
+    )
+  }
+})
 
 t.test('passes the same scenarios at the same levels against a server without faults', async t => {
   for (const where of [certificate, proof, connection, older]) {

@@ -13,7 +13,10 @@ import { castOf, labClients } from '../helpers/lab/lab.ts'
 t.setTimeout(120_000)
 
 const ofProofs = ['unsigned-proof', 'proof-by-another-key', 'proof-of-another-token', 'stale-proof', 'stolen-proof']
-const ofRefreshTokens = ['refresh-by-another-client', 'refresh-token-reuse', 'refresh-token-race']
+const ofRefreshTokens = [
+  ...['refresh-by-another-client', 'refresh-token-reuse', 'refresh-token-race'],
+  ...['refresh-before-renewal', 'refresh-during-renewal', 'refresh-after-renewal'],
+]
 const ofClaims = ['changed-claims', 'unsigned-token', 'empty-signature', 'symmetric-signature', 'key-in-header']
 const ofConfirmations = ['broken-confirmation', 'unknown-confirmation']
 const ofRequests = [

@@ -236,9 +236,13 @@ t.test('migrates a state file without notifications', async t => {
   await before.addNote('alice', 'x', 1)
   await before.close()
   const file = new DatabaseSync(path)
-  file.exec(
-    'DROP TABLE notifications; DROP TABLE state; ALTER TABLE grants DROP COLUMN issued_after; DROP INDEX clients_as_a_whole; PRAGMA user_version = 1',
-  )
+  for (const sql of [
+    'DROP TABLE notifications; DROP TABLE state; DROP INDEX clients_as_a_whole; PRAGMA user_version = 1',
+    'ALTER TABLE grants DROP COLUMN issued_after; ALTER TABLE grants DROP COLUMN rebound',
+    'ALTER TABLE refresh_tokens DROP COLUMN sealed; ALTER TABLE refresh_tokens ADD COLUMN last_used INTEGER',
+    'ALTER TABLE refresh_tokens ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0',
+  ])
+    file.exec(sql)
   file.close()
   const receiver = await startReceiver(t)
   const notifier = startNotifier(t, [receiver.known()], { store: openSqlite(path) })

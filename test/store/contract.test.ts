@@ -29,8 +29,8 @@ t.test('finds a store that breaks one promise, and passes one that keeps it', as
       'rotates twice',
       /^rotates a refresh token/,
       store => ({
-        rotateRefreshToken: async (hash, next, now) =>
-          ({ ...(await store.rotateRefreshToken(hash, next, now)), outcome: 'rotated' }) as never,
+        rotateRefreshToken: async (hash, successor, now) =>
+          ({ ...(await store.rotateRefreshToken(hash, successor, now)), outcome: 'rotated' }) as never,
       }),
     ],
     ['does not notify', /sends a follower all stored changes/, () => ({ follow: async () => () => {} })],

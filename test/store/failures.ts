@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/store.ts'
 import { unavailable } from '../../src/testing/store-contract.ts'
-import { grant } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-grant.ts'
 
 /** Retries until it succeeds. Resolves with the milliseconds that it took. */
 export async function recovery(use: () => Promise<unknown>): Promise<number> {
@@ -46,7 +46,8 @@ export function load(stores: readonly Store[]) {
       const id = `${caller}-${count}`
       const revocation = { kind: 'grant', value: id, notBefore: 1, expires: 1_000_000 } as const
       if (!(await attempt('created', id, () => store.createGrant(grant(id), `${id}-0`)))) continue
-      if (!(await attempt('rotated', id, () => store.rotateRefreshToken(`${id}-0`, `${id}-1`, 2_000_000)))) continue
+      if (!(await attempt('rotated', id, () => store.rotateRefreshToken(`${id}-0`, successor(`${id}-1`), 2_000_000))))
+        continue
       if (count % 3 === 0) await attempt('revoked', id, () => store.revoke(revocation))
     }
   }

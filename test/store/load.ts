@@ -2,7 +2,7 @@
 // It runs until it is killed.
 import { writeSync } from 'node:fs'
 import { openSqlite } from '../../src/store/sqlite.ts'
-import { grant } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-grant.ts'
 
 const [path, name] = process.argv.slice(2) as [string, string]
 const store = openSqlite(path)
@@ -13,7 +13,7 @@ async function live(caller: number): Promise<void> {
     const id = `${name}-${caller}-${count}`
     await store.createGrant(grant(id), `${id}-0`)
     writeSync(1, `created ${id}\n`)
-    await store.rotateRefreshToken(`${id}-0`, `${id}-1`, 2_000_000)
+    await store.rotateRefreshToken(`${id}-0`, successor(`${id}-1`), 2_000_000)
     writeSync(1, `rotated ${id}\n`)
     if (count % 3 > 0) continue
     await store.revoke({ kind: 'grant', value: id, notBefore: 1, expires: 1_000_000 })

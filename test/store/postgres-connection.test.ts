@@ -8,8 +8,9 @@ import { makeDemoPki } from '../../src/pki/demo.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
 import { unavailable } from '../../src/testing/store-contract.ts'
-import { grant } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-grant.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
+import { asBefore, checkMigrated, fillBefore } from './earlier-refresh-tokens.ts'
 import { recovery } from './failures.ts'
 
 t.setTimeout(120_000)
@@ -85,6 +86,18 @@ t.test('rejects a database of a newer version, and says why', async t => {
   })
 })
 
+t.test('migrates refresh tokens of the version before sealed successors', async t => {
+  const [before] = open(t, 1) as [Store]
+  await fillBefore(before)
+  const schema = `connection_${schemas}`
+  const version = `UPDATE tlsbound_schema SET version = 4`
+  await ask([`SET search_path = ${schema}`, ...asBefore, version].join(';'))
+  const stores = Array.from({ length: 3 }, () => openPostgres(postgres.url(schema)))
+  t.teardown(() => Promise.all(stores.map(store => store.close())))
+  await Promise.all(stores.map(store => store.check()))
+  await checkMigrated(t, stores[0] as Store)
+})
+
 t.test('retries transactions that conflict with others (RE06)', async t => {
   const url = postgres.url('undone')
   const stores = [openPostgres(url), openPostgres(url), openPostgres(url)] as const
@@ -125,13 +138,15 @@ t.test('refuses calls after two seconds of waiting, and frees their connections 
   const blocker = new Client(postgres.url(`connection_${schemas}`))
   await blocker.connect()
   await blocker.query('BEGIN; LOCK TABLE grants')
-  const uses = Array.from({ length: 6 }, (_, index) => store.rotateRefreshToken('r1', `x${index}`, 2_000_000))
+  const uses = Array.from({ length: 6 }, (_, index) =>
+    store.rotateRefreshToken('r1', successor(`x${index}`), 2_000_000),
+  )
   const start = performance.now()
   for (const result of await Promise.allSettled(uses)) t.match(result, { status: 'rejected', reason: unavailable })
   t.ok(performance.now() - start < 5000, `all refused after ${Math.round(performance.now() - start)} ms`)
   await blocker.query('COMMIT')
   await blocker.end()
-  t.match(await store.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
+  t.match(await store.rotateRefreshToken('r1', successor('r2'), 2_000_000), { outcome: 'rotated' })
 })
 
 t.test('follows the URL for TLS: with verify-full, only the given authority is trusted', async t => {

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
 import { listen, unavailable } from '../../src/testing/store-contract.ts'
-import { grant } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-grant.ts'
 import { runTlsbound } from '../helpers/process/process.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
 import { load, recovery, refusal } from './failures.ts'
@@ -77,7 +77,7 @@ t.test(
     await more(50)
     for (const signal of ['SIGQUIT', 'SIGINT'] as const) {
       await postgres.stop(signal)
-      await refusal(t, () => one.rotateRefreshToken('0-0-0', 'x', 2_000_000), 'a write')
+      await refusal(t, () => one.rotateRefreshToken('0-0-0', successor('x'), 2_000_000), 'a write')
       await refusal(t, () => one.findRefreshToken('0-0-0'), 'a read')
       await refusal(t, () => one.follow(() => {}), 'a new follower')
       await postgres.start()
@@ -115,7 +115,7 @@ t.test('refuses calls after two seconds when the database hangs, and reports out
   postgres.signalAll('SIGSTOP')
   try {
     await Promise.all([
-      refusal(t, () => one.rotateRefreshToken('r1', 'r2', 2_000_000), 'a write'),
+      refusal(t, () => one.rotateRefreshToken('r1', successor('r2'), 2_000_000), 'a write'),
       refusal(t, () => one.findRefreshToken('r1'), 'a read'),
       refusal(t, () => other.findRefreshToken('r1'), 'on a connection still to be opened'),
     ])
@@ -127,7 +127,7 @@ t.test('refuses calls after two seconds when the database hangs, and reports out
   t.ok(took < 5000, `recovered after ${Math.round(took)} ms`)
   await until(change => change.kind === 'revocation' && change.revocation.value === 'g1')
   t.ok(other.millisecondsSinceSync() < 2000)
-  t.match(await other.rotateRefreshToken('r1', 'r3', 2_001_000), { outcome: 'revoked' })
+  t.match(await other.rotateRefreshToken('r1', successor('r3'), 2_001_000), { outcome: 'revoked' })
   stop()
 })
 
@@ -139,7 +139,7 @@ t.test('refuses changes with a read-only database, and recovers by itself (RE04)
   const readOnly = { ...unavailable, detail: 'read_only', cause: { message: /^the database is read-only \(default_/ } }
   for (const use of [
     () => one.check(),
-    () => one.rotateRefreshToken('r1', 'r2', 2_000_000),
+    () => one.rotateRefreshToken('r1', successor('r2'), 2_000_000),
     () => one.revoke({ kind: 'all', value: '', notBefore: 1, expires: 2 }),
     () => other.findRefreshToken('r1'),
     () => other.follow(() => {}),
@@ -153,7 +153,7 @@ t.test('refuses changes with a read-only database, and recovers by itself (RE04)
   await postgres.stop('SIGINT')
   await postgres.start()
   await recovery(() => one.check())
-  t.match(await one.rotateRefreshToken('r1', 'r2', 2_000_000), { outcome: 'rotated' })
+  t.match(await one.rotateRefreshToken('r1', successor('r2'), 2_000_000), { outcome: 'rotated' })
 
   const set = async (value: string) => {
     await ask(`ALTER SYSTEM SET default_transaction_read_only = ${value}`)
@@ -165,10 +165,10 @@ t.test('refuses changes with a read-only database, and recovers by itself (RE04)
     if (error === undefined) throw new Error('not yet')
     t.match(error, readOnly, 'on connections that were writable when opened')
   })
-  await t.rejects(one.rotateRefreshToken('r2', 'r3', 2_000_000), { ...unavailable, detail: 'read_only' })
+  await t.rejects(one.rotateRefreshToken('r2', successor('r3'), 2_000_000), { ...unavailable, detail: 'read_only' })
   await set('off')
   await recovery(() => one.check())
-  t.match(await one.rotateRefreshToken('r2', 'r3', 2_000_000), { outcome: 'rotated' })
+  t.match(await one.rotateRefreshToken('r2', successor('r3'), 2_000_000), { outcome: 'rotated' })
 })
 
 t.test('does not follow a standby, and sends all changes again when it takes over (RE06)', async t => {

@@ -6,7 +6,7 @@ import { buildRevocation } from '../../src/core/revocations.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
 import { listen, unavailable } from '../../src/testing/store-contract.ts'
-import { grant } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-grant.ts'
 import { runTlsbound } from '../helpers/process/process.ts'
 import { startPgBouncer } from '../helpers/server/pgbouncer.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
@@ -81,12 +81,12 @@ for (const mode of ['session', 'transaction'] as const)
     ].entries() as ArrayIterator<[number, [Store, Store, typeof heard]]>) {
       const id = `${mode} ${index}`
       await one.createGrant(grant(id), `${id}-0`)
-      t.match(await other.rotateRefreshToken(`${id}-0`, `${id}-1`, 2_000_000), { outcome: 'rotated' })
+      t.match(await other.rotateRefreshToken(`${id}-0`, successor(`${id}-1`), 2_000_000), { outcome: 'rotated' })
       t.match(await one.findRefreshToken(`${id}-1`), { state: 'unused' })
       await one.revoke(buildRevocation('grant', id, 2000))
       const took = await ears.until(change => change.kind === 'revocation' && change.revocation.value === id)
       t.ok(took < 2000, `the other server was notified after ${Math.round(took)} ms`)
-      t.match(await other.rotateRefreshToken(`${id}-1`, `${id}-2`, 2_000_000), { outcome: 'revoked' })
+      t.match(await other.rotateRefreshToken(`${id}-1`, successor(`${id}-2`), 2_000_000), { outcome: 'revoked' })
     }
     const chain = Array.from({ length: 20 }, (_, index) => (index % 2 ? store : near).addNote(mode, `${index}`, index))
     t.equal((await Promise.all(chain)).length, 20, 'many at a time')
@@ -154,7 +154,7 @@ t.test('refuses a refresh that waited for a revocation, at every isolation level
     await rival.query(
       "BEGIN; SELECT pg_advisory_xact_lock(hashtext('tlsbound revocations'), hashtext(current_schema()))",
     )
-    const refresh = store.rotateRefreshToken('r1', 'r2', 2_000_000)
+    const refresh = store.rotateRefreshToken('r1', successor('r2'), 2_000_000)
     const waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'tlsbound'"
     await recovery(async () => {
       if ((await ask(waiting)).length === 0) throw new Error('not waiting yet')

@@ -9,8 +9,9 @@ import { afterlife } from '../../src/core/revocations.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createTime, listen, storeContract, type Time, unavailable } from '../../src/testing/store-contract.ts'
-import { grant } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-grant.ts'
 import { mountDisk } from './disk.ts'
+import { asBefore, checkMigrated, fillBefore } from './earlier-refresh-tokens.ts'
 
 t.setTimeout(120_000)
 
@@ -191,8 +192,12 @@ async function overflow(t: Test, store: Store, makeRoom: () => Promise<number>):
   for (const id of kept) if ((await store.findRefreshToken(id)) === undefined) t.fail(`${id} was lost`)
 
   let removed = await makeRoom()
-  t.match(await store.rotateRefreshToken('first', 'second', 2_000_000), { outcome: 'rotated' }, 'it recovers by itself')
-  t.match(await store.rotateRefreshToken('second', 'third', 2_001_000), { outcome: 'rotated' })
+  t.match(
+    await store.rotateRefreshToken('first', successor('second'), 2_000_000),
+    { outcome: 'rotated' },
+    'it recovers by itself',
+  )
+  t.match(await store.rotateRefreshToken('second', successor('third'), 2_001_000), { outcome: 'rotated' })
   for (let step = 1; step > 0; removed += step) step = await store.removeExpired(3001 + afterlife, 100)
   t.equal(removed, kept.length * 2, 'nothing of the refused calls was stored')
 }
@@ -243,6 +248,20 @@ t.test('migrates a file of an earlier version', async t => {
     )
     await store.close()
   }
+})
+
+t.test('migrates refresh tokens of the version before sealed successors', async t => {
+  const path = join(t.testdir(), 'state.db')
+  const before = openSqlite(path)
+  await fillBefore(before)
+  await before.close()
+  const old = new DatabaseSync(path)
+  for (const sql of asBefore) old.exec(sql.replace('bigint', 'INTEGER'))
+  old.exec('PRAGMA user_version = 4')
+  old.close()
+  const store = openSqlite(path)
+  t.teardown(() => store.close())
+  await checkMigrated(t, store)
 })
 
 t.test('reports no delay of its knowledge of revocations, because it is the only server', async t => {

@@ -19,6 +19,7 @@ const classes: Readonly<Record<EventName, Class>> = {
   'token.introspected': { kind: 'event', category: ['api'], type: ['access'] },
   'token.leaked': { kind: 'alert', category: ['intrusion_detection'], type: ['info'] },
   'refresh.rotated': { kind: 'event', category: ['authentication'], type: ['info'] },
+  'refresh.rebound': { kind: 'event', category: ['authentication'], type: ['info'] },
   'refresh.reused': { kind: 'alert', category: ['authentication', 'intrusion_detection'], type: ['start', 'denied'] },
   'client.refused': { kind: 'event', category: ['authentication'], type: ['start'] },
   'client.changed': { kind: 'event', category: ['iam'], type: ['admin', 'user'] },

@@ -25,6 +25,7 @@ const classes: Readonly<Record<EventName, Class | ((event: SecurityEvent) => Cla
   'token.introspected': { uid: 6003, activity: 2, severity: informational },
   'token.leaked': finding,
   'refresh.rotated': { uid: 3002, activity: 'Refresh', severity: informational },
+  'refresh.rebound': { uid: 3002, activity: 'Rebind', severity: informational },
   'refresh.reused': finding,
   'client.refused': { ...logon, severity: low },
   'client.changed': ({ change }) => ({ uid: 6003, activity: byChange(change), severity: informational }),

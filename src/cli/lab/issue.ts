@@ -11,10 +11,13 @@ const day = 86_400_000
 export function createIssuer(authority: X509Certificate, privateKey: KeyObject): NonNullable<Cast['issue']> {
   const { publicKey } = authority
   const certificate = authority.toString()
-  return ({ like, sameKey = false, notAfter }: CertificateWish): Identity => {
+  return ({ like, sameKey = false, isForged = false, notAfter }: CertificateWish): Identity => {
+    const subject = readName(authority.subject)
     const issued = issueCertificate({
       subject: readName(new X509Certificate(like.certificate).subject),
-      issuer: { subject: readName(authority.subject), x509: authority, certificate, key: '', privateKey, publicKey },
+      issuer: isForged
+        ? issueCertificate({ subject, ca: true })
+        : { subject, x509: authority, certificate, key: '', privateKey, publicKey },
       extendedKeyUsage: ['clientAuth'],
       ...(sameKey && { keyPair: { privateKey: createPrivateKey(like.key), publicKey: createPublicKey(like.key) } }),
       ...(notAfter !== undefined && { notAfter, notBefore: new Date(notAfter.getTime() - day) }),

@@ -66,7 +66,7 @@ const counters: readonly EventCounter[] = [
   },
   {
     name: 'tlsbound_refreshes_total',
-    help: 'Refresh tokens used; reused: used again too late, or after their successor was used, which ends their grant.',
+    help: 'Refresh tokens used; retried: with the same successor again; reused: refused, too late or after their successor was used.',
     on: ['refresh.rotated', 'refresh.reused'],
     labels: {
       how: {

@@ -125,10 +125,10 @@ export function createRemoteStore(getPeer: () => Peer, toShared: (time: number) 
   const calls = Object.fromEntries(passed.map(name => [name, (...given: unknown[]) => call(name, given)]))
   const store: Store = {
     ...(calls as unknown as Pick<Store, (typeof passed)[number]>),
-    rotateRefreshToken: (hash, successorHash, now, arrived = performance.now()) =>
-      call('rotateRefreshToken', [hash, successorHash, now, toShared(arrived)]) as ReturnType<
-        Store['rotateRefreshToken']
-      >,
+    rotateRefreshToken(hash, successor, now, { arrived = performance.now(), ...use } = {}) {
+      const given = [hash, successor, now, { ...use, arrived: toShared(arrived) }]
+      return call('rotateRefreshToken', given) as ReturnType<Store['rotateRefreshToken']>
+    },
     watchPosition(listener) {
       onPosition = listener
       getPeer().tell('watchPosition')

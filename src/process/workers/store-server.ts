@@ -66,8 +66,13 @@ export function shareStore(store: Store, fromShared: (time: number) => number): 
       }
       return {
         ...(calls as unknown as Handlers),
-        rotateRefreshToken: (hash: string, successorHash: string, now: number, arrived: number) =>
-          shared.rotateRefreshToken(hash, successorHash, now, fromShared(arrived)),
+        rotateRefreshToken(...[hash, successor, now, use = {}]: Parameters<Store['rotateRefreshToken']>) {
+          const { arrived } = use
+          return shared.rotateRefreshToken(hash, successor, now, {
+            ...use,
+            ...(arrived !== undefined && { arrived: fromShared(arrived) }),
+          })
+        },
         watchPosition: () => store.watchPosition(position => getPeer().tell('position', position)),
         follow,
         unfollow(id: number) {

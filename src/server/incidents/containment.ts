@@ -58,8 +58,8 @@ export function createContainment(parts: ContainmentParts): Observer {
 
   function contain(event: SecurityEvent, { token, clientId, signal, jti }: FoundSignal): void {
     const registered = clients.get(clientId)?.client.theftResponse ?? 'alert'
-    // A signal that the client itself may have caused revokes the token only.
-    const takesAny = signal.suspicion === 'certain' || typeof jti === 'string'
+    // A signal that the client itself may have caused revokes the token only. Reuse has a limit of its own.
+    const takesAny = signal.suspicion === 'certain' || typeof jti === 'string' || event.event === 'refresh.reused'
     const policy = registered === 'record' || takesAny ? registered : 'alert'
     const verdict = watch.evaluate(token, clientId, signal, policy, now())
     if (verdict === undefined) return

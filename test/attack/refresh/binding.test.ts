@@ -1,5 +1,6 @@
-// A refresh token is bound to its client and its certificate, not to a connection: the issued access token is bound to the
-// current connection. OA06, OA07, OA08, N-28, N-37, N-40, N-41. A refused refresh changes nothing.
+// A refresh token is bound to its client, and by its registration to its certificate, but not to a connection: the issued access
+// token is bound to the current connection. OA06, OA07, OA08, N-28, N-37, N-40, N-41. A refused refresh changes nothing.
+// Refresh tokens that survive a renewal: renewal.test.ts.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildOpaqueToken, hashOpaqueToken } from '../../../src/core/opaque-token.ts'
@@ -19,7 +20,7 @@ import {
 const { store, calls } = watchStore(openSqlite(':memory:'))
 const env = { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }
 const clients = [
-  register('alice'),
+  register('alice', { refresh_token_binding: 'certificate' }),
   register('bob'),
   register('carol', { grant_types: ['client_credentials'] }),
   register('api', { resource: 'https://api.example' }),
@@ -221,6 +222,8 @@ t.test('issues refresh tokens only to clients registered for them (N-39)', async
 t.test('writes no refresh token and no hash of one to any output (I4)', async t => {
   const { refresh: token } = await startGrant(alice)
   const next = tokensOf(await refresh(alice, token)).refresh
+  t.match(await refresh(alice, token), { status: 200 }, 'a retry')
+  t.match(await refresh(alice, next), { status: 200 })
   t.match(await refresh(alice, token), { status: 400 })
   const written = JSON.stringify(server.events) + server.log.join('')
   t.match(server.events.at(-1), { event: 'token.refused', reason: 'refresh_reused' })

@@ -13,7 +13,9 @@ import {
 } from '../../helpers/tokens/grants.ts'
 
 const stored = register('alice', { scope: 'notes:read notes:write' })
-const server = await startTestServer({ clients: [register('bob'), register('carol')] })
+const server = await startTestServer({
+  clients: [register('bob'), register('carol', { refresh_token_binding: 'certificate' })],
+})
 t.teardown(() => server.close())
 const put = (changes: object = {}, disabled = false) => putClient(server.store, { ...stored, ...changes }, disabled)
 await put()

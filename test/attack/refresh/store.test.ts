@@ -1,6 +1,10 @@
 // A store that fails, is full or does not respond: 503 with Retry-After, no partial change, and recovery. I2, I8, RE04, N-50.
 import { randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
+import { hashOpaqueToken } from '../../../src/core/opaque-token.ts'
+import { openSuccessor } from '../../../src/core/sealed-successor.ts'
 import { openSqlite } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { issueCertificate, startTestServer, type TestConnection } from '../../../src/testing/server.ts'
@@ -12,6 +16,7 @@ import {
   revoke,
   startGrant,
   type Tokens,
+  tokensOf,
   watchStore,
 } from '../../helpers/tokens/grants.ts'
 
@@ -129,6 +134,36 @@ t.test('answers 503 to a refresh whose opaque token cannot be stored, and accept
   t.match(again, { status: 200 })
   t.match(await bob.get('/api/whoami', again.body.access_token), { status: 200 })
   t.notOk(server.events.some(({ event }) => event === 'refresh.reused'))
+})
+
+t.test('stores no refresh token, and a sealed successor only until it is used (I4)', async t => {
+  const folder = t.testdir()
+  const server = await startTestServer({ clients, store: openSqlite(`${folder}/state.db`) })
+  const alice = await server.connect('alice')
+  const line = [(await startGrant(alice)).refresh]
+  for (let use = 0; use < 3; use++) line.push(tokensOf(await refresh(alice, line.at(-1) as string)).refresh)
+  await server.close()
+  const octets = readdirSync(folder).map(name => readFileSync(`${folder}/${name}`, 'latin1'))
+  for (const token of line)
+    for (const text of [token, token.slice(12), token.slice(12, 40)])
+      t.notOk(octets.some(octets => octets.includes(text)))
+  t.ok(
+    octets.some(octets => octets.includes(hashOpaqueToken(line[0] as string))),
+    'control: their hashes are there',
+  )
+  const database = new DatabaseSync(`${folder}/state.db`)
+  const rows = database.prepare('SELECT hash, sealed FROM refresh_tokens WHERE sealed IS NOT NULL').all()
+  database.close()
+  const [before, last] = line.slice(-2) as [string, string]
+  t.same(
+    rows.map(({ hash }) => hash),
+    [hashOpaqueToken(last)],
+    'only the unused one is sealed',
+  )
+  const sealed = String(rows[0]?.sealed)
+  t.equal(openSuccessor(sealed, before), last, 'the token before it opens it')
+  for (const other of [...line.slice(0, -2), last, hashOpaqueToken(before)])
+    t.equal(openSuccessor(sealed, other), undefined)
 })
 
 t.test('trusts nothing remembered once the store has not responded for five seconds', async t => {

@@ -5,6 +5,7 @@ import t from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
 import { generateTokenKey } from '../../../src/keys/token-keys.ts'
 import { issueCertificate, startTestServer } from '../../../src/testing/server.ts'
+import { identityOf } from '../../helpers/server/ops.ts'
 import { claimsFor, confirmationOf, forgeToken, headerOf, issuer } from '../../helpers/tokens/forge-token.ts'
 import {
   contentsOf,
@@ -21,6 +22,8 @@ const jwk = await generateTokenKey('ES256')
 const clients = [
   register('alice'),
   register('bob', { access_token_format: 'opaque' }),
+  register('carl', { theft_response: 'revoke_grant' }),
+  register('olga', { theft_response: 'revoke_grant', access_token_format: 'opaque' }),
   register('api', { resource: issuer }),
   register('other', { resource: elsewhere }),
 ]
@@ -148,10 +151,8 @@ t.test('reports any invalid token as inactive, without a reason (OA17, N-49)', a
 t.test(
   'reports a revoked token as inactive: by itself, grant, theft, client, certificate, or everything (OA17, N-49)',
   async t => {
-    for (const [who, connection] of [
-      ['alice', alice],
-      ['bob', bob],
-    ] as const) {
+    for (const who of ['carl', 'olga']) {
+      const connection = await server.connect(identityOf(server, who), { clientId: who })
       const thumbprint = confirmationOf(connection)['x5t#S256'] as string
       const whole = (kind: 'client' | 'certificate' | 'all', value: string) => async () => {
         server.clock += 1

@@ -5,8 +5,12 @@ import { issueCertificate, startTestServer, type TestConnection, type TestServer
 import { claimsOf, refresh, register, startGrant } from '../../helpers/tokens/grants.ts'
 import { until } from '../../helpers/until.ts'
 
-async function start(t: Test, theft_response?: string): Promise<{ server: TestServer; alice: TestConnection }> {
-  const changes = theft_response === undefined ? {} : { theft_response }
+async function start(
+  t: Test,
+  theft_response?: string,
+  more: object = {},
+): Promise<{ server: TestServer; alice: TestConnection }> {
+  const changes = { ...more, ...(theft_response !== undefined && { theft_response }) }
   const server = await startTestServer({ clients: [register('alice', changes), register('bob')], closeAfter: 0 })
   t.teardown(() => server.close())
   return { server, alice: await server.connect('alice') }
@@ -230,7 +234,7 @@ for (const [what, steal] of [
   })
 
 t.test('revokes nothing for a refresh token that its own client may have sent, and says so in the alarm', async t => {
-  const { server, alice } = await start(t, 'close')
+  const { server, alice } = await start(t, 'close', { refresh_token_binding: 'certificate' })
   const renewed = issueCertificate({
     subject: [['CN', 'alice']],
     issuer: server.pki.ca,

@@ -16,6 +16,7 @@ import {
   revoke,
   startGrant,
   type Tokens,
+  tokensOf,
 } from '../../helpers/tokens/grants.ts'
 import { exchange, exchangeGrant } from '../../helpers/tokens/outside-issuer.ts'
 import { until } from '../../helpers/until.ts'
@@ -372,7 +373,7 @@ t.test('does not call a client a certain thief when it presents its own certific
 })
 
 t.test(
-  'ends the grant of a client that retries too late after a lost response, without calling it a certain thief',
+  'ends the grant of a client that reuses its refresh token, by its policy, without calling it a certain thief',
   async t => {
     const own = await start(t, { theft_response: 'close' })
     const owner = await own.connect('alice')
@@ -382,7 +383,7 @@ t.test(
     const again = await own.connect('alice')
     t.match(await refresh(again, lost.refresh), { status: 400, body: { reason: 'refresh_reused' } })
     await until(() => alarmsOf(own).length === 1)
-    const reused = { signal: 'refresh.reused', detail: 'answer_lost', suspicion: 'possible', response: 'alert' }
+    const reused = { signal: 'refresh.reused', detail: 'answer_lost', suspicion: 'possible', response: 'revoke_grant' }
     t.match(alarmsOf(own), [reused])
     t.equal(owner.isOpen(), true)
 
@@ -393,7 +394,14 @@ t.test(
     own.clock += 2
     await refresh(again, stolen.refresh)
     await until(() => alarmsOf(own).length > 1)
-    t.match(alarmsOf(own).at(-1), { detail: 'reused', suspicion: 'certain', response: 'close' }, 'control')
+    t.match(alarmsOf(own).at(-1), { detail: 'reused', suspicion: 'possible', response: 'revoke_grant' })
+    t.equal(owner.isOpen(), true, 'its connections stay open')
+    const other = await startGrant(owner)
+    await refresh(owner, tokensOf(await refresh(owner, other.refresh)).refresh)
+    const thief = await own.connect('bob')
+    await refresh(thief, other.refresh)
+    await until(() => alarmsOf(own).length > 2)
+    t.match(alarmsOf(own).at(-1), { suspicion: 'certain', client_id: 'alice', response: 'close' }, 'by another client')
   },
 )
 

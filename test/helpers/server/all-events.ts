@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { SecurityEvent } from '../../../src/audit/event.ts'
 import { createAudit } from '../../../src/server/record-events.ts'
-import { startTestServer, type TestConnection } from '../../../src/testing/server.ts'
+import { issueCertificate, startTestServer, type TestConnection } from '../../../src/testing/server.ts'
 import { claimsOf, introspect, refresh, register, revoke, startGrant, tokensOf } from '../tokens/grants.ts'
 import { until } from '../until.ts'
 import { at, callOps, identityOf, registrationOf } from './ops.ts'
@@ -31,6 +31,12 @@ export async function collectEvents(t: Pick<Test, 'teardown'>): Promise<Security
   await introspect(api, first.access)
   await introspect(api, 'nothing')
   await useTwice(bob, (await startGrant(bob)).refresh, seconds => (server.clock += seconds))
+  const renewed = issueCertificate({
+    subject: [['CN', 'bob']],
+    issuer: server.pki.ca,
+    extendedKeyUsage: ['clientAuth'],
+  })
+  await refresh(await server.connect(renewed, { clientId: 'bob' }), (await startGrant(bob)).refresh)
   await revoke(alice, (await startGrant(alice)).access)
   await (await server.connect(null)).get('/api/whoami')
   await bob.requestToken({ scope: 'everything' })

@@ -6,9 +6,7 @@ export async function ageRefreshTokens(url: string, milliseconds: number): Promi
   const client = new Client(url)
   await client.connect()
   try {
-    await client.query('UPDATE refresh_tokens SET first_used = first_used - $1, last_used = last_used - $1', [
-      Math.round(milliseconds),
-    ])
+    await client.query('UPDATE refresh_tokens SET first_used = first_used - $1', [Math.round(milliseconds)])
   } finally {
     await client.end()
   }

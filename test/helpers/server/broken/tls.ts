@@ -2,7 +2,7 @@
 // identified by address.
 import { constants, hash } from 'node:crypto'
 import type { Http2SecureServer } from 'node:http2'
-import { proofExporterLabel } from '../../../../src/core/channel-binding.ts'
+import { proofExporterLabel, readChannelBindings } from '../../../../src/core/channel-binding.ts'
 import { readCertificate } from '../../../../src/core/presenter.ts'
 import { buildTlsOptions, parseMaterial } from '../../../../src/tls/options.ts'
 import type { BrokenServer, Fault } from '../broken-server.ts'
@@ -42,6 +42,15 @@ export const tlsFaults = {
       if (x509 === undefined || connection.rejection?.[0] === 'certificate_untrusted') return
       const certificate = { ...readCertificate(x509), notAfter: Number.POSITIVE_INFINITY }
       connection.presenter = { bindings: {}, ...connection.presenter, certificate }
+      connection.rejection = undefined
+    },
+  },
+  /** Takes a certificate for one of its authority because that has the same name. */
+  comparesIssuerNames: {
+    connected: (connection, socket, { pki }) => {
+      const x509 = socket.getPeerX509Certificate()
+      if (connection.rejection?.[0] !== 'certificate_untrusted' || x509?.issuer !== pki.ca.x509.subject) return
+      connection.presenter = { bindings: readChannelBindings(socket), certificate: readCertificate(x509) }
       connection.rejection = undefined
     },
   },
