@@ -45,6 +45,13 @@ export type Refresh =
       readonly sinceFirstUse?: number
     }
 
+export interface GrantCount {
+  /** The stored grants, also those that have ended and are not yet removed. */
+  readonly stored: number
+  /** The grants among them that have neither expired nor been revoked. */
+  readonly valid: number
+}
+
 /** A client secret, as its scrypt hash. */
 export interface ClientSecret {
   readonly id: string
@@ -147,6 +154,12 @@ export interface Store {
    * notified.
    */
   revoke(revocation: Revocation): Promise<void>
+
+  /**
+   * Counts the grants that a revocation of this kind and value concerns, at most `limit`; the ones that end last come first.
+   * `now` in seconds since 1970. No access token on its own is a grant, so that there are none for `token`.
+   */
+  countGrants(target: Pick<Revocation, 'kind' | 'value'>, now: number, limit: number): Promise<GrantCount>
 
   /**
    * Creates or replaces a registration, as JSON; a disabled client stays disabled. In the same step, `revocation` ends what

@@ -214,20 +214,44 @@ t.test('revokes the named tokens, but not those issued afterwards', async t => {
   }
   const dead = { status: 401, body: { reason: 'revoked' } }
   const { token, claims } = await issue()
-  t.match(await run('revoke', '--grant', 'no-such-grant'), done(/^revoked: grant no-such-grant\n$/))
+  for (const [kind, value] of [
+    ['grant', 'no-such-grant'],
+    ['client', 'nobody'],
+    ['token', 'no-such-token'],
+  ] as const) {
+    const absent = await run('revoke', `--${kind}`, value)
+    t.match(absent, refusal(/^tlsbound: [^\n]*; nothing was revoked\. [^\n]*force\n$/), kind)
+    const forced = await run('revoke', `--${kind}`, value, '--force')
+    t.match(
+      forced,
+      { ...done(new RegExp(`^revoked: ${kind} ${value}\nended: 0 grants, `)), stderr: /^Not found / },
+      kind,
+    )
+  }
   t.match(await bob.get('/api/whoami', token), { status: 200 })
-  t.match(await run('revoke', '--token', claims.jti), { ...done(/^revoked: token [\w-]+\n$/), stderr: '' })
+  const one = await run('revoke', '--token', claims.jti)
+  const ended = /^revoked: token [\w-]+\nended: 0 grants, 1 access token in use on open connections, 0 connections\n$/
+  t.match(one, { ...done(ended), stderr: '' })
   t.match(await bob.get('/api/whoami', token), dead)
-  for (const args of [['--client', 'bob'], ['--certificate', claims.cnf['x5t#S256']], ['--all']]) {
+  for (const [kind, ...value] of [['--client', 'bob'], ['--certificate', claims.cnf['x5t#S256']], ['--all']]) {
     const { token } = await issue()
-    const ended = await run('revoke', ...args)
-    t.match(ended, { ...done(/^revoked: (client bob|certificate [\w-]{43}|all tokens)\n$/), stderr: '' }, args[0])
-    if (args[0] === '--certificate') {
+    const ended = await run('revoke', kind as string, ...value)
+    const [connections] = kind === '--certificate' ? ['1 connection'] : ['0 connections']
+    const stdout = new RegExp(
+      `^revoked: (client bob|certificate [\\w-]{43}|all tokens)\nended: \\d+ grants?, [1-9]\\d* access tokens? in use .*, ${connections}\n$`,
+    )
+    t.match(ended, { ...done(stdout), stderr: '' }, kind)
+    if (kind === '--certificate') {
       await until(() => !bob.isOpen())
       bob = await server.connect('bob')
     }
-    t.match(await bob.get('/api/whoami', token), dead, args[0])
+    t.match(await bob.get('/api/whoami', token), dead, kind)
   }
+  const unused = await run('revoke', '--certificate', 'A'.repeat(43))
+  t.match(unused, {
+    ...done(/^revoked: certificate A+\nended: 0 grants, 0 access tokens/),
+    stderr: /^Not found .*may exist/,
+  })
   const json = await run('revoke', '--client', 'bob', '--json')
   t.match(JSON.parse(json.stdout), { kind: 'client', value: 'bob', not_before: Number, expires: Number })
   t.match(await run('revoke', '--certificate', 'AB:CD'), refusal(/^tlsbound: value must be x5t#S256/))

@@ -132,6 +132,12 @@ for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
       const answer = await callOps(server, 'POST', '/admin/revocations', { body: target })
       const marked = ['client', 'certificate', 'all'].includes(kind)
       t.match(answer, { status: 201, body: { ...target, not_before: marked ? now + 11 : now, expires: Number } })
+      const grants = refresh.length
+      const certificate = held.first.claims.cnf['x5t#S256']
+      const all = Object.values(held).filter(({ claims }) => claims.cnf['x5t#S256'] === certificate)
+      const connections = kind === 'certificate' ? all.length : 0
+      const ended = { grants, more: false, tokens_in_use: tokens.length, connections }
+      t.match(answer.body, { known: true, ended }, 'says what it has ended')
       t.ok(answer.body.expires > now + 10 + 86_400, 'after the expiry of every current access token')
       t.match(server.events.slice(since), [
         { event: 'token.revoked', outcome: 'success', kind, path: '/admin/revocations' },
@@ -212,6 +218,34 @@ for (const [kind, value] of [
     }
   })
 
+t.test(
+  'refuses to revoke an unknown client or grant, unless force is given, and counts what was ended once',
+  async t => {
+    const server = await start(t, [registrationOf('alice')])
+    const { claims } = await hold(await server.connect('alice'))
+    const revoke = (body: object) => callOps(server, 'POST', '/admin/revocations', { body })
+    for (const target of [
+      { kind: 'client', value: 'nobody' },
+      { kind: 'grant', value: 'none' },
+    ]) {
+      const since = server.events.length
+      t.match(await revoke(target), { status: 404, body: { problems: [/; nothing was revoked\./] } })
+      t.match(await revoke({ ...target, force: false }), { status: 404 })
+      t.notOk(server.events.slice(since).some(({ event }) => event === 'token.revoked'))
+      const nothing = { grants: 0, more: false, tokens_in_use: 0, connections: 0 }
+      t.match(await revoke({ ...target, force: true }), { status: 201, body: { known: false, ended: nothing } })
+    }
+    for (const target of [
+      { kind: 'token', value: 'none' },
+      { kind: 'certificate', value: 'A'.repeat(43) },
+    ])
+      t.match(await revoke(target), { status: 201, body: { known: false } }, 'it may exist, since it leaves no trace')
+    const target = { kind: 'grant', value: claims.grant }
+    t.match(await revoke(target), { status: 201, body: { known: true, ended: { grants: 1, tokens_in_use: 1 } } })
+    t.match(await revoke(target), { status: 201, body: { known: true, ended: { grants: 0, tokens_in_use: 0 } } })
+  },
+)
+
 t.test('rejects an ambiguous revocation and revokes nothing', async t => {
   const server = await start(t, [registrationOf('alice')])
   const alice = await server.connect('alice')
@@ -231,6 +265,7 @@ t.test('rejects an ambiguous revocation and revokes nothing', async t => {
     ['a value too long', { kind: 'client', value: 'a'.repeat(257) }, /value must be/],
     ['a fingerprint in hex', { kind: 'certificate', value: Buffer.from(x5t, 'base64url').toString('hex') }, /x5t#S256/],
     ['a value for all', { kind: 'all', value: 'alice' }, /absent/],
+    ['a force that is no boolean', { kind: 'client', value: 'alice', force: 'yes' }, /force must be true or false/],
     ['more than that', { kind: 'all', clients: ['bob'] }, /clients is not known/],
     ['null', 'null', /kind must be/],
     ['a list', [], /kind must be/],
