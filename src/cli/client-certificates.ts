@@ -1,5 +1,6 @@
 // The actions of tlsbound clients about a certificate file: from-cert prints its registration, check finds its client.
 import type { X509Certificate } from 'node:crypto'
+import { usesSecret } from '../core/client.ts'
 import { loadCertificates } from '../files/pem-files.ts'
 import { buildCertificateReport } from './certificate-report.ts'
 import type { Values } from './command.ts'
@@ -75,7 +76,7 @@ function describe(matches: readonly Match[], mismatches: readonly Mismatch[], { 
 
 function describeMatch({ client_id: id, disabled, method }: Match): string {
   if (disabled) return `${id} matches, but is disabled; tlsbound clients enable accepts it again`
-  return `${id} matches${method === 'client_secret_basic' ? ', and must send a secret as well' : ''}`
+  return `${id} matches${usesSecret({ method }) ? ', and must send a secret as well' : ''}`
 }
 
 function describeMismatch({ client_id: id, cause, registered, presented }: Mismatch): string {

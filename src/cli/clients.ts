@@ -99,7 +99,7 @@ const actions: readonly ClientAction[] = [
   {
     name: 'add-secret',
     positionals: ['ID'],
-    help: 'Creates a secret for client_secret_basic or client_secret_post, and shows it once. A client can have two',
+    help: 'Creates a secret for a client that authenticates by client_secret_basic, and shows it once. A client can have two',
     async run(call, values, [id]) {
       const answer = await call('POST', at(id, '/secrets'))
       writeResult(values, answer, answer.secret)

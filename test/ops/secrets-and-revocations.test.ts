@@ -1,5 +1,6 @@
 // Client secrets, and revocations of every kind, through the ops listener: each revokes exactly what it should.
 // RFC 6749 §2.3.1, RFC 7009; OA02, OA21.
+import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { type Answer, startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
 import { at, callOps, identityOf, registrationOf } from '../helpers/server/ops.ts'
@@ -71,12 +72,41 @@ t.test('accepts two secrets at once, and refuses a third and a removed one', asy
 })
 
 t.test('gives two secrets to many parallel requests, and client changes preserve them', async t => {
-  const server = await start(t, [registrationOf('alice')])
+  const usesSecret = { token_endpoint_auth_method: 'client_secret_basic' }
+  const server = await start(t, [registrationOf('alice', usesSecret)])
   const answers = await Promise.all([1, 2, 3, 4].map(() => callOps(server, 'POST', at('alice', '/secrets'))))
   t.same(answers.map(({ status }) => status).sort(), [201, 201, 409, 409])
-  await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', { scope: 'notes:read' }) })
+  await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', { ...usesSecret, scope: 'notes:read' }) })
   await callOps(server, 'POST', at('alice', '/disable'))
   t.equal((await callOps(server, 'GET', at('alice'))).body.secrets.length, 2)
+})
+
+t.test('refuses a secret for a client whose method never uses one', async t => {
+  const server = await start(t, [registrationOf('alice', { token_endpoint_auth_method: 'client_secret_basic' })])
+  const { certificate } = server.pki.bob
+  const x5c = [new X509Certificate(certificate).raw.toString('base64')]
+  const self = {
+    client_id: 'bob',
+    token_endpoint_auth_method: 'self_signed_tls_client_auth',
+    jwks: { keys: [{ x5c }] },
+  }
+  for (const registration of [registrationOf('carol'), self]) {
+    const { client_id: id, token_endpoint_auth_method: method } = registration as Record<string, string>
+    const since = server.events.length
+    t.match(await callOps(server, 'PUT', at(id as string), { body: registration }), { status: 201 })
+    const problem = `${id} never uses a secret, because it authenticates by ${method}; register it with client_secret_basic first`
+    t.match(await callOps(server, 'POST', at(id as string, '/secrets')), { status: 409, body: { problems: [problem] } })
+    t.match(server.events.slice(since), [{ change: 'added' }, { event: 'admin.refused', status: 409 }])
+    t.same(await server.store.listSecrets(id as string), [])
+  }
+  t.match(await callOps(server, 'POST', at('alice', '/secrets')), { status: 201 }, 'control')
+  for (const [method, says] of [
+    ['client_secret_basic', /^client_secret is not known: .*clients add-secret creates one$/],
+    ['tls_client_auth', /^client_secret is not known: .*only client_secret_basic uses a secret/],
+  ] as const) {
+    const body = registrationOf('dave', { token_endpoint_auth_method: method, client_secret: 'x'.repeat(43) })
+    t.match(await callOps(server, 'PUT', at('dave'), { body }), { status: 400, body: { problems: [says] } }, method)
+  }
 })
 
 interface Holding {
