@@ -1,5 +1,6 @@
 // The store as an interface; sqlite.ts and postgres.ts implement it. Tokens are stored as hashes only. A store that is
 // unavailable rejects with OAuthError temporarily_unavailable, store_unavailable, and its cause.
+import type { FileHandle } from 'node:fs/promises'
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { RefreshOutcome, RefreshRefusal, Rotation } from '../core/refresh-token.ts'
 import type { Revocation } from '../core/revocations.ts'
@@ -211,6 +212,12 @@ export interface Store {
   postponeNotification(id: string, attempts: number, due: number): Promise<void>
   /** Removes a notification that was delivered or given up. */
   removeNotification(id: string): Promise<void>
+
+  /**
+   * Opens a consistent copy of the whole state, which requests change meanwhile. The caller closes the file. Absent where the
+   * database has tools of its own for that.
+   */
+  backup?(): Promise<FileHandle>
 
   /** Removes at most `limit` records that expired before `now`, in seconds since 1970. Resolves with their number. */
   removeExpired(now: number, limit: number): Promise<number>

@@ -76,6 +76,11 @@ t.test('stores two secrets of those created at two servers at the same time', as
   t.equal((await here.store.listSecrets('carol')).length, 2)
 })
 
+t.test('refuses a backup of PostgreSQL, and names its tool', async t => {
+  const refused = { status: 409, body: { problems: [/pg_dump --format=custom$/] } }
+  t.match(await callOps(here, 'POST', '/admin/backup'), refused)
+})
+
 t.test('is alive but not ready without its database, and changes nothing', async t => {
   for (const path of ['/health', '/ready']) t.match(await callOps(here, 'GET', path), { status: 200 }, 'control')
   postgres.signalAll('SIGSTOP')
