@@ -5,11 +5,13 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { guarded } from '../core/guard.ts'
-import { answer, answerBytes, answerFailure } from './answer.ts'
+import { answer, answerBytes, answerFailure, answerText } from './answer.ts'
 import { failures, readParserError } from './failures.ts'
 import { forward } from './forward.ts'
 import { type Listen, listen } from './listen.ts'
+import { renderMetrics } from './metrics.ts'
 import { readRequest } from './request.ts'
+import { createStateWatch } from './watch.ts'
 
 export type { Listen } from './listen.ts'
 
@@ -19,7 +21,7 @@ export interface SidecarOptions {
   readonly listen: Listen
   /** Whether to remove a program's own Authorization header (default), or to reject the request. */
   readonly authorization?: 'remove' | 'refuse'
-  /** Receives a line for each unexpected error. Default: none. */
+  /** Receives a line for each unexpected error and each change of the state. Default: none. */
   readonly log?: (line: string) => void
   /** Seconds without progress in sending a request or waiting for its response. Default 60. */
   readonly timeout?: number
@@ -41,6 +43,9 @@ export interface Sidecar {
 
 /** Bounds memory and descriptors: excess requests get 503, excess connections are refused. `head`: seconds. */
 const limits = { requests: 256, connections: 1024, head: 10 }
+
+/** Milliseconds between two comparisons of the state, for the log. */
+const watchInterval = 1000
 
 /** Starts a sidecar. Rejects with a one-line error when it cannot listen. */
 export async function startSidecar({
@@ -70,10 +75,13 @@ export async function startSidecar({
     if (closing !== undefined) response.shouldKeepAlive = false
     const asked = readRequest(request, rules)
     if ('error' in asked) return answerFailure(response, asked)
-    if (asked.path === '/_status') {
+    if (asked.path === '/_status' || asked.path === '/_metrics') {
       if (request.method !== 'GET' && request.method !== 'HEAD') return answerFailure(response, failures.statusIsRead)
       const uptime = Math.floor((performance.now() - started) / 1000)
-      return answer(response, 200, { uptime, requests_under_way: underWay.size, client: client.state() })
+      const state = client.state()
+      if (asked.path === '/_metrics')
+        return answerText(response, renderMetrics({ uptime, underWay: underWay.size, state }))
+      return answer(response, 200, { uptime, requests_under_way: underWay.size, client: state })
     }
     if (underWay.size >= limits.requests) return answerFailure(response, failures.busy)
     underWay.add(response)
@@ -118,6 +126,7 @@ export async function startSidecar({
   server.on('checkExpectation', forSocket(onExpectation, 1))
   server.on('clientError', forSocket(onClientError, 1))
   const end = async (seconds: number) => {
+    clearInterval(watch)
     const closed = new Promise(done => server.close(done))
     const busy = new Set([...underWay].map(({ socket }) => socket))
     for (const socket of connections) if (!busy.has(socket)) socket.destroy() // including those without a request
@@ -128,6 +137,12 @@ export async function startSidecar({
     await client.close()
   }
   const address = await listen(server, options.listen)
+  const observe = createStateWatch(log)
+  const watch = setInterval(
+    guarded(() => observe(client.state(), Date.now()), onError),
+    watchInterval,
+  )
+  watch.unref()
   server.on('error', onError) // for example, out of file descriptors
   return {
     address,
