@@ -48,7 +48,7 @@ export const command: Command = {
       ...tokens,
       ...present({ clientId }),
     })
-    const sidecar = await startSidecar({ client, listen: where, log: writeMessage, ...rules })
+    const sidecar = await startSidecar({ client, listen: where, log: writeMessage, onChange: writeMessage, ...rules })
     const { address } = sidecar
     process.stdout.write(`${values.json === true ? JSON.stringify({ listen: address, upstream: origin }) : address}\n`)
     if ('port' in place) writeMessage('Every user of this machine can use this port.')

@@ -21,8 +21,10 @@ export interface SidecarOptions {
   readonly listen: Listen
   /** Whether to remove a program's own Authorization header (default), or to reject the request. */
   readonly authorization?: 'remove' | 'refuse'
-  /** Receives a line for each unexpected error and each change of the state. Default: none. */
+  /** Receives a line for each unexpected error. Default: none. */
   readonly log?: (line: string) => void
+  /** Receives a line for each change of the state, and warnings about the end of the certificate. Default: none. */
+  readonly onChange?: (line: string) => void
   /** Seconds without progress in sending a request or waiting for its response. Default 60. */
   readonly timeout?: number
 }
@@ -59,6 +61,7 @@ export async function startSidecar({
   const connections = new Set<Socket>()
   const underWay = new Set<ServerResponse>()
   let closing: Promise<void> | undefined
+  let watch: NodeJS.Timeout | undefined
 
   const onError = ({ stack, message }: Error) =>
     log(`unexpected error, closing its request or connection: ${stack ?? message}`)
@@ -137,12 +140,7 @@ export async function startSidecar({
     await client.close()
   }
   const address = await listen(server, options.listen)
-  const observe = createStateWatch(log)
-  const watch = setInterval(
-    guarded(() => observe(client.state(), Date.now()), onError),
-    watchInterval,
-  )
-  watch.unref()
+  watch = options.onChange && watchState(client, options.onChange, onError)
   server.on('error', onError) // for example, out of file descriptors
   return {
     address,
@@ -151,4 +149,23 @@ export async function startSidecar({
       return closing
     },
   }
+}
+
+/** Starts to compare the state of a client. A failure is reported once, until it succeeds again. */
+function watchState(
+  client: SidecarClient,
+  onChange: (line: string) => void,
+  onError: (error: Error) => void,
+): NodeJS.Timeout {
+  const observe = createStateWatch(onChange)
+  let isFailing = false
+  const compare = () => {
+    observe(client.state(), Date.now())
+    isFailing = false
+  }
+  const fail = (error: Error) => {
+    if (!isFailing) onError(error)
+    isFailing = true
+  }
+  return setInterval(guarded(compare, fail), watchInterval).unref()
 }

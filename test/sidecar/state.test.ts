@@ -27,7 +27,7 @@ t.test(
     let identity = issue(3600)
     const client = createClient({ origin, identity: () => identity, timeout: 0.3 })
     const lines: string[] = []
-    const { address } = await startTestSidecar(t, { client }, { log: line => lines.push(line) })
+    const { address } = await startTestSidecar(t, { client }, { onChange: line => lines.push(line) })
     const logged = (pattern: RegExp) => until(() => lines.some(line => pattern.test(line)))
 
     t.match(await ask(address, '/api/whoami'), { status: 200 })
@@ -61,8 +61,8 @@ t.test(
     await logged(/^Problem: cannot_connect: /)
     relay.target = server.port
     let status = 503
-  for (let turn = 0; turn < 20 && status === 503; turn++) status = (await ask(address, '/api/whoami')).status
-  t.equal(status, 200)
+    for (let turn = 0; turn < 20 && status === 503; turn++) status = (await ask(address, '/api/whoami')).status
+    t.equal(status, 200)
     await logged(/^Recovered: a token was issued again\.$/)
     t.match((await ask(address, '/_metrics')).text, /last_problem_timestamp_seconds [1-9]\d{9}/)
 
