@@ -3,13 +3,13 @@
 // wrong usage.
 import '../process/check-node.js'
 import '../process/no-debugger.js'
-import { readFileSync } from 'node:fs'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
 import { type NamedCommand, showArgument, suggest, UsageError } from './command.ts'
 import { commands, loadCommand } from './commands.ts'
 import { renderHelp, renderUsage } from './help.ts'
 import { clearProgress, paint } from './output.ts'
 import { parseArguments } from './parse.ts'
+import { readVersion } from './version.ts'
 
 /** The command to refer to in usage errors; undefined until it is known. */
 let called: string | undefined
@@ -34,10 +34,6 @@ async function requireCommand(name: string | undefined): Promise<NamedCommand> {
   const known = [...Object.keys(commands), 'help']
   if (name.startsWith('-')) throw new UsageError(`there is no option ${showArgument(name)} before a command`)
   throw new UsageError(`there is no command ${showArgument(name)}${suggest(name, known)}`)
-}
-
-function readVersion(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 }
 
 function emphasize(heading: string): string {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { FileProblem } from '../files/file-problem.ts'
 import { parseJsonText } from '../files/json-text.ts'
 import { readJsonFile } from '../process/files.ts'
+import { checkCertificate, printRegistration, registrationOptions } from './client-certificates.ts'
 import { type Action, type Command, requireAction, UsageError, type Values } from './command.ts'
 import { type CallOps, openOps, opsOptions } from './ops.ts'
 import { writeMessage, writeResult } from './output.ts'
@@ -15,13 +16,22 @@ export const command: Command = {
   get actions() {
     return actions
   },
-  options: opsOptions,
-  examples: ['tlsbound clients list', 'tlsbound clients add alice.json', 'tlsbound clients disable alice'],
+  options: [...opsOptions, ...registrationOptions],
+  failure: 'the command failed, or no client matches the certificate',
+  examples: [
+    'tlsbound clients list',
+    'tlsbound clients from-cert alice.crt --scope "notes:read notes:write" | tlsbound clients add -',
+    'tlsbound clients disable alice',
+  ],
   async run(values, [name, ...positionals]) {
     const action = requireAction(actions, name)
     if (positionals.length !== action.positionals.length)
       throw new UsageError(`expected: tlsbound clients ${[action.name, ...action.positionals].join(' ')}`)
-    await action.run(openOps(values), values, positionals as [string, string])
+    const foreign = registrationOptions.find(({ name }) => values[name] !== undefined)
+    if (foreign !== undefined && action.name !== 'from-cert')
+      throw new UsageError(`--${foreign.name} is an option of from-cert only`)
+    const call: CallOps = (method, path, body) => openOps(values)(method, path, body) // from-cert needs no server
+    await action.run(call, values, positionals as [string, string])
   },
 }
 
@@ -59,6 +69,20 @@ const actions: readonly ClientAction[] = [
       const answer = await call('PUT', at(registration.client_id), registration)
       writeResult(values, answer, describe(answer))
     },
+  },
+  {
+    name: 'from-cert',
+    positionals: ['FILE'],
+    help: 'Prints a registration for the certificate in a PEM file, with its name in the form of RFC 4514. Needs no server',
+    async run(_call, values, [file]) {
+      printRegistration(values, file)
+    },
+  },
+  {
+    name: 'check',
+    positionals: ['FILE'],
+    help: 'Names the client that the certificate in a PEM file authenticates, or says why it matches none',
+    run: (call, values, [file]) => checkCertificate(call, values, file),
   },
   change('disable', 'Rejects a client from now on, and revokes everything issued to it', {
     done: 'its tokens are revoked and its connections are closed',

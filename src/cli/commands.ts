@@ -29,6 +29,9 @@ export const commands: Readonly<Record<string, Entry>> = {
   clients: { summary: 'lists and changes the clients of a running server', load: () => import('./clients.ts') },
   revoke: { summary: 'revokes tokens of a running server', load: () => import('./revoke.ts') },
   scan: { summary: 'finds leaked tokens in files and git history', load: () => import('./scan.ts') },
+  backup: { summary: 'saves the state of a running server to a file', load: () => import('./backup.ts') },
+  restore: { summary: 'checks a backup, and restores it while no server runs', load: () => import('./restore.ts') },
+  webhooks: { summary: 'sends a test notification to each webhook', load: () => import('./webhooks.ts') },
   keys: { summary: 'lists and rotates the signing keys', load: () => import('./keys.ts') },
   audit: {
     summary: 'verifies that stored security events are complete and unchanged',

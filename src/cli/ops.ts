@@ -36,11 +36,33 @@ export type CallOps = (method: string, path: string, body?: unknown) => Promise<
 
 /** @throws UsageError for an address of another machine, Error when the token cannot be read. */
 export function openOps(values: Values, env: NodeJS.ProcessEnv = process.env): CallOps {
+  const send = openSender(values, env)
+  return async (method, path, body) => (await send(method, path, { body, timeout: 30_000 })).json()
+}
+
+/** Sends a request, and resolves with the body of its response. Rejects like CallOps. */
+export async function downloadFromOps(
+  values: Values,
+  path: string,
+  timeout: number,
+): Promise<ReadableStream<Uint8Array>> {
+  const { body } = await openSender(values, process.env)('POST', path, { timeout })
+  if (body === null) throw new Error('the ops listener responded without content')
+  return body
+}
+
+type Send = (
+  method: string,
+  path: string,
+  options: { readonly body?: unknown; readonly timeout: number },
+) => Promise<Response>
+
+function openSender(values: Values, env: NodeJS.ProcessEnv): Send {
   const read = createOptionReader(values, env)
   const url = read(opsUrl) ?? 'http://127.0.0.1:9443'
   const token = readOpsToken(read(opsTokenFile) ?? 'data/ops-token')
 
-  return async (method, path, body) => {
+  return async (method, path, { body, timeout }) => {
     const response = await fetch(new URL(path, url), {
       method,
       headers: {
@@ -49,13 +71,13 @@ export function openOps(values: Values, env: NodeJS.ProcessEnv = process.env): C
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       redirect: 'error',
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(timeout),
     }).catch((error: Error & { cause?: { code?: string } }) => {
       throw new Error(`${url} does not respond (${error.cause?.code ?? error.name}); check that the server is running`)
     })
+    if (response.ok) return response
     const answer = (await response.json().catch(() => undefined)) as Record<string, unknown> | undefined
-    if (!response.ok) throw new Error(describeRefusal(response.status, answer))
-    return answer
+    throw new Error(describeRefusal(response.status, answer))
   }
 }
 

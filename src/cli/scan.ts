@@ -12,6 +12,8 @@ import { type Command, UsageError, type Values } from './command.ts'
 import { type GivenIdentity, identityNotes, identityOptions, requireIdentity } from './identity-options.ts'
 import { clearProgress, showProgress, writeMessage, writeResult } from './output.ts'
 import { reportLeaks } from './scan-report.ts'
+import { buildSarif } from './scan-sarif.ts'
+import { readVersion } from './version.ts'
 
 export const command: Command = {
   usage: ['PATH... [OPTIONS]', '--git [REPOSITORY...] [OPTIONS]'],
@@ -31,6 +33,7 @@ export const command: Command = {
       help: 'Reports the tokens to this server, which revokes them. The client needs the scope leaks:report',
     },
     { name: 'json', help: 'Writes the findings as JSON' },
+    { name: 'sarif', help: 'Writes the findings as SARIF 2.1.0, which code hosts show beside the code' },
     ...identityOptions,
   ],
   groupNotes: identityNotes,
@@ -39,6 +42,7 @@ export const command: Command = {
   async run(values, paths) {
     if (paths.length === 0 && values.git !== true)
       throw new UsageError('a path to search, - for stdin, or --git is missing')
+    if (values.json === true && values.sarif === true) throw new UsageError('expected --json or --sarif, not both')
     const to = readReceiver(values)
     const problems: string[] = []
     const onProblem = (problem: string) => {
@@ -53,7 +57,10 @@ export const command: Command = {
     const { findings, dropped, sources, tokens } = found
     clearProgress()
     if (values.json === true) writeResult(values, { findings, dropped, problems }, '')
-    else for (const finding of findings) process.stdout.write(`${describeFinding(finding)}\n`)
+    else if (values.sarif === true) {
+      const log = buildSarif({ findings, dropped, problems, version: readVersion() })
+      writeResult({ json: true }, log, '')
+    } else for (const finding of findings) process.stdout.write(`${describeFinding(finding)}\n`)
     const where = `${count(findings.length, 'place')}; searched ${count(sources, values.git ? 'object' : 'file')}`
     writeMessage(`${count(tokens.size, 'token')} in ${where}.`)
     if (dropped > 0) writeMessage(`${dropped} more places were found and are not listed: scan smaller parts.`)

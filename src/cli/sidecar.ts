@@ -17,7 +17,7 @@ const shutdownTimeout = 10_000
 export const command: Command = {
   usage: ['--upstream URL [OPTIONS]'],
   description: [
-    'Lets any local program use one protected server over plain HTTP. The sidecar loads the certificate and its key, opens the connections, requests tokens and signs proofs, and reconnects when the server restarts. GET /_status shows its state.',
+    'Lets any local program use one protected server over plain HTTP. The sidecar loads the certificate and its key, opens the connections, requests tokens and signs proofs, and reconnects when the server restarts. GET /_status shows its state, GET /_metrics counters for Prometheus. Changes of the state are logged on stderr.',
     'Certificate, key and authorities can be renewed at any time: the sidecar reloads changed files.',
   ],
   options: [...sidecarOptions, ...tokenOptions, ...identityOptions],
@@ -48,7 +48,7 @@ export const command: Command = {
       ...tokens,
       ...present({ clientId }),
     })
-    const sidecar = await startSidecar({ client, listen: where, log: writeMessage, ...rules })
+    const sidecar = await startSidecar({ client, listen: where, log: writeMessage, onChange: writeMessage, ...rules })
     const { address } = sidecar
     process.stdout.write(`${values.json === true ? JSON.stringify({ listen: address, upstream: origin }) : address}\n`)
     if ('port' in place) writeMessage('Every user of this machine can use this port.')

@@ -12,7 +12,7 @@ import { type Credentials, followIdentity, type Identity, type IdentitySource, r
 import { readOrigin } from './origin.ts'
 import { createDispatcher } from './request/dispatcher.ts'
 import { createPool } from './request/pool.ts'
-import { type ClientState, describeConnection, describeProblem } from './state.ts'
+import { type ClientState, describeCertificate, describeConnection, describeProblem } from './state.ts'
 import { createIssuer } from './tokens/issuer.ts'
 import { createLinks } from './tokens/links.ts'
 import { createProofs } from './tokens/proofs.ts'
@@ -121,6 +121,7 @@ export function createClient(options: ClientOptions): Client {
     state: () => ({
       origin: home,
       binding,
+      certificate: describeCertificate(credentials().certificate),
       connections: pool.channels.map(channel => describeConnection(channel, tokens.find(channel))),
       lastProblem,
       counts: { ...counts },

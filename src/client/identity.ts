@@ -43,6 +43,7 @@ export function readCredentials(identity: Identity, name = 'identity'): Credenti
   const isWhole = isObject(identity) && !(identity instanceof Promise)
   const members = isWhole ? { certificate: identity.certificate, key: identity.key, ca: identity.ca } : identity
   checkOptions(members, name, identityRules)
+  refusePaths(identity, name)
   try {
     const chain = parseCertificates(identity.certificate, 'certificate')
     const key = parsePrivateKey(identity.key, 'key', { passphraseSetting: 'keyPassphraseFile of readIdentityFiles' })
@@ -71,6 +72,18 @@ export function readCredentials(identity: Identity, name = 'identity'): Credenti
   } catch (cause) {
     throw new ClientError('identity_unusable', { cause })
   }
+}
+
+/** The name of a file. No PEM and no base64 ends like that. */
+const fileName = /^[^\r\n\0]{0,4096}\.(?:pem|crt|cer|cert|key|der|p12|pfx)$/i
+
+/** @throws TypeError for a path in the place of a PEM text. */
+function refusePaths(identity: Identity, name: string): void {
+  for (const member of ['certificate', 'key', 'ca'] as const)
+    if (fileName.test(identity[member]))
+      throw new TypeError(
+        `${name}.${member} is the path of a file, a PEM text is needed; load files with identity: readIdentityFiles({ certFile, keyFile, caFile })`,
+      )
 }
 
 /** @throws Error for a key type without a TLS 1.3 signature scheme: OpenSSL would silently present no certificate. */

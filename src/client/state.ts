@@ -1,6 +1,7 @@
 // The state of a client for a status page: plain JSON without tokens, keys or keying material.
 import type { ChannelBindings } from '../core/channel-binding.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
+import type { PresenterCertificate } from '../core/presenter.ts'
 import type { BoundChannel } from './connection/channel.ts'
 import type { ClientError, Problem } from './errors.ts'
 import { readExpiry, type Token } from './tokens/request-token.ts'
@@ -9,6 +10,8 @@ export interface ClientState {
   readonly origin: string
   /** The binding level of its tokens; null before the first token. */
   readonly binding: TokenBinding | null
+  /** The certificate for new connections: `x5t#S256`, and when it starts and ends. */
+  readonly certificate: { readonly thumbprint: string; readonly starts: string; readonly expires: string }
   readonly connections: readonly ConnectionState[]
   readonly lastProblem: { readonly code: Problem; readonly message: string; readonly at: string } | null
   readonly counts: Counts
@@ -48,6 +51,15 @@ export function describeConnection(channel: BoundChannel, token: Token | undefin
         ? null
         : { binding: token.binding, expires: readExpiry(token).toISOString(), scope: token.scope },
   }
+}
+
+export function describeCertificate({
+  thumbprint,
+  notBefore,
+  notAfter,
+}: PresenterCertificate): ClientState['certificate'] {
+  const toText = (seconds: number) => (Number.isFinite(seconds) ? new Date(seconds * 1000).toISOString() : 'unknown')
+  return { thumbprint, starts: toText(notBefore), expires: toText(notAfter) }
 }
 
 export function describeProblem(problem: ClientError): NonNullable<ClientState['lastProblem']> {

@@ -12,6 +12,11 @@ import { parseSubjectRule, type SubjectRule, subjectRules } from './subject-rule
 /** client_secret_basic requires a secret in addition to a certificate as for tls_client_auth. */
 export const authenticationMethods = ['tls_client_auth', 'self_signed_tls_client_auth', 'client_secret_basic'] as const
 
+/** Returns whether clients of an authentication method send a secret besides their certificate. */
+export function usesSecret({ method }: Pick<Client, 'method'>): boolean {
+  return method === 'client_secret_basic'
+}
+
 export const grantTypes = [
   'client_credentials',
   'refresh_token',
@@ -160,7 +165,7 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
   const wrong = [
     ...Object.keys(entry)
       .filter(name => !registrationMembers.has(name))
-      .map(name => `${name} is not known`),
+      .map(name => `${name} is not known${name === 'client_secret' ? describeSecrets(method) : ''}`),
     (typeof id !== 'string' || !/^(?!\.{1,2}$)[\x20-\x7e]{1,128}$/.test(id)) &&
       'client_id must have 1 to 128 printable ASCII characters, and must not be . or .., which URLs cannot contain',
     !isOneOf(method, authenticationMethods) &&
@@ -198,6 +203,12 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     theftResponse: theftResponse as TheftResponse,
     resource: resource as string | undefined,
   })
+}
+
+function describeSecrets(method: unknown): string {
+  if (method === 'client_secret_basic')
+    return ': a registration contains no secret; tlsbound clients add-secret creates one'
+  return ': a client authenticates with its certificate, and only client_secret_basic uses a secret besides'
 }
 
 type Identity = Pick<Client, 'subject' | 'certificates'>

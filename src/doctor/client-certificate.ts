@@ -45,7 +45,8 @@ export function findTlsFlaw({ publicKey }: X509Certificate): string | undefined 
   return `has a key that TLS cannot sign with (${describeKey(publicKey)}); replace it by one on P-256`
 }
 
-function findFlaw(x509: X509Certificate): string | undefined {
+/** Returns what is wrong with a client certificate that an authority issued, whatever its chain; completes "it …". */
+export function findFlaw(x509: X509Certificate): string | undefined {
   const fields = readUnlessForeign(() => readFields(x509.raw))
   const flaw = fields && (findKeyFlaw(x509, fields) ?? findExtensionFlaw(fields))
   if (flaw !== undefined) return flaw

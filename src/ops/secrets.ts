@@ -2,6 +2,7 @@
 // gap. A secret is shown once, in the response that creates it; only its hash is stored.
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import { usesSecret } from '../core/client.ts'
 import { hashSecret } from '../server/clients/client-secret.ts'
 import { ConflictError } from '../store/store.ts'
 import type { OpsParts } from './parts.ts'
@@ -11,7 +12,13 @@ export function secretRoutes(app: FastifyInstance, { clients, store, audit, inTu
   app.post<{ Params: { id: string } }>('/admin/clients/:id/secrets', (request, reply) =>
     inTurn(async () => {
       const { id } = request.params
-      if (clients.get(id) === undefined) throw unknownClient()
+      const registered = clients.get(id)
+      if (registered === undefined) throw unknownClient()
+      const { client } = registered
+      if (!usesSecret(client))
+        throw new OpsRefusal(409, [
+          `${id} never uses a secret, because it authenticates by ${client.method}; register it with client_secret_basic first`,
+        ])
       const secret = randomBytes(32).toString('base64url')
       const secretId = randomBytes(6).toString('hex')
       try {

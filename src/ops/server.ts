@@ -14,6 +14,7 @@ import { notFound } from '../server/not-found.ts'
 import { refuseBytes } from '../server/refuse-bytes.ts'
 import { toResponse } from '../tls/connect-response.ts'
 import { createTokenCheck, requireLoopbackHost } from './access.ts'
+import { backupRoute } from './backup.ts'
 import { clientRoutes } from './clients.ts'
 import { healthRoutes } from './health.ts'
 import { liveRoutes } from './live.ts'
@@ -85,7 +86,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   })
 
   acceptJson(app)
-  for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute]) routes(app, parts)
+  for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute, backupRoute]) routes(app, parts)
   if (options.metrics !== undefined) metricsRoute(app, parts, options.metrics.registry)
   liveRoutes(app, parts)
   return app

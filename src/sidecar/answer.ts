@@ -11,13 +11,17 @@ export function answer(
   members: object,
   headers: OutgoingHttpHeaders = {},
 ): void {
-  const body = `${JSON.stringify(members)}\n`
+  send(response, status, `${JSON.stringify(members)}\n`, { 'content-type': 'application/json', ...headers })
+}
+
+/** Sends metrics and ends the response. */
+export function answerText(response: ServerResponse, body: string): void {
+  send(response, 200, body, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+}
+
+function send(response: ServerResponse, status: number, body: string, headers: OutgoingHttpHeaders): void {
   endWithBody(response.req, response)
-  const own = {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-  }
+  const own = { 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' }
   response.writeHead(status, { ...own, ...headers }).end(body)
 }
 

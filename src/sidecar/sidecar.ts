@@ -5,11 +5,13 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { guarded } from '../core/guard.ts'
-import { answer, answerBytes, answerFailure } from './answer.ts'
+import { answer, answerBytes, answerFailure, answerText } from './answer.ts'
 import { failures, readParserError } from './failures.ts'
 import { forward } from './forward.ts'
 import { type Listen, listen } from './listen.ts'
+import { renderMetrics } from './metrics.ts'
 import { readRequest } from './request.ts'
+import { createStateWatch } from './watch.ts'
 
 export type { Listen } from './listen.ts'
 
@@ -21,6 +23,8 @@ export interface SidecarOptions {
   readonly authorization?: 'remove' | 'refuse'
   /** Receives a line for each unexpected error. Default: none. */
   readonly log?: (line: string) => void
+  /** Receives a line for each change of the state, and warnings about the end of the certificate. Default: none. */
+  readonly onChange?: (line: string) => void
   /** Seconds without progress in sending a request or waiting for its response. Default 60. */
   readonly timeout?: number
 }
@@ -42,6 +46,9 @@ export interface Sidecar {
 /** Bounds memory and descriptors: excess requests get 503, excess connections are refused. `head`: seconds. */
 const limits = { requests: 256, connections: 1024, head: 10 }
 
+/** Milliseconds between two comparisons of the state, for the log. */
+const watchInterval = 1000
+
 /** Starts a sidecar. Rejects with a one-line error when it cannot listen. */
 export async function startSidecar({
   client,
@@ -54,6 +61,7 @@ export async function startSidecar({
   const connections = new Set<Socket>()
   const underWay = new Set<ServerResponse>()
   let closing: Promise<void> | undefined
+  let watch: NodeJS.Timeout | undefined
 
   const onError = ({ stack, message }: Error) =>
     log(`unexpected error, closing its request or connection: ${stack ?? message}`)
@@ -70,10 +78,13 @@ export async function startSidecar({
     if (closing !== undefined) response.shouldKeepAlive = false
     const asked = readRequest(request, rules)
     if ('error' in asked) return answerFailure(response, asked)
-    if (asked.path === '/_status') {
+    if (asked.path === '/_status' || asked.path === '/_metrics') {
       if (request.method !== 'GET' && request.method !== 'HEAD') return answerFailure(response, failures.statusIsRead)
       const uptime = Math.floor((performance.now() - started) / 1000)
-      return answer(response, 200, { uptime, requests_under_way: underWay.size, client: client.state() })
+      const state = client.state()
+      if (asked.path === '/_metrics')
+        return answerText(response, renderMetrics({ uptime, underWay: underWay.size, state }))
+      return answer(response, 200, { uptime, requests_under_way: underWay.size, client: state })
     }
     if (underWay.size >= limits.requests) return answerFailure(response, failures.busy)
     underWay.add(response)
@@ -118,6 +129,7 @@ export async function startSidecar({
   server.on('checkExpectation', forSocket(onExpectation, 1))
   server.on('clientError', forSocket(onClientError, 1))
   const end = async (seconds: number) => {
+    clearInterval(watch)
     const closed = new Promise(done => server.close(done))
     const busy = new Set([...underWay].map(({ socket }) => socket))
     for (const socket of connections) if (!busy.has(socket)) socket.destroy() // including those without a request
@@ -128,6 +140,7 @@ export async function startSidecar({
     await client.close()
   }
   const address = await listen(server, options.listen)
+  watch = options.onChange && watchState(client, options.onChange, onError)
   server.on('error', onError) // for example, out of file descriptors
   return {
     address,
@@ -136,4 +149,23 @@ export async function startSidecar({
       return closing
     },
   }
+}
+
+/** Starts to compare the state of a client. A failure is reported once, until it succeeds again. */
+function watchState(
+  client: SidecarClient,
+  onChange: (line: string) => void,
+  onError: (error: Error) => void,
+): NodeJS.Timeout {
+  const observe = createStateWatch(onChange)
+  let isFailing = false
+  const compare = () => {
+    observe(client.state(), Date.now())
+    isFailing = false
+  }
+  const fail = (error: Error) => {
+    if (!isFailing) onError(error)
+    isFailing = true
+  }
+  return setInterval(guarded(compare, fail), watchInterval).unref()
 }

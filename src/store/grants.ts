@@ -1,9 +1,9 @@
 // Grants, their refresh tokens, and opaque access tokens. core/refresh-token.ts has the rotation rule; this file stores its
 // data.
 import { detailOfReuse, judgeRefresh, type RefreshTokenFacts } from '../core/refresh-token.ts'
-import { buildRevocation, reach } from '../core/revocations.ts'
+import { buildRevocation, type Revocation, reach } from '../core/revocations.ts'
 import { keepRevocation } from './revocations.ts'
-import type { Grant, KnownRefreshToken, Rebinding, Refresh, RefreshUse, Successor } from './store.ts'
+import type { Grant, GrantCount, KnownRefreshToken, Rebinding, Refresh, RefreshUse, Successor } from './store.ts'
 import { ask, type Performer, type Row, type Work } from './work.ts'
 
 const insertToken = 'INSERT INTO refresh_tokens (hash, grant_number) VALUES (?, ?)'
@@ -123,6 +123,34 @@ function* rebind(
   const { issuedAfter: _, ...rest } = grant
   const bound = { ...rest, certificate, rebound, ...(issuedAfter !== undefined && { issuedAfter }) }
   return { grant: bound, boundBefore: grant.certificate }
+}
+
+const ofTarget: Readonly<Record<Revocation['kind'], string | undefined>> = {
+  token: undefined,
+  grant: 'g.id = ?',
+  client: 'g.client_id = ?',
+  certificate: 'g.certificate = ?',
+  all: "'' = ?",
+}
+
+export function* countGrants(
+  { kind, value }: Pick<Revocation, 'kind' | 'value'>,
+  now: number,
+  limit: number,
+): Work<GrantCount> {
+  const condition = ofTarget[kind]
+  if (condition === undefined) return { stored: 0, valid: 0 }
+  const [row] = yield* ask(
+    `SELECT count(*) AS stored, count(v.valid) AS valid FROM (
+       SELECT CASE WHEN g.expires > ? AND NOT EXISTS (SELECT 1 FROM revocations r
+         WHERE (r.kind, r.value) IN (VALUES ('grant', g.id), ('client', g.client_id), ('certificate', g.certificate), ('all', ''))
+           AND (r.kind = 'grant' OR ${isOlder('g')})) THEN 1 END AS valid
+       FROM grants g WHERE ${condition} ORDER BY g.expires DESC LIMIT ?) v`,
+    now,
+    kind === 'all' ? '' : value,
+    limit,
+  )
+  return { stored: row?.stored as number, valid: row?.valid as number }
 }
 
 export function* keepAccessToken(hash: string, claims: string, expires: number): Work<void> {

@@ -2,5 +2,5 @@
 // and reports the required version.
 import { getBuiltinModule } from 'node:process'
 
-export const { DatabaseSync } = getBuiltinModule('node:sqlite')
+export const { backup, DatabaseSync } = getBuiltinModule('node:sqlite')
 export type DatabaseSync = import('node:sqlite').DatabaseSync

@@ -10,7 +10,14 @@ import {
   removeSecret,
 } from './clients.ts'
 import { removeExpired } from './expiry.ts'
-import { createGrant, findAccessToken, findRefreshToken, keepAccessToken, rotateRefreshToken } from './grants.ts'
+import {
+  countGrants,
+  createGrant,
+  findAccessToken,
+  findRefreshToken,
+  keepAccessToken,
+  rotateRefreshToken,
+} from './grants.ts'
 import { addNote, listNotes } from './notes.ts'
 import {
   claimNotifications,
@@ -45,6 +52,7 @@ export function buildStore(
     },
     keepAccessToken: (hash, claims, expires) => write(() => keepAccessToken(hash, claims, expires)),
     findAccessToken: hash => read(() => findAccessToken(hash)),
+    countGrants: (target, now, limit) => read(() => countGrants(target, now, limit)),
     revoke: revocation => announce(() => revoke(revocation, lockRevocations)),
     putClient: (id, registration, revocation) =>
       announce(() => putClient(id, registration, revocation, lockRevocations)),

@@ -85,7 +85,7 @@ export function openDatabase(path: string, isIntact = false): DatabaseSync {
     return database
   } catch (cause) {
     database?.close()
-    throw new Error(`the state file ${path} ${describe(cause)}`, { cause })
+    throw new Error(`the state file ${path} ${explainSqlite(cause)}`, { cause })
   }
 }
 
@@ -133,7 +133,8 @@ function migrate(database: DatabaseSync): void {
 
 class Refusal extends Error {}
 
-function describe(error: unknown): string {
+/** Explains an error of SQLite or of the system about a file; completes "FILE …". */
+export function explainSqlite(error: unknown): string {
   if (error instanceof Refusal) return error.message
   const { code, errcode = 0, message } = error as { code?: string; errcode?: number; message: string }
   const known = code === 'ERR_SQLITE_ERROR' ? (words[errcode] ?? words[errcode & 0xff]) : words[code ?? '']

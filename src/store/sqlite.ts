@@ -1,10 +1,12 @@
 // The embedded store: one SQLite file that one process uses. Every promise resolves after the write has reached the disk.
+import { randomBytes } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { booleanRule, checkOptions, countRule, describeFound, pathRule, type Rules } from '../core/check-options.ts'
 import { Followers } from './followers.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { nextSequence, readChanges } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
+import { openBackup } from './sqlite-backup.ts'
 import { openDatabase } from './sqlite-file.ts'
 import { acknowledge } from './state.ts'
 import { type Change, ConflictError, type Store } from './store.ts'
@@ -103,6 +105,9 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Store {
         followers.add(follower)
         return () => void followers.delete(follower)
       }),
+    ...(path !== ':memory:' && {
+      backup: () => orUnavailable(() => openBackup(database, `${path}.backup-${randomBytes(6).toString('hex')}`)),
+    }),
     millisecondsSinceSync: () => (isBehind ? Number.POSITIVE_INFINITY : 0),
     async close() {
       if (!database.isOpen) return

@@ -1,5 +1,6 @@
 // The store as an interface; sqlite.ts and postgres.ts implement it. Tokens are stored as hashes only. A store that is
 // unavailable rejects with OAuthError temporarily_unavailable, store_unavailable, and its cause.
+import type { FileHandle } from 'node:fs/promises'
 import type { TokenBinding } from '../core/confirmation.ts'
 import type { Rotation } from '../core/refresh-token.ts'
 import type { Revocation } from '../core/revocations.ts'
@@ -79,6 +80,13 @@ interface Used {
   readonly grant: Grant
   /** The `x5t#S256` that the grant was bound to, if this use has changed that. */
   readonly boundBefore?: string
+}
+
+export interface GrantCount {
+  /** The stored grants, also those that have ended and are not yet removed. */
+  readonly stored: number
+  /** The grants among them that have neither expired nor been revoked. */
+  readonly valid: number
 }
 
 /** A client secret, as its scrypt hash. */
@@ -185,6 +193,12 @@ export interface Store {
   revoke(revocation: Revocation): Promise<void>
 
   /**
+   * Counts the grants that a revocation of this kind and value concerns, at most `limit`; the ones that end last come first.
+   * `now` in seconds since 1970. No access token on its own is a grant, so that there are none for `token`.
+   */
+  countGrants(target: Pick<Revocation, 'kind' | 'value'>, now: number, limit: number): Promise<GrantCount>
+
+  /**
    * Creates or replaces a registration, as JSON; a disabled client stays disabled. In the same step, `revocation` ends what
    * the client got by the old one.
    */
@@ -234,6 +248,12 @@ export interface Store {
   postponeNotification(id: string, attempts: number, due: number): Promise<void>
   /** Removes a notification that was delivered or given up. */
   removeNotification(id: string): Promise<void>
+
+  /**
+   * Opens a consistent copy of the whole state, which requests change meanwhile. The caller closes the file. Absent where the
+   * database has tools of its own for that.
+   */
+  backup?(): Promise<FileHandle>
 
   /** Removes at most `limit` records that expired before `now`, in seconds since 1970. Resolves with their number. */
   removeExpired(now: number, limit: number): Promise<number>

@@ -416,6 +416,32 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     )
   }
 
+  promise('counts the grants that a revocation concerns, and which of them are still valid', async t => {
+    const [one, other] = await open(t.context)
+    await one.createGrant(grant('g1'), 'r1')
+    await one.createGrant(grant('g2'), 'r2')
+    await one.createGrant(grant('old', { expires: 1400 }), 'r3')
+    await one.createGrant(grant('g4', { clientId: 'bob', certificate: 'certificate-of-bob', created: 1600 }), 'r4')
+    const count = (kind: Revocation['kind'], value: string, limit = 100) =>
+      other.countGrants({ kind, value }, 1400, limit)
+    t.same(await count('client', 'alice'), { stored: 3, valid: 2 })
+    t.same(await count('client', 'alice', 1), { stored: 1, valid: 1 }, 'at most the limit, the latest first')
+    t.same(await count('certificate', 'certificate-of-bob'), { stored: 1, valid: 1 })
+    t.same(await count('grant', 'g1'), { stored: 1, valid: 1 })
+    t.same(await count('all', 'whatever'), { stored: 4, valid: 3 })
+    for (const [kind, value] of [
+      ['client', "' OR 1=1 --"],
+      ['certificate', ''],
+      ['grant', 'G1'],
+      ['token', 'r1'],
+    ] as const)
+      t.same(await count(kind, value), { stored: 0, valid: 0 }, kind)
+    await one.revoke({ kind: 'grant', value: 'g1', notBefore: 0, expires: forever })
+    t.same(await count('client', 'alice'), { stored: 3, valid: 1 })
+    await one.revoke({ kind: 'all', value: '', notBefore: 1500, expires: forever })
+    t.same(await count('all', ''), { stored: 4, valid: 1 }, 'a grant that was created after the mark stays valid')
+  })
+
   promise(
     'stores a revocation as long as an affected grant may be valid, even beyond its own expiry (DS12)',
     async t => {

@@ -1,5 +1,6 @@
 // Administration commands as processes against a real server: effects, streams and exit codes.
 // CF01, RE02, RE25.
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -7,6 +8,8 @@ import t, { type Test } from 'tap'
 import { command as clients } from '../../src/cli/clients.ts'
 import { type Command, UsageError, type Values } from '../../src/cli/command.ts'
 import { command as revoke } from '../../src/cli/revoke.ts'
+import { type CertificateOrder, type Identity, issueCertificate } from '../../src/pki/certificate.ts'
+import { DEMO_MARKER } from '../../src/pki/demo.ts'
 import { type Ended, findFreePort, type RunningServer, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { registrationOf } from '../helpers/server/ops.ts'
 import { until } from '../helpers/until.ts'
@@ -89,6 +92,98 @@ t.test('lists, adds, disables, enables and removes clients of the running server
   t.match((await run('clients', 'list', '--json')).stdout, /^\{"clients":\[\{"client_id":"alice"[^\n]+\n$/)
 })
 
+/** Reads the authority of a demo folder, to issue more certificates. */
+function readAuthority(folder: string): Identity {
+  const [certificate, key] = ['crt', 'key'].map(kind => readFileSync(join(folder, `certs/ca.${kind}`), 'utf8')) as [
+    string,
+    string,
+  ]
+  const x509 = new X509Certificate(certificate)
+  const subject: Identity['subject'] = [
+    ['CN', 'tlsbound demo CA'],
+    ['O', DEMO_MARKER],
+  ]
+  return { subject, certificate, key, x509, privateKey: createPrivateKey(key), publicKey: x509.publicKey }
+}
+
+t.test('prints the registration of a certificate, which the server then accepts', async t => {
+  const { folder, server, run } = shared
+  const file = (name: string) => join(folder, name)
+  const self = issueCertificate({
+    subject: [
+      ['O', 'Example'],
+      ['OU', 'Batch'],
+      ['CN', 'worker-1'],
+    ],
+    extendedKeyUsage: ['clientAuth'],
+  })
+  const issued = issueCertificate({
+    issuer: readAuthority(folder),
+    subject: [
+      ['O', 'Example, Inc.'],
+      ['OU', 'Batch'],
+      ['CN', 'worker-2'],
+    ],
+    extendedKeyUsage: ['clientAuth'],
+    altNames: [{ dns: 'worker-2.example' }],
+  })
+  for (const [name, { certificate, key }] of Object.entries({ 'worker-1': self, 'worker-2': issued })) {
+    writeFileSync(file(`certs/${name}.crt`), certificate)
+    writeFileSync(file(`certs/${name}.key`), key, { mode: 0o600 })
+    const before = await run('clients', 'check', `certs/${name}.crt`)
+    t.match(before, { code: 1, stdout: /^no registered client matches:\n/ })
+    const printed = await run('clients', 'from-cert', `certs/${name}.crt`, '--scope', 'notes:read')
+    t.match(printed, { code: 0 })
+    writeFileSync(file(`${name}.json`), printed.stdout)
+    t.match(await run('clients', 'add', `${name}.json`), done(new RegExp(`^${name} `)))
+    t.match(await (await server.connect(name)).requestToken(), { status: 200, body: { scope: 'notes:read' } }, name)
+    t.match(await run('clients', 'check', `certs/${name}.crt`), { code: 0, stdout: `${name} matches\n` })
+  }
+  t.same(JSON.parse(readFileSync(file('worker-2.json'), 'utf8')), {
+    client_id: 'worker-2',
+    token_endpoint_auth_method: 'tls_client_auth',
+    tls_client_auth_subject_dn: 'CN=worker-2,OU=Batch,O=Example\\, Inc.',
+    scope: 'notes:read',
+  })
+  const other = await run('clients', 'from-cert', 'certs/worker-2.crt', '--id', 'other', '--json')
+  t.match(other, { code: 0, stdout: /^\{"client_id":"other"[^\n]+\n$/, stderr: /san_dns": "worker-2\.example"\n$/ })
+})
+
+t.test('says why a certificate authenticates no client, and which problems it has itself', async t => {
+  const { folder, run } = shared
+  const write = (name: string, order: Partial<CertificateOrder>) => {
+    const { certificate } = issueCertificate({ subject: [['CN', name]], extendedKeyUsage: ['clientAuth'], ...order })
+    writeFileSync(join(folder, `${name}.crt`), certificate)
+    return `${name}.crt`
+  }
+  const issuer = readAuthority(folder)
+  t.match(await run('clients', 'check', 'certs/bob.crt'), { code: 0, stdout: 'bob matches\n' }, 'control')
+  const unlike = JSON.parse((await run('clients', 'check', write('carol', { issuer }), '--json')).stdout)
+  const mismatch = { client_id: 'bob', detail: 'other_name', registered: 'CN=bob', presented: 'CN=carol' }
+  t.match(unlike, { accepted: false, matches: [], problems: [] })
+  t.match(
+    unlike.mismatches.find((one: { client_id: string }) => one.client_id === 'bob'),
+    mismatch,
+  )
+  const own = await run('clients', 'check', write('bob', {})) // the right name, but issued by nobody
+  t.match(own, { code: 1, stdout: /\n {2}bob: .*no trusted authority issued the certificate\.\n/ })
+  const old = write('alice', { issuer, notAfter: new Date(Date.now() - 1000), extendedKeyUsage: ['serverAuth'] })
+  const flawed = await run('clients', 'check', old)
+  t.match(flawed, {
+    code: 1,
+    stdout: /^alice matches.*\nthe certificate is not a client certificate .*\n.* expired at /,
+  })
+  t.match(await run('clients', 'disable', 'bob'), { code: 0 })
+  t.match(await run('clients', 'check', 'certs/bob.crt'), { code: 1, stdout: /^bob matches, but is disabled/ })
+  t.match(await run('clients', 'enable', 'bob'), { code: 0 })
+  const nameless = await run('clients', 'from-cert', write('a b', { issuer }))
+  t.match(nameless, refusal(/^tlsbound: the certificate has no name that suits as client_id .*; add --id ID\n$/))
+  t.match(
+    await run('clients', 'from-cert', 'certs/bob.key'),
+    refusal(/^tlsbound: certs\/bob\.key, line 1: .*private key/),
+  )
+})
+
 t.test('creates secrets, shows them once, and removes them', async t => {
   const { server, run } = shared
   t.match(await run('clients', 'add', 'alice.json'), done(/client_secret_basic/))
@@ -119,20 +214,44 @@ t.test('revokes the named tokens, but not those issued afterwards', async t => {
   }
   const dead = { status: 401, body: { reason: 'revoked' } }
   const { token, claims } = await issue()
-  t.match(await run('revoke', '--grant', 'no-such-grant'), done(/^revoked: grant no-such-grant\n$/))
+  for (const [kind, value] of [
+    ['grant', 'no-such-grant'],
+    ['client', 'nobody'],
+    ['token', 'no-such-token'],
+  ] as const) {
+    const absent = await run('revoke', `--${kind}`, value)
+    t.match(absent, refusal(/^tlsbound: [^\n]*; nothing was revoked\. [^\n]*force\n$/), kind)
+    const forced = await run('revoke', `--${kind}`, value, '--force')
+    t.match(
+      forced,
+      { ...done(new RegExp(`^revoked: ${kind} ${value}\nended: 0 grants, `)), stderr: /^Not found / },
+      kind,
+    )
+  }
   t.match(await bob.get('/api/whoami', token), { status: 200 })
-  t.match(await run('revoke', '--token', claims.jti), { ...done(/^revoked: token [\w-]+\n$/), stderr: '' })
+  const one = await run('revoke', '--token', claims.jti)
+  const ended = /^revoked: token [\w-]+\nended: 0 grants, 1 access token in use on open connections, 0 connections\n$/
+  t.match(one, { ...done(ended), stderr: '' })
   t.match(await bob.get('/api/whoami', token), dead)
-  for (const args of [['--client', 'bob'], ['--certificate', claims.cnf['x5t#S256']], ['--all']]) {
+  for (const [kind, ...value] of [['--client', 'bob'], ['--certificate', claims.cnf['x5t#S256']], ['--all']]) {
     const { token } = await issue()
-    const ended = await run('revoke', ...args)
-    t.match(ended, { ...done(/^revoked: (client bob|certificate [\w-]{43}|all tokens)\n$/), stderr: '' }, args[0])
-    if (args[0] === '--certificate') {
+    const ended = await run('revoke', kind as string, ...value)
+    const [connections] = kind === '--certificate' ? ['1 connection'] : ['0 connections']
+    const stdout = new RegExp(
+      `^revoked: (client bob|certificate [\\w-]{43}|all tokens)\nended: \\d+ grants?, [1-9]\\d* access tokens? in use .*, ${connections}\n$`,
+    )
+    t.match(ended, { ...done(stdout), stderr: '' }, kind)
+    if (kind === '--certificate') {
       await until(() => !bob.isOpen())
       bob = await server.connect('bob')
     }
-    t.match(await bob.get('/api/whoami', token), dead, args[0])
+    t.match(await bob.get('/api/whoami', token), dead, kind)
   }
+  const unused = await run('revoke', '--certificate', 'A'.repeat(43))
+  t.match(unused, {
+    ...done(/^revoked: certificate A+\nended: 0 grants, 0 access tokens/),
+    stderr: /^Not found .*may exist/,
+  })
   const json = await run('revoke', '--client', 'bob', '--json')
   t.match(JSON.parse(json.stdout), { kind: 'client', value: 'bob', not_before: Number, expires: Number })
   t.match(await run('revoke', '--certificate', 'AB:CD'), refusal(/^tlsbound: value must be x5t#S256/))
@@ -152,6 +271,10 @@ t.test('exits with 2 for wrong usage, without a request', async t => {
     [clients, {}, ['list', 'alice']],
     [clients, {}, ['disable', 'alice', 'bob']],
     [clients, {}, ['remove-secret', 'alice']],
+    [clients, {}, ['from-cert']],
+    [clients, {}, ['check', 'a.crt', 'b.crt']],
+    [clients, { id: 'alice' }, ['list']],
+    [clients, { scope: 'a' }, ['check', 'a.crt']],
     [revoke, { client: 'alice', all: true }, []],
     [revoke, { token: 'a', grant: 'b' }, []],
   ]

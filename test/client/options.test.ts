@@ -101,6 +101,14 @@ t.test('names a wrong identity and its wrong member', async t => {
       t.throws(() => create({ origin, identity: { ...identity, [member]: value } }), { name: 'TypeError', message })
       await t.rejects(connect(origin, { ...identity, [member]: value } as never), { name: 'TypeError', message })
     }
+  for (const member of ['certificate', 'key', 'ca'])
+    for (const path of ['ca.pem', './certs/ca.crt', '/etc/tlsbound/alice.key', 'C:\\certs\\alice.CER']) {
+      const message = new RegExp(`^identity\\.${member} is the path of a file, .*readIdentityFiles\\(`)
+      t.throws(() => create({ origin, identity: { ...identity, [member]: path } }), { name: 'TypeError', message })
+      await t.rejects(connect(origin, { ...identity, [member]: path } as never), { name: 'TypeError', message })
+    }
+  const other = { code: 'identity_unusable' } // what is no path is not quoted: it may be a key
+  t.throws(() => create({ origin, identity: { ...identity, key: 'MIGHAgEAMBMGByqGSM49AgEG/wIBAQ==' } }), other)
   const { certificate: cert, ...rest } = identity
   t.throws(() => create({ origin, identity: { cert, ...rest } }), { message: /^identity\.certificate must be/ })
   t.throws(() => create({ origin, identity: async () => identity }), { message: /key, ca, not a promise$/ })

@@ -257,8 +257,10 @@ t.test('revokes everything of a removed client, so that a new one with its name 
   const server = await start(t)
   const id = 'mallory'
   const body = registrationOf(id)
+  const withSecret = registrationOf(id, { token_endpoint_auth_method: 'client_secret_basic' })
+  await callOps(server, 'PUT', at(id), { body: withSecret })
+  t.match(await callOps(server, 'POST', at(id, '/secrets')), { status: 201 })
   await callOps(server, 'PUT', at(id), { body })
-  await callOps(server, 'POST', at(id, '/secrets'))
   const mallory = await server.connect('mallory', { clientId: id })
   const token = await mallory.token()
   t.match(await mallory.get('/api/whoami', token), { status: 200 }, 'control')

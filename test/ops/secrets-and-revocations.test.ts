@@ -1,5 +1,6 @@
 // Client secrets, and revocations of every kind, through the ops listener: each revokes exactly what it should.
 // RFC 6749 §2.3.1, RFC 7009; OA02, OA21.
+import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { type Answer, startTestServer, type TestConnection, type TestServer } from '../../src/testing/server.ts'
 import { at, callOps, identityOf, registrationOf } from '../helpers/server/ops.ts'
@@ -71,12 +72,41 @@ t.test('accepts two secrets at once, and refuses a third and a removed one', asy
 })
 
 t.test('gives two secrets to many parallel requests, and client changes preserve them', async t => {
-  const server = await start(t, [registrationOf('alice')])
+  const usesSecret = { token_endpoint_auth_method: 'client_secret_basic' }
+  const server = await start(t, [registrationOf('alice', usesSecret)])
   const answers = await Promise.all([1, 2, 3, 4].map(() => callOps(server, 'POST', at('alice', '/secrets'))))
   t.same(answers.map(({ status }) => status).sort(), [201, 201, 409, 409])
-  await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', { scope: 'notes:read' }) })
+  await callOps(server, 'PUT', at('alice'), { body: registrationOf('alice', { ...usesSecret, scope: 'notes:read' }) })
   await callOps(server, 'POST', at('alice', '/disable'))
   t.equal((await callOps(server, 'GET', at('alice'))).body.secrets.length, 2)
+})
+
+t.test('refuses a secret for a client whose method never uses one', async t => {
+  const server = await start(t, [registrationOf('alice', { token_endpoint_auth_method: 'client_secret_basic' })])
+  const { certificate } = server.pki.bob
+  const x5c = [new X509Certificate(certificate).raw.toString('base64')]
+  const self = {
+    client_id: 'bob',
+    token_endpoint_auth_method: 'self_signed_tls_client_auth',
+    jwks: { keys: [{ x5c }] },
+  }
+  for (const registration of [registrationOf('carol'), self]) {
+    const { client_id: id, token_endpoint_auth_method: method } = registration as Record<string, string>
+    const since = server.events.length
+    t.match(await callOps(server, 'PUT', at(id as string), { body: registration }), { status: 201 })
+    const problem = `${id} never uses a secret, because it authenticates by ${method}; register it with client_secret_basic first`
+    t.match(await callOps(server, 'POST', at(id as string, '/secrets')), { status: 409, body: { problems: [problem] } })
+    t.match(server.events.slice(since), [{ change: 'added' }, { event: 'admin.refused', status: 409 }])
+    t.same(await server.store.listSecrets(id as string), [])
+  }
+  t.match(await callOps(server, 'POST', at('alice', '/secrets')), { status: 201 }, 'control')
+  for (const [method, says] of [
+    ['client_secret_basic', /^client_secret is not known: .*clients add-secret creates one$/],
+    ['tls_client_auth', /^client_secret is not known: .*only client_secret_basic uses a secret/],
+  ] as const) {
+    const body = registrationOf('dave', { token_endpoint_auth_method: method, client_secret: 'x'.repeat(43) })
+    t.match(await callOps(server, 'PUT', at('dave'), { body }), { status: 400, body: { problems: [says] } }, method)
+  }
 })
 
 interface Holding {
@@ -132,6 +162,12 @@ for (const [kind, { value, tokens, refresh }] of Object.entries(kinds))
       const answer = await callOps(server, 'POST', '/admin/revocations', { body: target })
       const marked = ['client', 'certificate', 'all'].includes(kind)
       t.match(answer, { status: 201, body: { ...target, not_before: marked ? now + 11 : now, expires: Number } })
+      const grants = refresh.length
+      const certificate = held.first.claims.cnf['x5t#S256']
+      const all = Object.values(held).filter(({ claims }) => claims.cnf['x5t#S256'] === certificate)
+      const connections = kind === 'certificate' ? all.length : 0
+      const ended = { grants, more: false, tokens_in_use: tokens.length, connections }
+      t.match(answer.body, { known: true, ended }, 'says what it has ended')
       t.ok(answer.body.expires > now + 10 + 86_400, 'after the expiry of every current access token')
       t.match(server.events.slice(since), [
         { event: 'token.revoked', outcome: 'success', kind, path: '/admin/revocations' },
@@ -212,6 +248,34 @@ for (const [kind, value] of [
     }
   })
 
+t.test(
+  'refuses to revoke an unknown client or grant, unless force is given, and counts what was ended once',
+  async t => {
+    const server = await start(t, [registrationOf('alice')])
+    const { claims } = await hold(await server.connect('alice'))
+    const revoke = (body: object) => callOps(server, 'POST', '/admin/revocations', { body })
+    for (const target of [
+      { kind: 'client', value: 'nobody' },
+      { kind: 'grant', value: 'none' },
+    ]) {
+      const since = server.events.length
+      t.match(await revoke(target), { status: 404, body: { problems: [/; nothing was revoked\./] } })
+      t.match(await revoke({ ...target, force: false }), { status: 404 })
+      t.notOk(server.events.slice(since).some(({ event }) => event === 'token.revoked'))
+      const nothing = { grants: 0, more: false, tokens_in_use: 0, connections: 0 }
+      t.match(await revoke({ ...target, force: true }), { status: 201, body: { known: false, ended: nothing } })
+    }
+    for (const target of [
+      { kind: 'token', value: 'none' },
+      { kind: 'certificate', value: 'A'.repeat(43) },
+    ])
+      t.match(await revoke(target), { status: 201, body: { known: false } }, 'it may exist, since it leaves no trace')
+    const target = { kind: 'grant', value: claims.grant }
+    t.match(await revoke(target), { status: 201, body: { known: true, ended: { grants: 1, tokens_in_use: 1 } } })
+    t.match(await revoke(target), { status: 201, body: { known: true, ended: { grants: 0, tokens_in_use: 0 } } })
+  },
+)
+
 t.test('rejects an ambiguous revocation and revokes nothing', async t => {
   const server = await start(t, [registrationOf('alice')])
   const alice = await server.connect('alice')
@@ -231,6 +295,7 @@ t.test('rejects an ambiguous revocation and revokes nothing', async t => {
     ['a value too long', { kind: 'client', value: 'a'.repeat(257) }, /value must be/],
     ['a fingerprint in hex', { kind: 'certificate', value: Buffer.from(x5t, 'base64url').toString('hex') }, /x5t#S256/],
     ['a value for all', { kind: 'all', value: 'alice' }, /absent/],
+    ['a force that is no boolean', { kind: 'client', value: 'alice', force: 'yes' }, /force must be true or false/],
     ['more than that', { kind: 'all', clients: ['bob'] }, /clients is not known/],
     ['null', 'null', /kind must be/],
     ['a list', [], /kind must be/],

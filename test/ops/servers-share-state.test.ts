@@ -14,7 +14,10 @@ const url = postgres.url('ops')
 const pki = makeDemoPki()
 
 async function start(): Promise<TestServer> {
-  const clients = [registrationOf('alice')]
+  const clients = [
+    registrationOf('alice'),
+    registrationOf('carol', { token_endpoint_auth_method: 'client_secret_basic' }),
+  ]
   const server = await startTestServer({ ops: true, pki, clients, store: openPostgres(url, { connections: 2 }) })
   t.teardown(() => server.close())
   return server
@@ -67,10 +70,15 @@ t.test('keeps a client disabled and its new registration when two servers change
 })
 
 t.test('stores two secrets of those created at two servers at the same time', async t => {
-  const make = (server: TestServer) => callOps(server, 'POST', at('alice', '/secrets'))
+  const make = (server: TestServer) => callOps(server, 'POST', at('carol', '/secrets'))
   const answers = await Promise.all([here, there, here, there].map(make))
   t.same(answers.map(({ status }) => status).sort(), [201, 201, 409, 409])
-  t.equal((await here.store.listSecrets('alice')).length, 2)
+  t.equal((await here.store.listSecrets('carol')).length, 2)
+})
+
+t.test('refuses a backup of PostgreSQL, and names its tool', async t => {
+  const refused = { status: 409, body: { problems: [/pg_dump --format=custom$/] } }
+  t.match(await callOps(here, 'POST', '/admin/backup'), refused)
 })
 
 t.test('is alive but not ready without its database, and changes nothing', async t => {

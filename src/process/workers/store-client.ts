@@ -26,7 +26,15 @@ export interface RemoteStore {
 /** Calls that are passed on as they are. */
 const passed = [
   ...(['check', 'identify', 'acknowledge', 'createGrant', 'findRefreshToken', 'keepAccessToken'] as const),
-  ...(['findAccessToken', 'revoke', 'putClient', 'disableClient', 'enableClient', 'listClients'] as const),
+  ...([
+    'findAccessToken',
+    'revoke',
+    'countGrants',
+    'putClient',
+    'disableClient',
+    'enableClient',
+    'listClients',
+  ] as const),
   ...(['removeClient', 'putSecret', 'removeSecret', 'listSecrets', 'addNote', 'listNotes'] as const),
   ...(['spoolNotification', 'findDueReceivers', 'claimNotifications', 'postponeNotification'] as const),
   ...(['removeNotification', 'removeExpired'] as const),

@@ -1,7 +1,7 @@
 // Authenticates the client of an OAuth endpoint: by certificate, client_id, and a secret if its registration requires one
 // (RFC 6749 §2.3, RFC 8705 §2). The result is remembered on the connection, whose certificate cannot change.
 import type { FastifyRequest } from 'fastify'
-import type { Client } from '../../core/client.ts'
+import { type Client, usesSecret } from '../../core/client.ts'
 import { authenticateClient } from '../../core/client-authentication.ts'
 import { malformed, OAuthError } from '../../core/errors.ts'
 import type { Presenter } from '../../core/presenter.ts'
@@ -69,16 +69,16 @@ async function findClient(request: FastifyRequest, form: Form, parts: Authentica
   const registered = parts.clients.get(id)
   if (registered === undefined) throw new OAuthError('invalid_client', 'unknown_client', 'not_registered')
   const { client, disabled, secrets } = registered
-  const usesSecret = client.method === 'client_secret_basic'
-  if (authorization !== undefined && !usesSecret) throw malformed('authorization_not_expected')
+  const needsSecret = usesSecret(client)
+  if (authorization !== undefined && !needsSecret) throw malformed('authorization_not_expected')
   if (authorization !== undefined && basic === undefined)
     throw malformed('authorization_malformed', { found: 'no valid Basic credentials' })
 
   if (connection.client !== client) {
     authenticateClient(client, presenter)
-    if (!usesSecret) connection.client = client
+    if (!needsSecret) connection.client = client
   }
-  if (usesSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets, connection)
+  if (needsSecret) await parts.secrets.check(id, basic?.secret ?? '', secrets, connection)
   if (disabled) {
     parts.secrets.forget(id)
     throw new OAuthError('invalid_client', 'client_disabled', 'disabled')

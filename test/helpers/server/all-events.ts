@@ -47,7 +47,9 @@ export async function collectEvents(t: Pick<Test, 'teardown'>): Promise<Security
   ])
   await scanner.call('/leaks', { method: 'POST', headers: { 'content-type': 'application/json' }, body: leak, token })
 
-  await callOps(server, 'PUT', at('carol'), { body: registrationOf('carol') })
+  await callOps(server, 'PUT', at('carol'), {
+    body: registrationOf('carol', { token_endpoint_auth_method: 'client_secret_basic' }),
+  })
   await callOps(server, 'POST', at('carol', '/secrets'))
   await callOps(server, 'DELETE', at('carol'))
   await callOps(server, 'POST', '/admin/revocations', { body: { kind: 'token', value: 'x' } })
