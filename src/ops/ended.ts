@@ -1,7 +1,8 @@
 // What a revocation ends, as far as this server can know: grants are stored, and tokens are remembered on the open connections
 // where they were used. Signed access tokens are not stored.
-import { type Revocation, Revocations } from '../core/revocations.ts'
+import type { Revocation } from '../core/revocations.ts'
 import type { OpsParts } from './parts.ts'
+import { createMeasureUse } from './use.ts'
 
 /** As in the response. */
 export interface Ended {
@@ -24,9 +25,16 @@ export interface Extent {
   readonly ended: Ended
 }
 
-/** Creates a function that measures a revocation which is about to be stored. It counts each token in use once. */
-export function createExtent({ store, clients, tls, now }: Pick<OpsParts, 'store' | 'clients' | 'tls' | 'now'>) {
-  const counted = new WeakSet<object>()
+/** Creates a function that measures a revocation which is about to be stored. */
+export function createExtent({
+  store,
+  clients,
+  tls,
+  now,
+  measureUse,
+}: Pick<OpsParts, 'store' | 'clients' | 'tls' | 'now' | 'measureUse'>) {
+  const measureOwn = createMeasureUse(tls?.connections ?? [], now)
+  const measure = measureUse ?? (async revocation => [measureOwn(revocation)])
 
   function isRegistered({ kind, value }: Revocation): boolean {
     if (kind === 'client') return clients.get(value) !== undefined
@@ -36,22 +44,15 @@ export function createExtent({ store, clients, tls, now }: Pick<OpsParts, 'store
   return async (revocation: Revocation): Promise<Extent> => {
     const { kind, value } = revocation
     const { stored, valid } = await store.countGrants({ kind, value }, now(), mostCounted)
-    const revoked = new Revocations()
-    revoked.add(revocation)
-    const connections = [...(tls?.connections ?? [])]
-    const tokens = connections
-      .flatMap(({ verified }) => [...(verified?.values() ?? [])].map(({ token }) => token.claims))
-      .filter(claims => claims.exp > now() && revoked.includes(claims))
-    const fresh = tokens.filter(claims => !counted.has(claims))
-    for (const claims of fresh) counted.add(claims)
-    const closed = kind === 'certificate' ? connections.filter(({ thumbprint }) => thumbprint === value).length : 0
+    const uses = await measure(revocation)
+    const connections = uses.reduce((sum, use) => sum + use.connections, 0)
     return {
-      isKnown: stored > 0 || tokens.length > 0 || closed > 0 || isRegistered(revocation),
+      isKnown: stored > 0 || connections > 0 || uses.some(({ tokens }) => tokens > 0) || isRegistered(revocation),
       ended: {
         grants: valid,
         more: stored === mostCounted,
-        tokens_in_use: new Set(fresh.map(({ jti }) => jti)).size,
-        connections: closed,
+        tokens_in_use: new Set(uses.flatMap(({ fresh }) => fresh)).size,
+        connections,
       },
     }
   }

@@ -1,11 +1,13 @@
 // What the ops listener is assembled from, and what its routes receive.
 import type { FastifyBaseLogger } from 'fastify'
+import type { Revocation } from '../core/revocations.ts'
 import type { ClientRegistry } from '../server/clients/registry.ts'
 import type { Audit } from '../server/record-events.ts'
 import type { Store } from '../store/store.ts'
 import type { MutualTls } from '../tls/mutual-tls.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import type { Use } from './use.ts'
 
 export interface OpsOptions {
   readonly store: Store
@@ -27,6 +29,8 @@ export interface OpsOptions {
   readonly tls?: Pick<MutualTls, 'connections' | 'inUse'>
   /** Default: those of `tls`. */
   readonly connections?: LiveConnections
+  /** Measures the use of what a revocation concerns, for each process with connections. Default: for those of `tls`. */
+  readonly measureUse?: (revocation: Revocation) => Promise<readonly Use[]>
   /** Writes the metrics of `/metrics`. Default: those of the registry. */
   readonly writeMetrics?: (registry: Metrics['registry']) => Promise<string>
   /** Runs thefts against this server and reports each one; in the demo only. */

@@ -72,7 +72,7 @@ export interface Wired {
 
 /** What the ops listener does not get from the parts of the server. */
 export type MoreOpsOptions = Pick<OpsOptions, 'token' | 'playThefts'> &
-  Partial<Pick<OpsOptions, 'isServing' | 'connections' | 'writeMetrics'>>
+  Partial<Pick<OpsOptions, 'isServing' | 'connections' | 'measureUse' | 'writeMetrics'>>
 
 /** Wires a server. Rejects when a route or the store fails; then it has closed the notifier, and nothing else is open. */
 export async function wireServer(options: WireOptions): Promise<Wired> {

@@ -8,6 +8,7 @@ import { logError } from '../../core/guard.ts'
 import type { TokenJwk } from '../../keys/token-keys.ts'
 import type { LiveConnections } from '../../ops/live-connections.ts'
 import { type ProcessMetrics, sumMetrics, watchWorkers } from '../../ops/metrics/workers.ts'
+import type { Use } from '../../ops/use.ts'
 import { SecretChecker } from '../../server/clients/client-secret.ts'
 import { createContainment } from '../../server/incidents/containment.ts'
 import type { Settings } from '../../settings/settings.ts'
@@ -111,6 +112,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
           token: opsToken,
           isServing: () => countListening(supervisor) > 0,
           connections: connectionsOf(supervisor, log),
+          measureUse: async revocation => [...(await askAll(supervisor, 'use', [revocation])).values()] as Use[],
           async writeMetrics(registry) {
             const own = await registry.getMetricsAsJSON()
             const answers = (await askAll(supervisor, 'metrics', [])) as Map<number, ProcessMetrics>

@@ -8,6 +8,7 @@ import { createKeyRing } from '../../keys/key-ring.ts'
 import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../../keys/token-keys.ts'
 import { describeConnections } from '../../ops/live-connections.ts'
 import { registerRuntimeMetrics } from '../../ops/metrics/runtime.ts'
+import { createMeasureUse } from '../../ops/use.ts'
 import { SecretChecker, type TrySecret } from '../../server/clients/client-secret.ts'
 import type { ContainmentParts } from '../../server/incidents/containment.ts'
 import { createAudit } from '../../server/record-events.ts'
@@ -89,6 +90,7 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
       }
     },
     closeCertificate: (...given: Parameters<ContainmentParts['closeConnections']>) => closeCertificate(...given),
+    use: createMeasureUse(tls.connections, () => Date.now() / 1000),
     metrics: () => metrics.registry.getMetricsAsJSON(),
     connections: (most: number, now: number): WorkerConnections => ({
       newest: connections.newest(most, now),

@@ -72,6 +72,12 @@ t.test('a client that is disabled or revoked by an administrator ends on both wo
   for (const one of [alice1, alice2]) t.match(await one.get('/api/whoami', fresh), { status: 401 })
   const later = await alice1.token(portable)
   t.match(await alice2.get('/api/whoami', later), { status: 200 }, 'a token that was issued after it')
+  t.match(
+    await server.ops('POST', '/admin/revocations', { body: { kind: 'token', value: claimsOf(later).jti } }),
+    { status: 201, body: { ended: { tokens_in_use: 1, connections: 0 } } },
+    'a token that is in use at both is counted once',
+  )
+  t.match(await alice2.get('/api/whoami', later), { status: 401 })
 })
 
 t.test('a refresh token has one successor, on whichever worker, and its reuse ends the grant on both', async t => {
