@@ -13,6 +13,7 @@ import {
 } from '../process/files.ts'
 import type { Settings } from '../settings/settings.ts'
 import { checkAuditFile } from './audit-file.ts'
+import { checkBalancers } from './balancers.ts'
 import { checkCertificates, checkClients } from './clients.ts'
 import { checkClock } from './clock.ts'
 import { exists } from './creatable.ts'
@@ -91,6 +92,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
     'ops token': () => checkOpsToken(settings),
     state: () => checkStore(settings, remote),
     events: () => checkAuditFile(settings),
+    'load balancers': () => checkBalancers(settings),
     ports: () => checkPorts(settings),
     clock: () => checkClock(readings, filesOf(settings, keysFile), now),
   }

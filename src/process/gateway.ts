@@ -34,7 +34,15 @@ export interface GatewayProcessOptions {
 
 /** The settings of a server that a gateway has too: its listener, its log and its events. */
 export const gatewaySettings = [
-  ...(['host', 'tlsCertFile', 'tlsKeyFile', 'tlsKeyPassphraseFile', 'tlsClientCaFile', 'tlsClientCrlFile'] as const),
+  ...([
+    'host',
+    'proxyProtocolFrom',
+    'tlsCertFile',
+    'tlsKeyFile',
+    'tlsKeyPassphraseFile',
+    'tlsClientCaFile',
+    'tlsClientCrlFile',
+  ] as const),
   ...(['tlsMinVersion', 'tlsDropUnacceptable', 'connectionMaxAge', 'expiryWarningDays', 'http2'] as const),
   ...(['signingKeysFile', 'signingAlgorithm', 'signingKeyMaxAge', 'logLevel', 'auditFile', 'auditFormat'] as const),
 ] satisfies readonly (keyof typeof settingsTable)[]

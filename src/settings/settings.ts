@@ -1,7 +1,7 @@
 // Every setting: name, form, default, meaning. parseSettings and checkSettings are pure; all problems are reported at once.
 // docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
-import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
+import { address, addressRanges, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 
 interface Setting<T> {
   readonly name: string
@@ -27,6 +27,7 @@ function optional<T>(name: string, form: Form<T>, shown: string, meaning: string
 export const settingsTable = {
   host: setting('HOST', address, '127.0.0.1', 'address that the mutual-TLS listener binds to'),
   port: setting('PORT', port, 8443, 'port of the mutual-TLS listener'),
+  proxyProtocolFrom: optional('PROXY_PROTOCOL_FROM', addressRanges, 'none', 'load balancers whose connections must begin with a PROXY protocol header; all others must not send one'),
   opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener: plain HTTP on 127.0.0.1; 0 disables it'),
   opsTokenFile: setting('OPS_TOKEN_FILE', secretPath, 'data/ops-token', 'file with the ops token, mode 0600; created if missing'),
   issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', 'issuer of the tokens (`iss`), and base of the endpoints’ addresses'),

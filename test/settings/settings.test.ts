@@ -28,6 +28,7 @@ t.test('runs the demo on loopback without any variable, with short lifetimes and
   t.same(settings, {
     host: '127.0.0.1',
     port: 8443,
+    proxyProtocolFrom: undefined,
     opsPort: 9443,
     opsTokenFile: 'data/ops-token',
     issuer: 'https://localhost:8443',
@@ -135,6 +136,23 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   port: {
     good: ['1', '443', '65535'],
     bad: ['0', '-1', '65536', '8443.0', '0x1', '1e3', ' 1', '1 ', '+1', 'a', '99999999999999999999'],
+  },
+  proxyProtocolFrom: {
+    good: ['10.0.0.5', '10.0.0.0/8', '0.0.0.0/0', '::/0', 'fd00::/8', '10.0.0.5,fd00::1/128', '10.0.0.5, 10.0.0.6'],
+    bad: [
+      ...['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/8/8', '10.0.0', '256.0.0.1', '::/129'],
+      ...[
+        'localhost',
+        'unix:',
+        '*',
+        '10.0.0.1,',
+        ',',
+        '10.0.0.1;10.0.0.2',
+        'fe80::1%lo',
+        '[::1]',
+        '10.0.0.0/255.0.0.0',
+      ],
+    ],
   },
   opsPort: { good: ['0', '1', '9443', '65535'], bad: ['-1', '65536', 'off', '1e3', ' 1'] },
   opsTokenFile: paths,
