@@ -1,6 +1,7 @@
 // Starts one server: keys → store → wiring → listeners → reload, close. The program and `tlsbound/server` share it. It installs no
 // signal handler, and never ends the process.
 import { mkdirSync, statSync } from 'node:fs'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -171,7 +172,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const opened = await openState(options, onClose)
   const warningDays = warningDaysOf(settings)
-  const { app, parts, tls, notifier, metrics, createOps } = await wireServer({
+  const { app, parts, tls, notifier, metrics, createOps, createProbes } = await wireServer({
     ...{ ...opened, material, registrations, isRecording: events.isRecording, log, clock: Date.now },
     ...(routes && { routes }),
     tls: {
@@ -185,14 +186,28 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   reportExposures(exposures, parts)
   const ops = opsToken === undefined ? undefined : createOps({ token: opsToken, ...(playThefts && { playThefts }) })
   if (ops !== undefined) onClose(() => ops.close())
+  const probes = settings.probePort === 0 ? undefined : createProbes()
+  if (probes !== undefined) onClose(() => closeProbes(probes)) // after the app, so that it reports the end
   const sockets = trackSockets(app)
   onClose(() => closeInTime(app, tls, sockets))
   await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
+  if (probes !== undefined) await listenFor(probes, settings)
   await app.listen({ host: settings.host, port: settings.port })
   log.info(`listening for ${settings.issuer}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
   const reloadFiles = createReload({ ...parts, loadMaterial, loadClients })
   return { app, ops, metrics, reload: followFiles(opened, events, reloadFiles, onClose, log) }
+}
+
+function listenFor(probes: Server, { probeHost: host, probePort: port }: Settings): Promise<void> {
+  return new Promise((resolve, reject) => void probes.once('error', reject).listen({ host, port }, resolve))
+}
+
+function closeProbes(probes: Server): Promise<void> {
+  return new Promise(resolve => {
+    probes.close(() => resolve())
+    probes.closeAllConnections()
+  })
 }
 
 /** Follows the file of the signing keys. Returns the function that reloads it and all other files. */

@@ -1,10 +1,12 @@
 // Wires the parts of one server: registry, notifier, listener, metrics, routes and ops listener. Opens nothing, listens nowhere.
+import type { Server } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { tokenBindings } from '../core/confirmation.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import { createNotifier, type Notifier } from '../notify/notifier.ts'
 import { createMetrics, type Metrics } from '../ops/metrics/metrics.ts'
 import type { OpsOptions } from '../ops/parts.ts'
+import { createProbeServer } from '../ops/probes.ts'
 import { createOpsServer } from '../ops/server.ts'
 import { ClientRegistry } from '../server/clients/registry.ts'
 import {
@@ -68,6 +70,8 @@ export interface Wired {
   readonly metrics: Metrics
   /** Builds the ops listener. */
   createOps(options: Pick<OpsOptions, 'token' | 'playThefts'>): FastifyInstance
+  /** Builds the probe listener. */
+  createProbes(): Server
 }
 
 /** Wires a server. Rejects when a route or the store fails; then it has closed the notifier, and nothing else is open. */
@@ -124,13 +128,11 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
     await notifier.close()
     throw error
   })
+  const observed = { store: parts.store, metrics, isRecording, isServing: () => app.server.listening }
   return {
     ...{ app, parts, tls, notifier, metrics },
-    createOps: more =>
-      createOpsServer({
-        ...{ ...parts, log: quietly(log), metrics, isRecording, isServing: () => app.server.listening },
-        ...more,
-      }),
+    createOps: more => createOpsServer({ ...{ ...parts, ...observed, log: quietly(log) }, ...more }),
+    createProbes: () => createProbeServer({ ...observed, log }),
   }
 }
 

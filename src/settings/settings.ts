@@ -30,6 +30,8 @@ export const settingsTable = {
   proxyProtocolFrom: optional('PROXY_PROTOCOL_FROM', addressRanges, 'none', 'load balancers whose connections must begin with a PROXY protocol header; all others must not send one'),
   opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener: plain HTTP on 127.0.0.1; 0 disables it'),
   opsTokenFile: setting('OPS_TOKEN_FILE', secretPath, 'data/ops-token', 'file with the ops token, mode 0600; created if missing'),
+  probeHost: setting('PROBE_HOST', address, '127.0.0.1', 'address that the probe listener binds to'),
+  probePort: setting('PROBE_PORT', portOrOff, 0, 'port of the probe listener: `/health`, `/healthz`, `/ready`, `/readyz` and `/metrics` in plain HTTP, for any host and without a token; 0 disables it'),
   issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', 'issuer of the tokens (`iss`), and base of the endpoints’ addresses'),
   audience: optional('AUDIENCE', httpsUrl, 'the issuer', 'audience of the tokens (`aud`)'),
   tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'PEM: certificate of the server, then intermediate certificates'),
