@@ -17,9 +17,11 @@ export interface ReadOptions {
 export function readRegularFile(path: string, { most, isSecret = false }: ReadOptions): Buffer {
   if (isFileContent(path))
     throw new FileProblem(path, { found: 'this is the content of a file', remedy: 'pass the path of the file' })
+  observed?.set(path, missing)
   const file = open(path)
   try {
     const stats = fstatSync(file)
+    observed?.set(path, describeState(stats))
     if (!stats.isFile()) throw new FileProblem(path, { found: `this is ${typeOf(stats)}, a file is needed` })
     const readers = isSecret ? describeReaders(path, stats) : undefined
     if (readers !== undefined) throw new FileProblem(path, readers)
@@ -27,6 +29,35 @@ export function readRegularFile(path: string, { most, isSecret = false }: ReadOp
   } finally {
     closeSync(file)
   }
+}
+
+/** The files that the current work reads, with their states; undefined outside of `observeReads`. */
+let observed: Map<string, string> | undefined
+
+/** Runs work, which must be synchronous, and adds each file that it reads to `states`, with its state. */
+export function observeReads<T>(states: Map<string, string>, work: () => T): T {
+  const outer = observed
+  observed = states
+  try {
+    return work()
+  } finally {
+    observed = outer
+  }
+}
+
+const missing = 'missing'
+
+/** Returns the state of a file, which differs once content, owner or mode have changed, or the path leads elsewhere. */
+export function fileStateOf(path: string): string {
+  try {
+    return describeState(statSync(path))
+  } catch {
+    return missing
+  }
+}
+
+function describeState({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs, ctimeMs].join(' ')
 }
 
 /** Returns a message if other users on this machine can read the file. @throws Error of the system. */

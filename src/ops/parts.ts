@@ -24,6 +24,8 @@ export interface OpsOptions {
   readonly metrics?: Pick<Metrics, 'registry'>
   /** The live connections and the certificate in use, for the page. Default: shows none. */
   readonly tls?: Pick<MutualTls, 'connections' | 'inUse'>
+  /** Loads the files again. Each result has the name of the files, and why they could not be used. Default: there are no files. */
+  readonly reload?: () => Promise<readonly { readonly files: string; readonly problem?: string | undefined }[]>
   /** Runs thefts against this server and reports each one; in the demo only. */
   readonly playThefts?: () => AsyncIterable<object>
 }

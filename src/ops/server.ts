@@ -20,6 +20,7 @@ import { liveRoutes } from './live.ts'
 import { metricsRoute } from './metrics/route.ts'
 import { createTurns, type OpsOptions, type OpsParts } from './parts.ts'
 import { answerError } from './refusals.ts'
+import { reloadRoute } from './reload.ts'
 import { revocationRoute } from './revocations.ts'
 import { secretRoutes } from './secrets.ts'
 
@@ -85,7 +86,7 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   })
 
   acceptJson(app)
-  for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute]) routes(app, parts)
+  for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute, reloadRoute]) routes(app, parts)
   if (options.metrics !== undefined) metricsRoute(app, parts, options.metrics.registry)
   liveRoutes(app, parts)
   return app

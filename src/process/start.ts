@@ -26,10 +26,11 @@ import type { TlsMaterial } from '../tls/options.ts'
 import type { Exposure } from './exposures.ts'
 import { ensureOpsToken } from './files.ts'
 import { reportExposures } from './production.ts'
-import { createReload, describeRetired } from './reload.ts'
+import { createReload, describeRetired, followChanges, type Reload, type Reloaded } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
+import { fileNames, type WatchedFiles, watchFiles } from './watched-files.ts'
 import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
 
 /** Milliseconds after which open requests are ended when a server closes. */
@@ -60,7 +61,7 @@ export interface Started {
   readonly ops: FastifyInstance | undefined
   readonly metrics: Metrics
   /** Reloads the files. Never rejects: an invalid file is logged, and the old content stays in use. */
-  reload(): Promise<void>
+  reload(): Promise<readonly Reloaded[]>
   /** Stops listening, answers the requests under way, closes the rest after `shutdownTimeout`, and then store and events. */
   close(): Promise<void>
 }
@@ -68,7 +69,7 @@ export interface Started {
 /** An issuer without a listener. */
 export interface OpenedIssuer {
   readonly parts: ServerOptions
-  reload(): Promise<void>
+  reload(): Promise<readonly Reloaded[]>
   /** Closes store and events. */
   close(): Promise<void>
 }
@@ -87,14 +88,18 @@ export function startProcess(options: StartOptions): Promise<Started> {
 export function openIssuer(options: Sources & { readonly tls: MutualTls }): Promise<OpenedIssuer> {
   return openAll(options, async onClose => {
     const { settings, events, log, tls, loadClients } = options
-    const clients = new ClientRegistry(loadClients(), settings.audience)
-    const opened = await openState(options, onClose)
+    const watched = watchFiles()
+    const clients = new ClientRegistry(watched.load(fileNames.clients, loadClients), settings.audience)
+    const opened = await openState(options, watched, onClose)
     const { audit, keys, store, files } = opened
     const outsideIssuers = createOutsideIssuers(files.trustedIssuers, { onWarning: message => log.warn(message) })
     const shared = { settings, tls, clients, keys, store, leakKeys: files.leakKeys, audit, log, clock: Date.now }
     const parts = { ...shared, outsideIssuers }
     reportExposures(options.exposures, parts)
-    return { parts, reload: followFiles(opened, events, createReload({ ...parts, loadClients }), onClose, log) }
+    return {
+      parts,
+      reload: followFiles(opened, events, createReload({ ...parts, loadClients, watched }), onClose, log),
+    }
   })
 }
 
@@ -140,13 +145,14 @@ interface OpenedState {
   readonly keysFile: string | undefined
   readonly store: Store
   readonly files: OptionalFiles
+  readonly watched: WatchedFiles
 }
 
 /** Opens events, keys and store, and checks whether revocations were lost. */
-async function openState(options: Sources, onClose: OnClose): Promise<OpenedState> {
+async function openState(options: Sources, watched: WatchedFiles, onClose: OnClose): Promise<OpenedState> {
   const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
-  const files = readOptionalFiles(settings)
+  const files = readOptionalFiles(settings, watched)
   const keysFile = keysFileOf(settings, options.keys)
   const keysAreNew =
     keysFile !== undefined &&
@@ -162,15 +168,16 @@ async function openState(options: Sources, onClose: OnClose): Promise<OpenedStat
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {
     throw explainStore(error)
   })
-  return { settings, audit, keys, keysFile, store, files }
+  return { settings, audit, keys, keysFile, store, files, watched }
 }
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
   const { settings, loadMaterial, loadClients, events, log, exposures, routes, playThefts } = options
-  const material = loadMaterial()
-  const registrations = loadClients()
+  const watched = watchFiles()
+  const material = watched.load(fileNames.tls, loadMaterial)
+  const registrations = watched.load(fileNames.clients, loadClients)
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
-  const opened = await openState(options, onClose)
+  const opened = await openState(options, watched, onClose)
   const warningDays = warningDaysOf(settings)
   const { app, parts, tls, notifier, metrics, createOps, createProbes } = await wireServer({
     ...{ ...opened, material, registrations, isRecording: events.isRecording, log, clock: Date.now },
@@ -184,7 +191,15 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   })
   onClose(() => notifier.close())
   reportExposures(exposures, parts)
-  const ops = opsToken === undefined ? undefined : createOps({ token: opsToken, ...(playThefts && { playThefts }) })
+  const reload = followFiles(
+    opened,
+    events,
+    createReload({ ...parts, loadMaterial, loadClients, watched }),
+    onClose,
+    log,
+  )
+  const ops =
+    opsToken === undefined ? undefined : createOps({ token: opsToken, reload, ...(playThefts && { playThefts }) })
   if (ops !== undefined) onClose(() => ops.close())
   const probes = settings.probePort === 0 ? undefined : createProbes()
   if (probes !== undefined) onClose(() => closeProbes(probes)) // after the app, so that it reports the end
@@ -195,8 +210,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   await app.listen({ host: settings.host, port: settings.port })
   log.info(`listening for ${settings.issuer}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
-  const reloadFiles = createReload({ ...parts, loadMaterial, loadClients })
-  return { app, ops, metrics, reload: followFiles(opened, events, reloadFiles, onClose, log) }
+  return { app, ops, metrics, reload }
 }
 
 function listenFor(probes: Server, { probeHost: host, probePort: port }: Settings): Promise<void> {
@@ -210,23 +224,30 @@ function closeProbes(probes: Server): Promise<void> {
   })
 }
 
-/** Follows the file of the signing keys. Returns the function that reloads it and all other files. */
+/** Follows the file of the signing keys and all other files. Returns the function that reloads them. */
 function followFiles(
-  { settings, keysFile, keys, audit }: OpenedState,
+  { settings, keysFile, keys, audit, watched }: OpenedState,
   events: Events,
-  reloadFiles: () => Promise<void>,
+  reloadFiles: Reload,
   onClose: OnClose,
   log: FastifyBaseLogger,
-): () => Promise<void> {
+): () => Promise<readonly Reloaded[]> {
   const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log })
   if (watch !== undefined) onClose(watch.stop)
+  const fail = (error: unknown) => logError(log, error, 'unhandled error while files are loaded again')
+  onClose(followChanges(watched, reloadFiles, fail))
   return async () => {
-    for (const step of [events.followRename, watch?.poll, reloadFiles])
+    let reloaded: readonly Reloaded[] = []
+    const load = async () => {
+      reloaded = await reloadFiles()
+    }
+    for (const step of [events.followRename, watch?.poll, load])
       try {
         await step?.()
       } catch (error) {
-        logError(log, error, 'unhandled error while files are loaded again')
+        fail(error)
       }
+    return reloaded
   }
 }
 

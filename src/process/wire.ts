@@ -24,6 +24,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 import { openReporterKeys, readGatewayFile, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import { createListener } from './listener.ts'
 import { warningDaysOf } from './trust-report.ts'
+import { fileNames, type WatchedFiles, watchFiles } from './watched-files.ts'
 
 /** Every level works on the listener of the issuer. */
 export const ofIssuer = { levels: tokenBindings }
@@ -32,13 +33,18 @@ export const ofIssuer = { levels: tokenBindings }
 export type OptionalFiles = ReturnType<typeof readOptionalFiles>
 
 /** Reads trusted issuers, webhooks, keys of leak reporters and routes of the gateway, where the settings name any. @throws Error with every problem of a file. */
-export function readOptionalFiles(settings: Settings) {
+export function readOptionalFiles(settings: Settings, watched: WatchedFiles = watchFiles()) {
   const { trustedIssuersFile, issuer, webhooksFile, gatewayFile } = settings
+  const { load } = watched
   return {
-    trustedIssuers: trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, issuer),
-    webhooks: readWebhooksFile(webhooksFile),
-    leakKeys: openReporterKeys(settings),
-    gatewayRoutes: gatewayFile === undefined ? undefined : readGatewayFile(gatewayFile, ofIssuer),
+    trustedIssuers: load(fileNames.issuers, () =>
+      trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, issuer),
+    ),
+    webhooks: load(fileNames.webhooks, () => readWebhooksFile(webhooksFile)),
+    leakKeys: load(fileNames.leakKeys, () => openReporterKeys(settings)),
+    gatewayRoutes: load(fileNames.gateway, () =>
+      gatewayFile === undefined ? undefined : readGatewayFile(gatewayFile, ofIssuer),
+    ),
   }
 }
 
@@ -69,7 +75,7 @@ export interface Wired {
   readonly notifier: Notifier
   readonly metrics: Metrics
   /** Builds the ops listener. */
-  createOps(options: Pick<OpsOptions, 'token' | 'playThefts'>): FastifyInstance
+  createOps(options: Pick<OpsOptions, 'token' | 'playThefts' | 'reload'>): FastifyInstance
   /** Builds the probe listener. */
   createProbes(): Server
 }
