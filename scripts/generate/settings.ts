@@ -17,9 +17,13 @@ This page lists every setting of the server (\`tlsbound serve\`).
 
 Settings are environment variables. An empty variable counts as absent. Secrets are given as files, never as values.
 All invalid settings are reported together, and the server does not start. A \`TLSBOUND_\` variable that is not a setting or an
-option of the [command line](command-line.md) is reported too. \`tlsbound serve --check\` reports problems without starting.
+option of the [command line](command-line.md) is reported too. The variables that Kubernetes adds for a service called \`tlsbound\` are
+ignored with a warning, such as \`TLSBOUND_PORT=tcp://…\`. \`tlsbound serve --check\` reports problems without starting.
 
 ${table(['setting', 'default', 'value', 'meaning'], rows)}
+A secret has mode 0600. A secret of root may also be readable by a group of the server (0440, 0640), as in a pod with \`fsGroup\` and
+\`defaultMode: 0440\`.
+
 Without \`TLSBOUND_TLS_CERT_FILE\`, \`TLSBOUND_TLS_KEY_FILE\` and \`TLSBOUND_TLS_CLIENT_CA_FILE\`, the server runs the demo: it
 creates certificates in \`certs/\`, and registers the demo's clients unless \`TLSBOUND_CLIENTS_FILE\` is set. The three are
 given together, and \`TLSBOUND_CLIENTS_FILE\` with them. With \`NODE_ENV=production\` the demo is refused, and more:

@@ -2,6 +2,7 @@
 // seconds.
 import { connect } from 'node:net'
 import { address, portOrOff } from '../settings/forms.ts'
+import { isServiceLink } from '../settings/service-links.ts'
 import { type Command, showArgument, UsageError } from './command.ts'
 
 /** Milliseconds for the answer. */
@@ -42,7 +43,7 @@ function findListener(env: NodeJS.ProcessEnv): { readonly host: string; readonly
 
 function read<T>(env: NodeJS.ProcessEnv, name: string, form: { words: string; parse(text: string): T | undefined }) {
   const text = env[name]
-  if (text === undefined || text === '') return undefined
+  if (text === undefined || text === '' || isServiceLink(name, text)) return undefined
   const value = form.parse(text)
   if (value === undefined) throw new UsageError(`${name} must be ${form.words}`)
   return value

@@ -75,11 +75,24 @@ export function findForeignOwner(path: string): string | undefined {
   return new FileProblem(path, { found, remedy: `chown ${ours} ${quoteForShell(path)}` }).message
 }
 
-function describeReaders(path: string, { mode }: Stats): Finding | undefined {
-  const others = isCredential(path) ? 0o037 : 0o077
+function describeReaders(path: string, { mode, uid, gid }: Stats): Finding | undefined {
+  const isRoots = uid === 0 && process.geteuid?.() !== 0
+  const others = isCredential(path) || (isRoots && isOwnGroup(gid)) ? 0o037 : 0o077
   if ((mode & others) === 0) return undefined
   const name = quoteForShell(path)
-  return { found: `others can read this secret (mode ${modeOf(mode)})`, remedy: `chmod 600 ${name}` }
+  const group = process.getegid?.()
+  return {
+    found: `others can read this secret (mode ${modeOf(mode)})`,
+    // With mode 0600 this user could not read a file of root.
+    remedy: isRoots
+      ? `as root: chgrp ${group} ${name} && chmod 440 ${name}; in Kubernetes: defaultMode: 0440 of the volume, and fsGroup: ${group} of the pod`
+      : `chmod 600 ${name}`,
+  }
+}
+
+/** A secret of root may be read by a group of this process, as in a pod with fsGroup: only root decides who is in it. */
+function isOwnGroup(gid: number): boolean {
+  return process.getegid?.() === gid || process.getgroups?.().includes(gid) === true
 }
 
 /** systemd may grant access to a credential by an access list, which the mode shows as a permission of the group of root. */

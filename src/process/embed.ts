@@ -128,6 +128,7 @@ const issuerSettings = [
   'issuer',
   'audience',
   'clientsFile',
+  'dataDir',
   'signingKeysFile',
   'signingAlgorithm',
   'signingKeyMaxAge',

@@ -17,7 +17,7 @@ import { ClientRegistry } from '../server/clients/registry.ts'
 import { createOutsideIssuers } from '../server/grants/trusted-issuers.ts'
 import type { ServerOptions } from '../server/parts.ts'
 import { type Audit, createAudit } from '../server/record-events.ts'
-import type { Settings } from '../settings/settings.ts'
+import { dataFile, type Settings } from '../settings/settings.ts'
 import { openPostgres } from '../store/postgres.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
@@ -75,8 +75,8 @@ export interface OpenedIssuer {
 }
 
 /** The file of the signing keys in use; undefined: the keys are in no file. */
-export function keysFileOf({ signingKeysFile }: Settings, keys?: readonly TokenJwk[]): string | undefined {
-  return keys === undefined ? (signingKeysFile ?? 'data/signing-keys.json') : undefined
+export function keysFileOf({ signingKeysFile, dataDir }: Settings, keys?: readonly TokenJwk[]): string | undefined {
+  return keys === undefined ? (signingKeysFile ?? dataFile('signing-keys.json', dataDir)) : undefined
 }
 
 /** Starts a server, which then listens. Rejects with every problem; then nothing is left open. */
@@ -191,15 +191,9 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   })
   onClose(() => notifier.close())
   reportExposures(exposures, parts)
-  const reload = followFiles(
-    opened,
-    events,
-    createReload({ ...parts, loadMaterial, loadClients, watched }),
-    onClose,
-    log,
-  )
-  const ops =
-    opsToken === undefined ? undefined : createOps({ token: opsToken, reload, ...(playThefts && { playThefts }) })
+  let reload: Started['reload'] = async () => [] // until it listens
+  const opsOptions = { reload: () => reload(), ...(playThefts && { playThefts }) }
+  const ops = opsToken === undefined ? undefined : createOps({ token: opsToken, ...opsOptions })
   if (ops !== undefined) onClose(() => ops.close())
   const probes = settings.probePort === 0 ? undefined : createProbes()
   if (probes !== undefined) onClose(() => closeProbes(probes)) // after the app, so that it reports the end
@@ -210,6 +204,8 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   await app.listen({ host: settings.host, port: settings.port })
   log.info(`listening for ${settings.issuer}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
+  const reloadFiles = createReload({ ...parts, loadMaterial, loadClients, watched })
+  reload = followFiles(opened, events, reloadFiles, onClose, log)
   return { app, ops, metrics, reload }
 }
 
@@ -257,7 +253,7 @@ function requireKeysFile(path: string): void {
   throw new FileProblem(path, {
     found: 'there is no such file (ENOENT)',
     remedy:
-      'omit TLSBOUND_SIGNING_KEYS_FILE (settings.signingKeysFile) once, so that the server creates data/signing-keys.json, and ' +
+      'omit TLSBOUND_SIGNING_KEYS_FILE (settings.signingKeysFile) once, so that the server creates signing-keys.json in its data folder, and ' +
       'move that file here',
   })
 }

@@ -1,6 +1,7 @@
 // The probe listener and `tlsbound ready`: health, readiness and metrics for any host, and nothing else.
+import { existsSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import t from 'tap'
 import { findFreePort, run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 
@@ -8,7 +9,8 @@ t.setTimeout(120_000)
 const folder = t.testdir()
 const [port, opsPort] = await Promise.all([findFreePort(), findFreePort()])
 const env = { TLSBOUND_PROBE_HOST: '0.0.0.0', TLSBOUND_PROBE_PORT: String(port), TLSBOUND_OPS_PORT: String(opsPort) }
-const server = await startTlsbound(t, folder, env)
+const links = { TLSBOUND_SERVICE_HOST: '10.96.0.7', TLSBOUND_PORT_8443_TCP: 'tcp://10.96.0.7:8443' }
+const server = await startTlsbound(t, folder, { ...env, ...links, TLSBOUND_DATA_DIR: 'state/of server' })
 const ready = (more: Record<string, string> = {}) => runTlsbound(['ready'], folder, { ...env, ...more })
 
 /** Sends octets, and resolves with all that comes until the connection closes. */
@@ -69,6 +71,23 @@ t.test('survives octets that are no request', async t => {
   t.match(await send('GET /re'), /^HTTP\/1.1 408 |^$/, 'a request that is never complete is ended')
   t.match(await ask('GET /ready'), /^HTTP\/1.1 200 /, 'control')
   t.notMatch(server.stdout(), /client.refused|admin.refused|connection.refused/, 'no event')
+})
+
+t.test('starts in a pod: with its data folder elsewhere, and the variables of a service', async t => {
+  t.same(
+    readdirSync(join(folder, 'state/of server'))
+      .filter(name => !/\.state-|-wal$/.test(name))
+      .sort(),
+    ['ops-token', 'signing-keys.json', 'signing-keys.json.seen', 'tlsbound.db'],
+  )
+  t.notOk(existsSync(join(folder, 'data')))
+  t.match(
+    server.stderr(),
+    /ignored, because Kubernetes adds them for a service: TLSBOUND_SERVICE_HOST, TLSBOUND_PORT_8443_TCP/,
+  )
+  const env = { TLSBOUND_DATA_DIR: 'state/of server', TLSBOUND_OPS_URL: `http://127.0.0.1:${opsPort}` }
+  t.match(await runTlsbound(['reload'], folder, env), { code: 0 }, 'commands use the same folder')
+  t.match(await runTlsbound(['keys', 'list'], folder, env), { code: 0, stdout: /signs/ })
 })
 
 t.test('tells a probe by its exit code', async t => {
