@@ -1,7 +1,6 @@
 // Connections that load balancers forward. Each begins with a PROXY protocol header, which names the client; from then on its
 // sockets have the client's address, for every reader of `remoteAddress`: events, log, live page, `request.ip`.
-import type { Socket } from 'node:net'
-import { isIPv6 } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
 import type { AddressRanges } from '../core/cidr.ts'
 import { endsOf } from './ends.ts'
 import { type Endpoint, parseProxyHeader } from './proxy-header.ts'
@@ -31,8 +30,7 @@ export function createProxiedPeers(balancers: AddressRanges): ProxiedPeers {
   function remember(socket: Socket, client: Endpoint): void {
     const ends = endsOf(socket)
     clients.set(ends, client)
-    // TLS reports a failure after the TCP connection has closed, in the same turn of the event loop.
-    socket.once('close', () => setImmediate(() => clients.get(ends) === client && clients.delete(ends)))
+    socket.once('close', () => clients.get(ends) === client && clients.delete(ends))
     assume(socket, client)
   }
 
