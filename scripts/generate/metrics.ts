@@ -46,7 +46,7 @@ idle event loop as 10 ms.
 ## Handshakes that fail
 
 \`tlsbound_handshakes_failed_total\` counts a handshake by what arrived (\`arrived\`). A failed handshake is no security event, since
-no request was made. The log has a line \`TLS handshake failed\` for the first of each kind, then at most one line a minute, with
+no request was made; only a wrong PROXY protocol header is one. The log has a line \`TLS handshake failed\` for the first of each kind, then at most one line a minute, with
 the number since the last line (\`count\`), the peer's address and the code of OpenSSL. \`nothing\` is counted and not logged.
 
 ${table(['`arrived`', 'meaning'], failures)}`,

@@ -15,6 +15,8 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'finds what is wrong with settings, files or a running server',
     load: () => import('./doctor.ts'),
   },
+  ready: { summary: 'whether the server of this machine is ready, as an exit code', load: () => import('./ready.ts') },
+  reload: { summary: 'loads the files of a running server again', load: () => import('./reload.ts') },
   token: { summary: 'requests an access token', load: () => import('./token.ts') },
   call: { summary: 'sends one HTTP request with a bound token, like curl', load: () => import('./call.ts') },
   inspect: { summary: 'explains a token, and whether it would be accepted', load: () => import('./inspect.ts') },

@@ -23,7 +23,10 @@ export const command: Command = {
   options: option.gatewayOptions,
   environment: settings.map(({ name, shown, meaning }) => ({
     name,
-    fallback: name === settingsTable.signingKeysFile.name ? `${ownKeysFile}, generated` : shown.replaceAll('`', ''),
+    fallback:
+      name === settingsTable.signingKeysFile.name
+        ? `${ownKeysFile} in the data folder, generated`
+        : shown.replaceAll('`', ''),
     help: meaning.replaceAll('`', ''),
   })),
   failure: 'the gateway could not start',

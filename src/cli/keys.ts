@@ -2,6 +2,7 @@
 import { findSigning } from '../core/key-schedule.ts'
 import { type Algorithm, algorithms } from '../keys/token-keys.ts'
 import { readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
+import { dataDirOf, dataFile } from '../settings/settings.ts'
 import { type Command, requireAction, showArgument, UsageError } from './command.ts'
 import { jsonOption } from './option.ts'
 
@@ -20,7 +21,7 @@ export const command: Command = {
       name: 'file',
       value: 'FILE',
       variable: 'TLSBOUND_SIGNING_KEYS_FILE',
-      fallback: 'data/signing-keys.json',
+      fallback: 'signing-keys.json in TLSBOUND_DATA_DIR',
       help: 'The JWKS with private keys',
     },
     {
@@ -34,7 +35,9 @@ export const command: Command = {
   ],
   examples: ['tlsbound keys list', 'tlsbound keys rotate --algorithm EdDSA'],
   async run({ file, algorithm = 'ES256', json }, [action, ...others]) {
-    const path = String(file ?? (process.env.TLSBOUND_SIGNING_KEYS_FILE || 'data/signing-keys.json'))
+    const path = String(
+      file ?? (process.env.TLSBOUND_SIGNING_KEYS_FILE || dataFile('signing-keys.json', dataDirOf(process.env))),
+    )
     const { name } = requireAction(command.actions ?? [], action)
     if (others.length > 0) throw new UsageError(`unexpected argument ${showArgument(String(others[0]))}`)
     if (!algorithms.includes(algorithm as Algorithm))

@@ -1,6 +1,7 @@
 // A client of the ops listener of a running server. The token is sent over plain HTTP, so only to this machine.
 import { readOpsToken } from '../process/files.ts'
 import { type Form, path } from '../settings/forms.ts'
+import { dataDirOf, dataFile } from '../settings/settings.ts'
 import type { Values } from './command.ts'
 import { createOptionReader, jsonOption, type Option, type ValueOption } from './option.ts'
 
@@ -22,7 +23,7 @@ const opsTokenFile: ValueOption<string> = {
   name: 'ops-token-file',
   value: 'FILE',
   variable: 'TLSBOUND_OPS_TOKEN_FILE',
-  fallback: 'data/ops-token',
+  fallback: 'ops-token in TLSBOUND_DATA_DIR',
   help: 'The file with the ops token',
   form: path,
   group,
@@ -60,7 +61,7 @@ type Send = (
 function openSender(values: Values, env: NodeJS.ProcessEnv): Send {
   const read = createOptionReader(values, env)
   const url = read(opsUrl) ?? 'http://127.0.0.1:9443'
-  const token = readOpsToken(read(opsTokenFile) ?? 'data/ops-token')
+  const token = readOpsToken(read(opsTokenFile) ?? dataFile('ops-token', dataDirOf(env)))
 
   return async (method, path, { body, timeout }) => {
     const response = await fetch(new URL(path, url), {

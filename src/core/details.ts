@@ -370,6 +370,25 @@ export const details = {
       remedy: 'Use an HTTP/2 client that follows RFC 9113.',
       isPublic: true,
     },
+    proxy_header_missing: {
+      cause: 'The connection began with {found}; its peer must send a PROXY protocol header first.',
+      remedy: 'Enable the header in the load balancer, or remove its address from TLSBOUND_PROXY_PROTOCOL_FROM.',
+      actor: 'operator',
+    },
+    proxy_header_invalid: {
+      cause: 'The connection began with an invalid PROXY protocol header: {found}.',
+      remedy: 'Check the load balancer, and that only load balancers are in TLSBOUND_PROXY_PROTOCOL_FROM.',
+      actor: 'operator',
+      sign: 'attack',
+    },
+    proxy_header_not_allowed: {
+      cause:
+        'The connection carries {found}; its peer is not in TLSBOUND_PROXY_PROTOCOL_FROM, or has already sent a header.',
+      remedy:
+        'If the peer is your load balancer, add its address to the setting. If two load balancers send a header, disable that of the first.',
+      actor: 'operator',
+      sign: 'attack',
+    },
     request_timed_out: {
       cause: 'The request was not complete in time.',
       remedy: 'Send the request faster; see docs/reference/limits.md.',

@@ -11,8 +11,9 @@ import {
   readTrustFiles,
   type TrustFiles,
 } from '../process/files.ts'
-import type { Settings } from '../settings/settings.ts'
+import { dataFile, type Settings } from '../settings/settings.ts'
 import { checkAuditFile } from './audit-file.ts'
+import { checkBalancers } from './balancers.ts'
 import { checkCertificates, checkClients } from './clients.ts'
 import { checkClock } from './clock.ts'
 import { exists } from './creatable.ts'
@@ -65,7 +66,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
 
   const readings: ClockReading[] = []
   const remote = isOnline ? readings : undefined
-  const keysFile = settings.signingKeysFile ?? 'data/signing-keys.json'
+  const keysFile = settings.signingKeysFile ?? dataFile('signing-keys.json', settings.dataDir)
   const seconds = Math.floor(now / 1000)
   const isNew = settings.demo && !exists('certs/ca.crt')
   const own = isNew ? undefined : read(() => readOwnCertificate(settings))
@@ -93,6 +94,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
     'ops token': () => checkOpsToken(settings),
     state: () => checkStore(settings, remote),
     events: () => checkAuditFile(settings),
+    'load balancers': () => checkBalancers(settings),
     ports: () => checkPorts(settings),
     clock: () => checkClock(readings, filesOf(settings, keysFile), now),
   }

@@ -1,11 +1,12 @@
-// The addresses and ports of the two listeners: whether they are free, or in use.
+// The addresses and ports of the listeners: whether they are free, or in use.
 import { createServer } from 'node:net'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, failure, good, warning } from './finding.ts'
 
 /** Listens on each of them briefly. */
-export async function checkPorts({ host, port, opsPort }: Settings): Promise<Finding[]> {
-  const listeners = [[host, port] as const, ...(opsPort === 0 ? [] : [['127.0.0.1', opsPort] as const])]
+export async function checkPorts({ host, port, opsPort, probeHost, probePort }: Settings): Promise<Finding[]> {
+  const all = [[host, port] as const, ['127.0.0.1', opsPort] as const, [probeHost, probePort] as const]
+  const listeners = all.filter(([, number]) => number !== 0)
   return Promise.all(listeners.map(([address, number]) => checkPort(address, number)))
 }
 

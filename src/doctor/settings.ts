@@ -1,8 +1,9 @@
 // The settings: every TLSBOUND_ variable must be a valid setting.
 import { availableParallelism } from 'node:os'
 import { countWorkers } from '../process/workers/count.ts'
+import { describeServiceLinks, isServiceLink } from '../settings/service-links.ts'
 import { parseSettings, type Settings, SettingsError, settingsTable } from '../settings/settings.ts'
-import { type Finding, failure, good, warning } from './finding.ts'
+import { type Finding, failure, good, splitRemedy, warning } from './finding.ts'
 
 /** Checks the number of workers, if there are any. `cores`: those that this process may use. */
 function checkWorkers(workers: number, cores: number): Finding[] {
@@ -19,7 +20,10 @@ export function checkSettings(
 ): { readonly findings: Finding[]; readonly settings?: Settings } {
   try {
     const settings = parseSettings(env, otherVariables)
-    const given = Object.values(settingsTable).filter(({ name }) => env[name] !== undefined && env[name] !== '')
+    const given = Object.values(settingsTable).filter(
+      ({ name }) => env[name] !== undefined && env[name] !== '' && !isServiceLink(name, env[name]),
+    )
+    const links = describeServiceLinks(env)
     const mode = settings.demo
       ? 'no certificate is configured, so this is the demo'
       : `the issuer is ${settings.issuer}`
@@ -28,6 +32,7 @@ export function checkSettings(
       findings: [
         good(`${given.length} of ${Object.keys(settingsTable).length} settings are set; ${mode}`),
         ...checkWorkers(countWorkers(settings), availableParallelism()),
+        ...(links === undefined ? [] : [warning(...splitRemedy(links))]),
       ],
     }
   } catch (error) {

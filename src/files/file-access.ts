@@ -17,9 +17,11 @@ export interface ReadOptions {
 export function readRegularFile(path: string, { most, isSecret = false }: ReadOptions): Buffer {
   if (isFileContent(path))
     throw new FileProblem(path, { found: 'this is the content of a file', remedy: 'pass the path of the file' })
+  observed?.set(path, missing)
   const file = open(path)
   try {
     const stats = fstatSync(file)
+    observed?.set(path, describeState(stats))
     if (!stats.isFile()) throw new FileProblem(path, { found: `this is ${typeOf(stats)}, a file is needed` })
     const readers = isSecret ? describeReaders(path, stats) : undefined
     if (readers !== undefined) throw new FileProblem(path, readers)
@@ -27,6 +29,35 @@ export function readRegularFile(path: string, { most, isSecret = false }: ReadOp
   } finally {
     closeSync(file)
   }
+}
+
+/** The files that the current work reads, with their states; undefined outside of `observeReads`. */
+let observed: Map<string, string> | undefined
+
+/** Runs work, which must be synchronous, and adds each file that it reads to `states`, with its state. */
+export function observeReads<T>(states: Map<string, string>, work: () => T): T {
+  const outer = observed
+  observed = states
+  try {
+    return work()
+  } finally {
+    observed = outer
+  }
+}
+
+const missing = 'missing'
+
+/** Returns the state of a file, which differs once content, owner or mode have changed, or the path leads elsewhere. */
+export function fileStateOf(path: string): string {
+  try {
+    return describeState(statSync(path))
+  } catch {
+    return missing
+  }
+}
+
+function describeState({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs, ctimeMs].join(' ')
 }
 
 /** Returns a message if other users on this machine can read the file. @throws Error of the system. */
@@ -44,11 +75,24 @@ export function findForeignOwner(path: string): string | undefined {
   return new FileProblem(path, { found, remedy: `chown ${ours} ${quoteForShell(path)}` }).message
 }
 
-function describeReaders(path: string, { mode }: Stats): Finding | undefined {
-  const others = isCredential(path) ? 0o037 : 0o077
+function describeReaders(path: string, { mode, uid, gid }: Stats): Finding | undefined {
+  const isRoots = uid === 0 && process.geteuid?.() !== 0
+  const others = isCredential(path) || (isRoots && isOwnGroup(gid)) ? 0o037 : 0o077
   if ((mode & others) === 0) return undefined
   const name = quoteForShell(path)
-  return { found: `others can read this secret (mode ${modeOf(mode)})`, remedy: `chmod 600 ${name}` }
+  const group = process.getegid?.()
+  return {
+    found: `others can read this secret (mode ${modeOf(mode)})`,
+    // With mode 0600 this user could not read a file of root.
+    remedy: isRoots
+      ? `as root: chgrp ${group} ${name} && chmod 440 ${name}; in Kubernetes: defaultMode: 0440 of the volume, and fsGroup: ${group} of the pod`
+      : `chmod 600 ${name}`,
+  }
+}
+
+/** A secret of root may be read by a group of this process, as in a pod with fsGroup: only root decides who is in it. */
+function isOwnGroup(gid: number): boolean {
+  return process.getegid?.() === gid || process.getgroups?.().includes(gid) === true
 }
 
 /** systemd may grant access to a credential by an access list, which the mode shows as a permission of the group of root. */

@@ -33,6 +33,8 @@ export interface OpsOptions {
   readonly measureUse?: (revocation: Revocation) => Promise<readonly Use[]>
   /** Writes the metrics of `/metrics`. Default: those of the registry. */
   readonly writeMetrics?: (registry: Metrics['registry']) => Promise<string>
+  /** Loads the files again. Each result has the name of the files, and why they could not be used. Default: there are no files. */
+  readonly reload?: () => Promise<readonly { readonly files: string; readonly problem?: string | undefined }[]>
   /** Runs thefts against this server and reports each one; in the demo only. */
   readonly playThefts?: () => AsyncIterable<object>
 }

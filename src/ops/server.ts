@@ -21,6 +21,7 @@ import { liveRoutes } from './live.ts'
 import { metricsRoute } from './metrics/route.ts'
 import { createTurns, type OpsOptions, type OpsParts } from './parts.ts'
 import { answerError } from './refusals.ts'
+import { reloadRoute } from './reload.ts'
 import { revocationRoute } from './revocations.ts'
 import { secretRoutes } from './secrets.ts'
 
@@ -86,7 +87,8 @@ export function createOpsServer(options: OpsOptions): FastifyInstance {
   })
 
   acceptJson(app)
-  for (const routes of [healthRoutes, clientRoutes, secretRoutes, revocationRoute, backupRoute]) routes(app, parts)
+  const routes = [healthRoutes, clientRoutes, secretRoutes, revocationRoute, backupRoute, reloadRoute]
+  for (const add of routes) add(app, parts)
   if (options.metrics !== undefined) metricsRoute(app, parts, options.metrics.registry)
   liveRoutes(app, parts)
   return app

@@ -122,7 +122,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     loadClients: clientsOf(clients, settings),
     ...(options.routes && { routes: options.routes }),
   })
-  return { origin: new URL(settings.issuer).origin, app, ops, reload, close }
+  return { origin: new URL(settings.issuer).origin, app, ops, reload: async () => void (await reload()), close }
 }
 
 /** The methods that Fastify requires of a logger. */
@@ -135,6 +135,7 @@ const issuerSettings = [
   'issuer',
   'audience',
   'clientsFile',
+  'dataDir',
   'signingKeysFile',
   'signingAlgorithm',
   'signingKeyMaxAge',
@@ -210,7 +211,10 @@ const plugin: FastifyPluginAsync<AuthorizationServerOptions> = async (app, optio
   })
   app.addHook('onClose', () => issuer.close())
   try {
-    app.decorate('authorizationServer', { requireToken: await embedServer(app, issuer.parts), reload: issuer.reload })
+    app.decorate('authorizationServer', {
+      requireToken: await embedServer(app, issuer.parts),
+      reload: async () => void (await issuer.reload()),
+    })
   } catch (error) {
     await issuer.close()
     throw error

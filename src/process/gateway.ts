@@ -7,7 +7,8 @@ import { createGateway } from '../gateway/gateway.ts'
 import type { LoadedRoute } from '../gateway/upstream.ts'
 import { createGatewayServer } from '../server/gateway-server.ts'
 import { createAudit } from '../server/record-events.ts'
-import { parseSettings, type settingsTable } from '../settings/settings.ts'
+import { describeServiceLinks } from '../settings/service-links.ts'
+import { dataFile, parseSettings, type settingsTable } from '../settings/settings.ts'
 import type { VerifierOptions } from '../verify/verifier.ts'
 import { ensureDemoPki } from './demo.ts'
 import { readTlsFiles } from './files.ts'
@@ -34,20 +35,14 @@ export interface GatewayProcessOptions {
 
 /** The settings of a server that a gateway has too: its listener, its log and its events. */
 export const gatewaySettings = [
-  ...(['host', 'tlsCertFile', 'tlsKeyFile', 'tlsKeyPassphraseFile', 'tlsClientCaFile', 'tlsClientCrlFile'] as const),
-  ...([
-    'tlsMinVersion',
-    'tlsDropUnacceptable',
-    'connectionMaxAge',
-    'expiryWarningDays',
-    'http2',
-    'clientCertFrom',
-  ] as const),
-  ...(['signingKeysFile', 'signingAlgorithm', 'signingKeyMaxAge', 'logLevel', 'auditFile', 'auditFormat'] as const),
+  ...(['host', 'proxyProtocolFrom', 'clientCertFrom', 'tlsCertFile', 'tlsKeyFile', 'tlsKeyPassphraseFile'] as const),
+  ...(['tlsClientCaFile', 'tlsClientCrlFile', 'tlsMinVersion', 'tlsDropUnacceptable'] as const),
+  ...(['connectionMaxAge', 'expiryWarningDays', 'http2', 'dataDir', 'signingKeysFile', 'signingAlgorithm'] as const),
+  ...(['signingKeyMaxAge', 'logLevel', 'auditFile', 'auditFormat'] as const),
 ] satisfies readonly (keyof typeof settingsTable)[]
 
-/** The keys of assertions, by default. */
-export const ownKeysFile = 'data/gateway-keys.json'
+/** The keys of assertions, by default: a file in the data folder. */
+export const ownKeysFile = 'gateway-keys.json'
 
 /** Whether the certificates of the demo are used: without any TLS file in the environment. */
 export function isDemoOf(env: NodeJS.ProcessEnv): boolean {
@@ -65,8 +60,10 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   const url = options.url ?? `https://localhost:${port}`
   const settings = parseSettings({ ...env, TLSBOUND_PORT: String(port), TLSBOUND_ISSUER: url }, [], false)
   const log = createLog(settings.logLevel)
+  const links = describeServiceLinks(env)
+  if (links !== undefined) log.warn(links)
   // Not the file of an issuer in the same folder: an assertion is no token of it.
-  const keysFile = settings.signingKeysFile ?? ownKeysFile
+  const keysFile = settings.signingKeysFile ?? dataFile(ownKeysFile, settings.dataDir)
   const exposures = enforceProductionMode(settings, { env, execArgv: process.execArgv }, keysFile)
   for (const { sentence } of exposures) log.warn(sentence)
   const gateway = createGateway(loadRoutes())

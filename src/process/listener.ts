@@ -10,7 +10,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 interface ListenerParts {
   readonly material: TlsMaterial
   readonly clients: Pick<ClientRegistry, 'isPinned'>
-  readonly audit: Pick<Audit, 'connectionRefused' | 'connectionClosed'>
+  readonly audit: Pick<Audit, 'connectionRefused' | 'connectionClosed' | 'handshakeRefused'>
   readonly log: HandshakeLog
 }
 
@@ -20,16 +20,21 @@ export function createListener(
   { material, clients, audit, log }: ListenerParts,
   more: Partial<MutualTlsOptions> = {},
 ): MutualTls {
+  const logFailure = createHandshakeLog(log, () => performance.now())
   return mutualTls({
     ...material,
     minVersion: settings.tlsMinVersion,
     http2: settings.http2,
     dropUnacceptable: settings.tlsDropUnacceptable,
     maximumAge: settings.connectionMaxAge,
+    proxyProtocolFrom: settings.proxyProtocolFrom?.split(',').map(range => range.trim()) ?? [],
     isPinned: thumbprint => clients.isPinned(thumbprint),
     onDrop: audit.connectionRefused,
     onClose: audit.connectionClosed,
-    onFailedHandshake: createHandshakeLog(log, () => performance.now()),
+    onFailedHandshake(failed) {
+      logFailure(failed)
+      if (failed.refusal !== undefined) audit.handshakeRefused(failed, failed.refusal)
+    },
     ...more,
   })
 }

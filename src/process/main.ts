@@ -4,6 +4,7 @@ import './no-debugger.js'
 import { openEvents } from '../audit/open.ts'
 import { guardedWithLog } from '../core/guard.ts'
 import { registerRuntimeMetrics } from '../ops/metrics/runtime.ts'
+import { describeServiceLinks } from '../settings/service-links.ts'
 import { parseSettings } from '../settings/settings.ts'
 import { demoRegistrations, describeDemo, ensureDemoPki } from './demo.ts'
 import { demoThefts } from './demo-thefts.ts'
@@ -20,6 +21,8 @@ import { countWorkers } from './workers/count.ts'
 export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly string[] = []): Promise<void> {
   const settings = parseSettings(env, otherVariables)
   const log = createLog(settings.logLevel)
+  const links = describeServiceLinks(env)
+  if (links !== undefined) log.warn(links)
   // From the start on: a SIGHUP that nothing listens for ends a process.
   let isReloadDue = false
   let reload = (): void => {

@@ -1,5 +1,7 @@
 // Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, leak reporters' keys, and routes. Each is replaced
-// completely or not at all. The log explains a failure, and the old content stays in use.
+// completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
+// stays in use.
+import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
 import type { OutsideIssuers } from '../server/grants/trusted-issuers.ts'
@@ -8,6 +10,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 import type { Retired } from '../tls/retirement.ts'
 import { readGatewayFile, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
+import { fileNames, pollInterval, type WatchedFiles, watchFiles } from './watched-files.ts'
 import { ofIssuer } from './wire.ts'
 
 /** What was loaded and is in use; undefined: what was in use before stays. */
@@ -22,12 +25,25 @@ export interface ReloadParts extends ServerOptions {
   /** Default: the clients stay as they are. */
   readonly loadClients?: (() => readonly object[]) | undefined
   /** Called with what is in use, when all files are loaded and before tokens of changed clients are revoked. Never rejects. */
-  readonly onLoaded?: ((loaded: Loaded) => Promise<void>) | undefined
+  readonly onLoaded?: ((loaded: Loaded, only: readonly string[] | undefined) => Promise<void>) | undefined
   /** Whether tokens of changed clients are revoked. Default true. */
   readonly revokeChanged?: boolean
   readonly outsideIssuers: OutsideIssuers
   readonly notifier?: Pick<Notifier, 'replace'>
+  /** Remembers which files were loaded. */
+  readonly watched?: WatchedFiles
 }
+
+/** What a reload did with some of the files. */
+export interface Reloaded {
+  /** Such as `clients`. */
+  readonly files: string
+  /** Why the old content stays in use; undefined: the new one is in use. */
+  readonly problem?: string | undefined
+}
+
+/** Reloads the files of these names; undefined: all. Never rejects. */
+export type Reload = (only?: readonly string[]) => Promise<readonly Reloaded[]>
 
 /** Describes how many live connections end because the trusted authorities or lists have changed. */
 export function describeRetired({ revoked, retired }: Retired): string {
@@ -35,21 +51,50 @@ export function describeRetired({ revoked, retired }: Retired): string {
   return revoked === 0 ? others : `${revoked} live connections are closed, their certificate was revoked; ${others}`
 }
 
-/** Returns a function that reloads once and never rejects. */
-export function createReload(parts: ReloadParts): () => Promise<void> {
+/** Returns a function that reloads, and logs what it does. A failure of files that is known already is not logged again if `only` has them. */
+export function createReload(parts: ReloadParts): Reload {
   const { settings, tls, clients, outsideIssuers, notifier, gateway, leakKeys, log, clock } = parts
-  const { loadMaterial, loadClients } = parts
+  const { loadMaterial, loadClients, watched = watchFiles() } = parts
   const { trustedIssuersFile, webhooksFile, gatewayFile, issuer } = settings
   const now = () => Math.floor(clock() / 1000)
   /** Clients whose registration has changed, so that their earlier tokens must be revoked. */
   const changed = new Set<string>()
+  const problems = new Map<string, string>()
+  let loaded: Loaded = { material: undefined, registrations: undefined }
 
-  function load(what: string, files: () => void): void {
+  const work = new Map<string, () => void>()
+  if (loadMaterial !== undefined)
+    work.set(fileNames.tls, () => {
+      const material = loadMaterial()
+      const { revoked, retired } = tls.reload(material)
+      loaded.material = material
+      reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
+      if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
+    })
+  if (loadClients !== undefined)
+    work.set(fileNames.clients, () => {
+      const registrations = loadClients()
+      for (const id of clients.replaceFile(registrations)) changed.add(id)
+      loaded.registrations = registrations
+    })
+  if (trustedIssuersFile !== undefined)
+    work.set(fileNames.issuers, () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
+  if (leakKeys?.reload !== undefined) work.set(fileNames.leakKeys, leakKeys.reload)
+  if (webhooksFile !== undefined) work.set(fileNames.webhooks, () => notifier?.replace(readWebhooksFile(webhooksFile)))
+  if (gatewayFile !== undefined)
+    work.set(fileNames.gateway, () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
+
+  function load(files: string, isWatched: boolean): Reloaded {
     try {
-      files()
-      log.info(`${what} were loaded again`)
+      watched.load(files, work.get(files) as () => void)
+      problems.delete(files)
+      log.info(`${files} were loaded again`)
+      return { files }
     } catch (error) {
-      log.error(`${what} stay as they were: ${(error as Error).message}`)
+      const problem = (error as Error).message
+      if (!isWatched || problems.get(files) !== problem) log.error(`${files} stay as they were: ${problem}`)
+      problems.set(files, problem)
+      return { files, problem }
     }
   }
 
@@ -65,29 +110,27 @@ export function createReload(parts: ReloadParts): () => Promise<void> {
       }
   }
 
-  return async () => {
-    const loaded: Loaded = { material: undefined, registrations: undefined }
-    if (loadMaterial !== undefined)
-      load('certificates, authorities and revocation lists', () => {
-        const material = loadMaterial()
-        const { revoked, retired } = tls.reload(material)
-        loaded.material = material
-        reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
-        if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
-      })
-    if (loadClients !== undefined)
-      load('clients', () => {
-        const registrations = loadClients()
-        for (const id of clients.replaceFile(registrations)) changed.add(id)
-        loaded.registrations = registrations
-      })
-    if (trustedIssuersFile !== undefined)
-      load('trusted issuers', () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
-    if (leakKeys?.reload !== undefined) load('keys of leak reporters', leakKeys.reload)
-    if (webhooksFile !== undefined) load('webhooks', () => notifier?.replace(readWebhooksFile(webhooksFile)))
-    if (gatewayFile !== undefined)
-      load('routes of the gateway', () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
-    await parts.onLoaded?.(loaded)
+  return async only => {
+    loaded = { material: undefined, registrations: undefined }
+    const names = [...work.keys()].filter(files => only?.includes(files) !== false)
+    const reloaded = names.map(files => load(files, only !== undefined))
+    await parts.onLoaded?.(loaded, only)
     if (parts.revokeChanged !== false) await revokeChanged()
+    return reloaded
   }
+}
+
+/** Reloads changed files at intervals, by the same path as a reload of all. Returns the function that stops it. */
+export function followChanges(watched: WatchedFiles, reload: Reload, onError: (error: unknown) => void): () => void {
+  let isBusy = false
+  const look = async () => {
+    const due = isBusy ? [] : watched.poll()
+    if (due.length === 0) return
+    isBusy = true
+    await reload(due).finally(() => {
+      isBusy = false
+    })
+  }
+  const timer = setInterval(guarded(look, onError), pollInterval).unref()
+  return () => clearInterval(timer)
 }

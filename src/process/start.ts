@@ -1,6 +1,7 @@
 // Starts one server: keys → store → wiring → listeners → reload, close. The program and `tlsbound/server` share it. It installs no
 // signal handler, and never ends the process.
 import { mkdirSync, statSync } from 'node:fs'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -16,7 +17,7 @@ import { ClientRegistry } from '../server/clients/registry.ts'
 import { createOutsideIssuers } from '../server/grants/trusted-issuers.ts'
 import type { ServerOptions } from '../server/parts.ts'
 import { type Audit, createAudit } from '../server/record-events.ts'
-import type { Settings } from '../settings/settings.ts'
+import { dataFile, type Settings } from '../settings/settings.ts'
 import { openPostgres } from '../store/postgres.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
@@ -25,10 +26,11 @@ import type { TlsMaterial } from '../tls/options.ts'
 import type { Exposure } from './exposures.ts'
 import { ensureOpsToken } from './files.ts'
 import { reportExposures } from './production.ts'
-import { createReload, describeRetired } from './reload.ts'
+import { createReload, describeRetired, followChanges, type Reload, type Reloaded } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, type WatchOptions, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
+import { fileNames, type WatchedFiles, watchFiles } from './watched-files.ts'
 import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
 
 /** Milliseconds after which open requests are ended when a server closes. */
@@ -59,7 +61,7 @@ export interface Started {
   readonly ops: FastifyInstance | undefined
   readonly metrics: Metrics
   /** Reloads the files. Never rejects: an invalid file is logged, and the old content stays in use. */
-  reload(): Promise<void>
+  reload(): Promise<readonly Reloaded[]>
   /** Stops listening, answers the requests under way, closes the rest after `shutdownTimeout`, and then store and events. */
   close(): Promise<void>
 }
@@ -67,14 +69,14 @@ export interface Started {
 /** An issuer without a listener. */
 export interface OpenedIssuer {
   readonly parts: ServerOptions
-  reload(): Promise<void>
+  reload(): Promise<readonly Reloaded[]>
   /** Closes store and events. */
   close(): Promise<void>
 }
 
 /** The file of the signing keys in use; undefined: the keys are in no file. */
-export function keysFileOf({ signingKeysFile }: Settings, keys?: readonly TokenJwk[]): string | undefined {
-  return keys === undefined ? (signingKeysFile ?? 'data/signing-keys.json') : undefined
+export function keysFileOf({ signingKeysFile, dataDir }: Settings, keys?: readonly TokenJwk[]): string | undefined {
+  return keys === undefined ? (signingKeysFile ?? dataFile('signing-keys.json', dataDir)) : undefined
 }
 
 /** Starts a server, which then listens. Rejects with every problem; then nothing is left open. */
@@ -86,14 +88,18 @@ export function startProcess(options: StartOptions): Promise<Started> {
 export function openIssuer(options: Sources & { readonly tls: MutualTls }): Promise<OpenedIssuer> {
   return openAll(options, async onClose => {
     const { settings, events, log, tls, loadClients } = options
-    const clients = new ClientRegistry(loadClients(), settings.audience)
-    const opened = await openState(options, onClose)
+    const watched = watchFiles()
+    const clients = new ClientRegistry(watched.load(fileNames.clients, loadClients), settings.audience)
+    const opened = await openState(options, watched, onClose)
     const { audit, keys, store, files } = opened
     const outsideIssuers = createOutsideIssuers(files.trustedIssuers, { onWarning: message => log.warn(message) })
     const shared = { settings, tls, clients, keys, store, leakKeys: files.leakKeys, audit, log, clock: Date.now }
     const parts = { ...shared, outsideIssuers }
     reportExposures(options.exposures, parts)
-    return { parts, reload: followFiles(opened, events, createReload({ ...parts, loadClients }), onClose, log) }
+    return {
+      parts,
+      reload: followFiles(opened, events, createReload({ ...parts, loadClients, watched }), onClose, log),
+    }
   })
 }
 
@@ -139,13 +145,14 @@ export interface OpenedState {
   readonly keysFile: string | undefined
   readonly store: Store
   readonly files: OptionalFiles
+  readonly watched: WatchedFiles
 }
 
 /** Opens events, keys and store, and checks whether revocations were lost. */
-export async function openState(options: Sources, onClose: OnClose): Promise<OpenedState> {
+export async function openState(options: Sources, watched: WatchedFiles, onClose: OnClose): Promise<OpenedState> {
   const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
-  const files = readOptionalFiles(settings)
+  const files = readOptionalFiles(settings, watched)
   const keysFile = keysFileOf(settings, options.keys)
   const keysAreNew =
     keysFile !== undefined &&
@@ -161,17 +168,18 @@ export async function openState(options: Sources, onClose: OnClose): Promise<Ope
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {
     throw explainStore(error)
   })
-  return { settings, audit, keys, keysFile, store, files }
+  return { settings, audit, keys, keysFile, store, files, watched }
 }
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
   const { settings, loadMaterial, loadClients, events, log, exposures, routes, playThefts } = options
-  const material = loadMaterial()
-  const registrations = loadClients()
+  const watched = watchFiles()
+  const material = watched.load(fileNames.tls, loadMaterial)
+  const registrations = watched.load(fileNames.clients, loadClients)
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
-  const opened = await openState(options, onClose)
+  const opened = await openState(options, watched, onClose)
   const warningDays = warningDaysOf(settings)
-  const { app, parts, tls, notifier, metrics, createOps } = await wireServer({
+  const { app, parts, tls, notifier, metrics, createOps, createProbes } = await wireServer({
     ...{ ...opened, material, registrations, isRecording: events.isRecording, log, clock: Date.now },
     ...(routes && { routes }),
     tls: {
@@ -183,36 +191,60 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   })
   onClose(() => notifier.close())
   reportExposures(exposures, parts)
-  const ops = opsToken === undefined ? undefined : createOps({ token: opsToken, ...(playThefts && { playThefts }) })
+  let reload: Started['reload'] = async () => [] // until it listens
+  const opsOptions = { reload: () => reload(), ...(playThefts && { playThefts }) }
+  const ops = opsToken === undefined ? undefined : createOps({ token: opsToken, ...opsOptions })
   if (ops !== undefined) onClose(() => ops.close())
+  const probes = settings.probePort === 0 ? undefined : createProbes()
+  if (probes !== undefined) onClose(() => closeProbes(probes)) // after the app, so that it reports the end
   const sockets = trackSockets(app)
   onClose(() => closeInTime(app, tls, sockets))
   await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
+  if (probes !== undefined) await listenFor(probes, settings)
   await app.listen({ host: settings.host, port: settings.port })
   log.info(`listening for ${settings.issuer}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
-  const reloadFiles = createReload({ ...parts, loadMaterial, loadClients })
-  return { app, ops, metrics, reload: followFiles(opened, events, reloadFiles, onClose, log) }
+  const reloadFiles = createReload({ ...parts, loadMaterial, loadClients, watched })
+  reload = followFiles(opened, events, reloadFiles, onClose, log)
+  return { app, ops, metrics, reload }
 }
 
-/** Follows the file of the signing keys. Returns the function that reloads it and all other files. */
+export function listenFor(probes: Server, { probeHost: host, probePort: port }: Settings): Promise<void> {
+  return new Promise((resolve, reject) => void probes.once('error', reject).listen({ host, port }, resolve))
+}
+
+export function closeProbes(probes: Server): Promise<void> {
+  return new Promise(resolve => {
+    probes.close(() => resolve())
+    probes.closeAllConnections()
+  })
+}
+
+/** Follows the file of the signing keys and all other files. Returns the function that reloads them. */
 export function followFiles(
-  { settings, keysFile, keys, audit }: OpenedState,
+  { settings, keysFile, keys, audit, watched }: OpenedState,
   events: Events,
-  reloadFiles: () => Promise<void>,
+  reloadFiles: Reload,
   onClose: OnClose,
   log: FastifyBaseLogger,
   onReplace?: WatchOptions['onReplace'],
-): () => Promise<void> {
+): () => Promise<readonly Reloaded[]> {
   const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log, onReplace })
   if (watch !== undefined) onClose(watch.stop)
+  const fail = (error: unknown) => logError(log, error, 'unhandled error while files are loaded again')
+  onClose(followChanges(watched, reloadFiles, fail))
   return async () => {
-    for (const step of [events.followRename, watch?.poll, reloadFiles])
+    let reloaded: readonly Reloaded[] = []
+    const load = async () => {
+      reloaded = await reloadFiles()
+    }
+    for (const step of [events.followRename, watch?.poll, load])
       try {
         await step?.()
       } catch (error) {
-        logError(log, error, 'unhandled error while files are loaded again')
+        fail(error)
       }
+    return reloaded
   }
 }
 
@@ -222,7 +254,7 @@ function requireKeysFile(path: string): void {
   throw new FileProblem(path, {
     found: 'there is no such file (ENOENT)',
     remedy:
-      'omit TLSBOUND_SIGNING_KEYS_FILE (settings.signingKeysFile) once, so that the server creates data/signing-keys.json, and ' +
+      'omit TLSBOUND_SIGNING_KEYS_FILE (settings.signingKeysFile) once, so that the server creates signing-keys.json in its data folder, and ' +
       'move that file here',
   })
 }

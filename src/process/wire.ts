@@ -1,10 +1,12 @@
 // Wires the parts of one server: registry, notifier, listener, metrics, routes and ops listener. Opens nothing, listens nowhere.
+import type { Server } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { tokenBindings } from '../core/confirmation.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import { createNotifier, type Notifier } from '../notify/notifier.ts'
 import { createMetrics, type Metrics } from '../ops/metrics/metrics.ts'
 import type { OpsOptions } from '../ops/parts.ts'
+import { createProbeServer } from '../ops/probes.ts'
 import { createOpsServer } from '../ops/server.ts'
 import { ClientRegistry } from '../server/clients/registry.ts'
 import {
@@ -22,6 +24,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 import { openReporterKeys, readGatewayFile, readTrustedIssuersFile, readWebhooksFile } from './files.ts'
 import { createListener } from './listener.ts'
 import { warningDaysOf } from './trust-report.ts'
+import { fileNames, type WatchedFiles, watchFiles } from './watched-files.ts'
 
 /** Every level works on the listener of the issuer. */
 export const ofIssuer = { levels: tokenBindings }
@@ -30,13 +33,18 @@ export const ofIssuer = { levels: tokenBindings }
 export type OptionalFiles = ReturnType<typeof readOptionalFiles>
 
 /** Reads trusted issuers, webhooks, keys of leak reporters and routes of the gateway, where the settings name any. @throws Error with every problem of a file. */
-export function readOptionalFiles(settings: Settings) {
+export function readOptionalFiles(settings: Settings, watched: WatchedFiles = watchFiles()) {
   const { trustedIssuersFile, issuer, webhooksFile, gatewayFile } = settings
+  const { load } = watched
   return {
-    trustedIssuers: trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, issuer),
-    webhooks: readWebhooksFile(webhooksFile),
-    leakKeys: openReporterKeys(settings),
-    gatewayRoutes: gatewayFile === undefined ? undefined : readGatewayFile(gatewayFile, ofIssuer),
+    trustedIssuers: load(fileNames.issuers, () =>
+      trustedIssuersFile === undefined ? [] : readTrustedIssuersFile(trustedIssuersFile, issuer),
+    ),
+    webhooks: load(fileNames.webhooks, () => readWebhooksFile(webhooksFile)),
+    leakKeys: load(fileNames.leakKeys, () => openReporterKeys(settings)),
+    gatewayRoutes: load(fileNames.gateway, () =>
+      gatewayFile === undefined ? undefined : readGatewayFile(gatewayFile, ofIssuer),
+    ),
   }
 }
 
@@ -68,10 +76,12 @@ export interface Wired {
   readonly metrics: Metrics
   /** Builds the ops listener. */
   createOps(options: MoreOpsOptions): FastifyInstance
+  /** Builds the probe listener. */
+  createProbes(options?: Partial<Pick<OpsOptions, 'isServing' | 'writeMetrics'>>): Server
 }
 
 /** What the ops listener does not get from the parts of the server. */
-export type MoreOpsOptions = Pick<OpsOptions, 'token' | 'playThefts'> &
+export type MoreOpsOptions = Pick<OpsOptions, 'token' | 'playThefts' | 'reload'> &
   Partial<Pick<OpsOptions, 'isServing' | 'connections' | 'measureUse' | 'writeMetrics'>>
 
 /** Wires a server. Rejects when a route or the store fails; then it has closed the notifier, and nothing else is open. */
@@ -130,13 +140,11 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
     await notifier.close()
     throw error
   })
+  const observed = { store: parts.store, metrics, isRecording, isServing: () => app.server.listening }
   return {
     ...{ app, parts, tls, notifier, metrics },
-    createOps: more =>
-      createOpsServer({
-        ...{ ...parts, log: quietly(log), metrics, isRecording, isServing: () => app.server.listening },
-        ...more,
-      }),
+    createOps: more => createOpsServer({ ...{ ...parts, ...observed, log: quietly(log) }, ...more }),
+    createProbes: more => createProbeServer({ ...observed, log, ...more }),
   }
 }
 

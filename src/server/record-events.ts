@@ -44,6 +44,8 @@ export interface Audit {
   refused(request: FastifyRequest, refusal: OAuthError, status: number): void
   /** A connection was dropped without a response. */
   connectionRefused(socket: TLSSocket, refusal: OAuthError): void
+  /** A connection was refused before its handshake. */
+  handshakeRefused(peer: Pick<Facts, 'peer' | 'peer_port'>, refusal: OAuthError): void
   /** The server has closed a live connection whose client may no longer act. */
   connectionClosed(socket: TLSSocket, reason: Reason): void
   /** A valid token was presented on the wrong connection. `signal`: the refusal that showed it. */
@@ -190,6 +192,8 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
         ...explain(refusal),
         ...describeConnection(socket),
       }),
+    handshakeRefused: ({ peer, peer_port }, refusal) =>
+      note('connection.refused', 'refused', { reason: refusal.reason, ...explain(refusal), peer, peer_port }),
     connectionClosed: (socket, reason) =>
       note('connection.closed', 'success', { reason, ...describeConnection(socket) }),
     theftSuspected: (signal, response, facts) => {

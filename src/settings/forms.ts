@@ -1,5 +1,6 @@
 // The forms of a setting's value: a description, a parser, and whether an invalid value may be shown.
 import { isIP } from 'node:net'
+import { parseRanges } from '../core/cidr.ts'
 import { isFileContent } from '../core/file-content.ts'
 import { parseHttpsUrl } from '../core/https-url.ts'
 
@@ -19,6 +20,10 @@ export const path = form('the path of a file', parsePath)
 /** Path of a file that only its owner may read. */
 export const secretPath = form('the path of a file, not the secret itself', parsePath)
 export const address = form('an IP address', text => (isIP(text) === 0 ? undefined : text))
+/** The value stays a text, so that an object of settings can have it too. */
+export const addressRanges = form('IP addresses and ranges, separated by commas, such as 10.0.0.5,fd00::/8', text =>
+  parseRanges(text) === undefined ? undefined : text,
+)
 export const port = wholeNumber('a port number', 1, 65_535)
 export const portOrOff = wholeNumber('a port number, or 0 for none', 0, 65_535)
 export const onOff = form<boolean>('on or off', text => (text === 'on' ? true : text === 'off' ? false : undefined))

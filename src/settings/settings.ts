@@ -1,7 +1,8 @@
 // Every setting: name, form, default, meaning. parseSettings and checkSettings are pure; all problems are reported at once.
 // docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
-import { address, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, processes, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
+import { address, addressRanges, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, processes, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
+import { isServiceLink } from './service-links.ts'
 
 interface Setting<T> {
   readonly name: string
@@ -28,8 +29,11 @@ export const settingsTable = {
   host: setting('HOST', address, '127.0.0.1', 'address that the mutual-TLS listener binds to'),
   port: setting('PORT', port, 8443, 'port of the mutual-TLS listener'),
   workers: setting<number | 'auto'>('WORKERS', processes(64), 1, 'processes that answer requests; auto: one for each core; from 2 on, one more process owns store and ops listener'),
+  proxyProtocolFrom: optional('PROXY_PROTOCOL_FROM', addressRanges, 'none', 'load balancers whose connections must begin with a PROXY protocol header; all others must not send one'),
   opsPort: setting('OPS_PORT', portOrOff, 9443, 'port of the ops listener: plain HTTP on 127.0.0.1; 0 disables it'),
-  opsTokenFile: setting('OPS_TOKEN_FILE', secretPath, 'data/ops-token', 'file with the ops token, mode 0600; created if missing'),
+  opsTokenFile: optional('OPS_TOKEN_FILE', secretPath, 'ops-token in the data folder', 'file with the ops token, mode 0600; created if missing'),
+  probeHost: setting('PROBE_HOST', address, '127.0.0.1', 'address that the probe listener binds to'),
+  probePort: setting('PROBE_PORT', portOrOff, 0, 'port of the probe listener: `/health`, `/healthz`, `/ready`, `/readyz` and `/metrics` in plain HTTP, for any host and without a token; 0 disables it'),
   issuer: optional('ISSUER', httpsUrl, 'https://localhost:PORT', 'issuer of the tokens (`iss`), and base of the endpoints’ addresses'),
   audience: optional('AUDIENCE', httpsUrl, 'the issuer', 'audience of the tokens (`aud`)'),
   tlsCertFile: optional('TLS_CERT_FILE', path, 'certs/server.crt in the demo, else required', 'PEM: certificate of the server, then intermediate certificates'),
@@ -44,10 +48,11 @@ export const settingsTable = {
   expiryWarningDays: setting('EXPIRY_WARNING_DAYS', days(1, 3650), 30, 'days before the expiry of a certificate, an authority or a revocation list from which start and reload log a warning'),
   http2: setting('HTTP2', onOff, true, 'offer HTTP/2 beside HTTP/1.1 on the same port'),
   clientsFile: optional('CLIENTS_FILE', path, 'the demo clients in the demo, else required', 'JSON list of client registrations'),
-  signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'data/signing-keys.json, generated', 'JWKS with private keys, mode 0600; the key with the latest `nbf` in the past signs, and all verify'),
+  dataDir: setting('DATA_DIR', path, 'data', 'the data folder: for the files that the server creates; created if missing'),
+  signingKeysFile: optional('SIGNING_KEYS_FILE', secretPath, 'signing-keys.json in the data folder, generated', 'JWKS with private keys, mode 0600; the key with the latest `nbf` in the past signs, and all verify'),
   signingAlgorithm: setting('SIGNING_ALGORITHM', oneOf('ES256', 'EdDSA', 'RS256'), 'ES256', 'algorithm of a generated signing key'),
   signingKeyMaxAge: setting('SIGNING_KEY_MAX_AGE', secondsOrOff(3600, 315_360_000), 7_776_000, 'seconds after which a generated signing key is rotated; 0: only by `tlsbound keys rotate`'),
-  stateUrl: setting('STATE_URL', storeUrl, 'sqlite:data/tlsbound.db', 'store: an SQLite file of one server, or a PostgreSQL database that several servers share'),
+  stateUrl: optional('STATE_URL', storeUrl, 'sqlite:tlsbound.db in the data folder', 'store: an SQLite file of one server, or a PostgreSQL database that several servers share'),
   accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'lifetime of an access token in seconds'),
   refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'lifetime of a grant in seconds, from its first token; refreshing does not extend it'),
   trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of other issuers whose tokens are exchanged; without keys, an issuer is discovered'),
@@ -68,6 +73,8 @@ type Values = {
 export interface Settings extends Values {
   readonly issuer: string
   readonly audience: string
+  readonly opsTokenFile: string
+  readonly stateUrl: string
   readonly tlsCertFile: string
   readonly tlsKeyFile: string
   readonly tlsClientCaFile: string
@@ -91,11 +98,12 @@ export class SettingsError extends TypeError {
 
 /**
  * Parses the settings from environment variables. An unknown TLSBOUND_ variable is an error unless `otherVariables`
- * contains it: client commands have variables of their own. `hasClients`: whether the server has registered clients.
+ * contains it: client commands have variables of their own. Service links of Kubernetes are ignored. `hasClients`: whether the server has registered clients.
  * @throws SettingsError
  */
-export function parseSettings(env: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = [], hasClients = true): Settings {
+export function parseSettings(variables: Readonly<Record<string, string | undefined>>, otherVariables: readonly string[] = [], hasClients = true): Settings {
   const problems: string[] = []
+  const env = Object.fromEntries(Object.entries(variables).filter(([name, value]) => !isServiceLink(name, value)))
   const names = new Set([...Object.values(settingsTable).map(({ name }) => name), ...otherVariables])
   for (const name of Object.keys(env)) if (name.startsWith('TLSBOUND_') && !names.has(name)) problems.push(describeUnknown(name, [...names]))
 
@@ -146,11 +154,23 @@ function complete(values: Values, demo: boolean): Settings {
     ...values,
     issuer,
     audience: values.audience ?? issuer,
+    opsTokenFile: values.opsTokenFile ?? dataFile('ops-token', values.dataDir),
+    stateUrl: values.stateUrl ?? `sqlite:${dataFile('tlsbound.db', values.dataDir)}`,
     tlsCertFile: values.tlsCertFile ?? 'certs/server.crt',
     tlsKeyFile: values.tlsKeyFile ?? 'certs/server.key',
     tlsClientCaFile: values.tlsClientCaFile ?? 'certs/ca.crt',
     demo,
   })
+}
+
+/** Returns the path of a file in the data folder. */
+export function dataFile(name: string, dataDir: string): string {
+  return `${dataDir.replace(/\/+$/, '') || dataDir}/${name}`.replace(/^\/\//, '/')
+}
+
+/** Returns the data folder of an environment, for commands that use no other setting. */
+export function dataDirOf(env: Readonly<Record<string, string | undefined>>): string {
+  return env.TLSBOUND_DATA_DIR || settingsTable.dataDir.fallback || 'data'
 }
 
 function findContradictions({ leakKeysFile, leakKeysUrl }: Values, nameOf: (key: Key) => string): string[] {

@@ -20,11 +20,13 @@ import {
   type Rule,
   type Rules,
 } from '../core/check-options.ts'
+import { collectRanges } from '../core/cidr.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
 import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
 import { type Counts, createCounts } from './counts.ts'
+import { endsOf } from './ends.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
 import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
 import { createForwarding } from './forwarding.ts'
@@ -39,6 +41,7 @@ import {
   parseMaterial,
   type TlsMaterial,
 } from './options.ts'
+import { createProxiedPeers } from './proxied-peers.ts'
 import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
 import { enforceTimeouts } from './timeouts.ts'
 import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
@@ -55,6 +58,11 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly dropUnacceptable?: boolean
   /** Seconds after which a connection closes with its next response. Default 3600. */
   readonly maximumAge?: number
+  /**
+   * Load balancers by address (`10.0.0.5`, `fd00::/8`), whose connections must begin with a PROXY protocol header, version 1 or 2.
+   * Its client is then the `remoteAddress` of the socket. No other peer may send a header. Default: none.
+   */
+  readonly proxyProtocolFrom?: readonly string[]
   /** Returns whether a certificate, given by its `x5t#S256`, is registered (RFC 8705 §2.2). Default: none is registered. */
   readonly isPinned?: (thumbprint: string) => boolean
   /** Seconds. Default: those of docs/reference/limits.md; tests shorten them. */
@@ -139,12 +147,21 @@ const secondsRule: Rule = {
   isValid: value => typeof value === 'number' && value >= 0 && value <= longestSeconds,
 }
 
+const rangesRule: Rule = {
+  expected: 'a list of IP addresses and ranges, such as 10.0.0.0/8',
+  isValid: value =>
+    Array.isArray(value) &&
+    value.every(range => typeof range === 'string') &&
+    (value.length === 0 || collectRanges(value) !== undefined),
+}
+
 const optionRules: Rules = {
   ...optionalMaterialRules,
   minVersion: minimumVersionRule,
   http2: booleanRule,
   dropUnacceptable: booleanRule,
   maximumAge: secondsRule,
+  proxyProtocolFrom: rangesRule,
   timeouts: anyRule, // by timeoutRules
   isPinned: functionRule,
   onDrop: functionRule,
@@ -184,6 +201,8 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   }
   const findClientConnection = createForwarding(ofClients, () => material.proxies)
   let tlsOptions = buildTlsOptions(material, minVersion)
+  const balancers = collectRanges(options.proxyProtocolFrom ?? [])
+  const proxied = balancers && createProxiedPeers(balancers)
   const servers = new Set<Http2SecureServer>()
   const connections = new Set<Connection>()
   const counts = createCounts()
@@ -228,29 +247,30 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; the default is unlimited
       requireHostHeader: false, // server.ts rejects a missing header, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
-    watchHandshakes(server, (failed, socket) =>
+    const onFailure: Parameters<typeof watchHandshakes>[1] = (failed, socket) =>
       guard(socket, () => {
         counts.failedHandshakes[failed.failure]++
         options.onFailedHandshake?.(failed)
         const rejection = socket && explainFailedHandshake(socket, trusted.trust)
         if (rejection) onDrop(socket, new OAuthError('invalid_client', ...rejection))
-      }),
-    )
+      })
+    watchHandshakes(server, onFailure, proxied)
     const handshakes = new Map<string, Handshake>()
     server.on('connection', socket => {
-      const peer = peerOf(socket)
+      const ends = endsOf(socket)
       // A deadline for the whole handshake: the timeout of Node restarts with every octet.
       const deadline = setTimeout(() => socket.destroy(), timeouts.handshake * 1000)
       const handshake = { deadline, trust: trusted.trust }
-      handshakes.set(peer, handshake)
+      handshakes.set(ends, handshake)
       socket.once('close', () => {
         clearTimeout(deadline)
-        if (handshakes.get(peer) === handshake) handshakes.delete(peer)
+        if (handshakes.get(ends) === handshake) handshakes.delete(ends)
       })
     })
     const accept = (socket: TLSSocket) => {
-      const handshake = handshakes.get(peerOf(socket))
+      const handshake = handshakes.get(endsOf(socket))
       clearTimeout(handshake?.deadline)
+      proxied?.adopt(socket)
       const connection = rememberConnection(socket, trusted, counts, maximumAge * 1000)
       connections.add(connection)
       socket.once('close', () => connections.delete(connection))
@@ -445,9 +465,4 @@ function answerMalformed({ code }: NodeJS.ErrnoException, socket: Socket): void 
 const malformedStatuses: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
-}
-
-/** Identifies a TCP connection by its two ends. Node has no other link from a TLS connection to its TCP connection. */
-function peerOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
-  return [localAddress, localPort, remoteAddress, remotePort].join(' ')
 }

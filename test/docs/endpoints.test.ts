@@ -51,6 +51,7 @@ t.test('lists the routes of the ops listener, and which of them need the ops tok
     ...{ store: ops.store, tls: ops.tls, clients: new ClientRegistry([]), audit: createAudit(() => {}, log), log },
     ...{ clock: Date.now, token: 'x', isServing: () => true, isRecording: () => true },
     metrics: { registry: new Registry() },
+    reload: async () => [],
   })
   t.teardown(() => app.close())
   await app.ready()

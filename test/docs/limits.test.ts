@@ -24,6 +24,7 @@ import { startTestServer } from '../../src/testing/server.ts'
 import { rememberedClients } from '../../src/tls/forwarding.ts'
 import { floodBudget } from '../../src/tls/http2-floods.ts'
 import { defaultTimeouts, maxConcurrentStreams } from '../../src/tls/mutual-tls.ts'
+import { longestHeader, longestLine } from '../../src/tls/proxy-header.ts'
 import { issuerTimeout } from '../../src/verify/issuer-keys.ts'
 import { maximumProven, maximumUsed } from '../../src/verify/proofs.ts'
 import { maximumRemembered } from '../../src/verify/token-verifier.ts'
@@ -74,6 +75,8 @@ const limits: Readonly<Record<string, string>> = {
   'fetches of an issuer’s keys because of an unknown key id': `one in ${seconds(remoteLimits.cooldown)}`,
   'concurrent requests on one connection over HTTP/2': grouped(maxConcurrentStreams),
   'resets, PING and SETTINGS frames on one connection over HTTP/2': `${floodBudget.burst} at once, ${floodBudget.perSecond} per second`,
+  'PROXY protocol header, version 1': octets(longestLine),
+  'PROXY protocol header, version 2': octets(longestHeader),
   'file of certificates, or with a key': octets(mostPemOctets),
   'file of revocation lists': octets(mostListOctets),
   'file of JSON': octets(mostJsonOctets),

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import t from 'tap'
 import { openEvents } from '../../src/audit/open.ts'
 import { checkAuditFile } from '../../src/doctor/audit-file.ts'
+import { checkBalancers } from '../../src/doctor/balancers.ts'
 import { checkClock } from '../../src/doctor/clock.ts'
 import { checkCreatable, checkWritable } from '../../src/doctor/creatable.ts'
 import { checkExposures } from '../../src/doctor/exposures.ts'
@@ -95,6 +96,15 @@ t.test('reports ports in use and addresses that this machine does not have', asy
     /^✗ 192\.0\.2\.1:\d+: this machine does not have the address \(EADDRNOTAVAIL\); set TLSBOUND_HOST to an address of this machine$/,
   ])
   t.match(linesOf(await checkPorts({ ...settings, host: '::1', port, opsPort: 0 })), [/\[::1\]:\d+: /])
+})
+
+t.test('reports load balancers that include every client', t => {
+  const check = (proxyProtocolFrom: string | undefined) => linesOf(checkBalancers({ proxyProtocolFrom }))
+  t.match(check(undefined), [/^✓ no PROXY protocol header is accepted/])
+  t.match(check('10.0.0.0/8,fd00::/8'), [/^✓ connections from 10\.0\.0\.0\/8,fd00::\/8 must begin/])
+  for (const all of ['0.0.0.0/0', '10.0.0.1, ::/0'])
+    t.match(check(all), [/^! .* contains every address: .*; list the addresses of the load balancers$/])
+  t.end()
 })
 
 t.test('compares the clock with other clocks, and with the times of files', t => {

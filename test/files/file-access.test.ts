@@ -1,6 +1,6 @@
 // Reading files: every problem names the file and what was found, and no read blocks.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -83,6 +83,46 @@ t.test('names the user and the mode of an unreadable file or directory', async t
     process.seteuid?.(0)
   }
   t.equal(problemOf('private'), 'read: x', 'control')
+})
+
+t.test('accepts a secret of root that a group of this process can read, and says how to give one', async t => {
+  t.equal(process.getuid?.(), 0, 'this test changes its user')
+  writeFileSync(path('mounted'), 'x')
+  const groups = process.getgroups?.() ?? []
+  const asUser = (mode: number, group: number, owner = 0) => {
+    chownSync(path('mounted'), owner, group)
+    chmodSync(path('mounted'), mode)
+    process.setgroups?.([2000])
+    process.setegid?.(1000)
+    process.seteuid?.(65_534)
+    try {
+      return problemOf('mounted', true)
+    } finally {
+      process.seteuid?.(0)
+      process.setegid?.(0)
+      process.setgroups?.(groups)
+    }
+  }
+  for (const mode of [0o440, 0o640])
+    for (const group of [1000, 2000]) t.equal(asUser(mode, group), 'read: x', `${mode.toString(8)}, group ${group}`)
+  const advice =
+    'as root: chgrp 1000 mounted && chmod 440 mounted; in Kubernetes: defaultMode: 0440 of the volume, and fsGroup: 1000 of the pod'
+  for (const [mode, group] of [
+    [0o444, 1000],
+    [0o644, 0],
+    [0o660, 2000],
+    [0o450, 2000],
+    [0o441, 1000],
+  ] as const)
+    t.equal(
+      asUser(mode, group),
+      `mounted: others can read this secret (mode ${mode.toString(8)}); ${advice}`,
+      `${mode.toString(8)}, group ${group}`,
+    )
+  t.match(asUser(0o440, 1000, 65_534), /\(mode 440\); chmod 600 mounted$/, 'an own file has no need of a group')
+  t.match(asUser(0o444, 1000, 3000), /\(mode 444\); chmod 600/, 'a file of a third user')
+  t.equal(asUser(0o400, 1000, 65_534), 'read: x', 'control')
+  t.end()
 })
 
 t.test('rejects a secret that others can read, by the mode of the opened file', t => {

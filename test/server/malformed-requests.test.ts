@@ -32,7 +32,7 @@ const alices = register('alice', { grant_types: ['client_credentials', 'refresh_
 const routesFile = join(t.testdir(), 'routes.json')
 writeFileSync(routesFile, JSON.stringify([{ path: '/x', upstream: 'unix:/nowhere/socket' }]))
 const server = await startTestServer({
-  env: { TLSBOUND_GATEWAY_FILE: routesFile },
+  env: { TLSBOUND_GATEWAY_FILE: routesFile, TLSBOUND_PROXY_PROTOCOL_FROM: '127.0.0.2' },
   ops: true,
   clients: [alices, register('bob', { token_endpoint_auth_method: 'client_secret_basic' })],
   tls: { clientCertFrom: [], timeouts: { headers: 2, request: 2, idle: 60 } },
@@ -70,16 +70,21 @@ async function sendAndEnd(bytes: string) {
   return answered
 }
 
-/** Sends octets to the ops listener, which uses HTTP without TLS. */
-const toOps = (octets: string) =>
+/** Sends octets without TLS, and waits until the connection is closed. */
+const sendPlain = (octets: string, port: number, localAddress: string) =>
   new Promise<void>(resolve => {
-    const { port } = new URL(server.ops?.url as string)
-    const socket = connect(Number(port), '127.0.0.1', () => socket.write(octets, 'latin1'))
+    const socket = connect({ port, host: '127.0.0.1', localAddress }, () => socket.write(octets, 'latin1'))
     socket
       .on('error', () => {})
       .resume()
       .once('close', resolve)
   })
+
+/** Sends octets to the ops listener, which uses HTTP without TLS. */
+const toOps = (octets: string) => sendPlain(octets, Number(new URL(server.ops?.url as string).port), '127.0.0.1')
+
+/** Sends octets to the mutual-TLS listener in place of a handshake; 127.0.0.2 is a load balancer. */
+const beforeTls = (octets: string, from: string) => sendPlain(octets, server.port, from)
 
 const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   parameter_missing: [
@@ -343,6 +348,24 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     facts: { found: 'GET', expected: 'POST' },
   },
   expectation: { send: get('/', 'Expect: junk'), status: 417, told: 'The Expect header is junk' },
+  proxy_header_missing: {
+    send: () => beforeTls('GET / HTTP/1.1\r\n', '127.0.0.2'),
+    status: 0,
+    told: '',
+    facts: { found: 'an HTTP request without TLS' },
+  },
+  proxy_header_invalid: {
+    send: () => beforeTls('PROXY TCP4 192.0.2.1\r\n', '127.0.0.2'),
+    status: 0,
+    told: '',
+    facts: { found: 'an address is not one of TCP4' },
+  },
+  proxy_header_not_allowed: {
+    send: () => beforeTls('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n', '127.0.0.1'),
+    status: 0,
+    told: '',
+    facts: { found: 'a PROXY protocol header, version 1' },
+  },
   request_timed_out: { send: 'GET / HTTP/1.1\r\n', status: 408, told: 'not complete in time' },
   http2_flood: {
     send: async () => {

@@ -2,6 +2,7 @@
 // CF01, CF09, PK29, RE25.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import { describeServiceLinks } from '../../src/settings/service-links.ts'
 import { parseSettings, SettingsError, settingsTable } from '../../src/settings/settings.ts'
 
 const tlsFiles = {
@@ -29,8 +30,11 @@ t.test('runs the demo on loopback without any variable, with short lifetimes and
     host: '127.0.0.1',
     port: 8443,
     workers: 1,
+    proxyProtocolFrom: undefined,
     opsPort: 9443,
     opsTokenFile: 'data/ops-token',
+    probeHost: '127.0.0.1',
+    probePort: 0,
     issuer: 'https://localhost:8443',
     audience: 'https://localhost:8443',
     tlsCertFile: 'certs/server.crt',
@@ -44,6 +48,7 @@ t.test('runs the demo on loopback without any variable, with short lifetimes and
     expiryWarningDays: 30,
     http2: true,
     clientsFile: undefined,
+    dataDir: 'data',
     signingKeysFile: undefined,
     signingAlgorithm: 'ES256',
     signingKeyMaxAge: 7_776_000,
@@ -139,8 +144,27 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
     bad: ['0', '-1', '65536', '8443.0', '0x1', '1e3', ' 1', '1 ', '+1', 'a', '99999999999999999999'],
   },
   workers: { good: ['1', '2', '64', 'auto'], bad: ['0', '65', '-1', '1.5', 'all', 'AUTO', ' 2', '2x'] },
+  proxyProtocolFrom: {
+    good: ['10.0.0.5', '10.0.0.0/8', '0.0.0.0/0', '::/0', 'fd00::/8', '10.0.0.5,fd00::1/128', '10.0.0.5, 10.0.0.6'],
+    bad: [
+      ...['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/8/8', '10.0.0', '256.0.0.1', '::/129'],
+      ...[
+        'localhost',
+        'unix:',
+        '*',
+        '10.0.0.1,',
+        ',',
+        '10.0.0.1;10.0.0.2',
+        'fe80::1%lo',
+        '[::1]',
+        '10.0.0.0/255.0.0.0',
+      ],
+    ],
+  },
   opsPort: { good: ['0', '1', '9443', '65535'], bad: ['-1', '65536', 'off', '1e3', ' 1'] },
   opsTokenFile: paths,
+  probeHost: { good: ['127.0.0.1', '0.0.0.0', '::'], bad: ['localhost', '*', '10.0.0.0/8'] },
+  probePort: { good: ['0', '1', '9080', '65535'], bad: ['-1', '65536', 'off', 'http://10.0.0.1:80'] },
   issuer: addresses,
   audience: addresses,
   tlsCertFile: paths,
@@ -155,6 +179,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   expiryWarningDays: { good: ['1', '30', '3650'], bad: ['0', '3651', '-1', '30d', '1.5'] },
   http2: onOff,
   clientsFile: paths,
+  dataDir: paths,
   signingKeysFile: paths,
   signingAlgorithm: {
     good: ['ES256', 'EdDSA', 'RS256'],
@@ -199,6 +224,42 @@ for (const [key, { name }] of Object.entries(settingsTable))
     t.match(name, /^TLSBOUND_[A-Z0-9_]+$/)
     t.end()
   })
+
+t.test('puts the files that the server creates into its data folder', t => {
+  t.match(parseSettings({ TLSBOUND_DATA_DIR: '/var/lib/t/' }), {
+    opsTokenFile: '/var/lib/t/ops-token',
+    stateUrl: 'sqlite:/var/lib/t/tlsbound.db',
+  })
+  const other = { TLSBOUND_DATA_DIR: '/x', TLSBOUND_OPS_TOKEN_FILE: 'token', TLSBOUND_STATE_URL: 'sqlite:state.db' }
+  t.match(parseSettings(other), { opsTokenFile: 'token', stateUrl: 'sqlite:state.db' }, 'a setting takes precedence')
+  t.equal(parseSettings({ TLSBOUND_DATA_DIR: '/' }).opsTokenFile, '/ops-token')
+  t.end()
+})
+
+t.test('ignores the variables that Kubernetes adds for a service, and names them', t => {
+  const links = {
+    TLSBOUND_SERVICE_HOST: '10.96.0.7',
+    TLSBOUND_SERVICE_PORT: '8443',
+    TLSBOUND_SERVICE_PORT_HTTPS: '8443',
+    TLSBOUND_PORT: 'tcp://10.96.0.7:8443',
+    TLSBOUND_PORT_8443_TCP: 'tcp://10.96.0.7:8443',
+    TLSBOUND_PORT_8443_TCP_PROTO: 'tcp',
+    TLSBOUND_PORT_8443_TCP_PORT: '8443',
+    TLSBOUND_PORT_8443_TCP_ADDR: '10.96.0.7',
+    TLSBOUND_PROBE_PORT: 'tcp://[fd00::7]:9080',
+    TLSBOUND_OPS_SERVICE_HOST: '10.96.0.8',
+  }
+  t.same(parseSettings({ KUBERNETES_SERVICE_HOST: '10.96.0.1', ...links }), parseSettings({}))
+  const warning = describeServiceLinks({ PATH: '/bin', TLSBOUND_HOST: '::', ...links })
+  for (const name of Object.keys(links)) t.match(warning, name)
+  t.notMatch(warning, /TLSBOUND_HOST|PATH|10\.96/)
+  t.equal(describeServiceLinks({ TLSBOUND_PORT: '9000' }), undefined)
+  const wrong = ['tcp://', 'tcp://x:1', 'http://10.96.0.7:8443', 'tcp://10.96.0.7:8443/x']
+  for (const value of wrong) t.same(complaints({ TLSBOUND_PORT: value }), ['TLSBOUND_PORT'], value)
+  for (const name of ['TLSBOUND_SERVICE', 'TLSBOUND_PORT_X_TCP', 'TLSBOUND_SERVICE_HOSTS'])
+    t.same(complaints({ [name]: '1' }), [name], name)
+  t.end()
+})
 
 t.test('reports all problems in one message, including unknown names (RE25)', t => {
   const env = {

@@ -6,6 +6,18 @@ import { findObstacle } from '../health.ts'
 import type { OpsParts } from '../parts.ts'
 
 export function metricsRoute(app: FastifyInstance, parts: OpsParts, registry: Registry): void {
+  registerReadiness(registry, parts)
+  app.get('/metrics', { config: { openOnLoopback: true } }, async (_request, reply) =>
+    reply.type(registry.contentType).send(await (parts.writeMetrics?.(registry) ?? registry.metrics())),
+  )
+}
+
+/** Registers `tlsbound_ready`, once: the probe listener has it too. */
+export function registerReadiness(
+  registry: Registry,
+  parts: Pick<OpsParts, 'store' | 'isServing' | 'isRecording'>,
+): void {
+  if (registry.getSingleMetric('tlsbound_ready') !== undefined) return
   new Gauge({
     name: 'tlsbound_ready',
     help: '1: requests can be decided, as GET /ready reports.',
@@ -14,7 +26,4 @@ export function metricsRoute(app: FastifyInstance, parts: OpsParts, registry: Re
       this.set(Number((await findObstacle(parts)) === undefined))
     },
   })
-  app.get('/metrics', { config: { openOnLoopback: true } }, async (_request, reply) =>
-    reply.type(registry.contentType).send(await (parts.writeMetrics?.(registry) ?? registry.metrics())),
-  )
 }

@@ -7,6 +7,7 @@ import { hashLine } from '../../audit/recorder.ts'
 import { logError } from '../../core/guard.ts'
 import type { TokenJwk } from '../../keys/token-keys.ts'
 import type { LiveConnections } from '../../ops/live-connections.ts'
+import type { Metrics } from '../../ops/metrics/metrics.ts'
 import { type ProcessMetrics, sumMetrics, watchWorkers } from '../../ops/metrics/workers.ts'
 import type { Use } from '../../ops/use.ts'
 import { SecretChecker } from '../../server/clients/client-secret.ts'
@@ -17,7 +18,9 @@ import { reportExposures } from '../production.ts'
 import { createReload, describeRetired } from '../reload.ts'
 import { readKeysFile } from '../signing-keys.ts'
 import {
+  closeProbes,
   followFiles,
+  listenFor,
   type OnClose,
   openAll,
   openState,
@@ -26,6 +29,7 @@ import {
   shutdownTimeout,
 } from '../start.ts'
 import { reportTrust, warningDaysOf } from '../trust-report.ts'
+import { fileNames, watchFiles } from '../watched-files.ts'
 import { wireServer } from '../wire.ts'
 import { countWorkers } from './count.ts'
 import { type Content, fromShared, idsOfWorker, type WorkerConfig, type WorkerConnections } from './protocol.ts'
@@ -45,9 +49,13 @@ export function startPrimary(options: Omit<StartOptions, 'routes' | 'keys' | 'st
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
   const { settings, loadMaterial, loadClients, events, log, exposures, playThefts } = options
-  let content: Content = { material: loadMaterial(), registrations: loadClients() }
+  const watched = watchFiles()
+  let content: Content = {
+    material: watched.load(fileNames.tls, loadMaterial),
+    registrations: watched.load(fileNames.clients, loadClients),
+  }
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
-  const opened = await openState(options, onClose)
+  const opened = await openState(options, watched, onClose)
   const { audit } = opened
   let keys: readonly TokenJwk[] = readKeysFile(opened.keysFile as string)
   const shared = shareStore(opened.store, fromShared)
@@ -85,7 +93,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   const isRecording = () => events.isRecording() && failing.size === 0
 
   const warningDays = warningDaysOf(settings)
-  const { app, parts, tls, notifier, metrics, createOps } = await wireServer({
+  const { app, parts, tls, notifier, metrics, createOps, createProbes } = await wireServer({
     ...{ ...opened, ...content, store: shared.store, isRecording, log, clock: Date.now, secrets },
     contain: own =>
       audit.observe(
@@ -105,45 +113,54 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   onClose(() => notifier.close())
   reportExposures(exposures, parts)
   watchWorkers(metrics.registry, () => ({ running: countListening(supervisor), crashed: supervisor.crashed() }))
+  const ofWorkers = {
+    isServing: () => countListening(supervisor) > 0,
+    async writeMetrics(registry: Metrics['registry']) {
+      const own = await registry.getMetricsAsJSON()
+      const answers = (await askAll(supervisor, 'metrics', [])) as Map<number, ProcessMetrics>
+      // One that has ended meanwhile is in the sum already.
+      const running = [...supervisor.workers].flatMap(({ serial }) => {
+        const metrics = answers.get(serial)
+        return metrics === undefined ? [] : [[serial, metrics] as const]
+      })
+      return sum.write(own, new Map(running))
+    },
+  }
+  let reload: Started['reload'] = async () => [] // until it listens
   const ops =
     opsToken === undefined
       ? undefined
       : createOps({
+          ...ofWorkers,
           token: opsToken,
-          isServing: () => countListening(supervisor) > 0,
           connections: connectionsOf(supervisor, log),
           measureUse: async revocation => [...(await askAll(supervisor, 'use', [revocation])).values()] as Use[],
-          async writeMetrics(registry) {
-            const own = await registry.getMetricsAsJSON()
-            const answers = (await askAll(supervisor, 'metrics', [])) as Map<number, ProcessMetrics>
-            // One that has ended meanwhile is in the sum already.
-            const running = [...supervisor.workers].flatMap(({ serial }) => {
-              const metrics = answers.get(serial)
-              return metrics === undefined ? [] : [[serial, metrics] as const]
-            })
-            return sum.write(own, new Map(running))
-          },
+          reload: () => reload(),
           ...(playThefts && { playThefts }),
         })
   if (ops !== undefined) onClose(() => ops.close())
+  const probes = settings.probePort === 0 ? undefined : createProbes(ofWorkers)
+  if (probes !== undefined) onClose(() => closeProbes(probes))
   onClose(() => supervisor.close(shutdownTimeout + 500)) // a worker ends its connections after shutdownTimeout
   await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
+  if (probes !== undefined) await listenFor(probes, settings)
   await supervisor.start()
   log.info(`listening for ${settings.issuer} with ${count} workers`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
 
   const reloadFiles = createReload({
-    ...{ ...parts, loadMaterial, loadClients },
-    async onLoaded({ material = content.material, registrations = content.registrations }) {
+    ...{ ...parts, loadMaterial, loadClients, watched },
+    async onLoaded({ material = content.material, registrations = content.registrations }, only) {
       content = { material, registrations }
-      await supervisor.require('reload', [content], longestReload)
+      await supervisor.require('reload', [content, only], longestReload)
     },
   })
   const onReplace = (next: readonly TokenJwk[]) => {
     keys = next
     void supervisor.require('keys', [keys], longestReload)
   }
-  return { app, ops, metrics, reload: followFiles(opened, events, reloadFiles, onClose, log, onReplace) }
+  reload = followFiles(opened, events, reloadFiles, onClose, log, onReplace)
+  return { app, ops, metrics, reload }
 }
 
 /** Returns the end of the chain of a worker that has died; undefined if the events are in no file, or its lines not in this one. */

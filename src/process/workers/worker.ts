@@ -76,10 +76,10 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
   })
   const sockets = trackSockets(app)
   const handlers: Handlers = {
-    async reload(next: Content) {
+    async reload(next: Content, only?: readonly string[]) {
       content = next
       events.followRename()
-      await reload()
+      await reload(only)
     },
     async keys(next: readonly TokenJwk[]) {
       try {

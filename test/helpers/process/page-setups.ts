@@ -134,6 +134,10 @@ export const setups: Readonly<Record<string, Setup>> = {
     }
     return { ...place, env, places: [...place.places, ['9000', String(python)], ['9001', String(go)]] }
   },
+  'how-to/run-behind-a-load-balancer': async t => {
+    const place = await prepareDemo(t)
+    return { ...place, places: [...place.places, ['9080', String(await findFreePort())]] }
+  },
   'how-to/embed-the-issuer': certificates(({ folder }) => install(folder, 'fastify')),
   'how-to/use-a-token': demo(
     ({ folder }) => {
