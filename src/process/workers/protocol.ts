@@ -26,6 +26,10 @@ export interface WorkerConfig extends Content {
   readonly keys: readonly TokenJwk[]
 }
 
+/** What the primary calls at a worker that has started. */
+export const workerCalls = ['reload', 'keys', 'closeCertificate', 'use', 'metrics', 'connections'] as const
+export type WorkerCall = (typeof workerCalls)[number]
+
 /** The connections of a worker, for the live page. */
 export interface WorkerConnections {
   readonly total: number

@@ -6,7 +6,7 @@ import { guarded, logError } from '../../core/guard.ts'
 import { createLog } from '../log.ts'
 import { shutdownTimeout } from '../start.ts'
 import { createPeer, type Message } from './peer.ts'
-import { toShared, type WorkerConfig } from './protocol.ts'
+import { toShared, type WorkerCall, type WorkerConfig, workerCalls } from './protocol.ts'
 import { createRemoteStore } from './store-client.ts'
 import { type StartedWorker, startWorker } from './worker.ts'
 
@@ -17,7 +17,7 @@ let starting: Promise<StartedWorker> | undefined
 let closing: Promise<string> | undefined
 const remote = createRemoteStore(() => peer, toShared)
 const later =
-  (name: string) =>
+  (name: WorkerCall) =>
   async (...given: unknown[]) => {
     const handler = (await starting)?.handlers[name] as ((...given: unknown[]) => unknown) | undefined
     return handler?.(...given)
@@ -30,11 +30,7 @@ const peer = createPeer(
       starting = startWorker(config, peer, remote)
       await starting
     },
-    reload: later('reload'),
-    keys: later('keys'),
-    closeCertificate: later('closeCertificate'),
-    metrics: later('metrics'),
-    connections: later('connections'),
+    ...Object.fromEntries(workerCalls.map(name => [name, later(name)])),
     close,
   },
   error => logError(createLog('error'), error, 'unhandled error in a message of the primary process'),

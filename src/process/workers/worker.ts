@@ -17,7 +17,7 @@ import { createReload, describeRetired } from '../reload.ts'
 import { closeInTime, trackSockets } from '../start.ts'
 import { readOptionalFiles, wireServer } from '../wire.ts'
 import type { Handlers, Peer } from './peer.ts'
-import { type Content, idsOfWorker, type WorkerConfig, type WorkerConnections } from './protocol.ts'
+import { type Content, idsOfWorker, type WorkerCall, type WorkerConfig, type WorkerConnections } from './protocol.ts'
 import type { RemoteStore } from './store-client.ts'
 
 /** Milliseconds that the check of a secret may take, behind others of the same client. */
@@ -25,7 +25,7 @@ const longestSecret = 30_000
 
 export interface StartedWorker {
   /** What the primary may call from now on. */
-  readonly handlers: Handlers
+  readonly handlers: Pick<Handlers, WorkerCall>
   /** Answers the requests under way. Resolves with the end of its chain of events. */
   close(): Promise<string>
 }
@@ -75,7 +75,7 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
     revokeChanged: false, // by the primary, when every worker has the new registrations
   })
   const sockets = trackSockets(app)
-  const handlers: Handlers = {
+  const handlers: Pick<Handlers, WorkerCall> = {
     async reload(next: Content, only?: readonly string[]) {
       content = next
       events.followRename()
