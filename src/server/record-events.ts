@@ -14,7 +14,7 @@ import type { SuspectedProxy } from '../core/proxy-watch.ts'
 import type { Revocation } from '../core/revocations.ts'
 import type { reuseSignals } from '../core/theft.ts'
 import type { Grant } from '../store/store.ts'
-import { connectionOf } from '../tls/connection.ts'
+import { type Connection, connectionOf } from '../tls/connection.ts'
 import { describeToken } from '../verify/token-facts.ts'
 import { readBasic } from './clients/client-secret.ts'
 
@@ -275,14 +275,21 @@ function describeRequest(request: FastifyRequest): Facts {
   }
 }
 
+/** The descriptions of connections: they never change, and reading them from OpenSSL costs as much as writing the event. */
+const described = new WeakMap<Connection, Facts>()
+
 function describeConnection(carrier: TLSSocket, connection = connectionOf(carrier)): Facts {
+  const known = connection && described.get(connection)
+  if (known !== undefined) return known
   const { presenter, thumbprint, forwarded, socket = carrier } = connection ?? {}
   const tls = typeof socket?.getProtocol === 'function' && !socket.destroyed
-  return {
+  const facts: Facts = {
     'x5t#S256': thumbprint,
     ...(forwarded === undefined ? { bindings: presenter?.bindings } : { attested: 'proxy' }),
     ...(tls && { tls: socket.getProtocol(), cipher: socket.getCipher()?.name, resumed: socket.isSessionReused() }),
     peer: socket?.remoteAddress,
     peer_port: socket?.remotePort,
   }
+  if (connection !== undefined && tls) described.set(connection, facts)
+  return facts
 }

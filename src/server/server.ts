@@ -208,8 +208,10 @@ async function createParts(options: ServerOptions): Promise<{ parts: ServerParts
     now,
     targets: {
       fallback: audience,
-      find: resource =>
-        [resource, otherSpelling(resource)].find(name => name === audience || clients.hasResource(name)),
+      find(resource) {
+        const isTarget = (name: string) => name === audience || clients.hasResource(name)
+        return isTarget(resource) ? resource : [otherSpelling(resource)].find(isTarget)
+      },
     },
     secrets: options.secrets ?? new SecretChecker(clock),
     readToken,

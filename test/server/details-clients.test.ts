@@ -306,7 +306,7 @@ t.test('refresh tokens: reports each detail of each reason', async t => {
   const { refresh: known, access } = await startGrant(alice)
   const unknown = buildOpaqueToken('rt', randomBytes(32))
   const opaque = buildOpaqueToken('at', randomBytes(32))
-  const expected = 'tlsbound_rt_ and 49 letters or digits'
+  const expected = 'a prefix, and 49 letters or digits'
   t.match(known, /^tlsbound_rt_[0-9A-Za-z]{49}$/)
   await provokeEach(t, server, 'refresh_unknown', {
     form: [

@@ -116,10 +116,12 @@ export function countEvents(registry: Registry): Observer {
   for (const { name, help, on, where, labels } of counters) {
     const counter = new Counter({ name, help, labelNames: Object.keys(labels), registers: [registry] })
     startAtZero(counter, labels)
+    const entries = Object.entries(labels)
     const count = (event: SecurityEvent) => {
       if (where?.(event) === false) return
-      const read = Object.entries(labels).map(([label, { values, read }]) => [label, among(values, read(event))])
-      counter.inc(Object.fromEntries(read))
+      const values: Record<string, string> = {}
+      for (const [label, { values: known, read }] of entries) values[label] = among(known, read(event))
+      counter.inc(values)
     }
     for (const event of on) counting.set(event, [...(counting.get(event) ?? []), count])
   }

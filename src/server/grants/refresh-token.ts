@@ -21,7 +21,7 @@ export async function refreshToken({ request, form, by, parts, arrived }: GrantR
   if (isOpaqueToken(presented) !== 'rt')
     throw new OAuthError('invalid_grant', 'refresh_unknown', 'form', {
       found: describe(presented),
-      expected: 'tlsbound_rt_ and 49 letters or digits',
+      expected: 'a prefix, and 49 letters or digits',
     })
   const known = await parts.store.findRefreshToken(hashOpaqueToken(presented))
   if (known === undefined) throw new OAuthError('invalid_grant', 'refresh_unknown', 'not_stored')
