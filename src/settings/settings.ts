@@ -1,6 +1,5 @@
 // Every setting: name, form, default, meaning. parseSettings and checkSettings are pure; all problems are reported at once.
 // docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
-import { join } from 'node:path'
 import { findSimilarName } from '../core/similar-name.ts'
 import { address, addressRanges, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, processes, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 import { isServiceLink } from './service-links.ts'
@@ -166,7 +165,7 @@ function complete(values: Values, demo: boolean): Settings {
 
 /** Returns the path of a file in the data folder. */
 export function dataFile(name: string, dataDir: string): string {
-  return join(dataDir, name)
+  return dataDir.endsWith('/') ? `${dataDir}${name}` : `${dataDir}/${name}`
 }
 
 /** Returns the data folder of an environment, for commands that use no other setting. */
