@@ -1,5 +1,6 @@
 // The fields of a certificate that Node does not provide, or provides only as text (RFC 5280 §4.1).
 // Only for certificates that OpenSSL has parsed. Every function throws RangeError for an unknown structure.
+import type { X509Certificate } from 'node:crypto'
 import { type Element, readElements, readSequence } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
 
@@ -131,6 +132,17 @@ export function readKeyUsage(fields: Extended): KeyUsage | undefined {
   const bits = readElements(value)[0]?.content[1] ?? 0 // after the number of unused bits
   const has = (bit: number) => (bits & (0x80 >> bit)) !== 0
   return { digitalSignature: has(0), keyAgreement: has(4), keyCertSign: has(5), cRLSign: has(6) }
+}
+
+/**
+ * Returns the object identifiers of the extended key usage, which Node calls `keyUsage`; undefined if the extension is absent or
+ * malformed. Of a malformed one, Node leaves errors in OpenSSL's queue of this thread. The next read on any TLS connection would take
+ * them for its own, and end that connection. `checkIssued` empties the queue.
+ */
+export function readPurposes(x509: X509Certificate): readonly string[] | undefined {
+  const purposes = x509.keyUsage
+  if (purposes === undefined) x509.checkIssued(x509)
+  return purposes
 }
 
 /**

@@ -74,6 +74,11 @@ export const signals: Readonly<Record<CameWith, Readonly<Record<Objection, Signa
   no_certificate: { certificate: certain, connection: certain, client: certain, question: alert },
 }
 
+/** Returns the signal of a token from a suspected proxy (proxy-watch.ts): its owner may be behind it, or a thief pretends to be one. */
+export function weaken(signal: Signal): Signal {
+  return signal.suspicion === 'certain' ? possible : signal
+}
+
 /** Returns the signal of the refusal of a valid token of this server; undefined if it is no signal. */
 export function suspect(reason: string, detail: string, came: CameWith): Signal | undefined {
   const known = Object.hasOwn(objections, reason) ? objections[reason as Reason] : undefined

@@ -10,7 +10,7 @@ import { type ErrorCode, OAuthError } from '../core/errors.ts'
 import { type Presenter, type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { type CertificateRejection, describeCertificate } from './certificate-rejection.ts'
 import type { Counts, VersionCounts } from './counts.ts'
-import { type Evaluation, evaluateCertificate, type TrustInForce } from './evaluate-certificate.ts'
+import { evaluateCertificate, type TrustInForce } from './evaluate-certificate.ts'
 
 export interface Connection {
   readonly socket: TLSSocket
@@ -100,7 +100,11 @@ export function rememberConnection(
 }
 
 /** What a proxy states about the client of a request. */
-type Statement = Evaluation & {
+interface Statement {
+  /** Undefined: it is not accepted. */
+  readonly certificate?: PresenterCertificate | undefined
+  /** Returns why the client may not act, now: a request such as a WebSocket goes on for long. */
+  readonly findRejection: () => CertificateRejection | undefined
   readonly header: string
   readonly x509?: X509Certificate | undefined
   /** As for `Connection`. */
@@ -110,13 +114,15 @@ type Statement = Evaluation & {
 /** Returns the connection of a client whose certificate a proxy states, on the connection of that proxy. */
 export function forwardedConnection(
   by: Connection,
-  { certificate, rejection, header, x509, isPinned }: Statement,
+  { certificate, findRejection, header, x509, isPinned }: Statement,
 ): Connection {
   return {
     ...by,
     presenter: certificate && { certificate, bindings: {}, attested: 'proxy' },
     thumbprint: certificate?.thumbprint ?? (x509 && readCertificate(x509).thumbprint),
-    rejection,
+    get rejection() {
+      return findRejection()
+    },
     isPinned: isPinned ?? by.isPinned,
     verified: undefined,
     provenTokens: undefined,

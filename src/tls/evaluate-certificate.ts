@@ -1,6 +1,7 @@
 // Evaluates the certificate of a connection after its handshake, by the verdict of OpenSSL. The only certificates that are accepted
 // although OpenSSL rejects them are registered ones (RFC 8705 §2.2), which need no authority.
 import type { TLSSocket } from 'node:tls'
+import { readPurposes } from '../core/certificate-fields.ts'
 import { type PresenterCertificate, readCertificate } from '../core/presenter.ts'
 import { type CertificateRejection, explainCertificate } from './certificate-rejection.ts'
 import { clientAuth, type Trust } from './trust.ts'
@@ -26,8 +27,8 @@ export function evaluateCertificate(socket: TLSSocket, { trust, isPinned }: Trus
   if (x509 === undefined) return { rejection: ['no_certificate', 'not_sent'] }
   const error = socket.authorizationError as string | Error | null | undefined
   const isVerified = socket.authorized === true && !error
-  // OpenSSL accepts a certificate without extended key usage for every purpose. Node calls the extended key usage `keyUsage`.
-  if (isVerified && x509.keyUsage?.includes(clientAuth)) return { certificate: readCertificate(x509) }
+  // OpenSSL accepts a certificate without extended key usage for every purpose.
+  if (isVerified && readPurposes(x509)?.includes(clientAuth)) return { certificate: readCertificate(x509) }
   const code = isVerified ? undefined : String(error)
   if (code !== undefined && !withoutAppeal.includes(code)) {
     const pinned = readCertificate(x509, true)

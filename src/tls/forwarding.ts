@@ -1,10 +1,11 @@
 // Requests of a proxy that ends TLS for its clients. On a connection of a known proxy, each request has a connection object of its own
 // client: its presenter is the certificate that the proxy states, without the bindings of the socket. The certificate of the proxy itself
 // is never the presenter of a request.
+import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type CertificateProxy, findCertificateProxy } from '../core/certificate-proxy.ts'
 import { parseForwardedCertificate } from '../core/forwarded-certificate.ts'
-import type { CertificateRejection } from './certificate-rejection.ts'
+import { type CertificateRejection, explainRevocation } from './certificate-rejection.ts'
 import { type Connection, forwardedConnection } from './connection.ts'
 import type { TrustInForce } from './evaluate-certificate.ts'
 import { nextEndOf, type Trust } from './trust.ts'
@@ -46,7 +47,8 @@ export function createForwarding(
     if (proxy === undefined || !mayAct(connection, Date.now())) return connection
     const { header, form } = proxy
     const values = valuesOf(request.rawHeaders, header)
-    const refuse = (...rejection: CertificateRejection) => forwardedConnection(connection, { header, rejection })
+    const refuse = (...rejection: CertificateRejection) =>
+      forwardedConnection(connection, { header, findRejection: () => rejection })
     if (values.length > 1)
       return refuse('certificate_untrusted', 'forwarded_repeated', { header, found: values.length })
     const [value = ''] = values
@@ -59,13 +61,34 @@ export function createForwarding(
       return refuse('certificate_untrusted', 'forwarded_malformed', { header, found: parsed.found, expected: form })
     const { x509 } = parsed
     const now = Date.now()
-    const evaluation = evaluateForwarded(x509, trusted, now)
-    const forwarded = forwardedConnection(connection, { ...evaluation, header, x509, isPinned: trusted.isPinned })
-    if (evaluation.certificate === undefined) return forwarded
+    const { certificate, rejection } = evaluateForwarded(x509, trusted, now)
+    const findRejection = rejection ? () => rejection : createRecheck(connection, header, x509)
+    const client = { certificate, findRejection, header, x509, isPinned: trusted.isPinned }
+    const forwarded = forwardedConnection(connection, client)
+    if (certificate === undefined) return forwarded
     if (clients.size >= rememberedClients) clients.delete(clients.keys().next().value as string) // the oldest
     const until = nextEndOf(trusted.trust, now) ?? Number.POSITIVE_INFINITY
     clients.set(value, { connection: forwarded, trust: trusted.trust, until })
     return forwarded
+  }
+
+  /**
+   * A request that goes on, such as a WebSocket, outlives neither its proxy nor its certificate. What else changes ends the connection
+   * of the proxy (retirement.ts).
+   */
+  function createRecheck(connection: Connection, header: string, x509: X509Certificate) {
+    let { trust } = trusted
+    let revocation: CertificateRejection | undefined
+    return (): CertificateRejection | undefined => {
+      const now = Date.now()
+      if (stateOf(connection, proxies()).proxy === undefined || !mayAct(connection, now))
+        return connection.rejection ?? ['no_certificate', 'not_forwarded', { header }]
+      if (trust !== trusted.trust) {
+        trust = trusted.trust
+        revocation = explainRevocation(x509, trust, now)
+      }
+      return revocation
+    }
   }
 
   function stateOf(connection: Connection, list: readonly CertificateProxy[]): ProxyState {

@@ -11,6 +11,7 @@ import {
   readDistributionPoints,
   readFields,
   readKeyUsage,
+  readPurposes,
   readSubjectKeyIdentifier,
 } from '../core/certificate-fields.ts'
 import { readTime } from '../core/certificate-time.ts'
@@ -205,7 +206,7 @@ export function readCertificateFacts(x509: X509Certificate): CertificateFacts {
     authorityKey: readAuthorityKey(fields),
     distributionPoints: readDistributionPoints(fields),
     keyUsage: readKeyUsage(fields),
-    purposes: x509.keyUsage, // Node's name for the extended key usage
+    purposes: readPurposes(x509),
     publicKey: fields.publicKey,
     notBefore: x509.validFromDate.getTime(),
     notAfter: x509.validToDate.getTime(),

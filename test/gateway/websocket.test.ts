@@ -10,10 +10,11 @@ import { createGateway, tunnelLimits } from '../../src/gateway/gateway.ts'
 import { parseRoutes } from '../../src/gateway/routes.ts'
 import type { UpstreamMaterial } from '../../src/gateway/upstream.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
-import type { TestConnection, TestServer } from '../../src/testing/server.ts'
+import { issueCrl, type TestConnection, type TestServer } from '../../src/testing/server.ts'
 import { mutualTls } from '../../src/tls/mutual-tls.ts'
 import { startGateway, startRawUpstream } from '../helpers/server/gateway.ts'
 import { scrape } from '../helpers/server/metrics.ts'
+import { fieldOf, issueProxy, thumbprintOf } from '../helpers/server/proxies.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 import { until } from '../helpers/until.ts'
 
@@ -43,8 +44,8 @@ async function startEcho(t: Test) {
 }
 
 /** Opens a WebSocket on the connection of a test's client, so that every level works. */
-function open(t: Test, { socket }: TestConnection, path: string, token?: string): WebSocket {
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+function open(t: Test, { socket }: TestConnection, path: string, token?: string, fields: object = {}): WebSocket {
+  const headers = { ...fields, ...(token !== undefined && { authorization: `Bearer ${token}` }) }
   const opened = new WebSocket(`wss://localhost${path}`, { createConnection: () => socket, headers })
   opened.on('error', () => {})
   t.teardown(() => opened.terminate())
@@ -58,8 +59,12 @@ async function echo(socket: WebSocket, text: string): Promise<string> {
 }
 
 /** A token of level certificate, so that its connection is still unused. */
-async function tokenOf(server: TestServer, parameters: Record<string, string> = {}): Promise<string> {
-  const connection = await server.connect('alice')
+async function tokenOf(
+  server: TestServer,
+  parameters: Record<string, string> = {},
+  name: 'alice' | 'bob' = 'alice',
+): Promise<string> {
+  const connection = await server.connect(name)
   const token = await connection.token({ token_binding: 'certificate', ...parameters })
   connection.close()
   return token
@@ -309,4 +314,37 @@ t.test('opens no more WebSockets than its limit', async t => {
   await until(() => silent.sockets.size === 1)
   t.pass('control: after it was given up')
   next.terminate()
+})
+
+t.test('closes one behind a proxy that ends TLS with the certificate of its client, and with the proxy', async t => {
+  const pki = makeDemoPki()
+  const proxies = [issueProxy('edge', pki.ca), issueProxy('other edge', pki.ca)] as const
+  const list = (serials: readonly string[]) =>
+    issueCrl({ issuer: pki.ca, revoked: serials.map(serialNumber => ({ serialNumber })) })
+  const entryOf = (proxy: (typeof proxies)[number]) => ({ form: 'client-cert', 'x5t#S256': thumbprintOf(proxy) })
+  const material = { clientCertFrom: proxies.map(entryOf), crl: list([]) }
+  const upstream = await startEcho(t)
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address }], { pki, tls: material })
+  const start = async (name: 'alice' | 'bob', proxy: (typeof proxies)[number]) => {
+    const fields = { 'Client-Cert': fieldOf['client-cert'](pki[name]) }
+    const socket = open(t, await server.connect(proxy), '/', await tokenOf(server, {}, name), fields)
+    await once(socket, 'open')
+    return socket
+  }
+  const [revoked, withdrawn, control] = [
+    await start('alice', proxies[0]),
+    await start('bob', proxies[0]),
+    await start('bob', proxies[1]),
+  ]
+  const { certificate: cert, key } = pki.server
+  const loaded = { ...material, cert, key, ca: pki.ca.certificate, crl: list([pki.alice.x509.serialNumber]) }
+  const started = performance.now()
+  server.tls.reload(loaded)
+  await once(revoked, 'close')
+  t.ok(performance.now() - started < 5000, 'not with the connection of the proxy, up to a minute later')
+  t.match(server.alarms.at(-1), { event: 'connection.closed', reason: 'certificate_revoked' })
+  t.equal(await echo(withdrawn, 'one'), 'one', 'the certificate of another client')
+  server.tls.reload({ ...loaded, clientCertFrom: [entryOf(proxies[1])] })
+  await once(withdrawn, 'close')
+  t.equal(await echo(control, 'two'), 'two', 'another proxy')
 })

@@ -7,6 +7,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { type ConnectionOptions, type SecureVersion, connect as startTls } from 'node:tls'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import { makeDemoPki } from '../../src/pki/demo.ts'
@@ -121,6 +122,7 @@ ${adapt(blockOf('haproxy'), {
   '/etc/haproxy/proxy': join(folder, 'haproxy'),
   '/etc/tlsbound/ca.crt': `${paths.ca}.crt`,
   'tlsbound.internal:8443': `127.0.0.1:${server.port}`,
+  'verifyhost tlsbound.internal': 'verifyhost localhost',
 })}`,
 )
 const nginx = await start(
@@ -176,6 +178,52 @@ for (const [name, port, protocol] of [
     }
     t.match(await own.get('/api/whoami', token), { status: 200 }, 'control')
   })
+
+/** Requests /binding on a connection of its own. Returns what the server sees, and the latest session that the proxy offered. */
+async function openSession(port: number, options: ConnectionOptions) {
+  const socket = startTls({ host: '127.0.0.1', port, servername: 'localhost', ca: ca.certificate, ...options })
+  let session: Buffer | undefined
+  socket.on('session', offered => (session = offered))
+  socket.write('GET /binding HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  const { certificate } = JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1))
+  return { certificate, session, isReused: socket.isSessionReused() }
+}
+
+for (const [name, port] of [
+  ['nginx', nginxPort],
+  ['HAProxy', haproxyPort],
+] as const)
+  t.test(`${name} accepts no stolen session in place of the private key`, async t => {
+    for (const version of ['TLSv1.3', 'TLSv1.2'] as SecureVersion[]) {
+      const versions = { minVersion: version, maxVersion: version }
+      const own = await openSession(port, { ...versions, cert: alice.certificate, key: alice.key })
+      t.match(own.certificate, { 'x5t#S256': thumbprintOf(alice) }, `control over ${version}`)
+      const { certificate, isReused } = await openSession(port, { ...versions, session: own.session })
+      t.notOk(isReused, version)
+      t.equal(certificate, null, version)
+    }
+  })
+
+t.test('HAProxy lets no client ask for itself', async t => {
+  const own = await server.connect('alice', { port: haproxyPort })
+  const token = await own.token()
+  for (const path of [
+    '/authz',
+    '/authz?audience=http://127.0.0.1:9000',
+    '/authz/notes',
+    '/%61uthz',
+    '/authz%2F',
+    '/%61%75thz/',
+  ])
+    for (const method of ['GET', 'POST', 'HEAD']) {
+      const { status, headers } = await own.call(path, { method, token })
+      t.equal(status, 404, `${method} ${path}`)
+      t.notOk('tlsbound-assertion' in headers)
+    }
+  t.match(await own.get('/api/whoami', token), { status: 200 }, 'control')
+})
 
 t.test('nginx asks before it passes a request on, and states the identity to the service', async t => {
   const behind = (who: keyof typeof pki) => server.connect(who, { port: nginxPort })

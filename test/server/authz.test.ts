@@ -63,6 +63,12 @@ t.test('answers 401 and 403 as every resource does', async t => {
   const refused = await ofAlice.call('/authz?scope=notes:read', { token: narrow })
   t.match(refused, { status: 403, headers: { 'www-authenticate': /insufficient_scope/ } })
   t.match(await ofAlice.call('/authz?scope=notes:read', { token }), { status: 204 })
+  for (const path of ['/authz', '/%61uthz', '/%61%75th%7A'])
+    t.match(
+      await ofAlice.call(`${path}?scope=notes:read`, { token: narrow }),
+      { status: 403 },
+      `${path}: the demand counts however the path is encoded`,
+    )
   t.match(
     await ofAlice.call('/authz/?scope=admin', { token }),
     { status: 204 },
@@ -97,6 +103,9 @@ t.test('refuses a demand that it does not understand', async t => {
     'scopes=a',
     'scope=a&scope=b',
     'scope=a++b',
+    'scope=',
+    'scope',
+    'scope=&audience=a',
     'scope=%22',
     'identity_fields=yes',
     'audience=',

@@ -421,6 +421,26 @@ t.test('takes the certificate of a request from its own header only, however it 
   t.match(await behind(alice, multiplexed).get(whoami, token), served, 'control')
 })
 
+t.test('ends no connection because of a forwarded certificate with a malformed extension', async t => {
+  const shared = [await server.connect(edge), await server.connect(edge, { ALPNProtocols: ['h2'] })] as const
+  const other = await server.connect('alice')
+  const token = await behind(alice, shared[0]).token({ client_id: 'alice' })
+  for (const octets of [
+    [0x02, 1, 0],
+    [0x30, 3, 0x06, 1, 0x80],
+    [0x30, 2, 0x06, 9],
+  ]) {
+    // An unterminated or wrong extendedKeyUsage, on which OpenSSL reports errors.
+    const malformed = sequence([oid('2.5.29.37'), octetString(Buffer.from(octets))])
+    const who = issueCertificate({ subject: [['CN', 'alice']], issuer: stranger, extensions: [malformed] })
+    for (const connection of shared) {
+      const opened = await behind(who, connection).call('/binding') // without a token, whose verification would empty the queue of errors
+      t.match(opened, { status: 200, body: { token_bindings: [] } })
+      for (const each of [...shared, other]) t.match(await behind(alice, each).get(whoami, token), served)
+    }
+  }
+})
+
 t.test('serves many clients of one proxy over HTTP/2 at the same time', async t => {
   const multiplexed = await server.connect(edge, { ALPNProtocols: ['h2'] })
   const [ofAlice, ofBob] = [

@@ -40,6 +40,37 @@ for (const [name, identity] of [
     t.match(await owner.get('/api/whoami', last), { status: 401 }, 'another certificate of that client')
   })
 
+t.test('still revokes a stolen token if its thief imitates a proxy with clients of its own', async t => {
+  const policies = ['revoke_token', 'close', 'alert', 'record'] as const
+  const server = await startTestServer({
+    clients: [
+      ...names.map(name => register(name, { token_bindings: ['certificate'] })),
+      ...policies.map(policy => register(policy, { token_bindings: ['certificate'], theft_response: policy })),
+    ],
+  })
+  t.teardown(() => server.close())
+  const connectAs = (clientId: string) => server.connect(issueProxy(clientId, server.pki.ca), { clientId })
+  const thief = await server.connect('mallory')
+  for (const name of names.slice(0, 5)) await thief.get('/api/whoami', await (await connectAs(name)).token())
+  await until(() => of(server, 'proxy.suspected').length === 1)
+  for (const policy of policies) {
+    const owner = await connectAs(policy)
+    const [stolen, other] = [await owner.token(), await owner.token()]
+    t.match(await thief.get('/api/whoami', stolen), { status: 401 })
+    const isRevoked = ['revoke_token', 'close'].includes(policy)
+    if (isRevoked)
+      await until(() => server.events.some(({ event, client_id }) => event === 'token.revoked' && client_id === policy))
+    else await new Promise(resolve => setTimeout(resolve, 100))
+    t.match(await owner.get('/api/whoami', stolen), { status: isRevoked ? 401 : 200 }, policy)
+    t.match(
+      await owner.get('/api/whoami', other),
+      { status: 200 },
+      `${policy}: its other token, on the same connection`,
+    )
+  }
+  t.equal(of(server, 'theft.suspected').length, 4, 'those before the fifth client')
+})
+
 t.test('still reports the theft of one client’s tokens, however often', async t => {
   const server = await start()
   t.teardown(() => server.close())

@@ -5,7 +5,7 @@ import type { Reason } from '../../core/errors.ts'
 import { type ErrorLog, guardedWithLog, logError } from '../../core/guard.ts'
 import { ProxyWatch, type SuspectedProxy } from '../../core/proxy-watch.ts'
 import { buildRevocation } from '../../core/revocations.ts'
-import { reuseSignals, type Signal, suspect, TheftWatch } from '../../core/theft.ts'
+import { reuseSignals, type Signal, suspect, TheftWatch, type Verdict, weaken } from '../../core/theft.ts'
 import type { Store } from '../../store/store.ts'
 import type { ClientRegistry } from '../clients/registry.ts'
 import type { Audit } from '../record-events.ts'
@@ -39,8 +39,13 @@ export function createContainment(parts: ContainmentParts): Observer {
 
   function follow(event: SecurityEvent, found: FoundSignal): void {
     const proxy = findProxy(event, found)
-    if (proxy === undefined) contain(event, found)
-    else if (proxy.isDue) {
+    if (proxy === undefined) {
+      contain(event, found)
+      return
+    }
+    // A thief can pretend to be a proxy, with tokens of clients of its own: only the alarm is common, the token is still revoked.
+    respond(event, { ...found, signal: weaken(found.signal) })
+    if (proxy.isDue) {
       audit.proxySuspected(event, proxy)
       log.error(
         { 'x5t#S256': event['x5t#S256'], peer: event.peer, clients: proxy.clients },
@@ -56,19 +61,30 @@ export function createContainment(parts: ContainmentParts): Observer {
     return proxies.note({ certificate, peer }, clientId, now())
   }
 
-  function contain(event: SecurityEvent, { token, clientId, signal, jti }: FoundSignal): void {
+  function contain(event: SecurityEvent, found: FoundSignal): void {
+    respond(event, found, ({ response, damped, count }) =>
+      audit.theftSuspected(event, response, {
+        suspicion: found.signal.suspicion,
+        ...(damped && { damped }),
+        ...(count > 1 && { count }),
+      }),
+    )
+  }
+
+  /** Performs the theft_response of the client of a token. `onVerdict` is called before, if there is a response. */
+  function respond(
+    event: SecurityEvent,
+    { token, clientId, signal, jti }: FoundSignal,
+    onVerdict: (verdict: Verdict) => void = () => {},
+  ): void {
     const registered = clients.get(clientId)?.client.theftResponse ?? 'alert'
     // A signal that the client itself may have caused revokes the token only. Reuse has a limit of its own.
     const takesAny = signal.suspicion === 'certain' || typeof jti === 'string' || event.event === 'refresh.reused'
     const policy = registered === 'record' || takesAny ? registered : 'alert'
     const verdict = watch.evaluate(token, clientId, signal, policy, now())
     if (verdict === undefined) return
-    const { response, damped, count } = verdict
-    audit.theftSuspected(event, response, {
-      suspicion: signal.suspicion,
-      ...(damped && { damped }),
-      ...(count > 1 && { count }),
-    })
+    onVerdict(verdict)
+    const { response } = verdict
     const { grant, bound_to: owner } = event
     const takesGrant = response === 'revoke_grant' || response === 'close'
     if (takesGrant && typeof grant === 'string') revoke('grant', grant, clientId)

@@ -61,14 +61,15 @@ export function authzRoute(app: FastifyInstance, parts: AuthzParts): void {
 }
 
 /**
- * Returns the query, which is the demand of the proxy. With a path behind that of the service, the query is that of the client, and
- * demands nothing.
+ * Returns the query, which is the demand of the proxy, however the path is encoded. With a path behind that of the service, the query
+ * is that of the client, and demands nothing.
  */
-function queryOf({ raw: { url = '' } }: FastifyRequest): string {
-  return /^\/authz\?/.test(url) ? url.slice('/authz?'.length) : ''
+function queryOf({ raw: { url = '' }, routeOptions }: FastifyRequest): string {
+  const at = url.indexOf('?')
+  return routeOptions.url === '/authz' && at !== -1 ? url.slice(at + 1) : ''
 }
 
-/** @throws OAuthError `malformed_request`: a demand that is misspelt must not be dropped. */
+/** @throws OAuthError `malformed_request`: a demand that is misspelt or empty must not be dropped. */
 function parseQuestion(query: string, audience: string): Question {
   const given = new URLSearchParams(query)
   const names = [...given.keys()]
@@ -79,7 +80,9 @@ function parseQuestion(query: string, audience: string): Question {
   if (repeated !== undefined) throw malformed('parameter_repeated', { parameter: repeated })
   const { scope, audience: recipient = audience, identity_fields: fields = 'false' } = Object.fromEntries(given)
   const wrong = (parameter: string, expected: string) => malformed('parameter_invalid', { parameter, expected })
-  if (scope !== undefined && !isScope(scope)) throw wrong('scope', 'scope tokens separated by single spaces')
+  // An empty one is a variable of the proxy that has no value.
+  if (scope !== undefined && (scope === '' || !isScope(scope)))
+    throw wrong('scope', 'scope tokens separated by single spaces')
   if (!/^[\x21-\x7e]{1,256}$/.test(recipient)) throw wrong('audience', '1 to 256 characters without spaces')
   if (!['true', 'false'].includes(fields)) throw wrong('identity_fields', 'true or false')
   return {
