@@ -362,6 +362,7 @@ for (const [reason, cases] of Object.entries(rows) as [Reason, readonly Row[]][]
       const challenge = headers['www-authenticate']
       const parameters = [
         ...(error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]),
+        ...(reason === 'scope_missing' ? ['scope="notes:write"'] : []),
         `resource_metadata="${resourceMetadata}"`,
       ]
       if (at === 'resource') t.equal(challenge, status >= 500 ? undefined : `Bearer ${parameters.join(', ')}`)

@@ -24,7 +24,7 @@ t.test('names where each route leads, and with a connection whether it can be re
     { verdict: 'failure', found: /unix:\/nowhere\/x\.sock/ },
   ])
   t.equal(upstream.seen.length, 0, 'no request is sent')
-  t.match(await checkGateway(parseSettings({}), true), [{ verdict: 'good', found: /^none/ }])
+  t.match(await checkGateway(parseSettings({}), true), [{ verdict: 'good', found: /^not configured/ }])
   write([{ path: '/a' }])
   await t.rejects(checkGateway(settings, false), /routes\.json:\n.*route number 1 \("\/a"\): upstream must/)
 })
