@@ -4,10 +4,11 @@
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import {
+  constants,
   createSecureServer,
   type Http2SecureServer,
   type Http2ServerRequest,
-  type Http2ServerResponse,
+  Http2ServerResponse,
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -244,6 +245,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       requestTimeout: timeouts.request * 1000,
       keepAliveTimeout: timeouts.idle * 1000,
       connectionsCheckingInterval: 2000,
+      Http2ServerResponse: CompleteResponse,
       settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; the default is unlimited
       requireHostHeader: false, // server.ts rejects a missing header, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
@@ -383,6 +385,15 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   }
   const hasProxies = options.clientCertFrom !== undefined
   return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach, hasProxies })
+}
+
+/** A response over HTTP/2 that never looks complete when it is cut off: Node would end its stream without an error then. */
+class CompleteResponse extends Http2ServerResponse {
+  override destroy(error?: Error): this {
+    if (this.headersSent && !this.writableEnded) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    else super.destroy(error)
+    return this
+  }
 }
 
 /**

@@ -151,10 +151,13 @@ export async function startFaultyServer(
   const token = 'ops-token'
   const watched = {
     inUse: tls.inUse,
-    get connections() {
-      check('connections')
-      return tls.connections
-    },
+    connections: new Proxy(tls.connections, {
+      get(target, name) {
+        check('connections')
+        const member = Reflect.get(target, name, target)
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    }),
   }
   const ops = createOpsServer({
     ...common,
