@@ -71,7 +71,9 @@ for (const [name, { pool }] of Object.entries(clients))
     const pinned = await runClient(name)
     t.match(pinned, { code: 0, stdout: certificate + connection, seen: ['certificate', 'connection'] }, pinned.stderr)
 
-    const pooled = await runClient(name, pool)
+    // A pool may by chance use one connection only, such as that of Go, whose requests take one that is free before theirs is open.
+    let pooled = await runClient(name, pool)
+    for (let more = 4; pooled.code === 0 && more > 0; more--) pooled = await runClient(name, pool)
     t.match(pooled, { code: 1, stdout: certificate }, 'with a pool at level connection')
     const [first, second, ...refused] = pooled.seen
     t.same([first, second], ['certificate', 'connection'], 'both tokens are issued')
