@@ -39,6 +39,11 @@ export const rows = {
     load: 'token',
     targets: { floor: 'floor', tlsbound: 'floor', grants: 'floor', jose: 'floor', 'oidc-provider': 'floor' },
   },
+  workers: {
+    title: 'Token endpoint POST, with workers',
+    load: 'token',
+    targets: { tlsbound: 'tlsbound', workers: 'tlsbound' },
+  },
   refresh: { title: 'Refresh token POST', load: 'refresh', targets: { floor: 'floor', grants: 'floor' } },
   introspect: { title: 'Introspection POST', load: 'introspect', targets: { floor: 'floor', tlsbound: 'floor' } },
   connect: {

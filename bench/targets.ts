@@ -29,6 +29,7 @@ export const targets = {
   https: { title: 'bare Fastify, no HTTP/2 offered', file: file('floor-https'), token: true },
   tlsbound: { title: '**tlsbound**', file: file('tlsbound'), token: true },
   grants: { title: '**tlsbound** with refresh tokens, in SQLite', file: file('tlsbound-grants'), token: true },
+  workers: { title: '**tlsbound** with two workers', file: file('tlsbound-workers'), token: true },
   grown: {
     title: '**tlsbound** with 10⁶ grants, 10⁶ revocations and 10⁵ clients',
     file: file('tlsbound-grown'),

@@ -27,6 +27,8 @@ function write(name: string, text: string): string {
 interface Options {
   /** Routes of the gateway. */
   routes?: readonly object[]
+  /** Processes that answer requests. */
+  workers?: number
   /** With a state that has grown for years. */
   isGrown?: boolean
 }
@@ -35,7 +37,7 @@ interface Options {
 export async function startTlsbound(
   { ca, server }: Pki,
   grantTypes: readonly string[],
-  { routes, isGrown = false }: Options = {},
+  { routes, workers = 1, isGrown = false }: Options = {},
 ): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tlsbound-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -54,6 +56,7 @@ export async function startTlsbound(
   await main({
     TLSBOUND_PORT: String(port),
     TLSBOUND_OPS_PORT: '0',
+    TLSBOUND_WORKERS: String(workers),
     TLSBOUND_TLS_CERT_FILE: write('server.crt', server.certificate),
     TLSBOUND_TLS_KEY_FILE: write('server.key', server.key),
     TLSBOUND_TLS_CLIENT_CA_FILE: write('ca.crt', ca.certificate),
