@@ -1,9 +1,7 @@
 // A refresh token is long-lived, so only the client that it was issued to may use it.
 import { attempt } from '../attempt.ts'
-import type { Identity } from '../cast.ts'
-import { refresh, startGrant } from '../refresh.ts'
+import { refresh, refreshAsOthers, startGrant } from '../refresh.ts'
 import type { Scenario } from '../scenario.ts'
-import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'refresh-by-another-client',
@@ -16,30 +14,12 @@ export const scenario: Scenario = {
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Bind refresh tokens to the certificate of their client, and compare it at every refresh',
   async run(stage) {
-    const { alice, bob, mallory, stranger } = stage.cast
+    const { alice } = stage.cast
     const first = await startGrant(stage)
     const elsewhere = await stage.connectTo(stage.options.profile.tokenEndpoint, alice)
     const controls = [await attempt('by its client', () => refresh(stage, elsewhere, first.refreshToken))]
 
     const { refreshToken } = await startGrant(stage)
-    const thieves: Record<string, readonly [Identity | null, string]> = {
-      'without a certificate': [null, alice.clientId],
-      ...(bob && {
-        'by another client': [bob, bob.clientId],
-        'by another client, with the client_id of the victim': [bob, alice.clientId],
-      }),
-      ...(mallory && { 'with an unregistered certificate': [mallory, alice.clientId] }),
-      ...(stranger && { 'with a certificate of an untrusted authority': [stranger, alice.clientId] }),
-    }
-    const thefts = []
-    for (const [what, [who, client_id]] of Object.entries(thieves))
-      thefts.push(
-        ...(await playSeries(
-          async () => ({ connection: await stage.connectTo(stage.options.profile.tokenEndpoint, who) }),
-          { [what]: client_id },
-          ({ connection }, client_id) => refresh(stage, connection, refreshToken, { client_id }),
-        )),
-      )
-    return { controls, thefts }
+    return { controls, thefts: await refreshAsOthers(stage, refreshToken) }
   },
 }

@@ -1,9 +1,7 @@
 // While a client renews its certificate, the same refresh token comes from two certificates. A third one is a thief's.
 import { attempt, NotTried } from '../attempt.ts'
-import type { Identity } from '../cast.ts'
-import { refresh, renew, startGrant } from '../refresh.ts'
+import { refresh, refreshAsOthers, renew, startGrant } from '../refresh.ts'
 import type { Scenario } from '../scenario.ts'
-import { playSeries } from '../series.ts'
 
 export const scenario: Scenario = {
   id: 'refresh-during-renewal',
@@ -16,7 +14,6 @@ export const scenario: Scenario = {
   stoppedAt: ['certificate', 'proof', 'connection'],
   remedy: 'Compare the client of a refresh token before a lost answer is repeated',
   async run(stage) {
-    const { alice, bob, mallory } = stage.cast
     const { connection, refreshToken } = await startGrant(stage)
     const renewed = await renew(stage)
     const controls = [
@@ -25,23 +22,6 @@ export const scenario: Scenario = {
     ]
     if (controls[0]?.result === 'accepted' && controls[1]?.result !== 'accepted')
       throw new NotTried(`the server does not repeat an answer to a renewed certificate: ${controls[1]?.seen}`)
-    const thieves: Record<string, readonly [Identity | null, string]> = {
-      'without a certificate': [null, alice.clientId],
-      ...(bob && {
-        'by another client': [bob, bob.clientId],
-        'by another client, with the client_id of the victim': [bob, alice.clientId],
-      }),
-      ...(mallory && { 'with an unregistered certificate': [mallory, alice.clientId] }),
-    }
-    const thefts = []
-    for (const [what, [who, client_id]] of Object.entries(thieves))
-      thefts.push(
-        ...(await playSeries(
-          async () => ({ connection: await stage.connectTo(stage.options.profile.tokenEndpoint, who) }),
-          { [what]: client_id },
-          ({ connection }, client_id) => refresh(stage, connection, refreshToken, { client_id }),
-        )),
-      )
-    return { controls, thefts }
+    return { controls, thefts: await refreshAsOthers(stage, refreshToken) }
   },
 }
