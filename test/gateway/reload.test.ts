@@ -6,7 +6,7 @@ import type { AccessToken } from '../../src/core/access-token.ts'
 import { OAuthError } from '../../src/core/errors.ts'
 import { createGateway, type GatewayHost } from '../../src/gateway/gateway.ts'
 import { parseRoutes } from '../../src/gateway/routes.ts'
-import { startUpstream } from '../helpers/server/gateway.ts'
+import { hostWith, startUpstream } from '../helpers/server/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 const material = { ca: undefined, cert: undefined, key: undefined }
@@ -36,13 +36,7 @@ t.test('a request is handled by the routes that replace its own while its token 
     { recheck: () => {} },
   )
   const app = Fastify()
-  gateway.mount(app, {
-    check,
-    signer: { issuer: 'https://issuer.example', sign: () => 'signed', now: () => 0 },
-    refusal: { onRefusal: () => {} },
-    onTunnelEnd: () => {},
-    onError: error => t.fail(error.message),
-  })
+  gateway.mount(app, hostWith(t, check))
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const { port } = app.server.address() as AddressInfo

@@ -12,7 +12,7 @@ import type { UpstreamMaterial } from '../../src/gateway/upstream.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { issueCrl, type TestConnection, type TestServer } from '../../src/testing/server.ts'
 import { mutualTls } from '../../src/tls/mutual-tls.ts'
-import { startGateway, startRawUpstream } from '../helpers/server/gateway.ts'
+import { hostWith, startGateway, startRawUpstream } from '../helpers/server/gateway.ts'
 import { scrape } from '../helpers/server/metrics.ts'
 import { fieldOf, issueProxy, thumbprintOf } from '../helpers/server/proxies.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
@@ -259,13 +259,13 @@ t.test('a reload ends the WebSockets of a route that is gone or has changed, and
   const gateway = createGateway(load(route('/kept'), route('/gone'), route('/changed')))
   const { ca, server: own } = makeDemoPki()
   const app = Fastify({ serverFactory: mutualTls({ cert: own.certificate, key: own.key, ca: ca.certificate }) })
-  gateway.mount(app, {
-    check: Object.assign(() => t.fail('a token was verified') as never, { recheck: () => {} }),
-    signer: { issuer: 'https://issuer.example', sign: () => 'signed', now: () => 0 },
-    refusal: { onRefusal: () => {} },
-    onTunnelEnd: () => {},
-    onError: error => t.fail(error.message),
-  })
+  gateway.mount(
+    app,
+    hostWith(
+      t,
+      Object.assign(() => t.fail('a token was verified') as never, { recheck: () => {} }),
+    ),
+  )
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const { port } = app.server.address() as AddressInfo

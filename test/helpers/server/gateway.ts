@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, createServer as createPlain, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import type { GatewayHost } from '../../../src/gateway/gateway.ts'
 import { startTestServer, type TestServer, type TestServerOptions } from '../../../src/testing/server.ts'
 
 export interface Seen {
@@ -83,6 +84,17 @@ export async function startRawUpstream(
     server.close()
   })
   return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received, sockets }
+}
+
+/** What a gateway needs of its app, with a check of its own. An error fails the test. */
+export function hostWith(t: Test, check: GatewayHost['check']): GatewayHost {
+  return {
+    check,
+    signer: { issuer: 'https://issuer.example', sign: () => 'signed', now: () => 0 },
+    refusal: { onRefusal: () => {} },
+    onTunnelEnd: () => {},
+    onError: error => t.fail(error.message),
+  }
 }
 
 export interface GatewayServer extends TestServer {
