@@ -4,11 +4,10 @@
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import {
-  constants,
   createSecureServer,
   type Http2SecureServer,
   type Http2ServerRequest,
-  Http2ServerResponse,
+  type Http2ServerResponse,
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -23,6 +22,7 @@ import {
 } from '../core/check-options.ts'
 import { collectRanges } from '../core/cidr.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
+import { answerMalformed } from './answer-malformed.ts'
 import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
 import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
@@ -32,6 +32,7 @@ import { explainFailedHandshake, type TrustInForce } from './evaluate-certificat
 import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
 import { createForwarding } from './forwarding.ts'
 import { limitFloods } from './http2-floods.ts'
+import { CompleteResponse, callOverHttp2, type Handler, isConnectApp, wrappedExpress } from './http2-handler.ts'
 import {
   buildTlsOptions,
   type MinimumVersion,
@@ -118,8 +119,6 @@ export interface InUse {
   readonly chain: readonly X509Certificate[]
   readonly trust: Trust
 }
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** The maximum number of concurrent requests on an HTTP/2 connection. */
 export const maxConcurrentStreams = 128
@@ -387,47 +386,9 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
   return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach, hasProxies })
 }
 
-/** A response over HTTP/2 that never looks complete when it is cut off: Node would end its stream without an error then. */
-class CompleteResponse extends Http2ServerResponse {
-  override destroy(error?: Error): this {
-    if (this.headersSent && !this.writableEnded) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-    else super.destroy(error)
-    return this
-  }
-}
-
-/**
- * Calls a handler over HTTP/2. An Express app behind a wrapper replaces the prototypes by those of HTTP/1.1, whose methods would
- * throw in callbacks of Node outside of any request, which would end the process, so that they are restored.
- * @throws TypeError for such a handler.
- */
-function callOverHttp2(handler: Handler, request: IncomingMessage, response: ServerResponse): void {
-  const ofRequest = Object.getPrototypeOf(request)
-  const ofResponse = Object.getPrototypeOf(response)
-  let isReplaced = false
-  try {
-    handler(request, response)
-  } finally {
-    isReplaced = Object.getPrototypeOf(request) !== ofRequest || Object.getPrototypeOf(response) !== ofResponse
-    if (isReplaced) {
-      Object.setPrototypeOf(request, ofRequest)
-      Object.setPrototypeOf(response, ofResponse)
-    }
-  }
-  if (isReplaced) throw new TypeError(wrappedExpress)
-}
-
-const wrappedExpress =
-  'the handler passes HTTP/2 requests to Express, which does not support them; set http2: false, or pass the app itself to mutualTls(…)'
-
 /** Returns the members that are not undefined, so that they do not replace a default. */
 function definedOf<T extends object>(members: T = {} as T): T {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T
-}
-
-/** Returns whether a handler is an Express or Connect app, which replaces the prototype of each request by one for HTTP/1.1. */
-function isConnectApp(handler: Handler): boolean {
-  return typeof (handler as { handle?: unknown }).handle === 'function'
 }
 
 interface Handshake {
@@ -460,20 +421,4 @@ function requireUsable(
   if (standings.some(({ problem }) => problem === undefined) || !acceptsAnyone(inUse.trust, now)) return
   const problems = [...new Set(standings.map(({ problem }) => problem))]
   throw new Error(`no client could be accepted: ${problems.join(', and ')}`)
-}
-
-/**
- * Answers octets that are not a request, and closes the connection. Node's own answer is lost: it destroys the TLS connection before
- * the answer is sent.
- */
-function answerMalformed({ code }: NodeJS.ErrnoException, socket: Socket): void {
-  if (code === 'ECONNRESET' || !socket.writable || socket.bytesRead === 0) return void socket.destroy()
-  const status = malformedStatuses[code ?? ''] ?? '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy())
-}
-
-/** By the code of Node's error. */
-const malformedStatuses: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
