@@ -7,8 +7,11 @@ import type { TLSSocket } from 'node:tls'
 import { malformed, type OAuthError } from '../core/errors.ts'
 import { connectionOf } from './connection.ts'
 
-/** The token bucket of a connection. The burst is twice the number of concurrent streams. */
-export const floodBudget = { burst: 256, perSecond: 32 } as const
+/**
+ * The token bucket of a connection. The burst is twice the number of concurrent streams; without an accepted certificate it is smaller,
+ * because each stream costs as much as a request, and nobody has to answer for it.
+ */
+export const floodBudget = { burst: 256, burstWithoutCertificate: 32, perSecond: 32 } as const
 
 /** Milliseconds from GOAWAY until a connection that the peer did not close is destroyed. */
 const linger = 1000
@@ -21,18 +24,21 @@ export function limitFloods(
   onRefusal: (socket: TLSSocket, refusal: OAuthError) => void,
 ): void {
   server.on('session', session => {
-    const socket = connectionOf(session.socket)?.socket
+    const connection = connectionOf(session.socket)
+    const socket = connection?.socket
+    const isKnown = connection?.presenter !== undefined && connection.rejection === undefined
+    const burst = isKnown ? floodBudget.burst : floodBudget.burstWithoutCertificate
     const refuse = (refusal: OAuthError) => socket !== undefined && onRefusal(socket, refusal)
-    let left: number = floodBudget.burst
+    let left: number = burst
     let since = performance.now()
     const spend = (found: string) => {
       if (session.closed || session.destroyed) return
       const now = performance.now()
-      left = Math.min(floodBudget.burst, left + ((now - since) / 1000) * floodBudget.perSecond) - 1
+      left = Math.min(burst, left + ((now - since) / 1000) * floodBudget.perSecond) - 1
       since = now
       if (left >= 0) return
       endSession(session, socket)
-      refuse(malformed('http2_flood', { found, limit: floodBudget.burst }))
+      refuse(malformed('http2_flood', { found, limit: burst }))
     }
     session.on('stream', stream =>
       stream.once('close', () => {
@@ -60,6 +66,10 @@ const callbackFailed = -902
 function endSession(session: ServerHttp2Session, socket: TLSSocket | undefined): void {
   session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, undefined, advice)
   session.close()
-  setImmediate(() => session.destroy()) // after queued frames are written
+  // After queued frames are written. What the peer still sends is not read, so that it costs nothing.
+  setImmediate(() => {
+    session.destroy()
+    socket?.pause()
+  })
   setTimeout(() => socket?.destroy(), linger).unref()
 }

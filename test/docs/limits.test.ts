@@ -74,7 +74,7 @@ const limits: Readonly<Record<string, string>> = {
   redirects: 'none', // test/outgoing/document.test.ts
   'fetches of an issuer’s keys because of an unknown key id': `one in ${seconds(remoteLimits.cooldown)}`,
   'concurrent requests on one connection over HTTP/2': grouped(maxConcurrentStreams),
-  'resets, PING and SETTINGS frames on one connection over HTTP/2': `${floodBudget.burst} at once, ${floodBudget.perSecond} per second`,
+  'resets, PING and SETTINGS frames on one connection over HTTP/2': `${floodBudget.burst} at once, without an accepted certificate ${floodBudget.burstWithoutCertificate}; ${floodBudget.perSecond} per second`,
   'PROXY protocol header, version 1': octets(longestLine),
   'PROXY protocol header, version 2': octets(longestHeader),
   'file of certificates, or with a key': octets(mostPemOctets),
