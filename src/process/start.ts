@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
+import { OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
 import { FileProblem } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
@@ -25,6 +26,7 @@ import type { MutualTls } from '../tls/mutual-tls.ts'
 import type { TlsMaterial } from '../tls/options.ts'
 import type { Exposure } from './exposures.ts'
 import { ensureOpsToken } from './files.ts'
+import { joinServers, type OtherServers } from './other-servers.ts'
 import { reportExposures } from './production.ts'
 import { createReload, describeRetired, followChanges, type Reload, type Reloaded } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, type WatchOptions, watchKeysFile } from './signing-keys.ts'
@@ -144,11 +146,12 @@ export interface OpenedState {
   readonly keys: KeyRing
   readonly keysFile: string | undefined
   readonly store: Store
+  readonly servers: OtherServers
   readonly files: OptionalFiles
   readonly watched: WatchedFiles
 }
 
-/** Opens events, keys and store, and checks whether revocations were lost. */
+/** Opens events, keys and store, and checks whether revocations were lost and other servers have the same keys. */
 export async function openState(options: Sources, watched: WatchedFiles, onClose: OnClose): Promise<OpenedState> {
   const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
@@ -168,7 +171,11 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {
     throw explainStore(error)
   })
-  return { settings, audit, keys, keysFile, store, files, watched }
+  const servers = await joinServers(store, { keys, keysFile, log }).catch(error => {
+    throw error instanceof OAuthError ? explainStore(error) : error
+  })
+  onClose(servers.leave)
+  return { settings, audit, keys, keysFile, store, servers, files, watched }
 }
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
@@ -222,14 +229,15 @@ export function closeProbes(probes: Server): Promise<void> {
 
 /** Follows the file of the signing keys and all other files. Returns the function that reloads them. */
 export function followFiles(
-  { settings, keysFile, keys, audit, watched }: OpenedState,
+  { settings, keysFile, keys, audit, servers, watched }: OpenedState,
   events: Events,
   reloadFiles: Reload,
   onClose: OnClose,
   log: FastifyBaseLogger,
   onReplace?: WatchOptions['onReplace'],
 ): () => Promise<readonly Reloaded[]> {
-  const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log, onReplace })
+  const watch =
+    keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, servers, log, onReplace })
   if (watch !== undefined) onClose(watch.stop)
   const fail = (error: unknown) => logError(log, error, 'unhandled error while files are loaded again')
   onClose(followChanges(watched, reloadFiles, fail))
@@ -296,15 +304,18 @@ async function checkState(
 interface WatchParts extends Pick<WatchOptions, 'onReplace'> {
   readonly settings: Settings
   readonly audit: Audit
+  /** Default: no other server uses the keys. */
+  readonly servers?: OtherServers
   readonly log: FastifyBaseLogger
 }
 
 /** Follows the file of the signing keys: reads it again when it changes, and rotates keys that were generated. */
-export function watchKeys(file: string, ring: KeyRing, { settings, audit, log, onReplace }: WatchParts) {
+export function watchKeys(file: string, ring: KeyRing, { settings, audit, servers, log, onReplace }: WatchParts) {
   const isOwn = settings.signingKeysFile === undefined
   return watchKeysFile(file, ring, {
     clock: Date.now,
     maximumAge: isOwn && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
+    mayRotate: servers?.shareKeysFile,
     algorithm: settings.signingAlgorithm,
     report: problem => log.error(problem),
     onReplace,

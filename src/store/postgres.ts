@@ -6,6 +6,7 @@ import { Followers } from './followers.ts'
 import { createConnections, readConfig, translate } from './postgres-connection.ts'
 import { createLink } from './postgres-link.ts'
 import { nextSequence } from './revocations.ts'
+import { recordServer, removeServer } from './servers.ts'
 import { buildStore } from './sql-store.ts'
 import { acknowledge } from './state.ts'
 import type { Change, Store } from './store.ts'
@@ -55,6 +56,8 @@ export function openPostgres(url: string, options: PostgresOptions = {}): Store 
       return () => void followers.delete(follower)
     },
     millisecondsSinceSync: link.silence,
+    recordServer: (server, admits) => write(() => recordServer(server, admits, { clock, lock: lockServers })),
+    removeServer: id => write(() => removeServer(id)),
     close() {
       closing ??= link.close().then(connections.close)
       return closing
@@ -72,5 +75,7 @@ const lockRefresh = `
 const skipLocked = 'FOR UPDATE SKIP LOCKED'
 const lockRevocations = "SELECT pg_advisory_xact_lock(hashtext('tlsbound revocations'), hashtext(current_schema()))"
 
+const lockServers = "SELECT pg_advisory_xact_lock(hashtext('tlsbound servers'), hashtext(current_schema()))"
+
 /** The current time, not that of the start of the transaction or statement, which may have waited for a lock. */
-const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
