@@ -1,7 +1,7 @@
 // A PostgreSQL store: whether it is reachable, has the required session settings, schema version and privileges, and
 // its clock. Writes nothing.
 import type { Client } from 'pg'
-import { PostgresClient } from '../store/postgres-client.ts'
+import { type FindPassword, PostgresClient } from '../store/postgres-client.ts'
 import { readConfig } from '../store/postgres-connection.ts'
 import { schemaVersion } from '../store/postgres-schema.ts'
 import { describeRefusal, SessionError, verifyConnection } from '../store/postgres-session.ts'
@@ -9,8 +9,12 @@ import { type Finding, failure, good } from './finding.ts'
 import type { ClockReading } from './remote-json.ts'
 
 /** Checks the database at `url`, which contains a password and is never reported. `readings` receives its clock. */
-export async function checkPostgres(url: string, readings: ClockReading[]): Promise<Finding[]> {
-  const { config, session } = readConfig(url)
+export async function checkPostgres(
+  url: string,
+  readings: ClockReading[],
+  findPassword?: FindPassword,
+): Promise<Finding[]> {
+  const { config, session } = readConfig(url, findPassword)
   const client = new PostgresClient(config)
   client.on('error', () => {}) // a lost connection fails its query
   const where = `${client.database} at ${client.host}:${client.port}`

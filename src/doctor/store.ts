@@ -1,4 +1,5 @@
 // The store of the server's state.
+import { storePasswordOf } from '../process/store-password.ts'
 import type { Settings } from '../settings/settings.ts'
 import { type Finding, good } from './finding.ts'
 import { checkPostgres } from './postgres.ts'
@@ -6,10 +7,11 @@ import type { ClockReading } from './remote-json.ts'
 import { checkSqlite } from './sqlite.ts'
 
 /** Checks the store. `readings` undefined: no connections to other machines. */
-export async function checkStore({ stateUrl }: Settings, readings: ClockReading[] | undefined): Promise<Finding[]> {
+export async function checkStore(settings: Settings, readings: ClockReading[] | undefined): Promise<Finding[]> {
+  const { stateUrl } = settings
   const path = /^sqlite:(.+)$/s.exec(stateUrl)?.[1]
   if (path !== undefined) return checkSqlite(path)
   return readings === undefined
     ? [good('a PostgreSQL database; not contacted in this check')]
-    : checkPostgres(stateUrl, readings)
+    : checkPostgres(stateUrl, readings, storePasswordOf(settings))
 }

@@ -140,6 +140,7 @@ const issuerSettings = [
   'signingAlgorithm',
   'signingKeyMaxAge',
   'stateUrl',
+  'statePasswordFile',
   'accessTokenLifetime',
   'refreshTokenLifetime',
   'trustedIssuersFile',

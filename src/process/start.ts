@@ -31,6 +31,7 @@ import { reportExposures } from './production.ts'
 import { createReload, describeRetired, followChanges, type Reload, type Reloaded } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, type WatchOptions, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
+import { storePasswordOf } from './store-password.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 import { fileNames, type WatchedFiles, watchFiles } from './watched-files.ts'
 import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
@@ -165,7 +166,7 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
   const keys = await loadKeys(options.keys, keysFile)
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
-  const store = given ?? openStore(settings.stateUrl, record?.isIntact === true)
+  const store = given ?? openStore(settings, record?.isIntact === true)
   if (record !== undefined) onClose(() => record.seal())
   if (given === undefined) onClose(() => store.close())
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {
@@ -354,10 +355,13 @@ export async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets:
 }
 
 /** Opens the store that the address names. @throws Error with one sentence. */
-function openStore(url: string, isIntact: boolean): Store {
+function openStore(settings: Settings, isIntact: boolean): Store {
+  const { stateUrl: url } = settings
   const path = /^sqlite:(.+)$/s.exec(url)?.[1]
   if (path !== undefined && path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  return path === undefined ? openPostgres(url) : openSqlite(path, { isIntact })
+  return path === undefined
+    ? openPostgres(url, { findPassword: storePasswordOf(settings) })
+    : openSqlite(path, { isIntact })
 }
 
 /** Returns an error with one sentence that says why the store cannot be used. */

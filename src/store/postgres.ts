@@ -1,8 +1,9 @@
 // The shared store: one PostgreSQL database for many servers. Each change is one transaction. Revocations and client
 // changes reach every following server within a second (LISTEN, NOTIFY), or by polling twice a second if a pooler drops
 // notifications.
-import { checkOptions, countRule } from '../core/check-options.ts'
+import { checkOptions, countRule, functionRule } from '../core/check-options.ts'
 import { Followers } from './followers.ts'
+import type { PostgresTarget } from './postgres-client.ts'
 import { createConnections, readConfig, translate } from './postgres-connection.ts'
 import { createLink } from './postgres-link.ts'
 import { nextSequence } from './revocations.ts'
@@ -14,6 +15,8 @@ import type { Change, Store } from './store.ts'
 export interface PostgresOptions {
   /** Maximum number of connections, in addition to the one that follows changes. */
   readonly connections?: number
+  /** Returns the password for a connection, in place of the one in the URL. Called for each connection; it may throw. */
+  readonly findPassword?: ((target: PostgresTarget) => string | Promise<string>) | undefined
 }
 
 /**
@@ -22,9 +25,9 @@ export interface PostgresOptions {
  * @throws TypeError for a URL of another form, without showing it, and for a wrong or unknown option.
  */
 export function openPostgres(url: string, options: PostgresOptions = {}): Store {
-  checkOptions(options, undefined, {}, { connections: countRule })
-  const { connections: max = 10 } = options
-  const { config, session } = readConfig(url)
+  checkOptions(options, undefined, {}, { connections: countRule, findPassword: functionRule })
+  const { connections: max = 10, findPassword } = options
+  const { config, session } = readConfig(url, findPassword)
   const connections = createConnections(config, session, max)
   const followers = new Followers()
   const link = createLink(config, session, followers, connections.ready)
