@@ -6,12 +6,16 @@ import { checkPostgres } from './postgres.ts'
 import type { ClockReading } from './remote-json.ts'
 import { checkSqlite } from './sqlite.ts'
 
-/** Checks the store. `readings` undefined: no connections to other machines. */
-export async function checkStore(settings: Settings, readings: ClockReading[] | undefined): Promise<Finding[]> {
+/** Checks the store. `readings` undefined: no connections to other machines. `keysFile`: the signing keys of this server. */
+export async function checkStore(
+  settings: Settings,
+  readings: ClockReading[] | undefined,
+  keysFile: string,
+): Promise<Finding[]> {
   const { stateUrl } = settings
   const path = /^sqlite:(.+)$/s.exec(stateUrl)?.[1]
   if (path !== undefined) return checkSqlite(path)
   return readings === undefined
     ? [good('a PostgreSQL database; not contacted in this check')]
-    : checkPostgres(stateUrl, readings, storePasswordOf(settings))
+    : checkPostgres(stateUrl, { readings, keysFile, findPassword: storePasswordOf(settings) })
 }

@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { maximumLifetime } from '../core/access-token.ts'
 import { isRotationDue, type Overlap, rotate } from '../core/key-schedule.ts'
 import type { KnownKey } from '../core/server-keys.ts'
+import { FileProblem, type Finding, quoteForShell } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import {
   type Algorithm,
@@ -32,6 +33,29 @@ export async function ensureKeysFile(path: string, algorithm: Algorithm): Promis
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   write(path, [{ ...(await generateTokenKey(algorithm)), nbf: Math.floor(Date.now() / 1000) }], 'wx')
   return true
+}
+
+/**
+ * Creates a file with one key that signs from `now` on, in seconds since 1970, and returns the key's id. Never replaces a file.
+ * @throws FileProblem (rejects)
+ */
+export async function createKeysFile(path: string, algorithm: Algorithm, now: number): Promise<string> {
+  const key = { ...(await generateTokenKey(algorithm)), nbf: now }
+  try {
+    write(path, [key], 'wx')
+  } catch (error) {
+    throw new FileProblem(path, describeUncreated(path, error as NodeJS.ErrnoException))
+  }
+  return key.kid
+}
+
+function describeUncreated(path: string, { code }: NodeJS.ErrnoException): Finding {
+  const rotate = `add a key to it with tlsbound keys rotate --file ${quoteForShell(path)}, or pass another path`
+  if (code === 'EEXIST') return { found: 'this file exists, and is not replaced', remedy: rotate }
+  const folder = quoteForShell(dirname(path))
+  if (code === 'ENOENT')
+    return { found: `the folder ${folder} does not exist`, remedy: `create it: mkdir -p ${folder}` }
+  return { found: `this file cannot be created (${code})` }
 }
 
 /** Loads the keys. @throws Error that names the file and the invalid key, and never quotes either. */

@@ -8,7 +8,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
 import { OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
-import { FileProblem } from '../files/file-problem.ts'
+import { FileProblem, quoteForShell } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import type { Metrics } from '../ops/metrics/metrics.ts'
@@ -263,8 +263,8 @@ function requireKeysFile(path: string): void {
   throw new FileProblem(path, {
     found: 'there is no such file (ENOENT)',
     remedy:
-      'omit TLSBOUND_SIGNING_KEYS_FILE (settings.signingKeysFile) once, so that the server creates signing-keys.json in its data folder, and ' +
-      'move that file here',
+      `copy the file of another server here, or create it: tlsbound keys create ${quoteForShell(path)} ` +
+      '(TLSBOUND_SIGNING_KEYS_FILE, settings.signingKeysFile)',
   })
 }
 

@@ -117,9 +117,14 @@ t.test('starts no server without the password, and says why', async t => {
   t.notMatch(stderr, given)
   const findings = async (name: string) => {
     const env = { TLSBOUND_STATE_URL: url, TLSBOUND_STATE_PASSWORD_FILE: join(folder, name) }
-    return linesOf(await checkStore(parseSettings(env), []), folder)
+    return linesOf(await checkStore(parseSettings(env), [], join(folder, 'keys.json')), folder)
   }
-  t.match(await findings('right'), [/^✓ .* PostgreSQL /, /^✓ .* can write$/, /^✓ schema passwords: /])
+  t.match(await findings('right'), [
+    /^✓ .* PostgreSQL /,
+    /^✓ .* can write$/,
+    /^✓ schema passwords: /,
+    /^✓ no server uses/,
+  ])
   t.match(await findings('empty'), [/^✗ postgres at 127\.0\.0\.1:\d+: empty: the file is empty, a password is needed/])
 })
 
