@@ -19,7 +19,7 @@ import {
 } from './programs.ts'
 
 /** Milliseconds of load between two steps. */
-const interval = 1000
+const interval = 700
 
 /** The client of the load. */
 const registration = {

@@ -2,6 +2,7 @@
 // works without a restart.
 import { readRegularFile } from '../files/file-access.ts'
 import { FileProblem } from '../files/file-problem.ts'
+import { mostPassphraseOctets } from '../files/pem-files.ts'
 import { loadSecretLine } from '../files/secret-line.ts'
 import type { Settings } from '../settings/settings.ts'
 import type { PostgresTarget } from '../store/postgres-client.ts'
@@ -17,7 +18,8 @@ export function storePasswordOf({
   statePasswordFile,
 }: Pick<Settings, 'stateUrl' | 'statePasswordFile'>): ((target: PostgresTarget) => string) | undefined {
   if (statePasswordFile !== undefined)
-    return () => decode(loadSecretLine(statePasswordFile, { most: 1024, what: 'password' }), statePasswordFile)
+    return () =>
+      decode(loadSecretLine(statePasswordFile, { most: mostPassphraseOctets, what: 'password' }), statePasswordFile)
   const passfile = /^postgres/.test(stateUrl) ? /[?&]passfile=([^&#]+)/.exec(stateUrl)?.[1] : undefined
   if (passfile === undefined) return undefined
   const path = decodeURIComponent(passfile)
