@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { KeyRing } from '../keys/key-ring.ts'
-import type { Registration, Store } from '../store/store.ts'
+import type { ServerRecord, ServersFound, Store } from '../store/store.ts'
 import {
   describeClocks,
   describeConflict,
@@ -35,17 +35,15 @@ export interface OtherServers {
   leave(): Promise<void>
 }
 
-type Found = Omit<Registration, 'isRecorded'>
-
 /**
  * Joins the servers that use the store, and follows them. With other keys than those of a server that was killed, it waits until
  * the record of that one has expired. Rejects as the store does, and with one sentence if a running server has other keys.
  */
 export async function joinServers(store: Store, { keys, keysFile, log }: JoinParts): Promise<OtherServers> {
   if (store.recordServer === undefined) return { shareKeysFile: () => true, leave: async () => {} }
-  const record = store.recordServer
+  const record = store.recordServer.bind(store)
   const id = randomUUID()
-  let ahead = 0
+  let ahead: number | undefined
   let others: readonly ServerDescription[] = []
 
   const describeSelf = () => ({
@@ -54,15 +52,15 @@ export async function joinServers(store: Store, { keys, keysFile, log }: JoinPar
     file: keysFile && keysFileVersion(keysFile),
     ahead,
   })
-  async function recordSelf(admits?: (found: Found) => boolean): Promise<Registration> {
+  async function recordSelf(admits?: (found: ServersFound) => boolean): Promise<ServerRecord> {
     const [start, wallClock] = [performance.now(), Date.now()]
-    const registration = await record({ id, description: JSON.stringify(describeSelf()) }, admits)
+    const result = await record({ id, description: JSON.stringify(describeSelf()) }, admits)
     const delay = performance.now() - start
-    if (delay < 1000) ahead = Math.round(wallClock + delay / 2 - registration.now)
-    others = descriptionsOf(registration)
-    return registration
+    if (delay < 1000) ahead = Math.round(wallClock + delay / 2 - result.now)
+    others = descriptionsOf(result)
+    return result
   }
-  const findConflict = (found: Found) => {
+  const findConflict = (found: ServersFound) => {
     const own = keys.all.map(describeKey)
     return descriptionsOf(found)
       .map(other => describeConflict(own, other, found.now / 1000))
@@ -71,15 +69,14 @@ export async function joinServers(store: Store, { keys, keysFile, log }: JoinPar
 
   const firstSeen = new Map<string, number>()
   for (;;) {
-    const registration = await recordSelf(found => findConflict(found) === undefined)
-    if (registration.isRecorded) break
+    const result = await recordSelf(found => findConflict(found) === undefined)
+    if (result.isRecorded) break
     // One that was killed does not record itself again.
-    const running = registration.others.filter(other => other.seen > (firstSeen.get(other.id) ?? other.seen))
-    const conflict = findConflict({ ...registration, others: running })
+    const running = result.others.filter(other => other.seen !== (firstSeen.get(other.id) ?? other.seen))
+    const conflict = findConflict({ ...result, others: running })
     if (conflict !== undefined) throw new Error(`${conflict}; ${keysRemedy(keysFile)}`)
-    if (firstSeen.size === 0)
-      log.warn(`${findConflict(registration)}: waiting up to 15 seconds to see whether it still runs`)
-    for (const other of registration.others) if (!firstSeen.has(other.id)) firstSeen.set(other.id, other.seen)
+    if (firstSeen.size === 0) log.warn(`${findConflict(result)}: waiting up to 15 seconds to see whether it still runs`)
+    for (const other of result.others) if (!firstSeen.has(other.id)) firstSeen.set(other.id, other.seen)
     await pause(retryAfter)
   }
 
@@ -114,7 +111,7 @@ export async function joinServers(store: Store, { keys, keysFile, log }: JoinPar
   }
 }
 
-function descriptionsOf({ others }: Found): ServerDescription[] {
+function descriptionsOf({ others }: ServersFound): ServerDescription[] {
   return others.map(parseDescription).filter(description => description !== undefined)
 }
 

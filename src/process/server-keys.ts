@@ -9,15 +9,15 @@ export interface ServerDescription {
   readonly keys: readonly KnownKey[]
   /** The version of its file of keys, which servers that read one file have in common; absent: its keys are in no file. */
   readonly file?: string | undefined
-  /** Milliseconds by which its clock is ahead of that of the store. */
-  readonly ahead: number
+  /** Milliseconds by which its clock is ahead of that of the store; absent: not measured yet. */
+  readonly ahead?: number | undefined
 }
 
 /** Parses a record. Undefined for one of another version of this program. */
 export function parseDescription({ description }: Pick<KnownServer, 'description'>): ServerDescription | undefined {
   try {
     const { name, keys, file, ahead } = JSON.parse(description)
-    const isKnown = typeof name === 'string' && typeof ahead === 'number' && Array.isArray(keys)
+    const isKnown = typeof name === 'string' && ['number', 'undefined'].includes(typeof ahead) && Array.isArray(keys)
     return isKnown && keys.every(isKnownKey) ? { name, keys, file, ahead } : undefined
   } catch {
     return undefined
@@ -53,7 +53,8 @@ export function describeUpcoming(own: readonly KnownKey[], other: ServerDescript
 }
 
 /** Describes clocks of two servers so far apart that the slower one refuses new tokens. Undefined: they are not. */
-export function describeClocks(ahead: number, other: ServerDescription): string | undefined {
+export function describeClocks(ahead: number | undefined, other: ServerDescription): string | undefined {
+  if (ahead === undefined || other.ahead === undefined) return undefined
   const difference = ahead - other.ahead
   if (Math.abs(difference) < clockTolerance * 1000) return undefined
   const seconds = Math.round(Math.abs(difference) / 1000)

@@ -40,11 +40,16 @@ export interface KnownServer {
   readonly seen: number
 }
 
-export interface Registration {
-  /** The other servers that have recorded themselves in the last 15 seconds. */
+/** The other servers that use the store now. */
+export interface ServersFound {
+  /** Those that have recorded themselves in the last 15 seconds. */
   readonly others: readonly KnownServer[]
   /** Milliseconds since 1970 by the clock of the store. */
   readonly now: number
+}
+
+export interface ServerRecord extends ServersFound {
+  /** False if `admits` has returned false. */
   readonly isRecorded: boolean
 }
 
@@ -279,8 +284,8 @@ export interface Store {
    */
   recordServer?(
     server: Pick<KnownServer, 'id' | 'description'>,
-    admits?: (found: Omit<Registration, 'isRecorded'>) => boolean,
-  ): Promise<Registration>
+    admits?: (found: ServersFound) => boolean,
+  ): Promise<ServerRecord>
   /** Removes the record of a server that ends. */
   removeServer?(id: string): Promise<void>
 

@@ -8,10 +8,17 @@ import t, { type Test } from 'tap'
 import type { KeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { joinServers, type OtherServers } from '../../src/process/other-servers.ts'
-import { ensureKeysFile, importKeysFile, loadKeyRing, rotateKeysFile } from '../../src/process/signing-keys.ts'
+import {
+  describeKey,
+  ensureKeysFile,
+  importKeysFile,
+  loadKeyRing,
+  rotateKeysFile,
+} from '../../src/process/signing-keys.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import { startPgBouncer } from '../helpers/server/pgbouncer.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
 import { until } from '../helpers/until.ts'
 
@@ -28,20 +35,22 @@ interface Started {
 }
 
 interface Database {
+  readonly url: string
   open(): Store
   ask(sql: string): Promise<Record<string, unknown>[]>
   /** Starts what a server starts. Rejects as it does. */
-  start(ring: KeyRing, keysFile?: string): Promise<Started>
+  start(ring: KeyRing, keysFile?: string, through?: string): Promise<Started>
 }
 
 function createDatabase(t: Test): Database {
   const url = postgres.url(`other_servers_${++schemas}`)
-  const open = () => {
-    const store = openPostgres(url, { connections: 2 })
+  const open = (through = url) => {
+    const store = openPostgres(through, { connections: 2 })
     t.teardown(() => store.close())
     return store
   }
   return {
+    url,
     open,
     async ask(sql) {
       const client = new Client(url)
@@ -51,11 +60,11 @@ function createDatabase(t: Test): Database {
         .then(({ rows }) => rows)
         .finally(() => client.end())
     },
-    async start(ring, keysFile) {
+    async start(ring, keysFile, through) {
       const lines: string[] = []
       const write = (level: string) => (line: string) => void lines.push(`${level} ${line}`)
       const log = { info: write('info'), warn: write('warn'), error: write('error') }
-      const servers = await joinServers(open(), { keys: ring, keysFile, log: log as never })
+      const servers = await joinServers(open(through), { keys: ring, keysFile, log: log as never })
       t.teardown(() => servers.leave())
       return { servers, ring, lines }
     },
@@ -131,13 +140,13 @@ t.test('accepts a rotation server by server, and reports a server that lacks the
   await hasLine(other, new RegExp(`^warn .*: key ${kid} of that server is missing here; copy the file`))
   const restarted = files.copy()
   cpSync(here, restarted)
-  await t.resolves(start(await load(restarted), restarted), 'a server with the new key starts')
-  await t.resolves(start(await load(files.first), files.first), 'and so does one without it')
-  t.ok(nbf > now(), 'control: it does not sign yet')
-
+  const withKey = await start(await load(restarted), restarted)
+  const without = await start(await load(files.first), files.first)
+  t.ok(nbf > now(), 'control: servers with and without the new key start, before it signs')
+  for (const { servers } of [withKey, without]) await servers.leave()
   cpSync(here, there)
   other.ring.replace(await importKeysFile(there), now())
-  await one.servers.leave() // the servers that were started above lack the key or have it
+  for (const server of [one, other]) await hasLine(server, /^info the signing keys are those of the other servers/)
 })
 
 t.test('logs keys that differ after a reload, and goes on', async t => {
@@ -244,6 +253,46 @@ t.test('reports a clock that makes another server refuse new tokens', async t =>
     one,
     /^error this clock is (29|30|31) s ahead of that of another server .*\(elsewhere, process 1\): that server refuses new tokens of this one; synchronize/,
   )
+})
+
+t.test('works through a pooler in transaction mode, and asks a store that is a class', async t => {
+  const pooler = await startPgBouncer(t, postgres, 'transaction')
+  const { start, ask, url } = createDatabase(t)
+  const role = (settings: string) => ask(`ALTER ROLE tester ${settings}`)
+  t.teardown(() => role('RESET ALL'))
+  await role(`SET search_path = ${new URL(url).searchParams.get('options')?.split('=')[1]}`)
+  await role('SET statement_timeout = 2000')
+  await role('SET idle_in_transaction_session_timeout = 2000')
+  const files = await createFiles(t)
+  const one = await start(await load(files.first), files.first, pooler.through(url))
+  const other = await files.other()
+  await t.rejects(start(await load(other), other), { message: /^the signing keys differ/ })
+  await t.rejects(start(await load(other), other, pooler.through(url)), { message: /^the signing keys differ/ })
+  await t.resolves(start(await load(files.first), files.first, pooler.through(url)), 'control')
+  t.same(one.lines, [])
+  class Wrapped {
+    readonly store = openPostgres(url)
+    recordServer(...given: Parameters<NonNullable<Store['recordServer']>>) {
+      return this.store.recordServer?.(...given)
+    }
+  }
+  const wrapped = new Wrapped()
+  t.teardown(() => wrapped.store.close())
+  const log = { info() {}, warn() {}, error() {} } as never
+  const joining = joinServers(wrapped as unknown as Store, { keys: await load(other), keysFile: other, log })
+  await t.rejects(joining, { message: /^the signing keys differ/ })
+})
+
+t.test('does not wait for a record from before the clock of the database was set back', async t => {
+  const { start, ask } = createDatabase(t)
+  const files = await createFiles(t)
+  const before = await start(await load(files.first), files.first)
+  await before.servers.leave()
+  const keys = JSON.stringify(before.ring.all.map(describeKey))
+  const seen = Date.now() + 3_600_000
+  await ask(`INSERT INTO servers VALUES ('x', '{"name":"x","keys":${keys},"ahead":0}', ${seen})`)
+  const other = await files.other()
+  t.match((await start(await load(other), other)).lines, [])
 })
 
 t.test('does not compare where only one server can use the store', async t => {
