@@ -17,13 +17,16 @@ export function storePasswordOf({
   stateUrl,
   statePasswordFile,
 }: Pick<Settings, 'stateUrl' | 'statePasswordFile'>): ((target: PostgresTarget) => string) | undefined {
-  if (statePasswordFile !== undefined)
-    return () =>
-      decode(loadSecretLine(statePasswordFile, { most: mostPassphraseOctets, what: 'password' }), statePasswordFile)
+  if (statePasswordFile !== undefined) return () => loadStorePassword(statePasswordFile)
   const passfile = /^postgres/.test(stateUrl) ? /[?&]passfile=([^&#]+)/.exec(stateUrl)?.[1] : undefined
   if (passfile === undefined) return undefined
   const path = decodeURIComponent(passfile)
   return target => findPassword(path, target)
+}
+
+/** Loads the password in a file of its own. @throws FileProblem, which does not quote it. */
+export function loadStorePassword(path: string): string {
+  return decode(loadSecretLine(path, { most: mostPassphraseOctets, what: 'password' }), path)
 }
 
 function decode(password: Buffer, path: string): string {

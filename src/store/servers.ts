@@ -15,7 +15,7 @@ const keptFor = 3_600_000
 export function* listServers(id: string, clock: string): Work<ServersFound> {
   const rows = yield* ask(
     `SELECT t.now, s.id, s.description, s.seen FROM (SELECT ${clock} AS now) AS t
-     LEFT JOIN servers s ON s.id <> ? AND s.seen > t.now - ? AND s.seen < t.now + ? ORDER BY s.seen, s.id`,
+     LEFT JOIN servers s ON s.id <> ? AND s.seen > t.now - ? AND s.seen < t.now + ? ORDER BY s.id`,
     id,
     serverLifetime,
     clockSlack,

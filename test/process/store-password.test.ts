@@ -125,6 +125,10 @@ t.test('starts no server without the password, and says why', async t => {
     /^✓ schema passwords: /,
     /^✓ no server uses/,
   ])
+  const offline = (name: string) =>
+    runTlsbound(['serve', '--check'], folder, { TLSBOUND_STATE_URL: url, TLSBOUND_STATE_PASSWORD_FILE: name })
+  t.match(await offline('empty'), { code: 1, stdout: /^✗ state: empty: the file is empty, a password is needed$/m })
+  t.match(await offline('right'), { code: 0, stdout: /^✓ state: a PostgreSQL database; not contacted in this check$/m })
   t.match(await findings('empty'), [/^✗ postgres at 127\.0\.0\.1:\d+: empty: the file is empty, a password is needed/])
 })
 
