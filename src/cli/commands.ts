@@ -34,7 +34,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   backup: { summary: 'saves the state of a running server to a file', load: () => import('./backup.ts') },
   restore: { summary: 'checks a backup, and restores it while no server runs', load: () => import('./restore.ts') },
   webhooks: { summary: 'sends a test notification to each webhook', load: () => import('./webhooks.ts') },
-  keys: { summary: 'lists and rotates the signing keys', load: () => import('./keys.ts') },
+  keys: { summary: 'creates, lists and rotates the signing keys', load: () => import('./keys.ts') },
   audit: {
     summary: 'verifies that stored security events are complete and unchanged',
     load: () => import('./audit.ts'),

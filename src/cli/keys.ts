@@ -1,18 +1,20 @@
-// tlsbound keys: lists and rotates the signing keys in their file, which running servers reload.
+// tlsbound keys: creates, lists and rotates the signing keys in their file, which running servers reload.
 import { findSigning } from '../core/key-schedule.ts'
 import { type Algorithm, algorithms } from '../keys/token-keys.ts'
-import { readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
+import { createKeysFile, readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
 import { dataDirOf, dataFile } from '../settings/settings.ts'
-import { type Command, requireAction, showArgument, UsageError } from './command.ts'
+import { type Command, requireAction, showArgument, UsageError, type Values } from './command.ts'
 import { jsonOption } from './option.ts'
+import { writeMessage, writeResult } from './output.ts'
 
 export const command: Command = {
-  usage: ['list [OPTIONS]', 'rotate [OPTIONS]'],
+  usage: ['create FILE [OPTIONS]', 'list [OPTIONS]', 'rotate [OPTIONS]'],
   description: [
-    'Lists and rotates the signing keys in a file that one or more servers use. A running server loads a changed file within ten seconds.',
+    'Creates, lists and rotates the signing keys in a file that one or more servers use. A running server loads a changed file within ten seconds.',
     'A new key is published at once and signs after five minutes, when other servers have fetched it. Earlier keys stay until the last token that they signed has expired.',
   ],
   actions: [
+    { name: 'create', positionals: ['FILE'], help: 'Creates a file with one key, for several servers' },
     { name: 'list', positionals: [], help: 'Shows for each key whether it signs, from when, and when it is removed' },
     { name: 'rotate', positionals: [], help: 'Adds a key that signs in place of the current one' },
   ],
@@ -33,16 +35,19 @@ export const command: Command = {
     },
     jsonOption,
   ],
-  examples: ['tlsbound keys list', 'tlsbound keys rotate --algorithm EdDSA'],
-  async run({ file, algorithm = 'ES256', json }, [action, ...others]) {
+  examples: ['tlsbound keys create signing-keys.json', 'tlsbound keys list', 'tlsbound keys rotate --algorithm EdDSA'],
+  async run(values, [action, ...others]) {
+    const { file, algorithm = 'ES256', json } = values
     const path = String(
       file ?? (process.env.TLSBOUND_SIGNING_KEYS_FILE || dataFile('signing-keys.json', dataDirOf(process.env))),
     )
     const { name } = requireAction(command.actions ?? [], action)
-    if (others.length > 0) throw new UsageError(`unexpected argument ${showArgument(String(others[0]))}`)
+    if (others.length > (name === 'create' ? 1 : 0))
+      throw new UsageError(`unexpected argument ${showArgument(String(others.at(-1)))}`)
     if (!algorithms.includes(algorithm as Algorithm))
       throw new UsageError(`--algorithm must be one of ${algorithms.join(', ')}`)
     const now = Math.floor(Date.now() / 1000)
+    if (name === 'create') return create(values, others[0], algorithm as Algorithm, now)
     if (name === 'rotate') {
       const next = await rotateKeysFile(path, algorithm as Algorithm, now)
       process.stdout.write(json ? `${JSON.stringify(next)}\n` : `${next.kid} signs from ${date(next.nbf)}\n`)
@@ -57,6 +62,17 @@ export const command: Command = {
     }
     if (json) process.stdout.write(`${JSON.stringify(rows)}\n`)
   },
+}
+
+async function create(values: Values, path: string | undefined, algorithm: Algorithm, now: number): Promise<void> {
+  if (path === undefined) throw new UsageError('the path of the file is missing: tlsbound keys create FILE')
+  if (values.file !== undefined) throw new UsageError('create takes the path as an argument, without --file')
+  const kid = await createKeysFile(path, algorithm, now)
+  writeResult(values, { kid, file: path }, kid)
+  writeMessage(
+    `${path} has one key, and is readable for its owner only. Copy it to each server as a file of the server's user (mode 0600), and set ` +
+      'TLSBOUND_SIGNING_KEYS_FILE to its path there.',
+  )
 }
 
 function date(seconds = 0): string {

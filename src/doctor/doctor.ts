@@ -92,7 +92,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
     proxies: () => checkProxies(settings),
     'leak keys': () => checkLeakKeys(settings, remote),
     'ops token': () => checkOpsToken(settings),
-    state: () => checkStore(settings, remote),
+    state: () => checkStore(settings, remote, keysFile),
     events: () => checkAuditFile(settings),
     'load balancers': () => checkBalancers(settings),
     ports: () => checkPorts(settings),

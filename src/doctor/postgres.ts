@@ -1,16 +1,28 @@
 // A PostgreSQL store: whether it is reachable, has the required session settings, schema version and privileges, and
 // its clock. Writes nothing.
 import type { Client } from 'pg'
-import { PostgresClient } from '../store/postgres-client.ts'
+import { type FindPassword, PostgresClient } from '../store/postgres-client.ts'
 import { readConfig } from '../store/postgres-connection.ts'
 import { schemaVersion } from '../store/postgres-schema.ts'
 import { describeRefusal, SessionError, verifyConnection } from '../store/postgres-session.ts'
 import { type Finding, failure, good } from './finding.ts'
 import type { ClockReading } from './remote-json.ts'
+import { checkServers } from './servers.ts'
 
-/** Checks the database at `url`, which contains a password and is never reported. `readings` receives its clock. */
-export async function checkPostgres(url: string, readings: ClockReading[]): Promise<Finding[]> {
-  const { config, session } = readConfig(url)
+export interface PostgresParts {
+  /** Receives the clock of the database. */
+  readonly readings: ClockReading[]
+  /** The file of the signing keys of this server. */
+  readonly keysFile: string
+  readonly findPassword?: FindPassword | undefined
+}
+
+/** Checks the database at `url`, which may contain a password and is never reported, and the servers that use it. */
+export async function checkPostgres(
+  url: string,
+  { readings, keysFile, findPassword }: PostgresParts,
+): Promise<Finding[]> {
+  const { config, session } = readConfig(url, findPassword)
   const client = new PostgresClient(config)
   client.on('error', () => {}) // a lost connection fails its query
   const where = `${client.database} at ${client.host}:${client.port}`
@@ -18,7 +30,8 @@ export async function checkPostgres(url: string, readings: ClockReading[]): Prom
     await client.connect()
     const { rows } = await client.query<Status>(statusQuery, [session.schema])
     const [status] = rows as [Status]
-    readings.push({ of: `the database ${where}`, theirs: Number(status.clock), ours: Date.now() })
+    const ours = Date.now()
+    readings.push({ of: `the database ${where}`, theirs: Number(status.clock), ours })
     const findings = [good(`${where}: PostgreSQL ${status.server}, as ${status.role}`)]
     try {
       await verifyConnection(client, session)
@@ -27,7 +40,10 @@ export async function checkPostgres(url: string, readings: ClockReading[]): Prom
       if (!(error instanceof SessionError)) throw error
       findings.push(failure(`${where}: ${error.message}`))
     }
-    return [...findings, await checkSchema(client, session.schema, status)]
+    const schema = await checkSchema(client, session.schema, status)
+    const isUsed = findings.at(-1)?.verdict === 'good' && schema.verdict === 'good' && (await hasServers(client))
+    const ahead = ours - Number(status.clock)
+    return [...findings, schema, ...(isUsed ? await checkServers(client, keysFile, ahead) : [])]
   } catch (error) {
     const refusal = describeRefusal(error)
     if (refusal !== undefined) return [failure(`${where}: ${refusal.message}`)]
@@ -36,6 +52,11 @@ export async function checkPostgres(url: string, readings: ClockReading[]): Prom
   } finally {
     await client.end().catch(() => {})
   }
+}
+
+/** Whether the schema has the table of the servers, which older ones lack. */
+async function hasServers(client: Client): Promise<boolean> {
+  return (await client.query("SELECT to_regclass('servers') IS NOT NULL AS there")).rows[0].there
 }
 
 interface Status {

@@ -1,7 +1,6 @@
 // Loads files of certificates, keys and revocation lists, for the server, the client library and the commands. pem.ts parses them.
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { readRegularFile } from './file-access.ts'
-import { FileProblem, findUtf16, quoteForShell } from './file-problem.ts'
 import {
   type CertificateBlocks,
   mostListOctets,
@@ -11,6 +10,7 @@ import {
   parseRevocationLists,
   type RevocationListBlock,
 } from './pem.ts'
+import { loadSecretLine } from './secret-line.ts'
 
 /** Loads at least one certificate. @throws FileProblem */
 export function loadCertificates(path: string): CertificateBlocks {
@@ -37,27 +37,17 @@ export function loadPrivateKey(
 ): KeyObject {
   const content = readRegularFile(path, { most: mostPemOctets, isSecret })
   const passphrase =
-    passphraseFile === undefined ? undefined : { value: loadPassphrase(passphraseFile), file: passphraseFile }
+    passphraseFile === undefined
+      ? undefined
+      : {
+          value: loadSecretLine(passphraseFile, { most: mostPassphraseOctets, what: 'passphrase' }),
+          file: passphraseFile,
+        }
   return parsePrivateKey(content, path, { passphrase, passphraseSetting })
 }
 
 /** The limit of OpenSSL. */
 export const mostPassphraseOctets = 1024
-
-/** Loads a passphrase: one line, without its line end. @throws FileProblem */
-function loadPassphrase(path: string): Buffer {
-  const content = readRegularFile(path, { most: mostPassphraseOctets, isSecret: true })
-  const utf16 = findUtf16(content, path)
-  if (utf16 !== undefined) throw new FileProblem(path, utf16)
-  const passphrase = content.subarray(0, content.length - (/\r?\n$/.exec(content.toString('latin1'))?.[0].length ?? 0))
-  if (passphrase.length === 0) throw new FileProblem(path, { found: 'the file is empty, a passphrase is needed' })
-  if (passphrase.includes('\n'))
-    throw new FileProblem(path, {
-      found: 'the file has several lines, a passphrase of one line is needed',
-      remedy: `remove the others: head -n 1 ${quoteForShell(path)} > NEW-FILE`,
-    })
-  return passphrase
-}
 
 /** Renders certificates as PEM, one block for each, in order. */
 export function renderCertificates(certificates: readonly { readonly x509: X509Certificate }[]): string {

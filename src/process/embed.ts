@@ -29,6 +29,7 @@ import { keysFileOf, openIssuer, startProcess } from './start.ts'
 export { generateTokenKey, type TokenJwk } from '../keys/token-keys.ts'
 export type { SettingsInput } from '../settings/settings.ts'
 export { openPostgres, type PostgresOptions } from '../store/postgres.ts'
+export type { PostgresTarget } from '../store/postgres-client.ts'
 export { openSqlite, type SqliteOptions } from '../store/sqlite.ts'
 export {
   type Change,
@@ -37,11 +38,14 @@ export {
   ConflictError,
   type Grant,
   type KnownRefreshToken,
+  type KnownServer,
   type Note,
   type Notification,
   type Rebinding,
   type Refresh,
   type RefreshUse,
+  type ServerRecord,
+  type ServersFound,
   type SpooledNotification,
   type StateIdentity,
   type Store,
@@ -140,6 +144,7 @@ const issuerSettings = [
   'signingAlgorithm',
   'signingKeyMaxAge',
   'stateUrl',
+  'statePasswordFile',
   'accessTokenLifetime',
   'refreshTokenLifetime',
   'trustedIssuersFile',

@@ -4,6 +4,8 @@ import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'no
 import { dirname } from 'node:path'
 import { maximumLifetime } from '../core/access-token.ts'
 import { isRotationDue, type Overlap, rotate } from '../core/key-schedule.ts'
+import type { KnownKey } from '../core/server-keys.ts'
+import { FileProblem, type Finding, quoteForShell } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import {
   type Algorithm,
@@ -31,6 +33,29 @@ export async function ensureKeysFile(path: string, algorithm: Algorithm): Promis
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   write(path, [{ ...(await generateTokenKey(algorithm)), nbf: Math.floor(Date.now() / 1000) }], 'wx')
   return true
+}
+
+/**
+ * Creates a file with one key that signs from `now` on, in seconds since 1970, and returns the key's id. Never replaces a file.
+ * @throws FileProblem (rejects)
+ */
+export async function createKeysFile(path: string, algorithm: Algorithm, now: number): Promise<string> {
+  const key = { ...(await generateTokenKey(algorithm)), nbf: now }
+  try {
+    write(path, [key], 'wx')
+  } catch (error) {
+    throw new FileProblem(path, describeUncreated(path, error as NodeJS.ErrnoException))
+  }
+  return key.kid
+}
+
+function describeUncreated(path: string, { code }: NodeJS.ErrnoException): Finding {
+  const rotate = `add a key to it with tlsbound keys rotate --file ${quoteForShell(path)}, or pass another path`
+  if (code === 'EEXIST') return { found: 'this file exists, and is not replaced', remedy: rotate }
+  const folder = quoteForShell(dirname(path))
+  if (code === 'ENOENT')
+    return { found: `the folder ${folder} does not exist`, remedy: `create it: mkdir -p ${folder}` }
+  return { found: `this file cannot be created (${code})` }
 }
 
 /** Loads the keys. @throws Error that names the file and the invalid key, and never quotes either. */
@@ -91,7 +116,7 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
-  { clock, maximumAge, algorithm, report, onChange, onReplace }: WatchOptions,
+  { clock, maximumAge, mayRotate = () => true, algorithm, report, onChange, onReplace }: WatchOptions,
 ): KeysWatch {
   let seen: string | undefined // not the current version: the file may have changed since it was loaded
   const remember = createKeyMemory(path)
@@ -105,14 +130,26 @@ export function watchKeysFile(
       isPending = true
     }
   }
+  let isWithheld = false
+  const rotateOrExplain = async (now: number, age: number) => {
+    if (mayRotate()) {
+      isWithheld = false
+      await rotateIfDue(path, algorithm, now, age)
+    } else if (!isWithheld && isRotationDue(readKeysFile(path), now, age, overlap)) {
+      isWithheld = true
+      report(
+        'the signing keys are due for rotation, and are not rotated: other servers on this database do not read this file. ' +
+          'Run tlsbound keys rotate, and copy the file to every server within five minutes',
+      )
+    }
+  }
   takeOver(ring.all) // they can differ from those of the last run
   const poll = async () => {
     try {
       const now = Math.floor(clock() / 1000)
-      if (maximumAge !== undefined) await rotateIfDue(path, algorithm, now, maximumAge)
-      const { ino, mtimeMs, ctimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
-      const version = `${ino} ${mtimeMs} ${ctimeMs}`
-      if (version === seen) return isPending ? takeOver(ring.all) : undefined
+      if (maximumAge !== undefined) await rotateOrExplain(now, maximumAge)
+      const version = keysFileVersion(path)
+      if (version !== undefined && version === seen) return isPending ? takeOver(ring.all) : undefined
       const jwks = readKeysFile(path)
       const keys = await prefixError(path, () => importSigningKeys(jwks))
       await prefixError(path, () => ring.replace(keys, now))
@@ -137,21 +174,13 @@ export interface KeysWatch {
 export interface WatchOptions {
   readonly clock: () => number
   readonly maximumAge: number | undefined
+  /** Whether keys may be rotated now. Default: they may. */
+  readonly mayRotate?: (() => boolean) | undefined
   readonly algorithm: Algorithm
   readonly report: (problem: string) => void
   readonly onChange: (key: KnownKey, change: KeyChange) => void
   /** Receives the private keys that the ring has from now on. Must not throw. */
   readonly onReplace?: ((keys: readonly TokenJwk[]) => void) | undefined
-}
-
-/** What is recorded of a key: enough to notice that another key has its id, or that its times have changed. */
-interface KnownKey {
-  readonly kid: string
-  readonly nbf?: number | undefined
-  readonly exp?: number | undefined
-  readonly alg: string
-  /** The thumbprint of a key by RFC 7638. */
-  readonly thumbprint: string
 }
 
 /**
@@ -177,7 +206,8 @@ function createKeyMemory(keysFile: string): (keys: readonly SigningKey[], report
   }
 }
 
-function describeKey({ kid, nbf, exp, publicJwk }: SigningKey): KnownKey {
+/** Returns what is recorded of a key: enough to notice that another key has its id, or that its times have changed. */
+export function describeKey({ kid, nbf, exp, publicJwk }: SigningKey): KnownKey {
   return { kid, nbf, exp, alg: publicJwk.alg, thumbprint: thumbprint(publicJwk) }
 }
 
@@ -211,6 +241,16 @@ function writeWhole(path: string, text: string, beside: string): void {
   writeFileSync(draft, text, { mode: 0o600, flush: true })
   keepOwner(beside, draft)
   renameSync(draft, path)
+}
+
+/** Returns what differs after each change of the file, and is the same for all who read this file. Undefined: it cannot be read. */
+export function keysFileVersion(path: string): string | undefined {
+  try {
+    const { ino, mtimeMs, ctimeMs } = statSync(path) // two rotations can come within one tick of the file system's clock
+    return `${ino} ${mtimeMs} ${ctimeMs}`
+  } catch {
+    return undefined
+  }
 }
 
 /** Adds the file's path to an error that a function throws or rejects with. */

@@ -6,8 +6,9 @@ import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
+import { OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
-import { FileProblem } from '../files/file-problem.ts'
+import { FileProblem, quoteForShell } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import type { Metrics } from '../ops/metrics/metrics.ts'
@@ -25,10 +26,12 @@ import type { MutualTls } from '../tls/mutual-tls.ts'
 import type { TlsMaterial } from '../tls/options.ts'
 import type { Exposure } from './exposures.ts'
 import { ensureOpsToken } from './files.ts'
+import { joinServers, type OtherServers } from './other-servers.ts'
 import { reportExposures } from './production.ts'
 import { createReload, describeRetired, followChanges, type Reload, type Reloaded } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, type WatchOptions, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
+import { storePasswordOf } from './store-password.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 import { fileNames, type WatchedFiles, watchFiles } from './watched-files.ts'
 import { type OptionalFiles, readOptionalFiles, wireServer } from './wire.ts'
@@ -144,11 +147,12 @@ export interface OpenedState {
   readonly keys: KeyRing
   readonly keysFile: string | undefined
   readonly store: Store
+  readonly servers: OtherServers
   readonly files: OptionalFiles
   readonly watched: WatchedFiles
 }
 
-/** Opens events, keys and store, and checks whether revocations were lost. */
+/** Opens events, keys and store, and checks whether revocations were lost and other servers have the same keys. */
 export async function openState(options: Sources, watched: WatchedFiles, onClose: OnClose): Promise<OpenedState> {
   const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
@@ -162,13 +166,17 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
   const keys = await loadKeys(options.keys, keysFile)
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
-  const store = given ?? openStore(settings.stateUrl, record?.isIntact === true)
+  const store = given ?? openStore(settings, record?.isIntact === true)
   if (record !== undefined) onClose(() => record.seal())
   if (given === undefined) onClose(() => store.close())
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {
     throw explainStore(error)
   })
-  return { settings, audit, keys, keysFile, store, files, watched }
+  const servers = await joinServers(store, { keys, keysFile, log }).catch(error => {
+    throw error instanceof OAuthError ? explainStore(error) : error
+  })
+  onClose(servers.leave)
+  return { settings, audit, keys, keysFile, store, servers, files, watched }
 }
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
@@ -222,14 +230,15 @@ export function closeProbes(probes: Server): Promise<void> {
 
 /** Follows the file of the signing keys and all other files. Returns the function that reloads them. */
 export function followFiles(
-  { settings, keysFile, keys, audit, watched }: OpenedState,
+  { settings, keysFile, keys, audit, servers, watched }: OpenedState,
   events: Events,
   reloadFiles: Reload,
   onClose: OnClose,
   log: FastifyBaseLogger,
   onReplace?: WatchOptions['onReplace'],
 ): () => Promise<readonly Reloaded[]> {
-  const watch = keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, log, onReplace })
+  const watch =
+    keysFile === undefined ? undefined : watchKeys(keysFile, keys, { settings, audit, servers, log, onReplace })
   if (watch !== undefined) onClose(watch.stop)
   const fail = (error: unknown) => logError(log, error, 'unhandled error while files are loaded again')
   onClose(followChanges(watched, reloadFiles, fail))
@@ -254,8 +263,8 @@ function requireKeysFile(path: string): void {
   throw new FileProblem(path, {
     found: 'there is no such file (ENOENT)',
     remedy:
-      'omit TLSBOUND_SIGNING_KEYS_FILE (settings.signingKeysFile) once, so that the server creates signing-keys.json in its data folder, and ' +
-      'move that file here',
+      `copy the file of another server here, or create it: tlsbound keys create ${quoteForShell(path)} ` +
+      '(TLSBOUND_SIGNING_KEYS_FILE, settings.signingKeysFile)',
   })
 }
 
@@ -296,15 +305,18 @@ async function checkState(
 interface WatchParts extends Pick<WatchOptions, 'onReplace'> {
   readonly settings: Settings
   readonly audit: Audit
+  /** Default: no other server uses the keys. */
+  readonly servers?: OtherServers
   readonly log: FastifyBaseLogger
 }
 
 /** Follows the file of the signing keys: reads it again when it changes, and rotates keys that were generated. */
-export function watchKeys(file: string, ring: KeyRing, { settings, audit, log, onReplace }: WatchParts) {
+export function watchKeys(file: string, ring: KeyRing, { settings, audit, servers, log, onReplace }: WatchParts) {
   const isOwn = settings.signingKeysFile === undefined
   return watchKeysFile(file, ring, {
     clock: Date.now,
     maximumAge: isOwn && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
+    mayRotate: servers?.shareKeysFile,
     algorithm: settings.signingAlgorithm,
     report: problem => log.error(problem),
     onReplace,
@@ -343,10 +355,13 @@ export async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets:
 }
 
 /** Opens the store that the address names. @throws Error with one sentence. */
-function openStore(url: string, isIntact: boolean): Store {
+function openStore(settings: Settings, isIntact: boolean): Store {
+  const { stateUrl: url } = settings
   const path = /^sqlite:(.+)$/s.exec(url)?.[1]
   if (path !== undefined && path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  return path === undefined ? openPostgres(url) : openSqlite(path, { isIntact })
+  return path === undefined
+    ? openPostgres(url, { findPassword: storePasswordOf(settings) })
+    : openSqlite(path, { isIntact })
 }
 
 /** Returns an error with one sentence that says why the store cannot be used. */

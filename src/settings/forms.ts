@@ -53,6 +53,11 @@ function isPostgresUrl(text: string): boolean {
   return hash === '' && !`${pathname}${search}`.includes('@')
 }
 
+/** Returns whether the URL of a PostgreSQL database contains its password. */
+export function hasPassword(text: string): boolean {
+  return /^postgres(ql)?:\/\/[^@/?#]*:[^@/?#]+@/.test(text) || /[?&]pass(word|file)=/.test(text)
+}
+
 /**
  * Returns the end of "NAME must be …" for an invalid value: the value in quotes, or that it is not shown. Any setting may
  * contain a secret by mistake, so only short, plain values are shown.

@@ -1,7 +1,7 @@
 // Every setting: name, form, default, meaning. parseSettings and checkSettings are pure; all problems are reported at once.
 // docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
-import { address, addressRanges, days, describeWrongText, type Form, httpsUrl, oneOf, onOff, path, port, portOrOff, processes, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
+import { address, addressRanges, days, describeWrongText, type Form, hasPassword, httpsUrl, oneOf, onOff, path, port, portOrOff, processes, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 import { isServiceLink } from './service-links.ts'
 
 interface Setting<T> {
@@ -53,6 +53,7 @@ export const settingsTable = {
   signingAlgorithm: setting('SIGNING_ALGORITHM', oneOf('ES256', 'EdDSA', 'RS256'), 'ES256', 'algorithm of a generated signing key'),
   signingKeyMaxAge: setting('SIGNING_KEY_MAX_AGE', secondsOrOff(3600, 315_360_000), 7_776_000, 'seconds after which a generated signing key is rotated; 0: only by `tlsbound keys rotate`'),
   stateUrl: optional('STATE_URL', storeUrl, 'sqlite:tlsbound.db in the data folder', 'store: an SQLite file of one server, or a PostgreSQL database that several servers share'),
+  statePasswordFile: optional('STATE_PASSWORD_FILE', secretPath, 'none', 'password for the PostgreSQL database: one line, mode 0600; read again for each connection'),
   accessTokenLifetime: setting('ACCESS_TOKEN_LIFETIME', seconds(1, 86_400), 300, 'lifetime of an access token in seconds'),
   refreshTokenLifetime: setting('REFRESH_TOKEN_LIFETIME', seconds(1, 31_536_000), 86_400, 'lifetime of a grant in seconds, from its first token; refreshing does not extend it'),
   trustedIssuersFile: optional('TRUSTED_ISSUERS_FILE', path, 'none', 'JSON list of other issuers whose tokens are exchanged; without keys, an issuer is discovered'),
@@ -173,9 +174,13 @@ export function dataDirOf(env: Readonly<Record<string, string | undefined>>): st
   return env.TLSBOUND_DATA_DIR || settingsTable.dataDir.fallback || 'data'
 }
 
-function findContradictions({ leakKeysFile, leakKeysUrl }: Values, nameOf: (key: Key) => string): string[] {
-  if (leakKeysFile === undefined || leakKeysUrl === undefined) return []
-  return [`${nameOf('leakKeysFile')} and ${nameOf('leakKeysUrl')} exclude each other`]
+function findContradictions({ leakKeysFile, leakKeysUrl, stateUrl = 'sqlite:', statePasswordFile }: Values, nameOf: (key: Key) => string): string[] {
+  const problems: string[] = []
+  if (leakKeysFile !== undefined && leakKeysUrl !== undefined) problems.push(`${nameOf('leakKeysFile')} and ${nameOf('leakKeysUrl')} exclude each other`)
+  if (statePasswordFile === undefined) return problems
+  if (!stateUrl.startsWith('postgres')) problems.push(`${nameOf('statePasswordFile')} needs a PostgreSQL database in ${nameOf('stateUrl')}`)
+  if (hasPassword(stateUrl)) problems.push(`${nameOf('statePasswordFile')} and a password in ${nameOf('stateUrl')} exclude each other`)
+  return problems
 }
 
 /** Returns the end of "NAME must be …" about a wrong value; a wrong text is shown where it cannot be a secret. */

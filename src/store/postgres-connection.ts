@@ -1,7 +1,7 @@
 // Connections to PostgreSQL: configuration, time-outs, and units of work. A server that does not respond times out after
 // two seconds. Transactions that fail by a conflict with others are retried.
 import { Client, type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from 'pg'
-import { PostgresClient } from './postgres-client.ts'
+import { type FindPassword, PostgresClient, type PostgresConfig } from './postgres-client.ts'
 import { migrate } from './postgres-schema.ts'
 import {
   describeRefusal,
@@ -25,14 +25,18 @@ const attempts = 5
 /**
  * Parses the configuration from a URL whose host, user, password, database and TLS parameters (`sslmode`, `sslrootcert` …)
  * are PostgreSQL's.
+ * `findPassword` finds the password for each connection.
  * @throws TypeError that does not show the URL.
  */
-export function readConfig(url: string): { readonly config: ClientConfig; readonly session: Session } {
+export function readConfig(
+  url: string,
+  findPassword?: FindPassword,
+): { readonly config: PostgresConfig; readonly session: Session } {
   const form = 'postgres://USER:PASSWORD@HOST:PORT/DATABASE'
   try {
     if (!/^postgres(ql)?:\/\//.test(url)) throw new Error('another kind of URL')
     const { searchPath, connectionString } = withSchema(url)
-    const config: ClientConfig = { ...limits, connectionString }
+    const config: PostgresConfig = { ...limits, connectionString, findPassword }
     // What the URL says about time-outs takes precedence.
     const { connectionParameters: asked } = new Client(config) as unknown as Record<string, Record<string, unknown>>
     const timeouts = timeoutNames.map(name => [name, Number(asked?.[name]) || undefined])
@@ -79,7 +83,7 @@ export interface Connections {
 }
 
 /** Creates a pool of at most `max` connections. Each is verified when opened; the first use creates the tables. */
-export function createConnections(config: ClientConfig, session: Session, max: number): Connections {
+export function createConnections(config: PostgresConfig, session: Session, max: number): Connections {
   const onConnect = (client: ClientBase) => verifyConnection(client, session)
   const pool = new Pool({ ...config, Client: PostgresClient, max, idleTimeoutMillis: 30_000, onConnect })
   pool.on('error', () => {}) // an idle connection was lost, and the pool has removed it

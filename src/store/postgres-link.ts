@@ -1,8 +1,8 @@
 // The link over which a server follows a shared store. A dedicated connection waits for notifications and also reads
 // changes twice a second. A lost link is reconnected and continues after the last number.
-import type { Client, ClientConfig } from 'pg'
+import type { Client } from 'pg'
 import type { Follower, Followers } from './followers.ts'
-import { PostgresClient } from './postgres-client.ts'
+import { PostgresClient, type PostgresConfig } from './postgres-client.ts'
 import { atMost, patience, perform } from './postgres-connection.ts'
 import { read, type Session, verifyConnection } from './postgres-session.ts'
 import { readChanges } from './revocations.ts'
@@ -30,7 +30,7 @@ interface Waiter {
 
 /** Creates the link. `ready` resolves once the tables exist. Connects with the first follower. */
 export function createLink(
-  config: ClientConfig,
+  config: PostgresConfig,
   session: Session,
   followers: Followers,
   ready: () => Promise<void>,

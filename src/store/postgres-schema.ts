@@ -54,6 +54,7 @@ const migrations = [
    ALTER TABLE refresh_tokens ADD COLUMN sealed text;
    UPDATE refresh_tokens SET first_used = 0 WHERE superseded = 1 AND first_used IS NULL;
    ALTER TABLE refresh_tokens DROP COLUMN superseded, DROP COLUMN last_used`,
+  'CREATE TABLE servers (id text PRIMARY KEY, description text NOT NULL, seen bigint NOT NULL)',
 ]
 
 /** The schema version that this program writes. */

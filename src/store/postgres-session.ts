@@ -95,7 +95,7 @@ function requireSession(found: Facts, { searchPath, timeouts }: Session): void {
     .join(' ')
   throw new SessionError(
     'session',
-    `the connection lacks the requested settings: ${differ}. A pooler in between drops them: connect to PostgreSQL directly, or run: ${remedy}`,
+    `the connection lacks the requested settings: ${differ}. A pooler in between drops them (ignore_startup_parameters of PgBouncer): connect to PostgreSQL directly, or run: ${remedy}`,
   )
 }
 

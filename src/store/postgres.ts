@@ -1,11 +1,13 @@
 // The shared store: one PostgreSQL database for many servers. Each change is one transaction. Revocations and client
 // changes reach every following server within a second (LISTEN, NOTIFY), or by polling twice a second if a pooler drops
 // notifications.
-import { checkOptions, countRule } from '../core/check-options.ts'
+import { checkOptions, countRule, functionRule } from '../core/check-options.ts'
 import { Followers } from './followers.ts'
+import type { PostgresTarget } from './postgres-client.ts'
 import { createConnections, readConfig, translate } from './postgres-connection.ts'
 import { createLink } from './postgres-link.ts'
 import { nextSequence } from './revocations.ts'
+import { recordServer, removeServer } from './servers.ts'
 import { buildStore } from './sql-store.ts'
 import { acknowledge } from './state.ts'
 import type { Change, Store } from './store.ts'
@@ -13,6 +15,8 @@ import type { Change, Store } from './store.ts'
 export interface PostgresOptions {
   /** Maximum number of connections, in addition to the one that follows changes. */
   readonly connections?: number
+  /** Returns the password for a connection, in place of the one in the URL. Called for each connection; it may throw. */
+  readonly findPassword?: ((target: PostgresTarget) => string | Promise<string>) | undefined
 }
 
 /**
@@ -21,9 +25,9 @@ export interface PostgresOptions {
  * @throws TypeError for a URL of another form, without showing it, and for a wrong or unknown option.
  */
 export function openPostgres(url: string, options: PostgresOptions = {}): Store {
-  checkOptions(options, undefined, {}, { connections: countRule })
-  const { connections: max = 10 } = options
-  const { config, session } = readConfig(url)
+  checkOptions(options, undefined, {}, { connections: countRule, findPassword: functionRule })
+  const { connections: max = 10, findPassword } = options
+  const { config, session } = readConfig(url, findPassword)
   const connections = createConnections(config, session, max)
   const followers = new Followers()
   const link = createLink(config, session, followers, connections.ready)
@@ -55,6 +59,8 @@ export function openPostgres(url: string, options: PostgresOptions = {}): Store 
       return () => void followers.delete(follower)
     },
     millisecondsSinceSync: link.silence,
+    recordServer: (server, admits) => write(() => recordServer(server, admits, { clock, lock: lockServers })),
+    removeServer: id => write(() => removeServer(id)),
     close() {
       closing ??= link.close().then(connections.close)
       return closing
@@ -72,5 +78,7 @@ const lockRefresh = `
 const skipLocked = 'FOR UPDATE SKIP LOCKED'
 const lockRevocations = "SELECT pg_advisory_xact_lock(hashtext('tlsbound revocations'), hashtext(current_schema()))"
 
+const lockServers = "SELECT pg_advisory_xact_lock(hashtext('tlsbound servers'), hashtext(current_schema()))"
+
 /** The current time, not that of the start of the transaction or statement, which may have waited for a lock. */
-const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'

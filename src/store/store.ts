@@ -30,6 +30,29 @@ export interface Grant {
   readonly actor?: string | undefined
 }
 
+/** A server that uses the store. */
+export interface KnownServer {
+  /** Random. */
+  readonly id: string
+  /** What it says of itself, as JSON. */
+  readonly description: string
+  /** When it last recorded itself, in milliseconds since 1970 by the clock of the store. */
+  readonly seen: number
+}
+
+/** The other servers that use the store now. */
+export interface ServersFound {
+  /** Those that have recorded themselves in the last 15 seconds. */
+  readonly others: readonly KnownServer[]
+  /** Milliseconds since 1970 by the clock of the store. */
+  readonly now: number
+}
+
+export interface ServerRecord extends ServersFound {
+  /** False if `admits` has returned false. */
+  readonly isRecorded: boolean
+}
+
 /** The state of a refresh token. `grant.expires` says whether its grant has expired. */
 export interface KnownRefreshToken {
   readonly grant: Grant
@@ -254,6 +277,17 @@ export interface Store {
    * database has tools of its own for that.
    */
   backup?(): Promise<FileHandle>
+
+  /**
+   * Records that a server uses the store, or that it still does. With `admits` it does so while no other server does, and only
+   * if `admits` returns true for the others; `admits` may be called again. Absent where only one server can use the store.
+   */
+  recordServer?(
+    server: Pick<KnownServer, 'id' | 'description'>,
+    admits?: (found: ServersFound) => boolean,
+  ): Promise<ServerRecord>
+  /** Removes the record of a server that ends. */
+  removeServer?(id: string): Promise<void>
 
   /** Removes at most `limit` records that expired before `now`, in seconds since 1970. Resolves with their number. */
   removeExpired(now: number, limit: number): Promise<number>

@@ -42,7 +42,7 @@ t.test('exits with 2 for wrong usage, with one line and a reference to help on s
     [['serve', '--chek'], 'there is no option --chek; did you mean --check?', 'serve '],
     [['certs', '--key-type', 'dsa'], '--key-type must be ec or rsa', 'certs '],
     [['clients', 'disabel', 'x'], 'there is no action disabel; did you mean disable?', 'clients '],
-    [['keys'], 'an action is missing, expected: list, rotate', 'keys '],
+    [['keys'], 'an action is missing, expected: create, list, rotate', 'keys '],
     [['completion', 'tcsh'], 'expected one shell: bash, zsh, fish', 'completion '],
   ]
   for (const [args, message, command] of wrong) {

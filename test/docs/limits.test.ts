@@ -20,6 +20,7 @@ import { mostHints } from '../../src/relay/relay.ts'
 import { maximumForm, maximumParameter } from '../../src/server/bodies.ts'
 import { settingsTable } from '../../src/settings/settings.ts'
 import { notesLimit } from '../../src/store/notes.ts'
+import { serverLifetime } from '../../src/store/servers.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { rememberedClients } from '../../src/tls/forwarding.ts'
 import { floodBudget } from '../../src/tls/http2-floods.ts'
@@ -80,7 +81,7 @@ const limits: Readonly<Record<string, string>> = {
   'file of certificates, or with a key': octets(mostPemOctets),
   'file of revocation lists': octets(mostListOctets),
   'file of JSON': octets(mostJsonOctets),
-  'file with a passphrase': octets(mostPassphraseOctets),
+  'file with a passphrase, or with the password of the database': octets(mostPassphraseOctets),
   form: octets(maximumForm),
   'parameter of a form that is not a token': `${grouped(maximumParameter)} characters`,
   'JSON body': octets(bodyLimit),
@@ -95,6 +96,7 @@ const limits: Readonly<Record<string, string>> = {
   'report of leaked tokens': octets(maximumReport),
   'notes of one client of the demo': `${notesLimit.count}, and ${octets(notesLimit.octets)} as JSON`,
   'notifications waiting for one receiver': grouped(outboxLimit),
+  'record of a server in a shared database, after its end without a signal': seconds(serverLifetime),
   'automatic revocations for one client': `${revocationLimit.most} in ${revocationLimit.within} s`,
 }
 

@@ -13,11 +13,18 @@ import { checkSigningKeys } from '../../src/doctor/signing-keys.ts'
 import { checkStore } from '../../src/doctor/store.ts'
 import { checkTrustedIssuers } from '../../src/doctor/trusted-issuers.ts'
 import { checkWebhooks } from '../../src/doctor/webhooks.ts'
-import { generateTokenKey } from '../../src/keys/token-keys.ts'
-import { ensureKeysFile, readKeysFile, rotateKeysFile } from '../../src/process/signing-keys.ts'
+import { generateTokenKey, type SigningKey } from '../../src/keys/token-keys.ts'
+import {
+  describeKey,
+  ensureKeysFile,
+  importKeysFile,
+  readKeysFile,
+  rotateKeysFile,
+} from '../../src/process/signing-keys.ts'
 import { parseSettings } from '../../src/settings/settings.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
 import { linesOf } from '../helpers/process/findings.ts'
 import { findFreePort } from '../helpers/process/process.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
@@ -182,7 +189,7 @@ t.test('checks the SQLite file without opening the database', async t => {
   const folder = t.testdir()
   const path = join(folder, 'state.db')
   const check = async (name = 'state.db') =>
-    linesOf(await checkStore({ ...settings, stateUrl: `sqlite:${join(folder, name)}` }, undefined), folder)
+    linesOf(await checkStore({ ...settings, stateUrl: `sqlite:${join(folder, name)}` }, undefined, 'keys.json'), folder)
   t.same(await check(), ['✓ state.db: does not exist yet; the server creates the state when it starts'])
   const store = openSqlite(path)
   await store.check()
@@ -219,7 +226,7 @@ t.test('checks the SQLite file without opening the database', async t => {
   t.match((await check()).at(-1), /^✗ state\.db: this is the database of another program/)
   mkdirSync(join(folder, 'folder'))
   t.match(await check('folder'), [/^✗ folder: this is not a regular file/])
-  t.match(linesOf(await checkStore({ ...settings, stateUrl: 'sqlite::memory:' }, undefined)), [
+  t.match(linesOf(await checkStore({ ...settings, stateUrl: 'sqlite::memory:' }, undefined, 'keys.json')), [
     /^! the state is in memory/,
   ])
 })
@@ -228,9 +235,11 @@ t.test('checks connection, settings, schema version and privileges in PostgreSQL
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
   const readings: ClockReading[] = []
-  const check = async (stateUrl: string) => linesOf(await checkStore({ ...settings, stateUrl }, readings))
+  const folder = t.testdir()
+  const keysFile = join(folder, 'keys.json')
+  const check = async (stateUrl: string) => linesOf(await checkStore({ ...settings, stateUrl }, readings, keysFile))
   const url = postgres.url('tlsbound')
-  t.same(linesOf(await checkStore({ ...settings, stateUrl: url }, undefined)), [
+  t.same(linesOf(await checkStore({ ...settings, stateUrl: url }, undefined, keysFile)), [
     '✓ a PostgreSQL database; not contacted in this check',
   ])
   t.match(await check(url), [
@@ -240,8 +249,12 @@ t.test('checks connection, settings, schema version and privileges in PostgreSQL
   ])
   const store = openPostgres(url)
   await store.check()
+  t.match((await check(url)).slice(2), [
+    /^✓ schema tlsbound: version (\d+), this release uses \1$/,
+    '✓ no server uses this database now',
+  ])
+  await checkOthers(t, store, () => check(url), keysFile)
   await store.close()
-  t.match((await check(url)).at(-1), /^✓ schema tlsbound: version (\d+), this release uses \1$/)
   t.ok(Math.abs((readings[0] as ClockReading).theirs - Date.now()) < 60_000)
 
   const admin = new Client({ connectionString: url })
@@ -279,3 +292,36 @@ t.test('checks connection, settings, schema version and privileges in PostgreSQL
   await postgres.stop('SIGINT')
   t.match(await check(url), [/^✗ postgres at 127\.0\.0\.1:\d+: .*ECONNREFUSED/])
 })
+
+/** The findings about another server on the database, whose keys and clock are changed. */
+async function checkOthers(t: Test, store: Store, check: () => Promise<string[]>, keysFile: string): Promise<void> {
+  const record = (keys: readonly SigningKey[], ahead = 0) => {
+    const description = { name: 'elsewhere, process 1', keys: keys.map(describeKey), ahead }
+    return store.recordServer?.({ id: 'x', description: JSON.stringify(description) })
+  }
+  const last = async () => (await check()).slice(3)
+  await record([])
+  t.match(await last(), [
+    /^✗ 1 server uses this database now \(elsewhere, process 1\), and \S+ does not exist; copy the other/,
+  ])
+  await ensureKeysFile(keysFile, 'ES256')
+  await record(await importKeysFile(keysFile))
+  t.match(await last(), ['✓ 1 server uses this database now (elsewhere, process 1), with the same signing keys'])
+  const before = await importKeysFile(keysFile)
+  const { kid } = await rotateKeysFile(keysFile, 'ES256', Math.floor(Date.now() / 1000))
+  t.match(await last(), [
+    new RegExp(`^! the signing keys differ .* from .* on: key ${kid} of this server is missing there; copy`),
+  ])
+  await record(await importKeysFile(keysFile), 60_000)
+  t.match(await last(), [
+    /^✗ this clock is (59|60|61) s behind that of another server .*; synchronize both clocks with NTP$/,
+  ])
+  await record([{ ...(before[0] as SigningKey), kid: 'other' }])
+  t.match(await last(), [
+    /^✗ the signing keys differ .*: key other of that server is missing here, .*; copy the other/,
+    /^! /,
+  ])
+  writeFileSync(keysFile, '{')
+  t.match(await last(), ['✓ 1 server uses this database now (elsewhere, process 1)'])
+  await store.removeServer?.('x')
+}

@@ -266,7 +266,7 @@ t.test('every wrong option and setting is named in one TypeError, and nothing is
     {
       name: 'FileProblem',
       message:
-        /none\.json: there is no such file \(ENOENT\); omit TLSBOUND_SIGNING_KEYS_FILE \(settings\.signingKeysFile\) once, /,
+        /none\.json: there is no such file \(ENOENT\); copy the file of another server here, or create it: tlsbound keys create /,
     },
   )
   const leaked = await named({

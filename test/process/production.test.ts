@@ -122,7 +122,7 @@ t.test('finds secret files that others can read or own, for every setting', asyn
   const files = Object.fromEntries(secrets.map(({ name }) => [name, join(folder, name)]))
   const find = () => {
     const { TLSBOUND_TLS_KEY_FILE: tlsKeyFile = '', TLSBOUND_SIGNING_KEYS_FILE: keysFile = '', ...others } = files
-    const settings = { ...parseSettings(others), tlsKeyFile }
+    const settings = { ...parseSettings({ ...others, TLSBOUND_STATE_URL: 'postgres://u@h/x' }), tlsKeyFile }
     return enforceProductionMode(settings, { env: {}, execArgv: [] }, keysFile).map(({ sentence }) => sentence)
   }
   t.same(find(), [], 'missing files are not reported here')

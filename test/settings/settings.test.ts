@@ -53,6 +53,7 @@ t.test('runs the demo on loopback without any variable, with short lifetimes and
     signingAlgorithm: 'ES256',
     signingKeyMaxAge: 7_776_000,
     stateUrl: 'sqlite:data/tlsbound.db',
+    statePasswordFile: undefined,
     accessTokenLifetime: 300,
     refreshTokenLifetime: 86_400,
     trustedIssuersFile: undefined,
@@ -197,6 +198,7 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
       ...['postgres://u:a#b@h/x', 'postgres://u:1#b@h/x', 'postgres://u:1/b@h/x', 'postgres://u:1?b@h/x'],
     ],
   },
+  statePasswordFile: paths,
   accessTokenLifetime: { good: ['1', '300', '86400'], bad: ['0', '86401', '-300', '5m', '3e2', '300s'] },
   refreshTokenLifetime: { good: ['1', '86400', '31536000'], bad: ['0', '31536001', '-300', '1d'] },
   trustedIssuersFile: paths,
@@ -213,17 +215,49 @@ const texts: Record<keyof typeof settingsTable, { good: readonly string[]; bad: 
   unsafeTokenCookie: onOff,
 }
 
+/** What a setting needs beside itself. */
+const beside: Readonly<Record<string, Record<string, string>>> = {
+  statePasswordFile: { TLSBOUND_STATE_URL: 'postgres://u@h/x' },
+}
+
 for (const [key, { name }] of Object.entries(settingsTable))
   t.test(`${name} accepts valid values, and is named in the error for invalid ones`, t => {
     const { good, bad } = texts[key as keyof typeof texts] ?? t.fail('no row')
     for (const text of good) {
-      const value = parseSettings({ ...ownFiles, [name]: text })[key as keyof typeof texts]
+      const value = parseSettings({ ...ownFiles, ...beside[key], [name]: text })[key as keyof typeof texts]
       t.ok(String(value) === text || value === (text === 'on'), text)
     }
     for (const text of bad) t.same(complaints({ ...ownFiles, [name]: text }), [name], JSON.stringify(text))
     t.match(name, /^TLSBOUND_[A-Z0-9_]+$/)
     t.end()
   })
+
+t.test('accepts a file with the password of the database beside a URL of PostgreSQL without one', t => {
+  const given = (url: string | undefined) => ({
+    TLSBOUND_STATE_PASSWORD_FILE: 'password',
+    ...(url !== undefined && { TLSBOUND_STATE_URL: url }),
+  })
+  for (const url of [
+    'postgres://u@h/x',
+    'postgresql://u@/x?host=/run/postgresql',
+    'postgres://h/x',
+    'postgres://u:@h/x',
+  ])
+    t.match(parseSettings(given(url)), { statePasswordFile: 'password' }, url)
+  for (const url of [undefined, 'sqlite:a.db'])
+    t.throws(() => parseSettings(given(url)), {
+      message: /^- TLSBOUND_STATE_PASSWORD_FILE needs a PostgreSQL database in TLSBOUND_STATE_URL$/m,
+    })
+  for (const url of [
+    ...['postgres://u:canary@h/x', 'postgresql://u:canary@/x?host=/run', 'postgres://:canary@h/x'],
+    ...['postgres://u@h/x?password=canary', 'postgres://u@h/x?a=b&passfile=canary'],
+  ])
+    t.throws(() => parseSettings(given(url)), {
+      message:
+        /^invalid configuration:\n- TLSBOUND_STATE_PASSWORD_FILE and a password in TLSBOUND_STATE_URL exclude each other$/,
+    })
+  t.end()
+})
 
 t.test('puts the files that the server creates into its data folder', t => {
   t.match(parseSettings({ TLSBOUND_DATA_DIR: '/var/lib/t/' }), {
@@ -310,9 +344,9 @@ t.test('shows an invalid value only if it is short and plain, and never if it ma
 
   const secrets = [...paths.bad.filter(text => text !== 'a\nb'), 'https://a:b@as.example', 'https://as.example?token=x']
   let told = 0
-  for (const { name } of Object.values(settingsTable))
+  for (const [key, { name }] of Object.entries(settingsTable))
     for (const secret of secrets) {
-      const text = message({ ...ownFiles, [name]: secret })
+      const text = message({ ...ownFiles, ...beside[key], [name]: secret })
       if (text === undefined) continue // a valid form
       t.match(text, new RegExp(`^invalid configuration:\n- ${name} must be .* \\(its value is not shown, `))
       for (const part of [secret, JSON.stringify(secret).slice(1, -1)])

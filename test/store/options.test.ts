@@ -32,7 +32,7 @@ t.test('openPostgres names each wrong or unknown option', async t => {
     [{ connection: 4 }, /^connection is not an option; did you mean connections\?$/],
     [{ connections: 0 }, /^connections must be an integer of at least 1, not 0$/],
     [{ connections: '4' }, /^connections must be an integer of at least 1, not "4"$/],
-    [4, /^options must be an object with connections, not 4$/],
+    [4, /^options must be an object with connections, findPassword, not 4$/],
   ] as const)
     t.throws(() => openPostgres(url, options as never), { name: 'TypeError', message })
   await openPostgres(url, { connections: 4 }).close() // connects on first use only

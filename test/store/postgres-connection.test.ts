@@ -90,7 +90,7 @@ t.test('migrates refresh tokens of the version before sealed successors', async 
   const [before] = open(t, 1) as [Store]
   await fillBefore(before)
   const schema = `connection_${schemas}`
-  const version = `UPDATE tlsbound_schema SET version = 4`
+  const version = 'DROP TABLE servers; UPDATE tlsbound_schema SET version = 4'
   await ask([`SET search_path = ${schema}`, ...asBefore, version].join(';'))
   const stores = Array.from({ length: 3 }, () => openPostgres(postgres.url(schema)))
   t.teardown(() => Promise.all(stores.map(store => store.close())))

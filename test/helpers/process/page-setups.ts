@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { Client } from 'pg'
 import type { Test } from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
 import { type DemoPki, makeDemoPki } from '../../../src/pki/demo.ts'
+import { startPostgres } from '../server/postgres.ts'
 import { makeIssuer } from '../tokens/outside-issuer.ts'
 import { readExample } from './example.ts'
 import type { PageOptions, Setup } from './page.ts'
@@ -137,6 +139,24 @@ export const setups: Readonly<Record<string, Setup>> = {
   'how-to/run-behind-a-load-balancer': async t => {
     const place = await prepareDemo(t)
     return { ...place, places: [...place.places, ['9080', String(await findFreePort())]] }
+  },
+  'how-to/run-several-servers': async t => {
+    const postgres = await startPostgres()
+    t.teardown(() => postgres.close())
+    const password = randomBytes(24).toString('hex')
+    const admin = new Client(postgres.url('public'))
+    await admin.connect()
+    await admin.query(`CREATE ROLE tlsbound LOGIN PASSWORD '${password}'`)
+    await admin.query('CREATE DATABASE tlsbound OWNER tlsbound')
+    await admin.end()
+    const place = await prepareDemo(t, ({ folder }) =>
+      writeFileSync(join(folder, 'database-password'), `${password}\n`, { mode: 0o600 }),
+    )
+    const ports = await Promise.all(
+      ['8445', '8446', '9081', '9082'].map(async port => [port, String(await findFreePort())] as const),
+    )
+    const env: Environment = { PATH: place.env.PATH ?? process.env.PATH ?? '', NODE_COMPILE_CACHE: compiled }
+    return { ...place, env, places: [...place.places, ...ports, ['5432', String(postgres.port)] as const] }
   },
   'how-to/embed-the-issuer': certificates(({ folder }) => install(folder, 'fastify')),
   'how-to/use-a-token': demo(

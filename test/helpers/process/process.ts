@@ -35,9 +35,15 @@ export interface RunningServer {
 /** The variables of the parent that a process needs to be found and run; no ops listener, since its port is fixed. */
 const basics = { PATH: process.env.PATH ?? '', TLSBOUND_OPS_PORT: '0' }
 
-/** Runs a program to its end. */
-export function run(command: string, args: readonly string[], cwd: string, env: Environment = {}): Promise<Ended> {
-  return watch(spawn(command, [...args], { cwd, env: { ...basics, ...env } })).ended(patience)
+/** Runs a program to its end, which comes after `limit` milliseconds at the latest. */
+export function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Environment = {},
+  limit = patience,
+): Promise<Ended> {
+  return watch(spawn(command, [...args], { cwd, env: { ...basics, ...env } })).ended(limit)
 }
 
 /** Runs `tlsbound …` to its end. */
