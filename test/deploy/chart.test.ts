@@ -1,6 +1,6 @@
 // The Helm chart: its objects are valid for Kubernetes, cert-manager and the Prometheus Operator with the values that matter, the pod
 // has no rights, and values that cannot work are refused with what to do.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { settingsTable } from '../../src/settings/settings.ts'
@@ -213,4 +213,26 @@ t.test('has the version of the package, a schema for each value, and what helm l
   t.same(Object.keys(properties).sort(), [...Object.keys(values), 'global'].sort())
   for (const name of readdirSync(join(chartFolder, 'templates'))) t.match(name, /^[_a-z]+\.(yaml|tpl)$|^NOTES\.txt$/)
   t.ok(existsSync(join(chartFolder, '.helmignore')))
+})
+
+t.test('accepts the values of the page about Kubernetes', async t => {
+  const folder = t.testdir()
+  const page = readFileSync('docs/how-to/run-on-kubernetes.md', 'utf8')
+  const [first = '', ...others] = [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text)
+  t.equal(others.length, 3)
+  const files = ['', ...others].map((text, i) => {
+    const file = join(folder, `${i}.yaml`)
+    writeFileSync(file, text || first)
+    return file
+  })
+  for (const file of files) {
+    // A certificate of cert-manager is in place of the Secret, and a Secret in place of the ConfigMap.
+    const text = readFileSync(file, 'utf8')
+    const values = {
+      ...(text.includes('certManager:') && { serverCertificate: { existingSecret: '' } }),
+      ...(/^clientCa:\n {2}existingSecret/m.test(text) && { clientCa: { existingConfigMap: '' } }),
+    }
+    const { documents } = await renderChart(values, { files: [files[0] as string, file] })
+    t.same(await findManifestProblems(join(folder, `check-${files.indexOf(file)}`), documents), [], text)
+  }
 })

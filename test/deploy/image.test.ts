@@ -13,14 +13,15 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'
-import { leastValues, type Manifest, renderChart } from '../helpers/deploy/chart.ts'
+import { containerPage, prepareContainerPage } from '../helpers/deploy/container-page.ts'
+import { prepareContainers, probe, renderDeployment } from '../helpers/deploy/containers.ts'
 import { buildImage, image } from '../helpers/deploy/image.ts'
-import { type Contents, preparePod, setGroup } from '../helpers/deploy/kubelet.ts'
+import { preparePod, setGroup } from '../helpers/deploy/kubelet.ts'
 import { openEngine, runOptions } from '../helpers/deploy/podman.ts'
-import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
-import { writeOwnPki } from '../helpers/process/production.ts'
+import { runPages } from '../helpers/process/page.ts'
+import { findFreePort } from '../helpers/process/process.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
 import { refresh, register, startGrant } from '../helpers/tokens/grants.ts'
 import { patience, until } from '../helpers/until.ts'
@@ -31,37 +32,8 @@ const engine = openEngine(t)
 await buildImage(engine)
 const [{ Config: config, Healthcheck: health, Size: size }] = JSON.parse(await engine.podman('inspect', image))
 
-/** A folder with certificates, as files of root. */
-const folder = join(engine.folder, 'files')
-const { ca } = writeOwnPki(join(folder, 'certs'))
-const read = (name: string) => readFileSync(join(folder, 'certs', name), 'utf8')
-const contents: Contents = {
-  'server-tls': { 'tls.crt': read('server.crt'), 'tls.key': read('server.key') },
-  'client-ca': { 'ca.crt': read('ca.crt') },
-  'auth-tlsbound-clients': { 'clients.json': JSON.stringify([register('alice')]) },
-}
-
-/** Starts a container with the arguments of `podman run`, which begin with its name, and waits until it listens. */
-async function start(t: Test, port: number, [option = '', name = '', ...args]: readonly string[]) {
-  const run = [...engine.command, 'run', option, name, ...args]
-  // Before the process that waits for the container, which would wait for ever.
-  const remove = () => engine.podman('rm', '--force', '--ignore', '--time', '0', name)
-  try {
-    const server = await startTlsbound(t, folder, { TLSBOUND_PORT: String(port) }, 1, run)
-    t.teardown(remove)
-    return server
-  } catch (error) {
-    await remove()
-    throw error
-  }
-}
-
-/** Returns the rights of a container's process 1, as the system reports them. */
-async function rightsOf(name: string): Promise<Readonly<Record<string, string>>> {
-  const pid = await engine.podman('inspect', '--format', '{{.State.Pid}}', name)
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Object.fromEntries(status.split('\n').map(line => line.split(/:\s*/, 2)))
-}
+const containers = prepareContainers(engine)
+const { folder, ca, read, contents, start, refusalOf, rightsOf, certificateAt } = containers
 
 const noRights = {
   Uid: `${user}\t${user}\t${user}\t${user}`,
@@ -135,33 +107,11 @@ t.test('serves with a read-only root and no capability, is healthy, and ends wit
   await stopping
 })
 
-/** Renders the chart for the ports, and returns its Deployment. */
-async function deploymentOf(values: object): Promise<Manifest & { readonly ports: readonly [number, number] }> {
-  const ports = [await findFreePort(), await findFreePort()] as const
-  const { documents } = await renderChart({
-    ...leastValues,
-    issuer: 'https://localhost:8443',
-    port: ports[0],
-    probePort: ports[1],
-    settings: { TLSBOUND_OPS_PORT: String(await findFreePort()) },
-    ...values,
-  })
-  return { ...(documents.find(({ kind }) => kind === 'Deployment') as Manifest), ports }
-}
-
-/** Sends the probes of a Deployment as the kubelet does, and returns their statuses. */
-async function probe({ spec, ports: [, port] }: Awaited<ReturnType<typeof deploymentOf>>): Promise<number[]> {
-  const [container] = spec.template.spec.containers
-  const probes = ['startupProbe', 'readinessProbe', 'livenessProbe'].map(name => container[name].httpGet.path as string)
-  const ask = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status
-  return Promise.all(probes.map(ask))
-}
-
 const pods = join(engine.folder, 'pods')
 mkdirSync(pods)
 
 t.test('runs the pod of the chart: rights, probes, renewed secrets, and a request under way at its end', async t => {
-  const deployment = await deploymentOf({})
+  const deployment = await renderDeployment()
   const [port] = deployment.ports
   const pod = preparePod(deployment, 'pod', join(pods, 'sqlite'), contents)
   const server = await start(t, port, pod.args)
@@ -229,28 +179,8 @@ t.test('runs the pod of the chart: rights, probes, renewed secrets, and a reques
   await stopping
 })
 
-/** Returns the fingerprint of the certificate that a new connection gets. */
-async function certificateAt(port: number): Promise<string> {
-  const socket = connect({ port, servername: 'localhost', ca: read('ca.crt') })
-  await once(socket, 'secureConnect')
-  const { fingerprint256 } = socket.getPeerCertificate()
-  socket.destroy()
-  return fingerprint256
-}
-
-/** Runs a pod that does not start, and returns its log. */
-async function refusalOf(args: readonly string[], name: string): Promise<string> {
-  const error = await engine.podman('run', ...args).then(
-    () => undefined,
-    (cause: Error) => cause,
-  )
-  await engine.podman('rm', '--force', name)
-  if (error === undefined) throw new Error('the server ended without an error')
-  return error.message
-}
-
 t.test('starts again on its volume, and refuses keys that the group of the volume can read', async t => {
-  const deployment = await deploymentOf({})
+  const deployment = await renderDeployment()
   const [port] = deployment.ports
   const volumes = join(pods, 'sqlite')
   const keys = () => readFileSync(join(volumes, 'data/signing-keys.json'), 'utf8')
@@ -263,26 +193,26 @@ t.test('starts again on its volume, and refuses keys that the group of the volum
 
   setGroup(join(volumes, 'data'), user, 'Always')
   const open = preparePod(deployment, 'open', volumes, contents)
-  t.match(await refusalOf(open.args, 'open'), /signing-keys\.json: others can read this secret \(mode 660\)/)
+  t.match(await refusalOf(open.args), /signing-keys\.json: others can read this secret \(mode 660\)/)
 })
 
 t.test('refuses a secret that everyone can read, and says which mode and group a pod needs', async t => {
-  const deployment = await deploymentOf({})
+  const deployment = await renderDeployment()
   const volumes = join(pods, 'readable')
   const pod = preparePod(deployment, 'readable', volumes, contents)
   chmodSync(join(volumes, 'server/tls.key'), 0o444)
-  const refusal = await refusalOf(pod.args, 'readable')
+  const refusal = await refusalOf(pod.args)
   t.match(refusal, /tls\.key: others can read this secret \(mode 444\)/)
   t.match(refusal, /in Kubernetes: defaultMode: 0440 of the volume, and fsGroup: 65532 of the pod/)
 })
 
 t.test('ignores the service links of a service called tlsbound, with a warning', async t => {
-  const deployment = await deploymentOf({})
+  const deployment = await renderDeployment()
   const { template } = deployment.spec
   const linked = { ...template.spec, enableServiceLinks: true }
   const env = linked.containers[0].env.filter(({ name }: { name: string }) => name !== 'TLSBOUND_PORT')
-  const containers = [{ ...linked.containers[0], env }]
-  const spec = { ...deployment.spec, template: { ...template, spec: { ...linked, containers } } }
+  const other = [{ ...linked.containers[0], env }]
+  const spec = { ...deployment.spec, template: { ...template, spec: { ...linked, containers: other } } }
   const pod = preparePod({ ...deployment, spec }, 'linked', join(pods, 'linked'), contents)
   // Without a start: port 8443, the default, may be taken on this machine.
   const check = await engine.podman('run', ...pod.args, 'serve', '--check')
@@ -298,7 +228,7 @@ t.test('runs two pods on one PostgreSQL, with the keys of a Secret', async t => 
   const values = { replicas: 2, postgres: { existingSecret: 'database' }, signingKeys: { existingSecret: 'keys' } }
   const [one, other] = await Promise.all(
     ['one', 'other'].map(async name => {
-      const deployment = await deploymentOf(values)
+      const deployment = await renderDeployment(values)
       const pod = preparePod(deployment, name, join(pods, name), { ...contents, ...more })
       const server = await start(t, deployment.ports[0], pod.args)
       t.same(await probe(deployment), [200, 200, 200])
@@ -311,3 +241,5 @@ t.test('runs two pods on one PostgreSQL, with the keys of a Secret', async t => 
   t.match(await refresh(second, token), { status: 200 }, 'the other server accepts the refresh token of one')
   for (const server of [one, other]) t.match(await server.end('SIGTERM'), { code: 0 })
 })
+
+await runPages(t, { [containerPage]: t => prepareContainerPage(t.testdir(), engine, containers) })

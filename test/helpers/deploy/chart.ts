@@ -22,6 +22,8 @@ export interface Rendered {
   readonly chart: Readonly<Record<string, string>>
   readonly values: Readonly<Record<string, unknown>>
   readonly documents: readonly Manifest[]
+  /** The objects as `helm template` prints them. */
+  readonly manifests: string
   readonly notes: string
 }
 
@@ -40,11 +42,19 @@ const accepts = new Ajv({ strict: true }).compile(
 )
 let program: Promise<string> | undefined
 
+export interface Release {
+  readonly name?: string
+  readonly namespace?: string
+  /** YAML files with values, which `values` override. */
+  readonly files?: readonly string[]
+}
+
 /** Renders the chart with values. Rejects with what the schema or a template objects to. */
-export async function renderChart(values: Values, name = 'auth', namespace = 'prod'): Promise<Rendered> {
+export async function renderChart(values: Values, release: Release = {}): Promise<Rendered> {
+  const input = { chart: resolve(chartFolder), name: 'auth', namespace: 'prod', ...release, values }
   program ??= buildProgram()
   const running = promisify(execFile)(await program, { timeout: 60_000, maxBuffer: 16_777_216 })
-  running.child.stdin?.end(JSON.stringify({ chart: resolve(chartFolder), name, namespace, values }))
+  running.child.stdin?.end(JSON.stringify(input))
   const { error, ...rendered } = JSON.parse((await running).stdout) as Rendered & { error?: string }
   if (!accepts(rendered.values))
     throw new Error(accepts.errors?.map(({ instancePath, message }) => `${instancePath} ${message}`).join('; '))

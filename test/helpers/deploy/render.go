@@ -1,6 +1,7 @@
 // Renders a Helm chart as `helm template` does: the same template engine, the same functions (Sprig), the same objects. Debian and
-// npm have no helm. Standard input: {"chart": FOLDER, "name", "namespace", "values": OBJECT}. Standard output: {"chart", "values",
-// "documents", "notes", "error"}: what Chart.yaml has, the merged values, the rendered objects, and why they could not be rendered.
+// npm have no helm. Standard input: {"chart": FOLDER, "name", "namespace", "files", "values": OBJECT}. `files` are YAML files with
+// values, and `values` overrides them. Standard output: {"chart", "values", "manifests", "documents", "notes", "error"}: what Chart.yaml
+// has, the merged values, the rendered text and its objects, and why they could not be rendered.
 package main
 
 import (
@@ -21,6 +22,7 @@ type input struct {
 	Chart     string                 `json:"chart"`
 	Name      string                 `json:"name"`
 	Namespace string                 `json:"namespace"`
+	Files     []string               `json:"files"`
 	Values    map[string]interface{} `json:"values"`
 }
 
@@ -34,6 +36,7 @@ type output struct {
 	Chart     map[string]interface{} `json:"chart"`
 	Values    map[string]interface{} `json:"values"`
 	Documents []json.RawMessage      `json:"documents"`
+	Manifests string                 `json:"manifests"`
 	Notes     string                 `json:"notes"`
 	Error     string                 `json:"error,omitempty"`
 }
@@ -44,6 +47,11 @@ func main() {
 	out := output{Values: map[string]interface{}{}}
 	check(yaml.Unmarshal(read(in.Chart, "Chart.yaml"), &out.Chart))
 	check(yaml.Unmarshal(read(in.Chart, "values.yaml"), &out.Values))
+	for _, file := range in.Files {
+		values := map[string]interface{}{}
+		check(yaml.Unmarshal(read("", file), &values))
+		merge(out.Values, values)
+	}
 	merge(out.Values, in.Values)
 	if err := render(in, &out); err != nil {
 		out.Error = err.Error()
@@ -91,6 +99,7 @@ func render(in input, out *output) error {
 			}
 			if string(object) != "null" {
 				out.Documents = append(out.Documents, object)
+				out.Manifests += "---\n" + strings.TrimSpace(document) + "\n"
 			}
 		}
 	}
