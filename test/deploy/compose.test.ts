@@ -50,6 +50,7 @@ const { services, secrets } = await readProject('compose.yaml')
 
 t.test('is accepted by docker-compose, and a mistake is not', async t => {
   t.same(Object.keys(services).sort(), ['grafana', 'postgres', 'prometheus', 'tlsbound'])
+  t.equal(services.tlsbound?.image, `tlsbound:${JSON.parse(readFileSync('package.json', 'utf8')).version}`)
   const text = readFileSync('compose.yaml', 'utf8')
   writeFileSync(join(folder, 'wrong.yaml'), text.replace('stop_grace_period', 'stop_grace'))
   await t.rejects(readProject('wrong.yaml'), /stop_grace/)

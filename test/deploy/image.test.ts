@@ -16,7 +16,7 @@ import { connect } from 'node:tls'
 import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { containerPage, prepareContainerPage } from '../helpers/deploy/container-page.ts'
-import { prepareContainers, probe, renderDeployment } from '../helpers/deploy/containers.ts'
+import { noRights, prepareContainers, probe, renderDeployment, user } from '../helpers/deploy/containers.ts'
 import { buildImage, image } from '../helpers/deploy/image.ts'
 import { preparePod, setGroup } from '../helpers/deploy/kubelet.ts'
 import { openEngine, runOptions } from '../helpers/deploy/podman.ts'
@@ -27,22 +27,12 @@ import { refresh, register, startGrant } from '../helpers/tokens/grants.ts'
 import { patience, until } from '../helpers/until.ts'
 
 t.setTimeout(900_000)
-const user = 65532
 const engine = openEngine(t)
 await buildImage(engine)
 const [{ Config: config, Healthcheck: health, Size: size }] = JSON.parse(await engine.podman('inspect', image))
 
 const containers = prepareContainers(engine)
 const { folder, ca, read, contents, start, refusalOf, rightsOf, certificateAt } = containers
-
-const noRights = {
-  Uid: `${user}\t${user}\t${user}\t${user}`,
-  Gid: `${user}\t${user}\t${user}\t${user}`,
-  NSpid: /\t1$/,
-  ...Object.fromEntries(['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(name => [name, /^0+$/])),
-  NoNewPrivs: '1',
-  Seccomp: '2',
-}
 
 t.test('builds a small image that contains only what production needs', async t => {
   const root = await engine.podman('image', 'mount', image)
@@ -144,6 +134,12 @@ t.test('runs the pod of the chart: rights, probes, renewed secrets, and a reques
   t.ok(statuses.length > 0)
   t.same(new Set(statuses), new Set([200]), 'no request was refused meanwhile')
 
+  const usable = { 'tls.crt': renewed.certificate, 'tls.key': renewed.key }
+  pod.update('server-tls', { ...usable, 'tls.key': read('server.key') })
+  await server.seen(/revocation lists stay as they were: [^"]*tls\.key/)
+  t.match(await alice.requestToken(), { status: 200 }, 'a key of another certificate changes nothing')
+  pod.update('server-tls', usable)
+
   pod.update('auth-tlsbound-clients', { 'clients.json': JSON.stringify([register('bob')]) })
   await server.seen(/client alice has changed or was removed/)
   t.match(await (await server.connect('alice')).requestToken(), { status: 401 }, 'the registration is gone')
@@ -218,6 +214,15 @@ t.test('ignores the service links of a service called tlsbound, with a warning',
   const check = await engine.podman('run', ...pod.args, 'serve', '--check')
   t.notMatch(check, /✗/)
   t.match(check, /! settings: ignored, because Kubernetes adds them for a service: [^;]*TLSBOUND_PORT\b/)
+})
+
+t.test('ends with its workers when process 1 gets SIGTERM', async t => {
+  const settings = { TLSBOUND_OPS_PORT: String(await findFreePort()), TLSBOUND_WORKERS: '2' }
+  const deployment = await renderDeployment({ settings })
+  const pod = preparePod(deployment, 'workers', join(pods, 'workers'), contents)
+  const server = await start(t, deployment.ports[0], pod.args)
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
+  t.match(await server.end('SIGTERM'), { code: 0 })
 })
 
 t.test('runs two pods on one PostgreSQL, with the keys of a Secret', async t => {

@@ -12,6 +12,19 @@ import { leastValues, type Manifest, renderChart } from './chart.ts'
 import type { Contents } from './kubelet.ts'
 import type { Engine } from './podman.ts'
 
+/** The user of the image. */
+export const user = 65532
+
+/** What the system reports of a process without rights. */
+export const noRights = {
+  Uid: `${user}\t${user}\t${user}\t${user}`,
+  Gid: `${user}\t${user}\t${user}\t${user}`,
+  NSpid: /\t1$/,
+  ...Object.fromEntries(['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(name => [name, /^0+$/])),
+  NoNewPrivs: '1',
+  Seccomp: '2',
+}
+
 /** A Deployment of the chart, and the ports of its pod: TLS, and probes. */
 export type Deployment = Manifest & { readonly ports: readonly [port: number, probePort: number] }
 

@@ -24,11 +24,14 @@ export async function buildImage({ folder, podman }: Engine): Promise<void> {
     const changes = environment.flatMap(variable => ['--change', `ENV ${variable}`])
     await podman('import', ...changes, archive, `localhost/${name}`)
   }
-  await podman(
+  const building = podman(
     ...['build', '--isolation', 'chroot', '--format', 'docker', '--layers=false', '--tag', image],
     ...['--build-arg', 'NODE_IMAGE=localhost/node', '--build-arg', 'BASE_IMAGE=localhost/cc'],
     ...['--volume', `${cache.trim()}:/npm-cache`, resolve('.')],
   )
+  await building.catch((cause: Error) => {
+    throw /ENOTCACHED/.test(cause.message) ? new Error(`run npm ci, then this test again: ${cause.message}`) : cause
+  })
 }
 
 /** Returns the path of a program outside of this repository. */
