@@ -3,8 +3,11 @@ import { execFile } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { Client } from 'pg'
 import t from 'tap'
 import { settingsTable } from '../../src/settings/settings.ts'
+import { startTlsbound } from '../helpers/process/process.ts'
+import { startPostgres } from '../helpers/server/postgres.ts'
 
 t.setTimeout(120_000)
 const run = promisify(execFile)
@@ -108,4 +111,27 @@ t.test('mounts files that exist, of which Prometheus and Grafana make sense', as
   const grafana = services.grafana?.volumes.map(volume => volume.split(':')[1]) ?? []
   const [, path = ''] = /path: (\S+)/.exec(readFileSync('deploy/compose/dashboards.yml', 'utf8')) ?? []
   t.ok(grafana.includes(`${path}/tlsbound.json`), 'the dashboard is in the provisioned folder')
+})
+
+t.test('reaches a PostgreSQL without a network through its socket, without a password', async t => {
+  const { environment = {} } = services.tlsbound ?? {}
+  const settings = services.postgres?.environment
+  t.match(settings, { POSTGRES_USER: 'tlsbound', POSTGRES_HOST_AUTH_METHOD: 'trust' })
+  const postgres = await startPostgres()
+  t.teardown(() => postgres.close())
+  const client = new Client({ connectionString: postgres.url('public') })
+  await client.connect()
+  await client.query('CREATE ROLE tlsbound LOGIN SUPERUSER') // as the image does with POSTGRES_USER
+  await client.query('CREATE DATABASE tlsbound OWNER tlsbound')
+  await client.end()
+  await postgres.stop('SIGINT')
+  writeFileSync(join(postgres.folder, 'data/pg_hba.conf'), 'local all all trust\n')
+  await postgres.start({ listen_addresses: '', port: '5432', unix_socket_directories: postgres.folder })
+  const url = environment.TLSBOUND_STATE_URL?.replace('/run/postgresql', postgres.folder)
+  const place = join(folder, 'server')
+  mkdirSync(place)
+  const server = await startTlsbound(t, place, { TLSBOUND_STATE_URL: String(url) })
+  t.match(await (await server.connect('alice')).requestToken(), { status: 200 })
+  t.notOk(existsSync(join(place, 'data/tlsbound.db')), 'the state is in PostgreSQL')
+  t.match(await server.end('SIGTERM'), { code: 0 })
 })
