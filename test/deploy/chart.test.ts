@@ -1,6 +1,6 @@
 // The Helm chart: its objects are valid for Kubernetes, cert-manager and the Prometheus Operator with the values that matter, the pod
 // has no rights, and values that cannot work are refused with what to do.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { settingsTable } from '../../src/settings/settings.ts'
@@ -212,7 +212,6 @@ t.test('has the version of the package, a schema for each value, and what helm l
   const { values = {} } = rendered.get('the least') ?? {}
   t.same(Object.keys(properties).sort(), [...Object.keys(values), 'global'].sort())
   for (const name of readdirSync(join(chartFolder, 'templates'))) t.match(name, /^[_a-z]+\.(yaml|tpl)$|^NOTES\.txt$/)
-  t.ok(existsSync(join(chartFolder, '.helmignore')))
 })
 
 t.test('accepts the values of the page about Kubernetes', async t => {
