@@ -14,7 +14,10 @@ import { refresh, register, startGrant } from './helpers/tokens/grants.ts'
 t.setTimeout(120_000)
 const unit = 'deploy/tlsbound.service'
 const text = readFileSync(unit, 'utf8')
-const pages = ['install-as-a-service', 'rotate-keys', 'renew-certificates', 'back-up-and-restore', 'upgrade', 'monitor']
+const pages = [
+  ...['install-as-a-service', 'run-in-containers', 'run-on-kubernetes', 'rotate-keys', 'renew-certificates'],
+  ...['back-up-and-restore', 'upgrade', 'monitor'],
+]
 const manual = pages.map(name => readFileSync(`docs/how-to/${name}.md`, 'utf8')).join('\n')
 const valuesOf = (key: string) => [...text.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value)
 

@@ -1,9 +1,10 @@
 // Runs the commands of the tutorial and the how-to pages, and compares their output. service.test.ts covers the pages of an
-// installed service. Needs the Debian packages curl, git, golang-go, jq, openssl and python3; for the page about other libraries
+// installed service, and test/deploy/image.test.ts the one about containers. Needs the Debian packages curl, git, golang-go, jq, openssl and python3; for the page about other libraries
 // also python3-requests and golang-golang-x-oauth2-dev.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { containerPage } from '../helpers/deploy/container-page.ts'
 import { parseBlocks, runPages } from '../helpers/process/page.ts'
 import { setups } from '../helpers/process/page-setups.ts'
 import { serviceSetups } from '../helpers/process/service-setups.ts'
@@ -44,7 +45,7 @@ t.test('runs each page in its folder, and has no folder without a page', async t
       .filter(name => /^```(?:sh|console)$/m.test(readFileSync(join('docs', folder, name), 'utf8')))
       .map(name => `${folder}/${name.replace('.md', '')}`),
   )
-  t.same(Object.keys({ ...setups, ...serviceSetups }).sort(), pages.sort())
+  t.same([...Object.keys({ ...setups, ...serviceSetups }), containerPage].sort(), pages.sort())
 })
 
 await runPages(t, setups)

@@ -199,6 +199,13 @@ export const setups: Readonly<Record<string, Setup>> = {
   'how-to/ship-events-to-a-siem': demo(),
   'how-to/monitor': demo(),
   'how-to/use-all-cores': demo(undefined, { TLSBOUND_WORKERS: '2' }),
+  'how-to/run-on-kubernetes': async t => {
+    const place = await prepare(t)
+    linkTree(place.folder, ['deploy'])
+    // helm.ts finds the chart in the tree.
+    const helm = `helm() { local files=(); for one; do [ -f "$one" ] && one=$(realpath "$one"); files+=("$one"); done; (cd ${root}; command node test/helpers/deploy/helm.ts "\${files[@]}"); }\n`
+    return { ...place, prelude: place.prelude + helm }
+  },
   'how-to/watch-the-live-page': demo(),
   'how-to/run-the-replay-lab': demo(undefined, { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }),
   'how-to/find-out-what-is-wrong': demo(),

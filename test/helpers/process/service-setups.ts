@@ -18,9 +18,17 @@ const unit = 'deploy/tlsbound.service'
 async function prepareMachine(t: Test, more: (folder: string, pki: Machine) => unknown = () => {}): Promise<Place> {
   const place = await prepare(t)
   const at = (path: string) => join(place.folder, path)
-  for (const path of ['etc/systemd/system', 'var/lib/tlsbound', 'var/log/tlsbound', 'var/backups', 'bin', 'deploy'])
+  for (const path of [
+    'etc/systemd/system',
+    'etc/logrotate.d',
+    'var/lib/tlsbound',
+    'var/log/tlsbound',
+    'var/backups',
+    'bin',
+    'deploy',
+  ])
     mkdirSync(at(path), { recursive: true })
-  copyFileSync(unit, at(unit))
+  for (const file of [unit, 'deploy/tlsbound.logrotate']) copyFileSync(file, at(file))
   const environment = [...readFileSync(unit, 'utf8').matchAll(/^Environment=(.*)$/gm)].map(([, line = '']) =>
     line.replace('%d/', at('credentials/')).replace('%L/', at('var/log/')).replace('/etc/', at('etc/')),
   )
@@ -60,7 +68,14 @@ runuser() { shift 3; "$@"; }
 journalctl() { cat ${at('journal')}; }
 install() { local all=(); while [ $# -gt 0 ]; do case $1 in -o | -g) shift ;; *) all+=("$1") ;; esac; shift; done; command install "\${all[@]}"; }
 `
-  const paths = ['/etc/systemd', '/etc/tlsbound', '/var/lib/tlsbound', '/var/log/tlsbound', '/var/backups']
+  const paths = [
+    '/etc/systemd',
+    '/etc/logrotate.d',
+    '/etc/tlsbound',
+    '/var/lib/tlsbound',
+    '/var/log/tlsbound',
+    '/var/backups',
+  ]
   const places = [...place.places, ...paths.map(path => [path, at(path)] as const)]
   await more(place.folder, writeMachinePki(place.folder))
   return { ...place, prelude, places }
