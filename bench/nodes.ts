@@ -19,11 +19,11 @@ const seconds = 0.5
 
 /** Starts a server on `node`, and a load for it on this Node. `measure` resolves with microseconds of server CPU per request. */
 async function start(node: string, kind: Kind, target: TargetName, pki: Pki) {
-  const { file, args, token, plain = false }: Target = targets[target]
+  const { file, args, token, plain }: Target = targets[target]
   const server = startChild<TargetQuestions>(file, args, node)
   const load = startChild<LoadQuestions>(new URL('load.ts', import.meta.url))
   const port = await server.ask('start', pki, 100)
-  await load.ask('aim', { aim: { port, token, plain }, pki })
+  await load.ask('aim', { aim: { port, token, plain: plain === true }, pki })
   await load.ask('prepare', { kind, connections: 16 })
   await load.ask('run', { seconds: 2, awake: false }, 60)
   return {
