@@ -19,10 +19,10 @@ import type { StateIdentity, Store } from '../store/store.ts'
 import { keepOwner } from './file-lock.ts'
 
 /**
- * Maximum size of a file that is hashed, in octets: at the start and at the end, a second where the processor has instructions
- * for SHA-256, and four where it has not. Without the hash, the content is checked, which takes longer.
+ * Maximum size of a file that is hashed, in octets: at the start and at the end, half a second where the processor has instructions
+ * for SHA-256, and two where it has not. Without the hash, the content is checked, which takes longer.
  */
-const largestSealed = 1_073_741_824
+const largestSealed = 536_870_912
 
 interface Remembered {
   readonly id: string
