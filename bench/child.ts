@@ -16,11 +16,16 @@ export interface Child<Q extends Questions> {
   stop(): Promise<void>
 }
 
-/** Starts the module at `file`, which calls `answer`, with this process's own Node options and these arguments. */
-export function startChild<Q extends Questions>(file: URL, args: readonly string[] = []): Child<Q> {
+/** Starts the module at `file`, which calls `answer`, on `node` with this process's own options and these arguments. */
+export function startChild<Q extends Questions>(
+  file: URL,
+  args: readonly string[] = [],
+  node = process.execPath,
+): Child<Q> {
   // Without stdout: the server still has the cost of logging, and no process reads the log.
   const child = fork(file, args, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    execPath: node,
     execArgv: [...process.execArgv, '--expose-gc'],
   })
   const name = file.pathname.split('/').slice(-1)[0]

@@ -6,6 +6,7 @@ import type { Connection } from './load/connection.ts'
 import { type First, type Kind, type Lane, openIdle, prepareLanes } from './load/lanes.ts'
 import { type Counts, Tally } from './load/tally.ts'
 import type { Pki } from './pki.ts'
+import { createProfiler } from './profiler.ts'
 
 let client: Client
 let ready: Lane[] = []
@@ -66,6 +67,7 @@ const questions = {
     idle = await openIdle(client, count, first)
   },
   countIdle: (): number => idle.filter(connection => connection.isOpen).length,
+  ...createProfiler(),
   closeIdle: (): void => {
     for (const connection of idle.splice(0)) connection.close()
   },

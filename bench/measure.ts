@@ -5,6 +5,7 @@ import type { Kind } from './load/lanes.ts'
 import type { LoadQuestions } from './load.ts'
 import type { Options } from './options.ts'
 import type { Pki } from './pki.ts'
+import type { ProfileQuestions } from './profiler.ts'
 import type { Idle, Load } from './rows.ts'
 import type { TargetQuestions } from './targets/target.ts'
 import type { Target } from './targets.ts'
@@ -29,15 +30,17 @@ const busyLoad = 0.9
 
 const SERVER_WARM_UP = 200 // connections before the measurement of memory, for what a server allocates once
 
+/** `comparesClients`: the row is about what sends the requests, so that this is profiled. */
 async function measureLoad(
-  kind: Kind,
+  { kind, comparesClients }: { kind: Kind; comparesClients: boolean },
   { seconds, connections, awake, profile }: Options,
   server: Ask<TargetQuestions>,
   load: Ask<LoadQuestions>,
 ): Promise<Measurement> {
   await load('prepare', { kind, connections })
   const warmUp = await load('run', { seconds: seconds / 3, awake }, seconds + 40)
-  if (profile) await server('startProfile', null)
+  const profiled: Ask<ProfileQuestions> = comparesClients ? load : server
+  if (profile) await profiled('startProfile', null)
   const before = await server('usage', null)
   const counts = await load('run', { seconds, awake }, seconds + 40)
   const after = await server('usage', null)
@@ -60,7 +63,7 @@ async function measureLoad(
       ...(counts.requests === 0 ? ['no response'] : []),
       ...(share > busyLoad && !awake ? [`the load used ${share.toFixed(2)} of a core, and may limit the result`] : []),
     ],
-    ...(profile && { profile: await server('stopProfile', null) }),
+    ...(profile && { profile: await profiled('stopProfile', null) }),
   }
 }
 
@@ -94,7 +97,10 @@ export async function measure(target: Target, row: Load | Idle, options: Options
   try {
     const port = await server.ask('start', pki, 1800) // a grown state takes minutes to make
     await load.ask('aim', { aim: { port, token: target.token, plain: target.plain === true }, pki })
-    if ('load' in row) return await measureLoad(target.load ?? row.load, options, server.ask, load.ask)
+    if ('load' in row) {
+      const what = { kind: target.load ?? row.load, comparesClients: target.load !== undefined }
+      return await measureLoad(what, options, server.ask, load.ask)
+    }
     return await measureIdle(row, options, server.ask, load.ask)
   } catch (error) {
     return { values: {}, problems: [error instanceof Error ? error.message : String(error)] }

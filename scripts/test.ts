@@ -2,11 +2,12 @@
 // passed and failed checks. `npm test -- test/core` runs the files of a folder, or a single one.
 //
 // Runs each file as `node FILE` and parses its TAP. tap's own runner redraws its lines in log files too, and loses results of
-// other files after one that times out.
-import { type ChildProcess, spawn } from 'node:child_process'
+// other files after one that times out. With OTHER_NODE, the path of another Node, `npm test` also runs the tests of the core, of
+// TLS and of attacks on that one.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, rmSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { delimiter, dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
 /** Files that run at the same time. */
@@ -25,6 +26,13 @@ const chosen = process.argv.slice(2).map(path => path.replace(/^\.\/|\/+$/g, '')
 const files = globSync('test/**/*.test.ts')
   .filter(file => chosen.length === 0 || chosen.some(path => file === path || file.startsWith(`${path}/`)))
   .sort()
+/** Those that depend on what Node does, without the ones that take minutes. */
+const nodeFolders = /^test\/(?:core|tls|verify|attack\/(?!corpus\/|servers\/))/
+const other = chosen.length === 0 ? process.env.OTHER_NODE : undefined
+const runs: readonly Run[] = [
+  ...files.map(file => ({ file, node: process.execPath, name: file })),
+  ...(other === undefined ? [] : onOther(other)),
+]
 const failures: string[] = []
 let passed = 0
 
@@ -36,18 +44,18 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   })
 
 if (files.length === 0) failures.push('no test file was found')
-const queue = files.values() // shared by all workers: each file is run once
+const queue = runs.values() // shared by all workers: each file is run once
 await Promise.all(
   Array.from({ length: jobs }, async (_job, index) => {
     if (index === 0) await runChecks()
-    for (const file of queue) {
+    for (const { file, node, name } of queue) {
       const start = performance.now()
-      const result = await runFile(file)
+      const result = await runFile(file, node)
       const seconds = Math.round((performance.now() - start) / 1000)
       passed += result.passed
-      failures.push(...result.failures.map(failure => `${file}: ${failure}`))
+      failures.push(...result.failures.map(failure => `${name}: ${failure}`))
       const { length } = result.failures
-      console.log(`${length === 0 ? 'ok' : 'not ok'} ${file}: ${result.passed} passed, ${length} failed, ${seconds} s`)
+      console.log(`${length === 0 ? 'ok' : 'not ok'} ${name}: ${result.passed} passed, ${length} failed, ${seconds} s`)
     }
   }),
 )
@@ -58,6 +66,13 @@ for (const failure of failures.sort()) console.log(`not ok: ${failure}`)
 console.log(`${passed} passed, ${failures.length} failed`)
 process.exitCode = failures.length > 0 ? 1 : 0
 
+/** Returns the files to run on the Node at `path`, named with its version. @throws Error when it is no Node. */
+function onOther(path: string): Run[] {
+  const version = execFileSync(path, ['--version'], { encoding: 'utf8' }).trim()
+  const chosenFiles = files.filter(file => nodeFolders.test(file))
+  return chosenFiles.map(file => ({ file, node: resolve(path), name: `${file} (Node ${version})` }))
+}
+
 async function runChecks(): Promise<void> {
   const options = { stdio: 'inherit', shell: process.platform === 'win32' } as const
   const checks = spawn('npm', ['run', '--silent', 'check'], options)
@@ -67,17 +82,25 @@ async function runChecks(): Promise<void> {
   if (status !== 0) failures.push('npm run check')
 }
 
+/** A file, the Node that runs it, and the name of both in the output. */
+interface Run {
+  readonly file: string
+  readonly node: string
+  readonly name: string
+}
+
 interface Result {
   passed: number
   /** The failures, with their details. */
   readonly failures: string[]
 }
 
-async function runFile(file: string): Promise<Result> {
-  const child = spawn(process.execPath, ['--conditions=tlsbound-source', file], {
+async function runFile(file: string, node: string): Promise<Result> {
+  const child = spawn(node, ['--conditions=tlsbound-source', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,
+      PATH: [dirname(node), process.env.PATH].join(delimiter), // for what a test starts
       TAP_TIMEOUT: String(timeout),
       TAP_SAVE_FIXTURE: '1',
       NODE_COMPILE_CACHE: compiled, // a tenth to a third of what starting a process costs

@@ -39,6 +39,30 @@ function runTests(t: Test, names: readonly (keyof typeof files)[], check = 'exit
   return { status, output, failures, last: stdout.trimEnd().split('\n').at(-1) }
 }
 
+t.test('runs the tests that depend on Node on another one too, and names its version', async t => {
+  const cwd = t.testdir({
+    'package.json': JSON.stringify({ type: 'module', scripts: { check: 'exit 0' } }),
+    test: {
+      core: { 'one.test.ts': files.passing, 'two.test.ts': files.failing },
+      cli: { 'three.test.ts': files.passing },
+    },
+  })
+  const { PATH, HOME } = process.env
+  const run = (env: object) =>
+    spawnSync('node', [resolve('scripts/test.ts')], {
+      cwd,
+      env: { PATH, HOME, TAP_TIMEOUT: '3', ...env },
+      encoding: 'utf8',
+    })
+  const both = run({ OTHER_NODE: process.execPath })
+  t.match(both.stdout, `ok test/core/one.test.ts (Node ${process.version}): 2 passed`)
+  t.match(both.stdout, `not ok: test/core/two.test.ts (Node ${process.version}): adds > one is two`)
+  t.notMatch(both.stdout, 'three.test.ts (Node')
+  t.equal(both.stdout.trimEnd().split('\n').at(-1), '8 passed, 2 failed')
+  t.equal(run({}).stdout.trimEnd().split('\n').at(-1), '5 passed, 1 failed', 'control')
+  t.equal(run({ OTHER_NODE: '/nonexistent/node' }).status, 1, 'a Node that does not exist is an error, not a Node less')
+})
+
 t.test('passing tests', async t => {
   const { status, output, failures, last } = runTests(t, ['passing', 'skipping'])
   t.same({ status, failures, last }, { status: 0, failures: [], last: '3 passed, 0 failed' })

@@ -1,10 +1,10 @@
 // Shared by every server under measurement: its TLS, and the questions it answers.
 import { constants } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { type Profiler, Session } from 'node:inspector/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { answer } from '../child.ts'
 import type { Pki } from '../pki.ts'
+import { createProfiler, type ProfileQuestions } from '../profiler.ts'
 
 export interface Usage {
   /** Microseconds of CPU time since the process started, all threads. */
@@ -35,9 +35,7 @@ export type TargetQuestions = {
   start(pki: Pki): Promise<number>
   usage(_: null): Usage
   collectGarbage(_: null): Promise<void>
-  startProfile(_: null): Promise<void>
-  stopProfile(_: null): Promise<Profiler.Profile>
-}
+} & ProfileQuestions
 
 function countFiles(): number {
   return existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : Number.NaN
@@ -58,7 +56,6 @@ function measureProcesses(pids: readonly number[]): Usage {
 
 /** `start` listens on 127.0.0.1 and returns the port. `pids`: the processes that are the server, if it is not this one. */
 export function serveTarget(start: (pki: Pki) => Promise<number>, pids: readonly number[] = []): void {
-  const session = new Session()
   const questions: TargetQuestions = {
     start,
     usage: () => {
@@ -78,12 +75,7 @@ export function serveTarget(start: (pki: Pki) => Promise<number>, pids: readonly
         await pause(100)
       }
     },
-    startProfile: async () => {
-      session.connect()
-      await session.post('Profiler.enable')
-      await session.post('Profiler.start')
-    },
-    stopProfile: async () => (await session.post('Profiler.stop')).profile,
+    ...createProfiler(),
   }
   answer(questions)
 }

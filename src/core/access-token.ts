@@ -94,7 +94,8 @@ export function parseScope(scope: string): string[] {
 export function isScope(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > 1024) return false
   const tokens = parseScope(value)
-  return new Set(tokens).size === tokens.length && tokens.every(token => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(token))
+  const isUnique = tokens.length < 2 || new Set(tokens).size === tokens.length
+  return isUnique && tokens.every(token => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(token))
 }
 
 /** Returns an own property, never an inherited one. */

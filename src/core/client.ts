@@ -59,6 +59,20 @@ export interface Client {
 
 export type Clients = ReadonlyMap<string, Client>
 
+/** Registrations as they are written, and their clients: those of a file are parsed once. */
+export interface ParsedRegistrations {
+  readonly list: readonly object[]
+  readonly clients: Clients
+}
+
+/** Registrations that are parsed already, or are to be parsed. */
+export type Registrations = readonly object[] | ParsedRegistrations
+
+/** Returns registrations as they are written. */
+export function listOf(registrations: Registrations): readonly object[] {
+  return 'list' in registrations ? registrations.list : registrations
+}
+
 /**
  * Parses a list of registrations. Appends one sentence to `problems` for each error. `audience`: that of the server itself, which
  * no registration may spell in another way.
@@ -213,6 +227,8 @@ function describeSecrets(method: unknown): string {
 
 type Identity = Pick<Client, 'subject' | 'certificates'>
 
+const noCertificates: Client['certificates'] = new Set()
+
 function parseSubject(entry: Record<string, unknown>, problem: (sentence: string) => void): Identity | undefined {
   const [type, ...others] = subjectRules.filter(name => entry[`tls_client_auth_${name}`] !== undefined)
   if (type === undefined || others.length > 0 || entry.jwks !== undefined) {
@@ -221,7 +237,7 @@ function parseSubject(entry: Record<string, unknown>, problem: (sentence: string
   }
   const name = `tls_client_auth_${type}`
   const subject = parseSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
-  return subject && { subject, certificates: new Set() }
+  return subject && { subject, certificates: noCertificates }
 }
 
 /** RFC 8705 §2.2.2: each certificate is the first entry of `x5c` of its key. */
@@ -247,7 +263,7 @@ function isListOf(value: unknown, allowed: readonly string[]): boolean {
     Array.isArray(value) &&
     value.length > 0 &&
     value.every(entry => isOneOf(entry, allowed)) &&
-    new Set(value).size === value.length
+    (value.length === 1 || new Set(value).size === value.length)
   )
 }
 

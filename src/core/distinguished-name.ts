@@ -85,11 +85,17 @@ function comparableValue(value: Element): string {
 const escapable = ' "#+,;<=>\\'
 const special = '"+,;<>\\'
 
+/** A value without escapes, which is taken as it is: octet by octet, the names of 10⁵ clients take a second. */
+const plainValue = /([^"+,;<>\\\0 ]+(?: +[^"+,;<>\\\0 ]+)*) *(?=[,+]|$)/y
+
 /** Parses a value, from after its `=` to the next separator or the end. @throws RangeError */
 function scanValue(text: string, start: number): { value: string; end: number } {
   let at = start
   while (text[at] === ' ') at++
   if (text[at] === '#') return scanOctets(text, at + 1)
+  plainValue.lastIndex = at
+  const plain = plainValue.exec(text)
+  if (plain !== null) return { value: `=${plain[1]}`, end: plainValue.lastIndex }
   const octets: Buffer[] = []
   let length = 0 // of `octets`, without unescaped spaces at the end
   while (at < text.length && text[at] !== ',' && text[at] !== '+') {

@@ -72,7 +72,9 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
   const own = isNew ? undefined : read(() => readOwnCertificate(settings))
   const trust = isNew ? undefined : read(() => readTrustFiles(settings))
   const clients = read(() =>
-    settings.clientsFile === undefined ? demoRegistrations : readClientsFile(settings.clientsFile, settings.audience),
+    settings.clientsFile === undefined
+      ? demoRegistrations
+      : readClientsFile(settings.clientsFile, settings.audience).list,
   )
   const checks: Readonly<Record<string, Check>> = {
     secrets: () => checkExposures(settings, { env, execArgv, user }, keysFile),

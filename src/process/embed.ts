@@ -14,7 +14,7 @@ import {
   objectRule,
   type Rules,
 } from '../core/check-options.ts'
-import { parseClients } from '../core/client.ts'
+import { parseClients, type Registrations } from '../core/client.ts'
 import { parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import { embedServer, type RequireOwnToken } from '../server/server.ts'
 import { checkSettings, type Settings, SettingsError, type SettingsInput } from '../settings/settings.ts'
@@ -318,7 +318,7 @@ function load<T extends object>(given: T | (() => T)): T {
   return typeof given === 'function' ? given() : given
 }
 
-function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }: Settings): () => readonly object[] {
+function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }: Settings): () => Registrations {
   return () => (clients === undefined ? readClientsFile(clientsFile ?? '', audience) : load(clients))
 }
 

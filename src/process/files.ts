@@ -5,7 +5,7 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { parseCertificateProxies } from '../core/certificate-proxy.ts'
-import { parseClients } from '../core/client.ts'
+import { type ParsedRegistrations, parseClients } from '../core/client.ts'
 import { parseReporterKeys } from '../core/leak-signature.ts'
 import { parseTrustedIssuers } from '../core/trusted-issuer.ts'
 import { readRegularFile } from '../files/file-access.ts'
@@ -123,10 +123,10 @@ export function readProxiesFile(path: string): readonly object[] {
 }
 
 /** Loads and validates the client registrations. `audience`: that of this server. @throws Error with every problem of the list. */
-export function readClientsFile(path: string, audience?: string): readonly object[] {
+export function readClientsFile(path: string, audience?: string): ParsedRegistrations {
   return loadList(path, (list, problems) => {
-    parseClients(list, problems, audience)
-    return list as readonly object[]
+    const clients = parseClients(list, problems, audience)
+    return { list: list as readonly object[], clients }
   })
 }
 

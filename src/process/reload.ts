@@ -1,6 +1,7 @@
 // Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, leak reporters' keys, and routes. Each is replaced
 // completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
 // stays in use.
+import type { Registrations } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
@@ -16,14 +17,16 @@ import { ofIssuer } from './wire.ts'
 /** What was loaded and is in use; undefined: what was in use before stays. */
 export interface Loaded {
   material: TlsMaterial | undefined
-  registrations: readonly object[] | undefined
+  registrations: Registrations | undefined
 }
+
+const nothing: Readonly<Loaded> = { material: undefined, registrations: undefined }
 
 export interface ReloadParts extends ServerOptions {
   /** Default: the listener stays as it is. */
   readonly loadMaterial?: (() => TlsMaterial) | undefined
   /** Default: the clients stay as they are. */
-  readonly loadClients?: (() => readonly object[]) | undefined
+  readonly loadClients?: (() => Registrations) | undefined
   /** Called with what is in use, when all files are loaded and before tokens of changed clients are revoked. Never rejects. */
   readonly onLoaded?: ((loaded: Loaded, only: readonly string[] | undefined) => Promise<void>) | undefined
   /** Whether tokens of changed clients are revoked. Default true. */
@@ -60,7 +63,7 @@ export function createReload(parts: ReloadParts): Reload {
   /** Clients whose registration has changed, so that their earlier tokens must be revoked. */
   const changed = new Set<string>()
   const problems = new Map<string, string>()
-  let loaded: Loaded = { material: undefined, registrations: undefined }
+  let loaded: Loaded = { ...nothing }
 
   const work = new Map<string, () => void>()
   if (loadMaterial !== undefined)
@@ -111,10 +114,11 @@ export function createReload(parts: ReloadParts): Reload {
   }
 
   return async only => {
-    loaded = { material: undefined, registrations: undefined }
+    loaded = { ...nothing }
     const names = [...work.keys()].filter(files => only?.includes(files) !== false)
     const reloaded = names.map(files => load(files, only !== undefined))
     await parts.onLoaded?.(loaded, only)
+    loaded = nothing
     if (parts.revokeChanged !== false) await revokeChanged()
     return reloaded
   }

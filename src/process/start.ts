@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
+import type { Registrations } from '../core/client.ts'
 import { OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
 import { FileProblem, quoteForShell } from '../files/file-problem.ts'
@@ -43,7 +44,7 @@ export const shutdownTimeout = 8000
 interface Sources {
   readonly settings: Settings
   /** Called at the start and with each reload. */
-  readonly loadClients: () => readonly object[]
+  readonly loadClients: () => Registrations
   /** Default: those of the file of the settings. */
   readonly keys?: readonly TokenJwk[] | undefined
   /** Default: the one that the settings name. Closed with the server, and when the start fails. */

@@ -18,8 +18,11 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { StateIdentity, Store } from '../store/store.ts'
 import { keepOwner } from './file-lock.ts'
 
-/** Maximum size of a file that is hashed, in octets: about two seconds at the start and at the end. */
-const largestSealed = 268_435_456
+/**
+ * Maximum size of a file that is hashed, in octets: at the start and at the end, half a second where the processor has instructions
+ * for SHA-256, and two where it has not. Without the hash, the content is checked, which takes longer.
+ */
+const largestSealed = 536_870_912
 
 interface Remembered {
   readonly id: string

@@ -1,6 +1,7 @@
 // Wires the parts of one server: registry, notifier, listener, metrics, routes and ops listener. Opens nothing, listens nowhere.
 import type { Server } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Registrations } from '../core/client.ts'
 import { tokenBindings } from '../core/confirmation.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import { createNotifier, type Notifier } from '../notify/notifier.ts'
@@ -51,7 +52,7 @@ export function readOptionalFiles(settings: Settings, watched: WatchedFiles = wa
 export interface WireOptions extends Pick<ServerOptions, 'closeAfter' | 'routes' | 'secrets' | 'contain'> {
   readonly settings: Settings
   readonly material: TlsMaterial
-  readonly registrations: readonly object[]
+  readonly registrations: Registrations
   readonly keys: KeyRing
   readonly store: Store
   readonly files: OptionalFiles

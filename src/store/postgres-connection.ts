@@ -162,12 +162,10 @@ export function createConnections(config: PostgresConfig, session: Session, max:
 export async function perform<T>(client: Pick<ClientBase, 'query'>, work: Work<T>): Promise<T> {
   let step = work.next()
   while (!step.done) {
-    const { sql, values } = step.value
+    const { sql, values, asLists } = step.value
     let count = 0
-    const { rows } = await client.query(
-      sql.replace(/\?/g, () => `$${++count}`),
-      [...values],
-    )
+    const text = sql.replace(/\?/g, () => `$${++count}`)
+    const { rows } = await client.query({ text, values: [...values], ...(asLists && { rowMode: 'array' }) })
     step = work.next(rows as readonly Row[])
   }
   return step.value

@@ -1,7 +1,7 @@
 // Revocations, and the sequence numbers of all changes that each server must learn.
 import { afterlife, type Revocation } from '../core/revocations.ts'
 import type { Change } from './store.ts'
-import { ask, type Row, type Work } from './work.ts'
+import { ask, askForLists, type Value, type Work } from './work.ts'
 
 /**
  * Returns the next sequence number. Its row stays locked until the transaction ends, so numbers become visible in order: a
@@ -48,7 +48,7 @@ export function* keepRevocation({ kind, value: given, notBefore, expires }: Revo
 
 /** Returns the oldest changes after the number `since`, at most `limit`, from one snapshot. */
 export function* readChanges(since: number, limit: number): Work<Change[]> {
-  const rows = yield* ask(
+  const rows = yield* askForLists(
     `SELECT sequence, kind, value, not_before, expires, NULL AS registration, NULL AS disabled, NULL AS secrets
        FROM revocations WHERE sequence > ?
      UNION ALL
@@ -61,10 +61,18 @@ export function* readChanges(since: number, limit: number): Work<Change[]> {
   return rows.map(readOne)
 }
 
-function readOne(row: Row): Change {
-  const { sequence, kind, value, not_before, expires, registration, disabled, secrets } = row
+function readOne([
+  sequence,
+  kind,
+  value,
+  notBefore,
+  expires,
+  registration,
+  disabled,
+  secrets,
+]: readonly Value[]): Change {
   if (kind !== 'record')
-    return { sequence, kind: 'revocation', revocation: { kind, value, notBefore: not_before, expires } } as Change
+    return { sequence, kind: 'revocation', revocation: { kind, value, notBefore, expires } } as Change
   return {
     sequence: sequence as number,
     kind: 'client',

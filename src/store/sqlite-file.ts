@@ -104,6 +104,12 @@ function ensureFile(path: string): void {
 const largestChecked = 1_073_741_824
 
 /**
+ * KiB of pages that the check remembers. It searches each revocation in the indexes, which are in random order: with SQLite's
+ * 2 MiB, each search reads a page, and a million revocations take 4.1 s of CPU time instead of 2.8 s.
+ */
+const checkCache = 131_072
+
+/**
  * Checks for damage: all pages of a file of moderate size, and every octet of essential data, which is in a table and in an
  * index.
  * @throws Refusal
@@ -113,8 +119,10 @@ function requireIntegrity(database: DatabaseSync): void {
   if (ask('PRAGMA user_version') === 0) return
   const size = Number(ask('PRAGMA page_count')) * Number(ask('PRAGMA page_size'))
   const checks = ['integrity_check(revocations)', 'integrity_check(clients)']
+  database.exec(`PRAGMA cache_size = -${checkCache}`)
   for (const check of size <= largestChecked ? ['quick_check', ...checks] : checks)
     if (ask(`PRAGMA ${check}`) !== 'ok') throw new Refusal(words[11] as string)
+  database.exec('PRAGMA cache_size = -2000; PRAGMA shrink_memory') // SQLite's default again
 }
 
 function migrate(database: DatabaseSync): void {

@@ -123,9 +123,13 @@ function createPerformer(database: DatabaseSync): <T>(work: Work<T>) => T {
   return work => {
     let step = work.next()
     while (!step.done) {
-      const { sql, values } = step.value
-      const statement = prepared.get(sql) ?? database.prepare(sql)
-      prepared.set(sql, statement)
+      const { sql, values, asLists = false } = step.value
+      let statement = prepared.get(sql)
+      if (statement === undefined) {
+        statement = database.prepare(sql)
+        statement.setReturnArrays(asLists)
+        prepared.set(sql, statement)
+      }
       step = work.next(statement.all(...values) as unknown as readonly Row[])
     }
     return step.value

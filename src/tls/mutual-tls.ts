@@ -233,13 +233,13 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     const isConnect = isConnectApp(handler)
     if (isConnect && options.http2 === true)
       throw new TypeError('http2: true, but Express and Connect do not support HTTP/2; omit http2')
+    const spoken = options.http2 === false || isConnect ? ['http/1.1'] : ['h2', 'http/1.1']
     const server = createSecureServer({
       ...tlsOptions,
       allowHTTP1: true,
-      // Node replaces ALPNProtocols by its own list with h2 first. Only the callback takes precedence.
-      ...((options.http2 === false || isConnect) && {
-        ALPNCallback: ({ protocols }: { protocols: string[] }) => protocols.find(name => name === 'http/1.1'),
-      }),
+      // Node replaces ALPNProtocols by a list of its own, and copies it for each connection into 64 KiB of memory that it shares with
+      // other buffers: an idle connection can retain all of them.
+      ALPNCallback: ({ protocols }: { protocols: string[] }) => spoken.find(name => protocols.includes(name)),
       headersTimeout: timeouts.headers * 1000,
       requestTimeout: timeouts.request * 1000,
       keepAliveTimeout: timeouts.idle * 1000,
@@ -260,17 +260,28 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     server.on('connection', socket => {
       const ends = endsOf(socket)
       // A deadline for the whole handshake: the timeout of Node restarts with every octet.
-      const deadline = setTimeout(() => socket.destroy(), timeouts.handshake * 1000)
-      const handshake = { deadline, trust: trusted.trust }
+      const handshake: Handshake = {
+        deadline: setTimeout(() => socket.destroy(), timeouts.handshake * 1000),
+        trust: trusted.trust,
+      }
       handshakes.set(ends, handshake)
       socket.once('close', () => {
-        clearTimeout(deadline)
+        clearTimeout(handshake.deadline)
         if (handshakes.get(ends) === handshake) handshakes.delete(ends)
       })
     })
+    /** Ends the deadline of a handshake. Returns its trust, and forgets both, because the connection may live for hours. */
+    const completeHandshake = (ends: string): Trust | undefined => {
+      const handshake = handshakes.get(ends)
+      if (handshake === undefined) return undefined
+      const { trust } = handshake
+      clearTimeout(handshake.deadline)
+      Object.assign(handshake, { deadline: undefined, trust: undefined })
+      handshakes.delete(ends)
+      return trust
+    }
     const accept = (socket: TLSSocket) => {
-      const handshake = handshakes.get(endsOf(socket))
-      clearTimeout(handshake?.deadline)
+      const verifiedWith = completeHandshake(endsOf(socket))
       proxied?.adopt(socket)
       const connection = rememberConnection(socket, trusted, counts, maximumAge * 1000)
       connections.add(connection)
@@ -281,7 +292,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       if (options.dropUnacceptable === true && rejection !== undefined) {
         onDrop(socket, new OAuthError('invalid_client', ...rejection))
         socket.destroy()
-      } else if (handshake?.trust !== trusted.trust) retire([connection]) // was verified with the trust at the start of its handshake
+      } else if (verifiedWith !== trusted.trust) retire([connection]) // a reload during the handshake
     }
     // Before the listener of the HTTP server, because the last flight of the client can already contain a request.
     server.prependListener('secureConnection', socket => guard(socket, () => accept(socket)))
@@ -392,9 +403,9 @@ function definedOf<T extends object>(members: T = {} as T): T {
 }
 
 interface Handshake {
-  readonly deadline: NodeJS.Timeout
-  /** The trust at the start of the handshake, with which OpenSSL verifies the certificate. */
-  readonly trust: Trust
+  readonly deadline: NodeJS.Timeout | undefined
+  /** The trust at the start of the handshake, with which OpenSSL verifies the certificate. Undefined: the handshake is over. */
+  readonly trust: Trust | undefined
 }
 
 function onAnswered(this: Http2ServerResponse): void {

@@ -26,14 +26,22 @@ const server = createServer({ cert: pki.server.certificate, key: pki.server.key,
 await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
 t.teardown(() => server.close())
 
+interface Pair {
+  readonly ours: TLSSocket
+  readonly theirs: TLSSocket
+  /** Resolves with the first session that the client may resume. From Node 26 on, it arrives before the first octet. */
+  readonly session: Promise<Buffer>
+}
+
 /** Opens a connection, and returns its two ends. */
-async function openPair(options: ConnectionOptions = {}): Promise<{ ours: TLSSocket; theirs: TLSSocket }> {
+async function openPair(options: ConnectionOptions = {}): Promise<Pair> {
   const { port } = server.address() as AddressInfo
   const ours = new Promise<TLSSocket>(resolve => accepted.push(resolve))
   const theirs = connect({ port, servername: 'localhost', ca: pki.ca.certificate, ...anyVersion, ...options })
   t.teardown(() => theirs.destroy())
+  const session = new Promise<Buffer>(resolve => theirs.once('session', resolve))
   await new Promise((resolve, reject) => theirs.once('data', resolve).once('error', reject))
-  return { ours: await ours, theirs }
+  return { ours: await ours, theirs, session }
 }
 
 const thumbprint = (value: Buffer | undefined) => hash('sha256', value as Buffer, 'base64url')
@@ -86,11 +94,7 @@ t.test('uses the server’s Finished, which is the first, on a resumed TLS 1.2 c
 
 t.test('derives a new exporter on a resumed TLS 1.3 connection (CB05)', async t => {
   const first = await openPair()
-  const session = await new Promise<Buffer>(resolve => {
-    first.theirs.once('session', resolve)
-    first.ours.write('.')
-  })
-  const { ours, theirs } = await openPair({ session })
+  const { ours, theirs } = await openPair({ session: await first.session })
   t.ok(ours.isSessionReused())
   t.same(readChannelBindings(ours), { 'tls-exporter': thumbprint(exporter(theirs, empty)) })
   t.strictNotSame(readChannelBindings(ours), readChannelBindings(first.ours))

@@ -246,7 +246,10 @@ t.test('matches the certificates of a folder with the clients, and explains thos
   const withLists = { ...settings, tlsClientCrlFile: path('lists.crl') }
   const { trust } = readTrustFiles(withLists)
   const options = { trust, settings: withLists, now }
-  const lines = linesOf(checkCertificates(path('certs'), readClientsFile(path('clients.json')), options), t.testdirName)
+  const lines = linesOf(
+    checkCertificates(path('certs'), readClientsFile(path('clients.json')).list, options),
+    t.testdirName,
+  )
   const about = (what: string) => lines.filter(line => line.includes(what))
   t.match(about('client alice'), [
     /^✓ client alice: certs\/alice\.crt expires on /,

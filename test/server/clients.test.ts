@@ -174,3 +174,21 @@ t.test('finds pinned certificates and resource servers of enabled clients only',
     t.equal(registry.hasResource(name), false, `${name} is not a resource server`)
   t.equal(registry.isPinned(''), false)
 })
+
+t.test('finds a resource server as long as one client of its name is enabled', async t => {
+  const resource = 'https://api.example'
+  const registry = new ClientRegistry([register('anna', { resource }), register('alice')])
+  const put = (id: string, registration: object | undefined, disabled = false) =>
+    registry.apply(record(registration, { id, disabled }))
+  put('ben', register('ben', { resource }))
+  put('anna', register('anna', { resource }), true)
+  t.equal(registry.hasResource(resource), true, 'anna is disabled, ben is not')
+  for (let again = 0; again < 2; again++) put('ben', register('ben', { resource }), true)
+  t.equal(registry.hasResource(resource), false, 'both are')
+  registry.replaceFile([register('anna', { resource })])
+  t.equal(registry.hasResource(resource), false, 'the file does not enable one that the store has disabled')
+  put('anna', undefined)
+  t.equal(registry.hasResource(resource), true)
+  registry.replaceFile([])
+  t.equal(registry.hasResource(resource), false)
+})

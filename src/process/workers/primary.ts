@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { SecurityEvent } from '../../audit/event.ts'
 import { readLastOf } from '../../audit/last-line.ts'
 import { hashLine } from '../../audit/recorder.ts'
+import { listOf } from '../../core/client.ts'
 import { logError } from '../../core/guard.ts'
 import type { TokenJwk } from '../../keys/token-keys.ts'
 import type { LiveConnections } from '../../ops/live-connections.ts'
@@ -50,10 +51,9 @@ export function startPrimary(options: Omit<StartOptions, 'routes' | 'keys' | 'st
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
   const { settings, loadMaterial, loadClients, events, log, exposures, playThefts } = options
   const watched = watchFiles()
-  let content: Content = {
-    material: watched.load(fileNames.tls, loadMaterial),
-    registrations: watched.load(fileNames.clients, loadClients),
-  }
+  const material = watched.load(fileNames.tls, loadMaterial)
+  const registrations = watched.load(fileNames.clients, loadClients)
+  let content: Content = { material, registrations: listOf(registrations) }
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const opened = await openState(options, watched, onClose)
   const { audit } = opened
@@ -94,7 +94,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
 
   const warningDays = warningDaysOf(settings)
   const { app, parts, tls, notifier, metrics, createOps, createProbes } = await wireServer({
-    ...{ ...opened, ...content, store: shared.store, isRecording, log, clock: Date.now, secrets },
+    ...{ ...opened, material, registrations, store: shared.store, isRecording, log, clock: Date.now, secrets },
     contain: own =>
       audit.observe(
         createContainment({
@@ -151,7 +151,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   const reloadFiles = createReload({
     ...{ ...parts, loadMaterial, loadClients, watched },
     async onLoaded({ material = content.material, registrations = content.registrations }, only) {
-      content = { material, registrations }
+      content = { material, registrations: listOf(registrations) }
       await supervisor.require('reload', [content, only], longestReload)
     },
   })

@@ -1,5 +1,13 @@
 // The registered clients in memory: those of the file and those of the store, which override the file. Follows changes.
-import { type Client, findOtherSpelling, indexTargets, parseClient, parseClients } from '../../core/client.ts'
+import {
+  type Client,
+  findOtherSpelling,
+  indexTargets,
+  type ParsedRegistrations,
+  parseClient,
+  parseClients,
+  type Registrations,
+} from '../../core/client.ts'
 import type { ClientRecord, ClientSecret } from '../../store/store.ts'
 
 export interface RegisteredClient {
@@ -12,34 +20,42 @@ export interface RegisteredClient {
   readonly origin: 'file' | 'store'
 }
 
+/** Numbers of clients by a name that they have in common. */
+class Tally extends Map<string, number> {
+  /** Adds `by` to the number of a name. A name of which there are none is absent. */
+  count(name: string, by: 1 | -1): void {
+    const number = (this.get(name) ?? 0) + by
+    if (number === 0) this.delete(name)
+    else this.set(name, number)
+  }
+}
+
 export class ClientRegistry {
   #ofFile: ReadonlyMap<string, RegisteredClient>
   readonly #ofStore = new Map<string, ClientRecord>()
-  readonly #inForce: Map<string, RegisteredClient>
-  /** The certificates and resources of enabled clients. Derived with each change, because requests need them. */
-  #pins: ReadonlySet<string> = new Set()
-  #resources: ReadonlySet<string> = new Set()
+  readonly #inForce = new Map<string, RegisteredClient>()
+  /** The certificates and resources of enabled clients, because requests need them. */
+  readonly #pins = new Tally()
+  readonly #resources = new Tally()
 
   readonly #audience: string | undefined
 
   /** Creates the registry from the registrations of the file. `audience`: that of this server. @throws TypeError naming every problem. */
-  constructor(registrations: readonly object[], audience?: string) {
+  constructor(registrations: Registrations, audience?: string) {
     this.#audience = audience
     this.#ofFile = readFile(registrations, audience)
-    this.#inForce = new Map(this.#ofFile)
-    this.#index()
+    for (const [id, registered] of this.#ofFile) this.#put(id, registered)
   }
 
   /**
    * Replaces all registrations of the file. Returns the clients whose effective registration has changed or is gone.
    * @throws TypeError naming every problem; the registry is then unchanged.
    */
-  replaceFile(registrations: readonly object[]): string[] {
+  replaceFile(registrations: Registrations): string[] {
     const ofFile = readFile(registrations, this.#audience)
     const before = new Map(this.#inForce)
     this.#ofFile = ofFile
     for (const id of new Set([...before.keys(), ...ofFile.keys()])) this.#judge(id)
-    this.#index()
     return [...before].filter(([id, was]) => this.get(id)?.registration !== was.registration).map(([id]) => id)
   }
 
@@ -71,7 +87,6 @@ export class ClientRegistry {
   apply(record: ClientRecord): void {
     this.#ofStore.set(record.id, record)
     this.#judge(record.id)
-    this.#index()
   }
 
   #judge(id: string): void {
@@ -79,10 +94,26 @@ export class ClientRegistry {
     const { registration, disabled, secrets } = this.#ofStore.get(id) ?? nothing
     const client = registration === undefined ? undefined : parse(registration, id)
     if (registration !== undefined && client !== undefined)
-      this.#inForce.set(id, { client, disabled, secrets, registration, origin: 'store' })
+      this.#put(id, { client, disabled, secrets, registration, origin: 'store' })
     else if (ofFile !== undefined)
-      this.#inForce.set(id, { ...ofFile, disabled: disabled || registration !== undefined, secrets })
-    else this.#inForce.delete(id)
+      this.#put(id, { ...ofFile, disabled: disabled || registration !== undefined, secrets })
+    else this.#put(id, undefined)
+  }
+
+  /** Replaces what applies to one client. The others are not looked at: the store may notify of 10⁵ clients at the start. */
+  #put(id: string, registered: RegisteredClient | undefined): void {
+    const before = this.#inForce.get(id)
+    if (registered === undefined) this.#inForce.delete(id)
+    else this.#inForce.set(id, registered)
+    this.#count(before, -1)
+    this.#count(registered, 1)
+  }
+
+  #count(registered: RegisteredClient | undefined, by: 1 | -1): void {
+    if (registered === undefined || registered.disabled) return
+    const { certificates, resource } = registered.client
+    for (const thumbprint of certificates) this.#pins.count(thumbprint, by)
+    if (resource !== undefined) this.#resources.count(resource, by)
   }
 
   /** Checks whether a certificate itself is registered (RFC 8705 §2.2), so that no authority has to vouch for it. */
@@ -100,26 +131,28 @@ export class ClientRegistry {
     const others = this.all.map(registered => registered.client).filter(({ id }) => id !== client.id)
     return findOtherSpelling(client, indexTargets(others, this.#audience))
   }
-
-  #index(): void {
-    this.#pins = new Set(this.enabled.flatMap(({ certificates }) => [...certificates]))
-    this.#resources = new Set(this.enabled.map(({ resource }) => resource).filter(resource => resource !== undefined))
-  }
 }
 
 /** The store's record of an unknown client. */
 const nothing: Omit<ClientRecord, 'id'> = { registration: undefined, disabled: false, secrets: [] }
 
-/** Parses registrations. @throws TypeError naming every problem. */
-function readFile(registrations: readonly object[], audience: string | undefined): Map<string, RegisteredClient> {
+/** Returns what a file registers. @throws TypeError naming every problem. */
+function readFile(registrations: Registrations, audience: string | undefined): Map<string, RegisteredClient> {
+  const { list, clients } = 'list' in registrations ? registrations : parseAll(registrations, audience)
+  const registered = new Map<string, RegisteredClient>()
+  let index = 0
+  for (const [id, client] of clients) {
+    const registration = JSON.stringify(list[index++])
+    registered.set(id, { client, disabled: false, secrets: [], registration, origin: 'file' })
+  }
+  return registered
+}
+
+function parseAll(list: readonly object[], audience: string | undefined): ParsedRegistrations {
   const problems: string[] = []
-  const clients = [...parseClients(registrations, problems, audience).values()]
+  const clients = parseClients(list, problems, audience)
   if (problems.length > 0) throw new TypeError(problems.join('\n'))
-  const registered = clients.map((client, index): [string, RegisteredClient] => {
-    const registration = JSON.stringify(registrations[index])
-    return [client.id, { client, disabled: false, secrets: [], registration, origin: 'file' }]
-  })
-  return new Map(registered)
+  return { list, clients }
 }
 
 /** Parses a stored registration. Returns undefined if it is not a registration of this client. */
