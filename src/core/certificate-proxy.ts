@@ -1,5 +1,6 @@
 // The proxies whose statement about the certificate of their client is believed. Each is identified by its own client certificate.
 import { isObject } from './check-options.ts'
+import { type Client, marksOf } from './client.ts'
 import { type CertificateForm, certificateForms } from './forwarded-certificate.ts'
 import type { PresenterCertificate } from './presenter.ts'
 import { findSimilarName } from './similar-name.ts'
@@ -34,10 +35,7 @@ export function parseCertificateProxies(list: unknown, problems: string[]): Cert
     const problem = (sentence: string) => void problems.push(`proxy number ${index + 1}: ${sentence}`)
     return parseProxy(entry, problem) ?? []
   })
-  const marks = parsed.flatMap(({ subject, certificates }) => [
-    ...certificates,
-    ...(subject === undefined ? [] : [JSON.stringify(subject)]),
-  ])
+  const marks = parsed.flatMap(marksOf)
   // The form of its field would be a matter of order.
   if (new Set(marks).size < marks.length) problems.push('two proxies have the same certificate or name')
   return parsed
@@ -102,6 +100,14 @@ function describeUnknown(name: string): string {
   return `unknown member ${JSON.stringify(name).slice(0, 40)}${similar === undefined ? '' : `; did you mean ${similar}?`}`
 }
 
+/** Parses a list of proxies. @throws Error with every problem. */
+export function requireCertificateProxies(list: unknown = []): CertificateProxy[] {
+  const problems: string[] = []
+  const proxies = parseCertificateProxies(list, problems)
+  if (problems.length > 0) throw new Error(`clientCertFrom: ${problems.join('; ')}`)
+  return proxies
+}
+
 /** Finds the proxy that an accepted certificate identifies. A name counts only if an authority vouches for it. */
 export function findCertificateProxy(
   proxies: readonly CertificateProxy[],
@@ -110,4 +116,24 @@ export function findCertificateProxy(
   return proxies.find(({ subject, certificates }) =>
     subject === undefined ? certificates.has(thumbprint) : !pinned && matchesSubject(subject, x509),
   )
+}
+
+/**
+ * Requires that no certificate with the name of a proxy, or its certificate, also authenticates a client: that client could state the
+ * certificate of every other one. `proxies` are all of a list.
+ * @throws Error that names both.
+ */
+export function requireNoClient(proxies: readonly CertificateProxy[], clients: Iterable<Client>): void {
+  const numbers = new Map(proxies.flatMap((proxy, index) => marksOf(proxy).map(mark => [mark, index + 1] as const)))
+  if (numbers.size === 0) return
+  for (const client of clients) {
+    const number = marksOf(client)
+      .map(mark => numbers.get(mark))
+      .find(found => found !== undefined)
+    if (number === undefined) continue
+    const what = client.subject === undefined ? 'certificate' : 'name'
+    throw new Error(
+      `proxy number ${number} of clientCertFrom (TLSBOUND_CLIENT_CERT_FROM) has the ${what} of client ${client.id}, which could then state the certificate of any other client; give the proxy one that no client has`,
+    )
+  }
 }

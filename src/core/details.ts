@@ -576,6 +576,15 @@ export const details = {
       actor: 'operator',
       sign: 'attack',
     },
+    forwarded_by_client: {
+      cause:
+        'The certificate of the proxy also authenticates the client {registered}, which could state any certificate.',
+      remedy:
+        'Give the proxy a certificate with a name that no client has, or remove the client; see TLSBOUND_CLIENT_CERT_FROM.',
+      sentence: 'The proxy in front of this server must not have the certificate of a client.',
+      actor: 'operator',
+      sign: 'attack',
+    },
     forwarded_malformed: {
       cause: 'The field {header} of the proxy is not a certificate in the form {expected}: {found}.',
       remedy: 'Compare the configuration of the proxy with form and header in TLSBOUND_CLIENT_CERT_FROM.',
@@ -1412,7 +1421,7 @@ export const factNames = {
   authority: 'the authority that the detail is about',
   list: 'issuer, number and expiry of the revocation list that the detail is about',
   sent: 'subject of the first certificate that the client sent after its own',
-  registered: 'the name that the client is registered with',
+  registered: 'the name that the client is registered with; for forwarded_by_client its client_id',
   presented: 'the name in the certificate',
   kid: 'kid of the token',
   alg: 'alg of the token or proof',

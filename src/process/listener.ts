@@ -9,7 +9,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 
 interface ListenerParts {
   readonly material: TlsMaterial
-  readonly clients: Pick<ClientRegistry, 'isPinned'>
+  readonly clients: Pick<ClientRegistry, 'isPinned'> & Partial<Pick<ClientRegistry, 'findClient'>>
   readonly audit: Pick<Audit, 'connectionRefused' | 'connectionClosed' | 'handshakeRefused'>
   readonly log: HandshakeLog
 }
@@ -29,6 +29,7 @@ export function createListener(
     maximumAge: settings.connectionMaxAge,
     proxyProtocolFrom: settings.proxyProtocolFrom?.split(',').map(range => range.trim()) ?? [],
     isPinned: thumbprint => clients.isPinned(thumbprint),
+    ...(clients.findClient && { findClient: clients.findClient }),
     onDrop: audit.connectionRefused,
     onClose: audit.connectionClosed,
     onFailedHandshake(failed) {

@@ -1,6 +1,8 @@
 // Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, leak reporters' keys, and routes. Each is replaced
 // completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
 // stays in use.
+import { requireCertificateProxies, requireNoClient } from '../core/certificate-proxy.ts'
+import { parseClients } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
@@ -66,6 +68,7 @@ export function createReload(parts: ReloadParts): Reload {
   if (loadMaterial !== undefined)
     work.set(fileNames.tls, () => {
       const material = loadMaterial()
+      requireNoClient(requireCertificateProxies(material.clientCertFrom), clients.known)
       const { revoked, retired } = tls.reload(material)
       loaded.material = material
       reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
@@ -74,6 +77,8 @@ export function createReload(parts: ReloadParts): Reload {
   if (loadClients !== undefined)
     work.set(fileNames.clients, () => {
       const registrations = loadClients()
+      const { proxies } = tls.inUse()
+      if (proxies.length > 0) requireNoClient(proxies, parseClients(registrations, []).values())
       for (const id of clients.replaceFile(registrations)) changed.add(id)
       loaded.registrations = registrations
     })

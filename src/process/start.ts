@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
+import { requireNoClient } from '../core/certificate-proxy.ts'
 import { logError } from '../core/guard.ts'
 import { FileProblem } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
@@ -90,6 +91,7 @@ export function openIssuer(options: Sources & { readonly tls: MutualTls }): Prom
     const { settings, events, log, tls, loadClients } = options
     const watched = watchFiles()
     const clients = new ClientRegistry(watched.load(fileNames.clients, loadClients), settings.audience)
+    requireNoClient(tls.inUse().proxies, clients.known)
     const opened = await openState(options, watched, onClose)
     const { audit, keys, store, files } = opened
     const outsideIssuers = createOutsideIssuers(files.trustedIssuers, { onWarning: message => log.warn(message) })

@@ -5,6 +5,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type CertificateProxy, findCertificateProxy } from '../core/certificate-proxy.ts'
 import { parseForwardedCertificate } from '../core/forwarded-certificate.ts'
+import type { PresenterCertificate } from '../core/presenter.ts'
 import { type CertificateRejection, explainRevocation } from './certificate-rejection.ts'
 import { type Connection, forwardedConnection } from './connection.ts'
 import type { TrustInForce } from './evaluate-certificate.ts'
@@ -32,10 +33,14 @@ interface Remembered {
   readonly until: number
 }
 
-/** `proxies` returns the list in force; `trusted` is what certificates of clients are verified with. */
+/**
+ * `proxies` returns the list in force; `trusted` is what certificates of clients are verified with; `findClient` returns the registered
+ * client that the certificate of a proxy authenticates.
+ */
 export function createForwarding(
   trusted: TrustInForce,
   proxies: () => readonly CertificateProxy[],
+  findClient: (certificate: PresenterCertificate) => string | undefined = () => undefined,
 ): FindClientConnection {
   const states = new WeakMap<Connection, ProxyState>()
 
@@ -49,6 +54,8 @@ export function createForwarding(
     const values = valuesOf(request.rawHeaders, header)
     const refuse = (...rejection: CertificateRejection) =>
       forwardedConnection(connection, { header, findRejection: () => rejection })
+    const rivalry = findRivalry(connection, header)
+    if (rivalry !== undefined) return refuse(...rivalry)
     if (values.length > 1)
       return refuse('certificate_untrusted', 'forwarded_repeated', { header, found: values.length })
     const [value = ''] = values
@@ -83,12 +90,21 @@ export function createForwarding(
       const now = Date.now()
       if (stateOf(connection, proxies()).proxy === undefined || !mayAct(connection, now))
         return connection.rejection ?? ['no_certificate', 'not_forwarded', { header }]
+      const rivalry = findRivalry(connection, header)
+      if (rivalry !== undefined) return rivalry
       if (trust !== trusted.trust) {
         trust = trusted.trust
         revocation = explainRevocation(x509, trust, now)
       }
       return revocation
     }
+  }
+
+  /** Finds the client that the certificate of a proxy authenticates: as a client it must state only its own, so that neither is believed. */
+  function findRivalry({ presenter }: Connection, header: string): CertificateRejection | undefined {
+    const client = presenter && findClient(presenter.certificate)
+    if (client === undefined) return undefined
+    return ['certificate_untrusted', 'forwarded_by_client', { header, registered: client }]
   }
 
   function stateOf(connection: Connection, list: readonly CertificateProxy[]): ProxyState {

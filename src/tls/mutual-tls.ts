@@ -11,6 +11,7 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { CertificateProxy } from '../core/certificate-proxy.ts'
 import {
   anyRule,
   booleanRule,
@@ -22,6 +23,7 @@ import {
 } from '../core/check-options.ts'
 import { collectRanges } from '../core/cidr.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
+import type { PresenterCertificate } from '../core/presenter.ts'
 import { answerMalformed } from './answer-malformed.ts'
 import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
@@ -67,6 +69,11 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly proxyProtocolFrom?: readonly string[]
   /** Returns whether a certificate, given by its `x5t#S256`, is registered (RFC 8705 §2.2). Default: none is registered. */
   readonly isPinned?: (thumbprint: string) => boolean
+  /**
+   * Returns the id of the registered client that a certificate authenticates. A proxy of `clientCertFrom` with such a certificate is
+   * refused: the client could state the certificate of any other one. Default: no client is registered.
+   */
+  readonly findClient?: (certificate: PresenterCertificate) => string | undefined
   /** Seconds. Default: those of docs/reference/limits.md; tests shorten them. */
   readonly timeouts?: Partial<typeof defaultTimeouts>
   /** Called for each dropped connection. */
@@ -112,12 +119,14 @@ export interface MutualTls {
 }
 
 /** The options of the same names. */
-export type ListenerHooks = Required<Pick<MutualTlsOptions, 'isPinned' | 'onDrop' | 'onClose'>>
+export type ListenerHooks = Required<Pick<MutualTlsOptions, 'isPinned' | 'findClient' | 'onDrop' | 'onClose'>>
 
 export interface InUse {
   /** The server's certificate, then the intermediate ones. */
   readonly chain: readonly X509Certificate[]
   readonly trust: Trust
+  /** The proxies that state the certificates of their clients. */
+  readonly proxies: readonly CertificateProxy[]
 }
 
 /** The maximum number of concurrent requests on an HTTP/2 connection. */
@@ -164,6 +173,7 @@ const optionRules: Rules = {
   proxyProtocolFrom: rangesRule,
   timeouts: anyRule, // by timeoutRules
   isPinned: functionRule,
+  findClient: functionRule,
   onDrop: functionRule,
   onClose: functionRule,
   onEnd: functionRule,
@@ -199,7 +209,14 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     },
     isPinned: isRegistered,
   }
-  const findClientConnection = createForwarding(ofClients, () => material.proxies)
+  const findClient = (certificate: PresenterCertificate) => {
+    for (const each of hooks) {
+      const client = each.findClient?.(certificate)
+      if (client !== undefined) return client
+    }
+    return undefined
+  }
+  const findClientConnection = createForwarding(ofClients, () => material.proxies, findClient)
   let tlsOptions = buildTlsOptions(material, minVersion)
   const balancers = collectRanges(options.proxyProtocolFrom ?? [])
   const proxied = balancers && createProxiedPeers(balancers)
@@ -376,7 +393,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     if (servers.size > 0) awaitEnd(Date.now())
     return retire(connections)
   }
-  const inUse = () => ({ chain: material.chain, trust: trusted.trust })
+  const inUse = () => ({ chain: material.chain, trust: trusted.trust, proxies: material.proxies })
   const hasServer = (server: object) => servers.has(server as Http2SecureServer)
   const attach = (more: ListenerHooks) => {
     hooks.add(more)

@@ -1,5 +1,7 @@
 // The registered clients in memory: those of the file and those of the store, which override the file. Follows changes.
 import { type Client, findOtherSpelling, indexTargets, parseClient, parseClients } from '../../core/client.ts'
+import { findRegistration } from '../../core/client-authentication.ts'
+import type { PresenterCertificate } from '../../core/presenter.ts'
 import type { ClientRecord, ClientSecret } from '../../store/store.ts'
 
 export interface RegisteredClient {
@@ -19,6 +21,8 @@ export class ClientRegistry {
   /** The certificates and resources of enabled clients. Derived with each change, because requests need them. */
   #pins: ReadonlySet<string> = new Set()
   #resources: ReadonlySet<string> = new Set()
+  /** The clients of certificates that were searched for, until a registration changes. */
+  #owners = new WeakMap<PresenterCertificate, string | false>()
 
   readonly #audience: string | undefined
 
@@ -50,6 +54,11 @@ export class ClientRegistry {
   /** All clients, including disabled ones. */
   get all(): RegisteredClient[] {
     return [...this.#inForce.values()]
+  }
+
+  /** The clients of all registrations, including disabled ones. */
+  get known(): Client[] {
+    return this.all.map(({ client }) => client)
   }
 
   /** Checks whether a client may act. Tokens of other clients are invalid. */
@@ -90,6 +99,16 @@ export class ClientRegistry {
     return this.#pins.has(thumbprint)
   }
 
+  /** Finds the client that a certificate authenticates. Disabled clients count too, since they may be enabled again. */
+  findClient = (certificate: PresenterCertificate): string | undefined => {
+    let owner = this.#owners.get(certificate)
+    if (owner === undefined) {
+      owner = findRegistration(this.#inForce.values(), { certificate, bindings: {} })?.client.id ?? false
+      this.#owners.set(certificate, owner)
+    }
+    return owner === false ? undefined : owner
+  }
+
   /** Checks whether a client is a resource server of this name. */
   hasResource(audience: string): boolean {
     return this.#resources.has(audience)
@@ -97,11 +116,12 @@ export class ClientRegistry {
 
   /** Returns a sentence when the resource of a client is another spelling of that of another one, or of the audience of this server. */
   findOtherSpelling(client: Client): string | undefined {
-    const others = this.all.map(registered => registered.client).filter(({ id }) => id !== client.id)
+    const others = this.known.filter(({ id }) => id !== client.id)
     return findOtherSpelling(client, indexTargets(others, this.#audience))
   }
 
   #index(): void {
+    this.#owners = new WeakMap()
     this.#pins = new Set(this.enabled.flatMap(({ certificates }) => [...certificates]))
     this.#resources = new Set(this.enabled.map(({ resource }) => resource).filter(resource => resource !== undefined))
   }
