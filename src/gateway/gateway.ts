@@ -11,7 +11,7 @@ import { guarded } from '../core/guard.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { type RefusalOptions, refuse } from '../plugins/refuse.ts'
 import { endWithBody, type RelayFailure, relay } from '../relay/relay.ts'
-import { connectionOf } from '../tls/connection.ts'
+import { type Connection, connectionOf } from '../tls/connection.ts'
 import { allowSlowBody } from '../tls/timeouts.ts'
 import type { TokenCheck } from '../verify/verifier.ts'
 import { type AssertionSigner, createStatement, type StateIdentity } from './assertion.ts'
@@ -28,7 +28,7 @@ export interface GatewayHost {
   readonly signer: AssertionSigner
   readonly refusal: Pick<RefusalOptions, 'resourceMetadata' | 'onRefusal'>
   /** Called before an open tunnel is closed because its token is no longer valid. */
-  readonly onTunnelEnd: (socket: TLSSocket, reason: Reason) => void
+  readonly onTunnelEnd: (socket: TLSSocket, reason: Reason, client: Connection | undefined) => void
   /** Called for an unexpected exception. Must not throw. */
   readonly onError: (error: Error) => void
 }
@@ -172,7 +172,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         const { request, token, socket, end } = tunnel
         if (token === undefined) continue
         const close = (error: unknown) => {
-          if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason)
+          if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason, connectionOf(request))
           else host.onError(error as Error)
           end()
         }

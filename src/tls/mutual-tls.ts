@@ -32,6 +32,7 @@ import { type Counts, createCounts } from './counts.ts'
 import { endsOf } from './ends.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
 import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
+import { trackForwardedRequests } from './forwarded-requests.ts'
 import { createForwarding } from './forwarding.ts'
 import { limitFloods } from './http2-floods.ts'
 import { CompleteResponse, callOverHttp2, type Handler, isConnectApp, wrappedExpress } from './http2-handler.ts'
@@ -78,8 +79,11 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly timeouts?: Partial<typeof defaultTimeouts>
   /** Called for each dropped connection. */
   readonly onDrop?: (socket: TLSSocket, refusal: OAuthError) => void
-  /** Called before an open connection is closed because its certificate was revoked. */
-  readonly onClose?: (socket: TLSSocket, reason: Reason) => void
+  /**
+   * Called before an open connection is closed because its certificate was revoked. With `client`: before a request under way of this
+   * client of a proxy is ended, because the client may no longer act.
+   */
+  readonly onClose?: (socket: TLSSocket, reason: Reason, client?: Connection) => void
   /** Called when an authority or a revocation list expires, with the numbers of connections that end. */
   readonly onEnd?: (retired: Retired) => void
   /** Called for an unexpected exception. The connection of the exception, if any, is destroyed. */
@@ -243,6 +247,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     },
     onError,
   }
+  const track = trackForwardedRequests({
+    onEnd: (connection, reason) => {
+      for (const each of hooks) each.onClose?.(connection.socket, reason, connection)
+    },
+    onError: error => onError(error, undefined),
+  })
   const retire = (some: Iterable<Connection>) => retireConnections(some, trusted.trust, retirement)
 
   const factory = (handler: Handler): Server => {
@@ -321,7 +331,10 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined) {
-        keepConnection(request, findClientConnection(connection, request))
+        const ofClient = findClientConnection(connection, request)
+        keepConnection(request, ofClient)
+        if (ofClient !== connection)
+          track(ofClient, request as unknown as IncomingMessage, response as unknown as ServerResponse)
         if (performance.now() > connection.endsAfter) endConnection(request, response)
         if (request.httpVersionMajor === 1) {
           connection.underWay++
