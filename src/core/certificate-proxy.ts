@@ -14,10 +14,12 @@ export interface CertificateProxy {
   readonly form: CertificateForm
   /** The name of the field that is read, in lower case. */
   readonly header: string
+  /** Whether it may ask `/authz`. One that only forwards must not, or its clients could. */
+  readonly authz: boolean
 }
 
 const subjectMembers = subjectRules.map(type => [`tls_client_auth_${type}`, type] as const)
-const members = ['form', 'header', 'x5t#S256', ...subjectMembers.map(([name]) => name)]
+const members = ['form', 'header', 'authz', 'x5t#S256', ...subjectMembers.map(([name]) => name)]
 
 export const mostProxies = 100
 
@@ -46,7 +48,7 @@ function parseProxy(entry: unknown, problem: (sentence: string) => void): Certif
     problem('must be a JSON object')
     return undefined
   }
-  const { form, header } = entry as Record<string, unknown>
+  const { form, header, authz = false } = entry as Record<string, unknown>
   const given = entry as Record<string, unknown>
   const problems: string[] = []
   for (const name of Object.keys(given)) if (!members.includes(name)) problems.push(describeUnknown(name))
@@ -56,11 +58,17 @@ function parseProxy(entry: unknown, problem: (sentence: string) => void): Certif
     problems.push(
       'header must be the name of a field of at most 64 letters, digits and hyphens that has no other meaning',
     )
+  if (typeof authz !== 'boolean') problems.push('authz must be true or false')
   const identity = parseIdentity(given, sentence => void problems.push(sentence))
   problems.forEach(problem)
   if (problems.length > 0 || identity === undefined) return undefined
   const known = form as CertificateForm
-  return { ...identity, form: known, header: ((header as string) ?? certificateForms[known].header).toLowerCase() }
+  return {
+    ...identity,
+    form: known,
+    header: ((header as string) ?? certificateForms[known].header).toLowerCase(),
+    authz: authz as boolean,
+  }
 }
 
 function isFieldName(value: unknown): boolean {

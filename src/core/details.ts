@@ -344,9 +344,11 @@ export const details = {
       isPublic: true,
     },
     not_a_proxy: {
-      cause: 'Only a proxy in TLSBOUND_CLIENT_CERT_FROM may ask this endpoint, and this connection is of none.',
-      remedy: 'Compare the certificate in x5t#S256 with that file; send it from the proxy in the TLS handshake.',
-      sentence: 'Only a proxy that this server knows may ask this endpoint.',
+      cause:
+        'Only a proxy with authz in TLSBOUND_CLIENT_CERT_FROM may ask this endpoint, and this connection is of none.',
+      remedy:
+        'Compare the certificate in x5t#S256 with that file; send it from the proxy in the TLS handshake; set authz only for a proxy that asks.',
+      sentence: 'Only a proxy that may ask this server can use this endpoint.',
       actor: 'operator',
     },
     method_not_allowed: {

@@ -250,7 +250,7 @@ function withIgnoredField(
   { detail, facts }: OAuthError,
   { raw }: FastifyRequest,
 ): Pick<OAuthError, 'detail' | 'facts'> {
-  const ignored = findCertificateField(raw.rawHeaders, connectionOf(raw)?.forwarded?.header)
+  const ignored = findCertificateField(raw.rawHeaders, connectionOf(raw)?.forwarded?.proxy.header)
   return { detail, facts: ignored === undefined ? facts : { ...facts, ignored_header: ignored } }
 }
 

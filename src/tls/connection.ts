@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
+import type { CertificateProxy } from '../core/certificate-proxy.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
 import { type ErrorCode, OAuthError } from '../core/errors.ts'
@@ -48,8 +49,8 @@ export interface Connection {
 export interface Forwarded {
   /** The connection of the proxy. */
   readonly by: Connection
-  /** The field in which the proxy states the certificate, in lower case. */
-  readonly header: string
+  /** How the proxy states the certificate, and what it may do. */
+  readonly proxy: StatingProxy
   /** The certificate that the proxy states, accepted or not. */
   readonly x509: X509Certificate | undefined
 }
@@ -99,13 +100,15 @@ export function rememberConnection(
   return connection
 }
 
+type StatingProxy = Pick<CertificateProxy, 'header' | 'authz'>
+
 /** What a proxy states about the client of a request. */
 interface Statement {
   /** Undefined: it is not accepted. */
   readonly certificate?: PresenterCertificate | undefined
   /** Returns why the client may not act, now: a request such as a WebSocket goes on for long. */
   readonly findRejection: () => CertificateRejection | undefined
-  readonly header: string
+  readonly proxy: StatingProxy
   readonly x509?: X509Certificate | undefined
   /** As for `Connection`. */
   readonly isPinned?: Connection['isPinned']
@@ -114,7 +117,7 @@ interface Statement {
 /** Returns the connection of a client whose certificate a proxy states, on the connection of that proxy. */
 export function forwardedConnection(
   by: Connection,
-  { certificate, findRejection, header, x509, isPinned }: Statement,
+  { certificate, findRejection, proxy, x509, isPinned }: Statement,
 ): Connection {
   return {
     ...by,
@@ -128,7 +131,7 @@ export function forwardedConnection(
     provenTokens: undefined,
     usedProofs: undefined,
     client: undefined,
-    forwarded: { by, header, x509 },
+    forwarded: { by, proxy, x509 },
   }
 }
 

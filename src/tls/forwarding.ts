@@ -53,7 +53,7 @@ export function createForwarding(
     const { header, form } = proxy
     const values = valuesOf(request.rawHeaders, header)
     const refuse = (...rejection: CertificateRejection) =>
-      forwardedConnection(connection, { header, findRejection: () => rejection })
+      forwardedConnection(connection, { proxy, findRejection: () => rejection })
     const rivalry = findRivalry(connection, header)
     if (rivalry !== undefined) return refuse(...rivalry)
     if (values.length > 1)
@@ -70,7 +70,7 @@ export function createForwarding(
     const now = Date.now()
     const { certificate, rejection } = evaluateForwarded(x509, trusted, now)
     const findRejection = rejection ? () => rejection : createRecheck(connection, header, x509)
-    const client = { certificate, findRejection, header, x509, isPinned: trusted.isPinned }
+    const client = { certificate, findRejection, proxy, x509, isPinned: trusted.isPinned }
     const forwarded = forwardedConnection(connection, client)
     if (certificate === undefined) return forwarded
     if (clients.size >= rememberedClients) clients.delete(clients.keys().next().value as string) // the oldest
