@@ -9,6 +9,8 @@ import { matchesSubject, parseSubjectRule, type SubjectRule, subjectRules } from
 export interface CertificateProxy {
   /** The name that its certificate must have; undefined: the certificate itself is given. */
   readonly subject: SubjectRule | undefined
+  /** Whether it connects by the socket file of the server, whose folder decides who can open it, and so needs no certificate. */
+  readonly socket: boolean
   /** `x5t#S256` of its certificates. */
   readonly certificates: ReadonlySet<string>
   readonly form: CertificateForm
@@ -19,7 +21,7 @@ export interface CertificateProxy {
 }
 
 const subjectMembers = subjectRules.map(type => [`tls_client_auth_${type}`, type] as const)
-const members = ['form', 'header', 'authz', 'x5t#S256', ...subjectMembers.map(([name]) => name)]
+const members = ['form', 'header', 'authz', 'socket', 'x5t#S256', ...subjectMembers.map(([name]) => name)]
 
 export const mostProxies = 100
 
@@ -39,7 +41,8 @@ export function parseCertificateProxies(list: unknown, problems: string[]): Cert
   })
   const marks = parsed.flatMap(marksOf)
   // The form of its field would be a matter of order.
-  if (new Set(marks).size < marks.length) problems.push('two proxies have the same certificate or name')
+  const isRepeated = new Set(marks).size < marks.length || parsed.filter(({ socket }) => socket).length > 1
+  if (isRepeated) problems.push('two proxies have the same certificate or name, or the socket')
   return parsed
 }
 
@@ -80,23 +83,30 @@ function isFieldName(value: unknown): boolean {
 function parseIdentity(
   entry: Record<string, unknown>,
   problem: (sentence: string) => void,
-): Pick<CertificateProxy, 'subject' | 'certificates'> | undefined {
-  const names = ['x5t#S256', ...subjectMembers.map(([name]) => name)].filter(name => entry[name] !== undefined)
+): Pick<CertificateProxy, 'subject' | 'certificates' | 'socket'> | undefined {
+  const names = ['x5t#S256', 'socket', ...subjectMembers.map(([name]) => name)].filter(
+    name => entry[name] !== undefined,
+  )
   const [name] = names
   if (name === undefined || names.length > 1) {
-    problem(`exactly one of x5t#S256 and ${subjectMembers.map(([member]) => member).join(', ')} must be given`)
+    problem(`exactly one of x5t#S256, socket and ${subjectMembers.map(([member]) => member).join(', ')} must be given`)
+    return undefined
+  }
+  if (name === 'socket') {
+    if (entry.socket === true) return { subject: undefined, certificates: new Set(), socket: true }
+    problem('socket must be true: TLSBOUND_PROXY_SOCKET has its path')
     return undefined
   }
   if (name === 'x5t#S256') {
     const thumbprints = [entry[name]].flat()
     if (thumbprints.length > 0 && thumbprints.every(isThumbprint))
-      return { subject: undefined, certificates: new Set(thumbprints as string[]) }
+      return { subject: undefined, certificates: new Set(thumbprints as string[]), socket: false }
     problem('x5t#S256 must be a thumbprint, or a list of thumbprints: SHA-256 of the DER, 43 characters of base64url')
     return undefined
   }
   const type = subjectRules.find(rule => name === `tls_client_auth_${rule}`) as SubjectRule['type']
   const subject = parseSubjectRule(type, entry[name], sentence => problem(`${name} ${sentence}`))
-  return subject && { subject, certificates: new Set() }
+  return subject && { subject, certificates: new Set(), socket: false }
 }
 
 function isThumbprint(value: unknown): boolean {
@@ -144,4 +154,17 @@ export function requireNoClient(proxies: readonly CertificateProxy[], clients: I
       `proxy number ${number} of clientCertFrom (TLSBOUND_CLIENT_CERT_FROM) has the ${what} of client ${client.id}, which could then state the certificate of any other client; give the proxy one that no client has`,
     )
   }
+}
+
+/** Requires that an entry of the list is for the socket if and only if there is one. `path`: the setting. @throws Error */
+export function requireSocketEntry(proxies: readonly CertificateProxy[], path: string | undefined): void {
+  const hasEntry = proxies.some(({ socket }) => socket)
+  if (hasEntry && path === undefined)
+    throw new Error(
+      'a proxy of clientCertFrom (TLSBOUND_CLIENT_CERT_FROM) has socket, but proxySocket (TLSBOUND_PROXY_SOCKET) is not set',
+    )
+  if (!hasEntry && path !== undefined)
+    throw new Error(
+      'proxySocket (TLSBOUND_PROXY_SOCKET) is set, but no proxy of clientCertFrom (TLSBOUND_CLIENT_CERT_FROM) has "socket": true, which says how that proxy states the certificates of its clients',
+    )
 }

@@ -15,9 +15,10 @@ import { readTlsFiles } from './files.ts'
 import { createListener } from './listener.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { enforceProductionMode } from './production.ts'
+import { prepareSocket } from './proxy-socket.ts'
 import { describeRetired } from './reload.ts'
 import { ensureKeysFile, loadKeyRing } from './signing-keys.ts'
-import { closeInTime, shutdownTimeout, trackSockets, watchKeys } from './start.ts'
+import { closeInTime, listenForProxies, shutdownTimeout, trackSockets, watchKeys } from './start.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 export interface GatewayProcessOptions {
@@ -35,7 +36,15 @@ export interface GatewayProcessOptions {
 
 /** The settings of a server that a gateway has too: its listener, its log and its events. */
 export const gatewaySettings = [
-  ...(['host', 'proxyProtocolFrom', 'clientCertFrom', 'tlsCertFile', 'tlsKeyFile', 'tlsKeyPassphraseFile'] as const),
+  ...([
+    'host',
+    'proxyProtocolFrom',
+    'clientCertFrom',
+    'proxySocket',
+    'tlsCertFile',
+    'tlsKeyFile',
+    'tlsKeyPassphraseFile',
+  ] as const),
   ...(['tlsClientCaFile', 'tlsClientCrlFile', 'tlsMinVersion', 'tlsDropUnacceptable'] as const),
   ...(['connectionMaxAge', 'expiryWarningDays', 'http2', 'dataDir', 'signingKeysFile', 'signingAlgorithm'] as const),
   ...(['signingKeyMaxAge', 'logLevel', 'auditFile', 'auditFormat'] as const),
@@ -96,14 +105,16 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
     load('routes of the gateway', () => gateway.replace(loadRoutes()))
   }
   process.on('SIGHUP', guardedWithLog(log, 'unhandled error while files are loaded again', reload))
+  if (settings.proxySocket !== undefined) await prepareSocket(settings.proxySocket)
   await app.listen({ host: settings.host, port })
+  const proxies = await listenForProxies(app, tls, settings)
   log.info(`listening for ${url}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDaysOf(settings))
   const close = async (signal: string) => {
     log.info(`${signal}: answering what is under way, then closing`)
     setTimeout(() => process.exit(0), shutdownTimeout).unref()
     watch.stop()
-    await closeInTime(app, tls, sockets)
+    await closeInTime(app, tls, sockets, proxies)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, guardedWithLog(log, 'unhandled error while the gateway closes', close))

@@ -1,5 +1,6 @@
 // Builds the mutual-TLS listener by the settings, for the server and for tests of others.
 
+import { requireSocketEntry } from '../core/certificate-proxy.ts'
 import type { ClientRegistry } from '../server/clients/registry.ts'
 import type { Audit } from '../server/record-events.ts'
 import type { Settings } from '../settings/settings.ts'
@@ -21,7 +22,7 @@ export function createListener(
   more: Partial<MutualTlsOptions> = {},
 ): MutualTls {
   const logFailure = createHandshakeLog(log, () => performance.now())
-  return mutualTls({
+  const tls = mutualTls({
     ...material,
     minVersion: settings.tlsMinVersion,
     http2: settings.http2,
@@ -38,4 +39,6 @@ export function createListener(
     },
     ...more,
   })
+  requireSocketEntry(tls.inUse().proxies, settings.proxySocket)
+  return tls
 }

@@ -1,7 +1,7 @@
 // Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, leak reporters' keys, and routes. Each is replaced
 // completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
 // stays in use.
-import { requireCertificateProxies, requireNoClient } from '../core/certificate-proxy.ts'
+import { requireCertificateProxies, requireNoClient, requireSocketEntry } from '../core/certificate-proxy.ts'
 import { parseClients } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
@@ -68,7 +68,9 @@ export function createReload(parts: ReloadParts): Reload {
   if (loadMaterial !== undefined)
     work.set(fileNames.tls, () => {
       const material = loadMaterial()
-      requireNoClient(requireCertificateProxies(material.clientCertFrom), clients.known)
+      const proxies = requireCertificateProxies(material.clientCertFrom)
+      requireSocketEntry(proxies, settings.proxySocket)
+      requireNoClient(proxies, clients.known)
       const { revoked, retired } = tls.reload(material)
       loaded.material = material
       reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))

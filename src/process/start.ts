@@ -27,6 +27,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 import type { Exposure } from './exposures.ts'
 import { ensureOpsToken } from './files.ts'
 import { reportExposures } from './production.ts'
+import { listenOnSocket, prepareSocket } from './proxy-socket.ts'
 import { createReload, describeRetired, followChanges, type Reload, type Reloaded } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, type WatchOptions, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
@@ -200,10 +201,13 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   const probes = settings.probePort === 0 ? undefined : createProbes()
   if (probes !== undefined) onClose(() => closeProbes(probes)) // after the app, so that it reports the end
   const sockets = trackSockets(app)
-  onClose(() => closeInTime(app, tls, sockets))
+  if (settings.proxySocket !== undefined) await prepareSocket(settings.proxySocket)
+  let proxies: Server | undefined
+  onClose(() => closeInTime(app, tls, sockets, proxies))
   await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
   if (probes !== undefined) await listenFor(probes, settings)
   await app.listen({ host: settings.host, port: settings.port })
+  proxies = await listenForProxies(app, tls, settings)
   log.info(`listening for ${settings.issuer}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
   const reloadFiles = createReload({ ...parts, loadMaterial, loadClients, watched })
@@ -328,16 +332,41 @@ export function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
   return sockets
 }
 
-/** Closes a server: open requests are answered; connections still open after `shutdownTimeout` are destroyed. */
-export async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets: ReadonlySet<Socket>): Promise<void> {
+/** Listens on the socket of the settings, if there is one, which was prepared. */
+export async function listenForProxies(
+  app: FastifyInstance,
+  tls: MutualTls,
+  { proxySocket }: Settings,
+): Promise<Server | undefined> {
+  if (proxySocket === undefined) return undefined
+  const server = tls.createProxyServer(app.server)
+  await listenOnSocket(server, proxySocket)
+  return server
+}
+
+/** Closes a server: open requests are answered; connections still open after `shutdownTimeout` are destroyed. `proxies`: also this one. */
+export async function closeInTime(
+  app: FastifyInstance,
+  tls: MutualTls,
+  sockets: ReadonlySet<Socket>,
+  proxies?: Server,
+): Promise<void> {
   // Node closes idle connections once when it closes; one that becomes idle later must not delay the end.
-  const idle = setInterval(() => app.server.closeIdleConnections(), 100)
+  const idle = setInterval(() => {
+    app.server.closeIdleConnections()
+    proxies?.closeIdleConnections()
+  }, 100)
   const deadline = setTimeout(() => {
     for (const { socket } of tls.connections) socket.destroy()
     for (const socket of sockets) socket.destroy()
+    proxies?.closeAllConnections()
   }, shutdownTimeout)
+  const proxiesClosed = new Promise<void>(resolve =>
+    proxies === undefined ? resolve() : proxies.close(() => resolve()),
+  )
   try {
     await app.close()
+    await proxiesClosed
   } finally {
     clearInterval(idle)
     clearTimeout(deadline)

@@ -42,6 +42,8 @@ export interface Connection {
   client: Client | undefined
   /** The host of requests, once it has been compared with the handshake. */
   authority: string | undefined
+  /** Whether this is a connection of the proxy that connects by the socket file (proxy-socket.ts), without TLS. */
+  readonly isProxySocket?: boolean | undefined
   /** Present if this is the connection of a client of a proxy: `socket` is that of the proxy (forwarding.ts). */
   readonly forwarded?: Forwarded | undefined
 }
@@ -136,9 +138,15 @@ export function forwardedConnection(
 }
 
 /** Returns the certificate of the client of a connection, accepted or not. */
-export function presentedCertificate({ presenter, forwarded, socket }: Connection): X509Certificate | undefined {
+export function presentedCertificate({
+  presenter,
+  forwarded,
+  isProxySocket,
+  socket,
+}: Connection): X509Certificate | undefined {
   if (presenter !== undefined) return presenter.certificate.x509
-  return forwarded === undefined ? socket.getPeerX509Certificate() : forwarded.x509
+  if (forwarded !== undefined) return forwarded.x509
+  return isProxySocket === true ? undefined : socket.getPeerX509Certificate()
 }
 
 /** Exports the keying material only when a proof is verified, because most connections never need it. */

@@ -46,10 +46,10 @@ export function createForwarding(
 
   return (connection, request) => {
     const list = proxies()
-    if (list.length === 0) return connection
+    if (list.length === 0 && connection.isProxySocket !== true) return connection
     const { proxy, clients } = stateOf(connection, list)
     // A proxy whose certificate was revoked, or has expired, states nothing any more: the request is refused for that.
-    if (proxy === undefined || !mayAct(connection, Date.now())) return connection
+    if (proxy === undefined || !mayAct(connection, Date.now())) return connection // one without a certificate, at the socket
     const { header, form } = proxy
     const values = valuesOf(request.rawHeaders, header)
     const refuse = (...rejection: CertificateRejection) =>
@@ -111,13 +111,17 @@ export function createForwarding(
     const known = states.get(connection)
     if (known?.of === list) return known
     const certificate = connection.presenter?.certificate
-    const state = { of: list, proxy: certificate && findCertificateProxy(list, certificate), clients: new Map() }
+    const proxy = connection.isProxySocket
+      ? list.find(({ socket }) => socket)
+      : certificate && findCertificateProxy(list, certificate)
+    const state = { of: list, proxy, clients: new Map() }
     states.set(connection, state)
     return state
   }
 }
 
-function mayAct({ rejection, presenter }: Connection, now: number): boolean {
+function mayAct({ rejection, presenter, isProxySocket }: Connection, now: number): boolean {
+  if (isProxySocket) return true
   const { notBefore = 0, notAfter = 0 } = presenter?.certificate ?? {}
   return rejection === undefined && now >= notBefore * 1000 && now < (notAfter + 1) * 1000
 }

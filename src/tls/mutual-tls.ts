@@ -47,6 +47,7 @@ import {
   type TlsMaterial,
 } from './options.ts'
 import { createProxiedPeers } from './proxied-peers.ts'
+import { createProxyServer } from './proxy-socket.ts'
 import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
 import { enforceTimeouts } from './timeouts.ts'
 import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
@@ -113,6 +114,11 @@ export interface MutualTls {
   readonly counts: Readonly<Counts>
   /** Returns the certificates and lists that are in use. */
   inUse(): InUse
+  /**
+   * Creates a server in plain HTTP/1.1, for a socket file, whose requests are those of a server of this listener that come from the
+   * proxy of `clientCertFrom` with `socket`. Who can open the file must be that proxy. The caller listens and closes.
+   */
+  createProxyServer(server: Server): Server
   /** Returns whether this listener created a server, and so has the state of all of its connections. */
   hasServer(server: object): boolean
   /**
@@ -412,8 +418,18 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     hooks.add(more)
     return () => void hooks.delete(more)
   }
+  const proxyServer = (server: Server) => createProxyServer(server, counts.withoutTls, timeouts)
   const hasProxies = options.clientCertFrom !== undefined
-  return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach, hasProxies })
+  return Object.assign(factory, {
+    reload,
+    connections,
+    counts,
+    inUse,
+    hasServer,
+    attach,
+    hasProxies,
+    createProxyServer: proxyServer,
+  })
 }
 
 /** Returns the members that are not undefined, so that they do not replace a default. */
