@@ -895,6 +895,11 @@ export const details = {
       actor: 'operator',
       sign: 'routine',
     },
+    inactive: {
+      cause: 'The issuer answers that the token is no longer active (RFC 7662).',
+      remedy: 'Get a new token; the events of the issuer show who revoked it.',
+      sign: 'routine',
+    },
     by_hook: {
       cause: 'The isRevoked function of this resource server returned true for the token.',
       remedy: 'Get a new token; check the system behind isRevoked for who revoked it.',
