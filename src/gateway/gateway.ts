@@ -19,6 +19,7 @@ import type { GatewayCounts, Outcome } from './counts.ts'
 import { describeFailure, tooMany, type UpstreamRefusal } from './failures.ts'
 import { buildFields, hasBody, originFields } from './fields.ts'
 import { createRouteTable } from './routes.ts'
+import { createTrailerDispatcher, readAnnounced } from './trailers.ts'
 import { isWebSocket, upgrade } from './tunnel.ts'
 import { type LoadedRoute, openUpstream, type Upstream, upstreamLimits } from './upstream.ts'
 
@@ -262,11 +263,16 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     }
     const { raw } = request
     const response = reply.raw
+    const announced = withBody ? readAnnounced(raw) : []
+    const dispatcher =
+      announced.length === 0
+        ? pool.dispatcher
+        : createTrailerDispatcher({ connect: pool.connect, host: pool.host, request: raw, announced })
     let received = 0
     pool.underWay++
     response.once('close', () => pool.underWay--)
     relay(response, {
-      ...{ dispatcher: pool.dispatcher, method, path: target, timeout },
+      ...{ dispatcher, method, path: target, timeout },
       build() {
         if (!withBody) return { headers, body: null }
         acceptBody(raw, response)
