@@ -9,7 +9,7 @@ import { ClientError } from './errors.ts'
 export type Fetch = (
   input: string | URL | Request | globalThis.Request,
   init?: RequestInit | globalThis.RequestInit,
-) => Promise<Response>
+) => Promise<Response & globalThis.Response>
 
 export function createFetch(dispatcher: Dispatcher, origin: string): Fetch {
   return async (given, options = {}) => {
@@ -23,7 +23,7 @@ export function createFetch(dispatcher: Dispatcher, origin: string): Fetch {
     const body = toBytes(init.body)
     const through = body === undefined ? dispatcher : withBody(dispatcher, body)
     try {
-      return await fetch(target, { ...init, dispatcher: through })
+      return (await fetch(target, { ...init, dispatcher: through })) as Awaited<ReturnType<Fetch>>
     } catch (error) {
       const cause = error instanceof TypeError ? error.cause : undefined
       throw cause instanceof ClientError || cause instanceof TypeError ? cause : error
