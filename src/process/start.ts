@@ -3,7 +3,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
 import { requireNoClient } from '../core/certificate-proxy.ts'
@@ -163,6 +163,12 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
     (await ensureKeysFile(keysFile, settings.signingAlgorithm))
   if (settings.signingKeysFile !== undefined && options.keys === undefined) requireKeysFile(settings.signingKeysFile)
   const keys = await loadKeys(options.keys, keysFile)
+  if (keysFile === undefined)
+    try {
+      for (const key of keys.all) audit.keyRotated(key, 'present')
+    } catch (error) {
+      log.error(`the signing keys are not recorded: ${(error as Error).message}`) // until events can be written, nothing is issued
+    }
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
   const store = given ?? openStore(settings.stateUrl, record?.isIntact === true)
@@ -309,6 +315,8 @@ interface WatchParts extends Pick<WatchOptions, 'onReplace'> {
 export function watchKeys(file: string, ring: KeyRing, { settings, audit, log, onReplace }: WatchParts) {
   const isOwn = settings.signingKeysFile === undefined
   return watchKeysFile(file, ring, {
+    // A file of the settings may be that of several servers, one of which may be down when another one rotates its keys.
+    ...(!isOwn && { record: dataFile(`${basename(file)}.seen-${settings.port}`, settings.dataDir) }),
     clock: Date.now,
     maximumAge: isOwn && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
     algorithm: settings.signingAlgorithm,
