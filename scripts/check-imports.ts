@@ -24,7 +24,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   keys: ['core', 'outgoing'],
   verify: ['core', 'keys', 'tls', 'store/store.ts'],
   plugins: ['core', 'tls', 'verify', 'process/require-node.js'],
-  gateway: ['core', 'outgoing', 'relay', 'tls', 'verify', 'plugins'],
+  gateway: ['core', 'outgoing', 'relay', 'tls', 'keys', 'verify', 'plugins'],
   server: [
     ...['core', 'text', 'tls', 'keys', 'verify', 'plugins', 'gateway'],
     ...['audit/event.ts', 'store/store.ts', 'settings/settings.ts', 'page/glyph.js'],

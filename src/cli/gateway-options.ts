@@ -5,7 +5,7 @@ import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import { parseUpstream } from '../gateway/routes.ts'
 import { type Form, httpsUrl, path, port as portForm } from '../settings/forms.ts'
 import { type IssuerProfileName, issuerProfiles } from '../verify/issuer-profiles.ts'
-import { choiceOption, type Option, type ValueOption } from './option.ts'
+import { anyText, choiceOption, type Option, type ValueOption } from './option.ts'
 
 const upstreamForm: Form<string> = {
   words: 'http://HOST:PORT, https://HOST:PORT or unix:/PATH, without a path',
@@ -101,7 +101,41 @@ export const issuerCa: ValueOption<string> = {
   group,
 }
 
+const asking = 'Revocations'
+export const introspect: ValueOption<number> = {
+  name: 'introspect',
+  value: 'SECONDS',
+  help: 'Ask the issuer whether a token is still active (RFC 7662), and use its answer for SECONDS, from 1 to 300',
+  form: {
+    words: 'a number of seconds from 1 to 300',
+    parse: text => (/^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 300 ? Number(text) : undefined),
+  },
+  group: asking,
+}
+export const clientId: ValueOption<string> = {
+  name: 'client-id',
+  value: 'ID',
+  help: 'The client as which the gateway asks; at tlsbound, one with resource set to the audience',
+  form: anyText,
+  group: asking,
+}
+export const cert: ValueOption<string> = {
+  name: 'cert',
+  value: 'FILE',
+  help: 'The certificate of that client, PEM',
+  form: path,
+  group: asking,
+}
+export const key: ValueOption<string> = {
+  name: 'key',
+  value: 'FILE',
+  help: 'The private key of that certificate, PEM, mode 0600',
+  form: path,
+  group: asking,
+}
+
 export const gatewayOptions: readonly Option[] = [
   ...[upstream, routes, scope, binding, port, url],
   ...[issuer, audience, profile, issuerCa],
+  ...[introspect, clientId, cert, key],
 ]

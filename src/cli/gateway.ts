@@ -1,5 +1,6 @@
 // tlsbound gateway: forwards requests with a bound token to services in any language, until a signal ends it.
-import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
+import { FileProblem } from '../files/file-problem.ts'
+import { loadCertificates, loadPrivateKey, renderCertificates, renderPrivateKey } from '../files/pem-files.ts'
 import { parseRoutes } from '../gateway/routes.ts'
 import type { LoadedRoute } from '../gateway/upstream.ts'
 import { readGatewayFile } from '../process/files.ts'
@@ -8,7 +9,7 @@ import { levelsElsewhere } from '../server/gateway-server.ts'
 import { settingsTable } from '../settings/settings.ts'
 import { type Command, UsageError } from './command.ts'
 import * as option from './gateway-options.ts'
-import { createOptionReader, present } from './option.ts'
+import { createOptionReader, present, type ReadOption } from './option.ts'
 import { writeMessage } from './output.ts'
 
 const settings = gatewaySettings.map(key => settingsTable[key])
@@ -60,14 +61,44 @@ export const command: Command = {
       }))
     }
     const jwks = caFile === undefined ? {} : { ca: renderCertificates(loadCertificates(caFile)) }
+    const introspection = readIntrospection(read, () =>
+      caFile === undefined ? undefined : renderCertificates(loadCertificates(caFile)),
+    )
     const names = new Set([...settings.map(({ name }) => name), 'NODE_ENV', 'NODE_OPTIONS'])
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => names.has(name) || !name.startsWith('TLSBOUND_')),
     )
     const origin = await startGateway({
-      ...{ env, port: read(option.port) ?? 8444, url: read(option.url), issuer, audience, loadRoutes },
+      ...{ env, port: read(option.port) ?? 8444, url: read(option.url), issuer, audience, loadRoutes, introspection },
       verifier: { issuer, audience, jwks, ...present({ profile }) },
     })
     writeMessage(`The gateway listens on ${origin}.`) // stdout has the events
   },
 }
+
+/** Reads how to ask the issuer for revocations; undefined: it is not asked. @throws UsageError naming the missing option. */
+function readIntrospection(read: ReadOption, loadCa: () => string | undefined): Introspecting {
+  const seconds = read(option.introspect)
+  const given = { clientId: read(option.clientId), cert: read(option.cert), key: read(option.key) }
+  const names = { clientId: option.clientId.name, cert: option.cert.name, key: option.key.name }
+  for (const [member, name] of Object.entries(names)) {
+    const isGiven = given[member as keyof typeof given] !== undefined
+    if (seconds !== undefined && !isGiven) throw new UsageError(`--${option.introspect.name} needs --${name}`)
+    if (seconds === undefined && isGiven)
+      throw new UsageError(`--${name} is of use with --${option.introspect.name} only`)
+  }
+  if (seconds === undefined) return undefined
+  const { clientId, cert, key } = given as { readonly [name in keyof typeof given]: string }
+  return {
+    ...{ clientId, seconds },
+    loadMaterial() {
+      const chain = loadCertificates(cert)
+      const own = loadPrivateKey(key, { isSecret: true })
+      if (!chain[0].x509.checkPrivateKey(own))
+        throw new FileProblem(key, { found: `this key does not belong to the certificate in ${cert}` })
+      return { ca: loadCa(), cert: renderCertificates(chain), key: renderPrivateKey(own) }
+    },
+  }
+}
+
+type Introspecting = Parameters<typeof startGateway>[0]['introspection']

@@ -34,16 +34,19 @@ export class ClientError extends Error {
   readonly code: Problem
   /** The `reason` of a server's error response, else its `error`. */
   readonly reason: string | undefined
+  /** The `error_description` of that response (RFC 6749 §5.2), also in the message. */
+  readonly description: string | undefined
   /** The status of that response. */
   readonly status: number | undefined
   /** Milliseconds after which the server allows a retry, from its Retry-After. */
   readonly retryAfter: number | undefined
 
   constructor(code: Problem, details: Details = {}) {
-    const { cause, finding = describe(code, details), reason, status, retryAfter } = details
+    const { cause, finding = describe(code, details), reason, description, status, retryAfter } = details
     super(finding, { cause })
     this.code = code
     this.reason = reason
+    this.description = description
     this.status = status
     this.retryAfter = retryAfter
   }
@@ -56,6 +59,7 @@ interface Details {
   /** The message; replaces the general one. */
   readonly finding?: string | undefined
   readonly reason?: string | undefined
+  readonly description?: string | undefined
   readonly status?: number | undefined
   readonly retryAfter?: number | undefined
 }

@@ -142,7 +142,7 @@ function targetOf(resource: string): string {
 }
 
 /** Returns the names and thumbprints by which a certificate identifies the client. */
-function marksOf({ subject, certificates }: Client): string[] {
+export function marksOf({ subject, certificates }: Pick<Client, 'subject' | 'certificates'>): string[] {
   return subject === undefined ? [...certificates] : [JSON.stringify(subject), ...certificates]
 }
 

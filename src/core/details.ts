@@ -344,9 +344,11 @@ export const details = {
       isPublic: true,
     },
     not_a_proxy: {
-      cause: 'Only a proxy in TLSBOUND_CLIENT_CERT_FROM may ask this endpoint, and this connection is of none.',
-      remedy: 'Compare the certificate in x5t#S256 with that file; send it from the proxy in the TLS handshake.',
-      sentence: 'Only a proxy that this server knows may ask this endpoint.',
+      cause:
+        'Only a proxy with authz in TLSBOUND_CLIENT_CERT_FROM may ask this endpoint, and this connection is of none.',
+      remedy:
+        'Compare the certificate in x5t#S256 with that file; send it from the proxy in the TLS handshake; set authz only for a proxy that asks.',
+      sentence: 'Only a proxy that may ask this server can use this endpoint.',
       actor: 'operator',
     },
     method_not_allowed: {
@@ -573,6 +575,15 @@ export const details = {
       cause: 'The request of the proxy has {found} fields {header}, so that the client may have sent one of them.',
       remedy: 'Configure the proxy to replace the field, not to add one.',
       sentence: 'The proxy in front of this server must forward exactly one client certificate.',
+      actor: 'operator',
+      sign: 'attack',
+    },
+    forwarded_by_client: {
+      cause:
+        'The certificate of the proxy also authenticates the client {registered}, which could state any certificate.',
+      remedy:
+        'Give the proxy a certificate with a name that no client has, or remove the client; see TLSBOUND_CLIENT_CERT_FROM.',
+      sentence: 'The proxy in front of this server must not have the certificate of a client.',
       actor: 'operator',
       sign: 'attack',
     },
@@ -882,6 +893,11 @@ export const details = {
       cause: 'The client of the token is disabled, or is no longer registered.',
       remedy: 'Run tlsbound clients list; tlsbound clients enable CLIENT_ID enables the client again.',
       actor: 'operator',
+      sign: 'routine',
+    },
+    inactive: {
+      cause: 'The issuer answers that the token is no longer active (RFC 7662).',
+      remedy: 'Get a new token; the events of the issuer show who revoked it.',
       sign: 'routine',
     },
     by_hook: {
@@ -1412,7 +1428,7 @@ export const factNames = {
   authority: 'the authority that the detail is about',
   list: 'issuer, number and expiry of the revocation list that the detail is about',
   sent: 'subject of the first certificate that the client sent after its own',
-  registered: 'the name that the client is registered with',
+  registered: 'the name that the client is registered with; for forwarded_by_client its client_id',
   presented: 'the name in the certificate',
   kid: 'kid of the token',
   alg: 'alg of the token or proof',

@@ -9,10 +9,10 @@ export function whenReady<T, R>(
   get: () => T | Promise<T>,
   use: (value: T) => R,
   fail: (error: unknown) => R = rethrow,
-): R | Promise<R> {
+): R | Promise<Awaited<R>> {
   try {
     const value = get()
-    return value instanceof Promise ? value.then(use).catch(fail) : use(value)
+    return value instanceof Promise ? (value.then(use).catch(fail) as Promise<Awaited<R>>) : use(value)
   } catch (error) {
     return fail(error)
   }

@@ -2,6 +2,7 @@
 // server's own loaders and rules. It writes nothing, and sends only GET requests.
 
 import type { Identity } from '../client/identity.ts'
+import { parseClients } from '../core/client.ts'
 import { demoRegistrations } from '../process/demo.ts'
 import {
   type OwnCertificate,
@@ -91,7 +92,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
     issuers: () => checkTrustedIssuers(settings, remote),
     webhooks: () => checkWebhooks(settings, isOnline),
     gateway: () => checkGateway(settings, isOnline),
-    proxies: () => checkProxies(settings),
+    proxies: () => checkProxies(settings, parseClients(clients.value ?? [], []).values()),
     'leak keys': () => checkLeakKeys(settings, remote),
     'ops token': () => checkOpsToken(settings),
     state: () => checkStore(settings, remote, keysFile),

@@ -93,6 +93,11 @@ function judgeAnew(name: string): Verdict {
   return isDropped ? 'drop' : 'pass'
 }
 
+/** Returns whether a field of this name is passed on from the client. */
+export function isPassed(name: string): boolean {
+  return judge(name) === 'pass'
+}
+
 type ClientRequest = IncomingMessage | Http2ServerRequest
 
 /**

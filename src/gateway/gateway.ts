@@ -11,7 +11,7 @@ import { guarded } from '../core/guard.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { type RefusalOptions, refuse } from '../plugins/refuse.ts'
 import { endWithBody, type RelayFailure, relay } from '../relay/relay.ts'
-import { connectionOf } from '../tls/connection.ts'
+import { type Connection, connectionOf } from '../tls/connection.ts'
 import { allowSlowBody } from '../tls/timeouts.ts'
 import type { TokenCheck } from '../verify/verifier.ts'
 import { type AssertionSigner, createStatement, type StateIdentity } from './assertion.ts'
@@ -19,6 +19,7 @@ import type { GatewayCounts, Outcome } from './counts.ts'
 import { describeFailure, tooMany, type UpstreamRefusal } from './failures.ts'
 import { buildFields, hasBody, originFields } from './fields.ts'
 import { createRouteTable } from './routes.ts'
+import { createTrailerDispatcher, readAnnounced } from './trailers.ts'
 import { isWebSocket, upgrade } from './tunnel.ts'
 import { type LoadedRoute, openUpstream, type Upstream, upstreamLimits } from './upstream.ts'
 
@@ -28,7 +29,7 @@ export interface GatewayHost {
   readonly signer: AssertionSigner
   readonly refusal: Pick<RefusalOptions, 'resourceMetadata' | 'onRefusal'>
   /** Called before an open tunnel is closed because its token is no longer valid. */
-  readonly onTunnelEnd: (socket: TLSSocket, reason: Reason) => void
+  readonly onTunnelEnd: (socket: TLSSocket, reason: Reason, client: Connection | undefined) => void
   /** Called for an unexpected exception. Must not throw. */
   readonly onError: (error: Error) => void
 }
@@ -172,7 +173,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         const { request, token, socket, end } = tunnel
         if (token === undefined) continue
         const close = (error: unknown) => {
-          if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason)
+          if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason, connectionOf(request))
           else host.onError(error as Error)
           end()
         }
@@ -262,11 +263,16 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     }
     const { raw } = request
     const response = reply.raw
+    const announced = withBody ? readAnnounced(raw) : []
+    const dispatcher =
+      announced.length === 0
+        ? pool.dispatcher
+        : createTrailerDispatcher({ connect: pool.connect, host: pool.host, request: raw, announced })
     let received = 0
     pool.underWay++
     response.once('close', () => pool.underWay--)
     relay(response, {
-      ...{ dispatcher: pool.dispatcher, method, path: target, timeout },
+      ...{ dispatcher, method, path: target, timeout },
       build() {
         if (!withBody) return { headers, body: null }
         acceptBody(raw, response)

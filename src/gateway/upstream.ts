@@ -35,7 +35,10 @@ export interface Upstream {
 /** Connections of a pool, and requests that may wait for one or be under way. */
 export const upstreamLimits = { connections: 256, requests: 1024 }
 
-export function openUpstream({ upstream: { text, isTls, at }, material }: LoadedRoute): Upstream {
+export function openUpstream({
+  upstream: { text, isTls, at },
+  material,
+}: Pick<LoadedRoute, 'upstream' | 'material'>): Upstream {
   const origin = 'path' in at ? 'http://localhost' : new URL(text).origin
   const connect = () => (isTls && 'host' in at ? openTls(at, material, text) : openPlain(at, text))
   const pool = new Pool(origin, {

@@ -53,6 +53,14 @@ const details: Readonly<Record<OutgoingProblem, FetchDetail>> = {
   unexpected_content: 'no_usable_key',
 }
 
+/** Returns the refusal of a request that needs an answer of an issuer which could not be had. */
+export function explainUnavailable(cause: OutgoingError, address: string): OAuthError {
+  const facts = { address, found: cause.status }
+  return Object.assign(new OAuthError('temporarily_unavailable', 'issuer_unavailable', details[cause.code], facts), {
+    cause,
+  })
+}
+
 /**
  * Looks up a value in the document. If it is not found, fetches the document again, except during the cooldown, and retries.
  * @throws OAuthError (rejects) `issuer_unavailable`, and everything that `look` throws.
@@ -79,8 +87,7 @@ export function createRemoteDocument<T>(
       return document
     } catch (error) {
       const cause = error as OutgoingError
-      const facts = { address: url.href, found: cause.status }
-      const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable', details[cause.code], facts)
+      const refusal = explainUnavailable(cause, url.href)
       const before = failure?.refusal.cause as OutgoingError | undefined
       // Reuses the object of an equal cause, so that it is logged once.
       refusal.cause = before?.message === cause.message ? before : cause

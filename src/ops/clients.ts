@@ -1,6 +1,7 @@
 // /admin/clients: lists and changes client registrations. A change is stored and effective before its response. The clients
 // file is never written: a change to one of its clients is stored as a copy, which overrides the file.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { requireNoClient } from '../core/certificate-proxy.ts'
 import { findRival, parseClient } from '../core/client.ts'
 import { buildRevocation } from '../core/revocations.ts'
 import type { RegisteredClient } from '../server/clients/registry.ts'
@@ -91,11 +92,17 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
     const client = parseClient(body, sentence => problems.push(sentence))
     if ((body as { client_id?: unknown } | null)?.client_id !== id)
       problems.push('client_id must be the one in the path')
-    const others = new Map(clients.all.map(registered => [registered.client.id, registered.client]))
+    const others = new Map(clients.known.map(each => [each.id, each]))
     const rival = client && findRival(client, others)
     if (rival !== undefined) problems.push(`one certificate would match ${rival.id} as well`)
     const spelling = client && clients.findOtherSpelling(client)
     if (spelling !== undefined) problems.push(spelling)
+    if (client !== undefined)
+      try {
+        requireNoClient(parts.tls?.inUse().proxies ?? [], [client])
+      } catch (error) {
+        problems.push((error as Error).message)
+      }
     if (problems.length > 0) throw new OpsRefusal(400, problems)
   }
 }

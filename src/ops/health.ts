@@ -20,14 +20,16 @@ export function healthRoutes(app: FastifyInstance, parts: OpsParts): void {
   })
 }
 
+/** What decisions depend on. A gateway alone has no store. */
+export interface ReadinessParts extends Pick<OpsParts, 'isServing' | 'isRecording'> {
+  readonly store: Pick<OpsParts['store'], 'check' | 'millisecondsSinceSync'> | undefined
+}
+
 /** Returns why no decision can be made now. Each decision needs a writable store, its latest changes, and the audit log. */
-export async function findObstacle({
-  store,
-  isServing,
-  isRecording,
-}: Pick<OpsParts, 'store' | 'isServing' | 'isRecording'>): Promise<OAuthError | undefined> {
+export async function findObstacle({ store, isServing, isRecording }: ReadinessParts): Promise<OAuthError | undefined> {
   if (!isServing()) return obstacle('not_listening')
   if (!isRecording()) return obstacle('event_not_written')
+  if (store === undefined) return undefined
   try {
     await store.check()
   } catch (error) {

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Registry } from 'prom-client'
 import { guardedWithLog } from '../core/guard.ts'
-import { findObstacle } from './health.ts'
+import { findObstacle, type ReadinessParts } from './health.ts'
 import { registerReadiness } from './metrics/route.ts'
 import type { OpsOptions } from './parts.ts'
 
@@ -13,7 +13,7 @@ const shared = 250
 /** Milliseconds for a request to arrive. A probe is one packet. */
 const requestTimeout = 5000
 
-export type ProbeParts = Pick<OpsOptions, 'store' | 'isServing' | 'isRecording' | 'log' | 'writeMetrics'> & {
+export interface ProbeParts extends ReadinessParts, Pick<OpsOptions, 'log' | 'writeMetrics'> {
   readonly metrics: { readonly registry: Registry }
 }
 

@@ -1,6 +1,8 @@
 // The demo: certificates created if missing, two registered clients, and the first commands to try.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import { guarded, logError } from '../core/guard.ts'
 import { loadCertificates, renderCertificates } from '../files/pem-files.ts'
 import { demoNames, isDemoCertificate, writeDemoPki } from '../pki/demo.ts'
 import type { Settings } from '../settings/settings.ts'
@@ -26,6 +28,37 @@ export function ensureDemoPki(folder: string, now: number): string[] {
     `the demo certificates in ${folder}/ were renewed with new keys, because ${expired} has expired or expires within a day; ` +
       'restart clients that use the old ones',
   ]
+}
+
+/** Milliseconds between two checks of the demo's certificates, which have a day left when they are renewed. */
+const renewalInterval = 3_600_000
+
+/**
+ * Renews the demo's certificates while a server runs, and logs a warning for each renewal. The server loads the changed files by itself.
+ * `clock` in milliseconds since 1970. Returns the function that stops it.
+ */
+export function renewDemoPki(
+  folder: string,
+  { log, clock = Date.now, interval = renewalInterval }: RenewalOptions,
+): () => void {
+  let told = ''
+  const renew = () => {
+    const sentences = ensureDemoPki(folder, clock())
+    const text = sentences.join('; ')
+    if (text !== told) for (const sentence of sentences) log.warn(sentence)
+    told = text
+  }
+  const timer = setInterval(
+    guarded(renew, error => logError(log, error, 'the certificates of the demo could not be renewed')),
+    interval,
+  ).unref()
+  return () => clearInterval(timer)
+}
+
+interface RenewalOptions {
+  readonly log: Pick<FastifyBaseLogger, 'warn' | 'error'>
+  readonly clock?: () => number
+  readonly interval?: number
 }
 
 function isValidTomorrow(path: string, now: number): boolean {

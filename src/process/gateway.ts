@@ -4,7 +4,11 @@ import './no-debugger.js'
 import { openEvents } from '../audit/open.ts'
 import { guardedWithLog } from '../core/guard.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import type { LoadedRoute } from '../gateway/upstream.ts'
+import { createIntrospection } from '../gateway/introspection.ts'
+import type { LoadedRoute, UpstreamMaterial } from '../gateway/upstream.ts'
+import { createListenerMetrics } from '../ops/metrics/metrics.ts'
+import { registerRuntimeMetrics } from '../ops/metrics/runtime.ts'
+import { createProbeServer } from '../ops/probes.ts'
 import { createGatewayServer } from '../server/gateway-server.ts'
 import { createAudit } from '../server/record-events.ts'
 import { describeServiceLinks } from '../settings/service-links.ts'
@@ -15,9 +19,18 @@ import { readTlsFiles } from './files.ts'
 import { createListener } from './listener.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { enforceProductionMode } from './production.ts'
+import { prepareSocket } from './proxy-socket.ts'
 import { describeRetired } from './reload.ts'
 import { ensureKeysFile, loadKeyRing } from './signing-keys.ts'
-import { closeInTime, shutdownTimeout, trackSockets, watchKeys } from './start.ts'
+import {
+  closeInTime,
+  closeProbes,
+  listenFor,
+  listenForProxies,
+  shutdownTimeout,
+  trackSockets,
+  watchKeys,
+} from './start.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 export interface GatewayProcessOptions {
@@ -29,13 +42,33 @@ export interface GatewayProcessOptions {
   readonly issuer: string
   readonly audience: string
   readonly verifier: VerifierOptions
+  /** How to ask the issuer for revocations. Default: a token is accepted until it expires. */
+  readonly introspection?: IntrospectionSettings | undefined
   /** Called at the start and with SIGHUP. @throws Error with every problem. */
   readonly loadRoutes: () => readonly LoadedRoute[]
 }
 
+interface IntrospectionSettings {
+  readonly clientId: string
+  /** How long an answer is used. */
+  readonly seconds: number
+  /** Loads certificate, key and authorities. Called at the start and with SIGHUP. @throws FileProblem */
+  readonly loadMaterial: () => UpstreamMaterial
+}
+
 /** The settings of a server that a gateway has too: its listener, its log and its events. */
 export const gatewaySettings = [
-  ...(['host', 'proxyProtocolFrom', 'clientCertFrom', 'tlsCertFile', 'tlsKeyFile', 'tlsKeyPassphraseFile'] as const),
+  ...([
+    'host',
+    'probeHost',
+    'probePort',
+    'proxyProtocolFrom',
+    'clientCertFrom',
+    'proxySocket',
+    'tlsCertFile',
+    'tlsKeyFile',
+    'tlsKeyPassphraseFile',
+  ] as const),
   ...(['tlsClientCaFile', 'tlsClientCrlFile', 'tlsMinVersion', 'tlsDropUnacceptable'] as const),
   ...(['connectionMaxAge', 'expiryWarningDays', 'http2', 'dataDir', 'signingKeysFile', 'signingAlgorithm'] as const),
   ...(['signingKeyMaxAge', 'logLevel', 'auditFile', 'auditFormat'] as const),
@@ -74,7 +107,23 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   process.once('exit', events.close) // however it ends, what is only counted so far is written
   const audit = createAudit(events.record, log)
   const tls = createListener(settings, { material, clients: { isPinned: () => false }, audit, log })
-  const app = createGatewayServer({ ...options, url, tls, gateway, keys, audit, log })
+  const introspection =
+    options.introspection &&
+    createIntrospection({
+      ...{ issuer: options.issuer, clientId: options.introspection.clientId, clock: () => performance.now() },
+      ...{ lifetime: options.introspection.seconds * 1000, material: options.introspection.loadMaterial() },
+    })
+  const app = createGatewayServer({ ...options, url, introspection, tls, gateway, keys, audit, log })
+  const isRecording = events.isRecording
+  const metrics = createListenerMetrics({
+    ...{ tls, gateway: gateway.counts, store: undefined, isRecording },
+    expiryWarning: warningDaysOf(settings) * 86_400,
+  })
+  audit.observe(metrics.observe)
+  registerRuntimeMetrics(metrics.registry)
+  const isServing = () => app.server.listening
+  const probes =
+    settings.probePort === 0 ? undefined : createProbeServer({ store: undefined, isServing, isRecording, metrics, log })
   const sockets = trackSockets(app)
   const watch = watchKeys(keysFile, keys, { settings, audit, log })
 
@@ -93,17 +142,24 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
       const retired = tls.reload(readTlsFiles(settings))
       if (retired.revoked + retired.retired > 0) log.info(describeRetired(retired))
     })
+    const { introspection: asked } = options
+    if (asked !== undefined) load('certificate for the issuer', () => introspection?.replace(asked.loadMaterial()))
     load('routes of the gateway', () => gateway.replace(loadRoutes()))
   }
   process.on('SIGHUP', guardedWithLog(log, 'unhandled error while files are loaded again', reload))
+  if (probes !== undefined) await listenFor(probes, settings)
+  if (settings.proxySocket !== undefined) await prepareSocket(settings.proxySocket)
   await app.listen({ host: settings.host, port })
+  const proxies = await listenForProxies(app, tls, settings)
   log.info(`listening for ${url}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDaysOf(settings))
   const close = async (signal: string) => {
     log.info(`${signal}: answering what is under way, then closing`)
     setTimeout(() => process.exit(0), shutdownTimeout).unref()
     watch.stop()
-    await closeInTime(app, tls, sockets)
+    await closeInTime(app, tls, sockets, proxies)
+    if (probes !== undefined) await closeProbes(probes) // after the app, so that it reports the end
+    await introspection?.close()
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, guardedWithLog(log, 'unhandled error while the gateway closes', close))

@@ -1,5 +1,6 @@
 // Builds the mutual-TLS listener by the settings, for the server and for tests of others.
 
+import { requireSocketEntry } from '../core/certificate-proxy.ts'
 import type { ClientRegistry } from '../server/clients/registry.ts'
 import type { Audit } from '../server/record-events.ts'
 import type { Settings } from '../settings/settings.ts'
@@ -9,7 +10,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 
 interface ListenerParts {
   readonly material: TlsMaterial
-  readonly clients: Pick<ClientRegistry, 'isPinned'>
+  readonly clients: Pick<ClientRegistry, 'isPinned'> & Partial<Pick<ClientRegistry, 'findClient'>>
   readonly audit: Pick<Audit, 'connectionRefused' | 'connectionClosed' | 'handshakeRefused'>
   readonly log: HandshakeLog
 }
@@ -21,7 +22,7 @@ export function createListener(
   more: Partial<MutualTlsOptions> = {},
 ): MutualTls {
   const logFailure = createHandshakeLog(log, () => performance.now())
-  return mutualTls({
+  const tls = mutualTls({
     ...material,
     minVersion: settings.tlsMinVersion,
     http2: settings.http2,
@@ -29,6 +30,7 @@ export function createListener(
     maximumAge: settings.connectionMaxAge,
     proxyProtocolFrom: settings.proxyProtocolFrom?.split(',').map(range => range.trim()) ?? [],
     isPinned: thumbprint => clients.isPinned(thumbprint),
+    ...(clients.findClient && { findClient: clients.findClient }),
     onDrop: audit.connectionRefused,
     onClose: audit.connectionClosed,
     onFailedHandshake(failed) {
@@ -37,4 +39,6 @@ export function createListener(
     },
     ...more,
   })
+  requireSocketEntry(tls.inUse().proxies, settings.proxySocket)
+  return tls
 }

@@ -6,7 +6,7 @@ import { guardedWithLog } from '../core/guard.ts'
 import { registerRuntimeMetrics } from '../ops/metrics/runtime.ts'
 import { describeServiceLinks } from '../settings/service-links.ts'
 import { parseSettings } from '../settings/settings.ts'
-import { demoRegistrations, describeDemo, ensureDemoPki } from './demo.ts'
+import { demoRegistrations, describeDemo, ensureDemoPki, renewDemoPki } from './demo.ts'
 import { demoThefts } from './demo-thefts.ts'
 import { readClientsFile, readTlsFiles } from './files.ts'
 import { createLog, describeEventFailures } from './log.ts'
@@ -47,7 +47,10 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
     ...(settings.demo && { playThefts: demoThefts(settings) }),
   })
   registerRuntimeMetrics(server.metrics.registry)
-  if (settings.demo) process.stderr.write(describeDemo(settings))
+  if (settings.demo) {
+    process.stderr.write(describeDemo(settings))
+    renewDemoPki('certs', { log })
+  }
 
   reload = () => void server.reload() // it never rejects
   if (isReloadDue) reload()

@@ -1,7 +1,9 @@
 // Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, leak reporters' keys, and routes. Each is replaced
 // completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
 // stays in use.
+import { requireCertificateProxies, requireNoClient, requireSocketEntry } from '../core/certificate-proxy.ts'
 import type { Registrations } from '../core/client.ts'
+import { parseClients } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
@@ -69,6 +71,9 @@ export function createReload(parts: ReloadParts): Reload {
   if (loadMaterial !== undefined)
     work.set(fileNames.tls, () => {
       const material = loadMaterial()
+      const proxies = requireCertificateProxies(material.clientCertFrom)
+      requireSocketEntry(proxies, settings.proxySocket)
+      requireNoClient(proxies, clients.known)
       const { revoked, retired } = tls.reload(material)
       loaded.material = material
       reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
@@ -77,6 +82,8 @@ export function createReload(parts: ReloadParts): Reload {
   if (loadClients !== undefined)
     work.set(fileNames.clients, () => {
       const registrations = loadClients()
+      const { proxies } = tls.inUse()
+      if (proxies.length > 0) requireNoClient(proxies, parseClients(registrations, []).values())
       for (const id of clients.replaceFile(registrations)) changed.add(id)
       loaded.registrations = registrations
     })

@@ -116,10 +116,10 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
-  { clock, maximumAge, mayRotate = () => true, algorithm, report, onChange, onReplace }: WatchOptions,
+  { clock, maximumAge, mayRotate = () => true, algorithm, report, onChange, onReplace, record = `${path}.seen` }: WatchOptions,
 ): KeysWatch {
   let seen: string | undefined // not the current version: the file may have changed since it was loaded
-  const remember = createKeyMemory(path)
+  const remember = createKeyMemory(record)
   let isPending = false
   const takeOver = (keys: readonly SigningKey[]) => {
     try {
@@ -181,15 +181,16 @@ export interface WatchOptions {
   readonly onChange: (key: KnownKey, change: KeyChange) => void
   /** Receives the private keys that the ring has from now on. Must not throw. */
   readonly onReplace?: ((keys: readonly TokenJwk[]) => void) | undefined
+  /** Where the keys are recorded that this server has used. Servers that share the file need one each. Default: beside the file. */
+  readonly record?: string | undefined
 }
 
 /**
- * Records the keys beside their file, if that is writable, so that the next start notices a key that was added while no
- * server ran. Returns a function that compares the keys in use with the recorded ones and passes the differences to `report`.
+ * Records the keys in a file, if that is writable, so that the next start notices a key that was added while this server did not
+ * run. Returns a function that compares the keys in use with the recorded ones and passes the differences to `report`.
  * If `report` throws, it rethrows and records nothing.
  */
-function createKeyMemory(keysFile: string): (keys: readonly SigningKey[], report: WatchOptions['onChange']) => void {
-  const path = `${keysFile}.seen`
+function createKeyMemory(path: string): (keys: readonly SigningKey[], report: WatchOptions['onChange']) => void {
   let before = readKnownKeys(path)
   return (keys, report) => {
     const now = keys.map(describeKey)
@@ -201,7 +202,8 @@ function createKeyMemory(keysFile: string): (keys: readonly SigningKey[], report
     for (const key of before ?? []) if (!now.some(({ kid }) => kid === key.kid)) report(key, 'removed')
     before = now
     try {
-      writeWhole(path, JSON.stringify(now), keysFile)
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      writeWhole(path, JSON.stringify(now), dirname(path))
     } catch {} // the state record is not writable either, which is logged at the start
   }
 }

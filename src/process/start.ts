@@ -3,9 +3,10 @@
 import { mkdirSync, statSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Events } from '../audit/open.ts'
+import { requireNoClient } from '../core/certificate-proxy.ts'
 import type { Registrations } from '../core/client.ts'
 import { OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
@@ -29,6 +30,7 @@ import type { Exposure } from './exposures.ts'
 import { ensureOpsToken } from './files.ts'
 import { joinServers, type OtherServers } from './other-servers.ts'
 import { reportExposures } from './production.ts'
+import { listenOnSocket, prepareSocket } from './proxy-socket.ts'
 import { createReload, describeRetired, followChanges, type Reload, type Reloaded } from './reload.ts'
 import { ensureKeysFile, loadKeyRing, type WatchOptions, watchKeysFile } from './signing-keys.ts'
 import { readStateRecord, type StateRecord, watchState } from './state-record.ts'
@@ -94,6 +96,7 @@ export function openIssuer(options: Sources & { readonly tls: MutualTls }): Prom
     const { settings, events, log, tls, loadClients } = options
     const watched = watchFiles()
     const clients = new ClientRegistry(watched.load(fileNames.clients, loadClients), settings.audience)
+    requireNoClient(tls.inUse().proxies, clients.known)
     const opened = await openState(options, watched, onClose)
     const { audit, keys, store, files } = opened
     const outsideIssuers = createOutsideIssuers(files.trustedIssuers, { onWarning: message => log.warn(message) })
@@ -165,6 +168,12 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
     (await ensureKeysFile(keysFile, settings.signingAlgorithm))
   if (settings.signingKeysFile !== undefined && options.keys === undefined) requireKeysFile(settings.signingKeysFile)
   const keys = await loadKeys(options.keys, keysFile)
+  if (keysFile === undefined)
+    try {
+      for (const key of keys.all) audit.keyRotated(key, 'present')
+    } catch (error) {
+      log.error(`the signing keys are not recorded: ${(error as Error).message}`) // until events can be written, nothing is issued
+    }
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
   const store = given ?? openStore(settings, record?.isIntact === true)
@@ -207,10 +216,13 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   const probes = settings.probePort === 0 ? undefined : createProbes()
   if (probes !== undefined) onClose(() => closeProbes(probes)) // after the app, so that it reports the end
   const sockets = trackSockets(app)
-  onClose(() => closeInTime(app, tls, sockets))
+  if (settings.proxySocket !== undefined) await prepareSocket(settings.proxySocket)
+  let proxies: Server | undefined
+  onClose(() => closeInTime(app, tls, sockets, proxies))
   await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
   if (probes !== undefined) await listenFor(probes, settings)
   await app.listen({ host: settings.host, port: settings.port })
+  proxies = await listenForProxies(app, tls, settings)
   log.info(`listening for ${settings.issuer}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)
   const reloadFiles = createReload({ ...parts, loadMaterial, loadClients, watched })
@@ -315,6 +327,8 @@ interface WatchParts extends Pick<WatchOptions, 'onReplace'> {
 export function watchKeys(file: string, ring: KeyRing, { settings, audit, servers, log, onReplace }: WatchParts) {
   const isOwn = settings.signingKeysFile === undefined
   return watchKeysFile(file, ring, {
+    // A file of the settings may be that of several servers, one of which may be down when another one rotates its keys.
+    ...(!isOwn && { record: dataFile(`${basename(file)}.seen-${settings.port}`, settings.dataDir) }),
     clock: Date.now,
     maximumAge: isOwn && settings.signingKeyMaxAge > 0 ? settings.signingKeyMaxAge : undefined,
     mayRotate: servers?.shareKeysFile,
@@ -339,16 +353,41 @@ export function trackSockets({ server }: FastifyInstance): ReadonlySet<Socket> {
   return sockets
 }
 
-/** Closes a server: open requests are answered; connections still open after `shutdownTimeout` are destroyed. */
-export async function closeInTime(app: FastifyInstance, tls: MutualTls, sockets: ReadonlySet<Socket>): Promise<void> {
+/** Listens on the socket of the settings, if there is one, which was prepared. */
+export async function listenForProxies(
+  app: FastifyInstance,
+  tls: MutualTls,
+  { proxySocket }: Settings,
+): Promise<Server | undefined> {
+  if (proxySocket === undefined) return undefined
+  const server = tls.createProxyServer(app.server)
+  await listenOnSocket(server, proxySocket)
+  return server
+}
+
+/** Closes a server: open requests are answered; connections still open after `shutdownTimeout` are destroyed. `proxies`: also this one. */
+export async function closeInTime(
+  app: FastifyInstance,
+  tls: MutualTls,
+  sockets: ReadonlySet<Socket>,
+  proxies?: Server,
+): Promise<void> {
   // Node closes idle connections once when it closes; one that becomes idle later must not delay the end.
-  const idle = setInterval(() => app.server.closeIdleConnections(), 100)
+  const idle = setInterval(() => {
+    app.server.closeIdleConnections()
+    proxies?.closeIdleConnections()
+  }, 100)
   const deadline = setTimeout(() => {
     for (const { socket } of tls.connections) socket.destroy()
     for (const socket of sockets) socket.destroy()
+    proxies?.closeAllConnections()
   }, shutdownTimeout)
+  const proxiesClosed = new Promise<void>(resolve =>
+    proxies === undefined ? resolve() : proxies.close(() => resolve()),
+  )
   try {
     await app.close()
+    await proxiesClosed
   } finally {
     clearInterval(idle)
     clearTimeout(deadline)

@@ -15,7 +15,12 @@ export function warningDaysOf({ demo, expiryWarningDays }: Pick<Settings, 'demo'
 }
 
 /** Logs what is in use at `now`, in milliseconds since 1970. */
-export function reportTrust(log: FastifyBaseLogger, { chain, trust }: InUse, now: number, warningDays: number): void {
+export function reportTrust(
+  log: FastifyBaseLogger,
+  { chain, trust }: Pick<InUse, 'chain' | 'trust'>,
+  now: number,
+  warningDays: number,
+): void {
   const say = (name: string, sentence: string, begin: number, end: number | undefined) => {
     const left = end === undefined ? Number.POSITIVE_INFINITY : end - now
     if (begin > now) log.error(`${name} is not valid before ${dateOf(begin)}: ${sentence}`)

@@ -1,6 +1,7 @@
 // Wires the parts of one server: registry, notifier, listener, metrics, routes and ops listener. Opens nothing, listens nowhere.
 import type { Server } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { requireNoClient } from '../core/certificate-proxy.ts'
 import type { Registrations } from '../core/client.ts'
 import { tokenBindings } from '../core/confirmation.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
@@ -97,6 +98,7 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
       ...options.tls,
     },
   )
+  requireNoClient(tls.inUse().proxies, clients.known)
   // Loaded only where it is used: undici takes memory and start time.
   const gateway = files.gatewayRoutes && (await import('../gateway/gateway.ts')).createGateway(files.gatewayRoutes)
   const metrics = createMetrics({

@@ -10,7 +10,7 @@ import { whenReady } from '../core/when-ready.ts'
 import { connectionFields, writeAnswerHead } from './connection-fields.ts'
 
 export interface Relay {
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: Pick<Dispatcher, 'dispatch'>
   readonly method: string
   /** The path with its query. */
   readonly path: string
@@ -133,7 +133,7 @@ function truncate(response: ServerResponse): void {
 }
 
 /** Fields that trailers must not contain, because a client could take them for a part of the head (RFC 9110 §6.5.1). */
-const notInTrailers = new Set([
+export const notInTrailers: ReadonlySet<string> = new Set([
   ...connectionFields,
   ...['content-length', 'content-encoding', 'content-type', 'content-range', 'host', 'set-cookie', 'www-authenticate'],
 ])

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { tokenBindings } from '../core/confirmation.ts'
 import { logError } from '../core/guard.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import type { Introspection } from '../gateway/introspection.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { MutualTls } from '../tls/mutual-tls.ts'
 import { createTokenCheck, type VerifierOptions } from '../verify/verifier.ts'
@@ -21,6 +22,8 @@ export interface GatewayServerOptions {
   readonly audience: string
   /** Verifies the tokens of the issuer. */
   readonly verifier: VerifierOptions
+  /** Asks the issuer for revocations. Default: a token is accepted until it expires. */
+  readonly introspection?: Introspection | undefined
   /** The keys of the assertions. */
   readonly keys: KeyRing
   readonly audit: Audit
@@ -39,8 +42,9 @@ export function createGatewayServer(options: GatewayServerOptions): FastifyInsta
   const now = () => Date.now() / 1000
   const app = createApp({ tls, audit, log, onRefusal, resourceMetadata })
   app.setNotFoundHandler(notFound)
+  const check = createTokenCheck({ ...options.verifier, resourceMetadata, onWarning: message => log.warn(message) })
   gateway.mount(app, {
-    check: createTokenCheck({ ...options.verifier, resourceMetadata, onWarning: message => log.warn(message) }),
+    check: options.introspection?.extend(check) ?? check,
     signer: { issuer: url, sign: keys.sign, now },
     refusal: { resourceMetadata, onRefusal },
     onTunnelEnd: audit.connectionClosed,

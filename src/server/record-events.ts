@@ -46,8 +46,8 @@ export interface Audit {
   connectionRefused(socket: TLSSocket, refusal: OAuthError): void
   /** A connection was refused before its handshake. */
   handshakeRefused(peer: Pick<Facts, 'peer' | 'peer_port'>, refusal: OAuthError): void
-  /** The server has closed a live connection whose client may no longer act. */
-  connectionClosed(socket: TLSSocket, reason: Reason): void
+  /** The server has closed a live connection whose client may no longer act, or a request of this client of a proxy. */
+  connectionClosed(socket: TLSSocket, reason: Reason, client?: Connection): void
   /** A valid token was presented on the wrong connection. `signal`: the refusal that showed it. */
   theftSuspected(signal: SecurityEvent, response: TheftResponse, facts?: Facts): void
   /** Tokens of several clients were presented from one source: probably a proxy that ends TLS. `signal`: the last refusal. */
@@ -194,8 +194,8 @@ export function createAudit(record: RecordEvent, log: ErrorLog = { error() {} })
       }),
     handshakeRefused: ({ peer, peer_port }, refusal) =>
       note('connection.refused', 'refused', { reason: refusal.reason, ...explain(refusal), peer, peer_port }),
-    connectionClosed: (socket, reason) =>
-      note('connection.closed', 'success', { reason, ...describeConnection(socket) }),
+    connectionClosed: (socket, reason, client) =>
+      note('connection.closed', 'success', { reason, ...describeConnection(socket, client) }),
     theftSuspected: (signal, response, facts) => {
       const { time: _time, event, outcome: _outcome, count: _count, ...about } = signal
       note('theft.suspected', 'unknown', { ...about, signal: event, response, ...facts })
@@ -250,7 +250,7 @@ function withIgnoredField(
   { detail, facts }: OAuthError,
   { raw }: FastifyRequest,
 ): Pick<OAuthError, 'detail' | 'facts'> {
-  const ignored = findCertificateField(raw.rawHeaders, connectionOf(raw)?.forwarded?.header)
+  const ignored = findCertificateField(raw.rawHeaders, connectionOf(raw)?.forwarded?.proxy.header)
   return { detail, facts: ignored === undefined ? facts : { ...facts, ignored_header: ignored } }
 }
 

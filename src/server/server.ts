@@ -150,6 +150,7 @@ export async function embedServer(app: FastifyInstance, options: ServerOptions):
   const { parts, stop } = await createParts(options)
   const detach = tls.attach({
     isPinned: thumbprint => clients.isPinned(thumbprint),
+    findClient: clients.findClient,
     onDrop: audit.connectionRefused,
     onClose: audit.connectionClosed,
   })

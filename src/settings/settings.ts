@@ -42,6 +42,7 @@ export const settingsTable = {
   tlsClientCaFile: optional('TLS_CLIENT_CA_FILE', path, 'certs/ca.crt in the demo, else required', 'PEM: the authorities that may issue client certificates; no others are trusted'),
   tlsClientCrlFile: optional('TLS_CLIENT_CRL_FILE', path, 'none', 'PEM: revocation lists, one for each of these authorities'),
   clientCertFrom: optional('CLIENT_CERT_FROM', path, 'none: such header fields are ignored', 'JSON list of the proxies that end TLS for their clients and forward the client certificate; each is known by its own certificate'),
+  proxySocket: optional('PROXY_SOCKET', path, 'none', 'socket file for a proxy on this machine that ends TLS: plain HTTP/1.1; its folder decides who can open it; the list of proxies has its entry'),
   tlsMinVersion: setting('TLS_MIN_VERSION', oneOf('TLSv1.3', 'TLSv1.2'), 'TLSv1.3', 'lowest version of TLS; on TLS 1.2, connection-bound tokens need the extended master secret'),
   tlsDropUnacceptable: setting('TLS_DROP_UNACCEPTABLE', onOff, false, 'close connections without an acceptable client certificate, instead of sending an error response'),
   connectionMaxAge: setting('CONNECTION_MAX_AGE', seconds(1, 604_800), 3600, 'seconds after which a connection is closed with its next response'),

@@ -5,7 +5,7 @@ import '../process/require-node.js'
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
-import { describeFound } from '../core/check-options.ts'
+import { anyRule, checkOptions, describeFound, type Rules, textRule } from '../core/check-options.ts'
 import { createKeyRing } from '../keys/key-ring.ts'
 import { generateTokenKey, importSigningKeys } from '../keys/token-keys.ts'
 import { playThefts } from '../lab/thefts.ts'
@@ -89,13 +89,15 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     set clock(now) {
       seconds = now
     },
-    async connect(who, { clientId, ...tlsOptions } = {}) {
+    async connect(who, options = {}) {
       const identity = typeof who === 'string' ? pki[who] : who
       // Without this check a misspelt name would connect without a certificate.
       if (typeof identity?.certificate !== 'string' && who !== null)
         throw new TypeError(
           `who must be ${Object.keys(pki).join(', ')}, an identity or null, not ${describeFound(who)}`,
         )
+      checkOptions(options, undefined, {}, connectRules)
+      const { clientId, ...tlsOptions } = options
       const name = typeof who === 'string' ? who : 'alice'
       const connection = await openConnection(
         {
@@ -121,6 +123,52 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
   }
   return server
+}
+
+/** The options of `connect`: `clientId`, and those of Node's `tls.connect` that have a meaning here. */
+const connectRules: Rules = {
+  clientId: textRule,
+  ...Object.fromEntries(
+    [
+      ...[
+        'host',
+        'port',
+        'servername',
+        'ALPNProtocols',
+        'minVersion',
+        'maxVersion',
+        'ca',
+        'cert',
+        'key',
+        'passphrase',
+        'pfx',
+      ],
+      ...[
+        'crl',
+        'ciphers',
+        'sigalgs',
+        'ecdhCurve',
+        'minDHSize',
+        'secureContext',
+        'secureOptions',
+        'secureProtocol',
+        'session',
+      ],
+      ...['rejectUnauthorized', 'requestOCSP', 'enableTrace', 'certificateCompression', 'allowPartialTrustChain'],
+      ...[
+        'socket',
+        'lookup',
+        'family',
+        'localAddress',
+        'localPort',
+        'allowHalfOpen',
+        'highWaterMark',
+        'keepAlive',
+        'noDelay',
+      ],
+      ...['address', 'trusted', 'deadlines', 'signal'],
+    ].map(name => [name, anyRule]),
+  ),
 }
 
 /** The cast of the live page's thefts. */

@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { AccessToken } from '../core/access-token.ts'
+import type { CertificateProxy } from '../core/certificate-proxy.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
 import { type ErrorCode, OAuthError } from '../core/errors.ts'
@@ -41,6 +42,8 @@ export interface Connection {
   client: Client | undefined
   /** The host of requests, once it has been compared with the handshake. */
   authority: string | undefined
+  /** Whether this is a connection of the proxy that connects by the socket file (proxy-socket.ts), without TLS. */
+  readonly isProxySocket?: boolean | undefined
   /** Present if this is the connection of a client of a proxy: `socket` is that of the proxy (forwarding.ts). */
   readonly forwarded?: Forwarded | undefined
 }
@@ -48,8 +51,8 @@ export interface Connection {
 export interface Forwarded {
   /** The connection of the proxy. */
   readonly by: Connection
-  /** The field in which the proxy states the certificate, in lower case. */
-  readonly header: string
+  /** How the proxy states the certificate, and what it may do. */
+  readonly proxy: StatingProxy
   /** The certificate that the proxy states, accepted or not. */
   readonly x509: X509Certificate | undefined
 }
@@ -99,13 +102,15 @@ export function rememberConnection(
   return connection
 }
 
+type StatingProxy = Pick<CertificateProxy, 'header' | 'authz'>
+
 /** What a proxy states about the client of a request. */
 interface Statement {
   /** Undefined: it is not accepted. */
   readonly certificate?: PresenterCertificate | undefined
   /** Returns why the client may not act, now: a request such as a WebSocket goes on for long. */
   readonly findRejection: () => CertificateRejection | undefined
-  readonly header: string
+  readonly proxy: StatingProxy
   readonly x509?: X509Certificate | undefined
   /** As for `Connection`. */
   readonly isPinned?: Connection['isPinned']
@@ -114,7 +119,7 @@ interface Statement {
 /** Returns the connection of a client whose certificate a proxy states, on the connection of that proxy. */
 export function forwardedConnection(
   by: Connection,
-  { certificate, findRejection, header, x509, isPinned }: Statement,
+  { certificate, findRejection, proxy, x509, isPinned }: Statement,
 ): Connection {
   return {
     ...by,
@@ -128,14 +133,20 @@ export function forwardedConnection(
     provenTokens: undefined,
     usedProofs: undefined,
     client: undefined,
-    forwarded: { by, header, x509 },
+    forwarded: { by, proxy, x509 },
   }
 }
 
 /** Returns the certificate of the client of a connection, accepted or not. */
-export function presentedCertificate({ presenter, forwarded, socket }: Connection): X509Certificate | undefined {
+export function presentedCertificate({
+  presenter,
+  forwarded,
+  isProxySocket,
+  socket,
+}: Connection): X509Certificate | undefined {
   if (presenter !== undefined) return presenter.certificate.x509
-  return forwarded === undefined ? socket.getPeerX509Certificate() : forwarded.x509
+  if (forwarded !== undefined) return forwarded.x509
+  return isProxySocket === true ? undefined : socket.getPeerX509Certificate()
 }
 
 /** Exports the keying material only when a proof is verified, because most connections never need it. */

@@ -14,13 +14,15 @@ export interface VersionCounts {
 export interface Counts {
   readonly 'TLSv1.2': VersionCounts
   readonly 'TLSv1.3': VersionCounts
+  /** Connections of the proxy at the socket file, which have no TLS here. */
+  readonly withoutTls: VersionCounts
   /** Handshakes that failed or timed out, by cause. */
   readonly failedHandshakes: Record<HandshakeFailure, number>
 }
 
 export function createCounts(): Counts {
   const none = (): VersionCounts => ({ opened: 0, accepted: { certificate: 0, proof: 0, connection: 0 } })
-  return { 'TLSv1.2': none(), 'TLSv1.3': none(), failedHandshakes: noFailures() }
+  return { 'TLSv1.2': none(), 'TLSv1.3': none(), withoutTls: none(), failedHandshakes: noFailures() }
 }
 
 function noFailures(): Record<HandshakeFailure, number> {

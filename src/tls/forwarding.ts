@@ -5,6 +5,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type CertificateProxy, findCertificateProxy } from '../core/certificate-proxy.ts'
 import { parseForwardedCertificate } from '../core/forwarded-certificate.ts'
+import type { PresenterCertificate } from '../core/presenter.ts'
 import { type CertificateRejection, explainRevocation } from './certificate-rejection.ts'
 import { type Connection, forwardedConnection } from './connection.ts'
 import type { TrustInForce } from './evaluate-certificate.ts'
@@ -32,23 +33,29 @@ interface Remembered {
   readonly until: number
 }
 
-/** `proxies` returns the list in force; `trusted` is what certificates of clients are verified with. */
+/**
+ * `proxies` returns the list in force; `trusted` is what certificates of clients are verified with; `findClient` returns the registered
+ * client that the certificate of a proxy authenticates.
+ */
 export function createForwarding(
   trusted: TrustInForce,
   proxies: () => readonly CertificateProxy[],
+  findClient: (certificate: PresenterCertificate) => string | undefined = () => undefined,
 ): FindClientConnection {
   const states = new WeakMap<Connection, ProxyState>()
 
   return (connection, request) => {
     const list = proxies()
-    if (list.length === 0) return connection
+    if (list.length === 0 && connection.isProxySocket !== true) return connection
     const { proxy, clients } = stateOf(connection, list)
     // A proxy whose certificate was revoked, or has expired, states nothing any more: the request is refused for that.
-    if (proxy === undefined || !mayAct(connection, Date.now())) return connection
+    if (proxy === undefined || !mayAct(connection, Date.now())) return connection // one without a certificate, at the socket
     const { header, form } = proxy
     const values = valuesOf(request.rawHeaders, header)
     const refuse = (...rejection: CertificateRejection) =>
-      forwardedConnection(connection, { header, findRejection: () => rejection })
+      forwardedConnection(connection, { proxy, findRejection: () => rejection })
+    const rivalry = findRivalry(connection, header)
+    if (rivalry !== undefined) return refuse(...rivalry)
     if (values.length > 1)
       return refuse('certificate_untrusted', 'forwarded_repeated', { header, found: values.length })
     const [value = ''] = values
@@ -63,7 +70,7 @@ export function createForwarding(
     const now = Date.now()
     const { certificate, rejection } = evaluateForwarded(x509, trusted, now)
     const findRejection = rejection ? () => rejection : createRecheck(connection, header, x509)
-    const client = { certificate, findRejection, header, x509, isPinned: trusted.isPinned }
+    const client = { certificate, findRejection, proxy, x509, isPinned: trusted.isPinned }
     const forwarded = forwardedConnection(connection, client)
     if (certificate === undefined) return forwarded
     if (clients.size >= rememberedClients) clients.delete(clients.keys().next().value as string) // the oldest
@@ -83,6 +90,8 @@ export function createForwarding(
       const now = Date.now()
       if (stateOf(connection, proxies()).proxy === undefined || !mayAct(connection, now))
         return connection.rejection ?? ['no_certificate', 'not_forwarded', { header }]
+      const rivalry = findRivalry(connection, header)
+      if (rivalry !== undefined) return rivalry
       if (trust !== trusted.trust) {
         trust = trusted.trust
         revocation = explainRevocation(x509, trust, now)
@@ -91,17 +100,28 @@ export function createForwarding(
     }
   }
 
+  /** Finds the client that the certificate of a proxy authenticates: as a client it must state only its own, so that neither is believed. */
+  function findRivalry({ presenter }: Connection, header: string): CertificateRejection | undefined {
+    const client = presenter && findClient(presenter.certificate)
+    if (client === undefined) return undefined
+    return ['certificate_untrusted', 'forwarded_by_client', { header, registered: client }]
+  }
+
   function stateOf(connection: Connection, list: readonly CertificateProxy[]): ProxyState {
     const known = states.get(connection)
     if (known?.of === list) return known
     const certificate = connection.presenter?.certificate
-    const state = { of: list, proxy: certificate && findCertificateProxy(list, certificate), clients: new Map() }
+    const proxy = connection.isProxySocket
+      ? list.find(({ socket }) => socket)
+      : certificate && findCertificateProxy(list, certificate)
+    const state = { of: list, proxy, clients: new Map() }
     states.set(connection, state)
     return state
   }
 }
 
-function mayAct({ rejection, presenter }: Connection, now: number): boolean {
+function mayAct({ rejection, presenter, isProxySocket }: Connection, now: number): boolean {
+  if (isProxySocket) return true
   const { notBefore = 0, notAfter = 0 } = presenter?.certificate ?? {}
   return rejection === undefined && now >= notBefore * 1000 && now < (notAfter + 1) * 1000
 }

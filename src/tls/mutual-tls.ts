@@ -11,6 +11,7 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { CertificateProxy } from '../core/certificate-proxy.ts'
 import {
   anyRule,
   booleanRule,
@@ -22,6 +23,7 @@ import {
 } from '../core/check-options.ts'
 import { collectRanges } from '../core/cidr.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
+import type { PresenterCertificate } from '../core/presenter.ts'
 import { answerMalformed } from './answer-malformed.ts'
 import { acceptsAnyone, assessAuthorities, requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
@@ -30,6 +32,7 @@ import { type Counts, createCounts } from './counts.ts'
 import { endsOf } from './ends.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
 import { type FailedHandshake, watchHandshakes } from './failed-handshakes.ts'
+import { trackForwardedRequests } from './forwarded-requests.ts'
 import { createForwarding } from './forwarding.ts'
 import { limitFloods } from './http2-floods.ts'
 import { CompleteResponse, callOverHttp2, type Handler, isConnectApp, wrappedExpress } from './http2-handler.ts'
@@ -44,6 +47,7 @@ import {
   type TlsMaterial,
 } from './options.ts'
 import { createProxiedPeers } from './proxied-peers.ts'
+import { createProxyServer } from './proxy-socket.ts'
 import { noteAnswered, type Retired, retireConnections } from './retirement.ts'
 import { enforceTimeouts } from './timeouts.ts'
 import { isSameTrust, loadTrust, nextEndOf, type Trust } from './trust.ts'
@@ -67,12 +71,20 @@ export interface MutualTlsOptions extends TlsMaterial {
   readonly proxyProtocolFrom?: readonly string[]
   /** Returns whether a certificate, given by its `x5t#S256`, is registered (RFC 8705 §2.2). Default: none is registered. */
   readonly isPinned?: (thumbprint: string) => boolean
+  /**
+   * Returns the id of the registered client that a certificate authenticates. A proxy of `clientCertFrom` with such a certificate is
+   * refused: the client could state the certificate of any other one. Default: no client is registered.
+   */
+  readonly findClient?: (certificate: PresenterCertificate) => string | undefined
   /** Seconds. Default: those of docs/reference/limits.md; tests shorten them. */
   readonly timeouts?: Partial<typeof defaultTimeouts>
   /** Called for each dropped connection. */
   readonly onDrop?: (socket: TLSSocket, refusal: OAuthError) => void
-  /** Called before an open connection is closed because its certificate was revoked. */
-  readonly onClose?: (socket: TLSSocket, reason: Reason) => void
+  /**
+   * Called before an open connection is closed because its certificate was revoked. With `client`: before a request under way of this
+   * client of a proxy is ended, because the client may no longer act.
+   */
+  readonly onClose?: (socket: TLSSocket, reason: Reason, client?: Connection) => void
   /** Called when an authority or a revocation list expires, with the numbers of connections that end. */
   readonly onEnd?: (retired: Retired) => void
   /** Called for an unexpected exception. The connection of the exception, if any, is destroyed. */
@@ -102,6 +114,11 @@ export interface MutualTls {
   readonly counts: Readonly<Counts>
   /** Returns the certificates and lists that are in use. */
   inUse(): InUse
+  /**
+   * Creates a server in plain HTTP/1.1, for a socket file, whose requests are those of a server of this listener that come from the
+   * proxy of `clientCertFrom` with `socket`. Who can open the file must be that proxy. The caller listens and closes.
+   */
+  createProxyServer(server: Server): Server
   /** Returns whether this listener created a server, and so has the state of all of its connections. */
   hasServer(server: object): boolean
   /**
@@ -112,12 +129,14 @@ export interface MutualTls {
 }
 
 /** The options of the same names. */
-export type ListenerHooks = Required<Pick<MutualTlsOptions, 'isPinned' | 'onDrop' | 'onClose'>>
+export type ListenerHooks = Required<Pick<MutualTlsOptions, 'isPinned' | 'findClient' | 'onDrop' | 'onClose'>>
 
 export interface InUse {
   /** The server's certificate, then the intermediate ones. */
   readonly chain: readonly X509Certificate[]
   readonly trust: Trust
+  /** The proxies that state the certificates of their clients. */
+  readonly proxies: readonly CertificateProxy[]
 }
 
 /** The maximum number of concurrent requests on an HTTP/2 connection. */
@@ -164,6 +183,7 @@ const optionRules: Rules = {
   proxyProtocolFrom: rangesRule,
   timeouts: anyRule, // by timeoutRules
   isPinned: functionRule,
+  findClient: functionRule,
   onDrop: functionRule,
   onClose: functionRule,
   onEnd: functionRule,
@@ -199,7 +219,14 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     },
     isPinned: isRegistered,
   }
-  const findClientConnection = createForwarding(ofClients, () => material.proxies)
+  const findClient = (certificate: PresenterCertificate) => {
+    for (const each of hooks) {
+      const client = each.findClient?.(certificate)
+      if (client !== undefined) return client
+    }
+    return undefined
+  }
+  const findClientConnection = createForwarding(ofClients, () => material.proxies, findClient)
   let tlsOptions = buildTlsOptions(material, minVersion)
   const balancers = collectRanges(options.proxyProtocolFrom ?? [])
   const proxied = balancers && createProxiedPeers(balancers)
@@ -226,6 +253,12 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     },
     onError,
   }
+  const track = trackForwardedRequests({
+    onEnd: (connection, reason) => {
+      for (const each of hooks) each.onClose?.(connection.socket, reason, connection)
+    },
+    onError: error => onError(error, undefined),
+  })
   const retire = (some: Iterable<Connection>) => retireConnections(some, trusted.trust, retirement)
 
   const factory = (handler: Handler): Server => {
@@ -315,7 +348,10 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const connection = connectionOf(request.socket)
       if (connection !== undefined) {
-        keepConnection(request, findClientConnection(connection, request))
+        const ofClient = findClientConnection(connection, request)
+        keepConnection(request, ofClient)
+        if (ofClient !== connection)
+          track(ofClient, request as unknown as IncomingMessage, response as unknown as ServerResponse)
         if (performance.now() > connection.endsAfter) endConnection(request, response)
         if (request.httpVersionMajor === 1) {
           connection.underWay++
@@ -387,14 +423,24 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     if (servers.size > 0) awaitEnd(Date.now())
     return retire(connections)
   }
-  const inUse = () => ({ chain: material.chain, trust: trusted.trust })
+  const inUse = () => ({ chain: material.chain, trust: trusted.trust, proxies: material.proxies })
   const hasServer = (server: object) => servers.has(server as Http2SecureServer)
   const attach = (more: ListenerHooks) => {
     hooks.add(more)
     return () => void hooks.delete(more)
   }
+  const proxyServer = (server: Server) => createProxyServer(server, counts.withoutTls, timeouts)
   const hasProxies = options.clientCertFrom !== undefined
-  return Object.assign(factory, { reload, connections, counts, inUse, hasServer, attach, hasProxies })
+  return Object.assign(factory, {
+    reload,
+    connections,
+    counts,
+    inUse,
+    hasServer,
+    attach,
+    hasProxies,
+    createProxyServer: proxyServer,
+  })
 }
 
 /** Returns the members that are not undefined, so that they do not replace a default. */

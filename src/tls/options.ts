@@ -2,7 +2,7 @@
 // measured; RFC 9266 §4.2 and RFC 7627 §5.4 forbid the features that are disabled here.
 import { constants, type KeyObject, type X509Certificate } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
-import { type CertificateProxy, parseCertificateProxies } from '../core/certificate-proxy.ts'
+import { type CertificateProxy, requireCertificateProxies } from '../core/certificate-proxy.ts'
 import { listRule, oneOf, pemRule, type Rules } from '../core/check-options.ts'
 import { parseCertificates, parsePrivateKey, parseRevocationLists, renderRevocationList } from '../files/pem.ts'
 
@@ -48,22 +48,19 @@ export const minimumVersionRule = oneOf(minimumVersions)
  * @throws FileProblem naming the option if a text is invalid; Error if the key does not belong to the certificate, or a proxy is
  * invalid.
  */
-export function parseMaterial({ cert, key, ca, crl, clientCertFrom = [] }: TlsMaterial): ParsedMaterial {
+export function parseMaterial({ cert, key, ca, crl, clientCertFrom }: TlsMaterial): ParsedMaterial {
   const parse = (pem: string, option: string) => parseCertificates(pem, option).map(({ x509 }) => x509)
   const [certificate, ...between] = parse(cert, 'cert')
   const privateKey = parsePrivateKey(key, 'key', {})
   // Node accepts empty strings, and would then fail in each handshake.
   if (certificate?.checkPrivateKey(privateKey) !== true)
     throw new Error('the private key does not belong to the certificate')
-  const problems: string[] = []
-  const proxies = parseCertificateProxies(clientCertFrom, problems)
-  if (problems.length > 0) throw new Error(`clientCertFrom: ${problems.join('; ')}`)
   return {
     chain: [certificate, ...between],
     key: privateKey,
     authorities: parse(ca, 'ca'),
     lists: crl === undefined ? [] : parseRevocationLists(crl, 'crl').map(({ der }) => der),
-    proxies,
+    proxies: requireCertificateProxies(clientCertFrom),
   }
 }
 

@@ -1,9 +1,9 @@
 // Timeouts for slow peers: an incomplete request body, or a response that the peer does not read. Node limits only the time to
 // receive an HTTP/1.1 request. A peer that waits for a response never times out.
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Http2SecureServer, Http2ServerRequest, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
-import { TLSSocket } from 'node:tls'
+import { Socket } from 'node:net'
 import { connectionOf } from './connection.ts'
 
 export interface Timeouts {
@@ -29,11 +29,11 @@ export function isSlowBodyAllowed(socket: object): boolean {
 }
 
 /** Closes streams and connections of slow peers. */
-export function enforceTimeouts(server: Http2SecureServer, limits: Timeouts): void {
+export function enforceTimeouts(server: Http2SecureServer | Server, limits: Timeouts): void {
   const during = limits.idle * 1000
   server.setTimeout(during)
-  const onTimeout = (peer: TLSSocket | ServerHttp2Session) => {
-    if (!(peer instanceof TLSSocket)) peer.close()
+  const onTimeout = (peer: Socket | ServerHttp2Session) => {
+    if (!(peer instanceof Socket)) peer.close()
     // A socket has this timeout during a request; between requests Node sets another one.
     else if (peer.timeout !== during || peer.writableLength > 0) peer.destroy()
   }

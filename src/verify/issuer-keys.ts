@@ -108,11 +108,25 @@ function fetchKeys(uri: string, shared: Shared, parse: ParseKeys): LookUp<KeySet
 
 /** Finds the key set through the issuer's metadata, which must name the same issuer (RFC 8414 §3.3). */
 function discover(issuer: string, shared: Shared, parse: ParseKeys): LookUp<KeySet> {
-  let documents = metadataAddressesOf(issuer).map(uri =>
-    createRemoteDocument({ ...shared, uri }, json => parseIssuerMetadata(json, issuer)),
-  )
   const sets = new Map<string, LookUp<KeySet>>()
-  const findAddress = async (): Promise<string> => {
+  const findAddress = discoverAddress(issuer, shared, json => parseIssuerMetadata(json, issuer))
+  return async look => {
+    const uri = await findAddress()
+    const lookUp = sets.get(uri) ?? fetchKeys(uri, shared, parse)
+    if (!sets.has(uri)) sets.clear() // the issuer has moved its key set
+    sets.set(uri, lookUp)
+    return lookUp(look)
+  }
+}
+
+/** Creates a function that returns an address in the issuer's metadata, which `parse` reads. It rejects as `createRemoteDocument` does. */
+export function discoverAddress(
+  issuer: string,
+  shared: Shared,
+  parse: (metadata: unknown) => string,
+): () => Promise<string> {
+  let documents = metadataAddressesOf(issuer).map(uri => createRemoteDocument({ ...shared, uri }, parse))
+  return async () => {
     const refusals: OAuthError[] = []
     for (const lookUp of documents)
       try {
@@ -125,13 +139,6 @@ function discover(issuer: string, shared: Shared, parse: ParseKeys): LookUp<KeyS
       }
     // That one of the two does not exist explains nothing.
     throw refusals.find(({ facts }) => facts.found !== 404) ?? refusals[0]
-  }
-  return async look => {
-    const uri = await findAddress()
-    const lookUp = sets.get(uri) ?? fetchKeys(uri, shared, parse)
-    if (!sets.has(uri)) sets.clear() // the issuer has moved its key set
-    sets.set(uri, lookUp)
-    return lookUp(look)
   }
 }
 

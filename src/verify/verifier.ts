@@ -19,6 +19,7 @@ import { OAuthError } from '../core/errors.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { findConnection, inspectTlsServer } from '../tls/adopt.ts'
 import type { Connection } from '../tls/connection.ts'
+import { keepRecheck } from '../tls/forwarded-requests.ts'
 import { refuseSecondToken } from './bearer.ts'
 import { checkDemand, createDemands, demandRules, requireDemand, type TokenDemand } from './demand.ts'
 import { type IssuerKeySource, type IssuerKeys, openIssuerKeys } from './issuer-keys.ts'
@@ -155,6 +156,7 @@ export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules
     const accept = (token: AccessToken) => {
       requireDemand(token, demand)
       if (connection !== undefined) connection.counts.accepted[token.binding]++
+      keepRecheck(request, connection, () => verifier.recheck(request, token, connection as Connection))
       return token
     }
     refuseSecondToken(request)

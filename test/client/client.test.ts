@@ -47,6 +47,14 @@ for (const http2 of [true, false]) {
 
     t.equal((await fetch(`${origin}${path}`, { ...note, dispatcher })).status, 201)
     t.equal((await client.fetch(new Request(`${origin}${path}`, note))).status, 201)
+    // A compile test too: code that expects the global fetch, such as an SDK, gets this one.
+    const standard: typeof globalThis.fetch = client.fetch
+    const created = await standard(new globalThis.Request(`${origin}${path}`, note))
+    t.match(await created.json(), { text: 'hello' })
+    const aborted = standard(new globalThis.Request(`${origin}${path}`, { signal: AbortSignal.abort() }))
+    await t.rejects(aborted, { name: 'AbortError' })
+    await t.rejects(standard(new globalThis.Request('https://other.example/', note)), { code: 'wrong_origin' })
+    await t.rejects(standard({ url: origin } as never), { name: 'TypeError', message: /a URL or a Request/ })
     const bodies = [note.body, Buffer.from(note.body), Readable.from([note.body.slice(0, 5), note.body.slice(5)])]
     for (const body of bodies) {
       const { statusCode, body: answer } = await dispatcher.request({ ...note, path, body })
@@ -54,7 +62,7 @@ for (const http2 of [true, false]) {
       t.match(await answer.json(), { text: 'hello' })
     }
     const { body } = await request(`${origin}${path}`, { dispatcher, query: { any: 'thing' } })
-    t.equal(((await body.json()) as { notes: unknown[] }).notes.length, 5)
+    t.equal(((await body.json()) as { notes: unknown[] }).notes.length, 6)
 
     const chunks: Buffer[] = []
     await stream(`${origin}${path}`, { dispatcher, method: 'GET', opaque: chunks }, ({ opaque }) => {

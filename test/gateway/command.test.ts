@@ -117,6 +117,20 @@ t.test('a wrong file at a reload keeps the old routes, and says why; a good one 
   }
 })
 
+const ofIntrospection = [
+  [['--upstream', 'http://a', '--introspect', '0'], 2, /--introspect must be a number of seconds from 1 to 300/],
+  [['--upstream', 'http://a', '--introspect', '5'], 2, /--introspect needs --client-id/],
+  [['--upstream', 'http://a', '--cert', 'certs/alice.crt'], 2, /--cert is of use with --introspect only/],
+  [
+    [
+      ...['--upstream', 'http://a', '--introspect', '5', '--client-id', 'a'],
+      ...['--cert', 'certs/alice.crt', '--key', 'certs/bob.key'],
+    ],
+    1,
+    /this key does not belong to the certificate in certs\/alice\.crt/,
+  ],
+] as const
+
 t.test('names what is wrong before it listens', async t => {
   const rows: readonly (readonly [args: readonly string[], code: number, words: RegExp])[] = [
     [[], 2, /--upstream or --routes is missing/],
@@ -127,7 +141,7 @@ t.test('names what is wrong before it listens', async t => {
     [['--routes', 'absent.json'], 1, /absent\.json: there is no such file/],
     [['--upstream', 'http://a', '--issuer', 'http://a'], 2, /--issuer must be an https address/],
   ]
-  for (const [args, code, words] of rows) {
+  for (const [args, code, words] of [...rows, ...ofIntrospection]) {
     const ended = await runTlsbound(['gateway', ...args], folder)
     t.match(ended, { code, stderr: words }, args.join(' '))
   }

@@ -2,17 +2,18 @@
 // state the certificate of another one. Needs the Debian packages nginx-light and haproxy.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, type SecureVersion, connect as startTls } from 'node:tls'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
-import { makeDemoPki } from '../../src/pki/demo.ts'
+import { makeDemoPki, writeDemoPki } from '../../src/pki/demo.ts'
 import { type Identity, startTestServer } from '../../src/testing/server.ts'
-import { findFreePort } from '../helpers/process/process.ts'
+import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
 import { fieldOf, issueProxy, thumbprintOf } from '../helpers/server/proxies.ts'
 import { claimsOf, register } from '../helpers/tokens/grants.ts'
 
@@ -47,6 +48,24 @@ function blockOf(language: string): string {
   if (found === undefined) throw new Error(`the page has no block in ${language}`)
   return found
 }
+
+/** A server with a socket for nginx; its path must be short. */
+const socketFolder = mkdtempSync(join(tmpdir(), 'tlsbound-'))
+t.teardown(() => rmSync(socketFolder, { recursive: true }))
+writeDemoPki(join(socketFolder, 'certs'))
+mkdirSync(join(socketFolder, 'proxy'), { mode: 0o750 })
+writeFileSync(join(socketFolder, 'proxies.json'), JSON.stringify([{ form: 'nginx', socket: true, authz: true }]))
+writeFileSync(
+  join(socketFolder, 'routes.json'),
+  JSON.stringify([
+    {
+      path: '/gateway/',
+      upstream: `http://127.0.0.1:${(service.address() as AddressInfo).port}`,
+      scope: 'notes:read',
+      binding: 'certificate',
+    },
+  ]),
+)
 
 function write(name: string, ...identities: Identity[]): string {
   const path = join(folder, name)
@@ -259,6 +278,56 @@ t.test('nginx asks before it passes a request on, and states the identity to the
   t.equal(seen.length, refused + 1, 'nothing that was refused has reached the service')
   const forged = { headers: { 'tlsbound-assertion': 'x', 'x-ssl-client-cert': fieldOf.nginx(alice) } }
   t.equal((await other.call('/notes/1', { token, ...forged })).status, 401)
+})
+
+t.test('nginx forwards and asks by a socket file, with the changes that the page names', async t => {
+  const own = await startTlsbound(t, socketFolder, {
+    TLSBOUND_CLIENT_CERT_FROM: 'proxies.json',
+    TLSBOUND_PROXY_SOCKET: 'proxy/tlsbound.sock',
+    TLSBOUND_GATEWAY_FILE: 'routes.json',
+  })
+  const port = await findFreePort()
+  const authorities = `${join(socketFolder, 'certs', 'ca.crt')}`
+  const text = adapt(blockOf('nginx').replaceAll(/^ *proxy_ssl_.*\n/gm, ''), {
+    'server tlsbound.internal:8443;': `server unix:${join(socketFolder, 'proxy/tlsbound.sock')};`,
+    'https://tlsbound': 'http://tlsbound',
+    'listen 443 ssl http2': `listen 127.0.0.1:${port} ssl http2`,
+    'example.com': 'localhost',
+    '/etc/nginx/tls/site': join(socketFolder, 'certs/server'),
+    '/etc/tlsbound/ca.crt': authorities,
+    '127.0.0.1:9000': `127.0.0.1:${(service.address() as AddressInfo).port}`,
+    'location /oauth/': 'location ~ ^/(oauth/|binding|api/|gateway/)',
+  })
+  const config = join(folder, 'nginx-socket.conf')
+  writeFileSync(
+    config,
+    // Its workers open the socket; as root it would choose another user.
+    `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; pid nginx-socket.pid; error_log stderr; worker_processes 1; events {}
+http { access_log off; ${temporary}
+${text} }`,
+  )
+  await start('/usr/sbin/nginx', ['-p', folder, '-c', config, '-e', 'stderr'], port)
+  const behind = (who: string | null, options = {}) => own.connect(who, { port, ...options })
+  const [alice, bob] = [await behind('alice', { ALPNProtocols: ['h2'] }), await behind('bob')]
+  const token = await alice.token({ token_binding: 'certificate' })
+  t.match(claimsOf(token), { attested: 'proxy' })
+  t.match(await alice.get('/api/whoami', token), { status: 200, body: { client_id: 'alice' } })
+  t.match(await bob.get('/api/whoami', token), { status: 401, body: { reason: 'certificate_mismatch' } })
+  for (const fields of forgeries) {
+    if ('connection' in fields) continue
+    const { body } = await alice.call('/binding', { headers: fields })
+    t.equal(body.certificate.subject, 'CN=alice', JSON.stringify(Object.keys(fields)))
+  }
+  const nobody = await behind(null)
+  t.match(await nobody.get('/api/whoami', token), { status: 401, body: { reason: 'no_certificate' } })
+  const before = seen.length
+  t.match(await alice.get('/notes/1', token), { status: 200, text: 'notes' })
+  t.type(seen[before]?.['tlsbound-assertion'], 'string')
+  t.equal((await bob.get('/notes/1', token)).status, 401)
+  t.match(await alice.get('/gateway/', token), { status: 200, text: 'notes' }, 'the gateway too')
+  t.match(seen.at(-1), { 'tlsbound-assertion': /^ey/, 'x-forwarded-proto': 'https' })
+  const direct = await own.connect('alice')
+  t.match(await direct.get('/api/whoami', token), { status: 200 }, 'a direct client beside it')
 })
 
 t.test('nginx goes on with a renewed certificate of the same name', async t => {

@@ -83,7 +83,11 @@ t.test(
     const certificate = await alice.token({ token_binding: 'certificate' })
     t.match(await alice.get('/proved', certificate), { status: 401, body: { reason: 'binding_too_weak' } })
     t.match(await (await as('alice')).get('/mine', certificate), { status: 200 }, 'control: on another connection')
-    t.match(events, [{ event: 'token.issued', client_id: 'alice' }, { event: 'token.refused' }])
+    t.match(events, [
+      { event: 'key.rotated' },
+      { event: 'token.issued', client_id: 'alice' },
+      { event: 'token.refused' },
+    ])
   },
 )
 
@@ -290,6 +294,12 @@ t.test('with NODE_ENV=production it refuses what npm start refuses', async t => 
   await t.rejects(startServer(options), { name: 'SettingsError', message: /tls\.cert: memory is a demo certificate/ })
 })
 
+t.test('keys in memory are events when the server takes them over', async t => {
+  const { events } = await start(t)
+  t.match(events[0], { event: 'key.rotated', change: 'present', kid: keys[0]?.kid })
+  t.equal(events.length, keys.length)
+})
+
 t.test('an event that onEvent refuses keeps the token back', async t => {
   let isFull = false
   const { as } = await start(t, {
@@ -418,7 +428,7 @@ t.test('the plugin: tokens of level connection work on own routes of the app, on
   const post = (path: string) => alice.call(path, { method: 'POST', headers, body: `client_id=alice&token=${token}` })
   t.match(await post('/oauth/revoke'), { status: 200 })
   t.match(await alice.get('/mine', token), { status: 401, body: { reason: 'revoked' } }, 'own routes know it at once')
-  t.match(events, [{ event: 'token.issued' }, { event: 'token.refused' }])
+  t.match(events, [{ event: 'key.rotated' }, { event: 'token.issued' }, { event: 'token.refused' }])
 })
 
 t.test('the plugin refuses a request for another host, for its endpoints and for protected routes', async t => {

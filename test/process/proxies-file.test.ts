@@ -59,3 +59,36 @@ t.test('refuses to start with a list that has a mistake, and the doctor names it
   const fine = await runTlsbound(['doctor'], folder, env)
   t.match(fine.stdout + fine.stderr, /states its clients in client-cert, in the form client-cert/)
 })
+
+t.test('refuses a proxy whose name or certificate is that of a client, at the start and with each reload', async t => {
+  const files = { ...env, TLSBOUND_CLIENTS_FILE: 'clients.json' }
+  const register = (clients: unknown) => writeFileSync(join(folder, 'clients.json'), JSON.stringify(clients))
+  const client = (id: string) => ({
+    ...{ client_id: id, token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: `CN=${id}` },
+    ...{ token_bindings: ['certificate'] },
+  })
+  const named = [known[0], { form: 'nginx', tls_client_auth_subject_dn: 'CN=bob' }]
+  const sentence = /proxy number 2 of clientCertFrom \(TLSBOUND_CLIENT_CERT_FROM\) has the name of client bob/
+  register([client('alice'), client('bob')])
+  write(named)
+  const started = await runTlsbound(['serve'], folder, files)
+  t.not(started.code, 0)
+  t.match(started.stderr, sentence)
+  const examined = await runTlsbound(['doctor'], folder, files)
+  t.match(examined.stdout, sentence)
+  register([client('alice')])
+  const server = await startTlsbound(t, folder, files)
+  const reload = async (pattern: RegExp) => {
+    const since = server.stderr().length
+    server.child.kill('SIGHUP')
+    await server.seen(pattern, since)
+  }
+  register([client('alice'), client('bob')])
+  await reload(/clients stay as they were: .*proxy number 2/)
+  write(known)
+  await reload(/clients were loaded again/)
+  write(named)
+  await reload(/stay as they were: .*has the name of client bob/)
+  t.ok(await isBelieved(server), 'control: the proxy that is no client')
+  t.equal((await server.end('SIGTERM')).code, 0)
+})

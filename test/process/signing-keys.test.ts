@@ -1,7 +1,7 @@
 // Signing keys change while a server runs, without a refused token (RE11), through a file that several servers can share.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { mock } from 'node:test'
@@ -189,6 +189,31 @@ t.test('reports each added or removed key, whoever changed the file', async t =>
     writeFileSync(`${path}.seen`, broken)
     t.same(await serve(), [`present ${other.kid}`, `present ${stolen.kid}`], `remembered: ${JSON.stringify(broken)}`)
   }
+})
+
+t.test('each server that shares the file reports a key that was added while it was down', async t => {
+  const folder = makeFolder(t)
+  const path = join(folder, 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const [first] = readKeysFile(path) as [TokenJwk]
+  const serve = async (server: string) => {
+    const told: string[] = []
+    const record = join(folder, server, 'keys.json.seen-8443')
+    const { poll, stop } = watchKeysFile(path, createKeyRing(await importKeysFile(path), now), {
+      ...{ clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', record },
+      report: problem => t.fail(problem),
+      onChange: ({ kid }, change) => told.push(`${change} ${kid}`),
+    })
+    await poll()
+    stop()
+    return told
+  }
+  for (const server of ['one', 'other']) t.same(await serve(server), [`present ${first.kid}`])
+  const { kid } = await rotateKeysFile(path, 'ES256', now)
+  const changes = [`rescheduled ${first.kid}`, `added ${kid}`].toSorted()
+  for (const server of ['one', 'other']) t.same((await serve(server)).toSorted(), changes, server)
+  for (const server of ['one', 'other']) t.same(await serve(server), [])
+  t.notOk(existsSync(`${path}.seen`))
 })
 
 t.test('rotates old keys in time, once', async t => {

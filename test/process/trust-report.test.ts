@@ -1,5 +1,6 @@
 // What start and reload report of certificates, authorities and lists; which reloads are rejected because no client could
 // be served; and how production and the demo handle expired certificates.
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -7,7 +8,7 @@ import t from 'tap'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { type CrlOrder, issueCrl } from '../../src/pki/crl.ts'
 import { makeDemoPki, writeDemoPki } from '../../src/pki/demo.ts'
-import { ensureDemoPki } from '../../src/process/demo.ts'
+import { ensureDemoPki, renewDemoPki } from '../../src/process/demo.ts'
 import { reportTrust } from '../../src/process/trust-report.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { parseMaterial } from '../../src/tls/options.ts'
@@ -15,6 +16,7 @@ import { loadTrust } from '../../src/tls/trust.ts'
 import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { writeOwnPki } from '../helpers/process/production.ts'
 import { register } from '../helpers/tokens/grants.ts'
+import { until } from '../helpers/until.ts'
 
 t.setTimeout(240_000)
 const DAY = 86_400_000
@@ -211,4 +213,35 @@ t.test('the demo renews certificates that expire within a day, and reports it; o
   t.match(ensureDemoPki(folder, Date.now()), [/is not renewed, because .*ca\.crt is not a demo authority/])
   t.equal(read('ca.crt'), own.certificate)
   t.throws(() => writeDemoPki(folder), /exists, nothing was written/, 'control: nothing is replaced without need')
+})
+
+t.test('a running demo renews its certificates, says so once, and serves them', async t => {
+  const folder = t.testdir()
+  const server = await startTlsbound(t, folder)
+  t.match(await (await server.connect('alice')).get('/binding'), { status: 200 }, 'control')
+  const certs = join(folder, 'certs')
+  const before = readFileSync(join(certs, 'ca.crt'), 'utf8')
+  const warnings: string[] = []
+  let later: number | undefined
+  const stop = renewDemoPki(certs, {
+    log: { warn: (sentence: string) => void warnings.push(sentence), error: t.fail } as never,
+    clock() {
+      const now = later ?? Date.now()
+      later = undefined // once: then the new certificates are valid
+      return now
+    },
+    interval: 10,
+  })
+  t.teardown(stop)
+  await new Promise(resolve => setTimeout(resolve, 100))
+  t.same(warnings, [], 'not before')
+  const since = server.stderr().length
+  const end = new X509Certificate(readFileSync(join(certs, 'alice.crt'))).validToDate.getTime()
+  later = end - 3_600_000
+  await until(() => warnings.length > 0)
+  t.not(readFileSync(join(certs, 'ca.crt'), 'utf8'), before)
+  t.match(warnings[0], /the demo certificates in .* were renewed with new keys, because .* expires within a day/)
+  await server.seen(/lists were loaded again/, since)
+  t.match(await (await server.connect('alice')).get('/binding'), { status: 200 }, 'with the new certificates')
+  t.equal(warnings.length, 1)
 })

@@ -9,10 +9,11 @@ import { register } from '../helpers/tokens/grants.ts'
 
 const pki = makeDemoPki()
 const edge = issueProxy('edge', pki.ca)
-const entry = { form: 'client-cert', 'x5t#S256': thumbprintOf(edge) }
+const entry = { form: 'client-cert', 'x5t#S256': thumbprintOf(edge), authz: true }
+const only = issueProxy('forwards only', pki.ca)
 const server = await startTestServer({
   pki,
-  tls: { clientCertFrom: [entry] },
+  tls: { clientCertFrom: [entry, { form: 'client-cert', 'x5t#S256': thumbprintOf(only) }] },
   clients: ['alice', 'bob'].map(id => register(id, { token_bindings: ['certificate', 'connection'] })),
 })
 t.teardown(() => server.close())
@@ -84,13 +85,21 @@ t.test('answers 401 and 403 as every resource does', async t => {
   t.match(server.events.at(-1), { event: 'token.refused', attested: 'proxy', path: '/authz' })
 })
 
-t.test('answers nobody but a known proxy', async t => {
+t.test('answers nobody but a known proxy that may ask', async t => {
   for (const who of ['alice', 'mallory', null] as const) {
     const connection = await server.connect(who)
     const answer = await behind(pki.alice, connection).call('/authz', { token })
     t.match(answer, { status: 403, body: { reason: 'malformed_request' } })
     t.notOk('tlsbound-assertion' in answer.headers)
     t.match(server.events.at(-1), { detail: 'not_a_proxy', facts: { ignored_header: 'client-cert' } })
+  }
+  const forwards = behind(pki.alice, await server.connect(only))
+  t.match(await forwards.get('/api/whoami', token), { status: 200 }, 'control')
+  for (const path of ['/authz', '/authz/notes', '/%61uthz?audience=https://other.example']) {
+    const answer = await forwards.call(path, { token })
+    t.match(answer, { status: 403, body: { reason: 'malformed_request' } }, 'its client asks, not the proxy')
+    t.notOk('tlsbound-assertion' in answer.headers)
+    t.match(server.events.at(-1), { detail: 'not_a_proxy', 'x5t#S256': thumbprintOf(pki.alice) })
   }
   const without = await startTestServer({ pki, routes: app => void app.get('/authz', () => 'own') })
   t.teardown(() => without.close())
@@ -132,6 +141,7 @@ t.test('rejects a list of proxies with a mistake, and names each', async t => {
     [[{ ...entry, form: 'apache' }], /form must be one of client-cert, nginx/],
     [[{ ...entry, form: 'constructor' }], /form must be one of/],
     [[{ ...entry, from: 'x' }], /unknown member "from"; did you mean form\?/],
+    [[{ ...entry, authz: 'yes' }], /authz must be true or false/],
     [[{ ...entry, header: 'Authorization' }], /header must be/],
     [[{ ...entry, header: 'a b' }], /header must be/],
     [[{ ...entry, header: 'x_y' }], /header must be/],

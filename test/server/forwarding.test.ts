@@ -6,6 +6,7 @@ import { makeDemoPki } from '../../src/pki/demo.ts'
 import { octetString, oid, sequence } from '../../src/pki/der.ts'
 import { issueCertificate, issueCrl, startTestServer } from '../../src/testing/server.ts'
 import { provoke } from '../helpers/server/details.ts'
+import { at, callOps } from '../helpers/server/ops.ts'
 import { fieldOf, issueProxy, through, thumbprintOf } from '../helpers/server/proxies.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 import { claimsOf, introspect, post, register } from '../helpers/tokens/grants.ts'
@@ -32,6 +33,7 @@ const proxies = [
 const material = { cert: pki.server.certificate, key: pki.server.key, ca: ca.certificate, clientCertFrom: proxies }
 const server = await startTestServer({
   pki,
+  ops: true,
   tls: { clientCertFrom: proxies },
   clients: [
     register('alice', { token_bindings: ['connection', 'certificate', 'proof'] }),
@@ -467,3 +469,38 @@ t.test('serves many clients of one proxy over HTTP/2 at the same time', async t 
 function keyOf({ key, privateKey, publicKey }: typeof alice) {
   return { key, privateKey, publicKey }
 }
+
+t.test('believes no proxy whose certificate also authenticates a client', async t => {
+  const own = issueProxy('by name', ca)
+  const key = { ...own.publicKey.export({ format: 'jwk' }), x5c: [own.x509.raw.toString('base64')] }
+  const selfSignedClient = {
+    ...register('rival', {
+      tls_client_auth_subject_dn: undefined,
+      token_endpoint_auth_method: 'self_signed_tls_client_auth',
+    }),
+    jwks: { keys: [key] },
+  }
+  const connection = await server.connect(own)
+  const call = () => behind(alice, connection).requestToken({ client_id: 'alice', token_binding: 'certificate' })
+  t.equal((await call()).status, 200, 'control')
+  const put = (body: object & { client_id: string }) => callOps(server, 'PUT', at(body.client_id), { body })
+  t.match(await put(register('edge', { tls_client_auth_subject_dn: 'CN=by name' })), {
+    status: 400,
+    body: { problems: [/has the name of client edge, which could then state/] },
+  })
+  t.equal((await put(selfSignedClient)).status, 201, 'only its certificate shows that it is the proxy')
+  t.match(await call(), { status: 401, body: { reason: 'certificate_untrusted' } })
+  t.match(server.events.at(-1), {
+    detail: 'forwarded_by_client',
+    facts: { header: 'client-cert', registered: 'rival' },
+  })
+  t.match(
+    await through(connection, {}).requestToken({ client_id: 'rival', token_binding: 'certificate' }),
+    { status: 401 },
+    'nor is it served as the client: its own clients would all be that client',
+  )
+  await callOps(server, 'POST', at('rival', '/disable'))
+  t.equal((await call()).status, 401, 'a disabled client may be enabled again')
+  await callOps(server, 'DELETE', at('rival'))
+  t.equal((await call()).status, 200)
+})

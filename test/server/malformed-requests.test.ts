@@ -338,7 +338,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
   not_a_proxy: {
     send: get('/authz', bearer),
     status: 403,
-    told: 'Only a proxy that this server knows',
+    told: 'Only a proxy that may ask this server',
     facts: { thumbprint: thumbprintOf(server.pki.alice) },
   },
   method_not_allowed: {

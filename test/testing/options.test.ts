@@ -27,6 +27,27 @@ t.test('connect rejects an unknown name, which would connect without a certifica
   t.match(await (await server.connect(null)).requestToken(), { body: { reason: 'no_certificate' } })
 })
 
+t.test('connect names each unknown option, which would have no effect', async t => {
+  const server = await startTestServer()
+  t.teardown(() => server.close())
+  for (const [options, message] of [
+    [{ clientID: 'alice' }, /^clientID is not an option; did you mean clientId\?$/],
+    [{ http2: true }, /^http2 is not an option; expected: /],
+    [{ ALPNProtocol: ['h2'], maxversion: 'TLSv1.2' }, /ALPNProtocols\?; .*did you mean maxVersion\?$/],
+    [{ clientId: 7 }, /^clientId must be a text, not 7$/],
+    [null, /must be an object/],
+    // These would end the checks of the connection without a word.
+    [{ checkServerIdentity: () => undefined }, /^checkServerIdentity is not an option/],
+  ] as const)
+    await t.rejects(server.connect('alice', options as never), { name: 'TypeError', message })
+  const connection = await server.connect('alice', {
+    ALPNProtocols: ['h2'],
+    clientId: 'alice',
+    ca: server.pki.ca.certificate,
+  })
+  t.match(await connection.requestToken(), { status: 200 }, 'control')
+})
+
 t.test('issueCertificate and issueCrl name each wrong or unknown member of an order', async t => {
   const ca = issueCertificate({ subject: [['CN', 'ca']], ca: true })
   for (const [order, message] of [

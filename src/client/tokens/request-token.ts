@@ -128,24 +128,27 @@ function refusalOf(
   body: Members | undefined,
 ): ClientError {
   const reason = readReason(body)
+  const description = readDescription(body)
   const words = reason === undefined ? '' : ` ${reason}`
   if (status === 429 || status >= 500) {
     const retryAfter = readRetryAfter(headers['retry-after'], headers.date)
     const finding = `${endpoint.href}: the issuer cannot issue a token at the moment (${status}${words}); try again later`
-    return new ClientError('token_unavailable', { status, reason, retryAfter, finding })
+    return new ClientError('token_unavailable', { status, reason, description, retryAfter, finding })
   }
   if (status < 400) {
     const where = headers.location === undefined ? '' : `, which redirects to ${quote(headers.location)}`
     const finding = `${endpoint.href}: the issuer responds with ${status}${where} instead of a token; check its token_endpoint`
     return new ClientError('token_unusable', { status, finding })
   }
+  const own = reason !== undefined && Object.hasOwn(reasons, reason) ? reasons[reason as Reason] : undefined
   const remedy =
-    reason !== undefined && Object.hasOwn(reasons, reason)
-      ? `${reason}. ${reasons[reason as Reason]}`
-      : `${status}${words}; check the registration of the client at the issuer`
+    own === undefined
+      ? `${status}${words}${description === undefined ? '' : ` (${description})`}; check the registration of the client at the issuer`
+      : `${reason}. ${description ?? own}`
   return new ClientError('token_refused', {
     status,
     reason,
+    description,
     finding: `${endpoint.href}: the issuer refused to issue a token: ${remedy}`,
   })
 }
@@ -155,6 +158,12 @@ function readReason(body: Members | undefined): string | undefined {
   return [body?.reason, body?.error].find(text => typeof text === 'string' && /^[\x21-\x7e]{1,64}$/.test(text)) as
     | string
     | undefined
+}
+
+/** Returns the text for the developer of the client, if it has the characters of RFC 6749 §5.2 and a length for a message. */
+function readDescription(body: Members | undefined): string | undefined {
+  const text = body?.error_description
+  return typeof text === 'string' && /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}$/.test(text) ? text : undefined
 }
 
 /** Returns the claims of a JWT, unverified; undefined for an opaque token. */

@@ -27,9 +27,10 @@ export function registerCheckMetrics(registry: Registry, counts: Readonly<Counts
     labelNames: ['outcome', 'reason', 'level', 'tls'],
     registers: [registry],
     collect() {
-      for (const tls of tlsVersions)
+      for (const version of [...tlsVersions, 'withoutTls'] as const)
         for (const level of tokenBindings) {
-          const accepted = counts[tls].accepted[level]
+          const tls = version === 'withoutTls' ? '' : version
+          const accepted = counts[version].accepted[level]
           checks.inc({ outcome: 'accepted', reason: '', level, tls }, accepted - (counted.get(tls + level) ?? 0))
           counted.set(tls + level, accepted)
         }

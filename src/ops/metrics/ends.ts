@@ -1,7 +1,9 @@
 // When the listener's certificate, client authorities and revocation lists expire, and whether clients of each authority
 // can be accepted. Names come from the operator's files; no client can add to them.
 import { assessAuthorities } from '../../tls/authority-standing.ts'
-import type { InUse } from '../../tls/mutual-tls.ts'
+import type { InUse as Everything } from '../../tls/mutual-tls.ts'
+
+type InUse = Pick<Everything, 'chain' | 'trust'>
 
 /** The earliest expiry of each kind, in seconds since 1970. */
 export type Ends = Readonly<Partial<Record<'server_certificate' | 'client_authorities' | 'revocation_lists', number>>>

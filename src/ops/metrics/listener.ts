@@ -8,7 +8,8 @@ import { authorityEndsOf, firstEndsOf, listEndsOf } from './ends.ts'
 
 export interface Watched {
   readonly tls: MutualTls
-  readonly store: Pick<Store, 'millisecondsSinceSync'>
+  /** Undefined: there is none, as for a gateway alone. */
+  readonly store: Pick<Store, 'millisecondsSinceSync'> | undefined
   /** Whether security events can be written. */
   readonly isRecording: () => boolean
   /** Seconds before the expiry of a certificate at which the alert rules warn. */
@@ -29,12 +30,13 @@ export function watchListener(registry: Registry, { tls, store, isRecording, exp
     })
 
   gauge('tlsbound_connections_open', 'Open connections with a completed handshake.', () => tls.connections.size)
-  gauge(
-    'tlsbound_revocation_lag_seconds',
-    'Time since all revocations of the store were last known here; from 5 on every token is refused.',
-    () => store.millisecondsSinceSync() / 1000,
-    'max',
-  )
+  if (store !== undefined)
+    gauge(
+      'tlsbound_revocation_lag_seconds',
+      'Time since all revocations of the store were last known here; from 5 on every token is refused.',
+      () => store.millisecondsSinceSync() / 1000,
+      'max',
+    )
   gauge(
     'tlsbound_events_writable',
     '1: security events can be written; 0: requests that produce one are refused.',

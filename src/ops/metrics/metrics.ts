@@ -24,14 +24,20 @@ interface Measured extends Watched {
 }
 
 export function createMetrics(parts: Measured): Metrics {
+  const metrics = createListenerMetrics(parts)
+  return { ...metrics, store: measureStore(parts.store, watchStore(metrics.registry)) }
+}
+
+/** Creates the metrics of a process that may have no store, such as a gateway alone. */
+export function createListenerMetrics(
+  parts: Watched & { readonly gateway?: GatewayCounts | undefined },
+): Omit<Metrics, 'store'> {
   const registry = new Registry()
   watchListener(registry, parts)
   if (parts.gateway !== undefined) watchGateway(registry, parts.gateway)
-  const store = measureStore(parts.store, watchStore(registry))
   const observers = [registerCheckMetrics(registry, parts.tls.counts), countEvents(registry)]
   return {
     registry,
-    store,
     observe: event => {
       for (const observe of observers) observe(event)
     },

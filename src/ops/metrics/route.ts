@@ -2,7 +2,7 @@
 // event, since it is scraped every few seconds.
 import type { FastifyInstance } from 'fastify'
 import { Gauge, type Registry } from 'prom-client'
-import { findObstacle } from '../health.ts'
+import { findObstacle, type ReadinessParts } from '../health.ts'
 import type { OpsParts } from '../parts.ts'
 
 export function metricsRoute(app: FastifyInstance, parts: OpsParts, registry: Registry): void {
@@ -13,10 +13,7 @@ export function metricsRoute(app: FastifyInstance, parts: OpsParts, registry: Re
 }
 
 /** Registers `tlsbound_ready`, once: the probe listener has it too. */
-export function registerReadiness(
-  registry: Registry,
-  parts: Pick<OpsParts, 'store' | 'isServing' | 'isRecording'>,
-): void {
+export function registerReadiness(registry: Registry, parts: ReadinessParts): void {
   if (registry.getSingleMetric('tlsbound_ready') !== undefined) return
   new Gauge({
     name: 'tlsbound_ready',

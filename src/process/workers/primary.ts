@@ -16,6 +16,7 @@ import { createContainment } from '../../server/incidents/containment.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { ensureOpsToken } from '../files.ts'
 import { reportExposures } from '../production.ts'
+import { prepareSocket } from '../proxy-socket.ts'
 import { createReload, describeRetired } from '../reload.ts'
 import { readKeysFile } from '../signing-keys.ts'
 import {
@@ -144,6 +145,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   onClose(() => supervisor.close(shutdownTimeout + 500)) // a worker ends its connections after shutdownTimeout
   await ops?.listen({ host: '127.0.0.1', port: settings.opsPort })
   if (probes !== undefined) await listenFor(probes, settings)
+  if (settings.proxySocket !== undefined) await prepareSocket(settings.proxySocket)
   await supervisor.start()
   log.info(`listening for ${settings.issuer} with ${count} workers`)
   reportTrust(log, tls.inUse(), Date.now(), warningDays)

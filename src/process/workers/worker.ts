@@ -14,7 +14,7 @@ import type { ContainmentParts } from '../../server/incidents/containment.ts'
 import { createAudit } from '../../server/record-events.ts'
 import { createLog, describeEventFailures } from '../log.ts'
 import { createReload, describeRetired } from '../reload.ts'
-import { closeInTime, trackSockets } from '../start.ts'
+import { closeInTime, listenForProxies, trackSockets } from '../start.ts'
 import { readOptionalFiles, wireServer } from '../wire.ts'
 import type { Handlers, Peer } from './peer.ts'
 import { type Content, idsOfWorker, type WorkerCall, type WorkerConfig, type WorkerConnections } from './protocol.ts'
@@ -98,10 +98,11 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
     }),
   }
   await app.listen({ host: settings.host, port: settings.port })
+  const proxies = await listenForProxies(app, tls, settings)
   return {
     handlers,
     async close() {
-      await closeInTime(app, tls, sockets)
+      await closeInTime(app, tls, sockets, proxies)
       await notifier.close()
       events.close()
       return events.end()

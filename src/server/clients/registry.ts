@@ -8,6 +8,8 @@ import {
   parseClients,
   type Registrations,
 } from '../../core/client.ts'
+import { findRegistration } from '../../core/client-authentication.ts'
+import type { PresenterCertificate } from '../../core/presenter.ts'
 import type { ClientRecord, ClientSecret } from '../../store/store.ts'
 
 export interface RegisteredClient {
@@ -37,6 +39,8 @@ export class ClientRegistry {
   /** The certificates and resources of enabled clients, because requests need them. */
   readonly #pins = new Tally()
   readonly #resources = new Tally()
+  /** The clients of certificates that were searched for, until a registration changes. */
+  #owners = new WeakMap<PresenterCertificate, string | false>()
 
   readonly #audience: string | undefined
 
@@ -66,6 +70,11 @@ export class ClientRegistry {
   /** All clients, including disabled ones. */
   get all(): RegisteredClient[] {
     return [...this.#inForce.values()]
+  }
+
+  /** The clients of all registrations, including disabled ones. */
+  get known(): Client[] {
+    return this.all.map(({ client }) => client)
   }
 
   /** Checks whether a client may act. Tokens of other clients are invalid. */
@@ -102,6 +111,7 @@ export class ClientRegistry {
 
   /** Replaces what applies to one client. The others are not looked at: the store may notify of 10⁵ clients at the start. */
   #put(id: string, registered: RegisteredClient | undefined): void {
+    this.#owners = new WeakMap()
     const before = this.#inForce.get(id)
     if (registered === undefined) this.#inForce.delete(id)
     else this.#inForce.set(id, registered)
@@ -121,6 +131,16 @@ export class ClientRegistry {
     return this.#pins.has(thumbprint)
   }
 
+  /** Finds the client that a certificate authenticates. Disabled clients count too, since they may be enabled again. */
+  findClient = (certificate: PresenterCertificate): string | undefined => {
+    let owner = this.#owners.get(certificate)
+    if (owner === undefined) {
+      owner = findRegistration(this.#inForce.values(), { certificate, bindings: {} })?.client.id ?? false
+      this.#owners.set(certificate, owner)
+    }
+    return owner === false ? undefined : owner
+  }
+
   /** Checks whether a client is a resource server of this name. */
   hasResource(audience: string): boolean {
     return this.#resources.has(audience)
@@ -128,7 +148,7 @@ export class ClientRegistry {
 
   /** Returns a sentence when the resource of a client is another spelling of that of another one, or of the audience of this server. */
   findOtherSpelling(client: Client): string | undefined {
-    const others = this.all.map(registered => registered.client).filter(({ id }) => id !== client.id)
+    const others = this.known.filter(({ id }) => id !== client.id)
     return findOtherSpelling(client, indexTargets(others, this.#audience))
   }
 }

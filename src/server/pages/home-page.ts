@@ -12,12 +12,12 @@ import type { RegisteredClient } from '../clients/registry.ts'
 /** The body of `GET /binding`. */
 export interface ConnectionFacts {
   readonly protocol: string | null
-  readonly cipher: string
+  readonly cipher: string | null
   readonly resumed: boolean
   readonly certificate: object | null
   readonly bindings: Readonly<Partial<Record<string, string>>>
   /** Present if the connection is that of a proxy. */
-  readonly attested?: string
+  readonly attested?: string | undefined
 }
 
 type Registration = Pick<RegisteredClient, 'client' | 'disabled'> | undefined
@@ -49,7 +49,7 @@ ${writeVerdict(presenter, registration)}
 <h2 id="connection">This connection</h2>
 <dl class="facts">
 <dt>Protocol</dt><dd>${facts.protocol ?? 'unknown'}, ${http}</dd>
-<dt>Cipher</dt><dd>${facts.cipher}</dd>
+<dt>Cipher</dt><dd>${facts.cipher ?? 'unknown'}</dd>
 <dt>Handshake</dt><dd>${facts.resumed ? 'resumed from an earlier one' : 'full, not resumed from an earlier one'}</dd>
 ${Object.entries(facts.bindings).map(([type, print]) => markup`<dt>${type}</dt><dd>${writePrint(print ?? '')}</dd>`)}
 </dl>

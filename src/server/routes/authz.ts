@@ -1,5 +1,5 @@
 // /authz: a proxy that ends TLS asks whether it may pass a request on (nginx auth_request, Traefik forwardAuth, Caddy forward_auth, Envoy
-// ext_authz over HTTP). The answer is 204 with the identity as header fields, or the refusal of the token. Only a known proxy may ask.
+// ext_authz over HTTP). The answer is 204 with the identity as header fields, or the refusal of the token. Only a proxy whose entry says so may ask.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isScope } from '../../core/access-token.ts'
 import { malformed } from '../../core/errors.ts'
@@ -35,7 +35,7 @@ export function authzRoute(app: FastifyInstance, parts: AuthzParts): void {
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
     const connection = connectionOf(raw)
-    if (connection?.forwarded === undefined)
+    if (connection?.forwarded?.proxy.authz !== true)
       throw new RequestError(403, 'not_a_proxy', { thumbprint: connection?.thumbprint })
     const { demand, recipient } = findQuestion(queryOf(request))
     void whenReady(

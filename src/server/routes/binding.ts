@@ -32,18 +32,27 @@ export function describeBinding(request: FastifyRequest['raw'], now: number) {
     throw new OAuthError('invalid_request', 'binding_unavailable', 'not_mutual_tls', {
       found: describeTransport({ socket }),
     })
-  const protocol = socket.getProtocol()
   const isOwn = connection.forwarded === undefined
+  return {
+    ...(connection.isProxySocket ? withoutTls : describeTls(socket)),
+    certificate: describeCertificate(connection, now),
+    bindings: isOwn ? readChannelBindings(socket) : {},
+    ...(!isOwn && { attested: 'proxy' }),
+    token_bindings: findLevels(connection, now),
+  }
+}
+
+/** A proxy at the socket file has no TLS. */
+const withoutTls = { protocol: null, cipher: null, resumed: false, extended_master_secret: false }
+
+function describeTls(socket: TLSSocket) {
+  const protocol = socket.getProtocol()
   return {
     protocol,
     cipher: socket.getCipher().standardName,
     resumed: socket.isSessionReused(),
     // TLS 1.3 has no such extension; its key schedule always provides the same protection (RFC 8446 App. D).
     extended_master_secret: protocol === 'TLSv1.3' || hasExtendedMasterSecret(socket),
-    certificate: describeCertificate(connection, now),
-    bindings: isOwn ? readChannelBindings(socket) : {},
-    ...(!isOwn && { attested: 'proxy' }),
-    token_bindings: findLevels(connection, now),
   }
 }
 

@@ -86,6 +86,24 @@ t.test('reports why no token could be requested', async t => {
       { code: 'token_refused', reason: 'invalid_client', status: 401 },
       1,
     ],
+    [
+      { status: 400, body: { error: 'invalid_scope', error_description: 'Ask for notes:read only.' } },
+      {
+        ...{ code: 'token_refused', description: 'Ask for notes:read only.' },
+        message: /: 400 invalid_scope \(Ask for notes:read only\.\); check the registration/,
+      },
+      1,
+    ],
+    [
+      { status: 400, body: { error: 'x', reason: 'scope_denied', error_description: 'Not admin.' } },
+      { code: 'token_refused', description: 'Not admin.', message: /: scope_denied\. Not admin\.$/ },
+      1,
+    ],
+    ...[7, 'two\r\nlines', 'é', 'x'.repeat(501), ''].map((error_description): [TokenReply, object, number] => [
+      { status: 400, body: { error: 'invalid_scope', error_description } },
+      { code: 'token_refused', description: undefined, message: /\(?400 invalid_scope;/ },
+      1,
+    ]),
     [{ status: 400, body: { error: 'evil\r\nname: value' } }, { code: 'token_refused', reason: undefined }, 1],
     [
       { status: 503, body: { error: 'temporarily_unavailable' } },
