@@ -68,6 +68,15 @@ export interface ParsedRegistrations {
 /** Registrations that are parsed already, or are to be parsed. */
 export type Registrations = readonly object[] | ParsedRegistrations
 
+/** Parses what is not parsed already. `audience`: that of this server. @throws TypeError naming every problem. */
+export function parseRegistrations(registrations: Registrations, audience?: string): ParsedRegistrations {
+  if ('list' in registrations) return registrations
+  const problems: string[] = []
+  const clients = parseClients(registrations, problems, audience)
+  if (problems.length > 0) throw new TypeError(problems.join('\n'))
+  return { list: registrations, clients }
+}
+
 /** Returns registrations as they are written. */
 export function listOf(registrations: Registrations): readonly object[] {
   return 'list' in registrations ? registrations.list : registrations

@@ -2,8 +2,7 @@
 // completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
 // stays in use.
 import { requireCertificateProxies, requireNoClient, requireSocketEntry } from '../core/certificate-proxy.ts'
-import type { Registrations } from '../core/client.ts'
-import { parseClients } from '../core/client.ts'
+import { parseRegistrations, type Registrations } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
@@ -81,9 +80,8 @@ export function createReload(parts: ReloadParts): Reload {
     })
   if (loadClients !== undefined)
     work.set(fileNames.clients, () => {
-      const registrations = loadClients()
-      const { proxies } = tls.inUse()
-      if (proxies.length > 0) requireNoClient(proxies, parseClients(registrations, []).values())
+      const registrations = parseRegistrations(loadClients(), settings.audience)
+      requireNoClient(tls.inUse().proxies, registrations.clients.values())
       for (const id of clients.replaceFile(registrations)) changed.add(id)
       loaded.registrations = registrations
     })

@@ -116,7 +116,16 @@ async function addKey(path: string, algorithm: Algorithm, now: number): Promise<
 export function watchKeysFile(
   path: string,
   ring: KeyRing,
-  { clock, maximumAge, mayRotate = () => true, algorithm, report, onChange, onReplace, record = `${path}.seen` }: WatchOptions,
+  {
+    clock,
+    maximumAge,
+    mayRotate = () => true,
+    algorithm,
+    report,
+    onChange,
+    onReplace,
+    record = `${path}.seen`,
+  }: WatchOptions,
 ): KeysWatch {
   let seen: string | undefined // not the current version: the file may have changed since it was loaded
   const remember = createKeyMemory(record)

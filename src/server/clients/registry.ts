@@ -3,9 +3,8 @@ import {
   type Client,
   findOtherSpelling,
   indexTargets,
-  type ParsedRegistrations,
   parseClient,
-  parseClients,
+  parseRegistrations,
   type Registrations,
 } from '../../core/client.ts'
 import { findRegistration } from '../../core/client-authentication.ts'
@@ -158,7 +157,7 @@ const nothing: Omit<ClientRecord, 'id'> = { registration: undefined, disabled: f
 
 /** Returns what a file registers. @throws TypeError naming every problem. */
 function readFile(registrations: Registrations, audience: string | undefined): Map<string, RegisteredClient> {
-  const { list, clients } = 'list' in registrations ? registrations : parseAll(registrations, audience)
+  const { list, clients } = parseRegistrations(registrations, audience)
   const registered = new Map<string, RegisteredClient>()
   let index = 0
   for (const [id, client] of clients) {
@@ -166,13 +165,6 @@ function readFile(registrations: Registrations, audience: string | undefined): M
     registered.set(id, { client, disabled: false, secrets: [], registration, origin: 'file' })
   }
   return registered
-}
-
-function parseAll(list: readonly object[], audience: string | undefined): ParsedRegistrations {
-  const problems: string[] = []
-  const clients = parseClients(list, problems, audience)
-  if (problems.length > 0) throw new TypeError(problems.join('\n'))
-  return { list, clients }
 }
 
 /** Parses a stored registration. Returns undefined if it is not a registration of this client. */
