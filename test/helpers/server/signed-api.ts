@@ -52,7 +52,7 @@ export function testSignedRequests(name: string, { protocols, start }: SignedFra
         calls.length = 0
       })
 
-      await t.test('asks for a signature', async t => {
+      await t.test('asks for a signature (N-69)', async t => {
         t.match(await alice.get('/text', writing), {
           status: 401,
           headers: {
@@ -65,7 +65,7 @@ export function testSignedRequests(name: string, { protocols, start }: SignedFra
         t.same(seen(), [[], ['signature_missing header_missing']])
       })
 
-      await t.test('refuses a body that differs, before a parser or handler takes it for complete', async t => {
+      await t.test('refuses a body that differs, before a parser or handler takes it for complete (N-70)', async t => {
         const refused = {
           status: 401,
           headers: {
