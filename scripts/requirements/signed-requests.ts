@@ -27,7 +27,7 @@ export const signedRequestRequirements: readonly Requirement[] = [
   {
     number: 'N-70',
     level: 'MUST',
-    source: 'RFC 9530 §2, §5, §6.1',
+    source: 'RFC 9530 §2, §5',
     says: 'The body of a signed request is verified with every `sha-256` and `sha-512` digest in `Content-Digest`, before a handler or an upstream takes it for complete.',
     limit: ['in part', '`Repr-Digest` and digests in trailers are not verified; `Want-Content-Digest` is not sent.'],
   },

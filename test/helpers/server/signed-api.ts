@@ -46,7 +46,11 @@ export function testSignedRequests(name: string, { protocols, start }: SignedFra
             t.match(answer, { status: 200 }, path)
             t.equal(answer.text, path === '/text' ? body : String(body.length))
           }
-        t.match(await call('/unread', { ...text, body: 'hello' }), { status: 200 })
+        for (const body of ['hello', 'x'.repeat(300_000)]) {
+          const by = await connect(t, port, 'alice', protocol)
+          t.match(await call('/unread', { ...text, body }, {}, by), { status: 200 })
+          t.match(await call('/text', {}, {}, by), { status: 200 }, 'the connection serves on')
+        }
         t.match(await call('/stream', { ...text, body: '' }), { status: 200, text: '0' }, 'an empty body')
         refusals.length = 0
         calls.length = 0
