@@ -70,10 +70,40 @@ export interface ConfirmationVectors {
   }[]
 }
 
+export interface SignedVector {
+  readonly name: string
+  /** A description of the fault; a valid one has none. */
+  readonly wrong?: string
+  /** A name in `connections`. */
+  readonly connection: string
+  readonly request: {
+    readonly method: string
+    readonly authority: string
+    readonly target: string
+    /** Names in lower case. */
+    readonly fields: Readonly<Record<string, string>>
+    readonly has_body: boolean
+  }
+  /** Seconds since 1970. */
+  readonly now: number
+  /** `accepted`, or the reason of the refusal. */
+  readonly outcome: string
+}
+
+export interface SignedVectors {
+  readonly about: string
+  /** The body of requests with one. */
+  readonly body: string
+  /** `channel_binding`: the SHA-256 hash of `tls-exporter` in base64url. */
+  readonly connections: Readonly<Record<string, { readonly kid: string; readonly channel_binding: string }>>
+  readonly vectors: readonly SignedVector[]
+}
+
 interface Files {
   'keys.json': KeySet
   'binding-proof.json': ProofVectors
   'confirmation.json': ConfirmationVectors
+  'signed-request.json': SignedVectors
 }
 
 export const vectorFolder = new URL('../vectors/', import.meta.url)
