@@ -48,7 +48,7 @@ const touchesProcess: ReadonlySet<string> = new Set(['process', 'doctor', 'testi
 
 /** Packages and parts of Node, by the room that may use them. A room that is not listed may use all of Node. */
 const packages: Readonly<Record<string, RegExp>> = {
-  core: /^node:(crypto|net)$/,
+  core: /^node:(crypto|net)$|^structured-headers$/,
   text: /^$/,
   page: /^$/,
   settings: /^node:net$/,

@@ -851,6 +851,140 @@ export const details = {
         'The connection used too many single-request proofs in one minute; send fewer, or a proof for all its requests.',
     },
   },
+  signature_missing: {
+    header_missing: {
+      cause: 'The request has no {header} field, and this resource requires a signed request.',
+      remedy:
+        'Sign the request as the Accept-Signature field of this response says; see docs/reference/signed-requests.md.',
+      isPublic: true,
+    },
+    other_tag: {
+      cause: 'No signature of the request has the tag tlsbound-request.',
+      remedy: 'Set the signature parameter tag to tlsbound-request.',
+      isPublic: true,
+    },
+  },
+  signature_invalid: {
+    form: {
+      cause: 'Signature-Input or Signature is not in the form of RFC 9421: {found}.',
+      remedy:
+        'Send Signature-Input as a dictionary of lists of strings, and Signature as a dictionary of byte sequences with the same keys, each key once.',
+      isPublic: true,
+    },
+    labels: {
+      cause: 'The request has more signatures than the server reads.',
+      remedy: 'Send at most {limit} signatures.',
+      isPublic: true,
+    },
+    too_long: {
+      cause: 'The field {header} is too long.',
+      remedy: 'Send at most {limit} characters.',
+      isPublic: true,
+    },
+    two_signatures: {
+      cause: 'Two signatures of the request have the tag tlsbound-request.',
+      remedy: 'Send one signature with this tag.',
+      isPublic: true,
+    },
+    parameter: {
+      cause: 'The signature parameter {parameter} is missing, unknown or malformed.',
+      remedy:
+        'Send created, expires, nonce, keyid and tag, alg if you like, and no other; nonce has 1 to 64 characters.',
+      isPublic: true,
+    },
+    component_missing: {
+      cause: 'The signature does not cover {member}.',
+      remedy:
+        'Cover @method, @target-uri, authorization, tls-channel-binding, content-type if it is sent, and content-digest if the request has a body.',
+      isPublic: true,
+    },
+    component: {
+      cause: 'A component of the signature is not supported: {found}.',
+      remedy: 'Cover fields that are sent, and derived components of requests, without parameters and each once.',
+      isPublic: true,
+    },
+    key_kind: {
+      cause: 'The key of the client certificate cannot sign requests.',
+      remedy: 'Use a certificate with a key of another kind; compare the facts found and expected.',
+      sentence:
+        'The key of this client certificate cannot sign requests; use P-256, P-384, Ed25519, or RSA of 2048 bits.',
+    },
+    other_key: {
+      cause: 'The parameter keyid or alg is not that of the client certificate of this connection.',
+      remedy: 'Set keyid to the x5t#S256 of the certificate, and alg to the algorithm of its key, or omit alg.',
+    },
+    outside_window: {
+      cause:
+        'The signature is not valid now: created is in the future, expires has passed, or the time between is too long.',
+      remedy: 'Sign each request when it is sent, for at most 60 seconds; compare the clocks.',
+    },
+    channel_binding: {
+      cause: 'TLS-Channel-Binding is not a dictionary with tls-exporter as a byte sequence of 32 octets.',
+      remedy: 'Send the SHA-256 hash of the tls-exporter value of the connection, and cover it with the signature.',
+      isPublic: true,
+    },
+    other_connection: {
+      cause: 'TLS-Channel-Binding is that of another connection.',
+      remedy:
+        'Sign for the connection that carries the request, and again after a reconnect. If the client did not reconnect, another party replays a request.',
+      sign: 'attack',
+    },
+    no_channel_binding: {
+      cause: 'The connection has no tls-exporter channel binding: it uses TLS 1.2 without the extended master secret.',
+      remedy: 'Use TLS 1.3.',
+      sentence: 'This connection has no channel binding that a signature can cover; use TLS 1.3.',
+    },
+    wrong_signature: {
+      cause: 'The key of the client certificate does not verify the signature over this request.',
+      remedy:
+        'Sign with the private key of the certificate of this connection. Compare method, target, host and covered fields with those that were signed. An ECDSA signature is R and S, not DER.',
+      sign: 'attack',
+    },
+    used_already: {
+      cause: 'The nonce of the signature was already used on this connection.',
+      remedy: 'Use a new nonce for each request, also when an HTTP library sends a request again.',
+      sign: 'attack',
+    },
+    too_many: {
+      cause: 'The connection used more nonces in one minute than the server stores.',
+      remedy: 'Send fewer requests per connection.',
+      sentence: 'The connection sent too many signed requests in one minute; send fewer.',
+    },
+  },
+  digest_invalid: {
+    missing: {
+      cause: 'The request has a body and no Content-Digest field.',
+      remedy: 'Send Content-Digest with sha-256 or sha-512 in the header of the request, not in a trailer.',
+      isPublic: true,
+    },
+    form: {
+      cause: 'The field Content-Digest is not in the form of RFC 9530: {found}.',
+      remedy: 'Send a dictionary with each algorithm once, such as sha-256=:BASE64:.',
+      isPublic: true,
+    },
+    algorithm: {
+      cause: 'Content-Digest has neither sha-256 nor sha-512.',
+      remedy: 'Use one of these two algorithms.',
+      isPublic: true,
+    },
+    mismatch: {
+      cause: 'The body does not have the {alg} digest in Content-Digest.',
+      remedy:
+        'Compute the digest over the octets that are sent, after compression. If the client did so, another party changed the body.',
+      sign: 'attack',
+    },
+    body_read: {
+      cause: 'The program read from the body before requireToken, so that its digest cannot be verified.',
+      remedy: 'Call requireToken before everything that reads the body, such as a body parser.',
+      sentence: 'The server cannot verify the digest of this body; contact its operator.',
+      actor: 'developer',
+    },
+    upgrade: {
+      cause: 'The request has a body and asks for an upgrade of the connection.',
+      remedy: 'Send the request for an upgrade without a body.',
+      isPublic: true,
+    },
+  },
   revoked: {
     token: {
       cause: 'The token itself was revoked.',
@@ -1362,6 +1496,9 @@ const actors: Readonly<Record<Reason, Actor>> = {
   binding_too_weak: 'client',
   proof_missing: 'client',
   proof_invalid: 'client',
+  signature_missing: 'client',
+  signature_invalid: 'client',
+  digest_invalid: 'client',
   revoked: 'client',
   scope_missing: 'client or operator',
   unknown_client: 'client or operator',
@@ -1415,7 +1552,7 @@ export const factNames = {
   registered: 'the name that the client is registered with',
   presented: 'the name in the certificate',
   kid: 'kid of the token',
-  alg: 'alg of the token or proof',
+  alg: 'alg of the token, proof, signature or digest',
   token_binding: 'the requested token_binding',
   host: 'host of the request',
   origin: 'Origin header of the request',

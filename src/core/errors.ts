@@ -32,6 +32,9 @@ export const reasons = {
   proof_missing:
     'The token requires a binding proof; sign one for this connection and send it as Session-Binding-Proof.',
   proof_invalid: 'The binding proof is not valid for this token, connection, request and time; sign a new one.',
+  signature_missing: 'This resource requires a signed request; sign it as Accept-Signature says (RFC 9421).',
+  signature_invalid: 'The signature of the request is not valid for this request, certificate, connection and time.',
+  digest_invalid: 'The body of the request does not match a digest in Content-Digest (RFC 9530); send it again.',
   revoked: 'The token, its client or its signing key was revoked; get a new token.',
   scope_missing: 'The token lacks a scope that this resource requires.',
   unknown_client: 'No client is registered with this client_id.',
@@ -68,6 +71,8 @@ export type ErrorCode =
   | 'invalid_target'
   | 'invalid_proof'
   | 'use_session_binding'
+  | 'use_signed_request'
+  | 'invalid_signature'
   | 'insufficient_scope'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
