@@ -8,6 +8,7 @@ import { readVectors, vectorFolder } from '../test/helpers/vectors.ts'
 import { buildConfirmationVectors } from './vectors/confirmations.ts'
 import { buildKeys } from './vectors/keys.ts'
 import { buildProofVectors } from './vectors/proofs.ts'
+import { buildSignedVectors } from './vectors/signed-requests.ts'
 
 const read = <Name extends Parameters<typeof readVectors>[0]>(name: Name) =>
   existsSync(new URL(name, vectorFolder)) ? readVectors<Name>(name) : undefined
@@ -17,6 +18,7 @@ const files = [
   { name: 'keys.json', wanted: keys },
   { name: 'binding-proof.json', wanted: buildProofVectors(keys, read('binding-proof.json')) },
   { name: 'confirmation.json', wanted: buildConfirmationVectors(keys) },
+  { name: 'signed-request.json', wanted: buildSignedVectors(keys, read('signed-request.json')) },
 ] as const
 
 const wrong = files.filter(({ name, wanted }) => !isDeepStrictEqual(read(name), JSON.parse(JSON.stringify(wanted))))
