@@ -17,7 +17,8 @@ const ofHop = new Set([...connectionFields, 'host', 'expect', 'via', 'content-le
  * hyphen at their end are the beginning of a family.
  */
 const forgeable = [
-  ...['authorization', 'session-binding-proof', 'client-cert', 'client-cert-chain', 'forwarded', 'tlsbound-'],
+  ...['authorization', 'session-binding-proof', 'tls-channel-binding', 'client-cert', 'client-cert-chain'],
+  ...['forwarded', 'tlsbound-'],
   ...['x-forwarded-', 'x-auth-', 'x-ssl-', 'ssl-', 'x-tls-', 'x-client-', 'x-proxy-', 'x-jwt-'],
   ...['x-authenticated-', 'x-webauth-', 'x-remote-', 'remote-', 'x-token-', 'x-scope-', 'x-id-token', 'x-access-token'],
   // Addresses and schemes.

@@ -13,6 +13,7 @@ import { type RefusalOptions, refuse } from '../plugins/refuse.ts'
 import { endWithBody, type RelayFailure, relay } from '../relay/relay.ts'
 import { connectionOf } from '../tls/connection.ts'
 import { allowSlowBody } from '../tls/timeouts.ts'
+import { contentRefusalOf, onContentRefused } from '../verify/content-guard.ts'
 import type { TokenCheck } from '../verify/verifier.ts'
 import { type AssertionSigner, createStatement, type StateIdentity } from './assertion.ts'
 import type { GatewayCounts, Outcome } from './counts.ts'
@@ -189,6 +190,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     const { request, route, authority } = exchange
     const { raw } = request
     const withBody = hasBody(raw)
+    onContentRefused(raw, refusal => host.refusal.onRefusal?.(request, refusal, 401))
     const stated = token === undefined ? [] : state(route, token, connectionOf(raw))
     const headers = buildFields(raw, route, [...originFields(raw, authority), ...stated])
     const answers = answerFailures(exchange, host)
@@ -210,6 +212,15 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     return {
       answer,
       onFailure(failure, error) {
+        const refused = contentRefusalOf(request.raw)
+        if (refused !== undefined) {
+          outcome = 'refused'
+          if (response.headersSent) return
+          if (refused instanceof OAuthError)
+            refuse(request, reply, refused, { ...host.refusal, onRefusal: undefined, challenge: true })
+          else reply.send(refused)
+          return
+        }
         const described = describeFailure(failure, error, route)
         if (failure === 'gone') outcome = 'aborted'
         else if (described !== undefined) answer(described)

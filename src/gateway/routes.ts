@@ -4,7 +4,7 @@ import { isScope } from '../core/access-token.ts'
 import { parseAuthority } from '../core/authority.ts'
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import { findSimilarName } from '../core/similar-name.ts'
-import type { TokenDemand } from '../verify/demand.ts'
+import { type RequestProof, requestProofs, type TokenDemand } from '../verify/demand.ts'
 import { ambiguous, normalizePath } from './path.ts'
 
 export interface Route {
@@ -109,7 +109,9 @@ function parseRoute(value: unknown, number: number, problems: string[], rules: R
     tokenBindings.includes(binding as TokenBinding) &&
       !rules.levels.includes(binding as TokenBinding) &&
       `binding ${binding} works only on the listener of the issuer: set TLSBOUND_GATEWAY_FILE there`,
-    proof !== undefined && proof !== 'per-request' && 'proof must be per-request',
+    proof !== undefined &&
+      !requestProofs.includes(proof as RequestProof) &&
+      `proof must be ${requestProofs.join(' or ')}`,
     isPublic === true &&
       ['scope', 'binding', 'proof', 'identity_fields', 'client_cert'].some(name => entry[name] !== undefined) &&
       'a public route verifies no token: remove scope, binding, proof, identity_fields and client_cert',

@@ -4,6 +4,7 @@ import '../process/require-node.js'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
+import { answerContentRefusal } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
 import { toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
 
@@ -33,6 +34,9 @@ export function requireToken(verifier: Verifier | VerifierOptions, demand?: Toke
     verify(request, demand).then(
       token => {
         Object.assign(request, { token })
+        answerContentRefusal(request, (refusal, fail) =>
+          answerOnce(response, () => sendRefusal(response, refusal), fail),
+        )
         next()
       },
       error => {
@@ -41,4 +45,34 @@ export function requireToken(verifier: Verifier | VerifierOptions, demand?: Toke
       },
     )
   }
+}
+
+/**
+ * Answers a request that a body parser or handler is dealing with, and calls `fail` when the answer is sent. What they answer afterwards
+ * is dropped: a second answer is an exception in Node, and ends the program if it is thrown in a callback.
+ */
+function answerOnce(response: ServerResponse, send: () => void, fail: () => void): void {
+  if (response.headersSent) {
+    fail() // the handler streams its response, and fails with the body
+    return
+  }
+  response.once('close', fail)
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
+  send()
+  Object.defineProperties(response, dropped)
+}
+
+function ignore(this: ServerResponse): ServerResponse {
+  return this
+}
+const dropped: PropertyDescriptorMap = {
+  // Express closes the connection when an error follows an answer.
+  headersSent: { value: false },
+  write: { value: () => true },
+  ...Object.fromEntries(
+    [
+      ...['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'flushHeaders'],
+      ...['writeHead', 'end', 'addTrailers'],
+    ].map(name => [name, { value: ignore }]),
+  ),
 }

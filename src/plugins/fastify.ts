@@ -1,6 +1,6 @@
 // Fastify plugin that requires a token bound to the connection on every request. It protects every route in its scope and
 // in nested scopes, and unmatched paths where its scope answers them. A route may demand more.
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AccessToken } from '../core/access-token.ts'
 import { anyRule, describeUnknown, type Rules } from '../core/check-options.ts'
@@ -8,10 +8,11 @@ import { OAuthError } from '../core/errors.ts'
 import { logError } from '../core/guard.ts'
 import { findSimilarName } from '../core/similar-name.ts'
 import { whenReady } from '../core/when-ready.ts'
+import { contentRefusalOf, onContentRefused } from '../verify/content-guard.ts'
 import { checkDemand, type TokenDemand } from '../verify/demand.ts'
 import type { TokenVerifier } from '../verify/token-verifier.ts'
 import { createTokenCheck, type TokenCheckOptions, type VerifierOptions } from '../verify/verifier.ts'
-import { type RefusalListener, refuse } from './refuse.ts'
+import { type RefusalListener, type RefusalOptions, refuse } from './refuse.ts'
 
 /** Options of `createVerifier`. `onRefusal` receives Fastify's request; warnings go to the app's log. */
 export type RequireTokenOptions = DistributiveOmit<VerifierOptions, 'onRefusal'> & {
@@ -50,6 +51,23 @@ function checkRoute(config: object = {}): void {
   if (demand !== undefined) checkDemand(demand, 'config.requireToken')
 }
 
+/**
+ * Answers a request whose body differs from its signed digest: the reader of the body, a parser or the handler, fails. The refusal has
+ * been reported already.
+ */
+function refuseWrongContent(options: RefusalOptions, next: RouteErrorHandler): NonNullable<RouteErrorHandler> {
+  return function (this: FastifyInstance, error, request, reply) {
+    const refusal = contentRefusalOf(request.raw)
+    if (refusal instanceof OAuthError) {
+      reply.removeHeader('connection') // Fastify closes it, since more of a body may come; this one is complete
+      return refuse(request, reply, refusal, { ...options, onRefusal: undefined })
+    }
+    if (next !== undefined) return next.call(this, error, request, reply)
+    throw error // to the error handler of the app
+  }
+}
+type RouteErrorHandler = RouteOptions['errorHandler']
+
 const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = async (app, options) => {
   const onWarning = (message: string) => app.log.warn(message)
   const check = createTokenCheck({ onWarning, ...options } as TokenCheckOptions, registrationRules)
@@ -60,11 +78,16 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
     if (result instanceof Promise) result.catch(error => logError(app.log, error, 'onRefusal rejected'))
   }
   const refusal = { resourceMetadata, challenge: true, onRefusal: report }
-  app.addHook('onRoute', route => checkRoute(route.config))
+  app.addHook('onRoute', route => {
+    checkRoute(route.config)
+    if ((route.config?.requireToken?.proof ?? options.proof) === 'signed-request')
+      route.errorHandler = refuseWrongContent(refusal, route.errorHandler)
+  })
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
     const pass = (token: AccessToken) => {
       request.token = token
+      onContentRefused(request.raw, error => report(request, error, 401))
       next()
     }
     const stop = (error: unknown) => {

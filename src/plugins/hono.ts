@@ -6,6 +6,7 @@ import type { Http2ServerResponse } from 'node:http2'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
+import { contentRefusalOf } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
 import { type NodeRequest, toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
 
@@ -18,6 +19,8 @@ export interface TokenEnv {
 /** What the middleware needs of Hono's context. */
 export interface HonoContext {
   readonly env: TokenEnv['Bindings']
+  /** The response; assigned to when the body of a signed request turns out to differ. */
+  res: Response | undefined
   /** Stores the token for `c.get('token')`. */
   set(name: 'token', token: AccessToken): void
 }
@@ -33,15 +36,23 @@ export function requireToken(verifier: Verifier | VerifierOptions, demand?: Toke
   const { verify, describeRefusal } = toVerifier(verifier, demand)
   return async (context, next) => {
     const { incoming, outgoing } = context.env
-    try {
-      context.set('token', await verify(incoming, demand))
-    } catch (error) {
+    const refuse = (error: unknown) => {
       if (!(error instanceof OAuthError)) throw error
       const { status, headers, body, endsConnection } = describeRefusal(error, incoming)
       if (endsConnection) endConnection(incoming, outgoing)
       return Response.json(body, { status, headers })
     }
-    await next()
+    try {
+      context.set('token', await verify(incoming, demand))
+    } catch (error) {
+      return refuse(error)
+    }
+    await next() // which answers an exception of the handler itself
+    const refusal = contentRefusalOf(incoming)
+    if (refusal !== undefined) {
+      context.res = undefined // otherwise Hono would add the fields of that response
+      context.res = refuse(refusal)
+    }
     return undefined
   }
 }

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
+import { contentRefusalOf } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
 import { toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
 
@@ -18,6 +19,8 @@ export interface KoaContext {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly state: Partial<TokenState>
+  /** The request target before other middleware changed `req.url`. */
+  readonly originalUrl?: string
   status: number
   body: unknown
   /** Sets header fields of the response. */
@@ -33,18 +36,31 @@ export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) 
  */
 export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): KoaMiddleware {
   const { verify, describeRefusal } = toVerifier(verifier, demand)
+  const refuse = (context: KoaContext, error: unknown) => {
+    if (!(error instanceof OAuthError)) throw error
+    const { status, headers, body, endsConnection } = describeRefusal(error, context.req)
+    if (endsConnection) endConnection(context.req, context.res)
+    context.status = status
+    context.set({ ...headers })
+    context.body = body
+  }
   return async (context, next) => {
+    const { req, originalUrl } = context
+    // Middleware that mounts an app has changed `url`; this is the name of Connect for what the client sent and signed.
+    if (originalUrl !== undefined && originalUrl !== req.url) Object.assign(req, { originalUrl })
     try {
-      context.state.token = await verify(context.req, demand)
+      context.state.token = await verify(req, demand)
     } catch (error) {
-      if (!(error instanceof OAuthError)) throw error
-      const { status, headers, body, endsConnection } = describeRefusal(error, context.req)
-      if (endsConnection) endConnection(context.req, context.res)
-      context.status = status
-      context.set({ ...headers })
-      context.body = body
+      refuse(context, error)
       return
     }
-    await next()
+    try {
+      await next()
+    } catch (error) {
+      if (contentRefusalOf(req) === undefined) throw error
+    }
+    // Also if the handler has dealt with the failure of the body.
+    const refusal = contentRefusalOf(req)
+    if (refusal !== undefined) refuse(context, refusal)
   }
 }

@@ -35,7 +35,7 @@ export interface Connection {
   verified: Map<string, VerifiedToken> | undefined
   /** The hashes of tokens with a verified proof, with the hash of that proof. Created on first use. */
   provenTokens: Map<string, string> | undefined
-  /** The ids of single-request proofs that were used on this connection, with the time in seconds. Created on first use. */
+  /** The ids of single-request proofs and nonces of signatures that were used on this connection, with the time in seconds. Created on first use. */
   usedProofs: Map<string, number> | undefined
   /** The authenticated client. The certificate cannot change during the connection. */
   client: Client | undefined

@@ -10,21 +10,31 @@ export interface TokenDemand {
   readonly scope?: string
   /** The weakest accepted level. Default: every level that the issuer issues. */
   readonly binding?: TokenBinding
-  /** `per-request`: each request needs a binding proof of its own (`jti`, `htm`, `htu`). */
-  readonly proof?: 'per-request'
+  /**
+   * `per-request`: each request needs a binding proof of its own (`jti`, `htm`, `htu`). `signed-request`: each request needs a
+   * signature of its own, which covers its body (RFC 9421).
+   */
+  readonly proof?: RequestProof
 }
+
+/** What each request must carry besides its token. */
+export const requestProofs = ['per-request', 'signed-request'] as const
+export type RequestProof = (typeof requestProofs)[number]
 
 /** A parsed demand. */
 export interface Demand {
   readonly scope: readonly string[]
   readonly binding: TokenBinding
-  readonly perRequest: boolean
+  readonly proof: RequestProof | undefined
 }
 
 export const demandRules: Rules = {
   scope: { expected: 'scope tokens separated by single spaces', isValid: isScope },
   binding: oneOf(tokenBindings),
-  proof: { expected: 'per-request or absent', isValid: value => value === 'per-request' },
+  proof: {
+    expected: 'per-request, signed-request or absent',
+    isValid: value => requestProofs.includes(value as RequestProof),
+  },
 }
 
 /** Checks the demand of a route, which messages call `name`. @throws TypeError that names each wrong member. */
@@ -69,5 +79,5 @@ function refusal({ claims }: AccessToken, code: ErrorCode, ...why: Why): OAuthEr
 }
 
 function parseDemand({ scope = '', binding = 'certificate', proof }: TokenDemand): Demand {
-  return { scope: parseScope(scope), binding, perRequest: proof === 'per-request' }
+  return { scope: parseScope(scope), binding, proof }
 }

@@ -12,7 +12,8 @@ import type { Connection, ConnectionCarrier, VerifiedToken } from '../tls/connec
 export type Presentation = Pick<IncomingMessage, 'headers' | 'method' | 'url'> & ConnectionCarrier
 
 /**
- * Maximum number of remembered ids per connection, about 250 single-request proofs per second. Further ones are refused.
+ * Maximum number of remembered ids of proofs and nonces of signatures per connection, about 250 per second. Further ones are
+ * refused.
  */
 export const maximumUsed = 16_384
 
@@ -50,7 +51,7 @@ export function requireProof(
   const claims = verifyBindingProof(proof, { token, method, target }, connection.presenter as Presenter, now)
   if (perRequest && !isPerRequest(claims))
     throw invalid('not_per_request', { found: Object.keys(claims).join(' '), expected: 'jti htm htu' })
-  if (claims.jti !== undefined) use(hashToken(claims.jti), connection, now) // as a hash, since the id can be long
+  if (claims.jti !== undefined) useOnce(hashToken(claims.jti), connection, now, refuseUse) // as a hash, since the id can be long
   if (!isReusable(claims)) return undefined
   connection.provenTokens ??= new Map()
   const proven = connection.provenTokens
@@ -60,18 +61,28 @@ export function requireProof(
   return proof
 }
 
-/** Records an id. Once the window has passed, its proof is too old anyway. */
-function use(jti: string, connection: Connection, now: number): void {
+/**
+ * Records the id of a proof, or the nonce of a signature, which is valid once. After the window of proofs, which is that of
+ * signatures too, both are too old anyway. @throws what `refuse` returns, for a second use or too many ids.
+ */
+export function useOnce(
+  id: string,
+  connection: Connection,
+  now: number,
+  refuse: (detail: 'used_already' | 'too_many', limit?: number) => OAuthError,
+): void {
   connection.usedProofs ??= new Map()
   const used = connection.usedProofs
-  for (const [id, since] of used) {
+  for (const [old, since] of used) {
     if (since + proofWindow.past + proofWindow.future >= now) break
-    used.delete(id)
+    used.delete(old)
   }
-  if (used.has(jti)) throw invalid('used_already')
-  if (used.size >= maximumUsed) throw invalid('too_many', { limit: maximumUsed })
-  used.set(jti, now)
+  if (used.has(id)) throw refuse('used_already')
+  if (used.size >= maximumUsed) throw refuse('too_many', maximumUsed)
+  used.set(id, now)
 }
+
+const refuseUse = (detail: 'used_already' | 'too_many', limit?: number) => invalid(detail, { limit })
 
 /** Checks whether a request carries the proof that was verified with its token before. */
 export function isProven(request: Presentation, { proof }: VerifiedToken): boolean {

@@ -1,6 +1,8 @@
 // Builds the HTTP response to a refusal: status, header fields and body (RFC 6749 §5.2, RFC 6750 §3). The Fastify plugin
 // and the byte-level writer send it.
+
 import type { ErrorCode, OAuthError, Reason } from '../core/errors.ts'
+import { acceptSignature } from '../core/signed-request.ts'
 
 export interface RefusalContext {
   /** The Authorization header of the request. */
@@ -28,11 +30,20 @@ export interface RefusalBody {
   readonly reason: Reason
 }
 
+/** Reasons that a signed request mends, or a better one: the challenge says what to sign. */
+const asksForSignature: ReadonlySet<Reason> = new Set<Reason>([
+  'signature_missing',
+  'signature_invalid',
+  'digest_invalid',
+])
+
 const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_token: 401,
   invalid_client: 401,
   invalid_proof: 401,
   use_session_binding: 401,
+  use_signed_request: 401,
+  invalid_signature: 401,
   insufficient_scope: 403,
   temporarily_unavailable: 503,
 }
@@ -55,6 +66,7 @@ export function buildRefusal(refusal: OAuthError, context: RefusalContext = {}):
       'cache-control': 'no-store',
       pragma: 'no-cache',
       ...(isChallenged && { 'www-authenticate': buildChallenge(refusal, context) }),
+      ...(asksForSignature.has(reason) && { 'accept-signature': acceptSignature }),
       ...(status === 503 && { 'retry-after': '1' }),
     },
     body: buildBody(refusal),

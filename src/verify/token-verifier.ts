@@ -1,5 +1,6 @@
 // Verifies that the presenter may use a token, without network access in the usual case. Origin, type and claims are
 // verified once per connection and remembered. What can change is checked on every request.
+import type { IncomingMessage } from 'node:http'
 import {
   type AccessToken,
   type AccessTokenClaims,
@@ -14,7 +15,9 @@ import type { Presenter } from '../core/presenter.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { type Connection, requirePresenter, type VerifiedToken } from '../tls/connection.ts'
 import { readBearerToken } from './bearer.ts'
+import type { RequestProof } from './demand.ts'
 import { isProven, type Presentation, requireProof } from './proofs.ts'
+import { requireSignature } from './signed-requests.ts'
 import { createTokenRecognizer, describeToken } from './token-facts.ts'
 import type { Claims, TokenReader } from './token-reader.ts'
 
@@ -35,13 +38,13 @@ export interface TokenVerifierOptions extends Expectations {
 export interface TokenVerifier {
   /**
    * Verifies the token of a request. Returns a promise only if the first use here needs a fetch or a store lookup.
-   * `perRequest`: the request must carry a proof that was made for it alone.
+   * `proof`: the request must carry a proof or signature that was made for it alone.
    * @throws OAuthError (or rejects) with the reason.
    */
   verify(
     request: Presentation,
     connection: Connection | undefined,
-    perRequest?: boolean,
+    proof?: RequestProof,
   ): AccessToken | Promise<AccessToken>
   /**
    * Verifies what can have changed since a token was verified on this connection, for a request that goes on, such as a
@@ -66,13 +69,13 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   const attachTokenFacts = createTokenRecognizer({ readToken, isRevoked, now })
 
   const verifier: TokenVerifier = {
-    verify(request, connection, perRequest = false) {
+    verify(request, connection, demanded) {
       const { authorization } = request.headers
       const remembered = connection?.verified?.get(authorization as string)
       const isKnown = remembered?.token.verifier === verifier
       if (isKnown && remembered.generation === keyGeneration())
         return withTokenFacts(remembered.token.claims, () =>
-          verifyAgain(remembered, request, connection as Connection, perRequest),
+          verifyAgain(remembered, request, connection as Connection, demanded),
         )
       const token = readBearerToken(authorization, schemes)
       const refusal = refusePresenter(token, request, connection)
@@ -81,7 +84,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       return whenReady(
         () => (isKnown ? readAgain(remembered.token, token) : readToken(token)),
         claims =>
-          withTokenFacts(claims, () => verifyClaims(claims, token, request, connection as Connection, perRequest)),
+          withTokenFacts(claims, () => verifyClaims(claims, token, request, connection as Connection, demanded)),
       )
     },
     recheck(request, token, connection) {
@@ -138,14 +141,16 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     remembered: VerifiedToken,
     request: Presentation,
     connection: Connection,
-    perRequest: boolean,
+    demanded: RequestProof | undefined,
   ): AccessToken {
     const { token } = remembered
     const time = requireStillValid(token, connection, request)
+    const perRequest = demanded === 'per-request'
     if (perRequest || (token.binding === 'proof' && !isProven(request, remembered))) {
       const text = readBearerToken(request.headers.authorization, schemes)
       remembered.proof = requireProof(request, text, connection, time, perRequest) ?? remembered.proof
     }
+    if (demanded === 'signed-request') requireSignature(request as IncomingMessage, connection, time)
     return token
   }
 
@@ -163,7 +168,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     token: string,
     request: Presentation,
     connection: Connection,
-    perRequest: boolean,
+    demanded: RequestProof | undefined,
   ): AccessToken {
     const time = now()
     checkClaims(claims, expectationsOf(claims), time)
@@ -171,12 +176,14 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     // Before the confirmation: a revoked token must raise no alarm and cost its owner nothing when another party
     // presents it.
     requireUnrevoked(known)
+    const perRequest = demanded === 'per-request'
     let proof: string | undefined
     const prove = () => {
       proof = requireProof(request, token, connection, time, perRequest)
     }
     const binding = verifyConfirmation(claims.cnf, requireActing(connection, time, request), prove)
     if (perRequest && binding !== 'proof') prove()
+    if (demanded === 'signed-request') requireSignature(request as IncomingMessage, connection, time)
     return store(request.headers.authorization as string, known, binding, connection, proof)
   }
 

@@ -20,11 +20,13 @@ import { whenReady } from '../core/when-ready.ts'
 import { findConnection, inspectTlsServer } from '../tls/adopt.ts'
 import type { Connection } from '../tls/connection.ts'
 import { refuseSecondToken } from './bearer.ts'
+import { onContentRefused } from './content-guard.ts'
 import { checkDemand, createDemands, demandRules, requireDemand, type TokenDemand } from './demand.ts'
 import { type IssuerKeySource, type IssuerKeys, openIssuerKeys } from './issuer-keys.ts'
 import { type IssuerProfile, type IssuerProfileName, type ResolvedProfile, resolveProfile } from './issuer-profiles.ts'
 import { createIssuerReader } from './issuer-token.ts'
 import { buildRefusal, type RefusalAnswer } from './refusal.ts'
+import { describeToken } from './token-facts.ts'
 import type { Claims, TokenReader } from './token-reader.ts'
 import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts'
 import { type NodeResponse, writeRefusal } from './write-refusal.ts'
@@ -69,6 +71,7 @@ export interface Verifier {
    * Verifies the token of a request: signature, issuer, audience, times and binding. Every token is bound to the client
    * certificate; at the levels connection and proof, it is also bound to the TLS connection. `demand` replaces members of
    * the demand in the options.
+   * If the request is signed and its body differs from its digest, its stream fails later with an OAuthError.
    * @throws OAuthError (rejects) with the reason; pass it to `sendRefusal`.
    */
   verify(request: NodeRequest, demand?: TokenDemand): Promise<AccessToken>
@@ -93,10 +96,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const authorization = request?.headers.authorization
     return buildRefusal(error, { authorization, resourceMetadata, challenge: true })
   }
+  /** The body of a request is refused while it is read, so that no promise of `verify` can reject any more. */
+  const reportLate = (request: NodeRequest, refusal: OAuthError) => {
+    const result: unknown = onRefusal?.(request, refusal, describeRefusal(refusal, request).status)
+    if (result instanceof Promise)
+      result.catch((error: Error) => (options.onWarning ?? warnProcess)(`onRefusal rejected: ${error.message}`))
+  }
   return {
     verify: async (request, demand) => {
       try {
-        return await check(request, demand)
+        const token = await check(request, demand)
+        onContentRefused(request, refusal => reportLate(request, refusal))
+        return token
       } catch (error) {
         // Awaited, so that the rejection of an async listener is that of this request and ends nothing else.
         if (error instanceof OAuthError) await onRefusal?.(request, error, describeRefusal(error, request).status)
@@ -154,11 +165,15 @@ export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules
     const connection = findConnection(request, inspect)
     const accept = (token: AccessToken) => {
       requireDemand(token, demand)
+      if (demand.proof === 'signed-request')
+        onContentRefused(request, refusal => {
+          refusal.token = describeToken({ ...token.claims })
+        })
       if (connection !== undefined) connection.counts.accepted[token.binding]++
       return token
     }
     refuseSecondToken(request)
-    return whenReady(() => verifier.verify(request, connection, demand.perRequest), accept)
+    return whenReady(() => verifier.verify(request, connection, demand.proof), accept)
   }
   const recheck: TokenCheck['recheck'] = (request, token) =>
     verifier.recheck(request, token, findConnection(request, inspect) as Connection)

@@ -16,6 +16,7 @@ import { createGateway } from '../../src/gateway/gateway.ts'
 import { parseRoutes } from '../../src/gateway/routes.ts'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
+import type { Call } from '../../src/lab/connection.ts'
 import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 import { issueCrl } from '../../src/pki/crl.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
@@ -30,6 +31,7 @@ import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Grant } from '../../src/store/store.ts'
 import { type Answer, openConnection, type TestConnection } from '../../src/testing/connection.ts'
 import { mutualTls } from '../../src/tls/mutual-tls.ts'
+import { type Signing, signCall } from '../helpers/client/sign-call.ts'
 import { claimsFor, forgeToken, headerOf } from '../helpers/tokens/forge-token.ts'
 
 const store = await openSqlite(join(t.testdir(), 'state.db'))
@@ -114,7 +116,11 @@ const app = await createServer({
   audit: createAudit(event => void (event.event === 'theft.suspected' || events.push(event))),
   log: pino({ level: 'info' }, { write: line => void log.push(line) }),
   clock: () => clock * 1000,
-  routes: routes => void routes.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict'),
+  routes: routes => {
+    routes.get('/strict', { config: { requireToken: { binding: 'connection' } } }, () => 'strict')
+    routes.get('/signed', { config: { requireToken: { proof: 'signed-request' } } }, () => 'signed')
+    routes.post('/signed', { config: { requireToken: { proof: 'signed-request' } } }, () => 'signed')
+  },
 })
 await app.listen({ host: '127.0.0.1', port: 0 })
 t.teardown(() => app.close())
@@ -187,6 +193,8 @@ const note = {
   body: '{"text":"x"}',
 }
 
+const signed = (call: Call, signing: Signing = {}) => signCall(alice, pki.alice, '/signed', call, signing, clock)
+
 const rows: Record<Reason, readonly Row[]> = {
   no_token: [{ at: 'resource', error: undefined, status: 401, meet: () => alice.get('/api/whoami') }],
   malformed_request: [
@@ -237,6 +245,13 @@ const rows: Record<Reason, readonly Row[]> = {
       const proven = await alice.token({ token_binding: 'proof' })
       return alice.get('/api/whoami', proven, alice.prove('another token'))
     }, 'invalid_proof'),
+  ],
+  signature_missing: [atResource(() => alice.get('/signed', token), 'use_signed_request')],
+  signature_invalid: [
+    atResource(() => alice.call('/signed', signed({ token }, { target: '/other' })), 'invalid_signature'),
+  ],
+  digest_invalid: [
+    atResource(() => alice.call('/signed', signed(note, { sent: '{"text":"y"}' })), 'invalid_signature'),
   ],
   binding_too_weak: [atResource(() => alice.get('/strict', token))],
   scope_missing: [
@@ -309,6 +324,8 @@ t.test('accepts the same token, client and store when nothing is wrong (control)
   t.match(await alice.get('/api/whoami', token), { status: 200 })
   t.match(await present({}), { status: 200 })
   t.match(await alice.get('/strict', await alice.token()), { status: 200 })
+  t.match(await alice.call('/signed', signed({ token })), { status: 200 })
+  t.match(await alice.call('/signed', signed(note)), { status: 200 })
   t.match(await alice.get('/api/notes', token), { status: 200 })
   t.match(await alice.call('/api/notes', note), { status: 201 })
   t.match(await refresh((await keepGrant()).token), { status: 200 })

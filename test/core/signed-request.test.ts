@@ -236,11 +236,7 @@ t.test('rejects other forms of the fields', async t => {
       ],
       'digest_invalid form',
     ],
-    [
-      'content-digest',
-      ['md5=:AAAA:', 'sha=:AAAA:, unixsum=:AAAA:', 'SHA-256'.toLowerCase().replace('256', '384') + '=:AAAA:'],
-      'digest_invalid algorithm',
-    ],
+    ['content-digest', ['md5=:AAAA:', 'sha=:AAAA:, unixsum=:AAAA:', 'sha-384=:AAAA:'], 'digest_invalid algorithm'],
   ]
   for (const [field, values, verdict] of rows)
     for (const value of values) {

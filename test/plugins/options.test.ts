@@ -33,7 +33,7 @@ const wrongDemands: readonly (readonly [demand: unknown, message: string])[] = [
   [{ bindings: 'connection' }, '.bindings is not an option; did you mean NAME.binding?'],
   [{ scope: ['notes:write'] }, '.scope must be scope tokens separated by single spaces, not a list'],
   [{ binding: 'tls' }, '.binding must be one of certificate, proof, connection, not "tls"'],
-  [{ proof: true }, '.proof must be per-request or absent, not true'],
+  [{ proof: true }, '.proof must be per-request, signed-request or absent, not true'],
 ]
 const named = (message: string, name: string) => `${name}${message.replaceAll('NAME', name)}`
 

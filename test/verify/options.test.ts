@@ -58,7 +58,7 @@ t.test('names a wrong, missing or misspelt option', async t => {
     [{ ...options, prefix: '/api' }, /^prefix is not an option/],
     [{ ...options, scope: ['notes:read'] }, /^scope must be .* not a list$/],
     [{ ...options, binding: 'tls' }, /^binding must be one of .* not "tls"$/],
-    [{ ...options, proof: true }, /^proof must be per-request or absent, not true$/],
+    [{ ...options, proof: true }, /^proof must be per-request, signed-request or absent, not true$/],
     [{ ...options, resourceMetadata: new URL('https://a') }, /^resourceMetadata must be an https URL, not an object$/],
     [{ ...options, onRefusal: 'x' }, 'onRefusal must be a function, not "x"'],
     [{ ...options, onWarning: true }, 'onWarning must be a function, not true'],

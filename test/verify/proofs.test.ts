@@ -60,7 +60,9 @@ t.test('requires a per-request proof at every level, also for remembered tokens 
     let made = 0
     const once = (more = {}) => alice.client.prove(token, { jti: `id ${made++}`, htm: 'GET', htu: '/', ...more })
     const verify = (proof?: string, perRequest = true, more = {}) =>
-      outcomeOf(() => verifier.verify(request(token, proof, more), alice.connection, perRequest))
+      outcomeOf(() =>
+        verifier.verify(request(token, proof, more), alice.connection, perRequest ? 'per-request' : undefined),
+      )
     const invalid = refused('proof_invalid', 'invalid_proof')
     t.match(await verify(), refused('proof_missing', 'use_session_binding'), level)
     t.match(await verify(alice.client.prove(token)), invalid, 'a proof for the whole connection')
@@ -86,7 +88,7 @@ t.test('accepts the id of a proof once on a connection, until the proof is too o
   const [token, start] = [sign(alice, 'certificate'), clock.now]
   const verify = (jti: string, claims = {}) => {
     const proof = alice.client.prove(token, { jti, htm: 'GET', htu: '/', ...claims })
-    return outcomeOf(() => verifier.verify(request(token, proof), alice.connection, true))
+    return outcomeOf(() => verifier.verify(request(token, proof), alice.connection, 'per-request'))
   }
   const invalid = refused('proof_invalid', 'invalid_proof')
   t.equal(await verify('a', { iat: start + 5 }), 'accepted')
