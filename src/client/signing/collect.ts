@@ -1,5 +1,6 @@
 // Collects the body of a request that is signed: its digest must be known before the head is sent (RFC 9530 §2). Callers who
 // give Content-Digest themselves keep their stream.
+import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { type Dispatcher, Response } from 'undici'
 import { ClientError } from '../errors.ts'
@@ -27,7 +28,7 @@ function isInMemory(body: Body): body is Exclude<Body, Stream> {
 export interface Collection {
   /** The members of the request that change. */
   readonly done: Promise<{ readonly headers: HeaderList; readonly body: Buffer }>
-  /** Ends the collection: `done` rejects. */
+  /** Ends the collection, and the stream. */
   stop(): void
 }
 
@@ -37,21 +38,26 @@ export function collectContent({ body, headers }: Given): Collection {
   const added = type === undefined || readField(headers, 'content-type') !== undefined ? [] : ['content-type', type]
   const announced = Number(readField(headers, 'content-length') ?? 0)
   const done = collect(stream, announced).then(octets => ({ headers: [...headers, ...added], body: octets }))
-  return { done, stop: () => void stream.destroy() }
+  return {
+    done,
+    stop() {
+      // That would end a connection on which a response is still to be sent.
+      if (!(stream instanceof IncomingMessage)) stream.destroy()
+    },
+  }
 }
 
 async function collect(stream: Readable, announced: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let length = 0
   if (announced <= longestSignedStream)
-    for await (const chunk of stream) {
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       const octets: Uint8Array = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
       length += octets.length
       if (length > longestSignedStream) break
       chunks.push(octets)
     }
   if (Math.max(length, announced) <= longestSignedStream) return Buffer.concat(chunks)
-  stream.destroy()
   throw new ClientError('body_too_long_to_sign')
 }
 
