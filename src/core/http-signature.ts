@@ -101,6 +101,8 @@ export interface MessageSignature {
 export function parseSignatures(input: string, signature: string): MessageSignature[] {
   const inputs = parseField('Signature-Input', input)
   const signatures = parseField('Signature', signature)
+  if (signatures.size !== inputs.size)
+    throw new FieldError(`Signature: ${signatures.size} labels, and ${inputs.size} in Signature-Input`)
   return [...inputs].map(([label, covered]) => {
     if (!isInnerList(covered) || !covered[0].every(isComponent))
       throw new FieldError(`Signature-Input: ${label} is not a list of strings`)

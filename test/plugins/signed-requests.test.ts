@@ -1,16 +1,21 @@
 // Signed requests in each framework: the body is verified before a handler takes it for complete (RFC 9421, RFC 9530).
 import type { IncomingMessage } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import express from 'express'
 import Fastify, { type FastifyServerFactory } from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
+import t, { type Test } from 'tap'
 import { mutualTls, OAuthError, requireToken } from 'tlsbound'
 import { requireToken as requireTokenExpress } from 'tlsbound/express'
 import { requireToken as requireTokenHono, type TokenEnv } from 'tlsbound/hono'
 import { requireToken as requireTokenKoa } from 'tlsbound/koa'
-import { listen, material } from '../helpers/server/bound-api.ts'
+import type { Call } from '../../src/lab/connection.ts'
+import { type Signing, signCall } from '../helpers/client/sign-call.ts'
+import { accepted, connect, listen, material, pki, writing } from '../helpers/server/bound-api.ts'
 import { testSignedRequests } from '../helpers/server/signed-api.ts'
+import { until } from '../helpers/until.ts'
 
 const demand = { proof: 'signed-request' } as const
 
@@ -108,7 +113,7 @@ testSignedRequests('Hono', {
 
 testSignedRequests('Node', {
   protocols: ['http/1.1', 'h2'],
-  start: (t, factory, { verifier, called }) => {
+  start: (test, factory, { verifier, called }) => {
     const handle = async (request: IncomingMessage) => {
       await verifier.verify(request, demand)
       if (request.method === 'GET') return 'read'
@@ -122,10 +127,93 @@ testSignedRequests('Node', {
         text => response.end(text),
         error => {
           if (error instanceof OAuthError) verifier.sendRefusal(response, error)
-          else if (error.code !== 'ECONNRESET') t.fail(error)
+          else if (error.code !== 'ECONNRESET') test.fail(error)
         },
       )
     })
-    return listen(t, server)
+    return listen(test, server)
   },
+})
+
+const posted = { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'hello' }
+const mismatch = { status: 401, body: { error: 'invalid_signature', reason: 'digest_invalid' } }
+
+async function startExpress(t: Test, build: (app: express.Express) => void) {
+  const app = express()
+  build(app)
+  const alice = await connect(t, await listen(t, mutualTls(material)(app)))
+  const sign = (path: string, call: Call = {}, signing: Signing = {}) =>
+    signCall(alice, pki.alice, path, { token: writing, ...call }, signing)
+  return { alice, sign, call: (...given: Parameters<typeof sign>) => alice.call(given[0], sign(...given)) }
+}
+
+t.test('Express drops what a handler answers after the refusal of the body', async t => {
+  const errors: unknown[] = []
+  const answered: (() => void)[] = []
+  const { alice, call } = await startExpress(t, app => {
+    app.use(requireTokenExpress(accepted, demand))
+    app.post('/later', (_request, response) => {
+      const answer = () => response.status(200).set('x-late', '1').json({ done: true })
+      answered.push(answer)
+      setTimeout(answer, 100)
+    })
+    app.post('/streamed', (request, response) => {
+      response.write('begun')
+      request.on('error', error => errors.push(error)).resume()
+    })
+  })
+  t.match(await call('/later', posted), { status: 200, body: { done: true } }, 'control')
+  t.match(await call('/later', posted, { sent: 'hellO' }), mismatch)
+  await wait(200) // a second answer would have ended the program
+  t.doesNotThrow(() => answered.at(-1)?.())
+  t.match(await call('/later', posted), { status: 200 }, 'on the same connection')
+  t.ok(alice.isOpen())
+  const long = 'x'.repeat(300_000)
+  call('/streamed', { ...posted, body: long }, { sent: `${long.slice(1)}y` }).catch(() => {})
+  await until(() => errors.length > 0)
+  t.match(errors, [{ reason: 'digest_invalid' }], 'a handler that has begun its response sees the error of the stream')
+})
+
+t.test('Express verifies a body that has arrived before, behind other middleware and mounts', async t => {
+  const { call } = await startExpress(t, app => {
+    app.use((_request, _response, next) => void setTimeout(next, 50))
+    const api = express.Router()
+    api.post('/text', requireTokenExpress(accepted, demand), express.text(), (request, response) => {
+      response.send(`${request.url} ${request.body}`)
+    })
+    app.use('/api', requireTokenExpress(accepted, demand), api)
+  })
+  t.match(await call('/api/text?a=1', posted), { status: 200, text: '/text?a=1 hello' }, 'two demands of one request')
+  t.match(await call('/api/text?a=1', posted, { sent: 'hellO' }), mismatch)
+  t.match(await call('/api/text', posted, { target: '/text' }), { status: 401, body: { reason: 'signature_invalid' } })
+  const long = 'x'.repeat(90_000)
+  t.match(await call('/api/text', { ...posted, body: long }), { status: 200, text: `/text ${long}` })
+  t.match(await call('/api/text', { ...posted, body: long }, { sent: `y${long.slice(1)}` }), mismatch)
+})
+
+t.test('Express refuses a body that a parser has read before', async t => {
+  const { call } = await startExpress(t, app => {
+    app.use(express.text())
+    app.use(requireTokenExpress(accepted, demand))
+    app.use((request, response) => void response.send(request.body ?? 'read'))
+  })
+  const error_description = 'The server cannot verify the digest of this body; contact its operator.'
+  t.match(await call('/text', posted), { status: 401, body: { reason: 'digest_invalid', error_description } })
+  t.match(await call('/text'), { status: 200 }, 'control: without a body')
+})
+
+t.test('Koa verifies the target that the client sent, behind middleware that mounts an app', async t => {
+  const app = new Koa()
+  app.use(async (context, next) => {
+    context.url = context.url.replace('/api', '')
+    await next()
+  })
+  app.use(requireTokenKoa(accepted, demand))
+  app.use(context => {
+    context.body = context.url
+  })
+  const alice = await connect(t, await listen(t, mutualTls(material)(app.callback())))
+  const call = (target: string) => signCall(alice, pki.alice, target, { token: writing })
+  t.match(await alice.call('/api/text', call('/api/text')), { status: 200, text: '/text' })
+  t.match(await alice.call('/api/text', call('/text')), { status: 401, body: { reason: 'signature_invalid' } })
 })
