@@ -22,7 +22,7 @@ export const mostSignedPaths = 1000
 export function createSignatureDemands(all: boolean): SignatureDemands {
   const paths = new Set<string>()
   let asked = false
-  const isRequired = (path: string) => all || paths.has(withoutQuery(path))
+  const isRequired = (path: string) => all || (asked && paths.has(withoutQuery(path)))
   return {
     // After the first demand every request is signed whose body is at hand. To ask again for each path of a collection would
     // cost a round trip each time.
