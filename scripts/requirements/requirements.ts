@@ -8,6 +8,7 @@ import { eventRequirements } from './events.ts'
 import { grantRequirements } from './grants.ts'
 import { proofRequirements } from './proofs.ts'
 import { proxyRequirements } from './proxies.ts'
+import { signedRequestRequirements } from './signed-requests.ts'
 import { tokenRequirements } from './tokens.ts'
 
 export interface Requirement {
@@ -40,6 +41,7 @@ export const areas: readonly Area[] = [
   { title: 'Proxies', requirements: proxyRequirements },
   { title: 'Binding proofs', requirements: proofRequirements },
   { title: 'Leak reports and event formats', requirements: eventRequirements },
+  { title: 'Signed requests', requirements: signedRequestRequirements },
 ]
 
 export const asvs: Area = {

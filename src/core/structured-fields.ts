@@ -15,11 +15,26 @@ export class FieldError extends Error {}
  */
 export function parseUniqueDictionary(value: string): Dictionary {
   const dictionary = parse(value)
-  // Members are separated by commas, and only a string can contain another comma.
-  const members = value.replace(/"(?:[^"\\]|\\.)*"/g, '').split(',').length
+  const members = countMembers(value)
   if (dictionary.size === 0) throw new FieldError('empty')
   if (members !== dictionary.size) throw new FieldError(`${members} members with ${dictionary.size} keys`)
   return dictionary
+}
+
+/** Counts the members of a valid dictionary: they are separated by commas, and only a string can contain another comma. */
+function countMembers(value: string): number {
+  let members = 1
+  let inString = false
+  let escapes = false
+  for (let at = 0; at < value.length; at++) {
+    const sign = value[at]
+    if (inString && escapes && sign === '\\') at++
+    else if (sign === '"') {
+      escapes = value[at - 1] !== '%' // a display string has no escaped quotes (RFC 9651 §4.2.10)
+      inString = !inString
+    } else if (sign === ',' && !inString) members++
+  }
+  return members
 }
 
 function parse(value: string): Dictionary {

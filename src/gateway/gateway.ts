@@ -190,7 +190,8 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     const { request, route, authority } = exchange
     const { raw } = request
     const withBody = hasBody(raw)
-    onContentRefused(raw, refusal => host.refusal.onRefusal?.(request, refusal, 401))
+    if (route.demand?.proof === 'signed-request')
+      onContentRefused(raw, refusal => host.refusal.onRefusal?.(request, refusal, 401))
     const stated = token === undefined ? [] : state(route, token, connectionOf(raw))
     const headers = buildFields(raw, route, [...originFields(raw, authority), ...stated])
     const answers = answerFailures(exchange, host)

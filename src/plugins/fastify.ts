@@ -1,6 +1,6 @@
 // Fastify plugin that requires a token bound to the connection on every request. It protects every route in its scope and
 // in nested scopes, and unmatched paths where its scope answers them. A route may demand more.
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AccessToken } from '../core/access-token.ts'
 import { anyRule, describeUnknown, type Rules } from '../core/check-options.ts'
@@ -78,16 +78,17 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
     if (result instanceof Promise) result.catch(error => logError(app.log, error, 'onRefusal rejected'))
   }
   const refusal = { resourceMetadata, challenge: true, onRefusal: report }
+  const isSigned = (config: FastifyContextConfig | undefined) =>
+    (config?.requireToken?.proof ?? options.proof) === 'signed-request'
   app.addHook('onRoute', route => {
     checkRoute(route.config)
-    if ((route.config?.requireToken?.proof ?? options.proof) === 'signed-request')
-      route.errorHandler = refuseWrongContent(refusal, route.errorHandler)
+    if (isSigned(route.config)) route.errorHandler = refuseWrongContent(refusal, route.errorHandler)
   })
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
     const pass = (token: AccessToken) => {
       request.token = token
-      onContentRefused(request.raw, error => report(request, error, 401))
+      if (isSigned(request.routeOptions.config)) onContentRefused(request.raw, error => report(request, error, 401))
       next()
     }
     const stop = (error: unknown) => {

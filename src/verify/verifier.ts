@@ -106,7 +106,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     verify: async (request, demand) => {
       try {
         const token = await check(request, demand)
-        onContentRefused(request, refusal => reportLate(request, refusal))
+        if ((demand?.proof ?? options.proof) === 'signed-request')
+          onContentRefused(request, refusal => reportLate(request, refusal))
         return token
       } catch (error) {
         // Awaited, so that the rejection of an async listener is that of this request and ends nothing else.

@@ -66,7 +66,7 @@ t.test('rejects the signature of another certificate', async t => {
   t.equal(alice.verdict(alice.forge(plain, { parameters: { alg: 'ecdsa-p256-sha256' } })), 'accepted', 'control')
 })
 
-t.test('requires each component', async t => {
+t.test('requires each component (N-68)', async t => {
   const all = ['@method', '@target-uri', 'authorization', 'tls-channel-binding', 'content-type', 'content-digest']
   for (const name of all) {
     const components = all.filter(other => other !== name)
@@ -109,7 +109,7 @@ t.test('requires each parameter in its form, and no other', async t => {
     t.equal(alice.verdict(alice.forge(plain, { parameters: { tag } })), 'signature_missing other_tag', `${tag}`)
 })
 
-t.test('accepts a signature from 5 s before created to expires, which is at most 60 s later', async t => {
+t.test('accepts a signature from 5 s before created to expires, which is at most 60 s later (N-68)', async t => {
   const times: readonly (readonly [created: number, expires: number, accepted: boolean])[] = [
     [now, now + 60, true],
     [now, now + 61, false],
@@ -261,7 +261,7 @@ t.test('the signer requires the fields that it covers', async t => {
   t.equal(alice.verdict(alice.sign(withFields(plain, { 'x-more': 'a' }), { also: ['x-more', '@path'] })), 'accepted')
 })
 
-t.test('asks for these components in Accept-Signature', async t => {
+t.test('asks for these components in Accept-Signature (N-69)', async t => {
   const [components, parameters] = parseUniqueDictionary(acceptSignature).get('sig') as [
     unknown[][],
     Map<string, unknown>,
@@ -342,4 +342,18 @@ t.test('refuses arbitrary fields without any other exception', async () => {
     return verdict !== 'accepted' || value === signed.fields[field]
   })
   fc.assert(property, { numRuns: 5000 })
+})
+
+t.test('counts the members of a dictionary, with strings that contain commas', async t => {
+  for (const value of [
+    'a=1, b=2',
+    'a="x,y", b',
+    'a="\\",", b="\\\\"',
+    'a=%"\\", b=1',
+    'a=("x,y" "z");p=",", b',
+    'a=1;p="%", b=:AA==:',
+  ])
+    t.equal(parseUniqueDictionary(value).size, 2, value)
+  for (const value of ['a=1, a=2', 'a="x,y", a', 'a=%"\\", a=%"\\"', 'a, b, a'])
+    t.throws(() => parseUniqueDictionary(value), /members with/, value)
 })

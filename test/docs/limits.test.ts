@@ -5,6 +5,7 @@ import { mostKinds, written, writtenInAll } from '../../src/audit/flood.ts'
 import { longestSignedStream } from '../../src/client/signing/collect.ts'
 import { mostSignedPaths } from '../../src/client/signing/signature-demands.ts'
 import { maximumReport } from '../../src/core/leak-report.ts'
+import { signatureLimits, signatureWindow } from '../../src/core/signed-request.ts'
 import { revocationLimit } from '../../src/core/theft.ts'
 import { mostListOctets, mostPemOctets } from '../../src/files/pem.ts'
 import { mostPassphraseOctets } from '../../src/files/pem-files.ts'
@@ -92,7 +93,11 @@ const limits: Readonly<Record<string, string>> = {
   'verified tokens remembered on one connection': grouped(maximumRemembered),
   'clients remembered on one connection of a proxy': grouped(rememberedClients),
   'verified proofs remembered on one connection': grouped(maximumProven),
-  'ids of single-use proofs remembered on one connection': grouped(maximumUsed),
+  'ids of single-use proofs and nonces of signatures remembered on one connection': grouped(maximumUsed),
+  'fields `Signature`, `Signature-Input` and `Content-Digest`, each': `${signatureLimits.characters} characters`,
+  'signatures of one request': grouped(signatureLimits.labels),
+  'time from `created` to `expires` of a signature': `${signatureWindow.lifetime} s`,
+  'time until `created` of a signature': `${signatureWindow.future} s`,
   'equal refusals written to the audit log one by one': `${written} per second`,
   'refusals of all kinds written one by one': `${grouped(writtenInAll)} per second`,
   'kinds of refusals told apart beyond that': grouped(mostKinds),

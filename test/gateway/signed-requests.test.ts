@@ -26,7 +26,7 @@ async function openClient(server: GatewayServer, protocol: string) {
 }
 
 for (const protocol of ['http/1.1', 'h2'])
-  t.test(`over ${protocol}, forwards a signed request as it is, and refuses any other`, async t => {
+  t.test(`over ${protocol}, forwards a signed request as it is, and refuses any other (N-68)`, async t => {
     const upstream = await startUpstream(t)
     const server = await startGateway(t, [{ path: '/a/', upstream: upstream.address, proof: 'signed-request' }])
     const { alice, token, sign, call } = await openClient(server, protocol)
@@ -49,7 +49,7 @@ for (const protocol of ['http/1.1', 'h2'])
   })
 
 for (const protocol of ['http/1.1', 'h2'])
-  t.test(`over ${protocol}, an upstream never gets a complete request with another body`, async t => {
+  t.test(`over ${protocol}, an upstream never gets a complete request with another body (N-70)`, async t => {
     const upstream = await startRawUpstream(t, () => {})
     const server = await startGateway(t, [{ path: '/a/', upstream: upstream.address, proof: 'signed-request' }])
     const { call } = await openClient(server, protocol)

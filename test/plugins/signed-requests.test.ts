@@ -191,7 +191,7 @@ t.test('Express verifies a body that has arrived before, behind other middleware
   t.match(await call('/api/text', { ...posted, body: long }, { sent: `y${long.slice(1)}` }), mismatch)
 })
 
-t.test('Express refuses a body that a parser has read before', async t => {
+t.test('Express refuses a body that a parser has read before (N-70)', async t => {
   const { call } = await startExpress(t, app => {
     app.use(express.text())
     app.use(requireTokenExpress(accepted, demand))

@@ -44,7 +44,7 @@ t.beforeEach(async t => {
   t.match(await send(posted).send(), { status: 200, body: { a: 1 } }, 'control')
 })
 
-t.test('signature_missing: reports each detail', async t => {
+t.test('signature_missing: reports each detail (N-69)', async t => {
   const input = fieldsOf(sign())['signature-input']?.replace('tlsbound-request', 'other')
   await provokeEach(t, server, 'signature_missing', {
     header_missing: [

@@ -38,7 +38,7 @@ const refused = (reason: string) => ({
 const invalid = refused('signature_invalid')
 
 for (const protocol of ['http/1.1', 'h2']) {
-  t.test(`over ${protocol}, a signature is valid once, on its connection and for its request`, async t => {
+  t.test(`over ${protocol}, a signature is valid once, on its connection and for its request (N-68)`, async t => {
     const here = await open(protocol)
     const there = await open(protocol)
     const call = sign(here, posted)
@@ -143,7 +143,7 @@ for (const protocol of ['http/1.1', 'h2']) {
   })
 }
 
-t.test('digests: each of the two algorithms that is present must match, and no other counts', async t => {
+t.test('digests: each of the two algorithms that is present must match, and no other counts (N-70)', async t => {
   const digest = (algorithm: string, text = posted.body) =>
     `${algorithm === 'sha256' ? 'sha-256' : algorithm === 'sha512' ? 'sha-512' : algorithm}=:${createHash(algorithm).update(text).digest('base64')}:`
   const rows: readonly (readonly [value: string | string[], status: number])[] = [

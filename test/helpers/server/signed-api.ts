@@ -46,13 +46,17 @@ export function testSignedRequests(name: string, { protocols, start }: SignedFra
             t.match(answer, { status: 200 }, path)
             t.equal(answer.text, path === '/text' ? body : String(body.length))
           }
-        t.match(await call('/unread', { ...text, body: 'hello' }), { status: 200 })
+        for (const body of ['hello', 'x'.repeat(300_000)]) {
+          const by = await connect(t, port, 'alice', protocol)
+          t.match(await call('/unread', { ...text, body }, {}, by), { status: 200 })
+          t.match(await call('/text', {}, {}, by), { status: 200 }, 'the connection serves on')
+        }
         t.match(await call('/stream', { ...text, body: '' }), { status: 200, text: '0' }, 'an empty body')
         refusals.length = 0
         calls.length = 0
       })
 
-      await t.test('asks for a signature', async t => {
+      await t.test('asks for a signature (N-69)', async t => {
         t.match(await alice.get('/text', writing), {
           status: 401,
           headers: {
@@ -65,7 +69,7 @@ export function testSignedRequests(name: string, { protocols, start }: SignedFra
         t.same(seen(), [[], ['signature_missing header_missing']])
       })
 
-      await t.test('refuses a body that differs, before a parser or handler takes it for complete', async t => {
+      await t.test('refuses a body that differs, before a parser or handler takes it for complete (N-70)', async t => {
         const refused = {
           status: 401,
           headers: {
