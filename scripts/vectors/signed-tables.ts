@@ -60,6 +60,28 @@ export const badRequests: readonly SignedCase[] = [
     outcome: 'signature_missing',
     parameters: { tag: 'other' },
   },
+  {
+    name: 'a label twice',
+    wrong: 'Signature-Input has the label twice',
+    sent: request =>
+      withFields({ 'signature-input': `${request.fields['signature-input']}, ${request.fields['signature-input']}` })(
+        request,
+      ),
+  },
+  {
+    name: 'a component with a parameter',
+    wrong: '@method has a parameter',
+    sent: request =>
+      withFields({ 'signature-input': request.fields['signature-input']?.replace('"@method"', '"@method";req') })(
+        request,
+      ),
+  },
+  {
+    name: 'a body under a GET',
+    wrong: 'a body was added to a request without one',
+    outcome: 'digest_invalid',
+    sent: request => ({ ...request, body: forged }),
+  },
   { name: 'an empty signature', wrong: 'the signature has no octet', sent: withFields({ signature: 'sig=::' }) },
   {
     name: 'another label',
