@@ -34,6 +34,16 @@ export const rows = {
     targets: { floor: 'floor', tlsbound: 'floor' },
   },
   proof: { title: 'Keep-alive GET at level proof', load: 'proof', targets: { floor: 'floor', tlsbound: 'floor' } },
+  'own-proof': {
+    title: 'Keep-alive GET of an app in Fastify, with a proof of its own',
+    load: 'get',
+    targets: { 'fastify-bound': 'get-proven', 'get-proven': 'get-proven', 'get-signed': 'get-proven' },
+  },
+  'signed-body': {
+    title: 'Keep-alive POST of 1 MiB to an app in Fastify',
+    load: 'get',
+    targets: { 'post-bound': 'post-proven', 'post-proven': 'post-proven', 'post-signed': 'post-proven' },
+  },
   token: {
     title: 'Token endpoint POST',
     load: 'token',

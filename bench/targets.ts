@@ -18,6 +18,8 @@ const file = (name: string) => new URL(`targets/${name}.ts`, import.meta.url)
 
 const app = (title: string, ...args: string[]): Target => ({ title, file: file('app'), args, token: true })
 
+const boundApp = (title: string) => app(title, 'fastify', 'bound')
+
 /** In this order within every round. */
 export const targets = {
   floor: {
@@ -60,6 +62,14 @@ export const targets = {
   },
   fastify: app('Fastify', 'fastify'),
   'fastify-bound': app('Fastify + **requireToken**', 'fastify', 'bound'),
+  'get-proven': { ...boundApp('a **binding proof** for each request'), load: 'get-proven' },
+  'get-signed': { ...boundApp('a **signature** of each request'), load: 'get-signed' },
+  'post-bound': { ...boundApp('a token only'), load: 'post-bound' },
+  'post-proven': {
+    ...boundApp('a **binding proof** for each request, which does not cover the body'),
+    load: 'post-proven',
+  },
+  'post-signed': { ...boundApp('a **signature** of each request and its body'), load: 'post-signed' },
   express: app('Express', 'express'),
   'express-bound': app('Express + **requireToken**', 'express', 'bound'),
   koa: app('Koa', 'koa'),

@@ -6,7 +6,9 @@ import { readKeyingMaterial } from '../../src/core/channel-binding.ts'
 import { readCertificate } from '../../src/core/presenter.ts'
 import type { Pki } from '../pki.ts'
 import { type Answer, Connection } from './connection.ts'
+import { buildGet } from './get.ts'
 import { type Http2Connection, openHttp2 } from './http2.ts'
+import { createProver, type Provable, type Proving } from './prover.ts'
 
 /** How to use a server under measurement. */
 export interface Aim {
@@ -35,14 +37,6 @@ export const buildTokenRequest = (port: number, who: Who, more: Record<string, s
 
 /** Octets of a large body. */
 export const transferSize = 64 * 1024 * 1024
-
-/** Returns a GET with these header fields. */
-const buildGet = (port: number, fields: Record<string, string> = {}, path = '/api/whoami'): Buffer =>
-  Buffer.from(
-    `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\n${Object.entries(fields)
-      .map(([name, value]) => `${name}: ${value}\r\n`)
-      .join('')}\r\n`,
-  )
 
 interface TokenAnswer {
   access_token: string
@@ -119,6 +113,20 @@ export class Client {
     const { thumbprint } = readCertificate(new X509Certificate(certificate))
     const proof = buildBindingProof(claims, createPrivateKey(key), thumbprint)
     return buildGet(this.aim.port, { Authorization: `Bearer ${access_token}`, 'Session-Binding-Proof': proof })
+  }
+
+  /** Returns a function that builds another request each time, with a proof of its own. */
+  async prepareProver(connection: Connection, kind: Proving): Promise<() => Provable> {
+    const { access_token } = await this.requestToken(connection)
+    const { certificate, key } = this.pki.alice
+    const { thumbprint } = readCertificate(new X509Certificate(certificate))
+    return createProver(kind, {
+      connection,
+      token: access_token,
+      port: this.aim.port,
+      key: createPrivateKey(key),
+      thumbprint,
+    })
   }
 
   #contextOf(who: Who): SecureContext {

@@ -65,11 +65,13 @@ export class Connection {
     return this.#ended === undefined
   }
 
-  exchange(request: Buffer): Promise<Answer> {
+  /** Sends octets that contain a request; `body` follows them, so that a large one is not copied. */
+  exchange(request: Buffer, body?: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#ended)
       this.#waiting = { resolve, reject }
       this.#socket.write(request)
+      if (body !== undefined) this.#socket.write(body)
     })
   }
 

@@ -3,6 +3,7 @@ import { type Dispatcher, Pool, request } from 'undici'
 import { createClient } from '../../src/client/client.ts'
 import { api, buildPost, buildTokenRequest, type Client, type Who } from './client.ts'
 import type { Connection } from './connection.ts'
+import type { Proving } from './prover.ts'
 
 /** Does one piece of work; returns the status of its last response. */
 export type Lane = () => Promise<number>
@@ -25,6 +26,15 @@ async function repeat(client: Client, prepare: (connection: Connection) => Promi
     return (await current.connection.exchange(current.request)).status
   }
 }
+
+/** Requests on a connection that each have a proof of their own; at most a minute, far less than the life of the token. */
+const prove =
+  (proof: Proving['proof'], method: Proving['method']) =>
+  async (client: Client): Promise<Lane> => {
+    const connection = await client.connect()
+    const build = await client.prepareProver(connection, { proof, method })
+    return async () => (await connection.exchange(...build())).status
+  }
 
 /** Keep-alive GET: the token, if any, was issued on this connection. */
 const get = (client: Client) => repeat(client, connection => client.prepareGet(connection))
@@ -118,7 +128,14 @@ async function getWith(dispatcher: Dispatcher, origin: string, headers: Record<s
   return statusCode
 }
 
-const lanes = { get, forward, download, upload, opaque, proof, token, introspect, refresh, connect, http2 }
+const lanes = {
+  ...{ get, forward, download, upload, opaque, proof, token, introspect, refresh, connect, http2 },
+  'post-bound': prove('none', 'POST'),
+  'get-proven': prove('per-request', 'GET'),
+  'post-proven': prove('per-request', 'POST'),
+  'get-signed': prove('signed-request', 'GET'),
+  'post-signed': prove('signed-request', 'POST'),
+}
 
 export type Kind = keyof typeof lanes | keyof typeof libraries
 

@@ -16,6 +16,7 @@ import { createVerifier, mutualTls, readCertificate, requireToken } from '../../
 import { requireToken as requireTokenInExpress } from '../../src/plugins/express.ts'
 import { requireToken as requireTokenInHono, type TokenEnv } from '../../src/plugins/hono.ts'
 import { requireToken as requireTokenInKoa } from '../../src/plugins/koa.ts'
+import { uploadSize } from '../load/prover.ts'
 import type { Pki } from '../pki.ts'
 import { buildTlsOptions, serveTarget } from './target.ts'
 
@@ -32,6 +33,17 @@ const frameworks: Record<string, Build> = {
     const app = Fastify() as unknown as FastifyInstance
     if (isBound) await app.register(requireToken, options)
     app.get('/api/whoami', async () => notes)
+    app.addContentTypeParser(
+      'application/octet-stream',
+      { parseAs: 'buffer', bodyLimit: uploadSize },
+      (_, body, done) => done(null, body),
+    )
+    app.post('/api/whoami', async () => notes)
+    for (const proof of ['per-request', 'signed-request'] as const) {
+      const demand = { config: { requireToken: { proof } } }
+      app.get(`/api/${proof}`, demand, async () => notes)
+      app.post(`/api/${proof}`, demand, async () => notes)
+    }
     await app.ready()
     return app.routing as RequestListener
   },

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -29,10 +30,11 @@ type connection struct {
 }
 
 type answer struct {
-	Status      int    `json:"-"`
-	AccessToken string `json:"access_token"`
-	Error       string `json:"error"`
-	Reason      string `json:"reason"`
+	Status           int    `json:"-"`
+	AsksForSignature bool   `json:"-"`
+	AccessToken      string `json:"access_token"`
+	Error            string `json:"error"`
+	Reason           string `json:"reason"`
 }
 
 // open makes one TLS connection to an origin such as https://localhost:8443. A config without ClientSessionCache resumes
@@ -93,17 +95,53 @@ func (c *connection) requestToken(clientID, level string) (string, error) {
 	return answer.AccessToken, err
 }
 
+// newRequest builds a request with a token. A nil body is none.
+func (c *connection) newRequest(method, path, token string, body []byte) (*http.Request, error) {
+	var content io.Reader // a nil *bytes.Reader would be a body
+	if body != nil {
+		content = bytes.NewReader(body)
+	}
+	request, err := http.NewRequest(method, c.origin+path, content)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, nil
+}
+
 // get sends a token, and a binding proof unless that is empty.
 func (c *connection) get(path, token, proof string) (answer, error) {
-	request, err := http.NewRequest(http.MethodGet, c.origin+path, nil)
+	request, err := c.newRequest(http.MethodGet, path, token, nil)
 	if err != nil {
 		return answer{}, err
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
 	if proof != "" {
 		request.Header.Set("Session-Binding-Proof", proof)
 	}
 	return c.send(request)
+}
+
+// call sends a request, and once more with a signature if the server asks for one.
+func (c *connection) call(method, path, token string, body []byte, certificate tls.Certificate) (answer, error) {
+	request, err := c.newRequest(method, path, token, body)
+	if err != nil {
+		return answer{}, err
+	}
+	answered, err := c.send(request)
+	if err != nil || !answered.AsksForSignature {
+		return answered, err
+	}
+	signed, err := c.newRequest(method, path, token, body)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := sign(signed, body, c, certificate); err != nil {
+		return answer{}, err
+	}
+	return c.send(signed)
 }
 
 func (c *connection) send(request *http.Request) (answer, error) {
@@ -117,7 +155,7 @@ func (c *connection) send(request *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	read := answer{Status: response.StatusCode}
+	read := answer{Status: response.StatusCode, AsksForSignature: asksForSignature(response)}
 	err = json.Unmarshal(body, &read)
 	return read, err
 }

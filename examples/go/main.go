@@ -1,15 +1,18 @@
-// Connection-bound tokens and tokens with a binding proof, with only Go's standard library (1.19 or later).
+// Connection-bound tokens, tokens with a binding proof, and signed requests, with only Go's standard library (1.19 or later).
 // Run it from the root of the repository, beside `npm start`: go run examples/go/*.go [https://localhost:8443]
 // It exits with 1 at the first check that fails.
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 )
@@ -42,6 +45,7 @@ func main() {
 
 	connectionBound(connect, certificate)
 	withProof(connect, certificate)
+	withSignatures(connect, certificate)
 	fmt.Println("All checks passed.")
 }
 
@@ -76,10 +80,49 @@ func withProof(connect func() *connection, certificate tls.Certificate) {
 	expect("where its own proof is accepted", use(third, token, must(buildProof(token, third, certificate))), "200")
 }
 
-// use requests notes and prints the result.
+func withSignatures(connect func() *connection, certificate tls.Certificate) {
+	const path = "/api/signed-notes"
+	fmt.Println("A resource that asks for signed requests accepts what the key of the certificate has signed, once:")
+	own, other := connect(), connect()
+	defer own.close()
+	defer other.close()
+	token := must(own.requestToken(clientID, "certificate"))
+	note, forged := []byte(`{"text":"signed"}`), []byte(`{"text":"forged"}`)
+	expect("it refuses an unsigned request", describe(own.get(path, token, "")), "401 use_signed_request signature_missing")
+	expect("it accepts a GET that is signed when it asks", describe(own.call("GET", path, token, nil, certificate)), "200")
+	expect("and a POST", describe(own.call("POST", path, token, note, certificate)), "201")
+
+	signed := must(own.newRequest("POST", path, token, note))
+	if err := sign(signed, note, own, certificate); err != nil {
+		fail(err)
+	}
+	expect("it refuses another body under a signature", describe(own.send(withBody(signed, forged))), "401 invalid_signature digest_invalid")
+	if err := sign(signed, note, own, certificate); err != nil {
+		fail(err)
+	}
+	expect("it refuses the request on another connection", describe(other.send(withBody(signed, note))), "401 invalid_signature signature_invalid")
+	expect("it accepts it on its own", describe(own.send(withBody(signed, note))), "201")
+	expect("and not a second time", describe(own.send(withBody(signed, note))), "401 invalid_signature signature_invalid")
+}
+
+// withBody copies a request, with another body under the same head.
+func withBody(request *http.Request, body []byte) *http.Request {
+	copied := request.Clone(request.Context())
+	copied.Body = io.NopCloser(bytes.NewReader(body))
+	copied.ContentLength = int64(len(body))
+	return copied
+}
+
+// use requests notes.
 func use(c *connection, token, proof string) string {
-	answer := must(c.get("/api/notes", token, proof))
-	return strings.TrimSpace(fmt.Sprint(answer.Status, " ", answer.Error, " ", answer.Reason))
+	return describe(c.get("/api/notes", token, proof))
+}
+
+func describe(read answer, err error) string {
+	if err != nil {
+		fail(err)
+	}
+	return strings.TrimSpace(fmt.Sprint(read.Status, " ", read.Error, " ", read.Reason))
 }
 
 // confirmation parses the cnf claim. To a client a token is opaque (RFC 9068 §6); this example reads it to compare both ends.

@@ -3,14 +3,10 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"time"
 )
 
@@ -20,10 +16,6 @@ const proofLabel = "EXPORTER-oauth-tls-session-bound"
 // buildProof signs a proof for a token on a connection. It is sent with each request; a new token or a new connection needs a
 // new one.
 func buildProof(token string, c *connection, certificate tls.Certificate) (string, error) {
-	key, ok := certificate.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return "", errors.New("the certificate's key is not on P-256: sign with the algorithm of your key")
-	}
 	exported, err := c.export(proofLabel)
 	if err != nil {
 		return "", err
@@ -45,16 +37,8 @@ func buildProof(token string, c *connection, certificate tls.Certificate) (strin
 		return "", err
 	}
 	input := header + "." + payload
-	digest := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
-	if err != nil {
-		return "", err
-	}
-	// RFC 7518 §3.4: r and s concatenated, 32 octets each, not the DER form of TLS.
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+	signature, err := signP256(input, certificate)
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature), err
 }
 
 func segment(members map[string]any) (string, error) {

@@ -38,6 +38,7 @@ export const requestOptions: readonly Option[] = [
 const reserved: Readonly<Record<string, string>> = {
   authorization: 'this command requests a token and sends it; to send another token, use curl',
   'session-binding-proof': 'this command signs its proofs itself',
+  'tls-channel-binding': 'this command signs its requests itself',
   host: 'the token is issued for the server in the address',
 }
 

@@ -10,7 +10,7 @@ import { type Command, UsageError } from './command.ts'
 import { identityNotes, identityOptions, requireIdentity } from './identity-options.ts'
 import { createOptionReader, present } from './option.ts'
 import { writeMessage } from './output.ts'
-import { issuer, readTokenOptions, tokenOptions } from './token-options.ts'
+import { issuer, readTokenOptions, sign, tokenOptions } from './token-options.ts'
 
 export const command: Command = {
   usage: ['URL [OPTIONS]'],
@@ -27,6 +27,7 @@ export const command: Command = {
       short: 'v',
       help: 'Writes to stderr: TLS version, thumbprints of certificate and bindings, level and expiry of the token',
     },
+    sign,
     { ...issuer, fallback: 'the server itself' },
     ...tokenOptions,
     ...identityOptions,
@@ -41,12 +42,14 @@ export const command: Command = {
     const url = others.length > 0 ? undefined : parseHttpsUrl(word)
     if (url === undefined) throw new UsageError('expected one https URL, such as https://localhost:8443/api/notes')
     const request = await readCallRequest(values)
-    const given = { issuer: createOptionReader(values, process.env)(issuer), ...readTokenOptions(values) }
+    const read = createOptionReader(values, process.env)
+    const given = { issuer: read(issuer), ...readTokenOptions(values) }
     const { files, clientId } = requireIdentity(values)
     const client = createClient({
       origin: url.origin,
       identity: readIdentityFiles(files)(),
       connections: 1,
+      signRequests: read(sign) === 'always',
       ...present({ ...given, clientId }),
     })
     try {

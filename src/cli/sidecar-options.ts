@@ -2,7 +2,7 @@
 import { type Form, httpsUrl, seconds } from '../settings/forms.ts'
 import type { Listen } from '../sidecar/sidecar.ts'
 import { choiceOption, type Option, type ValueOption } from './option.ts'
-import { issuer as tokenIssuer } from './token-options.ts'
+import { sign, issuer as tokenIssuer } from './token-options.ts'
 
 const originForm: Form<string> = {
   words: 'an https address without a path',
@@ -67,7 +67,7 @@ export const timeout: ValueOption<number> = {
 export const issuer: ValueOption<string> = { ...tokenIssuer, fallback: 'the upstream' }
 
 export const sidecarOptions: readonly Option[] = [
-  ...[upstream, listen, socketMode, authorization, timeout],
+  ...[upstream, listen, socketMode, authorization, timeout, sign],
   { name: 'json', help: 'Writes the listen address as JSON' },
   issuer,
 ]

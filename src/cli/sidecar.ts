@@ -6,7 +6,7 @@ import { identityNotes, identityOptions, requireIdentity } from './identity-opti
 import { createOptionReader, present } from './option.ts'
 import { writeMessage } from './output.ts'
 import { authorization, issuer, listen, sidecarOptions, socketMode, timeout, upstream } from './sidecar-options.ts'
-import { readTokenOptions, tokenOptions } from './token-options.ts'
+import { readTokenOptions, sign, tokenOptions } from './token-options.ts'
 
 /** The maximum number of connections: over HTTP/1.1 each event stream occupies one. */
 const connections = 32
@@ -45,6 +45,7 @@ export const command: Command = {
       identity,
       connections,
       timeout: acquireTimeout,
+      signRequests: read(sign) === 'always',
       ...tokens,
       ...present({ clientId }),
     })

@@ -49,6 +49,18 @@ const binding: ValueOption<TokenBinding> = choiceOption(
 
 export const tokenOptions = [binding, scope, resource]
 
+export const sign: ValueOption<'asked' | 'always'> = choiceOption(
+  {
+    name: 'sign',
+    value: 'WHEN',
+    variable: 'TLSBOUND_SIGN',
+    fallback: 'asked',
+    help: 'When to sign requests with the key of the certificate: asked, once the server asks for it, or always',
+  },
+  'asked',
+  'always',
+)
+
 export interface TokenOptions {
   readonly scope?: string
   readonly resource?: string

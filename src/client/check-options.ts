@@ -33,6 +33,7 @@ export const tokenRules: Rules = {
 
 export const clientRules: Rules = {
   ...tokenRules,
+  signRequests: booleanRule,
   connections: countRule,
   timeout: {
     expected: `a positive number of seconds, at most ${longestTimeout}`,

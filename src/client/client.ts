@@ -12,6 +12,7 @@ import { type Credentials, followIdentity, type Identity, type IdentitySource, r
 import { readOrigin } from './origin.ts'
 import { createDispatcher } from './request/dispatcher.ts'
 import { createPool } from './request/pool.ts'
+import { createSignatureDemands } from './signing/signature-demands.ts'
 import { type ClientState, describeCertificate, describeConnection, describeProblem } from './state.ts'
 import { createIssuer } from './tokens/issuer.ts'
 import { createLinks } from './tokens/links.ts'
@@ -19,7 +20,7 @@ import { createProofs } from './tokens/proofs.ts'
 import type { TokenDemand } from './tokens/request-token.ts'
 import { createTokenSupply } from './tokens/token-supply.ts'
 
-export { type ChannelToken, type ConnectOptions, connect, type TokenChannel } from './connect.ts'
+export { type ChannelToken, type ConnectOptions, connect, type SignableMessage, type TokenChannel } from './connect.ts'
 export type { Channel, ChannelOptions } from './connection/channel.ts'
 export { ClientError, type Problem, problems } from './errors.ts'
 export { type Identity, type IdentityFiles, type IdentitySource, readIdentityFiles } from './identity.ts'
@@ -43,6 +44,11 @@ export interface ClientOptions {
    * Default: the first level of the client's registration.
    */
   readonly tokenBinding?: TokenBinding
+  /**
+   * Sign every request, from the first one on. Default false: requests are signed once the server asks for it, so a stream
+   * as the first body at a path is refused.
+   */
+  readonly signRequests?: boolean
   /** The maximum number of simultaneous connections. Default 4. */
   readonly connections?: number
   /** Use HTTP/2 where the server offers it. Default true. */
@@ -111,6 +117,7 @@ export function createClient(options: ClientOptions): Client {
     pool,
     tokens,
     proofs: createProofs(),
+    signatures: createSignatureDemands(options.signRequests === true),
     timeout: timeout * 1000,
     onRequest: () => void counts.requests++,
     onRepeat: () => void counts.repeated++,

@@ -1,14 +1,15 @@
 // `connect`: one channel with its bindings and its token, for callers that manage connections themselves. No retries.
 import { checkOptions } from '../core/check-options.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
+import { buildContentDigest } from '../core/content-digest.ts'
 import { originRule, tokenRules } from './check-options.ts'
-import { type Channel, type ChannelOptions, openChannel } from './connection/channel.ts'
+import { type BoundChannel, type Channel, type ChannelOptions, openChannel } from './connection/channel.ts'
 import { type Identity, readClientId, readCredentials } from './identity.ts'
 import { readOrigin } from './origin.ts'
 import { createIssuer } from './tokens/issuer.ts'
 import { createLinks } from './tokens/links.ts'
 import { createProofs } from './tokens/proofs.ts'
-import { readExpiry, type TokenDemand } from './tokens/request-token.ts'
+import { readExpiry, type Token, type TokenDemand } from './tokens/request-token.ts'
 
 export interface ConnectOptions extends ChannelOptions, Partial<TokenDemand> {
   /** The identifier of the token issuer. Default: the origin. */
@@ -27,6 +28,24 @@ export interface ChannelToken {
   readonly binding: TokenBinding
   readonly scope: string
   readonly expires: Date
+  /**
+   * Signs a request with this token, for a server that asks for signed requests (RFC 9421). Returns all headers that the
+   * request needs beside its own. A signature is valid once, within a minute, on this channel.
+   * @throws ClientError `signature_impossible`.
+   */
+  sign(request: SignableMessage): Readonly<Record<string, string>>
+}
+
+/** What a signature is made over, exactly as it is sent. */
+export interface SignableMessage {
+  readonly method: string
+  /** The path with its query. */
+  readonly path: string
+  /** The value of Content-Type, if it is sent. */
+  readonly contentType?: string | undefined
+  /** The body, if there is one; or its Content-Digest, if it is a stream. */
+  readonly body?: string | Uint8Array | undefined
+  readonly contentDigest?: string | undefined
 }
 
 /**
@@ -65,15 +84,28 @@ export async function connect(origin: string, identity: Identity, options: Conne
       const clientId = options.clientId ?? readClientId(credentials)
       const token = await issuer.token(channel, { ...options, clientId })
       const proof = proofs.find(channel, token)
+      const headers = {
+        authorization: token.authorization,
+        ...(proof !== undefined && { 'session-binding-proof': proof }),
+      }
       return {
-        headers: {
-          authorization: token.authorization,
-          ...(proof !== undefined && { 'session-binding-proof': proof }),
-        },
+        headers,
+        sign: request => ({ ...headers, ...signMessage(request, channel, token) }),
         binding: token.binding,
         scope: token.scope,
         expires: readExpiry(token),
       }
     },
   }
+}
+
+function signMessage(
+  { method, path, contentType, body = '', contentDigest }: SignableMessage,
+  channel: BoundChannel,
+  token: Token,
+): Record<string, string> {
+  const digest = contentDigest ?? (body.length > 0 ? buildContentDigest(body) : undefined)
+  const fields = { authorization: token.authorization, 'content-type': contentType, 'content-digest': digest }
+  const signed = channel.sign({ method, target: path, fields }, token.serverTime())
+  return { ...signed, ...(digest !== undefined && { 'content-digest': digest }) }
 }

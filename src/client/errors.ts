@@ -14,6 +14,10 @@ export const problems = {
   token_unusable: 'The response of the issuer contains no valid token; check the issuer',
   token_bound_elsewhere: 'The token is bound to another connection or certificate and was not used; check the issuer',
   proof_impossible: 'No binding proof can be built; it requires TLS 1.3 and a key of P-256, P-384, Ed25519 or RSA',
+  signature_impossible:
+    'The server asks for signed requests, and this one cannot be signed; that requires TLS 1.3 and a key of P-256, P-384, Ed25519 or RSA',
+  body_too_long_to_sign:
+    'The body of a signed request is a stream of more than 1 048 576 octets; give its Content-Digest, or the body as a string or Buffer',
   wrong_origin: 'The request is for another origin, to which no token may be sent; use a client of that origin',
   not_begun: 'The connection closed repeatedly before the server processed the request; try again later',
   connection_lost: 'The connection broke during the request, which the server may have processed',

@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici'
 export type HeaderList = (string | string[] | undefined)[]
 
 /** Headers that only this client sets. Another Host would select another server at the same address. */
-const reserved: readonly string[] = ['authorization', 'session-binding-proof', 'host']
+const reserved: readonly string[] = ['authorization', 'session-binding-proof', 'tls-channel-binding', 'host']
 
 /** Copies headers into a list. */
 export function listHeaders(headers: Dispatcher.DispatchOptions['headers']): HeaderList {
@@ -13,6 +13,14 @@ export function listHeaders(headers: Dispatcher.DispatchOptions['headers']): Hea
   if (Array.isArray(headers)) return [...headers]
   if (Symbol.iterator in headers) return [...headers].flat()
   return Object.entries(headers).flat() as HeaderList
+}
+
+/** Returns the value of a field, its lines joined (RFC 9110 §5.3); undefined without it. */
+export function readField(list: HeaderList, name: string): string | undefined {
+  const values: string[] = []
+  for (let index = 0; index < list.length; index += 2)
+    if (String(list[index]).toLowerCase() === name) values.push(...[list[index + 1] ?? []].flat())
+  return values.length === 0 ? undefined : values.join(', ')
 }
 
 /** Fields that may occur once in a request (RFC 9110 and its successors). Over HTTP/2, Node rejects repeated ones. */

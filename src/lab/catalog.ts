@@ -2,6 +2,7 @@
 import type { Scenario } from './scenario.ts'
 import { scenario as ambiguousToken } from './scenarios/ambiguous-token.ts'
 import { scenario as brokenConfirmation } from './scenarios/broken-confirmation.ts'
+import { scenario as changedBody } from './scenarios/changed-body.ts'
 import { scenario as changedClaims } from './scenarios/changed-claims.ts'
 import { scenario as downgrade } from './scenarios/downgrade.ts'
 import { scenario as emptySignature } from './scenarios/empty-signature.ts'
@@ -31,11 +32,16 @@ import { scenario as relay } from './scenarios/relay.ts'
 import { scenario as renegotiation } from './scenarios/renegotiation.ts'
 import { scenario as renegotiationAsAnother } from './scenarios/renegotiation-as-another.ts'
 import { scenario as renewedCertificate } from './scenarios/renewed-certificate.ts'
+import { scenario as replayedSignature } from './scenarios/replayed-signature.ts'
+import { scenario as retargetedSignature } from './scenarios/retargeted-signature.ts'
 import { scenario as revokedToken } from './scenarios/revoked-token.ts'
 import { scenario as samePort } from './scenarios/same-port.ts'
 import { scenario as sameSubject } from './scenarios/same-subject.ts'
 import { scenario as serverRestart } from './scenarios/server-restart.ts'
+import { scenario as signatureByAnotherKey } from './scenarios/signature-by-another-key.ts'
+import { scenario as signatureOfAnotherConnection } from './scenarios/signature-of-another-connection.ts'
 import { scenario as staleProof } from './scenarios/stale-proof.ts'
+import { scenario as staleSignature } from './scenarios/stale-signature.ts'
 import { scenario as stolenProof } from './scenarios/stolen-proof.ts'
 import { scenario as stolenTicket } from './scenarios/stolen-ticket.ts'
 import { scenario as symmetricSignature } from './scenarios/symmetric-signature.ts'
@@ -43,8 +49,10 @@ import { scenario as ticketAfterExpiry } from './scenarios/ticket-after-expiry.t
 import { scenario as tokenElsewhere } from './scenarios/token-elsewhere.ts'
 import { scenario as tokenInQuery } from './scenarios/token-in-query.ts'
 import { scenario as twoAuthorizationHeaders } from './scenarios/two-authorization-headers.ts'
+import { scenario as uncoveredBody } from './scenarios/uncovered-body.ts'
 import { scenario as unknownConfirmation } from './scenarios/unknown-confirmation.ts'
 import { scenario as unsignedProof } from './scenarios/unsigned-proof.ts'
+import { scenario as unsignedRequest } from './scenarios/unsigned-request.ts'
 import { scenario as unsignedToken } from './scenarios/unsigned-token.ts'
 
 export const scenarios: readonly Scenario[] = [
@@ -76,6 +84,14 @@ export const scenarios: readonly Scenario[] = [
   proofOfAnotherToken,
   staleProof,
   stolenProof,
+  unsignedRequest,
+  changedBody,
+  uncoveredBody,
+  retargetedSignature,
+  signatureByAnotherKey,
+  staleSignature,
+  replayedSignature,
+  signatureOfAnotherConnection,
   refreshByAnotherClient,
   refreshBeforeRenewal,
   refreshDuringRenewal,

@@ -13,6 +13,8 @@ export interface Profile {
   readonly tokenEndpoint: URL
   /** The resource, requested with GET. */
   readonly resource: URL
+  /** A resource that requires signed requests (RFC 9421), requested with GET and POST. */
+  readonly signedResource?: URL | undefined
   /** RFC 7009; undefined without revocation. */
   readonly revocationEndpoint: URL | undefined
   /** The URL of its public keys, RFC 7517. */
@@ -30,6 +32,7 @@ export interface ProfileOptions {
   readonly name?: ProfileName | undefined
   readonly tokenEndpoint?: string | undefined
   readonly resource?: string | undefined
+  readonly signedResource?: string | undefined
   readonly scope?: string | undefined
   readonly clientAuthentication?: ClientAuthentication | undefined
 }
@@ -51,6 +54,8 @@ export async function readProfile(
   const aliases = metadata?.mtls_endpoint_aliases as Record<string, unknown> | undefined // RFC 8705 §5
   const endpoint = options.tokenEndpoint ?? aliases?.token_endpoint ?? metadata?.token_endpoint
   const resource = options.resource ?? (name === 'tlsbound' ? '/api/whoami' : undefined)
+  const isDemo = name === 'tlsbound' && options.resource === undefined
+  const signed = options.signedResource ?? (isDemo ? '/api/signed-notes' : undefined)
   // A tlsbound server names its issuer, which in a test may differ from its address.
   const at = (address: string) =>
     name === 'tlsbound' ? new URL(new URL(address, issuer).pathname, issuer) : new URL(address, issuer)
@@ -67,6 +72,7 @@ export async function readProfile(
     issuer,
     tokenEndpoint: options.tokenEndpoint === undefined ? at(endpoint) : new URL(endpoint, issuer),
     resource: new URL(resource, issuer),
+    signedResource: signed === undefined ? undefined : new URL(signed, issuer),
     revocationEndpoint: find('revocation_endpoint'),
     jwks: find('jwks_uri'),
     grantTypes: Array.isArray(metadata?.grant_types_supported) ? metadata.grant_types_supported : [],

@@ -1,5 +1,5 @@
 // The sidecar's own responses: JSON with its status, or { error, error_description, reason? } for an error.
-import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { endWithBody } from '../relay/relay.ts'
 import type { Failure } from './failures.ts'
@@ -20,9 +20,16 @@ export function answerText(response: ServerResponse, body: string): void {
 }
 
 function send(response: ServerResponse, status: number, body: string, headers: OutgoingHttpHeaders): void {
-  endWithBody(response.req, response)
+  if (status !== 413 || !isShort(response.req)) endWithBody(response.req, response)
   const own = { 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' }
   response.writeHead(status, { ...own, ...headers }).end(body)
+}
+
+/** The longest body that is read to its end after 413: many programs read the response only then. */
+const mostDrained = 16_777_216
+
+function isShort({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? Number.POSITIVE_INFINITY) <= mostDrained // the server of Node reads it
 }
 
 /** Sends the error response for a failed request. */

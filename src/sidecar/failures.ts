@@ -62,6 +62,7 @@ export function explainRejection(error: unknown): Failure | undefined {
   if (error.code === 'timed_out' && error.cause instanceof ClientError) return explainRejection(error.cause)
   const { code, reason, retryAfter = 1000 } = error
   const description = `${error.message}.`
+  if (code === 'body_too_long_to_sign') return invalid(413, `Nothing was sent: ${description}`)
   if (code === 'connection_lost') return failed(`${error.message}; ${unknown}.`)
   if (passing.includes(code)) return { ...unavailable(description), reason, retryAfter: Math.ceil(retryAfter / 1000) }
   return { ...failed(description), reason }

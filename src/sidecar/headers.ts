@@ -4,8 +4,11 @@
 import type { IncomingMessage } from 'node:http'
 import { connectionFields, readNominated } from '../relay/connection-fields.ts'
 
-/** Credentials: RFC 9110 §11.6.2, the draft of session-bound tokens §2.3, RFC 9440 §2. */
-const ofIdentity = ['authorization', 'session-binding-proof', 'client-cert', 'client-cert-chain']
+/** Credentials: RFC 9110 §11.6.2, the draft of session-bound tokens §2.3, the field of signed requests, RFC 9440 §2. */
+const ofIdentity = [
+  ...['authorization', 'session-binding-proof', 'tls-channel-binding'],
+  ...['client-cert', 'client-cert-chain'],
+]
 /** The upstream's host, a header that the sidecar answers, and one that gets a member. */
 const madeAnew = ['host', 'expect', 'via']
 

@@ -8,17 +8,14 @@ import t from 'tap'
 import { isPerRequest, isReusable, type ProofClaims, verifyBindingProof } from '../../src/core/binding-proof.ts'
 import type { ChannelBindings } from '../../src/core/channel-binding.ts'
 import { confirm, verifyConfirmation } from '../../src/core/confirmation.ts'
-import { createDigestCheck } from '../../src/core/content-digest.ts'
 import { OAuthError } from '../../src/core/errors.ts'
 import { type Presenter, readCertificate } from '../../src/core/presenter.ts'
-import { verifySignedRequest } from '../../src/core/signed-request.ts'
 import { run } from '../helpers/client/peers.ts'
 import { readVectors, type TestKey, vectorFolder } from '../helpers/vectors.ts'
 
 const { keys } = readVectors('keys.json')
 const proofs = readVectors('binding-proof.json')
 const confirmations = readVectors('confirmation.json')
-const signed = readVectors('signed-request.json')
 const find = (kid: string) => keys.find(key => key.kid === kid) as TestKey
 const certificateOf = (kid: string) => new X509Certificate(Buffer.from(find(kid).x5c?.[0] as string, 'base64'))
 const s256 = (octets: string) => hash('sha256', Buffer.from(octets, 'base64url'), 'base64url')
@@ -76,24 +73,6 @@ t.test('verifies each proof with the outcome of its vector (N-57, N-59)', async 
     if (claims === undefined) continue
     t.equal(isPerRequest(claims), vector.per_request, label)
     t.equal(isReusable(claims), vector.reusable, label)
-  }
-})
-
-t.test('verifies each signed request with the outcome of its vector (N-68)', async t => {
-  t.ok(signed.vectors.length > 30)
-  for (const { name, wrong, connection, request, now, outcome } of signed.vectors) {
-    const { kid, channel_binding } = signed.connections[connection] as (typeof signed.connections)[string]
-    const certificate = readCertificate(certificateOf(kid))
-    const presenter: Presenter = { certificate, bindings: { 'tls-exporter': channel_binding } }
-    const { fields, has_body: hasBody, ...rest } = request
-    const verify = () => {
-      const { digests } = verifySignedRequest({ ...rest, hasBody, field: field => fields[field] }, presenter, now)
-      const check = createDigestCheck(digests ?? new Map())
-      check.update(Buffer.from(signed.body))
-      return check.findMismatch() === undefined ? 'accepted' : 'digest_invalid'
-    }
-    t.equal(outcomeOf(verify), outcome, name)
-    t.equal(wrong === undefined, outcome === 'accepted', `${name}: a rejected request has a description of its fault`)
   }
 })
 

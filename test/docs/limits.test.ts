@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { mostKinds, written, writtenInAll } from '../../src/audit/flood.ts'
+import { longestSignedStream } from '../../src/client/signing/collect.ts'
+import { mostSignedPaths } from '../../src/client/signing/signature-demands.ts'
 import { maximumReport } from '../../src/core/leak-report.ts'
 import { signatureLimits, signatureWindow } from '../../src/core/signed-request.ts'
 import { revocationLimit } from '../../src/core/theft.ts'
@@ -73,6 +75,8 @@ const limits: Readonly<Record<string, string>> = {
   'size of a document: metadata, keys, response of a token endpoint': octets(largestDocument),
   'early hints of one response': grouped(mostHints),
   'interim responses before the final one': grouped(mostInterim),
+  'stream that the client library collects to sign it': `${octets(longestSignedStream)}; a longer one fails with \`body_too_long_to_sign\``,
+  'paths that the client library remembers because they ask for signed requests': grouped(mostSignedPaths),
   redirects: 'none', // test/outgoing/document.test.ts
   'fetches of an issuer’s keys because of an unknown key id': `one in ${seconds(remoteLimits.cooldown)}`,
   'concurrent requests on one connection over HTTP/2': grouped(maxConcurrentStreams),

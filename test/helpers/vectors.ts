@@ -70,32 +70,37 @@ export interface ConfirmationVectors {
   }[]
 }
 
+/** A request: field values by their names in lower case, and its body, which is text. */
+export interface SignedMessage {
+  readonly method: string
+  /** Host or `:authority`. */
+  readonly authority: string
+  /** Path and query. */
+  readonly target: string
+  readonly fields: Readonly<Record<string, string>>
+  /** null: there is none. */
+  readonly body: string | null
+}
+
 export interface SignedVector {
   readonly name: string
   /** A description of the fault; a valid one has none. */
   readonly wrong?: string
   /** A name in `connections`. */
   readonly connection: string
-  readonly request: {
-    readonly method: string
-    readonly authority: string
-    readonly target: string
-    /** Names in lower case. */
-    readonly fields: Readonly<Record<string, string>>
-    readonly has_body: boolean
-  }
   /** Seconds since 1970. */
   readonly now: number
+  readonly request: SignedMessage
+  /** The signature base that was signed. */
+  readonly base: string
   /** `accepted`, or the reason of the refusal. */
   readonly outcome: string
 }
 
 export interface SignedVectors {
   readonly about: string
-  /** The body of requests with one. */
-  readonly body: string
-  /** `channel_binding`: the SHA-256 hash of `tls-exporter` in base64url. */
-  readonly connections: Readonly<Record<string, { readonly kid: string; readonly channel_binding: string }>>
+  /** `tls_exporter`: SHA-256 of the channel binding, in base64url. */
+  readonly connections: Readonly<Record<string, { readonly kid: string; readonly tls_exporter: string }>>
   readonly vectors: readonly SignedVector[]
 }
 

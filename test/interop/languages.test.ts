@@ -82,7 +82,7 @@ t.test(
 )
 
 t.test(
-  'issues the Go client a token bound by tls-exporter, and one with a binding proof (CB01, CB11, N-56, N-57)',
+  'issues the Go client bound tokens, and accepts its binding proofs and signed requests (CB01, CB11, N-56, N-57)',
   async t => {
     const { ended, seen } = await seenDuring(() => go(origin))
     t.match(ended, { code: 0, stderr: '' })
@@ -95,11 +95,22 @@ t.test(
       /it is refused without a proof: 401 use_session_binding proof_missing$/m,
       /that proof is refused on a third connection: 401 invalid_proof proof_invalid$/m,
       /where its own proof is accepted: 200$/m,
+      /it refuses an unsigned request: 401 use_signed_request signature_missing$/m,
+      /it accepts a GET that is signed when it asks: 200$/m,
+      /and a POST: 201$/m,
+      /it refuses another body under a signature: 401 invalid_signature digest_invalid$/m,
+      /it refuses the request on another connection: 401 invalid_signature signature_invalid$/m,
+      /it accepts it on its own: 201$/m,
+      /and not a second time: 401 invalid_signature signature_invalid$/m,
       /^All checks passed\.\n$/m,
     ])
       t.match(ended.stdout, line)
-    const refused = ['connection_mismatch', 'proof_missing', 'proof_invalid']
-    t.same(seen, ['connection on TLSv1.3', refused[0], 'proof on TLSv1.3', ...refused.slice(1)])
+    t.same(seen, [
+      ...['connection on TLSv1.3', 'connection_mismatch'],
+      ...['proof on TLSv1.3', 'proof_missing', 'proof_invalid'],
+      ...['certificate on TLSv1.3', 'signature_missing', 'signature_missing', 'signature_missing'],
+      ...['digest_invalid', 'signature_invalid', 'signature_invalid'],
+    ])
   },
 )
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import { describeSetting } from '../../src/lab/matrix.ts'
 import { type LabOptions, playLab } from '../helpers/lab/lab.ts'
+import { signedRequestFaults } from '../helpers/server/broken/signed-requests.ts'
 import { type FaultName, faultNames, startBrokenServer } from '../helpers/server/broken-server.ts'
 
 t.setTimeout(120_000)
@@ -34,6 +35,15 @@ const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, 
   ['acceptsProofsOfOtherTokens', proof, 'proof-of-another-token'],
   ['acceptsProofsOfOtherTimes', proof, 'stale-proof'],
   ['acceptsProofsOfOtherKeys', proof, 'proof-by-another-key'],
+  // signed requests
+  ['needsNoSignature', certificate, 'unsigned-request'],
+  ['ignoresBodies', certificate, 'changed-body'],
+  ['needsNoCoveredDigest', certificate, 'uncovered-body'],
+  ['needsNoCoveredTarget', certificate, 'retargeted-signature'],
+  ['believesKeyid', certificate, 'signature-by-another-key'],
+  ['acceptsSignaturesOfOtherTimes', certificate, 'stale-signature'],
+  ['acceptsNoncesTwice', certificate, 'replayed-signature'],
+  ['acceptsSignaturesOfOtherConnections', certificate, 'signature-of-another-connection'],
   // requests
   ['takesTokensFromQuery', connection, 'token-in-query'],
   ['takesTokensFromCookies', connection, 'token-elsewhere'],
@@ -92,18 +102,22 @@ for (const [faults, where, ...ids] of caught)
     for (const { id, outcome, description } of found) t.equal(outcome, 'failed', `${id}, ${description}`)
   })
 
-t.test('catches a fault in refreshes around a renewal with one scenario only', async t => {
-  const alone = ['repeatsForAnybody', 'copiesOnRenewal', 'comparesIssuerNames'] as const
-  const about = catalog.filter(({ id }) => /refresh|renew|subject|certificate/.test(id)).map(({ id }) => id)
-  for (const fault of alone) {
-    const failed = (await play([fault], connection, about)).filter(({ outcome }) => outcome === 'failed')
-    t.same(
-      failed.map(({ id }) => id),
-      caught.filter(([faults]) => faults === fault).flatMap(([, , ...ids]) => ids),
-      fault,
-    )
-  }
-})
+/** Faults that one scenario catches, among those about the same subject. */
+const alone: readonly (readonly [subject: RegExp, where: LabOptions, faults: readonly FaultName[]])[] = [
+  [/refresh|renew|subject|certificate/, connection, ['repeatsForAnybody', 'copiesOnRenewal', 'comparesIssuerNames']],
+  [/signature|unsigned|body/, certificate, Object.keys(signedRequestFaults) as FaultName[]],
+]
+
+for (const [subject, where, faults] of alone)
+  for (const fault of faults)
+    t.test(`catches a server that ${fault} with one scenario only`, async t => {
+      const about = catalog.filter(({ id }) => subject.test(id)).map(({ id }) => id)
+      const failed = (await play([fault], where, about)).filter(({ outcome }) => outcome === 'failed')
+      t.same(
+        failed.map(({ id }) => id),
+        caught.filter(([faults]) => faults === fault).flatMap(([, , ...ids]) => ids),
+      )
+    })
 
 t.test('passes the same scenarios at the same levels against a server without faults', async t => {
   for (const where of [certificate, proof, connection, older]) {

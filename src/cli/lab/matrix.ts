@@ -24,6 +24,7 @@ export async function chooseMatrix(server: URL, cast: Cast, values: Values): Pro
     name: choose(values, 'profile', 'tlsbound', 'rfc8705'),
     tokenEndpoint: values['token-endpoint'] as string | undefined,
     resource: values.resource as string | undefined,
+    signedResource: values['signed-resource'] as string | undefined,
     scope: values.scope as string | undefined,
     clientAuthentication: readClientAuthentication(values),
   }

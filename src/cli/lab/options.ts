@@ -45,6 +45,12 @@ const withVariable: readonly Option[] = (
       fallback: '/api/whoami, with profile tlsbound',
       help: 'Where tokens are used, with GET',
     },
+    {
+      name: 'signed-resource',
+      value: 'URL',
+      fallback: '/api/signed-notes, with profile tlsbound and without --resource',
+      help: 'A resource that requires signed requests, with GET, and with POST of {"text":"…"}',
+    },
     { name: 'scope', value: 'SCOPE', fallback: 'none', help: 'The scope that tokens are requested with' },
     {
       name: 'gentle',

@@ -8,6 +8,7 @@ import type { Presenter } from '../../core/presenter.ts'
 import { connectTls } from '../../outgoing/connect.ts'
 import { ClientError, explainConnectProblem } from '../errors.ts'
 import type { Credentials } from '../identity.ts'
+import { type ChannelSigner, createChannelSigner } from '../signing/signer.ts'
 import { openHttp1 } from './http1.ts'
 import { openHttp2 } from './http2.ts'
 
@@ -44,8 +45,8 @@ export interface Channel {
   destroy(): void
 }
 
-/** A channel with what only the client may use: the presenter of its tokens, and the signer of its proofs. */
-export interface BoundChannel extends Channel {
+/** A channel with what only the client may use: the presenter of its tokens, and the signer of its proofs and requests. */
+export interface BoundChannel extends Channel, ChannelSigner {
   readonly credentials: Credentials
   readonly presenter: Presenter
   /**
@@ -118,6 +119,7 @@ export async function openChannel(
         throw new ClientError('proof_impossible', { cause })
       }
     },
+    ...createChannelSigner(host, presenter, key),
     // undici rejects when the connection has ended already, which is the wanted state.
     close: async () => {
       try {

@@ -1,8 +1,8 @@
 // The header section of a request over HTTP/2 (RFC 9113 §8.2, §8.3.1), as strict as undici is for HTTP/1.1.
 import type { OutgoingHttpHeaders } from 'node:http2'
-import { stringify } from 'node:querystring'
 import { type Dispatcher, errors } from 'undici'
 import { listHeaders } from '../headers.ts'
+import { buildTarget } from '../request/target.ts'
 
 /** Connection-specific fields of HTTP/1.1, which HTTP/2 forbids (§8.2.2). */
 const hopByHop: readonly string[] = [
@@ -18,7 +18,7 @@ export function buildHttp2Headers(
   authority: string,
   length: number | undefined,
 ): OutgoingHttpHeaders {
-  const target = query === undefined ? path : `${path}?${stringify(query)}`
+  const target = buildTarget({ path, query })
   if (!target.startsWith('/') || /[^\x21-\xff]/.test(target))
     throw new errors.InvalidArgumentError('invalid request path')
   if (!isToken(method)) throw new errors.InvalidArgumentError('invalid request method')

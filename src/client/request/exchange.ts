@@ -4,7 +4,8 @@ import type { Dispatcher } from 'undici'
 import { guarded } from '../../core/guard.ts'
 import type { BoundChannel } from '../connection/channel.ts'
 import { ClientError } from '../errors.ts'
-import type { HeaderList } from '../headers.ts'
+import { type NormalizedRequest, Signable } from '../signing/signable.ts'
+import type { SignatureDemands } from '../signing/signature-demands.ts'
 import type { Proofs } from '../tokens/proofs.ts'
 import type { TokenSupply } from '../tokens/token-supply.ts'
 import { type Acquisition, acquire, type Lease } from './acquire.ts'
@@ -30,14 +31,12 @@ export interface ExchangeParts {
   readonly pool: Pool
   readonly tokens: TokenSupply
   readonly proofs: Proofs
+  readonly signatures: SignatureDemands
   /** Milliseconds that a request may wait for a connection and a token. */
   readonly timeout: number
   onRepeat(): void
   onEnd(exchange: Exchange): void
 }
-
-/** The options given to `dispatch`, with normalized headers. */
-export type NormalizedRequest = Omit<Dispatcher.DispatchOptions, 'headers'> & { readonly headers: HeaderList }
 
 /** Builds the error for a timeout, from the cause of the delay. */
 function describeDelay(cause: Error | undefined, address: string): ClientError {
@@ -52,7 +51,7 @@ export class Exchange implements Acquisition, Attempted {
   readonly tokens: TokenSupply
   #timeout: Timeout | undefined
   readonly #parts: ExchangeParts
-  readonly #request: NormalizedRequest
+  readonly #signable: Signable
   readonly #tried: RetryWith[] = []
   /** How often it was sent, and how often its channel ended before anything was written. */
   #tries = 0
@@ -61,9 +60,10 @@ export class Exchange implements Acquisition, Attempted {
   constructor(request: NormalizedRequest, handler: Dispatcher.DispatchHandler, parts: ExchangeParts) {
     this.caller = new Caller(handler, () => {
       this.#timeout?.leave()
+      this.#signable.stop()
       parts.onEnd(this)
     })
-    this.#request = request
+    this.#signable = new Signable(request, parts.signatures)
     this.method = request.method
     this.#parts = parts
     this.host = parts.host
@@ -87,10 +87,11 @@ export class Exchange implements Acquisition, Attempted {
   send(lease: Lease): void {
     const { channel, token } = lease
     try {
-      const headers = [...this.#request.headers, 'authorization', token.authorization]
+      const { request } = this.#signable
+      const headers = [...request.headers, 'authorization', token.authorization, ...this.#signable.sign(lease)]
       const proof = this.#parts.proofs.find(channel, token)
       if (proof !== undefined) headers.push('session-binding-proof', proof)
-      const options = { ...this.#request, headers } as Dispatcher.DispatchOptions
+      const options = { ...request, headers } as Dispatcher.DispatchOptions
       channel.dispatcher.dispatch(options, new Attempt(this, lease))
     } catch (error) {
       this.pool.release(channel)
@@ -115,8 +116,10 @@ export class Exchange implements Acquisition, Attempted {
     // A 401 shows that the server works, but must not reset the backoff.
     if (status !== 401) this.pool.answered(channel)
     if (announcesEnd(headers)) this.pool.retire(channel)
-    const wait = waitAfterAnswer(this.#request, status, headers, this.#tries, this.#tried)
-    const retryWith = parseRetryWith(status, headers)
+    const { request, isSigned } = this.#signable
+    const isAsked = this.#parts.signatures.learn(request.path, status, headers)
+    const retryWith = isAsked && !isSigned ? 'signature' : parseRetryWith(status, headers)
+    const wait = waitAfterAnswer(request, { status, headers, retryWith }, this.#tries, this.#tried)
     if (retryWith === 'token') this.tokens.discard(token)
     if (retryWith === 'proof') this.#parts.proofs.renew(channel, token)
     if (retryWith !== undefined) this.#tried.push(retryWith)
@@ -127,7 +130,7 @@ export class Exchange implements Acquisition, Attempted {
   breakOff(error: Error, point: FailurePoint): void {
     if (point === 'unwritten') this.#unwritten += 1
     const isLast = this.#tries >= maximumTries || this.#unwritten >= maximumUnwritten
-    if (isSafeAfter(error, point, this.#request) && !isLast) this.#next()
+    if (isSafeAfter(error, point, this.#signable.request) && !isLast) this.#next()
     else this.fail(describeBreak(error, point, this.host))
   }
 
@@ -145,7 +148,14 @@ export class Exchange implements Acquisition, Attempted {
   // Own steps.
 
   #next(): void {
-    if (!this.caller.ended) acquire(this)
+    if (this.caller.ended) return
+    const collected = this.#signable.prepare()
+    const fail = (error: Error) => this.fail(error)
+    const send = () => {
+      if (!this.caller.ended) acquire(this)
+    }
+    if (collected === undefined) send()
+    else collected.then(guarded(send, fail), fail)
   }
 
   #pause(milliseconds: number): void {

@@ -24,7 +24,7 @@ export function isSafeAfter(error: Error, point: FailurePoint, { method, body }:
 }
 
 /** What a refused request needs before it is sent again. */
-export type RetryWith = 'token' | 'proof'
+export type RetryWith = 'token' | 'proof' | 'signature'
 
 /** Returns what a 401 demands before a retry; undefined when another token would not help. */
 export function parseRetryWith(status: number, headers: Headers): RetryWith | undefined {
@@ -32,7 +32,15 @@ export function parseRetryWith(status: number, headers: Headers): RetryWith | un
   if (status !== 401 || challenge === undefined) return undefined
   const error = /(?:^|[\s,])error="?([a-z_]{1,64})/i.exec([challenge].flat().join(', '))?.[1]
   if (error === 'invalid_token') return 'token'
+  if (error === 'invalid_signature' || error === 'use_signed_request') return 'signature'
   return error === 'invalid_proof' || error === 'use_session_binding' ? 'proof' : undefined
+}
+
+/** A response, and what a retry needs. */
+export interface Refused {
+  readonly status: number
+  readonly headers: Headers
+  readonly retryWith: RetryWith | undefined
 }
 
 /**
@@ -41,13 +49,11 @@ export function parseRetryWith(status: number, headers: Headers): RetryWith | un
  */
 export function waitAfterAnswer(
   request: Request,
-  status: number,
-  headers: Headers,
+  { status, headers, retryWith }: Refused,
   tries: number,
   tried: readonly RetryWith[],
 ): number | undefined {
   if (tries >= maximumTries || !isRepeatable(request.body)) return undefined
-  const retryWith = parseRetryWith(status, headers)
   if (retryWith !== undefined) return tried.includes(retryWith) ? undefined : 0
   if ((status !== 429 && status !== 503) || !isIdempotent(request.method)) return undefined
   const wait = readRetryAfter(headers['retry-after'], headers.date) ?? 0

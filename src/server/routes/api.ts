@@ -1,4 +1,5 @@
-// The demo's protected resource, behind requireToken: the token's identity, and the notes of a client.
+// The demo's protected resource, behind requireToken: the token's identity, and the notes of a client, which `signed-notes` reads and
+// writes with signed requests only.
 
 import type { FastifyInstance } from 'fastify'
 import { malformed } from '../../core/errors.ts'
@@ -27,15 +28,22 @@ export async function apiRoutes(app: FastifyInstance, parts: ApiParts): Promise<
     reply.send({ client_id, sub, scope, token_binding: binding })
   })
 
-  app.get('/notes', { config: { requireToken: { scope: 'notes:read' } } }, async ({ token }) => ({
-    notes: await store.listNotes(token.claims.client_id, maximumNotes),
-  }))
-
-  app.post('/notes', { config: { requireToken: { scope: 'notes:write' } } }, async (request, reply) => {
-    const note = await store.addNote(request.token.claims.client_id, readText(request.body), now())
-    reply.code(201)
-    return note
-  })
+  const signed = { proof: 'signed-request' } as const
+  for (const [path, demand] of [
+    ['/notes', {}],
+    ['/signed-notes', signed],
+  ] as const) {
+    const reads = { config: { requireToken: { scope: 'notes:read', ...demand } } }
+    const writes = { config: { requireToken: { scope: 'notes:write', ...demand } } }
+    app.get(path, reads, async ({ token }) => ({
+      notes: await store.listNotes(token.claims.client_id, maximumNotes),
+    }))
+    app.post(path, writes, async (request, reply) => {
+      const note = await store.addNote(request.token.claims.client_id, readText(request.body), now())
+      reply.code(201)
+      return note
+    })
+  }
 }
 
 /** Parses the body, `{"text": …}` with 1 to 2000 characters and no other member. */

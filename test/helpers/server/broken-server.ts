@@ -13,6 +13,7 @@ import { claimFaults } from './broken/claims.ts'
 import { proofFaults } from './broken/proofs.ts'
 import { requestFaults } from './broken/requests.ts'
 import { signatureFaults } from './broken/signatures.ts'
+import { signedRequestFaults } from './broken/signed-requests.ts'
 import { stateFaults } from './broken/state.ts'
 import { tlsFaults } from './broken/tls.ts'
 
@@ -48,6 +49,7 @@ const faults = {
   ...requestFaults,
   ...signatureFaults,
   ...proofFaults,
+  ...signedRequestFaults,
   ...stateFaults,
   ...tlsFaults,
 } satisfies Record<string, Fault>
