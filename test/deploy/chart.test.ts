@@ -16,7 +16,8 @@ import { findManifestProblems } from '../helpers/deploy/manifests.ts'
 
 t.setTimeout(300_000)
 
-const shared = { postgres: { existingSecret: 'database' }, signingKeys: { existingSecret: 'keys' } }
+const url = 'postgres://tlsbound@postgres:5432/tlsbound'
+const shared = { postgres: { url, existingSecret: 'database' }, signingKeys: { existingSecret: 'keys' } }
 const certManager = { enabled: true, issuerRef: { name: 'server-ca' } }
 const client = { name: 'alice', commonName: 'alice', issuerRef: { name: 'client-ca' } }
 const metadata = { annotations: { a: 'b' } }
@@ -119,7 +120,8 @@ t.test('gives the pod no rights, and the files that the settings name', async t 
   t.match(find('everything', 'Deployment')?.spec.template.spec.containers[0].env, [
     ...Array(9).fill({ value: String }),
     { name: 'TLSBOUND_SIGNING_KEYS_FILE' },
-    { name: 'TLSBOUND_STATE_URL', valueFrom: { secretKeyRef: { name: 'database', key: 'url' } } },
+    { name: 'TLSBOUND_STATE_URL', value: url },
+    { name: 'TLSBOUND_STATE_PASSWORD_FILE', value: '/etc/tlsbound/database/password' },
     { name: 'TLSBOUND_ACCESS_TOKEN_LIFETIME', value: '120' },
   ])
 })
@@ -184,8 +186,10 @@ t.test('refuses values that cannot work, with what to do', async t => {
   const wrong: readonly (readonly [values: object, message: RegExp])[] = [
     [{ issuer: '' }, /issuer is missing/],
     [{ issuer: 'http://auth.example.org' }, /\/issuer must match pattern/],
-    [{ replicas: 2 }, /set postgres\.existingSecret/],
-    [{ postgres: { existingSecret: 'database' } }, /signingKeys\.existingSecret is missing/],
+    [{ replicas: 2 }, /set postgres\.url/],
+    [{ postgres: { existingSecret: 'database' } }, /postgres\.url is missing/],
+    [{ postgres: { url } }, /signingKeys\.existingSecret is missing/],
+    [{ ...shared, postgres: { url: url.replace('@', ':secret@') } }, /\/postgres\/url must match pattern/],
     [{ serverCertificate: { existingSecret: '' } }, /serverCertificate\.existingSecret is missing/],
     [{ serverCertificate: { existingSecret: 'a', certManager } }, /either existingSecret or certManager/],
     [{ serverCertificate: { certManager: { enabled: true } } }, /issuerRef\.name is missing/],

@@ -229,11 +229,13 @@ t.test('runs two pods on one PostgreSQL, with the keys of a Secret', async t => 
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
   const keys = readFileSync(join(pods, 'sqlite/data/signing-keys.json'), 'utf8')
-  const more = { database: { url: postgres.url('pods') }, keys: { 'signing-keys.json': keys } }
-  const values = { replicas: 2, postgres: { existingSecret: 'database' }, signingKeys: { existingSecret: 'keys' } }
+  const url = new URL(postgres.url('pods'))
+  const more = { database: { password: decodeURIComponent(url.password) }, keys: { 'signing-keys.json': keys } }
+  url.password = ''
+  const shared = { postgres: { url: String(url), existingSecret: 'database' }, signingKeys: { existingSecret: 'keys' } }
   const [one, other] = await Promise.all(
     ['one', 'other'].map(async name => {
-      const deployment = await renderDeployment(values)
+      const deployment = await renderDeployment({ replicas: 2, ...shared })
       const pod = preparePod(deployment, name, join(pods, name), { ...contents, ...more })
       const server = await start(t, deployment.ports[0], pod.args)
       t.same(await probe(deployment), [200, 200, 200])

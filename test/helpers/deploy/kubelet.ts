@@ -68,8 +68,7 @@ export function preparePod(deployment: Manifest, name: string, folder: string, c
   }
 
   const variables: Record<string, string> = spec.enableServiceLinks === false ? {} : { ...serviceLinks }
-  for (const { name, value, valueFrom } of container.env)
-    variables[name] = value ?? contents[valueFrom.secretKeyRef.name]?.[valueFrom.secretKeyRef.key]
+  for (const { name, value } of container.env) variables[name] = value
   const mounts = container.volumeMounts.map((mount: { name: string; mountPath: string; readOnly?: boolean }) => [
     '--volume',
     `${join(folder, mount.name)}:${mount.mountPath}:${mount.readOnly ? 'ro' : 'rw'}`,

@@ -43,10 +43,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What cannot work is refused here, with what to do. */}}
 {{- define "tlsbound.check" -}}
 {{- $_ := required "issuer is missing: the https address that clients use, such as https://auth.example.org" .Values.issuer -}}
-{{- if and (gt (int .Values.replicas) 1) (not .Values.postgres.existingSecret) -}}
-{{- fail "replicas: several servers need one database; set postgres.existingSecret" -}}
+{{- if and (gt (int .Values.replicas) 1) (not .Values.postgres.url) -}}
+{{- fail "replicas: several servers need one database; set postgres.url" -}}
 {{- end -}}
-{{- if and .Values.postgres.existingSecret (not .Values.signingKeys.existingSecret) -}}
+{{- if and .Values.postgres.existingSecret (not .Values.postgres.url) -}}
+{{- fail "postgres.url is missing: postgres://USER@HOST:PORT/DATABASE, without a password" -}}
+{{- end -}}
+{{- if and .Values.postgres.url (not .Values.signingKeys.existingSecret) -}}
 {{- fail "signingKeys.existingSecret is missing: servers that share a database need the same signing keys" -}}
 {{- end -}}
 {{- if eq (empty .Values.clientCa.existingConfigMap) (empty .Values.clientCa.existingSecret) -}}
