@@ -6,6 +6,7 @@ import { certificateRequirements } from './certificates.ts'
 import { endpointRequirements } from './endpoints.ts'
 import { eventRequirements } from './events.ts'
 import { grantRequirements } from './grants.ts'
+import { pasetoRequirements } from './paseto.ts'
 import { proofRequirements } from './proofs.ts'
 import { proxyRequirements } from './proxies.ts'
 import { tokenRequirements } from './tokens.ts'
@@ -40,6 +41,7 @@ export const areas: readonly Area[] = [
   { title: 'Proxies', requirements: proxyRequirements },
   { title: 'Binding proofs', requirements: proofRequirements },
   { title: 'Leak reports and event formats', requirements: eventRequirements },
+  { title: 'PASETO', requirements: pasetoRequirements },
 ]
 
 export const asvs: Area = {

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findRival, parseClient } from '../core/client.ts'
 import { buildRevocation } from '../core/revocations.ts'
 import type { RegisteredClient } from '../server/clients/registry.ts'
+import { findMissingKeys } from '../server/clients/token-format.ts'
 import type { ClientRecord } from '../store/store.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal, unknownClient } from './refusals.ts'
@@ -96,6 +97,7 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
     if (rival !== undefined) problems.push(`one certificate would match ${rival.id} as well`)
     const spelling = client && clients.findOtherSpelling(client)
     if (spelling !== undefined) problems.push(spelling)
+    problems.push(...findMissingKeys([body], parts.keys ?? { hasPaseto: () => false }, parts.now()))
     if (problems.length > 0) throw new OpsRefusal(400, problems)
   }
 }

@@ -4,6 +4,7 @@
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
+import { requireKeys } from '../server/clients/token-format.ts'
 import type { OutsideIssuers } from '../server/grants/trusted-issuers.ts'
 import type { ServerOptions } from '../server/parts.ts'
 import type { TlsMaterial } from '../tls/options.ts'
@@ -74,6 +75,7 @@ export function createReload(parts: ReloadParts): Reload {
   if (loadClients !== undefined)
     work.set(fileNames.clients, () => {
       const registrations = loadClients()
+      requireKeys(registrations, parts.keys, now())
       for (const id of clients.replaceFile(registrations)) changed.add(id)
       loaded.registrations = registrations
     })

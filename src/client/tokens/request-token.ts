@@ -4,6 +4,8 @@ import type { Dispatcher } from 'undici'
 import { parseObject } from '../../core/compact-jws.ts'
 import { type TokenBinding, tokenBindings, verifyConfirmation } from '../../core/confirmation.ts'
 import { OAuthError, type Reason, reasons } from '../../core/errors.ts'
+import { isPaseto } from '../../core/paseto.ts'
+import { decodePaseto } from '../../core/paseto-claims.ts'
 import { type OutgoingError, quote } from '../../outgoing/failure.ts'
 import { readRetryAfter } from '../backoff.ts'
 import type { BoundChannel } from '../connection/channel.ts'
@@ -157,8 +159,9 @@ function readReason(body: Members | undefined): string | undefined {
     | undefined
 }
 
-/** Returns the claims of a JWT, unverified; undefined for an opaque token. */
+/** Returns the claims of a JWT or a PASETO, unverified; undefined for an opaque token. */
 function readClaims(token: string): Members | undefined {
+  if (isPaseto(token)) return decodePaseto(token)?.claims
   const [, payload, signature, ...others] = token.split('.')
   if (payload === undefined || signature === undefined || others.length > 0) return undefined
   return parseObject(Buffer.from(payload, 'base64url').toString())
