@@ -4,6 +4,7 @@ import t from 'tap'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import { describeSetting } from '../../src/lab/matrix.ts'
 import { type LabOptions, playLab } from '../helpers/lab/lab.ts'
+import { pasetoFaults } from '../helpers/server/broken/paseto.ts'
 import { type FaultName, faultNames, startBrokenServer } from '../helpers/server/broken-server.ts'
 
 t.setTimeout(120_000)
@@ -51,6 +52,12 @@ const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, 
   ['trustsKeyInHeader', connection, 'key-in-header'],
   ['ignoresSignatures', connection, 'changed-claims', 'empty-signature'],
   ['readsLoosely', connection, 'revoked-token'],
+  // PASETO
+  ['ignoresPurposes', connection, 'paseto-local'],
+  ['acceptsOlderVersions', connection, 'paseto-older-version'],
+  ['ignoresFooters', connection, 'paseto-other-footer'],
+  ['verifiesPasetoWithAnyKey', connection, 'paseto-key-of-another-purpose'],
+  ['ignoresImplicitAssertions', connection, 'paseto-without-implicit-assertion'],
   // stored state
   ['refreshesForAnybody', connection, 'refresh-by-another-client'],
   ['repeatsForAnybody', connection, 'refresh-during-renewal'],
@@ -72,7 +79,8 @@ async function play(faults: readonly FaultName[], where: LabOptions, ids: readon
   const server = await startBrokenServer(...faults)
   try {
     const scenarios = catalog.filter(({ id }) => ids.includes(id))
-    const runs = await playLab(server, scenarios, { signingKey: server.signingKey, ...where })
+    const { signingKey, pasetoKeys } = server
+    const runs = await playLab(server, scenarios, { signingKey, pasetoKeys, ...where })
     return runs.flatMap(({ findings, ...setting }) =>
       findings.map(({ scenario: { id }, outcome, evidence }) => ({
         id,
@@ -92,18 +100,25 @@ for (const [faults, where, ...ids] of caught)
     for (const { id, outcome, description } of found) t.equal(outcome, 'failed', `${id}, ${description}`)
   })
 
-t.test('catches a fault in refreshes around a renewal with one scenario only', async t => {
-  const alone = ['repeatsForAnybody', 'copiesOnRenewal', 'comparesIssuerNames'] as const
-  const about = catalog.filter(({ id }) => /refresh|renew|subject|certificate/.test(id)).map(({ id }) => id)
-  for (const fault of alone) {
+/** Faults that only one scenario of a kind catches, with the ids of that kind. */
+const alone: readonly (readonly [FaultName, related: RegExp])[] = [
+  ...(['repeatsForAnybody', 'copiesOnRenewal', 'comparesIssuerNames'] as const).map(
+    fault => [fault, /refresh|renew|subject|certificate/] as const,
+  ),
+  ...(Object.keys(pasetoFaults) as (keyof typeof pasetoFaults)[]).map(
+    fault => [fault, /^paseto|empty-signature|changed-claims/] as const,
+  ),
+]
+
+for (const [fault, related] of alone)
+  t.test(`catches ${fault} with one scenario only`, async t => {
+    const about = catalog.filter(({ id }) => related.test(id)).map(({ id }) => id)
     const failed = (await play([fault], connection, about)).filter(({ outcome }) => outcome === 'failed')
     t.same(
       failed.map(({ id }) => id),
       caught.filter(([faults]) => faults === fault).flatMap(([, , ...ids]) => ids),
-      fault,
     )
-  }
-})
+  })
 
 t.test('passes the same scenarios at the same levels against a server without faults', async t => {
   for (const where of [certificate, proof, connection, older]) {
