@@ -55,7 +55,7 @@ const packages: Readonly<Record<string, RegExp>> = {
   pki: /^node:|^node-forge/,
   store: /^node:|^pg$/,
   client: /^node:|^undici$/,
-  keys: /^node:|^(fastify|jose|@fastify\/jwt)$/,
+  keys: /^node:|^(fastify|jose|@fastify\/jwt|@noble\/hashes\/blake2\.js)$/,
   verify: /^node:|^jose$/,
   plugins: /^node:|^fastify(-plugin)?$/,
   relay: /^node:|^undici$/,

@@ -30,7 +30,7 @@ export function generate(): Files {
     ]
   })
   const header = ['profile', 'issuer', '`typ`', 'client', 'scope', 'id', 'may be absent', 'longest lifetime']
-  const { algorithms, maximumLength } = resolveProfile('rfc9068')
+  const { algorithms, maximumLength } = resolveProfile({ types: ['at+jwt'] })
   const values = { algorithms: quote(algorithms), length: String(maximumLength) }
   const text = page.replace(
     /\{(\w+)\}/g,
@@ -54,6 +54,8 @@ In every profile:
 - \`cnf\` is required, and is verified: \`x5t#S256\`, and at the levels \`proof\` and \`connection\` the members that tlsbound adds. A
   token with an unknown member in \`cnf\` is rejected.
 - \`alg\` is one of {algorithms}.
+- A [PASETO](access-tokens.md#paseto) is accepted with \`rfc9068\`, if the issuer publishes a key for it, and with \`v4.public\` in the
+  \`algorithms\` of a profile of your own.
 - A token has at most {length} characters.
 - Tokens with \`crit\` or \`b64\` in the header are rejected. Other header members, such as \`jku\` and \`x5c\`, are ignored.
 - ID tokens, logout tokens and refresh tokens are rejected: those with \`at_hash\`, \`c_hash\`, \`s_hash\` or \`events\`, with a
@@ -66,7 +68,7 @@ In every profile:
 | member | value |
 |---|---|
 | \`types\` | list of \`typ\` values, in lower case and without \`application/\`; \`undefined\` in it: \`typ\` may be absent. Required |
-| \`algorithms\` | list of algorithms |
+| \`algorithms\` | list of the algorithms above, and \`v4.public\` for PASETO; default: those above |
 | \`clientClaim\`, \`scopeClaim\` | name of a claim, or a list of names |
 | \`idClaim\` | name of a claim |
 | \`optional\` | list of \`sub\`, \`iat\`, \`id\`, \`scope\` |

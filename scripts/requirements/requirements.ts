@@ -6,6 +6,7 @@ import { certificateRequirements } from './certificates.ts'
 import { endpointRequirements } from './endpoints.ts'
 import { eventRequirements } from './events.ts'
 import { grantRequirements } from './grants.ts'
+import { pasetoRequirements } from './paseto.ts'
 import { proofRequirements } from './proofs.ts'
 import { proxyRequirements } from './proxies.ts'
 import { signedRequestRequirements } from './signed-requests.ts'
@@ -42,6 +43,7 @@ export const areas: readonly Area[] = [
   { title: 'Binding proofs', requirements: proofRequirements },
   { title: 'Leak reports and event formats', requirements: eventRequirements },
   { title: 'Signed requests', requirements: signedRequestRequirements },
+  { title: 'PASETO', requirements: pasetoRequirements },
 ]
 
 export const asvs: Area = {

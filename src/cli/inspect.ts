@@ -51,17 +51,19 @@ export const command: Command = {
       return
     }
     const token = (word === '-' ? (await readInput('-')).toString() : word).trim()
-    const { report, words } = buildOpaqueReport(token) ?? (await inspectJwt(token, values))
+    const { report, words } = buildOpaqueReport(token) ?? (await inspectSigned(token, values))
     writeResult(values, report, words)
     if (report.accepted === false) process.exitCode = 1
   },
 }
 
 /** Builds the report as data and as text. Rejects with a one-line error when it is not a token. */
-export async function inspectJwt(token: string, values: Values): Promise<{ report: TokenReport; words: string }> {
+export async function inspectSigned(token: string, values: Values): Promise<{ report: TokenReport; words: string }> {
   const decoded = token.length > longest ? undefined : decodeToken(token)
   if (decoded === undefined)
-    throw new Error('neither a token nor a file; expected a JWT of three parts, tlsbound_at_… or tlsbound_rt_…')
+    throw new Error(
+      'neither a token nor a file; expected a JWT of three parts, a PASETO that begins with v4.public, tlsbound_at_… or tlsbound_rt_…',
+    )
   const expected = createOptionReader(values, process.env)(issuer)
   const { files, caFile } = findIdentity(values)
   const identity = files && readIdentityFiles(files)()

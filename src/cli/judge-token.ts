@@ -5,6 +5,7 @@ import { checkClaims, levelOf } from '../core/access-token.ts'
 import { parseTokenHeader } from '../core/compact-jws.ts'
 import { verifyConfirmation } from '../core/confirmation.ts'
 import { OAuthError, type Reason } from '../core/errors.ts'
+import { isPaseto, parsePaseto } from '../core/paseto.ts'
 import type { PresenterCertificate } from '../core/presenter.ts'
 import { openIssuerKeys } from '../verify/issuer-keys.ts'
 import { resolveProfile } from '../verify/issuer-profiles.ts'
@@ -32,7 +33,11 @@ export async function verifySignature(token: string, issuer: string, access: Acc
 /** @throws OAuthError (rejects) `wrong_type` */
 async function isSigned(token: string, issuer: string, jwks: { keys: unknown[] }): Promise<boolean> {
   const profile = resolveProfile('rfc9068')
-  const readToken = createIssuerReader(profile, openIssuerKeys(jwks, { issuer, algorithms: profile.algorithms }).find)
+  const readToken = createIssuerReader(
+    profile,
+    openIssuerKeys(jwks, { issuer, algorithms: profile.algorithms }).find,
+    issuer,
+  )
   try {
     await readToken(token)
     return true
@@ -59,7 +64,8 @@ export function findRefusal(token: string, claims: Claims, circumstances: Circum
   if (certificate !== undefined && (now < certificate.notBefore || now > certificate.notAfter))
     return 'certificate_expired'
   try {
-    parseTokenHeader(token)
+    if (isPaseto(token)) parsePaseto(token)
+    else parseTokenHeader(token)
     if (signature.verified && !signature.good) return 'bad_signature'
     checkClaims(claims, { issuer: issuer ?? textOf(claims.iss), audience: textOf([claims.aud].flat()[0]) }, now)
     const level = levelOf(claims.cnf)

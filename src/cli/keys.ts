@@ -1,6 +1,6 @@
 // tlsbound keys: creates, lists and rotates the signing keys in their file, which running servers reload.
-import { findSigning } from '../core/key-schedule.ts'
-import { type Algorithm, algorithms } from '../keys/token-keys.ts'
+import { findCurrent } from '../core/key-schedule.ts'
+import { type Algorithm, algorithms, isPasetoKey, type KeyAlgorithm, keyAlgorithms } from '../keys/token-keys.ts'
 import { createKeysFile, readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
 import { dataDirOf, dataFile } from '../settings/settings.ts'
 import { type Command, requireAction, showArgument, UsageError, type Values } from './command.ts'
@@ -12,6 +12,7 @@ export const command: Command = {
   description: [
     'Creates, lists and rotates the signing keys in a file that one or more servers use. A running server loads a changed file within ten seconds.',
     'A new key is published at once and signs after five minutes, when other servers have fetched it. Earlier keys stay until the last token that they signed has expired.',
+    'Keys for JWTs and keys for PASETO are separate: a new key replaces those for the same kind of token. The first key for PASETO signs at once.',
   ],
   actions: [
     { name: 'create', positionals: ['FILE'], help: 'Creates a file with one key, for several servers' },
@@ -29,13 +30,18 @@ export const command: Command = {
     {
       name: 'algorithm',
       value: 'ALG',
-      choices: algorithms,
+      choices: keyAlgorithms,
       fallback: 'ES256',
-      help: 'The algorithm of the new key: ES256, EdDSA or RS256',
+      help: 'The algorithm of the new key: ES256, EdDSA or RS256 for JWTs, or v4.public for PASETO',
     },
     jsonOption,
   ],
-  examples: ['tlsbound keys create signing-keys.json', 'tlsbound keys list', 'tlsbound keys rotate --algorithm EdDSA'],
+  examples: [
+    'tlsbound keys create signing-keys.json',
+    'tlsbound keys list',
+    'tlsbound keys rotate --algorithm EdDSA',
+    'tlsbound keys rotate --algorithm v4.public',
+  ],
   async run(values, [action, ...others]) {
     const { file, algorithm = 'ES256', json } = values
     const path = String(
@@ -44,18 +50,25 @@ export const command: Command = {
     const { name } = requireAction(command.actions ?? [], action)
     if (others.length > (name === 'create' ? 1 : 0))
       throw new UsageError(`unexpected argument ${showArgument(String(others.at(-1)))}`)
-    if (!algorithms.includes(algorithm as Algorithm))
-      throw new UsageError(`--algorithm must be one of ${algorithms.join(', ')}`)
+    // A server without a key for JWTs does not start.
+    const choices: readonly string[] = name === 'create' ? algorithms : keyAlgorithms
+    if (!choices.includes(String(algorithm))) throw new UsageError(`--algorithm must be one of ${choices.join(', ')}`)
     const now = Math.floor(Date.now() / 1000)
     if (name === 'create') return create(values, others[0], algorithm as Algorithm, now)
     if (name === 'rotate') {
-      const next = await rotateKeysFile(path, algorithm as Algorithm, now)
+      const next = await rotateKeysFile(path, algorithm as KeyAlgorithm, now)
       process.stdout.write(json ? `${JSON.stringify(next)}\n` : `${next.kid} signs from ${date(next.nbf)}\n`)
       return
     }
     const keys = readKeysFile(path)
-    const signing = findSigning(keys, now).kid
-    const rows = keys.map(({ kid, alg, nbf, exp }) => ({ kid, alg, signs: kid === signing, nbf, exp }))
+    const signing = [false, true].map(
+      paseto =>
+        findCurrent(
+          keys.filter(key => isPasetoKey(key) === paseto),
+          now,
+        )?.kid,
+    )
+    const rows = keys.map(({ kid, alg, nbf, exp }) => ({ kid, alg, signs: signing.includes(kid), nbf, exp }))
     for (const { kid, alg, signs, nbf, exp } of json ? [] : rows) {
       const state = signs ? 'signs' : (nbf ?? 0) > now ? `signs from ${date(nbf)}` : 'verifies'
       process.stdout.write(`${kid}  ${alg}  ${state}${exp === undefined ? '' : `, removed on ${date(exp)}`}\n`)

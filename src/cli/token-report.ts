@@ -4,11 +4,12 @@ import { levelOf } from '../core/access-token.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { type Reason, reasons } from '../core/errors.ts'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
+import { isPaseto } from '../core/paseto.ts'
 import { type DecodedToken, type Explanation, explainClaims, levels } from '../text/describe-token.ts'
 import { type Circumstances, findRefusal, type Signature } from './judge-token.ts'
 
 export interface TokenReport extends DecodedToken {
-  readonly type: 'jwt'
+  readonly type: 'jwt' | 'paseto'
   readonly explanations: readonly Explanation[]
   /** null when cnf has none of the known forms. */
   readonly level: TokenBinding | null
@@ -36,7 +37,7 @@ export function buildReport(
       ? null
       : { file: certFile, 'x5t#S256': certificate.thumbprint, named: certificate.thumbprint === confirmed }
   return {
-    type: 'jwt',
+    type: isPaseto(token) ? 'paseto' : 'jwt',
     header,
     claims,
     explanations: explainClaims(claims, now).map(explanation => annotate(explanation, known)),
@@ -61,14 +62,14 @@ function annotate(explanation: Explanation, certificate: TokenReport['certificat
 
 /** Renders the report as text, several lines. */
 export function describeReport(report: TokenReport): string {
-  const { header, explanations, level, signature } = report
+  const { type, header, explanations, level, signature } = report
   const described = Object.entries(header).map(([name, value]) =>
     escapeForDisplay(`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`),
   )
   const width = Math.max(...explanations.map(({ name }) => name.length))
   const valueWidth = Math.min(44, Math.max(...explanations.map(({ value }) => value.length)))
   return [
-    `A signed token (JWT): ${described.join(', ')}`,
+    `A signed token (${type.toUpperCase()}): ${described.join(', ')}`,
     '',
     ...explanations.map(({ name, value, words }) => `  ${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${words}`),
     '',

@@ -34,6 +34,11 @@ export const refreshTokenBindings = ['certificate', 'client'] as const
 
 export type RefreshTokenBinding = (typeof refreshTokenBindings)[number]
 
+/** The formats of access tokens. */
+export const tokenFormats = ['jwt', 'opaque', 'paseto'] as const
+
+export type TokenFormat = (typeof tokenFormats)[number]
+
 export type TheftResponse = (typeof theftResponses)[number]
 
 export type GrantType = (typeof grantTypes)[number]
@@ -49,7 +54,7 @@ export interface Client {
   readonly grantTypes: ReadonlySet<GrantType>
   /** The first is the default. */
   readonly bindings: readonly [TokenBinding, ...TokenBinding[]]
-  readonly format: 'jwt' | 'opaque'
+  readonly format: TokenFormat
   readonly rotation: Rotation
   readonly refreshTokenBinding: RefreshTokenBinding
   readonly theftResponse: TheftResponse
@@ -201,7 +206,7 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     proofOnly === true &&
       String(bindings) !== 'proof' &&
       'token_bindings must be ["proof"] when tls_session_bound_access_tokens is true',
-    !isOneOf(format, ['jwt', 'opaque']) && 'access_token_format must be jwt or opaque',
+    !isOneOf(format, tokenFormats) && `access_token_format must be one of ${tokenFormats.join(', ')}`,
     !isOneOf(rotation, ['rotate', 'static']) && 'refresh_token_rotation must be rotate or static',
     !isOneOf(refreshTokenBinding, refreshTokenBindings) && 'refresh_token_binding must be certificate or client',
     !isOneOf(theftResponse, theftResponses) && `theft_response must be one of ${theftResponses.join(', ')}`,

@@ -701,6 +701,25 @@ export const details = {
       cause: 'The token is not three base64url segments with a JSON header.',
       remedy: 'Send the access token exactly as it was issued, without truncating or re-encoding it.',
     },
+    not_paseto: {
+      cause:
+        'The token begins like a PASETO, and its payload is not base64url of claims and a signature; or the claims are not a JSON object in UTF-8 with unique names.',
+      remedy: 'Send the access token exactly as it was issued, without truncating or re-encoding it.',
+    },
+    paseto_version: {
+      cause: 'The version or the purpose of the PASETO is not the accepted one, v4.public.',
+      remedy:
+        'Compare the facts found and expected. No other version and no encrypted token (purpose local) is accepted.',
+      actor: 'client or issuer',
+      sign: 'attack',
+    },
+    footer: {
+      cause:
+        'The footer of the PASETO is absent, too long, or not a JSON object with nothing but a kid that is a PASERK id (k4.pid).',
+      remedy: 'Send the access token exactly as it was issued; otherwise the token was forged or altered.',
+      actor: 'client or issuer',
+      sign: 'attack',
+    },
     header_member: {
       cause: 'The header of the token has a member that is not accepted, or a member of the wrong type.',
       remedy: 'See the fact header; tokens of tlsbound have exactly typ, alg and kid, and no token may have crit.',
@@ -732,7 +751,7 @@ export const details = {
     wrong_signature: {
       cause: 'The key with the kid of the token does not verify its signature.',
       remedy:
-        'The token was forged or altered, another key has the same kid (a replaced key, or another server), or the ECDSA signature is in DER (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
+        'The token was forged or altered, another key has the same kid (a replaced key, or another server), the ECDSA signature is in DER (RFC 7518 section 3.4), or a PASETO was signed for another issuer or purpose (its implicit assertion). Compare the facts address and fetched, if any.',
       actor: 'operator or issuer',
       sign: 'attack',
     },
@@ -1144,6 +1163,11 @@ export const details = {
       remedy: 'Run tlsbound clients enable CLIENT_ID.',
       sign: 'routine',
     },
+    format_unavailable: {
+      cause: 'The client is registered for PASETO, and no signing key of this server is for PASETO now.',
+      remedy: 'Run tlsbound keys rotate --algorithm v4.public, on the file of every server that shares the store.',
+      sentence: 'This server cannot issue tokens in the access_token_format of the client; contact the operator.',
+    },
   },
   grant_type_unsupported: {
     grant_type: {
@@ -1305,7 +1329,7 @@ export const details = {
       cause:
         'No key of the issuer for the kid and alg of the subject token made its signature, or its claims are not UTF-8.',
       remedy:
-        'The token was forged or altered, another key has the same kid (a replaced key, or another server), or the ECDSA signature is in DER (RFC 7518 section 3.4). Compare the facts address and fetched, if any.',
+        'The token was forged or altered, another key has the same kid (a replaced key, or another server), the ECDSA signature is in DER (RFC 7518 section 3.4), or a PASETO was signed for another issuer or purpose (its implicit assertion). Compare the facts address and fetched, if any.',
       actor: 'operator or issuer',
       sign: 'attack',
     },

@@ -21,15 +21,21 @@ export function findPublished<T extends Scheduled>(keys: readonly T[], now: numb
   return keys.filter(({ exp }) => exp === undefined || exp > now)
 }
 
-/** Returns the key that signs at `now`: the one with the latest start; of several, the first. @throws RangeError if there is none. */
-export function findSigning<T extends Scheduled>(keys: readonly T[], now: number): T {
+/** Returns the key that signs at `now`: the one with the latest start; of several, the first. Undefined if there is none. */
+export function findCurrent<T extends Scheduled>(keys: readonly T[], now: number): T | undefined {
   const begun = findPublished(keys, now).filter(({ nbf = 0 }) => nbf <= now)
   const [first, ...others] = begun
-  if (first === undefined)
+  return first && others.reduce((latest, key) => ((key.nbf ?? 0) > (latest.nbf ?? 0) ? key : latest), first)
+}
+
+/** Returns the key that signs at `now`, as `findCurrent` does. @throws RangeError if there is none. */
+export function findSigning<T extends Scheduled>(keys: readonly T[], now: number): T {
+  const current = findCurrent(keys, now)
+  if (current === undefined)
     throw new RangeError(
       'no signing key is valid now: each one starts later (nbf) or has expired (exp); compare the clocks, or add a key',
     )
-  return others.reduce((latest, key) => ((key.nbf ?? 0) > (latest.nbf ?? 0) ? key : latest), first)
+  return current
 }
 
 /** Rotates the keys at `now`: adds `next`, sets an `exp` for the previous keys, and removes the expired ones. */

@@ -72,5 +72,6 @@ function describePlace(place: unknown): string | undefined {
 
 /** Truncates everything that looks like a token of this server to its first characters. */
 export function redactTokens(text: string): string {
-  return text.replace(/(tlsbound_(?:rt|at)_)\w+|(eyJ)[\w.%-]+/g, (_, opaque = '', jwt = '') => `${opaque}${jwt}…`)
+  const tokens = /(tlsbound_(?:rt|at)_)\w+|(v\d\.(?:public|local)\.)[\w.%-]+|(eyJ)[\w.%-]+/g
+  return text.replace(tokens, (_, opaque = '', paseto = '', jwt = '') => `${opaque}${paseto}${jwt}…`)
 }

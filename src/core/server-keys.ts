@@ -2,6 +2,7 @@
 // that it signed may be valid. A key that will sign later may be missing until then, so that keys can be rotated server by server.
 import { maximumLifetime } from './access-token.ts'
 import { findPublished, type Scheduled } from './key-schedule.ts'
+import { pasetoVersion } from './paseto.ts'
 
 /** A signing key as another server knows it: enough to notice another key with the same id. */
 export interface KnownKey extends Scheduled {
@@ -44,11 +45,12 @@ function findMissing(keys: readonly KnownKey[], among: readonly KnownKey[], now:
     .map(({ key: { kid }, from }) => ({ kid, from }))
 }
 
-/** Returns the keys of which valid tokens can exist now or later, and since when. */
+/** Returns the keys of which valid tokens can exist now or later, and since when. Keys for PASETO replace no keys for JWTs, and the reverse. */
 function findUsed(keys: readonly KnownKey[], now: number): { readonly key: KnownKey; readonly from: number }[] {
   return findPublished(keys, now).flatMap(key => {
     const begins = key.nbf ?? 0
-    const later = keys.map(({ nbf = 0 }) => nbf).filter(nbf => nbf > begins)
+    const replacing = keys.filter(({ alg }) => (alg === pasetoVersion) === (key.alg === pasetoVersion))
+    const later = replacing.map(({ nbf = 0 }) => nbf).filter(nbf => nbf > begins)
     const isUsed = later.length === 0 || now < Math.min(...later) + maximumLifetime
     return isUsed ? [{ key, from: begins }] : []
   })

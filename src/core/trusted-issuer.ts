@@ -80,7 +80,9 @@ function parseTrustedIssuer(
   const { issuer, jwks_file: file, jwks_uri: uri, ca_file: caFile, audience } = entry
   const { profile, scope_claim: scopeClaim } = entry
   const form = typeof profile === 'string' && Object.hasOwn(profiles, profile) ? profiles[profile] : undefined
-  const { algorithms = form?.algorithms ?? ['ES256', 'RS256', 'EdDSA'] } = entry
+  // No PASETO is exchanged, which a profile may allow.
+  const ofProfile = form?.algorithms.filter(name => outsideAlgorithms.includes(name))
+  const { algorithms = ofProfile ?? ['ES256', 'RS256', 'EdDSA'] } = entry
   const { maximum_age: maximumAge = 3600, subject_prefix: subjectPrefix = '' } = entry
   const wrong = [
     ...Object.keys(entry)

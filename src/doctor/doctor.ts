@@ -88,7 +88,7 @@ export async function examine(options: DoctorOptions): Promise<Checked[]> {
           ? []
           : checkCertificates(certs, registrations, { trust: trust?.value?.trust, settings, now })),
       ]),
-    'signing keys': () => checkSigningKeys(keysFile, settings, seconds),
+    'signing keys': () => checkSigningKeys(keysFile, settings, seconds, clients.value),
     issuers: () => checkTrustedIssuers(settings, remote),
     webhooks: () => checkWebhooks(settings, isOnline),
     gateway: () => checkGateway(settings, isOnline),

@@ -1,7 +1,8 @@
 // The keys that sign and verify access tokens. core/key-schedule.ts decides which one signs.
 import { isDeepStrictEqual } from 'node:util'
-import { findPublished, findSigning } from '../core/key-schedule.ts'
-import type { SigningKey, TokenJwk } from './token-keys.ts'
+import { findCurrent, findPublished, findSigning } from '../core/key-schedule.ts'
+import type { PasetoClaims } from './paseto-key.ts'
+import { isPasetoKey, type SigningKey, type TokenJwk } from './token-keys.ts'
 
 export interface KeyRing {
   /**
@@ -9,6 +10,10 @@ export interface KeyRing {
    * `at+jwt`.
    */
   sign(claims: object, now: number, type?: string): string
+  /** Signs claims as a PASETO, with the current key for that. Undefined if there is none. `now` in seconds since 1970. */
+  signPaseto(claims: PasetoClaims, now: number): string | undefined
+  /** Whether a key signs PASETO at `now`. */
+  hasPaseto(now: number): boolean
   find(kid: string): SigningKey | undefined
   readonly all: readonly SigningKey[]
   /** Changes when a key is removed or replaced. Tokens that were verified before must then be verified again. */
@@ -19,36 +24,59 @@ export interface KeyRing {
   replace(keys: readonly SigningKey[], now: number): void
 }
 
-/** Creates a key ring. @throws TypeError if two keys have the same kid, RangeError if no key signs at `now`. */
+/**
+ * Creates a key ring. @throws TypeError if two keys have the same kid, or if a key for PASETO is also one for JWTs; RangeError if no
+ * key signs JWTs at `now`.
+ */
 export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing {
-  let byId = index(keys, now)
+  let held = sortKeys(keys, now)
   let generation = 0
   return {
-    sign: (claims, time, type) => findSigning([...byId.values()], time).sign(claims, type),
-    find: kid => byId.get(kid),
+    sign: (claims, time, type) => findSigning(held.forJwt, time).sign(claims, type),
+    signPaseto: (claims, time) => findCurrent(held.forPaseto, time)?.sign(claims),
+    hasPaseto: time => findCurrent(held.forPaseto, time) !== undefined,
+    find: kid => held.byId.get(kid),
     get all() {
-      return [...byId.values()]
+      return [...held.byId.values()]
     },
     get generation() {
       return generation
     },
-    published: time => findPublished([...byId.values()], time).map(key => key.publicJwk),
+    published: time => findPublished([...held.byId.values()], time).map(key => key.publicJwk),
     replace: (next, time) => {
-      const before = byId
-      byId = index(next, time)
-      if ([...before].some(([kid, key]) => !isSameKey(key, byId.get(kid)))) generation++
+      const before = held.byId
+      // A removed key for PASETO is gone even if it was the last one: it may have been stolen. Then no PASETO is issued.
+      held = sortKeys(next, time)
+      if ([...before].some(([kid, key]) => !isSameKey(key, held.byId.get(kid)))) generation++
     },
   }
 }
 
-function index(keys: readonly SigningKey[], now: number): ReadonlyMap<string, SigningKey> {
+interface SortedKeys {
+  readonly byId: ReadonlyMap<string, SigningKey>
+  readonly forJwt: readonly SigningKey[]
+  readonly forPaseto: readonly SigningKey[]
+}
+
+function sortKeys(keys: readonly SigningKey[], now: number): SortedKeys {
   const byId = new Map<string, SigningKey>()
   for (const key of keys) {
     if (byId.has(key.kid)) throw new TypeError(`two keys have the kid ${key.kid}; remove one of them`)
     byId.set(key.kid, key)
   }
-  findSigning(keys, now)
-  return byId
+  const forPaseto = keys.filter(({ publicJwk }) => isPasetoKey(publicJwk))
+  const forJwt = keys.filter(({ publicJwk }) => !isPasetoKey(publicJwk))
+  // A signature for one purpose must never be one for another (PASETO: Algorithm Lucidity).
+  const shared = forPaseto.find(key => forJwt.some(other => isSamePoint(other.publicJwk.x, key.publicJwk.x)))
+  if (shared !== undefined)
+    throw new TypeError(`the key ${shared.kid} for PASETO is also one for JWTs; remove one of them`)
+  findSigning(forJwt, now)
+  return { byId, forJwt, forPaseto }
+}
+
+/** Compares octets, since a JWK may spell them in several ways. */
+function isSamePoint(one: string | undefined, other: string | undefined): boolean {
+  return Buffer.from(String(one), 'base64url').equals(Buffer.from(String(other), 'base64url'))
 }
 
 /** Returns whether two keys verify the same signatures. */

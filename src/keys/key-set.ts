@@ -2,11 +2,12 @@
 // contain keys of other types. An unusable key is skipped with a reason, and the others work.
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
+import { pasetoVersion } from '../core/paseto.ts'
 import type { Origin } from './remote-document.ts'
 
 /**
- * The asymmetric algorithms of JOSE (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2), with the key type of each. With a symmetric
- * algorithm, a resource server could forge tokens (RFC 8725 §3.1).
+ * The asymmetric algorithms of JOSE (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2), with the key type of each, and the one version of
+ * PASETO. With a symmetric algorithm, a resource server could forge tokens (RFC 8725 §3.1).
  */
 export const issuerAlgorithms = {
   RS256: 'RSA',
@@ -20,6 +21,7 @@ export const issuerAlgorithms = {
   ES512: 'P-521',
   EdDSA: 'Ed25519',
   Ed25519: 'Ed25519',
+  [pasetoVersion]: 'Ed25519',
 } as const
 
 export type IssuerAlgorithm = keyof typeof issuerAlgorithms
@@ -91,13 +93,17 @@ function parseIssuerKey(value: unknown, allowed: readonly IssuerAlgorithm[]): Om
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
     throw new Error('its key_ops do not contain verify')
   const kind = kty === 'RSA' ? 'RSA' : crv
-  const algorithms = allowed.filter(name => issuerAlgorithms[name] === kind && (alg === undefined || fits(alg, name)))
+  const algorithms = allowed.filter(name => issuerAlgorithms[name] === kind && fits(alg, name))
   if (algorithms.length === 0) throw new Error('it is for none of the allowed algorithms')
   return { kid, algorithms, key: importPublicKey(value as JsonWebKey) }
 }
 
-/** `EdDSA` and `Ed25519` name the same algorithm (RFC 9864 §2.2). */
+/**
+ * `EdDSA` and `Ed25519` name the same algorithm (RFC 9864 §2.2). A key without `alg` is for every algorithm of JOSE, and never for
+ * PASETO: a key belongs to one version (PASETO: Algorithm Lucidity).
+ */
 function fits(alg: unknown, name: IssuerAlgorithm): boolean {
+  if (name === pasetoVersion || alg === undefined) return name === pasetoVersion ? alg === name : true
   return alg === name || (issuerAlgorithms[name] === 'Ed25519' && (alg === 'EdDSA' || alg === 'Ed25519'))
 }
 

@@ -1,6 +1,7 @@
-// Keys that sign and verify access tokens, as JSON Web Keys (RFC 7517), each with exactly one algorithm (RFC 8725 §3.1).
+// Keys that sign and verify access tokens, as JSON Web Keys (RFC 7517), each with exactly one algorithm (RFC 8725 §3.1): one of JOSE
+// for JWTs, or v4.public for PASETO (paseto-key.ts).
 // Uses @fastify/jwt with one namespace for each key, so that each key is parsed only once. Only ES256, the default, goes around
-// it, which saves a fifth of the time of a signature and of a verification: with Node 24.21 it is 38 µs instead of 46, and 84 µs
+// it (es256.ts), which saves a fifth of the time of a signature and of a verification: with Node 24.21 it is 38 µs instead of 46, and 84 µs
 // instead of 107 (medians, in turn, with 400 octets of claims).
 import {
   createPrivateKey,
@@ -14,49 +15,71 @@ import { promisify } from 'node:util'
 import jwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
 import { describeFound } from '../core/check-options.ts'
-import { hasLowS, isCanonical, parseObject, withLowS } from '../core/compact-jws.ts'
-import { signEcdsa, verifyEcdsa } from '../core/ecdsa.ts'
 import type { Scheduled } from '../core/key-schedule.ts'
+import { isPaseto, type PasetoParts, parsePaseto, pasetoVersion } from '../core/paseto.ts'
+import { createEs256 } from './es256.ts'
+import { paserkIdOf } from './paserk.ts'
+import { createPasetoKey } from './paseto-key.ts'
 
+/** The algorithms of keys that sign JWTs. */
 export const algorithms = ['ES256', 'EdDSA', 'RS256'] as const
 
 export type Algorithm = (typeof algorithms)[number]
+
+/** The algorithms of all keys. A key is for JWTs or for PASETO, never for both. */
+export const keyAlgorithms = [...algorithms, pasetoVersion] as const
+
+export type KeyAlgorithm = (typeof keyAlgorithms)[number]
 
 // @types/node 24 exports JsonWebKey from node:crypto, and later versions do not.
 type JsonWebKey = JsonWebKeyInput['key']
 
 export interface TokenJwk extends JsonWebKey, Scheduled {
   readonly kid: string
-  readonly alg: Algorithm
+  readonly alg: KeyAlgorithm
   readonly use: 'sig'
 }
 
 export interface VerificationKey {
   readonly kid: string
-  readonly algorithm: Algorithm
-  /** Returns the claims of a token, or undefined if its signature is invalid. Never throws. */
+  readonly algorithm: KeyAlgorithm
+  /** Returns the claims of a JWT, or undefined if its signature is invalid. A key for PASETO verifies none. Never throws. */
   verify(token: string): Record<string, unknown> | undefined
+  /**
+   * Returns the claims of a PASETO of this issuer, or undefined if its signature is invalid. A key for JWTs verifies none.
+   * @throws OAuthError `bad_signature`, detail `not_paseto`, if the signed payload is not claims.
+   */
+  verifyPaseto(parts: PasetoParts, issuer: string): Record<string, unknown> | undefined
 }
 
 export interface SigningKey extends VerificationKey, Scheduled {
   readonly kid: string
   readonly publicJwk: TokenJwk
-  /** Signs a token. `type`: the `typ` of its header, default `at+jwt`. */
+  /** Signs a token. `type`: the `typ` of the header of a JWT, default `at+jwt`. A PASETO needs the claims iss, iat and exp. */
   sign(claims: object, type?: string): string
 }
 
-/** Generates a private key. Its `kid` is its thumbprint (RFC 7638). @throws TypeError (rejects) for an unknown algorithm. */
-export async function generateTokenKey(algorithm: Algorithm): Promise<TokenJwk> {
-  if (!algorithms.includes(algorithm))
-    throw new TypeError(`algorithm must be one of ${algorithms.join(', ')}, not ${describeFound(algorithm)}`)
+/** Returns whether a key is for PASETO. Others are for JWTs. */
+export function isPasetoKey({ alg }: Pick<TokenJwk, 'alg'>): boolean {
+  return alg === pasetoVersion
+}
+
+/**
+ * Generates a private key. Its `kid` is its thumbprint (RFC 7638), or its PASERK id for v4.public. @throws TypeError (rejects) for an
+ * unknown algorithm.
+ */
+export async function generateTokenKey(algorithm: KeyAlgorithm): Promise<TokenJwk> {
+  if (!keyAlgorithms.includes(algorithm))
+    throw new TypeError(`algorithm must be one of ${keyAlgorithms.join(', ')}, not ${describeFound(algorithm)}`)
   const generate = promisify(generateKeyPair) as (type: string, options: object) => Promise<{ privateKey: KeyLike }>
   const { privateKey } = await (algorithm === 'ES256'
     ? generate('ec', { namedCurve: 'P-256' })
-    : algorithm === 'EdDSA'
-      ? generate('ed25519', {})
-      : generate('rsa', { modulusLength: 3072 }))
+    : algorithm === 'RS256'
+      ? generate('rsa', { modulusLength: 3072 })
+      : generate('ed25519', {}))
   const jwk = privateKey.export({ format: 'jwk' })
-  return { ...jwk, kid: thumbprint(jwk), alg: algorithm, use: 'sig' }
+  const kid = algorithm === pasetoVersion ? await paserkIdOf(String(jwk.x)) : thumbprint(jwk)
+  return { ...jwk, kid, alg: algorithm, use: 'sig' }
 }
 type KeyLike = { export(options: { format: 'jwk' }): JsonWebKey }
 
@@ -88,6 +111,8 @@ interface Jws {
   sign(claims: object, type?: string): string
   /** Returns the claims. Throws, or returns undefined, for a token that this key did not sign. */
   verify(token: string): Record<string, unknown> | undefined
+  /** Default: verifies no PASETO. */
+  readonly verifyPaseto?: VerificationKey['verifyPaseto']
 }
 
 /** In this order, by whose octets the scanner rules recognise a token. */
@@ -105,7 +130,12 @@ async function createJwts(
   const own = new Map<string, Jws>()
   for (const [index, jwk] of jwks.entries()) {
     const [namespace, publicKey, privateKey] = [`key${index}`, importPublicKey(jwk), privateKeyOf(jwk)]
-    if (jwk.alg === 'ES256') own.set(namespace, createEs256(jwk, publicKey, privateKey))
+    if (isPasetoKey(jwk)) own.set(namespace, await createPasetoKey(jwk.kid, publicKey, privateKey))
+    else if (jwk.alg === 'ES256')
+      own.set(
+        namespace,
+        createEs256(type => headerOf(jwk, type), publicKey, privateKey),
+      )
     else app.register(jwt, { namespace, ...buildOptions(jwk, publicKey, privateKey) })
   }
   await app.ready()
@@ -118,7 +148,7 @@ function useFastifyJwt(jwk: TokenJwk, signer: JWT): Jws {
     sign: (claims, type) =>
       type === undefined
         ? signer.sign(claims)
-        : signer.sign(claims, { algorithm: jwk.alg, header: headerOf(jwk, type) }),
+        : signer.sign(claims, { algorithm: jwk.alg as Algorithm, header: headerOf(jwk, type) }),
     verify: token => signer.verify<Record<string, unknown>>(token),
   }
 }
@@ -129,31 +159,9 @@ function buildOptions(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject
       public: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
       ...(privateKey && { private: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }),
     },
-    ...(privateKey && { sign: { algorithm: jwk.alg, header: headerOf(jwk) } }),
+    ...(privateKey && { sign: { algorithm: jwk.alg as Algorithm, header: headerOf(jwk) } }),
     // access-token.ts verifies the times, and connection.ts caches tokens per connection; @fastify/jwt must do neither.
-    verify: { algorithms: [jwk.alg], ignoreExpiration: true, ignoreNotBefore: true, cache: false },
-  }
-}
-
-/** Signs and verifies with ES256. Each token has one signature: the one with the lower s. */
-function createEs256(jwk: TokenJwk, publicKey: KeyObject, privateKey: KeyObject | undefined): Jws {
-  const header = encode(JSON.stringify(headerOf(jwk)))
-  return {
-    sign(claims, type) {
-      const head = type === undefined ? header : encode(JSON.stringify(headerOf(jwk, type)))
-      const input = `${head}.${encode(JSON.stringify(claims))}`
-      const signature = signEcdsa('sha256', Buffer.from(input, 'latin1'), privateKey as KeyObject)
-      return `${input}.${withLowS(signature).toString('base64url')}`
-    },
-    verify(token) {
-      const [head = '', payload = '', text = '', ...more] = token.split('.')
-      const signature = Buffer.from(text, 'base64url')
-      const isEs256 = head === header || parseObject(decode(head))?.alg === 'ES256'
-      if (more.length > 0 || !isEs256 || !isCanonical(text) || !hasLowS(signature)) return undefined
-      const isSigned = verifyEcdsa('sha256', Buffer.from(`${head}.${payload}`, 'latin1'), publicKey, signature)
-      const claims: unknown = isSigned ? JSON.parse(decode(payload)) : undefined
-      return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? { ...claims } : undefined
-    },
+    verify: { algorithms: [jwk.alg as Algorithm], ignoreExpiration: true, ignoreNotBefore: true, cache: false },
   }
 }
 
@@ -167,7 +175,9 @@ function buildSigningKey(jwk: TokenJwk, jws: Jws): SigningKey {
 
 function canSign(key: SigningKey): boolean {
   try {
-    return key.verify(key.sign({})) !== undefined
+    const token = key.sign({ iss: '', iat: 0, exp: 0 })
+    const claims = isPaseto(token) ? key.verifyPaseto(parsePaseto(token), '') : key.verify(token)
+    return claims !== undefined
   } catch {
     return false // the cause could quote the key
   }
@@ -184,12 +194,17 @@ function buildVerificationKey({ kid, alg }: TokenJwk, jws: Jws): VerificationKey
         return undefined // every error means that this server did not issue the token
       }
     },
+    verifyPaseto: jws.verifyPaseto ?? (() => undefined),
   }
 }
 
-const encode = (text: string) => Buffer.from(text).toString('base64url')
-
-const decode = (text: string) => Buffer.from(text, 'base64url').toString()
+/** `kty` and `crv` of the keys of each algorithm. */
+const keyTypes: Readonly<Record<KeyAlgorithm, readonly [string, string | undefined]>> = {
+  ES256: ['EC', 'P-256'],
+  EdDSA: ['OKP', 'Ed25519'],
+  RS256: ['RSA', undefined],
+  [pasetoVersion]: ['OKP', 'Ed25519'],
+}
 
 /** Parses a JSON Web Key for tokens. @throws Error that describes what is invalid. */
 export function parseTokenJwk(value: unknown): TokenJwk {
@@ -197,10 +212,8 @@ export function parseTokenJwk(value: unknown): TokenJwk {
   if (typeof jwk?.kid !== 'string' || !/^[\w.~-]{1,128}$/.test(jwk.kid))
     throw new Error('each key must have a kid of 1 to 128 letters, digits and -._~')
   const name = `key ${jwk.kid}`
-  const expected = { ES256: ['EC', 'P-256'], EdDSA: ['OKP', 'Ed25519'], RS256: ['RSA', undefined] }[
-    jwk.alg as Algorithm
-  ]
-  if (expected === undefined) throw new Error(`${name}: alg must be one of ${algorithms.join(', ')}`)
+  const expected = Object.hasOwn(keyTypes, String(jwk.alg)) ? keyTypes[jwk.alg as KeyAlgorithm] : undefined
+  if (expected === undefined) throw new Error(`${name}: alg must be one of ${keyAlgorithms.join(', ')}`)
   if (jwk.kty !== expected[0] || jwk.crv !== expected[1])
     throw new Error(`${name}: kty or crv does not match alg ${jwk.alg}`)
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new Error(`${name}: use must be sig`)

@@ -27,8 +27,19 @@ export interface Cast {
   readonly issue?: ((wish: CertificateWish) => Identity) | undefined
   /** Signs a token with the issuer's own key, if a test server has a configurable one. */
   readonly signClaims?: ((header: object, claims: object) => string) | undefined
+  /**
+   * Returns the issuer's own Ed25519 key for PASETO, or for JWTs: its id, and a function that signs octets. Like `signClaims`.
+   * @throws NotTried if the server has no such key.
+   */
+  readonly signPaseto?: ((kind: 'paseto' | 'jwt') => PasetoSigner) | undefined
   /** The authorities of the server certificate, PEM. */
   readonly ca: string
+}
+
+/** A key of the issuer. */
+export interface PasetoSigner {
+  readonly kid: string
+  sign(octets: Buffer): Buffer
 }
 
 export interface CertificateWish {

@@ -20,6 +20,11 @@ import { scenario as noExtendedMasterSecret } from './scenarios/no-extended-mast
 import { scenario as otherCertificate } from './scenarios/other-certificate.ts'
 import { scenario as otherConnection } from './scenarios/other-connection.ts'
 import { scenario as otherRequest } from './scenarios/other-request.ts'
+import { scenario as pasetoKeyOfAnotherPurpose } from './scenarios/paseto-key-of-another-purpose.ts'
+import { scenario as pasetoLocal } from './scenarios/paseto-local.ts'
+import { scenario as pasetoOlderVersion } from './scenarios/paseto-older-version.ts'
+import { scenario as pasetoOtherFooter } from './scenarios/paseto-other-footer.ts'
+import { scenario as pasetoWithoutImplicitAssertion } from './scenarios/paseto-without-implicit-assertion.ts'
 import { scenario as proofByAnotherKey } from './scenarios/proof-by-another-key.ts'
 import { scenario as proofOfAnotherToken } from './scenarios/proof-of-another-token.ts'
 import { scenario as refreshAfterRenewal } from './scenarios/refresh-after-renewal.ts'
@@ -72,6 +77,11 @@ export const scenarios: readonly Scenario[] = [
   emptySignature,
   symmetricSignature,
   keyInHeader,
+  pasetoLocal,
+  pasetoOlderVersion,
+  pasetoOtherFooter,
+  pasetoKeyOfAnotherPurpose,
+  pasetoWithoutImplicitAssertion,
   brokenConfirmation,
   unknownConfirmation,
   downgrade,

@@ -22,8 +22,8 @@ const essential = [
   'suppressed',
 ]
 
-/** JWTs, their beginnings, and the opaque tokens of this server. Ids and thumbprints have no dot. */
-const tokens = /eyJ[\w-]{8,}\.[\w.-]*|tlsbound_[ar]t_\w*/g
+/** JWTs and PASETO, their beginnings, and the opaque tokens of this server. Ids and thumbprints have no dot. */
+const tokens = /eyJ[\w-]{8,}\.[\w.-]*|v\d\.(?:public|local)\.[\w.-]*|tlsbound_[ar]t_\w*/g
 
 /** `suppressed`: the number of equal events before it without a notification. */
 export function buildBody({ event, time, ...facts }: SecurityEvent, suppressed: number): string {

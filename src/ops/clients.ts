@@ -5,6 +5,7 @@ import { requireNoClient } from '../core/certificate-proxy.ts'
 import { findRival, parseClient } from '../core/client.ts'
 import { buildRevocation } from '../core/revocations.ts'
 import type { RegisteredClient } from '../server/clients/registry.ts'
+import { findMissingKeys } from '../server/clients/token-format.ts'
 import type { ClientRecord } from '../store/store.ts'
 import type { OpsParts } from './parts.ts'
 import { OpsRefusal, unknownClient } from './refusals.ts'
@@ -103,6 +104,7 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
       } catch (error) {
         problems.push((error as Error).message)
       }
+    problems.push(...findMissingKeys([body], parts.keys ?? { hasPaseto: () => false }, parts.now()))
     if (problems.length > 0) throw new OpsRefusal(400, problems)
   }
 }

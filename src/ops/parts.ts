@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Revocation } from '../core/revocations.ts'
 import type { ClientRegistry } from '../server/clients/registry.ts'
+import type { findMissingKeys } from '../server/clients/token-format.ts'
 import type { Audit } from '../server/record-events.ts'
 import type { Store } from '../store/store.ts'
 import type { MutualTls } from '../tls/mutual-tls.ts'
@@ -13,6 +14,8 @@ export interface OpsOptions {
   readonly store: Store
   /** The registry of the mutual-TLS listener, so that a change is effective before its response. */
   readonly clients: ClientRegistry
+  /** The signing keys of the server. Default: it has none for PASETO, so that no client can be registered for it. */
+  readonly keys?: Parameters<typeof findMissingKeys>[1]
   readonly audit: Audit
   readonly log: FastifyBaseLogger
   /** Milliseconds since 1970. */

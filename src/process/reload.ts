@@ -6,6 +6,7 @@ import { parseRegistrations, type Registrations } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
+import { requireKeys } from '../server/clients/token-format.ts'
 import type { OutsideIssuers } from '../server/grants/trusted-issuers.ts'
 import type { ServerOptions } from '../server/parts.ts'
 import type { TlsMaterial } from '../tls/options.ts'
@@ -82,6 +83,7 @@ export function createReload(parts: ReloadParts): Reload {
     work.set(fileNames.clients, () => {
       const registrations = parseRegistrations(loadClients(), settings.audience)
       requireNoClient(tls.inUse().proxies, registrations.clients.values())
+      requireKeys(registrations.list, parts.keys, now())
       for (const id of clients.replaceFile(registrations)) changed.add(id)
       loaded.registrations = registrations
     })

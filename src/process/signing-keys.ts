@@ -3,7 +3,8 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { maximumLifetime } from '../core/access-token.ts'
-import { isRotationDue, type Overlap, rotate } from '../core/key-schedule.ts'
+import { findPublished, isRotationDue, type Overlap, rotate } from '../core/key-schedule.ts'
+import { pasetoVersion } from '../core/paseto.ts'
 import type { KnownKey } from '../core/server-keys.ts'
 import { FileProblem, type Finding, quoteForShell } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
@@ -11,6 +12,8 @@ import {
   type Algorithm,
   generateTokenKey,
   importSigningKeys,
+  isPasetoKey,
+  type KeyAlgorithm,
   parseTokenJwk,
   type SigningKey,
   type TokenJwk,
@@ -88,24 +91,47 @@ export interface Rotated {
 }
 
 /**
- * Adds a key that starts to sign after it was published long enough, and sets an expiry for the earlier keys.
+ * Adds a key that starts to sign after it was published long enough, and sets an expiry for the earlier keys for the same kind of
+ * token, JWT or PASETO.
  * @throws Error (rejects) when the file is invalid, or when another process is rotating it.
  */
-export function rotateKeysFile(path: string, algorithm: Algorithm, now: number): Promise<Rotated> {
+export function rotateKeysFile(path: string, algorithm: KeyAlgorithm, now: number): Promise<Rotated> {
   return whileLocked(path, () => addKey(path, algorithm, now))
 }
 
 /** Rotates the keys if due. Checks again under the lock, since servers that share the file find it due at the same time. */
-async function rotateIfDue(path: string, algorithm: Algorithm, now: number, age: number): Promise<Rotated | undefined> {
-  const isDue = () => isRotationDue(readKeysFile(path), now, age, overlap)
-  if (!isDue()) return undefined
-  return whileLocked(path, async () => (isDue() ? addKey(path, algorithm, now) : undefined))
+async function rotateIfDue(path: string, algorithm: Algorithm, now: number, age: number): Promise<void> {
+  for (const next of [algorithm, pasetoVersion] as const) {
+    const isDue = () => {
+      const { same } = splitKeys(readKeysFile(path), next)
+      return same.length > 0 && isRotationDue(same, now, age, overlap)
+    }
+    if (isDue()) await whileLocked(path, async () => (isDue() ? addKey(path, next, now) : undefined))
+  }
 }
 
-async function addKey(path: string, algorithm: Algorithm, now: number): Promise<Rotated> {
-  const next = await generateTokenKey(algorithm)
-  write(path, rotate(readKeysFile(path), next, now, overlap))
-  return { kid: next.kid, nbf: now + overlap.before }
+/**
+ * Adds a key, which replaces those for the same kind of token only. The first key of a kind signs at once: no other key signed such
+ * tokens, so that nobody has an older key set that they would have to be in.
+ */
+async function addKey(path: string, algorithm: KeyAlgorithm, now: number): Promise<Rotated> {
+  const key = await generateTokenKey(algorithm)
+  const { same, others } = splitKeys(readKeysFile(path), algorithm)
+  const nbf = same.length === 0 ? now : now + overlap.before
+  write(path, [
+    ...findPublished(others, now),
+    ...(same.length === 0 ? [{ ...key, nbf }] : rotate(same, key, now, overlap)),
+  ])
+  return { kid: key.kid, nbf }
+}
+
+/** Separates the keys for the kind of token that a key of this algorithm signs, JWT or PASETO, from the other keys. */
+function splitKeys(keys: readonly TokenJwk[], algorithm: KeyAlgorithm): Record<'same' | 'others', TokenJwk[]> {
+  const isPaseto = algorithm === pasetoVersion
+  return {
+    same: keys.filter(key => isPasetoKey(key) === isPaseto),
+    others: keys.filter(key => isPasetoKey(key) !== isPaseto),
+  }
 }
 
 /**

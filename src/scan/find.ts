@@ -2,6 +2,7 @@
 // buffered as the longest match needs. Every octet is one character here (latin1).
 import { isOpaqueToken } from '../core/opaque-token.ts'
 import { readLeakedJwt } from './jwt.ts'
+import { readLeakedPaseto } from './paseto.ts'
 import { readPem } from './pem.ts'
 import type { Found, Sighting } from './sighting.ts'
 
@@ -12,6 +13,7 @@ const reach = { after: 16_384, before: 512 } as const
 const patterns = [
   { begin: /tlsbound_(?=rt_|at_)/g, read: readOpaque, kind: 'token' },
   { begin: /\.(?=eyJ[\w-]{40})/g, read: readLeakedJwt, kind: 'token' },
+  { begin: /v4\.public\.(?=eyJ[\w-]{40})/g, read: readLeakedPaseto, kind: 'token' },
   { begin: /-----BEGIN (?=(?:[A-Z]+ )?PRIVATE KEY-----|CERTIFICATE-----)/g, read: readPem, kind: 'pem' },
 ] as const
 

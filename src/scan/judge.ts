@@ -5,6 +5,7 @@ import { levelOf } from '../core/access-token.ts'
 import { type TokenBinding, tokenBindings } from '../core/confirmation.ts'
 import { redactTokens } from '../core/leak-report.ts'
 import { hashOpaqueToken, isOpaqueToken, type OpaqueTokenKind } from '../core/opaque-token.ts'
+import { isPaseto, pasetoVersion } from '../core/paseto.ts'
 import { decodeToken } from '../text/describe-token.ts'
 import type { PemCertificate } from './pem.ts'
 
@@ -67,7 +68,7 @@ function judgeSigned(token: string, hash: string, leaked: readonly PemCertificat
   ]
   return {
     kind: 'signed access token',
-    begins: 'eyJ',
+    begins: isPaseto(token) ? `${pasetoVersion}.` : 'eyJ',
     hash,
     ...(typeof jti === 'string' && { jti: redactTokens(jti) }),
     ...(typeof client_id === 'string' && { client_id: redactTokens(client_id) }),

@@ -75,7 +75,9 @@ function isPlainUrl(text: string): boolean {
 
 /** Checks whether a value is the content of a file instead of its path: PEM, JSON, a URL with a password, or a token. */
 function looksLikeContent(text: string): boolean {
-  const isToken = /^(eyJ[\w-]*\.|tlsbound_)/.test(text) || /^(?=.{40})[\w+=~-]+$|^(?=.{40})[\w+/]+=+$/.test(text)
+  const isToken =
+    /^(eyJ[\w-]*\.|v\d\.(public|local)\.|tlsbound_)/.test(text) ||
+    /^(?=.{40})[\w+=~-]+$|^(?=.{40})[\w+/]+=+$/.test(text)
   return isFileContent(text) || /[{}]/.test(text) || hasUserinfo(text) || isToken
 }
 

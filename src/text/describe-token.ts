@@ -4,6 +4,8 @@ import { isTime } from '../core/access-token.ts'
 import { parseObject } from '../core/compact-jws.ts'
 import type { TokenBinding } from '../core/confirmation.ts'
 import { escapeForDisplay } from '../core/escape-for-display.ts'
+import { isPaseto, pasetoVersion } from '../core/paseto.ts'
+import { decodePaseto } from '../core/paseto-claims.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -44,8 +46,15 @@ const confirmations: Readonly<Record<string, string>> = {
   tls_exp: 'the exporter label of the keying material that its proofs sign',
 }
 
-/** Decodes a JWT without verifying its signature. Returns undefined if it is not a JWT. */
+/**
+ * Decodes a JWT or a PASETO without verifying its signature. The header of a PASETO is its version and the id of its key; its times are
+ * seconds since 1970, as in a JWT. Returns undefined for any other text.
+ */
 export function decodeToken(token: string): DecodedToken | undefined {
+  if (isPaseto(token)) {
+    const decoded = decodePaseto(token)
+    return decoded && { header: { version: pasetoVersion, kid: decoded.kid }, claims: decoded.claims }
+  }
   const segments = token.split('.')
   if (segments.length !== 3) return undefined
   const [header, claims] = segments.map(segment => parseObject(Buffer.from(segment, 'base64url').toString()))

@@ -2,12 +2,13 @@
 // and verifies `cnf`, rejects `crit`, and ignores other header members.
 import { maximumLifetime } from '../core/access-token.ts'
 import { checkOptions, filledRule, type Rule, type Rules } from '../core/check-options.ts'
+import { pasetoVersion } from '../core/paseto.ts'
 import { type IssuerAlgorithm, issuerAlgorithms } from '../keys/key-set.ts'
 
 export interface IssuerProfile {
   /** Accepted values of the header's `typ`, in lower case, without `application/`. `undefined` accepts a missing `typ`. */
   readonly types: readonly (string | undefined)[]
-  /** Default: every asymmetric algorithm. */
+  /** Default: every asymmetric algorithm of JOSE. With `v4.public` in the list, PASETO in the form of tlsbound are accepted too. */
   readonly algorithms?: readonly IssuerAlgorithm[]
   /** Claims that may name the client, in order of precedence. Default: `client_id`. */
   readonly clientClaim?: string | readonly string[]
@@ -28,12 +29,15 @@ export interface IssuerProfile {
   readonly maximumLength?: number
 }
 
+/** Every algorithm that can sign a JWT. */
+const joseAlgorithms = (Object.keys(issuerAlgorithms) as IssuerAlgorithm[]).filter(name => name !== pasetoVersion)
+
 const anyJwt = ['at+jwt', 'jwt', undefined] as const
 
 /** The built-in profiles. test/verify/issuer-profiles.test.ts verifies each with a token in the form of its issuer. */
 export const issuerProfiles = {
-  /** Strict RFC 9068; tlsbound issues this form. */
-  rfc9068: { types: ['at+jwt'] },
+  /** Strict RFC 9068; tlsbound issues this form, and PASETO, which are accepted if the issuer publishes a key for them. */
+  rfc9068: { types: ['at+jwt'], algorithms: Object.keys(issuerAlgorithms) as IssuerAlgorithm[] },
   /** Keycloak, with its default token type or with `at+jwt` enabled. */
   keycloak: { types: ['jwt', 'at+jwt'], clientClaim: ['client_id', 'azp'] },
   /** Auth0, with its own token profile or its RFC 9068 profile. Its APIs may issue tokens for 30 days. */
@@ -145,7 +149,7 @@ function fill(profile: IssuerProfile, name: string): ResolvedProfile {
   return {
     name,
     types: profile.types,
-    algorithms: profile.algorithms ?? (Object.keys(issuerAlgorithms) as IssuerAlgorithm[]),
+    algorithms: profile.algorithms ?? joseAlgorithms,
     clientClaims: [profile.clientClaim ?? 'client_id'].flat(),
     scopeClaims: [profile.scopeClaim ?? 'scope'].flat(),
     idClaim: profile.idClaim ?? 'jti',

@@ -6,7 +6,9 @@ import { isCanonical, parseObject } from '../core/compact-jws.ts'
 import { describeValue } from '../core/describe-value.ts'
 import { OAuthError, type Why } from '../core/errors.ts'
 import { hashOpaqueToken } from '../core/opaque-token.ts'
+import { isPaseto, parsePaseto, pasetoVersion } from '../core/paseto.ts'
 import type { IssuerAlgorithm, IssuerKey } from '../keys/key-set.ts'
+import { verifyPaseto } from '../keys/paseto-key.ts'
 import type { ResolvedProfile } from './issuer-profiles.ts'
 import type { Claims, TokenReader } from './token-reader.ts'
 
@@ -18,9 +20,10 @@ export type FindIssuerKeys = (
   kid: string | undefined,
 ) => readonly IssuerKey[] | Promise<readonly IssuerKey[]>
 
-/** Creates the reader of an issuer's tokens. */
-export function createIssuerReader(profile: ResolvedProfile, findKeys: FindIssuerKeys): TokenReader {
+/** Creates the reader of an issuer's tokens. `issuer`: its name, which a PASETO is signed for. */
+export function createIssuerReader(profile: ResolvedProfile, findKeys: FindIssuerKeys, issuer: string): TokenReader {
   return async token => {
+    if (isPaseto(token)) return readPaseto(token, profile, findKeys, issuer)
     const { alg, kid } = readHeader(token, profile)
     const candidates = await findKeys(alg, kid)
     if (candidates.length === 0) return refuse('bad_signature', 'unknown_key', { kid, alg })
@@ -32,6 +35,26 @@ export function createIssuerReader(profile: ResolvedProfile, findKeys: FindIssue
     if (found !== undefined) refuse('wrong_type', 'other_token', { found })
     return normalize(claims, token, profile)
   }
+}
+
+/** Reads a PASETO in the form of tlsbound, whose claims have the names of RFC 9068. The profile must allow its version. */
+async function readPaseto(
+  token: string,
+  { algorithms, maximumLength }: ResolvedProfile,
+  findKeys: FindIssuerKeys,
+  issuer: string,
+): Promise<Claims> {
+  const alg = pasetoVersion
+  const parts = parsePaseto(token, maximumLength)
+  const { kid } = parts
+  if (!algorithms.includes(alg)) refuse('bad_signature', 'wrong_algorithm', { alg, expected: algorithms.join(' ') })
+  const candidates = await findKeys(alg, kid)
+  if (candidates.length === 0) return refuse('bad_signature', 'unknown_key', { kid, alg })
+  for (const { key } of candidates) {
+    const claims = verifyPaseto(parts, key, issuer)
+    if (claims !== undefined) return claims
+  }
+  return refuse('bad_signature', 'wrong_signature', { kid, alg, ...candidates[0]?.origin })
 }
 
 interface Header {
@@ -51,7 +74,7 @@ function readHeader(token: string, { types, algorithms, maximumLength }: Resolve
   const { alg, kid, typ } = header
   if (!types.includes(normalizeType(typ) as string | undefined))
     refuse('wrong_type', 'typ', { found: describeValue(typ) })
-  if (!algorithms.includes(alg as IssuerAlgorithm))
+  if (!algorithms.includes(alg as IssuerAlgorithm) || alg === pasetoVersion)
     refuse('bad_signature', 'wrong_algorithm', { alg: describeValue(alg), expected: algorithms.join(' ') })
   if (kid !== undefined && typeof kid !== 'string') refuse('bad_signature', 'header_member', { header: 'kid' })
   // RFC 7515 §4.1.11, RFC 7797 §6: an extension must be understood, and none is supported.

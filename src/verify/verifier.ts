@@ -16,6 +16,8 @@ import {
 import { parseObject } from '../core/compact-jws.ts'
 import { describeValue } from '../core/describe-value.ts'
 import { OAuthError } from '../core/errors.ts'
+import { isPaseto } from '../core/paseto.ts'
+import { decodePaseto } from '../core/paseto-claims.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { findConnection, inspectTlsServer } from '../tls/adopt.ts'
 import type { Connection } from '../tls/connection.ts'
@@ -294,7 +296,7 @@ function openIssuer(
     maximumLifetime,
     profile,
     keys,
-    readToken: createIssuerReader(profile, keys.find),
+    readToken: createIssuerReader(profile, keys.find, issuer),
   }
 }
 
@@ -315,6 +317,7 @@ function withPrefix(prefix: string, work: () => void): void {
 
 /** Extracts `iss` of an unverified token. It only selects the issuer; that issuer's keys verify the token. */
 function readUnverifiedIssuer(token: string): unknown {
+  if (isPaseto(token)) return decodePaseto(token)?.claims.iss
   const payload = token.split('.')[1]
   return payload === undefined ? undefined : parseObject(Buffer.from(payload, 'base64url').toString())?.iss
 }

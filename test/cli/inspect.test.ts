@@ -15,11 +15,13 @@ import { issueCertificate } from '../../src/pki/certificate.ts'
 import { decodeToken } from '../../src/text/describe-token.ts'
 import { as, makeDemoFolder, runCommand } from '../helpers/client/client-command.ts'
 import { startServerBehindRelay } from '../helpers/client/relay.ts'
+import { forgePaseto, implicitOf } from '../helpers/tokens/forge-paseto.ts'
 import { claimsFor, forgeToken, headerOf } from '../helpers/tokens/forge-token.ts'
 
 t.setTimeout(600_000) // each call is a process
 const jwk = await generateTokenKey('ES256')
-const { server, relay, origin, identity } = await startServerBehindRelay(t, { signingKeys: [jwk] })
+const ofPaseto = await generateTokenKey('v4.public')
+const { server, relay, origin, identity } = await startServerBehindRelay(t, { signingKeys: [jwk, ofPaseto] })
 const cwd = makeDemoFolder(t, server.pki)
 const alice = await server.connect('alice')
 const bound = await alice.token({ token_binding: 'certificate' })
@@ -138,6 +140,41 @@ t.test(
     })
   },
 )
+
+t.test('explains a PASETO, verifies it with the published key, and predicts the response of the server', async t => {
+  const claims = (more: object = {}) => ({
+    ...{ ...claimsFor(alice, server), iss: origin, aud: origin },
+    ...{ cnf: { 'x5t#S256': certificateOf('alice').thumbprint }, ...more },
+  })
+  const paseto = (more: object = {}, forgery: object = {}) =>
+    forgePaseto({ jwk: ofPaseto, claims: claims(more), implicit: implicitOf(origin), ...forgery })
+  const { code, stdout } = await runCommand(t, ['inspect', '-'], { cwd, input: `${paseto()}\n` })
+  t.equal(code, 0)
+  for (const shown of [
+    new RegExp(`^A signed token \\(PASETO\\): version v4\\.public, kid ${ofPaseto.kid}\n`),
+    /\n {2}exp +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +expires in \d minutes\n/,
+    new RegExp(`\nThe signature is valid: verified with a key of ${origin}/oauth/jwks\\.\n`),
+    /\nA new connection with certs\/alice\.crt would be accepted, /,
+  ])
+    t.match(stdout, shown)
+  const { clock } = server
+  for (const [name, token, reason] of [
+    ['good', paseto(), null],
+    ['no implicit assertion', paseto({}, { implicit: '' }), 'bad_signature'],
+    ['expired', paseto({ iat: clock - 400, exp: clock - 100 }), 'expired'],
+    ['no cnf', paseto({ cnf: undefined }), 'confirmation_malformed'],
+    ['another certificate', paseto({ cnf: { 'x5t#S256': certificateOf('bob').thumbprint } }), 'certificate_mismatch'],
+  ] as const) {
+    const found = report(token, { signature: await verifySignature(token, origin, { identity }) })
+    t.match(found, { type: 'paseto', accepted: reason === null, reason }, name)
+    const connection = await server.connect('alice')
+    const answer = await connection.get('/api/whoami', token)
+    connection.close()
+    t.match(answer, reason === null ? { status: 200 } : { status: 401, body: { reason } }, `${name}: the server`)
+  }
+  const other = await runCommand(t, ['inspect', '-'], { cwd, input: paseto().replace('v4.public', 'v4.local') })
+  t.match(other, { code: 1, stderr: /expected a JWT of three parts, a PASETO that begins with v4\.public, / })
+})
 
 t.test('reports why a signature could not be verified', async t => {
   const good = { verified: true, good: true }

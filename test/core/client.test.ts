@@ -191,7 +191,7 @@ t.test('validates every other member, and reports each fault (ASVS 10.4.16)', as
     ),
     ...[null, '', 'JWT', ['jwt'], 'toString'].map((access_token_format): [object, RegExp] => [
       { access_token_format },
-      /access_token_format must be jwt or opaque/,
+      /access_token_format must be one of jwt, opaque, paseto/,
     ]),
     ...[null, '', 'Client', ['client'], true].map((refresh_token_binding): [object, RegExp] => [
       { refresh_token_binding },

@@ -63,6 +63,7 @@ t.test('shortens a location to one line, and removes text in the form of a token
   t.notMatch(place('a\nb\u202e')?.url, /[\n\u202e]/)
   t.equal(place('?t=tlsbound_at_abc&u=tlsbound_rt_d-eyJa.b%2F-c_d+f')?.url, '?t=tlsbound_at_…&u=tlsbound_rt_…-eyJ…+f')
   t.equal(redactTokens('tlsbound_xt_abc tlsbound_at_ eyJ eyJa eyJb'), 'tlsbound_xt_abc tlsbound_at_ eyJ eyJ… eyJ…')
+  t.equal(redactTokens('v4.public.eyJa.eyJb v4.local.abc, v4.other.a'), 'v4.public.… v4.local.…, v4.other.a')
   t.end()
 })
 

@@ -3,7 +3,10 @@ import t from 'tap'
 import { parseTrustedIssuers } from '../../src/core/trusted-issuer.ts'
 
 const ours = 'https://as.example'
-const profiles = { odd: { algorithms: ['PS256', 'ES512'], scopeClaims: ['scp', 'roles'] } }
+const profiles = {
+  odd: { algorithms: ['PS256', 'ES512'], scopeClaims: ['scp', 'roles'] },
+  both: { algorithms: ['ES256', 'v4.public'], scopeClaims: ['scope'] },
+}
 const entry = { issuer: 'https://idp.example', audience: 'us', jwks_file: 'keys.json' }
 const { jwks_file: _, ...bare } = entry
 const remote = { ...bare, jwks_uri: 'https://idp.example/jwks' }
@@ -35,6 +38,10 @@ t.test('parses an entry with its defaults, and freezes it', t => {
     [
       { ...entry, profile: 'odd' },
       { ...defaults, ...profiles.odd, profile: 'odd', keys: { file: 'keys.json' } },
+    ],
+    [
+      { ...entry, profile: 'both' }, // without PASETO
+      { ...defaults, algorithms: ['ES256'], profile: 'both', keys: { file: 'keys.json' } },
     ],
     [
       { ...entry, profile: 'odd', algorithms: ['ES256'] },
@@ -90,7 +97,7 @@ t.test('reports an invalid entry by its issuer or index, and leaves it out', t =
       { ...bare, issuer: 'https://idp.example/?a=b' },
     ],
     [
-      /: profile must be one of odd$/,
+      /: profile must be one of odd, both$/,
       ...['even', '', 7, null, {}, ['odd'], 'toString', '__proto__'].map(profile => ({ ...entry, profile })),
     ],
     [/: scope_claim and profile exclude each other$/, { ...entry, profile: 'odd', scope_claim: 'scp' }],

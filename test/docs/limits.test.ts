@@ -5,6 +5,7 @@ import { mostKinds, written, writtenInAll } from '../../src/audit/flood.ts'
 import { longestSignedStream } from '../../src/client/signing/collect.ts'
 import { mostSignedPaths } from '../../src/client/signing/signature-demands.ts'
 import { maximumReport } from '../../src/core/leak-report.ts'
+import { longestFooter } from '../../src/core/paseto.ts'
 import { signatureLimits, signatureWindow } from '../../src/core/signed-request.ts'
 import { revocationLimit } from '../../src/core/theft.ts'
 import { mostListOctets, mostPemOctets } from '../../src/files/pem.ts'
@@ -47,6 +48,7 @@ const seconds = (milliseconds: number) => `${milliseconds / 1000} s`
 const checked = `checked every ${Math.min(request, idle) / 4} s`
 
 const limits: Readonly<Record<string, string>> = {
+  'footer of a PASETO': `${longestFooter} characters`,
   routes: grouped(mostRoutes),
   'connections to one upstream': grouped(upstreamLimits.connections),
   'requests under way to one upstream, those that wait for a connection too': `${grouped(upstreamLimits.requests)}; further ones get 503`,

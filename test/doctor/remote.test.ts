@@ -185,6 +185,27 @@ t.test('reports which signing key signs, which one is next, and which have expir
   t.match(await check(), [/^✗ keys\.json: others can read this secret/])
 })
 
+t.test('reports the key for PASETO, and that clients are registered for it without one', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'keys.json')
+  const now = Math.floor(Date.now() / 1000)
+  const registrations = [{ client_id: 'alice', access_token_format: 'paseto' }, { client_id: 'bob' }]
+  const check = async () =>
+    linesOf(await findingsOf(() => checkSigningKeys(file, settings, now, registrations)), folder)
+  const missing =
+    /^✗ client "alice": access_token_format paseto requires a signing key with alg v4\.public that signs now; add one with tlsbound keys rotate/
+  t.match(await check(), [/does not exist yet/, missing])
+  await ensureKeysFile(file, 'ES256')
+  t.match(await check(), [/\(ES256\) signs$/, missing])
+  const { kid } = await rotateKeysFile(file, 'v4.public', now)
+  const found = await check()
+  t.match(found, [/\(ES256\) signs$/, `✓ keys.json: key ${kid} (v4.public) signs`])
+  t.equal(found.length, 2)
+  const [jwt, paseto] = readKeysFile(file)
+  writeFileSync(file, JSON.stringify({ keys: [jwt, paseto, { ...paseto, alg: 'EdDSA', kid: 'same' }] }))
+  t.match(await check(), [/^✗ the key k4\.pid\.\S+ for PASETO is also one for JWTs; remove one of them$/])
+})
+
 t.test('checks the SQLite file without opening the database', async t => {
   const folder = t.testdir()
   const path = join(folder, 'state.db')

@@ -4,7 +4,9 @@ import t from 'tap'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { type Seen, startGateway, startUpstream } from '../helpers/server/gateway.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
+import { forgePaseto } from '../helpers/tokens/forge-paseto.ts'
 import { claimsFor, forgeToken } from '../helpers/tokens/forge-token.ts'
+import { register } from '../helpers/tokens/grants.ts'
 
 const marker = 'forged'
 
@@ -176,6 +178,30 @@ t.test('by option, states the identity in plain fields and the certificate of th
     'tlsbound-token-binding': 'connection',
     'client-cert': `:${server.pki.alice.x509.raw.toString('base64')}:`,
   })
+})
+
+t.test('forwards an assertion that is a JWT for a request with a PASETO', async t => {
+  const upstream = await startUpstream(t)
+  const [jwk, ofPaseto] = [await generateTokenKey('ES256'), await generateTokenKey('v4.public')]
+  const routes = [{ path: '/', upstream: upstream.address }]
+  const clients = [register('alice', { access_token_format: 'paseto' })]
+  const server = await startGateway(t, routes, { signingKeys: [jwk, ofPaseto], clients })
+  const connection = await server.connect('alice')
+  const token = await connection.token()
+  t.match(token, /^v4\.public\./)
+  t.match(await connection.get('/x', token), { status: 200 })
+  const assertion = String(upstream.seen[0]?.headers['tlsbound-assertion'])
+  const [header, claims] = assertion.split('.').map(part => Buffer.from(part, 'base64url').toString())
+  t.match(JSON.parse(String(header)), { alg: 'ES256', typ: 'tlsbound-assertion+jwt', kid: jwk.kid })
+  t.match(JSON.parse(String(claims)), { sub: 'alice', client_id: 'alice' })
+  t.notOk(JSON.stringify(upstream.seen).includes('v4.public.'), 'the token itself is not forwarded')
+  t.match(
+    await connection.get('/x', forgePaseto({ jwk: ofPaseto, claims: claimsFor(connection, server), implicit: '' })),
+    {
+      status: 401,
+    },
+  )
+  t.equal(upstream.seen.length, 1)
 })
 
 t.test('refuses a subject that is no field value, instead of changing it', async t => {

@@ -4,6 +4,7 @@ import t from 'tap'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import { describeSetting } from '../../src/lab/matrix.ts'
 import { type LabOptions, playLab } from '../helpers/lab/lab.ts'
+import { pasetoFaults } from '../helpers/server/broken/paseto.ts'
 import { signedRequestFaults } from '../helpers/server/broken/signed-requests.ts'
 import { type FaultName, faultNames, startBrokenServer } from '../helpers/server/broken-server.ts'
 
@@ -61,6 +62,12 @@ const caught: readonly (readonly [FaultName | readonly FaultName[], LabOptions, 
   ['trustsKeyInHeader', connection, 'key-in-header'],
   ['ignoresSignatures', connection, 'changed-claims', 'empty-signature'],
   ['readsLoosely', connection, 'revoked-token'],
+  // PASETO
+  ['ignoresPurposes', connection, 'paseto-local'],
+  ['acceptsOlderVersions', connection, 'paseto-older-version'],
+  ['ignoresFooters', connection, 'paseto-other-footer'],
+  ['verifiesPasetoWithAnyKey', connection, 'paseto-key-of-another-purpose'],
+  ['ignoresImplicitAssertions', connection, 'paseto-without-implicit-assertion'],
   // stored state
   ['refreshesForAnybody', connection, 'refresh-by-another-client'],
   ['repeatsForAnybody', connection, 'refresh-during-renewal'],
@@ -82,7 +89,8 @@ async function play(faults: readonly FaultName[], where: LabOptions, ids: readon
   const server = await startBrokenServer(...faults)
   try {
     const scenarios = catalog.filter(({ id }) => ids.includes(id))
-    const runs = await playLab(server, scenarios, { signingKey: server.signingKey, ...where })
+    const { signingKey, pasetoKeys } = server
+    const runs = await playLab(server, scenarios, { signingKey, pasetoKeys, ...where })
     return runs.flatMap(({ findings, ...setting }) =>
       findings.map(({ scenario: { id }, outcome, evidence }) => ({
         id,
@@ -105,7 +113,8 @@ for (const [faults, where, ...ids] of caught)
 /** Faults that one scenario catches, among those about the same subject. */
 const alone: readonly (readonly [subject: RegExp, where: LabOptions, faults: readonly FaultName[]])[] = [
   [/refresh|renew|subject|certificate/, connection, ['repeatsForAnybody', 'copiesOnRenewal', 'comparesIssuerNames']],
-  [/signature|unsigned|body/, certificate, Object.keys(signedRequestFaults) as FaultName[]],
+  [/(?<!empty-)signature|unsigned|body/, certificate, Object.keys(signedRequestFaults) as FaultName[]],
+  [/^paseto|empty-signature|changed-claims/, connection, Object.keys(pasetoFaults) as FaultName[]],
 ]
 
 for (const [subject, where, faults] of alone)

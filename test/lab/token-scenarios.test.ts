@@ -1,6 +1,7 @@
 // The scenarios about tokens, proofs, refresh tokens and HTTP name the reason if they cannot run. matrix.test.ts runs them
 // against tlsbound; broken.test.ts and token-faults.test.ts show that each can fail.
 import t from 'tap'
+import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import type { Cast } from '../../src/lab/cast.ts'
 import { scenarios as catalog } from '../../src/lab/catalog.ts'
 import type { Answer } from '../../src/lab/connection.ts'
@@ -8,7 +9,7 @@ import { type ProfileOptions, readProfile } from '../../src/lab/profile.ts'
 import { runLab } from '../../src/lab/run.ts'
 import type { StageOptions } from '../../src/lab/stage.ts'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
-import { castOf, labClients } from '../helpers/lab/lab.ts'
+import { castOf, labClients, makePasetoKeys } from '../helpers/lab/lab.ts'
 
 t.setTimeout(120_000)
 
@@ -18,6 +19,7 @@ const ofRefreshTokens = [
   ...['refresh-before-renewal', 'refresh-during-renewal', 'refresh-after-renewal'],
 ]
 const ofClaims = ['changed-claims', 'unsigned-token', 'empty-signature', 'symmetric-signature', 'key-in-header']
+const ofPaseto = catalog.map(({ id }) => id).filter(id => id.startsWith('paseto-'))
 const ofConfirmations = ['broken-confirmation', 'unknown-confirmation']
 const ofRequests = [
   ...['token-in-query', 'token-elsewhere', 'two-authorization-headers', 'ambiguous-token', 'garbage-token'],
@@ -53,6 +55,8 @@ t.test('skips scenarios that cannot run, and names the reason', async t => {
   t.teardown(() => server.close())
   for (const id of ofRefreshTokens) t.equal(await play(server, id), 'not tried: no refresh token was issued', id)
   for (const id of ofConfirmations) t.equal(await play(server, id), "not tried: the issuer's key is not available", id)
+  for (const id of ofPaseto)
+    t.equal(await play(server, id), "not tried: the issuer's keys for PASETO and for EdDSA are not available", id)
   for (const id of ofProofs)
     t.equal(await play(server, id), 'not tried: a token at level connection needs no proof', id)
   t.equal(await play(server, 'expired-token'), 'not tried: the scenario would have to wait 301 s')
@@ -84,6 +88,19 @@ t.test('skips changes of opaque tokens, and runs the other scenarios with them',
   for (const id of ofClaims) t.match(await play(server, id), /^not tried: the tokens of the server are not JWTs/, id)
   for (const id of [...ofRequests, ...ofRefreshTokens, 'revoked-token', 'exchanged-token'])
     t.match(await play(server, id, { stage: { wait } }), /^passed: /, id)
+})
+
+t.test('changes PASETO of the client without the keys of the issuer, and signs forgeries with them', async t => {
+  const [signingKey, pasetoKeys] = [await generateTokenKey('ES256'), await makePasetoKeys()]
+  const clients = labClients.map(client => ({ ...client, access_token_format: 'paseto' }))
+  const server = await startTestServer({ clients, signingKeys: [signingKey, ...Object.values(pasetoKeys)] })
+  t.teardown(() => server.close())
+  for (const id of ofClaims) t.match(await play(server, id), /^not tried: the tokens of the server are not JWTs/, id)
+  for (const id of ['paseto-local', 'paseto-other-footer']) t.match(await play(server, id), /^passed: /, id)
+  const { signPaseto } = castOf(server.pki, undefined, pasetoKeys)
+  for (const id of ofPaseto) t.match(await play(server, id, { cast: { signPaseto } }), /^passed: /, id)
+  for (const id of [...ofRequests, 'revoked-token', 'exchanged-token'])
+    t.match(await play(server, id, { stage: { wait: async () => {} } }), /^passed: /, id)
 })
 
 t.test('runs every possible scenario against a server with certificate-bound tokens only', async t => {

@@ -7,6 +7,7 @@ import { buildBody } from '../../src/notify/body.ts'
 import { theft } from '../helpers/server/webhook-receiver.ts'
 
 const jwt = `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.${'c2ln'.repeat(20)}`
+const paseto = `v4.public.eyJzdWIiOiJhbGljZSJ9${'c2ln'.repeat(24)}.eyJraWQiOiJrNC5waWQu${'a'.repeat(62)}`
 const opaque = buildOpaqueToken('rt', Buffer.alloc(32, 5))
 
 t.test('keeps facts unchanged, and ids that resemble the beginning of a token', t => {
@@ -25,7 +26,7 @@ t.test('keeps facts unchanged, and ids that resemble the beginning of a token', 
 })
 
 t.test('redacts a token in a fact, in its name or within a text, and its beginning', t => {
-  for (const token of [jwt, opaque, jwt.slice(0, 60), opaque.slice(0, 30)])
+  for (const token of [jwt, opaque, paseto, jwt.slice(0, 60), opaque.slice(0, 30), paseto.slice(0, 60)])
     for (const facts of [
       { client_id: token },
       { path: `/a/${token}/b` },
@@ -34,7 +35,13 @@ t.test('redacts a token in a fact, in its name or within a text, and its beginni
       { path: 'x'.repeat(500) + token },
     ]) {
       const body = buildBody(theft(facts), 0)
-      for (const secret of [jwt.slice(21, 50), jwt.slice(-40), opaque.slice(12, 30)])
+      for (const secret of [
+        jwt.slice(21, 50),
+        jwt.slice(-40),
+        opaque.slice(12, 30),
+        paseto.slice(13, 40),
+        paseto.slice(-40),
+      ])
         t.notOk(body.includes(secret), body)
     }
   t.end()

@@ -84,6 +84,10 @@ t.test('applies changed and removed clients at once, on live connections too, an
     t.match(await bobs.get('/api/whoami', his.access), { status: 200 })
   }
 
+  write('clients.json', [{ ...alice, access_token_format: 'paseto' }, bob])
+  await reload(/"level":50,[^\n]*clients stay as they were[^\n]*requires a signing key with alg v4\.public/)
+  t.match(await alices.get('/api/whoami', hers.access), { status: 200 }, 'nothing has changed')
+
   write('clients.json', [register('mallory'), { ...alice, scope: 'notes:read' }])
   await reload(/"level":30,[^\n]*clients were loaded again/, /alice has changed/, /bob has changed/)
   for (const [name, connection, access] of [

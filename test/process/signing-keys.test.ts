@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
+import { parsePaseto } from '../../src/core/paseto.ts'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey, importSigningKey, type TokenJwk } from '../../src/keys/token-keys.ts'
 import {
   ensureKeysFile,
   importKeysFile,
+  loadKeyRing,
   readKeysFile,
   rotateKeysFile,
   watchKeysFile,
@@ -255,6 +257,57 @@ t.test('servers that share the file and find its keys old at the same time creat
   for (let round = 0; round < 3; round++) await Promise.all(looks.map(({ poll }) => poll()))
   t.equal(rotated.size, 1)
   for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
+})
+
+t.test('rotates keys for JWTs and keys for PASETO separately, each when due', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  await ensureKeysFile(path, 'ES256')
+  const [first] = readKeysFile(path)
+  const paseto = await rotateKeysFile(path, 'v4.public', now)
+  t.match(paseto, { kid: /^k4\.pid\.[\w-]{44}$/, nbf: now }, 'the first key for PASETO signs at once')
+  t.match(readKeysFile(path), [
+    { kid: first?.kid, exp: undefined },
+    { kid: paseto.kid, alg: 'v4.public', nbf: now },
+  ])
+  const ring = await loadKeyRing(path, now)
+  t.ok(ring.hasPaseto(now))
+  t.notOk(ring.hasPaseto(now - 1), 'not before')
+  t.equal(kidOf(ring.sign({}, now)), first?.kid, 'a JWT is signed by the other key')
+
+  const next = await rotateKeysFile(path, 'v4.public', now + 10)
+  t.equal(next.nbf, now + 310, 'the next one is published first')
+  const jwt = await rotateKeysFile(path, 'EdDSA', now + 20)
+  t.match(
+    readKeysFile(path).map(({ kid, exp }) => [kid, exp]),
+    [
+      [paseto.kid, now + 310 + 86_400],
+      [next.kid, undefined],
+      [first?.kid, now + 320 + 86_400],
+      [jwt.kid, undefined],
+    ],
+  )
+  ring.replace(await importKeysFile(path), now + 20)
+  const signer = (time: number) =>
+    parsePaseto(ring.signPaseto({ iss: 'x', iat: time, exp: time + 1 }, time) as string).kid
+  t.same([now + 309, now + 310].map(signer), [paseto.kid, next.kid])
+
+  const changes: string[] = []
+  let clock = now + 20
+  const { poll, stop } = watchKeysFile(path, ring, {
+    clock: () => clock * 1000,
+    maximumAge: 5000,
+    algorithm: 'ES256',
+    report: problem => t.fail(problem),
+    onChange: ({ alg }, change) => change === 'added' && changes.push(alg),
+  })
+  t.teardown(stop)
+  await poll()
+  t.same(changes, [], 'none is due')
+  clock = now + 6000
+  await poll()
+  t.same(changes.sort(), ['ES256', 'v4.public'], 'both were due')
+  await poll()
+  t.equal(changes.length, 2)
 })
 
 t.test('misses no change of the file while a server starts, or of two at once', async t => {

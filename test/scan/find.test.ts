@@ -8,6 +8,7 @@ import { makeDemoPki } from '../../src/pki/demo.ts'
 import { Finder } from '../../src/scan/find.ts'
 import { scan } from '../../src/scan/scan.ts'
 import type { Sighting } from '../../src/scan/sighting.ts'
+import { forgePaseto } from '../helpers/tokens/forge-paseto.ts'
 import { encode, forgeToken } from '../helpers/tokens/forge-token.ts'
 
 const pki = makeDemoPki()
@@ -29,6 +30,13 @@ const makeJwt = (cnf: unknown = bindings.certificate, jwk = es256, header?: obje
     jwk,
     claims: { iss: 'https://as.example', sub: 'alice', client_id: 'alice', exp: now + 60, jti: 'id-1', cnf },
     ...(header && { header }),
+  })
+const ofPaseto = await generateTokenKey('v4.public')
+const makePaseto = (cnf: unknown = bindings.certificate, more: object = {}) =>
+  forgePaseto({
+    jwk: ofPaseto,
+    claims: { iss: 'https://as.example', sub: 'alice', client_id: 'alice', iat: now, exp: now + 60, jti: 'id-1', cnf },
+    ...more,
   })
 const [refreshToken, opaque] = [buildOpaqueToken('rt', randomBytes(32)), buildOpaqueToken('at', randomBytes(32))]
 
@@ -53,6 +61,7 @@ t.test('finds each kind of token, whatever the surrounding text', t => {
     ...[...keys.values()].map(jwk => makeJwt(bindings.proof, jwk)),
     makeJwt(bindings.certificate, es256, { kid: 'a', typ: 'at+jwt', alg: 'ES256' }),
     makeJwt(bindings.certificate, es256, { alg: 'ES256', kid: 'aaaa', typ: 'at+jwt' }),
+    ...Object.values(bindings).map(cnf => makePaseto(cnf)),
   ]
   for (const token of tokens) {
     const surroundings = {
@@ -101,6 +110,12 @@ t.test('ignores everything that is not a token of this server', t => {
     'a JWT without header': `.${claims}.${signature}`,
     'claims that are not JSON': `${head}.${encode('{"cnf":')}.${signature}`,
     'claims that are an array': `${head}.${encode([1, 2, 3, 4, 5, 6, 7, 8, 9])}.${signature}`,
+    'a bearer PASETO': makePaseto(null),
+    'a PASETO with another confirmation': makePaseto({ jkt: digest }),
+    'a PASETO without footer': makePaseto(bindings.certificate, { footer: null }),
+    'a PASETO with another footer': makePaseto(bindings.certificate, { footer: '{"kid":"another"}' }),
+    'a PASETO of another version': makePaseto(bindings.certificate, { sent: 'v2.public.' }),
+    'a truncated PASETO': makePaseto().slice(0, -1),
     'a JWE': `${head}.${signature}.${claims}.${signature}.${signature}`,
     'the public key': pki.alice.x509.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     nothing: '',
@@ -146,6 +161,8 @@ t.test('takes linear time for worst-case octets (DS09)', t => {
     'claims, repeated': `.${claims}`.repeat(size / (claims.length + 1)),
     'header and claims, repeated': `${head}.${claims}.`.repeat(size / (head.length + claims.length + 2)),
     'many starts before valid claims': `${'eyJ'.repeat(133)}.${claims}.${'A'.repeat(86)}`.repeat(1000),
+    'the start of a PASETO, repeated': 'v4.public.eyJ'.repeat(size / 13),
+    'a PASETO that is not bound, repeated': `${makePaseto(null)} `.repeat(size / makePaseto(null).length),
     dots: '.'.repeat(size),
     prefixes: 'tlsbound_rt_'.repeat(size / 12),
     'starts of keys': `-----BEGIN ${'PRIVATE'} KEY-----`.repeat(size / 27),
@@ -220,6 +237,20 @@ t.test('reports a signed token as unusable elsewhere, unless the key of its cert
         `${name}, ${level}`,
       )
     }
+  const { findings } = await scanTexts({ token: makePaseto(), certificate, key })
+  t.match(findings, [
+    {
+      ...{
+        kind: 'signed access token',
+        begins: 'v4.public.',
+        jti: 'id-1',
+        token_binding: 'certificate',
+        'x5t#S256': owner,
+      },
+      ...{ client_id: 'alice', expires: '2023-11-14T22:14:20.000Z', leaked_certificate: { subject: 'CN=alice' } },
+    },
+  ])
+  t.equal(findings.length, 1)
   for (const token of [refreshToken, opaque]) {
     const { findings } = await scanTexts({ token, certificate, key, other: pki.bob.certificate })
     t.match(findings, [

@@ -5,6 +5,7 @@ import t from 'tap'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
 import { generateTokenKey, importSigningKey, type TokenJwk } from '../../src/keys/token-keys.ts'
 import { run } from '../helpers/process/process.ts'
+import { forgePaseto } from '../helpers/tokens/forge-paseto.ts'
 import { forgeToken } from '../helpers/tokens/forge-token.ts'
 
 interface Rule {
@@ -27,8 +28,14 @@ for (const key of jwks)
       signed.push(
         (await importSigningKey({ ...key, kid })).sign({ sub: 'a'.repeat(length ** 2), cnf: { 'x5t#S256': digest } }),
       )
+const times = { iat: 1_700_000_000, exp: 1_700_000_300 }
 const bound = { sub: 'alice', cnf: { 'x5t#S256': digest, 'tls-exporter#S256': digest } }
 const signer = await importSigningKey(jwk)
+const ofPaseto = await generateTokenKey('v4.public')
+/** PASETO of every alignment of the claims in base64. */
+const pasetos = Array.from({ length: 12 }, (_, length) =>
+  forgePaseto({ jwk: ofPaseto, claims: { sub: 'a'.repeat(length ** 2), cnf: { 'x5t#S256': digest }, ...times } }),
+)
 const opaqueTokens = (kind: 'rt' | 'at') => Array.from({ length: 50 }, () => buildOpaqueToken(kind, randomBytes(32)))
 
 const samples: Readonly<Record<string, { readonly good: readonly string[]; readonly bad: readonly string[] }>> = {
@@ -49,6 +56,21 @@ const samples: Readonly<Record<string, { readonly good: readonly string[]; reado
       forgeToken({ jwk, header: { alg: 'ES256', typ: 'JWT', kid: jwk.kid }, claims: bound }),
       forgeToken({ jwk, header: { alg: 'none', typ: 'at+jwt', kid: jwk.kid }, claims: bound }),
       ...opaqueTokens('at'),
+    ],
+  },
+  'tlsbound-paseto-access-token': {
+    good: [...pasetos, (await importSigningKey(ofPaseto)).sign({ iss: 'https://as.example', ...bound, ...times })],
+    bad: [
+      forgePaseto({ jwk: ofPaseto, claims: { sub: 'alice', ...times } }),
+      forgePaseto({ jwk: ofPaseto, claims: { ...bound, ...times }, footer: null }),
+      forgePaseto({
+        jwk: ofPaseto,
+        claims: { ...bound, ...times },
+        footer: '{"kid":"of another kind, which is long enough"}',
+      }),
+      forgePaseto({ jwk: ofPaseto, claims: { ...bound, ...times }, sent: 'v4.local.' }),
+      (pasetos[0] as string).slice(0, -1),
+      signer.sign(bound),
     ],
   },
 }
@@ -108,8 +130,13 @@ t.test('matches worst-case text in linear time (DS09)', async t => {
     `${head}.${claims.repeat(400)}`,
     `${head}.eyJ${'eDV0I1MyNT'.repeat(10_000)}`,
   ]
+  const [, , payload = ''] = (pasetos[0] as string).split('.')
+  const worstPaseto = ['v4.public.', `v4.public.${payload}`, `v4.public.${payload}.eyJraWQiOiJrNC5waWQu`].map(text =>
+    text.repeat(Math.ceil(100_000 / text.length)),
+  )
+  worstPaseto.push(`v4.public.eyJ${'eDV0I1MyNT'.repeat(10_000)}`)
   for (const { id, regex } of JSON.parse(stdout).rules as Rule[])
-    for (const text of [...worst, 'tlsbound_rt_'.repeat(9000), 'tlsbound_at_'.repeat(9000)]) {
+    for (const text of [...worst, ...worstPaseto, 'tlsbound_rt_'.repeat(9000), 'tlsbound_at_'.repeat(9000)]) {
       const start = process.cpuUsage().user
       new RegExp(regex).test(text)
       const spent = (process.cpuUsage().user - start) / 1000

@@ -15,7 +15,16 @@ import { root } from '../helpers/corpus/world.ts'
 import { provoke, provokeEach } from '../helpers/server/details.ts'
 import { at, callOps } from '../helpers/server/ops.ts'
 import { issuer, thumbprint } from '../helpers/tokens/forge-token.ts'
-import { claimsOf, introspect, refresh, register, revoke, startGrant, tokensOf } from '../helpers/tokens/grants.ts'
+import {
+  claimsOf,
+  introspect,
+  putClient,
+  refresh,
+  register,
+  revoke,
+  startGrant,
+  tokensOf,
+} from '../helpers/tokens/grants.ts'
 import {
   makeReporter,
   publicKeys,
@@ -198,6 +207,16 @@ t.test('unknown_client, client_disabled and the grant types: reports each detail
   await callOps(server, 'POST', at('connected', '/disable'))
   await provokeEach(t, server, 'client_disabled', {
     disabled: { send: () => connected.requestToken() },
+    format_unavailable: {
+      // As a server that shares the store and has other keys would register it.
+      send: async () => {
+        const ofPaseto = register('connected', { token_bindings: ['connection'], access_token_format: 'paseto' })
+        await putClient(server.store, ofPaseto)
+        const answer = await connected.requestToken()
+        await server.store.removeClient('connected')
+        return answer
+      },
+    },
   })
   await callOps(server, 'POST', at('connected', '/enable'))
   t.match(await connected.requestToken(), { status: 200 }, 'control')

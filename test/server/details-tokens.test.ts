@@ -16,6 +16,7 @@ import { connectionOf } from '../../src/tls/connection.ts'
 import { type Provocations, provoke, provokeEach } from '../helpers/server/details.ts'
 import { at, callOps } from '../helpers/server/ops.ts'
 import { fieldOf, through, thumbprintOf } from '../helpers/server/proxies.ts'
+import { forgePaseto, type PasetoForgery } from '../helpers/tokens/forge-paseto.ts'
 import {
   claimsFor,
   confirmationOf,
@@ -34,11 +35,12 @@ t.setTimeout(120_000)
 const jwk = await generateTokenKey('ES256')
 const stranger = await generateTokenKey('ES256')
 const rsa = await generateTokenKey('RS256')
+const ed = await generateTokenKey('v4.public')
 const edge = issueCertificate({ subject: [['CN', 'edge']], extendedKeyUsage: ['clientAuth'] })
 const server = await startTestServer({
   ops: true,
   tls: { clientCertFrom: [{ form: 'client-cert', 'x5t#S256': thumbprintOf(edge) }] },
-  signingKeys: [jwk, rsa],
+  signingKeys: [jwk, rsa, ed],
   clients: [register('alice', { token_bindings: ['connection', 'certificate', 'proof'] }), register('bob')],
   env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' },
   routes: app => {
@@ -97,6 +99,8 @@ t.test('no_token: reports each detail', t =>
 t.test('bad_signature: reports each detail with what was found', async t => {
   const [header, claims, signature] = token.split('.') as [string, string, string]
   const highS = withSignature(token, withOtherS(signatureOf(token)))
+  const paseto = (more: Partial<PasetoForgery> = {}) => forgePaseto({ jwk: ed, claims: good, ...more })
+  t.match(await use(paseto()), served, 'control: a PASETO without a change')
   const rows: Provocations<'bad_signature'> = {
     too_long: { send: () => use('a'.repeat(4097)), facts: { found: 4097, limit: 4096 } },
     not_jws: [
@@ -126,6 +130,25 @@ t.test('bad_signature: reports each detail with what was found', async t => {
     wrong_signature: [
       { send: () => use(forge({}, { kid: jwk.kid }, stranger)), facts: { kid: jwk.kid, alg: 'ES256' } },
       { send: () => use(withSignature(token, inDer(signatureOf(token)))), facts: { kid: jwk.kid, alg: 'ES256' } },
+    ],
+    paseto_version: [
+      { send: () => use('v4.local.AAAA'), facts: { found: 'v4.local', expected: 'v4.public' } },
+      { send: () => use(paseto({ header: 'v2.public.' })), facts: { found: 'v2.public', expected: 'v4.public' } },
+    ],
+    not_paseto: [
+      { send: () => use('v4.public.'), facts: { found: 'a payload that is not base64url' } },
+      { send: () => use(`${paseto()}.AA`), facts: { found: '5 segments' } },
+      { send: () => use(`v4.public.${encode(Buffer.alloc(64))}`), facts: { found: 'a payload without claims' } },
+      {
+        send: () => use(paseto({ claims: '{"iss":"a","iss":"b"}' })),
+        facts: { found: 'claims that are not a JSON object in UTF-8 with unique names' },
+      },
+    ],
+    footer: [
+      { send: () => use(paseto({ footer: null })), facts: { found: 'absent' } },
+      { send: () => use(paseto({ footer: 'x'.repeat(2000) })), facts: { found: 2667, limit: 100 } },
+      { send: () => use(`${paseto()}=`), facts: { found: 'a segment that is not base64url' } },
+      { send: () => use(paseto({ footer: `{"kid": "${ed.kid}"}` })), facts: { found: 'another content' } },
     ],
     not_stored: { send: () => use(buildOpaqueToken('at', randomBytes(32))) },
     ops_token: { send: () => callOps(server, 'GET', '/admin/clients', { headers: { authorization: 'Bearer x' } }) },

@@ -5,6 +5,7 @@ import t from 'tap'
 import { redactTokens } from '../../src/core/leak-report.ts'
 import { isSignedBy } from '../../src/core/leak-signature.ts'
 import { buildOpaqueToken } from '../../src/core/opaque-token.ts'
+import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { type Identity, issueCertificate, startTestServer } from '../../src/testing/server.ts'
 import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { claimsOf, contentsOf, refresh, register, revoke, startGrant } from '../helpers/tokens/grants.ts'
@@ -36,10 +37,13 @@ const clients = [
   register('olga', { access_token_format: 'opaque' }),
   register('plain', { grant_types: ['client_credentials'] }),
   register('pale', { grant_types: ['client_credentials'], access_token_format: 'opaque' }),
+  register('petra', { access_token_format: 'paseto' }),
+  register('pia', { grant_types: ['client_credentials'], access_token_format: 'paseto' }),
   register('dora'),
   register('scanner', { scope: 'leaks:report notes:read', grant_types: ['client_credentials'] }),
 ]
-const server = await startTestServer({ clients, env: trustReporters(t.testdir(), keys) })
+const signingKeys = [await generateTokenKey('ES256'), await generateTokenKey('v4.public')]
+const server = await startTestServer({ clients, signingKeys, env: trustReporters(t.testdir(), keys) })
 t.teardown(() => server.close())
 const identities = new Map<string, Identity>()
 /** A connection with a client certificate. */
@@ -75,6 +79,7 @@ t.test('revokes a token without a grant, whoever reports it (OA27)', async t => 
   for (const [who, connection] of [
     ['plain', plain],
     ['pale', pale],
+    ['pia', await connect('pia')],
   ] as const)
     for (const [by, report] of [
       [reporter.identifier, (body: string) => sendSigned(nobody, reporter, body)],
@@ -108,6 +113,7 @@ t.test('revokes the whole grant for any of its tokens (OA27)', async t => {
   for (const [who, connection] of [
     ['alice', alice],
     ['olga', olga],
+    ['petra', await connect('petra')],
   ] as const)
     for (const leaked of ['access', 'refresh'] as const)
       for (const age of ['first', 'second'] as const) {

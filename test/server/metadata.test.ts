@@ -196,7 +196,7 @@ t.test('publishes every signing key with an id and one algorithm each (JW34)', a
       Object.keys(key).sort().join(),
       'sig',
     ]),
-    signingKeys.map(({ kid, alg }) => [kid, members[alg], 'sig']),
+    signingKeys.map(({ kid, alg }) => [kid, members[alg as keyof typeof members], 'sig']),
   )
   const secrets = signingKeys.flatMap(({ d, p, q }) => [d, p, q]).filter(secret => secret !== undefined)
   t.equal(secrets.length, 5)

@@ -3,7 +3,9 @@
 import t from 'tap'
 import { levelOf } from '../../src/core/access-token.ts'
 import { escapeForDisplay } from '../../src/core/escape-for-display.ts'
+import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { decodeToken, describeDistance, explainClaims } from '../../src/text/describe-token.ts'
+import { forgePaseto } from '../helpers/tokens/forge-paseto.ts'
 import { encode, thumbprint } from '../helpers/tokens/forge-token.ts'
 
 const now = 1_800_000_000
@@ -24,6 +26,21 @@ t.test('decodes a JWT whatever its signature, and rejects other text', async t =
     `${encode('"x"')}.e30.`,
   ]
   for (const text of others) t.equal(decodeToken(text), undefined, text)
+})
+
+t.test('decodes a PASETO, with its times as seconds', async t => {
+  const jwk = await generateTokenKey('v4.public')
+  const claims = { sub: 'alice', iat: now, nbf: now, exp: now + 60 }
+  const token = forgePaseto({ jwk, claims })
+  t.same(decodeToken(token), { header: { version: 'v4.public', kid: jwk.kid }, claims })
+  t.match(explainClaims(claims, now), [
+    {},
+    {},
+    { name: 'nbf', words: 'valid from now' },
+    { words: 'expires in 1 minute' },
+  ])
+  for (const text of [token.replace('public', 'local'), token.slice(0, -1), `${token}.`, 'v4.public.e30'])
+    t.equal(decodeToken(text), undefined, text)
 })
 
 t.test('explains each claim, in the order of the token', async t => {

@@ -88,7 +88,7 @@ t.test('rejects tokens of a removed key on live connections once the keys are fe
   const { find, generation } = openIssuerKeys({ uri, ca }, { ...expected, algorithms: ['ES256'], clock: () => time })
   const verifier = createTokenVerifier({
     ...expected,
-    readToken: createIssuerReader(resolveProfile('rfc9068'), find),
+    readToken: createIssuerReader(resolveProfile('rfc9068'), find, 'https://issuer.example'),
     keyGeneration: generation,
     now: () => Date.now() / 1000,
   })

@@ -13,7 +13,7 @@ import { UsageError, type Values } from '../command.ts'
 import { present } from '../option.ts'
 import { createIssuer } from './issue.ts'
 import { readClientAuthentication } from './matrix.ts'
-import { readSigner } from './signer.ts'
+import { readPasetoSigner, readSigner } from './signer.ts'
 
 export interface CastOptions {
   /** File names of the parts that differ from the defaults. */
@@ -82,6 +82,7 @@ export function readCast(folder: string, options: CastOptions): Cast {
         ? issuerOf(authorities, { certFile: caFile, keyFile: authorityKey })
         : undefined,
     signClaims: signingKeyFile === undefined ? undefined : readSigner(signingKeyFile),
+    signPaseto: signingKeyFile === undefined ? undefined : readPasetoSigner(signingKeyFile),
   }
 }
 

@@ -1,7 +1,8 @@
 // Signs tokens with the server's own key, for a test server whose key can be configured: the server must then reject a
-// token for its claims, and not only for its signature.
-import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+// token for its claims or its form, and not only for its signature.
+import { createPrivateKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto'
 import { withLowS } from '../../core/compact-jws.ts'
+import { pasetoVersion } from '../../core/paseto.ts'
 import { proofAlgorithmsOf, signProof } from '../../core/proof-algorithm.ts'
 import { FileProblem } from '../../files/file-problem.ts'
 import { NotTried } from '../../lab/attempt.ts'
@@ -22,8 +23,20 @@ export function readSigner(file: string): NonNullable<Cast['signClaims']> {
   }
 }
 
+/** Loads the keys for PASETO and for JWTs with Ed25519 from the same file. @throws Error that names the file. */
+export function readPasetoSigner(file: string): NonNullable<Cast['signPaseto']> {
+  const keys = readKeys(file)
+  return kind => {
+    const alg = kind === 'paseto' ? pasetoVersion : 'EdDSA'
+    const found = keys.find(key => key.alg === alg)
+    if (found === undefined) throw new NotTried(`no signing key with alg ${alg} is available`)
+    return { kid: String(found.kid), sign: octets => sign(null, octets, found.key) }
+  }
+}
+
 interface NamedKey {
   readonly kid: unknown
+  readonly alg: unknown
   readonly key: KeyObject
 }
 
@@ -33,7 +46,7 @@ function readKeys(file: string): NamedKey[] {
   if (!Array.isArray(keys)) throw new FileProblem(file, { found: 'keys must be a list of JSON Web Keys' })
   return keys.map((jwk: JsonWebKey, index) => {
     try {
-      return { kid: jwk.kid, key: createPrivateKey({ key: jwk, format: 'jwk' }) }
+      return { kid: jwk.kid, alg: jwk.alg, key: createPrivateKey({ key: jwk, format: 'jwk' }) }
     } catch {
       throw new FileProblem(file, {
         position: `key number ${index + 1}`,

@@ -4,6 +4,8 @@ import type { Dispatcher } from 'undici'
 import { parseObject } from '../../core/compact-jws.ts'
 import { type TokenBinding, tokenBindings, verifyConfirmation } from '../../core/confirmation.ts'
 import { OAuthError, type Reason, reasons } from '../../core/errors.ts'
+import { isPaseto } from '../../core/paseto.ts'
+import { decodePaseto } from '../../core/paseto-claims.ts'
 import { type OutgoingError, quote } from '../../outgoing/failure.ts'
 import { readRetryAfter } from '../backoff.ts'
 import type { BoundChannel } from '../connection/channel.ts'
@@ -166,8 +168,9 @@ function readDescription(body: Members | undefined): string | undefined {
   return typeof text === 'string' && /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}$/.test(text) ? text : undefined
 }
 
-/** Returns the claims of a JWT, unverified; undefined for an opaque token. */
+/** Returns the claims of a JWT or a PASETO, unverified; undefined for an opaque token. */
 function readClaims(token: string): Members | undefined {
+  if (isPaseto(token)) return decodePaseto(token)?.claims
   const [, payload, signature, ...others] = token.split('.')
   if (payload === undefined || signature === undefined || others.length > 0) return undefined
   return parseObject(Buffer.from(payload, 'base64url').toString())

@@ -57,4 +57,7 @@ const garbage: Readonly<Record<string, string>> = {
   'JSON serialization': JSON.stringify({ payload: 'e30', signatures: [] }).replaceAll('"', "'"),
   'an opaque token': 'tlsbound_at_00000000000000000000000000000000000000000000000000',
   'a PASETO': 'v4.public.eyJzdWIiOiJhbGljZSJ9',
+  'a PASETO with octets that are not UTF-8': `v4.public.${encode(Buffer.alloc(80, 0xff))}.${encode('{}')}`,
+  'a PASETO with a footer of 12 KiB': `v4.public.${encode(Buffer.alloc(80))}.${'A'.repeat(12_288)}`,
+  'an encrypted PASETO': `v4.local.${encode(Buffer.alloc(120))}.${encode('{"kid":"x"}')}`,
 }

@@ -7,6 +7,7 @@ import type { Confirmation } from '../../core/confirmation.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { buildOpaqueToken, hashOpaqueToken } from '../../core/opaque-token.ts'
 import type { Authorization } from '../../core/policy.ts'
+import { formatUnavailable } from '../clients/token-format.ts'
 import type { ServerParts } from '../parts.ts'
 import type { Authenticated } from './authenticate.ts'
 
@@ -58,12 +59,14 @@ export async function issueAccessToken(
     ...(presenter.attested !== undefined && { attested: presenter.attested }),
     cnf,
   }
-  let token: string
+  let token: string | undefined
   if (client.format === 'jwt') token = keys.sign(claims, issuedAt)
+  else if (client.format === 'paseto') token = keys.signPaseto(claims, issuedAt)
   else {
     token = buildOpaqueToken('at', randomBytes(32))
     await store.keepAccessToken(hashOpaqueToken(token), JSON.stringify(claims), claims.exp)
   }
+  if (token === undefined) throw formatUnavailable() // the key was removed since the request arrived
   // A grant revoked during the store call issues no token. Marks by time are ignored: a token older than one is invalid
   // anyway.
   const isOver = grant !== undefined && state.isRevoked({ ...claims, iat: Number.POSITIVE_INFINITY })

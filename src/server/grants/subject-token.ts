@@ -7,6 +7,7 @@ import { describeValue } from '../../core/describe-value.ts'
 import type { DetailOf, RefusalFacts } from '../../core/details.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { isOpaqueToken } from '../../core/opaque-token.ts'
+import { isPaseto } from '../../core/paseto.ts'
 import { type Subject, verifyOutsideSubject } from '../../core/subject-token.ts'
 import type { TrustedIssuer } from '../../core/trusted-issuer.ts'
 import { type IssuerProfileName, type ResolvedProfile, resolveProfile } from '../../verify/issuer-profiles.ts'
@@ -39,7 +40,7 @@ export async function readSubject(
 ): Promise<Subject> {
   if (token.length > maximumLength) throw invalid('too_long', { found: token.length, limit: maximumLength })
   const issuer = readIssuer(token)
-  if (isOpaqueToken(token) === 'at' || issuer === parts.settings.issuer)
+  if (isOpaqueToken(token) === 'at' || isPaseto(token) || issuer === parts.settings.issuer)
     return readOurs(token, type, by, parts, request)
   try {
     return await readOutside(token, type, by, parts)
@@ -99,7 +100,8 @@ async function readOurs(
     const prove = () => void requireProof(request, token, connection, time)
     const binding = verifyConfirmation(claims.cnf, presenter, prove)
     if (owner !== client.id) throw invalid('other_client', { found: owner, expected: client.id })
-    if (type === idToken || (type === jwt && isOpaqueToken(token) !== undefined)) throw invalid('typ', { found: type })
+    const isJwt = isOpaqueToken(token) === undefined && !isPaseto(token)
+    if (type === idToken || (type === jwt && !isJwt)) throw invalid('typ', { found: type })
     const { sub, scope, exp, act, grant } = claims
     return { sub, scope: parseScope(scope), expires: Math.floor(exp), act, audience: aud, grant, binding }
   } catch (error) {

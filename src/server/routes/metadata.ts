@@ -1,9 +1,11 @@
-// The two well-known documents and the public keys: RFC 8414, RFC 9728, RFC 7517. They require no token or certificate.
+// The two well-known documents and the public keys: RFC 8414, RFC 9728, RFC 7517, PASERK. They require no token or certificate.
 // They are built from the current settings; no request header affects them.
 import type { FastifyInstance } from 'fastify'
-import { authenticationMethods } from '../../core/client.ts'
+import { authenticationMethods, tokenFormats } from '../../core/client.ts'
 import { tokenBindings } from '../../core/confirmation.ts'
 import { proofAlgorithms } from '../../core/proof-algorithm.ts'
+import { paserkOf } from '../../keys/paserk.ts'
+import { isPasetoKey } from '../../keys/token-keys.ts'
 import type { ServerParts } from '../parts.ts'
 import { supportedGrants } from './token.ts'
 
@@ -36,6 +38,8 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, 
     introspection_endpoint: at('/oauth/introspect'),
     revocation_endpoint: at('/oauth/revoke'),
     jwks_uri: at('/oauth/jwks'),
+    paserks_uri: at('/oauth/paserks'),
+    access_token_formats_supported: tokenFormats.filter(format => format !== 'paseto' || keys.hasPaseto(now())),
     scopes_supported: scopes(),
     grant_types_supported: supportedGrants,
     token_endpoint_auth_methods_supported: authenticationMethods,
@@ -52,6 +56,15 @@ export function metadataRoutes(app: FastifyInstance, { settings, clients, keys, 
     ...bindings,
   }))
   document('/oauth/jwks', () => ({ keys: keys.published(now()) }))
+  // The same keys for libraries that read no JWK: each key for PASETO under the id in the footers.
+  document('/oauth/paserks', () => ({
+    keys: Object.fromEntries(
+      keys
+        .published(now())
+        .filter(isPasetoKey)
+        .map(({ kid, x }) => [kid, paserkOf(String(x))]),
+    ),
+  }))
 
   function document(path: string, build: () => object): void {
     app.get(path, (_request, reply) => {

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GrantType } from '../../core/client.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { acceptForms, type Form, readForm, requireParameter } from '../bodies.ts'
+import { formatUnavailable } from '../clients/token-format.ts'
 import { authenticate } from '../grants/authenticate.ts'
 import { clientCredentials } from '../grants/client-credentials.ts'
 import type { Grant } from '../grants/grant.ts'
@@ -37,6 +38,8 @@ export async function answerTokenRequest(
 ): Promise<TokenAnswer> {
   const arrived = { time: parts.clock(), monotonic: performance.now() }
   const by = await authenticate(request, form, parts)
+  // Before a grant stores anything.
+  if (by.client.format === 'paseto' && !parts.keys.hasPaseto(parts.now())) throw formatUnavailable()
   const type = requireParameter(form, 'grant_type')
   const grant = Object.hasOwn(grants, type) ? grants[type as GrantType] : undefined
   if (grant === undefined)

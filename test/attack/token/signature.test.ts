@@ -2,7 +2,7 @@
 // three keys, one for each algorithm, and each verifies its own algorithm only.
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
-import { generateTokenKey, type TokenJwk } from '../../../src/keys/token-keys.ts'
+import { type Algorithm, generateTokenKey, type TokenJwk } from '../../../src/keys/token-keys.ts'
 import { issueCertificate, startTestServer } from '../../../src/testing/server.ts'
 import { type Row, refuseEach } from '../../helpers/server/refusals.ts'
 import {
@@ -118,7 +118,7 @@ t.test('accepts no public key as an HMAC secret, in any spelling (JW02, N-36)', 
 
 t.test('verifies only its own algorithm with a key (JW03, N-36)', async t => {
   const other = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey
-  const forge = (jwk: TokenJwk, alg: string, signer = signers[jwk.alg], kid = jwk.kid) =>
+  const forge = (jwk: TokenJwk, alg: string, signer = signers[jwk.alg as Algorithm], kid = jwk.kid) =>
     forgeToken({ jwk, header: { ...headerOf(jwk), alg, kid }, claims, signer })
   const everything = ['ES256', 'ES384', 'ES512', 'ES256K', 'EdDSA', 'Ed25519', 'RS256', 'RS384', 'PS256', 'HS256']
   await refuseEach(t, server, alice, [

@@ -1,11 +1,13 @@
 // How the client requests and renews tokens, and which tokens it rejects.
 import t, { type Test } from 'tap'
 import { connect, createClient } from '../../../src/client/client.ts'
+import { generateTokenKey } from '../../../src/keys/token-keys.ts'
 import { issueCertificate } from '../../../src/pki/certificate.ts'
 import { makeDemoPki } from '../../../src/pki/demo.ts'
 import { startFakeUpstream, type TokenReply } from '../../helpers/client/fake-upstream.ts'
 import { startServerBehindRelay } from '../../helpers/client/relay.ts'
 import { letPass } from '../../helpers/monotonic.ts'
+import { forgePaseto } from '../../helpers/tokens/forge-paseto.ts'
 import { until } from '../../helpers/until.ts'
 
 const answer = (_request: unknown, response: { end(text: string): unknown }) => void response.end('answer')
@@ -197,6 +199,15 @@ t.test('takes the level of an opaque token from the issuer', async t => {
   t.equal(foreign.client.state().binding, 'certificate', 'RFC 8705')
 })
 
+t.test('rejects a PASETO that is bound to another certificate', async t => {
+  const jwk = await generateTokenKey('v4.public')
+  const { upstream, client } = await start(t)
+  const cnf = { 'x5t#S256': 'A'.repeat(43) }
+  const claims = { iat: 1_800_000_000, exp: 1_800_000_300, cnf }
+  upstream.issue = () => ({ body: { access_token: forgePaseto({ jwk, claims }), token_binding: 'certificate' } })
+  await t.rejects(client.fetch('/'), { code: 'token_bound_elsewhere', reason: 'certificate_mismatch' })
+})
+
 t.test('fetches the metadata of the issuer once, and verifies its issuer', async t => {
   const { upstream, client } = await start(t)
   await client.fetch('/')
@@ -286,7 +297,9 @@ t.test('works with a clock that is wrong by an hour on either side', async t => 
   const pki = makeDemoPki()
   const since = new Date(Date.now() - 86_400_000)
   const order = { issuer: pki.ca, extendedKeyUsage: ['clientAuth'], notBefore: since } as const
-  const [alice, bob] = ['alice', 'bob'].map(name => issueCertificate({ ...order, subject: [['CN', name]] }))
+  const [alice, bob, mallory] = ['alice', 'bob', 'mallory'].map(name =>
+    issueCertificate({ ...order, subject: [['CN', name]] }),
+  )
   const registration = (name: string, access_token_format: string) => ({
     client_id: name,
     token_endpoint_auth_method: 'tls_client_auth',
@@ -296,12 +309,13 @@ t.test('works with a clock that is wrong by an hour on either side', async t => 
     token_bindings: ['connection', 'certificate', 'proof'],
     access_token_format,
   })
-  const clients = [registration('alice', 'jwt'), registration('bob', 'opaque')]
-  const { server, origin } = await startServerBehindRelay(t, { clients, pki })
+  const clients = [registration('alice', 'jwt'), registration('bob', 'opaque'), registration('mallory', 'paseto')]
+  const signingKeys = [await generateTokenKey('ES256'), await generateTokenKey('v4.public')]
+  const { server, origin } = await startServerBehindRelay(t, { clients, pki, signingKeys })
   const now = server.clock
   for (const hours of [-1, 1])
     for (const tokenBinding of ['connection', 'certificate', 'proof'] as const)
-      for (const who of tokenBinding === 'proof' ? [alice] : [alice, bob]) {
+      for (const who of tokenBinding === 'proof' ? [alice, mallory] : [alice, bob, mallory]) {
         server.clock = now + hours * 3600
         const identity = { certificate: `${who?.certificate}`, key: `${who?.key}`, ca: pki.ca.certificate }
         const client = createClient({ origin, identity, tokenBinding })

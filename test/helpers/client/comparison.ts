@@ -6,7 +6,7 @@ import type { Run } from '../../../src/lab/matrix.ts'
 import type { Scenario } from '../../../src/lab/scenario.ts'
 import { startTestServer } from '../../../src/testing/server.ts'
 import { startForeignServer } from '../lab/foreign-server.ts'
-import { labClients, playLab } from '../lab/lab.ts'
+import { labClients, makePasetoKeys, playLab } from '../lab/lab.ts'
 
 export const headings = [
   'tlsbound, connection',
@@ -21,11 +21,15 @@ const tls = ['TLSv1.3', 'TLSv1.2'] as const
 
 /** Runs everything against this server, in twelve runs. */
 export async function playOurs(): Promise<Run[]> {
-  const signingKey = await generateTokenKey('ES256')
+  const [signingKey, pasetoKeys] = [await generateTokenKey('ES256'), await makePasetoKeys()]
   const env = { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' }
-  const server = await startTestServer({ env, clients: labClients, signingKeys: [signingKey] })
+  const server = await startTestServer({
+    env,
+    clients: labClients,
+    signingKeys: [signingKey, ...Object.values(pasetoKeys)],
+  })
   try {
-    return await playLab(server, scenarios, { signingKey, tls, http: ['http/1.1', 'h2'] })
+    return await playLab(server, scenarios, { signingKey, pasetoKeys, tls, http: ['http/1.1', 'h2'] })
   } finally {
     await server.close()
   }

@@ -4,7 +4,7 @@
 
 import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { inspectJwt } from '../../../src/cli/inspect.ts'
+import { inspectSigned } from '../../../src/cli/inspect.ts'
 import { type Checked, examine } from '../../../src/doctor/doctor.ts'
 import {
   openReporterKeys,
@@ -73,7 +73,7 @@ async function inspect({ cert, key, ca }: NonNullable<Question['client']>): Prom
   const confirmation = { 'x5t#S256': thumbprintOf(cert) }
   const token = `${encode({ alg: 'EdDSA', typ: 'at+jwt' })}.${encode({ sub: 'alice', cnf: confirmation })}.AAAA`
   try {
-    const { report } = await inspectJwt(token, { cert, key, ca, offline: true })
+    const { report } = await inspectSigned(token, { cert, key, ca, offline: true })
     return report.certificate?.named ?? 'no certificate'
   } catch (error) {
     return String((error as Error).message)

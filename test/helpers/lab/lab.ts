@@ -1,6 +1,7 @@
 // The lab against a test server in the same process: the identities, and everything that this makes possible.
+import { createPrivateKey, sign } from 'node:crypto'
 import { createIssuer } from '../../../src/cli/lab/issue.ts'
-import type { TokenJwk } from '../../../src/keys/token-keys.ts'
+import { generateTokenKey, type TokenJwk } from '../../../src/keys/token-keys.ts'
 import type { Cast, Identity } from '../../../src/lab/cast.ts'
 import { endpointOf, openConnection } from '../../../src/lab/connection.ts'
 import { type Matrix, type Run, runMatrix } from '../../../src/lab/matrix.ts'
@@ -16,8 +17,20 @@ export const labClients = demoRegistrations.map(client => ({
   grant_types: ['client_credentials', 'refresh_token', 'urn:ietf:params:oauth:grant-type:token-exchange'],
 }))
 
+/** The Ed25519 keys of a server, for PASETO and for JWTs. */
+export type PasetoKeys = Readonly<Record<'paseto' | 'jwt', TokenJwk>>
+
+/** Generates such keys. */
+export async function makePasetoKeys(): Promise<PasetoKeys> {
+  return { paseto: await generateTokenKey('v4.public'), jwt: await generateTokenKey('EdDSA') }
+}
+
 /** The demo's identities, an issuer of further ones, and the server's signing key if given. */
-export function castOf({ ca, alice, bob, mallory, stranger }: Omit<DemoPki, 'server'>, signingKey?: TokenJwk): Cast {
+export function castOf(
+  { ca, alice, bob, mallory, stranger }: Omit<DemoPki, 'server'>,
+  signingKey?: TokenJwk,
+  pasetoKeys?: PasetoKeys,
+): Cast {
   const identity = (clientId: string, { certificate, key }: DemoPki['alice']): Identity => ({
     certificate,
     key,
@@ -30,12 +43,19 @@ export function castOf({ ca, alice, bob, mallory, stranger }: Omit<DemoPki, 'ser
     mallory: identity('mallory', mallory),
     stranger: identity('stranger', stranger),
     issue: createIssuer(ca.x509, ca.privateKey),
+    signPaseto:
+      pasetoKeys &&
+      (kind => {
+        const jwk = pasetoKeys[kind]
+        return { kid: jwk.kid, sign: octets => sign(null, octets, createPrivateKey({ key: jwk, format: 'jwk' })) }
+      }),
     signClaims: signingKey && ((header, claims) => forgeToken({ jwk: signingKey, header, claims })),
   }
 }
 
 export type LabOptions = Partial<Pick<Matrix, 'levels' | 'tls' | 'http' | 'restart'>> & {
   readonly signingKey?: TokenJwk
+  readonly pasetoKeys?: PasetoKeys
   readonly profile?: ProfileOptions
 }
 
@@ -50,7 +70,7 @@ export interface LabServer {
 export async function playLab(
   server: LabServer,
   scenarios: readonly Scenario[],
-  { signingKey, profile: options = {}, ...matrix }: LabOptions = {},
+  { signingKey, pasetoKeys, profile: options = {}, ...matrix }: LabOptions = {},
 ): Promise<Run[]> {
   const profile = await meet(server, options)
   const hasClock = server.clock !== undefined
@@ -63,7 +83,7 @@ export async function playLab(
   rightTime()
   const all: Matrix = {
     profile,
-    cast: castOf(server.pki, signingKey),
+    cast: castOf(server.pki, signingKey, pasetoKeys),
     levels: profile.levels,
     tls: ['TLSv1.3'],
     http: ['http/1.1'],

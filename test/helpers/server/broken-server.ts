@@ -8,8 +8,9 @@ import { openSqlite } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { startTestServer, type TestServer } from '../../../src/testing/server.ts'
 import { type Connection, connectionOf } from '../../../src/tls/connection.ts'
-import { labClients } from '../lab/lab.ts'
+import { labClients, makePasetoKeys, type PasetoKeys } from '../lab/lab.ts'
 import { claimFaults } from './broken/claims.ts'
+import { pasetoFaults } from './broken/paseto.ts'
 import { proofFaults } from './broken/proofs.ts'
 import { requestFaults } from './broken/requests.ts'
 import { signatureFaults } from './broken/signatures.ts'
@@ -48,6 +49,7 @@ const faults = {
   ...claimFaults,
   ...requestFaults,
   ...signatureFaults,
+  ...pasetoFaults,
   ...proofFaults,
   ...signedRequestFaults,
   ...stateFaults,
@@ -60,6 +62,8 @@ export const faultNames = Object.keys(faults) as FaultName[]
 export interface BrokenServer extends TestServer {
   /** Its own signing key, for a lab that is given it. */
   readonly signingKey: TokenJwk
+  /** Its Ed25519 keys, for the same. */
+  readonly pasetoKeys: PasetoKeys
   /** State of a fault, for the whole server. */
   readonly memory: Map<string, unknown>
 }
@@ -68,11 +72,11 @@ export interface BrokenServer extends TestServer {
 export async function startBrokenServer(...names: readonly FaultName[]): Promise<BrokenServer> {
   const chosen: readonly Fault[] = names.map(name => faults[name])
   let asker: Asker | undefined
-  const signingKey = await generateTokenKey('ES256')
+  const [signingKey, pasetoKeys] = [await generateTokenKey('ES256'), await makePasetoKeys()]
   const plain = await startTestServer({
     env: { TLSBOUND_TLS_MIN_VERSION: 'TLSv1.2' },
     clients: labClients,
-    signingKeys: [signingKey],
+    signingKeys: [signingKey, ...Object.values(pasetoKeys)],
     store: chosen.reduce(
       (store, { kept }) =>
         withCalls(
@@ -82,7 +86,7 @@ export async function startBrokenServer(...names: readonly FaultName[]): Promise
       openSqlite(':memory:'),
     ),
   })
-  const own = { signingKey: { value: signingKey }, memory: { value: new Map() } }
+  const own = { signingKey: { value: signingKey }, pasetoKeys: { value: pasetoKeys }, memory: { value: new Map() } }
   const server: BrokenServer = Object.defineProperties(plain, own) as BrokenServer
 
   const listener = server.app.server as unknown as Http2SecureServer

@@ -9,7 +9,7 @@ import {
   sign as signBytes,
   X509Certificate,
 } from 'node:crypto'
-import type { TokenJwk } from '../../../src/keys/token-keys.ts'
+import type { Algorithm, TokenJwk } from '../../../src/keys/token-keys.ts'
 import type { TestConnection, TestServer } from '../../../src/testing/server.ts'
 
 /** The default issuer and audience of startTestServer. */
@@ -53,7 +53,12 @@ export interface Forgery {
 }
 
 /** Builds a token of these parts. By default it has the issuer's header. */
-export function forgeToken({ jwk, header = headerOf(jwk), claims, signer = signers[jwk.alg] }: Forgery): string {
+export function forgeToken({
+  jwk,
+  header = headerOf(jwk),
+  claims,
+  signer = signers[jwk.alg as Algorithm],
+}: Forgery): string {
   const input = `${encode(header)}.${encode(claims)}`
   return `${input}.${encode(signer(Buffer.from(input), createPrivateKey({ key: jwk, format: 'jwk' })))}`
 }
