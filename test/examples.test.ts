@@ -321,10 +321,10 @@ function readPackages(page: string): Map<string, readonly string[]> {
   return packages
 }
 
-/** The packages that a source imports, except those of Node and tlsbound. */
+/** The packages that a source imports, except those of Node and tlsbound, and files beside it. */
 function importedPackages(source: string): string[] {
   const specifiers = [...source.matchAll(/^(?:import .*|\} )?from '([^']+)'|^import '([^']+)'/gm)]
   return specifiers
     .map(([, named, bare]) => /^(@[^/]+\/)?[^/]+/.exec(named ?? bare ?? '')?.[0] ?? '')
-    .filter(name => !name.startsWith('node:') && name !== 'tlsbound')
+    .filter(name => !name.startsWith('node:') && name !== 'tlsbound' && name !== '.')
 }
