@@ -129,6 +129,7 @@ t.test('compiles in a strict TypeScript project, types of libraries included', a
     ...{ target: 'es2024', module: 'nodenext', types: ['node'], noEmit: true },
     ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
     experimentalDecorators: true, // of NestJS
+    allowImportingTsExtensions: true, // for examples of several files, which Node runs as they are
   }
   const compile = (include: string) => {
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: [include] }))
