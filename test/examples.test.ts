@@ -129,6 +129,7 @@ t.test('compiles in a strict TypeScript project, types of libraries included', a
     ...{ target: 'es2024', module: 'nodenext', types: ['node'], noEmit: true },
     ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
     experimentalDecorators: true, // of NestJS
+    allowImportingTsExtensions: true, // for examples of several files, which Node runs as they are
   }
   const compile = (include: string) => {
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: [include] }))
@@ -321,10 +322,10 @@ function readPackages(page: string): Map<string, readonly string[]> {
   return packages
 }
 
-/** The packages that a source imports, except those of Node and tlsbound. */
+/** The packages that a source imports, except those of Node and tlsbound, and files beside it. */
 function importedPackages(source: string): string[] {
   const specifiers = [...source.matchAll(/^(?:import .*|\} )?from '([^']+)'|^import '([^']+)'/gm)]
   return specifiers
     .map(([, named, bare]) => /^(@[^/]+\/)?[^/]+/.exec(named ?? bare ?? '')?.[0] ?? '')
-    .filter(name => !name.startsWith('node:') && name !== 'tlsbound')
+    .filter(name => !name.startsWith('node:') && name !== 'tlsbound' && name !== '.')
 }

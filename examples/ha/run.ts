@@ -124,6 +124,7 @@ async function run(): Promise<boolean> {
       `tokens: ${counts.tokens}`,
       `refusals: ${refusals}`,
       `revocations: ${revoked.length}, known by both servers: ${knownByBoth}`,
+      `revocations that were sent again, because no server could store them: ${counts.revocationsRepeated}`,
       `a token that was not revoked: ${found.every(({ isValid }) => isValid) ? 'accepted by both servers' : 'refused'}`,
     ].join('\n'),
   )

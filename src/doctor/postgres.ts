@@ -1,8 +1,9 @@
 // A PostgreSQL store: whether it is reachable, has the required session settings, schema version and privileges, and
 // its clock. Writes nothing.
 import type { Client } from 'pg'
-import { type FindPassword, PostgresClient } from '../store/postgres-client.ts'
+import { PostgresClient } from '../store/postgres-client.ts'
 import { readConfig } from '../store/postgres-connection.ts'
+import type { FindPassword } from '../store/postgres-password.ts'
 import { schemaVersion } from '../store/postgres-schema.ts'
 import { describeRefusal, SessionError, verifyConnection } from '../store/postgres-session.ts'
 import { type Finding, failure, good } from './finding.ts'

@@ -29,7 +29,7 @@ import { keysFileOf, openIssuer, startProcess } from './start.ts'
 export { generateTokenKey, type TokenJwk } from '../keys/token-keys.ts'
 export type { SettingsInput } from '../settings/settings.ts'
 export { openPostgres, type PostgresOptions } from '../store/postgres.ts'
-export type { PostgresTarget } from '../store/postgres-client.ts'
+export type { PostgresTarget } from '../store/postgres-password.ts'
 export { openSqlite, type SqliteOptions } from '../store/sqlite.ts'
 export {
   type Change,

@@ -5,7 +5,7 @@ import { FileProblem } from '../files/file-problem.ts'
 import { mostPassphraseOctets } from '../files/pem-files.ts'
 import { loadSecretLine } from '../files/secret-line.ts'
 import type { Settings } from '../settings/settings.ts'
-import type { PostgresTarget } from '../store/postgres-client.ts'
+import type { PostgresTarget } from '../store/postgres-password.ts'
 
 const mostOctets = 65_536
 

@@ -4,23 +4,13 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { Client, type ClientConfig } from 'pg'
 import { protectPeerCertificate } from '../outgoing/peer-certificate.ts'
+import type { FindPassword, PostgresTarget } from './postgres-password.ts'
 
 interface Connection {
   readonly stream: Socket
   ssl: boolean | { rejectUnauthorized?: boolean }
   on(event: 'sslconnect', listener: () => void): void
 }
-
-/** The database that a connection leads to. */
-export interface PostgresTarget {
-  readonly host: string
-  readonly port: number
-  readonly database: string
-  readonly user: string
-}
-
-/** Finds the password when the database asks for it. Its error ends the connection. */
-export type FindPassword = (target: PostgresTarget) => string | Promise<string>
 
 export interface PostgresConfig extends ClientConfig {
   /** Used for each connection, in place of the password in the URL. */

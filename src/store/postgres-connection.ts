@@ -1,7 +1,8 @@
 // Connections to PostgreSQL: configuration, time-outs, and units of work. A server that does not respond times out after
 // two seconds. Transactions that fail by a conflict with others are retried.
 import { Client, type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from 'pg'
-import { type FindPassword, PostgresClient, type PostgresConfig } from './postgres-client.ts'
+import { PostgresClient, type PostgresConfig } from './postgres-client.ts'
+import type { FindPassword } from './postgres-password.ts'
 import { migrate } from './postgres-schema.ts'
 import {
   describeRefusal,

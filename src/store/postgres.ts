@@ -3,9 +3,9 @@
 // notifications.
 import { checkOptions, countRule, functionRule } from '../core/check-options.ts'
 import { Followers } from './followers.ts'
-import type { PostgresTarget } from './postgres-client.ts'
 import { createConnections, readConfig, translate } from './postgres-connection.ts'
 import { createLink } from './postgres-link.ts'
+import type { PostgresTarget } from './postgres-password.ts'
 import { nextSequence } from './revocations.ts'
 import { recordServer, removeServer } from './servers.ts'
 import { buildStore } from './sql-store.ts'

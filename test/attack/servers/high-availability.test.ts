@@ -3,7 +3,7 @@
 import t from 'tap'
 import { run } from '../../helpers/process/process.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('refuses no request and loses no revocation while servers are killed and restarted (RE01, RE04)', async t => {
   const folder = t.testdir()
@@ -12,7 +12,7 @@ t.test('refuses no request and loses no revocation while servers are killed and 
     '--no-warnings',
     new URL('../../../examples/ha/run.ts', import.meta.url).pathname,
   ]
-  const { code, stdout, stderr } = await run(process.execPath, args, folder, {}, 110_000)
+  const { code, stdout, stderr } = await run(process.execPath, args, folder, {}, 220_000)
   t.match({ code, stderr }, { code: 0, stderr: '' }, stdout)
   const numberOf = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1])
   t.equal(numberOf(/^refusals: (\d+)$/m), 0)
