@@ -56,10 +56,15 @@ export class ClientRegistry {
    */
   replaceFile(registrations: Registrations): string[] {
     const ofFile = readFile(registrations, this.#audience)
-    const before = new Map(this.#inForce)
+    const different: string[] = []
+    for (const [id, known] of this.#ofFile)
+      if (ofFile.get(id)?.registration === known.registration) ofFile.set(id, known)
+      else different.push(id)
+    for (const id of ofFile.keys()) if (!this.#ofFile.has(id)) different.push(id)
     this.#ofFile = ofFile
-    for (const id of new Set([...before.keys(), ...ofFile.keys()])) this.#judge(id)
-    return [...before].filter(([id, was]) => this.get(id)?.registration !== was.registration).map(([id]) => id)
+    const before = different.map(id => [id, this.get(id)?.registration] as const)
+    for (const id of different) this.#judge(id)
+    return before.filter(([id, was]) => was !== undefined && this.get(id)?.registration !== was).map(([id]) => id)
   }
 
   get(id: string): RegisteredClient | undefined {
