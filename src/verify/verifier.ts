@@ -156,7 +156,7 @@ export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules
     const accept = (token: AccessToken) => {
       requireDemand(token, demand)
       if (connection !== undefined) connection.counts.accepted[token.binding]++
-      keepRecheck(request, connection, () => verifier.recheck(request, token, connection as Connection))
+      if (connection?.forwarded !== undefined) keepRecheck(request, () => verifier.recheck(request, token, connection))
       return token
     }
     refuseSecondToken(request)
