@@ -144,7 +144,7 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
           () => requireActive(request, token),
         )
       const accept = (request: NodeRequest, token: AccessToken) => {
-        keepRecheck(request, connectionOf(request), () => recheck(request, token))
+        if (connectionOf(request)?.forwarded !== undefined) keepRecheck(request, () => recheck(request, token))
         return whenReady(
           () => requireActive(request, token),
           () => token,

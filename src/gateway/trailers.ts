@@ -19,7 +19,10 @@ export function readAnnounced({ headers, httpVersionMajor }: IncomingMessage): s
   if (trailer === undefined || (httpVersionMajor === 1 && coding === undefined)) return []
   if (trailer.length > longestAnnouncement) return []
   const nominated = readNominated(headers.connection)
-  const names = trailer.toLowerCase().split(/[\t ]*,[\t ]*/)
+  const names = trailer
+    .toLowerCase()
+    .split(',')
+    .map(name => name.trim())
   return [...new Set(names)].filter(
     name => /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name) && !nominated.has(name) && isAllowed(name),
   )

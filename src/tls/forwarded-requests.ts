@@ -13,9 +13,9 @@ type Recheck = () => void | Promise<void>
 
 const rechecks = new WeakMap<object, Recheck>()
 
-/** Stores how the token of a request is verified again, if the request is that of a client of a proxy. */
-export function keepRecheck(request: object, connection: Connection | undefined, recheck: Recheck): void {
-  if (connection?.forwarded !== undefined) rechecks.set(request, recheck)
+/** Stores how the token of a request of a client of a proxy is verified again. */
+export function keepRecheck(request: object, recheck: Recheck): void {
+  rechecks.set(request, recheck)
 }
 
 export interface ForwardedRequestsOptions {

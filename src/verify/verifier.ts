@@ -174,7 +174,7 @@ export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules
           refusal.token = describeToken({ ...token.claims })
         })
       if (connection !== undefined) connection.counts.accepted[token.binding]++
-      keepRecheck(request, connection, () => verifier.recheck(request, token, connection as Connection))
+      if (connection?.forwarded !== undefined) keepRecheck(request, () => verifier.recheck(request, token, connection))
       return token
     }
     refuseSecondToken(request)
