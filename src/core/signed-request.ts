@@ -1,6 +1,7 @@
 // Signed requests: an HTTP message signature (RFC 9421) with the key of the client certificate, over the request, its token and
 // the channel binding of its connection. docs/reference/signed-requests.md defines the form.
 import { type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
+import { channelBindingField, formatChannelBinding, parseChannelBinding } from './channel-binding-field.ts'
 import { type Digests, digestField, parseContentDigest } from './content-digest.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
 import { OAuthError } from './errors.ts'
@@ -18,13 +19,12 @@ import {
 } from './http-signature.ts'
 import type { Presenter } from './presenter.ts'
 import { describeKey } from './proof-algorithm.ts'
-import { FieldError, type Item, octetsOf, parseUniqueDictionary, serializeDictionary } from './structured-fields.ts'
+import { FieldError, type Item } from './structured-fields.ts'
+
+export { channelBindingField }
 
 /** The parameter `tag` of these signatures. Signatures with another tag are ignored. */
 export const signatureTag = 'tlsbound-request'
-
-/** The field with the channel binding of the connection, in lower case. */
-export const channelBindingField = 'tls-channel-binding'
 
 /** Components that every signature must cover. */
 const always: readonly string[] = ['@method', '@target-uri', 'authorization', channelBindingField]
@@ -161,20 +161,10 @@ function readDigests({ field, hasBody }: SignedRequest): Digests | undefined {
 }
 
 function requireChannelBinding({ field }: SignedRequest, own: string | undefined): void {
-  const stated = readChannelBinding(field(channelBindingField))
+  const stated = parseChannelBinding(field(channelBindingField) ?? '')
+  if (stated === undefined) refuse('channel_binding', { header: channelBindingField })
   if (own === undefined) refuse('no_channel_binding')
   if (!timingSafeEqual(stated, Buffer.from(own, 'base64url'))) refuse('other_connection')
-}
-
-function readChannelBinding(value: string | undefined): Buffer {
-  try {
-    const members = parseUniqueDictionary(value ?? '')
-    const octets = members.size === 1 ? octetsOf(members.get('tls-exporter')) : undefined
-    if (octets?.length === 32) return octets
-  } catch (error) {
-    if (!(error instanceof FieldError)) throw error
-  }
-  return refuse('channel_binding', { header: channelBindingField })
 }
 
 function buildBase({ covered }: MessageSignature, request: SignedRequest): Buffer {
@@ -238,9 +228,7 @@ export function signRequest(request: SignedRequest, options: SigningOptions): Si
     throw new TypeError(
       `a signed request needs a key of one of these kinds: ${signatureKeys}; this one is ${describeKey(key)}`,
     )
-  const binding = serializeDictionary(
-    new Map([['tls-exporter', [Buffer.from(channelBinding, 'base64url'), new Map()]]]),
-  )
+  const binding = formatChannelBinding(channelBinding)
   const created = Math.floor(now)
   const covered: [Item[], Map<string, string | number>] = [
     [...new Set([...requiredComponents(request), ...also])].map((name): Item => [name, new Map()]),
