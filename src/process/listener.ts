@@ -5,7 +5,8 @@ import type { ClientRegistry } from '../server/clients/registry.ts'
 import type { Audit } from '../server/record-events.ts'
 import type { Settings } from '../settings/settings.ts'
 import { createHandshakeLog, type HandshakeLog } from '../tls/failed-handshakes.ts'
-import { type MutualTls, type MutualTlsOptions, mutualTls } from '../tls/mutual-tls.ts'
+import type { MutualTls, MutualTlsOptions } from '../tls/listener-options.ts'
+import { mutualTls } from '../tls/mutual-tls.ts'
 import type { TlsMaterial } from '../tls/options.ts'
 
 interface ListenerParts {

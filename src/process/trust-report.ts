@@ -5,7 +5,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../settings/settings.ts'
 import { assessAuthorities } from '../tls/authority-standing.ts'
 import { describeCertificate } from '../tls/certificate-rejection.ts'
-import type { InUse } from '../tls/mutual-tls.ts'
+import type { InUse } from '../tls/listener-options.ts'
 
 const day = 86_400_000
 

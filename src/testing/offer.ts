@@ -8,7 +8,7 @@ import type { Identity } from '../pki/certificate.ts'
 import type { DemoPki } from '../pki/demo.ts'
 import type { FindReporterKey } from '../server/incidents/reporter-keys.ts'
 import type { Store } from '../store/store.ts'
-import type { MutualTls, MutualTlsOptions } from '../tls/mutual-tls.ts'
+import type { MutualTls, MutualTlsOptions } from '../tls/listener-options.ts'
 import type { TestConnection } from './connection.ts'
 
 export interface TestServerOptions {

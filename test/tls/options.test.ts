@@ -2,7 +2,8 @@
 import t from 'tap'
 import { issueCrl } from '../../src/pki/crl.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
-import { type MutualTlsOptions, mutualTls } from '../../src/tls/mutual-tls.ts'
+import type { MutualTlsOptions } from '../../src/tls/listener-options.ts'
+import { mutualTls } from '../../src/tls/mutual-tls.ts'
 
 const pki = makeDemoPki()
 const material = { cert: pki.server.certificate, key: pki.server.key, ca: pki.ca.certificate }

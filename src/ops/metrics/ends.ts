@@ -1,7 +1,7 @@
 // When the listener's certificate, client authorities and revocation lists expire, and whether clients of each authority
 // can be accepted. Names come from the operator's files; no client can add to them.
 import { assessAuthorities } from '../../tls/authority-standing.ts'
-import type { InUse as Everything } from '../../tls/mutual-tls.ts'
+import type { InUse as Everything } from '../../tls/listener-options.ts'
 
 type InUse = Pick<Everything, 'chain' | 'trust'>
 

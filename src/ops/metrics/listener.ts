@@ -2,7 +2,7 @@
 // expiry of its certificate, client authorities and revocation lists.
 import { type Aggregator, Counter, Gauge, type Registry } from 'prom-client'
 import type { Store } from '../../store/store.ts'
-import type { MutualTls } from '../../tls/mutual-tls.ts'
+import type { MutualTls } from '../../tls/listener-options.ts'
 import { tlsVersions } from './checks.ts'
 import { authorityEndsOf, firstEndsOf, listEndsOf } from './ends.ts'
 

@@ -16,7 +16,7 @@ import {
   type TestServer,
   type TestServerOptions,
 } from '../../../src/testing/server.ts'
-import type { MutualTlsOptions } from '../../../src/tls/mutual-tls.ts'
+import type { MutualTlsOptions } from '../../../src/tls/listener-options.ts'
 import { refusal } from '../../helpers/server/refusals.ts'
 import { renderPem } from '../../helpers/tls/pem.ts'
 import { until } from '../../helpers/until.ts'
