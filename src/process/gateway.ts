@@ -16,21 +16,14 @@ import { dataFile, parseSettings, type settingsTable } from '../settings/setting
 import type { VerifierOptions } from '../verify/verifier.ts'
 import { ensureDemoPki } from './demo.ts'
 import { readTlsFiles } from './files.ts'
+import { watchKeys } from './follow-files.ts'
 import { createListener } from './listener.ts'
+import { closeInTime, closeProbes, listenFor, listenForProxies, shutdownTimeout, trackSockets } from './listening.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { enforceProductionMode } from './production.ts'
 import { prepareSocket } from './proxy-socket.ts'
 import { describeRetired } from './reload.ts'
 import { ensureKeysFile, loadKeyRing } from './signing-keys.ts'
-import {
-  closeInTime,
-  closeProbes,
-  listenFor,
-  listenForProxies,
-  shutdownTimeout,
-  trackSockets,
-  watchKeys,
-} from './start.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
 
 export interface GatewayProcessOptions {

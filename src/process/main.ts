@@ -9,9 +9,11 @@ import { parseSettings } from '../settings/settings.ts'
 import { demoRegistrations, describeDemo, ensureDemoPki, renewDemoPki } from './demo.ts'
 import { demoThefts } from './demo-thefts.ts'
 import { readClientsFile, readTlsFiles } from './files.ts'
+import { shutdownTimeout } from './listening.ts'
 import { createLog, describeEventFailures } from './log.ts'
+import { keysFileOf } from './open-state.ts'
 import { enforceProductionMode } from './production.ts'
-import { keysFileOf, shutdownTimeout, startProcess } from './start.ts'
+import { startProcess } from './start.ts'
 import { countWorkers } from './workers/count.ts'
 
 /**

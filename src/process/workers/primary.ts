@@ -15,21 +15,14 @@ import { SecretChecker } from '../../server/clients/client-secret.ts'
 import { createContainment } from '../../server/incidents/containment.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { ensureOpsToken } from '../files.ts'
+import { followFiles } from '../follow-files.ts'
+import { closeProbes, listenFor, shutdownTimeout } from '../listening.ts'
+import { type OnClose, openState } from '../open-state.ts'
 import { reportExposures } from '../production.ts'
 import { prepareSocket } from '../proxy-socket.ts'
 import { createReload, describeRetired } from '../reload.ts'
 import { readKeysFile } from '../signing-keys.ts'
-import {
-  closeProbes,
-  followFiles,
-  listenFor,
-  type OnClose,
-  openAll,
-  openState,
-  type Started,
-  type StartOptions,
-  shutdownTimeout,
-} from '../start.ts'
+import { openAll, type Started, type StartOptions } from '../start.ts'
 import { reportTrust, warningDaysOf } from '../trust-report.ts'
 import { fileNames, watchFiles } from '../watched-files.ts'
 import { wireServer } from '../wire.ts'
