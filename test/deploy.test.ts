@@ -1,12 +1,11 @@
 // deploy/tlsbound.service: systemd accepts and confines it, and a server starts with its settings. The how-to pages of
 // operations name existing things, and a restored backup restores no more than its page says. RE01, LK14.
-import { execFile } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { eventNames } from '../src/audit/event.ts'
 import { settingsTable } from '../src/settings/settings.ts'
+import { runForeign } from './helpers/process/foreign.ts'
 import { findFreePort, runTlsbound, startTlsbound } from './helpers/process/process.ts'
 import { writeOwnPki } from './helpers/process/production.ts'
 import { refresh, register, startGrant } from './helpers/tokens/grants.ts'
@@ -20,17 +19,6 @@ const pages = [
 ]
 const manual = pages.map(name => readFileSync(`docs/how-to/${name}.md`, 'utf8')).join('\n')
 const valuesOf = (key: string) => [...text.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value)
-
-/** Runs a program of a Debian package to its end. */
-async function runForeign(debian: string, program: string, ...args: readonly string[]): Promise<string> {
-  try {
-    const { stdout, stderr } = await promisify(execFile)(program, [...args], { timeout: 60_000 })
-    return stdout + stderr
-  } catch (cause) {
-    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-    throw isMissing ? new Error(`this test needs ${program}: install the Debian package ${debian}`, { cause }) : cause
-  }
-}
 
 t.test('has no finding of systemd on the unit, and little exposure', async t => {
   t.equal(await runForeign('systemd', 'systemd-analyze', 'verify', unit), '')

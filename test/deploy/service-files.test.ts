@@ -1,24 +1,12 @@
 // The files beside the systemd unit: the drop-in for port 443, and the rotation of the security events by logrotate.
-import { execFile } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { runForeign } from '../helpers/process/foreign.ts'
 import { run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(240_000)
-
-/** Runs a program of a Debian package to its end, and returns its output. */
-async function runForeign(debian: string, program: string, ...args: readonly string[]): Promise<string> {
-  try {
-    const { stdout, stderr } = await promisify(execFile)(program, [...args], { timeout: 60_000 })
-    return stdout + stderr
-  } catch (cause) {
-    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-    throw isMissing ? new Error(`this test needs ${program}: install the Debian package ${debian}`, { cause }) : cause
-  }
-}
 
 t.test('adds one capability for port 443 to the unit, and no more', async t => {
   const folder = t.testdir()
