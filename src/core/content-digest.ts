@@ -1,7 +1,7 @@
 // The digest of a body in Content-Digest (RFC 9530): over the content as it is sent, so that of a compressed body is over the
 // compressed octets.
 import { createHash, type Hash, hash, timingSafeEqual } from 'node:crypto'
-import { FieldError, octetsOf, parseUniqueDictionary, serializeDictionary } from './structured-fields.ts'
+import { byteSequence, FieldError, octetsOf, parseUniqueDictionary, serializeDictionary } from './structured-fields.ts'
 
 /** The field, in lower case. */
 export const digestField = 'content-digest'
@@ -26,7 +26,7 @@ export function buildContentDigest(content: string | Uint8Array, algorithm: Dige
 
 /** Returns the field for a digest. */
 export function formatContentDigest(digest: Uint8Array, algorithm: DigestAlgorithm = 'sha-256'): string {
-  return serializeDictionary(new Map([[algorithm, [digest, new Map()]]]))
+  return serializeDictionary(new Map([[algorithm, byteSequence(digest)]]))
 }
 
 /**

@@ -3,6 +3,7 @@
 import { constants, type KeyObject, sign, verify } from 'node:crypto'
 import { signEcdsa, verifyEcdsa } from './ecdsa.ts'
 import {
+  byteSequence,
   FieldError,
   type InnerList,
   type Item,
@@ -132,7 +133,7 @@ export function formatSignature(
 ): { readonly input: string; readonly signature: string } {
   return {
     input: serializeDictionary(new Map([[label, covered]])),
-    signature: serializeDictionary(new Map([[label, [signature, new Map()]]])),
+    signature: serializeDictionary(new Map([[label, byteSequence(signature)]])),
   }
 }
 

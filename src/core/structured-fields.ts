@@ -45,6 +45,11 @@ function parse(value: string): Dictionary {
   }
 }
 
+/** Returns octets as a byte sequence without parameters. */
+export function byteSequence(octets: Uint8Array): Item {
+  return [octets as Uint8Array<ArrayBuffer>, new Map()] // with the types of browsers, the library excludes shared memory
+}
+
 /** Returns the octets of a member that is a byte sequence without parameters; undefined if it is anything else. */
 export function octetsOf(member: Item | InnerList | undefined): Buffer | undefined {
   if (member === undefined || isInnerList(member) || member[1].size > 0) return undefined

@@ -65,6 +65,7 @@ export async function runRenewals(t: Cleanup, plan: RenewalPlan): Promise<Renewa
     events: {},
   }
   const seen = new Set<string>()
+  let isStarted = false // at the start, the keys in use are an event
   const port = await findFreePort()
   const server = await startServer({
     settings: { port, host: '127.0.0.1', opsPort: 0, logLevel: 'warn' },
@@ -73,12 +74,14 @@ export async function runRenewals(t: Cleanup, plan: RenewalPlan): Promise<Renewa
     store: openSqlite(join(folder, 'state.db')),
     clients: registrations,
     onEvent({ event, reason, detail, client_id: client, 'x5t#S256': certificate }) {
+      if (!isStarted) return
       const name = reason === undefined ? event : `${event} ${reason} ${detail} ${client}`
       result.events[name] = (result.events[name] ?? 0) + 1
       if (certificate !== undefined) result.certificates = seen.add(certificate).size
     },
     routes: app => void app.get('/hello', async () => 'hello'),
   })
+  isStarted = true
   t.teardown(() => server.close())
 
   writeFileSync(join(folder, 'ca.crt'), pki.ca.certificate)
