@@ -20,24 +20,41 @@ interface Start {
   readonly env?: Readonly<Record<string, string>>
   readonly uid?: number | undefined
   readonly gid?: number | undefined
+  /** The signal that ends it at once, and what it has started. Default SIGKILL. */
+  readonly endSignal?: NodeJS.Signals
   /** Resolves to true when it can be used. */
   readonly isReady: (log: string) => boolean | Promise<boolean>
 }
 
-const running = new Set<ChildProcess>()
+interface Running {
+  readonly endSignal: NodeJS.Signals
+  /** Resolves when it has ended. */
+  readonly ended: Promise<void>
+}
+
+const running = new Map<ChildProcess, Running>()
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
+  for (const child of running.keys()) child.kill('SIGKILL')
 })
+let isOver = false
+
+/** Ends every program, also one that is still starting, and waits for that. No further program starts. */
+export async function endPrograms(): Promise<void> {
+  isOver = true
+  for (const [child, { endSignal }] of running) child.kill(endSignal)
+  await Promise.allSettled([...running.values()].map(({ ended }) => ended))
+}
 
 /** Starts a program, and waits until it can be used. */
-export async function start(program: string, { args, cwd, env = {}, uid, gid, isReady }: Start): Promise<Program> {
+export async function start(program: string, options: Start): Promise<Program> {
+  const { args, cwd, env = {}, uid, gid, endSignal = 'SIGKILL', isReady } = options
+  if (isOver) throw new Error('interrupted')
   const child = spawn(program, [...args], {
     cwd,
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
     ...(uid !== undefined && gid !== undefined && { uid, gid }),
   })
-  running.add(child)
   let log = ''
   child.stderr.on('data', (chunk: Buffer) => {
     log = (log + chunk).slice(-20_000)
@@ -46,7 +63,8 @@ export async function start(program: string, { args, cwd, env = {}, uid, gid, is
     child.once('error', reject)
     child.once('exit', () => resolve(void running.delete(child)))
   })
-  ended.catch(() => {})
+  ended.catch(() => running.delete(child))
+  running.set(child, { endSignal, ended })
   const deadline = performance.now() + 60_000
   while (!(await isReady(log))) {
     if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline)
@@ -95,7 +113,7 @@ export function createPostgres(folder: string, port: number, passwordFile: strin
   const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   return () =>
     start(postgres, {
-      ...{ args: ['-D', data, ...options], cwd: data, ...user },
+      ...{ args: ['-D', data, ...options], cwd: data, ...user, endSignal: 'SIGINT' },
       isReady: log => /ready to accept connections/.test(log),
     })
 }

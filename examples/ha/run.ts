@@ -10,6 +10,7 @@ import { readIdentityFiles } from 'tlsbound/client'
 import { present, startLoad, withChannel } from './load.ts'
 import {
   createPostgres,
+  endPrograms,
   findPorts,
   type Program,
   startHaproxy,
@@ -32,9 +33,9 @@ const registration = {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'tlsbound-ha-'))
-const stops: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })]
+// Each time: a second signal must not leave the programs and the folder behind.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void stopAll().then(() => process.exit(1)))
+  process.on(signal, () => void stopAll().then(() => process.exit(1)))
 
 try {
   process.exitCode = (await run()) ? 0 : 1
@@ -43,7 +44,8 @@ try {
 }
 
 async function stopAll(): Promise<void> {
-  for (const stop of stops.splice(0).reverse()) await stop()
+  await endPrograms()
+  rmSync(folder, { recursive: true, force: true })
 }
 
 /** Resolves with whether nothing was refused or lost. */
@@ -67,19 +69,16 @@ async function run(): Promise<boolean> {
   step('start PostgreSQL, servers a and b, and HAProxy')
   const startDatabase = createPostgres(folder, database, passwordFile)
   let postgres = await startDatabase()
-  stops.push(() => postgres.end('SIGINT'))
   const servers = new Map<string, Program>()
   const ports = { a: [aPort, aProbe], b: [bPort, bProbe] } as const
   const startOne = async (name: 'a' | 'b') => {
     const [port, probePort] = ports[name]
     servers.set(name, await startServer(folder, settingsOf({ name, port, probePort, issuer, database, passwordFile })))
   }
-  stops.push(async () => void (await Promise.all([...servers.values()].map(server => server.end('SIGKILL')))))
   await Promise.all([startOne('a'), startOne('b')])
-  const haproxy = await startHaproxy(folder, {
+  await startHaproxy(folder, {
     ...{ LISTEN_PORT: listen, A_PORT: aPort, A_PROBE_PORT: aProbe, B_PORT: bPort, B_PROBE_PORT: bProbe },
   })
-  stops.push(() => haproxy.end('SIGKILL'))
 
   const identity = readIdentityFiles({
     ...{ certFile: join(folder, 'certs/alice.crt'), keyFile: join(folder, 'certs/alice.key') },

@@ -1421,7 +1421,14 @@ export const details = {
       remedy: 'See the detail of that reason.',
     },
   },
-  issuer_unavailable: fetchDetails,
+  issuer_unavailable: {
+    ...fetchDetails,
+    no_verdict: {
+      cause: 'The answer of the introspection endpoint does not say whether the token is active.',
+      remedy:
+        'Check introspection_endpoint in the metadata of the issuer, which must answer as RFC 7662 section 2.2 says.',
+    },
+  },
   report_signature_invalid: {
     unknown_key: {
       cause: 'No reporter has a key with this identifier.',

@@ -51,7 +51,7 @@ export const reasons = {
   refresh_revoked: 'The grant was revoked; request a new one.',
   refresh_certificate_mismatch: 'The refresh token is bound to another client certificate; request a new grant.',
   subject_token_invalid: 'This server cannot exchange the subject_token for this client.',
-  issuer_unavailable: 'The keys of the token issuer could not be fetched; try again later.',
+  issuer_unavailable: 'The token issuer did not provide its keys, or the state of the token; try again later.',
   report_signature_invalid: 'No known key verifies the signature of this report; sign the body exactly as it is sent.',
   reporter_unavailable: 'The keys of the reporter could not be fetched; try again later.',
   store_unavailable: 'The server cannot use its store or write its security events; try again later.',

@@ -7,7 +7,7 @@ import { isHttpsUrl } from '../core/https-url.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { explainUnavailable } from '../keys/remote-document.ts'
 import { parseDocument, readOctets, requireDocument } from '../outgoing/document.ts'
-import { explainFailure, OutgoingError } from '../outgoing/failure.ts'
+import { describeDuration, explainFailure, OutgoingError } from '../outgoing/failure.ts'
 import { connectionOf } from '../tls/connection.ts'
 import { keepRecheck } from '../tls/forwarded-requests.ts'
 import { discoverAddress, issuerTimeout } from '../verify/issuer-keys.ts'
@@ -67,6 +67,14 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
 
   async function ask(token: string): Promise<boolean> {
     const address = await findAddress()
+    // For the whole answer, and the wait for a connection: undici limits only the time between two parts of an answer.
+    const ending = new AbortController()
+    const late = new OutgoingError(
+      'timed_out',
+      address,
+      `no complete response within ${describeDuration(issuerTimeout)}; check the server`,
+    )
+    const timer = setTimeout(() => ending.abort(late), issuerTimeout)
     try {
       const { dispatcher } = openPool(address)
       const { pathname, search } = new URL(address)
@@ -78,8 +86,7 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
           'content-type': 'application/x-www-form-urlencoded',
         },
         body: new URLSearchParams({ token, token_type_hint: 'access_token', client_id: clientId }).toString(),
-        headersTimeout: issuerTimeout,
-        bodyTimeout: issuerTimeout,
+        signal: ending.signal,
       })
       const { statusCode, headers, body } = answer
       try {
@@ -94,7 +101,9 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
         throw new OutgoingError('unexpected_content', address, 'the answer has no active; check the address')
       return active
     } catch (error) {
-      throw explainUnavailable(explainFailure(error, address), address)
+      throw explain(ending.signal.aborted ? late : explainFailure(error, address), address)
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -167,6 +176,13 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
     },
     close: async () => pool?.upstream.close(),
   }
+}
+
+/** Returns the refusal of a request whose token could not be asked for. */
+function explain(cause: OutgoingError, address: string): OAuthError {
+  if (cause.code !== 'unexpected_content') return explainUnavailable(cause, address)
+  const refusal = new OAuthError('temporarily_unavailable', 'issuer_unavailable', 'no_verdict', { address })
+  return Object.assign(refusal, { cause })
 }
 
 interface Endpoints {

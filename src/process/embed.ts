@@ -320,7 +320,13 @@ function load<T extends object>(given: T | (() => T)): T {
 }
 
 function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }: Settings): () => Registrations {
-  return () => (clients === undefined ? readClientsFile(clientsFile ?? '', audience) : load(clients))
+  return () => {
+    if (clients === undefined) return readClientsFile(clientsFile ?? '', audience)
+    const list: unknown = load(clients)
+    // Not something that looks like registrations that are parsed already.
+    if (!Array.isArray(list)) throw new TypeError('clients must be an array of registrations')
+    return list
+  }
 }
 
 /** Where events go: the file of the settings, `onEvent`, or both; stdout only without either. */

@@ -64,11 +64,12 @@ export function listenOnSocket(server: Server, path: string): Promise<void> {
   })
 }
 
+/** Whether a server listens. Only a refused connection says that none does: one that is busy has no room for another (EAGAIN). */
 function isInUse(path: string): Promise<boolean> {
   return new Promise(done => {
     const socket = connect(path, () => {
       socket.destroy()
       done(true)
-    }).once('error', () => done(false))
+    }).once('error', ({ code }: NodeJS.ErrnoException) => done(code !== 'ECONNREFUSED' && code !== 'ENOENT'))
   })
 }

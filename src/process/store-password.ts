@@ -20,8 +20,20 @@ export function storePasswordOf({
   if (statePasswordFile !== undefined) return () => loadStorePassword(statePasswordFile)
   const passfile = /^postgres/.test(stateUrl) ? /[?&]passfile=([^&#]+)/.exec(stateUrl)?.[1] : undefined
   if (passfile === undefined) return undefined
-  const path = decodeURIComponent(passfile)
+  const path = decodePath(passfile)
   return target => findPassword(path, target)
+}
+
+/** @throws FileProblem, as for a file that is missing. */
+function decodePath(parameter: string): string {
+  try {
+    return decodeURIComponent(parameter)
+  } catch {
+    throw new FileProblem(parameter, {
+      found: 'this value of passfile in the URL of the store is not percent-encoded',
+      remedy: 'write a percent sign in it as %25',
+    })
+  }
 }
 
 /** Loads the password in a file of its own. @throws FileProblem, which does not quote it. */

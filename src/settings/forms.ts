@@ -55,7 +55,12 @@ function isPostgresUrl(text: string): boolean {
 
 /** Returns whether the URL of a PostgreSQL database contains its password. */
 export function hasPassword(text: string): boolean {
-  return /^postgres(ql)?:\/\/[^@/?#]*:[^@/?#]+@/.test(text) || /[?&]pass(word|file)=/.test(text)
+  return /^postgres(ql)?:\/\/[^@/?#]*:[^@/?#]+@/.test(text) || /[?&]password=/.test(text)
+}
+
+/** Returns whether the URL of a PostgreSQL database names a password file of libpq. */
+export function hasPassfile(text: string): boolean {
+  return /^postgres/.test(text) && /[?&]passfile=/.test(text)
 }
 
 /**

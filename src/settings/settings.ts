@@ -1,7 +1,7 @@
 // Every setting: name, form, default, meaning. parseSettings and checkSettings are pure; all problems are reported at once.
 // docs/reference/settings.md is generated from this table. Secrets are given as files, never as values.
 import { findSimilarName } from '../core/similar-name.ts'
-import { address, addressRanges, days, describeWrongText, type Form, hasPassword, httpsUrl, oneOf, onOff, path, port, portOrOff, processes, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
+import { address, addressRanges, days, describeWrongText, type Form, hasPassfile, hasPassword, httpsUrl, oneOf, onOff, path, port, portOrOff, processes, seconds, secondsOrOff, secretPath, storeUrl } from './forms.ts'
 import { isServiceLink } from './service-links.ts'
 
 interface Setting<T> {
@@ -178,9 +178,11 @@ export function dataDirOf(env: Readonly<Record<string, string | undefined>>): st
 function findContradictions({ leakKeysFile, leakKeysUrl, stateUrl = 'sqlite:', statePasswordFile }: Values, nameOf: (key: Key) => string): string[] {
   const problems: string[] = []
   if (leakKeysFile !== undefined && leakKeysUrl !== undefined) problems.push(`${nameOf('leakKeysFile')} and ${nameOf('leakKeysUrl')} exclude each other`)
+  const inUrl = [hasPassword(stateUrl), hasPassfile(stateUrl)].filter(Boolean).length
+  if (inUrl > 1) problems.push(`a password and passfile in ${nameOf('stateUrl')} exclude each other`)
   if (statePasswordFile === undefined) return problems
   if (!stateUrl.startsWith('postgres')) problems.push(`${nameOf('statePasswordFile')} needs a PostgreSQL database in ${nameOf('stateUrl')}`)
-  if (hasPassword(stateUrl)) problems.push(`${nameOf('statePasswordFile')} and a password in ${nameOf('stateUrl')} exclude each other`)
+  if (inUrl > 0) problems.push(`${nameOf('statePasswordFile')} and a password in ${nameOf('stateUrl')} exclude each other`)
   return problems
 }
 

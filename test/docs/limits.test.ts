@@ -12,6 +12,7 @@ import { mostListOctets, mostPemOctets } from '../../src/files/pem.ts'
 import { mostPassphraseOctets } from '../../src/files/pem-files.ts'
 import { assertionLifetime } from '../../src/gateway/assertion.ts'
 import { tunnelLimits } from '../../src/gateway/gateway.ts'
+import { mostAnswers } from '../../src/gateway/introspection.ts'
 import { defaultTimeout, mostRoutes } from '../../src/gateway/routes.ts'
 import { upstreamLimits } from '../../src/gateway/upstream.ts'
 import { remoteLimits } from '../../src/keys/remote-document.ts'
@@ -50,12 +51,15 @@ const checked = `checked every ${Math.min(request, idle) / 4} s`
 const limits: Readonly<Record<string, string>> = {
   'footer of a PASETO': `${longestFooter} characters`,
   routes: grouped(mostRoutes),
-  'connections to one upstream': grouped(upstreamLimits.connections),
-  'requests under way to one upstream, those that wait for a connection too': `${grouped(upstreamLimits.requests)}; further ones get 503`,
+  'connections to one upstream, not counting those of WebSockets and of requests with trailers': grouped(
+    upstreamLimits.connections,
+  ),
+  'requests under way to one upstream, those that wait for a connection or have trailers too': `${grouped(upstreamLimits.requests)}; further ones get 503`,
   'time without progress until the response begins': `\`timeout\` of the route, ${defaultTimeout} s`,
   'open WebSockets, accepted by the upstream or not yet': `${grouped(tunnelLimits.open)}; further ones get 503`,
   'end of a WebSocket whose token is no longer valid': seconds(tunnelLimits.recheck),
   'lifetime of an assertion': `${assertionLifetime.most} s`,
+  'answers of an issuer about tokens that are remembered': `${grouped(mostAnswers)}; the oldest is asked for again`,
   'TCP connection without a completed handshake': `${handshake} s`,
   'head of a request over HTTP/1.1': `${headers} s`,
   'whole request over HTTP/1.1': `${request} s`,
@@ -73,6 +77,8 @@ const limits: Readonly<Record<string, string>> = {
   'head of a document': seconds(head),
   'whole document with its connection': seconds(whole),
   'keys of an issuer': seconds(issuerTimeout),
+  'answer of an issuer about a token, with the wait for a connection (`tlsbound gateway --introspect`)':
+    seconds(issuerTimeout),
   'notification with its response': seconds(deliveryTimeout),
   'size of a document: metadata, keys, response of a token endpoint': octets(largestDocument),
   'early hints of one response': grouped(mostHints),

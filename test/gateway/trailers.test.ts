@@ -207,6 +207,18 @@ t.test('a request with trailers fails, streams and ends as others do', async t =
   t.equal(await statusOf('/a'), 200, 'control')
 })
 
+t.test('an upstream that changes the protocol is named at once', async t => {
+  const upstream = await startRawUpstream(t, (socket, received) => {
+    if (/\r\n0\r\n/.test(received))
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')
+  })
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address, public: true, timeout: 20 }])
+  const connection = await server.connect('alice')
+  const octets = post('Trailer: X-A\r\nConnection: close\r\n', 'X-A: a\r\n')
+  const { answers } = await exchange(connection, [octets], { until: 'closed' })
+  t.match(answers, [{ status: 502, text: /upstream_failed/ }])
+})
+
 const goSource = `package main
 
 import (

@@ -182,6 +182,24 @@ t.test('files as npm start has them, loaded again by reload()', async t => {
   t.match(readFileSync(path('events.jsonl'), 'utf8'), /"event":"token.issued"/)
 })
 
+t.test('what clients() returns at a reload is checked as at the start', async t => {
+  const errors: string[] = []
+  const logger = Object.assign(Object.create(silent), { error: (text: string) => void errors.push(text) })
+  let clients: unknown = demoRegistrations
+  const server = await start(t, { logger, clients: () => clients as typeof demoRegistrations })
+  const bob = await server.as('bob')
+  for (const wrong of [null, {}, 'x', { list: [], clients: new Map() }]) {
+    errors.length = 0
+    clients = wrong
+    await server.reload()
+    t.match(errors, [/stay as they were: clients must be an array of registrations$/])
+    t.equal((await bob.requestToken()).status, 200, 'still registered')
+  }
+  clients = demoRegistrations.filter(({ client_id }) => client_id !== 'bob')
+  await server.reload()
+  t.equal((await bob.requestToken()).status, 401, 'control')
+})
+
 t.test('every wrong option and setting is named in one TypeError, and nothing is opened', async t => {
   const folder = t.testdir()
   const named = async (options: object, ...problems: (string | RegExp)[]) => {

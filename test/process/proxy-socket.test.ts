@@ -1,6 +1,7 @@
 // TLSBOUND_PROXY_SOCKET: a proxy on the same machine that ends TLS connects by a socket file. Who may open it, what it can do there, and
 // what a server does with the file.
 
+import { spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -12,6 +13,7 @@ import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { readCertificate } from '../../src/core/presenter.ts'
 import { writeDemoPki } from '../../src/pki/demo.ts'
+import { prepareSocket } from '../../src/process/proxy-socket.ts'
 import { type RunningServer, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { until } from '../helpers/until.ts'
 
@@ -140,6 +142,31 @@ t.test('takes the place of a server that was killed, and of no other', async t =
   t.equal((await again.end('SIGTERM')).code, 0)
   writeFileSync(join(folder, 'run/proxy.sock'), 'x')
   t.match((await runTlsbound(['serve'], folder, env)).stderr, /this is no socket/)
+})
+
+t.test('does not take the place of a server that is too busy to accept a connection', async t => {
+  const folder = prepare(t)
+  const file = join(folder, 'run/proxy.sock')
+  const program = `require('net').createServer().listen({ path: ${JSON.stringify(file)}, backlog: 1 }, () => console.log())`
+  const busy = spawn(process.execPath, ['-e', program])
+  t.teardown(() => busy.kill('SIGKILL'))
+  await once(busy.stdout, 'data')
+  busy.kill('SIGSTOP')
+  const connectOnce = () =>
+    new Promise<string>(done => {
+      const socket = connect(file, () => done('connected')).on('error', ({ code }: NodeJS.ErrnoException) =>
+        done(code ?? ''),
+      )
+      t.teardown(() => socket.destroy())
+    })
+  while ((await connectOnce()) === 'connected');
+  t.equal(await connectOnce(), 'EAGAIN', 'control')
+  await t.rejects(prepareSocket(file), { message: /another server listens on this socket/ })
+  t.ok(existsSync(file))
+  busy.kill('SIGKILL')
+  await once(busy, 'exit')
+  await prepareSocket(file)
+  t.notOk(existsSync(file), 'that of a server that has ended')
 })
 
 t.test('refuses a folder that others can use, and a list that does not fit, and the doctor names both', async t => {

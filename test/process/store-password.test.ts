@@ -166,6 +166,10 @@ t.test('finds the password in a password file of libpq that the URL names', asyn
   await t.resolves(store.check(), 'control')
   chmodSync(path, 0o644)
   t.throws(() => find?.(target), { message: /others can read this secret/ })
+  t.throws(() => storePasswordOf({ stateUrl: `${url}&passfile=%zz`, statePasswordFile: undefined }), {
+    message:
+      '%zz: this value of passfile in the URL of the store is not percent-encoded; write a percent sign in it as %25',
+  })
   t.equal(storePasswordOf({ stateUrl: url, statePasswordFile: undefined }), undefined)
   t.equal(storePasswordOf({ stateUrl: 'sqlite:a?passfile=b', statePasswordFile: undefined }), undefined)
 })

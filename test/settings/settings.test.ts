@@ -258,6 +258,12 @@ t.test('accepts a file with the password of the database beside a URL of Postgre
       message:
         /^invalid configuration:\n- TLSBOUND_STATE_PASSWORD_FILE and a password in TLSBOUND_STATE_URL exclude each other$/,
     })
+  // libpq would use the password, and the server the file.
+  for (const url of ['postgres://u:canary@h/x?passfile=a', 'postgres://u@h/x?password=canary&passfile=a'])
+    t.throws(() => parseSettings({ TLSBOUND_STATE_URL: url }), {
+      message: /^invalid configuration:\n- a password and passfile in TLSBOUND_STATE_URL exclude each other$/,
+    })
+  t.match(parseSettings({ TLSBOUND_STATE_URL: 'postgres://u@h/x?passfile=a' }), { demo: true }, 'control')
   t.end()
 })
 
