@@ -22,6 +22,7 @@ import type { ServerOptions } from '../server/parts.ts'
 import { type Audit, createAudit } from '../server/record-events.ts'
 import { dataFile, type Settings } from '../settings/settings.ts'
 import { openPostgres } from '../store/postgres.ts'
+import { describeExposure } from '../store/postgres-exposure.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
 import type { MutualTls } from '../tls/mutual-tls.ts'
@@ -177,6 +178,8 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
   const store = given ?? openStore(settings, record?.isIntact === true)
+  const exposure = given === undefined ? describeExposure(settings.stateUrl) : undefined
+  if (exposure !== undefined) log.warn(exposure)
   if (record !== undefined) onClose(() => record.seal())
   if (given === undefined) onClose(() => store.close())
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {

@@ -206,7 +206,10 @@ t.test('refuses values that cannot work, with what to do', async t => {
     [{ postgres: { url } }, /signingKeys\.existingSecret is missing/],
     [{ ...shared, postgres: { url: url.replace('@', ':secret@') } }, /\/postgres\/url must match pattern/],
     [{ ...shared, postgres: { url: `${url}?password=secret` } }, /postgres\.url contains a password/],
-    [{ ...shared, postgres: { url: `${url}?sslmode=verify-full&password=secret` } }, /postgres\.url contains a password/],
+    [
+      { ...shared, postgres: { url: `${url}?sslmode=verify-full&password=secret` } },
+      /postgres\.url contains a password/,
+    ],
     [{ serverCertificate: { existingSecret: '' } }, /serverCertificate\.existingSecret is missing/],
     [{ serverCertificate: { existingSecret: 'a', certManager } }, /either existingSecret or certManager/],
     [{ serverCertificate: { certManager: { enabled: true } } }, /issuerRef\.name is missing/],

@@ -65,7 +65,8 @@ export async function renderChart(values: Values, release: Release = {}): Promis
   const { error, invalid, ...rendered } = JSON.parse((await running).stdout) as Rendered & Failure
   if (invalid === null && error?.startsWith('values.schema.json')) throw new Error(error)
   const isValid = accepts(rendered.values)
-  if (isValid !== (invalid === null)) throw new Error(`two validators disagree: ${invalid ?? 'valid with that of Helm'}`)
+  if (isValid !== (invalid === null))
+    throw new Error(`two validators disagree: ${invalid ?? 'valid with that of Helm'}`)
   if (!isValid)
     throw new Error(accepts.errors?.map(({ instancePath, message }) => `${instancePath} ${message}`).join('; '))
   if (error !== undefined) throw new Error(error)
