@@ -244,6 +244,8 @@ t.test('has the version of the package, a schema for each value, and what helm l
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   const chart = rendered.get('the least')?.chart
   t.match(chart, { apiVersion: 'v2', name: 'tlsbound', type: 'application', version, appVersion: version })
+  const page = readFileSync('docs/how-to/run-on-kubernetes.md', 'utf8')
+  t.match(page, `docker push registry.example/tlsbound:${version}`, 'the tag that the chart uses')
   const { properties } = JSON.parse(readFileSync(join(chartFolder, 'values.schema.json'), 'utf8'))
   const { values = {} } = rendered.get('the least') ?? {}
   t.same(Object.keys(properties).sort(), [...Object.keys(values), 'global'].sort())
