@@ -350,7 +350,11 @@ t.test(
     const again = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT })
     t.equal(readFileSync(file, 'utf8'), token)
     // In a container, a command has the settings of the server in its environment.
-    t.match(await runTlsbound(['clients', 'list'], folder, { TLSBOUND_OPS_PORT }), { code: 0 }, 'the port of the settings')
+    t.match(
+      await runTlsbound(['clients', 'list'], folder, { TLSBOUND_OPS_PORT }),
+      { code: 0 },
+      'the port of the settings',
+    )
     const link = await runTlsbound(['clients', 'list'], folder, { TLSBOUND_OPS_PORT: 'tcp://10.0.0.1:9443' })
     t.notMatch(link.stderr, /TLSBOUND_OPS_PORT must/, 'a service link of Kubernetes is no setting')
     for (const [port, message] of [
