@@ -1,8 +1,9 @@
 // A client of the ops listener of a running server. The token is sent over plain HTTP, so only to this machine.
 import { readOpsToken } from '../process/files.ts'
-import { type Form, path } from '../settings/forms.ts'
+import { type Form, path, portOrOff } from '../settings/forms.ts'
+import { isServiceLink } from '../settings/service-links.ts'
 import { dataDirOf, dataFile } from '../settings/settings.ts'
-import type { Values } from './command.ts'
+import { UsageError, type Values } from './command.ts'
 import { createOptionReader, jsonOption, type Option, type ValueOption } from './option.ts'
 
 const group = 'Ops listener'
@@ -14,7 +15,7 @@ const opsUrl: ValueOption<string> = {
   name: 'ops',
   value: 'URL',
   variable: 'TLSBOUND_OPS_URL',
-  fallback: 'http://127.0.0.1:9443',
+  fallback: 'http://127.0.0.1:9443, with the port of TLSBOUND_OPS_PORT if that is set',
   help: 'The address of the ops listener',
   form: opsForm,
   group,
@@ -60,7 +61,7 @@ type Send = (
 
 function openSender(values: Values, env: NodeJS.ProcessEnv): Send {
   const read = createOptionReader(values, env)
-  const url = read(opsUrl) ?? 'http://127.0.0.1:9443'
+  const url = read(opsUrl) ?? findOps(env)
   const token = readOpsToken(read(opsTokenFile) ?? dataFile('ops-token', dataDirOf(env)))
 
   return async (method, path, { body, timeout }) => {
@@ -80,6 +81,15 @@ function openSender(values: Values, env: NodeJS.ProcessEnv): Send {
     const answer = (await response.json().catch(() => undefined)) as Record<string, unknown> | undefined
     throw new Error(describeRefusal(response.status, answer))
   }
+}
+
+/** Returns the address by the settings of the server, which a command in its container or with its settings file has too. */
+function findOps({ TLSBOUND_OPS_PORT: text }: NodeJS.ProcessEnv): string {
+  const isGiven = text !== undefined && text !== '' && !isServiceLink('TLSBOUND_OPS_PORT', text)
+  const port = isGiven ? portOrOff.parse(text) : 9443
+  if (port === undefined) throw new UsageError(`TLSBOUND_OPS_PORT must be ${portOrOff.words}`)
+  if (port === 0) throw new UsageError('TLSBOUND_OPS_PORT is 0, so that the server has no ops listener')
+  return `http://127.0.0.1:${port}`
 }
 
 function describeRefusal(status: number, answer: Record<string, unknown> = {}): string {

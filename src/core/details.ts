@@ -919,7 +919,7 @@ export const details = {
     parameter: {
       cause: 'The signature parameter {parameter} is missing, unknown or malformed.',
       remedy:
-        'Send created, expires, nonce, keyid and tag, alg if you like, and no other; nonce has 1 to 64 characters.',
+        'Send created, expires, nonce, keyid and tag, optionally alg, and no other; nonce has 1 to 64 characters.',
       isPublic: true,
     },
     component_missing: {

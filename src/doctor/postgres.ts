@@ -3,10 +3,11 @@
 import type { Client } from 'pg'
 import { PostgresClient } from '../store/postgres-client.ts'
 import { readConfig } from '../store/postgres-connection.ts'
+import { describeExposure } from '../store/postgres-exposure.ts'
 import type { FindPassword } from '../store/postgres-password.ts'
 import { schemaVersion } from '../store/postgres-schema.ts'
 import { describeRefusal, SessionError, verifyConnection } from '../store/postgres-session.ts'
-import { type Finding, failure, good } from './finding.ts'
+import { type Finding, failure, good, splitRemedy, warning } from './finding.ts'
 import type { ClockReading } from './remote-json.ts'
 import { checkServers } from './servers.ts'
 
@@ -34,6 +35,8 @@ export async function checkPostgres(
     const ours = Date.now()
     readings.push({ of: `the database ${where}`, theirs: Number(status.clock), ours })
     const findings = [good(`${where}: PostgreSQL ${status.server}, as ${status.role}`)]
+    const exposure = describeExposure(url)
+    if (exposure !== undefined) findings.push(warning(...splitRemedy(exposure)))
     try {
       await verifyConnection(client, session)
       findings.push(good(`${where}: the connection has the required settings and can write`))

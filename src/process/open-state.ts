@@ -12,6 +12,7 @@ import { revoke } from '../ops/revocations.ts'
 import { type Audit, createAudit } from '../server/record-events.ts'
 import { dataFile, type Settings } from '../settings/settings.ts'
 import { openPostgres } from '../store/postgres.ts'
+import { describeExposure } from '../store/postgres-exposure.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
 import type { Exposure } from './exposures.ts'
@@ -76,6 +77,8 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
   const record =
     keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
   const store = given ?? openStore(settings, record?.isIntact === true)
+  const exposure = given === undefined ? describeExposure(settings.stateUrl) : undefined
+  if (exposure !== undefined) log.warn(exposure)
   if (record !== undefined) onClose(() => record.seal())
   if (given === undefined) onClose(() => store.close())
   await checkState(store, record, { keysAreNew, audit, log }).catch(error => {

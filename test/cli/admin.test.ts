@@ -349,6 +349,19 @@ t.test(
     writeFileSync(file, token)
     const again = await startTlsbound(t, folder, { TLSBOUND_OPS_PORT })
     t.equal(readFileSync(file, 'utf8'), token)
+    // In a container, a command has the settings of the server in its environment.
+    t.match(
+      await runTlsbound(['clients', 'list'], folder, { TLSBOUND_OPS_PORT }),
+      { code: 0 },
+      'the port of the settings',
+    )
+    const link = await runTlsbound(['clients', 'list'], folder, { TLSBOUND_OPS_PORT: 'tcp://10.0.0.1:9443' })
+    t.notMatch(link.stderr, /TLSBOUND_OPS_PORT must/, 'a service link of Kubernetes is no setting')
+    for (const [port, message] of [
+      ['0', /^tlsbound: TLSBOUND_OPS_PORT is 0, so that the server has no ops listener$/m],
+      ['x', /^tlsbound: TLSBOUND_OPS_PORT must be a port number/m],
+    ] as const)
+      t.match(await runTlsbound(['clients', 'list'], folder, { TLSBOUND_OPS_PORT: port }), { code: 2, stderr: message })
     const call = await run('clients', 'list', '--ops', `http://localhost:${TLSBOUND_OPS_PORT}/`)
     t.match(call, { code: 0 }, 'the next start uses the same token')
     await again.end('SIGTERM')

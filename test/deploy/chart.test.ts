@@ -179,7 +179,22 @@ t.test('requests a server certificate for its names, and client certificates for
       ['alice', ['digital signature', 'client auth']],
     ],
   )
-  t.match(certificates[1]?.spec, { duration: '2160h', renewBefore: '720h' })
+  // A third of the duration is cert-manager's default: it rejects a certificate that is to be renewed before it was issued.
+  t.match(certificates[1]?.spec, { duration: '2160h', renewBefore: undefined })
+  t.match(certificates[2]?.spec, { duration: '24h', renewBefore: '8h' })
+  const short = { certManager: { ...certManager, duration: '24h' } }
+  const { documents } = await renderChart({
+    ...leastValues,
+    serverCertificate: { ...short, existingSecret: '' },
+    clientCertificates: [{ ...client, duration: '12h' }],
+  })
+  t.same(
+    documents.filter(({ kind }) => kind === 'Certificate').map(({ spec }) => [spec.duration, spec.renewBefore]),
+    [
+      ['24h', undefined],
+      ['12h', undefined],
+    ],
+  )
 })
 
 t.test('refuses values that cannot work, with what to do', async t => {
@@ -190,6 +205,11 @@ t.test('refuses values that cannot work, with what to do', async t => {
     [{ postgres: { existingSecret: 'database' } }, /postgres\.url is missing/],
     [{ postgres: { url } }, /signingKeys\.existingSecret is missing/],
     [{ ...shared, postgres: { url: url.replace('@', ':secret@') } }, /\/postgres\/url must match pattern/],
+    [{ ...shared, postgres: { url: `${url}?password=secret` } }, /postgres\.url contains a password/],
+    [
+      { ...shared, postgres: { url: `${url}?sslmode=verify-full&password=secret` } },
+      /postgres\.url contains a password/,
+    ],
     [{ serverCertificate: { existingSecret: '' } }, /serverCertificate\.existingSecret is missing/],
     [{ serverCertificate: { existingSecret: 'a', certManager } }, /either existingSecret or certManager/],
     [{ serverCertificate: { certManager: { enabled: true } } }, /issuerRef\.name is missing/],
@@ -201,17 +221,31 @@ t.test('refuses values that cannot work, with what to do', async t => {
     [{ settings: { TLSBOUND_PORT: '1' } }, /\/settings property name/],
     [{ settings: { PATH: '1' } }, /\/settings property name/],
     [{ settings: { TLSBOUND_HTTP2: true } }, /\/settings\/TLSBOUND_HTTP2 must be string/],
+    [{ settings: { TLSBOUND_WORKERS: 'auto' } }, /TLSBOUND_WORKERS: auto .* resources\.limits\.cpu/],
+    [{ ...shared, settings: { TLSBOUND_AUDIT_FILE: '/data/events.jsonl' } }, /TLSBOUND_AUDIT_FILE: .* 16 MiB/],
+    [{ ...shared, settings: { TLSBOUND_AUDIT_FILE: 'events.jsonl' } }, /TLSBOUND_AUDIT_FILE: .* 16 MiB/],
     [{ replica: 2 }, /must NOT have additional properties/],
     [{ image: { digest: 'latest' } }, /\/image\/digest must match pattern/],
   ]
   for (const [values, message] of wrong)
     await t.rejects(renderChart({ ...leastValues, ...values }), message, JSON.stringify(values))
+  const accepted: readonly object[] = [
+    { ...shared, postgres: { url: `${url}?sslmode=verify-full&sslrootcert=/etc/tlsbound/database-ca/ca.crt` } },
+    { settings: { TLSBOUND_WORKERS: '2' } },
+    { settings: { TLSBOUND_WORKERS: 'auto' }, resources: { limits: { cpu: 4 } } },
+    { settings: { TLSBOUND_AUDIT_FILE: '/data/events.jsonl' } },
+    { ...shared, settings: { TLSBOUND_AUDIT_FILE: '/var/log/tlsbound/events.jsonl' } },
+  ]
+  for (const values of accepted)
+    await t.resolves(renderChart({ ...leastValues, ...values }), `control: ${JSON.stringify(values)}`)
 })
 
 t.test('has the version of the package, a schema for each value, and what helm lint asks for', async t => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   const chart = rendered.get('the least')?.chart
   t.match(chart, { apiVersion: 'v2', name: 'tlsbound', type: 'application', version, appVersion: version })
+  const page = readFileSync('docs/how-to/run-on-kubernetes.md', 'utf8')
+  t.match(page, `docker push registry.example/tlsbound:${version}`, 'the tag that the chart uses')
   const { properties } = JSON.parse(readFileSync(join(chartFolder, 'values.schema.json'), 'utf8'))
   const { values = {} } = rendered.get('the least') ?? {}
   t.same(Object.keys(properties).sort(), [...Object.keys(values), 'global'].sort())

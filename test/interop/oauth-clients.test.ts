@@ -269,6 +269,8 @@ t.test(
     const as = await discover(nobody)
     for (const [name, address] of Object.entries(as)) {
       if (name === 'jwks_uri') t.match(await (await nobody.fetch(address as string)).json(), { keys: [{ use: 'sig' }] })
+      else if (name === 'paserks_uri')
+        t.match(await (await nobody.fetch(address as string)).json(), { keys: [] }, 'no key for PASETO')
       else if (name === 'authorization_endpoint') {
         // The metadata lists no grant that uses it.
         t.notOk(as.grant_types_supported?.includes('authorization_code'))

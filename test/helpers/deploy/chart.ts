@@ -1,5 +1,5 @@
 // Renders the chart in deploy/helm as `helm template` does, after `helm lint`'s check of its values. Needs the Debian packages
-// golang-go, golang-github-masterminds-sprig-dev and golang-github-ghodss-yaml-dev.
+// golang-go, golang-github-masterminds-sprig-dev, golang-github-ghodss-yaml-dev and golang-github-xeipuuv-gojsonschema-dev.
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,6 +25,13 @@ export interface Rendered {
   /** The objects as `helm template` prints them. */
   readonly manifests: string
   readonly notes: string
+}
+
+interface Failure {
+  /** Why the chart could not be rendered. */
+  readonly error?: string
+  /** What the schema refuses, by the validator of Helm; null: nothing. */
+  readonly invalid: readonly string[] | null
 }
 
 export type Values = Readonly<Record<string, unknown>>
@@ -55,8 +62,12 @@ export async function renderChart(values: Values, release: Release = {}): Promis
   program ??= buildProgram()
   const running = promisify(execFile)(await program, { timeout: 60_000, maxBuffer: 16_777_216 })
   running.child.stdin?.end(JSON.stringify(input))
-  const { error, ...rendered } = JSON.parse((await running).stdout) as Rendered & { error?: string }
-  if (!accepts(rendered.values))
+  const { error, invalid, ...rendered } = JSON.parse((await running).stdout) as Rendered & Failure
+  if (invalid === null && error?.startsWith('values.schema.json')) throw new Error(error)
+  const isValid = accepts(rendered.values)
+  if (isValid !== (invalid === null))
+    throw new Error(`two validators disagree: ${invalid ?? 'valid with that of Helm'}`)
+  if (!isValid)
     throw new Error(accepts.errors?.map(({ instancePath, message }) => `${instancePath} ${message}`).join('; '))
   if (error !== undefined) throw new Error(error)
   return rendered
@@ -70,7 +81,8 @@ async function buildProgram(): Promise<string> {
   try {
     await promisify(execFile)('go', ['build', '-o', path, 'test/helpers/deploy/render.go'], { env, timeout: 240_000 })
   } catch (cause) {
-    const debian = 'golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev'
+    const debian =
+      'golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev golang-github-xeipuuv-gojsonschema-dev'
     throw new Error(`this test needs the Debian packages ${debian}: ${(cause as Error).message}`, { cause })
   }
   return path

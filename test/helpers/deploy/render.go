@@ -1,7 +1,7 @@
 // Renders a Helm chart as `helm template` does: the same template engine, the same functions (Sprig), the same objects. Debian and
-// npm have no helm. Standard input: {"chart": FOLDER, "name", "namespace", "files", "values": OBJECT}. `files` are YAML files with
+// npm have no helm. It validates the values with the library of Helm 3, whose patterns are those of Go. Standard input: {"chart": FOLDER, "name", "namespace", "files", "values": OBJECT}. `files` are YAML files with
 // values, and `values` overrides them. Standard output: {"chart", "values", "manifests", "documents", "notes", "error"}: what Chart.yaml
-// has, the merged values, the rendered text and its objects, and why they could not be rendered.
+// has, the merged values, the rendered text and its objects, and why they could not be rendered. "invalid" says what the schema refuses.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"github.com/Masterminds/sprig"
 	"github.com/ghodss/yaml"
+	"github.com/xeipuuv/gojsonschema"
 )
 
 type input struct {
@@ -38,6 +39,7 @@ type output struct {
 	Documents []json.RawMessage      `json:"documents"`
 	Manifests string                 `json:"manifests"`
 	Notes     string                 `json:"notes"`
+	Invalid   []string               `json:"invalid"`
 	Error     string                 `json:"error,omitempty"`
 }
 
@@ -53,10 +55,27 @@ func main() {
 		merge(out.Values, values)
 	}
 	merge(out.Values, in.Values)
-	if err := render(in, &out); err != nil {
+	if err := validate(in, &out); err != nil {
+		out.Error = err.Error()
+	} else if err := render(in, &out); err != nil {
 		out.Error = err.Error()
 	}
 	check(json.NewEncoder(os.Stdout).Encode(out))
+}
+
+// validate checks the values as Helm does before it renders anything. It fails if the schema itself is not usable.
+func validate(in input, out *output) error {
+	schema := gojsonschema.NewBytesLoader(read(in.Chart, "values.schema.json"))
+	values, err := json.Marshal(out.Values)
+	check(err)
+	result, err := gojsonschema.Validate(schema, gojsonschema.NewBytesLoader(values))
+	if err != nil {
+		return fmt.Errorf("values.schema.json cannot be used by Helm: %w", err)
+	}
+	for _, problem := range result.Errors() {
+		out.Invalid = append(out.Invalid, problem.String())
+	}
+	return nil
 }
 
 func render(in input, out *output) error {

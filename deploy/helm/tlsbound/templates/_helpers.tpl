@@ -49,6 +49,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.postgres.existingSecret (not .Values.postgres.url) -}}
 {{- fail "postgres.url is missing: postgres://USER@HOST:PORT/DATABASE, without a password" -}}
 {{- end -}}
+{{- if regexMatch "[?&]password=" .Values.postgres.url -}}
+{{- fail "postgres.url contains a password, which every reader of the Deployment sees; put it into a Secret and name it in postgres.existingSecret" -}}
+{{- end -}}
 {{- if and .Values.postgres.url (not .Values.signingKeys.existingSecret) -}}
 {{- fail "signingKeys.existingSecret is missing: servers that share a database need the same signing keys" -}}
 {{- end -}}
@@ -57,6 +60,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- if eq (empty .Values.existingClientsConfigMap) (empty .Values.clients) -}}
 {{- fail "clients: list at least one registration, or set existingClientsConfigMap" -}}
+{{- end -}}
+{{- if and (eq (default "" .Values.settings.TLSBOUND_WORKERS) "auto") (not (dig "limits" "cpu" "" .Values.resources)) -}}
+{{- fail "settings.TLSBOUND_WORKERS: auto starts a worker for each core of the node; set a number, or resources.limits.cpu" -}}
+{{- end -}}
+{{- if and .Values.postgres.url (regexMatch "^(/data/|[^/])" (default "" .Values.settings.TLSBOUND_AUDIT_FILE)) -}}
+{{- fail "settings.TLSBOUND_AUDIT_FILE: with postgres.url, /data is limited to 16 MiB and ends with the pod; remove the setting, so that events go to standard output, or name a file in a volume of extraVolumes" -}}
 {{- end -}}
 {{- if and .Values.serverCertificate.certManager.enabled .Values.serverCertificate.existingSecret -}}
 {{- fail "serverCertificate: set either existingSecret or certManager.enabled" -}}
