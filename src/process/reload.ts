@@ -83,7 +83,7 @@ export function createReload(parts: ReloadParts): Reload {
     work.set(fileNames.clients, () => {
       const registrations = parseRegistrations(loadClients(), settings.audience)
       requireNoClient(tls.inUse().proxies, registrations.clients.values())
-      requireKeys(registrations.list, parts.keys, now())
+      if (parts.keysChecked !== true) requireKeys(registrations.list, parts.keys, now())
       for (const id of clients.replaceFile(registrations)) changed.add(id)
       loaded.registrations = registrations
     })

@@ -189,8 +189,9 @@ export function watchKeysFile(
       const keys = await prefixError(path, () => importSigningKeys(jwks))
       await prefixError(path, () => ring.replace(keys, now))
       seen = version
-      onReplace?.(jwks)
+      const replaced = onReplace?.(jwks)
       takeOver(keys)
+      await replaced
     } catch (error) {
       report(`the signing keys stay as they are: ${(error as Error).message}`)
     }
@@ -214,8 +215,8 @@ export interface WatchOptions {
   readonly algorithm: Algorithm
   readonly report: (problem: string) => void
   readonly onChange: (key: KnownKey, change: KeyChange) => void
-  /** Receives the private keys that the ring has from now on. Must not throw. */
-  readonly onReplace?: ((keys: readonly TokenJwk[]) => void) | undefined
+  /** Receives the private keys that the ring has from now on. Must neither throw nor reject; a poll waits for its promise. */
+  readonly onReplace?: ((keys: readonly TokenJwk[]) => void | Promise<void>) | undefined
   /** Where the keys are recorded that this server has used. Servers that share the file need one each. Default: beside the file. */
   readonly record?: string | undefined
 }
