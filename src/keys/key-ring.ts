@@ -70,6 +70,8 @@ function sortKeys(keys: readonly SigningKey[], now: number): SortedKeys {
   const shared = forPaseto.find(key => forJwt.some(other => isSamePoint(other.publicJwk.x, key.publicJwk.x)))
   if (shared !== undefined)
     throw new TypeError(`the key ${shared.kid} for PASETO is also one for JWTs; remove one of them`)
+  if (forJwt.length === 0 && forPaseto.length > 0)
+    throw new RangeError('no signing key is for JWTs; add one with tlsbound keys rotate')
   findSigning(forJwt, now)
   return { byId, forJwt, forPaseto }
 }
