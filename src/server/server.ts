@@ -199,7 +199,8 @@ async function createParts(options: ServerOptions): Promise<{ parts: ServerParts
   const { closeCertificate: closeConnections } = closing
   const contain = options.contain ?? (own => audit.observe(createContainment(own)))
   contain({ clients, store, audit, log, closeConnections, now })
-  const readToken = createTokenReader(keys.find, async hash => parse(await store.findAccessToken(hash)), issuer)
+  const findKey = (kid: string) => keys.find(kid, now())
+  const readToken = createTokenReader(findKey, async hash => parse(await store.findAccessToken(hash)), issuer)
   const record = recordRefusals(audit, log)
   const onRefusal: RefusalListener = (request, refusal, status) => {
     const { token } = refusal

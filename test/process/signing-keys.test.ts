@@ -256,7 +256,7 @@ t.test('servers that share the file and find its keys old at the same time creat
   )
   for (let round = 0; round < 3; round++) await Promise.all(looks.map(({ poll }) => poll()))
   t.equal(rotated.size, 1)
-  for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
+  for (const ring of rings) t.ok(ring.find([...rotated][0] as string, now), 'which all of them know')
 })
 
 t.test('rotates keys for JWTs and keys for PASETO separately, each when due', async t => {
@@ -349,14 +349,14 @@ t.test('misses no change of the file while a server starts, or of two at once', 
   const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onChange: () => {} } as const
   const { poll } = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
   await poll()
-  t.ok(ring.find(early), 'before it was watched')
+  t.ok(ring.find(early, now), 'before it was watched')
   const same = new Date(1_000_000)
   utimesSync(path, same, same)
   await poll()
   const { kid: late } = await rotateKeysFile(path, 'ES256', now)
   utimesSync(path, same, same)
   await poll()
-  t.ok(ring.find(late), 'within one tick of the file system’s clock')
+  t.ok(ring.find(late, now), 'within one tick of the file system’s clock')
 })
 
 /** A process that only locks a file. */
