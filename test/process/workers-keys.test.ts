@@ -9,8 +9,9 @@ import { register } from '../helpers/tokens/grants.ts'
 import { patience } from '../helpers/until.ts'
 
 t.setTimeout(120_000)
+const ofPaseto = register('alice', { access_token_format: 'paseto' })
 const folder = t.testdir()
-prepareFolder(folder, [register('alice'), register('bob')])
+prepareFolder(folder, [register('alice'), register('bob'), register('mallory')])
 const server = await startWorkers(t, folder)
 /** The beginning of a token of each worker, or the reason why there is none. */
 async function beginningsFor(who: string): Promise<string[]> {
@@ -28,16 +29,16 @@ const bothIssuePaseto = async () => {
 }
 const writeClients = (clients: readonly object[]) =>
   writeFileSync(join(folder, 'clients.json'), JSON.stringify(clients))
-const reload = async () => {
+const reload = async (seen = /clients were loaded again/) => {
   const since = server.stderr().length
   server.child.kill('SIGHUP')
-  await server.seen(/clients (were loaded again|stay as they were)/, since)
+  await server.seen(seen, since)
 }
 
 t.test('a reload with the first key for PASETO and a client for it reaches every worker', async t => {
   t.match(await beginningsFor('alice'), [/^eyJ/, /^eyJ/], 'control')
   t.match(await runTlsbound(['keys', 'rotate', '--algorithm', 'v4.public'], folder), { code: 0 })
-  writeClients([register('alice', { access_token_format: 'paseto' }), register('bob')])
+  writeClients([ofPaseto, register('bob'), register('mallory')])
   await reload()
   await bothIssuePaseto()
   t.notMatch(server.stderr(), /"level":50/)
@@ -57,6 +58,13 @@ t.test(
     process.kill(first, 'SIGKILL')
     await server.seen(/worker \d was replaced/, since)
     t.match(await beginningsFor('alice'), ['client_disabled', 'client_disabled'])
+    t.match(await beginningsFor('bob'), [/^eyJ/, /^eyJ/])
+
+    writeClients([ofPaseto, register('bob')])
+    await reload(/clients were loaded again/)
+    t.match(await beginningsFor('mallory'), ['unknown_client', 'unknown_client'], 'another client can be removed')
+    writeClients([ofPaseto, register('bob', { access_token_format: 'paseto' })])
+    await reload(/clients stay as they were: client \\"bob\\": access_token_format paseto requires/)
     t.match(await beginningsFor('bob'), [/^eyJ/, /^eyJ/])
 
     writeFileSync(path, before)
