@@ -8,7 +8,7 @@ const iss = 'https://as.example.com'
 const now = Math.floor(Date.now() / 1000)
 const keys = [await generateTokenKey('EdDSA'), await generateTokenKey('v4.public')]
 const ring = createKeyRing(await importSigningKeys(keys), now)
-const read = createTokenReader(ring.find, undefined, iss)
+const read = createTokenReader(kid => ring.find(kid, now), undefined, iss)
 const claims = {
   ...{ iss, sub: 'alice', aud: 'https://api.example.com', client_id: 'alice', scope: 'notes:read notes:write' },
   ...{ iat: now, exp: now + 300, jti: crypto.randomUUID() },

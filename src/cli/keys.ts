@@ -70,7 +70,8 @@ export const command: Command = {
     )
     const rows = keys.map(({ kid, alg, nbf, exp }) => ({ kid, alg, signs: signing.includes(kid), nbf, exp }))
     for (const { kid, alg, signs, nbf, exp } of json ? [] : rows) {
-      const state = signs ? 'signs' : (nbf ?? 0) > now ? `signs from ${date(nbf)}` : 'verifies'
+      const unused = exp !== undefined && exp <= now ? 'expired' : 'verifies'
+      const state = signs ? 'signs' : (nbf ?? 0) > now ? `signs from ${date(nbf)}` : unused
       process.stdout.write(`${kid}  ${alg}  ${state}${exp === undefined ? '' : `, removed on ${date(exp)}`}\n`)
     }
     if (json) process.stdout.write(`${JSON.stringify(rows)}\n`)

@@ -31,6 +31,8 @@ export async function checkSigningKeys(
       now,
     ),
   )
+  if (keys.every(({ publicJwk }) => isPasetoKey(publicJwk)))
+    return [failure(`${file}: no signing key is for JWTs`, 'add one: tlsbound keys rotate')]
   if (forJwt === undefined)
     return [failure(`${file}: no key may sign at this time`, 'check the clock, or add a key: tlsbound keys rotate')]
   createKeyRing(keys, now) // throws if a key is for JWTs and for PASETO

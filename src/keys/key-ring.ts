@@ -14,7 +14,8 @@ export interface KeyRing {
   signPaseto(claims: PasetoClaims, now: number): string | undefined
   /** Whether a key signs PASETO at `now`. */
   hasPaseto(now: number): boolean
-  find(kid: string): SigningKey | undefined
+  /** Finds a key. Never one that has expired at `now`, in seconds since 1970: if it was stolen, it could sign new tokens. */
+  find(kid: string, now: number): SigningKey | undefined
   readonly all: readonly SigningKey[]
   /** Changes when a key is removed or replaced. Tokens that were verified before must then be verified again. */
   readonly generation: number
@@ -35,7 +36,10 @@ export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing
     sign: (claims, time, type) => findSigning(held.forJwt, time).sign(claims, type),
     signPaseto: (claims, time) => findCurrent(held.forPaseto, time)?.sign(claims),
     hasPaseto: time => findCurrent(held.forPaseto, time) !== undefined,
-    find: kid => held.byId.get(kid),
+    find: (kid, time) => {
+      const key = held.byId.get(kid)
+      return key && findPublished([key], time)[0]
+    },
     get all() {
       return [...held.byId.values()]
     },
@@ -70,6 +74,8 @@ function sortKeys(keys: readonly SigningKey[], now: number): SortedKeys {
   const shared = forPaseto.find(key => forJwt.some(other => isSamePoint(other.publicJwk.x, key.publicJwk.x)))
   if (shared !== undefined)
     throw new TypeError(`the key ${shared.kid} for PASETO is also one for JWTs; remove one of them`)
+  if (forJwt.length === 0 && forPaseto.length > 0)
+    throw new RangeError('no signing key is for JWTs; add one with tlsbound keys rotate')
   findSigning(forJwt, now)
   return { byId, forJwt, forPaseto }
 }

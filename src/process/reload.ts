@@ -83,7 +83,7 @@ export function createReload(parts: ReloadParts): Reload {
     work.set(fileNames.clients, () => {
       const registrations = parseRegistrations(loadClients(), settings.audience)
       requireNoClient(tls.inUse().proxies, registrations.clients.values())
-      requireKeys(registrations.list, parts.keys, now())
+      if (parts.keysChecked !== true) requireKeys(findNew(registrations.list), parts.keys, now())
       for (const id of clients.replaceFile(registrations)) changed.add(id)
       loaded.registrations = registrations
     })
@@ -93,6 +93,15 @@ export function createReload(parts: ReloadParts): Reload {
   if (webhooksFile !== undefined) work.set(fileNames.webhooks, () => notifier?.replace(readWebhooksFile(webhooksFile)))
   if (gatewayFile !== undefined)
     work.set(fileNames.gateway, () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
+
+  /**
+   * Returns the registrations whose format needs a key and did not before. That a key was removed must not prevent that another client
+   * is removed too.
+   */
+  function findNew(list: readonly object[]): object[] {
+    const issued = new Set(clients.known.filter(({ format }) => format === 'paseto').map(({ id }) => id))
+    return list.filter(entry => !issued.has((entry as { readonly client_id: string }).client_id))
+  }
 
   function load(files: string, isWatched: boolean): Reloaded {
     try {

@@ -101,18 +101,24 @@ export function rotateKeysFile(path: string, algorithm: KeyAlgorithm, now: numbe
 
 /** Rotates the keys if due. Checks again under the lock, since servers that share the file find it due at the same time. */
 async function rotateIfDue(path: string, algorithm: Algorithm, now: number, age: number): Promise<void> {
-  for (const next of [algorithm, pasetoVersion] as const) {
-    const isDue = () => {
-      const { same } = splitKeys(readKeysFile(path), next)
-      return same.length > 0 && isRotationDue(same, now, age, overlap)
-    }
-    if (isDue()) await whileLocked(path, async () => (isDue() ? addKey(path, next, now) : undefined))
-  }
+  for (const next of findDue(path, algorithm, now, age))
+    await whileLocked(path, async () =>
+      findDue(path, algorithm, now, age).includes(next) ? addKey(path, next, now) : undefined,
+    )
+}
+
+/** Returns the algorithm of the next key for each kind of token, JWT or PASETO, whose keys are due for rotation. */
+function findDue(path: string, algorithm: Algorithm, now: number, age: number): KeyAlgorithm[] {
+  const keys = readKeysFile(path)
+  return ([algorithm, pasetoVersion] as const).filter(next => {
+    const { same } = splitKeys(keys, next)
+    return same.length > 0 && isRotationDue(same, now, age, overlap)
+  })
 }
 
 /**
- * Adds a key, which replaces those for the same kind of token only. The first key of a kind signs at once: no other key signed such
- * tokens, so that nobody has an older key set that they would have to be in.
+ * Adds a key, which replaces those for the same kind of token only. The first key of a kind signs at once: until it does,
+ * no client can have such a token. A resource server that has just fetched the key set refuses its tokens until it fetches it again.
  */
 async function addKey(path: string, algorithm: KeyAlgorithm, now: number): Promise<Rotated> {
   const key = await generateTokenKey(algorithm)
@@ -165,18 +171,12 @@ export function watchKeysFile(
       isPending = true
     }
   }
-  let isWithheld = false
+  let withheld = ''
   const rotateOrExplain = async (now: number, age: number) => {
-    if (mayRotate()) {
-      isWithheld = false
-      await rotateIfDue(path, algorithm, now, age)
-    } else if (!isWithheld && isRotationDue(readKeysFile(path), now, age, overlap)) {
-      isWithheld = true
-      report(
-        'the signing keys are due for rotation, and are not rotated: other servers on this database do not read this file. ' +
-          'Run tlsbound keys rotate, and copy the file to every server within five minutes',
-      )
-    }
+    const due = mayRotate() ? [] : findDue(path, algorithm, now, age)
+    if (due.join() !== withheld && due.length > 0) report(describeWithheld(due))
+    withheld = due.join()
+    if (mayRotate()) await rotateIfDue(path, algorithm, now, age)
   }
   takeOver(ring.all) // they can differ from those of the last run
   const poll = async () => {
@@ -189,8 +189,9 @@ export function watchKeysFile(
       const keys = await prefixError(path, () => importSigningKeys(jwks))
       await prefixError(path, () => ring.replace(keys, now))
       seen = version
-      onReplace?.(jwks)
+      const replaced = onReplace?.(jwks)
       takeOver(keys)
+      await replaced
     } catch (error) {
       report(`the signing keys stay as they are: ${(error as Error).message}`)
     }
@@ -198,6 +199,15 @@ export function watchKeysFile(
   const timer = setInterval(() => poll().catch(() => {}), pollInterval) // it rejects only when `report` does
   timer.unref()
   return { poll, stop: () => clearInterval(timer) }
+}
+
+function describeWithheld(due: readonly KeyAlgorithm[]): string {
+  const kinds = due.map(algorithm => (algorithm === pasetoVersion ? 'PASETO' : 'JWTs')).join(' and ')
+  const commands = due.map(algorithm => `tlsbound keys rotate --algorithm ${algorithm}`).join(' and ')
+  return (
+    `the signing keys for ${kinds} are due for rotation, and are not rotated: other servers on this database do not read this file. ` +
+    `Run ${commands}, and copy the file to every server within five minutes`
+  )
 }
 
 export interface KeysWatch {
@@ -214,8 +224,8 @@ export interface WatchOptions {
   readonly algorithm: Algorithm
   readonly report: (problem: string) => void
   readonly onChange: (key: KnownKey, change: KeyChange) => void
-  /** Receives the private keys that the ring has from now on. Must not throw. */
-  readonly onReplace?: ((keys: readonly TokenJwk[]) => void) | undefined
+  /** Receives the private keys that the ring has from now on. Must neither throw nor reject; a poll waits for its promise. */
+  readonly onReplace?: ((keys: readonly TokenJwk[]) => void | Promise<void>) | undefined
   /** Where the keys are recorded that this server has used. Servers that share the file need one each. Default: beside the file. */
   readonly record?: string | undefined
 }

@@ -50,7 +50,8 @@ export function readOptionalFiles(settings: Settings, watched: WatchedFiles = wa
   }
 }
 
-export interface WireOptions extends Pick<ServerOptions, 'closeAfter' | 'routes' | 'secrets' | 'contain'> {
+export interface WireOptions
+  extends Pick<ServerOptions, 'closeAfter' | 'routes' | 'secrets' | 'contain' | 'keysChecked'> {
   readonly settings: Settings
   readonly material: TlsMaterial
   readonly registrations: Registrations
@@ -133,6 +134,7 @@ export async function wireServer(options: WireOptions): Promise<Wired> {
     ...(options.routes && { routes: options.routes }),
     ...(options.secrets && { secrets: options.secrets }),
     ...(options.contain && { contain: options.contain }),
+    ...(options.keysChecked && { keysChecked: options.keysChecked }),
     outsideIssuers: createOutsideIssuers(files.trustedIssuers, {
       onWarning: message => options.log.warn(message),
       ...options.issuers,

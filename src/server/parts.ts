@@ -40,6 +40,8 @@ export interface ServerOptions {
   readonly secrets?: SecretChecker
   /** Installs the response to thefts. Default: observes the events of this server, and closes its connections. */
   readonly contain?: (parts: ContainmentParts) => void
+  /** Whether another process has checked that a key can sign tokens in the format of each client. Default: it is checked here. */
+  readonly keysChecked?: boolean
   /** Additional routes, registered behind `requireToken` on the same listener, so that every level works there. */
   readonly routes?: (app: FastifyInstance) => void | Promise<void>
 }

@@ -1,7 +1,8 @@
 // tlsbound keys create: a file of signing keys for several servers.
-import { readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { readKeysFile } from '../../src/process/signing-keys.ts'
 import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 
@@ -23,6 +24,33 @@ t.test('creates a file that only its owner can read, and that a server uses', as
   const server = await startTlsbound(t, folder, { TLSBOUND_SIGNING_KEYS_FILE: 'keys.json' })
   const published = await (await server.connect(null)).get('/oauth/jwks')
   t.match(published.body.keys, [{ kid: key?.kid }])
+})
+
+t.test('lists what each key does, of both kinds', async t => {
+  const now = Math.floor(Date.now() / 1000)
+  const keys = [
+    { alg: 'ES256', nbf: now - 900_000, exp: now - 10 },
+    { alg: 'ES256', nbf: now - 800_000, exp: now + 10 },
+    { alg: 'ES256', nbf: now - 100 },
+    { alg: 'v4.public', nbf: now - 200, exp: now + 100_000 },
+    { alg: 'v4.public', nbf: now + 300 },
+  ]
+  const jwks = await Promise.all(keys.map(async key => ({ ...(await generateTokenKey(key.alg as 'ES256')), ...key })))
+  const folder = t.testdir({ 'keys.json': JSON.stringify({ keys: jwks }) })
+  chmodSync(join(folder, 'keys.json'), 0o600)
+  const { stdout } = await runTlsbound(['keys', 'list', '--file', 'keys.json'], folder)
+  t.match(stdout.split('\n'), [
+    /ES256 {2}expired, removed on /,
+    /ES256 {2}verifies, removed on /,
+    /ES256 {2}signs$/,
+    /v4\.public {2}signs, removed on /,
+    /v4\.public {2}signs from /,
+  ])
+  const listed = await runTlsbound(['keys', 'list', '--file', 'keys.json', '--json'], folder)
+  t.same(
+    JSON.parse(listed.stdout).map(({ signs }: { signs: boolean }) => signs),
+    [false, false, true, true, false],
+  )
 })
 
 t.test('creates a key of the given algorithm, and prints JSON', async t => {

@@ -67,3 +67,22 @@ t.test('lets an old key be removed at one server after the other, once its last 
 t.test('finds a signing key that the other server regards as expired', async t => {
   t.same(compare([key('a')], [key('a', { exp: now }), key('b')]), ['b here', 'a there'])
 })
+
+t.test('compares keys for JWTs and keys for PASETO each within their kind', async t => {
+  const jwt = key('jwt', { nbf: now - 30 * day })
+  const paseto = key('paseto', { alg: 'v4.public', nbf: now - 10 * day })
+  t.same(compare([jwt, paseto], [paseto, jwt]), [], 'control')
+  t.same(compare([paseto], [jwt, paseto]), ['jwt here'], 'a later key for PASETO replaces no key for JWTs')
+  t.same(compare([jwt, paseto], [paseto]), ['jwt there'])
+  const [newer, older] = [key('newer', { nbf: now - 2 * day }), { ...paseto, nbf: now - 10 * day }]
+  t.same(compare([newer], [newer, older]), ['paseto here'], 'and the reverse')
+  t.same(compare([newer, older], [newer]), ['paseto there'])
+
+  const next = key('next', { alg: 'v4.public', nbf: now - 2 * day })
+  t.same(compare([jwt, next], [jwt, paseto, next]), [], 'the last token of a replaced key for PASETO has expired')
+  t.same(compare([jwt, paseto], [jwt, paseto, next]), ['next here'])
+  const upcoming = { ...next, nbf: now + 300 }
+  t.same(compare([jwt, paseto], [jwt, paseto, upcoming]), ['next here later'])
+  t.same(compare([jwt, paseto], [jwt, upcoming]), ['next here later', 'paseto there'])
+  t.same(compare([key('a')], [key('a', { alg: 'v4.public' })]), ['a content'], 'one id for both kinds')
+})

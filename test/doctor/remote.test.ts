@@ -202,6 +202,8 @@ t.test('reports the key for PASETO, and that clients are registered for it witho
   t.match(found, [/\(ES256\) signs$/, `✓ keys.json: key ${kid} (v4.public) signs`])
   t.equal(found.length, 2)
   const [jwt, paseto] = readKeysFile(file)
+  writeFileSync(file, JSON.stringify({ keys: [paseto] }))
+  t.match(await check(), ['✗ keys.json: no signing key is for JWTs; add one: tlsbound keys rotate'])
   writeFileSync(file, JSON.stringify({ keys: [jwt, paseto, { ...paseto, alg: 'EdDSA', kid: 'same' }] }))
   t.match(await check(), [/^✗ the key k4\.pid\.\S+ for PASETO is also one for JWTs; remove one of them$/])
 })

@@ -235,6 +235,7 @@ t.test('requires a signing key file that only its owner can read, with unique ki
     open: JSON.stringify({ keys: [ec] }),
     twice: JSON.stringify({ keys: [ec, { ...rsa, kid: ec.kid }] }),
     ended: JSON.stringify({ keys: [{ ...ec, exp: 1 }] }),
+    paseto: JSON.stringify({ keys: [await generateTokenKey('v4.public')] }),
     operations: JSON.stringify({ keys: [{ ...ec, key_ops: 1 }] }),
     empty: '{"keys":[]}',
     list: JSON.stringify([ec]),
@@ -250,6 +251,7 @@ t.test('requires a signing key file that only its owner can read, with unique ki
   for (const name of [
     'good',
     'ended',
+    'paseto',
     'operations',
     'twice',
     'empty',
@@ -274,6 +276,7 @@ t.test('requires a signing key file that only its owner can read, with unique ki
     read('ended'),
     /ended: no signing key is valid now: each one starts later \(nbf\) or has expired \(exp\)/,
   )
+  await t.rejects(read('paseto'), /paseto: no signing key is for JWTs; add one with tlsbound keys rotate$/)
   await t.rejects(read('operations'), /operations: key .*: key_ops must be a list with sign or verify/)
   for (const name of ['empty', 'list', 'words', 'public', 'secret', 'certificate', 'missing'])
     await t.rejects(read(name), new RegExp(name), name)

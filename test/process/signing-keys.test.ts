@@ -256,7 +256,7 @@ t.test('servers that share the file and find its keys old at the same time creat
   )
   for (let round = 0; round < 3; round++) await Promise.all(looks.map(({ poll }) => poll()))
   t.equal(rotated.size, 1)
-  for (const ring of rings) t.ok(ring.find([...rotated][0] as string), 'which all of them know')
+  for (const ring of rings) t.ok(ring.find([...rotated][0] as string, now), 'which all of them know')
 })
 
 t.test('rotates keys for JWTs and keys for PASETO separately, each when due', async t => {
@@ -310,6 +310,37 @@ t.test('rotates keys for JWTs and keys for PASETO separately, each when due', as
   t.equal(changes.length, 2)
 })
 
+t.test('reports each kind of keys that is due while other servers have copies of the file', async t => {
+  const path = join(makeFolder(t), 'keys.json')
+  writeFileSync(path, JSON.stringify({ keys: [{ ...(await generateTokenKey('ES256')), nbf: now }] }), { mode: 0o600 })
+  await rotateKeysFile(path, 'v4.public', now + 1800)
+  const problems: string[] = []
+  let clock = now + 1800
+  const { poll, stop } = watchKeysFile(path, await loadKeyRing(path, clock), {
+    clock: () => clock * 1000,
+    maximumAge: 3600,
+    mayRotate: () => false,
+    algorithm: 'ES256',
+    report: problem => problems.push(problem),
+    onChange: () => {},
+  })
+  t.teardown(stop)
+  await poll()
+  t.same(problems, [], 'none is due')
+  clock = now + 3600
+  await poll()
+  await poll()
+  t.match(problems, [/keys for JWTs are due[^;]*Run tlsbound keys rotate --algorithm ES256, and copy/])
+  t.notMatch(problems[0], /PASETO/)
+  clock = now + 5400
+  await poll()
+  await poll()
+  t.match(problems.slice(1), [
+    /keys for JWTs and PASETO are due[^;]*rotate --algorithm ES256 and[^;]*rotate --algorithm v4\.public/,
+  ])
+  t.equal(readKeysFile(path).length, 2)
+})
+
 t.test('misses no change of the file while a server starts, or of two at once', async t => {
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
@@ -318,14 +349,14 @@ t.test('misses no change of the file while a server starts, or of two at once', 
   const options = { clock: () => now * 1000, maximumAge: undefined, algorithm: 'ES256', onChange: () => {} } as const
   const { poll } = watchKeysFile(path, ring, { ...options, report: problem => t.fail(problem) })
   await poll()
-  t.ok(ring.find(early), 'before it was watched')
+  t.ok(ring.find(early, now), 'before it was watched')
   const same = new Date(1_000_000)
   utimesSync(path, same, same)
   await poll()
   const { kid: late } = await rotateKeysFile(path, 'ES256', now)
   utimesSync(path, same, same)
   await poll()
-  t.ok(ring.find(late), 'within one tick of the file system’s clock')
+  t.ok(ring.find(late, now), 'within one tick of the file system’s clock')
 })
 
 /** A process that only locks a file. */

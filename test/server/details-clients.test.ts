@@ -331,6 +331,7 @@ t.test('refresh tokens: reports each detail of each reason', async t => {
     form: [
       { send: () => refresh(alice, access), status: 400, facts: { found: 'a JWT', expected } },
       { send: () => refresh(alice, opaque), status: 400, facts: { found: 'an access token', expected } },
+      { send: () => refresh(alice, 'v4.public.eyJ.x'), status: 400, facts: { found: 'a PASETO', expected } },
       {
         send: () => refresh(alice, known.slice(0, -1)),
         status: 400,

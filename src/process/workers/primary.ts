@@ -150,9 +150,10 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
       await supervisor.require('reload', [content, only], longestReload)
     },
   })
+  // Awaited before the files are loaded: they may have clients whose tokens only a new key can sign.
   const onReplace = (next: readonly TokenJwk[]) => {
     keys = next
-    void supervisor.require('keys', [keys], longestReload)
+    return supervisor.require('keys', [keys], longestReload)
   }
   reload = followFiles(opened, events, reloadFiles, onClose, log, onReplace)
   return { app, ops, metrics, reload }

@@ -56,6 +56,7 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
     ...{ material: config.material, registrations: config.registrations, files: readOptionalFiles(settings) },
     store: { ...remote.store, removeExpired: async () => 0 }, // the primary removes them
     secrets: new SecretChecker(Date.now, trySecret),
+    keysChecked: true, // by the primary. A key that was removed later must end no worker, nor withhold changes from it
     contain: ({ closeConnections }) => {
       closeCertificate = closeConnections
     },

@@ -5,6 +5,7 @@ import { parseScope } from '../../core/access-token.ts'
 import { confirm } from '../../core/confirmation.ts'
 import { OAuthError, type Why } from '../../core/errors.ts'
 import { hashOpaqueToken, isOpaqueToken } from '../../core/opaque-token.ts'
+import { isPaseto } from '../../core/paseto.ts'
 import { authorize, isSameTarget, withoutQuery } from '../../core/policy.ts'
 import { refreshReasons } from '../../core/refresh-token.ts'
 import { createSuccessor, openSuccessor } from '../../core/sealed-successor.ts'
@@ -108,6 +109,7 @@ function refuse(why: Why, { id, clientId, certificate }: Stored, isAlive: boolea
 /** Describes a text in place of a refresh token without quoting it. */
 function describe(text: string): string {
   if (isOpaqueToken(text) === 'at') return 'an access token'
+  if (isPaseto(text)) return 'a PASETO'
   return text.split('.').length === 3 ? 'a JWT' : `${text.length} characters`
 }
 

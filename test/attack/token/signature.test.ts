@@ -5,6 +5,7 @@ import t from 'tap'
 import { type Algorithm, generateTokenKey, type TokenJwk } from '../../../src/keys/token-keys.ts'
 import { issueCertificate, startTestServer } from '../../../src/testing/server.ts'
 import { type Row, refuseEach } from '../../helpers/server/refusals.ts'
+import { forgePaseto } from '../../helpers/tokens/forge-paseto.ts'
 import {
   claimsFor,
   encode,
@@ -239,6 +240,34 @@ t.test('rejects signatures of a removed or not yet published key (JW26)', async 
   t.equal((await later.get('/api/whoami', forge(next, later))).status, 200)
   await refuseEach(t, after, later, [['of the retired key', forge(ec, later)]])
   await refuseEach(t, server, alice, [['of a key that is not published yet', forgeToken({ jwk: next, claims })]])
+})
+
+t.test('rejects signatures of a key that has expired and is still in the file (JW26)', async t => {
+  const next = await generateTokenKey('ES256')
+  const paseto = await generateTokenKey('v4.public')
+  const exp = server.clock + 50
+  const olds = [
+    { ...ec, exp },
+    { ...paseto, exp },
+  ]
+  const own = await startTestServer({ signingKeys: [...olds, { ...next, nbf: server.clock }] })
+  t.teardown(() => own.close())
+  const connection = await own.connect('alice')
+  const forge = () => {
+    const claims = claimsFor(connection, own)
+    return { jwt: forgeToken({ jwk: ec, claims }), paseto: forgePaseto({ jwk: paseto, claims }) }
+  }
+  own.clock = exp - 1
+  for (const [name, token] of Object.entries(forge()))
+    t.match(await connection.get('/api/whoami', token), { status: 200 }, `control: ${name} a second before`)
+  own.clock = exp
+  await refuseEach(
+    t,
+    own,
+    await own.connect('alice'),
+    Object.entries(forge()).map(([name, token]): Row => [name, token]),
+  )
+  t.match(await connection.get('/api/whoami', await connection.token()), { status: 200 }, 'control: the next key')
 })
 
 /** The signature as an ECDSA-Sig-Value in DER (RFC 3279 §2.2.3), as in formats other than JOSE. */

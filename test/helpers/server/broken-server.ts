@@ -103,7 +103,7 @@ export async function startBrokenServer(...names: readonly FaultName[]): Promise
       if (read !== undefined) connection.verified?.clear() // otherwise the token would not be parsed again
     }
   })
-  const key = server.keys.find(signingKey.kid) as Mutable<SigningKey>
+  const key = server.keys.find(signingKey.kid, server.clock) as Mutable<SigningKey>
   const { verify, sign } = key
   key.verify = token => {
     const claims = verify(token)
